@@ -1,0 +1,307 @@
+//! One shard's open window, folded record by record.
+//!
+//! A [`Fold`] travels from one invocation to the next as text. It knows which run of the log it
+//! holds (its part), skips records at or before the last one it took in, and counts a reading that
+//! was sent twice once. Closing it gives one row a window and key, each naming the part's interval,
+//! so that whoever reads the rows can tell which of them hold the same readings (see
+//! [`merge`](crate::merge)).
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::hash::Hash;
+
+use crate::aggregate::{Aggregate, Count, Merge};
+use crate::codec::{CodecError, Columnar, Decoder, Encoder};
+use crate::log::{Interval, InvalidPosition, Position};
+use crate::panes::{Pane, Panes};
+use crate::seen::Seen;
+use crate::window::Window;
+
+/// Bounds of a fold's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest encoded state, in bytes of text. At this size a fold asks to be closed.
+    pub state: usize,
+    /// The share of it that the memory of seen readings may take, in bytes of text.
+    pub seen: usize,
+}
+
+impl Default for Limits {
+    /// 900 KB of state, of which 256 KB for seen readings: Lambda ends a window early at 1 MB.
+    fn default() -> Self {
+        Self {
+            state: 900_000,
+            seen: 256_000,
+        }
+    }
+}
+
+/// What a fold knows of one window and key when it is closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row<K, A> {
+    /// The window.
+    pub window: Window,
+    /// The key.
+    pub key: K,
+    /// How many distinct readings were added.
+    pub readings: u64,
+    /// Those readings, aggregated.
+    pub aggregate: A,
+    /// The part of the log that was folded; the same for all rows of one closing.
+    pub interval: Interval,
+}
+
+/// One shard's open window.
+#[derive(Clone, Debug)]
+pub struct Fold<K, A> {
+    limits: Limits,
+    part: Option<Interval>,
+    last: Option<Position>,
+    panes: Panes<K, (Count, A)>,
+    seen: Seen<K>,
+    size: SizeEstimate,
+}
+
+/// How large the encoded state can be: what it measured last, and what was added since.
+#[derive(Clone, Debug, Default)]
+struct SizeEstimate {
+    measured: usize,
+    added: usize,
+    raw: usize,
+}
+
+/// What a pane is taken to cost beside its key, in bytes before compression.
+const PANE_COST: usize = 64;
+/// The longest a state may be before compression; also what a decoder accepts at most.
+const RAW_LIMIT: usize = 16 << 20;
+/// Compression never adds more than this, and base64 makes four bytes of three.
+fn encoded_bound(raw: usize) -> usize {
+    (raw + raw / 128 + 64) * 4 / 3
+}
+
+impl<K, A> Fold<K, A>
+where
+    K: Clone + Eq + Hash + Ord + Columnar + AsRef<[u8]>,
+    A: Merge + Columnar,
+{
+    /// Nothing folded yet.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            part: None,
+            last: None,
+            panes: Panes::default(),
+            seen: Seen::new(seen_bound(limits)),
+            size: SizeEstimate::default(),
+        }
+    }
+
+    /// Starts on the record at `position`; false where that record was folded before and must be
+    /// skipped. Records come in the order of the log.
+    pub fn begin_record(&mut self, position: &str) -> Result<bool, InvalidPosition> {
+        let position: Position = position.parse()?;
+        if self.last.as_ref().is_some_and(|last| position <= *last) {
+            return Ok(false);
+        }
+        match &mut self.part {
+            Some(part) => part.extend(&position),
+            None => self.part = Some(Interval::at(position.clone())),
+        }
+        self.last = Some(position);
+        Ok(true)
+    }
+
+    /// Adds a reading of the record last begun to its window; false where the same reading, by key
+    /// and time (nanoseconds since the epoch), was added before and counts no more.
+    pub fn add<Q, T>(&mut self, window: Window, key: &Q, time: i128, reading: &T) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + AsRef<[u8]> + ?Sized,
+        A: Aggregate<T>,
+        T: ?Sized,
+    {
+        let key_len = key.as_ref().len();
+        if !self.seen.insert(key, key_len, time) {
+            return false;
+        }
+        if self.panes.add(window, key, reading) {
+            self.size.added += key_len + PANE_COST;
+        }
+        true
+    }
+
+    /// Whether the state has grown to its limit, so that the fold must be closed before the next
+    /// record. Cheap: the state is encoded only when it may have come near the limit.
+    pub fn is_full(&mut self) -> bool {
+        if self.panes.is_empty() {
+            return false;
+        }
+        if self.size.raw + self.size.added > RAW_LIMIT / 2 {
+            return true;
+        }
+        let fixed = encoded_bound(self.seen.cost());
+        if self.size.measured + encoded_bound(self.size.added) + fixed <= self.limits.state {
+            return false;
+        }
+        let length = self.encode().len();
+        self.size.raw += self.size.added;
+        self.size.added = 0;
+        // The memory of seen readings is estimated anew each time, so it is left out here.
+        self.size.measured = length.saturating_sub(fixed);
+        length > self.limits.state - self.limits.state / 20
+    }
+
+    /// Ends the part: gives its rows, by window and key, and goes on with none. The last position
+    /// and the memory of seen readings stay.
+    pub fn close(&mut self) -> Vec<Row<K, A>> {
+        self.size = SizeEstimate::default();
+        let Some(interval) = self.part.take() else {
+            return Vec::new();
+        };
+        let row = |pane: Pane<K, (Count, A)>| Row {
+            window: pane.window,
+            key: pane.key,
+            readings: pane.aggregate.0.value(),
+            aggregate: pane.aggregate.1,
+            interval: interval.clone(),
+        };
+        self.panes.close_all().into_iter().map(row).collect()
+    }
+
+    /// How many panes (windows times keys) are open.
+    pub fn open(&self) -> usize {
+        self.panes.len()
+    }
+
+    /// How many seen readings were forgotten to stay within the limit, since this fold was made or
+    /// decoded.
+    pub fn forgotten(&self) -> u64 {
+        self.seen.forgotten()
+    }
+
+    /// The state as text, to be carried to the next invocation.
+    pub fn encode(&self) -> String {
+        let mut out = Encoder::default();
+        let positions = [
+            self.part.as_ref().map(Interval::from),
+            self.part.as_ref().map(Interval::to),
+            self.last.as_ref(),
+        ];
+        for position in positions {
+            let text = position.map_or("", Position::as_str);
+            out.unsigned(text.len() as u128);
+            out.raw(text.as_bytes());
+        }
+
+        let panes = self.panes.by_window();
+        let mut keys: Vec<&K> = panes.flat_map(|(_, keys)| keys.keys()).collect();
+        keys.extend(self.seen.keys());
+        keys.sort_unstable();
+        keys.dedup();
+        // Every key that is written stands in the table, so the search always finds it.
+        let index = |key: &K| keys.binary_search(&key).unwrap_or_else(|place| place);
+        out.unsigned(keys.len() as u128);
+        K::write(&keys, &mut out);
+
+        out.unsigned(self.panes.by_window().len() as u128);
+        for (window, keys) in self.panes.by_window() {
+            let panes: BTreeMap<usize, &(Count, A)> =
+                keys.iter().map(|(key, pane)| (index(key), pane)).collect();
+            out.signed(i128::from(window.start));
+            out.signed(i128::from(window.end));
+            out.unsigned(panes.len() as u128);
+            let mut last = 0;
+            for index in panes.keys() {
+                out.unsigned((index - last) as u128);
+                last = *index;
+            }
+            let column: Vec<&(Count, A)> = panes.into_values().collect();
+            <(Count, A)>::write(&column, &mut out);
+        }
+        self.seen.write(|key| index(key) as u128, &mut out);
+        out.pack()
+    }
+
+    /// Undoes [`encode`](Self::encode).
+    pub fn decode(text: &str, limits: Limits) -> Result<Self, CodecError> {
+        let mut input = Decoder::unpack(text, RAW_LIMIT)?;
+        let [from, to, last] = [
+            read_position(&mut input)?,
+            read_position(&mut input)?,
+            read_position(&mut input)?,
+        ];
+        let part = match (from, to) {
+            (Some(from), Some(to)) => Some(
+                Interval::new(from, to)
+                    .ok_or(CodecError::Broken("its part ends before it starts"))?,
+            ),
+            (None, None) => None,
+            _ => return Err(CodecError::Broken("its part has one end only")),
+        };
+
+        let count = input.count()?;
+        let keys = K::read(count, &mut input)?;
+        let mut panes = Panes::default();
+        let mut raw = 0;
+        for _ in 0..input.count()? {
+            let window = Window {
+                start: input.signed_as()?,
+                end: input.signed_as()?,
+            };
+            let count = input.count()?;
+            let mut indices = Vec::with_capacity(count);
+            let mut last = 0_usize;
+            for _ in 0..count {
+                last = last.saturating_add(input.unsigned_as()?);
+                indices.push(last);
+            }
+            let column = <(Count, A)>::read(count, &mut input)?;
+            for (index, aggregate) in indices.into_iter().zip(column) {
+                let key = keys
+                    .get(index)
+                    .ok_or(CodecError::Broken("a key is not in its table"))?;
+                raw += key.as_ref().len() + PANE_COST;
+                panes.merge(Pane {
+                    window,
+                    key: key.clone(),
+                    aggregate,
+                });
+            }
+        }
+        if part.is_none() && !panes.is_empty() {
+            return Err(CodecError::Broken("it has panes without a part"));
+        }
+        let key_len = |key: &K| key.as_ref().len();
+        let seen = Seen::read(seen_bound(limits), &keys, key_len, &mut input)?;
+        input.finish()?;
+        let fixed = encoded_bound(seen.cost());
+        Ok(Self {
+            limits,
+            part,
+            last,
+            panes,
+            seen,
+            size: SizeEstimate {
+                measured: text.len().saturating_sub(fixed),
+                added: 0,
+                raw,
+            },
+        })
+    }
+}
+
+fn seen_bound(limits: Limits) -> usize {
+    limits.seen * 3 / 4 - limits.seen / 128
+}
+
+fn read_position(input: &mut Decoder) -> Result<Option<Position>, CodecError> {
+    let length = input.count()?;
+    if length == 0 {
+        return Ok(None);
+    }
+    let text = std::str::from_utf8(input.raw(length)?);
+    let position = text.ok().and_then(|text| text.parse().ok());
+    position
+        .map(Some)
+        .ok_or(CodecError::Broken("a position is not a sequence number"))
+}

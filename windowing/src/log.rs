@@ -1,0 +1,152 @@
+//! Positions in a shard's log, and intervals of it.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// The place of one record in its shard's log: a Kinesis sequence number.
+///
+/// Compared by length first and then as text, which is the order of the numbers: they have no
+/// leading zeros and can pass 128 bits, so no integer type would hold them all.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Position(Box<str>);
+
+/// Text that is not a sequence number.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("`{0}` is not a sequence number: it must be 1 to 129 digits without leading zeros")]
+pub struct InvalidPosition(String);
+
+impl Position {
+    /// The number as it came.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The longest number that the Kinesis API reference allows: `0|([1-9]\d{0,128})`.
+const LONGEST: usize = 129;
+
+impl FromStr for Position {
+    type Err = InvalidPosition;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPosition> {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let leading_zero = text.len() > 1 && text.starts_with('0');
+        if !digits || leading_zero || text.len() > LONGEST {
+            return Err(InvalidPosition(text.chars().take(LONGEST + 1).collect()));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl Ord for Position {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.0.len(), &self.0).cmp(&(other.0.len(), &other.0))
+    }
+}
+
+impl PartialOrd for Position {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A run of one shard's log, both ends included.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Interval {
+    from: Position,
+    to: Position,
+}
+
+impl Interval {
+    /// The run from `from` to `to`, or none where `to` comes before `from`.
+    pub fn new(from: Position, to: Position) -> Option<Self> {
+        (from <= to).then_some(Self { from, to })
+    }
+
+    /// The run of one record.
+    pub fn at(position: Position) -> Self {
+        Self {
+            from: position.clone(),
+            to: position,
+        }
+    }
+
+    /// The first record.
+    pub fn from(&self) -> &Position {
+        &self.from
+    }
+
+    /// The last record.
+    pub fn to(&self) -> &Position {
+        &self.to
+    }
+
+    /// Whether some record could lie in both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.from <= other.to && other.from <= self.to
+    }
+
+    /// Moves the end on to `position`; a position before the end changes nothing.
+    pub fn extend(&mut self, position: &Position) {
+        if *position > self.to {
+            self.to.clone_from(position);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(text: &str) -> Position {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn numbers_compare_as_numbers() {
+        let ascending = [
+            "0",
+            "9",
+            "10",
+            "340282366920938463463374607431768211456",
+            "49590338271490256608559692538361571095921575989136588898",
+            "49590338271490256608559692538361571095921575989136588899",
+            "149590338271490256608559692538361571095921575989136588898",
+        ];
+        for pair in ascending.windows(2) {
+            assert!(position(pair[0]) < position(pair[1]), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn only_numbers_are_positions() {
+        for text in ["", "01", "-1", "1a", "１", "1 ", &"1".repeat(130)] {
+            assert!(text.parse::<Position>().is_err(), "{text}");
+        }
+        assert!("1".repeat(129).parse::<Position>().is_ok());
+    }
+
+    #[test]
+    fn intervals_share_their_ends() {
+        let interval = |from, to| Interval::new(position(from), position(to)).unwrap();
+        assert!(interval("1", "5").overlaps(&interval("5", "9")));
+        assert!(interval("1", "50").overlaps(&interval("9", "10")));
+        assert!(!interval("1", "5").overlaps(&interval("6", "9")));
+        assert_eq!(Interval::new(position("2"), position("1")), None);
+    }
+}

@@ -1,0 +1,280 @@
+//! One aggregate a window and key.
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+
+use foldhash::fast::RandomState;
+
+use crate::aggregate::{Aggregate, Merge};
+use crate::window::{Session, Window};
+
+/// Aggregates by window and key, for windows that are fixed by the clock: tumbling and hopping.
+#[derive(Clone, Debug)]
+pub struct Panes<K, A> {
+    windows: BTreeMap<Window, HashMap<K, A, RandomState>>,
+    open: usize,
+}
+
+impl<K, A> Default for Panes<K, A> {
+    fn default() -> Self {
+        Self {
+            windows: BTreeMap::new(),
+            open: 0,
+        }
+    }
+}
+
+/// A pane that was closed: what one window holds of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pane<K, A> {
+    /// The window.
+    pub window: Window,
+    /// The key.
+    pub key: K,
+    /// The window's readings of the key, aggregated.
+    pub aggregate: A,
+}
+
+impl<K: Eq + Hash + Ord, A: Merge> Panes<K, A> {
+    /// Adds a reading of `key` to the pane of `window`; true if that opened the pane.
+    pub fn add<Q, T>(&mut self, window: Window, key: &Q, reading: &T) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+        A: Aggregate<T>,
+        T: ?Sized,
+    {
+        let keys = self.windows.entry(window).or_default();
+        if let Some(aggregate) = keys.get_mut(key) {
+            aggregate.add(reading);
+            return false;
+        }
+        let mut aggregate = A::identity();
+        aggregate.add(reading);
+        keys.insert(key.to_owned(), aggregate);
+        self.open += 1;
+        true
+    }
+
+    /// Merges a whole aggregate into a pane.
+    pub fn merge(&mut self, pane: Pane<K, A>) {
+        let keys = self.windows.entry(pane.window).or_default();
+        match keys.get_mut(&pane.key) {
+            Some(aggregate) => aggregate.merge(&pane.aggregate),
+            None => {
+                keys.insert(pane.key, pane.aggregate);
+                self.open += 1;
+            }
+        }
+    }
+
+    /// Takes out the panes of every window that ends at or before `time`, by window and key.
+    pub fn close(&mut self, time: i64) -> Vec<Pane<K, A>> {
+        let mut closed = BTreeMap::new();
+        self.windows.retain(|window, keys| {
+            let open = window.end > time;
+            if !open {
+                closed.insert(*window, std::mem::take(keys));
+            }
+            open
+        });
+        self.take(closed)
+    }
+
+    /// Takes out every pane, by window and key.
+    pub fn close_all(&mut self) -> Vec<Pane<K, A>> {
+        let closed = std::mem::take(&mut self.windows);
+        self.take(closed)
+    }
+
+    fn take(&mut self, closed: BTreeMap<Window, HashMap<K, A, RandomState>>) -> Vec<Pane<K, A>> {
+        let mut panes = Vec::new();
+        for (window, keys) in closed {
+            let first = panes.len();
+            panes.extend(keys.into_iter().map(|(key, aggregate)| Pane {
+                window,
+                key,
+                aggregate,
+            }));
+            panes[first..].sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        }
+        self.open -= panes.len();
+        panes
+    }
+
+    /// The windows that have panes, the earliest first, each with its keys in no order.
+    pub(crate) fn by_window(&self) -> impl ExactSizeIterator<Item = (Window, KeysOf<'_, K, A>)> {
+        self.windows.iter().map(|(window, keys)| (*window, keys))
+    }
+
+    /// How many panes are open.
+    pub fn len(&self) -> usize {
+        self.open
+    }
+
+    /// Whether no pane is open.
+    pub fn is_empty(&self) -> bool {
+        self.open == 0
+    }
+}
+
+pub(crate) type KeysOf<'a, K, A> = &'a HashMap<K, A, RandomState>;
+
+/// Aggregates by key and session: readings of a key less than a gap apart share one.
+#[derive(Clone, Debug)]
+pub struct Sessions<K, A> {
+    session: Session,
+    /// For each key its sessions by their start; they do not overlap.
+    keys: BTreeMap<K, BTreeMap<i64, (i64, A)>>,
+}
+
+impl<K: Ord + Clone, A: Merge> Sessions<K, A> {
+    /// No sessions yet.
+    pub fn new(session: Session) -> Self {
+        Self {
+            session,
+            keys: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a reading of `key` at `time`; it may open a session, lengthen one, or join two.
+    pub fn add<T: ?Sized>(&mut self, time: i64, key: &K, reading: &T)
+    where
+        A: Aggregate<T>,
+    {
+        let mut aggregate = A::identity();
+        aggregate.add(reading);
+        self.merge(Pane {
+            window: self.session.window_of(time),
+            key: key.clone(),
+            aggregate,
+        });
+    }
+
+    /// Merges a whole session, joining it with every one it overlaps.
+    pub fn merge(&mut self, pane: Pane<K, A>) {
+        let sessions = self.keys.entry(pane.key).or_default();
+        let (mut start, mut end) = (pane.window.start, pane.window.end);
+        let mut aggregate = pane.aggregate;
+        // Sessions of a key do not overlap, so their ends ascend as their starts do.
+        while let Some((&other, &(other_end, _))) = sessions.range(..end).next_back() {
+            if other_end <= start {
+                break;
+            }
+            if let Some((_, joined)) = sessions.remove(&other) {
+                aggregate.merge(&joined);
+            }
+            start = start.min(other);
+            end = end.max(other_end);
+        }
+        sessions.insert(start, (end, aggregate));
+    }
+
+    /// Takes out the sessions that ended at or before `time`, by window and key.
+    pub fn close(&mut self, time: i64) -> Vec<Pane<K, A>> {
+        let mut panes = Vec::new();
+        self.keys.retain(|key, sessions| {
+            let open = sessions.split_off(&first_open(sessions, time));
+            let closed = std::mem::replace(sessions, open);
+            panes.extend(closed.into_iter().map(|(start, (end, aggregate))| Pane {
+                window: Window { start, end },
+                key: key.clone(),
+                aggregate,
+            }));
+            !sessions.is_empty()
+        });
+        panes.sort_by(|a, b| (a.window, &a.key).cmp(&(b.window, &b.key)));
+        panes
+    }
+}
+
+fn first_open<A>(sessions: &BTreeMap<i64, (i64, A)>, time: i64) -> i64 {
+    let open = sessions.iter().find(|(_, (end, _))| *end > time);
+    open.map_or(i64::MAX, |(start, _)| *start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{Count, Max, Sum};
+    use crate::window::Tumbling;
+    use proptest::prelude::*;
+
+    type Totals = (Count, Sum, Max<i64>);
+
+    #[test]
+    fn closing_takes_only_what_has_ended() {
+        let minutes = Tumbling::new(60_000).unwrap();
+        let mut panes: Panes<String, Totals> = Panes::default();
+        for (time, key) in [(1, "b"), (2, "a"), (60_000, "a"), (-1, "a")] {
+            panes.add(minutes.window_of(time), key, &time);
+        }
+        assert_eq!(panes.len(), 4);
+        let closed: Vec<(i64, String)> = panes
+            .close(60_000)
+            .into_iter()
+            .map(|pane| (pane.window.start, pane.key))
+            .collect();
+        let name = str::to_owned;
+        assert_eq!(
+            closed,
+            [(-60_000, name("a")), (0, name("a")), (0, name("b"))]
+        );
+        assert_eq!(panes.close_all().len(), 1);
+        assert!(panes.is_empty());
+    }
+
+    #[test]
+    fn a_reading_in_the_gap_joins_two_sessions() {
+        let mut sessions: Sessions<u8, Totals> = Sessions::new(Session::new(10).unwrap());
+        for time in [0, 15, 40] {
+            sessions.add(time, &7, &time);
+        }
+        sessions.add(8, &7, &8);
+        let windows: Vec<(i64, i64)> = sessions
+            .close(25)
+            .iter()
+            .map(|pane| (pane.window.start, pane.window.end))
+            .collect();
+        assert_eq!(windows, [(0, 25)]);
+        assert_eq!(sessions.close(i64::MAX).len(), 1);
+    }
+
+    #[test]
+    fn a_gap_of_exactly_the_length_ends_the_session() {
+        let mut sessions: Sessions<u8, Totals> = Sessions::new(Session::new(10).unwrap());
+        sessions.add(0, &7, &0);
+        sessions.add(10, &7, &10);
+        assert_eq!(sessions.close(100).len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_split_do_not_matter(
+            (readings, shuffled) in proptest::collection::vec((-500..500_i64, 0..4_u8), 0..60)
+                .prop_flat_map(|r| (Just(r.clone()), Just(r).prop_shuffle())),
+            cut in 0..60_usize,
+        ) {
+            let tumbling = Tumbling::new(60).unwrap();
+            let session = Session::new(13).unwrap();
+            let fold = |readings: &[(i64, u8)]| {
+                let mut panes: Panes<u8, Totals> = Panes::default();
+                let mut sessions: Sessions<u8, Totals> = Sessions::new(session);
+                for (time, key) in readings {
+                    panes.add(tumbling.window_of(*time), key, time);
+                    sessions.add(*time, key, time);
+                }
+                (panes, sessions)
+            };
+            let (mut panes, mut sessions) = fold(&readings);
+            let (left, right) = shuffled.split_at(cut.min(shuffled.len()));
+            let (mut merged, mut merged_sessions) = fold(right);
+            let (mut other, mut other_sessions) = fold(left);
+            other.close_all().into_iter().for_each(|pane| merged.merge(pane));
+            other_sessions.close(i64::MAX).into_iter().for_each(|pane| merged_sessions.merge(pane));
+            prop_assert_eq!(panes.close_all(), merged.close_all());
+            prop_assert_eq!(sessions.close(i64::MAX), merged_sessions.close(i64::MAX));
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! A bounded memory of the readings already counted.
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
+
+use foldhash::fast::RandomState;
+
+use crate::codec::{CodecError, Decoder, Encoder, unsigned_len};
+
+/// Which readings of which keys were seen, so that one sent twice counts once.
+///
+/// A reading is known by its key and its own time, to the nanosecond; both are kept whole, so a
+/// reading that was not seen is never taken for one that was. Memory is bounded by the encoded
+/// size: readings go into the younger of two generations, and when the two together reach the
+/// bound the older one is forgotten and the younger takes its place.
+#[derive(Clone, Debug)]
+pub struct Seen<K> {
+    bound: usize,
+    older: Generation<K>,
+    younger: Generation<K>,
+    forgotten: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Generation<K> {
+    times: HashMap<K, BTreeSet<i128>, RandomState>,
+    readings: u64,
+    cost: usize,
+}
+
+impl<K> Default for Generation<K> {
+    fn default() -> Self {
+        Self {
+            times: HashMap::default(),
+            readings: 0,
+            cost: 0,
+        }
+    }
+}
+
+/// Times from here on (some 2.5 million million years from the epoch) are not remembered, so that no
+/// difference of two times overflows.
+const FARTHEST: u128 = 1 << 96;
+
+/// What a key costs beside its own bytes: its index, its number of readings and its first time.
+const KEY_COST: usize = 20;
+
+impl<K: Eq + Hash + Ord> Seen<K> {
+    /// Remembers readings up to `bound` bytes of encoded state, before compression.
+    pub fn new(bound: usize) -> Self {
+        Self {
+            bound,
+            older: Generation::default(),
+            younger: Generation::default(),
+            forgotten: 0,
+        }
+    }
+
+    /// Notes the reading of `key` at `time` (nanoseconds since the epoch); false if it was noted
+    /// before. `key_len` is how many bytes the key takes.
+    pub fn insert<Q>(&mut self, key: &Q, key_len: usize, time: i128) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        if time.unsigned_abs() >= FARTHEST {
+            return true;
+        }
+        let known = self.older.times.get(key);
+        if known.is_some_and(|times| times.contains(&time)) {
+            return false;
+        }
+        if !self.younger.insert(key, key_len, time) {
+            return false;
+        }
+        if self.younger.cost >= self.bound / 2 {
+            self.forgotten += self.older.readings;
+            self.older = std::mem::take(&mut self.younger);
+        }
+        true
+    }
+
+    /// How many readings were forgotten to stay within the bound, since this memory was made or
+    /// decoded.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// How many readings are remembered.
+    pub fn len(&self) -> u64 {
+        self.older.readings + self.younger.readings
+    }
+
+    /// Whether no reading is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of encoded state that the memory takes at most, before compression.
+    pub(crate) fn cost(&self) -> usize {
+        self.older.cost + self.younger.cost
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.older.times.keys().chain(self.younger.times.keys())
+    }
+
+    /// Writes both generations; `index` gives a key's place in a table that the caller writes.
+    pub(crate) fn write(&self, index: impl Fn(&K) -> u128, out: &mut Encoder) {
+        for generation in [&self.older, &self.younger] {
+            generation.write(&index, out);
+        }
+    }
+
+    pub(crate) fn read(
+        bound: usize,
+        keys: &[K],
+        key_len: impl Fn(&K) -> usize,
+        input: &mut Decoder,
+    ) -> Result<Self, CodecError>
+    where
+        K: Clone,
+    {
+        Ok(Self {
+            bound,
+            older: Generation::read(keys, &key_len, input)?,
+            younger: Generation::read(keys, &key_len, input)?,
+            forgotten: 0,
+        })
+    }
+}
+
+impl<K: Eq + Hash + Ord> Generation<K> {
+    fn insert<Q>(&mut self, key: &Q, key_len: usize, time: i128) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        match self.times.get_mut(key) {
+            Some(times) => {
+                let before = times.range(..time).next_back().copied();
+                let after = times.range(time..).next().copied();
+                if !times.insert(time) {
+                    return false;
+                }
+                self.cost += step_len(before, Some(time)) + step_len(Some(time), after);
+                self.cost -= step_len(before, after);
+            }
+            None => {
+                self.times.insert(key.to_owned(), BTreeSet::from([time]));
+                self.cost += key_len + KEY_COST;
+            }
+        }
+        self.readings += 1;
+        true
+    }
+
+    /// Keys by their index, the number of times of each, the first times, and the steps between
+    /// times: each in a column of its own.
+    fn write(&self, index: &impl Fn(&K) -> u128, out: &mut Encoder) {
+        let keys: BTreeMap<u128, &BTreeSet<i128>> = self
+            .times
+            .iter()
+            .map(|(key, times)| (index(key), times))
+            .collect();
+        out.unsigned(keys.len() as u128);
+        let mut last = 0;
+        for key in keys.keys() {
+            out.unsigned(key - last);
+            last = *key;
+        }
+        for times in keys.values() {
+            out.unsigned(times.len() as u128);
+        }
+        let mut last = 0;
+        for first in keys.values().filter_map(|times| times.first()) {
+            out.signed(first - last);
+            last = *first;
+        }
+        for times in keys.values() {
+            let later = times.iter().skip(1);
+            for (before, after) in times.iter().zip(later) {
+                out.unsigned(step(after - before));
+            }
+        }
+    }
+
+    fn read(
+        keys: &[K],
+        key_len: &impl Fn(&K) -> usize,
+        input: &mut Decoder,
+    ) -> Result<Self, CodecError>
+    where
+        K: Clone,
+    {
+        let count = input.count()?;
+        let mut indices = Vec::with_capacity(count);
+        let mut last = 0_usize;
+        for _ in 0..count {
+            let next: usize = input.unsigned_as()?;
+            last = last.saturating_add(next);
+            indices.push(last);
+        }
+        let mut numbers = Vec::with_capacity(count);
+        for _ in 0..count {
+            numbers.push(input.count()?);
+        }
+        let mut firsts = Vec::with_capacity(count);
+        let mut last = 0_i128;
+        for _ in 0..count {
+            last = in_range(last.checked_add(input.signed()?))?;
+            firsts.push(last);
+        }
+        let mut generation = Self::default();
+        for ((index, number), first) in indices.into_iter().zip(numbers).zip(firsts) {
+            let key = keys
+                .get(index)
+                .ok_or(CodecError::Broken("a key is not in its table"))?;
+            let mut times = BTreeSet::from([first]);
+            let mut cost = key_len(key) + KEY_COST;
+            let mut last = first;
+            for _ in 1..number {
+                let length = unstep(input.unsigned()?)?;
+                cost += unsigned_len(step(length));
+                last = in_range(last.checked_add(length))?;
+                times.insert(last);
+            }
+            generation.readings += times.len() as u64;
+            generation.cost += cost;
+            generation.times.insert(key.clone(), times);
+        }
+        Ok(generation)
+    }
+}
+
+/// Nanoseconds from one time to the next, short when they are whole milliseconds.
+fn step(nanos: i128) -> u128 {
+    let nanos = nanos as u128;
+    match nanos % 1_000_000 {
+        0 => (nanos / 1_000_000) << 1,
+        _ => (nanos << 1) | 1,
+    }
+}
+
+fn unstep(code: u128) -> Result<i128, CodecError> {
+    let unit = if code & 1 == 0 { 1_000_000 } else { 1 };
+    i128::try_from(code >> 1)
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        .ok_or(CodecError::Broken("a time is out of range"))
+}
+
+fn in_range(time: Option<i128>) -> Result<i128, CodecError> {
+    time.filter(|time| time.unsigned_abs() < FARTHEST)
+        .ok_or(CodecError::Broken("a time is out of range"))
+}
+
+fn step_len(before: Option<i128>, after: Option<i128>) -> usize {
+    match (before, after) {
+        (Some(before), Some(after)) => unsigned_len(step(after - before)),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    const SECOND: i128 = 1_000_000_000;
+
+    #[test]
+    fn a_reading_counts_once() {
+        let mut seen: Seen<String> = Seen::new(10_000);
+        assert!(seen.insert("Rocinante", 9, SECOND));
+        assert!(!seen.insert("Rocinante", 9, SECOND));
+        assert!(seen.insert("Rocinante", 9, SECOND + 1));
+        assert!(seen.insert("Franky", 6, SECOND));
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_and_counted() {
+        let mut seen: Seen<String> = Seen::new(1_000);
+        for second in 0..10_000 {
+            assert!(seen.insert("Rocinante", 9, second * SECOND));
+            assert!(seen.cost() <= 1_000);
+        }
+        assert!(!seen.insert("Rocinante", 9, 9_999 * SECOND));
+        assert!(seen.insert("Rocinante", 9, 0));
+        assert_eq!(seen.forgotten() + seen.len(), 10_001);
+    }
+
+    fn round_trip(seen: &Seen<u32>) -> (Seen<u32>, usize) {
+        let mut keys: Vec<u32> = seen.keys().copied().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut out = Encoder::default();
+        seen.write(|key| keys.binary_search(key).unwrap() as u128, &mut out);
+        let text = out.pack();
+        let mut input = Decoder::unpack(&text, 1_000_000).unwrap();
+        let read = Seen::read(seen.bound, &keys, |_| 4, &mut input).unwrap();
+        input.finish().unwrap();
+        (read, text.len())
+    }
+
+    proptest! {
+        #[test]
+        fn within_the_bound_it_is_a_set(
+            readings in proptest::collection::vec((0..5_u32, 0..40_i128, 0..2_i128), 0..200),
+        ) {
+            let mut seen: Seen<u32> = Seen::new(100_000);
+            let mut set = HashSet::new();
+            for (n, (key, millis, nanos)) in readings.into_iter().enumerate() {
+                let time = (millis - 20) * 1_000_000 + nanos;
+                prop_assert_eq!(seen.insert(&key, 4, time), set.insert((key, time)));
+                if n % 20 == 0 {
+                    let cost = seen.cost();
+                    seen = round_trip(&seen).0;
+                    prop_assert_eq!(seen.cost(), cost);
+                }
+            }
+            prop_assert_eq!(seen.len(), set.len() as u64);
+        }
+
+        #[test]
+        fn the_cost_bounds_the_columns(
+            readings in proptest::collection::vec((0..9_u32, any::<i64>()), 0..200),
+        ) {
+            let mut seen: Seen<u32> = Seen::new(100_000);
+            for (key, time) in readings {
+                seen.insert(&key, 4, i128::from(time));
+            }
+            let mut keys: Vec<u32> = seen.keys().copied().collect();
+            keys.sort_unstable();
+            let mut out = Encoder::default();
+            seen.write(|key| keys.binary_search(key).unwrap() as u128, &mut out);
+            let raw = Decoder::unpack(&out.pack(), usize::MAX).unwrap();
+            let mut length = 0;
+            let mut raw = raw;
+            while raw.raw(1).is_ok() {
+                length += 1;
+            }
+            // Two generations' key counts come on top: a byte or two each.
+            prop_assert!(length <= seen.cost() + 8, "{} > {}", length, seen.cost());
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Which windows a time belongs to.
+//!
+//! Times are milliseconds since any epoch, negative ones included. A window is half open: its
+//! start belongs to it, its end does not. Starts are multiples of the size (of the hop, where
+//! windows overlap), rounded towards minus infinity, so that -1 lies in `[-60000, 0)` and not in
+//! the window of 0. Next to the ends of `i64` a window is clipped instead of wrapping around.
+
+use thiserror::Error;
+
+/// A span of time in milliseconds: `start <= t < end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Window {
+    /// First millisecond in the window.
+    pub start: i64,
+    /// First millisecond after the window.
+    pub end: i64,
+}
+
+impl Window {
+    /// Whether `time` lies in this window.
+    pub fn contains(&self, time: i64) -> bool {
+        self.start <= time && time < self.end
+    }
+}
+
+/// A size, hop or gap that is not a positive number of milliseconds.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("a window's {what} must be at least 1 ms, not {millis} ms")]
+pub struct InvalidWindow {
+    what: &'static str,
+    millis: i64,
+}
+
+fn positive(what: &'static str, millis: i64) -> Result<i64, InvalidWindow> {
+    if millis < 1 {
+        return Err(InvalidWindow { what, millis });
+    }
+    Ok(millis)
+}
+
+/// Windows of one size, side by side: every time lies in exactly one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tumbling {
+    size: i64,
+}
+
+impl Tumbling {
+    /// Windows of `size` milliseconds.
+    pub fn new(size: i64) -> Result<Self, InvalidWindow> {
+        Ok(Self {
+            size: positive("size", size)?,
+        })
+    }
+
+    /// The window that `time` lies in.
+    pub fn window_of(&self, time: i64) -> Window {
+        around(time, time.rem_euclid(self.size), self.size)
+    }
+}
+
+/// Windows of one size that start every hop: a time lies in `size / hop` of them.
+///
+/// With a hop longer than the size there are gaps, and a time in a gap lies in no window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hopping {
+    size: i64,
+    hop: i64,
+}
+
+impl Hopping {
+    /// Windows of `size` milliseconds, one starting every `hop` milliseconds.
+    pub fn new(size: i64, hop: i64) -> Result<Self, InvalidWindow> {
+        Ok(Self {
+            size: positive("size", size)?,
+            hop: positive("hop", hop)?,
+        })
+    }
+
+    /// The windows that `time` lies in, the latest first.
+    pub fn windows_of(&self, time: i64) -> impl Iterator<Item = Window> + use<> {
+        let Self { size, hop } = *self;
+        let latest = time.rem_euclid(hop);
+        std::iter::successors(Some(latest), move |offset| offset.checked_add(hop))
+            .take_while(move |offset| *offset < size)
+            .map(move |offset| around(time, offset, size))
+    }
+}
+
+/// Windows that follow the readings: one lasts until nothing came for a gap.
+///
+/// A single reading makes the window `[time, time + gap)`; windows that overlap are one session.
+/// [`Sessions`](crate::panes::Sessions) does the joining.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    gap: i64,
+}
+
+impl Session {
+    /// Sessions that end `gap` milliseconds after their last reading.
+    pub fn new(gap: i64) -> Result<Self, InvalidWindow> {
+        Ok(Self {
+            gap: positive("gap", gap)?,
+        })
+    }
+
+    /// The session of a reading that stands alone.
+    pub fn window_of(&self, time: i64) -> Window {
+        around(time, 0, self.gap)
+    }
+}
+
+/// The window of `size` that starts `offset` before `time`; `0 <= offset < size`.
+fn around(time: i64, offset: i64, size: i64) -> Window {
+    Window {
+        start: time.saturating_sub(offset),
+        end: time.saturating_add(size - offset),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_minute_holds_its_start_and_not_its_end() {
+        let minutes = Tumbling::new(60_000).unwrap();
+        for (time, start) in [
+            (0, 0),
+            (59_999, 0),
+            (60_000, 60_000),
+            (-1, -60_000),
+            (-60_000, -60_000),
+            (-60_001, -120_000),
+        ] {
+            let end = start + 60_000;
+            assert_eq!(minutes.window_of(time), Window { start, end }, "{time}");
+        }
+    }
+
+    #[test]
+    fn hopping_windows_overlap_and_may_leave_gaps() {
+        let starts = |size, hop, time| -> Vec<i64> {
+            let hopping = Hopping::new(size, hop).unwrap();
+            hopping.windows_of(time).map(|w| w.start).collect()
+        };
+        assert_eq!(starts(60, 20, 70), [60, 40, 20]);
+        assert_eq!(starts(60, 20, -1), [-20, -40, -60]);
+        assert_eq!(starts(10, 60, 65), [60]);
+        assert_eq!(starts(10, 60, 75), [0; 0]);
+    }
+
+    #[test]
+    fn sizes_below_a_millisecond_are_refused() {
+        assert!(Tumbling::new(0).is_err());
+        assert!(Hopping::new(1, -1).is_err());
+        let error = Session::new(-5).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a window's gap must be at least 1 ms, not -5 ms"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_lies_in_its_windows(time: i64, size in 1..=i64::MAX, hop in 1..=i64::MAX) {
+            // The very last millisecond is the one time no half-open window of i64 can hold.
+            prop_assume!(time != i64::MAX);
+            prop_assert!(Tumbling::new(size).unwrap().window_of(time).contains(time));
+            prop_assert!(Session::new(size).unwrap().window_of(time).contains(time));
+            let hopping = Hopping::new(size, hop).unwrap();
+            prop_assert!(hopping.windows_of(time).take(100).all(|w| w.contains(time)));
+        }
+
+        #[test]
+        fn tumbling_windows_tile_the_line(time in -1_000_000_000_000..1_000_000_000_000_i64, size in 1..100_000_i64) {
+            let tumbling = Tumbling::new(size).unwrap();
+            let window = tumbling.window_of(time);
+            prop_assert_eq!(window.end - window.start, size);
+            prop_assert_eq!(window.start.rem_euclid(size), 0);
+            prop_assert_eq!(tumbling.window_of(window.end).start, window.end);
+            prop_assert_eq!(tumbling.window_of(window.start - 1).end, window.start);
+            let hopping = Hopping::new(size, size).unwrap();
+            prop_assert_eq!(hopping.windows_of(time).collect::<Vec<_>>(), vec![window]);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The core knows no unicorns: here it serves a wind farm, whose turbines report power in watts.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use proptest::prelude::*;
+use windowing::aggregate::{Aggregate, Max, Merge, Min, Sum};
+use windowing::codec::{CodecError, Columnar, Decoder, Encoder};
+use windowing::fold::{Fold, Limits, Row};
+use windowing::log::Interval;
+use windowing::merge::{LogRow, select};
+use windowing::window::Tumbling;
+
+#[derive(Clone, Debug)]
+struct Gust {
+    turbine: String,
+    millis: i64,
+    watts: i64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Power {
+    energy: Sum,
+    lowest: Min<i64>,
+    highest: Max<i64>,
+}
+
+impl Merge for Power {
+    fn identity() -> Self {
+        Self {
+            energy: Sum::identity(),
+            lowest: Min::identity(),
+            highest: Max::identity(),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.energy.merge(&other.energy);
+        self.lowest.merge(&other.lowest);
+        self.highest.merge(&other.highest);
+    }
+}
+
+impl Aggregate<Gust> for Power {
+    fn add(&mut self, gust: &Gust) {
+        self.energy.add(&gust.watts);
+        self.lowest.add(&gust.watts);
+        self.highest.add(&gust.watts);
+    }
+}
+
+impl Columnar for Power {
+    fn write(values: &[&Self], out: &mut Encoder) {
+        let column: Vec<_> = values
+            .iter()
+            .map(|power| (power.energy, power.lowest, power.highest))
+            .collect();
+        Columnar::write(&column.iter().collect::<Vec<_>>(), out);
+    }
+
+    fn read(count: usize, input: &mut Decoder) -> Result<Vec<Self>, CodecError> {
+        let column = <(Sum, Min<i64>, Max<i64>)>::read(count, input)?;
+        let power = |(energy, lowest, highest)| Power {
+            energy,
+            lowest,
+            highest,
+        };
+        Ok(column.into_iter().map(power).collect())
+    }
+}
+
+type Farm = Fold<String, Power>;
+
+struct PowerRow(Row<String, Power>);
+
+impl LogRow for PowerRow {
+    fn interval(&self) -> &Interval {
+        &self.0.interval
+    }
+
+    fn readings(&self) -> u64 {
+        self.0.readings
+    }
+}
+
+/// Folds the records of `log` from `from` on, up to `to`; the state goes through text at `handovers`,
+/// where the last `again` records are delivered a second time.
+fn fold(
+    mut fold: Farm,
+    log: &[Vec<Gust>],
+    from: usize,
+    to: usize,
+    handovers: &[usize],
+    again: usize,
+) -> (Farm, u64) {
+    let minutes = Tumbling::new(60_000).unwrap();
+    let mut repeats = 0;
+    let mut record = from;
+    let mut handed = Vec::new();
+    while record < to {
+        if fold.begin_record(&(record + 100).to_string()).unwrap() {
+            for gust in &log[record] {
+                let time = i128::from(gust.millis) * 1_000_000;
+                let window = minutes.window_of(gust.millis);
+                if !fold.add(window, gust.turbine.as_str(), time, gust) {
+                    repeats += 1;
+                }
+            }
+        }
+        record += 1;
+        if handovers.contains(&record) && !handed.contains(&record) {
+            handed.push(record);
+            fold = Farm::decode(&fold.encode(), Limits::default()).unwrap();
+            record = record.saturating_sub(again).max(from);
+        }
+    }
+    (fold, repeats)
+}
+
+fn any_log() -> impl Strategy<Value = Vec<Vec<Gust>>> {
+    let gust = (0..3_u8, 0..5_i64, any::<i32>()).prop_map(|(turbine, second, watts)| Gust {
+        turbine: format!("turbine {turbine}"),
+        millis: second * 40_000,
+        watts: i64::from(watts),
+    });
+    proptest::collection::vec(proptest::collection::vec(gust, 0..4), 1..20)
+}
+
+proptest! {
+    #[test]
+    fn redelivery_and_handover_change_nothing(
+        log in any_log(),
+        handovers in proptest::collection::vec(0..20_usize, 0..4),
+        again in 0..5_usize,
+    ) {
+        let new = || Farm::new(Limits::default());
+        let (mut expected, repeats) = fold(new(), &log, 0, log.len(), &[], 0);
+        let (mut actual, repeats_again) = fold(new(), &log, 0, log.len(), &handovers, again);
+        prop_assert_eq!(repeats, repeats_again);
+        let rows = expected.close();
+        prop_assert_eq!(&rows, &actual.close());
+        let readings: u64 = rows.iter().map(|row| row.readings).sum();
+        prop_assert_eq!(readings + repeats, log.iter().map(|record| record.len() as u64).sum());
+    }
+
+    #[test]
+    fn a_part_ended_anywhere_merges_to_the_whole(log in any_log(), cut in 0..20_usize, failed in 0..20_usize) {
+        let (mut whole, _) = fold(Farm::new(Limits::default()), &log, 0, log.len(), &[], 0);
+        let cut = cut % (log.len() + 1);
+        let (mut parts, _) = fold(Farm::new(Limits::default()), &log, 0, cut, &[], 0);
+        let mut rows = parts.close();
+        let (mut parts, _) = fold(parts, &log, cut, log.len(), &[], 0);
+        rows.extend(parts.close());
+        // An attempt that failed after it had sent the rows of its first records.
+        let (mut attempt, _) = fold(Farm::new(Limits::default()), &log, 0, failed % (log.len() + 1), &[], 0);
+        rows.extend(attempt.close());
+
+        for expected in whole.close() {
+            let of_pane: Vec<PowerRow> = rows
+                .iter()
+                .filter(|row| (row.window, &row.key) == (expected.window, &expected.key))
+                .cloned()
+                .map(PowerRow)
+                .collect();
+            let mut merged = Power::identity();
+            let mut readings = 0;
+            for index in select(&of_pane) {
+                merged.merge(&of_pane[index].0.aggregate);
+                readings += of_pane[index].0.readings;
+            }
+            prop_assert_eq!(readings, expected.readings);
+            prop_assert_eq!(merged, expected.aggregate);
+        }
+    }
+
+    #[test]
+    fn any_text_is_an_error_or_a_state(text in "[A-Za-z0-9+/]{0,200}={0,2}") {
+        let _ = Farm::decode(&text, Limits::default());
+    }
+
+    #[test]
+    fn a_damaged_state_is_an_error_or_a_state(log in any_log(), at in 0..400_usize, byte: u8) {
+        let (fold, _) = fold(Farm::new(Limits::default()), &log, 0, log.len(), &[], 0);
+        let mut text = fold.encode().into_bytes();
+        let at = at % text.len();
+        text[at] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="[usize::from(byte) % 65];
+        if let Ok(fold) = Farm::decode(&String::from_utf8(text).unwrap(), Limits::default()) {
+            let _ = fold.encode();
+        }
+    }
+}
+
+#[test]
+fn a_fold_says_when_it_is_full_and_its_state_never_passes_the_limit() {
+    let limits = Limits {
+        state: 60_000,
+        seen: 20_000,
+    };
+    let minutes = Tumbling::new(60_000).unwrap();
+    let mut fold = Farm::new(limits);
+    let mut closed = 0;
+    let mut longest = 0;
+    for number in 0..60_000_u64 {
+        fold.begin_record(&(number + 1).to_string()).unwrap();
+        // Names that do not compress well.
+        let turbine = format!("{:016x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let gust = Gust {
+            turbine,
+            millis: 5,
+            watts: 7,
+        };
+        assert!(fold.add(minutes.window_of(5), gust.turbine.as_str(), 5, &gust));
+        if fold.is_full() {
+            longest = longest.max(fold.encode().len());
+            closed += fold.close().len();
+        }
+    }
+    closed += fold.close().len();
+    assert_eq!(closed, 60_000);
+    assert!(longest <= limits.state, "{longest}");
+    assert!(longest > limits.state * 3 / 4, "{longest}");
+    assert!(fold.forgotten() > 0);
+}
+
+#[test]
+fn a_record_without_readings_still_moves_the_part_on() {
+    let mut fold = Farm::new(Limits::default());
+    assert!(fold.begin_record("5").unwrap());
+    assert!(fold.close().is_empty());
+    assert!(!fold.begin_record("5").unwrap());
+    assert!(!fold.begin_record("4").unwrap());
+    assert!(fold.begin_record("6").unwrap());
+    assert!(fold.begin_record("not a number").is_err());
+}
