@@ -1,0 +1,27 @@
+//! Merges summary rows, read from standard input as JSON lines, into minutes.
+//!
+//! Run it with `cargo run -p unicorn --example minutes < rows.jsonl`.
+
+use std::io::Read;
+
+use unicorn::merge::merge;
+use unicorn::summary::summaries;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut input = Vec::new();
+    std::io::stdin().read_to_end(&mut input)?;
+    let mut rows = Vec::new();
+    for (_, summary) in summaries(&input) {
+        match summary {
+            Ok(row) => rows.push(row),
+            Err(rejection) => eprintln!("not a row: {rejection}"),
+        }
+    }
+    for minute in merge(rows) {
+        println!(
+            "{} {} moved {} m in {} readings",
+            minute.window_start, minute.name, minute.figures.distance, minute.readings
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Distances, exact to the micrometre.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// A distance in micrometres, zero or more.
+///
+/// A fixed-point integer: sums of distances are exact and do not depend on the order, as sums of
+/// floating point numbers would. Written as the shortest decimal of metres: `10362`, `1789.25`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Distance(i128);
+
+/// Micrometres in a metre.
+const METRE: i128 = 1_000_000;
+
+impl Distance {
+    /// The farthest a single reading can have moved: 9,223,372,036,854.775807 m, which is what 64
+    /// bits of micrometres hold. Sums go on to 128 bits.
+    pub const FARTHEST: Self = Self(i64::MAX as i128);
+
+    /// A distance of `micrometres`; a negative number is taken for zero.
+    pub fn from_micrometres(micrometres: i128) -> Self {
+        Self(micrometres.max(0))
+    }
+
+    /// The distance in micrometres.
+    pub fn micrometres(self) -> i128 {
+        self.0
+    }
+}
+
+impl fmt::Display for Distance {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (metres, rest) = (self.0 / METRE, self.0 % METRE);
+        if rest == 0 {
+            return write!(formatter, "{metres}");
+        }
+        let fraction = format!("{rest:06}");
+        write!(formatter, "{metres}.{}", fraction.trim_end_matches('0'))
+    }
+}
+
+/// A JSON number of metres with all its digits; exact with `serde_json` only.
+impl Serialize for Distance {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.to_string())
+            .map_err(serde::ser::Error::custom)?
+            .serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metres_are_written_as_the_shortest_decimal() {
+        for (micrometres, text) in [
+            (0, "0"),
+            (1, "0.000001"),
+            (175_000_000, "175"),
+            (1_789_250_000, "1789.25"),
+            (10_362_000_000, "10362"),
+            (i64::MAX.into(), "9223372036854.775807"),
+            (10_i128.pow(30), "1000000000000000000000000"),
+        ] {
+            let distance = Distance::from_micrometres(micrometres);
+            assert_eq!(distance.to_string(), text);
+            assert_eq!(serde_json::to_string(&distance).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Readings and summaries of the Wild Rydes fleet, exactly as they stand on the wire.
+//!
+//! * A [`Reading`](reading::Reading) is what a unicorn's sensor sends: one JSON object a line.
+//! * [`Totals`](totals::Totals) is what a window holds of a unicorn.
+//! * A [`Summary`](summary::Summary) is one row: a unicorn's totals of one window in one interval
+//!   of one shard's log.
+//! * [`merge`](merge::merge) makes of all the rows of a minute the minute.
+//!
+//! The crate does no IO and reads no clock. Anything that is not a reading is refused with a
+//! [`Rejection`](rejection::Rejection) that names the field.
+//!
+//! ```
+//! use unicorn::reading::Reading;
+//!
+//! let line = br#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:08.189","Distance":29.5,
+//!     "MagicPoints":110,"HealthPoints":150}"#;
+//! let reading = Reading::parse(line)?;
+//! assert_eq!(reading.distance.to_string(), "29.5");
+//!
+//! let refused = Reading::parse(br#"{"Name":"Shadowfax","Distance":-1}"#).unwrap_err();
+//! assert_eq!(refused.to_string(), "StatusTime is missing");
+//! # Ok::<(), unicorn::rejection::Rejection>(())
+//! ```
+
+mod field;
+mod number;
+
+pub mod distance;
+pub mod merge;
+pub mod reading;
+pub mod rejection;
+pub mod status_time;
+pub mod summary;
+pub mod totals;

@@ -1,0 +1,61 @@
+//! From rows to minutes: the one way in which rows are read.
+
+use std::collections::BTreeMap;
+
+use windowing::aggregate::Merge;
+use windowing::merge::select;
+
+use crate::status_time::StatusTime;
+use crate::summary::Summary;
+use crate::totals::{Figures, Totals};
+
+/// A unicorn's minute (or other window) as a reader sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Minute {
+    /// The unicorn.
+    pub name: String,
+    /// Start of the window.
+    pub window_start: StatusTime,
+    /// Length of the window in seconds.
+    pub window_seconds: u32,
+    /// How many readings it holds.
+    pub readings: u64,
+    /// Their figures.
+    pub figures: Figures,
+}
+
+/// Merges rows into minutes, by start, name and length.
+///
+/// Of the rows of one unicorn, window, stream and shard, those are taken that do not overlap in the
+/// log and hold the most readings ([`windowing::merge`]); what is taken is then combined over
+/// shards and streams. The rows may come in any order and more than once, but must be all there
+/// are of their windows.
+pub fn merge(rows: impl IntoIterator<Item = Summary>) -> Vec<Minute> {
+    let mut groups: BTreeMap<_, BTreeMap<_, Vec<Summary>>> = BTreeMap::new();
+    for row in rows {
+        let minute = (row.window_start, row.name.clone(), row.window_seconds);
+        let log = (row.part.stream.clone(), row.part.shard.clone());
+        let logs = groups.entry(minute).or_default();
+        logs.entry(log).or_default().push(row);
+    }
+    groups
+        .into_iter()
+        .filter_map(|((window_start, name, window_seconds), logs)| {
+            let mut totals = Totals::identity();
+            let mut readings = 0_u64;
+            for rows in logs.values() {
+                for index in select(rows) {
+                    totals.merge(&rows[index].figures.into());
+                    readings = readings.saturating_add(rows[index].readings);
+                }
+            }
+            Some(Minute {
+                name,
+                window_start,
+                window_seconds,
+                readings,
+                figures: totals.figures()?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,150 @@
+//! JSON numbers as scaled integers, without a detour through floating point.
+
+/// The value of a JSON number times `10^places`, rounded half away from zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scaled {
+    /// The scaled value.
+    pub(crate) value: i128,
+    /// Whether nothing was rounded off.
+    pub(crate) exact: bool,
+    /// Whether the number is below zero, even if it rounds to zero.
+    pub(crate) negative: bool,
+}
+
+/// Scales a JSON number; none where it does not fit 38 digits.
+///
+/// `text` must be a number by JSON's grammar.
+pub(crate) fn scale(text: &str, places: i64) -> Option<Scaled> {
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text),
+    };
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)),
+        None => (text, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = || {
+        whole
+            .bytes()
+            .chain(fraction.bytes())
+            .map(|digit| digit - b'0')
+    };
+    if digits().all(|digit| digit == 0) {
+        return Some(Scaled {
+            value: 0,
+            exact: true,
+            negative: false,
+        });
+    }
+
+    // How many of the digits stand before the decimal point once the number is scaled.
+    let kept = (whole.len() as i64)
+        .saturating_add(exponent)
+        .saturating_add(places);
+    let mut value = 0_i128;
+    let mut exact = true;
+    for (place, digit) in (0_i64..).zip(digits()) {
+        let digit = i128::from(digit);
+        if place < kept {
+            value = value.checked_mul(10)?.checked_add(digit)?;
+        } else {
+            if place == kept && digit >= 5 {
+                value += 1;
+            }
+            exact &= digit == 0;
+        }
+    }
+    let written = (whole.len() + fraction.len()) as i64;
+    for _ in written..kept {
+        value = value.checked_mul(10)?;
+    }
+    Some(Scaled {
+        value: sign * value,
+        exact,
+        negative: sign < 0,
+    })
+}
+
+/// An exponent, clipped where it passes any number that could matter.
+fn parse_exponent(text: &str) -> i64 {
+    let clipped = if text.starts_with('-') {
+        -i64::from(i32::MAX)
+    } else {
+        i64::from(i32::MAX)
+    };
+    text.parse::<i32>().map_or(clipped, i64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn micro(text: &str) -> Option<i128> {
+        scale(text, 6).map(|scaled| scaled.value)
+    }
+
+    #[test]
+    fn every_way_to_write_a_number() {
+        for (text, expected) in [
+            ("0", 0),
+            ("-0", 0),
+            ("-0.0e5", 0),
+            ("175", 175_000_000),
+            ("1789.25", 1_789_250_000),
+            ("1e3", 1_000_000_000),
+            ("1.5e2", 150_000_000),
+            ("1.5E+2", 150_000_000),
+            ("15e-1", 1_500_000),
+            ("29.999999999999996", 30_000_000),
+            ("0.0000005", 1),
+            ("0.00000049999", 0),
+            ("5e-7", 1),
+            ("9.9999999e0", 10_000_000),
+            ("-1", -1_000_000),
+            ("1e-400", 0),
+            ("1e-99999999999999999999", 0),
+            ("0e99999999999999999999", 0),
+            (
+                "123456789012345678901234567890",
+                123_456_789_012_345_678_901_234_567_890_000_000,
+            ),
+        ] {
+            assert_eq!(micro(text), Some(expected), "{text}");
+        }
+        for text in [
+            "1e400",
+            "1e99999999999999999999",
+            "1e33",
+            "9".repeat(39).as_str(),
+        ] {
+            assert_eq!(micro(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_rounded_off_is_told() {
+        assert!(scale("150.0", 0).unwrap().exact);
+        assert!(scale("1.5e2", 0).unwrap().exact);
+        assert!(!scale("150.5", 0).unwrap().exact);
+        assert!(!scale("1e-400", 0).unwrap().exact);
+        assert!(scale("-1e-400", 6).unwrap().negative);
+    }
+
+    proptest! {
+        #[test]
+        fn micrometres_round_trip(value in -10_i128.pow(30)..10_i128.pow(30), exponent in -8..8_i64) {
+            let text = format!("{value}e{exponent}");
+            let scaled = scale(&text, -exponent).unwrap();
+            prop_assert_eq!(scaled.value, value);
+            prop_assert!(scaled.exact);
+        }
+
+        #[test]
+        fn agrees_with_floating_point_where_that_is_exact(value in -1.0e6..1.0e6_f64) {
+            let scaled = scale(&format!("{value}"), 6).unwrap().value as f64;
+            prop_assert!((scaled - value * 1e6).abs() <= 0.51);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What a unicorn's sensor sends.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::distance::Distance;
+use crate::field::{self, Raw};
+use crate::rejection::Rejection;
+use crate::status_time::StatusTime;
+
+/// One reading of one unicorn's sensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading<'a> {
+    /// The unicorn's name: 1 to 256 characters of any script.
+    pub name: Cow<'a, str>,
+    /// When the sensor took the reading.
+    pub status_time: StatusTime,
+    /// Degrees north, -90 to 90.
+    pub latitude: Option<f64>,
+    /// Degrees east, -180 to 180.
+    pub longitude: Option<f64>,
+    /// How far the unicorn moved since its last reading.
+    pub distance: Distance,
+    /// Its magic.
+    pub magic_points: i32,
+    /// Its health.
+    pub health_points: i32,
+}
+
+/// The longest a name may be, in characters.
+pub const LONGEST_NAME: usize = 256;
+
+impl<'a> Reading<'a> {
+    /// Reads one JSON object.
+    ///
+    /// The order of keys, spacing, unknown fields and escapes do not matter. Of two faults, the one
+    /// of the field that this crate's [`Reading`] lists first is told.
+    pub fn parse(line: &'a [u8]) -> Result<Self, Rejection> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Fields<'a> {
+            #[serde(borrow)]
+            name: Raw<'a>,
+            #[serde(borrow)]
+            status_time: Raw<'a>,
+            #[serde(borrow)]
+            latitude: Raw<'a>,
+            #[serde(borrow)]
+            longitude: Raw<'a>,
+            #[serde(borrow)]
+            distance: Raw<'a>,
+            #[serde(borrow)]
+            magic_points: Raw<'a>,
+            #[serde(borrow)]
+            health_points: Raw<'a>,
+        }
+
+        let fields: Fields<'a> = field::split(line)?;
+        Ok(Self {
+            name: name(fields.name)?,
+            status_time: status_time(fields.status_time)?,
+            latitude: field::degrees("Latitude", fields.latitude, 90.0)?,
+            longitude: field::degrees("Longitude", fields.longitude, 180.0)?,
+            distance: distance(fields.distance, Distance::FARTHEST)?,
+            magic_points: field::integer("MagicPoints", fields.magic_points)?,
+            health_points: field::integer("HealthPoints", fields.health_points)?,
+        })
+    }
+
+    /// The reading as it is sent: a JSON object and a newline.
+    pub fn to_line(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Line<'a> {
+            name: &'a str,
+            status_time: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            latitude: Option<f64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            longitude: Option<f64>,
+            distance: Distance,
+            magic_points: i32,
+            health_points: i32,
+        }
+
+        to_line(&Line {
+            name: &self.name,
+            status_time: self.status_time.to_string(),
+            latitude: self.latitude,
+            longitude: self.longitude,
+            distance: self.distance,
+            magic_points: self.magic_points,
+            health_points: self.health_points,
+        })
+    }
+}
+
+/// Text, numbers and options always become JSON, so the line is never empty.
+pub(crate) fn to_line(value: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(value).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+pub(crate) fn name(raw: Raw<'_>) -> Result<Cow<'_, str>, Rejection> {
+    let name = field::text("Name", raw)?;
+    if name.is_empty() {
+        return Err(Rejection::field("Name", "is empty"));
+    }
+    // Counting characters is only needed where there are more bytes than characters allowed.
+    if name.len() > LONGEST_NAME {
+        let length = name.chars().count();
+        if length > LONGEST_NAME {
+            let problem = format!("has {length} characters, more than {LONGEST_NAME}");
+            return Err(Rejection::field("Name", problem));
+        }
+    }
+    Ok(name)
+}
+
+pub(crate) fn status_time(raw: Raw<'_>) -> Result<StatusTime, Rejection> {
+    let text = field::text("StatusTime", raw)?;
+    text.parse()
+        .map_err(|error| Rejection::field("StatusTime", format!("{} {error}", field::quote(&text))))
+}
+
+pub(crate) fn distance(raw: Raw<'_>, farthest: Distance) -> Result<Distance, Rejection> {
+    const FIELD: &str = "Distance";
+    let scaled = field::number(FIELD, raw, 6)?;
+    let quoted = || field::required(FIELD, raw).map(field::quote);
+    if scaled.negative {
+        let problem = format!("is {}, which is below zero", quoted()?);
+        return Err(Rejection::field(FIELD, problem));
+    }
+    let distance = Distance::from_micrometres(scaled.value);
+    if distance > farthest {
+        let problem = format!("is {}, which is out of range", quoted()?);
+        return Err(Rejection::field(FIELD, problem));
+    }
+    Ok(distance)
+}
+
+/// The bytes with which a record of the Kinesis Producer Library's aggregation starts.
+///
+/// Source: `aggregation-format.md` of the amazon-kinesis-producer repository.
+const KPL_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
+
+/// The readings in a record, one a line, each beside the line it was read from.
+///
+/// Blank lines are passed over; a record with nothing else in it is refused, since its sender will
+/// have meant something by it.
+pub fn readings(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<Reading<'_>, Rejection>)> {
+    lines(record).map(|(line, plain)| (line, plain.and_then(|()| Reading::parse(line))))
+}
+
+/// The lines in a record that are not blank; or the whole record, with the reason for which it is
+/// not made of lines.
+pub(crate) fn lines(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<(), Rejection>)> {
+    let rejection = if record.starts_with(&KPL_MAGIC) {
+        Some(Rejection::KplAggregated)
+    } else if record.trim_ascii().is_empty() {
+        Some(Rejection::Empty)
+    } else {
+        None
+    };
+    let plain = if rejection.is_some() { &[] } else { record };
+    let lines = plain
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty());
+    let refused = rejection.map(|rejection| (record, Err(rejection)));
+    refused.into_iter().chain(lines.map(|line| (line, Ok(()))))
+}
