@@ -1,0 +1,207 @@
+//! Records that nobody could make sense of, put aside without loss.
+
+use crate::{quoted, time};
+
+/// A payload is cut past this many bytes. JSON makes at most six bytes of one (`\u0000`), so a piece
+/// stays under 960,000, which leaves 64,000 of a Firehose record's 1,024,000 to the other fields.
+const PIECE_BYTES: usize = 160_000;
+
+/// A record, or a part of one, that was refused, with all it takes to find out why and to send it
+/// again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused<'a> {
+    /// Why, in words for a person. A short sentence: it stands in every line.
+    pub reason: &'a str,
+    /// The name of the stream.
+    pub stream: &'a str,
+    /// The id of the shard.
+    pub shard: &'a str,
+    /// The record's place in the shard.
+    pub sequence_number: &'a str,
+    /// What the producer grouped the record by.
+    pub partition_key: &'a str,
+    /// When Kinesis took the record, in milliseconds since the epoch.
+    pub arrival: i64,
+    /// What was refused, of any length and content.
+    pub payload: &'a [u8],
+}
+
+impl Refused<'_> {
+    /// JSON objects, one a line and each with its newline, to be sent as one Firehose record each.
+    ///
+    /// The payload is `Payload` if all of it is UTF-8, or else base64 as `PayloadBase64`. One of more
+    /// than 160,000 bytes is cut into pieces, between characters if it is text, each a line with
+    /// `Piece`, from 1, and `Pieces`, how many there are: so that a Kinesis record of 10 MiB, however
+    /// much JSON has to escape in it, fits Firehose's 1,000 KiB a record. The pieces put together,
+    /// after base64 is undone, are the payload.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Vec<u8>> {
+        let (name, pieces) = match std::str::from_utf8(self.payload) {
+            Ok(text) => ("Payload", text_pieces(text)),
+            Err(_) => ("PayloadBase64", binary_pieces(self.payload)),
+        };
+        let fields = self.fields();
+        let count = pieces.len();
+        let line = |(index, piece): (usize, &String)| {
+            let place = match count {
+                1 => String::new(),
+                _ => format!(r#","Piece":{},"Pieces":{count}"#, index + 1),
+            };
+            format!("{{{fields},\"{name}\":{}{place}}}\n", quoted(piece)).into_bytes()
+        };
+        pieces.iter().enumerate().map(line).collect()
+    }
+
+    fn fields(&self) -> String {
+        let values = [
+            ("Reason", self.reason),
+            ("Stream", self.stream),
+            ("Shard", self.shard),
+            ("SequenceNumber", self.sequence_number),
+            ("PartitionKey", self.partition_key),
+            ("ArrivalTime", &time::spaced(self.arrival)),
+        ];
+        values
+            .map(|(name, value)| format!("\"{name}\":{}", quoted(value)))
+            .join(",")
+    }
+}
+
+/// The text in at least one piece, so that an empty payload makes a line too.
+fn text_pieces(text: &str) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    loop {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE_BYTES));
+        pieces.push(piece.to_owned());
+        if after.is_empty() {
+            return pieces;
+        }
+        rest = after;
+    }
+}
+
+fn binary_pieces(payload: &[u8]) -> Vec<String> {
+    let encoded = |piece| base64_simd::STANDARD.encode_to_string(piece);
+    payload.chunks(PIECE_BYTES).map(encoded).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    const LARGEST_FIREHOSE_RECORD: usize = 1_024_000;
+
+    fn refused(payload: &[u8]) -> Refused<'_> {
+        Refused {
+            reason: "Distance is missing",
+            stream: "wildrydes",
+            shard: "shardId-000000000000",
+            sequence_number: "49590338271490256608559692538361571095921575989136588898",
+            partition_key: "Shadow\"fax",
+            arrival: 1_795_166_228_189,
+            payload,
+        }
+    }
+
+    /// Undoes `lines`, and checks what holds of every line on the way.
+    fn joined(lines: &[Vec<u8>]) -> Vec<u8> {
+        let mut payload = Vec::new();
+        for (index, line) in lines.iter().enumerate() {
+            assert!(
+                line.len() <= LARGEST_FIREHOSE_RECORD,
+                "{} bytes",
+                line.len()
+            );
+            assert_eq!(
+                line.iter().position(|byte| *byte == b'\n'),
+                Some(line.len() - 1)
+            );
+            let value: Value = serde_json::from_slice(line).unwrap();
+            if lines.len() == 1 {
+                assert!(value.get("Piece").is_none() && value.get("Pieces").is_none());
+            } else {
+                assert_eq!(value["Piece"], index + 1);
+                assert_eq!(value["Pieces"], lines.len());
+            }
+            match value["Payload"].as_str() {
+                Some(text) => payload.extend_from_slice(text.as_bytes()),
+                None => {
+                    let base64 = value["PayloadBase64"].as_str().unwrap();
+                    base64_simd::STANDARD
+                        .decode_append(base64, &mut payload)
+                        .unwrap();
+                }
+            }
+        }
+        payload
+    }
+
+    #[test]
+    fn a_line_holds_everything() {
+        let lines = refused(b"{\"Name\":\n").lines();
+        let expect = concat!(
+            r#"{"Reason":"Distance is missing","Stream":"wildrydes","Shard":"shardId-000000000000","#,
+            r#""SequenceNumber":"49590338271490256608559692538361571095921575989136588898","#,
+            r#""PartitionKey":"Shadow\"fax","ArrivalTime":"2026-11-20 09:17:08.189","#,
+            r#""Payload":"{\"Name\":\n"}"#,
+            "\n",
+        );
+        assert_eq!(lines, [expect.as_bytes()]);
+    }
+
+    #[test]
+    fn what_is_not_text_is_base64() {
+        let lines = refused(b"\xffHello").lines();
+        let value: Value = serde_json::from_slice(&lines[0]).unwrap();
+        assert_eq!(value["PayloadBase64"], "/0hlbGxv");
+        assert!(value.get("Payload").is_none());
+    }
+
+    #[test]
+    fn an_empty_payload_is_a_line_too() {
+        let lines = refused(b"").lines();
+        let value: Value = serde_json::from_slice(&lines[0]).unwrap();
+        assert_eq!(value["Payload"], "");
+        assert_eq!(joined(&lines), b"");
+    }
+
+    #[test]
+    fn large_payloads_come_in_pieces_that_join() {
+        let sizes = [PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 1_000_000];
+        for size in sizes {
+            for unit in ["a", "\u{1}", "é", "\u{1f984}"] {
+                let text = unit.repeat(size / unit.len());
+                assert_eq!(joined(&refused(text.as_bytes()).lines()), text.as_bytes());
+            }
+            let binary = vec![0xff; size];
+            assert_eq!(joined(&refused(&binary).lines()), binary);
+        }
+        assert_eq!(refused(&vec![b'a'; PIECE_BYTES]).lines().len(), 1);
+        assert_eq!(refused(&vec![b'a'; PIECE_BYTES + 1]).lines().len(), 2);
+    }
+
+    #[test]
+    fn a_line_fits_firehose_at_its_worst() {
+        let control = vec![0; 1024 * 1024];
+        let key = "\u{1}".repeat(256);
+        let lines = Refused {
+            partition_key: &key,
+            ..refused(&control)
+        }
+        .lines();
+        assert_eq!(lines.len(), 7);
+        assert_eq!(joined(&lines), control);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost(payload: Vec<u8>, text: String) {
+            prop_assert_eq!(joined(&refused(&payload).lines()), payload);
+            prop_assert_eq!(joined(&refused(text.as_bytes()).lines()), text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Times as they stand on the wire, each to and from milliseconds since the epoch.
+
+use jiff::Timestamp;
+use serde::de::{Deserialize, Deserializer, Error};
+use serde_json::value::RawValue;
+
+/// An arrival time out of the JSON number of seconds that Lambda writes.
+///
+/// A number in a string is one too: that is how `aws_lambda_events` writes an event that it read.
+pub(crate) struct Arrival(pub(crate) i64);
+
+impl<'de> Deserialize<'de> for Arrival {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let seconds = raw.get().trim_matches('"');
+        parse_seconds(seconds).map(Arrival).ok_or_else(|| {
+            D::Error::custom("`approximateArrivalTimestamp` is not a number of seconds")
+        })
+    }
+}
+
+/// The milliseconds in a JSON number of seconds, to the nearest, a half being rounded away from the
+/// epoch. `None` if the text is not such a number or one past any date.
+fn parse_seconds(text: &str) -> Option<i64> {
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(text) => (true, text),
+        None => (false, text),
+    };
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut digits = whole.bytes().chain(fraction.bytes());
+    if whole.is_empty() || !digits.clone().all(|digit| digit.is_ascii_digit()) || exponent > 20 {
+        return None;
+    }
+
+    let digits_of_millis = i64::try_from(whole.len()).ok()? + i64::from(exponent) + 3;
+    let mut millis: i64 = 0;
+    for _ in 0..digits_of_millis {
+        let digit = digits.next().map_or(0, |digit| i64::from(digit - b'0'));
+        millis = millis.checked_mul(10)?.checked_add(digit)?;
+    }
+    let at_least_half = digits_of_millis >= 0 && digits.next().is_some_and(|digit| digit >= b'5');
+    let millis = millis.checked_add(i64::from(at_least_half))?;
+    Some(if negative { -millis } else { millis })
+}
+
+/// Seconds with exactly three decimals, as Lambda writes an arrival time.
+pub(crate) fn seconds(millis: i64) -> String {
+    let sign = if millis < 0 { "-" } else { "" };
+    let millis = millis.unsigned_abs();
+    format!("{sign}{}.{:03}", millis / 1000, millis % 1000)
+}
+
+/// UTC as RFC 3339, without a fraction where there is none.
+pub(crate) fn rfc3339(millis: i64) -> String {
+    timestamp(millis).to_string()
+}
+
+/// UTC as `YYYY-MM-DD HH:MM:SS.mmm`.
+pub(crate) fn spaced(millis: i64) -> String {
+    timestamp(millis)
+        .strftime("%Y-%m-%d %H:%M:%S%.3f")
+        .to_string()
+}
+
+/// Milliseconds out of RFC 3339, of any offset and any number of decimals; what is finer than a
+/// millisecond is cut off.
+pub(crate) fn parse_rfc3339(text: &str) -> Result<i64, jiff::Error> {
+    Ok(text.parse::<Timestamp>()?.as_millisecond())
+}
+
+/// The instant, or the nearest one that has a date.
+fn timestamp(millis: i64) -> Timestamp {
+    let nearest = if millis < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
+    Timestamp::from_millisecond(millis).unwrap_or(nearest)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn arrival_times_are_exact_decimals() {
+        let cases = [
+            ("1607497475.189", 1_607_497_475_189),
+            ("1607497475.000", 1_607_497_475_000),
+            ("1607497475", 1_607_497_475_000),
+            ("1607497475.5", 1_607_497_475_500),
+            ("1607497475.05", 1_607_497_475_050),
+            ("1607497475.1894999", 1_607_497_475_189),
+            ("1607497475.1895", 1_607_497_475_190),
+            ("1607497475.1895000", 1_607_497_475_190),
+            ("1607497475.9995", 1_607_497_476_000),
+            ("1.607497475E9", 1_607_497_475_000),
+            ("1.607497475189e9", 1_607_497_475_189),
+            ("1.6074974751895E+9", 1_607_497_475_190),
+            ("16074974751.894999e-1", 1_607_497_475_189),
+            ("0", 0),
+            ("-0", 0),
+            ("0.0005", 1),
+            ("0.00049999", 0),
+            ("5e-4", 1),
+            ("9e-5", 0),
+            ("9e-2147483648", 0),
+            ("-1.5", -1_500),
+        ];
+        for (text, millis) in cases {
+            assert_eq!(parse_seconds(text), Some(millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_of_seconds_is_none() {
+        let cases = [
+            "",
+            "-",
+            ".5",
+            "NaN",
+            "true",
+            "1.2.3",
+            "1e",
+            "1e9999999999",
+            "1e300",
+            "0x10",
+            "--1",
+            "9223372036854775807",
+            "9223372036854775.8075",
+        ];
+        for text in cases {
+            assert_eq!(parse_seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_are_written_as_lambda_and_the_archive_have_them() {
+        assert_eq!(rfc3339(1_607_497_440_000), "2020-12-09T07:04:00Z");
+        assert_eq!(rfc3339(1_607_497_440_250), "2020-12-09T07:04:00.25Z");
+        assert_eq!(spaced(1_607_497_440_000), "2020-12-09 07:04:00.000");
+        assert_eq!(spaced(1_607_497_440_089), "2020-12-09 07:04:00.089");
+        assert_eq!(
+            parse_rfc3339("2020-12-09T07:04:00.0005Z").ok(),
+            Some(1_607_497_440_000)
+        );
+        assert_eq!(
+            parse_rfc3339("2020-12-09T08:04:00.25+01:00").ok(),
+            Some(1_607_497_440_250)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn seconds_round_trip(millis in -9_223_372_036_854_775_000..9_223_372_036_854_775_000_i64) {
+            prop_assert_eq!(parse_seconds(&seconds(millis)), Some(millis));
+        }
+
+        #[test]
+        fn dates_round_trip(millis in -60_000_000_000_000..250_000_000_000_000_i64) {
+            prop_assert_eq!(parse_rfc3339(&rfc3339(millis)).ok(), Some(millis));
+        }
+
+        #[test]
+        fn any_instant_has_some_date(millis: i64) {
+            prop_assert!(!rfc3339(millis).is_empty() && !spaced(millis).is_empty());
+        }
+
+        #[test]
+        fn any_text_is_a_number_or_none(text in "[-+.eE0-9]{0,40}|.*") {
+            let _ = parse_seconds(&text);
+        }
+    }
+}
