@@ -1,0 +1,91 @@
+//! The answers of PutRecords and PutRecordBatch, which list what became of each record.
+
+use crate::{Refusal, SendError, sdk};
+
+/// What the answer says of one record.
+pub(crate) struct Entry<'a> {
+    /// What the service wrote it as: a sequence number or a record id.
+    pub(crate) identifier: Option<&'a str>,
+    pub(crate) error_code: Option<&'a str>,
+    pub(crate) error_message: Option<&'a str>,
+}
+
+/// Which of the `sent` records were refused, of which the answer says there are `failed`.
+///
+/// The entries are in the order of the request. An answer with more or fewer of them than were
+/// sent, or with fewer refusals among them than it claims, leaves open what was written, so it
+/// counts as no answer.
+pub(crate) fn refusals<'a>(
+    sent: usize,
+    failed: usize,
+    entries: impl ExactSizeIterator<Item = Entry<'a>>,
+) -> Result<Vec<Refusal>, SendError> {
+    let answered = entries.len();
+    if answered != sent {
+        let reason = format!("{sent} records were sent and the answer lists {answered}");
+        return Err(SendError::Transient(reason));
+    }
+    let mut refusals = Vec::new();
+    for (index, entry) in entries.enumerate() {
+        if entry.error_code.is_none() && entry.identifier.is_some() {
+            continue;
+        }
+        let reason = sdk::sentence(entry.error_code, entry.error_message);
+        refusals.push(Refusal { index, reason });
+    }
+    if refusals.len() < failed {
+        let listed = refusals.len();
+        let reason = format!("the answer says that {failed} records failed and lists {listed}");
+        return Err(SendError::Transient(reason));
+    }
+    Ok(refusals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAKEN: Entry<'_> = Entry {
+        identifier: Some("1"),
+        error_code: None,
+        error_message: None,
+    };
+    const THROTTLED: Entry<'_> = Entry {
+        identifier: None,
+        error_code: Some("ProvisionedThroughputExceededException"),
+        error_message: Some("Rate exceeded"),
+    };
+    const BLANK: Entry<'_> = Entry {
+        identifier: None,
+        error_code: None,
+        error_message: None,
+    };
+
+    #[test]
+    fn only_entries_with_an_error_are_refused() {
+        let refused = refusals(3, 1, [TAKEN, THROTTLED, TAKEN].into_iter()).unwrap();
+        let reason = "ProvisionedThroughputExceededException: Rate exceeded".to_owned();
+        assert_eq!(refused, [Refusal { index: 1, reason }]);
+    }
+
+    #[test]
+    fn an_entry_that_says_nothing_is_refused() {
+        let refused = refusals(2, 0, [BLANK, TAKEN].into_iter()).unwrap();
+        let reason = "the service gave no reason".to_owned();
+        assert_eq!(refused, [Refusal { index: 0, reason }]);
+    }
+
+    #[test]
+    fn an_answer_of_another_length_is_no_answer() {
+        for entries in [vec![], vec![TAKEN], vec![TAKEN, TAKEN, TAKEN]] {
+            let answer = refusals(2, 1, entries.into_iter());
+            assert!(matches!(answer, Err(SendError::Transient(_))), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_that_no_entry_shows_is_no_answer() {
+        let answer = refusals(2, 1, [TAKEN, TAKEN].into_iter());
+        assert!(matches!(answer, Err(SendError::Transient(_))), "{answer:?}");
+    }
+}

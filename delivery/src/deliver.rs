@@ -1,0 +1,345 @@
+//! The one algorithm: chunk, send, resend what was refused, stop before the deadline, hand back the
+//! rest.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+
+use crate::{Backoff, Destination, Policy, Reason, Refusal, Report, SendError, Undelivered};
+
+/// Writes `items` to `destination` and says what became of each.
+///
+/// The items go out in chunks that keep to the destination's limits. What the service refuses is
+/// sent again after a wait, until the deadline of `policy`; what it will never take comes back and
+/// costs its neighbours nothing, for a chunk that is invalid is halved until the item at fault
+/// stands alone.
+///
+/// It never fails as a whole and always returns at the deadline at the latest: partial failure is a
+/// value, the report's `undelivered`. Delivery is at least once. A call without an answer is made
+/// again, or cut at the deadline, and may have been carried out.
+///
+/// Dropping the future stops the delivery, with calls in flight cut in the same way.
+pub async fn deliver<D: Destination>(
+    destination: &D,
+    items: Vec<D::Item>,
+    policy: &Policy,
+) -> Report<D::Item> {
+    let mut ledger = Ledger::new(items.len());
+    let mut waiting = plan(destination, &items, &mut ledger);
+    let mut stopped = None;
+    {
+        let mut resting = FuturesUnordered::new();
+        let mut calling = FuturesUnordered::new();
+        loop {
+            while stopped.is_none() && resting.len() + calling.len() < policy.concurrency.max(1) {
+                let Some(chunk) = waiting.pop_front() else {
+                    break;
+                };
+                if policy.deadline.saturating_duration_since(Instant::now()) <= chunk.pause {
+                    ledger.settle_out_of_time(chunk);
+                } else if chunk.pause.is_zero() {
+                    calling.push(call(destination, &items, chunk, policy.deadline));
+                } else {
+                    resting.push(rest(chunk));
+                }
+            }
+            let (chunk, answer) = tokio::select! {
+                Some(answered) = calling.next() => answered,
+                Some(chunk) = resting.next(), if stopped.is_none() => {
+                    waiting.push_front(chunk);
+                    continue;
+                }
+                else => break,
+            };
+            match ledger.settle(chunk, answer, &policy.backoff) {
+                Next::Go => {}
+                // What is sent again goes first, so that it falls behind as little as can be.
+                Next::Again(chunks) => {
+                    chunks
+                        .into_iter()
+                        .rev()
+                        .for_each(|chunk| waiting.push_front(chunk));
+                }
+                // Calls in flight are waited for: what they have written is not to be handed back.
+                Next::Stop(reason) => {
+                    tracing::warn!(reason, "delivery stopped");
+                    stopped = Some(reason);
+                }
+            }
+        }
+    }
+    ledger.report(items, stopped)
+}
+
+/// Some items on their way together.
+struct Chunk {
+    /// Their places among all items.
+    members: Vec<usize>,
+    /// How often they were refused or not answered.
+    setbacks: u32,
+    /// Whether they were in a call before.
+    resent: bool,
+    /// The wait before the next call.
+    pause: Duration,
+    /// What the service last said of them.
+    last: Option<String>,
+}
+
+impl Chunk {
+    fn new(members: Vec<usize>) -> Self {
+        Self {
+            members,
+            setbacks: 0,
+            resent: false,
+            pause: Duration::ZERO,
+            last: None,
+        }
+    }
+}
+
+/// What the destination said of a chunk, or `None` if the deadline came before it did.
+type Answer = Option<Result<Vec<Refusal>, SendError>>;
+
+/// What to do after an answer.
+enum Next {
+    Go,
+    Again(Vec<Chunk>),
+    Stop(String),
+}
+
+/// Where an item stands.
+#[derive(Clone)]
+enum Fate {
+    Pending,
+    Delivered,
+    Merged,
+    Undelivered(Reason),
+}
+
+/// Checks, merges and cuts the items: those that can be sent come back in chunks, in order.
+fn plan<D: Destination>(
+    destination: &D,
+    items: &[D::Item],
+    ledger: &mut Ledger,
+) -> VecDeque<Chunk> {
+    let limits = destination.limits();
+    let item_bytes = limits.item_bytes.min(limits.call_bytes);
+    let mut last_with_key = HashMap::new();
+    let mut sizes = vec![0; items.len()];
+    for (index, item) in items.iter().enumerate() {
+        let size = destination.size(item);
+        sizes[index] = size;
+        if size > item_bytes {
+            let reason = format!("the item has {size} bytes, and the limit is {item_bytes}");
+            ledger.fates[index] = Fate::Undelivered(Reason::Refused(reason));
+            continue;
+        }
+        if let Err(reason) = destination.check(item) {
+            ledger.fates[index] = Fate::Undelivered(Reason::Refused(reason));
+            continue;
+        }
+        let earlier = destination
+            .key(item)
+            .and_then(|key| last_with_key.insert(key, index));
+        if let Some(earlier) = earlier {
+            ledger.fates[earlier] = Fate::Merged;
+        }
+    }
+
+    let mut chunks = VecDeque::new();
+    let mut members = Vec::new();
+    let mut bytes: usize = 0;
+    for (index, size) in sizes.into_iter().enumerate() {
+        if !matches!(ledger.fates[index], Fate::Pending) {
+            continue;
+        }
+        let full = members.len() >= limits.items || bytes.saturating_add(size) > limits.call_bytes;
+        if full && !members.is_empty() {
+            chunks.push_back(Chunk::new(std::mem::take(&mut members)));
+            bytes = 0;
+        }
+        members.push(index);
+        bytes = bytes.saturating_add(size);
+    }
+    if !members.is_empty() {
+        chunks.push_back(Chunk::new(members));
+    }
+    chunks
+}
+
+/// Waits out the chunk's pause.
+async fn rest(mut chunk: Chunk) -> Chunk {
+    tokio::time::sleep(chunk.pause).await;
+    chunk.pause = Duration::ZERO;
+    chunk
+}
+
+/// Sends the chunk once and waits for the answer until the deadline.
+async fn call<D: Destination>(
+    destination: &D,
+    items: &[D::Item],
+    chunk: Chunk,
+    deadline: Instant,
+) -> (Chunk, Answer) {
+    let members: Vec<&D::Item> = chunk.members.iter().map(|index| &items[*index]).collect();
+    let answer = tokio::time::timeout_at(deadline, destination.send(&members))
+        .await
+        .ok();
+    (chunk, answer)
+}
+
+/// Where every item stands, and what it took.
+///
+/// An item is pending until an answer settles it, so whatever happens in between, none can be lost.
+struct Ledger {
+    fates: Vec<Fate>,
+    calls: u64,
+    resends: u64,
+}
+
+impl Ledger {
+    fn new(items: usize) -> Self {
+        Self {
+            fates: vec![Fate::Pending; items],
+            calls: 0,
+            resends: 0,
+        }
+    }
+
+    /// Enters what came of a call with `chunk` and says what to do next.
+    fn settle(&mut self, chunk: Chunk, answer: Answer, backoff: &Backoff) -> Next {
+        self.calls += 1;
+        if chunk.resent {
+            self.resends += chunk.members.len() as u64;
+        }
+        match answer {
+            None => {
+                self.settle_out_of_time(chunk);
+                Next::Go
+            }
+            Some(Ok(refusals)) => self.settle_refusals(chunk, &refusals, backoff),
+            Some(Err(SendError::Throttled(reason) | SendError::Transient(reason))) => {
+                Next::Again(vec![again(chunk, reason, backoff)])
+            }
+            Some(Err(SendError::Invalid(reason))) => self.settle_invalid(chunk, reason),
+            Some(Err(SendError::Fatal(reason))) => Next::Stop(reason),
+        }
+    }
+
+    fn settle_out_of_time(&mut self, chunk: Chunk) {
+        let reason = Reason::OutOfTime { last: chunk.last };
+        self.set_all(&chunk.members, &Fate::Undelivered(reason));
+    }
+
+    /// Enters an answer that took the chunk except for `refusals`.
+    fn settle_refusals(
+        &mut self,
+        mut chunk: Chunk,
+        refusals: &[Refusal],
+        backoff: &Backoff,
+    ) -> Next {
+        let mut refused = vec![false; chunk.members.len()];
+        for refusal in refusals {
+            match refused.get_mut(refusal.index) {
+                Some(flag) => *flag = true,
+                // A refusal of something that was not sent: the answer says nothing of the rest
+                // either.
+                None => refused.fill(true),
+            }
+        }
+        let mut left = Vec::with_capacity(refusals.len());
+        for (index, refused) in chunk.members.iter().zip(refused) {
+            if refused {
+                left.push(*index);
+            } else {
+                self.fates[*index] = Fate::Delivered;
+            }
+        }
+        let Some(refusal) = refusals.first() else {
+            return Next::Go;
+        };
+        chunk.members = left;
+        Next::Again(vec![again(chunk, refusal.reason.clone(), backoff)])
+    }
+
+    /// Halves a chunk that holds something the service will never take, or gives that one item up.
+    fn settle_invalid(&mut self, mut chunk: Chunk, reason: String) -> Next {
+        if chunk.members.len() <= 1 {
+            self.set_all(&chunk.members, &Fate::Undelivered(Reason::Refused(reason)));
+            return Next::Go;
+        }
+        let rear = chunk.members.split_off(chunk.members.len() / 2);
+        let half = |members| Chunk {
+            members,
+            setbacks: chunk.setbacks,
+            resent: true,
+            pause: Duration::ZERO,
+            last: Some(reason.clone()),
+        };
+        Next::Again(vec![half(chunk.members), half(rear)])
+    }
+
+    fn set_all(&mut self, members: &[usize], fate: &Fate) {
+        for index in members {
+            self.fates[*index] = fate.clone();
+        }
+    }
+
+    /// Hands back what is not delivered. Whatever is still pending was under way when the delivery
+    /// stopped.
+    fn report<T>(self, items: Vec<T>, stopped: Option<String>) -> Report<T> {
+        let mut report = Report {
+            delivered: 0,
+            merged: 0,
+            undelivered: Vec::new(),
+            calls: self.calls,
+            resends: self.resends,
+        };
+        for (index, (item, fate)) in items.into_iter().zip(self.fates).enumerate() {
+            let reason = match fate {
+                Fate::Delivered => {
+                    report.delivered += 1;
+                    continue;
+                }
+                Fate::Merged => {
+                    report.merged += 1;
+                    continue;
+                }
+                Fate::Undelivered(reason) => reason,
+                Fate::Pending => match &stopped {
+                    Some(reason) => Reason::Stopped(reason.clone()),
+                    None => Reason::OutOfTime { last: None },
+                },
+            };
+            report.undelivered.push(Undelivered {
+                index,
+                item,
+                reason,
+            });
+        }
+        report
+    }
+}
+
+/// The chunk as it is sent once more, after a wait.
+fn again(chunk: Chunk, reason: String, backoff: &Backoff) -> Chunk {
+    let pause = backoff.draw(chunk.setbacks);
+    let setbacks = chunk.setbacks.saturating_add(1);
+    tracing::debug!(
+        items = chunk.members.len(),
+        setbacks,
+        ?pause,
+        reason,
+        "sending again"
+    );
+    Chunk {
+        members: chunk.members,
+        setbacks,
+        resent: true,
+        pause,
+        last: Some(reason),
+    }
+}

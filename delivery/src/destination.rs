@@ -1,0 +1,121 @@
+//! What [`deliver`](crate::deliver()) needs to know of a service.
+
+use std::future::Future;
+
+/// A service that takes items many at a time and may refuse some of them.
+///
+/// An implementation says how the service counts and makes one call. It neither waits nor sends
+/// again: that is [`deliver`](crate::deliver())'s work, and doing it twice would multiply the
+/// waits.
+pub trait Destination: Send + Sync {
+    /// One thing to write.
+    type Item: Send + Sync;
+
+    /// How much one call takes.
+    fn limits(&self) -> Limits;
+
+    /// The size of `item` in bytes, as the service counts it against [`Limits`].
+    fn size(&self, item: &Self::Item) -> usize;
+
+    /// What makes two items the same row, or `None` where every item stands for itself.
+    ///
+    /// Among items with equal keys only the last is sent. DynamoDB refuses a whole batch in which a
+    /// key comes twice, and writing both would leave the last one anyway.
+    fn key(&self, _item: &Self::Item) -> Option<Key> {
+        None
+    }
+
+    /// Whether the service could ever take `item`, its size apart.
+    ///
+    /// # Errors
+    /// Why it never will. Such an item is handed back unsent, since its whole chunk would be
+    /// refused with it.
+    fn check(&self, _item: &Self::Item) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Makes one call with `chunk`, which keeps to [`Limits`] and holds no key twice.
+    ///
+    /// Returns what the service refused, in any order; everything else in the chunk was written.
+    ///
+    /// # Errors
+    /// When the call as a whole came to nothing, or there is no telling what it wrote.
+    fn send(
+        &self,
+        chunk: &[&Self::Item],
+    ) -> impl Future<Output = Result<Vec<Refusal>, SendError>> + Send;
+}
+
+/// A destination that is only lent.
+impl<D: Destination + ?Sized> Destination for &D {
+    type Item = D::Item;
+
+    fn limits(&self) -> Limits {
+        (**self).limits()
+    }
+
+    fn size(&self, item: &Self::Item) -> usize {
+        (**self).size(item)
+    }
+
+    fn key(&self, item: &Self::Item) -> Option<Key> {
+        (**self).key(item)
+    }
+
+    fn check(&self, item: &Self::Item) -> Result<(), String> {
+        (**self).check(item)
+    }
+
+    async fn send(&self, chunk: &[&Self::Item]) -> Result<Vec<Refusal>, SendError> {
+        (**self).send(chunk).await
+    }
+}
+
+/// How much one call takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most items in a call.
+    pub items: usize,
+    /// The most bytes in a call, by [`Destination::size`].
+    pub call_bytes: usize,
+    /// The most bytes in an item, by [`Destination::size`].
+    pub item_bytes: usize,
+}
+
+/// What makes two items the same row: a list of parts, compared byte by byte.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key(Vec<Vec<u8>>);
+
+impl Key {
+    /// A key of `parts`, in this order.
+    pub fn new<P: Into<Vec<u8>>>(parts: impl IntoIterator<Item = P>) -> Self {
+        Self(parts.into_iter().map(Into::into).collect())
+    }
+}
+
+/// One item of a chunk that the service did not take this time and may take the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its place in the chunk, from 0.
+    pub index: usize,
+    /// What the service said.
+    pub reason: String,
+}
+
+/// Why a call came to nothing, by what can be done about it. Each holds what the service said.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// Too much at once: the same call may pass later.
+    #[error("throttled: {0}")]
+    Throttled(String),
+    /// No answer, a broken one, or a fault of the service: the same call may pass later, and may
+    /// have been carried out already.
+    #[error("no usable answer: {0}")]
+    Transient(String),
+    /// Something in this chunk will never be taken; without it the rest may be.
+    #[error("invalid: {0}")]
+    Invalid(String),
+    /// No call will pass: access denied, no such stream or table, expired credentials.
+    #[error("{0}")]
+    Fatal(String),
+}

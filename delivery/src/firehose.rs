@@ -1,0 +1,119 @@
+//! Firehose PutRecordBatch.
+
+use aws_sdk_firehose::Client;
+use aws_sdk_firehose::config::{Config, retry::RetryConfig};
+use aws_sdk_firehose::operation::put_record_batch::PutRecordBatchOutput;
+use aws_sdk_firehose::primitives::Blob;
+use aws_sdk_firehose::types::Record;
+use bytes::Bytes;
+
+use crate::answer::{self, Entry};
+use crate::{Destination, Limits, Refusal, SendError, sdk};
+
+/// The most records in a PutRecordBatch call (PutRecordBatch, API reference).
+const RECORDS: usize = 500;
+/// The most bytes in a call, before base64 (same source).
+const CALL_BYTES: usize = 4 * 1024 * 1024;
+/// The most bytes in a record, before base64 (same source).
+const RECORD_BYTES: usize = 1000 * 1024;
+
+/// A Firehose stream, written with PutRecordBatch.
+///
+/// Firehose joins records as they are, so a record of text ends with its own newline.
+#[derive(Debug, Clone)]
+pub struct FirehoseStream {
+    client: Client,
+    name: String,
+}
+
+impl FirehoseStream {
+    /// The Firehose stream called `name`, through `client`, whose own retries are switched off
+    /// here.
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self {
+            client,
+            name: name.into(),
+        }
+    }
+}
+
+impl Destination for FirehoseStream {
+    type Item = Bytes;
+
+    fn limits(&self) -> Limits {
+        Limits {
+            items: RECORDS,
+            call_bytes: CALL_BYTES,
+            item_bytes: RECORD_BYTES,
+        }
+    }
+
+    fn size(&self, record: &Bytes) -> usize {
+        record.len()
+    }
+
+    async fn send(&self, chunk: &[&Bytes]) -> Result<Vec<Refusal>, SendError> {
+        let mut records = Vec::with_capacity(chunk.len());
+        for data in chunk {
+            let record = Record::builder()
+                .data(Blob::from_maybe_shared(Bytes::clone(data)))
+                .build()
+                .map_err(|error| SendError::Invalid(error.to_string()))?;
+            records.push(record);
+        }
+        let output = self
+            .client
+            .put_record_batch()
+            .delivery_stream_name(&self.name)
+            .set_records(Some(records))
+            .customize()
+            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
+            .send()
+            .await
+            .map_err(sdk::send_error)?;
+        refusals(&output, chunk.len())
+    }
+}
+
+/// Which of the `sent` records the answer says were refused.
+fn refusals(output: &PutRecordBatchOutput, sent: usize) -> Result<Vec<Refusal>, SendError> {
+    let failed = usize::try_from(output.failed_put_count()).unwrap_or(0);
+    let entries = output.request_responses().iter().map(|response| Entry {
+        identifier: response.record_id(),
+        error_code: response.error_code(),
+        error_message: response.error_message(),
+    });
+    answer::refusals(sent, failed, entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_firehose::types::PutRecordBatchResponseEntry;
+
+    use super::*;
+
+    #[test]
+    fn refused_entries_keep_their_place_and_reason() {
+        let taken = PutRecordBatchResponseEntry::builder()
+            .record_id("a")
+            .build();
+        let refused = PutRecordBatchResponseEntry::builder()
+            .error_code("ServiceUnavailableException")
+            .build();
+        let output = PutRecordBatchOutput::builder()
+            .failed_put_count(2)
+            .request_responses(refused.clone())
+            .request_responses(taken)
+            .request_responses(refused)
+            .build()
+            .unwrap();
+
+        let refused: Vec<usize> = refusals(&output, 3)
+            .unwrap()
+            .into_iter()
+            .map(|refusal| refusal.index)
+            .collect();
+        assert_eq!(refused, [0, 2]);
+        assert!(matches!(refusals(&output, 2), Err(SendError::Transient(_))));
+    }
+}

@@ -1,0 +1,162 @@
+//! Kinesis PutRecords.
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::{Config, retry::RetryConfig};
+use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+use bytes::Bytes;
+
+use crate::answer::{self, Entry};
+use crate::{Destination, Limits, Refusal, SendError, sdk};
+
+/// The most records in a PutRecords call (PutRecords, API reference).
+const RECORDS: usize = 500;
+/// The most bytes in a call, partition keys included. The same source says 10 MiB, and said 5 MiB
+/// until 2025. Emulators still hold to that, and a shard that takes 1 MiB a second gains nothing
+/// from larger calls.
+const CALL_BYTES: usize = 5 * 1024 * 1024;
+/// The most bytes in a record, its partition key included. A stream takes up to 10 MiB only if its
+/// `MaxRecordSizeInKiB` was raised from this default, and what reads it has to be ready for that.
+const RECORD_BYTES: usize = 1024 * 1024;
+/// The longest partition key in Unicode characters (PutRecordsRequestEntry, API reference).
+const KEY_CHARACTERS: usize = 256;
+
+/// One record to put on a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Decides the shard; 1 to 256 characters.
+    pub partition_key: String,
+    /// The payload as it is to be read, not yet in base64. `Bytes`, so that a resend copies
+    /// nothing.
+    pub data: Bytes,
+}
+
+/// A Kinesis stream, written with PutRecords.
+///
+/// Records that come twice are both kept: a stream has no keys to merge by.
+#[derive(Debug, Clone)]
+pub struct KinesisStream {
+    client: Client,
+    name: String,
+}
+
+impl KinesisStream {
+    /// The stream called `name`, through `client`, whose own retries are switched off here.
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self {
+            client,
+            name: name.into(),
+        }
+    }
+}
+
+impl Destination for KinesisStream {
+    type Item = Record;
+
+    fn limits(&self) -> Limits {
+        Limits {
+            items: RECORDS,
+            call_bytes: CALL_BYTES,
+            item_bytes: RECORD_BYTES,
+        }
+    }
+
+    fn size(&self, record: &Record) -> usize {
+        record.partition_key.len() + record.data.len()
+    }
+
+    fn check(&self, record: &Record) -> Result<(), String> {
+        match record.partition_key.chars().count() {
+            0 => Err("the partition key is empty".to_owned()),
+            1..=KEY_CHARACTERS => Ok(()),
+            characters => Err(format!(
+                "the partition key has {characters} characters, and the limit is {KEY_CHARACTERS}"
+            )),
+        }
+    }
+
+    async fn send(&self, chunk: &[&Record]) -> Result<Vec<Refusal>, SendError> {
+        let mut entries = Vec::with_capacity(chunk.len());
+        for record in chunk {
+            let entry = PutRecordsRequestEntry::builder()
+                .partition_key(&record.partition_key)
+                .data(Blob::from_maybe_shared(record.data.clone()))
+                .build()
+                .map_err(|error| SendError::Invalid(error.to_string()))?;
+            entries.push(entry);
+        }
+        let output = self
+            .client
+            .put_records()
+            .stream_name(&self.name)
+            .set_records(Some(entries))
+            .customize()
+            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
+            .send()
+            .await
+            .map_err(sdk::send_error)?;
+        refusals(&output, chunk.len())
+    }
+}
+
+/// Which of the `sent` records the answer says were refused.
+fn refusals(output: &PutRecordsOutput, sent: usize) -> Result<Vec<Refusal>, SendError> {
+    let failed = usize::try_from(output.failed_record_count().unwrap_or(0)).unwrap_or(0);
+    let entries = output.records().iter().map(|record| Entry {
+        identifier: record.sequence_number(),
+        error_code: record.error_code(),
+        error_message: record.error_message(),
+    });
+    answer::refusals(sent, failed, entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kinesis::types::PutRecordsResultEntry;
+
+    use super::*;
+
+    fn stream() -> KinesisStream {
+        let config = Config::builder().behavior_version_latest().build();
+        KinesisStream::new(Client::from_conf(config), "wildrydes")
+    }
+
+    fn record(partition_key: &str) -> Record {
+        Record {
+            partition_key: partition_key.to_owned(),
+            data: Bytes::from_static(b"12345"),
+        }
+    }
+
+    #[test]
+    fn the_partition_key_counts_in_bytes_for_the_size_and_in_characters_for_its_limit() {
+        let stream = stream();
+        assert_eq!(stream.size(&record("é")), 7);
+        assert_eq!(stream.check(&record(&"é".repeat(256))), Ok(()));
+        assert!(stream.check(&record(&"é".repeat(257))).is_err());
+        assert!(stream.check(&record("")).is_err());
+    }
+
+    #[test]
+    fn refused_entries_keep_their_place_and_reason() {
+        let taken = PutRecordsResultEntry::builder()
+            .sequence_number("1")
+            .shard_id("shardId-000000000000")
+            .build();
+        let refused = PutRecordsResultEntry::builder()
+            .error_code("InternalFailure")
+            .error_message("try again")
+            .build();
+        let output = PutRecordsOutput::builder()
+            .failed_record_count(1)
+            .records(taken)
+            .records(refused)
+            .build()
+            .unwrap();
+
+        let reason = "InternalFailure: try again".to_owned();
+        assert_eq!(refusals(&output, 2), Ok(vec![Refusal { index: 1, reason }]));
+        assert!(matches!(refusals(&output, 3), Err(SendError::Transient(_))));
+    }
+}
