@@ -1,0 +1,129 @@
+//! Why reading stopped.
+
+use std::error::Error;
+
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+/// Why reading stopped, by what can be done about it.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is no such stream, or it no longer has the shard that was asked for.
+    #[error("there is no stream {name}, or it no longer has this shard")]
+    NoSuchStream {
+        /// The stream's name.
+        name: String,
+    },
+    /// Kinesis throttled every try, failed, or gave no usable answer. It may pass: the same call
+    /// can be made again, and nothing has been skipped.
+    #[error("stream {name} could not be read in {tries} tries")]
+    Unavailable {
+        /// The stream's name.
+        name: String,
+        /// How many tries there were, with a growing wait between them.
+        tries: u32,
+        /// What went wrong with the last one.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Kinesis will never allow this: access denied, or an argument it does not take.
+    #[error("reading stream {name} was refused")]
+    Refused {
+        /// The stream's name.
+        name: String,
+        /// What Kinesis said.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl ReadError {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
+/// What an SDK error means for the call that met it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The iterator or the paging token is too old: the call needs a new one.
+    Expired,
+    /// Throttled, a fault of the service, or no answer.
+    Passing,
+    NotFound,
+    Refused,
+}
+
+/// Sorts an error by how far the call came, and an answer by its code and HTTP status.
+pub(crate) fn failure<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Failure {
+    let status = error
+        .raw_response()
+        .map(|response| response.status().as_u16());
+    match error {
+        SdkError::ServiceError(answer) => classify(answer.err().code(), status),
+        SdkError::ConstructionFailure(_) => Failure::Refused,
+        _ => Failure::Passing,
+    }
+}
+
+/// The codes are those of GetRecords, GetShardIterator and ListShards and the common errors (API
+/// reference).
+fn classify(code: Option<&str>, status: Option<u16>) -> Failure {
+    match code.unwrap_or_default() {
+        "ExpiredIteratorException" | "ExpiredNextTokenException" => return Failure::Expired,
+        "ProvisionedThroughputExceededException"
+        | "LimitExceededException"
+        | "KMSThrottlingException"
+        | "ThrottlingException"
+        | "Throttling"
+        | "RequestLimitExceeded"
+        | "InternalFailureException"
+        | "InternalFailure"
+        | "ServiceUnavailable"
+        // The stream is being created or changed and soon will not be.
+        | "ResourceInUseException" => return Failure::Passing,
+        "ResourceNotFoundException" => return Failure::NotFound,
+        _ => {}
+    }
+    match status {
+        Some(408 | 429) => Failure::Passing,
+        Some(400..=499) => Failure::Refused,
+        _ => Failure::Passing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_sorted_by_what_can_be_done() {
+        for (code, status, expected) in [
+            (Some("ExpiredIteratorException"), 400, Failure::Expired),
+            (Some("ExpiredNextTokenException"), 400, Failure::Expired),
+            (
+                Some("ProvisionedThroughputExceededException"),
+                400,
+                Failure::Passing,
+            ),
+            (Some("LimitExceededException"), 400, Failure::Passing),
+            (Some("ResourceInUseException"), 400, Failure::Passing),
+            (Some("InternalFailure"), 500, Failure::Passing),
+            (None, 503, Failure::Passing),
+            (None, 429, Failure::Passing),
+            (Some("ResourceNotFoundException"), 400, Failure::NotFound),
+            (Some("AccessDeniedException"), 400, Failure::Refused),
+            (Some("InvalidArgumentException"), 400, Failure::Refused),
+            (Some("ExpiredTokenException"), 400, Failure::Refused),
+            (Some("Unheard"), 400, Failure::Refused),
+        ] {
+            assert_eq!(
+                classify(code, Some(status)),
+                expected,
+                "{code:?} with status {status}"
+            );
+        }
+    }
+}

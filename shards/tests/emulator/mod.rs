@@ -1,0 +1,111 @@
+//! A Kinesis of a test's own, on a loopback port.
+
+use std::time::Duration;
+
+use aws_sdk_kinesis::config::{BehaviorVersion, Config, Credentials, Region};
+use aws_sdk_kinesis::types::StreamStatus;
+use aws_sdk_kinesis::{Client, primitives::Blob};
+use aws_smithy_http_client::Builder;
+use ferrokinesis::store::StoreOptions;
+use tokio::net::TcpListener;
+
+pub(crate) const STREAM: &str = "wildrydes";
+
+/// A Kinesis whose changes take no time, with the stream [`STREAM`].
+pub(crate) async fn kinesis(shards: i32, iterator_ttl_seconds: u64) -> Client {
+    let options = StoreOptions {
+        create_stream_ms: 0,
+        update_stream_ms: 0,
+        iterator_ttl_seconds,
+        ..StoreOptions::default()
+    };
+    let (app, _store) = ferrokinesis::create_app(options);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+        .endpoint_url(format!("http://127.0.0.1:{port}"))
+        .http_client(Builder::new().build_http())
+        .build();
+    let client = Client::from_conf(config);
+    client
+        .create_stream()
+        .stream_name(STREAM)
+        .shard_count(shards)
+        .send()
+        .await
+        .unwrap();
+    until_active(&client).await;
+    client
+}
+
+/// Waits until the stream takes changes.
+pub(crate) async fn until_active(client: &Client) {
+    loop {
+        let output = client
+            .describe_stream_summary()
+            .stream_name(STREAM)
+            .send()
+            .await
+            .unwrap();
+        let summary = output.stream_description_summary;
+        if summary.is_some_and(|summary| summary.stream_status == StreamStatus::Active) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Puts one record and returns its sequence number.
+pub(crate) async fn put(client: &Client, key: &str, data: &str) -> String {
+    let put = client
+        .put_record()
+        .stream_name(STREAM)
+        .partition_key(key)
+        .data(Blob::new(data));
+    put.send().await.unwrap().sequence_number
+}
+
+/// Splits a shard in the middle of its keys.
+pub(crate) async fn split(client: &Client, shard: &str) {
+    let listing = client
+        .list_shards()
+        .stream_name(STREAM)
+        .send()
+        .await
+        .unwrap();
+    let shard = listing
+        .shards()
+        .iter()
+        .find(|listed| listed.shard_id() == shard)
+        .unwrap();
+    let range = shard.hash_key_range().unwrap();
+    let low: u128 = range.starting_hash_key().parse().unwrap();
+    let high: u128 = range.ending_hash_key().parse().unwrap();
+    client
+        .split_shard()
+        .stream_name(STREAM)
+        .shard_to_split(shard.shard_id())
+        .new_starting_hash_key((low + (high - low) / 2 + 1).to_string())
+        .send()
+        .await
+        .unwrap();
+    until_active(client).await;
+}
+
+/// Merges two shards that are next to each other.
+pub(crate) async fn merge(client: &Client, shard: &str, adjacent: &str) {
+    client
+        .merge_shards()
+        .stream_name(STREAM)
+        .shard_to_merge(shard)
+        .adjacent_shard_to_merge(adjacent)
+        .send()
+        .await
+        .unwrap();
+    until_active(client).await;
+}
