@@ -1,0 +1,23 @@
+//! Which cloud the SDK talks to.
+//!
+//! A Lambda function takes [`lambda_config`]; what runs on a developer's machine takes
+//! [`local_config`]; a command line takes the flags of [`target`] (feature `cli`) and lets
+//! them decide.
+//!
+//! Every configuration here has the SDK's own retries off, since the crates `delivery` and `shards`
+//! do the retrying and two layers of it would multiply the waits, and limits every wait. TLS is
+//! rustls with ring.
+//!
+//! ```
+//! let config = connect::local_config("http://127.0.0.1:4566");
+//! assert_eq!(config.endpoint_url(), Some("http://127.0.0.1:4566"));
+//! assert_eq!(config.region().map(AsRef::as_ref), Some("us-east-1"));
+//! ```
+
+mod sdk;
+#[cfg(feature = "cli")]
+pub mod stream;
+#[cfg(feature = "cli")]
+pub mod target;
+
+pub use sdk::{http_client, lambda_config, local_config};

@@ -1,0 +1,184 @@
+//! Whether a command's stream is there, asked once before anything else so that its user is told
+//! what to do.
+
+use std::error::Error;
+use std::fmt;
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::{Config, retry::RetryConfig};
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+
+use crate::target::{Cloud, Place};
+
+/// How often a question is asked. A fault that passes is not worth an error.
+const TRIES: u32 = 3;
+
+/// The most streams named in a message.
+const MOST_NAMES: i32 = 20;
+
+/// Why a stream cannot be used, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// There is no such stream.
+    #[error("there is no stream {name:?} here; {existing}")]
+    Unknown {
+        /// The stream's name.
+        name: String,
+        /// Which streams there are, and how to come by the application's.
+        existing: Existing,
+    },
+    /// No usable answer.
+    #[error("{place} gives no answer")]
+    NoAnswer {
+        /// What was asked, in words.
+        place: String,
+        /// What went wrong.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The call is not allowed.
+    #[error("looking at stream {name:?} was refused")]
+    Refused {
+        /// The stream's name.
+        name: String,
+        /// What Kinesis said.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// The streams there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Existing {
+    /// Their names, or none if Kinesis would not list them.
+    pub names: Option<Vec<String>>,
+    /// Where they are.
+    pub place: Place,
+}
+
+impl fmt::Display for Existing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.names.as_deref() {
+            Some([]) => formatter.write_str("there are none at all")?,
+            Some(names) => write!(formatter, "there are: {}", names.join(", "))?,
+            None => formatter.write_str("which there are was not to be learned")?,
+        }
+        match self.place {
+            Place::Aws => formatter.write_str(
+                ". Choose one with --stream or another --region, or create the application's \
+                 with `sam deploy`",
+            ),
+            Place::Endpoint | Place::Local => formatter.write_str(
+                ". Choose one with --stream; `cargo run -p local` has the application's",
+            ),
+        }
+    }
+}
+
+/// Asks for `stream`.
+///
+/// # Errors
+/// [`StreamError`], after three tries where the fault may pass.
+pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
+    let client = Client::new(cloud.config());
+    let retrying =
+        || Config::builder().retry_config(RetryConfig::standard().with_max_attempts(TRIES));
+    let answer = client
+        .describe_stream_summary()
+        .stream_name(stream)
+        .customize()
+        .config_override(retrying())
+        .send()
+        .await;
+    let Err(error) = answer else {
+        return Ok(());
+    };
+    let SdkError::ServiceError(answer) = &error else {
+        return Err(StreamError::NoAnswer {
+            place: place(cloud),
+            source: error.into(),
+        });
+    };
+    if answer.err().is_resource_not_found_exception() {
+        let listed = client
+            .list_streams()
+            .limit(MOST_NAMES)
+            .customize()
+            .config_override(retrying())
+            .send()
+            .await;
+        return Err(StreamError::Unknown {
+            name: stream.to_owned(),
+            existing: Existing {
+                names: listed.ok().map(|output| output.stream_names),
+                place: cloud.place(),
+            },
+        });
+    }
+    if answer.raw().status().is_server_error()
+        || answer.err().code() == Some("LimitExceededException")
+    {
+        return Err(StreamError::NoAnswer {
+            place: place(cloud),
+            source: error.into(),
+        });
+    }
+    Err(StreamError::Refused {
+        name: stream.to_owned(),
+        source: error.into(),
+    })
+}
+
+fn place(cloud: &Cloud) -> String {
+    match (cloud.place(), cloud.config().endpoint_url()) {
+        (Place::Aws, _) => "AWS".to_owned(),
+        (Place::Local, Some(url)) => format!("the local cloud at {url}"),
+        (_, Some(url)) => format!("the endpoint {url}"),
+        (_, None) => "the endpoint".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_there_is_and_what_to_do_are_told() {
+        let error = |names: &[&str], place| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            StreamError::Unknown {
+                name: "wildride".to_owned(),
+                existing: Existing {
+                    names: Some(names),
+                    place,
+                },
+            }
+            .to_string()
+        };
+        assert_eq!(
+            error(&["wildrydes", "wildrydes-summary"], Place::Local),
+            "there is no stream \"wildride\" here; there are: wildrydes, wildrydes-summary. \
+             Choose one with --stream; `cargo run -p local` has the application's"
+        );
+        assert_eq!(
+            error(&[], Place::Aws),
+            "there is no stream \"wildride\" here; there are none at all. Choose one with --stream \
+             or another --region, or create the application's with `sam deploy`"
+        );
+    }
+
+    #[tokio::test]
+    async fn where_nothing_answers_is_told() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let url = format!("http://127.0.0.1:{port}");
+        let error = check(&Cloud::local(&url, None), "wildrydes")
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("the local cloud at {url} gives no answer")
+        );
+    }
+}

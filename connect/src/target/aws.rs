@@ -1,0 +1,129 @@
+//! The SDK's configuration for AWS itself, or for an endpoint that takes real credentials.
+
+use std::time::Duration;
+
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use tokio::time::timeout;
+
+use super::credentials::Found;
+use super::decide::Credentials;
+use super::{Cloud, Place, TargetError};
+use crate::sdk::{http_client, local_credentials, timeouts};
+
+/// How long credentials may take to come: the SDK's search ends with some tries at instance
+/// metadata, and a profile may start a program.
+const CREDENTIALS_LIMIT: Duration = Duration::from_secs(20);
+
+/// Makes the configuration and gets the credentials once, so that missing ones are told now.
+pub(super) async fn connect(
+    credentials: Credentials,
+    endpoint: Option<String>,
+    region: Option<String>,
+) -> Result<Cloud, TargetError> {
+    let region = region.map(Region::new);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts());
+    if let Some(region) = &region {
+        loader = loader.region(region.clone());
+    }
+    if let Some(endpoint) = &endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    let (provider, whose) = provider(&credentials, region);
+    if let Some(provider) = provider {
+        loader = loader.credentials_provider(provider);
+    }
+    if let Credentials::Found(Found::Profile(name)) = &credentials {
+        loader = loader.profile_name(name);
+    }
+
+    let limited = timeout(CREDENTIALS_LIMIT, async {
+        let config = loader.load().await;
+        let Some(provider) = config.credentials_provider() else {
+            let missing = CredentialsError::not_loaded("no provider of credentials");
+            return Err(TargetError::NoCredentials(missing));
+        };
+        match provider.provide_credentials().await {
+            Ok(_) => Ok(config),
+            Err(error) => Err(TargetError::NoCredentials(error)),
+        }
+    });
+    let config = limited.await.unwrap_or(Err(TargetError::SlowCredentials {
+        seconds: CREDENTIALS_LIMIT.as_secs(),
+    }))?;
+
+    let region = config.region().ok_or(TargetError::NoRegion)?;
+    let (place, description) = match endpoint {
+        Some(url) => (
+            Place::Endpoint,
+            format!("target: the endpoint {url}, region {region}, with {whose}"),
+        ),
+        None => (
+            Place::Aws,
+            format!("target: AWS, region {region}, with {whose}"),
+        ),
+    };
+    Ok(Cloud {
+        place,
+        config,
+        description,
+    })
+}
+
+/// What gives the credentials, or none for the SDK's own search; and how to call them.
+fn provider(
+    credentials: &Credentials,
+    region: Option<Region>,
+) -> (Option<SharedCredentialsProvider>, String) {
+    let settings = ProviderConfig::without_region()
+        .with_behavior_version(Some(BehaviorVersion::latest()))
+        .with_http_client(http_client())
+        .with_timeout_config(timeouts())
+        .with_region(region);
+    let (provider, whose) = match credentials {
+        Credentials::MadeUp => (
+            SharedCredentialsProvider::new(local_credentials()),
+            "made-up credentials".to_owned(),
+        ),
+        Credentials::Found(Found::Variables(keys)) => (
+            SharedCredentialsProvider::new(keys.clone()),
+            "the environment's credentials".to_owned(),
+        ),
+        Credentials::Found(Found::Profile(name)) => (
+            SharedCredentialsProvider::new(
+                ProfileFileCredentialsProvider::builder()
+                    .configure(&settings)
+                    .profile_name(name)
+                    .build(),
+            ),
+            format!("credentials of profile {name}"),
+        ),
+        Credentials::Found(Found::WebIdentity) => (
+            SharedCredentialsProvider::new(
+                WebIdentityTokenCredentialsProvider::builder()
+                    .configure(&settings)
+                    .build(),
+            ),
+            "web identity credentials".to_owned(),
+        ),
+        Credentials::Found(Found::Container) => (
+            SharedCredentialsProvider::new(
+                EcsCredentialsProvider::builder()
+                    .configure(&settings)
+                    .build(),
+            ),
+            "the container's credentials".to_owned(),
+        ),
+        Credentials::Chain => return (None, "the SDK's default credentials".to_owned()),
+    };
+    (Some(provider), whose)
+}

@@ -1,0 +1,79 @@
+//! Where credentials are found without asking anybody.
+
+use aws_config::profile::{Profile, ProfileSet};
+use aws_credential_types::Credentials as Keys;
+
+use super::environment::Environment;
+
+/// Where credentials come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
+    Variables(Keys),
+    /// A profile of the profile files.
+    Profile(String),
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE`, as on EKS.
+    WebIdentity,
+    /// `AWS_CONTAINER_CREDENTIALS_*`, as on ECS.
+    Container,
+}
+
+/// A profile with one of these has credentials, or says how to come by them.
+const PROFILE_KEYS: [&str; 5] = [
+    "aws_access_key_id",
+    "sso_session",
+    "sso_start_url",
+    "credential_process",
+    "role_arn",
+];
+
+/// Looks where the SDK does, in its order, and leaves out what only the network could answer.
+///
+/// A profile that was typed is the only place looked at, as in the AWS CLI: who names one does not
+/// mean what else lies in the environment.
+pub(super) fn find(
+    environment: &Environment,
+    profiles: &ProfileSet,
+    typed_profile: Option<&str>,
+) -> Option<Found> {
+    let in_profile = |name: &str| {
+        let profile = profiles.get_profile(name)?;
+        has_credentials(profile).then(|| Found::Profile(name.to_owned()))
+    };
+    if let Some(name) = typed_profile {
+        return in_profile(name);
+    }
+    if let Some(keys) = variables(environment) {
+        return Some(Found::Variables(keys));
+    }
+    if let Some(found) = in_profile(profiles.selected_profile()) {
+        return Some(found);
+    }
+    if environment.get("AWS_WEB_IDENTITY_TOKEN_FILE").is_some() {
+        return Some(Found::WebIdentity);
+    }
+    let container = [
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ];
+    if container.iter().any(|name| environment.get(name).is_some()) {
+        return Some(Found::Container);
+    }
+    None
+}
+
+fn has_credentials(profile: &Profile) -> bool {
+    let holds = |key: &&str| {
+        profile
+            .get(key)
+            .is_some_and(|value| !value.trim().is_empty())
+    };
+    PROFILE_KEYS.iter().any(holds)
+}
+
+fn variables(environment: &Environment) -> Option<Keys> {
+    let identifier = environment.get("AWS_ACCESS_KEY_ID")?;
+    let secret = environment.get("AWS_SECRET_ACCESS_KEY")?;
+    let token = environment.get("AWS_SESSION_TOKEN").map(str::to_owned);
+    Some(Keys::new(identifier, secret, token, None, "environment"))
+}

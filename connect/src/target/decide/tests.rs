@@ -1,0 +1,331 @@
+use aws_types::os_shim_internal::Fs;
+
+use super::*;
+
+const KEYS: [(&str, &str); 2] = [
+    ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+    ("AWS_SECRET_ACCESS_KEY", "secret"),
+];
+
+const CONFIG: &str = "\
+[default]
+region = eu-central-1
+[profile signed-in]
+sso_session = staff
+region = eu-north-1
+[sso-session staff]
+sso_start_url = https://example.awsapps.com/start
+[profile process]
+credential_process = /bin/credentials
+[profile role]
+role_arn = arn:aws:iam::123456789012:role/rider
+source_profile = keys
+[profile plain]
+output = json
+";
+
+const CREDENTIALS: &str = "\
+[keys]
+aws_access_key_id = AKIAEXAMPLE
+aws_secret_access_key = secret
+[empty]
+aws_access_key_id =
+";
+
+#[derive(Default)]
+struct Case<'a> {
+    target: Target,
+    endpoint: &'a str,
+    region: &'a str,
+    profile: &'a str,
+    variables: &'a [(&'a str, &'a str)],
+    files: bool,
+}
+
+impl Case<'_> {
+    async fn decide(&self) -> Result<Decision, TargetError> {
+        let flag = |value: &str| (!value.is_empty()).then(|| value.to_owned());
+        let args = TargetArgs {
+            target: self.target,
+            endpoint_url: flag(self.endpoint),
+            region: flag(self.region),
+            profile: flag(self.profile),
+        };
+        let mut variables = vec![("HOME".into(), "/home/rider".into())];
+        for (name, value) in self.variables {
+            variables.push(((*name).into(), (*value).into()));
+        }
+        let environment = Environment::from_iter(variables);
+        let files = match self.files {
+            true => Fs::from_slice(&[
+                ("/home/rider/.aws/config", CONFIG),
+                ("/home/rider/.aws/credentials", CREDENTIALS),
+            ]),
+            false => Fs::from_slice(&[]),
+        };
+        let chosen = args.profile.as_deref();
+        let profiles = environment.profiles_in(&files, chosen).await.unwrap();
+        decide(&args, &environment, Some(&profiles))
+    }
+
+    /// The decision in a few words.
+    async fn outcome(&self) -> String {
+        let plan = match self.decide().await {
+            Ok(Decision::Local) => return "local".to_owned(),
+            Ok(Decision::Cloud(plan)) => plan,
+            Err(error) => return format!("error: {error}"),
+        };
+        let credentials = match plan.credentials {
+            Credentials::MadeUp => "made-up".to_owned(),
+            Credentials::Chain => "chain".to_owned(),
+            Credentials::Found(Found::Variables(_)) => "variables".to_owned(),
+            Credentials::Found(Found::Profile(name)) => format!("profile {name}"),
+            Credentials::Found(Found::WebIdentity) => "web identity".to_owned(),
+            Credentials::Found(Found::Container) => "container".to_owned(),
+        };
+        let place = plan.endpoint.unwrap_or_else(|| "aws".to_owned());
+        let region = plan.region.unwrap_or_else(|| "no region".to_owned());
+        format!("{place}, {credentials}, {region}")
+    }
+}
+
+async fn check(case: Case<'_>, expected: &str) {
+    assert_eq!(case.outcome().await, expected);
+}
+
+fn auto<'a>(variables: &'a [(&'a str, &'a str)]) -> Case<'a> {
+    Case {
+        variables,
+        ..Case::default()
+    }
+}
+
+fn profile(name: &str) -> Case<'_> {
+    Case {
+        profile: name,
+        files: true,
+        ..Case::default()
+    }
+}
+
+#[tokio::test]
+async fn without_credentials_auto_is_local() {
+    check(auto(&[]), "local").await;
+    check(auto(&[("AWS_REGION", "eu-west-1")]), "local").await;
+    check(auto(&KEYS[..1]), "local").await;
+    check(
+        auto(&[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")]),
+        "local",
+    )
+    .await;
+    check(auto(&[("AWS_PROFILE", "missing")]), "local").await;
+}
+
+#[tokio::test]
+async fn with_credentials_in_the_environment_auto_is_aws() {
+    let [key, secret] = KEYS;
+    check(
+        auto(&[key, secret, ("AWS_REGION", "eu-west-1")]),
+        "aws, variables, eu-west-1",
+    )
+    .await;
+    check(
+        auto(&[key, secret, ("AWS_DEFAULT_REGION", "eu-west-2")]),
+        "aws, variables, eu-west-2",
+    )
+    .await;
+    check(
+        auto(&[
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", "/token"),
+            ("AWS_REGION", "eu-west-1"),
+        ]),
+        "aws, web identity, eu-west-1",
+    )
+    .await;
+    for variable in [
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ] {
+        check(
+            auto(&[(variable, "/credentials"), ("AWS_REGION", "eu-west-1")]),
+            "aws, container, eu-west-1",
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn with_credentials_in_a_profile_auto_is_aws() {
+    check(profile("signed-in"), "aws, profile signed-in, eu-north-1").await;
+    let with_region = |profile| Case {
+        profile,
+        region: "eu-west-3",
+        files: true,
+        ..Case::default()
+    };
+    check(with_region("keys"), "aws, profile keys, eu-west-3").await;
+    check(with_region("process"), "aws, profile process, eu-west-3").await;
+    check(with_region("role"), "aws, profile role, eu-west-3").await;
+
+    let variables = [("AWS_PROFILE", "signed-in")];
+    let by_variable = Case {
+        variables: &variables,
+        files: true,
+        ..Case::default()
+    };
+    check(by_variable, "aws, profile signed-in, eu-north-1").await;
+}
+
+#[tokio::test]
+async fn the_default_profile_may_lie_elsewhere() {
+    let variables = [
+        ("AWS_SHARED_CREDENTIALS_FILE", "/elsewhere"),
+        ("AWS_REGION", "eu-west-1"),
+    ];
+    let environment = Environment::from_iter(variables.map(|(k, v)| (k.into(), v.into())));
+    let files = Fs::from_slice(&[("/elsewhere", "[default]\naws_access_key_id = AKIAEXAMPLE\n")]);
+    let profiles = environment.profiles_in(&files, None).await.unwrap();
+    let decision = decide(&TargetArgs::default(), &environment, Some(&profiles)).unwrap();
+    let Decision::Cloud(plan) = decision else {
+        panic!("not AWS")
+    };
+    let expected = Found::Profile("default".to_owned());
+    assert_eq!(plan.credentials, Credentials::Found(expected));
+}
+
+#[tokio::test]
+async fn a_profile_without_credentials_is_told_when_typed() {
+    let default_only = Case {
+        files: true,
+        ..Case::default()
+    };
+    check(default_only, "local").await;
+    for name in ["plain", "empty", "missing"] {
+        let outcome = profile(name).outcome().await;
+        assert!(
+            outcome.starts_with(&format!("error: there is no profile {name:?}")),
+            "{outcome}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_typed_profile_outdoes_the_environment() {
+    let case = Case {
+        variables: &KEYS,
+        ..profile("signed-in")
+    };
+    check(case, "aws, profile signed-in, eu-north-1").await;
+}
+
+#[tokio::test]
+async fn aws_needs_a_region() {
+    check(
+        auto(&KEYS),
+        "error: no AWS region: give --region, or set AWS_REGION or the profile's region \
+         (or use the local cloud with --target local)",
+    )
+    .await;
+    // The whole search may yet find one.
+    let aws = Case {
+        target: Target::Aws,
+        ..Case::default()
+    };
+    check(aws, "aws, chain, no region").await;
+}
+
+#[tokio::test]
+async fn an_endpoint_wins() {
+    let elsewhere = "https://kinesis.example.com";
+    for here in [
+        "http://127.0.0.1:4566",
+        "http://localhost:4566",
+        "http://[::1]:4566",
+    ] {
+        for target in [Target::Auto, Target::Local] {
+            let case = Case {
+                target,
+                endpoint: here,
+                variables: &KEYS,
+                region: "eu-west-1",
+                ..Case::default()
+            };
+            check(case, &format!("{here}, made-up, eu-west-1")).await;
+        }
+    }
+    let with = |target, variables| Case {
+        target,
+        endpoint: elsewhere,
+        variables,
+        ..Case::default()
+    };
+    check(
+        with(Target::Auto, &KEYS),
+        &format!("{elsewhere}, variables, no region"),
+    )
+    .await;
+    check(
+        with(Target::Auto, &[]),
+        &format!("{elsewhere}, made-up, no region"),
+    )
+    .await;
+    check(
+        with(Target::Aws, &KEYS),
+        &format!("{elsewhere}, chain, no region"),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn contradictions_are_told() {
+    for (target, endpoint, expected) in [
+        (
+            Target::Local,
+            "https://kinesis.example.com",
+            "--target local sends nothing off this machine",
+        ),
+        (
+            Target::Local,
+            "http://localhost:4566@kinesis.example.com",
+            "--target local sends nothing off this machine",
+        ),
+        (
+            Target::Local,
+            "http://127.0.0.1.example.com",
+            "--target local sends nothing off this machine",
+        ),
+        (
+            Target::Aws,
+            "http://127.0.0.1:4566",
+            "--target aws sends real credentials",
+        ),
+        (Target::Auto, "127.0.0.1:4566", "the endpoint \"127"),
+        (Target::Auto, "localhost", "the endpoint \"localhost"),
+        (Target::Auto, "ftp://localhost", "the endpoint \"ftp"),
+        (Target::Auto, "http://", "the endpoint \"http"),
+    ] {
+        let case = Case {
+            target,
+            endpoint,
+            variables: &KEYS,
+            region: "eu-west-1",
+            ..Case::default()
+        };
+        let outcome = case.outcome().await;
+        assert!(
+            outcome.starts_with(&format!("error: {expected}")),
+            "{outcome}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn local_is_local_whatever_the_environment_holds() {
+    let case = Case {
+        target: Target::Local,
+        variables: &KEYS,
+        files: true,
+        ..Case::default()
+    };
+    check(case, "local").await;
+}

@@ -1,0 +1,59 @@
+//! The environment variables, as main read them.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+
+use aws_config::profile::{self, ProfileSet};
+use aws_types::os_shim_internal::{Env, Fs};
+
+use super::TargetError;
+
+/// The environment variables, as a main read them:
+/// `Environment::from_iter(std::env::vars_os())`.
+///
+/// Variables that are not Unicode are left out; none that matters here can be one.
+#[derive(Clone, Default)]
+pub struct Environment(HashMap<String, String>);
+
+/// Without the values, which may be secret.
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl FromIterator<(OsString, OsString)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
+        let unicode = variables.into_iter().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Self(unicode.collect())
+    }
+}
+
+impl Environment {
+    /// The variable's value; one that is set to nothing counts as not set.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let value = self.0.get(name)?.trim();
+        if value.is_empty() { None } else { Some(value) }
+    }
+
+    /// Reads the profile files from where the variables say they are.
+    ///
+    /// A file that is missing holds nothing.
+    pub(super) async fn profiles(&self, chosen: Option<&str>) -> Result<ProfileSet, TargetError> {
+        self.profiles_in(&Fs::real(), chosen).await
+    }
+
+    pub(super) async fn profiles_in(
+        &self,
+        files: &Fs,
+        chosen: Option<&str>,
+    ) -> Result<ProfileSet, TargetError> {
+        let environment = Env::from(self.0.clone());
+        let chosen = chosen.map(|name| name.to_owned().into());
+        profile::load(files, &environment, &Default::default(), chosen)
+            .await
+            .map_err(TargetError::Profiles)
+    }
+}
