@@ -1,0 +1,210 @@
+//! The handler: fold, emit, answer.
+
+use bytes::Bytes;
+use delivery::{Destination, Policy, Record, Report, deliver};
+use kinesis_event::{Event, Response};
+use telemetry::{Metrics, Sink, Unit};
+use thiserror::Error;
+use tokio::time::Instant;
+use unicorn::status_time::StatusTime;
+use unicorn::summary::{Part, Summary};
+use unicorn::totals::Totals;
+use windowing::fold::{Limits, Row};
+use windowing::log::InvalidPosition;
+use windowing::window::Window;
+
+use crate::intake::{Intake, Source, Windowing};
+use crate::pack::pack;
+use crate::settings::WindowTime;
+use crate::state::{self, StateError, WindowFold};
+
+/// Why an invocation failed. Nothing it was given is lost: Lambda delivers it again.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The mapping has no tumbling window.
+    #[error("the event has no window: set TumblingWindowInSeconds on the event source mapping")]
+    NoWindow,
+    /// The window is not a positive number of whole seconds.
+    #[error("the event's window of {0} ms is not a positive number of seconds")]
+    Window(i64),
+    /// The event does not say which stream and shard it is of.
+    #[error("the event names neither its stream nor its shard")]
+    NoSource,
+    /// A record has no proper sequence number.
+    #[error(transparent)]
+    Position(#[from] InvalidPosition),
+    /// The state that the event brought, or the one to return.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Rows or refused readings could not all be sent in time.
+    #[error("{count} of {what} were not delivered; the first: {reason}")]
+    Undelivered {
+        /// What they are.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// What happened to the first.
+        reason: String,
+    },
+}
+
+/// The function: `summaries` takes packed rows, `rejects` takes refused readings.
+pub struct Aggregator<S, R> {
+    summaries: S,
+    rejects: R,
+    window_time: WindowTime,
+    limits: Limits,
+    sink: Sink,
+}
+
+impl<S, R> Aggregator<S, R>
+where
+    S: Destination<Item = Record>,
+    R: Destination<Item = Bytes>,
+{
+    /// A function that sends to `summaries` and `rejects` and tells its metrics to `sink`.
+    pub fn new(summaries: S, rejects: R, window_time: WindowTime, sink: Sink) -> Self {
+        Self {
+            summaries,
+            rejects,
+            window_time,
+            limits: Limits::default(),
+            sink,
+        }
+    }
+
+    /// The same with other bounds on the window's state.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Handles one invocation. By `deadline` it has returned; what was not sent by then fails it.
+    pub async fn handle(&self, event: &Event, deadline: Instant) -> Result<Response, Error> {
+        let window = event.window.ok_or(Error::NoWindow)?;
+        let window = Window {
+            start: window.start,
+            end: window.end,
+        };
+        let window_seconds = whole_seconds(window)?;
+        let source = Source {
+            stream: event.stream().ok_or(Error::NoSource)?,
+            shard: event.shard().ok_or(Error::NoSource)?,
+            windowing: Windowing::new(self.window_time, window).ok_or(Error::Window(0))?,
+        };
+        let mut fold = match &event.state {
+            Some(state) => state::read(state, self.limits)?,
+            None => WindowFold::new(self.limits),
+        };
+
+        let mut intake = Intake::default();
+        let mut rows = Vec::new();
+        let mut parts = 0;
+        let mut close = |fold: &mut WindowFold| {
+            let closed = fold.close();
+            parts += u64::from(!closed.is_empty());
+            rows.extend(
+                closed
+                    .into_iter()
+                    .filter_map(|row| summary(row, source, window_seconds)),
+            );
+        };
+        for record in event.records() {
+            if !fold.begin_record(record.sequence_number)? {
+                intake.redelivered += 1;
+                continue;
+            }
+            intake.take(source, record, &mut fold);
+            if fold.is_full() {
+                close(&mut fold);
+            }
+        }
+        let open_keys = fold.open() as u64;
+        let forgotten = fold.forgotten();
+        let state = if event.is_final_invoke_for_window || event.is_window_terminated_early {
+            close(&mut fold);
+            state::empty()?
+        } else {
+            let mut state = state::write(&fold)?;
+            if state.get().len() > self.limits.state {
+                close(&mut fold);
+                state = state::write(&fold)?;
+            }
+            state
+        };
+
+        let row_count = rows.len() as u64;
+        let (emitted, refused) = self
+            .send(rows, std::mem::take(&mut intake.rejects), deadline)
+            .await;
+        let undelivered = emitted.undelivered.len() + refused.undelivered.len();
+        (self.sink)(&Metrics::new(
+            "aggregator",
+            vec![
+                ("Readings", Unit::Count, intake.readings),
+                ("Duplicates", Unit::Count, intake.repeats),
+                ("RedeliveredRecords", Unit::Count, intake.redelivered),
+                ("Refused", Unit::Count, intake.refused),
+                ("Rows", Unit::Count, row_count),
+                ("Parts", Unit::Count, parts),
+                ("Resends", Unit::Count, emitted.resends + refused.resends),
+                ("Undelivered", Unit::Count, undelivered as u64),
+                ("StateBytes", Unit::Bytes, state.get().len() as u64),
+                ("OpenKeys", Unit::Count, open_keys),
+                ("ForgottenReadings", Unit::Count, forgotten),
+            ],
+        ));
+        all_delivered("records of summary rows", &emitted)?;
+        all_delivered("refused readings", &refused)?;
+        Ok(Response::with_state(state))
+    }
+
+    async fn send(
+        &self,
+        rows: Vec<Summary>,
+        rejects: Vec<Bytes>,
+        deadline: Instant,
+    ) -> (Report<Record>, Report<Bytes>) {
+        let policy = Policy::until(deadline);
+        tokio::join!(
+            deliver(&self.summaries, pack(rows), &policy),
+            deliver(&self.rejects, rejects, &policy),
+        )
+    }
+}
+
+/// What every row of a shard's part becomes. A pane is opened by its first reading, so it always
+/// has figures.
+fn summary(row: Row<String, Totals>, source: Source<'_>, window_seconds: u32) -> Option<Summary> {
+    Some(Summary {
+        name: row.key,
+        window_start: StatusTime::from_millis(row.window.start),
+        window_seconds,
+        readings: row.readings,
+        figures: row.aggregate.figures()?,
+        part: Part {
+            stream: source.stream.to_owned(),
+            shard: source.shard.to_owned(),
+            interval: row.interval,
+        },
+    })
+}
+
+fn whole_seconds(window: Window) -> Result<u32, Error> {
+    let millis = window.end.saturating_sub(window.start);
+    let seconds = u32::try_from(millis / 1000).unwrap_or(0);
+    if seconds == 0 || millis % 1000 != 0 {
+        return Err(Error::Window(millis));
+    }
+    Ok(seconds)
+}
+
+fn all_delivered<T>(what: &'static str, report: &Report<T>) -> Result<(), Error> {
+    match report.undelivered.first() {
+        None => Ok(()),
+        Some(first) => Err(Error::Undelivered {
+            what,
+            count: report.undelivered.len(),
+            reason: first.reason.to_string(),
+        }),
+    }
+}

@@ -1,0 +1,40 @@
+//! Rows into as few stream records as they fit.
+
+use delivery::Record;
+use unicorn::summary::Summary;
+
+/// The most bytes of rows in one record; a longer row has a record of its own.
+///
+/// 25 KB is the unit in which Kinesis charges for writing, and 40 of them are the 1 MB a second that
+/// a shard takes: 60,000 rows pass one shard in under half a minute, where a record a row would
+/// take a minute at 1,000 records a second.
+const RECORD_BYTES: usize = 25_000;
+
+/// Packs rows, one a line. A record's partition key is the name of its first row, which spreads the
+/// records over the shards; the order of rows does not matter to anybody who reads them.
+pub fn pack(rows: impl IntoIterator<Item = Summary>) -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut data = Vec::new();
+    let mut partition_key = String::new();
+    for row in rows {
+        let line = row.to_line();
+        if !data.is_empty() && data.len() + line.len() > RECORD_BYTES {
+            records.push(Record {
+                partition_key: std::mem::take(&mut partition_key),
+                data: std::mem::take(&mut data).into(),
+            });
+        }
+        if data.is_empty() {
+            partition_key = row.name;
+        }
+        data.extend(line);
+    }
+    if !data.is_empty() {
+        let data = data.into();
+        records.push(Record {
+            partition_key,
+            data,
+        });
+    }
+    records
+}

@@ -1,0 +1,59 @@
+//! The fold as the JSON that travels between invocations: `{"version":1,"data":"..."}`.
+//!
+//! Every version that was ever published can be read. A new version is first read by one release
+//! and written by a later one, so a deployment or a rollback in the middle of a window finds a
+//! state that it can read.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use thiserror::Error;
+use unicorn::totals::Totals;
+use windowing::codec::CodecError;
+use windowing::fold::{Fold, Limits};
+
+/// A shard's open window.
+pub type WindowFold = Fold<String, Totals>;
+
+/// The version that is written.
+const VERSION: u32 = 1;
+
+/// A state that cannot be gone on with.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// It has not the shape of a state.
+    #[error("the window's state is not {{\"version\":..,\"data\":..}}")]
+    Shape(#[source] serde_json::Error),
+    /// It was written by a release that this one does not know.
+    #[error("the window's state has version {0}; this release reads version {VERSION}")]
+    Version(u32),
+    /// Its data is damaged.
+    #[error("the window's state cannot be read")]
+    Data(#[from] CodecError),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Envelope<'a> {
+    version: u32,
+    data: &'a str,
+}
+
+/// Reads the state that an event brought.
+pub fn read(state: &RawValue, limits: Limits) -> Result<WindowFold, StateError> {
+    let envelope: Envelope<'_> = serde_json::from_str(state.get()).map_err(StateError::Shape)?;
+    if envelope.version != VERSION {
+        return Err(StateError::Version(envelope.version));
+    }
+    Ok(WindowFold::decode(envelope.data, limits)?)
+}
+
+/// Writes the state for the next invocation.
+pub fn write(fold: &WindowFold) -> Result<Box<RawValue>, StateError> {
+    let data = &fold.encode();
+    let version = VERSION;
+    serde_json::value::to_raw_value(&Envelope { version, data }).map_err(StateError::Shape)
+}
+
+/// The state after a window's last invocation: nothing, in an object as Lambda wants it.
+pub fn empty() -> Result<Box<RawValue>, StateError> {
+    RawValue::from_string("{}".to_owned()).map_err(StateError::Shape)
+}
