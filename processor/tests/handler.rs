@@ -1,0 +1,175 @@
+//! The processor on Lambda's own JSON, with vectors in place of the services.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use bytes::Bytes;
+use delivery::{Collected, Destination, Key, Limits, Refusal, SendError};
+use kinesis_event::{Event, EventSource, RecordData, Response, encode};
+use processor::Processor;
+use processor::row::{Item, from_item};
+use tokio::time::Instant;
+
+fn line(name: &str, readings: u64) -> String {
+    format!(
+        r#"{{"Name":"{name}","StatusTime":"2026-11-20 09:17:00.000","Distance":1.5,"MinMagicPoints":1,"MaxMagicPoints":2,"MinHealthPoints":3,"MaxHealthPoints":4,"Readings":{readings},"WindowSeconds":60,"Part":{{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"2"}}}}"#
+    )
+}
+
+fn event(records: &[&str]) -> Event {
+    let source = EventSource {
+        stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes-summary",
+        region: "us-east-1",
+        shard_id: "shardId-000000000003",
+    };
+    let numbers: Vec<String> = (100..).take(records.len()).map(|n| n.to_string()).collect();
+    let records: Vec<RecordData<'_>> = records
+        .iter()
+        .zip(&numbers)
+        .map(|(data, sequence_number)| RecordData {
+            partition_key: "key",
+            sequence_number,
+            arrival: 1_790_000_045_000,
+            data: data.as_bytes(),
+        })
+        .collect();
+    Event::from_json(&encode(&source, &records, None)).unwrap()
+}
+
+/// A table that takes all but some names: those are throttled or invalid for ever.
+#[derive(Default)]
+struct Table {
+    rows: Collected<Item>,
+    throttled: BTreeSet<&'static str>,
+    invalid: BTreeSet<&'static str>,
+}
+
+fn name(item: &Item) -> &str {
+    item["Name"].as_s().unwrap()
+}
+
+impl Destination for Table {
+    type Item = Item;
+
+    fn limits(&self) -> Limits {
+        Limits {
+            items: 25,
+            ..self.rows.limits()
+        }
+    }
+
+    fn size(&self, item: &Item) -> usize {
+        self.rows.size(item)
+    }
+
+    fn key(&self, item: &Item) -> Option<Key> {
+        let part = |name: &str| item[name].as_s().unwrap().clone();
+        Some(Key::new([part("Name"), part("StatusTime")]))
+    }
+
+    async fn send(&self, chunk: &[&Item]) -> Result<Vec<Refusal>, SendError> {
+        if chunk.iter().any(|item| self.invalid.contains(name(item))) {
+            return Err(SendError::Invalid("no such name".to_owned()));
+        }
+        let refused = |item: &Item| self.throttled.contains(name(item));
+        let taken: Vec<&Item> = chunk
+            .iter()
+            .copied()
+            .filter(|item| !refused(item))
+            .collect();
+        self.rows.send(&taken).await?;
+        let refusals = chunk.iter().enumerate().filter(|(_, item)| refused(item));
+        Ok(refusals
+            .map(|(index, _)| Refusal {
+                index,
+                reason: "unprocessed".to_owned(),
+            })
+            .collect())
+    }
+}
+
+async fn handle(table: &Table, rejects: &Collected<Bytes>, records: &[&str]) -> Response {
+    let function = Processor::new(table, rejects, None, Box::new(|_| ()));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    function.handle(&event(records), deadline).await
+}
+
+#[tokio::test]
+async fn rows_are_written_once_each() {
+    let (table, rejects) = (Table::default(), Collected::default());
+    let packed: Vec<String> = (0..60).map(|n| line(&format!("unicorn {n}"), 7)).collect();
+    let again = line("unicorn 3", 7);
+    let response = handle(&table, &rejects, &[&packed.join("\n"), &again]).await;
+    assert!(response.batch_item_failures.is_empty());
+    assert!(response.state.is_none());
+    let rows = table.rows.take();
+    assert_eq!(rows.len(), 60);
+    let names: BTreeSet<&str> = rows.iter().map(name).collect();
+    assert_eq!(names.len(), 60);
+    assert_eq!(from_item(&rows[0]).unwrap().readings, 7);
+    let AttributeValue::S(key) = &rows[0]["StatusTime"] else {
+        panic!("the sort key is text");
+    };
+    assert!(
+        key.starts_with("2026-11-20 09:17:00.000#") && key.len() == 24 + 16,
+        "{key}"
+    );
+    assert!(rejects.items().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lowest_record_that_failed_is_reported() {
+    let mut table = Table::default();
+    table.throttled.extend(["b", "c"]);
+    let rejects = Collected::default();
+    let lines = ["a", "b", "c", "d"].map(|name| line(name, 1));
+    let records: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let response = handle(&table, &rejects, &records).await;
+    assert_eq!(response.batch_item_failures, ["101"]);
+    let rows = table.rows.take();
+    let written: BTreeSet<&str> = rows.iter().map(name).collect();
+    assert_eq!(written, BTreeSet::from(["a", "d"]));
+    assert!(rejects.items().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_row_goes_to_the_rejects() {
+    let (table, rejects) = (Table::default(), Collected::default());
+    let records = [
+        line("a", 1),
+        line("b", 0),
+        "broken".to_owned(),
+        line("c", 1),
+    ];
+    let records: Vec<&str> = records.iter().map(String::as_str).collect();
+    let response = handle(&table, &rejects, &records).await;
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(table.rows.take().len(), 2);
+    let rejects: Vec<serde_json::Value> = rejects
+        .take()
+        .iter()
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    assert_eq!(rejects[0]["Reason"], "Readings is 0");
+    assert_eq!(rejects[0]["SequenceNumber"], "101");
+    assert_eq!(rejects[0]["Stream"], "wildrydes-summary");
+    assert_eq!(rejects[1]["Payload"], "broken");
+}
+
+#[tokio::test]
+async fn a_row_the_table_will_never_take_goes_to_the_rejects_and_its_neighbours_do_not() {
+    let mut table = Table::default();
+    table.invalid.insert("b");
+    let rejects = Collected::default();
+    let lines = ["a", "b", "c"].map(|name| line(name, 1));
+    let records: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let response = handle(&table, &rejects, &records).await;
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(table.rows.take().len(), 2);
+    let reject: serde_json::Value = serde_json::from_slice(&rejects.take()[0]).unwrap();
+    assert_eq!(reject["Payload"].as_str().unwrap().trim_end(), lines[1]);
+    assert!(reject["Reason"].as_str().unwrap().contains("no such name"));
+}
