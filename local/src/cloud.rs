@@ -1,0 +1,232 @@
+//! The whole local cloud: endpoint, streams, table, mappings.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::archive::archive;
+use crate::clock::now_millis;
+use crate::endpoint::{Endpoint, EndpointError, EndpointOptions};
+use crate::firehose::{BufferingHints, FirehoseError, Source as DeliverySource};
+use crate::mapping::follow::Source;
+use crate::mapping::{InvalidMapping, Mapping, MappingSource};
+use crate::resources::{create_stream, create_table};
+use crate::run::Pipeline;
+use crate::settings::{Settings, aggregator_mapping, processor_mapping};
+
+/// Why the local cloud does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The endpoint does not.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A stream or the table could not be made.
+    #[error("{what} cannot be made: {reason}")]
+    Resource {
+        /// Its name.
+        what: String,
+        /// What the service said.
+        reason: String,
+    },
+    /// A delivery stream could not be made.
+    #[error(transparent)]
+    Firehose(#[from] FirehoseError),
+    /// The window is not one.
+    #[error(transparent)]
+    Mapping(#[from] InvalidMapping),
+    /// A function's binary is not where it should be.
+    #[error("there is no function at {}: build it with `cargo build -p {name}`", path.display())]
+    NoBinary {
+        /// The function.
+        name: String,
+        /// Where its binary should be.
+        path: PathBuf,
+    },
+}
+
+/// The readings sent were not all done in time.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("{what} had not caught up after {} s", waited.as_secs())]
+pub struct DrainError {
+    what: &'static str,
+    waited: Duration,
+}
+
+/// A running local cloud.
+///
+/// Dropping it cuts everything off; [`drain`](Self::drain) and [`stop`](Self::stop) end it in good
+/// order.
+#[derive(Debug)]
+pub struct LocalCloud {
+    endpoint: Endpoint,
+    endpoint_stop: CancellationToken,
+    aggregator: Mapping,
+    processor: Mapping,
+    archive: AbortOnDropHandle<()>,
+    archive_watermark: watch::Receiver<i64>,
+    archive_stop: CancellationToken,
+    description: String,
+    watermark: watch::Receiver<i64>,
+    _watermark_task: AbortOnDropHandle<()>,
+}
+
+impl LocalCloud {
+    /// Starts the endpoint, makes the streams and the table, and starts the mappings. When it
+    /// returns, readings can be sent.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let mut options = EndpointOptions::new(&settings.data_dir);
+        options.port = settings.port;
+        let (region, account) = (options.region.clone(), options.account.clone());
+        let endpoint_stop = CancellationToken::new();
+        let endpoint = Endpoint::start(options, endpoint_stop.clone()).await?;
+        let config = connect::local_config(&endpoint.url());
+        let kinesis = aws_sdk_kinesis::Client::new(&config);
+        let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+
+        let names = &settings.names;
+        create_stream(&kinesis, &names.stream, settings.shards).await?;
+        create_stream(&kinesis, &names.summary_stream, settings.shards).await?;
+        create_table(&dynamodb, &names.table).await?;
+        let arn = |stream: &str| format!("arn:aws:kinesis:{region}:{account}:stream/{stream}");
+        let firehose = endpoint.firehose();
+        let from_stream = DeliverySource::Kinesis {
+            stream_arn: arn(&names.stream),
+        };
+        let buffering = BufferingHints::default;
+        firehose
+            .create(&names.stream, from_stream, buffering())
+            .await?;
+        firehose
+            .create(&names.rejects, DeliverySource::DirectPut, buffering())
+            .await?;
+
+        let pipeline = Pipeline::new(&settings, &config, &endpoint.url())?;
+        let source = |stream: &str| MappingSource {
+            client: kinesis.clone(),
+            stream: stream.to_owned(),
+            stream_arn: arn(stream),
+            region: region.clone(),
+        };
+        let aggregator = Mapping::start(
+            source(&names.stream),
+            pipeline.aggregator,
+            aggregator_mapping(settings.window),
+        )?;
+        let processor = Mapping::start(
+            source(&names.summary_stream),
+            pipeline.processor,
+            processor_mapping(settings.data_dir.join("on-failure")),
+        )?;
+
+        let archive_stop = CancellationToken::new();
+        let (archive_sender, archive_watermark) = watch::channel(i64::MIN);
+        let archive = tokio::spawn(archive(
+            Source {
+                client: kinesis.clone(),
+                stream: names.stream.clone(),
+            },
+            firehose.clone(),
+            names.stream.clone(),
+            archive_sender,
+            archive_stop.clone(),
+        ));
+        let description = format!(
+            "Kinesis {} and {}, DynamoDB {} and Firehose answer at {}; data is kept in {}",
+            names.stream,
+            names.summary_stream,
+            names.table,
+            endpoint.url(),
+            settings.data_dir.display(),
+        );
+        let (sender, watermark) = watch::channel(i64::MIN);
+        let watermark_task = combine(aggregator.watermark(), processor.watermark(), sender);
+        Ok(Self {
+            endpoint,
+            endpoint_stop,
+            aggregator,
+            processor,
+            archive: AbortOnDropHandle::new(archive),
+            archive_watermark,
+            archive_stop,
+            description,
+            watermark,
+            _watermark_task: AbortOnDropHandle::new(tokio::spawn(watermark_task)),
+        })
+    }
+
+    /// Where an AWS SDK finds Kinesis, DynamoDB and Firehose.
+    pub fn endpoint_url(&self) -> String {
+        self.endpoint.url()
+    }
+
+    /// Where everything is, in one line.
+    pub fn describe(&self) -> &str {
+        &self.description
+    }
+
+    /// The time, in milliseconds since the epoch, up to which windows are done: each that ended by
+    /// then is closed, and its rows are in the table.
+    pub fn watermark(&self) -> watch::Receiver<i64> {
+        self.watermark.clone()
+    }
+
+    /// Closes the open windows early and waits until everything that was sent before is in the
+    /// table and in the archive's files.
+    pub async fn drain(&self, timeout: Duration) -> Result<(), DrainError> {
+        let deadline = Instant::now() + timeout;
+        let wait = async |what, mut watermark: watch::Receiver<i64>, time: i64| {
+            let reached = watermark.wait_for(|mark| *mark >= time);
+            match tokio::time::timeout_at(deadline, reached).await {
+                Ok(Ok(_)) => Ok(()),
+                _ => Err(DrainError {
+                    what,
+                    waited: timeout,
+                }),
+            }
+        };
+        let sent = now_millis();
+        self.aggregator.hurry(sent);
+        wait("the aggregator", self.aggregator.watermark(), sent).await?;
+        let summed = now_millis();
+        self.processor.hurry(summed);
+        wait("the processor", self.processor.watermark(), summed).await?;
+        wait("the archive", self.archive_watermark.clone(), sent).await?;
+        if let Err(error) = self.endpoint.firehose().flush().await {
+            tracing::warn!(%error, "the archive's last objects are not delivered yet");
+        }
+        Ok(())
+    }
+
+    /// Stops everything, after the invocations in flight.
+    pub async fn stop(self) {
+        self.aggregator.stop().await;
+        self.processor.stop().await;
+        self.archive_stop.cancel();
+        // The task ends by itself; that it was cut off would be no news.
+        let _ = self.archive.await;
+        self.endpoint_stop.cancel();
+        self.endpoint.stopped().await;
+    }
+}
+
+/// Tells `done` the aggregator's watermark once the processor has handled all that the aggregator
+/// had sent when it got there.
+async fn combine(
+    mut aggregator: watch::Receiver<i64>,
+    mut processor: watch::Receiver<i64>,
+    done: watch::Sender<i64>,
+) {
+    while aggregator.changed().await.is_ok() {
+        let time = *aggregator.borrow_and_update();
+        let sent = now_millis();
+        if processor.wait_for(|mark| *mark >= sent).await.is_err() {
+            return;
+        }
+        done.send_replace(time);
+    }
+}

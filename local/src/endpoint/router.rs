@@ -1,0 +1,224 @@
+//! Which service a request goes to.
+
+use std::sync::Arc;
+
+use axum::body::{self, Body, Bytes};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use ferrokinesis::store::Store;
+use serde_json::{Value, json};
+use tokio::sync::RwLock;
+use tower::ServiceExt as _;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::dynamodb::DynamoDbClient;
+use super::kinesis;
+use crate::firehose::{self, Firehose};
+
+/// The largest request body: a Kinesis call of 10 MiB in base64, with some room. DynamoDB's own
+/// limit is 16 MiB too.
+pub(super) const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
+
+/// What answers.
+pub(super) struct Services {
+    pub(super) region: String,
+    pub(super) kinesis: Router,
+    pub(super) store: Store,
+    /// Held by reads alone, and by everything else together.
+    pub(super) kinesis_order: RwLock<()>,
+    pub(super) dynamodb: DynamoDbClient,
+    pub(super) firehose: Firehose,
+}
+
+/// Every call of a service passes [`dispatch`] and nothing else does, so a layer put on that one
+/// route sees, delays, drops or answers any of them.
+pub(super) fn router(services: Services) -> Router {
+    Router::new()
+        .route("/", get(describe).post(dispatch))
+        .route("/_local", get(describe))
+        .with_state(Arc::new(services))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
+        .layer(cors())
+}
+
+async fn dispatch(State(services): State<Arc<Services>>, mut request: Request) -> Response {
+    // The services would answer a browser's cross-origin request each in its own way; the layer
+    // around does it for all.
+    request.headers_mut().remove(header::ORIGIN);
+
+    let target = request
+        .headers()
+        .get("x-amz-target")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let (service, operation) = target.split_once('.').unwrap_or((target, ""));
+    match service {
+        "Kinesis_20131202" => {
+            let operation = operation.to_owned();
+            if operation == "CreateStream" {
+                request = match kinesis::with_shard_count(request).await {
+                    Ok(request) => request,
+                    Err(response) => return response,
+                };
+            }
+            call_kinesis(&services, operation == "GetRecords", request).await
+        }
+        "DynamoDB_20120810" => services.dynamodb.call(request).await,
+        "Firehose_20150804" => {
+            let operation = operation.to_owned();
+            match Bytes::from_request(request, &()).await {
+                Ok(body) => firehose::call(&services.firehose, &operation, &body).await,
+                Err(rejection) => error_response(
+                    StatusCode::BAD_REQUEST,
+                    "SerializationException",
+                    &rejection.body_text(),
+                ),
+            }
+        }
+        "" => error_response(
+            StatusCode::BAD_REQUEST,
+            "UnknownOperationException",
+            "the X-Amz-Target header is missing",
+        ),
+        _ => error_response(
+            StatusCode::BAD_REQUEST,
+            "UnknownOperationException",
+            &format!(
+                "{target} is not served here: the local cloud has Kinesis, DynamoDB and Firehose"
+            ),
+        ),
+    }
+}
+
+/// Lets no read happen while a write is under way.
+///
+/// `ferrokinesis` gives records their sequence numbers before it stores them. A read in between
+/// would hand out a later record, move its iterator past the earlier one, and lose it.
+async fn call_kinesis(services: &Services, is_read: bool, request: Request) -> Response {
+    // A slow client's body is awaited first, so that it holds nobody up.
+    let (parts, body) = request.into_parts();
+    let Ok(body) = body::to_bytes(body, MAX_REQUEST_BYTES).await else {
+        return error_response(
+            StatusCode::BAD_REQUEST,
+            "SerializationException",
+            "the request could not be read",
+        );
+    };
+    let request = Request::from_parts(parts, Body::from(body));
+    let call = services.kinesis.clone().oneshot(request);
+    if is_read {
+        let _no_writes = services.kinesis_order.write().await;
+        call.await.into_response()
+    } else {
+        let _no_reads = services.kinesis_order.read().await;
+        call.await.into_response()
+    }
+}
+
+async fn describe(State(services): State<Arc<Services>>) -> Json<Value> {
+    let delivery_streams: Vec<String> = services
+        .firehose
+        .list()
+        .into_iter()
+        .map(|stream| stream.name)
+        .collect();
+    Json(json!({
+        "service": "wildrydes-local",
+        "version": env!("CARGO_PKG_VERSION"),
+        "region": services.region,
+        "streams": services.store.list_stream_names().await,
+        "tables": services.dynamodb.tables().await,
+        "deliveryStreams": delivery_streams,
+    }))
+}
+
+/// An error as the services' JSON protocol has it.
+pub(crate) fn error_response(status: StatusCode, kind: &str, message: &str) -> Response {
+    let body = json!({ "__type": kind, "message": message }).to_string();
+    let mut response = (status, Body::from(body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/x-amz-json-1.1"),
+    );
+    if let Ok(kind) = HeaderValue::from_str(kind) {
+        headers.insert("x-amzn-errortype", kind);
+    }
+    response
+}
+
+/// Lets pages of this machine, and no others, call the endpoint: the dashboard, also from a
+/// development server.
+///
+/// The endpoint takes any credentials, so without this every web page open in a browser could read
+/// and write here.
+fn cors() -> CorsLayer {
+    const ALLOWED: [&str; 9] = [
+        "authorization",
+        "content-type",
+        "x-amz-target",
+        "x-amz-date",
+        "x-amz-security-token",
+        "x-amz-content-sha256",
+        "x-amz-user-agent",
+        "amz-sdk-invocation-id",
+        "amz-sdk-request",
+    ];
+    const EXPOSED: [&str; 3] = ["x-amzn-requestid", "x-amzn-errortype", "date"];
+
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(|origin, _| is_this_machine(origin)))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(ALLOWED.map(HeaderName::from_static))
+        .expose_headers(EXPOSED.map(HeaderName::from_static))
+}
+
+fn is_this_machine(origin: &HeaderValue) -> bool {
+    let Ok(origin) = origin.to_str() else {
+        return false;
+    };
+    let Some((_, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_this_machine_are_told_from_others() {
+        for origin in [
+            "http://localhost:8080",
+            "http://127.0.0.1:5173",
+            "https://localhost",
+            "http://[::1]:8080",
+        ] {
+            assert!(
+                is_this_machine(&HeaderValue::from_static(origin)),
+                "{origin}"
+            );
+        }
+        for origin in [
+            "https://example.com",
+            "http://localhost.example.com",
+            "http://localhost:80@example.com",
+            "null",
+            "",
+            "://",
+        ] {
+            assert!(
+                !is_this_machine(&HeaderValue::from_static(origin)),
+                "{origin}"
+            );
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The Firehose protocol: JSON in, JSON out.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use jiff::Timestamp;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{BufferingHints, DeliveryStream, Firehose, FirehoseError, Source};
+use crate::endpoint::error_response;
+
+/// The service's quotas. Source: Firehose Developer Guide, "Amazon Data Firehose Quota".
+const MAX_BATCH_RECORDS: usize = 500;
+const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
+const MAX_RECORD_BYTES: usize = 1_000 * 1024;
+
+/// What `ListDeliveryStreams` returns at once unless told.
+const LIST_LIMIT: usize = 10;
+
+/// Answers one call.
+pub(crate) async fn call(firehose: &Firehose, operation: &str, body: &[u8]) -> Response {
+    let outcome = match operation {
+        "CreateDeliveryStream" => create(firehose, body).await,
+        "DescribeDeliveryStream" => describe(firehose, body),
+        "ListDeliveryStreams" => list(firehose, body),
+        "DeleteDeliveryStream" => delete(firehose, body).await,
+        "PutRecord" => put_record(firehose, body).await,
+        "PutRecordBatch" => put_record_batch(firehose, body).await,
+        _ => Err(CallError::UnknownOperation(operation.to_owned())),
+    };
+    match outcome {
+        Ok(output) => {
+            let mut response = Body::from(output.to_string()).into_response();
+            let content_type = HeaderValue::from_static("application/x-amz-json-1.1");
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, content_type);
+            response
+        }
+        Err(error) => {
+            let (status, kind) = error.kind();
+            error_response(status, kind, &error.to_string())
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CallError {
+    #[error("Firehose has no operation {0} here")]
+    UnknownOperation(String),
+    #[error("{0}")]
+    Malformed(serde_json::Error),
+    #[error(transparent)]
+    Firehose(#[from] FirehoseError),
+}
+
+impl CallError {
+    fn kind(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::UnknownOperation(_) => (StatusCode::BAD_REQUEST, "UnknownOperationException"),
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "SerializationException"),
+            Self::Firehose(FirehoseError::NotFound { .. }) => {
+                (StatusCode::BAD_REQUEST, "ResourceNotFoundException")
+            }
+            Self::Firehose(FirehoseError::AlreadyExists { .. }) => {
+                (StatusCode::BAD_REQUEST, "ResourceInUseException")
+            }
+            Self::Firehose(FirehoseError::Invalid { .. }) => {
+                (StatusCode::BAD_REQUEST, "InvalidArgumentException")
+            }
+            Self::Firehose(FirehoseError::Unavailable { .. }) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailableException",
+            ),
+        }
+    }
+}
+
+fn invalid(message: impl Into<String>) -> CallError {
+    CallError::Firehose(FirehoseError::Invalid {
+        message: message.into(),
+    })
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, CallError> {
+    serde_json::from_slice(body).map_err(CallError::Malformed)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CreateInput {
+    delivery_stream_name: String,
+    delivery_stream_type: Option<String>,
+    kinesis_stream_source_configuration: Option<KinesisSource>,
+    #[serde(rename = "ExtendedS3DestinationConfiguration")]
+    extended_s3: Option<S3Destination>,
+    #[serde(rename = "S3DestinationConfiguration")]
+    s3: Option<S3Destination>,
+}
+
+#[derive(Deserialize)]
+struct KinesisSource {
+    #[serde(rename = "KinesisStreamARN")]
+    stream_arn: String,
+}
+
+/// The bucket and the prefix are of no meaning here and are not kept.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct S3Destination {
+    buffering_hints: Option<HintsInput>,
+    compression_format: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct HintsInput {
+    #[serde(rename = "SizeInMBs")]
+    size_in_mbs: Option<u64>,
+    #[serde(rename = "IntervalInSeconds")]
+    interval_in_seconds: Option<u64>,
+}
+
+async fn create(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
+    let input: CreateInput = parse(body)?;
+    let source = match (
+        input.delivery_stream_type.as_deref(),
+        input.kinesis_stream_source_configuration,
+    ) {
+        (None | Some("DirectPut"), None) => Source::DirectPut,
+        (Some("KinesisStreamAsSource"), Some(source)) => Source::Kinesis {
+            stream_arn: source.stream_arn,
+        },
+        _ => {
+            return Err(invalid(
+                "the source is DirectPut, or KinesisStreamAsSource with a KinesisStreamSourceConfiguration",
+            ));
+        }
+    };
+    let destination = match (input.extended_s3, input.s3) {
+        (Some(destination), None) | (None, Some(destination)) => destination,
+        _ => {
+            return Err(invalid(
+                "exactly one destination is needed, and here it is S3",
+            ));
+        }
+    };
+    if !matches!(
+        destination.compression_format.as_deref(),
+        None | Some("UNCOMPRESSED")
+    ) {
+        return Err(invalid(
+            "objects are not compressed here: leave CompressionFormat UNCOMPRESSED",
+        ));
+    }
+
+    let buffering = destination
+        .buffering_hints
+        .map_or(Ok(BufferingHints::default()), buffering)?;
+    firehose
+        .create(&input.delivery_stream_name, source, buffering)
+        .await?;
+    let created = firehose.describe(&input.delivery_stream_name)?;
+    Ok(json!({ "DeliveryStreamARN": created.arn }))
+}
+
+fn buffering(hints: HintsInput) -> Result<BufferingHints, CallError> {
+    let mut buffering = BufferingHints::default();
+    if let Some(size) = hints.size_in_mbs {
+        if !(1..=128).contains(&size) {
+            return Err(invalid("SizeInMBs is 1 to 128"));
+        }
+        buffering.bytes = size * 1024 * 1024;
+    }
+    if let Some(seconds) = hints.interval_in_seconds {
+        if seconds > 900 {
+            return Err(invalid("IntervalInSeconds is 0 to 900"));
+        }
+        buffering.interval = Duration::from_secs(seconds);
+    }
+    Ok(buffering)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NameInput {
+    delivery_stream_name: String,
+}
+
+fn describe(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
+    let input: NameInput = parse(body)?;
+    let DeliveryStream {
+        name,
+        arn,
+        source,
+        buffering,
+        created,
+    } = firehose.describe(&input.delivery_stream_name)?;
+
+    let hints = json!({
+        "SizeInMBs": buffering.bytes.div_ceil(1024 * 1024),
+        "IntervalInSeconds": buffering.interval.as_secs(),
+    });
+    let destination = json!({
+        "RoleARN": "arn:aws:iam::000000000000:role/local",
+        "BucketARN": "arn:aws:s3:::local",
+        "BufferingHints": hints,
+        "CompressionFormat": "UNCOMPRESSED",
+        "EncryptionConfiguration": { "NoEncryptionConfig": "NoEncryption" },
+    });
+    let mut description = json!({
+        "DeliveryStreamName": name,
+        "DeliveryStreamARN": arn,
+        "DeliveryStreamStatus": "ACTIVE",
+        "DeliveryStreamType": type_of(&source),
+        "VersionId": "1",
+        "CreateTimestamp": created.as_second(),
+        "Destinations": [{
+            "DestinationId": "destinationId-000000000001",
+            "S3DestinationDescription": destination,
+            "ExtendedS3DestinationDescription": destination,
+        }],
+        "HasMoreDestinations": false,
+    });
+    if let Source::Kinesis { stream_arn } = source {
+        description["Source"] =
+            json!({ "KinesisStreamSourceDescription": { "KinesisStreamARN": stream_arn } });
+    }
+    Ok(json!({ "DeliveryStreamDescription": description }))
+}
+
+fn type_of(source: &Source) -> &'static str {
+    match source {
+        Source::DirectPut => "DirectPut",
+        Source::Kinesis { .. } => "KinesisStreamAsSource",
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListInput {
+    limit: Option<usize>,
+    delivery_stream_type: Option<String>,
+    exclusive_start_delivery_stream_name: Option<String>,
+}
+
+fn list(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
+    let input: ListInput = parse(body)?;
+    let after = input
+        .exclusive_start_delivery_stream_name
+        .unwrap_or_default();
+    let mut names: Vec<String> = firehose
+        .list()
+        .into_iter()
+        .filter(|stream| {
+            input
+                .delivery_stream_type
+                .as_deref()
+                .is_none_or(|kind| kind == type_of(&stream.source))
+        })
+        .map(|stream| stream.name)
+        .filter(|name| *name > after)
+        .collect();
+    let limit = input.limit.unwrap_or(LIST_LIMIT);
+    let has_more = names.len() > limit;
+    names.truncate(limit);
+    Ok(json!({ "DeliveryStreamNames": names, "HasMoreDeliveryStreams": has_more }))
+}
+
+async fn delete(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
+    let input: NameInput = parse(body)?;
+    firehose.delete(&input.delivery_stream_name).await?;
+    Ok(json!({}))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutInput {
+    delivery_stream_name: String,
+    record: Record,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutBatchInput {
+    delivery_stream_name: String,
+    records: Vec<Record>,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    #[serde(rename = "Data", deserialize_with = "base64")]
+    data: Vec<u8>,
+}
+
+fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    base64_simd::STANDARD
+        .decode_to_vec(text)
+        .map_err(|_| D::Error::custom("Data is not base64"))
+}
+
+async fn put_record(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
+    let input: PutInput = parse(body)?;
+    let ids = put(firehose, &input.delivery_stream_name, vec![input.record]).await?;
+    Ok(json!({ "RecordId": ids.first(), "Encrypted": false }))
+}
+
+async fn put_record_batch(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
+    let input: PutBatchInput = parse(body)?;
+    let ids = put(firehose, &input.delivery_stream_name, input.records).await?;
+    let responses: Vec<Value> = ids
+        .into_iter()
+        .map(|id| json!({ "RecordId": id }))
+        .collect();
+    Ok(json!({ "FailedPutCount": 0, "Encrypted": false, "RequestResponses": responses }))
+}
+
+/// Puts all or none of the records, and gives each an id.
+async fn put(
+    firehose: &Firehose,
+    name: &str,
+    records: Vec<Record>,
+) -> Result<Vec<String>, CallError> {
+    if firehose.describe(name)?.source != Source::DirectPut {
+        return Err(invalid(format!(
+            "delivery stream {name} takes its records from a Kinesis stream"
+        )));
+    }
+    if !(1..=MAX_BATCH_RECORDS).contains(&records.len()) {
+        return Err(invalid(format!(
+            "a batch has 1 to {MAX_BATCH_RECORDS} records"
+        )));
+    }
+    if records
+        .iter()
+        .any(|record| record.data.len() > MAX_RECORD_BYTES)
+    {
+        return Err(invalid(format!(
+            "a record has at most {MAX_RECORD_BYTES} bytes"
+        )));
+    }
+    let total: usize = records.iter().map(|record| record.data.len()).sum();
+    if total > MAX_BATCH_BYTES {
+        return Err(invalid(format!(
+            "a batch has at most {MAX_BATCH_BYTES} bytes"
+        )));
+    }
+
+    let mut joined = Vec::with_capacity(total);
+    for record in &records {
+        joined.extend_from_slice(&record.data);
+    }
+    firehose
+        .put(name, joined, Timestamp::now().as_millisecond())
+        .await?;
+
+    let call = Uuid::new_v4().simple().to_string();
+    Ok((0..records.len())
+        .map(|index| format!("{call}{index:04}"))
+        .collect())
+}

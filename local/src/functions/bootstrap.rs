@@ -1,0 +1,337 @@
+//! The real binary, as a process of its own.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::runtime_api::{Invocation, Progress, RuntimeApi};
+use super::{Function, InvokeError, check_request};
+
+/// How long a process may take from its start to its first request for an event.
+/// Source: Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle" (init
+/// phase).
+const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The pause before a process is started again that ended before it took an event; it doubles each
+/// time.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Where what the function writes to its standard output and error goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FunctionLog {
+    /// To this process's standard error.
+    Stderr,
+    /// To the end of a file, which is made when missing.
+    File(PathBuf),
+}
+
+/// What a [`Bootstrap`] is made from.
+#[derive(Clone, Debug)]
+pub struct BootstrapOptions {
+    /// The function's name.
+    pub name: String,
+    /// The binary.
+    pub binary: PathBuf,
+    /// The function's own settings. They win over what the process is given otherwise.
+    pub environment: BTreeMap<String, String>,
+    /// Where the function finds the AWS services, as `AWS_ENDPOINT_URL`.
+    pub endpoint_url: Option<String>,
+    /// The region, for the environment and the function's ARN.
+    pub region: String,
+    /// The twelve-digit account, for the function's ARN.
+    pub account: String,
+    /// The memory size the function is told, in MB. Nothing enforces it.
+    pub memory_mb: u32,
+    /// Where its output goes.
+    pub log: FunctionLog,
+}
+
+impl BootstrapOptions {
+    /// A function with nothing set but its binary.
+    pub fn new(name: impl Into<String>, binary: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            binary: binary.into(),
+            environment: BTreeMap::new(),
+            endpoint_url: None,
+            region: "us-east-1".to_owned(),
+            account: "000000000000".to_owned(),
+            memory_mb: 128,
+            log: FunctionLog::Stderr,
+        }
+    }
+}
+
+/// A function that runs as the binary Lambda would run, over the Runtime API.
+///
+/// The process starts with the first invocation and is kept for the next. After a crash or a
+/// time-out a new one is started, from the binary as it is then. It has one invocation at a time
+/// and further ones wait: where they shall not, make one of these for each. Like on Lambda its
+/// environment is its own: nothing of this process's is passed on, real credentials least of all.
+///
+/// Not emulated: freezing between invocations, the memory limit, and extensions.
+#[derive(Debug)]
+pub struct Bootstrap {
+    options: BootstrapOptions,
+    session: Mutex<Session>,
+}
+
+#[derive(Debug)]
+struct Session {
+    /// The process that waits for an event. An invocation takes it out, so that one given up midway
+    /// takes the process with it.
+    idle: Option<Process>,
+    failed_starts: u32,
+    start_after: Instant,
+}
+
+impl Bootstrap {
+    /// Starts nothing yet.
+    #[must_use]
+    pub fn new(options: BootstrapOptions) -> Self {
+        let session = Session {
+            idle: None,
+            failed_starts: 0,
+            start_after: Instant::now(),
+        };
+        Self {
+            options,
+            session: Mutex::new(session),
+        }
+    }
+
+    async fn run(&self, payload: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, InvokeError> {
+        check_request(&payload)?;
+        let mut session = self.session.lock().await;
+        let mut process = match session.idle.take().and_then(Process::if_alive) {
+            Some(process) => process,
+            None => {
+                tokio::time::sleep_until(session.start_after).await;
+                match self.start().await {
+                    Ok(process) => process,
+                    Err(error) => {
+                        session.note_failed_start();
+                        return Err(error);
+                    }
+                }
+            }
+        };
+
+        let ending = process.invoke(&self.options, payload, timeout).await;
+        if process.took_an_event {
+            session.failed_starts = 0;
+        } else {
+            session.note_failed_start();
+        }
+        match ending {
+            Ending::Finished(outcome) => {
+                session.idle = Some(process);
+                outcome
+            }
+            Ending::Broken(error) => {
+                tracing::warn!(function = self.options.name, %error, "function process is replaced");
+                process.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start(&self) -> Result<Process, InvokeError> {
+        let api = RuntimeApi::start()
+            .await
+            .map_err(|error| self.not_started(&error))?;
+        let child = self
+            .command(&api)
+            .and_then(|mut command| command.spawn())
+            .map_err(|error| self.not_started(&error))?;
+        tracing::debug!(
+            function = self.options.name,
+            process = child.id(),
+            "function process started"
+        );
+        Ok(Process {
+            child,
+            api,
+            took_an_event: false,
+        })
+    }
+
+    /// The environment that Lambda documents, with endpoint and credentials that lead nowhere but
+    /// here.
+    /// Source: Lambda Developer Guide, "Defined runtime environment variables".
+    fn command(&self, api: &RuntimeApi) -> io::Result<Command> {
+        let BootstrapOptions {
+            name,
+            binary,
+            environment,
+            endpoint_url,
+            region,
+            memory_mb,
+            log,
+            ..
+        } = &self.options;
+        let (stdout, stderr) = match log {
+            FunctionLog::Stderr => (Stdio::from(io::stderr()), Stdio::inherit()),
+            FunctionLog::File(path) => {
+                let file = OpenOptions::new().create(true).append(true).open(path)?;
+                (Stdio::from(file.try_clone()?), Stdio::from(file))
+            }
+        };
+
+        let mut command = Command::new(binary);
+        command
+            .kill_on_drop(true)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("LANG", "en_US.UTF-8")
+            .env("TZ", ":UTC")
+            .env("AWS_LAMBDA_RUNTIME_API", api.address().to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_mb.to_string())
+            .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+            .env("AWS_LAMBDA_LOG_FORMAT", "Text")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}"))
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "local")
+            .env("_HANDLER", "bootstrap")
+            .env("AWS_REGION", region)
+            .env("AWS_DEFAULT_REGION", region)
+            .env("AWS_ACCESS_KEY_ID", "local")
+            .env("AWS_SECRET_ACCESS_KEY", "local")
+            .env("AWS_SESSION_TOKEN", "local");
+        if let Some(url) = endpoint_url {
+            command.env("AWS_ENDPOINT_URL", url);
+        }
+        command.envs(environment);
+        Ok(command)
+    }
+
+    fn not_started(&self, error: &io::Error) -> InvokeError {
+        let binary = self.options.binary.display();
+        let message = if error.kind() == io::ErrorKind::NotFound && !self.options.binary.exists() {
+            let package = self
+                .options
+                .binary
+                .file_name()
+                .unwrap_or_default()
+                .display();
+            format!("there is no binary {binary}: build it with `cargo build -p {package}`")
+        } else {
+            format!("{binary} cannot be started: {error}")
+        };
+        InvokeError::Unreachable { message }
+    }
+}
+
+impl Function for Bootstrap {
+    fn name(&self) -> &str {
+        &self.options.name
+    }
+
+    fn invoke(
+        &self,
+        payload: Vec<u8>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Vec<u8>, InvokeError>> {
+        self.run(payload, timeout).boxed()
+    }
+}
+
+impl Session {
+    fn note_failed_start(&mut self) {
+        let doubled = FIRST_PAUSE.saturating_mul(1 << self.failed_starts.min(16));
+        self.start_after = Instant::now() + doubled.min(LONGEST_PAUSE);
+        self.failed_starts = self.failed_starts.saturating_add(1);
+    }
+}
+
+/// A running process with its Runtime API.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    api: RuntimeApi,
+    took_an_event: bool,
+}
+
+/// How an invocation left the process.
+enum Ending {
+    /// Ready for the next event.
+    Finished(Result<Vec<u8>, InvokeError>),
+    /// Not to be used again.
+    Broken(InvokeError),
+}
+
+impl Process {
+    async fn invoke(
+        &mut self,
+        options: &BootstrapOptions,
+        payload: Vec<u8>,
+        timeout: Duration,
+    ) -> Ending {
+        let invocation = Invocation {
+            request_id: Uuid::new_v4().to_string(),
+            function_arn: format!(
+                "arn:aws:lambda:{}:{}:function:{}",
+                options.region, options.account, options.name
+            ),
+            payload,
+            timeout,
+        };
+        self.api.offer(invocation).await;
+
+        let mut allowed = INIT_TIMEOUT;
+        let mut deadline = Instant::now() + allowed;
+        loop {
+            tokio::select! {
+                // An answer counts, even if the process ends right after it.
+                biased;
+                progress = self.api.progress() => match progress {
+                    Some(Progress::Started) => {
+                        self.took_an_event = true;
+                        allowed = timeout;
+                        deadline = Instant::now() + allowed;
+                    }
+                    Some(Progress::Finished(outcome)) => return Ending::Finished(outcome),
+                    Some(Progress::InitFailed(error)) => return Ending::Broken(error),
+                    None => return crashed("its Runtime API ended"),
+                },
+                status = self.child.wait() => {
+                    return crashed(status.map_or_else(|error| error.to_string(), |status| status.to_string()));
+                }
+                () = tokio::time::sleep_until(deadline) => {
+                    return Ending::Broken(InvokeError::TimedOut { after: allowed });
+                }
+            }
+        }
+    }
+
+    fn if_alive(mut self) -> Option<Self> {
+        matches!(self.child.try_wait(), Ok(None)).then_some(self)
+    }
+
+    async fn stop(mut self) {
+        if let Err(error) = self.child.kill().await {
+            tracing::warn!(process = self.child.id(), %error, "function process cannot be stopped");
+        }
+    }
+}
+
+fn crashed(status: impl Into<String>) -> Ending {
+    Ending::Broken(InvokeError::Crashed {
+        status: status.into(),
+    })
+}

@@ -1,0 +1,106 @@
+//! The ways to run a Lambda function on this machine, behind one trait.
+//!
+//! - [`Embedded`]: the handler in this process. Nothing to build, easy to debug.
+//! - [`Bootstrap`]: the binary that is deployed, over Lambda's Runtime API. Its start-up, its
+//!   environment and its crashes are as in the cloud.
+//! - [`CargoLambda`]: a running `cargo lambda watch`, which builds the function anew whenever its
+//!   source changes.
+
+mod bootstrap;
+mod cargo_lambda;
+mod embedded;
+mod runtime_api;
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+pub use bootstrap::{Bootstrap, BootstrapOptions, FunctionLog};
+pub use cargo_lambda::CargoLambda;
+pub use embedded::Embedded;
+
+/// The most bytes of a synchronous invocation's request, and of its response.
+/// Source: Lambda Developer Guide, "Lambda quotas" (6 MB each).
+pub const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
+
+/// A Lambda function that can be invoked.
+pub trait Function: Send + Sync {
+    /// The function's name, for logs and metadata.
+    fn name(&self) -> &str;
+
+    /// Runs the function once on an event and returns its response. Both are JSON, though nothing
+    /// here looks inside.
+    ///
+    /// `timeout` is the function's own and starts to run when the function is given the event:
+    /// starting a process or waiting for an earlier invocation does not count. Dropping the future
+    /// gives the invocation up, but the function may have done any part of its work by then, and
+    /// where it runs elsewhere may go on with it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvokeError`]. After each of them the function can be invoked again.
+    fn invoke(
+        &self,
+        payload: Vec<u8>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Vec<u8>, InvokeError>>;
+}
+
+/// Why an invocation gave no response.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvokeError {
+    /// The function said so itself, or event or response are too large.
+    #[error("the function failed: {error_type}: {message}")]
+    Failed {
+        /// The error's type, as Lambda reports it in `errorType`.
+        error_type: String,
+        /// The error's text, as Lambda reports it in `errorMessage`.
+        message: String,
+    },
+    /// It took longer than it may, and was stopped where that is possible.
+    #[error("the function timed out after {} ms", after.as_millis())]
+    TimedOut {
+        /// How long it had.
+        after: Duration,
+    },
+    /// It ended without a response: an exit, a signal or a panic.
+    #[error("the function crashed: {status}")]
+    Crashed {
+        /// The exit status or the panic's message.
+        status: String,
+    },
+    /// It never got the event, because nothing there can run it.
+    #[error("the function cannot be reached: {message}")]
+    Unreachable {
+        /// What to do about it.
+        message: String,
+    },
+}
+
+fn check_request(payload: &[u8]) -> Result<(), InvokeError> {
+    if payload.len() <= MAX_PAYLOAD_BYTES {
+        return Ok(());
+    }
+    Err(InvokeError::Failed {
+        error_type: "RequestTooLargeException".to_owned(),
+        message: format!(
+            "{} bytes, but an event has at most {MAX_PAYLOAD_BYTES}",
+            payload.len()
+        ),
+    })
+}
+
+fn check_response(payload: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
+    if payload.len() <= MAX_PAYLOAD_BYTES {
+        return Ok(payload);
+    }
+    Err(response_too_large())
+}
+
+fn response_too_large() -> InvokeError {
+    InvokeError::Failed {
+        error_type: "Function.ResponseSizeTooLarge".to_owned(),
+        message: format!("a response has at most {MAX_PAYLOAD_BYTES} bytes"),
+    }
+}

@@ -1,0 +1,130 @@
+//! One task a shard, parents before children, and how far all of them have come.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_kinesis::Client;
+use shards::{Lineage, Start, list};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How often shards are listed, so that those of a resharding are found.
+const LIST_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A stream to be read whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) client: Client,
+    pub(crate) stream: String,
+}
+
+/// Where one shard's task says how far it has come.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    shard: String,
+    marks: mpsc::Sender<(String, i64)>,
+}
+
+impl Mark {
+    /// Everything that arrived in this shard before `time` is done.
+    pub(crate) async fn set(&self, time: i64) {
+        // Nobody listens any more once the whole is stopping.
+        let _ = self.marks.send((self.shard.clone(), time)).await;
+    }
+}
+
+/// What is done with one shard, until its end.
+pub(crate) trait ShardWork: Send + Sync + 'static {
+    /// Works through a shard from `start`; returns at its end, or once `stop` is cancelled.
+    fn run(
+        self: Arc<Self>,
+        shard: String,
+        start: Start,
+        mark: Mark,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// Works through every shard of the stream from its oldest record on, until `stop`, and tells
+/// `watermark` the time up to which all of them are done, in milliseconds since the epoch.
+///
+/// Every shard is read from its oldest record, whatever the time it is found: a mapping that starts
+/// at LATEST loses what came before its first poll.
+pub(crate) async fn follow_stream<W: ShardWork>(
+    source: Source,
+    work: Arc<W>,
+    watermark: watch::Sender<i64>,
+    stop: CancellationToken,
+) {
+    let (marks, mut told) = mpsc::channel(64);
+    let mut tasks: JoinSet<String> = JoinSet::new();
+    let mut lineage = Lineage::default();
+    // How far each shard has come. A shard that ended keeps its mark until its children are here,
+    // so that the watermark never passes what they have yet to do.
+    let mut reached: BTreeMap<String, i64> = BTreeMap::new();
+    let mut ended: Vec<String> = Vec::new();
+    let mut listing = tokio::time::interval(LIST_INTERVAL);
+    listing.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some((shard, time)) = told.recv() => {
+                // A shard's last word may come after its task is known to have ended.
+                if let Some(mark) = reached.get_mut(&shard) {
+                    *mark = time;
+                }
+            }
+            Some(joined) = tasks.join_next() => match joined {
+                Ok(shard) => {
+                    ended.push(shard);
+                    listing.reset_immediately();
+                }
+                Err(error) => {
+                    tracing::error!(stream = source.stream, %error, "a shard's poller broke down");
+                }
+            },
+            _ = listing.tick() => {
+                match list(&source.client, &source.stream).await {
+                    Err(error) => {
+                        tracing::warn!(stream = source.stream, %error, "cannot list the shards");
+                    }
+                    Ok(shards) => {
+                        for shard in ended.drain(..) {
+                            lineage.finish(&shard);
+                            reached.remove(&shard);
+                        }
+                        lineage.update(&shards);
+                        for shard in lineage.ready() {
+                            tracing::debug!(stream = source.stream, shard, "reading a shard");
+                            reached.insert(shard.clone(), i64::MIN);
+                            let work = Arc::clone(&work);
+                            let mark = Mark {
+                                shard: shard.clone(),
+                                marks: marks.clone(),
+                            };
+                            let stop = stop.clone();
+                            tasks.spawn(async move {
+                                work.run(shard.clone(), Start::TrimHorizon, mark, stop).await;
+                                shard
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        if let Some(lowest) = reached.values().min() {
+            watermark.send_if_modified(|mark| {
+                let moved = *lowest > *mark;
+                *mark = (*mark).max(*lowest);
+                moved
+            });
+        }
+    }
+    // An invocation in flight is let to its end by the task itself, which looks at `stop` between
+    // invocations.
+    while tasks.join_next().await.is_some() {}
+}

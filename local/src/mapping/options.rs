@@ -1,0 +1,52 @@
+//! A mapping's settings, named and bounded as Lambda's are.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The settings of one event source mapping.
+///
+/// Source: "Polling and batching streams" and "Retain discarded batch records" in the Lambda
+/// developer guide. The parallelization factor is 1, as a tumbling window demands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappingOptions {
+    /// The most records in a batch (`BatchSize`).
+    pub batch_size: usize,
+    /// How long to gather a batch before it is sent short (`MaximumBatchingWindowInSeconds`).
+    pub batching_window: Duration,
+    /// The length of a tumbling window, if there is one (`TumblingWindowInSeconds`).
+    pub tumbling_window: Option<Duration>,
+    /// Whether the function's `batchItemFailures` count (`ReportBatchItemFailures`).
+    pub report_batch_item_failures: bool,
+    /// Whether a failed batch is halved before it is tried again (`BisectBatchOnFunctionError`).
+    pub bisect_on_error: bool,
+    /// How often a failed batch is tried again; without limit, where it is none
+    /// (`MaximumRetryAttempts`).
+    pub retry_attempts: Option<u32>,
+    /// How old a record may be before it is given up; any age, where it is none
+    /// (`MaximumRecordAgeInSeconds`).
+    pub record_age: Option<Duration>,
+    /// The folder that batches go to which were given up (the S3 on-failure destination).
+    pub on_failure: Option<PathBuf>,
+    /// The function's time-out.
+    pub function_timeout: Duration,
+    /// How often an idle shard is read. Lambda does once a second; a shard gives five reads a second to
+    /// all its readers.
+    pub poll_interval: Duration,
+}
+
+impl Default for MappingOptions {
+    fn default() -> Self {
+        Self {
+            batch_size: 100,
+            batching_window: Duration::ZERO,
+            tumbling_window: None,
+            report_batch_item_failures: false,
+            bisect_on_error: false,
+            retry_attempts: None,
+            record_age: None,
+            on_failure: None,
+            function_timeout: Duration::from_secs(60),
+            poll_interval: Duration::from_millis(250),
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! One shard's poller: read, batch, invoke, retry, go on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rand::RngExt as _;
+use serde_json::value::RawValue;
+use shards::{Record, ShardReader, Start};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use windowing::window::Window;
+
+use super::follow::{Mark, ShardWork, Source};
+use super::invoke::{BatchWindow, Invoker, MAX_STATE_BYTES, Outcome};
+use super::on_failure::Discarded;
+use super::options::MappingOptions;
+use super::plan::{Rules, Step, View};
+use crate::clock::now_millis;
+use crate::functions::Function;
+
+/// How many records are held ahead of the function at most.
+const READ_AHEAD: usize = 10_000;
+/// A record may become readable this long after its arrival time, as the emulator stamps it first.
+const SETTLE_MILLIS: i64 = 100;
+/// The longest pause before a failed batch is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// What all shards of a mapping share.
+pub(super) struct Polling {
+    pub(super) source: Source,
+    pub(super) stream_arn: String,
+    pub(super) region: String,
+    pub(super) function: Arc<dyn Function>,
+    pub(super) options: MappingOptions,
+    pub(super) rules: Rules,
+    /// From when on (milliseconds since the epoch) to hurry; `i64::MAX` for never.
+    pub(super) hurry: watch::Receiver<i64>,
+}
+
+impl ShardWork for Polling {
+    async fn run(
+        self: Arc<Self>,
+        shard: String,
+        start: Start,
+        mark: Mark,
+        stop: CancellationToken,
+    ) {
+        let client = self.source.client.clone();
+        let reader = ShardReader::new(client, self.source.stream.clone(), shard.clone(), start);
+        let poller = Poller {
+            invoker: Invoker {
+                function: Arc::clone(&self.function),
+                stream_arn: self.stream_arn.clone(),
+                region: self.region.clone(),
+                shard,
+            },
+            hurry: self.hurry.clone(),
+            polling: self,
+            reader: reader.limit(READ_AHEAD),
+            records: VecDeque::new(),
+            oldest: Instant::now(),
+            read_up_to: i64::MIN,
+            ended: false,
+            open: None,
+            mark,
+            stop,
+        };
+        poller.run().await;
+    }
+}
+
+struct Open {
+    window: Window,
+    state: Option<Box<RawValue>>,
+}
+
+struct Poller {
+    polling: Arc<Polling>,
+    invoker: Invoker,
+    hurry: watch::Receiver<i64>,
+    reader: ShardReader,
+    records: VecDeque<Record>,
+    /// When the oldest record in `records` was read.
+    oldest: Instant,
+    read_up_to: i64,
+    ended: bool,
+    open: Option<Open>,
+    mark: Mark,
+    stop: CancellationToken,
+}
+
+/// Whether a poller goes on.
+enum Flow {
+    On,
+    Stop,
+}
+
+impl Poller {
+    async fn run(mut self) {
+        while !self.stop.is_cancelled() {
+            let view = self.view();
+            self.mark.set(self.polling.rules.watermark(view)).await;
+            let flow = match self.polling.rules.next(view) {
+                Step::Done => return,
+                Step::Read => self.read().await,
+                Step::Invoke { count, window } => self.hand_over(count, window).await,
+            };
+            if let Flow::Stop = flow {
+                return;
+            }
+        }
+    }
+
+    fn view(&self) -> View<'_> {
+        let state = self.open.as_ref().and_then(|open| open.state.as_ref());
+        let state_bytes = state.map_or(0, |state| state.get().len());
+        let most = self.polling.options.batch_size;
+        View {
+            records: &self.records,
+            fit: self.invoker.fit(self.records.iter(), most, state_bytes),
+            read_up_to: self.read_up_to,
+            ended: self.ended,
+            hurry: self.read_up_to >= *self.hurry.borrow(),
+            waited: self.oldest.elapsed(),
+            open: self.open.as_ref().map(|open| open.window),
+        }
+    }
+
+    /// Reads once. After a read that found all there is, waits first, so that an idle shard is not
+    /// asked without pause.
+    async fn read(&mut self) -> Flow {
+        if self.read_up_to > i64::MIN {
+            let pause = tokio::time::sleep(self.polling.options.poll_interval);
+            tokio::select! {
+                () = self.stop.cancelled() => return Flow::Stop,
+                _ = self.hurry.changed() => {}
+                () = pause => {}
+            }
+        }
+        let asked_at = now_millis();
+        let page = tokio::select! {
+            () = self.stop.cancelled() => return Flow::Stop,
+            page = self.reader.next() => page,
+        };
+        match page {
+            Ok(page) => {
+                if self.records.is_empty() {
+                    self.oldest = Instant::now();
+                }
+                let all = page.millis_behind == 0 && page.records.len() < READ_AHEAD;
+                if all || page.ended {
+                    self.read_up_to = asked_at - SETTLE_MILLIS;
+                }
+                self.ended = page.ended;
+                self.records.extend(page.records);
+                Flow::On
+            }
+            Err(error) => {
+                let shard = &self.invoker.shard;
+                tracing::warn!(stream = self.polling.source.stream, shard, %error, "cannot read");
+                self.pause(0).await
+            }
+        }
+    }
+
+    /// Hands the first `count` records to the function, until it has taken them or they are given
+    /// up. Where it fails, the same records go to it again; halves of them, where the mapping says so.
+    async fn hand_over(&mut self, count: usize, window: Option<(Window, bool)>) -> Flow {
+        let mut left = count;
+        let mut most = count;
+        let mut failures = 0_u32;
+        loop {
+            left -= self.give_up_the_old(left).await;
+            let batch = most.min(left);
+            let is_final = window.is_some_and(|(_, is_final)| is_final) && batch == left;
+            if batch == 0 && !is_final {
+                return Flow::On;
+            }
+            let outcome = self.invoke(batch, window.map(|(window, _)| (window, is_final)), false);
+            let reason = match outcome.await {
+                Outcome::Done(state) => {
+                    self.drop_records(batch);
+                    left -= batch;
+                    if let Some((window, _)) = window {
+                        let state = (!is_final).then_some(state);
+                        self.open = state.map(|state| Open { window, state });
+                        if let Flow::Stop = self.end_oversized_window().await {
+                            return Flow::Stop;
+                        }
+                    }
+                    if left == 0 {
+                        return Flow::On;
+                    }
+                    continue;
+                }
+                Outcome::Partly(done) => {
+                    self.drop_records(done);
+                    left -= done;
+                    "the function reported batch item failures".to_owned()
+                }
+                Outcome::Failed(reason) => reason,
+            };
+            failures += 1;
+            let shard = &self.invoker.shard;
+            let function = self.invoker.function.name();
+            tracing::warn!(function, shard, failures, reason, "a batch failed");
+            if self.polling.options.bisect_on_error && batch > 1 {
+                most = batch / 2;
+            } else if self
+                .polling
+                .options
+                .retry_attempts
+                .is_some_and(|most| failures > most)
+            {
+                let batch = batch.min(left);
+                self.discard(batch, "RetryAttemptsExhausted", failures, &reason)
+                    .await;
+                left -= batch;
+                failures = 0;
+            }
+            if let Flow::Stop = self.pause(failures).await {
+                return Flow::Stop;
+            }
+        }
+    }
+
+    async fn invoke(
+        &mut self,
+        count: usize,
+        window: Option<(Window, bool)>,
+        is_terminated_early: bool,
+    ) -> Outcome {
+        let batch = &self.records.make_contiguous()[..count];
+        let open = self.open.as_ref();
+        let window = window.map(|(window, is_final)| BatchWindow {
+            window,
+            state: open.and_then(|open| open.state.as_deref()),
+            is_final,
+            is_terminated_early,
+        });
+        self.invoker
+            .invoke(batch, window, &self.polling.options)
+            .await
+    }
+
+    /// Ends the open window early where its state has passed what Lambda carries; it goes on with
+    /// an empty state.
+    async fn end_oversized_window(&mut self) -> Flow {
+        let mut failures = 0;
+        loop {
+            let window = match &self.open {
+                Some(Open {
+                    window,
+                    state: Some(state),
+                }) if state.get().len() > MAX_STATE_BYTES => *window,
+                _ => return Flow::On,
+            };
+            match self.invoke(0, Some((window, true)), true).await {
+                Outcome::Done(_) => {
+                    self.open = Some(Open {
+                        window,
+                        state: None,
+                    })
+                }
+                Outcome::Partly(_) => {}
+                Outcome::Failed(reason) => {
+                    failures += 1;
+                    let shard = &self.invoker.shard;
+                    tracing::warn!(shard, failures, reason, "a window could not be ended early");
+                    if let Flow::Stop = self.pause(failures).await {
+                        return Flow::Stop;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives up the records at the front that are older than the mapping allows; how many.
+    async fn give_up_the_old(&mut self, most: usize) -> usize {
+        let Some(age) = self.polling.options.record_age else {
+            return 0;
+        };
+        let oldest = now_millis() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        let old = |record: &&Record| record.arrival < oldest;
+        let count = self.records.iter().take(most).take_while(old).count();
+        self.discard(count, "RecordAgeExceeded", 0, "too old").await;
+        count
+    }
+
+    /// Gives up the first `count` records, to the on-failure destination if there is one.
+    async fn discard(&mut self, count: usize, condition: &str, attempts: u32, reason: &str) {
+        if count == 0 {
+            return;
+        }
+        let batch = &self.records.make_contiguous()[..count];
+        let event = self.invoker.event(batch, None);
+        let discarded = Discarded {
+            function: self.invoker.function.name(),
+            stream_arn: &self.invoker.stream_arn,
+            shard: &self.invoker.shard,
+            condition,
+            attempts,
+            reason,
+            records: batch,
+            event: &event,
+            now: Timestamp::from_millisecond(now_millis()).unwrap_or_default(),
+        };
+        match &self.polling.options.on_failure {
+            None => tracing::error!(count, condition, "records were given up and are lost"),
+            Some(folder) => match discarded.write(folder).await {
+                Ok(path) => {
+                    let path = path.display();
+                    tracing::error!(count, condition, %path, "records were given up");
+                }
+                Err(error) => {
+                    tracing::error!(count, condition, %error, "records were given up and are lost");
+                }
+            },
+        }
+        self.drop_records(count);
+    }
+
+    fn drop_records(&mut self, count: usize) {
+        self.records.drain(..count);
+        self.oldest = Instant::now();
+    }
+
+    /// Waits before the next attempt, the longer the more have failed.
+    async fn pause(&self, failures: u32) -> Flow {
+        let longest = SHORTEST_PAUSE
+            .saturating_mul(2_u32.saturating_pow(failures))
+            .min(LONGEST_PAUSE);
+        let pause = rand::rng().random_range(SHORTEST_PAUSE / 2..=longest);
+        tokio::select! {
+            () = self.stop.cancelled() => Flow::Stop,
+            () = tokio::time::sleep(pause) => Flow::On,
+        }
+    }
+}

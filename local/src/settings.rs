@@ -1,0 +1,102 @@
+//! What a local cloud is made of: the names and numbers that the deployed application has too.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::endpoint::DEFAULT_PORT;
+use crate::mapping::MappingOptions;
+
+/// Names of the streams and the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The Kinesis stream of readings, and the Firehose stream that archives it.
+    pub stream: String,
+    /// The Kinesis stream of summary rows.
+    pub summary_stream: String,
+    /// The DynamoDB table of summary rows.
+    pub table: String,
+    /// The Firehose stream of refused readings and summaries.
+    pub rejects: String,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            stream: "wildrydes".to_owned(),
+            summary_stream: "wildrydes-summary".to_owned(),
+            table: "UnicornSensorData".to_owned(),
+            rejects: "wildrydes-rejects".to_owned(),
+        }
+    }
+}
+
+/// How the functions run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Functions {
+    /// In this process, on the JSON that Lambda would send.
+    Embedded,
+    /// As the real binaries, over a Runtime API; the folder has `aggregator` and `processor`.
+    Bootstrap(PathBuf),
+    /// Under `cargo lambda watch`, at this address.
+    CargoLambda(SocketAddr),
+}
+
+/// The local cloud's settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The port of the endpoint on 127.0.0.1; 0 for any that is free.
+    pub port: u16,
+    /// Where the table, the archive and what was given up are kept.
+    pub data_dir: PathBuf,
+    /// How many shards each of the two streams starts with.
+    pub shards: u32,
+    /// The length of the tumbling window.
+    pub window: Duration,
+    /// How the functions run.
+    pub functions: Functions,
+    /// The names of streams and table.
+    pub names: Names,
+    /// `arrival` or `event`, as the aggregator's `WINDOW_TIME`.
+    pub window_time: aggregator::settings::WindowTime,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            port: DEFAULT_PORT,
+            data_dir: PathBuf::from(".wildrydes"),
+            shards: 1,
+            window: Duration::from_secs(60),
+            functions: Functions::Embedded,
+            names: Names::default(),
+            window_time: Default::default(),
+        }
+    }
+}
+
+/// The aggregator's mapping.
+///
+/// It retries without limit, since to give up would lose readings: refused ones do not fail it.
+pub fn aggregator_mapping(window: Duration) -> MappingOptions {
+    MappingOptions {
+        batch_size: 10_000,
+        batching_window: Duration::from_secs(1),
+        tumbling_window: Some(window),
+        ..MappingOptions::default()
+    }
+}
+
+/// The processor's mapping: finite retries, then the on-failure destination.
+pub fn processor_mapping(on_failure: PathBuf) -> MappingOptions {
+    MappingOptions {
+        batch_size: 100,
+        batching_window: Duration::ZERO,
+        report_batch_item_failures: true,
+        bisect_on_error: true,
+        retry_attempts: Some(10),
+        record_age: Some(Duration::from_secs(24 * 60 * 60)),
+        on_failure: Some(on_failure),
+        ..MappingOptions::default()
+    }
+}

@@ -1,0 +1,91 @@
+//! The local cloud as its clients see it: over HTTP, with the real SDK, the real Runtime API client
+//! and real files.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails, helpers included"
+)]
+
+mod bootstrap;
+mod cargo_lambda;
+mod endpoint;
+mod firehose;
+
+use std::path::Path;
+
+use local::endpoint::{Endpoint, EndpointOptions};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// A local cloud of one test's own.
+struct Cloud {
+    endpoint: Endpoint,
+    stop: CancellationToken,
+    folder: TempDir,
+}
+
+impl Cloud {
+    async fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn start_in(folder: TempDir) -> Self {
+        let stop = CancellationToken::new();
+        let endpoint = Endpoint::start(options(folder.path()), stop.clone())
+            .await
+            .unwrap();
+        Self {
+            endpoint,
+            stop,
+            folder,
+        }
+    }
+
+    /// Ends it in good order and hands back its data directory.
+    async fn stop(self) -> TempDir {
+        self.stop.cancel();
+        self.endpoint.stopped().await;
+        self.folder
+    }
+
+    fn kinesis(&self) -> aws_sdk_kinesis::Client {
+        use aws_sdk_kinesis::config::{BehaviorVersion, Config, Credentials, Region};
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(self.endpoint.url());
+        aws_sdk_kinesis::Client::from_conf(config.build())
+    }
+
+    fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(self.endpoint.url());
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    fn firehose(&self) -> aws_sdk_firehose::Client {
+        use aws_sdk_firehose::config::retry::RetryConfig;
+        use aws_sdk_firehose::config::{BehaviorVersion, Config, Credentials, Region};
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .retry_config(RetryConfig::disabled())
+            .endpoint_url(self.endpoint.url());
+        aws_sdk_firehose::Client::from_conf(config.build())
+    }
+}
+
+fn options(data_dir: &Path) -> EndpointOptions {
+    let mut options = EndpointOptions::new(data_dir);
+    options.port = 0;
+    options
+}
