@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use delivery::{Destination, Policy, Record, Report, deliver};
 use kinesis_event::{Event, Response};
+use lambda_runtime::Diagnostic;
 use telemetry::{Metrics, Sink, Unit};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -46,6 +47,31 @@ pub enum Error {
         /// What happened to the first.
         reason: String,
     },
+}
+
+/// What Lambda reports of a failed invocation: the kind, and the message with its causes.
+impl From<Error> for Diagnostic {
+    fn from(error: Error) -> Self {
+        let error_type = match error {
+            Error::NoWindow => "NoWindow",
+            Error::Window(_) => "Window",
+            Error::NoSource => "NoSource",
+            Error::Position(_) => "Position",
+            Error::State(_) => "State",
+            Error::Undelivered { .. } => "Undelivered",
+        };
+        let mut error_message = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            error_message.push_str(": ");
+            error_message.push_str(&error.to_string());
+            cause = error.source();
+        }
+        Self {
+            error_type: error_type.to_owned(),
+            error_message,
+        }
+    }
 }
 
 /// The function: `summaries` takes packed rows, `rejects` takes refused readings.

@@ -1,17 +1,12 @@
 //! The aggregator as a Lambda function.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use aggregator::Aggregator;
 use aggregator::settings::Settings;
 use delivery::{FirehoseStream, KinesisStream};
 use kinesis_event::Event;
-use lambda_runtime::{Context, Error, LambdaEvent, service_fn, tracing};
-use tokio::time::Instant;
-
-/// How long before Lambda's own deadline the handler gives up, so that it can still say why.
-const MARGIN: Duration = Duration::from_secs(1);
+use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -33,19 +28,9 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
         let function = Arc::clone(&function);
         async move {
-            let deadline = deadline(&event.context);
-            Ok::<_, Error>(function.handle(&event.payload, deadline).await?)
+            let deadline = connect::handler_deadline(event.context.deadline());
+            function.handle(&event.payload, deadline).await
         }
     }))
     .await
-}
-
-fn deadline(context: &Context) -> Instant {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "Lambda tells the deadline by the wall clock"
-    )]
-    let now = SystemTime::now();
-    let left = context.deadline().duration_since(now).unwrap_or_default();
-    Instant::now() + left.saturating_sub(MARGIN)
 }

@@ -14,10 +14,12 @@
 //! assert_eq!(config.region().map(AsRef::as_ref), Some("us-east-1"));
 //! ```
 
+mod deadline;
 mod sdk;
 #[cfg(feature = "cli")]
 pub mod stream;
 #[cfg(feature = "cli")]
 pub mod target;
 
+pub use deadline::handler_deadline;
 pub use sdk::{http_client, lambda_config, local_config};

@@ -1,18 +1,13 @@
 //! The processor as a Lambda function.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use delivery::{DynamoTable, FirehoseStream};
 use kinesis_event::Event;
-use lambda_runtime::{Context, Error, LambdaEvent, service_fn, tracing};
+use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
 use processor::Processor;
 use processor::row::KEY;
 use processor::settings::Settings;
-use tokio::time::Instant;
-
-/// How long before Lambda's own deadline the handler gives up, so that it can still report.
-const MARGIN: Duration = Duration::from_secs(1);
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -35,19 +30,9 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
         let function = Arc::clone(&function);
         async move {
-            let deadline = deadline(&event.context);
+            let deadline = connect::handler_deadline(event.context.deadline());
             Ok::<_, Error>(function.handle(&event.payload, deadline).await)
         }
     }))
     .await
-}
-
-fn deadline(context: &Context) -> Instant {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "Lambda tells the deadline by the wall clock"
-    )]
-    let now = SystemTime::now();
-    let left = context.deadline().duration_since(now).unwrap_or_default();
-    Instant::now() + left.saturating_sub(MARGIN)
 }
