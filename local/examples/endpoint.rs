@@ -2,7 +2,6 @@
 //! it.
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
 use local::endpoint::{Endpoint, EndpointOptions};
 use tokio_util::sync::CancellationToken;
 
@@ -14,14 +13,7 @@ async fn main() -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let endpoint = Endpoint::start(options, stop.clone()).await?;
 
-    let config = aws_sdk_kinesis::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "example"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(endpoint.url())
-        .build();
-    let client = Client::from_conf(config);
+    let client = Client::new(&connect::local_config(&endpoint.url()));
     client
         .create_stream()
         .stream_name("wildrydes")

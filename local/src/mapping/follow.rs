@@ -1,6 +1,6 @@
 //! One task a shard, parents before children, and how far all of them have come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +11,11 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-/// How often shards are listed, so that those of a resharding are found.
-const LIST_INTERVAL: Duration = Duration::from_secs(5);
+use crate::clock::now_millis;
+
+/// How often shards are listed: those of a resharding are found this soon, and the watermark never
+/// passes the last listing.
+const LIST_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A stream to be read whole.
 #[derive(Clone, Debug)]
@@ -62,10 +65,12 @@ pub(crate) async fn follow_stream<W: ShardWork>(
     let (marks, mut told) = mpsc::channel(64);
     let mut tasks: JoinSet<String> = JoinSet::new();
     let mut lineage = Lineage::default();
-    // How far each shard has come. A shard that ended keeps its mark until its children are here,
-    // so that the watermark never passes what they have yet to do.
+    // How far each shard has come that exists and is not finished, those that wait for their parents
+    // included: what arrived in them is yet to be done.
     let mut reached: BTreeMap<String, i64> = BTreeMap::new();
-    let mut ended: Vec<String> = Vec::new();
+    let mut finished: BTreeSet<String> = BTreeSet::new();
+    // A shard made after this time may hold what arrived since.
+    let mut listed_at = i64::MIN;
     let mut listing = tokio::time::interval(LIST_INTERVAL);
     listing.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
@@ -80,7 +85,10 @@ pub(crate) async fn follow_stream<W: ShardWork>(
             }
             Some(joined) = tasks.join_next() => match joined {
                 Ok(shard) => {
-                    ended.push(shard);
+                    lineage.finish(&shard);
+                    reached.remove(&shard);
+                    finished.insert(shard);
+                    listed_at = i64::MIN;
                     listing.reset_immediately();
                 }
                 Err(error) => {
@@ -88,19 +96,21 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                 }
             },
             _ = listing.tick() => {
+                let asked_at = now_millis();
                 match list(&source.client, &source.stream).await {
                     Err(error) => {
                         tracing::warn!(stream = source.stream, %error, "cannot list the shards");
                     }
                     Ok(shards) => {
-                        for shard in ended.drain(..) {
-                            lineage.finish(&shard);
-                            reached.remove(&shard);
+                        listed_at = asked_at;
+                        for shard in &shards {
+                            if !finished.contains(&shard.id) {
+                                reached.entry(shard.id.clone()).or_insert(i64::MIN);
+                            }
                         }
                         lineage.update(&shards);
                         for shard in lineage.ready() {
                             tracing::debug!(stream = source.stream, shard, "reading a shard");
-                            reached.insert(shard.clone(), i64::MIN);
                             let work = Arc::clone(&work);
                             let mark = Mark {
                                 shard: shard.clone(),
@@ -116,13 +126,12 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                 }
             }
         }
-        if let Some(lowest) = reached.values().min() {
-            watermark.send_if_modified(|mark| {
-                let moved = *lowest > *mark;
-                *mark = (*mark).max(*lowest);
-                moved
-            });
-        }
+        let lowest = reached.values().copied().chain([listed_at]).min();
+        watermark.send_if_modified(|mark| {
+            let moved = lowest.is_some_and(|lowest| lowest > *mark);
+            *mark = lowest.unwrap_or(*mark).max(*mark);
+            moved
+        });
     }
     // An invocation in flight is let to its end by the task itself, which looks at `stop` between
     // invocations.

@@ -46,7 +46,7 @@ async fn send(
     )
 }
 
-async fn create_stream(client: &aws_sdk_kinesis::Client, name: &str, shards: i32) {
+pub(crate) async fn create_stream(client: &aws_sdk_kinesis::Client, name: &str, shards: i32) {
     client
         .create_stream()
         .stream_name(name)

@@ -10,6 +10,7 @@ mod bootstrap;
 mod cargo_lambda;
 mod endpoint;
 mod firehose;
+mod mapping;
 
 use std::path::Path;
 
@@ -49,38 +50,15 @@ impl Cloud {
     }
 
     fn kinesis(&self) -> aws_sdk_kinesis::Client {
-        use aws_sdk_kinesis::config::{BehaviorVersion, Config, Credentials, Region};
-        let config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "test"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .endpoint_url(self.endpoint.url());
-        aws_sdk_kinesis::Client::from_conf(config.build())
+        aws_sdk_kinesis::Client::new(&connect::local_config(&self.endpoint.url()))
     }
 
     fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
-        let config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "test"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .endpoint_url(self.endpoint.url());
-        aws_sdk_dynamodb::Client::from_conf(config.build())
+        aws_sdk_dynamodb::Client::new(&connect::local_config(&self.endpoint.url()))
     }
 
     fn firehose(&self) -> aws_sdk_firehose::Client {
-        use aws_sdk_firehose::config::retry::RetryConfig;
-        use aws_sdk_firehose::config::{BehaviorVersion, Config, Credentials, Region};
-        let config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "test"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .retry_config(RetryConfig::disabled())
-            .endpoint_url(self.endpoint.url());
-        aws_sdk_firehose::Client::from_conf(config.build())
+        aws_sdk_firehose::Client::new(&connect::local_config(&self.endpoint.url()))
     }
 }
 
