@@ -39,7 +39,16 @@ pub struct Cloud {
 impl Cloud {
     /// Starts one; `change` may alter the settings.
     pub async fn start(change: impl FnOnce(&mut Settings)) -> Self {
-        let data_dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), change).await
+    }
+
+    /// Ends this one and starts another on the same data directory.
+    pub async fn restart(self) -> Self {
+        self.cloud.stop().await;
+        Self::start_in(self.data_dir, |_| ()).await
+    }
+
+    async fn start_in(data_dir: TempDir, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             port: 0,
             data_dir: data_dir.path().to_owned(),

@@ -1,33 +1,164 @@
-//! Readings in, rows out: the whole pipeline in one process, against the oracle.
-
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+//! Readings in, rows out: the whole pipeline, against an oracle that folds the log itself.
 
 use std::time::Duration;
 
-use end_to_end::{Cloud, panes, reading};
+use aggregator::settings::WindowTime;
+use end_to_end::binaries::binary;
+use end_to_end::{Cloud, Figures, panes, reading};
+use local::Functions;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_are_the_fold_of_the_log() {
-    let cloud = Cloud::start(|settings| settings.shards = 3).await;
-    for round in 0..6 {
-        let readings = (0..200).map(|n| {
-            reading(
-                &format!("unicorn {}", n % 40),
-                round * 200 + n,
-                "29.123456",
-                n as i32,
-            )
+/// Sends readings for some seconds, over several windows.
+async fn send_rounds(cloud: &Cloud, rounds: u32, a_round: u32) {
+    for round in 0..rounds {
+        let readings = (0..a_round).map(|n| {
+            let name = format!("unicorn {}", n % 40);
+            reading(&name, round * a_round + n, "29.123456", n as i32)
         });
         cloud.send("wildrydes", readings).await;
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
-    let rows = cloud.drained_rows().await;
-    let total: u64 = panes(rows.clone())
-        .values()
-        .map(|figures| figures.readings)
-        .sum();
-    assert_eq!(total, 1200);
-    assert_eq!(panes(rows), cloud.expected(2000).await);
-    assert_eq!(cloud.archived("wildrydes").len(), 1200);
+}
+
+/// Everything sent is in the table, and what is in the table is the fold of the log.
+async fn assert_exact(cloud: &Cloud, sent: u64) {
+    let rows = panes(cloud.drained_rows().await);
+    let readings: u64 = rows.values().map(|figures| figures.readings).sum();
+    assert_eq!(readings, sent);
+    assert_eq!(rows, cloud.expected(2000).await);
+    assert_eq!(cloud.archived("wildrydes").len() as u64, sent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_the_fold_of_the_log() {
+    let cloud = Cloud::start(|settings| settings.shards = 3).await;
+    send_rounds(&cloud, 6, 200).await;
+    assert_exact(&cloud, 1200).await;
+    assert!(cloud.archived("wildrydes-rejects").is_empty());
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deployed_binaries_give_the_same_rows() {
+    let folder = binary("aggregator").with_file_name("");
+    let cloud = Cloud::start(|settings| settings.functions = Functions::Bootstrap(folder)).await;
+    send_rounds(&cloud, 4, 200).await;
+    assert_exact(&cloud, 800).await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shards_may_split_and_merge_in_the_middle_of_a_window() {
+    let cloud = Cloud::start(|_| ()).await;
+    send_rounds(&cloud, 2, 100).await;
+    let split = cloud.kinesis.split_shard().stream_name("wildrydes");
+    let split = split.shard_to_split("shardId-000000000000");
+    let split = split.new_starting_hash_key((1_u128 << 127).to_string());
+    assert!(split.send().await.is_ok());
+    send_rounds(&cloud, 2, 100).await;
+    let merge = cloud.kinesis.merge_shards().stream_name("wildrydes");
+    let merge = merge.shard_to_merge("shardId-000000000001");
+    let merge = merge.adjacent_shard_to_merge("shardId-000000000002");
+    assert!(merge.send().await.is_ok());
+    send_rounds(&cloud, 2, 100).await;
+    assert_exact(&cloud, 600).await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_record_ends_in_the_rejects_and_its_neighbours_are_counted() {
+    let cloud = Cloud::start(|_| ()).await;
+    let (name, good) = reading("Shadowfax", 1, "30", 150);
+    let (_, other) = reading("Shadowfax", 2, "12.5", 149);
+    let (_, negative) = reading("Shadowfax", 3, "-1", 150);
+    let records = [good, format!("{negative}{other}"), "no reading".to_owned()];
+    let named = records.map(|record| (name.clone(), record));
+    cloud.send("wildrydes", named).await;
+
+    let rows = panes(cloud.drained_rows().await);
+    let rows: Vec<&Figures> = rows.values().collect();
+    let readings: u64 = rows.iter().map(|figures| figures.readings).sum();
+    let micrometres: i128 = rows.iter().map(|figures| figures.micrometres).sum();
+    assert_eq!((readings, micrometres), (2, 42_500_000));
+    let rejects = cloud.archived("wildrydes-rejects");
+    let mut reasons: Vec<&str> = rejects
+        .iter()
+        .filter_map(|reject| reject["Reason"].as_str())
+        .collect();
+    reasons.sort_unstable();
+    assert_eq!(
+        reasons,
+        [
+            "Distance is `-1`, which is below zero",
+            "the line is not a JSON object: it does not start with {",
+        ]
+    );
+    assert!(
+        rejects
+            .iter()
+            .any(|reject| reject["Payload"] == negative.trim_end())
+    );
+    assert!(
+        rejects
+            .iter()
+            .all(|reject| reject["PartitionKey"] == "Shadowfax")
+    );
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_summary_that_is_none_ends_in_the_rejects() {
+    let cloud = Cloud::start(|_| ()).await;
+    let records = [("key".to_owned(), "no summary".to_owned())];
+    cloud.send("wildrydes-summary", records).await;
+    let (name, line) = reading("Shadowfax", 1, "30", 150);
+    cloud.send("wildrydes", [(name, line)]).await;
+    assert_eq!(cloud.drained_rows().await.len(), 1);
+    let rejects = cloud.archived("wildrydes-rejects");
+    assert_eq!(rejects.len(), 1);
+    assert_eq!(rejects[0]["Stream"], "wildrydes-summary");
+    assert_eq!(rejects[0]["Payload"], "no summary");
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_send_counts_once_within_its_window() {
+    let cloud = Cloud::start(|settings| settings.window = Duration::from_secs(60)).await;
+    let readings: Vec<_> = (0..50).map(|n| reading("Shadowfax", n, "1", 150)).collect();
+    cloud.send("wildrydes", readings.clone()).await;
+    cloud.send("wildrydes", readings).await;
+    let rows = panes(cloud.drained_rows().await);
+    assert_eq!(rows, cloud.expected(60_000).await);
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn event_time_puts_late_readings_into_their_own_minute() {
+    let cloud = Cloud::start(|settings| settings.window_time = WindowTime::Event).await;
+    // Stamped 1,790,000,000 s after the epoch, long before they arrive, in two windows of 2 s.
+    let readings = (0..40).map(|n| reading("Shadowfax", n * 100, "1", 150));
+    cloud.send("wildrydes", readings).await;
+    let rows = panes(cloud.drained_rows().await);
+    let starts: Vec<(i64, u64)> = rows
+        .iter()
+        .map(|((_, start), figures)| (*start, figures.readings))
+        .collect();
+    assert_eq!(starts, [(1_790_000_000_000, 20), (1_790_000_002_000, 20)]);
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_outlives_the_local_cloud() {
+    let mut cloud = Cloud::start(|_| ()).await;
+    cloud
+        .send("wildrydes", [reading("Shadowfax", 1, "30", 150)])
+        .await;
+    let before = cloud.drained_rows().await;
+    cloud = cloud.restart().await;
+    cloud
+        .send("wildrydes", [reading("Shadowfax", 2, "12", 150)])
+        .await;
+    let after = cloud.drained_rows().await;
+    assert_eq!((before.len(), after.len()), (1, 2));
+    assert!(after.contains(&before[0]));
     cloud.stop().await;
 }
