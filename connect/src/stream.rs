@@ -36,7 +36,7 @@ pub enum StreamError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The call is not allowed.
+    /// Kinesis will never answer: expired credentials, or a name it does not take.
     #[error("looking at stream {name:?} was refused")]
     Refused {
         /// The stream's name.
@@ -75,7 +75,7 @@ impl fmt::Display for Existing {
     }
 }
 
-/// Asks for `stream`.
+/// Asks for `stream`. That the caller may not look at it is no error.
 ///
 /// # Errors
 /// [`StreamError`], after three tries where the fault may pass.
@@ -115,18 +115,22 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
             },
         });
     }
-    if answer.raw().status().is_server_error()
-        || answer.err().code() == Some("LimitExceededException")
-    {
-        return Err(StreamError::NoAnswer {
+    match answer.err().code() {
+        // Who may send or read need not be allowed to look. The calls themselves will tell.
+        Some("AccessDeniedException") => Ok(()),
+        Some("LimitExceededException") => Err(StreamError::NoAnswer {
             place: place(cloud),
             source: error.into(),
-        });
+        }),
+        _ if answer.raw().status().is_server_error() => Err(StreamError::NoAnswer {
+            place: place(cloud),
+            source: error.into(),
+        }),
+        _ => Err(StreamError::Refused {
+            name: stream.to_owned(),
+            source: error.into(),
+        }),
     }
-    Err(StreamError::Refused {
-        name: stream.to_owned(),
-        source: error.into(),
-    })
 }
 
 fn place(cloud: &Cloud) -> String {

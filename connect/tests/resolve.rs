@@ -1,0 +1,91 @@
+//! The local cloud, found or not.
+#![cfg(feature = "cli")]
+
+use axum::routing::get;
+use axum::{Json, Router};
+use connect::target::{
+    Cloud, Environment, NoLocal, Place, Resolved, Target, TargetArgs, TargetError, resolve,
+};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+async fn resolve_local(port: u16) -> Result<Resolved, TargetError> {
+    let args = TargetArgs {
+        target: Target::Local,
+        ..TargetArgs::default()
+    };
+    resolve(&args, &Environment::default(), port).await
+}
+
+fn cloud(resolved: Resolved) -> Cloud {
+    match resolved {
+        Resolved::Cloud(cloud) => *cloud,
+        Resolved::NoLocal(no_local) => panic!("{no_local}"),
+    }
+}
+
+#[tokio::test]
+async fn a_local_cloud_that_runs_is_found() {
+    let answer = json!({"service": "wildrydes-local"});
+    let router = Router::new().route("/_local", get(Json(answer)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let cloud = cloud(resolve_local(port).await.unwrap());
+    let url = format!("http://127.0.0.1:{port}");
+    assert_eq!(cloud.place(), Place::Local);
+    assert_eq!(cloud.config().endpoint_url(), Some(url.as_str()));
+    assert_eq!(
+        cloud.describe(),
+        format!("target: the local cloud at {url}")
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_the_local_cloud_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let no_local = |resolved| match resolved {
+        Resolved::NoLocal(no_local) => no_local,
+        Resolved::Cloud(cloud) => panic!("{}", cloud.describe()),
+    };
+    for (occupied, server) in [
+        (true, Some(axum::serve(listener, Router::new()))),
+        (false, None),
+    ] {
+        let server = server.map(|server| tokio::spawn(async move { server.await }));
+        let expected = NoLocal { port, occupied };
+        assert_eq!(no_local(resolve_local(port).await.unwrap()), expected);
+        if let Some(server) = server {
+            server.abort();
+            // It was aborted, which is an error of the task.
+            let _ = server.await;
+        }
+    }
+    assert!(!no_local(resolve_local(0).await.unwrap()).occupied);
+}
+
+#[tokio::test]
+async fn an_endpoint_on_this_machine_gets_no_real_credentials() {
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("HOME", "/nonexistent"),
+    ];
+    let environment = Environment::from_iter(variables.map(|(k, v)| (k.into(), v.into())));
+    let args = TargetArgs {
+        endpoint_url: Some("http://localhost:9".to_owned()),
+        region: Some("eu-west-1".to_owned()),
+        ..TargetArgs::default()
+    };
+    let cloud = cloud(resolve(&args, &environment, 0).await.unwrap());
+    assert_eq!(cloud.place(), Place::Endpoint);
+    assert_eq!(
+        cloud.config().region().map(AsRef::as_ref),
+        Some("eu-west-1")
+    );
+    let description = "target: the endpoint http://localhost:9, with made-up credentials";
+    assert_eq!(cloud.describe(), description);
+    assert!(!format!("{environment:?}").contains("secret\""));
+}
