@@ -1,0 +1,15 @@
+//! Prints the JSON lines of the standard input as the consumer prints a stream's.
+//!
+//! `echo '{"Name":"Shadowfax","Distance":29.999999999999996}' | cargo run -p consumer --example indent`
+
+use std::io::{self, Read};
+
+use consumer::{Format, Printer};
+
+fn main() -> io::Result<()> {
+    let mut input = Vec::new();
+    io::stdin().read_to_end(&mut input)?;
+    let mut printer = Printer::new(io::stdout(), io::stderr(), Format::Pretty, None);
+    printer.print("the standard input", "1", &input)?;
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! Records as lines on an output.
+
+use std::io::{self, Write};
+use std::num::NonZeroU64;
+
+use crate::args::Format;
+use crate::pretty::pretty;
+
+/// Prints records line by line, up to a number of lines.
+#[derive(Debug)]
+pub struct Printer<O, N> {
+    output: O,
+    notes: N,
+    format: Format,
+    /// How many lines may still be printed; none for any number.
+    left: Option<u64>,
+}
+
+/// How far printing has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Printed {
+    /// There may be more.
+    SoFar,
+    /// As many lines as were asked for; the output is flushed.
+    Everything,
+}
+
+impl<O: Write, N: Write> Printer<O, N> {
+    /// A printer of `count` lines to `output`, with notes on what is odd to `notes`.
+    pub fn new(output: O, notes: N, format: Format, count: Option<NonZeroU64>) -> Self {
+        Self {
+            output,
+            notes,
+            format,
+            left: count.map(NonZeroU64::get),
+        }
+    }
+
+    /// Prints a record's lines, as far as they are asked for. Blank ones are passed over.
+    ///
+    /// # Errors
+    /// When the output or the notes cannot be written.
+    pub fn print(
+        &mut self,
+        shard: &str,
+        sequence_number: &str,
+        record: &[u8],
+    ) -> io::Result<Printed> {
+        for line in record.split(|byte| *byte == b'\n') {
+            let line = line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            match self.format {
+                Format::Lines => self.output.write_all(line)?,
+                Format::Pretty => match pretty(line) {
+                    Ok(text) => self.output.write_all(text.as_bytes())?,
+                    Err(reason) => {
+                        self.note(&format!(
+                            "a line of record {sequence_number} of {shard} {reason}"
+                        ))?;
+                        self.output.write_all(line)?;
+                    }
+                },
+            }
+            self.output.write_all(b"\n")?;
+            if let Some(left) = &mut self.left {
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    self.output.flush()?;
+                    return Ok(Printed::Everything);
+                }
+            }
+        }
+        Ok(Printed::SoFar)
+    }
+
+    /// Hands on what was printed.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn flush(&mut self) -> io::Result<Printed> {
+        self.output.flush()?;
+        Ok(Printed::SoFar)
+    }
+
+    /// Says something beside the output.
+    ///
+    /// # Errors
+    /// When the notes cannot be written.
+    pub fn note(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.notes, "note: {text}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn print(format: Format, count: Option<u64>, records: &[&[u8]]) -> (String, String, Printed) {
+        let (mut output, mut notes) = (Vec::new(), Vec::new());
+        let count = count.and_then(NonZeroU64::new);
+        let mut printer = Printer::new(&mut output, &mut notes, format, count);
+        let mut printed = Printed::SoFar;
+        for record in records {
+            printed = printer.print("shardId-000000000000", "7", record).unwrap();
+            if printed == Printed::Everything {
+                break;
+            }
+        }
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        (text(output), text(notes), printed)
+    }
+
+    #[test]
+    fn a_record_may_hold_several_lines() {
+        let records: [&[u8]; 2] = [b"{\"a\":1}\n\r\n{\"a\":2}\n", b"{\"a\":3}"];
+        let (output, notes, _) = print(Format::Lines, None, &records);
+        assert_eq!(output, "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
+        assert_eq!(notes, "");
+    }
+
+    #[test]
+    fn what_is_not_json_is_printed_as_it_is_with_a_note() {
+        let (output, notes, _) = print(Format::Pretty, None, &[b"neigh\n{\"a\":1}\n"]);
+        assert_eq!(output, "neigh\n{\n    \"a\": 1\n}\n");
+        assert!(
+            notes.starts_with("note: a line of record 7 of shardId-000000000000 is not JSON: "),
+            "{notes}"
+        );
+        let (output, notes, _) = print(Format::Lines, None, &[b"neigh"]);
+        assert_eq!((output.as_str(), notes.as_str()), ("neigh\n", ""));
+    }
+
+    #[test]
+    fn a_count_is_of_lines() {
+        let records: [&[u8]; 2] = [b"1\n2\n", b"3\n4\n"];
+        let (output, _, printed) = print(Format::Lines, Some(3), &records);
+        assert_eq!(
+            (output.as_str(), printed),
+            ("1\n2\n3\n", Printed::Everything)
+        );
+        let (output, _, printed) = print(Format::Lines, Some(5), &records);
+        assert_eq!((output.as_str(), printed), ("1\n2\n3\n4\n", Printed::SoFar));
+    }
+}

@@ -1,0 +1,18 @@
+//! Prints the first ten seconds of a unicorn's flight, as its sensor would send them.
+//!
+//! `cargo run -p producer --example flight`
+
+use std::io::{self, Write};
+
+use producer::flight::Unicorn;
+use unicorn::status_time::StatusTime;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let start: StatusTime = "2026-11-20 09:17:00.000".parse()?;
+    let mut unicorn = Unicorn::new("Shadowfax".to_owned(), 7, 0, 1.0);
+    for second in 0..10 {
+        let reading = unicorn.fly(start.millis() + second * 1000);
+        io::stdout().write_all(&reading.to_line())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! The command line, as typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use connect::target::TargetArgs;
+use local::duration;
+use unicorn::reading::LONGEST_NAME;
+
+use crate::replay::Recording;
+
+const EXAMPLES: &str = "\
+Examples:
+  producer                                 one unicorn, Shadowfax; where there is no AWS account,
+                                           with a local cloud in this process
+  producer --name Rocinante                another one, in a second terminal
+  producer --unicorns 1000 --duration 5m   a fleet, for five minutes
+  producer --window 5s --count 20          rows every five seconds, twenty readings
+  producer --format lines > rows.jsonl     the table's rows as JSON lines
+  producer --replay readings.jsonl.gz      recorded readings, as fast as the stream takes them
+  producer --target aws --region us-east-1 to AWS, and nowhere else
+
+Ctrl-C ends the sending: what is under way is finished, and an embedded run closes its open window
+early and prints its rows. A second Ctrl-C ends at once.
+
+Ends with 0; with 1 if readings failed or the stream is not to be had; with 2 for bad usage.";
+
+/// Sends a unicorn fleet's sensor readings to Kinesis.
+///
+/// Without AWS credentials and without a local cloud that is running, it starts a local cloud in
+/// its own process (an embedded run) and prints the rows that come out at each window's end.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "producer", version, about, after_help = EXAMPLES)]
+pub struct Args {
+    /// Name of the first unicorn [default: Shadowfax]
+    #[arg(long, value_parser = parse_name)]
+    pub name: Option<String>,
+
+    /// How many unicorns: Shadowfax, Bucephalus, Rocinante, Franky, then the same with numbers
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub unicorns: u32,
+
+    /// Readings a second and unicorn, up to 1000; with --replay, readings a second in all. However
+    /// many there are, a unicorn flies about 30 m a second. Where the stream takes fewer, up to a
+    /// second's worth is made up for and the rest is skipped
+    /// [default: 1; with --replay, as many as the stream takes]
+    #[arg(long, value_name = "R", value_parser = parse_rate)]
+    pub rate: Option<f64>,
+
+    /// End after this many readings a unicorn; with --replay, after this many in all
+    /// [default: go on until Ctrl-C]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+
+    /// End after this long, as in 500ms, 90s, 5m or 2h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "count")]
+    pub duration: Option<Duration>,
+
+    /// What the simulated flights follow from: one seed gives one exact fleet [default: random]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Send the readings of this file instead, one JSON object a line, plain or gzipped; `-` is
+    /// the standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "unicorns", "seed"])]
+    pub replay: Option<Recording>,
+
+    /// Stream to send to
+    #[arg(long, default_value = "wildrydes")]
+    pub stream: String,
+
+    /// Which cloud to send to.
+    #[command(flatten)]
+    pub target: TargetArgs,
+
+    /// What shapes an embedded run.
+    #[command(flatten)]
+    pub embedded: EmbeddedArgs,
+}
+
+/// The flags that shape an embedded run.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Embedded run")]
+pub struct EmbeddedArgs {
+    /// Length of the window that readings are summed over: whole seconds from 1s to 15m
+    /// [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse_window)]
+    pub window: Option<Duration>,
+
+    /// Where the local cloud keeps its table and archive [default: .wildrydes]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// How many shards the streams have, each of which takes 1000 readings a second
+    /// [default: enough for the fleet]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub shards: Option<u32>,
+
+    /// Port of the local cloud: one that runs there is used, else one is started; 0 starts one on
+    /// any free port [default: 4566]
+    #[arg(long)]
+    pub port: Option<u16>,
+
+    /// How rows are printed on the standard output at each window's end
+    #[arg(long, value_enum, default_value_t = Format::Pretty)]
+    pub format: Format,
+}
+
+impl EmbeddedArgs {
+    /// The first flag given that means nothing where no local cloud is started.
+    pub(crate) fn first_given(&self, port_counts: bool) -> Option<&'static str> {
+        let given = [
+            ("--window", self.window.is_some()),
+            ("--data-dir", self.data_dir.is_some()),
+            ("--shards", self.shards.is_some()),
+            ("--port", self.port.is_some() && port_counts),
+        ];
+        given
+            .into_iter()
+            .find(|(_, given)| *given)
+            .map(|(flag, _)| flag)
+    }
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table a window, of the unicorns' merged rows
+    #[default]
+    Pretty,
+    /// The table's rows as they are, one JSON object a line
+    Lines,
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    match text.chars().count() {
+        0 => Err("a unicorn needs a name".to_owned()),
+        length if length > LONGEST_NAME => {
+            Err(format!("has {length} characters, more than {LONGEST_NAME}"))
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number")?;
+    if rate.is_finite() && rate >= 0.001 {
+        return Ok(rate);
+    }
+    Err("a rate is 0.001 or more".to_owned())
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let duration = duration::parse(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() {
+        return Err("nothing can be sent in no time".to_owned());
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from([&["producer"], arguments].concat())
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units() {
+        for (text, seconds) in [("500ms", 0.5), ("90s", 90.0), ("5m", 300.0), ("2h", 7200.0)] {
+            let args = parse(&["--duration", text]).unwrap();
+            assert_eq!(args.duration.unwrap().as_secs_f64(), seconds, "{text}");
+        }
+        for text in ["", "90", "s", "-5s", "0s", "5 parsecs"] {
+            assert!(parse(&["--duration", text]).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_window_is_1_second_to_15_minutes() {
+        for (text, seconds) in [("1s", 1), ("5s", 5), ("60s", 60), ("1m", 60), ("15m", 900)] {
+            let args = parse(&["--window", text]).unwrap();
+            assert_eq!(args.embedded.window.unwrap().as_secs(), seconds, "{text}");
+        }
+        for text in ["0s", "500ms", "1500ms", "901s", "1h"] {
+            assert!(parse(&["--window", text]).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let long = "x".repeat(257);
+        for arguments in [
+            &["--name", ""][..],
+            &["--name", &long],
+            &["--unicorns", "0"],
+            &["--rate", "0"],
+            &["--rate", "-1"],
+            &["--rate", "inf"],
+            &["--rate", "NaN"],
+            &["--count", "0"],
+            &["--count", "1", "--duration", "1s"],
+            &["--replay", "x", "--unicorns", "2"],
+            &["--replay", "x", "--name", "Franky"],
+            &["--shards", "0"],
+            &["Shadowfax"],
+        ] {
+            assert_eq!(
+                parse(arguments).unwrap_err().exit_code(),
+                2,
+                "{arguments:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Keeps the readings coming: simulated ones as they are due, recorded ones as they are read.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use delivery::Record;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::flight::Unicorn;
+use crate::progress::Progress;
+use crate::replay::{Line, Lines, Recording};
+use crate::schedule::Schedule;
+use crate::send::{Halted, Sender};
+
+/// The least time between two rounds, so that a fleet's readings go out many at a time.
+const ROUND: Duration = Duration::from_millis(100);
+
+/// How many lines are read ahead.
+const READ_AHEAD: usize = 1000;
+
+/// How many broken lines are told one by one.
+const TOLD: u64 = 20;
+
+/// Sends a fleet's readings as they are due, until the schedule is over, `stop` or a halt, and says
+/// how many were skipped because the stream took too few.
+///
+/// Each reading is stamped with the moment at which it was due, in milliseconds since the epoch by
+/// `clock`.
+pub(crate) async fn fly(
+    mut fleet: Vec<Unicorn>,
+    mut schedule: Schedule,
+    sender: &Sender,
+    clock: impl Fn() -> i64,
+    stop: &CancellationToken,
+) -> u64 {
+    let unicorns = fleet.len() as u64;
+    let start = Instant::now();
+    let mut wake = start;
+    while stop.run_until_cancelled(sleep_until(wake)).await.is_some() {
+        let (elapsed, now) = (start.elapsed(), clock());
+        for number in schedule.take(elapsed) {
+            let late = elapsed.saturating_sub(schedule.due(number));
+            let late = i64::try_from(late.as_millis()).unwrap_or(i64::MAX);
+            let index = number % unicorns;
+            let reading = fleet[index as usize].fly(now.saturating_sub(late));
+            let record = Record {
+                partition_key: reading.name.as_ref().to_owned(),
+                data: Bytes::from(reading.to_line()),
+            };
+            let sending = stop.run_until_cancelled(sender.send(index, record));
+            if !matches!(sending.await, Some(Ok(()))) {
+                return schedule.skipped();
+            }
+        }
+        if schedule.is_over(elapsed) {
+            break;
+        }
+        wake = (start + schedule.next_due()).max(start + elapsed + ROUND);
+    }
+    schedule.skipped()
+}
+
+/// What reading a recording came to.
+#[derive(Debug, Default)]
+pub(crate) struct Replayed {
+    /// How many lines are no readings.
+    pub(crate) broken: u64,
+    /// Why the recording could not be read to its end, if so.
+    pub(crate) error: Option<io::Error>,
+}
+
+/// Sends a recording's readings, at the pace of `schedule` or as fast as they are taken, until the
+/// end, `count` of them, `duration`, `stop` or a halt. Broken lines are told and passed over.
+pub(crate) async fn replay(
+    recording: Recording,
+    limits: (Option<u64>, Option<Duration>),
+    rate: Option<f64>,
+    sender: &Sender,
+    progress: &Arc<Progress>,
+    stop: &CancellationToken,
+) -> Replayed {
+    let (count, duration) = limits;
+    let schedule = rate.map(|rate| Schedule::new(rate, None, None));
+    let mut lines = read_ahead(recording);
+    let start = Instant::now();
+    let names = RandomState::new();
+    let mut replayed = Replayed::default();
+    let sending = async {
+        let mut number = 0;
+        while count.is_none_or(|count| number < count) {
+            let Some(line) = lines.recv().await else {
+                return;
+            };
+            let record = match line {
+                Ok(Line::Reading(record)) => record,
+                Ok(Line::Broken { number, reason }) => {
+                    replayed.broken += 1;
+                    tell(progress, replayed.broken, number, &reason);
+                    continue;
+                }
+                Err(error) => {
+                    replayed.error = Some(error);
+                    return;
+                }
+            };
+            if let Some(schedule) = &schedule {
+                sleep_until(start + schedule.due(number)).await;
+            }
+            let lane = names.hash_one(&record.partition_key);
+            if sender.send(lane, record).await == Err(Halted) {
+                return;
+            }
+            number += 1;
+        }
+    };
+    let limited = async {
+        match duration {
+            // A recording that is over in time leaves the error of the time-out unused.
+            Some(duration) => tokio::time::timeout(duration, sending).await.unwrap_or(()),
+            None => sending.await,
+        }
+    };
+    stop.run_until_cancelled(limited).await;
+    replayed
+}
+
+fn tell(progress: &Progress, broken: u64, number: u64, reason: &str) {
+    if broken <= TOLD {
+        progress.note(&format!("line {number} is not sent: {reason}"));
+    }
+    if broken == TOLD {
+        progress.note("further lines that are not sent are only counted");
+    }
+}
+
+/// Reads on a thread of its own: a read of the standard input cannot be called off, and the end of
+/// the program does not wait for a thread.
+fn read_ahead(recording: Recording) -> mpsc::Receiver<io::Result<Line>> {
+    let (sender, receiver) = mpsc::channel(READ_AHEAD);
+    std::thread::spawn(move || {
+        let input = match recording.open() {
+            Ok(input) => input,
+            Err(error) => {
+                // Nobody waits for it any more.
+                let _ = sender.blocking_send(Err(error));
+                return;
+            }
+        };
+        for line in Lines::new(input) {
+            if sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use delivery::Collected;
+    use unicorn::reading::Reading;
+
+    use super::*;
+
+    fn fleet(count: usize) -> Vec<Unicorn> {
+        let names = crate::names::names(None, count);
+        (0..)
+            .zip(names)
+            .map(|(number, name)| Unicorn::new(name, 7, number, 2.0))
+            .collect()
+    }
+
+    /// The unicorns and the times of what was sent.
+    fn sent(stream: &Collected<Record>) -> Vec<(String, i64)> {
+        let records = stream.items();
+        records
+            .iter()
+            .map(|record| {
+                let reading = Reading::parse(&record.data).unwrap();
+                assert_eq!(reading.name, record.partition_key);
+                (reading.name.into_owned(), reading.status_time.millis())
+            })
+            .collect()
+    }
+
+    fn start(stream: &Arc<Collected<Record>>) -> Sender {
+        Sender::start(Arc::clone(stream), 1, Arc::new(Progress::hidden()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fleet_is_sent_as_it_is_due() {
+        let stream = Arc::new(Collected::default());
+        let sender = start(&stream);
+        let schedule = Schedule::new(4.0, Some(6), None);
+        let started = Instant::now();
+        let clock = || 1000 + started.elapsed().as_millis() as i64;
+        let stop = CancellationToken::new();
+        assert_eq!(fly(fleet(2), schedule, &sender, clock, &stop).await, 0);
+        assert_eq!(sender.finish().await.sent, 6);
+        let expected = [
+            ("Shadowfax", 1000),
+            ("Bucephalus", 1250),
+            ("Shadowfax", 1500),
+            ("Bucephalus", 1750),
+            ("Shadowfax", 2000),
+            ("Bucephalus", 2250),
+        ];
+        // A sleep ends up to a millisecond late, and the stamp makes up for it.
+        assert_eq!(
+            sent(&stream),
+            expected.map(|(name, time)| (name.to_owned(), time))
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stopping_is_prompt() {
+        let stream = Arc::new(Collected::default());
+        let sender = start(&stream);
+        let stop = CancellationToken::new();
+        let started = Instant::now();
+        let flying = fly(
+            fleet(1),
+            Schedule::new(0.001, None, None),
+            &sender,
+            || 0,
+            &stop,
+        );
+        let stopping = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            stop.cancel();
+        };
+        tokio::join!(flying, stopping);
+        assert_eq!(started.elapsed(), Duration::from_secs(5));
+        assert_eq!(sender.finish().await.sent, 1);
+    }
+
+    async fn replayed(limits: (Option<u64>, Option<Duration>), rate: Option<f64>) -> (u64, u64) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("readings.jsonl");
+        let lines: Vec<u8> = (0..50)
+            .flat_map(|time| fleet(1)[0].fly(time).to_line())
+            .chain(*b"neigh\n")
+            .collect();
+        std::fs::write(&path, lines).unwrap();
+        let stream = Arc::new(Collected::default());
+        let sender = start(&stream);
+        let progress = Arc::new(Progress::hidden());
+        let stop = CancellationToken::new();
+        let recording = Recording::File(path);
+        let replayed = replay(recording, limits, rate, &sender, &progress, &stop).await;
+        assert!(replayed.error.is_none());
+        let times: Vec<i64> = (0..sender.finish().await.sent as i64).collect();
+        let sent: Vec<i64> = sent(&stream).into_iter().map(|(_, time)| time).collect();
+        assert_eq!(sent, times);
+        (times.len() as u64, replayed.broken)
+    }
+
+    #[tokio::test]
+    async fn a_recording_is_sent_in_order_up_to_the_limits() {
+        assert_eq!(replayed((None, None), None).await, (50, 1));
+        assert_eq!(replayed((Some(7), None), None).await, (7, 0));
+        assert_eq!(replayed((None, None), Some(1000.0)).await, (50, 1));
+        let limit = Some(Duration::from_millis(50));
+        assert_eq!(replayed((None, limit), Some(0.001)).await, (1, 0));
+    }
+}

@@ -1,0 +1,94 @@
+//! A local cloud in this process.
+
+use std::time::Duration;
+
+use connect::target::{Cloud, LOCAL_PORT};
+use local::{LocalCloud, Settings, StartError};
+
+use crate::plan::Plan;
+
+/// How long a run may take at its end to close its windows and write their rows.
+const DRAIN_LIMIT: Duration = Duration::from_secs(120);
+
+/// A local cloud and where everything in it is.
+#[derive(Debug)]
+pub(crate) struct Embedded {
+    cloud: LocalCloud,
+    /// Where it was started.
+    pub(crate) target: Cloud,
+    /// The stream of summaries.
+    pub(crate) summary_stream: String,
+    /// The table of rows.
+    pub(crate) table: String,
+    /// What the user is told at the start.
+    pub(crate) welcome: String,
+}
+
+impl Embedded {
+    /// Starts a local cloud as `plan` has it.
+    ///
+    /// # Errors
+    /// [`StartError`], when the port is in use or the data directory is.
+    pub(crate) async fn start(plan: &Plan) -> Result<Self, StartError> {
+        let defaults = Settings::default();
+        let embedded = &plan.embedded;
+        let mut names = defaults.names.clone();
+        names.stream.clone_from(&plan.stream);
+        let settings = Settings {
+            port: plan.port(),
+            data_dir: embedded.data_dir.clone().unwrap_or(defaults.data_dir),
+            shards: plan.shards(),
+            window: embedded.window.unwrap_or(defaults.window),
+            names: names.clone(),
+            ..Settings::default()
+        };
+        let (window, data_dir) = (settings.window, settings.data_dir.clone());
+        let cloud = LocalCloud::start(settings).await?;
+        let url = cloud.endpoint_url();
+
+        // The default port needs no flag: that is where the commands look by themselves.
+        let where_to = match url == format!("http://127.0.0.1:{LOCAL_PORT}") {
+            true => "--target local".to_owned(),
+            false => format!("--endpoint-url {url}"),
+        };
+        let (stream, summary) = (&names.stream, &names.summary_stream);
+        let welcome = format!(
+            "target: a local cloud of its own at {url}\n\
+             \x20 data      {data_dir}\n\
+             \x20 streams   {stream}, {summary}\n\
+             \x20 table     {table}\n\
+             \x20 readings  cargo run -p consumer -- {where_to} --stream {stream}\n\
+             \x20 rows      cargo run -p consumer -- {where_to} --stream {summary}\n\
+             \x20 more      cargo run -p producer -- {where_to} --stream {stream} --name Rocinante\n\
+             rows are printed every {window} s; Ctrl-C closes the open window and ends it all",
+            data_dir = data_dir.display(),
+            table = names.table,
+            window = window.as_secs(),
+        );
+        Ok(Self {
+            cloud,
+            target: Cloud::local(&url, None),
+            summary_stream: names.summary_stream,
+            table: names.table,
+            welcome,
+        })
+    }
+
+    /// The time up to which windows are done ([`LocalCloud::watermark`]).
+    pub(crate) fn watermark(&self) -> tokio::sync::watch::Receiver<i64> {
+        self.cloud.watermark()
+    }
+
+    /// Closes the open windows and waits until all rows are in the table.
+    ///
+    /// # Errors
+    /// When that takes more than two minutes.
+    pub(crate) async fn drain(&self) -> Result<(), local::DrainError> {
+        self.cloud.drain(DRAIN_LIMIT).await
+    }
+
+    /// Ends it.
+    pub(crate) async fn stop(self) {
+        self.cloud.stop().await;
+    }
+}

@@ -1,0 +1,270 @@
+//! Sends a unicorn fleet's sensor readings to Kinesis: simulated ones as time passes, or recorded
+//! ones.
+//!
+//! * What was typed is [`args::Args`]; checked, it is a [`plan::Plan`].
+//! * [`flight`] is the simulated unicorn and [`schedule`] says when its readings are due: both are
+//!   pure.
+//! * [`replay`] reads recorded readings back.
+//! * [`run`] batches readings into PutRecords calls and keeps trying what is refused. Where no cloud
+//!   is found, it starts a local one in this process and prints the rows that
+//!   come out of it.
+//!
+//! ```
+//! use producer::flight::Unicorn;
+//!
+//! let mut unicorn = Unicorn::new("Shadowfax".to_owned(), 7, 0, 1.0);
+//! let reading = unicorn.fly(1_795_166_228_189);
+//! assert_eq!(reading.status_time.to_string(), "2026-11-20 09:17:08.189");
+//! assert!((29.0..=31.0).contains(&(reading.distance.micrometres() as f64 / 1e6)));
+//! ```
+
+pub mod args;
+mod drive;
+mod embedded;
+pub mod flight;
+mod minutes;
+pub mod names;
+pub mod plan;
+mod progress;
+pub mod replay;
+mod report;
+mod rows;
+pub mod schedule;
+mod send;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use connect::stream::StreamError;
+use connect::target::{Cloud, Environment, NoLocal, Place, Resolved, TargetError, resolve};
+use delivery::KinesisStream;
+use local::StartError;
+use tokio_util::sync::CancellationToken;
+
+use embedded::Embedded;
+use flight::Unicorn;
+use plan::{Plan, Source};
+use progress::Progress;
+use report::Report;
+use rows::{NewRows, Table};
+use schedule::Schedule;
+use send::{Sender, Tally};
+
+/// How many readings a second are worth a lane of their own.
+const READINGS_A_LANE: f64 = 2000.0;
+
+/// The most calls under way at once.
+const MOST_LANES: usize = 8;
+
+/// Why nothing is sent.
+#[derive(Debug, thiserror::Error)]
+pub enum ProducerError {
+    /// A flag that means nothing here.
+    #[error("{flag} shapes a local cloud that this command starts, and it starts none ({target})")]
+    OnlyEmbedded {
+        /// The flag.
+        flag: &'static str,
+        /// Where readings would go.
+        target: String,
+    },
+    /// There is no telling which cloud to send to.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The recording is not to be had.
+    #[error("the recording cannot be opened")]
+    Recording(#[source] std::io::Error),
+    /// The stream is not to be had.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The local cloud's port belongs to something else.
+    #[error("{0}: stop it, or have a local cloud elsewhere with --port (0 takes any free port)")]
+    PortTaken(NoLocal),
+    /// The local cloud does not start.
+    #[error("the local cloud does not start (--port and --data-dir give it another place)")]
+    Start(#[from] StartError),
+}
+
+impl ProducerError {
+    /// Whether the command line is at fault.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::OnlyEmbedded { .. })
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// How many readings the stream has.
+    pub sent: u64,
+    /// How many it does not have, or is not known to have; broken lines of a recording as well.
+    pub failed: u64,
+    /// What else went wrong, in words.
+    pub problems: Vec<String>,
+}
+
+/// Sends what `plan` says until it is over or `stop`, and shows the progress on the standard error.
+/// `clock` gives milliseconds since the epoch.
+///
+/// An embedded run prints its rows to `output`, and drains at the end.
+///
+/// # Errors
+/// [`ProducerError`], before anything is sent. What goes wrong later is in the [`Outcome`].
+pub async fn run(
+    plan: &Plan,
+    environment: &Environment,
+    clock: impl Fn() -> i64,
+    stop: &CancellationToken,
+    output: impl Write + Send + 'static,
+) -> Result<Outcome, ProducerError> {
+    if let Source::Recording { recording, .. } = &plan.source {
+        recording.check().map_err(ProducerError::Recording)?;
+    }
+    match resolve(&plan.target, environment, plan.port()).await? {
+        Resolved::Cloud(cloud) => {
+            // A local cloud that runs was found by its port.
+            let port_counts = cloud.place() != Place::Local;
+            if let Some(flag) = plan.embedded.first_given(port_counts) {
+                let target = cloud.describe().to_owned();
+                return Err(ProducerError::OnlyEmbedded { flag, target });
+            }
+            progress::note(cloud.describe());
+            connect::stream::check(&cloud, &plan.stream).await?;
+            let progress = Arc::new(progress(plan));
+            let outcome = send(plan, &cloud, &progress, clock, stop).await;
+            progress.finish();
+            Ok(outcome)
+        }
+        Resolved::NoLocal(no_local) if no_local.occupied => Err(ProducerError::PortTaken(no_local)),
+        Resolved::NoLocal(_) => {
+            let embedded = Embedded::start(plan).await?;
+            progress::note(&embedded.welcome);
+            Ok(run_embedded(plan, embedded, clock, stop, output).await)
+        }
+    }
+}
+
+async fn run_embedded(
+    plan: &Plan,
+    embedded: Embedded,
+    clock: impl Fn() -> i64,
+    stop: &CancellationToken,
+    output: impl Write + Send + 'static,
+) -> Outcome {
+    let progress = Arc::new(progress(plan));
+    let report = Report::new(
+        NewRows::new(&embedded.target, &embedded.summary_stream),
+        Table::new(&embedded.target, &embedded.table),
+        plan.embedded.format,
+        Arc::clone(&progress),
+        output,
+    );
+    let ended = CancellationToken::new();
+    let watching = report.watch(embedded.watermark(), ended.clone(), stop.clone());
+    let watching = tokio::spawn(watching);
+
+    let mut outcome = send(plan, &embedded.target, &progress, clock, stop).await;
+    progress.finish();
+    ended.cancel();
+    let report = watching.await;
+    progress::note("closing the open window");
+    if let Err(error) = embedded.drain().await {
+        outcome
+            .problems
+            .push(format!("not all rows are in: {error}"));
+    }
+    match report {
+        Ok(mut report) => match report.print_until(i64::MAX).await {
+            Ok(()) => progress::note(&balance(outcome.sent, report.readings())),
+            // Nobody is left to compare.
+            Err(error) if error.is_broken_pipe() => {}
+            Err(error) => outcome.problems.push(format!("rows are missing: {error}")),
+        },
+        Err(error) => outcome
+            .problems
+            .push(format!("the report ended early: {error}")),
+    }
+    embedded.stop().await;
+    outcome
+}
+
+/// How what came out compares with what went in.
+fn balance(sent: u64, in_rows: u64) -> String {
+    let difference = in_rows.abs_diff(sent);
+    match in_rows.cmp(&sent) {
+        std::cmp::Ordering::Equal => format!("the rows hold {in_rows} readings"),
+        std::cmp::Ordering::Less => {
+            format!("the rows hold {in_rows} readings, {difference} fewer than were sent from here")
+        }
+        std::cmp::Ordering::Greater => {
+            format!("the rows hold {in_rows} readings, {difference} more than were sent from here")
+        }
+    }
+}
+
+fn progress(plan: &Plan) -> Progress {
+    match &plan.source {
+        Source::Recording { .. } => Progress::bar(plan.count),
+        Source::Fleet { names, .. } if names.len() == 1 => Progress::dots(),
+        Source::Fleet { names, rate, .. } => {
+            let expected = plan
+                .duration
+                .map(|duration| (duration.as_secs_f64() * rate * names.len() as f64).ceil() as u64);
+            Progress::bar(plan.count.or(expected))
+        }
+    }
+}
+
+async fn send(
+    plan: &Plan,
+    cloud: &Cloud,
+    progress: &Arc<Progress>,
+    clock: impl Fn() -> i64,
+    stop: &CancellationToken,
+) -> Outcome {
+    let client = aws_sdk_kinesis::Client::new(cloud.config());
+    let stream = Arc::new(KinesisStream::new(client, &plan.stream));
+    let start = |lanes| Sender::start(stream, lanes, Arc::clone(progress));
+    match &plan.source {
+        Source::Fleet { names, seed, rate } => {
+            let in_all = names.len() as f64 * rate;
+            let lanes = (in_all / READINGS_A_LANE).ceil() as usize;
+            let sender = start(lanes.min(MOST_LANES));
+            let unicorn =
+                |(number, name): (u64, &String)| Unicorn::new(name.clone(), *seed, number, *rate);
+            let fleet = (0..).zip(names).map(unicorn).collect();
+            let schedule = Schedule::new(in_all, plan.count, plan.duration);
+            let skipped = drive::fly(fleet, schedule, &sender, clock, stop).await;
+            if skipped > 0 {
+                progress.note(&format!(
+                    "{skipped} readings were never taken: the stream takes fewer than {in_all} a \
+                     second, so give it more shards or the fleet a lower --rate"
+                ));
+            }
+            outcome(sender.finish().await)
+        }
+        Source::Recording { recording, rate } => {
+            let sender = start(MOST_LANES);
+            let limits = (plan.count, plan.duration);
+            let recording = recording.clone();
+            let replayed = drive::replay(recording, limits, *rate, &sender, progress, stop).await;
+            let mut outcome = outcome(sender.finish().await);
+            outcome.failed += replayed.broken;
+            if let Some(error) = replayed.error {
+                let problem = format!("the recording cannot be read to its end: {error}");
+                outcome.problems.push(problem);
+            }
+            outcome
+        }
+    }
+}
+
+fn outcome(tally: Tally) -> Outcome {
+    let problem = tally
+        .halted
+        .map(|reason| format!("the sending stopped: {reason}"));
+    Outcome {
+        sent: tally.sent,
+        failed: tally.failed,
+        problems: problem.into_iter().collect(),
+    }
+}

@@ -1,0 +1,98 @@
+//! A window's merged rows as a table of text.
+
+use std::fmt::Write;
+
+use unicorn::merge::Minute;
+
+use crate::rows::Window;
+
+/// The widest a name is printed; longer ones push their line's columns to the right.
+const WIDEST_NAME: usize = 32;
+
+/// A window's unicorns as aligned columns under a line that says which window it is.
+pub(crate) fn table(window: Window, minutes: &[Minute]) -> String {
+    let names: Vec<String> = minutes
+        .iter()
+        .map(|minute| printable(&minute.name))
+        .collect();
+    let width = names.iter().map(|name| name.chars().count()).max();
+    let width = width.unwrap_or(0).clamp("Name".len(), WIDEST_NAME);
+
+    let mut text = format!("{}, {} s\n", window.start, window.seconds);
+    let mut line = |name: &str, columns: [String; 4]| {
+        let [distance, magic, health, readings] = columns;
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "  {name:<width$}  {distance:>14}  {magic:>13}  {health:>13}  {readings:>8}"
+        );
+    };
+    line(
+        "Name",
+        ["Distance m", "Magic", "Health", "Readings"].map(str::to_owned),
+    );
+    for (name, minute) in names.iter().zip(minutes) {
+        let figures = &minute.figures;
+        let range = |lowest: i32, highest: i32| format!("{lowest}–{highest}");
+        line(
+            name,
+            [
+                figures.distance.to_string(),
+                range(figures.min_magic_points, figures.max_magic_points),
+                range(figures.min_health_points, figures.max_health_points),
+                minute.readings.to_string(),
+            ],
+        );
+    }
+    text
+}
+
+/// The name without characters that would steer the terminal.
+fn printable(name: &str) -> String {
+    name.chars()
+        .map(|character| match character.is_control() {
+            true => char::REPLACEMENT_CHARACTER,
+            false => character,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use unicorn::distance::Distance;
+    use unicorn::totals::Figures;
+
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let window = Window {
+            start: "2026-11-20 09:17:00.000".parse().unwrap(),
+            seconds: 60,
+        };
+        let minute = |name: &str, micrometres, readings| Minute {
+            name: name.to_owned(),
+            window_start: window.start,
+            window_seconds: window.seconds,
+            readings,
+            figures: Figures {
+                distance: Distance::from_micrometres(micrometres),
+                min_magic_points: 148,
+                max_magic_points: 152,
+                min_health_points: -1,
+                max_health_points: 0,
+            },
+        };
+        let minutes = [
+            minute("Shadowfax", 1_789_250_000, 60),
+            minute("Zoë\x1b[2J", 1, 1),
+        ];
+        let expected = "\
+2026-11-20 09:17:00.000, 60 s
+  Name           Distance m          Magic         Health  Readings
+  Shadowfax         1789.25        148–152           -1–0        60
+  Zoë�[2J          0.000001        148–152           -1–0         1
+";
+        assert_eq!(table(window, &minutes), expected);
+    }
+}

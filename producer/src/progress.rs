@@ -1,0 +1,117 @@
+//! How far the sending has come, on the standard error.
+
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How many dots a line has: a minute of them.
+const DOTS_A_LINE: u64 = 60;
+
+/// How far the sending has come: a dot a reading for one unicorn, and a bar for
+/// more, which is hidden where nobody looks.
+///
+/// Whoever else writes to the terminal meanwhile does so through [`aside`](Self::aside).
+#[derive(Debug)]
+pub(crate) struct Progress(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// How many dots stand on the last line.
+    Dots(Mutex<u64>),
+    Bar(ProgressBar),
+}
+
+impl Progress {
+    /// A dot a reading.
+    pub(crate) fn dots() -> Self {
+        Self(Kind::Dots(Mutex::new(0)))
+    }
+
+    /// A bar for `count` readings, or a counter where their number is not known. Hidden where the
+    /// standard error is no terminal.
+    pub(crate) fn bar(count: Option<u64>) -> Self {
+        let (bar, template) = match count {
+            Some(count) => (
+                ProgressBar::new(count),
+                "{wide_bar} {human_pos}/{human_len} readings {per_sec} {eta}",
+            ),
+            None => (
+                ProgressBar::new_spinner(),
+                "{spinner} {human_pos} readings {per_sec} {elapsed}",
+            ),
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(Kind::Bar(bar))
+    }
+
+    /// Nothing, for tests.
+    #[cfg(test)]
+    pub(crate) fn hidden() -> Self {
+        Self(Kind::Bar(ProgressBar::hidden()))
+    }
+
+    /// Shows that `readings` more are sent.
+    pub(crate) fn sent(&self, readings: u64) {
+        match &self.0 {
+            Kind::Bar(bar) => bar.inc(readings),
+            Kind::Dots(column) => {
+                let mut column = column.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut text = String::new();
+                for _ in 0..readings {
+                    text.push('.');
+                    *column += 1;
+                    if *column == DOTS_A_LINE {
+                        text.push('\n');
+                        *column = 0;
+                    }
+                }
+                show(&text);
+            }
+        }
+    }
+
+    /// Runs `write`, which writes whole lines to the terminal, between two states of the progress.
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Kind::Bar(bar) => bar.suspend(write),
+            Kind::Dots(column) => {
+                let mut column = column.lock().unwrap_or_else(PoisonError::into_inner);
+                if *column > 0 {
+                    show("\n");
+                    *column = 0;
+                }
+                write()
+            }
+        }
+    }
+
+    /// Writes a line to the standard error.
+    pub(crate) fn note(&self, line: &str) {
+        self.aside(|| note(line));
+    }
+
+    /// Shows nothing from now on.
+    pub(crate) fn finish(&self) {
+        match &self.0 {
+            Kind::Bar(bar) => bar.finish_and_clear(),
+            Kind::Dots(_) => self.aside(|| {}),
+        }
+    }
+}
+
+/// Writes a line to the standard error, where no progress is shown.
+pub(crate) fn note(line: &str) {
+    show(&format!("{line}\n"));
+}
+
+/// A standard error that is gone is no reason to stop sending.
+fn show(text: &str) {
+    let mut output = io::stderr().lock();
+    let _ = output.write_all(text.as_bytes());
+    let _ = output.flush();
+}

@@ -1,0 +1,174 @@
+//! The rows that come out: first told by the summary stream, then read from the table.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::query::QueryError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use connect::target::Cloud;
+use processor::row;
+use shards::{Lineage, ReadError, ShardReader, Start};
+use unicorn::status_time::StatusTime;
+use unicorn::summary::{Summary, summaries};
+
+/// Reads the summary stream, each row once.
+#[derive(Debug)]
+pub(crate) struct NewRows {
+    client: aws_sdk_kinesis::Client,
+    stream: String,
+    lineage: Lineage,
+    readers: Vec<ShardReader>,
+    found: Vec<Summary>,
+}
+
+impl NewRows {
+    /// The rows of `stream`, from its oldest record on.
+    pub(crate) fn new(cloud: &Cloud, stream: impl Into<String>) -> Self {
+        Self {
+            client: aws_sdk_kinesis::Client::new(cloud.config()),
+            stream: stream.into(),
+            lineage: Lineage::default(),
+            readers: Vec::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// The rows since the last call, to the stream's end as it is now.
+    ///
+    /// # Errors
+    /// [`ReadError`]. What was read is kept for the next call.
+    pub(crate) async fn read(&mut self) -> Result<Vec<Summary>, ReadError> {
+        let listing = shards::list(&self.client, &self.stream).await?;
+        self.lineage.update(&listing);
+        loop {
+            for shard in self.lineage.ready() {
+                let (client, stream) = (self.client.clone(), self.stream.as_str());
+                self.readers
+                    .push(ShardReader::new(client, stream, shard, Start::TrimHorizon));
+            }
+            let mut ended = Vec::new();
+            for reader in &mut self.readers {
+                if read_shard(reader, &mut self.found).await? {
+                    ended.push(reader.shard().to_owned());
+                }
+            }
+            if ended.is_empty() {
+                return Ok(std::mem::take(&mut self.found));
+            }
+            self.readers
+                .retain(|reader| !ended.iter().any(|shard| shard == reader.shard()));
+            for shard in ended {
+                self.lineage.finish(&shard);
+            }
+        }
+    }
+}
+
+/// Reads a shard to its end as it is now, and says whether it is closed there.
+async fn read_shard(reader: &mut ShardReader, found: &mut Vec<Summary>) -> Result<bool, ReadError> {
+    loop {
+        let page = reader.next().await?;
+        for record in &page.records {
+            for (_, row) in summaries(&record.data) {
+                match row {
+                    Ok(row) => found.push(row),
+                    Err(rejection) => tracing::warn!(
+                        sequence_number = record.sequence_number,
+                        reason = %rejection,
+                        "a line of the summary stream is no row"
+                    ),
+                }
+            }
+        }
+        if page.ended {
+            return Ok(true);
+        }
+        if page.records.is_empty() && page.millis_behind == 0 {
+            return Ok(false);
+        }
+    }
+}
+
+/// The table of rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    client: aws_sdk_dynamodb::Client,
+    name: String,
+}
+
+impl Table {
+    /// The table called `name`.
+    pub(crate) fn new(cloud: &Cloud, name: impl Into<String>) -> Self {
+        let config = aws_sdk_dynamodb::config::Builder::from(cloud.config())
+            .retry_config(RetryConfig::standard())
+            .build();
+        Self {
+            client: aws_sdk_dynamodb::Client::from_conf(config),
+            name: name.into(),
+        }
+    }
+
+    /// All rows of a unicorn's window, also those that other runs have left there.
+    ///
+    /// # Errors
+    /// When the query fails three times.
+    pub(crate) async fn rows(
+        &self,
+        unicorn: &str,
+        window: Window,
+    ) -> Result<Vec<Summary>, SdkError<QueryError>> {
+        let text = |text: &dyn ToString| AttributeValue::S(text.to_string());
+        // A row's time goes on with `#`, so the next window's rows stand after its bare time.
+        let values = HashMap::from([
+            (":name".to_owned(), text(&unicorn)),
+            (":from".to_owned(), text(&window.start)),
+            (":to".to_owned(), text(&window.end())),
+        ]);
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("#name = :name AND #time BETWEEN :from AND :to")
+            .expression_attribute_names("#name", row::KEY[0])
+            .expression_attribute_names("#time", row::KEY[1])
+            .set_expression_attribute_values(Some(values))
+            .into_paginator()
+            .items()
+            .send();
+        let mut rows = Vec::new();
+        while let Some(item) = pages.next().await {
+            match row::from_item(&item?) {
+                Ok(row) if row.window_seconds == window.seconds => rows.push(row),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(unicorn, %error, "an item of the table is no row"),
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// A window of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Window {
+    /// Its start.
+    pub(crate) start: StatusTime,
+    /// Its length in seconds.
+    pub(crate) seconds: u32,
+}
+
+impl Window {
+    /// The window a row is of.
+    pub(crate) fn of(row: &Summary) -> Self {
+        Self {
+            start: row.window_start,
+            seconds: row.window_seconds,
+        }
+    }
+
+    /// Its end, which is the next one's start.
+    pub(crate) fn end(&self) -> StatusTime {
+        let millis = i64::from(self.seconds) * 1000;
+        StatusTime::from_millis(self.start.millis().saturating_add(millis))
+    }
+}

@@ -1,0 +1,312 @@
+//! From readings to PutRecords calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use delivery::{Destination, Policy, Reason, Record, deliver};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::progress::Progress;
+
+/// How long a batch is tried before what is left of it counts as failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The most readings delivered together: two full calls.
+const BATCH: usize = 1000;
+
+/// How many failures are told one by one.
+const TOLD: u64 = 20;
+
+/// Readings waiting to be sent, in lanes: what goes into a lane is sent in that order, and lanes do
+/// not wait for each other. A unicorn keeps to one lane.
+///
+/// Each lane has one call under way and at most [`BATCH`] readings waiting; who adds to a full lane
+/// waits. So memory is bounded, and whatever waits meanwhile goes out together. Within one call
+/// Kinesis may refuse a reading and take a later one of the same unicorn: the refused one is sent
+/// again and then stands after it.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    lanes: Vec<mpsc::Sender<Record>>,
+    tasks: JoinSet<Tally>,
+    halted: CancellationToken,
+}
+
+/// What became of the readings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// How many the stream has.
+    pub(crate) sent: u64,
+    /// How many it does not have, or is not known to have.
+    pub(crate) failed: u64,
+    /// Why nothing more was sent, if no call would have passed.
+    pub(crate) halted: Option<String>,
+}
+
+impl Tally {
+    /// Adds another's numbers; the first reason to halt stays.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.failed += other.failed;
+        self.halted = self.halted.take().or(other.halted);
+    }
+}
+
+/// No call would pass any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Halted;
+
+impl Sender {
+    /// Starts `lanes` lanes to `destination`; 0 counts as 1.
+    pub(crate) fn start<D>(destination: Arc<D>, lanes: usize, progress: Arc<Progress>) -> Self
+    where
+        D: Destination<Item = Record> + 'static,
+    {
+        let halted = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let lanes = (0..lanes.max(1)).map(|_| {
+            let (sender, receiver) = mpsc::channel(BATCH);
+            let lane = Lane {
+                receiver,
+                destination: Arc::clone(&destination),
+                progress: Arc::clone(&progress),
+                halted: halted.clone(),
+                tally: Tally::default(),
+            };
+            tasks.spawn(lane.run());
+            sender
+        });
+        Self {
+            lanes: lanes.collect(),
+            tasks,
+            halted,
+        }
+    }
+
+    /// Adds a reading to the lane of `number`, which is the same for equal numbers. Waits while
+    /// that is full.
+    ///
+    /// # Errors
+    /// [`Halted`] when no call would pass any more; the reading is not counted then.
+    pub(crate) async fn send(&self, number: u64, record: Record) -> Result<(), Halted> {
+        let lane = (number % self.lanes.len() as u64) as usize;
+        tokio::select! {
+            biased;
+            () = self.halted.cancelled() => Err(Halted),
+            sent = self.lanes[lane].send(record) => sent.map_err(|_| Halted),
+        }
+    }
+
+    /// Waits until everything added is sent or has failed.
+    pub(crate) async fn finish(mut self) -> Tally {
+        self.lanes.clear();
+        let mut tally = Tally::default();
+        while let Some(lane) = self.tasks.join_next().await {
+            match lane {
+                Ok(lane) => tally.add(lane),
+                Err(error) => tally.add(Tally {
+                    halted: Some(format!("a sending task ended early: {error}")),
+                    ..Tally::default()
+                }),
+            }
+        }
+        tally
+    }
+}
+
+struct Lane<D> {
+    receiver: mpsc::Receiver<Record>,
+    destination: Arc<D>,
+    progress: Arc<Progress>,
+    halted: CancellationToken,
+    tally: Tally,
+}
+
+impl<D: Destination<Item = Record>> Lane<D> {
+    async fn run(mut self) -> Tally {
+        let mut batch = Vec::new();
+        while self.receiver.recv_many(&mut batch, BATCH).await > 0 {
+            if self.halted.is_cancelled() {
+                self.tally.failed += batch.len() as u64;
+                batch.clear();
+                continue;
+            }
+            self.deliver(std::mem::take(&mut batch)).await;
+        }
+        self.tally
+    }
+
+    async fn deliver(&mut self, batch: Vec<Record>) {
+        let policy = Policy {
+            concurrency: 1,
+            ..Policy::within(PATIENCE)
+        };
+        let report = deliver(&*self.destination, batch, &policy).await;
+        self.tally.sent += report.delivered as u64;
+        self.progress.sent(report.delivered as u64);
+        for left in report.undelivered {
+            self.tally.failed += 1;
+            if let Reason::Stopped(reason) = &left.reason {
+                self.halted.cancel();
+                self.tally.halted.get_or_insert_with(|| reason.clone());
+                continue;
+            }
+            let (name, reason) = (&left.item.partition_key, &left.reason);
+            if self.tally.failed <= TOLD {
+                self.progress
+                    .note(&format!("a reading of {name:?} failed: {reason}"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use bytes::Bytes;
+    use delivery::{Limits, Refusal, SendError};
+
+    use super::*;
+
+    /// Which records are refused, or why none is taken.
+    type Answer = Result<Vec<usize>, SendError>;
+
+    /// Answers as its script says, and then takes everything.
+    #[derive(Default)]
+    struct Scripted {
+        answers: Mutex<Vec<Answer>>,
+        taken: Mutex<Vec<String>>,
+    }
+
+    impl Scripted {
+        fn new(mut answers: Vec<Answer>) -> Arc<Self> {
+            answers.reverse();
+            Arc::new(Self {
+                answers: Mutex::new(answers),
+                taken: Mutex::default(),
+            })
+        }
+    }
+
+    impl Destination for Scripted {
+        type Item = Record;
+
+        fn limits(&self) -> Limits {
+            Limits {
+                items: 500,
+                call_bytes: usize::MAX,
+                item_bytes: 10,
+            }
+        }
+
+        fn size(&self, item: &Record) -> usize {
+            item.data.len()
+        }
+
+        async fn send(&self, chunk: &[&Record]) -> Result<Vec<Refusal>, SendError> {
+            let answer = self.answers.lock().unwrap().pop();
+            let refused = answer.unwrap_or_else(|| Ok(Vec::new()))?;
+            let mut taken = self.taken.lock().unwrap();
+            for (index, record) in chunk.iter().enumerate() {
+                if !refused.contains(&index) {
+                    taken.push(String::from_utf8(record.data.to_vec()).unwrap());
+                }
+            }
+            let reason = "Rate exceeded".to_owned();
+            Ok(refused
+                .into_iter()
+                .map(|index| Refusal {
+                    index,
+                    reason: reason.clone(),
+                })
+                .collect())
+        }
+    }
+
+    fn record(data: &str) -> Record {
+        Record {
+            partition_key: "Shadowfax".to_owned(),
+            data: Bytes::copy_from_slice(data.as_bytes()),
+        }
+    }
+
+    async fn send_all(destination: &Arc<Scripted>, lanes: usize, data: &[&str]) -> Tally {
+        let progress = Arc::new(Progress::hidden());
+        let sender = Sender::start(Arc::clone(destination), lanes, progress);
+        for data in data {
+            if sender.send(1, record(data)).await.is_err() {
+                break;
+            }
+        }
+        sender.finish().await
+    }
+
+    fn tally(sent: u64, failed: u64) -> Tally {
+        Tally {
+            sent,
+            failed,
+            halted: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_keeps_its_order() {
+        let data: Vec<String> = (0..5000).map(|number| number.to_string()).collect();
+        let data: Vec<&str> = data.iter().map(String::as_str).collect();
+        let destination = Scripted::new(vec![]);
+        assert_eq!(send_all(&destination, 4, &data).await, tally(5000, 0));
+        assert_eq!(*destination.taken.lock().unwrap(), data);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_was_refused_is_sent_again() {
+        let throttled = SendError::Throttled("slow down".to_owned());
+        let destination = Scripted::new(vec![Ok(vec![1]), Err(throttled), Ok(vec![])]);
+        assert_eq!(
+            send_all(&destination, 1, &["a", "b", "c"]).await,
+            tally(3, 0)
+        );
+        assert_eq!(*destination.taken.lock().unwrap(), ["a", "c", "b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_minute_a_batch_has_failed_and_the_next_goes_on() {
+        let destination = Scripted::new((0..10_000).map(|_| Ok(vec![0])).collect());
+        let sender = Sender::start(Arc::clone(&destination), 1, Arc::new(Progress::hidden()));
+        let start = tokio::time::Instant::now();
+        sender.send(0, record("a")).await.unwrap();
+        tokio::time::sleep(PATIENCE + Duration::from_secs(1)).await;
+        destination.answers.lock().unwrap().clear();
+        sender.send(0, record("b")).await.unwrap();
+        assert_eq!(sender.finish().await, tally(1, 1));
+        assert_eq!(*destination.taken.lock().unwrap(), ["b"]);
+        assert!(start.elapsed() < PATIENCE * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_stream_never_takes_fails_alone() {
+        let destination = Scripted::new(vec![]);
+        let data = ["a", "far too long", "c"];
+        assert_eq!(send_all(&destination, 1, &data).await, tally(2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_no_call_passes_it_halts() {
+        let gone = SendError::Fatal("no such stream".to_owned());
+        let destination = Scripted::new(vec![Err(gone)]);
+        let sender = Sender::start(destination, 1, Arc::new(Progress::hidden()));
+        sender.send(0, record("a")).await.unwrap();
+        sender.halted.cancelled().await;
+        assert_eq!(sender.send(0, record("b")).await, Err(Halted));
+        let halted = Some("no such stream".to_owned());
+        assert_eq!(
+            sender.finish().await,
+            Tally {
+                halted,
+                ..tally(0, 1)
+            }
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! The command by itself and against an emulator of Kinesis. The embedded run is tested with the
+//! whole pipeline.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use aws_sdk_kinesis::Client;
+use ferrokinesis::store::StoreOptions;
+use shards::{ShardReader, Start};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use unicorn::reading::{Reading, readings};
+
+/// A Kinesis of its own, as strict as the real one, with the stream `wildrydes` of one shard.
+async fn kinesis() -> (String, Client) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (app, _store) = ferrokinesis::create_app(StoreOptions {
+        create_stream_ms: 0,
+        enforce_limits: true,
+        ..StoreOptions::default()
+    });
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let client = Client::new(&connect::local_config(&url));
+    let create = client.create_stream().stream_name("wildrydes");
+    create.shard_count(1).send().await.unwrap();
+    while shards::list(&client, "wildrydes").await.is_err() {}
+    (url, client)
+}
+
+/// How many readings each unicorn has in the stream, which holds nothing else.
+async fn in_stream(client: &Client) -> BTreeMap<String, u64> {
+    let shard = shards::list(client, "wildrydes").await.unwrap().remove(0);
+    let start = Start::TrimHorizon;
+    let mut reader = ShardReader::new(client.clone(), "wildrydes", shard.id, start);
+    let mut found = BTreeMap::new();
+    loop {
+        let page = reader.next().await.unwrap();
+        if page.records.is_empty() && page.millis_behind == 0 {
+            return found;
+        }
+        for record in page.records {
+            for reading in readings(&record.data) {
+                let reading: Reading<'_> = reading.1.unwrap();
+                assert_eq!(reading.name, record.partition_key);
+                *found.entry(reading.name.into_owned()).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// The command, with nothing of this process's environment.
+fn producer(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_producer"));
+    command.env_clear().args(arguments).kill_on_drop(true);
+    command
+}
+
+async fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = producer(arguments).output().await.unwrap();
+    (status.code(), String::from_utf8(stderr).unwrap())
+}
+
+#[tokio::test]
+async fn one_unicorn_prints_a_dot_a_reading() {
+    let (url, client) = kinesis().await;
+    let arguments = ["--endpoint-url", &url, "--rate", "100", "--count", "70"];
+    let (code, stderr) = run(&arguments).await;
+    let dots = format!("{}\n{}\n", ".".repeat(60), ".".repeat(10));
+    let expected = format!(
+        "target: the endpoint {url}, with made-up credentials\n{dots}sent 70 readings, 0 failed\n"
+    );
+    assert_eq!((code, stderr), (Some(0), expected));
+    let expected = BTreeMap::from([("Shadowfax".to_owned(), 70)]);
+    assert_eq!(in_stream(&client).await, expected);
+}
+
+#[tokio::test]
+async fn a_fleet_survives_throttling() {
+    let (url, client) = kinesis().await;
+    let fleet = ["--unicorns", "600", "--rate", "4", "--count", "3"];
+    let (code, stderr) = run(&[&["--endpoint-url", &url][..], &fleet].concat()).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        stderr.ends_with("sent 1800 readings, 0 failed\n"),
+        "{stderr}"
+    );
+    let found = in_stream(&client).await;
+    assert_eq!(found.len(), 600);
+    assert!(found.values().all(|readings| *readings == 3), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_recording_is_sent_but_for_its_broken_lines() {
+    let (url, client) = kinesis().await;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    for name in ["Franky", "Zoë"] {
+        writeln!(
+            file,
+            r#"{{"Name":"{name}","StatusTime":"2026-11-20 09:17:08.189","Distance":175,"MagicPoints":110,"HealthPoints":150}}"#
+        )
+        .unwrap();
+        writeln!(file, "neigh").unwrap();
+    }
+    let path = file.path().to_str().unwrap();
+    let (code, stderr) = run(&["--endpoint-url", &url, "--replay", path]).await;
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("line 4 is not sent: "), "{stderr}");
+    assert!(stderr.ends_with("sent 2 readings, 2 failed\n"), "{stderr}");
+    let expected = BTreeMap::from([("Franky".to_owned(), 1), ("Zoë".to_owned(), 1)]);
+    assert_eq!(in_stream(&client).await, expected);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_ends_the_sending() {
+    let (url, client) = kinesis().await;
+    let mut child = producer(&["--endpoint-url", &url, "--rate", "10"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let mut text = Vec::new();
+    while !text.ends_with(b"...") {
+        text.push(stderr.read_u8().await.unwrap());
+    }
+    let process = child.id().unwrap().to_string();
+    let kill = Command::new("kill").args(["-INT", &process]).status().await;
+    assert!(kill.unwrap().success());
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    let sent: u64 = in_stream(&client).await.values().sum();
+    assert!(
+        rest.ends_with(&format!("sent {sent} readings, 0 failed\n")),
+        "{rest}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told() {
+    let (url, _client) = kinesis().await;
+    let (code, stderr) = run(&["--endpoint-url", &url, "--stream", "unicorns"]).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.contains("there is no stream \"unicorns\""),
+        "{stderr}"
+    );
+
+    let (code, stderr) = run(&["--endpoint-url", &url, "--replay", "/no/such/file"]).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.contains("the recording cannot be opened: "),
+        "{stderr}"
+    );
+
+    let taken = url.rsplit_once(':').unwrap().1;
+    let (code, stderr) = run(&["--target", "local", "--port", taken]).await;
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("is not the local cloud"), "{stderr}");
+}
+
+#[tokio::test]
+async fn bad_usage_is_2_and_help_is_0() {
+    let embedded = |flag, value| ["--endpoint-url", "http://127.0.0.1:1", flag, value];
+    for arguments in [
+        &["--rate", "fast"][..],
+        &["--rate", "1001"],
+        &["--window", "1h"],
+        &["--target", "moon"],
+        &["--format", "xml"],
+        &embedded("--window", "5s"),
+        &embedded("--data-dir", "elsewhere"),
+        &embedded("--shards", "2"),
+        &embedded("--port", "0"),
+    ] {
+        let (code, stderr) = run(arguments).await;
+        assert_eq!(code, Some(2), "{arguments:?}: {stderr}");
+        assert!(!stderr.contains("sent "), "{stderr}");
+    }
+    let help = producer(&["--help"]).output().await.unwrap();
+    assert_eq!(help.status.code(), Some(0));
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(help.starts_with("Sends a unicorn fleet's"), "{help}");
+    assert!(help.contains("Examples:"), "{help}");
+}
