@@ -1,5 +1,6 @@
 //! The aggregator as a Lambda function.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use aggregator::Aggregator;
@@ -9,8 +10,18 @@ use kinesis_event::Event;
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
 
 #[tokio::main]
-async fn main() -> Result<(), Error> {
+async fn main() -> ExitCode {
     tracing::init_default_subscriber();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "aggregator cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Error> {
     let settings = Settings::read(|name| std::env::var(name).ok())?;
     let config = connect::lambda_config().await;
     let function = Arc::new(Aggregator::new(

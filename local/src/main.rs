@@ -8,7 +8,8 @@ use std::time::Duration;
 use aggregator::settings::WindowTime;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use local::{Functions, LocalCloud, Settings};
+use local::endpoint::EndpointError;
+use local::{Functions, LocalCloud, Settings, StartError};
 use tracing_subscriber::EnvFilter;
 
 /// How long the end may take: closing the open windows and writing their rows.
@@ -126,7 +127,14 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let cloud = LocalCloud::start(arguments.settings()?).await?;
+    let started = LocalCloud::start(arguments.settings()?).await;
+    let cloud = started.map_err(|error| match error {
+        StartError::Endpoint(error @ EndpointError::PortInUse { .. }) => {
+            let advice = "stop what uses it, or choose another port with --port (0 takes any)";
+            anyhow::anyhow!("{error}: {advice}")
+        }
+        error => error.into(),
+    })?;
     eprintln!("local: {}", cloud.describe());
     eprintln!("local: Ctrl-C closes the open windows and ends it; twice ends it at once");
 

@@ -1,5 +1,6 @@
 //! The processor as a Lambda function.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use delivery::{DynamoTable, FirehoseStream};
@@ -10,8 +11,18 @@ use processor::row::KEY;
 use processor::settings::Settings;
 
 #[tokio::main]
-async fn main() -> Result<(), Error> {
+async fn main() -> ExitCode {
     tracing::init_default_subscriber();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "processor cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Error> {
     let settings = Settings::read(|name| std::env::var(name).ok())?;
     let config = connect::lambda_config().await;
     let function = Arc::new(Processor::new(

@@ -45,7 +45,12 @@ impl Cloud {
     /// Ends this one and starts another on the same data directory.
     pub async fn restart(self) -> Self {
         self.cloud.stop().await;
-        Self::start_in(self.data_dir, |_| ()).await
+        Self::on(self.data_dir).await
+    }
+
+    /// Starts one on a data directory that an earlier one left.
+    pub async fn on(data_dir: TempDir) -> Self {
+        Self::start_in(data_dir, |_| ()).await
     }
 
     async fn start_in(data_dir: TempDir, change: impl FnOnce(&mut Settings)) -> Self {

@@ -1,0 +1,506 @@
+//! The programs as a person runs them: what they print, what they exit with, and that nothing sent
+//! is missing.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use end_to_end::binaries::binary;
+use end_to_end::{Cloud, reading};
+use tempfile::TempDir;
+use unicorn::merge::merge;
+use unicorn::summary::{Summary, summaries};
+
+/// A program that is ended with its test, and finds neither credentials nor a running cloud.
+fn program(name: &str) -> Command {
+    let mut command = Command::new(binary(name));
+    command
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+/// An embedded run of the producer, with a cloud of its own in `folder`.
+fn embedded(folder: &Path, window: &str, arguments: &[&str]) -> Command {
+    let mut command = program("producer");
+    command.args([
+        "--port",
+        "0",
+        "--window",
+        window,
+        "--format",
+        "lines",
+        "--data-dir",
+    ]);
+    command.arg(folder.join("data")).args(arguments);
+    // A local cloud that happens to run on this machine must not be found.
+    command.current_dir(folder);
+    command
+}
+
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn ran(output: Output) -> Ran {
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn run(command: &mut Command) -> Ran {
+    ran(command.stdin(Stdio::null()).output().unwrap())
+}
+
+fn rows(out: &str) -> Vec<Summary> {
+    summaries(out.as_bytes())
+        .map(|(line, row)| row.unwrap_or_else(|error| panic!("{error}: {line:?}")))
+        .collect()
+}
+
+/// Readings, micrometres, and extremes of each unicorn.
+type Fleet = BTreeMap<String, (u64, i128, [i64; 4])>;
+
+/// Folds rows by unicorn, over all windows.
+fn by_unicorn(rows: Vec<Summary>) -> Fleet {
+    let mut fleet = Fleet::new();
+    for minute in merge(rows) {
+        let figures = minute.figures;
+        let points = [
+            figures.min_magic_points,
+            figures.max_magic_points,
+            figures.min_health_points,
+            figures.max_health_points,
+        ]
+        .map(i64::from);
+        let distance = figures.distance.micrometres();
+        take(&mut fleet, minute.name, minute.readings, distance, points);
+    }
+    fleet
+}
+
+fn take(fleet: &mut Fleet, name: String, readings: u64, distance: i128, points: [i64; 4]) {
+    let unicorn = fleet.entry(name).or_insert((0, 0, points));
+    unicorn.0 += readings;
+    unicorn.1 += distance;
+    let [low_magic, high_magic, low_health, high_health] = unicorn.2;
+    unicorn.2 = [
+        low_magic.min(points[0]),
+        high_magic.max(points[1]),
+        low_health.min(points[2]),
+        high_health.max(points[3]),
+    ];
+}
+
+/// Writes a file of distinct readings; gives what they fold to by unicorn.
+fn recording(path: &Path, count: u32) -> Fleet {
+    let mut fleet = Fleet::new();
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
+    for number in 0..count {
+        let name = format!("unicorn {}", number.wrapping_mul(2_654_435_761) % 97);
+        let micrometres = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15) % 60_000_000;
+        let points = (number % 200) as i32;
+        let metres = format!("{}.{:06}", micrometres / 1_000_000, micrometres % 1_000_000);
+        let (_, line) = reading(&name, number, &metres, points);
+        file.write_all(line.as_bytes()).unwrap();
+        let (magic, health) = (i64::from(points), i64::from(points) + 40);
+        take(
+            &mut fleet,
+            name,
+            1,
+            micrometres.into(),
+            [magic, magic, health, health],
+        );
+    }
+    fleet
+}
+
+#[test]
+fn a_fleets_rows_sum_to_what_was_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = [
+        "--unicorns",
+        "50",
+        "--rate",
+        "10",
+        "--duration",
+        "5s",
+        "--seed",
+        "7",
+    ];
+    let ran = run(&mut embedded(folder.path(), "2s", &fleet));
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let readings: u64 = rows(&ran.out).iter().map(|row| row.readings).sum();
+    assert_eq!(readings, 50 * 10 * 5);
+    assert!(
+        ran.err.contains("sent 2500 readings, 0 failed"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_replays_rows_are_the_fold_of_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("recorded.jsonl");
+    let expected = recording(&file, 50_000);
+    let ran = run(embedded(folder.path(), "2s", &["--shards", "4", "--replay"]).arg(&file));
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(
+        ran.err.contains("sent 50000 readings, 0 failed"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(by_unicorn(rows(&ran.out)), expected);
+}
+
+#[test]
+fn a_broken_line_in_a_replay_is_told_and_the_rest_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("recorded.jsonl");
+    recording(&file, 10);
+    let mut lines = std::fs::read_to_string(&file).unwrap();
+    lines.push_str("{\"Name\":\"Shadowfax\"}\n");
+    std::fs::write(&file, lines).unwrap();
+    let ran = run(embedded(folder.path(), "2s", &["--replay"]).arg(&file));
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(
+        ran.err.contains("11") && ran.err.contains("StatusTime is missing"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        ran.err.contains("sent 10 readings, 1 failed"),
+        "{}",
+        ran.err
+    );
+    let readings: u64 = rows(&ran.out).iter().map(|row| row.readings).sum();
+    assert_eq!(readings, 10);
+}
+
+/// A program that runs until it is told to end.
+struct Running {
+    child: Child,
+    err: BufReader<std::process::ChildStderr>,
+    told: String,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        let command = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let err = BufReader::new(child.stderr.take().unwrap());
+        let told = String::new();
+        Self { child, err, told }
+    }
+
+    /// Reads standard error up to a line with `text` in it; gives that line.
+    fn until(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(
+                self.err.read_line(&mut line).unwrap(),
+                0,
+                "it ended: {}",
+                self.told
+            );
+            self.told.push_str(&line);
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Presses Ctrl-C and waits for the end.
+    fn interrupt(mut self) -> Ran {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut out = String::new();
+        self.child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut out)
+            .unwrap();
+        let mut err = std::mem::take(&mut self.told);
+        self.err.read_to_string(&mut err).unwrap();
+        let code = self.child.wait().unwrap().code();
+        Ran { code, out, err }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The `http://127.0.0.1:PORT` in a line.
+fn endpoint(line: &str) -> String {
+    let from = line.find("http://").unwrap();
+    let url: String = line[from..]
+        .chars()
+        .take_while(|c| !c.is_whitespace() && *c != ';')
+        .collect();
+    url
+}
+
+#[test]
+fn ctrl_c_drains_the_open_window() {
+    let folder = tempfile::tempdir().unwrap();
+    let flight = ["--name", "Shadowfax", "--rate", "20"];
+    let mut producer = Running::start(&mut embedded(folder.path(), "15m", &flight));
+    let url = endpoint(&producer.until("http://"));
+
+    // A second terminal: another producer, and two consumers.
+    let other = run(program("producer").args([
+        "--endpoint-url",
+        &url,
+        "--name",
+        "Bucephalus",
+        "--count",
+        "5",
+        "--rate",
+        "50",
+    ]));
+    assert_eq!(
+        (other.code, other.out.as_str()),
+        (Some(0), ""),
+        "{}",
+        other.err
+    );
+    assert!(
+        other.err.contains("sent 5 readings, 0 failed"),
+        "{}",
+        other.err
+    );
+    let consumer =
+        run(program("consumer").args(["--endpoint-url", &url, "--from", "start", "--count", "3"]));
+    assert_eq!(consumer.code, Some(0), "{}", consumer.err);
+    assert!(
+        consumer.out.starts_with("{\n    \"Name\": \""),
+        "{}",
+        consumer.out
+    );
+    assert_eq!(consumer.out.matches("\"HealthPoints\"").count(), 3);
+
+    let ran = producer.interrupt();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let sent: u64 = ran
+        .err
+        .split("sent ")
+        .last()
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let fleet = by_unicorn(rows(&ran.out));
+    assert_eq!(fleet["Shadowfax"].0, sent, "{}", ran.err);
+    assert_eq!(fleet["Bucephalus"].0, 5);
+}
+
+#[test]
+fn the_local_cloud_serves_the_other_programs_and_drains_at_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program("local");
+    command
+        .args(["--port", "0", "--window", "15m", "--data-dir"])
+        .arg(folder.path());
+    let mut local = Running::start(&mut command);
+    let url = endpoint(&local.until("http://"));
+    let producer =
+        run(program("producer").args(["--endpoint-url", &url, "--count", "3", "--rate", "50"]));
+    assert_eq!(producer.code, Some(0), "{}", producer.err);
+    let unknown = run(program("consumer").args(["--endpoint-url", &url, "--stream", "wildrides"]));
+    assert_eq!(unknown.code, Some(1));
+    assert!(
+        unknown.err.contains("wildrides") && unknown.err.contains("wildrydes-summary"),
+        "{}",
+        unknown.err
+    );
+    let unknown = run(program("producer").args(["--endpoint-url", &url, "--stream", "wildrides"]));
+    assert_eq!(unknown.code, Some(1));
+    assert!(unknown.err.contains("wildrydes-summary"), "{}", unknown.err);
+    assert_eq!(local.interrupt().code, Some(0));
+    // What was sent is in the archive's files.
+    let archived = files(&folder.path().join("archive/wildrydes"));
+    assert_eq!(
+        archived
+            .iter()
+            .map(|text| text.lines().count())
+            .sum::<usize>(),
+        3
+    );
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut texts = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            texts.extend(files(&path));
+        } else {
+            texts.push(std::fs::read_to_string(path).unwrap());
+        }
+    }
+    texts
+}
+
+#[test]
+fn a_port_in_use_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    for name in ["local", "producer"] {
+        let ran = run(program(name)
+            .args(["--port", &port, "--data-dir"])
+            .arg(folder.path()));
+        assert_eq!(ran.code, Some(1), "{name}: {}", ran.err);
+        assert!(
+            ran.err.contains(&port) && ran.err.contains("--port"),
+            "{name}: {}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_used_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a file");
+    std::fs::write(&file, "").unwrap();
+    for name in ["local", "producer"] {
+        let ran = run(program(name)
+            .args(["--port", "0", "--data-dir"])
+            .arg(file.join("data")));
+        assert_eq!(ran.code, Some(1), "{name}: {}", ran.err);
+        assert!(ran.err.contains("a file"), "{name}: {}", ran.err);
+    }
+}
+
+#[test]
+fn without_a_server_it_is_told_what_to_do() {
+    // Nothing listens on port 9 here; a local cloud that happens to run on this machine is found by
+    // `--target local`, rightly.
+    let ran = run(program("consumer").args(["--endpoint-url", "http://127.0.0.1:9"]));
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(
+        ran.err.contains("http://127.0.0.1:9 gives no answer"),
+        "{}",
+        ran.err
+    );
+    if TcpListener::bind("127.0.0.1:4566").is_ok() {
+        let ran = run(program("consumer").args(["--target", "local"]));
+        assert_eq!(ran.code, Some(1), "{}", ran.err);
+        assert!(ran.err.contains("cargo run -p"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn bad_usage_exits_with_2_and_names_the_flag() {
+    for (name, arguments, told) in [
+        ("producer", &["--rate", "0"][..], "--rate"),
+        ("producer", &["--rate", "fast"], "--rate"),
+        ("producer", &["--unicorns", "0"], "--unicorns"),
+        ("producer", &["--window", "1500ms"], "--window"),
+        ("producer", &["--duration", "10"], "--duration"),
+        (
+            "producer",
+            &["--count", "1", "--duration", "1s"],
+            "--duration",
+        ),
+        ("producer", &["--name", ""], "--name"),
+        ("producer", &["--nmae", "Shadowfax"], "--nmae"),
+        ("consumer", &["--from", "yesterday"], "--from"),
+        ("consumer", &["--format", "xml"], "--format"),
+        ("local", &["--shards", "0"], "--shards"),
+        ("local", &["--window", "0s"], "--window"),
+        ("local", &["--functions", "docker"], "--functions"),
+    ] {
+        let ran = run(program(name).args(arguments));
+        assert_eq!(ran.code, Some(2), "{name} {arguments:?}: {}", ran.err);
+        assert!(ran.err.contains(told), "{name} {arguments:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn help_teaches() {
+    for name in ["producer", "consumer", "local"] {
+        let ran = run(program(name).arg("--help"));
+        assert_eq!(ran.code, Some(0));
+        assert!(ran.out.contains("Examples:"), "{name}: {}", ran.out);
+    }
+}
+
+#[test]
+fn a_function_without_its_settings_says_which() {
+    for (name, variable) in [
+        ("aggregator", "SUMMARY_STREAM"),
+        ("processor", "TABLE_NAME"),
+    ] {
+        let ran = run(program(name).env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9"));
+        assert_ne!(ran.code, Some(0));
+        let told = format!("the environment variable {variable} is not set");
+        assert!(
+            ran.err.contains(&told) || ran.out.contains(&told),
+            "{name}: {} {}",
+            ran.err,
+            ran.out
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deployed_binaries_serve_the_local_program() {
+    let folder: TempDir = tempfile::tempdir().unwrap();
+    let mut command = program("local");
+    command.args([
+        "--port",
+        "0",
+        "--window",
+        "15m",
+        "--functions",
+        "bootstrap",
+        "--data-dir",
+    ]);
+    let mut local = Running::start(command.arg(folder.path()));
+    let url = endpoint(&local.until("http://"));
+    let ran = run(program("producer").args([
+        "--endpoint-url",
+        &url,
+        "--unicorns",
+        "4",
+        "--count",
+        "5",
+        "--rate",
+        "50",
+    ]));
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(local.interrupt().code, Some(0));
+    // The table is read by another cloud on the same folder.
+    let cloud = Cloud::on(folder).await;
+    let readings: u64 = cloud.rows().await.iter().map(|row| row.readings).sum();
+    assert_eq!(readings, 20);
+    cloud.stop().await;
+}
