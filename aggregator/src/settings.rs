@@ -1,5 +1,6 @@
 //! What the environment says, checked once at the start.
 
+use connect::{MissingVariable, optional_variable, required_variable};
 use thiserror::Error;
 
 /// Which time decides the window that a reading belongs to.
@@ -26,14 +27,9 @@ pub struct Settings {
 /// A setting that is missing or wrong.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SettingsError {
-    /// A variable that must be there is not, or is empty.
-    #[error("the environment variable {name} is not set: it names {meaning}")]
-    Missing {
-        /// The variable.
-        name: &'static str,
-        /// What it is for.
-        meaning: &'static str,
-    },
+    /// A variable that must be set is not.
+    #[error(transparent)]
+    Missing(#[from] MissingVariable),
     /// `WINDOW_TIME` is neither of its values.
     #[error("WINDOW_TIME is `{0}`: it must be `arrival` or `event`")]
     WindowTime(String),
@@ -42,13 +38,9 @@ pub enum SettingsError {
 impl Settings {
     /// Reads the settings through `variable`, which looks up an environment variable.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-        let required = |name, meaning| {
-            variable(name)
-                .filter(|value| !value.is_empty())
-                .ok_or(SettingsError::Missing { name, meaning })
-        };
-        let window_time = match variable("WINDOW_TIME").as_deref() {
-            None | Some("" | "arrival") => WindowTime::Arrival,
+        let required = |name, meaning| required_variable(&variable, name, meaning);
+        let window_time = match optional_variable(&variable, "WINDOW_TIME").as_deref() {
+            None | Some("arrival") => WindowTime::Arrival,
             Some("event") => WindowTime::Event,
             Some(other) => return Err(SettingsError::WindowTime(other.to_owned())),
         };

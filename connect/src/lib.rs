@@ -20,6 +20,8 @@ mod sdk;
 pub mod stream;
 #[cfg(feature = "cli")]
 pub mod target;
+mod variables;
 
 pub use deadline::handler_deadline;
 pub use sdk::{http_client, lambda_config, local_config};
+pub use variables::{MissingVariable, optional_variable, required_variable};

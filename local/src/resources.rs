@@ -64,6 +64,12 @@ pub(crate) async fn create_table(
     client: &aws_sdk_dynamodb::Client,
     name: &str,
 ) -> Result<(), StartError> {
+    // Asked first, since an attempt that fails is a warning in the emulator's log.
+    let listed = client.list_tables().send().await;
+    let tables = listed.map_err(|error| failed(name, error))?;
+    if tables.table_names().iter().any(|table| table == name) {
+        return Ok(());
+    }
     let mut request = client
         .create_table()
         .table_name(name)
@@ -83,15 +89,6 @@ pub(crate) async fn create_table(
             .attribute_definitions(definition)
             .key_schema(element);
     }
-    match request.send().await {
-        Ok(_) => Ok(()),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|e| e.is_resource_in_use_exception()) =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(failed(name, error)),
-    }
+    let created = request.send().await;
+    created.map(|_| ()).map_err(|error| failed(name, error))
 }

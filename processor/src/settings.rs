@@ -1,5 +1,6 @@
 //! What the environment says, checked once at the start.
 
+use connect::{MissingVariable, optional_variable, required_variable};
 use thiserror::Error;
 
 /// The function's settings.
@@ -16,14 +17,9 @@ pub struct Settings {
 /// A setting that is missing or wrong.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SettingsError {
-    /// A variable that must be there is not, or is empty.
-    #[error("the environment variable {name} is not set: it names {meaning}")]
-    Missing {
-        /// The variable.
-        name: &'static str,
-        /// What it is for.
-        meaning: &'static str,
-    },
+    /// A variable that must be set is not.
+    #[error(transparent)]
+    Missing(#[from] MissingVariable),
     /// `EXPIRE_AFTER_DAYS` is no number of days.
     #[error("EXPIRE_AFTER_DAYS is `{0}`: it must be a whole number of days, at least 1")]
     ExpireAfterDays(String),
@@ -32,9 +28,8 @@ pub enum SettingsError {
 impl Settings {
     /// Reads the settings through `variable`, which looks up an environment variable.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-        let set = |name| variable(name).filter(|value| !value.is_empty());
-        let required = |name, meaning| set(name).ok_or(SettingsError::Missing { name, meaning });
-        let expire_after_days = match set("EXPIRE_AFTER_DAYS") {
+        let required = |name, meaning| required_variable(&variable, name, meaning);
+        let expire_after_days = match optional_variable(&variable, "EXPIRE_AFTER_DAYS") {
             None => None,
             Some(text) => match text.parse() {
                 Ok(days) if days > 0 => Some(days),

@@ -6,7 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "this is test code, which may panic")]
 
-pub mod binaries;
+pub mod programs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

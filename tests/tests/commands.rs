@@ -4,62 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
 
-use end_to_end::binaries::binary;
+use end_to_end::programs::{Running, embedded, endpoint, program, run};
 use end_to_end::{Cloud, reading};
 use tempfile::TempDir;
 use unicorn::merge::merge;
 use unicorn::summary::{Summary, summaries};
-
-/// A program that is ended with its test, and finds neither credentials nor a running cloud.
-fn program(name: &str) -> Command {
-    let mut command = Command::new(binary(name));
-    command
-        .env_clear()
-        .env("HOME", "/nonexistent")
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command
-}
-
-/// An embedded run of the producer, with a cloud of its own in `folder`.
-fn embedded(folder: &Path, window: &str, arguments: &[&str]) -> Command {
-    let mut command = program("producer");
-    command.args([
-        "--port",
-        "0",
-        "--window",
-        window,
-        "--format",
-        "lines",
-        "--data-dir",
-    ]);
-    command.arg(folder.join("data")).args(arguments);
-    // A local cloud that happens to run on this machine must not be found.
-    command.current_dir(folder);
-    command
-}
-
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-fn ran(output: Output) -> Ran {
-    Ran {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-fn run(command: &mut Command) -> Ran {
-    ran(command.stdin(Stdio::null()).output().unwrap())
-}
 
 fn rows(out: &str) -> Vec<Summary> {
     summaries(out.as_bytes())
@@ -185,83 +138,6 @@ fn a_broken_line_in_a_replay_is_told_and_the_rest_is_sent() {
     );
     let readings: u64 = rows(&ran.out).iter().map(|row| row.readings).sum();
     assert_eq!(readings, 10);
-}
-
-/// A program that runs until it is told to end.
-struct Running {
-    child: Child,
-    err: BufReader<std::process::ChildStderr>,
-    told: String,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let command = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let err = BufReader::new(child.stderr.take().unwrap());
-        let told = String::new();
-        Self { child, err, told }
-    }
-
-    /// Reads standard error up to a line with `text` in it; gives that line.
-    fn until(&mut self, text: &str) -> String {
-        loop {
-            let mut line = String::new();
-            assert_ne!(
-                self.err.read_line(&mut line).unwrap(),
-                0,
-                "it ended: {}",
-                self.told
-            );
-            self.told.push_str(&line);
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-
-    /// Presses Ctrl-C and waits for the end.
-    fn interrupt(mut self) -> Ran {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-INT", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let mut out = String::new();
-        self.child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut out)
-            .unwrap();
-        let mut err = std::mem::take(&mut self.told);
-        self.err.read_to_string(&mut err).unwrap();
-        let code = self.child.wait().unwrap().code();
-        Ran { code, out, err }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The `http://127.0.0.1:PORT` in a line.
-fn endpoint(line: &str) -> String {
-    let from = line.find("http://").unwrap();
-    let url: String = line[from..]
-        .chars()
-        .take_while(|c| !c.is_whitespace() && *c != ';')
-        .collect();
-    url
 }
 
 #[test]

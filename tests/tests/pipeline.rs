@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aggregator::settings::WindowTime;
-use end_to_end::binaries::binary;
+use end_to_end::programs::binary;
 use end_to_end::{Cloud, Figures, panes, reading};
 use local::Functions;
 

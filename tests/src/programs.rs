@@ -1,0 +1,163 @@
+//! The workspace's own programs, as a person runs them.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// Where a program of the workspace lies.
+///
+/// Cargo builds a package's programs for that package's own tests only, so the first call here
+/// builds what the tests need; where it is built already, that takes a moment.
+pub fn binary(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--offline"]);
+        // This test lies in target/PROFILE/deps.
+        let test = std::env::current_exe().unwrap();
+        let folder = test.parent().unwrap().parent().unwrap().to_owned();
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        for package in ["aggregator", "processor", "local", "producer", "consumer"] {
+            build.args(["-p", package]);
+        }
+        assert!(
+            build.status().unwrap().success(),
+            "the programs do not build"
+        );
+        folder
+    });
+    folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// A program that is ended with its test, and finds neither credentials nor a running cloud.
+pub fn program(name: &str) -> Command {
+    let mut command = Command::new(binary(name));
+    command
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+/// An embedded run of the producer, with a cloud of its own in `folder`.
+pub fn embedded(folder: &Path, window: &str, arguments: &[&str]) -> Command {
+    let mut command = program("producer");
+    command.args([
+        "--port",
+        "0",
+        "--window",
+        window,
+        "--format",
+        "lines",
+        "--data-dir",
+    ]);
+    command.arg(folder.join("data")).args(arguments);
+    // A local cloud that happens to run on this machine must not be found.
+    command.current_dir(folder);
+    command
+}
+
+/// What became of a program.
+pub struct Ran {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+fn ran(output: Output) -> Ran {
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Runs a program to its end.
+pub fn run(command: &mut Command) -> Ran {
+    ran(command.stdin(Stdio::null()).output().unwrap())
+}
+
+/// A program that runs until it is told to end.
+pub struct Running {
+    child: Child,
+    err: BufReader<ChildStderr>,
+    told: String,
+}
+
+impl Running {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Self {
+        let command = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let err = BufReader::new(child.stderr.take().unwrap());
+        let told = String::new();
+        Self { child, err, told }
+    }
+
+    /// Reads standard error up to a line with `text` in it; gives that line.
+    pub fn until(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(
+                self.err.read_line(&mut line).unwrap(),
+                0,
+                "it ended: {}",
+                self.told
+            );
+            self.told.push_str(&line);
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Presses Ctrl-C and waits for the end.
+    pub fn interrupt(mut self) -> Ran {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut out = String::new();
+        self.child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut out)
+            .unwrap();
+        let mut err = std::mem::take(&mut self.told);
+        self.err.read_to_string(&mut err).unwrap();
+        let code = self.child.wait().unwrap().code();
+        Ran { code, out, err }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The `http://127.0.0.1:PORT` in a line.
+pub fn endpoint(line: &str) -> String {
+    let from = line.find("http://").unwrap();
+    let url: String = line[from..]
+        .chars()
+        .take_while(|c| !c.is_whitespace() && *c != ';')
+        .collect();
+    url
+}
