@@ -1,5 +1,6 @@
 //! Readings in, rows out: the whole pipeline, against an oracle that folds the log itself.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use aggregator::settings::WindowTime;
@@ -7,9 +8,10 @@ use end_to_end::programs::binary;
 use end_to_end::{Cloud, Figures, panes, reading};
 use local::Functions;
 
-/// Sends readings for some seconds, over several windows.
-async fn send_rounds(cloud: &Cloud, rounds: u32, a_round: u32) {
-    for round in 0..rounds {
+/// Sends rounds of readings for some seconds, over several windows. Rounds of one number are the
+/// same readings.
+async fn send_rounds(cloud: &Cloud, rounds: Range<u32>, a_round: u32) {
+    for round in rounds {
         let readings = (0..a_round).map(|n| {
             let name = format!("unicorn {}", n % 40);
             reading(&name, round * a_round + n, "29.123456", n as i32)
@@ -31,7 +33,7 @@ async fn assert_exact(cloud: &Cloud, sent: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_the_fold_of_the_log() {
     let cloud = Cloud::start(|settings| settings.shards = 3).await;
-    send_rounds(&cloud, 6, 200).await;
+    send_rounds(&cloud, 0..6, 200).await;
     assert_exact(&cloud, 1200).await;
     assert!(cloud.archived("wildrydes-rejects").is_empty());
     cloud.stop().await;
@@ -41,7 +43,7 @@ async fn rows_are_the_fold_of_the_log() {
 async fn the_deployed_binaries_give_the_same_rows() {
     let folder = binary("aggregator").with_file_name("");
     let cloud = Cloud::start(|settings| settings.functions = Functions::Bootstrap(folder)).await;
-    send_rounds(&cloud, 4, 200).await;
+    send_rounds(&cloud, 0..4, 200).await;
     assert_exact(&cloud, 800).await;
     cloud.stop().await;
 }
@@ -49,17 +51,17 @@ async fn the_deployed_binaries_give_the_same_rows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn shards_may_split_and_merge_in_the_middle_of_a_window() {
     let cloud = Cloud::start(|_| ()).await;
-    send_rounds(&cloud, 2, 100).await;
+    send_rounds(&cloud, 0..2, 100).await;
     let split = cloud.kinesis.split_shard().stream_name("wildrydes");
     let split = split.shard_to_split("shardId-000000000000");
     let split = split.new_starting_hash_key((1_u128 << 127).to_string());
     assert!(split.send().await.is_ok());
-    send_rounds(&cloud, 2, 100).await;
+    send_rounds(&cloud, 2..4, 100).await;
     let merge = cloud.kinesis.merge_shards().stream_name("wildrydes");
     let merge = merge.shard_to_merge("shardId-000000000001");
     let merge = merge.adjacent_shard_to_merge("shardId-000000000002");
     assert!(merge.send().await.is_ok());
-    send_rounds(&cloud, 2, 100).await;
+    send_rounds(&cloud, 4..6, 100).await;
     assert_exact(&cloud, 600).await;
     cloud.stop().await;
 }
