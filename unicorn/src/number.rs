@@ -50,7 +50,7 @@ pub(crate) fn scale(text: &str, places: i64) -> Option<Scaled> {
             value = value.checked_mul(10)?.checked_add(digit)?;
         } else {
             if place == kept && digit >= 5 {
-                value += 1;
+                value = value.checked_add(1)?;
             }
             exact &= digit == 0;
         }
@@ -113,6 +113,10 @@ mod tests {
         ] {
             assert_eq!(micro(text), Some(expected), "{text}");
         }
+        let largest = i128::MAX.to_string();
+        let (metres, rest) = largest.split_at(largest.len() - 6);
+        assert_eq!(micro(&format!("{metres}.{rest}4")), Some(i128::MAX));
+        assert_eq!(micro(&format!("{metres}.{rest}5")), None);
         for text in [
             "1e400",
             "1e99999999999999999999",
