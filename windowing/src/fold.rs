@@ -24,14 +24,19 @@ pub struct Limits {
     pub state: usize,
     /// The share of it that the memory of seen readings may take, in bytes of text.
     pub seen: usize,
+    /// The most panes (windows times keys). At this number a fold asks to be closed, so that the rows
+    /// of one closing can be sent within one invocation.
+    pub panes: usize,
 }
 
 impl Default for Limits {
-    /// 900 KB of state, of which 256 KB for seen readings: Lambda ends a window early at 1 MB.
+    /// 900 KB of state, of which 256 KB for seen readings: Lambda ends a window early at 1 MB. And
+    /// 40,000 panes: rows of some 430 bytes each, which take a shard of 1 MB a second 17 seconds.
     fn default() -> Self {
         Self {
             state: 900_000,
             seen: 256_000,
+            panes: 40_000,
         }
     }
 }
@@ -136,7 +141,8 @@ where
         if self.panes.is_empty() {
             return false;
         }
-        if self.size.raw + self.size.added > RAW_LIMIT / 2 {
+        if self.panes.len() >= self.limits.panes || self.size.raw + self.size.added > RAW_LIMIT / 2
+        {
             return true;
         }
         let fixed = encoded_bound(self.seen.cost());

@@ -194,6 +194,7 @@ fn a_fold_says_when_it_is_full_and_its_state_never_passes_the_limit() {
     let limits = Limits {
         state: 60_000,
         seen: 20_000,
+        ..Limits::default()
     };
     let minutes = Tumbling::new(60_000).unwrap();
     let mut fold = Farm::new(limits);
@@ -219,6 +220,36 @@ fn a_fold_says_when_it_is_full_and_its_state_never_passes_the_limit() {
     assert!(longest <= limits.state, "{longest}");
     assert!(longest > limits.state * 3 / 4, "{longest}");
     assert!(fold.forgotten() > 0);
+}
+
+#[test]
+fn a_fold_is_full_at_its_most_panes() {
+    let limits = Limits {
+        panes: 3,
+        ..Limits::default()
+    };
+    let minutes = Tumbling::new(60_000).unwrap();
+    let mut fold = Farm::new(limits);
+    fold.begin_record("1").unwrap();
+    for (second, turbine, full) in [
+        (1, "a", false),
+        (2, "b", false),
+        (3, "a", false),
+        (4, "c", true),
+    ] {
+        let gust = Gust {
+            turbine: turbine.to_owned(),
+            millis: second,
+            watts: 7,
+        };
+        fold.add(
+            minutes.window_of(second),
+            turbine,
+            i128::from(second),
+            &gust,
+        );
+        assert_eq!(fold.is_full(), full, "{turbine}");
+    }
 }
 
 #[test]
