@@ -13,6 +13,11 @@ use crate::state::WindowFold;
 /// bound, a sensor with a wrong clock would open windows years ahead.
 const FURTHEST_AHEAD_MILLIS: i64 = 5 * 60 * 1000;
 
+/// How many lines of one record are refused one by one. The bad lines after them go to the rejects
+/// together, so that a record of a million broken lines does not make a million rejects and hold its
+/// shard up.
+const REFUSED_ONE_BY_ONE: usize = 100;
+
 /// Which window a reading belongs to.
 #[derive(Clone, Copy, Debug)]
 pub enum Windowing {
@@ -63,7 +68,7 @@ pub struct Intake {
     pub repeats: u64,
     /// Records that were folded before, and were skipped.
     pub redelivered: u64,
-    /// Pieces of records that were refused.
+    /// Lines and whole records that were refused.
     pub refused: u64,
     /// The refused pieces as lines for the rejects.
     pub rejects: Vec<Bytes>,
@@ -91,6 +96,9 @@ impl Intake {
                 return;
             }
         };
+        let mut one_by_one = 0;
+        let mut together = Vec::new();
+        let mut more = 0_u64;
         for (line, reading) in readings(data) {
             let placed = reading.and_then(|reading| {
                 let window = source.windowing.window_of(&reading, record.arrival)?;
@@ -98,7 +106,14 @@ impl Intake {
             });
             let (window, reading) = match placed {
                 Ok(placed) => placed,
+                Err(_) if one_by_one == REFUSED_ONE_BY_ONE => {
+                    more += 1;
+                    together.extend_from_slice(line);
+                    together.push(b'\n');
+                    continue;
+                }
                 Err(rejection) => {
+                    one_by_one += 1;
                     self.refuse(source, record, &rejection.to_string(), line);
                     continue;
                 }
@@ -109,6 +124,11 @@ impl Intake {
             } else {
                 self.repeats += 1;
             }
+        }
+        if more > 0 {
+            let reason = format!("{more} more lines of the record cannot be read");
+            self.refuse(source, record, &reason, &together);
+            self.refused += more - 1;
         }
     }
 

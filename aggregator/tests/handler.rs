@@ -232,6 +232,31 @@ async fn refused_readings_leave_their_neighbours_alone() {
 }
 
 #[tokio::test]
+async fn a_record_of_broken_lines_makes_few_rejects_and_loses_none() {
+    let harness = Harness::new(WindowTime::Arrival, Limits::default());
+    let bad: Vec<String> = (0..100_000).map(|number| format!("x {number}")).collect();
+    let good = reading("Franky", 1, "30", 1);
+    let record = format!("{}\n{good}", bad.join("\n"));
+    harness.invoke(&[(7, &record)], None, true).await;
+    let (rows, rejects) = harness.sent();
+    assert_eq!((rows.len(), harness.last("Refused")), (1, 100_000));
+    assert!(rejects.len() < 120, "{}", rejects.len());
+    let payloads: Vec<&str> = rejects
+        .iter()
+        .map(|reject| reject["Payload"].as_str().unwrap())
+        .collect();
+    let (alone, together) = payloads.split_at(100);
+    assert_eq!(
+        format!("{}\n{}", alone.join("\n"), together.concat()).trim_end(),
+        bad.join("\n")
+    );
+    assert_eq!(
+        rejects[100]["Reason"],
+        "99900 more lines of the record cannot be read"
+    );
+}
+
+#[tokio::test]
 async fn event_time_groups_by_status_time_and_refuses_the_far_future() {
     let harness = Harness::new(WindowTime::Event, Limits::default());
     let late = reading("Franky", -30, "1", 1);
@@ -261,6 +286,7 @@ async fn a_state_that_would_grow_too_large_is_spilled_and_merges_to_the_whole() 
     let limits = Limits {
         state: 20_000,
         seen: 6_000,
+        ..Limits::default()
     };
     let harness = Harness::new(WindowTime::Arrival, limits);
     let names: Vec<String> = (0..6_000_u64)
