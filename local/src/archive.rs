@@ -57,26 +57,24 @@ impl ShardWork for Intake {
                 () = stop.cancelled() => return,
                 page = reader.next() => page,
             };
-            let all = match page {
+            match page {
                 Ok(page) => {
                     self.put(&page.records, &stop).await;
                     if page.ended {
-                        mark.set(i64::MAX).await;
                         return;
                     }
-                    page.records.len() < PAGE
+                    if page.records.len() == PAGE {
+                        continue;
+                    }
+                    mark.set(asked_at - SETTLE_MILLIS).await;
                 }
                 Err(error) => {
                     tracing::warn!(stream = self.source.stream, %error, "cannot read");
-                    false
                 }
-            };
-            if all {
-                mark.set(asked_at - SETTLE_MILLIS).await;
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(POLL_INTERVAL) => {}
-                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
     }

@@ -71,6 +71,7 @@ pub struct LocalCloud {
     archive_watermark: watch::Receiver<i64>,
     archive_stop: CancellationToken,
     description: String,
+    stream: String,
     watermark: watch::Receiver<i64>,
     _watermark_task: AbortOnDropHandle<()>,
 }
@@ -154,6 +155,7 @@ impl LocalCloud {
             archive_watermark,
             archive_stop,
             description,
+            stream: names.stream.clone(),
             watermark,
             _watermark_task: AbortOnDropHandle::new(tokio::spawn(watermark_task)),
         })
@@ -175,8 +177,9 @@ impl LocalCloud {
         self.watermark.clone()
     }
 
-    /// Closes the open windows early and waits until everything that was sent before is in the
-    /// table and in the archive's files.
+    /// Takes no more readings, closes the open windows early, and waits until everything that was
+    /// acknowledged is in the table and in the archive's files. Other writers are told that the service
+    /// is unavailable, so they know what they have not sent.
     pub async fn drain(&self, timeout: Duration) -> Result<(), DrainError> {
         let deadline = Instant::now() + timeout;
         let wait = async |what, mut watermark: watch::Receiver<i64>, time: i64| {
@@ -189,6 +192,7 @@ impl LocalCloud {
                 }),
             }
         };
+        self.endpoint.close_stream(&self.stream).await;
         let sent = now_millis();
         self.aggregator.hurry(sent);
         wait("the aggregator", self.aggregator.watermark(), sent).await?;

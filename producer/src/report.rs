@@ -126,7 +126,7 @@ impl<W: Write> Report<W> {
                 keys.is_some_and(|keys| keys.contains(&row.sort_key()))
             };
             let ours: Vec<Summary> = rows.iter().filter(ours).cloned().collect();
-            self.print(window, rows)?;
+            self.print(window, &rows, &ours)?;
             self.readings += merge(ours)
                 .iter()
                 .map(|minute| minute.readings)
@@ -136,10 +136,12 @@ impl<W: Write> Report<W> {
         Ok(())
     }
 
-    fn print(&mut self, window: Window, rows: Vec<Summary>) -> io::Result<()> {
+    /// As a table, the window as it stands now, with what earlier runs left of it; as lines, the rows
+    /// that are new, so that each is printed once even where a window gets a late one.
+    fn print(&mut self, window: Window, rows: &[Summary], new: &[Summary]) -> io::Result<()> {
         let text = match self.format {
-            Format::Pretty => minutes::table(window, &merge(rows)).into_bytes(),
-            Format::Lines => rows.iter().flat_map(Summary::to_line).collect(),
+            Format::Pretty => minutes::table(window, &merge(rows.iter().cloned())).into_bytes(),
+            Format::Lines => new.iter().flat_map(Summary::to_line).collect(),
         };
         let output = &mut self.output;
         self.progress.aside(|| {

@@ -164,3 +164,48 @@ async fn the_table_outlives_the_local_cloud() {
     assert!(after.contains(&before[0]));
     cloud.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_in_the_rows_though_others_still_send_at_the_end() {
+    let cloud = Cloud::start(|_| ()).await;
+    let kinesis = cloud.kinesis.clone();
+    let sender = tokio::spawn(async move {
+        let mut acknowledged = 0;
+        for number in 0.. {
+            let (name, line) = reading("Bucephalus", number, "1", 150);
+            let put = kinesis.put_record().stream_name("wildrydes");
+            let put = put.partition_key(name).data(line.into_bytes().into());
+            if put.send().await.is_err() {
+                break;
+            }
+            acknowledged += 1;
+        }
+        acknowledged
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let rows = panes(cloud.drained_rows().await);
+    let readings: u64 = rows.values().map(|figures| figures.readings).sum();
+    assert!(readings > 0);
+    assert_eq!(sender.await.unwrap_or(0), readings);
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_a_million_broken_bytes_holds_nobody_up() {
+    let cloud = Cloud::start(|_| ()).await;
+    let (name, good) = reading("Shadowfax", 1, "30", 150);
+    let broken = "x\n".repeat(400_000);
+    cloud
+        .send("wildrydes", [(name.clone(), broken), (name, good)])
+        .await;
+    assert_eq!(panes(cloud.drained_rows().await).len(), 1);
+    let rejects = cloud.archived("wildrydes-rejects");
+    let length = |reject: &serde_json::Value| {
+        reject["Payload"]
+            .as_str()
+            .map_or(0, |text| text.matches('x').count())
+    };
+    assert_eq!(rejects.iter().map(length).sum::<usize>(), 400_000);
+    assert!(rejects.len() < 120, "{}", rejects.len());
+    cloud.stop().await;
+}

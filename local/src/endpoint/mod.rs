@@ -15,6 +15,7 @@ mod router;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -71,6 +72,7 @@ impl EndpointOptions {
 #[derive(Debug)]
 pub struct Endpoint {
     address: SocketAddr,
+    services: Arc<Services>,
     firehose: Firehose,
     server: AbortOnDropHandle<()>,
     deliveries: AbortOnDropHandle<()>,
@@ -102,7 +104,7 @@ impl Endpoint {
         let dynamodb = DynamoDb::start(&data_dir.path().join("table.db")).await?;
         let firehose = Firehose::new(data_dir.path(), &options.region, &options.account);
         let (kinesis, store) = kinesis::start(&options);
-        let router = router::router(Services {
+        let services = Arc::new(Services {
             region: options.region,
             kinesis,
             store,
@@ -110,6 +112,7 @@ impl Endpoint {
             dynamodb: dynamodb.client(),
             firehose: firehose.clone(),
         });
+        let router = router::router(Arc::clone(&services));
 
         let shutdown = stop.clone().cancelled_owned();
         let server = AbortOnDropHandle::new(tokio::spawn(async move {
@@ -122,6 +125,7 @@ impl Endpoint {
         tracing::info!(%address, data_dir = %data_dir.path().display(), "local cloud is listening");
         Ok(Self {
             address,
+            services,
             firehose,
             server,
             deliveries,
@@ -147,6 +151,12 @@ impl Endpoint {
     #[must_use]
     pub fn firehose(&self) -> &Firehose {
         &self.firehose
+    }
+
+    /// From now on the Kinesis stream `stream` takes no records: its writers are told that the
+    /// service is unavailable. Every record that it has acknowledged can be read when this returns.
+    pub async fn close_stream(&self, stream: &str) {
+        self.services.close_stream(stream).await;
     }
 
     /// Waits until `stop` was cancelled and the endpoint has ended in good order: requests in

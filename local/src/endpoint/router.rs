@@ -1,5 +1,6 @@
 //! Which service a request goes to.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::body::{self, Body, Bytes};
@@ -9,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use ferrokinesis::store::Store;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
 use tower::ServiceExt as _;
@@ -27,19 +29,32 @@ pub(super) struct Services {
     pub(super) region: String,
     pub(super) kinesis: Router,
     pub(super) store: Store,
-    /// Held by reads alone, and by everything else together.
-    pub(super) kinesis_order: RwLock<()>,
+    /// Held by reads alone, and by everything else together: the streams that take no more records.
+    pub(super) kinesis_order: RwLock<Vec<String>>,
     pub(super) dynamodb: DynamoDbClient,
     pub(super) firehose: Firehose,
 }
 
+impl fmt::Debug for Services {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Services").finish_non_exhaustive()
+    }
+}
+
+impl Services {
+    /// From now on `stream` takes no records; those it is being given are in when this returns.
+    pub(super) async fn close_stream(&self, stream: &str) {
+        self.kinesis_order.write().await.push(stream.to_owned());
+    }
+}
+
 /// Every call of a service passes [`dispatch`] and nothing else does, so a layer put on that one
 /// route sees, delays, drops or answers any of them.
-pub(super) fn router(services: Services) -> Router {
+pub(super) fn router(services: Arc<Services>) -> Router {
     Router::new()
         .route("/", get(describe).post(dispatch))
         .route("/_local", get(describe))
-        .with_state(Arc::new(services))
+        .with_state(services)
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
         .layer(cors())
 }
@@ -64,7 +79,7 @@ async fn dispatch(State(services): State<Arc<Services>>, mut request: Request) -
                     Err(response) => return response,
                 };
             }
-            call_kinesis(&services, operation == "GetRecords", request).await
+            call_kinesis(&services, &operation, request).await
         }
         "DynamoDB_20120810" => services.dynamodb.call(request).await,
         "Firehose_20150804" => {
@@ -97,7 +112,7 @@ async fn dispatch(State(services): State<Arc<Services>>, mut request: Request) -
 ///
 /// `ferrokinesis` gives records their sequence numbers before it stores them. A read in between
 /// would hand out a later record, move its iterator past the earlier one, and lose it.
-async fn call_kinesis(services: &Services, is_read: bool, request: Request) -> Response {
+async fn call_kinesis(services: &Services, operation: &str, request: Request) -> Response {
     // A slow client's body is awaited first, so that it holds nobody up.
     let (parts, body) = request.into_parts();
     let Ok(body) = body::to_bytes(body, MAX_REQUEST_BYTES).await else {
@@ -107,15 +122,47 @@ async fn call_kinesis(services: &Services, is_read: bool, request: Request) -> R
             "the request could not be read",
         );
     };
-    let request = Request::from_parts(parts, Body::from(body));
+    let request = Request::from_parts(parts, Body::from(body.clone()));
     let call = services.kinesis.clone().oneshot(request);
-    if is_read {
-        let _no_writes = services.kinesis_order.write().await;
-        call.await.into_response()
-    } else {
-        let _no_reads = services.kinesis_order.read().await;
-        call.await.into_response()
+    match operation {
+        "GetRecords" => {
+            let _no_writes = services.kinesis_order.write().await;
+            call.await.into_response()
+        }
+        "PutRecord" | "PutRecords" => {
+            let closed = services.kinesis_order.read().await;
+            if closed.iter().any(|stream| writes_to(&body, stream)) {
+                return error_response(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "ServiceUnavailable",
+                    "the local cloud is stopping and takes no more readings",
+                );
+            }
+            call.await.into_response()
+        }
+        _ => {
+            let _no_reads = services.kinesis_order.read().await;
+            call.await.into_response()
+        }
     }
+}
+
+/// Whether a PutRecord or PutRecords call, by its body, is for `stream`.
+fn writes_to(body: &[u8], stream: &str) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Target {
+        stream_name: Option<String>,
+        #[serde(rename = "StreamARN")]
+        stream_arn: Option<String>,
+    }
+
+    let Ok(target) = serde_json::from_slice::<Target>(body) else {
+        return false;
+    };
+    let name = target.stream_name.as_deref();
+    let arn = target.stream_arn.as_deref();
+    name == Some(stream) || arn.is_some_and(|arn| arn.ends_with(&format!(":stream/{stream}")))
 }
 
 async fn describe(State(services): State<Arc<Services>>) -> Json<Value> {

@@ -83,7 +83,8 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                     *mark = time;
                 }
             }
-            Some(joined) = tasks.join_next() => match joined {
+            // Once it stops, a task may end before its shard does.
+            Some(joined) = tasks.join_next(), if !stop.is_cancelled() => match joined {
                 Ok(shard) => {
                     lineage.finish(&shard);
                     reached.remove(&shard);
@@ -133,6 +134,8 @@ pub(crate) async fn follow_stream<W: ShardWork>(
             moved
         });
     }
+    // A task that tells its mark must not wait for somebody who listens no more.
+    drop(told);
     // An invocation in flight is let to its end by the task itself, which looks at `stop` between
     // invocations.
     while tasks.join_next().await.is_some() {}

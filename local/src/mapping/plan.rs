@@ -106,13 +106,14 @@ impl Rules {
     /// The time up to which everything that arrived has been handled: every window that ended by
     /// then is closed, and without windows every record is done.
     pub(super) fn watermark(&self, view: View<'_>) -> i64 {
-        match (self.tumbling, view.open, view.records.front()) {
-            (_, Some(open), _) => open.start,
-            (_, None, None) if view.ended => i64::MAX,
-            (_, None, None) => view.read_up_to,
-            (Some(tumbling), None, Some(first)) => tumbling.window_of(first.arrival).start,
-            (None, None, Some(first)) => first.arrival,
-        }
+        let start = |arrival| match self.tumbling {
+            Some(tumbling) => tumbling.window_of(arrival).start,
+            None => arrival,
+        };
+        // A record that waits may belong to an earlier window than those before it.
+        let waiting = view.records.iter().map(|record| start(record.arrival));
+        let open = view.open.map(|open| open.start);
+        waiting.chain(open).min().unwrap_or(view.read_up_to)
     }
 }
 
@@ -203,6 +204,9 @@ mod tests {
         assert_eq!(rules(true).next(open), invoke(0, Some((window(0), true))));
         assert_eq!(rules(true).watermark(open), 0);
         assert_eq!(rules(true).watermark(view(&records)), MINUTE);
+        let late = self::records(&[3 * MINUTE, 2 * MINUTE, MINUTE + 1]);
+        assert_eq!(rules(true).watermark(view(&late)), MINUTE);
+        assert_eq!(rules(false).watermark(view(&late)), MINUTE + 1);
     }
 
     #[test]
@@ -247,7 +251,6 @@ mod tests {
             ..view(&empty)
         };
         assert_eq!(rules(true).next(ended), Step::Done);
-        assert_eq!(rules(true).watermark(ended), i64::MAX);
     }
 
     proptest! {

@@ -162,7 +162,7 @@ impl Poller {
             Err(error) => {
                 let shard = &self.invoker.shard;
                 tracing::warn!(stream = self.polling.source.stream, shard, %error, "cannot read");
-                self.pause(0).await
+                pause(&self.stop, 0).await
             }
         }
     }
@@ -172,6 +172,7 @@ impl Poller {
     async fn hand_over(&mut self, count: usize, window: Option<(Window, bool)>) -> Flow {
         let mut left = count;
         let mut most = count;
+        // Failures of the batch at the front; progress of any kind starts a new one.
         let mut failures = 0_u32;
         loop {
             left -= self.give_up_the_old(left).await;
@@ -180,11 +181,14 @@ impl Poller {
             if batch == 0 && !is_final {
                 return Flow::On;
             }
-            let outcome = self.invoke(batch, window.map(|(window, _)| (window, is_final)), false);
-            let reason = match outcome.await {
+            let batch_window = window.map(|(window, _)| (window, is_final));
+            let reason = match self.invoke(batch, batch_window, false).await {
                 Outcome::Done(state) => {
                     self.drop_records(batch);
                     left -= batch;
+                    failures = 0;
+                    // The half that failed may hold one bad record only; the rest goes whole again.
+                    most = left;
                     if let Some((window, _)) = window {
                         let state = (!is_final).then_some(state);
                         self.open = state.map(|state| Open { window, state });
@@ -200,29 +204,34 @@ impl Poller {
                 Outcome::Partly(done) => {
                     self.drop_records(done);
                     left -= done;
-                    "the function reported batch item failures".to_owned()
+                    most = left;
+                    failures = 0;
+                    if let Flow::Stop = pause(&self.stop, failures).await {
+                        return Flow::Stop;
+                    }
+                    continue;
                 }
                 Outcome::Failed(reason) => reason,
             };
-            failures += 1;
             let shard = &self.invoker.shard;
             let function = self.invoker.function.name();
             tracing::warn!(function, shard, failures, reason, "a batch failed");
             if self.polling.options.bisect_on_error && batch > 1 {
-                most = batch / 2;
-            } else if self
-                .polling
-                .options
-                .retry_attempts
-                .is_some_and(|most| failures > most)
-            {
-                let batch = batch.min(left);
-                self.discard(batch, "RetryAttemptsExhausted", failures, &reason)
-                    .await;
-                left -= batch;
-                failures = 0;
+                // Lambda does not count a bisection among the attempts.
+                most = batch.div_ceil(2);
+            } else {
+                failures += 1;
+                let retries = self.polling.options.retry_attempts;
+                if retries.is_some_and(|retries| failures > retries) {
+                    let condition = "RetryAttemptsExhausted";
+                    self.discard(batch, condition, failures, &reason).await;
+                    left -= batch;
+                    most = left;
+                    failures = 0;
+                    continue;
+                }
             }
-            if let Flow::Stop = self.pause(failures).await {
+            if let Flow::Stop = pause(&self.stop, failures).await {
                 return Flow::Stop;
             }
         }
@@ -271,7 +280,7 @@ impl Poller {
                     failures += 1;
                     let shard = &self.invoker.shard;
                     tracing::warn!(shard, failures, reason, "a window could not be ended early");
-                    if let Flow::Stop = self.pause(failures).await {
+                    if let Flow::Stop = pause(&self.stop, failures).await {
                         return Flow::Stop;
                     }
                 }
@@ -311,13 +320,20 @@ impl Poller {
         };
         match &self.polling.options.on_failure {
             None => tracing::error!(count, condition, "records were given up and are lost"),
-            Some(folder) => match discarded.write(folder).await {
-                Ok(path) => {
-                    let path = path.display();
-                    tracing::error!(count, condition, %path, "records were given up");
-                }
-                Err(error) => {
-                    tracing::error!(count, condition, %error, "records were given up and are lost");
+            Some(folder) => loop {
+                match discarded.write(folder).await {
+                    Ok(path) => {
+                        let path = path.display();
+                        tracing::error!(count, condition, %path, "records were given up");
+                        break;
+                    }
+                    Err(error) => {
+                        tracing::error!(count, condition, %error, "records to give up are kept");
+                        // The destination is the last place they can go, so nothing goes on without.
+                        if let Flow::Stop = pause(&self.stop, u32::MAX).await {
+                            return;
+                        }
+                    }
                 }
             },
         }
@@ -328,16 +344,16 @@ impl Poller {
         self.records.drain(..count);
         self.oldest = Instant::now();
     }
+}
 
-    /// Waits before the next attempt, the longer the more have failed.
-    async fn pause(&self, failures: u32) -> Flow {
-        let longest = SHORTEST_PAUSE
-            .saturating_mul(2_u32.saturating_pow(failures))
-            .min(LONGEST_PAUSE);
-        let pause = rand::rng().random_range(SHORTEST_PAUSE / 2..=longest);
-        tokio::select! {
-            () = self.stop.cancelled() => Flow::Stop,
-            () = tokio::time::sleep(pause) => Flow::On,
-        }
+/// Waits before the next attempt, the longer the more have failed.
+async fn pause(stop: &CancellationToken, failures: u32) -> Flow {
+    let longest = SHORTEST_PAUSE
+        .saturating_mul(2_u32.saturating_pow(failures))
+        .min(LONGEST_PAUSE);
+    let pause = rand::rng().random_range(SHORTEST_PAUSE / 2..=longest);
+    tokio::select! {
+        () = stop.cancelled() => Flow::Stop,
+        () = tokio::time::sleep(pause) => Flow::On,
     }
 }

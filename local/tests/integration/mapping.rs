@@ -225,6 +225,71 @@ async fn bisection_corners_the_bad_record_which_ends_in_the_on_failure_destinati
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn progress_starts_the_attempts_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = MappingOptions {
+        retry_attempts: Some(1),
+        on_failure: Some(folder.path().to_owned()),
+        ..reporting()
+    };
+    // It takes one record of each batch, so every batch but the last fails in part.
+    let mapped = Mapped::start(1, options, |event, _| {
+        let second = event.records().nth(1);
+        let failures = second.map(|record| json!({"itemIdentifier": record.sequence_number}));
+        Ok(json!({"batchItemFailures": failures.into_iter().collect::<Vec<_>>()}))
+    })
+    .await;
+    mapped.put(&["a", "b", "c", "d"]).await;
+    mapped.finish().await;
+    assert_eq!(
+        mapped.batches().iter().map(Vec::len).collect::<Vec<_>>(),
+        [4, 3, 2, 1]
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bisection_is_no_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = MappingOptions {
+        bisect_on_error: true,
+        retry_attempts: Some(1),
+        on_failure: Some(folder.path().to_owned()),
+        ..reporting()
+    };
+    // Every batch fails until it is down to one record, which then fails once itself.
+    let mapped = Mapped::start(1, options, |event, before| match event.len() {
+        1 if before % 2 == 0 => Ok(Value::Null),
+        _ => Err(failed()),
+    })
+    .await;
+    mapped.put(&["a", "b", "c", "d", "e"]).await;
+    mapped.finish().await;
+    let mut taken: Vec<String> = mapped
+        .batches()
+        .into_iter()
+        .filter(|batch| batch.len() == 1)
+        .flatten()
+        .collect();
+    taken.dedup();
+    assert_eq!(taken, ["a", "b", "c", "d", "e"]);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_shards_stop_at_once() {
+    let options = MappingOptions {
+        poll_interval: Duration::from_millis(20),
+        ..MappingOptions::default()
+    };
+    let mapped = Mapped::start(150, options, |_, _| Ok(Value::Null)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::timeout(PATIENCE, mapped.mapping.stop())
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn records_past_their_age_are_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let options = MappingOptions {
