@@ -17,12 +17,19 @@ pub(super) struct View<'a> {
     pub(super) read_up_to: i64,
     /// Whether the shard is closed and read to its end.
     pub(super) ended: bool,
-    /// Whether to finish what there is at once: batches go short, and windows end early.
-    pub(super) hurry: bool,
+    /// Once all that arrived before this time has been read, to finish it at once: batches go short,
+    /// and windows end early.
+    pub(super) hurry_from: i64,
     /// How long the oldest record has waited for its batch.
     pub(super) waited: Duration,
     /// The window that has state, if one has.
     pub(super) open: Option<Window>,
+}
+
+impl View<'_> {
+    fn hurry(&self) -> bool {
+        self.read_up_to >= self.hurry_from
+    }
 }
 
 /// The next step.
@@ -78,7 +85,7 @@ impl Rules {
             };
         }
         let is_final =
-            run < view.records.len() || view.read_up_to >= window.end || view.ended || view.hurry;
+            run < view.records.len() || view.read_up_to >= window.end || view.ended || view.hurry();
         if is_final || run == most || (run > 0 && view.waited >= self.batching_window) {
             return Step::Invoke {
                 count: run,
@@ -93,7 +100,7 @@ impl Rules {
         if waiting == 0 {
             return if view.ended { Step::Done } else { Step::Read };
         }
-        let due = view.ended || view.hurry || view.waited >= self.batching_window;
+        let due = view.ended || view.hurry() || view.waited >= self.batching_window;
         if waiting >= most || due {
             return Step::Invoke {
                 count: waiting.min(most),
@@ -113,7 +120,12 @@ impl Rules {
         // A record that waits may belong to an earlier window than those before it.
         let waiting = view.records.iter().map(|record| start(record.arrival));
         let open = view.open.map(|open| open.start);
-        waiting.chain(open).min().unwrap_or(view.read_up_to)
+        match waiting.chain(open).min() {
+            // A record may be stamped a little ahead of its time (the emulator does so in a new
+            // shard), and is not done all the same.
+            Some(start) => start.min(view.hurry_from.saturating_sub(1)),
+            None => view.read_up_to,
+        }
     }
 }
 
@@ -140,7 +152,7 @@ mod tests {
             fit: usize::MAX,
             read_up_to: 0,
             ended: false,
-            hurry: false,
+            hurry_from: i64::MAX,
             waited: Duration::ZERO,
             open: None,
         }
@@ -236,15 +248,22 @@ mod tests {
     #[test]
     fn the_end_of_the_shard_and_a_hurry_end_the_window() {
         let records = records(&[5]);
-        for (ended, hurry) in [(true, false), (false, true)] {
+        for (ended, hurry_from) in [(true, i64::MAX), (false, 0)] {
             let view = View {
                 ended,
-                hurry,
+                hurry_from,
                 ..view(&records)
             };
             assert_eq!(rules(true).next(view), invoke(1, Some((window(0), true))));
             assert_eq!(rules(false).next(view), invoke(1, None));
         }
+        let ahead = self::records(&[5 * MINUTE]);
+        let hurry = View {
+            hurry_from: MINUTE,
+            read_up_to: MINUTE,
+            ..view(&ahead)
+        };
+        assert_eq!(rules(true).watermark(hurry), MINUTE - 1);
         let empty = VecDeque::new();
         let ended = View {
             ended: true,

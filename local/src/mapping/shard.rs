@@ -124,7 +124,7 @@ impl Poller {
             fit: self.invoker.fit(self.records.iter(), most, state_bytes),
             read_up_to: self.read_up_to,
             ended: self.ended,
-            hurry: self.read_up_to >= *self.hurry.borrow(),
+            hurry_from: *self.hurry.borrow(),
             waited: self.oldest.elapsed(),
             open: self.open.as_ref().map(|open| open.window),
         }
