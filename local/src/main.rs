@@ -119,7 +119,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("local: {error:#}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
