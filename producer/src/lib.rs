@@ -45,6 +45,7 @@ use embedded::Embedded;
 use flight::Unicorn;
 use plan::{Plan, Source};
 use progress::Progress;
+use replay::Recording;
 use report::Report;
 use rows::{NewRows, Table};
 use schedule::Schedule;
@@ -71,8 +72,13 @@ pub enum ProducerError {
     #[error(transparent)]
     Target(#[from] TargetError),
     /// The recording is not to be had.
-    #[error("the recording cannot be opened")]
-    Recording(#[source] std::io::Error),
+    #[error("{recording} cannot be opened")]
+    Recording {
+        /// The recording.
+        recording: Recording,
+        /// What went wrong.
+        source: std::io::Error,
+    },
     /// The stream is not to be had.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -117,7 +123,12 @@ pub async fn run(
     output: impl Write + Send + 'static,
 ) -> Result<Outcome, ProducerError> {
     if let Source::Recording { recording, .. } = &plan.source {
-        recording.check().map_err(ProducerError::Recording)?;
+        recording
+            .check()
+            .map_err(|source| ProducerError::Recording {
+                recording: recording.clone(),
+                source,
+            })?;
     }
     match resolve(&plan.target, environment, plan.port()).await? {
         Resolved::Cloud(cloud) => {
@@ -245,12 +256,13 @@ async fn send(
         Source::Recording { recording, rate } => {
             let sender = start(MOST_LANES);
             let limits = (plan.count, plan.duration);
+            let recorded = recording.to_string();
             let recording = recording.clone();
             let replayed = drive::replay(recording, limits, *rate, &sender, progress, stop).await;
             let mut outcome = outcome(sender.finish().await);
             outcome.failed += replayed.broken;
             if let Some(error) = replayed.error {
-                let problem = format!("the recording cannot be read to its end: {error}");
+                let problem = format!("{recorded} cannot be read to its end: {error}");
                 outcome.problems.push(problem);
             }
             outcome

@@ -1,5 +1,6 @@
 //! Recorded readings, read back from a file.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::PathBuf;
@@ -23,6 +24,15 @@ pub enum Recording {
     StandardInput,
     /// In a file.
     File(PathBuf),
+}
+
+impl fmt::Display for Recording {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StandardInput => formatter.write_str("the standard input"),
+            Self::File(path) => write!(formatter, "the recording {}", path.display()),
+        }
+    }
 }
 
 impl FromStr for Recording {
