@@ -153,7 +153,7 @@ async fn what_is_not_there_is_told() {
     let (code, stderr) = run(&["--endpoint-url", &url, "--replay", "/no/such/file"]).await;
     assert_eq!(code, Some(1));
     assert!(
-        stderr.contains("the recording cannot be opened: "),
+        stderr.contains("the recording /no/such/file cannot be opened: "),
         "{stderr}"
     );
 
