@@ -1,5 +1,6 @@
 //! Runs the local cloud until Ctrl-C.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -119,7 +120,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            tell(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -135,11 +136,11 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         error => error.into(),
     })?;
-    eprintln!("local: {}", cloud.describe());
-    eprintln!("local: Ctrl-C closes the open windows and ends it; twice ends it at once");
+    tell(&format!("local: {}", cloud.describe()));
+    tell("local: Ctrl-C closes the open windows and ends it; twice ends it at once");
 
     tokio::signal::ctrl_c().await?;
-    eprintln!("local: closing the open windows");
+    tell("local: closing the open windows");
     tokio::select! {
         drained = finish(cloud) => drained,
         _ = tokio::signal::ctrl_c() => anyhow::bail!("ended at once; the open windows are lost"),
@@ -150,4 +151,9 @@ async fn finish(cloud: LocalCloud) -> anyhow::Result<()> {
     let drained = cloud.drain(DRAIN).await;
     cloud.stop().await;
     drained.context("not everything that was sent is in the table")
+}
+
+/// Writes a line to the standard error; one that is gone is no reason to lose the open windows.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,6 +1,6 @@
 //! Sends a unicorn fleet's sensor readings to Kinesis.
 
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -44,19 +44,27 @@ fn bad_usage(problem: impl std::fmt::Display) -> ! {
 }
 
 fn fail(error: anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    tell(&format!("error: {error:#}"));
     ExitCode::FAILURE
 }
 
 fn end(outcome: &Outcome) -> ExitCode {
     for problem in &outcome.problems {
-        eprintln!("error: {problem}");
+        tell(&format!("error: {problem}"));
     }
-    eprintln!("sent {} readings, {} failed", outcome.sent, outcome.failed);
+    tell(&format!(
+        "sent {} readings, {} failed",
+        outcome.sent, outcome.failed
+    ));
     if outcome.failed > 0 || !outcome.problems.is_empty() {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// Writes a line to the standard error; one that is gone changes nothing about what was sent.
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 #[tokio::main]

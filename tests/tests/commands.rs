@@ -4,9 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use end_to_end::programs::{Running, embedded, endpoint, program, run};
 use end_to_end::{Cloud, reading};
@@ -228,6 +229,36 @@ fn the_local_cloud_serves_the_other_programs_and_drains_at_its_end() {
             .sum::<usize>(),
         3
     );
+}
+
+#[test]
+fn a_standard_error_that_is_gone_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program("local");
+    command.args(["--port", "0", "--window", "15m", "--data-dir"]);
+    let mut local = command
+        .arg(folder.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(local.stderr.take().unwrap()).lines();
+    let url = endpoint(&told.next().unwrap().unwrap());
+    drop(told);
+    let sent = ["--endpoint-url", &url, "--count", "3", "--rate", "50"];
+    let producer = run(program("producer").args(sent));
+    assert_eq!(producer.code, Some(0), "{}", producer.err);
+    let id = local.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(local.wait().unwrap().code(), Some(0));
+    let archived = files(&folder.path().join("archive/wildrydes"));
+    let lines = archived.iter().map(|text| text.lines().count());
+    assert_eq!(lines.sum::<usize>(), 3);
 }
 
 fn files(folder: &Path) -> Vec<String> {
