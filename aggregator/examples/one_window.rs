@@ -15,7 +15,8 @@ use tokio::time::Instant;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let summaries: Collected<Record> = Collected::default();
     let rejects: Collected<Bytes> = Collected::default();
-    let metrics = Box::new(|metrics: &telemetry::Metrics| eprintln!("{}", metrics.to_line(0)));
+    let metrics =
+        Box::new(|metrics: &telemetry::Metrics| eprintln!("{}", metrics.to_line("aggregator", 0)));
     let function = Aggregator::new(&summaries, &rejects, WindowTime::Arrival, metrics);
 
     let line = |second: u32| {

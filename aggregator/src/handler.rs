@@ -163,22 +163,19 @@ where
             .send(rows, std::mem::take(&mut intake.rejects), deadline)
             .await;
         let undelivered = emitted.undelivered.len() + refused.undelivered.len();
-        (self.sink)(&Metrics::new(
-            "aggregator",
-            vec![
-                ("Readings", Unit::Count, intake.readings),
-                ("Duplicates", Unit::Count, intake.repeats),
-                ("RedeliveredRecords", Unit::Count, intake.redelivered),
-                ("Refused", Unit::Count, intake.refused),
-                ("Rows", Unit::Count, row_count),
-                ("Parts", Unit::Count, parts),
-                ("Resends", Unit::Count, emitted.resends + refused.resends),
-                ("Undelivered", Unit::Count, undelivered as u64),
-                ("StateBytes", Unit::Bytes, state.get().len() as u64),
-                ("OpenKeys", Unit::Count, open_keys),
-                ("ForgottenReadings", Unit::Count, forgotten),
-            ],
-        ));
+        (self.sink)(&Metrics::new(vec![
+            ("Readings", Unit::Count, intake.readings),
+            ("Duplicates", Unit::Count, intake.repeats),
+            ("RedeliveredRecords", Unit::Count, intake.redelivered),
+            ("Refused", Unit::Count, intake.refused),
+            ("Rows", Unit::Count, row_count),
+            ("Parts", Unit::Count, parts),
+            ("Resends", Unit::Count, emitted.resends + refused.resends),
+            ("Undelivered", Unit::Count, undelivered as u64),
+            ("StateBytes", Unit::Bytes, state.get().len() as u64),
+            ("OpenKeys", Unit::Count, open_keys),
+            ("ForgottenReadings", Unit::Count, forgotten),
+        ]));
         all_delivered("records of summary rows", &emitted)?;
         all_delivered("refused readings", &refused)?;
         Ok(Response::with_state(state))

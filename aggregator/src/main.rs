@@ -34,7 +34,7 @@ async fn run() -> Result<(), Error> {
             settings.rejects_stream,
         ),
         settings.window_time,
-        telemetry::standard_output(),
+        telemetry::standard_output(settings.function_name),
     ));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
         let function = Arc::clone(&function);

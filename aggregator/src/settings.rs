@@ -16,6 +16,8 @@ pub enum WindowTime {
 /// The function's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// `AWS_LAMBDA_FUNCTION_NAME`: the function's name, which Lambda sets; its metrics carry it.
+    pub function_name: String,
     /// `SUMMARY_STREAM`: the Kinesis stream that rows go to.
     pub summary_stream: String,
     /// `REJECTS_STREAM`: the Firehose stream that refused readings go to.
@@ -45,6 +47,7 @@ impl Settings {
             Some(other) => return Err(SettingsError::WindowTime(other.to_owned())),
         };
         Ok(Self {
+            function_name: required("AWS_LAMBDA_FUNCTION_NAME", "the function itself")?,
             summary_stream: required("SUMMARY_STREAM", "the Kinesis stream for summary rows")?,
             rejects_stream: required("REJECTS_STREAM", "the Firehose stream for refused readings")?,
             window_time,
@@ -58,6 +61,9 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         Settings::read(|name| {
+            if name == "AWS_LAMBDA_FUNCTION_NAME" {
+                return Some("function".to_owned());
+            }
             let found = variables.iter().find(|(other, _)| *other == name);
             found.map(|(_, value)| (*value).to_owned())
         })

@@ -97,7 +97,7 @@ fn embedded_aggregator(names: &Names, window_time: WindowTime, config: &SdkConfi
         KinesisStream::new(kinesis, &names.summary_stream),
         FirehoseStream::new(firehose, &names.rejects),
         window_time,
-        log_metrics(),
+        log_metrics("aggregator"),
     ));
     Embedded::new("aggregator", move |event, deadline| {
         let function = Arc::clone(&function);
@@ -117,7 +117,7 @@ fn embedded_processor(names: &Names, config: &SdkConfig) -> Embedded {
         DynamoTable::new(dynamodb, &names.table, KEY),
         FirehoseStream::new(firehose, &names.rejects),
         None,
-        log_metrics(),
+        log_metrics("processor"),
     ));
     Embedded::new("processor", move |event, deadline| {
         let function = Arc::clone(&function);
@@ -130,6 +130,6 @@ fn embedded_processor(names: &Names, config: &SdkConfig) -> Embedded {
 }
 
 /// Standard output belongs to whoever runs the local cloud, so metrics go to the log.
-fn log_metrics() -> telemetry::Sink {
-    Box::new(|metrics| tracing::debug!(metrics = metrics.to_line(0), "invocation"))
+fn log_metrics(function: &'static str) -> telemetry::Sink {
+    Box::new(move |metrics| tracing::debug!(metrics = metrics.to_line(function, 0), "invocation"))
 }

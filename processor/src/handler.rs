@@ -24,6 +24,14 @@ struct Sourced<T> {
     item: T,
 }
 
+/// What an invocation brought.
+#[derive(Default)]
+struct Intake {
+    rows: Vec<Sourced<Item>>,
+    low_vitals: u64,
+    rejects: Vec<Sourced<Bytes>>,
+}
+
 impl<T, R> Processor<T, R>
 where
     T: Destination<Item = Item>,
@@ -43,7 +51,11 @@ where
     /// which something was not written.
     pub async fn handle(&self, event: &Event, deadline: Instant) -> Response {
         let policy = Policy::until(deadline);
-        let (rows, mut rejects) = self.read(event);
+        let Intake {
+            rows,
+            low_vitals,
+            mut rejects,
+        } = self.read(event);
         let row_count = rows.len() as u64;
         let (origins, items): (Vec<usize>, Vec<Item>) =
             rows.into_iter().map(|row| (row.record, row.item)).unzip();
@@ -74,47 +86,49 @@ where
             count += 1;
         }
 
-        (self.sink)(&Metrics::new(
-            "processor",
-            vec![
-                ("Rows", Unit::Count, row_count),
-                ("Duplicates", Unit::Count, written.merged as u64),
-                ("Refused", Unit::Count, refused),
-                ("Resends", Unit::Count, written.resends + rejected.resends),
-                ("Undelivered", Unit::Count, count),
-            ],
-        ));
+        (self.sink)(&Metrics::new(vec![
+            ("Rows", Unit::Count, row_count),
+            ("LowVitals", Unit::Count, low_vitals),
+            ("Duplicates", Unit::Count, written.merged as u64),
+            ("Refused", Unit::Count, refused),
+            ("Resends", Unit::Count, written.resends + rejected.resends),
+            ("Undelivered", Unit::Count, count),
+        ]));
         // Lambda delivers again from the lowest number on, so naming one is naming all after it.
         let first = failed.into_iter().min();
         let lowest = first.and_then(|first| event.records().nth(first));
         Response::with_failures(lowest.map(|record| record.sequence_number))
     }
 
-    fn read(&self, event: &Event) -> (Vec<Sourced<Item>>, Vec<Sourced<Bytes>>) {
-        let mut rows = Vec::new();
-        let mut rejects = Vec::new();
+    fn read(&self, event: &Event) -> Intake {
+        let mut intake = Intake::default();
         for (place, record) in event.records().enumerate() {
             let data = match record.data {
                 Ok(data) => data,
                 Err(bad) => {
                     let payload = bad.text.as_bytes();
-                    rejects.extend(refuse(event, place, record, &bad.to_string(), payload));
+                    let refused = refuse(event, place, record, &bad.to_string(), payload);
+                    intake.rejects.extend(refused);
                     continue;
                 }
             };
             for (line, summary) in summaries(data) {
                 match summary {
-                    Ok(row) => rows.push(Sourced {
-                        record: place,
-                        item: to_item(&row, self.expire_after_days),
-                    }),
+                    Ok(row) => {
+                        intake.low_vitals += u64::from(row.figures.vitals_are_low());
+                        intake.rows.push(Sourced {
+                            record: place,
+                            item: to_item(&row, self.expire_after_days),
+                        });
+                    }
                     Err(rejection) => {
-                        rejects.extend(refuse(event, place, record, &rejection.to_string(), line));
+                        let refused = refuse(event, place, record, &rejection.to_string(), line);
+                        intake.rejects.extend(refused);
                     }
                 }
             }
         }
-        (rows, rejects)
+        intake
     }
 
     /// A row that DynamoDB will never take goes to the rejects, as the summary it was.

@@ -36,7 +36,7 @@ async fn run() -> Result<(), Error> {
             settings.rejects_stream,
         ),
         settings.expire_after_days,
-        telemetry::standard_output(),
+        telemetry::standard_output(settings.function_name),
     ));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
         let function = Arc::clone(&function);

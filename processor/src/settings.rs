@@ -6,6 +6,8 @@ use thiserror::Error;
 /// The function's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// `AWS_LAMBDA_FUNCTION_NAME`: the function's name, which Lambda sets; its metrics carry it.
+    pub function_name: String,
     /// `TABLE_NAME`: the DynamoDB table that rows go to.
     pub table_name: String,
     /// `REJECTS_STREAM`: the Firehose stream that unreadable summaries go to.
@@ -37,6 +39,7 @@ impl Settings {
             },
         };
         Ok(Self {
+            function_name: required("AWS_LAMBDA_FUNCTION_NAME", "the function itself")?,
             table_name: required("TABLE_NAME", "the DynamoDB table for summary rows")?,
             rejects_stream: required(
                 "REJECTS_STREAM",
@@ -53,6 +56,9 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         Settings::read(|name| {
+            if name == "AWS_LAMBDA_FUNCTION_NAME" {
+                return Some("function".to_owned());
+            }
             let found = variables.iter().find(|(other, _)| *other == name);
             found.map(|(_, value)| (*value).to_owned())
         })

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -172,4 +173,31 @@ async fn a_row_the_table_will_never_take_goes_to_the_rejects_and_its_neighbours_
     let reject: serde_json::Value = serde_json::from_slice(&rejects.take()[0]).unwrap();
     assert_eq!(reject["Payload"].as_str().unwrap().trim_end(), lines[1]);
     assert!(reject["Reason"].as_str().unwrap().contains("no such name"));
+}
+
+#[tokio::test]
+async fn rows_with_low_vitals_are_counted() {
+    let counted = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&counted);
+    let function = Processor::new(
+        Table::default(),
+        Collected::<Bytes>::default(),
+        None,
+        Box::new(move |metrics: &telemetry::Metrics| {
+            let value = metrics.value("LowVitals").unwrap();
+            sink.lock().unwrap().push(value);
+        }),
+    );
+    let strong = line("Bucephalus", 3)
+        .replace(r#""MinMagicPoints":1"#, r#""MinMagicPoints":100"#)
+        .replace(r#""MaxMagicPoints":2"#, r#""MaxMagicPoints":100"#)
+        .replace(r#""MinHealthPoints":3"#, r#""MinHealthPoints":100"#)
+        .replace(r#""MaxHealthPoints":4"#, r#""MaxHealthPoints":100"#);
+    let weak = strong
+        .replace("Bucephalus", "Franky")
+        .replace(r#""MinHealthPoints":100"#, r#""MinHealthPoints":99"#);
+    let event = event(&[&strong, &weak, &line("Rocinante", 1)]);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    function.handle(&event, deadline).await;
+    assert_eq!(*counted.lock().unwrap(), [2]);
 }

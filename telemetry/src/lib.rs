@@ -8,8 +8,8 @@
 //! ```
 //! use telemetry::{Metrics, Unit};
 //!
-//! let metrics = Metrics::new("aggregator", vec![("Readings", Unit::Count, 60)]);
-//! let line = metrics.to_line(1_790_000_000_000);
+//! let metrics = Metrics::new(vec![("Readings", Unit::Count, 60)]);
+//! let line = metrics.to_line("wildrydes-aggregator", 1_790_000_000_000);
 //! assert!(line.contains(r#""Readings":60"#));
 //! ```
 
@@ -39,14 +39,13 @@ impl Unit {
 /// The metrics of one invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metrics {
-    function: &'static str,
     values: Vec<(&'static str, Unit, u64)>,
 }
 
 impl Metrics {
-    /// Metrics of a function, each with its unit and value.
-    pub fn new(function: &'static str, values: Vec<(&'static str, Unit, u64)>) -> Self {
-        Self { function, values }
+    /// Metrics, each with its unit and value.
+    pub fn new(values: Vec<(&'static str, Unit, u64)>) -> Self {
+        Self { values }
     }
 
     /// The value of a metric, if there is one of that name.
@@ -57,8 +56,9 @@ impl Metrics {
             .map(|(_, _, value)| *value)
     }
 
-    /// The line to print, without a newline; `millis` is the time, in milliseconds since the epoch.
-    pub fn to_line(&self, millis: u64) -> String {
+    /// The line to print, without a newline; `function` is the name of the function, the metrics' one
+    /// dimension (as in Lambda's own metrics), `millis` the time in milliseconds since the epoch.
+    pub fn to_line(&self, function: &str, millis: u64) -> String {
         let metrics: Vec<Value> = self
             .values
             .iter()
@@ -71,12 +71,12 @@ impl Metrics {
                 "Timestamp": millis,
                 "CloudWatchMetrics": [{
                     "Namespace": NAMESPACE,
-                    "Dimensions": [["Function"]],
+                    "Dimensions": [["FunctionName"]],
                     "Metrics": metrics,
                 }],
             }),
         );
-        line.insert("Function".to_owned(), self.function.into());
+        line.insert("FunctionName".to_owned(), function.into());
         for (name, _, value) in &self.values {
             line.insert((*name).to_owned(), (*value).into());
         }
@@ -87,9 +87,10 @@ impl Metrics {
 /// Takes an invocation's metrics: a Lambda function prints them, the local cloud and tests look.
 pub type Sink = Box<dyn Fn(&Metrics) + Send + Sync>;
 
-/// The sink of a Lambda function: prints the line on standard output, stamped with the time now.
-pub fn standard_output() -> Sink {
-    Box::new(|metrics| {
+/// The sink of the Lambda function of that name: prints the line on standard output, stamped with the
+/// time now.
+pub fn standard_output(function: String) -> Sink {
+    Box::new(move |metrics| {
         #[expect(
             clippy::disallowed_methods,
             reason = "this is the edge that stamps the metrics"
@@ -98,7 +99,7 @@ pub fn standard_output() -> Sink {
         let millis = now
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |since| since.as_millis() as u64);
-        println!("{}", metrics.to_line(millis));
+        println!("{}", metrics.to_line(&function, millis));
     })
 }
 
@@ -108,21 +109,22 @@ mod tests {
 
     #[test]
     fn a_line_declares_every_metric_and_holds_its_value() {
-        let metrics = Metrics::new(
-            "aggregator",
-            vec![("Readings", Unit::Count, 7), ("StateBytes", Unit::Bytes, 9)],
-        );
-        let line: Value = serde_json::from_str(&metrics.to_line(12)).unwrap();
+        let metrics = Metrics::new(vec![
+            ("Readings", Unit::Count, 7),
+            ("StateBytes", Unit::Bytes, 9),
+        ]);
+        let line = metrics.to_line("wildrydes-aggregator", 12);
+        let line: Value = serde_json::from_str(&line).unwrap();
         let expected = json!({
             "_aws": {"Timestamp": 12, "CloudWatchMetrics": [{
                 "Namespace": "WildRydes",
-                "Dimensions": [["Function"]],
+                "Dimensions": [["FunctionName"]],
                 "Metrics": [
                     {"Name": "Readings", "Unit": "Count"},
                     {"Name": "StateBytes", "Unit": "Bytes"},
                 ],
             }]},
-            "Function": "aggregator", "Readings": 7, "StateBytes": 9,
+            "FunctionName": "wildrydes-aggregator", "Readings": 7, "StateBytes": 9,
         });
         assert_eq!(line, expected);
     }

@@ -366,7 +366,9 @@ fn a_function_without_its_settings_says_which() {
         ("aggregator", "SUMMARY_STREAM"),
         ("processor", "TABLE_NAME"),
     ] {
-        let ran = run(program(name).env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9"));
+        let ran = run(program(name)
+            .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")
+            .env("AWS_LAMBDA_FUNCTION_NAME", name));
         assert_ne!(ran.code, Some(0));
         let told = format!("the environment variable {variable} is not set");
         assert!(

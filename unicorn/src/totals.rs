@@ -16,6 +16,9 @@ pub struct Totals {
     highest_health: Max<i32>,
 }
 
+/// Magic and health below this many points are low.
+pub const LOW_VITALS: i32 = 100;
+
 /// The figures of at least one reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figures {
@@ -29,6 +32,13 @@ pub struct Figures {
     pub min_health_points: i32,
     /// Highest health.
     pub max_health_points: i32,
+}
+
+impl Figures {
+    /// Whether magic or health was below [`LOW_VITALS`] points at any time.
+    pub fn vitals_are_low(&self) -> bool {
+        self.min_magic_points.min(self.min_health_points) < LOW_VITALS
+    }
 }
 
 impl Totals {
