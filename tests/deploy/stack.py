@@ -100,9 +100,9 @@ def sam(*arguments):
 
 
 def deploy(build):
-    template = str(build / "template.yaml")
+    files = ["--template-file", build / "template.yaml", "--config-file", ROOT / "samconfig.toml"]
     overrides = "Architecture=x86_64"
-    sam("deploy", "--template-file", template, "--no-confirm-changeset", "--parameter-overrides", overrides)
+    sam("deploy", *files, "--no-confirm-changeset", "--parameter-overrides", overrides)
     status = stack()["StackStatus"]
     if status != "CREATE_COMPLETE":
         sys.exit(f"the stack is {status}")
@@ -182,17 +182,19 @@ def close_window(shards):
 
 
 def lambda_record(arn, shard, record):
+    # The emulator pads its sequence numbers with zeros, which those of Kinesis never have.
+    number = record["SequenceNumber"].lstrip("0")
     return {
         "kinesis": {
             "kinesisSchemaVersion": "1.0",
             "partitionKey": record["PartitionKey"],
-            "sequenceNumber": record["SequenceNumber"],
+            "sequenceNumber": number,
             "data": base64.b64encode(record["Data"]).decode(),
             "approximateArrivalTimestamp": record["ApproximateArrivalTimestamp"].timestamp(),
         },
         "eventSource": "aws:kinesis",
         "eventVersion": "1.0",
-        "eventID": f"{shard}:{record['SequenceNumber']}",
+        "eventID": f"{shard}:{number}",
         "eventName": "aws:kinesis:record",
         "invokeIdentityArn": "arn:aws:iam::000000000000:role/aggregator",
         "awsRegion": "us-east-1",

@@ -1,0 +1,397 @@
+//! A fleet's monthly bill, service by service, and the tables of `docs/costs.md`.
+
+use crate::prices::{self, GB, KB, tiered};
+use crate::table::{Table, count, difference, dollars};
+use crate::workload::{
+    HOURS, METRICS_LINE_BYTES, MONTH_SECONDS, PLATFORM_LINES_BYTES, StreamMode, WINDOW_SECONDS,
+    Workload,
+};
+
+/// Bytes that DynamoDB counts for a row: some 330 of names and values, and 100 on top of every item
+/// ("Item sizes and formats" in its developer guide).
+const ITEM_BYTES: f64 = 430.0;
+/// How many bytes of readings become one byte of the gzipped archive: measured on random flights.
+const ARCHIVE_RATIO: f64 = 5.0;
+/// Firehose writes an object when it has this many bytes or after a minute (`BufferingHints`).
+const ARCHIVE_BUFFER_BYTES: f64 = 64.0 * 1_048_576.0;
+/// The functions' own metrics, the aggregator's 11 and the processor's 6; and EventCount's five of
+/// each mapping, which are taken to be billed alike.
+const METRICS: f64 = 11.0 + 6.0 + 2.0 * 5.0;
+/// Alarms in `template.yaml`.
+const ALARMS: f64 = 12.0;
+/// The month whose storage is shown beside the first one's.
+const LATER_MONTH: f64 = 12.0;
+
+/// The fleets of `docs/costs.md`.
+pub const FLEETS: [u64; 3] = [1, 1_000, 100_000];
+
+/// Whether a Flink application would do without a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It needs it just the same.
+    Shared,
+    /// It does its work.
+    Replaced,
+}
+
+/// One service's cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The service.
+    pub service: &'static str,
+    /// US dollars a month.
+    pub cost: f64,
+    /// Whether Flink replaces it.
+    pub role: Role,
+}
+
+/// What a fleet costs in its first month.
+pub fn bill(workload: &Workload) -> Vec<Line> {
+    let line = |role: Role, service: &'static str, cost: f64| Line {
+        service,
+        cost,
+        role,
+    };
+    let shared = |service, cost| line(Role::Shared, service, cost);
+    let replaced = |service, cost| line(Role::Replaced, service, cost);
+    vec![
+        shared("Firehose, the archive's way", firehose(workload)),
+        shared("Kinesis `wildrydes`", readings_stream(workload)),
+        shared("DynamoDB, writes", rows(workload) * prices::WRITE_UNIT),
+        shared("DynamoDB, rows and recovery", table_storage(workload, 1.0)),
+        replaced("Kinesis `wildrydes-summary`", summary_stream(workload)),
+        replaced("CloudWatch, logs", logs(workload)),
+        replaced("Lambda aggregator", aggregator(workload)),
+        replaced("Lambda processor", processor(workload)),
+        replaced("CloudWatch, metrics", METRICS * prices::METRIC),
+        shared(
+            "CloudWatch, alarms and a dashboard",
+            ALARMS * prices::ALARM + prices::DASHBOARD,
+        ),
+        shared("S3, the archive", archive(workload, 1.0)),
+        shared("KMS", encryption(workload)),
+    ]
+}
+
+/// What a bill comes to.
+pub fn total(bill: &[Line]) -> f64 {
+    bill.iter().map(|line| line.cost).sum()
+}
+
+/// What a Flink application costs that folds the readings and writes the rows itself.
+pub fn flink(workload: &Workload) -> f64 {
+    let kpus = kpus(workload) as f64;
+    let storage = kpus * prices::KPU_GB * prices::KPU_GB_MONTH;
+    (kpus + 1.0) * HOURS * prices::KPU_HOUR + storage
+}
+
+/// How many KPUs the readings need, without the one for orchestration.
+pub fn kpus(workload: &Workload) -> u64 {
+    workload.unicorns.div_ceil(workload.readings_per_kpu)
+}
+
+fn firehose(workload: &Workload) -> f64 {
+    let unit = prices::FIREHOSE_RECORD_UNIT;
+    let billed = workload.record_bytes().div_ceil(unit) * unit;
+    let records = workload.records_per_second() * MONTH_SECONDS;
+    tiered(records * billed as f64 / GB, prices::FIREHOSE_GB)
+}
+
+fn readings_stream(workload: &Workload) -> f64 {
+    // The aggregator and Firehose.
+    let readers = 2 + workload.viewers;
+    let records = workload.records_per_second() * MONTH_SECONDS;
+    let bytes = workload.record_bytes() as f64;
+    stream(workload.mode, workload.shards(), records, bytes, readers)
+}
+
+fn summary_stream(workload: &Workload) -> f64 {
+    let records = workload.summary_records();
+    let bytes = workload.row_bytes() / records;
+    let records = records * windows();
+    stream(workload.mode, workload.summary_shards(), records, bytes, 1)
+}
+
+/// A stream that takes so many records a month, of so many bytes each.
+fn stream(mode: StreamMode, shards: u64, records: f64, bytes: f64, readers: u64) -> f64 {
+    if mode == StreamMode::Provisioned {
+        let units = (bytes / (25 * KB) as f64).ceil() * records;
+        return shards as f64 * HOURS * prices::SHARD_HOUR + units * prices::PUT_UNIT;
+    }
+    let rounded = (bytes / KB as f64).ceil() * KB as f64;
+    let written = records * rounded / GB * prices::ON_DEMAND_IN;
+    let read = records * bytes / GB * prices::ON_DEMAND_OUT * readers as f64;
+    HOURS * prices::STREAM_HOUR + written + read
+}
+
+fn aggregator(workload: &Workload) -> f64 {
+    let invocations = workload.aggregator_invocations() * MONTH_SECONDS;
+    let seconds = invocations * workload.aggregator_millis() / 1_000.0;
+    function(workload, invocations, seconds)
+}
+
+fn processor(workload: &Workload) -> f64 {
+    let invocations = workload.processor_invocations() * windows();
+    let seconds = workload.processor_millis() * windows() / 1_000.0;
+    function(workload, invocations, seconds)
+}
+
+fn function(workload: &Workload, invocations: f64, seconds: f64) -> f64 {
+    let gb_seconds = seconds * workload.memory as f64 / 1_024.0;
+    invocations * prices::INVOCATION + tiered(gb_seconds, prices::GB_SECOND)
+}
+
+fn table_storage(workload: &Workload, month: f64) -> f64 {
+    let stored = rows(workload) * ITEM_BYTES * (month - 0.5) / GB;
+    stored * (prices::TABLE_GB_MONTH + prices::RECOVERY_GB_MONTH)
+}
+
+fn archive(workload: &Workload, month: f64) -> f64 {
+    let bytes = workload.bytes_per_second() * MONTH_SECONDS;
+    let stored = bytes / ARCHIVE_RATIO * (month - 0.5) / GB;
+    let objects = (bytes / ARCHIVE_BUFFER_BYTES).max(MONTH_SECONDS / 60.0);
+    tiered(stored, prices::S3_GB_MONTH) + objects * prices::S3_PUT
+}
+
+fn logs(workload: &Workload) -> f64 {
+    let aggregator = workload.aggregator_invocations() * MONTH_SECONDS;
+    let processor = workload.processor_invocations() * windows();
+    let bytes = (METRICS_LINE_BYTES + PLATFORM_LINES_BYTES) as f64;
+    (aggregator + processor) * bytes / GB * prices::LOG_GB
+}
+
+/// One producer for each shard's worth of readings, each shard's invocations and Firehose have
+/// credentials of their own.
+fn encryption(workload: &Workload) -> f64 {
+    let producers = workload.full_shards().ceil();
+    let readings = producers + workload.active_shards() as f64 + 1.0;
+    let summaries = workload.active_shards() as f64 + workload.summary_shards() as f64;
+    (readings + summaries) * prices::KMS_REQUESTS * prices::KMS_REQUEST
+}
+
+fn rows(workload: &Workload) -> f64 {
+    workload.unicorns as f64 * windows()
+}
+
+fn windows() -> f64 {
+    MONTH_SECONDS / WINDOW_SECONDS
+}
+
+/// The first table: services by fleets.
+pub fn services(fleets: &[Workload]) -> Table {
+    let mut table = Table::new(header("USD a month", fleets));
+    let bills: Vec<Vec<Line>> = fleets.iter().map(bill).collect();
+    let services = bills.first().into_iter().flatten().enumerate();
+    for (place, line) in services {
+        let costs = bills.iter().map(|bill| dollars(bill[place].cost));
+        table.row(named(line.service, costs));
+    }
+    let totals = bills.iter().map(|bill| dollars(total(bill)));
+    table.row(named("**all of it, in the first month**", totals));
+    let unicorns = fleets.iter().zip(&bills);
+    let each = unicorns.map(|(fleet, bill)| dollars(total(bill) / fleet.unicorns as f64));
+    table.row(named("a unicorn", each));
+    let later = fleets.iter().map(|fleet| {
+        let table = table_storage(fleet, LATER_MONTH) - table_storage(fleet, 1.0);
+        let archive = archive(fleet, LATER_MONTH) - archive(fleet, 1.0);
+        difference(table + archive)
+    });
+    table.row(named("more in the 12th month, for what is kept", later));
+    table
+}
+
+/// The second table: what a Flink application would replace, and cost.
+pub fn beside_flink(fleets: &[Workload]) -> Table {
+    let part = |fleet: &Workload, role: Role| {
+        let mut lines = bill(fleet);
+        lines.retain(|line| line.role == role);
+        total(&lines)
+    };
+    let mut table = Table::new(header("USD a month", fleets));
+    let ours = fleets.iter().map(|fleet| part(fleet, Role::Replaced));
+    table.row(named(
+        "aggregator, `wildrydes-summary`, processor, their logs and metrics",
+        ours.map(dollars),
+    ));
+    let kpus = fleets.iter().map(|fleet| count(kpus(fleet) as f64 + 1.0));
+    table.row(named("Flink: KPUs, with the one for orchestration", kpus));
+    let theirs = fleets.iter().map(flink);
+    table.row(named("Flink: KPUs and their storage", theirs.map(dollars)));
+    let shared = fleets.iter().map(|fleet| part(fleet, Role::Shared));
+    table.row(named("what both need", shared.map(dollars)));
+    let totals = fleets.iter().map(|fleet| dollars(total(&bill(fleet))));
+    table.row(named("**all of it, here**", totals));
+    let with_flink = fleets
+        .iter()
+        .map(|fleet| dollars(part(fleet, Role::Shared) + flink(fleet)));
+    table.row(named("**all of it, with Flink**", with_flink));
+    table
+}
+
+/// The third table: what each setting changes, the others left as they are.
+pub fn settings(fleets: &[Workload]) -> Table {
+    type Change = fn(Workload) -> Workload;
+    let changes: [(&str, Change); 5] = [
+        ("aggregator's batching window of 10 s", |fleet| Workload {
+            batching_window: 10.0,
+            ..fleet
+        }),
+        ("provisioned streams", |fleet| Workload {
+            mode: StreamMode::Provisioned,
+            ..fleet
+        }),
+        ("5 readings a record", |fleet| Workload {
+            readings_per_record: 5,
+            ..fleet
+        }),
+        ("25 readings a record", |fleet| Workload {
+            readings_per_record: 25,
+            ..fleet
+        }),
+        ("10 s, provisioned and 25 a record", |fleet| Workload {
+            batching_window: 10.0,
+            mode: StreamMode::Provisioned,
+            readings_per_record: 25,
+            ..fleet
+        }),
+    ];
+    let mut table = Table::new(header("USD a month, by", fleets));
+    for (name, change) in changes {
+        let differences = fleets
+            .iter()
+            .map(|fleet| difference(total(&bill(&change(*fleet))) - total(&bill(fleet))));
+        table.row(named(name, differences));
+    }
+    let all = changes[4].1;
+    let left = fleets
+        .iter()
+        .map(|fleet| dollars(total(&bill(&all(*fleet)))));
+    table.row(named("**what is then left of the bill**", left));
+    table
+}
+
+/// What the tables go by, for each fleet.
+pub fn assumptions(fleets: &[Workload]) -> Table {
+    let mut table = Table::new(header("Assumed", fleets));
+    let mut row = |name: &str, value: fn(&Workload) -> f64| {
+        table.row(named(name, fleets.iter().map(|fleet| count(value(fleet)))));
+    };
+    row("shards of `wildrydes`", |fleet| fleet.shards() as f64);
+    row("of which get readings", |fleet| {
+        fleet.active_shards() as f64
+    });
+    row("shards of `wildrydes-summary`", |fleet| {
+        fleet.summary_shards() as f64
+    });
+    row("aggregator's invocations, millions a month", |fleet| {
+        fleet.aggregator_invocations() * MONTH_SECONDS / 1e6
+    });
+    row("milliseconds of each", Workload::aggregator_millis);
+    row("GB a month that Firehose bills", |fleet| {
+        let unit = prices::FIREHOSE_RECORD_UNIT;
+        let billed = fleet.record_bytes().div_ceil(unit) * unit;
+        fleet.records_per_second() * MONTH_SECONDS * billed as f64 / GB
+    });
+    row("GB a month of readings", |fleet| {
+        fleet.bytes_per_second() * MONTH_SECONDS / GB
+    });
+    table
+}
+
+fn header(corner: &str, fleets: &[Workload]) -> Vec<String> {
+    let names = fleets.iter().map(|fleet| {
+        let unicorns = count(fleet.unicorns as f64);
+        match fleet.unicorns {
+            1 => "1 unicorn".to_owned(),
+            _ => format!("{unicorns} unicorns"),
+        }
+    });
+    named(corner, names)
+}
+
+fn named(name: &str, cells: impl Iterator<Item = String>) -> Vec<String> {
+    std::iter::once(name.to_owned()).chain(cells).collect()
+}
+
+/// All tables, as `costs` prints them and `docs/costs.md` holds them.
+pub fn page(fleets: &[Workload]) -> String {
+    let tables = [
+        ("The bill", services(fleets)),
+        ("What it goes by", assumptions(fleets)),
+        (
+            "Beside Managed Service for Apache Flink",
+            beside_flink(fleets),
+        ),
+        ("What moves it", settings(fleets)),
+    ];
+    crate::table::page(&tables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(workload: &Workload, service: &str) -> f64 {
+        let bill = bill(workload);
+        let line = bill.iter().find(|line| line.service == service);
+        line.map_or(f64::NAN, |line| line.cost)
+    }
+
+    fn assert_cents(actual: f64, expected: f64) {
+        assert!(
+            (actual - expected).abs() < 0.005,
+            "{actual} is not {expected}"
+        );
+    }
+
+    #[test]
+    fn a_thousand_unicorns_on_demand() {
+        let fleet = Workload::of(1_000);
+        // 2.628e9 records of 5 KB are 12,531.28 GB at 0.029.
+        assert_cents(cost(&fleet, "Firehose, the archive's way"), 363.41);
+        // 730 h at 0.04; 2.628e9 KB are 2,506.26 GB at 0.08; 489.50 GB, read twice, at 0.04.
+        assert_cents(cost(&fleet, "Kinesis `wildrydes`"), 29.20 + 200.50 + 39.16);
+        // 43.8 million rows at 0.625 a million.
+        assert_cents(cost(&fleet, "DynamoDB, writes"), 27.375);
+        // 4 shards: 10.512 million a month at their own pace, 175,200 at windows' ends. 250 readings
+        // of 13.8 us and 5 ms are 9 ms: 24,046.2 GB-s.
+        assert_cents(cost(&fleet, "Lambda aggregator"), 2.137_44 + 0.320_62);
+    }
+
+    #[test]
+    fn packing_pays_where_records_are_rounded_up() {
+        let packed = Workload {
+            readings_per_record: 25,
+            ..Workload::of(1_000)
+        };
+        // 5,000 bytes are billed as 5,120: a 25th.
+        assert_cents(cost(&packed, "Firehose, the archive's way"), 14.54);
+        assert_cents(cost(&packed, "Kinesis `wildrydes`"), 29.20 + 40.10 + 39.16);
+    }
+
+    #[test]
+    fn a_hundred_thousand_unicorns_provisioned() {
+        let fleet = Workload {
+            mode: StreamMode::Provisioned,
+            ..Workload::of(100_000)
+        };
+        // 125 shards, 730 h at 0.015; 262,800 million units at 0.014.
+        assert_cents(cost(&fleet, "Kinesis `wildrydes`"), 1_368.75 + 3_679.20);
+    }
+
+    #[test]
+    fn flink_has_one_kpu_more() {
+        // 2 KPUs, 730 h at 0.11, and 50 GB at 0.10.
+        assert_cents(flink(&Workload::of(1)), 165.60);
+        // 21 of them, and 1,000 GB.
+        assert_cents(flink(&Workload::of(100_000)), 1_786.30);
+    }
+
+    #[test]
+    fn rows_pile_up() {
+        let fleet = Workload::of(1_000);
+        // 43.8 million rows of 430 bytes, half of them on average: 8.7702 GB at 0.45.
+        assert_cents(table_storage(&fleet, 1.0), 3.95);
+        assert_cents(table_storage(&fleet, 12.0), 3.946_6 * 23.0);
+    }
+}

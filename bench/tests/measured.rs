@@ -1,0 +1,168 @@
+//! The sizes that the tables go by, measured on the project's own code.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use bench::{limits, workload};
+use kinesis_event::{EventSource, RecordData, Window, WindowFields, encode};
+use telemetry::{Metrics, Unit};
+use unicorn::distance::Distance;
+use unicorn::reading::readings;
+use unicorn::status_time::StatusTime;
+use unicorn::summary::{Part, Summary};
+use unicorn::totals::{Figures, Totals};
+use windowing::fold::{Fold, Limits};
+use windowing::log::Interval;
+
+/// The first sequence number that Lambda's documentation shows; the others count on from it.
+const SEQUENCE: &str = "495903382714902566085596925383615710959215759891365";
+const START: i64 = 1_790_000_040_000;
+
+fn assert_near(name: &str, constant: u64, measured: u64) {
+    let difference = constant.abs_diff(measured);
+    assert!(
+        difference * 10 <= measured,
+        "{name} is {constant} in the tables but measures {measured}; change it and renew the pages"
+    );
+}
+
+/// A mixed bag of bits, the same for the same number.
+fn noise(number: u64) -> u64 {
+    let mixed = (number ^ (number >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9)
+}
+
+fn line(unicorn: u64, second: u64) -> String {
+    let noise = noise(unicorn * 1_000 + second);
+    format!(
+        "{{\"Name\":\"Unicorn{unicorn:05}\",\"StatusTime\":\"2026-09-21 14:14:{second:02}.{:03}\",\"Latitude\":42.26{:013},\"Longitude\":-71.97{:013},\"Distance\":29.{:06},\"MagicPoints\":{},\"HealthPoints\":{}}}\n",
+        noise % 1_000,
+        noise % 10_000_000_000_000,
+        noise / 7 % 10_000_000_000_000,
+        noise % 1_000_000,
+        140 + noise % 20,
+        150 + noise % 20,
+    )
+}
+
+/// A full shard's window: its state just before the end, and how many readings it forgot.
+fn window(unicorns: u64) -> (u64, u64) {
+    let mut fold: Fold<String, Totals> = Fold::new(Limits::default());
+    let window = windowing::window::Window {
+        start: START,
+        end: START + 60_000,
+    };
+    for second in 0..60 {
+        for unicorn in 0..unicorns {
+            let position = format!("{SEQUENCE}{:05}", second * unicorns + unicorn);
+            assert!(fold.begin_record(&position).unwrap());
+            let text = line(unicorn, second);
+            for (_, reading) in readings(text.as_bytes()) {
+                let reading = reading.unwrap();
+                let time = reading.status_time.nanos();
+                assert!(fold.add(window, reading.name.as_ref(), time, &reading));
+            }
+        }
+    }
+    let forgotten = fold.forgotten();
+    (fold.encode().len() as u64, forgotten)
+}
+
+#[test]
+fn a_window_of_a_full_shard() {
+    let (bytes, forgotten) = window(1_000);
+    assert_near(
+        "STATE_BYTES_A_UNICORN",
+        limits::STATE_BYTES_A_UNICORN,
+        bytes / 1_000,
+    );
+    assert_eq!(forgotten, 0, "a full shard's window is remembered");
+}
+
+#[test]
+fn a_fuller_shard_forgets() {
+    let (_, forgotten) = window(limits::remembered_unicorns(60) * 11 / 10);
+    assert!(forgotten > 0);
+}
+
+#[test]
+fn a_row_as_it_is_sent() {
+    let position = format!("{SEQUENCE}88898");
+    let row = Summary {
+        name: "Unicorn00001".to_owned(),
+        window_start: StatusTime::from_millis(START),
+        window_seconds: 60,
+        readings: 60,
+        figures: Figures {
+            distance: Distance::from_micrometres(1_801_785_806),
+            min_magic_points: 153,
+            max_magic_points: 159,
+            min_health_points: 146,
+            max_health_points: 156,
+        },
+        part: Part {
+            stream: "wildrydes".to_owned(),
+            shard: "shardId-000000000000".to_owned(),
+            interval: Interval::new(position.parse().unwrap(), position.parse().unwrap()).unwrap(),
+        },
+    };
+    assert_near("ROW_BYTES", workload::ROW_BYTES, row.to_line().len() as u64);
+}
+
+#[test]
+fn a_record_in_an_event() {
+    let data = line(1, 1);
+    let length = data.len() as u64;
+    let number = format!("{SEQUENCE}88898");
+    let record = RecordData {
+        partition_key: "Unicorn00001",
+        sequence_number: &number,
+        arrival: START,
+        data: data.as_bytes(),
+    };
+    let source = EventSource {
+        stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes",
+        region: "us-east-1",
+        shard_id: "shardId-000000000000",
+    };
+    let fields = WindowFields {
+        window: Window {
+            start: START,
+            end: START + 60_000,
+        },
+        state: None,
+        is_final: false,
+        is_terminated_early: false,
+    };
+    let hundred = encode(&source, &vec![record; 100], Some(&fields)).len();
+    let one = encode(&source, &[record], Some(&fields)).len();
+    let record_bytes = ((hundred - one) / 99) as u64;
+    assert_near(
+        "EVENT_RECORD_BYTES",
+        workload::EVENT_RECORD_BYTES,
+        record_bytes - length.div_ceil(3) * 4,
+    );
+}
+
+#[test]
+fn a_line_of_metrics() {
+    let names = [
+        "Readings",
+        "Duplicates",
+        "RedeliveredRecords",
+        "Refused",
+        "Rows",
+        "Parts",
+        "Resends",
+        "Undelivered",
+        "StateBytes",
+        "OpenKeys",
+        "ForgottenReadings",
+    ];
+    let values = names.map(|name| (name, Unit::Count, 1_000)).to_vec();
+    let line = Metrics::new(values).to_line("wildrydes-aggregator", START as u64);
+    assert_near(
+        "METRICS_LINE_BYTES",
+        workload::METRICS_LINE_BYTES,
+        line.len() as u64,
+    );
+}
