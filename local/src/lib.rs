@@ -8,6 +8,7 @@
 //! - [`mapping`]: the event source mapping, which hands a stream's records to a function as Lambda does, tumbling
 //!   windows included.
 //! - [`LocalCloud`]: all of it together, with the streams, the table and both functions.
+//! - [`faults`]: what goes wrong on purpose, in front of the services and in the mapping.
 //! - [`functions`]: the three ways to run a Lambda function: in this process, as the real
 //!   `bootstrap` binary, or under `cargo lambda watch`.
 //!
@@ -42,6 +43,7 @@ mod run;
 pub mod data_dir;
 pub mod duration;
 pub mod endpoint;
+pub mod faults;
 pub mod firehose;
 pub mod functions;
 pub mod mapping;

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::endpoint::DEFAULT_PORT;
+use crate::faults::Faults;
 use crate::mapping::MappingOptions;
 
 /// Names of the streams and the table.
@@ -59,6 +61,8 @@ pub struct Settings {
     pub names: Names,
     /// `arrival` or `event`, as the aggregator's `WINDOW_TIME`.
     pub window_time: aggregator::settings::WindowTime,
+    /// What goes wrong on purpose.
+    pub faults: Arc<Faults>,
 }
 
 impl Default for Settings {
@@ -71,6 +75,7 @@ impl Default for Settings {
             functions: Functions::Embedded,
             names: Names::default(),
             window_time: Default::default(),
+            faults: Arc::new(Faults::none()),
         }
     }
 }

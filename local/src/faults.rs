@@ -1,0 +1,295 @@
+//! Faults on purpose: which, how often, and how often each struck.
+//!
+//! They act in front of the emulated services and in the event source mapping, never inside a
+//! handler: what a handler meets here it can meet on AWS. A fault is drawn from the seed, its kind
+//! and how many times that kind could have struck before, so one seed draws the same faults again,
+//! as far as the same calls are made.
+//!
+//! ```
+//! use local::faults::{Faults, Kind};
+//!
+//! let faults = Faults::parse("put-refused=0.5,throttled=0.01", 7)?;
+//! let struck = (0..1000).filter(|_| faults.draw(Kind::PutRefused).is_some()).count();
+//! assert!((400..600).contains(&struck));
+//! assert_eq!(faults.struck(Kind::PutRefused), struck as u64);
+//! assert!(faults.draw(Kind::Crash).is_none());
+//! # Ok::<(), local::faults::InvalidFaults>(())
+//! ```
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use thiserror::Error;
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Kinesis refuses some entries of a PutRecords call.
+    PutRefused,
+    /// A service throttles a whole call.
+    Throttled,
+    /// A call did what it should, and its answer never arrives, so that the client sends again.
+    AnswerDropped,
+    /// DynamoDB leaves some items of a BatchWriteItem unprocessed.
+    Unprocessed,
+    /// A call takes long.
+    Delayed,
+    /// A shard iterator has expired.
+    IteratorExpired,
+    /// Firehose refuses some records of a PutRecordBatch.
+    RejectsRefused,
+    /// A function crashes before it does anything.
+    Crash,
+    /// A function crashes in the middle of its sends.
+    CrashDuring,
+    /// A function crashes after its sends, so that its answer is lost.
+    CrashAfter,
+    /// A function runs into its time-out.
+    TimeOut,
+    /// An invocation is delivered twice at once.
+    TwiceAtOnce,
+    /// An invocation is delivered again, later, with the state that it had.
+    TwiceLate,
+    /// Records come again after they were done, in front of those that follow them.
+    Redelivered,
+    /// Records come again after their window has closed, as a window of their own.
+    RedeliveredAfterWindow,
+    /// A window's state is lost, and the window comes again from its start.
+    StateLost,
+    /// A batch is cut in two, a final one as well.
+    Recut,
+    /// A window is ended early.
+    EndedEarly,
+    /// A shard of the readings is split.
+    Split,
+    /// Two shards of the readings are merged.
+    Merge,
+    /// A shard of the summaries is split.
+    SummarySplit,
+    /// The aggregator's mapping is made anew and starts in the middle of a closed window.
+    Remapped,
+    /// Old summaries are put into their stream once more.
+    SummariesReplayed,
+}
+
+impl Kind {
+    /// Every kind, in the order of the table that a soak prints.
+    pub const ALL: [Self; 23] = [
+        Self::PutRefused,
+        Self::Throttled,
+        Self::AnswerDropped,
+        Self::Unprocessed,
+        Self::Delayed,
+        Self::IteratorExpired,
+        Self::RejectsRefused,
+        Self::Crash,
+        Self::CrashDuring,
+        Self::CrashAfter,
+        Self::TimeOut,
+        Self::TwiceAtOnce,
+        Self::TwiceLate,
+        Self::Redelivered,
+        Self::RedeliveredAfterWindow,
+        Self::StateLost,
+        Self::Recut,
+        Self::EndedEarly,
+        Self::Split,
+        Self::Merge,
+        Self::SummarySplit,
+        Self::Remapped,
+        Self::SummariesReplayed,
+    ];
+
+    /// Its name in a specification.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PutRefused => "put-refused",
+            Self::Throttled => "throttled",
+            Self::AnswerDropped => "answer-dropped",
+            Self::Unprocessed => "unprocessed",
+            Self::Delayed => "delayed",
+            Self::IteratorExpired => "iterator-expired",
+            Self::RejectsRefused => "rejects-refused",
+            Self::Crash => "crash",
+            Self::CrashDuring => "crash-during",
+            Self::CrashAfter => "crash-after",
+            Self::TimeOut => "time-out",
+            Self::TwiceAtOnce => "twice-at-once",
+            Self::TwiceLate => "twice-late",
+            Self::Redelivered => "redelivered",
+            Self::RedeliveredAfterWindow => "redelivered-after-window",
+            Self::StateLost => "state-lost",
+            Self::Recut => "recut",
+            Self::EndedEarly => "ended-early",
+            Self::Split => "split",
+            Self::Merge => "merge",
+            Self::SummarySplit => "summary-split",
+            Self::Remapped => "remapped",
+            Self::SummariesReplayed => "summaries-replayed",
+        }
+    }
+}
+
+/// Which faults strike and how often, and how often they did.
+#[derive(Debug)]
+pub struct Faults {
+    seed: u64,
+    rates: [f64; Kind::ALL.len()],
+    chances: [AtomicU64; Kind::ALL.len()],
+    struck: [AtomicU64; Kind::ALL.len()],
+    off: AtomicBool,
+}
+
+/// A specification of faults that makes no sense.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("`{part}` is no fault: {problem}")]
+pub struct InvalidFaults {
+    part: String,
+    problem: String,
+}
+
+impl Faults {
+    /// No faults.
+    pub fn none() -> Self {
+        Self::with_rates(0, [0.0; Kind::ALL.len()])
+    }
+
+    /// Faults by a specification: `name=rate` parts with commas between, where a rate is the chance
+    /// (0 to 1) that a fault strikes where it can. `all=rate` is every kind; what comes after it counts
+    /// instead. The kinds from [`Kind::Split`] on have one chance a second.
+    pub fn parse(specification: &str, seed: u64) -> Result<Self, InvalidFaults> {
+        let mut rates = [0.0; Kind::ALL.len()];
+        for part in specification.split(',') {
+            let invalid = |problem: &str| InvalidFaults {
+                part: part.to_owned(),
+                problem: problem.to_owned(),
+            };
+            let (name, rate) = part
+                .split_once('=')
+                .ok_or_else(|| invalid("it is written name=rate"))?;
+            let rate = rate
+                .parse::<f64>()
+                .ok()
+                .filter(|rate| (0.0..=1.0).contains(rate))
+                .ok_or_else(|| invalid("a rate is a number from 0 to 1"))?;
+            if name == "all" {
+                rates = [rate; Kind::ALL.len()];
+                continue;
+            }
+            let place = Kind::ALL.iter().position(|kind| kind.name() == name);
+            let Some(place) = place else {
+                let names = Kind::ALL.map(Kind::name).join(", ");
+                return Err(invalid(&format!("there are all, {names}")));
+            };
+            rates[place] = rate;
+        }
+        Ok(Self::with_rates(seed, rates))
+    }
+
+    fn with_rates(seed: u64, rates: [f64; Kind::ALL.len()]) -> Self {
+        Self {
+            seed,
+            rates,
+            chances: Default::default(),
+            struck: Default::default(),
+            off: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the fault strikes this time; if it does, it is counted, and what is left to chance in it
+    /// can be drawn from the generator.
+    pub fn draw(&self, kind: Kind) -> Option<ChaCha8Rng> {
+        let rate = self.rates[kind as usize];
+        if rate <= 0.0 || self.off.load(Ordering::Relaxed) {
+            return None;
+        }
+        let chance = self.chances[kind as usize].fetch_add(1, Ordering::Relaxed);
+        let mut key = [0; 32];
+        for (place, number) in [self.seed, kind as u64, chance].into_iter().enumerate() {
+            key[8 * place..8 * (place + 1)].copy_from_slice(&number.to_le_bytes());
+        }
+        let mut drawn = ChaCha8Rng::from_seed(key);
+        if !drawn.random_bool(rate) {
+            return None;
+        }
+        self.struck[kind as usize].fetch_add(1, Ordering::Relaxed);
+        Some(drawn)
+    }
+
+    /// Takes a strike back, where the fault turned out to have nothing to strike.
+    pub fn missed(&self, kind: Kind) {
+        self.struck[kind as usize].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How often it struck.
+    pub fn struck(&self, kind: Kind) -> u64 {
+        self.struck[kind as usize].load(Ordering::Relaxed)
+    }
+
+    /// No fault strikes from now on.
+    pub fn switch_off(&self) {
+        self.off.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strikes(specification: &str, seed: u64, kind: Kind) -> Vec<bool> {
+        let faults = Faults::parse(specification, seed).unwrap();
+        (0..100).map(|_| faults.draw(kind).is_some()).collect()
+    }
+
+    #[test]
+    fn one_seed_draws_the_same_faults() {
+        let once = strikes("crash=0.3", 1, Kind::Crash);
+        assert_eq!(once, strikes("crash=0.3", 1, Kind::Crash));
+        assert_ne!(once, strikes("crash=0.3", 2, Kind::Crash));
+        assert_ne!(
+            strikes("all=0.3", 1, Kind::Crash),
+            strikes("all=0.3", 1, Kind::Split)
+        );
+    }
+
+    #[test]
+    fn the_ends_are_never_and_always() {
+        assert_eq!(strikes("crash=0", 1, Kind::Crash), [false; 100]);
+        assert_eq!(strikes("crash=1", 1, Kind::Crash), [true; 100]);
+        assert_eq!(strikes("all=1,crash=0", 1, Kind::Crash), [false; 100]);
+        let faults = Faults::parse("all=1", 1).unwrap();
+        faults.switch_off();
+        assert!(faults.draw(Kind::Crash).is_none());
+    }
+
+    #[test]
+    fn the_kinds_stand_in_their_order() {
+        for (place, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place, "{}", kind.name());
+        }
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        for (specification, told) in [
+            ("", "`` is no fault: it is written name=rate"),
+            ("crash", "`crash` is no fault: it is written name=rate"),
+            (
+                "crash=2",
+                "`crash=2` is no fault: a rate is a number from 0 to 1",
+            ),
+            (
+                "crash=nan",
+                "`crash=nan` is no fault: a rate is a number from 0 to 1",
+            ),
+            (
+                "crush=1",
+                "`crush=1` is no fault: there are all, put-refused,",
+            ),
+        ] {
+            let error = Faults::parse(specification, 1).unwrap_err().to_string();
+            assert!(error.starts_with(told), "{error}");
+        }
+    }
+}
