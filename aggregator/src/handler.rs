@@ -131,7 +131,7 @@ where
             rows.extend(
                 closed
                     .into_iter()
-                    .filter_map(|row| summary(row, source, window_seconds)),
+                    .map(|row| summary(row, source, window_seconds)),
             );
         };
         for record in event.records() {
@@ -195,21 +195,23 @@ where
     }
 }
 
-/// What every row of a shard's part becomes. A pane is opened by its first reading, so it always
-/// has figures.
-fn summary(row: Row<String, Totals>, source: Source<'_>, window_seconds: u32) -> Option<Summary> {
-    Some(Summary {
+/// What every row of a shard's part becomes.
+fn summary(row: Row<String, Totals>, source: Source<'_>, window_seconds: u32) -> Summary {
+    let since = (row.since < *row.interval.from()).then_some(row.since);
+    Summary {
         name: row.key,
         window_start: StatusTime::from_millis(row.window.start),
         window_seconds,
         readings: row.readings,
-        figures: row.aggregate.figures()?,
+        repeats: row.repeats,
+        figures: row.aggregate.figures(),
         part: Part {
             stream: source.stream.to_owned(),
             shard: source.shard.to_owned(),
             interval: row.interval,
+            since,
         },
-    })
+    }
 }
 
 fn whole_seconds(window: Window) -> Result<u32, Error> {

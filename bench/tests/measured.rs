@@ -92,14 +92,16 @@ fn a_row_as_it_is_sent() {
         window_start: StatusTime::from_millis(START),
         window_seconds: 60,
         readings: 60,
-        figures: Figures {
+        figures: Some(Figures {
             distance: Distance::from_micrometres(1_801_785_806),
             min_magic_points: 153,
             max_magic_points: 159,
             min_health_points: 146,
             max_health_points: 156,
-        },
+        }),
+        repeats: 0,
         part: Part {
+            since: None,
             stream: "wildrydes".to_owned(),
             shard: "shardId-000000000000".to_owned(),
             interval: Interval::new(position.parse().unwrap(), position.parse().unwrap()).unwrap(),

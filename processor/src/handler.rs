@@ -115,7 +115,8 @@ where
             for (line, summary) in summaries(data) {
                 match summary {
                     Ok(row) => {
-                        intake.low_vitals += u64::from(row.figures.vitals_are_low());
+                        intake.low_vitals +=
+                            u64::from(row.figures.is_some_and(|figures| figures.vitals_are_low()));
                         intake.rows.push(Sourced {
                             record: place,
                             item: to_item(&row, self.expire_after_days),

@@ -39,36 +39,35 @@ pub enum RowError {
 pub fn to_item(row: &Summary, expire_after_days: Option<u32>) -> Item {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let number = |number: &dyn ToString| AttributeValue::N(number.to_string());
-    let part = HashMap::from([
+    let mut part = HashMap::from([
         ("Stream".to_owned(), text(&row.part.stream)),
         ("Shard".to_owned(), text(&row.part.shard)),
         ("From".to_owned(), text(row.part.interval.from().as_str())),
         ("To".to_owned(), text(row.part.interval.to().as_str())),
     ]);
+    if let Some(since) = &row.part.since {
+        part.insert("Since".to_owned(), text(since.as_str()));
+    }
     let mut item = HashMap::from([
         ("Name".to_owned(), text(&row.name)),
         ("StatusTime".to_owned(), text(&row.sort_key())),
-        ("Distance".to_owned(), number(&row.figures.distance)),
-        (
-            "MinMagicPoints".to_owned(),
-            number(&row.figures.min_magic_points),
-        ),
-        (
-            "MaxMagicPoints".to_owned(),
-            number(&row.figures.max_magic_points),
-        ),
-        (
-            "MinHealthPoints".to_owned(),
-            number(&row.figures.min_health_points),
-        ),
-        (
-            "MaxHealthPoints".to_owned(),
-            number(&row.figures.max_health_points),
-        ),
         ("Readings".to_owned(), number(&row.readings)),
         ("WindowSeconds".to_owned(), number(&row.window_seconds)),
         ("Part".to_owned(), AttributeValue::M(part)),
     ]);
+    if let Some(figures) = &row.figures {
+        let figures: [(&str, &dyn ToString); 5] = [
+            ("Distance", &figures.distance),
+            ("MinMagicPoints", &figures.min_magic_points),
+            ("MaxMagicPoints", &figures.max_magic_points),
+            ("MinHealthPoints", &figures.min_health_points),
+            ("MaxHealthPoints", &figures.max_health_points),
+        ];
+        item.extend(figures.map(|(name, value)| (name.to_owned(), number(value))));
+    }
+    if row.repeats > 0 {
+        item.insert("Repeats".to_owned(), number(&row.repeats));
+    }
     if let Some(days) = expire_after_days {
         let seconds = row.window_start.millis().div_euclid(1000) + i64::from(days) * 86_400;
         item.insert(EXPIRES_AT.to_owned(), number(&seconds));

@@ -19,20 +19,25 @@ pub(crate) fn table(window: Window, minutes: &[Minute]) -> String {
     let width = width.unwrap_or(0).clamp("Name".len(), WIDEST_NAME);
 
     let mut text = format!("{}, {} s\n", window.start, window.seconds);
-    let mut line = |name: &str, columns: [String; 4]| {
+    let mut line = |name: &str, columns: [String; 4], note: &str| {
         let [distance, magic, health, readings] = columns;
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "  {name:<width$}  {distance:>14}  {magic:>13}  {health:>13}  {readings:>8}"
+            "  {name:<width$}  {distance:>14}  {magic:>13}  {health:>13}  {readings:>8}{note}"
         );
     };
     line(
         "Name",
         ["Distance m", "Magic", "Health", "Readings"].map(str::to_owned),
+        "",
     );
     for (name, minute) in names.iter().zip(minutes) {
         let figures = &minute.figures;
+        let note = match minute.exact {
+            true => "",
+            false => "  inexact: readings were lost",
+        };
         let range = |lowest: i32, highest: i32| format!("{lowest}–{highest}");
         line(
             name,
@@ -42,6 +47,7 @@ pub(crate) fn table(window: Window, minutes: &[Minute]) -> String {
                 range(figures.min_health_points, figures.max_health_points),
                 minute.readings.to_string(),
             ],
+            note,
         );
     }
     text
@@ -82,6 +88,7 @@ mod tests {
                 min_health_points: -1,
                 max_health_points: 0,
             },
+            exact: readings > 1,
         };
         let minutes = [
             minute("Shadowfax", 1_789_250_000, 60),
@@ -91,7 +98,7 @@ mod tests {
 2026-11-20 09:17:00.000, 60 s
   Name           Distance m          Magic         Health  Readings
   Shadowfax         1789.25        148–152           -1–0        60
-  Zoë�[2J          0.000001        148–152           -1–0         1
+  Zoë�[2J          0.000001        148–152           -1–0         1  inexact: readings were lost
 ";
         assert_eq!(table(window, &minutes), expected);
     }

@@ -22,13 +22,16 @@ pub struct Minute {
     pub readings: u64,
     /// Their figures.
     pub figures: Figures,
+    /// Whether the rows are known to hold every reading that was ever in one of them. If not, records
+    /// were lost before they were folded, or the rows do not tell; what is known is given.
+    pub exact: bool,
 }
 
 /// Merges rows into minutes, by start, name and length.
 ///
 /// Of the rows of one unicorn, window, stream and shard, those are taken that do not overlap in the
-/// log and hold the most readings ([`windowing::merge`]); what is taken is then combined over
-/// shards and streams. The rows may come in any order and more than once, but must be all there
+/// log and hold the most readings, repeats included, and of such choices that with the fewest
+/// distinct ones ([`windowing::merge`]); what is taken is then combined over shards and streams. The rows may come in any order and more than once, but must be all there
 /// are of their windows.
 pub fn merge(rows: impl IntoIterator<Item = Summary>) -> Vec<Minute> {
     let mut groups: BTreeMap<_, BTreeMap<_, Vec<Summary>>> = BTreeMap::new();
@@ -43,10 +46,16 @@ pub fn merge(rows: impl IntoIterator<Item = Summary>) -> Vec<Minute> {
         .filter_map(|((window_start, name, window_seconds), logs)| {
             let mut totals = Totals::identity();
             let mut readings = 0_u64;
+            let mut exact = true;
             for rows in logs.values() {
-                for index in select(rows) {
-                    totals.merge(&rows[index].figures.into());
-                    readings = readings.saturating_add(rows[index].readings);
+                let selection = select(rows);
+                exact &= selection.exact;
+                for index in selection.rows {
+                    let row = &rows[index];
+                    if let Some(figures) = row.figures {
+                        totals.merge(&figures.into());
+                    }
+                    readings = readings.saturating_add(row.readings);
                 }
             }
             Some(Minute {
@@ -55,6 +64,7 @@ pub fn merge(rows: impl IntoIterator<Item = Summary>) -> Vec<Minute> {
                 window_seconds,
                 readings,
                 figures: totals.figures()?,
+                exact,
             })
         })
         .collect()

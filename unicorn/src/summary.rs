@@ -14,7 +14,8 @@ use crate::totals::Figures;
 
 /// One row: what stands in the summary stream, and in the table.
 ///
-/// A row is the exact fold of one unicorn's distinct readings of one window in its part of the log.
+/// A row is the exact fold of one unicorn's distinct readings of one window in its part of the log, but
+/// for those that stand before its part as well, where they were remembered (see [`Part::since`]).
 /// It never changes: written again, it overwrites itself with equal values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
@@ -24,10 +25,12 @@ pub struct Summary {
     pub window_start: StatusTime,
     /// Length of the window in seconds.
     pub window_seconds: u32,
-    /// How many readings are in the row.
+    /// How many distinct readings are in the row.
     pub readings: u64,
-    /// Their figures.
-    pub figures: Figures,
+    /// How many more the part holds that were sent before and are left out.
+    pub repeats: u64,
+    /// The figures of the distinct readings; none for a row that only says that there were repeats.
+    pub figures: Option<Figures>,
     /// Where they stand.
     pub part: Part,
 }
@@ -41,17 +44,25 @@ pub struct Part {
     pub shard: String,
     /// The first and last record.
     pub interval: Interval,
+    /// The first record whose readings were remembered, where that comes before the interval: this is
+    /// not the first part of its window.
+    pub since: Option<Position>,
 }
 
 impl Part {
     /// 16 hex digits that tell this part from any other: the start of the SHA-256 of stream, shard,
-    /// window length, first and last sequence number, each ended by a newline.
+    /// window length, first and last sequence number, and `since` if there is one, each ended by a
+    /// newline.
     pub fn hash(&self, window_seconds: u32) -> String {
         let (from, to) = (self.interval.from(), self.interval.to());
-        let text = format!(
+        let mut text = format!(
             "{}\n{}\n{window_seconds}\n{from}\n{to}\n",
             self.stream, self.shard
         );
+        if let Some(since) = &self.since {
+            text.push_str(since.as_str());
+            text.push('\n');
+        }
         let digest = Sha256::digest(text);
         digest[..8]
             .iter()
@@ -66,14 +77,23 @@ impl Part {
 struct Line<'a> {
     name: &'a str,
     status_time: String,
+    #[serde(flatten)]
+    figures: Option<FiguresLine>,
+    readings: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    repeats: u64,
+    window_seconds: u32,
+    part: PartLine<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct FiguresLine {
     distance: Distance,
     min_magic_points: i32,
     max_magic_points: i32,
     min_health_points: i32,
     max_health_points: i32,
-    readings: u64,
-    window_seconds: u32,
-    part: PartLine<'a>,
 }
 
 #[derive(Serialize)]
@@ -83,6 +103,12 @@ struct PartLine<'a> {
     shard: &'a str,
     from: &'a str,
     to: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<&'a str>,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 impl Summary {
@@ -100,18 +126,22 @@ impl Summary {
         reading::to_line(&Line {
             name: &self.name,
             status_time: self.window_start.to_string(),
-            distance: self.figures.distance,
-            min_magic_points: self.figures.min_magic_points,
-            max_magic_points: self.figures.max_magic_points,
-            min_health_points: self.figures.min_health_points,
-            max_health_points: self.figures.max_health_points,
+            figures: self.figures.map(|figures| FiguresLine {
+                distance: figures.distance,
+                min_magic_points: figures.min_magic_points,
+                max_magic_points: figures.max_magic_points,
+                min_health_points: figures.min_health_points,
+                max_health_points: figures.max_health_points,
+            }),
             readings: self.readings,
+            repeats: self.repeats,
             window_seconds: self.window_seconds,
             part: PartLine {
                 stream: &self.part.stream,
                 shard: &self.part.shard,
                 from: self.part.interval.from().as_str(),
                 to: self.part.interval.to().as_str(),
+                since: self.part.since.as_ref().map(Position::as_str),
             },
         })
     }
@@ -137,6 +167,8 @@ impl Summary {
             max_health_points: Raw<'a>,
             #[serde(borrow)]
             readings: Raw<'a>,
+            #[serde(borrow, default)]
+            repeats: Raw<'a>,
             #[serde(borrow)]
             window_seconds: Raw<'a>,
             #[serde(borrow)]
@@ -144,30 +176,40 @@ impl Summary {
         }
 
         let fields: Fields<'_> = field::split(line)?;
+        let readings = field::integer("Readings", fields.readings)?;
+        let repeats = match fields.repeats {
+            None => 0,
+            repeats => field::integer("Repeats", repeats)?,
+        };
         let summary = Self {
             name: reading::name(fields.name)?.into_owned(),
             window_start: reading::status_time(fields.status_time)?,
             window_seconds: field::integer("WindowSeconds", fields.window_seconds)?,
-            readings: field::integer("Readings", fields.readings)?,
-            figures: Figures {
-                distance: reading::distance(
-                    fields.distance,
-                    Distance::from_micrometres(i128::MAX),
-                )?,
-                min_magic_points: field::integer("MinMagicPoints", fields.min_magic_points)?,
-                max_magic_points: field::integer("MaxMagicPoints", fields.max_magic_points)?,
-                min_health_points: field::integer("MinHealthPoints", fields.min_health_points)?,
-                max_health_points: field::integer("MaxHealthPoints", fields.max_health_points)?,
+            readings,
+            repeats,
+            figures: match readings {
+                0 => None,
+                _ => Some(Figures {
+                    distance: reading::distance(
+                        fields.distance,
+                        Distance::from_micrometres(i128::MAX),
+                    )?,
+                    min_magic_points: field::integer("MinMagicPoints", fields.min_magic_points)?,
+                    max_magic_points: field::integer("MaxMagicPoints", fields.max_magic_points)?,
+                    min_health_points: field::integer("MinHealthPoints", fields.min_health_points)?,
+                    max_health_points: field::integer("MaxHealthPoints", fields.max_health_points)?,
+                }),
             },
             part: parse_part(field::required("Part", fields.part)?)?,
         };
-        for (field, value) in [
-            ("WindowSeconds", u64::from(summary.window_seconds)),
-            ("Readings", summary.readings),
-        ] {
-            if value == 0 {
-                return Err(Rejection::field(field, "is 0"));
-            }
+        if summary.window_seconds == 0 {
+            return Err(Rejection::field("WindowSeconds", "is 0"));
+        }
+        if readings == 0 && repeats == 0 {
+            return Err(Rejection::field(
+                "Readings",
+                "is 0, and there are no Repeats",
+            ));
         }
         Ok(summary)
     }
@@ -185,6 +227,8 @@ fn parse_part(text: &str) -> Result<Part, Rejection> {
         from: Raw<'a>,
         #[serde(borrow)]
         to: Raw<'a>,
+        #[serde(borrow, default)]
+        since: Raw<'a>,
     }
 
     let fields: Fields<'_> =
@@ -198,10 +242,21 @@ fn parse_part(text: &str) -> Result<Part, Rejection> {
     let to = position("Part.To", fields.to)?;
     let interval = Interval::new(from, to)
         .ok_or_else(|| Rejection::field("Part.To", "comes before Part.From"))?;
+    let since = match fields.since {
+        None => None,
+        since => Some(position("Part.Since", since)?),
+    };
+    if since.as_ref().is_some_and(|since| since >= interval.from()) {
+        return Err(Rejection::field(
+            "Part.Since",
+            "does not come before Part.From",
+        ));
+    }
     Ok(Part {
         stream: field::text("Part.Stream", fields.stream)?.into_owned(),
         shard: field::text("Part.Shard", fields.shard)?.into_owned(),
         interval,
+        since,
     })
 }
 
@@ -216,7 +271,18 @@ impl LogRow for Summary {
         &self.part.interval
     }
 
+    fn since(&self) -> &Position {
+        self.part
+            .since
+            .as_ref()
+            .unwrap_or(self.part.interval.from())
+    }
+
     fn readings(&self) -> u64 {
         self.readings
+    }
+
+    fn repeats(&self) -> u64 {
+        self.repeats
     }
 }

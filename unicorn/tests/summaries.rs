@@ -43,13 +43,51 @@ fn the_sort_key_is_the_windows_start_and_the_parts_hash() {
         summary.sort_key(),
         "2026-11-20 09:17:00.000#b99d09a4d474c0e3"
     );
+    let later = with("8899\"}", "8899\",\"Since\":\"495\"}");
+    let later = Summary::parse(later.as_bytes()).unwrap();
+    // The same with the line `495` at its end.
+    assert_eq!(later.sort_key(), "2026-11-20 09:17:00.000#852edc4bbf9623fd");
+    assert!(
+        String::from_utf8(later.to_line())
+            .unwrap()
+            .ends_with(",\"Since\":\"495\"}}\n")
+    );
+}
+
+/// A row that only says that there were repeats, in a part after the first of its window.
+#[test]
+fn a_row_of_repeats_has_no_figures() {
+    let line = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Readings":0,"Repeats":2,"WindowSeconds":60,"Part":{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"7","To":"9","Since":"1"}}"#;
+    let summary = Summary::parse(line.as_bytes()).unwrap();
+    assert_eq!(
+        (summary.readings, summary.repeats, summary.figures),
+        (0, 2, None)
+    );
+    assert_eq!(
+        String::from_utf8(summary.to_line()).unwrap(),
+        format!("{line}\n")
+    );
 }
 
 #[test]
 fn a_rejection_names_the_field() {
     for (old, new, reason) in [
         ("\"Readings\":60,", "", "Readings is missing"),
-        ("\"Readings\":60", "\"Readings\":0", "Readings is 0"),
+        (
+            "\"Readings\":60",
+            "\"Readings\":0",
+            "Readings is 0, and there are no Repeats",
+        ),
+        (
+            "\"Readings\":60",
+            "\"Readings\":60,\"Repeats\":-1",
+            "Repeats is `-1`, which is out of range",
+        ),
+        (
+            "8899\"}",
+            "8899\",\"Since\":\"49590338271490256608559692538361571095921575989136588898\"}",
+            "Part.Since does not come before Part.From",
+        ),
         (
             "\"WindowSeconds\":60",
             "\"WindowSeconds\":0",
@@ -114,15 +152,16 @@ fn row(name: &str, shard: &str, from: u32, to: u32, readings: u64) -> Summary {
             to.to_string().parse().unwrap(),
         )
         .unwrap(),
+        since: None,
     };
     summary.readings = readings;
-    summary.figures = Figures {
+    summary.figures = Some(Figures {
         distance: Distance::from_micrometres(i128::from(readings) * 2_500_000),
         min_magic_points: from as i32,
         max_magic_points: to as i32,
         min_health_points: from as i32,
         max_health_points: to as i32,
-    };
+    });
     summary
 }
 
@@ -186,12 +225,15 @@ fn any_figures() -> impl Strategy<Value = Figures> {
 
 proptest! {
     #[test]
-    fn rows_round_trip(name in ".{1,60}", millis in 0..4_000_000_000_000_i64, figures in any_figures(), readings in 1..u64::MAX, window_seconds in 1..u32::MAX) {
+    fn rows_round_trip(name in ".{1,60}", millis in 0..4_000_000_000_000_i64, figures in any_figures(), readings in 0..3_u64, repeats in any::<u64>(), window_seconds in 1..u32::MAX, since: bool) {
+        prop_assume!(readings + repeats.min(1) > 0);
         let mut summary = Summary::parse(LINE.as_bytes()).unwrap();
         summary.name = name;
         summary.window_start = StatusTime::from_millis(millis);
-        summary.figures = figures;
+        summary.figures = (readings > 0).then_some(figures);
         summary.readings = readings;
+        summary.repeats = repeats;
+        summary.part.since = since.then(|| "495".parse().unwrap());
         summary.window_seconds = window_seconds;
         prop_assert_eq!(Summary::parse(&summary.to_line()), Ok(summary));
     }

@@ -5,8 +5,9 @@
 //! zigzagged. The bytes are compressed with zstd and written in base64, since a Lambda function's
 //! state is JSON.
 //!
-//! Reading is safe on any text: it ends in a [`CodecError`], never in a panic, and never takes more
-//! memory than the limit that the reader sets.
+//! Reading is safe on any text: it ends in a [`CodecError`], never in a panic. The reader sets a limit:
+//! no more bytes than that are decompressed, and no more values counted than a sixteenth of it, since
+//! a value of one byte takes many times as much memory once it is read.
 
 use thiserror::Error;
 
@@ -92,7 +93,12 @@ pub(crate) fn unsigned_len(value: u128) -> usize {
 pub struct Decoder {
     bytes: Vec<u8>,
     at: usize,
+    /// How many more values may be counted.
+    values: usize,
 }
+
+/// How many bytes of the limit stand for one value.
+const BYTES_A_VALUE: usize = 16;
 
 impl Decoder {
     /// Undoes [`Encoder::pack`]; a state of more than `limit` bytes is refused before it is read.
@@ -100,7 +106,11 @@ impl Decoder {
         let bytes = base64_simd::STANDARD
             .decode_to_vec(text)
             .map_err(|_| CodecError::Base64)?;
-        let mut packed = Decoder { bytes, at: 0 };
+        let mut packed = Decoder {
+            bytes,
+            at: 0,
+            values: 0,
+        };
         let length = packed.unsigned()?;
         let length = u64::try_from(length).unwrap_or(u64::MAX);
         if length > limit as u64 {
@@ -111,7 +121,11 @@ impl Decoder {
         if bytes.len() as u64 != length {
             return Err(CodecError::Broken("its length is not the one it announces"));
         }
-        Ok(Decoder { bytes, at: 0 })
+        Ok(Decoder {
+            bytes,
+            at: 0,
+            values: limit / BYTES_A_VALUE,
+        })
     }
 
     /// Reads an unsigned integer.
@@ -151,11 +165,14 @@ impl Decoder {
 
     /// Reads the number of values in a column. Each takes a byte at least, so a number past the
     /// bytes that are left is refused, and no reader reserves memory for values that are not there.
+    /// All that are counted together are at most a sixteenth of the limit in bytes.
     pub fn count(&mut self) -> Result<usize, CodecError> {
         let count: usize = self.unsigned_as()?;
         if count > self.bytes.len() - self.at {
             return Err(CodecError::Broken("a column is longer than the state"));
         }
+        let left = self.values.checked_sub(count);
+        self.values = left.ok_or(CodecError::Broken("it has too many values"))?;
         Ok(count)
     }
 
@@ -350,6 +367,20 @@ mod tests {
     }
 
     #[test]
+    fn more_values_than_the_limit_allows_are_not_counted() {
+        let mut encoder = Encoder::default();
+        for _ in 0..3 {
+            encoder.unsigned(5);
+        }
+        encoder.raw(&[0; 5]);
+        let text = encoder.pack();
+        let mut decoder = Decoder::unpack(&text, 160).unwrap();
+        assert!(decoder.count().is_ok() && decoder.count().is_ok());
+        let error = decoder.count().unwrap_err();
+        assert_eq!(error.to_string(), "the state is broken: it has too many values");
+    }
+
+    #[test]
     fn the_empty_text_is_no_state() {
         assert!(Decoder::unpack("", 100).is_err());
     }
@@ -390,7 +421,11 @@ mod tests {
 
         #[test]
         fn any_bytes_are_an_error_or_values(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let mut decoder = Decoder { bytes, at: 0 };
+            let mut decoder = Decoder {
+                bytes,
+                at: 0,
+                values: 200,
+            };
             if let Ok(count) = decoder.count() {
                 let _ = String::read(count, &mut decoder);
                 let _ = <(Count, Min<i32>)>::read(count, &mut decoder);

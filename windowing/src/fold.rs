@@ -50,33 +50,97 @@ pub struct Row<K, A> {
     pub key: K,
     /// How many distinct readings were added.
     pub readings: u64,
-    /// Those readings, aggregated.
+    /// How many more there were that had been seen before, in this part or since `since`.
+    pub repeats: u64,
+    /// The distinct readings, aggregated; the identity where there are only repeats.
     pub aggregate: A,
     /// The part of the log that was folded; the same for all rows of one closing.
     pub interval: Interval,
+    /// The first record whose readings were remembered; that of the part, unless it follows another
+    /// part of the same window.
+    pub since: Position,
 }
 
 /// One shard's open window.
 #[derive(Clone, Debug)]
 pub struct Fold<K, A> {
     limits: Limits,
+    since: Option<Position>,
     part: Option<Interval>,
     last: Option<Position>,
-    panes: Panes<K, (Count, A)>,
+    panes: Panes<K, Tally<A>>,
     seen: Seen<K>,
     size: SizeEstimate,
 }
 
-/// How large the encoded state can be: what it measured last, and what was added since.
+/// What a pane holds.
+#[derive(Clone, Debug)]
+struct Tally<A> {
+    readings: Count,
+    repeats: Count,
+    aggregate: A,
+}
+
+/// What comes into a pane.
+enum Entry<'a, T: ?Sized> {
+    Reading(&'a T),
+    Repeat,
+}
+
+impl<A: Merge> Merge for Tally<A> {
+    fn identity() -> Self {
+        Self {
+            readings: Count::identity(),
+            repeats: Count::identity(),
+            aggregate: A::identity(),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.readings.merge(&other.readings);
+        self.repeats.merge(&other.repeats);
+        self.aggregate.merge(&other.aggregate);
+    }
+}
+
+impl<T: ?Sized, A: Aggregate<T>> Aggregate<Entry<'_, T>> for Tally<A> {
+    fn add(&mut self, entry: &Entry<'_, T>) {
+        match entry {
+            Entry::Reading(reading) => {
+                self.readings.add(*reading);
+                self.aggregate.add(reading);
+            }
+            Entry::Repeat => self.repeats.add(&()),
+        }
+    }
+}
+
+/// A version of the encoded state. Every one that was ever written can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StateVersion {
+    /// The first: it does not know of repeats, nor from where on readings are remembered.
+    V1,
+    /// With both.
+    V2,
+}
+
+/// How large the encoded state can be: what it measured last, and what came to it since, in panes and in
+/// the memory of seen readings; `raw` is all that the panes take before compression.
 #[derive(Clone, Debug, Default)]
 struct SizeEstimate {
     measured: usize,
-    added: usize,
+    panes: usize,
+    seen: usize,
     raw: usize,
 }
 
 /// What a pane is taken to cost beside its key, in bytes before compression.
 const PANE_COST: usize = 64;
+/// What a seen reading is taken to cost beside its key, likewise.
+const SEEN_COST: usize = 40;
+/// By how much a few bytes more can lengthen the encoded state: a new block of the compression begins,
+/// and the one before it ends otherwise.
+const COMPRESSION_STEP: usize = 8_000;
 /// The longest a state may be before compression; also what a decoder accepts at most.
 const RAW_LIMIT: usize = 16 << 20;
 /// Compression never adds more than this, and base64 makes four bytes of three.
@@ -93,6 +157,7 @@ where
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            since: None,
             part: None,
             last: None,
             panes: Panes::default(),
@@ -112,12 +177,15 @@ where
             Some(part) => part.extend(&position),
             None => self.part = Some(Interval::at(position.clone())),
         }
+        if self.since.is_none() {
+            self.since = Some(position.clone());
+        }
         self.last = Some(position);
         Ok(true)
     }
 
     /// Adds a reading of the record last begun to its window; false where the same reading, by key
-    /// and time (nanoseconds since the epoch), was added before and counts no more.
+    /// and time (nanoseconds since the epoch), was added before and only counts as a repeat.
     pub fn add<Q, T>(&mut self, window: Window, key: &Q, time: i128, reading: &T) -> bool
     where
         K: Borrow<Q>,
@@ -126,13 +194,18 @@ where
         T: ?Sized,
     {
         let key_len = key.as_ref().len();
-        if !self.seen.insert(key, key_len, time) {
-            return false;
+        let is_new = self.seen.insert(key, key_len, time);
+        let entry = match is_new {
+            true => Entry::Reading(reading),
+            false => Entry::Repeat,
+        };
+        if is_new {
+            self.size.seen += key_len + SEEN_COST;
         }
-        if self.panes.add(window, key, reading) {
-            self.size.added += key_len + PANE_COST;
+        if self.panes.add(window, key, &entry) {
+            self.size.panes += key_len + PANE_COST;
         }
-        true
+        is_new
     }
 
     /// Whether the state has grown to its limit, so that the fold must be closed before the next
@@ -141,35 +214,43 @@ where
         if self.panes.is_empty() {
             return false;
         }
-        if self.panes.len() >= self.limits.panes || self.size.raw + self.size.added > RAW_LIMIT / 2
-        {
+        let raw = self.size.raw + self.size.panes;
+        if self.panes.len() >= self.limits.panes || raw > RAW_LIMIT / 2 {
             return true;
         }
-        let fixed = encoded_bound(self.seen.cost());
-        if self.size.measured + encoded_bound(self.size.added) + fixed <= self.limits.state {
+        let limit = self.limits.state.saturating_sub(COMPRESSION_STEP);
+        let added = encoded_bound(self.size.panes + self.size.seen);
+        if self.size.measured + added <= limit {
             return false;
         }
-        let length = self.encode().len();
-        self.size.raw += self.size.added;
-        self.size.added = 0;
-        // The memory of seen readings is estimated anew each time, so it is left out here.
-        self.size.measured = length.saturating_sub(fixed);
-        length > self.limits.state - self.limits.state / 20
+        self.size = SizeEstimate {
+            measured: self.encode().len(),
+            panes: 0,
+            seen: 0,
+            raw,
+        };
+        self.size.measured > limit - limit / 20
     }
 
     /// Ends the part: gives its rows, by window and key, and goes on with none. The last position
-    /// and the memory of seen readings stay.
+    /// and the memory of seen readings stay, so that the next part is told by `since` as well.
     pub fn close(&mut self) -> Vec<Row<K, A>> {
-        self.size = SizeEstimate::default();
-        let Some(interval) = self.part.take() else {
+        // What is still remembered stays in the state.
+        self.size = SizeEstimate {
+            measured: encoded_bound(self.seen.cost()),
+            ..SizeEstimate::default()
+        };
+        let (Some(interval), Some(since)) = (self.part.take(), self.since.as_ref()) else {
             return Vec::new();
         };
-        let row = |pane: Pane<K, (Count, A)>| Row {
+        let row = |pane: Pane<K, Tally<A>>| Row {
             window: pane.window,
             key: pane.key,
-            readings: pane.aggregate.0.value(),
-            aggregate: pane.aggregate.1,
+            readings: pane.aggregate.readings.value(),
+            repeats: pane.aggregate.repeats.value(),
+            aggregate: pane.aggregate.aggregate,
             interval: interval.clone(),
+            since: since.clone(),
         };
         self.panes.close_all().into_iter().map(row).collect()
     }
@@ -187,16 +268,22 @@ where
 
     /// The state as text, to be carried to the next invocation.
     pub fn encode(&self) -> String {
+        self.encode_version(StateVersion::V2)
+    }
+
+    /// The same in the form of a version. An older one leaves out what it does not know.
+    pub fn encode_version(&self, version: StateVersion) -> String {
         let mut out = Encoder::default();
+        if version >= StateVersion::V2 {
+            write_position(self.since.as_ref(), &mut out);
+        }
         let positions = [
             self.part.as_ref().map(Interval::from),
             self.part.as_ref().map(Interval::to),
             self.last.as_ref(),
         ];
         for position in positions {
-            let text = position.map_or("", Position::as_str);
-            out.unsigned(text.len() as u128);
-            out.raw(text.as_bytes());
+            write_position(position, &mut out);
         }
 
         let panes = self.panes.by_window();
@@ -211,8 +298,12 @@ where
 
         out.unsigned(self.panes.by_window().len() as u128);
         for (window, keys) in self.panes.by_window() {
-            let panes: BTreeMap<usize, &(Count, A)> =
-                keys.iter().map(|(key, pane)| (index(key), pane)).collect();
+            // The first version has no place for a pane of repeats alone.
+            let panes: BTreeMap<usize, &Tally<A>> = keys
+                .iter()
+                .filter(|(_, pane)| version >= StateVersion::V2 || pane.readings.value() > 0)
+                .map(|(key, pane)| (index(key), pane))
+                .collect();
             out.signed(i128::from(window.start));
             out.signed(i128::from(window.end));
             out.unsigned(panes.len() as u128);
@@ -221,8 +312,16 @@ where
                 out.unsigned((index - last) as u128);
                 last = *index;
             }
-            let column: Vec<&(Count, A)> = panes.into_values().collect();
-            <(Count, A)>::write(&column, &mut out);
+            let panes: Vec<&Tally<A>> = panes.into_values().collect();
+            let readings: Vec<&Count> = panes.iter().map(|pane| &pane.readings).collect();
+            Count::write(&readings, &mut out);
+            if version >= StateVersion::V2 {
+                let repeats: Vec<&Count> = panes.iter().map(|pane| &pane.repeats).collect();
+                Count::write(&repeats, &mut out);
+            }
+            let with_readings = panes.iter().filter(|pane| pane.readings.value() > 0);
+            let aggregates: Vec<&A> = with_readings.map(|pane| &pane.aggregate).collect();
+            A::write(&aggregates, &mut out);
         }
         self.seen.write(|key| index(key) as u128, &mut out);
         out.pack()
@@ -230,7 +329,20 @@ where
 
     /// Undoes [`encode`](Self::encode).
     pub fn decode(text: &str, limits: Limits) -> Result<Self, CodecError> {
+        Self::decode_version(text, StateVersion::V2, limits)
+    }
+
+    /// Undoes [`encode_version`](Self::encode_version).
+    pub fn decode_version(
+        text: &str,
+        version: StateVersion,
+        limits: Limits,
+    ) -> Result<Self, CodecError> {
         let mut input = Decoder::unpack(text, RAW_LIMIT)?;
+        let since = match version {
+            StateVersion::V1 => None,
+            StateVersion::V2 => read_position(&mut input)?,
+        };
         let [from, to, last] = [
             read_position(&mut input)?,
             read_position(&mut input)?,
@@ -244,6 +356,11 @@ where
             (None, None) => None,
             _ => return Err(CodecError::Broken("its part has one end only")),
         };
+        let since = since.or_else(|| part.as_ref().map(|part| part.from().clone()));
+        let started = part.as_ref().map(Interval::from).or(last.as_ref());
+        if since.as_ref() > started {
+            return Err(CodecError::Broken("it remembers from after its start on"));
+        }
 
         let count = input.count()?;
         let keys = K::read(count, &mut input)?;
@@ -261,8 +378,25 @@ where
                 last = last.saturating_add(input.unsigned_as()?);
                 indices.push(last);
             }
-            let column = <(Count, A)>::read(count, &mut input)?;
-            for (index, aggregate) in indices.into_iter().zip(column) {
+            let readings = Count::read(count, &mut input)?;
+            let repeats = match version {
+                StateVersion::V1 => vec![Count::identity(); count],
+                StateVersion::V2 => Count::read(count, &mut input)?,
+            };
+            let with_readings = readings.iter().filter(|count| count.value() > 0).count();
+            let mut aggregates = A::read(with_readings, &mut input)?.into_iter();
+            for ((index, readings), repeats) in indices.into_iter().zip(readings).zip(repeats) {
+                let aggregate = match readings.value() {
+                    0 => A::identity(),
+                    _ => aggregates.next().ok_or(CodecError::Broken(
+                        "a column is shorter than its neighbours",
+                    ))?,
+                };
+                let aggregate = Tally {
+                    readings,
+                    repeats,
+                    aggregate,
+                };
                 let key = keys
                     .get(index)
                     .ok_or(CodecError::Broken("a key is not in its table"))?;
@@ -280,17 +414,17 @@ where
         let key_len = |key: &K| key.as_ref().len();
         let seen = Seen::read(seen_bound(limits), &keys, key_len, &mut input)?;
         input.finish()?;
-        let fixed = encoded_bound(seen.cost());
         Ok(Self {
             limits,
+            since,
             part,
             last,
             panes,
             seen,
             size: SizeEstimate {
-                measured: text.len().saturating_sub(fixed),
-                added: 0,
+                measured: text.len(),
                 raw,
+                ..SizeEstimate::default()
             },
         })
     }
@@ -298,6 +432,12 @@ where
 
 fn seen_bound(limits: Limits) -> usize {
     limits.seen * 3 / 4 - limits.seen / 128
+}
+
+fn write_position(position: Option<&Position>, out: &mut Encoder) {
+    let text = position.map_or("", Position::as_str);
+    out.unsigned(text.len() as u128);
+    out.raw(text.as_bytes());
 }
 
 fn read_position(input: &mut Decoder) -> Result<Option<Position>, CodecError> {

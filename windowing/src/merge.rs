@@ -1,61 +1,133 @@
 //! The merge rule: which of a window's rows count.
 //!
 //! An invocation that failed may have left rows behind, and the attempt that took its place cut
-//! the log elsewhere. Each row is the exact fold of an interval of the log, so two rows that do not
-//! overlap share no reading; and the run of attempts that went through left rows that, side by
-//! side, hold every reading. The rows to take are therefore those that do not overlap and hold
-//! the most readings: weighted interval scheduling.
+//! the log elsewhere. Two rows that do not overlap hold different records; and the run of attempts
+//! that went through left rows that, side by side, hold every record. The rows to take are
+//! therefore those that do not overlap and hold the most readings, repeats included: weighted
+//! interval scheduling.
+//!
+//! A repeat counts in a row only if the run that left it had not seen the reading before. So among
+//! choices that hold equally many, the one that counts the fewest is right: each reading is counted
+//! at least where it stands first, and the run that went through counts none twice.
 
-use crate::log::Interval;
+use std::cmp::Reverse;
+
+use crate::log::{Interval, Position};
 
 /// A row: the fold of one interval of one shard's log, for one key and window.
 pub trait LogRow {
     /// The interval that was folded.
     fn interval(&self) -> &Interval;
 
-    /// How many readings of the key the interval holds.
+    /// The first record whose readings were remembered while it was folded.
+    fn since(&self) -> &Position {
+        self.interval().from()
+    }
+
+    /// How many readings of the key it counts.
     fn readings(&self) -> u64;
+
+    /// How many more of them the interval holds, which were left out since they had been seen.
+    fn repeats(&self) -> u64 {
+        0
+    }
 }
 
-/// Picks among rows of one key, window and shard those that do not overlap and together hold the
-/// most readings; their indices, in the order of the log.
+/// The rows that count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Their indices, in the order of the log.
+    pub rows: Vec<usize>,
+    /// Whether they are known to hold every reading that any row holds. If not, no run of attempts
+    /// went through from end to end, which only lost records can cause, or the rows do not tell.
+    pub exact: bool,
+}
+
+/// Picks among rows of one key, window and shard those that count.
 ///
-/// The rows may come in any order, and twice. Where two choices hold equally many readings, the
-/// one picked depends on the rows only, not on their order.
-pub fn select<R: LogRow>(rows: &[R]) -> Vec<usize> {
+/// The rows may come in any order, and twice. Of choices that are equally good the widest is picked,
+/// whatever their order.
+pub fn select<R: LogRow>(rows: &[R]) -> Selection {
     if rows.len() < 2 {
-        return (0..rows.len()).collect();
+        return Selection {
+            rows: (0..rows.len()).collect(),
+            exact: true,
+        };
     }
     let mut order: Vec<usize> = (0..rows.len()).collect();
+    // By their ends; of rows that end together the wider ones last, since the last of equals is taken.
     order.sort_by_key(|&index| {
         let row = &rows[index];
-        (row.interval().to(), row.interval().from(), row.readings())
+        let interval = row.interval();
+        (
+            interval.to(),
+            Reverse((interval.from(), row.since(), row.readings())),
+        )
     });
 
-    // best[n] is the most that the first n rows of `order` can hold, and before[n] is how many of
-    // them end before row n starts.
-    let mut best = vec![0_u128];
-    let mut before = Vec::with_capacity(order.len());
+    // best[n] is the best that can be made of the first n rows of `order`; taken[n] is, if row n is in
+    // what is best up to it, how many rows end before it starts.
+    let mut best = vec![Held::default()];
+    let mut taken = Vec::with_capacity(order.len());
     for (place, &index) in order.iter().enumerate() {
         let start = rows[index].interval().from();
         let disjoint = order[..place].partition_point(|&i| rows[i].interval().to() < start);
-        before.push(disjoint);
-        let with = best[disjoint] + u128::from(rows[index].readings());
+        let with = best[disjoint].with(&rows[index]);
+        taken.push((with >= best[place]).then_some(disjoint));
         best.push(with.max(best[place]));
     }
 
     let mut selected = Vec::new();
     let mut place = order.len();
     while place > 0 {
-        if best[place] == best[place - 1] {
-            place -= 1;
-        } else {
-            selected.push(order[place - 1]);
-            place = before[place - 1];
+        place -= 1;
+        if let Some(disjoint) = taken[place] {
+            selected.push(order[place]);
+            place = disjoint;
         }
     }
     selected.reverse();
-    selected
+    let exact = rows.iter().all(|row| is_covered(row, rows, &selected));
+    Selection {
+        rows: selected,
+        exact,
+    }
+}
+
+/// What rows that do not overlap hold together. The more records the better; then the fewer readings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Held {
+    records: u128,
+    readings: Reverse<u128>,
+}
+
+impl Held {
+    fn with(self, row: &impl LogRow) -> Self {
+        let readings = u128::from(row.readings());
+        Self {
+            records: self.records + readings + u128::from(row.repeats()),
+            readings: Reverse(self.readings.0 + readings),
+        }
+    }
+}
+
+/// Whether the selected rows hold what a row holds: if it has no more than those of them that lie
+/// within it, or if both its ends lie in what their runs went through.
+fn is_covered<R: LogRow>(row: &R, rows: &[R], selected: &[usize]) -> bool {
+    let interval = row.interval();
+    let selected = || selected.iter().map(|&index| &rows[index]);
+    let within = selected().filter(|other| {
+        let other = other.interval();
+        interval.from() <= other.from() && other.to() <= interval.to()
+    });
+    let records = within.fold(Held::default(), Held::with).records;
+    if records == Held::default().with(row).records {
+        return true;
+    }
+    let went_through = |position: &Position| {
+        selected().any(|other| other.since() <= position && position <= other.interval().to())
+    };
+    went_through(interval.from()) && went_through(interval.to())
 }
 
 #[cfg(test)]
@@ -86,26 +158,26 @@ mod tests {
 
     #[test]
     fn the_usual_row_stands_alone() {
-        assert_eq!(select::<Row>(&[]), [0; 0]);
-        assert_eq!(select(&[row(1, 9, 60)]), [0]);
+        assert_eq!(select::<Row>(&[]).rows, [0; 0]);
+        assert_eq!(select(&[row(1, 9, 60)]).rows, [0]);
     }
 
     #[test]
     fn a_failed_attempt_gives_way_to_the_one_that_went_through() {
-        assert_eq!(select(&[row(1, 5, 30), row(1, 9, 60)]), [1]);
+        assert_eq!(select(&[row(1, 5, 30), row(1, 9, 60)]).rows, [1]);
         assert_eq!(
-            select(&[row(1, 5, 30), row(6, 9, 30), row(1, 7, 40)]),
+            select(&[row(1, 5, 30), row(6, 9, 30), row(1, 7, 40)]).rows,
             [0, 1]
         );
         assert_eq!(
-            select(&[row(8, 9, 20), row(1, 5, 30), row(1, 7, 40)]),
+            select(&[row(8, 9, 20), row(1, 5, 30), row(1, 7, 40)]).rows,
             [2, 0]
         );
     }
 
     #[test]
     fn the_same_row_twice_counts_once() {
-        assert_eq!(select(&[row(1, 9, 60), row(1, 9, 60)]).len(), 1);
+        assert_eq!(select(&[row(1, 9, 60), row(1, 9, 60)]).rows.len(), 1);
     }
 
     /// The most readings in any set of disjoint rows, by trying all sets.
@@ -135,7 +207,7 @@ mod tests {
     proptest! {
         #[test]
         fn holds_as_much_as_the_best_set(rows in proptest::collection::vec(any_row(), 0..9)) {
-            let selected = select(&rows);
+            let selected = select(&rows).rows;
             for pair in selected.windows(2) {
                 prop_assert!(rows[pair[0]].0.to() < rows[pair[1]].0.from());
             }
@@ -149,7 +221,7 @@ mod tests {
                 .prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
         ) {
             let pick = |rows: &[Row]| -> Vec<(Interval, u64)> {
-                select(rows).into_iter().map(|i| (rows[i].0.clone(), rows[i].1)).collect()
+                select(rows).rows.into_iter().map(|i| (rows[i].0.clone(), rows[i].1)).collect()
             };
             prop_assert_eq!(pick(&rows), pick(&shuffled));
         }
@@ -179,7 +251,7 @@ mod tests {
                 rows.push(fold(from, cut));
                 from = cut + 1;
             }
-            let held: u64 = select(&rows).iter().map(|&i| rows[i].1).sum();
+            let held: u64 = select(&rows).rows.iter().map(|&i| rows[i].1).sum();
             prop_assert_eq!(held, log.iter().sum::<u64>());
         }
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use windowing::aggregate::{Aggregate, Max, Merge, Min, Sum};
 use windowing::codec::{CodecError, Columnar, Decoder, Encoder};
 use windowing::fold::{Fold, Limits, Row};
-use windowing::log::Interval;
+use windowing::log::{Interval, Position};
 use windowing::merge::{LogRow, select};
 use windowing::window::Tumbling;
 
@@ -77,8 +77,16 @@ impl LogRow for PowerRow {
         &self.0.interval
     }
 
+    fn since(&self) -> &Position {
+        &self.0.since
+    }
+
     fn readings(&self) -> u64 {
         self.0.readings
+    }
+
+    fn repeats(&self) -> u64 {
+        self.0.repeats
     }
 }
 
@@ -116,6 +124,25 @@ fn fold(
     (fold, repeats)
 }
 
+/// The rows of a run over the records from `from` up to `to`, cut into parts where `cuts` says.
+fn run(log: &[Vec<Gust>], from: usize, to: usize, cuts: &[usize]) -> Vec<Row<String, Power>> {
+    let mut ends: Vec<usize> = cuts
+        .iter()
+        .map(|cut| from + cut % (to - from + 1))
+        .collect();
+    ends.push(to);
+    ends.sort_unstable();
+    let mut rows = Vec::new();
+    let mut state = Farm::new(Limits::default());
+    let mut start = from;
+    for end in ends {
+        (state, _) = fold(state, log, start, end, &[end], 0);
+        rows.extend(state.close());
+        start = end;
+    }
+    rows
+}
+
 fn any_log() -> impl Strategy<Value = Vec<Vec<Gust>>> {
     let gust = (0..3_u8, 0..5_i64, any::<i32>()).prop_map(|(turbine, second, watts)| Gust {
         turbine: format!("turbine {turbine}"),
@@ -142,18 +169,23 @@ proptest! {
         prop_assert_eq!(readings + repeats, log.iter().map(|record| record.len() as u64).sum());
     }
 
+    /// Whatever parts the run that went through was cut into, and whatever other runs left behind, each
+    /// from nothing, over any records and with parts of its own.
     #[test]
-    fn a_part_ended_anywhere_merges_to_the_whole(log in any_log(), cut in 0..20_usize, failed in 0..20_usize) {
+    fn what_merges_is_the_distinct_readings_of_the_log(
+        log in any_log(),
+        cuts in proptest::collection::vec(0..20_usize, 0..4),
+        others in proptest::collection::vec(
+            (0..20_usize, 0..20_usize, proptest::collection::vec(0..20_usize, 0..3)),
+            0..6,
+        ),
+    ) {
         let (mut whole, _) = fold(Farm::new(Limits::default()), &log, 0, log.len(), &[], 0);
-        let cut = cut % (log.len() + 1);
-        let (mut parts, _) = fold(Farm::new(Limits::default()), &log, 0, cut, &[], 0);
-        let mut rows = parts.close();
-        let (mut parts, _) = fold(parts, &log, cut, log.len(), &[], 0);
-        rows.extend(parts.close());
-        // An attempt that failed after it had sent the rows of its first records.
-        let (mut attempt, _) = fold(Farm::new(Limits::default()), &log, 0, failed % (log.len() + 1), &[], 0);
-        rows.extend(attempt.close());
-
+        let mut rows = run(&log, 0, log.len(), &cuts);
+        for (from, to, cuts) in &others {
+            let (from, to) = (from % log.len(), to % (log.len() + 1));
+            rows.extend(run(&log, from, to.max(from), cuts));
+        }
         for expected in whole.close() {
             let of_pane: Vec<PowerRow> = rows
                 .iter()
@@ -163,12 +195,14 @@ proptest! {
                 .collect();
             let mut merged = Power::identity();
             let mut readings = 0;
-            for index in select(&of_pane) {
+            let selection = select(&of_pane);
+            for index in selection.rows {
                 merged.merge(&of_pane[index].0.aggregate);
                 readings += of_pane[index].0.readings;
             }
             prop_assert_eq!(readings, expected.readings);
             prop_assert_eq!(merged, expected.aggregate);
+            prop_assert!(selection.exact || !cuts.is_empty());
         }
     }
 

@@ -1,0 +1,43 @@
+//! The merge rule's golden vectors, which every implementation of it is held to, in any language.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use unicorn::merge::{Minute, merge};
+use unicorn::summary::Summary;
+
+fn told(minute: &Minute) -> Value {
+    let figures = minute.figures;
+    json!({
+        "Name": minute.name,
+        "StatusTime": minute.window_start.to_string(),
+        "Distance": serde_json::from_str::<Value>(&figures.distance.to_string()).unwrap(),
+        "MinMagicPoints": figures.min_magic_points,
+        "MaxMagicPoints": figures.max_magic_points,
+        "MinHealthPoints": figures.min_health_points,
+        "MaxHealthPoints": figures.max_health_points,
+        "Readings": minute.readings,
+        "WindowSeconds": minute.window_seconds,
+        "Exact": minute.exact,
+    })
+}
+
+#[test]
+fn golden_vectors() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/merge.json");
+    let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert!(cases.len() > 10);
+    for case in cases {
+        let rows = case["rows"].as_array().unwrap().iter();
+        let rows: Vec<Summary> = rows
+            .map(|row| Summary::parse(row.to_string().as_bytes()).unwrap())
+            .collect();
+        let reversed = rows.iter().rev().cloned();
+        for minutes in [merge(rows.clone()), merge(reversed)] {
+            let minutes: Vec<Value> = minutes.iter().map(told).collect();
+            assert_eq!(Value::from(minutes), case["minutes"], "{}", case["case"]);
+        }
+    }
+}
