@@ -1,5 +1,7 @@
 //! Times as they stand on the wire, each to and from milliseconds since the epoch.
 
+use std::num::IntErrorKind;
+
 use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
@@ -27,16 +29,23 @@ fn parse_seconds(text: &str) -> Option<i64> {
         None => (false, text),
     };
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
         None => (text, 0),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let mut digits = whole.bytes().chain(fraction.bytes());
-    if whole.is_empty() || !digits.clone().all(|digit| digit.is_ascii_digit()) || exponent > 20 {
+    if whole.is_empty() || !digits.clone().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    if digits.clone().all(|digit| digit == b'0') {
+        return Some(0);
+    }
+    // Past any date, however many zeros the fraction starts with.
+    if exponent > i64::try_from(fraction.len()).ok()? + 20 {
         return None;
     }
 
-    let digits_of_millis = i64::try_from(whole.len()).ok()? + i64::from(exponent) + 3;
+    let digits_of_millis = i64::try_from(whole.len()).ok()? + exponent + 3;
     let mut millis: i64 = 0;
     for _ in 0..digits_of_millis {
         let digit = digits.next().map_or(0, |digit| i64::from(digit - b'0'));
@@ -45,6 +54,18 @@ fn parse_seconds(text: &str) -> Option<i64> {
     let at_least_half = digits_of_millis >= 0 && digits.next().is_some_and(|digit| digit >= b'5');
     let millis = millis.checked_add(i64::from(at_least_half))?;
     Some(if negative { -millis } else { millis })
+}
+
+/// An exponent, clipped where it passes any number that could matter.
+fn parse_exponent(text: &str) -> Option<i64> {
+    match text.parse::<i32>() {
+        Ok(exponent) => Some(i64::from(exponent)),
+        Err(error) => match error.kind() {
+            IntErrorKind::PosOverflow => Some(i64::from(i32::MAX)),
+            IntErrorKind::NegOverflow => Some(i64::from(i32::MIN)),
+            _ => None,
+        },
+    }
 }
 
 /// Seconds with exactly three decimals, as Lambda writes an arrival time.
@@ -111,6 +132,10 @@ mod tests {
             ("5e-4", 1),
             ("9e-5", 0),
             ("9e-2147483648", 0),
+            ("9e-99999999999", 0),
+            ("0e25", 0),
+            ("-0.0e99999999999", 0),
+            ("0.00000000000000001607497475189e26", 1_607_497_475_189),
             ("-1.5", -1_500),
         ];
         for (text, millis) in cases {
@@ -129,6 +154,9 @@ mod tests {
             "1.2.3",
             "1e",
             "1e9999999999",
+            "0e",
+            "0e+-1",
+            "0.01e99999999999",
             "1e300",
             "0x10",
             "--1",

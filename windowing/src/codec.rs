@@ -377,7 +377,10 @@ mod tests {
         let mut decoder = Decoder::unpack(&text, 160).unwrap();
         assert!(decoder.count().is_ok() && decoder.count().is_ok());
         let error = decoder.count().unwrap_err();
-        assert_eq!(error.to_string(), "the state is broken: it has too many values");
+        assert_eq!(
+            error.to_string(),
+            "the state is broken: it has too many values"
+        );
     }
 
     #[test]

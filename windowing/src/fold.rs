@@ -401,6 +401,12 @@ where
                     .get(index)
                     .ok_or(CodecError::Broken("a key is not in its table"))?;
                 raw += key.as_ref().len() + PANE_COST;
+                if raw > RAW_LIMIT {
+                    return Err(CodecError::TooLong {
+                        length: raw as u64,
+                        limit: RAW_LIMIT,
+                    });
+                }
                 panes.merge(Pane {
                     window,
                     key: key.clone(),

@@ -1,0 +1,14 @@
+//! Any bytes are an event or an error.
+//!
+//! `cargo +nightly fuzz run event -- -max_total_time=600`
+
+#![no_main]
+
+use kinesis_event::Event;
+
+libfuzzer_sys::fuzz_target!(|json: &[u8]| {
+    if let Ok(event) = Event::from_json(json) {
+        assert_eq!(event.records().count(), event.len());
+        let _ = (event.stream(), event.shard());
+    }
+});

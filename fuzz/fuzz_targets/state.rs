@@ -1,0 +1,24 @@
+//! Any columns are a fold or an error, and a fold that was read is one that can be written.
+//!
+//! `cargo +nightly fuzz run state -- -max_total_time=600`
+
+#![no_main]
+#![allow(dead_code, reason = "the tests use more of the module")]
+
+#[path = "../../windowing/tests/frames/mod.rs"]
+mod frames;
+
+use windowing::aggregate::{Max, Min, Sum};
+use windowing::fold::{Fold, Limits};
+
+libfuzzer_sys::fuzz_target!(|columns: &[u8]| {
+    type Farm = Fold<String, (Sum, Min<i64>, Max<i64>)>;
+    let text = frames::state_of(columns);
+    if let Ok(mut fold) = Farm::decode(&text, Limits::default()) {
+        let written = fold.encode();
+        match Farm::decode(&written, Limits::default()) {
+            Ok(mut again) => assert_eq!(again.close(), fold.close()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+});
