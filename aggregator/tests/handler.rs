@@ -355,7 +355,7 @@ async fn an_event_that_cannot_be_right_is_an_error() {
             r#"{{{window},{source},"state":{{"version":7,"data":""}}}}"#
         ))
         .await,
-        "the window's state has version 7; this release reads version 1"
+        "the window's state has version 7; this release reads versions 1 and 2"
     );
     assert_eq!(
         error(&format!(

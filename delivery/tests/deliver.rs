@@ -119,6 +119,52 @@ async fn a_call_without_an_answer_is_cut_at_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_under_way_at_the_deadline_is_handed_back_and_nothing_is_sent_after_it() {
+    // Two chunks are through in 3 s and two in 6 s; two would be in 9 s, and six more later.
+    let destination = Flaky::always(Answer::TakeIn(Duration::from_secs(3)));
+    let policy = Policy {
+        concurrency: 2,
+        ..Policy::within(Duration::from_secs(8))
+    };
+    let started = Instant::now();
+    let report = deliver(&destination, items(120), &policy).await;
+
+    assert_eq!(started.elapsed(), Duration::from_secs(8));
+    assert_eq!((report.delivered, report.calls), (40, 6));
+    let left: Vec<usize> = report.undelivered.iter().map(|left| left.index).collect();
+    assert_eq!(left, (40..120).collect::<Vec<usize>>());
+    assert!(
+        report
+            .undelivered
+            .iter()
+            .all(|left| left.reason == Reason::OutOfTime { last: None })
+    );
+    let last_call = destination.last_call().unwrap();
+    assert_eq!(last_call - started, Duration::from_secs(6));
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(destination.last_call(), Some(last_call));
+    assert_eq!(destination.written(), (0..40).collect::<Vec<u32>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_would_pass_the_deadline_is_not_waited() {
+    let destination = Flaky::always(Answer::Throttled);
+    let second = Duration::from_secs(1);
+    let policy = Policy {
+        backoff: Backoff {
+            base: HOUR,
+            cap: HOUR,
+        },
+        ..in_turn(second)
+    };
+    let started = Instant::now();
+    let report = deliver(&destination, items(5), &policy).await;
+    // A wait is drawn from up to an hour, so one within the second is all but impossible.
+    assert!(started.elapsed() < second);
+    assert_eq!((report.calls, report.undelivered.len()), (1, 5));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deadline_that_has_passed_makes_no_call() {
     let destination = Flaky::new([]);
     let report = deliver(&destination, items(2), &Policy::within(Duration::ZERO)).await;
@@ -355,6 +401,7 @@ proptest! {
             let report = deliver(&destination, items.clone(), &policy).await;
 
             prop_assert!(Instant::now() <= policy.deadline.max(started));
+            prop_assert!(destination.last_call().is_none_or(|call| call < policy.deadline));
             let accounted = report.delivered + report.merged + report.undelivered.len();
             prop_assert_eq!(accounted, items.len());
             prop_assert!(report.undelivered.is_sorted_by(|one, next| one.index < next.index));

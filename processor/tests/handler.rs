@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
-use delivery::{Collected, Destination, Key, Limits, Refusal, SendError};
+use delivery::{Collected, Destination, DynamoTable, Key, Limits, Refusal, SendError};
 use kinesis_event::{Event, EventSource, RecordData, Response, encode};
 use processor::Processor;
-use processor::row::{Item, from_item};
+use processor::row::{Item, KEY, from_item};
 use tokio::time::Instant;
 
 fn line(name: &str, readings: u64) -> String {
@@ -21,6 +21,10 @@ fn line(name: &str, readings: u64) -> String {
 }
 
 fn event(records: &[&str]) -> Event {
+    Event::from_json(&payload(records)).unwrap()
+}
+
+fn payload(records: &[&str]) -> Vec<u8> {
     let source = EventSource {
         stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes-summary",
         region: "us-east-1",
@@ -37,7 +41,14 @@ fn event(records: &[&str]) -> Event {
             data: data.as_bytes(),
         })
         .collect();
-    Event::from_json(&encode(&source, &records, None)).unwrap()
+    encode(&source, &records, None)
+}
+
+/// The same event with the data of record 101 no longer base64.
+fn damaged(records: &[&str]) -> Event {
+    let mut json: serde_json::Value = serde_json::from_slice(&payload(records)).unwrap();
+    json["Records"][1]["kinesis"]["data"] = "no base64?".into();
+    Event::from_json(&serde_json::to_vec(&json).unwrap()).unwrap()
 }
 
 /// A table that takes all but some names: those are throttled or invalid for ever.
@@ -154,10 +165,155 @@ async fn what_is_no_row_goes_to_the_rejects() {
         .iter()
         .map(|line| serde_json::from_slice(line).unwrap())
         .collect();
-    assert_eq!(rejects[0]["Reason"], "Readings is 0");
+    assert_eq!(
+        rejects[0]["Reason"],
+        "Readings is 0, and there are no Repeats"
+    );
     assert_eq!(rejects[0]["SequenceNumber"], "101");
     assert_eq!(rejects[0]["Stream"], "wildrydes-summary");
     assert_eq!(rejects[1]["Payload"], "broken");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_goes_to_the_rejects_whole_and_never_back_to_the_stream() {
+    let (table, rejects) = (Table::default(), Collected::default());
+    let no_part = line("b", 1).replace(r#""From":"1""#, r#""From":"one""#);
+    let backwards = line("c", 1).replace(r#""From":"1""#, r#""From":"3""#);
+    let good = line("d", 1);
+    let event = damaged(&[&no_part, "its data is damaged", &backwards, "{", &good]);
+    let function = Processor::new(&table, &rejects, None, Box::new(|_| ()));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let response = function.handle(&event, deadline).await;
+
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(table.rows.take().len(), 1);
+    let rejects: Vec<serde_json::Value> = rejects
+        .take()
+        .iter()
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    let told = |field: &str| -> Vec<&str> {
+        let text = rejects.iter().map(|reject| reject[field].as_str());
+        text.collect::<Option<_>>().unwrap()
+    };
+    assert_eq!(told("SequenceNumber"), ["100", "101", "102", "103"]);
+    assert_eq!(told("Payload"), [&no_part, "no base64?", &backwards, "{"]);
+    let reasons = told("Reason");
+    assert_eq!(reasons[0], "Part.From is not a sequence number");
+    assert!(reasons[1].contains("not base64"), "{}", reasons[1]);
+    assert_eq!(reasons[2], "Part.To comes before Part.From");
+}
+
+#[tokio::test]
+async fn a_line_too_long_for_a_row_of_dynamodb_goes_to_the_rejects_unsent() {
+    // Nothing is sent, so it matters to nobody that nothing answers there.
+    let config = connect::local_config("http://127.0.0.1:1");
+    let client = aws_sdk_dynamodb::Client::new(&config);
+    let table = DynamoTable::new(client, "UnicornSensorData", KEY);
+    let rejects = Collected::<Bytes>::default();
+    let function = Processor::new(table, &rejects, None, Box::new(|_| ()));
+    let shard = "s".repeat(400 * 1024);
+    let long = line("Shadowfax", 1).replace("shardId-000000000000", &shard);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let response = function.handle(&event(&[&long]), deadline).await;
+
+    assert!(response.batch_item_failures.is_empty());
+    // A refused line goes in pieces that Firehose takes.
+    let mut payload = String::new();
+    for reject in rejects.take() {
+        let reject: serde_json::Value = serde_json::from_slice(&reject).unwrap();
+        let reason = reject["Reason"].as_str().unwrap();
+        assert!(reason.contains("the limit is 409600"), "{reason}");
+        payload.push_str(reject["Payload"].as_str().unwrap());
+    }
+    assert!(payload.trim_end() == long, "{} bytes", payload.len());
+}
+
+/// A table that takes everything, and its time to do so.
+struct Slow {
+    rows: Collected<Item>,
+    time: Duration,
+    last_call: Mutex<Option<Instant>>,
+}
+
+impl Destination for Slow {
+    type Item = Item;
+
+    fn limits(&self) -> Limits {
+        Limits {
+            items: 25,
+            ..self.rows.limits()
+        }
+    }
+
+    fn size(&self, item: &Item) -> usize {
+        self.rows.size(item)
+    }
+
+    async fn send(&self, chunk: &[&Item]) -> Result<Vec<Refusal>, SendError> {
+        *self.last_call.lock().unwrap() = Some(Instant::now());
+        tokio::time::sleep(self.time).await;
+        self.rows.send(chunk).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn short_of_time_it_reports_the_first_record_not_written_before_the_deadline() {
+    let table = Slow {
+        rows: Collected::default(),
+        time: Duration::from_secs(2),
+        last_call: Mutex::default(),
+    };
+    let rejects = Collected::<Bytes>::default();
+    let function = Processor::new(&table, &rejects, None, Box::new(|_| ()));
+    // Each record fills one call.
+    let records: Vec<String> = (0..20)
+        .map(|record| {
+            let row = |row| line(&format!("unicorn {record}, {row}"), 1);
+            (0..25).map(row).collect::<Vec<_>>().join("\n")
+        })
+        .collect();
+    let records: Vec<&str> = records.iter().map(String::as_str).collect();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let response = function.handle(&event(&records), deadline).await;
+
+    assert!(Instant::now() <= deadline);
+    assert!(table.last_call.lock().unwrap().unwrap() < deadline);
+    // Four calls at once are through after 2 s, four more after 4 s, and the rest not.
+    assert_eq!(table.rows.items().len(), 8 * 25);
+    assert_eq!(response.batch_item_failures, ["108"]);
+    let written: Vec<Item> = table.rows.take();
+    let written: BTreeSet<&str> = written.iter().map(name).collect();
+    let before = |row: &&str| {
+        let number = row
+            .trim_start_matches("unicorn ")
+            .split(',')
+            .next()
+            .unwrap();
+        number.parse::<u32>().unwrap() < 8
+    };
+    assert!(
+        written.iter().all(before),
+        "all before record 108 is written"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_summary_without_time_for_it_is_reported_too() {
+    let table = Slow {
+        rows: Collected::default(),
+        time: Duration::from_secs(60),
+        last_call: Mutex::default(),
+    };
+    let rejects = Collected::<Bytes>::default();
+    let function = Processor::new(&table, &rejects, None, Box::new(|_| ()));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let response = function
+        .handle(&event(&["broken", &line("a", 1)]), deadline)
+        .await;
+    assert!(Instant::now() <= deadline);
+    assert_eq!(response.batch_item_failures, ["100"]);
+    assert!(rejects.items().is_empty());
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use delivery::{Destination, Key, Limits, Refusal, SendError};
+use tokio::time::Instant;
 
 /// What the destination does with one call.
 #[derive(Debug, Clone)]
@@ -52,6 +53,7 @@ pub(crate) struct Flaky {
     script: Mutex<VecDeque<Answer>>,
     afterwards: Answer,
     calls: Mutex<Vec<Vec<u32>>>,
+    last_call: Mutex<Option<Instant>>,
     written: Mutex<Vec<u32>>,
 }
 
@@ -63,6 +65,7 @@ impl Flaky {
             script,
             afterwards: Answer::TakeIn(Duration::ZERO),
             calls: Mutex::default(),
+            last_call: Mutex::default(),
             written: Mutex::default(),
         }
     }
@@ -77,6 +80,11 @@ impl Flaky {
     /// The ids of each call, in the order they were made.
     pub(crate) fn calls(&self) -> Vec<Vec<u32>> {
         self.calls.lock().unwrap().clone()
+    }
+
+    /// When the last call was made.
+    pub(crate) fn last_call(&self) -> Option<Instant> {
+        *self.last_call.lock().unwrap()
     }
 
     /// The ids of what was taken, in that order.
@@ -122,6 +130,7 @@ impl Destination for Flaky {
 
     async fn send(&self, chunk: &[&Item]) -> Result<Vec<Refusal>, SendError> {
         assert!(!chunk.is_empty() && chunk.len() <= 10);
+        *self.last_call.lock().unwrap() = Some(Instant::now());
         assert!(chunk.iter().map(|item| item.size).sum::<usize>() <= 1000);
         self.calls
             .lock()
