@@ -1,8 +1,10 @@
 //! The whole local cloud: endpoint, streams, table, mappings.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use shards::Start;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -14,6 +16,7 @@ use crate::clock::now_millis;
 use crate::endpoint::{Endpoint, EndpointError, EndpointOptions};
 use crate::firehose::{BufferingHints, FirehoseError, Source as DeliverySource};
 use crate::mapping::follow::Source;
+use crate::mapping::group::Group;
 use crate::mapping::{InvalidMapping, Mapping, MappingSource};
 use crate::resources::{create_stream, create_table};
 use crate::run::Pipeline;
@@ -65,13 +68,15 @@ pub struct DrainError {
 pub struct LocalCloud {
     endpoint: Endpoint,
     endpoint_stop: CancellationToken,
-    aggregator: Mapping,
+    sources: Sources,
+    /// The aggregator on every stream of readings.
+    aggregator: Group,
     processor: Mapping,
     archive: AbortOnDropHandle<()>,
     archive_watermark: watch::Receiver<i64>,
     archive_stop: CancellationToken,
     description: String,
-    stream: String,
+    streams: Mutex<Vec<String>>,
     watermark: watch::Receiver<i64>,
     _watermark_task: AbortOnDropHandle<()>,
 }
@@ -82,6 +87,7 @@ impl LocalCloud {
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let mut options = EndpointOptions::new(&settings.data_dir);
         options.port = settings.port;
+        options.faults = Arc::clone(&settings.faults);
         let (region, account) = (options.region.clone(), options.account.clone());
         let endpoint_stop = CancellationToken::new();
         let endpoint = Endpoint::start(options, endpoint_stop.clone()).await?;
@@ -90,13 +96,18 @@ impl LocalCloud {
         let dynamodb = aws_sdk_dynamodb::Client::new(&config);
 
         let names = &settings.names;
+        let made_at = now_millis();
         create_stream(&kinesis, &names.stream, settings.shards).await?;
         create_stream(&kinesis, &names.summary_stream, settings.shards).await?;
         create_table(&dynamodb, &names.table).await?;
-        let arn = |stream: &str| format!("arn:aws:kinesis:{region}:{account}:stream/{stream}");
+        let sources = Sources {
+            client: kinesis,
+            region,
+            account,
+        };
         let firehose = endpoint.firehose();
         let from_stream = DeliverySource::Kinesis {
-            stream_arn: arn(&names.stream),
+            stream_arn: sources.arn(&names.stream),
         };
         let buffering = BufferingHints::default;
         firehose
@@ -107,29 +118,28 @@ impl LocalCloud {
             .await?;
 
         let pipeline = Pipeline::new(&settings, &config, &endpoint.url())?;
-        let source = |stream: &str| MappingSource {
-            client: kinesis.clone(),
-            stream: stream.to_owned(),
-            stream_arn: arn(stream),
-            region: region.clone(),
-        };
-        let aggregator = Mapping::start(
-            source(&names.stream),
+        let aggregator = Group::new(
             pipeline.aggregator,
             aggregator_mapping(settings.window),
+            Arc::clone(&settings.faults),
         )?;
-        let processor = Mapping::start(
-            source(&names.summary_stream),
+        let source = sources.source(&names.stream);
+        aggregator.add(source, made_at).await;
+        let processor = Mapping::start_with(
+            sources.source(&names.summary_stream),
             pipeline.processor,
-            processor_mapping(settings.data_dir.join("on-failure")),
+            processor_mapping(settings.data_dir.join(crate::redrive::ON_FAILURE)),
+            Start::TrimHorizon,
+            Arc::clone(&settings.faults),
         )?;
 
         let archive_stop = CancellationToken::new();
         let (archive_sender, archive_watermark) = watch::channel(i64::MIN);
         let archive = tokio::spawn(archive(
             Source {
-                client: kinesis.clone(),
+                client: sources.client.clone(),
                 stream: names.stream.clone(),
+                start: Start::TrimHorizon,
             },
             firehose.clone(),
             names.stream.clone(),
@@ -149,13 +159,14 @@ impl LocalCloud {
         Ok(Self {
             endpoint,
             endpoint_stop,
+            sources,
             aggregator,
             processor,
             archive: AbortOnDropHandle::new(archive),
             archive_watermark,
             archive_stop,
             description,
-            stream: names.stream.clone(),
+            streams: Mutex::new(vec![names.stream.clone()]),
             watermark,
             _watermark_task: AbortOnDropHandle::new(tokio::spawn(watermark_task)),
         })
@@ -177,6 +188,33 @@ impl LocalCloud {
         self.watermark.clone()
     }
 
+    /// The time, in milliseconds since the epoch, up to which the aggregator's windows are closed:
+    /// each that ended by then. Their rows may still be on their way to the table.
+    pub fn aggregator_watermark(&self) -> i64 {
+        *self.aggregator.watermark().borrow()
+    }
+
+    /// Ends the aggregator's mappings and makes them anew, to read the records that arrived at
+    /// `from_millis` (since the epoch) or later, in every shard. The state of open windows is gone,
+    /// so `from_millis` must not be after [`aggregator_watermark`](Self::aggregator_watermark), else
+    /// readings are lost. An invocation that does not end in five seconds is cut off.
+    pub async fn remap_aggregator(&self, from_millis: i64) {
+        self.aggregator.remap(from_millis).await;
+    }
+
+    /// Makes another stream of readings, which the same aggregator sums into the same table. It is
+    /// drained with the first one; it has no archive.
+    pub async fn add_stream(&self, name: &str, shards: u32) -> Result<(), StartError> {
+        let made_at = now_millis();
+        create_stream(&self.sources.client, name, shards).await?;
+        self.aggregator
+            .add(self.sources.source(name), made_at)
+            .await;
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.push(name.to_owned());
+        Ok(())
+    }
+
     /// Takes no more readings, closes the open windows early, and waits until everything that was
     /// acknowledged is in the table and in the archive's files. Other writers are told that the service
     /// is unavailable, so they know what they have not sent.
@@ -192,9 +230,11 @@ impl LocalCloud {
                 }),
             }
         };
-        self.endpoint.close_stream(&self.stream).await;
+        for stream in self.streams() {
+            self.endpoint.close_stream(&stream).await;
+        }
         let sent = now_millis();
-        self.aggregator.hurry(sent);
+        self.aggregator.hurry(sent).await;
         wait("the aggregator", self.aggregator.watermark(), sent).await?;
         let summed = now_millis();
         self.processor.hurry(summed);
@@ -206,6 +246,11 @@ impl LocalCloud {
         Ok(())
     }
 
+    fn streams(&self) -> Vec<String> {
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.clone()
+    }
+
     /// Stops everything, after the invocations in flight.
     pub async fn stop(self) {
         self.aggregator.stop().await;
@@ -215,6 +260,32 @@ impl LocalCloud {
         let _ = self.archive.await;
         self.endpoint_stop.cancel();
         self.endpoint.stopped().await;
+    }
+}
+
+/// What tells a mapping of its stream.
+#[derive(Debug)]
+struct Sources {
+    client: aws_sdk_kinesis::Client,
+    region: String,
+    account: String,
+}
+
+impl Sources {
+    fn arn(&self, stream: &str) -> String {
+        let Self {
+            region, account, ..
+        } = self;
+        format!("arn:aws:kinesis:{region}:{account}:stream/{stream}")
+    }
+
+    fn source(&self, stream: &str) -> MappingSource {
+        MappingSource {
+            client: self.client.clone(),
+            stream: stream.to_owned(),
+            stream_arn: self.arn(stream),
+            region: self.region.clone(),
+        }
     }
 }
 

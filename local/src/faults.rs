@@ -222,6 +222,11 @@ impl Faults {
         self.struck[kind as usize].fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Whether it may strike at all.
+    pub fn can_strike(&self, kind: Kind) -> bool {
+        self.rates[kind as usize] > 0.0
+    }
+
     /// How often it struck.
     pub fn struck(&self, kind: Kind) -> u64 {
         self.struck[kind as usize].load(Ordering::Relaxed)

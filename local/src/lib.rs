@@ -5,10 +5,12 @@
 //!   AWS SDK works against it.
 //! - [`firehose`]: delivery streams that write their objects into the data directory, named as
 //!   Firehose names them.
+//! - [`oracle`]: what the rows should amount to, worked out from the log alone.
 //! - [`mapping`]: the event source mapping, which hands a stream's records to a function as Lambda does, tumbling
 //!   windows included.
 //! - [`LocalCloud`]: all of it together, with the streams, the table and both functions.
 //! - [`faults`]: what goes wrong on purpose, in front of the services and in the mapping.
+//! - [`redrive`]: puts back into the summary stream what the processor's mapping gave up.
 //! - [`functions`]: the three ways to run a Lambda function: in this process, as the real
 //!   `bootstrap` binary, or under `cargo lambda watch`.
 //!
@@ -47,6 +49,8 @@ pub mod faults;
 pub mod firehose;
 pub mod functions;
 pub mod mapping;
+pub mod oracle;
+pub mod redrive;
 pub mod settings;
 
 pub use cloud::{DrainError, LocalCloud, StartError};

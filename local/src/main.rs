@@ -4,12 +4,16 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aggregator::settings::WindowTime;
 use anyhow::Context as _;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
+use connect::target::Environment;
 use local::endpoint::EndpointError;
+use local::faults::{Faults, Kind};
+use local::redrive::{RedriveArgs, redrive};
 use local::{Functions, LocalCloud, Settings, StartError};
 use tracing_subscriber::EnvFilter;
 
@@ -21,6 +25,7 @@ const DRAIN: Duration = Duration::from_secs(60);
 #[derive(Debug, Parser)]
 #[command(
     version,
+    args_conflicts_with_subcommands = true,
     after_help = "\
 Examples:
   cargo run -p local
@@ -33,9 +38,14 @@ Examples:
 
   cargo lambda watch        (in one terminal)
   cargo run -p local -- --functions cargo-lambda        (in another)
-      An edited handler is live in seconds, while the stream keeps flowing."
+      An edited handler is live in seconds, while the stream keeps flowing.
+
+  cargo run -p local -- --faults all=0.01
+      Every kind of trouble once in a hundred times. The minutes stay exact."
 )]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The endpoint's port on 127.0.0.1; 0 for any that is free.
     #[arg(long, default_value_t = local::endpoint::DEFAULT_PORT)]
     port: u16,
@@ -61,6 +71,19 @@ struct Arguments {
     /// of this program.
     #[arg(long)]
     bin_dir: Option<PathBuf>,
+    /// What goes wrong on purpose, and how often: `throttled=0.1,crash=0.05`, or `all=0.01`.
+    #[arg(long, value_name = "SPEC", value_parser = parse_faults, long_help = faults_help())]
+    faults: Option<String>,
+    /// With `--faults`: which faults are drawn. One seed draws the same ones again, as far as the
+    /// same calls are made. Without it, a new one, which is told at the start.
+    #[arg(long, value_name = "N", requires = "faults")]
+    seed: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Put back into the summary stream what the processor's mapping gave up
+    Redrive(RedriveArgs),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -99,9 +122,57 @@ impl Arguments {
                 Time::Arrival => WindowTime::Arrival,
                 Time::Event => WindowTime::Event,
             },
+            faults: Arc::new(self.faults()?),
             ..Settings::default()
         })
     }
+
+    /// The faults asked for, told with their seed.
+    fn faults(&self) -> anyhow::Result<Faults> {
+        let Some(specification) = &self.faults else {
+            return Ok(Faults::none());
+        };
+        // A short one, which is quickly typed again.
+        let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
+        tell(&format!("faults: {specification}, seed {seed}"));
+        Ok(Faults::parse(specification, seed)?)
+    }
+}
+
+/// Checks a specification of faults, which is parsed once its seed is known.
+fn parse_faults(specification: &str) -> Result<String, String> {
+    Faults::parse(specification, 0).map_err(|error| error.to_string())?;
+    let names = specification
+        .split(',')
+        .filter_map(|part| part.split_once('='));
+    for (name, _) in names {
+        if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == name)
+            && !strikes_here(kind)
+        {
+            return Err(format!("`{name}` strikes in a soak only"));
+        }
+    }
+    Ok(specification.to_owned())
+}
+
+/// Whether the local cloud draws this kind by itself; the others are for whoever drives one.
+fn strikes_here(kind: Kind) -> bool {
+    kind < Kind::Split
+}
+
+fn faults_help() -> String {
+    let kinds: Vec<&str> = Kind::ALL
+        .into_iter()
+        .filter(|kind| strikes_here(*kind))
+        .map(Kind::name)
+        .collect();
+    format!(
+        "What goes wrong on purpose, and how often: `name=rate` parts with commas between, where a \
+         rate is the chance from 0 to 1 that it goes wrong where it can. `all=0.01` is every kind; \
+         what comes after it counts instead, as in `all=0.01,delayed=0`.\n\n\
+         The kinds are {}.",
+        kinds.join(", ")
+    )
 }
 
 fn own_folder() -> anyhow::Result<PathBuf> {
@@ -117,8 +188,12 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match &arguments.command {
+        Some(Command::Redrive(arguments)) => run_redrive(arguments),
+        None => run(&arguments).map(|()| ExitCode::SUCCESS),
+    };
+    match done {
+        Ok(code) => code,
         Err(error) => {
             tell(&format!("error: {error:#}"));
             ExitCode::FAILURE
@@ -128,7 +203,9 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let started = LocalCloud::start(arguments.settings()?).await;
+    let settings = arguments.settings()?;
+    let faults = Arc::clone(&settings.faults);
+    let started = LocalCloud::start(settings).await;
     let cloud = started.map_err(|error| match error {
         StartError::Endpoint(error @ EndpointError::PortInUse { .. }) => {
             let advice = "stop what uses it, or choose another port with --port (0 takes any)";
@@ -141,10 +218,40 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     tokio::signal::ctrl_c().await?;
     tell("local: closing the open windows");
-    tokio::select! {
+    let ended = tokio::select! {
         drained = finish(cloud) => drained,
-        _ = tokio::signal::ctrl_c() => anyhow::bail!("ended at once; the open windows are lost"),
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("ended at once; the open windows are lost")),
+    };
+    if arguments.faults.is_some() {
+        tell(&format!("faults struck: {}", struck(&faults)));
     }
+    ended
+}
+
+/// How often each kind of fault struck that could.
+fn struck(faults: &Faults) -> String {
+    let struck: Vec<String> = Kind::ALL
+        .into_iter()
+        .filter(|kind| strikes_here(*kind) && faults.can_strike(*kind))
+        .map(|kind| format!("{} {}", kind.name(), faults.struck(kind)))
+        .collect();
+    struck.join(", ")
+}
+
+#[tokio::main]
+async fn run_redrive(arguments: &RedriveArgs) -> anyhow::Result<ExitCode> {
+    let environment = Environment::from_iter(std::env::vars_os());
+    let redriven = redrive(arguments, &environment, std::io::stderr()).await?;
+    let left = match redriven.left {
+        0 => String::new(),
+        left => format!("; left as they were: {left}"),
+    };
+    let (records, files) = (redriven.records, redriven.files);
+    tell(&format!("redrove {records} records of {files} files{left}"));
+    Ok(match redriven.left {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 async fn finish(cloud: LocalCloud) -> anyhow::Result<()> {

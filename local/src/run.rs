@@ -13,7 +13,7 @@ use processor::Processor;
 use processor::row::KEY;
 
 use crate::cloud::StartError;
-use crate::functions::{Bootstrap, BootstrapOptions, CargoLambda, Embedded, Function};
+use crate::functions::{Bootstrap, BootstrapOptions, CargoLambda, Embedded, Faulty, Function};
 use crate::settings::{Functions, Names, Settings};
 
 /// The aggregator and the processor.
@@ -23,8 +23,22 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Sets the functions up; `config` leads to the endpoint at `endpoint_url`.
+    /// Sets the functions up, with the faults that the settings ask for; `config` leads to the
+    /// endpoint at `endpoint_url`.
     pub(crate) fn new(
+        settings: &Settings,
+        config: &SdkConfig,
+        endpoint_url: &str,
+    ) -> Result<Self, StartError> {
+        let pipeline = Self::faultless(settings, config, endpoint_url)?;
+        let faulty = |function| Arc::new(Faulty::new(function, Arc::clone(&settings.faults)));
+        Ok(Self {
+            aggregator: faulty(pipeline.aggregator),
+            processor: faulty(pipeline.processor),
+        })
+    }
+
+    fn faultless(
         settings: &Settings,
         config: &SdkConfig,
         endpoint_url: &str,

@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -232,6 +232,68 @@ fn the_local_cloud_serves_the_other_programs_and_drains_at_its_end() {
 }
 
 #[test]
+fn the_local_cloud_loses_nothing_where_faults_strike_its_services() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = "put-refused=0.2,throttled=0.05,answer-dropped=0.05,unprocessed=0.5,\
+                  delayed=0.1,iterator-expired=0.1,rejects-refused=0.2";
+    let mut command = program("local");
+    command
+        .args(["--port", "0", "--window", "15m", "--shards", "2"])
+        .args(["--faults", faults, "--seed", "7", "--data-dir"])
+        .arg(folder.path());
+    let mut local = Running::start(&mut command);
+    let told = local.until("faults:");
+    assert!(told.contains(faults) && told.contains("seed 7"), "{told}");
+    let url = endpoint(&local.until("http://"));
+    let fleet = ["--unicorns", "20", "--count", "30", "--rate", "10"];
+    let producer = run(program("producer")
+        .args(["--endpoint-url", &url])
+        .args(fleet));
+    assert_eq!(producer.code, Some(0), "{}", producer.err);
+    let ended = local.interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let struck = ended.err.lines().last().unwrap();
+    assert!(
+        struck.starts_with("faults struck: put-refused "),
+        "{struck}"
+    );
+    assert!(struck.contains("iterator-expired "), "{struck}");
+
+    // A repeat, sent because an answer was lost, is archived but counts once.
+    let archived = files(&folder.path().join("archive/wildrydes"));
+    let distinct: BTreeSet<&str> = archived.iter().flat_map(|text| text.lines()).collect();
+    assert_eq!(distinct.len(), 20 * 30);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let rows = runtime.block_on(async {
+        let cloud = Cloud::on(folder).await;
+        let rows = cloud.rows().await;
+        cloud.stop().await;
+        rows
+    });
+    let readings: u64 = by_unicorn(rows).values().map(|unicorn| unicorn.0).sum();
+    assert_eq!(readings, 20 * 30);
+}
+
+#[test]
+fn a_seed_that_is_not_given_is_drawn_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program("local");
+    command.args(["--port", "0", "--faults", "crash=1e-9", "--data-dir"]);
+    let mut local = Running::start(command.arg(folder.path()));
+    let told = local.until("faults:");
+    let seed = told.trim().rsplit_once("seed ").unwrap().1;
+    assert!(seed.parse::<u32>().is_ok(), "{told}");
+    local.until("Ctrl-C");
+    let ended = local.interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(
+        ended.err.ends_with("faults struck: crash 0\n"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
 fn a_standard_error_that_is_gone_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program("local");
@@ -344,6 +406,14 @@ fn bad_usage_exits_with_2_and_names_the_flag() {
         ("local", &["--shards", "0"], "--shards"),
         ("local", &["--window", "0s"], "--window"),
         ("local", &["--functions", "docker"], "--functions"),
+        (
+            "local",
+            &["--faults", "crush=1"],
+            "there are all, put-refused",
+        ),
+        ("local", &["--faults", "crash=2"], "--faults"),
+        ("local", &["--faults", "split=0.1"], "--faults"),
+        ("local", &["--seed", "7"], "--faults"),
     ] {
         let ran = run(program(name).args(arguments));
         assert_eq!(ran.code, Some(2), "{name} {arguments:?}: {}", ran.err);
@@ -357,6 +427,14 @@ fn help_teaches() {
         let ran = run(program(name).arg("--help"));
         assert_eq!(ran.code, Some(0));
         assert!(ran.out.contains("Examples:"), "{name}: {}", ran.out);
+    }
+    let ran = run(program("local").arg("--help"));
+    for part in [
+        "--faults all=0.01",
+        "put-refused, throttled,",
+        "ended-early.",
+    ] {
+        assert!(ran.out.contains(part), "{part}: {}", ran.out);
     }
 }
 

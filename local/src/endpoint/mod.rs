@@ -9,7 +9,9 @@
 //! [`crate::firehose`].
 
 mod dynamodb;
+mod faults;
 mod kinesis;
+mod part;
 mod router;
 
 use std::io;
@@ -23,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::data_dir::{DataDir, DataDirError};
+use crate::faults::Faults;
 use crate::firehose::Firehose;
 use dynamodb::DynamoDb;
 use router::Services;
@@ -49,6 +52,8 @@ pub struct EndpointOptions {
     pub shard_limit: u32,
     /// How long a shard iterator stays valid. Five minutes on AWS; tests of expiry set less.
     pub iterator_lifetime: Duration,
+    /// What goes wrong on purpose with the calls that carry data.
+    pub faults: Arc<Faults>,
 }
 
 impl EndpointOptions {
@@ -61,6 +66,7 @@ impl EndpointOptions {
             account: "000000000000".to_owned(),
             shard_limit: 1_000,
             iterator_lifetime: Duration::from_secs(300),
+            faults: Arc::new(Faults::none()),
         }
     }
 }
@@ -112,7 +118,7 @@ impl Endpoint {
             dynamodb: dynamodb.client(),
             firehose: firehose.clone(),
         });
-        let router = router::router(Arc::clone(&services));
+        let router = router::router(Arc::clone(&services), options.faults);
 
         let shutdown = stop.clone().cancelled_owned();
         let server = AbortOnDropHandle::new(tokio::spawn(async move {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::body::{self, Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use ferrokinesis::store::Store;
 use serde::Deserialize;
@@ -17,7 +18,9 @@ use tower::ServiceExt as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::dynamodb::DynamoDbClient;
+use super::faults::strike;
 use super::kinesis;
+use crate::faults::Faults;
 use crate::firehose::{self, Firehose};
 
 /// The largest request body: a Kinesis call of 10 MiB in base64, with some room. DynamoDB's own
@@ -48,11 +51,12 @@ impl Services {
     }
 }
 
-/// Every call of a service passes [`dispatch`] and nothing else does, so a layer put on that one
-/// route sees, delays, drops or answers any of them.
-pub(super) fn router(services: Arc<Services>) -> Router {
+/// Every call of a service passes [`dispatch`] and nothing else does, so the layer of faults on that
+/// one route sees, delays, drops or answers any of them.
+pub(super) fn router(services: Arc<Services>, faults: Arc<Faults>) -> Router {
+    let calls = post(dispatch).layer(from_fn_with_state(faults, strike));
     Router::new()
-        .route("/", get(describe).post(dispatch))
+        .route("/", calls.get(describe))
         .route("/_local", get(describe))
         .with_state(services)
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))

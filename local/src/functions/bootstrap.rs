@@ -111,7 +111,14 @@ impl Bootstrap {
         }
     }
 
-    async fn run(&self, payload: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, InvokeError> {
+    /// Runs the function, which is told that it has `timeout`, and stops it once it has had the
+    /// event for as long as `allowed`.
+    async fn run(
+        &self,
+        payload: Vec<u8>,
+        timeout: Duration,
+        allowed: Duration,
+    ) -> Result<Vec<u8>, InvokeError> {
         check_request(&payload)?;
         let mut session = self.session.lock().await;
         let mut process = match session.idle.take().and_then(Process::if_alive) {
@@ -128,7 +135,9 @@ impl Bootstrap {
             }
         };
 
-        let ending = process.invoke(&self.options, payload, timeout).await;
+        let ending = process
+            .invoke(&self.options, payload, timeout, allowed)
+            .await;
         if process.took_an_event {
             session.failed_starts = 0;
         } else {
@@ -247,7 +256,13 @@ impl Function for Bootstrap {
         payload: Vec<u8>,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Vec<u8>, InvokeError>> {
-        self.run(payload, timeout).boxed()
+        self.run(payload, timeout, timeout).boxed()
+    }
+
+    /// Kills the process. The time that it takes to start does not count.
+    fn cut_off(&self, payload: Vec<u8>, timeout: Duration, after: Duration) -> BoxFuture<'_, ()> {
+        let invocation = self.run(payload, timeout, timeout.min(after));
+        invocation.map(|_| ()).boxed()
     }
 }
 
@@ -281,6 +296,7 @@ impl Process {
         options: &BootstrapOptions,
         payload: Vec<u8>,
         timeout: Duration,
+        once_started: Duration,
     ) -> Ending {
         let invocation = Invocation {
             request_id: Uuid::new_v4().to_string(),
@@ -302,7 +318,7 @@ impl Process {
                 progress = self.api.progress() => match progress {
                     Some(Progress::Started) => {
                         self.took_an_event = true;
-                        allowed = timeout;
+                        allowed = once_started;
                         deadline = Instant::now() + allowed;
                     }
                     Some(Progress::Finished(outcome)) => return Ending::Finished(outcome),

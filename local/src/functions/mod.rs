@@ -5,19 +5,24 @@
 //!   environment and its crashes are as in the cloud.
 //! - [`CargoLambda`]: a running `cargo lambda watch`, which builds the function anew whenever its
 //!   source changes.
+//!
+//! [`Faulty`] wraps any of them and lets it crash, time out and be invoked twice on purpose.
 
 mod bootstrap;
 mod cargo_lambda;
 mod embedded;
+mod faulty;
 mod runtime_api;
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 pub use bootstrap::{Bootstrap, BootstrapOptions, FunctionLog};
 pub use cargo_lambda::CargoLambda;
 pub use embedded::Embedded;
+pub use faulty::Faulty;
 
 /// The most bytes of a synchronous invocation's request, and of its response.
 /// Source: Lambda Developer Guide, "Lambda quotas" (6 MB each).
@@ -44,6 +49,18 @@ pub trait Function: Send + Sync {
         payload: Vec<u8>,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Vec<u8>, InvokeError>>;
+
+    /// Runs the function and cuts it off `after` it was given the event, unless it has ended by
+    /// then; its answer is thrown away. The function is told its whole `timeout`, as one that crashes
+    /// knows nothing of it. One that cannot be cut off is not run at all.
+    fn cut_off(&self, payload: Vec<u8>, timeout: Duration, after: Duration) -> BoxFuture<'_, ()> {
+        let invocation = self.invoke(payload, timeout);
+        async move {
+            // Giving the future up cuts the function off.
+            let _ = tokio::time::timeout(after, invocation).await;
+        }
+        .boxed()
+    }
 }
 
 /// Why an invocation gave no response.

@@ -17,11 +17,13 @@ use crate::clock::now_millis;
 /// passes the last listing.
 const LIST_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A stream to be read whole.
+/// A stream to be read.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) client: Client,
     pub(crate) stream: String,
+    /// Where to start in the shards that there are at first; those that come later are read whole.
+    pub(crate) start: Start,
 }
 
 /// Where one shard's task says how far it has come.
@@ -51,11 +53,11 @@ pub(crate) trait ShardWork: Send + Sync + 'static {
     ) -> impl Future<Output = ()> + Send;
 }
 
-/// Works through every shard of the stream from its oldest record on, until `stop`, and tells
-/// `watermark` the time up to which all of them are done, in milliseconds since the epoch.
+/// Works through every shard of the stream, until `stop`, and tells `watermark` the time up to
+/// which all of them are done, in milliseconds since the epoch.
 ///
-/// Every shard is read from its oldest record, whatever the time it is found: a mapping that starts
-/// at LATEST loses what came before its first poll.
+/// A shard that is found later is read from its oldest record, whatever the time it is found: a mapping
+/// that starts at LATEST loses what came before its first poll.
 pub(crate) async fn follow_stream<W: ShardWork>(
     source: Source,
     work: Arc<W>,
@@ -71,6 +73,7 @@ pub(crate) async fn follow_stream<W: ShardWork>(
     let mut finished: BTreeSet<String> = BTreeSet::new();
     // A shard made after this time may hold what arrived since.
     let mut listed_at = i64::MIN;
+    let mut there_at_first: Option<BTreeSet<String>> = None;
     let mut listing = tokio::time::interval(LIST_INTERVAL);
     listing.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
@@ -110,6 +113,8 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                             }
                         }
                         lineage.update(&shards);
+                        let ids = || shards.iter().map(|shard| shard.id.clone()).collect();
+                        let at_first = there_at_first.get_or_insert_with(ids);
                         for shard in lineage.ready() {
                             tracing::debug!(stream = source.stream, shard, "reading a shard");
                             let work = Arc::clone(&work);
@@ -118,8 +123,12 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                                 marks: marks.clone(),
                             };
                             let stop = stop.clone();
+                            let start = match at_first.contains(&shard) {
+                                true => source.start.clone(),
+                                false => Start::TrimHorizon,
+                            };
                             tasks.spawn(async move {
-                                work.run(shard.clone(), Start::TrimHorizon, mark, stop).await;
+                                work.run(shard.clone(), start, mark, stop).await;
                                 shard
                             });
                         }

@@ -11,8 +11,12 @@
 //! * `invoke` makes the event and judges the answer.
 //! * `shard` is the poller: it reads, invokes, and retries.
 //! * `follow` runs one poller a shard and tells how far all have come.
+//! * `group` has one function on several streams.
+//! * `chaos` makes pollers misbehave on purpose, within what Lambda allows itself.
 
+mod chaos;
 pub(crate) mod follow;
+pub(crate) mod group;
 mod invoke;
 mod on_failure;
 mod options;
@@ -22,6 +26,7 @@ mod shard;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shards::Start;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +35,7 @@ use windowing::window::{InvalidWindow, Tumbling};
 
 pub use options::MappingOptions;
 
+use crate::faults::Faults;
 use crate::functions::Function;
 use follow::{Source, follow_stream};
 use plan::Rules;
@@ -69,38 +75,59 @@ impl Mapping {
         function: Arc<dyn Function>,
         options: MappingOptions,
     ) -> Result<Self, InvalidMapping> {
-        let millis = |window: Duration| i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
-        let tumbling = options
-            .tumbling_window
-            .map(|window| Tumbling::new(millis(window)))
-            .transpose()?;
+        let faults = Arc::new(Faults::none());
+        Self::start_with(source, function, options, Start::TrimHorizon, faults)
+    }
+
+    /// The same with faults on purpose, and with shards that are read from `start` on. Those that are
+    /// made later are read from their oldest record.
+    ///
+    /// The faults here are in what is handed over. For those of the function itself wrap it in
+    /// [`Faulty`](crate::functions::Faulty).
+    pub fn start_with(
+        source: MappingSource,
+        function: Arc<dyn Function>,
+        options: MappingOptions,
+        start: Start,
+        faults: Arc<Faults>,
+    ) -> Result<Self, InvalidMapping> {
+        let rules = rules(&options)?;
+        Ok(Self::spawn(source, function, options, rules, start, faults))
+    }
+
+    fn spawn(
+        source: MappingSource,
+        function: Arc<dyn Function>,
+        options: MappingOptions,
+        rules: Rules,
+        start: Start,
+        faults: Arc<Faults>,
+    ) -> Self {
         let (watermark_sender, watermark) = watch::channel(i64::MIN);
         let (hurry, hurry_receiver) = watch::channel(i64::MAX);
         let stop = CancellationToken::new();
         let source_of_shards = Source {
             client: source.client,
             stream: source.stream,
+            start,
         };
         let polling = Arc::new(Polling {
             source: source_of_shards.clone(),
             stream_arn: source.stream_arn,
             region: source.region,
             function,
-            rules: Rules {
-                batch_size: options.batch_size,
-                batching_window: options.batching_window,
-                tumbling,
-            },
+            rules,
             options,
             hurry: hurry_receiver,
+            faults,
         });
         let follow = follow_stream(source_of_shards, polling, watermark_sender, stop.clone());
-        Ok(Self {
+        Self {
             watermark,
             hurry,
             stop,
             task: AbortOnDropHandle::new(tokio::spawn(follow)),
-        })
+        }
     }
 
     /// The time, in milliseconds since the epoch, up to which the stream is done: every record that
@@ -116,9 +143,26 @@ impl Mapping {
     }
 
     /// Stops after the invocations in flight.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
+        self.halt().await;
+    }
+
+    async fn halt(&mut self) {
         self.stop.cancel();
         // The task ends by itself; that it was cut off would be no news.
-        let _ = self.task.await;
+        let _ = (&mut self.task).await;
     }
+}
+
+fn rules(options: &MappingOptions) -> Result<Rules, InvalidMapping> {
+    let millis = |window: Duration| i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+    let tumbling = options
+        .tumbling_window
+        .map(|window| Tumbling::new(millis(window)))
+        .transpose()?;
+    Ok(Rules {
+        batch_size: options.batch_size,
+        batching_window: options.batching_window,
+        tumbling,
+    })
 }

@@ -13,12 +13,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windowing::window::Window;
 
+use super::chaos::{Chaos, EarlyEnd, InWindow, Next};
 use super::follow::{Mark, ShardWork, Source};
 use super::invoke::{BatchWindow, Invoker, MAX_STATE_BYTES, Outcome};
 use super::on_failure::Discarded;
 use super::options::MappingOptions;
 use super::plan::{Rules, Step, View};
 use crate::clock::now_millis;
+use crate::faults::Faults;
 use crate::functions::Function;
 
 /// How many records are held ahead of the function at most.
@@ -39,6 +41,7 @@ pub(super) struct Polling {
     pub(super) rules: Rules,
     /// From when on (milliseconds since the epoch) to hurry; `i64::MAX` for never.
     pub(super) hurry: watch::Receiver<i64>,
+    pub(super) faults: Arc<Faults>,
 }
 
 impl ShardWork for Polling {
@@ -59,6 +62,7 @@ impl ShardWork for Polling {
                 shard,
             },
             hurry: self.hurry.clone(),
+            chaos: Chaos::new(Arc::clone(&self.faults), READ_AHEAD),
             polling: self,
             reader: reader.limit(READ_AHEAD),
             records: VecDeque::new(),
@@ -89,13 +93,16 @@ struct Poller {
     read_up_to: i64,
     ended: bool,
     open: Option<Open>,
+    chaos: Chaos,
     mark: Mark,
     stop: CancellationToken,
 }
 
 /// Whether a poller goes on.
-enum Flow {
+pub(super) enum Flow {
     On,
+    /// On, but what comes next is other than was planned.
+    Anew,
     Stop,
 }
 
@@ -171,7 +178,7 @@ impl Poller {
     /// up. Where it fails, the same records go to it again; halves of them, where the mapping says so.
     async fn hand_over(&mut self, count: usize, window: Option<(Window, bool)>) -> Flow {
         let mut left = count;
-        let mut most = count;
+        let mut most = self.chaos.cut(count);
         // Failures of the batch at the front; progress of any kind starts a new one.
         let mut failures = 0_u32;
         loop {
@@ -182,24 +189,22 @@ impl Poller {
                 return Flow::On;
             }
             let batch_window = window.map(|(window, _)| (window, is_final));
-            let reason = match self.invoke(batch, batch_window, false).await {
+            let early_end = match batch_window {
+                Some((_, false)) => self.chaos.early_end(),
+                _ => None,
+            };
+            let ends_with_it = early_end == Some(EarlyEnd::WithRecords);
+            let told = batch_window.map(|(window, is_final)| (window, is_final || ends_with_it));
+            let reason = match self.invoke(batch, told, ends_with_it).await {
                 Outcome::Done(state) => {
-                    self.drop_records(batch);
                     left -= batch;
                     failures = 0;
                     // The half that failed may hold one bad record only; the rest goes whole again.
                     most = left;
-                    if let Some((window, _)) = window {
-                        let state = (!is_final).then_some(state);
-                        self.open = state.map(|state| Open { window, state });
-                        if let Flow::Stop = self.end_oversized_window().await {
-                            return Flow::Stop;
-                        }
+                    match self.go_on(batch, batch_window, state, early_end).await {
+                        Flow::On if left > 0 => continue,
+                        flow => return flow,
                     }
-                    if left == 0 {
-                        return Flow::On;
-                    }
-                    continue;
                 }
                 Outcome::Partly(done) => {
                     self.drop_records(done);
@@ -256,34 +261,83 @@ impl Poller {
             .await
     }
 
-    /// Ends the open window early where its state has passed what Lambda carries; it goes on with
-    /// an empty state.
-    async fn end_oversized_window(&mut self) -> Flow {
+    /// Goes on after a batch that was done, with the window's new state.
+    async fn go_on(
+        &mut self,
+        count: usize,
+        window: Option<(Window, bool)>,
+        state: Option<Box<RawValue>>,
+        early_end: Option<EarlyEnd>,
+    ) -> Flow {
+        let batch: Vec<Record> = self.records.drain(..count).collect();
+        self.oldest = Instant::now();
+        let opened = self.open.is_none();
+        let next = match window {
+            None => self.chaos.done(batch, None),
+            Some((window, true)) => {
+                self.open = None;
+                return match self.chaos.closed(batch, opened) {
+                    None => Flow::On,
+                    Some(rerun) => {
+                        let options = &self.polling.options;
+                        rerun
+                            .hand_over(window, &self.invoker, options, &self.stop)
+                            .await
+                    }
+                };
+            }
+            Some((window, false)) => {
+                let state = state.filter(|_| early_end != Some(EarlyEnd::WithRecords));
+                let size = state.as_ref().map_or(0, |state| state.get().len());
+                let ends_after =
+                    size > MAX_STATE_BYTES || early_end == Some(EarlyEnd::AfterRecords);
+                self.open = Some(Open { window, state });
+                if ends_after && let Flow::Stop = self.end_early(window).await {
+                    return Flow::Stop;
+                }
+                let ended_early = ends_after || early_end.is_some();
+                self.chaos.done(
+                    batch,
+                    Some(InWindow {
+                        opened,
+                        ended_early,
+                    }),
+                )
+            }
+        };
+        let again = match next {
+            Next::On => return Flow::On,
+            Next::Again(records) => records,
+            Next::FromStart(records) => {
+                self.open = None;
+                records
+            }
+        };
+        for record in again.into_iter().rev() {
+            self.records.push_front(record);
+        }
+        Flow::Anew
+    }
+
+    /// Ends the open window early, as Lambda does where its state has passed what it carries; it
+    /// goes on with an empty state.
+    async fn end_early(&mut self, window: Window) -> Flow {
         let mut failures = 0;
         loop {
-            let window = match &self.open {
-                Some(Open {
-                    window,
-                    state: Some(state),
-                }) if state.get().len() > MAX_STATE_BYTES => *window,
-                _ => return Flow::On,
-            };
-            match self.invoke(0, Some((window, true)), true).await {
+            let reason = match self.invoke(0, Some((window, true)), true).await {
                 Outcome::Done(_) => {
-                    self.open = Some(Open {
-                        window,
-                        state: None,
-                    })
+                    let state = None;
+                    self.open = Some(Open { window, state });
+                    return Flow::On;
                 }
-                Outcome::Partly(_) => {}
-                Outcome::Failed(reason) => {
-                    failures += 1;
-                    let shard = &self.invoker.shard;
-                    tracing::warn!(shard, failures, reason, "a window could not be ended early");
-                    if let Flow::Stop = pause(&self.stop, failures).await {
-                        return Flow::Stop;
-                    }
-                }
+                Outcome::Partly(_) => "only a part was done".to_owned(),
+                Outcome::Failed(reason) => reason,
+            };
+            failures += 1;
+            let shard = &self.invoker.shard;
+            tracing::warn!(shard, failures, reason, "a window could not be ended early");
+            if let Flow::Stop = pause(&self.stop, failures).await {
+                return Flow::Stop;
             }
         }
     }
@@ -342,12 +396,13 @@ impl Poller {
 
     fn drop_records(&mut self, count: usize) {
         self.records.drain(..count);
+        self.chaos.given_up(count);
         self.oldest = Instant::now();
     }
 }
 
 /// Waits before the next attempt, the longer the more have failed.
-async fn pause(stop: &CancellationToken, failures: u32) -> Flow {
+pub(super) async fn pause(stop: &CancellationToken, failures: u32) -> Flow {
     let longest = SHORTEST_PAUSE
         .saturating_mul(2_u32.saturating_pow(failures))
         .min(LONGEST_PAUSE);

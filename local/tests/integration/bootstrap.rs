@@ -194,3 +194,15 @@ async fn a_response_that_is_too_large_fails_the_invocation() {
     let event = json!({ "do": "echo" });
     assert_eq!(invoke(&function, event.clone(), LIMIT).await, Ok(event));
 }
+
+#[tokio::test]
+async fn a_function_that_is_cut_off_is_killed_and_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = Bootstrap::new(options(&folder));
+    let first = process_of(&function).await;
+    let sleep = json!({ "do": "sleep" }).to_string().into_bytes();
+    let after = Duration::from_millis(20);
+    let cut_off = function.cut_off(sleep, LIMIT, after);
+    tokio::time::timeout(LIMIT, cut_off).await.unwrap();
+    assert_ne!(process_of(&function).await, first);
+}

@@ -70,7 +70,7 @@ pub(crate) async fn create_stream(client: &aws_sdk_kinesis::Client, name: &str, 
     }
 }
 
-async fn create_table(client: &aws_sdk_dynamodb::Client) {
+pub(crate) async fn create_table(client: &aws_sdk_dynamodb::Client) {
     let attribute = |name| {
         AttributeDefinition::builder()
             .attribute_name(name)

@@ -9,12 +9,15 @@
 mod bootstrap;
 mod cargo_lambda;
 mod endpoint;
+mod endpoint_faults;
 mod firehose;
 mod mapping;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use local::endpoint::{Endpoint, EndpointOptions};
+use local::faults::Faults;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -31,10 +34,21 @@ impl Cloud {
     }
 
     async fn start_in(folder: TempDir) -> Self {
+        let options = options(folder.path());
+        Self::start_with(options, folder).await
+    }
+
+    /// One whose calls are struck by `faults`.
+    async fn with_faults(faults: &Arc<Faults>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = options(folder.path());
+        options.faults = Arc::clone(faults);
+        Self::start_with(options, folder).await
+    }
+
+    async fn start_with(options: EndpointOptions, folder: TempDir) -> Self {
         let stop = CancellationToken::new();
-        let endpoint = Endpoint::start(options(folder.path()), stop.clone())
-            .await
-            .unwrap();
+        let endpoint = Endpoint::start(options, stop.clone()).await.unwrap();
         Self {
             endpoint,
             stop,

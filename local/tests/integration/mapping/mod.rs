@@ -1,5 +1,6 @@
 //! The event source mapping, with functions that note what they are given and misbehave on demand.
 
+mod faults;
 mod retries;
 mod windows;
 
@@ -7,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kinesis_event::Event;
-use local::functions::{Function, InvokeError};
+use local::faults::Faults;
+use local::functions::{Faulty, Function, InvokeError};
 use local::mapping::{Mapping, MappingOptions, MappingSource};
 use serde_json::Value;
+use shards::Start;
 
 use crate::Cloud;
 use crate::endpoint::create_stream;
@@ -56,6 +59,16 @@ impl Mapped {
         options: MappingOptions,
         answer: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
     ) -> Self {
+        Self::start_with(shards, options, Arc::new(Faults::none()), answer).await
+    }
+
+    /// The same with faults in the mapping and of the function.
+    async fn start_with(
+        shards: i32,
+        options: MappingOptions,
+        faults: Arc<Faults>,
+        answer: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
+    ) -> Self {
         let cloud = Cloud::start().await;
         let client = cloud.kinesis();
         create_stream(&client, "stream", shards).await;
@@ -69,7 +82,9 @@ impl Mapped {
             stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/stream".to_owned(),
             region: "us-east-1".to_owned(),
         };
-        let mapping = Mapping::start(source, Arc::clone(&function) as Arc<dyn Function>, options);
+        let noting: Arc<dyn Function> = Arc::clone(&function) as Arc<dyn Function>;
+        let faulty = Arc::new(Faulty::new(noting, Arc::clone(&faults)));
+        let mapping = Mapping::start_with(source, faulty, options, Start::TrimHorizon, faults);
         Self {
             cloud,
             mapping: mapping.unwrap(),

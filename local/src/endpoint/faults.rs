@@ -1,0 +1,296 @@
+//! Faults in front of the services: what a client meets on AWS now and then, met here on purpose.
+//!
+//! They strike calls that carry data. Those that make or describe streams and tables are only
+//! delayed, so that a cloud still starts while everything else goes wrong.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{self, Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures_util::{StreamExt as _, stream};
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::part::{Operation, Part};
+use super::router::{MAX_REQUEST_BYTES, error_response};
+use crate::faults::{Faults, Kind};
+
+/// How long a delayed call waits, in milliseconds.
+const DELAY_MILLIS: std::ops::RangeInclusive<u64> = 1..=300;
+
+/// Passes a call on to the services, but for what strikes it.
+///
+/// Nothing waits or is held back while the service is at work: it is called once or not at all, and
+/// an answer is lost after the call is done.
+pub(super) async fn strike(
+    State(faults): State<Arc<Faults>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if let Some(mut drawn) = faults.draw(Kind::Delayed) {
+        let pause = Duration::from_millis(drawn.random_range(DELAY_MILLIS));
+        tokio::time::sleep(pause).await;
+    }
+    let Some(call) = Call::of(request.headers()) else {
+        return next.run(request).await;
+    };
+    if let Some(drawn) = faults.draw(Kind::Throttled) {
+        tracing::debug!(?call, "throttled on purpose");
+        return call.throttled(drawn);
+    }
+    if call == Call::GetRecords && faults.draw(Kind::IteratorExpired).is_some() {
+        tracing::debug!(?call, "iterator expired on purpose");
+        return error_response(
+            StatusCode::BAD_REQUEST,
+            "ExpiredIteratorException",
+            "Iterator expired (a fault on purpose)",
+        );
+    }
+    let refusing = call.of_many().and_then(|(operation, kind)| {
+        let drawn = faults.draw(kind)?;
+        Some((operation, kind, drawn))
+    });
+    let response = match refusing {
+        Some((operation, kind, drawn)) => {
+            match refuse_some(operation, drawn, request, next).await {
+                Ok(response) => {
+                    tracing::debug!(?call, "refused in part on purpose");
+                    response
+                }
+                Err(response) => {
+                    faults.missed(kind);
+                    response
+                }
+            }
+        }
+        None => next.run(request).await,
+    };
+    match faults.draw(Kind::AnswerDropped) {
+        Some(drawn) => {
+            tracing::debug!(?call, "answer dropped on purpose");
+            cut_off(response, drawn).await
+        }
+        None => response,
+    }
+}
+
+/// A call that carries data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    PutRecords,
+    GetRecords,
+    OtherKinesis,
+    BatchWriteItem,
+    OtherDynamoDb,
+    PutRecordBatch,
+    OtherFirehose,
+}
+
+impl Call {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let target = headers.get("x-amz-target")?.to_str().ok()?;
+        let (service, operation) = target.split_once('.')?;
+        Some(match (service, operation) {
+            ("Kinesis_20131202", "PutRecords") => Self::PutRecords,
+            ("Kinesis_20131202", "GetRecords") => Self::GetRecords,
+            ("Kinesis_20131202", "PutRecord" | "GetShardIterator") => Self::OtherKinesis,
+            ("DynamoDB_20120810", "BatchWriteItem") => Self::BatchWriteItem,
+            (
+                "DynamoDB_20120810",
+                "PutItem" | "UpdateItem" | "DeleteItem" | "GetItem" | "BatchGetItem" | "Query"
+                | "Scan",
+            ) => Self::OtherDynamoDb,
+            ("Firehose_20150804", "PutRecordBatch") => Self::PutRecordBatch,
+            ("Firehose_20150804", "PutRecord") => Self::OtherFirehose,
+            _ => return None,
+        })
+    }
+
+    /// The operation of many records that it is, and the fault that refuses some of them.
+    fn of_many(self) -> Option<(Operation, Kind)> {
+        match self {
+            Self::PutRecords => Some((Operation::PutRecords, Kind::PutRefused)),
+            Self::BatchWriteItem => Some((Operation::BatchWriteItem, Kind::Unprocessed)),
+            Self::PutRecordBatch => Some((Operation::PutRecordBatch, Kind::RejectsRefused)),
+            _ => None,
+        }
+    }
+
+    /// The service's own way to say that this is too much at once.
+    fn throttled(self, mut drawn: ChaCha8Rng) -> Response {
+        match self {
+            Self::PutRecords | Self::GetRecords | Self::OtherKinesis => error_response(
+                StatusCode::BAD_REQUEST,
+                "ProvisionedThroughputExceededException",
+                "Rate exceeded for a shard of the stream (a fault on purpose)",
+            ),
+            Self::BatchWriteItem | Self::OtherDynamoDb => {
+                let kind = match drawn.random_bool(0.5) {
+                    true => "ProvisionedThroughputExceededException",
+                    false => "ThrottlingException",
+                };
+                let message = "The table's throughput is exceeded (a fault on purpose)";
+                let mut response = error_response(StatusCode::BAD_REQUEST, kind, message);
+                let content_type = HeaderValue::from_static("application/x-amz-json-1.0");
+                let headers = response.headers_mut();
+                headers.insert(header::CONTENT_TYPE, content_type);
+                response
+            }
+            Self::PutRecordBatch | Self::OtherFirehose => error_response(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailableException",
+                "Slow down. (a fault on purpose)",
+            ),
+        }
+    }
+}
+
+/// Calls the service without some of the records, and answers for the whole.
+///
+/// # Errors
+///
+/// The answer to give where nothing could be refused: the request is none, or the service refused
+/// it whole.
+async fn refuse_some(
+    operation: Operation,
+    drawn: ChaCha8Rng,
+    request: Request,
+    next: Next,
+) -> Result<Response, Response> {
+    let (mut parts, body) = request.into_parts();
+    let Ok(body) = body::to_bytes(body, MAX_REQUEST_BYTES).await else {
+        return Err(error_response(
+            StatusCode::BAD_REQUEST,
+            "SerializationException",
+            "the request could not be read",
+        ));
+    };
+    let Some(mut part) = Part::of(operation, &body, |count| choose(count, drawn)) else {
+        let request = Request::from_parts(parts, Body::from(body));
+        return Err(next.run(request).await);
+    };
+    let (mut head, answer) = match part.request.take() {
+        None => (Response::new(()).into_parts().0, Bytes::from_static(b"{}")),
+        Some(left) => {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            let request = Request::from_parts(parts, Body::from(left));
+            let response = next.run(request).await;
+            if !response.status().is_success() {
+                return Err(response);
+            }
+            let (head, body) = response.into_parts();
+            let read = body::to_bytes(body, usize::MAX).await;
+            (head, read.unwrap_or_default())
+        }
+    };
+    let Some(answer) = part.answer(&answer) else {
+        // What is left of the call is done; the client cannot know, and sends it all again.
+        return Err(error_response(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalFailure",
+            "the service's answer could not be read",
+        ));
+    };
+    head.headers.remove(header::CONTENT_LENGTH);
+    // DynamoDB's sum of its own answer.
+    head.headers.remove("x-amz-crc32");
+    let content_type = match operation {
+        Operation::BatchWriteItem => "application/x-amz-json-1.0",
+        Operation::PutRecords | Operation::PutRecordBatch => "application/x-amz-json-1.1",
+    };
+    let content_type = HeaderValue::from_static(content_type);
+    head.headers.insert(header::CONTENT_TYPE, content_type);
+    Ok(Response::from_parts(head, Body::from(answer)))
+}
+
+/// Which of `count` records are refused: at least one, now and then all.
+fn choose(count: usize, mut drawn: ChaCha8Rng) -> Vec<bool> {
+    if count == 0 {
+        return Vec::new();
+    }
+    let share = drawn.random_range(0.0..1.0);
+    let mut refused: Vec<bool> = (0..count).map(|_| drawn.random_bool(share)).collect();
+    refused[drawn.random_range(0..count)] = true;
+    refused
+}
+
+/// Closes the connection where the answer should come, or in the middle of it.
+async fn cut_off(response: Response, mut drawn: ChaCha8Rng) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let whole = body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let start = match drawn.random_bool(0.5) {
+        true => None,
+        false => Some(whole.slice(..drawn.random_range(0..=whole.len()))),
+    };
+    // One byte more is promised than there is, so that no part of it is a whole answer.
+    let promised = HeaderValue::from(whole.len() + 1);
+    parts.headers.insert(header::CONTENT_LENGTH, promised);
+    let broken = stream::once(async {
+        // What was sent so far leaves first.
+        tokio::task::yield_now().await;
+        Err(io::Error::other("the answer is dropped on purpose"))
+    });
+    let body = match start {
+        Some(start) => Body::from_stream(stream::once(async { Ok(start) }).chain(broken)),
+        None => Body::from_stream(stream::once(async {
+            Err::<Bytes, _>(io::Error::other("the answer is dropped on purpose"))
+        })),
+    };
+    Response::from_parts(parts, body)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+
+    fn call(target: &'static str) -> Option<Call> {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-target", HeaderValue::from_static(target));
+        Call::of(&headers)
+    }
+
+    #[test]
+    fn calls_that_start_a_cloud_are_not_struck() {
+        for target in [
+            "Kinesis_20131202.CreateStream",
+            "Kinesis_20131202.DescribeStreamSummary",
+            "Kinesis_20131202.ListShards",
+            "Kinesis_20131202.SplitShard",
+            "DynamoDB_20120810.CreateTable",
+            "DynamoDB_20120810.ListTables",
+            "Firehose_20150804.CreateDeliveryStream",
+            "Kinesis_20131202",
+            "",
+        ] {
+            assert_eq!(call(target), None, "{target}");
+        }
+        assert_eq!(Call::of(&HeaderMap::new()), None);
+        // A name that two services have.
+        assert_eq!(call("Kinesis_20131202.PutRecord"), Some(Call::OtherKinesis));
+        assert_eq!(
+            call("Firehose_20150804.PutRecord"),
+            Some(Call::OtherFirehose)
+        );
+    }
+
+    #[test]
+    fn of_many_records_some_are_refused_and_at_times_all() {
+        let refused = |count, seed| {
+            let places = choose(count, ChaCha8Rng::seed_from_u64(seed));
+            assert_eq!(places.len(), count);
+            places.into_iter().filter(|refused| *refused).count()
+        };
+        let counts: Vec<usize> = (0..200).map(|seed| refused(10, seed)).collect();
+        assert!(counts.iter().all(|count| *count >= 1));
+        assert!(counts.contains(&1) && counts.contains(&5) && counts.contains(&10));
+        assert_eq!(refused(1, 0), 1);
+        assert_eq!(refused(0, 0), 0);
+    }
+}

@@ -1,0 +1,276 @@
+//! A function that misbehaves on purpose.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::{Function, InvokeError};
+use crate::faults::{Faults, Kind};
+
+/// A function that is cut off in the middle has had the event for this many milliseconds at most.
+const LONGEST_BEFORE_CRASH: u64 = 30;
+/// The longest of the time-outs that are too short, in milliseconds.
+const LONGEST_SHORT_TIMEOUT: u64 = 50;
+/// An event comes again at most this many invocations later.
+const LATEST: u64 = 4;
+/// How many events are kept at most to come again later.
+const MOST_KEPT: usize = 8;
+
+/// A function that crashes, times out or is given an event twice, where the faults say so.
+///
+/// All of it is what Lambda allows itself: an event is handed over at least once, and a batch
+/// whose invocation gave no answer is handed over again. Whoever invokes it needs to know nothing of
+/// the faults.
+pub struct Faulty {
+    function: Arc<dyn Function>,
+    faults: Arc<Faults>,
+    late: Mutex<Late>,
+}
+
+/// Events that were done and come again.
+#[derive(Debug, Default)]
+struct Late {
+    invocations: u64,
+    /// Each with the invocation that it comes before.
+    events: Vec<(u64, Vec<u8>)>,
+}
+
+impl Faulty {
+    /// Wraps a function.
+    #[must_use]
+    pub fn new(function: Arc<dyn Function>, faults: Arc<Faults>) -> Self {
+        Self {
+            function,
+            faults,
+            late: Mutex::default(),
+        }
+    }
+
+    async fn run(&self, payload: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, InvokeError> {
+        for event in self.due() {
+            tracing::debug!(function = self.name(), "an old event comes again");
+            // Nobody waits for this answer.
+            let _ = self.function.invoke(event, timeout).await;
+        }
+        if self.faults.draw(Kind::Crash).is_some() {
+            return Err(crashed("before it did anything"));
+        }
+        if let Some(mut drawn) = self.faults.draw(Kind::CrashDuring) {
+            let after = Duration::from_millis(drawn.random_range(0..=LONGEST_BEFORE_CRASH));
+            self.function.cut_off(payload, timeout, after).await;
+            return Err(crashed("in the middle of its work"));
+        }
+        let timeout = match self.faults.draw(Kind::TimeOut) {
+            Some(mut drawn) => {
+                let short = Duration::from_millis(drawn.random_range(1..=LONGEST_SHORT_TIMEOUT));
+                timeout.min(short)
+            }
+            None => timeout,
+        };
+        let kept = self.faults.draw(Kind::TwiceLate);
+        let kept = kept.map(|drawn| (drawn, payload.clone()));
+        let answer = match self.faults.draw(Kind::TwiceAtOnce) {
+            Some(mut drawn) => {
+                let first = self.function.invoke(payload.clone(), timeout);
+                let second = self.function.invoke(payload, timeout);
+                let (first, second) = tokio::join!(first, second);
+                if drawn.random() { first } else { second }
+            }
+            None => self.function.invoke(payload, timeout).await,
+        };
+        if let Some((drawn, event)) = kept {
+            self.keep(event, drawn, answer.is_ok());
+        }
+        if self.faults.draw(Kind::CrashAfter).is_some() {
+            return Err(crashed("after its work was done"));
+        }
+        answer
+    }
+
+    /// The events that come again before this invocation, which is counted.
+    fn due(&self) -> Vec<Vec<u8>> {
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        late.invocations += 1;
+        let now = late.invocations;
+        let due = late.events.extract_if(.., |(due, _)| *due <= now);
+        due.map(|(_, event)| event).collect()
+    }
+
+    /// Keeps an event that was done, to come again; as many as there is room for.
+    fn keep(&self, event: Vec<u8>, mut drawn: ChaCha8Rng, done: bool) {
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        if !done || late.events.len() == MOST_KEPT {
+            self.faults.missed(Kind::TwiceLate);
+            return;
+        }
+        let due = late.invocations + drawn.random_range(1..=LATEST);
+        late.events.push((due, event));
+    }
+}
+
+impl fmt::Debug for Faulty {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Faulty")
+            .field("function", &self.name())
+            .field("faults", &self.faults)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Function for Faulty {
+    fn name(&self) -> &str {
+        self.function.name()
+    }
+
+    fn invoke(
+        &self,
+        payload: Vec<u8>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Vec<u8>, InvokeError>> {
+        self.run(payload, timeout).boxed()
+    }
+
+    fn cut_off(&self, payload: Vec<u8>, timeout: Duration, after: Duration) -> BoxFuture<'_, ()> {
+        self.function.cut_off(payload, timeout, after)
+    }
+}
+
+fn crashed(when: &str) -> InvokeError {
+    InvokeError::Crashed {
+        status: format!("on purpose, {when}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::Embedded;
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    /// A function that takes a while; how often it was started, and how often it came to its end.
+    struct Counted {
+        faulty: Faulty,
+        faults: Arc<Faults>,
+        started: Arc<AtomicUsize>,
+        finished: Arc<AtomicUsize>,
+    }
+
+    impl Counted {
+        fn new(specification: &str, takes: Duration) -> Self {
+            let faults = Arc::new(Faults::parse(specification, 3).unwrap());
+            let (started, finished) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+            let counters = (Arc::clone(&started), Arc::clone(&finished));
+            let embedded = Embedded::new("counted", move |event, _| {
+                let (started, finished) = counters.clone();
+                async move {
+                    started.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(takes).await;
+                    finished.fetch_add(1, Ordering::Relaxed);
+                    Ok(event)
+                }
+            });
+            Self {
+                faulty: Faulty::new(Arc::new(embedded), Arc::clone(&faults)),
+                faults,
+                started,
+                finished,
+            }
+        }
+
+        async fn invoke(&self) -> Result<Vec<u8>, InvokeError> {
+            self.faulty.invoke(b"event".to_vec(), LIMIT).await
+        }
+
+        fn counts(&self) -> (usize, usize) {
+            let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+            (count(&self.started), count(&self.finished))
+        }
+    }
+
+    fn is_crash(answer: &Result<Vec<u8>, InvokeError>) -> bool {
+        matches!(answer, Err(InvokeError::Crashed { .. }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_crashes_before_during_and_after_its_work() {
+        let slow = Duration::from_secs(1);
+        for (kind, counts) in [
+            (Kind::Crash, (0, 0)),
+            (Kind::CrashDuring, (1, 0)),
+            (Kind::CrashAfter, (1, 1)),
+        ] {
+            let function = Counted::new(&format!("{}=1", kind.name()), slow);
+            assert!(is_crash(&function.invoke().await), "{kind:?}");
+            tokio::time::sleep(LIMIT).await;
+            assert_eq!(function.counts(), counts, "{kind:?}");
+            assert_eq!(function.faults.struck(kind), 1);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_out_cuts_off_a_slow_function_and_lets_a_fast_one_be() {
+        let slow = Counted::new("time-out=1", Duration::from_secs(1));
+        let answer = slow.invoke().await;
+        assert!(matches!(answer, Err(InvokeError::TimedOut { after }) if after < LIMIT));
+        assert_eq!(slow.counts(), (1, 0));
+        let fast = Counted::new("time-out=1", Duration::ZERO);
+        assert_eq!(fast.invoke().await, Ok(b"event".to_vec()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_comes_twice_at_once() {
+        let function = Counted::new("twice-at-once=1", Duration::from_secs(1));
+        let before = tokio::time::Instant::now();
+        assert_eq!(function.invoke().await, Ok(b"event".to_vec()));
+        assert_eq!(before.elapsed(), Duration::from_secs(1));
+        assert_eq!(function.counts(), (2, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_was_done_comes_again_later() {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&events);
+        let embedded = Embedded::new("noting", move |event, _| {
+            noted.lock().unwrap().push(event.clone());
+            async move {
+                if event == b"bad" {
+                    Err("no".to_owned())
+                } else {
+                    Ok(event)
+                }
+            }
+        });
+        let faults = Arc::new(Faults::parse("twice-late=1", 0).unwrap());
+        let function = Faulty::new(Arc::new(embedded), Arc::clone(&faults));
+        assert!(function.invoke(b"bad".to_vec(), LIMIT).await.is_err());
+        assert_eq!(faults.struck(Kind::TwiceLate), 0);
+        assert!(function.invoke(b"first".to_vec(), LIMIT).await.is_ok());
+        faults.switch_off();
+        for number in 0..LATEST {
+            let event = number.to_string().into_bytes();
+            assert_eq!(function.invoke(event.clone(), LIMIT).await, Ok(event));
+        }
+        let events = events.lock().unwrap();
+        let repeated = events.iter().filter(|event| *event == b"first").count();
+        assert_eq!((events.len(), repeated), (3 + LATEST as usize, 2));
+        assert_eq!(faults.struck(Kind::TwiceLate), 1);
+    }
+
+    #[tokio::test]
+    async fn without_faults_it_is_the_function_itself() {
+        let embedded = Embedded::new("echo", async |event, _| Ok(event));
+        let function = Faulty::new(Arc::new(embedded), Arc::new(Faults::none()));
+        assert_eq!(function.name(), "echo");
+        let answer = function.invoke(b"event".to_vec(), LIMIT).await;
+        assert_eq!(answer, Ok(b"event".to_vec()));
+    }
+}

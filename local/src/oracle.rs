@@ -1,0 +1,226 @@
+//! What the rows of the table should amount to, worked out from the stream's log alone.
+//!
+//! Independent of the pipeline: it reads the log itself, call by call, parses lines as plain JSON and adds
+//! them up in loops. Only [`panes`], which puts rows into the same terms, uses the merge rule.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::types::ShardIteratorType;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use thiserror::Error;
+use unicorn::merge::Minute;
+
+/// A stream and a shard.
+pub type Place = (String, String);
+
+/// A reading's name and StatusTime.
+pub type Identity = (String, String);
+
+/// A record as it stands in a shard.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// Where it stands.
+    pub place: Place,
+    /// When it arrived, in milliseconds since the epoch.
+    pub arrival: i64,
+    /// What was sent.
+    pub data: Bytes,
+}
+
+/// A unicorn and the start of a window, in milliseconds since the epoch.
+pub type Pane = (String, i64);
+
+/// What a pane holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Distinct readings.
+    pub readings: u64,
+    /// Their distances.
+    pub micrometres: i128,
+    /// Lowest and highest magic, lowest and highest health.
+    pub points: [i64; 4],
+}
+
+/// A log that cannot be read.
+#[derive(Debug, Error)]
+#[error("the log of {stream} cannot be read: {reason}")]
+pub struct LogError {
+    stream: String,
+    reason: String,
+}
+
+/// Reads a stream's whole log, from the oldest record of every shard to its newest.
+pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<Logged>, LogError> {
+    let failed = |error: &dyn std::error::Error| LogError {
+        stream: stream.to_owned(),
+        reason: DisplayErrorContext(error).to_string(),
+    };
+    let mut log = Vec::new();
+    let listed = client.list_shards().stream_name(stream).send().await;
+    for shard in listed.map_err(|error| failed(&error))?.shards() {
+        let first = client
+            .get_shard_iterator()
+            .stream_name(stream)
+            .shard_id(shard.shard_id())
+            .shard_iterator_type(ShardIteratorType::TrimHorizon)
+            .send()
+            .await
+            .map_err(|error| failed(&error))?;
+        let mut iterator = first.shard_iterator;
+        while let Some(position) = iterator {
+            let page = client.get_records().shard_iterator(position).send().await;
+            let page = page.map_err(|error| failed(&error))?;
+            if page.records.is_empty() {
+                break;
+            }
+            for record in page.records {
+                let arrival = record.approximate_arrival_timestamp;
+                log.push(Logged {
+                    place: (stream.to_owned(), shard.shard_id().to_owned()),
+                    arrival: arrival
+                        .and_then(|time| time.to_millis().ok())
+                        .unwrap_or_default(),
+                    data: Bytes::from(record.data.into_inner()),
+                });
+            }
+            iterator = page.next_shard_iterator;
+        }
+    }
+    Ok(log)
+}
+
+/// A line that is a reading.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Reading<'a> {
+    name: String,
+    status_time: String,
+    #[serde(borrow)]
+    distance: &'a RawValue,
+    magic_points: i64,
+    health_points: i64,
+}
+
+/// Who a line is of, if it is a reading; its Distance must be a plain decimal with at most six places.
+pub fn identity(line: &str) -> Option<Identity> {
+    let (reading, _) = parse(line)?;
+    Some((reading.name, reading.status_time))
+}
+
+fn parse(line: &str) -> Option<(Reading<'_>, i128)> {
+    let reading: Reading<'_> = serde_json::from_str(line).ok()?;
+    let micrometres = micrometres(reading.distance.get())?;
+    Some((reading, micrometres))
+}
+
+fn micrometres(metres: &str) -> Option<i128> {
+    let (whole, fraction) = metres.split_once('.').unwrap_or((metres, ""));
+    let digits = format!("{whole}{fraction:0<6}");
+    digits.parse().ok().filter(|value| *value >= 0)
+}
+
+/// Folds a log: the distinct readings of each shard and window, by arrival, added up over the shards. Of a
+/// reading that stands there twice the first counts. Lines that are no readings are passed over.
+pub fn expected(log: &[Logged], window_millis: i64) -> BTreeMap<Pane, Figures> {
+    let mut seen: HashMap<(&Place, i64), HashSet<Identity>> = HashMap::new();
+    let mut panes: BTreeMap<Pane, Figures> = BTreeMap::new();
+    for record in log {
+        let window = record.arrival - record.arrival.rem_euclid(window_millis);
+        for line in std::str::from_utf8(&record.data)
+            .unwrap_or_default()
+            .lines()
+        {
+            let Some((reading, micrometres)) = parse(line) else {
+                continue;
+            };
+            let (magic, health) = (reading.magic_points, reading.health_points);
+            let identity = (reading.name.clone(), reading.status_time);
+            let seen = seen.entry((&record.place, window)).or_default();
+            if !seen.insert(identity) {
+                continue;
+            }
+            let figures = panes.entry((reading.name, window)).or_insert(Figures {
+                readings: 0,
+                micrometres: 0,
+                points: [magic, magic, health, health],
+            });
+            figures.readings += 1;
+            figures.micrometres += micrometres;
+            let [low_magic, high_magic, low_health, high_health] = figures.points;
+            figures.points = [
+                low_magic.min(magic),
+                high_magic.max(magic),
+                low_health.min(health),
+                high_health.max(health),
+            ];
+        }
+    }
+    panes
+}
+
+/// Merged rows in the same terms.
+pub fn panes(minutes: impl IntoIterator<Item = Minute>) -> BTreeMap<Pane, Figures> {
+    let pane = |minute: Minute| {
+        let figures = Figures {
+            readings: minute.readings,
+            micrometres: minute.figures.distance.micrometres(),
+            points: [
+                minute.figures.min_magic_points.into(),
+                minute.figures.max_magic_points.into(),
+                minute.figures.min_health_points.into(),
+                minute.figures.max_health_points.into(),
+            ],
+        };
+        ((minute.name, minute.window_start.millis()), figures)
+    };
+    minutes.into_iter().map(pane).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(shard: &str, arrival: i64, lines: &str) -> Logged {
+        Logged {
+            place: ("wildrydes".to_owned(), shard.to_owned()),
+            arrival,
+            data: Bytes::from(lines.to_owned()),
+        }
+    }
+
+    fn line(name: &str, time: &str, distance: &str, points: i64) -> String {
+        format!(
+            r#"{{"Name":"{name}","StatusTime":"{time}","Distance":{distance},"MagicPoints":{points},"HealthPoints":{points}}}"#
+        )
+    }
+
+    #[test]
+    fn a_reading_counts_once_a_shard_and_window() {
+        let first = line("Franky", "a", "1.5", 100);
+        let other = line("Franky", "b", "0.000001", 99);
+        let log = [
+            record("0", 10, &format!("{first}\nbroken\n{first}\n")),
+            record("0", 59, &other),
+            record("0", 60, &first),
+            record("1", 10, &first),
+        ];
+        let panes = expected(&log, 60);
+        let figures = |readings, micrometres, points| Figures {
+            readings,
+            micrometres,
+            points,
+        };
+        let expected = BTreeMap::from([
+            (
+                ("Franky".to_owned(), 0),
+                figures(3, 3_000_001, [99, 100, 99, 100]),
+            ),
+            (("Franky".to_owned(), 60), figures(1, 1_500_000, [100; 4])),
+        ]);
+        assert_eq!(panes, expected);
+    }
+}
