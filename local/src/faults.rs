@@ -16,7 +16,9 @@
 //! # Ok::<(), local::faults::InvalidFaults>(())
 //! ```
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -139,6 +141,7 @@ pub struct Faults {
     chances: [AtomicU64; Kind::ALL.len()],
     struck: [AtomicU64; Kind::ALL.len()],
     off: AtomicBool,
+    early_ends: Mutex<HashSet<String>>,
 }
 
 /// A specification of faults that makes no sense.
@@ -194,6 +197,7 @@ impl Faults {
             chances: Default::default(),
             struck: Default::default(),
             off: AtomicBool::new(false),
+            early_ends: Mutex::default(),
         }
     }
 
@@ -230,6 +234,25 @@ impl Faults {
     /// How often it struck.
     pub fn struck(&self, kind: Kind) -> u64 {
         self.struck[kind as usize].load(Ordering::Relaxed)
+    }
+
+    /// A window was ended early after the record of this sequence number.
+    pub(crate) fn ended_early_after(&self, sequence_number: &str) {
+        let mut ends = self
+            .early_ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        ends.insert(sequence_number.to_owned());
+    }
+
+    /// The sequence numbers of the records after which a window was ended early. What the function
+    /// remembers ends there, so a reading that is sent before and after may count twice.
+    pub fn early_ends(&self) -> HashSet<String> {
+        let ends = self
+            .early_ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        ends.clone()
     }
 
     /// No fault strikes from now on.

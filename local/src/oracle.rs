@@ -25,6 +25,8 @@ pub type Identity = (String, String);
 pub struct Logged {
     /// Where it stands.
     pub place: Place,
+    /// Its sequence number.
+    pub sequence_number: String,
     /// When it arrived, in milliseconds since the epoch.
     pub arrival: i64,
     /// What was sent.
@@ -81,6 +83,7 @@ pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<Logged>, LogE
                 let arrival = record.approximate_arrival_timestamp;
                 log.push(Logged {
                     place: (stream.to_owned(), shard.shard_id().to_owned()),
+                    sequence_number: record.sequence_number,
                     arrival: arrival
                         .and_then(|time| time.to_millis().ok())
                         .unwrap_or_default(),
@@ -126,6 +129,24 @@ fn micrometres(metres: &str) -> Option<i128> {
 /// Folds a log: the distinct readings of each shard and window, by arrival, added up over the shards. Of a
 /// reading that stands there twice the first counts. Lines that are no readings are passed over.
 pub fn expected(log: &[Logged], window_millis: i64) -> BTreeMap<Pane, Figures> {
+    fold(log, window_millis, &HashSet::new())
+}
+
+/// The same where windows were ended early after the records of these sequence numbers, if every reading
+/// that was sent again after such an end counted once more: the most that the rows may hold.
+pub fn at_most(
+    log: &[Logged],
+    window_millis: i64,
+    early_ends: &HashSet<String>,
+) -> BTreeMap<Pane, Figures> {
+    fold(log, window_millis, early_ends)
+}
+
+fn fold(
+    log: &[Logged],
+    window_millis: i64,
+    early_ends: &HashSet<String>,
+) -> BTreeMap<Pane, Figures> {
     let mut seen: HashMap<(&Place, i64), HashSet<Identity>> = HashMap::new();
     let mut panes: BTreeMap<Pane, Figures> = BTreeMap::new();
     for record in log {
@@ -158,6 +179,9 @@ pub fn expected(log: &[Logged], window_millis: i64) -> BTreeMap<Pane, Figures> {
                 high_health.max(health),
             ];
         }
+        if early_ends.contains(&record.sequence_number) {
+            seen.remove(&(&record.place, window));
+        }
     }
     panes
 }
@@ -186,6 +210,7 @@ mod tests {
 
     fn record(shard: &str, arrival: i64, lines: &str) -> Logged {
         Logged {
+            sequence_number: format!("{shard}{arrival}"),
             place: ("wildrydes".to_owned(), shard.to_owned()),
             arrival,
             data: Bytes::from(lines.to_owned()),
@@ -222,5 +247,18 @@ mod tests {
             (("Franky".to_owned(), 60), figures(1, 1_500_000, [100; 4])),
         ]);
         assert_eq!(panes, expected);
+        let most = at_most(&log, 60, &HashSet::from(["010".to_owned()]));
+        assert_eq!(most, expected);
+        let again = record("0", 20, &first);
+        let log = [log[0].clone(), again];
+        assert_eq!(
+            at_most(&log, 60, &HashSet::new()),
+            super::expected(&log, 60)
+        );
+        let most = at_most(&log, 60, &HashSet::from(["010".to_owned()]));
+        assert_eq!(
+            most[&("Franky".to_owned(), 0)],
+            figures(2, 3_000_000, [100; 4])
+        );
     }
 }

@@ -160,6 +160,10 @@ impl Chaos {
 
     /// A batch was done, not a window's last. Without a window `window` is none.
     pub(super) fn done(&mut self, batch: Vec<Record>, window: Option<InWindow>) -> Next {
+        let ended = window.is_some_and(|window| window.ended_early);
+        if let (true, Some(last)) = (ended, batch.last()) {
+            self.faults.ended_early_after(&last.sequence_number);
+        }
         let done_before = self.again.min(batch.len());
         self.again -= done_before;
         if window.is_some_and(|window| window.opened) {
@@ -178,7 +182,6 @@ impl Chaos {
             }
         }
         // Checkpoint and state go together: records do not come again behind the end of their part.
-        let ended = window.is_some_and(|window| window.ended_early);
         if done_before == batch.len() || ended {
             return Next::On;
         }

@@ -42,7 +42,7 @@ struct Arguments {
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     unicorns: u32,
     /// Readings a second, all together.
-    #[arg(long, default_value_t = 12_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     rate: u64,
     /// The length of the tumbling window.
     #[arg(long, default_value = "3s", value_parser = local::duration::parse)]
@@ -74,8 +74,8 @@ enum How {
 /// end.
 const DEFAULT_FAULTS: &str = "all=0.05,delayed=0.02,answer-dropped=0.04,throttled=0.03,\
     iterator-expired=0.02,state-lost=0.15,ended-early=0.08,\
-    split=0.3,merge=0.3,summary-split=0.25,\
-    remapped=0.25,summaries-replayed=0.3";
+    split=0.4,merge=0.4,summary-split=0.3,\
+    remapped=0.35,summaries-replayed=0.4";
 
 /// How long the open windows may take to close at the end.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(600);
@@ -162,6 +162,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         rejects: &data_dir.join("archive").join("wildrydes-rejects"),
         window_millis,
         sent: &sent,
+        faults: &faults,
     })
     .await?;
     cloud.stop().await;
