@@ -12,6 +12,7 @@ use kinesis_event::{Event, EventSource, RecordData, Window, WindowFields, encode
 use unicorn::reading::readings;
 use unicorn::totals::Totals;
 use windowing::fold::{Fold, Limits};
+use windowing::seen::Seen;
 
 const RECORDS: usize = 7_000;
 const UNICORNS: usize = 1_000;
@@ -137,6 +138,28 @@ fn decode_and_fold(bencher: Bencher) {
     bencher
         .counter(ItemsCount::new(RECORDS))
         .bench(|| fold(&Event::from_json(black_box(&event)).unwrap()));
+}
+
+/// What it costs to remember each reading, so that a repeat is known.
+#[divan::bench]
+fn remember(bencher: Bencher) {
+    let log = log();
+    let seen: Vec<(String, i128)> = readings(&log)
+        .map(|(_, reading)| reading.unwrap())
+        .map(|reading| {
+            (
+                reading.name.to_string(),
+                i128::from(reading.status_time.millis()),
+            )
+        })
+        .collect();
+    bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
+        let mut memory = Seen::<String>::new(190_000);
+        for (name, time) in &seen {
+            black_box(memory.insert(name.as_str(), name.len(), *time));
+        }
+        memory.len()
+    });
 }
 
 #[divan::bench]

@@ -36,7 +36,7 @@ Examples:
   cargo build -p aggregator -p processor && cargo run -p local -- --functions bootstrap
       The functions as the binaries that are deployed.
 
-  cargo lambda watch        (in one terminal)
+  cargo lambda watch -A 127.0.0.1        (in one terminal)
   cargo run -p local -- --functions cargo-lambda        (in another)
       An edited handler is live in seconds, while the stream keeps flowing.
 

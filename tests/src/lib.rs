@@ -1,24 +1,23 @@
 //! What the end-to-end tests share: a local cloud of their own, and an oracle.
 //!
-//! Each test has its own port, data directory and processes, so all of them run at once. The
-//! oracle is independent of the pipeline: it reads a stream's whole log itself, and folds it with
-//! plain loops over floating-point-free integers.
+//! Each test has its own port, data directory and processes, so all of them run at once.
 
 #![expect(clippy::unwrap_used, reason = "this is test code, which may panic")]
 
 pub mod programs;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use bytes::Bytes;
 use delivery::{KinesisStream, Policy, Record, deliver};
+use local::oracle;
+pub use local::oracle::{Figures, Logged, Pane};
 use local::{LocalCloud, Settings};
 use serde_json::Value;
-use shards::{ShardReader, Start};
 use tempfile::TempDir;
-use unicorn::merge::{Minute, merge};
+use unicorn::merge::merge;
 use unicorn::summary::Summary;
 
 /// How long anything here may take at most.
@@ -115,7 +114,7 @@ impl Cloud {
     /// What the log of readings amounts to, by the oracle.
     pub async fn expected(&self, window_millis: i64) -> BTreeMap<Pane, Figures> {
         let log = read_log(&self.kinesis, "wildrydes").await;
-        expected(&log, window_millis)
+        oracle::expected(&log, window_millis)
     }
 
     /// The lines of all files of a delivery stream.
@@ -147,109 +146,14 @@ impl Cloud {
     }
 }
 
-/// A unicorn and the start of a window.
-pub type Pane = (String, i64);
-
-/// What a pane holds: readings, micrometres, and the four extremes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Figures {
-    /// Distinct readings.
-    pub readings: u64,
-    /// Their distances.
-    pub micrometres: i128,
-    /// Lowest and highest magic, lowest and highest health.
-    pub points: [i64; 4],
-}
-
-/// A record of the log: shard, arrival, payload.
-pub type Logged = (String, i64, Bytes);
-
 /// Reads a stream's whole log.
 pub async fn read_log(client: &Client, stream: &str) -> Vec<Logged> {
-    let mut log = Vec::new();
-    for shard in shards::list(client, stream).await.unwrap() {
-        let mut reader = ShardReader::new(client.clone(), stream, &shard.id, Start::TrimHorizon);
-        loop {
-            let page = reader.next().await.unwrap();
-            let (ended, empty) = (page.ended, page.records.is_empty());
-            for record in page.records {
-                log.push((shard.id.clone(), record.arrival, record.data));
-            }
-            if ended || empty {
-                break;
-            }
-        }
-    }
-    log
-}
-
-/// Folds a log: the distinct readings of each shard and window. Lines that are no readings are
-/// passed over; they must be plain JSON with a Distance of at most six decimals.
-pub fn expected(log: &[Logged], window_millis: i64) -> BTreeMap<Pane, Figures> {
-    let mut seen = BTreeSet::new();
-    let mut panes: BTreeMap<Pane, Figures> = BTreeMap::new();
-    for (shard, arrival, data) in log {
-        let window = arrival - arrival.rem_euclid(window_millis);
-        for line in std::str::from_utf8(data).unwrap_or_default().lines() {
-            let Ok(reading) = serde_json::from_str::<Value>(line) else {
-                continue;
-            };
-            let (Some(name), Some(time)) =
-                (reading["Name"].as_str(), reading["StatusTime"].as_str())
-            else {
-                continue;
-            };
-            let Some(micrometres) = micrometres(&reading["Distance"].to_string()) else {
-                continue;
-            };
-            if !seen.insert((shard.clone(), window, name.to_owned(), time.to_owned())) {
-                continue;
-            }
-            let magic = reading["MagicPoints"].as_i64().unwrap();
-            let health = reading["HealthPoints"].as_i64().unwrap();
-            let figures = panes.entry((name.to_owned(), window)).or_insert(Figures {
-                readings: 0,
-                micrometres: 0,
-                points: [magic, magic, health, health],
-            });
-            figures.readings += 1;
-            figures.micrometres += micrometres;
-            let [low_magic, high_magic, low_health, high_health] = figures.points;
-            figures.points = [
-                low_magic.min(magic),
-                high_magic.max(magic),
-                low_health.min(health),
-                high_health.max(health),
-            ];
-        }
-    }
-    panes
-}
-
-fn micrometres(metres: &str) -> Option<i128> {
-    let (whole, fraction) = metres.split_once('.').unwrap_or((metres, ""));
-    format!("{whole}{fraction:0<6}")
-        .parse()
-        .ok()
-        .filter(|value| *value >= 0)
+    oracle::read_log(client, stream).await.unwrap()
 }
 
 /// Merged rows in the oracle's terms.
 pub fn panes(rows: Vec<Summary>) -> BTreeMap<Pane, Figures> {
-    let pane = |minute: Minute| {
-        let figures = Figures {
-            readings: minute.readings,
-            micrometres: minute.figures.distance.micrometres(),
-            points: [
-                minute.figures.min_magic_points.into(),
-                minute.figures.max_magic_points.into(),
-                minute.figures.min_health_points.into(),
-                minute.figures.max_health_points.into(),
-            ],
-        };
-        ((minute.name, minute.window_start.millis()), figures)
-    };
-    merge(rows).into_iter().map(pane).collect()
+    oracle::panes(merge(rows))
 }
 
 /// A plain reading of `name`; `number` makes it distinct.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use end_to_end::programs::binary;
-use end_to_end::{Cloud, Figures, PATIENCE, Pane, expected, panes, read_log, reading};
+use end_to_end::{Cloud, Figures, PATIENCE, Pane, panes, read_log, reading};
 use local::Functions;
 use local::faults::{Faults, Kind};
+use local::oracle::expected;
 
 /// What mapping and functions can do wrong.
 const KINDS: [Kind; 11] = [
