@@ -131,7 +131,7 @@ async fn sixty_thousand_unicorns_on_one_shard_come_out_exact_whatever_fails() {
                 .invoke(from, from + cut, state.as_deref(), is_final)
                 .await;
         }
-        if restarts < 2 && random.random_bool(0.2) {
+        if restarts < 2 && from > [700, 2_500][restarts] {
             // The state is lost, and the window comes again from its start.
             (state, from, restarts) = (None, 0, restarts + 1);
             continue;
@@ -150,7 +150,8 @@ async fn sixty_thousand_unicorns_on_one_shard_come_out_exact_whatever_fails() {
         .flat_map(|record| summaries(&record.data).map(|(_, row)| row.unwrap()))
         .collect();
     let parts: std::collections::BTreeSet<_> = rows.iter().map(|row| row.part.clone()).collect();
-    assert!(parts.len() >= 6, "{} parts", parts.len());
+    // Each but the last is some 850 KB of state.
+    assert!(parts.len() >= 4, "{} parts", parts.len());
     assert_eq!(restarts, 2);
     assert!(rows.iter().any(|row| row.part.since.is_some()));
     let found: BTreeMap<String, (u64, u64)> = merge(rows)

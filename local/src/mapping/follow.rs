@@ -79,15 +79,11 @@ pub(crate) async fn follow_stream<W: ShardWork>(
 
     loop {
         tokio::select! {
+            // In this order: once it stops, a task may end before its shard does, and must not be taken
+            // for one that is finished.
+            biased;
             () = stop.cancelled() => break,
-            Some((shard, time)) = told.recv() => {
-                // A shard's last word may come after its task is known to have ended.
-                if let Some(mark) = reached.get_mut(&shard) {
-                    *mark = time;
-                }
-            }
-            // Once it stops, a task may end before its shard does.
-            Some(joined) = tasks.join_next(), if !stop.is_cancelled() => match joined {
+            Some(joined) = tasks.join_next() => match joined {
                 Ok(shard) => {
                     lineage.finish(&shard);
                     reached.remove(&shard);
@@ -133,6 +129,12 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                             });
                         }
                     }
+                }
+            }
+            Some((shard, time)) = told.recv() => {
+                // A shard's last word may come after its task is known to have ended.
+                if let Some(mark) = reached.get_mut(&shard) {
+                    *mark = time;
                 }
             }
         }

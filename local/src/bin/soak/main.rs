@@ -73,8 +73,8 @@ enum How {
 /// Each strikes often enough to be seen in a run of a million readings, and seldom enough for the run to
 /// end.
 const DEFAULT_FAULTS: &str = "all=0.05,delayed=0.02,answer-dropped=0.04,throttled=0.03,\
-    iterator-expired=0.02,state-lost=0.15,ended-early=0.08,split=0.6,merge=0.7,summary-split=0.45,\
-    remapped=0.45,summaries-replayed=0.6";
+    iterator-expired=0.02,state-lost=0.2,ended-early=0.1,split=0.9,merge=1,summary-split=0.6,\
+    remapped=0.6,summaries-replayed=0.9";
 
 /// How long the open windows may take to close at the end.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(600);
