@@ -1,0 +1,174 @@
+/** A local cloud, producers and a browser, for the tests and measurements of the live map. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+import {
+  GetRecordsCommand,
+  GetShardIteratorCommand,
+  KinesisClient,
+  ListShardsCommand,
+} from '@aws-sdk/client-kinesis';
+import { chromium } from 'playwright-core';
+import { PNG } from 'pngjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const programs = process.env.PROGRAMS ?? join(root, 'target/debug');
+const patience = 60_000;
+
+/** What is to be ended, latest first. */
+const ends = [];
+
+export async function endAll() {
+  for (const end of ends.reverse().splice(0)) await end();
+}
+
+/** Starts a program; its lines on the standard error are kept. */
+export function run(name, ...flags) {
+  const program = join(programs, name);
+  if (!existsSync(program)) throw new Error(`${program} is missing: cargo build -p ${name}`);
+  const child = spawn(program, flags, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, AWS_ENDPOINT_URL: '' } });
+  const lines = [];
+  const said = createInterface({ input: child.stderr });
+  said.on('line', (line) => lines.push(line));
+  const ended = once(child, 'exit');
+  const running = {
+    lines,
+    /** Waits for a line that matches, and gives the match. */
+    async says(pattern) {
+      const limit = Date.now() + patience;
+      for (;;) {
+        const match = lines.map((line) => line.match(pattern)).find((found) => found !== null);
+        if (match) return match;
+        if (Date.now() > limit || child.exitCode !== null) {
+          throw new Error(`${name} never said ${pattern}, but:\n${lines.join('\n')}`);
+        }
+        await pause(100);
+      }
+    },
+    /** Ends it as Ctrl-C does; after ten seconds, hard. */
+    async end() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGINT');
+      await Promise.race([ended, pause(10_000)]);
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+      await ended;
+    },
+  };
+  ends.push(() => running.end());
+  return running;
+}
+
+/** A local cloud on free ports. */
+export async function startCloud(...flags) {
+  const folder = await mkdtemp(join(tmpdir(), 'wildrydes-map-'));
+  ends.push(() => rm(folder, { recursive: true, force: true }));
+  const cloud = run('local', '--port', '0', '--dashboard-port', '0', '--data-dir', folder, ...flags);
+  const [, endpoint] = await cloud.says(/answer at (http:\/\/127\.0\.0\.1:\d+)/);
+  const [, map] = await cloud.says(/map\S* .*?(http:\/\/127\.0\.0\.1:\d+)/);
+  const kinesis = new KinesisClient({
+    endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  });
+  ends.push(async () => kinesis.destroy());
+  return { endpoint, map, kinesis };
+}
+
+/** Unicorns that fly until they are ended. */
+export function fly(cloud, ...flags) {
+  return run('producer', '--endpoint-url', cloud.endpoint, ...flags);
+}
+
+/** Every reading of one unicorn, as it was sent, by StatusTime. */
+export async function sent(cloud, name) {
+  const found = new Map();
+  const { Shards: shards } = await cloud.kinesis.send(new ListShardsCommand({ StreamName: 'wildrydes' }));
+  for (const { ShardId } of shards) {
+    const start = { StreamName: 'wildrydes', ShardId, ShardIteratorType: 'TRIM_HORIZON' };
+    let { ShardIterator } = await cloud.kinesis.send(new GetShardIteratorCommand(start));
+    for (let empty = 0; ShardIterator && empty < 2; ) {
+      const answer = await cloud.kinesis.send(new GetRecordsCommand({ ShardIterator }));
+      empty = answer.Records.length === 0 ? empty + 1 : 0;
+      for (const record of answer.Records) {
+        for (const line of Buffer.from(record.Data).toString().split('\n').filter(Boolean)) {
+          const reading = JSON.parse(line);
+          if (reading.Name === name) found.set(reading.StatusTime, reading);
+        }
+      }
+      ShardIterator = answer.NextShardIterator;
+    }
+  }
+  return found;
+}
+
+export async function startBrowser() {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--no-first-run',
+      '--disable-quic',
+    ],
+  });
+  ends.push(() => browser.close());
+  return browser;
+}
+
+/** Opens the map; whatever it complains about is in `complaints`. */
+export async function open(browser, address, options = {}) {
+  const view = { viewport: { width: 1280, height: 800 }, colorScheme: 'light', ...options };
+  const context = await browser.newContext(view);
+  const page = await context.newPage();
+  page.setDefaultTimeout(patience);
+  page.complaints = [];
+  page.on('dialog', async (dialog) => {
+    page.complaints.push(`dialog: ${dialog.message()}`);
+    await dialog.dismiss();
+  });
+  page.on('pageerror', (error) => page.complaints.push(`error: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error') page.complaints.push(`console: ${message.text()}`);
+  });
+  await page.goto(address);
+  return page;
+}
+
+export function pause(millis) {
+  return new Promise((done) => setTimeout(done, millis));
+}
+
+/** Waits until `check` gives something that is neither false nor nothing, and gives that. */
+export async function until(what, check, millis = patience) {
+  const limit = Date.now() + millis;
+  for (;;) {
+    const found = await check();
+    if (found) return found;
+    if (Date.now() > limit) throw new Error(`in ${millis / 1000} s it never came to: ${what}`);
+    await pause(150);
+  }
+}
+
+/** The pixels of the map that look like `colour` (red, green, blue): how many, and their middle. */
+export async function pixels(page, colour, reach = 30) {
+  const box = await page.locator('#map').boundingBox();
+  const picture = PNG.sync.read(await page.screenshot({ clip: box }));
+  let [count, sumX, sumY] = [0, 0, 0];
+  for (let at = 0; at < picture.data.length; at += 4) {
+    const away = [0, 1, 2].map((part) => Math.abs(picture.data[at + part] - colour[part]));
+    if (Math.max(...away) > reach) continue;
+    count += 1;
+    sumX += (at / 4) % picture.width;
+    sumY += Math.floor(at / 4 / picture.width);
+  }
+  return { count, x: sumX / count, y: sumY / count, width: picture.width, height: picture.height };
+}

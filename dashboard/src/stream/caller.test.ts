@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+
+import { Caller, Stopped } from './caller.ts';
+import { Gate } from './gate.ts';
+import { Failure } from './kinesis.ts';
+import { MemoryKinesis, VirtualClock } from './virtual.testing.ts';
+
+const down = new Failure('unreachable', 'Failed to fetch');
+
+function setUp(): { clock: VirtualClock; caller: Caller; gate: Gate; stop: AbortController } {
+  const clock = new VirtualClock();
+  const gate = new Gate(6);
+  const stop = new AbortController();
+  const kinesis = new MemoryKinesis(clock);
+  const caller = new Caller({ kinesis, clock, gate, random: () => 0.999, stop: stop.signal });
+  return { clock, caller, gate, stop };
+}
+
+test('calls that fail together count once', async () => {
+  const { clock, caller } = setUp();
+  const fail = (): Promise<void> => caller.call(() => Promise.reject(down));
+  await Promise.allSettled([fail(), fail(), fail(), fail()]);
+  expect(caller.outage?.retryAt).toBeLessThanOrEqual(clock.now() + 2_000);
+});
+
+test('an answer to a slow call ends the waits of the others', async () => {
+  const { clock, caller } = setUp();
+  const { signal } = new AbortController();
+  const slow = caller.call(() => clock.sleep(300, signal));
+  await caller.call(() => Promise.reject(down)).catch(() => {});
+  let answered = 0;
+  void caller.call(() => Promise.resolve()).then(() => {
+    answered += 1;
+  });
+  await clock.advance(200);
+  expect(answered).toBe(0);
+  await clock.advance(200);
+  await slow;
+  expect(answered).toBe(1);
+  expect(caller.outage).toBeUndefined();
+});
+
+test('what is stopped ends at once and leaves the gate, whatever the call does', async () => {
+  const { clock, caller, gate, stop } = setUp();
+  const calls = Array.from({ length: 6 }, () => caller.call(() => new Promise(() => {})));
+  const ends = Promise.allSettled(calls);
+  await clock.advance(10);
+  stop.abort();
+  for (const end of await ends) expect(end).toMatchObject({ status: 'rejected', reason: expect.any(Stopped) });
+  await gate.enter();
+  await expect(caller.call(() => Promise.resolve())).rejects.toBeInstanceOf(Stopped);
+});
+
+test('a fault that is no failure is one that no try can mend', async () => {
+  const { caller } = setUp();
+  const call = caller.call(() => Promise.reject(new TypeError('a fault')));
+  await expect(call).rejects.toMatchObject({ why: 'refused', message: 'TypeError: a fault' });
+});

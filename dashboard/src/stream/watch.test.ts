@@ -1,0 +1,128 @@
+import { expect, test } from 'vitest';
+
+import type { Chart, Report } from '../protocol.ts';
+import { Failure } from './kinesis.ts';
+import { MemoryKinesis, seeded, VirtualClock } from './virtual.testing.ts';
+import { Watch } from './watch.ts';
+
+const FIRST = 'shardId-000000000000';
+
+/** Two streams in memory, watched; each stream is its own Kinesis. */
+class Scene {
+  readonly clock = new VirtualClock();
+  readonly readings = new MemoryKinesis(this.clock);
+  readonly rows = new MemoryKinesis(this.clock);
+  readonly reports: Report[] = [];
+  readonly buffers: ArrayBuffer[] = [];
+  readonly watch: Watch;
+
+  constructor() {
+    const of = (stream: string): MemoryKinesis => (stream === 'wildrydes' ? this.readings : this.rows);
+    this.watch = new Watch({
+      config: { region: 'us-east-1', stream: 'wildrydes', summaryStream: 'wildrydes-summary', endpoint: 'http://x' },
+      clock: this.clock,
+      random: seeded(1),
+      kinesis: {
+        listShards: (stream, token, signal) => of(stream).listShards(stream, token, signal),
+        iterator: async (stream, shard, place, signal) =>
+          `${stream} ${await of(stream).iterator(stream, shard, place, signal)}`,
+        records: async (iterator, limit, signal) => {
+          const [stream = '', ...rest] = iterator.split(' ');
+          const answer = await of(stream).records(rest.join(' '), limit, signal);
+          return { ...answer, next: answer.next === undefined ? undefined : `${stream} ${answer.next}` };
+        },
+        renew: () => {},
+      },
+      post: (report, buffers) => {
+        this.reports.push(report);
+        this.buffers.push(...buffers);
+      },
+    });
+    void this.watch.run();
+  }
+
+  get charts(): Chart[] {
+    return this.reports.filter((report) => report.kind === 'chart');
+  }
+
+  reading(name: string, ago = 0): void {
+    const fields = { Name: name, StatusTime: '2026-11-20 09:17:00', Distance: 1, MagicPoints: 2, HealthPoints: 3 };
+    this.readings.put(FIRST, JSON.stringify(fields), ago);
+  }
+
+  row(name: string, to: number): void {
+    const row = {
+      Name: name,
+      StatusTime: '2026-11-20 09:16:00.000',
+      Distance: 30,
+      MinMagicPoints: 1,
+      MaxMagicPoints: 2,
+      MinHealthPoints: 3,
+      MaxHealthPoints: 4,
+      Readings: to,
+      WindowSeconds: 60,
+      Part: { Stream: 'wildrydes', Shard: FIRST, From: '1', To: String(to) },
+    };
+    this.rows.put(FIRST, `${JSON.stringify(row)}\nnonsense\n`);
+  }
+}
+
+test('readings of an answer are one report, whose buffers are handed over', async () => {
+  const scene = new Scene();
+  scene.reading('too old', 31_000);
+  scene.reading('Shadowfax', 29_000);
+  scene.reading('Franky');
+  scene.readings.put(FIRST, 'nonsense');
+  await scene.clock.advance(3_000);
+  const readings = scene.reports.filter((report) => report.kind === 'readings');
+  const newNames = ['Shadowfax', 'Franky'];
+  expect(readings).toMatchObject([{ newNames, firstNew: 0, unicorn: new Uint32Array([0, 1]) }]);
+  expect(scene.buffers.length).toBe(8);
+  expect(scene.buffers).toContain(readings[0]?.time.buffer);
+  const health = scene.reports.findLast((report) => report.kind === 'health' && report.stream === 'readings');
+  expect(health).toMatchObject({ health: { state: { kind: 'live' }, refused: 1 } });
+});
+
+test('a chart is sent when it changes, twice a second at most, and when it is asked for', async () => {
+  const scene = new Scene();
+  await scene.clock.advance(5_000);
+  expect(scene.charts).toEqual([]);
+  scene.rows.most = 1;
+  for (let to = 1; to <= 20; to += 1) scene.row('Shadowfax', to);
+  await scene.clock.advance(8_000);
+  expect(scene.charts.at(-1)).toMatchObject({ name: null, readings: [20], unicorns: [1] });
+  expect(scene.charts.length).toBeGreaterThan(3);
+  expect(scene.charts.length).toBeLessThan(16);
+
+  const sent = scene.charts.length;
+  scene.row('Shadowfax', 20);
+  await scene.clock.advance(5_000);
+  expect(scene.charts.length).toBe(sent);
+  scene.watch.chart('Franky');
+  expect(scene.charts.at(-1)).toMatchObject({ name: 'Franky', start: [] });
+  scene.row('Franky', 7);
+  await scene.clock.advance(5_000);
+  expect(scene.charts.slice(sent + 1)).toMatchObject([{ name: 'Franky', readings: [7] }]);
+});
+
+test('a stream that cannot be read is told, and the other goes on', async () => {
+  const scene = new Scene();
+  scene.rows.fault = () => new Failure('missing', 'ResourceNotFoundException');
+  await scene.clock.advance(3_000);
+  scene.reading('Shadowfax');
+  await scene.clock.advance(3_000);
+  const failed = scene.reports.filter((report) => report.kind === 'failed');
+  expect(failed).toMatchObject([{ stream: 'rows', problem: 'There is no stream wildrydes-summary at http://x.' }]);
+  expect(scene.reports.some((report) => report.kind === 'readings')).toBe(true);
+});
+
+test('a retry ends the waits of both', async () => {
+  const scene = new Scene();
+  scene.readings.fault = () => new Failure('unreachable', 'x');
+  scene.rows.fault = () => new Failure('unreachable', 'x');
+  await scene.clock.advance(60_000);
+  const calls = scene.readings.calls.length + scene.rows.calls.length;
+  scene.watch.retry();
+  await scene.clock.advance(50);
+  expect(scene.readings.calls.length + scene.rows.calls.length).toBe(calls + 2);
+});

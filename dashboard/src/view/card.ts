@@ -1,0 +1,75 @@
+/** The card of the unicorn that was chosen. */
+
+import { LOW_VITALS, SILENT_MILLIS, type Sighting } from '../fleet/fleet.ts';
+import { element, make, setText } from './dom.ts';
+import { ago, position, speed, statusTime } from './words.ts';
+
+export interface CardEvents {
+  onClose(): void;
+  /** Whether the map is to keep it in the middle. */
+  onFollow(follows: boolean): void;
+}
+
+export class Card {
+  private readonly root = element('card', HTMLElement);
+  private readonly name = make('h2');
+  private readonly follow = make('button', { class: 'follow', text: 'Follow' });
+  private readonly speed = make('dd');
+  private readonly health = make('dd');
+  private readonly magic = make('dd');
+  private readonly place = make('dd');
+  private readonly seen = make('dd');
+
+  constructor(events: CardEvents) {
+    this.name.id = 'card-name';
+    const close = make('button', { class: 'plain close', text: '✕', title: 'Close' });
+    close.type = 'button';
+    close.setAttribute('aria-label', 'Close the card');
+    close.addEventListener('click', () => events.onClose());
+    this.follow.type = 'button';
+    this.follow.addEventListener('click', () => {
+      const follows = this.follow.getAttribute('aria-pressed') !== 'true';
+      this.setFollow(follows);
+      events.onFollow(follows);
+    });
+    this.setFollow(false);
+    const rows = [
+      ['Speed', this.speed],
+      ['Health', this.health],
+      ['Magic', this.magic],
+      ['Position', this.place],
+      ['Last seen', this.seen],
+    ] as const;
+    const facts = make('dl', {}, ...rows.flatMap(([term, value]) => [make('dt', { text: term }), value]));
+    this.root.append(make('div', { class: 'top' }, this.name, close), facts, this.follow);
+    this.root.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape') events.onClose();
+    });
+  }
+
+  show(sighting: Sighting): void {
+    this.root.hidden = false;
+    setText(this.name, sighting.name);
+    setText(this.speed, speed(sighting.speed));
+    this.vital(this.health, sighting.health);
+    this.vital(this.magic, sighting.magic);
+    setText(this.place, position(sighting.latitude, sighting.longitude));
+    setText(this.seen, `${ago(sighting.silence)} (${statusTime(sighting.statusTime)})`);
+    this.root.classList.toggle('silent', sighting.silence >= SILENT_MILLIS);
+  }
+
+  hide(): void {
+    this.root.hidden = true;
+    this.setFollow(false);
+  }
+
+  setFollow(follows: boolean): void {
+    this.follow.setAttribute('aria-pressed', String(follows));
+  }
+
+  private vital(target: HTMLElement, points: number): void {
+    const low = points < LOW_VITALS;
+    target.classList.toggle('low', low);
+    setText(target, low ? `${points}, below ${LOW_VITALS}` : String(points));
+  }
+}

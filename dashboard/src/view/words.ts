@@ -1,0 +1,53 @@
+/** Numbers and times as the page writes them. */
+
+const MPH_A_METRE_A_SECOND = 2.23694;
+const KMH_A_METRE_A_SECOND = 3.6;
+
+const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+const tenths = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
+
+export function count(number: number, one: string, many = `${one}s`): string {
+  return `${whole.format(number)} ${number === 1 ? one : many}`;
+}
+
+/** A whole number, its thousands apart. */
+export function digits(value: number): string {
+  return whole.format(value);
+}
+
+/** A figure with as many digits as tell something. */
+export function number(value: number): string {
+  return Math.abs(value) < 100 ? tenths.format(value) : whole.format(value);
+}
+
+/** Metres a second in miles and kilometres an hour. */
+export function speed(metresASecond: number): string {
+  if (!Number.isFinite(metresASecond)) return '–';
+  const miles = Math.round(metresASecond * MPH_A_METRE_A_SECOND);
+  const kilometres = Math.round(metresASecond * KMH_A_METRE_A_SECOND);
+  return `${whole.format(miles)} mph · ${whole.format(kilometres)} km/h`;
+}
+
+export function ago(millis: number): string {
+  const seconds = Math.max(0, Math.round(millis / 1000));
+  if (seconds < 2) return 'now';
+  if (seconds < 120) return `${seconds} s ago`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes} min ago` : `${Math.round(minutes / 60)} h ago`;
+}
+
+export function duration(millis: number): string {
+  return millis < 1000 ? `${Math.round(millis)} ms` : `${tenths.format(millis / 1000)} s`;
+}
+
+export function position(latitude: number, longitude: number): string {
+  if (Number.isNaN(latitude)) return 'unknown';
+  const north = latitude < 0 ? 'S' : 'N';
+  const east = longitude < 0 ? 'W' : 'E';
+  return `${Math.abs(latitude).toFixed(4)}° ${north}, ${Math.abs(longitude).toFixed(4)}° ${east}`;
+}
+
+/** A StatusTime as readings have it: UTC. */
+export function statusTime(millis: number): string {
+  return Number.isFinite(millis) ? `${new Date(millis).toISOString().slice(0, 19).replace('T', ' ')} UTC` : '–';
+}

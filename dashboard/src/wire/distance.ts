@@ -1,0 +1,29 @@
+/** Micrometres in a metre. */
+const METRE = 1_000_000n;
+
+/**
+ * Below this many metres a number times a million is off by less than half a micrometre, so rounding
+ * it gives the micrometres that were written.
+ */
+const EXACT_METRES = 2 ** 31;
+
+/**
+ * A distance in whole micrometres, of a finite number of metres that is not negative.
+ *
+ * It is exact for what a double holds: 15 digits, which is to the micrometre up to a million kilometres.
+ */
+export function toMicrometres(metres: number): bigint {
+  if (metres < EXACT_METRES) return BigInt(Math.round(metres * 1e6));
+  if (Number.isInteger(metres)) return BigInt(metres) * METRE;
+  const [whole = '', fraction = ''] = String(metres).split('.');
+  return BigInt(whole) * METRE + BigInt(Math.round(Number(`0.${fraction}`) * 1e6));
+}
+
+/** A distance as the shortest decimal of metres: `10362`, `1789.25`. */
+export function formatMetres(micrometres: bigint): string {
+  const metres = micrometres / METRE;
+  const rest = micrometres % METRE;
+  if (rest === 0n) return String(metres);
+  const fraction = String(rest).padStart(6, '0').replace(/0+$/, '');
+  return `${metres}.${fraction}`;
+}

@@ -1,0 +1,125 @@
+import type { Readings } from '../protocol.ts';
+import { grown } from './columns.ts';
+import { asName, asText, type Fields, isInt32, isWithin, parseObject } from './fields.ts';
+import { splitLines } from './lines.ts';
+import type { Names } from './names.ts';
+import { parseTime } from './time.ts';
+
+/** The farthest a single reading can have moved, in metres: what 64 bits of micrometres hold. */
+const FARTHEST = 9_223_372_036_854.775;
+
+const FIRST_CAPACITY = 1024;
+
+/** Readings as columns, which grow as more come. */
+export class ReadingColumns {
+  readonly #names: Names;
+  #firstNew: number;
+  #length = 0;
+  #unicorn = new Uint32Array(FIRST_CAPACITY);
+  #time = new Float64Array(FIRST_CAPACITY);
+  #arrival = new Float64Array(FIRST_CAPACITY);
+  #latitude = new Float64Array(FIRST_CAPACITY);
+  #longitude = new Float64Array(FIRST_CAPACITY);
+  #distance = new Float64Array(FIRST_CAPACITY);
+  #health = new Int32Array(FIRST_CAPACITY);
+  #magic = new Int32Array(FIRST_CAPACITY);
+
+  /** Names without a number get one of `names`. */
+  constructor(names: Names) {
+    this.#names = names;
+    this.#firstNew = names.size;
+  }
+
+  /** How many readings there are. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /**
+   * Adds the readings of a record that arrived at `arrival`, in milliseconds since the epoch.
+   *
+   * Returns how many of its lines were refused: wrong ones, and those of names beyond what may be kept.
+   */
+  add(data: Uint8Array, arrival: number): number {
+    const { lines, refused } = splitLines(data);
+    let wrong = refused;
+    for (const line of lines) {
+      const fields = parseObject(line);
+      if (fields === undefined || !this.#addReading(fields, arrival)) wrong += 1;
+    }
+    return wrong;
+  }
+
+  /** The readings so far, in buffers of their own, and starts anew. */
+  take(): Readings {
+    const length = this.#length;
+    const firstNew = this.#firstNew;
+    this.#length = 0;
+    this.#firstNew = this.#names.size;
+    return {
+      kind: 'readings',
+      newNames: this.#names.from(firstNew),
+      firstNew,
+      unicorn: this.#unicorn.slice(0, length),
+      time: this.#time.slice(0, length),
+      arrival: this.#arrival.slice(0, length),
+      latitude: this.#latitude.slice(0, length),
+      longitude: this.#longitude.slice(0, length),
+      distance: this.#distance.slice(0, length),
+      health: this.#health.slice(0, length),
+      magic: this.#magic.slice(0, length),
+    };
+  }
+
+  #addReading(fields: Fields, arrival: number): boolean {
+    const name = asName(fields['Name']);
+    const timeText = asText(fields['StatusTime']);
+    const time = timeText === undefined ? undefined : parseTime(timeText);
+    const latitude = degrees(fields['Latitude'], 90);
+    const longitude = degrees(fields['Longitude'], 180);
+    const distance = fields['Distance'];
+    const magic = fields['MagicPoints'];
+    const health = fields['HealthPoints'];
+    if (name === undefined || time === undefined || latitude === undefined || longitude === undefined) return false;
+    if (!isWithin(distance, 0, FARTHEST) || !isInt32(magic) || !isInt32(health)) return false;
+    const unicorn = this.#names.number(name);
+    if (unicorn === undefined) return false;
+
+    if (this.#length === this.#unicorn.length) this.#grow();
+    const place = this.#length;
+    this.#unicorn[place] = unicorn;
+    this.#time[place] = time;
+    this.#arrival[place] = arrival;
+    this.#latitude[place] = latitude;
+    this.#longitude[place] = longitude;
+    this.#distance[place] = distance;
+    this.#health[place] = health;
+    this.#magic[place] = magic;
+    this.#length += 1;
+    return true;
+  }
+
+  #grow(): void {
+    const capacity = this.#unicorn.length * 2;
+    this.#unicorn = grown(this.#unicorn, new Uint32Array(capacity));
+    this.#time = grown(this.#time, new Float64Array(capacity));
+    this.#arrival = grown(this.#arrival, new Float64Array(capacity));
+    this.#latitude = grown(this.#latitude, new Float64Array(capacity));
+    this.#longitude = grown(this.#longitude, new Float64Array(capacity));
+    this.#distance = grown(this.#distance, new Float64Array(capacity));
+    this.#health = grown(this.#health, new Int32Array(capacity));
+    this.#magic = grown(this.#magic, new Int32Array(capacity));
+  }
+}
+
+/** The buffers of `readings`, to be handed over. */
+export function buffersOf(readings: Readings): ArrayBuffer[] {
+  const { unicorn, time, arrival, latitude, longitude, distance, health, magic } = readings;
+  return [unicorn, time, arrival, latitude, longitude, distance, health, magic].map((column) => column.buffer);
+}
+
+/** A coordinate in degrees: NaN where it is missing, `undefined` where it is none. */
+function degrees(value: unknown, limit: number): number | undefined {
+  if (value === undefined || value === null) return Number.NaN;
+  return isWithin(value, -limit, limit) ? value : undefined;
+}

@@ -1,0 +1,311 @@
+import { describe, expect, test } from 'vitest';
+
+import { formatMetres, toMicrometres } from './distance.ts';
+import { splitLines } from './lines.ts';
+import { Names } from './names.ts';
+import { buffersOf, ReadingColumns } from './readings.ts';
+import { comparePositions, parseRow, parseRows } from './rows.ts';
+import { parseTime } from './time.ts';
+
+function bytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+function written(text: string): string | undefined {
+  const millis = parseTime(text);
+  if (millis === undefined) return undefined;
+  return new Date(millis).toISOString().replace('T', ' ').replace('Z', '');
+}
+
+describe('times', () => {
+  test.each([
+    ['2026-11-20 09:17:08.189', '2026-11-20 09:17:08.189'],
+    ['2026-11-20 09:17:08', '2026-11-20 09:17:08.000'],
+    ['2026-11-20T09:17:08.189Z', '2026-11-20 09:17:08.189'],
+    ['2026-11-20t09:17:08.1z', '2026-11-20 09:17:08.100'],
+    ['2026-11-20 09:17:08.189Z', '2026-11-20 09:17:08.189'],
+    ['2026-11-20T00:17:08.189999999+01:00', '2026-11-19 23:17:08.189'],
+    ['2026-12-31T23:59:59-00:30', '2027-01-01 00:29:59.000'],
+    ['2024-02-29 00:00:00.000', '2024-02-29 00:00:00.000'],
+    ['0000-01-01 00:00:00.000', '0000-01-01 00:00:00.000'],
+    ['0099-03-01 00:00:00.000', '0099-03-01 00:00:00.000'],
+    ['9999-12-31 23:59:59.999', '9999-12-31 23:59:59.999'],
+    ['1969-12-31 23:59:59.9999', '1969-12-31 23:59:59.999'],
+  ])('%s', (text, expected) => {
+    expect(written(text)).toBe(expected);
+  });
+
+  test.each([
+    '',
+    'now',
+    '2026-02-30 00:00:00.000',
+    '2026-02-29 00:00:00.000',
+    '2026-13-01 00:00:00.000',
+    '2026-00-01 00:00:00.000',
+    '2026-01-00 00:00:00.000',
+    '2026-11-20 24:00:00.000',
+    '2026-11-20 23:60:00.000',
+    '2026-11-20 23:59:60.000',
+    '2026-11-20',
+    '2026-11-20T09:17:08',
+    '2026-11-20 09:17:08.',
+    '2026-11-20 09:17:08.189 ',
+    '2026-11-20 09:17:08.189\n',
+    ' 2026-11-20 09:17:08.189',
+    '2026-11-20 09:17:08,189',
+    '2026-11-20 9:17:08.189',
+    '+026-11-20 09:17:08.189',
+    '2026-11-20T09:17:08+24:00',
+    '2026-11-20T09:17:08+01:60',
+    '2026-11-20T09:17:08+0100',
+    '2026-11-20T09:17:08ZZ',
+    '2026-11-20T09:17:08+01:00[Europe/Paris]',
+    '0000-01-01T00:00:00+01:00',
+    '9999-12-31T23:59:59-00:01',
+    '２026-11-20 09:17:08.189',
+  ])('no time: %j', (text) => {
+    expect(parseTime(text)).toBeUndefined();
+  });
+});
+
+describe('distances', () => {
+  test.each([
+    [0, 0n, '0'],
+    [0.000001, 1n, '0.000001'],
+    [0.0000005, 1n, '0.000001'],
+    [0.0000004, 0n, '0'],
+    [175, 175_000_000n, '175'],
+    [29.999999999999996, 30_000_000n, '30'],
+    [1789.25, 1_789_250_000n, '1789.25'],
+    [2147483647.123456, 2_147_483_647_123_456n, '2147483647.123456'],
+    [9_223_372_036.854_77, 9_223_372_036_854_770n, '9223372036.85477'],
+    [1e24, 999_999_999_999_999_983_222_784_000_000n, '999999999999999983222784'],
+  ])('%s', (metres, micrometres, text) => {
+    expect(toMicrometres(metres)).toBe(micrometres);
+    expect(formatMetres(micrometres)).toBe(text);
+  });
+});
+
+describe('lines', () => {
+  test('blank ones are passed over', () => {
+    expect(splitLines(bytes('{}\n\n \r\n[]\n'))).toEqual({ lines: ['{}', '[]'], refused: 0 });
+  });
+
+  test('one that is not UTF-8 harms no other', () => {
+    const data = new Uint8Array([...bytes('a\n'), 0xff, 0xfe, 0x0a, ...bytes('é\n\n')]);
+    expect(splitLines(data)).toEqual({ lines: ['a', 'é'], refused: 1 });
+  });
+
+  test('a record without lines is refused as one', () => {
+    for (const data of [bytes(''), bytes(' \n\n'), new Uint8Array([0xf3, 0x89, 0x9a, 0xc2, 0x0a, 0x0a])]) {
+      expect(splitLines(data)).toEqual({ lines: [], refused: 1 });
+    }
+  });
+
+  test('a byte order mark is no part of JSON', () => {
+    expect(splitLines(bytes('\ufeff{}')).lines).toEqual(['\ufeff{}']);
+  });
+});
+
+const READING = {
+  Name: 'Shadowfax',
+  StatusTime: '2026-11-20 09:17:08.189',
+  Latitude: 42.264444250051326,
+  Longitude: -71.97582884770408,
+  Distance: 175,
+  MagicPoints: 110,
+  HealthPoints: 150,
+};
+
+describe('readings', () => {
+  function columns(names = new Names()): ReadingColumns {
+    return new ReadingColumns(names);
+  }
+
+  function isRead(change: object): boolean {
+    return columns().add(bytes(JSON.stringify({ ...READING, ...change })), 0) === 0;
+  }
+
+  test('become columns', () => {
+    const read = columns();
+    const lines = [
+      JSON.stringify(READING),
+      JSON.stringify({ ...READING, Name: 'Ro\u00e7inante', Latitude: null, Longitude: undefined, Distance: 1789.25 }),
+      JSON.stringify({ ...READING, Distance: -1 }),
+    ];
+    expect(read.add(bytes(lines.join('\n')), 1_000)).toBe(1);
+    expect(read.add(bytes(JSON.stringify(READING)), 2_000)).toBe(0);
+    const readings = read.take();
+    expect(readings.newNames).toEqual(['Shadowfax', 'Ro\u00e7inante']);
+    expect(readings.firstNew).toBe(0);
+    expect([...readings.unicorn]).toEqual([0, 1, 0]);
+    expect(readings.time[0]).toBe(Date.UTC(2026, 10, 20, 9, 17, 8, 189));
+    expect([...readings.arrival]).toEqual([1_000, 1_000, 2_000]);
+    expect([...readings.latitude]).toEqual([READING.Latitude, Number.NaN, READING.Latitude]);
+    expect([...readings.longitude]).toEqual([READING.Longitude, Number.NaN, READING.Longitude]);
+    expect([...readings.distance]).toEqual([175, 1789.25, 175]);
+    expect([...readings.magic]).toEqual([110, 110, 110]);
+    expect([...readings.health]).toEqual([150, 150, 150]);
+    expect(new Set(buffersOf(readings)).size).toBe(8);
+  });
+
+  test('of later answers tell new names only', () => {
+    const names = new Names();
+    columns(names).add(bytes(JSON.stringify(READING)), 0);
+    const read = columns(names);
+    for (const name of ['Shadowfax', 'Franky']) read.add(bytes(JSON.stringify({ ...READING, Name: name })), 0);
+    expect(read.take()).toMatchObject({ newNames: ['Franky'], firstNew: 1, unicorn: new Uint32Array([0, 1]) });
+    expect(read.take()).toMatchObject({ newNames: [], firstNew: 2, unicorn: new Uint32Array() });
+  });
+
+  test('may be many', () => {
+    const read = columns();
+    const line = `${JSON.stringify(READING)}\n`;
+    expect(read.add(bytes(line.repeat(5_000)), 7)).toBe(0);
+    const readings = read.take();
+    expect(readings.arrival).toEqual(new Float64Array(5_000).fill(7));
+    expect(readings.magic).toEqual(new Int32Array(5_000).fill(110));
+  });
+
+  test('of names beyond what may be kept are refused', () => {
+    const read = columns(new Names(1));
+    expect(read.add(bytes(JSON.stringify(READING)), 0)).toBe(0);
+    expect(read.add(bytes(JSON.stringify({ ...READING, Name: 'Franky' })), 0)).toBe(1);
+    expect(read.add(bytes(JSON.stringify(READING)), 0)).toBe(0);
+    expect(read.take().newNames).toEqual(['Shadowfax']);
+  });
+
+  test.each([
+    { Name: '\u{1f984}'.repeat(256) },
+    { Name: 'x' },
+    { StatusTime: '2026-11-20T09:17:08Z' },
+    { Latitude: 90, Longitude: -180 },
+    { Latitude: undefined },
+    { Distance: 0 },
+    { MagicPoints: 2_147_483_647, HealthPoints: -2_147_483_648 },
+    { Unknown: [{}] },
+  ])('taken: %j', (change) => {
+    expect(isRead(change)).toBe(true);
+  });
+
+  test.each([
+    { Name: undefined },
+    { Name: null },
+    { Name: 7 },
+    { Name: '' },
+    { Name: 'x'.repeat(257) },
+    { Name: '\u{1f984}'.repeat(257) },
+    { Name: '\ud800' },
+    { StatusTime: undefined },
+    { StatusTime: 7 },
+    { StatusTime: '2026-02-30 00:00:00.000' },
+    { Latitude: 90.1 },
+    { Latitude: '42' },
+    { Longitude: -180.1 },
+    { Distance: undefined },
+    { Distance: null },
+    { Distance: '175' },
+    { Distance: -0.1 },
+    { Distance: 1e13 },
+    { MagicPoints: undefined },
+    { MagicPoints: 150.5 },
+    { MagicPoints: 2_147_483_648 },
+    { HealthPoints: null },
+    { HealthPoints: -2_147_483_649 },
+  ])('refused: %j', (change) => {
+    expect(isRead(change)).toBe(false);
+  });
+
+  test.each(['', 'x', 'null', '7', '[]', '{', '"Name"', '{}', `[${JSON.stringify(READING)}]`, '\ufeff{}'])(
+    'no object: %j',
+    (line) => {
+      expect(columns().add(bytes(line), 0)).toBe(1);
+    },
+  );
+});
+
+const ROW = {
+  Name: 'Shadowfax',
+  StatusTime: '2026-11-20 09:17:00.000',
+  Distance: 1789.25,
+  MinMagicPoints: 108,
+  MaxMagicPoints: 112,
+  MinHealthPoints: 148,
+  MaxHealthPoints: 151,
+  Readings: 60,
+  WindowSeconds: 60,
+  Part: { Stream: 'wildrydes', Shard: 'shardId-000000000000', From: '1', To: '9' },
+};
+
+describe('rows', () => {
+  test('are read', () => {
+    expect(parseRow(JSON.stringify(ROW))).toEqual({
+      name: 'Shadowfax',
+      start: Date.UTC(2026, 10, 20, 9, 17),
+      windowSeconds: 60,
+      readings: 60,
+      repeats: 0,
+      figures: { distance: 1_789_250_000n, minMagic: 108, maxMagic: 112, minHealth: 148, maxHealth: 151 },
+      part: { stream: 'wildrydes', shard: 'shardId-000000000000', from: '1', to: '9', since: '1' },
+    });
+  });
+
+  test('of repeats alone have no figures', () => {
+    const { Name, StatusTime, WindowSeconds } = ROW;
+    const part = { ...ROW.Part, From: '6', Since: '1' };
+    const line = JSON.stringify({ Name, StatusTime, WindowSeconds, Readings: 0, Repeats: 1, Part: part });
+    expect(parseRow(line)).toMatchObject({ readings: 0, repeats: 1, figures: undefined, part: { since: '1' } });
+  });
+
+  test('many in a record, and wrong ones are counted', () => {
+    const line = JSON.stringify(ROW);
+    const { rows, refused } = parseRows(bytes(`${line}\n{}\n${line}\n`));
+    expect(rows.length).toBe(2);
+    expect(refused).toBe(1);
+  });
+
+  test.each([
+    { Name: '' },
+    { StatusTime: 'now' },
+    { Distance: -1 },
+    { Distance: undefined },
+    { MinMagicPoints: 1.5 },
+    { MaxMagicPoints: undefined },
+    { MinHealthPoints: '1' },
+    { MaxHealthPoints: null },
+    { Readings: -1 },
+    { Readings: undefined },
+    { Readings: 0 },
+    { Readings: 1.5 },
+    { Repeats: -1 },
+    { WindowSeconds: 0 },
+    { WindowSeconds: 4_294_967_296 },
+    { Part: undefined },
+    { Part: [] },
+    { Part: 'x' },
+    { Part: { ...ROW.Part, Stream: 7 } },
+    { Part: { ...ROW.Part, Shard: undefined } },
+    { Part: { ...ROW.Part, From: 1 } },
+    { Part: { ...ROW.Part, From: '01' } },
+    { Part: { ...ROW.Part, From: '10' } },
+    { Part: { ...ROW.Part, To: '1'.repeat(130) } },
+    { Part: { ...ROW.Part, Since: '1' } },
+    { Part: { ...ROW.Part, Since: 'x' } },
+  ])('refused: %j', (change) => {
+    expect(parseRow(JSON.stringify({ ...ROW, ...change }))).toBeUndefined();
+  });
+
+  test('places compare as numbers', () => {
+    const ascending = [
+      '0',
+      '9',
+      '10',
+      '340282366920938463463374607431768211456',
+      '49590338271490256608559692538361571095921575989136588898',
+      '49590338271490256608559692538361571095921575989136588899',
+      '149590338271490256608559692538361571095921575989136588898',
+    ];
+    expect([...ascending].reverse().sort(comparePositions)).toEqual(ascending);
+    expect(comparePositions('7', '7')).toBe(0);
+  });
+});
