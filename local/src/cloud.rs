@@ -13,7 +13,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::archive::archive;
 use crate::clock::now_millis;
-use crate::endpoint::{Endpoint, EndpointError, EndpointOptions};
+use crate::dashboard::{Dashboard, DashboardError};
+use crate::endpoint::{Endpoint, EndpointError, EndpointOptions, as_own};
 use crate::firehose::{BufferingHints, FirehoseError, Source as DeliverySource};
 use crate::mapping::follow::Source;
 use crate::mapping::group::Group;
@@ -28,6 +29,9 @@ pub enum StartError {
     /// The endpoint does not.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// The dashboard does not.
+    #[error(transparent)]
+    Dashboard(#[from] DashboardError),
     /// A stream or the table could not be made.
     #[error("{what} cannot be made: {reason}")]
     Resource {
@@ -68,6 +72,7 @@ pub struct DrainError {
 pub struct LocalCloud {
     endpoint: Endpoint,
     endpoint_stop: CancellationToken,
+    dashboard: Option<Dashboard>,
     sources: Sources,
     /// The aggregator on every stream of readings.
     aggregator: Group,
@@ -88,10 +93,21 @@ impl LocalCloud {
         let mut options = EndpointOptions::new(&settings.data_dir);
         options.port = settings.port;
         options.faults = Arc::clone(&settings.faults);
+        options.reads_per_second = settings.reads_per_second;
         let (region, account) = (options.region.clone(), options.account.clone());
         let endpoint_stop = CancellationToken::new();
         let endpoint = Endpoint::start(options, endpoint_stop.clone()).await?;
-        let config = connect::local_config(&endpoint.url());
+        let dashboard = match settings.dashboard {
+            None => None,
+            Some(port) => {
+                let (url, names) = (endpoint.url(), &settings.names);
+                let stop = endpoint_stop.clone();
+                let dashboard = Dashboard::start(port, &url, &region, names, stop).await?;
+                endpoint.tell_dashboard(dashboard.url());
+                Some(dashboard)
+            }
+        };
+        let config = as_own(connect::local_config(&endpoint.url()));
         let kinesis = aws_sdk_kinesis::Client::new(&config);
         let dynamodb = aws_sdk_dynamodb::Client::new(&config);
 
@@ -159,6 +175,7 @@ impl LocalCloud {
         Ok(Self {
             endpoint,
             endpoint_stop,
+            dashboard,
             sources,
             aggregator,
             processor,
@@ -175,6 +192,11 @@ impl LocalCloud {
     /// Where an AWS SDK finds Kinesis, DynamoDB and Firehose.
     pub fn endpoint_url(&self) -> String {
         self.endpoint.url()
+    }
+
+    /// Where a browser finds the dashboard, if there is one.
+    pub fn dashboard_url(&self) -> Option<String> {
+        self.dashboard.as_ref().map(Dashboard::url)
     }
 
     /// Where everything is, in one line.
@@ -259,6 +281,9 @@ impl LocalCloud {
         // The task ends by itself; that it was cut off would be no news.
         let _ = self.archive.await;
         self.endpoint_stop.cancel();
+        if let Some(dashboard) = self.dashboard {
+            dashboard.stopped().await;
+        }
         self.endpoint.stopped().await;
     }
 }

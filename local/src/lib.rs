@@ -9,6 +9,7 @@
 //! - [`mapping`]: the event source mapping, which hands a stream's records to a function as Lambda does, tumbling
 //!   windows included.
 //! - [`LocalCloud`]: all of it together, with the streams, the table and both functions.
+//! - [`dashboard`]: the web page with the live map.
 //! - [`faults`]: what goes wrong on purpose, in front of the services and in the mapping.
 //! - [`redrive`]: puts back into the summary stream what the processor's mapping gave up.
 //! - [`functions`]: the three ways to run a Lambda function: in this process, as the real
@@ -39,9 +40,11 @@
 mod archive;
 mod clock;
 mod cloud;
+mod loopback;
 mod resources;
 mod run;
 
+pub mod dashboard;
 pub mod data_dir;
 pub mod duration;
 pub mod endpoint;
@@ -54,4 +57,4 @@ pub mod redrive;
 pub mod settings;
 
 pub use cloud::{DrainError, LocalCloud, StartError};
-pub use settings::{Functions, Names, Settings};
+pub use settings::{DashboardPort, Functions, Names, Settings};

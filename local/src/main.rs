@@ -11,17 +11,18 @@ use aggregator::settings::WindowTime;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use connect::target::Environment;
+use local::dashboard::DashboardError;
 use local::endpoint::EndpointError;
 use local::faults::{Faults, Kind};
 use local::redrive::{RedriveArgs, redrive};
-use local::{Functions, LocalCloud, Settings, StartError};
+use local::{DashboardPort, Functions, LocalCloud, Settings, StartError};
 use tracing_subscriber::EnvFilter;
 
 /// How long the end may take: closing the open windows and writing their rows.
 const DRAIN: Duration = Duration::from_secs(60);
 
 /// Kinesis, DynamoDB and Firehose on one port of this machine, with the pipeline's functions run
-/// on the streams as Lambda would run them.
+/// on the streams as Lambda would run them, and a live map of the fleet on another port.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -49,6 +50,10 @@ struct Arguments {
     /// The endpoint's port on 127.0.0.1; 0 for any that is free.
     #[arg(long, default_value_t = local::endpoint::DEFAULT_PORT)]
     port: u16,
+    /// The dashboard's port on 127.0.0.1; 0 for any that is free [default: 8080, or any that is free
+    /// where that is in use]
+    #[arg(long, value_name = "PORT")]
+    dashboard_port: Option<u16>,
     /// Where the table, the archive and what was given up are kept.
     #[arg(long, default_value = ".wildrydes")]
     data_dir: PathBuf,
@@ -71,6 +76,10 @@ struct Arguments {
     /// of this program.
     #[arg(long)]
     bin_dir: Option<PathBuf>,
+    /// How often a second each shard may be read, by all readers together: Kinesis has 5. The local
+    /// cloud's own readers do not count [default: any number]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    reads_per_second: Option<u32>,
     /// What goes wrong on purpose, and how often: `throttled=0.1,crash=0.05`, or `all=0.01`.
     #[arg(long, value_name = "SPEC", value_parser = parse_faults, long_help = faults_help())]
     faults: Option<String>,
@@ -123,6 +132,8 @@ impl Arguments {
                 Time::Event => WindowTime::Event,
             },
             faults: Arc::new(self.faults()?),
+            dashboard: Some(DashboardPort::asked(self.dashboard_port)),
+            reads_per_second: self.reads_per_second,
             ..Settings::default()
         })
     }
@@ -211,9 +222,16 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let advice = "stop what uses it, or choose another port with --port (0 takes any)";
             anyhow::anyhow!("{error}: {advice}")
         }
+        StartError::Dashboard(error @ DashboardError::PortInUse { .. }) => {
+            let advice = "choose another with --dashboard-port (0 takes any)";
+            anyhow::anyhow!("{error}: {advice}")
+        }
         error => error.into(),
     })?;
     tell(&format!("local: {}", cloud.describe()));
+    if let Some(url) = cloud.dashboard_url() {
+        tell(&format!("local: the map is at {url}"));
+    }
     tell("local: Ctrl-C closes the open windows and ends it; twice ends it at once");
 
     tokio::signal::ctrl_c().await?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::dashboard;
 use crate::endpoint::DEFAULT_PORT;
 use crate::faults::Faults;
 use crate::mapping::MappingOptions;
@@ -44,6 +45,23 @@ pub enum Functions {
     CargoLambda(SocketAddr),
 }
 
+/// Which port of 127.0.0.1 the dashboard has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DashboardPort {
+    /// This one, or the local cloud does not start; 0 for any that is free.
+    Exactly(u16),
+    /// This one, or any that is free where it is not to be had.
+    Preferably(u16),
+}
+
+impl DashboardPort {
+    /// As a command line has it: a port that is asked for must be had, the usual one need not.
+    #[must_use]
+    pub fn asked(port: Option<u16>) -> Self {
+        port.map_or(Self::Preferably(dashboard::DEFAULT_PORT), Self::Exactly)
+    }
+}
+
 /// The local cloud's settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -63,6 +81,11 @@ pub struct Settings {
     pub window_time: aggregator::settings::WindowTime,
     /// What goes wrong on purpose.
     pub faults: Arc<Faults>,
+    /// Where the dashboard is served; without a port, nowhere.
+    pub dashboard: Option<DashboardPort>,
+    /// How many GetRecords calls a second each shard takes from others than the local cloud itself: five
+    /// on AWS. Without a number, any number of them.
+    pub reads_per_second: Option<u32>,
 }
 
 impl Default for Settings {
@@ -76,6 +99,8 @@ impl Default for Settings {
             names: Names::default(),
             window_time: Default::default(),
             faults: Arc::new(Faults::none()),
+            dashboard: None,
+            reads_per_second: None,
         }
     }
 }

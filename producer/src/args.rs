@@ -29,7 +29,8 @@ Ends with 0; with 1 if readings failed or the stream is not to be had; with 2 fo
 /// Sends a unicorn fleet's sensor readings to Kinesis.
 ///
 /// Without AWS credentials and without a local cloud that is running, it starts a local cloud in
-/// its own process (an embedded run) and prints the rows that come out at each window's end.
+/// its own process (an embedded run), with a live map of the fleet for the browser, and prints the
+/// rows that come out at each window's end.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "producer", version, about, after_help = EXAMPLES)]
 pub struct Args {
@@ -103,6 +104,11 @@ pub struct EmbeddedArgs {
     #[arg(long)]
     pub port: Option<u16>,
 
+    /// Port of the map of the fleet, a page for the browser; 0 for any free port [default: 8080, or
+    /// any free port where that is in use]
+    #[arg(long, value_name = "PORT")]
+    pub dashboard_port: Option<u16>,
+
     /// How rows are printed on the standard output at each window's end
     #[arg(long, value_enum, default_value_t = Format::Pretty)]
     pub format: Format,
@@ -116,6 +122,7 @@ impl EmbeddedArgs {
             ("--data-dir", self.data_dir.is_some()),
             ("--shards", self.shards.is_some()),
             ("--port", self.port.is_some() && port_counts),
+            ("--dashboard-port", self.dashboard_port.is_some()),
         ];
         given
             .into_iter()

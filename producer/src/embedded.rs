@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connect::target::{Cloud, LOCAL_PORT};
-use local::{LocalCloud, Settings, StartError};
+use local::{DashboardPort, LocalCloud, Settings, StartError, dashboard};
 
 use crate::plan::Plan;
 
@@ -28,7 +28,7 @@ impl Embedded {
     /// Starts a local cloud as `plan` has it.
     ///
     /// # Errors
-    /// [`StartError`], when the port is in use or the data directory is.
+    /// [`StartError`], when a port is in use that was asked for, or the data directory is.
     pub(crate) async fn start(plan: &Plan) -> Result<Self, StartError> {
         let defaults = Settings::default();
         let embedded = &plan.embedded;
@@ -40,6 +40,7 @@ impl Embedded {
             shards: plan.shards(),
             window: embedded.window.unwrap_or(defaults.window),
             names: names.clone(),
+            dashboard: Some(DashboardPort::asked(embedded.dashboard_port)),
             ..Settings::default()
         };
         let (window, data_dir) = (settings.window, settings.data_dir.clone());
@@ -51,9 +52,17 @@ impl Embedded {
             true => "--target local".to_owned(),
             false => format!("--endpoint-url {url}"),
         };
+        let map = cloud.dashboard_url().unwrap_or_default();
+        let map = match embedded.dashboard_port {
+            None if map != format!("http://127.0.0.1:{}", dashboard::DEFAULT_PORT) => {
+                format!("{map} (port {} is in use)", dashboard::DEFAULT_PORT)
+            }
+            _ => map,
+        };
         let (stream, summary) = (&names.stream, &names.summary_stream);
         let welcome = format!(
             "target: a local cloud of its own at {url}\n\
+             \x20 map       {map}\n\
              \x20 data      {data_dir}\n\
              \x20 streams   {stream}, {summary}\n\
              \x20 table     {table}\n\

@@ -86,7 +86,9 @@ pub enum ProducerError {
     #[error("{0}: stop it, or have a local cloud elsewhere with --port (0 takes any free port)")]
     PortTaken(NoLocal),
     /// The local cloud does not start.
-    #[error("the local cloud does not start (--port and --data-dir give it another place)")]
+    #[error(
+        "the local cloud does not start (--port, --dashboard-port and --data-dir give it other places)"
+    )]
     Start(#[from] StartError),
 }
 

@@ -163,6 +163,43 @@ async fn what_is_not_there_is_told() {
     assert!(stderr.contains("is not the local cloud"), "{stderr}");
 }
 
+/// An embedded run of one reading.
+async fn one_reading(arguments: &[&str]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = vec!["--port", "0", "--count", "1", "--rate", "100"];
+    all.extend(arguments);
+    let mut command = producer(&all);
+    let output = command.arg("--data-dir").arg(folder.path()).output().await;
+    let Output { status, stderr, .. } = output.unwrap();
+    (status.code(), String::from_utf8(stderr).unwrap())
+}
+
+#[tokio::test]
+async fn an_embedded_run_tells_where_its_map_is() {
+    let (code, stderr) = one_reading(&["--dashboard-port", "0"]).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    let map = stderr.lines().nth(1).unwrap();
+    assert!(map.starts_with("  map       http://127.0.0.1:"), "{stderr}");
+    assert!(!map.contains("in use"), "{stderr}");
+
+    // The usual port is somebody's already, or this test's.
+    let _taken = TcpListener::bind("127.0.0.1:8080").await;
+    let (code, stderr) = one_reading(&[]).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    let map = stderr.lines().nth(1).unwrap();
+    assert!(map.starts_with("  map       http://127.0.0.1:"), "{stderr}");
+    assert!(map.ends_with(" (port 8080 is in use)"), "{stderr}");
+
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (code, stderr) = one_reading(&["--dashboard-port", &port]).await;
+    assert_eq!(code, Some(1), "{stderr}");
+    let told = format!("port {port}, asked for the dashboard, is in use");
+    assert!(stderr.contains(&told), "{stderr}");
+    assert!(stderr.contains("--dashboard-port"), "{stderr}");
+    assert!(!stderr.contains("map "), "{stderr}");
+}
+
 #[tokio::test]
 async fn bad_usage_is_2_and_help_is_0() {
     let embedded = |flag, value| ["--endpoint-url", "http://127.0.0.1:1", flag, value];
@@ -176,6 +213,8 @@ async fn bad_usage_is_2_and_help_is_0() {
         &embedded("--data-dir", "elsewhere"),
         &embedded("--shards", "2"),
         &embedded("--port", "0"),
+        &embedded("--dashboard-port", "0"),
+        &["--dashboard-port", "65536"],
     ] {
         let (code, stderr) = run(arguments).await;
         assert_eq!(code, Some(2), "{arguments:?}: {stderr}");

@@ -56,6 +56,8 @@ pub fn embedded(folder: &Path, window: &str, arguments: &[&str]) -> Command {
     command.args([
         "--port",
         "0",
+        "--dashboard-port",
+        "0",
         "--window",
         window,
         "--format",

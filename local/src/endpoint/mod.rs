@@ -2,7 +2,7 @@
 //!
 //! `POST /` goes to the service that the `X-Amz-Target` header names. `GET /` and `GET /_local`
 //! answer with a short JSON description, by which a client tells that the local cloud, and not
-//! something else, has the port.
+//! something else, has the port. Of web pages, those of this machine are answered and no others.
 //!
 //! Kinesis is the `ferrokinesis` crate, in memory: its streams end with the process. DynamoDB is
 //! the `dynoxide-rs` crate, kept in `table.db` of the data directory. Firehose is
@@ -12,12 +12,13 @@ mod dynamodb;
 mod faults;
 mod kinesis;
 mod part;
+mod reads;
 mod router;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -28,6 +29,8 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::faults::Faults;
 use crate::firehose::Firehose;
 use dynamodb::DynamoDb;
+use reads::ReadLimit;
+pub(crate) use reads::as_own;
 use router::Services;
 pub(crate) use router::error_response;
 
@@ -52,6 +55,9 @@ pub struct EndpointOptions {
     pub shard_limit: u32,
     /// How long a shard iterator stays valid. Five minutes on AWS; tests of expiry set less.
     pub iterator_lifetime: Duration,
+    /// How many GetRecords calls a second each shard takes, of all its readers together: five on
+    /// AWS. The local cloud's own readers do not count. Without a number, any number of them.
+    pub reads_per_second: Option<u32>,
     /// What goes wrong on purpose with the calls that carry data.
     pub faults: Arc<Faults>,
 }
@@ -66,6 +72,7 @@ impl EndpointOptions {
             account: "000000000000".to_owned(),
             shard_limit: 1_000,
             iterator_lifetime: Duration::from_secs(300),
+            reads_per_second: None,
             faults: Arc::new(Faults::none()),
         }
     }
@@ -110,13 +117,16 @@ impl Endpoint {
         let dynamodb = DynamoDb::start(&data_dir.path().join("table.db")).await?;
         let firehose = Firehose::new(data_dir.path(), &options.region, &options.account);
         let (kinesis, store) = kinesis::start(&options);
+        let limit = |reads| ReadLimit::new(reads, options.account.clone());
         let services = Arc::new(Services {
             region: options.region,
             kinesis,
             store,
             kinesis_order: Default::default(),
+            read_limit: options.reads_per_second.map(limit),
             dynamodb: dynamodb.client(),
             firehose: firehose.clone(),
+            dashboard: OnceLock::new(),
         });
         let router = router::router(Arc::clone(&services), options.faults);
 
@@ -157,6 +167,11 @@ impl Endpoint {
     #[must_use]
     pub fn firehose(&self) -> &Firehose {
         &self.firehose
+    }
+
+    /// From now on the description says that the dashboard is at `url`. The first one told stays.
+    pub(crate) fn tell_dashboard(&self, url: String) {
+        self.services.dashboard.get_or_init(|| url);
     }
 
     /// From now on the Kinesis stream `stream` takes no records: its writers are told that the

@@ -1,10 +1,11 @@
 //! Which service a request goes to.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::{self, Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
@@ -19,9 +20,11 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::dynamodb::DynamoDbClient;
 use super::faults::strike;
-use super::kinesis;
+use super::kinesis::{self, AtTimestamp};
+use super::reads::ReadLimit;
 use crate::faults::Faults;
 use crate::firehose::{self, Firehose};
+use crate::loopback::is_loopback;
 
 /// The largest request body: a Kinesis call of 10 MiB in base64, with some room. DynamoDB's own
 /// limit is 16 MiB too.
@@ -34,8 +37,12 @@ pub(super) struct Services {
     pub(super) store: Store,
     /// Held by reads alone, and by everything else together: the streams that take no more records.
     pub(super) kinesis_order: RwLock<Vec<String>>,
+    /// How often a shard may be read; without one, as often as anybody likes.
+    pub(super) read_limit: Option<ReadLimit>,
     pub(super) dynamodb: DynamoDbClient,
     pub(super) firehose: Firehose,
+    /// Where the dashboard is, once it is there.
+    pub(super) dashboard: OnceLock<String>,
 }
 
 impl fmt::Debug for Services {
@@ -65,8 +72,16 @@ pub(super) fn router(services: Arc<Services>, faults: Arc<Faults>) -> Router {
 
 async fn dispatch(State(services): State<Arc<Services>>, mut request: Request) -> Response {
     // The services would answer a browser's cross-origin request each in its own way; the layer
-    // around does it for all.
-    request.headers_mut().remove(header::ORIGIN);
+    // around does it for all. It cannot keep out a page whose own name was made to lead here: to the
+    // browser that is no other origin. Such a page's calls tell their origin all the same.
+    let origin = request.headers_mut().remove(header::ORIGIN);
+    if origin.is_some_and(|origin| !is_this_machine(&origin)) {
+        return error_response(
+            StatusCode::FORBIDDEN,
+            "AccessDeniedException",
+            "the local cloud answers pages of this machine only",
+        );
+    }
 
     let target = request
         .headers()
@@ -126,6 +141,20 @@ async fn call_kinesis(services: &Services, operation: &str, request: Request) ->
             "the request could not be read",
         );
     };
+    let at_timestamp = match operation {
+        "GetShardIterator" => AtTimestamp::of(&body),
+        _ => None,
+    };
+    if let Some(asked) = at_timestamp {
+        return shard_iterator_at(services, asked, parts).await;
+    }
+    let refused = match (operation, &services.read_limit) {
+        ("GetRecords", Some(limit)) => limit.refuse(&parts.headers, &body),
+        _ => None,
+    };
+    if let Some(refusal) = refused {
+        return refusal;
+    }
     let request = Request::from_parts(parts, Body::from(body.clone()));
     let call = services.kinesis.clone().oneshot(request);
     match operation {
@@ -149,6 +178,30 @@ async fn call_kinesis(services: &Services, operation: &str, request: Request) ->
             call.await.into_response()
         }
     }
+}
+
+/// Makes a shard iterator at a time; see [`AtTimestamp`].
+///
+/// No write is under way meanwhile, so a record is either found here or comes after the latest.
+async fn shard_iterator_at(services: &Services, asked: AtTimestamp, mut parts: Parts) -> Response {
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let call = async |body: Option<Vec<u8>>| {
+        let body = Body::from(body.unwrap_or_default());
+        let request = Request::from_parts(parts.clone(), body);
+        services
+            .kinesis
+            .clone()
+            .oneshot(request)
+            .await
+            .into_response()
+    };
+    let _no_writes = services.kinesis_order.write().await;
+    // It goes there in any case, as it is `ferrokinesis` that knows what is wrong with it.
+    let answer = call(asked.body()).await;
+    if !answer.status().is_success() || asked.has_record(&services.store).await {
+        return answer;
+    }
+    call(asked.latest()).await
 }
 
 /// Whether a PutRecord or PutRecords call, by its body, is for `stream`.
@@ -183,6 +236,7 @@ async fn describe(State(services): State<Arc<Services>>) -> Json<Value> {
         "streams": services.store.list_stream_names().await,
         "tables": services.dynamodb.tables().await,
         "deliveryStreams": delivery_streams,
+        "dashboard": services.dashboard.get(),
     }))
 }
 
@@ -231,14 +285,9 @@ fn is_this_machine(origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else {
         return false;
     };
-    let Some((_, authority)) = origin.split_once("://") else {
-        return false;
-    };
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+    origin
+        .split_once("://")
+        .is_some_and(|(_, authority)| is_loopback(authority))
 }
 
 #[cfg(test)]

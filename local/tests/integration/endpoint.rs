@@ -289,14 +289,14 @@ async fn a_page_of_this_machine_may_call_and_no_other() {
     let (status, headers, _) = send(
         &cloud,
         Method::OPTIONS,
-        &preflight("http://localhost:8080"),
+        &preflight("http://127.0.0.1:8080"),
         "",
     )
     .await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
         headers["access-control-allow-origin"],
-        "http://localhost:8080"
+        "http://127.0.0.1:8080"
     );
     assert!(
         headers["access-control-allow-methods"]
@@ -317,11 +317,19 @@ async fn a_page_of_this_machine_may_call_and_no_other() {
     let (_, headers, _) = send(
         &cloud,
         Method::OPTIONS,
-        &preflight("https://example.com"),
+        &preflight("https://evil.example"),
         "",
     )
     .await;
     assert!(!headers.contains_key("access-control-allow-origin"));
+    // A page whose own name leads here asks without a preflight.
+    let call = [
+        ("origin", "http://evil.example:4566"),
+        ("x-amz-target", "DynamoDB_20120810.ListTables"),
+    ];
+    let (status, _, body) = send(&cloud, Method::POST, &call, "{}").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert_eq!(body["__type"], "AccessDeniedException");
 
     // Every service answers with the one origin and never with its own wildcard.
     for target in [

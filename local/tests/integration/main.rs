@@ -8,10 +8,14 @@
 
 mod bootstrap;
 mod cargo_lambda;
+mod dashboard;
 mod endpoint;
 mod endpoint_faults;
+mod endpoint_reads;
 mod firehose;
 mod mapping;
+#[cfg(unix)]
+mod page;
 
 use std::path::Path;
 use std::sync::Arc;

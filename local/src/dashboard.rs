@@ -1,0 +1,359 @@
+//! The dashboard: a web page with the live map of the fleet, served from this program.
+//!
+//! The page's files are part of the program (`build.rs` makes them). `config.json` is made from the
+//! settings; it tells the page where Kinesis answers and which streams to read. Everything else the page
+//! does by itself, in the browser, with the AWS SDK.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::loopback::is_loopback;
+use crate::settings::{DashboardPort, Names};
+
+/// The port unless told otherwise.
+pub const DEFAULT_PORT: u16 = 8080;
+
+/// How long requests in flight may take to finish after the dashboard was told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Every file of the page, by its path, in the order of paths.
+static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
+
+/// Why the dashboard is not served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DashboardError {
+    /// Something else answers on the port.
+    #[error("port {port}, asked for the dashboard, is in use")]
+    PortInUse {
+        /// The port.
+        port: u16,
+    },
+    /// The port cannot be opened for another reason, such as missing rights.
+    #[error("port {port}, asked for the dashboard, cannot be opened")]
+    Listen {
+        /// The port.
+        port: u16,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The served page. Dropping it stops it at once.
+#[derive(Debug)]
+pub(crate) struct Dashboard {
+    address: SocketAddr,
+    server: AbortOnDropHandle<()>,
+}
+
+impl Dashboard {
+    /// Serves the page on 127.0.0.1 until `stop`. It reads the streams in `names` from the endpoint at
+    /// `endpoint_url`, as ones of `region`.
+    ///
+    /// # Errors
+    ///
+    /// [`DashboardError`], where there is no port to be had.
+    pub(crate) async fn start(
+        port: DashboardPort,
+        endpoint_url: &str,
+        region: &str,
+        names: &Names,
+        stop: CancellationToken,
+    ) -> Result<Self, DashboardError> {
+        let (listener, address) = listen(port).await?;
+        let router = router(endpoint_url, region, names);
+        let server = AbortOnDropHandle::new(tokio::spawn(async move {
+            // The future never fails: axum retries a failed accept by itself.
+            let _ = axum::serve(listener, router)
+                .with_graceful_shutdown(stop.cancelled_owned())
+                .await;
+        }));
+        Ok(Self { address, server })
+    }
+
+    /// The address for a browser.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Waits until requests in flight are answered, for five seconds at most; for use after the stop.
+    pub(crate) async fn stopped(mut self) {
+        if tokio::time::timeout(GRACE, &mut self.server).await.is_err() {
+            tracing::warn!("requests were cut off when the dashboard stopped");
+        }
+    }
+}
+
+async fn listen(port: DashboardPort) -> Result<(TcpListener, SocketAddr), DashboardError> {
+    let bind = async |port| {
+        let opened = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+        let opened = opened.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        match opened {
+            Ok((address, listener)) => Ok((listener, address)),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                Err(DashboardError::PortInUse { port })
+            }
+            Err(source) => Err(DashboardError::Listen { port, source }),
+        }
+    };
+    match port {
+        DashboardPort::Exactly(port) => bind(port).await,
+        DashboardPort::Preferably(port) => match bind(port).await {
+            Ok(opened) => Ok(opened),
+            Err(error) => {
+                tracing::info!(%error, "the dashboard takes any free port instead");
+                bind(0).await
+            }
+        },
+    }
+}
+
+/// Answers GET and HEAD for each file, and refuses everything else.
+fn router(endpoint_url: &str, region: &str, names: &Names) -> Router {
+    let config = json!({
+        "endpoint": endpoint_url,
+        "region": region,
+        "stream": names.stream,
+        "summaryStream": names.summary_stream,
+    });
+    let config = config.to_string();
+    let headers = headers(endpoint_url);
+    let answer = move |request: Request| {
+        let mut response = answer(&request, &config);
+        response.headers_mut().extend(headers.clone());
+        std::future::ready(response)
+    };
+    Router::new().fallback_service(get(answer))
+}
+
+fn answer(request: &Request, config: &str) -> Response {
+    // A page of another site can have its own name lead here, and would then be of this origin. The
+    // browser names the host it thinks it asks.
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
+    if !host.is_some_and(is_loopback) {
+        let told = "The dashboard is served to this machine only, as 127.0.0.1 or localhost.";
+        return (StatusCode::MISDIRECTED_REQUEST, told).into_response();
+    }
+    let path = match request.uri().path().trim_start_matches('/') {
+        "" => "index.html",
+        path => path,
+    };
+    if path == "config.json" {
+        return file(path, Body::from(config.to_owned()));
+    }
+    // No path leads out of a table.
+    match FILES.binary_search_by_key(&path, |(name, _)| *name) {
+        Ok(place) => file(path, Body::from(FILES[place].1)),
+        Err(_) => (StatusCode::NOT_FOUND, "There is no such file.").into_response(),
+    }
+}
+
+fn file(path: &str, body: Body) -> Response {
+    // The names of assets have a hash of what is in them.
+    let caching = match path.starts_with("assets/") {
+        true => "public, max-age=31536000, immutable",
+        false => "no-cache",
+    };
+    let headers = [
+        (header::CONTENT_TYPE, content_type(path)),
+        (header::CACHE_CONTROL, caching),
+    ];
+    (headers, body).into_response()
+}
+
+fn content_type(path: &str) -> &'static str {
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+    match extension {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "json" | "map" => "application/json",
+        "geojson" => "application/geo+json",
+        "wasm" => "application/wasm",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "txt" => "text/plain; charset=utf-8",
+        "md" => "text/markdown; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+/// What a browser may do with whatever is served here: the same as with the page on AWS (`DistributionHeaders`
+/// in `template.yaml`), but that it connects to the endpoint here.
+fn headers(endpoint_url: &str) -> HeaderMap {
+    let policy = format!(
+        "default-src 'self'; connect-src 'self' {endpoint_url}; img-src 'self' data: blob:; \
+         style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; frame-ancestors 'none'"
+    );
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, policy.as_str()),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    let valid =
+        |(name, value): (HeaderName, &str)| Some((name, HeaderValue::from_str(value).ok()?));
+    headers.into_iter().filter_map(valid).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    const ENDPOINT: &str = "http://127.0.0.1:4566";
+
+    async fn ask(method: Method, path: &str, host: Option<&str>) -> Response {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(host) = host {
+            request = request.header(header::HOST, host);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let router = router(ENDPOINT, "us-east-1", &Names::default());
+        router.oneshot(request).await.unwrap()
+    }
+
+    async fn get(path: &str) -> Response {
+        ask(Method::GET, path, Some("127.0.0.1:8080")).await
+    }
+
+    async fn body(response: Response) -> Vec<u8> {
+        let body = response.into_body().collect().await.unwrap();
+        body.to_bytes().to_vec()
+    }
+
+    #[tokio::test]
+    async fn every_file_is_served_and_nothing_else() {
+        assert!(FILES.is_sorted_by_key(|(path, _)| *path));
+        for (path, content) in FILES {
+            let response = get(&format!("/{path}")).await;
+            assert_eq!(response.status(), StatusCode::OK, "{path}");
+            let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap();
+            assert_eq!(kind, content_type(path), "{path}");
+            assert_eq!(body(response).await, *content, "{path}");
+        }
+        let index = body(get("/").await).await;
+        assert_eq!(index, body(get("/index.html").await).await);
+        assert!(index.starts_with(b"<!doctype html>"));
+        for path in [
+            "/nothing",
+            "/assets",
+            "/assets/",
+            "/../Cargo.toml",
+            "/assets/../index.html",
+            "/%2e%2e/Cargo.toml",
+            "/index.html/",
+            "/INDEX.HTML",
+        ] {
+            let response = get(path).await;
+            assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn files_are_read_only() {
+        let response = ask(Method::HEAD, "/", Some("localhost")).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let length = response.headers()[header::CONTENT_LENGTH].to_str().unwrap();
+        assert!(length.parse::<usize>().unwrap() > 0);
+        assert!(body(response).await.is_empty());
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+            let response = ask(method.clone(), "/config.json", Some("localhost")).await;
+            assert_eq!(
+                response.status(),
+                StatusCode::METHOD_NOT_ALLOWED,
+                "{method}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_of_another_site_is_refused() {
+        for host in ["127.0.0.1", "localhost:8080", "[::1]:9"] {
+            let response = ask(Method::GET, "/config.json", Some(host)).await;
+            assert_eq!(response.status(), StatusCode::OK, "{host}");
+        }
+        for host in [
+            None,
+            Some("evil.example"),
+            Some("evil.example:8080"),
+            Some(""),
+        ] {
+            for path in ["/", "/config.json", "/nothing"] {
+                let response = ask(Method::GET, path, host).await;
+                assert_eq!(
+                    response.status(),
+                    StatusCode::MISDIRECTED_REQUEST,
+                    "{host:?}"
+                );
+                let told = String::from_utf8(body(response).await).unwrap();
+                assert!(!told.contains("4566"), "{told}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_never_changes_is_kept_by_browsers() {
+        for path in ["/", "/config.json"] {
+            assert_eq!(get(path).await.headers()[header::CACHE_CONTROL], "no-cache");
+        }
+        let asset = file("assets/index-Bx1f.js", Body::empty());
+        let caching = &asset.headers()[header::CACHE_CONTROL];
+        assert_eq!(caching, "public, max-age=31536000, immutable");
+        assert_eq!(
+            asset.headers()[header::CONTENT_TYPE],
+            "text/javascript; charset=utf-8"
+        );
+    }
+
+    /// The directives of a policy, but the one that names the clouds, and without what a parameter of the
+    /// template may add.
+    fn directives(policy: &str) -> Vec<String> {
+        let directives = policy.split(';').map(str::trim);
+        let directives = directives.filter(|directive| !directive.starts_with("connect-src"));
+        let words = |directive: &str| -> Vec<String> {
+            let words = directive.split_whitespace().map(str::to_owned);
+            words.filter(|word| !word.starts_with("${")).collect()
+        };
+        directives
+            .map(|directive| words(directive).join(" "))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_browser_is_told_the_same_as_on_aws() {
+        let response = get("/nothing").await;
+        let headers = response.headers();
+        assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(headers[header::REFERRER_POLICY], "no-referrer");
+        let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        let connections = format!("connect-src 'self' {ENDPOINT}; ");
+        assert!(policy.contains(&connections), "{policy}");
+
+        let template = include_str!("../../template.yaml");
+        let (_, template) = template
+            .split_once("ContentSecurityPolicy: !Sub >-\n")
+            .unwrap();
+        let (template, _) = template.split_once("ContentTypeOptions").unwrap();
+        assert_eq!(directives(policy), directives(template));
+    }
+}

@@ -1,0 +1,202 @@
+//! How often a shard may be read.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_types::SdkConfig;
+use aws_types::app_name::AppName;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use ferrokinesis::shard_iterator::decode_shard_iterator;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::router::error_response;
+
+/// The application that the local cloud's own clients say they are.
+const OWN_NAME: &str = "wildrydes-local-cloud";
+
+/// The time over which reads are counted.
+const SPAN: Duration = Duration::from_secs(1);
+
+/// Marks a configuration as one of the local cloud's own: the reads of its clients do not count.
+pub(crate) fn as_own(config: SdkConfig) -> SdkConfig {
+    let name = AppName::new(OWN_NAME).ok();
+    let mut builder = config.into_builder();
+    builder.set_app_name(name);
+    builder.build()
+}
+
+/// Whether a request says that it is of the local cloud itself. What pretends to be is read to all the
+/// same: the limit is for trying things out and guards nothing.
+fn is_own(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT);
+    let agent = agent.and_then(|agent| agent.to_str().ok());
+    agent.is_some_and(|agent| {
+        agent
+            .split(' ')
+            .any(|part| part.strip_prefix("app/") == Some(OWN_NAME))
+    })
+}
+
+/// A stream's name and a shard's id.
+type Shard = (String, String);
+
+/// Lets each shard be read so many times in any second, by all its readers together.
+#[derive(Debug)]
+pub(super) struct ReadLimit {
+    a_second: usize,
+    account: String,
+    /// When each shard's last reads were, oldest first. A shard that was not read for a second is
+    /// not in here.
+    read_at: Mutex<HashMap<Shard, VecDeque<Instant>>>,
+}
+
+impl ReadLimit {
+    /// `a_second` reads a second; `account` is named when one is refused.
+    pub(super) fn new(a_second: u32, account: String) -> Self {
+        Self {
+            a_second: usize::try_from(a_second).unwrap_or(usize::MAX),
+            account,
+            read_at: Mutex::default(),
+        }
+    }
+
+    /// Counts a GetRecords call. Where it is one too many, returns the answer to give instead; that
+    /// one does not count.
+    ///
+    /// A body without a valid iterator is for the service to refuse.
+    pub(super) fn refuse(&self, headers: &HeaderMap, body: &[u8]) -> Option<Response> {
+        if is_own(headers) {
+            return None;
+        }
+        let shard = shard(body)?;
+        if self.take(&shard) {
+            return None;
+        }
+        let (stream, id) = shard;
+        // Kinesis' own words.
+        let message = format!(
+            "Rate exceeded for shard {id} in stream {stream} under account {}.",
+            self.account
+        );
+        Some(error_response(
+            StatusCode::BAD_REQUEST,
+            "ProvisionedThroughputExceededException",
+            &message,
+        ))
+    }
+
+    /// Whether `shard` may be read now, which then counts.
+    fn take(&self, shard: &Shard) -> bool {
+        let now = Instant::now();
+        let is_recent = |time: &Instant| now.duration_since(*time) < SPAN;
+        let mut shards = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
+        shards.retain(|_, times| times.back().is_some_and(is_recent));
+        let times = shards.entry(shard.clone()).or_default();
+        while times.front().is_some_and(|time| !is_recent(time)) {
+            times.pop_front();
+        }
+        if times.len() >= self.a_second {
+            return false;
+        }
+        times.push_back(now);
+        true
+    }
+}
+
+/// The shard that a GetRecords call, by its body, reads.
+fn shard(body: &[u8]) -> Option<Shard> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Call {
+        shard_iterator: String,
+    }
+
+    let call: Call = serde_json::from_slice(body).ok()?;
+    let (_, stream, shard, _) = decode_shard_iterator(&call.shard_iterator).ok()?;
+    Some((stream, shard))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use ferrokinesis::shard_iterator::create_shard_iterator;
+    use serde_json::json;
+
+    use super::*;
+
+    const FIRST: &str = "shardId-000000000000";
+    const SECOND: &str = "shardId-000000000001";
+
+    fn call(shard: &str) -> Vec<u8> {
+        let sequence = "49590338271490256608559692538361571095921575989136588898";
+        let iterator = create_shard_iterator("wildrydes", shard, sequence, 1_795_166_228_189);
+        json!({ "ShardIterator": iterator, "Limit": 10 })
+            .to_string()
+            .into_bytes()
+    }
+
+    fn limit(a_second: u32) -> ReadLimit {
+        ReadLimit::new(a_second, "000000000000".to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_second_has_so_many_reads_of_a_shard() {
+        let limit = limit(5);
+        let headers = HeaderMap::new();
+        let is_let = |shard| limit.refuse(&headers, &call(shard)).is_none();
+        // Not a window of the clock's: whichever second one looks at.
+        for _ in 0..3 {
+            assert!(is_let(FIRST));
+        }
+        tokio::time::advance(Duration::from_millis(900)).await;
+        for _ in 0..2 {
+            assert!(is_let(FIRST));
+        }
+        assert!(!is_let(FIRST));
+        assert!(is_let(SECOND));
+        tokio::time::advance(Duration::from_millis(100)).await;
+        for _ in 0..3 {
+            assert!(is_let(FIRST), "what was refused counted");
+        }
+        assert!(!is_let(FIRST));
+        tokio::time::advance(SPAN).await;
+        for _ in 0..5 {
+            assert!(is_let(FIRST));
+        }
+        assert!(!is_let(FIRST));
+        let shards = limit.read_at.lock().unwrap();
+        assert_eq!(shards.len(), 1, "the second shard is not read any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_local_clouds_own_clients_do_not_count() {
+        let limit = limit(1);
+        let agent = |agent| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+            headers
+        };
+        let own = agent("aws-sdk-rust/1.5.0 os/linux lang/rust/1.95.0 app/wildrydes-local-cloud");
+        let other = agent("aws-sdk-rust/1.5.0 app/wildrydes-local-cloud-not");
+        for _ in 0..3 {
+            assert!(limit.refuse(&own, &call(FIRST)).is_none());
+        }
+        assert!(limit.refuse(&other, &call(FIRST)).is_none());
+        assert!(limit.refuse(&other, &call(FIRST)).is_some());
+        assert!(limit.refuse(&own, &call(FIRST)).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_read_is_left_to_the_service() {
+        let limit = limit(1);
+        let headers = HeaderMap::new();
+        for body in ["", "[]", "{}", r#"{"ShardIterator":"AAAA"}"#] {
+            for _ in 0..3 {
+                assert!(limit.refuse(&headers, body.as_bytes()).is_none(), "{body}");
+            }
+        }
+    }
+}

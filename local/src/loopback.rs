@@ -1,0 +1,45 @@
+//! What belongs to this machine, as a browser names it.
+
+/// Whether an authority, a host with or without a port, is this machine's own.
+///
+/// Only names that no other machine can have count: a name that merely resolves to this machine may be
+/// anybody's.
+pub(crate) fn is_loopback(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        for authority in [
+            "localhost",
+            "localhost:8080",
+            "127.0.0.1:8080",
+            "127.0.0.1",
+            "[::1]:8080",
+            "[::1]",
+        ] {
+            assert!(is_loopback(authority), "{authority}");
+        }
+        for authority in [
+            "",
+            ":8080",
+            "example.com",
+            "localhost.example.com:8080",
+            "127.0.0.1.nip.io",
+            "localhost:80@example.com",
+            "example.com:80:localhost",
+            "127.0.0.2",
+            "0.0.0.0:8080",
+        ] {
+            assert!(!is_loopback(authority), "{authority}");
+        }
+    }
+}
