@@ -1,33 +1,40 @@
 import { backoff } from './backoff.ts';
 
 /**
- * The usual pause between two reads of a shard, in milliseconds. A shard gives five reads a second to all its
- * readers together: functions, deliveries and every viewer.
+ * How often a shard is read where nobody refuses, in reads a second. A shard gives five to all its readers together:
+ * functions, deliveries and every viewer.
  */
-const USUAL = 1_000;
-const LONGEST = 15_000;
+const USUAL = 1;
+const LEAST = 0.1;
 
-/** By how much a throttled read makes the pause longer, and an answered one shorter. */
-const SLOW_DOWN = 1.5;
-const SPEED_UP = 100;
+/** What a refused read leaves of the rate, and how much of it comes back in a second. */
+const LEFT_OVER = 0.7;
+const COMES_BACK = 0.01;
+
+/**
+ * So many tries come after one to four seconds, since a refused one takes nothing from the others; then the waits grow.
+ */
+const PATIENT_TRIES = 5;
 
 /** Where there is more to read at once the pause is so much shorter. */
 const HURRY = 5;
 
-/** A shard that pauses so long is throttled, though its last read was answered. */
+/** A shard that pauses so long is throttled, though its last read was answered; in milliseconds. */
 const SLOW = 2_000;
 
 /**
  * How often a shard is read.
  *
- * Every throttled read makes the pause longer by half, and every answered one a little shorter, down to a
- * second: so that several readers of a shard settle on what it gives them together.
+ * Viewers know nothing of one another, and yet are to share what a shard gives. So each takes a large part off its rate
+ * when a read is refused, and adds a little with time, as TCP does: whoever has more than the others loses more. Pauses
+ * are random, since readers in step would take the same turn for ever, and leave none to who comes later.
  */
 export class Pace {
   readonly #random: () => number;
-  #pause = USUAL;
+  #rate = USUAL;
   #setbacks = 0;
-  #last = USUAL;
+  /** The last wait, in milliseconds. */
+  #last = 1_000 / USUAL;
 
   /** `random` gives numbers from 0 on and below 1. */
   constructor(random: () => number) {
@@ -37,21 +44,26 @@ export class Pace {
   /** How long to wait after an answer, in milliseconds, where there may be more to read at once or not. */
   answered(hasMore: boolean): number {
     this.#setbacks = 0;
-    this.#pause = Math.max(USUAL, this.#pause - SPEED_UP);
-    this.#last = hasMore ? this.#pause / HURRY : this.#pause;
-    return this.#last;
+    this.#rate = Math.min(USUAL, this.#rate + (COMES_BACK * this.#last) / 1_000);
+    const pause = (1_000 / this.#rate) * (0.5 + this.#random());
+    return this.#wait(hasMore ? pause / HURRY : pause);
   }
 
   /** How long to wait after a throttled call, in milliseconds. */
   throttled(): number {
     this.#setbacks += 1;
-    this.#pause = Math.min(LONGEST, this.#pause * SLOW_DOWN);
-    this.#last = backoff(this.#setbacks, this.#random());
-    return this.#last;
+    this.#rate = Math.max(LEAST, this.#rate * LEFT_OVER);
+    return this.#wait(backoff(Math.max(2, this.#setbacks - PATIENT_TRIES), this.#random()));
   }
 
   /** How long a shard pauses that is throttled, in milliseconds; `undefined` for one that is not. */
   get slowed(): number | undefined {
-    return this.#setbacks > 0 || this.#pause >= SLOW ? Math.max(this.#last, this.#pause) : undefined;
+    const pause = Math.round(1_000 / this.#rate);
+    return this.#setbacks > 0 || pause >= SLOW ? Math.max(this.#last, pause) : undefined;
+  }
+
+  #wait(millis: number): number {
+    this.#last = Math.round(millis);
+    return this.#last;
   }
 }
