@@ -13,12 +13,16 @@
 //! * [`state`]: the fold as the JSON that travels between invocations.
 //! * [`pack`]: rows into as few stream records as they fit.
 //! * [`Aggregator`]: the handler that ties them together.
+//! * `recompute` (a feature of that name): the same minutes by StatusTime, from the archive, as the
+//!   program `recompute` prints them. The function is built without it.
 //!
 //! `cargo run -p aggregator --example one_window` runs it on a window in memory.
 
 mod handler;
 pub mod intake;
 pub mod pack;
+#[cfg(feature = "recompute")]
+pub mod recompute;
 pub mod settings;
 pub mod state;
 

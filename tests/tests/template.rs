@@ -227,3 +227,28 @@ fn the_functions_under_cargo_lambda_get_the_same_names() {
     assert_eq!(variables["REJECTS_STREAM"], names.rejects);
     assert_eq!(variables["TABLE_NAME"], names.table);
 }
+
+#[test]
+fn the_map_takes_its_configuration() {
+    let outputs = &Template::read().0["Outputs"]["DashboardConfig"]["Value"];
+    let Value::Tagged(tagged) = outputs else {
+        panic!("{outputs:?}")
+    };
+    let config: serde_json::Value = serde_json::from_str(tagged.value.as_str().unwrap()).unwrap();
+    let fields = file("dashboard/src/config.ts");
+    let (_, fields) = fields.split_once("export interface Config {").unwrap();
+    let (fields, _) = fields.split_once("\n}").unwrap();
+    let mut needed: Vec<&str> = fields
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("readonly ")?.split_once(": "))
+        .map(|(name, _)| name)
+        .filter(|name| !name.ends_with('?'))
+        .collect();
+    // On AWS it is what lets the page in.
+    needed.push("identityPoolId");
+    needed.sort_unstable();
+    let config = config.as_object().unwrap();
+    let mut given: Vec<&str> = config.keys().map(String::as_str).collect();
+    given.sort_unstable();
+    assert_eq!(given, needed);
+}

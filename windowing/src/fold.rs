@@ -75,14 +75,14 @@ pub struct Fold<K, A> {
 
 /// What a pane holds.
 #[derive(Clone, Debug)]
-struct Tally<A> {
-    readings: Count,
-    repeats: Count,
-    aggregate: A,
+pub(crate) struct Tally<A> {
+    pub(crate) readings: Count,
+    pub(crate) repeats: Count,
+    pub(crate) aggregate: A,
 }
 
 /// What comes into a pane.
-enum Entry<'a, T: ?Sized> {
+pub(crate) enum Entry<'a, T: ?Sized> {
     Reading(&'a T),
     Repeat,
 }

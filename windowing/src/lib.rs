@@ -12,6 +12,7 @@
 //!   into rows that say which interval of the log they are the fold of.
 //! * [`merge`]: picks, among the rows that attempts and retries left behind, those that hold
 //!   every reading once.
+//! * [`batch`]: many windows of many keys at once, with a memory of readings that forgets none.
 //! * [`codec`]: the compact form in which a fold travels between invocations.
 //!
 //! ```
@@ -31,6 +32,7 @@
 //! ```
 
 pub mod aggregate;
+pub mod batch;
 pub mod codec;
 pub mod fold;
 pub mod log;

@@ -1,0 +1,58 @@
+//! Every unicorn's minutes, from the raw archive: the batch form of the aggregator.
+//!
+//! Windows go by StatusTime, and a reading counts once in the whole archive. It runs on the same
+//! core: [`windowing`]'s windows, panes and aggregates, and [`unicorn::totals::Totals`].
+//!
+//! **Of readings with the same Name and StatusTime the first counts**: the one whose file comes
+//! first by its path, and in a file the one that stands first. That depends neither on the number of
+//! threads nor on the order in which files were given, and in an archive of Firehose's, whose paths
+//! begin with the time, it is nearly always the one that arrived first.
+//!
+//! # How
+//!
+//! It goes in rounds of some 32 MB a thread. In the first half of a round threads read and parse
+//! pieces of files into buckets, one bucket a partition of the panes; in the second half each thread
+//! takes partitions and adds what is in their buckets, in the order of the pieces. So no thread waits
+//! for another's lock, and the first reading is the first whatever the threads do.
+//!
+//! A plain file is cut into pieces at line ends; a packed one can only be read from its start on, so
+//! one thread reads it whole, up to 128 MB of text in a round.
+//!
+//! Memory is that of [`windowing::batch::Batch`] (4 to 8 bytes a reading that comes in order and some
+//! 16 bytes otherwise), some 250 bytes a unicorn and minute in all, and what is read in one round.
+//!
+//! * [`files`]: which files an archive is made of.
+//! * [`lines`]: a file's lines.
+//! * [`scan`]: all files' readings, by unicorn and window.
+//! * [`rows`]: the rows that come out.
+//! * [`output`]: rows as text.
+//! * [`table`]: rows into a DynamoDB table of their own.
+//! * [`args`]: the command line.
+
+pub mod args;
+pub mod files;
+mod input;
+pub mod lines;
+pub mod output;
+mod parse;
+mod plan;
+pub mod rows;
+pub mod scan;
+pub mod table;
+mod threads;
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A file or folder that cannot be read to its end.
+#[derive(Debug, Error)]
+#[error("{} cannot be read", path.display())]
+pub struct ReadError {
+    /// Which one.
+    pub path: PathBuf,
+    /// Why not.
+    #[source]
+    pub source: io::Error,
+}

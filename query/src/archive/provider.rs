@@ -1,0 +1,268 @@
+//! The archive as a table of the query engine.
+
+use std::fmt::Debug;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use tokio::sync::mpsc::Sender;
+
+use super::filter::{is_about_day, needed};
+use super::lines::{self, Line};
+use super::readings::ReadingColumns;
+use super::rejects::RejectColumns;
+use super::{ArchiveError, ArchiveFile, Meter};
+use crate::tables::{READINGS, REJECTS, Table};
+
+/// The rows of a batch.
+const BATCH: usize = 8_192;
+
+/// The batches that wait for whoever is slower than the reading.
+const WAITING: usize = 2;
+
+/// What the lines of an archive are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Readings.
+    Readings,
+    /// Refused readings and summaries.
+    Rejects,
+}
+
+impl Contents {
+    /// The table that they make.
+    pub fn table(self) -> &'static Table {
+        match self {
+            Self::Readings => &READINGS,
+            Self::Rejects => &REJECTS,
+        }
+    }
+
+    fn columns(self, projection: &[usize]) -> Box<dyn LineColumns> {
+        match self {
+            Self::Readings => Box::new(ReadingColumns::new(projection)),
+            Self::Rejects => Box::new(RejectColumns::new(projection)),
+        }
+    }
+}
+
+/// Columns that are built line by line.
+pub(super) trait LineColumns: Send {
+    /// Takes a line in; false where it cannot be made sense of, and then nothing is added.
+    fn push(&mut self, line: &[u8], day: Option<&str>) -> bool;
+
+    /// The columns so far; empty again afterwards.
+    fn take(&mut self) -> Vec<ArrayRef>;
+}
+
+/// Files of the archive as a table.
+///
+/// It streams: what it takes of memory is a few batches a partition, however large the archive. Only
+/// the columns and the days that a query asks for are made. A partition reads its files in the order
+/// of their paths, and the partitions have about the same number of bytes.
+#[derive(Debug)]
+pub struct ArchiveTable {
+    contents: Contents,
+    schema: SchemaRef,
+    files: Vec<ArchiveFile>,
+    meter: Arc<Meter>,
+}
+
+impl ArchiveTable {
+    /// A table of these files; the meter is told what is read of them.
+    pub fn new(contents: Contents, files: Vec<ArchiveFile>, meter: Arc<Meter>) -> Self {
+        Self {
+            schema: contents.table().schema(),
+            contents,
+            files,
+            meter,
+        }
+    }
+}
+
+#[async_trait]
+impl TableProvider for ArchiveTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let answer = |filter: &&Expr| match is_about_day(filter) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(answer).collect())
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let files = needed(&self.files, filters, session)?;
+        self.meter.expect(files.iter().map(|file| file.bytes).sum());
+        let projection = match projection {
+            Some(columns) => columns.clone(),
+            None => (0..self.schema.fields().len()).collect(),
+        };
+        let schema = Arc::new(self.schema.project(&projection)?);
+        let partition = |files| -> Arc<dyn PartitionStream> {
+            Arc::new(Partition {
+                contents: self.contents,
+                schema: Arc::clone(&schema),
+                projection: projection.clone(),
+                files,
+                meter: Arc::clone(&self.meter),
+            })
+        };
+        let count = session.config().target_partitions();
+        let partitions = split(files, count).into_iter().map(partition).collect();
+        let plan =
+            StreamingTableExec::try_new(Arc::clone(&schema), partitions, None, [], false, limit)?;
+        Ok(Arc::new(plan))
+    }
+}
+
+/// Splits files into `count` parts at most, and one at least, of about the same number of bytes.
+fn split(files: Vec<ArchiveFile>, count: usize) -> Vec<Vec<ArchiveFile>> {
+    let count = count.min(files.len()).max(1);
+    let mut parts: Vec<(u64, Vec<ArchiveFile>)> = vec![(0, Vec::new()); count];
+    let mut by_size = files;
+    by_size.sort_by_key(|file| std::cmp::Reverse(file.bytes));
+    for file in by_size {
+        let Some((bytes, part)) = parts.iter_mut().min_by_key(|(bytes, _)| *bytes) else {
+            break;
+        };
+        // An empty file costs its opening.
+        *bytes += file.bytes + 1;
+        part.push(file);
+    }
+    let in_order = |(_, mut part): (u64, Vec<ArchiveFile>)| {
+        part.sort_by(|a, b| a.path.cmp(&b.path));
+        part
+    };
+    parts.into_iter().map(in_order).collect()
+}
+
+/// Some of the files, read one after the other.
+#[derive(Debug)]
+struct Partition {
+    contents: Contents,
+    schema: SchemaRef,
+    projection: Vec<usize>,
+    files: Vec<ArchiveFile>,
+    meter: Arc<Meter>,
+}
+
+impl PartitionStream for Partition {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let mut builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), WAITING);
+        let sender = builder.tx();
+        let reader = Reader {
+            columns: self.contents.columns(&self.projection),
+            schema: Arc::clone(&self.schema),
+            rows: 0,
+            sender,
+        };
+        let (files, meter) = (self.files.clone(), Arc::clone(&self.meter));
+        builder.spawn_blocking(move || reader.read(&files, &meter));
+        builder.build()
+    }
+}
+
+/// Reads files on a thread of its own, until nobody wants more of them.
+struct Reader {
+    columns: Box<dyn LineColumns>,
+    schema: SchemaRef,
+    rows: usize,
+    sender: Sender<Result<RecordBatch>>,
+}
+
+impl Reader {
+    fn read(mut self, files: &[ArchiveFile], meter: &Meter) -> Result<()> {
+        for file in files {
+            if self.read_file(file, meter)?.is_break() {
+                return Ok(());
+            }
+        }
+        let _ = self.send()?;
+        Ok(())
+    }
+
+    fn read_file(&mut self, file: &ArchiveFile, meter: &Meter) -> Result<ControlFlow<()>> {
+        let mut broken = 0_u64;
+        let mut failed = None;
+        let outcome = lines::read(file, meter, |line| {
+            let taken = match line {
+                Line::Text(text) => self.columns.push(text, file.day.as_deref()),
+                Line::TooLong => false,
+            };
+            if !taken {
+                broken += 1;
+                // A long file without a reading sends no batch that would tell.
+                return match broken.is_multiple_of(BATCH as u64) && self.sender.is_closed() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                };
+            }
+            self.rows += 1;
+            if self.rows < BATCH {
+                return ControlFlow::Continue(());
+            }
+            self.send().unwrap_or_else(|error| {
+                failed = Some(error);
+                ControlFlow::Break(())
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let outcome = outcome.map_err(external)?;
+        if outcome.is_continue() {
+            meter.finish(file, broken);
+        }
+        Ok(outcome)
+    }
+
+    /// Hands on what there is; breaks where nobody wants more.
+    fn send(&mut self) -> Result<ControlFlow<()>> {
+        if self.rows == 0 {
+            return Ok(ControlFlow::Continue(()));
+        }
+        // Where no column is asked for, the number of rows is all there is.
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        let schema = Arc::clone(&self.schema);
+        let batch = RecordBatch::try_new_with_options(schema, self.columns.take(), &options)?;
+        self.rows = 0;
+        Ok(match self.sender.blocking_send(Ok(batch)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        })
+    }
+}
+
+fn external(error: ArchiveError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}

@@ -1,0 +1,252 @@
+//! The query engine: what a statement means on the tables that are here, and its rows.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::common::config::Dialect;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::utils::datafusion_strsim::levenshtein;
+use datafusion::common::{DataFusionError, SchemaError, TableReference};
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::functions_aggregate::first_last::first_value_udaf;
+use datafusion::logical_expr::{AggregateUDF, LogicalPlan};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::Statement as Ast;
+
+use crate::complaint::{Complaint, chain};
+use crate::sql::Sql;
+use crate::tables::{self, Table};
+
+/// The catalog and the database under which Athena has the tables.
+const CATALOG: [&str; 2] = ["awsdatacatalog", "wildrydes"];
+
+/// The aggregates by which Trino knows "any of them".
+const ANY_OF_THEM: [&str; 2] = ["arbitrary", "any_value"];
+
+/// The engine and its tables.
+pub struct Engine {
+    context: SessionContext,
+    tables: Vec<&'static Table>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine without tables whose sorts, groups and joins take `memory_bytes` at most.
+    ///
+    /// # Errors
+    /// Where there is no folder for temporary files.
+    pub fn new(memory_bytes: usize) -> Result<Self, DataFusionError> {
+        let [catalog, schema] = CATALOG;
+        let mut config = SessionConfig::new().with_default_catalog_and_schema(catalog, schema);
+        let parsing = &mut config.options_mut().sql_parser;
+        parsing.dialect = Dialect::Generic;
+        // Names have one spelling already, and Trino sorts what is missing to the end.
+        parsing.enable_ident_normalization = false;
+        parsing.default_null_ordering = "nulls_last".to_owned();
+        // 29.5 is a decimal, as in Trino: a Distance that it is compared to stays exact.
+        parsing.parse_float_as_decimal = true;
+        parsing.collect_spans = true;
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
+            .build_arc()?;
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .build();
+        let context = SessionContext::new_with_state(state);
+        context.register_udaf(AggregateUDF::clone(&first_value_udaf()).with_aliases(ANY_OF_THEM));
+        Ok(Self {
+            context,
+            tables: Vec::new(),
+        })
+    }
+
+    /// Adds a table.
+    ///
+    /// # Errors
+    /// Where it is there already.
+    pub fn add(
+        &mut self,
+        table: &'static Table,
+        provider: Arc<dyn TableProvider>,
+    ) -> Result<(), DataFusionError> {
+        self.context.register_table(table.name, provider)?;
+        self.tables.push(table);
+        Ok(())
+    }
+
+    /// Starts a query, and says what the columns of its rows are. More than `most` rows need not
+    /// come.
+    ///
+    /// A query that only picks rows gets them in the archive's order. One that has to see all of them
+    /// first reads the archive with all processors.
+    ///
+    /// # Errors
+    /// [`Complaint`] where the statement means nothing on these tables.
+    pub async fn start(
+        &self,
+        sql: &Sql,
+        statement: Ast,
+        most: Option<usize>,
+    ) -> Result<(SchemaRef, SendableRecordBatchStream), Complaint> {
+        let complain = |error| complaint(sql, error);
+        let statement = Statement::Statement(Box::new(statement));
+        let state = self.context.state();
+        let plan = state.statement_to_plan(statement).await.map_err(complain)?;
+        SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false)
+            .verify_plan(&plan)
+            .map_err(complain)?;
+
+        let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
+        if picks_only(&state.optimize(&plan).map_err(complain)?).map_err(complain)? {
+            let state = self.context.state_ref();
+            let mut state = state.write();
+            state.config_mut().options_mut().execution.target_partitions = 1;
+        }
+        let mut frame = DataFrame::new(self.context.state(), plan);
+        if let Some(most) = most.filter(|_| !explains) {
+            frame = frame.limit(0, Some(most)).map_err(complain)?;
+        }
+        let rows = frame.execute_stream().await.map_err(complain)?;
+        Ok((rows.schema(), rows))
+    }
+}
+
+/// The tables that a statement asks for, without those that it defines itself.
+///
+/// # Errors
+/// [`Complaint`] where a name is none of a table.
+pub fn names_of(sql: &Sql, statement: &Ast) -> Result<Vec<TableReference>, Complaint> {
+    let statement = Statement::Statement(Box::new(statement.clone()));
+    let names = datafusion::sql::resolve::resolve_table_references(&statement, false);
+    names
+        .map(|(names, _)| names)
+        .map_err(|error| complaint(sql, error))
+}
+
+/// The same as tables out of `tables`.
+///
+/// # Errors
+/// [`Complaint`] about the first that is none of them.
+pub fn tables_of(
+    sql: &Sql,
+    statement: &Ast,
+    tables: &[&'static Table],
+) -> Result<Vec<&'static Table>, Complaint> {
+    let find = |name: TableReference| {
+        let table = tables.iter().find(|table| table.name == name.table());
+        table
+            .copied()
+            .ok_or_else(|| unknown(sql, name.table(), tables))
+    };
+    names_of(sql, statement)?.into_iter().map(find).collect()
+}
+
+/// A complaint that there is no such table.
+pub fn unknown(sql: &Sql, name: &str, tables: &[&Table]) -> Complaint {
+    let help = format!("there are: {}", tables::names(tables));
+    sql.about(name, format!("there is no table {name}"))
+        .help(help)
+}
+
+/// Whether every row is on its own, so that rows can come in the order in which they are read.
+fn picks_only(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
+    let mut picks = true;
+    plan.apply_with_subqueries(|node| {
+        picks &= matches!(
+            node,
+            LogicalPlan::Projection(_)
+                | LogicalPlan::Filter(_)
+                | LogicalPlan::TableScan(_)
+                | LogicalPlan::Limit(_)
+                | LogicalPlan::SubqueryAlias(_)
+                | LogicalPlan::Values(_)
+                | LogicalPlan::EmptyRelation(_)
+        );
+        Ok(match picks {
+            true => TreeNodeRecursion::Continue,
+            false => TreeNodeRecursion::Stop,
+        })
+    })?;
+    Ok(picks)
+}
+
+/// What the engine says is wrong, with the place where it knows it.
+pub fn complaint(sql: &Sql, error: DataFusionError) -> Complaint {
+    let root = error.find_root();
+    let place = error.diagnostic().and_then(|diagnostic| diagnostic.span);
+    if let DataFusionError::SchemaError(schema, _) = root
+        && let SchemaError::FieldNotFound {
+            field,
+            valid_fields,
+        } = schema.as_ref()
+    {
+        let message = format!("there is no column {}", field.flat_name());
+        let complaint = match place {
+            Some(place) => sql.about_place(place.start.line, place.start.column, message),
+            None => sql.about(&field.name, message),
+        };
+        let mut there: Vec<&str> = Vec::new();
+        for valid in valid_fields.iter().map(|valid| valid.name()) {
+            if !there.contains(&valid) {
+                there.push(valid);
+            }
+        }
+        let list = format!("there are: {}", there.join(", "));
+        return complaint.help(match closest(&field.name, &there) {
+            Some(name) => format!("did you mean {name}? {list}"),
+            None => list,
+        });
+    }
+    let message = match root {
+        DataFusionError::External(source) => chain(source.as_ref()),
+        other => other.strip_backtrace(),
+    };
+    let message = PREFIXES
+        .iter()
+        .find_map(|prefix| message.strip_prefix(prefix))
+        .unwrap_or(&message);
+    let complaint = match place {
+        Some(place) => sql.about_place(place.start.line, place.start.column, message),
+        None => Complaint::new(message),
+    };
+    match root {
+        DataFusionError::ResourcesExhausted(_) => {
+            complaint.help("--memory MIB lets a query take more")
+        }
+        _ => complaint,
+    }
+}
+
+/// How the engine begins messages about what is the user's own doing.
+const PREFIXES: [&str; 6] = [
+    "Resources exhausted: ",
+    "Error during planning: ",
+    "Execution error: ",
+    "Arrow error: ",
+    "Schema error: ",
+    "SQL error: ",
+];
+
+/// The name that differs in a third of its letters at most, and of those the nearest.
+fn closest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+    let letters = name.to_lowercase();
+    let distance = |other: &&str| levenshtein(&letters, &other.to_lowercase());
+    let nearest = names.iter().min_by_key(|other| distance(other))?;
+    (distance(nearest) * 3 <= name.chars().count().max(3)).then_some(*nearest)
+}

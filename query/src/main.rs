@@ -1,0 +1,91 @@
+//! SQL over the archive of readings and the table of rows.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use clap::Parser;
+use connect::target::Environment;
+use query::{Args, QueryError, Terminal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// How long a query may take to end after Ctrl-C: one in Athena is stopped there first, and a terminal
+/// or a pipe that takes no more output must not hold up the end.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// For statements that are nested deep; what is not used of it costs nothing. See [`query::sql`].
+const STACK: usize = 256 * 1024 * 1024;
+
+fn main() -> ExitCode {
+    let program = thread::Builder::new().stack_size(STACK).spawn(start);
+    let ended = program.map(|program| program.join());
+    match ended {
+        Ok(Ok(code)) => code,
+        // A panic has told of itself.
+        Ok(Err(_)) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: there is no thread to be had: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start() -> ExitCode {
+    let args = Args::parse();
+    let environment = Environment::from_iter(std::env::vars_os());
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+
+    match run(&args, &environment) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = match error {
+                QueryError::Contradiction => 2,
+                _ => 1,
+            };
+            eprintln!("error: {:#}", anyhow::Error::new(error));
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(args: &Args, environment: &Environment) -> Result<(), QueryError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK)
+        .build()?;
+    runtime.block_on(run_until_interrupted(args, environment))
+}
+
+async fn run_until_interrupted(args: &Args, environment: &Environment) -> Result<(), QueryError> {
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stopping.cancel();
+            tokio::select! {
+                () = tokio::time::sleep(GRACE) => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            std::process::exit(1);
+        }
+    });
+    let terminal = Terminal {
+        output: io::stdout().is_terminal(),
+    };
+    query::run(
+        args,
+        environment,
+        terminal,
+        &stop,
+        io::stdout(),
+        io::stderr(),
+    )
+    .await
+}

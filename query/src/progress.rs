@@ -1,0 +1,79 @@
+//! How far a query has come, on the standard error of a terminal.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::archive::Meter;
+
+/// What is done sooner shows no progress.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often the bar is drawn.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What progress is measured by.
+#[derive(Clone, Debug)]
+pub(crate) enum Measure {
+    /// The bytes of the archive.
+    Archive(Arc<Meter>),
+    /// The bytes that Athena says it has scanned; how many there are is not known.
+    Athena(Arc<AtomicU64>),
+    /// The rows of the table; how many there are is not known.
+    Table(Arc<AtomicU64>),
+}
+
+/// A bar that appears after a second, where the standard error is a terminal, and is gone when this
+/// is.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Progress {
+    pub(crate) fn start(measure: Measure) -> Self {
+        let bar = ProgressBar::hidden();
+        let template = match measure {
+            Measure::Archive(_) => "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+            Measure::Athena(_) => "{spinner} Athena: {bytes} scanned, {elapsed}",
+            Measure::Table(_) => "{spinner} {human_pos} rows of the table, {elapsed}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        let task = tokio::spawn(draw(bar.clone(), measure));
+        Self {
+            bar,
+            _task: AbortOnDropHandle::new(task),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+async fn draw(bar: ProgressBar, measure: Measure) {
+    tokio::time::sleep(PATIENCE).await;
+    bar.set_draw_target(ProgressDrawTarget::stderr());
+    loop {
+        match &measure {
+            Measure::Archive(meter) => {
+                let (read, total) = meter.bytes();
+                bar.set_length(total);
+                bar.set_position(read);
+            }
+            Measure::Athena(count) | Measure::Table(count) => {
+                bar.set_position(count.load(Ordering::Relaxed));
+                bar.tick();
+            }
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
