@@ -50,8 +50,12 @@ pub(crate) struct Batch {
 /// Where a record stands in the buffers.
 #[derive(Clone)]
 struct Entry {
-    partition_key: Range<usize>,
-    sequence_number: Range<usize>,
+    /// Where the partition key starts in the text. It goes on to the sequence number.
+    partition_key: usize,
+    /// Where the sequence number starts.
+    sequence_number: usize,
+    /// Where it ends.
+    text_end: usize,
     arrival: i64,
     data: Result<Range<usize>, BadBase64>,
 }
@@ -59,8 +63,8 @@ struct Entry {
 impl Batch {
     pub(crate) fn records(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
         self.entries.iter().map(|entry| Record {
-            partition_key: &self.text[entry.partition_key.clone()],
-            sequence_number: &self.text[entry.sequence_number.clone()],
+            partition_key: &self.text[entry.partition_key..entry.sequence_number],
+            sequence_number: &self.text[entry.sequence_number..entry.text_end],
             arrival: entry.arrival,
             data: entry.data.as_ref().map(|range| &self.data[range.clone()]),
         })
@@ -78,7 +82,7 @@ impl Batch {
         self.first_source_arn.as_deref()
     }
 
-    fn push<E: Error>(&mut self, record: RecordJson<'_>) -> Result<(), E> {
+    pub(crate) fn push<E: Error>(&mut self, record: RecordJson<'_>) -> Result<(), E> {
         let kinesis = record.kinesis.ok_or_else(|| E::missing_field("kinesis"))?;
         let partition_key = kinesis
             .partition_key
@@ -92,33 +96,65 @@ impl Batch {
             self.first_event_id = record.event_id.map(|Text(text)| text.into_owned());
             self.first_source_arn = record.event_source_arn.map(|Text(text)| text.into_owned());
         }
-        let entry = Entry {
-            partition_key: self.push_text(&partition_key.0),
-            sequence_number: self.push_text(&sequence_number.0),
-            arrival: kinesis.arrival.map_or(0, |Arrival(millis)| millis),
-            data: self.push_data(data.0),
-        };
-        self.entries.push(entry);
+        let arrival = kinesis.arrival.map_or(0, |Arrival(millis)| millis);
+        let data = self.decode(data.0.as_bytes()).ok_or_else(|| BadBase64 {
+            text: data.0.into_owned(),
+        });
+        self.push_entry(&partition_key.0, &sequence_number.0, arrival, data);
         Ok(())
     }
 
-    fn push_text(&mut self, text: &str) -> Range<usize> {
-        let start = self.text.len();
-        self.text.push_str(text);
-        start..self.text.len()
+    /// Adds a record of which nothing is escaped; `None`, and nothing added, if the data is not
+    /// base64.
+    pub(crate) fn push_plain(
+        &mut self,
+        partition_key: &str,
+        sequence_number: &str,
+        arrival: i64,
+        base64: &[u8],
+    ) -> Option<()> {
+        let data = self.decode(base64)?;
+        self.push_entry(partition_key, sequence_number, arrival, Ok(data));
+        Some(())
     }
 
-    fn push_data(&mut self, base64: Cow<'_, str>) -> Result<Range<usize>, BadBase64> {
+    /// Makes room for all data that a payload of `json_len` bytes can hold.
+    pub(crate) fn reserve_data(&mut self, json_len: usize) {
+        self.data.reserve(json_len.div_ceil(4) * 3);
+    }
+
+    /// Makes room for so many more records like the one that is there.
+    pub(crate) fn reserve_records(&mut self, count: usize) {
+        self.entries.reserve(count);
+        self.text.reserve(count.saturating_mul(self.text.len()));
+    }
+
+    fn push_entry(
+        &mut self,
+        partition_key: &str,
+        sequence_number: &str,
+        arrival: i64,
+        data: Result<Range<usize>, BadBase64>,
+    ) {
+        let start = self.text.len();
+        self.text.push_str(partition_key);
+        self.text.push_str(sequence_number);
+        self.entries.push(Entry {
+            partition_key: start,
+            sequence_number: start + partition_key.len(),
+            text_end: self.text.len(),
+            arrival,
+            data,
+        });
+    }
+
+    fn decode(&mut self, base64: &[u8]) -> Option<Range<usize>> {
         let start = self.data.len();
         // The decoder reserves exactly what it needs, which for every record alone would mean to
         // move the whole buffer each time.
         self.data.reserve(base64.len().div_ceil(4) * 3);
-        match base64_simd::STANDARD.decode_append(base64.as_bytes(), &mut self.data) {
-            Ok(()) => Ok(start..self.data.len()),
-            Err(_) => Err(BadBase64 {
-                text: base64.into_owned(),
-            }),
-        }
+        let decoded = base64_simd::STANDARD.decode_append(base64, &mut self.data);
+        decoded.ok().map(|_| start..self.data.len())
     }
 }
 
@@ -159,7 +195,7 @@ impl<'de> Visitor<'de> for BatchVisitor {
 /// A record as it stands in the JSON, for as long as it takes to copy it into the buffers. Every
 /// field is optional here so that `null` and absence make one error, which names the field.
 #[derive(serde::Deserialize)]
-struct RecordJson<'a> {
+pub(crate) struct RecordJson<'a> {
     #[serde(borrow)]
     kinesis: Option<KinesisJson<'a>>,
     #[serde(borrow, rename = "eventID")]

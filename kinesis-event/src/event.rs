@@ -1,10 +1,12 @@
 //! The event as a whole.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::batch::{Batch, Record};
+use crate::layout;
 use crate::window::Window;
 
 /// A batch of records of one shard, as Lambda hands it to a function.
@@ -13,35 +15,28 @@ use crate::window::Window;
 /// public fields are then `None` and `false`.
 ///
 /// Its `Deserialize` takes any of `serde_json`'s deserializers (a slice, a reader, a `Value`), also
-/// wrapped, and no others: the state and the arrival times are kept as the JSON they came as.
+/// wrapped, and no others: the whole is taken as JSON, which must be UTF-8, and then read by
+/// [`from_json`](Event::from_json).
 ///
 /// The JSON is described in the Lambda developer guide under "Implementing stateful Kinesis Data
 /// Streams processing in Lambda".
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
 pub struct Event {
     /// The tumbling window that all records of the batch arrived in.
-    #[serde(default)]
     pub window: Option<Window>,
     /// What the window's previous invocation answered as its state.
     ///
     /// `None` if there is nothing to carry on from: no window, or its first invocation, which
     /// Lambda gives the state `{}`. An object without members is therefore `None` as well.
-    #[serde(default, deserialize_with = "carried_state")]
     pub state: Option<Box<RawValue>>,
     /// The shard, as the event itself names it; see [`shard`](Event::shard).
-    #[serde(default)]
     pub shard_id: Option<String>,
     /// The stream, as the event itself names it; see [`stream`](Event::stream).
-    #[serde(default, rename = "eventSourceARN")]
     pub event_source_arn: Option<String>,
     /// Whether the window closes with this invocation. It may carry records all the same.
-    #[serde(default, deserialize_with = "null_is_false")]
     pub is_final_invoke_for_window: bool,
     /// Whether Lambda closes the window ahead of its time, since its state grew too large.
-    #[serde(default, deserialize_with = "null_is_false")]
     pub is_window_terminated_early: bool,
-    #[serde(rename = "Records")]
     batch: Batch,
 }
 
@@ -54,10 +49,16 @@ impl Event {
     /// that lacks its `sequenceNumber`, `partitionKey` or `data`. Base64 that does not decode is no
     /// error here but the value of that record's [`data`](Record::data).
     pub fn from_json(json: &[u8]) -> Result<Event, DecodeError> {
-        serde_json::from_slice(json).map_err(|error| match error.classify() {
-            Category::Data => DecodeError::NotAnEvent(error),
-            Category::Syntax | Category::Eof | Category::Io => DecodeError::NotJson(error),
-        })
+        if let Some(event) = by_layout(json) {
+            return Ok(event);
+        }
+        let event = serde_json::from_slice::<EventJson>(json);
+        event
+            .map(Event::from)
+            .map_err(|error| match error.classify() {
+                Category::Data => DecodeError::NotAnEvent(error),
+                Category::Syntax | Category::Eof | Category::Io => DecodeError::NotJson(error),
+            })
     }
 
     /// The records in the order of the batch.
@@ -101,6 +102,15 @@ impl Event {
     }
 }
 
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        Event::from_json(json.get().as_bytes()).map_err(|error| match error {
+            DecodeError::NotJson(error) | DecodeError::NotAnEvent(error) => D::Error::custom(error),
+        })
+    }
+}
+
 /// Why a payload is not an [`Event`].
 ///
 /// Either way the same bytes will fail again, so there is no point in a retry. The message already
@@ -114,6 +124,53 @@ pub enum DecodeError {
     /// The payload is JSON of another shape.
     #[error("the payload is not a Kinesis event: {0}")]
     NotAnEvent(serde_json::Error),
+}
+
+/// An event as it stands in the JSON.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EventJson {
+    #[serde(default)]
+    window: Option<Window>,
+    #[serde(default, deserialize_with = "carried_state")]
+    state: Option<Box<RawValue>>,
+    #[serde(default)]
+    shard_id: Option<String>,
+    #[serde(default, rename = "eventSourceARN")]
+    event_source_arn: Option<String>,
+    #[serde(default, deserialize_with = "null_is_false")]
+    is_final_invoke_for_window: bool,
+    #[serde(default, deserialize_with = "null_is_false")]
+    is_window_terminated_early: bool,
+    #[serde(rename = "Records")]
+    batch: Batch,
+}
+
+impl From<EventJson> for Event {
+    fn from(json: EventJson) -> Self {
+        Self {
+            window: json.window,
+            state: json.state,
+            shard_id: json.shard_id,
+            event_source_arn: json.event_source_arn,
+            is_final_invoke_for_window: json.is_final_invoke_for_window,
+            is_window_terminated_early: json.is_window_terminated_early,
+            batch: json.batch,
+        }
+    }
+}
+
+/// The event, if it starts with its records as Lambda's do: they are read by their layout, and what
+/// follows them as JSON.
+fn by_layout(json: &[u8]) -> Option<Event> {
+    let (batch, rest) = layout::leading_records(json)?;
+    let mut beside_the_records = br#"{"Records":[]"#.to_vec();
+    beside_the_records.extend_from_slice(rest);
+    let event: EventJson = serde_json::from_slice(&beside_the_records).ok()?;
+    Some(Event {
+        batch,
+        ..Event::from(event)
+    })
 }
 
 /// The name in `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`, which a consumer with enhanced fan-out
@@ -140,6 +197,9 @@ fn is_empty_object(json: &str) -> bool {
 fn null_is_false<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod same_as_json;
 
 #[cfg(test)]
 mod tests {
@@ -182,6 +242,25 @@ mod tests {
             r#"{"Records":[],"window":{"start":"noon","end":"noon"}}"#,
             "`window` holds \"noon\"",
         );
+    }
+
+    /// What Lambda's runtime reports of a payload is what `from_json` says of it.
+    #[test]
+    fn errors_are_the_same_through_serde() {
+        for json in [
+            r#"{"Records":[{"kinesis":null}]}"#,
+            "{\"Records\":[\n{\"kinesis\":{\"data\":1}}]}",
+            r#"{"Records":[],"window":{"start":"noon","end":"noon"}}"#,
+        ] {
+            let plain = match Event::from_json(json.as_bytes()).unwrap_err() {
+                DecodeError::NotAnEvent(error) => error,
+                DecodeError::NotJson(error) => panic!("{error}"),
+            };
+            let through_serde = serde_json::from_str::<Event>(json).unwrap_err();
+            assert_eq!(through_serde.to_string(), plain.to_string());
+            assert_eq!(through_serde.line(), plain.line());
+            assert_eq!(through_serde.column(), plain.column());
+        }
     }
 
     #[test]

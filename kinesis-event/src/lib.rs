@@ -43,6 +43,7 @@
 mod batch;
 mod encode;
 mod event;
+mod layout;
 pub mod refused;
 mod response;
 mod time;

@@ -6,8 +6,10 @@
 //! so that whoever reads the rows can tell which of them hold the same readings (see
 //! [`merge`](crate::merge)).
 
+mod keys;
+mod progress;
+
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
 use std::hash::Hash;
 
 use crate::aggregate::{Aggregate, Count, Merge};
@@ -16,6 +18,9 @@ use crate::log::{Interval, InvalidPosition, Position};
 use crate::panes::{Pane, Panes};
 use crate::seen::Seen;
 use crate::window::Window;
+
+use keys::Keys;
+use progress::Progress;
 
 /// Bounds of a fold's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +70,12 @@ pub struct Row<K, A> {
 #[derive(Clone, Debug)]
 pub struct Fold<K, A> {
     limits: Limits,
-    since: Option<Position>,
-    part: Option<Interval>,
-    last: Option<Position>,
-    panes: Panes<K, Tally<A>>,
-    seen: Seen<K>,
+    progress: Progress,
+    keys: Keys<K>,
+    /// By the keys' numbers.
+    panes: Panes<usize, Tally<A>>,
+    /// Likewise.
+    seen: Seen<usize>,
     size: SizeEstimate,
 }
 
@@ -157,9 +163,8 @@ where
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            since: None,
-            part: None,
-            last: None,
+            progress: Progress::default(),
+            keys: Keys::default(),
             panes: Panes::default(),
             seen: Seen::new(seen_bound(limits)),
             size: SizeEstimate::default(),
@@ -169,19 +174,7 @@ where
     /// Starts on the record at `position`; false where that record was folded before and must be
     /// skipped. Records come in the order of the log.
     pub fn begin_record(&mut self, position: &str) -> Result<bool, InvalidPosition> {
-        let position: Position = position.parse()?;
-        if self.last.as_ref().is_some_and(|last| position <= *last) {
-            return Ok(false);
-        }
-        match &mut self.part {
-            Some(part) => part.extend(&position),
-            None => self.part = Some(Interval::at(position.clone())),
-        }
-        if self.since.is_none() {
-            self.since = Some(position.clone());
-        }
-        self.last = Some(position);
-        Ok(true)
+        self.progress.begin(position)
     }
 
     /// Adds a reading of the record last begun to its window; false where the same reading, by key
@@ -194,7 +187,8 @@ where
         T: ?Sized,
     {
         let key_len = key.as_ref().len();
-        let is_new = self.seen.insert(key, key_len, time);
+        let number = self.keys.number(key);
+        let is_new = self.seen.insert(&number, key_len, time);
         let entry = match is_new {
             true => Entry::Reading(reading),
             false => Entry::Repeat,
@@ -202,7 +196,7 @@ where
         if is_new {
             self.size.seen += key_len + SEEN_COST;
         }
-        if self.panes.add(window, key, &entry) {
+        if self.panes.add(window, &number, &entry) {
             self.size.panes += key_len + PANE_COST;
         }
         is_new
@@ -240,19 +234,24 @@ where
             measured: encoded_bound(self.seen.cost()),
             ..SizeEstimate::default()
         };
-        let (Some(interval), Some(since)) = (self.part.take(), self.since.as_ref()) else {
+        let Some((interval, since)) = self.progress.end_part() else {
             return Vec::new();
         };
-        let row = |pane: Pane<K, Tally<A>>| Row {
+        let mut panes = self.panes.close_all();
+        let (keys, places) = self.keys.table(panes.iter().map(|pane| &pane.key));
+        panes.sort_unstable_by_key(|pane| (pane.window, places[pane.key]));
+        let row = |pane: Pane<usize, Tally<A>>| Row {
             window: pane.window,
-            key: pane.key,
+            key: keys[places[pane.key]].clone(),
             readings: pane.aggregate.readings.value(),
             repeats: pane.aggregate.repeats.value(),
             aggregate: pane.aggregate.aggregate,
             interval: interval.clone(),
             since: since.clone(),
         };
-        self.panes.close_all().into_iter().map(row).collect()
+        let rows = panes.into_iter().map(row).collect();
+        self.keys.keep(self.seen.keys());
+        rows
     }
 
     /// How many panes (windows times keys) are open.
@@ -275,44 +274,36 @@ where
     pub fn encode_version(&self, version: StateVersion) -> String {
         let mut out = Encoder::default();
         if version >= StateVersion::V2 {
-            write_position(self.since.as_ref(), &mut out);
+            let since = self.progress.since();
+            write_position(since.map_or("", Position::as_str), &mut out);
         }
-        let positions = [
-            self.part.as_ref().map(Interval::from),
-            self.part.as_ref().map(Interval::to),
-            self.last.as_ref(),
-        ];
-        for position in positions {
+        for position in self.progress.ends() {
             write_position(position, &mut out);
         }
 
-        let panes = self.panes.by_window();
-        let mut keys: Vec<&K> = panes.flat_map(|(_, keys)| keys.keys()).collect();
-        keys.extend(self.seen.keys());
-        keys.sort_unstable();
-        keys.dedup();
-        // Every key that is written stands in the table, so the search always finds it.
-        let index = |key: &K| keys.binary_search(&key).unwrap_or_else(|place| place);
+        let in_panes = self.panes.by_window().flat_map(|(_, keys)| keys.keys());
+        let (keys, places) = self.keys.table(in_panes.chain(self.seen.keys()));
         out.unsigned(keys.len() as u128);
         K::write(&keys, &mut out);
 
         out.unsigned(self.panes.by_window().len() as u128);
         for (window, keys) in self.panes.by_window() {
             // The first version has no place for a pane of repeats alone.
-            let panes: BTreeMap<usize, &Tally<A>> = keys
+            let mut panes: Vec<(usize, &Tally<A>)> = keys
                 .iter()
                 .filter(|(_, pane)| version >= StateVersion::V2 || pane.readings.value() > 0)
-                .map(|(key, pane)| (index(key), pane))
+                .map(|(key, pane)| (places[*key], pane))
                 .collect();
+            panes.sort_unstable_by_key(|(place, _)| *place);
             out.signed(i128::from(window.start));
             out.signed(i128::from(window.end));
             out.unsigned(panes.len() as u128);
             let mut last = 0;
-            for index in panes.keys() {
-                out.unsigned((index - last) as u128);
-                last = *index;
+            for (place, _) in &panes {
+                out.unsigned((place - last) as u128);
+                last = *place;
             }
-            let panes: Vec<&Tally<A>> = panes.into_values().collect();
+            let panes: Vec<&Tally<A>> = panes.into_iter().map(|(_, pane)| pane).collect();
             let readings: Vec<&Count> = panes.iter().map(|pane| &pane.readings).collect();
             Count::write(&readings, &mut out);
             if version >= StateVersion::V2 {
@@ -323,7 +314,7 @@ where
             let aggregates: Vec<&A> = with_readings.map(|pane| &pane.aggregate).collect();
             A::write(&aggregates, &mut out);
         }
-        self.seen.write(|key| index(key) as u128, &mut out);
+        self.seen.write(|key| places[*key] as u128, &mut out);
         out.pack()
     }
 
@@ -364,6 +355,8 @@ where
 
         let count = input.count()?;
         let keys = K::read(count, &mut input)?;
+        let lengths: Vec<usize> = keys.iter().map(|key| key.as_ref().len()).collect();
+        let (keys, numbers) = Keys::of(keys);
         let mut panes = Panes::default();
         let mut raw = 0;
         for _ in 0..input.count()? {
@@ -397,10 +390,10 @@ where
                     repeats,
                     aggregate,
                 };
-                let key = keys
+                let key = *numbers
                     .get(index)
                     .ok_or(CodecError::Broken("a key is not in its table"))?;
-                raw += key.as_ref().len() + PANE_COST;
+                raw += lengths[index] + PANE_COST;
                 if raw > RAW_LIMIT {
                     return Err(CodecError::TooLong {
                         length: raw as u64,
@@ -409,7 +402,7 @@ where
                 }
                 panes.merge(Pane {
                     window,
-                    key: key.clone(),
+                    key,
                     aggregate,
                 });
             }
@@ -417,14 +410,13 @@ where
         if part.is_none() && !panes.is_empty() {
             return Err(CodecError::Broken("it has panes without a part"));
         }
-        let key_len = |key: &K| key.as_ref().len();
-        let seen = Seen::read(seen_bound(limits), &keys, key_len, &mut input)?;
+        let key_len = |place: usize| lengths[place];
+        let seen = Seen::read(seen_bound(limits), &numbers, key_len, &mut input)?;
         input.finish()?;
         Ok(Self {
             limits,
-            since,
-            part,
-            last,
+            progress: Progress::new(since, part, last),
+            keys,
             panes,
             seen,
             size: SizeEstimate {
@@ -440,8 +432,8 @@ fn seen_bound(limits: Limits) -> usize {
     limits.seen * 3 / 4 - limits.seen / 128
 }
 
-fn write_position(position: Option<&Position>, out: &mut Encoder) {
-    let text = position.map_or("", Position::as_str);
+/// Writes a position, or the empty text for none.
+fn write_position(text: &str, out: &mut Encoder) {
     out.unsigned(text.len() as u128);
     out.raw(text.as_bytes());
 }

@@ -226,6 +226,16 @@ mod tests {
     }
 
     #[test]
+    fn a_far_away_window_is_one_more_and_nothing_between() {
+        let minutes = Tumbling::new(60_000).unwrap();
+        let mut panes: Panes<u8, Totals> = Panes::default();
+        for time in [0, 253_402_300_799_999, i64::MAX, i64::MIN] {
+            panes.add(minutes.window_of(time), &7, &time);
+        }
+        assert_eq!((panes.len(), panes.by_window().len()), (4, 4));
+    }
+
+    #[test]
     fn a_reading_in_the_gap_joins_two_sessions() {
         let mut sessions: Sessions<u8, Totals> = Sessions::new(Session::new(10).unwrap());
         for time in [0, 15, 40] {

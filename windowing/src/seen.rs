@@ -1,7 +1,7 @@
 //! A bounded memory of the readings already counted.
 
-use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::borrow::{Borrow, Cow};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
 use foldhash::fast::RandomState;
@@ -24,7 +24,7 @@ pub struct Seen<K> {
 
 #[derive(Clone, Debug)]
 struct Generation<K> {
-    times: HashMap<K, BTreeSet<i128>, RandomState>,
+    times: HashMap<K, Times, RandomState>,
     readings: u64,
     cost: usize,
 }
@@ -68,7 +68,7 @@ impl<K: Eq + Hash + Ord> Seen<K> {
             return true;
         }
         let known = self.older.times.get(key);
-        if known.is_some_and(|times| times.contains(&time)) {
+        if known.is_some_and(|times| times.contains(time)) {
             return false;
         }
         if !self.younger.insert(key, key_len, time) {
@@ -113,10 +113,12 @@ impl<K: Eq + Hash + Ord> Seen<K> {
         }
     }
 
+    /// Reads both generations; `keys` is the table, and `key_len` how many bytes the key at a place
+    /// in it takes.
     pub(crate) fn read(
         bound: usize,
         keys: &[K],
-        key_len: impl Fn(&K) -> usize,
+        key_len: impl Fn(usize) -> usize,
         input: &mut Decoder,
     ) -> Result<Self, CodecError>
     where
@@ -139,16 +141,15 @@ impl<K: Eq + Hash + Ord> Generation<K> {
     {
         match self.times.get_mut(key) {
             Some(times) => {
-                let before = times.range(..time).next_back().copied();
-                let after = times.range(time..).next().copied();
-                if !times.insert(time) {
+                let Some((before, after)) = times.insert(time) else {
                     return false;
-                }
+                };
                 self.cost += step_len(before, Some(time)) + step_len(Some(time), after);
                 self.cost -= step_len(before, after);
             }
             None => {
-                self.times.insert(key.to_owned(), BTreeSet::from([time]));
+                self.times
+                    .insert(key.to_owned(), Times::starting_with(time));
                 self.cost += key_len + KEY_COST;
             }
         }
@@ -159,36 +160,36 @@ impl<K: Eq + Hash + Ord> Generation<K> {
     /// Keys by their index, the number of times of each, the first times, and the steps between
     /// times: each in a column of its own.
     fn write(&self, index: &impl Fn(&K) -> u128, out: &mut Encoder) {
-        let keys: BTreeMap<u128, &BTreeSet<i128>> = self
+        let mut keys: Vec<(u128, Cow<'_, [i128]>)> = self
             .times
             .iter()
-            .map(|(key, times)| (index(key), times))
+            .map(|(key, times)| (index(key), times.ascending()))
             .collect();
+        keys.sort_unstable_by_key(|(key, _)| *key);
         out.unsigned(keys.len() as u128);
         let mut last = 0;
-        for key in keys.keys() {
+        for (key, _) in &keys {
             out.unsigned(key - last);
             last = *key;
         }
-        for times in keys.values() {
+        for (_, times) in &keys {
             out.unsigned(times.len() as u128);
         }
         let mut last = 0;
-        for first in keys.values().filter_map(|times| times.first()) {
+        for first in keys.iter().filter_map(|(_, times)| times.first()) {
             out.signed(first - last);
             last = *first;
         }
-        for times in keys.values() {
-            let later = times.iter().skip(1);
-            for (before, after) in times.iter().zip(later) {
-                out.unsigned(step(after - before));
+        for (_, times) in &keys {
+            for pair in times.windows(2) {
+                out.unsigned(step(pair[1] - pair[0]));
             }
         }
     }
 
     fn read(
         keys: &[K],
-        key_len: &impl Fn(&K) -> usize,
+        key_len: &impl Fn(usize) -> usize,
         input: &mut Decoder,
     ) -> Result<Self, CodecError>
     where
@@ -217,26 +218,96 @@ impl<K: Eq + Hash + Ord> Generation<K> {
             let key = keys
                 .get(index)
                 .ok_or(CodecError::Broken("a key is not in its table"))?;
-            let mut times = BTreeSet::from([first]);
-            let mut cost = key_len(key) + KEY_COST;
+            let mut times = vec![first];
+            let mut cost = key_len(index) + KEY_COST;
             let mut last = first;
             for _ in 1..number {
                 let length = unstep(input.unsigned()?)?;
                 cost += unsigned_len(step(length));
                 last = in_range(last.checked_add(length))?;
-                times.insert(last);
+                if length > 0 {
+                    times.push(last);
+                }
             }
             generation.readings += times.len() as u64;
             generation.cost += cost;
-            generation.times.insert(key.clone(), times);
+            generation.times.insert(key.clone(), Times::from(times));
         }
         Ok(generation)
+    }
+}
+
+/// The times of a key. Nearly all come in their order, and stand in a list.
+#[derive(Clone, Debug)]
+struct Times {
+    /// Ascending.
+    in_order: Vec<i128>,
+    /// Those that came after a later one.
+    others: BTreeSet<i128>,
+}
+
+/// Times that ascend.
+impl From<Vec<i128>> for Times {
+    fn from(in_order: Vec<i128>) -> Self {
+        let others = BTreeSet::new();
+        Self { in_order, others }
+    }
+}
+
+impl Times {
+    /// One time, and room for some more.
+    fn starting_with(time: i128) -> Self {
+        let mut in_order = Vec::with_capacity(8);
+        in_order.push(time);
+        Self::from(in_order)
+    }
+
+    fn contains(&self, time: i128) -> bool {
+        self.in_order.binary_search(&time).is_ok() || self.others.contains(&time)
+    }
+
+    /// Notes a time, and gives those just before and after it; `None` if it was noted before.
+    fn insert(&mut self, time: i128) -> Option<(Option<i128>, Option<i128>)> {
+        let last = self.in_order.last().copied();
+        if last < Some(time) && self.others.is_empty() {
+            self.in_order.push(time);
+            return Some((last, None));
+        }
+        if self.contains(time) {
+            return None;
+        }
+        let place = self.in_order.partition_point(|other| *other < time);
+        let (earlier, later) = self.in_order.split_at(place);
+        let before = self.others.range(..time).next_back().max(earlier.last());
+        let after = [self.others.range(time..).next(), later.first()];
+        let neighbours = (before.copied(), after.into_iter().flatten().min().copied());
+        match later {
+            [] => self.in_order.push(time),
+            _ => drop(self.others.insert(time)),
+        }
+        Some(neighbours)
+    }
+
+    fn ascending(&self) -> Cow<'_, [i128]> {
+        if self.others.is_empty() {
+            return Cow::Borrowed(&self.in_order);
+        }
+        let mut times: Vec<i128> = self.in_order.iter().chain(&self.others).copied().collect();
+        times.sort_unstable();
+        Cow::Owned(times)
     }
 }
 
 /// Nanoseconds from one time to the next, short when they are whole milliseconds.
 fn step(nanos: i128) -> u128 {
     let nanos = nanos as u128;
+    // Nearly all steps are less than 584 years, and to divide 64 bits takes a fraction of the time.
+    if let Ok(nanos) = u64::try_from(nanos) {
+        return match nanos % 1_000_000 {
+            0 => u128::from(nanos / 1_000_000) << 1,
+            _ => (u128::from(nanos) << 1) | 1,
+        };
+    }
     match nanos % 1_000_000 {
         0 => (nanos / 1_000_000) << 1,
         _ => (nanos << 1) | 1,
