@@ -30,6 +30,24 @@ fn line(number: usize) -> String {
     )
 }
 
+fn varied_line(number: usize) -> String {
+    let fraction = |multiplier: u64| {
+        let random = (number as u64).wrapping_mul(multiplier) >> 11;
+        random as f64 / (1_u64 << 53) as f64
+    };
+    let name = ["Shadowfax", "Bucephalus", "Rocinante", "Franky"][number % 4];
+    let unicorn = number % UNICORNS;
+    let second = number / UNICORNS;
+    let latitude = 40.0 + fraction(0x9E37_79B9_7F4A_7C15);
+    let longitude = -73.0 - fraction(0xD6E8_FEB8_6659_FD93);
+    let distance = 29.0 + 2.0 * fraction(0xA076_1D64_78BD_642F);
+    let magic = 90 + number % 60;
+    let health = 95 + number % 70;
+    format!(
+        "{{\"Name\":\"{name} {unicorn}\",\"StatusTime\":\"2026-09-21 14:14:{second:02}.189\",\"Latitude\":{latitude},\"Longitude\":{longitude},\"Distance\":{distance:.3},\"MagicPoints\":{magic},\"HealthPoints\":{health}}}\n"
+    )
+}
+
 fn log() -> Vec<u8> {
     (0..RECORDS)
         .flat_map(|number| line(number).into_bytes())
@@ -100,14 +118,43 @@ fn newlines(bencher: Bencher) {
         .bench(|| black_box(&log).split(|byte| *byte == b'\n').count());
 }
 
+/// Lines in the producer's own spelling.
 #[divan::bench]
 fn parse(bencher: Bencher) {
-    let log = log();
+    parse_log(bencher, &log());
+}
+
+/// As `parse`, but no line's numbers have the same lengths as those of the line before it.
+#[divan::bench]
+fn parse_fleet(bencher: Bencher) {
+    let log: Vec<u8> = (0..RECORDS)
+        .flat_map(|number| varied_line(number).into_bytes())
+        .collect();
+    parse_log(bencher, &log);
+}
+
+/// The lines of `parse` with the distance first, as another producer may send them.
+#[divan::bench]
+fn parse_in_another_order(bencher: Bencher) {
+    let reordered = |number: usize| {
+        let distance = format!("\"Distance\":29.{number},");
+        let line = line(number).replacen(&distance, "", 1);
+        line.replacen('{', &format!("{{{distance}"), 1)
+    };
+    let log: Vec<u8> = (0..RECORDS)
+        .flat_map(|number| reordered(number).into_bytes())
+        .collect();
+    parse_log(bencher, &log);
+}
+
+fn parse_log(bencher: Bencher, log: &[u8]) {
+    let read = readings(log).filter(|(_, reading)| reading.is_ok());
+    assert_eq!(read.count(), RECORDS);
     bencher
-        .counter(BytesCount::of_slice(&log))
+        .counter(BytesCount::of_slice(log))
         .counter(ItemsCount::new(RECORDS))
         .bench(|| {
-            readings(black_box(&log))
+            readings(black_box(log))
                 .filter(|(_, reading)| reading.is_ok())
                 .count()
         });
@@ -176,4 +223,166 @@ fn decode_state(bencher: Bencher) {
     bencher
         .counter(ItemsCount::new(UNICORNS))
         .bench(|| Fold::<String, Totals>::decode(black_box(&state), Limits::default()).unwrap());
+}
+
+/// About what Lambda hands over at most, 6 MB, with sequence numbers of their real length.
+fn full_event() -> Vec<u8> {
+    const RECORDS: usize = 7_500;
+    let lines: Vec<String> = (0..RECORDS).map(line).collect();
+    let numbers: Vec<String> = (0..RECORDS)
+        .map(|number| format!("4959033827149025660855969253836157109592157598913{number:07}"))
+        .collect();
+    let records: Vec<RecordData<'_>> = lines
+        .iter()
+        .zip(&numbers)
+        .map(|(line, sequence_number)| RecordData {
+            partition_key: &line[9..25],
+            sequence_number,
+            arrival: START,
+            data: line.as_bytes(),
+        })
+        .collect();
+    let source = EventSource {
+        stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes",
+        region: "us-east-1",
+        shard_id: "shardId-000000000000",
+    };
+    let window = WindowFields {
+        window: Window {
+            start: START,
+            end: START + 60_000,
+        },
+        state: None,
+        is_final: false,
+        is_terminated_early: false,
+    };
+    encode(&source, &records, Some(&window))
+}
+
+#[divan::bench]
+fn full_event_decode(bencher: Bencher) {
+    let event = full_event();
+    bencher
+        .counter(BytesCount::of_slice(&event))
+        .bench(|| Event::from_json(black_box(&event)).unwrap());
+}
+
+/// Through `Deserialize`, by which Lambda's runtime reads a payload: it has to find the end of the
+/// JSON first.
+#[divan::bench]
+fn full_event_decode_through_serde(bencher: Bencher) {
+    let event = full_event();
+    bencher
+        .counter(BytesCount::of_slice(&event))
+        .bench(|| serde_json::from_slice::<Event>(black_box(&event)).unwrap());
+}
+
+#[divan::bench]
+fn full_event_decode_and_fold(bencher: Bencher) {
+    let event = full_event();
+    bencher
+        .counter(BytesCount::of_slice(&event))
+        .bench(|| fold(&Event::from_json(black_box(&event)).unwrap()));
+}
+
+/// The fold alone: a reading into its pane, and into the memory of readings.
+#[divan::bench]
+fn full_event_fold(bencher: Bencher) {
+    let event = Event::from_json(&full_event()).unwrap();
+    let window = windowing::window::Window {
+        start: START,
+        end: START + 60_000,
+    };
+    let records: Vec<_> = event
+        .records()
+        .map(|record| {
+            let (_, reading) = readings(record.data.unwrap()).next().unwrap();
+            (record.sequence_number, reading.unwrap())
+        })
+        .collect();
+    bencher
+        .counter(ItemsCount::new(records.len()))
+        .bench_local(|| {
+            let mut fold: Fold<String, Totals> = Fold::new(Limits::default());
+            for (sequence_number, reading) in &records {
+                if fold.begin_record(sequence_number).unwrap() {
+                    let time = reading.status_time.nanos();
+                    fold.add(window, reading.name.as_ref(), time, reading);
+                }
+            }
+            fold
+        });
+}
+
+/// The same by hand: `aws_lambda_events`, `serde_json` and a map, and no memory of readings.
+mod peer {
+    use std::borrow::Cow;
+    use std::collections::HashMap;
+
+    use aws_lambda_events::event::kinesis::KinesisEvent;
+
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Reading<'a> {
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+        #[serde(rename = "StatusTime", borrow)]
+        _status_time: Cow<'a, str>,
+        #[serde(rename = "Latitude")]
+        _latitude: f64,
+        #[serde(rename = "Longitude")]
+        _longitude: f64,
+        distance: f64,
+        magic_points: i32,
+        health_points: i32,
+    }
+
+    #[derive(Default)]
+    pub(super) struct Totals {
+        readings: u64,
+        distance: f64,
+        magic_points: Option<(i32, i32)>,
+        health_points: Option<(i32, i32)>,
+    }
+
+    impl Totals {
+        fn add(&mut self, reading: &Reading<'_>) {
+            self.readings += 1;
+            self.distance += reading.distance;
+            self.magic_points = Some(widened(self.magic_points, reading.magic_points));
+            self.health_points = Some(widened(self.health_points, reading.health_points));
+        }
+    }
+
+    fn widened(range: Option<(i32, i32)>, points: i32) -> (i32, i32) {
+        let (lowest, highest) = range.unwrap_or((points, points));
+        (lowest.min(points), highest.max(points))
+    }
+
+    pub(super) fn decode_and_fold(event: &[u8]) -> HashMap<String, Totals> {
+        let event: KinesisEvent = serde_json::from_slice(event).unwrap();
+        let mut totals: HashMap<String, Totals> = HashMap::new();
+        for record in &event.records {
+            let lines = serde_json::Deserializer::from_slice(&record.kinesis.data.0);
+            for reading in lines.into_iter::<Reading<'_>>() {
+                let reading = reading.unwrap();
+                match totals.get_mut(reading.name.as_ref()) {
+                    Some(totals) => totals.add(&reading),
+                    None => totals
+                        .entry(reading.name.clone().into_owned())
+                        .or_default()
+                        .add(&reading),
+                }
+            }
+        }
+        totals
+    }
+}
+
+#[divan::bench]
+fn peer_decode_and_fold(bencher: Bencher) {
+    let event = full_event();
+    bencher
+        .counter(BytesCount::of_slice(&event))
+        .bench(|| peer::decode_and_fold(black_box(&event)));
 }

@@ -12,6 +12,9 @@ use crate::rejection::Rejection;
 pub(crate) type Raw<'a> = Option<&'a RawValue>;
 
 /// Takes a line apart into the fields of `F`, of which none is looked into.
+///
+/// By `serde_json`, since `sonic-rs` 0.5.10 takes 1.8 times as long for a line without wide vector
+/// instructions, and a deeply nested field overflows its stack.
 pub(crate) fn split<'a, F: Deserialize<'a>>(line: &'a [u8]) -> Result<F, Rejection> {
     let text = std::str::from_utf8(line).map_err(|error| Rejection::NotUtf8 {
         at: error.valid_up_to(),

@@ -22,8 +22,11 @@
 //! # Ok::<(), unicorn::rejection::Rejection>(())
 //! ```
 
+mod decimal;
+mod fast;
 mod field;
 mod number;
+mod word;
 
 pub mod distance;
 pub mod merge;

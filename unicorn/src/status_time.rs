@@ -7,6 +7,8 @@ use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime};
 use thiserror::Error;
 
+use crate::word;
+
 /// A moment in UTC, to the nanosecond, in the years 0 to 9999.
 ///
 /// Read from `YYYY-MM-DD HH:MM:SS.mmm` and from RFC 3339 (`2026-11-20T09:17:08.189+01:00`); the
@@ -41,6 +43,29 @@ impl StatusTime {
         }
     }
 
+    /// Reads a time as it is written, `YYYY-MM-DD HH:MM:SS.mmm`; none where it has another form, and
+    /// where there is no such time.
+    #[inline(always)]
+    pub(crate) fn from_written(text: &[u8; 23]) -> Option<Self> {
+        // The last one overlaps the one before it.
+        let [century, _, year, _, _, month, _, _] = pairs(text, 0, *b"0000-00-")?;
+        let [day, _, _, hour, _, _, minute, _] = pairs(text, 8, *b"00 00:00")?;
+        let [_, _, second, _, _, tenths, thousandths, _] = pairs(text, 15, *b"0:00.000")?;
+
+        let year = u32::from(century) * 100 + u32::from(year);
+        let days = days_since_epoch(year, month, day)?;
+        if hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let minutes = (days * 24 + i64::from(hour)) * 60 + i64::from(minute);
+        let seconds = minutes * 60 + i64::from(second);
+        let millis = i64::from(tenths / 10) * 100 + i64::from(thousandths);
+        let millis = seconds * 1000 + millis;
+        Some(Self {
+            nanos: i128::from(millis) * 1_000_000,
+        })
+    }
+
     /// Milliseconds since the epoch, rounded down.
     pub fn millis(self) -> i64 {
         // Ten thousand years of milliseconds are far from the ends of an i64.
@@ -51,6 +76,41 @@ impl StatusTime {
     pub fn nanos(self) -> i128 {
         self.nanos
     }
+}
+
+/// The numbers that each two neighbouring digits make, from eight bytes of the text; none where these
+/// are not of the form, in which a 0 stands for any digit and each other byte for itself.
+#[inline(always)]
+fn pairs(text: &[u8; 23], place: usize, form: [u8; 8]) -> Option<[u8; 8]> {
+    let values = word::at(text, place)? ^ u64::from_le_bytes(form);
+    // What can be added to a right value without reaching the highest bit: 9 is right, or 0 only.
+    let room = form.map(|byte| if byte == b'0' { 0x7F - 9 } else { 0x7F });
+    let reached = values.wrapping_add(u64::from_le_bytes(room)) | values;
+    if reached & word::HIGHEST != 0 {
+        return None;
+    }
+    Some((values * 10 + (values >> 8)).to_le_bytes())
+}
+
+/// Days from the epoch to a date of the years 0 to 9999; none where there is no such date.
+#[inline(always)]
+fn days_since_epoch(year: u32, month: u8, day: u8) -> Option<i64> {
+    const LENGTHS: [u8; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    const DAYS_BEFORE: [u16; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    /// From 1 January of the year 0.
+    const EPOCH: i64 = 719_528;
+
+    let index = usize::from(month).checked_sub(1)?;
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let length = LENGTHS.get(index)? + u8::from(leap && month == 2);
+    if !(1..=length).contains(&day) {
+        return None;
+    }
+    // The year 0 is a leap year; so each of these counts from the year after such a year on.
+    let leap_years = year.div_ceil(4) - year.div_ceil(100) + year.div_ceil(400);
+    let month_start = DAYS_BEFORE.get(index)? + u16::from(leap && month > 2);
+    let days = year * 365 + leap_years + u32::from(month_start) + u32::from(day) - 1;
+    Some(i64::from(days) - EPOCH)
 }
 
 impl FromStr for StatusTime {
@@ -228,7 +288,58 @@ mod tests {
         assert_eq!(nanos("1970-01-01 00:00:00.0000000019"), 1);
     }
 
+    #[test]
+    fn days_are_counted_as_the_calendar_has_them() {
+        for year in 0..=9999_i16 {
+            for month in 0..=13_i8 {
+                for day in [0, 1, 28, 29, 30, 31, 32] {
+                    let date = Date::new(year, month, day).ok();
+                    let days = date.map(|date| date.duration_since(EPOCH.date()).as_hours() / 24);
+                    let counted = days_since_epoch(year as u32, month as u8, day as u8);
+                    assert_eq!(counted, days, "{year} {month} {day}");
+                }
+            }
+        }
+    }
+
+    /// Each byte of a time replaced by each other one.
+    #[test]
+    fn the_written_form_is_read_the_same_both_ways() {
+        for written in [
+            "2026-11-20 09:17:08.189",
+            "0000-02-29 23:59:59.999",
+            "9999-12-31 00:00:00.000",
+        ] {
+            let mut text: [u8; 23] = written.as_bytes().try_into().unwrap();
+            for place in 0..text.len() {
+                for byte in 0..=255 {
+                    let was = std::mem::replace(&mut text[place], byte);
+                    let slow = std::str::from_utf8(&text)
+                        .ok()
+                        .and_then(|text| text.parse().ok());
+                    // What is no digit after the point may be the start of an offset.
+                    let slow = slow.filter(|_| place < 20 || byte.is_ascii_digit());
+                    let slow = slow.filter(|_| place != 10 || byte == b' ');
+                    assert_eq!(
+                        StatusTime::from_written(&text),
+                        slow,
+                        "{}",
+                        text.escape_ascii()
+                    );
+                    text[place] = was;
+                }
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_written_is_read(millis in -62_167_219_200_000..=253_402_300_799_999_i64) {
+            let time = StatusTime::from_millis(millis);
+            let text = time.to_string();
+            prop_assert_eq!(StatusTime::from_written(text.as_bytes().try_into().unwrap()), Some(time));
+        }
+
         #[test]
         fn milliseconds_round_trip(millis in -62_167_219_200_000..=253_402_300_799_999_i64) {
             let time = StatusTime::from_millis(millis);

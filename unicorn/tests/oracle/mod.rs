@@ -5,6 +5,7 @@
 
 pub(crate) mod generate;
 pub(crate) mod json;
+pub(crate) mod near;
 mod time;
 
 use json::{Json, NotRead};
@@ -45,6 +46,22 @@ pub(crate) fn check(line: &[u8]) {
         let _ = Reading::parse(line);
         return;
     };
+    let actual = plain(Reading::parse(line));
+    assert_eq!(actual, expected, "{}", line.escape_ascii());
+}
+
+/// Checks that a line is read alike with a space before it, which no fast way for a usual spelling
+/// allows.
+///
+/// # Panics
+///
+/// If it is not.
+pub(crate) fn check_spaced(line: &[u8]) {
+    let spaced = [b" ", line].concat();
+    let expected = plain(Reading::parse(&spaced)).map_err(|refusal| match refusal {
+        Refusal::NotUtf8 { at } => Refusal::NotUtf8 { at: at - 1 },
+        other => other,
+    });
     let actual = plain(Reading::parse(line));
     assert_eq!(actual, expected, "{}", line.escape_ascii());
 }
