@@ -1,0 +1,212 @@
+"""The suites of every unicorn's minutes from an archive: recompute, many, growth."""
+
+import math
+import shutil
+from dataclasses import dataclass, field
+
+from . import chart, tools
+from .report import Target, table, verdict
+from .rows import check_same
+from .tools import PEERS, WORK, Failure, Series, log, median
+
+PROGRAMS = ["recompute", "newlines", "make_readings"]
+
+# CPU of `recompute --threads 1` over that of finding the newlines, at most.
+OVER_NEWLINES = 4.5
+# Wall time of one thread over that of two, at least.
+TWO_THREADS = 1.8
+# CPU of DuckDB over that of `recompute` where there are many unicorns, at least.
+MANY_OVER_DUCKDB = 2.5
+
+
+@dataclass
+class Contender:
+    """How somebody is run: `command` makes its arguments of the readings and the place for the rows."""
+
+    name: str
+    command: object
+    environment: dict = field(default_factory=dict)
+    has_rows: bool = True
+    prints: bool = False
+    data: object = None
+
+
+def ours(threads):
+    return lambda data, rows: [tools.rust("recompute"), str(data), "--format", "csv", "--threads", str(threads)]
+
+
+def newlines():
+    return Contender("newline scan", lambda data, rows: [tools.rust("newlines"), str(data)], has_rows=False)
+
+
+def recompute(threads=1, name="", data=None):
+    return Contender(f"recompute --threads {threads}{name}", ours(threads), prints=True, data=data)
+
+
+def script(python, name, *arguments):
+    return lambda data, rows: [python, str(PEERS / name), str(data), str(rows), *arguments]
+
+
+def duckdb(distinct=False):
+    python = tools.venv("venv", "requirements.txt")
+    if distinct:
+        return Contender("DuckDB, DISTINCT ON", script(python, "duckdb_minutes.py", "distinct"))
+    return Contender("DuckDB", script(python, "duckdb_minutes.py"))
+
+
+def polars():
+    python = tools.venv("venv", "requirements.txt")
+    return Contender("Polars", script(python, "polars_minutes.py"), {"POLARS_MAX_THREADS": "1"})
+
+
+def flink():
+    if shutil.which("java") is None:
+        raise Failure("Flink needs Java")
+    python = tools.venv("flink-venv", "requirements-flink.txt")
+    return Contender("Flink SQL", script(python, "flink_minutes.py"))
+
+
+def peers(*makers):
+    """Those peers that can be had, and what is missing of the others, in words."""
+    found, missing = [], ""
+    for make in makers:
+        try:
+            found.append(make())
+        except Failure as failure:
+            log(f"  left out: {failure}")
+            missing += f" **A peer is left out**: {failure}."
+    return found, missing
+
+
+def race(contenders, data, rounds):
+    """Runs all in turn, round by round, after one round that does not count. Returns what each took, and what
+    each takes for a single reading, its start; checks that all rows are the same."""
+    one = WORK / "one-reading.jsonl"
+    with open(data, "rb") as source:
+        one.write_bytes(source.readline())
+    taken = {contender.name: Series() for contender in contenders}
+    starts = {contender.name: Series() for contender in contenders}
+    paths = {contender.name: WORK / f"rows-{place}.csv" for place, contender in enumerate(contenders)}
+    for number in range(rounds + 1):
+        for contender in contenders:
+            log(f"  round {number or 'of warming up'}: {contender.name}")
+            rows = paths[contender.name]
+            start = run(contender, one, rows)
+            whole = run(contender, contender.data or data, rows)
+            if number > 0:
+                starts[contender.name].add(*start)
+                taken[contender.name].add(*whole)
+    log("  comparing rows")
+    with_rows = {contender.name: paths[contender.name] for contender in contenders if contender.has_rows}
+    count = check_same(with_rows)
+    for path in paths.values():
+        path.unlink(missing_ok=True)
+    return taken, starts, count
+
+
+def run(contender, data, rows):
+    rows.unlink(missing_ok=True)
+    return tools.timed(contender.command(data, rows), rows if contender.prints else None, contender.environment)
+
+
+def without_start(taken, starts, name):
+    """Seconds of CPU; not a number where there are so few readings that the start is all there is."""
+    seconds = median(taken[name].cpu) - median(starts[name].cpu)
+    return seconds if seconds > 0 else math.nan
+
+
+def race_table(taken, starts, number, base):
+    ours = without_start(taken, starts, base)
+    lines = []
+    for name, series in taken.items():
+        cpu = without_start(taken, starts, name)
+        lines.append([
+            name, seconds(series.cpu), f"{median(starts[name].cpu):.3f}", seconds(series.wall),
+            "–" if math.isnan(cpu) else f"{cpu / number * 1e9:,.0f}", "–" if math.isnan(cpu / ours) else f"{cpu / ours:.2f}x",
+        ])
+    head = ["", "CPU s (lowest to highest)", "of it start", "wall s", "CPU ns a reading, without start", "beside ours"]
+    return table(head, lines)
+
+
+def seconds(values):
+    return f"{median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+# From here on a process's start is a small part of what it takes.
+ENOUGH = 1_000_000
+
+
+def lead(number):
+    """What to know before one reads the table."""
+    if number >= ENOUGH:
+        return ""
+    return f"**A first look only**: with fewer than {ENOUGH:,} readings these figures and targets mean little.\n\n"
+
+
+NOTE = (
+    "CPU is user + system of the whole process, rows written to a file included. Its *start* is what the same process "
+    "takes for a single reading, which for the peers is mostly Python's imports; ratios are without it, in the "
+    "peers' favour. `recompute` leaves repeats out, exactly; peers do not unless it says so. All rows were the same."
+)
+
+
+def recompute_suite(options):
+    number = options.readings
+    data, shuffled = tools.readings(number, 1_000), tools.readings(number, 1_000, shuffled=True)
+    makers = [duckdb, lambda: duckdb(distinct=True), polars] + ([flink] if options.flink else [])
+    others, missing = peers(*makers)
+    contenders = [recompute(), recompute(2), recompute(name=", shuffled", data=shuffled), *others, newlines()]
+    taken, starts, rows = race(contenders, data, options.rounds)
+    base = "recompute --threads 1"
+    over = without_start(taken, starts, base) / without_start(taken, starts, "newline scan")
+    faster = median(taken[base].wall) / median(taken["recompute --threads 2"].wall)
+    targets = [
+        Target("CPU over a newline scan's", f"at most {OVER_NEWLINES}x", f"{over:.2f}x", over <= OVER_NEWLINES),
+        Target("two threads over one, wall", f"at least {TWO_THREADS}x", f"{faster:.2f}x", faster >= TWO_THREADS),
+    ]
+    text = f"{number:,} readings of 1,000 unicorns in 60 minutes, {data.stat().st_size / 1e6:,.0f} MB; {rows:,} rows.\n\n"
+    text += race_table(taken, starts, number, base) + f"\n{NOTE} *Shuffled* is the same readings with the unicorns in another "
+    text += f"order each round. What leaving repeats out costs is seen where it can be turned off, in DuckDB: with and without DISTINCT ON.{missing}\n"
+    return lead(number) + verdict(targets) + "\n" + text
+
+
+def many_suite(options):
+    number, unicorns = options.readings, 100_000
+    data = tools.readings(number, unicorns)
+    contenders = [recompute(), duckdb()]
+    taken, starts, rows = race(contenders, data, options.rounds)
+    base = "recompute --threads 1"
+    faster = without_start(taken, starts, "DuckDB") / without_start(taken, starts, base)
+    target = Target("DuckDB's CPU over ours", f"at least {MANY_OVER_DUCKDB}x", f"{faster:.2f}x", faster >= MANY_OVER_DUCKDB)
+    text = f"{number:,} readings of {unicorns:,} unicorns in 60 minutes, {data.stat().st_size / 1e6:,.0f} MB; {rows:,} rows, "
+    text += "so nearly as many rows as readings.\n\n"
+    return lead(number) + verdict([target]) + "\n" + text + race_table(taken, starts, number, base) + f"\n{NOTE}\n"
+
+
+def growth_suite(options):
+    number = options.readings
+    sizes = [10, 100, 1_000, 10_000, 100_000]
+    contender = recompute()
+    files = {size: tools.readings(number, size) for size in sizes}
+    taken = {size: Series() for size in sizes}
+    counts, rows = {}, WORK / "rows-growth.csv"
+    for turn in range(options.rounds + 1):
+        for size in sizes:
+            log(f"  round {turn or 'of warming up'}: {size:,} unicorns")
+            measured = run(contender, files[size], rows)
+            if turn > 0:
+                taken[size].add(*measured)
+                continue
+            with open(rows, "rb") as lines:
+                counts[size] = sum(1 for _ in lines) - 1
+    rows.unlink()
+    nanos = {size: [cpu / number * 1e9 for cpu in taken[size].cpu] for size in sizes}
+    points = [(size, median(nanos[size]), min(nanos[size]), max(nanos[size])) for size in sizes]
+    chart.write(PEERS.parent / "growth.svg", points, "recompute: CPU a reading as the fleet grows", "ns of CPU a reading", "unicorns")
+    lines = [
+        [f"{size:,}", f"{counts[size]:,}", f"{middle:,.0f} ({low:,.0f} to {high:,.0f})", f"{median(taken[size].cpu):.3f}"]
+        for size, middle, low, high in points
+    ]
+    text = lead(number) + f"{number:,} readings in 60 minutes, one thread: with more unicorns there are more rows to write.\n\n"
+    text += table(["unicorns", "rows", "CPU ns a reading (lowest to highest)", "CPU s"], lines)
+    return text + "\n![CPU a reading by the number of unicorns](growth.svg)\n"

@@ -1,0 +1,276 @@
+//! What an invocation of the aggregator takes: event and fold beside a peer, and the window's state.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::time::Instant;
+
+use aggregator::intake::{Intake, Source, Windowing};
+use aggregator::state::{self, WindowFold};
+use anyhow::{Context, ensure};
+use aws_lambda_events::event::kinesis::KinesisEvent;
+use clap::Parser;
+use kinesis_event::{Event, EventSource, RecordData, Window, WindowFields, encode, encoded_len};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+use serde_json::json;
+use windowing::fold::{Fold, Limits};
+
+/// Times decoding and folding a full event, in turn with a peer, and the state of a window
+///
+/// Prints one JSON object: medians, lowest and highest in nanoseconds, sizes in bytes.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many times each
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    rounds: u64,
+}
+
+/// How many unicorns an event's readings are of.
+const UNICORNS: usize = 1_000;
+
+/// How many unicorns the state is of.
+const STATE_UNICORNS: usize = 10_000;
+
+/// 2026-09-21 14:14:00 UTC, in milliseconds since the epoch.
+const START: i64 = 1_790_000_040_000;
+const WINDOW: Window = Window {
+    start: START,
+    end: START + 60_000,
+};
+
+/// What a synchronous invocation may carry (Lambda quotas), less some room for the envelope.
+const EVENT_BYTES: usize = 6_291_556 - 1_000;
+
+const SOURCE: EventSource<'static> = EventSource {
+    stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes",
+    region: "us-east-1",
+    shard_id: "shardId-000000000000",
+};
+
+/// A reading of `name` in the producer's form.
+fn line(random: &mut ChaCha8Rng, name: &str, second: usize) -> String {
+    format!(
+        "{{\"Name\":\"{name}\",\"StatusTime\":\"2026-09-21 14:14:{second:02}.{:03}\",\"Latitude\":42.{:015},\"Longitude\":-71.{:014},\"Distance\":29.{:05}1,\"MagicPoints\":{},\"HealthPoints\":{}}}\n",
+        random.random_range(0..1_000),
+        random.random_range(0..1_000_000_000_000_000_u64),
+        random.random_range(0..100_000_000_000_000_u64),
+        random.random_range(0..100_000),
+        random.random_range(140..160),
+        random.random_range(140..160),
+    )
+}
+
+fn names(random: &mut ChaCha8Rng, count: usize) -> Vec<String> {
+    let mut letter = || char::from(random.random_range(b'a'..=b'z'));
+    (0..count)
+        .map(|_| (0..16).map(|_| letter()).collect())
+        .collect()
+}
+
+/// Sequence numbers as Kinesis gives them: 56 digits.
+fn position(number: usize) -> String {
+    format!("4959033827149025660855969253836157109592157598{number:010}")
+}
+
+/// As many readings, one a record, as an event of 6 MB holds.
+fn event(random: &mut ChaCha8Rng) -> (Vec<u8>, usize) {
+    let names = names(random, UNICORNS);
+    let (mut lines, mut positions, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for (number, name) in names.iter().cycle().enumerate() {
+        let line = line(random, name, number / UNICORNS);
+        let position = position(number);
+        bytes += encoded_len(&SOURCE, &record(name, &position, &line));
+        if bytes > EVENT_BYTES {
+            break;
+        }
+        lines.push(line);
+        positions.push(position);
+    }
+    let records: Vec<RecordData<'_>> = names
+        .iter()
+        .cycle()
+        .zip(&positions)
+        .zip(&lines)
+        .map(|((name, position), line)| record(name, position, line))
+        .collect();
+    let fields = WindowFields {
+        window: WINDOW,
+        state: None,
+        is_final: false,
+        is_terminated_early: false,
+    };
+    (encode(&SOURCE, &records, Some(&fields)), records.len())
+}
+
+fn record<'a>(name: &'a str, sequence_number: &'a str, line: &'a str) -> RecordData<'a> {
+    RecordData {
+        partition_key: name,
+        sequence_number,
+        arrival: START + 30_000,
+        data: line.as_bytes(),
+    }
+}
+
+/// The aggregator's own way. Returns how many readings it counted.
+fn ours(event: &[u8], limits: Limits) -> anyhow::Result<(WindowFold, u64)> {
+    let event = Event::from_json(event)?;
+    let window = event.window.context("the event has no window")?;
+    let source = Source {
+        stream: event.stream().unwrap_or_default(),
+        shard: event.shard().unwrap_or_default(),
+        windowing: Windowing::Arrival(windowing::window::Window {
+            start: window.start,
+            end: window.end,
+        }),
+    };
+    let mut fold: WindowFold = Fold::new(limits);
+    let mut intake = Intake::default();
+    for record in event.records() {
+        if fold.begin_record(record.sequence_number)? {
+            intake.take(source, record, &mut fold);
+        }
+    }
+    Ok((fold, intake.readings))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PeerReading<'a> {
+    name: &'a str,
+    distance: f64,
+    magic_points: i32,
+    health_points: i32,
+}
+
+struct PeerTotals {
+    readings: u64,
+    distance: f64,
+    magic: (i32, i32),
+    health: (i32, i32),
+}
+
+/// How one would write it with the common crates, without looking for repeats.
+fn peer(event: &[u8]) -> anyhow::Result<(HashMap<String, PeerTotals>, u64)> {
+    let event: KinesisEvent = serde_json::from_slice(event)?;
+    let mut totals: HashMap<String, PeerTotals> = HashMap::new();
+    let mut readings = 0;
+    for record in &event.records {
+        for line in record.kinesis.data.0.split(|byte| *byte == b'\n') {
+            if line.is_empty() {
+                continue;
+            }
+            let reading: PeerReading<'_> = serde_json::from_slice(line)?;
+            let PeerReading {
+                magic_points: magic,
+                health_points: health,
+                ..
+            } = reading;
+            readings += 1;
+            if let Some(totals) = totals.get_mut(reading.name) {
+                totals.readings += 1;
+                totals.distance += reading.distance;
+                totals.magic = (totals.magic.0.min(magic), totals.magic.1.max(magic));
+                totals.health = (totals.health.0.min(health), totals.health.1.max(health));
+                continue;
+            }
+            let first = PeerTotals {
+                readings: 1,
+                distance: reading.distance,
+                magic: (magic, magic),
+                health: (health, health),
+            };
+            totals.insert(reading.name.to_owned(), first);
+        }
+    }
+    Ok((totals, readings))
+}
+
+/// A window of unicorns with names that do not compress, one reading each, without the memory of
+/// readings.
+fn window(random: &mut ChaCha8Rng) -> anyhow::Result<WindowFold> {
+    let limits = Limits {
+        seen: 0,
+        ..Limits::default()
+    };
+    let mut fold: WindowFold = Fold::new(limits);
+    let window = windowing::window::Window {
+        start: WINDOW.start,
+        end: WINDOW.end,
+    };
+    let names = names(random, STATE_UNICORNS);
+    for number in 0..STATE_UNICORNS * 60 {
+        let name = &names[number % STATE_UNICORNS];
+        let line = line(random, name, number / STATE_UNICORNS);
+        fold.begin_record(&position(number))?;
+        for (_, reading) in unicorn::reading::readings(line.as_bytes()) {
+            let reading = reading?;
+            fold.add(window, name.as_str(), reading.status_time.nanos(), &reading);
+        }
+    }
+    Ok(fold)
+}
+
+#[expect(clippy::disallowed_methods, reason = "it is a stopwatch")]
+fn nanos<T>(step: impl FnOnce() -> T) -> (u64, T) {
+    let start = Instant::now();
+    let result = black_box(step());
+    (start.elapsed().as_nanos() as u64, result)
+}
+
+/// Median, lowest and highest.
+fn summary(mut times: Vec<u64>) -> serde_json::Value {
+    times.sort_unstable();
+    json!([times.get(times.len() / 2), times.first(), times.last()])
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let (event, records) = event(&mut random);
+    let (mut our_times, mut peer_times) = (Vec::new(), Vec::new());
+    // The first round warms up.
+    for round in 0..=arguments.rounds {
+        let (our_time, folded) = nanos(|| ours(black_box(&event), Limits::default()));
+        let (peer_time, summed) = nanos(|| peer(black_box(&event)));
+        let ((fold, our_readings), (totals, peer_readings)) = (folded?, summed?);
+        ensure!(our_readings == records as u64 && peer_readings == our_readings);
+        let counted: u64 = totals.values().map(|totals| totals.readings).sum();
+        ensure!(fold.open() == totals.len() && counted == peer_readings);
+        if round > 0 {
+            our_times.push(our_time);
+            peer_times.push(peer_time);
+        }
+    }
+
+    let fold = window(&mut random)?;
+    let (mut encode_times, mut decode_times) = (Vec::new(), Vec::new());
+    let encoded = state::write(&fold)?;
+    for round in 0..=arguments.rounds {
+        let (encode_time, text) = nanos(|| state::write(black_box(&fold)));
+        text?;
+        let limits = Limits {
+            seen: 0,
+            ..Limits::default()
+        };
+        let (decode_time, decoded) = nanos(|| state::read(black_box(&encoded), limits));
+        ensure!(decoded?.open() == STATE_UNICORNS);
+        if round > 0 {
+            encode_times.push(encode_time);
+            decode_times.push(decode_time);
+        }
+    }
+    let report = json!({
+        "event_bytes": event.len(),
+        "records": records,
+        "ours": summary(our_times),
+        "peer": summary(peer_times),
+        "state_unicorns": STATE_UNICORNS,
+        "state_bytes": encoded.get().len(),
+        "encode": summary(encode_times),
+        "decode": summary(decode_times),
+    });
+    println!("{report}");
+    Ok(())
+}

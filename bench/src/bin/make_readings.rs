@@ -1,0 +1,147 @@
+//! A made-up archive of a fleet's readings, the same for the same flags.
+
+use std::f64::consts::TAU;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use anyhow::ensure;
+use clap::Parser;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use unicorn::distance::Distance;
+use unicorn::reading::Reading;
+use unicorn::status_time::StatusTime;
+
+/// Writes a fleet's readings as the producer sends them, one JSON object a line, round by round
+///
+/// Every unicorn sends at an even rate; no two readings of one have the same StatusTime.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many readings
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    readings: u64,
+
+    /// How many unicorns
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    unicorns: u64,
+
+    /// How many minutes they fly
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1440))]
+    minutes: u64,
+
+    /// What the flights follow from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// In each round of readings the unicorns come in another order; the readings are the same
+    #[arg(long)]
+    shuffle: bool,
+
+    /// Where to
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// 2026-11-20 09:00:00 UTC, in milliseconds since the epoch.
+const START: i64 = 1_795_165_200_000;
+const STABLE: [&str; 4] = ["Shadowfax", "Bucephalus", "Rocinante", "Franky"];
+const METRES_A_DEGREE: f64 = 110_540.0;
+
+struct Flight {
+    name: String,
+    random: ChaCha8Rng,
+    bearing: f64,
+    latitude: f64,
+    longitude: f64,
+    magic: i32,
+    health: i32,
+}
+
+impl Flight {
+    /// Unicorn `number` of the fleet of `seed`, named as the producer names its fleet.
+    fn new(seed: u64, number: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(number);
+        let stable = STABLE[(number % 4) as usize];
+        let name = match number / 4 + 1 {
+            1 => stable.to_owned(),
+            round => format!("{stable}-{round}"),
+        };
+        Self {
+            name,
+            bearing: random.random_range(0.0..TAU),
+            random,
+            latitude: 40.749167,
+            longitude: -73.985184,
+            magic: 150,
+            health: 150,
+        }
+    }
+
+    /// When it takes the reading of the round from `begin` up to but not including `end`: as many
+    /// thousandths into it as `place` says, give or take up to half a second.
+    fn time(&mut self, begin: i64, end: i64, place: u64) -> i64 {
+        let leeway = (end - begin).min(1_000);
+        let steady = (end - begin - leeway) * place as i64 / 1_000;
+        begin + steady + self.random.random_range(0..leeway)
+    }
+
+    fn fly(&mut self, millis: i64, seconds: f64) -> Reading<'_> {
+        let micrometres = (self.random.random_range(29.0..=31.0) * seconds * 1e6).round();
+        let degrees = micrometres / 1e6 / METRES_A_DEGREE;
+        self.latitude = (self.latitude + degrees * self.bearing.cos()).clamp(-89.0, 89.0);
+        self.longitude = (self.longitude + degrees * self.bearing.sin()).clamp(-179.0, 179.0);
+        self.magic += [-1, 0, 0, 1][self.random.random_range(0..4_usize)];
+        self.health += [-1, 0, 0, 1][self.random.random_range(0..4_usize)];
+        Reading {
+            name: self.name.as_str().into(),
+            status_time: StatusTime::from_millis(millis),
+            latitude: Some(self.latitude),
+            longitude: Some(self.longitude),
+            distance: Distance::from_micrometres(micrometres as i128),
+            magic_points: self.magic,
+            health_points: self.health,
+        }
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let unicorns = arguments.unicorns.min(arguments.readings);
+    let rounds = arguments.readings.div_ceil(unicorns);
+    let millis = arguments.minutes * 60_000;
+    ensure!(
+        rounds <= millis,
+        "so many readings of so few unicorns do not fit: at most one a millisecond and unicorn"
+    );
+    let seconds = millis as f64 / rounds as f64 / 1000.0;
+
+    let mut fleet: Vec<Flight> = (0..unicorns)
+        .map(|number| Flight::new(arguments.seed, number))
+        .collect();
+    let mut order: Vec<u64> = (0..unicorns).collect();
+    let mut shuffling = ChaCha8Rng::seed_from_u64(arguments.seed);
+    let mut output = BufWriter::with_capacity(1 << 20, File::create(&arguments.output)?);
+    for round in 0..rounds {
+        let begin = START + (millis * round / rounds) as i64;
+        let end = START + (millis * (round + 1) / rounds) as i64;
+        // The last round may be a part of the fleet: the same part, in whatever order.
+        let present = unicorns.min(arguments.readings - round * unicorns);
+        order.clear();
+        order.extend(0..present);
+        if arguments.shuffle {
+            order.shuffle(&mut shuffling);
+        }
+        for number in &order {
+            if let Some(flight) = fleet.get_mut(*number as usize) {
+                let time = flight.time(begin, end, number * 1_000 / unicorns);
+                output.write_all(&flight.fly(time, seconds).to_line())?;
+            }
+        }
+    }
+    output.flush()?;
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! Lambda events full of rows, as the summary stream brings them to the processor.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Parser;
+use kinesis_event::{EventSource, RecordData, encode, encoded_len};
+use unicorn::distance::Distance;
+use unicorn::status_time::StatusTime;
+use unicorn::summary::{Part, Summary};
+use unicorn::totals::Figures;
+use windowing::log::{Interval, Position};
+
+/// Writes Lambda events of rows, packed as the aggregator packs them: event-0.json, event-1.json ...
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many rows
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    rows: u64,
+
+    /// Where to
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+/// 2026-11-20 09:17:00 UTC, in milliseconds since the epoch.
+const START: i64 = 1_795_166_220_000;
+
+/// What a synchronous invocation may carry (Lambda quotas), less some room for the envelope.
+const EVENT_BYTES: usize = 6_291_556 - 1_000;
+
+const SOURCE: EventSource<'static> = EventSource {
+    stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes-summary",
+    region: "us-east-1",
+    shard_id: "shardId-000000000000",
+};
+
+fn row(number: u64, from: &Position, to: &Position) -> Option<Summary> {
+    let points = 140 + (number % 10) as i32;
+    Some(Summary {
+        name: format!("Shadowfax-{number}"),
+        window_start: StatusTime::from_millis(START),
+        window_seconds: 60,
+        readings: 60,
+        figures: Some(Figures {
+            distance: Distance::from_micrometres(1_800_000_000 + i128::from(number * 7_919)),
+            min_magic_points: points,
+            max_magic_points: points + 8,
+            min_health_points: points - 3,
+            max_health_points: points + 6,
+        }),
+        repeats: 0,
+        part: Part {
+            since: None,
+            stream: "wildrydes".to_owned(),
+            shard: "shardId-000000000000".to_owned(),
+            interval: Interval::new(from.clone(), to.clone())?,
+        },
+    })
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    fs::create_dir_all(&arguments.output)?;
+    let from = "49590338271490256608559692538361571095921575989136588898".parse()?;
+    let to = "49590338271490256608559692538361571095921575989136648897".parse()?;
+    let rows = (0..arguments.rows).filter_map(|number| row(number, &from, &to));
+    let packed = aggregator::pack::pack(rows);
+    let numbers: Vec<String> = (1..=packed.len())
+        .map(|number| number.to_string())
+        .collect();
+
+    let mut events: Vec<Vec<RecordData<'_>>> = vec![Vec::new()];
+    let mut bytes = 0;
+    for (record, sequence_number) in packed.iter().zip(&numbers) {
+        let record = RecordData {
+            partition_key: &record.partition_key,
+            sequence_number,
+            arrival: START + 61_000,
+            data: &record.data,
+        };
+        let length = encoded_len(&SOURCE, &record);
+        if bytes + length > EVENT_BYTES {
+            events.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += length;
+        if let Some(event) = events.last_mut() {
+            event.push(record);
+        }
+    }
+    for (place, records) in events.iter().enumerate() {
+        let path = arguments.output.join(format!("event-{place}.json"));
+        fs::write(path, encode(&SOURCE, records, None))?;
+    }
+    Ok(())
+}

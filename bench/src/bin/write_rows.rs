@@ -1,0 +1,60 @@
+//! The processor's handler with the real SDK, on events from files.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use clap::Parser;
+use delivery::{Collected, DynamoTable};
+use kinesis_event::Event;
+use processor::Processor;
+use processor::row::KEY;
+use tokio::time::Instant;
+
+/// Hands events to the processor, round by round
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Where the table is
+    #[arg(long, value_name = "URL")]
+    endpoint: String,
+
+    /// How many times to hand over every event
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    rounds: u64,
+
+    /// Lambda events
+    #[arg(value_name = "FILE", required = true)]
+    events: Vec<PathBuf>,
+}
+
+/// The time-out of an invocation, as in template.yaml.
+const TIME: Duration = Duration::from_secs(60);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let config = connect::local_config(&arguments.endpoint);
+    let client = aws_sdk_dynamodb::Client::new(&config);
+    let rejects: Collected<Bytes> = Collected::default();
+    let table = DynamoTable::new(client, "UnicornSensorData", KEY);
+    let function = Processor::new(table, &rejects, None, Box::new(|_| ()));
+    let mut events = Vec::new();
+    for path in &arguments.events {
+        events.push(fs::read(path).with_context(|| path.display().to_string())?);
+    }
+
+    for _ in 0..arguments.rounds {
+        for event in &events {
+            let event = Event::from_json(event)?;
+            let response = function.handle(&event, Instant::now() + TIME).await;
+            ensure!(
+                response.batch_item_failures.is_empty(),
+                "rows were not written"
+            );
+        }
+    }
+    ensure!(rejects.items().is_empty(), "rows were refused");
+    Ok(())
+}
