@@ -260,9 +260,10 @@ fn ctrl_c_ends_it_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fly(folder, &[]);
-    // Hours of work.
-    let endless = "SELECT count(*) FROM wildrydes a, wildrydes b, wildrydes c, wildrydes d, wildrydes e \
-                   WHERE a.Distance + b.Distance + c.Distance + d.Distance = e.Distance";
+    // Long work in little memory: of each join the small side stands in memory, and the other streams.
+    let endless = "SELECT count(*) FROM (wildrydes a CROSS JOIN wildrydes b) CROSS JOIN \
+                   (wildrydes c CROSS JOIN (wildrydes d CROSS JOIN (wildrydes e CROSS JOIN wildrydes f))) \
+                   WHERE a.Distance + b.Distance + c.Distance + d.Distance + e.Distance = f.Distance";
     let mut running = Running::start(&mut query(folder, &[endless]));
     running.until("1 file in");
     std::thread::sleep(std::time::Duration::from_millis(300));

@@ -1,19 +1,17 @@
-//! Lines into the readings of each partition.
+//! Lines into readings, as far as these count.
 
-use std::collections::HashMap;
-use std::hash::BuildHasher;
 use std::io;
-use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use unicorn::distance::Distance;
 use unicorn::reading::Reading;
+use unicorn::status_time::StatusTime;
 use unicorn::totals::{Figures, Totals};
 use windowing::aggregate::{Aggregate, Merge};
-use windowing::window::{Tumbling, Window};
+use windowing::batch::Batch;
 
 use super::input::Input;
 use super::lines::{LONGEST_LINE, Line, Lines};
+use super::names::{MetNames, Names};
 
 /// How many of a piece's refused lines are told with their reason.
 pub(super) const TOLD: usize = 5;
@@ -21,15 +19,33 @@ pub(super) const TOLD: usize = 5;
 /// A reading, as far as it counts: 40 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
-    /// Start of its window, in milliseconds since the epoch.
-    pub(super) window_start: i64,
-    /// Its time, in nanoseconds after that.
-    pub(super) nanos: u64,
-    /// The number that the parser gave its name.
+    /// The number of its name.
     pub(super) name: usize,
-    micrometres: i64,
+    millis: i64,
+    nanos: u32,
     magic_points: i32,
     health_points: i32,
+    micrometres: i64,
+}
+
+impl Entry {
+    fn new(name: usize, reading: &Reading<'_>) -> Self {
+        let (millis, nanos) = millis_and_nanos(reading.status_time);
+        Self {
+            name,
+            millis,
+            nanos,
+            magic_points: reading.magic_points,
+            health_points: reading.health_points,
+            // No reading's distance is past 64 bits.
+            micrometres: i64::try_from(reading.distance.micrometres()).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// Adds it to the panes of its unicorn.
+    pub(super) fn add_to(&self, batch: &mut Batch<Totals>) {
+        batch.add(self.name, self.millis, self.nanos, self);
+    }
 }
 
 /// To add a reading is to merge the figures of that one reading.
@@ -45,13 +61,22 @@ impl Aggregate<Entry> for Totals {
     }
 }
 
+/// Milliseconds since the epoch, rounded down, and the nanoseconds after that.
+fn millis_and_nanos(time: StatusTime) -> (i64, u32) {
+    const MILLI: i64 = 1_000_000;
+    match i64::try_from(time.nanos()) {
+        // To divide 64 bits takes a tenth of the time of 128, and they reach to the year 2262.
+        Ok(nanos) => (nanos.div_euclid(MILLI), nanos.rem_euclid(MILLI) as u32),
+        Err(_) => {
+            let nanos = time.nanos().rem_euclid(MILLI.into());
+            (time.millis(), nanos as u32)
+        }
+    }
+}
+
 /// A piece of a file, parsed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Piece {
-    /// Which parser numbered the names.
-    pub(super) parser: usize,
-    /// The readings of each partition, in the order of the file.
-    pub(super) buckets: Vec<Vec<Entry>>,
     /// How many lines there are, blank ones included.
     pub(super) lines: u64,
     /// How many of them are no readings.
@@ -62,53 +87,37 @@ pub(super) struct Piece {
     pub(super) is_last: bool,
 }
 
+/// The readings of each partition, in the order of the file.
+pub(super) type Buckets = Vec<Vec<Entry>>;
+
 /// What a thread parses with.
 #[derive(Debug)]
-pub(super) struct Parser {
-    index: usize,
-    windows: Tumbling,
-    partitions: usize,
-    hasher: RandomState,
-    numbers: HashMap<Arc<str>, usize, RandomState>,
-    names: Vec<(Arc<str>, u64)>,
+pub(super) struct Parser<'n> {
+    names: MetNames<'n>,
     /// For the next file.
     pub(super) buffer: Vec<u8>,
+    /// Empty ones, for the next pieces.
+    pub(super) buckets: Vec<Buckets>,
 }
 
-impl Parser {
-    /// The parser of this index. All parsers have the same hasher, so that they agree on partitions.
-    pub(super) fn new(
-        index: usize,
-        windows: Tumbling,
-        partitions: usize,
-        hasher: RandomState,
-    ) -> Self {
+impl<'n> Parser<'n> {
+    pub(super) fn new(names: &'n Names) -> Self {
         Self {
-            index,
-            windows,
-            partitions,
-            numbers: HashMap::with_hasher(hasher.clone()),
-            hasher,
-            names: Vec::new(),
+            names: MetNames::new(names),
             buffer: Vec::new(),
+            buckets: Vec::new(),
         }
     }
 
-    /// The names met so far, by their numbers.
-    pub(super) fn names(&self) -> impl ExactSizeIterator<Item = &Arc<str>> {
-        self.names.iter().map(|(name, _)| name)
-    }
-
-    /// Parses lines to their end, or until they have that many bytes.
-    pub(super) fn piece(&mut self, lines: &mut Lines<Input<'_>>, bytes: u64) -> io::Result<Piece> {
-        let mut piece = Piece {
-            parser: self.index,
-            buckets: vec![Vec::new(); self.partitions],
-            lines: 0,
-            refused: 0,
-            reasons: Vec::new(),
-            is_last: false,
-        };
+    /// Parses lines to their end, or until they have that many bytes, and gives `take` the readings in
+    /// the order of the lines.
+    pub(super) fn piece(
+        &mut self,
+        lines: &mut Lines<Input<'_>>,
+        bytes: u64,
+        mut take: impl FnMut(Entry),
+    ) -> io::Result<Piece> {
+        let mut piece = Piece::default();
         let end = lines.position().saturating_add(bytes);
         while lines.position() < end {
             let Some(line) = lines.next_line()? else {
@@ -122,10 +131,7 @@ impl Parser {
                 Line::TooLong => Err(format!("the line is longer than {LONGEST_LINE} bytes")),
             };
             match reading {
-                Ok(reading) => {
-                    let (partition, entry) = self.entry(&reading);
-                    piece.buckets[partition].push(entry);
-                }
+                Ok(reading) => take(Entry::new(self.names.number(&reading.name), &reading)),
                 Err(reason) => {
                     piece.refused += 1;
                     if piece.reasons.len() < TOLD {
@@ -136,44 +142,24 @@ impl Parser {
         }
         Ok(piece)
     }
+}
 
-    fn entry(&mut self, reading: &Reading<'_>) -> (usize, Entry) {
-        let (name, hash) = self.number(&reading.name);
-        let window = self.windows.window_of(reading.status_time.millis());
-        let start = i128::from(window.start) * 1_000_000;
-        // A reading lies in its window, and a window is far shorter than 2^64 ns.
-        let nanos = u64::try_from(reading.status_time.nanos() - start).unwrap_or(0);
-        // No reading's distance is past 64 bits.
-        let micrometres = i64::try_from(reading.distance.micrometres()).unwrap_or(i64::MAX);
-        let entry = Entry {
-            window_start: window.start,
-            nanos,
-            name,
-            micrometres,
-            magic_points: reading.magic_points,
-            health_points: reading.health_points,
-        };
-        (self.partition(hash, window), entry)
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// The number and the hash of a name.
-    fn number(&mut self, name: &str) -> (usize, u64) {
-        if let Some(&number) = self.numbers.get(name) {
-            return (number, self.names[number].1);
+    #[test]
+    fn a_time_is_milliseconds_and_nanoseconds() {
+        for (text, expected) in [
+            ("1970-01-01 00:00:00.001000002", (1, 2)),
+            ("1969-12-31 23:59:59.999999999", (-1, 999_999)),
+            ("0000-01-01 00:00:00.000000001", (-62_167_219_200_000, 1)),
+            (
+                "9999-12-31 23:59:59.999999999",
+                (253_402_300_799_999, 999_999),
+            ),
+        ] {
+            assert_eq!(millis_and_nanos(text.parse().unwrap()), expected, "{text}");
         }
-        let number = self.names.len();
-        let hash = self.hasher.hash_one(name);
-        let name: Arc<str> = name.into();
-        self.numbers.insert(Arc::clone(&name), number);
-        self.names.push((name, hash));
-        (number, hash)
-    }
-
-    /// A pane has one partition, and the panes of even a single unicorn are spread over all.
-    fn partition(&self, hash: u64, window: Window) -> usize {
-        /// 2^64 by the golden ratio: it carries every bit upwards.
-        const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
-        let mixed = (hash ^ (window.start as u64).wrapping_mul(SPREAD)).wrapping_mul(SPREAD);
-        (mixed >> 32) as usize % self.partitions
     }
 }

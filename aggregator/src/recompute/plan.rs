@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::files::ArchiveFile;
 use super::input::{self, Input, Progress};
 use super::lines::Lines;
-use super::parse::{Parser, Piece};
+use super::parse::{Buckets, Entry, Parser, Piece};
 use super::scan::Cut;
 
 /// A part of a file, on its way.
@@ -15,8 +15,10 @@ pub(super) struct Task<'a> {
     pub(super) file: usize,
     weight: u64,
     work: Work<'a>,
-    /// What was parsed and not added yet.
+    /// What was parsed and not accounted for yet.
     pub(super) piece: Option<io::Result<Piece>>,
+    /// The readings in it, where they could not be added at once.
+    pub(super) buckets: Buckets,
 }
 
 enum Work<'a> {
@@ -26,13 +28,14 @@ enum Work<'a> {
 }
 
 impl<'a> Task<'a> {
-    /// Parses the next piece, with the error where it cannot be read.
+    /// Parses the next piece, with the error where it cannot be read. Its readings go to `take`.
     pub(super) fn parse(
         &mut self,
-        parser: &mut Parser,
+        parser: &mut Parser<'_>,
         files: &[ArchiveFile],
         cut: Cut,
         progress: Progress<'a>,
+        take: impl FnMut(Entry),
     ) {
         let work = std::mem::replace(&mut self.work, Work::Done);
         let buffer = std::mem::take(&mut parser.buffer);
@@ -47,7 +50,7 @@ impl<'a> Task<'a> {
             Work::Done => return,
         };
         let parsed = opened.and_then(|mut lines| {
-            let piece = parser.piece(&mut lines, cut.packed)?;
+            let piece = parser.piece(&mut lines, cut.packed, take)?;
             match piece.is_last {
                 true => parser.buffer = lines.into_buffer(),
                 false => self.work = Work::GoOn(lines),
@@ -126,6 +129,7 @@ impl<'f> Plan<'f> {
             weight: weight.saturating_add(OPENING),
             work: Work::Open(part),
             piece,
+            buckets: Vec::new(),
         })
     }
 }

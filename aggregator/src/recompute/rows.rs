@@ -1,20 +1,23 @@
 //! The rows that come out.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use unicorn::status_time::StatusTime;
 use unicorn::totals::{Figures, Totals};
 use windowing::batch::Batch;
-
-use super::threads::share_out;
 
 /// Every unicorn's windows, by window and name.
 #[derive(Clone, Debug)]
 pub struct Rows {
     window_seconds: u32,
-    /// In the order of the text.
-    names: Vec<Arc<str>>,
-    panes: Vec<Pane>,
+    /// In the order of the text, each with its partition.
+    names: Vec<(Arc<str>, usize)>,
+    partitions: Vec<Batch<Totals>>,
+    /// By their start.
+    windows: Vec<(i64, Vec<Place>)>,
+    len: usize,
 }
 
 /// A unicorn's window.
@@ -34,58 +37,44 @@ pub struct Row<'a> {
     pub figures: Figures,
 }
 
+/// Where a row's pane is.
 #[derive(Clone, Copy, Debug)]
-struct Pane {
-    window_start: i64,
-    /// Place in `names`.
+struct Place {
+    /// Place in `Rows::names`. A window's rows ascend by it.
     name: usize,
-    readings: u64,
-    repeats: u64,
-    figures: Figures,
-}
-
-impl Pane {
-    fn order(&self) -> (i64, usize) {
-        (self.window_start, self.name)
-    }
+    /// Place in the name's partition.
+    pane: usize,
 }
 
 impl Rows {
-    /// The rows of some batches, of which no two hold the same pane; their keys are places in `names`.
+    /// The rows of partitions whose keys are places in `names`. Those of a name are all in the partition
+    /// that is its place modulo the number of partitions.
     pub(super) fn new(
         names: Vec<Arc<str>>,
         window_seconds: u32,
-        batches: Vec<Batch<Totals>>,
+        partitions: Vec<Batch<Totals>>,
     ) -> Self {
-        let mut order: Vec<usize> = (0..names.len()).collect();
-        order.sort_unstable_by(|&a, &b| names[a].cmp(&names[b]));
-        let mut places = vec![0; names.len()];
-        for (place, &key) in order.iter().enumerate() {
-            places[key] = place;
+        let mut by_text: Vec<(Arc<str>, usize)> = names.into_iter().zip(0..).collect();
+        by_text.sort_unstable();
+        let mut names = Vec::with_capacity(by_text.len());
+        let mut windows: HashMap<i64, Vec<Place>, RandomState> = HashMap::default();
+        // By name, so that each window comes to have its rows in that order.
+        for (text, key) in by_text {
+            let (name, partition) = (names.len(), key % partitions.len().max(1));
+            names.push((text, partition));
+            let panes = partitions.get(partition).map(|batch| batch.windows_of(key));
+            for (start, pane) in panes.into_iter().flatten() {
+                windows.entry(start).or_default().push(Place { name, pane });
+            }
         }
-
-        let mut sorted: Vec<Vec<Vec<Pane>>> = vec![Vec::new(); batches.len()];
-        share_out(&mut sorted, batches.into_iter(), |sorted, batch| {
-            let panes = batch.into_panes().filter_map(|pane| {
-                Some(Pane {
-                    window_start: pane.window.start,
-                    name: places[pane.key],
-                    readings: pane.readings,
-                    repeats: pane.repeats,
-                    figures: pane.aggregate.figures()?,
-                })
-            });
-            let mut panes: Vec<Pane> = panes.collect();
-            panes.sort_unstable_by_key(Pane::order);
-            sorted.push(panes);
-        });
-        let mut panes: Vec<Pane> = sorted.into_iter().flatten().flatten().collect();
-        // Runs that are sorted already are merged.
-        panes.sort_by_key(Pane::order);
+        let mut windows: Vec<(i64, Vec<Place>)> = windows.into_iter().collect();
+        windows.sort_unstable_by_key(|(start, _)| *start);
         Self {
             window_seconds,
-            names: order.iter().map(|&key| Arc::clone(&names[key])).collect(),
-            panes,
+            names,
+            len: partitions.iter().map(|batch| batch.panes().len()).sum(),
+            partitions,
+            windows,
         }
     }
 
@@ -96,37 +85,42 @@ impl Rows {
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.panes.len()
+        self.len
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.panes.is_empty()
+        self.len == 0
     }
 
     /// All rows, by window and name.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Row<'_>> {
-        self.panes.iter().map(|pane| self.row(pane))
+    pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+        self.windows().flat_map(|(_, rows)| rows)
     }
 
-    /// All rows, the rows of one window together.
-    pub fn windows(&self) -> impl Iterator<Item = (StatusTime, Vec<Row<'_>>)> {
-        let same = |a: &Pane, b: &Pane| a.window_start == b.window_start;
-        self.panes.chunk_by(same).map(|panes| {
-            let start = panes.first().map_or(0, |pane| pane.window_start);
-            let rows = panes.iter().map(|pane| self.row(pane)).collect();
-            (StatusTime::from_millis(start), rows)
+    /// The windows in which there are rows, each with its rows by name.
+    pub fn windows(&self) -> impl Iterator<Item = (StatusTime, impl Iterator<Item = Row<'_>>)> {
+        self.windows.iter().map(move |(start, places)| {
+            let start = StatusTime::from_millis(*start);
+            let places = places.iter();
+            (
+                start,
+                places.filter_map(move |place| self.row(place, start)),
+            )
         })
     }
 
-    fn row(&self, pane: &Pane) -> Row<'_> {
-        Row {
-            name: &self.names[pane.name],
-            window_start: StatusTime::from_millis(pane.window_start),
+    /// The row at a place, of which every one has one.
+    fn row(&self, place: &Place, window_start: StatusTime) -> Option<Row<'_>> {
+        let (name, partition) = self.names.get(place.name)?;
+        let pane = self.partitions.get(*partition)?.panes().get(place.pane)?;
+        Some(Row {
+            name,
+            window_start,
             window_seconds: self.window_seconds,
-            readings: pane.readings,
-            repeats: pane.repeats,
-            figures: pane.figures,
-        }
+            readings: pane.readings(),
+            repeats: pane.repeats(),
+            figures: pane.aggregate().figures()?,
+        })
     }
 }

@@ -1,17 +1,16 @@
 //! All files' readings, by unicorn and window.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use unicorn::totals::Totals;
 use windowing::batch::Batch;
-use windowing::window::{InvalidWindow, Tumbling, Window};
+use windowing::window::{InvalidWindow, Tumbling};
 
 use super::ReadError;
 use super::files::ArchiveFile;
-use super::parse::{Parser, Piece, TOLD};
+use super::names::Names;
+use super::parse::{Buckets, Parser, Piece, TOLD};
 use super::plan::Plan;
 use super::rows::Rows;
 use super::threads::share_out;
@@ -37,13 +36,13 @@ pub struct Cut {
 }
 
 impl Default for Cut {
-    /// Pieces of 1 MB (of packed files, of 128 MB, the largest buffer of Firehose's) and rounds of
-    /// 32 MB.
+    /// Pieces of 256 KB (of packed files, of 128 MB, the largest buffer of Firehose's) and rounds of
+    /// 4 MB, so that a round's readings are still in the processor's cache when they are added.
     fn default() -> Self {
         Self {
-            plain: 1 << 20,
+            plain: 256 << 10,
             packed: 128 << 20,
-            round: 32 << 20,
+            round: 4 << 20,
         }
     }
 }
@@ -111,28 +110,38 @@ pub fn scan(
     options: Options,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Rows, Report), ReadError> {
-    let threads = options.threads;
-    let hasher = RandomState::default();
-    let parser = |index| Parser::new(index, options.windows, threads, hasher.clone());
-    let mut parsers: Vec<Parser> = (0..threads).map(parser).collect();
-    let mut partitions: Vec<Batch<Totals>> = vec![Batch::default(); threads];
-    let mut names = Names::default();
-    let round = options.cut.round.saturating_mul(threads as u64);
-    let mut plan = Plan::new(files, options.cut, round);
+    let Options { threads, cut, .. } = options;
+    let names = Names::default();
+    let mut parsers: Vec<Parser<'_>> = (0..threads).map(|_| Parser::new(&names)).collect();
+    let mut partitions: Vec<Batch<Totals>> = vec![Batch::new(options.windows); threads];
+    let mut plan = Plan::new(files, cut, cut.round.saturating_mul(threads as u64));
+    let mut tasks = VecDeque::new();
     let mut report = Report::default();
     let mut lines = LineNumbers::default();
-    let mut tasks = VecDeque::new();
     loop {
         plan.top_up(&mut tasks);
-        if tasks.is_empty() {
+        let Some(first) = tasks.front_mut() else {
             break;
+        };
+        match (parsers.as_mut_slice(), partitions.as_mut_slice()) {
+            // One thread comes to the readings in their order, and needs no buckets.
+            ([parser], [batch]) => {
+                first.parse(parser, files, cut, progress, |entry| entry.add_to(batch));
+            }
+            _ => {
+                let unparsed = tasks.iter_mut().filter(|task| task.piece.is_none());
+                share_out(&mut parsers, unparsed, |parser, task| {
+                    let mut buckets = parser.buckets.pop().unwrap_or_default();
+                    buckets.resize(threads, Vec::new());
+                    task.parse(parser, files, cut, progress, |entry| {
+                        buckets[entry.name % threads].push(entry);
+                    });
+                    task.buckets = buckets;
+                });
+            }
         }
-        let unparsed = tasks.iter_mut().filter(|task| task.piece.is_none());
-        share_out(&mut parsers, unparsed, |parser, task| {
-            task.parse(parser, files, options.cut, progress);
-        });
 
-        let mut pieces = Vec::new();
+        let mut parsed = Vec::new();
         while let Some(task) = tasks.front_mut() {
             let file = &files[task.file];
             let Some(piece) = task.piece.take() else {
@@ -143,39 +152,36 @@ pub fn scan(
                 source,
             })?;
             report.refuse(file, lines.before(task.file, piece.lines), &piece);
-            let is_last = piece.is_last;
-            pieces.push(piece);
-            if !is_last {
+            parsed.push(std::mem::take(&mut task.buckets));
+            if !piece.is_last {
                 break;
             }
             tasks.pop_front();
         }
-        names.learn(&parsers);
-        add(&mut partitions, &pieces, &names, options);
+        add(&mut partitions, &parsed);
+        for (parser, mut buckets) in (0..threads).cycle().zip(parsed) {
+            if !buckets.is_empty() {
+                buckets.iter_mut().for_each(Vec::clear);
+                parsers[parser].buckets.push(buckets);
+            }
+        }
     }
-    let rows = Rows::new(names.all, options.window_seconds, partitions);
-    for row in rows.iter() {
-        report.readings += row.readings;
-        report.repeats += row.repeats;
+    drop(parsers);
+    for batch in &partitions {
+        report.readings += batch.readings();
+        report.repeats += batch.repeats();
     }
+    let rows = Rows::new(names.into_vec(), options.window_seconds, partitions);
     Ok((rows, report))
 }
 
-/// Adds pieces, in their order, to all partitions at once.
-fn add(partitions: &mut [Batch<Totals>], pieces: &[Piece], names: &Names, options: Options) {
-    let millis = i64::from(options.window_seconds) * 1000;
-    let mut workers = vec![(); options.threads];
+/// Adds the readings of pieces, in their order, to all partitions at once.
+fn add(partitions: &mut [Batch<Totals>], pieces: &[Buckets]) {
+    let mut workers = vec![(); partitions.len()];
     let partitions = partitions.iter_mut().enumerate();
     share_out(&mut workers, partitions, |(), (index, batch)| {
-        for piece in pieces {
-            let numbers = &names.numbers[piece.parser];
-            for entry in &piece.buckets[index] {
-                let window = Window {
-                    start: entry.window_start,
-                    end: entry.window_start.saturating_add(millis),
-                };
-                batch.add(numbers[entry.name], window, entry.nanos, entry);
-            }
+        for entry in pieces.iter().filter_map(|piece| piece.get(index)).flatten() {
+            entry.add_to(batch);
         }
     });
 }
@@ -211,30 +217,5 @@ impl LineNumbers {
         let before = self.lines;
         self.lines += lines;
         before
-    }
-}
-
-/// Every name's number, and which one it has in each parser.
-#[derive(Default)]
-struct Names {
-    all: Vec<Arc<str>>,
-    by_name: HashMap<Arc<str>, usize, RandomState>,
-    numbers: Vec<Vec<usize>>,
-}
-
-impl Names {
-    /// Takes in the names that parsers have met since the last time.
-    fn learn(&mut self, parsers: &[Parser]) {
-        self.numbers.resize(parsers.len(), Vec::new());
-        for (parser, numbers) in parsers.iter().zip(&mut self.numbers) {
-            for name in parser.names().skip(numbers.len()) {
-                let next = self.all.len();
-                let number = *self.by_name.entry(Arc::clone(name)).or_insert(next);
-                if number == next {
-                    self.all.push(Arc::clone(name));
-                }
-                numbers.push(number);
-            }
-        }
     }
 }

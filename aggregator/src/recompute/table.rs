@@ -144,19 +144,21 @@ impl ArchiveTable {
     /// until then stays, and another run writes the rest.
     pub async fn write(&self, rows: &Rows, progress: impl Fn(usize)) -> Result<(), TableError> {
         let destination = DynamoTable::new(self.client.clone(), &self.name, KEY);
+        let mut left = rows.len();
         let mut rows = rows.iter();
-        while rows.len() > 0 {
+        while left > 0 {
             let items: Vec<Item> = rows
                 .by_ref()
                 .take(ROWS)
                 .map(|row| Ok(row::to_item(&summary(&row)?, None)))
                 .collect::<Result<_, InvalidPosition>>()?;
             let count = items.len();
+            left -= count;
             let report = deliver(&destination, items, &Policy::within(PATIENCE)).await;
             if let Some(first) = report.undelivered.first() {
                 return Err(TableError::Undelivered {
                     table: self.name.clone(),
-                    count: report.undelivered.len() + rows.len(),
+                    count: report.undelivered.len() + left,
                     reason: first.reason.to_string(),
                 });
             }
