@@ -22,6 +22,19 @@ test('the oldest pieces make room, and what changed is told once', () => {
   expect(whose).toEqual([3, 4, 2]);
 });
 
+test('the newest pieces are told, over the ring’s end as well', () => {
+  const trails = new Trails(4);
+  expect(trails.newest(2)).toEqual([[0, 0]]);
+  for (let piece = 0; piece < 3; piece += 1) trails.add(piece, 0, 0, 1, 1, piece);
+  expect(trails.newest(2)).toEqual([[1, 3]]);
+  expect(trails.newest(9)).toEqual([[0, 3]]);
+  for (let piece = 3; piece < 5; piece += 1) trails.add(piece, 0, 0, 1, 1, piece);
+  expect(trails.newest(3)).toEqual([
+    [2, 4],
+    [0, 1],
+  ]);
+});
+
 test('ages stay precise on a page that is open for days', () => {
   const trails = new Trails(10);
   trails.add(0, 0, 0, 1, 1, 0);

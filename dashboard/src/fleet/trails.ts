@@ -43,6 +43,17 @@ export class Trails {
     return taken;
   }
 
+  /** The newest pieces, as ranges: first, and one past the last. */
+  newest(count: number): readonly (readonly [number, number])[] {
+    const wanted = Math.min(count, this.size);
+    const first = this.next - wanted;
+    if (first >= 0) return [[first, this.next]];
+    return [
+      [this.capacity + first, this.capacity],
+      [0, this.next],
+    ];
+  }
+
   /** All pieces are to be taken anew, by whoever lost them. */
   touchAll(): void {
     this.dirty = this.size > 0 ? [[0, this.size]] : [];

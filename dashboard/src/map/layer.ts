@@ -18,6 +18,9 @@ const TRAIL_WIDTH = 2.5;
 /** Numbers a unicorn in the uploaded columns: way (4), times (4), tail (2), whether vitals are low. */
 const STRIDE = 11;
 const TEXTURE_COLUMNS = 256;
+/** A frame that takes longer leaves out old trails. */
+const SLOW_FRAME_MILLIS = 100;
+const FEWEST_PIECES = 256;
 /** Below this size in pixels a marker is a dot. */
 const SMALLEST_WITH_HEAD = 16;
 
@@ -58,10 +61,13 @@ export class FleetLayer implements CustomLayerInterface {
   private heard = new Float32Array(0);
   private changed = true;
   private uploadedAt = 0;
+  /** How many pieces of trails are drawn at most: the newest. */
+  private pieces: number;
 
   constructor(fleet: Fleet, palette: Palette) {
     this.fleet = fleet;
     this.palette = palette;
+    this.pieces = fleet.trails.capacity;
   }
 
   /** The fleet has changed: uploads it with the next frame, and asks for one. */
@@ -128,7 +134,11 @@ export class FleetLayer implements CustomLayerInterface {
     gl.activeTexture(gl.TEXTURE0);
     gl.bindTexture(gl.TEXTURE_2D, made.heard);
     gl.bindVertexArray(made.trailArray);
-    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, this.fleet.trails.size);
+    gl.bindBuffer(gl.ARRAY_BUFFER, made.trailBuffer);
+    for (const [first, end] of this.fleet.trails.newest(this.pieces)) {
+      attributes(gl, Trails.STRIDE, [4, 2], 1, first);
+      gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, end - first);
+    }
 
     const tails = begin(made.tails, 'tails');
     gl.uniform1f(tails('u_width'), TRAIL_WIDTH * ratio);
@@ -150,6 +160,14 @@ export class FleetLayer implements CustomLayerInterface {
     // Once more, on top of all.
     if (this.selected >= 0) gl.drawArrays(gl.POINTS, this.selected, 1);
     gl.bindVertexArray(null);
+    // The frame is over, and the page free again, when this comes round.
+    setTimeout(() => this.afford(performance.now() - now));
+  }
+
+  /** Draws fewer pieces of trails where a frame took long, as it does without a graphics card. */
+  private afford(frameMillis: number): void {
+    if (frameMillis > SLOW_FRAME_MILLIS) this.pieces = Math.max(FEWEST_PIECES, Math.floor(this.pieces / 2));
+    else this.pieces = Math.min(this.fleet.trails.capacity, this.pieces + FEWEST_PIECES);
   }
 
   private upload(gl: WebGL2RenderingContext, made: Resources, origin: readonly [number, number], now: number): void {
@@ -258,9 +276,15 @@ function make(gl: WebGL2RenderingContext, pieces: number): Resources {
   };
 }
 
-/** Lays out the bound buffer's numbers as attributes 0, 1, ..., of so many numbers each. */
-function attributes(gl: WebGL2RenderingContext, stride: number, sizes: readonly number[], divisor: number): void {
-  let offset = 0;
+/** Lays out the bound buffer's numbers as attributes 0, 1, ..., of so many numbers each, from its item `first` on. */
+function attributes(
+  gl: WebGL2RenderingContext,
+  stride: number,
+  sizes: readonly number[],
+  divisor: number,
+  first = 0,
+): void {
+  let offset = first * stride;
   sizes.forEach((size, index) => {
     gl.enableVertexAttribArray(index);
     gl.vertexAttribPointer(index, size, gl.FLOAT, false, stride * 4, offset * 4);
