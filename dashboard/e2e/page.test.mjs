@@ -90,6 +90,11 @@ describe('the live map', () => {
     const steps = places.slice(1).map(([x, y], index) => Math.hypot(x - places[index][0], y - places[index][1]));
     assert.ok(steps.filter((step) => step > 0.2).length >= 4, `it moved by ${steps.map((step) => step.toFixed(1))} pixels`);
 
+    // From far a marker stays under the pointer long enough, however slow the machine.
+    for (let zoom = 0; zoom < 3; zoom += 1) {
+      await page.getByRole('button', { name: 'Zoom out' }).click();
+      await pause(600);
+    }
     const box = await page.locator('#map').boundingBox();
     const { x, y } = await pixels(page, CHOSEN_RIM);
     await closeCard();
@@ -171,8 +176,7 @@ describe('the live map', () => {
     await until('Solo is silent', async () => (await count()).includes('1 silent'));
     const waited = (Date.now() - stopped) / 1000;
     assert.ok(waited > 25 && waited < 40, `silent after ${waited} s`);
-    await pause(3000);
-    assert.equal((await pixels(page, CHOSEN_RIM)).count, 0);
+    await until('Solo is not drawn', async () => (await pixels(page, CHOSEN_RIM)).count === 0);
 
     const again = fly(cloud, '--name', 'Solo');
     await until('Solo is heard', async () => (await count()).includes('1 flying'));

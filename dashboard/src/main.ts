@@ -82,7 +82,7 @@ class Page {
   private openMap(config: Config | undefined, themes: Themes): FleetMap | undefined {
     const box = element('map', HTMLElement);
     try {
-      return new FleetMap(box, this.fleet, config ?? { region: '', stream: '', summaryStream: '' }, themes.theme, {
+      return new FleetMap(box, this.fleet, config?.tiles, themes.theme, {
         onSelect: (unicorn) => this.select(unicorn, false),
         onFit: (fits) => (this.fits = fits),
         onUnfollow: () => this.card.setFollow(false),

@@ -11,9 +11,9 @@ import {
 import 'maplibre-gl/dist/maplibre-gl.css';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 
-import type { Config } from '../config.ts';
+import type { Tiles } from '../config.ts';
 import { FADE_MILLIS, SILENT_MILLIS, type Fleet } from '../fleet/fleet.ts';
-import { latitudeOf, longitudeOf } from '../fleet/mercator.ts';
+import { latitudeOf, longitudeOf, mercatorX, mercatorY, metresPerUnit } from '../fleet/mercator.ts';
 import type { Theme } from '../view/theme.ts';
 import { baseStyle, firstLabel } from './base.ts';
 import { FleetLayer, type Palette } from './layer.ts';
@@ -22,6 +22,8 @@ import { FleetLayer, type Palette } from './layer.ts';
 const START = { longitude: -73.985184, latitude: 40.749167 };
 /** How near a click must be, in pixels, beyond the marker itself. */
 const REACH = 6;
+/** How fast a unicorn flies. */
+const METRES_A_SECOND = 30;
 /** A marker is drawn anew once it would have moved so far, in pixels. */
 const STEP_PIXELS = 0.25;
 const FASTEST_FRAMES_MILLIS = 33;
@@ -49,7 +51,7 @@ export class FleetMap {
   private readonly map: MapLibre;
   private readonly fleet: Fleet;
   private readonly events: MapEvents;
-  private readonly tiles: Config['tiles'];
+  private readonly tiles: Tiles | undefined;
   private readonly tip: HTMLElement;
   private layer: FleetLayer;
   private fits = true;
@@ -58,15 +60,15 @@ export class FleetMap {
   private frame: ReturnType<typeof setTimeout> | undefined;
 
   /** Throws where the browser has no WebGL 2. */
-  constructor(container: HTMLElement, fleet: Fleet, config: Config, theme: Theme, events: MapEvents) {
+  constructor(container: HTMLElement, fleet: Fleet, tiles: Tiles | undefined, theme: Theme, events: MapEvents) {
     setWorkerUrl(workerUrl);
     this.fleet = fleet;
     this.events = events;
-    this.tiles = config.tiles;
+    this.tiles = tiles;
     this.layer = new FleetLayer(fleet, PALETTES[theme]);
     this.map = new MapLibre({
       container,
-      style: baseStyle(theme, config.tiles),
+      style: baseStyle(theme, tiles),
       center: [START.longitude, START.latitude],
       zoom: 10,
       minZoom: 1,
@@ -174,8 +176,8 @@ export class FleetMap {
       return;
     }
     this.map.triggerRepaint();
-    const metresAPixel = (40_075_016 * Math.cos((this.map.getCenter().lat * Math.PI) / 180)) / (512 * 2 ** this.map.getZoom());
-    const millis = (1000 * STEP_PIXELS * metresAPixel) / 30;
+    const metresAPixel = metresPerUnit(mercatorY(this.map.getCenter().lat)) / this.pixelsPerUnit();
+    const millis = (1000 * STEP_PIXELS * metresAPixel) / METRES_A_SECOND;
     const pause = Math.min(SLOWEST_FRAMES_MILLIS, Math.max(FASTEST_FRAMES_MILLIS, millis));
     this.frame = setTimeout(() => this.glide(), pause);
   }
@@ -227,10 +229,10 @@ export class FleetMap {
     const now = performance.now();
     const { fleet } = this;
     const centre = this.map.getCenter();
-    const scale = 512 * 2 ** this.map.getZoom();
+    const scale = this.pixelsPerUnit();
     const box = this.map.getContainer();
-    const middleX = (centre.lng + 180) / 360;
-    const middleY = (1 - Math.asinh(Math.tan((centre.lat * Math.PI) / 180)) / Math.PI) / 2;
+    const middleX = mercatorX(centre.lng);
+    const middleY = mercatorY(centre.lat);
     let found = -1;
     let least = this.layer.markerSize() / 2 + REACH;
     for (let unicorn = 0; unicorn < fleet.size; unicorn += 1) {
@@ -243,6 +245,11 @@ export class FleetMap {
       if (away <= least) [found, least] = [unicorn, away];
     }
     return found;
+  }
+
+  /** How many CSS pixels the whole world is wide: 512 at zoom 0, as MapLibre counts. */
+  private pixelsPerUnit(): number {
+    return 512 * 2 ** this.map.getZoom();
   }
 
   private pointAt(x: number, y: number): void {

@@ -1,5 +1,7 @@
 /** The programs that draw markers and trails. Colours are premultiplied, as MapLibre blends them. */
 
+import { FADE_MILLIS, SILENT_MILLIS } from '../fleet/fleet.ts';
+
 /** What all of them know. Times are milliseconds since the columns were uploaded. */
 const COMMON = `#version 300 es
 precision highp float;
@@ -8,8 +10,8 @@ uniform vec2 u_viewport;
 uniform float u_now;
 uniform float u_selected;
 
-const float SILENT = 30000.0;
-const float FADE = 2000.0;
+const float SILENT = float(${SILENT_MILLIS});
+const float FADE = float(${FADE_MILLIS});
 
 float strength(float heard) {
   return clamp(1.0 - (u_now - heard - SILENT) / FADE, 0.0, 1.0);
