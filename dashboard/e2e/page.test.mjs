@@ -96,10 +96,15 @@ describe('the live map', () => {
       await pause(600);
     }
     const box = await page.locator('#map').boundingBox();
-    const { x, y } = await pixels(page, CHOSEN_RIM);
-    await closeCard();
-    await page.mouse.click(box.x + x, box.y + y);
-    await card().waitFor();
+    await until('a click on the marker opens its card', async () => {
+      await choose('Rocinante');
+      await pause(1000);
+      const { x, y } = await pixels(page, CHOSEN_RIM);
+      await closeCard();
+      await page.mouse.click(box.x + x, box.y + y);
+      await pause(200);
+      return card().isVisible();
+    });
     // Those that set out together are near one another: whoever was drawn on top is meant.
     const name = await page.locator('#card-name').textContent();
 
