@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use delivery::{Destination, Policy, Record, Report, deliver};
-use kinesis_event::{Event, Response};
+use kinesis_event::{DecodeError, Event, Response};
 use lambda_runtime::Diagnostic;
 use telemetry::{Metrics, Sink, Unit};
 use thiserror::Error;
@@ -22,6 +22,9 @@ use crate::state::{self, StateError, WindowFold};
 /// Why an invocation failed. Nothing it was given is lost: Lambda delivers it again.
 #[derive(Debug, Error)]
 pub enum Error {
+    /// The payload is no event of Kinesis records.
+    #[error(transparent)]
+    Payload(#[from] DecodeError),
     /// The mapping has no tumbling window.
     #[error("the event has no window: set TumblingWindowInSeconds on the event source mapping")]
     NoWindow,
@@ -53,6 +56,7 @@ pub enum Error {
 impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
         let error_type = match error {
+            Error::Payload(_) => "Payload",
             Error::NoWindow => "NoWindow",
             Error::Window(_) => "Window",
             Error::NoSource => "NoSource",

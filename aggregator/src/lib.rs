@@ -9,6 +9,7 @@
 //! batch item failures, since what Lambda does with the state then is not documented.
 //!
 //! * [`settings`]: what the environment says, checked once.
+//! * [`payload`]: an invocation's payload as its bytes, past serde.
 //! * [`intake`]: a record's readings into the fold, or among the refused.
 //! * [`state`]: the fold as the JSON that travels between invocations.
 //! * [`pack`]: rows into as few stream records as they fit.
@@ -21,6 +22,7 @@
 mod handler;
 pub mod intake;
 pub mod pack;
+pub mod payload;
 #[cfg(feature = "recompute")]
 pub mod recompute;
 pub mod settings;

@@ -4,10 +4,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use aggregator::Aggregator;
+use aggregator::payload::{KeepPayload, payload};
 use aggregator::settings::Settings;
 use delivery::{FirehoseStream, KinesisStream};
 use kinesis_event::Event;
-use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
+use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn, tracing};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -36,12 +38,17 @@ async fn run() -> Result<(), Error> {
         settings.window_time,
         telemetry::standard_output(settings.function_name),
     ));
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
+    let handler = service_fn(move |invocation: LambdaEvent<()>| {
         let function = Arc::clone(&function);
         async move {
-            let deadline = connect::handler_deadline(event.context.deadline());
-            function.handle(&event.payload, deadline).await
+            let deadline = connect::handler_deadline(invocation.context.deadline());
+            let event = Event::from_json(&payload())?;
+            function.handle(&event, deadline).await
         }
-    }))
-    .await
+    });
+    Runtime::new(handler)
+        .layer(KeepPayload)
+        .layer(TracingLayer::new())
+        .run()
+        .await
 }

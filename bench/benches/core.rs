@@ -267,7 +267,7 @@ fn full_event_decode(bencher: Bencher) {
         .bench(|| Event::from_json(black_box(&event)).unwrap());
 }
 
-/// Through `Deserialize`, by which Lambda's runtime reads a payload: it has to find the end of the
+/// Through `Deserialize`, by which a Lambda runtime reads a payload: it has to find the end of the
 /// JSON first.
 #[divan::bench]
 fn full_event_decode_through_serde(bencher: Bencher) {

@@ -161,6 +161,18 @@ pub(crate) fn distance(raw: Raw<'_>, farthest: Distance) -> Result<Distance, Rej
 /// Source: `aggregation-format.md` of the amazon-kinesis-producer repository.
 const KPL_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 
+/// The reading in the first line of a text, and what follows it: nothing, or a newline and what comes
+/// after that.
+///
+/// A line that is read in one pass need not be searched for its end first. But only one in the
+/// spelling of [`Reading::to_line`] is read; that there is none here says nothing about the line.
+#[inline(always)]
+pub fn first_line(text: &[u8]) -> Option<(Reading<'_>, &[u8])> {
+    let (reading, after) = fast::reading(text)?;
+    let after = after.strip_prefix(b"\r").unwrap_or(after);
+    matches!(after, [] | [b'\n', ..]).then_some((reading, after))
+}
+
 /// The readings in a record, one a line, each beside the line it was read from.
 ///
 /// Blank lines are passed over; a record with nothing else in it is refused, since its sender will
@@ -173,14 +185,10 @@ pub fn readings(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<Reading<'_
             rest = &[];
             return Some((record, Err(rejection)));
         }
-        // A line that is read in one pass need not be searched for its end first.
-        if let Some((reading, after)) = fast::reading(rest) {
-            let after = after.strip_prefix(b"\r").unwrap_or(after);
-            if let [] | [b'\n', ..] = after {
-                let (line, _) = rest.split_at_checked(rest.len() - after.len())?;
-                rest = after.get(1..).unwrap_or_default();
-                return Some((line, Ok(reading)));
-            }
+        if let Some((reading, after)) = first_line(rest) {
+            let (line, _) = rest.split_at_checked(rest.len() - after.len())?;
+            rest = after.get(1..).unwrap_or_default();
+            return Some((line, Ok(reading)));
         }
         let line = next_line(&mut rest)?;
         Some((line, Reading::parse(line)))

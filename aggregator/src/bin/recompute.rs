@@ -81,6 +81,8 @@ fn run(args: &Args, environment: &Environment) -> Result<(), Box<dyn Error>> {
         bar.finish_and_clear();
     }
     sum_up(&listing, &report, &rows, started.elapsed());
+    // The process ends here, and gives its memory back faster at once than piece by piece.
+    std::mem::forget(rows);
     Ok(())
 }
 

@@ -111,6 +111,14 @@ impl<R: Read> Lines<R> {
         Ok(Some(Line::Whole(&self.buffer[line])))
     }
 
+    /// What of the next lines was read already; it may end anywhere in one.
+    pub(super) fn buffered(&self) -> &[u8] {
+        match self.end {
+            Some(end) if self.position >= end => &[],
+            _ => &self.buffer[self.from..self.to],
+        }
+    }
+
     /// Where in the input the next line begins.
     pub fn position(&self) -> u64 {
         self.position
@@ -138,7 +146,8 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    fn pass(&mut self, bytes: usize) {
+    /// Passes over bytes that are [buffered](Self::buffered).
+    pub(super) fn pass(&mut self, bytes: usize) {
         self.from += bytes;
         self.position += bytes as u64;
     }

@@ -10,18 +10,16 @@
 //!
 //! # How
 //!
-//! One thread adds each reading to its pane as it is parsed. Several go in rounds of some 4 MB a
-//! thread. In the first half of a round threads read and parse pieces of files into buckets, one bucket
-//! a partition of the names; in the second half each thread takes partitions and adds what is in their
-//! buckets, in the order of the pieces. So no thread waits for another's lock, and the first reading is
-//! the first whatever the threads do.
+//! One thread adds each reading to its pane as it is parsed. Several parse pieces of files into buckets,
+//! one a partition of the names, and add the buckets to their partitions in the order of the pieces
+//! (`pipeline.rs`).
 //!
 //! A plain file is cut into pieces at line ends; a packed one can only be read from its start on, so
-//! one thread reads it whole, up to 128 MB of text in a round.
+//! one thread reads it whole, up to 128 MB of text at a time.
 //!
 //! Memory is that of [`windowing::batch::Batch`] (4 to 8 bytes a reading that comes in order and some
 //! 30 bytes otherwise), some 250 bytes a unicorn and minute in all (130 where it has one reading), and
-//! what is read in one round.
+//! what is read ahead.
 //!
 //! * [`files`]: which files an archive is made of.
 //! * [`lines`]: a file's lines.
@@ -38,11 +36,11 @@ pub mod lines;
 mod names;
 pub mod output;
 mod parse;
+mod pipeline;
 mod plan;
 pub mod rows;
 pub mod scan;
 pub mod table;
-mod threads;
 
 use std::io;
 use std::path::PathBuf;

@@ -13,7 +13,7 @@ pub(super) struct Names(Mutex<Numbered>);
 #[derive(Debug, Default)]
 struct Numbered {
     by_number: Vec<Arc<str>>,
-    numbers: HashMap<Arc<str>, usize, RandomState>,
+    numbers: HashMap<Arc<str>, u32, RandomState>,
 }
 
 impl Names {
@@ -23,12 +23,14 @@ impl Names {
         numbered.unwrap_or_else(PoisonError::into_inner).by_number
     }
 
-    fn number(&self, name: &str) -> (Arc<str>, usize) {
+    fn number(&self, name: &str) -> (Arc<str>, u32) {
         let mut numbered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((name, &number)) = numbered.numbers.get_key_value(name) {
             return (Arc::clone(name), number);
         }
-        let (name, number) = (Arc::<str>::from(name), numbered.by_number.len());
+        let name = Arc::<str>::from(name);
+        // So many names that their number is cut off would take half a terabyte.
+        let number = numbered.by_number.len() as u32;
         numbered.by_number.push(Arc::clone(&name));
         numbered.numbers.insert(Arc::clone(&name), number);
         (name, number)
@@ -52,7 +54,7 @@ pub(super) struct MetNames<'n> {
 #[derive(Debug)]
 struct Met {
     name: Arc<str>,
-    number: usize,
+    number: u32,
     /// Place of the one that came after it the last time.
     next: usize,
 }
@@ -69,7 +71,7 @@ impl<'n> MetNames<'n> {
     }
 
     /// A name's number.
-    pub(super) fn number(&mut self, name: &str) -> usize {
+    pub(super) fn number(&mut self, name: &str) -> u32 {
         if let Some(met) = self.met.get(self.expected)
             && *met.name == *name
         {
@@ -122,7 +124,7 @@ mod tests {
             let by_number = names.into_vec();
             prop_assert_eq!(by_number.len(), numbers.len());
             for (name, number) in numbers {
-                prop_assert_eq!(&*by_number[number], name);
+                prop_assert_eq!(&*by_number[number as usize], name);
             }
         }
     }

@@ -1,6 +1,5 @@
 //! All files' readings, by unicorn and window.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use unicorn::totals::Totals;
@@ -10,10 +9,10 @@ use windowing::window::{InvalidWindow, Tumbling};
 use super::ReadError;
 use super::files::ArchiveFile;
 use super::names::Names;
-use super::parse::{Buckets, Parser, Piece, TOLD};
+use super::parse::{Parser, Piece, TOLD};
+use super::pipeline;
 use super::plan::Plan;
 use super::rows::Rows;
-use super::threads::share_out;
 
 /// How to scan.
 #[derive(Clone, Copy, Debug)]
@@ -31,18 +30,17 @@ pub struct Cut {
     pub plain: u64,
     /// How many bytes of text, unpacked, of a packed file make a piece.
     pub packed: u64,
-    /// About how many bytes of files are read in a round, for each thread.
-    pub round: u64,
+    /// About how many bytes of text may be read ahead of what is added, for each thread.
+    pub ahead: u64,
 }
 
 impl Default for Cut {
-    /// Pieces of 256 KB (of packed files, of 128 MB, the largest buffer of Firehose's) and rounds of
-    /// 4 MB, so that a round's readings are still in the processor's cache when they are added.
+    /// Pieces of 256 KB (of packed files, of 128 MB, the largest buffer of Firehose's), and 4 MB ahead.
     fn default() -> Self {
         Self {
             plain: 256 << 10,
             packed: 128 << 20,
-            round: 4 << 20,
+            ahead: 4 << 20,
         }
     }
 }
@@ -66,7 +64,7 @@ impl Options {
         let cut = Cut {
             plain: cut.plain.max(1),
             packed: cut.packed.max(1),
-            round: cut.round.max(1),
+            ahead: cut.ahead.max(1),
         };
         Self { cut, ..self }
     }
@@ -114,58 +112,14 @@ pub fn scan(
     let names = Names::default();
     let mut parsers: Vec<Parser<'_>> = (0..threads).map(|_| Parser::new(&names)).collect();
     let mut partitions: Vec<Batch<Totals>> = vec![Batch::new(options.windows); threads];
-    let mut plan = Plan::new(files, cut, cut.round.saturating_mul(threads as u64));
-    let mut tasks = VecDeque::new();
-    let mut report = Report::default();
-    let mut lines = LineNumbers::default();
-    loop {
-        plan.top_up(&mut tasks);
-        let Some(first) = tasks.front_mut() else {
-            break;
-        };
-        match (parsers.as_mut_slice(), partitions.as_mut_slice()) {
-            // One thread comes to the readings in their order, and needs no buckets.
-            ([parser], [batch]) => {
-                first.parse(parser, files, cut, progress, |entry| entry.add_to(batch));
-            }
-            _ => {
-                let unparsed = tasks.iter_mut().filter(|task| task.piece.is_none());
-                share_out(&mut parsers, unparsed, |parser, task| {
-                    let mut buckets = parser.buckets.pop().unwrap_or_default();
-                    buckets.resize(threads, Vec::new());
-                    task.parse(parser, files, cut, progress, |entry| {
-                        buckets[entry.name % threads].push(entry);
-                    });
-                    task.buckets = buckets;
-                });
-            }
+    let mut report = match (parsers.as_mut_slice(), partitions.as_mut_slice()) {
+        ([parser], [batch]) => in_order(files, cut, progress, parser, batch)?,
+        (parsers, _) => {
+            let report;
+            (partitions, report) = pipeline::run(files, cut, progress, parsers, partitions)?;
+            report
         }
-
-        let mut parsed = Vec::new();
-        while let Some(task) = tasks.front_mut() {
-            let file = &files[task.file];
-            let Some(piece) = task.piece.take() else {
-                break;
-            };
-            let piece = piece.map_err(|source| ReadError {
-                path: file.path.clone(),
-                source,
-            })?;
-            report.refuse(file, lines.before(task.file, piece.lines), &piece);
-            parsed.push(std::mem::take(&mut task.buckets));
-            if !piece.is_last {
-                break;
-            }
-            tasks.pop_front();
-        }
-        add(&mut partitions, &parsed);
-        for (parser, mut buckets) in (0..threads).cycle().zip(parsed) {
-            if !buckets.is_empty() {
-                buckets.iter_mut().for_each(Vec::clear);
-                parsers[parser].buckets.push(buckets);
-            }
-        }
-    }
+    };
     drop(parsers);
     for batch in &partitions {
         report.readings += batch.readings();
@@ -175,47 +129,60 @@ pub fn scan(
     Ok((rows, report))
 }
 
-/// Adds the readings of pieces, in their order, to all partitions at once.
-fn add(partitions: &mut [Batch<Totals>], pieces: &[Buckets]) {
-    let mut workers = vec![(); partitions.len()];
-    let partitions = partitions.iter_mut().enumerate();
-    share_out(&mut workers, partitions, |(), (index, batch)| {
-        for entry in pieces.iter().filter_map(|piece| piece.get(index)).flatten() {
-            entry.add_to(batch);
-        }
-    });
-}
-
-impl Report {
-    fn refuse(&mut self, file: &ArchiveFile, lines_before: u64, piece: &Piece) {
-        self.refused += piece.refused;
-        for (line, reason) in &piece.reasons {
-            if self.reasons.len() < TOLD {
-                self.reasons.push(Refused {
-                    path: file.path.clone(),
-                    line: lines_before + line,
-                    reason: reason.clone(),
-                });
+/// Adds readings as they are parsed: one thread comes to them in their order.
+fn in_order(
+    files: &[ArchiveFile],
+    cut: Cut,
+    progress: &(dyn Fn(u64) + Sync),
+    parser: &mut Parser<'_>,
+    batch: &mut Batch<Totals>,
+) -> Result<Report, ReadError> {
+    let mut account = Account::default();
+    let mut plan = Plan::new(files, cut);
+    while let Some(mut part) = plan.next() {
+        let number = part.file;
+        let file = &files[number];
+        loop {
+            let parsed = part.parse(parser, files, cut, progress, |entry| entry.add_to(batch));
+            let (piece, rest) = parsed.map_err(|source| ReadError {
+                path: file.path.clone(),
+                source,
+            })?;
+            account.note(number, file, &piece);
+            match rest {
+                Some(rest) => part = rest,
+                None => break,
             }
         }
     }
+    Ok(account.report)
 }
 
-/// Counts a file's lines over its pieces.
+/// What was read so far, but for the readings.
 #[derive(Default)]
-struct LineNumbers {
+pub(super) struct Account {
+    pub(super) report: Report,
+    /// The file of the last piece, and its lines up to there.
     file: usize,
     lines: u64,
 }
 
-impl LineNumbers {
-    /// How many lines stand in a file before a piece with `lines` lines.
-    fn before(&mut self, file: usize, lines: u64) -> u64 {
-        if self.file != file {
-            *self = Self { file, lines: 0 };
+impl Account {
+    /// Notes a piece, the next in the order of the files.
+    pub(super) fn note(&mut self, number: usize, file: &ArchiveFile, piece: &Piece) {
+        if self.file != number {
+            (self.file, self.lines) = (number, 0);
         }
-        let before = self.lines;
-        self.lines += lines;
-        before
+        self.report.refused += piece.refused;
+        for (line, reason) in &piece.reasons {
+            if self.report.reasons.len() < TOLD {
+                self.report.reasons.push(Refused {
+                    path: file.path.clone(),
+                    line: self.lines + line,
+                    reason: reason.clone(),
+                });
+            }
+        }
+        self.lines += piece.lines;
     }
 }

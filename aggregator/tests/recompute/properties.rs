@@ -164,7 +164,7 @@ proptest! {
         files in prop::collection::vec(any_file(), 0..8),
         threads in 1..=8_usize,
         window in prop_oneof![Just(1), Just(7), Just(60), Just(900), Just(86_400)],
-        (plain, packed, round) in prop_oneof![
+        (plain, packed, ahead) in prop_oneof![
             Just((1 << 20, 128 << 20, 32 << 20)),
             (1..400_u64, 1..3_000_u64, 1..100_000_u64),
         ],
@@ -173,7 +173,7 @@ proptest! {
         for (number, file) in files.iter().enumerate() {
             file.write(folder.path(), number);
         }
-        let cut = Cut { plain, packed, round };
+        let cut = Cut { plain, packed, ahead };
         let options = Options::new(window, threads).unwrap().with_cut(cut);
         let (rows, report) = run(folder.path(), options).unwrap();
         let (expected, repeats) = oracle(folder.path(), window.into());
