@@ -84,12 +84,22 @@ pub struct Limits {
 
 /// What makes two items the same row: a list of parts, compared byte by byte.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Key(Vec<Vec<u8>>);
+pub struct Key(Vec<u8>);
+
+/// The room for a key before it has to grow: a name, a time and a hash.
+const KEY_ROOM: usize = 96;
 
 impl Key {
     /// A key of `parts`, in this order.
-    pub fn new<P: Into<Vec<u8>>>(parts: impl IntoIterator<Item = P>) -> Self {
-        Self(parts.into_iter().map(Into::into).collect())
+    pub fn new<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Self {
+        let mut bytes = Vec::with_capacity(KEY_ROOM);
+        for part in parts {
+            let part = part.as_ref();
+            // The length goes first, so that it makes a difference where a part ends.
+            bytes.extend_from_slice(&part.len().to_le_bytes());
+            bytes.extend_from_slice(part);
+        }
+        Self(bytes)
     }
 }
 
@@ -118,4 +128,16 @@ pub enum SendError {
     /// No call will pass: access denied, no such stream or table, expired credentials.
     #[error("{0}")]
     Fatal(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_differ_in_where_their_parts_end() {
+        assert_eq!(Key::new(["ab", "c"]), Key::new(["ab", "c"]));
+        assert_ne!(Key::new(["ab", "c"]), Key::new(["a", "bc"]));
+        assert_ne!(Key::new(["abc", ""]), Key::new(["abc"]));
+    }
 }

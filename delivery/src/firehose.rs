@@ -1,7 +1,7 @@
 //! Firehose PutRecordBatch.
 
 use aws_sdk_firehose::Client;
-use aws_sdk_firehose::config::{Config, retry::RetryConfig};
+use aws_sdk_firehose::config::retry::RetryConfig;
 use aws_sdk_firehose::operation::put_record_batch::PutRecordBatchOutput;
 use aws_sdk_firehose::primitives::Blob;
 use aws_sdk_firehose::types::Record;
@@ -30,8 +30,10 @@ impl FirehoseStream {
     /// The Firehose stream called `name`, through `client`, whose own retries are switched off
     /// here.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
+        let config = client.config().to_builder();
+        let config = config.retry_config(RetryConfig::disabled()).build();
         Self {
-            client,
+            client: Client::from_conf(config),
             name: name.into(),
         }
     }
@@ -66,8 +68,6 @@ impl Destination for FirehoseStream {
             .put_record_batch()
             .delivery_stream_name(&self.name)
             .set_records(Some(records))
-            .customize()
-            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send()
             .await
             .map_err(sdk::send_error)?;

@@ -1,7 +1,7 @@
 //! Kinesis PutRecords.
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::{Config, retry::RetryConfig};
+use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
@@ -44,8 +44,10 @@ pub struct KinesisStream {
 impl KinesisStream {
     /// The stream called `name`, through `client`, whose own retries are switched off here.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
+        let config = client.config().to_builder();
+        let config = config.retry_config(RetryConfig::disabled()).build();
         Self {
-            client,
+            client: Client::from_conf(config),
             name: name.into(),
         }
     }
@@ -91,8 +93,6 @@ impl Destination for KinesisStream {
             .put_records()
             .stream_name(&self.name)
             .set_records(Some(entries))
-            .customize()
-            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send()
             .await
             .map_err(sdk::send_error)?;
@@ -113,6 +113,7 @@ fn refusals(output: &PutRecordsOutput, sent: usize) -> Result<Vec<Refusal>, Send
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_kinesis::config::Config;
     use aws_sdk_kinesis::types::PutRecordsResultEntry;
 
     use super::*;

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use delivery::Collected;
 use kinesis_event::{Event, EventSource, RecordData, encode};
 use processor::Processor;
-use processor::row::{Item, from_item};
+use processor::row::Row;
 use tokio::time::Instant;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let table: Collected<Item> = Collected::default();
+    let table: Collected<Row> = Collected::default();
     let rejects: Collected<Bytes> = Collected::default();
     let function = Processor::new(&table, &rejects, Some(30), Box::new(|_| ()));
 
@@ -39,8 +39,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let response = function.handle(&event, deadline).await;
 
     println!("to be delivered again: {:?}", response.batch_item_failures);
-    for item in table.take() {
-        println!("row: {:?}", from_item(&item)?);
+    for row in table.take() {
+        println!("row: {:?}", row.summary());
     }
     for line in rejects.take() {
         print!("refused: {}", String::from_utf8_lossy(&line));

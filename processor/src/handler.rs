@@ -7,8 +7,9 @@ use lambda_runtime::tracing;
 use telemetry::{Metrics, Sink, Unit};
 use tokio::time::Instant;
 use unicorn::summary::summaries;
+use unicorn::totals::Figures;
 
-use crate::row::{Item, to_item};
+use crate::row::{Row, Rows};
 
 /// The function: `table` takes rows, `rejects` takes summaries that are none.
 pub struct Processor<T, R> {
@@ -18,23 +19,39 @@ pub struct Processor<T, R> {
     sink: Sink,
 }
 
-/// Something to deliver, and the place in the batch of the record that it came from.
+/// Things to deliver, and for each the place in the batch of the record that it came from.
 struct Sourced<T> {
-    record: usize,
-    item: T,
+    items: Vec<T>,
+    records: Vec<usize>,
+}
+
+impl<T> Default for Sourced<T> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            records: Vec::new(),
+        }
+    }
+}
+
+impl<T> Sourced<T> {
+    fn push(&mut self, record: usize, item: T) {
+        self.items.push(item);
+        self.records.push(record);
+    }
 }
 
 /// What an invocation brought.
 #[derive(Default)]
 struct Intake {
-    rows: Vec<Sourced<Item>>,
+    rows: Sourced<Row>,
     low_vitals: u64,
-    rejects: Vec<Sourced<Bytes>>,
+    rejects: Sourced<Bytes>,
 }
 
 impl<T, R> Processor<T, R>
 where
-    T: Destination<Item = Item>,
+    T: Destination<Item = Row>,
     R: Destination<Item = Bytes>,
 {
     /// A function that writes to `table` and `rejects` and tells its metrics to `sink`.
@@ -56,17 +73,15 @@ where
             low_vitals,
             mut rejects,
         } = self.read(event);
-        let row_count = rows.len() as u64;
-        let (origins, items): (Vec<usize>, Vec<Item>) =
-            rows.into_iter().map(|row| (row.record, row.item)).unzip();
-        let written = deliver(&self.table, items, &policy).await;
+        let row_count = rows.items.len() as u64;
+        let written = deliver(&self.table, rows.items, &policy).await;
 
         let mut failed = Vec::new();
         let mut count = 0_u64;
         for undelivered in &written.undelivered {
-            let record = origins[undelivered.index];
+            let record = rows.records[undelivered.index];
             if undelivered.reason.is_permanent() {
-                rejects.extend(self.refuse_row(event, record, undelivered));
+                refuse_row(event, record, undelivered, &mut rejects);
             } else {
                 tracing::warn!(reason = %undelivered.reason, "row not written");
                 failed.push(record);
@@ -74,15 +89,11 @@ where
             }
         }
 
-        let refused = rejects.len() as u64;
-        let (origins, lines): (Vec<usize>, Vec<Bytes>) = rejects
-            .into_iter()
-            .map(|line| (line.record, line.item))
-            .unzip();
-        let rejected = deliver(&self.rejects, lines, &policy).await;
+        let refused = rejects.items.len() as u64;
+        let rejected = deliver(&self.rejects, rejects.items, &policy).await;
         for undelivered in &rejected.undelivered {
             tracing::warn!(reason = %undelivered.reason, "refused summary not delivered");
-            failed.push(origins[undelivered.index]);
+            failed.push(rejects.records[undelivered.index]);
             count += 1;
         }
 
@@ -102,58 +113,48 @@ where
 
     fn read(&self, event: &Event) -> Intake {
         let mut intake = Intake::default();
+        let mut rows = Rows::new(self.expire_after_days);
         for (place, record) in event.records().enumerate() {
             let data = match record.data {
                 Ok(data) => data,
                 Err(bad) => {
                     let payload = bad.text.as_bytes();
-                    let refused = refuse(event, place, record, &bad.to_string(), payload);
-                    intake.rejects.extend(refused);
+                    let reason = bad.to_string();
+                    refuse(event, place, record, &reason, payload, &mut intake.rejects);
                     continue;
                 }
             };
             for (line, summary) in summaries(data) {
                 match summary {
-                    Ok(row) => {
-                        intake.low_vitals +=
-                            u64::from(row.figures.is_some_and(|figures| figures.vitals_are_low()));
-                        intake.rows.push(Sourced {
-                            record: place,
-                            item: to_item(&row, self.expire_after_days),
-                        });
+                    Ok(summary) => {
+                        let low = |figures: &Figures| figures.vitals_are_low();
+                        intake.low_vitals += u64::from(summary.figures.as_ref().is_some_and(low));
+                        intake.rows.push(place, rows.row(summary));
                     }
                     Err(rejection) => {
-                        let refused = refuse(event, place, record, &rejection.to_string(), line);
-                        intake.rejects.extend(refused);
+                        let reason = rejection.to_string();
+                        refuse(event, place, record, &reason, line, &mut intake.rejects);
                     }
                 }
             }
         }
         intake
     }
+}
 
-    /// A row that DynamoDB will never take goes to the rejects, as the summary it was.
-    fn refuse_row(
-        &self,
-        event: &Event,
-        place: usize,
-        undelivered: &Undelivered<Item>,
-    ) -> Vec<Sourced<Bytes>> {
-        let Some(record) = event.records().nth(place) else {
-            return Vec::new();
-        };
-        let payload = match crate::row::from_item(&undelivered.item) {
-            Ok(row) => row.to_line(),
-            Err(_) => record.data.unwrap_or_default().to_vec(),
-        };
-        refuse(
-            event,
-            place,
-            record,
-            &undelivered.reason.to_string(),
-            &payload,
-        )
-    }
+/// A row that DynamoDB will never take goes to the rejects, as the summary it was.
+fn refuse_row(
+    event: &Event,
+    place: usize,
+    undelivered: &Undelivered<Row>,
+    rejects: &mut Sourced<Bytes>,
+) {
+    let Some(record) = event.records().nth(place) else {
+        return;
+    };
+    let reason = undelivered.reason.to_string();
+    let line = undelivered.item.summary().to_line();
+    refuse(event, place, record, &reason, &line, rejects);
 }
 
 fn refuse(
@@ -162,7 +163,8 @@ fn refuse(
     record: Record<'_>,
     reason: &str,
     payload: &[u8],
-) -> Vec<Sourced<Bytes>> {
+    rejects: &mut Sourced<Bytes>,
+) {
     let refused = Refused {
         reason,
         stream: event.stream().unwrap_or_default(),
@@ -172,9 +174,7 @@ fn refuse(
         arrival: record.arrival,
         payload,
     };
-    let line = |line: Vec<u8>| Sourced {
-        record: place,
-        item: line.into(),
-    };
-    refused.lines().into_iter().map(line).collect()
+    for line in refused.lines() {
+        rejects.push(place, line.into());
+    }
 }

@@ -10,7 +10,8 @@ use processor::Processor;
 use processor::row::KEY;
 use processor::settings::Settings;
 
-#[tokio::main]
+// One thread: a function of this size has a fraction of a processor.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     tracing::init_default_subscriber();
     match run().await {

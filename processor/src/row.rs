@@ -4,12 +4,15 @@
 //! the row's part ([`Summary::sort_key`]); everything else is as in the summary.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use delivery::{Attributes, NoKeyValue, TableItem};
 use serde_json::value::RawValue;
 use thiserror::Error;
 use unicorn::rejection::Rejection;
-use unicorn::summary::Summary;
+use unicorn::status_time::StatusTime;
+use unicorn::summary::{Part, Summary};
 
 /// The table's partition key and sort key.
 pub const KEY: [&str; 2] = ["Name", "StatusTime"];
@@ -17,7 +20,7 @@ pub const KEY: [&str; 2] = ["Name", "StatusTime"];
 /// The attribute that DynamoDB's time to live goes by: seconds since the epoch.
 pub const EXPIRES_AT: &str = "ExpiresAt";
 
-/// An item of the table.
+/// An item of the table, as the SDK has it.
 pub type Item = HashMap<String, AttributeValue>;
 
 /// An item that is not a row.
@@ -34,45 +37,146 @@ pub enum RowError {
     Summary(#[from] Rejection),
 }
 
-/// The item of a row. Where rows expire, they do so a number of days after their window started, so
-/// that writing a row again does not change it.
-pub fn to_item(row: &Summary, expire_after_days: Option<u32>) -> Item {
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let number = |number: &dyn ToString| AttributeValue::N(number.to_string());
-    let mut part = HashMap::from([
-        ("Stream".to_owned(), text(&row.part.stream)),
-        ("Shard".to_owned(), text(&row.part.shard)),
-        ("From".to_owned(), text(row.part.interval.from().as_str())),
-        ("To".to_owned(), text(row.part.interval.to().as_str())),
-    ]);
-    if let Some(since) = &row.part.since {
-        part.insert("Since".to_owned(), text(since.as_str()));
+/// A summary as it goes into the table.
+///
+/// It is an item of `delivery` without being a map of attributes: what an invocation brings is some
+/// ten thousand rows, and they are kept until each is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    summary: Summary,
+    sort_key: Arc<str>,
+    expires_at: Option<i64>,
+}
+
+impl Row {
+    /// The summary.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
     }
-    let mut item = HashMap::from([
-        ("Name".to_owned(), text(&row.name)),
-        ("StatusTime".to_owned(), text(&row.sort_key())),
-        ("Readings".to_owned(), number(&row.readings)),
-        ("WindowSeconds".to_owned(), number(&row.window_seconds)),
-        ("Part".to_owned(), AttributeValue::M(part)),
-    ]);
+
+    /// The value of its attribute StatusTime.
+    pub fn sort_key(&self) -> &str {
+        &self.sort_key
+    }
+}
+
+impl TableItem for Row {
+    fn show(&self, attributes: &mut impl Attributes) {
+        show(&self.summary, &self.sort_key, self.expires_at, attributes);
+    }
+
+    fn key_value(&self, name: &str) -> Result<&[u8], NoKeyValue> {
+        match name {
+            "Name" => Ok(self.summary.name.as_bytes()),
+            "StatusTime" => Ok(self.sort_key.as_bytes()),
+            _ => Err(NoKeyValue::Missing),
+        }
+    }
+}
+
+/// Makes rows of summaries.
+#[derive(Debug, Default)]
+pub struct Rows {
+    expire_after_days: Option<u32>,
+    last: Option<(SortKeyOf, Arc<str>)>,
+}
+
+/// What a sort key is made of.
+#[derive(Debug, PartialEq, Eq)]
+struct SortKeyOf {
+    window_start: StatusTime,
+    window_seconds: u32,
+    part: Part,
+}
+
+impl Rows {
+    /// Where rows expire, they do so a number of days after their window started, so that writing a
+    /// row again does not change it.
+    pub fn new(expire_after_days: Option<u32>) -> Self {
+        Self {
+            expire_after_days,
+            last: None,
+        }
+    }
+
+    /// The row of `summary`.
+    pub fn row(&mut self, summary: Summary) -> Row {
+        Row {
+            sort_key: self.sort_key(&summary),
+            expires_at: expires_at(&summary, self.expire_after_days),
+            summary,
+        }
+    }
+
+    /// The sort key; that of the row before, where it has the same. All rows of one closing do, and
+    /// they come together, so the hash in it is worked out once and not for each.
+    fn sort_key(&mut self, summary: &Summary) -> Arc<str> {
+        if let Some((of, key)) = &self.last
+            && of.part == summary.part
+            && of.window_start == summary.window_start
+            && of.window_seconds == summary.window_seconds
+        {
+            return Arc::clone(key);
+        }
+        let of = SortKeyOf {
+            window_start: summary.window_start,
+            window_seconds: summary.window_seconds,
+            part: summary.part.clone(),
+        };
+        let key: Arc<str> = summary.sort_key().into();
+        self.last = Some((of, Arc::clone(&key)));
+        key
+    }
+}
+
+/// The item of a row, as the SDK has it. Rows expire as [`Rows::new`] says.
+pub fn to_item(row: &Summary, expire_after_days: Option<u32>) -> Item {
+    let mut item = Item::new();
+    let expires_at = expires_at(row, expire_after_days);
+    show(row, &row.sort_key(), expires_at, &mut item);
+    item
+}
+
+/// Seconds since the epoch.
+fn expires_at(row: &Summary, expire_after_days: Option<u32>) -> Option<i64> {
+    let days = expire_after_days?;
+    Some(row.window_start.millis().div_euclid(1000) + i64::from(days) * 86_400)
+}
+
+/// What attributes a row has.
+fn show(row: &Summary, sort_key: &str, expires_at: Option<i64>, attributes: &mut impl Attributes) {
+    attributes.text("Name", &row.name);
+    attributes.text("StatusTime", sort_key);
+    attributes.number("Readings", row.readings);
+    attributes.number("WindowSeconds", row.window_seconds);
+    let Part {
+        stream,
+        shard,
+        interval,
+        since,
+    } = &row.part;
+    attributes.map("Part", |part| {
+        part.text("Stream", stream);
+        part.text("Shard", shard);
+        part.text("From", interval.from().as_str());
+        part.text("To", interval.to().as_str());
+        if let Some(since) = since {
+            part.text("Since", since.as_str());
+        }
+    });
     if let Some(figures) = &row.figures {
-        let figures: [(&str, &dyn ToString); 5] = [
-            ("Distance", &figures.distance),
-            ("MinMagicPoints", &figures.min_magic_points),
-            ("MaxMagicPoints", &figures.max_magic_points),
-            ("MinHealthPoints", &figures.min_health_points),
-            ("MaxHealthPoints", &figures.max_health_points),
-        ];
-        item.extend(figures.map(|(name, value)| (name.to_owned(), number(value))));
+        attributes.number("Distance", figures.distance);
+        attributes.number("MinMagicPoints", figures.min_magic_points);
+        attributes.number("MaxMagicPoints", figures.max_magic_points);
+        attributes.number("MinHealthPoints", figures.min_health_points);
+        attributes.number("MaxHealthPoints", figures.max_health_points);
     }
     if row.repeats > 0 {
-        item.insert("Repeats".to_owned(), number(&row.repeats));
+        attributes.number("Repeats", row.repeats);
     }
-    if let Some(days) = expire_after_days {
-        let seconds = row.window_start.millis().div_euclid(1000) + i64::from(days) * 86_400;
-        item.insert(EXPIRES_AT.to_owned(), number(&seconds));
+    if let Some(seconds) = expires_at {
+        attributes.number(EXPIRES_AT, seconds);
     }
-    item
 }
 
 /// The row of an item. Attributes that no row has are passed over.
@@ -110,8 +214,10 @@ fn json_text(text: &str) -> Option<Box<RawValue>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use delivery::{Destination, DynamoTable};
     use proptest::prelude::*;
+
+    use super::*;
 
     fn line(name: &str, metres: &str, points: i32, readings: u64) -> String {
         let name = serde_json::to_string(name).unwrap();
@@ -129,6 +235,53 @@ mod tests {
         let expected = AttributeValue::N("1795339020".to_owned());
         assert_eq!(item.get(EXPIRES_AT), Some(&expected));
         assert_eq!(from_item(&item).unwrap(), row);
+    }
+
+    #[test]
+    fn a_row_goes_into_the_table_as_its_item_does() {
+        let mut summary = Summary::parse(line("Franky", "1.25", -7, 60).as_bytes()).unwrap();
+        summary.repeats = 3;
+        summary.part.since = Some("0".parse().unwrap());
+        let row = Rows::new(Some(2)).row(summary.clone());
+        let item = to_item(&summary, Some(2));
+
+        let mut shown = Item::new();
+        row.show(&mut shown);
+        assert_eq!(shown, item);
+        for name in KEY {
+            assert_eq!(row.key_value(name), item.key_value(name));
+        }
+        assert_eq!(row.key_value("Readings"), Err(NoKeyValue::Missing));
+        let config = aws_sdk_dynamodb::Config::builder();
+        let config = config.behavior_version_latest().build();
+        let client = aws_sdk_dynamodb::Client::from_conf(config);
+        let rows = DynamoTable::<Row>::new(client.clone(), "rows", KEY);
+        let items = DynamoTable::<Item>::new(client, "items", KEY);
+        assert_eq!(rows.size(&row), items.size(&item));
+    }
+
+    #[test]
+    fn rows_that_differ_in_what_the_sort_key_is_made_of_have_their_own() {
+        let line = line("Franky", "1", 1, 1);
+        let first = Summary::parse(line.as_bytes()).unwrap();
+        let changed = [
+            (r#""WindowSeconds":60"#, r#""WindowSeconds":2"#),
+            ("09:17:00.000", "09:18:00.000"),
+            ("wildrydes", "elsewhere"),
+            ("shardId-000000000000", "shardId-000000000001"),
+            (r#""From":"1""#, r#""From":"0""#),
+            (r#""To":"2""#, r#""To":"3""#),
+            (r#""To":"2""#, r#""To":"2","Since":"0""#),
+        ]
+        .map(|(from, to)| Summary::parse(line.replace(from, to).as_bytes()).unwrap());
+        let mut rows = Rows::new(None);
+        for changed in changed {
+            assert_ne!(changed.sort_key(), first.sort_key());
+            for summary in [&first, &changed, &changed, &first] {
+                let row = rows.row(summary.clone());
+                assert_eq!(row.sort_key(), summary.sort_key());
+            }
+        }
     }
 
     #[test]

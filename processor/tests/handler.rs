@@ -6,12 +6,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use delivery::{Collected, Destination, DynamoTable, Key, Limits, Refusal, SendError};
 use kinesis_event::{Event, EventSource, RecordData, Response, encode};
 use processor::Processor;
-use processor::row::{Item, KEY, from_item};
+use processor::row::{KEY, Row};
 use tokio::time::Instant;
 
 fn line(name: &str, readings: u64) -> String {
@@ -54,17 +53,17 @@ fn damaged(records: &[&str]) -> Event {
 /// A table that takes all but some names: those are throttled or invalid for ever.
 #[derive(Default)]
 struct Table {
-    rows: Collected<Item>,
+    rows: Collected<Row>,
     throttled: BTreeSet<&'static str>,
     invalid: BTreeSet<&'static str>,
 }
 
-fn name(item: &Item) -> &str {
-    item["Name"].as_s().unwrap()
+fn name(row: &Row) -> &str {
+    &row.summary().name
 }
 
 impl Destination for Table {
-    type Item = Item;
+    type Item = Row;
 
     fn limits(&self) -> Limits {
         Limits {
@@ -73,21 +72,20 @@ impl Destination for Table {
         }
     }
 
-    fn size(&self, item: &Item) -> usize {
+    fn size(&self, item: &Row) -> usize {
         self.rows.size(item)
     }
 
-    fn key(&self, item: &Item) -> Option<Key> {
-        let part = |name: &str| item[name].as_s().unwrap().clone();
-        Some(Key::new([part("Name"), part("StatusTime")]))
+    fn key(&self, item: &Row) -> Option<Key> {
+        Some(Key::new([name(item), item.sort_key()]))
     }
 
-    async fn send(&self, chunk: &[&Item]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&Row]) -> Result<Vec<Refusal>, SendError> {
         if chunk.iter().any(|item| self.invalid.contains(name(item))) {
             return Err(SendError::Invalid("no such name".to_owned()));
         }
-        let refused = |item: &Item| self.throttled.contains(name(item));
-        let taken: Vec<&Item> = chunk
+        let refused = |item: &Row| self.throttled.contains(name(item));
+        let taken: Vec<&Row> = chunk
             .iter()
             .copied()
             .filter(|item| !refused(item))
@@ -121,10 +119,8 @@ async fn rows_are_written_once_each() {
     assert_eq!(rows.len(), 60);
     let names: BTreeSet<&str> = rows.iter().map(name).collect();
     assert_eq!(names.len(), 60);
-    assert_eq!(from_item(&rows[0]).unwrap().readings, 7);
-    let AttributeValue::S(key) = &rows[0]["StatusTime"] else {
-        panic!("the sort key is text");
-    };
+    assert_eq!(rows[0].summary().readings, 7);
+    let key = rows[0].sort_key();
     assert!(
         key.starts_with("2026-11-20 09:17:00.000#") && key.len() == 24 + 16,
         "{key}"
@@ -231,13 +227,13 @@ async fn a_line_too_long_for_a_row_of_dynamodb_goes_to_the_rejects_unsent() {
 
 /// A table that takes everything, and its time to do so.
 struct Slow {
-    rows: Collected<Item>,
+    rows: Collected<Row>,
     time: Duration,
     last_call: Mutex<Option<Instant>>,
 }
 
 impl Destination for Slow {
-    type Item = Item;
+    type Item = Row;
 
     fn limits(&self) -> Limits {
         Limits {
@@ -246,11 +242,11 @@ impl Destination for Slow {
         }
     }
 
-    fn size(&self, item: &Item) -> usize {
+    fn size(&self, item: &Row) -> usize {
         self.rows.size(item)
     }
 
-    async fn send(&self, chunk: &[&Item]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&Row]) -> Result<Vec<Refusal>, SendError> {
         *self.last_call.lock().unwrap() = Some(Instant::now());
         tokio::time::sleep(self.time).await;
         self.rows.send(chunk).await
@@ -282,7 +278,7 @@ async fn short_of_time_it_reports_the_first_record_not_written_before_the_deadli
     // Four calls at once are through after 2 s, four more after 4 s, and the rest not.
     assert_eq!(table.rows.items().len(), 8 * 25);
     assert_eq!(response.batch_item_failures, ["108"]);
-    let written: Vec<Item> = table.rows.take();
+    let written: Vec<Row> = table.rows.take();
     let written: BTreeSet<&str> = written.iter().map(name).collect();
     let before = |row: &&str| {
         let number = row

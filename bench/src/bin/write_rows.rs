@@ -32,7 +32,7 @@ struct Arguments {
 /// The time-out of an invocation, as in template.yaml.
 const TIME: Duration = Duration::from_secs(60);
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let config = connect::local_config(&arguments.endpoint);
