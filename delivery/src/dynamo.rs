@@ -202,14 +202,7 @@ mod tests {
     use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 
     use super::*;
-
-    fn text(value: &str) -> AttributeValue {
-        AttributeValue::S(value.to_owned())
-    }
-
-    fn number(value: &str) -> AttributeValue {
-        AttributeValue::N(value.to_owned())
-    }
+    use crate::item::tests::{number, text};
 
     fn row(name: &str, distance: &str) -> Item {
         HashMap::from([

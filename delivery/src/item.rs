@@ -345,16 +345,16 @@ impl Attributes for Json<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use aws_sdk_dynamodb::primitives::Blob;
 
     use super::*;
 
-    fn text(value: &str) -> AttributeValue {
+    pub(crate) fn text(value: &str) -> AttributeValue {
         AttributeValue::S(value.to_owned())
     }
 
-    fn number(value: &str) -> AttributeValue {
+    pub(crate) fn number(value: &str) -> AttributeValue {
         AttributeValue::N(value.to_owned())
     }
 
