@@ -60,7 +60,10 @@ fn run(args: &Args, environment: &Environment) -> Result<(), QueryError> {
         .enable_all()
         .thread_stack_size(STACK)
         .build()?;
-    runtime.block_on(run_until_interrupted(args, environment))
+    let ended = runtime.block_on(run_until_interrupted(args, environment));
+    // A join that was interrupted may not look up for minutes.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn run_until_interrupted(args: &Args, environment: &Environment) -> Result<(), QueryError> {
