@@ -63,7 +63,8 @@ fn run(args: &Args, environment: &Environment) -> Result<(), Box<dyn Error>> {
     bar.finish_and_clear();
 
     if let Some(format) = args.format() {
-        match output::write(&rows, format, BufWriter::new(io::stdout().lock())) {
+        let output = BufWriter::new(io::stdout().lock());
+        match output::write(&rows, format, threads, output) {
             // That nobody reads any more (`| head`) is an end like any other.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe && table.is_none() => {
                 return Ok(());

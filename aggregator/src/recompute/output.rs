@@ -1,6 +1,8 @@
 //! Rows as text.
 
 use std::io::{self, Write};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 use clap::ValueEnum;
 use unicorn::distance::Distance;
@@ -24,18 +26,22 @@ pub enum Format {
 const HEADER: &str = "Name,StatusTime,Distance,MinMagicPoints,MaxMagicPoints,MinHealthPoints,\
                       MaxHealthPoints,Readings,WindowSeconds\n";
 
-/// How many bytes are put together before they are written.
-const CHUNK: usize = 64 << 10;
+/// How many rows a thread puts down at a time.
+const PIECE: usize = 512;
 
-/// Prints rows, by window and name.
+/// How many pieces a thread may be ahead of the output.
+const AHEAD: usize = 4;
+
+/// Prints rows, by window and name. Lines and comma-separated values are put down by so many threads; a
+/// table needs all rows of its window before it has its width.
 ///
 /// # Errors
 /// When the output takes no more.
-pub fn write(rows: &Rows, format: Format, output: impl Write) -> io::Result<()> {
+pub fn write(rows: &Rows, format: Format, threads: usize, output: impl Write) -> io::Result<()> {
     match format {
         Format::Table => write_tables(rows, output),
-        Format::Lines => write_rows(rows, "", push_json, output),
-        Format::Csv => write_rows(rows, HEADER, push_csv, output),
+        Format::Lines => write_rows(rows, "", push_json, threads, output),
+        Format::Csv => write_rows(rows, HEADER, push_csv, threads, output),
     }
 }
 
@@ -43,24 +49,53 @@ pub fn write(rows: &Rows, format: Format, output: impl Write) -> io::Result<()> 
 fn write_rows(
     rows: &Rows,
     header: &str,
-    push: impl Fn(&mut Vec<u8>, &Row<'_>, &str) -> io::Result<()>,
+    push: impl Fn(&mut Vec<u8>, &Row<'_>, &str) -> io::Result<()> + Copy + Send,
+    threads: usize,
     mut output: impl Write,
 ) -> io::Result<()> {
-    let mut text = Vec::with_capacity(CHUNK);
-    text.extend_from_slice(header.as_bytes());
-    for (start, rows) in rows.windows() {
-        let start = start.to_string();
-        for row in rows {
-            push(&mut text, &row, &start)?;
-            text.push(b'\n');
-            if text.len() >= CHUNK {
-                output.write_all(&text)?;
-                text.clear();
+    let text_of = move |first: usize| -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        for (start, rows) in rows.between(first..first.saturating_add(PIECE)) {
+            let start = start.to_string();
+            for row in rows {
+                push(&mut text, &row, &start)?;
+                text.push(b'\n');
             }
         }
+        Ok(text)
+    };
+    let pieces = || (0..rows.len()).step_by(PIECE);
+    output.write_all(header.as_bytes())?;
+    if threads < 2 {
+        for piece in pieces() {
+            output.write_all(&text_of(piece)?)?;
+        }
+        return output.flush();
     }
-    output.write_all(&text)?;
-    output.flush()
+    thread::scope(|scope| {
+        // Of n threads each takes every nth piece: read in turn, they give the pieces in order.
+        let texts: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (sender, texts) = sync_channel(AHEAD);
+                let work = move || {
+                    for piece in pieces().skip(thread).step_by(threads) {
+                        if sender.send(text_of(piece)).is_err() {
+                            // The output takes no more.
+                            return;
+                        }
+                    }
+                };
+                // The work of one that cannot be started is done below.
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
+                texts
+            })
+            .collect();
+        for (piece, texts) in pieces().zip(texts.iter().cycle()) {
+            let text = texts.recv().unwrap_or_else(|_| text_of(piece))?;
+            output.write_all(&text)?;
+        }
+        output.flush()
+    })
 }
 
 fn push_json(text: &mut Vec<u8>, row: &Row<'_>, start: &str) -> io::Result<()> {

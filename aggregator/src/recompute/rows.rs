@@ -1,6 +1,7 @@
 //! The rows that come out.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -16,8 +17,17 @@ pub struct Rows {
     names: Vec<(Arc<str>, usize)>,
     partitions: Vec<Batch<Totals>>,
     /// By their start.
-    windows: Vec<(i64, Vec<Place>)>,
+    windows: Vec<Window>,
     len: usize,
+}
+
+/// A window's rows.
+#[derive(Clone, Debug)]
+struct Window {
+    start: StatusTime,
+    /// How many rows are in the windows before.
+    before: usize,
+    places: Vec<Place>,
 }
 
 /// A unicorn's window.
@@ -69,12 +79,23 @@ impl Rows {
         }
         let mut windows: Vec<(i64, Vec<Place>)> = windows.into_iter().collect();
         windows.sort_unstable_by_key(|(start, _)| *start);
+        let mut len = 0;
+        let windows = windows.into_iter().map(|(start, places)| {
+            let before = len;
+            len += places.len();
+            let start = StatusTime::from_millis(start);
+            Window {
+                start,
+                before,
+                places,
+            }
+        });
         Self {
             window_seconds,
             names,
-            len: partitions.iter().map(|batch| batch.panes().len()).sum(),
             partitions,
-            windows,
+            windows: windows.collect(),
+            len,
         }
     }
 
@@ -100,9 +121,22 @@ impl Rows {
 
     /// The windows in which there are rows, each with its rows by name.
     pub fn windows(&self) -> impl Iterator<Item = (StatusTime, impl Iterator<Item = Row<'_>>)> {
-        self.windows.iter().map(move |(start, places)| {
-            let start = StatusTime::from_millis(*start);
-            let places = places.iter();
+        self.between(0..self.len)
+    }
+
+    /// Those of the rows that are within a range of all, as windows.
+    pub fn between(
+        &self,
+        range: Range<usize>,
+    ) -> impl Iterator<Item = (StatusTime, impl Iterator<Item = Row<'_>>)> {
+        let ends_before = |window: &Window| window.before + window.places.len() <= range.start;
+        let first = self.windows.partition_point(ends_before);
+        let windows = self.windows.iter().skip(first);
+        let windows = windows.take_while(move |window| window.before < range.end);
+        windows.map(move |window| {
+            let (start, before) = (window.start, window.before);
+            let skipped = range.start.saturating_sub(before);
+            let places = window.places.iter().take(range.end - before).skip(skipped);
             (
                 start,
                 places.filter_map(move |place| self.row(place, start)),

@@ -6,7 +6,7 @@ mod oracle;
 mod properties;
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use aggregator::recompute::ReadError;
@@ -42,7 +42,7 @@ fn minutes(folder: &Path) -> (Rows, Report) {
 
 fn text(rows: &Rows, format: Format) -> String {
     let mut text = Vec::new();
-    output::write(rows, format, &mut text).unwrap();
+    output::write(rows, format, 1, &mut text).unwrap();
     String::from_utf8(text).unwrap()
 }
 
@@ -85,6 +85,54 @@ Shadowfax,2026-11-20 09:17:00.000,59.500001,110,112,150,152,2,60
   Fr\"an,ky�               0          -3–-3          37–37         1
 "
     );
+}
+
+/// Takes so many writes.
+struct Takes(usize);
+
+impl Write for Takes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn rows_are_the_same_by_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    // Windows of 1, 3, 5, .. 199 rows: some pieces are within one, some span several.
+    let mut lines = Vec::new();
+    for window in 0..100 {
+        for unicorn in 0..=2 * window {
+            let (hour, minute) = (window / 60, window % 60);
+            let time = format!("2026-11-20 {hour:02}:{minute:02}:00.000");
+            lines.push(line(&format!("u{unicorn:03}"), &time, "1.5", unicorn));
+        }
+    }
+    fs::write(folder.path().join("a"), lines.join("\n")).unwrap();
+    let (rows, _) = minutes(folder.path());
+    assert_eq!(rows.len(), 10_000);
+    for format in [Format::Table, Format::Lines, Format::Csv] {
+        let one = text(&rows, format);
+        for threads in [2, 3, 8, 64] {
+            let mut text = Vec::new();
+            output::write(&rows, format, threads, &mut text).unwrap();
+            assert!(
+                String::from_utf8(text).unwrap() == one,
+                "{format:?}, {threads}"
+            );
+        }
+    }
+    for taken in [0, 1, 2, 5, 15] {
+        for threads in [1, 3] {
+            let error = output::write(&rows, Format::Csv, threads, Takes(taken)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        }
+    }
 }
 
 #[test]
