@@ -20,6 +20,8 @@ FUNCTIONS = ["aggregator", "processor"]
 STARTS, INVOKES, RECORDS = 30, 100, 1_000
 # What tests/deploy/sizes.py allows, zipped.
 ZIP_MB = 4
+# Milliseconds to the first poll, and MB resident after the invocations, at most.
+START_MILLIS, RESIDENT_MB = 8, 16
 LIMIT = 10.0
 
 
@@ -213,7 +215,9 @@ def bootstrap_suite(options):
     for name in FUNCTIONS:
         took, zipped, size = times[name], zips[name].stat().st_size, binaries[name].stat().st_size
         rows.append([name, f"{median(took):.1f} ({min(took):.1f} to {max(took):.1f})", f"{zipped / 1e6:.2f}", f"{size / 1e6:.2f}"])
+        targets.append(Target(f"{name}, ms to the first poll", f"at most {START_MILLIS}", f"{median(took):.1f}", median(took) <= START_MILLIS))
         targets.append(Target(f"{name}, MB zipped", f"at most {ZIP_MB}", f"{zipped / 1e6:.2f}", zipped <= ZIP_MB * 1e6))
+    targets.append(Target("aggregator, MB resident after its invocations", f"at most {RESIDENT_MB}", f"{resident:.1f}", resident <= RESIDENT_MB))
     text = verdict(targets) + "\n" + table(["", "ms from exec to the first poll (lowest to highest)", "MB zipped", "MB"], rows)
     text += f"\n{STARTS} starts each, of the x86_64 binaries that are deployed, under a Runtime API on the same machine; the time "
     text += "holds the fork as well. "

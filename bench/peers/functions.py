@@ -13,6 +13,9 @@ from .report import Target, table, verdict
 from .tools import PEERS, WORK, Failure, Series, log, median
 
 ROWS = 10_000
+NODE = "Node, as the original"
+# The peer's CPU a row over ours, at least.
+ROW_OVER_PEER = 6
 # The peer's time to decode and fold an event over ours, at least.
 OVER_PEER = 6
 # Bytes of the state of a unicorn, and milliseconds to encode or decode that of 10,000, at most.
@@ -49,7 +52,7 @@ def processor_suite(options):
         missing = ""
         try:
             tools.node_modules()
-            commands["Node, as the original"] = lambda rounds: ["node", str(PEERS / "node" / "run.mjs"), url, rounds, *events]
+            commands[NODE] = lambda rounds: ["node", str(PEERS / "node" / "run.mjs"), url, rounds, *events]
         except Failure as failure:
             missing = f" **The peer is left out**: {failure}."
             log(f"  left out: {failure}")
@@ -91,6 +94,11 @@ def processor_text(per_row, starts, again, missing):
     text += "the CPU of the events without the process's start. All rows were written, 25 a call; the peer does what the original "
     text += "application does, on the AWS SDK for JavaScript, and reads the same events, many rows a record. Ours also checks every row "
     text += f"and gives it a key of its own.{missing}\n\n"
+    targets = []
+    if NODE in per_row:
+        faster = median(per_row[NODE]) / ours
+        targets.append(Target("the peer's CPU over ours", f"at least {ROW_OVER_PEER}x", f"{faster:.2f}x", faster >= ROW_OVER_PEER))
+    text = (verdict(targets) + "\n" if targets else "") + text
     return text + table(["", "CPU µs a row (lowest to highest)", "start, CPU s", "beside ours"], lines)
 
 
