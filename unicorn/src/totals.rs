@@ -1,6 +1,6 @@
 //! What a window holds of a unicorn.
 
-use windowing::aggregate::{Aggregate, Max, Merge, Min, Sum};
+use windowing::aggregate::{Aggregate, Merge, Sum};
 use windowing::codec::{CodecError, Columnar, Decoder, Encoder};
 
 use crate::distance::Distance;
@@ -10,10 +10,49 @@ use crate::reading::Reading;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
     distance: Sum,
-    lowest_magic: Min<i32>,
-    highest_magic: Max<i32>,
-    lowest_health: Min<i32>,
-    highest_health: Max<i32>,
+    magic: Span,
+    health: Span,
+}
+
+/// From the lowest to the highest of some points; of none, it is the one that ends before it begins.
+///
+/// [`Min`](windowing::aggregate::Min) and [`Max`](windowing::aggregate::Max) would do, at twice the size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    lowest: i32,
+    highest: i32,
+}
+
+impl Span {
+    const NONE: Self = Self {
+        lowest: i32::MAX,
+        highest: i32::MIN,
+    };
+
+    fn add(&mut self, points: i32) {
+        self.lowest = self.lowest.min(points);
+        self.highest = self.highest.max(points);
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.lowest = self.lowest.min(other.lowest);
+        self.highest = self.highest.max(other.highest);
+    }
+
+    fn is_none(self) -> bool {
+        self.lowest > self.highest
+    }
+}
+
+/// Of two points, whichever is the lowest.
+impl From<[i32; 2]> for Span {
+    fn from(points: [i32; 2]) -> Self {
+        let mut span = Self::NONE;
+        for points in points {
+            span.add(points);
+        }
+        span
+    }
 }
 
 /// Magic and health below this many points are low.
@@ -44,12 +83,15 @@ impl Figures {
 impl Totals {
     /// The figures, or none before the first reading.
     pub fn figures(&self) -> Option<Figures> {
+        if self.magic.is_none() {
+            return None;
+        }
         Some(Figures {
             distance: Distance::from_micrometres(self.distance.value()),
-            min_magic_points: self.lowest_magic.value()?,
-            max_magic_points: self.highest_magic.value()?,
-            min_health_points: self.lowest_health.value()?,
-            max_health_points: self.highest_health.value()?,
+            min_magic_points: self.magic.lowest,
+            max_magic_points: self.magic.highest,
+            min_health_points: self.health.lowest,
+            max_health_points: self.health.highest,
         })
     }
 }
@@ -58,10 +100,8 @@ impl From<Figures> for Totals {
     fn from(figures: Figures) -> Self {
         Self {
             distance: Sum::of(figures.distance.micrometres()),
-            lowest_magic: Min::of(figures.min_magic_points),
-            highest_magic: Max::of(figures.max_magic_points),
-            lowest_health: Min::of(figures.min_health_points),
-            highest_health: Max::of(figures.max_health_points),
+            magic: Span::from([figures.min_magic_points, figures.max_magic_points]),
+            health: Span::from([figures.min_health_points, figures.max_health_points]),
         }
     }
 }
@@ -69,10 +109,8 @@ impl From<Figures> for Totals {
 impl Aggregate<Reading<'_>> for Totals {
     fn add(&mut self, reading: &Reading<'_>) {
         self.distance.add(&reading.distance.micrometres());
-        self.lowest_magic.add(&reading.magic_points);
-        self.highest_magic.add(&reading.magic_points);
-        self.lowest_health.add(&reading.health_points);
-        self.highest_health.add(&reading.health_points);
+        self.magic.add(reading.magic_points);
+        self.health.add(reading.health_points);
     }
 }
 
@@ -80,79 +118,95 @@ impl Merge for Totals {
     fn identity() -> Self {
         Self {
             distance: Sum::identity(),
-            lowest_magic: Min::identity(),
-            highest_magic: Max::identity(),
-            lowest_health: Min::identity(),
-            highest_health: Max::identity(),
+            magic: Span::NONE,
+            health: Span::NONE,
         }
     }
 
     fn merge(&mut self, other: &Self) {
         self.distance.merge(&other.distance);
-        self.lowest_magic.merge(&other.lowest_magic);
-        self.highest_magic.merge(&other.highest_magic);
-        self.lowest_health.merge(&other.lowest_health);
-        self.highest_health.merge(&other.highest_health);
+        self.magic.merge(other.magic);
+        self.health.merge(other.health);
     }
 }
 
-/// Stored as the tuple of its figures. An open pane has at least one reading, so all are there.
+/// Stored by columns. An open pane has at least one reading, and so its spans.
 impl Columnar for Totals {
     fn write(values: &[&Self], out: &mut Encoder) {
-        let figures = || values.iter().filter_map(|totals| totals.figures());
-        for figures in figures() {
-            out.signed(figures.distance.micrometres());
+        for totals in values {
+            out.signed(totals.distance.value());
         }
-        write_range(out, || {
-            figures().map(|figures| (figures.min_magic_points, figures.max_magic_points))
-        });
-        write_range(out, || {
-            figures().map(|figures| (figures.min_health_points, figures.max_health_points))
-        });
+        write_spans(out, values.iter().map(|totals| totals.magic));
+        write_spans(out, values.iter().map(|totals| totals.health));
     }
 
     fn read(count: usize, input: &mut Decoder) -> Result<Vec<Self>, CodecError> {
         let mut distances = Vec::with_capacity(count);
         for _ in 0..count {
-            distances.push(Distance::from_micrometres(input.signed()?));
+            distances.push(Sum::of(input.signed()?));
         }
-        let magic = read_range(count, input)?;
-        let health = read_range(count, input)?;
-        let figures = distances.into_iter().zip(magic).zip(health);
-        Ok(figures
-            .map(|((distance, magic), health)| {
-                Totals::from(Figures {
-                    distance,
-                    min_magic_points: magic.0,
-                    max_magic_points: magic.1,
-                    min_health_points: health.0,
-                    max_health_points: health.1,
-                })
-            })
-            .collect())
+        let magic = read_spans(count, input)?;
+        let health = read_spans(count, input)?;
+        let columns = distances.into_iter().zip(magic).zip(health);
+        let totals = columns.map(|((distance, magic), health)| Self {
+            distance,
+            magic,
+            health,
+        });
+        Ok(totals.collect())
     }
 }
 
 /// The lowest in one column, and in the next how far above it the highest lies: mostly little.
-fn write_range<I: Iterator<Item = (i32, i32)>>(out: &mut Encoder, ranges: impl Fn() -> I) {
-    for (lowest, _) in ranges() {
-        out.signed(lowest.into());
+fn write_spans(out: &mut Encoder, spans: impl Iterator<Item = Span> + Clone) {
+    for span in spans.clone() {
+        out.signed(span.lowest.into());
     }
-    for (lowest, highest) in ranges() {
-        out.signed(i128::from(highest) - i128::from(lowest));
+    for span in spans {
+        out.signed(i128::from(span.highest) - i128::from(span.lowest));
     }
 }
 
-fn read_range(count: usize, input: &mut Decoder) -> Result<Vec<(i32, i32)>, CodecError> {
+fn read_spans(count: usize, input: &mut Decoder) -> Result<Vec<Span>, CodecError> {
     let lowest: Vec<i32> = (0..count)
         .map(|_| input.signed_as())
         .collect::<Result<_, _>>()?;
-    let range = |lowest: i32| {
+    let span = |lowest: i32| {
         let highest = i128::from(lowest).checked_add(input.signed()?);
-        let highest = highest.and_then(|highest| i32::try_from(highest).ok());
         highest
-            .map(|highest| (lowest, highest))
+            .and_then(|highest| i32::try_from(highest).ok())
+            .filter(|highest| lowest <= *highest)
+            .map(|highest| Span { lowest, highest })
             .ok_or(CodecError::Broken("points are out of range"))
     };
-    lowest.into_iter().map(range).collect()
+    lowest.into_iter().map(span).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_highest_below_its_lowest_is_no_state_and_loses_no_row() {
+        for (width, expected) in [(0, Some(5)), (2, Some(7)), (-1, None), (i128::MAX, None)] {
+            let mut out = Encoder::default();
+            for value in [1, 5, width, 5, 0] {
+                out.signed(value);
+            }
+            let mut input = Decoder::unpack(&out.pack(), 100).unwrap();
+            let totals = Totals::read(1, &mut input).ok();
+            let highest = totals.map(|totals| totals[0].figures().unwrap().max_magic_points);
+            assert_eq!(highest, expected, "{width}");
+        }
+        let swapped = Figures {
+            distance: Distance::from_micrometres(1),
+            min_magic_points: 9,
+            max_magic_points: 3,
+            min_health_points: 4,
+            max_health_points: 4,
+        };
+        let figures = Totals::from(swapped).figures().unwrap();
+        assert_eq!((figures.min_magic_points, figures.max_magic_points), (3, 9));
+        assert_eq!(Totals::identity().figures(), None);
+    }
 }

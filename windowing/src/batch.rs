@@ -182,8 +182,7 @@ impl<A> Pane<A> {
 
 /// Which times of a window were seen, after its start; all of them, exactly.
 ///
-/// It takes 16 bytes until there is a second one, so that a pane is a line of the processor's cache
-/// where the aggregate is 48 bytes.
+/// It takes 16 bytes until there is a second one.
 #[derive(Clone, Debug, Default)]
 struct Times {
     /// The latest of the whole milliseconds that came in order.
