@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use aggregator::Aggregator;
-use aggregator::payload::{KeepPayload, payload};
+use aggregator::payload::{KeepPayload, take_payload};
 use aggregator::settings::Settings;
 use delivery::{FirehoseStream, KinesisStream};
 use kinesis_event::Event;
@@ -42,7 +42,7 @@ async fn run() -> Result<(), Error> {
         let function = Arc::clone(&function);
         async move {
             let deadline = connect::handler_deadline(invocation.context.deadline());
-            let event = Event::from_json(&payload())?;
+            let event = Event::from_json(&take_payload())?;
             function.handle(&event, deadline).await
         }
     });

@@ -3,8 +3,9 @@
 //! Lambda's runtime reads a payload with serde, which can only hand over an event that it has read to
 //! its end and copied; for an event of 6 MB that takes twice as long as to decode it from its bytes
 //! ([`Event::from_json`](kinesis_event::Event::from_json)). So a layer keeps the bytes back, and the
-//! runtime is given `null` to read.
+//! runtime is given `null` to read. That is also what the runtime's own log of payloads then shows.
 
+use std::cell::RefCell;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -13,17 +14,18 @@ use lambda_runtime::tower::{Layer, Service};
 use tokio::task::futures::TaskLocalFuture;
 
 tokio::task_local! {
-    static PAYLOAD: Bytes;
+    static PAYLOAD: RefCell<Bytes>;
 }
 
-/// The payload of the invocation that this is called in; empty outside of one, and under a runtime
-/// without [`KeepPayload`].
-pub fn payload() -> Bytes {
-    PAYLOAD.try_with(Bytes::clone).unwrap_or_default()
+/// Takes the payload of the invocation whose future this is called in, so that it is freed once it is
+/// decoded. Empty when it was taken before, outside of that future, and under a runtime without
+/// [`KeepPayload`].
+pub fn take_payload() -> Bytes {
+    PAYLOAD.try_with(RefCell::take).unwrap_or_default()
 }
 
 /// A layer of Lambda's runtime: within it the handler gets `()` for its event, and finds the bytes in
-/// [`payload`].
+/// [`take_payload`].
 #[derive(Clone, Copy, Debug)]
 pub struct KeepPayload;
 
@@ -42,7 +44,7 @@ pub struct KeptPayload<S>(S);
 impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for KeptPayload<S> {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = TaskLocalFuture<Bytes, S::Future>;
+    type Future = TaskLocalFuture<RefCell<Bytes>, S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.0.poll_ready(context)
@@ -50,7 +52,7 @@ impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for KeptPayload<S> 
 
     fn call(&mut self, mut invocation: LambdaInvocation) -> Self::Future {
         let payload = std::mem::replace(&mut invocation.body, Bytes::from_static(b"null"));
-        PAYLOAD.scope(payload, self.0.call(invocation))
+        PAYLOAD.scope(RefCell::new(payload), self.0.call(invocation))
     }
 }
 
@@ -74,12 +76,12 @@ mod tests {
         let mut service =
             KeepPayload.layer(service_fn(|invocation: LambdaInvocation| async move {
                 tokio::task::yield_now().await;
-                Ok::<_, ()>((invocation.body, payload()))
+                Ok::<_, ()>((invocation.body, take_payload(), take_payload()))
             }));
         for body in [&b"{\"Records\":[]}"[..], b"no JSON"] {
-            let (read, kept) = service.call(invocation(body)).await.unwrap();
-            assert_eq!((&*read, &*kept), (&b"null"[..], body));
+            let (read, kept, again) = service.call(invocation(body)).await.unwrap();
+            assert_eq!((&*read, &*kept, &*again), (&b"null"[..], body, &b""[..]));
         }
-        assert!(payload().is_empty());
+        assert!(take_payload().is_empty());
     }
 }
