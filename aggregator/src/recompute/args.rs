@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(required = true, value_name = "ARCHIVE_DIR")]
     pub archive: Vec<PathBuf>,
 
-    /// How many threads read [default: one a processor]
+    /// How many threads read, and print [default: one a processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
 

@@ -16,6 +16,11 @@ use super::names::{MetNames, Names};
 /// How many of a piece's refused lines are told with their reason.
 pub(super) const TOLD: usize = 5;
 
+/// The partition of a name's number, and its key there: each partition's keys are without gaps.
+pub(super) fn partition_and_key(name: usize, partitions: usize) -> (usize, usize) {
+    (name % partitions, name / partitions)
+}
+
 /// A reading, as far as it counts: 32 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
@@ -42,9 +47,15 @@ impl Entry {
         }
     }
 
-    /// Adds it to the panes of its unicorn.
-    pub(super) fn add_to(&self, batch: &mut Batch<Totals>) {
-        batch.add(self.name as usize, self.millis, self.nanos, self);
+    /// Which of so many partitions it belongs to.
+    pub(super) fn partition(&self, partitions: usize) -> usize {
+        partition_and_key(self.name as usize, partitions).0
+    }
+
+    /// Adds it to the panes of its unicorn, in its partition of so many.
+    pub(super) fn add_to(&self, batch: &mut Batch<Totals>, partitions: usize) {
+        let (_, key) = partition_and_key(self.name as usize, partitions);
+        batch.add(key, self.millis, self.nanos, self);
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The parts of the files stand in a queue, in the order of the files. Any thread parses any of them,
 //! into a bucket for each partition of the names; and each partition takes its buckets in the order of
-//! the queue, whichever thread adds them. So nobody waits while there is something to do, and of equal
-//! readings the first is the first whatever the threads do.
+//! the queue, whichever thread adds them. So nobody waits while there is something to do, unless enough was
+//! read ahead ([`Cut::ahead`]), and of equal readings the first is the first whatever the threads do.
 //!
 //! A thread adds what is there for the partition of its own number before it parses more: what was
 //! parsed last is then still in the processor's cache, and so are, mostly, the panes.
@@ -23,7 +23,7 @@ use super::parse::{Entry, Parser, Piece};
 use super::plan::{Part, Plan};
 use super::scan::{Account, Cut, Report};
 
-/// Reads all files into partitions, as many as there are parsers: a name's is its number modulo theirs.
+/// Reads all files into partitions, as many as there are parsers; `partition_and_key` says where a name is.
 /// Each parser has a thread, the first one this. A thread that cannot be started leaves its share to
 /// the others.
 pub(super) fn run(
@@ -73,7 +73,7 @@ impl<'f, 'p> Shared<'f, 'p> {
                 Job::Add(partition, mut batch, mut bucket) => {
                     drop(queue);
                     for entry in bucket.drain(..) {
-                        entry.add_to(&mut batch);
+                        entry.add_to(&mut batch, partitions);
                     }
                     queue = self.lock();
                     queue.added(partition, batch, bucket);
@@ -81,7 +81,7 @@ impl<'f, 'p> Shared<'f, 'p> {
                 Job::Parse(id, part, mut buckets) => {
                     drop(queue);
                     let parsed = part.parse(parser, files, cut, progress, |entry| {
-                        buckets[entry.name as usize % partitions].push(entry);
+                        buckets[entry.partition(partitions)].push(entry);
                     });
                     queue = self.lock();
                     queue.parsed(id, parsed, buckets);

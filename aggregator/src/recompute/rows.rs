@@ -9,6 +9,8 @@ use unicorn::status_time::StatusTime;
 use unicorn::totals::{Figures, Totals};
 use windowing::batch::Batch;
 
+use super::parse::partition_and_key;
+
 /// Every unicorn's windows, by window and name.
 #[derive(Clone, Debug)]
 pub struct Rows {
@@ -57,8 +59,7 @@ struct Place {
 }
 
 impl Rows {
-    /// The rows of partitions whose keys are places in `names`. Those of a name are all in the partition
-    /// that is its place modulo the number of partitions.
+    /// The rows of partitions, of which [`partition_and_key`] says where a name's are by its place in `names`.
     pub(super) fn new(
         names: Vec<Arc<str>>,
         window_seconds: u32,
@@ -69,8 +70,9 @@ impl Rows {
         let mut names = Vec::with_capacity(by_text.len());
         let mut windows: HashMap<i64, Vec<Place>, RandomState> = HashMap::default();
         // By name, so that each window comes to have its rows in that order.
-        for (text, key) in by_text {
-            let (name, partition) = (names.len(), key % partitions.len().max(1));
+        for (text, number) in by_text {
+            let name = names.len();
+            let (partition, key) = partition_and_key(number, partitions.len().max(1));
             names.push((text, partition));
             let panes = partitions.get(partition).map(|batch| batch.windows_of(key));
             for (start, pane) in panes.into_iter().flatten() {

@@ -143,7 +143,7 @@ fn in_order(
         let number = part.file;
         let file = &files[number];
         loop {
-            let parsed = part.parse(parser, files, cut, progress, |entry| entry.add_to(batch));
+            let parsed = part.parse(parser, files, cut, progress, |entry| entry.add_to(batch, 1));
             let (piece, rest) = parsed.map_err(|source| ReadError {
                 path: file.path.clone(),
                 source,

@@ -7,7 +7,12 @@ mod properties;
 
 use std::fs;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use aggregator::recompute::ReadError;
 use aggregator::recompute::files::list;
@@ -314,10 +319,31 @@ fn of_files_that_cannot_be_read_the_first_is_named() {
     assert_eq!(error.path, path("d"));
 }
 
+/// The other threads must not wait for what the one that panicked had taken.
+#[test]
+fn a_panic_of_a_thread_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = line("Shadowfax", "2026-11-20 09:17:08.189", "1", 1) + "\n";
+    for number in 0..9 {
+        fs::write(folder.path().join(number.to_string()), text.repeat(50)).unwrap();
+    }
+    let listing = list(&[folder.path().to_owned()]).unwrap();
+    for nth in 0..9 {
+        let files = listing.files.clone();
+        let (sender, ended) = mpsc::channel();
+        thread::spawn(move || {
+            let told = AtomicU64::new(0);
+            let panics = |_| assert_ne!(told.fetch_add(1, Ordering::Relaxed), nth, "as it should");
+            let options = Options::new(60, 3).unwrap();
+            let outcome = catch_unwind(AssertUnwindSafe(|| scan(&files, options, &panics).is_ok()));
+            sender.send(outcome.is_err()).unwrap();
+        });
+        assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Ok(true));
+    }
+}
+
 #[test]
 fn progress_is_told_in_bytes_of_the_files() {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a"), "x\n".repeat(500)).unwrap();
     fs::write(folder.path().join("b"), gzip(&[b'x'; 500])).unwrap();
