@@ -34,12 +34,23 @@ const ITEM_ROOM: usize = 768;
 /// in the table, so which of them stays is open.
 ///
 /// The items are the SDK's maps of attributes, or of any type that is a [`TableItem`].
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct DynamoTable<I = Item> {
     client: Client,
     name: String,
     key_attributes: Vec<String>,
     items: PhantomData<fn(I)>,
+}
+
+impl<I> Clone for DynamoTable<I> {
+    fn clone(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            name: self.name.clone(),
+            key_attributes: self.key_attributes.clone(),
+            items: PhantomData,
+        }
+    }
 }
 
 impl<I> DynamoTable<I> {

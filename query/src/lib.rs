@@ -116,7 +116,7 @@ impl QueryError {
     }
 }
 
-/// Runs the query of `args`, prints its rows to `output` and everything else to `notes`.
+/// Runs the query `text` as `args` have it, prints its rows to `output` and everything else to `notes`.
 ///
 /// Cancelling `stop` ends it, on AWS too.
 ///
@@ -124,13 +124,14 @@ impl QueryError {
 /// [`QueryError`]. What was printed by then stays.
 pub async fn run(
     args: &Args,
+    text: &str,
     environment: &Environment,
     terminal: Terminal,
     stop: &CancellationToken,
     output: impl Write,
     mut notes: impl Write,
 ) -> Result<(), QueryError> {
-    let sql = Sql::read(&text(args)?)?;
+    let sql = Sql::read(text)?;
     let mut output = Output::new(output, args.format, args.most_rows());
     match place::decide(args, environment).await? {
         Place::There(cloud) => {
@@ -160,7 +161,11 @@ pub async fn run(
 }
 
 /// The query's text, from where the flags say.
-fn text(args: &Args) -> Result<String, QueryError> {
+/// Reads the text of the query: it is an argument, in a file, or comes on the standard input.
+///
+/// # Errors
+/// [`QueryError::Input`].
+pub fn text(args: &Args) -> Result<String, QueryError> {
     let mut text = String::new();
     let (what, outcome) = match (&args.file, args.sql.as_deref()) {
         (Some(file), _) => {

@@ -56,17 +56,23 @@ fn start() -> ExitCode {
 }
 
 fn run(args: &Args, environment: &Environment) -> Result<(), QueryError> {
+    // Before Ctrl-C means anything but the end.
+    let text = query::text(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(STACK)
         .build()?;
-    let ended = runtime.block_on(run_until_interrupted(args, environment));
+    let ended = runtime.block_on(run_until_interrupted(args, &text, environment));
     // A join that was interrupted may not look up for minutes.
     runtime.shutdown_background();
     ended
 }
 
-async fn run_until_interrupted(args: &Args, environment: &Environment) -> Result<(), QueryError> {
+async fn run_until_interrupted(
+    args: &Args,
+    text: &str,
+    environment: &Environment,
+) -> Result<(), QueryError> {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     tokio::spawn(async move {
@@ -76,6 +82,7 @@ async fn run_until_interrupted(args: &Args, environment: &Environment) -> Result
                 () = tokio::time::sleep(GRACE) => {}
                 _ = tokio::signal::ctrl_c() => {}
             }
+            eprintln!("error: {}", QueryError::Interrupted);
             std::process::exit(1);
         }
     });
@@ -84,6 +91,7 @@ async fn run_until_interrupted(args: &Args, environment: &Environment) -> Result
     };
     query::run(
         args,
+        text,
         environment,
         terminal,
         &stop,

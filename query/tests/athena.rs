@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use clap::Parser;
 use connect::target::Environment;
-use query::{Args, QueryError, Terminal, run};
+use query::{Args, QueryError, Terminal, run, text};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -187,7 +187,17 @@ async fn ask_until(
     let (mut out, mut notes) = (Vec::new(), Vec::new());
     let environment = Environment::from_iter([("HOME".into(), "/nonexistent".into())]);
     let terminal = Terminal::default();
-    let outcome = run(&args, &environment, terminal, stop, &mut out, &mut notes).await;
+    let text = text(&args).unwrap();
+    let outcome = run(
+        &args,
+        &text,
+        &environment,
+        terminal,
+        stop,
+        &mut out,
+        &mut notes,
+    )
+    .await;
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (outcome, text(out), text(notes))
 }

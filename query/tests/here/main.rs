@@ -12,7 +12,7 @@ use clap::Parser;
 use connect::target::Environment;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use query::{Args, Terminal, run};
+use query::{Args, Terminal, run, text};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -27,15 +27,24 @@ struct Answer {
 async fn ask(arguments: &[&str]) -> Answer {
     let args = Args::try_parse_from([&["query"], arguments].concat()).unwrap();
     let (mut out, mut notes) = (Vec::new(), Vec::new());
-    let outcome = run(
-        &args,
-        &Environment::default(),
-        Terminal::default(),
-        &CancellationToken::new(),
-        &mut out,
-        &mut notes,
-    )
-    .await;
+    let outcome = match text(&args) {
+        Ok(text) => {
+            let stop = CancellationToken::new();
+            let environment = Environment::default();
+            let terminal = Terminal::default();
+            run(
+                &args,
+                &text,
+                &environment,
+                terminal,
+                &stop,
+                &mut out,
+                &mut notes,
+            )
+            .await
+        }
+        Err(error) => Err(error),
+    };
     let chain = |error| {
         let mut text = String::new();
         let mut next: Option<&dyn std::error::Error> = Some(&error);
