@@ -26,11 +26,14 @@ LIMIT = 10.0
 
 
 def build(options):
-    """Builds both functions as template.yaml has them built. Returns each one's zip."""
+    """Builds both functions as template.yaml has them built, where there is cargo-lambda. Returns each one's zip, and
+    what they are."""
     place = WORK / "lambda"
     cargo_lambda = ROOT / "target" / "deploy" / "tools" / "bin" / "cargo-lambda"
     found = str(cargo_lambda) if cargo_lambda.exists() else shutil.which("cargo-lambda")
-    zips = {}
+    zips, what = {}, "the x86_64 binaries that are deployed" if found else "binaries for this machine, built without cargo-lambda"
+    if options.no_build:
+        what = "the binaries as they were last built"
     for name in FUNCTIONS:
         zips[name] = place / name / "bootstrap.zip"
         if options.no_build:
@@ -45,7 +48,7 @@ def build(options):
         tools.call(["cargo", "build", "--release", "--locked", "--quiet", *flags], f"building {name} for release")
         zips[name].parent.mkdir(parents=True, exist_ok=True)
         pack(tools.RELEASE / name, zips[name])
-    return zips
+    return zips, what
 
 
 def pack(binary, target):
@@ -196,7 +199,7 @@ def memory(binary, lines):
 
 
 def bootstrap_suite(options):
-    zips = build(options)
+    zips, what = build(options)
     binaries = {name: unpack(name, zipped) for name, zipped in zips.items()}
     times = {name: [] for name in FUNCTIONS}
     log(f"  {STARTS} starts of each")
@@ -219,7 +222,7 @@ def bootstrap_suite(options):
         targets.append(Target(f"{name}, MB zipped", f"at most {ZIP_MB}", f"{zipped / 1e6:.2f}", zipped <= ZIP_MB * 1e6))
     targets.append(Target("aggregator, MB resident after its invocations", f"at most {RESIDENT_MB}", f"{resident:.1f}", resident <= RESIDENT_MB))
     text = verdict(targets) + "\n" + table(["", "ms from exec to the first poll (lowest to highest)", "MB zipped", "MB"], rows)
-    text += f"\n{STARTS} starts each, of the x86_64 binaries that are deployed, under a Runtime API on the same machine; the time "
+    text += f"\n{STARTS} starts each, of {what}, under a Runtime API on the same machine; the time "
     text += "holds the fork as well. "
     text += f"After {INVOKES} invocations of {RECORDS:,} records of one window, 1,000 unicorns in all and a state of {state / 1000:,.0f} KB at "
     return text + f"the end, the aggregator had {resident:.1f} MB of memory resident, and {highest:.1f} MB at most.\n"

@@ -1,5 +1,6 @@
 """Where things are, what is built and installed, and how a process is timed."""
 
+import gzip
 import os
 import shutil
 import statistics
@@ -125,16 +126,39 @@ def wait(process, limit):
     return usage
 
 
-def readings(number, unicorns, shuffled=False, minutes=60):
-    """The file of so many readings of so many unicorns; made where it is not there yet."""
-    order = "-shuffled" if shuffled else ""
-    path = WORK / f"readings-{number}-{unicorns}-{minutes}{order}.jsonl"
+def readings(number, unicorns, how="", minutes=60):
+    """The file of so many readings of so many unicorns; made where it is not there yet. `how` is nothing, or what
+    make_readings knows: shuffle, respell."""
+    path = WORK / f"readings-{number}-{unicorns}-{minutes}{'-' if how else ''}{how}.jsonl"
     if not path.exists():
-        unfinished = path.with_suffix(".unfinished")
         command = [rust("make_readings"), "--readings", str(number), "--unicorns", str(unicorns)]
-        command += ["--minutes", str(minutes), "--seed", "1", "--output", str(unfinished)]
-        call(command + (["--shuffle"] if shuffled else []), f"making {path.name}")
-        unfinished.rename(path)
+        command += ["--minutes", str(minutes), "--seed", "1"] + ([f"--{how}"] if how else [])
+        make(path, lambda unfinished: call([*command, "--output", str(unfinished)], f"making {path.name}"))
+    return in_memory(path)
+
+
+def packed(path):
+    """A file as Firehose packs it."""
+    archive = path.with_name(f"{path.name}.gz")
+    if not archive.exists():
+        def pack(unfinished):
+            log(f"  making {archive.name}")
+            with open(path, "rb") as source, gzip.open(unfinished, "wb", compresslevel=6) as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+
+        make(archive, pack)
+    return in_memory(archive)
+
+
+def make(path, write):
+    """What is there under its own name is whole."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    write(unfinished)
+    unfinished.rename(path)
+
+
+def in_memory(path):
+    """Reads a file once, so that no run has to wait for the disk."""
     with open(path, "rb") as file:
         while file.read(1 << 24):
             pass

@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use anyhow::ensure;
@@ -10,6 +10,9 @@ use clap::Parser;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
+use serde_json::value::RawValue;
 use unicorn::distance::Distance;
 use unicorn::reading::Reading;
 use unicorn::status_time::StatusTime;
@@ -40,9 +43,58 @@ struct Arguments {
     #[arg(long)]
     shuffle: bool,
 
+    /// Not in the producer's spelling: the fields in another order, and spaces between them
+    #[arg(long)]
+    respell: bool,
+
     /// Where to
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
+}
+
+/// A reading as another writer would have it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Respelled<'a> {
+    status_time: String,
+    name: &'a str,
+    health_points: i32,
+    magic_points: i32,
+    distance: &'a RawValue,
+    longitude: Option<f64>,
+    latitude: Option<f64>,
+}
+
+/// Between the fields and after their names are spaces, as Python writes them.
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_object_key<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        writer.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+}
+
+fn respell(reading: &Reading<'_>, output: &mut impl Write) -> anyhow::Result<()> {
+    let respelled = Respelled {
+        status_time: reading.status_time.to_string(),
+        name: &reading.name,
+        health_points: reading.health_points,
+        magic_points: reading.magic_points,
+        distance: &RawValue::from_string(reading.distance.to_string())?,
+        longitude: reading.longitude,
+        latitude: reading.latitude,
+    };
+    respelled.serialize(&mut Serializer::with_formatter(&mut *output, Spaced))?;
+    output.write_all(b"\n")?;
+    Ok(())
 }
 
 /// 2026-11-20 09:00:00 UTC, in milliseconds since the epoch.
@@ -138,7 +190,12 @@ fn main() -> anyhow::Result<()> {
         for number in &order {
             if let Some(flight) = fleet.get_mut(*number as usize) {
                 let time = flight.time(begin, end, number * 1_000 / unicorns);
-                output.write_all(&flight.fly(time, seconds).to_line())?;
+                let reading = flight.fly(time, seconds);
+                if arguments.respell {
+                    respell(&reading, &mut output)?;
+                } else {
+                    output.write_all(&reading.to_line())?;
+                }
             }
         }
     }

@@ -47,7 +47,8 @@ async fn main() -> anyhow::Result<()> {
 
     for _ in 0..arguments.rounds {
         for event in &events {
-            let event = Event::from_json(event)?;
+            // As Lambda's runtime reads it for the function.
+            let event: Event = serde_json::from_slice(event)?;
             let response = function.handle(&event, Instant::now() + TIME).await;
             ensure!(
                 response.batch_item_failures.is_empty(),
