@@ -46,5 +46,5 @@ def text(sent, failed, rows, counted, cpu, wall, duration, flags, never):
         ["CPU µs a reading", f"{cpu / max(sent, 1) * 1e6:.1f}"],
     ]
     shown = f"`producer {flags}`: the producer, the streams, both functions, the table and the archive in one process, "
-    shown += f"one run. {f'It said: {never}.' if never else ''}\n\n"
+    shown += f"one run.{f' It said: {never}.' if never else ''}\n\n"
     return verdict([pace, lost]) + "\n" + shown + table(["", "measured"], lines)
