@@ -14,11 +14,21 @@
 //! one a partition of the names, and add the buckets to their partitions in the order of the pieces
 //! (`pipeline.rs`).
 //!
+//! Two threads on two cores are 1.7 times as fast as one, and two processes that share nothing 1.95 times.
+//! By a profile of 5 million readings (milliseconds of CPU of one thread and of two, sampled 5,000 times a
+//! second) nearly all that is added is in what fills buckets and empties those that the other core
+//! has filled:
+//!
+//! | reading files | parsing and adding | rows | memory | the kernel's rest | all |
+//! |---|---|---|---|---|---|
+//! | 148 | 427 | 13 | 32 | 29 | 653 |
+//! | 151 | 495 | 15 | 26 | 32 | 733 |
+//!
 //! A plain file is cut into pieces at line ends; a packed one can only be read from its start on, so
 //! one thread reads it whole, up to 128 MB of text at a time.
 //!
 //! Memory is that of [`windowing::batch::Batch`] (4 to 8 bytes a reading that comes in order and some
-//! 30 bytes otherwise), some 250 bytes a unicorn and minute in all (130 where it has one reading), and
+//! 30 bytes otherwise), some 230 bytes a unicorn and minute in all (95 where it has one reading), and
 //! what is read ahead.
 //!
 //! * [`files`]: which files an archive is made of.
