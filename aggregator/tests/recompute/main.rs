@@ -121,6 +121,16 @@ fn rows_are_the_same_by_any_number_of_threads() {
     fs::write(folder.path().join("a"), lines.join("\n")).unwrap();
     let (rows, _) = minutes(folder.path());
     assert_eq!(rows.len(), 10_000);
+    // One thread, too, puts pieces together: they have to be all rows.
+    let starts = rows
+        .iter()
+        .map(|row| format!("{},{},", row.name, row.window_start));
+    let printed = text(&rows, Format::Csv);
+    let printed: Vec<&str> = printed.lines().skip(1).collect();
+    assert_eq!(printed.len(), 10_000);
+    for (line, start) in printed.iter().zip(starts) {
+        assert!(line.starts_with(&start), "{line} {start}");
+    }
     for format in [Format::Table, Format::Lines, Format::Csv] {
         let one = text(&rows, format);
         for threads in [2, 3, 8, 64] {
