@@ -8,7 +8,7 @@ use memchr::memchr;
 pub const LONGEST_LINE: usize = 10 << 20;
 
 /// How much is read at once.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 256 << 10;
 
 /// How much is read at once past the end of a part, for what is left of its last line.
 const BUFFER_PAST_END: usize = 8 << 10;

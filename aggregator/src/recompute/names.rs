@@ -7,33 +7,64 @@ use foldhash::fast::RandomState;
 
 /// All names, numbered from 0 up in the order in which threads come upon them. So the numbers differ
 /// from run to run, and nothing that comes out may depend on them.
-#[derive(Debug, Default)]
-pub(super) struct Names(Mutex<Numbered>);
+#[derive(Debug)]
+pub(super) struct Names {
+    partitions: usize,
+    numbered: Mutex<Numbered>,
+}
+
+/// Where the readings of a name are added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Home {
+    /// Of so many partitions.
+    pub(super) partition: u32,
+    /// The name's key there. Each partition's keys are without gaps.
+    pub(super) key: u32,
+}
+
+impl Home {
+    /// That of the name with this number: the partitions take turns.
+    pub(super) fn of(number: usize, partitions: usize) -> Self {
+        // So many names that their number is cut off would take half a terabyte.
+        Self {
+            partition: (number % partitions) as u32,
+            key: (number / partitions) as u32,
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Numbered {
     by_number: Vec<Arc<str>>,
-    numbers: HashMap<Arc<str>, u32, RandomState>,
+    homes: HashMap<Arc<str>, Home, RandomState>,
 }
 
 impl Names {
+    /// No names yet, for that many partitions; 0 count as 1.
+    pub(super) fn new(partitions: usize) -> Self {
+        Self {
+            partitions: partitions.max(1),
+            numbered: Mutex::default(),
+        }
+    }
+
     /// The names by their numbers.
     pub(super) fn into_vec(self) -> Vec<Arc<str>> {
-        let numbered = self.0.into_inner();
+        let numbered = self.numbered.into_inner();
         numbered.unwrap_or_else(PoisonError::into_inner).by_number
     }
 
-    fn number(&self, name: &str) -> (Arc<str>, u32) {
-        let mut numbered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((name, &number)) = numbered.numbers.get_key_value(name) {
-            return (Arc::clone(name), number);
+    fn home(&self, name: &str) -> (Arc<str>, Home) {
+        let numbered = self.numbered.lock();
+        let mut numbered = numbered.unwrap_or_else(PoisonError::into_inner);
+        if let Some((name, &home)) = numbered.homes.get_key_value(name) {
+            return (Arc::clone(name), home);
         }
         let name = Arc::<str>::from(name);
-        // So many names that their number is cut off would take half a terabyte.
-        let number = numbered.by_number.len() as u32;
+        let home = Home::of(numbered.by_number.len(), self.partitions);
         numbered.by_number.push(Arc::clone(&name));
-        numbered.numbers.insert(Arc::clone(&name), number);
-        (name, number)
+        numbered.homes.insert(Arc::clone(&name), home);
+        (name, home)
     }
 }
 
@@ -54,7 +85,7 @@ pub(super) struct MetNames<'n> {
 #[derive(Debug)]
 struct Met {
     name: Arc<str>,
-    number: u32,
+    home: Home,
     /// Place of the one that came after it the last time.
     next: usize,
 }
@@ -70,13 +101,13 @@ impl<'n> MetNames<'n> {
         }
     }
 
-    /// A name's number.
-    pub(super) fn number(&mut self, name: &str) -> u32 {
+    /// Where a name's readings are added.
+    pub(super) fn home(&mut self, name: &str) -> Home {
         if let Some(met) = self.met.get(self.expected)
             && *met.name == *name
         {
             (self.last, self.expected) = (self.expected, met.next);
-            return met.number;
+            return met.home;
         }
         let place = match self.places.get(name) {
             Some(&place) => place,
@@ -87,16 +118,16 @@ impl<'n> MetNames<'n> {
         }
         let met = &self.met[place];
         (self.last, self.expected) = (place, met.next);
-        met.number
+        met.home
     }
 
     fn meet(&mut self, name: &str) -> usize {
-        let (name, number) = self.all.number(name);
+        let (name, home) = self.all.home(name);
         let place = self.met.len();
         self.places.insert(Arc::clone(&name), place);
         self.met.push(Met {
             name,
-            number,
+            home,
             next: 0,
         });
         place
@@ -111,20 +142,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_has_one_number_whoever_asks(
+        fn a_name_has_one_home_whoever_asks(
             asked in prop::collection::vec((0..3_usize, "[ab]{0,3}"), 0..200),
+            partitions in 0..4_usize,
         ) {
-            let names = Names::default();
+            let names = Names::new(partitions);
+            let partitions = partitions.max(1);
             let mut threads = [(); 3].map(|()| MetNames::new(&names));
-            let mut numbers = HashMap::new();
+            let mut homes = HashMap::new();
             for (thread, name) in asked {
-                let number = threads[thread].number(&name);
-                prop_assert_eq!(*numbers.entry(name).or_insert(number), number);
+                let home = threads[thread].home(&name);
+                prop_assert_eq!(*homes.entry(name).or_insert(home), home);
             }
             let by_number = names.into_vec();
-            prop_assert_eq!(by_number.len(), numbers.len());
-            for (name, number) in numbers {
-                prop_assert_eq!(&*by_number[number as usize], name);
+            prop_assert_eq!(by_number.len(), homes.len());
+            for (number, name) in by_number.iter().enumerate() {
+                prop_assert_eq!(homes[&**name], Home::of(number, partitions));
             }
         }
     }

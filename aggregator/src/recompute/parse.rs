@@ -16,16 +16,11 @@ use super::names::{MetNames, Names};
 /// How many of a piece's refused lines are told with their reason.
 pub(super) const TOLD: usize = 5;
 
-/// The partition of a name's number, and its key there: each partition's keys are without gaps.
-pub(super) fn partition_and_key(name: usize, partitions: usize) -> (usize, usize) {
-    (name % partitions, name / partitions)
-}
-
 /// A reading, as far as it counts: 32 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
-    /// The number of its name.
-    pub(super) name: u32,
+    /// Its name's, in the partition of that.
+    key: u32,
     millis: i64,
     nanos: u32,
     magic_points: i32,
@@ -34,10 +29,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn new(name: u32, reading: &Reading<'_>) -> Self {
+    fn new(key: u32, reading: &Reading<'_>) -> Self {
         let (millis, nanos) = millis_and_nanos(reading.status_time);
         Self {
-            name,
+            key,
             millis,
             nanos,
             magic_points: reading.magic_points,
@@ -47,15 +42,9 @@ impl Entry {
         }
     }
 
-    /// Which of so many partitions it belongs to.
-    pub(super) fn partition(&self, partitions: usize) -> usize {
-        partition_and_key(self.name as usize, partitions).0
-    }
-
-    /// Adds it to the panes of its unicorn, in its partition of so many.
-    pub(super) fn add_to(&self, batch: &mut Batch<Totals>, partitions: usize) {
-        let (_, key) = partition_and_key(self.name as usize, partitions);
-        batch.add(key, self.millis, self.nanos, self);
+    /// Adds it to the panes of its unicorn, in its partition.
+    pub(super) fn add_to(&self, batch: &mut Batch<Totals>) {
+        batch.add(self.key as usize, self.millis, self.nanos, self);
     }
 }
 
@@ -115,20 +104,25 @@ impl<'n> Parser<'n> {
     }
 
     /// Parses lines to their end, or until they have that many bytes, and gives `take` the readings in
-    /// the order of the lines.
+    /// the order of the lines, each with its partition.
     pub(super) fn piece(
         &mut self,
         lines: &mut Lines<Input<'_>>,
         bytes: u64,
-        mut take: impl FnMut(Entry),
+        mut take: impl FnMut(usize, Entry),
     ) -> io::Result<Piece> {
         let mut piece = Piece::default();
+        let names = &mut self.names;
+        let mut take = |reading: &Reading<'_>| {
+            let home = names.home(&reading.name);
+            take(home.partition as usize, Entry::new(home.key, reading));
+        };
         let end = lines.position().saturating_add(bytes);
         while lines.position() < end {
             // Mostly the next line is there, and in our producer's spelling.
             let buffered = lines.buffered();
             if let Some((reading, after @ [_, ..])) = first_line(buffered) {
-                take(Entry::new(self.names.number(&reading.name), &reading));
+                take(&reading);
                 let length = buffered.len() - after.len() + 1;
                 lines.pass(length);
                 piece.lines += 1;
@@ -145,7 +139,7 @@ impl<'n> Parser<'n> {
                 Line::TooLong => Err(format!("the line is longer than {LONGEST_LINE} bytes")),
             };
             match reading {
-                Ok(reading) => take(Entry::new(self.names.number(&reading.name), &reading)),
+                Ok(reading) => take(&reading),
                 Err(reason) => {
                     piece.refused += 1;
                     if piece.reasons.len() < TOLD {

@@ -23,7 +23,8 @@ use super::parse::{Entry, Parser, Piece};
 use super::plan::{Part, Plan};
 use super::scan::{Account, Cut, Report};
 
-/// Reads all files into partitions, as many as there are parsers; `partition_and_key` says where a name is.
+/// Reads all files into partitions, as many as there are parsers, each the one of its names
+/// (see `names.rs`).
 /// Each parser has a thread, the first one this. A thread that cannot be started leaves its share to
 /// the others.
 pub(super) fn run(
@@ -67,21 +68,20 @@ impl<'f, 'p> Shared<'f, 'p> {
     fn work(&self, number: usize, parser: &mut Parser<'_>, cut: Cut, progress: Progress<'p>) {
         let mut queue = self.lock();
         let files = queue.files;
-        let partitions = queue.partitions.len();
         loop {
             match queue.next_job(number) {
                 Job::Add(partition, mut batch, mut bucket) => {
                     drop(queue);
                     for entry in bucket.drain(..) {
-                        entry.add_to(&mut batch, partitions);
+                        entry.add_to(&mut batch);
                     }
                     queue = self.lock();
                     queue.added(partition, batch, bucket);
                 }
                 Job::Parse(id, part, mut buckets) => {
                     drop(queue);
-                    let parsed = part.parse(parser, files, cut, progress, |entry| {
-                        buckets[entry.partition(partitions)].push(entry);
+                    let parsed = part.parse(parser, files, cut, progress, |partition, entry| {
+                        buckets[partition].push(entry);
                     });
                     queue = self.lock();
                     queue.parsed(id, parsed, buckets);

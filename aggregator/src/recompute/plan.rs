@@ -25,7 +25,8 @@ enum Work<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Parses the next piece, and gives what is left of the part. Its readings go to `take`.
+    /// Parses the next piece, and gives what is left of the part. Its readings go to `take`, each
+    /// with its partition.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -35,7 +36,7 @@ impl<'a> Part<'a> {
         files: &[ArchiveFile],
         cut: Cut,
         progress: Progress<'a>,
-        take: impl FnMut(Entry),
+        take: impl FnMut(usize, Entry),
     ) -> io::Result<(Piece, Option<Self>)> {
         let mut lines = match self.work {
             Work::Open(range) => {

@@ -9,7 +9,7 @@ use unicorn::status_time::StatusTime;
 use unicorn::totals::{Figures, Totals};
 use windowing::batch::Batch;
 
-use super::parse::partition_and_key;
+use super::names::Home;
 
 /// Every unicorn's windows, by window and name.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ struct Place {
 }
 
 impl Rows {
-    /// The rows of partitions, of which [`partition_and_key`] says where a name's are by its place in `names`.
+    /// The rows of partitions, of which [`Home`] says where a name's are by its place in `names`.
     pub(super) fn new(
         names: Vec<Arc<str>>,
         window_seconds: u32,
@@ -72,9 +72,10 @@ impl Rows {
         // By name, so that each window comes to have its rows in that order.
         for (text, number) in by_text {
             let name = names.len();
-            let (partition, key) = partition_and_key(number, partitions.len().max(1));
-            names.push((text, partition));
-            let panes = partitions.get(partition).map(|batch| batch.windows_of(key));
+            let home = Home::of(number, partitions.len().max(1));
+            names.push((text, home.partition as usize));
+            let batch = partitions.get(home.partition as usize);
+            let panes = batch.map(|batch| batch.windows_of(home.key as usize));
             for (start, pane) in panes.into_iter().flatten() {
                 windows.entry(start).or_default().push(Place { name, pane });
             }
@@ -149,14 +150,14 @@ impl Rows {
     /// The row at a place, of which every one has one.
     fn row(&self, place: &Place, window_start: StatusTime) -> Option<Row<'_>> {
         let (name, partition) = self.names.get(place.name)?;
-        let pane = self.partitions.get(*partition)?.panes().get(place.pane)?;
+        let pane = self.partitions.get(*partition)?.pane(place.pane)?;
         Some(Row {
             name,
             window_start,
             window_seconds: self.window_seconds,
-            readings: pane.readings(),
-            repeats: pane.repeats(),
-            figures: pane.aggregate().figures()?,
+            readings: pane.readings,
+            repeats: pane.repeats,
+            figures: pane.aggregate.figures()?,
         })
     }
 }

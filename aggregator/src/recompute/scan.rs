@@ -35,12 +35,12 @@ pub struct Cut {
 }
 
 impl Default for Cut {
-    /// Pieces of 256 KB (of packed files, of 128 MB, the largest buffer of Firehose's), and 4 MB ahead.
+    /// Pieces of 4 MB (of packed files, of 128 MB, the largest buffer of Firehose's), and 16 MB ahead.
     fn default() -> Self {
         Self {
-            plain: 256 << 10,
+            plain: 4 << 20,
             packed: 128 << 20,
-            ahead: 4 << 20,
+            ahead: 16 << 20,
         }
     }
 }
@@ -109,7 +109,7 @@ pub fn scan(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Rows, Report), ReadError> {
     let Options { threads, cut, .. } = options;
-    let names = Names::default();
+    let names = Names::new(threads);
     let mut parsers: Vec<Parser<'_>> = (0..threads).map(|_| Parser::new(&names)).collect();
     let mut partitions: Vec<Batch<Totals>> = vec![Batch::new(options.windows); threads];
     let mut report = match (parsers.as_mut_slice(), partitions.as_mut_slice()) {
@@ -143,7 +143,7 @@ fn in_order(
         let number = part.file;
         let file = &files[number];
         loop {
-            let parsed = part.parse(parser, files, cut, progress, |entry| entry.add_to(batch, 1));
+            let parsed = part.parse(parser, files, cut, progress, |_, entry| entry.add_to(batch));
             let (piece, rest) = parsed.map_err(|source| ReadError {
                 path: file.path.clone(),
                 source,
