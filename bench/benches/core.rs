@@ -147,6 +147,16 @@ fn parse_in_another_order(bencher: Bencher) {
     parse_log(bencher, &log);
 }
 
+/// The lines of `parse` with one field more, which takes the way of any JSON.
+#[divan::bench]
+fn parse_any_json(bencher: Bencher) {
+    let extended = |number: usize| line(number).replacen('{', "{\"Model\":7,", 1);
+    let log: Vec<u8> = (0..RECORDS)
+        .flat_map(|number| extended(number).into_bytes())
+        .collect();
+    parse_log(bencher, &log);
+}
+
 fn parse_log(bencher: Bencher, log: &[u8]) {
     let read = readings(log).filter(|(_, reading)| reading.is_ok());
     assert_eq!(read.count(), RECORDS);

@@ -183,7 +183,7 @@ NOTE = (
 
 VARIANTS = (
     "The same readings come *shuffled*: with the unicorns in another order each round; *respelled*: with the fields in another "
-    "order and spaces between them, which the fast path for the producer's own spelling does not take; and *packed* by gzip, as "
+    "order and spaces between them, as other JSON libraries write them; and *packed* by gzip, as "
     "Firehose leaves them. What leaving repeats out costs is seen where it can be turned off, in DuckDB: with and "
     "without DISTINCT ON."
 )

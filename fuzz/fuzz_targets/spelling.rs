@@ -1,4 +1,4 @@
-//! Lines in the producer's own spelling, or a step beside it, by both ways of reading them and by the
+//! Lines in usual spellings, or a step beside one, by all ways of reading them and by the
 //! oracle of the tests: any difference is a crash. The bytes are choices, not the line itself.
 //!
 //! `cargo +nightly fuzz run spelling -- -max_len=300 -max_total_time=600`
@@ -14,5 +14,5 @@ mod tape;
 libfuzzer_sys::fuzz_target!(|choices: &[u8]| {
     let line = oracle::near::line(&mut tape::Tape::new(choices));
     oracle::check(&line);
-    oracle::check_spaced(&line);
+    oracle::check_ways(&line);
 });

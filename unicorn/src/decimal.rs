@@ -43,13 +43,13 @@ pub(crate) fn integer(text: &[u8]) -> Option<(u64, usize)> {
 }
 
 /// The digits that the text starts with, as the next ones of a number, and how many they are; none
-/// where the text ends within eight bytes of the last one. A number that gets too long for 64 bits
-/// is a wrong one.
+/// where the text ends within eight bytes of the last one and is not to be `PADDED`. A number that gets
+/// too long for 64 bits is a wrong one.
 #[inline(always)]
-fn further_digits(text: &[u8], mut number: u64) -> Option<(u64, usize)> {
+fn further_digits<const PADDED: bool>(text: &[u8], mut number: u64) -> Option<(u64, usize)> {
     let mut count = 0;
     loop {
-        let (values, marks) = word::digits(word::at(text, count)?);
+        let (values, marks) = word::digits(word::at::<PADDED>(text, count)?);
         if marks == 0 {
             number = number.wrapping_mul(POWERS_OF_TEN[8]);
             number = number.wrapping_add(word::number(values));
@@ -66,15 +66,15 @@ fn further_digits(text: &[u8], mut number: u64) -> Option<(u64, usize)> {
 
 impl Decimal {
     /// The decimal that the text starts with, and its length; none where there is none by JSON's
-    /// grammar, where it is long, or where the text ends soon after it.
+    /// grammar, where it is long, or where the text ends soon after it and is not to be `PADDED`.
     #[inline(always)]
-    pub(crate) fn read(text: &[u8]) -> Option<(Self, usize)> {
+    pub(crate) fn read<const PADDED: bool>(text: &[u8]) -> Option<(Self, usize)> {
         let (whole, before) = integer(text)?;
         let Some((b'.', fraction)) = text.get(before..)?.split_first() else {
             let (digits, places) = (whole, 0);
             return Some((Self { digits, places }, before));
         };
-        let (digits, places) = further_digits(fraction, whole)?;
+        let (digits, places) = further_digits::<PADDED>(fraction, whole)?;
         if places == 0 || before + places > MOST_DIGITS {
             return None;
         }
@@ -132,7 +132,7 @@ mod tests {
 
     fn read(number: &str) -> Option<Decimal> {
         let line = format!("{number},\"Distance\"");
-        let (decimal, length) = Decimal::read(line.as_bytes())?;
+        let (decimal, length) = Decimal::read::<false>(line.as_bytes())?;
         (length == number.len()).then_some(decimal)
     }
 
@@ -158,7 +158,11 @@ mod tests {
         assert_eq!(read("10000000000000000000"), None);
         assert_eq!(read("1.0000000000000000000"), None);
         assert_eq!(read(&format!("1.{}", "0".repeat(100))), None);
-        assert_eq!(Decimal::read(b"1.5"), None);
+        assert_eq!(Decimal::read::<false>(b"1.5"), None);
+        assert_eq!(
+            Decimal::read::<true>(b"1.5"),
+            read("1.5").map(|read| (read, 3))
+        );
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl StatusTime {
 /// are not of the form, in which a 0 stands for any digit and each other byte for itself.
 #[inline(always)]
 fn pairs(text: &[u8; 23], place: usize, form: [u8; 8]) -> Option<[u8; 8]> {
-    let values = word::at(text, place)? ^ u64::from_le_bytes(form);
+    let values = word::at::<false>(text, place)? ^ u64::from_le_bytes(form);
     // What can be added to a right value without reaching the highest bit: 9 is right, or 0 only.
     let room = form.map(|byte| if byte == b'0' { 0x7F - 9 } else { 0x7F });
     let reached = values.wrapping_add(u64::from_le_bytes(room)) | values;

@@ -12,11 +12,23 @@ pub(crate) const fn each(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// Eight bytes of the text, from a place on; none where they reach past its end.
+/// Eight bytes of the text, from a place on. Where they reach past its end, there are zeros if it is to
+/// be `PADDED`, or else none.
 #[inline(always)]
-pub(crate) fn at(text: &[u8], place: usize) -> Option<u64> {
-    let bytes = text.get(place..)?.first_chunk()?;
-    Some(u64::from_le_bytes(*bytes))
+pub(crate) fn at<const PADDED: bool>(text: &[u8], place: usize) -> Option<u64> {
+    let rest = text.get(place..)?;
+    match rest.first_chunk() {
+        Some(bytes) => Some(u64::from_le_bytes(*bytes)),
+        None => PADDED.then(|| last(rest)),
+    }
+}
+
+/// Less than eight bytes, and zeros after them.
+#[cold]
+#[inline(never)]
+fn last(rest: &[u8]) -> u64 {
+    let last = rest.iter().rev();
+    last.fold(0, |word, byte| (word << 8) | u64::from(*byte))
 }
 
 /// How many bytes stand before the first mark; eight where there is none.
@@ -88,9 +100,17 @@ mod tests {
         }
 
         #[test]
+        fn there_are_zeros_after_the_end(bytes in word(), place in 0..=8_usize) {
+            let expected = u64::from_le_bytes(bytes) >> (4 * place) >> (4 * place);
+            prop_assert_eq!(at::<true>(&bytes, place), Some(expected));
+            prop_assert_eq!(at::<true>(&bytes, 9), None);
+            prop_assert_eq!(at::<false>(&bytes, place).is_some(), place == 0);
+        }
+
+        #[test]
         fn eight_digits_make_a_number(expected in 0..100_000_000_u64) {
             let text = format!("{expected:08}");
-            let (values, marks) = digits(at(text.as_bytes(), 0).unwrap());
+            let (values, marks) = digits(at::<false>(text.as_bytes(), 0).unwrap());
             prop_assert_eq!((number(values), marks), (expected, 0));
         }
     }

@@ -1,13 +1,19 @@
-//! Lines in the producer's own spelling, or a step beside it: where the way that is fast for these
-//! lines ends, and the way for any others begins.
+//! Lines in usual spellings, or a step beside one: where the ways that are fast for these lines end,
+//! and the way for any others begins.
 
 use crate::tape::Tape;
 
 /// A line; a tape of zeros makes a plain reading.
 pub(crate) fn line(tape: &mut Tape<'_>) -> Vec<u8> {
+    let colon = tape.choose(&[":", ":", ":", ": ", " :", "\t: \t", ":\r"]);
     let mut members = vec![
-        [b"\"Name\":\"".to_vec(), name(tape), b"\"".to_vec()].concat(),
-        format!("\"StatusTime\":\"{}\"", time(tape)).into_bytes(),
+        [
+            format!("\"Name\"{colon}\"").into_bytes(),
+            name(tape),
+            b"\"".to_vec(),
+        ]
+        .concat(),
+        format!("\"StatusTime\"{colon}\"{}\"", time(tape)).into_bytes(),
     ];
     let numbers: [(&str, Number); 5] = [
         ("Latitude", |tape| {
@@ -24,22 +30,28 @@ pub(crate) fn line(tape: &mut Tape<'_>) -> Vec<u8> {
     for (index, (key, number)) in numbers.into_iter().enumerate() {
         if index > 1 || !without_position {
             let number = number(tape);
-            members.push(format!("\"{key}\":{number}").into_bytes());
+            members.push(format!("\"{key}\"{colon}{number}").into_bytes());
         }
     }
     if tape.one_in(4) {
         rearrange(tape, &mut members);
     }
-    let separator = *tape.choose(&[b",", b",", b",", b",", b",", b",", b",", b";"]);
-    let end = tape.choose(&[
-        "}", "}", "}", "}", "}\r", "} ", "}\t\r", "}}", ",}", "", "}\0", "}\x0c",
+    let separator = tape.choose(&[
+        &b","[..],
+        b",",
+        b",",
+        b",",
+        b", ",
+        b" ,",
+        b"\t,  ",
+        b",\r",
+        b";",
     ]);
-    let mut line = [
-        b"{",
-        members.join(&separator[..]).as_slice(),
-        end.as_bytes(),
-    ]
-    .concat();
+    let start = tape.choose(&[&b"{"[..], b"{", b"{", b"{ ", b"{\t", b" {"]);
+    let end = tape.choose(&[
+        "}", "}", "}", " }", "\t}", "}\r", "} ", "}\t\r", "}}", ",}", "", "}\0", "}\x0c",
+    ]);
+    let mut line = [start, members.join(separator).as_slice(), end.as_bytes()].concat();
     if tape.one_in(3) {
         tape.damage(&mut line, 3);
     }
