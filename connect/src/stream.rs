@@ -27,6 +27,17 @@ pub enum StreamError {
         /// Which streams there are, and how to come by the application's.
         existing: Existing,
     },
+    /// No answer at all.
+    #[error("{place} gives no answer ({help})")]
+    Unreachable {
+        /// What was asked, in words.
+        place: String,
+        /// What to look at.
+        help: &'static str,
+        /// What went wrong.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// No usable answer.
     #[error("{place} gives no answer")]
     NoAnswer {
@@ -36,7 +47,7 @@ pub enum StreamError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Kinesis will never answer: expired credentials, or a name it does not take.
+    /// Kinesis will never answer: expired credentials, for one.
     #[error("looking at stream {name:?} was refused")]
     Refused {
         /// The stream's name.
@@ -45,6 +56,26 @@ pub enum StreamError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+}
+
+/// A text that cannot be a stream's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a stream's name is 1 to 128 letters, digits, dots, dashes and underscores")]
+pub struct InvalidName;
+
+/// The longest name of a stream, by Kinesis' API reference.
+const LONGEST_NAME: usize = 128;
+
+/// Takes a stream's name from a command line.
+///
+/// # Errors
+/// When Kinesis takes no such name.
+pub fn parse_name(text: &str) -> Result<String, InvalidName> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    if (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err(InvalidName)
 }
 
 /// The streams there are.
@@ -94,8 +125,14 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
         return Ok(());
     };
     let SdkError::ServiceError(answer) = &error else {
-        return Err(StreamError::NoAnswer {
+        return Err(StreamError::Unreachable {
             place: place(cloud),
+            help: match cloud.place() {
+                Place::Aws => "is there a network, and a region of that name?",
+                Place::Endpoint | Place::Local => {
+                    "is a cloud running there? `cargo run -p local` starts one"
+                }
+            },
             source: error.into(),
         });
     };
@@ -182,7 +219,20 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("the local cloud at {url} gives no answer")
+            format!(
+                "the local cloud at {url} gives no answer (is a cloud running there? \
+                 `cargo run -p local` starts one)"
+            )
         );
+    }
+
+    #[test]
+    fn a_name_is_checked_before_anybody_is_asked() {
+        for name in ["wildrydes", "a", "A-1_b.c", &"x".repeat(128)] {
+            assert_eq!(parse_name(name), Ok(name.to_owned()));
+        }
+        for name in ["", "bad name", "wildrydes/", "ä", &"x".repeat(129)] {
+            assert_eq!(parse_name(name), Err(InvalidName), "{name}");
+        }
     }
 }

@@ -118,6 +118,7 @@ async fn an_endpoint_that_is_not_there_is_told() {
 async fn bad_usage_is_2_and_help_is_0() {
     for arguments in [
         &["--from", "yesterday"][..],
+        &["--stream", "no name"],
         &["--count", "0"],
         &["--format", "xml"],
         &["unicorn"],

@@ -69,7 +69,7 @@ pub struct Args {
     pub replay: Option<Recording>,
 
     /// Stream to send to
-    #[arg(long, default_value = "wildrydes")]
+    #[arg(long, default_value = "wildrydes", value_parser = connect::stream::parse_name)]
     pub stream: String,
 
     /// Which cloud to send to.
