@@ -1,6 +1,6 @@
 //! Which times of many panes were seen; all of them, exactly.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use foldhash::fast::RandomState;
@@ -13,8 +13,11 @@ use foldhash::fast::RandomState;
 #[derive(Clone, Debug)]
 pub(super) struct Times {
     list: Vec<u32>,
-    /// How long the list may become.
+    /// How long the list may become, and whether it was to become longer.
     longest: u32,
+    is_full: bool,
+    /// Stretches that were left for larger ones: where they begin, by their room.
+    free: BTreeMap<u32, Vec<u32>>,
     /// By pane, what did not come in order; mostly there is nothing.
     others: HashMap<usize, Others, RandomState>,
 }
@@ -56,6 +59,8 @@ impl Times {
         Self {
             list: Vec::new(),
             longest,
+            is_full: false,
+            free: BTreeMap::new(),
             others: HashMap::default(),
         }
     }
@@ -65,7 +70,7 @@ impl Times {
         let mut stretch = Stretch::default();
         let expected = other.map_or(0, |other| other.len.saturating_sub(1));
         if expected > 0 {
-            self.move_to_end(&mut stretch, expected.min(MOST_ROOM));
+            self.enlarge(&mut stretch, expected.min(MOST_ROOM));
         }
         stretch
     }
@@ -114,12 +119,12 @@ impl Times {
     }
 
     /// Puts the latest behind those before it, so that a later one can take its place; false if there is
-    /// no room, and then there never will be.
+    /// no room.
     fn keep_last(&mut self, stretch: &mut Stretch) -> bool {
         let earlier = stretch.len - 1;
         if earlier == stretch.room {
             let room = stretch.room.saturating_mul(2).max(LEAST_ROOM);
-            if !self.move_to_end(stretch, room) {
+            if !self.enlarge(stretch, room) {
                 return false;
             }
         }
@@ -127,23 +132,57 @@ impl Times {
         true
     }
 
-    /// Gives a stretch more room, at the list's end; false if the list would become too long.
-    fn move_to_end(&mut self, stretch: &mut Stretch, room: u32) -> bool {
-        // It is never longer than a u32 says.
-        let end = self.list.len() as u32;
+    /// Gives a stretch so much room or more: another one that is free, or the end of the list. False once
+    /// the list would become too long, and then for all stretches and for good: a time that found no room
+    /// in order is among the others, and would be counted again if there were room the next time.
+    fn enlarge(&mut self, stretch: &mut Stretch, room: u32) -> bool {
+        if self.is_full {
+            return false;
+        }
         let held = places(stretch.start, stretch.room);
         let is_last = held.end == self.list.len();
-        let start = if is_last { stretch.start } else { end };
-        match start.checked_add(room) {
-            Some(end) if end <= self.longest => {}
-            _ => return false,
+        if !is_last && let Some((start, room)) = self.take_free(room) {
+            self.list.copy_within(held, start as usize);
+            self.leave(*stretch);
+            (stretch.start, stretch.room) = (start, room);
+            return true;
         }
+        // The list is never longer than a u32 says.
+        let start = if is_last {
+            stretch.start
+        } else {
+            self.list.len() as u32
+        };
+        let end = start.checked_add(room);
+        let Some(end) = end.filter(|end| *end <= self.longest) else {
+            self.is_full = true;
+            return false;
+        };
         if !is_last {
             self.list.extend_from_within(held);
+            self.leave(*stretch);
         }
+        self.list.resize(end as usize, 0);
         (stretch.start, stretch.room) = (start, room);
-        self.list.resize(places(start, room).end, 0);
         true
+    }
+
+    /// A free stretch of so much room, or up to twice as much: its start and its room.
+    fn take_free(&mut self, room: u32) -> Option<(u32, u32)> {
+        let fitting = room..=room.saturating_mul(2);
+        let (&room, starts) = self.free.range_mut(fitting).next()?;
+        let start = starts.pop()?;
+        if starts.is_empty() {
+            self.free.remove(&room);
+        }
+        Some((start, room))
+    }
+
+    fn leave(&mut self, stretch: Stretch) {
+        if stretch.room > 0 {
+            let starts = self.free.entry(stretch.room).or_default();
+            starts.push(stretch.start);
+        }
     }
 }
 
@@ -183,6 +222,47 @@ mod tests {
             times.insert(0, &mut stretch, milli, 0);
         }
         assert_eq!(times.stretch_like(Some(stretch)).room, MOST_ROOM);
+    }
+
+    #[test]
+    fn what_windows_grow_out_of_is_used_again() {
+        const PANES: usize = 50;
+        const READINGS: u64 = 1000;
+        let mut times = Times::new();
+        let mut stretches = vec![None; PANES];
+        for _ in 0..6 {
+            stretches = stretches
+                .into_iter()
+                .map(|last| Some(times.stretch_like(last)))
+                .collect();
+            for milli in 0..READINGS {
+                for (pane, stretch) in stretches.iter_mut().flatten().enumerate() {
+                    assert!(times.insert(pane, stretch, milli, 0));
+                }
+            }
+        }
+        // With 1024 places for each thousand, and what the first window grew out of.
+        assert!(times.list.len() < PANES * (6 * 1024 + 1024));
+    }
+
+    #[test]
+    fn what_found_no_room_is_known_though_another_pane_makes_some() {
+        let mut times = Times::with_longest(120);
+        let mut stretches = [Stretch::default(); 4];
+        let mut insert = |pane: usize, milli| times.insert(pane, &mut stretches[pane], milli, 0);
+        // They have room for 4, 16, 32 and 4; then the third moves to room for 64, at the end.
+        for (pane, readings) in [(0, 5), (1, 17), (2, 33), (3, 2), (2, 34)] {
+            for milli in 0..readings {
+                insert(pane, milli);
+            }
+        }
+        assert!(insert(0, 100));
+        // Would move to the room for 32, and leave its own.
+        assert!(insert(1, 100));
+        assert!(!insert(0, 100));
+        assert!(insert(0, 101));
+        assert_eq!(times.list.len(), 120);
+        assert_eq!(times.counts(0, stretches[0]), (7, 1));
     }
 
     proptest! {
