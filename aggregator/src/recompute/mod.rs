@@ -31,8 +31,8 @@
 //! one thread reads it whole, up to 128 MB of text at a time.
 //!
 //! Memory is that of [`windowing::batch::Batch`] (4 to 8 bytes a reading that comes in order and some
-//! 30 bytes otherwise), some 180 bytes a unicorn and minute beside its readings (95 in all where it has
-//! one), and what is read ahead.
+//! 30 bytes otherwise), some 95 bytes a unicorn and minute beside its readings, some megabytes whatever
+//! there is to do, and what is read ahead.
 //!
 //! * [`files`]: which files an archive is made of.
 //! * [`lines`]: a file's lines.

@@ -16,15 +16,15 @@ pub(super) struct Names {
 /// Where the readings of a name are added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Home {
-    /// Of so many partitions.
+    /// Which partition they are in.
     pub(super) partition: u32,
-    /// The name's key there. Each partition's keys are without gaps.
+    /// The name's key in that. Each partition's keys are without gaps.
     pub(super) key: u32,
 }
 
 impl Home {
     /// That of the name with this number: the partitions take turns.
-    pub(super) fn of(number: usize, partitions: usize) -> Self {
+    fn of(number: usize, partitions: usize) -> Self {
         // So many names that their number is cut off would take half a terabyte.
         Self {
             partition: (number % partitions) as u32,
@@ -35,7 +35,7 @@ impl Home {
 
 #[derive(Debug, Default)]
 struct Numbered {
-    by_number: Vec<Arc<str>>,
+    by_number: Vec<(Arc<str>, Home)>,
     homes: HashMap<Arc<str>, Home, RandomState>,
 }
 
@@ -48,8 +48,8 @@ impl Names {
         }
     }
 
-    /// The names by their numbers.
-    pub(super) fn into_vec(self) -> Vec<Arc<str>> {
+    /// The names by their numbers, each with its home.
+    pub(super) fn into_vec(self) -> Vec<(Arc<str>, Home)> {
         let numbered = self.numbered.into_inner();
         numbered.unwrap_or_else(PoisonError::into_inner).by_number
     }
@@ -62,7 +62,7 @@ impl Names {
         }
         let name = Arc::<str>::from(name);
         let home = Home::of(numbered.by_number.len(), self.partitions);
-        numbered.by_number.push(Arc::clone(&name));
+        numbered.by_number.push((Arc::clone(&name), home));
         numbered.homes.insert(Arc::clone(&name), home);
         (name, home)
     }
@@ -156,8 +156,9 @@ mod tests {
             }
             let by_number = names.into_vec();
             prop_assert_eq!(by_number.len(), homes.len());
-            for (number, name) in by_number.iter().enumerate() {
-                prop_assert_eq!(homes[&**name], Home::of(number, partitions));
+            for (number, (name, home)) in by_number.iter().enumerate() {
+                prop_assert_eq!(homes[&**name], *home);
+                prop_assert_eq!(*home, Home::of(number, partitions));
             }
         }
     }

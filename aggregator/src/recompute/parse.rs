@@ -19,7 +19,7 @@ pub(super) const TOLD: usize = 5;
 /// A reading, as far as it counts: 32 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
-    /// Its name's, in the partition of that.
+    /// That of its name, in its name's partition.
     key: u32,
     millis: i64,
     nanos: u32,

@@ -23,8 +23,7 @@ use super::parse::{Entry, Parser, Piece};
 use super::plan::{Part, Plan};
 use super::scan::{Account, Cut, Report};
 
-/// Reads all files into partitions, as many as there are parsers, each the one of its names
-/// (see `names.rs`).
+/// Reads all files into partitions, as many as there are parsers; each name has its own in one of them.
 /// Each parser has a thread, the first one this. A thread that cannot be started leaves its share to
 /// the others.
 pub(super) fn run(

@@ -66,6 +66,9 @@ const OPENING: u64 = 16 << 10;
 /// How much text a packed file is taken to hold, for each of its bytes.
 const PACKED_BY: u64 = 8;
 
+/// What a file may have without being looked into for whether it is packed.
+const SMALL: u64 = 256 << 10;
+
 /// All parts of all files, in their order.
 pub(super) struct Plan<'f> {
     files: &'f [ArchiveFile],
@@ -92,7 +95,7 @@ impl<'f> Plan<'f> {
         let mut end = self.start.saturating_add(plain).min(file.bytes);
         let mut weight = file.bytes.min(plain);
         let mut failure = None;
-        if self.start == 0 && file.bytes > plain {
+        if self.start == 0 && file.bytes > plain.min(SMALL) {
             match input::is_packed(&file.path) {
                 Ok(false) => {}
                 Ok(true) => {

@@ -15,8 +15,8 @@ use super::names::Home;
 #[derive(Clone, Debug)]
 pub struct Rows {
     window_seconds: u32,
-    /// In the order of the text, each with its partition.
-    names: Vec<(Arc<str>, usize)>,
+    /// In the order of the text.
+    names: Vec<(Arc<str>, Home)>,
     partitions: Vec<Batch<Totals>>,
     /// By their start.
     windows: Vec<Window>,
@@ -59,21 +59,16 @@ struct Place {
 }
 
 impl Rows {
-    /// The rows of partitions, of which [`Home`] says where a name's are by its place in `names`.
+    /// The rows of partitions, in which each name's are at its home.
     pub(super) fn new(
-        names: Vec<Arc<str>>,
+        mut names: Vec<(Arc<str>, Home)>,
         window_seconds: u32,
         partitions: Vec<Batch<Totals>>,
     ) -> Self {
-        let mut by_text: Vec<(Arc<str>, usize)> = names.into_iter().zip(0..).collect();
-        by_text.sort_unstable();
-        let mut names = Vec::with_capacity(by_text.len());
+        names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut windows: HashMap<i64, Vec<Place>, RandomState> = HashMap::default();
         // By name, so that each window comes to have its rows in that order.
-        for (text, number) in by_text {
-            let name = names.len();
-            let home = Home::of(number, partitions.len().max(1));
-            names.push((text, home.partition as usize));
+        for (name, (_, home)) in names.iter().enumerate() {
             let batch = partitions.get(home.partition as usize);
             let panes = batch.map(|batch| batch.windows_of(home.key as usize));
             for (start, pane) in panes.into_iter().flatten() {
@@ -149,8 +144,9 @@ impl Rows {
 
     /// The row at a place, of which every one has one.
     fn row(&self, place: &Place, window_start: StatusTime) -> Option<Row<'_>> {
-        let (name, partition) = self.names.get(place.name)?;
-        let pane = self.partitions.get(*partition)?.pane(place.pane)?;
+        let (name, home) = self.names.get(place.name)?;
+        let partition = self.partitions.get(home.partition as usize)?;
+        let pane = partition.pane(place.pane)?;
         Some(Row {
             name,
             window_start,
