@@ -27,7 +27,7 @@ pub enum StreamError {
         /// Which streams there are, and how to come by the application's.
         existing: Existing,
     },
-    /// No answer at all.
+    /// Nobody is reached, or nobody answers in time.
     #[error("{place} gives no answer ({help})")]
     Unreachable {
         /// What was asked, in words.
@@ -38,9 +38,9 @@ pub enum StreamError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// No usable answer.
-    #[error("{place} gives no answer")]
-    NoAnswer {
+    /// An answer that says nothing of the stream: a fault of the server's, or too many who ask.
+    #[error("{place} gives no usable answer")]
+    NoUsableAnswer {
         /// What was asked, in words.
         place: String,
         /// What went wrong.
@@ -125,15 +125,22 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
         return Ok(());
     };
     let SdkError::ServiceError(answer) = &error else {
-        return Err(StreamError::Unreachable {
-            place: place(cloud),
-            help: match cloud.place() {
-                Place::Aws => "is there a network, and a region of that name?",
-                Place::Endpoint | Place::Local => {
-                    "is a cloud running there? `cargo run -p local` starts one"
-                }
+        let place = place(cloud);
+        return Err(match error {
+            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => StreamError::Unreachable {
+                place,
+                help: match cloud.place() {
+                    Place::Aws => "is there a network, and a region of that name?",
+                    Place::Endpoint | Place::Local => {
+                        "is a cloud running there? `cargo run -p local` starts one"
+                    }
+                },
+                source: error.into(),
             },
-            source: error.into(),
+            _ => StreamError::NoUsableAnswer {
+                place,
+                source: error.into(),
+            },
         });
     };
     if answer.err().is_resource_not_found_exception() {
@@ -155,11 +162,11 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
     match answer.err().code() {
         // Who may send or read need not be allowed to look. The calls themselves will tell.
         Some("AccessDeniedException") => Ok(()),
-        Some("LimitExceededException") => Err(StreamError::NoAnswer {
+        Some("LimitExceededException") => Err(StreamError::NoUsableAnswer {
             place: place(cloud),
             source: error.into(),
         }),
-        _ if answer.raw().status().is_server_error() => Err(StreamError::NoAnswer {
+        _ if answer.raw().status().is_server_error() => Err(StreamError::NoUsableAnswer {
             place: place(cloud),
             source: error.into(),
         }),

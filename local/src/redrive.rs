@@ -56,7 +56,7 @@ pub struct RedriveArgs {
     pub data_dir: PathBuf,
 
     /// Stream that the records were given up from, and go back to
-    #[arg(long, default_value = "wildrydes-summary")]
+    #[arg(long, default_value = "wildrydes-summary", value_parser = connect::stream::parse_name)]
     pub stream: String,
 
     /// Put back what an earlier run has put back already as well
