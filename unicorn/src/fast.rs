@@ -103,6 +103,8 @@ fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
     place.replace(value).is_none().then_some(())
 }
 
+/// What is left to read of a text.
+///
 /// `PADDED` says whether a value may stand close to the text's end. Mostly there are other fields or the
 /// next line after it, and to look makes a line in the producer's spelling take a twentieth longer.
 struct Scanner<'a, const PADDED: bool> {

@@ -5,7 +5,11 @@ use crate::tape::Tape;
 
 /// A line; a tape of zeros makes a plain reading.
 pub(crate) fn line(tape: &mut Tape<'_>) -> Vec<u8> {
-    let colon = tape.choose(&[":", ":", ":", ": ", " :", "\t: \t", ":\r"]);
+    let respelled = tape.one_in(3);
+    let colon = match respelled {
+        true => tape.choose(&[":", ": ", " :", "\t: \t", ":\r"]),
+        false => ":",
+    };
     let mut members = vec![
         [
             format!("\"Name\"{colon}\"").into_bytes(),
@@ -36,18 +40,15 @@ pub(crate) fn line(tape: &mut Tape<'_>) -> Vec<u8> {
     if tape.one_in(4) {
         rearrange(tape, &mut members);
     }
-    let separator = tape.choose(&[
-        &b","[..],
-        b",",
-        b",",
-        b",",
-        b", ",
-        b" ,",
-        b"\t,  ",
-        b",\r",
-        b";",
-    ]);
-    let start = tape.choose(&[&b"{"[..], b"{", b"{", b"{ ", b"{\t", b" {"]);
+    let mut separator = tape
+        .choose(&[b",", b",", b",", b",", b",", b",", b",", b";"])
+        .as_slice();
+    let mut start = &b"{"[..];
+    if respelled {
+        tape.shuffle(&mut members);
+        separator = tape.choose(&[&b","[..], b", ", b" ,", b"\t,  ", b",\r"]);
+        start = tape.choose(&[&b"{"[..], b"{ ", b"{\t", b" {"]);
+    }
     let end = tape.choose(&[
         "}", "}", "}", " }", "\t}", "}\r", "} ", "}\t\r", "}}", ",}", "", "}\0", "}\x0c",
     ]);
