@@ -189,7 +189,7 @@ VARIANTS = (
 )
 
 TWO_AT_ONCE = (
-    "Two threads are busy to the end; what they take more than one goes to the buckets in which one finds what the other "
+    "Two threads never wait for each other; what they take more than one goes to the buckets in which one finds what the other "
     "has parsed, and to the milliseconds before and after in which there is work for one only."
 )
 
