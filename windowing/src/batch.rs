@@ -25,7 +25,8 @@ use times::{Stretch, Times};
 /// the first counts, and the others count as repeats. Memory grows with the readings (4 bytes each
 /// where they come in the order of their times, up to twice that for the spare room of growing windows,
 /// and as much again for the first of them; some 30 bytes where they do not, or where a time is no whole
-/// millisecond) and with the panes (some 40 bytes each beside the aggregate), never with the time between them.
+/// millisecond) and with the panes (some 40 bytes each beside the aggregate), never with the time
+/// between them.
 #[derive(Clone, Debug)]
 pub struct Batch<A> {
     windows: Tumbling,

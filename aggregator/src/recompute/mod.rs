@@ -30,8 +30,8 @@
 //! A plain file is cut into pieces at line ends; a packed one can only be read from its start on, so
 //! one thread reads it whole, up to 128 MB of text at a time.
 //!
-//! Memory is that of [`windowing::batch::Batch`] (4 to 8 bytes a reading that comes in order and some
-//! 30 bytes otherwise), some 95 bytes a unicorn and minute beside its readings, some megabytes whatever
+//! Memory is that of [`windowing::batch::Batch`] (4 to 8 bytes a reading that comes in order, up to 16
+//! where there are few and long windows, and some 30 bytes otherwise), some 95 bytes a unicorn and minute beside its readings, some megabytes whatever
 //! there is to do, and what is read ahead.
 //!
 //! * [`files`]: which files an archive is made of.

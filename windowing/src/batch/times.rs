@@ -52,7 +52,8 @@ const LEAST_ROOM: u32 = 4;
 impl Times {
     /// No times yet.
     pub(super) fn new() -> Self {
-        Self::with_longest(u32::MAX)
+        // Then a stretch and the latest after it are never more than a u32 counts.
+        Self::with_longest(u32::MAX - 1)
     }
 
     fn with_longest(longest: u32) -> Self {
