@@ -5,6 +5,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 const LOCK_FILE: &str = "lock";
+const DATABASE_FILE: &str = "table.db";
+
+/// What SQLite puts beside a database's file.
+const DATABASE_COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// A data directory that this process alone uses, for as long as this value lives.
 ///
@@ -33,12 +37,10 @@ impl DataDir {
 
         fs::create_dir_all(&path).map_err(unusable)?;
         let lock_path = path.join(LOCK_FILE);
-        let mut lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(unusable)?;
+        let mut lock =
+            without_following(OpenOptions::new().create(true).truncate(false).write(true))
+                .open(&lock_path)
+                .map_err(|source| DataDirError::of_file(&lock_path, source))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -61,6 +63,34 @@ impl DataDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// The database's file, which need not be there yet.
+    ///
+    /// # Errors
+    ///
+    /// [`DataDirError::Link`] where it, or a file that SQLite keeps beside it, is a link: SQLite would
+    /// follow it.
+    pub(crate) fn database(&self) -> Result<PathBuf, DataDirError> {
+        let file = self.path.join(DATABASE_FILE);
+        let companions = DATABASE_COMPANIONS.map(|end| format!("{DATABASE_FILE}{end}"));
+        for name in companions.iter().map(String::as_str).chain([DATABASE_FILE]) {
+            let path = self.path.join(name);
+            if fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
+                return Err(DataDirError::Link { path });
+            }
+        }
+        Ok(file)
+    }
+}
+
+/// Has `options` fail where the file is a link, in place of opening what it leads to.
+///
+/// Names in a data directory are known beforehand. Who may write into it could put a link in a file's
+/// place, and have this process overwrite what only its user may.
+pub(crate) fn without_following(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW);
+    options
 }
 
 /// Why a data directory cannot be had.
@@ -75,6 +105,12 @@ pub enum DataDirError {
         /// The other process's id, when its lock file tells.
         process: Option<u32>,
     },
+    /// A file of it is a link, which is not followed: remove it, or choose another directory.
+    #[error("{} is a link, and links in a data directory are not followed: remove it", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// The directory cannot be made or written to.
     #[error("the data directory {} cannot be used", path.display())]
     Unusable {
@@ -84,6 +120,21 @@ pub enum DataDirError {
         #[source]
         source: io::Error,
     },
+}
+
+impl DataDirError {
+    /// Why a file of the directory cannot be opened.
+    fn of_file(path: &Path, source: io::Error) -> Self {
+        if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+            return Self::Link {
+                path: path.to_owned(),
+            };
+        }
+        Self::Unusable {
+            path: path.parent().unwrap_or(path).to_owned(),
+            source,
+        }
+    }
 }
 
 fn holder(process: Option<u32>) -> String {
@@ -109,6 +160,34 @@ mod tests {
 
         drop(first);
         DataDir::open(folder.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let precious = folder.path().join("precious");
+        fs::write(&precious, "mine").unwrap();
+        let data = folder.path().join("data");
+        for name in ["lock", "table.db", "table.db-wal", "table.db-journal"] {
+            fs::create_dir_all(&data).unwrap();
+            let link = data.join(name);
+            std::os::unix::fs::symlink(&precious, &link).unwrap();
+
+            let opened = DataDir::open(&data).and_then(|opened| opened.database());
+            let Err(DataDirError::Link { path }) = opened else {
+                panic!("{name}: {opened:?}");
+            };
+            assert_eq!(path, link);
+            assert_eq!(fs::read_to_string(&precious).unwrap(), "mine", "{name}");
+            fs::remove_dir_all(&data).unwrap();
+        }
+
+        let mut options = OpenOptions::new();
+        std::os::unix::fs::symlink(&precious, folder.path().join("log")).unwrap();
+        let options = without_following(options.create(true).append(true));
+        assert!(options.open(folder.path().join("log")).is_err());
+        assert!(options.open(folder.path().join("another")).is_ok());
     }
 
     #[test]

@@ -43,6 +43,8 @@ mod cloud;
 mod loopback;
 mod resources;
 mod run;
+mod server;
+mod service_error;
 
 pub mod dashboard;
 pub mod data_dir;

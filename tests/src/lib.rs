@@ -72,17 +72,7 @@ impl Cloud {
 
     /// Sends lines as records, partition key first; all of them must be taken.
     pub async fn send(&self, stream: &str, lines: impl IntoIterator<Item = (String, String)>) {
-        let records = lines.into_iter().map(|(partition_key, line)| Record {
-            partition_key,
-            data: Bytes::from(line),
-        });
-        let stream = KinesisStream::new(self.kinesis.clone(), stream);
-        let report = deliver(&stream, records.collect(), &Policy::within(PATIENCE)).await;
-        assert!(
-            report.undelivered.is_empty(),
-            "{:?}",
-            report.undelivered.first()
-        );
+        send(&self.kinesis, stream, lines).await;
     }
 
     /// Closes all windows and reads the table.
@@ -144,6 +134,25 @@ impl Cloud {
     pub async fn stop(self) {
         self.cloud.stop().await;
     }
+}
+
+/// Sends lines as records, partition key first; all of them must be taken.
+pub async fn send(
+    kinesis: &Client,
+    stream: &str,
+    lines: impl IntoIterator<Item = (String, String)>,
+) {
+    let records = lines.into_iter().map(|(partition_key, line)| Record {
+        partition_key,
+        data: Bytes::from(line),
+    });
+    let stream = KinesisStream::new(kinesis.clone(), stream);
+    let report = deliver(&stream, records.collect(), &Policy::within(PATIENCE)).await;
+    assert!(
+        report.undelivered.is_empty(),
+        "{:?}",
+        report.undelivered.first()
+    );
 }
 
 /// Reads a stream's whole log.

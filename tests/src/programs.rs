@@ -130,6 +130,11 @@ impl Running {
         }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Presses Ctrl-C and waits for the end.
     pub fn interrupt(mut self) -> Ran {
         let id = self.child.id().to_string();

@@ -17,8 +17,9 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::part::{Operation, Part};
-use super::router::{MAX_REQUEST_BYTES, error_response};
+use super::router::MAX_REQUEST_BYTES;
 use crate::faults::{Faults, Kind};
+use crate::service_error::error_response;
 
 /// How long a delayed call waits, in milliseconds.
 const DELAY_MILLIS: std::ops::RangeInclusive<u64> = 1..=300;
@@ -197,8 +198,6 @@ async fn refuse_some(
         ));
     };
     head.headers.remove(header::CONTENT_LENGTH);
-    // DynamoDB's sum of its own answer.
-    head.headers.remove("x-amz-crc32");
     let content_type = match operation {
         Operation::BatchWriteItem => "application/x-amz-json-1.0",
         Operation::PutRecords | Operation::PutRecordBatch => "application/x-amz-json-1.1",

@@ -10,7 +10,8 @@ use ferrokinesis::store::{Store, StoreOptions};
 use serde_json::{Map, Value};
 
 use super::EndpointOptions;
-use super::router::{MAX_REQUEST_BYTES, error_response};
+use super::router::MAX_REQUEST_BYTES;
+use crate::service_error::error_response;
 
 /// What AWS gives a new on-demand stream: 4 MB a second of writes, which is four shards.
 /// Source: Kinesis Developer Guide, "On-demand mode".

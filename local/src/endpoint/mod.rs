@@ -2,7 +2,8 @@
 //!
 //! `POST /` goes to the service that the `X-Amz-Target` header names. `GET /` and `GET /_local`
 //! answer with a short JSON description, by which a client tells that the local cloud, and not
-//! something else, has the port. Of web pages, those of this machine are answered and no others.
+//! something else, has the port. Requests that name another host, or come from a page of another
+//! machine, are rejected.
 //!
 //! Kinesis is the `ferrokinesis` crate, in memory: its streams end with the process. DynamoDB is
 //! the `dynoxide-rs` crate, kept in `table.db` of the data directory. Firehose is
@@ -28,17 +29,20 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::faults::Faults;
 use crate::firehose::Firehose;
+use crate::server::{Callers, Limits, serve};
 use dynamodb::DynamoDb;
 use reads::ReadLimit;
 pub(crate) use reads::as_own;
-use router::Services;
-pub(crate) use router::error_response;
+use router::{MAX_REQUEST_BYTES, Services};
 
 /// The port unless told otherwise; the one other local clouds use too, so tools look there.
 pub const DEFAULT_PORT: u16 = 4566;
 
 /// How long requests in flight may take to finish after the endpoint was told to stop.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// A connection of each poller of a few hundred shards finds room.
+const LIMITS: Limits = Limits::new(Callers::ThisMachine, 512, MAX_REQUEST_BYTES);
 
 /// What an endpoint is started with.
 #[derive(Clone, Debug)]
@@ -114,7 +118,7 @@ impl Endpoint {
             })?;
 
         let data_dir = DataDir::open(&options.data_dir)?;
-        let dynamodb = DynamoDb::start(&data_dir.path().join("table.db")).await?;
+        let dynamodb = DynamoDb::open(&data_dir.database()?)?;
         let firehose = Firehose::new(data_dir.path(), &options.region, &options.account);
         let (kinesis, store) = kinesis::start(&options);
         let limit = |reads| ReadLimit::new(reads, options.account.clone());
@@ -124,19 +128,14 @@ impl Endpoint {
             store,
             kinesis_order: Default::default(),
             read_limit: options.reads_per_second.map(limit),
-            dynamodb: dynamodb.client(),
+            dynamodb: dynamodb.clone(),
             firehose: firehose.clone(),
             dashboard: OnceLock::new(),
         });
         let router = router::router(Arc::clone(&services), options.faults);
 
-        let shutdown = stop.clone().cancelled_owned();
-        let server = AbortOnDropHandle::new(tokio::spawn(async move {
-            // The future never fails: axum retries a failed accept by itself.
-            let _ = axum::serve(listener, router)
-                .with_graceful_shutdown(shutdown)
-                .await;
-        }));
+        let serving = serve(listener, router, LIMITS, stop.clone());
+        let server = AbortOnDropHandle::new(tokio::spawn(serving));
         let deliveries = AbortOnDropHandle::new(tokio::spawn(firehose.clone().deliver_when_due()));
         tracing::info!(%address, data_dir = %data_dir.path().display(), "local cloud is listening");
         Ok(Self {

@@ -12,7 +12,7 @@ use ferrokinesis::shard_iterator::decode_shard_iterator;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::router::error_response;
+use crate::service_error::error_response;
 
 /// The application that the local cloud's own clients say they are.
 const OWN_NAME: &str = "wildrydes-local-cloud";

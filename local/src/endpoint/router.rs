@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use axum::body::{self, Body, Bytes};
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -18,13 +18,14 @@ use tokio::sync::RwLock;
 use tower::ServiceExt as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::dynamodb::DynamoDbClient;
+use super::dynamodb::DynamoDb;
 use super::faults::strike;
 use super::kinesis::{self, AtTimestamp};
 use super::reads::ReadLimit;
 use crate::faults::Faults;
 use crate::firehose::{self, Firehose};
-use crate::loopback::is_loopback;
+use crate::server::{BodyTooLarge, is_this_machine};
+use crate::service_error::error_response;
 
 /// The largest request body: a Kinesis call of 10 MiB in base64, with some room. DynamoDB's own
 /// limit is 16 MiB too.
@@ -39,7 +40,7 @@ pub(super) struct Services {
     pub(super) kinesis_order: RwLock<Vec<String>>,
     /// How often a shard may be read; without one, as often as anybody likes.
     pub(super) read_limit: Option<ReadLimit>,
-    pub(super) dynamodb: DynamoDbClient,
+    pub(super) dynamodb: DynamoDb,
     pub(super) firehose: Firehose,
     /// Where the dashboard is, once it is there.
     pub(super) dashboard: OnceLock<String>,
@@ -66,51 +67,38 @@ pub(super) fn router(services: Arc<Services>, faults: Arc<Faults>) -> Router {
         .route("/", calls.get(describe))
         .route("/_local", get(describe))
         .with_state(services)
-        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
+        // The server has limited it.
+        .layer(DefaultBodyLimit::disable())
         .layer(cors())
 }
 
 async fn dispatch(State(services): State<Arc<Services>>, mut request: Request) -> Response {
-    // The services would answer a browser's cross-origin request each in its own way; the layer
-    // around does it for all. It cannot keep out a page whose own name was made to lead here: to the
-    // browser that is no other origin. Such a page's calls tell their origin all the same.
-    let origin = request.headers_mut().remove(header::ORIGIN);
-    if origin.is_some_and(|origin| !is_this_machine(&origin)) {
-        return error_response(
-            StatusCode::FORBIDDEN,
-            "AccessDeniedException",
-            "the local cloud answers pages of this machine only",
-        );
+    if let Some(rejection) = rejection(&request) {
+        return rejection;
     }
-
-    let target = request
-        .headers()
-        .get("x-amz-target")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let (service, operation) = target.split_once('.').unwrap_or((target, ""));
+    // The services would answer a page each in its own way; the layer around does it for all.
+    request.headers_mut().remove(header::ORIGIN);
+    let target = request.headers().get("x-amz-target");
+    let target = target.and_then(|value| value.to_str().ok());
+    let target = target.unwrap_or_default().to_owned();
+    let (service, operation) = target.split_once('.').unwrap_or((&target, ""));
     match service {
         "Kinesis_20131202" => {
-            let operation = operation.to_owned();
             if operation == "CreateStream" {
                 request = match kinesis::with_shard_count(request).await {
                     Ok(request) => request,
                     Err(response) => return response,
                 };
             }
-            call_kinesis(&services, &operation, request).await
+            call_kinesis(&services, operation, request).await
         }
-        "DynamoDB_20120810" => services.dynamodb.call(request).await,
+        "DynamoDB_20120810" => {
+            let (head, body) = read(request).await;
+            services.dynamodb.call(operation, &head.headers, body).await
+        }
         "Firehose_20150804" => {
-            let operation = operation.to_owned();
-            match Bytes::from_request(request, &()).await {
-                Ok(body) => firehose::call(&services.firehose, &operation, &body).await,
-                Err(rejection) => error_response(
-                    StatusCode::BAD_REQUEST,
-                    "SerializationException",
-                    &rejection.body_text(),
-                ),
-            }
+            let (_, body) = read(request).await;
+            firehose::call(&services.firehose, operation, &body).await
         }
         "" => error_response(
             StatusCode::BAD_REQUEST,
@@ -127,20 +115,54 @@ async fn dispatch(State(services): State<Arc<Services>>, mut request: Request) -
     }
 }
 
+/// The response to what is no call of a service by its form. What a page can send without asking
+/// first has neither the services' content types nor the header that names the operation.
+fn rejection(request: &Request) -> Option<Response> {
+    const TYPES: [&str; 5] = [
+        "application/json",
+        "application/x-amz-json-1.0",
+        "application/x-amz-json-1.1",
+        "application/cbor",
+        "application/x-amz-cbor-1.1",
+    ];
+
+    if request.extensions().get::<BodyTooLarge>().is_some() {
+        return Some(error_response(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestEntityTooLargeException",
+            &format!("the request is larger than {MAX_REQUEST_BYTES} bytes"),
+        ));
+    }
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let content_type = content_type.unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if TYPES
+        .iter()
+        .any(|known| media_type.eq_ignore_ascii_case(known))
+    {
+        return None;
+    }
+    Some(error_response(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "UnknownOperationException",
+        &format!("the content type `{media_type}` is none of the services' own"),
+    ))
+}
+
+/// A request's head, and its body, which is there already.
+async fn read(request: Request) -> (Parts, Bytes) {
+    let (head, body) = request.into_parts();
+    let body = body::to_bytes(body, usize::MAX).await;
+    (head, body.unwrap_or_default())
+}
+
 /// Lets no read happen while a write is under way.
 ///
 /// `ferrokinesis` gives records their sequence numbers before it stores them. A read in between
 /// would hand out a later record, move its iterator past the earlier one, and lose it.
 async fn call_kinesis(services: &Services, operation: &str, request: Request) -> Response {
-    // A slow client's body is awaited first, so that it holds nobody up.
-    let (parts, body) = request.into_parts();
-    let Ok(body) = body::to_bytes(body, MAX_REQUEST_BYTES).await else {
-        return error_response(
-            StatusCode::BAD_REQUEST,
-            "SerializationException",
-            "the request could not be read",
-        );
-    };
+    let (parts, body) = read(request).await;
     let at_timestamp = match operation {
         "GetShardIterator" => AtTimestamp::of(&body),
         _ => None,
@@ -240,21 +262,6 @@ async fn describe(State(services): State<Arc<Services>>) -> Json<Value> {
     }))
 }
 
-/// An error as the services' JSON protocol has it.
-pub(crate) fn error_response(status: StatusCode, kind: &str, message: &str) -> Response {
-    let body = json!({ "__type": kind, "message": message }).to_string();
-    let mut response = (status, Body::from(body)).into_response();
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/x-amz-json-1.1"),
-    );
-    if let Ok(kind) = HeaderValue::from_str(kind) {
-        headers.insert("x-amzn-errortype", kind);
-    }
-    response
-}
-
 /// Lets pages of this machine, and no others, call the endpoint: the dashboard, also from a
 /// development server.
 ///
@@ -279,46 +286,4 @@ fn cors() -> CorsLayer {
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(ALLOWED.map(HeaderName::from_static))
         .expose_headers(EXPOSED.map(HeaderName::from_static))
-}
-
-fn is_this_machine(origin: &HeaderValue) -> bool {
-    let Ok(origin) = origin.to_str() else {
-        return false;
-    };
-    origin
-        .split_once("://")
-        .is_some_and(|(_, authority)| is_loopback(authority))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_of_this_machine_are_told_from_others() {
-        for origin in [
-            "http://localhost:8080",
-            "http://127.0.0.1:5173",
-            "https://localhost",
-            "http://[::1]:8080",
-        ] {
-            assert!(
-                is_this_machine(&HeaderValue::from_static(origin)),
-                "{origin}"
-            );
-        }
-        for origin in [
-            "https://example.com",
-            "http://localhost.example.com",
-            "http://localhost:80@example.com",
-            "null",
-            "",
-            "://",
-        ] {
-            assert!(
-                !is_this_machine(&HeaderValue::from_static(origin)),
-                "{origin}"
-            );
-        }
-    }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{BufferingHints, DeliveryStream, Firehose, FirehoseError, Source};
-use crate::endpoint::error_response;
+use crate::service_error::error_response;
 
 /// The service's quotas. Source: Firehose Developer Guide, "Amazon Data Firehose Quota".
 const MAX_BATCH_RECORDS: usize = 500;

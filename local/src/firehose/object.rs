@@ -145,7 +145,15 @@ impl ObjectWriter {
             return Ok(());
         };
         let unfinished = self.incoming.join(object);
-        let bytes = match fs::metadata(&unfinished) {
+        let bytes = match fs::symlink_metadata(&unfinished) {
+            Ok(metadata) if !metadata.is_file() => {
+                tracing::warn!(
+                    delivery_stream = self.name,
+                    object,
+                    "what is no file among unfinished objects is left alone"
+                );
+                return Ok(());
+            }
             Ok(metadata) => metadata.len(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Trying again would never bring it back, and would hold up every later object.

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::runtime_api::{Invocation, Progress, RuntimeApi};
 use super::{Function, InvokeError, check_request};
+use crate::data_dir::without_following;
 
 /// How long a process may take from its start to its first request for an event.
 /// Source: Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle" (init
@@ -193,7 +194,9 @@ impl Bootstrap {
         let (stdout, stderr) = match log {
             FunctionLog::Stderr => (Stdio::from(io::stderr()), Stdio::inherit()),
             FunctionLog::File(path) => {
-                let file = OpenOptions::new().create(true).append(true).open(path)?;
+                let mut options = OpenOptions::new();
+                let options = without_following(options.create(true).append(true));
+                let file = options.open(path)?;
                 (Stdio::from(file.try_clone()?), Stdio::from(file))
             }
         };

@@ -1,7 +1,7 @@
 //! Lambda's Runtime API, for one process.
 //!
 //! Each process gets a server of its own: what a dead process left behind, such as a poll that
-//! waits, can then never take an event that is meant for its successor.
+//! waits, can then never take an event that is meant for its successor. Browsers get no answer.
 //! Source: Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes".
 
 use std::io;
@@ -14,15 +14,20 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{InvokeError, MAX_PAYLOAD_BYTES, response_too_large};
+use crate::server::{BodyTooLarge, Callers, Limits, serve};
+
+/// A process polls on one connection, and answers on the same or another.
+const LIMITS: Limits = Limits::new(Callers::Programs, 16, MAX_PAYLOAD_BYTES);
 
 /// An event on its way to the process.
 #[derive(Debug)]
@@ -65,10 +70,8 @@ impl RuntimeApi {
             reported,
         });
 
-        let server = tokio::spawn(async move {
-            // The future never fails: axum retries a failed accept by itself.
-            let _ = axum::serve(listener, router(shared)).await;
-        });
+        let serving = serve(listener, router(shared), LIMITS, CancellationToken::new());
+        let server = tokio::spawn(serving);
         Ok(Self {
             address,
             invocations,
@@ -138,8 +141,7 @@ fn router(shared: Arc<Shared>) -> Router {
             post(error),
         )
         .route("/2018-06-01/runtime/init/error", post(init_error))
-        // A response that is too large is read to its end all the same: cut off, the process could
-        // not read why.
+        // The server has its own.
         .layer(DefaultBodyLimit::disable())
         .with_state(shared)
 }
@@ -178,9 +180,10 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
 async fn response(
     State(shared): State<Arc<Shared>>,
     Path(request_id): Path<String>,
+    too_large: Option<Extension<BodyTooLarge>>,
     body: Bytes,
 ) -> Response {
-    if body.len() <= MAX_PAYLOAD_BYTES {
+    if too_large.is_none() {
         return shared.finish(&request_id, Ok(body.into()));
     }
     let reported = shared.finish(&request_id, Err(response_too_large()));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 use shards::Record;
+use tokio::io::AsyncWriteExt as _;
 
 /// What is known of a batch that is given up.
 pub(super) struct Discarded<'a> {
@@ -74,7 +75,15 @@ impl Discarded<'_> {
             tokio::fs::create_dir_all(parent).await?;
         }
         let unfinished = path.with_extension("tmp");
-        tokio::fs::write(&unfinished, self.to_json()).await?;
+        // One that a killed process left, or a link in its place.
+        if let Err(error) = tokio::fs::remove_file(&unfinished).await
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        let mut file = tokio::fs::File::create_new(&unfinished).await?;
+        file.write_all(self.to_json().as_bytes()).await?;
+        file.flush().await?;
         tokio::fs::rename(&unfinished, &path).await?;
         Ok(path)
     }

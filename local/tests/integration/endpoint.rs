@@ -261,7 +261,9 @@ async fn it_says_what_it_is() {
 #[tokio::test]
 async fn an_unknown_target_is_an_aws_error() {
     let cloud = Cloud::start().await;
-    for headers in [&[("x-amz-target", "AmazonSQS.SendMessage")][..], &[][..]] {
+    let json = ("content-type", "application/x-amz-json-1.1");
+    let unknown = ("x-amz-target", "AmazonSQS.SendMessage");
+    for headers in [&[json, unknown][..], &[json][..]] {
         let (status, response_headers, body) = send(&cloud, Method::POST, headers, "{}").await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
         assert_eq!(body["__type"], "UnknownOperationException");

@@ -1,0 +1,194 @@
+use axum::routing::{get, post};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::*;
+
+/// Ends a test that hangs; nothing is measured by it.
+const LONG: Duration = Duration::from_secs(120);
+
+/// A server that tells how long a body is, and waits for ever at `/wait`.
+async fn start(limits: Limits) -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
+    let too_large = |head: &axum::http::Extensions| head.get::<BodyTooLarge>().is_some();
+    let length = async move |request: Request<Body>| {
+        let dropped = too_large(request.extensions());
+        let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+        format!("{} {dropped}", body.unwrap().len())
+    };
+    let router = Router::new()
+        .route("/", get(async || "here").post(length))
+        .route(
+            "/wait",
+            post(async || std::future::pending::<String>().await),
+        );
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    (address, tokio::spawn(serve(listener, router, limits, stop)))
+}
+
+/// Sends text on a connection of its own.
+async fn open(address: std::net::SocketAddr, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream
+}
+
+/// The answer to text that closes its connection.
+async fn ask(address: std::net::SocketAddr, text: &str) -> String {
+    let mut answer = Vec::new();
+    let mut stream = open(address, text).await;
+    let read = stream.read_to_end(&mut answer);
+    tokio::time::timeout(LONG, read).await.unwrap().unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+fn limits(callers: Callers) -> Limits {
+    Limits::new(callers, 8, 1_000)
+}
+
+fn request(method: &str, headers: &str) -> String {
+    format!("{method} / HTTP/1.1\r\nConnection: close\r\n{headers}\r\n")
+}
+
+#[tokio::test]
+async fn a_host_of_another_machine_is_rejected() {
+    for callers in [Callers::ThisMachine, Callers::Programs] {
+        let (address, _server) = start(limits(callers)).await;
+        for host in ["127.0.0.1", "localhost:8080", "[::1]:9"] {
+            let answer = ask(address, &request("GET", &format!("Host: {host}\r\n"))).await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{host}: {answer}");
+        }
+        for headers in [
+            "",
+            "Host: evil.example\r\n",
+            "Host: evil.example:8080\r\n",
+            "Host: \r\n",
+            "Host: 127.0.0.1\r\nHost: evil.example\r\n",
+        ] {
+            let answer = ask(address, &request("GET", headers)).await;
+            assert!(answer.starts_with("HTTP/1.1 421"), "{headers:?}: {answer}");
+            assert!(!answer.contains("here"), "{headers:?}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_are_answered_by_who_may_call() {
+    let own = "Origin: http://localhost:8080\r\n";
+    let foreign = "Origin: https://evil.example\r\n";
+    let image = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n";
+    let link = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n";
+    let typed = "Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\n";
+    for (headers, this_machine, programs) in [
+        ("", 200, 200),
+        (own, 200, 403),
+        (foreign, 403, 403),
+        ("Origin: null\r\n", 403, 403),
+        (&format!("{own}{foreign}"), 403, 403),
+        (image, 403, 403),
+        (link, 200, 403),
+        (typed, 200, 403),
+        (&format!("{own}Sec-Fetch-Site: cross-site\r\n"), 200, 403),
+    ] {
+        for (callers, status) in [
+            (Callers::ThisMachine, this_machine),
+            (Callers::Programs, programs),
+        ] {
+            let (address, _server) = start(limits(callers)).await;
+            let host = "Host: 127.0.0.1\r\n";
+            let answer = ask(address, &request("GET", &format!("{host}{headers}"))).await;
+            let expected = format!("HTTP/1.1 {status}");
+            assert!(
+                answer.starts_with(&expected),
+                "{callers:?} {headers:?}: {answer}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_dropped_and_its_sender_is_answered() {
+    let (address, _server) = start(limits(Callers::ThisMachine)).await;
+    for (length, told) in [(0, "0 false"), (1_000, "1000 false"), (1_001, "0 true")] {
+        let head = format!("Host: 127.0.0.1\r\nContent-Length: {length}\r\n");
+        let text = request("POST", &head) + &"x".repeat(length);
+        let answer = ask(address, &text).await;
+        assert!(answer.ends_with(told), "{length}: {answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_does_not_go_on_is_given_up() {
+    let (address, _server) = start(limits(Callers::ThisMachine)).await;
+    let head = "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n";
+    // The clock is the test's: it moves on by itself as soon as everything waits for it.
+    for half in ["", "POST / HT", head, &format!("{head}\r\nabc")] {
+        ask(address, half).await;
+    }
+}
+
+#[tokio::test]
+async fn clients_that_never_finish_keep_nobody_out() {
+    let (address, _server) = start(limits(Callers::ThisMachine)).await;
+    let half = "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nabc";
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        held.push(open(address, half).await);
+        held.push(open(address, "").await);
+    }
+    let answer = ask(address, &request("GET", "Host: 127.0.0.1\r\n")).await;
+    assert!(answer.ends_with("here"), "{answer}");
+
+    // All but as many as it holds were closed.
+    let mut open = 0;
+    for stream in &mut held {
+        let mut byte = [0];
+        let closed = tokio::time::timeout(Duration::from_millis(1), stream.read(&mut byte));
+        if closed.await.is_err() {
+            open += 1;
+        }
+    }
+    assert!(open <= 8, "{open} connections are open");
+}
+
+#[tokio::test]
+async fn a_request_that_is_answered_keeps_its_connection() {
+    let (address, _server) = start(limits(Callers::ThisMachine)).await;
+    let mut at_work = open(
+        address,
+        "POST /wait HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n",
+    )
+    .await;
+    for _ in 0..50 {
+        let answer = ask(address, &request("GET", "Host: 127.0.0.1\r\n")).await;
+        assert!(answer.ends_with("here"), "{answer}");
+        let _idle = open(address, "").await;
+    }
+    let mut byte = [0];
+    let closed = tokio::time::timeout(Duration::from_millis(1), at_work.read(&mut byte));
+    assert!(closed.await.is_err(), "the connection is closed");
+}
+
+#[test]
+fn pages_of_this_machine_are_told_from_others() {
+    for origin in [
+        "http://localhost:8080",
+        "http://127.0.0.1:5173",
+        "https://localhost",
+        "http://[::1]:8080",
+    ] {
+        let origin = HeaderValue::from_static(origin);
+        assert!(is_this_machine(&origin), "{origin:?}");
+    }
+    for origin in [
+        "https://example.com",
+        "http://localhost.example.com",
+        "http://localhost:80@example.com",
+        "null",
+        "",
+        "://",
+    ] {
+        let origin = HeaderValue::from_static(origin);
+        assert!(!is_this_machine(&origin), "{origin:?}");
+    }
+}
