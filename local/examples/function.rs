@@ -5,7 +5,7 @@
 //! | `echo`  | answers with the event                                          |
 //! | `env`   | answers with its environment                                    |
 //! | `fail`  | answers with an error                                           |
-//! | `sleep` | takes a minute                                                  |
+//! | `sleep` | prints `sleeping` and takes an hour                             |
 //! | `exit`  | ends the process                                                |
 //! | `large` | answers with more than Lambda takes                             |
 //!
@@ -39,7 +39,8 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
         }
         Some("fail") => Err("told to fail".into()),
         Some("sleep") => {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            println!("sleeping");
+            tokio::time::sleep(Duration::from_secs(3600)).await;
             Ok(Value::Null)
         }
         Some("exit") => std::process::exit(3),

@@ -15,8 +15,19 @@
 //! assert!(faults.draw(Kind::Crash).is_none());
 //! # Ok::<(), local::faults::InvalidFaults>(())
 //! ```
+//!
+//! A test forces a fault instead of waiting for one: `crash@3` injects it at the third occasion.
+//!
+//! ```
+//! use local::faults::{Faults, Kind};
+//!
+//! let faults = Faults::parse("crash@1,crash@3", 7)?;
+//! let injected = [(); 5].map(|()| faults.draw(Kind::Crash).is_some());
+//! assert_eq!(injected, [true, false, true, false, false]);
+//! # Ok::<(), local::faults::InvalidFaults>(())
+//! ```
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -137,11 +148,65 @@ impl Kind {
 #[derive(Debug)]
 pub struct Faults {
     seed: u64,
-    rates: [f64; Kind::ALL.len()],
+    when: [When; Kind::ALL.len()],
     chances: [AtomicU64; Kind::ALL.len()],
     struck: [AtomicU64; Kind::ALL.len()],
     off: AtomicBool,
     early_ends: Mutex<HashSet<String>>,
+}
+
+/// When a kind of fault is injected.
+#[derive(Debug)]
+enum When {
+    /// At each occasion with this probability.
+    Rate(f64),
+    /// At these occasions, counted from 1. One that has passed is due at the next occasion.
+    At(Mutex<BTreeSet<u64>>),
+}
+
+impl When {
+    /// At no occasion.
+    const NEVER: Self = Self::Rate(0.0);
+
+    /// Adds an occasion; a rate so far no longer counts.
+    fn force(&mut self, occasion: u64) {
+        match self {
+            Self::Rate(_) => *self = Self::At(Mutex::new(BTreeSet::from([occasion]))),
+            Self::At(due) => {
+                let due = due.get_mut().unwrap_or_else(PoisonError::into_inner);
+                due.insert(occasion);
+            }
+        }
+    }
+
+    fn is_possible(&self) -> bool {
+        match self {
+            Self::Rate(rate) => *rate > 0.0,
+            Self::At(_) => true,
+        }
+    }
+
+    /// Whether the fault is injected at this occasion.
+    fn is_now(&self, occasion: u64, drawn: &mut ChaCha8Rng) -> bool {
+        match self {
+            Self::Rate(rate) => drawn.random_bool(*rate),
+            Self::At(due) => {
+                let mut due = due.lock().unwrap_or_else(PoisonError::into_inner);
+                let is_due = due.first().is_some_and(|first| *first <= occasion);
+                is_due && due.pop_first().is_some()
+            }
+        }
+    }
+
+    /// The fault had no effect this time. Where it was forced, it is due again.
+    fn missed(&self) {
+        if let Self::At(due) = self {
+            let mut due = due.lock().unwrap_or_else(PoisonError::into_inner);
+            // The lowest number that is free: any of them is due at once.
+            let free = (0..).find(|occasion| !due.contains(occasion));
+            due.extend(free);
+        }
+    }
 }
 
 /// A specification of faults that makes no sense.
@@ -155,45 +220,58 @@ pub struct InvalidFaults {
 impl Faults {
     /// No faults.
     pub fn none() -> Self {
-        Self::with_rates(0, [0.0; Kind::ALL.len()])
+        Self::at(0, [const { When::NEVER }; Kind::ALL.len()])
     }
 
-    /// Faults by a specification: `name=rate` parts with commas between, where a rate is the chance
-    /// (0 to 1) that a fault strikes where it can. `all=rate` is every kind; what comes after it counts
-    /// instead. The kinds from [`Kind::Split`] on have one chance a second.
+    /// Faults by a specification: parts with commas between.
+    ///
+    /// * `name=rate` injects the fault with this probability (0 to 1) at each occasion, that is
+    ///   whenever it can be.
+    /// * `name@n` forces it at the n-th occasion, counted from 1. Several such parts of one name add
+    ///   up. A forced fault that has no effect then (see [`missed`](Self::missed)) is injected at the
+    ///   next occasion instead, so it is injected for certain once there were enough.
+    ///
+    /// `all` is every kind. A rate replaces what an earlier part says of the same kind, and a forced
+    /// occasion replaces an earlier rate. The kinds from [`Kind::Split`] on have one occasion per second.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidFaults`] for a part that is neither, an unknown name, a rate outside 0 to 1, or an
+    /// occasion that is no number from 1.
     pub fn parse(specification: &str, seed: u64) -> Result<Self, InvalidFaults> {
-        let mut rates = [0.0; Kind::ALL.len()];
+        let mut when = [const { When::NEVER }; Kind::ALL.len()];
         for part in specification.split(',') {
             let invalid = |problem: &str| InvalidFaults {
                 part: part.to_owned(),
                 problem: problem.to_owned(),
             };
+            if let Some((name, occasion)) = part.split_once('@') {
+                let occasion = occasion.parse().ok().filter(|occasion| *occasion > 0);
+                let occasion = occasion.ok_or_else(|| invalid("an occasion is a number from 1"))?;
+                for kind in named(name).map_err(|problem| invalid(&problem))? {
+                    when[*kind as usize].force(occasion);
+                }
+                continue;
+            }
             let (name, rate) = part
                 .split_once('=')
-                .ok_or_else(|| invalid("it is written name=rate"))?;
+                .ok_or_else(|| invalid("it is written name=rate or name@occasion"))?;
             let rate = rate
                 .parse::<f64>()
                 .ok()
                 .filter(|rate| (0.0..=1.0).contains(rate))
                 .ok_or_else(|| invalid("a rate is a number from 0 to 1"))?;
-            if name == "all" {
-                rates = [rate; Kind::ALL.len()];
-                continue;
+            for kind in named(name).map_err(|problem| invalid(&problem))? {
+                when[*kind as usize] = When::Rate(rate);
             }
-            let place = Kind::ALL.iter().position(|kind| kind.name() == name);
-            let Some(place) = place else {
-                let names = Kind::ALL.map(Kind::name).join(", ");
-                return Err(invalid(&format!("there are all, {names}")));
-            };
-            rates[place] = rate;
         }
-        Ok(Self::with_rates(seed, rates))
+        Ok(Self::at(seed, when))
     }
 
-    fn with_rates(seed: u64, rates: [f64; Kind::ALL.len()]) -> Self {
+    fn at(seed: u64, when: [When; Kind::ALL.len()]) -> Self {
         Self {
             seed,
-            rates,
+            when,
             chances: Default::default(),
             struck: Default::default(),
             off: AtomicBool::new(false),
@@ -204,8 +282,8 @@ impl Faults {
     /// Whether the fault strikes this time; if it does, it is counted, and what is left to chance in it
     /// can be drawn from the generator.
     pub fn draw(&self, kind: Kind) -> Option<ChaCha8Rng> {
-        let rate = self.rates[kind as usize];
-        if rate <= 0.0 || self.off.load(Ordering::Relaxed) {
+        let when = &self.when[kind as usize];
+        if !when.is_possible() || self.off.load(Ordering::Relaxed) {
             return None;
         }
         let chance = self.chances[kind as usize].fetch_add(1, Ordering::Relaxed);
@@ -214,21 +292,23 @@ impl Faults {
             key[8 * place..8 * (place + 1)].copy_from_slice(&number.to_le_bytes());
         }
         let mut drawn = ChaCha8Rng::from_seed(key);
-        if !drawn.random_bool(rate) {
+        if !when.is_now(chance + 1, &mut drawn) {
             return None;
         }
         self.struck[kind as usize].fetch_add(1, Ordering::Relaxed);
         Some(drawn)
     }
 
-    /// Takes a strike back, where the fault turned out to have nothing to strike.
+    /// Takes a strike back, where the fault turned out to have nothing to strike. A forced one is
+    /// injected at the next occasion.
     pub fn missed(&self, kind: Kind) {
         self.struck[kind as usize].fetch_sub(1, Ordering::Relaxed);
+        self.when[kind as usize].missed();
     }
 
     /// Whether it may strike at all.
     pub fn can_strike(&self, kind: Kind) -> bool {
-        self.rates[kind as usize] > 0.0
+        self.when[kind as usize].is_possible()
     }
 
     /// How often it struck.
@@ -261,6 +341,18 @@ impl Faults {
     }
 }
 
+/// The kinds that a name in a specification means, or what is wrong with it.
+fn named(name: &str) -> Result<&'static [Kind], String> {
+    if name == "all" {
+        return Ok(&Kind::ALL);
+    }
+    let kind = Kind::ALL.iter().find(|kind| kind.name() == name);
+    kind.map(std::slice::from_ref).ok_or_else(|| {
+        let names = Kind::ALL.map(Kind::name).join(", ");
+        format!("there are all, {names}")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,6 +383,43 @@ mod tests {
         assert!(faults.draw(Kind::Crash).is_none());
     }
 
+    /// The occasions, counted from 1, at which the fault is injected.
+    fn injected(specification: &str, kind: Kind) -> Vec<usize> {
+        let injected = strikes(specification, 1, kind);
+        let occasions = (1..).zip(injected).filter(|(_, injected)| *injected);
+        occasions.map(|(occasion, _)| occasion).collect()
+    }
+
+    #[test]
+    fn a_forced_fault_is_injected_at_its_occasions_and_at_no_other() {
+        assert_eq!(injected("crash@1", Kind::Crash), [1]);
+        assert_eq!(injected("crash@7,crash@2,crash@7", Kind::Crash), [2, 7]);
+        assert_eq!(injected("crash@2", Kind::Split), [0; 0]);
+        assert_eq!(injected("all@3", Kind::Split), [3]);
+        assert_eq!(injected("all@3,split=0", Kind::Split), [0; 0]);
+        assert_eq!(injected("all=1,split@5", Kind::Split), [5]);
+        assert_eq!(injected("all=1,split@5", Kind::Crash).len(), 100);
+        assert_eq!(injected("crash@200", Kind::Crash), [0; 0]);
+        let faults = Faults::parse("crash@2", 1).unwrap();
+        assert!(faults.can_strike(Kind::Crash) && !faults.can_strike(Kind::Split));
+        faults.switch_off();
+        assert!((0..9).all(|_| faults.draw(Kind::Crash).is_none()));
+    }
+
+    #[test]
+    fn a_forced_fault_that_had_no_effect_is_injected_at_the_next_occasion() {
+        let faults = Faults::parse("state-lost@1,state-lost@3", 1).unwrap();
+        let injected = || faults.draw(Kind::StateLost).is_some();
+        assert!(injected());
+        faults.missed(Kind::StateLost);
+        assert_eq!(faults.struck(Kind::StateLost), 0);
+        assert!(injected() && injected());
+        faults.missed(Kind::StateLost);
+        faults.missed(Kind::StateLost);
+        assert!(injected() && injected() && !injected());
+        assert_eq!(faults.struck(Kind::StateLost), 2);
+    }
+
     #[test]
     fn the_kinds_stand_in_their_order() {
         for (place, kind) in Kind::ALL.into_iter().enumerate() {
@@ -301,8 +430,23 @@ mod tests {
     #[test]
     fn nonsense_is_named() {
         for (specification, told) in [
-            ("", "`` is no fault: it is written name=rate"),
+            (
+                "",
+                "`` is no fault: it is written name=rate or name@occasion",
+            ),
             ("crash", "`crash` is no fault: it is written name=rate"),
+            (
+                "crash@0",
+                "`crash@0` is no fault: an occasion is a number from 1",
+            ),
+            (
+                "crash@first",
+                "`crash@first` is no fault: an occasion is a number from 1",
+            ),
+            (
+                "crush@1",
+                "`crush@1` is no fault: there are all, put-refused,",
+            ),
             (
                 "crash=2",
                 "`crash=2` is no fault: a rate is a number from 0 to 1",

@@ -160,7 +160,7 @@ fn parse_faults(specification: &str) -> Result<String, String> {
     Faults::parse(specification, 0).map_err(|error| error.to_string())?;
     let names = specification
         .split(',')
-        .filter_map(|part| part.split_once('='));
+        .filter_map(|part| part.split_once(['=', '@']));
     for (name, _) in names {
         if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == name)
             && !strikes_here(kind)
@@ -185,7 +185,8 @@ fn faults_help() -> String {
     format!(
         "What goes wrong on purpose, and how often: `name=rate` parts with commas between, where a \
          rate is the chance from 0 to 1 that it goes wrong where it can. `all=0.01` is every kind; \
-         what comes after it counts instead, as in `all=0.01,delayed=0`.\n\n\
+         what comes after it counts instead, as in `all=0.01,delayed=0`. `name@3` injects a fault at \
+         the third occasion.\n\n\
          The kinds are {}.",
         kinds.join(", ")
     )

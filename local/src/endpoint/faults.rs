@@ -245,7 +245,12 @@ async fn cut_off(response: Response, mut drawn: ChaCha8Rng) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::post;
     use rand::SeedableRng as _;
+    use tokio::time::Instant;
+    use tower::ServiceExt as _;
 
     use super::*;
 
@@ -253,6 +258,25 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-target", HeaderValue::from_static(target));
         Call::of(&headers)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delayed_call_reaches_the_service_after_its_time() {
+        let service = || async { format!("{:?}", Instant::now()) };
+        let faults = Arc::new(Faults::parse("delayed@1,delayed@3", 7).unwrap());
+        let layer = from_fn_with_state(Arc::clone(&faults), strike);
+        let router = Router::new().route("/", post(service)).layer(layer);
+        let same = Faults::parse("delayed@1,delayed@3", 7).unwrap();
+        for _ in 0..3 {
+            let drawn = same.draw(Kind::Delayed);
+            let delay = drawn.map_or(0, |mut drawn| drawn.random_range(DELAY_MILLIS));
+            let due = Instant::now() + Duration::from_millis(delay);
+            let request = Request::post("/").body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            let body = body::to_bytes(response.into_body(), 1000).await.unwrap();
+            assert_eq!(body, format!("{due:?}"));
+        }
+        assert_eq!(faults.struck(Kind::Delayed), 2);
     }
 
     #[test]

@@ -151,3 +151,59 @@ pub(crate) async fn follow_stream<W: ShardWork>(
     // invocations.
     while tasks.join_next().await.is_some() {}
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::endpoint::{Endpoint, EndpointOptions};
+    use crate::resources::create_stream;
+
+    /// Counts the shards that are worked on, and tells many marks once it is to stop.
+    #[derive(Default)]
+    struct Talkative {
+        begun: AtomicUsize,
+        ended: AtomicUsize,
+    }
+
+    impl ShardWork for Talkative {
+        async fn run(self: Arc<Self>, _: String, _: Start, mark: Mark, stop: CancellationToken) {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            stop.cancelled().await;
+            for time in 0..1000 {
+                mark.set(time).await;
+            }
+            self.ended.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn tasks_that_still_tell_their_marks_do_not_hold_up_the_end() {
+        const LIMIT: Duration = Duration::from_secs(300);
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = EndpointOptions::new(folder.path());
+        options.port = 0;
+        let endpoint = Endpoint::start(options, CancellationToken::new());
+        let endpoint = endpoint.await.unwrap();
+        let client = Client::new(&connect::local_config(&endpoint.url()));
+        create_stream(&client, "stream", 3).await.unwrap();
+        let source = Source {
+            client,
+            stream: "stream".to_owned(),
+            start: Start::TrimHorizon,
+        };
+        let (work, stop) = (Arc::new(Talkative::default()), CancellationToken::new());
+        let watermark = watch::channel(i64::MIN).0;
+        let following = follow_stream(source, Arc::clone(&work), watermark, stop.clone());
+        let stopping = async {
+            while work.begun.load(Ordering::SeqCst) < 3 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            stop.cancel();
+        };
+        let both = async { tokio::join!(following, stopping) };
+        tokio::time::timeout(LIMIT, both).await.unwrap();
+        assert_eq!(work.ended.load(Ordering::SeqCst), 3);
+    }
+}

@@ -8,9 +8,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use local::functions::{CargoLambda, Function as _, InvokeError};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Answers as `cargo lambda watch` does.
 async fn watch() -> SocketAddr {
@@ -62,9 +62,10 @@ async fn a_watched_function_answers_fails_and_times_out() {
 
 #[tokio::test]
 async fn what_to_start_is_told_when_nothing_answers() {
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    // Bound, so that nobody else gets the port, and without a listener, so that it takes no call.
+    let bound = TcpSocket::new_v4().unwrap();
+    bound.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = bound.local_addr().unwrap();
     for function in [
         CargoLambda::new("aggregator", address),
         CargoLambda::new("nosuch", watch().await),

@@ -16,6 +16,8 @@ use local::{DashboardPort, LocalCloud, Settings, StartError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::endpoint_reads::within_a_second;
+
 async fn start(folder: &TempDir, port: Option<DashboardPort>) -> Result<LocalCloud, StartError> {
     LocalCloud::start(Settings {
         port: 0,
@@ -181,7 +183,7 @@ async fn the_program_limits_reads_where_it_is_told_to() {
             .set_shard_iterator(iterator.clone())
             .send()
     };
-    let reads = join_all([read(), read(), read()]).await;
+    let reads = within_a_second(async || join_all([read(), read(), read()]).await).await;
     running.kill().unwrap();
     running.wait().unwrap();
     assert_eq!(

@@ -54,6 +54,11 @@ pub(crate) async fn create_stream(client: &aws_sdk_kinesis::Client, name: &str, 
         .send()
         .await
         .unwrap();
+    until_active(client, name).await;
+}
+
+/// Waits until a stream is made.
+async fn until_active(client: &aws_sdk_kinesis::Client, name: &str) {
     while client
         .describe_stream_summary()
         .stream_name(name)
@@ -155,7 +160,7 @@ async fn an_on_demand_stream_is_given_shards() {
         .send()
         .await
         .unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    until_active(&client, "wildrydes").await;
     let shards = client
         .list_shards()
         .stream_name("wildrydes")

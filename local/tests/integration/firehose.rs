@@ -138,12 +138,12 @@ async fn a_full_object_is_delivered_at_once_and_the_rest_when_it_stops() {
 }
 
 #[tokio::test]
-async fn an_object_is_delivered_when_its_interval_is_over() {
+async fn the_endpoint_delivers_what_is_due_without_being_asked() {
     let cloud = Cloud::start().await;
     let firehose = cloud.endpoint.firehose();
     let soon = Buffering {
         bytes: 1_000_000,
-        interval: Duration::from_millis(100),
+        interval: Duration::from_millis(1),
     };
     firehose
         .create("wildrydes", Source::DirectPut, soon)
@@ -154,13 +154,18 @@ async fn an_object_is_delivered_when_its_interval_is_over() {
         .await
         .unwrap();
     let hour = cloud.folder.path().join("archive/wildrydes/2026/11/20/09");
-    tokio::time::timeout(Duration::from_secs(10), async {
+    let delivered = async {
         while files(&hour).is_empty() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    })
-    .await
-    .unwrap();
+    };
+    let delivered = tokio::time::timeout(Duration::from_secs(300), delivered);
+    delivered.await.unwrap();
+    let texts: Vec<String> = files(&hour)
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    assert_eq!(texts, ["line\n"]);
 }
 
 #[tokio::test]

@@ -10,13 +10,15 @@ use local::functions::InvokeError;
 use local::mapping::MappingOptions;
 use serde_json::{Value, json};
 
-use super::{Mapped, data, failed};
+use super::{Mapped, PATIENCE, clear_of_an_end, data, failed};
 
-/// One window that is as long as the test, and batches of five that go only when they are full or
+const LONG: Duration = Duration::from_secs(900);
+
+/// One window that is longer than the test, and batches of five that go only when they are full or
 /// the mapping is in a hurry: what comes in which batch does not depend on the time.
 fn one_window() -> MappingOptions {
     MappingOptions {
-        tumbling_window: Some(Duration::from_secs(900)),
+        tumbling_window: Some(LONG),
         ..plain()
     }
 }
@@ -32,7 +34,7 @@ fn small_batches() -> MappingOptions {
 fn plain() -> MappingOptions {
     MappingOptions {
         batch_size: 5,
-        batching_window: Duration::from_secs(60),
+        batching_window: LONG,
         ..MappingOptions::default()
     }
 }
@@ -76,6 +78,7 @@ async fn delivered(
     answer: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
 ) -> (Vec<Event>, Arc<Faults>) {
     let faults = Arc::new(Faults::parse(specification, 1).unwrap());
+    clear_of_an_end(LONG).await;
     let mapped = Mapped::start_with(1, options, Arc::clone(&faults), answer).await;
     let records = numbered(0..12);
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
@@ -278,9 +281,10 @@ async fn a_batch_whose_invocation_broke_down_comes_again_as_it_was() {
         Kind::CrashAfter,
         Kind::TimeOut,
     ] {
-        let specification = format!("{}=0.5", kind.name());
+        let name = kind.name();
+        let specification = format!("{name}@1,{name}@3,{name}@4,{name}@12");
         let (events, faults) = delivered(small_batches(), &specification, fold).await;
-        assert!(faults.struck(kind) > 0);
+        assert_eq!(faults.struck(kind), 4);
         let mut batches = batches(&events);
         batches.dedup();
         assert_eq!(batches.concat(), numbered(0..12), "{kind:?}");
@@ -303,13 +307,12 @@ async fn every_window_is_closed_whatever_strikes() {
         Kind::Recut,
         Kind::EndedEarly,
     ];
-    let rate = |kind: Kind| match kind {
-        // These have one chance a window only.
-        Kind::StateLost | Kind::RedeliveredAfterWindow => 0.6,
-        _ => 0.15,
-    };
-    let specification = KINDS.map(|kind| format!("{}={}", kind.name(), rate(kind)));
-    let specification = specification.join(",");
+    // Batches of four leave a window open, however late they come.
+    let forced = KINDS.map(|kind| {
+        let name = kind.name();
+        [1, 2, 4, 7].map(|occasion| format!("{name}@{occasion}"))
+    });
+    let specification = forced.as_flattened().join(",");
     let faults = Arc::new(Faults::parse(&specification, 5).unwrap());
     let options = MappingOptions {
         tumbling_window: Some(Duration::from_secs(1)),
@@ -317,15 +320,19 @@ async fn every_window_is_closed_whatever_strikes() {
         ..MappingOptions::default()
     };
     let mapped = Mapped::start_with(2, options, Arc::clone(&faults), fold).await;
-    let sent = numbered(0..240);
-    for records in sent.chunks(24) {
-        let records: Vec<&str> = records.iter().map(String::as_str).collect();
-        mapped.put(&records).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
+    let mut sent = Vec::new();
+    let rounds = async {
+        while sent.len() < 240 || KINDS.iter().any(|kind| faults.struck(*kind) < 4) {
+            let first = u32::try_from(sent.len()).unwrap();
+            let records = numbered(first..first + 24);
+            let data: Vec<&str> = records.iter().map(String::as_str).collect();
+            mapped.put(&data).await;
+            sent.extend(records);
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    let injected = tokio::time::timeout(PATIENCE, rounds).await;
+    assert!(injected.is_ok(), "{faults:?}");
     mapped.finish().await;
     assert_complete(&mapped.function.events.lock().unwrap(), &sent);
-    for kind in KINDS {
-        assert!(faults.struck(kind) > 0, "{kind:?}");
-    }
 }

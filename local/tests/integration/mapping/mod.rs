@@ -17,7 +17,8 @@ use shards::Start;
 use crate::Cloud;
 use crate::endpoint::create_stream;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything here may take: it only ends what hangs.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 type Answer = Box<dyn Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync>;
 
@@ -76,12 +77,7 @@ impl Mapped {
             events: Mutex::default(),
             answer: Box::new(answer),
         });
-        let source = MappingSource {
-            client,
-            stream: "stream".to_owned(),
-            stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/stream".to_owned(),
-            region: "us-east-1".to_owned(),
-        };
+        let source = source(client);
         let noting: Arc<dyn Function> = Arc::clone(&function) as Arc<dyn Function>;
         let faulty = Arc::new(Faulty::new(noting, Arc::clone(&faults)));
         let mapping = Mapping::start_with(source, faulty, options, Start::TrimHorizon, faults);
@@ -90,6 +86,11 @@ impl Mapped {
             mapping: mapping.unwrap(),
             function,
         }
+    }
+
+    /// The stream, as a mapping is told of it.
+    fn source(&self) -> MappingSource {
+        source(self.cloud.kinesis())
     }
 
     /// Puts records in one call; data and partition key are the same.
@@ -114,17 +115,52 @@ impl Mapped {
 
     /// Waits until all that was put is done, in a hurry.
     async fn finish(&self) {
-        let now = now_millis();
-        self.mapping.hurry(now);
-        let mut watermark = self.mapping.watermark();
-        let done = watermark.wait_for(|mark| *mark >= now);
-        tokio::time::timeout(PATIENCE, done).await.unwrap().unwrap();
+        finish(&self.mapping).await;
     }
 
     /// The data of each event's records.
     fn batches(&self) -> Vec<Vec<String>> {
         let events = self.function.events.lock().unwrap();
         events.iter().map(data).collect()
+    }
+}
+
+fn source(client: aws_sdk_kinesis::Client) -> MappingSource {
+    MappingSource {
+        client,
+        stream: "stream".to_owned(),
+        stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/stream".to_owned(),
+        region: "us-east-1".to_owned(),
+    }
+}
+
+/// Waits until a mapping is done with all that was put, in a hurry.
+async fn finish(mapping: &Mapping) {
+    let now = now_millis();
+    mapping.hurry(now);
+    let mut watermark = mapping.watermark();
+    let done = watermark.wait_for(|mark| *mark >= now);
+    tokio::time::timeout(PATIENCE, done).await.unwrap().unwrap();
+}
+
+/// Waits until `condition` holds.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    assert!(waited.is_ok(), "{what}");
+}
+
+/// Waits while a window of this length is about to end, so that what is put now is all in one.
+async fn clear_of_an_end(window: Duration) {
+    let window = i64::try_from(window.as_millis()).unwrap();
+    let left = window - now_millis() % window;
+    // The emulator stamps whole seconds, up to one ahead.
+    if left < 10_000 {
+        tokio::time::sleep(Duration::from_millis(left.unsigned_abs() + 10)).await;
     }
 }
 

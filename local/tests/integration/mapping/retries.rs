@@ -1,12 +1,21 @@
 //! Batches: their size, what happens to those that fail, and what is given up.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kinesis_event::Event;
-use local::mapping::MappingOptions;
+use local::functions::{Function, InvokeError};
+use local::mapping::{Mapping, MappingOptions};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
-use super::{Mapped, PATIENCE, data, failed, reporting};
+use super::{Mapped, Noting, PATIENCE, data, failed, finish, reporting, source, until};
+use crate::Cloud;
+use crate::endpoint::create_stream;
+use crate::firehose::files;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_batch_comes_again_until_it_is_taken() {
@@ -140,24 +149,133 @@ async fn a_bisection_is_no_attempt() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// Puts one record into each shard of the stream, in one call.
+async fn put_in_each(client: &aws_sdk_kinesis::Client, shards: u128, data: &str) {
+    use aws_sdk_kinesis::primitives::Blob;
+    use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+    let step = u128::MAX / shards;
+    let entries = (0..shards).map(|shard| {
+        PutRecordsRequestEntry::builder()
+            .partition_key(data)
+            .explicit_hash_key((step * shard + step / 2).to_string())
+            .data(Blob::new(data))
+            .build()
+            .unwrap()
+    });
+    let call = client.put_records().stream_name("stream");
+    let call = call.set_records(Some(entries.collect()));
+    let output = call.send().await.unwrap();
+    assert_eq!(output.failed_record_count(), Some(0));
+}
+
+/// The shards that a function was invoked for.
+fn shards_of(events: &Mutex<Vec<Event>>) -> BTreeSet<String> {
+    let events = events.lock().unwrap();
+    let shards = events.iter().map(|event| event.shard().unwrap().to_owned());
+    shards.collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn many_shards_stop_at_once() {
+async fn many_shards_stop_together_and_hand_over_nothing_more() {
+    const SHARDS: u128 = 150;
     let options = MappingOptions {
         poll_interval: Duration::from_millis(20),
         ..MappingOptions::default()
     };
-    let mapped = Mapped::start(150, options, |_, _| Ok(Value::Null)).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    tokio::time::timeout(PATIENCE, mapped.mapping.stop())
-        .await
-        .unwrap();
+    let mapped = Mapped::start(150, options.clone(), |_, _| Ok(Value::Null)).await;
+    let client = mapped.cloud.kinesis();
+    put_in_each(&client, SHARDS, "before").await;
+    let source = mapped.source();
+    let Mapped {
+        cloud: _cloud,
+        mapping,
+        function,
+    } = mapped;
+    let is_read = || shards_of(&function.events).len() == 150;
+    until("every shard has its poller", is_read).await;
+
+    // Every poller asks for more over and over when they are told to stop.
+    let watermark = mapping.watermark();
+    assert!(watermark.has_changed().is_ok());
+    let stopped = tokio::time::timeout(PATIENCE, mapping.stop()).await;
+    assert!(stopped.is_ok(), "a poller did not stop");
+    assert!(watermark.has_changed().is_err(), "something still runs");
+
+    // Another mapping is given everything, the first one nothing more.
+    put_in_each(&client, SHARDS, "after").await;
+    let other = Arc::new(Noting {
+        events: Mutex::default(),
+        answer: Box::new(|_, _| Ok(Value::Null)),
+    });
+    let noting: Arc<dyn Function> = Arc::clone(&other) as Arc<dyn Function>;
+    let next = Mapping::start(source, noting, options).unwrap();
+    finish(&next).await;
+    let handed_over = |function: &Noting| {
+        let events = function.events.lock().unwrap();
+        events.iter().flat_map(data).collect::<Vec<_>>()
+    };
+    assert_eq!(handed_over(&other).len(), 300);
+    assert_eq!(handed_over(&function), vec!["before"; 150]);
+}
+
+/// A function that answers when it is let.
+#[derive(Default)]
+struct Held {
+    begun: Notify,
+    let_go: Notify,
+    ended: AtomicBool,
+}
+
+impl Function for Held {
+    fn name(&self) -> &str {
+        "held"
+    }
+
+    fn invoke(
+        &self,
+        _: Vec<u8>,
+        _: Duration,
+    ) -> futures_util::future::BoxFuture<'_, Result<Vec<u8>, InvokeError>> {
+        Box::pin(async move {
+            self.begun.notify_one();
+            self.let_go.notified().await;
+            self.ended.store(true, Ordering::SeqCst);
+            Ok(b"null".to_vec())
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_stops_after_the_invocation_in_flight() {
+    let cloud = Cloud::start().await;
+    let client = cloud.kinesis();
+    create_stream(&client, "stream", 1).await;
+    put_in_each(&client, 1, "a").await;
+    let function = Arc::new(Held::default());
+    let held: Arc<dyn Function> = Arc::clone(&function) as Arc<dyn Function>;
+    let mapping = Mapping::start(source(client), held, MappingOptions::default()).unwrap();
+    let begun = tokio::time::timeout(PATIENCE, function.begun.notified());
+    begun.await.unwrap();
+    let stopping = async {
+        mapping.stop().await;
+        assert!(function.ended.load(Ordering::SeqCst), "it was cut off");
+    };
+    let letting_go = async {
+        // Whoever cuts it off has the time to.
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        function.let_go.notify_one();
+    };
+    let both = async { tokio::join!(stopping, letting_go) };
+    tokio::time::timeout(PATIENCE, both).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_past_their_age_are_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let options = MappingOptions {
-        record_age: Some(Duration::from_secs(2)),
+        record_age: Some(Duration::from_secs(3)),
         on_failure: Some(folder.path().to_owned()),
         ..reporting()
     };
@@ -166,12 +284,42 @@ async fn records_past_their_age_are_given_up() {
         _ => Ok(Value::Null),
     })
     .await;
-    mapped.put(&["old"]).await;
-    mapped.finish().await;
-    mapped.put(&["new"]).await;
-    mapped.finish().await;
-    assert_eq!(mapped.batches().last().unwrap(), &["new"]);
-    assert!(folder.path().join("noting").is_dir());
+    // On a machine that is held up for seconds, a record may be too old before it is ever read.
+    let put_until_handed_over = async |name: &str| {
+        let is_handed_over = || mapped.batches().iter().flatten().any(|data| data == name);
+        while !is_handed_over() {
+            mapped.put(&[name]).await;
+            mapped.finish().await;
+        }
+    };
+    let both = async {
+        put_until_handed_over("old").await;
+        // What could not be done is given up, or else this comes never.
+        put_until_handed_over("new").await;
+    };
+    tokio::time::timeout(PATIENCE, both).await.unwrap();
+    let batches = mapped.batches();
+    let last_old = batches.iter().rposition(|batch| batch[0] == "old");
+    let first_new = batches.iter().position(|batch| batch[0] == "new");
+    assert!(last_old < first_new, "{batches:?}");
+    assert!(given_up(folder.path()).contains(&("RecordAgeExceeded".to_owned(), "old".to_owned())));
+}
+
+/// Condition and data of the records that were given up, as the on-failure destination has them.
+fn given_up(folder: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for path in files(folder) {
+        let discarded: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let condition = discarded["requestContext"]["condition"].as_str().unwrap();
+        let payload = discarded["payload"].as_str().unwrap();
+        let event = Event::from_json(payload.as_bytes()).unwrap();
+        found.extend(
+            data(&event)
+                .into_iter()
+                .map(|data| (condition.to_owned(), data)),
+        );
+    }
+    found
 }
 
 #[tokio::test(flavor = "multi_thread")]

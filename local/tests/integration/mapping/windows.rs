@@ -5,9 +5,8 @@ use std::time::Duration;
 use kinesis_event::Event;
 use local::mapping::MappingOptions;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
-use super::{Mapped, PATIENCE, data, failed};
+use super::{Mapped, clear_of_an_end, data, failed, until};
 
 fn windows() -> MappingOptions {
     MappingOptions {
@@ -78,24 +77,22 @@ async fn an_idle_window_ends_by_itself() {
     })
     .await;
     mapped.put(&["a"]).await;
-    let end = Instant::now() + PATIENCE;
-    while !mapped
-        .function
-        .events
-        .lock()
-        .unwrap()
-        .iter()
-        .any(|event| event.is_final_invoke_for_window)
-    {
-        assert!(Instant::now() < end, "the window did not end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("the window did not end", || {
+        let events = mapped.function.events.lock().unwrap();
+        events.iter().any(|event| event.is_final_invoke_for_window)
+    })
+    .await;
+    let events = mapped.function.events.lock().unwrap();
+    assert_eq!(events.iter().flat_map(data).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(counting(events.last().unwrap()), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_window_whose_state_grows_too_large_ends_early_and_goes_on_empty() {
+    let window = Duration::from_secs(900);
+    clear_of_an_end(window).await;
     let options = MappingOptions {
-        tumbling_window: Some(Duration::from_secs(900)),
+        tumbling_window: Some(window),
         batch_size: 1,
         ..MappingOptions::default()
     };
@@ -164,7 +161,10 @@ async fn parents_are_drained_before_their_children_and_nothing_is_lost() {
                 .send()
                 .await
                 .unwrap();
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            // What is put from now on goes to the children.
+            while shards::list(&client, "stream").await.unwrap().len() < 3 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
         }
     }
     mapped.finish().await;
