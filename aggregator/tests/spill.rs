@@ -64,7 +64,7 @@ impl Shard {
             is_terminated_early: false,
         };
         let event = Event::from_json(&encode(&source, &records, Some(&fields))).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(3600);
         self.function.handle(&event, deadline).await.unwrap().state
     }
 }

@@ -217,9 +217,10 @@ mod tests {
 
     #[tokio::test]
     async fn where_nothing_answers_is_told() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        // Bound, so that nobody else gets the port, and without a listener, so that it takes no call.
+        let bound = tokio::net::TcpSocket::new_v4().unwrap();
+        bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = bound.local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{port}");
         let error = check(&Cloud::local(&url, None), "wildrydes")
             .await

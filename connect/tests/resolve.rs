@@ -7,7 +7,7 @@ use connect::target::{
     Cloud, Environment, NoLocal, Place, Resolved, Target, TargetArgs, TargetError, resolve,
 };
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 async fn resolve_local(port: u16) -> Result<Resolved, TargetError> {
     let args = TargetArgs {
@@ -44,25 +44,27 @@ async fn a_local_cloud_that_runs_is_found() {
 
 #[tokio::test]
 async fn what_is_not_the_local_cloud_is_told() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
     let no_local = |resolved| match resolved {
         Resolved::NoLocal(no_local) => no_local,
         Resolved::Cloud(cloud) => panic!("{}", cloud.describe()),
     };
-    for (occupied, server) in [
-        (true, Some(axum::serve(listener, Router::new()))),
-        (false, None),
-    ] {
-        let server = server.map(|server| tokio::spawn(async move { server.await }));
-        let expected = NoLocal { port, occupied };
-        assert_eq!(no_local(resolve_local(port).await.unwrap()), expected);
-        if let Some(server) = server {
-            server.abort();
-            // It was aborted, which is an error of the task.
-            let _ = server.await;
-        }
-    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, Router::new()).await });
+    let occupied = NoLocal {
+        port,
+        occupied: true,
+    };
+    assert_eq!(no_local(resolve_local(port).await.unwrap()), occupied);
+    // Bound, so that nobody else gets the port, and without a listener, so that it takes no call.
+    let bound = TcpSocket::new_v4().unwrap();
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = bound.local_addr().unwrap().port();
+    let free = NoLocal {
+        port,
+        occupied: false,
+    };
+    assert_eq!(no_local(resolve_local(port).await.unwrap()), free);
     assert!(!no_local(resolve_local(0).await.unwrap()).occupied);
 }
 

@@ -6,7 +6,7 @@ use std::process::{Output, Stdio};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
 use ferrokinesis::store::StoreOptions;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::process::Command;
 
 /// A Kinesis of its own with a stream called `wildrydes` that holds `records`.
@@ -103,9 +103,10 @@ async fn a_stream_that_is_not_there_is_told() {
 
 #[tokio::test]
 async fn an_endpoint_that_is_not_there_is_told() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound, so that nobody else gets the port, and without a listener, so that it takes no call.
+    let bound = TcpSocket::new_v4().unwrap();
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", bound.local_addr().unwrap());
     let (code, _, stderr) = run(&["--endpoint-url", &url]).await;
     assert_eq!(code, Some(1));
     assert!(

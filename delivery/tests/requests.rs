@@ -90,7 +90,7 @@ async fn server(signed: &Signed) -> (Server, Config) {
 }
 
 fn policy() -> Policy {
-    Policy::within(Duration::from_secs(30))
+    Policy::within(Duration::from_secs(600))
 }
 
 fn text(value: &str) -> AttributeValue {

@@ -17,16 +17,21 @@ use aws_smithy_http_client::Builder;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bytes::Bytes;
-use delivery::{DynamoTable, FirehoseStream, KinesisStream, Policy, Reason, Record, deliver};
+use delivery::{
+    Destination, DynamoTable, FirehoseStream, KinesisStream, Limits, Policy, Reason, Record,
+    Refusal, SendError, deliver,
+};
 use dynoxide::Database;
 use ferrokinesis::store::StoreOptions;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 type Row = HashMap<String, AttributeValue>;
 
 fn policy() -> Policy {
-    Policy::within(Duration::from_secs(30))
+    Policy::within(Duration::from_secs(600))
 }
 
 /// A client's settings for an emulator on `port`.
@@ -205,29 +210,57 @@ async fn a_stream_that_is_not_there_stops_the_delivery() {
     );
 }
 
+/// A destination whose calls are counted once they are answered.
+struct Counted<D> {
+    destination: D,
+    calls: watch::Sender<u64>,
+}
+
+impl<D: Destination> Destination for Counted<D> {
+    type Item = D::Item;
+
+    fn limits(&self) -> Limits {
+        self.destination.limits()
+    }
+
+    fn size(&self, item: &D::Item) -> usize {
+        self.destination.size(item)
+    }
+
+    async fn send(&self, chunk: &[&D::Item]) -> Result<Vec<Refusal>, SendError> {
+        let answer = self.destination.send(chunk).await;
+        self.calls.send_modify(|calls| *calls += 1);
+        answer
+    }
+}
+
 #[tokio::test]
 async fn a_service_that_is_not_there_is_tried_until_the_deadline() {
-    // The port is free once its listener is dropped.
-    let port = TcpListener::bind(("127.0.0.1", 0))
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    // Bound, so that nobody else gets the port, and without a listener, so that it takes no call.
+    let bound = TcpSocket::new_v4().unwrap();
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = bound.local_addr().unwrap().port();
     let client = aws_sdk_kinesis::Client::from_conf(config!(aws_sdk_kinesis, port));
     let record = Record {
         partition_key: "Shadowfax".to_owned(),
         data: "{}".into(),
     };
-    let policy = Policy::within(Duration::from_millis(300));
-    let report = deliver(
-        &KinesisStream::new(client, "wildrydes"),
-        vec![record],
-        &policy,
-    )
-    .await;
+    let stream = Counted {
+        destination: KinesisStream::new(client, "wildrydes"),
+        calls: watch::Sender::default(),
+    };
+    let policy = Policy::within(Duration::from_secs(600));
+    let mut calls = stream.calls.subscribe();
+    let passing = async {
+        calls.wait_for(|calls| *calls >= 3).await.unwrap();
+        // From now on the time passes as soon as there is nothing to do.
+        tokio::time::pause();
+    };
+    let (report, ()) = tokio::join!(deliver(&stream, vec![record], &policy), passing);
 
-    assert!(report.calls > 1);
+    assert!(Instant::now() <= policy.deadline);
+    assert!(report.calls >= 3);
+    assert_eq!((report.delivered, report.undelivered.len()), (0, 1));
     assert!(matches!(
         report.undelivered[0].reason,
         Reason::OutOfTime { last: Some(_) }

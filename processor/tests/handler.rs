@@ -103,7 +103,7 @@ impl Destination for Table {
 
 async fn handle(table: &Table, rejects: &Collected<Bytes>, records: &[&str]) -> Response {
     let function = Processor::new(table, rejects, None, Box::new(|_| ()));
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(3600);
     function.handle(&event(records), deadline).await
 }
 
@@ -178,7 +178,7 @@ async fn what_cannot_be_read_goes_to_the_rejects_whole_and_never_back_to_the_str
     let good = line("d", 1);
     let event = damaged(&[&no_part, "its data is damaged", &backwards, "{", &good]);
     let function = Processor::new(&table, &rejects, None, Box::new(|_| ()));
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(3600);
     let response = function.handle(&event, deadline).await;
 
     assert!(response.batch_item_failures.is_empty());
@@ -210,7 +210,7 @@ async fn a_line_too_long_for_a_row_of_dynamodb_goes_to_the_rejects_unsent() {
     let function = Processor::new(table, &rejects, None, Box::new(|_| ()));
     let shard = "s".repeat(400 * 1024);
     let long = line("Shadowfax", 1).replace("shardId-000000000000", &shard);
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(3600);
     let response = function.handle(&event(&[&long]), deadline).await;
 
     assert!(response.batch_item_failures.is_empty());
@@ -349,7 +349,7 @@ async fn rows_with_low_vitals_are_counted() {
         .replace("Bucephalus", "Franky")
         .replace(r#""MinHealthPoints":100"#, r#""MinHealthPoints":99"#);
     let event = event(&[&strong, &weak, &line("Rocinante", 1)]);
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(3600);
     function.handle(&event, deadline).await;
     assert_eq!(*counted.lock().unwrap(), [2]);
 }

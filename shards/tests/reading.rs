@@ -8,13 +8,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
-use emulator::{STREAM, kinesis, merge, put, split};
+use emulator::{STREAM, kinesis, kinesis_asked, merge, put, split};
 use shards::{Follow, Options, ReadError, Record, ShardReader, Start, follow, list};
 
 const FIRST: &str = "shardId-000000000000";
 const SECOND: &str = "shardId-000000000001";
 const THIRD: &str = "shardId-000000000002";
 const FOURTH: &str = "shardId-000000000003";
+
+/// How long anything here may take: it only ends what hangs.
+const LIMIT: Duration = Duration::from_secs(300);
 
 fn quick() -> Options {
     let rediscovery_interval = Duration::from_millis(50);
@@ -39,15 +42,20 @@ fn texts(records: &[Record]) -> Vec<&str> {
 
 /// What comes next.
 async fn next(follow: &mut Follow) -> (String, Vec<Record>) {
-    let next = tokio::time::timeout(Duration::from_secs(20), follow.next());
+    let next = tokio::time::timeout(LIMIT, follow.next());
     next.await.unwrap().unwrap().unwrap()
 }
 
-/// Whether nothing comes for a while.
-async fn is_quiet(follow: &mut Follow) -> bool {
-    tokio::time::timeout(Duration::from_millis(500), follow.next())
-        .await
-        .is_err()
+/// Whether nothing comes until `enough`, and that comes.
+async fn is_quiet(follow: &mut Follow, enough: impl Future<Output = ()>) -> bool {
+    let quiet = async {
+        tokio::select! {
+            biased;
+            _ = follow.next() => false,
+            () = enough => true,
+        }
+    };
+    tokio::time::timeout(LIMIT, quiet).await.unwrap()
 }
 
 #[tokio::test]
@@ -168,7 +176,7 @@ async fn write(client: &Client, from: u32) {
 
 #[tokio::test]
 async fn splits_and_merges_while_writing_lose_nothing_and_keep_every_keys_order() {
-    let client = kinesis(2, 300).await;
+    let (client, asked) = kinesis_asked(2, 300).await;
     let writer = client.clone();
     let writing = tokio::spawn(async move {
         write(&writer, 0).await;
@@ -222,18 +230,23 @@ async fn splits_and_merges_while_writing_lose_nothing_and_keep_every_keys_order(
             assert!(parent < child, "{order:?}");
         }
     }
-    assert!(is_quiet(&mut follow).await);
+    assert!(is_quiet(&mut follow, asked.pages(100)).await);
 }
 
 #[tokio::test]
 async fn the_latest_leaves_out_what_was_there_and_misses_nothing_after() {
-    let client = kinesis(1, 300).await;
+    let (client, asked) = kinesis_asked(1, 300).await;
     put(&client, "Shadowfax", "before the split").await;
     split(&client, FIRST).await;
     put(&client, "Shadowfax", "before the start").await;
 
     let mut follow = follow(client.clone(), STREAM, Start::Latest, quick());
-    assert!(is_quiet(&mut follow).await);
+    // What is put now is after the latest.
+    let is_there = async {
+        asked.iterators(&[SECOND, THIRD]).await;
+        asked.pages(10).await;
+    };
+    assert!(is_quiet(&mut follow, is_there).await);
     put(&client, "Shadowfax", "one").await;
     assert_eq!(texts(&next(&mut follow).await.1), ["one"]);
 
@@ -245,7 +258,7 @@ async fn the_latest_leaves_out_what_was_there_and_misses_nothing_after() {
 
 #[tokio::test]
 async fn a_start_time_holds_for_children_too() {
-    let client = kinesis(1, 300).await;
+    let (client, asked) = kinesis_asked(1, 300).await;
     split(&client, FIRST).await;
     put(&client, "Shadowfax", "before").await;
     // The emulator tells the seconds of arrival only, and a new shard's clock is one ahead.
@@ -271,5 +284,5 @@ async fn a_start_time_holds_for_children_too() {
         quick(),
     );
     assert_eq!(texts(&next(&mut follow).await.1), ["after"]);
-    assert!(is_quiet(&mut follow).await);
+    assert!(is_quiet(&mut follow, asked.pages(100)).await);
 }

@@ -20,8 +20,8 @@ use tempfile::TempDir;
 use unicorn::merge::merge;
 use unicorn::summary::Summary;
 
-/// How long anything here may take at most.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything here may take: it only ends what hangs.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A local cloud on a free port, with a data directory that is gone afterwards.
 pub struct Cloud {

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Where a program of the workspace lies.
 ///
@@ -133,6 +134,23 @@ impl Running {
     /// Its process.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until it has had the processor for a second more, where the system tells.
+    pub fn until_it_has_worked(&self) {
+        let path = format!("/proc/{}/stat", self.child.id());
+        // In hundredths of a second; the second field may hold spaces, and ends with a parenthesis.
+        let worked = || {
+            let stat = std::fs::read_to_string(&path).ok()?;
+            let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+            let ticks = |field: usize| fields.get(field)?.parse::<u64>().ok();
+            let has_ended = *fields.first()? == "Z";
+            (!has_ended).then_some(ticks(11)? + ticks(12)?)
+        };
+        let Some(before) = worked() else { return };
+        while worked().is_some_and(|ticks| ticks < before + 100) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Presses Ctrl-C and waits for the end.

@@ -55,6 +55,15 @@ fn take(fleet: &mut Fleet, name: String, readings: u64, distance: i128, points: 
     ];
 }
 
+/// The number before `text`; 0 where there is no such text.
+fn number_before(told: &str, text: &str) -> u64 {
+    let before = told.split_once(text).and_then(|(before, _)| {
+        let number = before.rsplit(|c: char| !c.is_ascii_digit()).next();
+        number.map(|number| number.parse().unwrap())
+    });
+    before.unwrap_or(0)
+}
+
 /// Writes a file of distinct readings; gives what they fold to by unicorn.
 fn recording(path: &Path, count: u32) -> Fleet {
     let mut fleet = Fleet::new();
@@ -94,12 +103,11 @@ fn a_fleets_rows_sum_to_what_was_sent() {
     let ran = run(&mut embedded(folder.path(), "2s", &fleet));
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let readings: u64 = rows(&ran.out).iter().map(|row| row.readings).sum();
-    assert_eq!(readings, 50 * 10 * 5);
-    assert!(
-        ran.err.contains("sent 2500 readings, 0 failed"),
-        "{}",
-        ran.err
-    );
+    // A machine that is held up for more than a second leaves readings out, and says how many.
+    let left_out = number_before(&ran.err, " readings were never taken");
+    assert_eq!(readings + left_out, 50 * 10 * 5, "{}", ran.err);
+    let told = format!("sent {readings} readings, 0 failed");
+    assert!(readings > 0 && ran.err.contains(&told), "{}", ran.err);
 }
 
 #[test]
@@ -270,8 +278,17 @@ fn the_local_cloud_loses_nothing_where_faults_strike_its_services() {
         cloud.stop().await;
         rows
     });
+    let windows: BTreeSet<_> = rows.iter().map(|row| row.window_start).collect();
     let readings: u64 = by_unicorn(rows).values().map(|unicorn| unicorn.0).sum();
-    assert_eq!(readings, 20 * 30);
+    // One that was sent twice, before and after a window's end, counts twice.
+    let most = match windows.len() {
+        1 => 20 * 30,
+        _ => archived
+            .iter()
+            .map(|text| text.lines().count() as u64)
+            .sum(),
+    };
+    assert!((20 * 30..=most).contains(&readings), "{readings} {most}");
 }
 
 #[test]

@@ -4,9 +4,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use aggregator::settings::WindowTime;
+use aws_sdk_kinesis::error::SdkError;
 use end_to_end::programs::binary;
-use end_to_end::{Cloud, Figures, panes, reading};
+use end_to_end::{Cloud, Figures, PATIENCE, panes, reading};
 use local::Functions;
+use tokio::sync::watch;
 
 /// Sends rounds of readings for some seconds, over several windows. Rounds of one number are the
 /// same readings.
@@ -169,23 +171,27 @@ async fn the_table_outlives_the_local_cloud() {
 async fn what_was_acknowledged_is_in_the_rows_though_others_still_send_at_the_end() {
     let cloud = Cloud::start(|_| ()).await;
     let kinesis = cloud.kinesis.clone();
+    let (acknowledge, mut acknowledged) = watch::channel(0_u64);
     let sender = tokio::spawn(async move {
-        let mut acknowledged = 0;
         for number in 0.. {
             let (name, line) = reading("Bucephalus", number, "1", 150);
             let put = kinesis.put_record().stream_name("wildrydes");
             let put = put.partition_key(name).data(line.into_bytes().into());
-            if put.send().await.is_err() {
-                break;
+            match put.send().await.map_err(SdkError::into_service_error) {
+                Ok(_) => acknowledge.send_modify(|count| *count += 1),
+                Err(error) if error.is_provisioned_throughput_exceeded_exception() => {}
+                Err(_) => break,
             }
-            acknowledged += 1;
         }
-        acknowledged
+        // It was told that no more is taken.
+        *acknowledge.borrow()
     });
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let is_sending = acknowledged.wait_for(|count| *count >= 100);
+    let is_sending = tokio::time::timeout(PATIENCE, is_sending).await;
+    assert!(is_sending.is_ok_and(|waited| waited.is_ok()));
     let rows = panes(cloud.drained_rows().await);
     let readings: u64 = rows.values().map(|figures| figures.readings).sum();
-    assert!(readings > 0);
+    assert!(readings >= 100);
     assert_eq!(sender.await.unwrap_or(0), readings);
     cloud.stop().await;
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use end_to_end::PATIENCE;
 use end_to_end::programs::{Ran, Running, binary, embedded, endpoint, run};
 use unicorn::distance::Distance;
 use unicorn::merge::merge;
@@ -145,7 +146,6 @@ fn while_a_cloud_runs_its_table_is_asked_and_the_archive_is_behind() {
 
     // Its rows come with its windows.
     let sql = "SELECT count(*) FROM summary WHERE Name = 'Shadowfax'";
-    let deadline = std::time::Duration::from_secs(60);
     let started = tokio::time::Instant::now();
     loop {
         let ran = asked(&["--endpoint-url", &url, sql]);
@@ -158,7 +158,7 @@ fn while_a_cloud_runs_its_table_is_asked_and_the_archive_is_behind() {
         if ran.out != "count(*)\n0\n" {
             break;
         }
-        assert!(started.elapsed() < deadline);
+        assert!(started.elapsed() < PATIENCE, "no window was closed");
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
     let ran = asked(&["SELECT count(*) FROM wildrydes"]);
@@ -256,7 +256,7 @@ fn a_reader_that_leaves_ends_it_quietly_and_bad_usage_is_told() {
 }
 
 #[test]
-fn ctrl_c_ends_it_at_once() {
+fn ctrl_c_ends_it_in_the_middle_of_its_work() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fly(folder, &[]);
@@ -266,10 +266,9 @@ fn ctrl_c_ends_it_at_once() {
         &format!("SELECT count(*) FROM ({pairs}) l CROSS JOIN ({pairs}) r WHERE l.Both > r.Both");
     let mut running = Running::start(&mut query(folder, &[endless]));
     running.until("1 file in");
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    let pressed = tokio::time::Instant::now();
+    running.until_it_has_worked();
+    // Had it not been interrupted, it would have gone on for hours, and would print a number.
     let ended = running.interrupt();
-    assert!(pressed.elapsed() < std::time::Duration::from_secs(5));
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
     assert!(ended.err.ends_with("error: interrupted\n"), "{}", ended.err);
 }

@@ -123,7 +123,7 @@ impl Cloud {
 /// * `auto` without an endpoint is AWS if the environment or a profile file holds credentials.
 ///   Looking for them asks nothing of the network; using an SSO or a role profile does.
 /// * `local`, and `auto` without credentials, is the local cloud, if it answers on 127.0.0.1 and
-///   `local_port` within half a second. Port 0 is for a caller who wants a local cloud of its own:
+///   `local_port` within five seconds. Port 0 is for a caller who wants a local cloud of its own:
 ///   there is none running.
 ///
 /// # Errors

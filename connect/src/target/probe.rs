@@ -6,8 +6,8 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
-/// How long the local cloud may take to answer.
-const LIMIT: Duration = Duration::from_millis(500);
+/// How long the local cloud may take to answer, on a machine that is busy as well.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// The most bytes read of an answer. The real one lists names of streams and tables.
 const LONGEST: usize = 1024 * 1024;
@@ -55,7 +55,7 @@ mod tests {
     use axum::routing::get;
     use axum::{Json, Router};
     use serde_json::json;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
 
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(probe(port).await, Answer::Other);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_never_answers_is_something_else() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -89,9 +89,10 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_told_at_once() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        // Bound, so that nobody else gets the port, and without a listener, so that it takes no call.
+        let bound = TcpSocket::new_v4().unwrap();
+        bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = bound.local_addr().unwrap().port();
         assert_eq!(probe(port).await, Answer::Nothing);
     }
 }

@@ -1,18 +1,74 @@
 //! A Kinesis of a test's own, on a loopback port.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_kinesis::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_sdk_kinesis::types::StreamStatus;
 use aws_sdk_kinesis::{Client, primitives::Blob};
 use aws_smithy_http_client::Builder;
+use axum::body::{self, Body};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use ferrokinesis::store::StoreOptions;
+use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 pub(crate) const STREAM: &str = "wildrydes";
 
+/// What a Kinesis was asked by its readers, and has answered.
+#[derive(Clone, Default)]
+pub(crate) struct Asked {
+    /// How many GetRecords calls there were.
+    pages: watch::Sender<u64>,
+    /// The shards that an iterator was made for.
+    iterators: watch::Sender<BTreeSet<String>>,
+}
+
+impl Asked {
+    /// Waits until so many more pages were read.
+    pub(crate) async fn pages(&self, more: u64) {
+        let mut pages = self.pages.subscribe();
+        let wanted = *pages.borrow() + more;
+        pages.wait_for(|pages| *pages >= wanted).await.unwrap();
+    }
+
+    /// Waits until each of the shards has an iterator.
+    pub(crate) async fn iterators(&self, shards: &[&str]) {
+        let mut iterators = self.iterators.subscribe();
+        let has = |made: &BTreeSet<String>| shards.iter().all(|shard| made.contains(*shard));
+        iterators.wait_for(has).await.unwrap();
+    }
+}
+
+async fn note(State(asked): State<Asked>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = body::to_bytes(body, usize::MAX).await.unwrap();
+    let target = parts.headers.get("x-amz-target").cloned();
+    let request = Request::from_parts(parts, Body::from(body.clone()));
+    let response = next.run(request).await;
+    let target = target.as_ref().and_then(|target| target.to_str().ok());
+    match target.and_then(|target| target.split_once('.')) {
+        Some((_, "GetRecords")) => asked.pages.send_modify(|pages| *pages += 1),
+        Some((_, "GetShardIterator")) => asked.iterators.send_modify(|iterators| {
+            let call: Value = serde_json::from_slice(&body).unwrap();
+            iterators.insert(call["ShardId"].as_str().unwrap().to_owned());
+        }),
+        _ => {}
+    }
+    response
+}
+
 /// A Kinesis whose changes take no time, with the stream [`STREAM`].
 pub(crate) async fn kinesis(shards: i32, iterator_ttl_seconds: u64) -> Client {
+    kinesis_asked(shards, iterator_ttl_seconds).await.0
+}
+
+/// The same, and what it is asked.
+pub(crate) async fn kinesis_asked(shards: i32, iterator_ttl_seconds: u64) -> (Client, Asked) {
+    let asked = Asked::default();
     let options = StoreOptions {
         create_stream_ms: 0,
         update_stream_ms: 0,
@@ -20,6 +76,7 @@ pub(crate) async fn kinesis(shards: i32, iterator_ttl_seconds: u64) -> Client {
         ..StoreOptions::default()
     };
     let (app, _store) = ferrokinesis::create_app(options);
+    let app = app.layer(from_fn_with_state(asked.clone(), note));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -40,7 +97,7 @@ pub(crate) async fn kinesis(shards: i32, iterator_ttl_seconds: u64) -> Client {
         .await
         .unwrap();
     until_active(&client).await;
-    client
+    (client, asked)
 }
 
 /// Waits until the stream takes changes.
