@@ -240,6 +240,14 @@ mod tests {
     }
 
     async fn replayed(limits: (Option<u64>, Option<Duration>), rate: Option<f64>) -> (u64, u64) {
+        replay_to(&Arc::new(Collected::default()), limits, rate).await
+    }
+
+    async fn replay_to(
+        stream: &Arc<Collected<Record>>,
+        limits: (Option<u64>, Option<Duration>),
+        rate: Option<f64>,
+    ) -> (u64, u64) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("readings.jsonl");
         let lines: Vec<u8> = (0..50)
@@ -247,15 +255,14 @@ mod tests {
             .chain(*b"neigh\n")
             .collect();
         std::fs::write(&path, lines).unwrap();
-        let stream = Arc::new(Collected::default());
-        let sender = start(&stream);
+        let sender = start(stream);
         let progress = Arc::new(Progress::hidden());
         let stop = CancellationToken::new();
         let recording = Recording::File(path);
         let replayed = replay(recording, limits, rate, &sender, &progress, &stop).await;
         assert!(replayed.error.is_none());
         let times: Vec<i64> = (0..sender.finish().await.sent as i64).collect();
-        let sent: Vec<i64> = sent(&stream).into_iter().map(|(_, time)| time).collect();
+        let sent: Vec<i64> = sent(stream).into_iter().map(|(_, time)| time).collect();
         assert_eq!(sent, times);
         (times.len() as u64, replayed.broken)
     }
@@ -265,7 +272,24 @@ mod tests {
         assert_eq!(replayed((None, None), None).await, (50, 1));
         assert_eq!(replayed((Some(7), None), None).await, (7, 0));
         assert_eq!(replayed((None, None), Some(1000.0)).await, (50, 1));
-        let limit = Some(Duration::from_millis(50));
-        assert_eq!(replayed((None, limit), Some(0.001)).await, (1, 0));
+    }
+
+    #[tokio::test]
+    async fn a_recording_ends_with_its_duration() {
+        let limit = Duration::from_secs(900);
+        let stream = Arc::new(Collected::default());
+        let passing = async {
+            while stream.items().is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // Now the time passes as soon as there is nothing to do. The next reading is due after
+            // a thousand seconds.
+            tokio::time::pause();
+        };
+        let begun = Instant::now();
+        let replaying = replay_to(&stream, (None, Some(limit)), Some(0.001));
+        let (replayed, ()) = tokio::join!(replaying, passing);
+        assert_eq!(replayed, (1, 0));
+        assert!(begun.elapsed() >= limit);
     }
 }

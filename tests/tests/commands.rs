@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use end_to_end::programs::{Running, embedded, endpoint, program, run};
 use end_to_end::{Cloud, reading};
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 use unicorn::merge::merge;
 use unicorn::summary::{Summary, summaries};
 
@@ -387,8 +388,7 @@ fn a_data_directory_that_cannot_be_used_is_told() {
 
 #[test]
 fn without_a_server_it_is_told_what_to_do() {
-    // Nothing listens on port 9 here; a local cloud that happens to run on this machine is found by
-    // `--target local`, rightly.
+    // Nothing listens on port 9 here.
     let ran = run(program("consumer").args(["--endpoint-url", "http://127.0.0.1:9"]));
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     assert!(
@@ -396,7 +396,10 @@ fn without_a_server_it_is_told_what_to_do() {
         "{}",
         ran.err
     );
-    if TcpListener::bind("127.0.0.1:4566").is_ok() {
+    // A local cloud that happens to run on this machine is found, rightly. Else the port is this
+    // test's, without a listener, so that nobody's cloud comes in between.
+    let bound = TcpSocket::new_v4().unwrap();
+    if bound.bind("127.0.0.1:4566".parse().unwrap()).is_ok() {
         let ran = run(program("consumer").args(["--target", "local"]));
         assert_eq!(ran.code, Some(1), "{}", ran.err);
         assert!(ran.err.contains("cargo run -p"), "{}", ran.err);

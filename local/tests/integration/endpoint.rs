@@ -1,3 +1,4 @@
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{
@@ -435,14 +436,42 @@ async fn an_unusable_data_directory_and_table_are_named() {
     assert!(error.to_string().contains("table.db"), "{error}");
 }
 
+/// A log that can be read.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[tokio::test]
 async fn it_stops_with_clients_still_connected() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let _logging = tracing::subscriber::set_default(subscriber.finish());
     let cloud = Cloud::start().await;
     let client = cloud.kinesis();
     client.list_streams().send().await.unwrap();
     let address = cloud.endpoint.address();
-    tokio::time::timeout(Duration::from_secs(3), cloud.stop())
+    tokio::time::timeout(Duration::from_secs(300), cloud.stop())
         .await
         .unwrap();
+    // It has not waited for the client to leave until its patience was over.
+    let told = log.text();
+    assert!(told.contains("local cloud is listening"), "{told}");
+    assert!(!told.contains("cut off"), "{told}");
     tokio::net::TcpStream::connect(address).await.unwrap_err();
 }
