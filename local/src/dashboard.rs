@@ -191,7 +191,8 @@ fn content_type(path: &str) -> &'static str {
 fn headers(endpoint_url: &str) -> HeaderMap {
     let policy = format!(
         "default-src 'self'; connect-src 'self' {endpoint_url}; img-src 'self' data: blob:; \
-         style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; frame-ancestors 'none'"
+         style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'"
     );
     let headers = [
         (header::CONTENT_SECURITY_POLICY, policy.as_str()),
@@ -311,6 +312,9 @@ mod tests {
         let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         let connections = format!("connect-src 'self' {ENDPOINT}; ");
         assert!(policy.contains(&connections), "{policy}");
+        for closed in ["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"] {
+            assert!(directives(policy).iter().any(|one| one == closed), "{policy}");
+        }
 
         let template = include_str!("../../template.yaml");
         let (_, template) = template

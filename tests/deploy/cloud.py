@@ -2,8 +2,9 @@
 
 It creates most of the stack for real: streams, functions, their mappings, table, Firehose, buckets, roles,
 alarms. Of the resource types in STAND_INS it knows nothing and would refuse the whole template; here
-they get a name and nothing else. It deletes what a DeletionPolicy says to keep; here it keeps it. And it
-does not say whether a stack is protected, without which `sam delete` stops.
+they get a name and nothing else. It deletes what a DeletionPolicy says to keep; here it keeps it. Of
+Firehose's processors it knows functions only; here it appends the delimiter as well. And it does not say
+whether a stack is protected, without which `sam delete` stops.
 
 Takes its address from BIND_HOST and GATEWAY_PORT, as ministack does.
 """
@@ -14,7 +15,7 @@ import os
 os.environ["IOT_MTLS_ENABLED"] = "0"
 
 from ministack.app import main  # noqa: E402
-from ministack.services import cloudformation  # noqa: E402
+from ministack.services import cloudformation, firehose  # noqa: E402
 from ministack.services.cloudformation import handlers, provisioners, stacks  # noqa: E402
 
 STAND_INS = [
@@ -59,6 +60,24 @@ def keep_what_is_retained():
     stacks._delete_resource = unless_retained
 
 
+def append_delimiters():
+    """As Firehose does: after every record, whether or not it ends in one."""
+    process = firehose._apply_lambda_processors
+
+    def with_delimiter(stream, dest, records, *arguments, **options):
+        processed = process(stream, dest, records, *arguments, **options)
+        config = dest["config"].get("ProcessingConfiguration") or {}
+        processors = config.get("Processors", []) if config.get("Enabled") else []
+        for processor in processors:
+            if processor["Type"] == "AppendDelimiterToRecord":
+                [parameter] = processor["Parameters"]
+                delimiter = parameter["ParameterValue"].encode().decode("unicode_escape").encode()
+                processed = [(record, data + delimiter) for record, data in processed]
+        return processed
+
+    firehose._apply_lambda_processors = with_delimiter
+
+
 def say_that_nothing_is_protected():
     xml = handlers._xml
 
@@ -74,5 +93,6 @@ def say_that_nothing_is_protected():
 if __name__ == "__main__":
     stand_in()
     keep_what_is_retained()
+    append_delimiters()
     say_that_nothing_is_protected()
     main()

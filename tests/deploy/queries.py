@@ -27,6 +27,7 @@ LINES = [
     ("Franky", "2026-11-20 09:17:02.000", "42.26", "-71.97", "-1", "50", "50", "2026/11/20"),
     ("Franky", "2026-11-20 09:17:03.000", "42.26", "-71.97", "far", "50", "50", "2026/11/20"),
     (None, "2026-11-20 09:17:04.000", "42.26", "-71.97", "1", "50", "50", "2026/11/20"),
+    # What a blank line or broken JSON becomes: Firehose ends a record that has its newline with another.
     (None, None, None, None, None, None, None, "2026/11/20"),
 ]
 

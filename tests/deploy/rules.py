@@ -38,6 +38,10 @@ PERMISSIONS = {
     ],
     "ProcessorRole": [
         ([f"kinesis:{action}" for action in READ], [get_att("SummaryStream")]),
+        (
+            ["kinesis:DescribeStreamConsumer", "kinesis:SubscribeToShard"],
+            [get_att("SummaryConsumer", "ConsumerARN")],
+        ),
         (["dynamodb:BatchWriteItem"], [get_att("Table")]),
         (["firehose:PutRecordBatch"], [get_att("RejectsDelivery")]),
         (["s3:ListBucket"], [get_att("OnFailureBucket")]),
@@ -96,6 +100,13 @@ MAPPINGS = {
 
 FUNCTIONS = {"Aggregator": "aggregator", "Processor": "processor"}
 
+# Whose role each is.
+SERVICES = {
+    "AggregatorRole": "lambda.amazonaws.com",
+    "ProcessorRole": "lambda.amazonaws.com",
+    "DeliveryRole": "firehose.amazonaws.com",
+}
+
 # What must be watched: namespace, metric, and the resource that it is of.
 WATCHED = [
     ("AWS/Lambda", "IteratorAge", "Aggregator"),
@@ -107,6 +118,9 @@ WATCHED = [
     ("AWS/Lambda", "OnFailureDestinationDeliveredEventCount", "ProcessorSummaries"),
     ("AWS/Lambda", "DroppedEventCount", "ProcessorSummaries"),
     ("AWS/Firehose", "IncomingRecords", "RejectsDelivery"),
+    # Guests of the live map share these reads with Firehose, and with the functions unless those have their own.
+    ("AWS/Kinesis", "ReadProvisionedThroughputExceeded", "ReadingStream"),
+    ("AWS/Kinesis", "ReadProvisionedThroughputExceeded", "SummaryStream"),
     ("WildRydes", "LowVitals", "Processor"),
     ("WildRydes", "ForgottenReadings", "Aggregator"),
 ]
@@ -215,18 +229,25 @@ def statements(role):
 
 
 def trust(template):
-    """Who may take a role: a guest only as a guest of this pool."""
+    """Who may take a role: a service only for this account, a guest only as a guest of this pool."""
     roles = of_type(template, "AWS::IAM::Role")
-    services = {
-        "AggregatorRole": "lambda.amazonaws.com",
-        "ProcessorRole": "lambda.amazonaws.com",
-        "DeliveryRole": "firehose.amazonaws.com",
+    trusted = {
+        name: role["Properties"]["AssumeRolePolicyDocument"]["Statement"] for name, role in roles.items()
     }
-    for name, service in services.items():
-        statement = roles[name]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-        if [one["Principal"] for one in statement] != [{"Service": service}]:
+    for name in sorted(roles.keys() - SERVICES.keys() - {"GuestRole"}):
+        yield f"{name}: no rule knows who may take it"
+    for name, service in SERVICES.items():
+        expected = {
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+        }
+        if [one["Principal"] for one in trusted[name]] != [{"Service": service}]:
             yield f"{name}: someone but {service} may take it"
-    guest = roles["GuestRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        elif trusted[name] != [expected]:
+            yield f"{name}: {service} may take it for another account, or for more than its work"
+    guest = trusted["GuestRole"]
     expected = {
         "Effect": "Allow",
         "Principal": {"Federated": "cognito-identity.amazonaws.com"},
@@ -265,10 +286,17 @@ def buckets(template):
         for setting in ["BucketEncryption", "OwnershipControls", "LifecycleConfiguration"]:
             if setting not in properties:
                 yield f"{name}: it has no {setting}"
-    allowed = [one for one in policies["DashboardBucket"] if one["Effect"] == "Allow"]
-    for statement in allowed:
-        if "aws:SourceArn" not in statement.get("Condition", {}).get("StringEquals", {}):
-            yield f"DashboardBucket: {statement['Sid']} is for more than its distribution"
+    # The ARN names the account, so that aws:SourceAccount would say nothing more.
+    distribution = "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/${Distribution}"
+    of_distribution = {"StringEquals": {"aws:SourceArn": {"Fn::Sub": distribution}}}
+    for name, document in policies.items():
+        for statement in document:
+            if statement["Effect"] != "Allow":
+                continue
+            if name != "DashboardBucket" or statement["Principal"] != {"Service": "cloudfront.amazonaws.com"}:
+                yield f"{name}: {statement['Sid']} lets someone in whom no rule knows"
+            elif statement.get("Condition") != of_distribution:
+                yield f"{name}: {statement['Sid']} is for more than its distribution"
 
 
 PUBLIC_ACCESS = [
@@ -308,6 +336,75 @@ def storage(template):
             yield f"{name}: it does not compress"
         if target.get("BufferingHints", {}).get("IntervalInSeconds") != 60:
             yield f"{name}: it does not deliver every 60 s"
+        # What others send needs a newline; what the functions send has one.
+        from_stream = "KinesisStreamSourceConfiguration" in delivery["Properties"]
+        if from_stream and target.get("ProcessingConfiguration") != DELIMITED:
+            yield f"{name}: records without a newline run together in its objects"
+        if not from_stream and "ProcessingConfiguration" in target:
+            yield f"{name}: its lines have newlines already, and another is a blank line in its table"
+
+
+# Firehose takes the delimiter as a backslash and an n.
+DELIMITED = {
+    "Enabled": True,
+    "Processors": [
+        {
+            "Type": "AppendDelimiterToRecord",
+            "Parameters": [{"ParameterName": "Delimiter", "ParameterValue": "\\n"}],
+        }
+    ],
+}
+
+
+def public(template):
+    """Nobody is let in by default; where guests are, they cannot slow the functions down."""
+    for parameter, value in [("PublicDashboard", "false"), ("DedicatedReads", "auto")]:
+        actual = template["Parameters"][parameter]["Default"]
+        if actual != value:
+            yield f"{parameter}: it is {actual} by default, not {value}"
+    # What stands for a guest: Cognito's resources, and the page.
+    for name in GUESTS:
+        if template["Resources"].get(name, {}).get("Condition") != "PublicDashboard":
+            yield f"{name}: it is there without PublicDashboard"
+    for name in ["PublicDashboard", "DedicatedReads"]:
+        if template["Conditions"].get(name) != CONDITIONS[name]:
+            yield f"{name}: its condition is {json.dumps(template['Conditions'].get(name))}"
+    for mapping, consumer, stream in [
+        ("AggregatorReadings", "ReadingConsumer", "ReadingStream"),
+        ("ProcessorSummaries", "SummaryConsumer", "SummaryStream"),
+    ]:
+        source = template["Resources"].get(mapping, {}).get("Properties", {}).get("EventSourceArn")
+        if source != {"Fn::If": ["DedicatedReads", get_att(consumer, "ConsumerARN"), get_att(stream)]}:
+            yield f"{mapping}: DedicatedReads does not give it reads of its own"
+
+
+GUESTS = ["Distribution", "GuestRole", "IdentityPool", "IdentityPoolRoles"]
+CONDITIONS = {
+    "PublicDashboard": {"Fn::Equals": [{"Ref": "PublicDashboard"}, "true"]},
+    "DedicatedReads": {
+        "Fn::Or": [
+            {"Fn::Equals": [{"Ref": "DedicatedReads"}, "true"]},
+            {
+                "Fn::And": [
+                    {"Fn::Equals": [{"Ref": "DedicatedReads"}, "auto"]},
+                    {"Condition": "PublicDashboard"},
+                ]
+            },
+        ]
+    },
+}
+
+
+def page(template):
+    """What a browser may do with the page; local/src/dashboard.rs tests that its own page says the same."""
+    headers = template["Resources"]["DistributionHeaders"]["Properties"]["ResponseHeadersPolicyConfig"]
+    policy = headers["SecurityHeadersConfig"]["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+    policy = policy["Fn::Sub"] if isinstance(policy, dict) else policy
+    directives = {directive.strip() for directive in policy.split(";")}
+    # These do not fall back to default-src.
+    for directive in ["default-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]:
+        if directive not in directives:
+            yield f"DistributionHeaders: its policy has no {directive}"
 
 
 def alarms(template):
@@ -318,6 +415,8 @@ def alarms(template):
         watched.add((properties["Namespace"], properties["MetricName"], dimension["Value"]["Ref"]))
         if "AlarmActions" not in properties:
             yield f"{name}: nobody hears of it"
+        if "Condition" in alarm:
+            yield f"{name}: it is not always there"
         if properties.get("TreatMissingData") != "notBreaching":
             yield f"{name}: silence would set it off"
     for namespace, metric, resource in WATCHED:
@@ -331,7 +430,7 @@ def alarms(template):
             yield f"{resource}: it never counts {metric}, which an alarm watches"
 
 
-RULES = [mappings, functions, permissions, trust, buckets, kept, storage, alarms]
+RULES = [mappings, functions, permissions, trust, buckets, kept, storage, public, page, alarms]
 
 
 def problems(template):
@@ -431,10 +530,98 @@ def mutations():
         "Processor: it never counts LowSpirits",
     )
     yield (
+        "an alarm that is only there for guests",
+        resource("ReadingReads", ["Condition"], "PublicDashboard"),
+        "ReadingReads: it is not always there",
+    )
+    for name, stream in [("ReadingReads", "ReadingStream"), ("SummaryReads", "SummaryStream")]:
+        yield (
+            f"no {name}",
+            resource(name, ["Properties", "MetricName"], "IncomingRecords"),
+            f"{stream}: no alarm watches ReadProvisionedThroughputExceeded",
+        )
+    yield from guest_mutations(resource)
+    for role in SERVICES:
+        statement = ["Properties", "AssumeRolePolicyDocument", "Statement", 0]
+        yield (
+            f"{role} for any account",
+            resource(role, [*statement, "Condition"], None),
+            f"{role}: {SERVICES[role]} may take it for another account",
+        )
+        yield (
+            f"{role} for another service",
+            resource(role, [*statement, "Principal"], {"Service": "ec2.amazonaws.com"}),
+            f"{role}: someone but {SERVICES[role]}",
+        )
+    distribution_only = ["Properties", "PolicyDocument", "Statement", 1]
+    yield (
+        "a page for any distribution",
+        resource("DashboardBucketPolicy", [*distribution_only, "Condition"], None),
+        "DashboardBucket: DistributionOnly is for more",
+    )
+    archive = ["Properties", "ExtendedS3DestinationConfiguration", "ProcessingConfiguration"]
+    for name, path, value in [
+        ("no delimiter", archive, None),
+        ("a delimiter that is switched off", [*archive, "Enabled"], False),
+        ("another delimiter", [*archive, "Processors", 0, "Parameters", 0, "ParameterValue"], ","),
+    ]:
+        yield name, resource("ReadingDelivery", path, value), "ReadingDelivery: records without a newline"
+    yield (
+        "a delimiter too many",
+        resource("RejectsDelivery", archive, copy.deepcopy(DELIMITED)),
+        "RejectsDelivery: its lines have newlines",
+    )
+    yield (
         "a plain stream",
         resource("SummaryStream", ["Properties", "StreamEncryption"], None),
         "SummaryStream: it is not encrypted",
     )
+
+
+def guest_mutations(resource):
+    """What would let strangers in, or let guests slow the functions down."""
+
+    def parameter(name, value):
+        def change(template):
+            template["Parameters"][name]["Default"] = value
+
+        return change
+
+    def undedicated(template):
+        template["Conditions"]["DedicatedReads"] = {"Fn::Equals": [{"Ref": "DedicatedReads"}, "true"]}
+
+    def shared(function, stream):
+        def change(template):
+            event(template, function)["Stream"] = get_att(stream)
+
+        return change
+
+    def without(directive):
+        def change(template):
+            headers = template["Resources"]["DistributionHeaders"]["Properties"]["ResponseHeadersPolicyConfig"]
+            policy = headers["SecurityHeadersConfig"]["ContentSecurityPolicy"]
+            policy["ContentSecurityPolicy"] = {
+                "Fn::Sub": policy["ContentSecurityPolicy"]["Fn::Sub"].replace(directive, "")
+            }
+
+        return change
+
+    yield "a public map by default", parameter("PublicDashboard", "true"), "PublicDashboard: it is true"
+    yield "shared reads by default", parameter("DedicatedReads", "false"), "DedicatedReads: it is false"
+    yield "guests that share reads", undedicated, "DedicatedReads: its condition is"
+    for name in GUESTS:
+        yield f"{name} for ever", resource(name, ["Condition"], None), f"{name}: it is there without"
+    for function, stream, mapping in [
+        ("Aggregator", "ReadingStream", "AggregatorReadings"),
+        ("Processor", "SummaryStream", "ProcessorSummaries"),
+    ]:
+        yield (
+            f"{function} with shared reads",
+            shared(function, stream),
+            f"{mapping}: DedicatedReads does not",
+        )
+    for directive in ["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]:
+        yield f"a page without {directive}", without(directive), f"its policy has no {directive}"
 
 
 def mutate():

@@ -252,6 +252,28 @@ fn it_ends_as_it_should() {
     assert_eq!(run(&mut program("recompute")).code, Some(2));
 }
 
+/// Firehose appends a newline to every record, and most of ours end in one.
+#[test]
+fn blank_lines_are_neither_readings_nor_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = archive(&folder.path().join("plain"), "a", &fleet());
+    let mut delimited = fleet();
+    for (number, (_, line)) in delimited.iter_mut().enumerate() {
+        line.push_str(["\n", "\r\n", " \t\n\n"][number % 3]);
+    }
+    let delimited = archive(&folder.path().join("delimited"), "a", &delimited);
+    let expected = recompute(&plain, &["--format", "lines"]);
+    let ran = recompute(&delimited, &["--format", "lines"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(!lines(&ran.out).is_empty());
+    assert_eq!(ran.out, expected.out);
+    assert!(
+        ran.err.contains(", 0 lines that are no readings"),
+        "{}",
+        ran.err
+    );
+}
+
 #[test]
 fn a_closed_pipe_is_a_quiet_end() {
     let folder = tempfile::tempdir().unwrap();
