@@ -1,10 +1,11 @@
 //! A fleet's monthly bill, service by service, and the tables of `docs/costs.md`.
 
+use crate::limits;
 use crate::prices::{self, GB, KB, tiered};
 use crate::table::{Table, count, difference, dollars};
 use crate::workload::{
-    HOURS, METRICS_LINE_BYTES, MONTH_SECONDS, PLATFORM_LINES_BYTES, StreamMode, WINDOW_SECONDS,
-    Workload,
+    FILL, HOURS, METRICS_LINE_BYTES, MONTH_SECONDS, PACKED_BYTES, PLATFORM_LINES_BYTES, StreamMode,
+    WINDOW_SECONDS, Workload,
 };
 
 /// Bytes that DynamoDB counts for a row: some 330 of names and values, and 100 on top of every item
@@ -18,7 +19,7 @@ const ARCHIVE_BUFFER_BYTES: f64 = 64.0 * 1_048_576.0;
 /// each mapping, which are taken to be billed alike.
 const METRICS: f64 = 11.0 + 6.0 + 2.0 * 5.0;
 /// Alarms in `template.yaml`.
-const ALARMS: f64 = 12.0;
+const ALARMS: f64 = 14.0;
 /// The month whose storage is shown beside the first one's.
 const LATER_MONTH: f64 = 12.0;
 
@@ -98,18 +99,70 @@ fn firehose(workload: &Workload) -> f64 {
 }
 
 fn readings_stream(workload: &Workload) -> f64 {
-    // The aggregator and Firehose.
-    let readers = 2 + workload.viewers;
+    // Firehose; and the aggregator, unless it has reads of its own.
+    let readers = 1 + u64::from(!workload.dedicated_reads) + workload.viewers;
     let records = workload.records_per_second() * MONTH_SECONDS;
     let bytes = workload.record_bytes() as f64;
-    stream(workload.mode, workload.shards(), records, bytes, readers)
+    let shards = workload.shards();
+    let shared = stream(workload.mode, shards, records, bytes, readers);
+    shared + dedicated(workload, shards, records * bytes)
 }
 
 fn summary_stream(workload: &Workload) -> f64 {
     let records = workload.summary_records();
     let bytes = workload.row_bytes() / records;
     let records = records * windows();
-    stream(workload.mode, workload.summary_shards(), records, bytes, 1)
+    let shards = workload.summary_shards();
+    let readers = u64::from(!workload.dedicated_reads);
+    let shared = stream(workload.mode, shards, records, bytes, readers);
+    shared + dedicated(workload, shards, records * bytes)
+}
+
+/// A function's own reads of so many bytes a month, where it has them.
+fn dedicated(workload: &Workload, shards: u64, bytes: f64) -> f64 {
+    let gb = bytes / GB;
+    match (workload.dedicated_reads, workload.mode) {
+        (false, _) => 0.0,
+        (true, StreamMode::OnDemand) => gb * prices::ON_DEMAND_DEDICATED_OUT,
+        (true, StreamMode::Provisioned) => {
+            shards as f64 * HOURS * prices::DEDICATED_SHARD_HOUR + gb * prices::DEDICATED_OUT
+        }
+    }
+}
+
+/// A copy of the readings' stream for guests: a stream more, with records of 25 KB, and a function like
+/// the aggregator that reads the readings once more and writes them there.
+fn copy(workload: &Workload) -> f64 {
+    let bytes = workload.bytes_per_second() * MONTH_SECONDS;
+    let packed = PACKED_BYTES as f64;
+    let full = workload.bytes_per_second() / limits::SHARD_WRITE_BYTES;
+    let shards = match workload.mode {
+        // An hour of the stream is billed, not of its shards.
+        StreamMode::OnDemand => 4,
+        StreamMode::Provisioned => (full / FILL).ceil().max(1.0) as u64,
+    };
+    let written = stream(workload.mode, shards, bytes / packed, packed, 0);
+    let read = match workload.mode {
+        StreamMode::OnDemand => bytes / GB * prices::ON_DEMAND_OUT,
+        StreamMode::Provisioned => 0.0,
+    };
+    let invocations = workload.aggregator_invocations() * MONTH_SECONDS;
+    let logs = invocations * PLATFORM_LINES_BYTES as f64 / GB * prices::LOG_GB;
+    written + read + aggregator(workload) + logs
+}
+
+/// What guests cost who read both streams as fast as they give, all month.
+fn guests_at_most(workload: &Workload) -> f64 {
+    match workload.mode {
+        StreamMode::OnDemand => {
+            let summaries = (workload.summary_shards() as f64).min(workload.summary_records());
+            let shards = workload.active_shards() as f64 + summaries;
+            let bytes = shards * limits::SHARD_READ_BYTES * MONTH_SECONDS;
+            bytes / GB * prices::ON_DEMAND_OUT
+        }
+        // Their shared reads are free.
+        StreamMode::Provisioned => 0.0,
+    }
 }
 
 /// A stream that takes so many records a month, of so many bytes each.
@@ -270,6 +323,50 @@ pub fn settings(fleets: &[Workload]) -> Table {
     table
 }
 
+/// The table of what a live map costs that strangers may open.
+pub fn public_map(fleets: &[Workload]) -> Table {
+    type Cost = fn(&Workload) -> f64;
+    let own_reads: Cost = |fleet| {
+        let own = Workload {
+            dedicated_reads: true,
+            ..*fleet
+        };
+        let shared = Workload {
+            dedicated_reads: false,
+            ..*fleet
+        };
+        total(&bill(&own)) - total(&bill(&shared))
+    };
+    let mut table = Table::new(header("USD a month, by", fleets));
+    let rows: [(&str, Cost); 3] = [
+        (
+            "`DedicatedReads`: functions with reads of their own",
+            own_reads,
+        ),
+        ("instead of it: a copy of `wildrydes` for guests", copy),
+        (
+            "guests who read both streams without end, at most",
+            guests_at_most,
+        ),
+    ];
+    for (name, cost) in rows {
+        table.row(named(
+            name,
+            fleets.iter().map(|fleet| difference(cost(fleet))),
+        ));
+    }
+    for (name, cost) in &rows[..2] {
+        let costs = fleets.iter().map(|fleet| {
+            difference(cost(&Workload {
+                mode: StreamMode::Provisioned,
+                ..*fleet
+            }))
+        });
+        table.row(named(&format!("provisioned, {name}"), costs));
+    }
+    table
+}
+
 /// What the tables go by, for each fleet.
 pub fn assumptions(fleets: &[Workload]) -> Table {
     let mut table = Table::new(header("Assumed", fleets));
@@ -323,6 +420,7 @@ pub fn page(fleets: &[Workload]) -> String {
             beside_flink(fleets),
         ),
         ("What moves it", settings(fleets)),
+        ("A public live map", public_map(fleets)),
     ];
     crate::table::page(&tables)
 }
@@ -377,6 +475,38 @@ mod tests {
         };
         // 125 shards, 730 h at 0.015; 262,800 million units at 0.014.
         assert_cents(cost(&fleet, "Kinesis `wildrydes`"), 1_368.75 + 3_679.20);
+    }
+
+    #[test]
+    fn reads_of_its_own_cost_a_cent_a_gb_on_demand_and_a_shard_provisioned() {
+        let own = |fleet: Workload| Workload {
+            dedicated_reads: true,
+            ..fleet
+        };
+        let fleet = Workload::of(1_000);
+        // 489.50 GB at 0.05 and at 0.04.
+        assert_cents(
+            cost(&own(fleet), "Kinesis `wildrydes`"),
+            29.20 + 200.50 + 24.475 + 19.58,
+        );
+        let fleet = Workload {
+            mode: StreamMode::Provisioned,
+            ..Workload::of(100_000)
+        };
+        let more = cost(&own(fleet), "Kinesis `wildrydes`") - cost(&fleet, "Kinesis `wildrydes`");
+        // 125 shards, 730 h at 0.015; 48,950.3 GB at 0.013.
+        assert_cents(more, 1_368.75 + 636.354);
+    }
+
+    #[test]
+    fn a_copy_costs_a_stream_and_a_function_more() {
+        let fleet = Workload::of(1_000);
+        let function = cost(&fleet, "Lambda aggregator");
+        // 730 h at 0.04; 489.50 GB at 0.08, rounded up by 2.4%, and read once at 0.04; 10.687 million
+        // invocations that log 600 bytes each: 5.972 GB at 0.50.
+        assert_cents(copy(&fleet), 29.20 + 40.10 + 19.58 + 2.986 + function);
+        // 8 shards of 2 MB a second: 39,160.25 GB at 0.04.
+        assert_cents(guests_at_most(&fleet), 1_566.41);
     }
 
     #[test]

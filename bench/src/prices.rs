@@ -29,11 +29,19 @@ pub const STREAM_HOUR: f64 = 0.04;
 pub const ON_DEMAND_IN: f64 = 0.08;
 /// A GB read on demand by one reader, nothing rounded.
 pub const ON_DEMAND_OUT: f64 = 0.04;
+/// A GB read on demand by a reader with reads of its own (enhanced fan-out). Seen 2024-07-01 in
+/// infracost, `kinesis_stream_test.golden`.
+pub const ON_DEMAND_DEDICATED_OUT: f64 = 0.05;
 /// An hour of a provisioned shard. Seen again 2026-07-22 in terrapod's pull request 1004.
 pub const SHARD_HOUR: f64 = 0.015;
 /// A PUT payload unit of a provisioned stream: up to 25 KB of one record. Reading is free. Seen
 /// 2023-09-21, as above.
 pub const PUT_UNIT: f64 = 0.014 / 1e6;
+/// An hour of a provisioned shard for a reader with reads of its own. Seen 2023-08-01 in komiser's pull
+/// request 1137, and 2024-07-01 in infracost, as above.
+pub const DEDICATED_SHARD_HOUR: f64 = 0.015;
+/// A GB that such a reader reads of a provisioned stream. Seen 2024-07-01 in infracost, as above.
+pub const DEDICATED_OUT: f64 = 0.013;
 
 // Lambda, aws.amazon.com/lambda/pricing. Seen 2024-07-01 in infracost, `lambda_function_test.golden`.
 

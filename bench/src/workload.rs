@@ -61,6 +61,8 @@ pub struct Workload {
     pub readings_per_kpu: u64,
     /// How many live maps read the stream of readings all month long.
     pub viewers: u64,
+    /// Whether each function has reads of its own: the template's `DedicatedReads`.
+    pub dedicated_reads: bool,
 }
 
 impl Workload {
@@ -78,6 +80,7 @@ impl Workload {
             write_millis: 10.0,
             readings_per_kpu: 5_000,
             viewers: 0,
+            dedicated_reads: false,
         }
     }
 

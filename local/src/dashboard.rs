@@ -312,8 +312,15 @@ mod tests {
         let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         let connections = format!("connect-src 'self' {ENDPOINT}; ");
         assert!(policy.contains(&connections), "{policy}");
-        for closed in ["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"] {
-            assert!(directives(policy).iter().any(|one| one == closed), "{policy}");
+        for closed in [
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(
+                directives(policy).iter().any(|one| one == closed),
+                "{policy}"
+            );
         }
 
         let template = include_str!("../../template.yaml");

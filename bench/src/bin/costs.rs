@@ -76,6 +76,10 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=1000))]
     viewers: u64,
+
+    /// Each function has reads of its own (DedicatedReads), as they do where the live map is public
+    #[arg(long)]
+    dedicated_reads: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -101,6 +105,7 @@ impl Arguments {
             write_millis: self.write_millis as f64,
             readings_per_kpu: self.readings_per_kpu,
             viewers: self.viewers,
+            dedicated_reads: self.dedicated_reads,
         }
     }
 }
