@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+import tomllib
 import zipfile
 
 from . import tools
@@ -45,6 +46,8 @@ def build(options):
             environment = {**os.environ, "PATH": path}
             tools.call([*command, "--lambda-dir", str(place), *flags], f"cargo lambda build {name}", env=environment)
             continue
+        settings = tomllib.loads((ROOT / "CargoLambda.toml").read_text())["build"]["config"]
+        flags += [f"--config={setting}" for setting in settings]
         tools.call(["cargo", "build", "--release", "--locked", "--quiet", *flags], f"building {name} for release")
         zips[name].parent.mkdir(parents=True, exist_ok=True)
         pack(tools.RELEASE / name, zips[name])

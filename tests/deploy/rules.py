@@ -9,6 +9,7 @@ import copy
 import json
 import subprocess
 import sys
+import tomllib
 
 from template import ROOT, default, load, of_type, to_cloudformation
 
@@ -430,12 +431,65 @@ def alarms(template):
             yield f"{resource}: it never counts {metric}, which an alarm watches"
 
 
+# How the functions are built: small, as sizes.py checks too. What Cargo.toml's [profile.release] does not say,
+# cargo-lambda adds after these, and so it would win.
+FUNCTION_PROFILE = {
+    'profile.release.lto = "fat"': "lto",
+    "profile.release.codegen-units = 1": "codegen-units",
+    'profile.release.panic = "abort"': "panic",
+    'profile.release.package."*".opt-level = "s"': None,
+}
+
+
+def read_profiles():
+    """The programs' profile, and what cargo-lambda changes in it for the functions."""
+    cargo = tomllib.loads((ROOT / "Cargo.toml").read_text())
+    cargo_lambda = tomllib.loads((ROOT / "CargoLambda.toml").read_text())
+    return {
+        "release": cargo["profile"]["release"],
+        "functions": cargo_lambda.get("build", {}).get("config", []),
+    }
+
+
+def profiles(read):
+    """Fat LTO is for the two functions alone; everything else builds in minutes."""
+    for setting, name in FUNCTION_PROFILE.items():
+        if setting not in read["functions"]:
+            yield f"CargoLambda.toml: build.config does not say {setting}"
+        if name and name not in read["release"]:
+            yield f"Cargo.toml: [profile.release] does not say {name}, so that cargo-lambda's own choice wins"
+    if read["release"].get("lto") not in [False, "off"]:
+        yield "Cargo.toml: [profile.release] links every program with LTO"
+    if read["release"].get("panic") != "unwind":
+        yield "Cargo.toml: [profile.release] ends a program for a panic in one task"
+
+
+def profile_mutations():
+    def without(setting):
+        return lambda read: read["functions"].remove(setting)
+
+    def unsaid(name):
+        return lambda read: read["release"].pop(name)
+
+    def said(name, value):
+        return lambda read: read["release"].update({name: value})
+
+    for setting, name in FUNCTION_PROFILE.items():
+        yield f"functions without {setting}", without(setting), "CargoLambda.toml: build.config does not say"
+        if name:
+            yield f"programs without {name}", unsaid(name), f"does not say {name}"
+    yield "fat programs", said("lto", "fat"), "links every program with LTO"
+    yield "thin programs", said("lto", "thin"), "links every program with LTO"
+    yield "programs that abort", said("panic", "abort"), "ends a program for a panic"
+
+
 RULES = [mappings, functions, permissions, trust, buckets, kept, storage, public, page, alarms]
 
 
-def problems(template):
+def problems(template, read=None):
     transformed = to_cloudformation(template)
-    return [problem for rule in RULES for problem in rule(transformed)]
+    found = [problem for rule in RULES for problem in rule(transformed)]
+    return found + list(profiles(read or read_profiles()))
 
 
 def event(template, function):
@@ -632,6 +686,12 @@ def mutate():
         found = [problem for problem in problems(template) if expected in problem]
         print(f"{name}: {found[0] if found else 'NOT SEEN'}")
         unseen += not found
+    for name, change, expected in profile_mutations():
+        read = copy.deepcopy(read_profiles())
+        change(read)
+        found = [problem for problem in profiles(read) if expected in problem]
+        print(f"{name}: {found[0] if found else 'NOT SEEN'}")
+        unseen += not found
     return unseen
 
 
@@ -640,7 +700,7 @@ def main():
         sys.exit(1 if mutate() else 0)
     found = problems(load())
     for problem in found:
-        print(f"template.yaml: {problem}")
+        print(problem)
     sys.exit(1 if found else 0)
 
 
