@@ -1,9 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
+import { licences } from './licences.mjs';
+
+const { page, worker } = licences();
+
 export default defineConfig({
   // Relative, so that the page may lie in any folder of a bucket.
   base: './',
+  plugins: [page],
   build: { target: 'es2023', chunkSizeWarningLimit: 1500 },
-  worker: { format: 'es' },
+  worker: { format: 'es', plugins: worker },
   test: { include: ['src/**/*.test.ts'] },
 });

@@ -1,9 +1,11 @@
 //! The dashboard: a web page with the live map of the fleet, served from this program.
 //!
-//! The page's files are part of the program (`build.rs` makes them). `config.json` is made from the
-//! settings; it tells the page where Kinesis answers and which streams to read. Everything else the page
-//! does by itself, in the browser, with the AWS SDK.
+//! The page's files are part of the program: those of `dashboard/dist`, which `npm run build` makes and
+//! the repository holds. `config.json` is made from the settings; it tells the page where Kinesis
+//! answers and which streams to read. Everything else the page does by itself, in the browser, with the
+//! AWS SDK.
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use bytes::Bytes;
+use rust_embed::RustEmbed;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -30,8 +34,10 @@ const LIMITS: Limits = Limits::new(Callers::ThisMachine, 64, 0);
 /// How long requests in flight may take to finish after the dashboard was told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Every file of the page, by its path, in the order of paths.
-static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
+/// Every file of the page, by its path.
+#[derive(RustEmbed)]
+#[folder = "../dashboard/dist"]
+struct Page;
 
 /// Why the dashboard is not served.
 #[derive(Debug, thiserror::Error)]
@@ -145,11 +151,22 @@ fn answer(request: &Request, config: &str) -> Response {
     if path == "config.json" {
         return file(path, Body::from(config.to_owned()));
     }
-    // No path leads out of a table.
-    match FILES.binary_search_by_key(&path, |(name, _)| *name) {
-        Ok(place) => file(path, Body::from(FILES[place].1)),
-        Err(_) => (StatusCode::NOT_FOUND, "There is no such file.").into_response(),
+    match content(path) {
+        Some(content) => file(path, Body::from(content)),
+        None => (StatusCode::NOT_FOUND, "There is no such file.").into_response(),
     }
+}
+
+/// What is in a file of the page. No path leads out of the program.
+fn content(path: &str) -> Option<Bytes> {
+    // It would count as a slash.
+    if path.contains('\\') {
+        return None;
+    }
+    Page::get(path).map(|file| match file.data {
+        Cow::Borrowed(content) => Bytes::from_static(content),
+        Cow::Owned(content) => Bytes::from(content),
+    })
 }
 
 fn file(path: &str, body: Body) -> Response {
@@ -206,6 +223,8 @@ fn headers(endpoint_url: &str) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use axum::http::Method;
     use http_body_util::BodyExt as _;
     use tower::ServiceExt as _;
@@ -213,6 +232,23 @@ mod tests {
     use super::*;
 
     const ENDPOINT: &str = "http://127.0.0.1:4566";
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../dashboard/dist");
+
+    /// The paths of all files in a folder.
+    fn files(folder: &Path, prefix: &str) -> Vec<String> {
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+            if entry.path().is_dir() {
+                paths.extend(files(&entry.path(), &format!("{name}/")));
+            } else {
+                paths.push(name);
+            }
+        }
+        paths
+    }
 
     async fn ask(method: Method, path: &str) -> Response {
         let request = Request::builder().method(method).uri(path);
@@ -232,13 +268,19 @@ mod tests {
 
     #[tokio::test]
     async fn every_file_is_served_and_nothing_else() {
-        assert!(FILES.is_sorted_by_key(|(path, _)| *path));
-        for (path, content) in FILES {
+        let mut files = files(Path::new(PAGE), "");
+        files.sort();
+        let mut embedded: Vec<_> = Page::iter().map(Cow::into_owned).collect();
+        embedded.sort();
+        assert_eq!(embedded, files);
+        for path in &files {
             let response = get(&format!("/{path}")).await;
             assert_eq!(response.status(), StatusCode::OK, "{path}");
             let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap();
             assert_eq!(kind, content_type(path), "{path}");
-            assert_eq!(body(response).await, *content, "{path}");
+            assert_ne!(kind, "application/octet-stream", "{path}");
+            let content = std::fs::read(Path::new(PAGE).join(path)).unwrap();
+            assert_eq!(body(response).await, content, "{path}");
         }
         let index = body(get("/").await).await;
         assert_eq!(index, body(get("/index.html").await).await);
@@ -252,9 +294,31 @@ mod tests {
             "/%2e%2e/Cargo.toml",
             "/index.html/",
             "/INDEX.HTML",
+            "/basemap\\land.json",
         ] {
             let response = get(path).await;
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_page_is_part_of_the_program_and_whole() {
+        let embedded: Vec<String> = Page::iter().map(Cow::into_owned).collect();
+        let assets = embedded.iter().filter(|path| path.starts_with("assets/"));
+        let names: Vec<&str> = assets.filter_map(|path| path.rsplit('/').next()).collect();
+        assert!(!names.is_empty());
+        // Whatever is read from the disk at run time is owned.
+        let files = embedded.iter().map(|path| Page::get(path).unwrap().data);
+        let texts: Vec<&[u8]> = files
+            .map(|data| match data {
+                Cow::Borrowed(content) => content,
+                Cow::Owned(_) => panic!("a file is not in the program"),
+            })
+            .collect();
+        // One that nothing names is left over from another build.
+        for name in names {
+            let named = |text: &&[u8]| text.windows(name.len()).any(|part| part == name.as_bytes());
+            assert!(texts.iter().any(named), "{name}");
         }
     }
 

@@ -14,8 +14,6 @@ mod endpoint_faults;
 mod endpoint_reads;
 mod firehose;
 mod mapping;
-#[cfg(unix)]
-mod page;
 
 use std::path::Path;
 use std::sync::Arc;
