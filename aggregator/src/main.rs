@@ -13,7 +13,7 @@ use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn, tracing};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing::init_default_subscriber();
+    connect::lambda_log();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,26 +1,29 @@
 //! Prints a stream's readings as they arrive.
 
 use std::io::{self, BufWriter};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
+use connect::signal::drain_on_signals;
 use connect::target::Environment;
+use connect::terminal::{self, tell};
 use consumer::Args;
-use tracing_subscriber::EnvFilter;
+use tokio::sync::Notify;
+
+/// How long the lines that are being printed may take after a signal: a terminal or a pipe that takes no
+/// more output must not hold up the end.
+const DRAIN: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let environment = Environment::from_iter(std::env::vars_os());
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .init();
-
+    terminal::log("warn");
     match run(&args, &environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            tell(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -28,18 +31,17 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(args: &Args, environment: &Environment) -> anyhow::Result<()> {
-    // On a task of its own: a terminal or a pipe that takes no more output must not hold up the end.
-    tokio::spawn(async {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(0);
-        }
-    });
-    consumer::run(
-        args,
-        environment,
-        BufWriter::new(io::stdout()),
-        io::stderr(),
-    )
-    .await?;
-    Ok(())
+    let stop = Arc::new(Notify::new());
+    let stopping = Arc::clone(&stop);
+    drain_on_signals(
+        DRAIN,
+        move || stopping.notify_one(),
+        |cut| format!("error: {cut}; the last line that was printed may be cut off"),
+    )?;
+    let output = BufWriter::new(terminal::output());
+    tokio::select! {
+        ended = consumer::run(args, environment, output, io::stderr()) => Ok(ended?),
+        // It gives way between pages, when all lines are printed whole.
+        () = stop.notified() => process::exit(0),
+    }
 }

@@ -1,6 +1,5 @@
-//! Runs the local cloud until Ctrl-C.
+//! Runs the local cloud until a signal ends it.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,21 +9,26 @@ use std::time::Duration;
 use aggregator::settings::WindowTime;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
+use connect::signal::drain_on_signals;
 use connect::target::Environment;
+use connect::terminal::{self, tell};
 use local::dashboard::DashboardError;
 use local::endpoint::EndpointError;
 use local::faults::{Faults, Kind};
 use local::redrive::{RedriveArgs, redrive};
 use local::{DashboardPort, Functions, LocalCloud, Settings, StartError};
 use mimalloc::MiMalloc;
-use tracing_subscriber::EnvFilter;
+use tokio_util::sync::CancellationToken;
 
 /// A local cloud spends its time on small things; this one makes them with a quarter less of it.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// How long the end may take: closing the open windows and writing their rows.
+/// How long closing the open windows and writing their rows may take.
 const DRAIN: Duration = Duration::from_secs(60);
+
+/// How long the whole end may take: the drain, and the stop of everything after it.
+const END: Duration = Duration::from_secs(75);
 
 /// Kinesis, DynamoDB and Firehose on one port of this machine, with the pipeline's functions run
 /// on the streams as Lambda would run them, and a live map of the fleet on another port.
@@ -200,11 +204,7 @@ fn own_folder() -> anyhow::Result<PathBuf> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    terminal::log("warn");
     let done = match &arguments.command {
         Some(Command::Redrive(arguments)) => run_redrive(arguments),
         None => run(&arguments).map(|()| ExitCode::SUCCESS),
@@ -222,6 +222,7 @@ fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = arguments.settings()?;
     let faults = Arc::clone(&settings.faults);
+    let stop = end_on_signals(arguments.faults.is_some().then(|| Arc::clone(&faults)))?;
     let started = LocalCloud::start(settings).await;
     let cloud = started.map_err(|error| match error {
         StartError::Endpoint(error @ EndpointError::PortInUse { .. }) => {
@@ -240,16 +241,35 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     tell("local: Ctrl-C closes the open windows and ends it; twice ends it at once");
 
-    tokio::signal::ctrl_c().await?;
+    stop.cancelled().await;
     tell("local: closing the open windows");
-    let ended = tokio::select! {
-        drained = finish(cloud) => drained,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("ended at once; the open windows are lost")),
-    };
+    let ended = finish(cloud).await;
     if arguments.faults.is_some() {
         tell(&format!("faults struck: {}", struck(&faults)));
     }
     ended
+}
+
+/// A token that the first signal cancels. Whatever cuts the end off is told together with what is lost by
+/// it, and with how often the faults struck, where there are any.
+fn end_on_signals(faults: Option<Arc<Faults>>) -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    drain_on_signals(
+        END,
+        move || stopping.cancel(),
+        move |cut| {
+            let mut told = format!(
+                "error: {cut}; readings of the windows that were open are in no row, and the newest may not \
+                 be in the archive"
+            );
+            if let Some(faults) = faults {
+                told.push_str(&format!("\nfaults struck: {}", struck(&faults)));
+            }
+            told
+        },
+    )?;
+    Ok(stop)
 }
 
 /// How often each kind of fault struck that could.
@@ -282,9 +302,4 @@ async fn finish(cloud: LocalCloud) -> anyhow::Result<()> {
     let drained = cloud.drain(DRAIN).await;
     cloud.stop().await;
     drained.context("not everything that was sent is in the table")
-}
-
-/// Writes a line to the standard error; one that is gone is no reason to lose the open windows.
-fn tell(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

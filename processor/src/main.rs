@@ -13,7 +13,7 @@ use processor::settings::Settings;
 // One thread: a function of this size has a fraction of a processor.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    tracing::init_default_subscriber();
+    connect::lambda_log();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

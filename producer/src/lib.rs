@@ -31,6 +31,7 @@ mod report;
 mod rows;
 pub mod schedule;
 mod send;
+mod standing;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -50,6 +51,8 @@ use report::Report;
 use rows::{NewRows, Table};
 use schedule::Schedule;
 use send::{Sender, Tally};
+
+pub use standing::Standing;
 
 /// How many readings a second are worth a lane of their own.
 const READINGS_A_LANE: f64 = 2000.0;
@@ -111,7 +114,7 @@ pub struct Outcome {
 }
 
 /// Sends what `plan` says until it is over or `stop`, and shows the progress on the standard error.
-/// `clock` gives milliseconds since the epoch.
+/// `clock` gives milliseconds since the epoch, and `standing` tells anybody how far it has come.
 ///
 /// An embedded run prints its rows to `output`, and drains at the end.
 ///
@@ -122,6 +125,7 @@ pub async fn run(
     environment: &Environment,
     clock: impl Fn() -> i64,
     stop: &CancellationToken,
+    standing: &Arc<Standing>,
     output: impl Write + Send + 'static,
 ) -> Result<Outcome, ProducerError> {
     if let Source::Recording { recording, .. } = &plan.source {
@@ -142,7 +146,7 @@ pub async fn run(
             }
             progress::note(cloud.describe());
             connect::stream::check(&cloud, &plan.stream).await?;
-            let progress = Arc::new(progress(plan));
+            let progress = Arc::new(progress(plan, standing));
             let outcome = send(plan, &cloud, &progress, clock, stop).await;
             progress.finish();
             Ok(outcome)
@@ -151,7 +155,8 @@ pub async fn run(
         Resolved::NoLocal(_) => {
             let embedded = Embedded::start(plan).await?;
             progress::note(&embedded.welcome);
-            Ok(run_embedded(plan, embedded, clock, stop, output).await)
+            standing.set_embedded();
+            Ok(run_embedded(plan, embedded, clock, stop, standing, output).await)
         }
     }
 }
@@ -161,9 +166,10 @@ async fn run_embedded(
     embedded: Embedded,
     clock: impl Fn() -> i64,
     stop: &CancellationToken,
+    standing: &Arc<Standing>,
     output: impl Write + Send + 'static,
 ) -> Outcome {
-    let progress = Arc::new(progress(plan));
+    let progress = Arc::new(progress(plan, standing));
     let report = Report::new(
         NewRows::new(&embedded.target, &embedded.summary_stream),
         Table::new(&embedded.target, &embedded.table),
@@ -180,10 +186,11 @@ async fn run_embedded(
     ended.cancel();
     let report = watching.await;
     progress::note("closing the open window");
-    if let Err(error) = embedded.drain().await {
-        outcome
+    match embedded.drain().await {
+        Ok(()) => standing.set_drained(),
+        Err(error) => outcome
             .problems
-            .push(format!("not all rows are in: {error}"));
+            .push(format!("not all rows are in: {error}")),
     }
     match report {
         Ok(mut report) => match report.print_until(i64::MAX).await {
@@ -214,15 +221,16 @@ fn balance(sent: u64, in_rows: u64) -> String {
     }
 }
 
-fn progress(plan: &Plan) -> Progress {
+fn progress(plan: &Plan, standing: &Arc<Standing>) -> Progress {
+    let standing = Arc::clone(standing);
     match &plan.source {
-        Source::Recording { .. } => Progress::bar(plan.count),
-        Source::Fleet { names, .. } if names.len() == 1 => Progress::dots(),
+        Source::Recording { .. } => Progress::bar(plan.count, standing),
+        Source::Fleet { names, .. } if names.len() == 1 => Progress::dots(standing),
         Source::Fleet { names, rate, .. } => {
             let expected = plan
                 .duration
                 .map(|duration| (duration.as_secs_f64() * rate * names.len() as f64).ceil() as u64);
-            Progress::bar(plan.count.or(expected))
+            Progress::bar(plan.count.or(expected), standing)
         }
     }
 }

@@ -1,25 +1,27 @@
 //! Sends a unicorn fleet's sensor readings to Kinesis.
 
-use std::io::{self, BufWriter, Write as _};
+use std::io::BufWriter;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use connect::signal::drain_on_signals;
 use connect::target::Environment;
+use connect::terminal::{self, tell};
 use mimalloc::MiMalloc;
 use producer::args::Args;
 use producer::plan::Plan;
-use producer::{Outcome, ProducerError};
+use producer::{Outcome, ProducerError, Standing};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 /// A local cloud spends its time on small things; this one makes them with a quarter less of it.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// What a shell tells of a program that Ctrl-C ended.
-const INTERRUPTED: i32 = 130;
+/// How long the end may take after a signal: what is under way, and in an embedded run the open window.
+const END: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -28,11 +30,7 @@ fn main() -> ExitCode {
         Ok(plan) => plan,
         Err(problem) => bad_usage(problem),
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .init();
+    terminal::log("warn");
 
     match run(&plan, &environment) {
         Ok(Ok(outcome)) => end(&outcome),
@@ -67,28 +65,23 @@ fn end(outcome: &Outcome) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Writes a line to the standard error; one that is gone changes nothing about what was sent.
-fn tell(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
 #[tokio::main]
 async fn run(
     plan: &Plan,
     environment: &Environment,
 ) -> anyhow::Result<Result<Outcome, ProducerError>> {
     let stop = CancellationToken::new();
-    let interrupted = stop.clone();
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            if interrupted.is_cancelled() {
-                std::process::exit(INTERRUPTED);
-            }
-            interrupted.cancel();
-        }
-    });
-    let output = BufWriter::new(io::stdout());
-    Ok(producer::run(plan, environment, now, &stop, output).await)
+    let stopping = stop.clone();
+    let standing = Arc::new(Standing::default());
+    let last = Arc::clone(&standing);
+    drain_on_signals(
+        END,
+        move || stopping.cancel(),
+        // Dots may stand on the line.
+        move |cut| format!("\nerror: {cut}; {last}"),
+    )?;
+    let output = BufWriter::new(terminal::output());
+    Ok(producer::run(plan, environment, now, &stop, &standing, output).await)
 }
 
 /// Milliseconds since the epoch.

@@ -1,10 +1,12 @@
 //! How far the sending has come, on the standard error.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::standing::Standing;
 
 /// How many dots a line has: a minute of them.
 const DOTS_A_LINE: u64 = 60;
@@ -14,7 +16,10 @@ const DOTS_A_LINE: u64 = 60;
 ///
 /// Whoever else writes to the terminal meanwhile does so through [`aside`](Self::aside).
 #[derive(Debug)]
-pub(crate) struct Progress(Kind);
+pub(crate) struct Progress {
+    kind: Kind,
+    standing: Arc<Standing>,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -25,13 +30,16 @@ enum Kind {
 
 impl Progress {
     /// A dot a reading.
-    pub(crate) fn dots() -> Self {
-        Self(Kind::Dots(Mutex::new(0)))
+    pub(crate) fn dots(standing: Arc<Standing>) -> Self {
+        Self {
+            kind: Kind::Dots(Mutex::new(0)),
+            standing,
+        }
     }
 
     /// A bar for `count` readings, or a counter where their number is not known. Hidden where the
     /// standard error is no terminal.
-    pub(crate) fn bar(count: Option<u64>) -> Self {
+    pub(crate) fn bar(count: Option<u64>, standing: Arc<Standing>) -> Self {
         let (bar, template) = match count {
             Some(count) => (
                 ProgressBar::new(count),
@@ -46,18 +54,25 @@ impl Progress {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self(Kind::Bar(bar))
+        Self {
+            kind: Kind::Bar(bar),
+            standing,
+        }
     }
 
     /// Nothing, for tests.
     #[cfg(test)]
     pub(crate) fn hidden() -> Self {
-        Self(Kind::Bar(ProgressBar::hidden()))
+        Self {
+            kind: Kind::Bar(ProgressBar::hidden()),
+            standing: Arc::default(),
+        }
     }
 
     /// Shows that `readings` more are sent.
     pub(crate) fn sent(&self, readings: u64) {
-        match &self.0 {
+        self.standing.add_sent(readings);
+        match &self.kind {
             Kind::Bar(bar) => bar.inc(readings),
             Kind::Dots(column) => {
                 let mut column = column.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,7 +92,7 @@ impl Progress {
 
     /// Runs `write`, which writes whole lines to the terminal, between two states of the progress.
     pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &self.0 {
+        match &self.kind {
             Kind::Bar(bar) => bar.suspend(write),
             Kind::Dots(column) => {
                 let mut column = column.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,6 +105,11 @@ impl Progress {
         }
     }
 
+    /// Takes note that rows with so many readings in all were read back.
+    pub(crate) fn in_rows(&self, readings: u64) {
+        self.standing.set_in_rows(readings);
+    }
+
     /// Writes a line to the standard error.
     pub(crate) fn note(&self, line: &str) {
         self.aside(|| note(line));
@@ -97,7 +117,7 @@ impl Progress {
 
     /// Shows nothing from now on.
     pub(crate) fn finish(&self) {
-        match &self.0 {
+        match &self.kind {
             Kind::Bar(bar) => bar.finish_and_clear(),
             Kind::Dots(_) => self.aside(|| {}),
         }

@@ -131,6 +131,7 @@ impl<W: Write> Report<W> {
                 .iter()
                 .map(|minute| minute.readings)
                 .sum::<u64>();
+            self.progress.in_rows(self.readings);
             self.pending.remove(&window);
         }
         Ok(())

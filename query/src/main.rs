@@ -6,12 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
+use connect::signal::drain_on_signals;
 use connect::target::Environment;
+use connect::terminal::{self, tell};
 use query::{Args, QueryError, Terminal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
-/// How long a query may take to end after Ctrl-C: one in Athena is stopped there first, and a terminal
+/// How long a query may take to end after a signal: one in Athena is stopped there first, and a terminal
 /// or a pipe that takes no more output must not hold up the end.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         // A panic has told of itself.
         Ok(Err(_)) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: there is no thread to be had: {error}");
+            tell(&format!("error: there is no thread to be had: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -35,11 +36,7 @@ fn main() -> ExitCode {
 fn start() -> ExitCode {
     let args = Args::parse();
     let environment = Environment::from_iter(std::env::vars_os());
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .init();
+    terminal::log("error");
 
     match run(&args, &environment) {
         Ok(()) => ExitCode::SUCCESS,
@@ -49,14 +46,14 @@ fn start() -> ExitCode {
                 QueryError::Contradiction => 2,
                 _ => 1,
             };
-            eprintln!("error: {:#}", anyhow::Error::new(error));
+            tell(&format!("error: {:#}", anyhow::Error::new(error)));
             ExitCode::from(code)
         }
     }
 }
 
 fn run(args: &Args, environment: &Environment) -> Result<(), QueryError> {
-    // Before Ctrl-C means anything but the end.
+    // Before a signal means anything but the end.
     let text = query::text(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -75,17 +72,11 @@ async fn run_until_interrupted(
 ) -> Result<(), QueryError> {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stopping.cancel();
-            tokio::select! {
-                () = tokio::time::sleep(GRACE) => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            eprintln!("error: {}", QueryError::Interrupted);
-            std::process::exit(1);
-        }
-    });
+    drain_on_signals(
+        GRACE,
+        move || stopping.cancel(),
+        |_| format!("error: {}", QueryError::Interrupted),
+    )?;
     let terminal = Terminal {
         output: io::stdout().is_terminal(),
     };
@@ -95,7 +86,7 @@ async fn run_until_interrupted(
         environment,
         terminal,
         &stop,
-        io::stdout(),
+        terminal::output(),
         io::stderr(),
     )
     .await

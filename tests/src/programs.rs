@@ -1,8 +1,8 @@
 //! The workspace's own programs, as a person runs them.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ pub fn run(command: &mut Command) -> Ran {
 /// A program that runs until it is told to end.
 pub struct Running {
     child: Child,
-    err: BufReader<ChildStderr>,
+    err: Box<dyn BufRead>,
     told: String,
 }
 
@@ -109,7 +109,7 @@ impl Running {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let err = BufReader::new(child.stderr.take().unwrap());
+        let err = Box::new(BufReader::new(child.stderr.take().unwrap()));
         let told = String::new();
         Self { child, err, told }
     }
@@ -153,25 +153,66 @@ impl Running {
         }
     }
 
+    /// Reads standard error up to `text`, which need not end a line; gives what was read.
+    pub fn until_text(&mut self, text: &str) -> String {
+        let mut read = Vec::new();
+        while !read.ends_with(text.as_bytes()) {
+            let mut byte = [0];
+            self.err.read_exact(&mut byte).unwrap();
+            read.extend(byte);
+        }
+        let read = String::from_utf8(read).unwrap();
+        self.told.push_str(&read);
+        read
+    }
+
+    /// Reads a line of standard output.
+    pub fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\n") {
+            let mut byte = [0];
+            let stdout = self.child.stdout.as_mut().unwrap();
+            stdout.read_exact(&mut byte).unwrap();
+            line.extend(byte);
+        }
+        String::from_utf8(line).unwrap()
+    }
+
+    /// Sends a signal, such as `TERM`. False where the program has ended.
+    pub fn signal(&self, signal: &str) -> bool {
+        let mut kill = Command::new("kill");
+        kill.args([&format!("-{signal}"), &self.child.id().to_string()]);
+        kill.stderr(Stdio::null()).status().unwrap().success()
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Presses Ctrl-C and waits for the end.
-    pub fn interrupt(mut self) -> Ran {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-INT", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let mut out = String::new();
-        self.child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut out)
-            .unwrap();
+    pub fn interrupt(self) -> Ran {
+        assert!(self.signal("INT"));
+        self.end()
+    }
+
+    /// Closes its standard error, as a terminal does that is closed.
+    pub fn hang_up(&mut self) {
+        self.err = Box::new(io::empty());
+    }
+
+    /// Waits for the end.
+    pub fn end(mut self) -> Ran {
+        let mut stdout = self.child.stdout.take().unwrap();
+        // Both at once: it waits for whoever reads neither.
+        let out = std::thread::spawn(move || {
+            let mut out = String::new();
+            stdout.read_to_string(&mut out).unwrap();
+            out
+        });
         let mut err = std::mem::take(&mut self.told);
         self.err.read_to_string(&mut err).unwrap();
+        let out = out.join().unwrap();
         let code = self.child.wait().unwrap().code();
         Ran { code, out, err }
     }

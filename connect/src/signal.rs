@@ -1,0 +1,336 @@
+//! Signals that ask a command line to end: SIGINT (Ctrl-C), SIGTERM (`kill`, `docker stop`, systemd) and
+//! SIGHUP (the terminal was closed).
+//!
+//! The first signal begins a drain, which has a limit. The second ends the process at once.
+//!
+//! What was started with SIGHUP ignored, as `nohup` does, goes on ignoring it. That is known on Linux
+//! only; elsewhere SIGHUP drains in any case. Windows has Ctrl-C alone.
+
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{fmt, io, process, thread};
+
+use tokio::runtime::{Builder, Runtime};
+#[cfg(unix)]
+use tokio::signal::unix::{self, SignalKind};
+use tokio::time::{Instant, sleep_until};
+
+use crate::terminal::tell;
+
+/// A signal of the same kind within this time is the same request: `timeout` signals the process and
+/// then its group.
+const ECHO: Duration = Duration::from_millis(250);
+
+/// The same for SIGHUP: when a terminal is closed, first the shell sends one and then, once the shell is
+/// gone, the kernel.
+const HANGUP_ECHO: Duration = Duration::from_secs(1);
+
+/// How long the last words may take, where the standard error takes no more.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// A signal that asks for the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT, or Ctrl-C on Windows.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// SIGHUP.
+    Hangup,
+}
+
+impl Signal {
+    /// Its number, which is the same on every platform.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Hangup => 1,
+            Self::Interrupt => 2,
+            Self::Terminate => 15,
+        }
+    }
+
+    fn echo(self) -> Duration {
+        match self {
+            Self::Hangup => HANGUP_ECHO,
+            Self::Interrupt | Self::Terminate => ECHO,
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+            Self::Hangup => "SIGHUP",
+        })
+    }
+}
+
+/// Why a drain was cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// A second signal came.
+    Signal(Signal),
+    /// The drain took longer than this.
+    Limit(Duration),
+}
+
+impl Cut {
+    /// What the process exits with: 128 and the signal's number, as a shell has it, or 1.
+    pub fn exit_code(self) -> i32 {
+        match self {
+            Self::Signal(signal) => 128 + i32::from(signal.number()),
+            Self::Limit(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signal(signal) => write!(f, "ended at once by a second signal, {signal}"),
+            Self::Limit(limit) => {
+                write!(f, "ended {} s after the first signal", limit.as_secs())
+            }
+        }
+    }
+}
+
+/// Calls `begin` at the first signal. At the second, or where the process still runs `limit` after the
+/// first, writes the line that `last_words` gives to the standard error and exits the process.
+///
+/// All of this is done on a thread of its own, so that nothing that blocks holds it up.
+///
+/// # Errors
+/// When the operating system gives no thread or does not let signals be listened to.
+pub fn drain_on_signals(
+    limit: Duration,
+    begin: impl FnOnce() + Send + 'static,
+    last_words: impl FnOnce(Cut) -> String + Send + 'static,
+) -> io::Result<()> {
+    let (ready, started) = mpsc::channel();
+    let watch = move || {
+        // The caller waits for the answer.
+        let (runtime, mut signals) = match listen() {
+            Ok(listening) => {
+                let _ = ready.send(Ok(()));
+                listening
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+                return;
+            }
+        };
+        let cut = runtime.block_on(watch(async || signals.next().await, limit, begin));
+        tell_in_time(last_words(cut));
+        process::exit(cut.exit_code());
+    };
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(watch)?;
+    started.recv().map_err(io::Error::other)?
+}
+
+fn listen() -> io::Result<(Runtime, Signals)> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::new()?
+    };
+    Ok((runtime, signals))
+}
+
+/// Waits for the first signal, begins, and waits for the reason to cut it off.
+async fn watch(
+    mut next: impl AsyncFnMut() -> Signal,
+    limit: Duration,
+    begin: impl FnOnce(),
+) -> Cut {
+    let first = next().await;
+    let began = Instant::now();
+    begin();
+    loop {
+        tokio::select! {
+            signal = next() => {
+                if signal != first || began.elapsed() > first.echo() {
+                    return Cut::Signal(signal);
+                }
+            }
+            () = sleep_until(began + limit) => return Cut::Limit(limit),
+        }
+    }
+}
+
+/// Writes a line to the standard error, which may be one that takes no more.
+fn tell_in_time(line: String) {
+    let (done, waiting) = mpsc::channel();
+    let telling = thread::Builder::new().spawn(move || {
+        tell(&line);
+        // Nobody waits where it took too long.
+        let _ = done.send(());
+    });
+    if telling.is_ok() {
+        let _ = waiting.recv_timeout(LAST_WORDS);
+    }
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+    /// None where it is ignored.
+    hangup: Option<unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        // Whoever listens to a signal no longer ignores it.
+        let hangup = if hangup_is_ignored() {
+            None
+        } else {
+            Some(unix::signal(SignalKind::hangup())?)
+        };
+        Ok(Self {
+            interrupt: unix::signal(SignalKind::interrupt())?,
+            terminate: unix::signal(SignalKind::terminate())?,
+            hangup,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = hangup => Signal::Hangup,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Signal {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Signal::Interrupt
+    }
+}
+
+/// Whether this process was started with SIGHUP ignored, as far as the system tells.
+#[cfg(unix)]
+fn hangup_is_ignored() -> bool {
+    // Linux has it; elsewhere there is no such file.
+    let status = std::fs::read_to_string("/proc/self/status");
+    status.is_ok_and(|status| ignores(&status, Signal::Hangup))
+}
+
+/// Whether a process whose `/proc/PID/status` is `status` ignores a signal.
+#[cfg(unix)]
+fn ignores(status: &str, signal: Signal) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal.number() - 1) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    /// What cuts a drain off where signals come at these times, in milliseconds, and when.
+    async fn cut(signals: &[(u64, Signal)]) -> (Cut, u64) {
+        let start = Instant::now();
+        let mut signals = signals.iter();
+        let next = async || match signals.as_slice().first() {
+            Some((time, signal)) => {
+                tokio::time::sleep_until(start + Duration::from_millis(*time)).await;
+                signals.next();
+                *signal
+            }
+            None => std::future::pending().await,
+        };
+        let begun = Cell::new(false);
+        let cut = watch(next, LIMIT, || begun.set(true)).await;
+        assert!(begun.get());
+        (cut, start.elapsed().as_millis() as u64)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_signal_ends_it_whichever_it_is() {
+        use Signal::{Hangup, Interrupt, Terminate};
+
+        for (first, second, code) in [
+            (Interrupt, Terminate, 143),
+            (Terminate, Interrupt, 130),
+            (Terminate, Hangup, 129),
+            (Hangup, Interrupt, 130),
+        ] {
+            let (cut, time) = cut(&[(10, first), (11, second)]).await;
+            assert_eq!((cut, time), (Cut::Signal(second), 11));
+            assert_eq!(cut.exit_code(), code);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_signal_ends_it_when_it_is_no_echo() {
+        use Signal::{Hangup, Interrupt, Terminate};
+
+        for signal in [Interrupt, Terminate] {
+            let (cut, time) = cut(&[(10, signal), (11, signal), (300, signal)]).await;
+            assert_eq!((cut, time), (Cut::Signal(signal), 300));
+        }
+        let (cut, time) = cut(&[(10, Hangup), (11, Hangup), (300, Hangup), (1500, Hangup)]).await;
+        assert_eq!((cut, time), (Cut::Signal(Hangup), 1500));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_has_a_limit() {
+        let (cut, time) = cut(&[(10, Signal::Terminate)]).await;
+        assert_eq!((cut, time), (Cut::Limit(LIMIT), 60_010));
+        assert_eq!(cut.exit_code(), 1);
+        assert_eq!(cut.to_string(), "ended 60 s after the first signal");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_signal_nothing_begins() {
+        let watching = watch(std::future::pending::<Signal>, LIMIT, || panic!("it began"));
+        tokio::select! {
+            cut = watching => panic!("{cut}"),
+            () = sleep(LIMIT * 1000) => {}
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_nohup_does_is_seen() {
+        let status = |mask: &str| format!("Name:\tproducer\nSigBlk:\tffff\nSigIgn:\t{mask}\n");
+        assert!(ignores(&status("0000000000000001"), Signal::Hangup));
+        assert!(ignores(&status("0000000000001003"), Signal::Hangup));
+        // SIGPIPE alone, which Rust ignores.
+        assert!(!ignores(&status("0000000000001000"), Signal::Hangup));
+        assert!(!ignores(&status("0000000000000002"), Signal::Hangup));
+        assert!(ignores(&status("0000000000000002"), Signal::Interrupt));
+        assert!(!ignores(&status("nonsense"), Signal::Hangup));
+        assert!(!ignores("", Signal::Hangup));
+    }
+}
