@@ -37,6 +37,7 @@ impl Destination for BusyPrinter {
                 refusals.push(Refusal {
                     index,
                     reason: "busy".to_owned(),
+                    permanent: false,
                 });
                 continue;
             }

@@ -1,5 +1,6 @@
 //! The answers of PutRecords and PutRecordBatch, which list what became of each record.
 
+use crate::classify::{Class, classify};
 use crate::{Refusal, SendError, sdk};
 
 /// What the answer says of one record.
@@ -30,8 +31,16 @@ pub(crate) fn refusals<'a>(
         if entry.error_code.is_none() && entry.identifier.is_some() {
             continue;
         }
-        let reason = sdk::sentence(entry.error_code, entry.error_message);
-        refusals.push(Refusal { index, reason });
+        let Entry {
+            error_code,
+            error_message,
+            ..
+        } = entry;
+        refusals.push(Refusal {
+            index,
+            reason: sdk::sentence(error_code, error_message),
+            permanent: classify(error_code, error_message, None) == Class::Permanent,
+        });
     }
     if refusals.len() < failed {
         let listed = refusals.len();
@@ -65,14 +74,42 @@ mod tests {
     fn only_entries_with_an_error_are_refused() {
         let refused = refusals(3, 1, [TAKEN, THROTTLED, TAKEN].into_iter()).unwrap();
         let reason = "ProvisionedThroughputExceededException: Rate exceeded".to_owned();
-        assert_eq!(refused, [Refusal { index: 1, reason }]);
+        let permanent = false;
+        assert_eq!(
+            refused,
+            [Refusal {
+                index: 1,
+                reason,
+                permanent
+            }]
+        );
+    }
+
+    #[test]
+    fn an_entry_that_is_invalid_is_rejected_for_good_and_one_without_access_is_not() {
+        let with = |code| Entry {
+            error_code: Some(code),
+            ..THROTTLED
+        };
+        let entries = ["ValidationException", "AccessDeniedException", "Unheard"].map(with);
+        let refused = refusals(3, 3, entries.into_iter()).unwrap();
+        let permanent: Vec<bool> = refused.iter().map(|refusal| refusal.permanent).collect();
+        assert_eq!(permanent, [true, false, false]);
     }
 
     #[test]
     fn an_entry_that_says_nothing_is_refused() {
         let refused = refusals(2, 0, [BLANK, TAKEN].into_iter()).unwrap();
         let reason = "the service gave no reason".to_owned();
-        assert_eq!(refused, [Refusal { index: 0, reason }]);
+        let permanent = false;
+        assert_eq!(
+            refused,
+            [Refusal {
+                index: 0,
+                reason,
+                permanent
+            }]
+        );
     }
 
     #[test]

@@ -65,8 +65,7 @@ pub async fn deliver<D: Destination>(
                 }
                 // Calls in flight are waited for: what they have written is not to be handed back.
                 Next::Stop(reason) => {
-                    tracing::warn!(reason, "delivery stopped");
-                    stopped = Some(reason);
+                    stopped.get_or_insert(reason);
                 }
             }
         }
@@ -241,28 +240,35 @@ impl Ledger {
         refusals: &[Refusal],
         backoff: &Backoff,
     ) -> Next {
-        let mut refused = vec![false; chunk.members.len()];
+        let sent = chunk.members.len();
+        if let Some(refusal) = refusals.iter().find(|refusal| refusal.index >= sent) {
+            // A refusal of something that was not sent: the answer says nothing of the rest either.
+            return Next::Again(vec![again(chunk, refusal.reason.clone(), backoff)]);
+        }
+        let mut refused = vec![None; sent];
         for refusal in refusals {
-            match refused.get_mut(refusal.index) {
-                Some(flag) => *flag = true,
-                // A refusal of something that was not sent: the answer says nothing of the rest
-                // either.
-                None => refused.fill(true),
-            }
+            refused[refusal.index] = Some(refusal);
         }
         let mut left = Vec::with_capacity(refusals.len());
-        for (index, refused) in chunk.members.iter().zip(refused) {
-            if refused {
-                left.push(*index);
-            } else {
-                self.fates[*index] = Fate::Delivered;
+        let mut last = None;
+        for (index, refusal) in chunk.members.iter().zip(refused) {
+            match refusal {
+                None => self.fates[*index] = Fate::Delivered,
+                Some(refusal) if refusal.permanent => {
+                    let reason = Reason::Refused(refusal.reason.clone());
+                    self.fates[*index] = Fate::Undelivered(reason);
+                }
+                Some(refusal) => {
+                    left.push(*index);
+                    last.get_or_insert(&refusal.reason);
+                }
             }
         }
-        let Some(refusal) = refusals.first() else {
+        let Some(reason) = last else {
             return Next::Go;
         };
         chunk.members = left;
-        Next::Again(vec![again(chunk, refusal.reason.clone(), backoff)])
+        Next::Again(vec![again(chunk, reason.clone(), backoff)])
     }
 
     /// Halves a chunk that holds something the service will never take, or gives that one item up.

@@ -103,13 +103,15 @@ impl Key {
     }
 }
 
-/// One item of a chunk that the service did not take this time and may take the next.
+/// One item of a chunk that the service did not take: this time, or ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// Its place in the chunk, from 0.
     pub index: usize,
     /// What the service said.
     pub reason: String,
+    /// Whether it will never be taken. Otherwise it is sent again.
+    pub permanent: bool,
 }
 
 /// Why a call came to nothing, by what can be done about it. Each holds what the service said.

@@ -193,6 +193,7 @@ fn refusals<I: TableItem>(
             refusals.push(Refusal {
                 index,
                 reason: "unprocessed: too much for the table or an index at this moment".to_owned(),
+                permanent: false,
             });
         }
     }

@@ -6,6 +6,7 @@ use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use crate::answer::{self, Entry};
 use crate::{Destination, Limits, Refusal, SendError, sdk};
@@ -25,11 +26,25 @@ const KEY_CHARACTERS: usize = 256;
 /// One record to put on a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Decides the shard; 1 to 256 characters.
+    /// Decides the shard; 1 to 256 characters. [`hashed_partition_key`] makes one of anything.
     pub partition_key: String,
     /// The payload as it is to be read, not yet in base64. `Bytes`, so that a resend copies
     /// nothing.
     pub data: Bytes,
+}
+
+/// A partition key of 16 hex digits for `data`, the same for equal data: the start of its SHA-256.
+///
+/// It fits wherever the limit of 256 is counted in characters, UTF-16 units or bytes, whatever the
+/// data is, and no two keys of different data are likely to be equal, so records spread over the
+/// shards evenly.
+#[must_use]
+pub fn hashed_partition_key(data: &[u8]) -> String {
+    let digest = Sha256::digest(data);
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// A Kinesis stream, written with PutRecords.
@@ -140,6 +155,13 @@ mod tests {
     }
 
     #[test]
+    fn a_hashed_key_is_the_start_of_the_sha256() {
+        // printf abc | sha256sum
+        assert_eq!(hashed_partition_key(b"abc"), "ba7816bf8f01cfea");
+        assert_eq!(hashed_partition_key(b""), "e3b0c44298fc1c14");
+    }
+
+    #[test]
     fn refused_entries_keep_their_place_and_reason() {
         let taken = PutRecordsResultEntry::builder()
             .sequence_number("1")
@@ -157,7 +179,12 @@ mod tests {
             .unwrap();
 
         let reason = "InternalFailure: try again".to_owned();
-        assert_eq!(refusals(&output, 2), Ok(vec![Refusal { index: 1, reason }]));
+        let refusal = Refusal {
+            index: 1,
+            reason,
+            permanent: false,
+        };
+        assert_eq!(refusals(&output, 2), Ok(vec![refusal]));
         assert!(matches!(refusals(&output, 3), Err(SendError::Transient(_))));
     }
 }

@@ -29,6 +29,7 @@
 //! ```
 
 mod answer;
+mod classify;
 mod collected;
 mod deliver;
 mod destination;
@@ -46,6 +47,6 @@ pub use destination::{Destination, Key, Limits, Refusal, SendError};
 pub use dynamo::DynamoTable;
 pub use firehose::FirehoseStream;
 pub use item::{Attributes, NoKeyValue, TableItem};
-pub use kinesis::{KinesisStream, Record};
+pub use kinesis::{KinesisStream, Record, hashed_partition_key};
 pub use policy::{Backoff, Policy};
-pub use report::{Reason, Report, Undelivered};
+pub use report::{Reason, Reasons, Report, Undelivered};

@@ -7,6 +7,7 @@ use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::SendError;
+use crate::classify::{Class, classify};
 
 /// What `error` means for the call that met it, by the code the service gave or by how far the call
 /// came.
@@ -19,50 +20,18 @@ where
         .map(|response| response.status().as_u16());
     match &error {
         SdkError::ServiceError(answer) => {
-            let code = answer.err().code();
-            classify(code, status, sentence(code, answer.err().message()))
+            let (code, message) = (answer.err().code(), answer.err().message());
+            let told = sentence(code, message);
+            match classify(code, message, status) {
+                Class::Throttled => SendError::Throttled(told),
+                Class::Transient => SendError::Transient(told),
+                Class::Permanent => SendError::Invalid(told),
+                Class::Setup => SendError::Fatal(told),
+            }
         }
         SdkError::ConstructionFailure(_) => SendError::Fatal(chain(&error)),
         _ if lacks_credentials(&error) => SendError::Fatal(chain(&error)),
         _ => SendError::Transient(chain(&error)),
-    }
-}
-
-/// Sorts an answer by its error code, and by its HTTP status where the code is not known here.
-///
-/// A code of the 4xx kind that is not listed stops the delivery: it is about the caller, not about
-/// an item.
-fn classify(code: Option<&str>, status: Option<u16>, message: String) -> SendError {
-    // The names are those of the three services' API references and their common errors.
-    match code.unwrap_or_default() {
-        "ProvisionedThroughputExceededException"
-        | "ThrottlingException"
-        | "Throttling"
-        | "RequestLimitExceeded"
-        | "LimitExceededException"
-        | "KMSThrottlingException"
-        // Firehose says this when its throughput limit is passed.
-        | "ServiceUnavailableException" => return SendError::Throttled(message),
-        "InternalFailure"
-        | "InternalFailureException"
-        | "InternalServerError"
-        | "ServiceUnavailable"
-        | "RequestTimeout"
-        | "ReplicatedWriteConflictException" => return SendError::Transient(message),
-        "ValidationException"
-        | "ValidationError"
-        | "InvalidArgumentException"
-        | "SerializationException"
-        | "ItemCollectionSizeLimitExceededException"
-        | "RequestEntityTooLargeException" => return SendError::Invalid(message),
-        _ => {}
-    }
-    match status {
-        Some(408) => SendError::Transient(message),
-        Some(429) => SendError::Throttled(message),
-        Some(413) => SendError::Invalid(message),
-        Some(400..=499) => SendError::Fatal(message),
-        _ => SendError::Transient(message),
     }
 }
 
@@ -112,54 +81,6 @@ mod tests {
     use aws_smithy_runtime_api::client::result::ConnectorError;
 
     use super::*;
-
-    fn kind(code: &str, status: u16) -> &'static str {
-        match classify(Some(code), Some(status), String::new()) {
-            SendError::Throttled(_) => "throttled",
-            SendError::Transient(_) => "transient",
-            SendError::Invalid(_) => "invalid",
-            SendError::Fatal(_) => "fatal",
-        }
-    }
-
-    #[test]
-    fn codes_of_the_three_services_are_sorted_by_what_can_be_done() {
-        for (code, status, expected) in [
-            ("ProvisionedThroughputExceededException", 400, "throttled"),
-            ("ThrottlingException", 400, "throttled"),
-            ("RequestLimitExceeded", 400, "throttled"),
-            ("KMSThrottlingException", 400, "throttled"),
-            ("ServiceUnavailableException", 503, "throttled"),
-            ("Unheard", 429, "throttled"),
-            ("InternalFailure", 500, "transient"),
-            ("InternalFailureException", 500, "transient"),
-            ("InternalServerError", 500, "transient"),
-            ("ReplicatedWriteConflictException", 400, "transient"),
-            ("Unheard", 502, "transient"),
-            ("Unheard", 408, "transient"),
-            ("ValidationException", 400, "invalid"),
-            ("InvalidArgumentException", 400, "invalid"),
-            ("ItemCollectionSizeLimitExceededException", 400, "invalid"),
-            ("Unheard", 413, "invalid"),
-            ("ResourceNotFoundException", 400, "fatal"),
-            ("AccessDeniedException", 400, "fatal"),
-            ("ExpiredTokenException", 400, "fatal"),
-            ("UnrecognizedClientException", 400, "fatal"),
-            ("KMSDisabledException", 400, "fatal"),
-            ("InvalidKMSResourceException", 400, "fatal"),
-            ("Unheard", 400, "fatal"),
-        ] {
-            assert_eq!(kind(code, status), expected, "{code} with status {status}");
-        }
-    }
-
-    #[test]
-    fn an_answer_with_neither_code_nor_status_may_pass_later() {
-        assert!(matches!(
-            classify(None, None, String::new()),
-            SendError::Transient(_)
-        ));
-    }
 
     fn response(status: u16) -> HttpResponse {
         HttpResponse::new(status.try_into().unwrap(), "".into())

@@ -63,6 +63,20 @@ async fn only_what_was_refused_is_sent_again_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_item_that_its_answer_rejects_for_good_comes_back_and_the_rest_is_sent_again() {
+    let destination = Flaky::new([Answer::RejectSecond]);
+    let report = deliver(&destination, items(3), &in_turn(HOUR)).await;
+
+    assert_eq!((report.delivered, report.calls, report.resends), (2, 2, 1));
+    assert_eq!(destination.calls()[1], [0]);
+    let [left] = report.undelivered.as_slice() else {
+        panic!("{:?}", report.undelivered);
+    };
+    let reason = Reason::Refused("not this one".to_owned());
+    assert_eq!((left.index, &left.reason), (1, &reason));
+}
+
+#[tokio::test(start_paused = true)]
 async fn waits_grow_with_each_setback_and_stay_under_their_bound() {
     let throttled = || Answer::Throttled;
     let destination = Flaky::new([

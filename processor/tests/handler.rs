@@ -96,6 +96,7 @@ impl Destination for Table {
             .map(|(index, _)| Refusal {
                 index,
                 reason: "unprocessed".to_owned(),
+                permanent: false,
             })
             .collect())
     }

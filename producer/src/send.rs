@@ -220,6 +220,7 @@ mod tests {
                 .map(|index| Refusal {
                     index,
                     reason: reason.clone(),
+                    permanent: false,
                 })
                 .collect())
         }

@@ -14,6 +14,9 @@ pub(crate) enum Answer {
     TakeIn(Duration),
     /// Takes all but these places of the chunk.
     Refuse(Vec<usize>),
+    /// Takes all but the first place of the chunk, which it refuses, and the second, which it
+    /// rejects for good.
+    RejectSecond,
     Throttled,
     Transient,
     /// Takes all and says that it failed.
@@ -158,6 +161,7 @@ impl Destination for Flaky {
                     let refusals = places.into_iter().map(|index| Refusal {
                         index,
                         reason: "busy".to_owned(),
+                        permanent: false,
                     });
                     return Ok(refusals.collect());
                 }
@@ -167,8 +171,18 @@ impl Destination for Flaky {
                     .map(|index| Refusal {
                         index,
                         reason: "busy".to_owned(),
+                        permanent: false,
                     })
                     .collect())
+            }
+            Answer::RejectSecond => {
+                self.write(chunk, &[0, 1]);
+                let refusal = |index, reason: &str| Refusal {
+                    index,
+                    reason: reason.to_owned(),
+                    permanent: index == 1,
+                };
+                Ok(vec![refusal(1, "not this one"), refusal(0, "busy")])
             }
             Answer::Throttled => Err(SendError::Throttled("slow down".to_owned())),
             Answer::Transient => Err(SendError::Transient("connection reset".to_owned())),
