@@ -1,9 +1,9 @@
 //! The handler: fold, emit, answer.
 
 use bytes::Bytes;
-use delivery::{Destination, Policy, Record, Report, deliver};
-use kinesis_event::{DecodeError, Event, Response};
-use lambda_runtime::Diagnostic;
+use delivery::{Destination, Policy, Reasons, Record, Report, Undelivered, deliver};
+use kinesis_event::{DecodeError, Event, Refused, Response};
+use lambda_runtime::{Diagnostic, tracing};
 use telemetry::{Metrics, Sink, Unit};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -109,6 +109,13 @@ where
     }
 
     /// Handles one invocation. By `deadline` it has returned; what was not sent by then fails it.
+    ///
+    /// Rows that the summary stream rejects for good go to the rejects, and fail nothing: they would
+    /// be rejected again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]. Lambda delivers the event again.
     pub async fn handle(&self, event: &Event, deadline: Instant) -> Result<Response, Error> {
         let window = event.window.ok_or(Error::NoWindow)?;
         let window = Window {
@@ -163,15 +170,18 @@ where
         };
 
         let row_count = rows.len() as u64;
-        let (emitted, refused) = self
-            .send(rows, std::mem::take(&mut intake.rejects), deadline)
-            .await;
+        let rejects = std::mem::take(&mut intake.rejects);
+        let sent = self.send(rows, rejects, source, deadline).await;
+        let Sent {
+            emitted, refused, ..
+        } = &sent;
         let undelivered = emitted.undelivered.len() + refused.undelivered.len();
         (self.sink)(&Metrics::new(vec![
             ("Readings", Unit::Count, intake.readings),
             ("Duplicates", Unit::Count, intake.repeats),
             ("RedeliveredRecords", Unit::Count, intake.redelivered),
-            ("Refused", Unit::Count, intake.refused),
+            ("Refused", Unit::Count, intake.refused + sent.rejected),
+            ("LostRejects", Unit::Count, sent.lost),
             ("Rows", Unit::Count, row_count),
             ("Parts", Unit::Count, parts),
             ("Resends", Unit::Count, emitted.resends + refused.resends),
@@ -180,8 +190,8 @@ where
             ("OpenKeys", Unit::Count, open_keys),
             ("ForgottenReadings", Unit::Count, forgotten),
         ]));
-        all_delivered("records of summary rows", &emitted)?;
-        all_delivered("refused readings", &refused)?;
+        all_delivered("records of summary rows", emitted)?;
+        all_delivered("rejects", refused)?;
         Ok(Response::with_state(state))
     }
 
@@ -189,14 +199,76 @@ where
         &self,
         rows: Vec<Summary>,
         rejects: Vec<Bytes>,
+        source: Source<'_>,
         deadline: Instant,
-    ) -> (Report<Record>, Report<Bytes>) {
+    ) -> Sent {
         let policy = Policy::until(deadline);
-        tokio::join!(
+        let last = rows.iter().map(|row| row.part.interval.to()).max();
+        let last = last.map(ToString::to_string).unwrap_or_default();
+        let window_start = rows.first().map(|row| row.window_start.millis());
+        let (mut emitted, mut refused) = tokio::join!(
             deliver(&self.summaries, pack(rows), &policy),
             deliver(&self.rejects, rejects, &policy),
-        )
+        );
+        let rejected = emitted.take_rejected();
+        if !rejected.is_empty() {
+            let reasons: Reasons = rejected.iter().map(|record| &record.reason).collect();
+            tracing::error!(
+                records = rejected.len(),
+                %reasons,
+                "records of rows are rejected by the summary stream and go to the rejects"
+            );
+            let unsent = Refused {
+                reason: "the summary stream rejects these rows",
+                stream: source.stream,
+                shard: source.shard,
+                sequence_number: &last,
+                partition_key: "",
+                arrival: window_start.unwrap_or_default(),
+                payload: b"",
+            };
+            let lines = rejected.iter().flat_map(|record| lines(record, unsent));
+            let sent = deliver(&self.rejects, lines.collect(), &policy).await;
+            refused.resends += sent.resends;
+            refused.undelivered.extend(sent.undelivered);
+        }
+        let lost = refused.take_rejected();
+        for reject in lost.iter().take(TOLD_REJECTS) {
+            let start = kinesis_event::reject_start(&reject.item);
+            tracing::error!(reason = %reject.reason, start, "a reject is rejected and lost");
+        }
+        Sent {
+            emitted,
+            refused,
+            rejected: rejected.len() as u64,
+            lost: lost.len() as u64,
+        }
     }
+}
+
+/// How many lost rejects of an invocation are logged one by one; their number is a metric.
+const TOLD_REJECTS: usize = 10;
+
+/// What became of what an invocation sends.
+struct Sent {
+    emitted: Report<Record>,
+    refused: Report<Bytes>,
+    /// How many records of rows the summary stream will never take.
+    rejected: u64,
+    /// How many rejects not even their stream will ever take.
+    lost: u64,
+}
+
+/// A record of rows as lines of the rejects. It has the place in the log of the last record that its
+/// rows fold, and its window's start for an arrival.
+fn lines(record: &Undelivered<Record>, unsent: Refused<'_>) -> Vec<Bytes> {
+    let refused = Refused {
+        reason: &format!("{}: {}", unsent.reason, record.reason),
+        partition_key: &record.item.partition_key,
+        payload: &record.item.data,
+        ..unsent
+    };
+    refused.lines().into_iter().map(Bytes::from).collect()
 }
 
 /// What every row of a shard's part becomes.

@@ -1,6 +1,6 @@
 //! Rows into as few stream records as they fit.
 
-use delivery::Record;
+use delivery::{Record, hashed_partition_key};
 use unicorn::summary::Summary;
 
 /// The most bytes of rows in one record; a longer row has a record of its own.
@@ -10,31 +10,28 @@ use unicorn::summary::Summary;
 /// take a minute at 1,000 records a second.
 const RECORD_BYTES: usize = 25_000;
 
-/// Packs rows, one a line. A record's partition key is the name of its first row, which spreads the
-/// records over the shards; the order of rows does not matter to anybody who reads them.
+/// Packs rows, one a line. A record's partition key is a hash of its data: it fits whatever the rows
+/// are of, and spreads the records over the shards. The order of rows does not matter to anybody who
+/// reads them.
 pub fn pack(rows: impl IntoIterator<Item = Summary>) -> Vec<Record> {
     let mut records = Vec::new();
     let mut data = Vec::new();
-    let mut partition_key = String::new();
     for row in rows {
         let line = row.to_line();
         if !data.is_empty() && data.len() + line.len() > RECORD_BYTES {
-            records.push(Record {
-                partition_key: std::mem::take(&mut partition_key),
-                data: std::mem::take(&mut data).into(),
-            });
-        }
-        if data.is_empty() {
-            partition_key = row.name;
+            records.push(record(std::mem::take(&mut data)));
         }
         data.extend(line);
     }
     if !data.is_empty() {
-        let data = data.into();
-        records.push(Record {
-            partition_key,
-            data,
-        });
+        records.push(record(data));
     }
     records
+}
+
+fn record(data: Vec<u8>) -> Record {
+    Record {
+        partition_key: hashed_partition_key(&data),
+        data: data.into(),
+    }
 }

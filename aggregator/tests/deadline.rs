@@ -205,6 +205,6 @@ async fn refused_readings_that_cannot_be_sent_in_time_fail_the_invocation_as_wel
     assert_eq!(rows.items().len(), 1);
     assert_eq!(
         error.to_string(),
-        "1 of refused readings were not delivered; the first: out of time, no answer"
+        "1 of rejects were not delivered; the first: out of time, no answer"
     );
 }

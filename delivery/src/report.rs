@@ -19,6 +19,18 @@ pub struct Report<T> {
     pub resends: u64,
 }
 
+impl<T> Report<T> {
+    /// Takes out the items that the service will never take, in the order they were given.
+    pub fn take_rejected(&mut self) -> Vec<Undelivered<T>> {
+        let undelivered = std::mem::take(&mut self.undelivered);
+        let (rejected, undelivered) = undelivered
+            .into_iter()
+            .partition(|left| left.reason.is_permanent());
+        self.undelivered = undelivered;
+        rejected
+    }
+}
+
 /// One item that was not written, or not known to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered<T> {

@@ -52,7 +52,7 @@ mod window;
 pub use batch::{BadBase64, Record};
 pub use encode::{EventSource, RecordData, WindowFields, encode, encoded_len};
 pub use event::{DecodeError, Event};
-pub use refused::Refused;
+pub use refused::{Refused, reject_start};
 pub use response::Response;
 pub use window::Window;
 

@@ -6,11 +6,17 @@ use crate::{quoted, time};
 /// stays under 960,000, which leaves 64,000 of a Firehose record's 1,024,000 to the other fields.
 const PIECE_BYTES: usize = 160_000;
 
+/// A reason is cut past this many bytes: a service may quote the whole of what it rejects.
+const REASON_BYTES: usize = 2_000;
+
+/// The most of a line that [`reject_start`] gives.
+const STARTING_BYTES: usize = 4_000;
+
 /// A record, or a part of one, that was refused, with all it takes to find out why and to send it
 /// again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused<'a> {
-    /// Why, in words for a person. A short sentence: it stands in every line.
+    /// Why, in words for a person. A short sentence: it stands in every line, cut past 2,000 bytes.
     pub reason: &'a str,
     /// The name of the stream.
     pub stream: &'a str,
@@ -53,8 +59,10 @@ impl Refused<'_> {
     }
 
     fn fields(&self) -> String {
+        let end = self.reason.floor_char_boundary(REASON_BYTES);
+        let reason = &self.reason[..end];
         let values = [
-            ("Reason", self.reason),
+            ("Reason", reason),
             ("Stream", self.stream),
             ("Shard", self.shard),
             ("SequenceNumber", self.sequence_number),
@@ -65,6 +73,15 @@ impl Refused<'_> {
             .map(|(name, value)| format!("\"{name}\":{}", quoted(value)))
             .join(",")
     }
+}
+
+/// The beginning of a line of the rejects, which names its record: for a log, where the line itself
+/// cannot be delivered.
+#[must_use]
+pub fn reject_start(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let end = text.find(r#","Payload"#).unwrap_or(text.len());
+    text[..text.floor_char_boundary(end.min(STARTING_BYTES))].to_owned()
 }
 
 /// The text in at least one piece, so that an empty payload makes a line too.
@@ -154,6 +171,25 @@ mod tests {
     }
 
     #[test]
+    fn the_start_of_a_line_names_the_record_and_leaves_out_the_payload() {
+        for payload in [&b"secret"[..], &b"\xffsecret"[..]] {
+            let start = reject_start(&refused(payload).lines()[0]);
+            assert!(start.contains(r#""SequenceNumber":"4959"#), "{start}");
+            assert!(
+                start.contains(r#""Shard":"shardId-000000000000""#),
+                "{start}"
+            );
+            assert!(!start.contains("ecret"), "{start}");
+        }
+        let reason = "é".repeat(STARTING_BYTES);
+        let long = Refused {
+            reason: &reason,
+            ..refused(b"")
+        };
+        assert!(reject_start(&long.lines()[0]).len() <= STARTING_BYTES);
+    }
+
+    #[test]
     fn what_is_not_text_is_base64() {
         let lines = refused(b"\xffHello").lines();
         let value: Value = serde_json::from_slice(&lines[0]).unwrap();
@@ -188,7 +224,9 @@ mod tests {
     fn a_line_fits_firehose_at_its_worst() {
         let control = vec![0; 1024 * 1024];
         let key = "\u{1}".repeat(256);
+        let reason = "\u{1}".repeat(1024 * 1024);
         let lines = Refused {
+            reason: &reason,
             partition_key: &key,
             ..refused(&control)
         }

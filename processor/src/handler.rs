@@ -1,7 +1,7 @@
 //! The handler: read, write, report.
 
 use bytes::Bytes;
-use delivery::{Destination, Policy, Undelivered, deliver};
+use delivery::{Destination, Policy, Reasons, Undelivered, deliver};
 use kinesis_event::{Event, Record, Refused, Response};
 use lambda_runtime::tracing;
 use telemetry::{Metrics, Sink, Unit};
@@ -18,6 +18,9 @@ pub struct Processor<T, R> {
     expire_after_days: Option<u32>,
     sink: Sink,
 }
+
+/// How many lost rejects of an invocation are logged one by one; their number is a metric.
+const TOLD_REJECTS: usize = 10;
 
 /// Things to deliver, and for each the place in the batch of the record that it came from.
 struct Sourced<T> {
@@ -74,27 +77,32 @@ where
             mut rejects,
         } = self.read(event);
         let row_count = rows.items.len() as u64;
-        let written = deliver(&self.table, rows.items, &policy).await;
-
-        let mut failed = Vec::new();
-        let mut count = 0_u64;
-        for undelivered in &written.undelivered {
-            let record = rows.records[undelivered.index];
-            if undelivered.reason.is_permanent() {
-                refuse_row(event, record, undelivered, &mut rejects);
-            } else {
-                tracing::warn!(reason = %undelivered.reason, "row not written");
-                failed.push(record);
-                count += 1;
-            }
+        let mut written = deliver(&self.table, rows.items, &policy).await;
+        for rejected in written.take_rejected() {
+            refuse_row(event, rows.records[rejected.index], &rejected, &mut rejects);
         }
 
         let refused = rejects.items.len() as u64;
-        let rejected = deliver(&self.rejects, rejects.items, &policy).await;
-        for undelivered in &rejected.undelivered {
-            tracing::warn!(reason = %undelivered.reason, "refused summary not delivered");
-            failed.push(rejects.records[undelivered.index]);
-            count += 1;
+        let mut rejected = deliver(&self.rejects, rejects.items, &policy).await;
+        let lost = rejected.take_rejected();
+        for reject in lost.iter().take(TOLD_REJECTS) {
+            let start = kinesis_event::reject_start(&reject.item);
+            tracing::error!(reason = %reject.reason, start, "a reject is rejected and lost");
+        }
+
+        let of_rows = written.undelivered.iter();
+        let of_rows = of_rows.map(|left| (rows.records[left.index], &left.reason));
+        let of_rejects = rejected.undelivered.iter();
+        let of_rejects = of_rejects.map(|left| (rejects.records[left.index], &left.reason));
+        let failed: Vec<_> = of_rows.chain(of_rejects).collect();
+        if !failed.is_empty() {
+            let reasons: Reasons = failed.iter().map(|(_, reason)| *reason).collect();
+            tracing::warn!(
+                rows = written.undelivered.len(),
+                rejects = rejected.undelivered.len(),
+                %reasons,
+                "not everything was written; it is delivered again"
+            );
         }
 
         (self.sink)(&Metrics::new(vec![
@@ -102,11 +110,12 @@ where
             ("LowVitals", Unit::Count, low_vitals),
             ("Duplicates", Unit::Count, written.merged as u64),
             ("Refused", Unit::Count, refused),
+            ("LostRejects", Unit::Count, lost.len() as u64),
             ("Resends", Unit::Count, written.resends + rejected.resends),
-            ("Undelivered", Unit::Count, count),
+            ("Undelivered", Unit::Count, failed.len() as u64),
         ]));
         // Lambda delivers again from the lowest number on, so naming one is naming all after it.
-        let first = failed.into_iter().min();
+        let first = failed.into_iter().map(|(record, _)| record).min();
         let lowest = first.and_then(|first| event.records().nth(first));
         Response::with_failures(lowest.map(|record| record.sequence_number))
     }

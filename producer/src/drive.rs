@@ -15,7 +15,7 @@ use crate::flight::Unicorn;
 use crate::progress::Progress;
 use crate::replay::{Line, Lines, Recording};
 use crate::schedule::Schedule;
-use crate::send::{Halted, Sender};
+use crate::send::{Halted, Sender, partition_key};
 
 /// The least time between two rounds, so that a fleet's readings go out many at a time.
 const ROUND: Duration = Duration::from_millis(100);
@@ -49,7 +49,7 @@ pub(crate) async fn fly(
             let index = number % unicorns;
             let reading = fleet[index as usize].fly(now.saturating_sub(late));
             let record = Record {
-                partition_key: reading.name.as_ref().to_owned(),
+                partition_key: partition_key(&reading.name),
                 data: Bytes::from(reading.to_line()),
             };
             let sending = stop.run_until_cancelled(sender.send(index, record));
@@ -182,7 +182,7 @@ mod tests {
             .iter()
             .map(|record| {
                 let reading = Reading::parse(&record.data).unwrap();
-                assert_eq!(reading.name, record.partition_key);
+                assert_eq!(partition_key(&reading.name), record.partition_key);
                 (reading.name.into_owned(), reading.status_time.millis())
             })
             .collect()

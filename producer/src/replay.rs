@@ -11,6 +11,8 @@ use delivery::Record;
 use flate2::bufread::MultiGzDecoder;
 use unicorn::reading::Reading;
 
+use crate::send::partition_key;
+
 /// The longest line that is read, in bytes: what a record may hold.
 const LONGEST_LINE: usize = 1024 * 1024;
 
@@ -150,7 +152,7 @@ impl<R: BufRead> Lines<R> {
         data.extend_from_slice(line);
         data.push(b'\n');
         Line::Reading(Record {
-            partition_key: reading.name.into_owned(),
+            partition_key: partition_key(&reading.name),
             data: Bytes::from(data),
         })
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery::{Destination, Policy, Reason, Record, deliver};
+use delivery::{Destination, Policy, Reason, Record, deliver, hashed_partition_key};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -161,6 +161,19 @@ impl<D: Destination<Item = Record>> Lane<D> {
     }
 }
 
+/// The most bytes of a name that is its own partition key. Kinesis documents 256 characters and does
+/// not say of what kind; bytes are the fewest.
+const LONGEST_KEY: usize = 256;
+
+/// The partition key of a unicorn's readings: its name, or a hash of one that is too long for a key.
+/// Either way all of its readings go to one shard.
+pub(crate) fn partition_key(name: &str) -> String {
+    if name.len() > LONGEST_KEY {
+        return hashed_partition_key(name.as_bytes());
+    }
+    name.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -169,6 +182,20 @@ mod tests {
     use delivery::{Limits, Refusal, SendError};
 
     use super::*;
+
+    #[test]
+    fn every_name_has_a_partition_key_that_fits_however_its_length_is_counted() {
+        assert_eq!(partition_key("Shadowfax"), "Shadowfax");
+        for unit in ["a", "é", "\u{99ac}", "\u{1f984}"] {
+            for count in [1, 64, 85, 86, 128, 129, 256] {
+                let name = unit.repeat(count);
+                let key = partition_key(&name);
+                assert!((1..=256).contains(&key.len()), "{unit} {count}: {key}");
+                assert_eq!(key, partition_key(&name));
+                assert_eq!(key == name, name.len() <= 256, "{unit} {count}: {key}");
+            }
+        }
+    }
 
     /// Which records are refused, or why none is taken.
     type Answer = Result<Vec<usize>, SendError>;
