@@ -3,8 +3,11 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
+
+/// How long a program that was told to end may take, on a machine that is busy with other things.
+const END: Duration = Duration::from_secs(240);
 
 /// Where a program of the workspace lies.
 ///
@@ -201,8 +204,9 @@ impl Running {
         self.err = Box::new(io::empty());
     }
 
-    /// Waits for the end.
+    /// Waits for the end, which has a limit.
     pub fn end(mut self) -> Ran {
+        let _ended = end_in_time(self.child.id());
         let mut stdout = self.child.stdout.take().unwrap();
         // Both at once: it waits for whoever reads neither.
         let out = std::thread::spawn(move || {
@@ -216,6 +220,18 @@ impl Running {
         let code = self.child.wait().unwrap().code();
         Ran { code, out, err }
     }
+}
+
+/// Kills a process that has not ended, and so dropped what this gives, in time.
+fn end_in_time(process: u32) -> mpsc::Sender<()> {
+    let (ended, waiting) = mpsc::channel();
+    std::thread::spawn(move || {
+        if waiting.recv_timeout(END) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let mut kill = Command::new("kill");
+            let _ = kill.args(["-KILL", &process.to_string()]).status();
+        }
+    });
+    ended
 }
 
 impl Drop for Running {
