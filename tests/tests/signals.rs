@@ -266,10 +266,10 @@ fn a_producer_that_is_told_twice_says_how_many_readings_are_in_no_row() {
 #[test]
 fn a_producer_to_another_cloud_that_is_told_twice_says_what_it_sent() {
     let folder = tempfile::tempdir().unwrap();
-    // No reading is taken, so the first call is tried for a minute.
+    // The first reading is not taken, so its call is tried for a minute; the next is due much later.
     let (local, url) = local(&folder, &["--faults", "put-refused=1"]);
     let mut command = program("producer");
-    command.args(["--endpoint-url", &url, "--rate", "20"]);
+    command.args(["--endpoint-url", &url, "--rate", "0.001"]);
     let mut producer = Running::start(command.env("RUST_LOG", "debug"));
     producer.until("PutRecords");
     assert!(producer.signal("HUP"));
