@@ -1,7 +1,5 @@
 //! Names of every script and length that the contract allows go through the whole pipeline.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::collections::BTreeMap;
 
 use end_to_end::programs::{embedded, run};
