@@ -97,7 +97,7 @@ fn a_producers_open_window_is_drained_whichever_signal_ends_it() {
             "--endpoint-url",
             &url,
             "--name",
-            "Rocinante",
+            "Llamrei",
             "--rate",
             "20",
         ];
