@@ -93,14 +93,7 @@ fn a_producers_open_window_is_drained_whichever_signal_ends_it() {
         let mut producer = Running::start(&mut embedded(folder.path(), "15m", &flight));
         let url = endpoint(&producer.until("http://"));
         // Its readings are under way, and so are another's.
-        let other = [
-            "--endpoint-url",
-            &url,
-            "--name",
-            "Llamrei",
-            "--rate",
-            "20",
-        ];
+        let other = ["--endpoint-url", &url, "--name", "Llamrei", "--rate", "20"];
         let mut other = Running::start(program("producer").args(other));
         let read = ["--endpoint-url", &url, "--from", "start", "--count", "40"];
         let read = run(program("consumer").args(read));
@@ -274,12 +267,15 @@ fn a_producer_to_another_cloud_that_is_told_twice_says_what_it_sent() {
     producer.until("PutRecords");
     assert!(producer.signal("HUP"));
     let told = insist(producer, "TERM");
-    assert_eq!(told.code, Some(143), "{}", told.err);
+    // Two that come while it is busy come in any order.
     let last = last_words(&told);
-    assert!(
-        last.starts_with("error: ended at once by a second signal, SIGTERM; sent 0 readings, "),
-        "{last}"
-    );
+    let signal = match told.code {
+        Some(129) => "SIGHUP",
+        Some(143) => "SIGTERM",
+        _ => panic!("{:?}: {}", told.code, told.err),
+    };
+    let expected = format!("error: ended at once by a second signal, {signal}; sent 0 readings, ");
+    assert!(last.starts_with(&expected), "{last}");
     assert_eq!(local.interrupt().code, Some(0));
 }
 
