@@ -44,8 +44,27 @@ pub fn binary(name: &str) -> PathBuf {
     folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
+/// Has programs start with SIGHUP doing what it does by default, though the tests themselves may have been
+/// started by something that ignores it, as `nohup` does: a signal that is listened to is not inherited.
+#[cfg(unix)]
+fn reset_hangup() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    static RESET: OnceLock<()> = OnceLock::new();
+    RESET.get_or_init(|| {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_io().build().unwrap();
+        let _inside = runtime.enter();
+        signal(SignalKind::hangup()).unwrap();
+    });
+}
+
+#[cfg(not(unix))]
+fn reset_hangup() {}
+
 /// A program that is ended with its test, and finds neither credentials nor a running cloud.
 pub fn program(name: &str) -> Command {
+    reset_hangup();
     let mut command = Command::new(binary(name));
     command
         .env_clear()
