@@ -1,5 +1,7 @@
 //! The handler: read, write, report.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use delivery::{Destination, Policy, Reasons, Undelivered, deliver};
 use kinesis_event::{Event, Record, Refused, Response};
@@ -21,6 +23,9 @@ pub struct Processor<T, R> {
 
 /// How many lost rejects of an invocation are logged one by one; their number is a metric.
 const TOLD_REJECTS: usize = 10;
+
+/// The most of an invocation's time that is kept for its rejects.
+const MOST_FOR_REJECTS: Duration = Duration::from_secs(3);
 
 /// Things to deliver, and for each the place in the batch of the record that it came from.
 struct Sourced<T> {
@@ -69,26 +74,27 @@ where
 
     /// Handles one invocation. By `deadline` it has returned, and reported the first record of
     /// which something was not written.
+    ///
+    /// What its destination will never take is not reported, since Lambda would deliver it again
+    /// without end: rows go to the rejects, and rejects into the log and a metric.
     pub async fn handle(&self, event: &Event, deadline: Instant) -> Response {
-        let policy = Policy::until(deadline);
         let Intake {
             rows,
             low_vitals,
             mut rejects,
         } = self.read(event);
         let row_count = rows.items.len() as u64;
+        let policy = Policy::until(table_deadline(deadline));
         let mut written = deliver(&self.table, rows.items, &policy).await;
         for rejected in written.take_rejected() {
             refuse_row(event, rows.records[rejected.index], &rejected, &mut rejects);
         }
 
         let refused = rejects.items.len() as u64;
+        let policy = Policy::until(deadline);
         let mut rejected = deliver(&self.rejects, rejects.items, &policy).await;
         let lost = rejected.take_rejected();
-        for reject in lost.iter().take(TOLD_REJECTS) {
-            let start = kinesis_event::reject_start(&reject.item);
-            tracing::error!(reason = %reject.reason, start, "a reject is rejected and lost");
-        }
+        log_lost(&lost);
 
         let of_rows = written.undelivered.iter();
         let of_rows = of_rows.map(|left| (rows.records[left.index], &left.reason));
@@ -96,13 +102,9 @@ where
         let of_rejects = of_rejects.map(|left| (rejects.records[left.index], &left.reason));
         let failed: Vec<_> = of_rows.chain(of_rejects).collect();
         if !failed.is_empty() {
+            let (rows, rejects) = (written.undelivered.len(), rejected.undelivered.len());
             let reasons: Reasons = failed.iter().map(|(_, reason)| *reason).collect();
-            tracing::warn!(
-                rows = written.undelivered.len(),
-                rejects = rejected.undelivered.len(),
-                %reasons,
-                "not everything was written; it is delivered again"
-            );
+            tracing::warn!(rows, rejects, %reasons, "not everything was written");
         }
 
         (self.sink)(&Metrics::new(vec![
@@ -148,6 +150,20 @@ where
             }
         }
         intake
+    }
+}
+
+/// When the table has had its time. The rejects have what is left: a table that takes all there is
+/// must not keep them from ever being delivered.
+fn table_deadline(deadline: Instant) -> Instant {
+    let left = deadline.saturating_duration_since(Instant::now());
+    deadline - (left / 10).min(MOST_FOR_REJECTS)
+}
+
+fn log_lost(lost: &[Undelivered<Bytes>]) {
+    for reject in lost.iter().take(TOLD_REJECTS) {
+        let start = kinesis_event::reject_start(&reject.item);
+        tracing::error!(reason = %reject.reason, start, "a reject is rejected and lost");
     }
 }
 

@@ -296,19 +296,11 @@ async fn short_of_time_it_reports_the_first_record_not_written_before_the_deadli
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_summary_without_time_for_it_is_reported_too() {
-    let table = Slow {
-        rows: Collected::default(),
-        time: Duration::from_secs(60),
-        last_call: Mutex::default(),
-    };
-    let rejects = Collected::<Bytes>::default();
+async fn a_reject_without_time_for_it_is_reported_too() {
+    let (table, rejects) = (Table::default(), Collected::<Bytes>::default());
     let function = Processor::new(&table, &rejects, None, Box::new(|_| ()));
-    let deadline = Instant::now() + Duration::from_secs(5);
-    let response = function
-        .handle(&event(&["broken", &line("a", 1)]), deadline)
-        .await;
-    assert!(Instant::now() <= deadline);
+    let deadline = Instant::now();
+    let response = function.handle(&event(&["broken"]), deadline).await;
     assert_eq!(response.batch_item_failures, ["100"]);
     assert!(rejects.items().is_empty());
 }

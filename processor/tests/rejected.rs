@@ -50,14 +50,17 @@ impl<T: Clone + Send + Sync> Destination for Answers<T> {
     }
 }
 
-/// One record with a row of each unicorn.
+/// One record with a row of each unicorn, and a line that is none.
 fn event(unicorns: usize) -> Event {
     let rows = (0..unicorns).map(|number| {
         format!(
             r#"{{"Name":"unicorn {number}","StatusTime":"2026-11-20 09:17:00.000","Distance":1.5,"MinMagicPoints":1,"MaxMagicPoints":2,"MinHealthPoints":3,"MaxHealthPoints":4,"Readings":1,"WindowSeconds":60,"Part":{{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"2"}}}}"#
         )
     });
-    let data = rows.collect::<Vec<_>>().join("\n");
+    let data = rows
+        .chain(["broken".to_owned()])
+        .collect::<Vec<_>>()
+        .join("\n");
     let source = EventSource {
         stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes-summary",
         region: "us-east-1",
@@ -120,12 +123,25 @@ async fn rows_not_written_are_one_line_of_the_log() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_table_that_takes_all_the_time_leaves_some_for_the_rejects() {
+    let (table, rejects) = (
+        Answers::with(Some(SendError::Throttled)),
+        Answers::with(None),
+    );
+    let (response, metrics, _) = invoke(&table, &rejects, &event(3)).await;
+    assert_eq!(response.batch_item_failures, ["100"]);
+    assert_eq!(metrics.value("Undelivered"), Some(3));
+    // The record's last line is no row.
+    assert_eq!(rejects.taken.take().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn rows_that_the_table_rejects_for_good_go_to_the_rejects() {
     let (table, rejects) = (Answers::with(Some(SendError::Invalid)), Answers::with(None));
     let (response, metrics, _) = invoke(&table, &rejects, &event(30)).await;
     assert!(response.batch_item_failures.is_empty());
-    assert_eq!(rejects.taken.take().len(), 30);
-    for (metric, value) in [("Refused", 30), ("Undelivered", 0), ("LostRejects", 0)] {
+    assert_eq!(rejects.taken.take().len(), 31);
+    for (metric, value) in [("Refused", 31), ("Undelivered", 0), ("LostRejects", 0)] {
         assert_eq!(metrics.value(metric), Some(value), "{metric}");
     }
 }
@@ -136,7 +152,7 @@ async fn rejects_that_their_stream_rejects_for_good_hold_nothing_up() {
     let (table, rejects) = (Answers::with(invalid()), Answers::with(invalid()));
     let (response, metrics, log) = invoke(&table, &rejects, &event(30)).await;
     assert!(response.batch_item_failures.is_empty());
-    assert_eq!(metrics.value("LostRejects"), Some(30));
+    assert_eq!(metrics.value("LostRejects"), Some(31));
     // Which record it was of can be found out, and a flood of them is no flood of the log.
     assert!(log.contains(r#"\"SequenceNumber\":\"100\""#), "{log}");
     assert_eq!(log.lines().count(), 10, "{log}");

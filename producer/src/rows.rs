@@ -67,25 +67,50 @@ impl NewRows {
 
 /// Reads a shard to its end as it is now, and says whether it is closed there.
 async fn read_shard(reader: &mut ShardReader, found: &mut Vec<Summary>) -> Result<bool, ReadError> {
-    loop {
+    let mut unreadable = Unreadable::default();
+    let closed = loop {
         let page = reader.next().await?;
         for record in &page.records {
             for (_, row) in summaries(&record.data) {
                 match row {
                     Ok(row) => found.push(row),
-                    Err(rejection) => tracing::warn!(
-                        sequence_number = record.sequence_number,
-                        reason = %rejection,
-                        "a line of the summary stream is no row"
-                    ),
+                    Err(rejection) => unreadable.note(|| {
+                        let number = &record.sequence_number;
+                        format!("record {number}: {rejection}")
+                    }),
                 }
             }
         }
         if page.ended {
-            return Ok(true);
+            break true;
         }
         if page.records.is_empty() && page.millis_behind == 0 {
-            return Ok(false);
+            break false;
+        }
+    };
+    unreadable.log("lines of the summary stream are not rows");
+    Ok(closed)
+}
+
+/// What cannot be read, for one line of the log however much it is.
+#[derive(Debug, Default)]
+struct Unreadable {
+    count: u64,
+    first: String,
+}
+
+impl Unreadable {
+    fn note(&mut self, reason: impl FnOnce() -> String) {
+        if self.count == 0 {
+            self.first = reason();
+        }
+        self.count += 1;
+    }
+
+    fn log(self, what: &str) {
+        let Self { count, first } = self;
+        if count > 0 {
+            tracing::warn!(count, first, "{what}");
         }
     }
 }
@@ -137,13 +162,15 @@ impl Table {
             .items()
             .send();
         let mut rows = Vec::new();
+        let mut unreadable = Unreadable::default();
         while let Some(item) = pages.next().await {
             match row::from_item(&item?) {
                 Ok(row) if row.window_seconds == window.seconds => rows.push(row),
                 Ok(_) => {}
-                Err(error) => tracing::warn!(unicorn, %error, "an item of the table is no row"),
+                Err(error) => unreadable.note(|| format!("{unicorn}: {error}")),
             }
         }
+        unreadable.log("items of the table are not rows");
         Ok(rows)
     }
 }
