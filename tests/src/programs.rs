@@ -51,12 +51,14 @@ fn reset_hangup() {
     use tokio::signal::unix::{SignalKind, signal};
 
     static RESET: OnceLock<()> = OnceLock::new();
-    RESET.get_or_init(|| {
+    let listen = || {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_io().build().unwrap();
         let _inside = runtime.enter();
         signal(SignalKind::hangup()).unwrap();
-    });
+    };
+    // On a thread of its own: a test's runtime lets no other be dropped in it.
+    RESET.get_or_init(|| std::thread::spawn(listen).join().unwrap());
 }
 
 #[cfg(not(unix))]
