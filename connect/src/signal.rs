@@ -21,8 +21,9 @@ use crate::terminal::tell;
 /// then its group.
 const ECHO: Duration = Duration::from_millis(250);
 
-/// The same for SIGHUP: when a terminal is closed, first the shell sends one and then, once the shell is
-/// gone, the kernel.
+/// The same for SIGHUP, beside whichever other signal: when a terminal is closed, first the shell sends one
+/// and then, once the shell is gone, the kernel; and at the end of a session systemd sends SIGTERM and
+/// SIGHUP together.
 const HANGUP_ECHO: Duration = Duration::from_secs(1);
 
 /// How long the last words may take, where the standard error takes no more.
@@ -49,11 +50,15 @@ impl Signal {
         }
     }
 
-    fn echo(self) -> Duration {
-        match self {
-            Self::Hangup => HANGUP_ECHO,
-            Self::Interrupt | Self::Terminate => ECHO,
+    /// For how long after `first` this signal is the same request.
+    fn echo_of(self, first: Self) -> Duration {
+        if self == Self::Hangup || first == Self::Hangup {
+            return HANGUP_ECHO;
         }
+        if self == first {
+            return ECHO;
+        }
+        Duration::ZERO
     }
 }
 
@@ -153,7 +158,7 @@ async fn watch(
     loop {
         tokio::select! {
             signal = next() => {
-                if signal != first || began.elapsed() > first.echo() {
+                if began.elapsed() > signal.echo_of(first) {
                     return Cut::Signal(signal);
                 }
             }
@@ -279,14 +284,18 @@ mod tests {
     async fn the_second_signal_ends_it_whichever_it_is() {
         use Signal::{Hangup, Interrupt, Terminate};
 
-        for (first, second, code) in [
-            (Interrupt, Terminate, 143),
-            (Terminate, Interrupt, 130),
-            (Terminate, Hangup, 129),
-            (Hangup, Interrupt, 130),
-        ] {
+        for (first, second, code) in [(Interrupt, Terminate, 143), (Terminate, Interrupt, 130)] {
             let (cut, time) = cut(&[(10, first), (11, second)]).await;
             assert_eq!((cut, time), (Cut::Signal(second), 11));
+            assert_eq!(cut.exit_code(), code);
+        }
+        for (first, second, code) in [(Terminate, Hangup, 129), (Hangup, Interrupt, 130)] {
+            let (cut, time) = cut(&[(10, first), (11, second), (1500, second)]).await;
+            assert_eq!(
+                (cut, time),
+                (Cut::Signal(second), 1500),
+                "together they are one request"
+            );
             assert_eq!(cut.exit_code(), code);
         }
     }

@@ -64,10 +64,12 @@ fn by_status(status: Option<u16>) -> Class {
 ///
 /// Only beginnings: further on a message may quote what a record holds, and a record must not be
 /// able to pass itself off as a fault of the set-up.
-const OF_THE_SETUP: [&str; 5] = [
+const OF_THE_SETUP: [&str; 6] = [
     // The table has other keys. That an item has those that are named here is checked beforehand.
     "The provided key element does not match the schema",
     "One or more parameter values were invalid: Missing the key ",
+    // An attribute of ours has one type in all rows, and an index or the table asks for another.
+    "One or more parameter values were invalid: Type mismatch for ",
     "Invalid table/index name",
     "TableName must be ",
     // Firehose, for a stream that takes its records from Kinesis.
@@ -75,7 +77,14 @@ const OF_THE_SETUP: [&str; 5] = [
 ];
 
 /// The parameters of a call that say where it goes.
-const TARGETS: [&str; 4] = ["streamName", "streamARN", "deliveryStreamName", "tableName"];
+const TARGETS: [&str; 5] = [
+    "streamName",
+    "streamARN",
+    "deliveryStreamName",
+    "tableName",
+    // BatchWriteItem's map of tables: what it says of this member is of a table's name.
+    "requestItems",
+];
 
 fn is_of_the_setup(message: &str) -> bool {
     OF_THE_SETUP.iter().any(|start| message.starts_with(start))
@@ -171,6 +180,8 @@ mod tests {
             (at("wild rydes", "streamName"), Setup),
             (at("wild rydes", "deliveryStreamName"), Setup),
             (at("wild rydes", "tableName"), Setup),
+            (at("{wild rydes=[com.amazonaws.dynamodb.v20120810.WriteRequest@1]}", "requestItems"), Setup),
+            ("One or more parameter values were invalid: Type mismatch for Index Key Distance Expected: S Actual: N IndexName: i".to_owned(), Setup),
             (at("long", key), Permanent),
             // A record that quotes the message of a bad set-up.
             (at(&quoted, key), Permanent),

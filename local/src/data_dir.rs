@@ -83,13 +83,14 @@ impl DataDir {
     }
 }
 
-/// Has `options` fail where the file is a link, in place of opening what it leads to.
+/// Has `options` fail where the file is a link, in place of opening what it leads to, or a pipe, in place
+/// of waiting for its other end.
 ///
 /// Names in a data directory are known beforehand. Who may write into it could put a link in a file's
 /// place, and have this process overwrite what only its user may.
 pub(crate) fn without_following(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW);
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
     options
 }
 
@@ -106,7 +107,7 @@ pub enum DataDirError {
         process: Option<u32>,
     },
     /// A file of it is a link, which is not followed: remove it, or choose another directory.
-    #[error("{} is a link, and links in a data directory are not followed: remove it", path.display())]
+    #[error("{} is a link, and a link in place of a data directory's file is not followed: remove it", path.display())]
     Link {
         /// The link.
         path: PathBuf,

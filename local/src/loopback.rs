@@ -9,7 +9,7 @@ pub(crate) fn is_loopback(authority: &str) -> bool {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
     };
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+    matches!(host, "127.0.0.1" | "[::1]") || host.eq_ignore_ascii_case("localhost")
 }
 
 #[cfg(test)]
@@ -21,6 +21,7 @@ mod tests {
         for authority in [
             "localhost",
             "localhost:8080",
+            "LOCALHOST:8080",
             "127.0.0.1:8080",
             "127.0.0.1",
             "[::1]:8080",

@@ -28,7 +28,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const DRAIN: Duration = Duration::from_secs(60);
 
 /// How long the whole end may take: the drain, and the stop of everything after it.
-const END: Duration = Duration::from_secs(75);
+const END: Duration = Duration::from_secs(90);
 
 /// Kinesis, DynamoDB and Firehose on one port of this machine, with the pipeline's functions run
 /// on the streams as Lambda would run them, and a live map of the fleet on another port.

@@ -4,7 +4,8 @@
 //! machine, and of every program on it. So each server
 //!
 //! * answers only where the request names this machine as its host, which keeps out pages whose own
-//!   name was made to lead here, and only for the [`Callers`] it is meant for;
+//!   name was made to lead here, and only for the [`Callers`] it is meant for. What a browser sends is
+//!   known by the headers that browsers add; one from before 2023 may add none to a plain GET;
 //! * reads a request's whole body before its router sees it, up to a limit of size and time;
 //! * holds a bounded number of connections: where all are taken, the one that has waited longest for
 //!   its client makes room, so clients that never finish a request cannot keep others out.
@@ -88,14 +89,14 @@ pub(crate) async fn serve(
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let connections = Connections::new(limits.connections);
+    let mut connections = Connections::new(limits.connections);
     let graceful = GracefulShutdown::new();
     // Ends its tasks when it is dropped.
     let mut tasks = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = accept(&listener, &connections) => accepted,
+            accepted = accept(&listener, &mut connections) => accepted,
         };
         while tasks.try_join_next().is_some() {}
         let Some((stream, connection)) = accepted else {
@@ -126,17 +127,21 @@ pub(crate) async fn serve(
 /// Waits for a connection, and for room to hold it.
 async fn accept(
     listener: &TcpListener,
-    connections: &Connections,
+    connections: &mut Connections,
 ) -> Option<(TcpStream, Arc<Connection>)> {
     match listener.accept().await {
         Ok((stream, _)) => {
             // Responses are written whole; to wait for more would only delay them.
             let _ = stream.set_nodelay(true);
+            connections.are_short = false;
             Some((stream, connections.admit().await))
         }
         Err(error) => {
             // It may be for want of file descriptors, which one connection less gives back.
-            tracing::warn!(%error, "a connection could not be accepted");
+            if !connections.are_short {
+                tracing::warn!(%error, "connections cannot be accepted");
+            }
+            connections.are_short = true;
             connections.evict_longest_waiting();
             tokio::time::sleep(PAUSE).await;
             None
@@ -150,6 +155,8 @@ struct Connections {
     room: Arc<Semaphore>,
     held: Mutex<Vec<Weak<Connection>>>,
     started: Instant,
+    /// Whether the last one could not be accepted, which is logged once.
+    are_short: bool,
 }
 
 /// One connection, for as long as it is served.
@@ -171,6 +178,7 @@ impl Connections {
             room: Arc::new(Semaphore::new(most)),
             held: Mutex::default(),
             started: Instant::now(),
+            are_short: false,
         }
     }
 
@@ -233,6 +241,7 @@ async fn answer(
     connection: Arc<Connection>,
     limits: Limits,
 ) -> Result<Response, Infallible> {
+    connection.set_waiting();
     if let Some(rejection) = rejection(request.method(), request.headers(), limits.callers) {
         return Ok(rejection);
     }
@@ -243,7 +252,12 @@ async fn answer(
     connection.set_at_work();
     let response = router.oneshot(request).await;
     connection.set_waiting();
-    response
+    // A stream of events goes on for minutes: it has waited for its client since its last frame.
+    let sending = move |frame| {
+        connection.set_waiting();
+        frame
+    };
+    response.map(|response| response.map(|body| Body::new(body.map_frame(sending))))
 }
 
 /// The response to a request that is not from who may call, by its head.

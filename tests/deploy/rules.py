@@ -122,6 +122,8 @@ WATCHED = [
     # Guests of the live map share these reads with Firehose, and with the functions unless those have their own.
     ("AWS/Kinesis", "ReadProvisionedThroughputExceeded", "ReadingStream"),
     ("AWS/Kinesis", "ReadProvisionedThroughputExceeded", "SummaryStream"),
+    ("WildRydes", "LostRejects", "Aggregator"),
+    ("WildRydes", "LostRejects", "Processor"),
     ("WildRydes", "LowVitals", "Processor"),
     ("WildRydes", "ForgottenReadings", "Aggregator"),
 ]

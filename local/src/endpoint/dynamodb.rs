@@ -5,8 +5,8 @@
 //!
 //! | the server's part | here |
 //! |---|---|
-//! | operation by `X-Amz-Target`, 400 for an unknown one | the same |
-//! | credentials must be there, whole, and of one form | the same, by the crate's own check |
+//! | operation by `X-Amz-Target`, 400 for an unknown one | the same, but for `SearchVectors` |
+//! | credentials must be there and whole | the same, by the crate's own check; not in the query string |
 //! | JSON that cannot be read: SerializationException; a value that is missing or of a wrong kind: ValidationException | the same, in serde's words |
 //! | an operation's own errors | the same, by the crate |
 //! | `x-amzn-requestid` | the same |
@@ -203,6 +203,12 @@ where
     Request: DeserializeOwned,
     Answer: Serialize,
 {
+    // Serde would read a struct from an array as well.
+    let start = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if start != Some(&b'{') {
+        let error = DynoxideError::SerializationException(String::new());
+        return Err(Failure::Failed(error));
+    }
     let request = serde_json::from_slice(body).map_err(|error| unreadable(&error));
     let answer = request.and_then(call).map_err(Failure::Failed)?;
     serde_json::to_string(&answer)
@@ -269,7 +275,8 @@ mod tests {
         for (operation, body, kind) in [
             ("PutItem", "{", "SerializationException"),
             ("PutItem", "", "SerializationException"),
-            ("PutItem", "[]", "ValidationException"),
+            ("PutItem", "[]", "SerializationException"),
+            ("ListTables", "[]", "SerializationException"),
             (
                 "PutItem",
                 r#"{"TableName":7,"Item":{}}"#,

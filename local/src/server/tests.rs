@@ -6,6 +6,8 @@ use tokio::sync::Notify;
 
 use super::*;
 
+static FRAMES: Semaphore = Semaphore::const_new(0);
+
 /// Ends a test that hangs; nothing is measured by it.
 const LONG: Duration = Duration::from_secs(120);
 
@@ -20,7 +22,14 @@ async fn start(limits: Limits) -> (std::net::SocketAddr, tokio::task::JoinHandle
         let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
         format!("{} {dropped}", body.unwrap().len())
     };
+    let frames = async || {
+        Body::from_stream(futures_util::stream::unfold((), async |()| {
+            FRAMES.acquire().await.unwrap().forget();
+            Some((Ok::<_, Infallible>("x"), ()))
+        }))
+    };
     let router = Router::new()
+        .route("/stream", get(frames))
         .route("/", get(async || "here").post(length))
         .route("/wait", post(async || ANSWER.notified().await));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -176,6 +185,36 @@ async fn a_request_that_is_answered_keeps_its_connection() {
     let read = at_work.read_exact(&mut status);
     tokio::time::timeout(LONG, read).await.unwrap().unwrap();
     assert_eq!(&status, b"HTTP/1.1 200");
+}
+
+#[tokio::test]
+async fn a_response_that_still_comes_is_not_the_first_to_make_room() {
+    let (address, _server) = start(limits(Callers::ThisMachine)).await;
+    let mut streaming = open(address, "GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await;
+    let mut head = [0; 12];
+    streaming.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    for _ in 0..50 {
+        let _idle = [open(address, "").await, open(address, "").await];
+        FRAMES.add_permits(1);
+        let answer = ask(address, &request("GET", "Host: 127.0.0.1\r\n")).await;
+        assert!(answer.ends_with("here"), "{answer}");
+    }
+    FRAMES.add_permits(1);
+    // The rest of the head, and a chunk of a byte for each frame.
+    let mut received: Vec<u8> = Vec::new();
+    while received
+        .windows(6)
+        .filter(|chunk| *chunk == b"1\r\nx\r\n".as_slice())
+        .count()
+        < 51
+    {
+        let mut bytes = [0; 256];
+        let read = tokio::time::timeout(LONG, streaming.read(&mut bytes));
+        let count = read.await.unwrap().unwrap();
+        assert_ne!(count, 0, "it was cut off after {received:?}");
+        received.extend(&bytes[..count]);
+    }
 }
 
 #[test]
