@@ -55,7 +55,8 @@ fn reset_hangup() {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_io().build().unwrap();
         let _inside = runtime.enter();
-        signal(SignalKind::hangup()).unwrap();
+        // The process goes on to listen when this is gone.
+        drop(signal(SignalKind::hangup()).unwrap());
     };
     // On a thread of its own: a test's runtime lets no other be dropped in it.
     RESET.get_or_init(|| std::thread::spawn(listen).join().unwrap());
