@@ -115,7 +115,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error`]. Lambda delivers the event again.
+    /// [`enum@Error`]. Lambda delivers the event again.
     pub async fn handle(&self, event: &Event, deadline: Instant) -> Result<Response, Error> {
         let window = event.window.ok_or(Error::NoWindow)?;
         let window = Window {
