@@ -11,7 +11,7 @@
 //!   its client makes room, so clients that never finish a request cannot keep others out.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ use axum::response::Response;
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -91,6 +91,13 @@ pub(crate) async fn serve(
 ) {
     let mut connections = Connections::new(limits.connections);
     let graceful = GracefulShutdown::new();
+    // Kinesis' clients on Node speak HTTP/2 from the start.
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let mut http1 = builder.http1();
+    http1
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head);
+    builder.http2().timer(TokioTimer::new());
     // Ends its tasks when it is dropped.
     let mut tasks = JoinSet::new();
     loop {
@@ -107,16 +114,15 @@ pub(crate) async fn serve(
         let service = service_fn(move |request| {
             answer(request, router.clone(), Arc::clone(&for_requests), limits)
         });
-        let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head)
-            .serve_connection(TokioIo::new(stream), service);
-        let served = graceful.watch(served);
+        let served = builder.serve_connection(TokioIo::new(stream), service);
+        let served = graceful.watch(served.into_owned());
         tasks.spawn(async move {
             tokio::select! {
                 // Where it breaks, its client knows.
                 _ = served => {}
                 () = connection.evicted.cancelled() => {}
+                // Until the first bytes are there, nothing else limits the wait for them.
+                () = connection.asks_nothing(limits.head) => {}
             }
         });
     }
@@ -162,15 +168,15 @@ struct Connections {
 /// One connection, for as long as it is served.
 #[derive(Debug)]
 struct Connection {
-    /// Since when it waits for its client, in microseconds of the server's life; [`AT_WORK`] while
-    /// one of its requests is answered.
+    /// Since when it waits for its client, in microseconds of the server's life.
     waiting_since: AtomicU64,
+    /// How many of its requests are being answered.
+    at_work: AtomicUsize,
+    has_asked: AtomicBool,
     evicted: CancellationToken,
     started: Instant,
     _room: OwnedSemaphorePermit,
 }
-
-const AT_WORK: u64 = u64::MAX;
 
 impl Connections {
     fn new(most: usize) -> Self {
@@ -196,7 +202,9 @@ impl Connections {
             }
         };
         let connection = Arc::new(Connection {
-            waiting_since: AtomicU64::new(AT_WORK),
+            waiting_since: AtomicU64::default(),
+            at_work: AtomicUsize::default(),
+            has_asked: AtomicBool::default(),
             evicted: CancellationToken::new(),
             started: self.started,
             _room: room,
@@ -213,8 +221,11 @@ impl Connections {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = held.iter().filter_map(Weak::upgrade);
         let longest = waiting
+            .filter(|connection| {
+                connection.at_work.load(Ordering::Relaxed) == 0
+                    && !connection.evicted.is_cancelled()
+            })
             .map(|connection| (connection.waiting_since.load(Ordering::Relaxed), connection))
-            .filter(|(since, connection)| *since != AT_WORK && !connection.evicted.is_cancelled())
             .min_by_key(|(since, _)| *since);
         if let Some((_, connection)) = longest {
             connection.evicted.cancel();
@@ -225,12 +236,33 @@ impl Connections {
 impl Connection {
     fn set_waiting(&self) {
         let since = self.started.elapsed().as_micros();
-        let since = u64::try_from(since).unwrap_or(AT_WORK - 1);
+        let since = u64::try_from(since).unwrap_or(u64::MAX);
         self.waiting_since.store(since, Ordering::Relaxed);
     }
 
-    fn set_at_work(&self) {
-        self.waiting_since.store(AT_WORK, Ordering::Relaxed);
+    /// Returns once it has sent no request in all of `time`, and never if it has.
+    async fn asks_nothing(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+        if self.has_asked.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// A request that is being answered, or was cancelled.
+struct Work(Arc<Connection>);
+
+impl Work {
+    fn begin(connection: &Arc<Connection>) -> Self {
+        connection.at_work.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(connection))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.at_work.fetch_sub(1, Ordering::Relaxed);
+        self.0.set_waiting();
     }
 }
 
@@ -241,17 +273,18 @@ async fn answer(
     connection: Arc<Connection>,
     limits: Limits,
 ) -> Result<Response, Infallible> {
+    connection.has_asked.store(true, Ordering::Relaxed);
     connection.set_waiting();
-    if let Some(rejection) = rejection(request.method(), request.headers(), limits.callers) {
+    if let Some(rejection) = rejection(&request, limits.callers) {
         return Ok(rejection);
     }
     let request = match receive(request, limits).await {
         Ok(request) => request,
         Err(response) => return Ok(response),
     };
-    connection.set_at_work();
+    let work = Work::begin(&connection);
     let response = router.oneshot(request).await;
-    connection.set_waiting();
+    drop(work);
     // A stream of events goes on for minutes: it has waited for its client since its last frame.
     let sending = move |frame| {
         connection.set_waiting();
@@ -261,10 +294,17 @@ async fn answer(
 }
 
 /// The response to a request that is not from who may call, by its head.
-fn rejection(method: &Method, headers: &HeaderMap, callers: Callers) -> Option<Response> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let host = hosts.next().and_then(|host| host.to_str().ok());
-    if !host.is_some_and(is_loopback) || hosts.next().is_some() {
+fn rejection<B>(request: &Request<B>, callers: Callers) -> Option<Response> {
+    let (method, headers) = (request.method(), request.headers());
+    let hosts = headers.get_all(header::HOST).iter();
+    let hosts = hosts.map(|host| host.to_str().unwrap_or_default());
+    // HTTP/2 names the host here, and so does a request that is meant for a proxy.
+    let authority = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str());
+    let mut hosts = hosts.chain(authority).peekable();
+    if hosts.peek().is_none() || !hosts.all(is_loopback) {
         return Some(error_response(
             StatusCode::MISDIRECTED_REQUEST,
             "AccessDeniedException",
