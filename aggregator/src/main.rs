@@ -3,17 +3,17 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use aggregator::Aggregator;
-use aggregator::payload::{KeepPayload, take_payload};
-use aggregator::settings::Settings;
-use delivery::{FirehoseStream, KinesisStream};
-use kinesis_event::Event;
 use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn, tracing};
+use windrow_event::Event;
+use windrow_lambda::aggregator::Aggregator;
+use windrow_lambda::aggregator::settings::Settings;
+use windrow_lambda::payload::{KeepPayload, take_payload};
+use windrow_write::{FirehoseStream, KinesisStream};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    connect::lambda_log();
+    windrow_lambda::log::init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -25,7 +25,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Error> {
     let settings = Settings::read(|name| std::env::var(name).ok())?;
-    let config = connect::lambda_config().await;
+    let config = windrow_connect::lambda_config().await;
     let function = Arc::new(Aggregator::new(
         KinesisStream::new(
             aws_sdk_kinesis::Client::new(&config),
@@ -36,12 +36,12 @@ async fn run() -> Result<(), Error> {
             settings.rejects_stream,
         ),
         settings.window_time,
-        telemetry::standard_output(settings.function_name),
+        windrow_lambda::metrics::standard_output(settings.function_name),
     ));
     let handler = service_fn(move |invocation: LambdaEvent<()>| {
         let function = Arc::clone(&function);
         async move {
-            let deadline = connect::handler_deadline(invocation.context.deadline());
+            let deadline = windrow_lambda::handler_deadline(invocation.context.deadline());
             let event = Event::from_json(&take_payload())?;
             function.handle(&event, deadline).await
         }

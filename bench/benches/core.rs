@@ -8,11 +8,11 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use kinesis_event::{Event, EventSource, RecordData, Window, WindowFields, encode};
 use unicorn::reading::readings;
 use unicorn::totals::Totals;
-use windowing::fold::{Fold, Limits};
-use windowing::seen::Seen;
+use windrow_core::fold::{Fold, Limits};
+use windrow_core::seen::Seen;
+use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode};
 
 const RECORDS: usize = 7_000;
 const UNICORNS: usize = 1_000;
@@ -88,7 +88,7 @@ fn event() -> Vec<u8> {
 
 fn fold(event: &Event) -> Fold<String, Totals> {
     let window = event.window.unwrap();
-    let window = windowing::window::Window {
+    let window = windrow_core::window::Window {
         start: window.start,
         end: window.end,
     };
@@ -299,7 +299,7 @@ fn full_event_decode_and_fold(bencher: Bencher) {
 #[divan::bench]
 fn full_event_fold(bencher: Bencher) {
     let event = Event::from_json(&full_event()).unwrap();
-    let window = windowing::window::Window {
+    let window = windrow_core::window::Window {
         start: START,
         end: START + 60_000,
     };

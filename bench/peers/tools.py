@@ -18,7 +18,7 @@ RELEASE = ROOT / "target" / "release"
 
 # Always all of them: which packages are built together decides the features of what they share, and
 # with another choice everything would be built anew.
-PACKAGES = ["aggregator", "processor", "bench", "producer"]
+PACKAGES = ["recompute", "bench", "producer"]
 
 
 class Failure(Exception):

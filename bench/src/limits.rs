@@ -46,7 +46,7 @@ pub const NEW_TABLE_WRITES: f64 = 4_000.0;
 pub const TABLE_WRITES: f64 = 40_000.0;
 /// Rows in one BatchWriteItem. From memory of its API reference.
 pub const BATCH_WRITE_ITEMS: f64 = 25.0;
-/// Calls that `delivery` has under way at once: `Policy::until`.
+/// Calls that `windrow-write` has under way at once: `Policy::until`.
 pub const CALLS_AT_ONCE: f64 = 4.0;
 
 // Data Firehose API reference, PutRecord.

@@ -3,15 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use bench::{limits, workload};
-use kinesis_event::{EventSource, RecordData, Window, WindowFields, encode};
-use telemetry::{Metrics, Unit};
 use unicorn::distance::Distance;
 use unicorn::reading::readings;
 use unicorn::status_time::StatusTime;
 use unicorn::summary::{Part, Summary};
 use unicorn::totals::{Figures, Totals};
-use windowing::fold::{Fold, Limits};
-use windowing::log::Interval;
+use windrow_core::fold::{Fold, Limits};
+use windrow_core::log::Interval;
+use windrow_event::{EventSource, RecordData, Window, WindowFields, encode};
+use windrow_lambda::metrics::{Metrics, Unit};
 
 /// The first sequence number that Lambda's documentation shows; the others count on from it.
 const SEQUENCE: &str = "495903382714902566085596925383615710959215759891365";
@@ -47,7 +47,7 @@ fn line(unicorn: u64, second: u64) -> String {
 /// A full shard's window: its state just before the end, and how many readings it forgot.
 fn window(unicorns: u64) -> (u64, u64) {
     let mut fold: Fold<String, Totals> = Fold::new(Limits::default());
-    let window = windowing::window::Window {
+    let window = windrow_core::window::Window {
         start: START,
         end: START + 60_000,
     };

@@ -3,8 +3,8 @@
 use std::num::NonZeroU64;
 
 use clap::{Parser, ValueEnum};
-use connect::target::TargetArgs;
 use unicorn::status_time::StatusTime;
+use windrow_connect::target::TargetArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,7 +22,7 @@ with 1 where there is no cloud or no such stream; with 2 for bad usage.";
 #[command(name = "consumer", version, about, long_about = None, after_help = EXAMPLES)]
 pub struct Args {
     /// Stream to read
-    #[arg(long, default_value = "wildrydes", value_parser = connect::stream::parse_name)]
+    #[arg(long, default_value = "wildrydes", value_parser = windrow_connect::stream::parse_name)]
     pub stream: String,
 
     /// Where to start: `latest` is from now on, `start` the oldest record that is kept, TIME the

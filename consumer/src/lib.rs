@@ -2,7 +2,7 @@
 //!
 //! The readings of `wildrydes`, the summaries of `wildrydes-summary`, or any other stream: what is
 //! JSON is printed indented or as it came, and what is not is printed as it came, with a note. It
-//! follows the stream through throttling, expired iterators and resharding (crate `shards`).
+//! follows the stream through throttling, expired iterators and resharding (crate `windrow-read`).
 //!
 //! ```
 //! use consumer::{Format, Printer};
@@ -21,9 +21,9 @@ mod printer;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use connect::stream::StreamError;
-use connect::target::{Environment, LOCAL_PORT, NoLocal, Resolved, TargetError, resolve};
-use shards::{Options, ReadError, Start, follow};
+use windrow_connect::stream::StreamError;
+use windrow_connect::target::{Environment, LOCAL_PORT, NoLocal, Resolved, TargetError, resolve};
+use windrow_read::{Options, ReadError, Start, follow};
 
 pub use args::{Args, Beginning, Format};
 pub use printer::{Printed, Printer};
@@ -71,7 +71,7 @@ pub async fn run(
         Resolved::NoLocal(no_local) => return Err(ConsumerError::NoLocal(no_local)),
     };
     writeln!(notes, "{}", cloud.describe())?;
-    connect::stream::check(&cloud, &args.stream).await?;
+    windrow_connect::stream::check(&cloud, &args.stream).await?;
 
     let start = match args.from {
         Beginning::Latest => Start::Latest,

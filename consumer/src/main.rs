@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use connect::signal::drain_on_signals;
-use connect::target::Environment;
-use connect::terminal::{self, tell};
 use consumer::Args;
 use tokio::sync::Notify;
+use windrow_connect::signal::drain_on_signals;
+use windrow_connect::target::Environment;
+use windrow_connect::terminal::{self, tell};
 
 /// How long the lines that are being printed may take after a signal: a terminal or a pipe that takes no
 /// more output must not hold up the end.

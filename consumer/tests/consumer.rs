@@ -19,10 +19,10 @@ async fn kinesis(records: &[&[u8]]) -> String {
     });
     tokio::spawn(async move { axum::serve(listener, app).await });
 
-    let client = Client::new(&connect::local_config(&url));
+    let client = Client::new(&windrow_connect::local_config(&url));
     let create = client.create_stream().stream_name("wildrydes");
     create.shard_count(1).send().await.unwrap();
-    while shards::list(&client, "wildrydes").await.is_err() {}
+    while windrow_read::list(&client, "wildrydes").await.is_err() {}
     for record in records {
         let put = client.put_record().stream_name("wildrydes");
         let put = put.partition_key("Shadowfax").data(Blob::new(*record));

@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use kinesis_event::Event;
+use windrow_event::Event;
 
 libfuzzer_sys::fuzz_target!(|json: &[u8]| {
     if let Ok(event) = Event::from_json(json) {

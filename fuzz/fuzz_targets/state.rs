@@ -3,17 +3,14 @@
 //! `cargo +nightly fuzz run state -- -max_total_time=600`
 
 #![no_main]
-#![allow(dead_code, reason = "the tests use more of the module")]
 
-#[path = "../../windowing/tests/frames/mod.rs"]
-mod frames;
 
-use windowing::aggregate::{Max, Min, Sum};
-use windowing::fold::{Fold, Limits};
+use windrow_core::aggregate::{Max, Min, Sum};
+use windrow_core::fold::{Fold, Limits};
 
 libfuzzer_sys::fuzz_target!(|columns: &[u8]| {
     type Farm = Fold<String, (Sum, Min<i64>, Max<i64>)>;
-    let text = frames::state_of(columns);
+    let text = windrow_testkit::frames::state_of(columns);
     if let Ok(mut fold) = Farm::decode(&text, Limits::default()) {
         let written = fold.encode();
         match Farm::decode(&written, Limits::default()) {

@@ -3,17 +3,17 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use delivery::{DynamoTable, FirehoseStream};
-use kinesis_event::Event;
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
-use processor::Processor;
-use processor::row::KEY;
-use processor::settings::Settings;
+use windrow_event::Event;
+use windrow_lambda::processor::Processor;
+use windrow_lambda::processor::row::KEY;
+use windrow_lambda::processor::settings::Settings;
+use windrow_write::{DynamoTable, FirehoseStream};
 
 // One thread: a function of this size has a fraction of a processor.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    connect::lambda_log();
+    windrow_lambda::log::init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -25,7 +25,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Error> {
     let settings = Settings::read(|name| std::env::var(name).ok())?;
-    let config = connect::lambda_config().await;
+    let config = windrow_connect::lambda_config().await;
     let function = Arc::new(Processor::new(
         DynamoTable::new(
             aws_sdk_dynamodb::Client::new(&config),
@@ -37,12 +37,12 @@ async fn run() -> Result<(), Error> {
             settings.rejects_stream,
         ),
         settings.expire_after_days,
-        telemetry::standard_output(settings.function_name),
+        windrow_lambda::metrics::standard_output(settings.function_name),
     ));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| {
         let function = Arc::clone(&function);
         async move {
-            let deadline = connect::handler_deadline(event.context.deadline());
+            let deadline = windrow_lambda::handler_deadline(event.context.deadline());
             Ok::<_, Error>(function.handle(&event.payload, deadline).await)
         }
     }))

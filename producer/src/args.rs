@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use connect::target::TargetArgs;
-use local::duration;
 use unicorn::reading::LONGEST_NAME;
+use windrow_connect::duration;
+use windrow_connect::target::TargetArgs;
 
 use crate::replay::Recording;
 
@@ -69,7 +69,7 @@ pub struct Args {
     pub replay: Option<Recording>,
 
     /// Stream to send to
-    #[arg(long, default_value = "wildrydes", value_parser = connect::stream::parse_name)]
+    #[arg(long, default_value = "wildrydes", value_parser = windrow_connect::stream::parse_name)]
     pub stream: String,
 
     /// Which cloud to send to.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use delivery::Record;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use windrow_write::Record;
 
 use crate::flight::Unicorn;
 use crate::progress::Progress;
@@ -162,8 +162,8 @@ fn read_ahead(recording: Recording) -> mpsc::Receiver<io::Result<Line>> {
 
 #[cfg(test)]
 mod tests {
-    use delivery::Collected;
     use unicorn::reading::Reading;
+    use windrow_write::Collected;
 
     use super::*;
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use connect::target::{Cloud, LOCAL_PORT};
-use local::{DashboardPort, LocalCloud, Settings, StartError, dashboard};
+use local::WildRydes;
+use windrow_connect::target::{Cloud, LOCAL_PORT};
+use windrow_local::{DashboardPort, LocalCloud, Settings, StartError, dashboard};
 
 use crate::plan::Plan;
 
@@ -30,7 +31,7 @@ impl Embedded {
     /// # Errors
     /// [`StartError`], when a port is in use that was asked for, or the data directory is.
     pub(crate) async fn start(plan: &Plan) -> Result<Self, StartError> {
-        let defaults = Settings::default();
+        let defaults = local::settings();
         let embedded = &plan.embedded;
         let mut names = defaults.names.clone();
         names.stream.clone_from(&plan.stream);
@@ -41,10 +42,10 @@ impl Embedded {
             window: embedded.window.unwrap_or(defaults.window),
             names: names.clone(),
             dashboard: Some(DashboardPort::asked(embedded.dashboard_port)),
-            ..Settings::default()
+            ..local::settings()
         };
         let (window, data_dir) = (settings.window, settings.data_dir.clone());
-        let cloud = LocalCloud::start(settings).await?;
+        let cloud = LocalCloud::start(settings, &WildRydes::default()).await?;
         let url = cloud.endpoint_url();
 
         // The default port needs no flag: that is where the commands look by themselves.
@@ -92,7 +93,7 @@ impl Embedded {
     ///
     /// # Errors
     /// When that takes more than two minutes.
-    pub(crate) async fn drain(&self) -> Result<(), local::DrainError> {
+    pub(crate) async fn drain(&self) -> Result<(), windrow_local::DrainError> {
         self.cloud.drain(DRAIN_LIMIT).await
     }
 

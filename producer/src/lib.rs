@@ -36,11 +36,11 @@ mod standing;
 use std::io::Write;
 use std::sync::Arc;
 
-use connect::stream::StreamError;
-use connect::target::{Cloud, Environment, NoLocal, Place, Resolved, TargetError, resolve};
-use delivery::KinesisStream;
-use local::StartError;
 use tokio_util::sync::CancellationToken;
+use windrow_connect::stream::StreamError;
+use windrow_connect::target::{Cloud, Environment, NoLocal, Place, Resolved, TargetError, resolve};
+use windrow_local::StartError;
+use windrow_write::KinesisStream;
 
 use embedded::Embedded;
 use flight::Unicorn;
@@ -145,7 +145,7 @@ pub async fn run(
                 return Err(ProducerError::OnlyEmbedded { flag, target });
             }
             progress::note(cloud.describe());
-            connect::stream::check(&cloud, &plan.stream).await?;
+            windrow_connect::stream::check(&cloud, &plan.stream).await?;
             let progress = Arc::new(progress(plan, standing));
             let outcome = send(plan, &cloud, &progress, clock, stop).await;
             progress.finish();

@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use connect::signal::drain_on_signals;
-use connect::target::Environment;
-use connect::terminal::{self, tell};
 use mimalloc::MiMalloc;
 use producer::args::Args;
 use producer::plan::Plan;
 use producer::{Outcome, ProducerError, Standing};
 use tokio_util::sync::CancellationToken;
+use windrow_connect::signal::drain_on_signals;
+use windrow_connect::target::Environment;
+use windrow_connect::terminal::{self, tell};
 
 /// A local cloud spends its time on small things; this one makes them with a quarter less of it.
 #[global_allocator]

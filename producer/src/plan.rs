@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connect::target::{LOCAL_PORT, TargetArgs};
+use windrow_connect::target::{LOCAL_PORT, TargetArgs};
 
 use crate::args::{Args, EmbeddedArgs};
 use crate::names::names;

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use delivery::Record;
 use flate2::bufread::MultiGzDecoder;
 use unicorn::reading::Reading;
+use windrow_write::Record;
 
 use crate::send::partition_key;
 

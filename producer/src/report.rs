@@ -7,11 +7,11 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::query::QueryError;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use shards::ReadError;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use unicorn::merge::merge;
 use unicorn::summary::Summary;
+use windrow_read::ReadError;
 
 use crate::args::Format;
 use crate::minutes;

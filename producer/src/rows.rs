@@ -6,11 +6,11 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::query::QueryError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use connect::target::Cloud;
-use processor::row;
-use shards::{Lineage, ReadError, ShardReader, Start};
 use unicorn::status_time::StatusTime;
 use unicorn::summary::{Summary, summaries};
+use windrow_connect::target::Cloud;
+use windrow_lambda::processor::row;
+use windrow_read::{Lineage, ReadError, ShardReader, Start};
 
 /// Reads the summary stream, each row once.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl NewRows {
     /// # Errors
     /// [`ReadError`]. What was read is kept for the next call.
     pub(crate) async fn read(&mut self) -> Result<Vec<Summary>, ReadError> {
-        let listing = shards::list(&self.client, &self.stream).await?;
+        let listing = windrow_read::list(&self.client, &self.stream).await?;
         self.lineage.update(&listing);
         loop {
             for shard in self.lineage.ready() {

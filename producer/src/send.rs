@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery::{Destination, Policy, Reason, Record, deliver, hashed_partition_key};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use windrow_write::{Destination, Policy, Reason, Record, deliver, hashed_partition_key};
 
 use crate::progress::Progress;
 
@@ -179,7 +179,7 @@ mod tests {
     use std::sync::Mutex;
 
     use bytes::Bytes;
-    use delivery::{Limits, Refusal, SendError};
+    use windrow_write::{Limits, Refusal, SendError};
 
     use super::*;
 

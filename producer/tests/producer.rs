@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use aws_sdk_kinesis::Client;
 use ferrokinesis::store::StoreOptions;
-use local::endpoint::{Endpoint, EndpointOptions};
-use local::faults::{Faults, Kind};
-use shards::{ShardReader, Start};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 use unicorn::reading::{Reading, readings};
+use windrow_local::endpoint::{Endpoint, EndpointOptions};
+use windrow_local::faults::{Faults, Kind};
+use windrow_read::{ShardReader, Start};
 
 /// A Kinesis of its own, as strict as the real one, with the stream `wildrydes` of one shard.
 async fn kinesis() -> (String, Client) {
@@ -34,10 +34,10 @@ async fn kinesis() -> (String, Client) {
 
 /// A client of a Kinesis, in which it makes the stream.
 async fn with_stream(url: &str) -> Client {
-    let client = Client::new(&connect::local_config(url));
+    let client = Client::new(&windrow_connect::local_config(url));
     let create = client.create_stream().stream_name("wildrydes");
     create.shard_count(1).send().await.unwrap();
-    while !shards::list(&client, "wildrydes")
+    while !windrow_read::list(&client, "wildrydes")
         .await
         .is_ok_and(|shards| !shards.is_empty())
     {}
@@ -46,7 +46,10 @@ async fn with_stream(url: &str) -> Client {
 
 /// How many readings each unicorn has in the stream, which holds nothing else.
 async fn in_stream(client: &Client) -> BTreeMap<String, u64> {
-    let shard = shards::list(client, "wildrydes").await.unwrap().remove(0);
+    let shard = windrow_read::list(client, "wildrydes")
+        .await
+        .unwrap()
+        .remove(0);
     let start = Start::TrimHorizon;
     let mut reader = ShardReader::new(client.clone(), "wildrydes", shard.id, start);
     let mut found = BTreeMap::new();

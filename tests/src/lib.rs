@@ -11,17 +11,35 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use bytes::Bytes;
-use delivery::{KinesisStream, Policy, Record, deliver};
-use local::oracle;
-pub use local::oracle::{Figures, Logged, Pane};
-use local::{LocalCloud, Settings};
+use local::{Functions, WildRydes};
 use serde_json::Value;
+use soak::oracle;
+pub use soak::oracle::{Figures, Logged, Pane};
 use tempfile::TempDir;
 use unicorn::merge::merge;
 use unicorn::summary::Summary;
+use windrow_lambda::aggregator::settings::WindowTime;
+use windrow_local::{LocalCloud, Settings};
+use windrow_write::{KinesisStream, Policy, Record, deliver};
 
 /// How long anything here may take: it only ends what hangs.
 pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The application with the deployed binaries for functions.
+pub fn with_binaries() -> WildRydes {
+    WildRydes {
+        functions: Functions::Bootstrap(programs::binary("aggregator").with_file_name("")),
+        ..WildRydes::default()
+    }
+}
+
+/// The application with windows by event time.
+pub fn with_event_time() -> WildRydes {
+    WildRydes {
+        window_time: WindowTime::Event,
+        ..WildRydes::default()
+    }
+}
 
 /// A local cloud on a free port, with a data directory that is gone afterwards.
 pub struct Cloud {
@@ -38,7 +56,12 @@ pub struct Cloud {
 impl Cloud {
     /// Starts one; `change` may alter the settings.
     pub async fn start(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), change).await
+        Self::of(WildRydes::default(), change).await
+    }
+
+    /// Starts one of this application.
+    pub async fn of(application: WildRydes, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), &application, change).await
     }
 
     /// Ends this one and starts another on the same data directory.
@@ -49,19 +72,23 @@ impl Cloud {
 
     /// Starts one on a data directory that an earlier one left.
     pub async fn on(data_dir: TempDir) -> Self {
-        Self::start_in(data_dir, |_| ()).await
+        Self::start_in(data_dir, &WildRydes::default(), |_| ()).await
     }
 
-    async fn start_in(data_dir: TempDir, change: impl FnOnce(&mut Settings)) -> Self {
+    async fn start_in(
+        data_dir: TempDir,
+        application: &WildRydes,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let mut settings = Settings {
             port: 0,
             data_dir: data_dir.path().to_owned(),
             window: Duration::from_secs(2),
-            ..Settings::default()
+            ..local::settings()
         };
         change(&mut settings);
-        let cloud = LocalCloud::start(settings).await.unwrap();
-        let config = connect::local_config(&cloud.endpoint_url());
+        let cloud = LocalCloud::start(settings, application).await.unwrap();
+        let config = windrow_connect::local_config(&cloud.endpoint_url());
         Self {
             kinesis: Client::new(&config),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
@@ -95,7 +122,7 @@ impl Cloud {
             rows.extend(
                 page.items()
                     .iter()
-                    .map(|item| processor::row::from_item(item).unwrap()),
+                    .map(|item| windrow_lambda::processor::row::from_item(item).unwrap()),
             );
         }
         rows

@@ -32,7 +32,15 @@ pub fn binary(name: &str) -> PathBuf {
         if folder.ends_with("release") {
             build.arg("--release");
         }
-        for package in ["aggregator", "processor", "local", "producer", "consumer"] {
+        for package in [
+            "aggregator",
+            "processor",
+            "local",
+            "producer",
+            "consumer",
+            "recompute",
+            "redrive",
+        ] {
             build.args(["-p", package]);
         }
         assert!(

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use windowing::aggregate::Merge;
-use windowing::merge::select;
+use windrow_core::aggregate::Merge;
+use windrow_core::merge::select;
 
 use crate::status_time::StatusTime;
 use crate::summary::Summary;
@@ -31,7 +31,7 @@ pub struct Minute {
 ///
 /// Of the rows of one unicorn, window, stream and shard, those are taken that do not overlap in the
 /// log and hold the most readings, repeats included, and of such choices that with the fewest
-/// distinct ones ([`windowing::merge`]); what is taken is then combined over shards and streams. The rows may come in any order and more than once, but must be all there
+/// distinct ones ([`windrow_core::merge`]); what is taken is then combined over shards and streams. The rows may come in any order and more than once, but must be all there
 /// are of their windows.
 pub fn merge(rows: impl IntoIterator<Item = Summary>) -> Vec<Minute> {
     let mut groups: BTreeMap<_, BTreeMap<_, Vec<Summary>>> = BTreeMap::new();

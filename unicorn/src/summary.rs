@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use windowing::log::{Interval, Position};
-use windowing::merge::LogRow;
+use windrow_core::log::{Interval, Position};
+use windrow_core::merge::LogRow;
 
 use crate::distance::Distance;
 use crate::field::{self, Raw};

@@ -1,7 +1,7 @@
 //! What a window holds of a unicorn.
 
-use windowing::aggregate::{Aggregate, Merge, Sum};
-use windowing::codec::{CodecError, Columnar, Decoder, Encoder};
+use windrow_core::aggregate::{Aggregate, Merge, Sum};
+use windrow_core::codec::{CodecError, Columnar, Decoder, Encoder};
 
 use crate::distance::Distance;
 use crate::reading::Reading;
@@ -16,7 +16,7 @@ pub struct Totals {
 
 /// From the lowest to the highest of some points; of none, it is the one that ends before it begins.
 ///
-/// [`Min`](windowing::aggregate::Min) and [`Max`](windowing::aggregate::Max) would do, at twice the size.
+/// [`Min`](windrow_core::aggregate::Min) and [`Max`](windrow_core::aggregate::Max) would do, at twice the size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
     lowest: i32,

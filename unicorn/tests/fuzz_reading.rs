@@ -11,18 +11,14 @@
 //! PROPTEST_CASES=1000000 cargo test --release -p unicorn --test fuzz_reading
 //! ```
 
-mod oracle;
-#[path = "../../windowing/tests/tape/mod.rs"]
-mod tape;
-
-use oracle::generate::line;
-use oracle::near::{self, step_aside};
-use oracle::{check, check_record, check_ways, json};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use tape::Tape;
 use unicorn::reading::Reading;
 use unicorn::rejection::Rejection;
+use windrow_testkit::choices::Choices;
+use windrow_testkit::oracle::generate::line;
+use windrow_testkit::oracle::near::{self, step_aside};
+use windrow_testkit::oracle::{check, check_record, check_ways, json};
 
 /// So many cases, or as many as `PROPTEST_CASES` says; nothing is written where one fails.
 fn cases(default: u32) -> ProptestConfig {
@@ -43,8 +39,8 @@ proptest! {
     #![proptest_config(cases(40_000))]
 
     #[test]
-    fn a_line_is_read_as_the_oracle_reads_it(tape in bytes(300)) {
-        check(&line(&mut Tape::new(&tape)));
+    fn a_line_is_read_as_the_oracle_reads_it(choices in bytes(300)) {
+        check(&line(&mut Choices::new(&choices)));
     }
 }
 
@@ -52,13 +48,13 @@ proptest! {
     #![proptest_config(cases(15_000))]
 
     #[test]
-    fn a_record_comes_apart_as_the_oracle_has_it(tape in bytes(600)) {
-        let mut tape = Tape::new(&tape);
+    fn a_record_comes_apart_as_the_oracle_has_it(choices in bytes(600)) {
+        let mut choices = Choices::new(&choices);
         let ends = [&b"\n"[..], b"\r\n", b"\n\n", b" \n", b"", b"\n\x0c\n", b"\xf3\x89\x9a\xc2"];
-        let mut record = tape.choose(&[&b""[..], b"", b"", b"\n", b"\xf3\x89\x9a\xc2", b"  "]).to_vec();
-        for _ in 0..tape.below(4) {
-            record.extend(line(&mut tape));
-            record.extend_from_slice(tape.choose(&ends));
+        let mut record = choices.choose(&[&b""[..], b"", b"", b"\n", b"\xf3\x89\x9a\xc2", b"  "]).to_vec();
+        for _ in 0..choices.below(4) {
+            record.extend(line(&mut choices));
+            record.extend_from_slice(choices.choose(&ends));
         }
         check_record(&record);
     }
@@ -73,8 +69,8 @@ proptest! {
     }
 
     #[test]
-    fn the_oracle_reads_json_as_serde_json_does(tape in bytes(200)) {
-        if let Ok(text) = std::str::from_utf8(&line(&mut Tape::new(&tape))) {
+    fn the_oracle_reads_json_as_serde_json_does(choices in bytes(200)) {
+        if let Ok(text) = std::str::from_utf8(&line(&mut Choices::new(&choices))) {
             json::check(text);
         }
     }
@@ -87,8 +83,8 @@ proptest! {
     #![proptest_config(cases(8_000))]
 
     #[test]
-    fn all_ways_read_a_line_alike(tape in bytes(160), steps in prop::array::uniform::<_, STEPS>(0..8_000_usize)) {
-        let line = near::line(&mut Tape::new(&tape));
+    fn all_ways_read_a_line_alike(choices in bytes(160), steps in prop::array::uniform::<_, STEPS>(0..8_000_usize)) {
+        let line = near::line(&mut Choices::new(&choices));
         check_ways(&line);
         check(&line);
         for step in steps {
@@ -102,12 +98,12 @@ proptest! {
 
     /// The line's end is found by reading it, or by looking for it.
     #[test]
-    fn lines_end_where_the_oracle_ends_them(tape in bytes(160), other in bytes(160)) {
-        let mut tape = Tape::new(&tape);
-        let mut record = near::line(&mut tape);
-        record.extend_from_slice(tape.choose(&["\n", "\r\n", "", "\n\n", " \n", "\n \t"]).as_bytes());
-        record.extend(near::line(&mut Tape::new(&other)));
-        record.extend_from_slice(tape.choose(&["", "\n", "\r\n", "\n\n", "\n\x0c"]).as_bytes());
+    fn lines_end_where_the_oracle_ends_them(choices in bytes(160), other in bytes(160)) {
+        let mut choices = Choices::new(&choices);
+        let mut record = near::line(&mut choices);
+        record.extend_from_slice(choices.choose(&["\n", "\r\n", "", "\n\n", " \n", "\n \t"]).as_bytes());
+        record.extend(near::line(&mut Choices::new(&other)));
+        record.extend_from_slice(choices.choose(&["", "\n", "\r\n", "\n\n", "\n\x0c"]).as_bytes());
         check_record(&record);
     }
 }
@@ -134,8 +130,8 @@ fn the_lines_are_of_all_kinds() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut kinds = std::collections::BTreeMap::new();
     for _ in 0..8_000 {
-        let tape = bytes(300).new_tree(&mut runner).unwrap().current();
-        let line = line(&mut Tape::new(&tape));
+        let choices = bytes(300).new_tree(&mut runner).unwrap().current();
+        let line = line(&mut Choices::new(&choices));
         let kind = match Reading::parse(&line) {
             Ok(_) => "read",
             Err(Rejection::NotUtf8 { .. }) => "not UTF-8",
@@ -167,8 +163,8 @@ fn the_lines_near_the_usual_spelling_are_readings_and_others() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut read, mut read_aside, lines) = (0, 0, 2_000);
     for step in 0..lines {
-        let tape = bytes(160).new_tree(&mut runner).unwrap().current();
-        let line = near::line(&mut Tape::new(&tape));
+        let choices = bytes(160).new_tree(&mut runner).unwrap().current();
+        let line = near::line(&mut Choices::new(&choices));
         read += usize::from(Reading::parse(&line).is_ok());
         let aside = step_aside(&line, step * 37);
         read_aside += usize::from(Reading::parse(&aside).is_ok());

@@ -9,9 +9,9 @@ use unicorn::reading::Reading;
 use unicorn::status_time::StatusTime;
 use unicorn::summary::{Part, Summary, summaries};
 use unicorn::totals::{Figures, Totals};
-use windowing::aggregate::{Aggregate, Merge};
-use windowing::codec::{Columnar, Decoder, Encoder};
-use windowing::log::Interval;
+use windrow_core::aggregate::{Aggregate, Merge};
+use windrow_core::codec::{Columnar, Decoder, Encoder};
+use windrow_core::log::Interval;
 
 const LINE: &str = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Distance":10362,"MinMagicPoints":108,"MaxMagicPoints":112,"MinHealthPoints":148,"MaxHealthPoints":151,"Readings":60,"WindowSeconds":60,"Part":{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"49590338271490256608559692538361571095921575989136588898","To":"49590338271490256608559692538361571095921575989136588899"}}"#;
 

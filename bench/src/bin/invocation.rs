@@ -4,17 +4,17 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::Instant;
 
-use aggregator::intake::{Intake, Source, Windowing};
-use aggregator::state::{self, WindowFold};
 use anyhow::{Context, ensure};
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use clap::Parser;
-use kinesis_event::{Event, EventSource, RecordData, Window, WindowFields, encode, encoded_len};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use serde_json::json;
-use windowing::fold::{Fold, Limits};
+use windrow_core::fold::{Fold, Limits};
+use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode, encoded_len};
+use windrow_lambda::aggregator::intake::{Intake, Source, Windowing};
+use windrow_lambda::aggregator::state::{self, WindowFold};
 
 /// Times decoding and folding a full event, in turn with a peer, and the state of a window
 ///
@@ -120,7 +120,7 @@ fn ours(event: &[u8], limits: Limits) -> anyhow::Result<(WindowFold, u64)> {
     let source = Source {
         stream: event.stream().unwrap_or_default(),
         shard: event.shard().unwrap_or_default(),
-        windowing: Windowing::Arrival(windowing::window::Window {
+        windowing: Windowing::Arrival(windrow_core::window::Window {
             start: window.start,
             end: window.end,
         }),
@@ -195,7 +195,7 @@ fn window(random: &mut ChaCha8Rng) -> anyhow::Result<WindowFold> {
         ..Limits::default()
     };
     let mut fold: WindowFold = Fold::new(limits);
-    let window = windowing::window::Window {
+    let window = windrow_core::window::Window {
         start: WINDOW.start,
         end: WINDOW.end,
     };

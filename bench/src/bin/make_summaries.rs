@@ -4,12 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Parser;
-use kinesis_event::{EventSource, RecordData, encode, encoded_len};
 use unicorn::distance::Distance;
 use unicorn::status_time::StatusTime;
 use unicorn::summary::{Part, Summary};
 use unicorn::totals::Figures;
-use windowing::log::{Interval, Position};
+use windrow_core::log::{Interval, Position};
+use windrow_event::{EventSource, RecordData, encode, encoded_len};
 
 /// Writes Lambda events of rows, packed as the aggregator packs them: event-0.json, event-1.json ...
 #[derive(Debug, Parser)]
@@ -66,7 +66,7 @@ fn main() -> anyhow::Result<()> {
     let from = "49590338271490256608559692538361571095921575989136588898".parse()?;
     let to = "49590338271490256608559692538361571095921575989136648897".parse()?;
     let rows = (0..arguments.rows).filter_map(|number| row(number, &from, &to));
-    let packed = aggregator::pack::pack(rows);
+    let packed = windrow_lambda::aggregator::pack::pack(rows);
     let numbers: Vec<String> = (1..=packed.len())
         .map(|number| number.to_string())
         .collect();

@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use clap::Parser;
-use delivery::{Collected, DynamoTable};
-use kinesis_event::Event;
-use processor::Processor;
-use processor::row::KEY;
 use tokio::time::Instant;
+use windrow_event::Event;
+use windrow_lambda::processor::Processor;
+use windrow_lambda::processor::row::KEY;
+use windrow_write::{Collected, DynamoTable};
 
 /// Hands events to the processor, round by round
 #[derive(Debug, Parser)]
@@ -35,7 +35,7 @@ const TIME: Duration = Duration::from_secs(60);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let config = connect::local_config(&arguments.endpoint);
+    let config = windrow_connect::local_config(&arguments.endpoint);
     let client = aws_sdk_dynamodb::Client::new(&config);
     let rejects: Collected<Bytes> = Collected::default();
     let table = DynamoTable::new(client, "UnicornSensorData", KEY);

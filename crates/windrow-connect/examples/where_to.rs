@@ -1,0 +1,25 @@
+//! Says which cloud a command line would talk to.
+//!
+//! `cargo run -p windrow-connect --features cli --example where_to -- --target local`
+
+use clap::Parser;
+use windrow_connect::target::{
+    Environment, LOCAL_PORT, Resolved, TargetArgs, TargetError, resolve,
+};
+
+#[derive(Parser)]
+struct Command {
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), TargetError> {
+    let command = Command::parse();
+    let environment = Environment::from_iter(std::env::vars_os());
+    match resolve(&command.target, &environment, LOCAL_PORT).await? {
+        Resolved::Cloud(cloud) => println!("{}", cloud.describe()),
+        Resolved::NoLocal(no_local) => println!("{no_local}"),
+    }
+    Ok(())
+}

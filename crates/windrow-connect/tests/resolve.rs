@@ -1,0 +1,93 @@
+//! The local cloud, found or not.
+#![cfg(feature = "cli")]
+
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpSocket};
+use windrow_connect::target::{
+    Cloud, Environment, NoLocal, Place, Resolved, Target, TargetArgs, TargetError, resolve,
+};
+
+async fn resolve_local(port: u16) -> Result<Resolved, TargetError> {
+    let args = TargetArgs {
+        target: Target::Local,
+        ..TargetArgs::default()
+    };
+    resolve(&args, &Environment::default(), port).await
+}
+
+fn cloud(resolved: Resolved) -> Cloud {
+    match resolved {
+        Resolved::Cloud(cloud) => *cloud,
+        Resolved::NoLocal(no_local) => panic!("{no_local}"),
+    }
+}
+
+#[tokio::test]
+async fn a_local_cloud_that_runs_is_found() {
+    let answer = json!({"service": "wildrydes-local"});
+    let router = Router::new().route("/_local", get(Json(answer)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let cloud = cloud(resolve_local(port).await.unwrap());
+    let url = format!("http://127.0.0.1:{port}");
+    assert_eq!(cloud.place(), Place::Local);
+    assert_eq!(cloud.config().endpoint_url(), Some(url.as_str()));
+    assert_eq!(
+        cloud.describe(),
+        format!("target: the local cloud at {url}")
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_the_local_cloud_is_told() {
+    let no_local = |resolved| match resolved {
+        Resolved::NoLocal(no_local) => no_local,
+        Resolved::Cloud(cloud) => panic!("{}", cloud.describe()),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, Router::new()).await });
+    let occupied = NoLocal {
+        port,
+        occupied: true,
+    };
+    assert_eq!(no_local(resolve_local(port).await.unwrap()), occupied);
+    // Bound, so that nobody else gets the port, and without a listener, so that it takes no call.
+    let bound = TcpSocket::new_v4().unwrap();
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = bound.local_addr().unwrap().port();
+    let free = NoLocal {
+        port,
+        occupied: false,
+    };
+    assert_eq!(no_local(resolve_local(port).await.unwrap()), free);
+    assert!(!no_local(resolve_local(0).await.unwrap()).occupied);
+}
+
+#[tokio::test]
+async fn an_endpoint_on_this_machine_gets_no_real_credentials() {
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("HOME", "/nonexistent"),
+    ];
+    let environment = Environment::from_iter(variables.map(|(k, v)| (k.into(), v.into())));
+    let args = TargetArgs {
+        endpoint_url: Some("http://localhost:9".to_owned()),
+        region: Some("eu-west-1".to_owned()),
+        ..TargetArgs::default()
+    };
+    let cloud = cloud(resolve(&args, &environment, 0).await.unwrap());
+    assert_eq!(cloud.place(), Place::Endpoint);
+    assert_eq!(
+        cloud.config().region().map(AsRef::as_ref),
+        Some("eu-west-1")
+    );
+    let description = "target: the endpoint http://localhost:9, with made-up credentials";
+    assert_eq!(cloud.describe(), description);
+    assert!(!format!("{environment:?}").contains("secret\""));
+}

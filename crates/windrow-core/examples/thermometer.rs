@@ -1,0 +1,42 @@
+//! Highest temperature of each room and minute, folded in two invocations with a state between them.
+//!
+//! Run it with `cargo run -p windrow-core --example thermometer`.
+
+use windrow_core::aggregate::Max;
+use windrow_core::fold::{Fold, Limits};
+use windrow_core::window::Tumbling;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let minutes = Tumbling::new(60_000)?;
+    let first = [("1", "attic", 1_000, 19), ("2", "cellar", 2_000, 12)];
+    // Record 2 is delivered again, as Lambda may do, and changes nothing.
+    let second = [("2", "cellar", 2_000, 12), ("3", "attic", 61_000, 21)];
+
+    let mut state: Option<String> = None;
+    for batch in [first, second] {
+        let mut fold: Fold<String, Max<i64>> = match &state {
+            Some(text) => Fold::decode(text, Limits::default())?,
+            None => Fold::new(Limits::default()),
+        };
+        for (position, room, millis, degrees) in batch {
+            if fold.begin_record(position)? {
+                let time = i128::from(millis) * 1_000_000;
+                fold.add(minutes.window_of(millis), room, time, &degrees);
+            }
+        }
+        state = Some(fold.encode());
+    }
+
+    let mut fold: Fold<String, Max<i64>> =
+        Fold::decode(&state.unwrap_or_default(), Limits::default())?;
+    for row in fold.close() {
+        println!(
+            "minute {}: {} had {} reading(s), highest {:?}",
+            row.window.start / 60_000,
+            row.key,
+            row.readings,
+            row.aggregate.value()
+        );
+    }
+    Ok(())
+}

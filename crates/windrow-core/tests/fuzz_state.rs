@@ -1,0 +1,345 @@
+//! Whatever stands in for a state: decoding it ends in a value or an error, in bounded memory; and a
+//! fold that was encoded and decoded goes on as the fold itself.
+//!
+//! Some 20,000 cases in a normal run, which keeps it under 20 seconds; more of them by `PROPTEST_CASES`,
+//! which is the number for each of the properties:
+//!
+//! ```text
+//! PROPTEST_CASES=100000 cargo test -p windrow-core --test fuzz_state
+//! ```
+//!
+//! Memory is counted by a global allocator. It does not see what zstd itself takes, which is fixed:
+//! a state is decompressed in one go, straight into the memory that is counted.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::{Mutex, PoisonError};
+
+use peak_alloc::PeakAlloc;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use windrow_core::aggregate::{Max, Min, Sum};
+use windrow_core::codec::CodecError;
+use windrow_core::fold::{Fold, Limits};
+use windrow_core::window::{Tumbling, Window};
+use windrow_testkit::choices::Choices;
+use windrow_testkit::frames::{columns, frame, state, state_of, varint};
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// One test at a time, or each would count the memory of the others.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+type Farm = Fold<String, (Sum, Min<i64>, Max<i64>)>;
+
+const MIB: usize = 1 << 20;
+/// What a state may hold before compression.
+const LIMIT: usize = 16 * MIB;
+/// What decoding takes at most, whatever the text.
+const MOST: usize = 192 * MIB;
+/// What decoding takes at most where the text holds a few kilobytes: the room for all that it
+/// announces, and little more.
+const MOST_OF_A_SMALL_ONE: usize = LIMIT + 2 * MIB;
+
+/// Runs a property on that many tapes, or on as many as `PROPTEST_CASES` says.
+fn check(default: u32, longest: usize, property: impl Fn(&mut Choices<'_>)) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let config = ProptestConfig::default();
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let config = ProptestConfig {
+        cases: if asked { config.cases } else { default },
+        failure_persistence: None,
+        ..config
+    };
+    let tapes = prop::collection::vec(any::<u8>(), 0..longest);
+    let result = TestRunner::new(config).run(&tapes, |choices| {
+        property(&mut Choices::new(&choices));
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
+
+/// Decodes, and checks that it takes no more than `most` bytes of memory.
+fn decode(text: &str, limits: Limits, most: usize) -> Result<Farm, CodecError> {
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let result = Farm::decode(text, limits);
+    let taken = MEMORY.peak_usage() - before;
+    assert!(taken <= most, "{taken} bytes, more than {most}");
+    result
+}
+
+/// Small bounds, so that few readings are enough to forget some.
+fn limits(choices: &mut Choices<'_>) -> Limits {
+    Limits {
+        seen: choices.choose(&[256_000, 200, 400, 1_000]),
+        ..Limits::default()
+    }
+}
+
+/// One step of a fold: a record, perhaps one that was there before, with some readings.
+struct Step {
+    position: String,
+    readings: Vec<(Window, String, i128, i64)>,
+}
+
+fn step(choices: &mut Choices<'_>, number: &mut u64) -> Step {
+    *number += 1 + choices.number() % 1_000;
+    let position = match choices.one_in(10) {
+        true => number.saturating_sub(choices.number()),
+        false => *number,
+    };
+    let minutes = Tumbling::new(60_000).unwrap();
+    let reading = |choices: &mut Choices<'_>| {
+        let millis = match choices.one_in(8) {
+            true => choices.number() as i64,
+            false => choices.below(200) as i64 * 1_000,
+        };
+        let key = match choices.one_in(8) {
+            true => String::from_utf8_lossy(choices.piece(20)).into_owned(),
+            false => choices
+                .choose(&["Shadowfax", "Franky", "🦄", ""])
+                .to_owned(),
+        };
+        let time = match choices.one_in(16) {
+            true => i128::from(choices.number()) << choices.below(64),
+            false => i128::from(millis) * 1_000_000,
+        };
+        let time = if choices.one_in(8) { -time } else { time };
+        let value = choices.number() as i64;
+        (minutes.window_of(millis), key, time, value)
+    };
+    Step {
+        position: format!("4959{position:020}"),
+        readings: (0..choices.below(4)).map(|_| reading(choices)).collect(),
+    }
+}
+
+/// Takes the step; says what was skipped and what counted.
+fn take(fold: &mut Farm, step: &Step) -> Vec<bool> {
+    let mut counted = vec![fold.begin_record(&step.position).unwrap()];
+    if counted[0] {
+        for (window, key, time, value) in &step.readings {
+            counted.push(fold.add(*window, key.as_str(), *time, value));
+        }
+    }
+    counted
+}
+
+fn any_fold(choices: &mut Choices<'_>, limits: Limits) -> Farm {
+    let mut fold = Farm::new(limits);
+    let mut number = choices.number() >> 1;
+    for _ in 0..choices.below(12) {
+        let step = step(choices, &mut number);
+        take(&mut fold, &step);
+        if choices.one_in(10) {
+            fold.close();
+        }
+    }
+    fold
+}
+
+/// Text that may be a state, and mostly is nearly one.
+fn any_state(choices: &mut Choices<'_>, limits: Limits) -> String {
+    let kind = choices.below(8);
+    match kind {
+        0 => return String::from_utf8_lossy(choices.rest()).into_owned(),
+        1 => return base64_simd::STANDARD.encode_to_string(choices.rest()),
+        2 => return state_of(choices.rest()),
+        3 => {
+            // Columns of small numbers, which come further than any bytes.
+            let columns: Vec<u8> = choices.rest().iter().map(|byte| byte % 4).collect();
+            return state_of(&columns);
+        }
+        _ => {}
+    }
+    let text = any_fold(choices, limits).encode();
+    let base64 = base64_simd::STANDARD;
+    match kind {
+        4 => {
+            let mut columns = columns(&text);
+            choices.damage(&mut columns, 4);
+            let size = match choices.one_in(4) {
+                true => Some(choices.number()),
+                false => None,
+            };
+            match choices.one_in(4) {
+                true => state(choices.number().into(), &frame(size, &columns, 0, 0)),
+                false => state_of(&columns),
+            }
+        }
+        5 => {
+            let mut packed = base64.decode_to_vec(&text).unwrap();
+            choices.damage(&mut packed, 3);
+            base64.encode_to_string(&packed)
+        }
+        6 => {
+            let mut bytes = text.into_bytes();
+            choices.damage(&mut bytes, 3);
+            String::from_utf8_lossy(&bytes).into_owned()
+        }
+        _ => {
+            let columns = columns(&text);
+            let end = choices.number() as usize % (columns.len() + 1);
+            state_of(&columns[..end])
+        }
+    }
+}
+
+#[test]
+fn any_text_is_a_fold_or_an_error() {
+    check(14_000, 240, |choices| {
+        let limits = limits(choices);
+        let text = any_state(choices, limits);
+        let Ok(mut fold) = decode(&text, limits, MOST_OF_A_SMALL_ONE) else {
+            return;
+        };
+        // What was read is a fold like any other: it can be written, and it goes on.
+        let written = fold.encode();
+        let mut again = decode(&written, limits, MOST_OF_A_SMALL_ONE).unwrap();
+        assert_eq!(again.encode(), written);
+        let last = "9".repeat(129);
+        assert_eq!(fold.begin_record(&last), again.begin_record(&last));
+        for time in [0, 1, -1_000_000, i128::MAX, i128::MIN] {
+            let window = Window { start: 0, end: 1 };
+            let counted = fold.add(window, "", time, &i64::MIN);
+            assert_eq!(counted, again.add(window, "", time, &i64::MIN));
+        }
+        let _ = fold.is_full();
+        assert_eq!(fold.close(), again.close());
+    });
+}
+
+#[test]
+fn a_decoded_fold_goes_on_as_the_fold_itself() {
+    check(8_000, 400, |choices| {
+        let limits = limits(choices);
+        let mut fold = Farm::new(limits);
+        let mut carried = Farm::new(limits);
+        let mut forgotten = 0;
+        let mut number = choices.number() >> 1;
+        for _ in 0..choices.below(12) {
+            let step = step(choices, &mut number);
+            assert_eq!(take(&mut carried, &step), take(&mut fold, &step));
+            assert_eq!(carried.open(), fold.open());
+            if choices.one_in(4) {
+                let _ = carried.is_full();
+            }
+            if choices.one_in(3) {
+                forgotten += carried.forgotten();
+                carried = decode(&carried.encode(), limits, MOST_OF_A_SMALL_ONE).unwrap();
+            }
+            if choices.one_in(6) {
+                assert_eq!(carried.close(), fold.close());
+            }
+        }
+        assert_eq!(carried.forgotten() + forgotten, fold.forgotten());
+        assert_eq!(carried.encode(), fold.encode());
+        assert_eq!(carried.close(), fold.close());
+    });
+}
+
+/// Runs once; it takes no choices.
+fn once(test: impl Fn()) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    test();
+}
+
+#[test]
+fn a_frame_of_gigabytes_is_refused_in_little_memory() {
+    const GIGABYTES: usize = 4 << 30;
+    once(|| {
+        let sizes = [
+            None,
+            Some(GIGABYTES as u64),
+            Some(10),
+            Some(1 << 62),
+            Some(u64::MAX),
+        ];
+        let announced = [
+            0,
+            10,
+            LIMIT as u128,
+            LIMIT as u128 + 1,
+            GIGABYTES as u128,
+            u128::MAX,
+        ];
+        for size in sizes {
+            let bomb = frame(size, &[], 0, GIGABYTES);
+            let header_alone = frame(size, &[], 0, 0);
+            for announced in announced {
+                for frame in [&bomb, &header_alone] {
+                    let text = state(announced, frame);
+                    let most = MOST_OF_A_SMALL_ONE + text.len();
+                    let result = decode(&text, Limits::default(), most);
+                    assert!(result.is_err(), "{announced} {size:?}");
+                }
+            }
+        }
+    });
+}
+
+/// Each column in turn is as long as the state allows, so that its values take far more memory than
+/// their bytes.
+#[test]
+fn a_column_of_millions_is_read_in_bounded_memory() {
+    once(|| {
+        for zeros in 0..12 {
+            for count in [100_000, LIMIT / 16, LIMIT / 16 - 20, LIMIT / 2, LIMIT - 30] {
+                for fill in [0, 2] {
+                    let mut columns = vec![0; zeros];
+                    columns.extend(varint(count as u128));
+                    let frame = frame(None, &columns, fill, LIMIT);
+                    let text = state(LIMIT as u128, &frame);
+                    assert!(decode(&text, Limits::default(), MOST).is_err());
+                }
+            }
+        }
+    });
+}
+
+/// One key with times by the million: they stand after three or four positions, a table of one empty
+/// key, no windows, and one seen key.
+#[test]
+fn a_memory_of_millions_is_read_in_bounded_memory() {
+    once(|| {
+        for positions in [3, 4] {
+            for count in [100_000, LIMIT / 16 - 3, LIMIT - 40] {
+                let mut columns = vec![0; positions];
+                columns.extend([1, 0, 0, 1, 0]);
+                columns.extend(varint(count as u128));
+                columns.push(0);
+                // A step of a millisecond.
+                let length = columns.len() + count - 1;
+                columns.extend(vec![2; count - 1]);
+                columns.push(0);
+                let frame = frame(None, &columns, 0, 0);
+                let text = state(length as u128 + 1, &frame);
+                let _ = decode(&text, Limits::default(), MOST);
+            }
+        }
+    });
+}
+
+/// A key stands once in the text, and again in each of its panes in memory.
+#[test]
+fn a_long_key_in_many_windows_is_read_in_bounded_memory() {
+    once(|| {
+        let minutes = Tumbling::new(60_000).unwrap();
+        let key = "a".repeat(MIB);
+        let mut fold = Farm::new(Limits::default());
+        fold.begin_record("1").unwrap();
+        for minute in 0..400 {
+            let window = minutes.window_of(minute * 60_000);
+            fold.add(window, key.as_str(), minute.into(), &0);
+        }
+        let text = fold.encode();
+        drop(fold);
+        assert!(text.len() < 10_000, "{}", text.len());
+        let result = decode(&text, Limits::default(), MOST);
+        assert!(matches!(result, Err(CodecError::TooLong { .. })));
+    });
+}

@@ -1,0 +1,298 @@
+//! The core knows no unicorns: here it serves a wind farm, whose turbines report power in watts.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use proptest::prelude::*;
+use windrow_core::aggregate::{Aggregate, Max, Merge, Min, Sum};
+use windrow_core::codec::{CodecError, Columnar, Decoder, Encoder};
+use windrow_core::fold::{Fold, Limits, Row};
+use windrow_core::log::{Interval, Position};
+use windrow_core::merge::{LogRow, select};
+use windrow_core::window::Tumbling;
+
+#[derive(Clone, Debug)]
+struct Gust {
+    turbine: String,
+    millis: i64,
+    watts: i64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Power {
+    energy: Sum,
+    lowest: Min<i64>,
+    highest: Max<i64>,
+}
+
+impl Merge for Power {
+    fn identity() -> Self {
+        Self {
+            energy: Sum::identity(),
+            lowest: Min::identity(),
+            highest: Max::identity(),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.energy.merge(&other.energy);
+        self.lowest.merge(&other.lowest);
+        self.highest.merge(&other.highest);
+    }
+}
+
+impl Aggregate<Gust> for Power {
+    fn add(&mut self, gust: &Gust) {
+        self.energy.add(&gust.watts);
+        self.lowest.add(&gust.watts);
+        self.highest.add(&gust.watts);
+    }
+}
+
+impl Columnar for Power {
+    fn write(values: &[&Self], out: &mut Encoder) {
+        let column: Vec<_> = values
+            .iter()
+            .map(|power| (power.energy, power.lowest, power.highest))
+            .collect();
+        Columnar::write(&column.iter().collect::<Vec<_>>(), out);
+    }
+
+    fn read(count: usize, input: &mut Decoder) -> Result<Vec<Self>, CodecError> {
+        let column = <(Sum, Min<i64>, Max<i64>)>::read(count, input)?;
+        let power = |(energy, lowest, highest)| Power {
+            energy,
+            lowest,
+            highest,
+        };
+        Ok(column.into_iter().map(power).collect())
+    }
+}
+
+type Farm = Fold<String, Power>;
+
+struct PowerRow(Row<String, Power>);
+
+impl LogRow for PowerRow {
+    fn interval(&self) -> &Interval {
+        &self.0.interval
+    }
+
+    fn since(&self) -> &Position {
+        &self.0.since
+    }
+
+    fn readings(&self) -> u64 {
+        self.0.readings
+    }
+
+    fn repeats(&self) -> u64 {
+        self.0.repeats
+    }
+}
+
+/// Folds the records of `log` from `from` on, up to `to`; the state goes through text at `handovers`,
+/// where the last `again` records are delivered a second time.
+fn fold(
+    mut fold: Farm,
+    log: &[Vec<Gust>],
+    from: usize,
+    to: usize,
+    handovers: &[usize],
+    again: usize,
+) -> (Farm, u64) {
+    let minutes = Tumbling::new(60_000).unwrap();
+    let mut repeats = 0;
+    let mut record = from;
+    let mut handed = Vec::new();
+    while record < to {
+        if fold.begin_record(&(record + 100).to_string()).unwrap() {
+            for gust in &log[record] {
+                let time = i128::from(gust.millis) * 1_000_000;
+                let window = minutes.window_of(gust.millis);
+                if !fold.add(window, gust.turbine.as_str(), time, gust) {
+                    repeats += 1;
+                }
+            }
+        }
+        record += 1;
+        if handovers.contains(&record) && !handed.contains(&record) {
+            handed.push(record);
+            fold = Farm::decode(&fold.encode(), Limits::default()).unwrap();
+            record = record.saturating_sub(again).max(from);
+        }
+    }
+    (fold, repeats)
+}
+
+/// The rows of a run over the records from `from` up to `to`, cut into parts where `cuts` says.
+fn run(log: &[Vec<Gust>], from: usize, to: usize, cuts: &[usize]) -> Vec<Row<String, Power>> {
+    let mut ends: Vec<usize> = cuts
+        .iter()
+        .map(|cut| from + cut % (to - from + 1))
+        .collect();
+    ends.push(to);
+    ends.sort_unstable();
+    let mut rows = Vec::new();
+    let mut state = Farm::new(Limits::default());
+    let mut start = from;
+    for end in ends {
+        (state, _) = fold(state, log, start, end, &[end], 0);
+        rows.extend(state.close());
+        start = end;
+    }
+    rows
+}
+
+fn any_log() -> impl Strategy<Value = Vec<Vec<Gust>>> {
+    let gust = (0..3_u8, 0..5_i64, any::<i32>()).prop_map(|(turbine, second, watts)| Gust {
+        turbine: format!("turbine {turbine}"),
+        millis: second * 40_000,
+        watts: i64::from(watts),
+    });
+    proptest::collection::vec(proptest::collection::vec(gust, 0..4), 1..20)
+}
+
+proptest! {
+    #[test]
+    fn redelivery_and_handover_change_nothing(
+        log in any_log(),
+        handovers in proptest::collection::vec(0..20_usize, 0..4),
+        again in 0..5_usize,
+    ) {
+        let new = || Farm::new(Limits::default());
+        let (mut expected, repeats) = fold(new(), &log, 0, log.len(), &[], 0);
+        let (mut actual, repeats_again) = fold(new(), &log, 0, log.len(), &handovers, again);
+        prop_assert_eq!(repeats, repeats_again);
+        let rows = expected.close();
+        prop_assert_eq!(&rows, &actual.close());
+        let readings: u64 = rows.iter().map(|row| row.readings).sum();
+        prop_assert_eq!(readings + repeats, log.iter().map(|record| record.len() as u64).sum());
+    }
+
+    /// Whatever parts the run that went through was cut into, and whatever other runs left behind, each
+    /// from nothing, over any records and with parts of its own.
+    #[test]
+    fn what_merges_is_the_distinct_readings_of_the_log(
+        log in any_log(),
+        cuts in proptest::collection::vec(0..20_usize, 0..4),
+        others in proptest::collection::vec(
+            (0..20_usize, 0..20_usize, proptest::collection::vec(0..20_usize, 0..3)),
+            0..6,
+        ),
+    ) {
+        let (mut whole, _) = fold(Farm::new(Limits::default()), &log, 0, log.len(), &[], 0);
+        let mut rows = run(&log, 0, log.len(), &cuts);
+        for (from, to, cuts) in &others {
+            let (from, to) = (from % log.len(), to % (log.len() + 1));
+            rows.extend(run(&log, from, to.max(from), cuts));
+        }
+        for expected in whole.close() {
+            let of_pane: Vec<PowerRow> = rows
+                .iter()
+                .filter(|row| (row.window, &row.key) == (expected.window, &expected.key))
+                .cloned()
+                .map(PowerRow)
+                .collect();
+            let mut merged = Power::identity();
+            let mut readings = 0;
+            let selection = select(&of_pane);
+            for index in selection.rows {
+                merged.merge(&of_pane[index].0.aggregate);
+                readings += of_pane[index].0.readings;
+            }
+            prop_assert_eq!(readings, expected.readings);
+            prop_assert_eq!(merged, expected.aggregate);
+            prop_assert!(selection.exact || !cuts.is_empty());
+        }
+    }
+
+    #[test]
+    fn any_text_is_an_error_or_a_state(text in "[A-Za-z0-9+/]{0,200}={0,2}") {
+        let _ = Farm::decode(&text, Limits::default());
+    }
+
+    #[test]
+    fn a_damaged_state_is_an_error_or_a_state(log in any_log(), at in 0..400_usize, byte: u8) {
+        let (fold, _) = fold(Farm::new(Limits::default()), &log, 0, log.len(), &[], 0);
+        let mut text = fold.encode().into_bytes();
+        let at = at % text.len();
+        text[at] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="[usize::from(byte) % 65];
+        if let Ok(fold) = Farm::decode(&String::from_utf8(text).unwrap(), Limits::default()) {
+            let _ = fold.encode();
+        }
+    }
+}
+
+#[test]
+fn a_fold_says_when_it_is_full_and_its_state_never_passes_the_limit() {
+    let limits = Limits {
+        state: 60_000,
+        seen: 20_000,
+        ..Limits::default()
+    };
+    let minutes = Tumbling::new(60_000).unwrap();
+    let mut fold = Farm::new(limits);
+    let mut closed = 0;
+    let mut longest = 0;
+    for number in 0..60_000_u64 {
+        fold.begin_record(&(number + 1).to_string()).unwrap();
+        // Names that do not compress well.
+        let turbine = format!("{:016x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let gust = Gust {
+            turbine,
+            millis: 5,
+            watts: 7,
+        };
+        assert!(fold.add(minutes.window_of(5), gust.turbine.as_str(), 5, &gust));
+        if fold.is_full() {
+            longest = longest.max(fold.encode().len());
+            closed += fold.close().len();
+        }
+    }
+    closed += fold.close().len();
+    assert_eq!(closed, 60_000);
+    assert!(longest <= limits.state, "{longest}");
+    assert!(longest > limits.state * 3 / 4, "{longest}");
+    assert!(fold.forgotten() > 0);
+}
+
+#[test]
+fn a_fold_is_full_at_its_most_panes() {
+    let limits = Limits {
+        panes: 3,
+        ..Limits::default()
+    };
+    let minutes = Tumbling::new(60_000).unwrap();
+    let mut fold = Farm::new(limits);
+    fold.begin_record("1").unwrap();
+    for (second, turbine, full) in [
+        (1, "a", false),
+        (2, "b", false),
+        (3, "a", false),
+        (4, "c", true),
+    ] {
+        let gust = Gust {
+            turbine: turbine.to_owned(),
+            millis: second,
+            watts: 7,
+        };
+        fold.add(
+            minutes.window_of(second),
+            turbine,
+            i128::from(second),
+            &gust,
+        );
+        assert_eq!(fold.is_full(), full, "{turbine}");
+    }
+}
+
+#[test]
+fn a_record_without_readings_still_moves_the_part_on() {
+    let mut fold = Farm::new(Limits::default());
+    assert!(fold.begin_record("5").unwrap());
+    assert!(fold.close().is_empty());
+    assert!(!fold.begin_record("5").unwrap());
+    assert!(!fold.begin_record("4").unwrap());
+    assert!(fold.begin_record("6").unwrap());
+    assert!(fold.begin_record("not a number").is_err());
+}

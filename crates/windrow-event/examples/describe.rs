@@ -1,0 +1,48 @@
+//! Says what is in a Lambda Kinesis event: `cargo run -p windrow-event --example describe < event.json`
+
+use std::io::Read;
+
+use windrow_event::{Event, Refused};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut json = Vec::new();
+    std::io::stdin().read_to_end(&mut json)?;
+    let event = Event::from_json(&json)?;
+
+    let stream = event.stream().unwrap_or("an unnamed stream");
+    let shard = event.shard().unwrap_or("an unnamed shard");
+    println!("{} records of {stream}, {shard}", event.len());
+    if let Some(window) = event.window {
+        let last = if event.is_final_invoke_for_window {
+            ", which closes"
+        } else {
+            ""
+        };
+        println!(
+            "window of {} ms from {}{last}",
+            window.end - window.start,
+            window.start
+        );
+    }
+
+    for record in event.records() {
+        match record.data {
+            Ok(data) => println!("{}: {} bytes", record.partition_key, data.len()),
+            Err(bad) => {
+                let refused = Refused {
+                    reason: &bad.to_string(),
+                    stream,
+                    shard,
+                    sequence_number: record.sequence_number,
+                    partition_key: record.partition_key,
+                    arrival: record.arrival,
+                    payload: bad.text.as_bytes(),
+                };
+                for line in refused.lines() {
+                    print!("{}", String::from_utf8_lossy(&line));
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The event that Lambda makes of a batch of Kinesis records, with or without a tumbling window:
+//! decode it, answer it, and encode it.
+//!
+//! - [`Event`] is what a function receives. It owns its memory, so it is a payload type for a
+//!   Lambda runtime, and all its records stand in one decoded buffer, so a batch of thousands
+//!   costs a handful of allocations. A record whose base64 is damaged is a value to deal with,
+//!   never the end of its batch.
+//! - [`Response`] is what a function answers: the window's state, and the records that failed.
+//! - [`Refused`] is a record that nobody could make sense of, as lines that lose none of it.
+//! - [`encode()`] writes the same JSON as Lambda does, for whatever stands in for Lambda: an event
+//!   source mapping on one's own machine, or a test.
+//!
+//! The crate does no IO and reads no clock. Times are milliseconds since the Unix epoch.
+//!
+//! ```
+//! use windrow_event::{EventSource, RecordData, encode};
+//!
+//! let source = EventSource {
+//!     stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes",
+//!     region: "us-east-1",
+//!     shard_id: "shardId-000000000000",
+//! };
+//! let record = RecordData {
+//!     partition_key: "Shadowfax",
+//!     sequence_number: "49590338271490256608559692538361571095921575989136588898",
+//!     arrival: 1_607_497_475_189,
+//!     data: b"{\"Name\":\"Shadowfax\"}\n",
+//! };
+//! let payload = encode(&source, &[record], None);
+//!
+//! let event = windrow_event::Event::from_json(&payload)?;
+//! assert_eq!(event.stream(), Some("wildrydes"));
+//! for record in event.records() {
+//!     assert_eq!(record.arrival, 1_607_497_475_189);
+//!     match record.data {
+//!         Ok(data) => assert_eq!(data, b"{\"Name\":\"Shadowfax\"}\n"),
+//!         Err(bad) => println!("{bad}: {}", bad.text),
+//!     }
+//! }
+//! # Ok::<(), windrow_event::DecodeError>(())
+//! ```
+
+mod batch;
+mod encode;
+mod event;
+mod layout;
+pub mod refused;
+mod response;
+mod time;
+mod window;
+
+pub use batch::{BadBase64, Record};
+pub use encode::{EventSource, RecordData, WindowFields, encode, encoded_len};
+pub use event::{DecodeError, Event};
+pub use refused::{Refused, reject_start};
+pub use response::Response;
+pub use window::Window;
+
+/// The text as a JSON string, quotes included.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,311 @@
+//! The handler: fold, emit, answer.
+
+use crate::metrics::{Metrics, Sink, Unit};
+use bytes::Bytes;
+use lambda_runtime::{Diagnostic, tracing};
+use thiserror::Error;
+use tokio::time::Instant;
+use unicorn::status_time::StatusTime;
+use unicorn::summary::{Part, Summary};
+use unicorn::totals::Totals;
+use windrow_core::fold::{Limits, Row};
+use windrow_core::log::InvalidPosition;
+use windrow_core::window::Window;
+use windrow_event::{DecodeError, Event, Refused, Response};
+use windrow_write::{Destination, Policy, Reasons, Record, Report, Undelivered, deliver};
+
+use crate::aggregator::intake::{Intake, Source, Windowing};
+use crate::aggregator::pack::pack;
+use crate::aggregator::settings::WindowTime;
+use crate::aggregator::state::{self, StateError, WindowFold};
+
+/// Why an invocation failed. Nothing it was given is lost: Lambda delivers it again.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The payload is no event of Kinesis records.
+    #[error(transparent)]
+    Payload(#[from] DecodeError),
+    /// The mapping has no tumbling window.
+    #[error("the event has no window: set TumblingWindowInSeconds on the event source mapping")]
+    NoWindow,
+    /// The window is not a positive number of whole seconds.
+    #[error("the event's window of {0} ms is not a positive number of seconds")]
+    Window(i64),
+    /// The event does not say which stream and shard it is of.
+    #[error("the event names neither its stream nor its shard")]
+    NoSource,
+    /// A record has no proper sequence number.
+    #[error(transparent)]
+    Position(#[from] InvalidPosition),
+    /// The state that the event brought, or the one to return.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Rows or refused readings could not all be sent in time.
+    #[error("{count} of {what} were not delivered; the first: {reason}")]
+    Undelivered {
+        /// What they are.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// What happened to the first.
+        reason: String,
+    },
+}
+
+/// What Lambda reports of a failed invocation: the kind, and the message with its causes.
+impl From<Error> for Diagnostic {
+    fn from(error: Error) -> Self {
+        let error_type = match error {
+            Error::Payload(_) => "Payload",
+            Error::NoWindow => "NoWindow",
+            Error::Window(_) => "Window",
+            Error::NoSource => "NoSource",
+            Error::Position(_) => "Position",
+            Error::State(_) => "State",
+            Error::Undelivered { .. } => "Undelivered",
+        };
+        let mut error_message = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            error_message.push_str(": ");
+            error_message.push_str(&error.to_string());
+            cause = error.source();
+        }
+        Self {
+            error_type: error_type.to_owned(),
+            error_message,
+        }
+    }
+}
+
+/// The function: `summaries` takes packed rows, `rejects` takes refused readings.
+pub struct Aggregator<S, R> {
+    summaries: S,
+    rejects: R,
+    window_time: WindowTime,
+    limits: Limits,
+    sink: Sink,
+}
+
+impl<S, R> Aggregator<S, R>
+where
+    S: Destination<Item = Record>,
+    R: Destination<Item = Bytes>,
+{
+    /// A function that sends to `summaries` and `rejects` and tells its metrics to `sink`.
+    pub fn new(summaries: S, rejects: R, window_time: WindowTime, sink: Sink) -> Self {
+        Self {
+            summaries,
+            rejects,
+            window_time,
+            limits: Limits::default(),
+            sink,
+        }
+    }
+
+    /// The same with other bounds on the window's state.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Handles one invocation. By `deadline` it has returned; what was not sent by then fails it.
+    ///
+    /// Rows that the summary stream rejects for good go to the rejects, and fail nothing: they would
+    /// be rejected again.
+    ///
+    /// # Errors
+    ///
+    /// [`enum@Error`]. Lambda delivers the event again.
+    pub async fn handle(&self, event: &Event, deadline: Instant) -> Result<Response, Error> {
+        let window = event.window.ok_or(Error::NoWindow)?;
+        let window = Window {
+            start: window.start,
+            end: window.end,
+        };
+        let window_seconds = whole_seconds(window)?;
+        let source = Source {
+            stream: event.stream().ok_or(Error::NoSource)?,
+            shard: event.shard().ok_or(Error::NoSource)?,
+            windowing: Windowing::new(self.window_time, window).ok_or(Error::Window(0))?,
+        };
+        let mut fold = match &event.state {
+            Some(state) => state::read(state, self.limits)?,
+            None => WindowFold::new(self.limits),
+        };
+
+        let mut intake = Intake::default();
+        let mut rows = Vec::new();
+        let mut parts = 0;
+        let mut close = |fold: &mut WindowFold| {
+            let closed = fold.close();
+            parts += u64::from(!closed.is_empty());
+            rows.extend(
+                closed
+                    .into_iter()
+                    .map(|row| summary(row, source, window_seconds)),
+            );
+        };
+        for record in event.records() {
+            if !fold.begin_record(record.sequence_number)? {
+                intake.redelivered += 1;
+                continue;
+            }
+            intake.take(source, record, &mut fold);
+            if fold.is_full() {
+                close(&mut fold);
+            }
+        }
+        let open_keys = fold.open() as u64;
+        let forgotten = fold.forgotten();
+        let state = if event.is_final_invoke_for_window || event.is_window_terminated_early {
+            close(&mut fold);
+            state::empty()?
+        } else {
+            let mut state = state::write(&fold)?;
+            if state.get().len() > self.limits.state {
+                close(&mut fold);
+                state = state::write(&fold)?;
+            }
+            state
+        };
+
+        let row_count = rows.len() as u64;
+        let rejects = std::mem::take(&mut intake.rejects);
+        let sent = self.send(rows, rejects, source, deadline).await;
+        let Sent {
+            emitted, refused, ..
+        } = &sent;
+        let undelivered = emitted.undelivered.len() + refused.undelivered.len();
+        (self.sink)(&Metrics::new(vec![
+            ("Readings", Unit::Count, intake.readings),
+            ("Duplicates", Unit::Count, intake.repeats),
+            ("RedeliveredRecords", Unit::Count, intake.redelivered),
+            ("Refused", Unit::Count, intake.refused + sent.rejected),
+            ("LostRejects", Unit::Count, sent.lost),
+            ("Rows", Unit::Count, row_count),
+            ("Parts", Unit::Count, parts),
+            ("Resends", Unit::Count, emitted.resends + refused.resends),
+            ("Undelivered", Unit::Count, undelivered as u64),
+            ("StateBytes", Unit::Bytes, state.get().len() as u64),
+            ("OpenKeys", Unit::Count, open_keys),
+            ("ForgottenReadings", Unit::Count, forgotten),
+        ]));
+        all_delivered("records of summary rows", emitted)?;
+        all_delivered("rejects", refused)?;
+        Ok(Response::with_state(state))
+    }
+
+    async fn send(
+        &self,
+        rows: Vec<Summary>,
+        rejects: Vec<Bytes>,
+        source: Source<'_>,
+        deadline: Instant,
+    ) -> Sent {
+        let policy = Policy::until(deadline);
+        let last = rows.iter().map(|row| row.part.interval.to()).max();
+        let last = last.map(ToString::to_string).unwrap_or_default();
+        let window_start = rows.first().map(|row| row.window_start.millis());
+        let (mut emitted, mut refused) = tokio::join!(
+            deliver(&self.summaries, pack(rows), &policy),
+            deliver(&self.rejects, rejects, &policy),
+        );
+        let rejected = emitted.take_rejected();
+        if !rejected.is_empty() {
+            let reasons: Reasons = rejected.iter().map(|record| &record.reason).collect();
+            tracing::error!(
+                records = rejected.len(),
+                %reasons,
+                "records of rows are rejected by the summary stream and go to the rejects"
+            );
+            let unsent = Refused {
+                reason: "the summary stream rejects these rows",
+                stream: source.stream,
+                shard: source.shard,
+                sequence_number: &last,
+                partition_key: "",
+                arrival: window_start.unwrap_or_default(),
+                payload: b"",
+            };
+            let lines = rejected.iter().flat_map(|record| lines(record, unsent));
+            let sent = deliver(&self.rejects, lines.collect(), &policy).await;
+            refused.resends += sent.resends;
+            refused.undelivered.extend(sent.undelivered);
+        }
+        let lost = refused.take_rejected();
+        for reject in lost.iter().take(TOLD_REJECTS) {
+            let start = windrow_event::reject_start(&reject.item);
+            tracing::error!(reason = %reject.reason, start, "a reject is rejected and lost");
+        }
+        Sent {
+            emitted,
+            refused,
+            rejected: rejected.len() as u64,
+            lost: lost.len() as u64,
+        }
+    }
+}
+
+/// How many lost rejects of an invocation are logged one by one; their number is a metric.
+const TOLD_REJECTS: usize = 10;
+
+/// What became of what an invocation sends.
+struct Sent {
+    emitted: Report<Record>,
+    refused: Report<Bytes>,
+    /// How many records of rows the summary stream will never take.
+    rejected: u64,
+    /// How many rejects not even their stream will ever take.
+    lost: u64,
+}
+
+/// A record of rows as lines of the rejects. It has the place in the log of the last record that its
+/// rows fold, and its window's start for an arrival.
+fn lines(record: &Undelivered<Record>, unsent: Refused<'_>) -> Vec<Bytes> {
+    let refused = Refused {
+        reason: &format!("{}: {}", unsent.reason, record.reason),
+        partition_key: &record.item.partition_key,
+        payload: &record.item.data,
+        ..unsent
+    };
+    refused.lines().into_iter().map(Bytes::from).collect()
+}
+
+/// What every row of a shard's part becomes.
+fn summary(row: Row<String, Totals>, source: Source<'_>, window_seconds: u32) -> Summary {
+    let since = (row.since < *row.interval.from()).then_some(row.since);
+    Summary {
+        name: row.key,
+        window_start: StatusTime::from_millis(row.window.start),
+        window_seconds,
+        readings: row.readings,
+        repeats: row.repeats,
+        figures: row.aggregate.figures(),
+        part: Part {
+            stream: source.stream.to_owned(),
+            shard: source.shard.to_owned(),
+            interval: row.interval,
+            since,
+        },
+    }
+}
+
+fn whole_seconds(window: Window) -> Result<u32, Error> {
+    let millis = window.end.saturating_sub(window.start);
+    let seconds = u32::try_from(millis / 1000).unwrap_or(0);
+    if seconds == 0 || millis % 1000 != 0 {
+        return Err(Error::Window(millis));
+    }
+    Ok(seconds)
+}
+
+fn all_delivered<T>(what: &'static str, report: &Report<T>) -> Result<(), Error> {
+    match report.undelivered.first() {
+        None => Ok(()),
+        Some(first) => Err(Error::Undelivered {
+            what,
+            count: report.undelivered.len(),
+            reason: first.reason.to_string(),
+        }),
+    }
+}

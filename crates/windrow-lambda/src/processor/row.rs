@@ -1,0 +1,312 @@
+//! A row as an item of the table, and back.
+//!
+//! The table's key is Name and StatusTime. In the table StatusTime goes on with `#` and the hash of
+//! the row's part ([`Summary::sort_key`]); everything else is as in the summary.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::value::RawValue;
+use thiserror::Error;
+use unicorn::rejection::Rejection;
+use unicorn::status_time::StatusTime;
+use unicorn::summary::{Part, Summary};
+use windrow_write::{Attributes, NoKeyValue, TableItem};
+
+/// The table's partition key and sort key.
+pub const KEY: [&str; 2] = ["Name", "StatusTime"];
+
+/// The attribute that DynamoDB's time to live goes by: seconds since the epoch.
+pub const EXPIRES_AT: &str = "ExpiresAt";
+
+/// An item of the table, as the SDK has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// An item that is not a row.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RowError {
+    /// An attribute has a type that no row has.
+    #[error("{0} is neither text nor a number nor a map of them")]
+    Type(String),
+    /// StatusTime has no hash.
+    #[error("StatusTime has no `#` and hash")]
+    SortKey,
+    /// It reads as no summary.
+    #[error(transparent)]
+    Summary(#[from] Rejection),
+}
+
+/// A summary as it goes into the table.
+///
+/// It is an item of `windrow-write` without being a map of attributes: what an invocation brings is some
+/// ten thousand rows, and they are kept until each is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    summary: Summary,
+    sort_key: Arc<str>,
+    expires_at: Option<i64>,
+}
+
+impl Row {
+    /// The summary.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The value of its attribute StatusTime.
+    pub fn sort_key(&self) -> &str {
+        &self.sort_key
+    }
+}
+
+impl TableItem for Row {
+    fn show(&self, attributes: &mut impl Attributes) {
+        show(&self.summary, &self.sort_key, self.expires_at, attributes);
+    }
+
+    fn key_value(&self, name: &str) -> Result<&[u8], NoKeyValue> {
+        match name {
+            "Name" => Ok(self.summary.name.as_bytes()),
+            "StatusTime" => Ok(self.sort_key.as_bytes()),
+            _ => Err(NoKeyValue::Missing),
+        }
+    }
+}
+
+/// Makes rows of summaries.
+#[derive(Debug, Default)]
+pub struct Rows {
+    expire_after_days: Option<u32>,
+    last: Option<(SortKeyOf, Arc<str>)>,
+}
+
+/// What a sort key is made of.
+#[derive(Debug, PartialEq, Eq)]
+struct SortKeyOf {
+    window_start: StatusTime,
+    window_seconds: u32,
+    part: Part,
+}
+
+impl Rows {
+    /// Where rows expire, they do so a number of days after their window started, so that writing a
+    /// row again does not change it.
+    pub fn new(expire_after_days: Option<u32>) -> Self {
+        Self {
+            expire_after_days,
+            last: None,
+        }
+    }
+
+    /// The row of `summary`.
+    pub fn row(&mut self, summary: Summary) -> Row {
+        Row {
+            sort_key: self.sort_key(&summary),
+            expires_at: expires_at(&summary, self.expire_after_days),
+            summary,
+        }
+    }
+
+    /// The sort key; that of the row before, where it has the same. All rows of one closing do, and
+    /// they come together, so the hash in it is worked out once and not for each.
+    fn sort_key(&mut self, summary: &Summary) -> Arc<str> {
+        if let Some((of, key)) = &self.last
+            && of.part == summary.part
+            && of.window_start == summary.window_start
+            && of.window_seconds == summary.window_seconds
+        {
+            return Arc::clone(key);
+        }
+        let of = SortKeyOf {
+            window_start: summary.window_start,
+            window_seconds: summary.window_seconds,
+            part: summary.part.clone(),
+        };
+        let key: Arc<str> = summary.sort_key().into();
+        self.last = Some((of, Arc::clone(&key)));
+        key
+    }
+}
+
+/// The item of a row, as the SDK has it. Rows expire as [`Rows::new`] says.
+pub fn to_item(row: &Summary, expire_after_days: Option<u32>) -> Item {
+    let mut item = Item::new();
+    let expires_at = expires_at(row, expire_after_days);
+    show(row, &row.sort_key(), expires_at, &mut item);
+    item
+}
+
+/// Seconds since the epoch.
+fn expires_at(row: &Summary, expire_after_days: Option<u32>) -> Option<i64> {
+    let days = expire_after_days?;
+    Some(row.window_start.millis().div_euclid(1000) + i64::from(days) * 86_400)
+}
+
+/// What attributes a row has.
+fn show(row: &Summary, sort_key: &str, expires_at: Option<i64>, attributes: &mut impl Attributes) {
+    attributes.text("Name", &row.name);
+    attributes.text("StatusTime", sort_key);
+    attributes.number("Readings", row.readings);
+    attributes.number("WindowSeconds", row.window_seconds);
+    let Part {
+        stream,
+        shard,
+        interval,
+        since,
+    } = &row.part;
+    attributes.map("Part", |part| {
+        part.text("Stream", stream);
+        part.text("Shard", shard);
+        part.text("From", interval.from().as_str());
+        part.text("To", interval.to().as_str());
+        if let Some(since) = since {
+            part.text("Since", since.as_str());
+        }
+    });
+    if let Some(figures) = &row.figures {
+        attributes.number("Distance", figures.distance);
+        attributes.number("MinMagicPoints", figures.min_magic_points);
+        attributes.number("MaxMagicPoints", figures.max_magic_points);
+        attributes.number("MinHealthPoints", figures.min_health_points);
+        attributes.number("MaxHealthPoints", figures.max_health_points);
+    }
+    if row.repeats > 0 {
+        attributes.number("Repeats", row.repeats);
+    }
+    if let Some(seconds) = expires_at {
+        attributes.number(EXPIRES_AT, seconds);
+    }
+}
+
+/// The row of an item. Attributes that no row has are passed over.
+///
+/// It goes by way of the summary's own JSON, so that a row is checked in one place only.
+pub fn from_item(item: &Item) -> Result<Summary, RowError> {
+    let mut fields = BTreeMap::new();
+    for (name, value) in item {
+        let json = match (name.as_str(), value) {
+            ("StatusTime", AttributeValue::S(key)) => {
+                let (time, _) = key.split_once('#').ok_or(RowError::SortKey)?;
+                json_text(time)
+            }
+            (_, AttributeValue::S(text)) => json_text(text),
+            (_, AttributeValue::N(number)) => RawValue::from_string(number.clone()).ok(),
+            ("Part", AttributeValue::M(part)) => {
+                let text = |(name, value): (&String, &AttributeValue)| {
+                    Some((name.clone(), value.as_s().ok()?.clone()))
+                };
+                let part: Option<BTreeMap<_, _>> = part.iter().map(text).collect();
+                part.and_then(|part| serde_json::value::to_raw_value(&part).ok())
+            }
+            _ => continue,
+        };
+        let json = json.ok_or_else(|| RowError::Type(name.clone()))?;
+        fields.insert(name, json);
+    }
+    let line = serde_json::to_vec(&fields).map_err(|_| RowError::Type("the item".to_owned()))?;
+    Ok(Summary::parse(&line)?)
+}
+
+fn json_text(text: &str) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use windrow_write::{Destination, DynamoTable};
+
+    use super::*;
+
+    fn line(name: &str, metres: &str, points: i32, readings: u64) -> String {
+        let name = serde_json::to_string(name).unwrap();
+        format!(
+            r#"{{"Name":{name},"StatusTime":"2026-11-20 09:17:00.000","Distance":{metres},"MinMagicPoints":{points},"MaxMagicPoints":{points},"MinHealthPoints":{points},"MaxHealthPoints":{points},"Readings":{readings},"WindowSeconds":60,"Part":{{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"2"}}}}"#
+        )
+    }
+
+    #[test]
+    fn a_row_expires_days_after_its_window_started() {
+        let row = Summary::parse(line("Franky", "1", 1, 1).as_bytes()).unwrap();
+        assert_eq!(to_item(&row, None).get(EXPIRES_AT), None);
+        let item = to_item(&row, Some(2));
+        // date -u -d '2026-11-22 09:17:00' +%s
+        let expected = AttributeValue::N("1795339020".to_owned());
+        assert_eq!(item.get(EXPIRES_AT), Some(&expected));
+        assert_eq!(from_item(&item).unwrap(), row);
+    }
+
+    #[test]
+    fn a_row_goes_into_the_table_as_its_item_does() {
+        let mut summary = Summary::parse(line("Franky", "1.25", -7, 60).as_bytes()).unwrap();
+        summary.repeats = 3;
+        summary.part.since = Some("0".parse().unwrap());
+        let row = Rows::new(Some(2)).row(summary.clone());
+        let item = to_item(&summary, Some(2));
+
+        let mut shown = Item::new();
+        row.show(&mut shown);
+        assert_eq!(shown, item);
+        for name in KEY {
+            assert_eq!(row.key_value(name), item.key_value(name));
+        }
+        assert_eq!(row.key_value("Readings"), Err(NoKeyValue::Missing));
+        let config = aws_sdk_dynamodb::Config::builder();
+        let config = config.behavior_version_latest().build();
+        let client = aws_sdk_dynamodb::Client::from_conf(config);
+        let rows = DynamoTable::<Row>::new(client.clone(), "rows", KEY);
+        let items = DynamoTable::<Item>::new(client, "items", KEY);
+        assert_eq!(rows.size(&row), items.size(&item));
+    }
+
+    #[test]
+    fn rows_that_differ_in_what_the_sort_key_is_made_of_have_their_own() {
+        let line = line("Franky", "1", 1, 1);
+        let first = Summary::parse(line.as_bytes()).unwrap();
+        let changed = [
+            (r#""WindowSeconds":60"#, r#""WindowSeconds":2"#),
+            ("09:17:00.000", "09:18:00.000"),
+            ("wildrydes", "elsewhere"),
+            ("shardId-000000000000", "shardId-000000000001"),
+            (r#""From":"1""#, r#""From":"0""#),
+            (r#""To":"2""#, r#""To":"3""#),
+            (r#""To":"2""#, r#""To":"2","Since":"0""#),
+        ]
+        .map(|(from, to)| Summary::parse(line.replace(from, to).as_bytes()).unwrap());
+        let mut rows = Rows::new(None);
+        for changed in changed {
+            assert_ne!(changed.sort_key(), first.sort_key());
+            for summary in [&first, &changed, &changed, &first] {
+                let row = rows.row(summary.clone());
+                assert_eq!(row.sort_key(), summary.sort_key());
+            }
+        }
+    }
+
+    #[test]
+    fn an_item_that_is_no_row_is_an_error() {
+        let row = Summary::parse(line("Franky", "1", 1, 1).as_bytes()).unwrap();
+        let with = |name: &str, value| {
+            let mut item = to_item(&row, None);
+            item.insert(name.to_owned(), value);
+            from_item(&item).unwrap_err().to_string()
+        };
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        assert_eq!(
+            with("StatusTime", text("2026-11-20 09:17:00.000")),
+            "StatusTime has no `#` and hash"
+        );
+        assert_eq!(with("Readings", text("7")), "Readings is not a number");
+        assert_eq!(with("Part", text("7")), "Part is not an object");
+        assert_eq!(with("Name", AttributeValue::Bool(true)), "Name is missing");
+    }
+
+    proptest! {
+        #[test]
+        fn rows_round_trip(name in ".{1,40}", metres in 0..i64::MAX, points: i32, readings in 1..u64::MAX) {
+            let row = Summary::parse(line(&name, &metres.to_string(), points, readings).as_bytes()).unwrap();
+            prop_assert_eq!(from_item(&to_item(&row, Some(30))), Ok(row));
+        }
+    }
+}

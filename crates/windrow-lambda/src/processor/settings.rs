@@ -1,0 +1,92 @@
+//! What the environment says, checked once at the start.
+
+use crate::variables::{MissingVariable, optional_variable, required_variable};
+use thiserror::Error;
+
+/// The function's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `AWS_LAMBDA_FUNCTION_NAME`: the function's name, which Lambda sets; its metrics carry it.
+    pub function_name: String,
+    /// `TABLE_NAME`: the DynamoDB table that rows go to.
+    pub table_name: String,
+    /// `REJECTS_STREAM`: the Firehose stream that unreadable summaries go to.
+    pub rejects_stream: String,
+    /// `EXPIRE_AFTER_DAYS`: after how many days a row may be deleted; never, where it is not set.
+    pub expire_after_days: Option<u32>,
+}
+
+/// A setting that is missing or wrong.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SettingsError {
+    /// A variable that must be set is not.
+    #[error(transparent)]
+    Missing(#[from] MissingVariable),
+    /// `EXPIRE_AFTER_DAYS` is no number of days.
+    #[error("EXPIRE_AFTER_DAYS is `{0}`: it must be a whole number of days, at least 1")]
+    ExpireAfterDays(String),
+}
+
+impl Settings {
+    /// Reads the settings through `variable`, which looks up an environment variable.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let required = |name, meaning| required_variable(&variable, name, meaning);
+        let expire_after_days = match optional_variable(&variable, "EXPIRE_AFTER_DAYS") {
+            None => None,
+            Some(text) => match text.parse() {
+                Ok(days) if days > 0 => Some(days),
+                _ => return Err(SettingsError::ExpireAfterDays(text)),
+            },
+        };
+        Ok(Self {
+            function_name: required("AWS_LAMBDA_FUNCTION_NAME", "the function itself")?,
+            table_name: required("TABLE_NAME", "the DynamoDB table for summary rows")?,
+            rejects_stream: required(
+                "REJECTS_STREAM",
+                "the Firehose stream for refused summaries",
+            )?,
+            expire_after_days,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::read(|name| {
+            if name == "AWS_LAMBDA_FUNCTION_NAME" {
+                return Some("function".to_owned());
+            }
+            let found = variables.iter().find(|(other, _)| *other == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn a_missing_setting_is_named() {
+        let error = read(&[("REJECTS_STREAM", "r")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the environment variable TABLE_NAME is not set: it names the DynamoDB table for summary rows"
+        );
+    }
+
+    #[test]
+    fn rows_expire_only_if_told() {
+        let with = |days| {
+            let settings = read(&[
+                ("TABLE_NAME", "t"),
+                ("REJECTS_STREAM", "r"),
+                ("EXPIRE_AFTER_DAYS", days),
+            ]);
+            settings.map(|settings| settings.expire_after_days)
+        };
+        assert_eq!(with(""), Ok(None));
+        assert_eq!(with("30"), Ok(Some(30)));
+        for wrong in ["0", "-1", "a month", "1.5"] {
+            assert!(with(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! From Lambda's JSON to the panes nothing is allocated a reading, once the unicorns are known.
+//! The count is the same on every machine, so this is a test and no benchmark.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::ops::Range;
+
+use windrow_core::fold::Limits;
+use windrow_core::window::Window;
+use windrow_event::{Event, EventSource, RecordData, encode};
+use windrow_lambda::aggregator::intake::{Intake, Source, Windowing};
+use windrow_lambda::aggregator::state::WindowFold;
+
+const UNICORNS: usize = 500;
+const START: i64 = 1_790_000_040_000;
+
+/// An event with a reading of every unicorn a second.
+fn event(seconds: Range<usize>) -> Vec<u8> {
+    let numbers = seconds.start * UNICORNS..seconds.end * UNICORNS;
+    let lines: Vec<(String, String, String)> = numbers
+        .map(|number| {
+            let (name, second) = (format!("Unicorn {}", number % UNICORNS), number / UNICORNS);
+            let line = format!(
+                "{{\"Name\":\"{name}\",\"StatusTime\":\"2026-09-21 14:14:{second:02}.189\",\
+                 \"Latitude\":42.264444250051326,\"Longitude\":-71.97582884770408,\
+                 \"Distance\":29.{number:05},\"MagicPoints\":110,\"HealthPoints\":150}}\n"
+            );
+            let sequence_number =
+                format!("4959033827149025660855969253836157109592157{number:013}");
+            (name, sequence_number, line)
+        })
+        .collect();
+    let records: Vec<RecordData<'_>> = lines
+        .iter()
+        .map(|(partition_key, sequence_number, line)| RecordData {
+            partition_key,
+            sequence_number,
+            arrival: START,
+            data: line.as_bytes(),
+        })
+        .collect();
+    let source = EventSource {
+        stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes",
+        region: "us-east-1",
+        shard_id: "shardId-000000000000",
+    };
+    encode(&source, &records, None)
+}
+
+fn take(payload: &[u8], fold: &mut WindowFold) -> Intake {
+    let event = Event::from_json(payload).unwrap();
+    let source = Source {
+        stream: event.stream().unwrap(),
+        shard: event.shard().unwrap(),
+        windowing: Windowing::Arrival(Window {
+            start: START,
+            end: START + 60_000,
+        }),
+    };
+    let mut intake = Intake::default();
+    for record in event.records() {
+        assert!(fold.begin_record(record.sequence_number).unwrap());
+        intake.take(source, record, fold);
+    }
+    intake
+}
+
+#[test]
+fn nothing_is_allocated_a_reading() {
+    let mut fold = WindowFold::new(Limits::default());
+    take(&event(0..1), &mut fold);
+    let mut count = |seconds: Range<usize>| {
+        let payload = event(seconds.clone());
+        let mut intake = Intake::default();
+        let allocated = allocation_counter::measure(|| intake = take(&payload, &mut fold));
+        assert_eq!(intake.readings, (seconds.len() * UNICORNS) as u64);
+        allocated.count_total
+    };
+    // The event's own buffers, some of which grow.
+    assert!(count(1..2) < 20);
+    // And each unicorn's list of the times that were seen, which doubles now and then.
+    assert!(count(2..15) < 20 + UNICORNS as u64);
+    assert!(count(15..16) < 20 + UNICORNS as u64);
+}

@@ -1,0 +1,210 @@
+//! The aggregator short of time: it fails before its deadline, and nothing half sent is called done.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use unicorn::summary::{Summary, summaries};
+use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode};
+use windrow_lambda::aggregator::Aggregator;
+use windrow_lambda::aggregator::settings::WindowTime;
+use windrow_write::{Collected, Destination, Limits, Record, Refusal, SendError};
+
+const START: i64 = 1_790_000_040_000;
+
+/// The final invocation of a window, with one record for each of `data`.
+fn event(data: &[&str]) -> Event {
+    let source = EventSource {
+        stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes",
+        region: "us-east-1",
+        shard_id: "shardId-000000000000",
+    };
+    let numbers: Vec<String> = (1..=data.len()).map(|number| number.to_string()).collect();
+    let records: Vec<RecordData<'_>> = data
+        .iter()
+        .zip(&numbers)
+        .map(|(data, sequence_number)| RecordData {
+            partition_key: "Shadowfax",
+            sequence_number,
+            arrival: START + 5_000,
+            data: data.as_bytes(),
+        })
+        .collect();
+    let fields = WindowFields {
+        window: Window {
+            start: START,
+            end: START + 60_000,
+        },
+        state: None,
+        is_final: true,
+        is_terminated_early: false,
+    };
+    Event::from_json(&encode(&source, &records, Some(&fields))).unwrap()
+}
+
+fn reading(name: &str) -> String {
+    format!(
+        r#"{{"Name":"{name}","StatusTime":"2026-09-21 14:14:01.000","Distance":30,"MagicPoints":1,"HealthPoints":1}}"#
+    )
+}
+
+struct Unwilling;
+
+impl Destination for Unwilling {
+    type Item = Record;
+
+    fn limits(&self) -> Limits {
+        Limits {
+            items: 500,
+            call_bytes: 1 << 20,
+            item_bytes: 1 << 20,
+        }
+    }
+
+    fn size(&self, record: &Record) -> usize {
+        record.data.len()
+    }
+
+    async fn send(&self, _: &[&Record]) -> Result<Vec<Refusal>, SendError> {
+        Err(SendError::Throttled("slow down".to_owned()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_sent_in_time_fails_the_invocation() {
+    let function = Aggregator::new(
+        Unwilling,
+        Collected::default(),
+        WindowTime::Arrival,
+        Box::new(|_| ()),
+    );
+    let event = event(&[&reading("Franky")]);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let error = function.handle(&event, deadline).await.unwrap_err();
+    assert!(Instant::now() <= deadline + Duration::from_millis(1));
+    assert!(
+        error
+            .to_string()
+            .starts_with("1 of records of summary rows were not delivered"),
+        "{error}"
+    );
+}
+
+/// A stream that takes one record a call, and its time to do so.
+struct Slow {
+    taken: Collected<Record>,
+    time: Duration,
+    last_call: Mutex<Option<Instant>>,
+}
+
+impl Slow {
+    fn new(time: Duration) -> Self {
+        Self {
+            taken: Collected::default(),
+            time,
+            last_call: Mutex::default(),
+        }
+    }
+
+    fn rows(&self) -> Vec<Summary> {
+        let records = self.taken.items();
+        let rows = records.iter().flat_map(|record| summaries(&record.data));
+        rows.map(|(_, row)| row.unwrap()).collect()
+    }
+}
+
+impl Destination for Slow {
+    type Item = Record;
+
+    fn limits(&self) -> Limits {
+        Limits {
+            items: 1,
+            ..self.taken.limits()
+        }
+    }
+
+    fn size(&self, record: &Record) -> usize {
+        self.taken.size(record)
+    }
+
+    async fn send(&self, chunk: &[&Record]) -> Result<Vec<Refusal>, SendError> {
+        *self.last_call.lock().unwrap() = Some(Instant::now());
+        tokio::time::sleep(self.time).await;
+        self.taken.send(chunk).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn short_of_time_it_fails_before_the_deadline_and_the_next_attempt_sends_the_same_rows() {
+    let function = |summaries| {
+        let rejects = Collected::<Bytes>::default();
+        Aggregator::new(summaries, rejects, WindowTime::Arrival, Box::new(|_| ()))
+    };
+    let lines: Vec<String> = (0..2000)
+        .map(|number| reading(&format!("unicorn {number}")))
+        .collect();
+    let record = lines.join("\n");
+    let event = event(&[&record]);
+
+    let slow = Slow::new(Duration::from_secs(2));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let error = function(&slow).handle(&event, deadline).await.unwrap_err();
+    assert!(Instant::now() <= deadline);
+    assert!(slow.last_call.lock().unwrap().unwrap() < deadline);
+    let half = slow.rows();
+    assert!(
+        !half.is_empty() && half.len() < lines.len(),
+        "{}",
+        half.len()
+    );
+    let message = error.to_string();
+    assert!(
+        message.contains("of records of summary rows were not delivered"),
+        "{message}"
+    );
+    assert!(message.ends_with("out of time, no answer"), "{message}");
+
+    let quick = Slow::new(Duration::ZERO);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let response = function(&quick).handle(&event, deadline).await.unwrap();
+    assert_eq!(response.state.unwrap().get(), "{}");
+    let whole = quick.rows();
+    assert_eq!(whole.len(), lines.len());
+    assert!(half.iter().all(|row| whole.contains(row)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_readings_that_cannot_be_sent_in_time_fail_the_invocation_as_well() {
+    struct Never;
+
+    impl Destination for Never {
+        type Item = Bytes;
+
+        fn limits(&self) -> Limits {
+            Collected::<Bytes>::default().limits()
+        }
+
+        fn size(&self, line: &Bytes) -> usize {
+            line.len()
+        }
+
+        async fn send(&self, _: &[&Bytes]) -> Result<Vec<Refusal>, SendError> {
+            std::future::pending().await
+        }
+    }
+
+    let rows = Collected::<Record>::default();
+    let function = Aggregator::new(&rows, Never, WindowTime::Arrival, Box::new(|_| ()));
+    let event = event(&[&reading("Franky"), "broken"]);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let error = function.handle(&event, deadline).await.unwrap_err();
+    assert!(Instant::now() <= deadline);
+    assert_eq!(rows.items().len(), 1);
+    assert_eq!(
+        error.to_string(),
+        "1 of rejects were not delivered; the first: out of time, no answer"
+    );
+}

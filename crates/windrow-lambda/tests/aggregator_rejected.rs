@@ -1,0 +1,206 @@
+//! What the aggregator's destinations reject for good: it goes to the rejects, and fails nothing.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use tokio::time::Instant;
+use unicorn::summary::summaries;
+use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode};
+use windrow_lambda::aggregator::Aggregator;
+use windrow_lambda::aggregator::pack::pack;
+use windrow_lambda::aggregator::settings::WindowTime;
+use windrow_lambda::metrics::Metrics;
+use windrow_write::{Collected, Destination, Limits, Record, Refusal, SendError};
+
+const START: i64 = 1_790_000_040_000;
+
+/// A destination that takes nothing, for the reason in `error`.
+struct Closed<T> {
+    error: fn(String) -> SendError,
+    asked: Collected<T>,
+}
+
+impl<T> Closed<T> {
+    fn new(error: fn(String) -> SendError) -> Self {
+        Self {
+            error,
+            asked: Collected::default(),
+        }
+    }
+}
+
+impl<T: Clone + Send + Sync> Destination for Closed<T> {
+    type Item = T;
+
+    fn limits(&self) -> Limits {
+        self.asked.limits()
+    }
+
+    fn size(&self, item: &T) -> usize {
+        self.asked.size(item)
+    }
+
+    async fn send(&self, chunk: &[&T]) -> Result<Vec<Refusal>, SendError> {
+        self.asked.send(chunk).await?;
+        Err((self.error)("partition key \u{99ac}".to_owned()))
+    }
+}
+
+/// A final invocation with a reading of each name, and a record that is no reading.
+fn event(names: &[&str]) -> Event {
+    let lines = names.iter().map(|name| {
+        format!(
+            r#"{{"Name":"{name}","StatusTime":"2026-11-20 09:17:08","Distance":30,"MagicPoints":1,"HealthPoints":2}}"#
+        )
+    });
+    let lines: Vec<String> = lines.chain(["no reading".to_owned()]).collect();
+    let numbers: Vec<String> = (100..).take(lines.len()).map(|n| n.to_string()).collect();
+    let records: Vec<RecordData<'_>> = lines
+        .iter()
+        .zip(&numbers)
+        .map(|(line, sequence_number)| RecordData {
+            partition_key: "key",
+            sequence_number,
+            arrival: START + 5_000,
+            data: line.as_bytes(),
+        })
+        .collect();
+    let source = EventSource {
+        stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes",
+        region: "us-east-1",
+        shard_id: "shardId-000000000007",
+    };
+    let fields = WindowFields {
+        window: Window {
+            start: START,
+            end: START + 60_000,
+        },
+        state: None,
+        is_final: true,
+        is_terminated_early: false,
+    };
+    Event::from_json(&encode(&source, &records, Some(&fields))).unwrap()
+}
+
+/// Runs the function on an event; gives how it ended and its metrics.
+async fn invoke<S, R>(summaries: &S, rejects: &R, event: &Event) -> (Result<(), String>, Metrics)
+where
+    S: Destination<Item = Record>,
+    R: Destination<Item = Bytes>,
+{
+    let told: &'static Mutex<Option<Metrics>> = Box::leak(Box::default());
+    let sink = Box::new(|metrics: &Metrics| *told.lock().unwrap() = Some(metrics.clone()));
+    let function = Aggregator::new(summaries, rejects, WindowTime::Arrival, sink);
+    let deadline = Instant::now() + Duration::from_secs(3600);
+    let ended = function.handle(event, deadline).await;
+    let ended = ended.map(|_| ()).map_err(|error| error.to_string());
+    (ended, told.lock().unwrap().take().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_the_summary_stream_rejects_for_good_go_to_the_rejects() {
+    let summaries_stream = Closed::new(SendError::Invalid);
+    let rejects = Collected::default();
+    let event = event(&["Shadowfax", "Franky"]);
+    let (ended, metrics) = invoke(&summaries_stream, &rejects, &event).await;
+    assert_eq!(ended, Ok(()));
+
+    let lines = rejects.take();
+    let lines: Vec<serde_json::Value> = lines
+        .iter()
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    let [reading, rows] = lines.as_slice() else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(reading["Payload"], "no reading");
+    let reason = rows["Reason"].as_str().unwrap();
+    assert!(
+        reason.contains("the summary stream rejects these rows"),
+        "{reason}"
+    );
+    assert!(reason.contains("partition key \u{99ac}"), "{reason}");
+    assert_eq!(rows["Stream"], "wildrydes");
+    assert_eq!(rows["Shard"], "shardId-000000000007");
+    assert_eq!(rows["SequenceNumber"], "102");
+    // They are the very lines that the stream was to hold.
+    let sent = summaries_stream.asked.take();
+    let payload = rows["Payload"].as_str().unwrap();
+    assert_eq!(payload.as_bytes(), &sent[0].data[..]);
+    assert_eq!(summaries(payload.as_bytes()).count(), 2);
+    for (metric, value) in [("Refused", 2), ("LostRejects", 0), ("Undelivered", 0)] {
+        assert_eq!(metrics.value(metric), Some(value), "{metric}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejects_that_their_stream_rejects_for_good_hold_nothing_up() {
+    let summaries = Collected::default();
+    let rejects = Closed::new(SendError::Invalid);
+    let (ended, metrics) = invoke(&summaries, &rejects, &event(&["Shadowfax"])).await;
+    assert_eq!(ended, Ok(()));
+    assert_eq!(summaries.take().len(), 1);
+    assert_eq!(metrics.value("LostRejects"), Some(1));
+
+    let closed = Closed::new(SendError::Invalid);
+    let (ended, metrics) = invoke(&closed, &rejects, &event(&["Shadowfax"])).await;
+    assert_eq!(ended, Ok(()));
+    assert_eq!(metrics.value("LostRejects"), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_by_the_set_up_fails_the_invocation() {
+    let rejects = Collected::default();
+    let closed = Closed::new(SendError::Fatal);
+    let (ended, metrics) = invoke(&closed, &rejects, &event(&["Shadowfax"])).await;
+    assert!(ended.unwrap_err().contains("records of summary rows"));
+    assert_eq!(rejects.take().len(), 1, "only what is no reading");
+    assert_eq!(metrics.value("Undelivered"), Some(1));
+
+    let closed = Closed::new(SendError::Fatal);
+    let (ended, _) = invoke(&Collected::default(), &closed, &event(&["Shadowfax"])).await;
+    assert!(ended.unwrap_err().contains("rejects"));
+}
+
+/// The records that these names' rows are packed into.
+fn packed(names: impl IntoIterator<Item = String>) -> Vec<Record> {
+    let rows = names.into_iter().map(|name| {
+        let name = serde_json::to_string(&name).unwrap();
+        let line = format!(
+            r#"{{"Name":{name},"StatusTime":"2026-11-20 09:17:00.000","Distance":1.5,"MinMagicPoints":1,"MaxMagicPoints":2,"MinHealthPoints":3,"MaxHealthPoints":4,"Readings":1,"WindowSeconds":60,"Part":{{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"2"}}}}"#
+        );
+        summaries(line.as_bytes()).next().unwrap().1.unwrap()
+    });
+    pack(rows.collect::<Vec<_>>())
+}
+
+proptest! {
+    /// Whatever the names are, Kinesis takes the records' keys, by characters, UTF-16 units and bytes.
+    #[test]
+    fn partition_keys_fit_whatever_the_names(names in proptest::collection::vec("\\PC{1,256}", 1..20)) {
+        for record in packed(names.clone()) {
+            prop_assert!(record.partition_key.is_ascii());
+            prop_assert!((1..=64).contains(&record.partition_key.len()));
+        }
+        prop_assert_eq!(packed(names.clone()), packed(names));
+    }
+}
+
+#[test]
+fn partition_keys_spread_evenly() {
+    // One record for each of many fleets of one; a shard takes the keys of one sixteenth.
+    let mut shards = [0; 16];
+    for number in 0..16_000 {
+        let records = packed([format!("unicorn {number}")]);
+        let first = u8::from_str_radix(&records[0].partition_key[..1], 16).unwrap();
+        shards[usize::from(first)] += 1;
+    }
+    assert!(
+        shards.iter().all(|count| (850..1150).contains(count)),
+        "{shards:?}"
+    );
+}

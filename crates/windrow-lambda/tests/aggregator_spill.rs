@@ -1,0 +1,172 @@
+//! A shard whose window needs several times the state that Lambda carries: 60,000 unicorns.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use unicorn::merge::merge;
+use unicorn::status_time::StatusTime;
+use unicorn::summary::{Summary, summaries};
+use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode};
+use windrow_lambda::aggregator::Aggregator;
+use windrow_lambda::aggregator::settings::WindowTime;
+use windrow_write::{Collected, Record};
+
+const UNICORNS: u64 = 60_000;
+const LINES_A_RECORD: usize = 20;
+const RECORDS_A_BATCH: usize = 500;
+const WINDOW: Window = Window {
+    start: 1_790_000_040_000,
+    end: 1_790_000_100_000,
+};
+
+struct Shard {
+    function: Aggregator<&'static Collected<Record>, &'static Collected<Bytes>>,
+    /// Lines of each record; its sequence number is its place and 100.
+    log: Vec<String>,
+}
+
+impl Shard {
+    /// Hands over the records `from..to`; the state that comes back.
+    async fn invoke(
+        &self,
+        from: usize,
+        to: usize,
+        state: Option<&RawValue>,
+        is_final: bool,
+    ) -> Option<Box<RawValue>> {
+        let numbers: Vec<String> = (from..to).map(|place| (place + 100).to_string()).collect();
+        let records: Vec<RecordData<'_>> = self.log[from..to]
+            .iter()
+            .zip(&numbers)
+            .map(|(data, sequence_number)| RecordData {
+                partition_key: "key",
+                sequence_number,
+                arrival: WINDOW.start + 5_000,
+                data: data.as_bytes(),
+            })
+            .collect();
+        let source = EventSource {
+            stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes",
+            region: "us-east-1",
+            shard_id: "shardId-000000000000",
+        };
+        let fields = WindowFields {
+            window: WINDOW,
+            state,
+            is_final,
+            is_terminated_early: false,
+        };
+        let event = Event::from_json(&encode(&source, &records, Some(&fields))).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(3600);
+        self.function.handle(&event, deadline).await.unwrap().state
+    }
+}
+
+/// A reading of each unicorn and another of some, a few of them sent again soon enough to be remembered.
+fn log(random: &mut ChaCha8Rng) -> (Vec<String>, BTreeMap<String, (u64, u64)>) {
+    let mut totals = BTreeMap::new();
+    let mut lines = Vec::new();
+    for (second, unicorns) in [(1, UNICORNS), (2, UNICORNS / 4)] {
+        for unicorn in 0..unicorns {
+            // Long names that do not compress, about 50 bytes of state each.
+            let word = |n: u64| {
+                (unicorn + n)
+                    .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                    .rotate_left(17)
+            };
+            let word = |n: u64| word(n << 20).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+            let name = format!("{:016x}{:016x}{:016x}", word(1), word(2), word(3));
+            let metres = random.random_range(0..40_u64);
+            let time = StatusTime::from_millis(WINDOW.start + 1000 * second);
+            lines.push(format!(
+                r#"{{"Name":"{name}","StatusTime":"{time}","Distance":{metres},"MagicPoints":120,"HealthPoints":130}}"#
+            ));
+            let total: &mut (u64, u64) = totals.entry(name).or_default();
+            *total = (total.0 + 1, total.1 + metres);
+            if random.random_bool(0.01) {
+                let back = random.random_range(1..=lines.len().min(1_000));
+                lines.push(lines[lines.len() - back].clone());
+            }
+        }
+    }
+    let log = lines.chunks(LINES_A_RECORD).map(|lines| lines.join("\n"));
+    (log.collect(), totals)
+}
+
+#[tokio::test]
+async fn sixty_thousand_unicorns_on_one_shard_come_out_exact_whatever_fails() {
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    let (log, totals) = log(&mut random);
+    let emitted: &'static Collected<Record> = Box::leak(Box::default());
+    let rejects: &'static Collected<Bytes> = Box::leak(Box::default());
+    let sink = Box::new(|_: &windrow_lambda::metrics::Metrics| ());
+    let shard = Shard {
+        function: Aggregator::new(emitted, rejects, WindowTime::Arrival, sink),
+        log,
+    };
+
+    let mut state: Option<Box<RawValue>> = None;
+    let mut from = 0;
+    let mut restarts = 0;
+    let mut longest = 0;
+    while from < shard.log.len() {
+        // A batch, or a piece of one that was cut in two.
+        let whole = RECORDS_A_BATCH.min(shard.log.len() - from);
+        let count = match random.random_bool(0.3) {
+            true => random.random_range(1..=whole),
+            false => whole,
+        };
+        let is_final = from + count == shard.log.len();
+        if random.random_bool(0.3) {
+            // An attempt whose answer is lost: its rows stay, its state is gone.
+            let cut = random.random_range(1..=count);
+            shard
+                .invoke(from, from + cut, state.as_deref(), is_final)
+                .await;
+        }
+        if restarts < 2 && from > [700, 2_500][restarts] {
+            // The state is lost, and the window comes again from its start.
+            (state, from, restarts) = (None, 0, restarts + 1);
+            continue;
+        }
+        state = shard
+            .invoke(from, from + count, state.as_deref(), is_final)
+            .await;
+        longest = longest.max(state.as_ref().map_or(0, |state| state.get().len()));
+        from += count;
+    }
+
+    assert!(longest < 1_000_000, "{longest}");
+    let sent = emitted.take();
+    let rows: Vec<Summary> = sent
+        .iter()
+        .flat_map(|record| summaries(&record.data).map(|(_, row)| row.unwrap()))
+        .collect();
+    let parts: std::collections::BTreeSet<_> = rows.iter().map(|row| row.part.clone()).collect();
+    // Each but the last is some 850 KB of state.
+    assert!(parts.len() >= 4, "{} parts", parts.len());
+    assert_eq!(restarts, 2);
+    assert!(rows.iter().any(|row| row.part.since.is_some()));
+    let found: BTreeMap<String, (u64, u64)> = merge(rows)
+        .into_iter()
+        .map(|minute| {
+            let metres = minute.figures.distance.micrometres() / 1_000_000;
+            (
+                minute.name,
+                (minute.readings, u64::try_from(metres).unwrap()),
+            )
+        })
+        .collect();
+    assert_eq!(found.len(), totals.len());
+    let wrong = totals
+        .iter()
+        .filter(|(name, total)| found.get(*name) != Some(total));
+    assert_eq!(wrong.count(), 0);
+}

@@ -1,0 +1,176 @@
+//! The state that travels between invocations, in each of its versions.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use serde_json::value::RawValue;
+use unicorn::merge::merge;
+use unicorn::reading::Reading;
+use unicorn::status_time::StatusTime;
+use unicorn::summary::{Part, Summary};
+use unicorn::totals::Totals;
+use windrow_core::fold::{Limits, Row, StateVersion};
+use windrow_core::window::Window;
+use windrow_lambda::aggregator::state::{WindowFold, read, write, write_version};
+
+/// What each version wrote of [`a_window`]. A state like it may be under way at any deployment, so these
+/// texts are never changed; a new version gets a text of its own.
+const GOLDEN: [(StateVersion, &str); 2] = [
+    (
+        StateVersion::V1,
+        r#"{"version":1,"data":"Vyi1L/0gV7kCAAIxMAIxNAIxNAIKCUJ1Y8OpcGhhbGVTaGFkb3dmYXgBgKGIxZhowMqPxZhoAgABAQKAhdQbgKWWOsoBygEAAqwCrAIAAAACAAEBAoDo6vu1463XMQDQDw=="}"#,
+    ),
+    (
+        StateVersion::V2,
+        r#"{"version":2,"data":"XCi1L/0gXOECAAIxMAIxMAIxNAIxNAIKCUJ1Y8OpcGhhbGVTaGFkb3dmYXgBgKGIxZhowMqPxZhoAgABAQIAAYCF1BuApZY6ygHKAQACrAKsAgAAAAIAAQECgOjq+7XjrdcxANAP"}"#,
+    ),
+];
+
+const WINDOW: Window = Window {
+    start: 1_790_000_040_000,
+    end: 1_790_000_100_000,
+};
+
+fn add(fold: &mut WindowFold, number: u64, name: &str, second: i64, metres: i64) {
+    assert!(fold.begin_record(&number.to_string()).unwrap());
+    let reading = Reading {
+        name: name.into(),
+        status_time: StatusTime::from_millis(WINDOW.start + 1000 * second),
+        latitude: None,
+        longitude: None,
+        distance: unicorn::distance::Distance::from_micrometres(i128::from(metres) * 1_000_000),
+        magic_points: 100 + i32::try_from(second).unwrap(),
+        health_points: 150,
+    };
+    let time = i128::from(reading.status_time.millis()) * 1_000_000;
+    fold.add(WINDOW, name, time, &reading);
+}
+
+/// Two unicorns in four records, the last of them a repeat.
+fn a_window() -> WindowFold {
+    let mut fold = WindowFold::new(Limits::default());
+    add(&mut fold, 10, "Shadowfax", 1, 30);
+    add(&mut fold, 11, "Bucéphale", 1, 29);
+    add(&mut fold, 13, "Shadowfax", 2, 31);
+    add(&mut fold, 14, "Shadowfax", 2, 31);
+    fold
+}
+
+fn state(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap()
+}
+
+fn reads(state: &RawValue) -> WindowFold {
+    read(state, Limits::default()).unwrap()
+}
+
+#[test]
+fn every_version_can_be_read() {
+    for (version, text) in GOLDEN {
+        let mut fold = reads(&state(text));
+        assert!(!fold.begin_record("14").unwrap(), "{version:?}");
+        let rows = fold.close();
+        let told: Vec<(&str, u64, String)> = rows
+            .iter()
+            .map(|row| {
+                let figures = row.aggregate.figures().unwrap();
+                (row.key.as_str(), row.readings, figures.distance.to_string())
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("Bucéphale", 1, "29".to_owned()),
+                ("Shadowfax", 2, "61".to_owned())
+            ],
+            "{version:?}"
+        );
+        let repeats = if version >= StateVersion::V2 { 1 } else { 0 };
+        assert_eq!(rows[1].repeats, repeats, "{version:?}");
+        assert_eq!(rows[1].since.as_str(), "10");
+    }
+}
+
+#[test]
+fn every_version_is_written_as_it_ever_was() {
+    for (version, text) in GOLDEN {
+        assert_eq!(
+            write_version(&a_window(), version).unwrap().get(),
+            text,
+            "{version:?}"
+        );
+    }
+    assert_eq!(write(&a_window()).unwrap().get(), GOLDEN[1].1);
+}
+
+fn summary(row: Row<String, Totals>) -> Summary {
+    Summary {
+        name: row.key,
+        window_start: StatusTime::from_millis(row.window.start),
+        window_seconds: 60,
+        readings: row.readings,
+        repeats: row.repeats,
+        figures: row.aggregate.figures(),
+        part: Part {
+            stream: "wildrydes".to_owned(),
+            shard: "shardId-000000000000".to_owned(),
+            since: (row.since < *row.interval.from()).then_some(row.since),
+            interval: row.interval,
+        },
+    }
+}
+
+/// A deployment in the middle of a window, and a rollback in the middle of the same.
+#[test]
+fn a_window_goes_from_one_version_to_the_next_and_back() {
+    let mut fold = reads(&state(GOLDEN[0].1));
+    add(&mut fold, 15, "Shadowfax", 3, 32);
+    // A repeat from before the deployment.
+    add(&mut fold, 16, "Shadowfax", 1, 30);
+    let mut fold = reads(&write_version(&fold, StateVersion::V2).unwrap());
+    add(&mut fold, 17, "Shadowfax", 3, 32);
+    let mut rows = fold.close();
+    // The rollback: the release before reads this one's state, and writes its own.
+    let mut fold = reads(&write_version(&fold, StateVersion::V1).unwrap());
+    add(&mut fold, 18, "Shadowfax", 2, 31);
+    add(&mut fold, 19, "Shadowfax", 4, 33);
+    let mut fold = reads(&write_version(&fold, StateVersion::V1).unwrap());
+    add(&mut fold, 20, "Bucéphale", 1, 29);
+    rows.extend(fold.close());
+
+    let minutes = merge(rows.into_iter().map(summary));
+    let told: Vec<(&str, u64, String)> = minutes
+        .iter()
+        .map(|minute| {
+            let distance = minute.figures.distance.to_string();
+            (minute.name.as_str(), minute.readings, distance)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("Bucéphale", 1, "29".to_owned()),
+            ("Shadowfax", 4, "126".to_owned())
+        ]
+    );
+}
+
+#[test]
+fn a_state_that_makes_no_sense_is_an_error() {
+    for (text, told) in [
+        (
+            "7",
+            "the window's state is not {\"version\":..,\"data\":..}",
+        ),
+        (
+            r#"{"version":3,"data":""}"#,
+            "the window's state has version 3; this release reads versions 1 and 2",
+        ),
+        (
+            r#"{"version":2,"data":"?"}"#,
+            "the window's state cannot be read",
+        ),
+    ] {
+        let error = read(&state(text), Limits::default()).unwrap_err();
+        assert_eq!(error.to_string(), told);
+    }
+}

@@ -1,0 +1,159 @@
+//! What the processor's destinations do not take: for good, it goes to the rejects; for now, one line
+//! of the log says how much and why.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use windrow_event::{Event, EventSource, RecordData, Response, encode};
+use windrow_lambda::metrics::Metrics;
+use windrow_lambda::processor::Processor;
+use windrow_lambda::processor::row::Row;
+use windrow_write::{Collected, Destination, Key, Limits, Refusal, SendError};
+
+/// A destination that answers every call with an error, where it has one.
+struct Answers<T> {
+    error: Option<fn(String) -> SendError>,
+    taken: Collected<T>,
+}
+
+impl<T> Answers<T> {
+    fn with(error: Option<fn(String) -> SendError>) -> Self {
+        let taken = Collected::default();
+        Self { error, taken }
+    }
+}
+
+impl<T: Clone + Send + Sync> Destination for Answers<T> {
+    type Item = T;
+
+    fn limits(&self) -> Limits {
+        self.taken.limits()
+    }
+
+    fn size(&self, item: &T) -> usize {
+        self.taken.size(item)
+    }
+
+    fn key(&self, _: &T) -> Option<Key> {
+        None
+    }
+
+    async fn send(&self, chunk: &[&T]) -> Result<Vec<Refusal>, SendError> {
+        match self.error {
+            None => self.taken.send(chunk).await,
+            Some(error) => Err(error("not now".to_owned())),
+        }
+    }
+}
+
+/// One record with a row of each unicorn, and a line that is none.
+fn event(unicorns: usize) -> Event {
+    let rows = (0..unicorns).map(|number| {
+        format!(
+            r#"{{"Name":"unicorn {number}","StatusTime":"2026-11-20 09:17:00.000","Distance":1.5,"MinMagicPoints":1,"MaxMagicPoints":2,"MinHealthPoints":3,"MaxHealthPoints":4,"Readings":1,"WindowSeconds":60,"Part":{{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"2"}}}}"#
+        )
+    });
+    let data = rows
+        .chain(["broken".to_owned()])
+        .collect::<Vec<_>>()
+        .join("\n");
+    let source = EventSource {
+        stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes-summary",
+        region: "us-east-1",
+        shard_id: "shardId-000000000003",
+    };
+    let record = RecordData {
+        partition_key: "key",
+        sequence_number: "100",
+        arrival: 1_790_000_045_000,
+        data: data.as_bytes(),
+    };
+    Event::from_json(&encode(&source, &[record], None)).unwrap()
+}
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs the function on an event; gives its response, metrics and log.
+async fn invoke(
+    table: &Answers<Row>,
+    rejects: &Answers<Bytes>,
+    event: &Event,
+) -> (Response, Metrics, String) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false);
+    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let told: &'static Mutex<Option<Metrics>> = Box::leak(Box::default());
+    let sink = Box::new(|metrics: &Metrics| *told.lock().unwrap() = Some(metrics.clone()));
+    let function = Processor::new(table, rejects, None, sink);
+    let deadline = Instant::now() + Duration::from_secs(3600);
+    let response = function.handle(event, deadline).await;
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let metrics = told.lock().unwrap().take().unwrap();
+    (response, metrics, text)
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_not_written_are_one_line_of_the_log() {
+    let (table, rejects) = (Answers::with(Some(SendError::Fatal)), Answers::with(None));
+    let (response, metrics, log) = invoke(&table, &rejects, &event(2_000)).await;
+    assert_eq!(response.batch_item_failures, ["100"]);
+    assert_eq!(metrics.value("Undelivered"), Some(2_000));
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("rows=2000"), "{log}");
+    assert!(log.contains("2000 x"), "{log}");
+    assert!(log.contains("not now"), "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_takes_all_the_time_leaves_some_for_the_rejects() {
+    let (table, rejects) = (
+        Answers::with(Some(SendError::Throttled)),
+        Answers::with(None),
+    );
+    let (response, metrics, _) = invoke(&table, &rejects, &event(3)).await;
+    assert_eq!(response.batch_item_failures, ["100"]);
+    assert_eq!(metrics.value("Undelivered"), Some(3));
+    // The record's last line is no row.
+    assert_eq!(rejects.taken.take().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_the_table_rejects_for_good_go_to_the_rejects() {
+    let (table, rejects) = (Answers::with(Some(SendError::Invalid)), Answers::with(None));
+    let (response, metrics, _) = invoke(&table, &rejects, &event(30)).await;
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(rejects.taken.take().len(), 31);
+    for (metric, value) in [("Refused", 31), ("Undelivered", 0), ("LostRejects", 0)] {
+        assert_eq!(metrics.value(metric), Some(value), "{metric}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejects_that_their_stream_rejects_for_good_hold_nothing_up() {
+    let invalid = || Some(SendError::Invalid as fn(String) -> SendError);
+    let (table, rejects) = (Answers::with(invalid()), Answers::with(invalid()));
+    let (response, metrics, log) = invoke(&table, &rejects, &event(30)).await;
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(metrics.value("LostRejects"), Some(31));
+    // Which record it was of can be found out, and a flood of them is no flood of the log.
+    assert!(log.contains(r#"\"SequenceNumber\":\"100\""#), "{log}");
+    assert_eq!(log.lines().count(), 10, "{log}");
+}

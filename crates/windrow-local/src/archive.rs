@@ -1,0 +1,111 @@
+//! The archive's intake: a Kinesis stream as the source of a Firehose delivery stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use windrow_read::{Record, ShardReader, Start};
+
+use crate::clock::now_millis;
+use crate::firehose::Firehose;
+use crate::mapping::follow::{Mark, ShardWork, Source, follow_stream};
+
+/// How often an idle shard is read.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// A page with fewer records than this is all there was.
+const PAGE: usize = 10_000;
+/// See the mapping's poller: a record may become readable this long after its arrival time.
+const SETTLE_MILLIS: i64 = 100;
+
+/// Copies every record of `source` into the delivery stream of `firehose`, until `stop`; tells
+/// `watermark` how far it has come.
+pub(crate) async fn archive(
+    source: Source,
+    firehose: Firehose,
+    delivery_stream: String,
+    watermark: watch::Sender<i64>,
+    stop: CancellationToken,
+) {
+    let intake = Arc::new(Intake {
+        source: source.clone(),
+        firehose,
+        delivery_stream,
+    });
+    follow_stream(source, intake, watermark, stop).await;
+}
+
+struct Intake {
+    source: Source,
+    firehose: Firehose,
+    delivery_stream: String,
+}
+
+impl ShardWork for Intake {
+    async fn run(
+        self: Arc<Self>,
+        shard: String,
+        start: Start,
+        mark: Mark,
+        stop: CancellationToken,
+    ) {
+        let client = self.source.client.clone();
+        let mut reader = ShardReader::new(client, &self.source.stream, shard, start).limit(PAGE);
+        while !stop.is_cancelled() {
+            let asked_at = now_millis();
+            let page = tokio::select! {
+                () = stop.cancelled() => return,
+                page = reader.next() => page,
+            };
+            match page {
+                Ok(page) => {
+                    self.put(&page.records, &stop).await;
+                    if page.ended {
+                        return;
+                    }
+                    if page.records.len() == PAGE {
+                        continue;
+                    }
+                    mark.set(asked_at - SETTLE_MILLIS).await;
+                }
+                Err(error) => {
+                    tracing::warn!(stream = self.source.stream, %error, "cannot read");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+            }
+        }
+    }
+}
+
+impl Intake {
+    /// Puts a page, the records of one hour together: an object lies in the folder of the hour that
+    /// its first record arrived in. A put that fails is tried again until `stop`.
+    async fn put(&self, records: &[Record], stop: &CancellationToken) {
+        const HOUR: i64 = 3_600_000;
+        for records in records.chunk_by(|a, b| a.arrival / HOUR == b.arrival / HOUR) {
+            let mut lines = Vec::new();
+            for record in records {
+                lines.extend_from_slice(&record.data);
+                // As Firehose does where it is told to append a delimiter, but never a second one.
+                if !lines.ends_with(b"\n") {
+                    lines.push(b'\n');
+                }
+            }
+            let arrival = records.first().map_or(0, |record| record.arrival);
+            while let Err(error) = self
+                .firehose
+                .put(&self.delivery_stream, lines.clone(), arrival)
+                .await
+            {
+                tracing::warn!(%error, "cannot archive");
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(POLL_INTERVAL) => {}
+                }
+            }
+        }
+    }
+}

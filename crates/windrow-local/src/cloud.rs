@@ -1,0 +1,367 @@
+//! The whole local cloud: endpoint, streams, table, mappings.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use windrow_read::Start;
+
+use aws_types::SdkConfig;
+use axum::Router;
+
+use crate::archive::archive;
+use crate::clock::now_millis;
+use crate::dashboard::{Dashboard, DashboardError};
+use crate::endpoint::{Endpoint, EndpointError, EndpointOptions, as_own};
+use crate::firehose::{BufferingHints, FirehoseError, Source as DeliverySource};
+use crate::functions::{Faulty, Function};
+use crate::mapping::follow::Source;
+use crate::mapping::group::Group;
+use crate::mapping::{InvalidMapping, Mapping, MappingSource};
+use crate::resources::{create_stream, create_table};
+use crate::settings::{Names, Settings, aggregator_mapping, processor_mapping};
+
+/// Where the data directory has the batches that the processor's mapping failed to have written.
+pub const ON_FAILURE: &str = "on-failure";
+
+/// Why the local cloud does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The endpoint does not.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The dashboard does not.
+    #[error(transparent)]
+    Dashboard(#[from] DashboardError),
+    /// A stream or the table could not be made.
+    #[error("{what} cannot be made: {reason}")]
+    Resource {
+        /// Its name.
+        what: String,
+        /// What the service said.
+        reason: String,
+    },
+    /// A delivery stream could not be made.
+    #[error(transparent)]
+    Firehose(#[from] FirehoseError),
+    /// The window is not one.
+    #[error(transparent)]
+    Mapping(#[from] InvalidMapping),
+    /// A function's binary is not where it should be.
+    #[error("there is no function at {}: build it with `cargo build -p {name}`", path.display())]
+    NoBinary {
+        /// The function.
+        name: String,
+        /// Where its binary should be.
+        path: PathBuf,
+    },
+}
+
+/// The readings sent were not all done in time.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("{what} had not caught up after {} s", waited.as_secs())]
+pub struct DrainError {
+    what: &'static str,
+    waited: Duration,
+}
+
+/// The two functions of a local cloud.
+pub struct Pipeline {
+    /// On every stream of readings.
+    pub aggregator: Arc<dyn Function>,
+    /// On the stream of rows.
+    pub processor: Arc<dyn Function>,
+}
+
+/// What a program runs in its local cloud: everything that knows what the streams carry.
+pub trait Application {
+    /// The functions. `config` leads the AWS SDK to the endpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], where a function cannot be run.
+    fn pipeline(&self, names: &Names, config: &SdkConfig) -> Result<Pipeline, StartError>;
+
+    /// The dashboard's page, which reads the streams in `names` from the endpoint at `endpoint_url`, as
+    /// streams of `region`.
+    fn page(&self, endpoint_url: &str, region: &str, names: &Names) -> Router;
+}
+
+/// A running local cloud.
+///
+/// Dropping it cuts everything off; [`drain`](Self::drain) and [`stop`](Self::stop) end it in good
+/// order.
+#[derive(Debug)]
+pub struct LocalCloud {
+    endpoint: Endpoint,
+    endpoint_stop: CancellationToken,
+    dashboard: Option<Dashboard>,
+    sources: Sources,
+    /// The aggregator on every stream of readings.
+    aggregator: Group,
+    processor: Mapping,
+    archive: AbortOnDropHandle<()>,
+    archive_watermark: watch::Receiver<i64>,
+    archive_stop: CancellationToken,
+    description: String,
+    streams: Mutex<Vec<String>>,
+    watermark: watch::Receiver<i64>,
+    _watermark_task: AbortOnDropHandle<()>,
+}
+
+impl LocalCloud {
+    /// Starts the endpoint, makes the streams and the table, and starts the mappings. When it
+    /// returns, readings can be sent.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]. Nothing is left running.
+    pub async fn start(
+        settings: Settings,
+        application: &impl Application,
+    ) -> Result<Self, StartError> {
+        let mut options = EndpointOptions::new(&settings.data_dir);
+        options.port = settings.port;
+        options.faults = Arc::clone(&settings.faults);
+        options.reads_per_second = settings.reads_per_second;
+        let (region, account) = (options.region.clone(), options.account.clone());
+        let endpoint_stop = CancellationToken::new();
+        let endpoint = Endpoint::start(options, endpoint_stop.clone()).await?;
+        let dashboard = match settings.dashboard {
+            None => None,
+            Some(port) => {
+                let page = application.page(&endpoint.url(), &region, &settings.names);
+                let dashboard = Dashboard::start(port, page, endpoint_stop.clone()).await?;
+                endpoint.tell_dashboard(dashboard.url());
+                Some(dashboard)
+            }
+        };
+        let config = as_own(windrow_connect::local_config(&endpoint.url()));
+        let kinesis = aws_sdk_kinesis::Client::new(&config);
+        let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+
+        let names = &settings.names;
+        let made_at = now_millis();
+        create_stream(&kinesis, &names.stream, settings.shards).await?;
+        create_stream(&kinesis, &names.summary_stream, settings.shards).await?;
+        create_table(&dynamodb, &names.table, &names.table_key).await?;
+        let sources = Sources {
+            client: kinesis,
+            region,
+            account,
+        };
+        let firehose = endpoint.firehose();
+        let from_stream = DeliverySource::Kinesis {
+            stream_arn: sources.arn(&names.stream),
+        };
+        let buffering = BufferingHints::default;
+        firehose
+            .create(&names.stream, from_stream, buffering())
+            .await?;
+        firehose
+            .create(&names.rejects, DeliverySource::DirectPut, buffering())
+            .await?;
+
+        let pipeline = application.pipeline(names, &config)?;
+        let faulty = |function| Arc::new(Faulty::new(function, Arc::clone(&settings.faults)));
+        let aggregator = Group::new(
+            faulty(pipeline.aggregator),
+            aggregator_mapping(settings.window),
+            Arc::clone(&settings.faults),
+        )?;
+        let source = sources.source(&names.stream);
+        aggregator.add(source, made_at).await;
+        let processor = Mapping::start_with(
+            sources.source(&names.summary_stream),
+            faulty(pipeline.processor),
+            processor_mapping(settings.data_dir.join(ON_FAILURE)),
+            Start::TrimHorizon,
+            Arc::clone(&settings.faults),
+        )?;
+
+        let archive_stop = CancellationToken::new();
+        let (archive_sender, archive_watermark) = watch::channel(i64::MIN);
+        let archive = tokio::spawn(archive(
+            Source {
+                client: sources.client.clone(),
+                stream: names.stream.clone(),
+                start: Start::TrimHorizon,
+            },
+            firehose.clone(),
+            names.stream.clone(),
+            archive_sender,
+            archive_stop.clone(),
+        ));
+        let description = format!(
+            "Kinesis {} and {}, DynamoDB {} and Firehose answer at {}; data is kept in {}",
+            names.stream,
+            names.summary_stream,
+            names.table,
+            endpoint.url(),
+            settings.data_dir.display(),
+        );
+        let (sender, watermark) = watch::channel(i64::MIN);
+        let watermark_task = combine(aggregator.watermark(), processor.watermark(), sender);
+        Ok(Self {
+            endpoint,
+            endpoint_stop,
+            dashboard,
+            sources,
+            aggregator,
+            processor,
+            archive: AbortOnDropHandle::new(archive),
+            archive_watermark,
+            archive_stop,
+            description,
+            streams: Mutex::new(vec![names.stream.clone()]),
+            watermark,
+            _watermark_task: AbortOnDropHandle::new(tokio::spawn(watermark_task)),
+        })
+    }
+
+    /// Where an AWS SDK finds Kinesis, DynamoDB and Firehose.
+    pub fn endpoint_url(&self) -> String {
+        self.endpoint.url()
+    }
+
+    /// Where a browser finds the dashboard, if there is one.
+    pub fn dashboard_url(&self) -> Option<String> {
+        self.dashboard.as_ref().map(Dashboard::url)
+    }
+
+    /// Where everything is, in one line.
+    pub fn describe(&self) -> &str {
+        &self.description
+    }
+
+    /// The time, in milliseconds since the epoch, up to which windows are done: each that ended by
+    /// then is closed, and its rows are in the table.
+    pub fn watermark(&self) -> watch::Receiver<i64> {
+        self.watermark.clone()
+    }
+
+    /// The time, in milliseconds since the epoch, up to which the aggregator's windows are closed:
+    /// each that ended by then. Their rows may still be on their way to the table.
+    pub fn aggregator_watermark(&self) -> i64 {
+        *self.aggregator.watermark().borrow()
+    }
+
+    /// Ends the aggregator's mappings and makes them anew, to read the records that arrived at
+    /// `from_millis` (since the epoch) or later, in every shard. The state of open windows is gone,
+    /// so `from_millis` must not be after [`aggregator_watermark`](Self::aggregator_watermark), else
+    /// readings are lost. An invocation that does not end in five seconds is cut off.
+    pub async fn remap_aggregator(&self, from_millis: i64) {
+        self.aggregator.remap(from_millis).await;
+    }
+
+    /// Makes another stream of readings, which the same aggregator sums into the same table. It is
+    /// drained with the first one; it has no archive.
+    pub async fn add_stream(&self, name: &str, shards: u32) -> Result<(), StartError> {
+        let made_at = now_millis();
+        create_stream(&self.sources.client, name, shards).await?;
+        self.aggregator
+            .add(self.sources.source(name), made_at)
+            .await;
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Takes no more readings, closes the open windows early, and waits until everything that was
+    /// acknowledged is in the table and in the archive's files. Other writers are told that the service
+    /// is unavailable, so they know what they have not sent.
+    pub async fn drain(&self, timeout: Duration) -> Result<(), DrainError> {
+        let deadline = Instant::now() + timeout;
+        let wait = async |what, mut watermark: watch::Receiver<i64>, time: i64| {
+            let reached = watermark.wait_for(|mark| *mark >= time);
+            match tokio::time::timeout_at(deadline, reached).await {
+                Ok(Ok(_)) => Ok(()),
+                _ => Err(DrainError {
+                    what,
+                    waited: timeout,
+                }),
+            }
+        };
+        for stream in self.streams() {
+            self.endpoint.close_stream(&stream).await;
+        }
+        let sent = now_millis();
+        self.aggregator.hurry(sent).await;
+        wait("the aggregator", self.aggregator.watermark(), sent).await?;
+        let summed = now_millis();
+        self.processor.hurry(summed);
+        wait("the processor", self.processor.watermark(), summed).await?;
+        wait("the archive", self.archive_watermark.clone(), sent).await?;
+        if let Err(error) = self.endpoint.firehose().flush().await {
+            tracing::warn!(%error, "the archive's last objects are not delivered yet");
+        }
+        Ok(())
+    }
+
+    fn streams(&self) -> Vec<String> {
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.clone()
+    }
+
+    /// Stops everything, after the invocations in flight.
+    pub async fn stop(self) {
+        self.aggregator.stop().await;
+        self.processor.stop().await;
+        self.archive_stop.cancel();
+        // The task ends by itself; that it was cut off would be no news.
+        let _ = self.archive.await;
+        self.endpoint_stop.cancel();
+        if let Some(dashboard) = self.dashboard {
+            dashboard.stopped().await;
+        }
+        self.endpoint.stopped().await;
+    }
+}
+
+/// What tells a mapping of its stream.
+#[derive(Debug)]
+struct Sources {
+    client: aws_sdk_kinesis::Client,
+    region: String,
+    account: String,
+}
+
+impl Sources {
+    fn arn(&self, stream: &str) -> String {
+        let Self {
+            region, account, ..
+        } = self;
+        format!("arn:aws:kinesis:{region}:{account}:stream/{stream}")
+    }
+
+    fn source(&self, stream: &str) -> MappingSource {
+        MappingSource {
+            client: self.client.clone(),
+            stream: stream.to_owned(),
+            stream_arn: self.arn(stream),
+            region: self.region.clone(),
+        }
+    }
+}
+
+/// Tells `done` the aggregator's watermark once the processor has handled all that the aggregator
+/// had sent when it got there.
+async fn combine(
+    mut aggregator: watch::Receiver<i64>,
+    mut processor: watch::Receiver<i64>,
+    done: watch::Sender<i64>,
+) {
+    while aggregator.changed().await.is_ok() {
+        let time = *aggregator.borrow_and_update();
+        let sent = now_millis();
+        if processor.wait_for(|mark| *mark >= sent).await.is_err() {
+            return;
+        }
+        done.send_replace(time);
+    }
+}

@@ -1,0 +1,467 @@
+//! Faults on purpose: which, how often, and how often each struck.
+//!
+//! They act in front of the emulated services and in the event source mapping, never inside a
+//! handler: what a handler meets here it can meet on AWS. A fault is drawn from the seed, its kind
+//! and how many times that kind could have struck before, so one seed draws the same faults again,
+//! as far as the same calls are made.
+//!
+//! ```
+//! use windrow_local::faults::{Faults, Kind};
+//!
+//! let faults = Faults::parse("put-refused=0.5,throttled=0.01", 7)?;
+//! let struck = (0..1000).filter(|_| faults.draw(Kind::PutRefused).is_some()).count();
+//! assert!((400..600).contains(&struck));
+//! assert_eq!(faults.struck(Kind::PutRefused), struck as u64);
+//! assert!(faults.draw(Kind::Crash).is_none());
+//! # Ok::<(), windrow_local::faults::InvalidFaults>(())
+//! ```
+//!
+//! A test forces a fault instead of waiting for one: `crash@3` injects it at the third occasion.
+//!
+//! ```
+//! use windrow_local::faults::{Faults, Kind};
+//!
+//! let faults = Faults::parse("crash@1,crash@3", 7)?;
+//! let injected = [(); 5].map(|()| faults.draw(Kind::Crash).is_some());
+//! assert_eq!(injected, [true, false, true, false, false]);
+//! # Ok::<(), windrow_local::faults::InvalidFaults>(())
+//! ```
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use thiserror::Error;
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Kinesis refuses some entries of a PutRecords call.
+    PutRefused,
+    /// A service throttles a whole call.
+    Throttled,
+    /// A call did what it should, and its answer never arrives, so that the client sends again.
+    AnswerDropped,
+    /// DynamoDB leaves some items of a BatchWriteItem unprocessed.
+    Unprocessed,
+    /// A call takes long.
+    Delayed,
+    /// A shard iterator has expired.
+    IteratorExpired,
+    /// Firehose refuses some records of a PutRecordBatch.
+    RejectsRefused,
+    /// A function crashes before it does anything.
+    Crash,
+    /// A function crashes in the middle of its sends.
+    CrashDuring,
+    /// A function crashes after its sends, so that its answer is lost.
+    CrashAfter,
+    /// A function runs into its time-out.
+    TimeOut,
+    /// An invocation is delivered twice at once.
+    TwiceAtOnce,
+    /// An invocation is delivered again, later, with the state that it had.
+    TwiceLate,
+    /// Records come again after they were done, in front of those that follow them.
+    Redelivered,
+    /// Records come again after their window has closed, as a window of their own.
+    RedeliveredAfterWindow,
+    /// A window's state is lost, and the window comes again from its start.
+    StateLost,
+    /// A batch is cut in two, a final one as well.
+    Recut,
+    /// A window is ended early.
+    EndedEarly,
+    /// A shard of the readings is split.
+    Split,
+    /// Two shards of the readings are merged.
+    Merge,
+    /// A shard of the summaries is split.
+    SummarySplit,
+    /// The aggregator's mapping is made anew and starts in the middle of a closed window.
+    Remapped,
+    /// Old summaries are put into their stream once more.
+    SummariesReplayed,
+}
+
+impl Kind {
+    /// Every kind, in the order of the table that a soak prints.
+    pub const ALL: [Self; 23] = [
+        Self::PutRefused,
+        Self::Throttled,
+        Self::AnswerDropped,
+        Self::Unprocessed,
+        Self::Delayed,
+        Self::IteratorExpired,
+        Self::RejectsRefused,
+        Self::Crash,
+        Self::CrashDuring,
+        Self::CrashAfter,
+        Self::TimeOut,
+        Self::TwiceAtOnce,
+        Self::TwiceLate,
+        Self::Redelivered,
+        Self::RedeliveredAfterWindow,
+        Self::StateLost,
+        Self::Recut,
+        Self::EndedEarly,
+        Self::Split,
+        Self::Merge,
+        Self::SummarySplit,
+        Self::Remapped,
+        Self::SummariesReplayed,
+    ];
+
+    /// Its name in a specification.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PutRefused => "put-refused",
+            Self::Throttled => "throttled",
+            Self::AnswerDropped => "answer-dropped",
+            Self::Unprocessed => "unprocessed",
+            Self::Delayed => "delayed",
+            Self::IteratorExpired => "iterator-expired",
+            Self::RejectsRefused => "rejects-refused",
+            Self::Crash => "crash",
+            Self::CrashDuring => "crash-during",
+            Self::CrashAfter => "crash-after",
+            Self::TimeOut => "time-out",
+            Self::TwiceAtOnce => "twice-at-once",
+            Self::TwiceLate => "twice-late",
+            Self::Redelivered => "redelivered",
+            Self::RedeliveredAfterWindow => "redelivered-after-window",
+            Self::StateLost => "state-lost",
+            Self::Recut => "recut",
+            Self::EndedEarly => "ended-early",
+            Self::Split => "split",
+            Self::Merge => "merge",
+            Self::SummarySplit => "summary-split",
+            Self::Remapped => "remapped",
+            Self::SummariesReplayed => "summaries-replayed",
+        }
+    }
+}
+
+/// Which faults strike and how often, and how often they did.
+#[derive(Debug)]
+pub struct Faults {
+    seed: u64,
+    when: [When; Kind::ALL.len()],
+    chances: [AtomicU64; Kind::ALL.len()],
+    struck: [AtomicU64; Kind::ALL.len()],
+    off: AtomicBool,
+    early_ends: Mutex<HashSet<String>>,
+}
+
+/// When a kind of fault is injected.
+#[derive(Debug)]
+enum When {
+    /// At each occasion with this probability.
+    Rate(f64),
+    /// At these occasions, counted from 1. One that has passed is due at the next occasion.
+    At(Mutex<BTreeSet<u64>>),
+}
+
+impl When {
+    /// At no occasion.
+    const NEVER: Self = Self::Rate(0.0);
+
+    /// Adds an occasion; a rate so far no longer counts.
+    fn force(&mut self, occasion: u64) {
+        match self {
+            Self::Rate(_) => *self = Self::At(Mutex::new(BTreeSet::from([occasion]))),
+            Self::At(due) => {
+                let due = due.get_mut().unwrap_or_else(PoisonError::into_inner);
+                due.insert(occasion);
+            }
+        }
+    }
+
+    fn is_possible(&self) -> bool {
+        match self {
+            Self::Rate(rate) => *rate > 0.0,
+            Self::At(_) => true,
+        }
+    }
+
+    /// Whether the fault is injected at this occasion.
+    fn is_now(&self, occasion: u64, drawn: &mut ChaCha8Rng) -> bool {
+        match self {
+            Self::Rate(rate) => drawn.random_bool(*rate),
+            Self::At(due) => {
+                let mut due = due.lock().unwrap_or_else(PoisonError::into_inner);
+                let is_due = due.first().is_some_and(|first| *first <= occasion);
+                is_due && due.pop_first().is_some()
+            }
+        }
+    }
+
+    /// The fault had no effect this time. Where it was forced, it is due again.
+    fn missed(&self) {
+        if let Self::At(due) = self {
+            let mut due = due.lock().unwrap_or_else(PoisonError::into_inner);
+            // The lowest number that is free: any of them is due at once.
+            let free = (0..).find(|occasion| !due.contains(occasion));
+            due.extend(free);
+        }
+    }
+}
+
+/// A specification of faults that makes no sense.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("`{part}` is no fault: {problem}")]
+pub struct InvalidFaults {
+    part: String,
+    problem: String,
+}
+
+impl Faults {
+    /// No faults.
+    pub fn none() -> Self {
+        Self::at(0, [const { When::NEVER }; Kind::ALL.len()])
+    }
+
+    /// Faults by a specification: parts with commas between.
+    ///
+    /// * `name=rate` injects the fault with this probability (0 to 1) at each occasion, that is
+    ///   whenever it can be.
+    /// * `name@n` forces it at the n-th occasion, counted from 1. Several such parts of one name add
+    ///   up. A forced fault that has no effect then (see [`missed`](Self::missed)) is injected at the
+    ///   next occasion instead, so it is injected for certain once there were enough.
+    ///
+    /// `all` is every kind. A rate replaces what an earlier part says of the same kind, and a forced
+    /// occasion replaces an earlier rate. The kinds from [`Kind::Split`] on have one occasion per second.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidFaults`] for a part that is neither, an unknown name, a rate outside 0 to 1, or an
+    /// occasion that is no number from 1.
+    pub fn parse(specification: &str, seed: u64) -> Result<Self, InvalidFaults> {
+        let mut when = [const { When::NEVER }; Kind::ALL.len()];
+        for part in specification.split(',') {
+            let invalid = |problem: &str| InvalidFaults {
+                part: part.to_owned(),
+                problem: problem.to_owned(),
+            };
+            if let Some((name, occasion)) = part.split_once('@') {
+                let occasion = occasion.parse().ok().filter(|occasion| *occasion > 0);
+                let occasion = occasion.ok_or_else(|| invalid("an occasion is a number from 1"))?;
+                for kind in named(name).map_err(|problem| invalid(&problem))? {
+                    when[*kind as usize].force(occasion);
+                }
+                continue;
+            }
+            let (name, rate) = part
+                .split_once('=')
+                .ok_or_else(|| invalid("it is written name=rate or name@occasion"))?;
+            let rate = rate
+                .parse::<f64>()
+                .ok()
+                .filter(|rate| (0.0..=1.0).contains(rate))
+                .ok_or_else(|| invalid("a rate is a number from 0 to 1"))?;
+            for kind in named(name).map_err(|problem| invalid(&problem))? {
+                when[*kind as usize] = When::Rate(rate);
+            }
+        }
+        Ok(Self::at(seed, when))
+    }
+
+    fn at(seed: u64, when: [When; Kind::ALL.len()]) -> Self {
+        Self {
+            seed,
+            when,
+            chances: Default::default(),
+            struck: Default::default(),
+            off: AtomicBool::new(false),
+            early_ends: Mutex::default(),
+        }
+    }
+
+    /// Whether the fault strikes this time; if it does, it is counted, and what is left to chance in it
+    /// can be drawn from the generator.
+    pub fn draw(&self, kind: Kind) -> Option<ChaCha8Rng> {
+        let when = &self.when[kind as usize];
+        if !when.is_possible() || self.off.load(Ordering::Relaxed) {
+            return None;
+        }
+        let chance = self.chances[kind as usize].fetch_add(1, Ordering::Relaxed);
+        let mut key = [0; 32];
+        for (place, number) in [self.seed, kind as u64, chance].into_iter().enumerate() {
+            key[8 * place..8 * (place + 1)].copy_from_slice(&number.to_le_bytes());
+        }
+        let mut drawn = ChaCha8Rng::from_seed(key);
+        if !when.is_now(chance + 1, &mut drawn) {
+            return None;
+        }
+        self.struck[kind as usize].fetch_add(1, Ordering::Relaxed);
+        Some(drawn)
+    }
+
+    /// Takes a strike back, where the fault turned out to have nothing to strike. A forced one is
+    /// injected at the next occasion.
+    pub fn missed(&self, kind: Kind) {
+        self.struck[kind as usize].fetch_sub(1, Ordering::Relaxed);
+        self.when[kind as usize].missed();
+    }
+
+    /// Whether it may strike at all.
+    pub fn can_strike(&self, kind: Kind) -> bool {
+        self.when[kind as usize].is_possible()
+    }
+
+    /// How often it struck.
+    pub fn struck(&self, kind: Kind) -> u64 {
+        self.struck[kind as usize].load(Ordering::Relaxed)
+    }
+
+    /// A window was ended early after the record of this sequence number.
+    pub(crate) fn ended_early_after(&self, sequence_number: &str) {
+        let mut ends = self
+            .early_ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        ends.insert(sequence_number.to_owned());
+    }
+
+    /// The sequence numbers of the records after which a window was ended early. What the function
+    /// remembers ends there, so a reading that is sent before and after may count twice.
+    pub fn early_ends(&self) -> HashSet<String> {
+        let ends = self
+            .early_ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        ends.clone()
+    }
+
+    /// No fault strikes from now on.
+    pub fn switch_off(&self) {
+        self.off.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The kinds that a name in a specification means, or what is wrong with it.
+fn named(name: &str) -> Result<&'static [Kind], String> {
+    if name == "all" {
+        return Ok(&Kind::ALL);
+    }
+    let kind = Kind::ALL.iter().find(|kind| kind.name() == name);
+    kind.map(std::slice::from_ref).ok_or_else(|| {
+        let names = Kind::ALL.map(Kind::name).join(", ");
+        format!("there are all, {names}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strikes(specification: &str, seed: u64, kind: Kind) -> Vec<bool> {
+        let faults = Faults::parse(specification, seed).unwrap();
+        (0..100).map(|_| faults.draw(kind).is_some()).collect()
+    }
+
+    #[test]
+    fn one_seed_draws_the_same_faults() {
+        let once = strikes("crash=0.3", 1, Kind::Crash);
+        assert_eq!(once, strikes("crash=0.3", 1, Kind::Crash));
+        assert_ne!(once, strikes("crash=0.3", 2, Kind::Crash));
+        assert_ne!(
+            strikes("all=0.3", 1, Kind::Crash),
+            strikes("all=0.3", 1, Kind::Split)
+        );
+    }
+
+    #[test]
+    fn the_ends_are_never_and_always() {
+        assert_eq!(strikes("crash=0", 1, Kind::Crash), [false; 100]);
+        assert_eq!(strikes("crash=1", 1, Kind::Crash), [true; 100]);
+        assert_eq!(strikes("all=1,crash=0", 1, Kind::Crash), [false; 100]);
+        let faults = Faults::parse("all=1", 1).unwrap();
+        faults.switch_off();
+        assert!(faults.draw(Kind::Crash).is_none());
+    }
+
+    /// The occasions, counted from 1, at which the fault is injected.
+    fn injected(specification: &str, kind: Kind) -> Vec<usize> {
+        let injected = strikes(specification, 1, kind);
+        let occasions = (1..).zip(injected).filter(|(_, injected)| *injected);
+        occasions.map(|(occasion, _)| occasion).collect()
+    }
+
+    #[test]
+    fn a_forced_fault_is_injected_at_its_occasions_and_at_no_other() {
+        assert_eq!(injected("crash@1", Kind::Crash), [1]);
+        assert_eq!(injected("crash@7,crash@2,crash@7", Kind::Crash), [2, 7]);
+        assert_eq!(injected("crash@2", Kind::Split), [0; 0]);
+        assert_eq!(injected("all@3", Kind::Split), [3]);
+        assert_eq!(injected("all@3,split=0", Kind::Split), [0; 0]);
+        assert_eq!(injected("all=1,split@5", Kind::Split), [5]);
+        assert_eq!(injected("all=1,split@5", Kind::Crash).len(), 100);
+        assert_eq!(injected("crash@200", Kind::Crash), [0; 0]);
+        let faults = Faults::parse("crash@2", 1).unwrap();
+        assert!(faults.can_strike(Kind::Crash) && !faults.can_strike(Kind::Split));
+        faults.switch_off();
+        assert!((0..9).all(|_| faults.draw(Kind::Crash).is_none()));
+    }
+
+    #[test]
+    fn a_forced_fault_that_had_no_effect_is_injected_at_the_next_occasion() {
+        let faults = Faults::parse("state-lost@1,state-lost@3", 1).unwrap();
+        let injected = || faults.draw(Kind::StateLost).is_some();
+        assert!(injected());
+        faults.missed(Kind::StateLost);
+        assert_eq!(faults.struck(Kind::StateLost), 0);
+        assert!(injected() && injected());
+        faults.missed(Kind::StateLost);
+        faults.missed(Kind::StateLost);
+        assert!(injected() && injected() && !injected());
+        assert_eq!(faults.struck(Kind::StateLost), 2);
+    }
+
+    #[test]
+    fn the_kinds_stand_in_their_order() {
+        for (place, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place, "{}", kind.name());
+        }
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        for (specification, told) in [
+            (
+                "",
+                "`` is no fault: it is written name=rate or name@occasion",
+            ),
+            ("crash", "`crash` is no fault: it is written name=rate"),
+            (
+                "crash@0",
+                "`crash@0` is no fault: an occasion is a number from 1",
+            ),
+            (
+                "crash@first",
+                "`crash@first` is no fault: an occasion is a number from 1",
+            ),
+            (
+                "crush@1",
+                "`crush@1` is no fault: there are all, put-refused,",
+            ),
+            (
+                "crash=2",
+                "`crash=2` is no fault: a rate is a number from 0 to 1",
+            ),
+            (
+                "crash=nan",
+                "`crash=nan` is no fault: a rate is a number from 0 to 1",
+            ),
+            (
+                "crush=1",
+                "`crush=1` is no fault: there are all, put-refused,",
+            ),
+        ] {
+            let error = Faults::parse(specification, 1).unwrap_err().to_string();
+            assert!(error.starts_with(told), "{error}");
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! Firehose on this machine: delivery streams that write objects into `<data directory>/archive/`.
+//!
+//! Objects are where and what Firehose would put into a bucket: `<delivery stream>/YYYY/MM/DD/HH/`
+//! by the UTC hour in which the oldest record of the object arrived, a name of delivery stream,
+//! version, time and a random part, and in it the records end to end with nothing between them. Who
+//! wants lines sends newline-ended records.
+//!
+//! A record is acknowledged once it is in an unfinished object under `<data directory>/incoming/`.
+//! From there objects are moved, whole, into the archive, so a reader never sees half of one.
+//! Unfinished objects that a killed process left behind are delivered when their delivery stream is
+//! created again. Delivery streams themselves are not remembered across starts.
+//!
+//! ```
+//! use windrow_local::firehose::{BufferingHints, Firehose, Source};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let firehose = Firehose::new(folder.path(), "us-east-1", "000000000000");
+//! firehose.create("readings", Source::DirectPut, BufferingHints::default()).await?;
+//! firehose.put("readings", b"a line\n".to_vec(), 1_795_166_228_189).await?;
+//! firehose.flush().await?;
+//! assert!(folder.path().join("archive/readings/2026/11/20/09").is_dir());
+//! # Ok(())
+//! # }
+//! ```
+
+mod api;
+mod object;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+pub(crate) use api::call;
+use object::ObjectWriter;
+
+/// How often it is looked whether an object has waited long enough.
+const DUE_CHECK: Duration = Duration::from_millis(250);
+
+/// When an object is full or has waited long enough to be delivered, whichever comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferingHints {
+    /// Bytes. An object is delivered with the put that reaches this, so it may be larger by one
+    /// put.
+    pub bytes: u64,
+    /// Counted from the object's first record.
+    pub interval: Duration,
+}
+
+impl Default for BufferingHints {
+    /// 5 MiB as on AWS, and 60 s instead of its 300 s, since somebody sits and waits for the first
+    /// object.
+    fn default() -> Self {
+        Self {
+            bytes: 5 * 1024 * 1024,
+            interval: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Where a delivery stream's records come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From `PutRecord` and `PutRecordBatch`.
+    DirectPut,
+    /// From a Kinesis stream. The API then takes no records; whoever reads the stream hands them to
+    /// [`Firehose::put`].
+    Kinesis {
+        /// The stream's ARN.
+        stream_arn: String,
+    },
+}
+
+/// A delivery stream as it was created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryStream {
+    /// Its name, unique among the delivery streams.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Where its records come from.
+    pub source: Source,
+    /// When its objects are delivered.
+    pub buffering: BufferingHints,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// All delivery streams of a data directory. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Firehose {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    incoming: PathBuf,
+    archive: PathBuf,
+    region: String,
+    account: String,
+    streams: Mutex<BTreeMap<String, Arc<Entry>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    stream: DeliveryStream,
+    /// None once the delivery stream is deleted, so that a put which had already found it is not
+    /// acknowledged.
+    writer: Mutex<Option<ObjectWriter>>,
+}
+
+impl Firehose {
+    /// No delivery streams yet. Nothing is written before the first one is created.
+    #[must_use]
+    pub fn new(data_dir: &Path, region: &str, account: &str) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                incoming: data_dir.join("incoming"),
+                archive: data_dir.join("archive"),
+                region: region.to_owned(),
+                account: account.to_owned(),
+                streams: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Creates a delivery stream, ready at once, and delivers what an earlier process left
+    /// unfinished under its name.
+    ///
+    /// # Errors
+    ///
+    /// [`FirehoseError::Invalid`] for a name that is not 1 to 64 of `a-zA-Z0-9_.-` or could leave
+    /// the archive, [`FirehoseError::AlreadyExists`], and [`FirehoseError::Unavailable`] when the
+    /// directory cannot be written to.
+    pub async fn create(
+        &self,
+        name: &str,
+        source: Source,
+        buffering: BufferingHints,
+    ) -> Result<(), FirehoseError> {
+        check_name(name)?;
+        let stream = DeliveryStream {
+            name: name.to_owned(),
+            arn: format!(
+                "arn:aws:firehose:{}:{}:deliverystream/{name}",
+                self.shared.region, self.shared.account
+            ),
+            source,
+            buffering,
+            created: Timestamp::now(),
+        };
+
+        let shared = Arc::clone(&self.shared);
+        blocking(name, move || {
+            let mut streams = lock(&shared.streams);
+            if streams.contains_key(&stream.name) {
+                return Err(FirehoseError::AlreadyExists { name: stream.name });
+            }
+            let writer =
+                ObjectWriter::open(&shared.incoming, &shared.archive, &stream.name, buffering)
+                    .map_err(|source| unavailable(&stream.name, source))?;
+            let entry = Entry {
+                writer: Mutex::new(Some(writer)),
+                stream,
+            };
+            streams.insert(entry.stream.name.clone(), Arc::new(entry));
+            Ok(())
+        })
+        .await
+    }
+
+    /// Delivers what a delivery stream still buffers, then deletes it. Its objects stay.
+    ///
+    /// # Errors
+    ///
+    /// [`FirehoseError::NotFound`], and [`FirehoseError::Unavailable`] when the buffered object
+    /// cannot be delivered; the delivery stream then stays as well.
+    pub async fn delete(&self, name: &str) -> Result<(), FirehoseError> {
+        let entry = self.entry(name)?;
+        let shared = Arc::clone(&self.shared);
+        blocking(name, move || {
+            let mut writer = lock(&entry.writer);
+            if let Some(writer) = writer.as_mut() {
+                writer
+                    .deliver()
+                    .map_err(|source| unavailable(&entry.stream.name, source))?;
+            }
+            *writer = None;
+            lock(&shared.streams).remove(&entry.stream.name);
+            Ok(())
+        })
+        .await
+    }
+
+    /// A delivery stream as it was created.
+    ///
+    /// # Errors
+    ///
+    /// [`FirehoseError::NotFound`].
+    pub fn describe(&self, name: &str) -> Result<DeliveryStream, FirehoseError> {
+        Ok(self.entry(name)?.stream.clone())
+    }
+
+    /// All delivery streams, by name.
+    #[must_use]
+    pub fn list(&self) -> Vec<DeliveryStream> {
+        lock(&self.shared.streams)
+            .values()
+            .map(|entry| entry.stream.clone())
+            .collect()
+    }
+
+    /// Appends data to a delivery stream's object: one record, or many that were joined already,
+    /// since Firehose puts nothing between them. `arrival` is when the first of them arrived, in
+    /// milliseconds since the epoch. Data of one put is never spread over two objects.
+    ///
+    /// Unlike the API this takes any size and any source, for the reader of a Kinesis stream.
+    ///
+    /// # Errors
+    ///
+    /// [`FirehoseError::NotFound`]; [`FirehoseError::Unavailable`] when the data could not be
+    /// written, and then none of it was; [`FirehoseError::Invalid`] for an arrival outside the
+    /// years -9999 to 9999.
+    pub async fn put(&self, name: &str, data: Vec<u8>, arrival: i64) -> Result<(), FirehoseError> {
+        let arrival =
+            Timestamp::from_millisecond(arrival).map_err(|error| FirehoseError::Invalid {
+                message: format!("the arrival time: {error}"),
+            })?;
+        let entry = self.entry(name)?;
+        blocking(name, move || {
+            let mut writer = lock(&entry.writer);
+            let Some(writer) = writer.as_mut() else {
+                return Err(FirehoseError::NotFound {
+                    name: entry.stream.name.clone(),
+                });
+            };
+            writer
+                .append(&data, arrival, Instant::now())
+                .map_err(|source| unavailable(&entry.stream.name, source))
+        })
+        .await
+    }
+
+    /// Delivers every buffered object now.
+    ///
+    /// # Errors
+    ///
+    /// The first [`FirehoseError::Unavailable`], after all delivery streams were tried. What could
+    /// not be delivered is kept and tried again.
+    pub async fn flush(&self) -> Result<(), FirehoseError> {
+        self.deliver(|writer| writer.deliver()).await
+    }
+
+    /// Delivers objects as they become due, for ever: to be run as a task beside whatever puts
+    /// records.
+    pub(crate) async fn deliver_when_due(self) {
+        loop {
+            tokio::time::sleep(DUE_CHECK).await;
+            let now = Instant::now();
+            // The writer has logged the failure, and tries again an interval later.
+            let _ = self.deliver(move |writer| writer.deliver_if_due(now)).await;
+        }
+    }
+
+    async fn deliver(
+        &self,
+        deliver: impl Fn(&mut ObjectWriter) -> io::Result<()> + Send + 'static,
+    ) -> Result<(), FirehoseError> {
+        let entries: Vec<_> = lock(&self.shared.streams).values().cloned().collect();
+        blocking("", move || {
+            let mut outcome = Ok(());
+            for entry in entries {
+                let delivered = lock(&entry.writer).as_mut().map_or(Ok(()), &deliver);
+                outcome = outcome
+                    .and(delivered.map_err(|source| unavailable(&entry.stream.name, source)));
+            }
+            outcome
+        })
+        .await
+    }
+
+    fn entry(&self, name: &str) -> Result<Arc<Entry>, FirehoseError> {
+        let entry = lock(&self.shared.streams).get(name).cloned();
+        entry.ok_or_else(|| FirehoseError::NotFound {
+            name: name.to_owned(),
+        })
+    }
+}
+
+/// Why a call of a delivery stream failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FirehoseError {
+    /// There is no delivery stream of that name.
+    #[error("delivery stream {name} not found")]
+    NotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// There is one of that name already.
+    #[error("delivery stream {name} already exists")]
+    AlreadyExists {
+        /// The name asked for.
+        name: String,
+    },
+    /// The call can never succeed as it is.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The disk is full or the directory cannot be written to: try again later. Nothing
+    /// acknowledged is lost.
+    #[error("delivery stream {name} cannot write: {source}")]
+    Unavailable {
+        /// The delivery stream.
+        name: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+fn unavailable(name: &str, source: io::Error) -> FirehoseError {
+    tracing::error!(delivery_stream = name, error = %source, "delivery stream cannot write");
+    FirehoseError::Unavailable {
+        name: name.to_owned(),
+        source,
+    }
+}
+
+/// The name becomes a directory, so the two that Firehose's own pattern lets through and that mean
+/// another one are refused as well.
+fn check_name(name: &str) -> Result<(), FirehoseError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !matches!(name, "." | "..") {
+        return Ok(());
+    }
+    Err(FirehoseError::Invalid {
+        message: format!(
+            "{name:?} is no delivery stream name: 1 to 64 of a-z, A-Z, 0-9, '_', '.' and '-'"
+        ),
+    })
+}
+
+/// Runs file work where it blocks nobody.
+async fn blocking<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> Result<T, FirehoseError> + Send + 'static,
+) -> Result<T, FirehoseError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(unavailable(name, io::Error::other(error))),
+    }
+}
+
+/// A panic elsewhere cannot leave these values half changed, so a poisoned lock is taken like any
+/// other.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The texts of all files in a folder.
+    fn texts(folder: &Path) -> Vec<String> {
+        let mut texts = Vec::new();
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                texts.extend(self::texts(&path));
+            } else {
+                texts.push(std::fs::read_to_string(path).unwrap());
+            }
+        }
+        texts.sort();
+        texts
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_is_delivered_when_its_interval_is_over_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("archive");
+        let firehose = Firehose::new(folder.path(), "us-east-1", "000000000000");
+        let buffering = BufferingHints {
+            bytes: 1_000_000,
+            interval: Duration::from_secs(60),
+        };
+        let created = firehose.create("rides", Source::DirectPut, buffering);
+        created.await.unwrap();
+        let _deliveries = tokio::spawn(firehose.clone().deliver_when_due());
+        let put = async |line: &str| {
+            let data = line.as_bytes().to_vec();
+            firehose.put("rides", data, 1_795_166_228_189).await
+        };
+
+        let begun = Instant::now();
+        put("one\n").await.unwrap();
+        tokio::time::sleep_until(begun + Duration::from_secs(50)).await;
+        // The interval is counted from the first record, not from the last.
+        put("two\n").await.unwrap();
+        tokio::time::sleep_until(begun + Duration::from_millis(59_900)).await;
+        assert_eq!(texts(&archive), [""; 0]);
+        tokio::time::sleep_until(begun + Duration::from_secs(60) + 2 * DUE_CHECK).await;
+        assert_eq!(texts(&archive), ["one\ntwo\n"]);
+
+        // The next object has an interval of its own.
+        put("three\n").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert_eq!(texts(&archive).len(), 1);
+        tokio::time::sleep(Duration::from_secs(1) + 2 * DUE_CHECK).await;
+        assert_eq!(texts(&archive), ["one\ntwo\n", "three\n"]);
+    }
+}

@@ -1,0 +1,168 @@
+//! The event source mapping: what invokes a function with a stream's records.
+//!
+//! It does on this machine what Lambda's own pollers do, by their documentation: batches and
+//! batching windows, tumbling windows with state and their final invoke, windows ended early past
+//! 1 MB of state, partial batch responses, bisection, retry and age limits, an on-failure
+//! destination, one invocation a shard at a time, and parents drained before their children.
+//!
+//! Lambda guarantees that a batch is handed over at least once; so does this.
+//!
+//! * `plan` decides, purely, what a shard's poller does next.
+//! * `invoke` makes the event and judges the answer.
+//! * `shard` is the poller: it reads, invokes, and retries.
+//! * `follow` runs one poller a shard and tells how far all have come.
+//! * `group` has one function on several streams.
+//! * `chaos` makes pollers misbehave on purpose, within what Lambda allows itself.
+
+mod chaos;
+pub(crate) mod follow;
+pub(crate) mod group;
+mod invoke;
+mod on_failure;
+mod options;
+mod plan;
+mod shard;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use windrow_core::window::{InvalidWindow, Tumbling};
+use windrow_read::Start;
+
+pub use options::MappingOptions;
+
+use crate::faults::Faults;
+use crate::functions::Function;
+use follow::{Source, follow_stream};
+use plan::Rules;
+use shard::Polling;
+
+/// A stream, by the names that the function is told.
+#[derive(Clone, Debug)]
+pub struct MappingSource {
+    /// A client of the service that has the stream.
+    pub client: aws_sdk_kinesis::Client,
+    /// Name of the stream.
+    pub stream: String,
+    /// Its ARN.
+    pub stream_arn: String,
+    /// Its region.
+    pub region: String,
+}
+
+/// A running mapping. Dropped, it is cut off; [`stop`](Self::stop) lets it finish first.
+#[derive(Debug)]
+pub struct Mapping {
+    watermark: watch::Receiver<i64>,
+    hurry: watch::Sender<i64>,
+    stop: CancellationToken,
+    task: AbortOnDropHandle<()>,
+}
+
+/// A tumbling window that is none.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the mapping's tumbling window is wrong")]
+pub struct InvalidMapping(#[from] InvalidWindow);
+
+impl Mapping {
+    /// Starts handing the stream's records to `function`, from the oldest on.
+    pub fn start(
+        source: MappingSource,
+        function: Arc<dyn Function>,
+        options: MappingOptions,
+    ) -> Result<Self, InvalidMapping> {
+        let faults = Arc::new(Faults::none());
+        Self::start_with(source, function, options, Start::TrimHorizon, faults)
+    }
+
+    /// The same with faults on purpose, and with shards that are read from `start` on. Those that are
+    /// made later are read from their oldest record.
+    ///
+    /// The faults here are in what is handed over. For those of the function itself wrap it in
+    /// [`Faulty`](crate::functions::Faulty).
+    pub fn start_with(
+        source: MappingSource,
+        function: Arc<dyn Function>,
+        options: MappingOptions,
+        start: Start,
+        faults: Arc<Faults>,
+    ) -> Result<Self, InvalidMapping> {
+        let rules = rules(&options)?;
+        Ok(Self::spawn(source, function, options, rules, start, faults))
+    }
+
+    fn spawn(
+        source: MappingSource,
+        function: Arc<dyn Function>,
+        options: MappingOptions,
+        rules: Rules,
+        start: Start,
+        faults: Arc<Faults>,
+    ) -> Self {
+        let (watermark_sender, watermark) = watch::channel(i64::MIN);
+        let (hurry, hurry_receiver) = watch::channel(i64::MAX);
+        let stop = CancellationToken::new();
+        let source_of_shards = Source {
+            client: source.client,
+            stream: source.stream,
+            start,
+        };
+        let polling = Arc::new(Polling {
+            source: source_of_shards.clone(),
+            stream_arn: source.stream_arn,
+            region: source.region,
+            function,
+            rules,
+            options,
+            hurry: hurry_receiver,
+            faults,
+        });
+        let follow = follow_stream(source_of_shards, polling, watermark_sender, stop.clone());
+        Self {
+            watermark,
+            hurry,
+            stop,
+            task: AbortOnDropHandle::new(tokio::spawn(follow)),
+        }
+    }
+
+    /// The time, in milliseconds since the epoch, up to which the stream is done: every record that
+    /// arrived before it was handed over, and every window that ended by then is closed.
+    pub fn watermark(&self) -> watch::Receiver<i64> {
+        self.watermark.clone()
+    }
+
+    /// From now on batches go short and windows end early, as soon as all that arrived before
+    /// `time` has been read; the watermark then passes `time`.
+    pub fn hurry(&self, time: i64) {
+        self.hurry.send_replace(time);
+    }
+
+    /// Stops after the invocations in flight.
+    pub async fn stop(mut self) {
+        self.halt().await;
+    }
+
+    async fn halt(&mut self) {
+        self.stop.cancel();
+        // The task ends by itself; that it was cut off would be no news.
+        let _ = (&mut self.task).await;
+    }
+}
+
+fn rules(options: &MappingOptions) -> Result<Rules, InvalidMapping> {
+    let millis = |window: Duration| i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+    let tumbling = options
+        .tumbling_window
+        .map(|window| Tumbling::new(millis(window)))
+        .transpose()?;
+    Ok(Rules {
+        batch_size: options.batch_size,
+        batching_window: options.batching_window,
+        tumbling,
+    })
+}

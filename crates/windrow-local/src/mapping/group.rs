@@ -1,0 +1,168 @@
+//! One function on several streams: the same mapping for each, and one watermark.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+use windrow_read::Start;
+
+use super::plan::Rules;
+use super::{InvalidMapping, Mapping, MappingOptions, MappingSource, rules};
+use crate::clock::now_millis;
+use crate::faults::Faults;
+use crate::functions::Function;
+
+/// How long the invocations in flight may take to end before a mapping is replaced.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The mappings of one function.
+pub(crate) struct Group {
+    function: Arc<dyn Function>,
+    options: MappingOptions,
+    rules: Rules,
+    faults: Arc<Faults>,
+    marks: Arc<Marks>,
+    members: tokio::sync::Mutex<Members>,
+}
+
+struct Members {
+    /// From when on all of them hurry; see [`Mapping::hurry`].
+    hurry: i64,
+    mappings: Vec<Member>,
+}
+
+struct Member {
+    source: MappingSource,
+    mapping: Mapping,
+    _told: AbortOnDropHandle<()>,
+}
+
+/// How far each stream has come, and all of them.
+struct Marks {
+    streams: Mutex<BTreeMap<String, i64>>,
+    lowest: watch::Sender<i64>,
+}
+
+impl Marks {
+    /// A stream has come so far. It never goes back: a mapping made anew hands over again what was
+    /// done.
+    fn tell(&self, stream: &str, time: i64) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mark = streams.entry(stream.to_owned()).or_insert(time);
+        *mark = time.max(*mark);
+        let lowest = streams.values().copied().min().unwrap_or(i64::MIN);
+        self.lowest.send_if_modified(|before| {
+            let moved = lowest > *before;
+            *before = lowest.max(*before);
+            moved
+        });
+    }
+}
+
+impl Group {
+    /// No mappings yet.
+    pub(crate) fn new(
+        function: Arc<dyn Function>,
+        options: MappingOptions,
+        faults: Arc<Faults>,
+    ) -> Result<Self, InvalidMapping> {
+        Ok(Self {
+            function,
+            rules: rules(&options)?,
+            options,
+            faults,
+            marks: Arc::new(Marks {
+                streams: Mutex::default(),
+                lowest: watch::channel(i64::MIN).0,
+            }),
+            members: tokio::sync::Mutex::new(Members {
+                hurry: i64::MAX,
+                mappings: Vec::new(),
+            }),
+        })
+    }
+
+    /// Maps a stream that was made at `made_at` (milliseconds since the epoch), from its oldest record.
+    pub(crate) async fn add(&self, source: MappingSource, made_at: i64) {
+        // Nothing arrived in it before, so all of that is done.
+        self.marks.tell(&source.stream, made_at);
+        let mut members = self.members.lock().await;
+        let member = self.member(source, Start::TrimHorizon, members.hurry);
+        members.mappings.push(member);
+    }
+
+    /// Ends the mappings and makes them anew, to start at the records that arrived at `from_millis` or
+    /// later. What state the old ones had is gone.
+    pub(crate) async fn remap(&self, from_millis: i64) {
+        // The emulator cuts arrival times to whole seconds, so what arrives just now may be stamped
+        // with a time before this one.
+        let from = from_millis.clamp(0, now_millis());
+        let start = Start::AtTimestamp(from - from % 1000);
+        let mut members = self.members.lock().await;
+        let hurry = members.hurry;
+        for member in &mut members.mappings {
+            // After its time the invocations in flight are cut off.
+            let _ = tokio::time::timeout(GRACE, member.mapping.halt()).await;
+            *member = self.member(member.source.clone(), start.clone(), hurry);
+        }
+    }
+
+    /// See [`Mapping::watermark`]; the lowest of all.
+    pub(crate) fn watermark(&self) -> watch::Receiver<i64> {
+        self.marks.lowest.subscribe()
+    }
+
+    /// See [`Mapping::hurry`].
+    pub(crate) async fn hurry(&self, time: i64) {
+        let mut members = self.members.lock().await;
+        members.hurry = time;
+        for member in &members.mappings {
+            member.mapping.hurry(time);
+        }
+    }
+
+    /// Stops after the invocations in flight.
+    pub(crate) async fn stop(self) {
+        for member in self.members.into_inner().mappings {
+            member.mapping.stop().await;
+        }
+    }
+
+    fn member(&self, source: MappingSource, start: Start, hurry: i64) -> Member {
+        let mapping = Mapping::spawn(
+            source.clone(),
+            Arc::clone(&self.function),
+            self.options.clone(),
+            self.rules,
+            start,
+            Arc::clone(&self.faults),
+        );
+        mapping.hurry(hurry);
+        let (marks, stream) = (Arc::clone(&self.marks), source.stream.clone());
+        let mut watermark = mapping.watermark();
+        let told = tokio::spawn(async move {
+            while watermark.changed().await.is_ok() {
+                let time = *watermark.borrow_and_update();
+                marks.tell(&stream, time);
+            }
+        });
+        Member {
+            source,
+            mapping,
+            _told: AbortOnDropHandle::new(told),
+        }
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Group")
+            .field("function", &self.function.name())
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,217 @@
+//! One batch to the function, and what its answer means.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use windrow_core::window::Window;
+use windrow_event::{EventSource, RecordData, Response, WindowFields, encode, encoded_len};
+use windrow_read::Record;
+
+use super::options::MappingOptions;
+use crate::functions::{Function, MAX_PAYLOAD_BYTES};
+
+/// The largest state that Lambda carries from one invocation to the next. Past it the window ends
+/// early. Source: "Tumbling windows" in the Lambda developer guide.
+pub(super) const MAX_STATE_BYTES: usize = 1_000_000;
+
+/// A function and the shard it is invoked for.
+pub(super) struct Invoker {
+    pub(super) function: Arc<dyn Function>,
+    pub(super) stream_arn: String,
+    pub(super) region: String,
+    pub(super) shard: String,
+}
+
+/// The window that a batch belongs to.
+#[derive(Clone, Copy)]
+pub(super) struct BatchWindow<'a> {
+    pub(super) window: Window,
+    pub(super) state: Option<&'a RawValue>,
+    pub(super) is_final: bool,
+    pub(super) is_terminated_early: bool,
+}
+
+/// What came of a batch.
+pub(super) enum Outcome {
+    /// All of it is done; with a window, this is the state to go on with.
+    Done(Option<Box<RawValue>>),
+    /// The first so many records are done; the rest must come again.
+    Partly(usize),
+    /// None of it is done, for this reason.
+    Failed(String),
+}
+
+impl Invoker {
+    fn source(&self) -> EventSource<'_> {
+        EventSource {
+            stream_arn: &self.stream_arn,
+            region: &self.region,
+            shard_id: &self.shard,
+        }
+    }
+
+    /// How many of the first `most` of `records` fit one event beside a state of `state_bytes`;
+    /// `usize::MAX` where all of them do.
+    pub(super) fn fit<'a>(
+        &self,
+        records: impl Iterator<Item = &'a Record>,
+        most: usize,
+        state_bytes: usize,
+    ) -> usize {
+        let source = self.source();
+        let envelope = encode(&source, &[], None).len() + ENVELOPE_MARGIN + state_bytes;
+        let mut left = MAX_PAYLOAD_BYTES.saturating_sub(envelope);
+        for (place, record) in records.take(most).enumerate() {
+            match left.checked_sub(encoded_len(&source, &data(record))) {
+                Some(rest) => left = rest,
+                None => return place,
+            }
+        }
+        usize::MAX
+    }
+
+    /// The event that `records` make.
+    pub(super) fn event(&self, records: &[Record], window: Option<BatchWindow<'_>>) -> Vec<u8> {
+        let records: Vec<RecordData<'_>> = records.iter().map(data).collect();
+        let fields = window.map(|batch| WindowFields {
+            window: windrow_event::Window {
+                start: batch.window.start,
+                end: batch.window.end,
+            },
+            state: batch.state,
+            is_final: batch.is_final,
+            is_terminated_early: batch.is_terminated_early,
+        });
+        encode(&self.source(), &records, fields.as_ref())
+    }
+
+    /// Invokes the function once.
+    pub(super) async fn invoke(
+        &self,
+        records: &[Record],
+        window: Option<BatchWindow<'_>>,
+        options: &MappingOptions,
+    ) -> Outcome {
+        let event = self.event(records, window);
+        match self.function.invoke(event, options.function_timeout).await {
+            Ok(answer) => judge(&answer, records, window.is_some(), options),
+            Err(error) => Outcome::Failed(error.to_string()),
+        }
+    }
+}
+
+/// The fields of a window, their punctuation and two dates.
+const ENVELOPE_MARGIN: usize = 1_000;
+
+fn data(record: &Record) -> RecordData<'_> {
+    RecordData {
+        partition_key: &record.partition_key,
+        sequence_number: &record.sequence_number,
+        arrival: record.arrival,
+        data: &record.data,
+    }
+}
+
+/// What an answer means for the batch.
+fn judge(answer: &[u8], records: &[Record], windowed: bool, options: &MappingOptions) -> Outcome {
+    // A function that returns nothing, which is `null`, has taken the whole batch.
+    let response = match serde_json::from_slice::<Option<Response>>(answer) {
+        Ok(response) => response.unwrap_or_default(),
+        Err(_) if !windowed && !options.report_batch_item_failures => Response::default(),
+        Err(error) => return Outcome::Failed(format!("the response makes no sense: {error}")),
+    };
+    if windowed {
+        if !response.batch_item_failures.is_empty() {
+            return Outcome::Failed("batch item failures with a tumbling window".to_owned());
+        }
+        return match response.state {
+            Some(state) => Outcome::Done(Some(state)),
+            None => Outcome::Failed("the response has no state".to_owned()),
+        };
+    }
+    if !options.report_batch_item_failures {
+        return Outcome::Done(None);
+    }
+    let mut lowest = records.len();
+    for failure in &response.batch_item_failures {
+        let place = records
+            .iter()
+            .position(|record| record.sequence_number == *failure);
+        match place {
+            Some(place) => lowest = lowest.min(place),
+            None => {
+                return Outcome::Failed(format!("batch item `{failure}` is not in the batch"));
+            }
+        }
+    }
+    match lowest {
+        0 if !records.is_empty() => Outcome::Failed("the first batch item failed".to_owned()),
+        lowest if lowest < records.len() => Outcome::Partly(lowest),
+        _ => Outcome::Done(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(answer: &str, windowed: bool) -> String {
+        let records: Vec<Record> = (7..10)
+            .map(|number| Record {
+                sequence_number: number.to_string(),
+                partition_key: "key".to_owned(),
+                data: Default::default(),
+                arrival: 0,
+            })
+            .collect();
+        let options = MappingOptions {
+            report_batch_item_failures: true,
+            ..MappingOptions::default()
+        };
+        match judge(answer.as_bytes(), &records, windowed, &options) {
+            Outcome::Done(None) => "done".to_owned(),
+            Outcome::Done(Some(state)) => format!("done, state {}", state.get()),
+            Outcome::Partly(count) => format!("{count} done"),
+            Outcome::Failed(reason) => reason,
+        }
+    }
+
+    #[test]
+    fn failures_are_resumed_at_the_lowest() {
+        let failures = |numbers: &[&str]| {
+            let items: Vec<String> = numbers
+                .iter()
+                .map(|number| format!(r#"{{"itemIdentifier":"{number}"}}"#))
+                .collect();
+            judged(
+                &format!(r#"{{"batchItemFailures":[{}]}}"#, items.join(",")),
+                false,
+            )
+        };
+        assert_eq!(failures(&[]), "done");
+        assert_eq!(failures(&["9", "8"]), "1 done");
+        assert_eq!(failures(&["7"]), "the first batch item failed");
+        assert_eq!(failures(&[""]), "batch item `` is not in the batch");
+        assert_eq!(
+            failures(&["8", "70"]),
+            "batch item `70` is not in the batch"
+        );
+    }
+
+    #[test]
+    fn nothing_returned_is_the_whole_batch_done() {
+        assert_eq!(judged("null", false), "done");
+        assert_eq!(judged("{}", false), "done");
+        assert!(judged("7", false).starts_with("the response makes no sense"));
+    }
+
+    #[test]
+    fn a_window_needs_its_state_back() {
+        assert_eq!(
+            judged(r#"{"state":{"a":1}}"#, true),
+            r#"done, state {"a":1}"#
+        );
+        assert_eq!(judged("{}", true), "the response has no state");
+        assert_eq!(judged("null", true), "the response has no state");
+    }
+}

@@ -1,0 +1,320 @@
+//! What a shard's poller does next. Pure: what was read and the time arrive as arguments.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use windrow_core::window::{Tumbling, Window};
+use windrow_read::Record;
+
+/// What a poller knows of its shard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<'a> {
+    /// Records read and not yet handled, in the order of the shard.
+    pub(super) records: &'a VecDeque<Record>,
+    /// How many of them fit one event.
+    pub(super) fit: usize,
+    /// Every record that arrived before this time has been read (milliseconds since the epoch).
+    pub(super) read_up_to: i64,
+    /// Whether the shard is closed and read to its end.
+    pub(super) ended: bool,
+    /// Once all that arrived before this time has been read, to finish it at once: batches go short,
+    /// and windows end early.
+    pub(super) hurry_from: i64,
+    /// How long the oldest record has waited for its batch.
+    pub(super) waited: Duration,
+    /// The window that has state, if one has.
+    pub(super) open: Option<Window>,
+}
+
+impl View<'_> {
+    fn hurry(&self) -> bool {
+        self.read_up_to >= self.hurry_from
+    }
+}
+
+/// The next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Invoke the function on the first `count` records, which are of `window`.
+    Invoke {
+        /// How many; none, for a window that ends without more.
+        count: usize,
+        /// Their window, and whether it ends with them.
+        window: Option<(Window, bool)>,
+    },
+    /// Read more.
+    Read,
+    /// There is nothing more to come.
+    Done,
+}
+
+/// The rules by which records become invocations.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) batch_size: usize,
+    pub(super) batching_window: Duration,
+    pub(super) tumbling: Option<Tumbling>,
+}
+
+impl Rules {
+    /// Decides the next step.
+    pub(super) fn next(&self, view: View<'_>) -> Step {
+        let most = self.batch_size.min(view.fit).max(1);
+        let first = view.records.front();
+        let window = match (self.tumbling, view.open, first) {
+            (None, ..) => None,
+            (Some(_), Some(open), _) => Some(open),
+            (Some(tumbling), None, Some(first)) => Some(tumbling.window_of(first.arrival)),
+            (Some(_), None, None) => None,
+        };
+        let Some(window) = window else {
+            return self.next_plain(view, most);
+        };
+
+        // A record of another window ends this one, even one that arrived earlier: arrival times
+        // can go back by a little, and such a record then has a part of its window to itself.
+        let run = view
+            .records
+            .iter()
+            .take_while(|record| window.contains(record.arrival))
+            .count();
+        if run > most {
+            return Step::Invoke {
+                count: most,
+                window: Some((window, false)),
+            };
+        }
+        let is_final =
+            run < view.records.len() || view.read_up_to >= window.end || view.ended || view.hurry();
+        if is_final || run == most || (run > 0 && view.waited >= self.batching_window) {
+            return Step::Invoke {
+                count: run,
+                window: Some((window, is_final)),
+            };
+        }
+        Step::Read
+    }
+
+    fn next_plain(&self, view: View<'_>, most: usize) -> Step {
+        let waiting = view.records.len();
+        if waiting == 0 {
+            return if view.ended { Step::Done } else { Step::Read };
+        }
+        let due = view.ended || view.hurry() || view.waited >= self.batching_window;
+        if waiting >= most || due {
+            return Step::Invoke {
+                count: waiting.min(most),
+                window: None,
+            };
+        }
+        Step::Read
+    }
+
+    /// The time up to which everything that arrived has been handled: every window that ended by
+    /// then is closed, and without windows every record is done.
+    pub(super) fn watermark(&self, view: View<'_>) -> i64 {
+        let start = |arrival| match self.tumbling {
+            Some(tumbling) => tumbling.window_of(arrival).start,
+            None => arrival,
+        };
+        // A record that waits may belong to an earlier window than those before it.
+        let waiting = view.records.iter().map(|record| start(record.arrival));
+        let open = view.open.map(|open| open.start);
+        match waiting.chain(open).min() {
+            // A record may be stamped a little ahead of its time (the emulator does so in a new
+            // shard), and is not done all the same.
+            Some(start) => start.min(view.hurry_from.saturating_sub(1)),
+            None => view.read_up_to,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MINUTE: i64 = 60_000;
+
+    fn records(arrivals: &[i64]) -> VecDeque<Record> {
+        let record = |(number, arrival): (usize, &i64)| Record {
+            sequence_number: number.to_string(),
+            partition_key: String::new(),
+            data: Default::default(),
+            arrival: *arrival,
+        };
+        arrivals.iter().enumerate().map(record).collect()
+    }
+
+    fn view(records: &VecDeque<Record>) -> View<'_> {
+        View {
+            records,
+            fit: usize::MAX,
+            read_up_to: 0,
+            ended: false,
+            hurry_from: i64::MAX,
+            waited: Duration::ZERO,
+            open: None,
+        }
+    }
+
+    fn rules(tumbling: bool) -> Rules {
+        Rules {
+            batch_size: 3,
+            batching_window: Duration::from_secs(1),
+            tumbling: tumbling.then(|| Tumbling::new(MINUTE).unwrap()),
+        }
+    }
+
+    fn window(start: i64) -> Window {
+        let end = start + MINUTE;
+        Window { start, end }
+    }
+
+    fn invoke(count: usize, window: Option<(Window, bool)>) -> Step {
+        Step::Invoke { count, window }
+    }
+
+    #[test]
+    fn a_short_batch_waits_for_the_batching_window() {
+        let records = records(&[1, 2]);
+        for tumbling in [false, true] {
+            let rules = rules(tumbling);
+            let window = tumbling.then(|| (window(0), false));
+            assert_eq!(rules.next(view(&records)), Step::Read);
+            let waited = View {
+                waited: Duration::from_secs(1),
+                ..view(&records)
+            };
+            assert_eq!(rules.next(waited), invoke(2, window));
+        }
+    }
+
+    #[test]
+    fn a_full_batch_goes_at_once_and_an_event_that_is_full_as_well() {
+        let records = records(&[1, 2, 3, 4]);
+        assert_eq!(rules(false).next(view(&records)), invoke(3, None));
+        let fit = View {
+            fit: 2,
+            ..view(&records)
+        };
+        assert_eq!(rules(true).next(fit), invoke(2, Some((window(0), false))));
+        let too_large = View {
+            fit: 0,
+            ..view(&records)
+        };
+        assert_eq!(rules(false).next(too_large), invoke(1, None));
+    }
+
+    #[test]
+    fn a_record_of_the_next_window_ends_the_open_one() {
+        let records = records(&[MINUTE + 1]);
+        let open = View {
+            open: Some(window(0)),
+            ..view(&records)
+        };
+        assert_eq!(rules(true).next(open), invoke(0, Some((window(0), true))));
+        assert_eq!(rules(true).watermark(open), 0);
+        assert_eq!(rules(true).watermark(view(&records)), MINUTE);
+        let late = self::records(&[3 * MINUTE, 2 * MINUTE, MINUTE + 1]);
+        assert_eq!(rules(true).watermark(view(&late)), MINUTE);
+        assert_eq!(rules(false).watermark(view(&late)), MINUTE + 1);
+    }
+
+    #[test]
+    fn the_last_records_of_a_window_come_with_its_final_invoke() {
+        let records = records(&[5, 6, MINUTE]);
+        assert_eq!(
+            rules(true).next(view(&records)),
+            invoke(2, Some((window(0), true)))
+        );
+    }
+
+    #[test]
+    fn an_idle_window_ends_once_all_that_arrived_in_it_was_read() {
+        let records = records(&[]);
+        let open = |read_up_to| View {
+            open: Some(window(0)),
+            read_up_to,
+            ..view(&records)
+        };
+        assert_eq!(rules(true).next(open(MINUTE - 1)), Step::Read);
+        assert_eq!(
+            rules(true).next(open(MINUTE)),
+            invoke(0, Some((window(0), true)))
+        );
+    }
+
+    #[test]
+    fn the_end_of_the_shard_and_a_hurry_end_the_window() {
+        let records = records(&[5]);
+        for (ended, hurry_from) in [(true, i64::MAX), (false, 0)] {
+            let view = View {
+                ended,
+                hurry_from,
+                ..view(&records)
+            };
+            assert_eq!(rules(true).next(view), invoke(1, Some((window(0), true))));
+            assert_eq!(rules(false).next(view), invoke(1, None));
+        }
+        let ahead = self::records(&[5 * MINUTE]);
+        let hurry = View {
+            hurry_from: MINUTE,
+            read_up_to: MINUTE,
+            ..view(&ahead)
+        };
+        assert_eq!(rules(true).watermark(hurry), MINUTE - 1);
+        let empty = VecDeque::new();
+        let ended = View {
+            ended: true,
+            ..view(&empty)
+        };
+        assert_eq!(rules(true).next(ended), Step::Done);
+    }
+
+    proptest! {
+        /// Whatever arrives when, every record is handed over once and in order, each invocation
+        /// stays in one window, and each window that was opened is ended.
+        #[test]
+        fn every_record_is_handed_over_once(
+            arrivals in proptest::collection::vec(0..4 * MINUTE, 0..40),
+            pages in proptest::collection::vec(1..9_usize, 1..50),
+            tumbling: bool,
+        ) {
+            let rules = rules(tumbling);
+            let mut unread = records(&arrivals);
+            let mut buffer = VecDeque::new();
+            let mut handed = Vec::new();
+            let mut open = None;
+            let mut pages = pages.into_iter();
+            loop {
+                let view = View {
+                    ended: unread.is_empty(),
+                    open,
+                    ..view(&buffer)
+                };
+                match rules.next(view) {
+                    Step::Read => {
+                        let page = pages.next().unwrap_or(1).min(unread.len());
+                        buffer.extend(unread.drain(..page));
+                    }
+                    Step::Invoke { count, window } => {
+                        prop_assert!(count > 0 || window.is_some());
+                        prop_assert!(count <= rules.batch_size);
+                        let batch: Vec<Record> = buffer.drain(..count).collect();
+                        if let Some((window, is_final)) = window {
+                            prop_assert!(batch.iter().all(|record| window.contains(record.arrival)));
+                            prop_assert!(open.is_none() || open == Some(window));
+                            open = (!is_final).then_some(window);
+                        }
+                        handed.extend(batch);
+                    }
+                    Step::Done => break,
+                }
+            }
+            prop_assert_eq!(open, None);
+            let expected: Vec<Record> = records(&arrivals).into();
+            prop_assert_eq!(handed, expected);
+        }
+    }
+}

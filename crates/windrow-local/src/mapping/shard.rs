@@ -1,0 +1,414 @@
+//! One shard's poller: read, batch, invoke, retry, go on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rand::RngExt as _;
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use windrow_core::window::Window;
+use windrow_read::{Record, ShardReader, Start};
+
+use super::chaos::{Chaos, EarlyEnd, InWindow, Next};
+use super::follow::{Mark, ShardWork, Source};
+use super::invoke::{BatchWindow, Invoker, MAX_STATE_BYTES, Outcome};
+use super::on_failure::Discarded;
+use super::options::MappingOptions;
+use super::plan::{Rules, Step, View};
+use crate::clock::now_millis;
+use crate::faults::Faults;
+use crate::functions::Function;
+
+/// How many records are held ahead of the function at most.
+const READ_AHEAD: usize = 10_000;
+/// A record may become readable this long after its arrival time, as the emulator stamps it first.
+const SETTLE_MILLIS: i64 = 100;
+/// The longest pause before a failed batch is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// What all shards of a mapping share.
+pub(super) struct Polling {
+    pub(super) source: Source,
+    pub(super) stream_arn: String,
+    pub(super) region: String,
+    pub(super) function: Arc<dyn Function>,
+    pub(super) options: MappingOptions,
+    pub(super) rules: Rules,
+    /// From when on (milliseconds since the epoch) to hurry; `i64::MAX` for never.
+    pub(super) hurry: watch::Receiver<i64>,
+    pub(super) faults: Arc<Faults>,
+}
+
+impl ShardWork for Polling {
+    async fn run(
+        self: Arc<Self>,
+        shard: String,
+        start: Start,
+        mark: Mark,
+        stop: CancellationToken,
+    ) {
+        let client = self.source.client.clone();
+        let reader = ShardReader::new(client, self.source.stream.clone(), shard.clone(), start);
+        let poller = Poller {
+            invoker: Invoker {
+                function: Arc::clone(&self.function),
+                stream_arn: self.stream_arn.clone(),
+                region: self.region.clone(),
+                shard,
+            },
+            hurry: self.hurry.clone(),
+            chaos: Chaos::new(Arc::clone(&self.faults), READ_AHEAD),
+            polling: self,
+            reader: reader.limit(READ_AHEAD),
+            records: VecDeque::new(),
+            oldest: Instant::now(),
+            read_up_to: i64::MIN,
+            ended: false,
+            open: None,
+            mark,
+            stop,
+        };
+        poller.run().await;
+    }
+}
+
+struct Open {
+    window: Window,
+    state: Option<Box<RawValue>>,
+}
+
+struct Poller {
+    polling: Arc<Polling>,
+    invoker: Invoker,
+    hurry: watch::Receiver<i64>,
+    reader: ShardReader,
+    records: VecDeque<Record>,
+    /// When the oldest record in `records` was read.
+    oldest: Instant,
+    read_up_to: i64,
+    ended: bool,
+    open: Option<Open>,
+    chaos: Chaos,
+    mark: Mark,
+    stop: CancellationToken,
+}
+
+/// Whether a poller goes on.
+pub(super) enum Flow {
+    On,
+    /// On, but what comes next is other than was planned.
+    Anew,
+    Stop,
+}
+
+impl Poller {
+    async fn run(mut self) {
+        while !self.stop.is_cancelled() {
+            let view = self.view();
+            self.mark.set(self.polling.rules.watermark(view)).await;
+            let flow = match self.polling.rules.next(view) {
+                Step::Done => return,
+                Step::Read => self.read().await,
+                Step::Invoke { count, window } => self.hand_over(count, window).await,
+            };
+            if let Flow::Stop = flow {
+                return;
+            }
+        }
+    }
+
+    fn view(&self) -> View<'_> {
+        let state = self.open.as_ref().and_then(|open| open.state.as_ref());
+        let state_bytes = state.map_or(0, |state| state.get().len());
+        let most = self.polling.options.batch_size;
+        View {
+            records: &self.records,
+            fit: self.invoker.fit(self.records.iter(), most, state_bytes),
+            read_up_to: self.read_up_to,
+            ended: self.ended,
+            hurry_from: *self.hurry.borrow(),
+            waited: self.oldest.elapsed(),
+            open: self.open.as_ref().map(|open| open.window),
+        }
+    }
+
+    /// Reads once. After a read that found all there is, waits first, so that an idle shard is not
+    /// asked without pause.
+    async fn read(&mut self) -> Flow {
+        if self.read_up_to > i64::MIN {
+            let pause = tokio::time::sleep(self.polling.options.poll_interval);
+            tokio::select! {
+                () = self.stop.cancelled() => return Flow::Stop,
+                _ = self.hurry.changed() => {}
+                () = pause => {}
+            }
+        }
+        let asked_at = now_millis();
+        let page = tokio::select! {
+            () = self.stop.cancelled() => return Flow::Stop,
+            page = self.reader.next() => page,
+        };
+        match page {
+            Ok(page) => {
+                if self.records.is_empty() {
+                    self.oldest = Instant::now();
+                }
+                let all = page.millis_behind == 0 && page.records.len() < READ_AHEAD;
+                if all || page.ended {
+                    self.read_up_to = asked_at - SETTLE_MILLIS;
+                }
+                self.ended = page.ended;
+                self.records.extend(page.records);
+                Flow::On
+            }
+            Err(error) => {
+                let shard = &self.invoker.shard;
+                tracing::warn!(stream = self.polling.source.stream, shard, %error, "cannot read");
+                pause(&self.stop, 0).await
+            }
+        }
+    }
+
+    /// Hands the first `count` records to the function, until it has taken them or they are given
+    /// up. Where it fails, the same records go to it again; halves of them, where the mapping says so.
+    async fn hand_over(&mut self, count: usize, window: Option<(Window, bool)>) -> Flow {
+        let mut left = count;
+        let mut most = self.chaos.cut(count);
+        // Failures of the batch at the front; progress of any kind starts a new one.
+        let mut failures = 0_u32;
+        loop {
+            left -= self.give_up_the_old(left).await;
+            let batch = most.min(left);
+            let is_final = window.is_some_and(|(_, is_final)| is_final) && batch == left;
+            if batch == 0 && !is_final {
+                return Flow::On;
+            }
+            let batch_window = window.map(|(window, _)| (window, is_final));
+            let early_end = match batch_window {
+                Some((_, false)) => self.chaos.early_end(),
+                _ => None,
+            };
+            let ends_with_it = early_end == Some(EarlyEnd::WithRecords);
+            let told = batch_window.map(|(window, is_final)| (window, is_final || ends_with_it));
+            let reason = match self.invoke(batch, told, ends_with_it).await {
+                Outcome::Done(state) => {
+                    left -= batch;
+                    failures = 0;
+                    // The half that failed may hold one bad record only; the rest goes whole again.
+                    most = left;
+                    match self.go_on(batch, batch_window, state, early_end).await {
+                        Flow::On if left > 0 => continue,
+                        flow => return flow,
+                    }
+                }
+                Outcome::Partly(done) => {
+                    self.drop_records(done);
+                    left -= done;
+                    most = left;
+                    failures = 0;
+                    if let Flow::Stop = pause(&self.stop, failures).await {
+                        return Flow::Stop;
+                    }
+                    continue;
+                }
+                Outcome::Failed(reason) => reason,
+            };
+            let shard = &self.invoker.shard;
+            let function = self.invoker.function.name();
+            tracing::warn!(function, shard, failures, reason, "a batch failed");
+            if self.polling.options.bisect_on_error && batch > 1 {
+                // Lambda does not count a bisection among the attempts.
+                most = batch.div_ceil(2);
+            } else {
+                failures += 1;
+                let retries = self.polling.options.retry_attempts;
+                if retries.is_some_and(|retries| failures > retries) {
+                    let condition = "RetryAttemptsExhausted";
+                    self.discard(batch, condition, failures, &reason).await;
+                    left -= batch;
+                    most = left;
+                    failures = 0;
+                    continue;
+                }
+            }
+            if let Flow::Stop = pause(&self.stop, failures).await {
+                return Flow::Stop;
+            }
+        }
+    }
+
+    async fn invoke(
+        &mut self,
+        count: usize,
+        window: Option<(Window, bool)>,
+        is_terminated_early: bool,
+    ) -> Outcome {
+        let batch = &self.records.make_contiguous()[..count];
+        let open = self.open.as_ref();
+        let window = window.map(|(window, is_final)| BatchWindow {
+            window,
+            state: open.and_then(|open| open.state.as_deref()),
+            is_final,
+            is_terminated_early,
+        });
+        self.invoker
+            .invoke(batch, window, &self.polling.options)
+            .await
+    }
+
+    /// Goes on after a batch that was done, with the window's new state.
+    async fn go_on(
+        &mut self,
+        count: usize,
+        window: Option<(Window, bool)>,
+        state: Option<Box<RawValue>>,
+        early_end: Option<EarlyEnd>,
+    ) -> Flow {
+        let batch: Vec<Record> = self.records.drain(..count).collect();
+        self.oldest = Instant::now();
+        let opened = self.open.is_none();
+        let next = match window {
+            None => self.chaos.done(batch, None),
+            Some((window, true)) => {
+                self.open = None;
+                return match self.chaos.closed(batch, opened) {
+                    None => Flow::On,
+                    Some(rerun) => {
+                        let options = &self.polling.options;
+                        rerun
+                            .hand_over(window, &self.invoker, options, &self.stop)
+                            .await
+                    }
+                };
+            }
+            Some((window, false)) => {
+                let state = state.filter(|_| early_end != Some(EarlyEnd::WithRecords));
+                let size = state.as_ref().map_or(0, |state| state.get().len());
+                let ends_after =
+                    size > MAX_STATE_BYTES || early_end == Some(EarlyEnd::AfterRecords);
+                self.open = Some(Open { window, state });
+                if ends_after && let Flow::Stop = self.end_early(window).await {
+                    return Flow::Stop;
+                }
+                let ended_early = ends_after || early_end.is_some();
+                self.chaos.done(
+                    batch,
+                    Some(InWindow {
+                        opened,
+                        ended_early,
+                    }),
+                )
+            }
+        };
+        let again = match next {
+            Next::On => return Flow::On,
+            Next::Again(records) => records,
+            Next::FromStart(records) => {
+                self.open = None;
+                records
+            }
+        };
+        for record in again.into_iter().rev() {
+            self.records.push_front(record);
+        }
+        Flow::Anew
+    }
+
+    /// Ends the open window early, as Lambda does where its state has passed what it carries; it
+    /// goes on with an empty state.
+    async fn end_early(&mut self, window: Window) -> Flow {
+        let mut failures = 0;
+        loop {
+            let reason = match self.invoke(0, Some((window, true)), true).await {
+                Outcome::Done(_) => {
+                    let state = None;
+                    self.open = Some(Open { window, state });
+                    return Flow::On;
+                }
+                Outcome::Partly(_) => "only a part was done".to_owned(),
+                Outcome::Failed(reason) => reason,
+            };
+            failures += 1;
+            let shard = &self.invoker.shard;
+            tracing::warn!(shard, failures, reason, "a window could not be ended early");
+            if let Flow::Stop = pause(&self.stop, failures).await {
+                return Flow::Stop;
+            }
+        }
+    }
+
+    /// Gives up the records at the front that are older than the mapping allows; how many.
+    async fn give_up_the_old(&mut self, most: usize) -> usize {
+        let Some(age) = self.polling.options.record_age else {
+            return 0;
+        };
+        let oldest = now_millis() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        let old = |record: &&Record| record.arrival < oldest;
+        let count = self.records.iter().take(most).take_while(old).count();
+        self.discard(count, "RecordAgeExceeded", 0, "too old").await;
+        count
+    }
+
+    /// Gives up the first `count` records, to the on-failure destination if there is one.
+    async fn discard(&mut self, count: usize, condition: &str, attempts: u32, reason: &str) {
+        if count == 0 {
+            return;
+        }
+        let batch = &self.records.make_contiguous()[..count];
+        let event = self.invoker.event(batch, None);
+        let discarded = Discarded {
+            function: self.invoker.function.name(),
+            stream_arn: &self.invoker.stream_arn,
+            shard: &self.invoker.shard,
+            condition,
+            attempts,
+            reason,
+            records: batch,
+            event: &event,
+            now: Timestamp::from_millisecond(now_millis()).unwrap_or_default(),
+        };
+        match &self.polling.options.on_failure {
+            None => tracing::error!(count, condition, "records were given up and are lost"),
+            Some(folder) => loop {
+                match discarded.write(folder).await {
+                    Ok(path) => {
+                        let path = path.display();
+                        tracing::error!(count, condition, %path, "records were given up");
+                        break;
+                    }
+                    Err(error) => {
+                        tracing::error!(count, condition, %error, "records to give up are kept");
+                        // The destination is the last place they can go, so nothing goes on without.
+                        if let Flow::Stop = pause(&self.stop, u32::MAX).await {
+                            return;
+                        }
+                    }
+                }
+            },
+        }
+        self.drop_records(count);
+    }
+
+    fn drop_records(&mut self, count: usize) {
+        self.records.drain(..count);
+        self.chaos.given_up(count);
+        self.oldest = Instant::now();
+    }
+}
+
+/// Waits before the next attempt, the longer the more have failed.
+pub(super) async fn pause(stop: &CancellationToken, failures: u32) -> Flow {
+    let longest = SHORTEST_PAUSE
+        .saturating_mul(2_u32.saturating_pow(failures))
+        .min(LONGEST_PAUSE);
+    let pause = rand::rng().random_range(SHORTEST_PAUSE / 2..=longest);
+    tokio::select! {
+        () = stop.cancelled() => Flow::Stop,
+        () = tokio::time::sleep(pause) => Flow::On,
+    }
+}

@@ -1,0 +1,215 @@
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use windrow_local::functions::{
+    Bootstrap, BootstrapOptions, Function as _, FunctionLog, InvokeError,
+};
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Cargo builds the examples of a package with its tests, beside the folder the tests are in.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let target = test.parent().and_then(Path::parent).unwrap();
+    let example = target
+        .join("examples")
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        example.exists(),
+        "the tests need the examples: cargo build -p local --examples"
+    );
+    example
+}
+
+fn options(folder: &TempDir) -> BootstrapOptions {
+    let mut options = BootstrapOptions::new("function", example("function"));
+    options.log = FunctionLog::File(folder.path().join("log"));
+    options
+}
+
+async fn invoke(
+    function: &Bootstrap,
+    event: Value,
+    timeout: Duration,
+) -> Result<Value, InvokeError> {
+    let response = function
+        .invoke(event.to_string().into_bytes(), timeout)
+        .await?;
+    Ok(serde_json::from_slice(&response).unwrap())
+}
+
+async fn process_of(function: &Bootstrap) -> u64 {
+    invoke(function, json!({ "do": "env" }), LIMIT)
+        .await
+        .unwrap()["process"]
+        .as_u64()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_binary_answers_and_is_kept_for_the_next_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = Bootstrap::new(options(&folder));
+    let first = process_of(&function).await;
+    for count in 0..20 {
+        let event = json!({ "do": "echo", "count": count });
+        assert_eq!(invoke(&function, event.clone(), LIMIT).await, Ok(event));
+    }
+    let failed = invoke(&function, json!({ "do": "fail" }), LIMIT)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&failed, InvokeError::Failed { message, .. } if message == "told to fail"),
+        "{failed:?}"
+    );
+    assert_eq!(process_of(&function).await, first);
+}
+
+#[tokio::test]
+async fn the_environment_is_lambdas_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(&folder);
+    options.endpoint_url = Some("http://127.0.0.1:4566".to_owned());
+    options
+        .environment
+        .insert("SUMMARY_STREAM".to_owned(), "wildrydes-summary".to_owned());
+    let function = Bootstrap::new(options);
+
+    let before = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let answer = invoke(&function, json!({ "do": "env" }), LIMIT)
+        .await
+        .unwrap();
+    let env = &answer["env"];
+    assert_eq!(env["AWS_LAMBDA_FUNCTION_NAME"], "function");
+    assert_eq!(env["AWS_REGION"], "us-east-1");
+    assert_eq!(env["AWS_ACCESS_KEY_ID"], "local");
+    assert_eq!(env["AWS_ENDPOINT_URL"], "http://127.0.0.1:4566");
+    assert_eq!(env["SUMMARY_STREAM"], "wildrydes-summary");
+    assert_eq!(env["HOME"], Value::Null);
+    assert_eq!(env["CARGO_PKG_NAME"], Value::Null);
+    assert_eq!(
+        answer["arn"],
+        "arn:aws:lambda:us-east-1:000000000000:function:function"
+    );
+    let after = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let deadline = Duration::from_millis(answer["deadline"].as_u64().unwrap());
+    let told = before + LIMIT - Duration::from_millis(1)..=after + LIMIT;
+    assert!(told.contains(&deadline), "{deadline:?} {told:?}");
+}
+
+#[tokio::test]
+async fn a_crash_is_told_and_the_next_event_gets_a_new_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = Bootstrap::new(options(&folder));
+    let first = process_of(&function).await;
+    let crashed = invoke(&function, json!({ "do": "exit" }), LIMIT)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        crashed,
+        InvokeError::Crashed {
+            status: "exit status: 3".to_owned()
+        }
+    );
+    assert_ne!(process_of(&function).await, first);
+}
+
+#[tokio::test]
+async fn a_slow_process_is_killed_at_its_deadline() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = Bootstrap::new(options(&folder));
+    let first = process_of(&function).await;
+    let limit = Duration::from_millis(200);
+    let slow = invoke(&function, json!({ "do": "sleep" }), limit).await;
+    assert_eq!(slow, Err(InvokeError::TimedOut { after: limit }));
+    assert_ne!(process_of(&function).await, first);
+}
+
+#[tokio::test]
+async fn an_invocation_given_up_midway_takes_its_process_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = Bootstrap::new(options(&folder));
+    let first = process_of(&function).await;
+    let log = folder.path().join("log");
+    let has_begun = async {
+        while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains("sleeping")) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        answer = invoke(&function, json!({ "do": "sleep" }), LIMIT) => panic!("{answer:?}"),
+        () = has_begun => {}
+    }
+    assert_ne!(process_of(&function).await, first);
+}
+
+#[tokio::test]
+async fn a_process_that_ends_at_once_is_started_again_with_growing_pauses() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(&folder);
+    options
+        .environment
+        .insert("EXIT_AT_START".to_owned(), "1".to_owned());
+    let function = Bootstrap::new(options);
+    let start = tokio::time::Instant::now();
+    for _ in 0..4 {
+        let crashed = invoke(&function, json!({}), LIMIT).await.unwrap_err();
+        assert_eq!(
+            crashed,
+            InvokeError::Crashed {
+                status: "exit status: 4".to_owned()
+            }
+        );
+    }
+    // 100, 200 and 400 ms lie between four starts.
+    assert!(
+        start.elapsed() >= Duration::from_millis(700),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_missing_binary_is_told_with_what_to_do() {
+    let missing = BootstrapOptions::new("aggregator", "/nonexistent/target/debug/aggregator");
+    let error = invoke(&Bootstrap::new(missing), json!({}), LIMIT)
+        .await
+        .unwrap_err();
+    let InvokeError::Unreachable { message } = error else {
+        panic!("{error:?}")
+    };
+    assert!(
+        message.contains("/nonexistent/target/debug/aggregator"),
+        "{message}"
+    );
+    assert!(message.contains("`cargo build -p aggregator`"), "{message}");
+}
+
+#[tokio::test]
+async fn a_response_that_is_too_large_fails_the_invocation() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = Bootstrap::new(options(&folder));
+    let error = invoke(&function, json!({ "do": "large" }), LIMIT)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, InvokeError::Failed { error_type, .. } if error_type == "Function.ResponseSizeTooLarge"),
+        "{error:?}"
+    );
+    let event = json!({ "do": "echo" });
+    assert_eq!(invoke(&function, event.clone(), LIMIT).await, Ok(event));
+}
+
+#[tokio::test]
+async fn a_function_that_is_cut_off_is_killed_and_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = Bootstrap::new(options(&folder));
+    let first = process_of(&function).await;
+    let sleep = json!({ "do": "sleep" }).to_string().into_bytes();
+    let after = Duration::from_millis(20);
+    let cut_off = function.cut_off(sleep, LIMIT, after);
+    tokio::time::timeout(LIMIT, cut_off).await.unwrap();
+    assert_ne!(process_of(&function).await, first);
+}

@@ -1,0 +1,84 @@
+//! The local cloud as its clients see it: over HTTP, with the real SDK, the real Runtime API client
+//! and real files.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails, helpers included"
+)]
+
+mod bootstrap;
+mod cargo_lambda;
+mod endpoint;
+mod endpoint_faults;
+mod endpoint_reads;
+mod firehose;
+mod mapping;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use windrow_local::endpoint::{Endpoint, EndpointOptions};
+use windrow_local::faults::Faults;
+
+/// A local cloud of one test's own.
+struct Cloud {
+    endpoint: Endpoint,
+    stop: CancellationToken,
+    folder: TempDir,
+}
+
+impl Cloud {
+    async fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn start_in(folder: TempDir) -> Self {
+        let options = options(folder.path());
+        Self::start_with(options, folder).await
+    }
+
+    /// One whose calls are struck by `faults`.
+    async fn with_faults(faults: &Arc<Faults>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = options(folder.path());
+        options.faults = Arc::clone(faults);
+        Self::start_with(options, folder).await
+    }
+
+    async fn start_with(options: EndpointOptions, folder: TempDir) -> Self {
+        let stop = CancellationToken::new();
+        let endpoint = Endpoint::start(options, stop.clone()).await.unwrap();
+        Self {
+            endpoint,
+            stop,
+            folder,
+        }
+    }
+
+    /// Ends it in good order and hands back its data directory.
+    async fn stop(self) -> TempDir {
+        self.stop.cancel();
+        self.endpoint.stopped().await;
+        self.folder
+    }
+
+    fn kinesis(&self) -> aws_sdk_kinesis::Client {
+        aws_sdk_kinesis::Client::new(&windrow_connect::local_config(&self.endpoint.url()))
+    }
+
+    fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&windrow_connect::local_config(&self.endpoint.url()))
+    }
+
+    fn firehose(&self) -> aws_sdk_firehose::Client {
+        aws_sdk_firehose::Client::new(&windrow_connect::local_config(&self.endpoint.url()))
+    }
+}
+
+fn options(data_dir: &Path) -> EndpointOptions {
+    let mut options = EndpointOptions::new(data_dir);
+    options.port = 0;
+    options
+}

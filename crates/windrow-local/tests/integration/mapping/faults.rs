@@ -1,0 +1,338 @@
+//! Faults on purpose, seen from the function: which events it is given.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use windrow_event::Event;
+use windrow_local::faults::{Faults, Kind};
+use windrow_local::functions::InvokeError;
+use windrow_local::mapping::MappingOptions;
+
+use super::{Mapped, PATIENCE, clear_of_an_end, data, failed};
+
+const LONG: Duration = Duration::from_secs(900);
+
+/// One window that is longer than the test, and batches of five that go only when they are full or
+/// the mapping is in a hurry: what comes in which batch does not depend on the time.
+fn one_window() -> MappingOptions {
+    MappingOptions {
+        tumbling_window: Some(LONG),
+        ..plain()
+    }
+}
+
+/// The same, a record at a time.
+fn small_batches() -> MappingOptions {
+    MappingOptions {
+        batch_size: 1,
+        ..one_window()
+    }
+}
+
+fn plain() -> MappingOptions {
+    MappingOptions {
+        batch_size: 5,
+        batching_window: LONG,
+        ..MappingOptions::default()
+    }
+}
+
+/// The state that an event brought: the data of the records folded so far, in order.
+fn state(event: &Event) -> Vec<String> {
+    let state = event.state.as_ref().map_or("[]", |state| state.get());
+    serde_json::from_str(state).unwrap()
+}
+
+/// What a fold that skips old records holds after the event.
+fn folded(event: &Event) -> Vec<String> {
+    let mut folded = state(event);
+    for data in data(event) {
+        if folded.last().is_none_or(|last| *last < data) {
+            folded.push(data);
+        }
+    }
+    folded
+}
+
+fn emits(event: &Event) -> bool {
+    event.is_final_invoke_for_window || event.is_window_terminated_early
+}
+
+fn fold(event: &Event, _: usize) -> Result<Value, InvokeError> {
+    Ok(match emits(event) {
+        true => json!({"state": []}),
+        false => json!({"state": folded(event)}),
+    })
+}
+
+fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|number| format!("{number:04}")).collect()
+}
+
+/// Puts twelve records, in whatever there is of batches of five, and gives back what was delivered.
+async fn delivered(
+    options: MappingOptions,
+    specification: &str,
+    answer: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
+) -> (Vec<Event>, Arc<Faults>) {
+    let faults = Arc::new(Faults::parse(specification, 1).unwrap());
+    clear_of_an_end(LONG).await;
+    let mapped = Mapped::start_with(1, options, Arc::clone(&faults), answer).await;
+    let records = numbered(0..12);
+    let records: Vec<&str> = records.iter().map(String::as_str).collect();
+    mapped.put(&records).await;
+    mapped.finish().await;
+    let events = std::mem::take(&mut *mapped.function.events.lock().unwrap());
+    assert_complete(&events, &numbered(0..12));
+    (events, faults)
+}
+
+/// Every record was handed over, first in order; and in each window and shard, there are emitted
+/// runs of the log that side by side hold all of its records.
+fn assert_complete(events: &[Event], sent: &[String]) {
+    let mut logs: BTreeMap<String, Vec<(String, i64)>> = BTreeMap::new();
+    for event in events {
+        let log = logs.entry(event.shard().unwrap().to_owned()).or_default();
+        for (data, record) in data(event).into_iter().zip(event.records()) {
+            if log.iter().all(|(known, _)| *known != data) {
+                assert!(log.last().is_none_or(|(last, _)| *last < data), "{data}");
+                log.push((data, record.arrival));
+            }
+        }
+    }
+    let all: BTreeSet<&String> = logs.values().flatten().map(|(data, _)| data).collect();
+    assert_eq!(all, sent.iter().collect());
+    let windowed = events.iter().filter(|event| event.window.is_some());
+    let mut windows: BTreeSet<(&str, i64, i64)> = BTreeSet::new();
+    for event in windowed {
+        let window = event.window.unwrap();
+        windows.insert((event.shard().unwrap(), window.start, window.end));
+        let contained = |arrival| (window.start..window.end).contains(&arrival);
+        assert!(event.records().all(|record| contained(record.arrival)));
+    }
+    for (shard, start, end) in windows {
+        let of_window = |event: &&Event| {
+            event.shard().unwrap() == shard && event.window.is_some_and(|w| w.start == start)
+        };
+        let in_window = |(_, arrival): &&(String, i64)| (start..end).contains(arrival);
+        let log = logs[shard].iter().filter(in_window);
+        let log: Vec<&String> = log.map(|(data, _)| data).collect();
+        let emitted = events.iter().filter(of_window).filter(|event| emits(event));
+        let emitted: Vec<Vec<String>> = emitted.map(folded).collect();
+        let mut reached = BTreeSet::from([0]);
+        for from in 0..log.len() {
+            if reached.contains(&from) {
+                let runs = emitted.iter().filter(|run| {
+                    run.iter().collect::<Vec<_>>() == log[from..(from + run.len()).min(log.len())]
+                });
+                reached.extend(runs.map(|run| from + run.len()).collect::<Vec<_>>());
+            }
+        }
+        assert!(reached.contains(&log.len()), "{shard} {start}: {emitted:?}");
+    }
+}
+
+fn batches(events: &[Event]) -> Vec<Vec<String>> {
+    events.iter().map(data).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_cut_in_two_and_only_the_last_half_is_final() {
+    let (events, faults) = delivered(one_window(), "recut=1", fold).await;
+    assert_eq!(batches(&events).concat(), numbered(0..12));
+    assert_eq!(events.len(), 6);
+    assert_eq!(faults.struck(Kind::Recut), 3);
+    assert_eq!(events.iter().filter(|event| emits(event)).count(), 1);
+    assert_eq!(data(&events[5]), ["0011"]);
+    assert!(emits(&events[5]));
+    let (events, _) = delivered(plain(), "recut=1", |_, _| Ok(Value::Null)).await;
+    assert_eq!(batches(&events).concat(), numbered(0..12));
+    assert_eq!(events.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_were_done_come_again_in_front_of_new_ones() {
+    for options in [one_window(), plain()] {
+        let windowed = options.tumbling_window.is_some();
+        let (events, faults) = delivered(options, "redelivered=1", fold).await;
+        assert!(faults.struck(Kind::Redelivered) >= 2);
+        for pair in events.windows(2) {
+            let (before, after) = (data(&pair[0]), data(&pair[1]));
+            if pair[0].is_final_invoke_for_window || after.is_empty() {
+                continue;
+            }
+            assert!(after[0] <= before[before.len() - 1], "{before:?} {after:?}");
+            // With the state as it is, in which they are.
+            assert!(!windowed || state(&pair[1]).ends_with(&before));
+        }
+        let both = events[1..3].iter().map(data).any(|data| {
+            let before = data.iter().filter(|data| {
+                events[0..1]
+                    .iter()
+                    .any(|event| self::data(event).contains(data))
+            });
+            (1..data.len()).contains(&before.count())
+        });
+        assert!(both, "{:?}", batches(&events));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_whose_state_is_lost_comes_again_from_its_start() {
+    let (events, faults) = delivered(one_window(), "state-lost=1", fold).await;
+    assert_eq!(faults.struck(Kind::StateLost), 1);
+    let starts: Vec<usize> = (0..events.len())
+        .filter(|place| events[*place].state.is_none())
+        .collect();
+    assert_eq!(starts.len(), 2);
+    assert!(starts[1] > 0);
+    for start in starts {
+        assert_eq!(data(&events[start])[0], "0000");
+    }
+    let last = events.last().unwrap();
+    assert!(last.is_final_invoke_for_window);
+    assert_eq!(folded(last), numbered(0..12));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_is_ended_early_and_goes_on_with_an_empty_state() {
+    let (events, faults) = delivered(small_batches(), "ended-early=1", fold).await;
+    let early = events
+        .iter()
+        .filter(|event| event.is_window_terminated_early);
+    assert_eq!(
+        early.clone().count() as u64,
+        faults.struck(Kind::EndedEarly)
+    );
+    // By an invocation with the batch, and by one of its own.
+    assert!(early.clone().any(|event| !event.is_empty()));
+    assert!(
+        early
+            .clone()
+            .any(|event| event.is_empty() && state(event).len() == 1)
+    );
+    for pair in events.windows(2) {
+        if pair[0].is_window_terminated_early {
+            assert!(pair[1].state.is_none());
+        }
+    }
+    assert!(!events.last().unwrap().is_window_terminated_early);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_window_comes_again_in_part_as_a_window_of_its_own() {
+    // Every other invocation fails, and what comes again must be taken all the same.
+    let every_other = |event: &Event, before: usize| match before % 2 {
+        0 => Err(failed()),
+        _ => fold(event, before),
+    };
+    let (events, faults) = delivered(one_window(), "redelivered-after-window=1", every_other).await;
+    assert_eq!(faults.struck(Kind::RedeliveredAfterWindow), 1);
+    let taken: Vec<&Event> = events.iter().skip(1).step_by(2).collect();
+    let end = taken
+        .iter()
+        .position(|event| event.is_final_invoke_for_window);
+    let (window, again) = taken.split_at(end.unwrap() + 1);
+    assert_eq!(folded(window[window.len() - 1]), numbered(0..12));
+    assert!(again[0].state.is_none());
+    assert!(again.iter().all(|event| event.window == window[0].window));
+    let (last, before) = again.split_last().unwrap();
+    assert!(last.is_final_invoke_for_window);
+    assert!(before.iter().all(|event| !event.is_final_invoke_for_window));
+    let run = folded(last);
+    assert!(!run.is_empty());
+    assert!(
+        numbered(0..12)
+            .windows(run.len())
+            .any(|window| window == run)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_comes_twice_at_once_and_again_later() {
+    let same = |one: &&Event, other: &Event| {
+        let fields = |event: &Event| {
+            (
+                batches(std::slice::from_ref(event)),
+                state(event),
+                emits(event),
+            )
+        };
+        fields(one) == fields(other)
+    };
+    let (events, faults) = delivered(one_window(), "twice-at-once=1", fold).await;
+    assert_eq!(faults.struck(Kind::TwiceAtOnce), 3);
+    for event in &events {
+        assert_eq!(events.iter().filter(|other| same(other, event)).count(), 2);
+    }
+    let (events, faults) = delivered(small_batches(), "twice-late=1", fold).await;
+    assert!(faults.struck(Kind::TwiceLate) > 3);
+    let repeated = |event: &&Event| events.iter().filter(|other| same(other, event)).count() == 2;
+    assert!(events.iter().any(|event| repeated(&event)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_whose_invocation_broke_down_comes_again_as_it_was() {
+    for kind in [
+        Kind::Crash,
+        Kind::CrashDuring,
+        Kind::CrashAfter,
+        Kind::TimeOut,
+    ] {
+        let name = kind.name();
+        let specification = format!("{name}@1,{name}@3,{name}@4,{name}@12");
+        let (events, faults) = delivered(small_batches(), &specification, fold).await;
+        assert_eq!(faults.struck(kind), 4);
+        let mut batches = batches(&events);
+        batches.dedup();
+        assert_eq!(batches.concat(), numbered(0..12), "{kind:?}");
+    }
+}
+
+/// All of it at once, over several windows of two shards.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_window_is_closed_whatever_strikes() {
+    const KINDS: [Kind; 11] = [
+        Kind::Crash,
+        Kind::CrashDuring,
+        Kind::CrashAfter,
+        Kind::TimeOut,
+        Kind::TwiceAtOnce,
+        Kind::TwiceLate,
+        Kind::Redelivered,
+        Kind::RedeliveredAfterWindow,
+        Kind::StateLost,
+        Kind::Recut,
+        Kind::EndedEarly,
+    ];
+    // Batches of four leave a window open, however late they come.
+    let forced = KINDS.map(|kind| {
+        let name = kind.name();
+        [1, 2, 4, 7].map(|occasion| format!("{name}@{occasion}"))
+    });
+    let specification = forced.as_flattened().join(",");
+    let faults = Arc::new(Faults::parse(&specification, 5).unwrap());
+    let options = MappingOptions {
+        tumbling_window: Some(Duration::from_secs(1)),
+        batch_size: 4,
+        ..MappingOptions::default()
+    };
+    let mapped = Mapped::start_with(2, options, Arc::clone(&faults), fold).await;
+    let mut sent = Vec::new();
+    let rounds = async {
+        while sent.len() < 240 || KINDS.iter().any(|kind| faults.struck(*kind) < 4) {
+            let first = u32::try_from(sent.len()).unwrap();
+            let records = numbered(first..first + 24);
+            let data: Vec<&str> = records.iter().map(String::as_str).collect();
+            mapped.put(&data).await;
+            sent.extend(records);
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    let injected = tokio::time::timeout(PATIENCE, rounds).await;
+    assert!(injected.is_ok(), "{faults:?}");
+    mapped.finish().await;
+    assert_complete(&mapped.function.events.lock().unwrap(), &sent);
+}

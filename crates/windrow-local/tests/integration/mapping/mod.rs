@@ -1,0 +1,198 @@
+//! The event source mapping, with functions that note what they are given and misbehave on demand.
+
+mod faults;
+mod retries;
+mod windows;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use windrow_event::Event;
+use windrow_local::faults::Faults;
+use windrow_local::functions::{Faulty, Function, InvokeError};
+use windrow_local::mapping::{Mapping, MappingOptions, MappingSource};
+use windrow_read::Start;
+
+use crate::Cloud;
+use crate::endpoint::create_stream;
+
+/// How long anything here may take: it only ends what hangs.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+type Answer = Box<dyn Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync>;
+
+/// A function that notes every event and answers by `answer`, which is also told how many
+/// invocations came before.
+struct Noting {
+    events: Mutex<Vec<Event>>,
+    answer: Answer,
+}
+
+impl Function for Noting {
+    fn name(&self) -> &str {
+        "noting"
+    }
+
+    fn invoke(
+        &self,
+        payload: Vec<u8>,
+        _: Duration,
+    ) -> futures_util::future::BoxFuture<'_, Result<Vec<u8>, InvokeError>> {
+        let event = Event::from_json(&payload).unwrap();
+        let mut events = self.events.lock().unwrap();
+        let answer = (self.answer)(&event, events.len());
+        events.push(event);
+        Box::pin(async move { answer.map(|answer| answer.to_string().into_bytes()) })
+    }
+}
+
+/// A stream, a mapping of it, and the function at its end.
+struct Mapped {
+    cloud: Cloud,
+    mapping: Mapping,
+    function: Arc<Noting>,
+}
+
+impl Mapped {
+    async fn start(
+        shards: i32,
+        options: MappingOptions,
+        answer: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_with(shards, options, Arc::new(Faults::none()), answer).await
+    }
+
+    /// The same with faults in the mapping and of the function.
+    async fn start_with(
+        shards: i32,
+        options: MappingOptions,
+        faults: Arc<Faults>,
+        answer: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
+    ) -> Self {
+        let cloud = Cloud::start().await;
+        let client = cloud.kinesis();
+        create_stream(&client, "stream", shards).await;
+        let function = Arc::new(Noting {
+            events: Mutex::default(),
+            answer: Box::new(answer),
+        });
+        let source = source(client);
+        let noting: Arc<dyn Function> = Arc::clone(&function) as Arc<dyn Function>;
+        let faulty = Arc::new(Faulty::new(noting, Arc::clone(&faults)));
+        let mapping = Mapping::start_with(source, faulty, options, Start::TrimHorizon, faults);
+        Self {
+            cloud,
+            mapping: mapping.unwrap(),
+            function,
+        }
+    }
+
+    /// The stream, as a mapping is told of it.
+    fn source(&self) -> MappingSource {
+        source(self.cloud.kinesis())
+    }
+
+    /// Puts records in one call; data and partition key are the same.
+    async fn put(&self, data: &[&str]) {
+        use aws_sdk_kinesis::primitives::Blob;
+        use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+        let entries = data.iter().map(|data| {
+            PutRecordsRequestEntry::builder()
+                .partition_key(*data)
+                .data(Blob::new(data.as_bytes()))
+                .build()
+                .unwrap()
+        });
+        let call = self.cloud.kinesis().put_records().stream_name("stream");
+        let output = call
+            .set_records(Some(entries.collect()))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(output.failed_record_count(), Some(0));
+    }
+
+    /// Waits until all that was put is done, in a hurry.
+    async fn finish(&self) {
+        finish(&self.mapping).await;
+    }
+
+    /// The data of each event's records.
+    fn batches(&self) -> Vec<Vec<String>> {
+        let events = self.function.events.lock().unwrap();
+        events.iter().map(data).collect()
+    }
+}
+
+fn source(client: aws_sdk_kinesis::Client) -> MappingSource {
+    MappingSource {
+        client,
+        stream: "stream".to_owned(),
+        stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/stream".to_owned(),
+        region: "us-east-1".to_owned(),
+    }
+}
+
+/// Waits until a mapping is done with all that was put, in a hurry.
+async fn finish(mapping: &Mapping) {
+    let now = now_millis();
+    mapping.hurry(now);
+    let mut watermark = mapping.watermark();
+    let done = watermark.wait_for(|mark| *mark >= now);
+    tokio::time::timeout(PATIENCE, done).await.unwrap().unwrap();
+}
+
+/// Waits until `condition` holds.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    assert!(waited.is_ok(), "{what}");
+}
+
+/// Waits while a window of this length is about to end, so that what is put now is all in one.
+async fn clear_of_an_end(window: Duration) {
+    let window = i64::try_from(window.as_millis()).unwrap();
+    let left = window - now_millis() % window;
+    // The emulator stamps whole seconds, up to one ahead.
+    if left < 10_000 {
+        tokio::time::sleep(Duration::from_millis(left.unsigned_abs() + 10)).await;
+    }
+}
+
+fn data(event: &Event) -> Vec<String> {
+    let text = |data: &[u8]| String::from_utf8(data.to_vec()).unwrap();
+    event
+        .records()
+        .map(|record| text(record.data.unwrap()))
+        .collect()
+}
+
+fn now_millis() -> i64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the watermark is in wall-clock time"
+    )]
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_millis() as i64
+}
+
+fn failed() -> InvokeError {
+    InvokeError::Failed {
+        error_type: "Test".to_owned(),
+        message: "on purpose".to_owned(),
+    }
+}
+
+fn reporting() -> MappingOptions {
+    MappingOptions {
+        report_batch_item_failures: true,
+        ..MappingOptions::default()
+    }
+}

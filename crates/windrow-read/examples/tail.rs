@@ -1,0 +1,81 @@
+//! Follows a stream while its only shard is split, in an emulator in this process.
+//!
+//! `cargo run -p windrow-read --example tail`
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::{BehaviorVersion, Config, Credentials, Region};
+use aws_sdk_kinesis::primitives::Blob;
+use ferrokinesis::store::StoreOptions;
+use windrow_read::{Options, Start, follow};
+
+const STREAM: &str = "wildrydes";
+const MIDDLE_OF_ALL_KEYS: &str = "170141183460469231731687303715884105728";
+
+async fn emulator() -> Result<Client, Box<dyn Error>> {
+    let options = StoreOptions {
+        create_stream_ms: 0,
+        update_stream_ms: 0,
+        ..StoreOptions::default()
+    };
+    let (app, _store) = ferrokinesis::create_app(options);
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "example"))
+        .endpoint_url(endpoint)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Ok(Client::from_conf(config))
+}
+
+async fn put(client: &Client, data: &str) -> Result<(), Box<dyn Error>> {
+    let put = client
+        .put_record()
+        .stream_name(STREAM)
+        .partition_key("Shadowfax");
+    put.data(Blob::new(data)).send().await?;
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let client = emulator().await?;
+    client
+        .create_stream()
+        .stream_name(STREAM)
+        .shard_count(1)
+        .send()
+        .await?;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    put(&client, "before the split").await?;
+    client
+        .split_shard()
+        .stream_name(STREAM)
+        .shard_to_split("shardId-000000000000")
+        .new_starting_hash_key(MIDDLE_OF_ALL_KEYS)
+        .send()
+        .await?;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    put(&client, "after the split").await?;
+
+    let mut follow = follow(client, STREAM, Start::TrimHorizon, Options::default());
+    let mut read = 0;
+    while read < 2 {
+        let Some(next) = follow.next().await else {
+            break;
+        };
+        let (shard, records) = next?;
+        for record in records {
+            println!("{shard} {}", String::from_utf8_lossy(&record.data));
+            read += 1;
+        }
+    }
+    Ok(())
+}

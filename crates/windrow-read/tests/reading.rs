@@ -1,0 +1,288 @@
+//! Reading from an emulator through the real SDK, while shards come and go.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod emulator;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use aws_sdk_kinesis::Client;
+use emulator::{STREAM, kinesis, kinesis_asked, merge, put, split};
+use windrow_read::{Follow, Options, ReadError, Record, ShardReader, Start, follow, list};
+
+const FIRST: &str = "shardId-000000000000";
+const SECOND: &str = "shardId-000000000001";
+const THIRD: &str = "shardId-000000000002";
+const FOURTH: &str = "shardId-000000000003";
+
+/// How long anything here may take: it only ends what hangs.
+const LIMIT: Duration = Duration::from_secs(300);
+
+fn quick() -> Options {
+    let rediscovery_interval = Duration::from_millis(50);
+    Options {
+        poll_interval: Duration::from_millis(5),
+        rediscovery_interval,
+        ..Options::default()
+    }
+}
+
+fn reader(client: &Client, shard: &str, start: Start) -> ShardReader {
+    ShardReader::new(client.clone(), STREAM, shard, start)
+}
+
+fn text(record: &Record) -> &str {
+    std::str::from_utf8(&record.data).unwrap()
+}
+
+fn texts(records: &[Record]) -> Vec<&str> {
+    records.iter().map(text).collect()
+}
+
+/// What comes next.
+async fn next(follow: &mut Follow) -> (String, Vec<Record>) {
+    let next = tokio::time::timeout(LIMIT, follow.next());
+    next.await.unwrap().unwrap().unwrap()
+}
+
+/// Whether nothing comes until `enough`, and that comes.
+async fn is_quiet(follow: &mut Follow, enough: impl Future<Output = ()>) -> bool {
+    let quiet = async {
+        tokio::select! {
+            biased;
+            _ = follow.next() => false,
+            () = enough => true,
+        }
+    };
+    tokio::time::timeout(LIMIT, quiet).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_record_of_several_shards_is_read_page_by_page() {
+    let client = kinesis(3, 300).await;
+    for number in 0..40 {
+        put(&client, &number.to_string(), &number.to_string()).await;
+    }
+
+    let mut read = BTreeSet::new();
+    for shard in list(&client, STREAM).await.unwrap() {
+        assert!(!shard.ended && shard.parents.is_empty());
+        let mut reader = reader(&client, &shard.id, Start::TrimHorizon).limit(3);
+        assert_eq!(reader.position(), None);
+        loop {
+            let page = reader.next().await.unwrap();
+            assert!(page.records.len() <= 3 && !page.ended);
+            let Some(last) = page.records.last() else {
+                break;
+            };
+            assert_eq!(reader.position(), Some(last.sequence_number.as_str()));
+            for record in &page.records {
+                assert_eq!(record.partition_key, text(record));
+                assert!(record.arrival > 1_600_000_000_000);
+                assert!(read.insert(record.partition_key.parse::<u32>().unwrap()));
+            }
+        }
+    }
+    assert_eq!(read, (0..40).collect());
+}
+
+#[tokio::test]
+async fn a_reader_starts_at_or_after_a_sequence_number() {
+    let client = kinesis(1, 300).await;
+    put(&client, "Shadowfax", "one").await;
+    let two = put(&client, "Shadowfax", "two").await;
+    put(&client, "Shadowfax", "three").await;
+
+    let page = reader(&client, FIRST, Start::AtSequence(two.clone()))
+        .next()
+        .await
+        .unwrap();
+    assert_eq!(texts(&page.records), ["two", "three"]);
+    let page = reader(&client, FIRST, Start::AfterSequence(two))
+        .next()
+        .await
+        .unwrap();
+    assert_eq!(texts(&page.records), ["three"]);
+}
+
+#[tokio::test]
+async fn a_closed_shard_ends_and_stays_ended() {
+    let client = kinesis(1, 300).await;
+    put(&client, "Shadowfax", "one").await;
+    split(&client, FIRST).await;
+
+    let mut reader = reader(&client, FIRST, Start::TrimHorizon);
+    let mut read = Vec::new();
+    loop {
+        let page = reader.next().await.unwrap();
+        read.extend(page.records);
+        if page.ended {
+            break;
+        }
+    }
+    assert_eq!(texts(&read), ["one"]);
+    let page = reader.next().await.unwrap();
+    assert!(page.ended && page.records.is_empty());
+}
+
+#[tokio::test]
+async fn an_expired_iterator_is_made_again_where_it_stood() {
+    let client = kinesis(1, 1).await;
+    let mut latest = reader(&client, FIRST, Start::Latest);
+    assert!(latest.next().await.unwrap().records.is_empty());
+    put(&client, "Shadowfax", "one").await;
+    let mut seen = reader(&client, FIRST, Start::TrimHorizon);
+    assert_eq!(texts(&seen.next().await.unwrap().records), ["one"]);
+
+    put(&client, "Shadowfax", "two").await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+
+    assert_eq!(texts(&seen.next().await.unwrap().records), ["two"]);
+    assert_eq!(texts(&latest.next().await.unwrap().records), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_there_is_said_so() {
+    let client = kinesis(1, 300).await;
+    let is_missing = |error: &ReadError| match error {
+        ReadError::NoSuchStream { name } => name == "elsewhere",
+        _ => false,
+    };
+
+    assert!(is_missing(&list(&client, "elsewhere").await.unwrap_err()));
+    let mut reader = ShardReader::new(client.clone(), "elsewhere", FIRST, Start::Latest);
+    assert!(is_missing(&reader.next().await.unwrap_err()));
+    let mut follow = follow(client, "elsewhere", Start::Latest, quick());
+    assert!(is_missing(&follow.next().await.unwrap().unwrap_err()));
+    assert!(follow.next().await.is_none());
+}
+
+/// Puts ten rounds of one record a key, `key:number`, numbers ascending with each key.
+async fn write(client: &Client, from: u32) {
+    for number in from..from + 10 {
+        for key in [
+            "Shadowfax",
+            "Bucephalus",
+            "Rocinante",
+            "Franky",
+            "Silver",
+            "Binky",
+        ] {
+            put(client, key, &format!("{key}:{number}")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn splits_and_merges_while_writing_lose_nothing_and_keep_every_keys_order() {
+    let (client, asked) = kinesis_asked(2, 300).await;
+    let writer = client.clone();
+    let writing = tokio::spawn(async move {
+        write(&writer, 0).await;
+        split(&writer, FIRST).await;
+        write(&writer, 10).await;
+        merge(&writer, FOURTH, SECOND).await;
+        write(&writer, 20).await;
+        split(&writer, THIRD).await;
+        write(&writer, 30).await;
+    });
+
+    let mut follow = follow(
+        client.clone(),
+        STREAM,
+        Start::TrimHorizon,
+        Options {
+            limit: 7,
+            ..quick()
+        },
+    );
+    let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    let mut order = Vec::new();
+    while numbers.values().map(Vec::len).sum::<usize>() < 240 {
+        let (shard, records) = next(&mut follow).await;
+        order.push(shard);
+        for record in &records {
+            let (key, number) = text(record).split_once(':').unwrap();
+            numbers
+                .entry(key.to_owned())
+                .or_default()
+                .push(number.parse().unwrap());
+        }
+    }
+    writing.await.unwrap();
+
+    assert_eq!(numbers.len(), 6);
+    for (key, numbers) in numbers {
+        assert_eq!(numbers, (0..40).collect::<Vec<u32>>(), "{key}");
+    }
+    let mut first = HashMap::new();
+    let mut last = HashMap::new();
+    for (place, shard) in order.iter().enumerate() {
+        first.entry(shard).or_insert(place);
+        last.insert(shard, place);
+    }
+    for shard in list(&client, STREAM).await.unwrap() {
+        for parent in shard.parents {
+            let (Some(parent), Some(child)) = (last.get(&parent), first.get(&shard.id)) else {
+                continue;
+            };
+            assert!(parent < child, "{order:?}");
+        }
+    }
+    assert!(is_quiet(&mut follow, asked.pages(100)).await);
+}
+
+#[tokio::test]
+async fn the_latest_leaves_out_what_was_there_and_misses_nothing_after() {
+    let (client, asked) = kinesis_asked(1, 300).await;
+    put(&client, "Shadowfax", "before the split").await;
+    split(&client, FIRST).await;
+    put(&client, "Shadowfax", "before the start").await;
+
+    let mut follow = follow(client.clone(), STREAM, Start::Latest, quick());
+    // What is put now is after the latest.
+    let is_there = async {
+        asked.iterators(&[SECOND, THIRD]).await;
+        asked.pages(10).await;
+    };
+    assert!(is_quiet(&mut follow, is_there).await);
+    put(&client, "Shadowfax", "one").await;
+    assert_eq!(texts(&next(&mut follow).await.1), ["one"]);
+
+    merge(&client, SECOND, THIRD).await;
+    put(&client, "Shadowfax", "two").await;
+    let (shard, records) = next(&mut follow).await;
+    assert_eq!((shard.as_str(), texts(&records)), (FOURTH, vec!["two"]));
+}
+
+#[tokio::test]
+async fn a_start_time_holds_for_children_too() {
+    let (client, asked) = kinesis_asked(1, 300).await;
+    split(&client, FIRST).await;
+    put(&client, "Shadowfax", "before").await;
+    // The emulator tells the seconds of arrival only, and a new shard's clock is one ahead.
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    let after = put(&client, "Shadowfax", "after").await;
+
+    let mut arrival = None;
+    for shard in [SECOND, THIRD] {
+        let page = reader(&client, shard, Start::TrimHorizon)
+            .next()
+            .await
+            .unwrap();
+        let record = page
+            .records
+            .into_iter()
+            .find(|record| record.sequence_number == after);
+        arrival = arrival.or(record.map(|record| record.arrival));
+    }
+    let mut follow = follow(
+        client,
+        STREAM,
+        Start::AtTimestamp(arrival.unwrap()),
+        quick(),
+    );
+    assert_eq!(texts(&next(&mut follow).await.1), ["after"]);
+    assert!(is_quiet(&mut follow, asked.pages(100)).await);
+}

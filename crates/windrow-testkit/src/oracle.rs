@@ -1,0 +1,274 @@
+//! What a line says, read in the plainest way, to hold the real parser to.
+//!
+//! Nothing here is fast, and nothing here is shared with the crate but its contract: the doc
+//! comments of `unicorn::reading`, `unicorn::status_time` and `unicorn::distance`.
+
+pub mod generate;
+pub mod json;
+pub mod near;
+mod time;
+
+use json::{Json, NotRead};
+use unicorn::reading::{Reading, readings};
+use unicorn::rejection::Rejection;
+
+/// A reading, with every value as far as it is kept.
+#[derive(Debug, PartialEq)]
+struct Plain {
+    name: String,
+    nanos: i128,
+    /// The bits of the number, so that -0 and 0 are two.
+    latitude: Option<u64>,
+    longitude: Option<u64>,
+    micrometres: i128,
+    magic_points: i32,
+    health_points: i32,
+}
+
+/// Why a line is refused; of two faults, which one.
+#[derive(Debug, PartialEq)]
+enum Refusal {
+    Empty,
+    KplAggregated,
+    NotUtf8 { at: usize },
+    NotAnObject,
+    Missing(&'static str),
+    Field(&'static str),
+}
+
+/// Checks that the real parser reads the line as it is read here, or refuses it for the same fault.
+///
+/// # Panics
+///
+/// If it does not.
+pub fn check(line: &[u8]) {
+    let Some(expected) = read(line) else {
+        let _ = Reading::parse(line);
+        return;
+    };
+    let actual = plain(Reading::parse(line));
+    assert_eq!(actual, expected, "{}", line.escape_ascii());
+}
+
+/// Checks that a line is read alike by all ways: with a space before it, which the way for the
+/// producer's spelling does not allow, and with another field in it, which is for the way of any JSON.
+///
+/// # Panics
+///
+/// If it is not.
+pub fn check_ways(line: &[u8]) {
+    let actual = plain(Reading::parse(line));
+    let mut others = vec![(" ", line)];
+    if let Some(members) = line.strip_prefix(b"{")
+        && !members.trim_ascii_start().starts_with(b"}")
+    {
+        others.push(("{\"Other\":[],", members));
+    }
+    for (start, rest) in others {
+        let other = [start.as_bytes(), rest].concat();
+        let added = other.len() - line.len();
+        let other = plain(Reading::parse(&other)).map_err(|refusal| match refusal {
+            Refusal::NotUtf8 { at } => Refusal::NotUtf8 { at: at - added },
+            other => other,
+        });
+        assert_eq!(actual, other, "{start}{}", line.escape_ascii());
+    }
+}
+
+/// Checks that a record comes apart into lines as it does here, and each line as in [`check`].
+///
+/// # Panics
+///
+/// If it does not.
+pub fn check_record(record: &[u8]) {
+    let actual: Vec<_> = readings(record)
+        .map(|(line, reading)| (line, plain(reading)))
+        .collect();
+    let blank = |line: &[u8]| line.iter().all(|byte| byte.is_ascii_whitespace());
+    let expected = if record.starts_with(b"\xF3\x89\x9A\xC2") {
+        vec![(record, Err(Refusal::KplAggregated))]
+    } else if blank(record) {
+        vec![(record, Err(Refusal::Empty))]
+    } else {
+        let lines = record.split(|byte| *byte == b'\n');
+        let read_line = |line| Some((line, read(line)?));
+        let lines: Option<Vec<_>> = lines.filter(|line| !blank(line)).map(read_line).collect();
+        let Some(lines) = lines else {
+            return;
+        };
+        lines
+    };
+    assert_eq!(actual, expected, "{}", record.escape_ascii());
+}
+
+fn plain(reading: Result<Reading<'_>, Rejection>) -> Result<Plain, Refusal> {
+    match reading {
+        Ok(reading) => Ok(Plain {
+            name: reading.name.into_owned(),
+            nanos: reading.status_time.nanos(),
+            latitude: reading.latitude.map(f64::to_bits),
+            longitude: reading.longitude.map(f64::to_bits),
+            micrometres: reading.distance.micrometres(),
+            magic_points: reading.magic_points,
+            health_points: reading.health_points,
+        }),
+        Err(Rejection::Empty) => Err(Refusal::Empty),
+        Err(Rejection::KplAggregated) => Err(Refusal::KplAggregated),
+        Err(Rejection::NotUtf8 { at }) => Err(Refusal::NotUtf8 { at }),
+        Err(Rejection::NotAnObject(_)) => Err(Refusal::NotAnObject),
+        Err(Rejection::Missing { field }) => Err(Refusal::Missing(field)),
+        Err(Rejection::Field { field, .. }) => Err(Refusal::Field(field)),
+    }
+}
+
+const FIELDS: [&str; 7] = [
+    "Name",
+    "StatusTime",
+    "Latitude",
+    "Longitude",
+    "Distance",
+    "MagicPoints",
+    "HealthPoints",
+];
+
+/// Reads a line; none where it is nested deeper than the oracle goes.
+///
+/// A field of the reading that comes twice makes the line no object, also where it is null; an
+/// unknown one may come as often as it likes. Inside of an unknown field only the grammar counts:
+/// numbers of any size, and halves of surrogate pairs, pass. In a name of the line's own members a
+/// half of a pair does not, since nobody can say which name that is.
+fn read(line: &[u8]) -> Option<Result<Plain, Refusal>> {
+    let text = match std::str::from_utf8(line) {
+        Ok(text) => text,
+        Err(error) => {
+            let at = error.valid_up_to();
+            return Some(Err(Refusal::NotUtf8 { at }));
+        }
+    };
+    match json::read(text) {
+        Ok(Json::Object(members)) => Some(reading(&members)),
+        Ok(_) | Err(NotRead::NotJson) => Some(Err(Refusal::NotAnObject)),
+        Err(NotRead::TooDeep) => None,
+    }
+}
+
+fn reading(members: &[(Option<String>, Json)]) -> Result<Plain, Refusal> {
+    if members.iter().any(|(key, _)| key.is_none()) {
+        return Err(Refusal::NotAnObject);
+    }
+    let mut values: [&Json; 7] = [&Json::Null; 7];
+    for (index, field) in FIELDS.iter().enumerate() {
+        let named = |(key, _): &&(Option<String>, Json)| key.as_deref() == Some(field);
+        let mut found = members.iter().filter(named);
+        values[index] = found.next().map_or(&Json::Null, |(_, value)| value);
+        if found.next().is_some() {
+            return Err(Refusal::NotAnObject);
+        }
+    }
+    let [name, time, latitude, longitude, distance, magic, health] = values;
+    // In the order of the fields: of two faults the first one is told.
+    Ok(Plain {
+        name: required("Name", name, |value| {
+            let Json::Text(Some(name)) = value else {
+                return None;
+            };
+            (1..=256)
+                .contains(&name.chars().count())
+                .then(|| name.clone())
+        })?,
+        nanos: required("StatusTime", time, |value| match value {
+            Json::Text(Some(text)) => time::nanos(text),
+            _ => None,
+        })?,
+        latitude: degrees("Latitude", latitude, 90.0)?,
+        longitude: degrees("Longitude", longitude, 180.0)?,
+        micrometres: required("Distance", distance, micrometres)?,
+        magic_points: required("MagicPoints", magic, integer)?,
+        health_points: required("HealthPoints", health, integer)?,
+    })
+}
+
+fn required<T>(
+    field: &'static str,
+    value: &Json,
+    read: impl Fn(&Json) -> Option<T>,
+) -> Result<T, Refusal> {
+    match value {
+        Json::Null => Err(Refusal::Missing(field)),
+        value => read(value).ok_or(Refusal::Field(field)),
+    }
+}
+
+fn degrees(field: &'static str, value: &Json, limit: f64) -> Result<Option<u64>, Refusal> {
+    match value {
+        Json::Null => Ok(None),
+        Json::Number(text) => match text.parse::<f64>() {
+            Ok(degrees) if degrees.abs() <= limit => Ok(Some(degrees.to_bits())),
+            _ => Err(Refusal::Field(field)),
+        },
+        _ => Err(Refusal::Field(field)),
+    }
+}
+
+/// A number written out: its sign, and the digits before and after its decimal point without the
+/// zeros that add nothing.
+struct Decimal {
+    negative: bool,
+    whole: String,
+    fraction: String,
+}
+
+fn decimal(value: &Json) -> Option<Decimal> {
+    let Json::Number(text) = value else {
+        return None;
+    };
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let whole = whole.trim_start_matches('-');
+
+    // To move the point farther than this past all the digits makes a number that is beyond any limit
+    // or below any precision, just as moving it to the end would.
+    let farthest = text.len() as i64 + 100;
+    let moved = match exponent.parse::<i64>() {
+        Ok(exponent) => exponent.clamp(-farthest, farthest),
+        Err(_) if exponent.starts_with('-') => -farthest,
+        Err(_) => farthest,
+    };
+    let zeros = "0".repeat(farthest as usize);
+    let digits = format!("{zeros}{whole}{fraction}{zeros}");
+    let point = farthest + whole.len() as i64 + moved;
+    let (whole, fraction) = digits.split_at(point as usize);
+    let (whole, fraction) = (
+        whole.trim_start_matches('0'),
+        fraction.trim_end_matches('0'),
+    );
+    let is_zero = whole.is_empty() && fraction.is_empty();
+    Some(Decimal {
+        negative: text.starts_with('-') && !is_zero,
+        whole: whole.to_owned(),
+        fraction: fraction.to_owned(),
+    })
+}
+
+/// To the nearest micrometre, a half upwards; not below zero, not even by less than a micrometre.
+fn micrometres(value: &Json) -> Option<i128> {
+    let distance = decimal(value)?;
+    if distance.negative || distance.whole.len() > 20 {
+        return None;
+    }
+    let fraction = format!("{}0000000", distance.fraction);
+    let kept: i128 = format!("{}{}", distance.whole, &fraction[..6])
+        .parse()
+        .ok()?;
+    let rounded = kept + i128::from(fraction.as_bytes()[6] >= b'5');
+    (rounded <= i128::from(i64::MAX)).then_some(rounded)
+}
+
+fn integer(value: &Json) -> Option<i32> {
+    let number = decimal(value)?;
+    if !number.fraction.is_empty() {
+        return None;
+    }
+    let sign = if number.negative { "-" } else { "" };
+    format!("{sign}0{}", number.whole).parse().ok()
+}

@@ -1,0 +1,68 @@
+//! A destination of one's own: a service that takes three lines a call and is busy every other
+//! time.
+//!
+//! `cargo run -p windrow-write --example resend`
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use windrow_write::{Destination, Limits, Policy, Refusal, SendError, deliver};
+
+/// Prints what it takes.
+#[derive(Default)]
+struct BusyPrinter {
+    calls: AtomicU32,
+}
+
+impl Destination for BusyPrinter {
+    type Item = String;
+
+    fn limits(&self) -> Limits {
+        Limits {
+            items: 3,
+            call_bytes: 1024,
+            item_bytes: 20,
+        }
+    }
+
+    fn size(&self, line: &String) -> usize {
+        line.len()
+    }
+
+    async fn send(&self, chunk: &[&String]) -> Result<Vec<Refusal>, SendError> {
+        let busy = self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        let mut refusals = Vec::new();
+        for (index, line) in chunk.iter().enumerate() {
+            if busy && index > 0 {
+                refusals.push(Refusal {
+                    index,
+                    reason: "busy".to_owned(),
+                    permanent: false,
+                });
+                continue;
+            }
+            println!("{line}");
+        }
+        Ok(refusals)
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    let mut lines: Vec<String> = (1..=7).map(|number| format!("line {number}")).collect();
+    lines.push("a line that is longer than the printer takes".to_owned());
+
+    let policy = Policy {
+        concurrency: 1,
+        ..Policy::within(Duration::from_secs(5))
+    };
+    let report = deliver(&BusyPrinter::default(), lines, &policy).await;
+
+    println!(
+        "{} delivered in {} calls, {} sent again",
+        report.delivered, report.calls, report.resends
+    );
+    for left in report.undelivered {
+        println!("item {} came back, {}", left.index, left.reason);
+    }
+}

@@ -1,0 +1,200 @@
+//! A destination that answers by a script.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use windrow_write::{Destination, Key, Limits, Refusal, SendError};
+
+/// What the destination does with one call.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// Takes all, after a while.
+    TakeIn(Duration),
+    /// Takes all but these places of the chunk.
+    Refuse(Vec<usize>),
+    /// Takes all but the first place of the chunk, which it refuses, and the second, which it
+    /// rejects for good.
+    RejectSecond,
+    Throttled,
+    Transient,
+    /// Takes all and says that it failed.
+    TransientButWritten,
+    /// Stops the delivery, after a while.
+    FatalIn(Duration),
+    /// Never answers.
+    Hang,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Item {
+    pub(crate) id: u32,
+    pub(crate) size: usize,
+    pub(crate) key: Option<u8>,
+    /// An item without a name fails the check.
+    pub(crate) name: Option<String>,
+    /// A chunk with a poisoned item is invalid.
+    pub(crate) poison: bool,
+}
+
+/// `count` items of one byte that nothing is wrong with, with ids from 0.
+pub(crate) fn items(count: u32) -> Vec<Item> {
+    (0..count)
+        .map(|id| Item {
+            id,
+            size: 1,
+            key: None,
+            name: Some(id.to_string()),
+            poison: false,
+        })
+        .collect()
+}
+
+/// Takes 10 items or 1,000 bytes a call and 500 bytes an item.
+pub(crate) struct Flaky {
+    script: Mutex<VecDeque<Answer>>,
+    afterwards: Answer,
+    calls: Mutex<Vec<Vec<u32>>>,
+    last_call: Mutex<Option<Instant>>,
+    written: Mutex<Vec<u32>>,
+}
+
+impl Flaky {
+    /// Answers by `script`, and takes everything once that has run out.
+    pub(crate) fn new(script: impl IntoIterator<Item = Answer>) -> Self {
+        let script = Mutex::new(script.into_iter().collect());
+        Self {
+            script,
+            afterwards: Answer::TakeIn(Duration::ZERO),
+            calls: Mutex::default(),
+            last_call: Mutex::default(),
+            written: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn always(answer: Answer) -> Self {
+        Self {
+            afterwards: answer,
+            ..Self::new([])
+        }
+    }
+
+    /// The ids of each call, in the order they were made.
+    pub(crate) fn calls(&self) -> Vec<Vec<u32>> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// When the last call was made.
+    pub(crate) fn last_call(&self) -> Option<Instant> {
+        *self.last_call.lock().unwrap()
+    }
+
+    /// The ids of what was taken, in that order.
+    pub(crate) fn written(&self) -> Vec<u32> {
+        self.written.lock().unwrap().clone()
+    }
+
+    fn write(&self, chunk: &[&Item], refused: &[usize]) {
+        let mut written = self.written.lock().unwrap();
+        for (place, item) in chunk.iter().enumerate() {
+            if !refused.contains(&place) {
+                written.push(item.id);
+            }
+        }
+    }
+}
+
+impl Destination for Flaky {
+    type Item = Item;
+
+    fn limits(&self) -> Limits {
+        Limits {
+            items: 10,
+            call_bytes: 1000,
+            item_bytes: 500,
+        }
+    }
+
+    fn size(&self, item: &Item) -> usize {
+        item.size
+    }
+
+    fn key(&self, item: &Item) -> Option<Key> {
+        item.key.map(|key| Key::new([[key]]))
+    }
+
+    fn check(&self, item: &Item) -> Result<(), String> {
+        if item.name.is_none() {
+            return Err("the name is missing".to_owned());
+        }
+        Ok(())
+    }
+
+    async fn send(&self, chunk: &[&Item]) -> Result<Vec<Refusal>, SendError> {
+        assert!(!chunk.is_empty() && chunk.len() <= 10);
+        *self.last_call.lock().unwrap() = Some(Instant::now());
+        assert!(chunk.iter().map(|item| item.size).sum::<usize>() <= 1000);
+        self.calls
+            .lock()
+            .unwrap()
+            .push(chunk.iter().map(|item| item.id).collect());
+
+        if chunk.iter().any(|item| item.poison) {
+            return Err(SendError::Invalid("poison".to_owned()));
+        }
+        let answer = self
+            .script
+            .lock()
+            .unwrap()
+            .pop_front()
+            .unwrap_or_else(|| self.afterwards.clone());
+        match answer {
+            Answer::TakeIn(time) => {
+                tokio::time::sleep(time).await;
+                self.write(chunk, &[]);
+                Ok(Vec::new())
+            }
+            Answer::Refuse(places) => {
+                // A place beyond the chunk makes the answer a lie, so then nothing was taken.
+                if places.iter().any(|place| *place >= chunk.len()) {
+                    let refusals = places.into_iter().map(|index| Refusal {
+                        index,
+                        reason: "busy".to_owned(),
+                        permanent: false,
+                    });
+                    return Ok(refusals.collect());
+                }
+                self.write(chunk, &places);
+                Ok(places
+                    .into_iter()
+                    .map(|index| Refusal {
+                        index,
+                        reason: "busy".to_owned(),
+                        permanent: false,
+                    })
+                    .collect())
+            }
+            Answer::RejectSecond => {
+                self.write(chunk, &[0, 1]);
+                let refusal = |index, reason: &str| Refusal {
+                    index,
+                    reason: reason.to_owned(),
+                    permanent: index == 1,
+                };
+                Ok(vec![refusal(1, "not this one"), refusal(0, "busy")])
+            }
+            Answer::Throttled => Err(SendError::Throttled("slow down".to_owned())),
+            Answer::Transient => Err(SendError::Transient("connection reset".to_owned())),
+            Answer::TransientButWritten => {
+                self.write(chunk, &[]);
+                Err(SendError::Transient("connection reset".to_owned()))
+            }
+            Answer::FatalIn(time) => {
+                tokio::time::sleep(time).await;
+                Err(SendError::Fatal("no such table".to_owned()))
+            }
+            Answer::Hang => std::future::pending().await,
+        }
+    }
+}

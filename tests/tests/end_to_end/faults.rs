@@ -1,0 +1,195 @@
+//! The whole pipeline while its mappings misbehave: what is in the table is the fold of the log.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_kinesis::Client;
+
+use end_to_end::{Cloud, Figures, PATIENCE, Pane, panes, read_log, reading, with_binaries};
+use soak::oracle::expected;
+use windrow_local::faults::{Faults, Kind};
+
+/// What mapping and functions can do wrong.
+const KINDS: [Kind; 11] = [
+    Kind::Crash,
+    Kind::CrashDuring,
+    Kind::CrashAfter,
+    Kind::TimeOut,
+    Kind::TwiceAtOnce,
+    Kind::TwiceLate,
+    Kind::Redelivered,
+    Kind::RedeliveredAfterWindow,
+    Kind::StateLost,
+    Kind::Recut,
+    Kind::EndedEarly,
+];
+
+/// Long enough that a batch comes before a window's end, on a machine that is busy as well.
+const WINDOW: Duration = Duration::from_secs(3);
+
+fn parsed(specification: &str) -> Arc<Faults> {
+    Arc::new(Faults::parse(specification, 11).unwrap_or_else(|error| panic!("{error}")))
+}
+
+async fn start(faults: &Arc<Faults>) -> Cloud {
+    Cloud::start(|settings| {
+        settings.shards = 2;
+        settings.window = WINDOW;
+        settings.faults = Arc::clone(faults);
+    })
+    .await
+}
+
+/// Sends rounds of fifty readings, over several windows.
+async fn send_rounds(cloud: &Cloud, stream: &str, rounds: Range<u32>) {
+    for round in rounds {
+        let readings = (0..50).map(|n| {
+            let name = format!("unicorn {}", n % 20);
+            reading(&name, round * 50 + n, "29.123456", n as i32)
+        });
+        cloud.send(stream, readings).await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+}
+
+/// Sends ten rounds, and further ones until each kind was injected so often.
+async fn send_until_injected(cloud: &Cloud, faults: &Faults, kinds: &[Kind], times: u64) {
+    let sending = async {
+        for round in 0.. {
+            let is_done = |kind: &Kind| faults.struck(*kind) >= times;
+            if round >= 10 && kinds.iter().all(is_done) {
+                return;
+            }
+            send_rounds(cloud, "wildrydes", round..round + 1).await;
+        }
+    };
+    let sent = tokio::time::timeout(PATIENCE, sending).await;
+    assert!(sent.is_ok(), "{faults:?}");
+}
+
+async fn fold_of(kinesis: &Client, stream: &str) -> BTreeMap<Pane, Figures> {
+    let window = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
+    expected(&read_log(kinesis, stream).await, window)
+}
+
+/// Drains, and compares the table with the log of the readings.
+async fn assert_exact(cloud: &Cloud, what: &str) {
+    let rows = panes(cloud.drained_rows().await);
+    let fold = fold_of(&cloud.kinesis, "wildrydes").await;
+    let wrong = fold
+        .iter()
+        .find(|(pane, figures)| rows.get(pane) != Some(figures));
+    assert_eq!(wrong, None, "{what}");
+    assert_eq!(rows.len(), fold.len(), "{what}");
+}
+
+async fn rows_are_exact_through(kind: Kind) {
+    let name = kind.name();
+    let faults = parsed(&format!("{name}@1,{name}@2,{name}@4"));
+    let cloud = start(&faults).await;
+    send_until_injected(&cloud, &faults, &[kind], 3).await;
+    assert_exact(&cloud, name).await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_the_fold_of_the_log_whatever_strikes() {
+    let mut runs = tokio::task::JoinSet::new();
+    for kind in KINDS {
+        runs.spawn(rows_are_exact_through(kind));
+    }
+    runs.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_the_fold_of_the_log_though_all_strike_together() {
+    let specification = KINDS.map(|kind| format!("{}=0.05", kind.name())).join(",");
+    let cloud = start(&parsed(&specification)).await;
+    send_rounds(&cloud, "wildrydes", 0..20).await;
+    assert_exact(&cloud, "all").await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_binaries_are_killed_and_the_rows_are_exact() {
+    let faults = parsed("crash-during@1,crash-during@4,time-out@2,crash@3");
+    let cloud = Cloud::of(with_binaries(), |settings| {
+        settings.window = WINDOW;
+        settings.faults = Arc::clone(&faults);
+    })
+    .await;
+    let kinds = [Kind::CrashDuring, Kind::TimeOut, Kind::Crash];
+    send_until_injected(&cloud, &faults, &kinds, 1).await;
+    assert_exact(&cloud, "binaries").await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_made_anew_reads_again_what_was_not_closed() {
+    let cloud = start(&Arc::new(Faults::none())).await;
+    for round in 0..4 {
+        send_rounds(&cloud, "wildrydes", 4 * round..4 * round + 2).await;
+        if round == 2 {
+            let split = cloud.kinesis.split_shard().stream_name("wildrydes");
+            let split = split.shard_to_split("shardId-000000000000");
+            let split = split.new_starting_hash_key((1_u128 << 126).to_string());
+            assert!(split.send().await.is_ok());
+        }
+        // In the middle of a window that is closed, or just where the open ones start.
+        let back = 700 * i64::from(round % 2);
+        let before = cloud.cloud.aggregator_watermark();
+        cloud.cloud.remap_aggregator(before - back).await;
+        assert!(cloud.cloud.aggregator_watermark() >= before);
+        send_rounds(&cloud, "wildrydes", 4 * round + 2..4 * round + 4).await;
+    }
+    assert_exact(&cloud, "remapped").await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_streams_share_the_table_and_are_drained_together() {
+    let cloud = start(&Arc::new(Faults::none())).await;
+    assert!(cloud.cloud.add_stream("others", 1).await.is_ok());
+    send_rounds(&cloud, "wildrydes", 0..4).await;
+    send_rounds(&cloud, "others", 4..7).await;
+    cloud
+        .cloud
+        .remap_aggregator(cloud.cloud.aggregator_watermark())
+        .await;
+    send_rounds(&cloud, "others", 7..8).await;
+    let rows = cloud.drained_rows().await;
+    for stream in ["wildrydes", "others"] {
+        let own = rows.iter().filter(|row| row.part.stream == stream);
+        let own = panes(own.cloned().collect());
+        assert_eq!(own, fold_of(&cloud.kinesis, stream).await, "{stream}");
+        assert!(!own.is_empty());
+    }
+    // A drained cloud takes no more, in none of its streams.
+    let put = cloud.kinesis.put_record().stream_name("others");
+    let put = put.partition_key("key").data(Vec::new().into());
+    assert!(
+        tokio::time::timeout(PATIENCE, put.send())
+            .await
+            .is_ok_and(|sent| sent.is_err())
+    );
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_made_anew_while_the_cloud_is_drained_hurries_too() {
+    let cloud = Cloud::start(|settings| settings.window = Duration::from_secs(900)).await;
+    send_rounds(&cloud, "wildrydes", 0..3).await;
+    let remaps = async {
+        for _ in 0..4 {
+            let closed = cloud.cloud.aggregator_watermark();
+            cloud.cloud.remap_aggregator(closed).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let (rows, ()) = tokio::join!(cloud.drained_rows(), remaps);
+    let log = read_log(&cloud.kinesis, "wildrydes").await;
+    assert_eq!(panes(rows), expected(&log, 900_000));
+    cloud.stop().await;
+}

@@ -1,0 +1,17 @@
+//! The whole application, as its users meet it: programs, functions and the local cloud, with real AWS SDK
+//! clients.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod commands;
+mod faults;
+mod names;
+mod pipeline;
+mod query;
+mod recompute;
+mod redrive;
+#[cfg(unix)]
+mod signals;
+#[cfg(target_os = "linux")]
+mod sockets;
+mod template;

@@ -1,0 +1,213 @@
+//! Readings in, rows out: the whole pipeline, against an oracle that folds the log itself.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use aws_sdk_kinesis::error::SdkError;
+use end_to_end::{Cloud, Figures, PATIENCE, panes, reading, with_binaries, with_event_time};
+use tokio::sync::watch;
+
+/// Sends rounds of readings for some seconds, over several windows. Rounds of one number are the
+/// same readings.
+async fn send_rounds(cloud: &Cloud, rounds: Range<u32>, a_round: u32) {
+    for round in rounds {
+        let readings = (0..a_round).map(|n| {
+            let name = format!("unicorn {}", n % 40);
+            reading(&name, round * a_round + n, "29.123456", n as i32)
+        });
+        cloud.send("wildrydes", readings).await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+}
+
+/// Everything sent is in the table, and what is in the table is the fold of the log.
+async fn assert_exact(cloud: &Cloud, sent: u64) {
+    let rows = panes(cloud.drained_rows().await);
+    let readings: u64 = rows.values().map(|figures| figures.readings).sum();
+    assert_eq!(readings, sent);
+    assert_eq!(rows, cloud.expected(2000).await);
+    assert_eq!(cloud.archived("wildrydes").len() as u64, sent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_the_fold_of_the_log() {
+    let cloud = Cloud::start(|settings| settings.shards = 3).await;
+    send_rounds(&cloud, 0..6, 200).await;
+    assert_exact(&cloud, 1200).await;
+    assert!(cloud.archived("wildrydes-rejects").is_empty());
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deployed_binaries_give_the_same_rows() {
+    let cloud = Cloud::of(with_binaries(), |_| ()).await;
+    send_rounds(&cloud, 0..4, 200).await;
+    assert_exact(&cloud, 800).await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shards_may_split_and_merge_in_the_middle_of_a_window() {
+    let cloud = Cloud::start(|_| ()).await;
+    send_rounds(&cloud, 0..2, 100).await;
+    let split = cloud.kinesis.split_shard().stream_name("wildrydes");
+    let split = split.shard_to_split("shardId-000000000000");
+    let split = split.new_starting_hash_key((1_u128 << 127).to_string());
+    assert!(split.send().await.is_ok());
+    send_rounds(&cloud, 2..4, 100).await;
+    let merge = cloud.kinesis.merge_shards().stream_name("wildrydes");
+    let merge = merge.shard_to_merge("shardId-000000000001");
+    let merge = merge.adjacent_shard_to_merge("shardId-000000000002");
+    assert!(merge.send().await.is_ok());
+    send_rounds(&cloud, 4..6, 100).await;
+    assert_exact(&cloud, 600).await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_record_ends_in_the_rejects_and_its_neighbours_are_counted() {
+    let cloud = Cloud::start(|_| ()).await;
+    let (name, good) = reading("Shadowfax", 1, "30", 150);
+    let (_, other) = reading("Shadowfax", 2, "12.5", 149);
+    let (_, negative) = reading("Shadowfax", 3, "-1", 150);
+    let records = [good, format!("{negative}{other}"), "no reading".to_owned()];
+    let named = records.map(|record| (name.clone(), record));
+    cloud.send("wildrydes", named).await;
+
+    let rows = panes(cloud.drained_rows().await);
+    let rows: Vec<&Figures> = rows.values().collect();
+    let readings: u64 = rows.iter().map(|figures| figures.readings).sum();
+    let micrometres: i128 = rows.iter().map(|figures| figures.micrometres).sum();
+    assert_eq!((readings, micrometres), (2, 42_500_000));
+    let rejects = cloud.archived("wildrydes-rejects");
+    let mut reasons: Vec<&str> = rejects
+        .iter()
+        .filter_map(|reject| reject["Reason"].as_str())
+        .collect();
+    reasons.sort_unstable();
+    assert_eq!(
+        reasons,
+        [
+            "Distance is `-1`, which is below zero",
+            "the line is not a JSON object: it does not start with {",
+        ]
+    );
+    assert!(
+        rejects
+            .iter()
+            .any(|reject| reject["Payload"] == negative.trim_end())
+    );
+    assert!(
+        rejects
+            .iter()
+            .all(|reject| reject["PartitionKey"] == "Shadowfax")
+    );
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_summary_that_is_none_ends_in_the_rejects() {
+    let cloud = Cloud::start(|_| ()).await;
+    let records = [("key".to_owned(), "no summary".to_owned())];
+    cloud.send("wildrydes-summary", records).await;
+    let (name, line) = reading("Shadowfax", 1, "30", 150);
+    cloud.send("wildrydes", [(name, line)]).await;
+    assert_eq!(cloud.drained_rows().await.len(), 1);
+    let rejects = cloud.archived("wildrydes-rejects");
+    assert_eq!(rejects.len(), 1);
+    assert_eq!(rejects[0]["Stream"], "wildrydes-summary");
+    assert_eq!(rejects[0]["Payload"], "no summary");
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_send_counts_once_within_its_window() {
+    let cloud = Cloud::start(|settings| settings.window = Duration::from_secs(60)).await;
+    let readings: Vec<_> = (0..50).map(|n| reading("Shadowfax", n, "1", 150)).collect();
+    cloud.send("wildrydes", readings.clone()).await;
+    cloud.send("wildrydes", readings).await;
+    let rows = panes(cloud.drained_rows().await);
+    assert_eq!(rows, cloud.expected(60_000).await);
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn event_time_puts_late_readings_into_their_own_minute() {
+    let cloud = Cloud::of(with_event_time(), |_| ()).await;
+    // Stamped 1,790,000,000 s after the epoch, long before they arrive, in two windows of 2 s.
+    let readings = (0..40).map(|n| reading("Shadowfax", n * 100, "1", 150));
+    cloud.send("wildrydes", readings).await;
+    let rows = panes(cloud.drained_rows().await);
+    let starts: Vec<(i64, u64)> = rows
+        .iter()
+        .map(|((_, start), figures)| (*start, figures.readings))
+        .collect();
+    assert_eq!(starts, [(1_790_000_000_000, 20), (1_790_000_002_000, 20)]);
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_outlives_the_local_cloud() {
+    let mut cloud = Cloud::start(|_| ()).await;
+    cloud
+        .send("wildrydes", [reading("Shadowfax", 1, "30", 150)])
+        .await;
+    let before = cloud.drained_rows().await;
+    cloud = cloud.restart().await;
+    cloud
+        .send("wildrydes", [reading("Shadowfax", 2, "12", 150)])
+        .await;
+    let after = cloud.drained_rows().await;
+    assert_eq!((before.len(), after.len()), (1, 2));
+    assert!(after.contains(&before[0]));
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_in_the_rows_though_others_still_send_at_the_end() {
+    let cloud = Cloud::start(|_| ()).await;
+    let kinesis = cloud.kinesis.clone();
+    let (acknowledge, mut acknowledged) = watch::channel(0_u64);
+    let sender = tokio::spawn(async move {
+        for number in 0.. {
+            let (name, line) = reading("Bucephalus", number, "1", 150);
+            let put = kinesis.put_record().stream_name("wildrydes");
+            let put = put.partition_key(name).data(line.into_bytes().into());
+            match put.send().await.map_err(SdkError::into_service_error) {
+                Ok(_) => acknowledge.send_modify(|count| *count += 1),
+                Err(error) if error.is_provisioned_throughput_exceeded_exception() => {}
+                Err(_) => break,
+            }
+        }
+        // It was told that no more is taken.
+        *acknowledge.borrow()
+    });
+    let is_sending = acknowledged.wait_for(|count| *count >= 100);
+    let is_sending = tokio::time::timeout(PATIENCE, is_sending).await;
+    assert!(is_sending.is_ok_and(|waited| waited.is_ok()));
+    let rows = panes(cloud.drained_rows().await);
+    let readings: u64 = rows.values().map(|figures| figures.readings).sum();
+    assert!(readings >= 100);
+    assert_eq!(sender.await.unwrap_or(0), readings);
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_a_million_broken_bytes_holds_nobody_up() {
+    let cloud = Cloud::start(|_| ()).await;
+    let (name, good) = reading("Shadowfax", 1, "30", 150);
+    let broken = "x\n".repeat(400_000);
+    cloud
+        .send("wildrydes", [(name.clone(), broken), (name, good)])
+        .await;
+    assert_eq!(panes(cloud.drained_rows().await).len(), 1);
+    let rejects = cloud.archived("wildrydes-rejects");
+    let length = |reject: &serde_json::Value| {
+        reject["Payload"]
+            .as_str()
+            .map_or(0, |text| text.matches('x').count())
+    };
+    assert_eq!(rejects.iter().map(length).sum::<usize>(), 400_000);
+    assert!(rejects.len() < 120, "{}", rejects.len());
+    cloud.stop().await;
+}

@@ -1,0 +1,272 @@
+//! `query` as a person runs it, on what the local cloud and the producer have left.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use end_to_end::PATIENCE;
+use end_to_end::programs::{Ran, Running, binary, embedded, endpoint, run};
+use unicorn::distance::Distance;
+use unicorn::merge::merge;
+use unicorn::summary::summaries;
+use yaml_serde::Value;
+
+/// Where the program lies. It is no part of the application, so it is built here and not with it.
+fn query_binary() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let beside = binary("producer");
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--offline", "-p", "query"]);
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+                build.env_remove(&*name);
+            }
+        }
+        if beside.parent().unwrap().ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().unwrap().success(), "query does not build");
+        let name = format!("query{}", std::env::consts::EXE_SUFFIX);
+        beside.with_file_name(name)
+    });
+    built.clone()
+}
+
+/// A query of the data in `folder`, which finds neither credentials nor a running cloud.
+fn query(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(query_binary());
+    command
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .current_dir(folder);
+    command.args(["--data-dir", "data"]).args(arguments);
+    command
+}
+
+/// What it prints as CSV, without the headings.
+fn rows(folder: &Path, sql: &str) -> Vec<String> {
+    let ran = run(&mut query(folder, &["--format", "csv", sql]));
+    assert_eq!(ran.code, Some(0), "{sql}: {}", ran.err);
+    ran.out.lines().skip(1).map(str::to_owned).collect()
+}
+
+/// Flies a fleet; what the producer printed.
+fn fly(folder: &Path, arguments: &[&str]) -> Ran {
+    let fleet = [
+        "--unicorns",
+        "7",
+        "--rate",
+        "20",
+        "--count",
+        "60",
+        "--seed",
+        "7",
+    ];
+    let ran = run(embedded(folder, "2s", &fleet).args(arguments));
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(
+        ran.err.contains("sent 420 readings, 0 failed"),
+        "{}",
+        ran.err
+    );
+    ran
+}
+
+#[test]
+fn the_archive_and_the_table_hold_what_was_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let printed = fly(folder, &[]);
+    let minutes = merge(summaries(printed.out.as_bytes()).map(|(_, row)| row.unwrap()));
+    let micrometres = minutes
+        .iter()
+        .map(|minute| minute.figures.distance.micrometres());
+    let sent = Distance::from_micrometres(micrometres.sum());
+
+    let all = rows(
+        folder,
+        "SELECT count(*), sum(Distance), count(DISTINCT Name) FROM wildrydes",
+    );
+    assert_eq!(all, [format!("420,{sent},7")]);
+    let summed = rows(
+        folder,
+        "SELECT sum(Readings), sum(Distance), count(*) FROM summary WHERE Exact",
+    );
+    assert_eq!(summed, [format!("420,{sent},{}", minutes.len())]);
+    let differing = "SELECT count(*) FROM (SELECT Name, sum(Distance) AS d FROM wildrydes GROUP BY Name) a \
+                     JOIN (SELECT Name, sum(Distance) AS d FROM summary GROUP BY Name) b ON a.Name = b.Name \
+                     WHERE a.d = b.d";
+    assert_eq!(rows(folder, differing), ["7"]);
+
+    let track = rows(
+        folder,
+        "SELECT StatusTime, Latitude, Longitude FROM wildrydes WHERE Name = 'Shadowfax' ORDER BY StatusTime",
+    );
+    assert_eq!(track.len(), 60);
+    assert!(track.is_sorted());
+    let middle = &track[30][..23];
+    let after = rows(
+        folder,
+        &format!(
+            "SELECT * FROM wildrydes WHERE Name = 'Shadowfax' AND StatusTime > TIMESTAMP '{middle}'"
+        ),
+    );
+    assert_eq!(after.len(), 29);
+
+    // What is printed as lines are readings again.
+    let columns = "Name, StatusTime, Latitude, Longitude, Distance, MagicPoints, HealthPoints";
+    let sql = format!("SELECT {columns} FROM wildrydes");
+    let ran = run(&mut query(folder, &["--format", "lines", &sql]));
+    let readings = unicorn::reading::readings(ran.out.as_bytes());
+    let distances = readings.map(|(_, reading)| reading.unwrap().distance.micrometres());
+    assert_eq!(Distance::from_micrometres(distances.sum()), sent);
+}
+
+#[test]
+fn while_a_cloud_runs_its_table_is_asked_and_the_archive_is_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut producer = Running::start(&mut embedded(
+        folder,
+        "1s",
+        &["--name", "Shadowfax", "--rate", "20"],
+    ));
+    let url = endpoint(&producer.until("http://"));
+    let asked = |arguments: &[&str]| {
+        run(&mut query(
+            folder,
+            &[&["--format", "csv"], arguments].concat(),
+        ))
+    };
+
+    // Its rows come with its windows.
+    let sql = "SELECT count(*) FROM summary WHERE Name = 'Shadowfax'";
+    let started = tokio::time::Instant::now();
+    loop {
+        let ran = asked(&["--endpoint-url", &url, sql]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert!(
+            ran.err.contains("of the local cloud at http://127.0.0.1:"),
+            "{}",
+            ran.err
+        );
+        if ran.out != "count(*)\n0\n" {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "no window was closed");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    let ran = asked(&["SELECT count(*) FROM wildrydes"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let note = "a local cloud is running: what arrived in the last 60 seconds may not be in the archive yet";
+    assert!(ran.err.contains(note), "{}", ran.err);
+
+    let ended = producer.interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let sent = ended
+        .err
+        .split("sent ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
+    let ran = asked(&["SELECT count(*) FROM wildrydes"]);
+    assert_eq!(ran.out, format!("count(*)\n{}\n", sent.unwrap()));
+    assert!(!ran.err.contains("is running"), "{}", ran.err);
+}
+
+/// The saved queries of the template, in their own words.
+#[test]
+fn the_saved_queries_of_athena_run_here_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fly(folder, &[]);
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml")).unwrap();
+    let template: Value = yaml_serde::from_str(&text).unwrap();
+    let distinct = template["Mappings"]["Sql"]["Readings"]["Distinct"]
+        .as_str()
+        .unwrap();
+    let mut names = Vec::new();
+    for (_, resource) in template["Resources"].as_mapping().unwrap() {
+        if resource["Type"].as_str() != Some("AWS::Athena::NamedQuery") {
+            continue;
+        }
+        let properties = &resource["Properties"];
+        let joined = plain(&properties["QueryString"]);
+        let [_, parts] = &joined.as_sequence().unwrap()[..] else {
+            panic!("{joined:?}");
+        };
+        let [_, rest] = &parts.as_sequence().unwrap()[..] else {
+            panic!("{parts:?}");
+        };
+        let name = properties["Name"].as_str().unwrap();
+        let found = rows(folder, &format!("{distinct}{}", rest.as_str().unwrap()));
+        let expected = match name {
+            "All readings" => 420,
+            "Distance by unicorn" => 7,
+            "Track of one unicorn" => 60,
+            "Vitals below 100" => 0,
+            // Its time lies in the past of the archive.
+            "Readings after a time" => 420,
+            _ => panic!("{name} has no expectation"),
+        };
+        assert_eq!(found.len(), expected, "{name}");
+        names.push(name.to_owned());
+    }
+    assert_eq!(names.len(), 5, "{names:?}");
+}
+
+/// The value without its tag: `!Join [..]`.
+fn plain(value: &Value) -> &Value {
+    match value {
+        Value::Tagged(tagged) => &tagged.value,
+        value => value,
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_ends_it_quietly_and_bad_usage_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fly(folder, &[]);
+    // More than a pipe holds.
+    let sql = "SELECT a.* FROM wildrydes a CROSS JOIN wildrydes b";
+    let mut child = query(folder, &["--format", "lines", sql])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    let err = String::from_utf8(ended.stderr).unwrap();
+    assert!(!err.contains("error"), "{err}");
+
+    let code = |arguments: &[&str]| run(&mut query(folder, arguments)).code;
+    assert_eq!(code(&["SELECT 1", "--format", "xml"]), Some(2));
+    assert_eq!(code(&[]), Some(2));
+    assert_eq!(code(&["SELECT 1", "--target", "aws"]), Some(2));
+    assert_eq!(code(&["SELEKT 1"]), Some(1));
+    assert_eq!(code(&["--help"]), Some(0));
+}
+
+#[test]
+fn ctrl_c_ends_it_in_the_middle_of_its_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fly(folder, &[]);
+    // Long work in little memory. The limits keep the optimizer from making one join of all.
+    let pairs = "SELECT a.Distance + b.Distance AS Both FROM wildrydes a CROSS JOIN wildrydes b LIMIT 1000000000";
+    let endless =
+        &format!("SELECT count(*) FROM ({pairs}) l CROSS JOIN ({pairs}) r WHERE l.Both > r.Both");
+    let mut running = Running::start(&mut query(folder, &[endless]));
+    running.until("1 file in");
+    running.until_it_has_worked();
+    // Had it not been interrupted, it would have gone on for hours, and would print a number.
+    let ended = running.interrupt();
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
+    assert!(ended.err.ends_with("error: interrupted\n"), "{}", ended.err);
+}

@@ -1,0 +1,292 @@
+//! The program `recompute` as a person runs it: on the archive of a local cloud, and into its tables.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use end_to_end::programs::{Ran, program, run};
+use end_to_end::{Cloud, reading, with_event_time};
+use serde_json::{Value, json};
+use unicorn::merge::{Minute, merge};
+use unicorn::summary::Summary;
+use windrow_lambda::processor::row::from_item;
+
+fn recompute(archive: &Path, arguments: &[&str]) -> Ran {
+    run(program("recompute").arg(archive).args(arguments))
+}
+
+/// A minute as `--format lines` prints it.
+fn line(minute: &Minute) -> Value {
+    let figures = &minute.figures;
+    let distance: Value = serde_json::from_str(&figures.distance.to_string()).unwrap();
+    json!({
+        "Name": minute.name,
+        "StatusTime": minute.window_start.to_string(),
+        "Distance": distance,
+        "MinMagicPoints": figures.min_magic_points,
+        "MaxMagicPoints": figures.max_magic_points,
+        "MinHealthPoints": figures.min_health_points,
+        "MaxHealthPoints": figures.max_health_points,
+        "Readings": minute.readings,
+        "WindowSeconds": minute.window_seconds,
+    })
+}
+
+fn lines(out: &str) -> Vec<Value> {
+    out.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Readings of a fleet over some ten seconds, of which a few come late.
+fn fleet() -> Vec<(String, String)> {
+    let reading = |number: u32| {
+        let name = format!("unicorn {}", number % 17);
+        let metres = format!("{}.{:06}", number % 60, number);
+        reading(&name, number * 3, &metres, (number % 200) as i32)
+    };
+    let mut readings: Vec<_> = (0..3_000).map(reading).collect();
+    let late = readings.split_off(2_900);
+    readings.splice(100..100, late);
+    readings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_by_event_time_are_those_of_the_archive() {
+    let cloud = Cloud::of(with_event_time(), |settings| settings.shards = 3).await;
+    let readings = fleet();
+    for part in readings.chunks(1_000) {
+        cloud.send("wildrydes", part.to_vec()).await;
+        // So that a window's readings arrive in more than one of Lambda's.
+        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    }
+    let broken = [("x".to_owned(), "neigh\n".to_owned())];
+    cloud.send("wildrydes", broken).await;
+    let minutes = merge(cloud.drained_rows().await);
+    let data_dir = cloud.data_dir.path().to_owned();
+    let archive = data_dir.join("archive/wildrydes");
+    cloud.cloud.stop().await;
+
+    let readings: u64 = minutes.iter().map(|minute| minute.readings).sum();
+    assert_eq!(readings, 3_000);
+    let expected: Vec<Value> = minutes.iter().map(line).collect();
+    for threads in ["1", "4"] {
+        let arguments = ["--window", "2s", "--format", "lines", "--threads", threads];
+        let ran = recompute(&archive, &arguments);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert!(
+            ran.err
+                .contains("3000 readings, 0 repeats left out, 1 lines that are no readings; "),
+            "{}",
+            ran.err
+        );
+        assert_eq!(lines(&ran.out), expected);
+    }
+}
+
+async fn create_table(cloud: &Cloud, name: &str, key: [&str; 2]) {
+    let mut request = cloud
+        .dynamodb
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest);
+    for (attribute, kind) in key.into_iter().zip([KeyType::Hash, KeyType::Range]) {
+        let definition = AttributeDefinition::builder()
+            .attribute_name(attribute)
+            .attribute_type(ScalarAttributeType::S);
+        let element = KeySchemaElement::builder()
+            .attribute_name(attribute)
+            .key_type(kind);
+        request = request
+            .attribute_definitions(definition.build().unwrap())
+            .key_schema(element.build().unwrap());
+    }
+    request.send().await.unwrap();
+}
+
+async fn table_rows(cloud: &Cloud, name: &str) -> Vec<Summary> {
+    let scan = cloud.dynamodb.scan().table_name(name).into_paginator();
+    let items = scan.items().send().collect::<Result<Vec<_>, _>>().await;
+    let items = items.unwrap();
+    items.iter().map(|item| from_item(item).unwrap()).collect()
+}
+
+fn archive(folder: &Path, name: &str, readings: &[(String, String)]) -> PathBuf {
+    let archive = folder.join("archived");
+    fs::create_dir_all(&archive).unwrap();
+    let text: String = readings.iter().map(|(_, line)| line.as_str()).collect();
+    fs::write(archive.join(name), text).unwrap();
+    archive
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_holds_what_the_last_run_over_a_growing_archive_found() {
+    let cloud = Cloud::start(|_| ()).await;
+    create_table(&cloud, "Recomputed", ["Name", "StatusTime"]).await;
+    let url = cloud.cloud.endpoint_url();
+    let arguments = [
+        "--window",
+        "5s",
+        "--table",
+        "Recomputed",
+        "--endpoint-url",
+        &url,
+    ];
+    let minutes_of = |archive: &Path| {
+        let ran = recompute(archive, &["--window", "5s", "--format", "lines"]);
+        lines(&ran.out)
+    };
+    let readings = fleet();
+
+    let folder = archive(cloud.data_dir.path(), "b", &readings[1_000..]);
+    for _ in 0..2 {
+        let ran = recompute(&folder, &arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{}", ran.err);
+        let rows = table_rows(&cloud, "Recomputed").await;
+        // Written again, each over its like.
+        assert_eq!(rows.len(), minutes_of(&folder).len());
+        let minutes: Vec<Value> = merge(rows).iter().map(line).collect();
+        assert_eq!(minutes, minutes_of(&folder));
+    }
+
+    // What comes to it stands before what was there, and some of it says otherwise of the same time.
+    let mut earlier = readings[..1_500].to_vec();
+    earlier[1_499].1 = readings[1_499].1.replace("\"Distance\":", "\"Distance\":1");
+    archive(cloud.data_dir.path(), "a", &earlier);
+    let ran = recompute(&folder, &arguments);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(
+        ran.err.contains(" 3000 readings, 500 repeats left out"),
+        "{}",
+        ran.err
+    );
+    let minutes = merge(table_rows(&cloud, "Recomputed").await);
+    assert!(minutes.iter().all(|minute| minute.exact));
+    let minutes: Vec<Value> = minutes.iter().map(line).collect();
+    assert_eq!(minutes, minutes_of(&folder));
+
+    // A run over a part changes nothing.
+    let ran = recompute(&folder.join("a"), &arguments);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let again: Vec<Value> = merge(table_rows(&cloud, "Recomputed").await)
+        .iter()
+        .map(line)
+        .collect();
+    assert_eq!(again, minutes);
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_others_is_refused() {
+    let cloud = Cloud::start(|settings| settings.names.table = "FleetMinutes".to_owned()).await;
+    cloud.send("wildrydes", fleet().into_iter().take(10)).await;
+    cloud.cloud.drain(end_to_end::PATIENCE).await.unwrap();
+    create_table(&cloud, "OtherKey", ["Name", "Day"]).await;
+    create_table(&cloud, "OtherItems", ["Name", "StatusTime"]).await;
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    cloud
+        .dynamodb
+        .put_item()
+        .table_name("OtherItems")
+        .item("Name", text("a"))
+        .item("StatusTime", text("b"))
+        .send()
+        .await
+        .unwrap();
+    let folder = archive(cloud.data_dir.path(), "a", &fleet());
+    let url = cloud.cloud.endpoint_url();
+    for (table, code, told) in [
+        ("UnicornSensorData", 2, "is the pipeline's"),
+        ("FleetMinutes", 1, "holds rows of the stream wildrydes"),
+        ("Missing", 1, "make one with: aws dynamodb create-table"),
+        ("OtherKey", 1, "is not Name and StatusTime"),
+        ("OtherItems", 1, "holds items that are no rows"),
+        ("no", 2, "3 to 255"),
+    ] {
+        let ran = recompute(&folder, &["--table", table, "--endpoint-url", &url]);
+        assert_eq!(ran.code, Some(code), "{table}: {}", ran.err);
+        assert!(ran.err.contains(told), "{table}: {}", ran.err);
+        assert_eq!(ran.out, "");
+    }
+    let mut named = program("recompute");
+    named.env("TABLE_NAME", "Elsewhere").arg(&folder);
+    let ran = run(named.args(["--table", "Elsewhere", "--endpoint-url", &url]));
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert_eq!(table_rows(&cloud, "FleetMinutes").await.len(), 10);
+    cloud.stop().await;
+}
+
+#[test]
+fn it_ends_as_it_should() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = archive(folder.path(), "a", &fleet());
+    let ran = recompute(&archive, &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("\n  unicorn 16"), "{}", ran.out);
+
+    fs::write(archive.join("b"), b"\x1f\x8bnot packed at all").unwrap();
+    let ran = recompute(&archive, &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    assert!(
+        ran.err.contains("archived/b cannot be read: "),
+        "{}",
+        ran.err
+    );
+
+    let ran = recompute(&folder.path().join("gone"), &[]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("gone cannot be read: "), "{}", ran.err);
+
+    assert_eq!(recompute(&archive, &["--threads", "0"]).code, Some(2));
+    assert_eq!(run(&mut program("recompute")).code, Some(2));
+}
+
+/// Firehose appends a newline to every record, and most of ours end in one.
+#[test]
+fn blank_lines_are_neither_readings_nor_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = archive(&folder.path().join("plain"), "a", &fleet());
+    let mut delimited = fleet();
+    for (number, (_, line)) in delimited.iter_mut().enumerate() {
+        line.push_str(["\n", "\r\n", " \t\n\n"][number % 3]);
+    }
+    let delimited = archive(&folder.path().join("delimited"), "a", &delimited);
+    let expected = recompute(&plain, &["--format", "lines"]);
+    let ran = recompute(&delimited, &["--format", "lines"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(!lines(&ran.out).is_empty());
+    assert_eq!(ran.out, expected.out);
+    assert!(
+        ran.err.contains(", 0 lines that are no readings"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_a_quiet_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = archive(folder.path(), "a", &fleet());
+    for format in ["table", "lines", "csv"] {
+        let mut command = program("recompute");
+        command
+            .arg(&archive)
+            .args(["--window", "1s", "--format", format]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        let mut err = String::new();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut err)
+            .unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{err}");
+        assert_eq!(err, "");
+    }
+}

@@ -1,0 +1,239 @@
+//! What listens while a local cloud runs, and that none of it answers strangers: web pages of other
+//! machines, and names that were made to lead here.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use end_to_end::programs::{Running, endpoint, program};
+use end_to_end::{Cloud, panes, reading, send};
+
+/// Ends a test that hangs; nothing is measured by it.
+const LONG: Duration = Duration::from_secs(120);
+
+const TABLE: &str = "UnicornSensorData";
+
+/// The local endpoint of every TCP socket on which a process listens.
+///
+/// Source: proc_pid_net(5) and proc_pid_fd(5).
+fn listening(process: u32) -> BTreeSet<SocketAddr> {
+    let mut inodes = HashSet::new();
+    for entry in fs::read_dir(format!("/proc/{process}/fd")).unwrap() {
+        let Ok(link) = fs::read_link(entry.unwrap().path()) else {
+            continue;
+        };
+        let link = link.to_string_lossy().into_owned();
+        let inode = link
+            .strip_prefix("socket:[")
+            .and_then(|rest| rest.strip_suffix(']'));
+        inodes.extend(inode.map(str::to_owned));
+    }
+    let mut found = BTreeSet::new();
+    for table in ["tcp", "tcp6"] {
+        let text = fs::read_to_string(format!("/proc/{process}/net/{table}")).unwrap();
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // The state 0A is LISTEN.
+            if fields[3] == "0A" && inodes.contains(fields[9]) {
+                found.insert(address(fields[1]));
+            }
+        }
+    }
+    found
+}
+
+/// `0100007F:11D6`: words of the address in this machine's byte order, and the port.
+fn address(text: &str) -> SocketAddr {
+    let (host, port) = text.split_once(':').unwrap();
+    let words = host.as_bytes().chunks(8).map(|word| {
+        let word = std::str::from_utf8(word).unwrap();
+        u32::from_str_radix(word, 16).unwrap().to_ne_bytes()
+    });
+    let bytes = words.collect::<Vec<_>>().concat();
+    let host = match <[u8; 4]>::try_from(bytes.as_slice()) {
+        Ok(bytes) => IpAddr::V4(Ipv4Addr::from(bytes)),
+        Err(_) => IpAddr::V6(Ipv6Addr::from(
+            <[u8; 16]>::try_from(bytes.as_slice()).unwrap(),
+        )),
+    };
+    SocketAddr::new(host, u16::from_str_radix(port, 16).unwrap())
+}
+
+/// Sends one request as a browser might, and gives the answer's head in lower case.
+fn ask(socket: SocketAddr, start: &str, headers: &[(&str, &str)], body: &str) -> String {
+    let mut stream = TcpStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let mut request = format!("{start} HTTP/1.1\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    // A server may close before it has read a body that it does not want.
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer).to_lowercase();
+    let (head, _) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    head.to_owned()
+}
+
+/// What a page of another machine can have a browser send, by name.
+fn strangers(own_host: &str) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
+    let host = || ("Host", own_host.to_owned());
+    let origin = |origin: &str| ("Origin", origin.to_owned());
+    vec![
+        (
+            "foreign origin",
+            vec![host(), origin("https://evil.example")],
+        ),
+        ("origin null", vec![host(), origin("null")]),
+        (
+            "name of this machine in a foreign one",
+            vec![host(), origin("http://127.0.0.1.evil.example")],
+        ),
+        ("foreign host", vec![("Host", "evil.example".to_owned())]),
+        (
+            "foreign host that is its own origin",
+            vec![
+                ("Host", "evil.example:80".to_owned()),
+                origin("http://evil.example:80"),
+            ],
+        ),
+        ("no host", vec![]),
+    ]
+}
+
+fn check(name: &str, socket: SocketAddr, start: &str, head: &str) {
+    let told = format!("{name}: {start} on {socket}: {head:?}");
+    assert!(head.starts_with("http/1.1 4"), "{told}");
+    assert!(!head.contains("access-control-allow"), "{told}");
+}
+
+/// Has every stranger try everything that a socket of ours may serve.
+fn try_all(socket: SocketAddr) {
+    let own_host = socket.to_string();
+    let delete = format!(r#"{{"TableName":"{TABLE}"}}"#);
+    let signed =
+        "AWS4-HMAC-SHA256 Credential=a/b/c/d/aws4_request, SignedHeaders=host, Signature=e";
+    let call = [
+        ("Content-Type", "application/x-amz-json-1.0"),
+        ("X-Amz-Target", "DynamoDB_20120810.DeleteTable"),
+        ("X-Amz-Date", "20261120T091708Z"),
+        ("Authorization", signed),
+    ];
+    let preflight = [
+        ("Access-Control-Request-Method", "POST"),
+        (
+            "Access-Control-Request-Headers",
+            "content-type,x-amz-target,authorization",
+        ),
+    ];
+    let runtime = "/2018-06-01/runtime/invocation";
+    for (name, headers) in strangers(&own_host) {
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let with = |more: &[(&'static str, &'static str)]| [&headers[..], more].concat();
+        for (start, headers, body) in [
+            ("POST /", with(&call), &*delete),
+            ("GET /", with(&[]), ""),
+            ("GET /_local", with(&[]), ""),
+            ("GET /config.json", with(&[]), ""),
+            ("OPTIONS /", with(&preflight), ""),
+            (&format!("GET {runtime}/next"), with(&[]), ""),
+            (
+                &format!("POST {runtime}/some-request/response"),
+                with(&[]),
+                "{}",
+            ),
+            ("POST /2018-06-01/runtime/init/error", with(&[]), "{}"),
+        ] {
+            check(name, socket, start, &ask(socket, start, &headers, body));
+        }
+    }
+    // What a form can send: browsers add an origin, but for very old ones.
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+    ] {
+        let headers = [
+            ("Host", own_host.as_str()),
+            ("Content-Type", kind),
+            call[1],
+            call[2],
+            call[3],
+        ];
+        check(
+            kind,
+            socket,
+            "POST /",
+            &ask(socket, "POST /", &headers, &delete),
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_listens_answers_strangers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program("local");
+    command
+        .args(["--port", "0", "--dashboard-port", "0", "--window", "1s"])
+        .args(["--functions", "bootstrap", "--data-dir"])
+        .arg(folder.path());
+    let mut local = Running::start(&mut command);
+    let url = endpoint(&local.until("local: "));
+    let config = windrow_connect::local_config(&url);
+    let kinesis = aws_sdk_kinesis::Client::new(&config);
+    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+    let readings = |from| (from..from + 50).map(|number| reading("Shadowfax", number, "30", 150));
+
+    // The Runtime API listens once a function was invoked: one socket for each.
+    send(&kinesis, "wildrydes", readings(0)).await;
+    let process = local.id();
+    let sockets = tokio::time::timeout(LONG, async {
+        loop {
+            let sockets = listening(process);
+            if sockets.len() >= 4 {
+                return sockets;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let sockets = sockets
+        .await
+        .unwrap_or_else(|_| panic!("{:?}", listening(process)));
+    let of_endpoint: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
+    assert!(sockets.contains(&of_endpoint), "{sockets:?}");
+    for socket in &sockets {
+        assert!(socket.ip().is_loopback(), "{socket}");
+    }
+
+    // With events on their way all the while.
+    for (round, socket) in (1..).zip(&sockets) {
+        send(&kinesis, "wildrydes", readings(50 * round)).await;
+        let socket = *socket;
+        tokio::task::spawn_blocking(move || try_all(socket))
+            .await
+            .unwrap();
+    }
+
+    dynamodb
+        .describe_table()
+        .table_name(TABLE)
+        .send()
+        .await
+        .unwrap();
+    let ended = local.interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let cloud = Cloud::on(folder).await;
+    let in_rows: u64 = panes(cloud.rows().await)
+        .values()
+        .map(|figures| figures.readings)
+        .sum();
+    assert_eq!(in_rows, 50 * (1 + sockets.len() as u64));
+    cloud.stop().await;
+}

@@ -1,0 +1,145 @@
+//! The Wild Rydes application in a local cloud: both functions, and the live map.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_types::SdkConfig;
+use axum::Router;
+use windrow_event::Event;
+use windrow_lambda::aggregator::Aggregator;
+use windrow_lambda::aggregator::settings::WindowTime;
+use windrow_lambda::processor::Processor;
+use windrow_lambda::processor::row::KEY;
+use windrow_local::functions::{Bootstrap, BootstrapOptions, CargoLambda, Embedded, Function};
+use windrow_local::{Application, Names, Pipeline, StartError};
+use windrow_write::{DynamoTable, FirehoseStream, KinesisStream};
+
+/// How the functions run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Functions {
+    /// In this process, on the JSON that Lambda would send.
+    #[default]
+    Embedded,
+    /// As the real binaries, over a Runtime API; the folder has `aggregator` and `processor`.
+    Bootstrap(PathBuf),
+    /// Under `cargo lambda watch`, at this address.
+    CargoLambda(SocketAddr),
+}
+
+/// The aggregator, the processor and the live map.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WildRydes {
+    /// How the functions run.
+    pub functions: Functions,
+    /// `arrival` or `event`, as the aggregator's `WINDOW_TIME`.
+    pub window_time: WindowTime,
+}
+
+impl Application for WildRydes {
+    fn pipeline(&self, names: &Names, config: &SdkConfig) -> Result<Pipeline, StartError> {
+        match &self.functions {
+            Functions::Embedded => Ok(Pipeline {
+                aggregator: Arc::new(embedded_aggregator(names, self.window_time, config)),
+                processor: Arc::new(embedded_processor(names, config)),
+            }),
+            Functions::Bootstrap(folder) => {
+                let environment = environment(names, self.window_time);
+                let function = |name| bootstrap(name, folder, &environment, config.endpoint_url());
+                Ok(Pipeline {
+                    aggregator: function("aggregator")?,
+                    processor: function("processor")?,
+                })
+            }
+            Functions::CargoLambda(address) => Ok(Pipeline {
+                aggregator: Arc::new(CargoLambda::new("aggregator", *address)),
+                processor: Arc::new(CargoLambda::new("processor", *address)),
+            }),
+        }
+    }
+
+    fn page(&self, endpoint_url: &str, region: &str, names: &Names) -> Router {
+        crate::page::router(endpoint_url, region, names)
+    }
+}
+
+/// The environment that both functions are given, as the template gives it.
+fn environment(names: &Names, window_time: WindowTime) -> BTreeMap<String, String> {
+    let window_time = match window_time {
+        WindowTime::Arrival => "arrival",
+        WindowTime::Event => "event",
+    };
+    [
+        ("SUMMARY_STREAM", names.summary_stream.as_str()),
+        ("REJECTS_STREAM", &names.rejects),
+        ("TABLE_NAME", &names.table),
+        ("WINDOW_TIME", window_time),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}
+
+fn bootstrap(
+    name: &str,
+    folder: &Path,
+    environment: &BTreeMap<String, String>,
+    endpoint_url: Option<&str>,
+) -> Result<Arc<dyn Function>, StartError> {
+    let binary = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    if !binary.is_file() {
+        return Err(StartError::NoBinary {
+            name: name.to_owned(),
+            path: binary,
+        });
+    }
+    let mut options = BootstrapOptions::new(name, binary);
+    options.environment.clone_from(environment);
+    options.endpoint_url = endpoint_url.map(str::to_owned);
+    Ok(Arc::new(Bootstrap::new(options)))
+}
+
+fn embedded_aggregator(names: &Names, window_time: WindowTime, config: &SdkConfig) -> Embedded {
+    let kinesis = aws_sdk_kinesis::Client::new(config);
+    let firehose = aws_sdk_firehose::Client::new(config);
+    let function = Arc::new(Aggregator::new(
+        KinesisStream::new(kinesis, &names.summary_stream),
+        FirehoseStream::new(firehose, &names.rejects),
+        window_time,
+        log_metrics("aggregator"),
+    ));
+    Embedded::new("aggregator", move |event, deadline| {
+        let function = Arc::clone(&function);
+        async move {
+            let event = Event::from_json(&event).map_err(|error| error.to_string())?;
+            let response = function.handle(&event, deadline).await;
+            let response = response.map_err(|error| error.to_string())?;
+            serde_json::to_vec(&response).map_err(|error| error.to_string())
+        }
+    })
+}
+
+fn embedded_processor(names: &Names, config: &SdkConfig) -> Embedded {
+    let dynamodb = aws_sdk_dynamodb::Client::new(config);
+    let firehose = aws_sdk_firehose::Client::new(config);
+    let function = Arc::new(Processor::new(
+        DynamoTable::new(dynamodb, &names.table, KEY),
+        FirehoseStream::new(firehose, &names.rejects),
+        None,
+        log_metrics("processor"),
+    ));
+    Embedded::new("processor", move |event, deadline| {
+        let function = Arc::clone(&function);
+        async move {
+            let event = Event::from_json(&event).map_err(|error| error.to_string())?;
+            let response = function.handle(&event, deadline).await;
+            serde_json::to_vec(&response).map_err(|error| error.to_string())
+        }
+    })
+}
+
+/// Standard output belongs to whoever runs the local cloud, so metrics go to the log.
+fn log_metrics(function: &'static str) -> windrow_lambda::metrics::Sink {
+    Box::new(move |metrics| tracing::debug!(metrics = metrics.to_line(function, 0), "invocation"))
+}

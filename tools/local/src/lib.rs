@@ -1,0 +1,51 @@
+//! The Wild Rydes application in a local cloud.
+//!
+//! [`windrow_local`] is a local cloud for any application; this crate gives it the unicorns': the names of
+//! its streams and table, both functions, and the live map.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use local::WildRydes;
+//! use windrow_local::LocalCloud;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let mut settings = local::settings();
+//! settings.port = 0;
+//! settings.data_dir = folder.path().to_owned();
+//! let cloud = LocalCloud::start(settings, &WildRydes::default()).await?;
+//! println!("AWS_ENDPOINT_URL={}", cloud.endpoint_url());
+//! // Readings that are sent now are in the table a minute later, or once the cloud is drained.
+//! cloud.drain(Duration::from_secs(30)).await?;
+//! cloud.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod application;
+mod page;
+
+pub use application::{Functions, WildRydes};
+use windrow_lambda::processor::row::KEY;
+use windrow_local::{Names, Settings};
+
+/// The data directory, unless another is asked for.
+pub const DATA_DIR: &str = ".wildrydes";
+
+/// The application's streams and table, named as the template names them.
+pub fn names() -> Names {
+    Names {
+        stream: "wildrydes".to_owned(),
+        summary_stream: "wildrydes-summary".to_owned(),
+        table: "UnicornSensorData".to_owned(),
+        table_key: KEY.map(str::to_owned),
+        rejects: "wildrydes-rejects".to_owned(),
+    }
+}
+
+/// The usual settings of the application's local cloud, with its data in [`DATA_DIR`].
+pub fn settings() -> Settings {
+    Settings::new(names(), DATA_DIR)
+}

@@ -1,0 +1,280 @@
+//! Runs the local cloud until a signal ends it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+use local::{Functions, WildRydes};
+use mimalloc::MiMalloc;
+use tokio_util::sync::CancellationToken;
+use windrow_connect::signal::drain_on_signals;
+use windrow_connect::terminal::{self, tell};
+use windrow_lambda::aggregator::settings::WindowTime;
+use windrow_local::dashboard::DashboardError;
+use windrow_local::endpoint::EndpointError;
+use windrow_local::faults::{Faults, Kind};
+use windrow_local::{DashboardPort, LocalCloud, Settings, StartError};
+
+/// A local cloud spends its time on small things; this one makes them with a quarter less of it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// How long closing the open windows and writing their rows may take.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// How long the whole end may take: the drain, and the stop of everything after it.
+const END: Duration = Duration::from_secs(90);
+
+/// Kinesis, DynamoDB and Firehose on one port of this machine, with the pipeline's functions run
+/// on the streams as Lambda would run them, and a live map of the fleet on another port.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "\
+Examples:
+  cargo run -p local
+      Everything in one process. Then, in other terminals:
+      cargo run -p producer -- --name Shadowfax
+      cargo run -p consumer
+
+  cargo build -p aggregator -p processor && cargo run -p local -- --functions bootstrap
+      The functions as the binaries that are deployed.
+
+  cargo lambda watch -A 127.0.0.1        (in one terminal)
+  cargo run -p local -- --functions cargo-lambda        (in another)
+      An edited handler is live in seconds, while the stream keeps flowing.
+
+  cargo run -p local -- --faults all=0.01
+      Every kind of trouble once in a hundred times. The minutes stay exact."
+)]
+struct Arguments {
+    /// The endpoint's port on 127.0.0.1; 0 for any that is free.
+    #[arg(long, default_value_t = windrow_local::endpoint::DEFAULT_PORT)]
+    port: u16,
+    /// The dashboard's port on 127.0.0.1; 0 for any that is free [default: 8080, or any that is free
+    /// where that is in use]
+    #[arg(long, value_name = "PORT")]
+    dashboard_port: Option<u16>,
+    /// Where the table, the archive and what was given up are kept.
+    #[arg(long, default_value = local::DATA_DIR)]
+    data_dir: PathBuf,
+    /// Length of the tumbling window: whole seconds, 1s to 15m.
+    #[arg(long, default_value = "60s", value_parser = windrow_connect::duration::parse_window)]
+    window: Duration,
+    /// Which time puts a reading into its window: when it arrived, or its own StatusTime.
+    #[arg(long, value_enum, default_value_t = Time::Arrival)]
+    window_time: Time,
+    /// How many shards each stream starts with.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=200))]
+    shards: u32,
+    /// How the functions run.
+    #[arg(long, value_enum, default_value_t = Way::Embedded)]
+    functions: Way,
+    /// With `--functions cargo-lambda`: where `cargo lambda watch` answers.
+    #[arg(long, default_value = "127.0.0.1:9000")]
+    lambda_address: SocketAddr,
+    /// With `--functions bootstrap`: the folder of the functions' binaries. Without it, the folder
+    /// of this program.
+    #[arg(long)]
+    bin_dir: Option<PathBuf>,
+    /// How often a second each shard may be read, by all readers together: Kinesis has 5. The local
+    /// cloud's own readers do not count [default: any number]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    reads_per_second: Option<u32>,
+    /// What goes wrong on purpose, and how often: `throttled=0.1,crash=0.05`, or `all=0.01`.
+    #[arg(long, value_name = "SPEC", value_parser = parse_faults, long_help = faults_help())]
+    faults: Option<String>,
+    /// With `--faults`: which faults are drawn. One seed draws the same ones again, as far as the
+    /// same calls are made. Without it, a new one, which is told at the start.
+    #[arg(long, value_name = "N", requires = "faults")]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Time {
+    Arrival,
+    Event,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Way {
+    /// In this process, on the JSON that Lambda would send.
+    Embedded,
+    /// As the real binaries, over Lambda's Runtime API.
+    Bootstrap,
+    /// Under a running `cargo lambda watch`.
+    CargoLambda,
+}
+
+impl Arguments {
+    fn application(&self) -> anyhow::Result<WildRydes> {
+        let functions = match self.functions {
+            Way::Embedded => Functions::Embedded,
+            Way::CargoLambda => Functions::CargoLambda(self.lambda_address),
+            Way::Bootstrap => Functions::Bootstrap(match &self.bin_dir {
+                Some(folder) => folder.clone(),
+                None => own_folder()?,
+            }),
+        };
+        Ok(WildRydes {
+            functions,
+            window_time: match self.window_time {
+                Time::Arrival => WindowTime::Arrival,
+                Time::Event => WindowTime::Event,
+            },
+        })
+    }
+
+    fn settings(&self) -> anyhow::Result<Settings> {
+        Ok(Settings {
+            port: self.port,
+            data_dir: self.data_dir.clone(),
+            shards: self.shards,
+            window: self.window,
+            faults: Arc::new(self.faults()?),
+            dashboard: Some(DashboardPort::asked(self.dashboard_port)),
+            reads_per_second: self.reads_per_second,
+            ..local::settings()
+        })
+    }
+
+    /// The faults asked for, told with their seed.
+    fn faults(&self) -> anyhow::Result<Faults> {
+        let Some(specification) = &self.faults else {
+            return Ok(Faults::none());
+        };
+        // A short one, which is quickly typed again.
+        let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
+        tell(&format!("faults: {specification}, seed {seed}"));
+        Ok(Faults::parse(specification, seed)?)
+    }
+}
+
+/// Checks a specification of faults, which is parsed once its seed is known.
+fn parse_faults(specification: &str) -> Result<String, String> {
+    Faults::parse(specification, 0).map_err(|error| error.to_string())?;
+    let names = specification
+        .split(',')
+        .filter_map(|part| part.split_once(['=', '@']));
+    for (name, _) in names {
+        if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == name)
+            && !strikes_here(kind)
+        {
+            return Err(format!("`{name}` strikes in a soak only"));
+        }
+    }
+    Ok(specification.to_owned())
+}
+
+/// Whether the local cloud draws this kind by itself; the others are for whoever drives one.
+fn strikes_here(kind: Kind) -> bool {
+    kind < Kind::Split
+}
+
+fn faults_help() -> String {
+    let kinds: Vec<&str> = Kind::ALL
+        .into_iter()
+        .filter(|kind| strikes_here(*kind))
+        .map(Kind::name)
+        .collect();
+    format!(
+        "What goes wrong on purpose, and how often: `name=rate` parts with commas between, where a \
+         rate is the chance from 0 to 1 that it goes wrong where it can. `all=0.01` is every kind; \
+         what comes after it counts instead, as in `all=0.01,delayed=0`. `name@3` injects a fault at \
+         the third occasion.\n\n\
+         The kinds are {}.",
+        kinds.join(", ")
+    )
+}
+
+fn own_folder() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe().context("this program's own folder is unknown")?;
+    let folder = program.parent().context("this program lies in no folder")?;
+    Ok(folder.to_owned())
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    terminal::log("warn");
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let settings = arguments.settings()?;
+    let faults = Arc::clone(&settings.faults);
+    let stop = end_on_signals(arguments.faults.is_some().then(|| Arc::clone(&faults)))?;
+    let started = LocalCloud::start(settings, &arguments.application()?).await;
+    let cloud = started.map_err(|error| match error {
+        StartError::Endpoint(error @ EndpointError::PortInUse { .. }) => {
+            let advice = "stop what uses it, or choose another port with --port (0 takes any)";
+            anyhow::anyhow!("{error}: {advice}")
+        }
+        StartError::Dashboard(error @ DashboardError::PortInUse { .. }) => {
+            let advice = "choose another with --dashboard-port (0 takes any)";
+            anyhow::anyhow!("{error}: {advice}")
+        }
+        error => error.into(),
+    })?;
+    tell(&format!("local: {}", cloud.describe()));
+    if let Some(url) = cloud.dashboard_url() {
+        tell(&format!("local: the map is at {url}"));
+    }
+    tell("local: Ctrl-C closes the open windows and ends it; twice ends it at once");
+
+    stop.cancelled().await;
+    tell("local: closing the open windows");
+    let ended = finish(cloud).await;
+    if arguments.faults.is_some() {
+        tell(&format!("faults struck: {}", struck(&faults)));
+    }
+    ended
+}
+
+/// A token that the first signal cancels. Whatever cuts the end off is told together with what is lost by
+/// it, and with how often the faults struck, where there are any.
+fn end_on_signals(faults: Option<Arc<Faults>>) -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    drain_on_signals(
+        END,
+        move || stopping.cancel(),
+        move |cut| {
+            let mut told = format!(
+                "error: {cut}; readings of the windows that were open are in no row, and the newest may not \
+                 be in the archive"
+            );
+            if let Some(faults) = faults {
+                told.push_str(&format!("\nfaults struck: {}", struck(&faults)));
+            }
+            told
+        },
+    )?;
+    Ok(stop)
+}
+
+/// How often each kind of fault struck that could.
+fn struck(faults: &Faults) -> String {
+    let struck: Vec<String> = Kind::ALL
+        .into_iter()
+        .filter(|kind| strikes_here(*kind) && faults.can_strike(*kind))
+        .map(|kind| format!("{} {}", kind.name(), faults.struck(kind)))
+        .collect();
+    struck.join(", ")
+}
+
+async fn finish(cloud: LocalCloud) -> anyhow::Result<()> {
+    let drained = cloud.drain(DRAIN).await;
+    cloud.stop().await;
+    drained.context("not everything that was sent is in the table")
+}

@@ -1,0 +1,82 @@
+//! Lines of refused readings and summaries as columns.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, StringViewBuilder};
+use serde::Deserialize;
+
+use super::provider::LineColumns;
+use crate::tables::REJECTS;
+
+/// Builds the columns of `rejects` that are asked for.
+#[derive(Debug)]
+pub(super) struct RejectColumns(Vec<(&'static str, StringViewBuilder)>);
+
+/// A line as `windrow_event::Refused` writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Refused {
+    reason: String,
+    stream: Option<String>,
+    shard: Option<String>,
+    sequence_number: Option<String>,
+    partition_key: Option<String>,
+    arrival_time: Option<String>,
+    payload: Option<String>,
+    payload_base64: Option<String>,
+    piece: Option<u64>,
+    pieces: Option<u64>,
+}
+
+impl RejectColumns {
+    /// For the columns of these numbers, in their order.
+    pub(super) fn new(projection: &[usize]) -> Self {
+        let names = projection
+            .iter()
+            .filter_map(|index| REJECTS.columns.get(*index));
+        Self(
+            names
+                .map(|column| (column.name, StringViewBuilder::new()))
+                .collect(),
+        )
+    }
+}
+
+impl LineColumns for RejectColumns {
+    fn push(&mut self, line: &[u8], day: Option<&str>) -> bool {
+        let Ok(refused) = serde_json::from_slice::<Refused>(line) else {
+            return false;
+        };
+        for (name, texts) in &mut self.0 {
+            let number;
+            let text = match *name {
+                "Reason" => Some(refused.reason.as_str()),
+                "Stream" => refused.stream.as_deref(),
+                "Shard" => refused.shard.as_deref(),
+                "SequenceNumber" => refused.sequence_number.as_deref(),
+                "PartitionKey" => refused.partition_key.as_deref(),
+                "ArrivalTime" => refused.arrival_time.as_deref(),
+                "Payload" => refused.payload.as_deref(),
+                "PayloadBase64" => refused.payload_base64.as_deref(),
+                "Piece" | "Pieces" => {
+                    let value = if *name == "Piece" {
+                        refused.piece
+                    } else {
+                        refused.pieces
+                    };
+                    number = value.map(|value| value.to_string());
+                    number.as_deref()
+                }
+                _ => day,
+            };
+            texts.append_option(text);
+        }
+        true
+    }
+
+    fn take(&mut self) -> Vec<ArrayRef> {
+        let array =
+            |(_, texts): &mut (_, StringViewBuilder)| -> ArrayRef { Arc::new(texts.finish()) };
+        self.0.iter_mut().map(array).collect()
+    }
+}

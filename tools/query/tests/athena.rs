@@ -1,0 +1,425 @@
+//! Queries in Athena, against a stand-in that speaks its protocol: what is sent, what is made of the
+//! answers, and that no query is left running.
+//!
+//! The stand-in answers as the Athena API reference has it; AWS itself is not reached.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use clap::Parser;
+use query::{Args, QueryError, Terminal, run, text};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use windrow_connect::target::Environment;
+
+/// Answers by operation, each used once but for the last; and the calls that came.
+#[derive(Clone, Default)]
+struct StandIn {
+    answers: Arc<Mutex<BTreeMap<String, VecDeque<Answer>>>>,
+    calls: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+#[derive(Clone)]
+enum Answer {
+    Ok(Value),
+    Error(StatusCode, Value),
+}
+
+impl StandIn {
+    fn on(self, operation: &str, answers: impl IntoIterator<Item = Answer>) -> Self {
+        let answers = answers.into_iter().collect();
+        self.answers
+            .lock()
+            .unwrap()
+            .insert(operation.to_owned(), answers);
+        self
+    }
+
+    fn at_first(&self, operation: &str, answer: Answer) {
+        let mut answers = self.answers.lock().unwrap();
+        answers.get_mut(operation).unwrap().push_front(answer);
+    }
+
+    /// A query that has run and has these pages of rows.
+    fn with_rows(pages: Vec<Value>) -> Self {
+        Self::default()
+            .on(
+                "AmazonAthena.StartQueryExecution",
+                [Answer::Ok(json!({"QueryExecutionId": "id-1"}))],
+            )
+            .on(
+                "AmazonAthena.GetQueryExecution",
+                [
+                    state("QUEUED", None),
+                    state("RUNNING", None),
+                    state("SUCCEEDED", None),
+                ],
+            )
+            .on(
+                "AmazonAthena.GetQueryResults",
+                pages.into_iter().map(Answer::Ok),
+            )
+            .on("AmazonAthena.StopQueryExecution", [Answer::Ok(json!({}))])
+    }
+
+    /// Its address; it answers as long as the test runs.
+    async fn start(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new()
+            .route("/", post(answer))
+            .with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}")
+    }
+
+    fn calls(&self) -> Vec<(String, Value)> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    fn called(&self, operation: &str) -> Vec<Value> {
+        let calls = self.calls().into_iter();
+        calls
+            .filter(|(name, _)| name == operation)
+            .map(|(_, body)| body)
+            .collect()
+    }
+}
+
+async fn answer(State(stand_in): State<StandIn>, headers: HeaderMap, body: String) -> Response {
+    let operation = headers["x-amz-target"].to_str().unwrap().to_owned();
+    assert!(headers.contains_key("authorization"));
+    let body = serde_json::from_str(&body).unwrap();
+    stand_in
+        .calls
+        .lock()
+        .unwrap()
+        .push((operation.clone(), body));
+    let mut answers = stand_in.answers.lock().unwrap();
+    let answer = answers
+        .get_mut(&operation)
+        .and_then(|answers| match answers.len() {
+            1 => answers.front().cloned(),
+            _ => answers.pop_front(),
+        });
+    let json = [("content-type", "application/x-amz-json-1.1")];
+    match answer {
+        Some(Answer::Ok(value)) => (json, value.to_string()).into_response(),
+        Some(Answer::Error(status, value)) => (status, json, value.to_string()).into_response(),
+        None => (
+            StatusCode::BAD_REQUEST,
+            json,
+            json!({"__type": "UnknownOperationException"}).to_string(),
+        )
+            .into_response(),
+    }
+}
+
+fn state(state: &str, reason: Option<&str>) -> Answer {
+    Answer::Ok(json!({"QueryExecution": {
+        "QueryExecutionId": "id-1",
+        "StatementType": "DML",
+        "Status": {"State": state, "StateChangeReason": reason},
+        "Statistics": {"DataScannedInBytes": 1_500_000, "TotalExecutionTimeInMillis": 2_345},
+    }}))
+}
+
+fn page(rows: &[&[Option<&str>]], next: Option<&str>) -> Value {
+    let column = |name: &str, kind: &str| json!({"Name": name, "Label": name, "Type": kind});
+    let row = |cells: &&[Option<&str>]| {
+        let cells = cells.iter().map(|cell| match cell {
+            Some(text) => json!({"VarCharValue": text}),
+            None => json!({}),
+        });
+        json!({"Data": cells.collect::<Vec<_>>()})
+    };
+    json!({
+        "NextToken": next,
+        "ResultSet": {
+            "Rows": rows.iter().map(row).collect::<Vec<_>>(),
+            "ResultSetMetadata": {"ColumnInfo": [
+                column("name", "varchar"),
+                column("statustime", "timestamp"),
+                column("farthest", "double"),
+                column("total", "decimal"),
+                column("low", "boolean"),
+            ]},
+        },
+    })
+}
+
+const HEAD: &[Option<&str>] = &[
+    Some("name"),
+    Some("statustime"),
+    Some("farthest"),
+    Some("total"),
+    Some("low"),
+];
+const FIRST: &[Option<&str>] = &[
+    Some("Shadowfax"),
+    Some("2026-11-20 09:17:08.189"),
+    Some("30.25"),
+    Some("1789.250000"),
+    Some("false"),
+];
+const SECOND: &[Option<&str>] = &[Some("Franky"), None, Some("1.0E7"), None];
+
+async fn ask(url: &str, arguments: &[&str]) -> (Result<(), QueryError>, String, String) {
+    ask_until(url, arguments, &CancellationToken::new()).await
+}
+
+async fn ask_until(
+    url: &str,
+    arguments: &[&str],
+    stop: &CancellationToken,
+) -> (Result<(), QueryError>, String, String) {
+    let typed = [&["query", "--endpoint-url", url], arguments].concat();
+    let args = Args::try_parse_from(typed).unwrap();
+    let (mut out, mut notes) = (Vec::new(), Vec::new());
+    let environment = Environment::from_iter([("HOME".into(), "/nonexistent".into())]);
+    let terminal = Terminal::default();
+    let text = text(&args).unwrap();
+    let outcome = run(
+        &args,
+        &text,
+        &environment,
+        terminal,
+        stop,
+        &mut out,
+        &mut notes,
+    )
+    .await;
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (outcome, text(out), text(notes))
+}
+
+const SQL: &str = "SELECT name, statustime, max(distance) AS Farthest, sum(distance) AS Total, \
+                   min(healthpoints) < 100 AS low FROM wildrydes GROUP BY 1, 2";
+
+#[tokio::test]
+async fn a_query_runs_in_the_workgroup_and_its_pages_are_printed() {
+    let stand_in = StandIn::with_rows(vec![
+        page(&[HEAD, FIRST], Some("more")),
+        page(&[SECOND], Some("most")),
+        page(&[HEAD], None),
+    ]);
+    let url = stand_in.start().await;
+    let (outcome, out, notes) = ask(&url, &["--format", "lines", &format!("{SQL};")]).await;
+    outcome.unwrap();
+    assert_eq!(
+        out,
+        "{\"Name\":\"Shadowfax\",\"StatusTime\":\"2026-11-20 09:17:08.189\",\"Farthest\":30.25,\"Total\":1789.25,\"low\":false}\n\
+         {\"Name\":\"Franky\",\"StatusTime\":null,\"Farthest\":1.0E7,\"Total\":null,\"low\":null}\n\
+         {\"Name\":\"name\",\"StatusTime\":\"statustime\",\"Farthest\":\"farthest\",\"Total\":\"total\",\"low\":\"low\"}\n"
+    );
+    assert!(
+        notes.starts_with(&format!("target: the endpoint {url}, ")),
+        "{notes}"
+    );
+    assert!(
+        notes.ends_with("Athena scanned 1.43 MiB in 2.3 s\n"),
+        "{notes}"
+    );
+
+    let [started] = &stand_in.called("AmazonAthena.StartQueryExecution")[..] else {
+        panic!("{:?}", stand_in.calls());
+    };
+    assert_eq!(started["QueryString"], SQL);
+    assert_eq!(started["WorkGroup"], "wildrydes");
+    assert_eq!(started["QueryExecutionContext"]["Database"], "wildrydes");
+    assert!(started["ClientRequestToken"].as_str().unwrap().len() >= 32);
+    assert_eq!(stand_in.called("AmazonAthena.GetQueryExecution").len(), 3);
+    let pages = stand_in.called("AmazonAthena.GetQueryResults");
+    let tokens: Vec<_> = pages
+        .iter()
+        .map(|page| page["NextToken"].as_str())
+        .collect();
+    assert_eq!(tokens, [None, Some("more"), Some("most")]);
+    assert!(
+        stand_in
+            .called("AmazonAthena.StopQueryExecution")
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn what_no_row_is_left_for_asks_for_no_more_pages() {
+    let stand_in = StandIn::with_rows(vec![page(&[HEAD, FIRST, SECOND], Some("more"))]);
+    let url = stand_in.start().await;
+    let (outcome, out, notes) = ask(
+        &url,
+        &[
+            "--format",
+            "csv",
+            "--limit",
+            "1",
+            "--workgroup",
+            "w",
+            "--database",
+            "d",
+            SQL,
+        ],
+    )
+    .await;
+    outcome.unwrap();
+    assert_eq!(
+        out,
+        "Name,StatusTime,Farthest,Total,low\nShadowfax,2026-11-20 09:17:08.189,30.25,1789.25,false\n"
+    );
+    assert!(notes.contains("only the first 1 row is shown"), "{notes}");
+    assert_eq!(stand_in.called("AmazonAthena.GetQueryResults").len(), 1);
+    let started = &stand_in.called("AmazonAthena.StartQueryExecution")[0];
+    assert_eq!(started["WorkGroup"], "w");
+    assert_eq!(started["QueryExecutionContext"]["Database"], "d");
+}
+
+#[tokio::test]
+async fn why_a_query_failed_is_told_in_athenas_words() {
+    let reason = "COLUMN_NOT_FOUND: line 1:8: Column 'nam' cannot be resolved";
+    let stand_in = StandIn::default()
+        .on(
+            "AmazonAthena.StartQueryExecution",
+            [Answer::Ok(json!({"QueryExecutionId": "id-1"}))],
+        )
+        .on(
+            "AmazonAthena.GetQueryExecution",
+            [state("FAILED", Some(reason))],
+        )
+        .on("AmazonAthena.StopQueryExecution", [Answer::Ok(json!({}))]);
+    let url = stand_in.start().await;
+    let (outcome, out, _) = ask(&url, &["SELECT nam FROM wildrydes"]).await;
+    assert_eq!(
+        outcome.unwrap_err().to_string(),
+        format!("Athena: {reason}")
+    );
+    assert_eq!(out, "");
+
+    let refused =
+        json!({"__type": "InvalidRequestException", "Message": "WorkGroup is not found."});
+    let stand_in = StandIn::default().on(
+        "AmazonAthena.StartQueryExecution",
+        [Answer::Error(StatusCode::BAD_REQUEST, refused)],
+    );
+    let url = stand_in.start().await;
+    let (outcome, _, _) = ask(&url, &[SQL]).await;
+    assert_eq!(
+        outcome.unwrap_err().to_string(),
+        "Athena: WorkGroup is not found. (workgroup wildrydes, database wildrydes)"
+    );
+}
+
+#[tokio::test]
+async fn a_throttled_call_is_tried_again_and_starts_one_query() {
+    let slow_down = json!({"__type": "TooManyRequestsException", "Message": "Rate exceeded"});
+    let stand_in = StandIn::with_rows(vec![page(&[HEAD, FIRST], None)]);
+    let slow_down = Answer::Error(StatusCode::BAD_REQUEST, slow_down);
+    stand_in.at_first("AmazonAthena.StartQueryExecution", slow_down);
+    let url = stand_in.start().await;
+    let (outcome, out, _) = ask(&url, &["--format", "csv", SQL]).await;
+    outcome.unwrap();
+    assert_eq!(out.lines().count(), 2);
+    let started = stand_in.called("AmazonAthena.StartQueryExecution");
+    assert_eq!(started.len(), 2);
+    assert_eq!(
+        started[0]["ClientRequestToken"],
+        started[1]["ClientRequestToken"]
+    );
+}
+
+#[tokio::test]
+async fn ctrl_c_stops_the_query_there_too() {
+    let stand_in = StandIn::default()
+        .on(
+            "AmazonAthena.StartQueryExecution",
+            [Answer::Ok(json!({"QueryExecutionId": "id-1"}))],
+        )
+        .on("AmazonAthena.GetQueryExecution", [state("RUNNING", None)])
+        .on("AmazonAthena.StopQueryExecution", [Answer::Ok(json!({}))]);
+    let url = stand_in.start().await;
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    let watched = stand_in.clone();
+    tokio::spawn(async move {
+        while watched.called("AmazonAthena.GetQueryExecution").is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stopping.cancel();
+    });
+    let (outcome, _, _) = ask_until(&url, &[SQL], &stop).await;
+    assert_eq!(outcome.unwrap_err().to_string(), "the query was stopped");
+    let stopped = stand_in.called("AmazonAthena.StopQueryExecution");
+    assert_eq!(stopped, [json!({"QueryExecutionId": "id-1"})]);
+}
+
+#[tokio::test]
+async fn what_would_write_and_what_mixes_services_is_not_sent() {
+    let stand_in = StandIn::default();
+    let url = stand_in.start().await;
+    let (outcome, _, _) = ask(&url, &["UNLOAD (SELECT 1) TO 's3://bucket/'"]).await;
+    assert!(
+        outcome
+            .unwrap_err()
+            .to_string()
+            .starts_with("UNLOAD is not run here")
+    );
+    let mixed = "SELECT * FROM summary s JOIN wildrydes w ON s.Name = w.Name";
+    let (outcome, _, _) = ask(&url, &[mixed]).await;
+    assert_eq!(
+        outcome.unwrap_err().to_string(),
+        "summary lies in DynamoDB and wildrydes in Athena, and no query can ask both: ask one after the other"
+    );
+    assert_eq!(stand_in.calls(), []);
+}
+
+#[tokio::test]
+async fn the_summary_is_read_from_dynamodb_page_by_page() {
+    // Two pages that cut a minute: two shards' rows of one unicorn, and an item that is no row.
+    let row = |name: &str, shard: &str, metres: &str| {
+        let number = |number: &str| json!({"N": number});
+        json!({
+            "Name": {"S": name},
+            "StatusTime": {"S": format!("2026-11-20 09:17:00.000#{shard}")},
+            "Distance": number(metres),
+            "MinMagicPoints": number("108"), "MaxMagicPoints": number("112"),
+            "MinHealthPoints": number("148"), "MaxHealthPoints": number("151"),
+            "Readings": number("60"), "WindowSeconds": number("60"),
+            "Part": {"M": {
+                "Stream": {"S": "wildrydes"}, "Shard": {"S": shard},
+                "From": {"S": "1"}, "To": {"S": "2"},
+            }},
+        })
+    };
+    let key = json!({"Name": {"S": "Shadowfax"}, "StatusTime": {"S": "x"}});
+    let pages = [
+        json!({"Items": [row("Shadowfax", "a", "1789.25"), row("Franky", "a", "30")], "LastEvaluatedKey": key}),
+        json!({"Items": [row("Shadowfax", "b", "0.000001"), {"Name": {"S": "nobody"}}]}),
+    ];
+    let stand_in = StandIn::default().on("DynamoDB_20120810.Scan", pages.map(Answer::Ok));
+    let url = stand_in.start().await;
+    let sql = "SELECT Name, StatusTime, Distance, Readings, Exact FROM summary ORDER BY Name";
+    let (outcome, out, notes) = ask(&url, &["--format", "csv", "--table", "Rows", sql]).await;
+    outcome.unwrap();
+    assert_eq!(
+        out,
+        "Name,StatusTime,Distance,Readings,Exact\n\
+         Franky,2026-11-20 09:17:00.000,30,60,true\n\
+         Shadowfax,2026-11-20 09:17:00.000,1789.250001,120,true\n"
+    );
+    assert!(
+        notes.contains("summary: the table Rows\n1 item is no row of the table: left out\n"),
+        "{notes}"
+    );
+    let scans = stand_in.called("DynamoDB_20120810.Scan");
+    assert_eq!(scans.len(), 2);
+    assert!(scans.iter().all(|scan| scan["TableName"] == "Rows"));
+    assert_eq!(stand_in.calls().len(), 2, "Athena is not asked");
+}

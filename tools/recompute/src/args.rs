@@ -1,0 +1,158 @@
+//! The command line, as typed.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use windrow_connect::target::TargetArgs;
+
+use crate::output::Format;
+
+const EXAMPLES: &str = "\
+Examples:
+  recompute .wildrydes/archive/wildrydes                      what the local cloud has archived
+  recompute .wildrydes/archive/wildrydes/2026/11/20 --window 1h
+  aws s3 sync s3://BUCKET/wildrydes/ archive && recompute archive --format lines > minutes.jsonl
+  recompute archive --table Recomputed --target aws --region us-east-1
+
+Of readings with the same Name and StatusTime the first counts: the one in the file that comes first by
+its path, and in a file the one that stands first.
+
+Ends with 0; with 1 if a file cannot be read to its end or rows cannot be written; with 2 for bad usage.
+Lines that are no readings are told, and change nothing about how it ends.";
+
+/// Sums every unicorn's minutes anew, by StatusTime, from the archive of raw readings.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "recompute", version, after_help = EXAMPLES)]
+pub struct Args {
+    /// Folders and files of JSON lines, plain or gzipped. In folders, what is hidden or unfinished is
+    /// passed over: names that start with `.` or `_` or end with `.tmp`
+    #[arg(required = true, value_name = "ARCHIVE_DIR")]
+    pub archive: Vec<PathBuf>,
+
+    /// How many threads read, and print [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+
+    /// How rows are printed on the standard output [default: table, or not at all with --table]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+
+    /// Length of a window: whole seconds from 1s to 24h, as in 60s, 5m or 1h
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_window)]
+    pub window: u32,
+
+    /// Write the rows to this DynamoDB table as well. It must be there, with the key of the pipeline's,
+    /// and hold nothing but rows of such runs: the pipeline's own is refused
+    #[arg(long, value_name = "NAME", value_parser = parse_table)]
+    pub table: Option<String>,
+
+    /// Which cloud has the table.
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+impl Args {
+    /// How to print rows, if they are to be printed.
+    pub fn format(&self) -> Option<Format> {
+        match self.table {
+            None => Some(self.format.unwrap_or_default()),
+            Some(_) => self.format,
+        }
+    }
+}
+
+/// The seconds of a window.
+fn parse_window(text: &str) -> Result<u32, String> {
+    const LONGEST: u32 = 24 * 60 * 60;
+    let factor = match text.as_bytes().last() {
+        Some(b's') => 1,
+        Some(b'm') => 60,
+        Some(b'h') => 3_600,
+        _ => 0,
+    };
+    let number = text.get(..text.len().saturating_sub(1)).unwrap_or_default();
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: Option<u32> = number.parse().ok().filter(|_| is_number);
+    number
+        .and_then(|number| number.checked_mul(factor))
+        .filter(|seconds| (1..=LONGEST).contains(seconds))
+        .ok_or_else(|| {
+            "a window is of whole seconds, from 1s to 24h, as in 60s, 5m or 1h".to_owned()
+        })
+}
+
+/// A table's name: 3 to 255 of `a-zA-Z0-9_.-` (CreateTable, API reference). An ARN would name a table
+/// too, but not so that it can be told from the pipeline's.
+fn parse_table(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    if (3..=255).contains(&text.len()) && text.bytes().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err("a table's name has 3 to 255 of a-z, A-Z, 0-9, `_`, `.` and `-`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from([&["recompute", "archive"], arguments].concat())
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_window_is_of_whole_seconds() {
+        for (text, seconds) in [("1s", 1), ("60s", 60), ("5m", 300), ("24h", 86_400)] {
+            assert_eq!(parse(&["--window", text]).unwrap().window, seconds);
+        }
+        for text in [
+            "",
+            "s",
+            "60",
+            "0s",
+            "-1s",
+            "+1s",
+            "500ms",
+            "25h",
+            "1é",
+            "9999999999h",
+        ] {
+            assert!(parse(&["--window", text]).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rows_are_printed_unless_they_go_to_a_table() {
+        for (arguments, format) in [
+            (&[][..], Some(Format::Table)),
+            (&["--format", "csv"], Some(Format::Csv)),
+            (&["--table", "Recomputed"], None),
+            (
+                &["--table", "Recomputed", "--format", "lines"],
+                Some(Format::Lines),
+            ),
+        ] {
+            assert_eq!(parse(arguments).unwrap().format(), format, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/UnicornSensorData";
+        for arguments in [
+            &["--threads", "0"][..],
+            &["--table", "ab"],
+            &["--table", arn],
+        ] {
+            let error = parse(arguments).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{arguments:?}");
+        }
+        assert!(Args::try_parse_from(["recompute"]).is_err());
+    }
+}

@@ -1,0 +1,163 @@
+//! Sums every unicorn's minutes anew from the archive.
+
+use std::error::Error;
+use std::io::{self, BufWriter, Write as _};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use indicatif::{ProgressBar, ProgressStyle};
+use recompute::args::Args;
+use recompute::files::{self, Listing};
+use recompute::output::{self, printable};
+use recompute::rows::Rows;
+use recompute::scan::{Options, Report, scan};
+use recompute::table::{ArchiveTable, check_name};
+use tokio::runtime::Runtime;
+use windrow_connect::target::{Environment, LOCAL_PORT, Resolved, resolve};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let environment = Environment::from_iter(std::env::vars_os());
+    if let Some(table) = &args.table {
+        let live = std::env::var("TABLE_NAME").ok();
+        if let Err(error) = check_name(table, live.as_deref()) {
+            Args::command()
+                .error(ErrorKind::ValueValidation, error)
+                .exit();
+        }
+    }
+    match run(&args, &environment) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&format!("error: {}", printable(&chain(error.as_ref()))));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it tells how long it took, and nothing else goes by it"
+)]
+fn run(args: &Args, environment: &Environment) -> Result<(), Box<dyn Error>> {
+    let started = Instant::now();
+    let threads = match args.threads {
+        Some(threads) => threads.into(),
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let options = Options::new(args.window, threads)?;
+    // Before anything is read, which may take long.
+    let table = match &args.table {
+        Some(name) => Some(open_table(name, args, environment)?),
+        None => None,
+    };
+
+    let listing = files::list(&args.archive)?;
+    let bar = bar(
+        listing.bytes(),
+        "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+    );
+    let (rows, report) = scan(&listing.files, options, &|bytes| bar.inc(bytes))?;
+    bar.finish_and_clear();
+
+    if let Some(format) = args.format() {
+        let output = BufWriter::new(io::stdout().lock());
+        match output::write(&rows, format, threads, output) {
+            // That nobody reads any more (`| head`) is an end like any other.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && table.is_none() => {
+                return Ok(());
+            }
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+            _ => {}
+        }
+    }
+    if let Some((runtime, table)) = table {
+        let bar = self::bar(
+            rows.len() as u64,
+            "{wide_bar} {human_pos}/{human_len} rows {per_sec} {eta}",
+        );
+        runtime.block_on(table.write(&rows, |rows| bar.inc(rows as u64)))?;
+        bar.finish_and_clear();
+    }
+    sum_up(&listing, &report, &rows, started.elapsed());
+    // The process ends here, and gives its memory back faster at once than piece by piece.
+    std::mem::forget(rows);
+    Ok(())
+}
+
+fn open_table(
+    name: &str,
+    args: &Args,
+    environment: &Environment,
+) -> Result<(Runtime, ArchiveTable), Box<dyn Error>> {
+    let runtime = Runtime::new()?;
+    let resolved = runtime.block_on(resolve(&args.target, environment, LOCAL_PORT))?;
+    let cloud = match resolved {
+        Resolved::Cloud(cloud) => cloud,
+        Resolved::NoLocal(no_local) => {
+            let help = "start one with `cargo run -p local`, or say where the table is with \
+                        --endpoint-url or --target aws";
+            return Err(format!("{no_local}: {help}").into());
+        }
+    };
+    tell(cloud.describe());
+    let table = runtime.block_on(ArchiveTable::open(&cloud, name))?;
+    Ok((runtime, table))
+}
+
+/// A bar on the standard error, which is hidden where that is no terminal.
+fn bar(length: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn sum_up(listing: &Listing, report: &Report, rows: &Rows, time: Duration) {
+    for refused in &report.reasons {
+        let (path, line) = (refused.path.display(), refused.line);
+        tell(&printable(&format!("{path}:{line}: {}", refused.reason)));
+    }
+    let more = report.refused - report.reasons.len() as u64;
+    if more > 0 {
+        tell(&format!("and {more} more lines that are no readings"));
+    }
+    if listing.passed_over > 0 {
+        let passed_over = listing.passed_over;
+        tell(&format!(
+            "{passed_over} hidden or unfinished files were passed over"
+        ));
+    }
+    tell(&format!(
+        "files {}, bytes {}: {} readings, {} repeats left out, {} lines that are no readings; \
+         {} rows in {:.2} s",
+        listing.files.len(),
+        listing.bytes(),
+        report.readings,
+        report.repeats,
+        report.refused,
+        rows.len(),
+        time.as_secs_f64(),
+    ));
+}
+
+/// An error and everything below it as one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}
+
+/// Writes a line to the standard error; one that is gone changes nothing about the rows.
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

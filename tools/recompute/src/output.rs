@@ -1,0 +1,297 @@
+//! Rows as text.
+
+use std::io::{self, Write};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use clap::ValueEnum;
+use unicorn::distance::Distance;
+use unicorn::status_time::StatusTime;
+
+use crate::rows::{Row, Rows};
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table a window, as the producer prints them
+    #[default]
+    Table,
+    /// One JSON object a line
+    Lines,
+    /// Comma-separated values under their names
+    Csv,
+}
+
+/// The columns of a row, named as in the table of the pipeline.
+const HEADER: &str = "Name,StatusTime,Distance,MinMagicPoints,MaxMagicPoints,MinHealthPoints,\
+                      MaxHealthPoints,Readings,WindowSeconds\n";
+
+/// How many rows a thread puts down at a time.
+const PIECE: usize = 512;
+
+/// How many pieces a thread may be ahead of the output.
+const AHEAD: usize = 4;
+
+/// Prints rows, by window and name. Lines and comma-separated values are put down by so many threads; a
+/// table needs all rows of its window before it has its width.
+///
+/// # Errors
+/// When the output takes no more.
+pub fn write(rows: &Rows, format: Format, threads: usize, output: impl Write) -> io::Result<()> {
+    match format {
+        Format::Table => write_tables(rows, output),
+        Format::Lines => write_rows(rows, "", push_json, threads, output),
+        Format::Csv => write_rows(rows, HEADER, push_csv, threads, output),
+    }
+}
+
+/// Writes a header and, a line each, rows as `push` puts them down with the start of their window.
+fn write_rows(
+    rows: &Rows,
+    header: &str,
+    push: impl Fn(&mut Vec<u8>, &Row<'_>, &str) -> io::Result<()> + Copy + Send,
+    threads: usize,
+    mut output: impl Write,
+) -> io::Result<()> {
+    let text_of = move |first: usize| -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        for (start, rows) in rows.between(first..first.saturating_add(PIECE)) {
+            let start = start.to_string();
+            for row in rows {
+                push(&mut text, &row, &start)?;
+                text.push(b'\n');
+            }
+        }
+        Ok(text)
+    };
+    let pieces = || (0..rows.len()).step_by(PIECE);
+    output.write_all(header.as_bytes())?;
+    if threads < 2 {
+        for piece in pieces() {
+            output.write_all(&text_of(piece)?)?;
+        }
+        return output.flush();
+    }
+    thread::scope(|scope| {
+        // Of n threads each takes every nth piece: read in turn, they give the pieces in order.
+        let texts: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (sender, texts) = sync_channel(AHEAD);
+                let work = move || {
+                    for piece in pieces().skip(thread).step_by(threads) {
+                        if sender.send(text_of(piece)).is_err() {
+                            // The output takes no more.
+                            return;
+                        }
+                    }
+                };
+                // The work of one that cannot be started is done below.
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
+                texts
+            })
+            .collect();
+        for (piece, texts) in pieces().zip(texts.iter().cycle()) {
+            let text = texts.recv().unwrap_or_else(|_| text_of(piece))?;
+            output.write_all(&text)?;
+        }
+        output.flush()
+    })
+}
+
+fn push_json(text: &mut Vec<u8>, row: &Row<'_>, start: &str) -> io::Result<()> {
+    text.extend_from_slice(b"{\"Name\":");
+    serde_json::to_writer(&mut *text, row.name)?;
+    text.extend_from_slice(b",\"StatusTime\":\"");
+    text.extend_from_slice(start.as_bytes());
+    text.extend_from_slice(b"\",\"Distance\":");
+    push_distance(text, row.figures.distance);
+    for (column, points) in [
+        (",\"MinMagicPoints\":", row.figures.min_magic_points),
+        (",\"MaxMagicPoints\":", row.figures.max_magic_points),
+        (",\"MinHealthPoints\":", row.figures.min_health_points),
+        (",\"MaxHealthPoints\":", row.figures.max_health_points),
+    ] {
+        text.extend_from_slice(column.as_bytes());
+        push_integer(text, points);
+    }
+    text.extend_from_slice(b",\"Readings\":");
+    push_integer(text, row.readings);
+    text.extend_from_slice(b",\"WindowSeconds\":");
+    push_integer(text, row.window_seconds);
+    text.push(b'}');
+    Ok(())
+}
+
+/// As RFC 4180 has it: quoted is only what needs it.
+fn push_csv(text: &mut Vec<u8>, row: &Row<'_>, start: &str) -> io::Result<()> {
+    let needs_quotes = |byte| matches!(byte, b',' | b'"' | b'\r' | b'\n');
+    if row.name.bytes().any(needs_quotes) {
+        text.push(b'"');
+        text.extend_from_slice(row.name.replace('"', "\"\"").as_bytes());
+        text.push(b'"');
+    } else {
+        text.extend_from_slice(row.name.as_bytes());
+    }
+    text.push(b',');
+    text.extend_from_slice(start.as_bytes());
+    text.push(b',');
+    push_distance(text, row.figures.distance);
+    text.push(b',');
+    for points in [
+        row.figures.min_magic_points,
+        row.figures.max_magic_points,
+        row.figures.min_health_points,
+        row.figures.max_health_points,
+    ] {
+        push_integer(text, points);
+        text.push(b',');
+    }
+    push_integer(text, row.readings);
+    text.push(b',');
+    push_integer(text, row.window_seconds);
+    Ok(())
+}
+
+fn push_integer(text: &mut Vec<u8>, value: impl itoa::Integer) {
+    text.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// As its `Display` has it, some ten times faster.
+fn push_distance(text: &mut Vec<u8>, distance: Distance) {
+    /// Micrometres in a metre.
+    const METRE: u64 = 1_000_000;
+    let Ok(micrometres) = u64::try_from(distance.micrometres()) else {
+        text.extend_from_slice(distance.to_string().as_bytes());
+        return;
+    };
+    push_integer(text, micrometres / METRE);
+    let rest = micrometres % METRE;
+    if rest > 0 {
+        text.push(b'.');
+        // A digit in front keeps the zeros that follow it.
+        let mut digits = itoa::Buffer::new();
+        let fraction = digits.format(METRE + rest)[1..].trim_end_matches('0');
+        text.extend_from_slice(fraction.as_bytes());
+    }
+}
+
+/// The widest a name is printed; longer ones push their line's columns to the right.
+const WIDEST_NAME: usize = 32;
+
+fn write_tables(rows: &Rows, mut output: impl Write) -> io::Result<()> {
+    for (start, rows) in rows.windows() {
+        let rows: Vec<Row<'_>> = rows.collect();
+        write_table(start, &rows, &mut output)?;
+    }
+    output.flush()
+}
+
+fn write_table(start: StatusTime, rows: &[Row<'_>], output: &mut impl Write) -> io::Result<()> {
+    let width = rows.iter().map(|row| row.name.chars().count()).max();
+    let width = width.unwrap_or(0).clamp("Name".len(), WIDEST_NAME);
+    let seconds = rows.first().map_or(0, |row| row.window_seconds);
+    writeln!(output, "{start}, {seconds} s")?;
+    let mut line = |name: &str, columns: [&str; 4]| {
+        let [distance, magic, health, readings] = columns;
+        writeln!(
+            output,
+            "  {name:<width$}  {distance:>14}  {magic:>13}  {health:>13}  {readings:>8}"
+        )
+    };
+    line("Name", ["Distance m", "Magic", "Health", "Readings"])?;
+    for row in rows {
+        let figures = &row.figures;
+        let range = |lowest: i32, highest: i32| format!("{lowest}–{highest}");
+        line(
+            &printable(row.name),
+            [
+                &figures.distance.to_string(),
+                &range(figures.min_magic_points, figures.max_magic_points),
+                &range(figures.min_health_points, figures.max_health_points),
+                &row.readings.to_string(),
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+/// Text without characters that would steer the terminal.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|character| match character.is_control() {
+            true => char::REPLACEMENT_CHARACTER,
+            false => character,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use unicorn::totals::Figures;
+
+    use super::*;
+
+    fn row(name: &str, distance: i128, points: i32, readings: u64) -> Row<'_> {
+        Row {
+            name,
+            window_start: StatusTime::from_millis(0),
+            window_seconds: 60,
+            readings,
+            repeats: 0,
+            figures: Figures {
+                distance: Distance::from_micrometres(distance),
+                min_magic_points: points,
+                max_magic_points: 2,
+                min_health_points: 3,
+                max_health_points: points,
+            },
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_distance_is_written_as_it_displays(micrometres: u64, digits in 0..20_u32, far: i128) {
+            for micrometres in [i128::from(micrometres) / 10_i128.pow(digits), far] {
+                let distance = Distance::from_micrometres(micrometres);
+                let mut text = Vec::new();
+                push_distance(&mut text, distance);
+                prop_assert_eq!(String::from_utf8(text).unwrap(), distance.to_string());
+            }
+        }
+
+        #[test]
+        fn what_is_written_can_be_read(
+            name in "[a-c,\"\r\n\\\\\u{0} é]{1,8}|.{1,20}",
+            distance: u64,
+            points: i32,
+            readings: u64,
+        ) {
+            let row = row(&name, distance.into(), points, readings);
+            let metres = row.figures.distance.to_string();
+            let points = points.to_string();
+            let readings = readings.to_string();
+            let columns = [&name, "start", &metres, &points, "2", "3", &points, &readings, "60"];
+
+            let mut text = HEADER.as_bytes().to_vec();
+            push_csv(&mut text, &row, "start").unwrap();
+            let mut reader = csv::Reader::from_reader(text.as_slice());
+            let names = reader.headers().unwrap().clone();
+            let records: Vec<_> = reader.records().map(Result::unwrap).collect();
+            prop_assert_eq!(records, [csv::StringRecord::from(&columns[..])]);
+
+            let mut text = Vec::new();
+            push_json(&mut text, &row, "start").unwrap();
+            let object: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_slice(&text).unwrap();
+            prop_assert_eq!(object.len(), columns.len());
+            prop_assert_eq!(object["Name"].as_str(), Some(name.as_str()));
+            prop_assert_eq!(object["StatusTime"].as_str(), Some("start"));
+            let text = String::from_utf8(text).unwrap();
+            for (column, value) in names.iter().zip(columns).skip(2) {
+                let member = format!(",\"{column}\":{value}");
+                prop_assert!(text.contains(&member), "{} {}", text, member);
+            }
+        }
+    }
+}

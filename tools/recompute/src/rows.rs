@@ -1,0 +1,159 @@
+//! The rows that come out.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use unicorn::status_time::StatusTime;
+use unicorn::totals::{Figures, Totals};
+use windrow_core::batch::Batch;
+
+use crate::names::Home;
+
+/// Every unicorn's windows, by window and name.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    window_seconds: u32,
+    /// In the order of the text.
+    names: Vec<(Arc<str>, Home)>,
+    partitions: Vec<Batch<Totals>>,
+    /// By their start.
+    windows: Vec<Window>,
+    len: usize,
+}
+
+/// A window's rows.
+#[derive(Clone, Debug)]
+struct Window {
+    start: StatusTime,
+    /// How many rows are in the windows before.
+    before: usize,
+    places: Vec<Place>,
+}
+
+/// A unicorn's window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// The unicorn.
+    pub name: &'a str,
+    /// Start of the window.
+    pub window_start: StatusTime,
+    /// Length of the window in seconds.
+    pub window_seconds: u32,
+    /// How many distinct readings there are.
+    pub readings: u64,
+    /// How many more there were that are left out.
+    pub repeats: u64,
+    /// The figures of the distinct readings.
+    pub figures: Figures,
+}
+
+/// Where a row's pane is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Place in `Rows::names`. A window's rows ascend by it.
+    name: usize,
+    /// Place in the name's partition.
+    pane: usize,
+}
+
+impl Rows {
+    /// The rows of partitions, in which each name's are at its home.
+    pub(super) fn new(
+        mut names: Vec<(Arc<str>, Home)>,
+        window_seconds: u32,
+        partitions: Vec<Batch<Totals>>,
+    ) -> Self {
+        names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let mut windows: HashMap<i64, Vec<Place>, RandomState> = HashMap::default();
+        // By name, so that each window comes to have its rows in that order.
+        for (name, (_, home)) in names.iter().enumerate() {
+            let batch = partitions.get(home.partition as usize);
+            let panes = batch.map(|batch| batch.windows_of(home.key as usize));
+            for (start, pane) in panes.into_iter().flatten() {
+                windows.entry(start).or_default().push(Place { name, pane });
+            }
+        }
+        let mut windows: Vec<(i64, Vec<Place>)> = windows.into_iter().collect();
+        windows.sort_unstable_by_key(|(start, _)| *start);
+        let mut len = 0;
+        let windows = windows.into_iter().map(|(start, places)| {
+            let before = len;
+            len += places.len();
+            let start = StatusTime::from_millis(start);
+            Window {
+                start,
+                before,
+                places,
+            }
+        });
+        Self {
+            window_seconds,
+            names,
+            partitions,
+            windows: windows.collect(),
+            len,
+        }
+    }
+
+    /// Length of the windows in seconds.
+    pub fn window_seconds(&self) -> u32 {
+        self.window_seconds
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All rows, by window and name.
+    pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+        self.windows().flat_map(|(_, rows)| rows)
+    }
+
+    /// The windows in which there are rows, each with its rows by name.
+    pub fn windows(&self) -> impl Iterator<Item = (StatusTime, impl Iterator<Item = Row<'_>>)> {
+        self.between(0..self.len)
+    }
+
+    /// Those of the rows that are within a range of all, as windows.
+    pub fn between(
+        &self,
+        range: Range<usize>,
+    ) -> impl Iterator<Item = (StatusTime, impl Iterator<Item = Row<'_>>)> {
+        let ends_before = |window: &Window| window.before + window.places.len() <= range.start;
+        let first = self.windows.partition_point(ends_before);
+        let windows = self.windows.iter().skip(first);
+        let windows = windows.take_while(move |window| window.before < range.end);
+        windows.map(move |window| {
+            let (start, before) = (window.start, window.before);
+            let skipped = range.start.saturating_sub(before);
+            let places = window.places.iter().take(range.end - before).skip(skipped);
+            (
+                start,
+                places.filter_map(move |place| self.row(place, start)),
+            )
+        })
+    }
+
+    /// The row at a place, of which every one has one.
+    fn row(&self, place: &Place, window_start: StatusTime) -> Option<Row<'_>> {
+        let (name, home) = self.names.get(place.name)?;
+        let partition = self.partitions.get(home.partition as usize)?;
+        let pane = partition.pane(place.pane)?;
+        Some(Row {
+            name,
+            window_start,
+            window_seconds: self.window_seconds,
+            readings: pane.readings,
+            repeats: pane.repeats,
+            figures: pane.aggregate.figures()?,
+        })
+    }
+}

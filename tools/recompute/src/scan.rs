@@ -1,0 +1,188 @@
+//! All files' readings, by unicorn and window.
+
+use std::path::PathBuf;
+
+use unicorn::totals::Totals;
+use windrow_core::batch::Batch;
+use windrow_core::window::{InvalidWindow, Tumbling};
+
+use crate::ReadError;
+use crate::files::ArchiveFile;
+use crate::names::Names;
+use crate::parse::{Parser, Piece, TOLD};
+use crate::pipeline;
+use crate::plan::Plan;
+use crate::rows::Rows;
+
+/// How to scan.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    window_seconds: u32,
+    windows: Tumbling,
+    threads: usize,
+    cut: Cut,
+}
+
+/// How the work is cut. What comes out does not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// How many bytes of a plain file make a piece.
+    pub plain: u64,
+    /// How many bytes of text, unpacked, of a packed file make a piece.
+    pub packed: u64,
+    /// About how many bytes of text may be read ahead of what is added, for each thread.
+    pub ahead: u64,
+}
+
+impl Default for Cut {
+    /// Pieces of 4 MB (of packed files, of 128 MB, the largest buffer of Firehose's), and 16 MB ahead.
+    fn default() -> Self {
+        Self {
+            plain: 4 << 20,
+            packed: 128 << 20,
+            ahead: 16 << 20,
+        }
+    }
+}
+
+impl Options {
+    /// Windows of that many seconds, on that many threads; 0 threads count as 1.
+    ///
+    /// # Errors
+    /// For a window of 0 seconds.
+    pub fn new(window_seconds: u32, threads: usize) -> Result<Self, InvalidWindow> {
+        Ok(Self {
+            window_seconds,
+            windows: Tumbling::new(i64::from(window_seconds) * 1000)?,
+            threads: threads.max(1),
+            cut: Cut::default(),
+        })
+    }
+
+    /// The same with the work cut otherwise; 0 bytes count as 1.
+    pub fn with_cut(self, cut: Cut) -> Self {
+        let cut = Cut {
+            plain: cut.plain.max(1),
+            packed: cut.packed.max(1),
+            ahead: cut.ahead.max(1),
+        };
+        Self { cut, ..self }
+    }
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Distinct readings.
+    pub readings: u64,
+    /// How many more there were, with the Name and StatusTime of one that stands before them.
+    pub repeats: u64,
+    /// Lines that are neither readings nor blank.
+    pub refused: u64,
+    /// The first few of these.
+    pub reasons: Vec<Refused>,
+}
+
+/// A line that is no reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The file.
+    pub path: PathBuf,
+    /// The line, from 1.
+    pub line: u64,
+    /// Why it is none.
+    pub reason: String,
+}
+
+/// Reads files and gives every unicorn's windows by StatusTime. `progress` is told of every read, in
+/// bytes of the files.
+///
+/// What comes out depends on the files and their order alone. Of readings with the same Name and
+/// StatusTime the first counts, in the order of the files.
+///
+/// # Errors
+/// When a file cannot be read to its end, packed ones included: of several, the first one is named.
+/// What the others hold is then lost as well, since it would not be the whole.
+pub fn scan(
+    files: &[ArchiveFile],
+    options: Options,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(Rows, Report), ReadError> {
+    let Options { threads, cut, .. } = options;
+    let names = Names::new(threads);
+    let mut parsers: Vec<Parser<'_>> = (0..threads).map(|_| Parser::new(&names)).collect();
+    let mut partitions: Vec<Batch<Totals>> = vec![Batch::new(options.windows); threads];
+    let mut report = match (parsers.as_mut_slice(), partitions.as_mut_slice()) {
+        ([parser], [batch]) => in_order(files, cut, progress, parser, batch)?,
+        (parsers, _) => {
+            let report;
+            (partitions, report) = pipeline::run(files, cut, progress, parsers, partitions)?;
+            report
+        }
+    };
+    drop(parsers);
+    for batch in &partitions {
+        report.readings += batch.readings();
+        report.repeats += batch.repeats();
+    }
+    let rows = Rows::new(names.into_vec(), options.window_seconds, partitions);
+    Ok((rows, report))
+}
+
+/// Adds readings as they are parsed: one thread comes to them in their order.
+fn in_order(
+    files: &[ArchiveFile],
+    cut: Cut,
+    progress: &(dyn Fn(u64) + Sync),
+    parser: &mut Parser<'_>,
+    batch: &mut Batch<Totals>,
+) -> Result<Report, ReadError> {
+    let mut account = Account::default();
+    let mut plan = Plan::new(files, cut);
+    while let Some(mut part) = plan.next() {
+        let number = part.file;
+        let file = &files[number];
+        loop {
+            let parsed = part.parse(parser, files, cut, progress, |_, entry| entry.add_to(batch));
+            let (piece, rest) = parsed.map_err(|source| ReadError {
+                path: file.path.clone(),
+                source,
+            })?;
+            account.note(number, file, &piece);
+            match rest {
+                Some(rest) => part = rest,
+                None => break,
+            }
+        }
+    }
+    Ok(account.report)
+}
+
+/// What was read so far, but for the readings.
+#[derive(Default)]
+pub(super) struct Account {
+    pub(super) report: Report,
+    /// The file of the last piece, and its lines up to there.
+    file: usize,
+    lines: u64,
+}
+
+impl Account {
+    /// Notes a piece, the next in the order of the files.
+    pub(super) fn note(&mut self, number: usize, file: &ArchiveFile, piece: &Piece) {
+        if self.file != number {
+            (self.file, self.lines) = (number, 0);
+        }
+        self.report.refused += piece.refused;
+        for (line, reason) in &piece.reasons {
+            if self.report.reasons.len() < TOLD {
+                self.report.reasons.push(Refused {
+                    path: file.path.clone(),
+                    line: self.lines + line,
+                    reason: reason.clone(),
+                });
+            }
+        }
+        self.lines += piece.lines;
+    }
+}

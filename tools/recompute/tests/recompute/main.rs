@@ -1,0 +1,366 @@
+//! What is recomputed from an archive, against a naive fold of the same lines.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod oracle;
+mod properties;
+
+use std::fs;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use recompute::ReadError;
+use recompute::files::list;
+use recompute::output::{self, Format};
+use recompute::rows::Rows;
+use recompute::scan::{Cut, Options, Report, scan};
+
+fn line(name: &str, time: &str, metres: &str, points: i32) -> String {
+    let name = serde_json::to_string(name).unwrap();
+    format!(
+        r#"{{"Name":{name},"StatusTime":"{time}","Distance":{metres},"MagicPoints":{points},"HealthPoints":{}}}"#,
+        points + 40
+    )
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn run(folder: &Path, options: Options) -> Result<(Rows, Report), ReadError> {
+    let listing = list(&[folder.to_owned()])?;
+    scan(&listing.files, options, &|_| ())
+}
+
+fn minutes(folder: &Path) -> (Rows, Report) {
+    run(folder, Options::new(60, 2).unwrap()).unwrap()
+}
+
+fn text(rows: &Rows, format: Format) -> String {
+    let mut text = Vec::new();
+    output::write(rows, format, 1, &mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn rows_come_in_three_forms() {
+    let folder = tempfile::tempdir().unwrap();
+    let text_of = [
+        line("Shadowfax", "2026-11-20 09:17:08.189", "29.5", 110),
+        line("Shadowfax", "2026-11-20T09:17:09.189Z", "30.000001", 112),
+        line("Fr\"an,ky\u{7}", "2026-11-20 09:18:00.000", "0", -3),
+        line("Rocinante", "2026-11-20 09:17:59.999999", "1", 1),
+    ];
+    fs::write(folder.path().join("a"), text_of.join("\n")).unwrap();
+    let (rows, report) = minutes(folder.path());
+    assert_eq!((report.readings, report.repeats, report.refused), (4, 0, 0));
+    assert_eq!(
+        text(&rows, Format::Lines),
+        r#"{"Name":"Rocinante","StatusTime":"2026-11-20 09:17:00.000","Distance":1,"MinMagicPoints":1,"MaxMagicPoints":1,"MinHealthPoints":41,"MaxHealthPoints":41,"Readings":1,"WindowSeconds":60}
+{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Distance":59.500001,"MinMagicPoints":110,"MaxMagicPoints":112,"MinHealthPoints":150,"MaxHealthPoints":152,"Readings":2,"WindowSeconds":60}
+{"Name":"Fr\"an,ky\u0007","StatusTime":"2026-11-20 09:18:00.000","Distance":0,"MinMagicPoints":-3,"MaxMagicPoints":-3,"MinHealthPoints":37,"MaxHealthPoints":37,"Readings":1,"WindowSeconds":60}
+"#
+    );
+    assert_eq!(
+        text(&rows, Format::Csv),
+        "Name,StatusTime,Distance,MinMagicPoints,MaxMagicPoints,MinHealthPoints,MaxHealthPoints,Readings,WindowSeconds
+Rocinante,2026-11-20 09:17:00.000,1,1,1,41,41,1,60
+Shadowfax,2026-11-20 09:17:00.000,59.500001,110,112,150,152,2,60
+\"Fr\"\"an,ky\u{7}\",2026-11-20 09:18:00.000,0,-3,-3,37,37,1,60
+"
+    );
+    assert_eq!(
+        text(&rows, Format::Table),
+        "\
+2026-11-20 09:17:00.000, 60 s
+  Name           Distance m          Magic         Health  Readings
+  Rocinante               1            1–1          41–41         1
+  Shadowfax       59.500001        110–112        150–152         2
+2026-11-20 09:18:00.000, 60 s
+  Name           Distance m          Magic         Health  Readings
+  Fr\"an,ky�               0          -3–-3          37–37         1
+"
+    );
+}
+
+/// Takes so many writes.
+struct Takes(usize);
+
+impl Write for Takes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn rows_are_the_same_by_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    // Windows of 1, 3, 5, .. 199 rows: some pieces are within one, some span several.
+    let mut lines = Vec::new();
+    for window in 0..100 {
+        for unicorn in 0..=2 * window {
+            let (hour, minute) = (window / 60, window % 60);
+            let time = format!("2026-11-20 {hour:02}:{minute:02}:00.000");
+            lines.push(line(&format!("u{unicorn:03}"), &time, "1.5", unicorn));
+        }
+    }
+    fs::write(folder.path().join("a"), lines.join("\n")).unwrap();
+    let (rows, _) = minutes(folder.path());
+    assert_eq!(rows.len(), 10_000);
+    // One thread, too, puts pieces together: they have to be all rows.
+    let starts = rows
+        .iter()
+        .map(|row| format!("{},{},", row.name, row.window_start));
+    let printed = text(&rows, Format::Csv);
+    let printed: Vec<&str> = printed.lines().skip(1).collect();
+    assert_eq!(printed.len(), 10_000);
+    for (line, start) in printed.iter().zip(starts) {
+        assert!(line.starts_with(&start), "{line} {start}");
+    }
+    for format in [Format::Table, Format::Lines, Format::Csv] {
+        let one = text(&rows, format);
+        for threads in [2, 3, 8, 64] {
+            let mut text = Vec::new();
+            output::write(&rows, format, threads, &mut text).unwrap();
+            assert!(
+                String::from_utf8(text).unwrap() == one,
+                "{format:?}, {threads}"
+            );
+        }
+    }
+    for taken in [0, 1, 2, 5, 15] {
+        for threads in [1, 3] {
+            let error = output::write(&rows, Format::Csv, threads, Takes(taken)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        }
+    }
+}
+
+#[test]
+fn of_different_readings_of_one_time_the_first_by_path_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    let time = "2026-11-20 09:17:08.189";
+    // The first is the last to be read: it is packed, and by far the longest.
+    let filler: String = (0..20_000)
+        .map(|n| line("Franky", &format!("2026-11-20 10:00:00.{n:06}"), "1", 1) + "\n")
+        .collect();
+    let first = format!("{filler}{}\n", line("Shadowfax", time, "1.25", 7));
+    write("2026/11/20/09/a.gz", &gzip(first.as_bytes()));
+    let same_moment = line("Shadowfax", "2026-11-20T10:17:08.189+01:00", "2", 8);
+    write("2026/11/20/09/b", same_moment.as_bytes());
+    write(
+        "2026/11/20/10/a",
+        line("Shadowfax", time, "3", 9).as_bytes(),
+    );
+    for threads in 1..=8 {
+        let options = Options::new(60, threads).unwrap();
+        let (rows, report) = run(folder.path(), options).unwrap();
+        let row = rows.iter().find(|row| row.name == "Shadowfax").unwrap();
+        assert_eq!(row.figures.distance.to_string(), "1.25");
+        assert_eq!((row.figures.max_magic_points, row.repeats), (7, 2));
+        assert_eq!(report.repeats, 2);
+    }
+    // The order in which files are given does not matter either.
+    let paths = ["2026/11/20/10/a", "2026/11/20/09/b"].map(|path| folder.path().join(path));
+    let listing = list(&paths).unwrap();
+    let (rows, _) = scan(&listing.files, Options::new(60, 2).unwrap(), &|_| ()).unwrap();
+    assert_eq!(rows.iter().next().unwrap().figures.max_magic_points, 8);
+}
+
+#[test]
+fn lines_that_are_no_readings_are_told_by_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    let good = line("Shadowfax", "2026-11-20 09:17:08.189", "1", 1);
+    let mut bytes = format!("\r\n{good}\r\nneigh\n \n").into_bytes();
+    bytes.extend_from_slice(b"{\"Name\":\"\xff\"}\n");
+    bytes.extend_from_slice(good.as_bytes());
+    fs::write(&path, bytes).unwrap();
+    for _ in 0..9 {
+        let other = folder.path().join("b");
+        let mut file = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(other)
+            .unwrap();
+        writeln!(file, "{{}}").unwrap();
+    }
+    for plain in [3, 10, 1 << 20] {
+        let cut = Cut {
+            plain,
+            ..Cut::default()
+        };
+        let options = Options::new(60, 3).unwrap().with_cut(cut);
+        let (rows, report) = run(folder.path(), options).unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(
+            (report.readings, report.repeats, report.refused),
+            (1, 1, 11)
+        );
+        let told: Vec<(String, u64, &str)> = report
+            .reasons
+            .iter()
+            .map(|refused| {
+                let name = refused.path.file_name().unwrap().to_str().unwrap();
+                (name.to_owned(), refused.line, refused.reason.as_str())
+            })
+            .collect();
+        let missing = |line| ("b".to_owned(), line, "Name is missing");
+        assert_eq!(
+            told,
+            [
+                (
+                    "a".to_owned(),
+                    3,
+                    "the line is not a JSON object: it does not start with {"
+                ),
+                ("a".to_owned(), 5, "the line is not UTF-8 at byte 9"),
+                missing(1),
+                missing(2),
+                missing(3),
+            ]
+        );
+    }
+}
+
+#[test]
+fn wild_times_are_panes_like_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let times = [
+        "9999-12-31 23:59:59.999",
+        "0000-01-01 00:00:00.000",
+        "2026-11-20 09:17:08.189",
+        "1969-12-31 23:59:59.999",
+    ];
+    let text = times.map(|time| line("Shadowfax", time, "1", 1)).join("\n");
+    fs::write(folder.path().join("a"), text).unwrap();
+    let (rows, _) = minutes(folder.path());
+    let starts: Vec<String> = rows
+        .iter()
+        .map(|row| row.window_start.to_string())
+        .collect();
+    assert_eq!(
+        starts,
+        [
+            "0000-01-01 00:00:00.000",
+            "1969-12-31 23:59:00.000",
+            "2026-11-20 09:17:00.000",
+            "9999-12-31 23:59:00.000",
+        ]
+    );
+}
+
+#[test]
+fn an_empty_archive_has_no_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rows, report) = minutes(folder.path());
+    assert!(rows.is_empty());
+    assert_eq!(report, Report::default());
+    fs::write(folder.path().join("empty"), "").unwrap();
+    fs::write(folder.path().join("packed"), gzip(b"")).unwrap();
+    let (rows, report) = minutes(folder.path());
+    assert_eq!((rows.len(), report), (0, Report::default()));
+}
+
+#[test]
+fn a_packed_file_that_is_cut_off_fails_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = line("Shadowfax", "2026-11-20 09:17:08.189", "1", 1);
+    let whole = [gzip(good.as_bytes()), gzip(b"\n")].concat();
+    fs::write(folder.path().join("a"), &good).unwrap();
+    fs::write(folder.path().join("z"), &good).unwrap();
+    let path = folder.path().join("b.gz");
+    let first_member = gzip(good.as_bytes()).len();
+    for length in 2..whole.len() {
+        if length == first_member {
+            continue;
+        }
+        fs::write(&path, &whole[..length]).unwrap();
+        let error = run(folder.path(), Options::new(60, 2).unwrap()).unwrap_err();
+        assert_eq!(error.path, path, "{length}");
+    }
+    fs::write(&path, [whole.as_slice(), b"garbage"].concat()).unwrap();
+    assert!(run(folder.path(), Options::new(60, 2).unwrap()).is_err());
+    fs::write(&path, &whole).unwrap();
+    assert_eq!(minutes(folder.path()).1.repeats, 2);
+}
+
+#[test]
+fn of_files_that_cannot_be_read_the_first_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for name in ["a", "b", "c", "d"] {
+        fs::write(path(name), "x\n".repeat(50)).unwrap();
+    }
+    let listing = list(&[folder.path().to_owned()]).unwrap();
+    // Gone, and shorter than it was, since they were listed.
+    fs::remove_file(path("d")).unwrap();
+    fs::write(path("c"), "x\n").unwrap();
+    for plain in [7, 1 << 20] {
+        let cut = Cut {
+            plain,
+            ..Cut::default()
+        };
+        let options = Options::new(60, 4).unwrap().with_cut(cut);
+        let error = scan(&listing.files, options, &|_| ()).unwrap_err();
+        assert_eq!(error.path, path("c"));
+    }
+    fs::write(path("c"), "x\n".repeat(50)).unwrap();
+    let error = scan(&listing.files, Options::new(60, 4).unwrap(), &|_| ()).unwrap_err();
+    assert_eq!(error.path, path("d"));
+}
+
+/// The other threads must not wait for what the one that panicked had taken.
+#[test]
+fn a_panic_of_a_thread_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = line("Shadowfax", "2026-11-20 09:17:08.189", "1", 1) + "\n";
+    for number in 0..9 {
+        fs::write(folder.path().join(number.to_string()), text.repeat(50)).unwrap();
+    }
+    let listing = list(&[folder.path().to_owned()]).unwrap();
+    for nth in 0..9 {
+        let files = listing.files.clone();
+        let (sender, ended) = mpsc::channel();
+        thread::spawn(move || {
+            let told = AtomicU64::new(0);
+            let panics = |_| assert_ne!(told.fetch_add(1, Ordering::Relaxed), nth, "as it should");
+            let options = Options::new(60, 3).unwrap();
+            let outcome = catch_unwind(AssertUnwindSafe(|| scan(&files, options, &panics).is_ok()));
+            sender.send(outcome.is_err()).unwrap();
+        });
+        assert_eq!(ended.recv_timeout(Duration::from_secs(300)), Ok(true));
+    }
+}
+
+#[test]
+fn progress_is_told_in_bytes_of_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a"), "x\n".repeat(500)).unwrap();
+    fs::write(folder.path().join("b"), gzip(&[b'x'; 500])).unwrap();
+    let listing = list(&[folder.path().to_owned()]).unwrap();
+    let told = AtomicU64::new(0);
+    let add = |bytes| {
+        told.fetch_add(bytes, Ordering::Relaxed);
+    };
+    scan(&listing.files, Options::new(60, 2).unwrap(), &add).unwrap();
+    assert_eq!(told.into_inner(), listing.bytes());
+}

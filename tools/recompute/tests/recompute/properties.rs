@@ -1,0 +1,216 @@
+//! What holds for any archive, on any number of threads.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+use recompute::output::Format;
+use recompute::rows::Rows;
+use recompute::scan::{Cut, Options};
+use recompute::table::summary;
+use serde_json::Value;
+use unicorn::merge::{Minute, merge};
+use unicorn::summary::Summary;
+
+use crate::oracle::oracle;
+use crate::{gzip, line, minutes, run, text};
+
+fn lines(rows: &Rows) -> Vec<Value> {
+    let text = text(rows, Format::Lines);
+    text.lines()
+        .map(|line| {
+            let mut value: Value = serde_json::from_str(line).unwrap();
+            // `30` and `30.0` are one distance.
+            value["Distance"] = value["Distance"].as_f64().unwrap().into();
+            value
+        })
+        .collect()
+}
+
+fn summaries(rows: &Rows) -> Vec<Summary> {
+    rows.iter().map(|row| summary(&row).unwrap()).collect()
+}
+
+fn comparable(minutes: Vec<Minute>) -> Vec<Minute> {
+    assert!(minutes.iter().all(|minute| minute.exact));
+    minutes
+}
+
+/// A line of an archive, and something that is none.
+#[derive(Clone, Debug)]
+enum Written {
+    Reading {
+        name: usize,
+        time: String,
+        micrometres: u32,
+        points: i32,
+    },
+    Broken(Vec<u8>),
+}
+
+const NAMES: [&str; 4] = ["Shadowfax", "Rocinante", "Zoë, \"the\" 2nd\n", "x"];
+
+impl Written {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Broken(bytes) => bytes.clone(),
+            Self::Reading {
+                name,
+                time,
+                micrometres,
+                points,
+            } => {
+                let (metres, rest) = (micrometres / 1_000_000, micrometres % 1_000_000);
+                let metres = format!("{metres}.{rest:06}");
+                line(NAMES[*name], time, &metres, *points).into_bytes()
+            }
+        }
+    }
+}
+
+fn any_time() -> impl Strategy<Value = String> {
+    let near = (0..180_u32).prop_map(|second| {
+        let (minute, second) = (17 + second / 60, second % 60);
+        format!("2026-11-20 09:{minute:02}:{second:02}.000")
+    });
+    let fine = (0..3_u32, 0..3_u32)
+        .prop_map(|(second, nanos)| format!("2026-11-20 09:17:{second:02}.00000000{nanos}"));
+    let wild = (1970..=9999_u32, 1..=12_u32, 1..=28_u32, 0..1000_u32).prop_map(
+        |(year, month, day, milli)| format!("{year:04}-{month:02}-{day:02} 23:59:59.{milli:03}"),
+    );
+    prop_oneof![6 => near, 2 => fine, 1 => wild]
+}
+
+fn any_line() -> impl Strategy<Value = Written> {
+    let reading = (
+        0..NAMES.len(),
+        any_time(),
+        0..100_000_000_u32,
+        -200..200_i32,
+    )
+        .prop_map(|(name, time, micrometres, points)| Written::Reading {
+            name,
+            time,
+            micrometres,
+            points,
+        });
+    let broken = prop_oneof![
+        Just(b"".to_vec()),
+        Just(b" \t\r".to_vec()),
+        Just(b"{".to_vec()),
+        Just(b"{\"Name\":1}".to_vec()),
+        Just(b"\xff\xfe".to_vec()),
+        Just(b"[1,2]".to_vec()),
+    ];
+    prop_oneof![9 => reading, 1 => broken.prop_map(Written::Broken)]
+}
+
+#[derive(Clone, Debug)]
+struct Archived {
+    folder: usize,
+    lines: Vec<Written>,
+    packed: bool,
+    members: bool,
+    carriage_returns: bool,
+    ended: bool,
+}
+
+prop_compose! {
+    fn any_file()(
+        folder in 0..4_usize,
+        lines in prop::collection::vec(any_line(), 0..40),
+        packed: bool,
+        members: bool,
+        carriage_returns: bool,
+        ended: bool,
+    ) -> Archived {
+        Archived { folder, lines, packed, members, carriage_returns, ended }
+    }
+}
+
+impl Archived {
+    fn write(&self, root: &Path, number: usize) {
+        let end: &[u8] = match self.carriage_returns {
+            true => b"\r\n",
+            false => b"\n",
+        };
+        let mut lines: Vec<Vec<u8>> = self
+            .lines
+            .iter()
+            .map(|line| [&line.bytes(), end].concat())
+            .collect();
+        if let (false, Some(last)) = (self.ended, lines.last_mut()) {
+            last.truncate(last.len() - end.len());
+        }
+        let bytes = match (self.packed, self.members) {
+            (false, _) => lines.concat(),
+            (true, false) => gzip(&lines.concat()),
+            (true, true) => lines.iter().flat_map(|line| gzip(line)).collect(),
+        };
+        let folder = root.join(format!("2026/11/20/{:02}", self.folder));
+        fs::create_dir_all(&folder).unwrap();
+        // Numbered so that the order of paths is not that of writing.
+        let path = folder.join(format!("wildrydes-{:03}", (number * 37) % 101));
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn it_is_the_fold_of_the_distinct_readings(
+        files in prop::collection::vec(any_file(), 0..8),
+        threads in 1..=8_usize,
+        window in prop_oneof![Just(1), Just(7), Just(60), Just(900), Just(86_400)],
+        (plain, packed, ahead) in prop_oneof![
+            Just((1 << 20, 128 << 20, 32 << 20)),
+            (1..400_u64, 1..3_000_u64, 1..100_000_u64),
+        ],
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        for (number, file) in files.iter().enumerate() {
+            file.write(folder.path(), number);
+        }
+        let cut = Cut { plain, packed, ahead };
+        let options = Options::new(window, threads).unwrap().with_cut(cut);
+        let (rows, report) = run(folder.path(), options).unwrap();
+        let (expected, repeats) = oracle(folder.path(), window.into());
+        prop_assert_eq!(report.repeats, repeats);
+        prop_assert_eq!(lines(&rows), expected);
+    }
+
+    /// Whatever comes to an archive, the rows of a run over it and those of a run before merge into
+    /// those of the later run; and so do the rows of a run over a part of it.
+    #[test]
+    fn rows_of_two_runs_merge_into_those_of_the_larger_archive(
+        files in prop::collection::vec(any_file(), 1..6),
+        earlier in 0..6_usize,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let small = folder.path().join("small");
+        let large = folder.path().join("large");
+        fs::create_dir_all(&small).unwrap();
+        fs::create_dir_all(&large).unwrap();
+        for (number, file) in files.iter().enumerate() {
+            file.write(&large, number);
+            // Any of the files: what comes later may come before it by its path.
+            if number % 6 != earlier {
+                file.write(&small, number);
+            }
+        }
+        let before = summaries(&minutes(&small).0);
+        let after = summaries(&minutes(&large).0);
+        let expected = comparable(merge(after.clone()));
+        prop_assert_eq!(expected.len(), after.len());
+        let both = [before.clone(), after.clone()].concat();
+        prop_assert_eq!(comparable(merge(both)), expected.clone());
+        // In a table a row replaces the one with its key.
+        let mut table = BTreeMap::new();
+        for row in [before.clone(), after, before].concat() {
+            table.insert((row.name.clone(), row.sort_key()), row);
+        }
+        prop_assert_eq!(comparable(merge(table.into_values())), expected);
+    }
+}

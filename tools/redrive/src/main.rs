@@ -1,0 +1,33 @@
+//! Puts the records of failed batches back into the summary stream.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use redrive::{RedriveArgs, redrive};
+use windrow_connect::target::Environment;
+use windrow_connect::terminal::{self, tell};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = RedriveArgs::parse();
+    terminal::log("warn");
+    let environment = Environment::from_iter(std::env::vars_os());
+    match redrive(&arguments, &environment, std::io::stderr()).await {
+        Ok(redriven) => {
+            let left = match redriven.left {
+                0 => String::new(),
+                left => format!("; left as they were: {left}"),
+            };
+            let (records, files) = (redriven.records, redriven.files);
+            tell(&format!("redrove {records} records of {files} files{left}"));
+            match redriven.left {
+                0 => ExitCode::SUCCESS,
+                _ => ExitCode::FAILURE,
+            }
+        }
+        Err(error) => {
+            tell(&format!("error: {:#}", anyhow::Error::from(error)));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,283 @@
+use clap::{CommandFactory, Parser};
+use serde_json::json;
+use tempfile::TempDir;
+use windrow_event::{EventSource, RecordData, encode};
+use windrow_write::{Collected, Limits, Refusal, SendError};
+
+use super::*;
+
+const STREAM: &str = "wildrydes-summary";
+
+fn parse(arguments: &[&str]) -> Result<RedriveArgs, clap::Error> {
+    RedriveArgs::try_parse_from([&["redrive"], arguments].concat())
+}
+
+/// The event of `keys`, whose data is what they are.
+fn event(stream: &str, keys: &[&str]) -> String {
+    let stream_arn = format!("arn:aws:kinesis:us-east-1:000000000000:stream/{stream}");
+    let source = EventSource {
+        stream_arn: &stream_arn,
+        region: "us-east-1",
+        shard_id: "shardId-000000000000",
+    };
+    let records = keys.iter().map(|key| RecordData {
+        partition_key: key,
+        sequence_number: "7",
+        arrival: 1_790_000_045_000,
+        data: key.as_bytes(),
+    });
+    let records: Vec<RecordData<'_>> = records.collect();
+    String::from_utf8(encode(&source, &records, None)).unwrap()
+}
+
+/// The object that Lambda writes to S3, as the developer guide shows it.
+fn given_up(event: &str) -> String {
+    json!({
+        "requestContext": {
+            "requestId": "c9b8fa9f-5a7f-xmpl-af9c-0c604cde93a5",
+            "functionArn": "arn:aws:lambda:us-east-2:123456789012:function:myfunction",
+            "condition": "RetryAttemptsExhausted",
+            "approximateInvokeCount": 1,
+        },
+        "responseContext": {
+            "statusCode": 200,
+            "executedVersion": "$LATEST",
+            "functionError": "Unhandled",
+        },
+        "version": "1.0",
+        "timestamp": "2019-11-14T00:38:06.021Z",
+        "KinesisBatchInfo": {"shardId": "shardId-000000000000", "batchSize": 1},
+        "payload": event,
+    })
+    .to_string()
+}
+
+/// Takes all but what is called `refused`, and is gone once it meets `fatal`.
+#[derive(Default)]
+struct Stream(Collected<Record>);
+
+impl Stream {
+    fn keys(&self) -> Vec<String> {
+        let key = |record: Record| {
+            assert_eq!(record.data, record.partition_key.as_bytes());
+            record.partition_key
+        };
+        self.0.take().into_iter().map(key).collect()
+    }
+}
+
+impl Destination for Stream {
+    type Item = Record;
+
+    fn limits(&self) -> Limits {
+        self.0.limits()
+    }
+
+    fn size(&self, record: &Record) -> usize {
+        self.0.size(record)
+    }
+
+    fn check(&self, record: &Record) -> Result<(), String> {
+        match record.partition_key.as_str() {
+            "refused" => Err("not that one".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn send(&self, chunk: &[&Record]) -> Result<Vec<Refusal>, SendError> {
+        if chunk.iter().any(|record| record.partition_key == "fatal") {
+            return Err(SendError::Fatal("no such stream".to_owned()));
+        }
+        self.0.send(chunk).await
+    }
+}
+
+struct Bucket {
+    folder: TempDir,
+    stream: Stream,
+}
+
+impl Bucket {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        Self {
+            folder,
+            stream: Stream::default(),
+        }
+    }
+
+    async fn redrive(&self, again: bool) -> (Redriven, String) {
+        let folder = self.folder.path();
+        let found = Found::in_folder(folder, again).unwrap();
+        let mut notes = Vec::new();
+        let redriven = put_back(folder, found, STREAM, &self.stream, &mut notes).await;
+        let notes = String::from_utf8(notes).unwrap();
+        (
+            redriven,
+            notes.replace(&format!("{}/", folder.display()), ""),
+        )
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.folder.path().join(path).is_file()
+    }
+}
+
+fn counts(records: usize, files: usize, left: usize) -> Redriven {
+    Redriven {
+        records,
+        files,
+        left,
+    }
+}
+
+#[test]
+fn the_command_line_holds_together() {
+    RedriveArgs::command().debug_assert();
+    assert_eq!(parse(&[]).unwrap().data_dir, Path::new(".wildrydes"));
+    let both = parse(&["given-up", "--data-dir", "elsewhere"]).unwrap_err();
+    assert_eq!(both.exit_code(), 2);
+}
+
+#[tokio::test]
+async fn what_was_put_back_is_moved_away_and_put_back_again_only_if_asked_for() {
+    let path = "aws/lambda/mapping/shardId-000000000000/2026/11/20/2026-11-20T09.17.00-uuid";
+    let first = given_up(&event(STREAM, &["a", "b"]));
+    let second = given_up(&event(STREAM, &["c"]));
+    let bucket = Bucket::new(&[(path, &first), ("other.json", &second)]);
+
+    let (redriven, notes) = bucket.redrive(false).await;
+    assert_eq!(redriven, counts(3, 2, 0));
+    assert_eq!(
+        notes,
+        format!("{path}: 2 records put back\nother.json: 1 records put back\n")
+    );
+    assert_eq!(bucket.stream.keys(), ["a", "b", "c"]);
+    let moved = format!("{DONE}/{path}");
+    assert!(!bucket.has(path) && bucket.has(&moved) && bucket.has("redriven/other.json"));
+
+    assert_eq!(
+        bucket.redrive(false).await,
+        (counts(0, 0, 0), String::new())
+    );
+    assert_eq!(bucket.redrive(true).await.0, counts(3, 2, 0));
+    assert_eq!(bucket.stream.keys().len(), 3);
+    assert!(bucket.has(&moved), "it stays where it was moved to");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_invocation_record_is_named_and_stays_and_the_others_are_put_back() {
+    let damaged = event(STREAM, &["a", "b"]).replace("\"Yg==\"", "\"Y?==\"");
+    let none = given_up(&event(STREAM, &[]));
+    let no_event = given_up("{}");
+    let other = given_up(&event("wildrydes", &["a"]));
+    let good = given_up(&event(STREAM, &["good"]));
+    let bucket = Bucket::new(&[
+        ("a", "nonsense"),
+        ("b", "{\"version\":\"1.0\"}"),
+        ("c", &no_event),
+        ("d", &none),
+        ("e", &given_up(&damaged)),
+        ("f", &other),
+        ("g.tmp", &good),
+        ("h", "\u{1f}\u{8b}"),
+        ("z", &good),
+    ]);
+
+    let (redriven, notes) = bucket.redrive(false).await;
+    assert_eq!(redriven, counts(1, 1, 8));
+    assert_eq!(bucket.stream.keys(), ["good"]);
+    for (file, problem) in notes.lines().zip([
+        "a: it is no invocation record: ",
+        "b: it has no payload; only an S3 destination",
+        "c: the payload is not a Kinesis event: missing field `Records`",
+        "d: its payload has no records",
+        "e: its record 7 cannot be read: the data is not base64",
+        "f: its records are of stream \"wildrydes\", and --stream names another",
+        "g.tmp: it is not finished",
+        "h: it is no invocation record: ",
+        "z: 1 records put back",
+    ]) {
+        assert!(file.starts_with(problem), "{file}");
+    }
+    assert_eq!(notes.lines().count(), 9);
+    assert!(["a", "b", "c", "d", "e", "f", "g.tmp", "h"].map(|file| bucket.has(file)) == [true; 8]);
+}
+
+#[tokio::test]
+async fn a_file_taken_in_part_stays_and_says_how_many() {
+    let part = given_up(&event(STREAM, &["a", "refused", "b"]));
+    let whole = given_up(&event(STREAM, &["c"]));
+    let bucket = Bucket::new(&[("a", &part), ("b", &whole)]);
+    let (redriven, notes) = bucket.redrive(false).await;
+    assert_eq!(redriven, counts(3, 1, 1));
+    assert_eq!(
+        notes,
+        "a: 2 of 3 records put back; the first that was not: refused: not that one\n\
+         b: 1 records put back\n"
+    );
+    assert_eq!(bucket.stream.keys(), ["a", "b", "c"]);
+    assert!(bucket.has("a") && bucket.has("redriven/b"));
+}
+
+#[tokio::test]
+async fn a_stream_that_takes_nothing_any_more_ends_the_run() {
+    let file = |key| given_up(&event(STREAM, &[key]));
+    let bucket = Bucket::new(&[
+        ("a", &file("a")),
+        ("b", &file("fatal")),
+        ("c", &file("c")),
+        ("d", &file("d")),
+    ]);
+    let (redriven, notes) = bucket.redrive(false).await;
+    assert_eq!(redriven, counts(1, 1, 3));
+    assert!(
+        notes.ends_with(
+            "b: 0 of 1 records put back; the first that was not: stopped: no such stream\n\
+             the stream takes no more; 2 more files were not tried\n"
+        ),
+        "{notes}"
+    );
+    assert!(["b", "c", "d"].map(|file| bucket.has(file)) == [true; 3]);
+}
+
+#[tokio::test]
+async fn nothing_given_up_is_nothing_to_do_and_a_folder_that_was_typed_must_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing").display().to_string();
+    let environment = Environment::default();
+    let args = parse(&["--data-dir", &missing]).unwrap();
+    let redriven = redrive(&args, &environment, io::sink()).await.unwrap();
+    assert_eq!(redriven, Redriven::default());
+
+    let args = parse(&[&missing]).unwrap();
+    let error = redrive(&args, &environment, io::sink()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("the folder {missing} cannot be read")
+    );
+}
+
+#[tokio::test]
+async fn nothing_goes_to_aws_that_was_not_said_to() {
+    let bucket = Bucket::new(&[("a", &given_up(&event(STREAM, &["a"])))]);
+    let folder = bucket.folder.path().display().to_string();
+    let environment = Environment::from_iter(
+        [
+            ("AWS_ACCESS_KEY_ID", "made-up"),
+            ("AWS_SECRET_ACCESS_KEY", "made-up"),
+            ("AWS_REGION", "us-east-1"),
+            ("HOME", "/nonexistent"),
+        ]
+        .map(|(name, value)| (name.into(), value.into())),
+    );
+    let args = parse(&[&folder]).unwrap();
+    let error = redrive(&args, &environment, io::sink()).await.unwrap_err();
+    assert!(matches!(error, RedriveError::Unasked), "{error}");
+    assert!(bucket.has("a"));
+}

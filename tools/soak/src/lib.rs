@@ -1,0 +1,3 @@
+//! What the soak and the end-to-end tests check totals against.
+
+pub mod oracle;

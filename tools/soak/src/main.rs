@@ -1,0 +1,186 @@
+//! Sends readings through the pipeline while everything that can fail does, and checks the totals.
+//!
+//! What it checks against is worked out from the streams' logs alone, by [`soak::oracle`].
+
+mod report;
+mod topology;
+mod traffic;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+use local::{Functions, WildRydes};
+use tokio_util::sync::CancellationToken;
+use windrow_local::faults::{Faults, Kind};
+use windrow_local::{LocalCloud, Settings};
+
+/// The second stream of readings, summed into the same table.
+const SECOND_STREAM: &str = "wildrydes-second";
+
+/// Sends readings through the local cloud while everything that can fail does, and checks that the
+/// table's rows are exactly the readings in the streams' logs.
+///
+/// Prints how often each fault struck and what became of the readings. Ends with 1 if a reading was lost
+/// or counted twice, or a fault struck less often than --at-least.
+#[derive(Parser)]
+#[command(after_help = "\
+Examples:
+  cargo run --release -p soak -- --seed 1 --readings 1000000
+  cargo run --release -p soak -- --seed 1 --readings 100000 --functions bootstrap
+  cargo run --release -p soak -- --readings 100000 --faults crash-during=0.3,split=0.5")]
+struct Arguments {
+    /// What the faults and the readings are drawn from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many readings to send.
+    #[arg(long, default_value_t = 1_000_000)]
+    readings: u64,
+    /// How many unicorns send them.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    unicorns: u32,
+    /// Readings a second, all together.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    rate: u64,
+    /// The length of the tumbling window.
+    #[arg(long, default_value = "3s", value_parser = windrow_connect::duration::parse)]
+    window: Duration,
+    /// Shards that each stream begins with.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    shards: u32,
+    /// Which faults strike and how often, as in `local --faults`.
+    #[arg(long, default_value = DEFAULT_FAULTS)]
+    faults: String,
+    /// Fail unless each fault that may strike did so this often.
+    #[arg(long, default_value_t = 0)]
+    at_least: u64,
+    /// How the functions run: in this process, or as the deployed binaries beside this one.
+    #[arg(long, value_enum, default_value_t = How::Embedded)]
+    functions: How,
+    /// Keep the table, the archive and what was given up in this folder, which must be new.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum How {
+    Embedded,
+    Bootstrap,
+}
+
+/// Each strikes often enough to be seen in a run of a million readings, and seldom enough for the run to
+/// end.
+const DEFAULT_FAULTS: &str = "all=0.05,delayed=0.02,answer-dropped=0.04,throttled=0.03,\
+    iterator-expired=0.02,state-lost=0.2,ended-early=0.1,split=0.9,merge=1,summary-split=0.6,\
+    remapped=0.6,summaries-replayed=0.9";
+
+/// How long the open windows may take to close at the end.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(600);
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+    let faults = Arc::new(Faults::parse(&arguments.faults, arguments.seed)?);
+    let temporary = tempfile::tempdir()?;
+    let data_dir = match &arguments.data_dir {
+        Some(folder) => folder.clone(),
+        None => temporary.path().to_owned(),
+    };
+    let binaries = std::env::current_exe()?;
+    let settings = Settings {
+        port: 0,
+        data_dir: data_dir.clone(),
+        shards: arguments.shards,
+        window: arguments.window,
+        faults: Arc::clone(&faults),
+        ..local::settings()
+    };
+    let application = WildRydes {
+        functions: match arguments.functions {
+            How::Embedded => Functions::Embedded,
+            How::Bootstrap => {
+                let folder = binaries.parent().context("this program is in no folder")?;
+                Functions::Bootstrap(folder.to_owned())
+            }
+        },
+        ..WildRydes::default()
+    };
+    let streams = [settings.names.stream.clone(), SECOND_STREAM.to_owned()];
+    let summary_stream = settings.names.summary_stream.clone();
+    let table = settings.names.table.clone();
+    let window_millis = i64::try_from(arguments.window.as_millis())?;
+
+    let cloud = LocalCloud::start(settings, &application).await?;
+    cloud.add_stream(SECOND_STREAM, 1).await?;
+    let config = windrow_connect::local_config(&cloud.endpoint_url());
+    let kinesis = aws_sdk_kinesis::Client::new(&config);
+
+    let stop = CancellationToken::new();
+    let plan = traffic::Plan {
+        seed: arguments.seed,
+        readings: arguments.readings,
+        unicorns: arguments.unicorns,
+        rate: arguments.rate,
+        streams: streams.clone(),
+    };
+    let site = topology::Site {
+        cloud: &cloud,
+        kinesis: &kinesis,
+        faults: &faults,
+        stream: &streams[0],
+        summary_stream: &summary_stream,
+        window_millis,
+    };
+    let sent = async {
+        let sent = traffic::send(&kinesis, &plan).await;
+        stop.cancel();
+        sent
+    };
+    let (sent, ()) = tokio::join!(sent, topology::change(&site, &stop));
+    eprintln!("soak: closing the open windows");
+    cloud
+        .drain(DRAIN_PATIENCE)
+        .await
+        .context("not everything that was sent is in the table")?;
+    faults.switch_off();
+
+    let checked = report::Checked::of(&report::Evidence {
+        kinesis: &kinesis,
+        dynamodb: &aws_sdk_dynamodb::Client::new(&config),
+        streams: &streams,
+        table: &table,
+        rejects: &data_dir.join("archive").join("wildrydes-rejects"),
+        window_millis,
+        sent: &sent,
+        faults: &faults,
+    })
+    .await?;
+    cloud.stop().await;
+
+    println!("seed {}", arguments.seed);
+    print!("{}", report::strikes(&faults));
+    print!("{checked}");
+    let too_seldom: Vec<&str> = Kind::ALL
+        .into_iter()
+        .filter(|kind| faults.can_strike(*kind) && faults.struck(*kind) < arguments.at_least)
+        .map(Kind::name)
+        .collect();
+    if !too_seldom.is_empty() {
+        let (at_least, kinds) = (arguments.at_least, too_seldom.join(", "));
+        println!("struck less than {at_least} times: {kinds}");
+    }
+    Ok(checked.is_exact() && too_seldom.is_empty())
+}

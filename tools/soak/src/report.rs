@@ -1,0 +1,195 @@
+//! What became of the readings.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use soak::oracle::{self, Figures, Pane};
+use unicorn::merge::merge;
+use windrow_lambda::processor::row::from_item;
+use windrow_local::faults::{Faults, Kind};
+
+use crate::traffic::Sent;
+
+/// Where to look.
+pub(crate) struct Evidence<'a> {
+    pub(crate) kinesis: &'a aws_sdk_kinesis::Client,
+    pub(crate) dynamodb: &'a aws_sdk_dynamodb::Client,
+    pub(crate) streams: &'a [String],
+    pub(crate) table: &'a str,
+    /// The folder of the archive of what was refused.
+    pub(crate) rejects: &'a Path,
+    pub(crate) window_millis: i64,
+    pub(crate) sent: &'a Sent,
+    pub(crate) faults: &'a Faults,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Checked {
+    sent: u64,
+    again: u64,
+    acknowledged: u64,
+    distinct: u64,
+    in_rows: u64,
+    across: u64,
+    across_early: u64,
+    lost: u64,
+    twice: u64,
+    wrong: u64,
+    inexact: u64,
+    table_rows: u64,
+    broken: u64,
+    broken_lost: u64,
+}
+
+impl Checked {
+    /// Reads logs, table and rejects, and compares.
+    pub(crate) async fn of(evidence: &Evidence<'_>) -> anyhow::Result<Self> {
+        let mut log = Vec::new();
+        for stream in evidence.streams {
+            log.extend(oracle::read_log(evidence.kinesis, stream).await?);
+        }
+        let lines = log.iter().flat_map(|record| {
+            std::str::from_utf8(&record.data)
+                .unwrap_or_default()
+                .lines()
+        });
+        let identities: HashSet<(String, String)> = lines.filter_map(oracle::identity).collect();
+        let expected = oracle::expected(&log, evidence.window_millis);
+        let early_ends = evidence.faults.early_ends();
+        let most = oracle::at_most(&log, evidence.window_millis, &early_ends);
+
+        let mut rows = Vec::new();
+        let mut pages = evidence
+            .dynamodb
+            .scan()
+            .table_name(evidence.table)
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            for item in page?.items() {
+                rows.push(from_item(item)?);
+            }
+        }
+        let table_rows = rows.len() as u64;
+        let minutes = merge(rows);
+        let inexact = minutes.iter().filter(|minute| !minute.exact).count() as u64;
+        let found = oracle::panes(minutes);
+
+        let sent = evidence.sent;
+        let in_windows: u64 = expected.values().map(|figures| figures.readings).sum();
+        let not_logged = sent
+            .acknowledged
+            .iter()
+            .filter(|one| !identities.contains(*one));
+        let rejected = rejected(evidence.rejects)?;
+        let mut checked = Self {
+            sent: sent.readings,
+            again: sent.again,
+            acknowledged: sent.acknowledged.len() as u64,
+            distinct: identities.len() as u64,
+            in_rows: found.values().map(|figures| figures.readings).sum(),
+            across: in_windows - identities.len() as u64,
+            lost: not_logged.count() as u64,
+            inexact,
+            table_rows,
+            broken: sent.broken.len() as u64,
+            broken_lost: sent.broken.difference(&rejected).count() as u64,
+            ..Self::default()
+        };
+        checked.across_early = checked.in_rows.saturating_sub(in_windows);
+        checked.compare(&expected, &most, &found);
+        Ok(checked)
+    }
+
+    /// Every minute must be as in the logs; where a window was ended early, it may hold readings again
+    /// that were sent again after that.
+    fn compare(
+        &mut self,
+        expected: &BTreeMap<Pane, Figures>,
+        most: &BTreeMap<Pane, Figures>,
+        found: &BTreeMap<Pane, Figures>,
+    ) {
+        for (pane, expected) in expected {
+            let (Some(found), Some(most)) = (found.get(pane), most.get(pane)) else {
+                self.lost += expected.readings;
+                continue;
+            };
+            self.lost += expected.readings.saturating_sub(found.readings);
+            self.twice += found.readings.saturating_sub(most.readings);
+            let metres = expected.micrometres..=most.micrometres;
+            let right = expected.points == found.points && metres.contains(&found.micrometres);
+            self.wrong += u64::from(!right);
+        }
+        for (pane, found) in found {
+            if !expected.contains_key(pane) {
+                self.twice += found.readings;
+            }
+        }
+    }
+
+    /// Whether nothing is lost, counted twice, or otherwise wrong.
+    pub(crate) fn is_exact(&self) -> bool {
+        [self.lost, self.twice, self.wrong, self.broken_lost] == [0; 4]
+    }
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, count) in [
+            ("sent", self.sent),
+            ("sent again on purpose", self.again),
+            ("acknowledged", self.acknowledged),
+            ("distinct, in the logs", self.distinct),
+            ("in rows", self.in_rows),
+            ("repeats across a boundary", self.across),
+            ("repeats across an early end", self.across_early),
+            ("lost", self.lost),
+            ("counted twice", self.twice),
+            ("minutes with wrong figures", self.wrong),
+            ("minutes said to be inexact", self.inexact),
+            ("rows in the table", self.table_rows),
+            ("broken lines acknowledged", self.broken),
+            ("broken lines not in the rejects", self.broken_lost),
+        ] {
+            writeln!(formatter, "{what:<32}{count:>10}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How often each fault struck.
+pub(crate) fn strikes(faults: &Faults) -> String {
+    Kind::ALL
+        .into_iter()
+        .map(|kind| format!("{:<32}{:>10}\n", kind.name(), faults.struck(kind)))
+        .collect()
+}
+
+/// What the broken lines in the rejects say of themselves.
+fn rejected(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        if !folder.exists() {
+            continue;
+        }
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            for line in std::fs::read_to_string(&path)?.lines() {
+                let refused: serde_json::Value = serde_json::from_str(line)?;
+                let payload = refused["Payload"].as_str().unwrap_or_default();
+                let payload: serde_json::Value = serde_json::from_str(payload).unwrap_or_default();
+                if let Some(name) = payload["Name"].as_str() {
+                    found.insert(name.to_owned());
+                }
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,161 @@
+//! What happens to streams and mappings meanwhile: splits, merges, new mappings, replays.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Shard, ShardIteratorType};
+use rand::RngExt as _;
+use rand::seq::IndexedRandom as _;
+use rand_chacha::ChaCha8Rng;
+use tokio_util::sync::CancellationToken;
+use windrow_local::LocalCloud;
+use windrow_local::faults::{Faults, Kind};
+
+/// Where it happens.
+pub(crate) struct Site<'a> {
+    pub(crate) cloud: &'a LocalCloud,
+    pub(crate) kinesis: &'a Client,
+    pub(crate) faults: &'a Faults,
+    pub(crate) stream: &'a str,
+    pub(crate) summary_stream: &'a str,
+    pub(crate) window_millis: i64,
+}
+
+/// Each kind has its chance this often.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Shards that a stream is not split beyond.
+const MOST_SHARDS: usize = 20;
+
+/// Changes shards and mappings as the faults are drawn, until `stop`.
+pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
+    let mut period = tokio::time::interval(PERIOD);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = period.tick() => {}
+        }
+        for kind in [
+            Kind::Split,
+            Kind::Merge,
+            Kind::SummarySplit,
+            Kind::Remapped,
+            Kind::SummariesReplayed,
+        ] {
+            let Some(mut random) = site.faults.draw(kind) else {
+                continue;
+            };
+            // A call may be throttled, or there may be nothing to split or merge.
+            if let Err(error) = strike(site, kind, &mut random).await {
+                tracing::debug!(%error, kind = kind.name(), "nothing was changed");
+                site.faults.missed(kind);
+            }
+        }
+    }
+}
+
+async fn strike(site: &Site<'_>, kind: Kind, random: &mut ChaCha8Rng) -> anyhow::Result<()> {
+    match kind {
+        Kind::Merge => merge(site.kinesis, site.stream, random).await,
+        Kind::SummarySplit => split(site.kinesis, site.summary_stream, random).await,
+        Kind::Remapped => {
+            let watermark = site.cloud.aggregator_watermark();
+            ensure!(watermark > 0, "no window is closed yet");
+            let back = random.random_range(0..3 * site.window_millis);
+            site.cloud.remap_aggregator(watermark - back).await;
+            Ok(())
+        }
+        Kind::SummariesReplayed => replay(site.kinesis, site.summary_stream, random).await,
+        _ => split(site.kinesis, site.stream, random).await,
+    }
+}
+
+async fn open_shards(client: &Client, stream: &str) -> anyhow::Result<Vec<Shard>> {
+    let listed = client.list_shards().stream_name(stream).send().await?;
+    let mut shards = listed.shards.unwrap_or_default();
+    shards.retain(|shard| {
+        let range = shard.sequence_number_range.as_ref();
+        range.is_none_or(|range| range.ending_sequence_number.is_none())
+    });
+    Ok(shards)
+}
+
+/// The first and last hash key of a shard.
+fn keys(shard: &Shard) -> anyhow::Result<(u128, u128)> {
+    let range = shard
+        .hash_key_range()
+        .context("a shard without hash keys")?;
+    Ok((
+        range.starting_hash_key().parse()?,
+        range.ending_hash_key().parse()?,
+    ))
+}
+
+async fn split(client: &Client, stream: &str, random: &mut ChaCha8Rng) -> anyhow::Result<()> {
+    let shards = open_shards(client, stream).await?;
+    ensure!(shards.len() < MOST_SHARDS, "there are shards enough");
+    let shard = shards.choose(random).context("no shard is open")?;
+    let (first, last) = keys(shard)?;
+    ensure!(last - first > 1, "the shard cannot be split");
+    client
+        .split_shard()
+        .stream_name(stream)
+        .shard_to_split(shard.shard_id())
+        .new_starting_hash_key((first + (last - first) / 2).to_string())
+        .send()
+        .await?;
+    Ok(())
+}
+
+async fn merge(client: &Client, stream: &str, random: &mut ChaCha8Rng) -> anyhow::Result<()> {
+    let shards = open_shards(client, stream).await?;
+    ensure!(shards.len() > 2, "there are too few shards");
+    let shard = shards.choose(random).context("no shard is open")?;
+    let (_, last) = keys(shard)?;
+    let next = shards
+        .iter()
+        .find(|other| keys(other).is_ok_and(|(first, _)| Some(first) == last.checked_add(1)));
+    client
+        .merge_shards()
+        .stream_name(stream)
+        .shard_to_merge(shard.shard_id())
+        .adjacent_shard_to_merge(next.context("the shard has no neighbour")?.shard_id())
+        .send()
+        .await?;
+    Ok(())
+}
+
+/// Puts some of a shard's records into the stream once more.
+async fn replay(client: &Client, stream: &str, random: &mut ChaCha8Rng) -> anyhow::Result<()> {
+    let listed = client.list_shards().stream_name(stream).send().await?;
+    let shard = listed
+        .shards()
+        .choose(random)
+        .context("there is no shard")?;
+    let iterator = client
+        .get_shard_iterator()
+        .stream_name(stream)
+        .shard_id(shard.shard_id())
+        .shard_iterator_type(ShardIteratorType::TrimHorizon)
+        .send()
+        .await?;
+    let page = client
+        .get_records()
+        .set_shard_iterator(iterator.shard_iterator)
+        .send()
+        .await?;
+    let records = page.records();
+    ensure!(!records.is_empty(), "the shard is empty");
+    let first = random.random_range(0..records.len());
+    let mut put = client.put_records().stream_name(stream);
+    for record in records[first..].iter().take(20) {
+        put = put.records(
+            PutRecordsRequestEntry::builder()
+                .set_partition_key(record.partition_key.clone())
+                .data(record.data.clone())
+                .build()?,
+        );
+    }
+    put.send().await?;
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! The readings: sent, sent again, and some of them broken.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_kinesis::Client;
+use bytes::Bytes;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+use unicorn::status_time::StatusTime;
+use windrow_write::{KinesisStream, Policy, Record, deliver};
+
+/// What is to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) readings: u64,
+    pub(crate) unicorns: u32,
+    /// Readings a second.
+    pub(crate) rate: u64,
+    /// Most unicorns send to the first stream, the others to the second.
+    pub(crate) streams: [String; 2],
+}
+
+/// What was sent, by name and StatusTime.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    /// Readings that were sent, each counted once.
+    pub(crate) readings: u64,
+    /// Those that were acknowledged.
+    pub(crate) acknowledged: BTreeSet<(String, String)>,
+    /// Readings that were sent once more on purpose.
+    pub(crate) again: u64,
+    /// Broken lines that were acknowledged, by what makes each unlike the others.
+    pub(crate) broken: BTreeSet<String>,
+}
+
+/// Tasks that send at once.
+const SENDERS: u64 = 6;
+const TICK: Duration = Duration::from_millis(100);
+/// How long a batch may take to be taken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Sends all of it at the plan's rate.
+pub(crate) async fn send(client: &Client, plan: &Plan) -> Sent {
+    let mut senders = JoinSet::new();
+    for number in 0..SENDERS {
+        let sender = Sender::new(client, plan, number);
+        senders.spawn(sender.run());
+    }
+    let mut all = Sent::default();
+    for sent in senders.join_all().await {
+        all.readings += sent.readings;
+        all.again += sent.again;
+        all.acknowledged.extend(sent.acknowledged);
+        all.broken.extend(sent.broken);
+    }
+    all
+}
+
+struct Sender {
+    number: u64,
+    random: ChaCha8Rng,
+    streams: [KinesisStream; 2],
+    unicorns: Vec<Unicorn>,
+    left: u64,
+    a_tick: u64,
+    sent: Sent,
+    /// Batches to be sent again, each from some time on.
+    later: Vec<(Instant, Batch)>,
+}
+
+struct Unicorn {
+    name: String,
+    /// Which stream it sends to.
+    stream: usize,
+    millis: i64,
+}
+
+/// Records for one stream, each with the readings and broken lines in it.
+#[derive(Clone, Default)]
+struct Batch {
+    stream: usize,
+    records: Vec<Record>,
+    contents: Vec<Vec<Line>>,
+}
+
+#[derive(Clone)]
+enum Line {
+    Reading(String, String),
+    Broken(String),
+}
+
+/// The first reading's time: 2026-09-21.
+const FIRST_MILLIS: i64 = 1_790_000_000_000;
+
+impl Sender {
+    fn new(client: &Client, plan: &Plan, number: u64) -> Self {
+        let unicorns = (0..u64::from(plan.unicorns)).filter(|n| n % SENDERS == number);
+        let unicorns = unicorns.map(|n| Unicorn {
+            // Some names are in other scripts, and some are long.
+            name: match n % 7 {
+                0 => format!("Единорог {n}"),
+                1 => format!("{}-{n}", "Bucephalus".repeat(6)),
+                _ => format!("Shadowfax {n}"),
+            },
+            stream: usize::from(n % 8 == 5),
+            millis: FIRST_MILLIS,
+        });
+        let unicorns: Vec<Unicorn> = unicorns.collect();
+        let share = |total: u64| total / SENDERS + u64::from(number < total % SENDERS);
+        let left = match unicorns.len() {
+            0 => 0,
+            _ => share(plan.readings),
+        };
+        Self {
+            number,
+            random: ChaCha8Rng::seed_from_u64(plan.seed.wrapping_mul(SENDERS) + number),
+            streams: [0, 1].map(|n| KinesisStream::new(client.clone(), plan.streams[n].clone())),
+            unicorns,
+            left,
+            a_tick: (share(plan.rate) / 10).max(1),
+            sent: Sent::default(),
+            later: Vec::new(),
+        }
+    }
+
+    async fn run(mut self) -> Sent {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while self.left > 0 {
+            ticks.tick().await;
+            let mut batches = [0, 1].map(|stream| Batch {
+                stream,
+                ..Batch::default()
+            });
+            let mut made = 0;
+            while made < self.a_tick.min(self.left) {
+                made += self.make_record(self.left - made, &mut batches);
+            }
+            self.left = self.left.saturating_sub(made);
+            self.sent.readings += made;
+            for batch in batches {
+                self.deliver(batch, true).await;
+            }
+            let (due, later) = std::mem::take(&mut self.later)
+                .into_iter()
+                .partition(|(from, _)| *from <= Instant::now());
+            self.later = later;
+            for (_, batch) in Vec::from_iter::<Vec<(Instant, Batch)>>(due) {
+                self.deliver(batch, false).await;
+            }
+        }
+        for (_, batch) in std::mem::take(&mut self.later) {
+            self.deliver(batch, false).await;
+        }
+        self.sent
+    }
+
+    /// Adds a record of one to four readings of a unicorn, and no more than `most`; how many.
+    fn make_record(&mut self, most: u64, batches: &mut [Batch; 2]) -> u64 {
+        let random = &mut self.random;
+        let place = random.random_range(0..self.unicorns.len());
+        let unicorn = &mut self.unicorns[place];
+        let count = random.random_range(1..=most.min(4));
+        let mut text = String::new();
+        let mut contents = Vec::new();
+        for _ in 0..count {
+            unicorn.millis += random.random_range(1..2_000);
+            let time = StatusTime::from_millis(unicorn.millis).to_string();
+            let micrometres: u32 = random.random_range(0..60_000_000);
+            text.push_str(&format!(
+                "{{\"Name\":\"{}\",\"StatusTime\":\"{time}\",\"Latitude\":40.7,\"Longitude\":-74.0,\"Distance\":{}.{:06},\"MagicPoints\":{},\"HealthPoints\":{}}}\n",
+                unicorn.name,
+                micrometres / 1_000_000,
+                micrometres % 1_000_000,
+                random.random_range(80..180),
+                random.random_range(80..180),
+            ));
+            contents.push(Line::Reading(unicorn.name.clone(), time));
+        }
+        if random.random_bool(0.004) {
+            let what = format!("broken {} {}", self.number, unicorn.millis);
+            text.push_str(&format!("{{\"Name\":\"{what}\"}}\n"));
+            contents.push(Line::Broken(what));
+        }
+        let batch = &mut batches[unicorn.stream];
+        batch.records.push(Record {
+            partition_key: unicorn.name.clone(),
+            data: Bytes::from(text),
+        });
+        batch.contents.push(contents);
+        count
+    }
+
+    /// Sends a batch, notes what was taken, and picks some of it to be sent again: at once, or so much
+    /// later that a window may end in between.
+    async fn deliver(&mut self, batch: Batch, may_repeat: bool) {
+        if batch.records.is_empty() {
+            return;
+        }
+        let stream = &self.streams[batch.stream];
+        let report = deliver(stream, batch.records.clone(), &Policy::within(PATIENCE)).await;
+        let undelivered: BTreeSet<usize> =
+            report.undelivered.iter().map(|entry| entry.index).collect();
+        for (place, contents) in batch.contents.iter().enumerate() {
+            if undelivered.contains(&place) {
+                continue;
+            }
+            for line in contents {
+                match line.clone() {
+                    Line::Reading(name, time) => {
+                        self.sent.acknowledged.insert((name, time));
+                    }
+                    Line::Broken(what) => {
+                        self.sent.broken.insert(what);
+                    }
+                }
+            }
+        }
+        if !may_repeat || !self.random.random_bool(0.2) {
+            return;
+        }
+        let first = self.random.random_range(0..batch.records.len());
+        let count = self
+            .random
+            .random_range(1..=20)
+            .min(batch.records.len() - first);
+        let again = Batch {
+            stream: batch.stream,
+            records: batch.records[first..first + count].to_vec(),
+            contents: batch.contents[first..first + count].to_vec(),
+        };
+        let lines = again.contents.iter().flatten();
+        self.sent.again += lines
+            .filter(|line| matches!(line, Line::Reading(..)))
+            .count() as u64;
+        let wait = Duration::from_millis(self.random.random_range(0..4_000));
+        self.later.push((Instant::now() + wait, again));
+    }
+}
