@@ -31,6 +31,7 @@ pub mod firehose;
 pub mod functions;
 pub mod mapping;
 pub mod settings;
+pub mod table_file;
 
 pub use cloud::{Application, DrainError, LocalCloud, ON_FAILURE, Pipeline, StartError};
 pub use settings::{DashboardPort, Names, Settings};
