@@ -10,8 +10,8 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use unicorn::reading::readings;
 use unicorn::totals::Totals;
+use windrow_core::dedup::Seen;
 use windrow_core::fold::{Fold, Limits};
-use windrow_core::seen::Seen;
 use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode};
 
 const RECORDS: usize = 7_000;
@@ -295,7 +295,7 @@ fn full_event_decode_and_fold(bencher: Bencher) {
         .bench(|| fold(&Event::from_json(black_box(&event)).unwrap()));
 }
 
-/// The fold alone: a reading into its pane, and into the memory of readings.
+/// The fold alone: a reading into its accumulator, and into the memory of readings.
 #[divan::bench]
 fn full_event_fold(bencher: Bencher) {
     let event = Event::from_json(&full_event()).unwrap();

@@ -59,13 +59,13 @@ pub const FIREHOSE_RECORDS: f64 = 5_000.0;
 /// New visitors a second: GetId.
 pub const NEW_VISITORS: u64 = 25;
 
-// This project: `Limits::default` in `windowing/src/fold.rs`. Lambda's own bound on a window's state
+// This project: `Limits::default` in `window_rule/src/fold.rs`. Lambda's own bound on a window's state
 // is 1 MB a shard ("Implementing stateful Kinesis Data Streams processing in Lambda").
 
 /// Bytes of state at which an aggregator emits what it has and goes on with a new part.
 pub const STATE_BYTES: f64 = 900_000.0;
 /// Unicorns and windows at which it does the same.
-pub const PANES: u64 = 40_000;
+pub const ACCUMULATORS: u64 = 40_000;
 /// Bytes of state that a unicorn takes just before a window of 60 readings ends. Measured on 1,000
 /// unicorns of one shard.
 pub const STATE_BYTES_A_UNICORN: u64 = 133;
@@ -73,7 +73,7 @@ pub const STATE_BYTES_A_UNICORN: u64 = 133;
 /// How many unicorns of one shard fit into the memory of seen readings, where each sends so many
 /// readings a window.
 ///
-/// It follows from `windowing/src/seen.rs`: there are two generations of half the bound each, a
+/// It follows from `window_rule/src/dedup.rs`: there are two generations of half the bound each, a
 /// unicorn costs 20 bytes and its name (12 bytes here) in each of them, and a reading after its first
 /// there costs 2. The bound is 256,000 bytes of text, three quarters of that in bytes, less 2,000.
 pub fn remembered_unicorns(readings: u64) -> u64 {

@@ -51,7 +51,7 @@ pub fn fleet_limits(fleet: &Workload) -> Vec<Limit> {
             "growing no faster than double; or begin `PROVISIONED` with enough `ShardCount`, then switch",
         ),
         default(
-            "`wildrydes-rejects` is full: 5,000 records a second, if every reading is refused",
+            "`wildrydes-rejects` is full: 5,000 records a second, if every reading is rejected",
             limits::FIREHOSE_RECORDS,
             "Firehose's quota; the batch waits and nothing is lost",
         ),
@@ -244,7 +244,7 @@ pub fn on_one_shard(fleet: &Workload) -> Table {
     row(
         "1,000 records a second in",
         |fleet| limits::SHARD_RECORDS * fleet.readings_per_record as f64,
-        "writes are refused and sent again; more shards",
+        "writes are rejected and sent again; more shards",
     );
     row(
         "1 MB a second in",
@@ -264,7 +264,7 @@ pub fn on_one_shard(fleet: &Workload) -> Table {
     row(
         "256 KB of seen readings",
         |_| limits::remembered_unicorns(WINDOW_SECONDS as u64) as f64,
-        "`ForgottenReadings`: a repeated reading may count twice; more shards",
+        "`EvictedReadings`: a repeated reading may count twice; more shards",
     );
     row(
         "6 MB an event",
@@ -281,7 +281,7 @@ pub fn on_one_shard(fleet: &Workload) -> Table {
     );
     row(
         "40,000 unicorns open at once",
-        |_| limits::PANES as f64,
+        |_| limits::ACCUMULATORS as f64,
         "the same",
     );
     table.of_text()

@@ -9,7 +9,7 @@ use unicorn::status_time::StatusTime;
 use unicorn::summary::{Part, Summary};
 use unicorn::totals::{Figures, Totals};
 use windrow_core::fold::{Fold, Limits};
-use windrow_core::log::Interval;
+use windrow_core::sequence::SequenceRange;
 use windrow_event::{EventSource, RecordData, Window, WindowFields, encode};
 use windrow_lambda::metrics::{Metrics, Unit};
 
@@ -63,25 +63,25 @@ fn window(unicorns: u64) -> (u64, u64) {
             }
         }
     }
-    let forgotten = fold.forgotten();
-    (fold.encode().len() as u64, forgotten)
+    let evicted = fold.evicted();
+    (fold.encode().len() as u64, evicted)
 }
 
 #[test]
 fn a_window_of_a_full_shard() {
-    let (bytes, forgotten) = window(1_000);
+    let (bytes, evicted) = window(1_000);
     assert_near(
         "STATE_BYTES_A_UNICORN",
         limits::STATE_BYTES_A_UNICORN,
         bytes / 1_000,
     );
-    assert_eq!(forgotten, 0, "a full shard's window is remembered");
+    assert_eq!(evicted, 0, "a full shard's window is remembered");
 }
 
 #[test]
 fn a_fuller_shard_forgets() {
-    let (_, forgotten) = window(limits::remembered_unicorns(60) * 11 / 10);
-    assert!(forgotten > 0);
+    let (_, evicted) = window(limits::remembered_unicorns(60) * 11 / 10);
+    assert!(evicted > 0);
 }
 
 #[test]
@@ -104,7 +104,8 @@ fn a_row_as_it_is_sent() {
             since: None,
             stream: "wildrydes".to_owned(),
             shard: "shardId-000000000000".to_owned(),
-            interval: Interval::new(position.parse().unwrap(), position.parse().unwrap()).unwrap(),
+            interval: SequenceRange::new(position.parse().unwrap(), position.parse().unwrap())
+                .unwrap(),
         },
     };
     assert_near("ROW_BYTES", workload::ROW_BYTES, row.to_line().len() as u64);
@@ -151,14 +152,14 @@ fn a_line_of_metrics() {
         "Readings",
         "Duplicates",
         "RedeliveredRecords",
-        "Refused",
+        "RejectedReadings",
         "Rows",
-        "Parts",
-        "Resends",
+        "SourceRanges",
+        "Retries",
         "Undelivered",
         "StateBytes",
         "OpenKeys",
-        "ForgottenReadings",
+        "EvictedReadings",
     ];
     let values = names.map(|name| (name, Unit::Count, 1_000)).to_vec();
     let line = Metrics::new(values).to_line("wildrydes-aggregator", START as u64);

@@ -147,7 +147,7 @@ mod tests {
         }
 
         #[test]
-        fn any_line_is_indented_or_refused(line: Vec<u8>) {
+        fn any_line_is_indented_or_rejected(line: Vec<u8>) {
             let _ = pretty(&line);
         }
     }

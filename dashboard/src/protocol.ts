@@ -75,7 +75,7 @@ export interface Health {
   /** How far behind the stream's end the slowest shard is, in milliseconds, as Kinesis says. */
   readonly lagMillis: number;
   /** Lines that could not be read, since the start. */
-  readonly refused: number;
+  readonly rejected: number;
   /** Calls that failed and were made again, since the start. */
   readonly retries: number;
 }
@@ -83,7 +83,7 @@ export interface Health {
 export type State =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'live' }
-  /** Kinesis refuses reads, since a shard gives five a second to all its readers together. */
+  /** Kinesis rejects reads, since a shard gives five a second to all its readers together. */
   | { readonly kind: 'throttled'; readonly shards: number; readonly pauseMillis: number }
   /** Nothing answers; `retryAt` is in milliseconds since the epoch. */
   | { readonly kind: 'disconnected'; readonly problem: string; readonly retryAt: number };

@@ -5,7 +5,7 @@
 //! * [`flight`] is the simulated unicorn and [`schedule`] says when its readings are due: both are
 //!   pure.
 //! * [`replay`] reads recorded readings back.
-//! * [`run`] batches readings into PutRecords calls and keeps trying what is refused. Where no cloud
+//! * [`run`] batches readings into PutRecords calls and keeps trying what is failed. Where no cloud
 //!   is found, it starts a local one in this process and prints the rows that
 //!   come out of it.
 //!
@@ -50,7 +50,7 @@ use replay::Recording;
 use report::Report;
 use rows::{NewRows, Table};
 use schedule::Schedule;
-use send::{Sender, Tally};
+use send::{SendCounts, Sender};
 
 pub use standing::Standing;
 
@@ -280,13 +280,13 @@ async fn send(
     }
 }
 
-fn outcome(tally: Tally) -> Outcome {
-    let problem = tally
+fn outcome(counts: SendCounts) -> Outcome {
+    let problem = counts
         .halted
         .map(|reason| format!("the sending stopped: {reason}"));
     Outcome {
-        sent: tally.sent,
-        failed: tally.failed,
+        sent: counts.sent,
+        failed: counts.failed,
         problems: problem.into_iter().collect(),
     }
 }

@@ -11,7 +11,7 @@ use windrow_write::{Destination, Policy, Reason, Record, deliver, hashed_partiti
 use crate::progress::Progress;
 
 /// How long a batch is tried before what is left of it counts as failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// The most readings delivered together: two full calls.
 const BATCH: usize = 1000;
@@ -24,18 +24,18 @@ const TOLD: u64 = 20;
 ///
 /// Each lane has one call under way and at most [`BATCH`] readings waiting; who adds to a full lane
 /// waits. So memory is bounded, and whatever waits meanwhile goes out together. Within one call
-/// Kinesis may refuse a reading and take a later one of the same unicorn: the refused one is sent
+/// Kinesis may fail a reading and take a later one of the same unicorn: the failed one is sent
 /// again and then stands after it.
 #[derive(Debug)]
 pub(crate) struct Sender {
     lanes: Vec<mpsc::Sender<Record>>,
-    tasks: JoinSet<Tally>,
+    tasks: JoinSet<SendCounts>,
     halted: CancellationToken,
 }
 
 /// What became of the readings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct SendCounts {
     /// How many the stream has.
     pub(crate) sent: u64,
     /// How many it does not have, or is not known to have.
@@ -44,7 +44,7 @@ pub(crate) struct Tally {
     pub(crate) halted: Option<String>,
 }
 
-impl Tally {
+impl SendCounts {
     /// Adds another's numbers; the first reason to halt stays.
     pub(crate) fn add(&mut self, other: Self) {
         self.sent += other.sent;
@@ -72,7 +72,7 @@ impl Sender {
                 destination: Arc::clone(&destination),
                 progress: Arc::clone(&progress),
                 halted: halted.clone(),
-                tally: Tally::default(),
+                counts: SendCounts::default(),
             };
             tasks.spawn(lane.run());
             sender
@@ -99,19 +99,19 @@ impl Sender {
     }
 
     /// Waits until everything added is sent or has failed.
-    pub(crate) async fn finish(mut self) -> Tally {
+    pub(crate) async fn finish(mut self) -> SendCounts {
         self.lanes.clear();
-        let mut tally = Tally::default();
+        let mut counts = SendCounts::default();
         while let Some(lane) = self.tasks.join_next().await {
             match lane {
-                Ok(lane) => tally.add(lane),
-                Err(error) => tally.add(Tally {
+                Ok(lane) => counts.add(lane),
+                Err(error) => counts.add(SendCounts {
                     halted: Some(format!("a sending task ended early: {error}")),
-                    ..Tally::default()
+                    ..SendCounts::default()
                 }),
             }
         }
-        tally
+        counts
     }
 }
 
@@ -120,40 +120,40 @@ struct Lane<D> {
     destination: Arc<D>,
     progress: Arc<Progress>,
     halted: CancellationToken,
-    tally: Tally,
+    counts: SendCounts,
 }
 
 impl<D: Destination<Item = Record>> Lane<D> {
-    async fn run(mut self) -> Tally {
+    async fn run(mut self) -> SendCounts {
         let mut batch = Vec::new();
         while self.receiver.recv_many(&mut batch, BATCH).await > 0 {
             if self.halted.is_cancelled() {
-                self.tally.failed += batch.len() as u64;
+                self.counts.failed += batch.len() as u64;
                 batch.clear();
                 continue;
             }
             self.deliver(std::mem::take(&mut batch)).await;
         }
-        self.tally
+        self.counts
     }
 
     async fn deliver(&mut self, batch: Vec<Record>) {
         let policy = Policy {
             concurrency: 1,
-            ..Policy::within(PATIENCE)
+            ..Policy::within(TIME_LIMIT)
         };
         let report = deliver(&*self.destination, batch, &policy).await;
-        self.tally.sent += report.delivered as u64;
+        self.counts.sent += report.delivered as u64;
         self.progress.sent(report.delivered as u64);
         for left in report.undelivered {
-            self.tally.failed += 1;
+            self.counts.failed += 1;
             if let Reason::Stopped(reason) = &left.reason {
                 self.halted.cancel();
-                self.tally.halted.get_or_insert_with(|| reason.clone());
+                self.counts.halted.get_or_insert_with(|| reason.clone());
                 continue;
             }
             let (name, reason) = (&left.item.partition_key, &left.reason);
-            if self.tally.failed <= TOLD {
+            if self.counts.failed <= TOLD {
                 self.progress
                     .note(&format!("a reading of {name:?} failed: {reason}"));
             }
@@ -179,7 +179,7 @@ mod tests {
     use std::sync::Mutex;
 
     use bytes::Bytes;
-    use windrow_write::{Limits, Refusal, SendError};
+    use windrow_write::{ItemFailure, Limits, SendError};
 
     use super::*;
 
@@ -197,7 +197,7 @@ mod tests {
         }
     }
 
-    /// Which records are refused, or why none is taken.
+    /// Which records are failed, or why none is taken.
     type Answer = Result<Vec<usize>, SendError>;
 
     /// Answers as its script says, and then takes everything.
@@ -232,19 +232,19 @@ mod tests {
             item.data.len()
         }
 
-        async fn send(&self, chunk: &[&Record]) -> Result<Vec<Refusal>, SendError> {
+        async fn send(&self, chunk: &[&Record]) -> Result<Vec<ItemFailure>, SendError> {
             let answer = self.answers.lock().unwrap().pop();
-            let refused = answer.unwrap_or_else(|| Ok(Vec::new()))?;
+            let failed = answer.unwrap_or_else(|| Ok(Vec::new()))?;
             let mut taken = self.taken.lock().unwrap();
             for (index, record) in chunk.iter().enumerate() {
-                if !refused.contains(&index) {
+                if !failed.contains(&index) {
                     taken.push(String::from_utf8(record.data.to_vec()).unwrap());
                 }
             }
             let reason = "Rate exceeded".to_owned();
-            Ok(refused
+            Ok(failed
                 .into_iter()
-                .map(|index| Refusal {
+                .map(|index| ItemFailure {
                     index,
                     reason: reason.clone(),
                     permanent: false,
@@ -260,7 +260,7 @@ mod tests {
         }
     }
 
-    async fn send_all(destination: &Arc<Scripted>, lanes: usize, data: &[&str]) -> Tally {
+    async fn send_all(destination: &Arc<Scripted>, lanes: usize, data: &[&str]) -> SendCounts {
         let progress = Arc::new(Progress::hidden());
         let sender = Sender::start(Arc::clone(destination), lanes, progress);
         for data in data {
@@ -271,8 +271,8 @@ mod tests {
         sender.finish().await
     }
 
-    fn tally(sent: u64, failed: u64) -> Tally {
-        Tally {
+    fn counts(sent: u64, failed: u64) -> SendCounts {
+        SendCounts {
             sent,
             failed,
             halted: None,
@@ -284,17 +284,17 @@ mod tests {
         let data: Vec<String> = (0..5000).map(|number| number.to_string()).collect();
         let data: Vec<&str> = data.iter().map(String::as_str).collect();
         let destination = Scripted::new(vec![]);
-        assert_eq!(send_all(&destination, 4, &data).await, tally(5000, 0));
+        assert_eq!(send_all(&destination, 4, &data).await, counts(5000, 0));
         assert_eq!(*destination.taken.lock().unwrap(), data);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_was_refused_is_sent_again() {
+    async fn only_what_was_failed_is_sent_again() {
         let throttled = SendError::Throttled("slow down".to_owned());
         let destination = Scripted::new(vec![Ok(vec![1]), Err(throttled), Ok(vec![])]);
         assert_eq!(
             send_all(&destination, 1, &["a", "b", "c"]).await,
-            tally(3, 0)
+            counts(3, 0)
         );
         assert_eq!(*destination.taken.lock().unwrap(), ["a", "c", "b"]);
     }
@@ -305,19 +305,19 @@ mod tests {
         let sender = Sender::start(Arc::clone(&destination), 1, Arc::new(Progress::hidden()));
         let start = tokio::time::Instant::now();
         sender.send(0, record("a")).await.unwrap();
-        tokio::time::sleep(PATIENCE + Duration::from_secs(1)).await;
+        tokio::time::sleep(TIME_LIMIT + Duration::from_secs(1)).await;
         destination.answers.lock().unwrap().clear();
         sender.send(0, record("b")).await.unwrap();
-        assert_eq!(sender.finish().await, tally(1, 1));
+        assert_eq!(sender.finish().await, counts(1, 1));
         assert_eq!(*destination.taken.lock().unwrap(), ["b"]);
-        assert!(start.elapsed() < PATIENCE * 2);
+        assert!(start.elapsed() < TIME_LIMIT * 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_the_stream_never_takes_fails_alone() {
         let destination = Scripted::new(vec![]);
         let data = ["a", "far too long", "c"];
-        assert_eq!(send_all(&destination, 1, &data).await, tally(2, 1));
+        assert_eq!(send_all(&destination, 1, &data).await, counts(2, 1));
     }
 
     #[tokio::test(start_paused = true)]
@@ -331,9 +331,9 @@ mod tests {
         let halted = Some("no such stream".to_owned());
         assert_eq!(
             sender.finish().await,
-            Tally {
+            SendCounts {
                 halted,
-                ..tally(0, 1)
+                ..counts(0, 1)
             }
         );
     }

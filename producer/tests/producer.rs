@@ -102,7 +102,7 @@ async fn one_unicorn_prints_a_dot_a_reading() {
 
 #[tokio::test]
 async fn a_fleet_survives_throttling() {
-    let forced = "throttled@1,throttled@3,put-refused@1,put-refused@2,put-refused@3";
+    let forced = "throttled@1,throttled@3,put-failed@1,put-failed@2,put-failed@3";
     let faults = Arc::new(Faults::parse(forced, 7).unwrap());
     let folder = tempfile::tempdir().unwrap();
     let mut options = EndpointOptions::new(folder.path());
@@ -118,8 +118,8 @@ async fn a_fleet_survives_throttling() {
         stderr.ends_with("sent 1800 readings, 0 failed\n"),
         "{stderr}"
     );
-    assert_eq!(faults.struck(Kind::Throttled), 2);
-    assert_eq!(faults.struck(Kind::PutRefused), 3);
+    assert_eq!(faults.injected(Kind::Throttled), 2);
+    assert_eq!(faults.injected(Kind::PutFailed), 3);
     let found = in_stream(&client).await;
     assert_eq!(found.len(), 600);
     assert!(found.values().all(|readings| *readings == 3), "{found:?}");

@@ -1,7 +1,7 @@
 """ministack, an emulator of AWS, with what its CloudFormation lacks.
 
 It creates most of the stack for real: streams, functions, their mappings, table, Firehose, buckets, roles,
-alarms. Of the resource types in STAND_INS it knows nothing and would refuse the whole template; here
+alarms. Of the resource types in STAND_INS it knows nothing and would reject the whole template; here
 they get a name and nothing else. It deletes what a DeletionPolicy says to keep; here it keeps it. Of
 Firehose's processors it knows functions only; here it appends the delimiter as well. And it does not say
 whether a stack is protected, without which `sam delete` stops.

@@ -22,7 +22,7 @@ LINES = [
     ("Shadowfax", "2026-11-20 09:16:59.999", "42.25", "-71.96", "0.5", "99", "110", "2026/11/20"),
     # No position is fine.
     ("Franky", "2026-11-20T09:17:00Z", None, None, "30.25", "100", "99", "2026/11/20"),
-    # Refused readings are in the archive too, and are no readings.
+    # Rejected readings are in the archive too, and are no readings.
     ("Franky", "yesterday", "42.26", "-71.97", "1", "150", "150", "2026/11/20"),
     ("Franky", "2026-11-20 09:17:02.000", "42.26", "-71.97", "-1", "50", "50", "2026/11/20"),
     ("Franky", "2026-11-20 09:17:03.000", "42.26", "-71.97", "far", "50", "50", "2026/11/20"),

@@ -125,7 +125,7 @@ WATCHED = [
     ("WildRydes", "LostRejects", "Aggregator"),
     ("WildRydes", "LostRejects", "Processor"),
     ("WildRydes", "LowVitals", "Processor"),
-    ("WildRydes", "ForgottenReadings", "Aggregator"),
+    ("WildRydes", "EvictedReadings", "Aggregator"),
 ]
 
 KEPT = ["ArchiveBucket", "DashboardBucket", "OnFailureBucket", "ResultBucket", "Table"]
@@ -282,7 +282,7 @@ def buckets(template):
             "Condition": {"Bool": {"aws:SecureTransport": False}},
         }
         if tls_only not in policies.get(name, []):
-            yield f"{name}: its policy does not refuse what comes without TLS"
+            yield f"{name}: its policy does not reject what comes without TLS"
         block = properties.get("PublicAccessBlockConfiguration", {})
         if [block.get(setting) for setting in PUBLIC_ACCESS] != [True] * 4:
             yield f"{name}: public access is not blocked"

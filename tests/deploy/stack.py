@@ -120,7 +120,7 @@ def stack_outputs():
 
 
 def stop_windowless_mapping():
-    """The emulator knows no windows, and the aggregator refuses an event without one."""
+    """The emulator knows no windows, and the aggregator rejects an event without one."""
     client = boto3.client("lambda")
     mappings = client.list_event_source_mappings(FunctionName=f"{STACK}-aggregator")
     for mapping in mappings["EventSourceMappings"]:
@@ -244,8 +244,8 @@ def check_archive(bucket, shards):
         lambda: (found := sorted(archive(bucket, f"{STACK}/"))) == everything and found,
     )
     print(f"archive: {len(archived)} lines, as in the stream")
-    [refused] = until("the refused reading is archived", lambda: archive(bucket, f"{STACK}-rejects/"))
-    print(f"rejects: {json.loads(refused)['Reason']}")
+    [rejected] = until("the rejected reading is archived", lambda: archive(bucket, f"{STACK}-rejects/"))
+    print(f"rejects: {json.loads(rejected)['Reason']}")
 
 
 def archive(bucket, prefix):

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use local::{Functions, WildRydes};
 use serde_json::Value;
 use soak::oracle;
-pub use soak::oracle::{Figures, Logged, Pane};
+pub use soak::oracle::{Logged, OracleKey, OracleRow};
 use tempfile::TempDir;
 use unicorn::merge::merge;
 use unicorn::summary::Summary;
@@ -23,7 +23,7 @@ use windrow_local::{LocalCloud, Settings};
 use windrow_write::{KinesisStream, Policy, Record, deliver};
 
 /// How long anything here may take: it only ends what hangs.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub const TIME_LIMIT: Duration = Duration::from_secs(300);
 
 /// The application with the deployed binaries for functions.
 pub fn with_binaries() -> WildRydes {
@@ -104,7 +104,7 @@ impl Cloud {
 
     /// Closes all windows and reads the table.
     pub async fn drained_rows(&self) -> Vec<Summary> {
-        self.cloud.drain(PATIENCE).await.unwrap();
+        self.cloud.drain(TIME_LIMIT).await.unwrap();
         self.rows().await
     }
 
@@ -129,7 +129,7 @@ impl Cloud {
     }
 
     /// What the log of readings amounts to, by the oracle.
-    pub async fn expected(&self, window_millis: i64) -> BTreeMap<Pane, Figures> {
+    pub async fn expected(&self, window_millis: i64) -> BTreeMap<OracleKey, OracleRow> {
         let log = read_log(&self.kinesis, "wildrydes").await;
         oracle::expected(&log, window_millis)
     }
@@ -174,7 +174,7 @@ pub async fn send(
         data: Bytes::from(line),
     });
     let stream = KinesisStream::new(kinesis.clone(), stream);
-    let report = deliver(&stream, records.collect(), &Policy::within(PATIENCE)).await;
+    let report = deliver(&stream, records.collect(), &Policy::within(TIME_LIMIT)).await;
     assert!(
         report.undelivered.is_empty(),
         "{:?}",
@@ -188,8 +188,8 @@ pub async fn read_log(client: &Client, stream: &str) -> Vec<Logged> {
 }
 
 /// Merged rows in the oracle's terms.
-pub fn panes(rows: Vec<Summary>) -> BTreeMap<Pane, Figures> {
-    oracle::panes(merge(rows))
+pub fn by_window(rows: Vec<Summary>) -> BTreeMap<OracleKey, OracleRow> {
+    oracle::by_window(merge(rows))
 }
 
 /// A plain reading of `name`; `number` makes it distinct.

@@ -1,6 +1,6 @@
 //! Short decimals: numbers of JSON without an exponent, of up to 19 digits.
 
-use crate::word;
+use crate::swar;
 
 /// A number of zero or more: `digits` / 10^`places`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,18 +49,18 @@ pub(crate) fn integer(text: &[u8]) -> Option<(u64, usize)> {
 fn further_digits<const PADDED: bool>(text: &[u8], mut number: u64) -> Option<(u64, usize)> {
     let mut count = 0;
     loop {
-        let (values, marks) = word::digits(word::at::<PADDED>(text, count)?);
+        let (values, marks) = swar::digits(swar::at::<PADDED>(text, count)?);
         if marks == 0 {
             number = number.wrapping_mul(POWERS_OF_TEN[8]);
-            number = number.wrapping_add(word::number(values));
+            number = number.wrapping_add(swar::number(values));
             count += 8;
             continue;
         }
         // The shift leaves zeros before the digits, and drops what comes after them.
-        let more = word::before_first(marks);
+        let more = swar::before_first(marks);
         let values = values << (8 * (7 - more)) << 8;
         number = number.wrapping_mul(POWERS_OF_TEN[more]);
-        return Some((number.wrapping_add(word::number(values)), count + more));
+        return Some((number.wrapping_add(swar::number(values)), count + more));
     }
 }
 

@@ -3,7 +3,7 @@
 //! Nearly every line that comes in was written by [`Reading::to_line`], or alike: the keys in that
 //! order, no space between them, no escape in the name, numbers without an exponent. [`reading`]
 //! reads such a line and no other. [`reading_in_any_order`] reads what else a JSON library makes of
-//! the same fields: in another order, with spaces between them. Neither ever refuses a line: what they
+//! the same fields: in another order, with spaces between them. Neither ever rejects a line: what they
 //! are not sure of they leave to the way that takes any JSON and can name the field that is wrong.
 //! What several read, they read to the same value; `tests/fuzz_reading.rs` holds them to it.
 //!
@@ -19,7 +19,7 @@ use crate::decimal::{self, Decimal};
 use crate::distance::Distance;
 use crate::reading::{LONGEST_NAME, Reading};
 use crate::status_time::StatusTime;
-use crate::word;
+use crate::swar;
 
 /// The reading that the text starts with, and what comes after it; none where the text starts with
 /// anything else, or with a reading in another spelling.
@@ -161,8 +161,8 @@ impl<'a, const PADDED: bool> Scanner<'a, PADDED> {
     fn before_special(&self) -> Option<usize> {
         let mut length = 0;
         loop {
-            let special = word::special(word::at::<PADDED>(self.rest, length)?);
-            length += word::before_first(special);
+            let special = swar::special(swar::at::<PADDED>(self.rest, length)?);
+            length += swar::before_first(special);
             if special != 0 {
                 return Some(length);
             }

@@ -6,7 +6,7 @@
 //!   of one shard's log.
 //! * [`merge`](merge::merge) makes of all the rows of a minute the minute.
 //!
-//! The crate does no IO and reads no clock. Anything that is not a reading is refused with a
+//! The crate does no IO and reads no clock. Anything that is not a reading is rejected with a
 //! [`Rejection`](rejection::Rejection) that names the field.
 //!
 //! ```
@@ -17,8 +17,8 @@
 //! let reading = Reading::parse(line)?;
 //! assert_eq!(reading.distance.to_string(), "29.5");
 //!
-//! let refused = Reading::parse(br#"{"Name":"Shadowfax","Distance":-1}"#).unwrap_err();
-//! assert_eq!(refused.to_string(), "StatusTime is missing");
+//! let rejected = Reading::parse(br#"{"Name":"Shadowfax","Distance":-1}"#).unwrap_err();
+//! assert_eq!(rejected.to_string(), "StatusTime is missing");
 //! # Ok::<(), unicorn::rejection::Rejection>(())
 //! ```
 
@@ -26,7 +26,7 @@ mod decimal;
 mod fast;
 mod field;
 mod number;
-mod word;
+mod swar;
 
 pub mod distance;
 pub mod merge;

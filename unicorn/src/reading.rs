@@ -180,7 +180,7 @@ pub fn first_line(text: &[u8]) -> Option<(Reading<'_>, &[u8])> {
 
 /// The readings in a record, one a line, each beside the line it was read from.
 ///
-/// Blank lines are passed over; a record with nothing else in it is refused, since its sender will
+/// Blank lines are passed over; a record with nothing else in it is rejected, since its sender will
 /// have meant something by it.
 pub fn readings(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<Reading<'_>, Rejection>)> {
     let mut rejection = rejection_of(record);
@@ -205,9 +205,9 @@ pub fn readings(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<Reading<'_
 pub(crate) fn lines(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<(), Rejection>)> {
     let rejection = rejection_of(record);
     let mut rest = if rejection.is_some() { &[] } else { record };
-    let refused = rejection.map(|rejection| (record, Err(rejection)));
+    let rejected = rejection.map(|rejection| (record, Err(rejection)));
     let lines = std::iter::from_fn(move || next_line(&mut rest));
-    refused.into_iter().chain(lines.map(|line| (line, Ok(()))))
+    rejected.into_iter().chain(lines.map(|line| (line, Ok(()))))
 }
 
 /// Why a record is not made of lines, where it is not.

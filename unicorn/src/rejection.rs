@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// The reason for which a line is refused. Its text names the field, where there is one.
+/// The reason for which a line is rejected. Its text names the field, where there is one.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Rejection {
     /// There is nothing in the record.

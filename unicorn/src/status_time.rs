@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime};
 use thiserror::Error;
 
-use crate::word;
+use crate::swar;
 
 /// A moment in UTC, to the nanosecond, in the years 0 to 9999.
 ///
@@ -82,11 +82,11 @@ impl StatusTime {
 /// are not of the form, in which a 0 stands for any digit and each other byte for itself.
 #[inline(always)]
 fn pairs(text: &[u8; 23], place: usize, form: [u8; 8]) -> Option<[u8; 8]> {
-    let values = word::at::<false>(text, place)? ^ u64::from_le_bytes(form);
+    let values = swar::at::<false>(text, place)? ^ u64::from_le_bytes(form);
     // What can be added to a right value without reaching the highest bit: 9 is right, or 0 only.
     let room = form.map(|byte| if byte == b'0' { 0x7F - 9 } else { 0x7F });
     let reached = values.wrapping_add(u64::from_le_bytes(room)) | values;
-    if reached & word::HIGHEST != 0 {
+    if reached & swar::HIGHEST != 0 {
         return None;
     }
     Some((values * 10 + (values >> 8)).to_le_bytes())

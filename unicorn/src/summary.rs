@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use windrow_core::log::{Interval, Position};
 use windrow_core::merge::LogRow;
+use windrow_core::sequence::{SequenceNumber, SequenceRange};
 
 use crate::distance::Distance;
 use crate::field::{self, Raw};
@@ -43,10 +43,10 @@ pub struct Part {
     /// Id of the shard.
     pub shard: String,
     /// The first and last record.
-    pub interval: Interval,
+    pub interval: SequenceRange,
     /// The first record whose readings were remembered, where that comes before the interval: this is
     /// not the first part of its window.
-    pub since: Option<Position>,
+    pub since: Option<SequenceNumber>,
 }
 
 impl Part {
@@ -141,7 +141,7 @@ impl Summary {
                 shard: &self.part.shard,
                 from: self.part.interval.from().as_str(),
                 to: self.part.interval.to().as_str(),
-                since: self.part.since.as_ref().map(Position::as_str),
+                since: self.part.since.as_ref().map(SequenceNumber::as_str),
             },
         })
     }
@@ -233,14 +233,14 @@ fn parse_part(text: &str) -> Result<Part, Rejection> {
 
     let fields: Fields<'_> =
         field::split(text.as_bytes()).map_err(|_| Rejection::field("Part", "is not an object"))?;
-    let position = |field, raw| -> Result<Position, Rejection> {
+    let position = |field, raw| -> Result<SequenceNumber, Rejection> {
         let text = field::text(field, raw)?;
         text.parse()
             .map_err(|_| Rejection::field(field, "is not a sequence number"))
     };
     let from = position("Part.From", fields.from)?;
     let to = position("Part.To", fields.to)?;
-    let interval = Interval::new(from, to)
+    let interval = SequenceRange::new(from, to)
         .ok_or_else(|| Rejection::field("Part.To", "comes before Part.From"))?;
     let since = match fields.since {
         None => None,
@@ -267,11 +267,11 @@ pub fn summaries(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<Summary, 
 }
 
 impl LogRow for Summary {
-    fn interval(&self) -> &Interval {
+    fn interval(&self) -> &SequenceRange {
         &self.part.interval
     }
 
-    fn since(&self) -> &Position {
+    fn since(&self) -> &SequenceNumber {
         self.part
             .since
             .as_ref()

@@ -130,7 +130,7 @@ impl Merge for Totals {
     }
 }
 
-/// Stored by columns. An open pane has at least one reading, and so its spans.
+/// Stored by columns. An open accumulator has at least one reading, and so its spans.
 impl Columnar for Totals {
     fn write(values: &[&Self], out: &mut Encoder) {
         for totals in values {

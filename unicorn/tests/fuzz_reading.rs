@@ -1,5 +1,5 @@
 //! The parser of readings against the plainest reading of the same lines (`oracle`): both accept a
-//! line with equal values, or both refuse it for the same field.
+//! line with equal values, or both reject it for the same field.
 //!
 //! Lines in usual spellings, which have faster ways of their own, and lines a step beside them are also
 //! read with a space before them and with another field in them, which take the other ways.
@@ -123,7 +123,7 @@ fn no_single_step_aside_makes_a_difference() {
     }
 }
 
-/// The generators have to make readings as well as refusals of every kind, or the tests above would
+/// The generators have to make readings as well as rejections of every kind, or the tests above would
 /// say little.
 #[test]
 fn the_lines_are_of_all_kinds() {

@@ -1,4 +1,4 @@
-//! Every form a reading comes in, and every form it is refused for.
+//! Every form a reading comes in, and every form it is rejected for.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -24,7 +24,7 @@ fn accepts(line: &str, check: impl Fn(&Reading<'_>) -> bool) {
 }
 
 #[track_caller]
-fn refuses(line: impl AsRef<[u8]>, reason: &str) {
+fn rejects(line: impl AsRef<[u8]>, reason: &str) {
     let line = line.as_ref();
     let rejection = Reading::parse(line).unwrap_err();
     assert_eq!(
@@ -155,7 +155,7 @@ fn a_rejection_names_the_field() {
             "StatusTime is not a string",
         ),
     ] {
-        refuses(with(old, new), reason);
+        rejects(with(old, new), reason);
     }
 }
 
@@ -205,8 +205,8 @@ fn only_a_json_object_is_a_reading() {
             "{line}: {rejection}"
         );
     }
-    refuses("{}", "Name is missing");
-    refuses(b"{\"Name\":\"\xff\"}", "the line is not UTF-8 at byte 9");
+    rejects("{}", "Name is missing");
+    rejects(b"{\"Name\":\"\xff\"}", "the line is not UTF-8 at byte 9");
     let twice =
         Reading::parse(with("\"Distance\":175", "\"Distance\":175,\"Distance\":1").as_bytes())
             .unwrap_err();
@@ -234,34 +234,34 @@ fn a_record_may_hold_several_lines() {
 }
 
 #[test]
-fn two_readings_on_one_line_are_refused_whole() {
+fn two_readings_on_one_line_are_rejected_whole() {
     let record = format!("{PLAIN}{PLAIN}");
-    let refused: Vec<_> = readings(record.as_bytes()).collect();
-    assert_eq!(refused.len(), 1);
-    assert_eq!(refused[0].0, record.as_bytes());
-    assert!(refused[0].1.is_err());
+    let rejected: Vec<_> = readings(record.as_bytes()).collect();
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].0, record.as_bytes());
+    assert!(rejected[0].1.is_err());
 }
 
 #[test]
-fn a_record_without_a_line_is_refused_once() {
+fn a_record_without_a_line_is_rejected_once() {
     for record in ["", "\n", " \n\t\n"] {
-        let refused: Vec<_> = readings(record.as_bytes()).collect();
-        assert_eq!(refused.len(), 1);
+        let rejected: Vec<_> = readings(record.as_bytes()).collect();
+        assert_eq!(rejected.len(), 1);
         assert_eq!(
-            refused[0].1.clone().unwrap_err().to_string(),
+            rejected[0].1.clone().unwrap_err().to_string(),
             "the record is empty"
         );
     }
 }
 
 #[test]
-fn a_kpl_record_is_refused_whole() {
+fn a_kpl_record_is_rejected_whole() {
     let record = [b"\xF3\x89\x9A\xC2\n", PLAIN.as_bytes()].concat();
-    let refused: Vec<_> = readings(&record).collect();
-    assert_eq!(refused.len(), 1);
-    assert_eq!(refused[0].0, record);
+    let rejected: Vec<_> = readings(&record).collect();
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].0, record);
     assert!(
-        refused[0]
+        rejected[0]
             .1
             .clone()
             .unwrap_err()
@@ -297,12 +297,12 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_readings_or_refused(record in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_readings_or_rejected(record in proptest::collection::vec(any::<u8>(), 0..300)) {
         prop_assert!(readings(&record).count() > 0);
     }
 
     #[test]
-    fn any_damage_is_a_reading_or_refused(at in 0..PLAIN.len(), byte: u8) {
+    fn any_damage_is_a_reading_or_rejected(at in 0..PLAIN.len(), byte: u8) {
         let mut line = PLAIN.as_bytes().to_vec();
         line[at] = byte;
         let _ = readings(&line).count();

@@ -11,7 +11,7 @@ use unicorn::summary::{Part, Summary, summaries};
 use unicorn::totals::{Figures, Totals};
 use windrow_core::aggregate::{Aggregate, Merge};
 use windrow_core::codec::{Columnar, Decoder, Encoder};
-use windrow_core::log::Interval;
+use windrow_core::sequence::SequenceRange;
 
 const LINE: &str = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Distance":10362,"MinMagicPoints":108,"MaxMagicPoints":112,"MinHealthPoints":148,"MaxHealthPoints":151,"Readings":60,"WindowSeconds":60,"Part":{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"49590338271490256608559692538361571095921575989136588898","To":"49590338271490256608559692538361571095921575989136588899"}}"#;
 
@@ -147,7 +147,7 @@ fn row(name: &str, shard: &str, from: u32, to: u32, readings: u64) -> Summary {
     summary.part = Part {
         stream: "wildrydes".to_owned(),
         shard: shard.to_owned(),
-        interval: Interval::new(
+        interval: SequenceRange::new(
             from.to_string().parse().unwrap(),
             to.to_string().parse().unwrap(),
         )

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use windrow_core::fold::{Fold, Limits};
 use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode, encoded_len};
-use windrow_lambda::aggregator::intake::{Intake, Source, Windowing};
+use windrow_lambda::aggregator::intake::{Intake, Source, WindowRule};
 use windrow_lambda::aggregator::state::{self, WindowFold};
 
 /// Times decoding and folding a full event, in turn with a peer, and the state of a window
@@ -120,7 +120,7 @@ fn ours(event: &[u8], limits: Limits) -> anyhow::Result<(WindowFold, u64)> {
     let source = Source {
         stream: event.stream().unwrap_or_default(),
         shard: event.shard().unwrap_or_default(),
-        windowing: Windowing::Arrival(windrow_core::window::Window {
+        window_rule: WindowRule::Arrival(windrow_core::window::Window {
             start: window.start,
             end: window.end,
         }),

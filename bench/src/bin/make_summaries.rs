@@ -8,7 +8,7 @@ use unicorn::distance::Distance;
 use unicorn::status_time::StatusTime;
 use unicorn::summary::{Part, Summary};
 use unicorn::totals::Figures;
-use windrow_core::log::{Interval, Position};
+use windrow_core::sequence::{SequenceNumber, SequenceRange};
 use windrow_event::{EventSource, RecordData, encode, encoded_len};
 
 /// Writes Lambda events of rows, packed as the aggregator packs them: event-0.json, event-1.json ...
@@ -36,7 +36,7 @@ const SOURCE: EventSource<'static> = EventSource {
     shard_id: "shardId-000000000000",
 };
 
-fn row(number: u64, from: &Position, to: &Position) -> Option<Summary> {
+fn row(number: u64, from: &SequenceNumber, to: &SequenceNumber) -> Option<Summary> {
     let points = 140 + (number % 10) as i32;
     Some(Summary {
         name: format!("Shadowfax-{number}"),
@@ -55,7 +55,7 @@ fn row(number: u64, from: &Position, to: &Position) -> Option<Summary> {
             since: None,
             stream: "wildrydes".to_owned(),
             shard: "shardId-000000000000".to_owned(),
-            interval: Interval::new(from.clone(), to.clone())?,
+            interval: SequenceRange::new(from.clone(), to.clone())?,
         },
     })
 }

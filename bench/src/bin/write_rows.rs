@@ -56,6 +56,6 @@ async fn main() -> anyhow::Result<()> {
             );
         }
     }
-    ensure!(rejects.items().is_empty(), "rows were refused");
+    ensure!(rejects.items().is_empty(), "rows were rejected");
     Ok(())
 }

@@ -48,8 +48,8 @@ pub enum StreamError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// Kinesis will never answer: expired credentials, for one.
-    #[error("looking at stream {name:?} was refused")]
-    Refused {
+    #[error("could not describe stream {name:?}")]
+    Rejected {
         /// The stream's name.
         name: String,
         /// What Kinesis said.
@@ -170,7 +170,7 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
             place: place(cloud),
             source: error.into(),
         }),
-        _ => Err(StreamError::Refused {
+        _ => Err(StreamError::Rejected {
             name: stream.to_owned(),
             source: error.into(),
         }),

@@ -1,7 +1,7 @@
 //! Many windows of many keys at once, each reading counted once: the batch form of a fold.
 //!
 //! A [`Fold`](crate::fold::Fold) holds what one window of one shard holds, within bounds, since it
-//! travels. A [`Batch`] stays where it is, takes readings of any window, and forgets none of them. So
+//! travels. A [`Batch`] stays where it is, takes readings of any window, and evicts none of them. So
 //! it is for whoever has all readings at hand, as in an archive.
 //!
 //! It is made for readings that come in about the order of their times: a reading then goes into the
@@ -25,15 +25,15 @@ use times::{Stretch, Times};
 /// the first counts, and the others count as repeats. Memory grows with the readings (4 bytes each
 /// where they come in the order of their times, up to twice that for the spare room of growing windows,
 /// and as much again for the first of them; some 30 bytes where they do not, or where a time is no whole
-/// millisecond) and with the panes (some 40 bytes each beside the aggregate), never with the time
+/// millisecond) and with the accumulators (some 40 bytes each beside the aggregate), never with the time
 /// between them.
 #[derive(Clone, Debug)]
 pub struct Batch<A> {
     windows: Tumbling,
-    panes: Vec<Held<A>>,
+    accumulators: Vec<Held<A>>,
     times: Times,
     keys: Vec<Key>,
-    /// By key, the panes that were opened after one of a later window, by the start of theirs.
+    /// By key, the accumulators that were opened after one of a later window, by the start of theirs.
     late: HashMap<usize, BTreeMap<i64, usize>, RandomState>,
     readings: u64,
     repeats: u64,
@@ -41,7 +41,7 @@ pub struct Batch<A> {
 
 /// What one window holds of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pane<'a, A> {
+pub struct BatchAccumulator<'a, A> {
     /// How many distinct readings were added.
     pub readings: u64,
     /// How many more there were that had been added before.
@@ -50,19 +50,19 @@ pub struct Pane<'a, A> {
     pub aggregate: &'a A,
 }
 
-/// A pane, but for what [`Times`] has of it.
+/// A accumulator, but for what [`Times`] has of it.
 #[derive(Clone, Debug)]
 struct Held<A> {
     aggregate: A,
     stretch: Stretch,
 }
 
-/// Where the panes of a key are.
+/// Where the accumulators of a key are.
 #[derive(Clone, Debug, Default)]
 struct Key {
     /// That of its last reading, mostly the next one's as well.
     latest: Option<(Window, usize)>,
-    /// The start and the pane of the newest window.
+    /// The start and the accumulator of the newest window.
     newest: Option<(i64, usize)>,
     /// Those of the windows before it, ascending, but for those in [`Batch::late`].
     older: Vec<(i64, usize)>,
@@ -73,7 +73,7 @@ impl<A: Merge> Batch<A> {
     pub fn new(windows: Tumbling) -> Self {
         Self {
             windows,
-            panes: Vec::new(),
+            accumulators: Vec::new(),
             times: Times::new(),
             keys: Vec::new(),
             late: HashMap::default(),
@@ -90,7 +90,7 @@ impl<A: Merge> Batch<A> {
         A: Aggregate<T>,
     {
         let (start, place) = self.place(key, millis);
-        let Held { aggregate, stretch } = &mut self.panes[place];
+        let Held { aggregate, stretch } = &mut self.accumulators[place];
         let after_start = millis.abs_diff(start);
         let is_new = self.times.insert(place, stretch, after_start, nanos);
         if is_new {
@@ -102,26 +102,26 @@ impl<A: Merge> Batch<A> {
         is_new
     }
 
-    /// The windows of a key: the start of each, and the place of its [`Batch::pane`].
+    /// The windows of a key: the start of each, and the place of its [`Batch::accumulator`].
     pub fn windows_of(&self, key: usize) -> impl Iterator<Item = (i64, usize)> {
         let in_order = self.keys.get(key).into_iter();
         let in_order = in_order.flat_map(|key| key.older.iter().chain(&key.newest).copied());
         let late = self.late.get(&key).into_iter().flatten();
-        in_order.chain(late.map(|(&start, &pane)| (start, pane)))
+        in_order.chain(late.map(|(&start, &accumulator)| (start, accumulator)))
     }
 
-    /// The pane at a place, as [`Batch::windows_of`] gives them; none elsewhere.
-    pub fn pane(&self, place: usize) -> Option<Pane<'_, A>> {
-        let Held { aggregate, stretch } = self.panes.get(place)?;
+    /// The accumulator at a place, as [`Batch::windows_of`] gives them; none elsewhere.
+    pub fn accumulator(&self, place: usize) -> Option<BatchAccumulator<'_, A>> {
+        let Held { aggregate, stretch } = self.accumulators.get(place)?;
         let (readings, repeats) = self.times.counts(place, *stretch);
-        Some(Pane {
+        Some(BatchAccumulator {
             readings,
             repeats,
             aggregate,
         })
     }
 
-    /// How many distinct readings were added to all panes.
+    /// How many distinct readings were added to all accumulators.
     pub fn readings(&self) -> u64 {
         self.readings
     }
@@ -131,29 +131,29 @@ impl<A: Merge> Batch<A> {
         self.repeats
     }
 
-    /// The start of the window of a key and time, and where its pane is from here on.
+    /// The start of the window of a key and time, and where its accumulator is from here on.
     fn place(&mut self, key: usize, millis: i64) -> (i64, usize) {
         if key >= self.keys.len() {
             self.keys.resize(key + 1, Key::default());
         }
-        if let Some((window, pane)) = self.keys[key].latest
+        if let Some((window, accumulator)) = self.keys[key].latest
             && window.contains(millis)
         {
-            return (window.start, pane);
+            return (window.start, accumulator);
         }
         let window = self.windows.window_of(millis);
-        let pane = match self.find(key, window.start) {
-            Some(pane) => pane,
+        let accumulator = match self.find(key, window.start) {
+            Some(accumulator) => accumulator,
             None => self.open(key, window.start),
         };
-        self.keys[key].latest = Some((window, pane));
-        (window.start, pane)
+        self.keys[key].latest = Some((window, accumulator));
+        (window.start, accumulator)
     }
 
     fn find(&self, key: usize, start: i64) -> Option<usize> {
         let Key { newest, older, .. } = &self.keys[key];
         match *newest {
-            Some((newest, pane)) if newest == start => return Some(pane),
+            Some((newest, accumulator)) if newest == start => return Some(accumulator),
             Some((newest, _)) if newest > start => {}
             _ => return None,
         }
@@ -164,21 +164,23 @@ impl<A: Merge> Batch<A> {
     }
 
     fn open(&mut self, key: usize, start: i64) -> usize {
-        let place = self.panes.len();
+        let place = self.accumulators.len();
         let Key {
             latest,
             newest,
             older,
         } = &mut self.keys[key];
         // A window mostly holds as many readings as the one before it.
-        let before = latest.and_then(|(_, pane)| self.panes.get(pane));
-        let stretch = self.times.stretch_like(before.map(|pane| pane.stretch));
+        let before = latest.and_then(|(_, accumulator)| self.accumulators.get(accumulator));
+        let stretch = self
+            .times
+            .stretch_like(before.map(|accumulator| accumulator.stretch));
         if newest.is_some_and(|(newest, _)| newest > start) {
             self.late.entry(key).or_default().insert(start, place);
         } else {
             older.extend(newest.replace((start, place)));
         }
-        self.panes.push(Held {
+        self.accumulators.push(Held {
             aggregate: A::identity(),
             stretch,
         });
@@ -203,16 +205,19 @@ mod tests {
     fn found(batch: &Batch<Totals>) -> BTreeMap<(usize, i64), (u64, u64, i128)> {
         let mut found = BTreeMap::new();
         for key in 0..batch.keys.len() {
-            for (start, pane) in batch.windows_of(key) {
-                let pane = batch.pane(pane).unwrap();
-                let sum = pane.aggregate.0.value();
-                found.insert((key, start), (pane.readings, pane.repeats, sum));
+            for (start, accumulator) in batch.windows_of(key) {
+                let accumulator = batch.accumulator(accumulator).unwrap();
+                let sum = accumulator.aggregate.0.value();
+                found.insert(
+                    (key, start),
+                    (accumulator.readings, accumulator.repeats, sum),
+                );
             }
         }
-        assert_eq!(found.len(), batch.panes.len());
-        assert_eq!(batch.pane(found.len()), None);
-        let readings: u64 = found.values().map(|pane| pane.0).sum();
-        let repeats: u64 = found.values().map(|pane| pane.1).sum();
+        assert_eq!(found.len(), batch.accumulators.len());
+        assert_eq!(batch.accumulator(found.len()), None);
+        let readings: u64 = found.values().map(|accumulator| accumulator.0).sum();
+        let repeats: u64 = found.values().map(|accumulator| accumulator.1).sum();
         assert_eq!((batch.readings(), batch.repeats()), (readings, repeats));
         found
     }
@@ -235,17 +240,17 @@ mod tests {
                 ((3, 60_000), (1, 0, 2)),
             ])
         );
-        assert_eq!(batch.panes.len(), 4);
+        assert_eq!(batch.accumulators.len(), 4);
     }
 
     #[test]
-    fn a_far_away_time_is_one_more_pane() {
+    fn a_far_away_time_is_one_more_accumulator() {
         let mut batch = minutes();
         for time in [0, 253_402_300_799_999, -62_167_219_200_000, i64::MAX - 1] {
             batch.add(0, time, 0, &1_i64);
         }
-        assert_eq!(batch.panes.len(), 4);
-        assert!(batch.panes.capacity() <= 8);
+        assert_eq!(batch.accumulators.len(), 4);
+        assert!(batch.accumulators.capacity() <= 8);
         assert!(batch.keys[0].older.capacity() <= 8);
     }
 
@@ -277,12 +282,12 @@ mod tests {
             }
             let mut expected: BTreeMap<(usize, i64), (u64, u64, i128)> = BTreeMap::new();
             for ((key, millis, _), value) in firsts {
-                let pane = expected.entry((key, windows.window_of(millis).start)).or_default();
-                pane.0 += 1;
-                pane.2 += i128::from(value);
+                let accumulator = expected.entry((key, windows.window_of(millis).start)).or_default();
+                accumulator.0 += 1;
+                accumulator.2 += i128::from(value);
             }
-            for (at, pane) in &mut expected {
-                pane.1 = seen[at] - pane.0;
+            for (at, accumulator) in &mut expected {
+                accumulator.1 = seen[at] - accumulator.0;
             }
                         prop_assert_eq!(found(&batch), expected);
         }

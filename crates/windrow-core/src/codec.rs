@@ -65,7 +65,7 @@ impl Encoder {
     pub fn pack(self) -> String {
         let mut packed = Encoder::default();
         packed.unsigned(self.bytes.len() as u128);
-        // Compressing to memory at a valid level does not fail; an empty text is refused by
+        // Compressing to memory at a valid level does not fail; an empty text is rejected by
         // `Decoder::unpack`, so even then nothing could be taken for a state.
         let Ok(compressed) = zstd::bulk::compress(&self.bytes, LEVEL) else {
             return String::new();
@@ -101,7 +101,7 @@ pub struct Decoder {
 const BYTES_A_VALUE: usize = 16;
 
 impl Decoder {
-    /// Undoes [`Encoder::pack`]; a state of more than `limit` bytes is refused before it is read.
+    /// Undoes [`Encoder::pack`]; a state of more than `limit` bytes is rejected before it is read.
     pub fn unpack(text: &str, limit: usize) -> Result<Self, CodecError> {
         let bytes = base64_simd::STANDARD
             .decode_to_vec(text)
@@ -164,7 +164,7 @@ impl Decoder {
     }
 
     /// Reads the number of values in a column. Each takes a byte at least, so a number past the
-    /// bytes that are left is refused, and no reader reserves memory for values that are not there.
+    /// bytes that are left is rejected, and no reader reserves memory for values that are not there.
     /// All that are counted together are at most a sixteenth of the limit in bytes.
     pub fn count(&mut self) -> Result<usize, CodecError> {
         let count: usize = self.unsigned_as()?;
@@ -339,7 +339,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_bomb_is_refused_before_it_is_opened() {
+    fn a_bomb_is_rejected_before_it_is_opened() {
         let mut encoder = Encoder::default();
         encoder.raw(&vec![0; 50_000_000]);
         let bomb = encoder.pack();
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_that_lies_about_its_length_is_refused() {
+    fn a_bomb_that_lies_about_its_length_is_rejected() {
         let mut packed = Encoder::default();
         packed.unsigned(10);
         packed.raw(&zstd::bulk::compress(&vec![0; 50_000_000], 3).unwrap());

@@ -12,11 +12,11 @@ mod progress;
 use std::borrow::Borrow;
 use std::hash::Hash;
 
+use crate::accumulators::{Accumulators, WindowAccumulator};
 use crate::aggregate::{Aggregate, Count, Merge};
 use crate::codec::{CodecError, Columnar, Decoder, Encoder};
-use crate::log::{Interval, InvalidPosition, Position};
-use crate::panes::{Pane, Panes};
-use crate::seen::Seen;
+use crate::dedup::DedupCache;
+use crate::sequence::{InvalidSequenceNumber, SequenceNumber, SequenceRange};
 use crate::window::Window;
 
 use keys::Keys;
@@ -27,21 +27,21 @@ use progress::Progress;
 pub struct Limits {
     /// The longest encoded state, in bytes of text. At this size a fold asks to be closed.
     pub state: usize,
-    /// The share of it that the memory of seen readings may take, in bytes of text.
+    /// The share of it that the dedup cache may take, in bytes of text.
     pub seen: usize,
-    /// The most panes (windows times keys). At this number a fold asks to be closed, so that the rows
+    /// The most accumulators (windows times keys). At this number a fold asks to be closed, so that the rows
     /// of one closing can be sent within one invocation.
-    pub panes: usize,
+    pub accumulators: usize,
 }
 
 impl Default for Limits {
     /// 900 KB of state, of which 256 KB for seen readings: Lambda ends a window early at 1 MB. And
-    /// 40,000 panes: rows of some 430 bytes each, which take a shard of 1 MB a second 17 seconds.
+    /// 40,000 accumulators: rows of some 430 bytes each, which take a shard of 1 MB a second 17 seconds.
     fn default() -> Self {
         Self {
             state: 900_000,
             seen: 256_000,
-            panes: 40_000,
+            accumulators: 40_000,
         }
     }
 }
@@ -60,10 +60,10 @@ pub struct Row<K, A> {
     /// The distinct readings, aggregated; the identity where there are only repeats.
     pub aggregate: A,
     /// The part of the log that was folded; the same for all rows of one closing.
-    pub interval: Interval,
+    pub interval: SequenceRange,
     /// The first record whose readings were remembered; that of the part, unless it follows another
     /// part of the same window.
-    pub since: Position,
+    pub since: SequenceNumber,
 }
 
 /// One shard's open window.
@@ -73,27 +73,27 @@ pub struct Fold<K, A> {
     progress: Progress,
     keys: Keys<K>,
     /// By the keys' numbers.
-    panes: Panes<usize, Tally<A>>,
+    accumulators: Accumulators<usize, CountedAccumulator<A>>,
     /// Likewise.
-    seen: Seen<usize>,
+    seen: DedupCache<usize>,
     size: SizeEstimate,
 }
 
-/// What a pane holds.
+/// What a accumulator holds.
 #[derive(Clone, Debug)]
-pub(crate) struct Tally<A> {
+pub(crate) struct CountedAccumulator<A> {
     pub(crate) readings: Count,
     pub(crate) repeats: Count,
     pub(crate) aggregate: A,
 }
 
-/// What comes into a pane.
+/// What comes into a accumulator.
 pub(crate) enum Entry<'a, T: ?Sized> {
     Reading(&'a T),
     Repeat,
 }
 
-impl<A: Merge> Merge for Tally<A> {
+impl<A: Merge> Merge for CountedAccumulator<A> {
     fn identity() -> Self {
         Self {
             readings: Count::identity(),
@@ -109,7 +109,7 @@ impl<A: Merge> Merge for Tally<A> {
     }
 }
 
-impl<T: ?Sized, A: Aggregate<T>> Aggregate<Entry<'_, T>> for Tally<A> {
+impl<T: ?Sized, A: Aggregate<T>> Aggregate<Entry<'_, T>> for CountedAccumulator<A> {
     fn add(&mut self, entry: &Entry<'_, T>) {
         match entry {
             Entry::Reading(reading) => {
@@ -130,18 +130,18 @@ pub enum StateVersion {
     V2,
 }
 
-/// How large the encoded state can be: what it measured last, and what came to it since, in panes and in
-/// the memory of seen readings; `raw` is all that the panes take before compression.
+/// How large the encoded state can be: what it measured last, and what came to it since, in accumulators and in
+/// the dedup cache; `raw` is all that the accumulators take before compression.
 #[derive(Clone, Debug, Default)]
 struct SizeEstimate {
     measured: usize,
-    panes: usize,
+    accumulators: usize,
     seen: usize,
     raw: usize,
 }
 
-/// What a pane is taken to cost beside its key, in bytes before compression.
-const PANE_COST: usize = 64;
+/// What a accumulator is taken to cost beside its key, in bytes before compression.
+const ACCUMULATOR_COST: usize = 64;
 /// What a seen reading is taken to cost beside its key, likewise.
 const SEEN_COST: usize = 40;
 /// By how much a few bytes more can lengthen the encoded state: a new block of the compression begins,
@@ -165,15 +165,15 @@ where
             limits,
             progress: Progress::default(),
             keys: Keys::default(),
-            panes: Panes::default(),
-            seen: Seen::new(seen_bound(limits)),
+            accumulators: Accumulators::default(),
+            seen: DedupCache::new(seen_bound(limits)),
             size: SizeEstimate::default(),
         }
     }
 
     /// Starts on the record at `position`; false where that record was folded before and must be
     /// skipped. Records come in the order of the log.
-    pub fn begin_record(&mut self, position: &str) -> Result<bool, InvalidPosition> {
+    pub fn begin_record(&mut self, position: &str) -> Result<bool, InvalidSequenceNumber> {
         self.progress.begin(position)
     }
 
@@ -196,8 +196,8 @@ where
         if is_new {
             self.size.seen += key_len + SEEN_COST;
         }
-        if self.panes.add(window, &number, &entry) {
-            self.size.panes += key_len + PANE_COST;
+        if self.accumulators.add(window, &number, &entry) {
+            self.size.accumulators += key_len + ACCUMULATOR_COST;
         }
         is_new
     }
@@ -205,21 +205,21 @@ where
     /// Whether the state has grown to its limit, so that the fold must be closed before the next
     /// record. Cheap: the state is encoded only when it may have come near the limit.
     pub fn is_full(&mut self) -> bool {
-        if self.panes.is_empty() {
+        if self.accumulators.is_empty() {
             return false;
         }
-        let raw = self.size.raw + self.size.panes;
-        if self.panes.len() >= self.limits.panes || raw > RAW_LIMIT / 2 {
+        let raw = self.size.raw + self.size.accumulators;
+        if self.accumulators.len() >= self.limits.accumulators || raw > RAW_LIMIT / 2 {
             return true;
         }
         let limit = self.limits.state.saturating_sub(COMPRESSION_STEP);
-        let added = encoded_bound(self.size.panes + self.size.seen);
+        let added = encoded_bound(self.size.accumulators + self.size.seen);
         if self.size.measured + added <= limit {
             return false;
         }
         self.size = SizeEstimate {
             measured: self.encode().len(),
-            panes: 0,
+            accumulators: 0,
             seen: 0,
             raw,
         };
@@ -227,7 +227,7 @@ where
     }
 
     /// Ends the part: gives its rows, by window and key, and goes on with none. The last position
-    /// and the memory of seen readings stay, so that the next part is told by `since` as well.
+    /// and the dedup cache stay, so that the next part is told by `since` as well.
     pub fn close(&mut self) -> Vec<Row<K, A>> {
         // What is still remembered stays in the state.
         self.size = SizeEstimate {
@@ -237,32 +237,35 @@ where
         let Some((interval, since)) = self.progress.end_part() else {
             return Vec::new();
         };
-        let mut panes = self.panes.close_all();
-        let (keys, places) = self.keys.table(panes.iter().map(|pane| &pane.key));
-        panes.sort_unstable_by_key(|pane| (pane.window, places[pane.key]));
-        let row = |pane: Pane<usize, Tally<A>>| Row {
-            window: pane.window,
-            key: keys[places[pane.key]].clone(),
-            readings: pane.aggregate.readings.value(),
-            repeats: pane.aggregate.repeats.value(),
-            aggregate: pane.aggregate.aggregate,
+        let mut accumulators = self.accumulators.close_all();
+        let (keys, places) = self
+            .keys
+            .table(accumulators.iter().map(|accumulator| &accumulator.key));
+        accumulators
+            .sort_unstable_by_key(|accumulator| (accumulator.window, places[accumulator.key]));
+        let row = |accumulator: WindowAccumulator<usize, CountedAccumulator<A>>| Row {
+            window: accumulator.window,
+            key: keys[places[accumulator.key]].clone(),
+            readings: accumulator.aggregate.readings.value(),
+            repeats: accumulator.aggregate.repeats.value(),
+            aggregate: accumulator.aggregate.aggregate,
             interval: interval.clone(),
             since: since.clone(),
         };
-        let rows = panes.into_iter().map(row).collect();
+        let rows = accumulators.into_iter().map(row).collect();
         self.keys.keep(self.seen.keys());
         rows
     }
 
-    /// How many panes (windows times keys) are open.
+    /// How many accumulators (windows times keys) are open.
     pub fn open(&self) -> usize {
-        self.panes.len()
+        self.accumulators.len()
     }
 
-    /// How many seen readings were forgotten to stay within the limit, since this fold was made or
+    /// How many seen readings were evicted to stay within the limit, since this fold was made or
     /// decoded.
-    pub fn forgotten(&self) -> u64 {
-        self.seen.forgotten()
+    pub fn evicted(&self) -> u64 {
+        self.seen.evicted()
     }
 
     /// The state as text, to be carried to the next invocation.
@@ -275,43 +278,61 @@ where
         let mut out = Encoder::default();
         if version >= StateVersion::V2 {
             let since = self.progress.since();
-            write_position(since.map_or("", Position::as_str), &mut out);
+            write_position(since.map_or("", SequenceNumber::as_str), &mut out);
         }
         for position in self.progress.ends() {
             write_position(position, &mut out);
         }
 
-        let in_panes = self.panes.by_window().flat_map(|(_, keys)| keys.keys());
-        let (keys, places) = self.keys.table(in_panes.chain(self.seen.keys()));
+        let in_accumulators = self
+            .accumulators
+            .by_window()
+            .flat_map(|(_, keys)| keys.keys());
+        let (keys, places) = self.keys.table(in_accumulators.chain(self.seen.keys()));
         out.unsigned(keys.len() as u128);
         K::write(&keys, &mut out);
 
-        out.unsigned(self.panes.by_window().len() as u128);
-        for (window, keys) in self.panes.by_window() {
-            // The first version has no place for a pane of repeats alone.
-            let mut panes: Vec<(usize, &Tally<A>)> = keys
+        out.unsigned(self.accumulators.by_window().len() as u128);
+        for (window, keys) in self.accumulators.by_window() {
+            // The first version has no place for a accumulator of repeats alone.
+            let mut accumulators: Vec<(usize, &CountedAccumulator<A>)> = keys
                 .iter()
-                .filter(|(_, pane)| version >= StateVersion::V2 || pane.readings.value() > 0)
-                .map(|(key, pane)| (places[*key], pane))
+                .filter(|(_, accumulator)| {
+                    version >= StateVersion::V2 || accumulator.readings.value() > 0
+                })
+                .map(|(key, accumulator)| (places[*key], accumulator))
                 .collect();
-            panes.sort_unstable_by_key(|(place, _)| *place);
+            accumulators.sort_unstable_by_key(|(place, _)| *place);
             out.signed(i128::from(window.start));
             out.signed(i128::from(window.end));
-            out.unsigned(panes.len() as u128);
+            out.unsigned(accumulators.len() as u128);
             let mut last = 0;
-            for (place, _) in &panes {
+            for (place, _) in &accumulators {
                 out.unsigned((place - last) as u128);
                 last = *place;
             }
-            let panes: Vec<&Tally<A>> = panes.into_iter().map(|(_, pane)| pane).collect();
-            let readings: Vec<&Count> = panes.iter().map(|pane| &pane.readings).collect();
+            let accumulators: Vec<&CountedAccumulator<A>> = accumulators
+                .into_iter()
+                .map(|(_, accumulator)| accumulator)
+                .collect();
+            let readings: Vec<&Count> = accumulators
+                .iter()
+                .map(|accumulator| &accumulator.readings)
+                .collect();
             Count::write(&readings, &mut out);
             if version >= StateVersion::V2 {
-                let repeats: Vec<&Count> = panes.iter().map(|pane| &pane.repeats).collect();
+                let repeats: Vec<&Count> = accumulators
+                    .iter()
+                    .map(|accumulator| &accumulator.repeats)
+                    .collect();
                 Count::write(&repeats, &mut out);
             }
-            let with_readings = panes.iter().filter(|pane| pane.readings.value() > 0);
-            let aggregates: Vec<&A> = with_readings.map(|pane| &pane.aggregate).collect();
+            let with_readings = accumulators
+                .iter()
+                .filter(|accumulator| accumulator.readings.value() > 0);
+            let aggregates: Vec<&A> = with_readings
+                .map(|accumulator| &accumulator.aggregate)
+                .collect();
             A::write(&aggregates, &mut out);
         }
         self.seen.write(|key| places[*key] as u128, &mut out);
@@ -341,14 +362,14 @@ where
         ];
         let part = match (from, to) {
             (Some(from), Some(to)) => Some(
-                Interval::new(from, to)
+                SequenceRange::new(from, to)
                     .ok_or(CodecError::Broken("its part ends before it starts"))?,
             ),
             (None, None) => None,
             _ => return Err(CodecError::Broken("its part has one end only")),
         };
         let since = since.or_else(|| part.as_ref().map(|part| part.from().clone()));
-        let started = part.as_ref().map(Interval::from).or(last.as_ref());
+        let started = part.as_ref().map(SequenceRange::from).or(last.as_ref());
         if since.as_ref() > started {
             return Err(CodecError::Broken("it remembers from after its start on"));
         }
@@ -357,7 +378,7 @@ where
         let keys = K::read(count, &mut input)?;
         let lengths: Vec<usize> = keys.iter().map(|key| key.as_ref().len()).collect();
         let (keys, numbers) = Keys::of(keys);
-        let mut panes = Panes::default();
+        let mut accumulators = Accumulators::default();
         let mut raw = 0;
         for _ in 0..input.count()? {
             let window = Window {
@@ -385,7 +406,7 @@ where
                         "a column is shorter than its neighbours",
                     ))?,
                 };
-                let aggregate = Tally {
+                let aggregate = CountedAccumulator {
                     readings,
                     repeats,
                     aggregate,
@@ -393,31 +414,31 @@ where
                 let key = *numbers
                     .get(index)
                     .ok_or(CodecError::Broken("a key is not in its table"))?;
-                raw += lengths[index] + PANE_COST;
+                raw += lengths[index] + ACCUMULATOR_COST;
                 if raw > RAW_LIMIT {
                     return Err(CodecError::TooLong {
                         length: raw as u64,
                         limit: RAW_LIMIT,
                     });
                 }
-                panes.merge(Pane {
+                accumulators.merge(WindowAccumulator {
                     window,
                     key,
                     aggregate,
                 });
             }
         }
-        if part.is_none() && !panes.is_empty() {
-            return Err(CodecError::Broken("it has panes without a part"));
+        if part.is_none() && !accumulators.is_empty() {
+            return Err(CodecError::Broken("it has accumulators without a part"));
         }
         let key_len = |place: usize| lengths[place];
-        let seen = Seen::read(seen_bound(limits), &numbers, key_len, &mut input)?;
+        let seen = DedupCache::read(seen_bound(limits), &numbers, key_len, &mut input)?;
         input.finish()?;
         Ok(Self {
             limits,
             progress: Progress::new(since, part, last),
             keys,
-            panes,
+            accumulators,
             seen,
             size: SizeEstimate {
                 measured: text.len(),
@@ -438,7 +459,7 @@ fn write_position(text: &str, out: &mut Encoder) {
     out.raw(text.as_bytes());
 }
 
-fn read_position(input: &mut Decoder) -> Result<Option<Position>, CodecError> {
+fn read_position(input: &mut Decoder) -> Result<Option<SequenceNumber>, CodecError> {
     let length = input.count()?;
     if length == 0 {
         return Ok(None);

@@ -5,14 +5,14 @@
 //!
 //! * [`aggregate`]: what a window holds of a key: counts, sums, lowest and highest values.
 //! * [`window`]: which windows a time belongs to: tumbling, hopping and session.
-//! * [`panes`]: one aggregate a window and key, added to, merged and closed.
-//! * [`log`]: positions in a shard's log, and intervals of it.
-//! * [`seen`]: a bounded memory of the readings already counted.
+//! * [`accumulators`]: one aggregate a window and key, added to, merged and closed.
+//! * [`sequence`]: positions in a shard's log, and intervals of it.
+//! * [`dedup`]: a bounded dedup cache already counted.
 //! * [`fold`]: one shard's open window: skips redelivered records, counts repeats once, and closes
 //!   into rows that say which interval of the log they are the fold of.
 //! * [`merge`]: picks, among the rows that attempts and retries left behind, those that hold
 //!   every reading once.
-//! * [`batch`]: many windows of many keys at once, with a memory of readings that forgets none.
+//! * [`batch`]: many windows of many keys at once, with a dedup cache that evicts none.
 //! * [`codec`]: the compact form in which a fold travels between invocations.
 //!
 //! ```
@@ -31,12 +31,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod accumulators;
 pub mod aggregate;
 pub mod batch;
 pub mod codec;
+pub mod dedup;
 pub mod fold;
-pub mod log;
 pub mod merge;
-pub mod panes;
-pub mod seen;
+pub mod sequence;
 pub mod window;

@@ -12,15 +12,15 @@
 
 use std::cmp::Reverse;
 
-use crate::log::{Interval, Position};
+use crate::sequence::{SequenceNumber, SequenceRange};
 
 /// A row: the fold of one interval of one shard's log, for one key and window.
 pub trait LogRow {
     /// The interval that was folded.
-    fn interval(&self) -> &Interval;
+    fn interval(&self) -> &SequenceRange;
 
     /// The first record whose readings were remembered while it was folded.
-    fn since(&self) -> &Position {
+    fn since(&self) -> &SequenceNumber {
         self.interval().from()
     }
 
@@ -124,7 +124,7 @@ fn is_covered<R: LogRow>(row: &R, rows: &[R], selected: &[usize]) -> bool {
     if records == Held::default().with(row).records {
         return true;
     }
-    let went_through = |position: &Position| {
+    let went_through = |position: &SequenceNumber| {
         selected().any(|other| other.since() <= position && position <= other.interval().to())
     };
     went_through(interval.from()) && went_through(interval.to())
@@ -136,10 +136,10 @@ mod tests {
     use proptest::prelude::*;
 
     #[derive(Clone, Debug)]
-    struct Row(Interval, u64);
+    struct Row(SequenceRange, u64);
 
     impl LogRow for Row {
-        fn interval(&self) -> &Interval {
+        fn interval(&self) -> &SequenceRange {
             &self.0
         }
 
@@ -151,7 +151,7 @@ mod tests {
     fn row(from: u32, to: u32, readings: u64) -> Row {
         let position = |number: u32| number.to_string().parse().unwrap();
         Row(
-            Interval::new(position(from), position(to)).unwrap(),
+            SequenceRange::new(position(from), position(to)).unwrap(),
             readings,
         )
     }
@@ -220,7 +220,7 @@ mod tests {
             (rows, shuffled) in proptest::collection::vec(any_row(), 0..9)
                 .prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
         ) {
-            let pick = |rows: &[Row]| -> Vec<(Interval, u64)> {
+            let pick = |rows: &[Row]| -> Vec<(SequenceRange, u64)> {
                 select(rows).rows.into_iter().map(|i| (rows[i].0.clone(), rows[i].1)).collect()
             };
             prop_assert_eq!(pick(&rows), pick(&shuffled));

@@ -89,7 +89,7 @@ impl Hopping {
 /// Windows that follow the readings: one lasts until nothing came for a gap.
 ///
 /// A single reading makes the window `[time, time + gap)`; windows that overlap are one session.
-/// [`Sessions`](crate::panes::Sessions) does the joining.
+/// [`Sessions`](crate::accumulators::Sessions) does the joining.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session {
     gap: i64,
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_below_a_millisecond_are_refused() {
+    fn sizes_below_a_millisecond_are_rejected() {
         assert!(Tumbling::new(0).is_err());
         assert!(Hopping::new(1, -1).is_err());
         let error = Session::new(-5).unwrap_err();

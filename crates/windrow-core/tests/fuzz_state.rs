@@ -72,7 +72,7 @@ fn decode(text: &str, limits: Limits, most: usize) -> Result<Farm, CodecError> {
     result
 }
 
-/// Small bounds, so that few readings are enough to forget some.
+/// Small bounds, so that few readings are enough to evict some.
 fn limits(choices: &mut Choices<'_>) -> Limits {
     Limits {
         seen: choices.choose(&[256_000, 200, 400, 1_000]),
@@ -219,7 +219,7 @@ fn a_decoded_fold_goes_on_as_the_fold_itself() {
         let limits = limits(choices);
         let mut fold = Farm::new(limits);
         let mut carried = Farm::new(limits);
-        let mut forgotten = 0;
+        let mut evicted = 0;
         let mut number = choices.number() >> 1;
         for _ in 0..choices.below(12) {
             let step = step(choices, &mut number);
@@ -229,14 +229,14 @@ fn a_decoded_fold_goes_on_as_the_fold_itself() {
                 let _ = carried.is_full();
             }
             if choices.one_in(3) {
-                forgotten += carried.forgotten();
+                evicted += carried.evicted();
                 carried = decode(&carried.encode(), limits, MOST_OF_A_SMALL_ONE).unwrap();
             }
             if choices.one_in(6) {
                 assert_eq!(carried.close(), fold.close());
             }
         }
-        assert_eq!(carried.forgotten() + forgotten, fold.forgotten());
+        assert_eq!(carried.evicted() + evicted, fold.evicted());
         assert_eq!(carried.encode(), fold.encode());
         assert_eq!(carried.close(), fold.close());
     });
@@ -249,7 +249,7 @@ fn once(test: impl Fn()) {
 }
 
 #[test]
-fn a_frame_of_gigabytes_is_refused_in_little_memory() {
+fn a_frame_of_gigabytes_is_rejected_in_little_memory() {
     const GIGABYTES: usize = 4 << 30;
     once(|| {
         let sizes = [
@@ -324,7 +324,7 @@ fn a_memory_of_millions_is_read_in_bounded_memory() {
     });
 }
 
-/// A key stands once in the text, and again in each of its panes in memory.
+/// A key stands once in the text, and again in each of its accumulators in memory.
 #[test]
 fn a_long_key_in_many_windows_is_read_in_bounded_memory() {
     once(|| {

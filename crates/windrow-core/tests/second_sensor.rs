@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use windrow_core::aggregate::{Aggregate, Max, Merge, Min, Sum};
 use windrow_core::codec::{CodecError, Columnar, Decoder, Encoder};
 use windrow_core::fold::{Fold, Limits, Row};
-use windrow_core::log::{Interval, Position};
 use windrow_core::merge::{LogRow, select};
+use windrow_core::sequence::{SequenceNumber, SequenceRange};
 use windrow_core::window::Tumbling;
 
 #[derive(Clone, Debug)]
@@ -73,11 +73,11 @@ type Farm = Fold<String, Power>;
 struct PowerRow(Row<String, Power>);
 
 impl LogRow for PowerRow {
-    fn interval(&self) -> &Interval {
+    fn interval(&self) -> &SequenceRange {
         &self.0.interval
     }
 
-    fn since(&self) -> &Position {
+    fn since(&self) -> &SequenceNumber {
         &self.0.since
     }
 
@@ -187,7 +187,7 @@ proptest! {
             rows.extend(run(&log, from, to.max(from), cuts));
         }
         for expected in whole.close() {
-            let of_pane: Vec<PowerRow> = rows
+            let of_accumulator: Vec<PowerRow> = rows
                 .iter()
                 .filter(|row| (row.window, &row.key) == (expected.window, &expected.key))
                 .cloned()
@@ -195,10 +195,10 @@ proptest! {
                 .collect();
             let mut merged = Power::identity();
             let mut readings = 0;
-            let selection = select(&of_pane);
+            let selection = select(&of_accumulator);
             for index in selection.rows {
-                merged.merge(&of_pane[index].0.aggregate);
-                readings += of_pane[index].0.readings;
+                merged.merge(&of_accumulator[index].0.aggregate);
+                readings += of_accumulator[index].0.readings;
             }
             prop_assert_eq!(readings, expected.readings);
             prop_assert_eq!(merged, expected.aggregate);
@@ -253,13 +253,13 @@ fn a_fold_says_when_it_is_full_and_its_state_never_passes_the_limit() {
     assert_eq!(closed, 60_000);
     assert!(longest <= limits.state, "{longest}");
     assert!(longest > limits.state * 3 / 4, "{longest}");
-    assert!(fold.forgotten() > 0);
+    assert!(fold.evicted() > 0);
 }
 
 #[test]
-fn a_fold_is_full_at_its_most_panes() {
+fn a_fold_is_full_at_its_most_accumulators() {
     let limits = Limits {
-        panes: 3,
+        accumulators: 3,
         ..Limits::default()
     };
     let minutes = Tumbling::new(60_000).unwrap();

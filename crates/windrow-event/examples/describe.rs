@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use windrow_event::{Event, Refused};
+use windrow_event::{Event, Reject};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut json = Vec::new();
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         match record.data {
             Ok(data) => println!("{}: {} bytes", record.partition_key, data.len()),
             Err(bad) => {
-                let refused = Refused {
+                let rejected = Reject {
                     reason: &bad.to_string(),
                     stream,
                     shard,
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     arrival: record.arrival,
                     payload: bad.text.as_bytes(),
                 };
-                for line in refused.lines() {
+                for line in rejected.lines() {
                     print!("{}", String::from_utf8_lossy(&line));
                 }
             }

@@ -6,7 +6,7 @@
 //!   costs a handful of allocations. A record whose base64 is damaged is a value to deal with,
 //!   never the end of its batch.
 //! - [`Response`] is what a function answers: the window's state, and the records that failed.
-//! - [`Refused`] is a record that nobody could make sense of, as lines that lose none of it.
+//! - [`Reject`] is a record that nobody could make sense of, as lines that lose none of it.
 //! - [`encode()`] writes the same JSON as Lambda does, for whatever stands in for Lambda: an event
 //!   source mapping on one's own machine, or a test.
 //!
@@ -44,7 +44,7 @@ mod batch;
 mod encode;
 mod event;
 mod layout;
-pub mod refused;
+pub mod reject;
 mod response;
 mod time;
 mod window;
@@ -52,7 +52,7 @@ mod window;
 pub use batch::{BadBase64, Record};
 pub use encode::{EventSource, RecordData, WindowFields, encode, encoded_len};
 pub use event::{DecodeError, Event};
-pub use refused::{Refused, reject_start};
+pub use reject::{Reject, reject_start};
 pub use response::Response;
 pub use window::Window;
 

@@ -1,9 +1,9 @@
 //! The decoder of events against `aws_lambda_events` on the same JSON: where both accept an event,
-//! its records are equal; where ours refuses one, theirs does too, or the difference is one of these:
+//! its records are equal; where ours rejects one, theirs does too, or the difference is one of these:
 //!
 //! - ours wants a partition key and a sequence number of every record, theirs takes empty ones;
 //! - ours reads the window's fields beside the records, `KinesisEvent` does not look at them;
-//! - ours refuses an arrival time in a string that is no JSON number (`.5`, `+5`);
+//! - ours rejects an arrival time in a string that is no JSON number (`.5`, `+5`);
 //! - serde makes a struct of an array as well, whose order is another for each of the two.
 //!
 //! An arrival time is compared where theirs is right: it goes through floating point, and reads the
@@ -45,7 +45,7 @@ fn choices(longest: usize) -> impl Strategy<Value = Vec<u8>> {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     BothAccept,
-    BothRefuse,
+    BothReject,
     OursAccepts,
     TheirsAccepts,
 }
@@ -59,7 +59,7 @@ fn check(json: &[u8]) -> Outcome {
             same_values(json, &ours);
             Outcome::BothAccept
         }
-        (Err(_), Err(_)) => Outcome::BothRefuse,
+        (Err(_), Err(_)) => Outcome::BothReject,
         (Ok(ours), Err(_)) => {
             same_values(json, &ours);
             Outcome::OursAccepts
@@ -117,7 +117,7 @@ fn seconds(arrival: &Value) -> Option<f64> {
     }
 }
 
-/// Whether the event is one that ours may refuse though theirs does not.
+/// Whether the event is one that ours may reject though theirs does not.
 fn theirs_alone(json: &[u8]) -> bool {
     let Ok(value) = serde_json::from_slice::<Value>(json) else {
         // A number out of range, or half of a surrogate pair, where theirs does not look.
@@ -497,7 +497,7 @@ fn the_events_are_of_all_kinds() {
         with_records += usize::from(Event::from_json(&json).is_ok_and(|event| !event.is_empty()));
     }
     assert!(outcomes[&Outcome::BothAccept] > 1_000, "{outcomes:?}");
-    assert!(outcomes[&Outcome::BothRefuse] > 100, "{outcomes:?}");
+    assert!(outcomes[&Outcome::BothReject] > 100, "{outcomes:?}");
     assert!(outcomes[&Outcome::OursAccepts] > 100, "{outcomes:?}");
     assert!(outcomes[&Outcome::TheirsAccepts] > 20, "{outcomes:?}");
     assert!(with_records > 1_000, "{with_records}");

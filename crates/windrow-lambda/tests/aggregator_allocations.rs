@@ -1,4 +1,4 @@
-//! From Lambda's JSON to the panes nothing is allocated a reading, once the unicorns are known.
+//! From Lambda's JSON to the accumulators nothing is allocated a reading, once the unicorns are known.
 //! The count is the same on every machine, so this is a test and no benchmark.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -7,7 +7,7 @@ use std::ops::Range;
 use windrow_core::fold::Limits;
 use windrow_core::window::Window;
 use windrow_event::{Event, EventSource, RecordData, encode};
-use windrow_lambda::aggregator::intake::{Intake, Source, Windowing};
+use windrow_lambda::aggregator::intake::{Intake, Source, WindowRule};
 use windrow_lambda::aggregator::state::WindowFold;
 
 const UNICORNS: usize = 500;
@@ -51,7 +51,7 @@ fn take(payload: &[u8], fold: &mut WindowFold) -> Intake {
     let source = Source {
         stream: event.stream().unwrap(),
         shard: event.shard().unwrap(),
-        windowing: Windowing::Arrival(Window {
+        window_rule: WindowRule::Arrival(Window {
             start: START,
             end: START + 60_000,
         }),

@@ -11,7 +11,7 @@ use unicorn::summary::{Summary, summaries};
 use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
-use windrow_write::{Collected, Destination, Limits, Record, Refusal, SendError};
+use windrow_write::{Collected, Destination, ItemFailure, Limits, Record, SendError};
 
 const START: i64 = 1_790_000_040_000;
 
@@ -68,7 +68,7 @@ impl Destination for Unwilling {
         record.data.len()
     }
 
-    async fn send(&self, _: &[&Record]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, _: &[&Record]) -> Result<Vec<ItemFailure>, SendError> {
         Err(SendError::Throttled("slow down".to_owned()))
     }
 }
@@ -130,7 +130,7 @@ impl Destination for Slow {
         self.taken.size(record)
     }
 
-    async fn send(&self, chunk: &[&Record]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&Record]) -> Result<Vec<ItemFailure>, SendError> {
         *self.last_call.lock().unwrap() = Some(Instant::now());
         tokio::time::sleep(self.time).await;
         self.taken.send(chunk).await
@@ -177,7 +177,7 @@ async fn short_of_time_it_fails_before_the_deadline_and_the_next_attempt_sends_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_readings_that_cannot_be_sent_in_time_fail_the_invocation_as_well() {
+async fn failed_readings_that_cannot_be_sent_in_time_fail_the_invocation_as_well() {
     struct Never;
 
     impl Destination for Never {
@@ -191,7 +191,7 @@ async fn refused_readings_that_cannot_be_sent_in_time_fail_the_invocation_as_wel
             line.len()
         }
 
-        async fn send(&self, _: &[&Bytes]) -> Result<Vec<Refusal>, SendError> {
+        async fn send(&self, _: &[&Bytes]) -> Result<Vec<ItemFailure>, SendError> {
             std::future::pending().await
         }
     }

@@ -213,7 +213,7 @@ async fn redelivered_records_and_repeated_readings_count_once() {
 }
 
 #[tokio::test]
-async fn refused_readings_leave_their_neighbours_alone() {
+async fn rejected_readings_leave_their_neighbours_alone() {
     let harness = Harness::new(WindowTime::Arrival, Limits::default());
     let good = reading("Franky", 1, "30", 1);
     let bad = reading("Franky", 1, "-1", 1);
@@ -222,7 +222,7 @@ async fn refused_readings_leave_their_neighbours_alone() {
         .await;
     let (rows, rejects) = harness.sent();
     assert_eq!((rows.len(), rows[0].readings), (1, 1));
-    assert_eq!(harness.last("Refused"), 2);
+    assert_eq!(harness.last("RejectedReadings"), 2);
     assert_eq!(
         rejects[0]["Reason"],
         "Distance is `-1`, which is below zero"
@@ -242,7 +242,7 @@ async fn a_record_of_broken_lines_makes_few_rejects_and_loses_none() {
     let record = format!("{}\n{good}", bad.join("\n"));
     harness.invoke(&[(7, &record)], None, true).await;
     let (rows, rejects) = harness.sent();
-    assert_eq!((rows.len(), harness.last("Refused")), (1, 100_000));
+    assert_eq!((rows.len(), harness.last("RejectedReadings")), (1, 100_000));
     assert!(rejects.len() < 120, "{}", rejects.len());
     let payloads: Vec<&str> = rejects
         .iter()
@@ -260,7 +260,7 @@ async fn a_record_of_broken_lines_makes_few_rejects_and_loses_none() {
 }
 
 #[tokio::test]
-async fn event_time_groups_by_status_time_and_refuses_the_far_future() {
+async fn event_time_groups_by_status_time_and_rejects_the_far_future() {
     let harness = Harness::new(WindowTime::Event, Limits::default());
     let late = reading("Franky", -30, "1", 1);
     let on_time = reading("Franky", 1, "2", 1);

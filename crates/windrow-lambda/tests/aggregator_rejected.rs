@@ -14,7 +14,7 @@ use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::pack::pack;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::metrics::Metrics;
-use windrow_write::{Collected, Destination, Limits, Record, Refusal, SendError};
+use windrow_write::{Collected, Destination, ItemFailure, Limits, Record, SendError};
 
 const START: i64 = 1_790_000_040_000;
 
@@ -132,7 +132,11 @@ async fn rows_that_the_summary_stream_rejects_for_good_go_to_the_rejects() {
     let payload = rows["Payload"].as_str().unwrap();
     assert_eq!(payload.as_bytes(), &sent[0].data[..]);
     assert_eq!(summaries(payload.as_bytes()).count(), 2);
-    for (metric, value) in [("Refused", 2), ("LostRejects", 0), ("Undelivered", 0)] {
+    for (metric, value) in [
+        ("RejectedReadings", 2),
+        ("LostRejects", 0),
+        ("Undelivered", 0),
+    ] {
         assert_eq!(metrics.value(metric), Some(value), "{metric}");
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use windrow_event::{Event, EventSource, RecordData, Response, encode};
 use windrow_lambda::processor::Processor;
 use windrow_lambda::processor::row::{KEY, Row};
-use windrow_write::{Collected, Destination, DynamoTable, Key, Limits, Refusal, SendError};
+use windrow_write::{Collected, Destination, DynamoTable, ItemFailure, Key, Limits, SendError};
 
 fn line(name: &str, readings: u64) -> String {
     format!(
@@ -80,20 +80,16 @@ impl Destination for Table {
         Some(Key::new([name(item), item.sort_key()]))
     }
 
-    async fn send(&self, chunk: &[&Row]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&Row]) -> Result<Vec<ItemFailure>, SendError> {
         if chunk.iter().any(|item| self.invalid.contains(name(item))) {
             return Err(SendError::Invalid("no such name".to_owned()));
         }
-        let refused = |item: &Row| self.throttled.contains(name(item));
-        let taken: Vec<&Row> = chunk
-            .iter()
-            .copied()
-            .filter(|item| !refused(item))
-            .collect();
+        let failed = |item: &Row| self.throttled.contains(name(item));
+        let taken: Vec<&Row> = chunk.iter().copied().filter(|item| !failed(item)).collect();
         self.rows.send(&taken).await?;
-        let refusals = chunk.iter().enumerate().filter(|(_, item)| refused(item));
-        Ok(refusals
-            .map(|(index, _)| Refusal {
+        let failures = chunk.iter().enumerate().filter(|(_, item)| failed(item));
+        Ok(failures
+            .map(|(index, _)| ItemFailure {
                 index,
                 reason: "unprocessed".to_owned(),
                 permanent: false,
@@ -215,7 +211,7 @@ async fn a_line_too_long_for_a_row_of_dynamodb_goes_to_the_rejects_unsent() {
     let response = function.handle(&event(&[&long]), deadline).await;
 
     assert!(response.batch_item_failures.is_empty());
-    // A refused line goes in pieces that Firehose takes.
+    // A failed line goes in pieces that Firehose takes.
     let mut payload = String::new();
     for reject in rejects.take() {
         let reject: serde_json::Value = serde_json::from_slice(&reject).unwrap();
@@ -247,7 +243,7 @@ impl Destination for Slow {
         self.rows.size(item)
     }
 
-    async fn send(&self, chunk: &[&Row]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&Row]) -> Result<Vec<ItemFailure>, SendError> {
         *self.last_call.lock().unwrap() = Some(Instant::now());
         tokio::time::sleep(self.time).await;
         self.rows.send(chunk).await

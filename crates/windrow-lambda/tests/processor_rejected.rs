@@ -12,7 +12,7 @@ use windrow_event::{Event, EventSource, RecordData, Response, encode};
 use windrow_lambda::metrics::Metrics;
 use windrow_lambda::processor::Processor;
 use windrow_lambda::processor::row::Row;
-use windrow_write::{Collected, Destination, Key, Limits, Refusal, SendError};
+use windrow_write::{Collected, Destination, ItemFailure, Key, Limits, SendError};
 
 /// A destination that answers every call with an error, where it has one.
 struct Answers<T> {
@@ -141,7 +141,7 @@ async fn rows_that_the_table_rejects_for_good_go_to_the_rejects() {
     let (response, metrics, _) = invoke(&table, &rejects, &event(30)).await;
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(rejects.taken.take().len(), 31);
-    for (metric, value) in [("Refused", 31), ("Undelivered", 0), ("LostRejects", 0)] {
+    for (metric, value) in [("RejectedRows", 31), ("Undelivered", 0), ("LostRejects", 0)] {
         assert_eq!(metrics.value(metric), Some(value), "{metric}");
     }
 }

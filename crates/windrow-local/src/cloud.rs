@@ -255,8 +255,8 @@ impl LocalCloud {
     /// `from_millis` (since the epoch) or later, in every shard. The state of open windows is gone,
     /// so `from_millis` must not be after [`aggregator_watermark`](Self::aggregator_watermark), else
     /// readings are lost. An invocation that does not end in five seconds is cut off.
-    pub async fn remap_aggregator(&self, from_millis: i64) {
-        self.aggregator.remap(from_millis).await;
+    pub async fn restart_aggregator(&self, from_millis: i64) {
+        self.aggregator.restart(from_millis).await;
     }
 
     /// Makes another stream of readings, which the same aggregator sums into the same table. It is
@@ -291,10 +291,10 @@ impl LocalCloud {
             self.endpoint.close_stream(&stream).await;
         }
         let sent = now_millis();
-        self.aggregator.hurry(sent).await;
+        self.aggregator.flush(sent).await;
         wait("the aggregator", self.aggregator.watermark(), sent).await?;
         let summed = now_millis();
-        self.processor.hurry(summed);
+        self.processor.flush(summed);
         wait("the processor", self.processor.watermark(), summed).await?;
         wait("the archive", self.archive_watermark.clone(), sent).await?;
         if let Err(error) = self.endpoint.firehose().flush().await {

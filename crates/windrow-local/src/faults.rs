@@ -1,17 +1,17 @@
-//! Faults on purpose: which, how often, and how often each struck.
+//! Faults on purpose: which, how often, and how often each injected.
 //!
 //! They act in front of the emulated services and in the event source mapping, never inside a
 //! handler: what a handler meets here it can meet on AWS. A fault is drawn from the seed, its kind
-//! and how many times that kind could have struck before, so one seed draws the same faults again,
+//! and how many times that kind could have injected before, so one seed draws the same faults again,
 //! as far as the same calls are made.
 //!
 //! ```
 //! use windrow_local::faults::{Faults, Kind};
 //!
-//! let faults = Faults::parse("put-refused=0.5,throttled=0.01", 7)?;
-//! let struck = (0..1000).filter(|_| faults.draw(Kind::PutRefused).is_some()).count();
-//! assert!((400..600).contains(&struck));
-//! assert_eq!(faults.struck(Kind::PutRefused), struck as u64);
+//! let faults = Faults::parse("put-failed=0.5,throttled=0.01", 7)?;
+//! let injected = (0..1000).filter(|_| faults.draw(Kind::PutFailed).is_some()).count();
+//! assert!((400..600).contains(&injected));
+//! assert_eq!(faults.injected(Kind::PutFailed), injected as u64);
 //! assert!(faults.draw(Kind::Crash).is_none());
 //! # Ok::<(), windrow_local::faults::InvalidFaults>(())
 //! ```
@@ -38,8 +38,8 @@ use thiserror::Error;
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Kinesis refuses some entries of a PutRecords call.
-    PutRefused,
+    /// Kinesis fails some entries of a PutRecords call.
+    PutFailed,
     /// A service throttles a whole call.
     Throttled,
     /// A call did what it should, and its answer never arrives, so that the client sends again.
@@ -50,8 +50,8 @@ pub enum Kind {
     Delayed,
     /// A shard iterator has expired.
     IteratorExpired,
-    /// Firehose refuses some records of a PutRecordBatch.
-    RejectsRefused,
+    /// Firehose fails some records of a PutRecordBatch.
+    RejectsFailed,
     /// A function crashes before it does anything.
     Crash,
     /// A function crashes in the middle of its sends.
@@ -81,7 +81,7 @@ pub enum Kind {
     /// A shard of the summaries is split.
     SummarySplit,
     /// The aggregator's mapping is made anew and starts in the middle of a closed window.
-    Remapped,
+    MappingRestarted,
     /// Old summaries are put into their stream once more.
     SummariesReplayed,
 }
@@ -89,13 +89,13 @@ pub enum Kind {
 impl Kind {
     /// Every kind, in the order of the table that a soak prints.
     pub const ALL: [Self; 23] = [
-        Self::PutRefused,
+        Self::PutFailed,
         Self::Throttled,
         Self::AnswerDropped,
         Self::Unprocessed,
         Self::Delayed,
         Self::IteratorExpired,
-        Self::RejectsRefused,
+        Self::RejectsFailed,
         Self::Crash,
         Self::CrashDuring,
         Self::CrashAfter,
@@ -110,20 +110,20 @@ impl Kind {
         Self::Split,
         Self::Merge,
         Self::SummarySplit,
-        Self::Remapped,
+        Self::MappingRestarted,
         Self::SummariesReplayed,
     ];
 
     /// Its name in a specification.
     pub fn name(self) -> &'static str {
         match self {
-            Self::PutRefused => "put-refused",
+            Self::PutFailed => "put-failed",
             Self::Throttled => "throttled",
             Self::AnswerDropped => "answer-dropped",
             Self::Unprocessed => "unprocessed",
             Self::Delayed => "delayed",
             Self::IteratorExpired => "iterator-expired",
-            Self::RejectsRefused => "rejects-refused",
+            Self::RejectsFailed => "rejects-failed",
             Self::Crash => "crash",
             Self::CrashDuring => "crash-during",
             Self::CrashAfter => "crash-after",
@@ -138,19 +138,19 @@ impl Kind {
             Self::Split => "split",
             Self::Merge => "merge",
             Self::SummarySplit => "summary-split",
-            Self::Remapped => "remapped",
+            Self::MappingRestarted => "mapping-restarted",
             Self::SummariesReplayed => "summaries-replayed",
         }
     }
 }
 
-/// Which faults strike and how often, and how often they did.
+/// Which faults are injected, how often they may be, and how often they were.
 #[derive(Debug)]
 pub struct Faults {
     seed: u64,
     when: [When; Kind::ALL.len()],
     chances: [AtomicU64; Kind::ALL.len()],
-    struck: [AtomicU64; Kind::ALL.len()],
+    injected: [AtomicU64; Kind::ALL.len()],
     off: AtomicBool,
     early_ends: Mutex<HashSet<String>>,
 }
@@ -273,13 +273,13 @@ impl Faults {
             seed,
             when,
             chances: Default::default(),
-            struck: Default::default(),
+            injected: Default::default(),
             off: AtomicBool::new(false),
             early_ends: Mutex::default(),
         }
     }
 
-    /// Whether the fault strikes this time; if it does, it is counted, and what is left to chance in it
+    /// Whether the fault is injected this time; if it does, it is counted, and what is left to chance in it
     /// can be drawn from the generator.
     pub fn draw(&self, kind: Kind) -> Option<ChaCha8Rng> {
         let when = &self.when[kind as usize];
@@ -295,25 +295,25 @@ impl Faults {
         if !when.is_now(chance + 1, &mut drawn) {
             return None;
         }
-        self.struck[kind as usize].fetch_add(1, Ordering::Relaxed);
+        self.injected[kind as usize].fetch_add(1, Ordering::Relaxed);
         Some(drawn)
     }
 
-    /// Takes a strike back, where the fault turned out to have nothing to strike. A forced one is
+    /// Takes an injection back, where the fault turned out to have no effect. A forced one is
     /// injected at the next occasion.
     pub fn missed(&self, kind: Kind) {
-        self.struck[kind as usize].fetch_sub(1, Ordering::Relaxed);
+        self.injected[kind as usize].fetch_sub(1, Ordering::Relaxed);
         self.when[kind as usize].missed();
     }
 
-    /// Whether it may strike at all.
-    pub fn can_strike(&self, kind: Kind) -> bool {
+    /// Whether it may be injected at all.
+    pub fn can_inject(&self, kind: Kind) -> bool {
         self.when[kind as usize].is_possible()
     }
 
-    /// How often it struck.
-    pub fn struck(&self, kind: Kind) -> u64 {
-        self.struck[kind as usize].load(Ordering::Relaxed)
+    /// How often it injected.
+    pub fn injected(&self, kind: Kind) -> u64 {
+        self.injected[kind as usize].load(Ordering::Relaxed)
     }
 
     /// A window was ended early after the record of this sequence number.
@@ -335,7 +335,7 @@ impl Faults {
         ends.clone()
     }
 
-    /// No fault strikes from now on.
+    /// No fault is injected from now on.
     pub fn switch_off(&self) {
         self.off.store(true, Ordering::Relaxed);
     }
@@ -357,27 +357,27 @@ fn named(name: &str) -> Result<&'static [Kind], String> {
 mod tests {
     use super::*;
 
-    fn strikes(specification: &str, seed: u64, kind: Kind) -> Vec<bool> {
+    fn draws(specification: &str, seed: u64, kind: Kind) -> Vec<bool> {
         let faults = Faults::parse(specification, seed).unwrap();
         (0..100).map(|_| faults.draw(kind).is_some()).collect()
     }
 
     #[test]
     fn one_seed_draws_the_same_faults() {
-        let once = strikes("crash=0.3", 1, Kind::Crash);
-        assert_eq!(once, strikes("crash=0.3", 1, Kind::Crash));
-        assert_ne!(once, strikes("crash=0.3", 2, Kind::Crash));
+        let once = draws("crash=0.3", 1, Kind::Crash);
+        assert_eq!(once, draws("crash=0.3", 1, Kind::Crash));
+        assert_ne!(once, draws("crash=0.3", 2, Kind::Crash));
         assert_ne!(
-            strikes("all=0.3", 1, Kind::Crash),
-            strikes("all=0.3", 1, Kind::Split)
+            draws("all=0.3", 1, Kind::Crash),
+            draws("all=0.3", 1, Kind::Split)
         );
     }
 
     #[test]
     fn the_ends_are_never_and_always() {
-        assert_eq!(strikes("crash=0", 1, Kind::Crash), [false; 100]);
-        assert_eq!(strikes("crash=1", 1, Kind::Crash), [true; 100]);
-        assert_eq!(strikes("all=1,crash=0", 1, Kind::Crash), [false; 100]);
+        assert_eq!(draws("crash=0", 1, Kind::Crash), [false; 100]);
+        assert_eq!(draws("crash=1", 1, Kind::Crash), [true; 100]);
+        assert_eq!(draws("all=1,crash=0", 1, Kind::Crash), [false; 100]);
         let faults = Faults::parse("all=1", 1).unwrap();
         faults.switch_off();
         assert!(faults.draw(Kind::Crash).is_none());
@@ -385,7 +385,7 @@ mod tests {
 
     /// The occasions, counted from 1, at which the fault is injected.
     fn injected(specification: &str, kind: Kind) -> Vec<usize> {
-        let injected = strikes(specification, 1, kind);
+        let injected = draws(specification, 1, kind);
         let occasions = (1..).zip(injected).filter(|(_, injected)| *injected);
         occasions.map(|(occasion, _)| occasion).collect()
     }
@@ -401,7 +401,7 @@ mod tests {
         assert_eq!(injected("all=1,split@5", Kind::Crash).len(), 100);
         assert_eq!(injected("crash@200", Kind::Crash), [0; 0]);
         let faults = Faults::parse("crash@2", 1).unwrap();
-        assert!(faults.can_strike(Kind::Crash) && !faults.can_strike(Kind::Split));
+        assert!(faults.can_inject(Kind::Crash) && !faults.can_inject(Kind::Split));
         faults.switch_off();
         assert!((0..9).all(|_| faults.draw(Kind::Crash).is_none()));
     }
@@ -412,12 +412,12 @@ mod tests {
         let injected = || faults.draw(Kind::StateLost).is_some();
         assert!(injected());
         faults.missed(Kind::StateLost);
-        assert_eq!(faults.struck(Kind::StateLost), 0);
+        assert_eq!(faults.injected(Kind::StateLost), 0);
         assert!(injected() && injected());
         faults.missed(Kind::StateLost);
         faults.missed(Kind::StateLost);
         assert!(injected() && injected() && !injected());
-        assert_eq!(faults.struck(Kind::StateLost), 2);
+        assert_eq!(faults.injected(Kind::StateLost), 2);
     }
 
     #[test]
@@ -445,7 +445,7 @@ mod tests {
             ),
             (
                 "crush@1",
-                "`crush@1` is no fault: there are all, put-refused,",
+                "`crush@1` is no fault: there are all, put-failed,",
             ),
             (
                 "crash=2",
@@ -457,7 +457,7 @@ mod tests {
             ),
             (
                 "crush=1",
-                "`crush=1` is no fault: there are all, put-refused,",
+                "`crush=1` is no fault: there are all, put-failed,",
             ),
         ] {
             let error = Faults::parse(specification, 1).unwrap_err().to_string();

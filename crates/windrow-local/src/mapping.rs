@@ -58,7 +58,7 @@ pub struct MappingSource {
 #[derive(Debug)]
 pub struct Mapping {
     watermark: watch::Receiver<i64>,
-    hurry: watch::Sender<i64>,
+    flush: watch::Sender<i64>,
     stop: CancellationToken,
     task: AbortOnDropHandle<()>,
 }
@@ -104,7 +104,7 @@ impl Mapping {
         faults: Arc<Faults>,
     ) -> Self {
         let (watermark_sender, watermark) = watch::channel(i64::MIN);
-        let (hurry, hurry_receiver) = watch::channel(i64::MAX);
+        let (flush, flush_receiver) = watch::channel(i64::MAX);
         let stop = CancellationToken::new();
         let source_of_shards = Source {
             client: source.client,
@@ -118,13 +118,13 @@ impl Mapping {
             function,
             rules,
             options,
-            hurry: hurry_receiver,
+            flush: flush_receiver,
             faults,
         });
         let follow = follow_stream(source_of_shards, polling, watermark_sender, stop.clone());
         Self {
             watermark,
-            hurry,
+            flush,
             stop,
             task: AbortOnDropHandle::new(tokio::spawn(follow)),
         }
@@ -138,8 +138,8 @@ impl Mapping {
 
     /// From now on batches go short and windows end early, as soon as all that arrived before
     /// `time` has been read; the watermark then passes `time`.
-    pub fn hurry(&self, time: i64) {
-        self.hurry.send_replace(time);
+    pub fn flush(&self, time: i64) {
+        self.flush.send_replace(time);
     }
 
     /// Stops after the invocations in flight.

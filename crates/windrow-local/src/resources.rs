@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::cloud::StartError;
 
 /// How long a stream may take to become active.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 fn failed(what: &str, error: impl std::error::Error) -> StartError {
     StartError::Resource {
@@ -34,7 +34,7 @@ pub(crate) async fn create_stream(
         .send()
         .await
         .map_err(|error| failed(name, error))?;
-    let give_up = Instant::now() + PATIENCE;
+    let give_up = Instant::now() + TIME_LIMIT;
     loop {
         let summary = client
             .describe_stream_summary()
@@ -51,7 +51,7 @@ pub(crate) async fn create_stream(
         if Instant::now() > give_up {
             return Err(StartError::Resource {
                 what: name.to_owned(),
-                reason: format!("it is still {status:?} after {PATIENCE:?}"),
+                reason: format!("it is still {status:?} after {TIME_LIMIT:?}"),
             });
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

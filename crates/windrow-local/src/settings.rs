@@ -20,7 +20,7 @@ pub struct Names {
     pub table: String,
     /// The table's partition key and sort key, both text.
     pub table_key: [String; 2],
-    /// The Firehose stream of refused readings and summaries.
+    /// The Firehose stream of rejected readings and summaries.
     pub rejects: String,
 }
 
@@ -82,7 +82,7 @@ impl Settings {
 
 /// The aggregator's mapping.
 ///
-/// It retries without limit, since to give up would lose readings: refused ones do not fail it.
+/// It retries without limit, since to give up would lose readings: rejected ones do not fail it.
 pub fn aggregator_mapping(window: Duration) -> MappingOptions {
     MappingOptions {
         batch_size: 10_000,

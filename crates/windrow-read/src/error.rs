@@ -27,8 +27,8 @@ pub enum ReadError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// Kinesis will never allow this: access denied, or an argument it does not take.
-    #[error("reading stream {name} was refused")]
-    Refused {
+    #[error("could not read stream {name}")]
+    Permanent {
         /// The stream's name.
         name: String,
         /// What Kinesis said.
@@ -47,32 +47,32 @@ impl ReadError {
 
 /// What an SDK error means for the call that met it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(crate) enum ReadFailure {
     /// The iterator or the paging token is too old: the call needs a new one.
     Expired,
     /// Throttled, a fault of the service, or no answer.
     Passing,
     NotFound,
-    Refused,
+    Permanent,
 }
 
 /// Sorts an error by how far the call came, and an answer by its code and HTTP status.
-pub(crate) fn failure<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Failure {
+pub(crate) fn failure<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> ReadFailure {
     let status = error
         .raw_response()
         .map(|response| response.status().as_u16());
     match error {
         SdkError::ServiceError(answer) => classify(answer.err().code(), status),
-        SdkError::ConstructionFailure(_) => Failure::Refused,
-        _ => Failure::Passing,
+        SdkError::ConstructionFailure(_) => ReadFailure::Permanent,
+        _ => ReadFailure::Passing,
     }
 }
 
 /// The codes are those of GetRecords, GetShardIterator and ListShards and the common errors (API
 /// reference).
-fn classify(code: Option<&str>, status: Option<u16>) -> Failure {
+fn classify(code: Option<&str>, status: Option<u16>) -> ReadFailure {
     match code.unwrap_or_default() {
-        "ExpiredIteratorException" | "ExpiredNextTokenException" => return Failure::Expired,
+        "ExpiredIteratorException" | "ExpiredNextTokenException" => return ReadFailure::Expired,
         "ProvisionedThroughputExceededException"
         | "LimitExceededException"
         | "KMSThrottlingException"
@@ -83,14 +83,14 @@ fn classify(code: Option<&str>, status: Option<u16>) -> Failure {
         | "InternalFailure"
         | "ServiceUnavailable"
         // The stream is being created or changed and soon will not be.
-        | "ResourceInUseException" => return Failure::Passing,
-        "ResourceNotFoundException" => return Failure::NotFound,
+        | "ResourceInUseException" => return ReadFailure::Passing,
+        "ResourceNotFoundException" => return ReadFailure::NotFound,
         _ => {}
     }
     match status {
-        Some(408 | 429) => Failure::Passing,
-        Some(400..=499) => Failure::Refused,
-        _ => Failure::Passing,
+        Some(408 | 429) => ReadFailure::Passing,
+        Some(400..=499) => ReadFailure::Permanent,
+        _ => ReadFailure::Passing,
     }
 }
 
@@ -101,23 +101,31 @@ mod tests {
     #[test]
     fn answers_are_sorted_by_what_can_be_done() {
         for (code, status, expected) in [
-            (Some("ExpiredIteratorException"), 400, Failure::Expired),
-            (Some("ExpiredNextTokenException"), 400, Failure::Expired),
+            (Some("ExpiredIteratorException"), 400, ReadFailure::Expired),
+            (Some("ExpiredNextTokenException"), 400, ReadFailure::Expired),
             (
                 Some("ProvisionedThroughputExceededException"),
                 400,
-                Failure::Passing,
+                ReadFailure::Passing,
             ),
-            (Some("LimitExceededException"), 400, Failure::Passing),
-            (Some("ResourceInUseException"), 400, Failure::Passing),
-            (Some("InternalFailure"), 500, Failure::Passing),
-            (None, 503, Failure::Passing),
-            (None, 429, Failure::Passing),
-            (Some("ResourceNotFoundException"), 400, Failure::NotFound),
-            (Some("AccessDeniedException"), 400, Failure::Refused),
-            (Some("InvalidArgumentException"), 400, Failure::Refused),
-            (Some("ExpiredTokenException"), 400, Failure::Refused),
-            (Some("Unheard"), 400, Failure::Refused),
+            (Some("LimitExceededException"), 400, ReadFailure::Passing),
+            (Some("ResourceInUseException"), 400, ReadFailure::Passing),
+            (Some("InternalFailure"), 500, ReadFailure::Passing),
+            (None, 503, ReadFailure::Passing),
+            (None, 429, ReadFailure::Passing),
+            (
+                Some("ResourceNotFoundException"),
+                400,
+                ReadFailure::NotFound,
+            ),
+            (Some("AccessDeniedException"), 400, ReadFailure::Permanent),
+            (
+                Some("InvalidArgumentException"),
+                400,
+                ReadFailure::Permanent,
+            ),
+            (Some("ExpiredTokenException"), 400, ReadFailure::Permanent),
+            (Some("Unheard"), 400, ReadFailure::Permanent),
         ] {
             assert_eq!(
                 classify(code, Some(status)),

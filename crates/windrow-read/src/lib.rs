@@ -28,8 +28,8 @@ mod error;
 mod follow;
 mod lineage;
 mod list;
-mod patience;
 mod reader;
+mod retry;
 
 pub use error::ReadError;
 pub use follow::{Follow, Options, follow};

@@ -4,7 +4,7 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{Config, retry::RetryConfig};
 
 use crate::ReadError;
-use crate::patience::Patience;
+use crate::retry::RetryBudget;
 
 /// One shard of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Shard {
 /// # Errors
 /// [`ReadError`], after waiting out throttling for a while.
 pub async fn list(client: &Client, stream: &str) -> Result<Vec<Shard>, ReadError> {
-    let mut patience = Patience::new(stream);
+    let mut budget = RetryBudget::new(stream);
     let mut shards = Vec::new();
     let mut token: Option<String> = None;
     loop {
@@ -45,7 +45,7 @@ pub async fn list(client: &Client, stream: &str) -> Result<Vec<Shard>, ReadError
         let output = match answer {
             Ok(output) => output,
             Err(error) => {
-                if patience.sit_out(error).await? {
+                if budget.sit_out(error).await? {
                     shards.clear();
                     token = None;
                 }

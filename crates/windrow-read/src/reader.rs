@@ -10,7 +10,7 @@ use aws_sdk_kinesis::types::ShardIteratorType;
 use bytes::Bytes;
 
 use crate::ReadError;
-use crate::patience::Patience;
+use crate::retry::RetryBudget;
 
 /// The most records in a GetRecords answer (GetRecords, API reference).
 pub(crate) const MOST_RECORDS: usize = 10_000;
@@ -130,11 +130,11 @@ impl ShardReader {
                 ended: true,
             });
         }
-        let mut patience = Patience::new(&self.stream);
+        let mut budget = RetryBudget::new(&self.stream);
         loop {
             let iterator = match self.iterator.take() {
                 Some(iterator) => iterator,
-                None => self.make_iterator(&mut patience).await?,
+                None => self.make_iterator(&mut budget).await?,
             };
             self.iterator = Some(iterator.clone());
             let answer = self
@@ -150,7 +150,7 @@ impl ShardReader {
             match answer {
                 Ok(output) => return Ok(self.hand_out(output)),
                 Err(error) => {
-                    if patience.sit_out(error).await? {
+                    if budget.sit_out(error).await? {
                         self.iterator = None;
                     }
                 }
@@ -159,7 +159,7 @@ impl ShardReader {
     }
 
     /// Makes an iterator after the last record handed out, or at the start if there was none.
-    async fn make_iterator(&mut self, patience: &mut Patience) -> Result<String, ReadError> {
+    async fn make_iterator(&mut self, budget: &mut RetryBudget) -> Result<String, ReadError> {
         loop {
             let asked = now();
             let place = match &self.position {
@@ -207,7 +207,7 @@ impl ShardReader {
                     return Ok(output.shard_iterator.unwrap_or_default());
                 }
                 Err(error) => {
-                    patience.sit_out(error).await?;
+                    budget.sit_out(error).await?;
                 }
             }
         }

@@ -240,10 +240,10 @@ async fn patience_ends_and_the_next_read_goes_on_where_this_one_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_refused_is_not_tried_again() {
+async fn what_is_rejected_is_not_tried_again() {
     let script = Script::new([Answer::Error(400, "AccessDeniedException")]);
     let error = script.reader(Start::TrimHorizon).next().await.unwrap_err();
-    assert!(matches!(error, ReadError::Refused { .. }) && !error.is_passing());
+    assert!(matches!(error, ReadError::Permanent { .. }) && !error.is_passing());
     assert_eq!(script.operations(), ["GetShardIterator"]);
 }
 

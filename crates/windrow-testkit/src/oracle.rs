@@ -25,9 +25,9 @@ struct Plain {
     health_points: i32,
 }
 
-/// Why a line is refused; of two faults, which one.
+/// Why a line is rejected; of two faults, which one.
 #[derive(Debug, PartialEq)]
-enum Refusal {
+enum OracleRejection {
     Empty,
     KplAggregated,
     NotUtf8 { at: usize },
@@ -36,7 +36,7 @@ enum Refusal {
     Field(&'static str),
 }
 
-/// Checks that the real parser reads the line as it is read here, or refuses it for the same fault.
+/// Checks that the real parser reads the line as it is read here, or rejects it for the same fault.
 ///
 /// # Panics
 ///
@@ -67,8 +67,8 @@ pub fn check_ways(line: &[u8]) {
     for (start, rest) in others {
         let other = [start.as_bytes(), rest].concat();
         let added = other.len() - line.len();
-        let other = plain(Reading::parse(&other)).map_err(|refusal| match refusal {
-            Refusal::NotUtf8 { at } => Refusal::NotUtf8 { at: at - added },
+        let other = plain(Reading::parse(&other)).map_err(|rejection| match rejection {
+            OracleRejection::NotUtf8 { at } => OracleRejection::NotUtf8 { at: at - added },
             other => other,
         });
         assert_eq!(actual, other, "{start}{}", line.escape_ascii());
@@ -86,9 +86,9 @@ pub fn check_record(record: &[u8]) {
         .collect();
     let blank = |line: &[u8]| line.iter().all(|byte| byte.is_ascii_whitespace());
     let expected = if record.starts_with(b"\xF3\x89\x9A\xC2") {
-        vec![(record, Err(Refusal::KplAggregated))]
+        vec![(record, Err(OracleRejection::KplAggregated))]
     } else if blank(record) {
-        vec![(record, Err(Refusal::Empty))]
+        vec![(record, Err(OracleRejection::Empty))]
     } else {
         let lines = record.split(|byte| *byte == b'\n');
         let read_line = |line| Some((line, read(line)?));
@@ -101,7 +101,7 @@ pub fn check_record(record: &[u8]) {
     assert_eq!(actual, expected, "{}", record.escape_ascii());
 }
 
-fn plain(reading: Result<Reading<'_>, Rejection>) -> Result<Plain, Refusal> {
+fn plain(reading: Result<Reading<'_>, Rejection>) -> Result<Plain, OracleRejection> {
     match reading {
         Ok(reading) => Ok(Plain {
             name: reading.name.into_owned(),
@@ -112,12 +112,12 @@ fn plain(reading: Result<Reading<'_>, Rejection>) -> Result<Plain, Refusal> {
             magic_points: reading.magic_points,
             health_points: reading.health_points,
         }),
-        Err(Rejection::Empty) => Err(Refusal::Empty),
-        Err(Rejection::KplAggregated) => Err(Refusal::KplAggregated),
-        Err(Rejection::NotUtf8 { at }) => Err(Refusal::NotUtf8 { at }),
-        Err(Rejection::NotAnObject(_)) => Err(Refusal::NotAnObject),
-        Err(Rejection::Missing { field }) => Err(Refusal::Missing(field)),
-        Err(Rejection::Field { field, .. }) => Err(Refusal::Field(field)),
+        Err(Rejection::Empty) => Err(OracleRejection::Empty),
+        Err(Rejection::KplAggregated) => Err(OracleRejection::KplAggregated),
+        Err(Rejection::NotUtf8 { at }) => Err(OracleRejection::NotUtf8 { at }),
+        Err(Rejection::NotAnObject(_)) => Err(OracleRejection::NotAnObject),
+        Err(Rejection::Missing { field }) => Err(OracleRejection::Missing(field)),
+        Err(Rejection::Field { field, .. }) => Err(OracleRejection::Field(field)),
     }
 }
 
@@ -137,24 +137,24 @@ const FIELDS: [&str; 7] = [
 /// unknown one may come as often as it likes. Inside of an unknown field only the grammar counts:
 /// numbers of any size, and halves of surrogate pairs, pass. In a name of the line's own members a
 /// half of a pair does not, since nobody can say which name that is.
-fn read(line: &[u8]) -> Option<Result<Plain, Refusal>> {
+fn read(line: &[u8]) -> Option<Result<Plain, OracleRejection>> {
     let text = match std::str::from_utf8(line) {
         Ok(text) => text,
         Err(error) => {
             let at = error.valid_up_to();
-            return Some(Err(Refusal::NotUtf8 { at }));
+            return Some(Err(OracleRejection::NotUtf8 { at }));
         }
     };
     match json::read(text) {
         Ok(Json::Object(members)) => Some(reading(&members)),
-        Ok(_) | Err(NotRead::NotJson) => Some(Err(Refusal::NotAnObject)),
+        Ok(_) | Err(NotRead::NotJson) => Some(Err(OracleRejection::NotAnObject)),
         Err(NotRead::TooDeep) => None,
     }
 }
 
-fn reading(members: &[(Option<String>, Json)]) -> Result<Plain, Refusal> {
+fn reading(members: &[(Option<String>, Json)]) -> Result<Plain, OracleRejection> {
     if members.iter().any(|(key, _)| key.is_none()) {
-        return Err(Refusal::NotAnObject);
+        return Err(OracleRejection::NotAnObject);
     }
     let mut values: [&Json; 7] = [&Json::Null; 7];
     for (index, field) in FIELDS.iter().enumerate() {
@@ -162,7 +162,7 @@ fn reading(members: &[(Option<String>, Json)]) -> Result<Plain, Refusal> {
         let mut found = members.iter().filter(named);
         values[index] = found.next().map_or(&Json::Null, |(_, value)| value);
         if found.next().is_some() {
-            return Err(Refusal::NotAnObject);
+            return Err(OracleRejection::NotAnObject);
         }
     }
     let [name, time, latitude, longitude, distance, magic, health] = values;
@@ -192,21 +192,21 @@ fn required<T>(
     field: &'static str,
     value: &Json,
     read: impl Fn(&Json) -> Option<T>,
-) -> Result<T, Refusal> {
+) -> Result<T, OracleRejection> {
     match value {
-        Json::Null => Err(Refusal::Missing(field)),
-        value => read(value).ok_or(Refusal::Field(field)),
+        Json::Null => Err(OracleRejection::Missing(field)),
+        value => read(value).ok_or(OracleRejection::Field(field)),
     }
 }
 
-fn degrees(field: &'static str, value: &Json, limit: f64) -> Result<Option<u64>, Refusal> {
+fn degrees(field: &'static str, value: &Json, limit: f64) -> Result<Option<u64>, OracleRejection> {
     match value {
         Json::Null => Ok(None),
         Json::Number(text) => match text.parse::<f64>() {
             Ok(degrees) if degrees.abs() <= limit => Ok(Some(degrees.to_bits())),
-            _ => Err(Refusal::Field(field)),
+            _ => Err(OracleRejection::Field(field)),
         },
-        _ => Err(Refusal::Field(field)),
+        _ => Err(OracleRejection::Field(field)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The answers of PutRecords and PutRecordBatch, which list what became of each record.
 
 use crate::classify::{Class, classify};
-use crate::{Refusal, SendError, sdk};
+use crate::{ItemFailure, SendError, sdk};
 
 /// What the answer says of one record.
 pub(crate) struct Entry<'a> {
@@ -11,22 +11,22 @@ pub(crate) struct Entry<'a> {
     pub(crate) error_message: Option<&'a str>,
 }
 
-/// Which of the `sent` records were refused, of which the answer says there are `failed`.
+/// Which of the `sent` records were failed, of which the answer says there are `failed`.
 ///
 /// The entries are in the order of the request. An answer with more or fewer of them than were
-/// sent, or with fewer refusals among them than it claims, leaves open what was written, so it
+/// sent, or with fewer failures among them than it claims, leaves open what was written, so it
 /// counts as no answer.
-pub(crate) fn refusals<'a>(
+pub(crate) fn failures<'a>(
     sent: usize,
     failed: usize,
     entries: impl ExactSizeIterator<Item = Entry<'a>>,
-) -> Result<Vec<Refusal>, SendError> {
+) -> Result<Vec<ItemFailure>, SendError> {
     let answered = entries.len();
     if answered != sent {
         let reason = format!("{sent} records were sent and the answer lists {answered}");
         return Err(SendError::Transient(reason));
     }
-    let mut refusals = Vec::new();
+    let mut failures = Vec::new();
     for (index, entry) in entries.enumerate() {
         if entry.error_code.is_none() && entry.identifier.is_some() {
             continue;
@@ -36,18 +36,18 @@ pub(crate) fn refusals<'a>(
             error_message,
             ..
         } = entry;
-        refusals.push(Refusal {
+        failures.push(ItemFailure {
             index,
             reason: sdk::sentence(error_code, error_message),
             permanent: classify(error_code, error_message, None) == Class::Permanent,
         });
     }
-    if refusals.len() < failed {
-        let listed = refusals.len();
+    if failures.len() < failed {
+        let listed = failures.len();
         let reason = format!("the answer says that {failed} records failed and lists {listed}");
         return Err(SendError::Transient(reason));
     }
-    Ok(refusals)
+    Ok(failures)
 }
 
 #[cfg(test)]
@@ -71,13 +71,13 @@ mod tests {
     };
 
     #[test]
-    fn only_entries_with_an_error_are_refused() {
-        let refused = refusals(3, 1, [TAKEN, THROTTLED, TAKEN].into_iter()).unwrap();
+    fn only_entries_with_an_error_are_failed() {
+        let failed = failures(3, 1, [TAKEN, THROTTLED, TAKEN].into_iter()).unwrap();
         let reason = "ProvisionedThroughputExceededException: Rate exceeded".to_owned();
         let permanent = false;
         assert_eq!(
-            refused,
-            [Refusal {
+            failed,
+            [ItemFailure {
                 index: 1,
                 reason,
                 permanent
@@ -92,19 +92,19 @@ mod tests {
             ..THROTTLED
         };
         let entries = ["ValidationException", "AccessDeniedException", "Unheard"].map(with);
-        let refused = refusals(3, 3, entries.into_iter()).unwrap();
-        let permanent: Vec<bool> = refused.iter().map(|refusal| refusal.permanent).collect();
+        let failed = failures(3, 3, entries.into_iter()).unwrap();
+        let permanent: Vec<bool> = failed.iter().map(|failure| failure.permanent).collect();
         assert_eq!(permanent, [true, false, false]);
     }
 
     #[test]
-    fn an_entry_that_says_nothing_is_refused() {
-        let refused = refusals(2, 0, [BLANK, TAKEN].into_iter()).unwrap();
+    fn an_entry_that_says_nothing_is_failed() {
+        let failed = failures(2, 0, [BLANK, TAKEN].into_iter()).unwrap();
         let reason = "the service gave no reason".to_owned();
         let permanent = false;
         assert_eq!(
-            refused,
-            [Refusal {
+            failed,
+            [ItemFailure {
                 index: 0,
                 reason,
                 permanent
@@ -115,14 +115,14 @@ mod tests {
     #[test]
     fn an_answer_of_another_length_is_no_answer() {
         for entries in [vec![], vec![TAKEN], vec![TAKEN, TAKEN, TAKEN]] {
-            let answer = refusals(2, 1, entries.into_iter());
+            let answer = failures(2, 1, entries.into_iter());
             assert!(matches!(answer, Err(SendError::Transient(_))), "{answer:?}");
         }
     }
 
     #[test]
     fn a_failure_that_no_entry_shows_is_no_answer() {
-        let answer = refusals(2, 1, [TAKEN, TAKEN].into_iter());
+        let answer = failures(2, 1, [TAKEN, TAKEN].into_iter());
         assert!(matches!(answer, Err(SendError::Transient(_))), "{answer:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::{Destination, Limits, Refusal, SendError};
+use crate::{Destination, ItemFailure, Limits, SendError};
 
 /// A destination that keeps everything, in the order it came, for tests of code that delivers.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl<T: Clone + Send + Sync> Destination for Collected<T> {
         0
     }
 
-    async fn send(&self, chunk: &[&T]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&T]) -> Result<Vec<ItemFailure>, SendError> {
         self.lock().extend(chunk.iter().copied().cloned());
         Ok(Vec::new())
     }

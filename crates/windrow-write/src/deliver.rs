@@ -1,4 +1,4 @@
-//! The one algorithm: chunk, send, resend what was refused, stop before the deadline, hand back the
+//! The one algorithm: chunk, send, retry what was failed, stop before the deadline, hand back the
 //! rest.
 
 use std::collections::{HashMap, VecDeque};
@@ -8,11 +8,11 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use crate::{Backoff, Destination, Policy, Reason, Refusal, Report, SendError, Undelivered};
+use crate::{Backoff, Destination, ItemFailure, Policy, Reason, Report, SendError, Undelivered};
 
 /// Writes `items` to `destination` and says what became of each.
 ///
-/// The items go out in chunks that keep to the destination's limits. What the service refuses is
+/// The items go out in chunks that keep to the destination's limits. What the service fails is
 /// sent again after a wait, until the deadline of `policy`; what it will never take comes back and
 /// costs its neighbours nothing, for a chunk that is invalid is halved until the item at fault
 /// stands alone.
@@ -77,10 +77,10 @@ pub async fn deliver<D: Destination>(
 struct Chunk {
     /// Their places among all items.
     members: Vec<usize>,
-    /// How often they were refused or not answered.
+    /// How often they were failed or not answered.
     setbacks: u32,
     /// Whether they were in a call before.
-    resent: bool,
+    retried: bool,
     /// The wait before the next call.
     pause: Duration,
     /// What the service last said of them.
@@ -92,7 +92,7 @@ impl Chunk {
         Self {
             members,
             setbacks: 0,
-            resent: false,
+            retried: false,
             pause: Duration::ZERO,
             last: None,
         }
@@ -100,7 +100,7 @@ impl Chunk {
 }
 
 /// What the destination said of a chunk, or `None` if the deadline came before it did.
-type Answer = Option<Result<Vec<Refusal>, SendError>>;
+type Answer = Option<Result<Vec<ItemFailure>, SendError>>;
 
 /// What to do after an answer.
 enum Next {
@@ -111,7 +111,7 @@ enum Next {
 
 /// Where an item stands.
 #[derive(Clone)]
-enum Fate {
+enum ItemStatus {
     Pending,
     Delivered,
     Merged,
@@ -133,18 +133,18 @@ fn plan<D: Destination>(
         sizes[index] = size;
         if size > item_bytes {
             let reason = format!("the item has {size} bytes, and the limit is {item_bytes}");
-            ledger.fates[index] = Fate::Undelivered(Reason::Refused(reason));
+            ledger.statuses[index] = ItemStatus::Undelivered(Reason::Rejected(reason));
             continue;
         }
         if let Err(reason) = destination.check(item) {
-            ledger.fates[index] = Fate::Undelivered(Reason::Refused(reason));
+            ledger.statuses[index] = ItemStatus::Undelivered(Reason::Rejected(reason));
             continue;
         }
         let earlier = destination
             .key(item)
             .and_then(|key| last_with_key.insert(key, index));
         if let Some(earlier) = earlier {
-            ledger.fates[earlier] = Fate::Merged;
+            ledger.statuses[earlier] = ItemStatus::Merged;
         }
     }
 
@@ -152,7 +152,7 @@ fn plan<D: Destination>(
     let mut members = Vec::new();
     let mut bytes: usize = 0;
     for (index, size) in sizes.into_iter().enumerate() {
-        if !matches!(ledger.fates[index], Fate::Pending) {
+        if !matches!(ledger.statuses[index], ItemStatus::Pending) {
             continue;
         }
         let full = members.len() >= limits.items || bytes.saturating_add(size) > limits.call_bytes;
@@ -194,32 +194,32 @@ async fn call<D: Destination>(
 ///
 /// An item is pending until an answer settles it, so whatever happens in between, none can be lost.
 struct Ledger {
-    fates: Vec<Fate>,
+    statuses: Vec<ItemStatus>,
     calls: u64,
-    resends: u64,
+    retries: u64,
 }
 
 impl Ledger {
     fn new(items: usize) -> Self {
         Self {
-            fates: vec![Fate::Pending; items],
+            statuses: vec![ItemStatus::Pending; items],
             calls: 0,
-            resends: 0,
+            retries: 0,
         }
     }
 
     /// Enters what came of a call with `chunk` and says what to do next.
     fn settle(&mut self, chunk: Chunk, answer: Answer, backoff: &Backoff) -> Next {
         self.calls += 1;
-        if chunk.resent {
-            self.resends += chunk.members.len() as u64;
+        if chunk.retried {
+            self.retries += chunk.members.len() as u64;
         }
         match answer {
             None => {
                 self.settle_out_of_time(chunk);
                 Next::Go
             }
-            Some(Ok(refusals)) => self.settle_refusals(chunk, &refusals, backoff),
+            Some(Ok(failures)) => self.settle_failures(chunk, &failures, backoff),
             Some(Err(SendError::Throttled(reason) | SendError::Transient(reason))) => {
                 Next::Again(vec![again(chunk, reason, backoff)])
             }
@@ -230,37 +230,37 @@ impl Ledger {
 
     fn settle_out_of_time(&mut self, chunk: Chunk) {
         let reason = Reason::OutOfTime { last: chunk.last };
-        self.set_all(&chunk.members, &Fate::Undelivered(reason));
+        self.set_all(&chunk.members, &ItemStatus::Undelivered(reason));
     }
 
-    /// Enters an answer that took the chunk except for `refusals`.
-    fn settle_refusals(
+    /// Enters an answer that took the chunk except for `failures`.
+    fn settle_failures(
         &mut self,
         mut chunk: Chunk,
-        refusals: &[Refusal],
+        failures: &[ItemFailure],
         backoff: &Backoff,
     ) -> Next {
         let sent = chunk.members.len();
-        if let Some(refusal) = refusals.iter().find(|refusal| refusal.index >= sent) {
-            // A refusal of something that was not sent: the answer says nothing of the rest either.
-            return Next::Again(vec![again(chunk, refusal.reason.clone(), backoff)]);
+        if let Some(failure) = failures.iter().find(|failure| failure.index >= sent) {
+            // A failure of something that was not sent: the answer says nothing of the rest either.
+            return Next::Again(vec![again(chunk, failure.reason.clone(), backoff)]);
         }
-        let mut refused = vec![None; sent];
-        for refusal in refusals {
-            refused[refusal.index] = Some(refusal);
+        let mut failed = vec![None; sent];
+        for failure in failures {
+            failed[failure.index] = Some(failure);
         }
-        let mut left = Vec::with_capacity(refusals.len());
+        let mut left = Vec::with_capacity(failures.len());
         let mut last = None;
-        for (index, refusal) in chunk.members.iter().zip(refused) {
-            match refusal {
-                None => self.fates[*index] = Fate::Delivered,
-                Some(refusal) if refusal.permanent => {
-                    let reason = Reason::Refused(refusal.reason.clone());
-                    self.fates[*index] = Fate::Undelivered(reason);
+        for (index, failure) in chunk.members.iter().zip(failed) {
+            match failure {
+                None => self.statuses[*index] = ItemStatus::Delivered,
+                Some(failure) if failure.permanent => {
+                    let reason = Reason::Rejected(failure.reason.clone());
+                    self.statuses[*index] = ItemStatus::Undelivered(reason);
                 }
-                Some(refusal) => {
+                Some(failure) => {
                     left.push(*index);
-                    last.get_or_insert(&refusal.reason);
+                    last.get_or_insert(&failure.reason);
                 }
             }
         }
@@ -274,23 +274,26 @@ impl Ledger {
     /// Halves a chunk that holds something the service will never take, or gives that one item up.
     fn settle_invalid(&mut self, mut chunk: Chunk, reason: String) -> Next {
         if chunk.members.len() <= 1 {
-            self.set_all(&chunk.members, &Fate::Undelivered(Reason::Refused(reason)));
+            self.set_all(
+                &chunk.members,
+                &ItemStatus::Undelivered(Reason::Rejected(reason)),
+            );
             return Next::Go;
         }
         let rear = chunk.members.split_off(chunk.members.len() / 2);
         let half = |members| Chunk {
             members,
             setbacks: chunk.setbacks,
-            resent: true,
+            retried: true,
             pause: Duration::ZERO,
             last: Some(reason.clone()),
         };
         Next::Again(vec![half(chunk.members), half(rear)])
     }
 
-    fn set_all(&mut self, members: &[usize], fate: &Fate) {
+    fn set_all(&mut self, members: &[usize], status: &ItemStatus) {
         for index in members {
-            self.fates[*index] = fate.clone();
+            self.statuses[*index] = status.clone();
         }
     }
 
@@ -302,20 +305,20 @@ impl Ledger {
             merged: 0,
             undelivered: Vec::new(),
             calls: self.calls,
-            resends: self.resends,
+            retries: self.retries,
         };
-        for (index, (item, fate)) in items.into_iter().zip(self.fates).enumerate() {
-            let reason = match fate {
-                Fate::Delivered => {
+        for (index, (item, status)) in items.into_iter().zip(self.statuses).enumerate() {
+            let reason = match status {
+                ItemStatus::Delivered => {
                     report.delivered += 1;
                     continue;
                 }
-                Fate::Merged => {
+                ItemStatus::Merged => {
                     report.merged += 1;
                     continue;
                 }
-                Fate::Undelivered(reason) => reason,
-                Fate::Pending => match &stopped {
+                ItemStatus::Undelivered(reason) => reason,
+                ItemStatus::Pending => match &stopped {
                     Some(reason) => Reason::Stopped(reason.clone()),
                     None => Reason::OutOfTime { last: None },
                 },
@@ -344,7 +347,7 @@ fn again(chunk: Chunk, reason: String, backoff: &Backoff) -> Chunk {
     Chunk {
         members: chunk.members,
         setbacks,
-        resent: true,
+        retried: true,
         pause,
         last: Some(reason),
     }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-/// A service that takes items many at a time and may refuse some of them.
+/// A service that takes items many at a time and may fail some of them.
 ///
 /// An implementation says how the service counts and makes one call. It neither waits nor sends
 /// again: that is [`deliver`](crate::deliver())'s work, and doing it twice would multiply the
@@ -19,7 +19,7 @@ pub trait Destination: Send + Sync {
 
     /// What makes two items the same row, or `None` where every item stands for itself.
     ///
-    /// Among items with equal keys only the last is sent. DynamoDB refuses a whole batch in which a
+    /// Among items with equal keys only the last is sent. DynamoDB fails a whole batch in which a
     /// key comes twice, and writing both would leave the last one anyway.
     fn key(&self, _item: &Self::Item) -> Option<Key> {
         None
@@ -29,21 +29,21 @@ pub trait Destination: Send + Sync {
     ///
     /// # Errors
     /// Why it never will. Such an item is handed back unsent, since its whole chunk would be
-    /// refused with it.
+    /// failed with it.
     fn check(&self, _item: &Self::Item) -> Result<(), String> {
         Ok(())
     }
 
     /// Makes one call with `chunk`, which keeps to [`Limits`] and holds no key twice.
     ///
-    /// Returns what the service refused, in any order; everything else in the chunk was written.
+    /// Returns what the service failed, in any order; everything else in the chunk was written.
     ///
     /// # Errors
     /// When the call as a whole came to nothing, or there is no telling what it wrote.
     fn send(
         &self,
         chunk: &[&Self::Item],
-    ) -> impl Future<Output = Result<Vec<Refusal>, SendError>> + Send;
+    ) -> impl Future<Output = Result<Vec<ItemFailure>, SendError>> + Send;
 }
 
 /// A destination that is only lent.
@@ -66,7 +66,7 @@ impl<D: Destination + ?Sized> Destination for &D {
         (**self).check(item)
     }
 
-    async fn send(&self, chunk: &[&Self::Item]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&Self::Item]) -> Result<Vec<ItemFailure>, SendError> {
         (**self).send(chunk).await
     }
 }
@@ -105,7 +105,7 @@ impl Key {
 
 /// One item of a chunk that the service did not take: this time, or ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ItemFailure {
     /// Its place in the chunk, from 0.
     pub index: usize,
     /// What the service said.

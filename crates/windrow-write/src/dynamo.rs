@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 
 use crate::item::{self, TableItem};
-use crate::{Destination, Key, Limits, Refusal, SendError, sdk};
+use crate::{Destination, ItemFailure, Key, Limits, SendError, sdk};
 
 /// An item of a table: attribute names and values.
 type Item = HashMap<String, AttributeValue>;
@@ -135,7 +135,7 @@ impl<I: TableItem> Destination for DynamoTable<I> {
         Ok(())
     }
 
-    async fn send(&self, chunk: &[&I]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&I]) -> Result<Vec<ItemFailure>, SendError> {
         let body = self.body(chunk)?;
         let output = self
             .client
@@ -151,7 +151,7 @@ impl<I: TableItem> Destination for DynamoTable<I> {
             .send()
             .await
             .map_err(sdk::send_error)?;
-        refusals(&output, chunk, &self.key_attributes)
+        failures(&output, chunk, &self.key_attributes)
     }
 }
 
@@ -159,11 +159,11 @@ impl<I: TableItem> Destination for DynamoTable<I> {
 ///
 /// An unprocessed request that matches none of them makes the answer no answer at all: what it
 /// stands for is not known, and putting the whole chunk again changes no row.
-fn refusals<I: TableItem>(
+fn failures<I: TableItem>(
     output: &BatchWriteItemOutput,
     chunk: &[&I],
     key_attributes: &[String],
-) -> Result<Vec<Refusal>, SendError> {
+) -> Result<Vec<ItemFailure>, SendError> {
     let mut unprocessed = output
         .unprocessed_items()
         .into_iter()
@@ -179,7 +179,7 @@ fn refusals<I: TableItem>(
             places.entry(key).or_default().push(index);
         }
     }
-    let mut refusals = Vec::new();
+    let mut failures = Vec::new();
     for request in unprocessed {
         let key = request
             .put_request()
@@ -190,14 +190,14 @@ fn refusals<I: TableItem>(
             ));
         };
         for index in indices {
-            refusals.push(Refusal {
+            failures.push(ItemFailure {
                 index,
                 reason: "unprocessed: too much for the table or an index at this moment".to_owned(),
                 permanent: false,
             });
         }
     }
-    Ok(refusals)
+    Ok(failures)
 }
 
 /// The values of the key attributes, or `None` where one is missing or of a kind no key has.
@@ -241,9 +241,9 @@ mod tests {
             .build()
     }
 
-    fn refused(output: &BatchWriteItemOutput, chunk: &[&Item]) -> Result<Vec<usize>, SendError> {
-        let refusals = refusals(output, chunk, &["Name".to_owned()])?;
-        Ok(refusals.into_iter().map(|refusal| refusal.index).collect())
+    fn failed(output: &BatchWriteItemOutput, chunk: &[&Item]) -> Result<Vec<usize>, SendError> {
+        let failures = failures(output, chunk, &["Name".to_owned()])?;
+        Ok(failures.into_iter().map(|failure| failure.index).collect())
     }
 
     #[test]
@@ -255,12 +255,12 @@ mod tests {
         ];
         let chunk: Vec<&Item> = chunk.iter().collect();
         assert_eq!(
-            refused(&BatchWriteItemOutput::builder().build(), &chunk),
+            failed(&BatchWriteItemOutput::builder().build(), &chunk),
             Ok(vec![])
         );
         // The service may write a number back in another form.
         let output = unprocessed([row("Rocinante", "3.0"), row("Shadowfax", "1")]);
-        assert_eq!(refused(&output, &chunk), Ok(vec![2, 0]));
+        assert_eq!(failed(&output, &chunk), Ok(vec![2, 0]));
     }
 
     #[test]
@@ -272,7 +272,7 @@ mod tests {
             unprocessed([Item::new()]),
         ] {
             assert!(matches!(
-                refused(&output, &[&shadowfax]),
+                failed(&output, &[&shadowfax]),
                 Err(SendError::Transient(_))
             ));
         }
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_key_can_be_is_refused_before_it_is_sent() {
+    fn what_no_key_can_be_is_failed_before_it_is_sent() {
         let table = table();
         let check = |value| table.check(&HashMap::from([("Name".to_owned(), value)]));
         assert_eq!(check(text("Shadowfax")), Ok(()));

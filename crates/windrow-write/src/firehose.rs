@@ -8,7 +8,7 @@ use aws_sdk_firehose::types::Record;
 use bytes::Bytes;
 
 use crate::answer::{self, Entry};
-use crate::{Destination, Limits, Refusal, SendError, sdk};
+use crate::{Destination, ItemFailure, Limits, SendError, sdk};
 
 /// The most records in a PutRecordBatch call (PutRecordBatch, API reference).
 const RECORDS: usize = 500;
@@ -54,7 +54,7 @@ impl Destination for FirehoseStream {
         record.len()
     }
 
-    async fn send(&self, chunk: &[&Bytes]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&Bytes]) -> Result<Vec<ItemFailure>, SendError> {
         let mut records = Vec::with_capacity(chunk.len());
         for data in chunk {
             let record = Record::builder()
@@ -71,19 +71,19 @@ impl Destination for FirehoseStream {
             .send()
             .await
             .map_err(sdk::send_error)?;
-        refusals(&output, chunk.len())
+        failures(&output, chunk.len())
     }
 }
 
-/// Which of the `sent` records the answer says were refused.
-fn refusals(output: &PutRecordBatchOutput, sent: usize) -> Result<Vec<Refusal>, SendError> {
+/// Which of the `sent` records the answer says were failed.
+fn failures(output: &PutRecordBatchOutput, sent: usize) -> Result<Vec<ItemFailure>, SendError> {
     let failed = usize::try_from(output.failed_put_count()).unwrap_or(0);
     let entries = output.request_responses().iter().map(|response| Entry {
         identifier: response.record_id(),
         error_code: response.error_code(),
         error_message: response.error_message(),
     });
-    answer::refusals(sent, failed, entries)
+    answer::failures(sent, failed, entries)
 }
 
 #[cfg(test)]
@@ -93,27 +93,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refused_entries_keep_their_place_and_reason() {
+    fn failed_entries_keep_their_place_and_reason() {
         let taken = PutRecordBatchResponseEntry::builder()
             .record_id("a")
             .build();
-        let refused = PutRecordBatchResponseEntry::builder()
+        let failed = PutRecordBatchResponseEntry::builder()
             .error_code("ServiceUnavailableException")
             .build();
         let output = PutRecordBatchOutput::builder()
             .failed_put_count(2)
-            .request_responses(refused.clone())
+            .request_responses(failed.clone())
             .request_responses(taken)
-            .request_responses(refused)
+            .request_responses(failed)
             .build()
             .unwrap();
 
-        let refused: Vec<usize> = refusals(&output, 3)
+        let failed: Vec<usize> = failures(&output, 3)
             .unwrap()
             .into_iter()
-            .map(|refusal| refusal.index)
+            .map(|failure| failure.index)
             .collect();
-        assert_eq!(refused, [0, 2]);
-        assert!(matches!(refusals(&output, 2), Err(SendError::Transient(_))));
+        assert_eq!(failed, [0, 2]);
+        assert!(matches!(failures(&output, 2), Err(SendError::Transient(_))));
     }
 }

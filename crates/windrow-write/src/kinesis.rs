@@ -9,7 +9,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::answer::{self, Entry};
-use crate::{Destination, Limits, Refusal, SendError, sdk};
+use crate::{Destination, ItemFailure, Limits, SendError, sdk};
 
 /// The most records in a PutRecords call (PutRecords, API reference).
 const RECORDS: usize = 500;
@@ -28,7 +28,7 @@ const KEY_CHARACTERS: usize = 256;
 pub struct Record {
     /// Decides the shard; 1 to 256 characters. [`hashed_partition_key`] makes one of anything.
     pub partition_key: String,
-    /// The payload as it is to be read, not yet in base64. `Bytes`, so that a resend copies
+    /// The payload as it is to be read, not yet in base64. `Bytes`, so that a retry copies
     /// nothing.
     pub data: Bytes,
 }
@@ -93,7 +93,7 @@ impl Destination for KinesisStream {
         }
     }
 
-    async fn send(&self, chunk: &[&Record]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&Record]) -> Result<Vec<ItemFailure>, SendError> {
         let mut entries = Vec::with_capacity(chunk.len());
         for record in chunk {
             let entry = PutRecordsRequestEntry::builder()
@@ -111,19 +111,19 @@ impl Destination for KinesisStream {
             .send()
             .await
             .map_err(sdk::send_error)?;
-        refusals(&output, chunk.len())
+        failures(&output, chunk.len())
     }
 }
 
-/// Which of the `sent` records the answer says were refused.
-fn refusals(output: &PutRecordsOutput, sent: usize) -> Result<Vec<Refusal>, SendError> {
+/// Which of the `sent` records the answer says were failed.
+fn failures(output: &PutRecordsOutput, sent: usize) -> Result<Vec<ItemFailure>, SendError> {
     let failed = usize::try_from(output.failed_record_count().unwrap_or(0)).unwrap_or(0);
     let entries = output.records().iter().map(|record| Entry {
         identifier: record.sequence_number(),
         error_code: record.error_code(),
         error_message: record.error_message(),
     });
-    answer::refusals(sent, failed, entries)
+    answer::failures(sent, failed, entries)
 }
 
 #[cfg(test)]
@@ -162,29 +162,29 @@ mod tests {
     }
 
     #[test]
-    fn refused_entries_keep_their_place_and_reason() {
+    fn failed_entries_keep_their_place_and_reason() {
         let taken = PutRecordsResultEntry::builder()
             .sequence_number("1")
             .shard_id("shardId-000000000000")
             .build();
-        let refused = PutRecordsResultEntry::builder()
+        let failed = PutRecordsResultEntry::builder()
             .error_code("InternalFailure")
             .error_message("try again")
             .build();
         let output = PutRecordsOutput::builder()
             .failed_record_count(1)
             .records(taken)
-            .records(refused)
+            .records(failed)
             .build()
             .unwrap();
 
         let reason = "InternalFailure: try again".to_owned();
-        let refusal = Refusal {
+        let failure = ItemFailure {
             index: 1,
             reason,
             permanent: false,
         };
-        assert_eq!(refusals(&output, 2), Ok(vec![refusal]));
-        assert!(matches!(refusals(&output, 3), Err(SendError::Transient(_))));
+        assert_eq!(failures(&output, 2), Ok(vec![failure]));
+        assert!(matches!(failures(&output, 3), Err(SendError::Transient(_))));
     }
 }

@@ -1,8 +1,8 @@
 //! Batched writes that say exactly what became of every item.
 //!
 //! Kinesis, DynamoDB and Firehose all take items many at a time, and all three can take some of a
-//! batch and refuse the rest. [`deliver`] is the one algorithm they share: cut the items into
-//! chunks the service takes, send them, send again only what was refused, stop before the deadline,
+//! batch and fail the rest. [`deliver`] is the one algorithm they share: cut the items into
+//! chunks the service takes, send them, send again only what was failed, stop before the deadline,
 //! and hand back what is left with the reason. A [`Destination`] is what differs between the
 //! services: [`KinesisStream`], [`DynamoTable`] and [`FirehoseStream`] are here, and [`Collected`]
 //! keeps the items in memory, so code that delivers is tested with a vector.
@@ -43,7 +43,7 @@ mod sdk;
 
 pub use collected::Collected;
 pub use deliver::deliver;
-pub use destination::{Destination, Key, Limits, Refusal, SendError};
+pub use destination::{Destination, ItemFailure, Key, Limits, SendError};
 pub use dynamo::DynamoTable;
 pub use firehose::FirehoseStream;
 pub use item::{Attributes, NoKeyValue, TableItem};

@@ -16,7 +16,7 @@ pub struct Report<T> {
     /// Calls made, those without an answer included.
     pub calls: u64,
     /// Items sent again, once for each further time.
-    pub resends: u64,
+    pub retries: u64,
 }
 
 impl<T> Report<T> {
@@ -46,7 +46,7 @@ pub struct Undelivered<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// The service will never take it: it is too large, or invalid for the reason given.
-    Refused(String),
+    Rejected(String),
     /// The deadline came first. It may have been written all the same.
     OutOfTime {
         /// What the service last said of it, or `None` if it never answered.
@@ -60,7 +60,7 @@ impl Reason {
     /// Whether sending the item again, later or elsewhere, is pointless.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::Refused(_))
+        matches!(self, Self::Rejected(_))
     }
 }
 
@@ -120,7 +120,7 @@ impl fmt::Display for Reasons {
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(reason) => write!(formatter, "refused: {reason}"),
+            Self::Rejected(reason) => write!(formatter, "rejected: {reason}"),
             Self::OutOfTime { last: Some(last) } => {
                 write!(formatter, "out of time, last answer: {last}")
             }

@@ -101,13 +101,13 @@ mod tests {
 
     #[test]
     fn a_call_without_an_answer_may_pass_later() {
-        let refused: SdkError<BatchWriteItemError, _> =
+        let failed: SdkError<BatchWriteItemError, _> =
             SdkError::dispatch_failure(ConnectorError::io("connection refused".into()));
         let timeout: SdkError<BatchWriteItemError, _> = SdkError::timeout_error("too slow");
         let garbled: SdkError<BatchWriteItemError, _> =
             SdkError::response_error("not JSON", response(200));
         for (error, cause) in [
-            (refused, "connection refused"),
+            (failed, "connection refused"),
             (timeout, "too slow"),
             (garbled, "not JSON"),
         ] {

@@ -27,7 +27,7 @@ async fn items_go_out_in_order_in_chunks_the_destination_takes() {
     let report = deliver(&destination, items(23), &in_turn(HOUR)).await;
 
     assert_eq!(report.delivered, 23);
-    assert_eq!((report.calls, report.resends), (3, 0));
+    assert_eq!((report.calls, report.retries), (3, 0));
     let lengths: Vec<usize> = destination.calls().iter().map(Vec::len).collect();
     assert_eq!(lengths, [10, 10, 3]);
     assert_eq!(destination.written(), (0..23).collect::<Vec<u32>>());
@@ -53,12 +53,12 @@ async fn chunks_keep_to_the_bytes_of_a_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_was_refused_is_sent_again_in_order() {
-    let destination = Flaky::new([Answer::Refuse(vec![7, 2]), Answer::Refuse(vec![0])]);
+async fn only_what_was_failed_is_sent_again_in_order() {
+    let destination = Flaky::new([Answer::Reject(vec![7, 2]), Answer::Reject(vec![0])]);
     let report = deliver(&destination, items(10), &in_turn(HOUR)).await;
 
     assert_eq!(report.delivered, 10);
-    assert_eq!((report.calls, report.resends), (3, 3));
+    assert_eq!((report.calls, report.retries), (3, 3));
     assert_eq!(destination.calls()[1..], [vec![2, 7], vec![2]]);
 }
 
@@ -67,12 +67,12 @@ async fn an_item_that_its_answer_rejects_for_good_comes_back_and_the_rest_is_sen
     let destination = Flaky::new([Answer::RejectSecond]);
     let report = deliver(&destination, items(3), &in_turn(HOUR)).await;
 
-    assert_eq!((report.delivered, report.calls, report.resends), (2, 2, 1));
+    assert_eq!((report.delivered, report.calls, report.retries), (2, 2, 1));
     assert_eq!(destination.calls()[1], [0]);
     let [left] = report.undelivered.as_slice() else {
         panic!("{:?}", report.undelivered);
     };
-    let reason = Reason::Refused("not this one".to_owned());
+    let reason = Reason::Rejected("not this one".to_owned());
     assert_eq!((left.index, &left.reason), (1, &reason));
 }
 
@@ -82,14 +82,14 @@ async fn waits_grow_with_each_setback_and_stay_under_their_bound() {
     let destination = Flaky::new([
         throttled(),
         throttled(),
-        Answer::Refuse(vec![0]),
+        Answer::Reject(vec![0]),
         Answer::Transient,
     ]);
     let started = Instant::now();
     let report = deliver(&destination, items(1), &in_turn(HOUR)).await;
 
     assert_eq!(report.delivered, 1);
-    assert_eq!((report.calls, report.resends), (5, 4));
+    assert_eq!((report.calls, report.retries), (5, 4));
     assert!(started.elapsed() <= Duration::from_millis(50 + 100 + 200 + 400 + 4));
     assert!(started.elapsed() > Duration::ZERO);
 }
@@ -209,12 +209,12 @@ async fn an_item_that_cannot_be_taken_comes_back_unsent() {
     assert_eq!(report.undelivered[0].item, items[0]);
     assert_eq!(
         report.undelivered[0].reason.to_string(),
-        "refused: the item has 501 bytes, and the limit is 500"
+        "failed: the item has 501 bytes, and the limit is 500"
     );
     assert_eq!(report.undelivered[1].index, 2);
     assert_eq!(
         report.undelivered[1].reason.to_string(),
-        "refused: the name is missing"
+        "failed: the name is missing"
     );
     assert!(
         report
@@ -242,8 +242,8 @@ async fn an_invalid_item_comes_back_and_its_neighbours_are_written() {
     assert_eq!(
         left,
         [
-            (3, "refused: poison".to_owned()),
-            (8, "refused: poison".to_owned())
+            (3, "failed: poison".to_owned()),
+            (8, "failed: poison".to_owned())
         ]
     );
     // Nobody was overloaded, so nobody waited.
@@ -296,10 +296,10 @@ async fn a_fatal_answer_waits_for_calls_in_flight_but_for_no_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_of_something_not_sent_loses_nothing() {
-    let destination = Flaky::new([Answer::Refuse(vec![1, 99])]);
+async fn a_failure_of_something_not_sent_loses_nothing() {
+    let destination = Flaky::new([Answer::Reject(vec![1, 99])]);
     let report = deliver(&destination, items(3), &in_turn(HOUR)).await;
-    assert_eq!((report.delivered, report.resends), (3, 3));
+    assert_eq!((report.delivered, report.retries), (3, 3));
     assert_eq!(destination.calls()[1], [0, 1, 2]);
 }
 
@@ -344,7 +344,7 @@ fn run<F: Future>(future: F) -> F::Output {
 
 fn passing() -> impl Strategy<Value = Answer> {
     prop_oneof![
-        3 => proptest::collection::vec(0_usize..10, 0..10).prop_map(Answer::Refuse),
+        3 => proptest::collection::vec(0_usize..10, 0..10).prop_map(Answer::Reject),
         1 => Just(Answer::Throttled),
         1 => Just(Answer::Transient),
         1 => (0_u64..200).prop_map(|time| Answer::TakeIn(Duration::from_millis(time))),

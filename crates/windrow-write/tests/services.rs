@@ -24,8 +24,8 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use windrow_write::{
-    Destination, DynamoTable, FirehoseStream, KinesisStream, Limits, Policy, Reason, Record,
-    Refusal, SendError, deliver,
+    Destination, DynamoTable, FirehoseStream, ItemFailure, KinesisStream, Limits, Policy, Reason,
+    Record, SendError, deliver,
 };
 
 type Row = HashMap<String, AttributeValue>;
@@ -157,7 +157,7 @@ async fn records_past_one_call_all_reach_the_stream() {
     let stream = KinesisStream::new(client.clone(), "wildrydes");
     let report = deliver(&stream, (0..1201).map(record).collect(), &policy()).await;
     assert_eq!(
-        (report.delivered, report.calls, report.resends),
+        (report.delivered, report.calls, report.retries),
         (1201, 3, 0)
     );
 
@@ -227,7 +227,7 @@ impl<D: Destination> Destination for Counted<D> {
         self.destination.size(item)
     }
 
-    async fn send(&self, chunk: &[&D::Item]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&D::Item]) -> Result<Vec<ItemFailure>, SendError> {
         let answer = self.destination.send(chunk).await;
         self.calls.send_modify(|calls| *calls += 1);
         answer
@@ -270,7 +270,7 @@ async fn a_service_that_is_not_there_is_tried_until_the_deadline() {
 /// What a Firehose that has trouble was sent: one list of records, in base64, a request.
 type Requests = Arc<Mutex<Vec<Vec<String>>>>;
 
-/// A Firehose that fails the first request, refuses the last record of the second, and then takes all.
+/// A Firehose that fails the first request, fails the last record of the second, and then takes all.
 async fn firehose(State(requests): State<Requests>, body: String) -> (StatusCode, String) {
     let body: Value = serde_json::from_str(&body).unwrap();
     let records = body["Records"].as_array().unwrap();
@@ -283,16 +283,16 @@ async fn firehose(State(requests): State<Requests>, body: String) -> (StatusCode
     }
 
     let mut responses = vec![json!({"RecordId": "written"}); records.len()];
-    let refuses = requests.len() == 2;
-    if let Some(last) = responses.last_mut().filter(|_| refuses) {
+    let fails = requests.len() == 2;
+    if let Some(last) = responses.last_mut().filter(|_| fails) {
         *last = json!({"ErrorCode": "ServiceUnavailableException", "ErrorMessage": "Slow down."});
     }
-    let answer = json!({"FailedPutCount": i32::from(refuses), "RequestResponses": responses});
+    let answer = json!({"FailedPutCount": i32::from(fails), "RequestResponses": responses});
     (StatusCode::OK, answer.to_string())
 }
 
 #[tokio::test]
-async fn firehose_is_sent_again_what_it_refused_and_the_sdk_adds_no_tries_of_its_own() {
+async fn firehose_is_sent_again_what_it_failed_and_the_sdk_adds_no_tries_of_its_own() {
     let requests = Requests::default();
     let app = axum::Router::new()
         .fallback(firehose)
@@ -306,7 +306,7 @@ async fn firehose_is_sent_again_what_it_refused_and_the_sdk_adds_no_tries_of_its
     let stream = FirehoseStream::new(client, "wildrydes-rejects");
     let report = deliver(&stream, records, &policy()).await;
 
-    assert_eq!((report.delivered, report.calls, report.resends), (2, 3, 3));
+    assert_eq!((report.delivered, report.calls, report.retries), (2, 3, 3));
     let [one, two] = ["b25lCg==", "dHdvCg=="];
     assert_eq!(
         *requests.lock().unwrap(),
@@ -374,7 +374,7 @@ async fn an_item_only_the_service_knows_to_be_invalid_comes_back_alone() {
     assert_eq!(report.undelivered[0].index, 12);
     let reason = &report.undelivered[0].reason;
     assert!(
-        matches!(reason, Reason::Refused(reason) if reason.starts_with("ValidationException")),
+        matches!(reason, Reason::Rejected(reason) if reason.starts_with("ValidationException")),
         "{reason}"
     );
     assert_eq!(notes(&client).await.len(), 24);

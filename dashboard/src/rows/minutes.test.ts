@@ -133,17 +133,17 @@ describe('bounds', () => {
     expect(minutes.add(row())).toBe('old');
   });
 
-  test('a window far ahead is refused', () => {
+  test('a window far ahead is rejected', () => {
     const minutes = withRows([], START);
     expect(minutes.add(row({ start: START + 10 * MINUTE }))).toBe('added');
-    expect(minutes.add(row({ start: START + 10 * MINUTE + 1 }))).toBe('refused');
+    expect(minutes.add(row({ start: START + 10 * MINUTE + 1 }))).toBe('rejected');
   });
 
-  test('names beyond what may be kept are refused', () => {
+  test('names beyond what may be kept are rejected', () => {
     const minutes = new Minutes(new Names(1));
     minutes.advance(START);
     expect(minutes.add(row())).toBe('added');
-    expect(minutes.add(row({ name: 'Franky' }))).toBe('refused');
+    expect(minutes.add(row({ name: 'Franky' }))).toBe('rejected');
   });
 
   test('beyond the memory the oldest windows are dropped', () => {

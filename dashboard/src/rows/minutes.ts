@@ -23,7 +23,7 @@ const USUAL_WINDOW = 60;
 const METRE = 1e6;
 
 /** What became of a row. */
-export type Added = 'added' | 'known' | 'old' | 'refused';
+export type Added = 'added' | 'known' | 'old' | 'rejected';
 
 /**
  * The rows of the last hour, and the minutes that they make.
@@ -65,13 +65,13 @@ export class Minutes {
    * Adds a row.
    *
    * One of a window that ended more than an hour ago is left out as `old`; one that starts more than ten
-   * minutes ahead, or whose name is beyond those that may be kept, is `refused`.
+   * minutes ahead, or whose name is beyond those that may be kept, is `rejected`.
    */
   add(row: Row): Added {
     if (this.#isOld(row.start, row.windowSeconds)) return 'old';
-    if (row.start > this.#arrival + AHEAD) return 'refused';
+    if (row.start > this.#arrival + AHEAD) return 'rejected';
     const unicorn = this.#names.number(row.name);
-    if (unicorn === undefined) return 'refused';
+    if (unicorn === undefined) return 'rejected';
     const window = this.#windowOf(row);
     const before = window.bytes;
     if (!window.add(unicorn, row)) return 'known';

@@ -140,9 +140,9 @@ describe('failures are sorted by what can be done', () => {
     [400, 'AccessDeniedException', 'denied'],
     [400, 'UnrecognizedClientException', 'denied'],
     [403, 'Unheard', 'denied'],
-    [400, 'InvalidArgumentException', 'refused'],
-    [400, 'ValidationException', 'refused'],
-    [404, 'Unheard', 'refused'],
+    [400, 'InvalidArgumentException', 'rejected'],
+    [400, 'ValidationException', 'rejected'],
+    [404, 'Unheard', 'rejected'],
   ] as const)('%i %s', async (status, code, why) => {
     const { kinesis } = answering(status, { __type: code, message: 'said so' });
     const failure = await failureOf(kinesis.records('i', 10, signal));
@@ -212,6 +212,6 @@ describe('advice', () => {
     expect(advise(denied, 'wildrydes', aws).advice).toContain('eu-west-1:pool');
     expect(advise(denied, 'wildrydes', aws).problem).toContain('Unauthenticated access');
     expect(advise(denied, 'wildrydes', CONFIG).advice).toContain('127.0.0.1:4566');
-    expect(advise(new Failure('refused', 'said so'), 'wildrydes', aws).problem).toContain('said so');
+    expect(advise(new Failure('rejected', 'said so'), 'wildrydes', aws).problem).toContain('said so');
   });
 });

@@ -54,5 +54,5 @@ test('what is stopped ends at once and leaves the gate, whatever the call does',
 test('a fault that is no failure is one that no try can mend', async () => {
   const { caller } = setUp();
   const call = caller.call(() => Promise.reject(new TypeError('a fault')));
-  await expect(call).rejects.toMatchObject({ why: 'refused', message: 'TypeError: a fault' });
+  await expect(call).rejects.toMatchObject({ why: 'rejected', message: 'TypeError: a fault' });
 });

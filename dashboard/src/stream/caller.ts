@@ -180,5 +180,5 @@ export class Caller {
 
 /** What is thrown that is no failure of a call is a fault of the page, and ends the reading. */
 function asFailure(error: unknown): Failure {
-  return error instanceof Failure ? error : new Failure('refused', String(error));
+  return error instanceof Failure ? error : new Failure('rejected', String(error));
 }

@@ -65,7 +65,7 @@ export function classifyCredentials(error: unknown): Failure {
   const { why, message } = classify(error);
   switch (why) {
     case 'missing':
-    case 'refused':
+    case 'rejected':
       return new Failure('denied', message);
     case 'throttled':
     case 'expired':
@@ -80,7 +80,7 @@ export function classifyCredentials(error: unknown): Failure {
 function causeOf(status: number): Cause {
   if (status === 429 || status === 503) return 'throttled';
   if (status === 408 || status >= 500) return 'unreachable';
-  return status === 401 || status === 403 ? 'denied' : 'refused';
+  return status === 401 || status === 403 ? 'denied' : 'rejected';
 }
 
 /** What an SDK exception tells. */

@@ -41,10 +41,10 @@ class Viewer {
     return [...new Set(this.health.map((health) => health.state.kind))];
   }
 
-  #take(records: readonly StreamRecord[]): { lines: number; refused: number } {
+  #take(records: readonly StreamRecord[]): { lines: number; rejected: number } {
     const decoder = new TextDecoder();
     this.texts.push(...records.map((record) => decoder.decode(record.data)));
-    return { lines: records.length, refused: 1 };
+    return { lines: records.length, rejected: 1 };
   }
 }
 
@@ -122,7 +122,7 @@ describe('reading', () => {
     expect(health?.shards).toBe(2);
     expect(health?.recordsPerSecond).toBeGreaterThan(1.5);
     expect(health?.recordsPerSecond).toBeLessThan(2.5);
-    expect(health?.refused).toBeGreaterThan(10);
+    expect(health?.rejected).toBeGreaterThan(10);
     expect(health?.retries).toBe(0);
   });
 
@@ -213,7 +213,7 @@ describe('iterators', () => {
 
   test('a clock that is fast starts at the latest record', async () => {
     const { kinesis, viewer } = setUp();
-    kinesis.fault = (call) => (call.place?.kind === 'time' ? new Failure('refused', 'it lies ahead') : undefined);
+    kinesis.fault = (call) => (call.place?.kind === 'time' ? new Failure('rejected', 'it lies ahead') : undefined);
     await kinesis.clock.advance(5_000);
     kinesis.put(FIRST, 'a');
     await kinesis.clock.advance(2_000);
@@ -266,13 +266,13 @@ describe('throttling', () => {
     }
     await kinesis.clock.advance(30_000);
     const made = kinesis.count('records') - calls;
-    const refused = viewers.reduce((sum, viewer, place) => {
+    const rejected = viewers.reduce((sum, viewer, place) => {
       return sum + (viewer.health.at(-1)?.retries ?? 0) - (before[place] ?? 0);
     }, 0);
     for (const viewer of viewers) expect(viewer.texts.length).toBe(300);
-    expect(refused / made).toBeLessThan(0.2);
+    expect(rejected / made).toBeLessThan(0.2);
     // They share what there is, rather than all giving up.
-    expect((made - refused) / 330).toBeGreaterThan(2);
+    expect((made - rejected) / 330).toBeGreaterThan(2);
   });
 });
 
@@ -366,7 +366,7 @@ describe('credentials', () => {
 });
 
 describe('what no try can mend ends it', () => {
-  test.each(['missing', 'denied', 'refused'] as const)('%s', async (why) => {
+  test.each(['missing', 'denied', 'rejected'] as const)('%s', async (why) => {
     const { kinesis, viewer } = setUp();
     kinesis.fault = () => new Failure(why, 'no');
     await kinesis.clock.advance(5_000);

@@ -18,7 +18,7 @@ export interface Taken {
   /** How many lines were read. */
   readonly lines: number;
   /** How many could not be. */
-  readonly refused: number;
+  readonly rejected: number;
 }
 
 export interface FollowParts extends Omit<CallerParts, 'stop'> {
@@ -55,7 +55,7 @@ export class Follow {
   #initial: ReadonlySet<string> | undefined;
   #wakeLister = new AbortController();
   #hasAnswered = false;
-  #refused = 0;
+  #rejected = 0;
   #retries = 0;
   #toldState: State['kind'] | undefined;
   #fault: { readonly error: unknown } | undefined;
@@ -157,7 +157,7 @@ export class Follow {
         return 0;
       case 'missing':
       case 'denied':
-      case 'refused':
+      case 'rejected':
         throw failure;
     }
   }
@@ -204,10 +204,10 @@ export class Follow {
 
   #take(records: readonly StreamRecord[]): void {
     const now = this.#parts.clock.now();
-    const { lines, refused } = this.#parts.take(records);
+    const { lines, rejected } = this.#parts.take(records);
     this.#records.add(records.length, now);
     this.#lines.add(lines, now);
-    this.#refused += refused;
+    this.#rejected += rejected;
   }
 
   #noteAnswer(): void {
@@ -242,7 +242,7 @@ export class Follow {
       recordsPerSecond: this.#records.perSecond(now),
       linesPerSecond: this.#lines.perSecond(now),
       lagMillis: Math.max(0, ...readers.map((reader) => reader.behindMillis)),
-      refused: this.#refused,
+      rejected: this.#rejected,
       retries: this.#retries,
     });
   }

@@ -71,7 +71,7 @@ export type Cause =
   /** Nobody is let in. */
   | 'denied'
   /** Kinesis will never take this. */
-  | 'refused';
+  | 'rejected';
 
 /** A call that failed. */
 export class Failure extends Error {

@@ -39,16 +39,16 @@ test('throttling makes a shard slower at once, and time makes it quicker bit by 
 });
 
 /** Viewers that come one after the other to a shard with a quota of reads a second; their longest waits, in seconds. */
-function share(viewers: number, quota: number): { longest: number[]; reads: number; refused: number } {
+function share(viewers: number, quota: number): { longest: number[]; reads: number; rejected: number } {
   const paces = Array.from({ length: viewers }, (_, seed) => new Pace(seeded(seed + 1)));
   const next = paces.map((_, place) => place * 700);
   const answered = paces.map(() => 0);
   const longest = paces.map(() => 0);
   let recent: number[] = [];
-  let [reads, refused] = [0, 0];
+  let [reads, rejected] = [0, 0];
   for (;;) {
     const now = Math.min(...next);
-    if (now > 900_000) return { longest: longest.map((millis) => millis / 1_000), reads: reads / 900, refused: refused / 900 };
+    if (now > 900_000) return { longest: longest.map((millis) => millis / 1_000), reads: reads / 900, rejected: rejected / 900 };
     const viewer = next.indexOf(now);
     recent = recent.filter((time) => time > now - 1_000);
     const pace = paces[viewer] as Pace;
@@ -59,7 +59,7 @@ function share(viewers: number, quota: number): { longest: number[]; reads: numb
       answered[viewer] = now;
       next[viewer] = now + pace.answered(false);
     } else {
-      refused += 1;
+      rejected += 1;
       next[viewer] = now + pace.throttled();
     }
   }
@@ -72,11 +72,11 @@ test.each([
   [8, 3],
   [12, 5],
 ])('%i viewers who come one by one share %i reads a second, and none is left out', (viewers, quota) => {
-  const { longest, reads, refused } = share(viewers, quota);
+  const { longest, reads, rejected } = share(viewers, quota);
   // Unheard of for 30 s, unicorns would fade.
   expect(Math.max(...longest)).toBeLessThan(30);
   expect(reads / Math.min(viewers, quota)).toBeGreaterThan(0.5);
-  expect(refused).toBeLessThan(reads / 2);
+  expect(rejected).toBeLessThan(reads / 2);
 });
 
 test('a rate is that of the last ten seconds', () => {

@@ -1,18 +1,18 @@
 import { backoff } from './backoff.ts';
 
 /**
- * How often a shard is read where nobody refuses, in reads a second. A shard gives five to all its readers together:
+ * How often a shard is read where nobody rejects, in reads a second. A shard gives five to all its readers together:
  * functions, deliveries and every viewer.
  */
 const USUAL = 1;
 const LEAST = 0.1;
 
-/** What a refused read leaves of the rate, and how much of it comes back in a second. */
+/** What a rejected read leaves of the rate, and how much of it comes back in a second. */
 const LEFT_OVER = 0.7;
 const COMES_BACK = 0.01;
 
 /**
- * So many tries come after one to four seconds, since a refused one takes nothing from the others; then the waits grow.
+ * So many tries come after one to four seconds, since a rejected one takes nothing from the others; then the waits grow.
  */
 const PATIENT_TRIES = 5;
 
@@ -26,7 +26,7 @@ const SLOW = 2_000;
  * How often a shard is read.
  *
  * Viewers know nothing of one another, and yet are to share what a shard gives. So each takes a large part off its rate
- * when a read is refused, and adds a little with time, as TCP does: whoever has more than the others loses more. Pauses
+ * when a read is rejected, and adds a little with time, as TCP does: whoever has more than the others loses more. Pauses
  * are random, since readers in step would take the same turn for ever, and leave none to who comes later.
  */
 export class Pace {

@@ -79,7 +79,7 @@ export class ShardReader {
     return this.#behindMillis;
   }
 
-  /** How long it pauses, in milliseconds, as long as Kinesis refuses reads. */
+  /** How long it pauses, in milliseconds, as long as Kinesis rejects reads. */
   get slowed(): number | undefined {
     return this.#pace.slowed;
   }
@@ -150,7 +150,7 @@ export class ShardReader {
         return 0;
       case 'expired':
         return this.#replaceIterator();
-      case 'refused':
+      case 'rejected':
         return this.#startAgain(failure);
       case 'missing':
       case 'denied':

@@ -21,7 +21,7 @@ function followed(kinesis: MemoryKinesis, parts: Partial<FollowParts> = {}): str
     jumps: false,
     take: (records) => {
       texts.push(...records.map((record) => decoder.decode(record.data)));
-      return { lines: records.length, refused: 0 };
+      return { lines: records.length, rejected: 0 };
     },
     onHealth: () => {},
     ...parts,

@@ -168,7 +168,7 @@ export class MemoryKinesis implements Kinesis {
     const [id = '', index, at, made] = iterator.split(' ');
     return await this.#answer('records', id, undefined, signal, () => {
       if (this.clock.now() - Number(at) > ITERATOR_LIFE) throw new Failure('expired', 'ExpiredIteratorException');
-      if (Number(made) !== this.#made) throw new Failure('refused', 'InvalidArgumentException: another stream');
+      if (Number(made) !== this.#made) throw new Failure('rejected', 'InvalidArgumentException: another stream');
       const shard = this.#shard(id);
       const second = `${id} ${Math.floor(this.clock.now() / 1000)}`;
       const reads = (this.#reads.get(second) ?? 0) + 1;
@@ -244,7 +244,7 @@ function startOf(records: readonly StreamRecord[], place: Place): number {
     }
     case 'after': {
       const last = records.findIndex((record) => comparePositions(record.sequence, place.sequence) === 0);
-      if (last < 0) throw new Failure('refused', 'InvalidArgumentException: it did not come from this stream');
+      if (last < 0) throw new Failure('rejected', 'InvalidArgumentException: it did not come from this stream');
       return last + 1;
     }
   }

@@ -80,7 +80,7 @@ test('readings of an answer are one report, whose buffers are handed over', asyn
   expect(scene.buffers.length).toBe(8);
   expect(scene.buffers).toContain(readings[0]?.time.buffer);
   const health = scene.reports.findLast((report) => report.kind === 'health' && report.stream === 'readings');
-  expect(health).toMatchObject({ health: { state: { kind: 'live' }, refused: 1 } });
+  expect(health).toMatchObject({ health: { state: { kind: 'live' }, rejected: 1 } });
 });
 
 test('a chart is sent when it changes, twice a second at most, and when it is asked for', async () => {

@@ -102,7 +102,7 @@ export class Watch {
     try {
       await follow.run();
     } catch (error) {
-      const failure = error instanceof Failure ? error : new Failure('refused', String(error));
+      const failure = error instanceof Failure ? error : new Failure('rejected', String(error));
       post({ kind: 'failed', stream, ...advise(failure, name, config) }, []);
     }
   }
@@ -110,7 +110,7 @@ export class Watch {
   #takeReadings(records: readonly StreamRecord[]): Taken {
     const columns = new ReadingColumns(this.#names);
     let lines = 0;
-    let refused = 0;
+    let rejected = 0;
     const post = (): void => {
       if (columns.length === 0) return;
       lines += columns.length;
@@ -118,30 +118,30 @@ export class Watch {
       this.#parts.post(readings, buffersOf(readings));
     };
     for (const record of records) {
-      refused += columns.add(record.data, record.arrival);
+      rejected += columns.add(record.data, record.arrival);
       if (columns.length >= MOST_READINGS) post();
     }
     post();
-    return { lines, refused };
+    return { lines, rejected };
   }
 
   #takeRows(records: readonly StreamRecord[]): Taken {
     let lines = 0;
-    let refused = 0;
+    let rejected = 0;
     let hasChanged = false;
     for (const record of records) {
       const parsed = parseRows(record.data);
-      refused += parsed.refused;
+      rejected += parsed.rejected;
       this.#minutes.advance(record.arrival);
       for (const row of parsed.rows) {
         const added = this.#minutes.add(row);
-        if (added === 'refused') refused += 1;
+        if (added === 'rejected') rejected += 1;
         else lines += 1;
         hasChanged ||= added === 'added';
       }
     }
     if (hasChanged) void this.#sendChartSoon();
-    return { lines, refused };
+    return { lines, rejected };
   }
 
   async #sendChartSoon(): Promise<void> {

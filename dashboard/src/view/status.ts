@@ -56,7 +56,7 @@ export class Status {
     } else if (readings.state.kind === 'throttled') {
       const pause = duration(readings.state.pauseMillis);
       this.say(
-        `Slowed down: ${count(readings.state.shards, 'shard')} of ${readings.shards} refuse reads.`,
+        `Slowed down: ${count(readings.state.shards, 'shard')} of ${readings.shards} reject reads.`,
         `A shard gives five reads a second to all who read it: functions, archive and every open map. This map now waits ${pause} between reads.`,
         '',
         this.onRetry,
@@ -93,8 +93,8 @@ function figures(readings: Health | undefined, rows: Health | undefined): string
   parts.push(`${number(readings.linesPerSecond)} ${readings.linesPerSecond === 1 ? 'reading' : 'readings'}/s`);
   const lag = Math.max(readings.lagMillis, rows?.lagMillis ?? 0);
   parts.push(lag > LAG_MILLIS ? `${duration(lag)} behind` : 'no lag');
-  const refused = readings.refused + (rows?.refused ?? 0);
-  if (refused > 0) parts.push(`${count(refused, 'unreadable line')}`);
+  const rejected = readings.rejected + (rows?.rejected ?? 0);
+  if (rejected > 0) parts.push(`${count(rejected, 'unreadable line')}`);
   const retries = readings.retries + (rows?.retries ?? 0);
   if (retries > 0) parts.push(count(retries, 'retry', 'retries'));
   if (rows !== undefined && rows.state.kind !== 'live') parts.push(`charts: ${words[rows.state.kind]}`);

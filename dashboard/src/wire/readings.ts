@@ -38,11 +38,11 @@ export class ReadingColumns {
   /**
    * Adds the readings of a record that arrived at `arrival`, in milliseconds since the epoch.
    *
-   * Returns how many of its lines were refused: wrong ones, and those of names beyond what may be kept.
+   * Returns how many of its lines were rejected: wrong ones, and those of names beyond what may be kept.
    */
   add(data: Uint8Array, arrival: number): number {
-    const { lines, refused } = splitLines(data);
-    let wrong = refused;
+    const { lines, rejected } = splitLines(data);
+    let wrong = rejected;
     for (const line of lines) {
       const fields = parseObject(line);
       if (fields === undefined || !this.#addReading(fields, arrival)) wrong += 1;

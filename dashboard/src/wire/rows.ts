@@ -42,20 +42,20 @@ export interface Part {
 export interface RowLines {
   readonly rows: readonly Row[];
   /** How many lines were wrong. */
-  readonly refused: number;
+  readonly rejected: number;
 }
 
 /** Reads the rows of a record, one a line. */
 export function parseRows(data: Uint8Array): RowLines {
-  const { lines, refused } = splitLines(data);
+  const { lines, rejected } = splitLines(data);
   const rows: Row[] = [];
-  let wrong = refused;
+  let wrong = rejected;
   for (const line of lines) {
     const row = parseRow(line);
     if (row === undefined) wrong += 1;
     else rows.push(row);
   }
-  return { rows, refused: wrong };
+  return { rows, rejected: wrong };
 }
 
 const HIGHEST_UINT32 = 2 ** 32 - 1;

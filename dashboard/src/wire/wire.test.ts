@@ -88,17 +88,17 @@ describe('distances', () => {
 
 describe('lines', () => {
   test('blank ones are passed over', () => {
-    expect(splitLines(bytes('{}\n\n \r\n[]\n'))).toEqual({ lines: ['{}', '[]'], refused: 0 });
+    expect(splitLines(bytes('{}\n\n \r\n[]\n'))).toEqual({ lines: ['{}', '[]'], rejected: 0 });
   });
 
   test('one that is not UTF-8 harms no other', () => {
     const data = new Uint8Array([...bytes('a\n'), 0xff, 0xfe, 0x0a, ...bytes('é\n\n')]);
-    expect(splitLines(data)).toEqual({ lines: ['a', 'é'], refused: 1 });
+    expect(splitLines(data)).toEqual({ lines: ['a', 'é'], rejected: 1 });
   });
 
-  test('a record without lines is refused as one', () => {
+  test('a record without lines is rejected as one', () => {
     for (const data of [bytes(''), bytes(' \n\n'), new Uint8Array([0xf3, 0x89, 0x9a, 0xc2, 0x0a, 0x0a])]) {
-      expect(splitLines(data)).toEqual({ lines: [], refused: 1 });
+      expect(splitLines(data)).toEqual({ lines: [], rejected: 1 });
     }
   });
 
@@ -167,7 +167,7 @@ describe('readings', () => {
     expect(readings.magic).toEqual(new Int32Array(5_000).fill(110));
   });
 
-  test('of names beyond what may be kept are refused', () => {
+  test('of names beyond what may be kept are rejected', () => {
     const read = columns(new Names(1));
     expect(read.add(bytes(JSON.stringify(READING)), 0)).toBe(0);
     expect(read.add(bytes(JSON.stringify({ ...READING, Name: 'Franky' })), 0)).toBe(1);
@@ -212,7 +212,7 @@ describe('readings', () => {
     { MagicPoints: 2_147_483_648 },
     { HealthPoints: null },
     { HealthPoints: -2_147_483_649 },
-  ])('refused: %j', (change) => {
+  ])('rejected: %j', (change) => {
     expect(isRead(change)).toBe(false);
   });
 
@@ -259,9 +259,9 @@ describe('rows', () => {
 
   test('many in a record, and wrong ones are counted', () => {
     const line = JSON.stringify(ROW);
-    const { rows, refused } = parseRows(bytes(`${line}\n{}\n${line}\n`));
+    const { rows, rejected } = parseRows(bytes(`${line}\n{}\n${line}\n`));
     expect(rows.length).toBe(2);
-    expect(refused).toBe(1);
+    expect(rejected).toBe(1);
   });
 
   test.each([
@@ -291,7 +291,7 @@ describe('rows', () => {
     { Part: { ...ROW.Part, To: '1'.repeat(130) } },
     { Part: { ...ROW.Part, Since: '1' } },
     { Part: { ...ROW.Part, Since: 'x' } },
-  ])('refused: %j', (change) => {
+  ])('rejected: %j', (change) => {
     expect(parseRow(JSON.stringify({ ...ROW, ...change }))).toBeUndefined();
   });
 

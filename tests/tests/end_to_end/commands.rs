@@ -241,8 +241,8 @@ fn the_local_cloud_serves_the_other_programs_and_drains_at_its_end() {
 #[test]
 fn the_local_cloud_loses_nothing_where_faults_strike_its_services() {
     let folder = tempfile::tempdir().unwrap();
-    let faults = "put-refused=0.2,throttled=0.05,answer-dropped=0.05,unprocessed=0.5,\
-                  delayed=0.1,iterator-expired=0.1,rejects-refused=0.2";
+    let faults = "put-failed=0.2,throttled=0.05,answer-dropped=0.05,unprocessed=0.5,\
+                  delayed=0.1,iterator-expired=0.1,rejects-failed=0.2";
     let mut command = program("local");
     command
         .args(["--port", "0", "--window", "15m", "--shards", "2"])
@@ -259,12 +259,12 @@ fn the_local_cloud_loses_nothing_where_faults_strike_its_services() {
     assert_eq!(producer.code, Some(0), "{}", producer.err);
     let ended = local.interrupt();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    let struck = ended.err.lines().last().unwrap();
+    let injected = ended.err.lines().last().unwrap();
     assert!(
-        struck.starts_with("faults struck: put-refused "),
-        "{struck}"
+        injected.starts_with("faults injected: put-failed "),
+        "{injected}"
     );
-    assert!(struck.contains("iterator-expired "), "{struck}");
+    assert!(injected.contains("iterator-expired "), "{injected}");
 
     // A repeat, sent because an answer was lost, is archived but counts once.
     let archived = files(&folder.path().join("archive/wildrydes"));
@@ -303,7 +303,7 @@ fn a_seed_that_is_not_given_is_drawn_and_told() {
     let ended = local.interrupt();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert!(
-        ended.err.ends_with("faults struck: crash 0\n"),
+        ended.err.ends_with("faults injected: crash 0\n"),
         "{}",
         ended.err
     );
@@ -427,7 +427,7 @@ fn bad_usage_exits_with_2_and_names_the_flag() {
         (
             "local",
             &["--faults", "crush=1"],
-            "there are all, put-refused",
+            "there are all, put-failed",
         ),
         ("local", &["--faults", "crash=2"], "--faults"),
         ("local", &["--faults", "split=0.1"], "--faults"),
@@ -449,7 +449,7 @@ fn help_teaches() {
     let ran = run(program("local").arg("--help"));
     for part in [
         "--faults all=0.01",
-        "put-refused, throttled,",
+        "put-failed, throttled,",
         "ended-early.",
     ] {
         assert!(ran.out.contains(part), "{part}: {}", ran.out);

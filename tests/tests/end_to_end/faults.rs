@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 
-use end_to_end::{Cloud, Figures, PATIENCE, Pane, panes, read_log, reading, with_binaries};
+use end_to_end::{
+    Cloud, OracleKey, OracleRow, TIME_LIMIT, by_window, read_log, reading, with_binaries,
+};
 use soak::oracle::expected;
 use windrow_local::faults::{Faults, Kind};
 
@@ -58,29 +60,29 @@ async fn send_rounds(cloud: &Cloud, stream: &str, rounds: Range<u32>) {
 async fn send_until_injected(cloud: &Cloud, faults: &Faults, kinds: &[Kind], times: u64) {
     let sending = async {
         for round in 0.. {
-            let is_done = |kind: &Kind| faults.struck(*kind) >= times;
+            let is_done = |kind: &Kind| faults.injected(*kind) >= times;
             if round >= 10 && kinds.iter().all(is_done) {
                 return;
             }
             send_rounds(cloud, "wildrydes", round..round + 1).await;
         }
     };
-    let sent = tokio::time::timeout(PATIENCE, sending).await;
+    let sent = tokio::time::timeout(TIME_LIMIT, sending).await;
     assert!(sent.is_ok(), "{faults:?}");
 }
 
-async fn fold_of(kinesis: &Client, stream: &str) -> BTreeMap<Pane, Figures> {
+async fn fold_of(kinesis: &Client, stream: &str) -> BTreeMap<OracleKey, OracleRow> {
     let window = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
     expected(&read_log(kinesis, stream).await, window)
 }
 
 /// Drains, and compares the table with the log of the readings.
 async fn assert_exact(cloud: &Cloud, what: &str) {
-    let rows = panes(cloud.drained_rows().await);
+    let rows = by_window(cloud.drained_rows().await);
     let fold = fold_of(&cloud.kinesis, "wildrydes").await;
     let wrong = fold
         .iter()
-        .find(|(pane, figures)| rows.get(pane) != Some(figures));
+        .find(|(window_key, figures)| rows.get(window_key) != Some(figures));
     assert_eq!(wrong, None, "{what}");
     assert_eq!(rows.len(), fold.len(), "{what}");
 }
@@ -140,11 +142,11 @@ async fn a_mapping_made_anew_reads_again_what_was_not_closed() {
         // In the middle of a window that is closed, or just where the open ones start.
         let back = 700 * i64::from(round % 2);
         let before = cloud.cloud.aggregator_watermark();
-        cloud.cloud.remap_aggregator(before - back).await;
+        cloud.cloud.restart_aggregator(before - back).await;
         assert!(cloud.cloud.aggregator_watermark() >= before);
         send_rounds(&cloud, "wildrydes", 4 * round + 2..4 * round + 4).await;
     }
-    assert_exact(&cloud, "remapped").await;
+    assert_exact(&cloud, "mapping-restarted").await;
     cloud.stop().await;
 }
 
@@ -156,13 +158,13 @@ async fn two_streams_share_the_table_and_are_drained_together() {
     send_rounds(&cloud, "others", 4..7).await;
     cloud
         .cloud
-        .remap_aggregator(cloud.cloud.aggregator_watermark())
+        .restart_aggregator(cloud.cloud.aggregator_watermark())
         .await;
     send_rounds(&cloud, "others", 7..8).await;
     let rows = cloud.drained_rows().await;
     for stream in ["wildrydes", "others"] {
         let own = rows.iter().filter(|row| row.part.stream == stream);
-        let own = panes(own.cloned().collect());
+        let own = by_window(own.cloned().collect());
         assert_eq!(own, fold_of(&cloud.kinesis, stream).await, "{stream}");
         assert!(!own.is_empty());
     }
@@ -170,7 +172,7 @@ async fn two_streams_share_the_table_and_are_drained_together() {
     let put = cloud.kinesis.put_record().stream_name("others");
     let put = put.partition_key("key").data(Vec::new().into());
     assert!(
-        tokio::time::timeout(PATIENCE, put.send())
+        tokio::time::timeout(TIME_LIMIT, put.send())
             .await
             .is_ok_and(|sent| sent.is_err())
     );
@@ -181,15 +183,15 @@ async fn two_streams_share_the_table_and_are_drained_together() {
 async fn a_mapping_made_anew_while_the_cloud_is_drained_hurries_too() {
     let cloud = Cloud::start(|settings| settings.window = Duration::from_secs(900)).await;
     send_rounds(&cloud, "wildrydes", 0..3).await;
-    let remaps = async {
+    let restarts = async {
         for _ in 0..4 {
             let closed = cloud.cloud.aggregator_watermark();
-            cloud.cloud.remap_aggregator(closed).await;
+            cloud.cloud.restart_aggregator(closed).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let (rows, ()) = tokio::join!(cloud.drained_rows(), remaps);
+    let (rows, ()) = tokio::join!(cloud.drained_rows(), restarts);
     let log = read_log(&cloud.kinesis, "wildrydes").await;
-    assert_eq!(panes(rows), expected(&log, 900_000));
+    assert_eq!(by_window(rows), expected(&log, 900_000));
     cloud.stop().await;
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use end_to_end::programs::{embedded, run};
-use end_to_end::{Cloud, panes, reading};
+use end_to_end::{Cloud, by_window, reading};
 use unicorn::summary::summaries;
 
 /// 86 characters and 258 bytes; 256 characters, 512 UTF-16 units and 1,024 bytes.
@@ -21,7 +21,7 @@ async fn a_long_name_in_a_wide_script_holds_nobody_up() {
         let (_, line) = reading(name, 1, "30", 150);
         cloud.send("wildrydes", [("key".to_owned(), line)]).await;
     }
-    let rows = panes(cloud.drained_rows().await);
+    let rows = by_window(cloud.drained_rows().await);
     let mut readings: BTreeMap<&str, u64> = BTreeMap::new();
     for ((name, _), figures) in &rows {
         *readings.entry(name).or_default() += figures.readings;

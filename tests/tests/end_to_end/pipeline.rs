@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_kinesis::error::SdkError;
-use end_to_end::{Cloud, Figures, PATIENCE, panes, reading, with_binaries, with_event_time};
+use end_to_end::{
+    Cloud, OracleRow, TIME_LIMIT, by_window, reading, with_binaries, with_event_time,
+};
 use tokio::sync::watch;
 
 /// Sends rounds of readings for some seconds, over several windows. Rounds of one number are the
@@ -22,7 +24,7 @@ async fn send_rounds(cloud: &Cloud, rounds: Range<u32>, a_round: u32) {
 
 /// Everything sent is in the table, and what is in the table is the fold of the log.
 async fn assert_exact(cloud: &Cloud, sent: u64) {
-    let rows = panes(cloud.drained_rows().await);
+    let rows = by_window(cloud.drained_rows().await);
     let readings: u64 = rows.values().map(|figures| figures.readings).sum();
     assert_eq!(readings, sent);
     assert_eq!(rows, cloud.expected(2000).await);
@@ -74,8 +76,8 @@ async fn a_broken_record_ends_in_the_rejects_and_its_neighbours_are_counted() {
     let named = records.map(|record| (name.clone(), record));
     cloud.send("wildrydes", named).await;
 
-    let rows = panes(cloud.drained_rows().await);
-    let rows: Vec<&Figures> = rows.values().collect();
+    let rows = by_window(cloud.drained_rows().await);
+    let rows: Vec<&OracleRow> = rows.values().collect();
     let readings: u64 = rows.iter().map(|figures| figures.readings).sum();
     let micrometres: i128 = rows.iter().map(|figures| figures.micrometres).sum();
     assert_eq!((readings, micrometres), (2, 42_500_000));
@@ -126,7 +128,7 @@ async fn a_repeated_send_counts_once_within_its_window() {
     let readings: Vec<_> = (0..50).map(|n| reading("Shadowfax", n, "1", 150)).collect();
     cloud.send("wildrydes", readings.clone()).await;
     cloud.send("wildrydes", readings).await;
-    let rows = panes(cloud.drained_rows().await);
+    let rows = by_window(cloud.drained_rows().await);
     assert_eq!(rows, cloud.expected(60_000).await);
     cloud.stop().await;
 }
@@ -137,7 +139,7 @@ async fn event_time_puts_late_readings_into_their_own_minute() {
     // Stamped 1,790,000,000 s after the epoch, long before they arrive, in two windows of 2 s.
     let readings = (0..40).map(|n| reading("Shadowfax", n * 100, "1", 150));
     cloud.send("wildrydes", readings).await;
-    let rows = panes(cloud.drained_rows().await);
+    let rows = by_window(cloud.drained_rows().await);
     let starts: Vec<(i64, u64)> = rows
         .iter()
         .map(|((_, start), figures)| (*start, figures.readings))
@@ -183,9 +185,9 @@ async fn what_was_acknowledged_is_in_the_rows_though_others_still_send_at_the_en
         *acknowledge.borrow()
     });
     let is_sending = acknowledged.wait_for(|count| *count >= 100);
-    let is_sending = tokio::time::timeout(PATIENCE, is_sending).await;
+    let is_sending = tokio::time::timeout(TIME_LIMIT, is_sending).await;
     assert!(is_sending.is_ok_and(|waited| waited.is_ok()));
-    let rows = panes(cloud.drained_rows().await);
+    let rows = by_window(cloud.drained_rows().await);
     let readings: u64 = rows.values().map(|figures| figures.readings).sum();
     assert!(readings >= 100);
     assert_eq!(sender.await.unwrap_or(0), readings);
@@ -200,7 +202,7 @@ async fn a_record_of_a_million_broken_bytes_holds_nobody_up() {
     cloud
         .send("wildrydes", [(name.clone(), broken), (name, good)])
         .await;
-    assert_eq!(panes(cloud.drained_rows().await).len(), 1);
+    assert_eq!(by_window(cloud.drained_rows().await).len(), 1);
     let rejects = cloud.archived("wildrydes-rejects");
     let length = |reject: &serde_json::Value| {
         reject["Payload"]

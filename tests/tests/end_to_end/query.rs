@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use end_to_end::PATIENCE;
+use end_to_end::TIME_LIMIT;
 use end_to_end::programs::{Ran, Running, binary, embedded, endpoint, run};
 use unicorn::distance::Distance;
 use unicorn::merge::merge;
@@ -156,7 +156,7 @@ fn while_a_cloud_runs_its_table_is_asked_and_the_archive_is_behind() {
         if ran.out != "count(*)\n0\n" {
             break;
         }
-        assert!(started.elapsed() < PATIENCE, "no window was closed");
+        assert!(started.elapsed() < TIME_LIMIT, "no window was closed");
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
     let ran = asked(&["SELECT count(*) FROM wildrydes"]);

@@ -181,10 +181,10 @@ async fn a_table_holds_what_the_last_run_over_a_growing_archive_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_of_others_is_refused() {
+async fn a_table_of_others_is_rejected() {
     let cloud = Cloud::start(|settings| settings.names.table = "FleetMinutes".to_owned()).await;
     cloud.send("wildrydes", fleet().into_iter().take(10)).await;
-    cloud.cloud.drain(end_to_end::PATIENCE).await.unwrap();
+    cloud.cloud.drain(end_to_end::TIME_LIMIT).await.unwrap();
     create_table(&cloud, "OtherKey", ["Name", "Day"]).await;
     create_table(&cloud, "OtherItems", ["Name", "StatusTime"]).await;
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 };
 use bytes::Bytes;
 use end_to_end::programs::{Ran, program, run};
-use end_to_end::{Cloud, PATIENCE, panes, read_log, reading};
+use end_to_end::{Cloud, TIME_LIMIT, by_window, read_log, reading};
 use unicorn::summary::{Summary, summaries};
 use windrow_event::Event;
 use windrow_lambda::aggregator::Aggregator;
@@ -66,10 +66,13 @@ async fn caught_up(mapping: &Mapping) {
     let now = std::time::SystemTime::now();
     let now = now.duration_since(std::time::UNIX_EPOCH).unwrap();
     let now = i64::try_from(now.as_millis()).unwrap();
-    mapping.hurry(now);
+    mapping.flush(now);
     let mut watermark = mapping.watermark();
     let done = watermark.wait_for(|mark| *mark >= now);
-    tokio::time::timeout(PATIENCE, done).await.unwrap().unwrap();
+    tokio::time::timeout(TIME_LIMIT, done)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 async fn create_table(cloud: &Cloud) {
@@ -141,7 +144,7 @@ async fn rows_that_were_given_up_are_put_back_whole_however_often() {
     }
     let rows = sorted(cloud.drained_rows().await);
     let expected = cloud.expected(2000).await;
-    assert_eq!(panes(rows.clone()), expected);
+    assert_eq!(by_window(rows.clone()), expected);
 
     // A processor without its table gives every record up, and the files hold all of them.
     let folder = tempfile::tempdir().unwrap();
@@ -172,7 +175,7 @@ async fn rows_that_were_given_up_are_put_back_whole_however_often() {
     assert_eq!(ran.err.lines().last(), Some(told.as_str()), "{}", ran.err);
     caught_up(&second).await;
     let restored = restored(&cloud).await;
-    assert_eq!(panes(restored.clone()), expected);
+    assert_eq!(by_window(restored.clone()), expected);
     assert_eq!(sorted(restored), rows);
     assert_eq!(files(folder.path(), true).len(), given_up);
     second.stop().await;
@@ -285,7 +288,10 @@ async fn what_was_sent_before_a_mapping_started_is_in_the_rows() {
     caught_up(&late).await;
     let sent = sent.items();
     let rows = sent.iter().flat_map(|record| summaries(&record.data));
-    assert_eq!(panes(rows.map(|(_, row)| row.unwrap()).collect()), expected);
+    assert_eq!(
+        by_window(rows.map(|(_, row)| row.unwrap()).collect()),
+        expected
+    );
     late.stop().await;
     cloud.stop().await;
 }

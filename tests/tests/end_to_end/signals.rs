@@ -257,7 +257,7 @@ fn a_producer_that_is_told_twice_says_how_many_readings_are_in_no_row() {
 fn a_producer_to_another_cloud_that_is_told_twice_says_what_it_sent() {
     let folder = tempfile::tempdir().unwrap();
     // The first reading is not taken, so its call is tried for a minute; the next is due much later.
-    let (local, url) = local(&folder, &["--faults", "put-refused=1"]);
+    let (local, url) = local(&folder, &["--faults", "put-failed=1"]);
     let mut command = program("producer");
     command.args(["--endpoint-url", &url, "--rate", "0.001"]);
     let mut producer = Running::start(command.env("RUST_LOG", "debug"));

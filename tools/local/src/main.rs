@@ -162,23 +162,23 @@ fn parse_faults(specification: &str) -> Result<String, String> {
         .filter_map(|part| part.split_once(['=', '@']));
     for (name, _) in names {
         if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == name)
-            && !strikes_here(kind)
+            && !injected_here(kind)
         {
-            return Err(format!("`{name}` strikes in a soak only"));
+            return Err(format!("`{name}` is injected in a soak only"));
         }
     }
     Ok(specification.to_owned())
 }
 
 /// Whether the local cloud draws this kind by itself; the others are for whoever drives one.
-fn strikes_here(kind: Kind) -> bool {
+fn injected_here(kind: Kind) -> bool {
     kind < Kind::Split
 }
 
 fn faults_help() -> String {
     let kinds: Vec<&str> = Kind::ALL
         .into_iter()
-        .filter(|kind| strikes_here(*kind))
+        .filter(|kind| injected_here(*kind))
         .map(Kind::name)
         .collect();
     format!(
@@ -236,13 +236,13 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tell("local: closing the open windows");
     let ended = finish(cloud).await;
     if arguments.faults.is_some() {
-        tell(&format!("faults struck: {}", struck(&faults)));
+        tell(&format!("faults injected: {}", injected(&faults)));
     }
     ended
 }
 
 /// A token that the first signal cancels. Whatever cuts the end off is told together with what is lost by
-/// it, and with how often the faults struck, where there are any.
+/// it, and with how often the faults injected, where there are any.
 fn end_on_signals(faults: Option<Arc<Faults>>) -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
@@ -255,7 +255,7 @@ fn end_on_signals(faults: Option<Arc<Faults>>) -> anyhow::Result<CancellationTok
                  be in the archive"
             );
             if let Some(faults) = faults {
-                told.push_str(&format!("\nfaults struck: {}", struck(&faults)));
+                told.push_str(&format!("\nfaults injected: {}", injected(&faults)));
             }
             told
         },
@@ -263,14 +263,14 @@ fn end_on_signals(faults: Option<Arc<Faults>>) -> anyhow::Result<CancellationTok
     Ok(stop)
 }
 
-/// How often each kind of fault struck that could.
-fn struck(faults: &Faults) -> String {
-    let struck: Vec<String> = Kind::ALL
+/// How often each kind of fault was injected that could.
+fn injected(faults: &Faults) -> String {
+    let injected: Vec<String> = Kind::ALL
         .into_iter()
-        .filter(|kind| strikes_here(*kind) && faults.can_strike(*kind))
-        .map(|kind| format!("{} {}", kind.name(), faults.struck(kind)))
+        .filter(|kind| injected_here(*kind) && faults.can_inject(*kind))
+        .map(|kind| format!("{} {}", kind.name(), faults.injected(kind)))
         .collect();
-    struck.join(", ")
+    injected.join(", ")
 }
 
 async fn finish(cloud: LocalCloud) -> anyhow::Result<()> {

@@ -156,7 +156,7 @@ fn the_program_ends_where_the_port_asked_for_is_in_use() {
 }
 
 #[test]
-fn what_no_port_and_no_rate_can_be_is_refused() {
+fn what_no_port_and_no_rate_can_be_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [["--reads-per-second", "0"], ["--dashboard-port", "map"]] {
         let ended = program(&folder, &arguments).output().unwrap();

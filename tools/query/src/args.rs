@@ -13,7 +13,7 @@ const EXAMPLES: &str = "\
 Tables (DESCRIBE tells their columns; case does not matter in names):
   wildrydes   readings, from the archive
   summary     every unicorn's minutes, from the table UnicornSensorData, merged
-  rejects     what was refused, with the reason
+  rejects     what was rejected, with the reason
 
 Examples:
   query \"SELECT * FROM wildrydes\"

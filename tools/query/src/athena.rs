@@ -14,13 +14,13 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use windrow_connect::target::Cloud;
 
-use crate::complaint::chain;
+use crate::diagnostic::chain;
 use crate::output::{Cell, CellKind, Heading, shorten};
 use crate::sql::Sql;
 
 /// How long a query may take. Athena's own limit is 30 minutes. Source: Athena User Guide, "Service
 /// Quotas", DML query timeout.
-const PATIENCE: Duration = Duration::from_secs(35 * 60);
+const TIME_LIMIT: Duration = Duration::from_secs(35 * 60);
 
 /// The first pause between two looks at a query, and the longest; each is half as long again as the
 /// one before.
@@ -37,12 +37,12 @@ const PAGE: i32 = 1_000;
 pub enum AthenaError {
     /// It does not take the query, or says that it failed.
     #[error("Athena: {0}")]
-    Refused(String),
+    Rejected(String),
     /// A call did not come through.
     #[error("Athena gives no answer: {0}")]
     NoAnswer(String),
     /// The query took too long, and was stopped.
-    #[error("Athena was not done after {} minutes; the query was stopped", PATIENCE.as_secs() / 60)]
+    #[error("Athena was not done after {} minutes; the query was stopped", TIME_LIMIT.as_secs() / 60)]
     TooSlow,
     /// The query was stopped by the caller.
     #[error("the query was stopped")]
@@ -114,7 +114,7 @@ impl Athena {
             .query_execution_context(context.build())
             .send()
             .await
-            .map_err(|error| self.refused(error))?;
+            .map_err(|error| self.rejected(error))?;
         let Some(id) = started.query_execution_id else {
             return Err(AthenaError::NoAnswer("the query has no id".to_owned()));
         };
@@ -131,11 +131,11 @@ impl Athena {
     }
 
     async fn wait(&self, id: &str, scanned: &Arc<AtomicU64>) -> Result<Finished, AthenaError> {
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + TIME_LIMIT;
         let (mut pause, longest) = PAUSES;
         loop {
             let request = self.client.get_query_execution().query_execution_id(id);
-            let answer = request.send().await.map_err(|error| self.refused(error))?;
+            let answer = request.send().await.map_err(|error| self.rejected(error))?;
             let Some(execution) = answer.query_execution else {
                 return Err(AthenaError::NoAnswer("the query is not there".to_owned()));
             };
@@ -146,7 +146,7 @@ impl Athena {
                 Some(QueryExecutionState::Failed | QueryExecutionState::Cancelled) => {
                     let reason = status.and_then(|status| status.state_change_reason());
                     let reason = reason.unwrap_or("the query was cancelled");
-                    return Err(AthenaError::Refused(reason.to_owned()));
+                    return Err(AthenaError::Rejected(reason.to_owned()));
                 }
                 _ => {}
             }
@@ -176,7 +176,7 @@ impl Athena {
             .set_next_token(next)
             .send()
             .await
-            .map_err(|error| self.refused(error))?;
+            .map_err(|error| self.rejected(error))?;
         let next = answer.next_token.filter(|token| !token.is_empty());
         let set = answer.result_set;
         let metadata = set.as_ref().and_then(|set| set.result_set_metadata());
@@ -193,7 +193,7 @@ impl Athena {
         })
     }
 
-    fn refused<E, R>(&self, error: SdkError<E, R>) -> AthenaError
+    fn rejected<E, R>(&self, error: SdkError<E, R>) -> AthenaError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: std::fmt::Debug + 'static,
@@ -207,7 +207,7 @@ impl Athena {
             database,
             ..
         } = self;
-        AthenaError::Refused(format!(
+        AthenaError::Rejected(format!(
             "{reason} (workgroup {workgroup}, database {database})"
         ))
     }

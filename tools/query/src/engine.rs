@@ -19,7 +19,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 
-use crate::complaint::{Complaint, chain};
+use crate::diagnostic::{Diagnostic, chain};
 use crate::sql::Sql;
 use crate::tables::{self, Table};
 
@@ -94,14 +94,14 @@ impl Engine {
     /// first reads the archive with all processors.
     ///
     /// # Errors
-    /// [`Complaint`] where the statement means nothing on these tables.
+    /// [`Diagnostic`] where the statement means nothing on these tables.
     pub async fn start(
         &self,
         sql: &Sql,
         statement: Ast,
         most: Option<usize>,
-    ) -> Result<(SchemaRef, SendableRecordBatchStream), Complaint> {
-        let complain = |error| complaint(sql, error);
+    ) -> Result<(SchemaRef, SendableRecordBatchStream), Diagnostic> {
+        let complain = |error| diagnostic(sql, error);
         let statement = Statement::Statement(Box::new(statement));
         let state = self.context.state();
         let plan = state.statement_to_plan(statement).await.map_err(complain)?;
@@ -130,24 +130,24 @@ impl Engine {
 /// The tables that a statement asks for, without those that it defines itself.
 ///
 /// # Errors
-/// [`Complaint`] where a name is none of a table.
-pub fn names_of(sql: &Sql, statement: &Ast) -> Result<Vec<TableReference>, Complaint> {
+/// [`Diagnostic`] where a name is none of a table.
+pub fn names_of(sql: &Sql, statement: &Ast) -> Result<Vec<TableReference>, Diagnostic> {
     let statement = Statement::Statement(Box::new(statement.clone()));
     let names = datafusion::sql::resolve::resolve_table_references(&statement, false);
     names
         .map(|(names, _)| names)
-        .map_err(|error| complaint(sql, error))
+        .map_err(|error| diagnostic(sql, error))
 }
 
 /// The same as tables out of `tables`.
 ///
 /// # Errors
-/// [`Complaint`] about the first that is none of them.
+/// [`Diagnostic`] about the first that is none of them.
 pub fn tables_of(
     sql: &Sql,
     statement: &Ast,
     tables: &[&'static Table],
-) -> Result<Vec<&'static Table>, Complaint> {
+) -> Result<Vec<&'static Table>, Diagnostic> {
     let find = |name: TableReference| {
         let table = tables.iter().find(|table| table.name == name.table());
         table
@@ -157,8 +157,8 @@ pub fn tables_of(
     names_of(sql, statement)?.into_iter().map(find).collect()
 }
 
-/// A complaint that there is no such table.
-pub fn unknown(sql: &Sql, name: &str, tables: &[&Table]) -> Complaint {
+/// A diagnostic that there is no such table.
+pub fn unknown(sql: &Sql, name: &str, tables: &[&Table]) -> Diagnostic {
     let help = format!("there are: {}", tables::names(tables));
     sql.about(name, format!("there is no table {name}"))
         .help(help)
@@ -187,7 +187,7 @@ fn picks_only(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
 }
 
 /// What the engine says is wrong, with the place where it knows it.
-pub fn complaint(sql: &Sql, error: DataFusionError) -> Complaint {
+pub fn diagnostic(sql: &Sql, error: DataFusionError) -> Diagnostic {
     let root = error.find_root();
     let place = error.diagnostic().and_then(|diagnostic| diagnostic.span);
     if let DataFusionError::SchemaError(schema, _) = root
@@ -197,7 +197,7 @@ pub fn complaint(sql: &Sql, error: DataFusionError) -> Complaint {
         } = schema.as_ref()
     {
         let message = format!("there is no column {}", field.flat_name());
-        let complaint = match place {
+        let diagnostic = match place {
             Some(place) => sql.about_place(place.start.line, place.start.column, message),
             None => sql.about(&field.name, message),
         };
@@ -208,7 +208,7 @@ pub fn complaint(sql: &Sql, error: DataFusionError) -> Complaint {
             }
         }
         let list = format!("there are: {}", there.join(", "));
-        return complaint.help(match closest(&field.name, &there) {
+        return diagnostic.help(match closest(&field.name, &there) {
             Some(name) => format!("did you mean {name}? {list}"),
             None => list,
         });
@@ -221,15 +221,15 @@ pub fn complaint(sql: &Sql, error: DataFusionError) -> Complaint {
         .iter()
         .find_map(|prefix| message.strip_prefix(prefix))
         .unwrap_or(&message);
-    let complaint = match place {
+    let diagnostic = match place {
         Some(place) => sql.about_place(place.start.line, place.start.column, message),
-        None => Complaint::new(message),
+        None => Diagnostic::new(message),
     };
     match root {
         DataFusionError::ResourcesExhausted(_) => {
-            complaint.help("--memory MIB lets a query take more")
+            diagnostic.help("--memory MIB lets a query take more")
         }
-        _ => complaint,
+        _ => diagnostic,
     }
 }
 

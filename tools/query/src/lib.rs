@@ -11,26 +11,26 @@
 //! use query::output::Output;
 //! use query::sql::Sql;
 //!
-//! let refused = Sql::read("DROP TABLE wildrydes").unwrap_err();
-//! assert_eq!(refused.message(), "DROP is not run here");
+//! let rejected = Sql::read("DROP TABLE wildrydes").unwrap_err();
+//! assert_eq!(rejected.message(), "DROP is not run here");
 //! let sql = Sql::read("SELECT name, DISTANCE FROM wildrydes;")?;
 //! assert_eq!(sql.parse()?.to_string(), "SELECT Name, Distance FROM wildrydes");
-//! # Ok::<(), query::complaint::Complaint>(())
+//! # Ok::<(), query::diagnostic::Diagnostic>(())
 //! ```
 
 pub mod archive;
 pub mod args;
 pub mod athena;
-pub mod complaint;
+mod backend;
+pub mod diagnostic;
 pub mod engine;
-mod here;
+mod local;
 pub mod output;
-mod place;
 mod progress;
+mod remote;
 pub mod sql;
 mod summary;
 pub mod tables;
-mod there;
 
 use std::io::{self, Read, Write};
 
@@ -42,9 +42,9 @@ pub use args::{Args, Format};
 
 use archive::ArchiveError;
 use athena::AthenaError;
-use complaint::Complaint;
+use backend::Place;
+use diagnostic::Diagnostic;
 use output::Output;
-use place::Place;
 use sql::Sql;
 pub use summary::SummaryError;
 
@@ -77,7 +77,7 @@ pub enum QueryError {
     Target(#[from] TargetError),
     /// Something is wrong with the query.
     #[error(transparent)]
-    Sql(#[from] Complaint),
+    Sql(#[from] Diagnostic),
     /// The query needs two services at once.
     #[error(
         "summary lies in DynamoDB and {0} in Athena, and no query can ask both: ask one after the other"
@@ -133,13 +133,13 @@ pub async fn run(
 ) -> Result<(), QueryError> {
     let sql = Sql::read(text)?;
     let mut output = Output::new(output, args.format, args.most_rows());
-    match place::decide(args, environment).await? {
+    match backend::decide(args, environment).await? {
         Place::There(cloud) => {
-            there::run(args, &cloud, &sql, terminal, stop, &mut output, &mut notes).await?;
+            remote::run(args, &cloud, &sql, terminal, stop, &mut output, &mut notes).await?;
         }
         Place::Here(cloud) => {
             let cloud = cloud.as_deref();
-            let work = here::run(args, cloud, &sql, terminal, &mut output, &mut notes);
+            let work = local::run(args, cloud, &sql, terminal, &mut output, &mut notes);
             tokio::select! {
                 () = stop.cancelled() => return Err(QueryError::Interrupted),
                 outcome = work => outcome?,

@@ -10,7 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::archive::Meter;
 
 /// What is done sooner shows no progress.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIME_LIMIT: Duration = Duration::from_secs(1);
 
 /// How often the bar is drawn.
 const TICK: Duration = Duration::from_millis(100);
@@ -60,7 +60,7 @@ impl Drop for Progress {
 }
 
 async fn draw(bar: ProgressBar, measure: Measure) {
-    tokio::time::sleep(PATIENCE).await;
+    tokio::time::sleep(TIME_LIMIT).await;
     bar.set_draw_target(ProgressDrawTarget::stderr());
     loop {
         match &measure {

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
-use crate::complaint::Complaint;
+use crate::diagnostic::Diagnostic;
 use crate::tables::ALL;
 
 /// What a statement may begin with.
@@ -38,14 +38,14 @@ impl Sql {
     /// Reads a query's text; a semicolon at its end does not count.
     ///
     /// # Errors
-    /// [`Complaint`] where it is no text of SQL, empty, more than one statement, or a statement that
+    /// [`Diagnostic`] where it is no text of SQL, empty, more than one statement, or a statement that
     /// would do anything but read.
-    pub fn read(text: &str) -> Result<Self, Complaint> {
+    pub fn read(text: &str) -> Result<Self, Diagnostic> {
         let mut tokens = Tokenizer::new(&GenericDialect {}, text)
             .tokenize_with_location()
             .map_err(|error| {
                 let place = error.location;
-                Complaint::new(error.message).at(text, place.line, place.column, 1)
+                Diagnostic::new(error.message).at(text, place.line, place.column, 1)
             })?;
         let counts = |token: &TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
         let mut end = text.len();
@@ -59,16 +59,16 @@ impl Sql {
         let statement: Vec<_> = tokens.iter().filter(|token| counts(token)).collect();
         if statement.is_empty() {
             let help = "for example: SELECT * FROM wildrydes";
-            return Err(Complaint::new("there is no SQL in it").help(help));
+            return Err(Diagnostic::new("there is no SQL in it").help(help));
         }
         if let Some(token) = statement
             .iter()
             .find(|token| token.token == Token::SemiColon)
         {
             let place = token.span.start;
-            let complaint =
-                Complaint::new("one statement is run at a time, and here ends the first");
-            return Err(complaint.at(text, place.line, place.column, 1));
+            let diagnostic =
+                Diagnostic::new("one statement is run at a time, and here ends the first");
+            return Err(diagnostic.at(text, place.line, place.column, 1));
         }
         only_reads(text, &statement)?;
 
@@ -109,14 +109,14 @@ impl Sql {
     /// The statement, with every name in its one spelling.
     ///
     /// # Errors
-    /// [`Complaint`], with the place, where it is no statement, or one of more than 10,000 words and
+    /// [`Diagnostic`], with the place, where it is no statement, or one of more than 10,000 words and
     /// signs.
-    pub fn parse(&self) -> Result<Statement, Complaint> {
+    pub fn parse(&self) -> Result<Statement, Diagnostic> {
         let counts = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
         let count = self.tokens.iter().filter(counts).count();
         if count > LONGEST {
             let message = format!("it has {count} words and signs, more than {LONGEST}");
-            return Err(Complaint::new(message));
+            return Err(Diagnostic::new(message));
         }
         let mut parser =
             Parser::new(&GenericDialect {}).with_tokens_with_locations(self.tokens.clone());
@@ -130,52 +130,52 @@ impl Sql {
         Ok(statement)
     }
 
-    /// A complaint about the first word that is `name`; without a place where there is none.
-    pub fn about(&self, name: &str, message: impl Into<String>) -> Complaint {
+    /// A diagnostic about the first word that is `name`; without a place where there is none.
+    pub fn about(&self, name: &str, message: impl Into<String>) -> Diagnostic {
         let is_it = |token: &&TokenWithSpan| match &token.token {
             Token::Word(word) => word.value.eq_ignore_ascii_case(name),
             _ => false,
         };
         match self.tokens.iter().find(is_it) {
             Some(token) => self.at(token, message.into()),
-            None => Complaint::new(message),
+            None => Diagnostic::new(message),
         }
     }
 
-    /// A complaint about the place that counts from line 1 and column 1 of the text.
-    pub fn about_place(&self, line: u64, column: u64, message: impl Into<String>) -> Complaint {
+    /// A diagnostic about the place that counts from line 1 and column 1 of the text.
+    pub fn about_place(&self, line: u64, column: u64, message: impl Into<String>) -> Diagnostic {
         let token = self.tokens.iter().find(|token| {
             let start = token.span.start;
             start.line == line && start.column == column
         });
         match token {
             Some(token) => self.at(token, message.into()),
-            None => Complaint::new(message).at(&self.text, line, column, 1),
+            None => Diagnostic::new(message).at(&self.text, line, column, 1),
         }
     }
 
-    fn at(&self, token: &TokenWithSpan, message: String) -> Complaint {
-        mark(Complaint::new(message), &self.text, token)
+    fn at(&self, token: &TokenWithSpan, message: String) -> Diagnostic {
+        mark(Diagnostic::new(message), &self.text, token)
     }
 
     /// The parser tells the place in its message.
-    fn complain(&self, error: ParserError) -> Complaint {
+    fn complain(&self, error: ParserError) -> Diagnostic {
         let message = match error {
             ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
             ParserError::RecursionLimitExceeded => "it is nested too deeply".to_owned(),
         };
         let Some((what, place)) = message.rsplit_once(" at Line: ") else {
-            let complaint = Complaint::new(message);
+            let diagnostic = Diagnostic::new(message);
             // The end has no place of its own.
-            return match complaint.message().ends_with("found: EOF") {
-                true => complaint.at(&self.text, u64::MAX, u64::MAX, 1),
-                false => complaint,
+            return match diagnostic.message().ends_with("found: EOF") {
+                true => diagnostic.at(&self.text, u64::MAX, u64::MAX, 1),
+                false => diagnostic,
             };
         };
         let numbers = place.split_once(", Column: ");
         match numbers.and_then(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?))) {
             Some((line, column)) => self.about_place(line, column, what),
-            None => Complaint::new(message),
+            None => Diagnostic::new(message),
         }
     }
 }
@@ -243,7 +243,7 @@ impl Texts {
 
 /// Nothing but reading is let through: by the statement's first word, so that this holds for SQL that
 /// only Athena understands, too. `EXPLAIN ANALYZE` runs what it explains, so that word counts as well.
-fn only_reads(text: &str, statement: &[&TokenWithSpan]) -> Result<(), Complaint> {
+fn only_reads(text: &str, statement: &[&TokenWithSpan]) -> Result<(), Diagnostic> {
     let is = |index: usize, token: Token| statement.get(index).is_some_and(|at| at.token == token);
     let verb = |index: usize, verbs: &[&str]| match statement.get(index).map(|at| &at.token) {
         Some(Token::Word(word)) if word.quote_style.is_none() => verbs
@@ -279,19 +279,19 @@ fn only_reads(text: &str, statement: &[&TokenWithSpan]) -> Result<(), Complaint>
         // There is nothing to run; the parser says what is missing.
         return Ok(());
     };
-    let complaint = Complaint::new(format!("{} is not run here", token.token));
+    let diagnostic = Diagnostic::new(format!("{} is not run here", token.token));
     let help = "queries only read: SELECT, WITH, EXPLAIN, SHOW TABLES, DESCRIBE";
-    Err(mark(complaint, text, token).help(help))
+    Err(mark(diagnostic, text, token).help(help))
 }
 
 /// Where a token stands.
-fn mark(complaint: Complaint, text: &str, token: &TokenWithSpan) -> Complaint {
+fn mark(diagnostic: Diagnostic, text: &str, token: &TokenWithSpan) -> Diagnostic {
     let (start, end) = (token.span.start, token.span.end);
     let length = match start.line == end.line {
         true => usize::try_from(end.column.saturating_sub(start.column)).unwrap_or(1),
         false => 1,
     };
-    complaint.at(text, start.line, start.column, length)
+    diagnostic.at(text, start.line, start.column, length)
 }
 
 /// The byte at a line and a column, both from 1; the text's end where there is none.
@@ -309,7 +309,7 @@ fn offset(text: &str, line: u64, column: u64) -> usize {
 mod tests {
     use super::*;
 
-    fn complaint(text: &str) -> String {
+    fn diagnostic(text: &str) -> String {
         let read = Sql::read(text).and_then(|sql| sql.parse());
         read.unwrap_err().to_string()
     }
@@ -367,14 +367,14 @@ mod tests {
         assert_eq!(text("SELECT 1"), "SELECT 1");
         assert_eq!(text("SELECT 'é;' ;\n ; -- done"), "SELECT 'é;'");
         assert_eq!(
-            complaint("SELECT 1; SELECT 2"),
+            diagnostic("SELECT 1; SELECT 2"),
             "one statement is run at a time, and here ends the first (line 1, column 9)\n  \
              SELECT 1; SELECT 2\n          ^"
         );
     }
 
     #[test]
-    fn what_does_not_read_is_refused_by_name() {
+    fn what_does_not_read_is_rejected_by_name() {
         for (text, verb) in [
             ("INSERT INTO wildrydes SELECT * FROM wildrydes", "INSERT"),
             ("(DROP TABLE wildrydes)", "DROP"),
@@ -386,7 +386,7 @@ mod tests {
             ("SET x = 1", "SET"),
             ("7", "7"),
         ] {
-            let told = complaint(text);
+            let told = diagnostic(text);
             assert!(
                 told.starts_with(&format!("{verb} is not run here (line 1, ")),
                 "{told}"
@@ -414,19 +414,19 @@ mod tests {
     #[test]
     fn a_mistake_is_shown_where_it_is() {
         assert_eq!(
-            complaint("SELECT Name\nFORM wildrydes"),
+            diagnostic("SELECT Name\nFORM wildrydes"),
             "wildrydes was not expected here (line 2, column 6)\n  FORM wildrydes\n       ^^^^^^^^^"
         );
         assert!(
-            complaint("SELECT 'Shadowfax")
+            diagnostic("SELECT 'Shadowfax")
                 .contains("(line 1, column 8)\n  SELECT 'Shadowfax\n         ^")
         );
         assert!(
-            complaint("SELECT Name FROM")
+            diagnostic("SELECT Name FROM")
                 .ends_with("(line 1, column 17)\n  SELECT Name FROM\n                  ^")
         );
-        assert!(complaint(" -- nothing\n").starts_with("there is no SQL in it"));
+        assert!(diagnostic(" -- nothing\n").starts_with("there is no SQL in it"));
         let deep = format!("SELECT {}1{}", "(".repeat(3000), ")".repeat(3000));
-        assert!(complaint(&deep).contains("nested too deeply"));
+        assert!(diagnostic(&deep).contains("nested too deeply"));
     }
 }

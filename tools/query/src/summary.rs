@@ -22,7 +22,7 @@ use windrow_lambda::processor::row;
 use windrow_local::data_dir::DataDirError;
 use windrow_local::endpoint::{Endpoint, EndpointError, EndpointOptions};
 
-use crate::complaint::chain;
+use crate::diagnostic::chain;
 use crate::progress::{Measure, Progress};
 use crate::tables::SUMMARY;
 
@@ -44,7 +44,7 @@ pub enum SummaryError {
         /// Its name.
         table: String,
     },
-    /// DynamoDB gives no answer, or refuses to.
+    /// DynamoDB gives no answer, or rejects to.
     #[error("the table {table} cannot be read: {reason}")]
     Unreadable {
         /// Its name.

@@ -145,22 +145,22 @@ pub const SUMMARY: Table = Table {
     ],
 };
 
-/// The readings and summaries that were refused. All text, as on Athena.
+/// The readings and summaries that were rejected. All text, as on Athena.
 pub const REJECTS: Table = Table {
     name: "rejects",
-    meaning: "A refused reading or summary, with its reason",
+    meaning: "A rejected reading or summary, with its reason",
     columns: &[
-        column("Reason", Kind::Text, "Why it was refused"),
+        column("Reason", Kind::Text, "Why it was rejected"),
         column("Stream", Kind::Text, "Stream it came in"),
         column("Shard", Kind::Text, "Shard of the stream"),
         column("SequenceNumber", Kind::Text, "Its place in the shard"),
         column("PartitionKey", Kind::Text, "What it was grouped by"),
         column("ArrivalTime", Kind::Text, "When the stream took it, UTC"),
-        column("Payload", Kind::Text, "The refused text"),
+        column("Payload", Kind::Text, "The rejected text"),
         column(
             "PayloadBase64",
             Kind::Text,
-            "The refused bytes where they are not UTF-8",
+            "The rejected bytes where they are not UTF-8",
         ),
         column(
             "Piece",

@@ -303,11 +303,11 @@ async fn why_a_query_failed_is_told_in_athenas_words() {
     );
     assert_eq!(out, "");
 
-    let refused =
+    let rejected =
         json!({"__type": "InvalidRequestException", "Message": "WorkGroup is not found."});
     let stand_in = StandIn::default().on(
         "AmazonAthena.StartQueryExecution",
-        [Answer::Error(StatusCode::BAD_REQUEST, refused)],
+        [Answer::Error(StatusCode::BAD_REQUEST, rejected)],
     );
     let url = stand_in.start().await;
     let (outcome, _, _) = ask(&url, &[SQL]).await;

@@ -42,7 +42,7 @@ pub struct Args {
     pub window: u32,
 
     /// Write the rows to this DynamoDB table as well. It must be there, with the key of the pipeline's,
-    /// and hold nothing but rows of such runs: the pipeline's own is refused
+    /// and hold nothing but rows of such runs: the pipeline's own is rejected
     #[arg(long, value_name = "NAME", value_parser = parse_table)]
     pub table: Option<String>,
 
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn what_cannot_be_is_rejected() {
         let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/UnicornSensorData";
         for arguments in [
             &["--threads", "0"][..],

@@ -1,7 +1,7 @@
 //! Every unicorn's minutes, from the raw archive: the batch form of the aggregator.
 //!
 //! Windows go by StatusTime, and a reading counts once in the whole archive. It runs on the same
-//! core: [`windrow_core`]'s windows, panes and aggregates, and [`unicorn::totals::Totals`].
+//! core: [`windrow_core`]'s windows, accumulators and aggregates, and [`unicorn::totals::Totals`].
 //!
 //! **Of readings with the same Name and StatusTime the first counts**: the one whose file comes
 //! first by its path, and in a file the one that stands first. That depends neither on the number of
@@ -10,7 +10,7 @@
 //!
 //! # How
 //!
-//! One thread adds each reading to its pane as it is parsed. Several parse pieces of files into buckets,
+//! One thread adds each reading to its accumulator as it is parsed. Several parse pieces of files into buckets,
 //! one a partition of the names, and add the buckets to their partitions in the order of the pieces
 //! (`pipeline.rs`).
 //!

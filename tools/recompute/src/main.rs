@@ -118,11 +118,11 @@ fn bar(length: u64, template: &str) -> ProgressBar {
 }
 
 fn sum_up(listing: &Listing, report: &Report, rows: &Rows, time: Duration) {
-    for refused in &report.reasons {
-        let (path, line) = (refused.path.display(), refused.line);
-        tell(&printable(&format!("{path}:{line}: {}", refused.reason)));
+    for rejected in &report.reasons {
+        let (path, line) = (rejected.path.display(), rejected.line);
+        tell(&printable(&format!("{path}:{line}: {}", rejected.reason)));
     }
-    let more = report.refused - report.reasons.len() as u64;
+    let more = report.rejected - report.reasons.len() as u64;
     if more > 0 {
         tell(&format!("and {more} more lines that are no readings"));
     }
@@ -139,7 +139,7 @@ fn sum_up(listing: &Listing, report: &Report, rows: &Rows, time: Duration) {
         listing.bytes(),
         report.readings,
         report.repeats,
-        report.refused,
+        report.rejected,
         rows.len(),
         time.as_secs_f64(),
     ));

@@ -13,7 +13,7 @@ use crate::input::Input;
 use crate::lines::{LONGEST_LINE, Line, Lines};
 use crate::names::{MetNames, Names};
 
-/// How many of a piece's refused lines are told with their reason.
+/// How many of a piece's rejected lines are told with their reason.
 pub(super) const TOLD: usize = 5;
 
 /// A reading, as far as it counts: 32 bytes.
@@ -42,7 +42,7 @@ impl Entry {
         }
     }
 
-    /// Adds it to the panes of its unicorn, in its partition.
+    /// Adds it to the accumulators of its unicorn, in its partition.
     pub(super) fn add_to(&self, batch: &mut Batch<Totals>) {
         batch.add(self.key as usize, self.millis, self.nanos, self);
     }
@@ -80,7 +80,7 @@ pub(super) struct Piece {
     /// How many lines there are, blank ones included.
     pub(super) lines: u64,
     /// How many of them are no readings.
-    pub(super) refused: u64,
+    pub(super) rejected: u64,
     /// The first of these: which line of the piece, from 1, and the reason.
     pub(super) reasons: Vec<(u64, String)>,
     /// Whether it is the last of its part of the file.
@@ -141,7 +141,7 @@ impl<'n> Parser<'n> {
             match reading {
                 Ok(reading) => take(&reading),
                 Err(reason) => {
-                    piece.refused += 1;
+                    piece.rejected += 1;
                     if piece.reasons.len() < TOLD {
                         piece.reasons.push((piece.lines, reason));
                     }

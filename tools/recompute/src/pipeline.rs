@@ -1,4 +1,4 @@
-//! Several threads at once, from files to panes.
+//! Several threads at once, from files to accumulators.
 //!
 //! The parts of the files stand in a queue, in the order of the files. Any thread parses any of them,
 //! into a bucket for each partition of the names; and each partition takes its buckets in the order of
@@ -6,7 +6,7 @@
 //! read ahead ([`Cut::ahead`]), and of equal readings the first is the first whatever the threads do.
 //!
 //! A thread adds what is there for the partition of its own number before it parses more: what was
-//! parsed last is then still in the processor's cache, and so are, mostly, the panes.
+//! parsed last is then still in the processor's cache, and so are, mostly, the accumulators.
 
 use std::collections::VecDeque;
 use std::io;

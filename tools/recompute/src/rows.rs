@@ -49,13 +49,13 @@ pub struct Row<'a> {
     pub figures: Figures,
 }
 
-/// Where a row's pane is.
+/// Where a row's accumulator is.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     /// Place in `Rows::names`. A window's rows ascend by it.
     name: usize,
     /// Place in the name's partition.
-    pane: usize,
+    accumulator: usize,
 }
 
 impl Rows {
@@ -70,9 +70,12 @@ impl Rows {
         // By name, so that each window comes to have its rows in that order.
         for (name, (_, home)) in names.iter().enumerate() {
             let batch = partitions.get(home.partition as usize);
-            let panes = batch.map(|batch| batch.windows_of(home.key as usize));
-            for (start, pane) in panes.into_iter().flatten() {
-                windows.entry(start).or_default().push(Place { name, pane });
+            let accumulators = batch.map(|batch| batch.windows_of(home.key as usize));
+            for (start, accumulator) in accumulators.into_iter().flatten() {
+                windows
+                    .entry(start)
+                    .or_default()
+                    .push(Place { name, accumulator });
             }
         }
         let mut windows: Vec<(i64, Vec<Place>)> = windows.into_iter().collect();
@@ -146,14 +149,14 @@ impl Rows {
     fn row(&self, place: &Place, window_start: StatusTime) -> Option<Row<'_>> {
         let (name, home) = self.names.get(place.name)?;
         let partition = self.partitions.get(home.partition as usize)?;
-        let pane = partition.pane(place.pane)?;
+        let accumulator = partition.accumulator(place.accumulator)?;
         Some(Row {
             name,
             window_start,
             window_seconds: self.window_seconds,
-            readings: pane.readings,
-            repeats: pane.repeats,
-            figures: pane.aggregate.figures()?,
+            readings: accumulator.readings,
+            repeats: accumulator.repeats,
+            figures: accumulator.aggregate.figures()?,
         })
     }
 }

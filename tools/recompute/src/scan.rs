@@ -78,14 +78,14 @@ pub struct Report {
     /// How many more there were, with the Name and StatusTime of one that stands before them.
     pub repeats: u64,
     /// Lines that are neither readings nor blank.
-    pub refused: u64,
+    pub rejected: u64,
     /// The first few of these.
-    pub reasons: Vec<Refused>,
+    pub reasons: Vec<RejectedLine>,
 }
 
 /// A line that is no reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct RejectedLine {
     /// The file.
     pub path: PathBuf,
     /// The line, from 1.
@@ -173,10 +173,10 @@ impl Account {
         if self.file != number {
             (self.file, self.lines) = (number, 0);
         }
-        self.report.refused += piece.refused;
+        self.report.rejected += piece.rejected;
         for (line, reason) in &piece.reasons {
             if self.report.reasons.len() < TOLD {
-                self.report.reasons.push(Refused {
+                self.report.reasons.push(RejectedLine {
                     path: file.path.clone(),
                     line: self.lines + line,
                     reason: reason.clone(),

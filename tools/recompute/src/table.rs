@@ -12,7 +12,7 @@
 //!
 //! Rows of an archive that has lost readings since do not give way. They want a new table.
 //!
-//! The pipeline's own table is refused: the pipeline counts by arrival and this by StatusTime, and the
+//! The pipeline's own table is rejected: the pipeline counts by arrival and this by StatusTime, and the
 //! rows of both would be added up.
 
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeyType, TableDescription};
 use thiserror::Error;
 use unicorn::summary::{Part, Summary};
 use windrow_connect::target::Cloud;
-use windrow_core::log::{Interval, InvalidPosition};
+use windrow_core::sequence::{InvalidSequenceNumber, SequenceRange};
 use windrow_lambda::processor::row::{self, Item, KEY};
 use windrow_write::{DynamoTable, Policy, deliver};
 
@@ -44,7 +44,7 @@ const LOOKED_AT: i32 = 100;
 const ROWS: usize = 2_500;
 
 /// How long these may take: a table of 25 writes a second gets through.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// A table that is not written to, or not whole.
 #[derive(Debug, Error)]
@@ -97,10 +97,10 @@ pub enum TableError {
     },
     /// A number of records is no position, which cannot be.
     #[error(transparent)]
-    Position(#[from] InvalidPosition),
+    SequenceNumber(#[from] InvalidSequenceNumber),
 }
 
-/// Refuses the pipeline's table by its name: the usual one, and `live`, the one that the environment
+/// Rejects the pipeline's table by its name: the usual one, and `live`, the one that the environment
 /// names.
 ///
 /// # Errors
@@ -140,7 +140,7 @@ impl ArchiveTable {
     /// Writes all rows, and tells `progress` of every few. Rows that are there already are written over.
     ///
     /// # Errors
-    /// [`TableError::Undelivered`], when DynamoDB refuses a row or takes too long. What was written
+    /// [`TableError::Undelivered`], when DynamoDB rejects a row or takes too long. What was written
     /// until then stays, and another run writes the rest.
     pub async fn write(&self, rows: &Rows, progress: impl Fn(usize)) -> Result<(), TableError> {
         let destination = DynamoTable::new(self.client.clone(), &self.name, KEY);
@@ -151,10 +151,10 @@ impl ArchiveTable {
                 .by_ref()
                 .take(ROWS)
                 .map(|row| Ok(row::to_item(&summary(&row)?, None)))
-                .collect::<Result<_, InvalidPosition>>()?;
+                .collect::<Result<_, InvalidSequenceNumber>>()?;
             let count = items.len();
             left -= count;
-            let report = deliver(&destination, items, &Policy::within(PATIENCE)).await;
+            let report = deliver(&destination, items, &Policy::within(TIME_LIMIT)).await;
             if let Some(first) = report.undelivered.first() {
                 return Err(TableError::Undelivered {
                     table: self.name.clone(),
@@ -235,9 +235,9 @@ fn foreign(item: &HashMap<String, AttributeValue>) -> Option<String> {
 ///
 /// # Errors
 /// Never for a row of at least one reading.
-pub fn summary(row: &Row<'_>) -> Result<Summary, InvalidPosition> {
+pub fn summary(row: &Row<'_>) -> Result<Summary, InvalidSequenceNumber> {
     let records = row.readings.saturating_add(row.repeats);
-    let mut interval = Interval::at("1".parse()?);
+    let mut interval = SequenceRange::at("1".parse()?);
     interval.extend(&records.to_string().parse()?);
     Ok(Summary {
         name: row.name.to_owned(),

@@ -26,7 +26,7 @@ pub const DONE: &str = "redriven";
 const ON_FAILURE: &str = "on-failure";
 
 /// How long one file's records may take. The largest batch is 6 MB, and a shard takes 1 MB a second.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// The largest file that is read: ten times the event that Lambda hands to a function at most.
 const MOST_BYTES: u64 = 60_000_000;
@@ -293,7 +293,7 @@ async fn put_back_file(
 ) -> Result<usize, Problem> {
     let records = read_records(path, name).await?;
     let count = records.len();
-    let report = deliver(stream, records, &Policy::within(PATIENCE)).await;
+    let report = deliver(stream, records, &Policy::within(TIME_LIMIT)).await;
     redriven.records += report.delivered;
     all_taken(count, &report)?;
     move_away(folder, path).await.map_err(Problem::NotMoved)?;
@@ -347,12 +347,12 @@ fn all_taken(count: usize, report: &Report<Record>) -> Result<(), Problem> {
     let Some(first) = report.undelivered.first() else {
         return Ok(());
     };
-    let refused = |left: &windrow_write::Undelivered<Record>| left.reason.is_permanent();
+    let rejected = |left: &windrow_write::Undelivered<Record>| left.reason.is_permanent();
     Err(Problem::Undelivered {
         taken: report.delivered,
         count,
         reason: first.reason.to_string(),
-        is_over: !report.undelivered.iter().all(refused),
+        is_over: !report.undelivered.iter().all(rejected),
     })
 }
 

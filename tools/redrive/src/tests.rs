@@ -2,7 +2,7 @@ use clap::{CommandFactory, Parser};
 use serde_json::json;
 use tempfile::TempDir;
 use windrow_event::{EventSource, RecordData, encode};
-use windrow_write::{Collected, Limits, Refusal, SendError};
+use windrow_write::{Collected, ItemFailure, Limits, SendError};
 
 use super::*;
 
@@ -52,7 +52,7 @@ fn given_up(event: &str) -> String {
     .to_string()
 }
 
-/// Takes all but what is called `refused`, and is gone once it meets `fatal`.
+/// Takes all but what is called `failed`, and is gone once it meets `fatal`.
 #[derive(Default)]
 struct Stream(Collected<Record>);
 
@@ -79,12 +79,12 @@ impl Destination for Stream {
 
     fn check(&self, record: &Record) -> Result<(), String> {
         match record.partition_key.as_str() {
-            "refused" => Err("not that one".to_owned()),
+            "failed" => Err("not that one".to_owned()),
             _ => Ok(()),
         }
     }
 
-    async fn send(&self, chunk: &[&Record]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&Record]) -> Result<Vec<ItemFailure>, SendError> {
         if chunk.iter().any(|record| record.partition_key == "fatal") {
             return Err(SendError::Fatal("no such stream".to_owned()));
         }
@@ -211,14 +211,14 @@ async fn a_file_that_is_no_invocation_record_is_named_and_stays_and_the_others_a
 
 #[tokio::test]
 async fn a_file_taken_in_part_stays_and_says_how_many() {
-    let part = given_up(&event(STREAM, &["a", "refused", "b"]));
+    let part = given_up(&event(STREAM, &["a", "failed", "b"]));
     let whole = given_up(&event(STREAM, &["c"]));
     let bucket = Bucket::new(&[("a", &part), ("b", &whole)]);
     let (redriven, notes) = bucket.redrive(false).await;
     assert_eq!(redriven, counts(3, 1, 1));
     assert_eq!(
         notes,
-        "a: 2 of 3 records put back; the first that was not: refused: not that one\n\
+        "a: 2 of 3 records put back; the first that was not: failed: not that one\n\
          b: 1 records put back\n"
     );
     assert_eq!(bucket.stream.keys(), ["a", "b", "c"]);

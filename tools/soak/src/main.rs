@@ -24,8 +24,8 @@ const SECOND_STREAM: &str = "wildrydes-second";
 /// Sends readings through the local cloud while everything that can fail does, and checks that the
 /// table's rows are exactly the readings in the streams' logs.
 ///
-/// Prints how often each fault struck and what became of the readings. Ends with 1 if a reading was lost
-/// or counted twice, or a fault struck less often than --at-least.
+/// Prints how often each fault was injected and what became of the readings. Ends with 1 if a reading was lost
+/// or counted twice, or a fault was injected less often than --at-least.
 #[derive(Parser)]
 #[command(after_help = "\
 Examples:
@@ -51,10 +51,10 @@ struct Arguments {
     /// Shards that each stream begins with.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     shards: u32,
-    /// Which faults strike and how often, as in `local --faults`.
+    /// Which faults be injected and how often, as in `local --faults`.
     #[arg(long, default_value = DEFAULT_FAULTS)]
     faults: String,
-    /// Fail unless each fault that may strike did so this often.
+    /// Fail unless each fault that may be injected did so this often.
     #[arg(long, default_value_t = 0)]
     at_least: u64,
     /// How the functions run: in this process, or as the deployed binaries beside this one.
@@ -71,14 +71,14 @@ enum How {
     Bootstrap,
 }
 
-/// Each strikes often enough to be seen in a run of a million readings, and seldom enough for the run to
+/// Each is injected often enough to be seen in a run of a million readings, and seldom enough for the run to
 /// end.
 const DEFAULT_FAULTS: &str = "all=0.05,delayed=0.02,answer-dropped=0.04,throttled=0.03,\
     iterator-expired=0.02,state-lost=0.2,ended-early=0.1,split=0.9,merge=1,summary-split=0.6,\
-    remapped=0.6,summaries-replayed=0.9";
+    mapping-restarted=0.6,summaries-replayed=0.9";
 
 /// How long the open windows may take to close at the end.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(600);
+const DRAIN_LIMIT: Duration = Duration::from_secs(600);
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
@@ -152,7 +152,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let (sent, ()) = tokio::join!(sent, topology::change(&site, &stop));
     eprintln!("soak: closing the open windows");
     cloud
-        .drain(DRAIN_PATIENCE)
+        .drain(DRAIN_LIMIT)
         .await
         .context("not everything that was sent is in the table")?;
     faults.switch_off();
@@ -171,16 +171,16 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     cloud.stop().await;
 
     println!("seed {}", arguments.seed);
-    print!("{}", report::strikes(&faults));
+    print!("{}", report::injections(&faults));
     print!("{checked}");
     let too_seldom: Vec<&str> = Kind::ALL
         .into_iter()
-        .filter(|kind| faults.can_strike(*kind) && faults.struck(*kind) < arguments.at_least)
+        .filter(|kind| faults.can_inject(*kind) && faults.injected(*kind) < arguments.at_least)
         .map(Kind::name)
         .collect();
     if !too_seldom.is_empty() {
         let (at_least, kinds) = (arguments.at_least, too_seldom.join(", "));
-        println!("struck less than {at_least} times: {kinds}");
+        println!("injected less than {at_least} times: {kinds}");
     }
     Ok(checked.is_exact() && too_seldom.is_empty())
 }

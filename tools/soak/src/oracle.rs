@@ -1,7 +1,7 @@
 //! What the rows of the table should amount to, worked out from the stream's log alone.
 //!
 //! Independent of the pipeline: it reads the log itself, call by call, parses lines as plain JSON and adds
-//! them up in loops. Only [`panes`], which puts rows into the same terms, uses the merge rule.
+//! them up in loops. Only [`by_window`], which puts rows into the same terms, uses the merge rule.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -34,11 +34,11 @@ pub struct Logged {
 }
 
 /// A unicorn and the start of a window, in milliseconds since the epoch.
-pub type Pane = (String, i64);
+pub type OracleKey = (String, i64);
 
-/// What a pane holds.
+/// What a window_key holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Figures {
+pub struct OracleRow {
     /// Distinct readings.
     pub readings: u64,
     /// Their distances.
@@ -128,7 +128,7 @@ fn micrometres(metres: &str) -> Option<i128> {
 
 /// Folds a log: the distinct readings of each shard and window, by arrival, added up over the shards. Of a
 /// reading that stands there twice the first counts. Lines that are no readings are passed over.
-pub fn expected(log: &[Logged], window_millis: i64) -> BTreeMap<Pane, Figures> {
+pub fn expected(log: &[Logged], window_millis: i64) -> BTreeMap<OracleKey, OracleRow> {
     fold(log, window_millis, &HashSet::new())
 }
 
@@ -138,7 +138,7 @@ pub fn at_most(
     log: &[Logged],
     window_millis: i64,
     early_ends: &HashSet<String>,
-) -> BTreeMap<Pane, Figures> {
+) -> BTreeMap<OracleKey, OracleRow> {
     fold(log, window_millis, early_ends)
 }
 
@@ -146,9 +146,9 @@ fn fold(
     log: &[Logged],
     window_millis: i64,
     early_ends: &HashSet<String>,
-) -> BTreeMap<Pane, Figures> {
+) -> BTreeMap<OracleKey, OracleRow> {
     let mut seen: HashMap<(&Place, i64), HashSet<Identity>> = HashMap::new();
-    let mut panes: BTreeMap<Pane, Figures> = BTreeMap::new();
+    let mut by_window: BTreeMap<OracleKey, OracleRow> = BTreeMap::new();
     for record in log {
         let window = record.arrival - record.arrival.rem_euclid(window_millis);
         for line in std::str::from_utf8(&record.data)
@@ -164,11 +164,13 @@ fn fold(
             if !seen.insert(identity) {
                 continue;
             }
-            let figures = panes.entry((reading.name, window)).or_insert(Figures {
-                readings: 0,
-                micrometres: 0,
-                points: [magic, magic, health, health],
-            });
+            let figures = by_window
+                .entry((reading.name, window))
+                .or_insert(OracleRow {
+                    readings: 0,
+                    micrometres: 0,
+                    points: [magic, magic, health, health],
+                });
             figures.readings += 1;
             figures.micrometres += micrometres;
             let [low_magic, high_magic, low_health, high_health] = figures.points;
@@ -183,13 +185,13 @@ fn fold(
             seen.remove(&(&record.place, window));
         }
     }
-    panes
+    by_window
 }
 
 /// Merged rows in the same terms.
-pub fn panes(minutes: impl IntoIterator<Item = Minute>) -> BTreeMap<Pane, Figures> {
-    let pane = |minute: Minute| {
-        let figures = Figures {
+pub fn by_window(minutes: impl IntoIterator<Item = Minute>) -> BTreeMap<OracleKey, OracleRow> {
+    let window_key = |minute: Minute| {
+        let figures = OracleRow {
             readings: minute.readings,
             micrometres: minute.figures.distance.micrometres(),
             points: [
@@ -201,7 +203,7 @@ pub fn panes(minutes: impl IntoIterator<Item = Minute>) -> BTreeMap<Pane, Figure
         };
         ((minute.name, minute.window_start.millis()), figures)
     };
-    minutes.into_iter().map(pane).collect()
+    minutes.into_iter().map(window_key).collect()
 }
 
 #[cfg(test)]
@@ -233,8 +235,8 @@ mod tests {
             record("0", 60, &first),
             record("1", 10, &first),
         ];
-        let panes = expected(&log, 60);
-        let figures = |readings, micrometres, points| Figures {
+        let by_window = expected(&log, 60);
+        let figures = |readings, micrometres, points| OracleRow {
             readings,
             micrometres,
             points,
@@ -246,7 +248,7 @@ mod tests {
             ),
             (("Franky".to_owned(), 60), figures(1, 1_500_000, [100; 4])),
         ]);
-        assert_eq!(panes, expected);
+        assert_eq!(by_window, expected);
         let most = at_most(&log, 60, &HashSet::from(["010".to_owned()]));
         assert_eq!(most, expected);
         let again = record("0", 20, &first);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use soak::oracle::{self, Figures, Pane};
+use soak::oracle::{self, OracleKey, OracleRow};
 use unicorn::merge::merge;
 use windrow_lambda::processor::row::from_item;
 use windrow_local::faults::{Faults, Kind};
@@ -17,7 +17,7 @@ pub(crate) struct Evidence<'a> {
     pub(crate) dynamodb: &'a aws_sdk_dynamodb::Client,
     pub(crate) streams: &'a [String],
     pub(crate) table: &'a str,
-    /// The folder of the archive of what was refused.
+    /// The folder of the archive of what was rejected.
     pub(crate) rejects: &'a Path,
     pub(crate) window_millis: i64,
     pub(crate) sent: &'a Sent,
@@ -75,7 +75,7 @@ impl Checked {
         let table_rows = rows.len() as u64;
         let minutes = merge(rows);
         let inexact = minutes.iter().filter(|minute| !minute.exact).count() as u64;
-        let found = oracle::panes(minutes);
+        let found = oracle::by_window(minutes);
 
         let sent = evidence.sent;
         let in_windows: u64 = expected.values().map(|figures| figures.readings).sum();
@@ -107,12 +107,12 @@ impl Checked {
     /// that were sent again after that.
     fn compare(
         &mut self,
-        expected: &BTreeMap<Pane, Figures>,
-        most: &BTreeMap<Pane, Figures>,
-        found: &BTreeMap<Pane, Figures>,
+        expected: &BTreeMap<OracleKey, OracleRow>,
+        most: &BTreeMap<OracleKey, OracleRow>,
+        found: &BTreeMap<OracleKey, OracleRow>,
     ) {
-        for (pane, expected) in expected {
-            let (Some(found), Some(most)) = (found.get(pane), most.get(pane)) else {
+        for (window_key, expected) in expected {
+            let (Some(found), Some(most)) = (found.get(window_key), most.get(window_key)) else {
                 self.lost += expected.readings;
                 continue;
             };
@@ -122,8 +122,8 @@ impl Checked {
             let right = expected.points == found.points && metres.contains(&found.micrometres);
             self.wrong += u64::from(!right);
         }
-        for (pane, found) in found {
-            if !expected.contains_key(pane) {
+        for (window_key, found) in found {
+            if !expected.contains_key(window_key) {
                 self.twice += found.readings;
             }
         }
@@ -159,11 +159,11 @@ impl fmt::Display for Checked {
     }
 }
 
-/// How often each fault struck.
-pub(crate) fn strikes(faults: &Faults) -> String {
+/// How often each fault was injected.
+pub(crate) fn injections(faults: &Faults) -> String {
     Kind::ALL
         .into_iter()
-        .map(|kind| format!("{:<32}{:>10}\n", kind.name(), faults.struck(kind)))
+        .map(|kind| format!("{:<32}{:>10}\n", kind.name(), faults.injected(kind)))
         .collect()
 }
 
@@ -182,8 +182,8 @@ fn rejected(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
                 continue;
             }
             for line in std::fs::read_to_string(&path)?.lines() {
-                let refused: serde_json::Value = serde_json::from_str(line)?;
-                let payload = refused["Payload"].as_str().unwrap_or_default();
+                let rejected: serde_json::Value = serde_json::from_str(line)?;
+                let payload = rejected["Payload"].as_str().unwrap_or_default();
                 let payload: serde_json::Value = serde_json::from_str(payload).unwrap_or_default();
                 if let Some(name) = payload["Name"].as_str() {
                     found.insert(name.to_owned());

@@ -39,14 +39,14 @@ pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
             Kind::Split,
             Kind::Merge,
             Kind::SummarySplit,
-            Kind::Remapped,
+            Kind::MappingRestarted,
             Kind::SummariesReplayed,
         ] {
             let Some(mut random) = site.faults.draw(kind) else {
                 continue;
             };
             // A call may be throttled, or there may be nothing to split or merge.
-            if let Err(error) = strike(site, kind, &mut random).await {
+            if let Err(error) = inject(site, kind, &mut random).await {
                 tracing::debug!(%error, kind = kind.name(), "nothing was changed");
                 site.faults.missed(kind);
             }
@@ -54,15 +54,15 @@ pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
     }
 }
 
-async fn strike(site: &Site<'_>, kind: Kind, random: &mut ChaCha8Rng) -> anyhow::Result<()> {
+async fn inject(site: &Site<'_>, kind: Kind, random: &mut ChaCha8Rng) -> anyhow::Result<()> {
     match kind {
         Kind::Merge => merge(site.kinesis, site.stream, random).await,
         Kind::SummarySplit => split(site.kinesis, site.summary_stream, random).await,
-        Kind::Remapped => {
+        Kind::MappingRestarted => {
             let watermark = site.cloud.aggregator_watermark();
             ensure!(watermark > 0, "no window is closed yet");
             let back = random.random_range(0..3 * site.window_millis);
-            site.cloud.remap_aggregator(watermark - back).await;
+            site.cloud.restart_aggregator(watermark - back).await;
             Ok(())
         }
         Kind::SummariesReplayed => replay(site.kinesis, site.summary_stream, random).await,

@@ -41,7 +41,7 @@ pub(crate) struct Sent {
 const SENDERS: u64 = 6;
 const TICK: Duration = Duration::from_millis(100);
 /// How long a batch may take to be taken.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// Sends all of it at the plan's rate.
 pub(crate) async fn send(client: &Client, plan: &Plan) -> Sent {
@@ -202,7 +202,7 @@ impl Sender {
             return;
         }
         let stream = &self.streams[batch.stream];
-        let report = deliver(stream, batch.records.clone(), &Policy::within(PATIENCE)).await;
+        let report = deliver(stream, batch.records.clone(), &Policy::within(TIME_LIMIT)).await;
         let undelivered: BTreeSet<usize> =
             report.undelivered.iter().map(|entry| entry.index).collect();
         for (place, contents) in batch.contents.iter().enumerate() {

@@ -1,14 +1,14 @@
-//! Which times of many panes were seen; all of them, exactly.
+//! Which times of many accumulators were seen; all of them, exactly.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
-/// The times of many panes, each in milliseconds and nanoseconds after its window's start.
+/// The times of many accumulators, each in milliseconds and nanoseconds after its window's start.
 ///
-/// Whole milliseconds that come in order are all in one list, in which each pane has a stretch. With a
-/// list for each pane, to make minutes of an archive takes 3 % longer on one thread and 5 % on two: glibc
+/// Whole milliseconds that come in order are all in one list, in which each accumulator has a stretch. With a
+/// list for each accumulator, to make minutes of an archive takes 3 % longer on one thread and 5 % on two: glibc
 /// grows the heap of a second thread by a page at a time.
 #[derive(Clone, Debug)]
 pub(super) struct Times {
@@ -18,11 +18,11 @@ pub(super) struct Times {
     is_full: bool,
     /// Stretches that were left for larger ones: where they begin, by their room.
     free: BTreeMap<u32, Vec<u32>>,
-    /// By pane, what did not come in order; mostly there is nothing.
+    /// By accumulator, what did not come in order; mostly there is nothing.
     others: HashMap<usize, Others, RandomState>,
 }
 
-/// A pane's times that came in order: 16 bytes, and 4 in the list for each but the latest.
+/// A accumulator's times that came in order: 16 bytes, and 4 in the list for each but the latest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stretch {
     /// How many there are.
@@ -34,7 +34,7 @@ pub(super) struct Stretch {
     room: u32,
 }
 
-/// A pane's other times.
+/// A accumulator's other times.
 #[derive(Clone, Debug, Default)]
 struct Others {
     /// Those that came once, as milliseconds and nanoseconds.
@@ -66,7 +66,7 @@ impl Times {
         }
     }
 
-    /// No times of a pane yet, and room for as many as another one has.
+    /// No times of a accumulator yet, and room for as many as another one has.
     pub(super) fn stretch_like(&mut self, other: Option<Stretch>) -> Stretch {
         let mut stretch = Stretch::default();
         let expected = other.map_or(0, |other| other.len.saturating_sub(1));
@@ -76,10 +76,10 @@ impl Times {
         stretch
     }
 
-    /// Notes a time of a pane, whose stretch is given; false if it was noted before.
+    /// Notes a time of a accumulator, whose stretch is given; false if it was noted before.
     pub(super) fn insert(
         &mut self,
-        pane: usize,
+        accumulator: usize,
         stretch: &mut Stretch,
         millis: u64,
         nanos: u32,
@@ -96,17 +96,17 @@ impl Times {
             return true;
         }
         let in_order = whole.is_some_and(|whole| self.has(*stretch, whole));
-        let others = self.others.entry(pane).or_default();
+        let others = self.others.entry(accumulator).or_default();
         let is_new = !in_order && others.times.insert((millis, nanos));
         others.repeats += u64::from(!is_new);
         is_new
     }
 
-    /// How many times of a pane there are, and how many more were noted again.
-    pub(super) fn counts(&self, pane: usize, stretch: Stretch) -> (u64, u64) {
+    /// How many times of a accumulator there are, and how many more were noted again.
+    pub(super) fn counts(&self, accumulator: usize, stretch: Stretch) -> (u64, u64) {
         let others = match self.others.is_empty() {
             true => None,
-            false => self.others.get(&pane),
+            false => self.others.get(&accumulator),
         };
         let in_order = u64::from(stretch.len);
         others.map_or((in_order, 0), |others| {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_pane_does_not_make_room_in_all_others() {
+    fn a_full_accumulator_does_not_make_room_in_all_others() {
         let mut times = Times::new();
         let mut stretch = times.stretch_like(None);
         for milli in 0..60_000 {
@@ -227,34 +227,36 @@ mod tests {
 
     #[test]
     fn what_windows_grow_out_of_is_used_again() {
-        const PANES: usize = 50;
+        const ACCUMULATORS: usize = 50;
         const READINGS: u64 = 1000;
         let mut times = Times::new();
-        let mut stretches = vec![None; PANES];
+        let mut stretches = vec![None; ACCUMULATORS];
         for _ in 0..6 {
             stretches = stretches
                 .into_iter()
                 .map(|last| Some(times.stretch_like(last)))
                 .collect();
             for milli in 0..READINGS {
-                for (pane, stretch) in stretches.iter_mut().flatten().enumerate() {
-                    assert!(times.insert(pane, stretch, milli, 0));
+                for (accumulator, stretch) in stretches.iter_mut().flatten().enumerate() {
+                    assert!(times.insert(accumulator, stretch, milli, 0));
                 }
             }
         }
         // With 1024 places for each thousand, and what the first window grew out of.
-        assert!(times.list.len() < PANES * (6 * 1024 + 1024));
+        assert!(times.list.len() < ACCUMULATORS * (6 * 1024 + 1024));
     }
 
     #[test]
-    fn what_found_no_room_is_known_though_another_pane_makes_some() {
+    fn what_found_no_room_is_known_though_another_accumulator_makes_some() {
         let mut times = Times::with_longest(120);
         let mut stretches = [Stretch::default(); 4];
-        let mut insert = |pane: usize, milli| times.insert(pane, &mut stretches[pane], milli, 0);
+        let mut insert = |accumulator: usize, milli| {
+            times.insert(accumulator, &mut stretches[accumulator], milli, 0)
+        };
         // They have room for 4, 16, 32 and 4; then the third moves to room for 64, at the end.
-        for (pane, readings) in [(0, 5), (1, 17), (2, 33), (3, 2), (2, 34)] {
+        for (accumulator, readings) in [(0, 5), (1, 17), (2, 33), (3, 2), (2, 34)] {
             for milli in 0..readings {
-                insert(pane, milli);
+                insert(accumulator, milli);
             }
         }
         assert!(insert(0, 100));
@@ -268,7 +270,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_pane_has_its_own_set(
+        fn each_accumulator_has_its_own_set(
             noted in prop::collection::vec(
                 (
                     0..3_usize,
@@ -292,20 +294,20 @@ mod tests {
             let mut stretches: Vec<Stretch> = Vec::new();
             let mut sets = vec![HashSet::new(); 3];
             let mut repeats = [0; 3];
-            for (pane, millis, nanos) in noted {
-                while stretches.len() <= pane {
+            for (accumulator, millis, nanos) in noted {
+                while stretches.len() <= accumulator {
                     let last = stretches.last().copied();
                     stretches.push(times.stretch_like(last));
                 }
-                let is_new = sets[pane].insert((millis, nanos));
-                let stretch = &mut stretches[pane];
-                prop_assert_eq!(times.insert(pane, stretch, millis, nanos), is_new);
-                repeats[pane] += u64::from(!is_new);
+                let is_new = sets[accumulator].insert((millis, nanos));
+                let stretch = &mut stretches[accumulator];
+                prop_assert_eq!(times.insert(accumulator, stretch, millis, nanos), is_new);
+                repeats[accumulator] += u64::from(!is_new);
             }
             prop_assert!(times.list.len() <= longest as usize);
-            for (pane, stretch) in stretches.into_iter().enumerate() {
-                let expected = (sets[pane].len() as u64, repeats[pane]);
-                prop_assert_eq!(times.counts(pane, stretch), expected);
+            for (accumulator, stretch) in stretches.into_iter().enumerate() {
+                let expected = (sets[accumulator].len() as u64, repeats[accumulator]);
+                prop_assert_eq!(times.counts(accumulator, stretch), expected);
             }
         }
     }

@@ -1,13 +1,13 @@
 //! How far a fold has come in the log.
 
-use crate::log::{Interval, InvalidPosition, Position};
+use crate::sequence::{InvalidSequenceNumber, SequenceNumber, SequenceRange};
 
 /// The run of the log that a fold holds, and the last record it took in.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
-    since: Option<Position>,
-    part: Option<Interval>,
-    last: Option<Position>,
+    since: Option<SequenceNumber>,
+    part: Option<SequenceRange>,
+    last: Option<SequenceNumber>,
     /// The record begun last, if it only moved the ends of `part` and `last` on, which is put off.
     /// Empty otherwise.
     reached: String,
@@ -15,9 +15,9 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(
-        since: Option<Position>,
-        part: Option<Interval>,
-        last: Option<Position>,
+        since: Option<SequenceNumber>,
+        part: Option<SequenceRange>,
+        last: Option<SequenceNumber>,
     ) -> Self {
         Self {
             since,
@@ -28,20 +28,20 @@ impl Progress {
     }
 
     /// Starts on a record; false where it was begun before.
-    pub(super) fn begin(&mut self, position: &str) -> Result<bool, InvalidPosition> {
+    pub(super) fn begin(&mut self, position: &str) -> Result<bool, InvalidSequenceNumber> {
         if self.goes_on(position) {
             self.reached.clear();
             self.reached.push_str(position);
             return Ok(true);
         }
-        let position: Position = position.parse()?;
+        let position: SequenceNumber = position.parse()?;
         self.catch_up();
         if self.last.as_ref().is_some_and(|last| position <= *last) {
             return Ok(false);
         }
         match &mut self.part {
             Some(part) => part.extend(&position),
-            None => self.part = Some(Interval::at(position.clone())),
+            None => self.part = Some(SequenceRange::at(position.clone())),
         }
         if self.since.is_none() {
             self.since = Some(position.clone());
@@ -51,12 +51,12 @@ impl Progress {
     }
 
     /// Ends the part; gives it and the first record that is remembered.
-    pub(super) fn end_part(&mut self) -> Option<(Interval, &Position)> {
+    pub(super) fn end_part(&mut self) -> Option<(SequenceRange, &SequenceNumber)> {
         self.catch_up();
         Some((self.part.take()?, self.since.as_ref()?))
     }
 
-    pub(super) fn since(&self) -> Option<&Position> {
+    pub(super) fn since(&self) -> Option<&SequenceNumber> {
         self.since.as_ref()
     }
 
@@ -67,7 +67,7 @@ impl Progress {
             Some(part) => (part.from().as_str(), part.to().as_str()),
             None => ("", ""),
         };
-        let last = self.last.as_ref().map_or("", Position::as_str);
+        let last = self.last.as_ref().map_or("", SequenceNumber::as_str);
         match self.reached.as_str() {
             "" => [from, to, last],
             reached if comes_later(reached, to) => [from, reached, reached],
@@ -91,7 +91,7 @@ impl Progress {
     }
 
     fn catch_up(&mut self) {
-        if let Ok(position) = self.reached.parse::<Position>() {
+        if let Ok(position) = self.reached.parse::<SequenceNumber>() {
             if let Some(part) = &mut self.part {
                 part.extend(&position);
             }
@@ -121,19 +121,19 @@ mod tests {
     /// The same without putting anything off.
     #[derive(Default)]
     struct Plain {
-        ends: Option<Interval>,
-        last: Option<Position>,
+        ends: Option<SequenceRange>,
+        last: Option<SequenceNumber>,
     }
 
     impl Plain {
-        fn begin(&mut self, position: &str) -> Result<bool, InvalidPosition> {
-            let position: Position = position.parse()?;
+        fn begin(&mut self, position: &str) -> Result<bool, InvalidSequenceNumber> {
+            let position: SequenceNumber = position.parse()?;
             if self.last.as_ref().is_some_and(|last| position <= *last) {
                 return Ok(false);
             }
             match &mut self.ends {
                 Some(ends) => ends.extend(&position),
-                None => self.ends = Some(Interval::at(position.clone())),
+                None => self.ends = Some(SequenceRange::at(position.clone())),
             }
             self.last = Some(position);
             Ok(true)
@@ -147,18 +147,18 @@ mod tests {
             ending in 0..40_usize,
             last in prop::option::of(0..300_u32),
         ) {
-            let last = last.map(|last| last.to_string().parse::<Position>().unwrap());
+            let last = last.map(|last| last.to_string().parse::<SequenceNumber>().unwrap());
             // A state can say that it went on further than its part.
-            let part = last.as_ref().map(|_| Interval::at("7".parse().unwrap()));
+            let part = last.as_ref().map(|_| SequenceRange::at("7".parse().unwrap()));
             let since = part.as_ref().map(|part| part.from().clone());
             let mut progress = Progress::new(since, part.clone(), last.clone());
             let mut plain = Plain { ends: part, last };
             for (number, position) in positions.iter().enumerate() {
                 prop_assert_eq!(progress.begin(position), plain.begin(position));
-                let text = |position: Option<&Position>| position.map_or(String::new(), |it| it.to_string());
+                let text = |position: Option<&SequenceNumber>| position.map_or(String::new(), |it| it.to_string());
                 let expected = [
-                    text(plain.ends.as_ref().map(Interval::from)),
-                    text(plain.ends.as_ref().map(Interval::to)),
+                    text(plain.ends.as_ref().map(SequenceRange::from)),
+                    text(plain.ends.as_ref().map(SequenceRange::to)),
                     text(plain.last.as_ref()),
                 ];
                 prop_assert_eq!(progress.ends(), [&*expected[0], &*expected[1], &*expected[2]]);

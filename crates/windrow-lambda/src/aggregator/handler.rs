@@ -9,12 +9,12 @@ use unicorn::status_time::StatusTime;
 use unicorn::summary::{Part, Summary};
 use unicorn::totals::Totals;
 use windrow_core::fold::{Limits, Row};
-use windrow_core::log::InvalidPosition;
+use windrow_core::sequence::InvalidSequenceNumber;
 use windrow_core::window::Window;
-use windrow_event::{DecodeError, Event, Refused, Response};
+use windrow_event::{DecodeError, Event, Reject, Response};
 use windrow_write::{Destination, Policy, Reasons, Record, Report, Undelivered, deliver};
 
-use crate::aggregator::intake::{Intake, Source, Windowing};
+use crate::aggregator::intake::{Intake, Source, WindowRule};
 use crate::aggregator::pack::pack;
 use crate::aggregator::settings::WindowTime;
 use crate::aggregator::state::{self, StateError, WindowFold};
@@ -36,11 +36,11 @@ pub enum Error {
     NoSource,
     /// A record has no proper sequence number.
     #[error(transparent)]
-    Position(#[from] InvalidPosition),
+    SequenceNumber(#[from] InvalidSequenceNumber),
     /// The state that the event brought, or the one to return.
     #[error(transparent)]
     State(#[from] StateError),
-    /// Rows or refused readings could not all be sent in time.
+    /// Rows or rejected readings could not all be sent in time.
     #[error("{count} of {what} were not delivered; the first: {reason}")]
     Undelivered {
         /// What they are.
@@ -60,7 +60,7 @@ impl From<Error> for Diagnostic {
             Error::NoWindow => "NoWindow",
             Error::Window(_) => "Window",
             Error::NoSource => "NoSource",
-            Error::Position(_) => "Position",
+            Error::SequenceNumber(_) => "SequenceNumber",
             Error::State(_) => "State",
             Error::Undelivered { .. } => "Undelivered",
         };
@@ -78,7 +78,7 @@ impl From<Error> for Diagnostic {
     }
 }
 
-/// The function: `summaries` takes packed rows, `rejects` takes refused readings.
+/// The function: `summaries` takes packed rows, `rejects` takes rejected readings.
 pub struct Aggregator<S, R> {
     summaries: S,
     rejects: R,
@@ -126,7 +126,7 @@ where
         let source = Source {
             stream: event.stream().ok_or(Error::NoSource)?,
             shard: event.shard().ok_or(Error::NoSource)?,
-            windowing: Windowing::new(self.window_time, window).ok_or(Error::Window(0))?,
+            window_rule: WindowRule::new(self.window_time, window).ok_or(Error::Window(0))?,
         };
         let mut fold = match &event.state {
             Some(state) => state::read(state, self.limits)?,
@@ -156,7 +156,7 @@ where
             }
         }
         let open_keys = fold.open() as u64;
-        let forgotten = fold.forgotten();
+        let evicted = fold.evicted();
         let state = if event.is_final_invoke_for_window || event.is_window_terminated_early {
             close(&mut fold);
             state::empty()?
@@ -173,25 +173,29 @@ where
         let rejects = std::mem::take(&mut intake.rejects);
         let sent = self.send(rows, rejects, source, deadline).await;
         let Sent {
-            emitted, refused, ..
+            emitted, rejects, ..
         } = &sent;
-        let undelivered = emitted.undelivered.len() + refused.undelivered.len();
+        let undelivered = emitted.undelivered.len() + rejects.undelivered.len();
         (self.sink)(&Metrics::new(vec![
             ("Readings", Unit::Count, intake.readings),
             ("Duplicates", Unit::Count, intake.repeats),
             ("RedeliveredRecords", Unit::Count, intake.redelivered),
-            ("Refused", Unit::Count, intake.refused + sent.rejected),
+            (
+                "RejectedReadings",
+                Unit::Count,
+                intake.rejected + sent.rejected,
+            ),
             ("LostRejects", Unit::Count, sent.lost),
             ("Rows", Unit::Count, row_count),
-            ("Parts", Unit::Count, parts),
-            ("Resends", Unit::Count, emitted.resends + refused.resends),
+            ("SourceRanges", Unit::Count, parts),
+            ("Retries", Unit::Count, emitted.retries + rejects.retries),
             ("Undelivered", Unit::Count, undelivered as u64),
             ("StateBytes", Unit::Bytes, state.get().len() as u64),
             ("OpenKeys", Unit::Count, open_keys),
-            ("ForgottenReadings", Unit::Count, forgotten),
+            ("EvictedReadings", Unit::Count, evicted),
         ]));
         all_delivered("records of summary rows", emitted)?;
-        all_delivered("rejects", refused)?;
+        all_delivered("rejects", rejects)?;
         Ok(Response::with_state(state))
     }
 
@@ -206,7 +210,7 @@ where
         let last = rows.iter().map(|row| row.part.interval.to()).max();
         let last = last.map(ToString::to_string).unwrap_or_default();
         let window_start = rows.first().map(|row| row.window_start.millis());
-        let (mut emitted, mut refused) = tokio::join!(
+        let (mut emitted, mut rejects) = tokio::join!(
             deliver(&self.summaries, pack(rows), &policy),
             deliver(&self.rejects, rejects, &policy),
         );
@@ -218,7 +222,7 @@ where
                 %reasons,
                 "records of rows are rejected by the summary stream and go to the rejects"
             );
-            let unsent = Refused {
+            let unsent = Reject {
                 reason: "the summary stream rejects these rows",
                 stream: source.stream,
                 shard: source.shard,
@@ -229,17 +233,17 @@ where
             };
             let lines = rejected.iter().flat_map(|record| lines(record, unsent));
             let sent = deliver(&self.rejects, lines.collect(), &policy).await;
-            refused.resends += sent.resends;
-            refused.undelivered.extend(sent.undelivered);
+            rejects.retries += sent.retries;
+            rejects.undelivered.extend(sent.undelivered);
         }
-        let lost = refused.take_rejected();
+        let lost = rejects.take_rejected();
         for reject in lost.iter().take(TOLD_REJECTS) {
             let start = windrow_event::reject_start(&reject.item);
             tracing::error!(reason = %reject.reason, start, "a reject is rejected and lost");
         }
         Sent {
             emitted,
-            refused,
+            rejects,
             rejected: rejected.len() as u64,
             lost: lost.len() as u64,
         }
@@ -252,7 +256,7 @@ const TOLD_REJECTS: usize = 10;
 /// What became of what an invocation sends.
 struct Sent {
     emitted: Report<Record>,
-    refused: Report<Bytes>,
+    rejects: Report<Bytes>,
     /// How many records of rows the summary stream will never take.
     rejected: u64,
     /// How many rejects not even their stream will ever take.
@@ -261,14 +265,14 @@ struct Sent {
 
 /// A record of rows as lines of the rejects. It has the place in the log of the last record that its
 /// rows fold, and its window's start for an arrival.
-fn lines(record: &Undelivered<Record>, unsent: Refused<'_>) -> Vec<Bytes> {
-    let refused = Refused {
+fn lines(record: &Undelivered<Record>, unsent: Reject<'_>) -> Vec<Bytes> {
+    let reject = Reject {
         reason: &format!("{}: {}", unsent.reason, record.reason),
         partition_key: &record.item.partition_key,
         payload: &record.item.data,
         ..unsent
     };
-    refused.lines().into_iter().map(Bytes::from).collect()
+    reject.lines().into_iter().map(Bytes::from).collect()
 }
 
 /// What every row of a shard's part becomes.

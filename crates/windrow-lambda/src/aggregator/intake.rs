@@ -1,10 +1,10 @@
-//! A record's readings into the fold, or among the refused.
+//! A record's readings into the fold, or among the rejected.
 
 use bytes::Bytes;
 use unicorn::reading::{Reading, readings};
 use unicorn::rejection::Rejection;
 use windrow_core::window::{Tumbling, Window};
-use windrow_event::{Record, Refused};
+use windrow_event::{Record, Reject};
 
 use crate::aggregator::settings::WindowTime;
 use crate::aggregator::state::WindowFold;
@@ -13,22 +13,22 @@ use crate::aggregator::state::WindowFold;
 /// bound, a sensor with a wrong clock would open windows years ahead.
 const FURTHEST_AHEAD_MILLIS: i64 = 5 * 60 * 1000;
 
-/// How many lines of one record are refused one by one. The bad lines after them go to the rejects
+/// How many lines of one record are rejected one by one. The bad lines after them go to the rejects
 /// together, so that a record of a million broken lines does not make a million rejects and hold its
 /// shard up.
-const REFUSED_ONE_BY_ONE: usize = 100;
+const REJECTED_ONE_BY_ONE: usize = 100;
 
 /// Which window a reading belongs to.
 #[derive(Clone, Copy, Debug)]
-pub enum Windowing {
+pub enum WindowRule {
     /// The one that Lambda says the record arrived in.
     Arrival(Window),
     /// The one of its StatusTime.
     Event(Tumbling),
 }
 
-impl Windowing {
-    /// The windowing of an event whose window is `window`.
+impl WindowRule {
+    /// The window_rule of an event whose window is `window`.
     pub fn new(window_time: WindowTime, window: Window) -> Option<Self> {
         match window_time {
             WindowTime::Arrival => Some(Self::Arrival(window)),
@@ -68,9 +68,9 @@ pub struct Intake {
     pub repeats: u64,
     /// Records that were folded before, and were skipped.
     pub redelivered: u64,
-    /// Lines and whole records that were refused.
-    pub refused: u64,
-    /// The refused pieces as lines for the rejects.
+    /// Lines and whole records that were rejected.
+    pub rejected: u64,
+    /// The rejected pieces as lines for the rejects.
     pub rejects: Vec<Bytes>,
 }
 
@@ -82,7 +82,7 @@ pub struct Source<'a> {
     /// Id of the shard.
     pub shard: &'a str,
     /// Which windows.
-    pub windowing: Windowing,
+    pub window_rule: WindowRule,
 }
 
 impl Intake {
@@ -92,7 +92,7 @@ impl Intake {
             Ok(data) => data,
             Err(bad) => {
                 let payload = bad.text.as_bytes();
-                self.refuse(source, record, &bad.to_string(), payload);
+                self.reject(source, record, &bad.to_string(), payload);
                 return;
             }
         };
@@ -101,12 +101,12 @@ impl Intake {
         let mut more = 0_u64;
         for (line, reading) in readings(data) {
             let placed = reading.and_then(|reading| {
-                let window = source.windowing.window_of(&reading, record.arrival)?;
+                let window = source.window_rule.window_of(&reading, record.arrival)?;
                 Ok((window, reading))
             });
             let (window, reading) = match placed {
                 Ok(placed) => placed,
-                Err(_) if one_by_one == REFUSED_ONE_BY_ONE => {
+                Err(_) if one_by_one == REJECTED_ONE_BY_ONE => {
                     more += 1;
                     together.extend_from_slice(line);
                     together.push(b'\n');
@@ -114,7 +114,7 @@ impl Intake {
                 }
                 Err(rejection) => {
                     one_by_one += 1;
-                    self.refuse(source, record, &rejection.to_string(), line);
+                    self.reject(source, record, &rejection.to_string(), line);
                     continue;
                 }
             };
@@ -127,13 +127,13 @@ impl Intake {
         }
         if more > 0 {
             let reason = format!("{more} more lines of the record cannot be read");
-            self.refuse(source, record, &reason, &together);
-            self.refused += more - 1;
+            self.reject(source, record, &reason, &together);
+            self.rejected += more - 1;
         }
     }
 
-    fn refuse(&mut self, source: Source<'_>, record: Record<'_>, reason: &str, payload: &[u8]) {
-        let refused = Refused {
+    fn reject(&mut self, source: Source<'_>, record: Record<'_>, reason: &str, payload: &[u8]) {
+        let rejected = Reject {
             reason,
             stream: source.stream,
             shard: source.shard,
@@ -142,8 +142,8 @@ impl Intake {
             arrival: record.arrival,
             payload,
         };
-        self.refused += 1;
+        self.rejected += 1;
         self.rejects
-            .extend(refused.lines().into_iter().map(Bytes::from));
+            .extend(rejected.lines().into_iter().map(Bytes::from));
     }
 }

@@ -20,7 +20,7 @@ pub struct Settings {
     pub function_name: String,
     /// `SUMMARY_STREAM`: the Kinesis stream that rows go to.
     pub summary_stream: String,
-    /// `REJECTS_STREAM`: the Firehose stream that refused readings go to.
+    /// `REJECTS_STREAM`: the Firehose stream that rejected readings go to.
     pub rejects_stream: String,
     /// `WINDOW_TIME`: `arrival` (the default) or `event`.
     pub window_time: WindowTime,
@@ -49,7 +49,10 @@ impl Settings {
         Ok(Self {
             function_name: required("AWS_LAMBDA_FUNCTION_NAME", "the function itself")?,
             summary_stream: required("SUMMARY_STREAM", "the Kinesis stream for summary rows")?,
-            rejects_stream: required("REJECTS_STREAM", "the Firehose stream for refused readings")?,
+            rejects_stream: required(
+                "REJECTS_STREAM",
+                "the Firehose stream for rejected readings",
+            )?,
             window_time,
         })
     }

@@ -8,7 +8,7 @@ use lambda_runtime::tracing;
 use tokio::time::Instant;
 use unicorn::summary::summaries;
 use unicorn::totals::Figures;
-use windrow_event::{Event, Record, Refused, Response};
+use windrow_event::{Event, Record, Reject, Response};
 use windrow_write::{Destination, Policy, Reasons, Undelivered, deliver};
 
 use crate::processor::row::{Row, Rows};
@@ -87,10 +87,10 @@ where
         let policy = Policy::until(table_deadline(deadline));
         let mut written = deliver(&self.table, rows.items, &policy).await;
         for rejected in written.take_rejected() {
-            refuse_row(event, rows.records[rejected.index], &rejected, &mut rejects);
+            reject_row(event, rows.records[rejected.index], &rejected, &mut rejects);
         }
 
-        let refused = rejects.items.len() as u64;
+        let reject_count = rejects.items.len() as u64;
         let policy = Policy::until(deadline);
         let mut rejected = deliver(&self.rejects, rejects.items, &policy).await;
         let lost = rejected.take_rejected();
@@ -110,10 +110,10 @@ where
         (self.sink)(&Metrics::new(vec![
             ("Rows", Unit::Count, row_count),
             ("LowVitals", Unit::Count, low_vitals),
-            ("Duplicates", Unit::Count, written.merged as u64),
-            ("Refused", Unit::Count, refused),
+            ("RowsWrittenTwice", Unit::Count, written.merged as u64),
+            ("RejectedRows", Unit::Count, reject_count),
             ("LostRejects", Unit::Count, lost.len() as u64),
-            ("Resends", Unit::Count, written.resends + rejected.resends),
+            ("Retries", Unit::Count, written.retries + rejected.retries),
             ("Undelivered", Unit::Count, failed.len() as u64),
         ]));
         // Lambda delivers again from the lowest number on, so naming one is naming all after it.
@@ -131,7 +131,7 @@ where
                 Err(bad) => {
                     let payload = bad.text.as_bytes();
                     let reason = bad.to_string();
-                    refuse(event, place, record, &reason, payload, &mut intake.rejects);
+                    reject(event, place, record, &reason, payload, &mut intake.rejects);
                     continue;
                 }
             };
@@ -144,7 +144,7 @@ where
                     }
                     Err(rejection) => {
                         let reason = rejection.to_string();
-                        refuse(event, place, record, &reason, line, &mut intake.rejects);
+                        reject(event, place, record, &reason, line, &mut intake.rejects);
                     }
                 }
             }
@@ -168,7 +168,7 @@ fn log_lost(lost: &[Undelivered<Bytes>]) {
 }
 
 /// A row that DynamoDB will never take goes to the rejects, as the summary it was.
-fn refuse_row(
+fn reject_row(
     event: &Event,
     place: usize,
     undelivered: &Undelivered<Row>,
@@ -179,10 +179,10 @@ fn refuse_row(
     };
     let reason = undelivered.reason.to_string();
     let line = undelivered.item.summary().to_line();
-    refuse(event, place, record, &reason, &line, rejects);
+    reject(event, place, record, &reason, &line, rejects);
 }
 
-fn refuse(
+fn reject(
     event: &Event,
     place: usize,
     record: Record<'_>,
@@ -190,7 +190,7 @@ fn refuse(
     payload: &[u8],
     rejects: &mut Sourced<Bytes>,
 ) {
-    let refused = Refused {
+    let reject = Reject {
         reason,
         stream: event.stream().unwrap_or_default(),
         shard: event.shard().unwrap_or_default(),
@@ -199,7 +199,7 @@ fn refuse(
         arrival: record.arrival,
         payload,
     };
-    for line in refused.lines() {
+    for line in reject.lines() {
         rejects.push(place, line.into());
     }
 }

@@ -43,7 +43,7 @@ impl Settings {
             table_name: required("TABLE_NAME", "the DynamoDB table for summary rows")?,
             rejects_stream: required(
                 "REJECTS_STREAM",
-                "the Firehose stream for refused summaries",
+                "the Firehose stream for rejected summaries",
             )?,
             expire_after_days,
         })

@@ -1,6 +1,6 @@
 //! Faults in front of the services: what a client meets on AWS now and then, met here on purpose.
 //!
-//! They strike calls that carry data. Those that make or describe streams and tables are only
+//! They are injected into calls that carry data. Those that make or describe streams and tables are only
 //! delayed, so that a cloud still starts while everything else goes wrong.
 
 use std::io;
@@ -24,11 +24,11 @@ use crate::service_error::error_response;
 /// How long a delayed call waits, in milliseconds.
 const DELAY_MILLIS: std::ops::RangeInclusive<u64> = 1..=300;
 
-/// Passes a call on to the services, but for what strikes it.
+/// Passes a call on to the services, but for what is injected it.
 ///
 /// Nothing waits or is held back while the service is at work: it is called once or not at all, and
 /// an answer is lost after the call is done.
-pub(super) async fn strike(
+pub(super) async fn inject(
     State(faults): State<Arc<Faults>>,
     request: Request,
     next: Next,
@@ -52,23 +52,21 @@ pub(super) async fn strike(
             "Iterator expired (a fault on purpose)",
         );
     }
-    let refusing = call.of_many().and_then(|(operation, kind)| {
+    let failing = call.of_many().and_then(|(operation, kind)| {
         let drawn = faults.draw(kind)?;
         Some((operation, kind, drawn))
     });
-    let response = match refusing {
-        Some((operation, kind, drawn)) => {
-            match refuse_some(operation, drawn, request, next).await {
-                Ok(response) => {
-                    tracing::debug!(?call, "refused in part on purpose");
-                    response
-                }
-                Err(response) => {
-                    faults.missed(kind);
-                    response
-                }
+    let response = match failing {
+        Some((operation, kind, drawn)) => match fail_some(operation, drawn, request, next).await {
+            Ok(response) => {
+                tracing::debug!(?call, "failed in part on purpose");
+                response
             }
-        }
+            Err(response) => {
+                faults.missed(kind);
+                response
+            }
+        },
         None => next.run(request).await,
     };
     match faults.draw(Kind::AnswerDropped) {
@@ -112,12 +110,12 @@ impl Call {
         })
     }
 
-    /// The operation of many records that it is, and the fault that refuses some of them.
+    /// The operation of many records that it is, and the fault that fails some of them.
     fn of_many(self) -> Option<(Operation, Kind)> {
         match self {
-            Self::PutRecords => Some((Operation::PutRecords, Kind::PutRefused)),
+            Self::PutRecords => Some((Operation::PutRecords, Kind::PutFailed)),
             Self::BatchWriteItem => Some((Operation::BatchWriteItem, Kind::Unprocessed)),
-            Self::PutRecordBatch => Some((Operation::PutRecordBatch, Kind::RejectsRefused)),
+            Self::PutRecordBatch => Some((Operation::PutRecordBatch, Kind::RejectsFailed)),
             _ => None,
         }
     }
@@ -155,9 +153,9 @@ impl Call {
 ///
 /// # Errors
 ///
-/// The answer to give where nothing could be refused: the request is none, or the service refused
+/// The answer to give where nothing could be failed: the request is none, or the service failed
 /// it whole.
-async fn refuse_some(
+async fn fail_some(
     operation: Operation,
     drawn: ChaCha8Rng,
     request: Request,
@@ -207,15 +205,15 @@ async fn refuse_some(
     Ok(Response::from_parts(head, Body::from(answer)))
 }
 
-/// Which of `count` records are refused: at least one, now and then all.
+/// Which of `count` records are failed: at least one, now and then all.
 fn choose(count: usize, mut drawn: ChaCha8Rng) -> Vec<bool> {
     if count == 0 {
         return Vec::new();
     }
     let share = drawn.random_range(0.0..1.0);
-    let mut refused: Vec<bool> = (0..count).map(|_| drawn.random_bool(share)).collect();
-    refused[drawn.random_range(0..count)] = true;
-    refused
+    let mut failed: Vec<bool> = (0..count).map(|_| drawn.random_bool(share)).collect();
+    failed[drawn.random_range(0..count)] = true;
+    failed
 }
 
 /// Closes the connection where the answer should come, or in the middle of it.
@@ -264,7 +262,7 @@ mod tests {
     async fn a_delayed_call_reaches_the_service_after_its_time() {
         let service = || async { format!("{:?}", Instant::now()) };
         let faults = Arc::new(Faults::parse("delayed@1,delayed@3", 7).unwrap());
-        let layer = from_fn_with_state(Arc::clone(&faults), strike);
+        let layer = from_fn_with_state(Arc::clone(&faults), inject);
         let router = Router::new().route("/", post(service)).layer(layer);
         let same = Faults::parse("delayed@1,delayed@3", 7).unwrap();
         for _ in 0..3 {
@@ -276,11 +274,11 @@ mod tests {
             let body = body::to_bytes(response.into_body(), 1000).await.unwrap();
             assert_eq!(body, format!("{due:?}"));
         }
-        assert_eq!(faults.struck(Kind::Delayed), 2);
+        assert_eq!(faults.injected(Kind::Delayed), 2);
     }
 
     #[test]
-    fn calls_that_start_a_cloud_are_not_struck() {
+    fn calls_that_start_a_cloud_are_not_injected() {
         for target in [
             "Kinesis_20131202.CreateStream",
             "Kinesis_20131202.DescribeStreamSummary",
@@ -304,16 +302,16 @@ mod tests {
     }
 
     #[test]
-    fn of_many_records_some_are_refused_and_at_times_all() {
-        let refused = |count, seed| {
+    fn of_many_records_some_are_failed_and_at_times_all() {
+        let failed = |count, seed| {
             let places = choose(count, ChaCha8Rng::seed_from_u64(seed));
             assert_eq!(places.len(), count);
-            places.into_iter().filter(|refused| *refused).count()
+            places.into_iter().filter(|failed| *failed).count()
         };
-        let counts: Vec<usize> = (0..200).map(|seed| refused(10, seed)).collect();
+        let counts: Vec<usize> = (0..200).map(|seed| failed(10, seed)).collect();
         assert!(counts.iter().all(|count| *count >= 1));
         assert!(counts.contains(&1) && counts.contains(&5) && counts.contains(&10));
-        assert_eq!(refused(1, 0), 1);
-        assert_eq!(refused(0, 0), 0);
+        assert_eq!(failed(1, 0), 1);
+        assert_eq!(failed(0, 0), 0);
     }
 }

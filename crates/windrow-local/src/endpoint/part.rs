@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// The fields of an object, each as it stands in the text.
 type Fields = BTreeMap<String, Box<RawValue>>;
 
-/// An operation that takes many records and may refuse some.
+/// An operation that takes many records and may fail some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     /// Of Kinesis: a list, answered place by place.
@@ -26,11 +26,11 @@ pub(super) enum Operation {
 pub(super) struct Part {
     /// What is left of the request; nothing where no record is.
     pub(super) request: Option<Vec<u8>>,
-    refused: Refused,
+    failed: FailedEntries,
 }
 
 #[derive(Debug)]
-enum Refused {
+enum FailedEntries {
     Places(Operation, Vec<bool>),
     Items(BTreeMap<String, Vec<Box<RawValue>>>),
 }
@@ -53,9 +53,9 @@ impl Part {
         if !places.contains(&true) {
             return None;
         }
-        let refused = entries.iter().zip(&places);
-        let left: Vec<&RawValue> = refused
-            .filter(|(_, refused)| !**refused)
+        let failed = entries.iter().zip(&places);
+        let left: Vec<&RawValue> = failed
+            .filter(|(_, failed)| !**failed)
             .map(|(entry, _)| &**entry)
             .collect();
         let request = match left.is_empty() {
@@ -68,7 +68,7 @@ impl Part {
         };
         Some(Self {
             request,
-            refused: Refused::Places(operation, places),
+            failed: FailedEntries::Places(operation, places),
         })
     }
 
@@ -76,17 +76,17 @@ impl Part {
         let tables: BTreeMap<String, Vec<Box<RawValue>>> = field(&fields, "RequestItems")?;
         let mut places = choose(tables.values().map(Vec::len).sum()).into_iter();
         let mut left: BTreeMap<String, Vec<Box<RawValue>>> = BTreeMap::new();
-        let mut refused: BTreeMap<String, Vec<Box<RawValue>>> = BTreeMap::new();
+        let mut failed: BTreeMap<String, Vec<Box<RawValue>>> = BTreeMap::new();
         for (table, items) in tables {
             for item in items {
                 let side = match places.next() {
-                    Some(true) => &mut refused,
+                    Some(true) => &mut failed,
                     _ => &mut left,
                 };
                 side.entry(table.clone()).or_default().push(item);
             }
         }
-        if refused.is_empty() {
+        if failed.is_empty() {
             return None;
         }
         let request = match left.is_empty() {
@@ -98,7 +98,7 @@ impl Part {
         };
         Some(Self {
             request,
-            refused: Refused::Items(refused),
+            failed: FailedEntries::Items(failed),
         })
     }
 
@@ -108,12 +108,14 @@ impl Part {
     /// Returns nothing where that answer does not fit.
     pub(super) fn answer(self, answer: &[u8]) -> Option<Vec<u8>> {
         let mut fields: Fields = serde_json::from_slice(answer).ok()?;
-        match self.refused {
-            Refused::Places(operation, places) => answer_places(&mut fields, operation, &places)?,
-            Refused::Items(refused) => {
+        match self.failed {
+            FailedEntries::Places(operation, places) => {
+                answer_places(&mut fields, operation, &places)?
+            }
+            FailedEntries::Items(failed) => {
                 let mut unprocessed: BTreeMap<String, Vec<Box<RawValue>>> =
                     field(&fields, "UnprocessedItems").unwrap_or_default();
-                for (table, items) in refused {
+                for (table, items) in failed {
                     unprocessed.entry(table).or_default().extend(items);
                 }
                 let unprocessed = to_raw_value(&unprocessed).ok()?;
@@ -124,31 +126,31 @@ impl Part {
     }
 }
 
-/// Puts the refusals at their places between the service's own results.
+/// Puts the failures at their places between the service's own results.
 fn answer_places(fields: &mut Fields, operation: Operation, places: &[bool]) -> Option<()> {
     let (list, count) = match operation {
         Operation::PutRecordBatch => ("RequestResponses", "FailedPutCount"),
         _ => ("Records", "FailedRecordCount"),
     };
-    let refusal = to_raw_value(&refusal(operation)).ok()?;
+    let failure = to_raw_value(&failure(operation)).ok()?;
     let taken: Vec<Box<RawValue>> = field(fields, list).unwrap_or_default();
     let mut taken = taken.into_iter();
     let mut results = Vec::with_capacity(places.len());
-    for refused in places {
-        results.push(match refused {
-            true => refusal.clone(),
+    for failed in places {
+        results.push(match failed {
+            true => failure.clone(),
             false => taken.next()?,
         });
     }
     let failed = field::<u64>(fields, count).unwrap_or(0);
-    let refused = places.iter().filter(|refused| **refused).count() as u64;
+    let injected = places.iter().filter(|failed| **failed).count() as u64;
     fields.insert(list.to_owned(), to_raw_value(&results).ok()?);
-    fields.insert(count.to_owned(), to_raw_value(&(failed + refused)).ok()?);
+    fields.insert(count.to_owned(), to_raw_value(&(failed + injected)).ok()?);
     Some(())
 }
 
-/// What the service says of a record that it refuses.
-fn refusal(operation: Operation) -> Value {
+/// What the service says of a record that it fails.
+fn failure(operation: Operation) -> Value {
     match operation {
         Operation::PutRecordBatch => json!({
             "ErrorCode": "ServiceUnavailableException",
@@ -169,10 +171,10 @@ fn field<T: DeserializeOwned>(fields: &Fields, name: &str) -> Option<T> {
 mod tests {
     use super::*;
 
-    fn part(operation: Operation, request: &Value, refused: &[bool]) -> Option<Part> {
+    fn part(operation: Operation, request: &Value, failed: &[bool]) -> Option<Part> {
         Part::of(operation, request.to_string().as_bytes(), |count| {
-            assert_eq!(count, refused.len());
-            refused.to_vec()
+            assert_eq!(count, failed.len());
+            failed.to_vec()
         })
     }
 
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_entries_are_not_sent_and_stand_at_their_places() {
+    fn failed_entries_are_not_sent_and_stand_at_their_places() {
         let request = json!({ "StreamName": "s", "Records": [{ "Data": "a" }, { "Data": "b" }, { "Data": "c" }] });
         let mut part = part(Operation::PutRecords, &request, &[true, false, true]).unwrap();
         assert_eq!(
@@ -232,17 +234,17 @@ mod tests {
     }
 
     #[test]
-    fn where_all_are_refused_nothing_is_left_to_send() {
+    fn where_all_are_failed_nothing_is_left_to_send() {
         let request = json!({ "Records": [{ "Data": "a" }] });
-        let refused = part(Operation::PutRecords, &request, &[true]).unwrap();
-        assert_eq!(refused.request, None);
-        assert_eq!(value(refused.answer(b"{}"))["FailedRecordCount"], 1);
+        let failed = part(Operation::PutRecords, &request, &[true]).unwrap();
+        assert_eq!(failed.request, None);
+        assert_eq!(value(failed.answer(b"{}"))["FailedRecordCount"], 1);
 
         let request = json!({ "RequestItems": { "t": [{}] } });
-        let refused = part(Operation::BatchWriteItem, &request, &[true]).unwrap();
-        assert_eq!(refused.request, None);
+        let failed = part(Operation::BatchWriteItem, &request, &[true]).unwrap();
+        assert_eq!(failed.request, None);
         assert_eq!(
-            value(refused.answer(b"{}")),
+            value(failed.answer(b"{}")),
             json!({ "UnprocessedItems": { "t": [{}] } })
         );
     }

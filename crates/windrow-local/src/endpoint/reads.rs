@@ -54,7 +54,7 @@ pub(super) struct ReadLimit {
 }
 
 impl ReadLimit {
-    /// `a_second` reads a second; `account` is named when one is refused.
+    /// `a_second` reads a second; `account` is named when one is failed.
     pub(super) fn new(a_second: u32, account: String) -> Self {
         Self {
             a_second: usize::try_from(a_second).unwrap_or(usize::MAX),
@@ -66,8 +66,8 @@ impl ReadLimit {
     /// Counts a GetRecords call. Where it is one too many, returns the answer to give instead; that
     /// one does not count.
     ///
-    /// A body without a valid iterator is for the service to refuse.
-    pub(super) fn refuse(&self, headers: &HeaderMap, body: &[u8]) -> Option<Response> {
+    /// A body without a valid iterator is for the service to fail.
+    pub(super) fn fail(&self, headers: &HeaderMap, body: &[u8]) -> Option<Response> {
         if is_own(headers) {
             return None;
         }
@@ -146,7 +146,7 @@ mod tests {
     async fn any_second_has_so_many_reads_of_a_shard() {
         let limit = limit(5);
         let headers = HeaderMap::new();
-        let is_let = |shard| limit.refuse(&headers, &call(shard)).is_none();
+        let is_let = |shard| limit.fail(&headers, &call(shard)).is_none();
         // Not a window of the clock's: whichever second one looks at.
         for _ in 0..3 {
             assert!(is_let(FIRST));
@@ -159,7 +159,7 @@ mod tests {
         assert!(is_let(SECOND));
         tokio::time::advance(Duration::from_millis(100)).await;
         for _ in 0..3 {
-            assert!(is_let(FIRST), "what was refused counted");
+            assert!(is_let(FIRST), "what was failed counted");
         }
         assert!(!is_let(FIRST));
         tokio::time::advance(SPAN).await;
@@ -182,11 +182,11 @@ mod tests {
         let own = agent("aws-sdk-rust/1.5.0 os/linux lang/rust/1.95.0 app/wildrydes-local-cloud");
         let other = agent("aws-sdk-rust/1.5.0 app/wildrydes-local-cloud-not");
         for _ in 0..3 {
-            assert!(limit.refuse(&own, &call(FIRST)).is_none());
+            assert!(limit.fail(&own, &call(FIRST)).is_none());
         }
-        assert!(limit.refuse(&other, &call(FIRST)).is_none());
-        assert!(limit.refuse(&other, &call(FIRST)).is_some());
-        assert!(limit.refuse(&own, &call(FIRST)).is_none());
+        assert!(limit.fail(&other, &call(FIRST)).is_none());
+        assert!(limit.fail(&other, &call(FIRST)).is_some());
+        assert!(limit.fail(&own, &call(FIRST)).is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -195,7 +195,7 @@ mod tests {
         let headers = HeaderMap::new();
         for body in ["", "[]", "{}", r#"{"ShardIterator":"AAAA"}"#] {
             for _ in 0..3 {
-                assert!(limit.refuse(&headers, body.as_bytes()).is_none(), "{body}");
+                assert!(limit.fail(&headers, body.as_bytes()).is_none(), "{body}");
             }
         }
     }

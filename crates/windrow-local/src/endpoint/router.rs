@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::dynamodb::DynamoDb;
-use super::faults::strike;
+use super::faults::inject;
 use super::kinesis::{self, AtTimestamp};
 use super::reads::ReadLimit;
 use crate::faults::Faults;
@@ -62,7 +62,7 @@ impl Services {
 /// Every call of a service passes [`dispatch`] and nothing else does, so the layer of faults on that
 /// one route sees, delays, drops or answers any of them.
 pub(super) fn router(services: Arc<Services>, faults: Arc<Faults>) -> Router {
-    let calls = post(dispatch).layer(from_fn_with_state(faults, strike));
+    let calls = post(dispatch).layer(from_fn_with_state(faults, inject));
     Router::new()
         .route("/", calls.get(describe))
         .route("/_local", get(describe))
@@ -170,12 +170,12 @@ async fn call_kinesis(services: &Services, operation: &str, request: Request) ->
     if let Some(asked) = at_timestamp {
         return shard_iterator_at(services, asked, parts).await;
     }
-    let refused = match (operation, &services.read_limit) {
-        ("GetRecords", Some(limit)) => limit.refuse(&parts.headers, &body),
+    let failed = match (operation, &services.read_limit) {
+        ("GetRecords", Some(limit)) => limit.fail(&parts.headers, &body),
         _ => None,
     };
-    if let Some(refusal) = refused {
-        return refusal;
+    if let Some(failure) = failed {
+        return failure;
     }
     let request = Request::from_parts(parts, Body::from(body.clone()));
     let call = services.kinesis.clone().oneshot(request);

@@ -76,7 +76,7 @@ impl ObjectWriter {
         if let Err(error) = object.file.write_all(data) {
             // What was written of it was not acknowledged and will come again.
             if let Err(error) = object.file.set_len(object.bytes) {
-                tracing::error!(object = object.name, %error, "object keeps part of a refused put");
+                tracing::error!(object = object.name, %error, "object keeps part of a failed put");
             }
             return Err(error);
         }
@@ -368,7 +368,7 @@ mod tests {
         let now = Instant::now();
         let at = arrival("2026-11-20T09:00:00Z");
         writer.append(b"acknowledged", at, now).unwrap();
-        writer.append(b"refused", at, now).unwrap_err();
+        writer.append(b"failed", at, now).unwrap_err();
         writer.deliver_if_due(now + HINTS.interval).unwrap_err();
 
         fs::remove_file(&archive).unwrap();

@@ -212,7 +212,7 @@ mod tests {
             assert!(is_crash(&function.invoke().await), "{kind:?}");
             tokio::time::sleep(LIMIT).await;
             assert_eq!(function.counts(), counts, "{kind:?}");
-            assert_eq!(function.faults.struck(kind), 1);
+            assert_eq!(function.faults.injected(kind), 1);
         }
     }
 
@@ -252,7 +252,7 @@ mod tests {
         let faults = Arc::new(Faults::parse("twice-late=1", 0).unwrap());
         let function = Faulty::new(Arc::new(embedded), Arc::clone(&faults));
         assert!(function.invoke(b"bad".to_vec(), LIMIT).await.is_err());
-        assert_eq!(faults.struck(Kind::TwiceLate), 0);
+        assert_eq!(faults.injected(Kind::TwiceLate), 0);
         assert!(function.invoke(b"first".to_vec(), LIMIT).await.is_ok());
         faults.switch_off();
         for number in 0..LATEST {
@@ -262,7 +262,7 @@ mod tests {
         let events = events.lock().unwrap();
         let repeated = events.iter().filter(|event| *event == b"first").count();
         assert_eq!((events.len(), repeated), (3 + LATEST as usize, 2));
-        assert_eq!(faults.struck(Kind::TwiceLate), 1);
+        assert_eq!(faults.injected(Kind::TwiceLate), 1);
     }
 
     #[tokio::test]

@@ -24,7 +24,7 @@ const MOST_BATCHES: usize = 2;
 /// The faults of one shard's poller.
 ///
 /// Records that come again draw no fault that lets records come again, so there is an end to them,
-/// however often faults strike.
+/// however many faults are injected.
 #[derive(Debug)]
 pub(super) struct Chaos {
     faults: Arc<Faults>,
@@ -360,7 +360,7 @@ mod tests {
         let mut chaos = chaos("redelivered-after-window=1", 4);
         assert_eq!(chaos.done(records(0..3), FIRST), Next::On);
         assert_eq!(chaos.closed(records(3..5), false), None);
-        assert_eq!(chaos.faults.struck(Kind::RedeliveredAfterWindow), 0);
+        assert_eq!(chaos.faults.injected(Kind::RedeliveredAfterWindow), 0);
         assert!(chaos.closed(records(5..9), true).is_some());
     }
 

@@ -29,8 +29,8 @@ pub(crate) struct Group {
 }
 
 struct Members {
-    /// From when on all of them hurry; see [`Mapping::hurry`].
-    hurry: i64,
+    /// From when on all of them flush; see [`Mapping::flush`].
+    flush: i64,
     mappings: Vec<Member>,
 }
 
@@ -79,7 +79,7 @@ impl Group {
                 lowest: watch::channel(i64::MIN).0,
             }),
             members: tokio::sync::Mutex::new(Members {
-                hurry: i64::MAX,
+                flush: i64::MAX,
                 mappings: Vec::new(),
             }),
         })
@@ -90,23 +90,23 @@ impl Group {
         // Nothing arrived in it before, so all of that is done.
         self.marks.tell(&source.stream, made_at);
         let mut members = self.members.lock().await;
-        let member = self.member(source, Start::TrimHorizon, members.hurry);
+        let member = self.member(source, Start::TrimHorizon, members.flush);
         members.mappings.push(member);
     }
 
     /// Ends the mappings and makes them anew, to start at the records that arrived at `from_millis` or
     /// later. What state the old ones had is gone.
-    pub(crate) async fn remap(&self, from_millis: i64) {
+    pub(crate) async fn restart(&self, from_millis: i64) {
         // The emulator cuts arrival times to whole seconds, so what arrives just now may be stamped
         // with a time before this one.
         let from = from_millis.clamp(0, now_millis());
         let start = Start::AtTimestamp(from - from % 1000);
         let mut members = self.members.lock().await;
-        let hurry = members.hurry;
+        let flush = members.flush;
         for member in &mut members.mappings {
             // After its time the invocations in flight are cut off.
             let _ = tokio::time::timeout(GRACE, member.mapping.halt()).await;
-            *member = self.member(member.source.clone(), start.clone(), hurry);
+            *member = self.member(member.source.clone(), start.clone(), flush);
         }
     }
 
@@ -115,12 +115,12 @@ impl Group {
         self.marks.lowest.subscribe()
     }
 
-    /// See [`Mapping::hurry`].
-    pub(crate) async fn hurry(&self, time: i64) {
+    /// See [`Mapping::flush`].
+    pub(crate) async fn flush(&self, time: i64) {
         let mut members = self.members.lock().await;
-        members.hurry = time;
+        members.flush = time;
         for member in &members.mappings {
-            member.mapping.hurry(time);
+            member.mapping.flush(time);
         }
     }
 
@@ -131,7 +131,7 @@ impl Group {
         }
     }
 
-    fn member(&self, source: MappingSource, start: Start, hurry: i64) -> Member {
+    fn member(&self, source: MappingSource, start: Start, flush: i64) -> Member {
         let mapping = Mapping::spawn(
             source.clone(),
             Arc::clone(&self.function),
@@ -140,7 +140,7 @@ impl Group {
             start,
             Arc::clone(&self.faults),
         );
-        mapping.hurry(hurry);
+        mapping.flush(flush);
         let (marks, stream) = (Arc::clone(&self.marks), source.stream.clone());
         let mut watermark = mapping.watermark();
         let told = tokio::spawn(async move {

@@ -19,7 +19,7 @@ pub(super) struct View<'a> {
     pub(super) ended: bool,
     /// Once all that arrived before this time has been read, to finish it at once: batches go short,
     /// and windows end early.
-    pub(super) hurry_from: i64,
+    pub(super) flush_from: i64,
     /// How long the oldest record has waited for its batch.
     pub(super) waited: Duration,
     /// The window that has state, if one has.
@@ -27,8 +27,8 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    fn hurry(&self) -> bool {
-        self.read_up_to >= self.hurry_from
+    fn flush(&self) -> bool {
+        self.read_up_to >= self.flush_from
     }
 }
 
@@ -85,7 +85,7 @@ impl Rules {
             };
         }
         let is_final =
-            run < view.records.len() || view.read_up_to >= window.end || view.ended || view.hurry();
+            run < view.records.len() || view.read_up_to >= window.end || view.ended || view.flush();
         if is_final || run == most || (run > 0 && view.waited >= self.batching_window) {
             return Step::Invoke {
                 count: run,
@@ -100,7 +100,7 @@ impl Rules {
         if waiting == 0 {
             return if view.ended { Step::Done } else { Step::Read };
         }
-        let due = view.ended || view.hurry() || view.waited >= self.batching_window;
+        let due = view.ended || view.flush() || view.waited >= self.batching_window;
         if waiting >= most || due {
             return Step::Invoke {
                 count: waiting.min(most),
@@ -123,7 +123,7 @@ impl Rules {
         match waiting.chain(open).min() {
             // A record may be stamped a little ahead of its time (the emulator does so in a new
             // shard), and is not done all the same.
-            Some(start) => start.min(view.hurry_from.saturating_sub(1)),
+            Some(start) => start.min(view.flush_from.saturating_sub(1)),
             None => view.read_up_to,
         }
     }
@@ -152,7 +152,7 @@ mod tests {
             fit: usize::MAX,
             read_up_to: 0,
             ended: false,
-            hurry_from: i64::MAX,
+            flush_from: i64::MAX,
             waited: Duration::ZERO,
             open: None,
         }
@@ -248,22 +248,22 @@ mod tests {
     #[test]
     fn the_end_of_the_shard_and_a_hurry_end_the_window() {
         let records = records(&[5]);
-        for (ended, hurry_from) in [(true, i64::MAX), (false, 0)] {
+        for (ended, flush_from) in [(true, i64::MAX), (false, 0)] {
             let view = View {
                 ended,
-                hurry_from,
+                flush_from,
                 ..view(&records)
             };
             assert_eq!(rules(true).next(view), invoke(1, Some((window(0), true))));
             assert_eq!(rules(false).next(view), invoke(1, None));
         }
         let ahead = self::records(&[5 * MINUTE]);
-        let hurry = View {
-            hurry_from: MINUTE,
+        let flush = View {
+            flush_from: MINUTE,
             read_up_to: MINUTE,
             ..view(&ahead)
         };
-        assert_eq!(rules(true).watermark(hurry), MINUTE - 1);
+        assert_eq!(rules(true).watermark(flush), MINUTE - 1);
         let empty = VecDeque::new();
         let ended = View {
             ended: true,

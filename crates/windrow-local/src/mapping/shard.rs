@@ -39,8 +39,8 @@ pub(super) struct Polling {
     pub(super) function: Arc<dyn Function>,
     pub(super) options: MappingOptions,
     pub(super) rules: Rules,
-    /// From when on (milliseconds since the epoch) to hurry; `i64::MAX` for never.
-    pub(super) hurry: watch::Receiver<i64>,
+    /// From when on (milliseconds since the epoch) to flush; `i64::MAX` for never.
+    pub(super) flush: watch::Receiver<i64>,
     pub(super) faults: Arc<Faults>,
 }
 
@@ -61,7 +61,7 @@ impl ShardWork for Polling {
                 region: self.region.clone(),
                 shard,
             },
-            hurry: self.hurry.clone(),
+            flush: self.flush.clone(),
             chaos: Chaos::new(Arc::clone(&self.faults), READ_AHEAD),
             polling: self,
             reader: reader.limit(READ_AHEAD),
@@ -85,7 +85,7 @@ struct Open {
 struct Poller {
     polling: Arc<Polling>,
     invoker: Invoker,
-    hurry: watch::Receiver<i64>,
+    flush: watch::Receiver<i64>,
     reader: ShardReader,
     records: VecDeque<Record>,
     /// When the oldest record in `records` was read.
@@ -131,7 +131,7 @@ impl Poller {
             fit: self.invoker.fit(self.records.iter(), most, state_bytes),
             read_up_to: self.read_up_to,
             ended: self.ended,
-            hurry_from: *self.hurry.borrow(),
+            flush_from: *self.flush.borrow(),
             waited: self.oldest.elapsed(),
             open: self.open.as_ref().map(|open| open.window),
         }
@@ -144,7 +144,7 @@ impl Poller {
             let pause = tokio::time::sleep(self.polling.options.poll_interval);
             tokio::select! {
                 () = self.stop.cancelled() => return Flow::Stop,
-                _ = self.hurry.changed() => {}
+                _ = self.flush.changed() => {}
                 () = pause => {}
             }
         }

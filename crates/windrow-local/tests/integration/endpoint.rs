@@ -197,7 +197,7 @@ async fn a_kinesis_call_may_be_larger_than_a_web_servers_usual_limit() {
 }
 
 #[tokio::test]
-async fn the_table_outlives_the_process_and_refuses_what_dynamodb_refuses() {
+async fn the_table_outlives_the_process_and_fails_what_dynamodb_rejects() {
     let cloud = Cloud::start().await;
     let client = cloud.dynamodb();
     create_table(&client).await;
@@ -225,14 +225,14 @@ async fn the_table_outlives_the_process_and_refuses_what_dynamodb_refuses() {
     assert_eq!(written.unprocessed_items.unwrap_or_default().len(), 0);
 
     let twice = vec![row("Shadowfax"), row("Shadowfax")];
-    let refused = client
+    let failed = client
         .batch_write_item()
         .request_items("UnicornSensorData", twice)
         .send()
         .await
         .unwrap_err();
     assert_eq!(
-        refused.as_service_error().unwrap().meta().code(),
+        failed.as_service_error().unwrap().meta().code(),
         Some("ValidationException")
     );
 
@@ -469,7 +469,7 @@ async fn it_stops_with_clients_still_connected() {
     tokio::time::timeout(Duration::from_secs(300), cloud.stop())
         .await
         .unwrap();
-    // It has not waited for the client to leave until its patience was over.
+    // It has not waited for the client to leave until its time limit was over.
     let told = log.text();
     assert!(told.contains("local cloud is listening"), "{told}");
     assert!(!told.contains("cut off"), "{told}");

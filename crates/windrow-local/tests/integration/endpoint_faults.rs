@@ -28,10 +28,10 @@ const TABLE: &str = "UnicornSensorData";
 const REJECTS: &str = "wildrydes-rejects";
 /// Everything of the endpoint's at once; a delay would only make the test slow. With the seed of
 /// [`cloud`] every kind is injected in the calls that the test makes at least.
-const ROUGH: &str = "put-refused=0.3,throttled=0.3,answer-dropped=0.3,unprocessed=0.3,\
-                     iterator-expired=0.3,rejects-refused=0.3";
+const ROUGH: &str = "put-failed=0.3,throttled=0.3,answer-dropped=0.3,unprocessed=0.3,\
+                     iterator-expired=0.3,rejects-failed=0.3";
 
-/// A cloud with a stream, a table and a delivery stream, whose calls are struck from now on.
+/// A cloud with a stream, a table and a delivery stream, whose calls are injected from now on.
 async fn cloud(specification: &str) -> (Cloud, Arc<Faults>) {
     let faults = Arc::new(Faults::parse(specification, 7).unwrap());
     let cloud = Cloud::with_faults(&faults).await;
@@ -61,7 +61,7 @@ async fn put(
     call.set_records(Some(entries.collect())).send().await
 }
 
-/// What is in the stream, shard by shard, whatever strikes the reading of it.
+/// What is in the stream, shard by shard, whatever is injected the reading of it.
 async fn in_stream(cloud: &Cloud) -> Vec<String> {
     let mut found = Vec::new();
     for shard in windrow_read::list(&cloud.kinesis(), STREAM).await.unwrap() {
@@ -143,10 +143,10 @@ fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::error::Error + 'stati
 }
 
 #[tokio::test]
-async fn refused_entries_say_so_at_their_places_and_are_not_in_the_stream() {
-    let (cloud, faults) = cloud("put-refused=1").await;
+async fn failed_entries_say_so_at_their_places_and_are_not_in_the_stream() {
+    let (cloud, faults) = cloud("put-failed=1").await;
     let mut taken = Vec::new();
-    let mut refused = 0;
+    let mut all_failed = 0;
     for call in 0..10 {
         let data: Vec<String> = (0..20).map(|entry| format!("{call}/{entry}")).collect();
         let output = put(&cloud, &data).await.unwrap();
@@ -163,24 +163,24 @@ async fn refused_entries_say_so_at_their_places_and_are_not_in_the_stream() {
         let failed = failed.count();
         assert!(failed >= 1);
         assert_eq!(output.failed_record_count(), i32::try_from(failed).ok());
-        refused += failed;
+        all_failed += failed;
     }
-    assert!(refused < 200);
+    assert!(all_failed < 200);
     assert_eq!(in_stream(&cloud).await, taken);
-    assert_eq!(faults.struck(Kind::PutRefused), 10);
+    assert_eq!(faults.injected(Kind::PutFailed), 10);
 }
 
 #[tokio::test]
-async fn where_every_entry_is_refused_the_stream_gets_none() {
-    let (cloud, _) = cloud("put-refused=1").await;
+async fn where_every_entry_is_failed_the_stream_gets_none() {
+    let (cloud, _) = cloud("put-failed=1").await;
     let output = put(&cloud, &numbered(1)).await.unwrap();
     assert_eq!(output.failed_record_count(), Some(1));
     assert_eq!(in_stream(&cloud).await, [""; 0]);
 }
 
 #[tokio::test]
-async fn a_call_that_the_service_refuses_whole_was_not_struck() {
-    let (cloud, faults) = cloud("put-refused=1").await;
+async fn a_call_that_the_service_fails_whole_was_not_injected() {
+    let (cloud, faults) = cloud("put-failed=1").await;
     let call = cloud.kinesis().put_records().stream_name("wildrides");
     let entry = |key| {
         let entry = PutRecordsRequestEntry::builder().partition_key(key);
@@ -189,7 +189,7 @@ async fn a_call_that_the_service_refuses_whole_was_not_struck() {
     let entries = (0..50).map(|key| entry(format!("{key}"))).collect();
     let answer = call.set_records(Some(entries)).send().await;
     assert_eq!(code(answer), "ResourceNotFoundException");
-    assert_eq!(faults.struck(Kind::PutRefused), 0);
+    assert_eq!(faults.injected(Kind::PutFailed), 0);
 }
 
 #[tokio::test]
@@ -232,7 +232,7 @@ async fn a_throttled_call_has_the_services_own_error_and_does_nothing() {
     let error = error.into_service_error();
     assert!(error.is_service_unavailable_exception(), "{error:?}");
 
-    assert_eq!(faults.struck(Kind::Throttled), 3 + 40 + 1);
+    assert_eq!(faults.injected(Kind::Throttled), 3 + 40 + 1);
     faults.switch_off();
     assert_eq!(in_stream(&cloud).await, [""; 0]);
     assert_eq!(in_table(&cloud).await, BTreeSet::new());
@@ -261,7 +261,7 @@ async fn a_call_whose_answer_is_dropped_is_done_once() {
         assert!(error.as_service_error().is_none(), "{error:?}");
     }
     assert!(without_answer > 0 && broken_answer > 0);
-    assert_eq!(faults.struck(Kind::AnswerDropped), 60);
+    assert_eq!(faults.injected(Kind::AnswerDropped), 60);
     faults.switch_off();
     assert_eq!(in_stream(&cloud).await, numbered(20));
     assert_eq!(in_archive(&cloud).await, numbered(20));
@@ -293,14 +293,14 @@ async fn unprocessed_items_come_back_and_are_not_in_the_table() {
     assert!((10..250).contains(&left));
     assert_eq!(taken.len() + left, 250);
     assert_eq!(in_table(&cloud).await, taken);
-    assert_eq!(faults.struck(Kind::Unprocessed), 10);
+    assert_eq!(faults.injected(Kind::Unprocessed), 10);
 }
 
 #[tokio::test]
-async fn refused_rejects_say_so_at_their_places_and_are_in_no_object() {
-    let (cloud, faults) = cloud("rejects-refused=1").await;
+async fn failed_rejects_say_so_at_their_places_and_are_in_no_object() {
+    let (cloud, faults) = cloud("rejects-failed=1").await;
     let mut taken = Vec::new();
-    let mut refused = 0;
+    let mut all_failed = 0;
     for call in 0..10 {
         let data: Vec<String> = (0..20).map(|record| format!("{call}/{record}")).collect();
         let output = put_batch(&cloud, &data).await.unwrap();
@@ -317,11 +317,11 @@ async fn refused_rejects_say_so_at_their_places_and_are_in_no_object() {
         }
         assert!(failed >= 1);
         assert_eq!(output.failed_put_count(), failed);
-        refused += failed;
+        all_failed += failed;
     }
-    assert!(refused < 200);
+    assert!(all_failed < 200);
     assert_eq!(in_archive(&cloud).await, taken);
-    assert_eq!(faults.struck(Kind::RejectsRefused), 10);
+    assert_eq!(faults.injected(Kind::RejectsFailed), 10);
 }
 
 #[tokio::test]
@@ -335,7 +335,7 @@ async fn a_shard_iterator_expires_and_the_reader_goes_on_where_it_was() {
     let read = kinesis.get_records().shard_iterator(iterator).send().await;
     let error = read.unwrap_err().into_service_error();
     assert!(error.is_expired_iterator_exception(), "{error:?}");
-    assert_eq!(faults.struck(Kind::IteratorExpired), 1);
+    assert_eq!(faults.injected(Kind::IteratorExpired), 1);
 
     let forced = "iterator-expired@2,iterator-expired@3,iterator-expired@6";
     let (cloud, faults) = self::cloud(forced).await;
@@ -355,18 +355,18 @@ async fn a_shard_iterator_expires_and_the_reader_goes_on_where_it_was() {
         }
     }
     assert_eq!(found, numbered(300));
-    assert_eq!(faults.struck(Kind::IteratorExpired), 3);
+    assert_eq!(faults.injected(Kind::IteratorExpired), 3);
 }
 
 #[tokio::test]
 async fn a_delayed_call_is_done() {
     let (cloud, faults) = cloud("delayed=1").await;
-    let before = faults.struck(Kind::Delayed);
+    let before = faults.injected(Kind::Delayed);
     assert!(before > 0, "what makes streams and tables is delayed too");
     for number in 0..5 {
         put(&cloud, &[format!("{number}")]).await.unwrap();
     }
-    assert_eq!(faults.struck(Kind::Delayed), before + 5);
+    assert_eq!(faults.injected(Kind::Delayed), before + 5);
     faults.switch_off();
     assert_eq!(in_stream(&cloud).await, numbered(5));
 }
@@ -383,7 +383,7 @@ async fn deliver_all<D: Destination>(destination: &D, items: Vec<D::Item>) -> u6
     let report = deliver(destination, items, &policy).await;
     assert_eq!(report.delivered, count);
     assert_eq!(report.undelivered.len(), 0);
-    report.resends
+    report.retries
 }
 
 #[tokio::test]
@@ -395,8 +395,8 @@ async fn everything_is_delivered_and_read_whatever_strikes() {
         data: Bytes::from(number.clone()),
     };
     let stream = KinesisStream::new(cloud.kinesis(), STREAM);
-    let resends = deliver_all(&stream, sent.iter().map(record).collect()).await;
-    assert!(resends > 0);
+    let retries = deliver_all(&stream, sent.iter().map(record).collect()).await;
+    assert!(retries > 0);
     let found = in_stream(&cloud).await;
     assert!(found.len() >= sent.len());
     assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), sent);
@@ -410,14 +410,14 @@ async fn everything_is_delivered_and_read_whatever_strikes() {
         deliver_all(&rejects, sent.iter().map(line).collect()).await;
     }
     for kind in [
-        Kind::PutRefused,
+        Kind::PutFailed,
         Kind::Throttled,
         Kind::AnswerDropped,
         Kind::Unprocessed,
         Kind::IteratorExpired,
-        Kind::RejectsRefused,
+        Kind::RejectsFailed,
     ] {
-        assert!(faults.struck(kind) > 0, "{}", kind.name());
+        assert!(faults.injected(kind) > 0, "{}", kind.name());
     }
     faults.switch_off();
     assert_eq!(in_table(&cloud).await, sent);

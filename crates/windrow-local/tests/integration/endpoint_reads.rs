@@ -112,7 +112,7 @@ async fn at_a_time_after_the_last_record_a_shard_gives_what_comes() {
 }
 
 #[tokio::test]
-async fn a_time_is_refused_where_kinesis_refuses_it() {
+async fn a_time_is_failed_where_kinesis_fails_it() {
     let cloud = Cloud::start().await;
     let client = cloud.kinesis();
     create_stream(&client, STREAM, 1).await;
@@ -166,12 +166,12 @@ async fn a_shard_is_read_so_many_times_a_second_by_all() {
     let clients = [&client, &other, &client, &other, &client, &other];
     let reads = async || join_all(clients.map(|client| read(client, &first))).await;
     let answers = within_a_second(reads).await;
-    let refusals: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
-    assert_eq!(refusals.len(), 1, "{refusals:?}");
-    let refusal = refusals[0].as_service_error().unwrap();
-    assert!(refusal.is_provisioned_throughput_exceeded_exception());
+    let failures: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    let failure = failures[0].as_service_error().unwrap();
+    assert!(failure.is_provisioned_throughput_exceeded_exception());
     assert_eq!(
-        refusal.message(),
+        failure.message(),
         Some(
             "Rate exceeded for shard shardId-000000000000 in stream wildrydes under account \
              000000000000."

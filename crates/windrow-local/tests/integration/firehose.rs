@@ -221,14 +221,14 @@ async fn delivery_streams_are_described_listed_and_deleted() {
     assert_eq!(source.kinesis_stream_arn(), Some(stream_arn));
 
     // Its records come from the stream's reader, and from nobody else.
-    let refused = client
+    let failed = client
         .put_record()
         .delivery_stream_name("wildrydes")
         .record(record("x"))
         .send()
         .await
         .unwrap_err();
-    assert_eq!(refused.code(), Some("InvalidArgumentException"));
+    assert_eq!(failed.code(), Some("InvalidArgumentException"));
     cloud
         .endpoint
         .firehose()
@@ -277,7 +277,7 @@ async fn delivery_streams_are_described_listed_and_deleted() {
 }
 
 #[tokio::test]
-async fn what_firehose_refuses_is_refused() {
+async fn what_firehose_fails_is_failed() {
     let cloud = Cloud::start().await;
     let client = cloud.firehose();
     create(&client, "wildrydes").await;
@@ -291,7 +291,7 @@ async fn what_firehose_refuses_is_refused() {
             .map(|_| ())
             .map_err(|error| error.code().unwrap_or_default().to_owned())
     };
-    let refused = |code: &str| Err(code.to_owned());
+    let failed = |code: &str| Err(code.to_owned());
     let sized = |count: usize, bytes: usize| {
         (0..count)
             .map(|_| record(vec![b'x'; bytes]))
@@ -300,23 +300,23 @@ async fn what_firehose_refuses_is_refused() {
 
     assert_eq!(
         put("nowhere", sized(1, 1)).await,
-        refused("ResourceNotFoundException")
+        failed("ResourceNotFoundException")
     );
     assert_eq!(
         put("wildrydes", sized(0, 0)).await,
-        refused("InvalidArgumentException")
+        failed("InvalidArgumentException")
     );
     assert_eq!(
         put("wildrydes", sized(501, 1)).await,
-        refused("InvalidArgumentException")
+        failed("InvalidArgumentException")
     );
     assert_eq!(
         put("wildrydes", sized(1, 1_024_001)).await,
-        refused("InvalidArgumentException")
+        failed("InvalidArgumentException")
     );
     assert_eq!(
         put("wildrydes", sized(5, 900_000)).await,
-        refused("InvalidArgumentException")
+        failed("InvalidArgumentException")
     );
     assert_eq!(put("wildrydes", sized(500, 1)).await, Ok(()));
     assert_eq!(put("wildrydes", sized(1, 1_024_000)).await, Ok(()));
@@ -343,7 +343,7 @@ async fn what_firehose_refuses_is_refused() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_written_to_refuses_the_put() {
+async fn a_directory_that_cannot_be_written_to_fails_the_put() {
     let cloud = Cloud::start().await;
     let client = cloud.firehose();
     create(&client, "wildrydes").await;
@@ -356,9 +356,9 @@ async fn a_directory_that_cannot_be_written_to_refuses_the_put() {
             .delivery_stream_name("wildrydes")
             .record(record("kept"))
     };
-    let refused = put().send().await.unwrap_err();
-    assert_eq!(refused.code(), Some("ServiceUnavailableException"));
-    assert_eq!(refused.raw_response().unwrap().status().as_u16(), 503);
+    let failed = put().send().await.unwrap_err();
+    assert_eq!(failed.code(), Some("ServiceUnavailableException"));
+    assert_eq!(failed.raw_response().unwrap().status().as_u16(), 503);
 
     fs::remove_file(&incoming).unwrap();
     fs::create_dir(&incoming).unwrap();

@@ -39,7 +39,7 @@ impl Cloud {
         Self::start_with(options, folder).await
     }
 
-    /// One whose calls are struck by `faults`.
+    /// One whose calls are injected by `faults`.
     async fn with_faults(faults: &Arc<Faults>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = options(folder.path());

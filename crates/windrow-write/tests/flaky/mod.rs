@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use windrow_write::{Destination, Key, Limits, Refusal, SendError};
+use windrow_write::{Destination, ItemFailure, Key, Limits, SendError};
 
 /// What the destination does with one call.
 #[derive(Debug, Clone)]
@@ -13,8 +13,8 @@ pub(crate) enum Answer {
     /// Takes all, after a while.
     TakeIn(Duration),
     /// Takes all but these places of the chunk.
-    Refuse(Vec<usize>),
-    /// Takes all but the first place of the chunk, which it refuses, and the second, which it
+    Reject(Vec<usize>),
+    /// Takes all but the first place of the chunk, which it fails, and the second, which it
     /// rejects for good.
     RejectSecond,
     Throttled,
@@ -95,10 +95,10 @@ impl Flaky {
         self.written.lock().unwrap().clone()
     }
 
-    fn write(&self, chunk: &[&Item], refused: &[usize]) {
+    fn write(&self, chunk: &[&Item], failed: &[usize]) {
         let mut written = self.written.lock().unwrap();
         for (place, item) in chunk.iter().enumerate() {
-            if !refused.contains(&place) {
+            if !failed.contains(&place) {
                 written.push(item.id);
             }
         }
@@ -131,7 +131,7 @@ impl Destination for Flaky {
         Ok(())
     }
 
-    async fn send(&self, chunk: &[&Item]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&Item]) -> Result<Vec<ItemFailure>, SendError> {
         assert!(!chunk.is_empty() && chunk.len() <= 10);
         *self.last_call.lock().unwrap() = Some(Instant::now());
         assert!(chunk.iter().map(|item| item.size).sum::<usize>() <= 1000);
@@ -155,20 +155,20 @@ impl Destination for Flaky {
                 self.write(chunk, &[]);
                 Ok(Vec::new())
             }
-            Answer::Refuse(places) => {
+            Answer::Reject(places) => {
                 // A place beyond the chunk makes the answer a lie, so then nothing was taken.
                 if places.iter().any(|place| *place >= chunk.len()) {
-                    let refusals = places.into_iter().map(|index| Refusal {
+                    let failures = places.into_iter().map(|index| ItemFailure {
                         index,
                         reason: "busy".to_owned(),
                         permanent: false,
                     });
-                    return Ok(refusals.collect());
+                    return Ok(failures.collect());
                 }
                 self.write(chunk, &places);
                 Ok(places
                     .into_iter()
-                    .map(|index| Refusal {
+                    .map(|index| ItemFailure {
                         index,
                         reason: "busy".to_owned(),
                         permanent: false,
@@ -177,12 +177,12 @@ impl Destination for Flaky {
             }
             Answer::RejectSecond => {
                 self.write(chunk, &[0, 1]);
-                let refusal = |index, reason: &str| Refusal {
+                let failure = |index, reason: &str| ItemFailure {
                     index,
                     reason: reason.to_owned(),
                     permanent: index == 1,
                 };
-                Ok(vec![refusal(1, "not this one"), refusal(0, "busy")])
+                Ok(vec![failure(1, "not this one"), failure(0, "busy")])
             }
             Answer::Throttled => Err(SendError::Throttled("slow down".to_owned())),
             Answer::Transient => Err(SendError::Transient("connection reset".to_owned())),

@@ -34,7 +34,7 @@ const WAITING: usize = 2;
 pub enum Contents {
     /// Readings.
     Readings,
-    /// Refused readings and summaries.
+    /// Rejected readings and summaries.
     Rejects,
 }
 

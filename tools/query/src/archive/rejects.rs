@@ -1,4 +1,4 @@
-//! Lines of refused readings and summaries as columns.
+//! Lines of rejected readings and summaries as columns.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::tables::REJECTS;
 #[derive(Debug)]
 pub(super) struct RejectColumns(Vec<(&'static str, StringViewBuilder)>);
 
-/// A line as `windrow_event::Refused` writes it.
+/// A line as `windrow_event::RejectLine` writes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Refused {
+struct RejectLine {
     reason: String,
     stream: Option<String>,
     shard: Option<String>,
@@ -44,25 +44,25 @@ impl RejectColumns {
 
 impl LineColumns for RejectColumns {
     fn push(&mut self, line: &[u8], day: Option<&str>) -> bool {
-        let Ok(refused) = serde_json::from_slice::<Refused>(line) else {
+        let Ok(rejected) = serde_json::from_slice::<RejectLine>(line) else {
             return false;
         };
         for (name, texts) in &mut self.0 {
             let number;
             let text = match *name {
-                "Reason" => Some(refused.reason.as_str()),
-                "Stream" => refused.stream.as_deref(),
-                "Shard" => refused.shard.as_deref(),
-                "SequenceNumber" => refused.sequence_number.as_deref(),
-                "PartitionKey" => refused.partition_key.as_deref(),
-                "ArrivalTime" => refused.arrival_time.as_deref(),
-                "Payload" => refused.payload.as_deref(),
-                "PayloadBase64" => refused.payload_base64.as_deref(),
+                "Reason" => Some(rejected.reason.as_str()),
+                "Stream" => rejected.stream.as_deref(),
+                "Shard" => rejected.shard.as_deref(),
+                "SequenceNumber" => rejected.sequence_number.as_deref(),
+                "PartitionKey" => rejected.partition_key.as_deref(),
+                "ArrivalTime" => rejected.arrival_time.as_deref(),
+                "Payload" => rejected.payload.as_deref(),
+                "PayloadBase64" => rejected.payload_base64.as_deref(),
                 "Piece" | "Pieces" => {
                     let value = if *name == "Piece" {
-                        refused.piece
+                        rejected.piece
                     } else {
-                        refused.pieces
+                        rejected.pieces
                     };
                     number = value.map(|value| value.to_string());
                     number.as_deref()

@@ -61,7 +61,10 @@ fn rows_come_in_three_forms() {
     ];
     fs::write(folder.path().join("a"), text_of.join("\n")).unwrap();
     let (rows, report) = minutes(folder.path());
-    assert_eq!((report.readings, report.repeats, report.refused), (4, 0, 0));
+    assert_eq!(
+        (report.readings, report.repeats, report.rejected),
+        (4, 0, 0)
+    );
     assert_eq!(
         text(&rows, Format::Lines),
         r#"{"Name":"Rocinante","StatusTime":"2026-11-20 09:17:00.000","Distance":1,"MinMagicPoints":1,"MaxMagicPoints":1,"MinHealthPoints":41,"MaxHealthPoints":41,"Readings":1,"WindowSeconds":60}
@@ -212,15 +215,15 @@ fn lines_that_are_no_readings_are_told_by_file_and_line() {
         let (rows, report) = run(folder.path(), options).unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(
-            (report.readings, report.repeats, report.refused),
+            (report.readings, report.repeats, report.rejected),
             (1, 1, 11)
         );
         let told: Vec<(String, u64, &str)> = report
             .reasons
             .iter()
-            .map(|refused| {
-                let name = refused.path.file_name().unwrap().to_str().unwrap();
-                (name.to_owned(), refused.line, refused.reason.as_str())
+            .map(|rejected| {
+                let name = rejected.path.file_name().unwrap().to_str().unwrap();
+                (name.to_owned(), rejected.line, rejected.reason.as_str())
             })
             .collect();
         let missing = |line| ("b".to_owned(), line, "Name is missing");
@@ -242,7 +245,7 @@ fn lines_that_are_no_readings_are_told_by_file_and_line() {
 }
 
 #[test]
-fn wild_times_are_panes_like_others() {
+fn wild_times_are_accumulators_like_others() {
     let folder = tempfile::tempdir().unwrap();
     let times = [
         "9999-12-31 23:59:59.999",

@@ -30,7 +30,7 @@ pub(crate) fn oracle(folder: &Path, window_seconds: i64) -> (Vec<Value>, u64) {
 
     let mut seen = HashSet::new();
     let mut repeats = 0;
-    let mut panes: BTreeMap<(i64, String), Figures> = BTreeMap::new();
+    let mut accumulators: BTreeMap<(i64, String), Figures> = BTreeMap::new();
     for path in paths {
         let mut bytes = fs::read(path).unwrap();
         if bytes.starts_with(&[0x1f, 0x8b]) {
@@ -59,31 +59,33 @@ pub(crate) fn oracle(folder: &Path, window_seconds: i64) -> (Vec<Value>, u64) {
             let micrometres = (value["Distance"].as_f64().unwrap() * 1e6).round() as i128;
             let magic = value["MagicPoints"].as_i64().unwrap();
             let health = value["HealthPoints"].as_i64().unwrap();
-            let pane = panes
+            let accumulator = accumulators
                 .entry((start, name.to_owned()))
                 .or_insert((0, magic, magic, health, health, 0));
-            pane.0 += micrometres;
-            pane.1 = pane.1.min(magic);
-            pane.2 = pane.2.max(magic);
-            pane.3 = pane.3.min(health);
-            pane.4 = pane.4.max(health);
-            pane.5 += 1;
+            accumulator.0 += micrometres;
+            accumulator.1 = accumulator.1.min(magic);
+            accumulator.2 = accumulator.2.max(magic);
+            accumulator.3 = accumulator.3.min(health);
+            accumulator.4 = accumulator.4.max(health);
+            accumulator.5 += 1;
         }
     }
-    let lines = panes.into_iter().map(|((start, name), pane)| {
-        let metres = pane.0 as f64 / 1e6;
-        serde_json::json!({
-            "Name": name,
-            "StatusTime": StatusTime::from_millis(start * 1000).to_string(),
-            "Distance": metres,
-            "MinMagicPoints": pane.1,
-            "MaxMagicPoints": pane.2,
-            "MinHealthPoints": pane.3,
-            "MaxHealthPoints": pane.4,
-            "Readings": pane.5,
-            "WindowSeconds": window_seconds,
-        })
-    });
+    let lines = accumulators
+        .into_iter()
+        .map(|((start, name), accumulator)| {
+            let metres = accumulator.0 as f64 / 1e6;
+            serde_json::json!({
+                "Name": name,
+                "StatusTime": StatusTime::from_millis(start * 1000).to_string(),
+                "Distance": metres,
+                "MinMagicPoints": accumulator.1,
+                "MaxMagicPoints": accumulator.2,
+                "MinHealthPoints": accumulator.3,
+                "MaxHealthPoints": accumulator.4,
+                "Readings": accumulator.5,
+                "WindowSeconds": window_seconds,
+            })
+        });
     (lines.collect(), repeats)
 }
 

@@ -10,12 +10,12 @@ use windrow_local::faults::{Faults, Kind};
 use windrow_local::functions::InvokeError;
 use windrow_local::mapping::MappingOptions;
 
-use super::{Mapped, PATIENCE, clear_of_an_end, data, failed};
+use super::{Mapped, TIME_LIMIT, clear_of_an_end, data, failed};
 
 const LONG: Duration = Duration::from_secs(900);
 
 /// One window that is longer than the test, and batches of five that go only when they are full or
-/// the mapping is in a hurry: what comes in which batch does not depend on the time.
+/// the mapping is in a flush: what comes in which batch does not depend on the time.
 fn one_window() -> MappingOptions {
     MappingOptions {
         tumbling_window: Some(LONG),
@@ -143,7 +143,7 @@ async fn a_batch_is_cut_in_two_and_only_the_last_half_is_final() {
     let (events, faults) = delivered(one_window(), "recut=1", fold).await;
     assert_eq!(batches(&events).concat(), numbered(0..12));
     assert_eq!(events.len(), 6);
-    assert_eq!(faults.struck(Kind::Recut), 3);
+    assert_eq!(faults.injected(Kind::Recut), 3);
     assert_eq!(events.iter().filter(|event| emits(event)).count(), 1);
     assert_eq!(data(&events[5]), ["0011"]);
     assert!(emits(&events[5]));
@@ -157,7 +157,7 @@ async fn records_that_were_done_come_again_in_front_of_new_ones() {
     for options in [one_window(), plain()] {
         let windowed = options.tumbling_window.is_some();
         let (events, faults) = delivered(options, "redelivered=1", fold).await;
-        assert!(faults.struck(Kind::Redelivered) >= 2);
+        assert!(faults.injected(Kind::Redelivered) >= 2);
         for pair in events.windows(2) {
             let (before, after) = (data(&pair[0]), data(&pair[1]));
             if pair[0].is_final_invoke_for_window || after.is_empty() {
@@ -182,7 +182,7 @@ async fn records_that_were_done_come_again_in_front_of_new_ones() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_window_whose_state_is_lost_comes_again_from_its_start() {
     let (events, faults) = delivered(one_window(), "state-lost=1", fold).await;
-    assert_eq!(faults.struck(Kind::StateLost), 1);
+    assert_eq!(faults.injected(Kind::StateLost), 1);
     let starts: Vec<usize> = (0..events.len())
         .filter(|place| events[*place].state.is_none())
         .collect();
@@ -204,7 +204,7 @@ async fn a_window_is_ended_early_and_goes_on_with_an_empty_state() {
         .filter(|event| event.is_window_terminated_early);
     assert_eq!(
         early.clone().count() as u64,
-        faults.struck(Kind::EndedEarly)
+        faults.injected(Kind::EndedEarly)
     );
     // By an invocation with the batch, and by one of its own.
     assert!(early.clone().any(|event| !event.is_empty()));
@@ -229,7 +229,7 @@ async fn a_closed_window_comes_again_in_part_as_a_window_of_its_own() {
         _ => fold(event, before),
     };
     let (events, faults) = delivered(one_window(), "redelivered-after-window=1", every_other).await;
-    assert_eq!(faults.struck(Kind::RedeliveredAfterWindow), 1);
+    assert_eq!(faults.injected(Kind::RedeliveredAfterWindow), 1);
     let taken: Vec<&Event> = events.iter().skip(1).step_by(2).collect();
     let end = taken
         .iter()
@@ -263,12 +263,12 @@ async fn an_event_comes_twice_at_once_and_again_later() {
         fields(one) == fields(other)
     };
     let (events, faults) = delivered(one_window(), "twice-at-once=1", fold).await;
-    assert_eq!(faults.struck(Kind::TwiceAtOnce), 3);
+    assert_eq!(faults.injected(Kind::TwiceAtOnce), 3);
     for event in &events {
         assert_eq!(events.iter().filter(|other| same(other, event)).count(), 2);
     }
     let (events, faults) = delivered(small_batches(), "twice-late=1", fold).await;
-    assert!(faults.struck(Kind::TwiceLate) > 3);
+    assert!(faults.injected(Kind::TwiceLate) > 3);
     let repeated = |event: &&Event| events.iter().filter(|other| same(other, event)).count() == 2;
     assert!(events.iter().any(|event| repeated(&event)));
 }
@@ -284,7 +284,7 @@ async fn a_batch_whose_invocation_broke_down_comes_again_as_it_was() {
         let name = kind.name();
         let specification = format!("{name}@1,{name}@3,{name}@4,{name}@12");
         let (events, faults) = delivered(small_batches(), &specification, fold).await;
-        assert_eq!(faults.struck(kind), 4);
+        assert_eq!(faults.injected(kind), 4);
         let mut batches = batches(&events);
         batches.dedup();
         assert_eq!(batches.concat(), numbered(0..12), "{kind:?}");
@@ -322,7 +322,7 @@ async fn every_window_is_closed_whatever_strikes() {
     let mapped = Mapped::start_with(2, options, Arc::clone(&faults), fold).await;
     let mut sent = Vec::new();
     let rounds = async {
-        while sent.len() < 240 || KINDS.iter().any(|kind| faults.struck(*kind) < 4) {
+        while sent.len() < 240 || KINDS.iter().any(|kind| faults.injected(*kind) < 4) {
             let first = u32::try_from(sent.len()).unwrap();
             let records = numbered(first..first + 24);
             let data: Vec<&str> = records.iter().map(String::as_str).collect();
@@ -331,7 +331,7 @@ async fn every_window_is_closed_whatever_strikes() {
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     };
-    let injected = tokio::time::timeout(PATIENCE, rounds).await;
+    let injected = tokio::time::timeout(TIME_LIMIT, rounds).await;
     assert!(injected.is_ok(), "{faults:?}");
     mapped.finish().await;
     assert_complete(&mapped.function.events.lock().unwrap(), &sent);

@@ -18,7 +18,7 @@ use crate::Cloud;
 use crate::endpoint::create_stream;
 
 /// How long anything here may take: it only ends what hangs.
-const PATIENCE: Duration = Duration::from_secs(300);
+const TIME_LIMIT: Duration = Duration::from_secs(300);
 
 type Answer = Box<dyn Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync>;
 
@@ -113,7 +113,7 @@ impl Mapped {
         assert_eq!(output.failed_record_count(), Some(0));
     }
 
-    /// Waits until all that was put is done, in a hurry.
+    /// Waits until all that was put is done, in a flush.
     async fn finish(&self) {
         finish(&self.mapping).await;
     }
@@ -134,13 +134,16 @@ fn source(client: aws_sdk_kinesis::Client) -> MappingSource {
     }
 }
 
-/// Waits until a mapping is done with all that was put, in a hurry.
+/// Waits until a mapping is done with all that was put, in a flush.
 async fn finish(mapping: &Mapping) {
     let now = now_millis();
-    mapping.hurry(now);
+    mapping.flush(now);
     let mut watermark = mapping.watermark();
     let done = watermark.wait_for(|mark| *mark >= now);
-    tokio::time::timeout(PATIENCE, done).await.unwrap().unwrap();
+    tokio::time::timeout(TIME_LIMIT, done)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 /// Waits until `condition` holds.
@@ -150,7 +153,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    let waited = tokio::time::timeout(TIME_LIMIT, wait).await;
     assert!(waited.is_ok(), "{what}");
 }
 

@@ -12,7 +12,7 @@ use windrow_event::Event;
 use windrow_local::functions::{Function, InvokeError};
 use windrow_local::mapping::{Mapping, MappingOptions};
 
-use super::{Mapped, Noting, PATIENCE, data, failed, finish, reporting, source, until};
+use super::{Mapped, Noting, TIME_LIMIT, data, failed, finish, reporting, source, until};
 use crate::Cloud;
 use crate::endpoint::create_stream;
 use crate::firehose::files;
@@ -197,7 +197,7 @@ async fn many_shards_stop_together_and_hand_over_nothing_more() {
     // Every poller asks for more over and over when they are told to stop.
     let watermark = mapping.watermark();
     assert!(watermark.has_changed().is_ok());
-    let stopped = tokio::time::timeout(PATIENCE, mapping.stop()).await;
+    let stopped = tokio::time::timeout(TIME_LIMIT, mapping.stop()).await;
     assert!(stopped.is_ok(), "a poller did not stop");
     assert!(watermark.has_changed().is_err(), "something still runs");
 
@@ -254,7 +254,7 @@ async fn a_mapping_stops_after_the_invocation_in_flight() {
     let function = Arc::new(Held::default());
     let held: Arc<dyn Function> = Arc::clone(&function) as Arc<dyn Function>;
     let mapping = Mapping::start(source(client), held, MappingOptions::default()).unwrap();
-    let begun = tokio::time::timeout(PATIENCE, function.begun.notified());
+    let begun = tokio::time::timeout(TIME_LIMIT, function.begun.notified());
     begun.await.unwrap();
     let stopping = async {
         mapping.stop().await;
@@ -268,7 +268,7 @@ async fn a_mapping_stops_after_the_invocation_in_flight() {
         function.let_go.notify_one();
     };
     let both = async { tokio::join!(stopping, letting_go) };
-    tokio::time::timeout(PATIENCE, both).await.unwrap();
+    tokio::time::timeout(TIME_LIMIT, both).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,7 +297,7 @@ async fn records_past_their_age_are_given_up() {
         // What could not be done is given up, or else this comes never.
         put_until_handed_over("new").await;
     };
-    tokio::time::timeout(PATIENCE, both).await.unwrap();
+    tokio::time::timeout(TIME_LIMIT, both).await.unwrap();
     let batches = mapped.batches();
     let last_old = batches.iter().rposition(|batch| batch[0] == "old");
     let first_new = batches.iter().position(|batch| batch[0] == "new");

@@ -8,7 +8,7 @@ const WIDEST: usize = 100;
 
 /// What is wrong with a query: a sentence, the place with a caret under it, and what would help.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Complaint {
+pub struct Diagnostic {
     message: String,
     place: Option<Place>,
     help: Option<String>,
@@ -25,8 +25,8 @@ struct Place {
     carets: usize,
 }
 
-impl Complaint {
-    /// A complaint without a place.
+impl Diagnostic {
+    /// A diagnostic without a place.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -83,7 +83,7 @@ fn printable(character: &char) -> char {
     }
 }
 
-impl fmt::Display for Complaint {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.message)?;
         if let Some(place) = &self.place {
@@ -122,11 +122,11 @@ mod tests {
     #[test]
     fn the_place_is_shown_with_carets_under_it() {
         let text = "SELECT Name,\n  Nme FROM wildrydes";
-        let complaint = Complaint::new("there is no column Nme")
+        let diagnostic = Diagnostic::new("there is no column Nme")
             .at(text, 2, 3, 3)
             .help("did you mean Name?");
         assert_eq!(
-            complaint.to_string(),
+            diagnostic.to_string(),
             "there is no column Nme (line 2, column 3)\n    Nme FROM wildrydes\n    ^^^\ndid you mean Name?"
         );
     }
@@ -141,7 +141,7 @@ mod tests {
             &"é".repeat(5000),
         ] {
             for place in [0, 1, 3, 4000, u64::MAX] {
-                let shown = Complaint::new("bad").at(text, place, place, usize::MAX);
+                let shown = Diagnostic::new("bad").at(text, place, place, usize::MAX);
                 let shown = shown.at(text, 1, place, 3).to_string();
                 assert!(
                     shown.lines().all(|line| line.chars().count() <= WIDEST + 4),
@@ -150,7 +150,7 @@ mod tests {
                 assert!(!shown.contains('\u{1b}'));
             }
         }
-        let shown = Complaint::new("bad")
+        let shown = Diagnostic::new("bad")
             .at(&"é".repeat(5000), 1, 4000, 2)
             .to_string();
         assert!(shown.starts_with("bad (line 1, column 4000)\n"));

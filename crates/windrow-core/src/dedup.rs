@@ -1,4 +1,4 @@
-//! A bounded memory of the readings already counted.
+//! A bounded dedup cache already counted.
 
 use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeSet, HashMap};
@@ -13,13 +13,13 @@ use crate::codec::{CodecError, Decoder, Encoder, unsigned_len};
 /// A reading is known by its key and its own time, to the nanosecond; both are kept whole, so a
 /// reading that was not seen is never taken for one that was. Memory is bounded by the encoded
 /// size: readings go into the younger of two generations, and when the two together reach the
-/// bound the older one is forgotten and the younger takes its place.
+/// bound the older one is evicted and the younger takes its place.
 #[derive(Clone, Debug)]
-pub struct Seen<K> {
+pub struct DedupCache<K> {
     bound: usize,
     older: Generation<K>,
     younger: Generation<K>,
-    forgotten: u64,
+    evicted: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -46,14 +46,14 @@ const FARTHEST: u128 = 1 << 96;
 /// What a key costs beside its own bytes: its index, its number of readings and its first time.
 const KEY_COST: usize = 20;
 
-impl<K: Eq + Hash + Ord> Seen<K> {
+impl<K: Eq + Hash + Ord> DedupCache<K> {
     /// Remembers readings up to `bound` bytes of encoded state, before compression.
     pub fn new(bound: usize) -> Self {
         Self {
             bound,
             older: Generation::default(),
             younger: Generation::default(),
-            forgotten: 0,
+            evicted: 0,
         }
     }
 
@@ -75,16 +75,16 @@ impl<K: Eq + Hash + Ord> Seen<K> {
             return false;
         }
         if self.younger.cost >= self.bound / 2 {
-            self.forgotten += self.older.readings;
+            self.evicted += self.older.readings;
             self.older = std::mem::take(&mut self.younger);
         }
         true
     }
 
-    /// How many readings were forgotten to stay within the bound, since this memory was made or
+    /// How many readings were evicted to stay within the bound, since this memory was made or
     /// decoded.
-    pub fn forgotten(&self) -> u64 {
-        self.forgotten
+    pub fn evicted(&self) -> u64 {
+        self.evicted
     }
 
     /// How many readings are remembered.
@@ -128,7 +128,7 @@ impl<K: Eq + Hash + Ord> Seen<K> {
             bound,
             older: Generation::read(keys, &key_len, input)?,
             younger: Generation::read(keys, &key_len, input)?,
-            forgotten: 0,
+            evicted: 0,
         })
     }
 }
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_reading_counts_once() {
-        let mut seen: Seen<String> = Seen::new(10_000);
+        let mut seen: DedupCache<String> = DedupCache::new(10_000);
         assert!(seen.insert("Rocinante", 9, SECOND));
         assert!(!seen.insert("Rocinante", 9, SECOND));
         assert!(seen.insert("Rocinante", 9, SECOND + 1));
@@ -353,17 +353,17 @@ mod tests {
 
     #[test]
     fn the_oldest_are_forgotten_and_counted() {
-        let mut seen: Seen<String> = Seen::new(1_000);
+        let mut seen: DedupCache<String> = DedupCache::new(1_000);
         for second in 0..10_000 {
             assert!(seen.insert("Rocinante", 9, second * SECOND));
             assert!(seen.cost() <= 1_000);
         }
         assert!(!seen.insert("Rocinante", 9, 9_999 * SECOND));
         assert!(seen.insert("Rocinante", 9, 0));
-        assert_eq!(seen.forgotten() + seen.len(), 10_001);
+        assert_eq!(seen.evicted() + seen.len(), 10_001);
     }
 
-    fn round_trip(seen: &Seen<u32>) -> (Seen<u32>, usize) {
+    fn round_trip(seen: &DedupCache<u32>) -> (DedupCache<u32>, usize) {
         let mut keys: Vec<u32> = seen.keys().copied().collect();
         keys.sort_unstable();
         keys.dedup();
@@ -371,7 +371,7 @@ mod tests {
         seen.write(|key| keys.binary_search(key).unwrap() as u128, &mut out);
         let text = out.pack();
         let mut input = Decoder::unpack(&text, 1_000_000).unwrap();
-        let read = Seen::read(seen.bound, &keys, |_| 4, &mut input).unwrap();
+        let read = DedupCache::read(seen.bound, &keys, |_| 4, &mut input).unwrap();
         input.finish().unwrap();
         (read, text.len())
     }
@@ -381,7 +381,7 @@ mod tests {
         fn within_the_bound_it_is_a_set(
             readings in proptest::collection::vec((0..5_u32, 0..40_i128, 0..2_i128), 0..200),
         ) {
-            let mut seen: Seen<u32> = Seen::new(100_000);
+            let mut seen: DedupCache<u32> = DedupCache::new(100_000);
             let mut set = HashSet::new();
             for (n, (key, millis, nanos)) in readings.into_iter().enumerate() {
                 let time = (millis - 20) * 1_000_000 + nanos;
@@ -399,7 +399,7 @@ mod tests {
         fn the_cost_bounds_the_columns(
             readings in proptest::collection::vec((0..9_u32, any::<i64>()), 0..200),
         ) {
-            let mut seen: Seen<u32> = Seen::new(100_000);
+            let mut seen: DedupCache<u32> = DedupCache::new(100_000);
             for (key, time) in readings {
                 seen.insert(&key, 4, i128::from(time));
             }

@@ -11,7 +11,7 @@ use windrow_connect::target::Cloud;
 use crate::args::Args;
 use crate::athena::Athena;
 use crate::engine::names_of;
-use crate::here::run_on_table;
+use crate::local::run_on_table;
 use crate::output::Output;
 use crate::progress::{Measure, Progress};
 use crate::sql::{Sql, Texts};

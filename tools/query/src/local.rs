@@ -14,8 +14,8 @@ use windrow_local::firehose::BufferingHints;
 
 use crate::archive::{ArchiveError, ArchiveFile, ArchiveTable, Contents, Meter, list};
 use crate::args::{Args, DATA_DIR};
-use crate::complaint::Complaint;
-use crate::engine::{Engine, complaint, tables_of, unknown};
+use crate::diagnostic::Diagnostic;
+use crate::engine::{Engine, diagnostic, tables_of, unknown};
 use crate::output::{Cell, CellKind, Heading, Output, headings, rows};
 use crate::progress::{Measure, Progress};
 use crate::sql::{Sql, Texts};
@@ -122,7 +122,7 @@ fn files(
     notes: &mut impl Write,
 ) -> Result<Vec<ArchiveFile>, QueryError> {
     let files = list(folder)?;
-    // Where nothing was ever refused, there need be no folder of it.
+    // Where nothing was ever rejected, there need be no folder of it.
     let is_missing = match table.name == REJECTS.name {
         true => !archive.is_dir(),
         false => !folder.is_dir(),
@@ -157,7 +157,7 @@ async fn print(
     let (schema, mut batches) = engine.start(sql, statement, most).await?;
     output.begin(&headings(&schema, sql, &texts))?;
     'rows: while let Some(batch) = batches.next().await {
-        let batch = batch.map_err(|error| complaint(sql, error))?;
+        let batch = batch.map_err(|error| diagnostic(sql, error))?;
         if terminal.output {
             // The bar and the rows would stand in each other's way.
             progress = None;
@@ -229,7 +229,7 @@ fn is_in_use(data_dir: &Path) -> bool {
 type About = (Vec<&'static str>, Vec<Vec<Cell>>);
 
 /// What `SHOW TABLES` and `DESCRIBE` tell; none for other statements.
-fn about_tables(sql: &Sql, statement: &Statement) -> Result<Option<About>, Complaint> {
+fn about_tables(sql: &Sql, statement: &Statement) -> Result<Option<About>, Diagnostic> {
     let cell = |text: &str| Some(text.to_owned());
     match statement {
         Statement::ShowTables { .. } => {
@@ -248,7 +248,7 @@ fn about_tables(sql: &Sql, statement: &Statement) -> Result<Option<About>, Compl
     }
 }
 
-fn table_named(sql: &Sql, name: &ObjectName) -> Result<&'static Table, Complaint> {
+fn table_named(sql: &Sql, name: &ObjectName) -> Result<&'static Table, Diagnostic> {
     let last = name.0.last().and_then(|part| part.as_ident());
     let name = last.map_or("", |name| name.value.as_str());
     let table = ALL.into_iter().find(|table| table.name == name);

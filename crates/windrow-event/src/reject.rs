@@ -12,10 +12,10 @@ const REASON_BYTES: usize = 2_000;
 /// The most of a line that [`reject_start`] gives.
 const STARTING_BYTES: usize = 4_000;
 
-/// A record, or a part of one, that was refused, with all it takes to find out why and to send it
+/// A record, or a part of one, that was rejected, with all it takes to find out why and to send it
 /// again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused<'a> {
+pub struct Reject<'a> {
     /// Why, in words for a person. A short sentence: it stands in every line, cut past 2,000 bytes.
     pub reason: &'a str,
     /// The name of the stream.
@@ -28,11 +28,11 @@ pub struct Refused<'a> {
     pub partition_key: &'a str,
     /// When Kinesis took the record, in milliseconds since the epoch.
     pub arrival: i64,
-    /// What was refused, of any length and content.
+    /// What was rejected, of any length and content.
     pub payload: &'a [u8],
 }
 
-impl Refused<'_> {
+impl Reject<'_> {
     /// JSON objects, one a line and each with its newline, to be sent as one Firehose record each.
     ///
     /// The payload is `Payload` if all of it is UTF-8, or else base64 as `PayloadBase64`. One of more
@@ -112,8 +112,8 @@ mod tests {
 
     const LARGEST_FIREHOSE_RECORD: usize = 1_024_000;
 
-    fn refused(payload: &[u8]) -> Refused<'_> {
-        Refused {
+    fn rejected(payload: &[u8]) -> Reject<'_> {
+        Reject {
             reason: "Distance is missing",
             stream: "wildrydes",
             shard: "shardId-000000000000",
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_line_holds_everything() {
-        let lines = refused(b"{\"Name\":\n").lines();
+        let lines = rejected(b"{\"Name\":\n").lines();
         let expect = concat!(
             r#"{"Reason":"Distance is missing","Stream":"wildrydes","Shard":"shardId-000000000000","#,
             r#""SequenceNumber":"49590338271490256608559692538361571095921575989136588898","#,
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn the_start_of_a_line_names_the_record_and_leaves_out_the_payload() {
         for payload in [&b"secret"[..], &b"\xffsecret"[..]] {
-            let start = reject_start(&refused(payload).lines()[0]);
+            let start = reject_start(&rejected(payload).lines()[0]);
             assert!(start.contains(r#""SequenceNumber":"4959"#), "{start}");
             assert!(
                 start.contains(r#""Shard":"shardId-000000000000""#),
@@ -182,16 +182,16 @@ mod tests {
             assert!(!start.contains("ecret"), "{start}");
         }
         let reason = "é".repeat(STARTING_BYTES);
-        let long = Refused {
+        let long = Reject {
             reason: &reason,
-            ..refused(b"")
+            ..rejected(b"")
         };
         assert!(reject_start(&long.lines()[0]).len() <= STARTING_BYTES);
     }
 
     #[test]
     fn what_is_not_text_is_base64() {
-        let lines = refused(b"\xffHello").lines();
+        let lines = rejected(b"\xffHello").lines();
         let value: Value = serde_json::from_slice(&lines[0]).unwrap();
         assert_eq!(value["PayloadBase64"], "/0hlbGxv");
         assert!(value.get("Payload").is_none());
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn an_empty_payload_is_a_line_too() {
-        let lines = refused(b"").lines();
+        let lines = rejected(b"").lines();
         let value: Value = serde_json::from_slice(&lines[0]).unwrap();
         assert_eq!(value["Payload"], "");
         assert_eq!(joined(&lines), b"");
@@ -211,13 +211,13 @@ mod tests {
         for size in sizes {
             for unit in ["a", "\u{1}", "é", "\u{1f984}"] {
                 let text = unit.repeat(size / unit.len());
-                assert_eq!(joined(&refused(text.as_bytes()).lines()), text.as_bytes());
+                assert_eq!(joined(&rejected(text.as_bytes()).lines()), text.as_bytes());
             }
             let binary = vec![0xff; size];
-            assert_eq!(joined(&refused(&binary).lines()), binary);
+            assert_eq!(joined(&rejected(&binary).lines()), binary);
         }
-        assert_eq!(refused(&vec![b'a'; PIECE_BYTES]).lines().len(), 1);
-        assert_eq!(refused(&vec![b'a'; PIECE_BYTES + 1]).lines().len(), 2);
+        assert_eq!(rejected(&vec![b'a'; PIECE_BYTES]).lines().len(), 1);
+        assert_eq!(rejected(&vec![b'a'; PIECE_BYTES + 1]).lines().len(), 2);
     }
 
     #[test]
@@ -225,10 +225,10 @@ mod tests {
         let control = vec![0; 1024 * 1024];
         let key = "\u{1}".repeat(256);
         let reason = "\u{1}".repeat(1024 * 1024);
-        let lines = Refused {
+        let lines = Reject {
             reason: &reason,
             partition_key: &key,
-            ..refused(&control)
+            ..rejected(&control)
         }
         .lines();
         assert_eq!(lines.len(), 7);
@@ -238,8 +238,8 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_lost(payload: Vec<u8>, text: String) {
-            prop_assert_eq!(joined(&refused(&payload).lines()), payload);
-            prop_assert_eq!(joined(&refused(text.as_bytes()).lines()), text.as_bytes());
+            prop_assert_eq!(joined(&rejected(&payload).lines()), payload);
+            prop_assert_eq!(joined(&rejected(text.as_bytes()).lines()), text.as_bytes());
         }
     }
 }

@@ -11,12 +11,12 @@ use crate::window::{Session, Window};
 
 /// Aggregates by window and key, for windows that are fixed by the clock: tumbling and hopping.
 #[derive(Clone, Debug)]
-pub struct Panes<K, A> {
+pub struct Accumulators<K, A> {
     windows: BTreeMap<Window, HashMap<K, A, RandomState>>,
     open: usize,
 }
 
-impl<K, A> Default for Panes<K, A> {
+impl<K, A> Default for Accumulators<K, A> {
     fn default() -> Self {
         Self {
             windows: BTreeMap::new(),
@@ -25,9 +25,9 @@ impl<K, A> Default for Panes<K, A> {
     }
 }
 
-/// A pane that was closed: what one window holds of one key.
+/// A accumulator that was closed: what one window holds of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pane<K, A> {
+pub struct WindowAccumulator<K, A> {
     /// The window.
     pub window: Window,
     /// The key.
@@ -36,8 +36,8 @@ pub struct Pane<K, A> {
     pub aggregate: A,
 }
 
-impl<K: Eq + Hash + Ord, A: Merge> Panes<K, A> {
-    /// Adds a reading of `key` to the pane of `window`; true if that opened the pane.
+impl<K: Eq + Hash + Ord, A: Merge> Accumulators<K, A> {
+    /// Adds a reading of `key` to the accumulator of `window`; true if that opened the accumulator.
     pub fn add<Q, T>(&mut self, window: Window, key: &Q, reading: &T) -> bool
     where
         K: Borrow<Q>,
@@ -57,20 +57,20 @@ impl<K: Eq + Hash + Ord, A: Merge> Panes<K, A> {
         true
     }
 
-    /// Merges a whole aggregate into a pane.
-    pub fn merge(&mut self, pane: Pane<K, A>) {
-        let keys = self.windows.entry(pane.window).or_default();
-        match keys.get_mut(&pane.key) {
-            Some(aggregate) => aggregate.merge(&pane.aggregate),
+    /// Merges a whole aggregate into a accumulator.
+    pub fn merge(&mut self, accumulator: WindowAccumulator<K, A>) {
+        let keys = self.windows.entry(accumulator.window).or_default();
+        match keys.get_mut(&accumulator.key) {
+            Some(aggregate) => aggregate.merge(&accumulator.aggregate),
             None => {
-                keys.insert(pane.key, pane.aggregate);
+                keys.insert(accumulator.key, accumulator.aggregate);
                 self.open += 1;
             }
         }
     }
 
-    /// Takes out the panes of every window that ends at or before `time`, by window and key.
-    pub fn close(&mut self, time: i64) -> Vec<Pane<K, A>> {
+    /// Takes out the accumulators of every window that ends at or before `time`, by window and key.
+    pub fn close(&mut self, time: i64) -> Vec<WindowAccumulator<K, A>> {
         let mut closed = BTreeMap::new();
         self.windows.retain(|window, keys| {
             let open = window.end > time;
@@ -82,38 +82,41 @@ impl<K: Eq + Hash + Ord, A: Merge> Panes<K, A> {
         self.take(closed)
     }
 
-    /// Takes out every pane, by window and key.
-    pub fn close_all(&mut self) -> Vec<Pane<K, A>> {
+    /// Takes out every accumulator, by window and key.
+    pub fn close_all(&mut self) -> Vec<WindowAccumulator<K, A>> {
         let closed = std::mem::take(&mut self.windows);
         self.take(closed)
     }
 
-    fn take(&mut self, closed: BTreeMap<Window, HashMap<K, A, RandomState>>) -> Vec<Pane<K, A>> {
-        let mut panes = Vec::new();
+    fn take(
+        &mut self,
+        closed: BTreeMap<Window, HashMap<K, A, RandomState>>,
+    ) -> Vec<WindowAccumulator<K, A>> {
+        let mut accumulators = Vec::new();
         for (window, keys) in closed {
-            let first = panes.len();
-            panes.extend(keys.into_iter().map(|(key, aggregate)| Pane {
+            let first = accumulators.len();
+            accumulators.extend(keys.into_iter().map(|(key, aggregate)| WindowAccumulator {
                 window,
                 key,
                 aggregate,
             }));
-            panes[first..].sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            accumulators[first..].sort_unstable_by(|a, b| a.key.cmp(&b.key));
         }
-        self.open -= panes.len();
-        panes
+        self.open -= accumulators.len();
+        accumulators
     }
 
-    /// The windows that have panes, the earliest first, each with its keys in no order.
+    /// The windows that have accumulators, the earliest first, each with its keys in no order.
     pub(crate) fn by_window(&self) -> impl ExactSizeIterator<Item = (Window, KeysOf<'_, K, A>)> {
         self.windows.iter().map(|(window, keys)| (*window, keys))
     }
 
-    /// How many panes are open.
+    /// How many accumulators are open.
     pub fn len(&self) -> usize {
         self.open
     }
 
-    /// Whether no pane is open.
+    /// Whether no accumulator is open.
     pub fn is_empty(&self) -> bool {
         self.open == 0
     }
@@ -145,7 +148,7 @@ impl<K: Ord + Clone, A: Merge> Sessions<K, A> {
     {
         let mut aggregate = A::identity();
         aggregate.add(reading);
-        self.merge(Pane {
+        self.merge(WindowAccumulator {
             window: self.session.window_of(time),
             key: key.clone(),
             aggregate,
@@ -153,10 +156,10 @@ impl<K: Ord + Clone, A: Merge> Sessions<K, A> {
     }
 
     /// Merges a whole session, joining it with every one it overlaps.
-    pub fn merge(&mut self, pane: Pane<K, A>) {
-        let sessions = self.keys.entry(pane.key).or_default();
-        let (mut start, mut end) = (pane.window.start, pane.window.end);
-        let mut aggregate = pane.aggregate;
+    pub fn merge(&mut self, accumulator: WindowAccumulator<K, A>) {
+        let sessions = self.keys.entry(accumulator.key).or_default();
+        let (mut start, mut end) = (accumulator.window.start, accumulator.window.end);
+        let mut aggregate = accumulator.aggregate;
         // Sessions of a key do not overlap, so their ends ascend as their starts do.
         while let Some((&other, &(other_end, _))) = sessions.range(..end).next_back() {
             if other_end <= start {
@@ -172,20 +175,22 @@ impl<K: Ord + Clone, A: Merge> Sessions<K, A> {
     }
 
     /// Takes out the sessions that ended at or before `time`, by window and key.
-    pub fn close(&mut self, time: i64) -> Vec<Pane<K, A>> {
-        let mut panes = Vec::new();
+    pub fn close(&mut self, time: i64) -> Vec<WindowAccumulator<K, A>> {
+        let mut accumulators = Vec::new();
         self.keys.retain(|key, sessions| {
             let open = sessions.split_off(&first_open(sessions, time));
             let closed = std::mem::replace(sessions, open);
-            panes.extend(closed.into_iter().map(|(start, (end, aggregate))| Pane {
-                window: Window { start, end },
-                key: key.clone(),
-                aggregate,
+            accumulators.extend(closed.into_iter().map(|(start, (end, aggregate))| {
+                WindowAccumulator {
+                    window: Window { start, end },
+                    key: key.clone(),
+                    aggregate,
+                }
             }));
             !sessions.is_empty()
         });
-        panes.sort_by(|a, b| (a.window, &a.key).cmp(&(b.window, &b.key)));
-        panes
+        accumulators.sort_by(|a, b| (a.window, &a.key).cmp(&(b.window, &b.key)));
+        accumulators
     }
 }
 
@@ -206,33 +211,33 @@ mod tests {
     #[test]
     fn closing_takes_only_what_has_ended() {
         let minutes = Tumbling::new(60_000).unwrap();
-        let mut panes: Panes<String, Totals> = Panes::default();
+        let mut accumulators: Accumulators<String, Totals> = Accumulators::default();
         for (time, key) in [(1, "b"), (2, "a"), (60_000, "a"), (-1, "a")] {
-            panes.add(minutes.window_of(time), key, &time);
+            accumulators.add(minutes.window_of(time), key, &time);
         }
-        assert_eq!(panes.len(), 4);
-        let closed: Vec<(i64, String)> = panes
+        assert_eq!(accumulators.len(), 4);
+        let closed: Vec<(i64, String)> = accumulators
             .close(60_000)
             .into_iter()
-            .map(|pane| (pane.window.start, pane.key))
+            .map(|accumulator| (accumulator.window.start, accumulator.key))
             .collect();
         let name = str::to_owned;
         assert_eq!(
             closed,
             [(-60_000, name("a")), (0, name("a")), (0, name("b"))]
         );
-        assert_eq!(panes.close_all().len(), 1);
-        assert!(panes.is_empty());
+        assert_eq!(accumulators.close_all().len(), 1);
+        assert!(accumulators.is_empty());
     }
 
     #[test]
     fn a_far_away_window_is_one_more_and_nothing_between() {
         let minutes = Tumbling::new(60_000).unwrap();
-        let mut panes: Panes<u8, Totals> = Panes::default();
+        let mut accumulators: Accumulators<u8, Totals> = Accumulators::default();
         for time in [0, 253_402_300_799_999, i64::MAX, i64::MIN] {
-            panes.add(minutes.window_of(time), &7, &time);
+            accumulators.add(minutes.window_of(time), &7, &time);
         }
-        assert_eq!((panes.len(), panes.by_window().len()), (4, 4));
+        assert_eq!((accumulators.len(), accumulators.by_window().len()), (4, 4));
     }
 
     #[test]
@@ -245,7 +250,7 @@ mod tests {
         let windows: Vec<(i64, i64)> = sessions
             .close(25)
             .iter()
-            .map(|pane| (pane.window.start, pane.window.end))
+            .map(|accumulator| (accumulator.window.start, accumulator.window.end))
             .collect();
         assert_eq!(windows, [(0, 25)]);
         assert_eq!(sessions.close(i64::MAX).len(), 1);
@@ -269,21 +274,21 @@ mod tests {
             let tumbling = Tumbling::new(60).unwrap();
             let session = Session::new(13).unwrap();
             let fold = |readings: &[(i64, u8)]| {
-                let mut panes: Panes<u8, Totals> = Panes::default();
+                let mut accumulators: Accumulators<u8, Totals> = Accumulators::default();
                 let mut sessions: Sessions<u8, Totals> = Sessions::new(session);
                 for (time, key) in readings {
-                    panes.add(tumbling.window_of(*time), key, time);
+                    accumulators.add(tumbling.window_of(*time), key, time);
                     sessions.add(*time, key, time);
                 }
-                (panes, sessions)
+                (accumulators, sessions)
             };
-            let (mut panes, mut sessions) = fold(&readings);
+            let (mut accumulators, mut sessions) = fold(&readings);
             let (left, right) = shuffled.split_at(cut.min(shuffled.len()));
             let (mut merged, mut merged_sessions) = fold(right);
             let (mut other, mut other_sessions) = fold(left);
-            other.close_all().into_iter().for_each(|pane| merged.merge(pane));
-            other_sessions.close(i64::MAX).into_iter().for_each(|pane| merged_sessions.merge(pane));
-            prop_assert_eq!(panes.close_all(), merged.close_all());
+            other.close_all().into_iter().for_each(|accumulator| merged.merge(accumulator));
+            other_sessions.close(i64::MAX).into_iter().for_each(|accumulator| merged_sessions.merge(accumulator));
+            prop_assert_eq!(accumulators.close_all(), merged.close_all());
             prop_assert_eq!(sessions.close(i64::MAX), merged_sessions.close(i64::MAX));
         }
     }

@@ -11,14 +11,14 @@ use thiserror::Error;
 /// Compared by length first and then as text, which is the order of the numbers: they have no
 /// leading zeros and can pass 128 bits, so no integer type would hold them all.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Position(Box<str>);
+pub struct SequenceNumber(Box<str>);
 
 /// Text that is not a sequence number.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("`{0}` is not a sequence number: it must be 1 to 129 digits without leading zeros")]
-pub struct InvalidPosition(String);
+pub struct InvalidSequenceNumber(String);
 
-impl Position {
+impl SequenceNumber {
     /// The number as it came.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -28,38 +28,40 @@ impl Position {
 /// The longest number that the Kinesis API reference allows: `0|([1-9]\d{0,128})`.
 const LONGEST: usize = 129;
 
-impl FromStr for Position {
-    type Err = InvalidPosition;
+impl FromStr for SequenceNumber {
+    type Err = InvalidSequenceNumber;
 
-    fn from_str(text: &str) -> Result<Self, InvalidPosition> {
+    fn from_str(text: &str) -> Result<Self, InvalidSequenceNumber> {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let leading_zero = text.len() > 1 && text.starts_with('0');
         if !digits || leading_zero || text.len() > LONGEST {
-            return Err(InvalidPosition(text.chars().take(LONGEST + 1).collect()));
+            return Err(InvalidSequenceNumber(
+                text.chars().take(LONGEST + 1).collect(),
+            ));
         }
         Ok(Self(text.into()))
     }
 }
 
-impl Ord for Position {
+impl Ord for SequenceNumber {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.0.len(), &self.0).cmp(&(other.0.len(), &other.0))
     }
 }
 
-impl PartialOrd for Position {
+impl PartialOrd for SequenceNumber {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl fmt::Display for Position {
+impl fmt::Display for SequenceNumber {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for Position {
+impl fmt::Debug for SequenceNumber {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
@@ -67,19 +69,19 @@ impl fmt::Debug for Position {
 
 /// A run of one shard's log, both ends included.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Interval {
-    from: Position,
-    to: Position,
+pub struct SequenceRange {
+    from: SequenceNumber,
+    to: SequenceNumber,
 }
 
-impl Interval {
+impl SequenceRange {
     /// The run from `from` to `to`, or none where `to` comes before `from`.
-    pub fn new(from: Position, to: Position) -> Option<Self> {
+    pub fn new(from: SequenceNumber, to: SequenceNumber) -> Option<Self> {
         (from <= to).then_some(Self { from, to })
     }
 
     /// The run of one record.
-    pub fn at(position: Position) -> Self {
+    pub fn at(position: SequenceNumber) -> Self {
         Self {
             from: position.clone(),
             to: position,
@@ -87,12 +89,12 @@ impl Interval {
     }
 
     /// The first record.
-    pub fn from(&self) -> &Position {
+    pub fn from(&self) -> &SequenceNumber {
         &self.from
     }
 
     /// The last record.
-    pub fn to(&self) -> &Position {
+    pub fn to(&self) -> &SequenceNumber {
         &self.to
     }
 
@@ -102,7 +104,7 @@ impl Interval {
     }
 
     /// Moves the end on to `position`; a position before the end changes nothing.
-    pub fn extend(&mut self, position: &Position) {
+    pub fn extend(&mut self, position: &SequenceNumber) {
         if *position > self.to {
             self.to.clone_from(position);
         }
@@ -113,7 +115,7 @@ impl Interval {
 mod tests {
     use super::*;
 
-    fn position(text: &str) -> Position {
+    fn position(text: &str) -> SequenceNumber {
         text.parse().unwrap()
     }
 
@@ -136,17 +138,17 @@ mod tests {
     #[test]
     fn only_numbers_are_positions() {
         for text in ["", "01", "-1", "1a", "１", "1 ", &"1".repeat(130)] {
-            assert!(text.parse::<Position>().is_err(), "{text}");
+            assert!(text.parse::<SequenceNumber>().is_err(), "{text}");
         }
-        assert!("1".repeat(129).parse::<Position>().is_ok());
+        assert!("1".repeat(129).parse::<SequenceNumber>().is_ok());
     }
 
     #[test]
     fn intervals_share_their_ends() {
-        let interval = |from, to| Interval::new(position(from), position(to)).unwrap();
+        let interval = |from, to| SequenceRange::new(position(from), position(to)).unwrap();
         assert!(interval("1", "5").overlaps(&interval("5", "9")));
         assert!(interval("1", "50").overlaps(&interval("9", "10")));
         assert!(!interval("1", "5").overlaps(&interval("6", "9")));
-        assert_eq!(Interval::new(position("2"), position("1")), None);
+        assert_eq!(SequenceRange::new(position("2"), position("1")), None);
     }
 }

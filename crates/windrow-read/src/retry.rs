@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::error::{Failure, ReadError, failure};
+use crate::error::{ReadError, ReadFailure, failure};
 
 /// How many tries one read is worth. With the waits below that is ten seconds on average.
 const TRIES: u32 = 10;
@@ -16,12 +16,12 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Counts the failures of one read.
-pub(crate) struct Patience {
+pub(crate) struct RetryBudget {
     stream: String,
     setbacks: u32,
 }
 
-impl Patience {
+impl RetryBudget {
     pub(crate) fn new(stream: &str) -> Self {
         Self {
             stream: stream.to_owned(),
@@ -44,14 +44,14 @@ impl Patience {
         let name = self.stream.clone();
         let failure = failure(&error);
         match failure {
-            Failure::NotFound => return Err(ReadError::NoSuchStream { name }),
-            Failure::Refused => {
-                return Err(ReadError::Refused {
+            ReadFailure::NotFound => return Err(ReadError::NoSuchStream { name }),
+            ReadFailure::Permanent => {
+                return Err(ReadError::Permanent {
                     name,
                     source: error.into(),
                 });
             }
-            Failure::Expired | Failure::Passing => {}
+            ReadFailure::Expired | ReadFailure::Passing => {}
         }
         let bound = FIRST_WAIT
             .saturating_mul(2_u32.saturating_pow(self.setbacks))
@@ -73,6 +73,6 @@ impl Patience {
             "trying again"
         );
         tokio::time::sleep(wait).await;
-        Ok(failure == Failure::Expired)
+        Ok(failure == ReadFailure::Expired)
     }
 }

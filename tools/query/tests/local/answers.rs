@@ -289,8 +289,8 @@ async fn rejects_are_rows_too() {
     assert_eq!(answer.error, None);
     assert!(answer.notes.ends_with("no rows\n"), "{}", answer.notes);
 
-    let refused = |payload: &[u8]| {
-        let refused = windrow_event::Refused {
+    let rejected = |payload: &[u8]| {
+        let rejected = windrow_event::Reject {
             reason: "Distance is missing",
             stream: "wildrydes",
             shard: "shardId-000000000000",
@@ -299,12 +299,12 @@ async fn rejects_are_rows_too() {
             arrival: 1_795_166_228_189,
             payload,
         };
-        refused.lines().concat()
+        rejected.lines().concat()
     };
     let lines = [
-        refused(b"{}"),
-        refused(b"\xff"),
-        refused(&[b'x'; 200_000]),
+        rejected(b"{}"),
+        rejected(b"\xff"),
+        rejected(&[b'x'; 200_000]),
         b"broken\n".to_vec(),
     ];
     data.write("wildrydes-rejects/2026/11/20/09/r", lines.concat());

@@ -1,12 +1,12 @@
 //! A destination of one's own: a service that takes three lines a call and is busy every other
 //! time.
 //!
-//! `cargo run -p windrow-write --example resend`
+//! `cargo run -p windrow-write --example retry`
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use windrow_write::{Destination, Limits, Policy, Refusal, SendError, deliver};
+use windrow_write::{Destination, ItemFailure, Limits, Policy, SendError, deliver};
 
 /// Prints what it takes.
 #[derive(Default)]
@@ -29,12 +29,12 @@ impl Destination for BusyPrinter {
         line.len()
     }
 
-    async fn send(&self, chunk: &[&String]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&String]) -> Result<Vec<ItemFailure>, SendError> {
         let busy = self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
-        let mut refusals = Vec::new();
+        let mut failures = Vec::new();
         for (index, line) in chunk.iter().enumerate() {
             if busy && index > 0 {
-                refusals.push(Refusal {
+                failures.push(ItemFailure {
                     index,
                     reason: "busy".to_owned(),
                     permanent: false,
@@ -43,7 +43,7 @@ impl Destination for BusyPrinter {
             }
             println!("{line}");
         }
-        Ok(refusals)
+        Ok(failures)
     }
 }
 
@@ -60,7 +60,7 @@ async fn main() {
 
     println!(
         "{} delivered in {} calls, {} sent again",
-        report.delivered, report.calls, report.resends
+        report.delivered, report.calls, report.retries
     );
     for left in report.undelivered {
         println!("item {} came back, {}", left.index, left.reason);
