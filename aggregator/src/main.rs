@@ -7,7 +7,7 @@ use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn, tracing};
 use windrow_event::Event;
 use windrow_lambda::aggregator::Aggregator;
-use windrow_lambda::aggregator::settings::Settings;
+use windrow_lambda::aggregator::settings::AggregatorSettings;
 use windrow_lambda::payload::{KeepPayload, take_payload};
 use windrow_write::{FirehoseStream, KinesisStream};
 
@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Error> {
-    let settings = Settings::read(|name| std::env::var(name).ok())?;
+    let settings = AggregatorSettings::read(|name| std::env::var(name).ok())?;
     let config = windrow_connect::lambda_config().await;
     let function = Arc::new(Aggregator::new(
         KinesisStream::new(

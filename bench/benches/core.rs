@@ -10,9 +10,9 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use unicorn::reading::readings;
 use unicorn::totals::Totals;
-use windrow_core::dedup::Seen;
-use windrow_core::fold::{Fold, Limits};
-use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode};
+use windrow_core::dedup::DedupCache;
+use windrow_core::fold::{Fold, StateLimits};
+use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
 
 const RECORDS: usize = 7_000;
 const UNICORNS: usize = 1_000;
@@ -75,7 +75,7 @@ fn event() -> Vec<u8> {
         shard_id: "shardId-000000000000",
     };
     let window = WindowFields {
-        window: Window {
+        window: EventWindow {
             start: START,
             end: START + 60_000,
         },
@@ -92,7 +92,7 @@ fn fold(event: &Event) -> Fold<String, Totals> {
         start: window.start,
         end: window.end,
     };
-    let mut fold: Fold<String, Totals> = Fold::new(Limits::default());
+    let mut fold: Fold<String, Totals> = Fold::new(StateLimits::default());
     for record in event.records() {
         if fold.begin_record(record.sequence_number).unwrap() {
             for (_, reading) in readings(record.data.unwrap()) {
@@ -211,7 +211,7 @@ fn remember(bencher: Bencher) {
         })
         .collect();
     bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
-        let mut memory = Seen::<String>::new(190_000);
+        let mut memory = DedupCache::<String>::new(190_000);
         for (name, time) in &seen {
             black_box(memory.insert(name.as_str(), name.len(), *time));
         }
@@ -230,9 +230,9 @@ fn encode_state(bencher: Bencher) {
 #[divan::bench]
 fn decode_state(bencher: Bencher) {
     let state = fold(&Event::from_json(&event()).unwrap()).encode();
-    bencher
-        .counter(ItemsCount::new(UNICORNS))
-        .bench(|| Fold::<String, Totals>::decode(black_box(&state), Limits::default()).unwrap());
+    bencher.counter(ItemsCount::new(UNICORNS)).bench(|| {
+        Fold::<String, Totals>::decode(black_box(&state), StateLimits::default()).unwrap()
+    });
 }
 
 /// About what Lambda hands over at most, 6 MB, with sequence numbers of their real length.
@@ -258,7 +258,7 @@ fn full_event() -> Vec<u8> {
         shard_id: "shardId-000000000000",
     };
     let window = WindowFields {
-        window: Window {
+        window: EventWindow {
             start: START,
             end: START + 60_000,
         },
@@ -313,7 +313,7 @@ fn full_event_fold(bencher: Bencher) {
     bencher
         .counter(ItemsCount::new(records.len()))
         .bench_local(|| {
-            let mut fold: Fold<String, Totals> = Fold::new(Limits::default());
+            let mut fold: Fold<String, Totals> = Fold::new(StateLimits::default());
             for (sequence_number, reading) in &records {
                 if fold.begin_record(sequence_number).unwrap() {
                     let time = reading.status_time.nanos();
@@ -333,7 +333,7 @@ mod peer {
 
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Reading<'a> {
+    struct BenchReading<'a> {
         #[serde(borrow)]
         name: Cow<'a, str>,
         #[serde(rename = "StatusTime", borrow)]
@@ -348,15 +348,15 @@ mod peer {
     }
 
     #[derive(Default)]
-    pub(super) struct Totals {
+    pub(super) struct BenchTotals {
         readings: u64,
         distance: f64,
         magic_points: Option<(i32, i32)>,
         health_points: Option<(i32, i32)>,
     }
 
-    impl Totals {
-        fn add(&mut self, reading: &Reading<'_>) {
+    impl BenchTotals {
+        fn add(&mut self, reading: &BenchReading<'_>) {
             self.readings += 1;
             self.distance += reading.distance;
             self.magic_points = Some(widened(self.magic_points, reading.magic_points));
@@ -369,12 +369,12 @@ mod peer {
         (lowest.min(points), highest.max(points))
     }
 
-    pub(super) fn decode_and_fold(event: &[u8]) -> HashMap<String, Totals> {
+    pub(super) fn decode_and_fold(event: &[u8]) -> HashMap<String, BenchTotals> {
         let event: KinesisEvent = serde_json::from_slice(event).unwrap();
-        let mut totals: HashMap<String, Totals> = HashMap::new();
+        let mut totals: HashMap<String, BenchTotals> = HashMap::new();
         for record in &event.records {
             let lines = serde_json::Deserializer::from_slice(&record.kinesis.data.0);
-            for reading in lines.into_iter::<Reading<'_>>() {
+            for reading in lines.into_iter::<BenchReading<'_>>() {
                 let reading = reading.unwrap();
                 match totals.get_mut(reading.name.as_ref()) {
                     Some(totals) => totals.add(&reading),

@@ -2,7 +2,7 @@
 
 use crate::limits;
 use crate::prices::{self, GB, KB, tiered};
-use crate::table::{Table, count, difference, dollars};
+use crate::table::{TextTable, count, difference, dollars};
 use crate::workload::{
     FILL, HOURS, METRICS_LINE_BYTES, MONTH_SECONDS, PACKED_BYTES, PLATFORM_LINES_BYTES, StreamMode,
     WINDOW_SECONDS, Workload,
@@ -37,7 +37,7 @@ pub enum Role {
 
 /// One service's cost.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Line {
+pub struct CostLine {
     /// The service.
     pub service: &'static str,
     /// US dollars a month.
@@ -47,8 +47,8 @@ pub struct Line {
 }
 
 /// What a fleet costs in its first month.
-pub fn bill(workload: &Workload) -> Vec<Line> {
-    let line = |role: Role, service: &'static str, cost: f64| Line {
+pub fn bill(workload: &Workload) -> Vec<CostLine> {
+    let line = |role: Role, service: &'static str, cost: f64| CostLine {
         service,
         cost,
         role,
@@ -75,7 +75,7 @@ pub fn bill(workload: &Workload) -> Vec<Line> {
 }
 
 /// What a bill comes to.
-pub fn total(bill: &[Line]) -> f64 {
+pub fn total(bill: &[CostLine]) -> f64 {
     bill.iter().map(|line| line.cost).sum()
 }
 
@@ -231,9 +231,9 @@ fn windows() -> f64 {
 }
 
 /// The first table: services by fleets.
-pub fn services(fleets: &[Workload]) -> Table {
-    let mut table = Table::new(header("USD a month", fleets));
-    let bills: Vec<Vec<Line>> = fleets.iter().map(bill).collect();
+pub fn services(fleets: &[Workload]) -> TextTable {
+    let mut table = TextTable::new(header("USD a month", fleets));
+    let bills: Vec<Vec<CostLine>> = fleets.iter().map(bill).collect();
     let services = bills.first().into_iter().flatten().enumerate();
     for (place, line) in services {
         let costs = bills.iter().map(|bill| dollars(bill[place].cost));
@@ -254,13 +254,13 @@ pub fn services(fleets: &[Workload]) -> Table {
 }
 
 /// The second table: what a Flink application would replace, and cost.
-pub fn beside_flink(fleets: &[Workload]) -> Table {
+pub fn beside_flink(fleets: &[Workload]) -> TextTable {
     let part = |fleet: &Workload, role: Role| {
         let mut lines = bill(fleet);
         lines.retain(|line| line.role == role);
         total(&lines)
     };
-    let mut table = Table::new(header("USD a month", fleets));
+    let mut table = TextTable::new(header("USD a month", fleets));
     let ours = fleets.iter().map(|fleet| part(fleet, Role::Replaced));
     table.row(named(
         "aggregator, `wildrydes-summary`, processor, their logs and metrics",
@@ -282,7 +282,7 @@ pub fn beside_flink(fleets: &[Workload]) -> Table {
 }
 
 /// The third table: what each setting changes, the others left as they are.
-pub fn settings(fleets: &[Workload]) -> Table {
+pub fn settings(fleets: &[Workload]) -> TextTable {
     type Change = fn(Workload) -> Workload;
     let changes: [(&str, Change); 5] = [
         ("aggregator's batching window of 10 s", |fleet| Workload {
@@ -308,7 +308,7 @@ pub fn settings(fleets: &[Workload]) -> Table {
             ..fleet
         }),
     ];
-    let mut table = Table::new(header("USD a month, by", fleets));
+    let mut table = TextTable::new(header("USD a month, by", fleets));
     for (name, change) in changes {
         let differences = fleets
             .iter()
@@ -324,7 +324,7 @@ pub fn settings(fleets: &[Workload]) -> Table {
 }
 
 /// The table of what a live map costs that strangers may open.
-pub fn public_map(fleets: &[Workload]) -> Table {
+pub fn public_map(fleets: &[Workload]) -> TextTable {
     type Cost = fn(&Workload) -> f64;
     let own_reads: Cost = |fleet| {
         let own = Workload {
@@ -337,7 +337,7 @@ pub fn public_map(fleets: &[Workload]) -> Table {
         };
         total(&bill(&own)) - total(&bill(&shared))
     };
-    let mut table = Table::new(header("USD a month, by", fleets));
+    let mut table = TextTable::new(header("USD a month, by", fleets));
     let rows: [(&str, Cost); 3] = [
         (
             "`DedicatedReads`: functions with reads of their own",
@@ -368,8 +368,8 @@ pub fn public_map(fleets: &[Workload]) -> Table {
 }
 
 /// What the tables go by, for each fleet.
-pub fn assumptions(fleets: &[Workload]) -> Table {
-    let mut table = Table::new(header("Assumed", fleets));
+pub fn assumptions(fleets: &[Workload]) -> TextTable {
+    let mut table = TextTable::new(header("Assumed", fleets));
     let mut row = |name: &str, value: fn(&Workload) -> f64| {
         table.row(named(name, fleets.iter().map(|fleet| count(value(fleet)))));
     };

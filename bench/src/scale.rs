@@ -1,7 +1,7 @@
 //! A fleet held against the limits, and the tables of `docs/scale.md`.
 
 use crate::limits;
-use crate::table::{Table, count, seconds};
+use crate::table::{TextTable, count, seconds};
 use crate::workload::{ROW_BYTES, StreamMode, WINDOW_SECONDS, Workload};
 
 /// The fleets of `docs/scale.md`.
@@ -145,8 +145,8 @@ fn most_unicorns(fleet: &Workload, mode: StreamMode) -> f64 {
 }
 
 /// The first table: fleets, what they need and which defaults they pass.
-pub fn fleets(fleets: &[Workload]) -> Table {
-    let mut table = Table::new([
+pub fn fleets(fleets: &[Workload]) -> TextTable {
+    let mut table = TextTable::new([
         "Unicorns",
         "MB/s",
         "Full shards",
@@ -201,8 +201,8 @@ fn passed(fleet: &Workload) -> String {
 }
 
 /// The second table: the limits in the order in which a growing fleet meets them.
-pub fn in_order(fleet: &Workload) -> Table {
-    let mut table = Table::new([
+pub fn in_order(fleet: &Workload) -> TextTable {
+    let mut table = TextTable::new([
         "#",
         "Limit",
         "Met at unicorns",
@@ -222,7 +222,7 @@ pub fn in_order(fleet: &Workload) -> Table {
 }
 
 /// The third table: how many unicorns one shard holds, by how many readings share a record.
-pub fn on_one_shard(fleet: &Workload) -> Table {
+pub fn on_one_shard(fleet: &Workload) -> TextTable {
     let packing = [1, 5, 25].map(|readings_per_record| Workload {
         readings_per_record,
         ..*fleet
@@ -234,7 +234,7 @@ pub fn on_one_shard(fleet: &Workload) -> Table {
     let mut header = vec!["Unicorns on one shard".to_owned()];
     header.extend(names);
     header.push("Then".to_owned());
-    let mut table = Table::new(header);
+    let mut table = TextTable::new(header);
     let mut row = |name: &str, unicorns: fn(&Workload) -> f64, then: &str| {
         let mut cells = vec![name.to_owned()];
         cells.extend(packing.iter().map(|fleet| count(unicorns(fleet).floor())));
@@ -288,9 +288,9 @@ pub fn on_one_shard(fleet: &Workload) -> Table {
 }
 
 /// The fourth table: what a fleet's size does not change.
-pub fn whatever_the_fleet(fleet: &Workload) -> Table {
+pub fn whatever_the_fleet(fleet: &Workload) -> TextTable {
     let left = limits::SHARD_READS - limits::FIREHOSE_READS;
-    let mut table = Table::new(["Limit", "At most", "What moves it"]);
+    let mut table = TextTable::new(["Limit", "At most", "What moves it"]);
     table.row([
         "live maps and consumers that poll once a second: 5 reads a second and shard, of which Lambda \
          and Firehose take one each"

@@ -3,13 +3,13 @@
 /// A Markdown table. The first column is text, the others are aligned to the right unless
 /// `left` is set.
 #[derive(Clone, Debug, Default)]
-pub struct Table {
+pub struct TextTable {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
     left: bool,
 }
 
-impl Table {
+impl TextTable {
     /// A table with this header, of numbers beside a name.
     pub fn new<I, T>(header: I) -> Self
     where
@@ -54,7 +54,7 @@ impl Table {
 }
 
 /// Tables, each under its title, as one text.
-pub fn page(tables: &[(&str, Table)]) -> String {
+pub fn page(tables: &[(&str, TextTable)]) -> String {
     let mut text = String::new();
     for (title, table) in tables {
         if !text.is_empty() {
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn markdown() {
-        let mut table = Table::new(["Service", "USD"]);
+        let mut table = TextTable::new(["Service", "USD"]);
         table.row(["Lambda", "1.00"]);
         assert_eq!(
             table.to_markdown(),

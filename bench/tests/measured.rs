@@ -6,11 +6,11 @@ use bench::{limits, workload};
 use unicorn::distance::Distance;
 use unicorn::reading::readings;
 use unicorn::status_time::StatusTime;
-use unicorn::summary::{Part, Summary};
+use unicorn::summary::{SourceRange, Summary};
 use unicorn::totals::{Figures, Totals};
-use windrow_core::fold::{Fold, Limits};
+use windrow_core::fold::{Fold, StateLimits};
 use windrow_core::sequence::SequenceRange;
-use windrow_event::{EventSource, RecordData, Window, WindowFields, encode};
+use windrow_event::{EventSource, EventWindow, RecordData, WindowFields, encode};
 use windrow_lambda::metrics::{Metrics, Unit};
 
 /// The first sequence number that Lambda's documentation shows; the others count on from it.
@@ -46,7 +46,7 @@ fn line(unicorn: u64, second: u64) -> String {
 
 /// A full shard's window: its state just before the end, and how many readings it forgot.
 fn window(unicorns: u64) -> (u64, u64) {
-    let mut fold: Fold<String, Totals> = Fold::new(Limits::default());
+    let mut fold: Fold<String, Totals> = Fold::new(StateLimits::default());
     let window = windrow_core::window::Window {
         start: START,
         end: START + 60_000,
@@ -100,7 +100,7 @@ fn a_row_as_it_is_sent() {
             max_health_points: 156,
         }),
         repeats: 0,
-        part: Part {
+        part: SourceRange {
             since: None,
             stream: "wildrydes".to_owned(),
             shard: "shardId-000000000000".to_owned(),
@@ -128,7 +128,7 @@ fn a_record_in_an_event() {
         shard_id: "shardId-000000000000",
     };
     let fields = WindowFields {
-        window: Window {
+        window: EventWindow {
             start: START,
             end: START + 60_000,
         },

@@ -4,12 +4,12 @@
 
 use std::io::{self, Read};
 
-use consumer::{Format, Printer};
+use consumer::{ConsumerFormat, Printer};
 
 fn main() -> io::Result<()> {
     let mut input = Vec::new();
     io::stdin().read_to_end(&mut input)?;
-    let mut printer = Printer::new(io::stdout(), io::stderr(), Format::Pretty, None);
+    let mut printer = Printer::new(io::stdout(), io::stderr(), ConsumerFormat::Pretty, None);
     printer.print("the standard input", "1", &input)?;
     Ok(())
 }

@@ -20,7 +20,7 @@ with 1 where there is no cloud or no such stream; with 2 for bad usage.";
 /// Prints a stream's readings as they arrive.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "consumer", version, about, long_about = None, after_help = EXAMPLES)]
-pub struct Args {
+pub struct ConsumerArgs {
     /// Stream to read
     #[arg(long, default_value = "wildrydes", value_parser = windrow_connect::stream::parse_name)]
     pub stream: String,
@@ -32,8 +32,8 @@ pub struct Args {
     pub from: Beginning,
 
     /// How to print a line that is JSON
-    #[arg(long, value_enum, default_value_t = Format::Pretty)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = ConsumerFormat::Pretty)]
+    pub format: ConsumerFormat,
 
     /// End after this many lines [default: go on until Ctrl-C]
     #[arg(long, value_name = "N")]
@@ -57,7 +57,7 @@ pub enum Beginning {
 
 /// How lines are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum ConsumerFormat {
     /// Indented by 4 spaces
     Pretty,
     /// As it came, on one line
@@ -83,13 +83,13 @@ mod tests {
 
     use super::*;
 
-    fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
-        Args::try_parse_from([&["consumer"], arguments].concat())
+    fn parse(arguments: &[&str]) -> Result<ConsumerArgs, clap::Error> {
+        ConsumerArgs::try_parse_from([&["consumer"], arguments].concat())
     }
 
     #[test]
     fn the_command_line_holds_together() {
-        Args::command().debug_assert();
+        ConsumerArgs::command().debug_assert();
     }
 
     #[test]

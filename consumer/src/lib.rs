@@ -23,9 +23,9 @@ use std::time::Duration;
 
 use windrow_connect::stream::StreamError;
 use windrow_connect::target::{Environment, LOCAL_PORT, NoLocal, Resolved, TargetError, resolve};
-use windrow_read::{Options, ReadError, Start, follow};
+use windrow_read::{FollowOptions, ReadError, Start, follow};
 
-pub use args::{Args, Beginning, Format};
+pub use args::{Beginning, ConsumerArgs, ConsumerFormat};
 pub use printer::{Printed, Printer};
 
 /// The pause between two reads of a shard. A shard gives five reads a second to all its readers, and
@@ -61,7 +61,7 @@ pub enum ConsumerError {
 /// # Errors
 /// [`ConsumerError`]. Faults of the cloud that may pass are noted and waited out.
 pub async fn run(
-    args: &Args,
+    args: &ConsumerArgs,
     environment: &Environment,
     output: impl Write,
     mut notes: impl Write,
@@ -79,9 +79,9 @@ pub async fn run(
         Beginning::Time(time) => Start::AtTimestamp(time.millis()),
     };
     let client = aws_sdk_kinesis::Client::new(cloud.config());
-    let options = Options {
+    let options = FollowOptions {
         poll_interval: POLL_INTERVAL,
-        ..Options::default()
+        ..FollowOptions::default()
     };
     let mut stream = follow(client, &args.stream, start, options);
     let mut printer = Printer::new(output, notes, args.format, args.count);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use consumer::Args;
+use consumer::ConsumerArgs;
 use tokio::sync::Notify;
 use windrow_connect::signal::drain_on_signals;
 use windrow_connect::target::Environment;
@@ -17,7 +17,7 @@ use windrow_connect::terminal::{self, tell};
 const DRAIN: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = ConsumerArgs::parse();
     let environment = Environment::from_iter(std::env::vars_os());
     terminal::log("warn");
     match run(&args, &environment) {
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(args: &Args, environment: &Environment) -> anyhow::Result<()> {
+async fn run(args: &ConsumerArgs, environment: &Environment) -> anyhow::Result<()> {
     let stop = Arc::new(Notify::new());
     let stopping = Arc::clone(&stop);
     drain_on_signals(

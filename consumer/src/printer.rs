@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::num::NonZeroU64;
 
-use crate::args::Format;
+use crate::args::ConsumerFormat;
 use crate::pretty::pretty;
 
 /// Prints records line by line, up to a number of lines.
@@ -11,7 +11,7 @@ use crate::pretty::pretty;
 pub struct Printer<O, N> {
     output: O,
     notes: N,
-    format: Format,
+    format: ConsumerFormat,
     /// How many lines may still be printed; none for any number.
     left: Option<u64>,
 }
@@ -27,7 +27,7 @@ pub enum Printed {
 
 impl<O: Write, N: Write> Printer<O, N> {
     /// A printer of `count` lines to `output`, with notes on what is odd to `notes`.
-    pub fn new(output: O, notes: N, format: Format, count: Option<NonZeroU64>) -> Self {
+    pub fn new(output: O, notes: N, format: ConsumerFormat, count: Option<NonZeroU64>) -> Self {
         Self {
             output,
             notes,
@@ -52,8 +52,8 @@ impl<O: Write, N: Write> Printer<O, N> {
                 continue;
             }
             match self.format {
-                Format::Lines => self.output.write_all(line)?,
-                Format::Pretty => match pretty(line) {
+                ConsumerFormat::Lines => self.output.write_all(line)?,
+                ConsumerFormat::Pretty => match pretty(line) {
                     Ok(text) => self.output.write_all(text.as_bytes())?,
                     Err(reason) => {
                         self.note(&format!(
@@ -97,7 +97,11 @@ impl<O: Write, N: Write> Printer<O, N> {
 mod tests {
     use super::*;
 
-    fn print(format: Format, count: Option<u64>, records: &[&[u8]]) -> (String, String, Printed) {
+    fn print(
+        format: ConsumerFormat,
+        count: Option<u64>,
+        records: &[&[u8]],
+    ) -> (String, String, Printed) {
         let (mut output, mut notes) = (Vec::new(), Vec::new());
         let count = count.and_then(NonZeroU64::new);
         let mut printer = Printer::new(&mut output, &mut notes, format, count);
@@ -115,32 +119,32 @@ mod tests {
     #[test]
     fn a_record_may_hold_several_lines() {
         let records: [&[u8]; 2] = [b"{\"a\":1}\n\r\n{\"a\":2}\n", b"{\"a\":3}"];
-        let (output, notes, _) = print(Format::Lines, None, &records);
+        let (output, notes, _) = print(ConsumerFormat::Lines, None, &records);
         assert_eq!(output, "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
         assert_eq!(notes, "");
     }
 
     #[test]
     fn what_is_not_json_is_printed_as_it_is_with_a_note() {
-        let (output, notes, _) = print(Format::Pretty, None, &[b"neigh\n{\"a\":1}\n"]);
+        let (output, notes, _) = print(ConsumerFormat::Pretty, None, &[b"neigh\n{\"a\":1}\n"]);
         assert_eq!(output, "neigh\n{\n    \"a\": 1\n}\n");
         assert!(
             notes.starts_with("note: a line of record 7 of shardId-000000000000 is not JSON: "),
             "{notes}"
         );
-        let (output, notes, _) = print(Format::Lines, None, &[b"neigh"]);
+        let (output, notes, _) = print(ConsumerFormat::Lines, None, &[b"neigh"]);
         assert_eq!((output.as_str(), notes.as_str()), ("neigh\n", ""));
     }
 
     #[test]
     fn a_count_is_of_lines() {
         let records: [&[u8]; 2] = [b"1\n2\n", b"3\n4\n"];
-        let (output, _, printed) = print(Format::Lines, Some(3), &records);
+        let (output, _, printed) = print(ConsumerFormat::Lines, Some(3), &records);
         assert_eq!(
             (output.as_str(), printed),
             ("1\n2\n3\n", Printed::Everything)
         );
-        let (output, _, printed) = print(Format::Lines, Some(5), &records);
+        let (output, _, printed) = print(ConsumerFormat::Lines, Some(5), &records);
         assert_eq!((output.as_str(), printed), ("1\n2\n3\n4\n", Printed::SoFar));
     }
 }

@@ -6,14 +6,14 @@
 
 
 use windrow_core::aggregate::{Max, Min, Sum};
-use windrow_core::fold::{Fold, Limits};
+use windrow_core::fold::{Fold, StateLimits};
 
 libfuzzer_sys::fuzz_target!(|columns: &[u8]| {
-    type Farm = Fold<String, (Sum, Min<i64>, Max<i64>)>;
+    type FuzzFold = Fold<String, (Sum, Min<i64>, Max<i64>)>;
     let text = windrow_testkit::frames::state_of(columns);
-    if let Ok(mut fold) = Farm::decode(&text, Limits::default()) {
+    if let Ok(mut fold) = FuzzFold::decode(&text, StateLimits::default()) {
         let written = fold.encode();
-        match Farm::decode(&written, Limits::default()) {
+        match FuzzFold::decode(&written, StateLimits::default()) {
             Ok(mut again) => assert_eq!(again.close(), fold.close()),
             Err(error) => panic!("{error}"),
         }

@@ -7,7 +7,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
 use windrow_event::Event;
 use windrow_lambda::processor::Processor;
 use windrow_lambda::processor::row::KEY;
-use windrow_lambda::processor::settings::Settings;
+use windrow_lambda::processor::settings::ProcessorSettings;
 use windrow_write::{DynamoTable, FirehoseStream};
 
 // One thread: a function of this size has a fraction of a processor.
@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Error> {
-    let settings = Settings::read(|name| std::env::var(name).ok())?;
+    let settings = ProcessorSettings::read(|name| std::env::var(name).ok())?;
     let config = windrow_connect::lambda_config().await;
     let function = Arc::new(Processor::new(
         DynamoTable::new(

@@ -33,7 +33,7 @@ Ends with 0; with 1 if readings failed or the stream is not to be had; with 2 fo
 /// rows that come out at each window's end.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "producer", version, about, after_help = EXAMPLES)]
-pub struct Args {
+pub struct ProducerArgs {
     /// Name of the first unicorn [default: Shadowfax]
     #[arg(long, value_parser = parse_name)]
     pub name: Option<String>,
@@ -110,8 +110,8 @@ pub struct EmbeddedArgs {
     pub dashboard_port: Option<u16>,
 
     /// How rows are printed on the standard output at each window's end
-    #[arg(long, value_enum, default_value_t = Format::Pretty)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = ProducerFormat::Pretty)]
+    pub format: ProducerFormat,
 }
 
 impl EmbeddedArgs {
@@ -133,7 +133,7 @@ impl EmbeddedArgs {
 
 /// How rows are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum ProducerFormat {
     /// A table a window, of the unicorns' merged rows
     #[default]
     Pretty,
@@ -173,13 +173,13 @@ mod tests {
 
     use super::*;
 
-    fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
-        Args::try_parse_from([&["producer"], arguments].concat())
+    fn parse(arguments: &[&str]) -> Result<ProducerArgs, clap::Error> {
+        ProducerArgs::try_parse_from([&["producer"], arguments].concat())
     }
 
     #[test]
     fn the_command_line_holds_together() {
-        Args::command().debug_assert();
+        ProducerArgs::command().debug_assert();
     }
 
     #[test]

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use windrow_write::Record;
+use windrow_write::KinesisRecord;
 
 use crate::flight::Unicorn;
-use crate::progress::Progress;
-use crate::replay::{Line, Lines, Recording};
+use crate::progress::ProducerProgress;
+use crate::replay::{Recording, ReplayLine, ReplayLines};
 use crate::schedule::Schedule;
-use crate::send::{Halted, Sender, partition_key};
+use crate::send::{Halted, ReadingSender, partition_key};
 
 /// The least time between two rounds, so that a fleet's readings go out many at a time.
 const ROUND: Duration = Duration::from_millis(100);
@@ -34,7 +34,7 @@ const TOLD: u64 = 20;
 pub(crate) async fn fly(
     mut fleet: Vec<Unicorn>,
     mut schedule: Schedule,
-    sender: &Sender,
+    sender: &ReadingSender,
     clock: impl Fn() -> i64,
     stop: &CancellationToken,
 ) -> u64 {
@@ -48,7 +48,7 @@ pub(crate) async fn fly(
             let late = i64::try_from(late.as_millis()).unwrap_or(i64::MAX);
             let index = number % unicorns;
             let reading = fleet[index as usize].fly(now.saturating_sub(late));
-            let record = Record {
+            let record = KinesisRecord {
                 partition_key: partition_key(&reading.name),
                 data: Bytes::from(reading.to_line()),
             };
@@ -80,8 +80,8 @@ pub(crate) async fn replay(
     recording: Recording,
     limits: (Option<u64>, Option<Duration>),
     rate: Option<f64>,
-    sender: &Sender,
-    progress: &Arc<Progress>,
+    sender: &ReadingSender,
+    progress: &Arc<ProducerProgress>,
     stop: &CancellationToken,
 ) -> Replayed {
     let (count, duration) = limits;
@@ -97,8 +97,8 @@ pub(crate) async fn replay(
                 return;
             };
             let record = match line {
-                Ok(Line::Reading(record)) => record,
-                Ok(Line::Broken { number, reason }) => {
+                Ok(ReplayLine::Reading(record)) => record,
+                Ok(ReplayLine::Broken { number, reason }) => {
                     replayed.broken += 1;
                     tell(progress, replayed.broken, number, &reason);
                     continue;
@@ -129,7 +129,7 @@ pub(crate) async fn replay(
     replayed
 }
 
-fn tell(progress: &Progress, broken: u64, number: u64, reason: &str) {
+fn tell(progress: &ProducerProgress, broken: u64, number: u64, reason: &str) {
     if broken <= TOLD {
         progress.note(&format!("line {number} is not sent: {reason}"));
     }
@@ -140,7 +140,7 @@ fn tell(progress: &Progress, broken: u64, number: u64, reason: &str) {
 
 /// Reads on a thread of its own: a read of the standard input cannot be called off, and the end of
 /// the program does not wait for a thread.
-fn read_ahead(recording: Recording) -> mpsc::Receiver<io::Result<Line>> {
+fn read_ahead(recording: Recording) -> mpsc::Receiver<io::Result<ReplayLine>> {
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
     std::thread::spawn(move || {
         let input = match recording.open() {
@@ -151,7 +151,7 @@ fn read_ahead(recording: Recording) -> mpsc::Receiver<io::Result<Line>> {
                 return;
             }
         };
-        for line in Lines::new(input) {
+        for line in ReplayLines::new(input) {
             if sender.blocking_send(line).is_err() {
                 return;
             }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     /// The unicorns and the times of what was sent.
-    fn sent(stream: &Collected<Record>) -> Vec<(String, i64)> {
+    fn sent(stream: &Collected<KinesisRecord>) -> Vec<(String, i64)> {
         let records = stream.items();
         records
             .iter()
@@ -188,8 +188,8 @@ mod tests {
             .collect()
     }
 
-    fn start(stream: &Arc<Collected<Record>>) -> Sender {
-        Sender::start(Arc::clone(stream), 1, Arc::new(Progress::hidden()))
+    fn start(stream: &Arc<Collected<KinesisRecord>>) -> ReadingSender {
+        ReadingSender::start(Arc::clone(stream), 1, Arc::new(ProducerProgress::hidden()))
     }
 
     #[tokio::test(start_paused = true)]
@@ -244,7 +244,7 @@ mod tests {
     }
 
     async fn replay_to(
-        stream: &Arc<Collected<Record>>,
+        stream: &Arc<Collected<KinesisRecord>>,
         limits: (Option<u64>, Option<Duration>),
         rate: Option<f64>,
     ) -> (u64, u64) {
@@ -256,7 +256,7 @@ mod tests {
             .collect();
         std::fs::write(&path, lines).unwrap();
         let sender = start(stream);
-        let progress = Arc::new(Progress::hidden());
+        let progress = Arc::new(ProducerProgress::hidden());
         let stop = CancellationToken::new();
         let recording = Recording::File(path);
         let replayed = replay(recording, limits, rate, &sender, &progress, &stop).await;

@@ -6,14 +6,14 @@ use local::WildRydes;
 use windrow_connect::target::{Cloud, LOCAL_PORT};
 use windrow_local::{DashboardPort, LocalCloud, Settings, StartError, dashboard};
 
-use crate::plan::Plan;
+use crate::plan::ProducerPlan;
 
 /// How long a run may take at its end to close its windows and write their rows.
 const DRAIN_LIMIT: Duration = Duration::from_secs(120);
 
 /// A local cloud and where everything in it is.
 #[derive(Debug)]
-pub(crate) struct Embedded {
+pub(crate) struct EmbeddedCloud {
     cloud: LocalCloud,
     /// Where it was started.
     pub(crate) target: Cloud,
@@ -25,12 +25,12 @@ pub(crate) struct Embedded {
     pub(crate) welcome: String,
 }
 
-impl Embedded {
+impl EmbeddedCloud {
     /// Starts a local cloud as `plan` has it.
     ///
     /// # Errors
     /// [`StartError`], when a port is in use that was asked for, or the data directory is.
-    pub(crate) async fn start(plan: &Plan) -> Result<Self, StartError> {
+    pub(crate) async fn start(plan: &ProducerPlan) -> Result<Self, StartError> {
         let defaults = local::settings();
         let embedded = &plan.embedded;
         let mut names = defaults.names.clone();

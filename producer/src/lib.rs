@@ -1,7 +1,7 @@
 //! Sends a unicorn fleet's sensor readings to Kinesis: simulated ones as time passes, or recorded
 //! ones.
 //!
-//! * What was typed is [`args::Args`]; checked, it is a [`plan::Plan`].
+//! * What was typed is [`args::ProducerArgs`]; checked, it is a [`plan::ProducerPlan`].
 //! * [`flight`] is the simulated unicorn and [`schedule`] says when its readings are due: both are
 //!   pure.
 //! * [`replay`] reads recorded readings back.
@@ -38,19 +38,21 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use windrow_connect::stream::StreamError;
-use windrow_connect::target::{Cloud, Environment, NoLocal, Place, Resolved, TargetError, resolve};
+use windrow_connect::target::{
+    Cloud, CloudLocation, Environment, NoLocal, Resolved, TargetError, resolve,
+};
 use windrow_local::StartError;
 use windrow_write::KinesisStream;
 
-use embedded::Embedded;
+use embedded::EmbeddedCloud;
 use flight::Unicorn;
-use plan::{Plan, Source};
-use progress::Progress;
+use plan::{ProducerPlan, ReadingSource};
+use progress::ProducerProgress;
 use replay::Recording;
-use report::Report;
-use rows::{NewRows, Table};
+use report::ProducerReport;
+use rows::{NewRows, RowTable};
 use schedule::Schedule;
-use send::{SendCounts, Sender};
+use send::{ReadingSender, SendCounts};
 
 pub use standing::Standing;
 
@@ -121,14 +123,14 @@ pub struct Outcome {
 /// # Errors
 /// [`ProducerError`], before anything is sent. What goes wrong later is in the [`Outcome`].
 pub async fn run(
-    plan: &Plan,
+    plan: &ProducerPlan,
     environment: &Environment,
     clock: impl Fn() -> i64,
     stop: &CancellationToken,
     standing: &Arc<Standing>,
     output: impl Write + Send + 'static,
 ) -> Result<Outcome, ProducerError> {
-    if let Source::Recording { recording, .. } = &plan.source {
+    if let ReadingSource::Recording { recording, .. } = &plan.source {
         recording
             .check()
             .map_err(|source| ProducerError::Recording {
@@ -139,7 +141,7 @@ pub async fn run(
     match resolve(&plan.target, environment, plan.port()).await? {
         Resolved::Cloud(cloud) => {
             // A local cloud that runs was found by its port.
-            let port_counts = cloud.place() != Place::Local;
+            let port_counts = cloud.place() != CloudLocation::Local;
             if let Some(flag) = plan.embedded.first_given(port_counts) {
                 let target = cloud.describe().to_owned();
                 return Err(ProducerError::OnlyEmbedded { flag, target });
@@ -153,7 +155,7 @@ pub async fn run(
         }
         Resolved::NoLocal(no_local) if no_local.occupied => Err(ProducerError::PortTaken(no_local)),
         Resolved::NoLocal(_) => {
-            let embedded = Embedded::start(plan).await?;
+            let embedded = EmbeddedCloud::start(plan).await?;
             progress::note(&embedded.welcome);
             standing.set_embedded();
             Ok(run_embedded(plan, embedded, clock, stop, standing, output).await)
@@ -162,17 +164,17 @@ pub async fn run(
 }
 
 async fn run_embedded(
-    plan: &Plan,
-    embedded: Embedded,
+    plan: &ProducerPlan,
+    embedded: EmbeddedCloud,
     clock: impl Fn() -> i64,
     stop: &CancellationToken,
     standing: &Arc<Standing>,
     output: impl Write + Send + 'static,
 ) -> Outcome {
     let progress = Arc::new(progress(plan, standing));
-    let report = Report::new(
+    let report = ProducerReport::new(
         NewRows::new(&embedded.target, &embedded.summary_stream),
-        Table::new(&embedded.target, &embedded.table),
+        RowTable::new(&embedded.target, &embedded.table),
         plan.embedded.format,
         Arc::clone(&progress),
         output,
@@ -221,32 +223,32 @@ fn balance(sent: u64, in_rows: u64) -> String {
     }
 }
 
-fn progress(plan: &Plan, standing: &Arc<Standing>) -> Progress {
+fn progress(plan: &ProducerPlan, standing: &Arc<Standing>) -> ProducerProgress {
     let standing = Arc::clone(standing);
     match &plan.source {
-        Source::Recording { .. } => Progress::bar(plan.count, standing),
-        Source::Fleet { names, .. } if names.len() == 1 => Progress::dots(standing),
-        Source::Fleet { names, rate, .. } => {
+        ReadingSource::Recording { .. } => ProducerProgress::bar(plan.count, standing),
+        ReadingSource::Fleet { names, .. } if names.len() == 1 => ProducerProgress::dots(standing),
+        ReadingSource::Fleet { names, rate, .. } => {
             let expected = plan
                 .duration
                 .map(|duration| (duration.as_secs_f64() * rate * names.len() as f64).ceil() as u64);
-            Progress::bar(plan.count.or(expected), standing)
+            ProducerProgress::bar(plan.count.or(expected), standing)
         }
     }
 }
 
 async fn send(
-    plan: &Plan,
+    plan: &ProducerPlan,
     cloud: &Cloud,
-    progress: &Arc<Progress>,
+    progress: &Arc<ProducerProgress>,
     clock: impl Fn() -> i64,
     stop: &CancellationToken,
 ) -> Outcome {
     let client = aws_sdk_kinesis::Client::new(cloud.config());
     let stream = Arc::new(KinesisStream::new(client, &plan.stream));
-    let start = |lanes| Sender::start(stream, lanes, Arc::clone(progress));
+    let start = |lanes| ReadingSender::start(stream, lanes, Arc::clone(progress));
     match &plan.source {
-        Source::Fleet { names, seed, rate } => {
+        ReadingSource::Fleet { names, seed, rate } => {
             let in_all = names.len() as f64 * rate;
             let lanes = (in_all / READINGS_A_LANE).ceil() as usize;
             let sender = start(lanes.min(MOST_LANES));
@@ -263,7 +265,7 @@ async fn send(
             }
             outcome(sender.finish().await)
         }
-        Source::Recording { recording, rate } => {
+        ReadingSource::Recording { recording, rate } => {
             let sender = start(MOST_LANES);
             let limits = (plan.count, plan.duration);
             let recorded = recording.to_string();

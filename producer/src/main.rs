@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use mimalloc::MiMalloc;
-use producer::args::Args;
-use producer::plan::Plan;
+use producer::args::ProducerArgs;
+use producer::plan::ProducerPlan;
 use producer::{Outcome, ProducerError, Standing};
 use tokio_util::sync::CancellationToken;
 use windrow_connect::signal::drain_on_signals;
@@ -24,9 +24,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const END: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = ProducerArgs::parse();
     let environment = Environment::from_iter(std::env::vars_os());
-    let plan = match Plan::new(args, rand::random()) {
+    let plan = match ProducerPlan::new(args, rand::random()) {
         Ok(plan) => plan,
         Err(problem) => bad_usage(problem),
     };
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn bad_usage(problem: impl std::fmt::Display) -> ! {
-    Args::command()
+    ProducerArgs::command()
         .error(ErrorKind::ArgumentConflict, problem)
         .exit()
 }
@@ -67,7 +67,7 @@ fn end(outcome: &Outcome) -> ExitCode {
 
 #[tokio::main]
 async fn run(
-    plan: &Plan,
+    plan: &ProducerPlan,
     environment: &Environment,
 ) -> anyhow::Result<Result<Outcome, ProducerError>> {
     let stop = CancellationToken::new();

@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use unicorn::merge::Minute;
 
-use crate::rows::Window;
+use crate::rows::PrintedWindow;
 
 /// The widest a name is printed; longer ones push their line's columns to the right.
 const WIDEST_NAME: usize = 32;
 
 /// A window's unicorns as aligned columns under a line that says which window it is.
-pub(crate) fn table(window: Window, minutes: &[Minute]) -> String {
+pub(crate) fn table(window: PrintedWindow, minutes: &[Minute]) -> String {
     let names: Vec<String> = minutes
         .iter()
         .map(|minute| printable(&minute.name))
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let window = Window {
+        let window = PrintedWindow {
             start: "2026-11-20 09:17:00.000".parse().unwrap(),
             seconds: 60,
         };

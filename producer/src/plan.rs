@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use windrow_connect::target::{LOCAL_PORT, TargetArgs};
 
-use crate::args::{Args, EmbeddedArgs};
+use crate::args::{EmbeddedArgs, ProducerArgs};
 use crate::names::names;
 use crate::replay::Recording;
 
@@ -25,9 +25,9 @@ const REPLAY_SHARDS: u32 = 4;
 
 /// What to do.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct ProducerPlan {
     /// What to send.
-    pub source: Source,
+    pub source: ReadingSource,
     /// How many readings in all.
     pub count: Option<u64>,
     /// For how long.
@@ -42,7 +42,7 @@ pub struct Plan {
 
 /// What to send.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Source {
+pub enum ReadingSource {
     /// A simulated fleet.
     Fleet {
         /// The unicorns' names.
@@ -61,19 +61,19 @@ pub enum Source {
     },
 }
 
-impl Plan {
+impl ProducerPlan {
     /// Checks what was typed; `seed` is for a fleet without a `--seed`.
     ///
     /// # Errors
     /// What is wrong with it, in words.
-    pub fn new(args: Args, seed: u64) -> Result<Self, String> {
+    pub fn new(args: ProducerArgs, seed: u64) -> Result<Self, String> {
         let (source, count) = match args.replay {
             Some(recording) => {
                 let rate = args.rate;
                 if rate.is_some_and(|rate| rate > FASTEST_IN_ALL) {
                     return Err(format!("--rate: more than {FASTEST_IN_ALL} a second"));
                 }
-                (Source::Recording { recording, rate }, args.count)
+                (ReadingSource::Recording { recording, rate }, args.count)
             }
             None => {
                 let rate = args.rate.unwrap_or(1.0);
@@ -87,7 +87,7 @@ impl Plan {
                 let count = args.count.map(|count| count.saturating_mul(unicorns));
                 let names = names(args.name.as_deref(), args.unicorns as usize);
                 let seed = args.seed.unwrap_or(seed);
-                (Source::Fleet { names, seed, rate }, count)
+                (ReadingSource::Fleet { names, seed, rate }, count)
             }
         };
         Ok(Self {
@@ -111,11 +111,11 @@ impl Plan {
             return shards;
         }
         match &self.source {
-            Source::Fleet { names, rate, .. } => {
+            ReadingSource::Fleet { names, rate, .. } => {
                 let shards = (names.len() as f64 * rate / READINGS_A_SHARD).ceil();
                 (shards as u32).clamp(1, MOST_SHARDS)
             }
-            Source::Recording { .. } => REPLAY_SHARDS,
+            ReadingSource::Recording { .. } => REPLAY_SHARDS,
         }
     }
 }
@@ -126,15 +126,15 @@ mod tests {
 
     use super::*;
 
-    fn plan(arguments: &[&str]) -> Result<Plan, String> {
-        let args = Args::try_parse_from([&["producer"], arguments].concat());
-        Plan::new(args.unwrap(), 7)
+    fn plan(arguments: &[&str]) -> Result<ProducerPlan, String> {
+        let args = ProducerArgs::try_parse_from([&["producer"], arguments].concat());
+        ProducerPlan::new(args.unwrap(), 7)
     }
 
     #[test]
     fn the_simplest_plan_is_shadowfax() {
         let plan = plan(&[]).unwrap();
-        let expected = Source::Fleet {
+        let expected = ReadingSource::Fleet {
             names: vec!["Shadowfax".to_owned()],
             seed: 7,
             rate: 1.0,

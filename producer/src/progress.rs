@@ -16,23 +16,23 @@ const DOTS_A_LINE: u64 = 60;
 ///
 /// Whoever else writes to the terminal meanwhile does so through [`aside`](Self::aside).
 #[derive(Debug)]
-pub(crate) struct Progress {
-    kind: Kind,
+pub(crate) struct ProducerProgress {
+    kind: BarKind,
     standing: Arc<Standing>,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum BarKind {
     /// How many dots stand on the last line.
     Dots(Mutex<u64>),
     Bar(ProgressBar),
 }
 
-impl Progress {
+impl ProducerProgress {
     /// A dot a reading.
     pub(crate) fn dots(standing: Arc<Standing>) -> Self {
         Self {
-            kind: Kind::Dots(Mutex::new(0)),
+            kind: BarKind::Dots(Mutex::new(0)),
             standing,
         }
     }
@@ -55,7 +55,7 @@ impl Progress {
         }
         bar.enable_steady_tick(Duration::from_millis(200));
         Self {
-            kind: Kind::Bar(bar),
+            kind: BarKind::Bar(bar),
             standing,
         }
     }
@@ -64,7 +64,7 @@ impl Progress {
     #[cfg(test)]
     pub(crate) fn hidden() -> Self {
         Self {
-            kind: Kind::Bar(ProgressBar::hidden()),
+            kind: BarKind::Bar(ProgressBar::hidden()),
             standing: Arc::default(),
         }
     }
@@ -73,8 +73,8 @@ impl Progress {
     pub(crate) fn sent(&self, readings: u64) {
         self.standing.add_sent(readings);
         match &self.kind {
-            Kind::Bar(bar) => bar.inc(readings),
-            Kind::Dots(column) => {
+            BarKind::Bar(bar) => bar.inc(readings),
+            BarKind::Dots(column) => {
                 let mut column = column.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut text = String::new();
                 for _ in 0..readings {
@@ -93,8 +93,8 @@ impl Progress {
     /// Runs `write`, which writes whole lines to the terminal, between two states of the progress.
     pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.kind {
-            Kind::Bar(bar) => bar.suspend(write),
-            Kind::Dots(column) => {
+            BarKind::Bar(bar) => bar.suspend(write),
+            BarKind::Dots(column) => {
                 let mut column = column.lock().unwrap_or_else(PoisonError::into_inner);
                 if *column > 0 {
                     show("\n");
@@ -118,8 +118,8 @@ impl Progress {
     /// Shows nothing from now on.
     pub(crate) fn finish(&self) {
         match &self.kind {
-            Kind::Bar(bar) => bar.finish_and_clear(),
-            Kind::Dots(_) => self.aside(|| {}),
+            BarKind::Bar(bar) => bar.finish_and_clear(),
+            BarKind::Dots(_) => self.aside(|| {}),
         }
     }
 }

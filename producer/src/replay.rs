@@ -9,7 +9,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use unicorn::reading::Reading;
-use windrow_write::Record;
+use windrow_write::KinesisRecord;
 
 use crate::send::partition_key;
 
@@ -86,9 +86,9 @@ fn unpack(mut input: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead +
 
 /// What stands on a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum ReplayLine {
     /// A reading, as it came, under its unicorn's name.
-    Reading(Record),
+    Reading(KinesisRecord),
     /// Something else.
     Broken {
         /// Which line, from 1.
@@ -102,13 +102,13 @@ pub enum Line {
 ///
 /// It holds one line at a time, of at most 1 MiB. An input that fails ends it with the error.
 #[derive(Debug)]
-pub struct Lines<R> {
+pub struct ReplayLines<R> {
     input: R,
     number: u64,
     failed: bool,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: BufRead> ReplayLines<R> {
     /// The lines of `input`.
     pub fn new(input: R) -> Self {
         Self {
@@ -124,7 +124,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The next line with what ends it, or `None` at the end.
-    fn read(&mut self) -> io::Result<Option<Raw>> {
+    fn read(&mut self) -> io::Result<Option<RawReading>> {
         let mut line = Vec::new();
         let limit = LONGEST_LINE + 1;
         let read = self
@@ -138,12 +138,12 @@ impl<R: BufRead> Lines<R> {
         self.number += 1;
         if read == limit && line.last() != Some(&b'\n') {
             self.input.skip_until(b'\n')?;
-            return Ok(Some(Raw::TooLong));
+            return Ok(Some(RawReading::TooLong));
         }
-        Ok(Some(Raw::Whole(line)))
+        Ok(Some(RawReading::Whole(line)))
     }
 
-    fn parse(&self, line: &[u8]) -> Line {
+    fn parse(&self, line: &[u8]) -> ReplayLine {
         let reading = match Reading::parse(line) {
             Ok(reading) => reading,
             Err(rejection) => return self.broken(rejection.to_string()),
@@ -151,37 +151,37 @@ impl<R: BufRead> Lines<R> {
         let mut data = Vec::with_capacity(line.len() + 1);
         data.extend_from_slice(line);
         data.push(b'\n');
-        Line::Reading(Record {
+        ReplayLine::Reading(KinesisRecord {
             partition_key: partition_key(&reading.name),
             data: Bytes::from(data),
         })
     }
 
-    fn broken(&self, reason: String) -> Line {
-        Line::Broken {
+    fn broken(&self, reason: String) -> ReplayLine {
+        ReplayLine::Broken {
             number: self.number,
             reason,
         }
     }
 }
 
-enum Raw {
+enum RawReading {
     Whole(Vec<u8>),
     TooLong,
 }
 
-impl<R: BufRead> Iterator for Lines<R> {
-    type Item = io::Result<Line>;
+impl<R: BufRead> Iterator for ReplayLines<R> {
+    type Item = io::Result<ReplayLine>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.failed {
             match self.read() {
                 Ok(None) => return None,
-                Ok(Some(Raw::TooLong)) => {
+                Ok(Some(RawReading::TooLong)) => {
                     let reason = format!("is longer than {LONGEST_LINE} bytes");
                     return Some(Ok(self.broken(reason)));
                 }
-                Ok(Some(Raw::Whole(line))) => {
+                Ok(Some(RawReading::Whole(line))) => {
                     let line = line.trim_ascii();
                     if !line.is_empty() {
                         return Some(Ok(self.parse(line)));
@@ -209,12 +209,12 @@ mod tests {
 
     const LINE: &str = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:08.189","Distance":175,"MagicPoints":110,"HealthPoints":150}"#;
 
-    fn lines(input: &[u8]) -> Vec<Line> {
-        Lines::new(input).map(Result::unwrap).collect()
+    fn lines(input: &[u8]) -> Vec<ReplayLine> {
+        ReplayLines::new(input).map(Result::unwrap).collect()
     }
 
-    fn reading(line: &str) -> Line {
-        Line::Reading(Record {
+    fn reading(line: &str) -> ReplayLine {
+        ReplayLine::Reading(KinesisRecord {
             partition_key: "Shadowfax".to_owned(),
             data: Bytes::from(format!("{line}\n")),
         })
@@ -248,20 +248,20 @@ mod tests {
         let numbers: Vec<Option<u64>> = found
             .iter()
             .map(|line| match line {
-                Line::Reading(_) => None,
-                Line::Broken { number, .. } => Some(*number),
+                ReplayLine::Reading(_) => None,
+                ReplayLine::Broken { number, .. } => Some(*number),
             })
             .collect();
         assert_eq!(numbers, [Some(2), None, Some(4), Some(5), None]);
         let reason = "StatusTime is missing".to_owned();
-        assert_eq!(found[2], Line::Broken { number: 4, reason });
+        assert_eq!(found[2], ReplayLine::Broken { number: 4, reason });
     }
 
     #[test]
     fn too_long_a_line_is_passed_over() {
         let input = format!("{}\n{LINE}\n{}", "x".repeat(3 << 20), "y".repeat(2 << 20));
         let found = lines(input.as_bytes());
-        let long = |number| Line::Broken {
+        let long = |number| ReplayLine::Broken {
             number,
             reason: "is longer than 1048576 bytes".to_owned(),
         };
@@ -288,7 +288,7 @@ mod tests {
     fn an_archive_that_is_cut_off_is_an_error_after_what_it_held() {
         let mut bytes = packed(&format!("{LINE}\n"));
         bytes.truncate(bytes.len() - 4);
-        let mut lines = Lines::new(unpack(Cursor::new(bytes)).unwrap());
+        let mut lines = ReplayLines::new(unpack(Cursor::new(bytes)).unwrap());
         assert_eq!(lines.next().unwrap().unwrap(), reading(LINE));
         assert!(lines.next().unwrap().is_err());
         assert!(lines.next().is_none());

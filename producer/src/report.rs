@@ -13,10 +13,10 @@ use unicorn::merge::merge;
 use unicorn::summary::Summary;
 use windrow_read::ReadError;
 
-use crate::args::Format;
+use crate::args::ProducerFormat;
 use crate::minutes;
-use crate::progress::Progress;
-use crate::rows::{NewRows, Table, Window};
+use crate::progress::ProducerProgress;
+use crate::rows::{NewRows, PrintedWindow, RowTable};
 
 /// How many unicorns' rows are asked for at once.
 const QUERIES: usize = 8;
@@ -29,7 +29,7 @@ pub(crate) enum ReportError {
     Stream(#[from] ReadError),
     /// The table cannot be read.
     #[error("the table cannot be read")]
-    Table(#[from] Box<SdkError<QueryError>>),
+    RowTable(#[from] Box<SdkError<QueryError>>),
     /// The output takes no more.
     #[error("the rows cannot be written")]
     Output(#[from] io::Error),
@@ -44,24 +44,24 @@ impl ReportError {
 
 /// Prints each window's rows once, read back from the table.
 #[derive(Debug)]
-pub(crate) struct Report<W> {
+pub(crate) struct ProducerReport<W> {
     new_rows: NewRows,
-    table: Table,
+    table: RowTable,
     /// Windows that have rows and are not printed: per unicorn, the keys of the rows of this run.
-    pending: BTreeMap<Window, BTreeMap<String, HashSet<String>>>,
+    pending: BTreeMap<PrintedWindow, BTreeMap<String, HashSet<String>>>,
     readings: u64,
-    format: Format,
-    progress: Arc<Progress>,
+    format: ProducerFormat,
+    progress: Arc<ProducerProgress>,
     output: W,
 }
 
-impl<W: Write> Report<W> {
+impl<W: Write> ProducerReport<W> {
     /// A report of the rows that `new_rows` tells of and `table` has.
     pub(crate) fn new(
         new_rows: NewRows,
-        table: Table,
-        format: Format,
-        progress: Arc<Progress>,
+        table: RowTable,
+        format: ProducerFormat,
+        progress: Arc<ProducerProgress>,
         output: W,
     ) -> Self {
         Self {
@@ -111,7 +111,7 @@ impl<W: Write> Report<W> {
     /// [`ReportError`]. Windows that were not printed stay for the next call.
     pub(crate) async fn print_until(&mut self, time: i64) -> Result<(), ReportError> {
         for row in self.new_rows.read().await? {
-            let unicorns = self.pending.entry(Window::of(&row)).or_default();
+            let unicorns = self.pending.entry(PrintedWindow::of(&row)).or_default();
             let key = row.sort_key();
             unicorns.entry(row.name).or_default().insert(key);
         }
@@ -139,10 +139,17 @@ impl<W: Write> Report<W> {
 
     /// As a table, the window as it stands now, with what earlier runs left of it; as lines, the rows
     /// that are new, so that each is printed once even where a window gets a late one.
-    fn print(&mut self, window: Window, rows: &[Summary], new: &[Summary]) -> io::Result<()> {
+    fn print(
+        &mut self,
+        window: PrintedWindow,
+        rows: &[Summary],
+        new: &[Summary],
+    ) -> io::Result<()> {
         let text = match self.format {
-            Format::Pretty => minutes::table(window, &merge(rows.iter().cloned())).into_bytes(),
-            Format::Lines => new.iter().flat_map(Summary::to_line).collect(),
+            ProducerFormat::Pretty => {
+                minutes::table(window, &merge(rows.iter().cloned())).into_bytes()
+            }
+            ProducerFormat::Lines => new.iter().flat_map(Summary::to_line).collect(),
         };
         let output = &mut self.output;
         self.progress.aside(|| {
@@ -154,8 +161,8 @@ impl<W: Write> Report<W> {
 
 /// All rows of a window, unicorn by unicorn.
 async fn read_back(
-    table: &Table,
-    window: Window,
+    table: &RowTable,
+    window: PrintedWindow,
     unicorns: Vec<String>,
 ) -> Result<Vec<Summary>, ReportError> {
     let queries = stream::iter(unicorns).map(async |unicorn| table.rows(&unicorn, window).await);

@@ -117,12 +117,12 @@ impl Unreadable {
 
 /// The table of rows.
 #[derive(Clone, Debug)]
-pub(crate) struct Table {
+pub(crate) struct RowTable {
     client: aws_sdk_dynamodb::Client,
     name: String,
 }
 
-impl Table {
+impl RowTable {
     /// The table called `name`.
     pub(crate) fn new(cloud: &Cloud, name: impl Into<String>) -> Self {
         let config = aws_sdk_dynamodb::config::Builder::from(cloud.config())
@@ -141,7 +141,7 @@ impl Table {
     pub(crate) async fn rows(
         &self,
         unicorn: &str,
-        window: Window,
+        window: PrintedWindow,
     ) -> Result<Vec<Summary>, SdkError<QueryError>> {
         let text = |text: &dyn ToString| AttributeValue::S(text.to_string());
         // A row's time goes on with `#`, so the next window's rows stand after its bare time.
@@ -177,14 +177,14 @@ impl Table {
 
 /// A window of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Window {
+pub(crate) struct PrintedWindow {
     /// Its start.
     pub(crate) start: StatusTime,
     /// Its length in seconds.
     pub(crate) seconds: u32,
 }
 
-impl Window {
+impl PrintedWindow {
     /// The window a row is of.
     pub(crate) fn of(row: &Summary) -> Self {
         Self {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use windrow_write::{Destination, Policy, Reason, Record, deliver, hashed_partition_key};
+use windrow_write::{Destination, KinesisRecord, Policy, Reason, deliver, hashed_partition_key};
 
-use crate::progress::Progress;
+use crate::progress::ProducerProgress;
 
 /// How long a batch is tried before what is left of it counts as failed.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -27,8 +27,8 @@ const TOLD: u64 = 20;
 /// Kinesis may fail a reading and take a later one of the same unicorn: the failed one is sent
 /// again and then stands after it.
 #[derive(Debug)]
-pub(crate) struct Sender {
-    lanes: Vec<mpsc::Sender<Record>>,
+pub(crate) struct ReadingSender {
+    lanes: Vec<mpsc::Sender<KinesisRecord>>,
     tasks: JoinSet<SendCounts>,
     halted: CancellationToken,
 }
@@ -57,11 +57,15 @@ impl SendCounts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Halted;
 
-impl Sender {
+impl ReadingSender {
     /// Starts `lanes` lanes to `destination`; 0 counts as 1.
-    pub(crate) fn start<D>(destination: Arc<D>, lanes: usize, progress: Arc<Progress>) -> Self
+    pub(crate) fn start<D>(
+        destination: Arc<D>,
+        lanes: usize,
+        progress: Arc<ProducerProgress>,
+    ) -> Self
     where
-        D: Destination<Item = Record> + 'static,
+        D: Destination<Item = KinesisRecord> + 'static,
     {
         let halted = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -89,7 +93,7 @@ impl Sender {
     ///
     /// # Errors
     /// [`Halted`] when no call would pass any more; the reading is not counted then.
-    pub(crate) async fn send(&self, number: u64, record: Record) -> Result<(), Halted> {
+    pub(crate) async fn send(&self, number: u64, record: KinesisRecord) -> Result<(), Halted> {
         let lane = (number % self.lanes.len() as u64) as usize;
         tokio::select! {
             biased;
@@ -116,14 +120,14 @@ impl Sender {
 }
 
 struct Lane<D> {
-    receiver: mpsc::Receiver<Record>,
+    receiver: mpsc::Receiver<KinesisRecord>,
     destination: Arc<D>,
-    progress: Arc<Progress>,
+    progress: Arc<ProducerProgress>,
     halted: CancellationToken,
     counts: SendCounts,
 }
 
-impl<D: Destination<Item = Record>> Lane<D> {
+impl<D: Destination<Item = KinesisRecord>> Lane<D> {
     async fn run(mut self) -> SendCounts {
         let mut batch = Vec::new();
         while self.receiver.recv_many(&mut batch, BATCH).await > 0 {
@@ -137,7 +141,7 @@ impl<D: Destination<Item = Record>> Lane<D> {
         self.counts
     }
 
-    async fn deliver(&mut self, batch: Vec<Record>) {
+    async fn deliver(&mut self, batch: Vec<KinesisRecord>) {
         let policy = Policy {
             concurrency: 1,
             ..Policy::within(TIME_LIMIT)
@@ -179,7 +183,7 @@ mod tests {
     use std::sync::Mutex;
 
     use bytes::Bytes;
-    use windrow_write::{ItemFailure, Limits, SendError};
+    use windrow_write::{BatchLimits, ItemFailure, SendError};
 
     use super::*;
 
@@ -218,21 +222,21 @@ mod tests {
     }
 
     impl Destination for Scripted {
-        type Item = Record;
+        type Item = KinesisRecord;
 
-        fn limits(&self) -> Limits {
-            Limits {
+        fn limits(&self) -> BatchLimits {
+            BatchLimits {
                 items: 500,
                 call_bytes: usize::MAX,
                 item_bytes: 10,
             }
         }
 
-        fn size(&self, item: &Record) -> usize {
+        fn size(&self, item: &KinesisRecord) -> usize {
             item.data.len()
         }
 
-        async fn send(&self, chunk: &[&Record]) -> Result<Vec<ItemFailure>, SendError> {
+        async fn send(&self, chunk: &[&KinesisRecord]) -> Result<Vec<ItemFailure>, SendError> {
             let answer = self.answers.lock().unwrap().pop();
             let failed = answer.unwrap_or_else(|| Ok(Vec::new()))?;
             let mut taken = self.taken.lock().unwrap();
@@ -253,16 +257,16 @@ mod tests {
         }
     }
 
-    fn record(data: &str) -> Record {
-        Record {
+    fn record(data: &str) -> KinesisRecord {
+        KinesisRecord {
             partition_key: "Shadowfax".to_owned(),
             data: Bytes::copy_from_slice(data.as_bytes()),
         }
     }
 
     async fn send_all(destination: &Arc<Scripted>, lanes: usize, data: &[&str]) -> SendCounts {
-        let progress = Arc::new(Progress::hidden());
-        let sender = Sender::start(Arc::clone(destination), lanes, progress);
+        let progress = Arc::new(ProducerProgress::hidden());
+        let sender = ReadingSender::start(Arc::clone(destination), lanes, progress);
         for data in data {
             if sender.send(1, record(data)).await.is_err() {
                 break;
@@ -302,7 +306,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_a_minute_a_batch_has_failed_and_the_next_goes_on() {
         let destination = Scripted::new((0..10_000).map(|_| Ok(vec![0])).collect());
-        let sender = Sender::start(Arc::clone(&destination), 1, Arc::new(Progress::hidden()));
+        let sender = ReadingSender::start(
+            Arc::clone(&destination),
+            1,
+            Arc::new(ProducerProgress::hidden()),
+        );
         let start = tokio::time::Instant::now();
         sender.send(0, record("a")).await.unwrap();
         tokio::time::sleep(TIME_LIMIT + Duration::from_secs(1)).await;
@@ -324,7 +332,7 @@ mod tests {
     async fn where_no_call_passes_it_halts() {
         let gone = SendError::Fatal("no such stream".to_owned());
         let destination = Scripted::new(vec![Err(gone)]);
-        let sender = Sender::start(destination, 1, Arc::new(Progress::hidden()));
+        let sender = ReadingSender::start(destination, 1, Arc::new(ProducerProgress::hidden()));
         sender.send(0, record("a")).await.unwrap();
         sender.halted.cancelled().await;
         assert_eq!(sender.send(0, record("b")).await, Err(Halted));

@@ -15,7 +15,7 @@ use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 use unicorn::reading::{Reading, readings};
 use windrow_local::endpoint::{Endpoint, EndpointOptions};
-use windrow_local::faults::{Faults, Kind};
+use windrow_local::faults::{FaultKind, Faults};
 use windrow_read::{ShardReader, Start};
 
 /// A Kinesis of its own, as strict as the real one, with the stream `wildrydes` of one shard.
@@ -118,8 +118,8 @@ async fn a_fleet_survives_throttling() {
         stderr.ends_with("sent 1800 readings, 0 failed\n"),
         "{stderr}"
     );
-    assert_eq!(faults.injected(Kind::Throttled), 2);
-    assert_eq!(faults.injected(Kind::PutFailed), 3);
+    assert_eq!(faults.injected(FaultKind::Throttled), 2);
+    assert_eq!(faults.injected(FaultKind::PutFailed), 3);
     let found = in_stream(&client).await;
     assert_eq!(found.len(), 600);
     assert!(found.values().all(|readings| *readings == 3), "{found:?}");

@@ -20,7 +20,7 @@ use unicorn::merge::merge;
 use unicorn::summary::Summary;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_local::{LocalCloud, Settings};
-use windrow_write::{KinesisStream, Policy, Record, deliver};
+use windrow_write::{KinesisRecord, KinesisStream, Policy, deliver};
 
 /// How long anything here may take: it only ends what hangs.
 pub const TIME_LIMIT: Duration = Duration::from_secs(300);
@@ -42,7 +42,7 @@ pub fn with_event_time() -> WildRydes {
 }
 
 /// A local cloud on a free port, with a data directory that is gone afterwards.
-pub struct Cloud {
+pub struct TestCloud {
     /// The cloud.
     pub cloud: LocalCloud,
     /// Its data directory.
@@ -53,7 +53,7 @@ pub struct Cloud {
     pub dynamodb: aws_sdk_dynamodb::Client,
 }
 
-impl Cloud {
+impl TestCloud {
     /// Starts one; `change` may alter the settings.
     pub async fn start(change: impl FnOnce(&mut Settings)) -> Self {
         Self::of(WildRydes::default(), change).await
@@ -169,10 +169,12 @@ pub async fn send(
     stream: &str,
     lines: impl IntoIterator<Item = (String, String)>,
 ) {
-    let records = lines.into_iter().map(|(partition_key, line)| Record {
-        partition_key,
-        data: Bytes::from(line),
-    });
+    let records = lines
+        .into_iter()
+        .map(|(partition_key, line)| KinesisRecord {
+            partition_key,
+            data: Bytes::from(line),
+        });
     let stream = KinesisStream::new(kinesis.clone(), stream);
     let report = deliver(&stream, records.collect(), &Policy::within(TIME_LIMIT)).await;
     assert!(

@@ -27,7 +27,7 @@ use crate::swar;
 /// No line break is in what is read, so the line ends where the reading does, or after it.
 #[inline(always)]
 pub(crate) fn reading(text: &[u8]) -> Option<(Reading<'_>, &[u8])> {
-    let mut text = Scanner::<false> { rest: text };
+    let mut text = FieldScanner::<false> { rest: text };
     text.take(br#"{"Name":""#)?;
     let name = text.name()?;
     text.take(br#"","StatusTime":""#)?;
@@ -63,7 +63,7 @@ pub(crate) fn reading(text: &[u8]) -> Option<(Reading<'_>, &[u8])> {
 /// allows it; none where the text is anything else.
 #[inline(never)]
 pub(crate) fn reading_in_any_order(text: &[u8]) -> Option<Reading<'_>> {
-    let mut text = Scanner::<true> { rest: text };
+    let mut text = FieldScanner::<true> { rest: text };
     let (mut name, mut status_time) = (None, None);
     let (mut latitude, mut longitude, mut distance) = (None, None, None);
     let (mut magic_points, mut health_points) = (None, None);
@@ -71,8 +71,8 @@ pub(crate) fn reading_in_any_order(text: &[u8]) -> Option<Reading<'_>> {
     text.take(b"{")?;
     loop {
         match text.key()? {
-            b"Name" => once(&mut name, text.quoted(Scanner::name)?),
-            b"StatusTime" => once(&mut status_time, text.quoted(Scanner::status_time)?),
+            b"Name" => once(&mut name, text.quoted(FieldScanner::name)?),
+            b"StatusTime" => once(&mut status_time, text.quoted(FieldScanner::status_time)?),
             b"Latitude" => once(&mut latitude, text.degrees(90)?),
             b"Longitude" => once(&mut longitude, text.degrees(180)?),
             b"Distance" => once(&mut distance, text.distance()?),
@@ -107,11 +107,11 @@ fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
 ///
 /// `PADDED` says whether a value may stand close to the text's end. Mostly there are other fields or the
 /// next line after it, and to look makes a line in the producer's spelling take a twentieth longer.
-struct Scanner<'a, const PADDED: bool> {
+struct FieldScanner<'a, const PADDED: bool> {
     rest: &'a [u8],
 }
 
-impl<'a, const PADDED: bool> Scanner<'a, PADDED> {
+impl<'a, const PADDED: bool> FieldScanner<'a, PADDED> {
     #[inline(always)]
     fn pass_space(&mut self) {
         while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {

@@ -9,7 +9,7 @@ use crate::number::{Scaled, scale};
 use crate::rejection::Rejection;
 
 /// A field as it stands in the line; none where it is missing or null.
-pub(crate) type Raw<'a> = Option<&'a RawValue>;
+pub(crate) type RawField<'a> = Option<&'a RawValue>;
 
 /// Takes a line apart into the fields of `F`, of which none is looked into.
 ///
@@ -28,20 +28,20 @@ pub(crate) fn split<'a, F: Deserialize<'a>>(line: &'a [u8]) -> Result<F, Rejecti
     serde_json::from_str(text).map_err(|error| Rejection::NotAnObject(error.to_string()))
 }
 
-pub(crate) fn required<'a>(field: &'static str, raw: Raw<'a>) -> Result<&'a str, Rejection> {
+pub(crate) fn required<'a>(field: &'static str, raw: RawField<'a>) -> Result<&'a str, Rejection> {
     raw.map(RawValue::get).ok_or(Rejection::Missing { field })
 }
 
-pub(crate) fn text<'a>(field: &'static str, raw: Raw<'a>) -> Result<Cow<'a, str>, Rejection> {
+pub(crate) fn text<'a>(field: &'static str, raw: RawField<'a>) -> Result<Cow<'a, str>, Rejection> {
     #[derive(Deserialize)]
     #[serde(transparent)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    struct FieldText<'a>(#[serde(borrow)] Cow<'a, str>);
 
     let value = required(field, raw)?;
     if !value.starts_with('"') {
         return Err(Rejection::field(field, "is not a string"));
     }
-    serde_json::from_str::<Text>(value)
+    serde_json::from_str::<FieldText>(value)
         .map(|text| text.0)
         .map_err(|error| Rejection::field(field, format!("is not a string: {error}")))
 }
@@ -57,7 +57,11 @@ pub(crate) fn quote(text: &str) -> String {
     }
 }
 
-pub(crate) fn number(field: &'static str, raw: Raw<'_>, places: i64) -> Result<Scaled, Rejection> {
+pub(crate) fn number(
+    field: &'static str,
+    raw: RawField<'_>,
+    places: i64,
+) -> Result<Scaled, Rejection> {
     let value = required(field, raw)?;
     if !value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         return Err(Rejection::field(field, "is not a number"));
@@ -68,7 +72,10 @@ pub(crate) fn number(field: &'static str, raw: Raw<'_>, places: i64) -> Result<S
 }
 
 /// An integer of a type; `150.0` and `1.5e2` are integers, `150.5` is none.
-pub(crate) fn integer<T: TryFrom<i128>>(field: &'static str, raw: Raw<'_>) -> Result<T, Rejection> {
+pub(crate) fn integer<T: TryFrom<i128>>(
+    field: &'static str,
+    raw: RawField<'_>,
+) -> Result<T, Rejection> {
     let scaled = number(field, raw, 0)?;
     let value = required(field, raw)?;
     if !scaled.exact {
@@ -82,7 +89,7 @@ pub(crate) fn integer<T: TryFrom<i128>>(field: &'static str, raw: Raw<'_>) -> Re
 /// A coordinate in degrees, where there is one.
 pub(crate) fn degrees(
     field: &'static str,
-    raw: Raw<'_>,
+    raw: RawField<'_>,
     limit: f64,
 ) -> Result<Option<f64>, Rejection> {
     if raw.is_none() {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::distance::Distance;
 use crate::fast;
-use crate::field::{self, Raw};
+use crate::field::{self, RawField};
 use crate::rejection::Rejection;
 use crate::status_time::StatusTime;
 
@@ -59,24 +59,24 @@ impl<'a> Reading<'a> {
     fn parse_any(line: &'a [u8]) -> Result<Self, Rejection> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
-        struct Fields<'a> {
+        struct ReadingFields<'a> {
             #[serde(borrow)]
-            name: Raw<'a>,
+            name: RawField<'a>,
             #[serde(borrow)]
-            status_time: Raw<'a>,
+            status_time: RawField<'a>,
             #[serde(borrow)]
-            latitude: Raw<'a>,
+            latitude: RawField<'a>,
             #[serde(borrow)]
-            longitude: Raw<'a>,
+            longitude: RawField<'a>,
             #[serde(borrow)]
-            distance: Raw<'a>,
+            distance: RawField<'a>,
             #[serde(borrow)]
-            magic_points: Raw<'a>,
+            magic_points: RawField<'a>,
             #[serde(borrow)]
-            health_points: Raw<'a>,
+            health_points: RawField<'a>,
         }
 
-        let fields: Fields<'a> = field::split(line)?;
+        let fields: ReadingFields<'a> = field::split(line)?;
         Ok(Self {
             name: name(fields.name)?,
             status_time: status_time(fields.status_time)?,
@@ -92,7 +92,7 @@ impl<'a> Reading<'a> {
     pub fn to_line(&self) -> Vec<u8> {
         #[derive(Serialize)]
         #[serde(rename_all = "PascalCase")]
-        struct Line<'a> {
+        struct ReadingLine<'a> {
             name: &'a str,
             status_time: String,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,7 +104,7 @@ impl<'a> Reading<'a> {
             health_points: i32,
         }
 
-        to_line(&Line {
+        to_line(&ReadingLine {
             name: &self.name,
             status_time: self.status_time.to_string(),
             latitude: self.latitude,
@@ -123,7 +123,7 @@ pub(crate) fn to_line(value: &impl Serialize) -> Vec<u8> {
     line
 }
 
-pub(crate) fn name(raw: Raw<'_>) -> Result<Cow<'_, str>, Rejection> {
+pub(crate) fn name(raw: RawField<'_>) -> Result<Cow<'_, str>, Rejection> {
     let name = field::text("Name", raw)?;
     if name.is_empty() {
         return Err(Rejection::field("Name", "is empty"));
@@ -139,13 +139,13 @@ pub(crate) fn name(raw: Raw<'_>) -> Result<Cow<'_, str>, Rejection> {
     Ok(name)
 }
 
-pub(crate) fn status_time(raw: Raw<'_>) -> Result<StatusTime, Rejection> {
+pub(crate) fn status_time(raw: RawField<'_>) -> Result<StatusTime, Rejection> {
     let text = field::text("StatusTime", raw)?;
     text.parse()
         .map_err(|error| Rejection::field("StatusTime", format!("{} {error}", field::quote(&text))))
 }
 
-pub(crate) fn distance(raw: Raw<'_>, farthest: Distance) -> Result<Distance, Rejection> {
+pub(crate) fn distance(raw: RawField<'_>, farthest: Distance) -> Result<Distance, Rejection> {
     const FIELD: &str = "Distance";
     let scaled = field::number(FIELD, raw, 6)?;
     let quoted = || field::required(FIELD, raw).map(field::quote);

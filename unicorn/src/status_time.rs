@@ -117,7 +117,7 @@ impl FromStr for StatusTime {
     type Err = InvalidTime;
 
     fn from_str(text: &str) -> Result<Self, InvalidTime> {
-        let mut input = Scanner { rest: text };
+        let mut input = TimeScanner { rest: text };
         let date = {
             let (year, _) = (input.digits(4)?, input.one_of("-")?);
             let (month, _) = (input.digits(2)?, input.one_of("-")?);
@@ -143,11 +143,11 @@ impl FromStr for StatusTime {
     }
 }
 
-struct Scanner<'a> {
+struct TimeScanner<'a> {
     rest: &'a str,
 }
 
-impl Scanner<'_> {
+impl TimeScanner<'_> {
     fn digits(&mut self, count: usize) -> Result<i32, InvalidTime> {
         let (digits, rest) = self.rest.split_at_checked(count).ok_or(InvalidTime)?;
         if !digits.bytes().all(|digit| digit.is_ascii_digit()) {

@@ -6,7 +6,7 @@ use windrow_core::merge::LogRow;
 use windrow_core::sequence::{SequenceNumber, SequenceRange};
 
 use crate::distance::Distance;
-use crate::field::{self, Raw};
+use crate::field::{self, RawField};
 use crate::reading;
 use crate::rejection::Rejection;
 use crate::status_time::StatusTime;
@@ -15,7 +15,7 @@ use crate::totals::Figures;
 /// One row: what stands in the summary stream, and in the table.
 ///
 /// A row is the exact fold of one unicorn's distinct readings of one window in its part of the log, but
-/// for those that stand before its part as well, where they were remembered (see [`Part::since`]).
+/// for those that stand before its part as well, where they were remembered (see [`SourceRange::since`]).
 /// It never changes: written again, it overwrites itself with equal values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
@@ -32,12 +32,12 @@ pub struct Summary {
     /// The figures of the distinct readings; none for a row that only says that there were repeats.
     pub figures: Option<Figures>,
     /// Where they stand.
-    pub part: Part,
+    pub part: SourceRange,
 }
 
 /// The run of one shard's log that a row is the fold of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Part {
+pub struct SourceRange {
     /// Name of the stream.
     pub stream: String,
     /// Id of the shard.
@@ -49,7 +49,7 @@ pub struct Part {
     pub since: Option<SequenceNumber>,
 }
 
-impl Part {
+impl SourceRange {
     /// 16 hex digits that tell this part from any other: the start of the SHA-256 of stream, shard,
     /// window length, first and last sequence number, and `since` if there is one, each ended by a
     /// newline.
@@ -71,10 +71,10 @@ impl Part {
     }
 }
 
-/// Exactly as on the wire; `Part` nests.
+/// Exactly as on the wire; `SourceRange` nests.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Line<'a> {
+struct SummaryLine<'a> {
     name: &'a str,
     status_time: String,
     #[serde(flatten)]
@@ -112,7 +112,7 @@ fn is_zero(value: &u64) -> bool {
 }
 
 impl Summary {
-    /// The table's sort key: the window's start, `#`, and the [part's hash](Part::hash).
+    /// The table's sort key: the window's start, `#`, and the [part's hash](SourceRange::hash).
     pub fn sort_key(&self) -> String {
         format!(
             "{}#{}",
@@ -123,7 +123,7 @@ impl Summary {
 
     /// The row as it is sent: a JSON object and a newline.
     pub fn to_line(&self) -> Vec<u8> {
-        reading::to_line(&Line {
+        reading::to_line(&SummaryLine {
             name: &self.name,
             status_time: self.window_start.to_string(),
             figures: self.figures.map(|figures| FiguresLine {
@@ -150,32 +150,32 @@ impl Summary {
     pub fn parse(line: &[u8]) -> Result<Self, Rejection> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
-        struct Fields<'a> {
+        struct SummaryFields<'a> {
             #[serde(borrow)]
-            name: Raw<'a>,
+            name: RawField<'a>,
             #[serde(borrow)]
-            status_time: Raw<'a>,
+            status_time: RawField<'a>,
             #[serde(borrow)]
-            distance: Raw<'a>,
+            distance: RawField<'a>,
             #[serde(borrow)]
-            min_magic_points: Raw<'a>,
+            min_magic_points: RawField<'a>,
             #[serde(borrow)]
-            max_magic_points: Raw<'a>,
+            max_magic_points: RawField<'a>,
             #[serde(borrow)]
-            min_health_points: Raw<'a>,
+            min_health_points: RawField<'a>,
             #[serde(borrow)]
-            max_health_points: Raw<'a>,
+            max_health_points: RawField<'a>,
             #[serde(borrow)]
-            readings: Raw<'a>,
+            readings: RawField<'a>,
             #[serde(borrow, default)]
-            repeats: Raw<'a>,
+            repeats: RawField<'a>,
             #[serde(borrow)]
-            window_seconds: Raw<'a>,
+            window_seconds: RawField<'a>,
             #[serde(borrow)]
-            part: Raw<'a>,
+            part: RawField<'a>,
         }
 
-        let fields: Fields<'_> = field::split(line)?;
+        let fields: SummaryFields<'_> = field::split(line)?;
         let readings = field::integer("Readings", fields.readings)?;
         let repeats = match fields.repeats {
             None => 0,
@@ -215,23 +215,23 @@ impl Summary {
     }
 }
 
-fn parse_part(text: &str) -> Result<Part, Rejection> {
+fn parse_part(text: &str) -> Result<SourceRange, Rejection> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Fields<'a> {
+    struct SourceFields<'a> {
         #[serde(borrow)]
-        stream: Raw<'a>,
+        stream: RawField<'a>,
         #[serde(borrow)]
-        shard: Raw<'a>,
+        shard: RawField<'a>,
         #[serde(borrow)]
-        from: Raw<'a>,
+        from: RawField<'a>,
         #[serde(borrow)]
-        to: Raw<'a>,
+        to: RawField<'a>,
         #[serde(borrow, default)]
-        since: Raw<'a>,
+        since: RawField<'a>,
     }
 
-    let fields: Fields<'_> =
+    let fields: SourceFields<'_> =
         field::split(text.as_bytes()).map_err(|_| Rejection::field("Part", "is not an object"))?;
     let position = |field, raw| -> Result<SequenceNumber, Rejection> {
         let text = field::text(field, raw)?;
@@ -252,7 +252,7 @@ fn parse_part(text: &str) -> Result<Part, Rejection> {
             "does not come before Part.From",
         ));
     }
-    Ok(Part {
+    Ok(SourceRange {
         stream: field::text("Part.Stream", fields.stream)?.into_owned(),
         shard: field::text("Part.Shard", fields.shard)?.into_owned(),
         interval,

@@ -7,7 +7,7 @@ use unicorn::distance::Distance;
 use unicorn::merge::merge;
 use unicorn::reading::Reading;
 use unicorn::status_time::StatusTime;
-use unicorn::summary::{Part, Summary, summaries};
+use unicorn::summary::{SourceRange, Summary, summaries};
 use unicorn::totals::{Figures, Totals};
 use windrow_core::aggregate::{Aggregate, Merge};
 use windrow_core::codec::{Columnar, Decoder, Encoder};
@@ -144,7 +144,7 @@ fn a_record_holds_many_rows() {
 fn row(name: &str, shard: &str, from: u32, to: u32, readings: u64) -> Summary {
     let mut summary = Summary::parse(LINE.as_bytes()).unwrap();
     summary.name = name.to_owned();
-    summary.part = Part {
+    summary.part = SourceRange {
         stream: "wildrydes".to_owned(),
         shard: shard.to_owned(),
         interval: SequenceRange::new(

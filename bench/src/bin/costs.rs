@@ -18,7 +18,7 @@ Examples:
   cargo run -p bench --bin costs
   cargo run -p bench --bin costs -- --unicorns 5000 --readings-per-record 25
   cargo run -p bench --bin costs -- --unicorns 20000 --stream-mode provisioned --batching-window 10")]
-struct Arguments {
+struct CostsArgs {
     /// Fleets to compare, as in 1,1000,100000
     #[arg(
         long,
@@ -88,7 +88,7 @@ enum Mode {
     Provisioned,
 }
 
-impl Arguments {
+impl CostsArgs {
     fn workload(&self, unicorns: u64) -> Workload {
         Workload {
             unicorns,
@@ -111,7 +111,7 @@ impl Arguments {
 }
 
 fn main() {
-    let arguments = Arguments::parse();
+    let arguments = CostsArgs::parse();
     let unicorns = arguments.unicorns.iter();
     let fleets: Vec<Workload> = unicorns.map(|number| arguments.workload(*number)).collect();
     print!("{}", costs::page(&fleets));

@@ -11,16 +11,18 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use serde_json::json;
-use windrow_core::fold::{Fold, Limits};
-use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode, encoded_len};
-use windrow_lambda::aggregator::intake::{Intake, Source, WindowRule};
+use windrow_core::fold::{Fold, StateLimits};
+use windrow_event::{
+    Event, EventSource, EventWindow, RecordData, WindowFields, encode, encoded_len,
+};
+use windrow_lambda::aggregator::intake::{Intake, RecordSource, WindowRule};
 use windrow_lambda::aggregator::state::{self, WindowFold};
 
 /// Times decoding and folding a full event, in turn with a peer, and the state of a window
 ///
 /// Prints one JSON object: medians, lowest and highest in nanoseconds, sizes in bytes.
 #[derive(Debug, Parser)]
-struct Arguments {
+struct InvocationArgs {
     /// How many times each
     #[arg(long, value_name = "N", default_value_t = 50)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -35,7 +37,7 @@ const STATE_UNICORNS: usize = 10_000;
 
 /// 2026-09-21 14:14:00 UTC, in milliseconds since the epoch.
 const START: i64 = 1_790_000_040_000;
-const WINDOW: Window = Window {
+const WINDOW: EventWindow = EventWindow {
     start: START,
     end: START + 60_000,
 };
@@ -114,10 +116,10 @@ fn record<'a>(name: &'a str, sequence_number: &'a str, line: &'a str) -> RecordD
 }
 
 /// The aggregator's own way. Returns how many readings it counted.
-fn ours(event: &[u8], limits: Limits) -> anyhow::Result<(WindowFold, u64)> {
+fn ours(event: &[u8], limits: StateLimits) -> anyhow::Result<(WindowFold, u64)> {
     let event = Event::from_json(event)?;
     let window = event.window.context("the event has no window")?;
-    let source = Source {
+    let source = RecordSource {
         stream: event.stream().unwrap_or_default(),
         shard: event.shard().unwrap_or_default(),
         window_rule: WindowRule::Arrival(windrow_core::window::Window {
@@ -190,9 +192,9 @@ fn peer(event: &[u8]) -> anyhow::Result<(HashMap<String, PeerTotals>, u64)> {
 /// A window of unicorns with names that do not compress, one reading each, without the memory of
 /// readings.
 fn window(random: &mut ChaCha8Rng) -> anyhow::Result<WindowFold> {
-    let limits = Limits {
+    let limits = StateLimits {
         seen: 0,
-        ..Limits::default()
+        ..StateLimits::default()
     };
     let mut fold: WindowFold = Fold::new(limits);
     let window = windrow_core::window::Window {
@@ -226,13 +228,13 @@ fn summary(mut times: Vec<u64>) -> serde_json::Value {
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+    let arguments = InvocationArgs::parse();
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let (event, records) = event(&mut random);
     let (mut our_times, mut peer_times) = (Vec::new(), Vec::new());
     // The first round warms up.
     for round in 0..=arguments.rounds {
-        let (our_time, folded) = nanos(|| ours(black_box(&event), Limits::default()));
+        let (our_time, folded) = nanos(|| ours(black_box(&event), StateLimits::default()));
         let (peer_time, summed) = nanos(|| peer(black_box(&event)));
         let ((fold, our_readings), (totals, peer_readings)) = (folded?, summed?);
         ensure!(our_readings == records as u64 && peer_readings == our_readings);
@@ -250,9 +252,9 @@ fn main() -> anyhow::Result<()> {
     for round in 0..=arguments.rounds {
         let (encode_time, text) = nanos(|| state::write(black_box(&fold)));
         text?;
-        let limits = Limits {
+        let limits = StateLimits {
             seen: 0,
-            ..Limits::default()
+            ..StateLimits::default()
         };
         let (decode_time, decoded) = nanos(|| state::read(black_box(&encoded), limits));
         ensure!(decoded?.open() == STATE_UNICORNS);

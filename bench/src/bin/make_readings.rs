@@ -21,7 +21,7 @@ use unicorn::status_time::StatusTime;
 ///
 /// Every unicorn sends at an even rate; no two readings of one have the same StatusTime.
 #[derive(Debug, Parser)]
-struct Arguments {
+struct MakeReadingsArgs {
     /// How many readings
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     readings: u64,
@@ -161,7 +161,7 @@ impl Flight {
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+    let arguments = MakeReadingsArgs::parse();
     let unicorns = arguments.unicorns.min(arguments.readings);
     let rounds = arguments.readings.div_ceil(unicorns);
     let millis = arguments.minutes * 60_000;

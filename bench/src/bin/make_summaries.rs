@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use clap::Parser;
 use unicorn::distance::Distance;
 use unicorn::status_time::StatusTime;
-use unicorn::summary::{Part, Summary};
+use unicorn::summary::{SourceRange, Summary};
 use unicorn::totals::Figures;
 use windrow_core::sequence::{SequenceNumber, SequenceRange};
 use windrow_event::{EventSource, RecordData, encode, encoded_len};
 
 /// Writes Lambda events of rows, packed as the aggregator packs them: event-0.json, event-1.json ...
 #[derive(Debug, Parser)]
-struct Arguments {
+struct MakeSummariesArgs {
     /// How many rows
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
@@ -51,7 +51,7 @@ fn row(number: u64, from: &SequenceNumber, to: &SequenceNumber) -> Option<Summar
             max_health_points: points + 6,
         }),
         repeats: 0,
-        part: Part {
+        part: SourceRange {
             since: None,
             stream: "wildrydes".to_owned(),
             shard: "shardId-000000000000".to_owned(),
@@ -61,7 +61,7 @@ fn row(number: u64, from: &SequenceNumber, to: &SequenceNumber) -> Option<Summar
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+    let arguments = MakeSummariesArgs::parse();
     fs::create_dir_all(&arguments.output)?;
     let from = "49590338271490256608559692538361571095921575989136588898".parse()?;
     let to = "49590338271490256608559692538361571095921575989136648897".parse()?;

@@ -8,13 +8,13 @@ use clap::Parser;
 
 /// Counts a file's newlines, in reads of 1 MB
 #[derive(Debug, Parser)]
-struct Arguments {
+struct NewlinesArgs {
     /// The file
     file: PathBuf,
 }
 
 fn main() -> anyhow::Result<()> {
-    let mut file = File::open(Arguments::parse().file)?;
+    let mut file = File::open(NewlinesArgs::parse().file)?;
     let mut buffer = vec![0; 1 << 20];
     let mut lines = 0;
     loop {

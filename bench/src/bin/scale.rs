@@ -19,7 +19,7 @@ use clap::Parser;
 Examples:
   cargo run -p bench --bin scale
   cargo run -p bench --bin scale -- --unicorns 25000 --readings-per-record 5")]
-struct Arguments {
+struct ScaleArgs {
     /// Fleets to hold against the limits, as in 1,1000,100000
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = scale::FLEETS)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
@@ -42,7 +42,7 @@ struct Arguments {
 }
 
 fn main() {
-    let arguments = Arguments::parse();
+    let arguments = ScaleArgs::parse();
     let fleet = Workload {
         readings_per_record: arguments.readings_per_record,
         reading_bytes: arguments.reading_bytes,

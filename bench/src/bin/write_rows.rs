@@ -15,7 +15,7 @@ use windrow_write::{Collected, DynamoTable};
 
 /// Hands events to the processor, round by round
 #[derive(Debug, Parser)]
-struct Arguments {
+struct WriteRowsArgs {
     /// Where the table is
     #[arg(long, value_name = "URL")]
     endpoint: String,
@@ -34,7 +34,7 @@ const TIME: Duration = Duration::from_secs(60);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+    let arguments = WriteRowsArgs::parse();
     let config = windrow_connect::local_config(&arguments.endpoint);
     let client = aws_sdk_dynamodb::Client::new(&config);
     let rejects: Collected<Bytes> = Collected::default();

@@ -8,14 +8,14 @@ use windrow_connect::target::{
 };
 
 #[derive(Parser)]
-struct Command {
+struct WhereTo {
     #[command(flatten)]
     target: TargetArgs,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), TargetError> {
-    let command = Command::parse();
+    let command = WhereTo::parse();
     let environment = Environment::from_iter(std::env::vars_os());
     match resolve(&command.target, &environment, LOCAL_PORT).await? {
         Resolved::Cloud(cloud) => println!("{}", cloud.describe()),

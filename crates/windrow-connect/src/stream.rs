@@ -8,7 +8,7 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{Config, retry::RetryConfig};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 
-use crate::target::{Cloud, Place};
+use crate::target::{Cloud, CloudLocation};
 
 /// How often a question is asked. A fault that passes is not worth an error.
 const TRIES: u32 = 3;
@@ -84,7 +84,7 @@ pub struct Existing {
     /// Their names, or none if Kinesis would not list them.
     pub names: Option<Vec<String>>,
     /// Where they are.
-    pub place: Place,
+    pub place: CloudLocation,
 }
 
 impl fmt::Display for Existing {
@@ -95,11 +95,11 @@ impl fmt::Display for Existing {
             None => formatter.write_str("which there are was not to be learned")?,
         }
         match self.place {
-            Place::Aws => formatter.write_str(
+            CloudLocation::Aws => formatter.write_str(
                 ". Choose one with --stream or another --region, or create the application's \
                  with `sam deploy`",
             ),
-            Place::Endpoint | Place::Local => formatter.write_str(
+            CloudLocation::Endpoint | CloudLocation::Local => formatter.write_str(
                 ". Choose one with --stream; `cargo run -p local` has the application's",
             ),
         }
@@ -130,8 +130,8 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
             SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => StreamError::Unreachable {
                 place,
                 help: match cloud.place() {
-                    Place::Aws => "is there a network, and a region of that name?",
-                    Place::Endpoint | Place::Local => {
+                    CloudLocation::Aws => "is there a network, and a region of that name?",
+                    CloudLocation::Endpoint | CloudLocation::Local => {
                         "is a cloud running there? `cargo run -p local` starts one"
                     }
                 },
@@ -179,8 +179,8 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
 
 fn place(cloud: &Cloud) -> String {
     match (cloud.place(), cloud.config().endpoint_url()) {
-        (Place::Aws, _) => "AWS".to_owned(),
-        (Place::Local, Some(url)) => format!("the local cloud at {url}"),
+        (CloudLocation::Aws, _) => "AWS".to_owned(),
+        (CloudLocation::Local, Some(url)) => format!("the local cloud at {url}"),
         (_, Some(url)) => format!("the endpoint {url}"),
         (_, None) => "the endpoint".to_owned(),
     }
@@ -204,12 +204,12 @@ mod tests {
             .to_string()
         };
         assert_eq!(
-            error(&["wildrydes", "wildrydes-summary"], Place::Local),
+            error(&["wildrydes", "wildrydes-summary"], CloudLocation::Local),
             "there is no stream \"wildride\" here; there are: wildrydes, wildrydes-summary. \
              Choose one with --stream; `cargo run -p local` has the application's"
         );
         assert_eq!(
-            error(&[], Place::Aws),
+            error(&[], CloudLocation::Aws),
             "there is no stream \"wildride\" here; there are none at all. Choose one with --stream \
              or another --region, or create the application's with `sam deploy`"
         );

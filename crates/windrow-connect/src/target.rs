@@ -19,7 +19,7 @@ pub use error::{NoLocal, TargetError};
 
 use crate::sdk::{LOCAL_REGION, local_config};
 use decide::{Credentials, Decision};
-use probe::Answer;
+use probe::ProbeAnswer;
 
 /// The port of the local cloud, unless it was given another.
 pub const LOCAL_PORT: u16 = 4566;
@@ -71,14 +71,14 @@ pub enum Resolved {
 /// A cloud and the configuration to reach it.
 #[derive(Clone, Debug)]
 pub struct Cloud {
-    place: Place,
+    place: CloudLocation,
     config: SdkConfig,
     description: String,
 }
 
 /// Kinds of cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum CloudLocation {
     /// AWS itself.
     Aws,
     /// What answers at the endpoint that was given.
@@ -89,7 +89,7 @@ pub enum Place {
 
 impl Cloud {
     /// What kind of cloud it is.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> CloudLocation {
         self.place
     }
 
@@ -108,7 +108,7 @@ impl Cloud {
     /// The region is only signed with: the local cloud has one for everything.
     pub fn local(url: &str, region: Option<&str>) -> Self {
         Self {
-            place: Place::Local,
+            place: CloudLocation::Local,
             config: made_up_config(url, region),
             description: format!("target: the local cloud at {url}"),
         }
@@ -145,7 +145,7 @@ pub async fn resolve(
             (Credentials::MadeUp, Some(url)) => {
                 let config = made_up_config(&url, plan.region.as_deref());
                 Ok(Resolved::Cloud(Box::new(Cloud {
-                    place: Place::Endpoint,
+                    place: CloudLocation::Endpoint,
                     config,
                     description: format!("target: the endpoint {url}, with made-up credentials"),
                 })))
@@ -161,19 +161,19 @@ pub async fn resolve(
 
 async fn local(region: Option<&str>, port: u16) -> Resolved {
     let answer = match port {
-        0 => Answer::Nothing,
+        0 => ProbeAnswer::Nothing,
         _ => probe::probe(port).await,
     };
     match answer {
-        Answer::Ours => {
+        ProbeAnswer::Ours => {
             let url = format!("http://127.0.0.1:{port}");
             Resolved::Cloud(Box::new(Cloud::local(&url, region)))
         }
-        Answer::Other => Resolved::NoLocal(NoLocal {
+        ProbeAnswer::Other => Resolved::NoLocal(NoLocal {
             port,
             occupied: true,
         }),
-        Answer::Nothing => Resolved::NoLocal(NoLocal {
+        ProbeAnswer::Nothing => Resolved::NoLocal(NoLocal {
             port,
             occupied: false,
         }),

@@ -30,8 +30,8 @@ pub fn tell(line: &str) {
 }
 
 /// The standard output, where a terminal that was closed is a broken pipe: nobody reads any more.
-pub fn output() -> Output {
-    Output {
+pub fn output() -> TerminalOutput {
+    TerminalOutput {
         // One that was closed no longer says that it is a terminal.
         is_terminal: io::stdout().is_terminal(),
         stdout: io::stdout(),
@@ -40,12 +40,12 @@ pub fn output() -> Output {
 
 /// What [`output`] gives.
 #[derive(Debug)]
-pub struct Output {
+pub struct TerminalOutput {
     is_terminal: bool,
     stdout: Stdout,
 }
 
-impl Output {
+impl TerminalOutput {
     fn named(&self, error: io::Error) -> io::Error {
         if self.is_terminal && error.raw_os_error() == Some(INPUT_OUTPUT_ERROR) {
             return io::Error::new(io::ErrorKind::BrokenPipe, error);
@@ -54,7 +54,7 @@ impl Output {
     }
 }
 
-impl Write for Output {
+impl Write for TerminalOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.stdout.write(bytes).map_err(|error| self.named(error))
     }
@@ -79,7 +79,7 @@ mod tests {
             ),
         ] {
             let stdout = io::stdout();
-            let output = Output {
+            let output = TerminalOutput {
                 is_terminal,
                 stdout,
             };

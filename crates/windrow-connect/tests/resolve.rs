@@ -6,7 +6,7 @@ use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
 use windrow_connect::target::{
-    Cloud, Environment, NoLocal, Place, Resolved, Target, TargetArgs, TargetError, resolve,
+    Cloud, CloudLocation, Environment, NoLocal, Resolved, Target, TargetArgs, TargetError, resolve,
 };
 
 async fn resolve_local(port: u16) -> Result<Resolved, TargetError> {
@@ -34,7 +34,7 @@ async fn a_local_cloud_that_runs_is_found() {
 
     let cloud = cloud(resolve_local(port).await.unwrap());
     let url = format!("http://127.0.0.1:{port}");
-    assert_eq!(cloud.place(), Place::Local);
+    assert_eq!(cloud.place(), CloudLocation::Local);
     assert_eq!(cloud.config().endpoint_url(), Some(url.as_str()));
     assert_eq!(
         cloud.describe(),
@@ -82,7 +82,7 @@ async fn an_endpoint_on_this_machine_gets_no_real_credentials() {
         ..TargetArgs::default()
     };
     let cloud = cloud(resolve(&args, &environment, 0).await.unwrap());
-    assert_eq!(cloud.place(), Place::Endpoint);
+    assert_eq!(cloud.place(), CloudLocation::Endpoint);
     assert_eq!(
         cloud.config().region().map(AsRef::as_ref),
         Some("eu-west-1")

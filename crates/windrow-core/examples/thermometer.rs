@@ -3,7 +3,7 @@
 //! Run it with `cargo run -p windrow-core --example thermometer`.
 
 use windrow_core::aggregate::Max;
-use windrow_core::fold::{Fold, Limits};
+use windrow_core::fold::{Fold, StateLimits};
 use windrow_core::window::Tumbling;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,8 +15,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut state: Option<String> = None;
     for batch in [first, second] {
         let mut fold: Fold<String, Max<i64>> = match &state {
-            Some(text) => Fold::decode(text, Limits::default())?,
-            None => Fold::new(Limits::default()),
+            Some(text) => Fold::decode(text, StateLimits::default())?,
+            None => Fold::new(StateLimits::default()),
         };
         for (position, room, millis, degrees) in batch {
             if fold.begin_record(position)? {
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let mut fold: Fold<String, Max<i64>> =
-        Fold::decode(&state.unwrap_or_default(), Limits::default())?;
+        Fold::decode(&state.unwrap_or_default(), StateLimits::default())?;
     for row in fold.close() {
         println!(
             "minute {}: {} had {} reading(s), highest {:?}",

@@ -206,12 +206,12 @@ mod tests {
     use crate::window::Tumbling;
     use proptest::prelude::*;
 
-    type Totals = (Count, Sum, Max<i64>);
+    type TestTotals = (Count, Sum, Max<i64>);
 
     #[test]
     fn closing_takes_only_what_has_ended() {
         let minutes = Tumbling::new(60_000).unwrap();
-        let mut accumulators: Accumulators<String, Totals> = Accumulators::default();
+        let mut accumulators: Accumulators<String, TestTotals> = Accumulators::default();
         for (time, key) in [(1, "b"), (2, "a"), (60_000, "a"), (-1, "a")] {
             accumulators.add(minutes.window_of(time), key, &time);
         }
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_far_away_window_is_one_more_and_nothing_between() {
         let minutes = Tumbling::new(60_000).unwrap();
-        let mut accumulators: Accumulators<u8, Totals> = Accumulators::default();
+        let mut accumulators: Accumulators<u8, TestTotals> = Accumulators::default();
         for time in [0, 253_402_300_799_999, i64::MAX, i64::MIN] {
             accumulators.add(minutes.window_of(time), &7, &time);
         }
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_reading_in_the_gap_joins_two_sessions() {
-        let mut sessions: Sessions<u8, Totals> = Sessions::new(Session::new(10).unwrap());
+        let mut sessions: Sessions<u8, TestTotals> = Sessions::new(Session::new(10).unwrap());
         for time in [0, 15, 40] {
             sessions.add(time, &7, &time);
         }
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_gap_of_exactly_the_length_ends_the_session() {
-        let mut sessions: Sessions<u8, Totals> = Sessions::new(Session::new(10).unwrap());
+        let mut sessions: Sessions<u8, TestTotals> = Sessions::new(Session::new(10).unwrap());
         sessions.add(0, &7, &0);
         sessions.add(10, &7, &10);
         assert_eq!(sessions.close(100).len(), 2);
@@ -274,8 +274,8 @@ mod tests {
             let tumbling = Tumbling::new(60).unwrap();
             let session = Session::new(13).unwrap();
             let fold = |readings: &[(i64, u8)]| {
-                let mut accumulators: Accumulators<u8, Totals> = Accumulators::default();
-                let mut sessions: Sessions<u8, Totals> = Sessions::new(session);
+                let mut accumulators: Accumulators<u8, TestTotals> = Accumulators::default();
+                let mut sessions: Sessions<u8, TestTotals> = Sessions::new(session);
                 for (time, key) in readings {
                     accumulators.add(tumbling.window_of(*time), key, time);
                     sessions.add(*time, key, time);

@@ -1,7 +1,7 @@
 //! Many windows of many keys at once, each reading counted once: the batch form of a fold.
 //!
 //! A [`Fold`](crate::fold::Fold) holds what one window of one shard holds, within bounds, since it
-//! travels. A [`Batch`] stays where it is, takes readings of any window, and evicts none of them. So
+//! travels. A [`BatchFold`] stays where it is, takes readings of any window, and evicts none of them. So
 //! it is for whoever has all readings at hand, as in an archive.
 //!
 //! It is made for readings that come in about the order of their times: a reading then goes into the
@@ -16,7 +16,7 @@ use foldhash::fast::RandomState;
 
 use crate::aggregate::{Aggregate, Merge};
 use crate::window::{Tumbling, Window};
-use times::{Stretch, Times};
+use times::{BatchTimes, Stretch};
 
 /// Aggregates by key and window. Keys are numbers from 0 up without great gaps, as whoever numbers
 /// names gives them out; what each stands for is not known here.
@@ -28,11 +28,11 @@ use times::{Stretch, Times};
 /// millisecond) and with the accumulators (some 40 bytes each beside the aggregate), never with the time
 /// between them.
 #[derive(Clone, Debug)]
-pub struct Batch<A> {
+pub struct BatchFold<A> {
     windows: Tumbling,
-    accumulators: Vec<Held<A>>,
-    times: Times,
-    keys: Vec<Key>,
+    accumulators: Vec<HeldWindow<A>>,
+    times: BatchTimes,
+    keys: Vec<KeyWindows>,
     /// By key, the accumulators that were opened after one of a later window, by the start of theirs.
     late: HashMap<usize, BTreeMap<i64, usize>, RandomState>,
     readings: u64,
@@ -50,31 +50,31 @@ pub struct BatchAccumulator<'a, A> {
     pub aggregate: &'a A,
 }
 
-/// A accumulator, but for what [`Times`] has of it.
+/// A accumulator, but for what [`BatchTimes`] has of it.
 #[derive(Clone, Debug)]
-struct Held<A> {
+struct HeldWindow<A> {
     aggregate: A,
     stretch: Stretch,
 }
 
 /// Where the accumulators of a key are.
 #[derive(Clone, Debug, Default)]
-struct Key {
+struct KeyWindows {
     /// That of its last reading, mostly the next one's as well.
     latest: Option<(Window, usize)>,
     /// The start and the accumulator of the newest window.
     newest: Option<(i64, usize)>,
-    /// Those of the windows before it, ascending, but for those in [`Batch::late`].
+    /// Those of the windows before it, ascending, but for those in [`BatchFold::late`].
     older: Vec<(i64, usize)>,
 }
 
-impl<A: Merge> Batch<A> {
+impl<A: Merge> BatchFold<A> {
     /// A batch of these windows, with nothing in it.
     pub fn new(windows: Tumbling) -> Self {
         Self {
             windows,
             accumulators: Vec::new(),
-            times: Times::new(),
+            times: BatchTimes::new(),
             keys: Vec::new(),
             late: HashMap::default(),
             readings: 0,
@@ -90,7 +90,7 @@ impl<A: Merge> Batch<A> {
         A: Aggregate<T>,
     {
         let (start, place) = self.place(key, millis);
-        let Held { aggregate, stretch } = &mut self.accumulators[place];
+        let HeldWindow { aggregate, stretch } = &mut self.accumulators[place];
         let after_start = millis.abs_diff(start);
         let is_new = self.times.insert(place, stretch, after_start, nanos);
         if is_new {
@@ -102,7 +102,7 @@ impl<A: Merge> Batch<A> {
         is_new
     }
 
-    /// The windows of a key: the start of each, and the place of its [`Batch::accumulator`].
+    /// The windows of a key: the start of each, and the place of its [`BatchFold::accumulator`].
     pub fn windows_of(&self, key: usize) -> impl Iterator<Item = (i64, usize)> {
         let in_order = self.keys.get(key).into_iter();
         let in_order = in_order.flat_map(|key| key.older.iter().chain(&key.newest).copied());
@@ -110,9 +110,9 @@ impl<A: Merge> Batch<A> {
         in_order.chain(late.map(|(&start, &accumulator)| (start, accumulator)))
     }
 
-    /// The accumulator at a place, as [`Batch::windows_of`] gives them; none elsewhere.
+    /// The accumulator at a place, as [`BatchFold::windows_of`] gives them; none elsewhere.
     pub fn accumulator(&self, place: usize) -> Option<BatchAccumulator<'_, A>> {
-        let Held { aggregate, stretch } = self.accumulators.get(place)?;
+        let HeldWindow { aggregate, stretch } = self.accumulators.get(place)?;
         let (readings, repeats) = self.times.counts(place, *stretch);
         Some(BatchAccumulator {
             readings,
@@ -134,7 +134,7 @@ impl<A: Merge> Batch<A> {
     /// The start of the window of a key and time, and where its accumulator is from here on.
     fn place(&mut self, key: usize, millis: i64) -> (i64, usize) {
         if key >= self.keys.len() {
-            self.keys.resize(key + 1, Key::default());
+            self.keys.resize(key + 1, KeyWindows::default());
         }
         if let Some((window, accumulator)) = self.keys[key].latest
             && window.contains(millis)
@@ -151,7 +151,7 @@ impl<A: Merge> Batch<A> {
     }
 
     fn find(&self, key: usize, start: i64) -> Option<usize> {
-        let Key { newest, older, .. } = &self.keys[key];
+        let KeyWindows { newest, older, .. } = &self.keys[key];
         match *newest {
             Some((newest, accumulator)) if newest == start => return Some(accumulator),
             Some((newest, _)) if newest > start => {}
@@ -165,7 +165,7 @@ impl<A: Merge> Batch<A> {
 
     fn open(&mut self, key: usize, start: i64) -> usize {
         let place = self.accumulators.len();
-        let Key {
+        let KeyWindows {
             latest,
             newest,
             older,
@@ -180,7 +180,7 @@ impl<A: Merge> Batch<A> {
         } else {
             older.extend(newest.replace((start, place)));
         }
-        self.accumulators.push(Held {
+        self.accumulators.push(HeldWindow {
             aggregate: A::identity(),
             stretch,
         });
@@ -195,14 +195,14 @@ mod tests {
     use super::*;
     use crate::aggregate::{Max, Sum};
 
-    type Totals = (Sum, Max<i64>);
+    type BatchTotals = (Sum, Max<i64>);
 
-    fn minutes() -> Batch<Totals> {
-        Batch::new(Tumbling::new(60_000).unwrap())
+    fn minutes() -> BatchFold<BatchTotals> {
+        BatchFold::new(Tumbling::new(60_000).unwrap())
     }
 
     /// Readings, repeats and sum by key and start.
-    fn found(batch: &Batch<Totals>) -> BTreeMap<(usize, i64), (u64, u64, i128)> {
+    fn found(batch: &BatchFold<BatchTotals>) -> BTreeMap<(usize, i64), (u64, u64, i128)> {
         let mut found = BTreeMap::new();
         for key in 0..batch.keys.len() {
             for (start, accumulator) in batch.windows_of(key) {
@@ -269,7 +269,7 @@ mod tests {
             if in_order {
                 readings.sort_by_key(|reading| reading.1);
             }
-            let mut batch: Batch<Totals> = Batch::new(windows);
+            let mut batch: BatchFold<BatchTotals> = BatchFold::new(windows);
             let mut firsts = BTreeMap::new();
             let mut seen: BTreeMap<(usize, i64), u64> = BTreeMap::new();
             for (key, millis, nanos, value) in readings {

@@ -408,16 +408,16 @@ mod tests {
         fn columns_round_trip(rows in proptest::collection::vec(
             (any::<u64>(), any::<i128>(), any::<Option<i32>>(), any::<Option<i64>>()), 0..40,
         ), names in proptest::collection::vec(".*", 0..20)) {
-            type Row = (Count, Sum, Min<i32>, Max<i64>);
-            let rows: Vec<Row> = rows
+            type TestColumns = (Count, Sum, Min<i32>, Max<i64>);
+            let rows: Vec<TestColumns> = rows
                 .into_iter()
                 .map(|(a, b, c, d)| (Count::of(a), Sum::of(b), Min::of_option(c), Max::of_option(d)))
                 .collect();
             let mut encoder = Encoder::default();
-            Row::write(&rows.iter().collect::<Vec<_>>(), &mut encoder);
+            TestColumns::write(&rows.iter().collect::<Vec<_>>(), &mut encoder);
             String::write(&names.iter().collect::<Vec<_>>(), &mut encoder);
             let mut decoder = Decoder::unpack(&encoder.pack(), 1_000_000).unwrap();
-            prop_assert_eq!(Row::read(rows.len(), &mut decoder).unwrap(), rows);
+            prop_assert_eq!(TestColumns::read(rows.len(), &mut decoder).unwrap(), rows);
             prop_assert_eq!(String::read(names.len(), &mut decoder).unwrap(), names);
             decoder.finish().unwrap();
         }

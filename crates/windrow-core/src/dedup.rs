@@ -24,7 +24,7 @@ pub struct DedupCache<K> {
 
 #[derive(Clone, Debug)]
 struct Generation<K> {
-    times: HashMap<K, Times, RandomState>,
+    times: HashMap<K, KeyTimes, RandomState>,
     readings: u64,
     cost: usize,
 }
@@ -149,7 +149,7 @@ impl<K: Eq + Hash + Ord> Generation<K> {
             }
             None => {
                 self.times
-                    .insert(key.to_owned(), Times::starting_with(time));
+                    .insert(key.to_owned(), KeyTimes::starting_with(time));
                 self.cost += key_len + KEY_COST;
             }
         }
@@ -231,7 +231,7 @@ impl<K: Eq + Hash + Ord> Generation<K> {
             }
             generation.readings += times.len() as u64;
             generation.cost += cost;
-            generation.times.insert(key.clone(), Times::from(times));
+            generation.times.insert(key.clone(), KeyTimes::from(times));
         }
         Ok(generation)
     }
@@ -239,7 +239,7 @@ impl<K: Eq + Hash + Ord> Generation<K> {
 
 /// The times of a key. Nearly all come in their order, and stand in a list.
 #[derive(Clone, Debug)]
-struct Times {
+struct KeyTimes {
     /// Ascending.
     in_order: Vec<i128>,
     /// Those that came after a later one.
@@ -247,14 +247,14 @@ struct Times {
 }
 
 /// Times that ascend.
-impl From<Vec<i128>> for Times {
+impl From<Vec<i128>> for KeyTimes {
     fn from(in_order: Vec<i128>) -> Self {
         let others = BTreeSet::new();
         Self { in_order, others }
     }
 }
 
-impl Times {
+impl KeyTimes {
     /// One time, and room for some more.
     fn starting_with(time: i128) -> Self {
         let mut in_order = Vec::with_capacity(8);

@@ -20,11 +20,11 @@ use crate::sequence::{InvalidSequenceNumber, SequenceNumber, SequenceRange};
 use crate::window::Window;
 
 use keys::Keys;
-use progress::Progress;
+use progress::FoldProgress;
 
 /// Bounds of a fold's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct StateLimits {
     /// The longest encoded state, in bytes of text. At this size a fold asks to be closed.
     pub state: usize,
     /// The share of it that the dedup cache may take, in bytes of text.
@@ -34,7 +34,7 @@ pub struct Limits {
     pub accumulators: usize,
 }
 
-impl Default for Limits {
+impl Default for StateLimits {
     /// 900 KB of state, of which 256 KB for seen readings: Lambda ends a window early at 1 MB. And
     /// 40,000 accumulators: rows of some 430 bytes each, which take a shard of 1 MB a second 17 seconds.
     fn default() -> Self {
@@ -69,8 +69,8 @@ pub struct Row<K, A> {
 /// One shard's open window.
 #[derive(Clone, Debug)]
 pub struct Fold<K, A> {
-    limits: Limits,
-    progress: Progress,
+    limits: StateLimits,
+    progress: FoldProgress,
     keys: Keys<K>,
     /// By the keys' numbers.
     accumulators: Accumulators<usize, CountedAccumulator<A>>,
@@ -88,7 +88,7 @@ pub(crate) struct CountedAccumulator<A> {
 }
 
 /// What comes into a accumulator.
-pub(crate) enum Entry<'a, T: ?Sized> {
+pub(crate) enum Occurrence<'a, T: ?Sized> {
     Reading(&'a T),
     Repeat,
 }
@@ -109,14 +109,14 @@ impl<A: Merge> Merge for CountedAccumulator<A> {
     }
 }
 
-impl<T: ?Sized, A: Aggregate<T>> Aggregate<Entry<'_, T>> for CountedAccumulator<A> {
-    fn add(&mut self, entry: &Entry<'_, T>) {
+impl<T: ?Sized, A: Aggregate<T>> Aggregate<Occurrence<'_, T>> for CountedAccumulator<A> {
+    fn add(&mut self, entry: &Occurrence<'_, T>) {
         match entry {
-            Entry::Reading(reading) => {
+            Occurrence::Reading(reading) => {
                 self.readings.add(*reading);
                 self.aggregate.add(reading);
             }
-            Entry::Repeat => self.repeats.add(&()),
+            Occurrence::Repeat => self.repeats.add(&()),
         }
     }
 }
@@ -160,10 +160,10 @@ where
     A: Merge + Columnar,
 {
     /// Nothing folded yet.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: StateLimits) -> Self {
         Self {
             limits,
-            progress: Progress::default(),
+            progress: FoldProgress::default(),
             keys: Keys::default(),
             accumulators: Accumulators::default(),
             seen: DedupCache::new(seen_bound(limits)),
@@ -190,8 +190,8 @@ where
         let number = self.keys.number(key);
         let is_new = self.seen.insert(&number, key_len, time);
         let entry = match is_new {
-            true => Entry::Reading(reading),
-            false => Entry::Repeat,
+            true => Occurrence::Reading(reading),
+            false => Occurrence::Repeat,
         };
         if is_new {
             self.size.seen += key_len + SEEN_COST;
@@ -340,7 +340,7 @@ where
     }
 
     /// Undoes [`encode`](Self::encode).
-    pub fn decode(text: &str, limits: Limits) -> Result<Self, CodecError> {
+    pub fn decode(text: &str, limits: StateLimits) -> Result<Self, CodecError> {
         Self::decode_version(text, StateVersion::V2, limits)
     }
 
@@ -348,7 +348,7 @@ where
     pub fn decode_version(
         text: &str,
         version: StateVersion,
-        limits: Limits,
+        limits: StateLimits,
     ) -> Result<Self, CodecError> {
         let mut input = Decoder::unpack(text, RAW_LIMIT)?;
         let since = match version {
@@ -436,7 +436,7 @@ where
         input.finish()?;
         Ok(Self {
             limits,
-            progress: Progress::new(since, part, last),
+            progress: FoldProgress::new(since, part, last),
             keys,
             accumulators,
             seen,
@@ -449,7 +449,7 @@ where
     }
 }
 
-fn seen_bound(limits: Limits) -> usize {
+fn seen_bound(limits: StateLimits) -> usize {
     limits.seen * 3 / 4 - limits.seen / 128
 }
 

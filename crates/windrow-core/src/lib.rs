@@ -19,7 +19,7 @@
 //! use windrow_core::{aggregate::{Count, Max}, fold::{Fold, Limits}, window::Tumbling};
 //!
 //! let minutes = Tumbling::new(60_000)?;
-//! let mut fold: Fold<String, (Count, Max<i64>)> = Fold::new(Limits::default());
+//! let mut fold: Fold<String, (Count, Max<i64>)> = Fold::new(StateLimits::default());
 //! for (position, key, millis, value) in [("1", "kitchen", 500, 21), ("2", "kitchen", 1500, 23)] {
 //!     if fold.begin_record(position)? {
 //!         fold.add(minutes.window_of(millis), key, i128::from(millis) * 1_000_000, &value);

@@ -67,7 +67,7 @@ pub fn select<R: LogRow>(rows: &[R]) -> Selection {
 
     // best[n] is the best that can be made of the first n rows of `order`; taken[n] is, if row n is in
     // what is best up to it, how many rows end before it starts.
-    let mut best = vec![Held::default()];
+    let mut best = vec![Coverage::default()];
     let mut taken = Vec::with_capacity(order.len());
     for (place, &index) in order.iter().enumerate() {
         let start = rows[index].interval().from();
@@ -96,12 +96,12 @@ pub fn select<R: LogRow>(rows: &[R]) -> Selection {
 
 /// What rows that do not overlap hold together. The more records the better; then the fewer readings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Held {
+struct Coverage {
     records: u128,
     readings: Reverse<u128>,
 }
 
-impl Held {
+impl Coverage {
     fn with(self, row: &impl LogRow) -> Self {
         let readings = u128::from(row.readings());
         Self {
@@ -120,8 +120,8 @@ fn is_covered<R: LogRow>(row: &R, rows: &[R], selected: &[usize]) -> bool {
         let other = other.interval();
         interval.from() <= other.from() && other.to() <= interval.to()
     });
-    let records = within.fold(Held::default(), Held::with).records;
-    if records == Held::default().with(row).records {
+    let records = within.fold(Coverage::default(), Coverage::with).records;
+    if records == Coverage::default().with(row).records {
         return true;
     }
     let went_through = |position: &SequenceNumber| {
@@ -136,9 +136,9 @@ mod tests {
     use proptest::prelude::*;
 
     #[derive(Clone, Debug)]
-    struct Row(SequenceRange, u64);
+    struct TestRow(SequenceRange, u64);
 
-    impl LogRow for Row {
+    impl LogRow for TestRow {
         fn interval(&self) -> &SequenceRange {
             &self.0
         }
@@ -148,9 +148,9 @@ mod tests {
         }
     }
 
-    fn row(from: u32, to: u32, readings: u64) -> Row {
+    fn row(from: u32, to: u32, readings: u64) -> TestRow {
         let position = |number: u32| number.to_string().parse().unwrap();
-        Row(
+        TestRow(
             SequenceRange::new(position(from), position(to)).unwrap(),
             readings,
         )
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_usual_row_stands_alone() {
-        assert_eq!(select::<Row>(&[]).rows, [0; 0]);
+        assert_eq!(select::<TestRow>(&[]).rows, [0; 0]);
         assert_eq!(select(&[row(1, 9, 60)]).rows, [0]);
     }
 
@@ -181,10 +181,10 @@ mod tests {
     }
 
     /// The most readings in any set of disjoint rows, by trying all sets.
-    fn exhaustive(rows: &[Row]) -> u64 {
+    fn exhaustive(rows: &[TestRow]) -> u64 {
         (0..1_u32 << rows.len())
             .filter_map(|set| {
-                let chosen: Vec<&Row> = (0..rows.len())
+                let chosen: Vec<&TestRow> = (0..rows.len())
                     .filter(|i| set & (1 << i) != 0)
                     .map(|i| &rows[i])
                     .collect();
@@ -199,7 +199,7 @@ mod tests {
     }
 
     prop_compose! {
-        fn any_row()(from in 0..30_u32, length in 0..12_u32, readings in 1..20_u64) -> Row {
+        fn any_row()(from in 0..30_u32, length in 0..12_u32, readings in 1..20_u64) -> TestRow {
             row(from, from + length, readings)
         }
     }
@@ -220,7 +220,7 @@ mod tests {
             (rows, shuffled) in proptest::collection::vec(any_row(), 0..9)
                 .prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
         ) {
-            let pick = |rows: &[Row]| -> Vec<(SequenceRange, u64)> {
+            let pick = |rows: &[TestRow]| -> Vec<(SequenceRange, u64)> {
                 select(rows).rows.into_iter().map(|i| (rows[i].0.clone(), rows[i].1)).collect()
             };
             prop_assert_eq!(pick(&rows), pick(&shuffled));

@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use windrow_core::aggregate::{Max, Min, Sum};
 use windrow_core::codec::CodecError;
-use windrow_core::fold::{Fold, Limits};
+use windrow_core::fold::{Fold, StateLimits};
 use windrow_core::window::{Tumbling, Window};
 use windrow_testkit::choices::Choices;
 use windrow_testkit::frames::{columns, frame, state, state_of, varint};
@@ -31,7 +31,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// One test at a time, or each would count the memory of the others.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-type Farm = Fold<String, (Sum, Min<i64>, Max<i64>)>;
+type FuzzedFold = Fold<String, (Sum, Min<i64>, Max<i64>)>;
 
 const MIB: usize = 1 << 20;
 /// What a state may hold before compression.
@@ -63,30 +63,30 @@ fn check(default: u32, longest: usize, property: impl Fn(&mut Choices<'_>)) {
 }
 
 /// Decodes, and checks that it takes no more than `most` bytes of memory.
-fn decode(text: &str, limits: Limits, most: usize) -> Result<Farm, CodecError> {
+fn decode(text: &str, limits: StateLimits, most: usize) -> Result<FuzzedFold, CodecError> {
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
-    let result = Farm::decode(text, limits);
+    let result = FuzzedFold::decode(text, limits);
     let taken = MEMORY.peak_usage() - before;
     assert!(taken <= most, "{taken} bytes, more than {most}");
     result
 }
 
 /// Small bounds, so that few readings are enough to evict some.
-fn limits(choices: &mut Choices<'_>) -> Limits {
-    Limits {
+fn limits(choices: &mut Choices<'_>) -> StateLimits {
+    StateLimits {
         seen: choices.choose(&[256_000, 200, 400, 1_000]),
-        ..Limits::default()
+        ..StateLimits::default()
     }
 }
 
 /// One step of a fold: a record, perhaps one that was there before, with some readings.
-struct Step {
+struct FoldStep {
     position: String,
     readings: Vec<(Window, String, i128, i64)>,
 }
 
-fn step(choices: &mut Choices<'_>, number: &mut u64) -> Step {
+fn step(choices: &mut Choices<'_>, number: &mut u64) -> FoldStep {
     *number += 1 + choices.number() % 1_000;
     let position = match choices.one_in(10) {
         true => number.saturating_sub(choices.number()),
@@ -112,14 +112,14 @@ fn step(choices: &mut Choices<'_>, number: &mut u64) -> Step {
         let value = choices.number() as i64;
         (minutes.window_of(millis), key, time, value)
     };
-    Step {
+    FoldStep {
         position: format!("4959{position:020}"),
         readings: (0..choices.below(4)).map(|_| reading(choices)).collect(),
     }
 }
 
 /// Takes the step; says what was skipped and what counted.
-fn take(fold: &mut Farm, step: &Step) -> Vec<bool> {
+fn take(fold: &mut FuzzedFold, step: &FoldStep) -> Vec<bool> {
     let mut counted = vec![fold.begin_record(&step.position).unwrap()];
     if counted[0] {
         for (window, key, time, value) in &step.readings {
@@ -129,8 +129,8 @@ fn take(fold: &mut Farm, step: &Step) -> Vec<bool> {
     counted
 }
 
-fn any_fold(choices: &mut Choices<'_>, limits: Limits) -> Farm {
-    let mut fold = Farm::new(limits);
+fn any_fold(choices: &mut Choices<'_>, limits: StateLimits) -> FuzzedFold {
+    let mut fold = FuzzedFold::new(limits);
     let mut number = choices.number() >> 1;
     for _ in 0..choices.below(12) {
         let step = step(choices, &mut number);
@@ -143,7 +143,7 @@ fn any_fold(choices: &mut Choices<'_>, limits: Limits) -> Farm {
 }
 
 /// Text that may be a state, and mostly is nearly one.
-fn any_state(choices: &mut Choices<'_>, limits: Limits) -> String {
+fn any_state(choices: &mut Choices<'_>, limits: StateLimits) -> String {
     let kind = choices.below(8);
     match kind {
         0 => return String::from_utf8_lossy(choices.rest()).into_owned(),
@@ -217,8 +217,8 @@ fn any_text_is_a_fold_or_an_error() {
 fn a_decoded_fold_goes_on_as_the_fold_itself() {
     check(8_000, 400, |choices| {
         let limits = limits(choices);
-        let mut fold = Farm::new(limits);
-        let mut carried = Farm::new(limits);
+        let mut fold = FuzzedFold::new(limits);
+        let mut carried = FuzzedFold::new(limits);
         let mut evicted = 0;
         let mut number = choices.number() >> 1;
         for _ in 0..choices.below(12) {
@@ -274,7 +274,7 @@ fn a_frame_of_gigabytes_is_rejected_in_little_memory() {
                 for frame in [&bomb, &header_alone] {
                     let text = state(announced, frame);
                     let most = MOST_OF_A_SMALL_ONE + text.len();
-                    let result = decode(&text, Limits::default(), most);
+                    let result = decode(&text, StateLimits::default(), most);
                     assert!(result.is_err(), "{announced} {size:?}");
                 }
             }
@@ -294,7 +294,7 @@ fn a_column_of_millions_is_read_in_bounded_memory() {
                     columns.extend(varint(count as u128));
                     let frame = frame(None, &columns, fill, LIMIT);
                     let text = state(LIMIT as u128, &frame);
-                    assert!(decode(&text, Limits::default(), MOST).is_err());
+                    assert!(decode(&text, StateLimits::default(), MOST).is_err());
                 }
             }
         }
@@ -318,7 +318,7 @@ fn a_memory_of_millions_is_read_in_bounded_memory() {
                 columns.push(0);
                 let frame = frame(None, &columns, 0, 0);
                 let text = state(length as u128 + 1, &frame);
-                let _ = decode(&text, Limits::default(), MOST);
+                let _ = decode(&text, StateLimits::default(), MOST);
             }
         }
     });
@@ -330,7 +330,7 @@ fn a_long_key_in_many_windows_is_read_in_bounded_memory() {
     once(|| {
         let minutes = Tumbling::new(60_000).unwrap();
         let key = "a".repeat(MIB);
-        let mut fold = Farm::new(Limits::default());
+        let mut fold = FuzzedFold::new(StateLimits::default());
         fold.begin_record("1").unwrap();
         for minute in 0..400 {
             let window = minutes.window_of(minute * 60_000);
@@ -339,7 +339,7 @@ fn a_long_key_in_many_windows_is_read_in_bounded_memory() {
         let text = fold.encode();
         drop(fold);
         assert!(text.len() < 10_000, "{}", text.len());
-        let result = decode(&text, Limits::default(), MOST);
+        let result = decode(&text, StateLimits::default(), MOST);
         assert!(matches!(result, Err(CodecError::TooLong { .. })));
     });
 }

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use windrow_core::aggregate::{Aggregate, Max, Merge, Min, Sum};
 use windrow_core::codec::{CodecError, Columnar, Decoder, Encoder};
-use windrow_core::fold::{Fold, Limits, Row};
+use windrow_core::fold::{Fold, Row, StateLimits};
 use windrow_core::merge::{LogRow, select};
 use windrow_core::sequence::{SequenceNumber, SequenceRange};
 use windrow_core::window::Tumbling;
@@ -117,7 +117,7 @@ fn fold(
         record += 1;
         if handovers.contains(&record) && !handed.contains(&record) {
             handed.push(record);
-            fold = Farm::decode(&fold.encode(), Limits::default()).unwrap();
+            fold = Farm::decode(&fold.encode(), StateLimits::default()).unwrap();
             record = record.saturating_sub(again).max(from);
         }
     }
@@ -133,7 +133,7 @@ fn run(log: &[Vec<Gust>], from: usize, to: usize, cuts: &[usize]) -> Vec<Row<Str
     ends.push(to);
     ends.sort_unstable();
     let mut rows = Vec::new();
-    let mut state = Farm::new(Limits::default());
+    let mut state = Farm::new(StateLimits::default());
     let mut start = from;
     for end in ends {
         (state, _) = fold(state, log, start, end, &[end], 0);
@@ -159,7 +159,7 @@ proptest! {
         handovers in proptest::collection::vec(0..20_usize, 0..4),
         again in 0..5_usize,
     ) {
-        let new = || Farm::new(Limits::default());
+        let new = || Farm::new(StateLimits::default());
         let (mut expected, repeats) = fold(new(), &log, 0, log.len(), &[], 0);
         let (mut actual, repeats_again) = fold(new(), &log, 0, log.len(), &handovers, again);
         prop_assert_eq!(repeats, repeats_again);
@@ -180,7 +180,7 @@ proptest! {
             0..6,
         ),
     ) {
-        let (mut whole, _) = fold(Farm::new(Limits::default()), &log, 0, log.len(), &[], 0);
+        let (mut whole, _) = fold(Farm::new(StateLimits::default()), &log, 0, log.len(), &[], 0);
         let mut rows = run(&log, 0, log.len(), &cuts);
         for (from, to, cuts) in &others {
             let (from, to) = (from % log.len(), to % (log.len() + 1));
@@ -208,16 +208,16 @@ proptest! {
 
     #[test]
     fn any_text_is_an_error_or_a_state(text in "[A-Za-z0-9+/]{0,200}={0,2}") {
-        let _ = Farm::decode(&text, Limits::default());
+        let _ = Farm::decode(&text, StateLimits::default());
     }
 
     #[test]
     fn a_damaged_state_is_an_error_or_a_state(log in any_log(), at in 0..400_usize, byte: u8) {
-        let (fold, _) = fold(Farm::new(Limits::default()), &log, 0, log.len(), &[], 0);
+        let (fold, _) = fold(Farm::new(StateLimits::default()), &log, 0, log.len(), &[], 0);
         let mut text = fold.encode().into_bytes();
         let at = at % text.len();
         text[at] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="[usize::from(byte) % 65];
-        if let Ok(fold) = Farm::decode(&String::from_utf8(text).unwrap(), Limits::default()) {
+        if let Ok(fold) = Farm::decode(&String::from_utf8(text).unwrap(), StateLimits::default()) {
             let _ = fold.encode();
         }
     }
@@ -225,10 +225,10 @@ proptest! {
 
 #[test]
 fn a_fold_says_when_it_is_full_and_its_state_never_passes_the_limit() {
-    let limits = Limits {
+    let limits = StateLimits {
         state: 60_000,
         seen: 20_000,
-        ..Limits::default()
+        ..StateLimits::default()
     };
     let minutes = Tumbling::new(60_000).unwrap();
     let mut fold = Farm::new(limits);
@@ -258,9 +258,9 @@ fn a_fold_says_when_it_is_full_and_its_state_never_passes_the_limit() {
 
 #[test]
 fn a_fold_is_full_at_its_most_accumulators() {
-    let limits = Limits {
+    let limits = StateLimits {
         accumulators: 3,
-        ..Limits::default()
+        ..StateLimits::default()
     };
     let minutes = Tumbling::new(60_000).unwrap();
     let mut fold = Farm::new(limits);
@@ -288,7 +288,7 @@ fn a_fold_is_full_at_its_most_accumulators() {
 
 #[test]
 fn a_record_without_readings_still_moves_the_part_on() {
-    let mut fold = Farm::new(Limits::default());
+    let mut fold = Farm::new(StateLimits::default());
     assert!(fold.begin_record("5").unwrap());
     assert!(fold.close().is_empty());
     assert!(!fold.begin_record("5").unwrap());

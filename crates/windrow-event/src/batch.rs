@@ -10,7 +10,7 @@ use crate::time::Arrival;
 
 /// One record of an [`Event`](crate::Event), borrowed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record<'a> {
+pub struct EventRecord<'a> {
     /// What the producer grouped the record by.
     pub partition_key: &'a str,
     /// The record's place in its shard. Compare by length first, then as text: it is a decimal
@@ -37,8 +37,8 @@ pub struct BadBase64 {
 
 /// The records of an event over two buffers, however many there are.
 #[derive(Clone, Default)]
-pub(crate) struct Batch {
-    entries: Vec<Entry>,
+pub(crate) struct RecordBatch {
+    entries: Vec<RecordEntry>,
     /// All partition keys and sequence numbers.
     text: String,
     /// All data, decoded.
@@ -49,7 +49,7 @@ pub(crate) struct Batch {
 
 /// Where a record stands in the buffers.
 #[derive(Clone)]
-struct Entry {
+struct RecordEntry {
     /// Where the partition key starts in the text. It goes on to the sequence number.
     partition_key: usize,
     /// Where the sequence number starts.
@@ -60,9 +60,9 @@ struct Entry {
     data: Result<Range<usize>, BadBase64>,
 }
 
-impl Batch {
-    pub(crate) fn records(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
-        self.entries.iter().map(|entry| Record {
+impl RecordBatch {
+    pub(crate) fn records(&self) -> impl ExactSizeIterator<Item = EventRecord<'_>> {
+        self.entries.iter().map(|entry| EventRecord {
             partition_key: &self.text[entry.partition_key..entry.sequence_number],
             sequence_number: &self.text[entry.sequence_number..entry.text_end],
             arrival: entry.arrival,
@@ -93,8 +93,10 @@ impl Batch {
         let data = kinesis.data.ok_or_else(|| E::missing_field("data"))?;
 
         if self.entries.is_empty() {
-            self.first_event_id = record.event_id.map(|Text(text)| text.into_owned());
-            self.first_source_arn = record.event_source_arn.map(|Text(text)| text.into_owned());
+            self.first_event_id = record.event_id.map(|EventText(text)| text.into_owned());
+            self.first_source_arn = record
+                .event_source_arn
+                .map(|EventText(text)| text.into_owned());
         }
         let arrival = kinesis.arrival.map_or(0, |Arrival(millis)| millis);
         let data = self.decode(data.0.as_bytes()).ok_or_else(|| BadBase64 {
@@ -139,7 +141,7 @@ impl Batch {
         let start = self.text.len();
         self.text.push_str(partition_key);
         self.text.push_str(sequence_number);
-        self.entries.push(Entry {
+        self.entries.push(RecordEntry {
             partition_key: start,
             sequence_number: start + partition_key.len(),
             text_end: self.text.len(),
@@ -159,7 +161,7 @@ impl Batch {
 }
 
 /// Sizes only: a batch is megabytes of payload, which has no place in a log line.
-impl fmt::Debug for Batch {
+impl fmt::Debug for RecordBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch")
             .field("records", &self.entries.len())
@@ -168,7 +170,7 @@ impl fmt::Debug for Batch {
     }
 }
 
-impl<'de> Deserialize<'de> for Batch {
+impl<'de> Deserialize<'de> for RecordBatch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_seq(BatchVisitor)
     }
@@ -177,14 +179,14 @@ impl<'de> Deserialize<'de> for Batch {
 struct BatchVisitor;
 
 impl<'de> Visitor<'de> for BatchVisitor {
-    type Value = Batch;
+    type Value = RecordBatch;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("`Records`, an array of Kinesis records")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<Batch, A::Error> {
-        let mut batch = Batch::default();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<RecordBatch, A::Error> {
+        let mut batch = RecordBatch::default();
         while let Some(record) = records.next_element()? {
             batch.push(record)?;
         }
@@ -199,20 +201,20 @@ pub(crate) struct RecordJson<'a> {
     #[serde(borrow)]
     kinesis: Option<KinesisJson<'a>>,
     #[serde(borrow, rename = "eventID")]
-    event_id: Option<Text<'a>>,
+    event_id: Option<EventText<'a>>,
     #[serde(borrow, rename = "eventSourceARN")]
-    event_source_arn: Option<Text<'a>>,
+    event_source_arn: Option<EventText<'a>>,
 }
 
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct KinesisJson<'a> {
     #[serde(borrow)]
-    partition_key: Option<Text<'a>>,
+    partition_key: Option<EventText<'a>>,
     #[serde(borrow)]
-    sequence_number: Option<Text<'a>>,
+    sequence_number: Option<EventText<'a>>,
     #[serde(borrow)]
-    data: Option<Text<'a>>,
+    data: Option<EventText<'a>>,
     #[serde(rename = "approximateArrivalTimestamp")]
     arrival: Option<Arrival>,
 }
@@ -220,7 +222,7 @@ struct KinesisJson<'a> {
 /// Text borrowed from the JSON wherever it stands there without escapes. An optional `Cow` alone
 /// would always be copied.
 #[derive(serde::Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+struct EventText<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

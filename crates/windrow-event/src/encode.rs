@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::window::Window;
+use crate::window::EventWindow;
 use crate::{quoted, time};
 
 /// Where the records of an event come from.
@@ -33,7 +33,7 @@ pub struct RecordData<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct WindowFields<'a> {
     /// The window itself.
-    pub window: Window,
+    pub window: EventWindow,
     /// What its previous invocation answered. `None` in its first, and is written as `{}`.
     pub state: Option<&'a RawValue>,
     /// Whether the window closes with this invocation.

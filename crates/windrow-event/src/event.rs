@@ -5,9 +5,9 @@ use serde::de::{Deserializer, Error};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use crate::batch::{Batch, Record};
+use crate::batch::{EventRecord, RecordBatch};
 use crate::layout;
-use crate::window::Window;
+use crate::window::EventWindow;
 
 /// A batch of records of one shard, as Lambda hands it to a function.
 ///
@@ -23,7 +23,7 @@ use crate::window::Window;
 #[derive(Clone, Debug, Default)]
 pub struct Event {
     /// The tumbling window that all records of the batch arrived in.
-    pub window: Option<Window>,
+    pub window: Option<EventWindow>,
     /// What the window's previous invocation answered as its state.
     ///
     /// `None` if there is nothing to carry on from: no window, or its first invocation, which
@@ -37,7 +37,7 @@ pub struct Event {
     pub is_final_invoke_for_window: bool,
     /// Whether Lambda closes the window ahead of its time, since its state grew too large.
     pub is_window_terminated_early: bool,
-    batch: Batch,
+    batch: RecordBatch,
 }
 
 impl Event {
@@ -47,7 +47,7 @@ impl Event {
     ///
     /// If the bytes are not JSON or not a Kinesis event, that is without `Records`, or with a record
     /// that lacks its `sequenceNumber`, `partitionKey` or `data`. Base64 that does not decode is no
-    /// error here but the value of that record's [`data`](Record::data).
+    /// error here but the value of that record's [`data`](EventRecord::data).
     pub fn from_json(json: &[u8]) -> Result<Event, DecodeError> {
         if let Some(event) = by_layout(json) {
             return Ok(event);
@@ -62,7 +62,7 @@ impl Event {
     }
 
     /// The records in the order of the batch.
-    pub fn records(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
+    pub fn records(&self) -> impl ExactSizeIterator<Item = EventRecord<'_>> {
         self.batch.records()
     }
 
@@ -131,7 +131,7 @@ pub enum DecodeError {
 #[serde(rename_all = "camelCase")]
 struct EventJson {
     #[serde(default)]
-    window: Option<Window>,
+    window: Option<EventWindow>,
     #[serde(default, deserialize_with = "carried_state")]
     state: Option<Box<RawValue>>,
     #[serde(default)]
@@ -143,7 +143,7 @@ struct EventJson {
     #[serde(default, deserialize_with = "null_is_false")]
     is_window_terminated_early: bool,
     #[serde(rename = "Records")]
-    batch: Batch,
+    batch: RecordBatch,
 }
 
 impl From<EventJson> for Event {

@@ -14,16 +14,16 @@ use memchr::memchr;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::batch::{Batch, RecordJson};
+use crate::batch::{RecordBatch, RecordJson};
 
 /// The records of an event that starts with them, and what follows their array. `None` says nothing
 /// about the event: it must be read in another way.
-pub(crate) fn leading_records(json: &[u8]) -> Option<(Batch, &[u8])> {
+pub(crate) fn leading_records(json: &[u8]) -> Option<(RecordBatch, &[u8])> {
     let rest = after_token(json, b"{")?;
     let rest = after_token(rest, b"\"Records\"")?;
     let rest = after_token(rest, b":")?;
     let mut rest = after_token(rest, b"[")?;
-    let mut batch = Batch::default();
+    let mut batch = RecordBatch::default();
     if let Some(rest) = after_token(rest, b"]") {
         return Some((batch, rest));
     }
@@ -52,7 +52,7 @@ pub(crate) fn leading_records(json: &[u8]) -> Option<(Batch, &[u8])> {
 }
 
 /// Reads a record as JSON; gives its text and what follows it.
-fn push_json<'a>(json: &'a [u8], batch: &mut Batch) -> Option<(&'a [u8], &'a [u8])> {
+fn push_json<'a>(json: &'a [u8], batch: &mut RecordBatch) -> Option<(&'a [u8], &'a [u8])> {
     let mut records = serde_json::Deserializer::from_slice(json).into_iter::<RecordJson<'_>>();
     let record = records.next()?.ok()?;
     let split = json.split_at_checked(records.byte_offset())?;
@@ -117,7 +117,7 @@ impl<'a> Layout<'a> {
 
     /// Takes the record that `json` starts with into the batch, if it has this layout; gives what
     /// follows it.
-    fn take<'b>(&self, json: &'b [u8], batch: &mut Batch) -> Option<&'b [u8]> {
+    fn take<'b>(&self, json: &'b [u8], batch: &mut RecordBatch) -> Option<&'b [u8]> {
         let rest = json.strip_prefix(self.before_partition_key)?;
         let (partition_key, rest) = split_at_quote(rest)?;
         let rest = rest.strip_prefix(self.before_sequence_number)?;
@@ -210,7 +210,7 @@ mod tests {
         let layout = Layout::of(FIRST.as_bytes()).unwrap();
         let start = FIRST.rfind(from).unwrap();
         let record = [&FIRST[..start], to, &FIRST[start + from.len()..]].concat();
-        let mut batch = Batch::default();
+        let mut batch = RecordBatch::default();
         let rest = layout.take(record.as_bytes(), &mut batch);
         assert_eq!(batch.len(), usize::from(rest.is_some()));
         rest.is_some_and(<[u8]>::is_empty)

@@ -49,12 +49,12 @@ mod response;
 mod time;
 mod window;
 
-pub use batch::{BadBase64, Record};
+pub use batch::{BadBase64, EventRecord};
 pub use encode::{EventSource, RecordData, WindowFields, encode, encoded_len};
 pub use event::{DecodeError, Event};
 pub use reject::{Reject, reject_start};
 pub use response::Response;
-pub use window::Window;
+pub use window::EventWindow;
 
 /// The text as a JSON string, quotes included.
 fn quoted(text: &str) -> String {

@@ -9,7 +9,7 @@ use crate::time;
 /// In JSON both are RFC 3339 in UTC: `{"start":"2020-12-09T07:04:00Z","end":"2020-12-09T07:06:00Z"}`.
 /// Fractions of a second are read and written as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Window {
+pub struct EventWindow {
     /// Milliseconds since the epoch. An instant outside the years -9999 to 9999 is written as the
     /// nearest one inside.
     #[serde(serialize_with = "write", deserialize_with = "read")]
@@ -37,10 +37,10 @@ mod tests {
     #[test]
     fn json_is_that_of_the_lambda_guide() {
         let json = r#"{"start":"2020-12-09T07:04:00Z","end":"2020-12-09T07:06:00Z"}"#;
-        let window: Window = serde_json::from_str(json).unwrap();
+        let window: EventWindow = serde_json::from_str(json).unwrap();
         assert_eq!(
             window,
-            Window {
+            EventWindow {
                 start: 1_607_497_440_000,
                 end: 1_607_497_560_000
             }

@@ -43,30 +43,30 @@ fn choices(longest: usize) -> impl Strategy<Value = Vec<u8>> {
 
 /// What came of an event.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Outcome {
+enum DecodeOutcome {
     BothAccept,
     BothReject,
     OursAccepts,
     TheirsAccepts,
 }
 
-fn check(json: &[u8]) -> Outcome {
+fn check(json: &[u8]) -> DecodeOutcome {
     let ours = Event::from_json(json);
     let theirs = serde_json::from_slice::<KinesisEvent>(json);
     match (ours, theirs) {
         (Ok(ours), Ok(theirs)) => {
             same_records(json, &ours, &theirs);
             same_values(json, &ours);
-            Outcome::BothAccept
+            DecodeOutcome::BothAccept
         }
-        (Err(_), Err(_)) => Outcome::BothReject,
+        (Err(_), Err(_)) => DecodeOutcome::BothReject,
         (Ok(ours), Err(_)) => {
             same_values(json, &ours);
-            Outcome::OursAccepts
+            DecodeOutcome::OursAccepts
         }
         (Err(error), Ok(_)) => {
             assert!(theirs_alone(json), "{error}: {}", json.escape_ascii());
-            Outcome::TheirsAccepts
+            DecodeOutcome::TheirsAccepts
         }
     }
 }
@@ -163,7 +163,7 @@ fn is_window(value: &Value) -> bool {
         let whole = fraction.map(|rest| rest.trim_start_matches(['.', '0']));
         whole == Some("Z") && text.get(17..19) != Some("60")
     };
-    let read = serde_json::from_value::<aws_lambda_events::time_window::Window>(value.clone());
+    let read = serde_json::from_value::<aws_lambda_events::time_window::EventWindow>(value.clone());
     value.is_null() || read.is_ok() && is_time(&value["start"]) && is_time(&value["end"])
 }
 
@@ -496,9 +496,9 @@ fn the_events_are_of_all_kinds() {
         *outcomes.entry(check(&json)).or_insert(0) += 1;
         with_records += usize::from(Event::from_json(&json).is_ok_and(|event| !event.is_empty()));
     }
-    assert!(outcomes[&Outcome::BothAccept] > 1_000, "{outcomes:?}");
-    assert!(outcomes[&Outcome::BothReject] > 100, "{outcomes:?}");
-    assert!(outcomes[&Outcome::OursAccepts] > 100, "{outcomes:?}");
-    assert!(outcomes[&Outcome::TheirsAccepts] > 20, "{outcomes:?}");
+    assert!(outcomes[&DecodeOutcome::BothAccept] > 1_000, "{outcomes:?}");
+    assert!(outcomes[&DecodeOutcome::BothReject] > 100, "{outcomes:?}");
+    assert!(outcomes[&DecodeOutcome::OursAccepts] > 100, "{outcomes:?}");
+    assert!(outcomes[&DecodeOutcome::TheirsAccepts] > 20, "{outcomes:?}");
     assert!(with_records > 1_000, "{with_records}");
 }

@@ -5,12 +5,12 @@
 
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisTimeWindowEvent};
 use windrow_event::{
-    DecodeError, Event, EventSource, RecordData, Response, Window, WindowFields, encode,
+    DecodeError, Event, EventSource, EventWindow, RecordData, Response, WindowFields, encode,
 };
 
 const FIRST: &str = "49590338271490256608559692538361571095921575989136588898";
 const HELLO: &[u8] = b"Hello, this is a test.";
-const WINDOW: Window = Window {
+const WINDOW: EventWindow = EventWindow {
     start: 1_607_497_440_000,
     end: 1_607_497_560_000,
 };
@@ -142,7 +142,7 @@ fn window_variations() {
     assert!(early.is_final_invoke_for_window && early.is_window_terminated_early);
     assert_eq!(
         early.window,
-        Some(Window {
+        Some(EventWindow {
             end: 1_607_497_530_500,
             ..WINDOW
         })

@@ -3,7 +3,9 @@
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
-use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode, encoded_len};
+use windrow_event::{
+    Event, EventSource, EventWindow, RecordData, WindowFields, encode, encoded_len,
+};
 
 const SOURCE: EventSource<'static> = EventSource {
     stream_arn: "arn:aws:kinesis:eu-west-1:123456789012:stream/wildrydes",
@@ -114,7 +116,7 @@ proptest! {
         is_terminated_early: bool,
     ) {
         let records: Vec<_> = batch.iter().map(Owned::as_data).collect();
-        let window = Window { start, end: start + length };
+        let window = EventWindow { start, end: start + length };
         let state = state.map(|state| serde_json::value::to_raw_value(&state).unwrap());
         let fields = WindowFields { window, state: state.as_deref(), is_final, is_terminated_early };
         let event = Event::from_json(&encode(&SOURCE, &records, Some(&fields))).unwrap();
@@ -132,7 +134,7 @@ proptest! {
     fn lengths_add_up(batch in batch(), windowed: bool) {
         let records: Vec<_> = batch.iter().map(Owned::as_data).collect();
         let fields = WindowFields {
-            window: Window { start: 0, end: 60_000 },
+            window: EventWindow { start: 0, end: 60_000 },
             state: None,
             is_final: false,
             is_terminated_early: false,

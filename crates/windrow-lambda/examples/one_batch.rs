@@ -8,12 +8,12 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use windrow_event::{Event, EventSource, RecordData, encode};
 use windrow_lambda::processor::Processor;
-use windrow_lambda::processor::row::Row;
+use windrow_lambda::processor::row::TableRow;
 use windrow_write::Collected;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let table: Collected<Row> = Collected::default();
+    let table: Collected<TableRow> = Collected::default();
     let rejects: Collected<Bytes> = Collected::default();
     let function = Processor::new(&table, &rejects, Some(30), Box::new(|_| ()));
 

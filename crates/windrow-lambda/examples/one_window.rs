@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode};
+use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
-use windrow_write::{Collected, Record};
+use windrow_write::{Collected, KinesisRecord};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let summaries: Collected<Record> = Collected::default();
+    let summaries: Collected<KinesisRecord> = Collected::default();
     let rejects: Collected<Bytes> = Collected::default();
     let metrics = Box::new(|metrics: &windrow_lambda::metrics::Metrics| {
         eprintln!("{}", metrics.to_line("aggregator", 0))
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         shard_id: "shardId-000000000000",
     };
     let window = WindowFields {
-        window: Window {
+        window: EventWindow {
             start: 1_795_338_960_000,
             end: 1_795_339_020_000,
         },

@@ -4,10 +4,10 @@
 
 use std::ops::Range;
 
-use windrow_core::fold::Limits;
+use windrow_core::fold::StateLimits;
 use windrow_core::window::Window;
 use windrow_event::{Event, EventSource, RecordData, encode};
-use windrow_lambda::aggregator::intake::{Intake, Source, WindowRule};
+use windrow_lambda::aggregator::intake::{Intake, RecordSource, WindowRule};
 use windrow_lambda::aggregator::state::WindowFold;
 
 const UNICORNS: usize = 500;
@@ -48,7 +48,7 @@ fn event(seconds: Range<usize>) -> Vec<u8> {
 
 fn take(payload: &[u8], fold: &mut WindowFold) -> Intake {
     let event = Event::from_json(payload).unwrap();
-    let source = Source {
+    let source = RecordSource {
         stream: event.stream().unwrap(),
         shard: event.shard().unwrap(),
         window_rule: WindowRule::Arrival(Window {
@@ -66,7 +66,7 @@ fn take(payload: &[u8], fold: &mut WindowFold) -> Intake {
 
 #[test]
 fn nothing_is_allocated_a_reading() {
-    let mut fold = WindowFold::new(Limits::default());
+    let mut fold = WindowFold::new(StateLimits::default());
     take(&event(0..1), &mut fold);
     let mut count = |seconds: Range<usize>| {
         let payload = event(seconds.clone());

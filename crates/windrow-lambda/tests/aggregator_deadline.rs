@@ -8,10 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 use unicorn::summary::{Summary, summaries};
-use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode};
+use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
-use windrow_write::{Collected, Destination, ItemFailure, Limits, Record, SendError};
+use windrow_write::{BatchLimits, Collected, Destination, ItemFailure, KinesisRecord, SendError};
 
 const START: i64 = 1_790_000_040_000;
 
@@ -34,7 +34,7 @@ fn event(data: &[&str]) -> Event {
         })
         .collect();
     let fields = WindowFields {
-        window: Window {
+        window: EventWindow {
             start: START,
             end: START + 60_000,
         },
@@ -54,21 +54,21 @@ fn reading(name: &str) -> String {
 struct Unwilling;
 
 impl Destination for Unwilling {
-    type Item = Record;
+    type Item = KinesisRecord;
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> BatchLimits {
+        BatchLimits {
             items: 500,
             call_bytes: 1 << 20,
             item_bytes: 1 << 20,
         }
     }
 
-    fn size(&self, record: &Record) -> usize {
+    fn size(&self, record: &KinesisRecord) -> usize {
         record.data.len()
     }
 
-    async fn send(&self, _: &[&Record]) -> Result<Vec<ItemFailure>, SendError> {
+    async fn send(&self, _: &[&KinesisRecord]) -> Result<Vec<ItemFailure>, SendError> {
         Err(SendError::Throttled("slow down".to_owned()))
     }
 }
@@ -94,13 +94,13 @@ async fn what_cannot_be_sent_in_time_fails_the_invocation() {
 }
 
 /// A stream that takes one record a call, and its time to do so.
-struct Slow {
-    taken: Collected<Record>,
+struct SlowStream {
+    taken: Collected<KinesisRecord>,
     time: Duration,
     last_call: Mutex<Option<Instant>>,
 }
 
-impl Slow {
+impl SlowStream {
     fn new(time: Duration) -> Self {
         Self {
             taken: Collected::default(),
@@ -116,21 +116,21 @@ impl Slow {
     }
 }
 
-impl Destination for Slow {
-    type Item = Record;
+impl Destination for SlowStream {
+    type Item = KinesisRecord;
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> BatchLimits {
+        BatchLimits {
             items: 1,
             ..self.taken.limits()
         }
     }
 
-    fn size(&self, record: &Record) -> usize {
+    fn size(&self, record: &KinesisRecord) -> usize {
         self.taken.size(record)
     }
 
-    async fn send(&self, chunk: &[&Record]) -> Result<Vec<ItemFailure>, SendError> {
+    async fn send(&self, chunk: &[&KinesisRecord]) -> Result<Vec<ItemFailure>, SendError> {
         *self.last_call.lock().unwrap() = Some(Instant::now());
         tokio::time::sleep(self.time).await;
         self.taken.send(chunk).await
@@ -149,7 +149,7 @@ async fn short_of_time_it_fails_before_the_deadline_and_the_next_attempt_sends_t
     let record = lines.join("\n");
     let event = event(&[&record]);
 
-    let slow = Slow::new(Duration::from_secs(2));
+    let slow = SlowStream::new(Duration::from_secs(2));
     let deadline = Instant::now() + Duration::from_secs(5);
     let error = function(&slow).handle(&event, deadline).await.unwrap_err();
     assert!(Instant::now() <= deadline);
@@ -167,7 +167,7 @@ async fn short_of_time_it_fails_before_the_deadline_and_the_next_attempt_sends_t
     );
     assert!(message.ends_with("out of time, no answer"), "{message}");
 
-    let quick = Slow::new(Duration::ZERO);
+    let quick = SlowStream::new(Duration::ZERO);
     let deadline = Instant::now() + Duration::from_secs(5);
     let response = function(&quick).handle(&event, deadline).await.unwrap();
     assert_eq!(response.state.unwrap().get(), "{}");
@@ -183,7 +183,7 @@ async fn failed_readings_that_cannot_be_sent_in_time_fail_the_invocation_as_well
     impl Destination for Never {
         type Item = Bytes;
 
-        fn limits(&self) -> Limits {
+        fn limits(&self) -> BatchLimits {
             Collected::<Bytes>::default().limits()
         }
 
@@ -196,7 +196,7 @@ async fn failed_readings_that_cannot_be_sent_in_time_fail_the_invocation_as_well
         }
     }
 
-    let rows = Collected::<Record>::default();
+    let rows = Collected::<KinesisRecord>::default();
     let function = Aggregator::new(&rows, Never, WindowTime::Arrival, Box::new(|_| ()));
     let event = event(&[&reading("Franky"), "broken"]);
     let deadline = Instant::now() + Duration::from_secs(5);

@@ -12,15 +12,15 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use unicorn::merge::merge;
 use unicorn::summary::{Summary, summaries};
-use windrow_core::fold::Limits;
-use windrow_event::{Event, EventSource, RecordData, Response, Window, WindowFields, encode};
+use windrow_core::fold::StateLimits;
+use windrow_event::{Event, EventSource, EventWindow, RecordData, Response, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::metrics::Metrics;
-use windrow_write::{Collected, Record};
+use windrow_write::{Collected, KinesisRecord};
 
 const START: i64 = 1_790_000_040_000;
-const WINDOW: Window = Window {
+const WINDOW: EventWindow = EventWindow {
     start: START,
     end: START + 60_000,
 };
@@ -30,18 +30,18 @@ const SOURCE: EventSource<'_> = EventSource {
     shard_id: "shardId-000000000000",
 };
 
-type Sent = (Vec<Summary>, Vec<serde_json::Value>);
+type SentRecords = (Vec<Summary>, Vec<serde_json::Value>);
 
 struct Harness {
-    function: Aggregator<&'static Collected<Record>, &'static Collected<Bytes>>,
-    summaries: &'static Collected<Record>,
+    function: Aggregator<&'static Collected<KinesisRecord>, &'static Collected<Bytes>>,
+    summaries: &'static Collected<KinesisRecord>,
     rejects: &'static Collected<Bytes>,
     metrics: &'static Mutex<Vec<Metrics>>,
 }
 
 impl Harness {
-    fn new(window_time: WindowTime, limits: Limits) -> Self {
-        let summaries: &'static Collected<Record> = Box::leak(Box::default());
+    fn new(window_time: WindowTime, limits: StateLimits) -> Self {
+        let summaries: &'static Collected<KinesisRecord> = Box::leak(Box::default());
         let rejects: &'static Collected<Bytes> = Box::leak(Box::default());
         let metrics: &'static Mutex<Vec<Metrics>> = Box::leak(Box::default());
         let sink = Box::new(|told: &Metrics| metrics.lock().unwrap().push(told.clone()));
@@ -64,7 +64,7 @@ impl Harness {
         self.function.handle(&event, deadline).await.unwrap()
     }
 
-    fn sent(&self) -> Sent {
+    fn sent(&self) -> SentRecords {
         let rows = self.summaries.take();
         let rows = rows
             .iter()
@@ -122,7 +122,7 @@ fn reading(name: &str, second: i64, metres: &str, points: i32) -> String {
 
 #[tokio::test]
 async fn a_window_of_three_invocations_makes_one_row_a_unicorn() {
-    let harness = Harness::new(WindowTime::Arrival, Limits::default());
+    let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     let first = [
         (1, reading("Shadowfax", 1, "29.5", 150)),
         (2, reading("Franky", 1, "30", 149)),
@@ -168,7 +168,7 @@ async fn a_window_of_three_invocations_makes_one_row_a_unicorn() {
 
 #[tokio::test]
 async fn a_final_invoke_with_records_folds_them_first() {
-    let harness = Harness::new(WindowTime::Arrival, Limits::default());
+    let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     harness
         .invoke(&[(1, &reading("Franky", 1, "30", 1))], None, true)
         .await;
@@ -177,7 +177,7 @@ async fn a_final_invoke_with_records_folds_them_first() {
 
 #[tokio::test]
 async fn a_window_ended_early_emits_what_it_has() {
-    let harness = Harness::new(WindowTime::Arrival, Limits::default());
+    let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     let event = event(&[(1, &reading("Franky", 1, "30", 1))], None, false, true);
     let deadline = Instant::now() + Duration::from_secs(3600);
     let response = harness.function.handle(&event, deadline).await.unwrap();
@@ -187,7 +187,7 @@ async fn a_window_ended_early_emits_what_it_has() {
 
 #[tokio::test]
 async fn redelivered_records_and_repeated_readings_count_once() {
-    let harness = Harness::new(WindowTime::Arrival, Limits::default());
+    let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     let (a, b) = (reading("Franky", 1, "30", 1), reading("Franky", 2, "5", 2));
     let response = harness.invoke(&[(1, &a), (2, &b)], None, false).await;
     // Record 2 comes again, and a producer that saw no answer sent its reading again as record 3.
@@ -214,7 +214,7 @@ async fn redelivered_records_and_repeated_readings_count_once() {
 
 #[tokio::test]
 async fn rejected_readings_leave_their_neighbours_alone() {
-    let harness = Harness::new(WindowTime::Arrival, Limits::default());
+    let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     let good = reading("Franky", 1, "30", 1);
     let bad = reading("Franky", 1, "-1", 1);
     harness
@@ -236,7 +236,7 @@ async fn rejected_readings_leave_their_neighbours_alone() {
 
 #[tokio::test]
 async fn a_record_of_broken_lines_makes_few_rejects_and_loses_none() {
-    let harness = Harness::new(WindowTime::Arrival, Limits::default());
+    let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     let bad: Vec<String> = (0..100_000).map(|number| format!("x {number}")).collect();
     let good = reading("Franky", 1, "30", 1);
     let record = format!("{}\n{good}", bad.join("\n"));
@@ -261,7 +261,7 @@ async fn a_record_of_broken_lines_makes_few_rejects_and_loses_none() {
 
 #[tokio::test]
 async fn event_time_groups_by_status_time_and_rejects_the_far_future() {
-    let harness = Harness::new(WindowTime::Event, Limits::default());
+    let harness = Harness::new(WindowTime::Event, StateLimits::default());
     let late = reading("Franky", -30, "1", 1);
     let on_time = reading("Franky", 1, "2", 1);
     let ahead = reading("Franky", 306, "4", 1);
@@ -286,10 +286,10 @@ async fn event_time_groups_by_status_time_and_rejects_the_far_future() {
 
 #[tokio::test]
 async fn a_state_that_would_grow_too_large_is_spilled_and_merges_to_the_whole() {
-    let limits = Limits {
+    let limits = StateLimits {
         state: 20_000,
         seen: 6_000,
-        ..Limits::default()
+        ..StateLimits::default()
     };
     let harness = Harness::new(WindowTime::Arrival, limits);
     let names: Vec<String> = (0..6_000_u64)
@@ -325,7 +325,7 @@ async fn a_state_that_would_grow_too_large_is_spilled_and_merges_to_the_whole() 
 
 #[tokio::test]
 async fn an_event_that_cannot_be_right_is_an_error() {
-    let harness = Harness::new(WindowTime::Arrival, Limits::default());
+    let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     let deadline = Instant::now() + Duration::from_secs(3600);
     let error = |json: &str| {
         let event = Event::from_json(json.as_bytes()).unwrap();
@@ -386,7 +386,7 @@ proptest! {
         }
 
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let harness = Harness::new(WindowTime::Arrival, Limits::default());
+        let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
         runtime.block_on(async {
             let (mut at, mut state) = (0, None::<Box<RawValue>>);
             for cut in cuts {

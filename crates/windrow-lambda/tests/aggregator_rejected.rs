@@ -9,12 +9,12 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::time::Instant;
 use unicorn::summary::summaries;
-use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode};
+use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::pack::pack;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::metrics::Metrics;
-use windrow_write::{Collected, Destination, ItemFailure, Limits, Record, SendError};
+use windrow_write::{BatchLimits, Collected, Destination, ItemFailure, KinesisRecord, SendError};
 
 const START: i64 = 1_790_000_040_000;
 
@@ -36,7 +36,7 @@ impl<T> Closed<T> {
 impl<T: Clone + Send + Sync> Destination for Closed<T> {
     type Item = T;
 
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> BatchLimits {
         self.asked.limits()
     }
 
@@ -75,7 +75,7 @@ fn event(names: &[&str]) -> Event {
         shard_id: "shardId-000000000007",
     };
     let fields = WindowFields {
-        window: Window {
+        window: EventWindow {
             start: START,
             end: START + 60_000,
         },
@@ -89,7 +89,7 @@ fn event(names: &[&str]) -> Event {
 /// Runs the function on an event; gives how it ended and its metrics.
 async fn invoke<S, R>(summaries: &S, rejects: &R, event: &Event) -> (Result<(), String>, Metrics)
 where
-    S: Destination<Item = Record>,
+    S: Destination<Item = KinesisRecord>,
     R: Destination<Item = Bytes>,
 {
     let told: &'static Mutex<Option<Metrics>> = Box::leak(Box::default());
@@ -171,7 +171,7 @@ async fn what_fails_by_the_set_up_fails_the_invocation() {
 }
 
 /// The records that these names' rows are packed into.
-fn packed(names: impl IntoIterator<Item = String>) -> Vec<Record> {
+fn packed(names: impl IntoIterator<Item = String>) -> Vec<KinesisRecord> {
     let rows = names.into_iter().map(|name| {
         let name = serde_json::to_string(&name).unwrap();
         let line = format!(

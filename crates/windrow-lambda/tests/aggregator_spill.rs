@@ -13,26 +13,26 @@ use tokio::time::Instant;
 use unicorn::merge::merge;
 use unicorn::status_time::StatusTime;
 use unicorn::summary::{Summary, summaries};
-use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode};
+use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
-use windrow_write::{Collected, Record};
+use windrow_write::{Collected, KinesisRecord};
 
 const UNICORNS: u64 = 60_000;
 const LINES_A_RECORD: usize = 20;
 const RECORDS_A_BATCH: usize = 500;
-const WINDOW: Window = Window {
+const WINDOW: EventWindow = EventWindow {
     start: 1_790_000_040_000,
     end: 1_790_000_100_000,
 };
 
-struct Shard {
-    function: Aggregator<&'static Collected<Record>, &'static Collected<Bytes>>,
+struct TestShard {
+    function: Aggregator<&'static Collected<KinesisRecord>, &'static Collected<Bytes>>,
     /// Lines of each record; its sequence number is its place and 100.
     log: Vec<String>,
 }
 
-impl Shard {
+impl TestShard {
     /// Hands over the records `from..to`; the state that comes back.
     async fn invoke(
         &self,
@@ -104,10 +104,10 @@ fn log(random: &mut ChaCha8Rng) -> (Vec<String>, BTreeMap<String, (u64, u64)>) {
 async fn sixty_thousand_unicorns_on_one_shard_come_out_exact_whatever_fails() {
     let mut random = ChaCha8Rng::seed_from_u64(7);
     let (log, totals) = log(&mut random);
-    let emitted: &'static Collected<Record> = Box::leak(Box::default());
+    let emitted: &'static Collected<KinesisRecord> = Box::leak(Box::default());
     let rejects: &'static Collected<Bytes> = Box::leak(Box::default());
     let sink = Box::new(|_: &windrow_lambda::metrics::Metrics| ());
-    let shard = Shard {
+    let shard = TestShard {
         function: Aggregator::new(emitted, rejects, WindowTime::Arrival, sink),
         log,
     };

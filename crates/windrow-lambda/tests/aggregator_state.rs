@@ -6,9 +6,9 @@ use serde_json::value::RawValue;
 use unicorn::merge::merge;
 use unicorn::reading::Reading;
 use unicorn::status_time::StatusTime;
-use unicorn::summary::{Part, Summary};
+use unicorn::summary::{SourceRange, Summary};
 use unicorn::totals::Totals;
-use windrow_core::fold::{Limits, Row, StateVersion};
+use windrow_core::fold::{Row, StateLimits, StateVersion};
 use windrow_core::window::Window;
 use windrow_lambda::aggregator::state::{WindowFold, read, write, write_version};
 
@@ -47,7 +47,7 @@ fn add(fold: &mut WindowFold, number: u64, name: &str, second: i64, metres: i64)
 
 /// Two unicorns in four records, the last of them a repeat.
 fn a_window() -> WindowFold {
-    let mut fold = WindowFold::new(Limits::default());
+    let mut fold = WindowFold::new(StateLimits::default());
     add(&mut fold, 10, "Shadowfax", 1, 30);
     add(&mut fold, 11, "Bucéphale", 1, 29);
     add(&mut fold, 13, "Shadowfax", 2, 31);
@@ -60,7 +60,7 @@ fn state(text: &str) -> Box<RawValue> {
 }
 
 fn reads(state: &RawValue) -> WindowFold {
-    read(state, Limits::default()).unwrap()
+    read(state, StateLimits::default()).unwrap()
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn summary(row: Row<String, Totals>) -> Summary {
         readings: row.readings,
         repeats: row.repeats,
         figures: row.aggregate.figures(),
-        part: Part {
+        part: SourceRange {
             stream: "wildrydes".to_owned(),
             shard: "shardId-000000000000".to_owned(),
             since: (row.since < *row.interval.from()).then_some(row.since),
@@ -170,7 +170,7 @@ fn a_state_that_makes_no_sense_is_an_error() {
             "the window's state cannot be read",
         ),
     ] {
-        let error = read(&state(text), Limits::default()).unwrap_err();
+        let error = read(&state(text), StateLimits::default()).unwrap_err();
         assert_eq!(error.to_string(), told);
     }
 }

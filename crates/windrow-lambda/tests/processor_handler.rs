@@ -10,8 +10,10 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use windrow_event::{Event, EventSource, RecordData, Response, encode};
 use windrow_lambda::processor::Processor;
-use windrow_lambda::processor::row::{KEY, Row};
-use windrow_write::{Collected, Destination, DynamoTable, ItemFailure, Key, Limits, SendError};
+use windrow_lambda::processor::row::{KEY, TableRow};
+use windrow_write::{
+    BatchLimits, Collected, Destination, DynamoTable, ItemFailure, Key, SendError,
+};
 
 fn line(name: &str, readings: u64) -> String {
     format!(
@@ -52,40 +54,40 @@ fn damaged(records: &[&str]) -> Event {
 
 /// A table that takes all but some names: those are throttled or invalid for ever.
 #[derive(Default)]
-struct Table {
-    rows: Collected<Row>,
+struct TestTable {
+    rows: Collected<TableRow>,
     throttled: BTreeSet<&'static str>,
     invalid: BTreeSet<&'static str>,
 }
 
-fn name(row: &Row) -> &str {
+fn name(row: &TableRow) -> &str {
     &row.summary().name
 }
 
-impl Destination for Table {
-    type Item = Row;
+impl Destination for TestTable {
+    type Item = TableRow;
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> BatchLimits {
+        BatchLimits {
             items: 25,
             ..self.rows.limits()
         }
     }
 
-    fn size(&self, item: &Row) -> usize {
+    fn size(&self, item: &TableRow) -> usize {
         self.rows.size(item)
     }
 
-    fn key(&self, item: &Row) -> Option<Key> {
+    fn key(&self, item: &TableRow) -> Option<Key> {
         Some(Key::new([name(item), item.sort_key()]))
     }
 
-    async fn send(&self, chunk: &[&Row]) -> Result<Vec<ItemFailure>, SendError> {
+    async fn send(&self, chunk: &[&TableRow]) -> Result<Vec<ItemFailure>, SendError> {
         if chunk.iter().any(|item| self.invalid.contains(name(item))) {
             return Err(SendError::Invalid("no such name".to_owned()));
         }
-        let failed = |item: &Row| self.throttled.contains(name(item));
-        let taken: Vec<&Row> = chunk.iter().copied().filter(|item| !failed(item)).collect();
+        let failed = |item: &TableRow| self.throttled.contains(name(item));
+        let taken: Vec<&TableRow> = chunk.iter().copied().filter(|item| !failed(item)).collect();
         self.rows.send(&taken).await?;
         let failures = chunk.iter().enumerate().filter(|(_, item)| failed(item));
         Ok(failures
@@ -98,7 +100,7 @@ impl Destination for Table {
     }
 }
 
-async fn handle(table: &Table, rejects: &Collected<Bytes>, records: &[&str]) -> Response {
+async fn handle(table: &TestTable, rejects: &Collected<Bytes>, records: &[&str]) -> Response {
     let function = Processor::new(table, rejects, None, Box::new(|_| ()));
     let deadline = Instant::now() + Duration::from_secs(3600);
     function.handle(&event(records), deadline).await
@@ -106,7 +108,7 @@ async fn handle(table: &Table, rejects: &Collected<Bytes>, records: &[&str]) -> 
 
 #[tokio::test]
 async fn rows_are_written_once_each() {
-    let (table, rejects) = (Table::default(), Collected::default());
+    let (table, rejects) = (TestTable::default(), Collected::default());
     let packed: Vec<String> = (0..60).map(|n| line(&format!("unicorn {n}"), 7)).collect();
     let again = line("unicorn 3", 7);
     let response = handle(&table, &rejects, &[&packed.join("\n"), &again]).await;
@@ -127,7 +129,7 @@ async fn rows_are_written_once_each() {
 
 #[tokio::test(start_paused = true)]
 async fn the_lowest_record_that_failed_is_reported() {
-    let mut table = Table::default();
+    let mut table = TestTable::default();
     table.throttled.extend(["b", "c"]);
     let rejects = Collected::default();
     let lines = ["a", "b", "c", "d"].map(|name| line(name, 1));
@@ -142,7 +144,7 @@ async fn the_lowest_record_that_failed_is_reported() {
 
 #[tokio::test]
 async fn what_is_no_row_goes_to_the_rejects() {
-    let (table, rejects) = (Table::default(), Collected::default());
+    let (table, rejects) = (TestTable::default(), Collected::default());
     let records = [
         line("a", 1),
         line("b", 0),
@@ -169,7 +171,7 @@ async fn what_is_no_row_goes_to_the_rejects() {
 
 #[tokio::test]
 async fn what_cannot_be_read_goes_to_the_rejects_whole_and_never_back_to_the_stream() {
-    let (table, rejects) = (Table::default(), Collected::default());
+    let (table, rejects) = (TestTable::default(), Collected::default());
     let no_part = line("b", 1).replace(r#""From":"1""#, r#""From":"one""#);
     let backwards = line("c", 1).replace(r#""From":"1""#, r#""From":"3""#);
     let good = line("d", 1);
@@ -223,27 +225,27 @@ async fn a_line_too_long_for_a_row_of_dynamodb_goes_to_the_rejects_unsent() {
 }
 
 /// A table that takes everything, and its time to do so.
-struct Slow {
-    rows: Collected<Row>,
+struct SlowTable {
+    rows: Collected<TableRow>,
     time: Duration,
     last_call: Mutex<Option<Instant>>,
 }
 
-impl Destination for Slow {
-    type Item = Row;
+impl Destination for SlowTable {
+    type Item = TableRow;
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> BatchLimits {
+        BatchLimits {
             items: 25,
             ..self.rows.limits()
         }
     }
 
-    fn size(&self, item: &Row) -> usize {
+    fn size(&self, item: &TableRow) -> usize {
         self.rows.size(item)
     }
 
-    async fn send(&self, chunk: &[&Row]) -> Result<Vec<ItemFailure>, SendError> {
+    async fn send(&self, chunk: &[&TableRow]) -> Result<Vec<ItemFailure>, SendError> {
         *self.last_call.lock().unwrap() = Some(Instant::now());
         tokio::time::sleep(self.time).await;
         self.rows.send(chunk).await
@@ -252,7 +254,7 @@ impl Destination for Slow {
 
 #[tokio::test(start_paused = true)]
 async fn short_of_time_it_reports_the_first_record_not_written_before_the_deadline() {
-    let table = Slow {
+    let table = SlowTable {
         rows: Collected::default(),
         time: Duration::from_secs(2),
         last_call: Mutex::default(),
@@ -275,7 +277,7 @@ async fn short_of_time_it_reports_the_first_record_not_written_before_the_deadli
     // Four calls at once are through after 2 s, four more after 4 s, and the rest not.
     assert_eq!(table.rows.items().len(), 8 * 25);
     assert_eq!(response.batch_item_failures, ["108"]);
-    let written: Vec<Row> = table.rows.take();
+    let written: Vec<TableRow> = table.rows.take();
     let written: BTreeSet<&str> = written.iter().map(name).collect();
     let before = |row: &&str| {
         let number = row
@@ -293,7 +295,7 @@ async fn short_of_time_it_reports_the_first_record_not_written_before_the_deadli
 
 #[tokio::test(start_paused = true)]
 async fn a_reject_without_time_for_it_is_reported_too() {
-    let (table, rejects) = (Table::default(), Collected::<Bytes>::default());
+    let (table, rejects) = (TestTable::default(), Collected::<Bytes>::default());
     let function = Processor::new(&table, &rejects, None, Box::new(|_| ()));
     let deadline = Instant::now();
     let response = function.handle(&event(&["broken"]), deadline).await;
@@ -303,7 +305,7 @@ async fn a_reject_without_time_for_it_is_reported_too() {
 
 #[tokio::test]
 async fn a_row_the_table_will_never_take_goes_to_the_rejects_and_its_neighbours_do_not() {
-    let mut table = Table::default();
+    let mut table = TestTable::default();
     table.invalid.insert("b");
     let rejects = Collected::default();
     let lines = ["a", "b", "c"].map(|name| line(name, 1));
@@ -321,7 +323,7 @@ async fn rows_with_low_vitals_are_counted() {
     let counted = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&counted);
     let function = Processor::new(
-        Table::default(),
+        TestTable::default(),
         Collected::<Bytes>::default(),
         None,
         Box::new(move |metrics: &windrow_lambda::metrics::Metrics| {

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use windrow_event::{Event, EventSource, RecordData, Response, encode};
 use windrow_lambda::metrics::Metrics;
 use windrow_lambda::processor::Processor;
-use windrow_lambda::processor::row::Row;
-use windrow_write::{Collected, Destination, ItemFailure, Key, Limits, SendError};
+use windrow_lambda::processor::row::TableRow;
+use windrow_write::{BatchLimits, Collected, Destination, ItemFailure, Key, SendError};
 
 /// A destination that answers every call with an error, where it has one.
 struct Answers<T> {
@@ -30,7 +30,7 @@ impl<T> Answers<T> {
 impl<T: Clone + Send + Sync> Destination for Answers<T> {
     type Item = T;
 
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> BatchLimits {
         self.taken.limits()
     }
 
@@ -42,7 +42,7 @@ impl<T: Clone + Send + Sync> Destination for Answers<T> {
         None
     }
 
-    async fn send(&self, chunk: &[&T]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&T]) -> Result<Vec<ItemFailure>, SendError> {
         match self.error {
             None => self.taken.send(chunk).await,
             Some(error) => Err(error("not now".to_owned())),
@@ -77,9 +77,9 @@ fn event(unicorns: usize) -> Event {
 
 /// A log in memory.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-impl std::io::Write for Log {
+impl std::io::Write for CapturedLog {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().write(text)
     }
@@ -91,11 +91,11 @@ impl std::io::Write for Log {
 
 /// Runs the function on an event; gives its response, metrics and log.
 async fn invoke(
-    table: &Answers<Row>,
+    table: &Answers<TableRow>,
     rejects: &Answers<Bytes>,
     event: &Event,
 ) -> (Response, Metrics, String) {
-    let log = Log::default();
+    let log = CapturedLog::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false);
     let subscriber = subscriber.with_writer(move || writer.clone()).finish();

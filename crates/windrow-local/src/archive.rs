@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use windrow_read::{Record, ShardReader, Start};
+use windrow_read::{ShardReader, ShardRecord, Start};
 
 use crate::clock::now_millis;
 use crate::firehose::Firehose;
-use crate::mapping::follow::{Mark, ShardWork, Source, follow_stream};
+use crate::mapping::follow::{Mark, ShardWork, StreamSource, follow_stream};
 
 /// How often an idle shard is read.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -21,13 +21,13 @@ const SETTLE_MILLIS: i64 = 100;
 /// Copies every record of `source` into the delivery stream of `firehose`, until `stop`; tells
 /// `watermark` how far it has come.
 pub(crate) async fn archive(
-    source: Source,
+    source: StreamSource,
     firehose: Firehose,
     delivery_stream: String,
     watermark: watch::Sender<i64>,
     stop: CancellationToken,
 ) {
-    let intake = Arc::new(Intake {
+    let intake = Arc::new(ArchiveIntake {
         source: source.clone(),
         firehose,
         delivery_stream,
@@ -35,13 +35,13 @@ pub(crate) async fn archive(
     follow_stream(source, intake, watermark, stop).await;
 }
 
-struct Intake {
-    source: Source,
+struct ArchiveIntake {
+    source: StreamSource,
     firehose: Firehose,
     delivery_stream: String,
 }
 
-impl ShardWork for Intake {
+impl ShardWork for ArchiveIntake {
     async fn run(
         self: Arc<Self>,
         shard: String,
@@ -80,10 +80,10 @@ impl ShardWork for Intake {
     }
 }
 
-impl Intake {
+impl ArchiveIntake {
     /// Puts a page, the records of one hour together: an object lies in the folder of the hour that
     /// its first record arrived in. A put that fails is tried again until `stop`.
-    async fn put(&self, records: &[Record], stop: &CancellationToken) {
+    async fn put(&self, records: &[ShardRecord], stop: &CancellationToken) {
         const HOUR: i64 = 3_600_000;
         for records in records.chunk_by(|a, b| a.arrival / HOUR == b.arrival / HOUR) {
             let mut lines = Vec::new();

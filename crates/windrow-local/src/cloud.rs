@@ -18,9 +18,9 @@ use crate::archive::archive;
 use crate::clock::now_millis;
 use crate::dashboard::{Dashboard, DashboardError};
 use crate::endpoint::{Endpoint, EndpointError, EndpointOptions, as_own};
-use crate::firehose::{BufferingHints, FirehoseError, Source as DeliverySource};
+use crate::firehose::{BufferingHints, DeliverySource, FirehoseError};
 use crate::functions::{Faulty, Function};
-use crate::mapping::follow::Source;
+use crate::mapping::follow::StreamSource;
 use crate::mapping::group::Group;
 use crate::mapping::{InvalidMapping, Mapping, MappingSource};
 use crate::resources::{create_stream, create_table};
@@ -187,7 +187,7 @@ impl LocalCloud {
         let archive_stop = CancellationToken::new();
         let (archive_sender, archive_watermark) = watch::channel(i64::MIN);
         let archive = tokio::spawn(archive(
-            Source {
+            StreamSource {
                 client: sources.client.clone(),
                 stream: names.stream.clone(),
                 start: Start::TrimHorizon,

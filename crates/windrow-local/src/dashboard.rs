@@ -8,14 +8,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::server::{Callers, Limits, serve};
+use crate::server::{Callers, ServerLimits, serve};
 use crate::settings::DashboardPort;
 
 /// The port unless told otherwise.
 pub const DEFAULT_PORT: u16 = 8080;
 
 /// A browser opens six connections to a page's server, and nobody sends it a body.
-const LIMITS: Limits = Limits::new(Callers::ThisMachine, 64, 0);
+const LIMITS: ServerLimits = ServerLimits::new(Callers::ThisMachine, 64, 0);
 
 /// How long requests in flight may take to finish after the dashboard was told to stop.
 const GRACE: Duration = Duration::from_secs(5);

@@ -29,7 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::faults::Faults;
 use crate::firehose::Firehose;
-use crate::server::{Callers, Limits, serve};
+use crate::server::{Callers, ServerLimits, serve};
 use dynamodb::DynamoDb;
 use reads::ReadLimit;
 pub(crate) use reads::as_own;
@@ -42,7 +42,7 @@ pub const DEFAULT_PORT: u16 = 4566;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A connection of each poller of a few hundred shards finds room.
-const LIMITS: Limits = Limits::new(Callers::ThisMachine, 512, MAX_REQUEST_BYTES);
+const LIMITS: ServerLimits = ServerLimits::new(Callers::ThisMachine, 512, MAX_REQUEST_BYTES);
 
 /// What an endpoint is started with.
 #[derive(Clone, Debug)]

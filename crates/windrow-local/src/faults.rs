@@ -9,10 +9,10 @@
 //! use windrow_local::faults::{Faults, Kind};
 //!
 //! let faults = Faults::parse("put-failed=0.5,throttled=0.01", 7)?;
-//! let injected = (0..1000).filter(|_| faults.draw(Kind::PutFailed).is_some()).count();
+//! let injected = (0..1000).filter(|_| faults.draw(FaultKind::PutFailed).is_some()).count();
 //! assert!((400..600).contains(&injected));
-//! assert_eq!(faults.injected(Kind::PutFailed), injected as u64);
-//! assert!(faults.draw(Kind::Crash).is_none());
+//! assert_eq!(faults.injected(FaultKind::PutFailed), injected as u64);
+//! assert!(faults.draw(FaultKind::Crash).is_none());
 //! # Ok::<(), windrow_local::faults::InvalidFaults>(())
 //! ```
 //!
@@ -22,7 +22,7 @@
 //! use windrow_local::faults::{Faults, Kind};
 //!
 //! let faults = Faults::parse("crash@1,crash@3", 7)?;
-//! let injected = [(); 5].map(|()| faults.draw(Kind::Crash).is_some());
+//! let injected = [(); 5].map(|()| faults.draw(FaultKind::Crash).is_some());
 //! assert_eq!(injected, [true, false, true, false, false]);
 //! # Ok::<(), windrow_local::faults::InvalidFaults>(())
 //! ```
@@ -37,7 +37,7 @@ use thiserror::Error;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum FaultKind {
     /// Kinesis fails some entries of a PutRecords call.
     PutFailed,
     /// A service throttles a whole call.
@@ -86,7 +86,7 @@ pub enum Kind {
     SummariesReplayed,
 }
 
-impl Kind {
+impl FaultKind {
     /// Every kind, in the order of the table that a soak prints.
     pub const ALL: [Self; 23] = [
         Self::PutFailed,
@@ -148,9 +148,9 @@ impl Kind {
 #[derive(Debug)]
 pub struct Faults {
     seed: u64,
-    when: [When; Kind::ALL.len()],
-    chances: [AtomicU64; Kind::ALL.len()],
-    injected: [AtomicU64; Kind::ALL.len()],
+    when: [When; FaultKind::ALL.len()],
+    chances: [AtomicU64; FaultKind::ALL.len()],
+    injected: [AtomicU64; FaultKind::ALL.len()],
     off: AtomicBool,
     early_ends: Mutex<HashSet<String>>,
 }
@@ -220,7 +220,7 @@ pub struct InvalidFaults {
 impl Faults {
     /// No faults.
     pub fn none() -> Self {
-        Self::at(0, [const { When::NEVER }; Kind::ALL.len()])
+        Self::at(0, [const { When::NEVER }; FaultKind::ALL.len()])
     }
 
     /// Faults by a specification: parts with commas between.
@@ -232,14 +232,14 @@ impl Faults {
     ///   next occasion instead, so it is injected for certain once there were enough.
     ///
     /// `all` is every kind. A rate replaces what an earlier part says of the same kind, and a forced
-    /// occasion replaces an earlier rate. The kinds from [`Kind::Split`] on have one occasion per second.
+    /// occasion replaces an earlier rate. The kinds from [`FaultKind::Split`] on have one occasion per second.
     ///
     /// # Errors
     ///
     /// [`InvalidFaults`] for a part that is neither, an unknown name, a rate outside 0 to 1, or an
     /// occasion that is no number from 1.
     pub fn parse(specification: &str, seed: u64) -> Result<Self, InvalidFaults> {
-        let mut when = [const { When::NEVER }; Kind::ALL.len()];
+        let mut when = [const { When::NEVER }; FaultKind::ALL.len()];
         for part in specification.split(',') {
             let invalid = |problem: &str| InvalidFaults {
                 part: part.to_owned(),
@@ -268,7 +268,7 @@ impl Faults {
         Ok(Self::at(seed, when))
     }
 
-    fn at(seed: u64, when: [When; Kind::ALL.len()]) -> Self {
+    fn at(seed: u64, when: [When; FaultKind::ALL.len()]) -> Self {
         Self {
             seed,
             when,
@@ -281,7 +281,7 @@ impl Faults {
 
     /// Whether the fault is injected this time; if it does, it is counted, and what is left to chance in it
     /// can be drawn from the generator.
-    pub fn draw(&self, kind: Kind) -> Option<ChaCha8Rng> {
+    pub fn draw(&self, kind: FaultKind) -> Option<ChaCha8Rng> {
         let when = &self.when[kind as usize];
         if !when.is_possible() || self.off.load(Ordering::Relaxed) {
             return None;
@@ -301,18 +301,18 @@ impl Faults {
 
     /// Takes an injection back, where the fault turned out to have no effect. A forced one is
     /// injected at the next occasion.
-    pub fn missed(&self, kind: Kind) {
+    pub fn missed(&self, kind: FaultKind) {
         self.injected[kind as usize].fetch_sub(1, Ordering::Relaxed);
         self.when[kind as usize].missed();
     }
 
     /// Whether it may be injected at all.
-    pub fn can_inject(&self, kind: Kind) -> bool {
+    pub fn can_inject(&self, kind: FaultKind) -> bool {
         self.when[kind as usize].is_possible()
     }
 
     /// How often it injected.
-    pub fn injected(&self, kind: Kind) -> u64 {
+    pub fn injected(&self, kind: FaultKind) -> u64 {
         self.injected[kind as usize].load(Ordering::Relaxed)
     }
 
@@ -342,13 +342,13 @@ impl Faults {
 }
 
 /// The kinds that a name in a specification means, or what is wrong with it.
-fn named(name: &str) -> Result<&'static [Kind], String> {
+fn named(name: &str) -> Result<&'static [FaultKind], String> {
     if name == "all" {
-        return Ok(&Kind::ALL);
+        return Ok(&FaultKind::ALL);
     }
-    let kind = Kind::ALL.iter().find(|kind| kind.name() == name);
+    let kind = FaultKind::ALL.iter().find(|kind| kind.name() == name);
     kind.map(std::slice::from_ref).ok_or_else(|| {
-        let names = Kind::ALL.map(Kind::name).join(", ");
+        let names = FaultKind::ALL.map(FaultKind::name).join(", ");
         format!("there are all, {names}")
     })
 }
@@ -357,34 +357,34 @@ fn named(name: &str) -> Result<&'static [Kind], String> {
 mod tests {
     use super::*;
 
-    fn draws(specification: &str, seed: u64, kind: Kind) -> Vec<bool> {
+    fn draws(specification: &str, seed: u64, kind: FaultKind) -> Vec<bool> {
         let faults = Faults::parse(specification, seed).unwrap();
         (0..100).map(|_| faults.draw(kind).is_some()).collect()
     }
 
     #[test]
     fn one_seed_draws_the_same_faults() {
-        let once = draws("crash=0.3", 1, Kind::Crash);
-        assert_eq!(once, draws("crash=0.3", 1, Kind::Crash));
-        assert_ne!(once, draws("crash=0.3", 2, Kind::Crash));
+        let once = draws("crash=0.3", 1, FaultKind::Crash);
+        assert_eq!(once, draws("crash=0.3", 1, FaultKind::Crash));
+        assert_ne!(once, draws("crash=0.3", 2, FaultKind::Crash));
         assert_ne!(
-            draws("all=0.3", 1, Kind::Crash),
-            draws("all=0.3", 1, Kind::Split)
+            draws("all=0.3", 1, FaultKind::Crash),
+            draws("all=0.3", 1, FaultKind::Split)
         );
     }
 
     #[test]
     fn the_ends_are_never_and_always() {
-        assert_eq!(draws("crash=0", 1, Kind::Crash), [false; 100]);
-        assert_eq!(draws("crash=1", 1, Kind::Crash), [true; 100]);
-        assert_eq!(draws("all=1,crash=0", 1, Kind::Crash), [false; 100]);
+        assert_eq!(draws("crash=0", 1, FaultKind::Crash), [false; 100]);
+        assert_eq!(draws("crash=1", 1, FaultKind::Crash), [true; 100]);
+        assert_eq!(draws("all=1,crash=0", 1, FaultKind::Crash), [false; 100]);
         let faults = Faults::parse("all=1", 1).unwrap();
         faults.switch_off();
-        assert!(faults.draw(Kind::Crash).is_none());
+        assert!(faults.draw(FaultKind::Crash).is_none());
     }
 
     /// The occasions, counted from 1, at which the fault is injected.
-    fn injected(specification: &str, kind: Kind) -> Vec<usize> {
+    fn injected(specification: &str, kind: FaultKind) -> Vec<usize> {
         let injected = draws(specification, 1, kind);
         let occasions = (1..).zip(injected).filter(|(_, injected)| *injected);
         occasions.map(|(occasion, _)| occasion).collect()
@@ -392,37 +392,40 @@ mod tests {
 
     #[test]
     fn a_forced_fault_is_injected_at_its_occasions_and_at_no_other() {
-        assert_eq!(injected("crash@1", Kind::Crash), [1]);
-        assert_eq!(injected("crash@7,crash@2,crash@7", Kind::Crash), [2, 7]);
-        assert_eq!(injected("crash@2", Kind::Split), [0; 0]);
-        assert_eq!(injected("all@3", Kind::Split), [3]);
-        assert_eq!(injected("all@3,split=0", Kind::Split), [0; 0]);
-        assert_eq!(injected("all=1,split@5", Kind::Split), [5]);
-        assert_eq!(injected("all=1,split@5", Kind::Crash).len(), 100);
-        assert_eq!(injected("crash@200", Kind::Crash), [0; 0]);
+        assert_eq!(injected("crash@1", FaultKind::Crash), [1]);
+        assert_eq!(
+            injected("crash@7,crash@2,crash@7", FaultKind::Crash),
+            [2, 7]
+        );
+        assert_eq!(injected("crash@2", FaultKind::Split), [0; 0]);
+        assert_eq!(injected("all@3", FaultKind::Split), [3]);
+        assert_eq!(injected("all@3,split=0", FaultKind::Split), [0; 0]);
+        assert_eq!(injected("all=1,split@5", FaultKind::Split), [5]);
+        assert_eq!(injected("all=1,split@5", FaultKind::Crash).len(), 100);
+        assert_eq!(injected("crash@200", FaultKind::Crash), [0; 0]);
         let faults = Faults::parse("crash@2", 1).unwrap();
-        assert!(faults.can_inject(Kind::Crash) && !faults.can_inject(Kind::Split));
+        assert!(faults.can_inject(FaultKind::Crash) && !faults.can_inject(FaultKind::Split));
         faults.switch_off();
-        assert!((0..9).all(|_| faults.draw(Kind::Crash).is_none()));
+        assert!((0..9).all(|_| faults.draw(FaultKind::Crash).is_none()));
     }
 
     #[test]
     fn a_forced_fault_that_had_no_effect_is_injected_at_the_next_occasion() {
         let faults = Faults::parse("state-lost@1,state-lost@3", 1).unwrap();
-        let injected = || faults.draw(Kind::StateLost).is_some();
+        let injected = || faults.draw(FaultKind::StateLost).is_some();
         assert!(injected());
-        faults.missed(Kind::StateLost);
-        assert_eq!(faults.injected(Kind::StateLost), 0);
+        faults.missed(FaultKind::StateLost);
+        assert_eq!(faults.injected(FaultKind::StateLost), 0);
         assert!(injected() && injected());
-        faults.missed(Kind::StateLost);
-        faults.missed(Kind::StateLost);
+        faults.missed(FaultKind::StateLost);
+        faults.missed(FaultKind::StateLost);
         assert!(injected() && injected() && !injected());
-        assert_eq!(faults.injected(Kind::StateLost), 2);
+        assert_eq!(faults.injected(FaultKind::StateLost), 2);
     }
 
     #[test]
     fn the_kinds_stand_in_their_order() {
-        for (place, kind) in Kind::ALL.into_iter().enumerate() {
+        for (place, kind) in FaultKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, place, "{}", kind.name());
         }
     }

@@ -66,7 +66,7 @@ impl Default for BufferingHints {
 
 /// Where a delivery stream's records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum DeliverySource {
     /// From `PutRecord` and `PutRecordBatch`.
     DirectPut,
     /// From a Kinesis stream. The API then takes no records; whoever reads the stream hands them to
@@ -85,7 +85,7 @@ pub struct DeliveryStream {
     /// Its ARN.
     pub arn: String,
     /// Where its records come from.
-    pub source: Source,
+    pub source: DeliverySource,
     /// When its objects are delivered.
     pub buffering: BufferingHints,
     /// When it was created.
@@ -95,20 +95,20 @@ pub struct DeliveryStream {
 /// All delivery streams of a data directory. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Firehose {
-    shared: Arc<Shared>,
+    shared: Arc<FirehoseState>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct FirehoseState {
     incoming: PathBuf,
     archive: PathBuf,
     region: String,
     account: String,
-    streams: Mutex<BTreeMap<String, Arc<Entry>>>,
+    streams: Mutex<BTreeMap<String, Arc<StreamEntry>>>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct StreamEntry {
     stream: DeliveryStream,
     /// None once the delivery stream is deleted, so that a put which had already found it is not
     /// acknowledged.
@@ -120,7 +120,7 @@ impl Firehose {
     #[must_use]
     pub fn new(data_dir: &Path, region: &str, account: &str) -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(FirehoseState {
                 incoming: data_dir.join("incoming"),
                 archive: data_dir.join("archive"),
                 region: region.to_owned(),
@@ -141,7 +141,7 @@ impl Firehose {
     pub async fn create(
         &self,
         name: &str,
-        source: Source,
+        source: DeliverySource,
         buffering: BufferingHints,
     ) -> Result<(), FirehoseError> {
         check_name(name)?;
@@ -165,7 +165,7 @@ impl Firehose {
             let writer =
                 ObjectWriter::open(&shared.incoming, &shared.archive, &stream.name, buffering)
                     .map_err(|source| unavailable(&stream.name, source))?;
-            let entry = Entry {
+            let entry = StreamEntry {
                 writer: Mutex::new(Some(writer)),
                 stream,
             };
@@ -285,7 +285,7 @@ impl Firehose {
         .await
     }
 
-    fn entry(&self, name: &str) -> Result<Arc<Entry>, FirehoseError> {
+    fn entry(&self, name: &str) -> Result<Arc<StreamEntry>, FirehoseError> {
         let entry = lock(&self.shared.streams).get(name).cloned();
         entry.ok_or_else(|| FirehoseError::NotFound {
             name: name.to_owned(),
@@ -393,7 +393,7 @@ mod tests {
             bytes: 1_000_000,
             interval: Duration::from_secs(60),
         };
-        let created = firehose.create("rides", Source::DirectPut, buffering);
+        let created = firehose.create("rides", DeliverySource::DirectPut, buffering);
         created.await.unwrap();
         let _deliveries = tokio::spawn(firehose.clone().deliver_when_due());
         let put = async |line: &str| {

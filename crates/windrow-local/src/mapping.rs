@@ -37,7 +37,7 @@ pub use options::MappingOptions;
 
 use crate::faults::Faults;
 use crate::functions::Function;
-use follow::{Source, follow_stream};
+use follow::{StreamSource, follow_stream};
 use plan::Rules;
 use shard::Polling;
 
@@ -106,7 +106,7 @@ impl Mapping {
         let (watermark_sender, watermark) = watch::channel(i64::MIN);
         let (flush, flush_receiver) = watch::channel(i64::MAX);
         let stop = CancellationToken::new();
-        let source_of_shards = Source {
+        let source_of_shards = StreamSource {
             client: source.client,
             stream: source.stream,
             start,

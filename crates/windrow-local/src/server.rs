@@ -53,7 +53,7 @@ pub(crate) enum Callers {
 
 /// What one server takes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct ServerLimits {
     pub(crate) callers: Callers,
     /// How many connections it holds at once.
     pub(crate) connections: usize,
@@ -65,7 +65,7 @@ pub(crate) struct Limits {
     pub(crate) body_bytes: usize,
 }
 
-impl Limits {
+impl ServerLimits {
     pub(crate) const fn new(callers: Callers, connections: usize, body_bytes: usize) -> Self {
         Self {
             callers,
@@ -86,7 +86,7 @@ pub(crate) struct BodyTooLarge;
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
-    limits: Limits,
+    limits: ServerLimits,
     stop: CancellationToken,
 ) {
     let mut connections = Connections::new(limits.connections);
@@ -250,16 +250,16 @@ impl Connection {
 }
 
 /// A request that is being answered, or was cancelled.
-struct Work(Arc<Connection>);
+struct ConnectionWork(Arc<Connection>);
 
-impl Work {
+impl ConnectionWork {
     fn begin(connection: &Arc<Connection>) -> Self {
         connection.at_work.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(connection))
     }
 }
 
-impl Drop for Work {
+impl Drop for ConnectionWork {
     fn drop(&mut self) {
         self.0.at_work.fetch_sub(1, Ordering::Relaxed);
         self.0.set_waiting();
@@ -271,7 +271,7 @@ async fn answer(
     request: Request<Incoming>,
     router: Router,
     connection: Arc<Connection>,
-    limits: Limits,
+    limits: ServerLimits,
 ) -> Result<Response, Infallible> {
     connection.has_asked.store(true, Ordering::Relaxed);
     connection.set_waiting();
@@ -282,7 +282,7 @@ async fn answer(
         Ok(request) => request,
         Err(response) => return Ok(response),
     };
-    let work = Work::begin(&connection);
+    let work = ConnectionWork::begin(&connection);
     let response = router.oneshot(request).await;
     drop(work);
     // A stream of events goes on for minutes: it has waited for its client since its last frame.
@@ -359,7 +359,10 @@ pub(crate) fn is_this_machine(origin: &HeaderValue) -> bool {
 /// # Errors
 ///
 /// The response to send where it did not come in time, or broke off.
-async fn receive(request: Request<Incoming>, limits: Limits) -> Result<Request<Body>, Response> {
+async fn receive(
+    request: Request<Incoming>,
+    limits: ServerLimits,
+) -> Result<Request<Body>, Response> {
     let (mut parts, body) = request.into_parts();
     let Ok(read) = tokio::time::timeout(limits.body, read(body, limits.body_bytes)).await else {
         return Err(error_response(

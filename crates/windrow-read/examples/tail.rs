@@ -9,7 +9,7 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_sdk_kinesis::primitives::Blob;
 use ferrokinesis::store::StoreOptions;
-use windrow_read::{Options, Start, follow};
+use windrow_read::{FollowOptions, Start, follow};
 
 const STREAM: &str = "wildrydes";
 const MIDDLE_OF_ALL_KEYS: &str = "170141183460469231731687303715884105728";
@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::time::sleep(Duration::from_millis(100)).await;
     put(&client, "after the split").await?;
 
-    let mut follow = follow(client, STREAM, Start::TrimHorizon, Options::default());
+    let mut follow = follow(client, STREAM, Start::TrimHorizon, FollowOptions::default());
     let mut read = 0;
     while read < 2 {
         let Some(next) = follow.next().await else {

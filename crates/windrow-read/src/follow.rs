@@ -8,11 +8,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use crate::reader::MOST_RECORDS;
-use crate::{Lineage, Page, ReadError, Record, Shard, ShardReader, Start, list};
+use crate::{Lineage, ReadError, Shard, ShardPage, ShardReader, ShardRecord, Start, list};
 
 /// How a stream is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct FollowOptions {
     /// The pause between two reads of a shard. A shard gives five reads a second to all its readers
     /// together, so the default is 200 ms; several readers of one stream want longer ones.
     pub poll_interval: Duration,
@@ -23,7 +23,7 @@ pub struct Options {
     pub rediscovery_interval: Duration,
 }
 
-impl Default for Options {
+impl Default for FollowOptions {
     fn default() -> Self {
         Self {
             poll_interval: Duration::from_millis(200),
@@ -40,7 +40,12 @@ impl Default for Options {
 /// to one shard, so it is a start only for a stream that begins with one.
 ///
 /// Nothing is asked of Kinesis before the first call of [`Follow::next`].
-pub fn follow(client: Client, stream: impl Into<String>, start: Start, options: Options) -> Follow {
+pub fn follow(
+    client: Client,
+    stream: impl Into<String>,
+    start: Start,
+    options: FollowOptions,
+) -> Follow {
     let follow = Follow {
         client,
         stream: stream.into(),
@@ -61,18 +66,18 @@ pub struct Follow {
     client: Client,
     stream: String,
     start: Start,
-    options: Options,
+    options: FollowOptions,
     lineage: Lineage,
     /// Whether the shards were listed before, so that those listed next are new.
     listed: bool,
     stopped: bool,
     /// One read a shard, and the next listing.
-    under_way: FuturesUnordered<BoxFuture<'static, Step>>,
+    under_way: FuturesUnordered<BoxFuture<'static, FollowStep>>,
 }
 
 /// What came of a read or a listing.
-enum Step {
-    Read(Box<ShardReader>, Result<Page, ReadError>),
+enum FollowStep {
+    Read(Box<ShardReader>, Result<ShardPage, ReadError>),
     Listed {
         regular: bool,
         listing: Result<Vec<Shard>, ReadError>,
@@ -89,17 +94,17 @@ impl Follow {
     /// # Errors
     /// [`ReadError`]. After one that [may pass](ReadError::is_passing) it goes on where it was when
     /// called again; any other ends it.
-    pub async fn next(&mut self) -> Option<Result<(String, Vec<Record>), ReadError>> {
+    pub async fn next(&mut self) -> Option<Result<(String, Vec<ShardRecord>), ReadError>> {
         while !self.stopped {
             let result = match self.under_way.next().await? {
-                Step::Read(reader, Ok(page)) => Ok(self.take_page(*reader, page)),
-                Step::Read(reader, Err(error)) => {
+                FollowStep::Read(reader, Ok(page)) => Ok(self.take_page(*reader, page)),
+                FollowStep::Read(reader, Err(error)) => {
                     if error.is_passing() {
                         self.read_after(self.options.poll_interval, *reader);
                     }
                     Err(error)
                 }
-                Step::Listed {
+                FollowStep::Listed {
                     regular,
                     listing: Ok(listing),
                 } => {
@@ -109,7 +114,7 @@ impl Follow {
                     self.take_listing(&listing);
                     Ok(None)
                 }
-                Step::Listed {
+                FollowStep::Listed {
                     regular,
                     listing: Err(error),
                 } => {
@@ -135,7 +140,11 @@ impl Follow {
     }
 
     /// Goes on with a shard that gave `page`, or with its children if that was its end.
-    fn take_page(&mut self, reader: ShardReader, page: Page) -> Option<(String, Vec<Record>)> {
+    fn take_page(
+        &mut self,
+        reader: ShardReader,
+        page: ShardPage,
+    ) -> Option<(String, Vec<ShardRecord>)> {
         let shard = reader.shard().to_owned();
         if page.ended {
             tracing::debug!(stream = self.stream, shard, "shard read to its end");
@@ -189,7 +198,7 @@ impl Follow {
         self.under_way.push(Box::pin(async move {
             tokio::time::sleep(pause).await;
             let page = reader.next().await;
-            Step::Read(Box::new(reader), page)
+            FollowStep::Read(Box::new(reader), page)
         }));
     }
 
@@ -199,7 +208,7 @@ impl Follow {
         self.under_way.push(Box::pin(async move {
             tokio::time::sleep(pause).await;
             let listing = list(&client, &stream).await;
-            Step::Listed { regular, listing }
+            FollowStep::Listed { regular, listing }
         }));
     }
 }

@@ -32,7 +32,7 @@ mod reader;
 mod retry;
 
 pub use error::ReadError;
-pub use follow::{Follow, Options, follow};
+pub use follow::{Follow, FollowOptions, follow};
 pub use lineage::Lineage;
 pub use list::{Shard, list};
-pub use reader::{Page, Record, ShardReader, Start};
+pub use reader::{ShardPage, ShardReader, ShardRecord, Start};

@@ -130,7 +130,7 @@ mod tests {
 
     /// One thing that happens to a stream or to its reader. The numbers pick a shard.
     #[derive(Debug, Clone)]
-    enum Event {
+    enum LineageEvent {
         Split(usize),
         Merge(usize, usize),
         List,
@@ -140,13 +140,13 @@ mod tests {
         Expire,
     }
 
-    fn event() -> impl Strategy<Value = Event> {
+    fn event() -> impl Strategy<Value = LineageEvent> {
         prop_oneof![
-            (0_usize..9).prop_map(Event::Split),
-            (0_usize..9, 0_usize..9).prop_map(|(one, other)| Event::Merge(one, other)),
-            Just(Event::List),
-            (0_usize..9).prop_map(Event::Finish),
-            Just(Event::Expire),
+            (0_usize..9).prop_map(LineageEvent::Split),
+            (0_usize..9, 0_usize..9).prop_map(|(one, other)| LineageEvent::Merge(one, other)),
+            Just(LineageEvent::List),
+            (0_usize..9).prop_map(LineageEvent::Finish),
+            Just(LineageEvent::Expire),
         ]
     }
 
@@ -211,23 +211,23 @@ mod tests {
             Ok(())
         }
 
-        fn happen(&mut self, event: &Event) -> Result<(), TestCaseError> {
+        fn happen(&mut self, event: &LineageEvent) -> Result<(), TestCaseError> {
             let open = self.open();
             match *event {
-                Event::Split(pick) => {
+                LineageEvent::Split(pick) => {
                     let parent = self.close(open[pick % open.len()]);
                     self.create(vec![parent.clone()]);
                     self.create(vec![parent]);
                 }
-                Event::Merge(one, other) => {
+                LineageEvent::Merge(one, other) => {
                     let (one, other) = (open[one % open.len()], open[other % open.len()]);
                     if one != other {
                         let parents = vec![self.close(one), self.close(other)];
                         self.create(parents);
                     }
                 }
-                Event::List => self.lineage.update(&self.known),
-                Event::Finish(pick) => {
+                LineageEvent::List => self.lineage.update(&self.known),
+                LineageEvent::Finish(pick) => {
                     let readable = self.readable();
                     if !readable.is_empty() {
                         let id = readable[pick % readable.len()].clone();
@@ -235,7 +235,7 @@ mod tests {
                         self.finished.insert(id);
                     }
                 }
-                Event::Expire => {
+                LineageEvent::Expire => {
                     if let Some(place) = self.known.iter().position(|shard| shard.ended) {
                         self.expired.insert(self.known.remove(place).id);
                     }
@@ -256,9 +256,9 @@ mod tests {
                 history.happen(event)?;
             }
 
-            history.happen(&Event::List)?;
+            history.happen(&LineageEvent::List)?;
             while !history.readable().is_empty() {
-                history.happen(&Event::Finish(0))?;
+                history.happen(&LineageEvent::Finish(0))?;
             }
             for shard in &history.known {
                 prop_assert!(history.started.contains(&shard.id), "{} was never started", shard.id);

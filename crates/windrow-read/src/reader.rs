@@ -33,7 +33,7 @@ pub enum Start {
 
 /// One record of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct ShardRecord {
     /// Its place in its shard. They compare by length first, then as text.
     pub sequence_number: String,
     /// What decided its shard.
@@ -46,9 +46,9 @@ pub struct Record {
 
 /// What one read gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct ShardPage {
     /// The records, in order; often none.
-    pub records: Vec<Record>,
+    pub records: Vec<ShardRecord>,
     /// How far this page is behind the end of the shard, in milliseconds; 0 at the end.
     pub millis_behind: i64,
     /// Whether the shard is closed and read to its end.
@@ -122,9 +122,9 @@ impl ShardReader {
     /// # Errors
     /// [`ReadError`], after waiting out throttling and passing faults for a while. The reader stays
     /// where it was.
-    pub async fn next(&mut self) -> Result<Page, ReadError> {
+    pub async fn next(&mut self) -> Result<ShardPage, ReadError> {
         if self.ended {
-            return Ok(Page {
+            return Ok(ShardPage {
                 records: Vec::new(),
                 millis_behind: 0,
                 ended: true,
@@ -214,7 +214,7 @@ impl ShardReader {
     }
 
     /// Turns an answer into a page and moves on behind it.
-    fn hand_out(&mut self, output: GetRecordsOutput) -> Page {
+    fn hand_out(&mut self, output: GetRecordsOutput) -> ShardPage {
         self.iterator = output.next_shard_iterator;
         self.ended = self.iterator.is_none();
         let mut records = Vec::with_capacity(output.records.len());
@@ -233,7 +233,7 @@ impl ShardReader {
             // Arrival times are approximate, so a later record may claim to be earlier than the
             // start.
             self.not_before = None;
-            records.push(Record {
+            records.push(ShardRecord {
                 sequence_number: record.sequence_number,
                 partition_key: record.partition_key.unwrap_or_default(),
                 data: record.data.into_bytes(),
@@ -241,7 +241,7 @@ impl ShardReader {
             });
         }
         let millis_behind = output.millis_behind_latest.unwrap_or(0);
-        Page {
+        ShardPage {
             records,
             millis_behind,
             ended: self.ended,

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use emulator::{STREAM, kinesis, kinesis_asked, merge, put, split};
-use windrow_read::{Follow, Options, ReadError, Record, ShardReader, Start, follow, list};
+use windrow_read::{
+    Follow, FollowOptions, ReadError, ShardReader, ShardRecord, Start, follow, list,
+};
 
 const FIRST: &str = "shardId-000000000000";
 const SECOND: &str = "shardId-000000000001";
@@ -19,12 +21,12 @@ const FOURTH: &str = "shardId-000000000003";
 /// How long anything here may take: it only ends what hangs.
 const LIMIT: Duration = Duration::from_secs(300);
 
-fn quick() -> Options {
+fn quick() -> FollowOptions {
     let rediscovery_interval = Duration::from_millis(50);
-    Options {
+    FollowOptions {
         poll_interval: Duration::from_millis(5),
         rediscovery_interval,
-        ..Options::default()
+        ..FollowOptions::default()
     }
 }
 
@@ -32,16 +34,16 @@ fn reader(client: &Client, shard: &str, start: Start) -> ShardReader {
     ShardReader::new(client.clone(), STREAM, shard, start)
 }
 
-fn text(record: &Record) -> &str {
+fn text(record: &ShardRecord) -> &str {
     std::str::from_utf8(&record.data).unwrap()
 }
 
-fn texts(records: &[Record]) -> Vec<&str> {
+fn texts(records: &[ShardRecord]) -> Vec<&str> {
     records.iter().map(text).collect()
 }
 
 /// What comes next.
-async fn next(follow: &mut Follow) -> (String, Vec<Record>) {
+async fn next(follow: &mut Follow) -> (String, Vec<ShardRecord>) {
     let next = tokio::time::timeout(LIMIT, follow.next());
     next.await.unwrap().unwrap().unwrap()
 }
@@ -192,7 +194,7 @@ async fn splits_and_merges_while_writing_lose_nothing_and_keep_every_keys_order(
         client.clone(),
         STREAM,
         Start::TrimHorizon,
-        Options {
+        FollowOptions {
             limit: 7,
             ..quick()
         },

@@ -17,11 +17,11 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use windrow_read::{Options, ReadError, ShardReader, Start, follow, list};
+use windrow_read::{FollowOptions, ReadError, ShardReader, Start, follow, list};
 
 /// What one request is answered with.
 #[derive(Debug, Clone)]
-enum Answer {
+enum ScriptedAnswer {
     Ok(Value),
     /// An error with this status and code.
     Error(u16, &'static str),
@@ -34,12 +34,12 @@ enum Answer {
 /// Answers by a script, the last answer over and over, and keeps the requests: operation and body.
 #[derive(Debug, Clone)]
 struct Script {
-    answers: Arc<Mutex<VecDeque<Answer>>>,
+    answers: Arc<Mutex<VecDeque<ScriptedAnswer>>>,
     requests: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 impl Script {
-    fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+    fn new(answers: impl IntoIterator<Item = ScriptedAnswer>) -> Self {
         let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
         Self {
             answers,
@@ -107,24 +107,24 @@ impl HttpConnector for Script {
             ))
         };
         match answer {
-            Answer::Ok(body) => HttpConnectorFuture::ready(respond(200, body)),
-            Answer::Error(status, code) => HttpConnectorFuture::ready(respond(
+            ScriptedAnswer::Ok(body) => HttpConnectorFuture::ready(respond(200, body)),
+            ScriptedAnswer::Error(status, code) => HttpConnectorFuture::ready(respond(
                 status,
                 json!({"__type": code, "message": "as scripted"}),
             )),
-            Answer::Broken => {
+            ScriptedAnswer::Broken => {
                 HttpConnectorFuture::ready(Err(ConnectorError::io("connection reset".into())))
             }
-            Answer::Hang => HttpConnectorFuture::new(std::future::pending()),
+            ScriptedAnswer::Hang => HttpConnectorFuture::new(std::future::pending()),
         }
     }
 }
 
-fn iterator(name: &str) -> Answer {
-    Answer::Ok(json!({"ShardIterator": name}))
+fn iterator(name: &str) -> ScriptedAnswer {
+    ScriptedAnswer::Ok(json!({"ShardIterator": name}))
 }
 
-fn page(data: &[&str], next: Option<&str>) -> Answer {
+fn page(data: &[&str], next: Option<&str>) -> ScriptedAnswer {
     let records: Vec<Value> = data
         .iter()
         .map(
@@ -135,10 +135,10 @@ fn page(data: &[&str], next: Option<&str>) -> Answer {
     if let Some(next) = next {
         body["NextShardIterator"] = json!(next);
     }
-    Answer::Ok(body)
+    ScriptedAnswer::Ok(body)
 }
 
-fn shards(ids: &[&str], next: Option<&str>) -> Answer {
+fn shards(ids: &[&str], next: Option<&str>) -> ScriptedAnswer {
     let shard = |id: &&str| {
         json!({
             "ShardId": id,
@@ -150,17 +150,18 @@ fn shards(ids: &[&str], next: Option<&str>) -> Answer {
     if let Some(next) = next {
         body["NextToken"] = json!(next);
     }
-    Answer::Ok(body)
+    ScriptedAnswer::Ok(body)
 }
 
-const THROTTLED: Answer = Answer::Error(400, "ProvisionedThroughputExceededException");
-const EXPIRED: Answer = Answer::Error(400, "ExpiredIteratorException");
+const THROTTLED: ScriptedAnswer =
+    ScriptedAnswer::Error(400, "ProvisionedThroughputExceededException");
+const EXPIRED: ScriptedAnswer = ScriptedAnswer::Error(400, "ExpiredIteratorException");
 
 #[tokio::test(start_paused = true)]
 async fn a_listing_goes_through_all_pages_and_waits_out_throttling() {
     let script = Script::new([
         shards(&["a", "b"], Some("more")),
-        Answer::Error(400, "LimitExceededException"),
+        ScriptedAnswer::Error(400, "LimitExceededException"),
         shards(&["c"], None),
     ]);
     let listing = list(&script.client(), "wildrydes").await.unwrap();
@@ -178,7 +179,7 @@ async fn a_listing_goes_through_all_pages_and_waits_out_throttling() {
 async fn a_listing_whose_token_expires_starts_again() {
     let script = Script::new([
         shards(&["a"], Some("more")),
-        Answer::Error(400, "ExpiredNextTokenException"),
+        ScriptedAnswer::Error(400, "ExpiredNextTokenException"),
         shards(&["a", "b"], None),
     ]);
     let listing = list(&script.client(), "wildrydes").await.unwrap();
@@ -192,8 +193,8 @@ async fn throttling_and_faults_are_waited_out_at_the_same_place() {
         THROTTLED,
         iterator("i"),
         THROTTLED,
-        Answer::Error(500, "InternalFailureException"),
-        Answer::Broken,
+        ScriptedAnswer::Error(500, "InternalFailureException"),
+        ScriptedAnswer::Broken,
         page(&["1"], Some("j")),
     ]);
     let mut reader = script.reader(Start::TrimHorizon);
@@ -241,7 +242,7 @@ async fn patience_ends_and_the_next_read_goes_on_where_this_one_stopped() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_rejected_is_not_tried_again() {
-    let script = Script::new([Answer::Error(400, "AccessDeniedException")]);
+    let script = Script::new([ScriptedAnswer::Error(400, "AccessDeniedException")]);
     let error = script.reader(Start::TrimHorizon).next().await.unwrap_err();
     assert!(matches!(error, ReadError::Permanent { .. }) && !error.is_passing());
     assert_eq!(script.operations(), ["GetShardIterator"]);
@@ -292,7 +293,11 @@ async fn records_from_before_the_start_time_are_left_out_up_to_the_first_that_is
         "Records": [record("3", 9.0), record("4", 9.5), record("5", 9.25)],
         "NextShardIterator": "k",
     });
-    let script = Script::new([iterator("i"), Answer::Ok(early), Answer::Ok(mixed)]);
+    let script = Script::new([
+        iterator("i"),
+        ScriptedAnswer::Ok(early),
+        ScriptedAnswer::Ok(mixed),
+    ]);
     let mut reader = script.reader(Start::AtTimestamp(9_500));
 
     assert!(reader.next().await.unwrap().records.is_empty());
@@ -322,7 +327,7 @@ async fn iterators_that_are_always_expired_end_in_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn a_read_that_is_given_up_is_made_again() {
-    let script = Script::new([iterator("i"), Answer::Hang, page(&["1"], Some("j"))]);
+    let script = Script::new([iterator("i"), ScriptedAnswer::Hang, page(&["1"], Some("j"))]);
     let mut reader = script.reader(Start::TrimHorizon);
     let given_up = tokio::time::timeout(Duration::from_millis(10), reader.next()).await;
     assert!(given_up.is_err());
@@ -339,12 +344,12 @@ async fn a_read_that_is_given_up_is_made_again() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_is_followed_on_after_an_error_that_may_pass() {
     let mut answers = vec![shards(&["a"], None), iterator("i")];
-    answers.extend(vec![Answer::Broken; 10]);
+    answers.extend(vec![ScriptedAnswer::Broken; 10]);
     answers.push(page(&["1"], Some("j")));
     let script = Script::new(answers);
-    let options = Options {
+    let options = FollowOptions {
         rediscovery_interval: Duration::from_secs(3600),
-        ..Options::default()
+        ..FollowOptions::default()
     };
     let mut follow = follow(script.client(), "wildrydes", Start::TrimHorizon, options);
 
@@ -359,12 +364,12 @@ async fn a_stream_is_followed_on_after_an_error_that_may_pass() {
 
 #[tokio::test(start_paused = true)]
 async fn a_listing_that_fails_is_made_again_soon() {
-    let mut answers = vec![Answer::Broken; 10];
+    let mut answers = vec![ScriptedAnswer::Broken; 10];
     answers.extend([shards(&["a"], None), iterator("i"), page(&["1"], Some("j"))]);
     let script = Script::new(answers);
-    let options = Options {
+    let options = FollowOptions {
         rediscovery_interval: Duration::from_secs(3600),
-        ..Options::default()
+        ..FollowOptions::default()
     };
     let mut follow = follow(script.client(), "wildrydes", Start::TrimHorizon, options);
 

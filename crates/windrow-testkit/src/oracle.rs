@@ -14,7 +14,7 @@ use unicorn::rejection::Rejection;
 
 /// A reading, with every value as far as it is kept.
 #[derive(Debug, PartialEq)]
-struct Plain {
+struct PlainReading {
     name: String,
     nanos: i128,
     /// The bits of the number, so that -0 and 0 are two.
@@ -101,9 +101,9 @@ pub fn check_record(record: &[u8]) {
     assert_eq!(actual, expected, "{}", record.escape_ascii());
 }
 
-fn plain(reading: Result<Reading<'_>, Rejection>) -> Result<Plain, OracleRejection> {
+fn plain(reading: Result<Reading<'_>, Rejection>) -> Result<PlainReading, OracleRejection> {
     match reading {
-        Ok(reading) => Ok(Plain {
+        Ok(reading) => Ok(PlainReading {
             name: reading.name.into_owned(),
             nanos: reading.status_time.nanos(),
             latitude: reading.latitude.map(f64::to_bits),
@@ -137,7 +137,7 @@ const FIELDS: [&str; 7] = [
 /// unknown one may come as often as it likes. Inside of an unknown field only the grammar counts:
 /// numbers of any size, and halves of surrogate pairs, pass. In a name of the line's own members a
 /// half of a pair does not, since nobody can say which name that is.
-fn read(line: &[u8]) -> Option<Result<Plain, OracleRejection>> {
+fn read(line: &[u8]) -> Option<Result<PlainReading, OracleRejection>> {
     let text = match std::str::from_utf8(line) {
         Ok(text) => text,
         Err(error) => {
@@ -152,7 +152,7 @@ fn read(line: &[u8]) -> Option<Result<Plain, OracleRejection>> {
     }
 }
 
-fn reading(members: &[(Option<String>, Json)]) -> Result<Plain, OracleRejection> {
+fn reading(members: &[(Option<String>, Json)]) -> Result<PlainReading, OracleRejection> {
     if members.iter().any(|(key, _)| key.is_none()) {
         return Err(OracleRejection::NotAnObject);
     }
@@ -167,7 +167,7 @@ fn reading(members: &[(Option<String>, Json)]) -> Result<Plain, OracleRejection>
     }
     let [name, time, latitude, longitude, distance, magic, health] = values;
     // In the order of the fields: of two faults the first one is told.
-    Ok(Plain {
+    Ok(PlainReading {
         name: required("Name", name, |value| {
             let Json::Text(Some(name)) = value else {
                 return None;
@@ -212,13 +212,13 @@ fn degrees(field: &'static str, value: &Json, limit: f64) -> Result<Option<u64>,
 
 /// A number written out: its sign, and the digits before and after its decimal point without the
 /// zeros that add nothing.
-struct Decimal {
+struct OracleDecimal {
     negative: bool,
     whole: String,
     fraction: String,
 }
 
-fn decimal(value: &Json) -> Option<Decimal> {
+fn decimal(value: &Json) -> Option<OracleDecimal> {
     let Json::Number(text) = value else {
         return None;
     };
@@ -243,7 +243,7 @@ fn decimal(value: &Json) -> Option<Decimal> {
         fraction.trim_end_matches('0'),
     );
     let is_zero = whole.is_empty() && fraction.is_empty();
-    Some(Decimal {
+    Some(OracleDecimal {
         negative: text.starts_with('-') && !is_zero,
         whole: whole.to_owned(),
         fraction: fraction.to_owned(),

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use windrow_write::{Destination, ItemFailure, Limits, Policy, SendError, deliver};
+use windrow_write::{BatchLimits, Destination, ItemFailure, Policy, SendError, deliver};
 
 /// Prints what it takes.
 #[derive(Default)]
@@ -17,8 +17,8 @@ struct BusyPrinter {
 impl Destination for BusyPrinter {
     type Item = String;
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> BatchLimits {
+        BatchLimits {
             items: 3,
             call_bytes: 1024,
             item_bytes: 20,

@@ -4,7 +4,7 @@ use crate::classify::{Class, classify};
 use crate::{ItemFailure, SendError, sdk};
 
 /// What the answer says of one record.
-pub(crate) struct Entry<'a> {
+pub(crate) struct ResponseEntry<'a> {
     /// What the service wrote it as: a sequence number or a record id.
     pub(crate) identifier: Option<&'a str>,
     pub(crate) error_code: Option<&'a str>,
@@ -19,7 +19,7 @@ pub(crate) struct Entry<'a> {
 pub(crate) fn failures<'a>(
     sent: usize,
     failed: usize,
-    entries: impl ExactSizeIterator<Item = Entry<'a>>,
+    entries: impl ExactSizeIterator<Item = ResponseEntry<'a>>,
 ) -> Result<Vec<ItemFailure>, SendError> {
     let answered = entries.len();
     if answered != sent {
@@ -31,7 +31,7 @@ pub(crate) fn failures<'a>(
         if entry.error_code.is_none() && entry.identifier.is_some() {
             continue;
         }
-        let Entry {
+        let ResponseEntry {
             error_code,
             error_message,
             ..
@@ -54,17 +54,17 @@ pub(crate) fn failures<'a>(
 mod tests {
     use super::*;
 
-    const TAKEN: Entry<'_> = Entry {
+    const TAKEN: ResponseEntry<'_> = ResponseEntry {
         identifier: Some("1"),
         error_code: None,
         error_message: None,
     };
-    const THROTTLED: Entry<'_> = Entry {
+    const THROTTLED: ResponseEntry<'_> = ResponseEntry {
         identifier: None,
         error_code: Some("ProvisionedThroughputExceededException"),
         error_message: Some("Rate exceeded"),
     };
-    const BLANK: Entry<'_> = Entry {
+    const BLANK: ResponseEntry<'_> = ResponseEntry {
         identifier: None,
         error_code: None,
         error_message: None,
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_invalid_is_rejected_for_good_and_one_without_access_is_not() {
-        let with = |code| Entry {
+        let with = |code| ResponseEntry {
             error_code: Some(code),
             ..THROTTLED
         };

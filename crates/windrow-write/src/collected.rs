@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::{Destination, ItemFailure, Limits, SendError};
+use crate::{BatchLimits, Destination, ItemFailure, SendError};
 
 /// A destination that keeps everything, in the order it came, for tests of code that delivers.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ impl<T> Collected<T> {
 impl<T: Clone + Send + Sync> Destination for Collected<T> {
     type Item = T;
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> BatchLimits {
+        BatchLimits {
             items: 500,
             call_bytes: usize::MAX,
             item_bytes: usize::MAX,

@@ -8,7 +8,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use crate::{Backoff, Destination, ItemFailure, Policy, Reason, Report, SendError, Undelivered};
+use crate::{
+    Backoff, DeliveryReport, Destination, ItemFailure, Policy, Reason, SendError, Undelivered,
+};
 
 /// Writes `items` to `destination` and says what became of each.
 ///
@@ -26,7 +28,7 @@ pub async fn deliver<D: Destination>(
     destination: &D,
     items: Vec<D::Item>,
     policy: &Policy,
-) -> Report<D::Item> {
+) -> DeliveryReport<D::Item> {
     let mut ledger = Ledger::new(items.len());
     let mut waiting = plan(destination, &items, &mut ledger);
     let mut stopped = None;
@@ -55,16 +57,16 @@ pub async fn deliver<D: Destination>(
                 else => break,
             };
             match ledger.settle(chunk, answer, &policy.backoff) {
-                Next::Go => {}
+                AfterSend::Go => {}
                 // What is sent again goes first, so that it falls behind as little as can be.
-                Next::Again(chunks) => {
+                AfterSend::Again(chunks) => {
                     chunks
                         .into_iter()
                         .rev()
                         .for_each(|chunk| waiting.push_front(chunk));
                 }
                 // Calls in flight are waited for: what they have written is not to be handed back.
-                Next::Stop(reason) => {
+                AfterSend::Stop(reason) => {
                     stopped.get_or_insert(reason);
                 }
             }
@@ -100,10 +102,10 @@ impl Chunk {
 }
 
 /// What the destination said of a chunk, or `None` if the deadline came before it did.
-type Answer = Option<Result<Vec<ItemFailure>, SendError>>;
+type SendAnswer = Option<Result<Vec<ItemFailure>, SendError>>;
 
 /// What to do after an answer.
-enum Next {
+enum AfterSend {
     Go,
     Again(Vec<Chunk>),
     Stop(String),
@@ -182,7 +184,7 @@ async fn call<D: Destination>(
     items: &[D::Item],
     chunk: Chunk,
     deadline: Instant,
-) -> (Chunk, Answer) {
+) -> (Chunk, SendAnswer) {
     let members: Vec<&D::Item> = chunk.members.iter().map(|index| &items[*index]).collect();
     let answer = tokio::time::timeout_at(deadline, destination.send(&members))
         .await
@@ -209,7 +211,7 @@ impl Ledger {
     }
 
     /// Enters what came of a call with `chunk` and says what to do next.
-    fn settle(&mut self, chunk: Chunk, answer: Answer, backoff: &Backoff) -> Next {
+    fn settle(&mut self, chunk: Chunk, answer: SendAnswer, backoff: &Backoff) -> AfterSend {
         self.calls += 1;
         if chunk.retried {
             self.retries += chunk.members.len() as u64;
@@ -217,14 +219,14 @@ impl Ledger {
         match answer {
             None => {
                 self.settle_out_of_time(chunk);
-                Next::Go
+                AfterSend::Go
             }
             Some(Ok(failures)) => self.settle_failures(chunk, &failures, backoff),
             Some(Err(SendError::Throttled(reason) | SendError::Transient(reason))) => {
-                Next::Again(vec![again(chunk, reason, backoff)])
+                AfterSend::Again(vec![again(chunk, reason, backoff)])
             }
             Some(Err(SendError::Invalid(reason))) => self.settle_invalid(chunk, reason),
-            Some(Err(SendError::Fatal(reason))) => Next::Stop(reason),
+            Some(Err(SendError::Fatal(reason))) => AfterSend::Stop(reason),
         }
     }
 
@@ -239,11 +241,11 @@ impl Ledger {
         mut chunk: Chunk,
         failures: &[ItemFailure],
         backoff: &Backoff,
-    ) -> Next {
+    ) -> AfterSend {
         let sent = chunk.members.len();
         if let Some(failure) = failures.iter().find(|failure| failure.index >= sent) {
             // A failure of something that was not sent: the answer says nothing of the rest either.
-            return Next::Again(vec![again(chunk, failure.reason.clone(), backoff)]);
+            return AfterSend::Again(vec![again(chunk, failure.reason.clone(), backoff)]);
         }
         let mut failed = vec![None; sent];
         for failure in failures {
@@ -265,20 +267,20 @@ impl Ledger {
             }
         }
         let Some(reason) = last else {
-            return Next::Go;
+            return AfterSend::Go;
         };
         chunk.members = left;
-        Next::Again(vec![again(chunk, reason.clone(), backoff)])
+        AfterSend::Again(vec![again(chunk, reason.clone(), backoff)])
     }
 
     /// Halves a chunk that holds something the service will never take, or gives that one item up.
-    fn settle_invalid(&mut self, mut chunk: Chunk, reason: String) -> Next {
+    fn settle_invalid(&mut self, mut chunk: Chunk, reason: String) -> AfterSend {
         if chunk.members.len() <= 1 {
             self.set_all(
                 &chunk.members,
                 &ItemStatus::Undelivered(Reason::Rejected(reason)),
             );
-            return Next::Go;
+            return AfterSend::Go;
         }
         let rear = chunk.members.split_off(chunk.members.len() / 2);
         let half = |members| Chunk {
@@ -288,7 +290,7 @@ impl Ledger {
             pause: Duration::ZERO,
             last: Some(reason.clone()),
         };
-        Next::Again(vec![half(chunk.members), half(rear)])
+        AfterSend::Again(vec![half(chunk.members), half(rear)])
     }
 
     fn set_all(&mut self, members: &[usize], status: &ItemStatus) {
@@ -299,8 +301,8 @@ impl Ledger {
 
     /// Hands back what is not delivered. Whatever is still pending was under way when the delivery
     /// stopped.
-    fn report<T>(self, items: Vec<T>, stopped: Option<String>) -> Report<T> {
-        let mut report = Report {
+    fn report<T>(self, items: Vec<T>, stopped: Option<String>) -> DeliveryReport<T> {
+        let mut report = DeliveryReport {
             delivered: 0,
             merged: 0,
             undelivered: Vec::new(),

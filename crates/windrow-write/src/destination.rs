@@ -12,9 +12,9 @@ pub trait Destination: Send + Sync {
     type Item: Send + Sync;
 
     /// How much one call takes.
-    fn limits(&self) -> Limits;
+    fn limits(&self) -> BatchLimits;
 
-    /// The size of `item` in bytes, as the service counts it against [`Limits`].
+    /// The size of `item` in bytes, as the service counts it against [`BatchLimits`].
     fn size(&self, item: &Self::Item) -> usize;
 
     /// What makes two items the same row, or `None` where every item stands for itself.
@@ -34,7 +34,7 @@ pub trait Destination: Send + Sync {
         Ok(())
     }
 
-    /// Makes one call with `chunk`, which keeps to [`Limits`] and holds no key twice.
+    /// Makes one call with `chunk`, which keeps to [`BatchLimits`] and holds no key twice.
     ///
     /// Returns what the service failed, in any order; everything else in the chunk was written.
     ///
@@ -50,7 +50,7 @@ pub trait Destination: Send + Sync {
 impl<D: Destination + ?Sized> Destination for &D {
     type Item = D::Item;
 
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> BatchLimits {
         (**self).limits()
     }
 
@@ -73,7 +73,7 @@ impl<D: Destination + ?Sized> Destination for &D {
 
 /// How much one call takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct BatchLimits {
     /// The most items in a call.
     pub items: usize,
     /// The most bytes in a call, by [`Destination::size`].

@@ -10,10 +10,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 
 use crate::item::{self, TableItem};
-use crate::{Destination, ItemFailure, Key, Limits, SendError, sdk};
+use crate::{BatchLimits, Destination, ItemFailure, Key, SendError, sdk};
 
 /// An item of a table: attribute names and values.
-type Item = HashMap<String, AttributeValue>;
+type AttributeMap = HashMap<String, AttributeValue>;
 
 /// The most items in a BatchWriteItem call (BatchWriteItem, API reference).
 const ITEMS: usize = 25;
@@ -35,7 +35,7 @@ const ITEM_ROOM: usize = 768;
 ///
 /// The items are the SDK's maps of attributes, or of any type that is a [`TableItem`].
 #[derive(Debug)]
-pub struct DynamoTable<I = Item> {
+pub struct DynamoTable<I = AttributeMap> {
     client: Client,
     name: String,
     key_attributes: Vec<String>,
@@ -88,7 +88,7 @@ impl<I> DynamoTable<I> {
             if place > 0 {
                 json.push(b',');
             }
-            json.extend_from_slice(br#"{"PutRequest":{"Item":"#);
+            json.extend_from_slice(br#"{"PutRequest":{"AttributeMap":"#);
             item::write(*item, &mut json).map_err(invalid)?;
             json.extend_from_slice(b"}}");
         }
@@ -100,8 +100,8 @@ impl<I> DynamoTable<I> {
 impl<I: TableItem> Destination for DynamoTable<I> {
     type Item = I;
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> BatchLimits {
+        BatchLimits {
             items: ITEMS,
             call_bytes: CALL_BYTES,
             item_bytes: ITEM_BYTES,
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
     use crate::item::tests::{number, text};
 
-    fn row(name: &str, distance: &str) -> Item {
+    fn row(name: &str, distance: &str) -> AttributeMap {
         HashMap::from([
             ("Name".to_owned(), text(name)),
             ("Distance".to_owned(), number(distance)),
@@ -228,7 +228,7 @@ mod tests {
         DynamoTable::new(Client::from_conf(config), "UnicornSensorData", ["Name"])
     }
 
-    fn unprocessed(items: impl IntoIterator<Item = Item>) -> BatchWriteItemOutput {
+    fn unprocessed(items: impl IntoIterator<Item = AttributeMap>) -> BatchWriteItemOutput {
         let requests = items
             .into_iter()
             .map(|item| {
@@ -241,7 +241,10 @@ mod tests {
             .build()
     }
 
-    fn failed(output: &BatchWriteItemOutput, chunk: &[&Item]) -> Result<Vec<usize>, SendError> {
+    fn failed(
+        output: &BatchWriteItemOutput,
+        chunk: &[&AttributeMap],
+    ) -> Result<Vec<usize>, SendError> {
         let failures = failures(output, chunk, &["Name".to_owned()])?;
         Ok(failures.into_iter().map(|failure| failure.index).collect())
     }
@@ -253,7 +256,7 @@ mod tests {
             row("Bucephalus", "2"),
             row("Rocinante", "3"),
         ];
-        let chunk: Vec<&Item> = chunk.iter().collect();
+        let chunk: Vec<&AttributeMap> = chunk.iter().collect();
         assert_eq!(
             failed(&BatchWriteItemOutput::builder().build(), &chunk),
             Ok(vec![])
@@ -269,7 +272,7 @@ mod tests {
         for output in [
             unprocessed([row("Franky", "1")]),
             unprocessed([shadowfax.clone(), shadowfax.clone()]),
-            unprocessed([Item::new()]),
+            unprocessed([AttributeMap::new()]),
         ] {
             assert!(matches!(
                 failed(&output, &[&shadowfax]),
@@ -289,7 +292,7 @@ mod tests {
             table.key(&row("Shadowfax", "1")),
             table.key(&row("Franky", "1"))
         );
-        assert_eq!(table.key(&Item::new()), None);
+        assert_eq!(table.key(&AttributeMap::new()), None);
     }
 
     #[test]
@@ -302,6 +305,6 @@ mod tests {
         assert!(check(text("")).is_err());
         assert!(check(AttributeValue::B(Blob::new([]))).is_err());
         assert!(check(AttributeValue::Bool(true)).is_err());
-        assert!(table.check(&Item::new()).is_err());
+        assert!(table.check(&AttributeMap::new()).is_err());
     }
 }

@@ -7,8 +7,8 @@ use aws_sdk_firehose::primitives::Blob;
 use aws_sdk_firehose::types::Record;
 use bytes::Bytes;
 
-use crate::answer::{self, Entry};
-use crate::{Destination, ItemFailure, Limits, SendError, sdk};
+use crate::answer::{self, ResponseEntry};
+use crate::{BatchLimits, Destination, ItemFailure, SendError, sdk};
 
 /// The most records in a PutRecordBatch call (PutRecordBatch, API reference).
 const RECORDS: usize = 500;
@@ -42,8 +42,8 @@ impl FirehoseStream {
 impl Destination for FirehoseStream {
     type Item = Bytes;
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> BatchLimits {
+        BatchLimits {
             items: RECORDS,
             call_bytes: CALL_BYTES,
             item_bytes: RECORD_BYTES,
@@ -78,11 +78,14 @@ impl Destination for FirehoseStream {
 /// Which of the `sent` records the answer says were failed.
 fn failures(output: &PutRecordBatchOutput, sent: usize) -> Result<Vec<ItemFailure>, SendError> {
     let failed = usize::try_from(output.failed_put_count()).unwrap_or(0);
-    let entries = output.request_responses().iter().map(|response| Entry {
-        identifier: response.record_id(),
-        error_code: response.error_code(),
-        error_message: response.error_message(),
-    });
+    let entries = output
+        .request_responses()
+        .iter()
+        .map(|response| ResponseEntry {
+            identifier: response.record_id(),
+            error_code: response.error_code(),
+            error_message: response.error_message(),
+        });
     answer::failures(sent, failed, entries)
 }
 

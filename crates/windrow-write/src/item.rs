@@ -104,7 +104,7 @@ pub(crate) fn size(item: &impl TableItem) -> usize {
 /// # Errors
 /// What of it cannot be written.
 pub(crate) fn write(item: &impl TableItem, json: &mut Vec<u8>) -> Result<(), &'static str> {
-    let mut writer = Json { json, fault: None };
+    let mut writer = JsonItem { json, fault: None };
     writer.object(|writer| item.show(writer));
     writer.fault.map_or(Ok(()), Err)
 }
@@ -223,12 +223,12 @@ impl fmt::Write for Digits {
 }
 
 /// Writes what it is shown.
-struct Json<'a> {
+struct JsonItem<'a> {
     json: &'a mut Vec<u8>,
     fault: Option<&'static str>,
 }
 
-impl Json<'_> {
+impl JsonItem<'_> {
     /// An object: every attribute of it ends with a comma, the last one's goes.
     fn object(&mut self, show: impl FnOnce(&mut Self)) {
         self.json.push(b'{');
@@ -318,7 +318,7 @@ impl Json<'_> {
     }
 }
 
-impl Attributes for Json<'_> {
+impl Attributes for JsonItem<'_> {
     fn text(&mut self, name: &str, value: &str) {
         self.attribute(name, "S", |json| json.string(value));
     }

@@ -8,8 +8,8 @@ use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::answer::{self, Entry};
-use crate::{Destination, ItemFailure, Limits, SendError, sdk};
+use crate::answer::{self, ResponseEntry};
+use crate::{BatchLimits, Destination, ItemFailure, SendError, sdk};
 
 /// The most records in a PutRecords call (PutRecords, API reference).
 const RECORDS: usize = 500;
@@ -25,7 +25,7 @@ const KEY_CHARACTERS: usize = 256;
 
 /// One record to put on a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct KinesisRecord {
     /// Decides the shard; 1 to 256 characters. [`hashed_partition_key`] makes one of anything.
     pub partition_key: String,
     /// The payload as it is to be read, not yet in base64. `Bytes`, so that a retry copies
@@ -69,21 +69,21 @@ impl KinesisStream {
 }
 
 impl Destination for KinesisStream {
-    type Item = Record;
+    type Item = KinesisRecord;
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> BatchLimits {
+        BatchLimits {
             items: RECORDS,
             call_bytes: CALL_BYTES,
             item_bytes: RECORD_BYTES,
         }
     }
 
-    fn size(&self, record: &Record) -> usize {
+    fn size(&self, record: &KinesisRecord) -> usize {
         record.partition_key.len() + record.data.len()
     }
 
-    fn check(&self, record: &Record) -> Result<(), String> {
+    fn check(&self, record: &KinesisRecord) -> Result<(), String> {
         match record.partition_key.chars().count() {
             0 => Err("the partition key is empty".to_owned()),
             1..=KEY_CHARACTERS => Ok(()),
@@ -93,7 +93,7 @@ impl Destination for KinesisStream {
         }
     }
 
-    async fn send(&self, chunk: &[&Record]) -> Result<Vec<ItemFailure>, SendError> {
+    async fn send(&self, chunk: &[&KinesisRecord]) -> Result<Vec<ItemFailure>, SendError> {
         let mut entries = Vec::with_capacity(chunk.len());
         for record in chunk {
             let entry = PutRecordsRequestEntry::builder()
@@ -118,7 +118,7 @@ impl Destination for KinesisStream {
 /// Which of the `sent` records the answer says were failed.
 fn failures(output: &PutRecordsOutput, sent: usize) -> Result<Vec<ItemFailure>, SendError> {
     let failed = usize::try_from(output.failed_record_count().unwrap_or(0)).unwrap_or(0);
-    let entries = output.records().iter().map(|record| Entry {
+    let entries = output.records().iter().map(|record| ResponseEntry {
         identifier: record.sequence_number(),
         error_code: record.error_code(),
         error_message: record.error_message(),
@@ -138,8 +138,8 @@ mod tests {
         KinesisStream::new(Client::from_conf(config), "wildrydes")
     }
 
-    fn record(partition_key: &str) -> Record {
-        Record {
+    fn record(partition_key: &str) -> KinesisRecord {
+        KinesisRecord {
             partition_key: partition_key.to_owned(),
             data: Bytes::from_static(b"12345"),
         }

@@ -43,10 +43,10 @@ mod sdk;
 
 pub use collected::Collected;
 pub use deliver::deliver;
-pub use destination::{Destination, ItemFailure, Key, Limits, SendError};
+pub use destination::{BatchLimits, Destination, ItemFailure, Key, SendError};
 pub use dynamo::DynamoTable;
 pub use firehose::FirehoseStream;
 pub use item::{Attributes, NoKeyValue, TableItem};
-pub use kinesis::{KinesisStream, Record, hashed_partition_key};
+pub use kinesis::{KinesisRecord, KinesisStream, hashed_partition_key};
 pub use policy::{Backoff, Policy};
-pub use report::{Reason, Reasons, Report, Undelivered};
+pub use report::{DeliveryReport, Reason, Reasons, Undelivered};

@@ -6,7 +6,7 @@ use std::fmt;
 ///
 /// Every item is counted once: `delivered + merged + undelivered.len()` is how many there were.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report<T> {
+pub struct DeliveryReport<T> {
     /// Items the service said it has written.
     pub delivered: usize,
     /// Items not sent, because a later one has the same [`Key`](crate::Key).
@@ -19,7 +19,7 @@ pub struct Report<T> {
     pub retries: u64,
 }
 
-impl<T> Report<T> {
+impl<T> DeliveryReport<T> {
     /// Takes out the items that the service will never take, in the order they were given.
     pub fn take_rejected(&mut self) -> Vec<Undelivered<T>> {
         let undelivered = std::mem::take(&mut self.undelivered);

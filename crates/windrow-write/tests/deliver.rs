@@ -6,7 +6,7 @@ mod flaky;
 
 use std::time::Duration;
 
-use flaky::{Answer, Flaky, Item, items};
+use flaky::{Flaky, FlakyAnswer, FlakyItem, items};
 use proptest::prelude::*;
 use tokio::time::Instant;
 use windrow_write::{Backoff, Policy, Reason, deliver};
@@ -54,7 +54,10 @@ async fn chunks_keep_to_the_bytes_of_a_call() {
 
 #[tokio::test(start_paused = true)]
 async fn only_what_was_failed_is_sent_again_in_order() {
-    let destination = Flaky::new([Answer::Reject(vec![7, 2]), Answer::Reject(vec![0])]);
+    let destination = Flaky::new([
+        FlakyAnswer::Reject(vec![7, 2]),
+        FlakyAnswer::Reject(vec![0]),
+    ]);
     let report = deliver(&destination, items(10), &in_turn(HOUR)).await;
 
     assert_eq!(report.delivered, 10);
@@ -64,7 +67,7 @@ async fn only_what_was_failed_is_sent_again_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn an_item_that_its_answer_rejects_for_good_comes_back_and_the_rest_is_sent_again() {
-    let destination = Flaky::new([Answer::RejectSecond]);
+    let destination = Flaky::new([FlakyAnswer::RejectSecond]);
     let report = deliver(&destination, items(3), &in_turn(HOUR)).await;
 
     assert_eq!((report.delivered, report.calls, report.retries), (2, 2, 1));
@@ -78,12 +81,12 @@ async fn an_item_that_its_answer_rejects_for_good_comes_back_and_the_rest_is_sen
 
 #[tokio::test(start_paused = true)]
 async fn waits_grow_with_each_setback_and_stay_under_their_bound() {
-    let throttled = || Answer::Throttled;
+    let throttled = || FlakyAnswer::Throttled;
     let destination = Flaky::new([
         throttled(),
         throttled(),
-        Answer::Reject(vec![0]),
-        Answer::Transient,
+        FlakyAnswer::Reject(vec![0]),
+        FlakyAnswer::Transient,
     ]);
     let started = Instant::now();
     let report = deliver(&destination, items(1), &in_turn(HOUR)).await;
@@ -96,7 +99,7 @@ async fn waits_grow_with_each_setback_and_stay_under_their_bound() {
 
 #[tokio::test(start_paused = true)]
 async fn a_destination_that_never_takes_anything_ends_at_the_deadline() {
-    let destination = Flaky::always(Answer::Throttled);
+    let destination = Flaky::always(FlakyAnswer::Throttled);
     let started = Instant::now();
     let report = deliver(&destination, items(3), &in_turn(Duration::from_secs(60))).await;
 
@@ -116,7 +119,7 @@ async fn a_destination_that_never_takes_anything_ends_at_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_without_an_answer_is_cut_at_the_deadline() {
-    let destination = Flaky::new([Answer::Hang]);
+    let destination = Flaky::new([FlakyAnswer::Hang]);
     let started = Instant::now();
     let report = deliver(&destination, items(15), &in_turn(Duration::from_secs(2))).await;
 
@@ -135,7 +138,7 @@ async fn a_call_without_an_answer_is_cut_at_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn what_is_under_way_at_the_deadline_is_handed_back_and_nothing_is_sent_after_it() {
     // Two chunks are through in 3 s and two in 6 s; two would be in 9 s, and six more later.
-    let destination = Flaky::always(Answer::TakeIn(Duration::from_secs(3)));
+    let destination = Flaky::always(FlakyAnswer::TakeIn(Duration::from_secs(3)));
     let policy = Policy {
         concurrency: 2,
         ..Policy::within(Duration::from_secs(8))
@@ -162,7 +165,7 @@ async fn what_is_under_way_at_the_deadline_is_handed_back_and_nothing_is_sent_af
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_would_pass_the_deadline_is_not_waited() {
-    let destination = Flaky::always(Answer::Throttled);
+    let destination = Flaky::always(FlakyAnswer::Throttled);
     let second = Duration::from_secs(1);
     let policy = Policy {
         backoff: Backoff {
@@ -187,7 +190,7 @@ async fn a_deadline_that_has_passed_makes_no_call() {
 
 #[tokio::test(start_paused = true)]
 async fn a_chunk_that_hangs_holds_no_other_back() {
-    let destination = Flaky::new([Answer::Hang]);
+    let destination = Flaky::new([FlakyAnswer::Hang]);
     let policy = Policy {
         concurrency: 2,
         ..Policy::within(Duration::from_secs(2))
@@ -253,8 +256,8 @@ async fn an_invalid_item_comes_back_and_its_neighbours_are_written() {
 #[tokio::test(start_paused = true)]
 async fn a_fatal_answer_stops_everything_that_is_not_yet_written() {
     let destination = Flaky::new([
-        Answer::TakeIn(Duration::ZERO),
-        Answer::FatalIn(Duration::ZERO),
+        FlakyAnswer::TakeIn(Duration::ZERO),
+        FlakyAnswer::FatalIn(Duration::ZERO),
     ]);
     let report = deliver(&destination, items(35), &in_turn(HOUR)).await;
 
@@ -271,9 +274,9 @@ async fn a_fatal_answer_stops_everything_that_is_not_yet_written() {
 #[tokio::test(start_paused = true)]
 async fn a_fatal_answer_waits_for_calls_in_flight_but_for_no_pause() {
     let destination = Flaky::new([
-        Answer::Throttled,
-        Answer::TakeIn(Duration::from_secs(9)),
-        Answer::FatalIn(Duration::from_millis(1)),
+        FlakyAnswer::Throttled,
+        FlakyAnswer::TakeIn(Duration::from_secs(9)),
+        FlakyAnswer::FatalIn(Duration::from_millis(1)),
     ]);
     let backoff = Backoff {
         base: HOUR,
@@ -297,7 +300,7 @@ async fn a_fatal_answer_waits_for_calls_in_flight_but_for_no_pause() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_of_something_not_sent_loses_nothing() {
-    let destination = Flaky::new([Answer::Reject(vec![1, 99])]);
+    let destination = Flaky::new([FlakyAnswer::Reject(vec![1, 99])]);
     let report = deliver(&destination, items(3), &in_turn(HOUR)).await;
     assert_eq!((report.delivered, report.retries), (3, 3));
     assert_eq!(destination.calls()[1], [0, 1, 2]);
@@ -342,25 +345,25 @@ fn run<F: Future>(future: F) -> F::Output {
     runtime.block_on(future)
 }
 
-fn passing() -> impl Strategy<Value = Answer> {
+fn passing() -> impl Strategy<Value = FlakyAnswer> {
     prop_oneof![
-        3 => proptest::collection::vec(0_usize..10, 0..10).prop_map(Answer::Reject),
-        1 => Just(Answer::Throttled),
-        1 => Just(Answer::Transient),
-        1 => (0_u64..200).prop_map(|time| Answer::TakeIn(Duration::from_millis(time))),
+        3 => proptest::collection::vec(0_usize..10, 0..10).prop_map(FlakyAnswer::Reject),
+        1 => Just(FlakyAnswer::Throttled),
+        1 => Just(FlakyAnswer::Transient),
+        1 => (0_u64..200).prop_map(|time| FlakyAnswer::TakeIn(Duration::from_millis(time))),
     ]
 }
 
-fn any_answer() -> impl Strategy<Value = Answer> {
+fn any_answer() -> impl Strategy<Value = FlakyAnswer> {
     prop_oneof![
         6 => passing(),
-        1 => Just(Answer::Hang),
-        1 => Just(Answer::FatalIn(Duration::from_millis(9))),
-        1 => Just(Answer::TransientButWritten),
+        1 => Just(FlakyAnswer::Hang),
+        1 => Just(FlakyAnswer::FatalIn(Duration::from_millis(9))),
+        1 => Just(FlakyAnswer::TransientButWritten),
     ]
 }
 
-fn any_items() -> impl Strategy<Value = Vec<Item>> {
+fn any_items() -> impl Strategy<Value = Vec<FlakyItem>> {
     let item = (
         0_usize..600,
         proptest::option::of(0_u8..20),
@@ -370,7 +373,7 @@ fn any_items() -> impl Strategy<Value = Vec<Item>> {
     proptest::collection::vec(item, 0..60).prop_map(|items| {
         let numbered = (0..).zip(items);
         numbered
-            .map(|(id, (size, key, poison, named))| Item {
+            .map(|(id, (size, key, poison, named))| FlakyItem {
                 id,
                 size,
                 key,

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use windrow_write::{Attributes, DynamoTable, NoKeyValue, Policy, TableItem, deliver};
 
-type Item = HashMap<String, AttributeValue>;
+type RequestItem = HashMap<String, AttributeValue>;
 
 const TABLE: &str = "Unicorn\"Sensor\"Data";
 
@@ -98,7 +98,7 @@ fn text(value: &str) -> AttributeValue {
 }
 
 /// An item with values of every kind, and text that JSON has to escape.
-fn item(name: &str) -> Item {
+fn item(name: &str) -> RequestItem {
     let number = |value: &str| AttributeValue::N(value.to_owned());
     let map = HashMap::from([
         (
@@ -141,7 +141,7 @@ async fn a_call_is_what_the_sdk_would_send_and_its_signature_is_of_that() {
     let items = vec![item("Shadowfax"), item("Rocinante")];
 
     let client = Client::from_conf(config.clone());
-    let put = |item: &Item| {
+    let put = |item: &RequestItem| {
         let put = PutRequest::builder().set_item(Some(item.clone()));
         let put = put.build().unwrap();
         WriteRequest::builder().put_request(put).build()
@@ -215,6 +215,6 @@ async fn an_item_of_a_type_of_its_own_goes_as_it_shows_itself() {
     let body: Value = serde_json::from_str(&calls[0].1).unwrap();
     let counted = json!({"M": {"Heads": {"N": "3"}, "By": {"M": {}}}});
     let item = json!({"Name": {"S": "north"}, "Counted": counted, "Wild": {"BOOL": true}});
-    let expected = json!({"RequestItems": {TABLE: [{"PutRequest": {"Item": item}}]}});
+    let expected = json!({"RequestItems": {TABLE: [{"PutRequest": {"RequestItem": item}}]}});
     assert_eq!(body, expected);
 }

@@ -24,11 +24,11 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use windrow_write::{
-    Destination, DynamoTable, FirehoseStream, ItemFailure, KinesisStream, Limits, Policy, Reason,
-    Record, SendError, deliver,
+    BatchLimits, Destination, DynamoTable, FirehoseStream, ItemFailure, KinesisRecord,
+    KinesisStream, Policy, Reason, SendError, deliver,
 };
 
-type Row = HashMap<String, AttributeValue>;
+type TestItem = HashMap<String, AttributeValue>;
 
 fn policy() -> Policy {
     Policy::within(Duration::from_secs(600))
@@ -113,7 +113,7 @@ fn table(client: &aws_sdk_dynamodb::Client) -> DynamoTable {
     DynamoTable::new(client.clone(), "UnicornSensorData", ["Name", "StatusTime"])
 }
 
-fn row(name: &str, minute: usize, note: &str) -> Row {
+fn row(name: &str, minute: usize, note: &str) -> TestItem {
     let text = |value: String| AttributeValue::S(value);
     HashMap::from([
         ("Name".to_owned(), text(name.to_owned())),
@@ -150,7 +150,7 @@ async fn notes(client: &aws_sdk_dynamodb::Client) -> Vec<String> {
 #[tokio::test]
 async fn records_past_one_call_all_reach_the_stream() {
     let client = kinesis(2).await;
-    let record = |number: u32| Record {
+    let record = |number: u32| KinesisRecord {
         partition_key: number.to_string(),
         data: number.to_string().into(),
     };
@@ -196,7 +196,7 @@ async fn records_past_one_call_all_reach_the_stream() {
 #[tokio::test]
 async fn a_stream_that_is_not_there_stops_the_delivery() {
     let stream = KinesisStream::new(kinesis(1).await, "elsewhere");
-    let record = Record {
+    let record = KinesisRecord {
         partition_key: "Shadowfax".to_owned(),
         data: "{}".into(),
     };
@@ -211,15 +211,15 @@ async fn a_stream_that_is_not_there_stops_the_delivery() {
 }
 
 /// A destination whose calls are counted once they are answered.
-struct Counted<D> {
+struct CountedCalls<D> {
     destination: D,
     calls: watch::Sender<u64>,
 }
 
-impl<D: Destination> Destination for Counted<D> {
+impl<D: Destination> Destination for CountedCalls<D> {
     type Item = D::Item;
 
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> BatchLimits {
         self.destination.limits()
     }
 
@@ -241,11 +241,11 @@ async fn a_service_that_is_not_there_is_tried_until_the_deadline() {
     bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = bound.local_addr().unwrap().port();
     let client = aws_sdk_kinesis::Client::from_conf(config!(aws_sdk_kinesis, port));
-    let record = Record {
+    let record = KinesisRecord {
         partition_key: "Shadowfax".to_owned(),
         data: "{}".into(),
     };
-    let stream = Counted {
+    let stream = CountedCalls {
         destination: KinesisStream::new(client, "wildrydes"),
         calls: watch::Sender::default(),
     };
@@ -317,7 +317,7 @@ async fn firehose_is_sent_again_what_it_failed_and_the_sdk_adds_no_tries_of_its_
 #[tokio::test]
 async fn a_repeated_key_is_written_once_with_its_last_value() {
     let client = dynamodb().await;
-    let mut rows: Vec<Row> = (0..25)
+    let mut rows: Vec<TestItem> = (0..25)
         .map(|minute| row("Shadowfax", minute, "first"))
         .collect();
     rows.push(row("Shadowfax", 3, "last"));
@@ -350,7 +350,7 @@ async fn an_item_over_400_kb_comes_back_and_the_others_are_written() {
 #[tokio::test]
 async fn an_empty_key_among_good_items_comes_back_alone() {
     let client = dynamodb().await;
-    let mut rows: Vec<Row> = (0..25)
+    let mut rows: Vec<TestItem> = (0..25)
         .map(|minute| row("Shadowfax", minute, "good"))
         .collect();
     rows[12].insert("Name".to_owned(), AttributeValue::S(String::new()));
@@ -363,7 +363,7 @@ async fn an_empty_key_among_good_items_comes_back_alone() {
 #[tokio::test]
 async fn an_item_only_the_service_knows_to_be_invalid_comes_back_alone() {
     let client = dynamodb().await;
-    let mut rows: Vec<Row> = (0..25)
+    let mut rows: Vec<TestItem> = (0..25)
         .map(|minute| row("Shadowfax", minute, "good"))
         .collect();
     rows[12].insert("Flags".to_owned(), AttributeValue::Ss(Vec::new()));

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use end_to_end::programs::{Running, embedded, endpoint, program, run};
-use end_to_end::{Cloud, reading};
+use end_to_end::{TestCloud, reading};
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 use unicorn::merge::merge;
@@ -272,7 +272,7 @@ fn the_local_cloud_loses_nothing_where_faults_strike_its_services() {
     assert_eq!(distinct.len(), 20 * 30);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let rows = runtime.block_on(async {
-        let cloud = Cloud::on(folder).await;
+        let cloud = TestCloud::on(folder).await;
         let rows = cloud.rows().await;
         cloud.stop().await;
         rows
@@ -504,7 +504,7 @@ async fn the_deployed_binaries_serve_the_local_program() {
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert_eq!(local.interrupt().code, Some(0));
     // The table is read by another cloud on the same folder.
-    let cloud = Cloud::on(folder).await;
+    let cloud = TestCloud::on(folder).await;
     let readings: u64 = cloud.rows().await.iter().map(|row| row.readings).sum();
     assert_eq!(readings, 20);
     cloud.stop().await;

@@ -8,24 +8,24 @@ use std::time::Duration;
 use aws_sdk_kinesis::Client;
 
 use end_to_end::{
-    Cloud, OracleKey, OracleRow, TIME_LIMIT, by_window, read_log, reading, with_binaries,
+    OracleKey, OracleRow, TIME_LIMIT, TestCloud, by_window, read_log, reading, with_binaries,
 };
 use soak::oracle::expected;
-use windrow_local::faults::{Faults, Kind};
+use windrow_local::faults::{FaultKind, Faults};
 
 /// What mapping and functions can do wrong.
-const KINDS: [Kind; 11] = [
-    Kind::Crash,
-    Kind::CrashDuring,
-    Kind::CrashAfter,
-    Kind::TimeOut,
-    Kind::TwiceAtOnce,
-    Kind::TwiceLate,
-    Kind::Redelivered,
-    Kind::RedeliveredAfterWindow,
-    Kind::StateLost,
-    Kind::Recut,
-    Kind::EndedEarly,
+const KINDS: [FaultKind; 11] = [
+    FaultKind::Crash,
+    FaultKind::CrashDuring,
+    FaultKind::CrashAfter,
+    FaultKind::TimeOut,
+    FaultKind::TwiceAtOnce,
+    FaultKind::TwiceLate,
+    FaultKind::Redelivered,
+    FaultKind::RedeliveredAfterWindow,
+    FaultKind::StateLost,
+    FaultKind::Recut,
+    FaultKind::EndedEarly,
 ];
 
 /// Long enough that a batch comes before a window's end, on a machine that is busy as well.
@@ -35,8 +35,8 @@ fn parsed(specification: &str) -> Arc<Faults> {
     Arc::new(Faults::parse(specification, 11).unwrap_or_else(|error| panic!("{error}")))
 }
 
-async fn start(faults: &Arc<Faults>) -> Cloud {
-    Cloud::start(|settings| {
+async fn start(faults: &Arc<Faults>) -> TestCloud {
+    TestCloud::start(|settings| {
         settings.shards = 2;
         settings.window = WINDOW;
         settings.faults = Arc::clone(faults);
@@ -45,7 +45,7 @@ async fn start(faults: &Arc<Faults>) -> Cloud {
 }
 
 /// Sends rounds of fifty readings, over several windows.
-async fn send_rounds(cloud: &Cloud, stream: &str, rounds: Range<u32>) {
+async fn send_rounds(cloud: &TestCloud, stream: &str, rounds: Range<u32>) {
     for round in rounds {
         let readings = (0..50).map(|n| {
             let name = format!("unicorn {}", n % 20);
@@ -57,10 +57,10 @@ async fn send_rounds(cloud: &Cloud, stream: &str, rounds: Range<u32>) {
 }
 
 /// Sends ten rounds, and further ones until each kind was injected so often.
-async fn send_until_injected(cloud: &Cloud, faults: &Faults, kinds: &[Kind], times: u64) {
+async fn send_until_injected(cloud: &TestCloud, faults: &Faults, kinds: &[FaultKind], times: u64) {
     let sending = async {
         for round in 0.. {
-            let is_done = |kind: &Kind| faults.injected(*kind) >= times;
+            let is_done = |kind: &FaultKind| faults.injected(*kind) >= times;
             if round >= 10 && kinds.iter().all(is_done) {
                 return;
             }
@@ -77,7 +77,7 @@ async fn fold_of(kinesis: &Client, stream: &str) -> BTreeMap<OracleKey, OracleRo
 }
 
 /// Drains, and compares the table with the log of the readings.
-async fn assert_exact(cloud: &Cloud, what: &str) {
+async fn assert_exact(cloud: &TestCloud, what: &str) {
     let rows = by_window(cloud.drained_rows().await);
     let fold = fold_of(&cloud.kinesis, "wildrydes").await;
     let wrong = fold
@@ -87,7 +87,7 @@ async fn assert_exact(cloud: &Cloud, what: &str) {
     assert_eq!(rows.len(), fold.len(), "{what}");
 }
 
-async fn rows_are_exact_through(kind: Kind) {
+async fn rows_are_exact_through(kind: FaultKind) {
     let name = kind.name();
     let faults = parsed(&format!("{name}@1,{name}@2,{name}@4"));
     let cloud = start(&faults).await;
@@ -117,12 +117,12 @@ async fn rows_are_the_fold_of_the_log_though_all_strike_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_binaries_are_killed_and_the_rows_are_exact() {
     let faults = parsed("crash-during@1,crash-during@4,time-out@2,crash@3");
-    let cloud = Cloud::of(with_binaries(), |settings| {
+    let cloud = TestCloud::of(with_binaries(), |settings| {
         settings.window = WINDOW;
         settings.faults = Arc::clone(&faults);
     })
     .await;
-    let kinds = [Kind::CrashDuring, Kind::TimeOut, Kind::Crash];
+    let kinds = [FaultKind::CrashDuring, FaultKind::TimeOut, FaultKind::Crash];
     send_until_injected(&cloud, &faults, &kinds, 1).await;
     assert_exact(&cloud, "binaries").await;
     cloud.stop().await;
@@ -181,7 +181,7 @@ async fn two_streams_share_the_table_and_are_drained_together() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mapping_made_anew_while_the_cloud_is_drained_hurries_too() {
-    let cloud = Cloud::start(|settings| settings.window = Duration::from_secs(900)).await;
+    let cloud = TestCloud::start(|settings| settings.window = Duration::from_secs(900)).await;
     send_rounds(&cloud, "wildrydes", 0..3).await;
     let restarts = async {
         for _ in 0..4 {

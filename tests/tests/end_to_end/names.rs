@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use end_to_end::programs::{embedded, run};
-use end_to_end::{Cloud, by_window, reading};
+use end_to_end::{TestCloud, by_window, reading};
 use unicorn::summary::summaries;
 
 /// 86 characters and 258 bytes; 256 characters, 512 UTF-16 units and 1,024 bytes.
@@ -13,7 +13,7 @@ fn long_names() -> [String; 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_name_in_a_wide_script_holds_nobody_up() {
-    let cloud = Cloud::start(|_| ()).await;
+    let cloud = TestCloud::start(|_| ()).await;
     let [horse, emoji] = long_names();
     // It is the first of its record's rows as well: rows are in the order of names.
     let names = [horse.as_str(), &emoji, "Shadowfax", "\u{1f985}"];

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::error::SdkError;
 use end_to_end::{
-    Cloud, OracleRow, TIME_LIMIT, by_window, reading, with_binaries, with_event_time,
+    OracleRow, TIME_LIMIT, TestCloud, by_window, reading, with_binaries, with_event_time,
 };
 use tokio::sync::watch;
 
 /// Sends rounds of readings for some seconds, over several windows. Rounds of one number are the
 /// same readings.
-async fn send_rounds(cloud: &Cloud, rounds: Range<u32>, a_round: u32) {
+async fn send_rounds(cloud: &TestCloud, rounds: Range<u32>, a_round: u32) {
     for round in rounds {
         let readings = (0..a_round).map(|n| {
             let name = format!("unicorn {}", n % 40);
@@ -23,7 +23,7 @@ async fn send_rounds(cloud: &Cloud, rounds: Range<u32>, a_round: u32) {
 }
 
 /// Everything sent is in the table, and what is in the table is the fold of the log.
-async fn assert_exact(cloud: &Cloud, sent: u64) {
+async fn assert_exact(cloud: &TestCloud, sent: u64) {
     let rows = by_window(cloud.drained_rows().await);
     let readings: u64 = rows.values().map(|figures| figures.readings).sum();
     assert_eq!(readings, sent);
@@ -33,7 +33,7 @@ async fn assert_exact(cloud: &Cloud, sent: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_the_fold_of_the_log() {
-    let cloud = Cloud::start(|settings| settings.shards = 3).await;
+    let cloud = TestCloud::start(|settings| settings.shards = 3).await;
     send_rounds(&cloud, 0..6, 200).await;
     assert_exact(&cloud, 1200).await;
     assert!(cloud.archived("wildrydes-rejects").is_empty());
@@ -42,7 +42,7 @@ async fn rows_are_the_fold_of_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_deployed_binaries_give_the_same_rows() {
-    let cloud = Cloud::of(with_binaries(), |_| ()).await;
+    let cloud = TestCloud::of(with_binaries(), |_| ()).await;
     send_rounds(&cloud, 0..4, 200).await;
     assert_exact(&cloud, 800).await;
     cloud.stop().await;
@@ -50,7 +50,7 @@ async fn the_deployed_binaries_give_the_same_rows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shards_may_split_and_merge_in_the_middle_of_a_window() {
-    let cloud = Cloud::start(|_| ()).await;
+    let cloud = TestCloud::start(|_| ()).await;
     send_rounds(&cloud, 0..2, 100).await;
     let split = cloud.kinesis.split_shard().stream_name("wildrydes");
     let split = split.shard_to_split("shardId-000000000000");
@@ -68,7 +68,7 @@ async fn shards_may_split_and_merge_in_the_middle_of_a_window() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_record_ends_in_the_rejects_and_its_neighbours_are_counted() {
-    let cloud = Cloud::start(|_| ()).await;
+    let cloud = TestCloud::start(|_| ()).await;
     let (name, good) = reading("Shadowfax", 1, "30", 150);
     let (_, other) = reading("Shadowfax", 2, "12.5", 149);
     let (_, negative) = reading("Shadowfax", 3, "-1", 150);
@@ -109,7 +109,7 @@ async fn a_broken_record_ends_in_the_rejects_and_its_neighbours_are_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_summary_that_is_none_ends_in_the_rejects() {
-    let cloud = Cloud::start(|_| ()).await;
+    let cloud = TestCloud::start(|_| ()).await;
     let records = [("key".to_owned(), "no summary".to_owned())];
     cloud.send("wildrydes-summary", records).await;
     let (name, line) = reading("Shadowfax", 1, "30", 150);
@@ -124,7 +124,7 @@ async fn a_summary_that_is_none_ends_in_the_rejects() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_send_counts_once_within_its_window() {
-    let cloud = Cloud::start(|settings| settings.window = Duration::from_secs(60)).await;
+    let cloud = TestCloud::start(|settings| settings.window = Duration::from_secs(60)).await;
     let readings: Vec<_> = (0..50).map(|n| reading("Shadowfax", n, "1", 150)).collect();
     cloud.send("wildrydes", readings.clone()).await;
     cloud.send("wildrydes", readings).await;
@@ -135,7 +135,7 @@ async fn a_repeated_send_counts_once_within_its_window() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn event_time_puts_late_readings_into_their_own_minute() {
-    let cloud = Cloud::of(with_event_time(), |_| ()).await;
+    let cloud = TestCloud::of(with_event_time(), |_| ()).await;
     // Stamped 1,790,000,000 s after the epoch, long before they arrive, in two windows of 2 s.
     let readings = (0..40).map(|n| reading("Shadowfax", n * 100, "1", 150));
     cloud.send("wildrydes", readings).await;
@@ -150,7 +150,7 @@ async fn event_time_puts_late_readings_into_their_own_minute() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_outlives_the_local_cloud() {
-    let mut cloud = Cloud::start(|_| ()).await;
+    let mut cloud = TestCloud::start(|_| ()).await;
     cloud
         .send("wildrydes", [reading("Shadowfax", 1, "30", 150)])
         .await;
@@ -167,7 +167,7 @@ async fn the_table_outlives_the_local_cloud() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_is_in_the_rows_though_others_still_send_at_the_end() {
-    let cloud = Cloud::start(|_| ()).await;
+    let cloud = TestCloud::start(|_| ()).await;
     let kinesis = cloud.kinesis.clone();
     let (acknowledge, mut acknowledged) = watch::channel(0_u64);
     let sender = tokio::spawn(async move {
@@ -196,7 +196,7 @@ async fn what_was_acknowledged_is_in_the_rows_though_others_still_send_at_the_en
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_of_a_million_broken_bytes_holds_nobody_up() {
-    let cloud = Cloud::start(|_| ()).await;
+    let cloud = TestCloud::start(|_| ()).await;
     let (name, good) = reading("Shadowfax", 1, "30", 150);
     let broken = "x\n".repeat(400_000);
     cloud

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use end_to_end::programs::{Ran, program, run};
-use end_to_end::{Cloud, reading, with_event_time};
+use end_to_end::{TestCloud, reading, with_event_time};
 use serde_json::{Value, json};
 use unicorn::merge::{Minute, merge};
 use unicorn::summary::Summary;
@@ -57,7 +57,7 @@ fn fleet() -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_by_event_time_are_those_of_the_archive() {
-    let cloud = Cloud::of(with_event_time(), |settings| settings.shards = 3).await;
+    let cloud = TestCloud::of(with_event_time(), |settings| settings.shards = 3).await;
     let readings = fleet();
     for part in readings.chunks(1_000) {
         cloud.send("wildrydes", part.to_vec()).await;
@@ -88,7 +88,7 @@ async fn windows_by_event_time_are_those_of_the_archive() {
     }
 }
 
-async fn create_table(cloud: &Cloud, name: &str, key: [&str; 2]) {
+async fn create_table(cloud: &TestCloud, name: &str, key: [&str; 2]) {
     let mut request = cloud
         .dynamodb
         .create_table()
@@ -108,7 +108,7 @@ async fn create_table(cloud: &Cloud, name: &str, key: [&str; 2]) {
     request.send().await.unwrap();
 }
 
-async fn table_rows(cloud: &Cloud, name: &str) -> Vec<Summary> {
+async fn table_rows(cloud: &TestCloud, name: &str) -> Vec<Summary> {
     let scan = cloud.dynamodb.scan().table_name(name).into_paginator();
     let items = scan.items().send().collect::<Result<Vec<_>, _>>().await;
     let items = items.unwrap();
@@ -125,7 +125,7 @@ fn archive(folder: &Path, name: &str, readings: &[(String, String)]) -> PathBuf 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_holds_what_the_last_run_over_a_growing_archive_found() {
-    let cloud = Cloud::start(|_| ()).await;
+    let cloud = TestCloud::start(|_| ()).await;
     create_table(&cloud, "Recomputed", ["Name", "StatusTime"]).await;
     let url = cloud.cloud.endpoint_url();
     let arguments = [
@@ -182,7 +182,7 @@ async fn a_table_holds_what_the_last_run_over_a_growing_archive_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_others_is_rejected() {
-    let cloud = Cloud::start(|settings| settings.names.table = "FleetMinutes".to_owned()).await;
+    let cloud = TestCloud::start(|settings| settings.names.table = "FleetMinutes".to_owned()).await;
     cloud.send("wildrydes", fleet().into_iter().take(10)).await;
     cloud.cloud.drain(end_to_end::TIME_LIMIT).await.unwrap();
     create_table(&cloud, "OtherKey", ["Name", "Day"]).await;

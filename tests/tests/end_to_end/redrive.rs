@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 };
 use bytes::Bytes;
 use end_to_end::programs::{Ran, program, run};
-use end_to_end::{Cloud, TIME_LIMIT, by_window, read_log, reading};
+use end_to_end::{TIME_LIMIT, TestCloud, by_window, read_log, reading};
 use unicorn::summary::{Summary, summaries};
 use windrow_event::Event;
 use windrow_lambda::aggregator::Aggregator;
@@ -19,14 +19,14 @@ use windrow_lambda::processor::row::{KEY, from_item};
 use windrow_local::functions::Embedded;
 use windrow_local::mapping::{Mapping, MappingOptions, MappingSource};
 use windrow_local::settings::{aggregator_mapping, processor_mapping};
-use windrow_write::{Collected, DynamoTable, Record};
+use windrow_write::{Collected, DynamoTable, KinesisRecord};
 
 const WINDOW: Duration = Duration::from_secs(2);
 
 /// A table that is made later than it is written to.
 const TABLE: &str = "Restored";
 
-fn source(cloud: &Cloud, stream: &str) -> MappingSource {
+fn source(cloud: &TestCloud, stream: &str) -> MappingSource {
     MappingSource {
         client: cloud.kinesis.clone(),
         stream: stream.to_owned(),
@@ -36,7 +36,7 @@ fn source(cloud: &Cloud, stream: &str) -> MappingSource {
 }
 
 /// A second processor on the summaries, which writes to [`TABLE`] and gives up soon.
-fn second_processor(cloud: &Cloud, given_up: &Path) -> Mapping {
+fn second_processor(cloud: &TestCloud, given_up: &Path) -> Mapping {
     let table = DynamoTable::new(cloud.dynamodb.clone(), TABLE, KEY);
     let rejects = Collected::<Bytes>::default();
     let function = Processor::new(table, rejects, None, Box::new(|_| ()));
@@ -75,7 +75,7 @@ async fn caught_up(mapping: &Mapping) {
         .unwrap();
 }
 
-async fn create_table(cloud: &Cloud) {
+async fn create_table(cloud: &TestCloud) {
     let mut request = cloud.dynamodb.create_table().table_name(TABLE);
     request = request.billing_mode(BillingMode::PayPerRequest);
     for (name, kind) in KEY.into_iter().zip([KeyType::Hash, KeyType::Range]) {
@@ -89,7 +89,7 @@ async fn create_table(cloud: &Cloud) {
     request.send().await.unwrap();
 }
 
-async fn restored(cloud: &Cloud) -> Vec<Summary> {
+async fn restored(cloud: &TestCloud) -> Vec<Summary> {
     let mut pages = cloud.dynamodb.scan().table_name(TABLE);
     pages = pages.consistent_read(true);
     let mut pages = pages.into_paginator().items().send();
@@ -122,7 +122,7 @@ fn files(folder: &Path, moved: bool) -> Vec<PathBuf> {
     files
 }
 
-fn redrive(cloud: &Cloud, folder: &Path, again: bool) -> Ran {
+fn redrive(cloud: &TestCloud, folder: &Path, again: bool) -> Ran {
     let mut command = program("redrive");
     command.arg(folder);
     command.args(["--endpoint-url", &cloud.cloud.endpoint_url()]);
@@ -134,7 +134,7 @@ fn redrive(cloud: &Cloud, folder: &Path, again: bool) -> Ran {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_were_given_up_are_put_back_whole_however_often() {
-    let cloud = Cloud::start(|settings| settings.shards = 2).await;
+    let cloud = TestCloud::start(|settings| settings.shards = 2).await;
     for round in 0..3_u32 {
         let numbers = round * 1000..round * 1000 + 100;
         let readings =
@@ -184,7 +184,7 @@ async fn rows_that_were_given_up_are_put_back_whole_however_often() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_none_is_named_and_does_not_hold_up_the_others() {
-    let cloud = Cloud::start(|_| ()).await;
+    let cloud = TestCloud::start(|_| ()).await;
     let one = [reading("Shadowfax", 1, "30", 150)];
     cloud.send("wildrydes", one).await;
     let rows = cloud.drained_rows().await;
@@ -257,7 +257,7 @@ fn redrive_without_a_cloud_or_with_bad_usage_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_before_a_mapping_started_is_in_the_rows() {
-    let cloud = Cloud::start(|settings| settings.shards = 2).await;
+    let cloud = TestCloud::start(|settings| settings.shards = 2).await;
     let readings =
         (0..300).map(|number| reading(&format!("unicorn {}", number % 7), number, "2.25", 150));
     cloud.send("wildrydes", readings).await;
@@ -266,7 +266,7 @@ async fn what_was_sent_before_a_mapping_started_is_in_the_rows() {
     let readings: u64 = expected.values().map(|figures| figures.readings).sum();
     assert_eq!(readings, 300);
 
-    let sent: &'static Collected<Record> = Box::leak(Box::default());
+    let sent: &'static Collected<KinesisRecord> = Box::leak(Box::default());
     let rejects = Collected::<Bytes>::default();
     let function = Aggregator::new(sent, rejects, WindowTime::Arrival, Box::new(|_| ()));
     let function = Arc::new(function);

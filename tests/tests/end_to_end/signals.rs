@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use end_to_end::Cloud;
+use end_to_end::TestCloud;
 use end_to_end::programs::{Ran, Running, embedded, endpoint, program, run};
 use tempfile::TempDir;
 use unicorn::merge::merge;
@@ -57,7 +57,7 @@ fn in_rows(lines: &str) -> usize {
 fn in_table(folder: TempDir) -> usize {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let cloud = Cloud::on(folder).await;
+        let cloud = TestCloud::on(folder).await;
         let minutes = merge(cloud.rows().await);
         cloud.stop().await;
         minutes.iter().map(|minute| minute.readings as usize).sum()

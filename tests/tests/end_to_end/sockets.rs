@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use end_to_end::programs::{Running, endpoint, program};
-use end_to_end::{Cloud, by_window, reading, send};
+use end_to_end::{TestCloud, by_window, reading, send};
 
 /// Ends a test that hangs; nothing is measured by it.
 const LONG: Duration = Duration::from_secs(120);
@@ -229,7 +229,7 @@ async fn nothing_that_listens_answers_strangers() {
         .unwrap();
     let ended = local.interrupt();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    let cloud = Cloud::on(folder).await;
+    let cloud = TestCloud::on(folder).await;
     let in_rows: u64 = by_window(cloud.rows().await)
         .values()
         .map(|figures| figures.readings)

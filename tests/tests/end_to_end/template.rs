@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use windrow_lambda::aggregator::settings::Settings as AggregatorSettings;
+use windrow_lambda::aggregator::settings::AggregatorSettings;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::processor::row::{EXPIRES_AT, KEY};
-use windrow_lambda::processor::settings::Settings as ProcessorSettings;
+use windrow_lambda::processor::settings::ProcessorSettings;
 use windrow_local::mapping::MappingOptions;
 use windrow_local::settings::{Names, aggregator_mapping, processor_mapping};
 use yaml_serde::Value;

@@ -16,7 +16,7 @@ use windrow_connect::terminal::{self, tell};
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_local::dashboard::DashboardError;
 use windrow_local::endpoint::EndpointError;
-use windrow_local::faults::{Faults, Kind};
+use windrow_local::faults::{FaultKind, Faults};
 use windrow_local::{DashboardPort, LocalCloud, Settings, StartError};
 
 /// A local cloud spends its time on small things; this one makes them with a quarter less of it.
@@ -51,7 +51,7 @@ Examples:
   cargo run -p local -- --faults all=0.01
       Every kind of trouble once in a hundred times. The minutes stay exact."
 )]
-struct Arguments {
+struct LocalArgs {
     /// The endpoint's port on 127.0.0.1; 0 for any that is free.
     #[arg(long, default_value_t = windrow_local::endpoint::DEFAULT_PORT)]
     port: u16,
@@ -110,7 +110,7 @@ enum Way {
     CargoLambda,
 }
 
-impl Arguments {
+impl LocalArgs {
     fn application(&self) -> anyhow::Result<WildRydes> {
         let functions = match self.functions {
             Way::Embedded => Functions::Embedded,
@@ -161,7 +161,7 @@ fn parse_faults(specification: &str) -> Result<String, String> {
         .split(',')
         .filter_map(|part| part.split_once(['=', '@']));
     for (name, _) in names {
-        if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == name)
+        if let Some(kind) = FaultKind::ALL.into_iter().find(|kind| kind.name() == name)
             && !injected_here(kind)
         {
             return Err(format!("`{name}` is injected in a soak only"));
@@ -171,15 +171,15 @@ fn parse_faults(specification: &str) -> Result<String, String> {
 }
 
 /// Whether the local cloud draws this kind by itself; the others are for whoever drives one.
-fn injected_here(kind: Kind) -> bool {
-    kind < Kind::Split
+fn injected_here(kind: FaultKind) -> bool {
+    kind < FaultKind::Split
 }
 
 fn faults_help() -> String {
-    let kinds: Vec<&str> = Kind::ALL
+    let kinds: Vec<&str> = FaultKind::ALL
         .into_iter()
         .filter(|kind| injected_here(*kind))
-        .map(Kind::name)
+        .map(FaultKind::name)
         .collect();
     format!(
         "What goes wrong on purpose, and how often: `name=rate` parts with commas between, where a \
@@ -198,7 +198,7 @@ fn own_folder() -> anyhow::Result<PathBuf> {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = LocalArgs::parse();
     terminal::log("warn");
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -210,7 +210,7 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+async fn run(arguments: &LocalArgs) -> anyhow::Result<()> {
     let settings = arguments.settings()?;
     let faults = Arc::clone(&settings.faults);
     let stop = end_on_signals(arguments.faults.is_some().then(|| Arc::clone(&faults)))?;
@@ -265,7 +265,7 @@ fn end_on_signals(faults: Option<Arc<Faults>>) -> anyhow::Result<CancellationTok
 
 /// How often each kind of fault was injected that could.
 fn injected(faults: &Faults) -> String {
-    let injected: Vec<String> = Kind::ALL
+    let injected: Vec<String> = FaultKind::ALL
         .into_iter()
         .filter(|kind| injected_here(*kind) && faults.can_inject(*kind))
         .map(|kind| format!("{} {}", kind.name(), faults.injected(kind)))

@@ -39,7 +39,7 @@ stops the query on AWS too; with 2 for bad usage.";
 #[command(name = "query", version, about, long_about = None, after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("statement").required(true).args(["sql", "file"]))]
 #[command(group = ArgGroup::new("here").multiple(true).args(["data_dir", "archive"]))]
-pub struct Args {
+pub struct QueryArgs {
     /// The query; `-` reads it from standard input
     pub sql: Option<String>,
 
@@ -48,8 +48,8 @@ pub struct Args {
     pub file: Option<PathBuf>,
 
     /// How to print what comes out
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+    pub format: QueryFormat,
 
     /// Print at most this many rows [default: 100 as a table, or else all]
     #[arg(long, value_name = "N")]
@@ -108,7 +108,7 @@ pub struct Args {
 
 /// How rows are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum QueryFormat {
     /// In aligned columns
     Table,
     /// Values between commas, a line of headings first
@@ -120,13 +120,13 @@ pub enum Format {
 /// The rows of a table that are printed unless told otherwise.
 const TABLE_ROWS: usize = 100;
 
-impl Args {
+impl QueryArgs {
     /// The most rows to print, or none for all.
     pub fn most_rows(&self) -> Option<usize> {
         match (self.limit, self.format) {
             (Some(limit), _) => Some(limit.get()),
-            (None, Format::Table) => Some(TABLE_ROWS),
-            (None, Format::Csv | Format::Lines) => None,
+            (None, QueryFormat::Table) => Some(TABLE_ROWS),
+            (None, QueryFormat::Csv | QueryFormat::Lines) => None,
         }
     }
 }
@@ -137,13 +137,13 @@ mod tests {
 
     use super::*;
 
-    fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
-        Args::try_parse_from([&["query"], arguments].concat())
+    fn parse(arguments: &[&str]) -> Result<QueryArgs, clap::Error> {
+        QueryArgs::try_parse_from([&["query"], arguments].concat())
     }
 
     #[test]
     fn the_command_line_holds_together() {
-        Args::command().debug_assert();
+        QueryArgs::command().debug_assert();
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub struct Finished {
 
 /// Some of a result's rows.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct ResultPage {
     /// The heads of the columns; the same on every page.
     pub headings: Vec<Heading>,
     /// The rows.
@@ -166,7 +166,7 @@ impl Athena {
         &self,
         finished: &Finished,
         next: Option<String>,
-    ) -> Result<Page, AthenaError> {
+    ) -> Result<ResultPage, AthenaError> {
         let is_first = next.is_none();
         let answer = self
             .client
@@ -186,7 +186,7 @@ impl Athena {
         if is_first && finished.has_head && !rows.is_empty() {
             rows = &rows[1..];
         }
-        Ok(Page {
+        Ok(ResultPage {
             headings: columns.iter().map(heading).collect(),
             rows: rows.iter().map(|row| cells(row, columns)).collect(),
             next,

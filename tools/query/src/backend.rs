@@ -1,24 +1,27 @@
 //! Whether a query is run here or on AWS.
 
 use windrow_connect::target::{
-    Cloud, Environment, LOCAL_PORT, Place as Kind, Resolved, Target, TargetArgs, resolve,
+    Cloud, CloudLocation, Environment, LOCAL_PORT, Resolved, Target, TargetArgs, resolve,
 };
 
 use crate::QueryError;
-use crate::args::Args;
+use crate::args::QueryArgs;
 
 /// Where a query is run.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub(crate) enum Backend {
     /// Here, on the archive's files; with the local cloud, if one is running.
-    Here(Option<Box<Cloud>>),
+    Local(Option<Box<Cloud>>),
     /// On AWS, or what stands in for it at an endpoint.
-    There(Box<Cloud>),
+    Remote(Box<Cloud>),
 }
 
 /// Decides by the target as every command does. An endpoint where our local cloud answers is the
 /// local cloud, and a data directory or an archive that is given is here.
-pub(crate) async fn decide(args: &Args, environment: &Environment) -> Result<Place, QueryError> {
+pub(crate) async fn decide(
+    args: &QueryArgs,
+    environment: &Environment,
+) -> Result<Backend, QueryError> {
     let mut target = args.target.clone();
     if args.data_dir.is_some() || args.archive.is_some() {
         if target.target == Target::Aws {
@@ -27,18 +30,18 @@ pub(crate) async fn decide(args: &Args, environment: &Environment) -> Result<Pla
         target.target = Target::Local;
     }
     let Resolved::Cloud(cloud) = resolve(&target, environment, LOCAL_PORT).await? else {
-        return Ok(Place::Here(None));
+        return Ok(Backend::Local(None));
     };
     let is_here = match cloud.place() {
-        Kind::Local => true,
-        Kind::Aws => false,
-        Kind::Endpoint => {
+        CloudLocation::Local => true,
+        CloudLocation::Aws => false,
+        CloudLocation::Endpoint => {
             target.target == Target::Local || is_local_cloud(&cloud, environment).await
         }
     };
     Ok(match is_here {
-        true => Place::Here(Some(cloud)),
-        false => Place::There(cloud),
+        true => Backend::Local(Some(cloud)),
+        false => Backend::Remote(cloud),
     })
 }
 

@@ -10,13 +10,13 @@ const WIDEST: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Diagnostic {
     message: String,
-    place: Option<Place>,
+    place: Option<SqlLocation>,
     help: Option<String>,
 }
 
 /// A place in a query's text. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct SqlLocation {
     line: usize,
     column: usize,
     /// What is shown of the line, and where in it the carets begin and how many there are.
@@ -52,7 +52,7 @@ impl Diagnostic {
         };
         let from = (column - 1).saturating_sub(WIDEST / 2);
         let to = characters.len().min(from + WIDEST);
-        self.place = Some(Place {
+        self.place = Some(SqlLocation {
             line: row,
             column,
             shown: characters[from..to].iter().map(printable).collect(),

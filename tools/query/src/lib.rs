@@ -38,11 +38,11 @@ use datafusion::common::DataFusionError;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::target::{Environment, TargetError};
 
-pub use args::{Args, Format};
+pub use args::{QueryArgs, QueryFormat};
 
 use archive::ArchiveError;
 use athena::AthenaError;
-use backend::Place;
+use backend::Backend;
 use diagnostic::Diagnostic;
 use output::Output;
 use sql::Sql;
@@ -123,7 +123,7 @@ impl QueryError {
 /// # Errors
 /// [`QueryError`]. What was printed by then stays.
 pub async fn run(
-    args: &Args,
+    args: &QueryArgs,
     text: &str,
     environment: &Environment,
     terminal: Terminal,
@@ -134,10 +134,10 @@ pub async fn run(
     let sql = Sql::read(text)?;
     let mut output = Output::new(output, args.format, args.most_rows());
     match backend::decide(args, environment).await? {
-        Place::There(cloud) => {
+        Backend::Remote(cloud) => {
             remote::run(args, &cloud, &sql, terminal, stop, &mut output, &mut notes).await?;
         }
-        Place::Here(cloud) => {
+        Backend::Local(cloud) => {
             let cloud = cloud.as_deref();
             let work = local::run(args, cloud, &sql, terminal, &mut output, &mut notes);
             tokio::select! {
@@ -165,7 +165,7 @@ pub async fn run(
 ///
 /// # Errors
 /// [`QueryError::Input`].
-pub fn text(args: &Args) -> Result<String, QueryError> {
+pub fn text(args: &QueryArgs) -> Result<String, QueryError> {
     let mut text = String::new();
     let (what, outcome) = match (&args.file, args.sql.as_deref()) {
         (Some(file), _) => {

@@ -13,11 +13,11 @@ use windrow_local::Names;
 use windrow_local::firehose::BufferingHints;
 
 use crate::archive::{ArchiveError, ArchiveFile, ArchiveTable, Contents, Meter, list};
-use crate::args::{Args, DATA_DIR};
+use crate::args::{DATA_DIR, QueryArgs};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Engine, diagnostic, tables_of, unknown};
 use crate::output::{Cell, CellKind, Heading, Output, headings, rows};
-use crate::progress::{Measure, Progress};
+use crate::progress::{Measure, QueryProgress};
 use crate::sql::{Sql, Texts};
 use crate::summary::{Minutes, provider, read, read_here};
 use crate::tables::{ALL, REJECTS, SUMMARY, Table};
@@ -25,7 +25,7 @@ use crate::{QueryError, Terminal, tell};
 
 /// Runs a statement on the archive and the table that are here.
 pub(crate) async fn run(
-    args: &Args,
+    args: &QueryArgs,
     cloud: Option<&Cloud>,
     sql: &Sql,
     terminal: Terminal,
@@ -65,7 +65,7 @@ pub(crate) async fn run(
         engine.add(table, Arc::new(provider))?;
     }
 
-    let progress = Progress::start(Measure::Archive(Arc::clone(&readings)));
+    let progress = QueryProgress::start(Measure::Archive(Arc::clone(&readings)));
     print(&engine, sql, statement, args, terminal, progress, output).await?;
     tell_of_broken(&readings, &rejects, notes);
     if args.archive.is_none() {
@@ -76,7 +76,7 @@ pub(crate) async fn run(
 
 /// Runs a statement on the table of a cloud, which Athena does not have.
 pub(crate) async fn run_on_table(
-    args: &Args,
+    args: &QueryArgs,
     cloud: &Cloud,
     sql: &Sql,
     statement: Statement,
@@ -88,11 +88,11 @@ pub(crate) async fn run_on_table(
     let minutes = read(cloud, &args.table).await?;
     add_summary(&mut engine, &minutes, notes)?;
     let nothing = Arc::new(Meter::default());
-    let progress = Progress::start(Measure::Archive(nothing));
+    let progress = QueryProgress::start(Measure::Archive(nothing));
     print(&engine, sql, statement, args, terminal, progress, output).await
 }
 
-fn engine(args: &Args) -> Result<Engine, QueryError> {
+fn engine(args: &QueryArgs) -> Result<Engine, QueryError> {
     const MIB: usize = 1024 * 1024;
     Ok(Engine::new(args.memory.get().saturating_mul(MIB))?)
 }
@@ -145,9 +145,9 @@ async fn print(
     engine: &Engine,
     sql: &Sql,
     statement: Statement,
-    args: &Args,
+    args: &QueryArgs,
     terminal: Terminal,
-    progress: Progress,
+    progress: QueryProgress,
     output: &mut Output<impl Write>,
 ) -> Result<(), QueryError> {
     let mut progress = Some(progress);

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
-use query::{Args, QueryError, Terminal};
+use query::{QueryArgs, QueryError, Terminal};
 use tokio_util::sync::CancellationToken;
 use windrow_connect::signal::drain_on_signals;
 use windrow_connect::target::Environment;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 }
 
 fn start() -> ExitCode {
-    let args = Args::parse();
+    let args = QueryArgs::parse();
     let environment = Environment::from_iter(std::env::vars_os());
     terminal::log("error");
 
@@ -52,7 +52,7 @@ fn start() -> ExitCode {
     }
 }
 
-fn run(args: &Args, environment: &Environment) -> Result<(), QueryError> {
+fn run(args: &QueryArgs, environment: &Environment) -> Result<(), QueryError> {
     // Before a signal means anything but the end.
     let text = query::text(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -66,7 +66,7 @@ fn run(args: &Args, environment: &Environment) -> Result<(), QueryError> {
 }
 
 async fn run_until_interrupted(
-    args: &Args,
+    args: &QueryArgs,
     text: &str,
     environment: &Environment,
 ) -> Result<(), QueryError> {

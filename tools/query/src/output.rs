@@ -6,7 +6,7 @@ mod table;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 
-use crate::args::Format;
+use crate::args::QueryFormat;
 use table::TableSheet;
 
 pub(crate) use cells::shorten;
@@ -50,16 +50,16 @@ pub struct Output<W: Write> {
 enum Sheet<W: Write> {
     Table(TableSheet<W>),
     Csv(Box<csv::Writer<W>>),
-    Lines(Lines<W>),
+    Lines(LineFormatter<W>),
 }
 
 impl<W: Write> Output<W> {
     /// Prints to `output` in a format, `limit` rows at most.
-    pub fn new(output: W, format: Format, limit: Option<usize>) -> Self {
+    pub fn new(output: W, format: QueryFormat, limit: Option<usize>) -> Self {
         let sheet = match format {
-            Format::Table => Sheet::Table(TableSheet::new(output)),
-            Format::Csv => Sheet::Csv(Box::new(csv::Writer::from_writer(output))),
-            Format::Lines => Sheet::Lines(Lines {
+            QueryFormat::Table => Sheet::Table(TableSheet::new(output)),
+            QueryFormat::Csv => Sheet::Csv(Box::new(csv::Writer::from_writer(output))),
+            QueryFormat::Lines => Sheet::Lines(LineFormatter {
                 output: BufWriter::new(output),
                 keys: Vec::new(),
             }),
@@ -131,13 +131,13 @@ impl<W: Write> Output<W> {
 
 /// JSON objects, one a line.
 #[derive(Debug)]
-struct Lines<W: Write> {
+struct LineFormatter<W: Write> {
     output: BufWriter<W>,
     /// What comes before each value: the comma, the key and the colon.
     keys: Vec<(String, CellKind)>,
 }
 
-impl<W: Write> Lines<W> {
+impl<W: Write> LineFormatter<W> {
     /// A second column of the same name has its number behind it, since an object's keys differ.
     fn begin(&mut self, headings: &[Heading]) -> io::Result<()> {
         let mut names: Vec<String> = Vec::new();
@@ -183,7 +183,7 @@ fn is_json(text: &str, kind: CellKind) -> bool {
 mod tests {
     use super::*;
 
-    fn printed(format: Format, limit: Option<usize>) -> (String, bool) {
+    fn printed(format: QueryFormat, limit: Option<usize>) -> (String, bool) {
         let heading = |name: &str, kind| Heading {
             name: name.to_owned(),
             kind,
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn csv_quotes_what_needs_it_and_leaves_out_what_is_not_there() {
-        let (text, left_out) = printed(Format::Csv, None);
+        let (text, left_out) = printed(QueryFormat::Csv, None);
         assert_eq!(
             text,
             "Name,Distance,Exact,Name\nShadowfax,1789.25,true,\n\
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn lines_are_json_with_numbers_as_numbers_and_keys_that_differ() {
-        let (text, _) = printed(Format::Lines, None);
+        let (text, _) = printed(QueryFormat::Lines, None);
         assert_eq!(
             text,
             "{\"Name\":\"Shadowfax\",\"Distance\":1789.25,\"Exact\":true,\"Name_2\":null}\n\
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_table_is_aligned_and_steers_no_terminal() {
-        let (text, _) = printed(Format::Table, None);
+        let (text, _) = printed(QueryFormat::Table, None);
         assert_eq!(
             text,
             concat!(
@@ -255,10 +255,10 @@ mod tests {
 
     #[test]
     fn a_row_past_the_limit_is_not_printed_and_known_of() {
-        let (text, left_out) = printed(Format::Csv, Some(1));
+        let (text, left_out) = printed(QueryFormat::Csv, Some(1));
         assert_eq!(text.lines().count(), 2);
         assert!(left_out);
-        let (_, left_out) = printed(Format::Csv, Some(3));
+        let (_, left_out) = printed(QueryFormat::Csv, Some(3));
         assert!(!left_out);
     }
 }

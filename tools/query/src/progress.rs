@@ -29,12 +29,12 @@ pub(crate) enum Measure {
 /// A bar that appears after a second, where the standard error is a terminal, and is gone when this
 /// is.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(crate) struct QueryProgress {
     bar: ProgressBar,
     _task: AbortOnDropHandle<()>,
 }
 
-impl Progress {
+impl QueryProgress {
     pub(crate) fn start(measure: Measure) -> Self {
         let bar = ProgressBar::hidden();
         let template = match measure {
@@ -53,7 +53,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for QueryProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

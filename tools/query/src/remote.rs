@@ -8,19 +8,19 @@ use datafusion::common::TableReference;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::target::Cloud;
 
-use crate::args::Args;
+use crate::args::QueryArgs;
 use crate::athena::Athena;
 use crate::engine::names_of;
 use crate::local::run_on_table;
 use crate::output::Output;
-use crate::progress::{Measure, Progress};
+use crate::progress::{Measure, QueryProgress};
 use crate::sql::{Sql, Texts};
 use crate::tables::SUMMARY;
 use crate::{QueryError, Terminal, tell};
 
 /// Runs a statement in Athena; one that asks for `summary`, which lies in DynamoDB, here.
 pub(crate) async fn run(
-    args: &Args,
+    args: &QueryArgs,
     cloud: &Cloud,
     sql: &Sql,
     terminal: Terminal,
@@ -49,7 +49,7 @@ pub(crate) async fn run(
 }
 
 async fn ask_athena(
-    args: &Args,
+    args: &QueryArgs,
     cloud: &Cloud,
     sql: &Sql,
     stop: &CancellationToken,
@@ -58,7 +58,7 @@ async fn ask_athena(
 ) -> Result<(), QueryError> {
     let athena = Athena::new(cloud, &args.workgroup, &args.database);
     let scanned = Arc::new(AtomicU64::new(0));
-    let progress = Progress::start(Measure::Athena(Arc::clone(&scanned)));
+    let progress = QueryProgress::start(Measure::Athena(Arc::clone(&scanned)));
     let finished = athena.run(sql, &scanned, stop).await?;
     drop(progress);
 

@@ -23,7 +23,7 @@ use windrow_local::data_dir::DataDirError;
 use windrow_local::endpoint::{Endpoint, EndpointError, EndpointOptions};
 
 use crate::diagnostic::chain;
-use crate::progress::{Measure, Progress};
+use crate::progress::{Measure, QueryProgress};
 use crate::tables::SUMMARY;
 
 /// The local cloud's table, in the data directory.
@@ -133,7 +133,7 @@ pub(crate) async fn read(cloud: &Cloud, table: &str) -> Result<Minutes, SummaryE
         .table_name(table);
     let mut pages = scan.into_paginator().send();
     let count = Arc::new(AtomicU64::new(0));
-    let _progress = Progress::start(Measure::Table(Arc::clone(&count)));
+    let _progress = QueryProgress::start(Measure::Table(Arc::clone(&count)));
     let mut rows: Vec<Summary> = Vec::new();
     let mut others = 0;
     while let Some(page) = pages.next().await {

@@ -22,14 +22,14 @@ pub struct Column {
     /// Its name, as headings spell it.
     pub name: &'static str,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: ColumnKind,
     /// What that means.
     pub meaning: &'static str,
 }
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnKind {
     /// Text.
     Text,
     /// A moment in UTC, to the millisecond.
@@ -48,7 +48,7 @@ pub enum Kind {
     Flag,
 }
 
-impl Kind {
+impl ColumnKind {
     /// The type by which the query engine knows it.
     pub fn data_type(self) -> DataType {
         match self {
@@ -89,7 +89,7 @@ impl Table {
     }
 }
 
-const fn column(name: &'static str, kind: Kind, meaning: &'static str) -> Column {
+const fn column(name: &'static str, kind: ColumnKind, meaning: &'static str) -> Column {
     Column {
         name,
         kind,
@@ -99,7 +99,7 @@ const fn column(name: &'static str, kind: Kind, meaning: &'static str) -> Column
 
 const DAY: Column = column(
     "day",
-    Kind::Text,
+    ColumnKind::Text,
     "Day of arrival as 2026/11/20: only its folders are read where it is asked for",
 );
 
@@ -108,17 +108,21 @@ pub const READINGS: Table = Table {
     name: "wildrydes",
     meaning: "A reading of a unicorn's sensor, from the archive",
     columns: &[
-        column("Name", Kind::Text, "The unicorn"),
-        column("StatusTime", Kind::Time, "When the reading was taken, UTC"),
-        column("Latitude", Kind::Degrees, "Degrees north"),
-        column("Longitude", Kind::Degrees, "Degrees east"),
+        column("Name", ColumnKind::Text, "The unicorn"),
+        column(
+            "StatusTime",
+            ColumnKind::Time,
+            "When the reading was taken, UTC",
+        ),
+        column("Latitude", ColumnKind::Degrees, "Degrees north"),
+        column("Longitude", ColumnKind::Degrees, "Degrees east"),
         column(
             "Distance",
-            Kind::Metres,
+            ColumnKind::Metres,
             "Metres moved since the last reading, exact",
         ),
-        column("HealthPoints", Kind::Integer, "Health"),
-        column("MagicPoints", Kind::Integer, "Magic"),
+        column("HealthPoints", ColumnKind::Integer, "Health"),
+        column("MagicPoints", ColumnKind::Integer, "Magic"),
         DAY,
     ],
 };
@@ -128,18 +132,18 @@ pub const SUMMARY: Table = Table {
     name: "summary",
     meaning: "A unicorn's minute, from the table UnicornSensorData, merged",
     columns: &[
-        column("Name", Kind::Text, "The unicorn"),
-        column("StatusTime", Kind::Time, "Start of the window, UTC"),
-        column("Distance", Kind::MetresInAll, "Metres moved, exact"),
-        column("MinMagicPoints", Kind::Integer, "Lowest magic"),
-        column("MaxMagicPoints", Kind::Integer, "Highest magic"),
-        column("MinHealthPoints", Kind::Integer, "Lowest health"),
-        column("MaxHealthPoints", Kind::Integer, "Highest health"),
-        column("Readings", Kind::Count, "How many readings it holds"),
-        column("WindowSeconds", Kind::Count, "Length of the window"),
+        column("Name", ColumnKind::Text, "The unicorn"),
+        column("StatusTime", ColumnKind::Time, "Start of the window, UTC"),
+        column("Distance", ColumnKind::MetresInAll, "Metres moved, exact"),
+        column("MinMagicPoints", ColumnKind::Integer, "Lowest magic"),
+        column("MaxMagicPoints", ColumnKind::Integer, "Highest magic"),
+        column("MinHealthPoints", ColumnKind::Integer, "Lowest health"),
+        column("MaxHealthPoints", ColumnKind::Integer, "Highest health"),
+        column("Readings", ColumnKind::Count, "How many readings it holds"),
+        column("WindowSeconds", ColumnKind::Count, "Length of the window"),
         column(
             "Exact",
-            Kind::Flag,
+            ColumnKind::Flag,
             "Whether the rows are known to hold every reading",
         ),
     ],
@@ -150,24 +154,28 @@ pub const REJECTS: Table = Table {
     name: "rejects",
     meaning: "A rejected reading or summary, with its reason",
     columns: &[
-        column("Reason", Kind::Text, "Why it was rejected"),
-        column("Stream", Kind::Text, "Stream it came in"),
-        column("Shard", Kind::Text, "Shard of the stream"),
-        column("SequenceNumber", Kind::Text, "Its place in the shard"),
-        column("PartitionKey", Kind::Text, "What it was grouped by"),
-        column("ArrivalTime", Kind::Text, "When the stream took it, UTC"),
-        column("Payload", Kind::Text, "The rejected text"),
+        column("Reason", ColumnKind::Text, "Why it was rejected"),
+        column("Stream", ColumnKind::Text, "Stream it came in"),
+        column("Shard", ColumnKind::Text, "Shard of the stream"),
+        column("SequenceNumber", ColumnKind::Text, "Its place in the shard"),
+        column("PartitionKey", ColumnKind::Text, "What it was grouped by"),
+        column(
+            "ArrivalTime",
+            ColumnKind::Text,
+            "When the stream took it, UTC",
+        ),
+        column("Payload", ColumnKind::Text, "The rejected text"),
         column(
             "PayloadBase64",
-            Kind::Text,
+            ColumnKind::Text,
             "The rejected bytes where they are not UTF-8",
         ),
         column(
             "Piece",
-            Kind::Text,
+            ColumnKind::Text,
             "Number of this piece of a long payload",
         ),
-        column("Pieces", Kind::Text, "How many pieces there are"),
+        column("Pieces", ColumnKind::Text, "How many pieces there are"),
         DAY,
     ],
 };

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use clap::Parser;
-use query::{Args, QueryError, Terminal, run, text};
+use query::{QueryArgs, QueryError, Terminal, run, text};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -24,18 +24,18 @@ use windrow_connect::target::Environment;
 /// Answers by operation, each used once but for the last; and the calls that came.
 #[derive(Clone, Default)]
 struct StandIn {
-    answers: Arc<Mutex<BTreeMap<String, VecDeque<Answer>>>>,
+    answers: Arc<Mutex<BTreeMap<String, VecDeque<AthenaAnswer>>>>,
     calls: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 #[derive(Clone)]
-enum Answer {
+enum AthenaAnswer {
     Ok(Value),
     Error(StatusCode, Value),
 }
 
 impl StandIn {
-    fn on(self, operation: &str, answers: impl IntoIterator<Item = Answer>) -> Self {
+    fn on(self, operation: &str, answers: impl IntoIterator<Item = AthenaAnswer>) -> Self {
         let answers = answers.into_iter().collect();
         self.answers
             .lock()
@@ -44,7 +44,7 @@ impl StandIn {
         self
     }
 
-    fn at_first(&self, operation: &str, answer: Answer) {
+    fn at_first(&self, operation: &str, answer: AthenaAnswer) {
         let mut answers = self.answers.lock().unwrap();
         answers.get_mut(operation).unwrap().push_front(answer);
     }
@@ -54,7 +54,7 @@ impl StandIn {
         Self::default()
             .on(
                 "AmazonAthena.StartQueryExecution",
-                [Answer::Ok(json!({"QueryExecutionId": "id-1"}))],
+                [AthenaAnswer::Ok(json!({"QueryExecutionId": "id-1"}))],
             )
             .on(
                 "AmazonAthena.GetQueryExecution",
@@ -66,9 +66,12 @@ impl StandIn {
             )
             .on(
                 "AmazonAthena.GetQueryResults",
-                pages.into_iter().map(Answer::Ok),
+                pages.into_iter().map(AthenaAnswer::Ok),
             )
-            .on("AmazonAthena.StopQueryExecution", [Answer::Ok(json!({}))])
+            .on(
+                "AmazonAthena.StopQueryExecution",
+                [AthenaAnswer::Ok(json!({}))],
+            )
     }
 
     /// Its address; it answers as long as the test runs.
@@ -113,8 +116,10 @@ async fn answer(State(stand_in): State<StandIn>, headers: HeaderMap, body: Strin
         });
     let json = [("content-type", "application/x-amz-json-1.1")];
     match answer {
-        Some(Answer::Ok(value)) => (json, value.to_string()).into_response(),
-        Some(Answer::Error(status, value)) => (status, json, value.to_string()).into_response(),
+        Some(AthenaAnswer::Ok(value)) => (json, value.to_string()).into_response(),
+        Some(AthenaAnswer::Error(status, value)) => {
+            (status, json, value.to_string()).into_response()
+        }
         None => (
             StatusCode::BAD_REQUEST,
             json,
@@ -124,8 +129,8 @@ async fn answer(State(stand_in): State<StandIn>, headers: HeaderMap, body: Strin
     }
 }
 
-fn state(state: &str, reason: Option<&str>) -> Answer {
-    Answer::Ok(json!({"QueryExecution": {
+fn state(state: &str, reason: Option<&str>) -> AthenaAnswer {
+    AthenaAnswer::Ok(json!({"QueryExecution": {
         "QueryExecutionId": "id-1",
         "StatementType": "DML",
         "Status": {"State": state, "StateChangeReason": reason},
@@ -183,7 +188,7 @@ async fn ask_until(
     stop: &CancellationToken,
 ) -> (Result<(), QueryError>, String, String) {
     let typed = [&["query", "--endpoint-url", url], arguments].concat();
-    let args = Args::try_parse_from(typed).unwrap();
+    let args = QueryArgs::try_parse_from(typed).unwrap();
     let (mut out, mut notes) = (Vec::new(), Vec::new());
     let environment = Environment::from_iter([("HOME".into(), "/nonexistent".into())]);
     let terminal = Terminal::default();
@@ -288,13 +293,16 @@ async fn why_a_query_failed_is_told_in_athenas_words() {
     let stand_in = StandIn::default()
         .on(
             "AmazonAthena.StartQueryExecution",
-            [Answer::Ok(json!({"QueryExecutionId": "id-1"}))],
+            [AthenaAnswer::Ok(json!({"QueryExecutionId": "id-1"}))],
         )
         .on(
             "AmazonAthena.GetQueryExecution",
             [state("FAILED", Some(reason))],
         )
-        .on("AmazonAthena.StopQueryExecution", [Answer::Ok(json!({}))]);
+        .on(
+            "AmazonAthena.StopQueryExecution",
+            [AthenaAnswer::Ok(json!({}))],
+        );
     let url = stand_in.start().await;
     let (outcome, out, _) = ask(&url, &["SELECT nam FROM wildrydes"]).await;
     assert_eq!(
@@ -307,7 +315,7 @@ async fn why_a_query_failed_is_told_in_athenas_words() {
         json!({"__type": "InvalidRequestException", "Message": "WorkGroup is not found."});
     let stand_in = StandIn::default().on(
         "AmazonAthena.StartQueryExecution",
-        [Answer::Error(StatusCode::BAD_REQUEST, rejected)],
+        [AthenaAnswer::Error(StatusCode::BAD_REQUEST, rejected)],
     );
     let url = stand_in.start().await;
     let (outcome, _, _) = ask(&url, &[SQL]).await;
@@ -321,7 +329,7 @@ async fn why_a_query_failed_is_told_in_athenas_words() {
 async fn a_throttled_call_is_tried_again_and_starts_one_query() {
     let slow_down = json!({"__type": "TooManyRequestsException", "Message": "Rate exceeded"});
     let stand_in = StandIn::with_rows(vec![page(&[HEAD, FIRST], None)]);
-    let slow_down = Answer::Error(StatusCode::BAD_REQUEST, slow_down);
+    let slow_down = AthenaAnswer::Error(StatusCode::BAD_REQUEST, slow_down);
     stand_in.at_first("AmazonAthena.StartQueryExecution", slow_down);
     let url = stand_in.start().await;
     let (outcome, out, _) = ask(&url, &["--format", "csv", SQL]).await;
@@ -340,10 +348,13 @@ async fn ctrl_c_stops_the_query_there_too() {
     let stand_in = StandIn::default()
         .on(
             "AmazonAthena.StartQueryExecution",
-            [Answer::Ok(json!({"QueryExecutionId": "id-1"}))],
+            [AthenaAnswer::Ok(json!({"QueryExecutionId": "id-1"}))],
         )
         .on("AmazonAthena.GetQueryExecution", [state("RUNNING", None)])
-        .on("AmazonAthena.StopQueryExecution", [Answer::Ok(json!({}))]);
+        .on(
+            "AmazonAthena.StopQueryExecution",
+            [AthenaAnswer::Ok(json!({}))],
+        );
     let url = stand_in.start().await;
     let stop = CancellationToken::new();
     let stopping = stop.clone();
@@ -403,7 +414,7 @@ async fn the_summary_is_read_from_dynamodb_page_by_page() {
         json!({"Items": [row("Shadowfax", "a", "1789.25"), row("Franky", "a", "30")], "LastEvaluatedKey": key}),
         json!({"Items": [row("Shadowfax", "b", "0.000001"), {"Name": {"S": "nobody"}}]}),
     ];
-    let stand_in = StandIn::default().on("DynamoDB_20120810.Scan", pages.map(Answer::Ok));
+    let stand_in = StandIn::default().on("DynamoDB_20120810.Scan", pages.map(AthenaAnswer::Ok));
     let url = stand_in.start().await;
     let sql = "SELECT Name, StatusTime, Distance, Readings, Exact FROM summary ORDER BY Name";
     let (outcome, out, notes) = ask(&url, &["--format", "csv", "--table", "Rows", sql]).await;

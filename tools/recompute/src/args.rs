@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use windrow_connect::target::TargetArgs;
 
-use crate::output::Format;
+use crate::output::RecomputeFormat;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +23,7 @@ Lines that are no readings are told, and change nothing about how it ends.";
 /// Sums every unicorn's minutes anew, by StatusTime, from the archive of raw readings.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "recompute", version, after_help = EXAMPLES)]
-pub struct Args {
+pub struct RecomputeArgs {
     /// Folders and files of JSON lines, plain or gzipped. In folders, what is hidden or unfinished is
     /// passed over: names that start with `.` or `_` or end with `.tmp`
     #[arg(required = true, value_name = "ARCHIVE_DIR")]
@@ -35,7 +35,7 @@ pub struct Args {
 
     /// How rows are printed on the standard output [default: table, or not at all with --table]
     #[arg(long, value_enum)]
-    pub format: Option<Format>,
+    pub format: Option<RecomputeFormat>,
 
     /// Length of a window: whole seconds from 1s to 24h, as in 60s, 5m or 1h
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_window)]
@@ -51,9 +51,9 @@ pub struct Args {
     pub target: TargetArgs,
 }
 
-impl Args {
+impl RecomputeArgs {
     /// How to print rows, if they are to be printed.
-    pub fn format(&self) -> Option<Format> {
+    pub fn format(&self) -> Option<RecomputeFormat> {
         match self.table {
             None => Some(self.format.unwrap_or_default()),
             Some(_) => self.format,
@@ -97,13 +97,13 @@ mod tests {
 
     use super::*;
 
-    fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
-        Args::try_parse_from([&["recompute", "archive"], arguments].concat())
+    fn parse(arguments: &[&str]) -> Result<RecomputeArgs, clap::Error> {
+        RecomputeArgs::try_parse_from([&["recompute", "archive"], arguments].concat())
     }
 
     #[test]
     fn the_command_line_holds_together() {
-        Args::command().debug_assert();
+        RecomputeArgs::command().debug_assert();
     }
 
     #[test]
@@ -130,12 +130,12 @@ mod tests {
     #[test]
     fn rows_are_printed_unless_they_go_to_a_table() {
         for (arguments, format) in [
-            (&[][..], Some(Format::Table)),
-            (&["--format", "csv"], Some(Format::Csv)),
+            (&[][..], Some(RecomputeFormat::Table)),
+            (&["--format", "csv"], Some(RecomputeFormat::Csv)),
             (&["--table", "Recomputed"], None),
             (
                 &["--table", "Recomputed", "--format", "lines"],
-                Some(Format::Lines),
+                Some(RecomputeFormat::Lines),
             ),
         ] {
             assert_eq!(parse(arguments).unwrap().format(), format, "{arguments:?}");
@@ -153,6 +153,6 @@ mod tests {
             let error = parse(arguments).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{arguments:?}");
         }
-        assert!(Args::try_parse_from(["recompute"]).is_err());
+        assert!(RecomputeArgs::try_parse_from(["recompute"]).is_err());
     }
 }

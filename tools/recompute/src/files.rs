@@ -4,11 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::ReadError;
+use crate::ArchiveReadError;
 
 /// A file of an archive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ArchiveFile {
+pub struct InputFile {
     /// Where it lies.
     pub path: PathBuf,
     /// How long it was when it was found.
@@ -19,7 +19,7 @@ pub struct ArchiveFile {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The files, by path, each once.
-    pub files: Vec<ArchiveFile>,
+    pub files: Vec<InputFile>,
     /// How many more there were that are hidden or unfinished, or no files.
     pub passed_over: u64,
 }
@@ -40,14 +40,14 @@ impl Listing {
 ///
 /// # Errors
 /// When something is not there or cannot be listed, or a path that was given is neither file nor folder.
-pub fn list(paths: &[PathBuf]) -> Result<Listing, ReadError> {
+pub fn list(paths: &[PathBuf]) -> Result<Listing, ArchiveReadError> {
     let mut listing = Listing::default();
     for path in paths {
         let metadata = fs::metadata(path).map_err(|source| error(path, source))?;
         if metadata.is_dir() {
             walk(path, &mut listing)?;
         } else if metadata.is_file() {
-            listing.files.push(ArchiveFile {
+            listing.files.push(InputFile {
                 path: path.clone(),
                 bytes: metadata.len(),
             });
@@ -61,7 +61,7 @@ pub fn list(paths: &[PathBuf]) -> Result<Listing, ReadError> {
     Ok(listing)
 }
 
-fn walk(folder: &Path, listing: &mut Listing) -> Result<(), ReadError> {
+fn walk(folder: &Path, listing: &mut Listing) -> Result<(), ArchiveReadError> {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).map_err(|source| error(&folder, source))? {
@@ -76,7 +76,7 @@ fn walk(folder: &Path, listing: &mut Listing) -> Result<(), ReadError> {
                 let metadata = fs::metadata(&path).map_err(|source| error(&path, source))?;
                 if metadata.is_file() {
                     let bytes = metadata.len();
-                    listing.files.push(ArchiveFile { path, bytes });
+                    listing.files.push(InputFile { path, bytes });
                 } else {
                     listing.passed_over += 1;
                 }
@@ -91,8 +91,8 @@ fn is_unfinished(path: &Path) -> bool {
     name.starts_with(b".") || name.starts_with(b"_") || name.ends_with(b".tmp")
 }
 
-fn error(path: &Path, source: io::Error) -> ReadError {
-    ReadError {
+fn error(path: &Path, source: io::Error) -> ArchiveReadError {
+    ArchiveReadError {
         path: path.to_owned(),
         source,
     }

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::lines::Lines;
+use crate::lines::ArchiveLines;
 
 /// What is told of every read, in bytes of the file.
-pub(super) type Progress<'a> = &'a (dyn Fn(u64) + Sync);
+pub(super) type ReadProgress<'a> = &'a (dyn Fn(u64) + Sync);
 
 /// The first bytes of a gzip file (RFC 1952).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -19,17 +19,17 @@ const PACKED_BUFFER: usize = 256 << 10;
 
 /// A file that is being read.
 pub(super) enum Input<'a> {
-    Plain(Counted<'a>),
-    Packed(Box<MultiGzDecoder<BufReader<Counted<'a>>>>),
+    Plain(CountedInput<'a>),
+    Packed(Box<MultiGzDecoder<BufReader<CountedInput<'a>>>>),
 }
 
 /// A file whose reads are told.
-pub(super) struct Counted<'a> {
+pub(super) struct CountedInput<'a> {
     file: File,
-    progress: Progress<'a>,
+    progress: ReadProgress<'a>,
 }
 
-impl Read for Counted<'_> {
+impl Read for CountedInput<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
         (self.progress)(read as u64);
@@ -56,24 +56,29 @@ pub(super) fn open<'a>(
     path: &Path,
     part: &Range<u64>,
     buffer: Vec<u8>,
-    progress: Progress<'a>,
-) -> io::Result<Lines<Input<'a>>> {
+    progress: ReadProgress<'a>,
+) -> io::Result<ArchiveLines<Input<'a>>> {
     let mut file = File::open(path)?;
     if part.start == 0 {
         let packed = starts_packed(&mut file)?;
         file.seek(SeekFrom::Start(0))?;
-        let counted = Counted { file, progress };
+        let counted = CountedInput { file, progress };
         if packed {
             let reader = BufReader::with_capacity(PACKED_BUFFER, counted);
             let input = Input::Packed(Box::new(MultiGzDecoder::new(reader)));
-            return Ok(Lines::all(input, buffer));
+            return Ok(ArchiveLines::all(input, buffer));
         }
-        return Ok(Lines::until(Input::Plain(counted), buffer, 0, part.end));
+        return Ok(ArchiveLines::until(
+            Input::Plain(counted),
+            buffer,
+            0,
+            part.end,
+        ));
     }
     let before = part.start - 1;
     file.seek(SeekFrom::Start(before))?;
-    let input = Input::Plain(Counted { file, progress });
-    Lines::between(input, buffer, before, part.end)
+    let input = Input::Plain(CountedInput { file, progress });
+    ArchiveLines::between(input, buffer, before, part.end)
 }
 
 fn starts_packed(file: &mut File) -> io::Result<bool> {

@@ -30,7 +30,7 @@
 //! A plain file is cut into pieces at line ends; a packed one can only be read from its start on, so
 //! one thread reads it whole, up to 128 MB of text at a time.
 //!
-//! Memory is that of [`windrow_core::batch::Batch`] (4 to 8 bytes a reading that comes in order, up to 16
+//! Memory is that of [`windrow_core::batch::BatchFold`] (4 to 8 bytes a reading that comes in order, up to 16
 //! where there are few and long windows, and some 30 bytes otherwise), some 95 bytes a unicorn and minute beside its readings, some megabytes whatever
 //! there is to do, and what is read ahead.
 //!
@@ -63,7 +63,7 @@ use thiserror::Error;
 /// A file or folder that cannot be read to its end.
 #[derive(Debug, Error)]
 #[error("{} cannot be read", path.display())]
-pub struct ReadError {
+pub struct ArchiveReadError {
     /// Which one.
     pub path: PathBuf,
     /// Why not.

@@ -15,7 +15,7 @@ const BUFFER_PAST_END: usize = 8 << 10;
 
 /// A line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line<'a> {
+pub enum ArchiveLine<'a> {
     /// Without its newline.
     Whole(&'a [u8]),
     /// More than [`LONGEST_LINE`] bytes.
@@ -27,7 +27,7 @@ pub enum Line<'a> {
 ///
 /// Nothing is allocated a line; the buffer grows only where a line does not fit.
 #[derive(Debug)]
-pub struct Lines<R> {
+pub struct ArchiveLines<R> {
     input: R,
     buffer: Vec<u8>,
     /// What was read and not given out yet.
@@ -39,7 +39,7 @@ pub struct Lines<R> {
     end: Option<u64>,
 }
 
-impl<R: Read> Lines<R> {
+impl<R: Read> ArchiveLines<R> {
     /// All lines of an input that ends where it ends.
     pub fn all(input: R, buffer: Vec<u8>) -> Self {
         Self::new(input, buffer, 0, None)
@@ -78,7 +78,7 @@ impl<R: Read> Lines<R> {
     ///
     /// # Errors
     /// When the input cannot be read, or ends before the part does.
-    pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub fn next_line(&mut self) -> io::Result<Option<ArchiveLine<'_>>> {
         if self.end.is_some_and(|end| self.position >= end) {
             return Ok(None);
         }
@@ -91,7 +91,7 @@ impl<R: Read> Lines<R> {
             searched = self.to - self.from;
             if searched > LONGEST_LINE {
                 self.skip()?;
-                return Ok(Some(Line::TooLong));
+                return Ok(Some(ArchiveLine::TooLong));
             }
             if !self.fill()? {
                 break (searched, false);
@@ -106,9 +106,9 @@ impl<R: Read> Lines<R> {
         let line = self.from..self.from + length;
         self.pass(length + usize::from(ended));
         if length > LONGEST_LINE {
-            return Ok(Some(Line::TooLong));
+            return Ok(Some(ArchiveLine::TooLong));
         }
-        Ok(Some(Line::Whole(&self.buffer[line])))
+        Ok(Some(ArchiveLine::Whole(&self.buffer[line])))
     }
 
     /// What of the next lines was read already; it may end anywhere in one.
@@ -201,12 +201,12 @@ mod tests {
 
     use super::*;
 
-    fn collect<R: Read>(mut lines: Lines<R>) -> Vec<Option<Vec<u8>>> {
+    fn collect<R: Read>(mut lines: ArchiveLines<R>) -> Vec<Option<Vec<u8>>> {
         let mut found = Vec::new();
         while let Some(line) = lines.next_line().unwrap() {
             found.push(match line {
-                Line::Whole(line) => Some(line.to_vec()),
-                Line::TooLong => None,
+                ArchiveLine::Whole(line) => Some(line.to_vec()),
+                ArchiveLine::TooLong => None,
             });
         }
         found
@@ -218,8 +218,9 @@ mod tests {
         for (place, &cut) in cuts.iter().enumerate() {
             let end = cuts.get(place + 1).copied().unwrap_or(text.len()) as u64;
             let lines = match cut {
-                0 => Lines::until(text, Vec::new(), 0, end),
-                _ => Lines::between(&text[cut - 1..], Vec::new(), cut as u64 - 1, end).unwrap(),
+                0 => ArchiveLines::until(text, Vec::new(), 0, end),
+                _ => ArchiveLines::between(&text[cut - 1..], Vec::new(), cut as u64 - 1, end)
+                    .unwrap(),
             };
             found.extend(collect(lines));
         }
@@ -228,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_line_that_does_not_end_is_a_line() {
-        let lines = |text: &'static str| collect(Lines::all(text.as_bytes(), Vec::new()));
+        let lines = |text: &'static str| collect(ArchiveLines::all(text.as_bytes(), Vec::new()));
         assert_eq!(lines(""), []);
         assert_eq!(lines("a"), [Some(b"a".to_vec())]);
         assert_eq!(lines("a\n\nb"), lines("a\n\nb\n"));
@@ -244,11 +245,11 @@ mod tests {
             None,
             Some(b"short".to_vec()),
         ];
-        let mut lines = Lines::all(text.as_slice(), Vec::new());
+        let mut lines = ArchiveLines::all(text.as_slice(), Vec::new());
         for expected in &expected {
             let line = match lines.next_line().unwrap().unwrap() {
-                Line::Whole(line) => Some(line.to_vec()),
-                Line::TooLong => None,
+                ArchiveLine::Whole(line) => Some(line.to_vec()),
+                ArchiveLine::TooLong => None,
             };
             assert!(line == *expected);
         }
@@ -262,7 +263,7 @@ mod tests {
     #[test]
     fn an_input_that_became_shorter_is_an_error() {
         for (text, ends) in [("ab\n", 5), ("ab\ncd", 6)] {
-            let mut lines = Lines::until(text.as_bytes(), Vec::new(), 0, ends);
+            let mut lines = ArchiveLines::until(text.as_bytes(), Vec::new(), 0, ends);
             lines.next_line().unwrap();
             let error = lines.next_line().unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
@@ -280,7 +281,7 @@ mod tests {
             cuts.sort_unstable();
             cuts.dedup();
             let expected: Vec<_> = text.lines().map(|line| Some(line.as_bytes().to_vec())).collect();
-            prop_assert_eq!(collect(Lines::all(text.as_bytes(), Vec::new())), expected.clone());
+            prop_assert_eq!(collect(ArchiveLines::all(text.as_bytes(), Vec::new())), expected.clone());
             prop_assert_eq!(in_parts(text.as_bytes(), &cuts), expected);
         }
     }

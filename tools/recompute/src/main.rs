@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
-use recompute::args::Args;
+use recompute::args::RecomputeArgs;
 use recompute::files::{self, Listing};
 use recompute::output::{self, printable};
-use recompute::rows::Rows;
-use recompute::scan::{Options, Report, scan};
-use recompute::table::{ArchiveTable, check_name};
+use recompute::rows::WindowRows;
+use recompute::scan::{ScanOptions, ScanReport, scan};
+use recompute::table::{RecomputedTable, check_name};
 use tokio::runtime::Runtime;
 use windrow_connect::target::{Environment, LOCAL_PORT, Resolved, resolve};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = RecomputeArgs::parse();
     let environment = Environment::from_iter(std::env::vars_os());
     if let Some(table) = &args.table {
         let live = std::env::var("TABLE_NAME").ok();
         if let Err(error) = check_name(table, live.as_deref()) {
-            Args::command()
+            RecomputeArgs::command()
                 .error(ErrorKind::ValueValidation, error)
                 .exit();
         }
@@ -41,13 +41,13 @@ fn main() -> ExitCode {
     clippy::disallowed_methods,
     reason = "it tells how long it took, and nothing else goes by it"
 )]
-fn run(args: &Args, environment: &Environment) -> Result<(), Box<dyn Error>> {
+fn run(args: &RecomputeArgs, environment: &Environment) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let threads = match args.threads {
         Some(threads) => threads.into(),
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
-    let options = Options::new(args.window, threads)?;
+    let options = ScanOptions::new(args.window, threads)?;
     // Before anything is read, which may take long.
     let table = match &args.table {
         Some(name) => Some(open_table(name, args, environment)?),
@@ -89,9 +89,9 @@ fn run(args: &Args, environment: &Environment) -> Result<(), Box<dyn Error>> {
 
 fn open_table(
     name: &str,
-    args: &Args,
+    args: &RecomputeArgs,
     environment: &Environment,
-) -> Result<(Runtime, ArchiveTable), Box<dyn Error>> {
+) -> Result<(Runtime, RecomputedTable), Box<dyn Error>> {
     let runtime = Runtime::new()?;
     let resolved = runtime.block_on(resolve(&args.target, environment, LOCAL_PORT))?;
     let cloud = match resolved {
@@ -103,7 +103,7 @@ fn open_table(
         }
     };
     tell(cloud.describe());
-    let table = runtime.block_on(ArchiveTable::open(&cloud, name))?;
+    let table = runtime.block_on(RecomputedTable::open(&cloud, name))?;
     Ok((runtime, table))
 }
 
@@ -117,7 +117,7 @@ fn bar(length: u64, template: &str) -> ProgressBar {
     bar
 }
 
-fn sum_up(listing: &Listing, report: &Report, rows: &Rows, time: Duration) {
+fn sum_up(listing: &Listing, report: &ScanReport, rows: &WindowRows, time: Duration) {
     for rejected in &report.reasons {
         let (path, line) = (rejected.path.display(), rejected.line);
         tell(&printable(&format!("{path}:{line}: {}", rejected.reason)));

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 /// All names, numbered from 0 up in the order in which threads come upon them. So the numbers differ
 /// from run to run, and nothing that comes out may depend on them.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct NameTable {
     partitions: usize,
     numbered: Mutex<Numbered>,
 }
@@ -39,7 +39,7 @@ struct Numbered {
     homes: HashMap<Arc<str>, Home, RandomState>,
 }
 
-impl Names {
+impl NameTable {
     /// No names yet, for that many partitions; 0 count as 1.
     pub(super) fn new(partitions: usize) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl Names {
 /// So the name that is expected next is compared first, and only if it is another one looked up.
 #[derive(Debug)]
 pub(super) struct MetNames<'n> {
-    all: &'n Names,
+    all: &'n NameTable,
     met: Vec<Met>,
     places: HashMap<Arc<str>, usize, RandomState>,
     /// Place of the name before, and of the one expected after it.
@@ -91,7 +91,7 @@ struct Met {
 }
 
 impl<'n> MetNames<'n> {
-    pub(super) fn new(all: &'n Names) -> Self {
+    pub(super) fn new(all: &'n NameTable) -> Self {
         Self {
             all,
             met: Vec::new(),
@@ -146,7 +146,7 @@ mod tests {
             asked in prop::collection::vec((0..3_usize, "[ab]{0,3}"), 0..200),
             partitions in 0..4_usize,
         ) {
-            let names = Names::new(partitions);
+            let names = NameTable::new(partitions);
             let partitions = partitions.max(1);
             let mut threads = [(); 3].map(|()| MetNames::new(&names));
             let mut homes = HashMap::new();

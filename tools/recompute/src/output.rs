@@ -8,11 +8,11 @@ use clap::ValueEnum;
 use unicorn::distance::Distance;
 use unicorn::status_time::StatusTime;
 
-use crate::rows::{Row, Rows};
+use crate::rows::{WindowRow, WindowRows};
 
 /// How rows are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum RecomputeFormat {
     /// A table a window, as the producer prints them
     #[default]
     Table,
@@ -37,19 +37,24 @@ const AHEAD: usize = 4;
 ///
 /// # Errors
 /// When the output takes no more.
-pub fn write(rows: &Rows, format: Format, threads: usize, output: impl Write) -> io::Result<()> {
+pub fn write(
+    rows: &WindowRows,
+    format: RecomputeFormat,
+    threads: usize,
+    output: impl Write,
+) -> io::Result<()> {
     match format {
-        Format::Table => write_tables(rows, output),
-        Format::Lines => write_rows(rows, "", push_json, threads, output),
-        Format::Csv => write_rows(rows, HEADER, push_csv, threads, output),
+        RecomputeFormat::Table => write_tables(rows, output),
+        RecomputeFormat::Lines => write_rows(rows, "", push_json, threads, output),
+        RecomputeFormat::Csv => write_rows(rows, HEADER, push_csv, threads, output),
     }
 }
 
 /// Writes a header and, a line each, rows as `push` puts them down with the start of their window.
 fn write_rows(
-    rows: &Rows,
+    rows: &WindowRows,
     header: &str,
-    push: impl Fn(&mut Vec<u8>, &Row<'_>, &str) -> io::Result<()> + Copy + Send,
+    push: impl Fn(&mut Vec<u8>, &WindowRow<'_>, &str) -> io::Result<()> + Copy + Send,
     threads: usize,
     mut output: impl Write,
 ) -> io::Result<()> {
@@ -98,7 +103,7 @@ fn write_rows(
     })
 }
 
-fn push_json(text: &mut Vec<u8>, row: &Row<'_>, start: &str) -> io::Result<()> {
+fn push_json(text: &mut Vec<u8>, row: &WindowRow<'_>, start: &str) -> io::Result<()> {
     text.extend_from_slice(b"{\"Name\":");
     serde_json::to_writer(&mut *text, row.name)?;
     text.extend_from_slice(b",\"StatusTime\":\"");
@@ -123,7 +128,7 @@ fn push_json(text: &mut Vec<u8>, row: &Row<'_>, start: &str) -> io::Result<()> {
 }
 
 /// As RFC 4180 has it: quoted is only what needs it.
-fn push_csv(text: &mut Vec<u8>, row: &Row<'_>, start: &str) -> io::Result<()> {
+fn push_csv(text: &mut Vec<u8>, row: &WindowRow<'_>, start: &str) -> io::Result<()> {
     let needs_quotes = |byte| matches!(byte, b',' | b'"' | b'\r' | b'\n');
     if row.name.bytes().any(needs_quotes) {
         text.push(b'"');
@@ -178,15 +183,19 @@ fn push_distance(text: &mut Vec<u8>, distance: Distance) {
 /// The widest a name is printed; longer ones push their line's columns to the right.
 const WIDEST_NAME: usize = 32;
 
-fn write_tables(rows: &Rows, mut output: impl Write) -> io::Result<()> {
+fn write_tables(rows: &WindowRows, mut output: impl Write) -> io::Result<()> {
     for (start, rows) in rows.windows() {
-        let rows: Vec<Row<'_>> = rows.collect();
+        let rows: Vec<WindowRow<'_>> = rows.collect();
         write_table(start, &rows, &mut output)?;
     }
     output.flush()
 }
 
-fn write_table(start: StatusTime, rows: &[Row<'_>], output: &mut impl Write) -> io::Result<()> {
+fn write_table(
+    start: StatusTime,
+    rows: &[WindowRow<'_>],
+    output: &mut impl Write,
+) -> io::Result<()> {
     let width = rows.iter().map(|row| row.name.chars().count()).max();
     let width = width.unwrap_or(0).clamp("Name".len(), WIDEST_NAME);
     let seconds = rows.first().map_or(0, |row| row.window_seconds);
@@ -232,8 +241,8 @@ mod tests {
 
     use super::*;
 
-    fn row(name: &str, distance: i128, points: i32, readings: u64) -> Row<'_> {
-        Row {
+    fn row(name: &str, distance: i128, points: i32, readings: u64) -> WindowRow<'_> {
+        WindowRow {
             name,
             window_start: StatusTime::from_millis(0),
             window_seconds: 60,

@@ -7,18 +7,18 @@ use unicorn::reading::{Reading, first_line};
 use unicorn::status_time::StatusTime;
 use unicorn::totals::{Figures, Totals};
 use windrow_core::aggregate::{Aggregate, Merge};
-use windrow_core::batch::Batch;
+use windrow_core::batch::BatchFold;
 
 use crate::input::Input;
-use crate::lines::{LONGEST_LINE, Line, Lines};
-use crate::names::{MetNames, Names};
+use crate::lines::{ArchiveLine, ArchiveLines, LONGEST_LINE};
+use crate::names::{MetNames, NameTable};
 
 /// How many of a piece's rejected lines are told with their reason.
 pub(super) const TOLD: usize = 5;
 
 /// A reading, as far as it counts: 32 bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(super) struct ParsedReading {
     /// That of its name, in its name's partition.
     key: u32,
     millis: i64,
@@ -28,7 +28,7 @@ pub(super) struct Entry {
     micrometres: i64,
 }
 
-impl Entry {
+impl ParsedReading {
     fn new(key: u32, reading: &Reading<'_>) -> Self {
         let (millis, nanos) = millis_and_nanos(reading.status_time);
         Self {
@@ -43,14 +43,14 @@ impl Entry {
     }
 
     /// Adds it to the accumulators of its unicorn, in its partition.
-    pub(super) fn add_to(&self, batch: &mut Batch<Totals>) {
+    pub(super) fn add_to(&self, batch: &mut BatchFold<Totals>) {
         batch.add(self.key as usize, self.millis, self.nanos, self);
     }
 }
 
 /// To add a reading is to merge the figures of that one reading.
-impl Aggregate<Entry> for Totals {
-    fn add(&mut self, entry: &Entry) {
+impl Aggregate<ParsedReading> for Totals {
+    fn add(&mut self, entry: &ParsedReading) {
         self.merge(&Totals::from(Figures {
             distance: Distance::from_micrometres(entry.micrometres.into()),
             min_magic_points: entry.magic_points,
@@ -96,7 +96,7 @@ pub(super) struct Parser<'n> {
 }
 
 impl<'n> Parser<'n> {
-    pub(super) fn new(names: &'n Names) -> Self {
+    pub(super) fn new(names: &'n NameTable) -> Self {
         Self {
             names: MetNames::new(names),
             buffer: Vec::new(),
@@ -107,15 +107,18 @@ impl<'n> Parser<'n> {
     /// the order of the lines, each with its partition.
     pub(super) fn piece(
         &mut self,
-        lines: &mut Lines<Input<'_>>,
+        lines: &mut ArchiveLines<Input<'_>>,
         bytes: u64,
-        mut take: impl FnMut(usize, Entry),
+        mut take: impl FnMut(usize, ParsedReading),
     ) -> io::Result<Piece> {
         let mut piece = Piece::default();
         let names = &mut self.names;
         let mut take = |reading: &Reading<'_>| {
             let home = names.home(&reading.name);
-            take(home.partition as usize, Entry::new(home.key, reading));
+            take(
+                home.partition as usize,
+                ParsedReading::new(home.key, reading),
+            );
         };
         let end = lines.position().saturating_add(bytes);
         while lines.position() < end {
@@ -134,9 +137,11 @@ impl<'n> Parser<'n> {
             };
             piece.lines += 1;
             let reading = match line {
-                Line::Whole(line) if line.trim_ascii().is_empty() => continue,
-                Line::Whole(line) => Reading::parse(line).map_err(|error| error.to_string()),
-                Line::TooLong => Err(format!("the line is longer than {LONGEST_LINE} bytes")),
+                ArchiveLine::Whole(line) if line.trim_ascii().is_empty() => continue,
+                ArchiveLine::Whole(line) => Reading::parse(line).map_err(|error| error.to_string()),
+                ArchiveLine::TooLong => {
+                    Err(format!("the line is longer than {LONGEST_LINE} bytes"))
+                }
             };
             match reading {
                 Ok(reading) => take(&reading),

@@ -3,7 +3,7 @@
 //! The parts of the files stand in a queue, in the order of the files. Any thread parses any of them,
 //! into a bucket for each partition of the names; and each partition takes its buckets in the order of
 //! the queue, whichever thread adds them. So nobody waits while there is something to do, unless enough was
-//! read ahead ([`Cut::ahead`]), and of equal readings the first is the first whatever the threads do.
+//! read ahead ([`CutFile::ahead`]), and of equal readings the first is the first whatever the threads do.
 //!
 //! A thread adds what is there for the partition of its own number before it parses more: what was
 //! parsed last is then still in the processor's cache, and so are, mostly, the accumulators.
@@ -14,31 +14,31 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use unicorn::totals::Totals;
-use windrow_core::batch::Batch;
+use windrow_core::batch::BatchFold;
 
-use crate::ReadError;
-use crate::files::ArchiveFile;
-use crate::input::Progress;
-use crate::parse::{Entry, Parser, Piece};
-use crate::plan::{Part, Plan};
-use crate::scan::{Account, Cut, Report};
+use crate::ArchiveReadError;
+use crate::files::InputFile;
+use crate::input::ReadProgress;
+use crate::parse::{ParsedReading, Parser, Piece};
+use crate::plan::{FilePart, ScanPlan};
+use crate::scan::{Account, CutFile, ScanReport};
 
 /// Reads all files into partitions, as many as there are parsers; each name has its own in one of them.
 /// Each parser has a thread, the first one this. A thread that cannot be started leaves its share to
 /// the others.
 pub(super) fn run(
-    files: &[ArchiveFile],
-    cut: Cut,
-    progress: Progress<'_>,
+    files: &[InputFile],
+    cut: CutFile,
+    progress: ReadProgress<'_>,
     parsers: &mut [Parser<'_>],
-    partitions: Vec<Batch<Totals>>,
-) -> Result<(Vec<Batch<Totals>>, Report), ReadError> {
-    let shared = Shared {
+    partitions: Vec<BatchFold<Totals>>,
+) -> Result<(Vec<BatchFold<Totals>>, ScanReport), ArchiveReadError> {
+    let shared = PipelineState {
         queue: Mutex::new(Queue::new(files, cut, partitions)),
         changed: Condvar::new(),
     };
     let work = |number: usize, parser: &mut Parser<'_>| {
-        let _ending = Ending(&shared);
+        let _ending = ScanEnding(&shared);
         shared.work(number, parser, cut, progress);
     };
     let work = &work;
@@ -57,14 +57,20 @@ pub(super) fn run(
     queue.unwrap_or_else(PoisonError::into_inner).end()
 }
 
-struct Shared<'f, 'p> {
+struct PipelineState<'f, 'p> {
     queue: Mutex<Queue<'f, 'p>>,
     /// Something was parsed or added.
     changed: Condvar,
 }
 
-impl<'f, 'p> Shared<'f, 'p> {
-    fn work(&self, number: usize, parser: &mut Parser<'_>, cut: Cut, progress: Progress<'p>) {
+impl<'f, 'p> PipelineState<'f, 'p> {
+    fn work(
+        &self,
+        number: usize,
+        parser: &mut Parser<'_>,
+        cut: CutFile,
+        progress: ReadProgress<'p>,
+    ) {
         let mut queue = self.lock();
         let files = queue.files;
         loop {
@@ -109,9 +115,9 @@ impl<'f, 'p> Shared<'f, 'p> {
 }
 
 /// Lets nobody wait for a thread that has panicked.
-struct Ending<'s, 'f, 'p>(&'s Shared<'f, 'p>);
+struct ScanEnding<'s, 'f, 'p>(&'s PipelineState<'f, 'p>);
 
-impl Drop for Ending<'_, '_, '_> {
+impl Drop for ScanEnding<'_, '_, '_> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.0.lock().is_over = true;
@@ -123,64 +129,64 @@ impl Drop for Ending<'_, '_, '_> {
 /// What a thread is to do next.
 enum Job<'p> {
     /// Add a bucket to a partition.
-    Add(usize, Batch<Totals>, Bucket),
+    Add(usize, BatchFold<Totals>, ReadingBucket),
     /// Parse the part in the place with this number, into a bucket for each partition.
-    Parse(u64, Part<'p>, Vec<Bucket>),
+    Parse(u64, FilePart<'p>, Vec<ReadingBucket>),
     Wait,
     End,
 }
 
 /// Readings of one partition, in the order of their file.
-type Bucket = Vec<Entry>;
+type ReadingBucket = Vec<ParsedReading>;
 
 struct Queue<'f, 'p> {
-    files: &'f [ArchiveFile],
-    plan: Plan<'f>,
-    cut: Cut,
-    places: VecDeque<Place<'p>>,
+    files: &'f [InputFile],
+    plan: ScanPlan<'f>,
+    cut: CutFile,
+    places: VecDeque<BucketSlot<'p>>,
     next_id: u64,
-    partitions: Vec<Partition>,
+    partitions: Vec<NamePartition>,
     /// Empty ones, to be filled again.
-    spare: Vec<Bucket>,
+    spare: Vec<ReadingBucket>,
     account: Account,
     /// The first file that could not be read.
-    failure: Option<ReadError>,
+    failure: Option<ArchiveReadError>,
     is_over: bool,
     /// How many threads wait.
     waiting: usize,
 }
 
 /// A part's place in the queue.
-struct Place<'p> {
+struct BucketSlot<'p> {
     id: u64,
     file: usize,
     weight: u64,
     /// Until a thread takes it.
-    part: Option<Part<'p>>,
+    part: Option<FilePart<'p>>,
     /// Once it is parsed.
     piece: Option<io::Result<Piece>>,
     /// One for each partition, until that takes it.
-    buckets: Vec<Bucket>,
+    buckets: Vec<ReadingBucket>,
     /// How many partitions have added theirs.
     added: usize,
 }
 
-struct Partition {
+struct NamePartition {
     /// None while a thread has it.
-    batch: Option<Batch<Totals>>,
+    batch: Option<BatchFold<Totals>>,
     /// The place in the queue of which it is to take its bucket next.
     next: usize,
 }
 
 impl<'f, 'p> Queue<'f, 'p> {
-    fn new(files: &'f [ArchiveFile], cut: Cut, batches: Vec<Batch<Totals>>) -> Self {
-        let partitions = batches.into_iter().map(|batch| Partition {
+    fn new(files: &'f [InputFile], cut: CutFile, batches: Vec<BatchFold<Totals>>) -> Self {
+        let partitions = batches.into_iter().map(|batch| NamePartition {
             batch: Some(batch),
             next: 0,
         });
         Self {
             files,
-            plan: Plan::new(files, cut),
+            plan: ScanPlan::new(files, cut),
             cut,
             places: VecDeque::new(),
             next_id: 0,
@@ -243,7 +249,7 @@ impl<'f, 'p> Queue<'f, 'p> {
                 let mut buckets = self
                     .spare
                     .split_off(self.spare.len().saturating_sub(threads));
-                buckets.resize(threads, Bucket::new());
+                buckets.resize(threads, ReadingBucket::new());
                 return Some(Job::Parse(place.id, part, buckets));
             }
             weight = weight.saturating_add(place.weight);
@@ -251,8 +257,8 @@ impl<'f, 'p> Queue<'f, 'p> {
         None
     }
 
-    fn insert(&mut self, index: usize, part: Part<'p>) {
-        let place = Place {
+    fn insert(&mut self, index: usize, part: FilePart<'p>) {
+        let place = BucketSlot {
             id: self.next_id,
             file: part.file,
             weight: part.weight,
@@ -268,8 +274,8 @@ impl<'f, 'p> Queue<'f, 'p> {
     fn parsed(
         &mut self,
         id: u64,
-        parsed: io::Result<(Piece, Option<Part<'p>>)>,
-        buckets: Vec<Bucket>,
+        parsed: io::Result<(Piece, Option<FilePart<'p>>)>,
+        buckets: Vec<ReadingBucket>,
     ) {
         let Some(index) = self.places.iter().position(|place| place.id == id) else {
             return;
@@ -286,7 +292,7 @@ impl<'f, 'p> Queue<'f, 'p> {
         self.retire();
     }
 
-    fn added(&mut self, number: usize, batch: Batch<Totals>, bucket: Bucket) {
+    fn added(&mut self, number: usize, batch: BatchFold<Totals>, bucket: ReadingBucket) {
         self.spare.push(bucket);
         let partition = &mut self.partitions[number];
         partition.batch = Some(batch);
@@ -307,7 +313,7 @@ impl<'f, 'p> Queue<'f, 'p> {
                 }
                 Some(Err(source)) => {
                     let path = file.path.clone();
-                    self.failure = Some(ReadError { path, source });
+                    self.failure = Some(ArchiveReadError { path, source });
                     self.is_over = true;
                     return;
                 }
@@ -323,7 +329,7 @@ impl<'f, 'p> Queue<'f, 'p> {
         }
     }
 
-    fn end(self) -> Result<(Vec<Batch<Totals>>, Report), ReadError> {
+    fn end(self) -> Result<(Vec<BatchFold<Totals>>, ScanReport), ArchiveReadError> {
         match self.failure {
             Some(failure) => Err(failure),
             None => {

@@ -3,28 +3,28 @@
 use std::io;
 use std::ops::Range;
 
-use crate::files::ArchiveFile;
-use crate::input::{self, Input, Progress};
-use crate::lines::Lines;
-use crate::parse::{Entry, Parser, Piece};
-use crate::scan::Cut;
+use crate::files::InputFile;
+use crate::input::{self, Input, ReadProgress};
+use crate::lines::ArchiveLines;
+use crate::parse::{ParsedReading, Parser, Piece};
+use crate::scan::CutFile;
 
 /// A part of a file that is to be parsed.
-pub(super) struct Part<'a> {
+pub(super) struct FilePart<'a> {
     /// The file's place among all.
     pub(super) file: usize,
     /// About how many bytes of text it has.
     pub(super) weight: u64,
-    work: Work<'a>,
+    work: PlannedWork<'a>,
 }
 
-enum Work<'a> {
+enum PlannedWork<'a> {
     Open(Range<u64>),
-    GoOn(Box<Lines<Input<'a>>>),
+    GoOn(Box<ArchiveLines<Input<'a>>>),
     Fail(io::Error),
 }
 
-impl<'a> Part<'a> {
+impl<'a> FilePart<'a> {
     /// Parses the next piece, and gives what is left of the part. Its readings go to `take`, each
     /// with its partition.
     ///
@@ -33,13 +33,13 @@ impl<'a> Part<'a> {
     pub(super) fn parse(
         self,
         parser: &mut Parser<'_>,
-        files: &[ArchiveFile],
-        cut: Cut,
-        progress: Progress<'a>,
-        take: impl FnMut(usize, Entry),
+        files: &[InputFile],
+        cut: CutFile,
+        progress: ReadProgress<'a>,
+        take: impl FnMut(usize, ParsedReading),
     ) -> io::Result<(Piece, Option<Self>)> {
         let mut lines = match self.work {
-            Work::Open(range) => {
+            PlannedWork::Open(range) => {
                 let buffer = std::mem::take(&mut parser.buffer);
                 Box::new(input::open(
                     &files[self.file].path,
@@ -48,15 +48,15 @@ impl<'a> Part<'a> {
                     progress,
                 )?)
             }
-            Work::GoOn(lines) => lines,
-            Work::Fail(error) => return Err(error),
+            PlannedWork::GoOn(lines) => lines,
+            PlannedWork::Fail(error) => return Err(error),
         };
         let piece = parser.piece(&mut lines, cut.packed, take)?;
         if piece.is_last {
             parser.buffer = lines.into_buffer();
             return Ok((piece, None));
         }
-        let work = Work::GoOn(lines);
+        let work = PlannedWork::GoOn(lines);
         Ok((piece, Some(Self { work, ..self })))
     }
 }
@@ -70,15 +70,15 @@ const PACKED_BY: u64 = 8;
 const SMALL: u64 = 256 << 10;
 
 /// All parts of all files, in their order.
-pub(super) struct Plan<'f> {
-    files: &'f [ArchiveFile],
-    cut: Cut,
+pub(super) struct ScanPlan<'f> {
+    files: &'f [InputFile],
+    cut: CutFile,
     file: usize,
     start: u64,
 }
 
-impl<'f> Plan<'f> {
-    pub(super) fn new(files: &'f [ArchiveFile], cut: Cut) -> Self {
+impl<'f> ScanPlan<'f> {
+    pub(super) fn new(files: &'f [InputFile], cut: CutFile) -> Self {
         Self {
             files,
             cut,
@@ -88,10 +88,10 @@ impl<'f> Plan<'f> {
     }
 
     /// The next part, not opened yet.
-    pub(super) fn next<'a>(&mut self) -> Option<Part<'a>> {
+    pub(super) fn next<'a>(&mut self) -> Option<FilePart<'a>> {
         let number = self.file;
         let file = self.files.get(number)?;
-        let Cut { plain, packed, .. } = self.cut;
+        let CutFile { plain, packed, .. } = self.cut;
         let mut end = self.start.saturating_add(plain).min(file.bytes);
         let mut weight = file.bytes.min(plain);
         let mut failure = None;
@@ -113,10 +113,10 @@ impl<'f> Plan<'f> {
         if end == file.bytes {
             (self.file, self.start) = (number + 1, 0);
         }
-        Some(Part {
+        Some(FilePart {
             file: number,
             weight: weight.saturating_add(OPENING),
-            work: failure.map_or(Work::Open(range), Work::Fail),
+            work: failure.map_or(PlannedWork::Open(range), PlannedWork::Fail),
         })
     }
 }

@@ -7,34 +7,34 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use unicorn::status_time::StatusTime;
 use unicorn::totals::{Figures, Totals};
-use windrow_core::batch::Batch;
+use windrow_core::batch::BatchFold;
 
 use crate::names::Home;
 
 /// Every unicorn's windows, by window and name.
 #[derive(Clone, Debug)]
-pub struct Rows {
+pub struct WindowRows {
     window_seconds: u32,
     /// In the order of the text.
     names: Vec<(Arc<str>, Home)>,
-    partitions: Vec<Batch<Totals>>,
+    partitions: Vec<BatchFold<Totals>>,
     /// By their start.
-    windows: Vec<Window>,
+    windows: Vec<RowWindow>,
     len: usize,
 }
 
 /// A window's rows.
 #[derive(Clone, Debug)]
-struct Window {
+struct RowWindow {
     start: StatusTime,
     /// How many rows are in the windows before.
     before: usize,
-    places: Vec<Place>,
+    places: Vec<RowIndex>,
 }
 
 /// A unicorn's window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row<'a> {
+pub struct WindowRow<'a> {
     /// The unicorn.
     pub name: &'a str,
     /// Start of the window.
@@ -51,22 +51,22 @@ pub struct Row<'a> {
 
 /// Where a row's accumulator is.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    /// Place in `Rows::names`. A window's rows ascend by it.
+struct RowIndex {
+    /// Place in `WindowRows::names`. A window's rows ascend by it.
     name: usize,
     /// Place in the name's partition.
     accumulator: usize,
 }
 
-impl Rows {
+impl WindowRows {
     /// The rows of partitions, in which each name's are at its home.
     pub(super) fn new(
         mut names: Vec<(Arc<str>, Home)>,
         window_seconds: u32,
-        partitions: Vec<Batch<Totals>>,
+        partitions: Vec<BatchFold<Totals>>,
     ) -> Self {
         names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        let mut windows: HashMap<i64, Vec<Place>, RandomState> = HashMap::default();
+        let mut windows: HashMap<i64, Vec<RowIndex>, RandomState> = HashMap::default();
         // By name, so that each window comes to have its rows in that order.
         for (name, (_, home)) in names.iter().enumerate() {
             let batch = partitions.get(home.partition as usize);
@@ -75,17 +75,17 @@ impl Rows {
                 windows
                     .entry(start)
                     .or_default()
-                    .push(Place { name, accumulator });
+                    .push(RowIndex { name, accumulator });
             }
         }
-        let mut windows: Vec<(i64, Vec<Place>)> = windows.into_iter().collect();
+        let mut windows: Vec<(i64, Vec<RowIndex>)> = windows.into_iter().collect();
         windows.sort_unstable_by_key(|(start, _)| *start);
         let mut len = 0;
         let windows = windows.into_iter().map(|(start, places)| {
             let before = len;
             len += places.len();
             let start = StatusTime::from_millis(start);
-            Window {
+            RowWindow {
                 start,
                 before,
                 places,
@@ -116,12 +116,14 @@ impl Rows {
     }
 
     /// All rows, by window and name.
-    pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+    pub fn iter(&self) -> impl Iterator<Item = WindowRow<'_>> {
         self.windows().flat_map(|(_, rows)| rows)
     }
 
     /// The windows in which there are rows, each with its rows by name.
-    pub fn windows(&self) -> impl Iterator<Item = (StatusTime, impl Iterator<Item = Row<'_>>)> {
+    pub fn windows(
+        &self,
+    ) -> impl Iterator<Item = (StatusTime, impl Iterator<Item = WindowRow<'_>>)> {
         self.between(0..self.len)
     }
 
@@ -129,8 +131,8 @@ impl Rows {
     pub fn between(
         &self,
         range: Range<usize>,
-    ) -> impl Iterator<Item = (StatusTime, impl Iterator<Item = Row<'_>>)> {
-        let ends_before = |window: &Window| window.before + window.places.len() <= range.start;
+    ) -> impl Iterator<Item = (StatusTime, impl Iterator<Item = WindowRow<'_>>)> {
+        let ends_before = |window: &RowWindow| window.before + window.places.len() <= range.start;
         let first = self.windows.partition_point(ends_before);
         let windows = self.windows.iter().skip(first);
         let windows = windows.take_while(move |window| window.before < range.end);
@@ -146,11 +148,11 @@ impl Rows {
     }
 
     /// The row at a place, of which every one has one.
-    fn row(&self, place: &Place, window_start: StatusTime) -> Option<Row<'_>> {
+    fn row(&self, place: &RowIndex, window_start: StatusTime) -> Option<WindowRow<'_>> {
         let (name, home) = self.names.get(place.name)?;
         let partition = self.partitions.get(home.partition as usize)?;
         let accumulator = partition.accumulator(place.accumulator)?;
-        Some(Row {
+        Some(WindowRow {
             name,
             window_start,
             window_seconds: self.window_seconds,

@@ -3,29 +3,29 @@
 use std::path::PathBuf;
 
 use unicorn::totals::Totals;
-use windrow_core::batch::Batch;
+use windrow_core::batch::BatchFold;
 use windrow_core::window::{InvalidWindow, Tumbling};
 
-use crate::ReadError;
-use crate::files::ArchiveFile;
-use crate::names::Names;
+use crate::ArchiveReadError;
+use crate::files::InputFile;
+use crate::names::NameTable;
 use crate::parse::{Parser, Piece, TOLD};
 use crate::pipeline;
-use crate::plan::Plan;
-use crate::rows::Rows;
+use crate::plan::ScanPlan;
+use crate::rows::WindowRows;
 
 /// How to scan.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct ScanOptions {
     window_seconds: u32,
     windows: Tumbling,
     threads: usize,
-    cut: Cut,
+    cut: CutFile,
 }
 
 /// How the work is cut. What comes out does not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
+pub struct CutFile {
     /// How many bytes of a plain file make a piece.
     pub plain: u64,
     /// How many bytes of text, unpacked, of a packed file make a piece.
@@ -34,7 +34,7 @@ pub struct Cut {
     pub ahead: u64,
 }
 
-impl Default for Cut {
+impl Default for CutFile {
     /// Pieces of 4 MB (of packed files, of 128 MB, the largest buffer of Firehose's), and 16 MB ahead.
     fn default() -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Default for Cut {
     }
 }
 
-impl Options {
+impl ScanOptions {
     /// Windows of that many seconds, on that many threads; 0 threads count as 1.
     ///
     /// # Errors
@@ -55,13 +55,13 @@ impl Options {
             window_seconds,
             windows: Tumbling::new(i64::from(window_seconds) * 1000)?,
             threads: threads.max(1),
-            cut: Cut::default(),
+            cut: CutFile::default(),
         })
     }
 
     /// The same with the work cut otherwise; 0 bytes count as 1.
-    pub fn with_cut(self, cut: Cut) -> Self {
-        let cut = Cut {
+    pub fn with_cut(self, cut: CutFile) -> Self {
+        let cut = CutFile {
             plain: cut.plain.max(1),
             packed: cut.packed.max(1),
             ahead: cut.ahead.max(1),
@@ -72,7 +72,7 @@ impl Options {
 
 /// What was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct ScanReport {
     /// Distinct readings.
     pub readings: u64,
     /// How many more there were, with the Name and StatusTime of one that stands before them.
@@ -104,14 +104,14 @@ pub struct RejectedLine {
 /// When a file cannot be read to its end, packed ones included: of several, the first one is named.
 /// What the others hold is then lost as well, since it would not be the whole.
 pub fn scan(
-    files: &[ArchiveFile],
-    options: Options,
+    files: &[InputFile],
+    options: ScanOptions,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<(Rows, Report), ReadError> {
-    let Options { threads, cut, .. } = options;
-    let names = Names::new(threads);
+) -> Result<(WindowRows, ScanReport), ArchiveReadError> {
+    let ScanOptions { threads, cut, .. } = options;
+    let names = NameTable::new(threads);
     let mut parsers: Vec<Parser<'_>> = (0..threads).map(|_| Parser::new(&names)).collect();
-    let mut partitions: Vec<Batch<Totals>> = vec![Batch::new(options.windows); threads];
+    let mut partitions: Vec<BatchFold<Totals>> = vec![BatchFold::new(options.windows); threads];
     let mut report = match (parsers.as_mut_slice(), partitions.as_mut_slice()) {
         ([parser], [batch]) => in_order(files, cut, progress, parser, batch)?,
         (parsers, _) => {
@@ -125,26 +125,26 @@ pub fn scan(
         report.readings += batch.readings();
         report.repeats += batch.repeats();
     }
-    let rows = Rows::new(names.into_vec(), options.window_seconds, partitions);
+    let rows = WindowRows::new(names.into_vec(), options.window_seconds, partitions);
     Ok((rows, report))
 }
 
 /// Adds readings as they are parsed: one thread comes to them in their order.
 fn in_order(
-    files: &[ArchiveFile],
-    cut: Cut,
+    files: &[InputFile],
+    cut: CutFile,
     progress: &(dyn Fn(u64) + Sync),
     parser: &mut Parser<'_>,
-    batch: &mut Batch<Totals>,
-) -> Result<Report, ReadError> {
+    batch: &mut BatchFold<Totals>,
+) -> Result<ScanReport, ArchiveReadError> {
     let mut account = Account::default();
-    let mut plan = Plan::new(files, cut);
+    let mut plan = ScanPlan::new(files, cut);
     while let Some(mut part) = plan.next() {
         let number = part.file;
         let file = &files[number];
         loop {
             let parsed = part.parse(parser, files, cut, progress, |_, entry| entry.add_to(batch));
-            let (piece, rest) = parsed.map_err(|source| ReadError {
+            let (piece, rest) = parsed.map_err(|source| ArchiveReadError {
                 path: file.path.clone(),
                 source,
             })?;
@@ -161,7 +161,7 @@ fn in_order(
 /// What was read so far, but for the readings.
 #[derive(Default)]
 pub(super) struct Account {
-    pub(super) report: Report,
+    pub(super) report: ScanReport,
     /// The file of the last piece, and its lines up to there.
     file: usize,
     lines: u64,
@@ -169,7 +169,7 @@ pub(super) struct Account {
 
 impl Account {
     /// Notes a piece, the next in the order of the files.
-    pub(super) fn note(&mut self, number: usize, file: &ArchiveFile, piece: &Piece) {
+    pub(super) fn note(&mut self, number: usize, file: &InputFile, piece: &Piece) {
         if self.file != number {
             (self.file, self.lines) = (number, 0);
         }

@@ -23,13 +23,13 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, KeyType, TableDescription};
 use thiserror::Error;
-use unicorn::summary::{Part, Summary};
+use unicorn::summary::{SourceRange, Summary};
 use windrow_connect::target::Cloud;
 use windrow_core::sequence::{InvalidSequenceNumber, SequenceRange};
 use windrow_lambda::processor::row::{self, Item, KEY};
 use windrow_write::{DynamoTable, Policy, deliver};
 
-use crate::rows::{Row, Rows};
+use crate::rows::{WindowRow, WindowRows};
 
 /// What stream and shard of a row are called. No shard of Kinesis has this name.
 pub const ARCHIVE: &str = "archive";
@@ -114,12 +114,12 @@ pub fn check_name(name: &str, live: Option<&str>) -> Result<(), TableError> {
 
 /// A table for rows of an archive.
 #[derive(Clone, Debug)]
-pub struct ArchiveTable {
+pub struct RecomputedTable {
     client: Client,
     name: String,
 }
 
-impl ArchiveTable {
+impl RecomputedTable {
     /// The table of that name, if it is there and holds nothing else: some of its items are looked at.
     ///
     /// # Errors
@@ -142,7 +142,11 @@ impl ArchiveTable {
     /// # Errors
     /// [`TableError::Undelivered`], when DynamoDB rejects a row or takes too long. What was written
     /// until then stays, and another run writes the rest.
-    pub async fn write(&self, rows: &Rows, progress: impl Fn(usize)) -> Result<(), TableError> {
+    pub async fn write(
+        &self,
+        rows: &WindowRows,
+        progress: impl Fn(usize),
+    ) -> Result<(), TableError> {
         let destination = DynamoTable::new(self.client.clone(), &self.name, KEY);
         let mut left = rows.len();
         let mut rows = rows.iter();
@@ -235,7 +239,7 @@ fn foreign(item: &HashMap<String, AttributeValue>) -> Option<String> {
 ///
 /// # Errors
 /// Never for a row of at least one reading.
-pub fn summary(row: &Row<'_>) -> Result<Summary, InvalidSequenceNumber> {
+pub fn summary(row: &WindowRow<'_>) -> Result<Summary, InvalidSequenceNumber> {
     let records = row.readings.saturating_add(row.repeats);
     let mut interval = SequenceRange::at("1".parse()?);
     interval.extend(&records.to_string().parse()?);
@@ -246,7 +250,7 @@ pub fn summary(row: &Row<'_>) -> Result<Summary, InvalidSequenceNumber> {
         readings: row.readings,
         repeats: row.repeats,
         figures: Some(row.figures),
-        part: Part {
+        part: SourceRange {
             stream: ARCHIVE.to_owned(),
             shard: ARCHIVE.to_owned(),
             interval,

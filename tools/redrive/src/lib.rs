@@ -14,10 +14,11 @@ use serde::Deserialize;
 use thiserror::Error;
 use windrow_connect::stream::StreamError;
 use windrow_connect::target::{
-    Environment, LOCAL_PORT, NoLocal, Place, Resolved, Target, TargetArgs, TargetError, resolve,
+    CloudLocation, Environment, LOCAL_PORT, NoLocal, Resolved, Target, TargetArgs, TargetError,
+    resolve,
 };
 use windrow_event::{DecodeError, Event};
-use windrow_write::{Destination, KinesisStream, Policy, Record, Report, deliver};
+use windrow_write::{DeliveryReport, Destination, KinesisRecord, KinesisStream, Policy, deliver};
 
 /// The sub-folder that files go to once the stream has taken their records.
 pub const DONE: &str = "redriven";
@@ -132,10 +133,10 @@ pub async fn redrive(
         Some(folder) => folder.clone(),
         None => args.data_dir.join(ON_FAILURE),
     };
-    let found = match Found::in_folder(&folder, args.again) {
+    let found = match FailedBatchFiles::in_folder(&folder, args.again) {
         // The mapping makes its folder when it first gives something up.
         Err(error) if args.folder.is_none() && error.kind() == io::ErrorKind::NotFound => {
-            Found::default()
+            FailedBatchFiles::default()
         }
         found => found.map_err(|source| RedriveError::Folder {
             path: folder.clone(),
@@ -150,7 +151,7 @@ pub async fn redrive(
         Resolved::Cloud(cloud) => cloud,
         Resolved::NoLocal(no_local) => return Err(RedriveError::NoLocal(no_local)),
     };
-    if cloud.place() == Place::Aws && args.target.target == Target::Auto {
+    if cloud.place() == CloudLocation::Aws && args.target.target == Target::Auto {
         return Err(RedriveError::Unasked);
     }
     tell(&mut notes, cloud.describe());
@@ -162,12 +163,12 @@ pub async fn redrive(
 
 /// Files in a folder, and what of it cannot be looked into.
 #[derive(Debug, Default)]
-struct Found {
+struct FailedBatchFiles {
     files: Vec<PathBuf>,
     unreadable: Vec<(PathBuf, io::Error)>,
 }
 
-impl Found {
+impl FailedBatchFiles {
     /// All files at any depth, in the order of their paths; those that are done only if asked for.
     /// Symbolic links are passed over.
     fn in_folder(folder: &Path, again: bool) -> io::Result<Self> {
@@ -214,9 +215,9 @@ impl Found {
 
 async fn put_back(
     folder: &Path,
-    found: Found,
+    found: FailedBatchFiles,
     name: &str,
-    stream: &impl Destination<Item = Record>,
+    stream: &impl Destination<Item = KinesisRecord>,
     mut notes: impl Write,
 ) -> Redriven {
     let mut redriven = found.tell_unreadable(&mut notes);
@@ -288,7 +289,7 @@ async fn put_back_file(
     folder: &Path,
     path: &Path,
     name: &str,
-    stream: &impl Destination<Item = Record>,
+    stream: &impl Destination<Item = KinesisRecord>,
     redriven: &mut Redriven,
 ) -> Result<usize, Problem> {
     let records = read_records(path, name).await?;
@@ -309,7 +310,7 @@ struct InvocationRecord {
     payload: Option<String>,
 }
 
-async fn read_records(path: &Path, name: &str) -> Result<Vec<Record>, Problem> {
+async fn read_records(path: &Path, name: &str) -> Result<Vec<KinesisRecord>, Problem> {
     // The mapping may be writing it, and gives it its name once it is whole.
     if path.extension() == Some(OsStr::new("tmp")) {
         return Err(Problem::Unfinished);
@@ -335,7 +336,7 @@ async fn read_records(path: &Path, name: &str) -> Result<Vec<Record>, Problem> {
             sequence_number: record.sequence_number.to_owned(),
             reason: bad.to_string(),
         })?;
-        records.push(Record {
+        records.push(KinesisRecord {
             partition_key: record.partition_key.to_owned(),
             data: data.to_vec().into(),
         });
@@ -343,11 +344,11 @@ async fn read_records(path: &Path, name: &str) -> Result<Vec<Record>, Problem> {
     Ok(records)
 }
 
-fn all_taken(count: usize, report: &Report<Record>) -> Result<(), Problem> {
+fn all_taken(count: usize, report: &DeliveryReport<KinesisRecord>) -> Result<(), Problem> {
     let Some(first) = report.undelivered.first() else {
         return Ok(());
     };
-    let rejected = |left: &windrow_write::Undelivered<Record>| left.reason.is_permanent();
+    let rejected = |left: &windrow_write::Undelivered<KinesisRecord>| left.reason.is_permanent();
     Err(Problem::Undelivered {
         taken: report.delivered,
         count,

@@ -2,7 +2,7 @@ use clap::{CommandFactory, Parser};
 use serde_json::json;
 use tempfile::TempDir;
 use windrow_event::{EventSource, RecordData, encode};
-use windrow_write::{Collected, ItemFailure, Limits, SendError};
+use windrow_write::{BatchLimits, Collected, ItemFailure, SendError};
 
 use super::*;
 
@@ -69,7 +69,7 @@ impl Stream {
 impl Destination for Stream {
     type Item = Record;
 
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> BatchLimits {
         self.0.limits()
     }
 
@@ -92,12 +92,12 @@ impl Destination for Stream {
     }
 }
 
-struct Bucket {
+struct TestBucket {
     folder: TempDir,
     stream: Stream,
 }
 
-impl Bucket {
+impl TestBucket {
     fn new(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (path, text) in files {
@@ -113,7 +113,7 @@ impl Bucket {
 
     async fn redrive(&self, again: bool) -> (Redriven, String) {
         let folder = self.folder.path();
-        let found = Found::in_folder(folder, again).unwrap();
+        let found = FailedBatchFiles::in_folder(folder, again).unwrap();
         let mut notes = Vec::new();
         let redriven = put_back(folder, found, STREAM, &self.stream, &mut notes).await;
         let notes = String::from_utf8(notes).unwrap();
@@ -149,7 +149,7 @@ async fn what_was_put_back_is_moved_away_and_put_back_again_only_if_asked_for() 
     let path = "aws/lambda/mapping/shardId-000000000000/2026/11/20/2026-11-20T09.17.00-uuid";
     let first = given_up(&event(STREAM, &["a", "b"]));
     let second = given_up(&event(STREAM, &["c"]));
-    let bucket = Bucket::new(&[(path, &first), ("other.json", &second)]);
+    let bucket = TestBucket::new(&[(path, &first), ("other.json", &second)]);
 
     let (redriven, notes) = bucket.redrive(false).await;
     assert_eq!(redriven, counts(3, 2, 0));
@@ -177,7 +177,7 @@ async fn a_file_that_is_no_invocation_record_is_named_and_stays_and_the_others_a
     let no_event = given_up("{}");
     let other = given_up(&event("wildrydes", &["a"]));
     let good = given_up(&event(STREAM, &["good"]));
-    let bucket = Bucket::new(&[
+    let bucket = TestBucket::new(&[
         ("a", "nonsense"),
         ("b", "{\"version\":\"1.0\"}"),
         ("c", &no_event),
@@ -213,7 +213,7 @@ async fn a_file_that_is_no_invocation_record_is_named_and_stays_and_the_others_a
 async fn a_file_taken_in_part_stays_and_says_how_many() {
     let part = given_up(&event(STREAM, &["a", "failed", "b"]));
     let whole = given_up(&event(STREAM, &["c"]));
-    let bucket = Bucket::new(&[("a", &part), ("b", &whole)]);
+    let bucket = TestBucket::new(&[("a", &part), ("b", &whole)]);
     let (redriven, notes) = bucket.redrive(false).await;
     assert_eq!(redriven, counts(3, 1, 1));
     assert_eq!(
@@ -228,7 +228,7 @@ async fn a_file_taken_in_part_stays_and_says_how_many() {
 #[tokio::test]
 async fn a_stream_that_takes_nothing_any_more_ends_the_run() {
     let file = |key| given_up(&event(STREAM, &[key]));
-    let bucket = Bucket::new(&[
+    let bucket = TestBucket::new(&[
         ("a", &file("a")),
         ("b", &file("fatal")),
         ("c", &file("c")),
@@ -265,7 +265,7 @@ async fn nothing_given_up_is_nothing_to_do_and_a_folder_that_was_typed_must_be_t
 
 #[tokio::test]
 async fn nothing_goes_to_aws_that_was_not_said_to() {
-    let bucket = Bucket::new(&[("a", &given_up(&event(STREAM, &["a"])))]);
+    let bucket = TestBucket::new(&[("a", &given_up(&event(STREAM, &["a"])))]);
     let folder = bucket.folder.path().display().to_string();
     let environment = Environment::from_iter(
         [

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use local::{Functions, WildRydes};
 use tokio_util::sync::CancellationToken;
-use windrow_local::faults::{Faults, Kind};
+use windrow_local::faults::{FaultKind, Faults};
 use windrow_local::{LocalCloud, Settings};
 
 /// The second stream of readings, summed into the same table.
@@ -32,7 +32,7 @@ Examples:
   cargo run --release -p soak -- --seed 1 --readings 1000000
   cargo run --release -p soak -- --seed 1 --readings 100000 --functions bootstrap
   cargo run --release -p soak -- --readings 100000 --faults crash-during=0.3,split=0.5")]
-struct Arguments {
+struct SoakArgs {
     /// What the faults and the readings are drawn from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -81,7 +81,7 @@ const DEFAULT_FAULTS: &str = "all=0.05,delayed=0.02,answer-dropped=0.04,throttle
 const DRAIN_LIMIT: Duration = Duration::from_secs(600);
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    match run(&SoakArgs::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
     let faults = Arc::new(Faults::parse(&arguments.faults, arguments.seed)?);
     let temporary = tempfile::tempdir()?;
     let data_dir = match &arguments.data_dir {
@@ -129,7 +129,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let kinesis = aws_sdk_kinesis::Client::new(&config);
 
     let stop = CancellationToken::new();
-    let plan = traffic::Plan {
+    let plan = traffic::TrafficPlan {
         seed: arguments.seed,
         readings: arguments.readings,
         unicorns: arguments.unicorns,
@@ -173,10 +173,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     println!("seed {}", arguments.seed);
     print!("{}", report::injections(&faults));
     print!("{checked}");
-    let too_seldom: Vec<&str> = Kind::ALL
+    let too_seldom: Vec<&str> = FaultKind::ALL
         .into_iter()
         .filter(|kind| faults.can_inject(*kind) && faults.injected(*kind) < arguments.at_least)
-        .map(Kind::name)
+        .map(FaultKind::name)
         .collect();
     if !too_seldom.is_empty() {
         let (at_least, kinds) = (arguments.at_least, too_seldom.join(", "));

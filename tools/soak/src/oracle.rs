@@ -15,7 +15,7 @@ use thiserror::Error;
 use unicorn::merge::Minute;
 
 /// A stream and a shard.
-pub type Place = (String, String);
+pub type StreamShard = (String, String);
 
 /// A reading's name and StatusTime.
 pub type Identity = (String, String);
@@ -24,7 +24,7 @@ pub type Identity = (String, String);
 #[derive(Clone, Debug)]
 pub struct Logged {
     /// Where it stands.
-    pub place: Place,
+    pub place: StreamShard,
     /// Its sequence number.
     pub sequence_number: String,
     /// When it arrived, in milliseconds since the epoch.
@@ -99,7 +99,7 @@ pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<Logged>, LogE
 /// A line that is a reading.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Reading<'a> {
+struct OracleReading<'a> {
     name: String,
     status_time: String,
     #[serde(borrow)]
@@ -114,8 +114,8 @@ pub fn identity(line: &str) -> Option<Identity> {
     Some((reading.name, reading.status_time))
 }
 
-fn parse(line: &str) -> Option<(Reading<'_>, i128)> {
-    let reading: Reading<'_> = serde_json::from_str(line).ok()?;
+fn parse(line: &str) -> Option<(OracleReading<'_>, i128)> {
+    let reading: OracleReading<'_> = serde_json::from_str(line).ok()?;
     let micrometres = micrometres(reading.distance.get())?;
     Some((reading, micrometres))
 }
@@ -147,7 +147,7 @@ fn fold(
     window_millis: i64,
     early_ends: &HashSet<String>,
 ) -> BTreeMap<OracleKey, OracleRow> {
-    let mut seen: HashMap<(&Place, i64), HashSet<Identity>> = HashMap::new();
+    let mut seen: HashMap<(&StreamShard, i64), HashSet<Identity>> = HashMap::new();
     let mut by_window: BTreeMap<OracleKey, OracleRow> = BTreeMap::new();
     for record in log {
         let window = record.arrival - record.arrival.rem_euclid(window_millis);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use soak::oracle::{self, OracleKey, OracleRow};
 use unicorn::merge::merge;
 use windrow_lambda::processor::row::from_item;
-use windrow_local::faults::{Faults, Kind};
+use windrow_local::faults::{FaultKind, Faults};
 
 use crate::traffic::Sent;
 
@@ -161,7 +161,7 @@ impl fmt::Display for Checked {
 
 /// How often each fault was injected.
 pub(crate) fn injections(faults: &Faults) -> String {
-    Kind::ALL
+    FaultKind::ALL
         .into_iter()
         .map(|kind| format!("{:<32}{:>10}\n", kind.name(), faults.injected(kind)))
         .collect()

@@ -10,7 +10,7 @@ use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 use tokio_util::sync::CancellationToken;
 use windrow_local::LocalCloud;
-use windrow_local::faults::{Faults, Kind};
+use windrow_local::faults::{FaultKind, Faults};
 
 /// Where it happens.
 pub(crate) struct Site<'a> {
@@ -36,11 +36,11 @@ pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
             _ = period.tick() => {}
         }
         for kind in [
-            Kind::Split,
-            Kind::Merge,
-            Kind::SummarySplit,
-            Kind::MappingRestarted,
-            Kind::SummariesReplayed,
+            FaultKind::Split,
+            FaultKind::Merge,
+            FaultKind::SummarySplit,
+            FaultKind::MappingRestarted,
+            FaultKind::SummariesReplayed,
         ] {
             let Some(mut random) = site.faults.draw(kind) else {
                 continue;
@@ -54,18 +54,18 @@ pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
     }
 }
 
-async fn inject(site: &Site<'_>, kind: Kind, random: &mut ChaCha8Rng) -> anyhow::Result<()> {
+async fn inject(site: &Site<'_>, kind: FaultKind, random: &mut ChaCha8Rng) -> anyhow::Result<()> {
     match kind {
-        Kind::Merge => merge(site.kinesis, site.stream, random).await,
-        Kind::SummarySplit => split(site.kinesis, site.summary_stream, random).await,
-        Kind::MappingRestarted => {
+        FaultKind::Merge => merge(site.kinesis, site.stream, random).await,
+        FaultKind::SummarySplit => split(site.kinesis, site.summary_stream, random).await,
+        FaultKind::MappingRestarted => {
             let watermark = site.cloud.aggregator_watermark();
             ensure!(watermark > 0, "no window is closed yet");
             let back = random.random_range(0..3 * site.window_millis);
             site.cloud.restart_aggregator(watermark - back).await;
             Ok(())
         }
-        Kind::SummariesReplayed => replay(site.kinesis, site.summary_stream, random).await,
+        FaultKind::SummariesReplayed => replay(site.kinesis, site.summary_stream, random).await,
         _ => split(site.kinesis, site.stream, random).await,
     }
 }

@@ -10,11 +10,11 @@ use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use unicorn::status_time::StatusTime;
-use windrow_write::{KinesisStream, Policy, Record, deliver};
+use windrow_write::{KinesisRecord, KinesisStream, Policy, deliver};
 
 /// What is to be sent.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct TrafficPlan {
     pub(crate) seed: u64,
     pub(crate) readings: u64,
     pub(crate) unicorns: u32,
@@ -44,10 +44,10 @@ const TICK: Duration = Duration::from_millis(100);
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// Sends all of it at the plan's rate.
-pub(crate) async fn send(client: &Client, plan: &Plan) -> Sent {
+pub(crate) async fn send(client: &Client, plan: &TrafficPlan) -> Sent {
     let mut senders = JoinSet::new();
     for number in 0..SENDERS {
-        let sender = Sender::new(client, plan, number);
+        let sender = TrafficSender::new(client, plan, number);
         senders.spawn(sender.run());
     }
     let mut all = Sent::default();
@@ -60,19 +60,19 @@ pub(crate) async fn send(client: &Client, plan: &Plan) -> Sent {
     all
 }
 
-struct Sender {
+struct TrafficSender {
     number: u64,
     random: ChaCha8Rng,
     streams: [KinesisStream; 2],
-    unicorns: Vec<Unicorn>,
+    unicorns: Vec<TrafficUnicorn>,
     left: u64,
     a_tick: u64,
     sent: Sent,
     /// Batches to be sent again, each from some time on.
-    later: Vec<(Instant, Batch)>,
+    later: Vec<(Instant, ReadingBatch)>,
 }
 
-struct Unicorn {
+struct TrafficUnicorn {
     name: String,
     /// Which stream it sends to.
     stream: usize,
@@ -81,14 +81,14 @@ struct Unicorn {
 
 /// Records for one stream, each with the readings and broken lines in it.
 #[derive(Clone, Default)]
-struct Batch {
+struct ReadingBatch {
     stream: usize,
-    records: Vec<Record>,
-    contents: Vec<Vec<Line>>,
+    records: Vec<KinesisRecord>,
+    contents: Vec<Vec<TrafficLine>>,
 }
 
 #[derive(Clone)]
-enum Line {
+enum TrafficLine {
     Reading(String, String),
     Broken(String),
 }
@@ -96,10 +96,10 @@ enum Line {
 /// The first reading's time: 2026-09-21.
 const FIRST_MILLIS: i64 = 1_790_000_000_000;
 
-impl Sender {
-    fn new(client: &Client, plan: &Plan, number: u64) -> Self {
+impl TrafficSender {
+    fn new(client: &Client, plan: &TrafficPlan, number: u64) -> Self {
         let unicorns = (0..u64::from(plan.unicorns)).filter(|n| n % SENDERS == number);
-        let unicorns = unicorns.map(|n| Unicorn {
+        let unicorns = unicorns.map(|n| TrafficUnicorn {
             // Some names are in other scripts, and some are long.
             name: match n % 7 {
                 0 => format!("Единорог {n}"),
@@ -109,7 +109,7 @@ impl Sender {
             stream: usize::from(n % 8 == 5),
             millis: FIRST_MILLIS,
         });
-        let unicorns: Vec<Unicorn> = unicorns.collect();
+        let unicorns: Vec<TrafficUnicorn> = unicorns.collect();
         let share = |total: u64| total / SENDERS + u64::from(number < total % SENDERS);
         let left = match unicorns.len() {
             0 => 0,
@@ -132,9 +132,9 @@ impl Sender {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.left > 0 {
             ticks.tick().await;
-            let mut batches = [0, 1].map(|stream| Batch {
+            let mut batches = [0, 1].map(|stream| ReadingBatch {
                 stream,
-                ..Batch::default()
+                ..ReadingBatch::default()
             });
             let mut made = 0;
             while made < self.a_tick.min(self.left) {
@@ -149,7 +149,7 @@ impl Sender {
                 .into_iter()
                 .partition(|(from, _)| *from <= Instant::now());
             self.later = later;
-            for (_, batch) in Vec::from_iter::<Vec<(Instant, Batch)>>(due) {
+            for (_, batch) in Vec::from_iter::<Vec<(Instant, ReadingBatch)>>(due) {
                 self.deliver(batch, false).await;
             }
         }
@@ -160,7 +160,7 @@ impl Sender {
     }
 
     /// Adds a record of one to four readings of a unicorn, and no more than `most`; how many.
-    fn make_record(&mut self, most: u64, batches: &mut [Batch; 2]) -> u64 {
+    fn make_record(&mut self, most: u64, batches: &mut [ReadingBatch; 2]) -> u64 {
         let random = &mut self.random;
         let place = random.random_range(0..self.unicorns.len());
         let unicorn = &mut self.unicorns[place];
@@ -179,15 +179,15 @@ impl Sender {
                 random.random_range(80..180),
                 random.random_range(80..180),
             ));
-            contents.push(Line::Reading(unicorn.name.clone(), time));
+            contents.push(TrafficLine::Reading(unicorn.name.clone(), time));
         }
         if random.random_bool(0.004) {
             let what = format!("broken {} {}", self.number, unicorn.millis);
             text.push_str(&format!("{{\"Name\":\"{what}\"}}\n"));
-            contents.push(Line::Broken(what));
+            contents.push(TrafficLine::Broken(what));
         }
         let batch = &mut batches[unicorn.stream];
-        batch.records.push(Record {
+        batch.records.push(KinesisRecord {
             partition_key: unicorn.name.clone(),
             data: Bytes::from(text),
         });
@@ -197,7 +197,7 @@ impl Sender {
 
     /// Sends a batch, notes what was taken, and picks some of it to be sent again: at once, or so much
     /// later that a window may end in between.
-    async fn deliver(&mut self, batch: Batch, may_repeat: bool) {
+    async fn deliver(&mut self, batch: ReadingBatch, may_repeat: bool) {
         if batch.records.is_empty() {
             return;
         }
@@ -211,10 +211,10 @@ impl Sender {
             }
             for line in contents {
                 match line.clone() {
-                    Line::Reading(name, time) => {
+                    TrafficLine::Reading(name, time) => {
                         self.sent.acknowledged.insert((name, time));
                     }
-                    Line::Broken(what) => {
+                    TrafficLine::Broken(what) => {
                         self.sent.broken.insert(what);
                     }
                 }
@@ -228,14 +228,14 @@ impl Sender {
             .random
             .random_range(1..=20)
             .min(batch.records.len() - first);
-        let again = Batch {
+        let again = ReadingBatch {
             stream: batch.stream,
             records: batch.records[first..first + count].to_vec(),
             contents: batch.contents[first..first + count].to_vec(),
         };
         let lines = again.contents.iter().flatten();
         self.sent.again += lines
-            .filter(|line| matches!(line, Line::Reading(..)))
+            .filter(|line| matches!(line, TrafficLine::Reading(..)))
             .count() as u64;
         let wait = Duration::from_millis(self.random.random_range(0..4_000));
         self.later.push((Instant::now() + wait, again));

@@ -12,9 +12,9 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use tokio::time::timeout;
 
-use super::credentials::Found;
+use super::credentials::FoundCredentials;
 use super::decide::Credentials;
-use super::{Cloud, Place, TargetError};
+use super::{Cloud, CloudLocation, TargetError};
 use crate::sdk::{http_client, local_credentials, timeouts};
 
 /// How long credentials may take to come: the SDK's search ends with some tries at instance
@@ -42,7 +42,7 @@ pub(super) async fn connect(
     if let Some(provider) = provider {
         loader = loader.credentials_provider(provider);
     }
-    if let Credentials::Found(Found::Profile(name)) = &credentials {
+    if let Credentials::Found(FoundCredentials::Profile(name)) = &credentials {
         loader = loader.profile_name(name);
     }
 
@@ -64,11 +64,11 @@ pub(super) async fn connect(
     let region = config.region().ok_or(TargetError::NoRegion)?;
     let (place, description) = match endpoint {
         Some(url) => (
-            Place::Endpoint,
+            CloudLocation::Endpoint,
             format!("target: the endpoint {url}, region {region}, with {whose}"),
         ),
         None => (
-            Place::Aws,
+            CloudLocation::Aws,
             format!("target: AWS, region {region}, with {whose}"),
         ),
     };
@@ -94,11 +94,11 @@ fn provider(
             SharedCredentialsProvider::new(local_credentials()),
             "made-up credentials".to_owned(),
         ),
-        Credentials::Found(Found::Variables(keys)) => (
+        Credentials::Found(FoundCredentials::Variables(keys)) => (
             SharedCredentialsProvider::new(keys.clone()),
             "the environment's credentials".to_owned(),
         ),
-        Credentials::Found(Found::Profile(name)) => (
+        Credentials::Found(FoundCredentials::Profile(name)) => (
             SharedCredentialsProvider::new(
                 ProfileFileCredentialsProvider::builder()
                     .configure(&settings)
@@ -107,7 +107,7 @@ fn provider(
             ),
             format!("credentials of profile {name}"),
         ),
-        Credentials::Found(Found::WebIdentity) => (
+        Credentials::Found(FoundCredentials::WebIdentity) => (
             SharedCredentialsProvider::new(
                 WebIdentityTokenCredentialsProvider::builder()
                     .configure(&settings)
@@ -115,7 +115,7 @@ fn provider(
             ),
             "web identity credentials".to_owned(),
         ),
-        Credentials::Found(Found::Container) => (
+        Credentials::Found(FoundCredentials::Container) => (
             SharedCredentialsProvider::new(
                 EcsCredentialsProvider::builder()
                     .configure(&settings)

@@ -7,7 +7,7 @@ use super::environment::Environment;
 
 /// Where credentials come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum FoundCredentials {
     /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
     Variables(Keys),
     /// A profile of the profile files.
@@ -35,29 +35,29 @@ pub(super) fn find(
     environment: &Environment,
     profiles: &ProfileSet,
     typed_profile: Option<&str>,
-) -> Option<Found> {
+) -> Option<FoundCredentials> {
     let in_profile = |name: &str| {
         let profile = profiles.get_profile(name)?;
-        has_credentials(profile).then(|| Found::Profile(name.to_owned()))
+        has_credentials(profile).then(|| FoundCredentials::Profile(name.to_owned()))
     };
     if let Some(name) = typed_profile {
         return in_profile(name);
     }
     if let Some(keys) = variables(environment) {
-        return Some(Found::Variables(keys));
+        return Some(FoundCredentials::Variables(keys));
     }
     if let Some(found) = in_profile(profiles.selected_profile()) {
         return Some(found);
     }
     if environment.get("AWS_WEB_IDENTITY_TOKEN_FILE").is_some() {
-        return Some(Found::WebIdentity);
+        return Some(FoundCredentials::WebIdentity);
     }
     let container = [
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     ];
     if container.iter().any(|name| environment.get(name).is_some()) {
-        return Some(Found::Container);
+        return Some(FoundCredentials::Container);
     }
     None
 }

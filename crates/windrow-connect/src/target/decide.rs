@@ -3,7 +3,7 @@
 use aws_config::profile::ProfileSet;
 use http::Uri;
 
-use super::credentials::{self, Found};
+use super::credentials::{self, FoundCredentials};
 use super::environment::Environment;
 use super::{Target, TargetArgs, TargetError};
 
@@ -11,14 +11,14 @@ use super::{Target, TargetArgs, TargetError};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// AWS, or an endpoint.
-    Cloud(Plan),
+    Cloud(TargetPlan),
     /// The local cloud.
     Local,
 }
 
 /// How to reach AWS or an endpoint.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct TargetPlan {
     pub(super) endpoint: Option<String>,
     pub(super) credentials: Credentials,
     pub(super) region: Option<String>,
@@ -30,7 +30,7 @@ pub(super) enum Credentials {
     /// Those that mean nothing, for an emulator.
     MadeUp,
     /// Those, and no others.
-    Found(Found),
+    Found(FoundCredentials),
     /// Whatever the SDK's whole search comes up with.
     Chain,
 }
@@ -42,7 +42,7 @@ pub(super) fn decide(
     profiles: Option<&ProfileSet>,
 ) -> Result<Decision, TargetError> {
     let endpoint = match typed(&args.endpoint_url) {
-        Some(url) => Some(Endpoint::parse(url)?),
+        Some(url) => Some(ConfiguredEndpoint::parse(url)?),
         None => None,
     };
     if args.target == Target::Local {
@@ -67,7 +67,7 @@ pub(super) fn decide(
             (Some(_), Some(found)) => Credentials::Found(found),
             _ => Credentials::Chain,
         };
-        return Ok(Decision::Cloud(Plan {
+        return Ok(Decision::Cloud(TargetPlan {
             endpoint: endpoint.map(|endpoint| endpoint.url),
             credentials,
             region,
@@ -80,13 +80,13 @@ pub(super) fn decide(
                 Some(found) if !endpoint.is_loopback => Credentials::Found(found),
                 _ => Credentials::MadeUp,
             };
-            Ok(Decision::Cloud(Plan {
+            Ok(Decision::Cloud(TargetPlan {
                 endpoint: Some(endpoint.url),
                 credentials,
                 region,
             }))
         }
-        (None, Some(found)) => Ok(Decision::Cloud(Plan {
+        (None, Some(found)) => Ok(Decision::Cloud(TargetPlan {
             endpoint: None,
             credentials: Credentials::Found(found),
             region: Some(region.ok_or(TargetError::NoRegion)?),
@@ -98,11 +98,11 @@ pub(super) fn decide(
 fn local(
     args: &TargetArgs,
     environment: &Environment,
-    endpoint: Option<Endpoint>,
+    endpoint: Option<ConfiguredEndpoint>,
 ) -> Result<Decision, TargetError> {
     match endpoint {
         None => Ok(Decision::Local),
-        Some(endpoint) if endpoint.is_loopback => Ok(Decision::Cloud(Plan {
+        Some(endpoint) if endpoint.is_loopback => Ok(Decision::Cloud(TargetPlan {
             endpoint: Some(endpoint.url),
             credentials: Credentials::MadeUp,
             region: region(args, environment, None),
@@ -130,12 +130,12 @@ fn region(
         .map(str::to_owned)
 }
 
-struct Endpoint {
+struct ConfiguredEndpoint {
     url: String,
     is_loopback: bool,
 }
 
-impl Endpoint {
+impl ConfiguredEndpoint {
     fn parse(url: &str) -> Result<Self, TargetError> {
         let invalid = || TargetError::InvalidEndpoint(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| invalid())?;

@@ -14,7 +14,7 @@ const LONGEST: usize = 1024 * 1024;
 
 /// What is on a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum ProbeAnswer {
     Ours,
     Other,
     Nothing,
@@ -24,29 +24,29 @@ pub(super) enum Answer {
 ///
 /// What takes the connection and does not answer in time counts as something else: connecting to
 /// this machine is instant.
-pub(super) async fn probe(port: u16) -> Answer {
+pub(super) async fn probe(port: u16) -> ProbeAnswer {
     tokio::time::timeout(LIMIT, ask(port))
         .await
-        .unwrap_or(Answer::Other)
+        .unwrap_or(ProbeAnswer::Other)
 }
 
-async fn ask(port: u16) -> Answer {
+async fn ask(port: u16) -> ProbeAnswer {
     let Ok(uri) = format!("http://127.0.0.1:{port}/_local").parse() else {
-        return Answer::Nothing;
+        return ProbeAnswer::Nothing;
     };
     let client: Client<_, Empty<&[u8]>> = Client::builder(TokioExecutor::new()).build_http();
     let response = match client.get(uri).await {
         Ok(response) => response,
-        Err(error) if error.is_connect() => return Answer::Nothing,
-        Err(_) => return Answer::Other,
+        Err(error) if error.is_connect() => return ProbeAnswer::Nothing,
+        Err(_) => return ProbeAnswer::Other,
     };
     let Ok(body) = Limited::new(response.into_body(), LONGEST).collect().await else {
-        return Answer::Other;
+        return ProbeAnswer::Other;
     };
     let answer: serde_json::Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
     match answer["service"].as_str() {
-        Some("wildrydes-local") => Answer::Ours,
-        _ => Answer::Other,
+        Some("wildrydes-local") => ProbeAnswer::Ours,
+        _ => ProbeAnswer::Other,
     }
 }
 
@@ -70,21 +70,21 @@ mod tests {
     async fn ours_is_told_from_others() {
         let ours = json!({"service": "wildrydes-local", "version": "0.1.0"});
         let port = serve(Router::new().route("/_local", get(Json(ours)))).await;
-        assert_eq!(probe(port).await, Answer::Ours);
+        assert_eq!(probe(port).await, ProbeAnswer::Ours);
 
         let other = json!({"services": {"kinesis": "running"}});
         let port = serve(Router::new().route("/_local", get(Json(other)))).await;
-        assert_eq!(probe(port).await, Answer::Other);
+        assert_eq!(probe(port).await, ProbeAnswer::Other);
 
         let port = serve(Router::new()).await;
-        assert_eq!(probe(port).await, Answer::Other);
+        assert_eq!(probe(port).await, ProbeAnswer::Other);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_never_answers_is_something_else() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(probe(port).await, Answer::Other);
+        assert_eq!(probe(port).await, ProbeAnswer::Other);
     }
 
     #[tokio::test]
@@ -93,6 +93,6 @@ mod tests {
         let bound = TcpSocket::new_v4().unwrap();
         bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let port = bound.local_addr().unwrap().port();
-        assert_eq!(probe(port).await, Answer::Nothing);
+        assert_eq!(probe(port).await, ProbeAnswer::Nothing);
     }
 }

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 /// list for each accumulator, to make minutes of an archive takes 3 % longer on one thread and 5 % on two: glibc
 /// grows the heap of a second thread by a page at a time.
 #[derive(Clone, Debug)]
-pub(super) struct Times {
+pub(super) struct BatchTimes {
     list: Vec<u32>,
     /// How long the list may become, and whether it was to become longer.
     longest: u32,
@@ -49,7 +49,7 @@ const MOST_ROOM: u32 = 256;
 /// For how many times room is made at least.
 const LEAST_ROOM: u32 = 4;
 
-impl Times {
+impl BatchTimes {
     /// No times yet.
     pub(super) fn new() -> Self {
         // Then a stretch and the latest after it are never more than a u32 counts.
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn in_order_they_take_four_bytes() {
-        let mut times = Times::new();
+        let mut times = BatchTimes::new();
         let mut stretch = times.stretch_like(None);
         for second in 0..60 {
             assert!(times.insert(0, &mut stretch, second * 1000, 0));
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_full_accumulator_does_not_make_room_in_all_others() {
-        let mut times = Times::new();
+        let mut times = BatchTimes::new();
         let mut stretch = times.stretch_like(None);
         for milli in 0..60_000 {
             times.insert(0, &mut stretch, milli, 0);
@@ -229,7 +229,7 @@ mod tests {
     fn what_windows_grow_out_of_is_used_again() {
         const ACCUMULATORS: usize = 50;
         const READINGS: u64 = 1000;
-        let mut times = Times::new();
+        let mut times = BatchTimes::new();
         let mut stretches = vec![None; ACCUMULATORS];
         for _ in 0..6 {
             stretches = stretches
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn what_found_no_room_is_known_though_another_accumulator_makes_some() {
-        let mut times = Times::with_longest(120);
+        let mut times = BatchTimes::with_longest(120);
         let mut stretches = [Stretch::default(); 4];
         let mut insert = |accumulator: usize, milli| {
             times.insert(accumulator, &mut stretches[accumulator], milli, 0)
@@ -290,7 +290,7 @@ mod tests {
             if in_order {
                 noted.sort_by_key(|(_, millis, nanos)| (*millis, *nanos));
             }
-            let mut times = Times::with_longest(longest);
+            let mut times = BatchTimes::with_longest(longest);
             let mut stretches: Vec<Stretch> = Vec::new();
             let mut sets = vec![HashSet::new(); 3];
             let mut repeats = [0; 3];

@@ -4,7 +4,7 @@ use crate::sequence::{InvalidSequenceNumber, SequenceNumber, SequenceRange};
 
 /// The run of the log that a fold holds, and the last record it took in.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct FoldProgress {
     since: Option<SequenceNumber>,
     part: Option<SequenceRange>,
     last: Option<SequenceNumber>,
@@ -13,7 +13,7 @@ pub(super) struct Progress {
     reached: String,
 }
 
-impl Progress {
+impl FoldProgress {
     pub(super) fn new(
         since: Option<SequenceNumber>,
         part: Option<SequenceRange>,
@@ -120,12 +120,12 @@ mod tests {
 
     /// The same without putting anything off.
     #[derive(Default)]
-    struct Plain {
+    struct PlainProgress {
         ends: Option<SequenceRange>,
         last: Option<SequenceNumber>,
     }
 
-    impl Plain {
+    impl PlainProgress {
         fn begin(&mut self, position: &str) -> Result<bool, InvalidSequenceNumber> {
             let position: SequenceNumber = position.parse()?;
             if self.last.as_ref().is_some_and(|last| position <= *last) {
@@ -151,8 +151,8 @@ mod tests {
             // A state can say that it went on further than its part.
             let part = last.as_ref().map(|_| SequenceRange::at("7".parse().unwrap()));
             let since = part.as_ref().map(|part| part.from().clone());
-            let mut progress = Progress::new(since, part.clone(), last.clone());
-            let mut plain = Plain { ends: part, last };
+            let mut progress = FoldProgress::new(since, part.clone(), last.clone());
+            let mut plain = PlainProgress { ends: part, last };
             for (number, position) in positions.iter().enumerate() {
                 prop_assert_eq!(progress.begin(position), plain.begin(position));
                 let text = |position: Option<&SequenceNumber>| position.map_or(String::new(), |it| it.to_string());

@@ -5,7 +5,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::{Event, EventJson, by_layout};
-use crate::{EventSource, RecordData, Window, WindowFields, encode};
+use crate::{EventSource, EventWindow, RecordData, WindowFields, encode};
 
 use windrow_testkit::choices::Choices;
 
@@ -69,7 +69,7 @@ fn event(choices: &mut Choices<'_>) -> Vec<u8> {
         })
         .collect();
     let window = WindowFields {
-        window: Window {
+        window: EventWindow {
             start: 0,
             end: 60_000,
         },

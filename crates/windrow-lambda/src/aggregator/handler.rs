@@ -6,15 +6,17 @@ use lambda_runtime::{Diagnostic, tracing};
 use thiserror::Error;
 use tokio::time::Instant;
 use unicorn::status_time::StatusTime;
-use unicorn::summary::{Part, Summary};
+use unicorn::summary::{SourceRange, Summary};
 use unicorn::totals::Totals;
-use windrow_core::fold::{Limits, Row};
+use windrow_core::fold::{Row, StateLimits};
 use windrow_core::sequence::InvalidSequenceNumber;
 use windrow_core::window::Window;
 use windrow_event::{DecodeError, Event, Reject, Response};
-use windrow_write::{Destination, Policy, Reasons, Record, Report, Undelivered, deliver};
+use windrow_write::{
+    DeliveryReport, Destination, KinesisRecord, Policy, Reasons, Undelivered, deliver,
+};
 
-use crate::aggregator::intake::{Intake, Source, WindowRule};
+use crate::aggregator::intake::{Intake, RecordSource, WindowRule};
 use crate::aggregator::pack::pack;
 use crate::aggregator::settings::WindowTime;
 use crate::aggregator::state::{self, StateError, WindowFold};
@@ -83,13 +85,13 @@ pub struct Aggregator<S, R> {
     summaries: S,
     rejects: R,
     window_time: WindowTime,
-    limits: Limits,
+    limits: StateLimits,
     sink: Sink,
 }
 
 impl<S, R> Aggregator<S, R>
 where
-    S: Destination<Item = Record>,
+    S: Destination<Item = KinesisRecord>,
     R: Destination<Item = Bytes>,
 {
     /// A function that sends to `summaries` and `rejects` and tells its metrics to `sink`.
@@ -98,13 +100,13 @@ where
             summaries,
             rejects,
             window_time,
-            limits: Limits::default(),
+            limits: StateLimits::default(),
             sink,
         }
     }
 
     /// The same with other bounds on the window's state.
-    pub fn with_limits(self, limits: Limits) -> Self {
+    pub fn with_limits(self, limits: StateLimits) -> Self {
         Self { limits, ..self }
     }
 
@@ -123,7 +125,7 @@ where
             end: window.end,
         };
         let window_seconds = whole_seconds(window)?;
-        let source = Source {
+        let source = RecordSource {
             stream: event.stream().ok_or(Error::NoSource)?,
             shard: event.shard().ok_or(Error::NoSource)?,
             window_rule: WindowRule::new(self.window_time, window).ok_or(Error::Window(0))?,
@@ -172,7 +174,7 @@ where
         let row_count = rows.len() as u64;
         let rejects = std::mem::take(&mut intake.rejects);
         let sent = self.send(rows, rejects, source, deadline).await;
-        let Sent {
+        let SendOutcome {
             emitted, rejects, ..
         } = &sent;
         let undelivered = emitted.undelivered.len() + rejects.undelivered.len();
@@ -203,9 +205,9 @@ where
         &self,
         rows: Vec<Summary>,
         rejects: Vec<Bytes>,
-        source: Source<'_>,
+        source: RecordSource<'_>,
         deadline: Instant,
-    ) -> Sent {
+    ) -> SendOutcome {
         let policy = Policy::until(deadline);
         let last = rows.iter().map(|row| row.part.interval.to()).max();
         let last = last.map(ToString::to_string).unwrap_or_default();
@@ -241,7 +243,7 @@ where
             let start = windrow_event::reject_start(&reject.item);
             tracing::error!(reason = %reject.reason, start, "a reject is rejected and lost");
         }
-        Sent {
+        SendOutcome {
             emitted,
             rejects,
             rejected: rejected.len() as u64,
@@ -254,9 +256,9 @@ where
 const TOLD_REJECTS: usize = 10;
 
 /// What became of what an invocation sends.
-struct Sent {
-    emitted: Report<Record>,
-    rejects: Report<Bytes>,
+struct SendOutcome {
+    emitted: DeliveryReport<KinesisRecord>,
+    rejects: DeliveryReport<Bytes>,
     /// How many records of rows the summary stream will never take.
     rejected: u64,
     /// How many rejects not even their stream will ever take.
@@ -265,7 +267,7 @@ struct Sent {
 
 /// A record of rows as lines of the rejects. It has the place in the log of the last record that its
 /// rows fold, and its window's start for an arrival.
-fn lines(record: &Undelivered<Record>, unsent: Reject<'_>) -> Vec<Bytes> {
+fn lines(record: &Undelivered<KinesisRecord>, unsent: Reject<'_>) -> Vec<Bytes> {
     let reject = Reject {
         reason: &format!("{}: {}", unsent.reason, record.reason),
         partition_key: &record.item.partition_key,
@@ -276,7 +278,7 @@ fn lines(record: &Undelivered<Record>, unsent: Reject<'_>) -> Vec<Bytes> {
 }
 
 /// What every row of a shard's part becomes.
-fn summary(row: Row<String, Totals>, source: Source<'_>, window_seconds: u32) -> Summary {
+fn summary(row: Row<String, Totals>, source: RecordSource<'_>, window_seconds: u32) -> Summary {
     let since = (row.since < *row.interval.from()).then_some(row.since);
     Summary {
         name: row.key,
@@ -285,7 +287,7 @@ fn summary(row: Row<String, Totals>, source: Source<'_>, window_seconds: u32) ->
         readings: row.readings,
         repeats: row.repeats,
         figures: row.aggregate.figures(),
-        part: Part {
+        part: SourceRange {
             stream: source.stream.to_owned(),
             shard: source.shard.to_owned(),
             interval: row.interval,
@@ -303,7 +305,7 @@ fn whole_seconds(window: Window) -> Result<u32, Error> {
     Ok(seconds)
 }
 
-fn all_delivered<T>(what: &'static str, report: &Report<T>) -> Result<(), Error> {
+fn all_delivered<T>(what: &'static str, report: &DeliveryReport<T>) -> Result<(), Error> {
     match report.undelivered.first() {
         None => Ok(()),
         Some(first) => Err(Error::Undelivered {

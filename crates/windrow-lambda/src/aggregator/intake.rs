@@ -4,7 +4,7 @@ use bytes::Bytes;
 use unicorn::reading::{Reading, readings};
 use unicorn::rejection::Rejection;
 use windrow_core::window::{Tumbling, Window};
-use windrow_event::{Record, Reject};
+use windrow_event::{EventRecord, Reject};
 
 use crate::aggregator::settings::WindowTime;
 use crate::aggregator::state::WindowFold;
@@ -76,7 +76,7 @@ pub struct Intake {
 
 /// Where the records of one invocation come from, and how they are sorted into windows.
 #[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
+pub struct RecordSource<'a> {
     /// Name of the stream.
     pub stream: &'a str,
     /// Id of the shard.
@@ -87,7 +87,12 @@ pub struct Source<'a> {
 
 impl Intake {
     /// Takes in one record that the fold has begun.
-    pub fn take(&mut self, source: Source<'_>, record: Record<'_>, fold: &mut WindowFold) {
+    pub fn take(
+        &mut self,
+        source: RecordSource<'_>,
+        record: EventRecord<'_>,
+        fold: &mut WindowFold,
+    ) {
         let data = match record.data {
             Ok(data) => data,
             Err(bad) => {
@@ -132,7 +137,13 @@ impl Intake {
         }
     }
 
-    fn reject(&mut self, source: Source<'_>, record: Record<'_>, reason: &str, payload: &[u8]) {
+    fn reject(
+        &mut self,
+        source: RecordSource<'_>,
+        record: EventRecord<'_>,
+        reason: &str,
+        payload: &[u8],
+    ) {
         let rejected = Reject {
             reason,
             stream: source.stream,

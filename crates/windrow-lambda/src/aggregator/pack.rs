@@ -1,7 +1,7 @@
 //! Rows into as few stream records as they fit.
 
 use unicorn::summary::Summary;
-use windrow_write::{Record, hashed_partition_key};
+use windrow_write::{KinesisRecord, hashed_partition_key};
 
 /// The most bytes of rows in one record; a longer row has a record of its own.
 ///
@@ -13,7 +13,7 @@ const RECORD_BYTES: usize = 25_000;
 /// Packs rows, one a line. A record's partition key is a hash of its data: it fits whatever the rows
 /// are of, and spreads the records over the shards. The order of rows does not matter to anybody who
 /// reads them.
-pub fn pack(rows: impl IntoIterator<Item = Summary>) -> Vec<Record> {
+pub fn pack(rows: impl IntoIterator<Item = Summary>) -> Vec<KinesisRecord> {
     let mut records = Vec::new();
     let mut data = Vec::new();
     for row in rows {
@@ -29,8 +29,8 @@ pub fn pack(rows: impl IntoIterator<Item = Summary>) -> Vec<Record> {
     records
 }
 
-fn record(data: Vec<u8>) -> Record {
-    Record {
+fn record(data: Vec<u8>) -> KinesisRecord {
+    KinesisRecord {
         partition_key: hashed_partition_key(&data),
         data: data.into(),
     }

@@ -15,7 +15,7 @@ pub enum WindowTime {
 
 /// The function's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct AggregatorSettings {
     /// `AWS_LAMBDA_FUNCTION_NAME`: the function's name, which Lambda sets; its metrics carry it.
     pub function_name: String,
     /// `SUMMARY_STREAM`: the Kinesis stream that rows go to.
@@ -28,7 +28,7 @@ pub struct Settings {
 
 /// A setting that is missing or wrong.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum SettingsError {
+pub enum AggregatorSettingsError {
     /// A variable that must be set is not.
     #[error(transparent)]
     Missing(#[from] MissingVariable),
@@ -37,14 +37,16 @@ pub enum SettingsError {
     WindowTime(String),
 }
 
-impl Settings {
+impl AggregatorSettings {
     /// Reads the settings through `variable`, which looks up an environment variable.
-    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+    pub fn read(
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, AggregatorSettingsError> {
         let required = |name, meaning| required_variable(&variable, name, meaning);
         let window_time = match optional_variable(&variable, "WINDOW_TIME").as_deref() {
             None | Some("arrival") => WindowTime::Arrival,
             Some("event") => WindowTime::Event,
-            Some(other) => return Err(SettingsError::WindowTime(other.to_owned())),
+            Some(other) => return Err(AggregatorSettingsError::WindowTime(other.to_owned())),
         };
         Ok(Self {
             function_name: required("AWS_LAMBDA_FUNCTION_NAME", "the function itself")?,
@@ -62,8 +64,8 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-        Settings::read(|name| {
+    fn read(variables: &[(&str, &str)]) -> Result<AggregatorSettings, AggregatorSettingsError> {
+        AggregatorSettings::read(|name| {
             if name == "AWS_LAMBDA_FUNCTION_NAME" {
                 return Some("function".to_owned());
             }
@@ -95,7 +97,7 @@ mod tests {
         assert_eq!(with("event"), Ok(WindowTime::Event));
         assert_eq!(
             with("Event"),
-            Err(SettingsError::WindowTime("Event".to_owned()))
+            Err(AggregatorSettingsError::WindowTime("Event".to_owned()))
         );
     }
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 use unicorn::totals::Totals;
 use windrow_core::codec::CodecError;
-use windrow_core::fold::{Fold, Limits, StateVersion};
+use windrow_core::fold::{Fold, StateLimits, StateVersion};
 
 /// A shard's open window.
 pub type WindowFold = Fold<String, Totals>;
@@ -39,7 +39,7 @@ struct Envelope<'a> {
 }
 
 /// Reads the state that an event brought.
-pub fn read(state: &RawValue, limits: Limits) -> Result<WindowFold, StateError> {
+pub fn read(state: &RawValue, limits: StateLimits) -> Result<WindowFold, StateError> {
     let envelope: Envelope<'_> = serde_json::from_str(state.get()).map_err(StateError::Shape)?;
     let version = match envelope.version {
         1 => StateVersion::V1,

@@ -8,10 +8,10 @@ use lambda_runtime::tracing;
 use tokio::time::Instant;
 use unicorn::summary::summaries;
 use unicorn::totals::Figures;
-use windrow_event::{Event, Record, Reject, Response};
+use windrow_event::{Event, EventRecord, Reject, Response};
 use windrow_write::{Destination, Policy, Reasons, Undelivered, deliver};
 
-use crate::processor::row::{Row, Rows};
+use crate::processor::row::{TableRow, TableRows};
 
 /// The function: `table` takes rows, `rejects` takes summaries that are none.
 pub struct Processor<T, R> {
@@ -51,15 +51,15 @@ impl<T> Sourced<T> {
 
 /// What an invocation brought.
 #[derive(Default)]
-struct Intake {
-    rows: Sourced<Row>,
+struct ProcessorIntake {
+    rows: Sourced<TableRow>,
     low_vitals: u64,
     rejects: Sourced<Bytes>,
 }
 
 impl<T, R> Processor<T, R>
 where
-    T: Destination<Item = Row>,
+    T: Destination<Item = TableRow>,
     R: Destination<Item = Bytes>,
 {
     /// A function that writes to `table` and `rejects` and tells its metrics to `sink`.
@@ -78,7 +78,7 @@ where
     /// What its destination will never take is not reported, since Lambda would deliver it again
     /// without end: rows go to the rejects, and rejects into the log and a metric.
     pub async fn handle(&self, event: &Event, deadline: Instant) -> Response {
-        let Intake {
+        let ProcessorIntake {
             rows,
             low_vitals,
             mut rejects,
@@ -122,9 +122,9 @@ where
         Response::with_failures(lowest.map(|record| record.sequence_number))
     }
 
-    fn read(&self, event: &Event) -> Intake {
-        let mut intake = Intake::default();
-        let mut rows = Rows::new(self.expire_after_days);
+    fn read(&self, event: &Event) -> ProcessorIntake {
+        let mut intake = ProcessorIntake::default();
+        let mut rows = TableRows::new(self.expire_after_days);
         for (place, record) in event.records().enumerate() {
             let data = match record.data {
                 Ok(data) => data,
@@ -171,7 +171,7 @@ fn log_lost(lost: &[Undelivered<Bytes>]) {
 fn reject_row(
     event: &Event,
     place: usize,
-    undelivered: &Undelivered<Row>,
+    undelivered: &Undelivered<TableRow>,
     rejects: &mut Sourced<Bytes>,
 ) {
     let Some(record) = event.records().nth(place) else {
@@ -185,7 +185,7 @@ fn reject_row(
 fn reject(
     event: &Event,
     place: usize,
-    record: Record<'_>,
+    record: EventRecord<'_>,
     reason: &str,
     payload: &[u8],
     rejects: &mut Sourced<Bytes>,

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 use unicorn::rejection::Rejection;
 use unicorn::status_time::StatusTime;
-use unicorn::summary::{Part, Summary};
+use unicorn::summary::{SourceRange, Summary};
 use windrow_write::{Attributes, NoKeyValue, TableItem};
 
 /// The table's partition key and sort key.
@@ -42,13 +42,13 @@ pub enum RowError {
 /// It is an item of `windrow-write` without being a map of attributes: what an invocation brings is some
 /// ten thousand rows, and they are kept until each is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct TableRow {
     summary: Summary,
     sort_key: Arc<str>,
     expires_at: Option<i64>,
 }
 
-impl Row {
+impl TableRow {
     /// The summary.
     pub fn summary(&self) -> &Summary {
         &self.summary
@@ -60,7 +60,7 @@ impl Row {
     }
 }
 
-impl TableItem for Row {
+impl TableItem for TableRow {
     fn show(&self, attributes: &mut impl Attributes) {
         show(&self.summary, &self.sort_key, self.expires_at, attributes);
     }
@@ -76,7 +76,7 @@ impl TableItem for Row {
 
 /// Makes rows of summaries.
 #[derive(Debug, Default)]
-pub struct Rows {
+pub struct TableRows {
     expire_after_days: Option<u32>,
     last: Option<(SortKeyOf, Arc<str>)>,
 }
@@ -86,10 +86,10 @@ pub struct Rows {
 struct SortKeyOf {
     window_start: StatusTime,
     window_seconds: u32,
-    part: Part,
+    part: SourceRange,
 }
 
-impl Rows {
+impl TableRows {
     /// Where rows expire, they do so a number of days after their window started, so that writing a
     /// row again does not change it.
     pub fn new(expire_after_days: Option<u32>) -> Self {
@@ -100,8 +100,8 @@ impl Rows {
     }
 
     /// The row of `summary`.
-    pub fn row(&mut self, summary: Summary) -> Row {
-        Row {
+    pub fn row(&mut self, summary: Summary) -> TableRow {
+        TableRow {
             sort_key: self.sort_key(&summary),
             expires_at: expires_at(&summary, self.expire_after_days),
             summary,
@@ -129,7 +129,7 @@ impl Rows {
     }
 }
 
-/// The item of a row, as the SDK has it. Rows expire as [`Rows::new`] says.
+/// The item of a row, as the SDK has it. Rows expire as [`TableRows::new`] says.
 pub fn to_item(row: &Summary, expire_after_days: Option<u32>) -> Item {
     let mut item = Item::new();
     let expires_at = expires_at(row, expire_after_days);
@@ -149,7 +149,7 @@ fn show(row: &Summary, sort_key: &str, expires_at: Option<i64>, attributes: &mut
     attributes.text("StatusTime", sort_key);
     attributes.number("Readings", row.readings);
     attributes.number("WindowSeconds", row.window_seconds);
-    let Part {
+    let SourceRange {
         stream,
         shard,
         interval,
@@ -242,7 +242,7 @@ mod tests {
         let mut summary = Summary::parse(line("Franky", "1.25", -7, 60).as_bytes()).unwrap();
         summary.repeats = 3;
         summary.part.since = Some("0".parse().unwrap());
-        let row = Rows::new(Some(2)).row(summary.clone());
+        let row = TableRows::new(Some(2)).row(summary.clone());
         let item = to_item(&summary, Some(2));
 
         let mut shown = Item::new();
@@ -255,7 +255,7 @@ mod tests {
         let config = aws_sdk_dynamodb::Config::builder();
         let config = config.behavior_version_latest().build();
         let client = aws_sdk_dynamodb::Client::from_conf(config);
-        let rows = DynamoTable::<Row>::new(client.clone(), "rows", KEY);
+        let rows = DynamoTable::<TableRow>::new(client.clone(), "rows", KEY);
         let items = DynamoTable::<Item>::new(client, "items", KEY);
         assert_eq!(rows.size(&row), items.size(&item));
     }
@@ -274,7 +274,7 @@ mod tests {
             (r#""To":"2""#, r#""To":"2","Since":"0""#),
         ]
         .map(|(from, to)| Summary::parse(line.replace(from, to).as_bytes()).unwrap());
-        let mut rows = Rows::new(None);
+        let mut rows = TableRows::new(None);
         for changed in changed {
             assert_ne!(changed.sort_key(), first.sort_key());
             for summary in [&first, &changed, &changed, &first] {

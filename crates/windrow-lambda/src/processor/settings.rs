@@ -5,7 +5,7 @@ use thiserror::Error;
 
 /// The function's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct ProcessorSettings {
     /// `AWS_LAMBDA_FUNCTION_NAME`: the function's name, which Lambda sets; its metrics carry it.
     pub function_name: String,
     /// `TABLE_NAME`: the DynamoDB table that rows go to.
@@ -18,7 +18,7 @@ pub struct Settings {
 
 /// A setting that is missing or wrong.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum SettingsError {
+pub enum ProcessorSettingsError {
     /// A variable that must be set is not.
     #[error(transparent)]
     Missing(#[from] MissingVariable),
@@ -27,15 +27,15 @@ pub enum SettingsError {
     ExpireAfterDays(String),
 }
 
-impl Settings {
+impl ProcessorSettings {
     /// Reads the settings through `variable`, which looks up an environment variable.
-    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ProcessorSettingsError> {
         let required = |name, meaning| required_variable(&variable, name, meaning);
         let expire_after_days = match optional_variable(&variable, "EXPIRE_AFTER_DAYS") {
             None => None,
             Some(text) => match text.parse() {
                 Ok(days) if days > 0 => Some(days),
-                _ => return Err(SettingsError::ExpireAfterDays(text)),
+                _ => return Err(ProcessorSettingsError::ExpireAfterDays(text)),
             },
         };
         Ok(Self {
@@ -54,8 +54,8 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-        Settings::read(|name| {
+    fn read(variables: &[(&str, &str)]) -> Result<ProcessorSettings, ProcessorSettingsError> {
+        ProcessorSettings::read(|name| {
             if name == "AWS_LAMBDA_FUNCTION_NAME" {
                 return Some("function".to_owned());
             }

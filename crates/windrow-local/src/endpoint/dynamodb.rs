@@ -135,12 +135,12 @@ fn check_credentials(head: &HeaderMap) -> Option<String> {
 }
 
 /// Why a call has no result.
-enum Failure {
+enum CallFailure {
     UnknownOperation,
     Failed(DynoxideError),
 }
 
-impl Failure {
+impl CallFailure {
     fn into_response(self) -> Response {
         match self {
             Self::UnknownOperation => {
@@ -166,7 +166,7 @@ fn json_response(status: StatusCode, body: String) -> Response {
     response
 }
 
-fn answer(database: &Database, operation: &str, body: &[u8]) -> Result<String, Failure> {
+fn answer(database: &Database, operation: &str, body: &[u8]) -> Result<String, CallFailure> {
     match operation {
         "BatchExecuteStatement" => run(body, |call| database.batch_execute_statement(call)),
         "BatchGetItem" => run(body, |call| database.batch_get_item(call)),
@@ -191,14 +191,14 @@ fn answer(database: &Database, operation: &str, body: &[u8]) -> Result<String, F
         "UpdateItem" => run(body, |call| database.update_item(call)),
         "UpdateTable" => run(body, |call| database.update_table(call)),
         "UpdateTimeToLive" => run(body, |call| database.update_time_to_live(call)),
-        _ => Err(Failure::UnknownOperation),
+        _ => Err(CallFailure::UnknownOperation),
     }
 }
 
 fn run<Request, Answer>(
     body: &[u8],
     call: impl FnOnce(Request) -> Result<Answer, DynoxideError>,
-) -> Result<String, Failure>
+) -> Result<String, CallFailure>
 where
     Request: DeserializeOwned,
     Answer: Serialize,
@@ -207,12 +207,12 @@ where
     let start = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if start != Some(&b'{') {
         let error = DynoxideError::SerializationException(String::new());
-        return Err(Failure::Failed(error));
+        return Err(CallFailure::Failed(error));
     }
     let request = serde_json::from_slice(body).map_err(|error| unreadable(&error));
-    let answer = request.and_then(call).map_err(Failure::Failed)?;
+    let answer = request.and_then(call).map_err(CallFailure::Failed)?;
     serde_json::to_string(&answer)
-        .map_err(|error| Failure::Failed(DynoxideError::InternalServerError(error.to_string())))
+        .map_err(|error| CallFailure::Failed(DynoxideError::InternalServerError(error.to_string())))
 }
 
 /// What DynamoDB answers to a request that its operation cannot read.
@@ -220,8 +220,8 @@ where
 /// The crate's types begin a message with the kind of error that it is, where that is not for serde
 /// to tell.
 fn unreadable(error: &serde_json::Error) -> DynoxideError {
-    type Kind = fn(String) -> DynoxideError;
-    const KINDS: [(&str, Kind); 5] = [
+    type ErrorKind = fn(String) -> DynoxideError;
+    const KINDS: [(&str, ErrorKind); 5] = [
         ("VALIDATION_REQUEST:", DynoxideError::ValidationException),
         ("VALIDATION_AS_READ:", DynoxideError::ValidationException),
         ("VALIDATION:", DynoxideError::ValidationException),
@@ -263,8 +263,8 @@ mod tests {
         let database = Database::memory().unwrap();
         match answer(&database, operation, body.as_bytes()) {
             Ok(answer) => (200, answer),
-            Err(Failure::UnknownOperation) => (400, "UnknownOperationException".to_owned()),
-            Err(Failure::Failed(error)) => (error.status_code(), error.to_json()),
+            Err(CallFailure::UnknownOperation) => (400, "UnknownOperationException".to_owned()),
+            Err(CallFailure::Failed(error)) => (error.status_code(), error.to_json()),
         }
     }
 

@@ -16,9 +16,9 @@ use futures_util::{StreamExt as _, stream};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::part::{Operation, Part};
+use super::part::{Operation, PartialCall};
 use super::router::MAX_REQUEST_BYTES;
-use crate::faults::{Faults, Kind};
+use crate::faults::{FaultKind, Faults};
 use crate::service_error::error_response;
 
 /// How long a delayed call waits, in milliseconds.
@@ -33,18 +33,18 @@ pub(super) async fn inject(
     request: Request,
     next: Next,
 ) -> Response {
-    if let Some(mut drawn) = faults.draw(Kind::Delayed) {
+    if let Some(mut drawn) = faults.draw(FaultKind::Delayed) {
         let pause = Duration::from_millis(drawn.random_range(DELAY_MILLIS));
         tokio::time::sleep(pause).await;
     }
-    let Some(call) = Call::of(request.headers()) else {
+    let Some(call) = FaultyCall::of(request.headers()) else {
         return next.run(request).await;
     };
-    if let Some(drawn) = faults.draw(Kind::Throttled) {
+    if let Some(drawn) = faults.draw(FaultKind::Throttled) {
         tracing::debug!(?call, "throttled on purpose");
         return call.throttled(drawn);
     }
-    if call == Call::GetRecords && faults.draw(Kind::IteratorExpired).is_some() {
+    if call == FaultyCall::GetRecords && faults.draw(FaultKind::IteratorExpired).is_some() {
         tracing::debug!(?call, "iterator expired on purpose");
         return error_response(
             StatusCode::BAD_REQUEST,
@@ -69,7 +69,7 @@ pub(super) async fn inject(
         },
         None => next.run(request).await,
     };
-    match faults.draw(Kind::AnswerDropped) {
+    match faults.draw(FaultKind::AnswerDropped) {
         Some(drawn) => {
             tracing::debug!(?call, "answer dropped on purpose");
             cut_off(response, drawn).await
@@ -80,7 +80,7 @@ pub(super) async fn inject(
 
 /// A call that carries data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Call {
+enum FaultyCall {
     PutRecords,
     GetRecords,
     OtherKinesis,
@@ -90,7 +90,7 @@ enum Call {
     OtherFirehose,
 }
 
-impl Call {
+impl FaultyCall {
     fn of(headers: &HeaderMap) -> Option<Self> {
         let target = headers.get("x-amz-target")?.to_str().ok()?;
         let (service, operation) = target.split_once('.')?;
@@ -111,11 +111,11 @@ impl Call {
     }
 
     /// The operation of many records that it is, and the fault that fails some of them.
-    fn of_many(self) -> Option<(Operation, Kind)> {
+    fn of_many(self) -> Option<(Operation, FaultKind)> {
         match self {
-            Self::PutRecords => Some((Operation::PutRecords, Kind::PutFailed)),
-            Self::BatchWriteItem => Some((Operation::BatchWriteItem, Kind::Unprocessed)),
-            Self::PutRecordBatch => Some((Operation::PutRecordBatch, Kind::RejectsFailed)),
+            Self::PutRecords => Some((Operation::PutRecords, FaultKind::PutFailed)),
+            Self::BatchWriteItem => Some((Operation::BatchWriteItem, FaultKind::Unprocessed)),
+            Self::PutRecordBatch => Some((Operation::PutRecordBatch, FaultKind::RejectsFailed)),
             _ => None,
         }
     }
@@ -169,7 +169,7 @@ async fn fail_some(
             "the request could not be read",
         ));
     };
-    let Some(mut part) = Part::of(operation, &body, |count| choose(count, drawn)) else {
+    let Some(mut part) = PartialCall::of(operation, &body, |count| choose(count, drawn)) else {
         let request = Request::from_parts(parts, Body::from(body));
         return Err(next.run(request).await);
     };
@@ -252,10 +252,10 @@ mod tests {
 
     use super::*;
 
-    fn call(target: &'static str) -> Option<Call> {
+    fn call(target: &'static str) -> Option<FaultyCall> {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-target", HeaderValue::from_static(target));
-        Call::of(&headers)
+        FaultyCall::of(&headers)
     }
 
     #[tokio::test(start_paused = true)]
@@ -266,7 +266,7 @@ mod tests {
         let router = Router::new().route("/", post(service)).layer(layer);
         let same = Faults::parse("delayed@1,delayed@3", 7).unwrap();
         for _ in 0..3 {
-            let drawn = same.draw(Kind::Delayed);
+            let drawn = same.draw(FaultKind::Delayed);
             let delay = drawn.map_or(0, |mut drawn| drawn.random_range(DELAY_MILLIS));
             let due = Instant::now() + Duration::from_millis(delay);
             let request = Request::post("/").body(Body::empty()).unwrap();
@@ -274,7 +274,7 @@ mod tests {
             let body = body::to_bytes(response.into_body(), 1000).await.unwrap();
             assert_eq!(body, format!("{due:?}"));
         }
-        assert_eq!(faults.injected(Kind::Delayed), 2);
+        assert_eq!(faults.injected(FaultKind::Delayed), 2);
     }
 
     #[test]
@@ -292,12 +292,15 @@ mod tests {
         ] {
             assert_eq!(call(target), None, "{target}");
         }
-        assert_eq!(Call::of(&HeaderMap::new()), None);
+        assert_eq!(FaultyCall::of(&HeaderMap::new()), None);
         // A name that two services have.
-        assert_eq!(call("Kinesis_20131202.PutRecord"), Some(Call::OtherKinesis));
+        assert_eq!(
+            call("Kinesis_20131202.PutRecord"),
+            Some(FaultyCall::OtherKinesis)
+        );
         assert_eq!(
             call("Firehose_20150804.PutRecord"),
-            Some(Call::OtherFirehose)
+            Some(FaultyCall::OtherFirehose)
         );
     }
 

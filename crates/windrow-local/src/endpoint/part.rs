@@ -8,7 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 /// The fields of an object, each as it stands in the text.
-type Fields = BTreeMap<String, Box<RawValue>>;
+type JsonFields = BTreeMap<String, Box<RawValue>>;
 
 /// An operation that takes many records and may fail some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) enum Operation {
 
 /// A call without some of its records.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct PartialCall {
     /// What is left of the request; nothing where no record is.
     pub(super) request: Option<Vec<u8>>,
     failed: FailedEntries,
@@ -35,7 +35,7 @@ enum FailedEntries {
     Items(BTreeMap<String, Vec<Box<RawValue>>>),
 }
 
-impl Part {
+impl PartialCall {
     /// Takes records out of a request: those where `choose` says so, of as many as it is told.
     ///
     /// Returns nothing where the request is not one or `choose` takes no record.
@@ -44,7 +44,7 @@ impl Part {
         request: &[u8],
         choose: impl FnOnce(usize) -> Vec<bool>,
     ) -> Option<Self> {
-        let mut fields: Fields = serde_json::from_slice(request).ok()?;
+        let mut fields: JsonFields = serde_json::from_slice(request).ok()?;
         if operation == Operation::BatchWriteItem {
             return Self::of_items(fields, choose);
         }
@@ -72,7 +72,7 @@ impl Part {
         })
     }
 
-    fn of_items(mut fields: Fields, choose: impl FnOnce(usize) -> Vec<bool>) -> Option<Self> {
+    fn of_items(mut fields: JsonFields, choose: impl FnOnce(usize) -> Vec<bool>) -> Option<Self> {
         let tables: BTreeMap<String, Vec<Box<RawValue>>> = field(&fields, "RequestItems")?;
         let mut places = choose(tables.values().map(Vec::len).sum()).into_iter();
         let mut left: BTreeMap<String, Vec<Box<RawValue>>> = BTreeMap::new();
@@ -107,7 +107,7 @@ impl Part {
     ///
     /// Returns nothing where that answer does not fit.
     pub(super) fn answer(self, answer: &[u8]) -> Option<Vec<u8>> {
-        let mut fields: Fields = serde_json::from_slice(answer).ok()?;
+        let mut fields: JsonFields = serde_json::from_slice(answer).ok()?;
         match self.failed {
             FailedEntries::Places(operation, places) => {
                 answer_places(&mut fields, operation, &places)?
@@ -127,7 +127,7 @@ impl Part {
 }
 
 /// Puts the failures at their places between the service's own results.
-fn answer_places(fields: &mut Fields, operation: Operation, places: &[bool]) -> Option<()> {
+fn answer_places(fields: &mut JsonFields, operation: Operation, places: &[bool]) -> Option<()> {
     let (list, count) = match operation {
         Operation::PutRecordBatch => ("RequestResponses", "FailedPutCount"),
         _ => ("Records", "FailedRecordCount"),
@@ -163,7 +163,7 @@ fn failure(operation: Operation) -> Value {
     }
 }
 
-fn field<T: DeserializeOwned>(fields: &Fields, name: &str) -> Option<T> {
+fn field<T: DeserializeOwned>(fields: &JsonFields, name: &str) -> Option<T> {
     serde_json::from_str(fields.get(name)?.get()).ok()
 }
 
@@ -171,8 +171,8 @@ fn field<T: DeserializeOwned>(fields: &Fields, name: &str) -> Option<T> {
 mod tests {
     use super::*;
 
-    fn part(operation: Operation, request: &Value, failed: &[bool]) -> Option<Part> {
-        Part::of(operation, request.to_string().as_bytes(), |count| {
+    fn part(operation: Operation, request: &Value, failed: &[bool]) -> Option<PartialCall> {
+        PartialCall::of(operation, request.to_string().as_bytes(), |count| {
             assert_eq!(count, failed.len());
             failed.to_vec()
         })
@@ -253,7 +253,8 @@ mod tests {
     fn a_request_that_is_none_is_left_alone() {
         for request in ["", "[]", "{}", r#"{"Records":1}"#, r#"{"RequestItems":[]}"#] {
             for operation in [Operation::PutRecords, Operation::BatchWriteItem] {
-                let part = Part::of(operation, request.as_bytes(), |count| vec![true; count]);
+                let part =
+                    PartialCall::of(operation, request.as_bytes(), |count| vec![true; count]);
                 assert!(part.is_none(), "{request}");
             }
         }

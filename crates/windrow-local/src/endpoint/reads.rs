@@ -41,7 +41,7 @@ fn is_own(headers: &HeaderMap) -> bool {
 }
 
 /// A stream's name and a shard's id.
-type Shard = (String, String);
+type ShardKey = (String, String);
 
 /// Lets each shard be read so many times in any second, by all its readers together.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(super) struct ReadLimit {
     account: String,
     /// When each shard's last reads were, oldest first. A shard that was not read for a second is
     /// not in here.
-    read_at: Mutex<HashMap<Shard, VecDeque<Instant>>>,
+    read_at: Mutex<HashMap<ShardKey, VecDeque<Instant>>>,
 }
 
 impl ReadLimit {
@@ -89,7 +89,7 @@ impl ReadLimit {
     }
 
     /// Whether `shard` may be read now, which then counts.
-    fn take(&self, shard: &Shard) -> bool {
+    fn take(&self, shard: &ShardKey) -> bool {
         let now = Instant::now();
         let is_recent = |time: &Instant| now.duration_since(*time) < SPAN;
         let mut shards = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,14 +107,14 @@ impl ReadLimit {
 }
 
 /// The shard that a GetRecords call, by its body, reads.
-fn shard(body: &[u8]) -> Option<Shard> {
+fn shard(body: &[u8]) -> Option<ShardKey> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Call {
+    struct ReadCall {
         shard_iterator: String,
     }
 
-    let call: Call = serde_json::from_slice(body).ok()?;
+    let call: ReadCall = serde_json::from_slice(body).ok()?;
     let (_, stream, shard, _) = decode_shard_iterator(&call.shard_iterator).ok()?;
     Some((stream, shard))
 }

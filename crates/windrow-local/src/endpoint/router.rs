@@ -230,13 +230,13 @@ async fn shard_iterator_at(services: &Services, asked: AtTimestamp, mut parts: P
 fn writes_to(body: &[u8], stream: &str) -> bool {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Target {
+    struct ServiceTarget {
         stream_name: Option<String>,
         #[serde(rename = "StreamARN")]
         stream_arn: Option<String>,
     }
 
-    let Ok(target) = serde_json::from_slice::<Target>(body) else {
+    let Ok(target) = serde_json::from_slice::<ServiceTarget>(body) else {
         return false;
     };
     let name = target.stream_name.as_deref();

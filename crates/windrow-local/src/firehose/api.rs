@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{BufferingHints, DeliveryStream, Firehose, FirehoseError, Source};
+use super::{BufferingHints, DeliverySource, DeliveryStream, Firehose, FirehoseError};
 use crate::service_error::error_response;
 
 /// The service's quotas. Source: Firehose Developer Guide, "Amazon Data Firehose Quota".
@@ -131,8 +131,8 @@ async fn create(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
         input.delivery_stream_type.as_deref(),
         input.kinesis_stream_source_configuration,
     ) {
-        (None | Some("DirectPut"), None) => Source::DirectPut,
-        (Some("KinesisStreamAsSource"), Some(source)) => Source::Kinesis {
+        (None | Some("DirectPut"), None) => DeliverySource::DirectPut,
+        (Some("KinesisStreamAsSource"), Some(source)) => DeliverySource::Kinesis {
             stream_arn: source.stream_arn,
         },
         _ => {
@@ -226,17 +226,17 @@ fn describe(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
         }],
         "HasMoreDestinations": false,
     });
-    if let Source::Kinesis { stream_arn } = source {
+    if let DeliverySource::Kinesis { stream_arn } = source {
         description["Source"] =
             json!({ "KinesisStreamSourceDescription": { "KinesisStreamARN": stream_arn } });
     }
     Ok(json!({ "DeliveryStreamDescription": description }))
 }
 
-fn type_of(source: &Source) -> &'static str {
+fn type_of(source: &DeliverySource) -> &'static str {
     match source {
-        Source::DirectPut => "DirectPut",
-        Source::Kinesis { .. } => "KinesisStreamAsSource",
+        DeliverySource::DirectPut => "DirectPut",
+        DeliverySource::Kinesis { .. } => "KinesisStreamAsSource",
     }
 }
 
@@ -281,18 +281,18 @@ async fn delete(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
 #[serde(rename_all = "PascalCase")]
 struct PutInput {
     delivery_stream_name: String,
-    record: Record,
+    record: FirehoseRecord,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct PutBatchInput {
     delivery_stream_name: String,
-    records: Vec<Record>,
+    records: Vec<FirehoseRecord>,
 }
 
 #[derive(Deserialize)]
-struct Record {
+struct FirehoseRecord {
     #[serde(rename = "Data", deserialize_with = "base64")]
     data: Vec<u8>,
 }
@@ -324,9 +324,9 @@ async fn put_record_batch(firehose: &Firehose, body: &[u8]) -> Result<Value, Cal
 async fn put(
     firehose: &Firehose,
     name: &str,
-    records: Vec<Record>,
+    records: Vec<FirehoseRecord>,
 ) -> Result<Vec<String>, CallError> {
-    if firehose.describe(name)?.source != Source::DirectPut {
+    if firehose.describe(name)?.source != DeliverySource::DirectPut {
         return Err(invalid(format!(
             "delivery stream {name} takes its records from a Kinesis stream"
         )));

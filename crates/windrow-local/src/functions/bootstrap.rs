@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::runtime_api::{Invocation, Progress, RuntimeApi};
+use super::runtime_api::{Invocation, InvocationProgress, RuntimeApi};
 use super::{Function, InvokeError, check_request};
 use crate::data_dir::without_following;
 
@@ -85,11 +85,11 @@ impl BootstrapOptions {
 #[derive(Debug)]
 pub struct Bootstrap {
     options: BootstrapOptions,
-    session: Mutex<Session>,
+    session: Mutex<BootstrapSession>,
 }
 
 #[derive(Debug)]
-struct Session {
+struct BootstrapSession {
     /// The process that waits for an event. An invocation takes it out, so that one given up midway
     /// takes the process with it.
     idle: Option<Process>,
@@ -101,7 +101,7 @@ impl Bootstrap {
     /// Starts nothing yet.
     #[must_use]
     pub fn new(options: BootstrapOptions) -> Self {
-        let session = Session {
+        let session = BootstrapSession {
             idle: None,
             failed_starts: 0,
             start_after: Instant::now(),
@@ -145,11 +145,11 @@ impl Bootstrap {
             session.note_failed_start();
         }
         match ending {
-            Ending::Finished(outcome) => {
+            ProcessEnding::Finished(outcome) => {
                 session.idle = Some(process);
                 outcome
             }
-            Ending::Broken(error) => {
+            ProcessEnding::Broken(error) => {
                 tracing::warn!(function = self.options.name, %error, "function process is replaced");
                 process.stop().await;
                 Err(error)
@@ -269,7 +269,7 @@ impl Function for Bootstrap {
     }
 }
 
-impl Session {
+impl BootstrapSession {
     fn note_failed_start(&mut self) {
         let doubled = FIRST_PAUSE.saturating_mul(1 << self.failed_starts.min(16));
         self.start_after = Instant::now() + doubled.min(LONGEST_PAUSE);
@@ -286,7 +286,7 @@ struct Process {
 }
 
 /// How an invocation left the process.
-enum Ending {
+enum ProcessEnding {
     /// Ready for the next event.
     Finished(Result<Vec<u8>, InvokeError>),
     /// Not to be used again.
@@ -300,7 +300,7 @@ impl Process {
         payload: Vec<u8>,
         timeout: Duration,
         once_started: Duration,
-    ) -> Ending {
+    ) -> ProcessEnding {
         let invocation = Invocation {
             request_id: Uuid::new_v4().to_string(),
             function_arn: format!(
@@ -319,20 +319,20 @@ impl Process {
                 // An answer counts, even if the process ends right after it.
                 biased;
                 progress = self.api.progress() => match progress {
-                    Some(Progress::Started) => {
+                    Some(InvocationProgress::Started) => {
                         self.took_an_event = true;
                         allowed = once_started;
                         deadline = Instant::now() + allowed;
                     }
-                    Some(Progress::Finished(outcome)) => return Ending::Finished(outcome),
-                    Some(Progress::InitFailed(error)) => return Ending::Broken(error),
+                    Some(InvocationProgress::Finished(outcome)) => return ProcessEnding::Finished(outcome),
+                    Some(InvocationProgress::InitFailed(error)) => return ProcessEnding::Broken(error),
                     None => return crashed("its Runtime API ended"),
                 },
                 status = self.child.wait() => {
                     return crashed(status.map_or_else(|error| error.to_string(), |status| status.to_string()));
                 }
                 () = tokio::time::sleep_until(deadline) => {
-                    return Ending::Broken(InvokeError::TimedOut { after: allowed });
+                    return ProcessEnding::Broken(InvokeError::TimedOut { after: allowed });
                 }
             }
         }
@@ -349,8 +349,8 @@ impl Process {
     }
 }
 
-fn crashed(status: impl Into<String>) -> Ending {
-    Ending::Broken(InvokeError::Crashed {
+fn crashed(status: impl Into<String>) -> ProcessEnding {
+    ProcessEnding::Broken(InvokeError::Crashed {
         status: status.into(),
     })
 }

@@ -10,7 +10,7 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Function, InvokeError};
-use crate::faults::{Faults, Kind};
+use crate::faults::{FaultKind, Faults};
 
 /// A function that is cut off in the middle has had the event for this many milliseconds at most.
 const LONGEST_BEFORE_CRASH: u64 = 30;
@@ -57,24 +57,24 @@ impl Faulty {
             // Nobody waits for this answer.
             let _ = self.function.invoke(event, timeout).await;
         }
-        if self.faults.draw(Kind::Crash).is_some() {
+        if self.faults.draw(FaultKind::Crash).is_some() {
             return Err(crashed("before it did anything"));
         }
-        if let Some(mut drawn) = self.faults.draw(Kind::CrashDuring) {
+        if let Some(mut drawn) = self.faults.draw(FaultKind::CrashDuring) {
             let after = Duration::from_millis(drawn.random_range(0..=LONGEST_BEFORE_CRASH));
             self.function.cut_off(payload, timeout, after).await;
             return Err(crashed("in the middle of its work"));
         }
-        let timeout = match self.faults.draw(Kind::TimeOut) {
+        let timeout = match self.faults.draw(FaultKind::TimeOut) {
             Some(mut drawn) => {
                 let short = Duration::from_millis(drawn.random_range(1..=LONGEST_SHORT_TIMEOUT));
                 timeout.min(short)
             }
             None => timeout,
         };
-        let kept = self.faults.draw(Kind::TwiceLate);
+        let kept = self.faults.draw(FaultKind::TwiceLate);
         let kept = kept.map(|drawn| (drawn, payload.clone()));
-        let answer = match self.faults.draw(Kind::TwiceAtOnce) {
+        let answer = match self.faults.draw(FaultKind::TwiceAtOnce) {
             Some(mut drawn) => {
                 let first = self.function.invoke(payload.clone(), timeout);
                 let second = self.function.invoke(payload, timeout);
@@ -86,7 +86,7 @@ impl Faulty {
         if let Some((drawn, event)) = kept {
             self.keep(event, drawn, answer.is_ok());
         }
-        if self.faults.draw(Kind::CrashAfter).is_some() {
+        if self.faults.draw(FaultKind::CrashAfter).is_some() {
             return Err(crashed("after its work was done"));
         }
         answer
@@ -105,7 +105,7 @@ impl Faulty {
     fn keep(&self, event: Vec<u8>, mut drawn: ChaCha8Rng, done: bool) {
         let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
         if !done || late.events.len() == MOST_KEPT {
-            self.faults.missed(Kind::TwiceLate);
+            self.faults.missed(FaultKind::TwiceLate);
             return;
         }
         let due = late.invocations + drawn.random_range(1..=LATEST);
@@ -157,14 +157,14 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(60);
 
     /// A function that takes a while; how often it was started, and how often it came to its end.
-    struct Counted {
+    struct CountedInvocations {
         faulty: Faulty,
         faults: Arc<Faults>,
         started: Arc<AtomicUsize>,
         finished: Arc<AtomicUsize>,
     }
 
-    impl Counted {
+    impl CountedInvocations {
         fn new(specification: &str, takes: Duration) -> Self {
             let faults = Arc::new(Faults::parse(specification, 3).unwrap());
             let (started, finished) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
@@ -204,11 +204,11 @@ mod tests {
     async fn it_crashes_before_during_and_after_its_work() {
         let slow = Duration::from_secs(1);
         for (kind, counts) in [
-            (Kind::Crash, (0, 0)),
-            (Kind::CrashDuring, (1, 0)),
-            (Kind::CrashAfter, (1, 1)),
+            (FaultKind::Crash, (0, 0)),
+            (FaultKind::CrashDuring, (1, 0)),
+            (FaultKind::CrashAfter, (1, 1)),
         ] {
-            let function = Counted::new(&format!("{}=1", kind.name()), slow);
+            let function = CountedInvocations::new(&format!("{}=1", kind.name()), slow);
             assert!(is_crash(&function.invoke().await), "{kind:?}");
             tokio::time::sleep(LIMIT).await;
             assert_eq!(function.counts(), counts, "{kind:?}");
@@ -218,17 +218,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_time_out_cuts_off_a_slow_function_and_lets_a_fast_one_be() {
-        let slow = Counted::new("time-out=1", Duration::from_secs(1));
+        let slow = CountedInvocations::new("time-out=1", Duration::from_secs(1));
         let answer = slow.invoke().await;
         assert!(matches!(answer, Err(InvokeError::TimedOut { after }) if after < LIMIT));
         assert_eq!(slow.counts(), (1, 0));
-        let fast = Counted::new("time-out=1", Duration::ZERO);
+        let fast = CountedInvocations::new("time-out=1", Duration::ZERO);
         assert_eq!(fast.invoke().await, Ok(b"event".to_vec()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_event_comes_twice_at_once() {
-        let function = Counted::new("twice-at-once=1", Duration::from_secs(1));
+        let function = CountedInvocations::new("twice-at-once=1", Duration::from_secs(1));
         let before = tokio::time::Instant::now();
         assert_eq!(function.invoke().await, Ok(b"event".to_vec()));
         assert_eq!(before.elapsed(), Duration::from_secs(1));
@@ -252,7 +252,7 @@ mod tests {
         let faults = Arc::new(Faults::parse("twice-late=1", 0).unwrap());
         let function = Faulty::new(Arc::new(embedded), Arc::clone(&faults));
         assert!(function.invoke(b"bad".to_vec(), LIMIT).await.is_err());
-        assert_eq!(faults.injected(Kind::TwiceLate), 0);
+        assert_eq!(faults.injected(FaultKind::TwiceLate), 0);
         assert!(function.invoke(b"first".to_vec(), LIMIT).await.is_ok());
         faults.switch_off();
         for number in 0..LATEST {
@@ -262,7 +262,7 @@ mod tests {
         let events = events.lock().unwrap();
         let repeated = events.iter().filter(|event| *event == b"first").count();
         assert_eq!((events.len(), repeated), (3 + LATEST as usize, 2));
-        assert_eq!(faults.injected(Kind::TwiceLate), 1);
+        assert_eq!(faults.injected(FaultKind::TwiceLate), 1);
     }
 
     #[tokio::test]

@@ -24,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{InvokeError, MAX_PAYLOAD_BYTES, response_too_large};
-use crate::server::{BodyTooLarge, Callers, Limits, serve};
+use crate::server::{BodyTooLarge, Callers, ServerLimits, serve};
 
 /// A process polls on one connection, and answers on the same or another.
-const LIMITS: Limits = Limits::new(Callers::Programs, 16, MAX_PAYLOAD_BYTES);
+const LIMITS: ServerLimits = ServerLimits::new(Callers::Programs, 16, MAX_PAYLOAD_BYTES);
 
 /// An event on its way to the process.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(super) struct Invocation {
 
 /// What the process did.
 #[derive(Debug)]
-pub(super) enum Progress {
+pub(super) enum InvocationProgress {
     /// It took the event. Its time runs.
     Started,
     /// It answered, or reported an error.
@@ -54,7 +54,7 @@ pub(super) enum Progress {
 pub(super) struct RuntimeApi {
     address: SocketAddr,
     invocations: mpsc::Sender<Invocation>,
-    progress: mpsc::UnboundedReceiver<Progress>,
+    progress: mpsc::UnboundedReceiver<InvocationProgress>,
     _server: AbortOnDropHandle<()>,
 }
 
@@ -64,7 +64,7 @@ impl RuntimeApi {
         let address = listener.local_addr()?;
         let (invocations, offered) = mpsc::channel(1);
         let (reported, progress) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(RuntimeState {
             offered: tokio::sync::Mutex::new(offered),
             current: Mutex::default(),
             reported,
@@ -92,19 +92,19 @@ impl RuntimeApi {
     }
 
     /// What happens next; `None` once the server is gone. Cancel-safe.
-    pub(super) async fn progress(&mut self) -> Option<Progress> {
+    pub(super) async fn progress(&mut self) -> Option<InvocationProgress> {
         self.progress.recv().await
     }
 }
 
-struct Shared {
+struct RuntimeState {
     offered: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
     /// The request that the process works on.
     current: Mutex<Option<String>>,
-    reported: mpsc::UnboundedSender<Progress>,
+    reported: mpsc::UnboundedSender<InvocationProgress>,
 }
 
-impl Shared {
+impl RuntimeState {
     fn set_current(&self, request_id: Option<String>) {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = request_id;
     }
@@ -118,10 +118,10 @@ impl Shared {
             }
             *current = None;
         }
-        self.report(Progress::Finished(outcome))
+        self.report(InvocationProgress::Finished(outcome))
     }
 
-    fn report(&self, progress: Progress) -> Response {
+    fn report(&self, progress: InvocationProgress) -> Response {
         match self.reported.send(progress) {
             Ok(()) => (StatusCode::ACCEPTED, Json(json!({ "status": "OK" }))).into_response(),
             Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "Runtime.Stopped"),
@@ -129,7 +129,7 @@ impl Shared {
     }
 }
 
-fn router(shared: Arc<Shared>) -> Router {
+fn router(shared: Arc<RuntimeState>) -> Router {
     Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next))
         .route(
@@ -147,7 +147,7 @@ fn router(shared: Arc<Shared>) -> Router {
 }
 
 /// Waits for an event as long as it takes.
-async fn next(State(shared): State<Arc<Shared>>) -> Response {
+async fn next(State(shared): State<Arc<RuntimeState>>) -> Response {
     let Some(invocation) = shared.offered.lock().await.recv().await else {
         return problem(StatusCode::INTERNAL_SERVER_ERROR, "Runtime.Stopped");
     };
@@ -173,12 +173,12 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
         ("content-type", "application/json".to_owned()),
     ];
     shared.set_current(Some(invocation.request_id));
-    shared.report(Progress::Started);
+    shared.report(InvocationProgress::Started);
     (headers, invocation.payload).into_response()
 }
 
 async fn response(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<RuntimeState>>,
     Path(request_id): Path<String>,
     too_large: Option<Extension<BodyTooLarge>>,
     body: Bytes,
@@ -194,7 +194,7 @@ async fn response(
 }
 
 async fn error(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<RuntimeState>>,
     Path(request_id): Path<String>,
     headers: HeaderMap,
     body: Bytes,
@@ -203,11 +203,13 @@ async fn error(
 }
 
 async fn init_error(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<RuntimeState>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    shared.report(Progress::InitFailed(reported_error(&headers, &body)))
+    shared.report(InvocationProgress::InitFailed(reported_error(
+        &headers, &body,
+    )))
 }
 
 fn problem(status: StatusCode, error_type: &str) -> Response {

@@ -11,12 +11,12 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use windrow_core::window::Window;
-use windrow_read::Record;
+use windrow_read::ShardRecord;
 
-use super::invoke::{BatchWindow, Invoker, Outcome};
+use super::invoke::{BatchWindow, InvocationOutcome, Invoker};
 use super::options::MappingOptions;
 use super::shard::{Flow, pause};
-use crate::faults::{Faults, Kind};
+use crate::faults::{FaultKind, Faults};
 
 /// A window's state is lost after this many of its batches at most.
 const MOST_BATCHES: usize = 2;
@@ -37,7 +37,7 @@ pub(super) struct Chaos {
     /// What is drawn for the time after the open window.
     after_window: Option<ChaCha8Rng>,
     /// The open window's records that were done, if they are needed.
-    kept: Vec<Record>,
+    kept: Vec<ShardRecord>,
     /// How many were kept after each batch that had new ones.
     batches: Vec<usize>,
 }
@@ -62,19 +62,19 @@ pub(super) struct InWindow {
 
 /// What happens after a batch that was done.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextBatch {
     /// It goes on.
     On,
     /// These come again, with the state as it is.
-    Again(Vec<Record>),
+    Again(Vec<ShardRecord>),
     /// The window comes again from its start, which is these, and without its state.
-    FromStart(Vec<Record>),
+    FromStart(Vec<ShardRecord>),
 }
 
 /// A run of a closed window's records that comes again, as a window of its own.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rerun {
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<ShardRecord>,
     /// How many of them come in the first of two invocations; all, where there is one.
     pub(super) first: usize,
 }
@@ -104,13 +104,13 @@ impl Rerun {
                 is_terminated_early: false,
             };
             match invoker.invoke(&left[..count], Some(batch), options).await {
-                Outcome::Done(next) => {
+                InvocationOutcome::Done(next) => {
                     state = next;
                     left = &left[count..];
                     most = usize::MAX;
                     failures = 0;
                 }
-                Outcome::Partly(_) | Outcome::Failed(_) => {
+                InvocationOutcome::Partly(_) | InvocationOutcome::Failed(_) => {
                     failures += 1;
                     if let Flow::Stop = pause(stop, failures).await {
                         return Flow::Stop;
@@ -140,13 +140,13 @@ impl Chaos {
         if count < 2 {
             return count;
         }
-        let drawn = self.faults.draw(Kind::Recut);
+        let drawn = self.faults.draw(FaultKind::Recut);
         drawn.map_or(count, |mut drawn| drawn.random_range(1..count))
     }
 
     /// Whether the open window is ended early with the next batch of it, which is not its last.
     pub(super) fn early_end(&self) -> Option<EarlyEnd> {
-        let mut drawn = self.faults.draw(Kind::EndedEarly)?;
+        let mut drawn = self.faults.draw(FaultKind::EndedEarly)?;
         Some(match drawn.random() {
             true => EarlyEnd::WithRecords,
             false => EarlyEnd::AfterRecords,
@@ -159,7 +159,7 @@ impl Chaos {
     }
 
     /// A batch was done, not a window's last. Without a window `window` is none.
-    pub(super) fn done(&mut self, batch: Vec<Record>, window: Option<InWindow>) -> Next {
+    pub(super) fn done(&mut self, batch: Vec<ShardRecord>, window: Option<InWindow>) -> NextBatch {
         let ended = window.is_some_and(|window| window.ended_early);
         if let (true, Some(last)) = (ended, batch.last()) {
             self.faults.ended_early_after(&last.sequence_number);
@@ -178,25 +178,25 @@ impl Chaos {
             if *left == 0 && self.again == 0 {
                 self.state_lost = None;
                 self.again = self.kept.len();
-                return Next::FromStart(self.kept.clone());
+                return NextBatch::FromStart(self.kept.clone());
             }
         }
         // Checkpoint and state go together: records do not come again behind the end of their part.
         if done_before == batch.len() || ended {
-            return Next::On;
+            return NextBatch::On;
         }
-        let Some(mut drawn) = self.faults.draw(Kind::Redelivered) else {
-            return Next::On;
+        let Some(mut drawn) = self.faults.draw(FaultKind::Redelivered) else {
+            return NextBatch::On;
         };
         let from = drawn.random_range(batch.len() / 2..batch.len());
         let again = batch.into_iter().skip(from).collect::<Vec<_>>();
         self.again += again.len();
-        Next::Again(again)
+        NextBatch::Again(again)
     }
 
     /// A window was closed with these records; `opened` tells whether they are all it had. What
     /// comes again of it.
-    pub(super) fn closed(&mut self, batch: Vec<Record>, opened: bool) -> Option<Rerun> {
+    pub(super) fn closed(&mut self, batch: Vec<ShardRecord>, opened: bool) -> Option<Rerun> {
         let done_before = self.again.min(batch.len());
         self.again -= done_before;
         if opened {
@@ -204,14 +204,14 @@ impl Chaos {
         }
         self.keep(&batch[done_before..]);
         if self.state_lost.take().is_some() {
-            self.faults.missed(Kind::StateLost);
+            self.faults.missed(FaultKind::StateLost);
         }
         let drawn = self.after_window.take();
         let records = std::mem::take(&mut self.kept);
         let batches = std::mem::take(&mut self.batches);
         let mut drawn = drawn?;
         if records.is_empty() {
-            self.faults.missed(Kind::RedeliveredAfterWindow);
+            self.faults.missed(FaultKind::RedeliveredAfterWindow);
             return None;
         }
         Some(rerun(records, &batches, &mut drawn))
@@ -224,13 +224,13 @@ impl Chaos {
         }
         self.kept.clear();
         self.batches.clear();
-        self.after_window = self.faults.draw(Kind::RedeliveredAfterWindow);
-        let state_lost = self.faults.draw(Kind::StateLost);
+        self.after_window = self.faults.draw(FaultKind::RedeliveredAfterWindow);
+        let state_lost = self.faults.draw(FaultKind::StateLost);
         self.state_lost = state_lost.map(|mut drawn| drawn.random_range(1..=MOST_BATCHES));
     }
 
     /// Keeps what is new of the open window's records; forgets them all where they are too many.
-    fn keep(&mut self, fresh: &[Record]) {
+    fn keep(&mut self, fresh: &[ShardRecord]) {
         if self.state_lost.is_none() && self.after_window.is_none() {
             return;
         }
@@ -244,16 +244,16 @@ impl Chaos {
         self.kept = Vec::new();
         self.batches = Vec::new();
         if self.state_lost.take().is_some() {
-            self.faults.missed(Kind::StateLost);
+            self.faults.missed(FaultKind::StateLost);
         }
         if self.after_window.take().is_some() {
-            self.faults.missed(Kind::RedeliveredAfterWindow);
+            self.faults.missed(FaultKind::RedeliveredAfterWindow);
         }
     }
 }
 
 /// Draws a run of `records`: one of its batches, or any other.
-fn rerun(records: Vec<Record>, batches: &[usize], drawn: &mut ChaCha8Rng) -> Rerun {
+fn rerun(records: Vec<ShardRecord>, batches: &[usize], drawn: &mut ChaCha8Rng) -> Rerun {
     let (from, to) = match batches.is_empty() || drawn.random() {
         true => {
             let from = drawn.random_range(0..records.len());
@@ -265,7 +265,7 @@ fn rerun(records: Vec<Record>, batches: &[usize], drawn: &mut ChaCha8Rng) -> Rer
             (from, batches[batch])
         }
     };
-    let records: Vec<Record> = records.into_iter().take(to).skip(from).collect();
+    let records: Vec<ShardRecord> = records.into_iter().take(to).skip(from).collect();
     let first = match records.len() > 1 && drawn.random() {
         true => drawn.random_range(1..records.len()),
         false => records.len(),
@@ -286,8 +286,8 @@ mod tests {
         ended_early: false,
     });
 
-    fn records(range: std::ops::Range<usize>) -> Vec<Record> {
-        let record = |number: usize| Record {
+    fn records(range: std::ops::Range<usize>) -> Vec<ShardRecord> {
+        let record = |number: usize| ShardRecord {
             sequence_number: number.to_string(),
             partition_key: String::new(),
             data: Default::default(),
@@ -306,10 +306,10 @@ mod tests {
         let mut chaos = Chaos::new(Arc::new(Faults::none()), 100);
         assert_eq!(chaos.cut(7), 7);
         assert_eq!(chaos.early_end(), None);
-        assert_eq!(chaos.done(records(0..3), FIRST), Next::On);
+        assert_eq!(chaos.done(records(0..3), FIRST), NextBatch::On);
         assert!(chaos.kept.is_empty());
         assert_eq!(chaos.closed(records(3..4), false), None);
-        assert_eq!(chaos.done(records(0..3), None), Next::On);
+        assert_eq!(chaos.done(records(0..3), None), NextBatch::On);
     }
 
     #[test]
@@ -317,8 +317,8 @@ mod tests {
         let mut chaos = chaos("redelivered-after-window=1", 100);
         let (mut batches, mut others, mut split) = (0, 0, 0);
         for _ in 0..200 {
-            assert_eq!(chaos.done(records(0..5), FIRST), Next::On);
-            assert_eq!(chaos.done(records(5..8), LATER), Next::On);
+            assert_eq!(chaos.done(records(0..5), FIRST), NextBatch::On);
+            assert_eq!(chaos.done(records(5..8), LATER), NextBatch::On);
             let rerun = chaos.closed(records(8..12), false).unwrap();
             let numbers = rerun.records.iter();
             let numbers = numbers.map(|record| record.sequence_number.parse::<usize>().unwrap());
@@ -340,17 +340,17 @@ mod tests {
         let mut chaos = chaos("state-lost=1,redelivered-after-window=1", 100);
         // It is lost after its first or its second batch.
         let (lost, next) = match chaos.done(records(0..2), FIRST) {
-            Next::FromStart(lost) => (lost, records(2..3)),
+            NextBatch::FromStart(lost) => (lost, records(2..3)),
             _ => match chaos.done(records(2..3), LATER) {
-                Next::FromStart(lost) => (lost, Vec::new()),
+                NextBatch::FromStart(lost) => (lost, Vec::new()),
                 next => panic!("{next:?}"),
             },
         };
-        let again: Vec<Record> = lost.into_iter().chain(next).collect();
+        let again: Vec<ShardRecord> = lost.into_iter().chain(next).collect();
         assert_eq!(again, records(0..3));
         // It is lost once only, though it opens again.
-        assert_eq!(chaos.done(again, FIRST), Next::On);
-        assert_eq!(chaos.done(records(3..4), LATER), Next::On);
+        assert_eq!(chaos.done(again, FIRST), NextBatch::On);
+        assert_eq!(chaos.done(records(3..4), LATER), NextBatch::On);
         assert_eq!(chaos.kept, records(0..4));
         assert!(chaos.closed(Vec::new(), false).is_some());
     }
@@ -358,9 +358,9 @@ mod tests {
     #[test]
     fn a_window_with_too_many_records_is_left_alone() {
         let mut chaos = chaos("redelivered-after-window=1", 4);
-        assert_eq!(chaos.done(records(0..3), FIRST), Next::On);
+        assert_eq!(chaos.done(records(0..3), FIRST), NextBatch::On);
         assert_eq!(chaos.closed(records(3..5), false), None);
-        assert_eq!(chaos.faults.injected(Kind::RedeliveredAfterWindow), 0);
+        assert_eq!(chaos.faults.injected(FaultKind::RedeliveredAfterWindow), 0);
         assert!(chaos.closed(records(5..9), true).is_some());
     }
 
@@ -371,9 +371,9 @@ mod tests {
             opened: true,
             ended_early: true,
         };
-        assert_eq!(chaos.done(records(0..3), Some(ended)), Next::On);
+        assert_eq!(chaos.done(records(0..3), Some(ended)), NextBatch::On);
         let next = chaos.done(records(3..6), LATER);
-        assert!(matches!(next, Next::Again(_)), "{next:?}");
+        assert!(matches!(next, NextBatch::Again(_)), "{next:?}");
     }
 
     #[test]
@@ -383,13 +383,13 @@ mod tests {
         let mut window = FIRST;
         let mut handed_over = 0;
         while !waiting.is_empty() {
-            let batch: Vec<Record> = waiting.drain(..waiting.len().min(3)).collect();
+            let batch: Vec<ShardRecord> = waiting.drain(..waiting.len().min(3)).collect();
             handed_over += batch.len();
             assert!(handed_over < 1000);
             let again = match chaos.done(batch, window) {
-                Next::On => Vec::new(),
-                Next::Again(again) => again,
-                Next::FromStart(again) => {
+                NextBatch::On => Vec::new(),
+                NextBatch::Again(again) => again,
+                NextBatch::FromStart(again) => {
                     window = FIRST;
                     waiting.extend(again);
                     waiting

@@ -19,7 +19,7 @@ const LIST_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A stream to be read.
 #[derive(Clone, Debug)]
-pub(crate) struct Source {
+pub(crate) struct StreamSource {
     pub(crate) client: Client,
     pub(crate) stream: String,
     /// Where to start in the shards that there are at first; those that come later are read whole.
@@ -59,7 +59,7 @@ pub(crate) trait ShardWork: Send + Sync + 'static {
 /// A shard that is found later is read from its oldest record, whatever the time it is found: a mapping
 /// that starts at LATEST loses what came before its first poll.
 pub(crate) async fn follow_stream<W: ShardWork>(
-    source: Source,
+    source: StreamSource,
     work: Arc<W>,
     watermark: watch::Sender<i64>,
     stop: CancellationToken,
@@ -188,7 +188,7 @@ mod tests {
         let endpoint = endpoint.await.unwrap();
         let client = Client::new(&windrow_connect::local_config(&endpoint.url()));
         create_stream(&client, "stream", 3).await.unwrap();
-        let source = Source {
+        let source = StreamSource {
             client,
             stream: "stream".to_owned(),
             start: Start::TrimHorizon,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use windrow_core::window::Window;
 use windrow_event::{EventSource, RecordData, Response, WindowFields, encode, encoded_len};
-use windrow_read::Record;
+use windrow_read::ShardRecord;
 
 use super::options::MappingOptions;
 use crate::functions::{Function, MAX_PAYLOAD_BYTES};
@@ -32,7 +32,7 @@ pub(super) struct BatchWindow<'a> {
 }
 
 /// What came of a batch.
-pub(super) enum Outcome {
+pub(super) enum InvocationOutcome {
     /// All of it is done; with a window, this is the state to go on with.
     Done(Option<Box<RawValue>>),
     /// The first so many records are done; the rest must come again.
@@ -54,7 +54,7 @@ impl Invoker {
     /// `usize::MAX` where all of them do.
     pub(super) fn fit<'a>(
         &self,
-        records: impl Iterator<Item = &'a Record>,
+        records: impl Iterator<Item = &'a ShardRecord>,
         most: usize,
         state_bytes: usize,
     ) -> usize {
@@ -71,10 +71,14 @@ impl Invoker {
     }
 
     /// The event that `records` make.
-    pub(super) fn event(&self, records: &[Record], window: Option<BatchWindow<'_>>) -> Vec<u8> {
+    pub(super) fn event(
+        &self,
+        records: &[ShardRecord],
+        window: Option<BatchWindow<'_>>,
+    ) -> Vec<u8> {
         let records: Vec<RecordData<'_>> = records.iter().map(data).collect();
         let fields = window.map(|batch| WindowFields {
-            window: windrow_event::Window {
+            window: windrow_event::EventWindow {
                 start: batch.window.start,
                 end: batch.window.end,
             },
@@ -88,14 +92,14 @@ impl Invoker {
     /// Invokes the function once.
     pub(super) async fn invoke(
         &self,
-        records: &[Record],
+        records: &[ShardRecord],
         window: Option<BatchWindow<'_>>,
         options: &MappingOptions,
-    ) -> Outcome {
+    ) -> InvocationOutcome {
         let event = self.event(records, window);
         match self.function.invoke(event, options.function_timeout).await {
             Ok(answer) => judge(&answer, records, window.is_some(), options),
-            Err(error) => Outcome::Failed(error.to_string()),
+            Err(error) => InvocationOutcome::Failed(error.to_string()),
         }
     }
 }
@@ -103,7 +107,7 @@ impl Invoker {
 /// The fields of a window, their punctuation and two dates.
 const ENVELOPE_MARGIN: usize = 1_000;
 
-fn data(record: &Record) -> RecordData<'_> {
+fn data(record: &ShardRecord) -> RecordData<'_> {
     RecordData {
         partition_key: &record.partition_key,
         sequence_number: &record.sequence_number,
@@ -113,24 +117,33 @@ fn data(record: &Record) -> RecordData<'_> {
 }
 
 /// What an answer means for the batch.
-fn judge(answer: &[u8], records: &[Record], windowed: bool, options: &MappingOptions) -> Outcome {
+fn judge(
+    answer: &[u8],
+    records: &[ShardRecord],
+    windowed: bool,
+    options: &MappingOptions,
+) -> InvocationOutcome {
     // A function that returns nothing, which is `null`, has taken the whole batch.
     let response = match serde_json::from_slice::<Option<Response>>(answer) {
         Ok(response) => response.unwrap_or_default(),
         Err(_) if !windowed && !options.report_batch_item_failures => Response::default(),
-        Err(error) => return Outcome::Failed(format!("the response makes no sense: {error}")),
+        Err(error) => {
+            return InvocationOutcome::Failed(format!("the response makes no sense: {error}"));
+        }
     };
     if windowed {
         if !response.batch_item_failures.is_empty() {
-            return Outcome::Failed("batch item failures with a tumbling window".to_owned());
+            return InvocationOutcome::Failed(
+                "batch item failures with a tumbling window".to_owned(),
+            );
         }
         return match response.state {
-            Some(state) => Outcome::Done(Some(state)),
-            None => Outcome::Failed("the response has no state".to_owned()),
+            Some(state) => InvocationOutcome::Done(Some(state)),
+            None => InvocationOutcome::Failed("the response has no state".to_owned()),
         };
     }
     if !options.report_batch_item_failures {
-        return Outcome::Done(None);
+        return InvocationOutcome::Done(None);
     }
     let mut lowest = records.len();
     for failure in &response.batch_item_failures {
@@ -140,14 +153,18 @@ fn judge(answer: &[u8], records: &[Record], windowed: bool, options: &MappingOpt
         match place {
             Some(place) => lowest = lowest.min(place),
             None => {
-                return Outcome::Failed(format!("batch item `{failure}` is not in the batch"));
+                return InvocationOutcome::Failed(format!(
+                    "batch item `{failure}` is not in the batch"
+                ));
             }
         }
     }
     match lowest {
-        0 if !records.is_empty() => Outcome::Failed("the first batch item failed".to_owned()),
-        lowest if lowest < records.len() => Outcome::Partly(lowest),
-        _ => Outcome::Done(None),
+        0 if !records.is_empty() => {
+            InvocationOutcome::Failed("the first batch item failed".to_owned())
+        }
+        lowest if lowest < records.len() => InvocationOutcome::Partly(lowest),
+        _ => InvocationOutcome::Done(None),
     }
 }
 
@@ -156,8 +173,8 @@ mod tests {
     use super::*;
 
     fn judged(answer: &str, windowed: bool) -> String {
-        let records: Vec<Record> = (7..10)
-            .map(|number| Record {
+        let records: Vec<ShardRecord> = (7..10)
+            .map(|number| ShardRecord {
                 sequence_number: number.to_string(),
                 partition_key: "key".to_owned(),
                 data: Default::default(),
@@ -169,10 +186,10 @@ mod tests {
             ..MappingOptions::default()
         };
         match judge(answer.as_bytes(), &records, windowed, &options) {
-            Outcome::Done(None) => "done".to_owned(),
-            Outcome::Done(Some(state)) => format!("done, state {}", state.get()),
-            Outcome::Partly(count) => format!("{count} done"),
-            Outcome::Failed(reason) => reason,
+            InvocationOutcome::Done(None) => "done".to_owned(),
+            InvocationOutcome::Done(Some(state)) => format!("done, state {}", state.get()),
+            InvocationOutcome::Partly(count) => format!("{count} done"),
+            InvocationOutcome::Failed(reason) => reason,
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
-use windrow_read::Record;
+use windrow_read::ShardRecord;
 
 /// What is known of a batch that is given up.
 pub(super) struct Discarded<'a> {
@@ -16,7 +16,7 @@ pub(super) struct Discarded<'a> {
     pub(super) condition: &'a str,
     pub(super) attempts: u32,
     pub(super) reason: &'a str,
-    pub(super) records: &'a [Record],
+    pub(super) records: &'a [ShardRecord],
     /// The event as the function was given it: the records themselves, not only where they stood.
     pub(super) event: &'a [u8],
     pub(super) now: Timestamp,
@@ -27,12 +27,12 @@ impl Discarded<'_> {
     ///
     /// Source: "Retain discarded batch records in an S3 destination" in the Lambda developer guide.
     fn to_json(&self) -> String {
-        let arrival = |record: Option<&Record>| {
+        let arrival = |record: Option<&ShardRecord>| {
             let time = record.and_then(|record| Timestamp::from_millisecond(record.arrival).ok());
             time.map(|time| time.to_string())
         };
         let sequence =
-            |record: Option<&Record>| record.map(|record| record.sequence_number.clone());
+            |record: Option<&ShardRecord>| record.map(|record| record.sequence_number.clone());
         json!({
             "requestContext": {
                 "functionArn": self.function,

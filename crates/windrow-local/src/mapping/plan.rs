@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use windrow_core::window::{Tumbling, Window};
-use windrow_read::Record;
+use windrow_read::ShardRecord;
 
 /// What a poller knows of its shard.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
     /// Records read and not yet handled, in the order of the shard.
-    pub(super) records: &'a VecDeque<Record>,
+    pub(super) records: &'a VecDeque<ShardRecord>,
     /// How many of them fit one event.
     pub(super) fit: usize,
     /// Every record that arrived before this time has been read (milliseconds since the epoch).
@@ -34,7 +34,7 @@ impl View<'_> {
 
 /// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum PollStep {
     /// Invoke the function on the first `count` records, which are of `window`.
     Invoke {
         /// How many; none, for a window that ends without more.
@@ -58,7 +58,7 @@ pub(super) struct Rules {
 
 impl Rules {
     /// Decides the next step.
-    pub(super) fn next(&self, view: View<'_>) -> Step {
+    pub(super) fn next(&self, view: View<'_>) -> PollStep {
         let most = self.batch_size.min(view.fit).max(1);
         let first = view.records.front();
         let window = match (self.tumbling, view.open, first) {
@@ -79,7 +79,7 @@ impl Rules {
             .take_while(|record| window.contains(record.arrival))
             .count();
         if run > most {
-            return Step::Invoke {
+            return PollStep::Invoke {
                 count: most,
                 window: Some((window, false)),
             };
@@ -87,27 +87,31 @@ impl Rules {
         let is_final =
             run < view.records.len() || view.read_up_to >= window.end || view.ended || view.flush();
         if is_final || run == most || (run > 0 && view.waited >= self.batching_window) {
-            return Step::Invoke {
+            return PollStep::Invoke {
                 count: run,
                 window: Some((window, is_final)),
             };
         }
-        Step::Read
+        PollStep::Read
     }
 
-    fn next_plain(&self, view: View<'_>, most: usize) -> Step {
+    fn next_plain(&self, view: View<'_>, most: usize) -> PollStep {
         let waiting = view.records.len();
         if waiting == 0 {
-            return if view.ended { Step::Done } else { Step::Read };
+            return if view.ended {
+                PollStep::Done
+            } else {
+                PollStep::Read
+            };
         }
         let due = view.ended || view.flush() || view.waited >= self.batching_window;
         if waiting >= most || due {
-            return Step::Invoke {
+            return PollStep::Invoke {
                 count: waiting.min(most),
                 window: None,
             };
         }
-        Step::Read
+        PollStep::Read
     }
 
     /// The time up to which everything that arrived has been handled: every window that ended by
@@ -136,8 +140,8 @@ mod tests {
 
     const MINUTE: i64 = 60_000;
 
-    fn records(arrivals: &[i64]) -> VecDeque<Record> {
-        let record = |(number, arrival): (usize, &i64)| Record {
+    fn records(arrivals: &[i64]) -> VecDeque<ShardRecord> {
+        let record = |(number, arrival): (usize, &i64)| ShardRecord {
             sequence_number: number.to_string(),
             partition_key: String::new(),
             data: Default::default(),
@@ -146,7 +150,7 @@ mod tests {
         arrivals.iter().enumerate().map(record).collect()
     }
 
-    fn view(records: &VecDeque<Record>) -> View<'_> {
+    fn view(records: &VecDeque<ShardRecord>) -> View<'_> {
         View {
             records,
             fit: usize::MAX,
@@ -171,8 +175,8 @@ mod tests {
         Window { start, end }
     }
 
-    fn invoke(count: usize, window: Option<(Window, bool)>) -> Step {
-        Step::Invoke { count, window }
+    fn invoke(count: usize, window: Option<(Window, bool)>) -> PollStep {
+        PollStep::Invoke { count, window }
     }
 
     #[test]
@@ -181,7 +185,7 @@ mod tests {
         for tumbling in [false, true] {
             let rules = rules(tumbling);
             let window = tumbling.then(|| (window(0), false));
-            assert_eq!(rules.next(view(&records)), Step::Read);
+            assert_eq!(rules.next(view(&records)), PollStep::Read);
             let waited = View {
                 waited: Duration::from_secs(1),
                 ..view(&records)
@@ -238,7 +242,7 @@ mod tests {
             read_up_to,
             ..view(&records)
         };
-        assert_eq!(rules(true).next(open(MINUTE - 1)), Step::Read);
+        assert_eq!(rules(true).next(open(MINUTE - 1)), PollStep::Read);
         assert_eq!(
             rules(true).next(open(MINUTE)),
             invoke(0, Some((window(0), true)))
@@ -269,7 +273,7 @@ mod tests {
             ended: true,
             ..view(&empty)
         };
-        assert_eq!(rules(true).next(ended), Step::Done);
+        assert_eq!(rules(true).next(ended), PollStep::Done);
     }
 
     proptest! {
@@ -294,14 +298,14 @@ mod tests {
                     ..view(&buffer)
                 };
                 match rules.next(view) {
-                    Step::Read => {
+                    PollStep::Read => {
                         let page = pages.next().unwrap_or(1).min(unread.len());
                         buffer.extend(unread.drain(..page));
                     }
-                    Step::Invoke { count, window } => {
+                    PollStep::Invoke { count, window } => {
                         prop_assert!(count > 0 || window.is_some());
                         prop_assert!(count <= rules.batch_size);
-                        let batch: Vec<Record> = buffer.drain(..count).collect();
+                        let batch: Vec<ShardRecord> = buffer.drain(..count).collect();
                         if let Some((window, is_final)) = window {
                             prop_assert!(batch.iter().all(|record| window.contains(record.arrival)));
                             prop_assert!(open.is_none() || open == Some(window));
@@ -309,11 +313,11 @@ mod tests {
                         }
                         handed.extend(batch);
                     }
-                    Step::Done => break,
+                    PollStep::Done => break,
                 }
             }
             prop_assert_eq!(open, None);
-            let expected: Vec<Record> = records(&arrivals).into();
+            let expected: Vec<ShardRecord> = records(&arrivals).into();
             prop_assert_eq!(handed, expected);
         }
     }

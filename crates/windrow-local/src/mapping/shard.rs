@@ -11,14 +11,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windrow_core::window::Window;
-use windrow_read::{Record, ShardReader, Start};
+use windrow_read::{ShardReader, ShardRecord, Start};
 
-use super::chaos::{Chaos, EarlyEnd, InWindow, Next};
-use super::follow::{Mark, ShardWork, Source};
-use super::invoke::{BatchWindow, Invoker, MAX_STATE_BYTES, Outcome};
+use super::chaos::{Chaos, EarlyEnd, InWindow, NextBatch};
+use super::follow::{Mark, ShardWork, StreamSource};
+use super::invoke::{BatchWindow, InvocationOutcome, Invoker, MAX_STATE_BYTES};
 use super::on_failure::Discarded;
 use super::options::MappingOptions;
-use super::plan::{Rules, Step, View};
+use super::plan::{PollStep, Rules, View};
 use crate::clock::now_millis;
 use crate::faults::Faults;
 use crate::functions::Function;
@@ -33,7 +33,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What all shards of a mapping share.
 pub(super) struct Polling {
-    pub(super) source: Source,
+    pub(super) source: StreamSource,
     pub(super) stream_arn: String,
     pub(super) region: String,
     pub(super) function: Arc<dyn Function>,
@@ -87,7 +87,7 @@ struct Poller {
     invoker: Invoker,
     flush: watch::Receiver<i64>,
     reader: ShardReader,
-    records: VecDeque<Record>,
+    records: VecDeque<ShardRecord>,
     /// When the oldest record in `records` was read.
     oldest: Instant,
     read_up_to: i64,
@@ -112,9 +112,9 @@ impl Poller {
             let view = self.view();
             self.mark.set(self.polling.rules.watermark(view)).await;
             let flow = match self.polling.rules.next(view) {
-                Step::Done => return,
-                Step::Read => self.read().await,
-                Step::Invoke { count, window } => self.hand_over(count, window).await,
+                PollStep::Done => return,
+                PollStep::Read => self.read().await,
+                PollStep::Invoke { count, window } => self.hand_over(count, window).await,
             };
             if let Flow::Stop = flow {
                 return;
@@ -196,7 +196,7 @@ impl Poller {
             let ends_with_it = early_end == Some(EarlyEnd::WithRecords);
             let told = batch_window.map(|(window, is_final)| (window, is_final || ends_with_it));
             let reason = match self.invoke(batch, told, ends_with_it).await {
-                Outcome::Done(state) => {
+                InvocationOutcome::Done(state) => {
                     left -= batch;
                     failures = 0;
                     // The half that failed may hold one bad record only; the rest goes whole again.
@@ -206,7 +206,7 @@ impl Poller {
                         flow => return flow,
                     }
                 }
-                Outcome::Partly(done) => {
+                InvocationOutcome::Partly(done) => {
                     self.drop_records(done);
                     left -= done;
                     most = left;
@@ -216,7 +216,7 @@ impl Poller {
                     }
                     continue;
                 }
-                Outcome::Failed(reason) => reason,
+                InvocationOutcome::Failed(reason) => reason,
             };
             let shard = &self.invoker.shard;
             let function = self.invoker.function.name();
@@ -247,7 +247,7 @@ impl Poller {
         count: usize,
         window: Option<(Window, bool)>,
         is_terminated_early: bool,
-    ) -> Outcome {
+    ) -> InvocationOutcome {
         let batch = &self.records.make_contiguous()[..count];
         let open = self.open.as_ref();
         let window = window.map(|(window, is_final)| BatchWindow {
@@ -269,7 +269,7 @@ impl Poller {
         state: Option<Box<RawValue>>,
         early_end: Option<EarlyEnd>,
     ) -> Flow {
-        let batch: Vec<Record> = self.records.drain(..count).collect();
+        let batch: Vec<ShardRecord> = self.records.drain(..count).collect();
         self.oldest = Instant::now();
         let opened = self.open.is_none();
         let next = match window {
@@ -306,9 +306,9 @@ impl Poller {
             }
         };
         let again = match next {
-            Next::On => return Flow::On,
-            Next::Again(records) => records,
-            Next::FromStart(records) => {
+            NextBatch::On => return Flow::On,
+            NextBatch::Again(records) => records,
+            NextBatch::FromStart(records) => {
                 self.open = None;
                 records
             }
@@ -325,13 +325,13 @@ impl Poller {
         let mut failures = 0;
         loop {
             let reason = match self.invoke(0, Some((window, true)), true).await {
-                Outcome::Done(_) => {
+                InvocationOutcome::Done(_) => {
                     let state = None;
                     self.open = Some(Open { window, state });
                     return Flow::On;
                 }
-                Outcome::Partly(_) => "only a part was done".to_owned(),
-                Outcome::Failed(reason) => reason,
+                InvocationOutcome::Partly(_) => "only a part was done".to_owned(),
+                InvocationOutcome::Failed(reason) => reason,
             };
             failures += 1;
             let shard = &self.invoker.shard;
@@ -348,7 +348,7 @@ impl Poller {
             return 0;
         };
         let oldest = now_millis() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        let old = |record: &&Record| record.arrival < oldest;
+        let old = |record: &&ShardRecord| record.arrival < oldest;
         let count = self.records.iter().take(most).take_while(old).count();
         self.discard(count, "RecordAgeExceeded", 0, "too old").await;
         count

@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(120);
 static ANSWER: Notify = Notify::const_new();
 
 /// A server that tells how long a body is, and answers at `/wait` when it is let.
-async fn start(limits: Limits) -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
+async fn start(limits: ServerLimits) -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
     let too_large = |head: &axum::http::Extensions| head.get::<BodyTooLarge>().is_some();
     let length = async move |request: Request<Body>| {
         let dropped = too_large(request.extensions());
@@ -54,8 +54,8 @@ async fn ask(address: std::net::SocketAddr, text: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-fn limits(callers: Callers) -> Limits {
-    Limits::new(callers, 8, 1_000)
+fn limits(callers: Callers) -> ServerLimits {
+    ServerLimits::new(callers, 8, 1_000)
 }
 
 fn request(method: &str, headers: &str) -> String {

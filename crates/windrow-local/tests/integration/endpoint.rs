@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 use windrow_local::data_dir::DataDirError;
 use windrow_local::endpoint::{Endpoint, EndpointError};
 
-use crate::{Cloud, options};
+use crate::{TestEndpoint, options};
 
 async fn send(
-    cloud: &Cloud,
+    cloud: &TestEndpoint,
     method: Method,
     headers: &[(&str, &str)],
     body: &str,
@@ -106,7 +106,7 @@ pub(crate) async fn create_table(client: &aws_sdk_dynamodb::Client) {
 
 #[tokio::test]
 async fn kinesis_keeps_records_in_order() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.kinesis();
     create_stream(&client, "wildrydes", 1).await;
     let entries = (0..500).map(|index| {
@@ -148,7 +148,7 @@ async fn kinesis_keeps_records_in_order() {
 
 #[tokio::test]
 async fn an_on_demand_stream_is_given_shards() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.kinesis();
     let mode = StreamModeDetails::builder()
         .stream_mode(StreamMode::OnDemand)
@@ -173,7 +173,7 @@ async fn an_on_demand_stream_is_given_shards() {
 
 #[tokio::test]
 async fn a_kinesis_call_may_be_larger_than_a_web_servers_usual_limit() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.kinesis();
     create_stream(&client, "wildrydes", 8).await;
     let entries = (0..4).map(|index| {
@@ -198,7 +198,7 @@ async fn a_kinesis_call_may_be_larger_than_a_web_servers_usual_limit() {
 
 #[tokio::test]
 async fn the_table_outlives_the_process_and_fails_what_dynamodb_rejects() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.dynamodb();
     create_table(&client).await;
     let row = |name: &str| {
@@ -236,7 +236,7 @@ async fn the_table_outlives_the_process_and_fails_what_dynamodb_rejects() {
         Some("ValidationException")
     );
 
-    let cloud = Cloud::start_in(cloud.stop().await).await;
+    let cloud = TestEndpoint::start_in(cloud.stop().await).await;
     let kept = cloud
         .dynamodb()
         .scan()
@@ -249,7 +249,7 @@ async fn the_table_outlives_the_process_and_fails_what_dynamodb_rejects() {
 
 #[tokio::test]
 async fn it_says_what_it_is() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     create_stream(&cloud.kinesis(), "wildrydes", 1).await;
     create_table(&cloud.dynamodb()).await;
     let (status, _, description) = send(&cloud, Method::GET, &[], "").await;
@@ -266,7 +266,7 @@ async fn it_says_what_it_is() {
 
 #[tokio::test]
 async fn an_unknown_target_is_an_aws_error() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let json = ("content-type", "application/x-amz-json-1.1");
     let unknown = ("x-amz-target", "AmazonSQS.SendMessage");
     for headers in [&[json, unknown][..], &[json][..]] {
@@ -283,7 +283,7 @@ async fn an_unknown_target_is_an_aws_error() {
 
 #[tokio::test]
 async fn a_page_of_this_machine_may_call_and_no_other() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let preflight = |origin| {
         [
             ("origin", origin),
@@ -380,7 +380,7 @@ async fn a_page_of_this_machine_may_call_and_no_other() {
 
 #[tokio::test]
 async fn a_port_in_use_is_named() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let other = tempfile::tempdir().unwrap();
     let mut options = options(other.path());
     options.port = cloud.endpoint.address().port();
@@ -395,7 +395,7 @@ async fn a_port_in_use_is_named() {
 
 #[tokio::test]
 async fn a_data_directory_has_one_user_at_a_time() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let error = Endpoint::start(options(cloud.folder.path()), CancellationToken::new())
         .await
         .unwrap_err();
@@ -404,7 +404,7 @@ async fn a_data_directory_has_one_user_at_a_time() {
         "{error}"
     );
 
-    Cloud::start_in(cloud.stop().await).await;
+    TestEndpoint::start_in(cloud.stop().await).await;
 }
 
 #[tokio::test]
@@ -438,15 +438,15 @@ async fn an_unusable_data_directory_and_table_are_named() {
 
 /// A log that can be read.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct EndpointLog(Arc<Mutex<Vec<u8>>>);
 
-impl Log {
+impl EndpointLog {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
-impl std::io::Write for Log {
+impl std::io::Write for EndpointLog {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().write(text)
     }
@@ -458,11 +458,11 @@ impl std::io::Write for Log {
 
 #[tokio::test]
 async fn it_stops_with_clients_still_connected() {
-    let log = Log::default();
+    let log = EndpointLog::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
     let _logging = tracing::subscriber::set_default(subscriber.finish());
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.kinesis();
     client.list_streams().send().await.unwrap();
     let address = cloud.endpoint.address();

@@ -5,20 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use aws_sdk_firehose::types::Record as FirehoseRecord;
+use aws_sdk_firehose::types::Record as SdkRecord;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
 use axum::body::Bytes;
-use windrow_local::faults::{Faults, Kind};
-use windrow_local::firehose::{BufferingHints, Source};
+use windrow_local::faults::{FaultKind, Faults};
+use windrow_local::firehose::{BufferingHints, DeliverySource};
 use windrow_read::{ShardReader, Start};
 use windrow_write::{
-    Backoff, Destination, DynamoTable, FirehoseStream, KinesisStream, Policy, Record, deliver,
+    Backoff, Destination, DynamoTable, FirehoseStream, KinesisRecord, KinesisStream, Policy,
+    deliver,
 };
 
-use crate::Cloud;
+use crate::TestEndpoint;
 use crate::endpoint::{create_stream, create_table};
 use crate::firehose::files;
 
@@ -32,22 +33,22 @@ const ROUGH: &str = "put-failed=0.3,throttled=0.3,answer-dropped=0.3,unprocessed
                      iterator-expired=0.3,rejects-failed=0.3";
 
 /// A cloud with a stream, a table and a delivery stream, whose calls are injected from now on.
-async fn cloud(specification: &str) -> (Cloud, Arc<Faults>) {
+async fn cloud(specification: &str) -> (TestEndpoint, Arc<Faults>) {
     let faults = Arc::new(Faults::parse(specification, 7).unwrap());
-    let cloud = Cloud::with_faults(&faults).await;
+    let cloud = TestEndpoint::with_faults(&faults).await;
     create_stream(&cloud.kinesis(), STREAM, 4).await;
     create_table(&cloud.dynamodb()).await;
     let firehose = cloud.endpoint.firehose();
     let buffering = BufferingHints::default();
     firehose
-        .create(REJECTS, Source::DirectPut, buffering)
+        .create(REJECTS, DeliverySource::DirectPut, buffering)
         .await
         .unwrap();
     (cloud, faults)
 }
 
 async fn put(
-    cloud: &Cloud,
+    cloud: &TestEndpoint,
     data: &[String],
 ) -> Result<PutRecordsOutput, SdkError<PutRecordsError>> {
     let entries = data.iter().map(|data| {
@@ -62,7 +63,7 @@ async fn put(
 }
 
 /// What is in the stream, shard by shard, whatever is injected the reading of it.
-async fn in_stream(cloud: &Cloud) -> Vec<String> {
+async fn in_stream(cloud: &TestEndpoint) -> Vec<String> {
     let mut found = Vec::new();
     for shard in windrow_read::list(&cloud.kinesis(), STREAM).await.unwrap() {
         let client = cloud.kinesis();
@@ -101,13 +102,13 @@ fn name(item: &HashMap<String, AttributeValue>) -> String {
     item["Name"].as_s().unwrap().clone()
 }
 
-async fn in_table(cloud: &Cloud) -> BTreeSet<String> {
+async fn in_table(cloud: &TestEndpoint) -> BTreeSet<String> {
     let scanned = cloud.dynamodb().scan().table_name(TABLE).send().await;
     scanned.unwrap().items().iter().map(name).collect()
 }
 
 async fn put_batch(
-    cloud: &Cloud,
+    cloud: &TestEndpoint,
     data: &[String],
 ) -> Result<
     aws_sdk_firehose::operation::put_record_batch::PutRecordBatchOutput,
@@ -115,7 +116,7 @@ async fn put_batch(
 > {
     let records = data.iter().map(|data| {
         let data = aws_sdk_firehose::primitives::Blob::new(format!("{data}\n"));
-        FirehoseRecord::builder().data(data).build().unwrap()
+        SdkRecord::builder().data(data).build().unwrap()
     });
     let firehose = cloud.firehose();
     let call = firehose.put_record_batch().delivery_stream_name(REJECTS);
@@ -123,7 +124,7 @@ async fn put_batch(
 }
 
 /// The lines of the delivery stream's objects.
-async fn in_archive(cloud: &Cloud) -> Vec<String> {
+async fn in_archive(cloud: &TestEndpoint) -> Vec<String> {
     cloud.endpoint.firehose().flush().await.unwrap();
     let objects = files(&cloud.folder.path().join("archive").join(REJECTS));
     let lines = |path: &std::path::PathBuf| {
@@ -167,7 +168,7 @@ async fn failed_entries_say_so_at_their_places_and_are_not_in_the_stream() {
     }
     assert!(all_failed < 200);
     assert_eq!(in_stream(&cloud).await, taken);
-    assert_eq!(faults.injected(Kind::PutFailed), 10);
+    assert_eq!(faults.injected(FaultKind::PutFailed), 10);
 }
 
 #[tokio::test]
@@ -189,7 +190,7 @@ async fn a_call_that_the_service_fails_whole_was_not_injected() {
     let entries = (0..50).map(|key| entry(format!("{key}"))).collect();
     let answer = call.set_records(Some(entries)).send().await;
     assert_eq!(code(answer), "ResourceNotFoundException");
-    assert_eq!(faults.injected(Kind::PutFailed), 0);
+    assert_eq!(faults.injected(FaultKind::PutFailed), 0);
 }
 
 #[tokio::test]
@@ -232,7 +233,7 @@ async fn a_throttled_call_has_the_services_own_error_and_does_nothing() {
     let error = error.into_service_error();
     assert!(error.is_service_unavailable_exception(), "{error:?}");
 
-    assert_eq!(faults.injected(Kind::Throttled), 3 + 40 + 1);
+    assert_eq!(faults.injected(FaultKind::Throttled), 3 + 40 + 1);
     faults.switch_off();
     assert_eq!(in_stream(&cloud).await, [""; 0]);
     assert_eq!(in_table(&cloud).await, BTreeSet::new());
@@ -261,7 +262,7 @@ async fn a_call_whose_answer_is_dropped_is_done_once() {
         assert!(error.as_service_error().is_none(), "{error:?}");
     }
     assert!(without_answer > 0 && broken_answer > 0);
-    assert_eq!(faults.injected(Kind::AnswerDropped), 60);
+    assert_eq!(faults.injected(FaultKind::AnswerDropped), 60);
     faults.switch_off();
     assert_eq!(in_stream(&cloud).await, numbered(20));
     assert_eq!(in_archive(&cloud).await, numbered(20));
@@ -293,7 +294,7 @@ async fn unprocessed_items_come_back_and_are_not_in_the_table() {
     assert!((10..250).contains(&left));
     assert_eq!(taken.len() + left, 250);
     assert_eq!(in_table(&cloud).await, taken);
-    assert_eq!(faults.injected(Kind::Unprocessed), 10);
+    assert_eq!(faults.injected(FaultKind::Unprocessed), 10);
 }
 
 #[tokio::test]
@@ -321,7 +322,7 @@ async fn failed_rejects_say_so_at_their_places_and_are_in_no_object() {
     }
     assert!(all_failed < 200);
     assert_eq!(in_archive(&cloud).await, taken);
-    assert_eq!(faults.injected(Kind::RejectsFailed), 10);
+    assert_eq!(faults.injected(FaultKind::RejectsFailed), 10);
 }
 
 #[tokio::test]
@@ -335,7 +336,7 @@ async fn a_shard_iterator_expires_and_the_reader_goes_on_where_it_was() {
     let read = kinesis.get_records().shard_iterator(iterator).send().await;
     let error = read.unwrap_err().into_service_error();
     assert!(error.is_expired_iterator_exception(), "{error:?}");
-    assert_eq!(faults.injected(Kind::IteratorExpired), 1);
+    assert_eq!(faults.injected(FaultKind::IteratorExpired), 1);
 
     let forced = "iterator-expired@2,iterator-expired@3,iterator-expired@6";
     let (cloud, faults) = self::cloud(forced).await;
@@ -355,18 +356,18 @@ async fn a_shard_iterator_expires_and_the_reader_goes_on_where_it_was() {
         }
     }
     assert_eq!(found, numbered(300));
-    assert_eq!(faults.injected(Kind::IteratorExpired), 3);
+    assert_eq!(faults.injected(FaultKind::IteratorExpired), 3);
 }
 
 #[tokio::test]
 async fn a_delayed_call_is_done() {
     let (cloud, faults) = cloud("delayed=1").await;
-    let before = faults.injected(Kind::Delayed);
+    let before = faults.injected(FaultKind::Delayed);
     assert!(before > 0, "what makes streams and tables is delayed too");
     for number in 0..5 {
         put(&cloud, &[format!("{number}")]).await.unwrap();
     }
-    assert_eq!(faults.injected(Kind::Delayed), before + 5);
+    assert_eq!(faults.injected(FaultKind::Delayed), before + 5);
     faults.switch_off();
     assert_eq!(in_stream(&cloud).await, numbered(5));
 }
@@ -390,7 +391,7 @@ async fn deliver_all<D: Destination>(destination: &D, items: Vec<D::Item>) -> u6
 async fn everything_is_delivered_and_read_whatever_strikes() {
     let (cloud, faults) = cloud(ROUGH).await;
     let sent: BTreeSet<String> = numbered(4_000).into_iter().collect();
-    let record = |number: &String| Record {
+    let record = |number: &String| KinesisRecord {
         partition_key: number.clone(),
         data: Bytes::from(number.clone()),
     };
@@ -410,12 +411,12 @@ async fn everything_is_delivered_and_read_whatever_strikes() {
         deliver_all(&rejects, sent.iter().map(line).collect()).await;
     }
     for kind in [
-        Kind::PutFailed,
-        Kind::Throttled,
-        Kind::AnswerDropped,
-        Kind::Unprocessed,
-        Kind::IteratorExpired,
-        Kind::RejectsFailed,
+        FaultKind::PutFailed,
+        FaultKind::Throttled,
+        FaultKind::AnswerDropped,
+        FaultKind::Unprocessed,
+        FaultKind::IteratorExpired,
+        FaultKind::RejectsFailed,
     ] {
         assert!(faults.injected(kind) > 0, "{}", kind.name());
     }

@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use windrow_testkit::within_a_second;
 
 use crate::endpoint::create_stream;
-use crate::{Cloud, options};
+use crate::{TestEndpoint, options};
 
 const STREAM: &str = "wildrydes";
 const FIRST: &str = "shardId-000000000000";
@@ -85,7 +85,7 @@ async fn arrivals(client: &Client) -> Vec<i64> {
 
 #[tokio::test]
 async fn at_a_time_after_the_last_record_a_shard_gives_what_comes() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.kinesis();
     create_stream(&client, STREAM, 1).await;
     let start = now();
@@ -113,7 +113,7 @@ async fn at_a_time_after_the_last_record_a_shard_gives_what_comes() {
 
 #[tokio::test]
 async fn a_time_is_failed_where_kinesis_fails_it() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.kinesis();
     create_stream(&client, STREAM, 1).await;
     let code = async |shard, millis| {
@@ -129,7 +129,7 @@ async fn a_time_is_failed_where_kinesis_fails_it() {
 
 #[tokio::test]
 async fn a_closed_shard_ends_at_a_time_after_its_last_record() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.kinesis();
     create_stream(&client, STREAM, 1).await;
     put(&client, "before").await;
@@ -155,7 +155,7 @@ async fn a_shard_is_read_so_many_times_a_second_by_all() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(folder.path());
     options.reads_per_second = Some(5);
-    let cloud = Cloud::start_with(options, folder).await;
+    let cloud = TestEndpoint::start_with(options, folder).await;
     let client = cloud.kinesis();
     create_stream(&client, STREAM, 2).await;
     let first = iterator_at(&client, FIRST, now()).await.unwrap();

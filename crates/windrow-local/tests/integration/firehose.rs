@@ -10,9 +10,11 @@ use aws_sdk_firehose::types::{
     BufferingHints, DeliveryStreamStatus, DeliveryStreamType, ExtendedS3DestinationConfiguration,
     KinesisStreamSourceConfiguration, Record,
 };
-use windrow_local::firehose::{BufferingHints as Buffering, Firehose, FirehoseError, Source};
+use windrow_local::firehose::{
+    BufferingHints as Buffering, DeliverySource, Firehose, FirehoseError,
+};
 
-use crate::Cloud;
+use crate::TestEndpoint;
 
 fn record(data: impl Into<Vec<u8>>) -> Record {
     Record::builder().data(Blob::new(data)).build().unwrap()
@@ -58,7 +60,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn records_are_joined_in_order_into_objects_named_as_firehose_names_them() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.firehose();
     create(&client, "wildrydes-rejects").await;
     let one = client
@@ -113,7 +115,7 @@ async fn records_are_joined_in_order_into_objects_named_as_firehose_names_them()
 
 #[tokio::test]
 async fn a_full_object_is_delivered_at_once_and_the_rest_when_it_stops() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.firehose();
     create(&client, "wildrydes").await;
     for _ in 0..3 {
@@ -139,14 +141,14 @@ async fn a_full_object_is_delivered_at_once_and_the_rest_when_it_stops() {
 
 #[tokio::test]
 async fn the_endpoint_delivers_what_is_due_without_being_asked() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let firehose = cloud.endpoint.firehose();
     let soon = Buffering {
         bytes: 1_000_000,
         interval: Duration::from_millis(1),
     };
     firehose
-        .create("wildrydes", Source::DirectPut, soon)
+        .create("wildrydes", DeliverySource::DirectPut, soon)
         .await
         .unwrap();
     firehose
@@ -170,7 +172,7 @@ async fn the_endpoint_delivers_what_is_due_without_being_asked() {
 
 #[tokio::test]
 async fn delivery_streams_are_described_listed_and_deleted() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.firehose();
     create(&client, "wildrydes-rejects").await;
     let stream_arn = "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes";
@@ -278,7 +280,7 @@ async fn delivery_streams_are_described_listed_and_deleted() {
 
 #[tokio::test]
 async fn what_firehose_fails_is_failed() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.firehose();
     create(&client, "wildrydes").await;
     let put = async |name: &str, records: Vec<Record>| {
@@ -325,7 +327,7 @@ async fn what_firehose_fails_is_failed() {
         let created = cloud
             .endpoint
             .firehose()
-            .create(name, Source::DirectPut, Buffering::default())
+            .create(name, DeliverySource::DirectPut, Buffering::default())
             .await;
         assert!(
             matches!(created, Err(FirehoseError::Invalid { .. })),
@@ -344,7 +346,7 @@ async fn what_firehose_fails_is_failed() {
 
 #[tokio::test]
 async fn a_directory_that_cannot_be_written_to_fails_the_put() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.firehose();
     create(&client, "wildrydes").await;
     let incoming = cloud.folder.path().join("incoming/wildrydes");
@@ -372,7 +374,7 @@ async fn a_killed_process_loses_nothing_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let firehose = Firehose::new(folder.path(), "us-east-1", "000000000000");
     firehose
-        .create("wildrydes", Source::DirectPut, Buffering::default())
+        .create("wildrydes", DeliverySource::DirectPut, Buffering::default())
         .await
         .unwrap();
     firehose
@@ -382,7 +384,7 @@ async fn a_killed_process_loses_nothing_acknowledged() {
     drop(firehose);
 
     let next = Firehose::new(folder.path(), "us-east-1", "000000000000");
-    next.create("wildrydes", Source::DirectPut, Buffering::default())
+    next.create("wildrydes", DeliverySource::DirectPut, Buffering::default())
         .await
         .unwrap();
     let objects = files(&folder.path().join("archive/wildrydes/2026/11/20/09"));

@@ -23,13 +23,13 @@ use windrow_local::endpoint::{Endpoint, EndpointOptions};
 use windrow_local::faults::Faults;
 
 /// A local cloud of one test's own.
-struct Cloud {
+struct TestEndpoint {
     endpoint: Endpoint,
     stop: CancellationToken,
     folder: TempDir,
 }
 
-impl Cloud {
+impl TestEndpoint {
     async fn start() -> Self {
         Self::start_in(tempfile::tempdir().unwrap()).await
     }

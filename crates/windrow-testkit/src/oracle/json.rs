@@ -32,7 +32,7 @@ const DEEPEST: usize = 200;
 
 /// Reads a text that is one value and nothing else.
 pub fn read(text: &str) -> Result<Json, NotRead> {
-    let mut reader = Reader {
+    let mut reader = JsonReader {
         rest: text,
         depth: 0,
     };
@@ -45,12 +45,12 @@ pub fn read(text: &str) -> Result<Json, NotRead> {
     }
 }
 
-struct Reader<'a> {
+struct JsonReader<'a> {
     rest: &'a str,
     depth: usize,
 }
 
-impl Reader<'_> {
+impl JsonReader<'_> {
     fn space(&mut self) {
         self.rest = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
     }

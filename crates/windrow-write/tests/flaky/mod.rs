@@ -5,11 +5,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use windrow_write::{Destination, ItemFailure, Key, Limits, SendError};
+use windrow_write::{BatchLimits, Destination, ItemFailure, Key, SendError};
 
 /// What the destination does with one call.
 #[derive(Debug, Clone)]
-pub(crate) enum Answer {
+pub(crate) enum FlakyAnswer {
     /// Takes all, after a while.
     TakeIn(Duration),
     /// Takes all but these places of the chunk.
@@ -28,7 +28,7 @@ pub(crate) enum Answer {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Item {
+pub(crate) struct FlakyItem {
     pub(crate) id: u32,
     pub(crate) size: usize,
     pub(crate) key: Option<u8>,
@@ -39,9 +39,9 @@ pub(crate) struct Item {
 }
 
 /// `count` items of one byte that nothing is wrong with, with ids from 0.
-pub(crate) fn items(count: u32) -> Vec<Item> {
+pub(crate) fn items(count: u32) -> Vec<FlakyItem> {
     (0..count)
-        .map(|id| Item {
+        .map(|id| FlakyItem {
             id,
             size: 1,
             key: None,
@@ -53,8 +53,8 @@ pub(crate) fn items(count: u32) -> Vec<Item> {
 
 /// Takes 10 items or 1,000 bytes a call and 500 bytes an item.
 pub(crate) struct Flaky {
-    script: Mutex<VecDeque<Answer>>,
-    afterwards: Answer,
+    script: Mutex<VecDeque<FlakyAnswer>>,
+    afterwards: FlakyAnswer,
     calls: Mutex<Vec<Vec<u32>>>,
     last_call: Mutex<Option<Instant>>,
     written: Mutex<Vec<u32>>,
@@ -62,18 +62,18 @@ pub(crate) struct Flaky {
 
 impl Flaky {
     /// Answers by `script`, and takes everything once that has run out.
-    pub(crate) fn new(script: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) fn new(script: impl IntoIterator<Item = FlakyAnswer>) -> Self {
         let script = Mutex::new(script.into_iter().collect());
         Self {
             script,
-            afterwards: Answer::TakeIn(Duration::ZERO),
+            afterwards: FlakyAnswer::TakeIn(Duration::ZERO),
             calls: Mutex::default(),
             last_call: Mutex::default(),
             written: Mutex::default(),
         }
     }
 
-    pub(crate) fn always(answer: Answer) -> Self {
+    pub(crate) fn always(answer: FlakyAnswer) -> Self {
         Self {
             afterwards: answer,
             ..Self::new([])
@@ -95,7 +95,7 @@ impl Flaky {
         self.written.lock().unwrap().clone()
     }
 
-    fn write(&self, chunk: &[&Item], failed: &[usize]) {
+    fn write(&self, chunk: &[&FlakyItem], failed: &[usize]) {
         let mut written = self.written.lock().unwrap();
         for (place, item) in chunk.iter().enumerate() {
             if !failed.contains(&place) {
@@ -106,32 +106,32 @@ impl Flaky {
 }
 
 impl Destination for Flaky {
-    type Item = Item;
+    type Item = FlakyItem;
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> BatchLimits {
+        BatchLimits {
             items: 10,
             call_bytes: 1000,
             item_bytes: 500,
         }
     }
 
-    fn size(&self, item: &Item) -> usize {
+    fn size(&self, item: &FlakyItem) -> usize {
         item.size
     }
 
-    fn key(&self, item: &Item) -> Option<Key> {
+    fn key(&self, item: &FlakyItem) -> Option<Key> {
         item.key.map(|key| Key::new([[key]]))
     }
 
-    fn check(&self, item: &Item) -> Result<(), String> {
+    fn check(&self, item: &FlakyItem) -> Result<(), String> {
         if item.name.is_none() {
             return Err("the name is missing".to_owned());
         }
         Ok(())
     }
 
-    async fn send(&self, chunk: &[&Item]) -> Result<Vec<ItemFailure>, SendError> {
+    async fn send(&self, chunk: &[&FlakyItem]) -> Result<Vec<ItemFailure>, SendError> {
         assert!(!chunk.is_empty() && chunk.len() <= 10);
         *self.last_call.lock().unwrap() = Some(Instant::now());
         assert!(chunk.iter().map(|item| item.size).sum::<usize>() <= 1000);
@@ -150,12 +150,12 @@ impl Destination for Flaky {
             .pop_front()
             .unwrap_or_else(|| self.afterwards.clone());
         match answer {
-            Answer::TakeIn(time) => {
+            FlakyAnswer::TakeIn(time) => {
                 tokio::time::sleep(time).await;
                 self.write(chunk, &[]);
                 Ok(Vec::new())
             }
-            Answer::Reject(places) => {
+            FlakyAnswer::Reject(places) => {
                 // A place beyond the chunk makes the answer a lie, so then nothing was taken.
                 if places.iter().any(|place| *place >= chunk.len()) {
                     let failures = places.into_iter().map(|index| ItemFailure {
@@ -175,7 +175,7 @@ impl Destination for Flaky {
                     })
                     .collect())
             }
-            Answer::RejectSecond => {
+            FlakyAnswer::RejectSecond => {
                 self.write(chunk, &[0, 1]);
                 let failure = |index, reason: &str| ItemFailure {
                     index,
@@ -184,17 +184,17 @@ impl Destination for Flaky {
                 };
                 Ok(vec![failure(1, "not this one"), failure(0, "busy")])
             }
-            Answer::Throttled => Err(SendError::Throttled("slow down".to_owned())),
-            Answer::Transient => Err(SendError::Transient("connection reset".to_owned())),
-            Answer::TransientButWritten => {
+            FlakyAnswer::Throttled => Err(SendError::Throttled("slow down".to_owned())),
+            FlakyAnswer::Transient => Err(SendError::Transient("connection reset".to_owned())),
+            FlakyAnswer::TransientButWritten => {
                 self.write(chunk, &[]);
                 Err(SendError::Transient("connection reset".to_owned()))
             }
-            Answer::FatalIn(time) => {
+            FlakyAnswer::FatalIn(time) => {
                 tokio::time::sleep(time).await;
                 Err(SendError::Fatal("no such table".to_owned()))
             }
-            Answer::Hang => std::future::pending().await,
+            FlakyAnswer::Hang => std::future::pending().await,
         }
     }
 }

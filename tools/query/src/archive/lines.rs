@@ -19,7 +19,7 @@ const LONGEST: u64 = 16 * 1024 * 1024;
 
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
+pub(super) enum QueriedLine<'a> {
     /// Its bytes, without the newline.
     Text(&'a [u8]),
     /// One that is longer than anything we write.
@@ -33,7 +33,7 @@ pub(super) enum Line<'a> {
 pub(super) fn read(
     file: &ArchiveFile,
     meter: &Meter,
-    each: impl FnMut(Line<'_>) -> ControlFlow<()>,
+    each: impl FnMut(QueriedLine<'_>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, ArchiveError> {
     let outcome = File::open(&file.path).and_then(|opened| {
         let counted = Counted { opened, meter };
@@ -57,7 +57,7 @@ pub(super) fn read(
 
 fn lines(
     mut input: impl BufRead,
-    mut each: impl FnMut(Line<'_>) -> ControlFlow<()>,
+    mut each: impl FnMut(QueriedLine<'_>) -> ControlFlow<()>,
 ) -> io::Result<ControlFlow<()>> {
     let mut line = Vec::new();
     loop {
@@ -69,11 +69,11 @@ fn lines(
         let ends = line.ends_with(b"\n");
         let outcome = if !ends && length as u64 == LONGEST {
             input.skip_until(b'\n')?;
-            each(Line::TooLong)
+            each(QueriedLine::TooLong)
         } else if line.trim_ascii().is_empty() {
             continue;
         } else {
-            each(Line::Text(line.strip_suffix(b"\n").unwrap_or(&line)))
+            each(QueriedLine::Text(line.strip_suffix(b"\n").unwrap_or(&line)))
         };
         if outcome.is_break() {
             return Ok(outcome);
@@ -123,8 +123,8 @@ mod tests {
         let mut found = Vec::new();
         let _ = read(&file, &meter, |line| {
             found.push(match line {
-                Line::Text(text) => String::from_utf8_lossy(text).into_owned(),
-                Line::TooLong => "too long".to_owned(),
+                QueriedLine::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                QueriedLine::TooLong => "too long".to_owned(),
             });
             ControlFlow::Continue(())
         })?;

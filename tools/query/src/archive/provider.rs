@@ -17,7 +17,7 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use tokio::sync::mpsc::Sender;
 
 use super::filter::{is_about_day, needed};
-use super::lines::{self, Line};
+use super::lines::{self, QueriedLine};
 use super::readings::ReadingColumns;
 use super::rejects::RejectColumns;
 use super::{ArchiveError, ArchiveFile, Meter};
@@ -125,7 +125,7 @@ impl TableProvider for ArchiveTable {
         };
         let schema = Arc::new(self.schema.project(&projection)?);
         let partition = |files| -> Arc<dyn PartitionStream> {
-            Arc::new(Partition {
+            Arc::new(ArchivePartition {
                 contents: self.contents,
                 schema: Arc::clone(&schema),
                 projection: projection.clone(),
@@ -164,7 +164,7 @@ fn split(files: Vec<ArchiveFile>, count: usize) -> Vec<Vec<ArchiveFile>> {
 
 /// Some of the files, read one after the other.
 #[derive(Debug)]
-struct Partition {
+struct ArchivePartition {
     contents: Contents,
     schema: SchemaRef,
     projection: Vec<usize>,
@@ -172,7 +172,7 @@ struct Partition {
     meter: Arc<Meter>,
 }
 
-impl PartitionStream for Partition {
+impl PartitionStream for ArchivePartition {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
@@ -180,7 +180,7 @@ impl PartitionStream for Partition {
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let mut builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), WAITING);
         let sender = builder.tx();
-        let reader = Reader {
+        let reader = ArchiveReader {
             columns: self.contents.columns(&self.projection),
             schema: Arc::clone(&self.schema),
             rows: 0,
@@ -193,14 +193,14 @@ impl PartitionStream for Partition {
 }
 
 /// Reads files on a thread of its own, until nobody wants more of them.
-struct Reader {
+struct ArchiveReader {
     columns: Box<dyn LineColumns>,
     schema: SchemaRef,
     rows: usize,
     sender: Sender<Result<RecordBatch>>,
 }
 
-impl Reader {
+impl ArchiveReader {
     fn read(mut self, files: &[ArchiveFile], meter: &Meter) -> Result<()> {
         for file in files {
             if self.read_file(file, meter)?.is_break() {
@@ -216,8 +216,8 @@ impl Reader {
         let mut failed = None;
         let outcome = lines::read(file, meter, |line| {
             let taken = match line {
-                Line::Text(text) => self.columns.push(text, file.day.as_deref()),
-                Line::TooLong => false,
+                QueriedLine::Text(text) => self.columns.push(text, file.day.as_deref()),
+                QueriedLine::TooLong => false,
             };
             if !taken {
                 broken += 1;

@@ -9,14 +9,14 @@ use datafusion::arrow::array::{
 use unicorn::reading::Reading;
 
 use super::provider::LineColumns;
-use crate::tables::{Kind, READINGS};
+use crate::tables::{ColumnKind, READINGS};
 
 /// Builds the columns of `wildrydes` that are asked for.
 #[derive(Debug)]
-pub(super) struct ReadingColumns(Vec<Column>);
+pub(super) struct ReadingColumns(Vec<ReadingColumn>);
 
 #[derive(Debug)]
-enum Column {
+enum ReadingColumn {
     Name(StringViewBuilder),
     StatusTime(TimestampMillisecondBuilder),
     Latitude(Float64Builder),
@@ -32,16 +32,16 @@ impl ReadingColumns {
     pub(super) fn new(projection: &[usize]) -> Self {
         let column = |index: &usize| {
             Some(match READINGS.columns.get(*index)?.name {
-                "Name" => Column::Name(StringViewBuilder::new()),
-                "StatusTime" => Column::StatusTime(TimestampMillisecondBuilder::new()),
-                "Latitude" => Column::Latitude(Float64Builder::new()),
-                "Longitude" => Column::Longitude(Float64Builder::new()),
-                "Distance" => Column::Distance(
-                    Decimal128Builder::new().with_data_type(Kind::Metres.data_type()),
+                "Name" => ReadingColumn::Name(StringViewBuilder::new()),
+                "StatusTime" => ReadingColumn::StatusTime(TimestampMillisecondBuilder::new()),
+                "Latitude" => ReadingColumn::Latitude(Float64Builder::new()),
+                "Longitude" => ReadingColumn::Longitude(Float64Builder::new()),
+                "Distance" => ReadingColumn::Distance(
+                    Decimal128Builder::new().with_data_type(ColumnKind::Metres.data_type()),
                 ),
-                "HealthPoints" => Column::HealthPoints(Int32Builder::new()),
-                "MagicPoints" => Column::MagicPoints(Int32Builder::new()),
-                _ => Column::Day(StringViewBuilder::new()),
+                "HealthPoints" => ReadingColumn::HealthPoints(Int32Builder::new()),
+                "MagicPoints" => ReadingColumn::MagicPoints(Int32Builder::new()),
+                _ => ReadingColumn::Day(StringViewBuilder::new()),
             })
         };
         Self(projection.iter().filter_map(column).collect())
@@ -55,29 +55,33 @@ impl LineColumns for ReadingColumns {
         };
         for column in &mut self.0 {
             match column {
-                Column::Name(names) => names.append_value(&reading.name),
-                Column::StatusTime(times) => times.append_value(reading.status_time.millis()),
-                Column::Latitude(degrees) => degrees.append_option(reading.latitude),
-                Column::Longitude(degrees) => degrees.append_option(reading.longitude),
-                Column::Distance(metres) => metres.append_value(reading.distance.micrometres()),
-                Column::HealthPoints(points) => points.append_value(reading.health_points),
-                Column::MagicPoints(points) => points.append_value(reading.magic_points),
-                Column::Day(days) => days.append_option(day),
+                ReadingColumn::Name(names) => names.append_value(&reading.name),
+                ReadingColumn::StatusTime(times) => {
+                    times.append_value(reading.status_time.millis())
+                }
+                ReadingColumn::Latitude(degrees) => degrees.append_option(reading.latitude),
+                ReadingColumn::Longitude(degrees) => degrees.append_option(reading.longitude),
+                ReadingColumn::Distance(metres) => {
+                    metres.append_value(reading.distance.micrometres())
+                }
+                ReadingColumn::HealthPoints(points) => points.append_value(reading.health_points),
+                ReadingColumn::MagicPoints(points) => points.append_value(reading.magic_points),
+                ReadingColumn::Day(days) => days.append_option(day),
             }
         }
         true
     }
 
     fn take(&mut self) -> Vec<ArrayRef> {
-        let array = |column: &mut Column| -> ArrayRef {
+        let array = |column: &mut ReadingColumn| -> ArrayRef {
             match column {
-                Column::Name(texts) | Column::Day(texts) => Arc::new(texts.finish()),
-                Column::StatusTime(times) => Arc::new(times.finish()),
-                Column::Latitude(degrees) | Column::Longitude(degrees) => {
+                ReadingColumn::Name(texts) | ReadingColumn::Day(texts) => Arc::new(texts.finish()),
+                ReadingColumn::StatusTime(times) => Arc::new(times.finish()),
+                ReadingColumn::Latitude(degrees) | ReadingColumn::Longitude(degrees) => {
                     Arc::new(degrees.finish())
                 }
-                Column::Distance(metres) => Arc::new(metres.finish()),
-                Column::HealthPoints(points) | Column::MagicPoints(points) => {
+                ReadingColumn::Distance(metres) => Arc::new(metres.finish()),
+                ReadingColumn::HealthPoints(points) | ReadingColumn::MagicPoints(points) => {
                     Arc::new(points.finish())
                 }
             }

@@ -11,21 +11,21 @@ use std::io::Write;
 use clap::Parser;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use query::{Args, Terminal, run, text};
+use query::{QueryArgs, Terminal, run, text};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::target::Environment;
 
 /// What a query printed, what it noted, and its error in one text.
 #[derive(Debug)]
-struct Answer {
+struct QueryAnswer {
     out: String,
     notes: String,
     error: Option<String>,
 }
 
-async fn ask(arguments: &[&str]) -> Answer {
-    let args = Args::try_parse_from([&["query"], arguments].concat()).unwrap();
+async fn ask(arguments: &[&str]) -> QueryAnswer {
+    let args = QueryArgs::try_parse_from([&["query"], arguments].concat()).unwrap();
     let (mut out, mut notes) = (Vec::new(), Vec::new());
     let outcome = match text(&args) {
         Ok(text) => {
@@ -54,7 +54,7 @@ async fn ask(arguments: &[&str]) -> Answer {
         }
         text
     };
-    Answer {
+    QueryAnswer {
         out: String::from_utf8(out).unwrap(),
         notes: String::from_utf8(notes).unwrap(),
         error: outcome.err().map(chain),
@@ -117,11 +117,11 @@ impl Data {
         data
     }
 
-    async fn ask(&self, sql: &str) -> Answer {
+    async fn ask(&self, sql: &str) -> QueryAnswer {
         self.ask_as("csv", sql).await
     }
 
-    async fn ask_as(&self, format: &str, sql: &str) -> Answer {
+    async fn ask_as(&self, format: &str, sql: &str) -> QueryAnswer {
         ask(&["--data-dir", self.path(), "--format", format, sql]).await
     }
 

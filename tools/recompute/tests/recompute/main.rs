@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use recompute::ReadError;
+use recompute::ArchiveReadError;
 use recompute::files::list;
-use recompute::output::{self, Format};
-use recompute::rows::Rows;
-use recompute::scan::{Cut, Options, Report, scan};
+use recompute::output::{self, RecomputeFormat};
+use recompute::rows::WindowRows;
+use recompute::scan::{CutFile, ScanOptions, ScanReport, scan};
 
 fn line(name: &str, time: &str, metres: &str, points: i32) -> String {
     let name = serde_json::to_string(name).unwrap();
@@ -35,16 +35,16 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn run(folder: &Path, options: Options) -> Result<(Rows, Report), ReadError> {
+fn run(folder: &Path, options: ScanOptions) -> Result<(WindowRows, ScanReport), ArchiveReadError> {
     let listing = list(&[folder.to_owned()])?;
     scan(&listing.files, options, &|_| ())
 }
 
-fn minutes(folder: &Path) -> (Rows, Report) {
-    run(folder, Options::new(60, 2).unwrap()).unwrap()
+fn minutes(folder: &Path) -> (WindowRows, ScanReport) {
+    run(folder, ScanOptions::new(60, 2).unwrap()).unwrap()
 }
 
-fn text(rows: &Rows, format: Format) -> String {
+fn text(rows: &WindowRows, format: RecomputeFormat) -> String {
     let mut text = Vec::new();
     output::write(rows, format, 1, &mut text).unwrap();
     String::from_utf8(text).unwrap()
@@ -66,14 +66,14 @@ fn rows_come_in_three_forms() {
         (4, 0, 0)
     );
     assert_eq!(
-        text(&rows, Format::Lines),
+        text(&rows, RecomputeFormat::Lines),
         r#"{"Name":"Rocinante","StatusTime":"2026-11-20 09:17:00.000","Distance":1,"MinMagicPoints":1,"MaxMagicPoints":1,"MinHealthPoints":41,"MaxHealthPoints":41,"Readings":1,"WindowSeconds":60}
 {"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Distance":59.500001,"MinMagicPoints":110,"MaxMagicPoints":112,"MinHealthPoints":150,"MaxHealthPoints":152,"Readings":2,"WindowSeconds":60}
 {"Name":"Fr\"an,ky\u0007","StatusTime":"2026-11-20 09:18:00.000","Distance":0,"MinMagicPoints":-3,"MaxMagicPoints":-3,"MinHealthPoints":37,"MaxHealthPoints":37,"Readings":1,"WindowSeconds":60}
 "#
     );
     assert_eq!(
-        text(&rows, Format::Csv),
+        text(&rows, RecomputeFormat::Csv),
         "Name,StatusTime,Distance,MinMagicPoints,MaxMagicPoints,MinHealthPoints,MaxHealthPoints,Readings,WindowSeconds
 Rocinante,2026-11-20 09:17:00.000,1,1,1,41,41,1,60
 Shadowfax,2026-11-20 09:17:00.000,59.500001,110,112,150,152,2,60
@@ -81,7 +81,7 @@ Shadowfax,2026-11-20 09:17:00.000,59.500001,110,112,150,152,2,60
 "
     );
     assert_eq!(
-        text(&rows, Format::Table),
+        text(&rows, RecomputeFormat::Table),
         "\
 2026-11-20 09:17:00.000, 60 s
   Name           Distance m          Magic         Health  Readings
@@ -127,13 +127,17 @@ fn rows_are_the_same_by_any_number_of_threads() {
     let starts = rows
         .iter()
         .map(|row| format!("{},{},", row.name, row.window_start));
-    let printed = text(&rows, Format::Csv);
+    let printed = text(&rows, RecomputeFormat::Csv);
     let printed: Vec<&str> = printed.lines().skip(1).collect();
     assert_eq!(printed.len(), 10_000);
     for (line, start) in printed.iter().zip(starts) {
         assert!(line.starts_with(&start), "{line} {start}");
     }
-    for format in [Format::Table, Format::Lines, Format::Csv] {
+    for format in [
+        RecomputeFormat::Table,
+        RecomputeFormat::Lines,
+        RecomputeFormat::Csv,
+    ] {
         let one = text(&rows, format);
         for threads in [2, 3, 8, 64] {
             let mut text = Vec::new();
@@ -146,7 +150,8 @@ fn rows_are_the_same_by_any_number_of_threads() {
     }
     for taken in [0, 1, 2, 5, 15] {
         for threads in [1, 3] {
-            let error = output::write(&rows, Format::Csv, threads, Takes(taken)).unwrap_err();
+            let error =
+                output::write(&rows, RecomputeFormat::Csv, threads, Takes(taken)).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         }
     }
@@ -174,7 +179,7 @@ fn of_different_readings_of_one_time_the_first_by_path_counts() {
         line("Shadowfax", time, "3", 9).as_bytes(),
     );
     for threads in 1..=8 {
-        let options = Options::new(60, threads).unwrap();
+        let options = ScanOptions::new(60, threads).unwrap();
         let (rows, report) = run(folder.path(), options).unwrap();
         let row = rows.iter().find(|row| row.name == "Shadowfax").unwrap();
         assert_eq!(row.figures.distance.to_string(), "1.25");
@@ -184,7 +189,7 @@ fn of_different_readings_of_one_time_the_first_by_path_counts() {
     // The order in which files are given does not matter either.
     let paths = ["2026/11/20/10/a", "2026/11/20/09/b"].map(|path| folder.path().join(path));
     let listing = list(&paths).unwrap();
-    let (rows, _) = scan(&listing.files, Options::new(60, 2).unwrap(), &|_| ()).unwrap();
+    let (rows, _) = scan(&listing.files, ScanOptions::new(60, 2).unwrap(), &|_| ()).unwrap();
     assert_eq!(rows.iter().next().unwrap().figures.max_magic_points, 8);
 }
 
@@ -207,11 +212,11 @@ fn lines_that_are_no_readings_are_told_by_file_and_line() {
         writeln!(file, "{{}}").unwrap();
     }
     for plain in [3, 10, 1 << 20] {
-        let cut = Cut {
+        let cut = CutFile {
             plain,
-            ..Cut::default()
+            ..CutFile::default()
         };
-        let options = Options::new(60, 3).unwrap().with_cut(cut);
+        let options = ScanOptions::new(60, 3).unwrap().with_cut(cut);
         let (rows, report) = run(folder.path(), options).unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(
@@ -276,11 +281,11 @@ fn an_empty_archive_has_no_rows() {
     let folder = tempfile::tempdir().unwrap();
     let (rows, report) = minutes(folder.path());
     assert!(rows.is_empty());
-    assert_eq!(report, Report::default());
+    assert_eq!(report, ScanReport::default());
     fs::write(folder.path().join("empty"), "").unwrap();
     fs::write(folder.path().join("packed"), gzip(b"")).unwrap();
     let (rows, report) = minutes(folder.path());
-    assert_eq!((rows.len(), report), (0, Report::default()));
+    assert_eq!((rows.len(), report), (0, ScanReport::default()));
 }
 
 #[test]
@@ -297,11 +302,11 @@ fn a_packed_file_that_is_cut_off_fails_the_run() {
             continue;
         }
         fs::write(&path, &whole[..length]).unwrap();
-        let error = run(folder.path(), Options::new(60, 2).unwrap()).unwrap_err();
+        let error = run(folder.path(), ScanOptions::new(60, 2).unwrap()).unwrap_err();
         assert_eq!(error.path, path, "{length}");
     }
     fs::write(&path, [whole.as_slice(), b"garbage"].concat()).unwrap();
-    assert!(run(folder.path(), Options::new(60, 2).unwrap()).is_err());
+    assert!(run(folder.path(), ScanOptions::new(60, 2).unwrap()).is_err());
     fs::write(&path, &whole).unwrap();
     assert_eq!(minutes(folder.path()).1.repeats, 2);
 }
@@ -318,16 +323,16 @@ fn of_files_that_cannot_be_read_the_first_is_named() {
     fs::remove_file(path("d")).unwrap();
     fs::write(path("c"), "x\n").unwrap();
     for plain in [7, 1 << 20] {
-        let cut = Cut {
+        let cut = CutFile {
             plain,
-            ..Cut::default()
+            ..CutFile::default()
         };
-        let options = Options::new(60, 4).unwrap().with_cut(cut);
+        let options = ScanOptions::new(60, 4).unwrap().with_cut(cut);
         let error = scan(&listing.files, options, &|_| ()).unwrap_err();
         assert_eq!(error.path, path("c"));
     }
     fs::write(path("c"), "x\n".repeat(50)).unwrap();
-    let error = scan(&listing.files, Options::new(60, 4).unwrap(), &|_| ()).unwrap_err();
+    let error = scan(&listing.files, ScanOptions::new(60, 4).unwrap(), &|_| ()).unwrap_err();
     assert_eq!(error.path, path("d"));
 }
 
@@ -346,7 +351,7 @@ fn a_panic_of_a_thread_ends_the_run() {
         thread::spawn(move || {
             let told = AtomicU64::new(0);
             let panics = |_| assert_ne!(told.fetch_add(1, Ordering::Relaxed), nth, "as it should");
-            let options = Options::new(60, 3).unwrap();
+            let options = ScanOptions::new(60, 3).unwrap();
             let outcome = catch_unwind(AssertUnwindSafe(|| scan(&files, options, &panics).is_ok()));
             sender.send(outcome.is_err()).unwrap();
         });
@@ -364,6 +369,6 @@ fn progress_is_told_in_bytes_of_the_files() {
     let add = |bytes| {
         told.fetch_add(bytes, Ordering::Relaxed);
     };
-    scan(&listing.files, Options::new(60, 2).unwrap(), &add).unwrap();
+    scan(&listing.files, ScanOptions::new(60, 2).unwrap(), &add).unwrap();
     assert_eq!(told.into_inner(), listing.bytes());
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use unicorn::status_time::StatusTime;
 
 /// Micrometres, lowest and highest magic, lowest and highest health, readings.
-type Figures = (i128, i64, i64, i64, i64, u64);
+type WindowFigures = (i128, i64, i64, i64, i64, u64);
 
 /// The lines that should come out, and how many repeats are left out; with next to nothing of this
 /// project.
@@ -30,7 +30,7 @@ pub(crate) fn oracle(folder: &Path, window_seconds: i64) -> (Vec<Value>, u64) {
 
     let mut seen = HashSet::new();
     let mut repeats = 0;
-    let mut accumulators: BTreeMap<(i64, String), Figures> = BTreeMap::new();
+    let mut accumulators: BTreeMap<(i64, String), WindowFigures> = BTreeMap::new();
     for path in paths {
         let mut bytes = fs::read(path).unwrap();
         if bytes.starts_with(&[0x1f, 0x8b]) {

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use recompute::output::Format;
-use recompute::rows::Rows;
-use recompute::scan::{Cut, Options};
+use recompute::output::RecomputeFormat;
+use recompute::rows::WindowRows;
+use recompute::scan::{CutFile, ScanOptions};
 use recompute::table::summary;
 use serde_json::Value;
 use unicorn::merge::{Minute, merge};
@@ -16,8 +16,8 @@ use unicorn::summary::Summary;
 use crate::oracle::oracle;
 use crate::{gzip, line, minutes, run, text};
 
-fn lines(rows: &Rows) -> Vec<Value> {
-    let text = text(rows, Format::Lines);
+fn lines(rows: &WindowRows) -> Vec<Value> {
+    let text = text(rows, RecomputeFormat::Lines);
     text.lines()
         .map(|line| {
             let mut value: Value = serde_json::from_str(line).unwrap();
@@ -28,7 +28,7 @@ fn lines(rows: &Rows) -> Vec<Value> {
         .collect()
 }
 
-fn summaries(rows: &Rows) -> Vec<Summary> {
+fn summaries(rows: &WindowRows) -> Vec<Summary> {
     rows.iter().map(|row| summary(&row).unwrap()).collect()
 }
 
@@ -173,8 +173,8 @@ proptest! {
         for (number, file) in files.iter().enumerate() {
             file.write(folder.path(), number);
         }
-        let cut = Cut { plain, packed, ahead };
-        let options = Options::new(window, threads).unwrap().with_cut(cut);
+        let cut = CutFile { plain, packed, ahead };
+        let options = ScanOptions::new(window, threads).unwrap().with_cut(cut);
         let (rows, report) = run(folder.path(), options).unwrap();
         let (expected, repeats) = oracle(folder.path(), window.into());
         prop_assert_eq!(report.repeats, repeats);

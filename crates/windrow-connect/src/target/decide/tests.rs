@@ -78,10 +78,10 @@ impl Case<'_> {
         let credentials = match plan.credentials {
             Credentials::MadeUp => "made-up".to_owned(),
             Credentials::Chain => "chain".to_owned(),
-            Credentials::Found(Found::Variables(_)) => "variables".to_owned(),
-            Credentials::Found(Found::Profile(name)) => format!("profile {name}"),
-            Credentials::Found(Found::WebIdentity) => "web identity".to_owned(),
-            Credentials::Found(Found::Container) => "container".to_owned(),
+            Credentials::Found(FoundCredentials::Variables(_)) => "variables".to_owned(),
+            Credentials::Found(FoundCredentials::Profile(name)) => format!("profile {name}"),
+            Credentials::Found(FoundCredentials::WebIdentity) => "web identity".to_owned(),
+            Credentials::Found(FoundCredentials::Container) => "container".to_owned(),
         };
         let place = plan.endpoint.unwrap_or_else(|| "aws".to_owned());
         let region = plan.region.unwrap_or_else(|| "no region".to_owned());
@@ -189,7 +189,7 @@ async fn the_default_profile_may_lie_elsewhere() {
     let Decision::Cloud(plan) = decision else {
         panic!("not AWS")
     };
-    let expected = Found::Profile("default".to_owned());
+    let expected = FoundCredentials::Profile("default".to_owned());
     assert_eq!(plan.credentials, Credentials::Found(expected));
 }
 

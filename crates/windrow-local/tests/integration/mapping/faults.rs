@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use windrow_event::Event;
-use windrow_local::faults::{Faults, Kind};
+use windrow_local::faults::{FaultKind, Faults};
 use windrow_local::functions::InvokeError;
 use windrow_local::mapping::MappingOptions;
 
@@ -143,7 +143,7 @@ async fn a_batch_is_cut_in_two_and_only_the_last_half_is_final() {
     let (events, faults) = delivered(one_window(), "recut=1", fold).await;
     assert_eq!(batches(&events).concat(), numbered(0..12));
     assert_eq!(events.len(), 6);
-    assert_eq!(faults.injected(Kind::Recut), 3);
+    assert_eq!(faults.injected(FaultKind::Recut), 3);
     assert_eq!(events.iter().filter(|event| emits(event)).count(), 1);
     assert_eq!(data(&events[5]), ["0011"]);
     assert!(emits(&events[5]));
@@ -157,7 +157,7 @@ async fn records_that_were_done_come_again_in_front_of_new_ones() {
     for options in [one_window(), plain()] {
         let windowed = options.tumbling_window.is_some();
         let (events, faults) = delivered(options, "redelivered=1", fold).await;
-        assert!(faults.injected(Kind::Redelivered) >= 2);
+        assert!(faults.injected(FaultKind::Redelivered) >= 2);
         for pair in events.windows(2) {
             let (before, after) = (data(&pair[0]), data(&pair[1]));
             if pair[0].is_final_invoke_for_window || after.is_empty() {
@@ -182,7 +182,7 @@ async fn records_that_were_done_come_again_in_front_of_new_ones() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_window_whose_state_is_lost_comes_again_from_its_start() {
     let (events, faults) = delivered(one_window(), "state-lost=1", fold).await;
-    assert_eq!(faults.injected(Kind::StateLost), 1);
+    assert_eq!(faults.injected(FaultKind::StateLost), 1);
     let starts: Vec<usize> = (0..events.len())
         .filter(|place| events[*place].state.is_none())
         .collect();
@@ -204,7 +204,7 @@ async fn a_window_is_ended_early_and_goes_on_with_an_empty_state() {
         .filter(|event| event.is_window_terminated_early);
     assert_eq!(
         early.clone().count() as u64,
-        faults.injected(Kind::EndedEarly)
+        faults.injected(FaultKind::EndedEarly)
     );
     // By an invocation with the batch, and by one of its own.
     assert!(early.clone().any(|event| !event.is_empty()));
@@ -229,7 +229,7 @@ async fn a_closed_window_comes_again_in_part_as_a_window_of_its_own() {
         _ => fold(event, before),
     };
     let (events, faults) = delivered(one_window(), "redelivered-after-window=1", every_other).await;
-    assert_eq!(faults.injected(Kind::RedeliveredAfterWindow), 1);
+    assert_eq!(faults.injected(FaultKind::RedeliveredAfterWindow), 1);
     let taken: Vec<&Event> = events.iter().skip(1).step_by(2).collect();
     let end = taken
         .iter()
@@ -263,12 +263,12 @@ async fn an_event_comes_twice_at_once_and_again_later() {
         fields(one) == fields(other)
     };
     let (events, faults) = delivered(one_window(), "twice-at-once=1", fold).await;
-    assert_eq!(faults.injected(Kind::TwiceAtOnce), 3);
+    assert_eq!(faults.injected(FaultKind::TwiceAtOnce), 3);
     for event in &events {
         assert_eq!(events.iter().filter(|other| same(other, event)).count(), 2);
     }
     let (events, faults) = delivered(small_batches(), "twice-late=1", fold).await;
-    assert!(faults.injected(Kind::TwiceLate) > 3);
+    assert!(faults.injected(FaultKind::TwiceLate) > 3);
     let repeated = |event: &&Event| events.iter().filter(|other| same(other, event)).count() == 2;
     assert!(events.iter().any(|event| repeated(&event)));
 }
@@ -276,10 +276,10 @@ async fn an_event_comes_twice_at_once_and_again_later() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_whose_invocation_broke_down_comes_again_as_it_was() {
     for kind in [
-        Kind::Crash,
-        Kind::CrashDuring,
-        Kind::CrashAfter,
-        Kind::TimeOut,
+        FaultKind::Crash,
+        FaultKind::CrashDuring,
+        FaultKind::CrashAfter,
+        FaultKind::TimeOut,
     ] {
         let name = kind.name();
         let specification = format!("{name}@1,{name}@3,{name}@4,{name}@12");
@@ -294,18 +294,18 @@ async fn a_batch_whose_invocation_broke_down_comes_again_as_it_was() {
 /// All of it at once, over several windows of two shards.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_window_is_closed_whatever_strikes() {
-    const KINDS: [Kind; 11] = [
-        Kind::Crash,
-        Kind::CrashDuring,
-        Kind::CrashAfter,
-        Kind::TimeOut,
-        Kind::TwiceAtOnce,
-        Kind::TwiceLate,
-        Kind::Redelivered,
-        Kind::RedeliveredAfterWindow,
-        Kind::StateLost,
-        Kind::Recut,
-        Kind::EndedEarly,
+    const KINDS: [FaultKind; 11] = [
+        FaultKind::Crash,
+        FaultKind::CrashDuring,
+        FaultKind::CrashAfter,
+        FaultKind::TimeOut,
+        FaultKind::TwiceAtOnce,
+        FaultKind::TwiceLate,
+        FaultKind::Redelivered,
+        FaultKind::RedeliveredAfterWindow,
+        FaultKind::StateLost,
+        FaultKind::Recut,
+        FaultKind::EndedEarly,
     ];
     // Batches of four leave a window open, however late they come.
     let forced = KINDS.map(|kind| {

@@ -14,19 +14,19 @@ use windrow_local::functions::{Faulty, Function, InvokeError};
 use windrow_local::mapping::{Mapping, MappingOptions, MappingSource};
 use windrow_read::Start;
 
-use crate::Cloud;
+use crate::TestEndpoint;
 use crate::endpoint::create_stream;
 
 /// How long anything here may take: it only ends what hangs.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 
-type Answer = Box<dyn Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync>;
+type FunctionAnswer = Box<dyn Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync>;
 
 /// A function that notes every event and answers by `answer`, which is also told how many
 /// invocations came before.
 struct Noting {
     events: Mutex<Vec<Event>>,
-    answer: Answer,
+    answer: FunctionAnswer,
 }
 
 impl Function for Noting {
@@ -49,7 +49,7 @@ impl Function for Noting {
 
 /// A stream, a mapping of it, and the function at its end.
 struct Mapped {
-    cloud: Cloud,
+    cloud: TestEndpoint,
     mapping: Mapping,
     function: Arc<Noting>,
 }
@@ -70,7 +70,7 @@ impl Mapped {
         faults: Arc<Faults>,
         answer: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
     ) -> Self {
-        let cloud = Cloud::start().await;
+        let cloud = TestEndpoint::start().await;
         let client = cloud.kinesis();
         create_stream(&client, "stream", shards).await;
         let function = Arc::new(Noting {

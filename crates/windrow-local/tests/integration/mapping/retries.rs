@@ -13,7 +13,7 @@ use windrow_local::functions::{Function, InvokeError};
 use windrow_local::mapping::{Mapping, MappingOptions};
 
 use super::{Mapped, Noting, TIME_LIMIT, data, failed, finish, reporting, source, until};
-use crate::Cloud;
+use crate::TestEndpoint;
 use crate::endpoint::create_stream;
 use crate::firehose::files;
 
@@ -220,13 +220,13 @@ async fn many_shards_stop_together_and_hand_over_nothing_more() {
 
 /// A function that answers when it is let.
 #[derive(Default)]
-struct Held {
+struct HeldFunction {
     begun: Notify,
     let_go: Notify,
     ended: AtomicBool,
 }
 
-impl Function for Held {
+impl Function for HeldFunction {
     fn name(&self) -> &str {
         "held"
     }
@@ -247,11 +247,11 @@ impl Function for Held {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mapping_stops_after_the_invocation_in_flight() {
-    let cloud = Cloud::start().await;
+    let cloud = TestEndpoint::start().await;
     let client = cloud.kinesis();
     create_stream(&client, "stream", 1).await;
     put_in_each(&client, 1, "a").await;
-    let function = Arc::new(Held::default());
+    let function = Arc::new(HeldFunction::default());
     let held: Arc<dyn Function> = Arc::clone(&function) as Arc<dyn Function>;
     let mapping = Mapping::start(source(client), held, MappingOptions::default()).unwrap();
     let begun = tokio::time::timeout(TIME_LIMIT, function.begun.notified());
