@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use clap::{Parser, ValueEnum};
 use unicorn::status_time::StatusTime;
-use windrow_connect::target::TargetArgs;
+use windrow_connect::cloud::TargetArgs;
 
 const EXAMPLES: &str = "\
 Examples:

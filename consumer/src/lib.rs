@@ -21,8 +21,8 @@ mod printer;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use windrow_connect::cloud::{Environment, LOCAL_PORT, NoLocal, Resolved, TargetError, resolve};
 use windrow_connect::stream::StreamError;
-use windrow_connect::target::{Environment, LOCAL_PORT, NoLocal, Resolved, TargetError, resolve};
 use windrow_read::{FollowOptions, ReadError, Start, follow};
 
 pub use args::{Beginning, ConsumerArgs, ConsumerFormat};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::Parser;
 use consumer::ConsumerArgs;
 use tokio::sync::Notify;
+use windrow_connect::cloud::Environment;
 use windrow_connect::signal::drain_on_signals;
-use windrow_connect::target::Environment;
 use windrow_connect::terminal::{self, tell};
 
 /// How long the lines that are being printed may take after a signal: a terminal or a pipe that takes no

@@ -47,7 +47,7 @@ try {
     const at = (part) => (sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0).toFixed(1);
     console.log(`${name}: ${sorted.length}, median ${at(0.5)} ms, 95% ${at(0.95)} ms, 99% ${at(0.99)} ms, longest ${at(1)} ms`);
   }
-  console.log(`complaints: ${JSON.stringify(page.complaints)}`);
+  console.log(`problems: ${JSON.stringify(page.problems)}`);
   await fleet.end();
 } finally {
   await endAll();

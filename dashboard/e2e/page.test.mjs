@@ -142,7 +142,7 @@ describe('the live map', () => {
     assert.equal(await page.locator('main img').count(), 0);
     assert.match(await page.locator('#charts-title').textContent(), /<img src=x/);
     await pause(1000);
-    assert.deepEqual(page.complaints, []);
+    assert.deepEqual(page.problems, []);
     await closeCard();
     await nasty.end();
   });
@@ -237,14 +237,14 @@ describe('the live map', () => {
         assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`), []);
         const wide = await other.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(wide <= 0, `the page is ${wide} pixels too wide`);
-        assert.deepEqual(other.complaints, []);
+        assert.deepEqual(other.problems, []);
         await other.context().close();
       });
     }
   }
 
   test('complained about nothing but the network that was cut', () => {
-    assert.deepEqual(page.complaints.filter((complaint) => !complaint.includes('ERR_INTERNET_DISCONNECTED')), []);
+    assert.deepEqual(page.problems.filter((text) => !text.includes('ERR_INTERNET_DISCONNECTED')), []);
   });
 });
 

@@ -20,7 +20,7 @@ import { PNG } from 'pngjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const programs = process.env.PROGRAMS ?? join(root, 'target/debug');
-const patience = 60_000;
+const timeLimit = 60_000;
 
 /** What is to be ended, latest first. */
 const ends = [];
@@ -42,7 +42,7 @@ export function run(name, ...flags) {
     lines,
     /** Waits for a line that matches, and gives the match. */
     async says(pattern) {
-      const limit = Date.now() + patience;
+      const limit = Date.now() + timeLimit;
       for (;;) {
         const match = lines.map((line) => line.match(pattern)).find((found) => found !== null);
         if (match) return match;
@@ -124,20 +124,20 @@ export async function startBrowser() {
   return browser;
 }
 
-/** Opens the map; whatever it complains about is in `complaints`. */
+/** Opens the map; whatever it complains about is in `problems`. */
 export async function open(browser, address, options = {}) {
   const view = { viewport: { width: 1280, height: 800 }, colorScheme: 'light', ...options };
   const context = await browser.newContext(view);
   const page = await context.newPage();
-  page.setDefaultTimeout(patience);
-  page.complaints = [];
+  page.setDefaultTimeout(timeLimit);
+  page.problems = [];
   page.on('dialog', async (dialog) => {
-    page.complaints.push(`dialog: ${dialog.message()}`);
+    page.problems.push(`dialog: ${dialog.message()}`);
     await dialog.dismiss();
   });
-  page.on('pageerror', (error) => page.complaints.push(`error: ${error.message}`));
+  page.on('pageerror', (error) => page.problems.push(`error: ${error.message}`));
   page.on('console', (message) => {
-    if (message.type() === 'error') page.complaints.push(`console: ${message.text()}`);
+    if (message.type() === 'error') page.problems.push(`console: ${message.text()}`);
   });
   await page.goto(address);
   return page;
@@ -148,7 +148,7 @@ export function pause(millis) {
 }
 
 /** Waits until `check` gives something that is neither false nor nothing, and gives that. */
-export async function until(what, check, millis = patience) {
+export async function until(what, check, millis = timeLimit) {
   const limit = Date.now() + millis;
   for (;;) {
     const found = await check();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use unicorn::reading::LONGEST_NAME;
+use windrow_connect::cloud::TargetArgs;
 use windrow_connect::duration;
-use windrow_connect::target::TargetArgs;
 
 use crate::replay::Recording;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use local::WildRydes;
-use windrow_connect::target::{Cloud, LOCAL_PORT};
+use windrow_connect::cloud::{Cloud, LOCAL_PORT};
 use windrow_local::{DashboardPort, LocalCloud, Settings, StartError, dashboard};
 
 use crate::plan::ProducerPlan;

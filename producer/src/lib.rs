@@ -37,10 +37,10 @@ use std::io::Write;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use windrow_connect::stream::StreamError;
-use windrow_connect::target::{
+use windrow_connect::cloud::{
     Cloud, CloudLocation, Environment, NoLocal, Resolved, TargetError, resolve,
 };
+use windrow_connect::stream::StreamError;
 use windrow_local::StartError;
 use windrow_write::KinesisStream;
 

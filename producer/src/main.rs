@@ -12,8 +12,8 @@ use producer::args::ProducerArgs;
 use producer::plan::ProducerPlan;
 use producer::{Outcome, ProducerError, Standing};
 use tokio_util::sync::CancellationToken;
+use windrow_connect::cloud::Environment;
 use windrow_connect::signal::drain_on_signals;
-use windrow_connect::target::Environment;
 use windrow_connect::terminal::{self, tell};
 
 /// A local cloud spends its time on small things; this one makes them with a quarter less of it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use windrow_connect::target::{LOCAL_PORT, TargetArgs};
+use windrow_connect::cloud::{LOCAL_PORT, TargetArgs};
 
 use crate::args::{EmbeddedArgs, ProducerArgs};
 use crate::names::names;

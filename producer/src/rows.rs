@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::operation::query::QueryError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use unicorn::status_time::StatusTime;
 use unicorn::summary::{Summary, summaries};
-use windrow_connect::target::Cloud;
+use windrow_connect::cloud::Cloud;
 use windrow_lambda::processor::row;
 use windrow_read::{Lineage, ReadError, ShardReader, Start};
 

@@ -3,9 +3,7 @@
 //! `cargo run -p windrow-connect --features cli --example where_to -- --target local`
 
 use clap::Parser;
-use windrow_connect::target::{
-    Environment, LOCAL_PORT, Resolved, TargetArgs, TargetError, resolve,
-};
+use windrow_connect::cloud::{Environment, LOCAL_PORT, Resolved, TargetArgs, TargetError, resolve};
 
 #[derive(Parser)]
 struct WhereTo {

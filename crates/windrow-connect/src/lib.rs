@@ -1,7 +1,7 @@
 //! Which cloud the SDK talks to.
 //!
 //! A Lambda function takes [`lambda_config`]; what runs on a developer's machine takes
-//! [`local_config`]; a command line takes the flags of [`target`] (feature `cli`) and lets
+//! [`local_config`]; a command line takes the flags of [`cloud`] (feature `cli`) and lets
 //! them decide. What else all command lines do alike is in [`signal`] and [`terminal`].
 //!
 //! Every configuration here has the SDK's own retries off, since the crates `windrow-write` and `windrow-read`
@@ -15,14 +15,14 @@
 //! ```
 
 #[cfg(feature = "cli")]
+pub mod cloud;
+#[cfg(feature = "cli")]
 pub mod duration;
 mod sdk;
 #[cfg(feature = "cli")]
 pub mod signal;
 #[cfg(feature = "cli")]
 pub mod stream;
-#[cfg(feature = "cli")]
-pub mod target;
 #[cfg(feature = "cli")]
 pub mod terminal;
 

@@ -8,7 +8,7 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{Config, retry::RetryConfig};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 
-use crate::target::{Cloud, CloudLocation};
+use crate::cloud::{Cloud, CloudLocation};
 
 /// How often a question is asked. A fault that passes is not worth an error.
 const TRIES: u32 = 3;

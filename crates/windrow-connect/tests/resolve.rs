@@ -5,7 +5,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
-use windrow_connect::target::{
+use windrow_connect::cloud::{
     Cloud, CloudLocation, Environment, NoLocal, Resolved, Target, TargetArgs, TargetError, resolve,
 };
 

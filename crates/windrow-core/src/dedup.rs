@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_are_forgotten_and_counted() {
+    fn the_oldest_are_evicted_and_counted() {
         let mut seen: DedupCache<String> = DedupCache::new(1_000);
         for second in 0..10_000 {
             assert!(seen.insert("Rocinante", 9, second * SECOND));

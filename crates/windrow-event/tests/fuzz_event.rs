@@ -163,7 +163,7 @@ fn is_window(value: &Value) -> bool {
         let whole = fraction.map(|rest| rest.trim_start_matches(['.', '0']));
         whole == Some("Z") && text.get(17..19) != Some("60")
     };
-    let read = serde_json::from_value::<aws_lambda_events::time_window::EventWindow>(value.clone());
+    let read = serde_json::from_value::<aws_lambda_events::time_window::Window>(value.clone());
     value.is_null() || read.is_ok() && is_time(&value["start"]) && is_time(&value["end"])
 }
 

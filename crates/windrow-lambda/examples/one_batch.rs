@@ -1,4 +1,4 @@
-//! One batch in memory: a row and a line that is none.
+//! One batch in memory: a row, and a line that is not a row.
 //!
 //! Run it with `cargo run -p processor --example one_batch`.
 

@@ -44,7 +44,7 @@ impl<T: Clone + Send + Sync> Destination for Closed<T> {
         self.asked.size(item)
     }
 
-    async fn send(&self, chunk: &[&T]) -> Result<Vec<Refusal>, SendError> {
+    async fn send(&self, chunk: &[&T]) -> Result<Vec<ItemFailure>, SendError> {
         self.asked.send(chunk).await?;
         Err((self.error)("partition key \u{99ac}".to_owned()))
     }

@@ -50,7 +50,7 @@ impl<T: Clone + Send + Sync> Destination for Answers<T> {
     }
 }
 
-/// One record with a row of each unicorn, and a line that is none.
+/// One record with a row of each unicorn, and a line that is not a row.
 fn event(unicorns: usize) -> Event {
     let rows = (0..unicorns).map(|number| {
         format!(

@@ -80,7 +80,7 @@ pub enum FaultKind {
     Merge,
     /// A shard of the summaries is split.
     SummarySplit,
-    /// The aggregator's mapping is made anew and starts in the middle of a closed window.
+    /// The aggregator's mapping is restarted and starts in the middle of a closed window.
     MappingRestarted,
     /// Old summaries are put into their stream once more.
     SummariesReplayed,

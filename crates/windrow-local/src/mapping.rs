@@ -63,7 +63,7 @@ pub struct Mapping {
     task: AbortOnDropHandle<()>,
 }
 
-/// A tumbling window that is none.
+/// An invalid tumbling window.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the mapping's tumbling window is wrong")]
 pub struct InvalidMapping(#[from] InvalidWindow);

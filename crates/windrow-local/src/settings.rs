@@ -46,7 +46,7 @@ impl DashboardPort {
 pub struct Settings {
     /// The port of the endpoint on 127.0.0.1; 0 for any that is free.
     pub port: u16,
-    /// Where the table, the archive and what was given up are kept.
+    /// Where the table, the archive and failed batches are kept.
     pub data_dir: PathBuf,
     /// How many shards each of the two streams starts with.
     pub shards: u32,

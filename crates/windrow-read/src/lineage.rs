@@ -26,7 +26,7 @@ enum State {
 }
 
 impl Lineage {
-    /// Takes in a whole listing. A shard that waits and is listed no longer is forgotten.
+    /// Takes in a whole listing. A shard that waits and is no longer listed is dropped.
     pub fn update(&mut self, listing: &[Shard]) {
         let listed: HashSet<&str> = listing.iter().map(|shard| shard.id.as_str()).collect();
         self.shards.retain(|id, state| {
@@ -136,7 +136,7 @@ mod tests {
         List,
         /// Reads a closed shard to its end.
         Finish(usize),
-        /// Kinesis forgets the oldest closed shard.
+        /// Kinesis drops the oldest closed shard.
         Expire,
     }
 

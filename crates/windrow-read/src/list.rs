@@ -12,7 +12,7 @@ pub struct Shard {
     /// Its id, as in `shardId-000000000000`.
     pub id: String,
     /// The shards it goes on from: none for those the stream began with, one after a split, two
-    /// after a merge. They may no longer be listed: Kinesis forgets a shard whose records have
+    /// after a merge. They may no longer be listed: Kinesis drops a shard whose records have
     /// expired.
     pub parents: Vec<String>,
     /// Whether it takes no more records.

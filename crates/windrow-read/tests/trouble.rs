@@ -216,7 +216,7 @@ async fn throttling_and_faults_are_waited_out_at_the_same_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn patience_ends_and_the_next_read_goes_on_where_this_one_stopped() {
+async fn retries_end_and_the_next_read_continues_where_this_one_stopped() {
     let mut answers = vec![iterator("i")];
     answers.extend(vec![THROTTLED; 10]);
     answers.push(page(&["1"], None));

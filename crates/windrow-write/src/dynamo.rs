@@ -186,7 +186,7 @@ fn failures<I: TableItem>(
             .and_then(|put| key_of(put.item(), key_attributes));
         let Some(indices) = key.and_then(|key| places.remove(&key)) else {
             return Err(SendError::Transient(
-                "an unprocessed item is none of those that were put".to_owned(),
+                "the service returned an unprocessed item that was not sent".to_owned(),
             ));
         };
         for index in indices {

@@ -71,7 +71,7 @@ describe('a unicorn', () => {
     expect(fleet.position(0, 0)[0]).toBeNaN();
   });
 
-  test('fades out when it is unheard of for 30 s, and comes back when it speaks', () => {
+  test('fades out after 30 s without readings, and comes back when it speaks', () => {
     const fleet = new Fleet();
     fleet.apply(readings([{ second: 100 }], ['Shadowfax']), 0);
     expect(fleet.opacity(0, SILENT_MILLIS)).toBe(1);

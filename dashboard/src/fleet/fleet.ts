@@ -9,7 +9,7 @@ import type { Readings } from '../protocol.ts';
 import { mercatorX, mercatorY, metresPerUnit } from './mercator.ts';
 import { Trails } from './trails.ts';
 
-/** A unicorn unheard of for so long fades out. */
+/** A unicorn without readings for this long fades out. */
 export const SILENT_MILLIS = 30_000;
 /** How long it takes to fade. */
 export const FADE_MILLIS = 2_000;

@@ -1,5 +1,5 @@
 /**
- * The merge rule: which of a window's rows count. The twin of `windowing::merge` and `unicorn::merge`,
+ * The merge rule: which of a window's rows count. The twin of `windrow_core::merge` and `unicorn::merge`,
  * held to the same golden vectors.
  *
  * Two rows that do not overlap hold different records, and the run of attempts that went through

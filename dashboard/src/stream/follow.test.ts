@@ -271,7 +271,7 @@ describe('throttling', () => {
     }, 0);
     for (const viewer of viewers) expect(viewer.texts.length).toBe(300);
     expect(rejected / made).toBeLessThan(0.2);
-    // They share what there is, rather than all giving up.
+    // They share what there is, rather than all stopping.
     expect((made - rejected) / 330).toBeGreaterThan(2);
   });
 });
@@ -311,7 +311,7 @@ describe('outages', () => {
     expect(viewer.texts).toEqual(['a']);
   });
 
-  test('a call without an answer is given up after ten seconds', async () => {
+  test('a call without an answer fails after ten seconds', async () => {
     const { kinesis, viewer } = setUp();
     await kinesis.clock.advance(2_000);
     kinesis.latency = 1_000_000;

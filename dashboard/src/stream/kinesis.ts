@@ -5,7 +5,7 @@ export interface Shard {
   readonly id: string;
   /**
    * The shards it goes on from: none for those the stream began with, one after a split, two after a
-   * merge. They may no longer be listed: Kinesis forgets a shard whose records have expired.
+   * merge. They may no longer be listed: Kinesis drops a shard whose records have expired.
    */
   readonly parents: readonly string[];
   /** Whether it takes no more records. */

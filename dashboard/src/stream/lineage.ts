@@ -24,7 +24,7 @@ export class Lineage {
 
   /**
    * Takes in a whole listing, made at `now` in milliseconds. A shard that waits and is listed no longer is
-   * forgotten; one that ended and is open again counts as new.
+   * dropped; one that ended and is open again counts as new.
    */
   update(listing: readonly Shard[], now: number): void {
     const listed = new Set(listing.map((shard) => shard.id));

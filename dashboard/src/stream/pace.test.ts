@@ -73,7 +73,7 @@ test.each([
   [12, 5],
 ])('%i viewers who come one by one share %i reads a second, and none is left out', (viewers, quota) => {
   const { longest, reads, rejected } = share(viewers, quota);
-  // Unheard of for 30 s, unicorns would fade.
+  // After 30 s without readings unicorns would fade.
   expect(Math.max(...longest)).toBeLessThan(30);
   expect(reads / Math.min(viewers, quota)).toBeGreaterThan(0.5);
   expect(rejected).toBeLessThan(reads / 2);

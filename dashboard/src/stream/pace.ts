@@ -17,7 +17,7 @@ const COMES_BACK = 0.01;
 const PATIENT_TRIES = 5;
 
 /** Where there is more to read at once the pause is so much shorter. */
-const HURRY = 5;
+const CATCH_UP = 5;
 
 /** A shard that pauses so long is throttled, though its last read was answered; in milliseconds. */
 const SLOW = 2_000;
@@ -46,7 +46,7 @@ export class Pace {
     this.#setbacks = 0;
     this.#rate = Math.min(USUAL, this.#rate + (COMES_BACK * this.#last) / 1_000);
     const pause = (1_000 / this.#rate) * (0.5 + this.#random());
-    return this.#wait(hasMore ? pause / HURRY : pause);
+    return this.#wait(hasMore ? pause / CATCH_UP : pause);
   }
 
   /** How long to wait after a throttled call, in milliseconds. */

@@ -75,7 +75,7 @@ test('shards appear within half a minute, and in listings of many pages', async 
   expect(kinesis.count('list')).toBe(regular + 2 * 5);
 });
 
-test('a shard that Kinesis has forgotten ends, and the others go on', async () => {
+test('a shard that Kinesis no longer lists ends, and the others go on', async () => {
   const kinesis = new MemoryKinesis(new VirtualClock(), 2);
   const texts = followed(kinesis);
   await kinesis.clock.advance(5_000);

@@ -1,4 +1,4 @@
-//! What was given up comes back, and what was sent before anybody read it is not lost.
+//! Failed batches are redriven, and what was sent before anybody read it is not lost.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -234,7 +234,7 @@ fn redrive_without_a_cloud_or_with_bad_usage_says_so() {
     let ran = elsewhere(&["--help"]);
     assert_eq!(ran.code, Some(0));
     assert!(
-        ran.out.contains("aws s3 sync s3://BUCKET given-up"),
+        ran.out.contains("aws s3 sync s3://BUCKET failed"),
         "{}",
         ran.out
     );

@@ -59,7 +59,7 @@ struct LocalArgs {
     /// where that is in use]
     #[arg(long, value_name = "PORT")]
     dashboard_port: Option<u16>,
-    /// Where the table, the archive and what was given up are kept.
+    /// Where the table, the archive and failed batches are kept.
     #[arg(long, default_value = local::DATA_DIR)]
     data_dir: PathBuf,
     /// Length of the tumbling window: whole seconds, 1s to 15m.

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Parser, ValueEnum};
-use windrow_connect::target::TargetArgs;
+use windrow_connect::cloud::TargetArgs;
 
 /// Where the local cloud keeps its data, unless told otherwise.
 pub const DATA_DIR: &str = ".wildrydes";

@@ -12,7 +12,7 @@ use aws_sdk_athena::types::{
 use aws_sdk_athena::{Client, config};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use windrow_connect::target::Cloud;
+use windrow_connect::cloud::Cloud;
 
 use crate::diagnostic::chain;
 use crate::output::{Cell, CellKind, Heading, shorten};

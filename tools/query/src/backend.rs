@@ -1,6 +1,6 @@
 //! Whether a query is run here or on AWS.
 
-use windrow_connect::target::{
+use windrow_connect::cloud::{
     Cloud, CloudLocation, Environment, LOCAL_PORT, Resolved, Target, TargetArgs, resolve,
 };
 

@@ -130,7 +130,7 @@ impl Engine {
 /// The tables that a statement asks for, without those that it defines itself.
 ///
 /// # Errors
-/// [`Diagnostic`] where a name is none of a table.
+/// [`Diagnostic`] where a name is not that of a table.
 pub fn names_of(sql: &Sql, statement: &Ast) -> Result<Vec<TableReference>, Diagnostic> {
     let statement = Statement::Statement(Box::new(statement.clone()));
     let names = datafusion::sql::resolve::resolve_table_references(&statement, false);
@@ -142,7 +142,7 @@ pub fn names_of(sql: &Sql, statement: &Ast) -> Result<Vec<TableReference>, Diagn
 /// The same as tables out of `tables`.
 ///
 /// # Errors
-/// [`Diagnostic`] about the first that is none of them.
+/// [`Diagnostic`] about the first that is not one of them.
 pub fn tables_of(
     sql: &Sql,
     statement: &Ast,

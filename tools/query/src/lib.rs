@@ -36,7 +36,7 @@ use std::io::{self, Read, Write};
 
 use datafusion::common::DataFusionError;
 use tokio_util::sync::CancellationToken;
-use windrow_connect::target::{Environment, TargetError};
+use windrow_connect::cloud::{Environment, TargetError};
 
 pub use args::{QueryArgs, QueryFormat};
 

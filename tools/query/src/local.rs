@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::common::DataFusionError;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use futures_util::StreamExt;
-use windrow_connect::target::Cloud;
+use windrow_connect::cloud::Cloud;
 use windrow_local::Names;
 use windrow_local::firehose::BufferingHints;
 

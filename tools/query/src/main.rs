@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::Parser;
 use query::{QueryArgs, QueryError, Terminal};
 use tokio_util::sync::CancellationToken;
+use windrow_connect::cloud::Environment;
 use windrow_connect::signal::drain_on_signals;
-use windrow_connect::target::Environment;
 use windrow_connect::terminal::{self, tell};
 
 /// How long a query may take to end after a signal: one in Athena is stopped there first, and a terminal

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use datafusion::common::TableReference;
 use tokio_util::sync::CancellationToken;
-use windrow_connect::target::Cloud;
+use windrow_connect::cloud::Cloud;
 
 use crate::args::QueryArgs;
 use crate::athena::Athena;

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use unicorn::merge::{Minute, merge};
 use unicorn::summary::Summary;
 use unicorn::totals::Figures;
-use windrow_connect::target::Cloud;
+use windrow_connect::cloud::Cloud;
 use windrow_lambda::processor::row;
 use windrow_local::data_dir::DataDirError;
 use windrow_local::endpoint::{Endpoint, EndpointError, EndpointOptions};

@@ -19,7 +19,7 @@ use query::{QueryArgs, QueryError, Terminal, run, text};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use windrow_connect::target::Environment;
+use windrow_connect::cloud::Environment;
 
 /// Answers by operation, each used once but for the last; and the calls that came.
 #[derive(Clone, Default)]

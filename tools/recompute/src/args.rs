@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use windrow_connect::target::TargetArgs;
+use windrow_connect::cloud::TargetArgs;
 
 use crate::output::RecomputeFormat;
 

@@ -31,7 +31,7 @@
 //! one thread reads it whole, up to 128 MB of text at a time.
 //!
 //! Memory is that of [`windrow_core::batch::BatchFold`] (4 to 8 bytes a reading that comes in order, up to 16
-//! where there are few and long windows, and some 30 bytes otherwise), some 95 bytes a unicorn and minute beside its readings, some megabytes whatever
+//! where there are few and long windows, and some 30 bytes otherwise), some 95 bytes per unicorn and window beside its readings, some megabytes whatever
 //! there is to do, and what is read ahead.
 //!
 //! * [`files`]: which files an archive is made of.

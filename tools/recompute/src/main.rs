@@ -15,7 +15,7 @@ use recompute::rows::WindowRows;
 use recompute::scan::{ScanOptions, ScanReport, scan};
 use recompute::table::{RecomputedTable, check_name};
 use tokio::runtime::Runtime;
-use windrow_connect::target::{Environment, LOCAL_PORT, Resolved, resolve};
+use windrow_connect::cloud::{Environment, LOCAL_PORT, Resolved, resolve};
 
 fn main() -> ExitCode {
     let args = RecomputeArgs::parse();

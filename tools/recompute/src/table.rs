@@ -24,7 +24,7 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, KeyType, TableDescription};
 use thiserror::Error;
 use unicorn::summary::{SourceRange, Summary};
-use windrow_connect::target::Cloud;
+use windrow_connect::cloud::Cloud;
 use windrow_core::sequence::{InvalidSequenceNumber, SequenceRange};
 use windrow_lambda::processor::row::{self, Item, KEY};
 use windrow_write::{DynamoTable, Policy, deliver};

@@ -1,4 +1,4 @@
-//! Puts back into the summary stream what the processor's mapping gave up.
+//! Sends the records of failed batches to the summary stream again.
 //!
 //! It reads the files of an on-failure destination, those of the local cloud or a copy of the
 //! bucket, and sends their records once more. Doing so twice does no harm: rows are immutable, so
@@ -12,18 +12,18 @@ use std::time::Duration;
 use clap::Parser;
 use serde::Deserialize;
 use thiserror::Error;
-use windrow_connect::stream::StreamError;
-use windrow_connect::target::{
+use windrow_connect::cloud::{
     CloudLocation, Environment, LOCAL_PORT, NoLocal, Resolved, Target, TargetArgs, TargetError,
     resolve,
 };
+use windrow_connect::stream::StreamError;
 use windrow_event::{DecodeError, Event};
 use windrow_write::{DeliveryReport, Destination, KinesisRecord, KinesisStream, Policy, deliver};
 
 /// The sub-folder that files go to once the stream has taken their records.
 pub const DONE: &str = "redriven";
 
-/// Where the local cloud's data directory has what its processor's mapping gave up.
+/// Where the local cloud's data directory has its processor's failed batches.
 const ON_FAILURE: &str = "on-failure";
 
 /// How long one file's records may take. The largest batch is 6 MB, and a shard takes 1 MB a second.
@@ -32,23 +32,23 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// The largest file that is read: ten times the event that Lambda hands to a function at most.
 const MOST_BYTES: u64 = 60_000_000;
 
-/// Puts the records that the processor's mapping gave up back into the summary stream.
+/// Sends the records of the processor's failed batches to the summary stream again.
 #[derive(Clone, Debug, Parser)]
 #[command(
     version,
     after_help = "\
 Examples:
   cargo run -p redrive
-      What the running local cloud gave up.
+      The failed batches of the running local cloud.
 
-  aws s3 sync s3://BUCKET given-up && cargo run -p redrive -- given-up --target aws
-      What the application on AWS gave up; BUCKET is its output OnFailureBucket.
+  aws s3 sync s3://BUCKET failed && cargo run -p redrive -- failed --target aws
+      Those of the application on AWS; BUCKET is its output OnFailureBucket.
 
 A file whose records were all taken is moved to the sub-folder `redriven` of FOLDER; nothing is
 deleted. It does no harm to run this again, to cut it off, or to sync anew what was moved: a row that
 is written twice is the same row.
 
-Ends with 0 if every file was put back whole; with 1 if one was not, which then stays where it is and
+Ends with 0 if every file was redriven whole; with 1 if one was not, which then stays where it is and
 is named; with 2 for bad usage."
 )]
 pub struct RedriveArgs {
@@ -59,11 +59,11 @@ pub struct RedriveArgs {
     #[arg(long, default_value = ".wildrydes", conflicts_with = "folder")]
     pub data_dir: PathBuf,
 
-    /// Stream that the records were given up from, and go back to
+    /// Stream that the records came from and are sent to
     #[arg(long, default_value = "wildrydes-summary", value_parser = windrow_connect::stream::parse_name)]
     pub stream: String,
 
-    /// Put back what an earlier run has put back already as well
+    /// Redrive what an earlier run has redriven already as well
     #[arg(long)]
     pub again: bool,
 
@@ -83,7 +83,7 @@ pub struct Redriven {
     pub left: usize,
 }
 
-/// Why nothing was put back.
+/// Why nothing was redriven.
 #[derive(Debug, Error)]
 pub enum RedriveError {
     /// The folder cannot be read.
@@ -119,7 +119,7 @@ pub enum RedriveError {
 /// Puts the folder's files back, each whole before the next, and tells `notes` of each and of which
 /// cloud takes them.
 ///
-/// A file that is not put back whole stays where it is and does not end the run, unless the stream
+/// A file that is not redriven whole stays where it is and does not end the run, unless the stream
 /// takes nothing any more.
 ///
 /// # Errors
@@ -226,7 +226,7 @@ async fn put_back(
         let problem = match put_back_file(folder, &path, name, stream, &mut redriven).await {
             Ok(count) => {
                 redriven.files += 1;
-                let line = format!("{}: {count} records put back", path.display());
+                let line = format!("{}: {count} records redriven", path.display());
                 tell(&mut notes, &line);
                 continue;
             }
@@ -271,7 +271,7 @@ enum Problem {
     },
     #[error("its records are of stream {0:?}, and --stream names another")]
     OtherStream(String),
-    #[error("{taken} of {count} records put back; the first that was not: {reason}")]
+    #[error("{taken} of {count} records redriven; the first that was not: {reason}")]
     Undelivered {
         taken: usize,
         count: usize,
@@ -279,7 +279,7 @@ enum Problem {
         /// Whether the stream is not likely to take another file's records either.
         is_over: bool,
     },
-    #[error("its records are put back, and it cannot be moved: {0}")]
+    #[error("its records are redriven, but the file cannot be moved: {0}")]
     NotMoved(io::Error),
 }
 

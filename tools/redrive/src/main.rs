@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use redrive::{RedriveArgs, redrive};
-use windrow_connect::target::Environment;
+use windrow_connect::cloud::Environment;
 use windrow_connect::terminal::{self, tell};
 
 #[tokio::main]

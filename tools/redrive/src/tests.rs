@@ -54,11 +54,11 @@ fn given_up(event: &str) -> String {
 
 /// Takes all but what is called `failed`, and is gone once it meets `fatal`.
 #[derive(Default)]
-struct Stream(Collected<Record>);
+struct Stream(Collected<KinesisRecord>);
 
 impl Stream {
     fn keys(&self) -> Vec<String> {
-        let key = |record: Record| {
+        let key = |record: KinesisRecord| {
             assert_eq!(record.data, record.partition_key.as_bytes());
             record.partition_key
         };
@@ -67,24 +67,24 @@ impl Stream {
 }
 
 impl Destination for Stream {
-    type Item = Record;
+    type Item = KinesisRecord;
 
     fn limits(&self) -> BatchLimits {
         self.0.limits()
     }
 
-    fn size(&self, record: &Record) -> usize {
+    fn size(&self, record: &KinesisRecord) -> usize {
         self.0.size(record)
     }
 
-    fn check(&self, record: &Record) -> Result<(), String> {
+    fn check(&self, record: &KinesisRecord) -> Result<(), String> {
         match record.partition_key.as_str() {
             "failed" => Err("not that one".to_owned()),
             _ => Ok(()),
         }
     }
 
-    async fn send(&self, chunk: &[&Record]) -> Result<Vec<ItemFailure>, SendError> {
+    async fn send(&self, chunk: &[&KinesisRecord]) -> Result<Vec<ItemFailure>, SendError> {
         if chunk.iter().any(|record| record.partition_key == "fatal") {
             return Err(SendError::Fatal("no such stream".to_owned()));
         }
@@ -140,7 +140,7 @@ fn counts(records: usize, files: usize, left: usize) -> Redriven {
 fn the_command_line_holds_together() {
     RedriveArgs::command().debug_assert();
     assert_eq!(parse(&[]).unwrap().data_dir, Path::new(".wildrydes"));
-    let both = parse(&["given-up", "--data-dir", "elsewhere"]).unwrap_err();
+    let both = parse(&["failed", "--data-dir", "elsewhere"]).unwrap_err();
     assert_eq!(both.exit_code(), 2);
 }
 
@@ -155,7 +155,7 @@ async fn what_was_put_back_is_moved_away_and_put_back_again_only_if_asked_for() 
     assert_eq!(redriven, counts(3, 2, 0));
     assert_eq!(
         notes,
-        format!("{path}: 2 records put back\nother.json: 1 records put back\n")
+        format!("{path}: 2 records redriven\nother.json: 1 records redriven\n")
     );
     assert_eq!(bucket.stream.keys(), ["a", "b", "c"]);
     let moved = format!("{DONE}/{path}");
@@ -201,7 +201,7 @@ async fn a_file_that_is_no_invocation_record_is_named_and_stays_and_the_others_a
         "f: its records are of stream \"wildrydes\", and --stream names another",
         "g.tmp: it is not finished",
         "h: it is no invocation record: ",
-        "z: 1 records put back",
+        "z: 1 records redriven",
     ]) {
         assert!(file.starts_with(problem), "{file}");
     }
@@ -218,8 +218,8 @@ async fn a_file_taken_in_part_stays_and_says_how_many() {
     assert_eq!(redriven, counts(3, 1, 1));
     assert_eq!(
         notes,
-        "a: 2 of 3 records put back; the first that was not: failed: not that one\n\
-         b: 1 records put back\n"
+        "a: 2 of 3 records redriven; the first that was not: failed: not that one\n\
+         b: 1 records redriven\n"
     );
     assert_eq!(bucket.stream.keys(), ["a", "b", "c"]);
     assert!(bucket.has("a") && bucket.has("redriven/b"));
@@ -238,7 +238,7 @@ async fn a_stream_that_takes_nothing_any_more_ends_the_run() {
     assert_eq!(redriven, counts(1, 1, 3));
     assert!(
         notes.ends_with(
-            "b: 0 of 1 records put back; the first that was not: stopped: no such stream\n\
+            "b: 0 of 1 records redriven; the first that was not: stopped: no such stream\n\
              the stream takes no more; 2 more files were not tried\n"
         ),
         "{notes}"

@@ -60,7 +60,7 @@ struct SoakArgs {
     /// How the functions run: in this process, or as the deployed binaries beside this one.
     #[arg(long, value_enum, default_value_t = How::Embedded)]
     functions: How,
-    /// Keep the table, the archive and what was given up in this folder, which must be new.
+    /// Keep the table, the archive and failed batches in this folder, which must be new.
     #[arg(long)]
     data_dir: Option<PathBuf>,
 }

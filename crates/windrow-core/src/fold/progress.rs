@@ -101,7 +101,7 @@ impl FoldProgress {
     }
 }
 
-/// Without a way out at the first that is none, so that many are looked at together.
+/// Without a way out at the first non-digit, so that many are looked at together.
 fn is_digits(text: &str) -> bool {
     text.bytes()
         .fold(true, |so_far, byte| so_far & byte.is_ascii_digit())

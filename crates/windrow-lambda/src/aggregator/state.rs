@@ -3,7 +3,7 @@
 //! Every version that was ever published can be read. A new version is first read by one release
 //! and written by a later one, so a deployment or a rollback in the middle of a window finds a
 //! state that it can read. A release that is rolled back to writes the version before and so
-//! forgets what that has no place for: see [`StateVersion`].
+//! drops what that version cannot hold: see [`StateVersion`].
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -13,7 +13,7 @@ use windrow_write::{Destination, Policy, Reasons, Undelivered, deliver};
 
 use crate::processor::row::{TableRow, TableRows};
 
-/// The function: `table` takes rows, `rejects` takes summaries that are none.
+/// The function: `table` takes rows, `rejects` takes lines that fail to parse.
 pub struct Processor<T, R> {
     table: T,
     rejects: R,

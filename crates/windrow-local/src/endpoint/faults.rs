@@ -153,7 +153,7 @@ impl FaultyCall {
 ///
 /// # Errors
 ///
-/// The answer to give where nothing could be failed: the request is none, or the service failed
+/// The answer to give where nothing could be failed: the request cannot be read, or the service failed
 /// it whole.
 async fn fail_some(
     operation: Operation,

@@ -146,7 +146,7 @@ fn rejection(request: &Request) -> Option<Response> {
     Some(error_response(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "UnknownOperationException",
-        &format!("the content type `{media_type}` is none of the services' own"),
+        &format!("the content type `{media_type}` is not one of the services' own"),
     ))
 }
 

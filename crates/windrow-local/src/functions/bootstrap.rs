@@ -90,7 +90,7 @@ pub struct Bootstrap {
 
 #[derive(Debug)]
 struct BootstrapSession {
-    /// The process that waits for an event. An invocation takes it out, so that one given up midway
+    /// The process that waits for an event. An invocation takes it out, so that one abandoned midway
     /// takes the process with it.
     idle: Option<Process>,
     failed_starts: u32,

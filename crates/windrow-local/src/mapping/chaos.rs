@@ -153,12 +153,12 @@ impl Chaos {
         })
     }
 
-    /// These records are given up.
+    /// These records are dropped.
     pub(super) fn given_up(&mut self, count: usize) {
         self.again = self.again.saturating_sub(count);
     }
 
-    /// A batch was done, not a window's last. Without a window `window` is none.
+    /// A batch was done, not a window's last. Without a window, `window` is `None`.
     pub(super) fn done(&mut self, batch: Vec<ShardRecord>, window: Option<InWindow>) -> NextBatch {
         let ended = window.is_some_and(|window| window.ended_early);
         if let (true, Some(last)) = (ended, batch.last()) {
@@ -229,7 +229,7 @@ impl Chaos {
         self.state_lost = state_lost.map(|mut drawn| drawn.random_range(1..=MOST_BATCHES));
     }
 
-    /// Keeps what is new of the open window's records; forgets them all where they are too many.
+    /// Keeps what is new of the open window's records; drops them all where they are too many.
     fn keep(&mut self, fresh: &[ShardRecord]) {
         if self.state_lost.is_none() && self.after_window.is_none() {
             return;

@@ -47,7 +47,7 @@ struct Marks {
 }
 
 impl Marks {
-    /// A stream has come so far. It never goes back: a mapping made anew hands over again what was
+    /// A stream has come so far. It never goes back: a restarted mapping hands over again what was
     /// done.
     fn tell(&self, stream: &str, time: i64) {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);

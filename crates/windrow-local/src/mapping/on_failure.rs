@@ -1,4 +1,4 @@
-//! Where batches go that were given up: the S3 on-failure destination, as files.
+//! Where failed batches go: the S3 on-failure destination, as files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use windrow_read::ShardRecord;
 
-/// What is known of a batch that is given up.
+/// What is known of a failed batch.
 pub(super) struct Discarded<'a> {
     pub(super) function: &'a str,
     pub(super) stream_arn: &'a str,

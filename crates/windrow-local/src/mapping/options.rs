@@ -19,13 +19,13 @@ pub struct MappingOptions {
     pub report_batch_item_failures: bool,
     /// Whether a failed batch is halved before it is tried again (`BisectBatchOnFunctionError`).
     pub bisect_on_error: bool,
-    /// How often a failed batch is tried again; without limit, where it is none
+    /// How often a failed batch is retried; `None` for no limit
     /// (`MaximumRetryAttempts`).
     pub retry_attempts: Option<u32>,
-    /// How old a record may be before it is given up; any age, where it is none
+    /// How old a record may be before it fails; `None` for any age
     /// (`MaximumRecordAgeInSeconds`).
     pub record_age: Option<Duration>,
-    /// The folder that batches go to which were given up (the S3 on-failure destination).
+    /// The folder that failed batches go to (the S3 on-failure destination).
     pub on_failure: Option<PathBuf>,
     /// The function's time-out.
     pub function_timeout: Duration,

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_shard_and_a_hurry_end_the_window() {
+    fn the_end_of_the_shard_and_a_flush_end_the_window() {
         let records = records(&[5]);
         for (ended, flush_from) in [(true, i64::MAX), (false, 0)] {
             let view = View {

@@ -373,12 +373,12 @@ impl Poller {
             now: Timestamp::from_millisecond(now_millis()).unwrap_or_default(),
         };
         match &self.polling.options.on_failure {
-            None => tracing::error!(count, condition, "records were given up and are lost"),
+            None => tracing::error!(count, condition, "records failed for good and are lost"),
             Some(folder) => loop {
                 match discarded.write(folder).await {
                     Ok(path) => {
                         let path = path.display();
-                        tracing::error!(count, condition, %path, "records were given up");
+                        tracing::error!(count, condition, %path, "records failed for good");
                         break;
                     }
                     Err(error) => {

@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use query::{QueryArgs, Terminal, run, text};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use windrow_connect::target::Environment;
+use windrow_connect::cloud::Environment;
 
 /// What a query printed, what it noted, and its error in one text.
 #[derive(Debug)]

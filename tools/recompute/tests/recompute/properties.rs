@@ -37,7 +37,7 @@ fn comparable(minutes: Vec<Minute>) -> Vec<Minute> {
     minutes
 }
 
-/// A line of an archive, and something that is none.
+/// A line of an archive, and something that is not.
 #[derive(Clone, Debug)]
 enum Written {
     Reading {

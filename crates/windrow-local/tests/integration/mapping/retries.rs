@@ -1,4 +1,4 @@
-//! Batches: their size, what happens to those that fail, and what is given up.
+//! Batches: their size, what happens to those that fail, and what happens after the last retry.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -294,7 +294,7 @@ async fn records_past_their_age_are_given_up() {
     };
     let both = async {
         put_until_handed_over("old").await;
-        // What could not be done is given up, or else this comes never.
+        // A batch that cannot be done fails for good, or else this comes never.
         put_until_handed_over("new").await;
     };
     tokio::time::timeout(TIME_LIMIT, both).await.unwrap();
@@ -305,7 +305,7 @@ async fn records_past_their_age_are_given_up() {
     assert!(given_up(folder.path()).contains(&("RecordAgeExceeded".to_owned(), "old".to_owned())));
 }
 
-/// Condition and data of the records that were given up, as the on-failure destination has them.
+/// Condition and data of the records that failed for good, as the on-failure destination has them.
 fn given_up(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for path in files(folder) {
