@@ -22,92 +22,107 @@ pub struct Limit {
 
 /// What a growing fleet meets, in that order. `fleet` says how readings are sent.
 pub fn fleet_limits(fleet: &Workload) -> Vec<Limit> {
-    let readings_a_shard = full_shard(fleet);
-    let on_demand = |shards: u64| shards as f64 * readings_a_shard;
-    let provisioned = |shards: u64| shards as f64 * readings_a_shard * crate::workload::FILL;
-    let drained =
-        |shards: u64| shards as f64 * limits::SHARD_WRITE_BYTES * WINDOW_SECONDS / ROW_BYTES as f64;
-    let default = |name, unicorns, moved_by| Limit {
+    let mut limits = default_limits(fleet);
+    limits.extend(other_limits(fleet));
+    limits.sort_by(|one, other| one.unicorns.total_cmp(&other.unicorns));
+    limits
+}
+
+/// How many unicorns have their rows written by so many shards of the summary stream within a window.
+fn drained(shards: u64) -> f64 {
+    shards as f64 * limits::SHARD_WRITE_BYTES * WINDOW_SECONDS / ROW_BYTES as f64
+}
+
+/// The limits of the template's defaults.
+fn default_limits(fleet: &Workload) -> Vec<Limit> {
+    let on_demand = |shards: u64| shards as f64 * full_shard(fleet);
+    let limit = |name, unicorns, moved_by| Limit {
         name,
         unicorns,
         default: true,
         moved_by,
     };
-    let other = |name, unicorns, moved_by| Limit {
+    vec![
+        limit(
+            "a new stream on demand is full: 4 MB and 4,000 records a second",
+            on_demand(limits::ON_DEMAND_SHARDS),
+            "growing no faster than double; or begin `PROVISIONED` with enough `ShardCount`, then switch",
+        ),
+        limit(
+            "`wildrydes-rejects` is full: 5,000 records a second, if every reading is rejected",
+            limits::FIREHOSE_RECORDS,
+            "Firehose's quota; the batch waits and nothing is lost",
+        ),
+        limit(
+            "a new table takes the whole minute: 4,000 writes a second",
+            limits::NEW_TABLE_WRITES * WINDOW_SECONDS,
+            "the table's warm throughput; it also grows by itself, to twice its peak",
+        ),
+        limit(
+            "1,000 invocations at once, one a shard of either stream, on demand",
+            most_unicorns(fleet, StreamMode::OnDemand),
+            "Lambda's quota; fewer shards by more readings a record or `PROVISIONED`",
+        ),
+        limit(
+            "a new summary stream on demand takes the whole minute: 4 MB a second",
+            drained(limits::ON_DEMAND_SHARDS),
+            "growing no faster than double; or `PROVISIONED` with `SummaryShardCount`",
+        ),
+        limit(
+            "the table's quota takes the whole minute: 40,000 writes a second",
+            limits::TABLE_WRITES * WINDOW_SECONDS,
+            "DynamoDB's table quota; a longer `WindowSeconds`",
+        ),
+        limit(
+            "on demand in the three largest Regions: 10 GB a second",
+            on_demand(limits::ON_DEMAND_MOST_SHARDS),
+            "`PROVISIONED`; more readings a record",
+        ),
+    ]
+}
+
+/// The limits of other settings and Regions.
+fn other_limits(fleet: &Workload) -> Vec<Limit> {
+    let on_demand = |shards: u64| shards as f64 * full_shard(fleet);
+    let provisioned = |shards: u64| on_demand(shards) * crate::workload::FILL;
+    let limit = |name, unicorns, moved_by| Limit {
         name,
         unicorns,
         default: false,
         moved_by,
     };
-    let mut limits = vec![
-        other(
+    vec![
+        limit(
             "`PROVISIONED`: the one shard is full",
-            readings_a_shard,
+            full_shard(fleet),
             "`ShardCount`",
         ),
-        default(
-            "a new stream on demand is full: 4 MB and 4,000 records a second",
-            on_demand(limits::ON_DEMAND_SHARDS),
-            "growing no faster than double; or begin `PROVISIONED` with enough `ShardCount`, then switch",
-        ),
-        default(
-            "`wildrydes-rejects` is full: 5,000 records a second, if every reading is rejected",
-            limits::FIREHOSE_RECORDS,
-            "Firehose's quota; the batch waits and nothing is lost",
-        ),
-        other(
+        limit(
             "`PROVISIONED`: the one summary shard takes the whole minute for a minute's rows",
             drained(1),
             "`SummaryShardCount`",
         ),
-        other(
+        limit(
             "on demand outside the three largest Regions: 200 MB a second",
             on_demand(limits::ON_DEMAND_MOST_SHARDS_ELSEWHERE),
             "a support request, up to 10 GB a second; or `PROVISIONED`",
         ),
-        default(
-            "a new table takes the whole minute: 4,000 writes a second",
-            limits::NEW_TABLE_WRITES * WINDOW_SECONDS,
-            "the table's warm throughput; it also grows by itself, to twice its peak",
-        ),
-        default(
-            "1,000 invocations at once, one a shard of either stream, on demand",
-            most_unicorns(fleet, StreamMode::OnDemand),
-            "Lambda's quota; fewer shards by more readings a record or `PROVISIONED`",
-        ),
-        default(
-            "a new summary stream on demand takes the whole minute: 4 MB a second",
-            drained(limits::ON_DEMAND_SHARDS),
-            "growing no faster than double; or `PROVISIONED` with `SummaryShardCount`",
-        ),
-        other(
+        limit(
             "`PROVISIONED`: 1,000 invocations at once",
             most_unicorns(fleet, StreamMode::Provisioned),
             "Lambda's quota; more readings a record",
         ),
-        other(
+        limit(
             "`PROVISIONED` outside the three largest Regions: 1,000 shards (or 6,000)",
             provisioned(limits::SHARD_QUOTA_ELSEWHERE),
             "Kinesis's shard quota; more readings a record",
         ),
-        default(
-            "the table's quota takes the whole minute: 40,000 writes a second",
-            limits::TABLE_WRITES * WINDOW_SECONDS,
-            "DynamoDB's table quota; a longer `WindowSeconds`",
-        ),
-        default(
-            "on demand in the three largest Regions: 10 GB a second",
-            on_demand(limits::ON_DEMAND_MOST_SHARDS),
-            "`PROVISIONED`; more readings a record",
-        ),
-        other(
+        limit(
             "`PROVISIONED` in the three largest Regions: 20,000 shards",
             provisioned(limits::SHARD_QUOTA),
             "Kinesis's shard quota; more readings a record",
         ),
-    ];
-    limits.sort_by(|one, other| one.unicorns.total_cmp(&other.unicorns));
-    limits
+    ]
 }
 
 /// How many unicorns fill one shard.

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use crate::decimal::{self, Decimal};
 use crate::distance::Distance;
-use crate::reading::{LONGEST_NAME, Reading};
+use crate::reading::model::{LONGEST_NAME, Reading};
 use crate::status_time::StatusTime;
 use crate::swar;
 

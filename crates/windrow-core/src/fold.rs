@@ -294,7 +294,7 @@ where
 
         out.unsigned(self.accumulators.by_window().len() as u128);
         for (window, keys) in self.accumulators.by_window() {
-            // The first version has no place for a accumulator of repeats alone.
+            // The first version has no place for an accumulator of duplicates alone.
             let mut accumulators: Vec<(usize, &CountedAccumulator<A>)> = keys
                 .iter()
                 .filter(|(_, accumulator)| {
@@ -351,92 +351,21 @@ where
         limits: StateLimits,
     ) -> Result<Self, CodecError> {
         let mut input = Decoder::unpack(text, RAW_LIMIT)?;
-        let since = match version {
-            StateVersion::V1 => None,
-            StateVersion::V2 => read_position(&mut input)?,
-        };
-        let [from, to, last] = [
-            read_position(&mut input)?,
-            read_position(&mut input)?,
-            read_position(&mut input)?,
-        ];
-        let part = match (from, to) {
-            (Some(from), Some(to)) => Some(
-                SequenceRange::new(from, to)
-                    .ok_or(CodecError::Broken("its part ends before it starts"))?,
-            ),
-            (None, None) => None,
-            _ => return Err(CodecError::Broken("its part has one end only")),
-        };
-        let since = since.or_else(|| part.as_ref().map(|part| part.from().clone()));
-        let started = part.as_ref().map(SequenceRange::from).or(last.as_ref());
-        if since.as_ref() > started {
-            return Err(CodecError::Broken("it remembers from after its start on"));
-        }
-
+        let progress = read_progress(&mut input, version)?;
         let count = input.count()?;
         let keys = K::read(count, &mut input)?;
         let lengths: Vec<usize> = keys.iter().map(|key| key.as_ref().len()).collect();
         let (keys, numbers) = Keys::of(keys);
-        let mut accumulators = Accumulators::default();
-        let mut raw = 0;
-        for _ in 0..input.count()? {
-            let window = Window {
-                start: input.signed_as()?,
-                end: input.signed_as()?,
-            };
-            let count = input.count()?;
-            let mut indices = Vec::with_capacity(count);
-            let mut last = 0_usize;
-            for _ in 0..count {
-                last = last.saturating_add(input.unsigned_as()?);
-                indices.push(last);
-            }
-            let readings = Count::read(count, &mut input)?;
-            let repeats = match version {
-                StateVersion::V1 => vec![Count::identity(); count],
-                StateVersion::V2 => Count::read(count, &mut input)?,
-            };
-            let with_readings = readings.iter().filter(|count| count.value() > 0).count();
-            let mut aggregates = A::read(with_readings, &mut input)?.into_iter();
-            for ((index, readings), repeats) in indices.into_iter().zip(readings).zip(repeats) {
-                let aggregate = match readings.value() {
-                    0 => A::identity(),
-                    _ => aggregates.next().ok_or(CodecError::Broken(
-                        "a column is shorter than its neighbours",
-                    ))?,
-                };
-                let aggregate = CountedAccumulator {
-                    readings,
-                    repeats,
-                    aggregate,
-                };
-                let key = *numbers
-                    .get(index)
-                    .ok_or(CodecError::Broken("a key is not in its table"))?;
-                raw += lengths[index] + ACCUMULATOR_COST;
-                if raw > RAW_LIMIT {
-                    return Err(CodecError::TooLong {
-                        length: raw as u64,
-                        limit: RAW_LIMIT,
-                    });
-                }
-                accumulators.merge(WindowAccumulator {
-                    window,
-                    key,
-                    aggregate,
-                });
-            }
-        }
-        if part.is_none() && !accumulators.is_empty() {
+        let key_len = |index: usize| lengths[index];
+        let (accumulators, raw) = read_accumulators(&mut input, version, &numbers, key_len)?;
+        if !progress.has_range() && !accumulators.is_empty() {
             return Err(CodecError::Broken("it has accumulators without a part"));
         }
-        let key_len = |place: usize| lengths[place];
         let seen = DedupCache::read(seen_bound(limits), &numbers, key_len, &mut input)?;
         input.finish()?;
         Ok(Self {
             limits,
-            progress: FoldProgress::new(since, part, last),
+            progress,
             keys,
             accumulators,
             seen,
@@ -447,6 +376,94 @@ where
             },
         })
     }
+}
+
+/// Reads how far the log was folded: what [`Fold::encode_version`] writes first.
+fn read_progress(input: &mut Decoder, version: StateVersion) -> Result<FoldProgress, CodecError> {
+    let since = match version {
+        StateVersion::V1 => None,
+        StateVersion::V2 => read_position(input)?,
+    };
+    let [from, to, last] = [
+        read_position(input)?,
+        read_position(input)?,
+        read_position(input)?,
+    ];
+    let part = match (from, to) {
+        (Some(from), Some(to)) => Some(
+            SequenceRange::new(from, to)
+                .ok_or(CodecError::Broken("its part ends before it starts"))?,
+        ),
+        (None, None) => None,
+        _ => return Err(CodecError::Broken("its part has one end only")),
+    };
+    let since = since.or_else(|| part.as_ref().map(|part| part.from().clone()));
+    let started = part.as_ref().map(SequenceRange::from).or(last.as_ref());
+    if since.as_ref() > started {
+        return Err(CodecError::Broken("it remembers from after its start on"));
+    }
+    Ok(FoldProgress::new(since, part, last))
+}
+
+/// Reads the accumulators of all windows, and how many bytes they take before compression. `numbers` are
+/// the keys' numbers in the fold, and `key_len` tells the length of each key, both by index.
+fn read_accumulators<A: Merge + Columnar>(
+    input: &mut Decoder,
+    version: StateVersion,
+    numbers: &[usize],
+    key_len: impl Fn(usize) -> usize,
+) -> Result<(Accumulators<usize, CountedAccumulator<A>>, usize), CodecError> {
+    let mut accumulators = Accumulators::default();
+    let mut raw = 0;
+    for _ in 0..input.count()? {
+        let window = Window {
+            start: input.signed_as()?,
+            end: input.signed_as()?,
+        };
+        let count = input.count()?;
+        let mut indices = Vec::with_capacity(count);
+        let mut last = 0_usize;
+        for _ in 0..count {
+            last = last.saturating_add(input.unsigned_as()?);
+            indices.push(last);
+        }
+        let readings = Count::read(count, input)?;
+        let repeats = match version {
+            StateVersion::V1 => vec![Count::identity(); count],
+            StateVersion::V2 => Count::read(count, input)?,
+        };
+        let with_readings = readings.iter().filter(|count| count.value() > 0).count();
+        let mut aggregates = A::read(with_readings, input)?.into_iter();
+        for ((index, readings), repeats) in indices.into_iter().zip(readings).zip(repeats) {
+            let aggregate = match readings.value() {
+                0 => A::identity(),
+                _ => aggregates.next().ok_or(CodecError::Broken(
+                    "a column is shorter than its neighbours",
+                ))?,
+            };
+            let aggregate = CountedAccumulator {
+                readings,
+                repeats,
+                aggregate,
+            };
+            let key = *numbers
+                .get(index)
+                .ok_or(CodecError::Broken("a key is not in its table"))?;
+            raw += key_len(index) + ACCUMULATOR_COST;
+            if raw > RAW_LIMIT {
+                return Err(CodecError::TooLong {
+                    length: raw as u64,
+                    limit: RAW_LIMIT,
+                });
+            }
+            accumulators.merge(WindowAccumulator {
+                window,
+                key,
+                aggregate,
+            });
+        }
+    }
+    Ok((accumulators, raw))
 }
 
 fn seen_bound(limits: StateLimits) -> usize {

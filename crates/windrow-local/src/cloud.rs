@@ -1,6 +1,5 @@
 //! The whole local cloud: endpoint, streams, table, mappings.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,51 +15,19 @@ use axum::Router;
 
 use crate::archive::archive;
 use crate::clock::now_millis;
-use crate::dashboard::{Dashboard, DashboardError};
-use crate::endpoint::{Endpoint, EndpointError, EndpointOptions, as_own};
-use crate::firehose::{BufferingHints, DeliverySource, FirehoseError};
+use crate::dashboard::Dashboard;
+use crate::endpoint::{Endpoint, EndpointOptions, as_own};
+use crate::firehose::{BufferingHints, DeliverySource, Firehose, FirehoseError};
 use crate::functions::{Faulty, Function};
 use crate::mapping::follow::StreamSource;
 use crate::mapping::group::Group;
-use crate::mapping::{InvalidMapping, Mapping, MappingSource};
+use crate::mapping::{Mapping, MappingSource};
 use crate::resources::{create_stream, create_table};
 use crate::settings::{Names, Settings, aggregator_mapping, processor_mapping};
+use crate::start_error::StartError;
 
 /// Where the data directory has the batches that the processor's mapping failed to have written.
 pub const ON_FAILURE: &str = "on-failure";
-
-/// Why the local cloud does not start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The endpoint does not.
-    #[error(transparent)]
-    Endpoint(#[from] EndpointError),
-    /// The dashboard does not.
-    #[error(transparent)]
-    Dashboard(#[from] DashboardError),
-    /// A stream or the table could not be made.
-    #[error("{what} cannot be made: {reason}")]
-    Resource {
-        /// Its name.
-        what: String,
-        /// What the service said.
-        reason: String,
-    },
-    /// A delivery stream could not be made.
-    #[error(transparent)]
-    Firehose(#[from] FirehoseError),
-    /// The window is not one.
-    #[error(transparent)]
-    Mapping(#[from] InvalidMapping),
-    /// A function's binary is not where it should be.
-    #[error("there is no function at {}: build it with `cargo build -p {name}`", path.display())]
-    NoBinary {
-        /// The function.
-        name: String,
-        /// Where its binary should be.
-        path: PathBuf,
-    },
-}
 
 /// The readings sent were not all done in time.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -125,22 +92,11 @@ impl LocalCloud {
         settings: Settings,
         application: &impl Application,
     ) -> Result<Self, StartError> {
-        let mut options = EndpointOptions::new(&settings.data_dir);
-        options.port = settings.port;
-        options.faults = Arc::clone(&settings.faults);
-        options.reads_per_second = settings.reads_per_second;
+        let options = endpoint_options(&settings);
         let (region, account) = (options.region.clone(), options.account.clone());
         let endpoint_stop = CancellationToken::new();
         let endpoint = Endpoint::start(options, endpoint_stop.clone()).await?;
-        let dashboard = match settings.dashboard {
-            None => None,
-            Some(port) => {
-                let page = application.page(&endpoint.url(), &region, &settings.names);
-                let dashboard = Dashboard::start(port, page, endpoint_stop.clone()).await?;
-                endpoint.tell_dashboard(dashboard.url());
-                Some(dashboard)
-            }
-        };
+        let dashboard = start_dashboard(&settings, application, &endpoint, &endpoint_stop).await?;
         let config = as_own(windrow_connect::local_config(&endpoint.url()));
         let kinesis = aws_sdk_kinesis::Client::new(&config);
         let dynamodb = aws_sdk_dynamodb::Client::new(&config);
@@ -155,17 +111,7 @@ impl LocalCloud {
             region,
             account,
         };
-        let firehose = endpoint.firehose();
-        let from_stream = DeliverySource::Kinesis {
-            stream_arn: sources.arn(&names.stream),
-        };
-        let buffering = BufferingHints::default;
-        firehose
-            .create(&names.stream, from_stream, buffering())
-            .await?;
-        firehose
-            .create(&names.rejects, DeliverySource::DirectPut, buffering())
-            .await?;
+        create_delivery_streams(endpoint.firehose(), names, sources.arn(&names.stream)).await?;
 
         let pipeline = application.pipeline(names, &config)?;
         let faulty = |function| Arc::new(Faulty::new(function, Arc::clone(&settings.faults)));
@@ -185,28 +131,16 @@ impl LocalCloud {
         )?;
 
         let archive_stop = CancellationToken::new();
-        let (archive_sender, archive_watermark) = watch::channel(i64::MIN);
-        let archive = tokio::spawn(archive(
-            StreamSource {
-                client: sources.client.clone(),
-                stream: names.stream.clone(),
-                start: Start::TrimHorizon,
-            },
-            firehose.clone(),
-            names.stream.clone(),
-            archive_sender,
-            archive_stop.clone(),
-        ));
-        let description = format!(
-            "Kinesis {} and {}, DynamoDB {} and Firehose answer at {}; data is kept in {}",
-            names.stream,
-            names.summary_stream,
-            names.table,
-            endpoint.url(),
-            settings.data_dir.display(),
-        );
+        let source = StreamSource {
+            client: sources.client.clone(),
+            stream: names.stream.clone(),
+            start: Start::TrimHorizon,
+        };
+        let (archive, archive_watermark) =
+            start_archive(source, endpoint.firehose().clone(), archive_stop.clone());
         let (sender, watermark) = watch::channel(i64::MIN);
         let watermark_task = combine(aggregator.watermark(), processor.watermark(), sender);
+        let url = endpoint.url();
         Ok(Self {
             endpoint,
             endpoint_stop,
@@ -214,10 +148,10 @@ impl LocalCloud {
             sources,
             aggregator,
             processor,
-            archive: AbortOnDropHandle::new(archive),
+            archive,
             archive_watermark,
             archive_stop,
-            description,
+            description: describe(&settings, &url),
             streams: Mutex::new(vec![names.stream.clone()]),
             watermark,
             _watermark_task: AbortOnDropHandle::new(tokio::spawn(watermark_task)),
@@ -321,6 +255,67 @@ impl LocalCloud {
         }
         self.endpoint.stopped().await;
     }
+}
+
+fn endpoint_options(settings: &Settings) -> EndpointOptions {
+    let mut options = EndpointOptions::new(&settings.data_dir);
+    options.port = settings.port;
+    options.faults = Arc::clone(&settings.faults);
+    options.reads_per_second = settings.reads_per_second;
+    options
+}
+
+/// Serves the dashboard where the settings ask for it, and has the endpoint say where it is.
+async fn start_dashboard(
+    settings: &Settings,
+    application: &impl Application,
+    endpoint: &Endpoint,
+    stop: &CancellationToken,
+) -> Result<Option<Dashboard>, StartError> {
+    let Some(port) = settings.dashboard else {
+        return Ok(None);
+    };
+    let page = application.page(&endpoint.url(), endpoint.region(), &settings.names);
+    let dashboard = Dashboard::start(port, page, stop.clone()).await?;
+    endpoint.tell_dashboard(dashboard.url());
+    Ok(Some(dashboard))
+}
+
+/// Creates the archive's delivery stream and that of the rejects.
+async fn create_delivery_streams(
+    firehose: &Firehose,
+    names: &Names,
+    stream_arn: String,
+) -> Result<(), FirehoseError> {
+    let archive = DeliverySource::Kinesis { stream_arn };
+    let buffering = BufferingHints::default;
+    firehose.create(&names.stream, archive, buffering()).await?;
+    let rejects = DeliverySource::DirectPut;
+    firehose.create(&names.rejects, rejects, buffering()).await
+}
+
+/// Archives a stream into the delivery stream of its name, and says up to which time it has.
+fn start_archive(
+    source: StreamSource,
+    firehose: Firehose,
+    stop: CancellationToken,
+) -> (AbortOnDropHandle<()>, watch::Receiver<i64>) {
+    let (sender, watermark) = watch::channel(i64::MIN);
+    let delivery_stream = source.stream.clone();
+    let task = tokio::spawn(archive(source, firehose, delivery_stream, sender, stop));
+    (AbortOnDropHandle::new(task), watermark)
+}
+
+/// Where everything is, in one line.
+fn describe(settings: &Settings, endpoint_url: &str) -> String {
+    let names = &settings.names;
+    format!(
+        "Kinesis {} and {}, DynamoDB {} and Firehose answer at {endpoint_url}; data is kept in {}",
+        names.stream,
+        names.summary_stream,
+        names.table,
+        settings.data_dir.display(),
+    )
 }
 
 /// What tells a mapping of its stream.

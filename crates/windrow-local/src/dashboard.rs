@@ -9,10 +9,26 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::server::{Callers, ServerLimits, serve};
-use crate::settings::DashboardPort;
 
 /// The port unless told otherwise.
 pub const DEFAULT_PORT: u16 = 8080;
+
+/// Which port of 127.0.0.1 the dashboard has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DashboardPort {
+    /// This one, or the local cloud does not start; 0 for any that is free.
+    Exactly(u16),
+    /// This one, or any that is free where it is not to be had.
+    Preferably(u16),
+}
+
+impl DashboardPort {
+    /// As a command line has it: a port that is asked for must be had, the usual one need not.
+    #[must_use]
+    pub fn asked(port: Option<u16>) -> Self {
+        port.map_or(Self::Preferably(DEFAULT_PORT), Self::Exactly)
+    }
+}
 
 /// A browser opens six connections to a page's server, and nobody sends it a body.
 const LIMITS: ServerLimits = ServerLimits::new(Callers::ThisMachine, 64, 0);

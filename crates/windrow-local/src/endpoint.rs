@@ -33,7 +33,11 @@ use crate::server::{Callers, ServerLimits, serve};
 use dynamodb::DynamoDb;
 use reads::ReadLimit;
 pub(crate) use reads::as_own;
-use router::{MAX_REQUEST_BYTES, Services};
+use router::Services;
+
+/// The largest request body: a Kinesis call of 10 MiB in base64, with some room. DynamoDB's own
+/// limit is 16 MiB too.
+const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
 /// The port unless told otherwise; the one other local clouds use too, so tools look there.
 pub const DEFAULT_PORT: u16 = 4566;
@@ -166,6 +170,11 @@ impl Endpoint {
     #[must_use]
     pub fn firehose(&self) -> &Firehose {
         &self.firehose
+    }
+
+    /// The region in every ARN.
+    pub(crate) fn region(&self) -> &str {
+        &self.services.region
     }
 
     /// From now on the description says that the dashboard is at `url`. The first one told stays.

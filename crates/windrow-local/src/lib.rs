@@ -22,6 +22,7 @@ mod loopback;
 mod resources;
 mod server;
 mod service_error;
+mod start_error;
 
 pub mod dashboard;
 pub mod data_dir;
@@ -33,5 +34,7 @@ pub mod mapping;
 pub mod settings;
 pub mod table_file;
 
-pub use cloud::{Application, DrainError, LocalCloud, ON_FAILURE, Pipeline, StartError};
-pub use settings::{DashboardPort, Names, Settings};
+pub use cloud::{Application, DrainError, LocalCloud, ON_FAILURE, Pipeline};
+pub use dashboard::DashboardPort;
+pub use settings::{Names, Settings};
+pub use start_error::StartError;

@@ -15,6 +15,7 @@
 //! * `chaos` makes pollers misbehave on purpose, within what Lambda allows itself.
 
 mod chaos;
+mod flow;
 pub(crate) mod follow;
 pub(crate) mod group;
 mod invoke;

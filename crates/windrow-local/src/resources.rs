@@ -9,7 +9,7 @@ use aws_sdk_kinesis::types::StreamStatus;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use tokio::time::Instant;
 
-use crate::cloud::StartError;
+use crate::start_error::StartError;
 
 /// How long a stream may take to become active.
 const TIME_LIMIT: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dashboard;
+use crate::dashboard::DashboardPort;
 use crate::endpoint::DEFAULT_PORT;
 use crate::faults::Faults;
 use crate::mapping::MappingOptions;
@@ -22,23 +22,6 @@ pub struct Names {
     pub table_key: [String; 2],
     /// The Firehose stream of rejected readings and summaries.
     pub rejects: String,
-}
-
-/// Which port of 127.0.0.1 the dashboard has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DashboardPort {
-    /// This one, or the local cloud does not start; 0 for any that is free.
-    Exactly(u16),
-    /// This one, or any that is free where it is not to be had.
-    Preferably(u16),
-}
-
-impl DashboardPort {
-    /// As a command line has it: a port that is asked for must be had, the usual one need not.
-    #[must_use]
-    pub fn asked(port: Option<u16>) -> Self {
-        port.map_or(Self::Preferably(dashboard::DEFAULT_PORT), Self::Exactly)
-    }
 }
 
 /// The local cloud's settings.

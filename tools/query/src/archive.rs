@@ -1,5 +1,6 @@
 //! The archive: files of lines in folders by the hour of their arrival, as Firehose leaves them.
 
+mod columns;
 mod filter;
 mod lines;
 mod provider;

@@ -51,6 +51,7 @@ pub mod output;
 mod parse;
 mod pipeline;
 mod plan;
+mod report;
 pub mod rows;
 pub mod scan;
 pub mod table;

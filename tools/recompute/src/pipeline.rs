@@ -21,7 +21,7 @@ use crate::files::InputFile;
 use crate::input::ReadProgress;
 use crate::parse::{ParsedReading, Parser, Piece};
 use crate::plan::{FilePart, ScanPlan};
-use crate::scan::{Account, CutFile, ScanReport};
+use crate::report::{Account, CutFile, ScanReport};
 
 /// Reads all files into partitions, as many as there are parsers; each name has its own in one of them.
 /// Each parser has a thread, the first one this. A thread that cannot be started leaves its share to

@@ -7,7 +7,7 @@ use crate::files::InputFile;
 use crate::input::{self, Input, ReadProgress};
 use crate::lines::ArchiveLines;
 use crate::parse::{ParsedReading, Parser, Piece};
-use crate::scan::CutFile;
+use crate::report::CutFile;
 
 /// A part of a file that is to be parsed.
 pub(super) struct FilePart<'a> {

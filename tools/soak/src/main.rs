@@ -80,6 +80,23 @@ const DEFAULT_FAULTS: &str = "all=0.05,delayed=0.02,answer-dropped=0.04,throttle
 /// How long the open windows may take to close at the end.
 const DRAIN_LIMIT: Duration = Duration::from_secs(600);
 
+impl SoakArgs {
+    fn application(&self) -> anyhow::Result<WildRydes> {
+        let functions = match self.functions {
+            How::Embedded => Functions::Embedded,
+            How::Bootstrap => {
+                let program = std::env::current_exe()?;
+                let folder = program.parent().context("this program is in no folder")?;
+                Functions::Bootstrap(folder.to_owned())
+            }
+        };
+        Ok(WildRydes {
+            functions,
+            ..WildRydes::default()
+        })
+    }
+}
+
 fn main() -> ExitCode {
     match run(&SoakArgs::parse()) {
         Ok(true) => ExitCode::SUCCESS,
@@ -99,7 +116,6 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
         Some(folder) => folder.clone(),
         None => temporary.path().to_owned(),
     };
-    let binaries = std::env::current_exe()?;
     let settings = Settings {
         port: 0,
         data_dir: data_dir.clone(),
@@ -108,22 +124,12 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
         faults: Arc::clone(&faults),
         ..local::settings()
     };
-    let application = WildRydes {
-        functions: match arguments.functions {
-            How::Embedded => Functions::Embedded,
-            How::Bootstrap => {
-                let folder = binaries.parent().context("this program is in no folder")?;
-                Functions::Bootstrap(folder.to_owned())
-            }
-        },
-        ..WildRydes::default()
-    };
     let streams = [settings.names.stream.clone(), SECOND_STREAM.to_owned()];
     let summary_stream = settings.names.summary_stream.clone();
     let table = settings.names.table.clone();
     let window_millis = i64::try_from(arguments.window.as_millis())?;
 
-    let cloud = LocalCloud::start(settings, &application).await?;
+    let cloud = LocalCloud::start(settings, &arguments.application()?).await?;
     cloud.add_stream(SECOND_STREAM, 1).await?;
     let config = windrow_connect::local_config(&cloud.endpoint_url());
     let kinesis = aws_sdk_kinesis::Client::new(&config);
@@ -170,8 +176,15 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
     .await?;
     cloud.stop().await;
 
+    let often_enough = print_report(arguments, &faults, &checked);
+    Ok(checked.is_exact() && often_enough)
+}
+
+/// Prints what was injected and what became of the readings. False if a fault was injected less often than
+/// asked for.
+fn print_report(arguments: &SoakArgs, faults: &Faults, checked: &report::Checked) -> bool {
     println!("seed {}", arguments.seed);
-    print!("{}", report::injections(&faults));
+    print!("{}", report::injections(faults));
     print!("{checked}");
     let too_seldom: Vec<&str> = FaultKind::ALL
         .into_iter()
@@ -182,5 +195,5 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
         let (at_least, kinds) = (arguments.at_least, too_seldom.join(", "));
         println!("injected less than {at_least} times: {kinds}");
     }
-    Ok(checked.is_exact() && too_seldom.is_empty())
+    too_seldom.is_empty()
 }

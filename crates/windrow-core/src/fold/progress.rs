@@ -56,6 +56,11 @@ impl FoldProgress {
         Some((self.part.take()?, self.since.as_ref()?))
     }
 
+    /// Whether a source range is open.
+    pub(super) fn has_range(&self) -> bool {
+        self.part.is_some()
+    }
+
     pub(super) fn since(&self) -> Option<&SequenceNumber> {
         self.since.as_ref()
     }

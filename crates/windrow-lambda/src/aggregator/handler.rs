@@ -3,6 +3,7 @@
 use crate::metrics::{Metrics, Sink, Unit};
 use bytes::Bytes;
 use lambda_runtime::{Diagnostic, tracing};
+use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio::time::Instant;
 use unicorn::status_time::StatusTime;
@@ -135,42 +136,16 @@ where
             None => WindowFold::new(self.limits),
         };
 
-        let mut intake = Intake::default();
-        let mut rows = Vec::new();
-        let mut parts = 0;
-        let mut close = |fold: &mut WindowFold| {
-            let closed = fold.close();
-            parts += u64::from(!closed.is_empty());
-            rows.extend(
-                closed
-                    .into_iter()
-                    .map(|row| summary(row, source, window_seconds)),
-            );
-        };
-        for record in event.records() {
-            if !fold.begin_record(record.sequence_number)? {
-                intake.redelivered += 1;
-                continue;
-            }
-            intake.take(source, record, &mut fold);
-            if fold.is_full() {
-                close(&mut fold);
-            }
-        }
-        let open_keys = fold.open() as u64;
-        let evicted = fold.evicted();
-        let state = if event.is_final_invoke_for_window || event.is_window_terminated_early {
-            close(&mut fold);
-            state::empty()?
-        } else {
-            let mut state = state::write(&fold)?;
-            if state.get().len() > self.limits.state {
-                close(&mut fold);
-                state = state::write(&fold)?;
-            }
-            state
-        };
+        let mut closings = Closings::new(source, window_seconds);
+        let mut intake = fold_records(event, &mut fold, &mut closings)?;
+        let (open_keys, evicted) = (fold.open() as u64, fold.evicted());
+        let state = self.next_state(event, fold, &mut closings)?;
 
+        let Closings {
+            rows,
+            source_ranges,
+            ..
+        } = closings;
         let row_count = rows.len() as u64;
         let rejects = std::mem::take(&mut intake.rejects);
         let sent = self.send(rows, rejects, source, deadline).await;
@@ -189,7 +164,7 @@ where
             ),
             ("LostRejects", Unit::Count, sent.lost),
             ("Rows", Unit::Count, row_count),
-            ("SourceRanges", Unit::Count, parts),
+            ("SourceRanges", Unit::Count, source_ranges),
             ("Retries", Unit::Count, emitted.retries + rejects.retries),
             ("Undelivered", Unit::Count, undelivered as u64),
             ("StateBytes", Unit::Bytes, state.get().len() as u64),
@@ -199,6 +174,26 @@ where
         all_delivered("records of summary rows", emitted)?;
         all_delivered("rejects", rejects)?;
         Ok(Response::with_state(state))
+    }
+
+    /// The state to return: nothing once the window has ended, and a fold that was closed where the state
+    /// would be too long otherwise.
+    fn next_state(
+        &self,
+        event: &Event,
+        mut fold: WindowFold,
+        closings: &mut Closings<'_>,
+    ) -> Result<Box<RawValue>, StateError> {
+        if event.is_final_invoke_for_window || event.is_window_terminated_early {
+            closings.close(&mut fold);
+            return state::empty();
+        }
+        let state = state::write(&fold)?;
+        if state.get().len() <= self.limits.state {
+            return Ok(state);
+        }
+        closings.close(&mut fold);
+        state::write(&fold)
     }
 
     async fn send(
@@ -249,6 +244,54 @@ where
             rejected: rejected.len() as u64,
             lost: lost.len() as u64,
         }
+    }
+}
+
+/// Folds the records of an event that were not folded before. Closes the fold whenever it is full.
+fn fold_records(
+    event: &Event,
+    fold: &mut WindowFold,
+    closings: &mut Closings<'_>,
+) -> Result<Intake, InvalidSequenceNumber> {
+    let mut intake = Intake::default();
+    for record in event.records() {
+        if !fold.begin_record(record.sequence_number)? {
+            intake.redelivered += 1;
+            continue;
+        }
+        intake.take(closings.source, record, fold);
+        if fold.is_full() {
+            closings.close(fold);
+        }
+    }
+    Ok(intake)
+}
+
+/// The rows of the source ranges that an invocation closes.
+struct Closings<'a> {
+    source: RecordSource<'a>,
+    window_seconds: u32,
+    rows: Vec<Summary>,
+    source_ranges: u64,
+}
+
+impl<'a> Closings<'a> {
+    fn new(source: RecordSource<'a>, window_seconds: u32) -> Self {
+        Self {
+            source,
+            window_seconds,
+            rows: Vec::new(),
+            source_ranges: 0,
+        }
+    }
+
+    /// Ends the fold's source range and keeps its rows.
+    fn close(&mut self, fold: &mut WindowFold) {
+        let closed = fold.close();
+        self.source_ranges += u64::from(!closed.is_empty());
+        let rows = closed.into_iter();
+        let rows = rows.map(|row| summary(row, self.source, self.window_seconds));
+        self.rows.extend(rows);
     }
 }
 

@@ -16,8 +16,8 @@ use futures_util::{StreamExt as _, stream};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
+use super::MAX_REQUEST_BYTES;
 use super::part::{Operation, PartialCall};
-use super::router::MAX_REQUEST_BYTES;
 use crate::faults::{FaultKind, Faults};
 use crate::service_error::error_response;
 

@@ -9,8 +9,7 @@ use ferrokinesis::sequence::{resolve_shard_id, shard_ix_to_hex};
 use ferrokinesis::store::{Store, StoreOptions};
 use serde_json::{Map, Value};
 
-use super::EndpointOptions;
-use super::router::MAX_REQUEST_BYTES;
+use super::{EndpointOptions, MAX_REQUEST_BYTES};
 use crate::service_error::error_response;
 
 /// What AWS gives a new on-demand stream: 4 MB a second of writes, which is four shards.

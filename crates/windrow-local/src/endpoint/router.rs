@@ -18,6 +18,7 @@ use tokio::sync::RwLock;
 use tower::ServiceExt as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::MAX_REQUEST_BYTES;
 use super::dynamodb::DynamoDb;
 use super::faults::inject;
 use super::kinesis::{self, AtTimestamp};
@@ -26,10 +27,6 @@ use crate::faults::Faults;
 use crate::firehose::{self, Firehose};
 use crate::server::{BodyTooLarge, is_this_machine};
 use crate::service_error::error_response;
-
-/// The largest request body: a Kinesis call of 10 MiB in base64, with some room. DynamoDB's own
-/// limit is 16 MiB too.
-pub(super) const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
 /// What answers.
 pub(super) struct Services {

@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 use windrow_core::window::Window;
 use windrow_read::ShardRecord;
 
+use super::flow::{Flow, pause};
 use super::invoke::{BatchWindow, InvocationOutcome, Invoker};
 use super::options::MappingOptions;
-use super::shard::{Flow, pause};
+
 use crate::faults::{FaultKind, Faults};
 
 /// A window's state is lost after this many of its batches at most.

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use windrow_read::{Lineage, Start, list};
+use windrow_read::{Lineage, Shard, Start, list};
 
 use crate::clock::now_millis;
 
@@ -65,15 +65,8 @@ pub(crate) async fn follow_stream<W: ShardWork>(
     stop: CancellationToken,
 ) {
     let (marks, mut told) = mpsc::channel(64);
+    let mut shards = FollowedShards::default();
     let mut tasks: JoinSet<String> = JoinSet::new();
-    let mut lineage = Lineage::default();
-    // How far each shard has come that exists and is not finished, those that wait for their parents
-    // included: what arrived in them is yet to be done.
-    let mut reached: BTreeMap<String, i64> = BTreeMap::new();
-    let mut finished: BTreeSet<String> = BTreeSet::new();
-    // A shard made after this time may hold what arrived since.
-    let mut listed_at = i64::MIN;
-    let mut there_at_first: Option<BTreeSet<String>> = None;
     let mut listing = tokio::time::interval(LIST_INTERVAL);
     listing.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
@@ -85,10 +78,7 @@ pub(crate) async fn follow_stream<W: ShardWork>(
             () = stop.cancelled() => break,
             Some(joined) = tasks.join_next() => match joined {
                 Ok(shard) => {
-                    lineage.finish(&shard);
-                    reached.remove(&shard);
-                    finished.insert(shard);
-                    listed_at = i64::MIN;
+                    shards.finish(shard);
                     listing.reset_immediately();
                 }
                 Err(error) => {
@@ -101,55 +91,106 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                     Err(error) => {
                         tracing::warn!(stream = source.stream, %error, "cannot list the shards");
                     }
-                    Ok(shards) => {
-                        listed_at = asked_at;
-                        for shard in &shards {
-                            if !finished.contains(&shard.id) {
-                                reached.entry(shard.id.clone()).or_insert(i64::MIN);
-                            }
-                        }
-                        lineage.update(&shards);
-                        let ids = || shards.iter().map(|shard| shard.id.clone()).collect();
-                        let at_first = there_at_first.get_or_insert_with(ids);
-                        for shard in lineage.ready() {
-                            tracing::debug!(stream = source.stream, shard, "reading a shard");
-                            let work = Arc::clone(&work);
-                            let mark = Mark {
-                                shard: shard.clone(),
-                                marks: marks.clone(),
-                            };
-                            let stop = stop.clone();
-                            let start = match at_first.contains(&shard) {
-                                true => source.start.clone(),
-                                false => Start::TrimHorizon,
-                            };
-                            tasks.spawn(async move {
-                                work.run(shard.clone(), start, mark, stop).await;
-                                shard
-                            });
-                        }
-                    }
+                    Ok(listed) => for (shard, was_there_at_first) in shards.update(&listed, asked_at) {
+                        tracing::debug!(stream = source.stream, shard, "reading a shard");
+                        let start = if was_there_at_first {
+                            source.start.clone()
+                        } else {
+                            Start::TrimHorizon
+                        };
+                        let mark = Mark {
+                            shard: shard.clone(),
+                            marks: marks.clone(),
+                        };
+                        let (work, stop) = (Arc::clone(&work), stop.clone());
+                        tasks.spawn(async move {
+                            work.run(shard.clone(), start, mark, stop).await;
+                            shard
+                        });
+                    },
                 }
             }
-            Some((shard, time)) = told.recv() => {
-                // A shard's last word may come after its task is known to have ended.
-                if let Some(mark) = reached.get_mut(&shard) {
-                    *mark = time;
-                }
+            Some((shard, time)) = told.recv() => shards.mark(&shard, time),
+        }
+        shards.advance(&watermark);
+    }
+    // A task that reports its mark must not wait for a receiver that no longer listens.
+    drop(told);
+    // The task itself lets an invocation in flight end: it looks at `stop` between invocations.
+    while tasks.join_next().await.is_some() {}
+}
+
+/// The shards of a stream that is followed, and how far each has come.
+struct FollowedShards {
+    lineage: Lineage,
+    /// How far each shard has come that exists and is not finished, those that wait for their parents
+    /// included: what arrived in them is yet to be done.
+    reached: BTreeMap<String, i64>,
+    finished: BTreeSet<String>,
+    /// A shard made after this time may hold what arrived since.
+    listed_at: i64,
+    there_at_first: Option<BTreeSet<String>>,
+}
+
+impl Default for FollowedShards {
+    fn default() -> Self {
+        Self {
+            lineage: Lineage::default(),
+            reached: BTreeMap::new(),
+            finished: BTreeSet::new(),
+            listed_at: i64::MIN,
+            there_at_first: None,
+        }
+    }
+}
+
+impl FollowedShards {
+    /// The work on a shard has come to the shard's end.
+    fn finish(&mut self, shard: String) {
+        self.lineage.finish(&shard);
+        self.reached.remove(&shard);
+        self.finished.insert(shard);
+        self.listed_at = i64::MIN;
+    }
+
+    /// Takes in a listing that was asked for at `asked_at`. Gives the shards that can be read now, and for
+    /// each whether it was in the first listing.
+    fn update(&mut self, listed: &[Shard], asked_at: i64) -> Vec<(String, bool)> {
+        self.listed_at = asked_at;
+        for shard in listed {
+            if !self.finished.contains(&shard.id) {
+                self.reached.entry(shard.id.clone()).or_insert(i64::MIN);
             }
         }
-        let lowest = reached.values().copied().chain([listed_at]).min();
+        self.lineage.update(listed);
+        let ids = || listed.iter().map(|shard| shard.id.clone()).collect();
+        let at_first = self.there_at_first.get_or_insert_with(ids);
+        let ready = self.lineage.ready().into_iter();
+        ready
+            .map(|shard| {
+                let was_there = at_first.contains(&shard);
+                (shard, was_there)
+            })
+            .collect()
+    }
+
+    /// A shard is done up to `time`. Its last mark may come after its task is known to have ended.
+    fn mark(&mut self, shard: &str, time: i64) {
+        if let Some(mark) = self.reached.get_mut(shard) {
+            *mark = time;
+        }
+    }
+
+    /// Moves the watermark on to where all shards have come; never back.
+    fn advance(&self, watermark: &watch::Sender<i64>) {
+        let reached = self.reached.values().copied();
+        let lowest = reached.chain([self.listed_at]).min();
         watermark.send_if_modified(|mark| {
             let moved = lowest.is_some_and(|lowest| lowest > *mark);
             *mark = lowest.unwrap_or(*mark).max(*mark);
             moved
         });
     }
-    // A task that tells its mark must not wait for somebody who listens no more.
-    drop(told);
-    // An invocation in flight is let to its end by the task itself, which looks at `stop` between
-    // invocations.
-    while tasks.join_next().await.is_some() {}
 }
 
 #[cfg(test)]

@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use rand::RngExt as _;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -14,6 +12,7 @@ use windrow_core::window::Window;
 use windrow_read::{ShardReader, ShardRecord, Start};
 
 use super::chaos::{Chaos, EarlyEnd, InWindow, NextBatch};
+use super::flow::{Flow, pause};
 use super::follow::{Mark, ShardWork, StreamSource};
 use super::invoke::{BatchWindow, InvocationOutcome, Invoker, MAX_STATE_BYTES};
 use super::on_failure::Discarded;
@@ -27,9 +26,6 @@ use crate::functions::Function;
 const READ_AHEAD: usize = 10_000;
 /// A record may become readable this long after its arrival time, as the emulator stamps it first.
 const SETTLE_MILLIS: i64 = 100;
-/// The longest pause before a failed batch is tried again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What all shards of a mapping share.
 pub(super) struct Polling {
@@ -96,14 +92,6 @@ struct Poller {
     chaos: Chaos,
     mark: Mark,
     stop: CancellationToken,
-}
-
-/// Whether a poller goes on.
-pub(super) enum Flow {
-    On,
-    /// On, but what comes next is other than was planned.
-    Anew,
-    Stop,
 }
 
 impl Poller {
@@ -398,17 +386,5 @@ impl Poller {
         self.records.drain(..count);
         self.chaos.given_up(count);
         self.oldest = Instant::now();
-    }
-}
-
-/// Waits before the next attempt, the longer the more have failed.
-pub(super) async fn pause(stop: &CancellationToken, failures: u32) -> Flow {
-    let longest = SHORTEST_PAUSE
-        .saturating_mul(2_u32.saturating_pow(failures))
-        .min(LONGEST_PAUSE);
-    let pause = rand::rng().random_range(SHORTEST_PAUSE / 2..=longest);
-    tokio::select! {
-        () = stop.cancelled() => Flow::Stop,
-        () = tokio::time::sleep(pause) => Flow::On,
     }
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
@@ -16,6 +16,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use tokio::sync::mpsc::Sender;
 
+use super::columns::LineColumns;
 use super::filter::{is_about_day, needed};
 use super::lines::{self, QueriedLine};
 use super::readings::ReadingColumns;
@@ -53,15 +54,6 @@ impl Contents {
             Self::Rejects => Box::new(RejectColumns::new(projection)),
         }
     }
-}
-
-/// Columns that are built line by line.
-pub(super) trait LineColumns: Send {
-    /// Takes a line in; false where it cannot be made sense of, and then nothing is added.
-    fn push(&mut self, line: &[u8], day: Option<&str>) -> bool;
-
-    /// The columns so far; empty again afterwards.
-    fn take(&mut self) -> Vec<ArrayRef>;
 }
 
 /// Files of the archive as a table.

@@ -8,7 +8,7 @@ use datafusion::arrow::array::{
 };
 use unicorn::reading::Reading;
 
-use super::provider::LineColumns;
+use super::columns::LineColumns;
 use crate::tables::{ColumnKind, READINGS};
 
 /// Builds the columns of `wildrydes` that are asked for.

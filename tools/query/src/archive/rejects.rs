@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, StringViewBuilder};
 use serde::Deserialize;
 
-use super::provider::LineColumns;
+use super::columns::LineColumns;
 use crate::tables::REJECTS;
 
 /// Builds the columns of `rejects` that are asked for.

@@ -1,0 +1,66 @@
+//! A reading, and its line.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::distance::Distance;
+use crate::status_time::StatusTime;
+
+/// One reading of one unicorn's sensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading<'a> {
+    /// The unicorn's name: 1 to 256 characters of any script.
+    pub name: Cow<'a, str>,
+    /// When the sensor took the reading.
+    pub status_time: StatusTime,
+    /// Degrees north, -90 to 90.
+    pub latitude: Option<f64>,
+    /// Degrees east, -180 to 180.
+    pub longitude: Option<f64>,
+    /// How far the unicorn moved since its last reading.
+    pub distance: Distance,
+    /// Its magic.
+    pub magic_points: i32,
+    /// Its health.
+    pub health_points: i32,
+}
+
+/// The longest a name may be, in characters.
+pub const LONGEST_NAME: usize = 256;
+
+impl Reading<'_> {
+    /// The reading as it is sent: a JSON object and a newline.
+    pub fn to_line(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct ReadingLine<'a> {
+            name: &'a str,
+            status_time: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            latitude: Option<f64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            longitude: Option<f64>,
+            distance: Distance,
+            magic_points: i32,
+            health_points: i32,
+        }
+
+        to_line(&ReadingLine {
+            name: &self.name,
+            status_time: self.status_time.to_string(),
+            latitude: self.latitude,
+            longitude: self.longitude,
+            distance: self.distance,
+            magic_points: self.magic_points,
+            health_points: self.health_points,
+        })
+    }
+}
+
+/// Text, numbers and options always become JSON, so the line is never empty.
+pub(crate) fn to_line(value: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(value).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
