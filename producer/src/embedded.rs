@@ -49,9 +49,10 @@ impl EmbeddedCloud {
         let url = cloud.endpoint_url();
 
         // The default port needs no flag: that is where the commands look by themselves.
-        let where_to = match url == format!("http://127.0.0.1:{LOCAL_PORT}") {
-            true => "--target local".to_owned(),
-            false => format!("--endpoint-url {url}"),
+        let where_to = if url == format!("http://127.0.0.1:{LOCAL_PORT}") {
+            "--target local".to_owned()
+        } else {
+            format!("--endpoint-url {url}")
         };
         let map = cloud.dashboard_url().unwrap_or_default();
         let map = match embedded.dashboard_port {

@@ -34,9 +34,10 @@ pub(crate) fn table(window: PrintedWindow, minutes: &[Minute]) -> String {
     );
     for (name, minute) in names.iter().zip(minutes) {
         let figures = &minute.figures;
-        let note = match minute.exact {
-            true => "",
-            false => "  inexact: readings were lost",
+        let note = if minute.exact {
+            ""
+        } else {
+            "  inexact: readings were lost"
         };
         let range = |lowest: i32, highest: i32| format!("{lowest}–{highest}");
         line(
@@ -56,9 +57,12 @@ pub(crate) fn table(window: PrintedWindow, minutes: &[Minute]) -> String {
 /// The name without characters that would steer the terminal.
 fn printable(name: &str) -> String {
     name.chars()
-        .map(|character| match character.is_control() {
-            true => char::REPLACEMENT_CHARACTER,
-            false => character,
+        .map(|character| {
+            if character.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                character
+            }
         })
         .collect()
 }

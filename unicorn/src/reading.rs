@@ -23,6 +23,10 @@ impl<'a> Reading<'a> {
     ///
     /// A line in the spelling of [`to_line`](Self::to_line) is read in a seventh of the time that any
     /// JSON takes, and one with the fields in another order or spaces between them in less than a third.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`], which names the first field that is wrong.
     #[inline]
     pub fn parse(line: &'a [u8]) -> Result<Self, Rejection> {
         match fast::reading(line) {

@@ -147,6 +147,10 @@ impl Summary {
     }
 
     /// Reads one JSON object.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`], which names the first field that is wrong.
     pub fn parse(line: &[u8]) -> Result<Self, Rejection> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]

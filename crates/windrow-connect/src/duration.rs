@@ -18,6 +18,10 @@ pub enum InvalidDuration {
 }
 
 /// Reads a length of time.
+///
+/// # Errors
+///
+/// [`InvalidDuration`], which repeats the text.
 pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
     let invalid = || InvalidDuration::Form(text.to_owned());
     let unit = text
@@ -36,6 +40,10 @@ pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
 }
 
 /// Reads the length of a tumbling window: whole seconds, 1 s to 15 minutes, as Lambda has it.
+///
+/// # Errors
+///
+/// [`InvalidDuration`], which repeats the text.
 pub fn parse_window(text: &str) -> Result<Duration, InvalidDuration> {
     let window = parse(text)?;
     let whole = window.subsec_nanos() == 0;

@@ -102,6 +102,10 @@ const BYTES_A_VALUE: usize = 16;
 
 impl Decoder {
     /// Undoes [`Encoder::pack`]; a state of more than `limit` bytes is rejected before it is read.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
     pub fn unpack(text: &str, limit: usize) -> Result<Self, CodecError> {
         let bytes = base64_simd::STANDARD
             .decode_to_vec(text)
@@ -129,6 +133,10 @@ impl Decoder {
     }
 
     /// Reads an unsigned integer.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
     pub fn unsigned(&mut self) -> Result<u128, CodecError> {
         let mut value = 0_u128;
         for shift in (0..128).step_by(7) {
@@ -146,18 +154,30 @@ impl Decoder {
     }
 
     /// Reads a signed integer.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
     pub fn signed(&mut self) -> Result<i128, CodecError> {
         let value = self.unsigned()?;
         Ok((value >> 1) as i128 ^ -((value & 1) as i128))
     }
 
     /// Reads an unsigned integer of a narrower type.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
     pub fn unsigned_as<T: TryFrom<u128>>(&mut self) -> Result<T, CodecError> {
         let value = self.unsigned()?;
         T::try_from(value).map_err(|_| CodecError::Broken("an integer is out of range"))
     }
 
     /// Reads a signed integer of a narrower type.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
     pub fn signed_as<T: TryFrom<i128>>(&mut self) -> Result<T, CodecError> {
         let value = self.signed()?;
         T::try_from(value).map_err(|_| CodecError::Broken("an integer is out of range"))
@@ -166,6 +186,10 @@ impl Decoder {
     /// Reads the number of values in a column. Each takes a byte at least, so a number past the
     /// bytes that are left is rejected, and no reader reserves memory for values that are not there.
     /// All that are counted together are at most a sixteenth of the limit in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
     pub fn count(&mut self) -> Result<usize, CodecError> {
         let count: usize = self.unsigned_as()?;
         if count > self.bytes.len() - self.at {
@@ -177,6 +201,10 @@ impl Decoder {
     }
 
     /// Reads `length` raw bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
     pub fn raw(&mut self, length: usize) -> Result<&[u8], CodecError> {
         let end = self.at.checked_add(length);
         let Some(bytes) = end.and_then(|end| self.bytes.get(self.at..end)) else {
@@ -187,6 +215,10 @@ impl Decoder {
     }
 
     /// Checks that everything was read.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
     pub fn finish(self) -> Result<(), CodecError> {
         if self.at != self.bytes.len() {
             return Err(CodecError::Broken("something follows its last column"));
@@ -201,6 +233,10 @@ pub trait Columnar: Sized {
     fn write(values: &[&Self], out: &mut Encoder);
 
     /// Reads `count` values back.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
     fn read(count: usize, input: &mut Decoder) -> Result<Vec<Self>, CodecError>;
 }
 

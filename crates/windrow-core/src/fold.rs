@@ -173,6 +173,10 @@ where
 
     /// Starts on the record at `position`; false where that record was folded before and must be
     /// skipped. Records come in the order of the log.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSequenceNumber`], where `position` is not a sequence number.
     pub fn begin_record(&mut self, position: &str) -> Result<bool, InvalidSequenceNumber> {
         self.progress.begin(position)
     }
@@ -189,9 +193,10 @@ where
         let key_len = key.as_ref().len();
         let number = self.keys.number(key);
         let is_new = self.seen.insert(&number, key_len, time);
-        let entry = match is_new {
-            true => Occurrence::Reading(reading),
-            false => Occurrence::Repeat,
+        let entry = if is_new {
+            Occurrence::Reading(reading)
+        } else {
+            Occurrence::Repeat
         };
         if is_new {
             self.size.seen += key_len + SEEN_COST;
@@ -340,11 +345,19 @@ where
     }
 
     /// Undoes [`encode`](Self::encode).
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`], where the text is not a state of that version.
     pub fn decode(text: &str, limits: StateLimits) -> Result<Self, CodecError> {
         Self::decode_version(text, StateVersion::V2, limits)
     }
 
     /// Undoes [`encode_version`](Self::encode_version).
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`], where the text is not a state of that version.
     pub fn decode_version(
         text: &str,
         version: StateVersion,

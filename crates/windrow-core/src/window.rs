@@ -46,6 +46,10 @@ pub struct Tumbling {
 
 impl Tumbling {
     /// Windows of `size` milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidWindow`], where a length is less than 1 ms.
     pub fn new(size: i64) -> Result<Self, InvalidWindow> {
         Ok(Self {
             size: positive("size", size)?,
@@ -69,6 +73,10 @@ pub struct Hopping {
 
 impl Hopping {
     /// Windows of `size` milliseconds, one starting every `hop` milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidWindow`], where a length is less than 1 ms.
     pub fn new(size: i64, hop: i64) -> Result<Self, InvalidWindow> {
         Ok(Self {
             size: positive("size", size)?,
@@ -97,6 +105,10 @@ pub struct Session {
 
 impl Session {
     /// Sessions that end `gap` milliseconds after their last reading.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidWindow`], where a length is less than 1 ms.
     pub fn new(gap: i64) -> Result<Self, InvalidWindow> {
         Ok(Self {
             gap: positive("gap", gap)?,

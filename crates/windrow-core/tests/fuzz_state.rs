@@ -88,25 +88,29 @@ struct FoldStep {
 
 fn step(choices: &mut Choices<'_>, number: &mut u64) -> FoldStep {
     *number += 1 + choices.number() % 1_000;
-    let position = match choices.one_in(10) {
-        true => number.saturating_sub(choices.number()),
-        false => *number,
+    let position = if choices.one_in(10) {
+        number.saturating_sub(choices.number())
+    } else {
+        *number
     };
     let minutes = Tumbling::new(60_000).unwrap();
     let reading = |choices: &mut Choices<'_>| {
-        let millis = match choices.one_in(8) {
-            true => choices.number() as i64,
-            false => choices.below(200) as i64 * 1_000,
+        let millis = if choices.one_in(8) {
+            choices.number() as i64
+        } else {
+            choices.below(200) as i64 * 1_000
         };
-        let key = match choices.one_in(8) {
-            true => String::from_utf8_lossy(choices.piece(20)).into_owned(),
-            false => choices
+        let key = if choices.one_in(8) {
+            String::from_utf8_lossy(choices.piece(20)).into_owned()
+        } else {
+            choices
                 .choose(&["Shadowfax", "Franky", "🦄", ""])
-                .to_owned(),
+                .to_owned()
         };
-        let time = match choices.one_in(16) {
-            true => i128::from(choices.number()) << choices.below(64),
-            false => i128::from(millis) * 1_000_000,
+        let time = if choices.one_in(16) {
+            i128::from(choices.number()) << choices.below(64)
+        } else {
+            i128::from(millis) * 1_000_000
         };
         let time = if choices.one_in(8) { -time } else { time };
         let value = choices.number() as i64;
@@ -162,13 +166,15 @@ fn any_state(choices: &mut Choices<'_>, limits: StateLimits) -> String {
         4 => {
             let mut columns = columns(&text);
             choices.damage(&mut columns, 4);
-            let size = match choices.one_in(4) {
-                true => Some(choices.number()),
-                false => None,
+            let size = if choices.one_in(4) {
+                Some(choices.number())
+            } else {
+                None
             };
-            match choices.one_in(4) {
-                true => state(choices.number().into(), &frame(size, &columns, 0, 0)),
-                false => state_of(&columns),
+            if choices.one_in(4) {
+                state(choices.number().into(), &frame(size, &columns, 0, 0))
+            } else {
+                state_of(&columns)
             }
         }
         5 => {

@@ -146,9 +146,10 @@ fn plain(inside: &[u8]) -> Option<&str> {
     // Without a way out at the first that is escaped, so that many are looked at together.
     let is_plain = |byte: u8| (byte >= b' ') & (byte != b'\\');
     let all_plain = inside.iter().fold(true, |all, byte| all & is_plain(*byte));
-    match all_plain {
-        true => std::str::from_utf8(inside).ok(),
-        false => None,
+    if all_plain {
+        std::str::from_utf8(inside).ok()
+    } else {
+        None
     }
 }
 

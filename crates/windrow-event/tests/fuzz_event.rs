@@ -326,22 +326,23 @@ fn record(choices: &mut Choices<'_>) -> String {
             "",
         ],
     );
-    let data = match choices.one_in(12) {
-        true => text(
+    let data = if choices.one_in(12) {
+        text(
             choices,
             &["SGVsbG8", "SGVs*G8=", "SGVsbG9=", "-_-_", "=", "SGVs bG8="],
-        ),
-        false => {
-            let data = match choices.one_in(30) {
-                true => vec![choices.byte(); 70_000],
-                false => choices.piece(40).to_vec(),
-            };
-            text(choices, &[&base64_simd::STANDARD.encode_to_string(data)])
-        }
+        )
+    } else {
+        let data = if choices.one_in(30) {
+            vec![choices.byte(); 70_000]
+        } else {
+            choices.piece(40).to_vec()
+        };
+        text(choices, &[&base64_simd::STANDARD.encode_to_string(data)])
     };
-    let arrival = match choices.one_in(3) {
-        true => pick(choices, &ARRIVALS),
-        false => format!("{}.{:03}", choices.number() >> 30, choices.number() % 1_000),
+    let arrival = if choices.one_in(3) {
+        pick(choices, &ARRIVALS)
+    } else {
+        format!("{}.{:03}", choices.number() >> 30, choices.number() % 1_000)
     };
     let members = vec![
         ("kinesisSchemaVersion", text(choices, &["1.0"])),
@@ -452,9 +453,12 @@ fn text(choices: &mut Choices<'_>, options: &[&str]) -> String {
     }
     let escaped: String = text
         .encode_utf16()
-        .map(|unit| match choices.one_in(2) {
-            false if unit < 128 && unit != 34 && unit != 92 => (unit as u8 as char).to_string(),
-            _ => format!("\\u{unit:04x}"),
+        .map(|unit| {
+            if !choices.one_in(2) && unit < 128 && unit != 34 && unit != 92 {
+                (unit as u8 as char).to_string()
+            } else {
+                format!("\\u{unit:04x}")
+            }
         })
         .collect();
     format!("\"{escaped}\"")

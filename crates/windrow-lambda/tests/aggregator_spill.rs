@@ -119,9 +119,10 @@ async fn sixty_thousand_unicorns_on_one_shard_come_out_exact_whatever_fails() {
     while from < shard.log.len() {
         // A batch, or a piece of one that was cut in two.
         let whole = RECORDS_A_BATCH.min(shard.log.len() - from);
-        let count = match random.random_bool(0.3) {
-            true => random.random_range(1..=whole),
-            false => whole,
+        let count = if random.random_bool(0.3) {
+            random.random_range(1..=whole)
+        } else {
+            whole
         };
         let is_final = from + count == shard.log.len();
         if random.random_bool(0.3) {

@@ -195,6 +195,10 @@ impl LocalCloud {
 
     /// Makes another stream of readings, which the same aggregator sums into the same table. It is
     /// drained with the first one; it has no archive.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], where the stream cannot be created.
     pub async fn add_stream(&self, name: &str, shards: u32) -> Result<(), StartError> {
         let made_at = now_millis();
         create_stream(&self.sources.client, name, shards).await?;
@@ -209,6 +213,10 @@ impl LocalCloud {
     /// Takes no more readings, closes the open windows early, and waits until everything that was
     /// acknowledged is in the table and in the archive's files. Other writers are told that the service
     /// is unavailable, so they know what they have not sent.
+    ///
+    /// # Errors
+    ///
+    /// [`DrainError`], where something has not caught up within `timeout`.
     pub async fn drain(&self, timeout: Duration) -> Result<(), DrainError> {
         let deadline = Instant::now() + timeout;
         let wait = async |what, mut watermark: watch::Receiver<i64>, time: i64| {

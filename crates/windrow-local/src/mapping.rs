@@ -71,6 +71,10 @@ pub struct InvalidMapping(#[from] InvalidWindow);
 
 impl Mapping {
     /// Starts handing the stream's records to `function`, from the oldest on.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidMapping`], where the window cannot be a tumbling window.
     pub fn start(
         source: MappingSource,
         function: Arc<dyn Function>,
@@ -85,6 +89,10 @@ impl Mapping {
     ///
     /// The faults here are in what is handed over. For those of the function itself wrap it in
     /// [`Faulty`](crate::functions::Faulty).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidMapping`], where the window cannot be a tumbling window.
     pub fn start_with(
         source: MappingSource,
         function: Arc<dyn Function>,

@@ -36,7 +36,7 @@ fn source(cloud: &TestCloud, stream: &str) -> MappingSource {
 }
 
 /// A second processor on the summaries, which writes to [`TABLE`] and gives up soon.
-fn second_processor(cloud: &TestCloud, given_up: &Path) -> Mapping {
+fn second_processor(cloud: &TestCloud, failed: &Path) -> Mapping {
     let table = DynamoTable::new(cloud.dynamodb.clone(), TABLE, KEY);
     let rejects = Collected::<Bytes>::default();
     let function = Processor::new(table, rejects, None, Box::new(|_| ()));
@@ -51,7 +51,7 @@ fn second_processor(cloud: &TestCloud, given_up: &Path) -> Mapping {
     });
     let options = MappingOptions {
         retry_attempts: Some(1),
-        ..processor_mapping(given_up.to_owned())
+        ..processor_mapping(failed.to_owned())
     };
     let summaries = source(cloud, "wildrydes-summary");
     Mapping::start(summaries, Arc::new(embedded), options).unwrap()
@@ -133,7 +133,7 @@ fn redrive(cloud: &TestCloud, folder: &Path, again: bool) -> Ran {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_were_given_up_are_put_back_whole_however_often() {
+async fn failed_batches_are_redriven_whole_however_often() {
     let cloud = TestCloud::start(|settings| settings.shards = 2).await;
     for round in 0..3_u32 {
         let numbers = round * 1000..round * 1000 + 100;
@@ -152,16 +152,16 @@ async fn rows_that_were_given_up_are_put_back_whole_however_often() {
     caught_up(&second).await;
     let sent = read_log(&cloud.kinesis, "wildrydes-summary").await.len();
     assert!(sent > 0);
-    let given_up = files(folder.path(), false).len();
-    assert!(given_up > 0);
+    let failed = files(folder.path(), false).len();
+    assert!(failed > 0);
 
     create_table(&cloud).await;
     let ran = redrive(&cloud, folder.path(), false);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    let told = format!("redrove {sent} records of {given_up} files");
+    let told = format!("redrove {sent} records of {failed} files");
     assert_eq!(ran.err.lines().last(), Some(told.as_str()), "{}", ran.err);
     assert!(files(folder.path(), false).is_empty());
-    assert_eq!(files(folder.path(), true).len(), given_up);
+    assert_eq!(files(folder.path(), true).len(), failed);
     caught_up(&second).await;
     assert_eq!(sorted(restored(&cloud).await), rows);
     // The table that had them already has nothing else now.
@@ -177,7 +177,7 @@ async fn rows_that_were_given_up_are_put_back_whole_however_often() {
     let restored = restored(&cloud).await;
     assert_eq!(by_window(restored.clone()), expected);
     assert_eq!(sorted(restored), rows);
-    assert_eq!(files(folder.path(), true).len(), given_up);
+    assert_eq!(files(folder.path(), true).len(), failed);
     second.stop().await;
     cloud.stop().await;
 }

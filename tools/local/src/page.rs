@@ -69,9 +69,10 @@ fn content(path: &str) -> Option<Bytes> {
 
 fn file(path: &str, body: Body) -> Response {
     // The names of assets have a hash of what is in them.
-    let caching = match path.starts_with("assets/") {
-        true => "public, max-age=31536000, immutable",
-        false => "no-cache",
+    let caching = if path.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
     };
     let headers = [
         (header::CONTENT_TYPE, content_type(path)),

@@ -39,9 +39,10 @@ pub(crate) async fn decide(
             target.target == Target::Local || is_local_cloud(&cloud, environment).await
         }
     };
-    Ok(match is_here {
-        true => Backend::Local(Some(cloud)),
-        false => Backend::Remote(cloud),
+    Ok(if is_here {
+        Backend::Local(Some(cloud))
+    } else {
+        Backend::Remote(cloud)
     })
 }
 

@@ -77,9 +77,10 @@ impl Diagnostic {
 
 /// One column wide, and nothing that would steer the terminal.
 fn printable(character: &char) -> char {
-    match character.is_control() {
-        true => ' ',
-        false => *character,
+    if character.is_control() {
+        ' '
+    } else {
+        *character
     }
 }
 

@@ -178,9 +178,10 @@ fn picks_only(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
                 | LogicalPlan::Values(_)
                 | LogicalPlan::EmptyRelation(_)
         );
-        Ok(match picks {
-            true => TreeNodeRecursion::Continue,
-            false => TreeNodeRecursion::Stop,
+        Ok(if picks {
+            TreeNodeRecursion::Continue
+        } else {
+            TreeNodeRecursion::Stop
         })
     })?;
     Ok(picks)

@@ -56,9 +56,10 @@ pub(crate) async fn run(
             add_summary(&mut engine, &minutes, notes)?;
             continue;
         }
-        let (contents, folder, meter) = match table.name == REJECTS.name {
-            true => (Contents::Rejects, &names.rejects, &rejects),
-            false => (Contents::Readings, &names.stream, &readings),
+        let (contents, folder, meter) = if table.name == REJECTS.name {
+            (Contents::Rejects, &names.rejects, &rejects)
+        } else {
+            (Contents::Readings, &names.stream, &readings)
         };
         let files = files(table, &archive, &archive.join(folder), notes)?;
         let provider = ArchiveTable::new(contents, files, Arc::clone(meter));
@@ -123,9 +124,10 @@ fn files(
 ) -> Result<Vec<ArchiveFile>, QueryError> {
     let files = list(folder)?;
     // Where nothing was ever rejected, there need be no folder of it.
-    let is_missing = match table.name == REJECTS.name {
-        true => !archive.is_dir(),
-        false => !folder.is_dir(),
+    let is_missing = if table.name == REJECTS.name {
+        !archive.is_dir()
+    } else {
+        !folder.is_dir()
     };
     if is_missing {
         let folder = folder.to_owned();

@@ -73,6 +73,10 @@ impl<W: Write> Output<W> {
     }
 
     /// Takes the headings.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system reports of the output.
     pub fn begin(&mut self, headings: &[Heading]) -> io::Result<()> {
         match &mut self.sheet {
             Sheet::Table(table) => table.begin(headings),
@@ -84,6 +88,10 @@ impl<W: Write> Output<W> {
 
     /// Takes a row, with as many cells as there are headings. Breaks where it is one too many: it is
     /// not printed, and no more need come.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system reports of the output.
     pub fn row(&mut self, cells: &[Cell]) -> io::Result<ControlFlow<()>> {
         if self.limit == Some(self.printed) {
             self.left_out = true;
@@ -102,6 +110,10 @@ impl<W: Write> Output<W> {
 
     /// Prints what can be printed so far: a table's columns are as wide as their widest cell, so it is
     /// printed at its end.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system reports of the output.
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.sheet {
             Sheet::Table(_) => Ok(()),
@@ -111,6 +123,10 @@ impl<W: Write> Output<W> {
     }
 
     /// Prints the rest.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system reports of the output.
     pub fn end(&mut self) -> io::Result<()> {
         match &mut self.sheet {
             Sheet::Table(table) => table.end(),

@@ -167,9 +167,10 @@ impl Sql {
         let Some((what, place)) = message.rsplit_once(" at Line: ") else {
             let diagnostic = Diagnostic::new(message);
             // The end has no place of its own.
-            return match diagnostic.message().ends_with("found: EOF") {
-                true => diagnostic.at(&self.text, u64::MAX, u64::MAX, 1),
-                false => diagnostic,
+            return if diagnostic.message().ends_with("found: EOF") {
+                diagnostic.at(&self.text, u64::MAX, u64::MAX, 1)
+            } else {
+                diagnostic
             };
         };
         let numbers = place.split_once(", Column: ");
@@ -287,9 +288,10 @@ fn only_reads(text: &str, statement: &[&TokenWithSpan]) -> Result<(), Diagnostic
 /// Where a token stands.
 fn mark(diagnostic: Diagnostic, text: &str, token: &TokenWithSpan) -> Diagnostic {
     let (start, end) = (token.span.start, token.span.end);
-    let length = match start.line == end.line {
-        true => usize::try_from(end.column.saturating_sub(start.column)).unwrap_or(1),
-        false => 1,
+    let length = if start.line == end.line {
+        usize::try_from(end.column.saturating_sub(start.column)).unwrap_or(1)
+    } else {
+        1
     };
     diagnostic.at(text, start.line, start.column, length)
 }

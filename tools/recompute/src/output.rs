@@ -227,9 +227,12 @@ fn write_table(
 /// Text without characters that would steer the terminal.
 pub fn printable(text: &str) -> String {
     text.chars()
-        .map(|character| match character.is_control() {
-            true => char::REPLACEMENT_CHARACTER,
-            false => character,
+        .map(|character| {
+            if character.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                character
+            }
         })
         .collect()
 }

@@ -31,7 +31,7 @@ fn event(stream: &str, keys: &[&str]) -> String {
 }
 
 /// The object that Lambda writes to S3, as the developer guide shows it.
-fn given_up(event: &str) -> String {
+fn failed_batches(event: &str) -> String {
     json!({
         "requestContext": {
             "requestId": "c9b8fa9f-5a7f-xmpl-af9c-0c604cde93a5",
@@ -147,8 +147,8 @@ fn the_command_line_holds_together() {
 #[tokio::test]
 async fn what_was_put_back_is_moved_away_and_put_back_again_only_if_asked_for() {
     let path = "aws/lambda/mapping/shardId-000000000000/2026/11/20/2026-11-20T09.17.00-uuid";
-    let first = given_up(&event(STREAM, &["a", "b"]));
-    let second = given_up(&event(STREAM, &["c"]));
+    let first = failed_batches(&event(STREAM, &["a", "b"]));
+    let second = failed_batches(&event(STREAM, &["c"]));
     let bucket = TestBucket::new(&[(path, &first), ("other.json", &second)]);
 
     let (redriven, notes) = bucket.redrive(false).await;
@@ -173,16 +173,16 @@ async fn what_was_put_back_is_moved_away_and_put_back_again_only_if_asked_for() 
 #[tokio::test]
 async fn a_file_that_is_no_invocation_record_is_named_and_stays_and_the_others_are_put_back() {
     let damaged = event(STREAM, &["a", "b"]).replace("\"Yg==\"", "\"Y?==\"");
-    let none = given_up(&event(STREAM, &[]));
-    let no_event = given_up("{}");
-    let other = given_up(&event("wildrydes", &["a"]));
-    let good = given_up(&event(STREAM, &["good"]));
+    let none = failed_batches(&event(STREAM, &[]));
+    let no_event = failed_batches("{}");
+    let other = failed_batches(&event("wildrydes", &["a"]));
+    let good = failed_batches(&event(STREAM, &["good"]));
     let bucket = TestBucket::new(&[
         ("a", "nonsense"),
         ("b", "{\"version\":\"1.0\"}"),
         ("c", &no_event),
         ("d", &none),
-        ("e", &given_up(&damaged)),
+        ("e", &failed_batches(&damaged)),
         ("f", &other),
         ("g.tmp", &good),
         ("h", "\u{1f}\u{8b}"),
@@ -211,8 +211,8 @@ async fn a_file_that_is_no_invocation_record_is_named_and_stays_and_the_others_a
 
 #[tokio::test]
 async fn a_file_taken_in_part_stays_and_says_how_many() {
-    let part = given_up(&event(STREAM, &["a", "failed", "b"]));
-    let whole = given_up(&event(STREAM, &["c"]));
+    let part = failed_batches(&event(STREAM, &["a", "failed", "b"]));
+    let whole = failed_batches(&event(STREAM, &["c"]));
     let bucket = TestBucket::new(&[("a", &part), ("b", &whole)]);
     let (redriven, notes) = bucket.redrive(false).await;
     assert_eq!(redriven, counts(3, 1, 1));
@@ -227,7 +227,7 @@ async fn a_file_taken_in_part_stays_and_says_how_many() {
 
 #[tokio::test]
 async fn a_stream_that_takes_nothing_any_more_ends_the_run() {
-    let file = |key| given_up(&event(STREAM, &[key]));
+    let file = |key| failed_batches(&event(STREAM, &[key]));
     let bucket = TestBucket::new(&[
         ("a", &file("a")),
         ("b", &file("fatal")),
@@ -265,7 +265,7 @@ async fn nothing_given_up_is_nothing_to_do_and_a_folder_that_was_typed_must_be_t
 
 #[tokio::test]
 async fn nothing_goes_to_aws_that_was_not_said_to() {
-    let bucket = TestBucket::new(&[("a", &given_up(&event(STREAM, &["a"])))]);
+    let bucket = TestBucket::new(&[("a", &failed_batches(&event(STREAM, &["a"])))]);
     let folder = bucket.folder.path().display().to_string();
     let environment = Environment::from_iter(
         [

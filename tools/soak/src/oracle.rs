@@ -56,6 +56,10 @@ pub struct LogError {
 }
 
 /// Reads a stream's whole log, from the oldest record of every shard to its newest.
+///
+/// # Errors
+///
+/// [`LogError`], where a call fails.
 pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<Logged>, LogError> {
     let failed = |error: &dyn std::error::Error| LogError {
         stream: stream.to_owned(),

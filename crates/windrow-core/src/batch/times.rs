@@ -104,9 +104,10 @@ impl BatchTimes {
 
     /// How many times of a accumulator there are, and how many more were noted again.
     pub(super) fn counts(&self, accumulator: usize, stretch: Stretch) -> (u64, u64) {
-        let others = match self.others.is_empty() {
-            true => None,
-            false => self.others.get(&accumulator),
+        let others = if self.others.is_empty() {
+            None
+        } else {
+            self.others.get(&accumulator)
         };
         let in_order = u64::from(stretch.len);
         others.map_or((in_order, 0), |others| {

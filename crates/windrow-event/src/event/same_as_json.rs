@@ -235,9 +235,10 @@ fn events_are_read_both_ways() {
     let (mut by_layout, mut changed) = (0, 0);
     for _ in 0..1_000 {
         let choices = tapes.new_tree(&mut runner).unwrap().current();
-        match check(&event(&mut Choices::new(&choices))) {
-            true => by_layout += 1,
-            false => changed += 1,
+        if check(&event(&mut Choices::new(&choices))) {
+            by_layout += 1
+        } else {
+            changed += 1
         }
     }
     assert!(by_layout > 200 && changed > 200, "{by_layout} {changed}");

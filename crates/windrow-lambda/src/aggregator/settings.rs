@@ -39,6 +39,10 @@ pub enum AggregatorSettingsError {
 
 impl AggregatorSettings {
     /// Reads the settings through `variable`, which looks up an environment variable.
+    ///
+    /// # Errors
+    ///
+    /// The error names the variable that is missing or wrong.
     pub fn read(
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, AggregatorSettingsError> {

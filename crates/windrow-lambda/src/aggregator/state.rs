@@ -39,6 +39,10 @@ struct Envelope<'a> {
 }
 
 /// Reads the state that an event brought.
+///
+/// # Errors
+///
+/// [`StateError`].
 pub fn read(state: &RawValue, limits: StateLimits) -> Result<WindowFold, StateError> {
     let envelope: Envelope<'_> = serde_json::from_str(state.get()).map_err(StateError::Shape)?;
     let version = match envelope.version {
@@ -50,11 +54,19 @@ pub fn read(state: &RawValue, limits: StateLimits) -> Result<WindowFold, StateEr
 }
 
 /// Writes the state for the next invocation.
+///
+/// # Errors
+///
+/// [`StateError`].
 pub fn write(fold: &WindowFold) -> Result<Box<RawValue>, StateError> {
     write_version(fold, WRITTEN)
 }
 
 /// The same in the form of a version, as the release before this one writes it.
+///
+/// # Errors
+///
+/// [`StateError`].
 pub fn write_version(
     fold: &WindowFold,
     version: StateVersion,
@@ -68,6 +80,10 @@ pub fn write_version(
 }
 
 /// The state after a window's last invocation: nothing, in an object as Lambda wants it.
+///
+/// # Errors
+///
+/// [`StateError`].
 pub fn empty() -> Result<Box<RawValue>, StateError> {
     RawValue::from_string("{}".to_owned()).map_err(StateError::Shape)
 }

@@ -182,6 +182,10 @@ fn show(row: &Summary, sort_key: &str, expires_at: Option<i64>, attributes: &mut
 /// The row of an item. Attributes that no row has are passed over.
 ///
 /// It goes by way of the summary's own JSON, so that a row is checked in one place only.
+///
+/// # Errors
+///
+/// [`RowError`], where an attribute is missing or has a type that no row has.
 pub fn from_item(item: &Item) -> Result<Summary, RowError> {
     let mut fields = BTreeMap::new();
     for (name, value) in item {

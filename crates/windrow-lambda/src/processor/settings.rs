@@ -29,6 +29,10 @@ pub enum ProcessorSettingsError {
 
 impl ProcessorSettings {
     /// Reads the settings through `variable`, which looks up an environment variable.
+    ///
+    /// # Errors
+    ///
+    /// The error names the variable that is missing or wrong.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ProcessorSettingsError> {
         let required = |name, meaning| required_variable(&variable, name, meaning);
         let expire_after_days = match optional_variable(&variable, "EXPIRE_AFTER_DAYS") {

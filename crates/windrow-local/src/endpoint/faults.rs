@@ -129,9 +129,10 @@ impl FaultyCall {
                 "Rate exceeded for a shard of the stream (a fault on purpose)",
             ),
             Self::BatchWriteItem | Self::OtherDynamoDb => {
-                let kind = match drawn.random_bool(0.5) {
-                    true => "ProvisionedThroughputExceededException",
-                    false => "ThrottlingException",
+                let kind = if drawn.random_bool(0.5) {
+                    "ProvisionedThroughputExceededException"
+                } else {
+                    "ThrottlingException"
                 };
                 let message = "The table's throughput is exceeded (a fault on purpose)";
                 let mut response = error_response(StatusCode::BAD_REQUEST, kind, message);
@@ -220,9 +221,10 @@ fn choose(count: usize, mut drawn: ChaCha8Rng) -> Vec<bool> {
 async fn cut_off(response: Response, mut drawn: ChaCha8Rng) -> Response {
     let (mut parts, body) = response.into_parts();
     let whole = body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let start = match drawn.random_bool(0.5) {
-        true => None,
-        false => Some(whole.slice(..drawn.random_range(0..=whole.len()))),
+    let start = if drawn.random_bool(0.5) {
+        None
+    } else {
+        Some(whole.slice(..drawn.random_range(0..=whole.len())))
     };
     // One byte more is promised than there is, so that no part of it is a whole answer.
     let promised = HeaderValue::from(whole.len() + 1);

@@ -58,13 +58,12 @@ impl PartialCall {
             .filter(|(_, failed)| !**failed)
             .map(|(entry, _)| &**entry)
             .collect();
-        let request = match left.is_empty() {
-            true => None,
-            false => {
-                let left = to_raw_value(&left).ok()?;
-                fields.insert("Records".to_owned(), left);
-                Some(serde_json::to_vec(&fields).ok()?)
-            }
+        let request = if left.is_empty() {
+            None
+        } else {
+            let left = to_raw_value(&left).ok()?;
+            fields.insert("Records".to_owned(), left);
+            Some(serde_json::to_vec(&fields).ok()?)
         };
         Some(Self {
             request,
@@ -89,12 +88,11 @@ impl PartialCall {
         if failed.is_empty() {
             return None;
         }
-        let request = match left.is_empty() {
-            true => None,
-            false => {
-                fields.insert("RequestItems".to_owned(), to_raw_value(&left).ok()?);
-                Some(serde_json::to_vec(&fields).ok()?)
-            }
+        let request = if left.is_empty() {
+            None
+        } else {
+            fields.insert("RequestItems".to_owned(), to_raw_value(&left).ok()?);
+            Some(serde_json::to_vec(&fields).ok()?)
         };
         Some(Self {
             request,

@@ -148,9 +148,10 @@ impl Chaos {
     /// Whether the open window is ended early with the next batch of it, which is not its last.
     pub(super) fn early_end(&self) -> Option<EarlyEnd> {
         let mut drawn = self.faults.draw(FaultKind::EndedEarly)?;
-        Some(match drawn.random() {
-            true => EarlyEnd::WithRecords,
-            false => EarlyEnd::AfterRecords,
+        Some(if drawn.random() {
+            EarlyEnd::WithRecords
+        } else {
+            EarlyEnd::AfterRecords
         })
     }
 
@@ -255,21 +256,19 @@ impl Chaos {
 
 /// Draws a run of `records`: one of its batches, or any other.
 fn rerun(records: Vec<ShardRecord>, batches: &[usize], drawn: &mut ChaCha8Rng) -> Rerun {
-    let (from, to) = match batches.is_empty() || drawn.random() {
-        true => {
-            let from = drawn.random_range(0..records.len());
-            (from, drawn.random_range(from + 1..=records.len()))
-        }
-        false => {
-            let batch = drawn.random_range(0..batches.len());
-            let from = batch.checked_sub(1).map_or(0, |before| batches[before]);
-            (from, batches[batch])
-        }
+    let (from, to) = if batches.is_empty() || drawn.random() {
+        let from = drawn.random_range(0..records.len());
+        (from, drawn.random_range(from + 1..=records.len()))
+    } else {
+        let batch = drawn.random_range(0..batches.len());
+        let from = batch.checked_sub(1).map_or(0, |before| batches[before]);
+        (from, batches[batch])
     };
     let records: Vec<ShardRecord> = records.into_iter().take(to).skip(from).collect();
-    let first = match records.len() > 1 && drawn.random() {
-        true => drawn.random_range(1..records.len()),
-        false => records.len(),
+    let first = if records.len() > 1 && drawn.random() {
+        drawn.random_range(1..records.len())
+    } else {
+        records.len()
     };
     Rerun { records, first }
 }

@@ -24,9 +24,10 @@ pub fn line(choices: &mut Choices<'_>) -> Vec<u8> {
             "\u{feff}Name",
             "Part",
         ]);
-        let key = match choices.one_in(4) {
-            true => any_text(choices),
-            false => spelled(choices, key),
+        let key = if choices.one_in(4) {
+            any_text(choices)
+        } else {
+            spelled(choices, key)
         };
         members.push((key, any_value(choices, 4)));
     }
@@ -65,13 +66,19 @@ pub fn line(choices: &mut Choices<'_>) -> Vec<u8> {
 type Value = fn(&mut Choices<'_>) -> String;
 
 const FIELDS: [(&str, Value); 7] = [
-    ("Name", |choices| match choices.one_in(16) {
-        true => any_value(choices, 2),
-        false => name(choices),
+    ("Name", |choices| {
+        if choices.one_in(16) {
+            any_value(choices, 2)
+        } else {
+            name(choices)
+        }
     }),
-    ("StatusTime", |choices| match choices.one_in(16) {
-        true => any_value(choices, 2),
-        false => time(choices),
+    ("StatusTime", |choices| {
+        if choices.one_in(16) {
+            any_value(choices, 2)
+        } else {
+            time(choices)
+        }
     }),
     ("Latitude", |choices| {
         a_number(
@@ -129,11 +136,12 @@ fn any_number(choices: &mut Choices<'_>) -> String {
     if choices.one_in(2) {
         number.push('.');
         number += &"0".repeat(choices.below(50) * choices.below(2));
-        number += &match choices.one_in(2) {
-            true => choices.number().to_string(),
-            false => choices
+        number += &if choices.one_in(2) {
+            choices.number().to_string()
+        } else {
+            choices
                 .choose(&["5", "0", "25", "4999999", "9999995", "0000005"])
-                .to_owned(),
+                .to_owned()
         };
     }
     if choices.one_in(3) {
@@ -174,9 +182,12 @@ fn name(choices: &mut Choices<'_>) -> String {
 fn time(choices: &mut Choices<'_>) -> String {
     // Mostly a real time, since one wrong piece is enough to make it none.
     let odd = choices.one_in(4);
-    let mut piece = |real: &[&'static str], odder: &[&'static str]| match odd && choices.one_in(3) {
-        true => choices.choose(odder),
-        false => choices.choose(real),
+    let mut piece = |real: &[&'static str], odder: &[&'static str]| {
+        if odd && choices.one_in(3) {
+            choices.choose(odder)
+        } else {
+            choices.choose(real)
+        }
     };
     let year = piece(
         &["2026", "2024", "1900", "2000", "1969"],
@@ -291,9 +302,10 @@ fn spelled(choices: &mut Choices<'_>, text: &str) -> String {
             Some(short) if !escape => spelled += short,
             _ if must || escape => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
-                    spelled += &match choices.one_in(2) {
-                        true => format!("\\u{unit:04X}"),
-                        false => format!("\\u{unit:04x}"),
+                    spelled += &if choices.one_in(2) {
+                        format!("\\u{unit:04X}")
+                    } else {
+                        format!("\\u{unit:04x}")
                     };
                 }
             }
@@ -308,10 +320,11 @@ fn space(choices: &mut Choices<'_>) -> String {
     let space = choices.choose(&[
         "", "", "", "", " ", "", "", "\t", "", "\r", "", "\n", "", " \t ", "", "",
     ]);
-    match choices.one_in(250) {
-        true => choices
+    if choices.one_in(250) {
+        choices
             .choose(&["\u{b}", "\u{c}", "\u{a0}", "\0"])
-            .to_owned(),
-        false => space.to_owned(),
+            .to_owned()
+    } else {
+        space.to_owned()
     }
 }

@@ -31,6 +31,10 @@ pub enum NotRead {
 const DEEPEST: usize = 200;
 
 /// Reads a text that is one value and nothing else.
+///
+/// # Errors
+///
+/// [`NotRead`].
 pub fn read(text: &str) -> Result<Json, NotRead> {
     let mut reader = JsonReader {
         rest: text,

@@ -6,9 +6,10 @@ use crate::choices::Choices;
 /// A line; a choices of zeros makes a plain reading.
 pub fn line(choices: &mut Choices<'_>) -> Vec<u8> {
     let respelled = choices.one_in(3);
-    let colon = match respelled {
-        true => choices.choose(&[":", ": ", " :", "\t: \t", ":\r"]),
-        false => ":",
+    let colon = if respelled {
+        choices.choose(&[":", ": ", " :", "\t: \t", ":\r"])
+    } else {
+        ":"
     };
     let mut members = vec![
         [
@@ -152,9 +153,12 @@ fn name(choices: &mut Choices<'_>) -> Vec<u8> {
 /// Mostly a real time, since one wrong piece is enough to make it none.
 fn time(choices: &mut Choices<'_>) -> String {
     let odd = choices.one_in(4);
-    let mut piece = |most: usize, edges: &[usize]| match odd && choices.one_in(3) {
-        true => choices.choose(edges),
-        false => 1 + choices.below(most),
+    let mut piece = |most: usize, edges: &[usize]| {
+        if odd && choices.one_in(3) {
+            choices.choose(edges)
+        } else {
+            1 + choices.below(most)
+        }
     };
     let year = 1900 + piece(200, &[0, 100, 8099, 8100]);
     let (month, day) = (piece(12, &[0, 2, 13]), piece(28, &[0, 29, 30, 31, 32]));
@@ -229,9 +233,10 @@ fn degrees(choices: &mut Choices<'_>, edges: &[&str]) -> String {
     if choices.one_in(16) {
         return format!("{sign}{}", choices.choose(edges));
     }
-    let whole = match choices.one_in(8) {
-        true => choices.below(200),
-        false => choices.below(90),
+    let whole = if choices.one_in(8) {
+        choices.below(200)
+    } else {
+        choices.below(90)
     };
     match fraction(choices, 20) {
         none if none.is_empty() => format!("{sign}{whole}"),

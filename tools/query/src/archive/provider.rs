@@ -95,9 +95,12 @@ impl TableProvider for ArchiveTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let answer = |filter: &&Expr| match is_about_day(filter) {
-            true => TableProviderFilterPushDown::Exact,
-            false => TableProviderFilterPushDown::Unsupported,
+        let answer = |filter: &&Expr| {
+            if is_about_day(filter) {
+                TableProviderFilterPushDown::Exact
+            } else {
+                TableProviderFilterPushDown::Unsupported
+            }
         };
         Ok(filters.iter().map(answer).collect())
     }
@@ -214,9 +217,10 @@ impl ArchiveReader {
             if !taken {
                 broken += 1;
                 // A long file without a reading sends no batch that would tell.
-                return match broken.is_multiple_of(BATCH as u64) && self.sender.is_closed() {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
+                return if broken.is_multiple_of(BATCH as u64) && self.sender.is_closed() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
                 };
             }
             self.rows += 1;

@@ -59,9 +59,12 @@ impl<W: Write> TableSheet<W> {
 
 /// The text without characters that would steer the terminal; a plan has lines, which stay.
 fn printable(text: &str) -> String {
-    let replaced = |character: char| match character.is_control() && character != '\n' {
-        true => char::REPLACEMENT_CHARACTER,
-        false => character,
+    let replaced = |character: char| {
+        if character.is_control() && character != '\n' {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            character
+        }
     };
     text.chars().map(replaced).collect()
 }

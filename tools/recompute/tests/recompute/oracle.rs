@@ -20,9 +20,10 @@ pub(crate) fn oracle(folder: &Path, window_seconds: i64) -> (Vec<Value>, u64) {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => paths.push(path),
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                paths.push(path)
             }
         }
     }

@@ -131,9 +131,10 @@ prop_compose! {
 
 impl Archived {
     fn write(&self, root: &Path, number: usize) {
-        let end: &[u8] = match self.carriage_returns {
-            true => b"\r\n",
-            false => b"\n",
+        let end: &[u8] = if self.carriage_returns {
+            b"\r\n"
+        } else {
+            b"\n"
         };
         let mut lines: Vec<Vec<u8>> = self
             .lines

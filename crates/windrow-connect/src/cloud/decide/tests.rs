@@ -56,12 +56,13 @@ impl Case<'_> {
             variables.push(((*name).into(), (*value).into()));
         }
         let environment = Environment::from_iter(variables);
-        let files = match self.files {
-            true => Fs::from_slice(&[
+        let files = if self.files {
+            Fs::from_slice(&[
                 ("/home/rider/.aws/config", CONFIG),
                 ("/home/rider/.aws/credentials", CREDENTIALS),
-            ]),
-            false => Fs::from_slice(&[]),
+            ])
+        } else {
+            Fs::from_slice(&[])
         };
         let chosen = args.profile.as_deref();
         let profiles = environment.profiles_in(&files, chosen).await.unwrap();

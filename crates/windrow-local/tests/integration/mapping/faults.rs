@@ -61,9 +61,10 @@ fn emits(event: &Event) -> bool {
 }
 
 fn fold(event: &Event, _: usize) -> Result<Value, InvokeError> {
-    Ok(match emits(event) {
-        true => json!({"state": []}),
-        false => json!({"state": folded(event)}),
+    Ok(if emits(event) {
+        json!({"state": []})
+    } else {
+        json!({"state": folded(event)})
     })
 }
 
