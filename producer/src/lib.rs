@@ -5,7 +5,7 @@
 //! * [`flight`] is the simulated unicorn and [`schedule`] says when its readings are due: both are
 //!   pure.
 //! * [`replay`] reads recorded readings back.
-//! * [`run`] batches readings into PutRecords calls and keeps trying what is failed. Where no cloud
+//! * [`run`] batches readings into PutRecords calls and keeps retrying what failed. Where no cloud
 //!   is found, it starts a local one in this process and prints the rows that
 //!   come out of it.
 //!

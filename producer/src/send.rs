@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// Which records are failed, or why none is taken.
+    /// Which records fail, or why all do.
     type Answer = Result<Vec<usize>, SendError>;
 
     /// Answers as its script says, and then takes everything.

@@ -209,12 +209,23 @@ impl When {
     }
 }
 
-/// A specification of faults that makes no sense.
+/// A specification of faults that cannot be read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("`{part}` is no fault: {problem}")]
-pub struct InvalidFaults {
-    part: String,
-    problem: String,
+pub enum InvalidFaults {
+    /// A name that no fault has.
+    #[error("unknown fault `{name}`: there are all, {}", FaultKind::ALL.map(FaultKind::name).join(", "))]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// A part that has not the form `name=rate` or `name@occasion`, or a number that is out of range.
+    #[error("invalid fault `{part}`: {problem}")]
+    Invalid {
+        /// The part of the specification.
+        part: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
 }
 
 impl Faults {
@@ -241,14 +252,14 @@ impl Faults {
     pub fn parse(specification: &str, seed: u64) -> Result<Self, InvalidFaults> {
         let mut when = [const { When::NEVER }; FaultKind::ALL.len()];
         for part in specification.split(',') {
-            let invalid = |problem: &str| InvalidFaults {
+            let invalid = |problem| InvalidFaults::Invalid {
                 part: part.to_owned(),
-                problem: problem.to_owned(),
+                problem,
             };
             if let Some((name, occasion)) = part.split_once('@') {
                 let occasion = occasion.parse().ok().filter(|occasion| *occasion > 0);
                 let occasion = occasion.ok_or_else(|| invalid("an occasion is a number from 1"))?;
-                for kind in named(name).map_err(|problem| invalid(&problem))? {
+                for kind in named(name)? {
                     when[*kind as usize].force(occasion);
                 }
                 continue;
@@ -261,7 +272,7 @@ impl Faults {
                 .ok()
                 .filter(|rate| (0.0..=1.0).contains(rate))
                 .ok_or_else(|| invalid("a rate is a number from 0 to 1"))?;
-            for kind in named(name).map_err(|problem| invalid(&problem))? {
+            for kind in named(name)? {
                 when[*kind as usize] = When::Rate(rate);
             }
         }
@@ -341,16 +352,16 @@ impl Faults {
     }
 }
 
-/// The kinds that a name in a specification means, or what is wrong with it.
-fn named(name: &str) -> Result<&'static [FaultKind], String> {
+/// The kinds that a name in a specification means.
+fn named(name: &str) -> Result<&'static [FaultKind], InvalidFaults> {
     if name == "all" {
         return Ok(&FaultKind::ALL);
     }
     let kind = FaultKind::ALL.iter().find(|kind| kind.name() == name);
-    kind.map(std::slice::from_ref).ok_or_else(|| {
-        let names = FaultKind::ALL.map(FaultKind::name).join(", ");
-        format!("there are all, {names}")
-    })
+    kind.map(std::slice::from_ref)
+        .ok_or_else(|| InvalidFaults::Unknown {
+            name: name.to_owned(),
+        })
 }
 
 #[cfg(test)]
@@ -435,32 +446,32 @@ mod tests {
         for (specification, told) in [
             (
                 "",
-                "`` is no fault: it is written name=rate or name@occasion",
+                "invalid fault ``: it is written name=rate or name@occasion",
             ),
-            ("crash", "`crash` is no fault: it is written name=rate"),
+            ("crash", "invalid fault `crash`: it is written name=rate"),
             (
                 "crash@0",
-                "`crash@0` is no fault: an occasion is a number from 1",
+                "invalid fault `crash@0`: an occasion is a number from 1",
             ),
             (
                 "crash@first",
-                "`crash@first` is no fault: an occasion is a number from 1",
+                "invalid fault `crash@first`: an occasion is a number from 1",
             ),
             (
                 "crush@1",
-                "`crush@1` is no fault: there are all, put-failed,",
+                "unknown fault `crush`: there are all, put-failed,",
             ),
             (
                 "crash=2",
-                "`crash=2` is no fault: a rate is a number from 0 to 1",
+                "invalid fault `crash=2`: a rate is a number from 0 to 1",
             ),
             (
                 "crash=nan",
-                "`crash=nan` is no fault: a rate is a number from 0 to 1",
+                "invalid fault `crash=nan`: a rate is a number from 0 to 1",
             ),
             (
                 "crush=1",
-                "`crush=1` is no fault: there are all, put-failed,",
+                "unknown fault `crush`: there are all, put-failed,",
             ),
         ] {
             let error = Faults::parse(specification, 1).unwrap_err().to_string();

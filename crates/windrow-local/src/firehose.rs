@@ -335,7 +335,7 @@ fn unavailable(name: &str, source: io::Error) -> FirehoseError {
 }
 
 /// The name becomes a directory, so the two that Firehose's own pattern lets through and that mean
-/// another one are failed as well.
+/// another one are rejected as well.
 fn check_name(name: &str) -> Result<(), FirehoseError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     if (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !matches!(name, "." | "..") {

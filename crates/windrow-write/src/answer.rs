@@ -11,7 +11,7 @@ pub(crate) struct ResponseEntry<'a> {
     pub(crate) error_message: Option<&'a str>,
 }
 
-/// Which of the `sent` records were failed, of which the answer says there are `failed`.
+/// Which of the `sent` records failed; the response says that `failed` of them did.
 ///
 /// The entries are in the order of the request. An answer with more or fewer of them than were
 /// sent, or with fewer failures among them than it claims, leaves open what was written, so it
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_says_nothing_is_failed() {
+    fn an_entry_that_says_nothing_has_failed() {
         let failed = failures(2, 0, [BLANK, TAKEN].into_iter()).unwrap();
         let reason = "the service gave no reason".to_owned();
         let permanent = false;

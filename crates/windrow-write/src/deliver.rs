@@ -1,4 +1,4 @@
-//! The one algorithm: chunk, send, retry what was failed, stop before the deadline, hand back the
+//! The one algorithm: chunk, send, retry what failed, stop before the deadline, hand back the
 //! rest.
 
 use std::collections::{HashMap, VecDeque};
@@ -79,7 +79,7 @@ pub async fn deliver<D: Destination>(
 struct Chunk {
     /// Their places among all items.
     members: Vec<usize>,
-    /// How often they were failed or not answered.
+    /// How often they failed or were not answered.
     setbacks: u32,
     /// Whether they were in a call before.
     retried: bool,

@@ -88,7 +88,7 @@ impl<I> DynamoTable<I> {
             if place > 0 {
                 json.push(b',');
             }
-            json.extend_from_slice(br#"{"PutRequest":{"AttributeMap":"#);
+            json.extend_from_slice(br#"{"PutRequest":{"Item":"#);
             item::write(*item, &mut json).map_err(invalid)?;
             json.extend_from_slice(b"}}");
         }
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_key_can_be_is_failed_before_it_is_sent() {
+    fn what_no_key_can_be_fails_before_it_is_sent() {
         let table = table();
         let check = |value| table.check(&HashMap::from([("Name".to_owned(), value)]));
         assert_eq!(check(text("Shadowfax")), Ok(()));

@@ -75,7 +75,7 @@ impl Destination for FirehoseStream {
     }
 }
 
-/// Which of the `sent` records the answer says were failed.
+/// Which of the `sent` records failed by the response.
 fn failures(output: &PutRecordBatchOutput, sent: usize) -> Result<Vec<ItemFailure>, SendError> {
     let failed = usize::try_from(output.failed_put_count()).unwrap_or(0);
     let entries = output

@@ -115,7 +115,7 @@ impl Destination for KinesisStream {
     }
 }
 
-/// Which of the `sent` records the answer says were failed.
+/// Which of the `sent` records failed by the response.
 fn failures(output: &PutRecordsOutput, sent: usize) -> Result<Vec<ItemFailure>, SendError> {
     let failed = usize::try_from(output.failed_record_count().unwrap_or(0)).unwrap_or(0);
     let entries = output.records().iter().map(|record| ResponseEntry {

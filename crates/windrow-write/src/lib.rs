@@ -2,7 +2,7 @@
 //!
 //! Kinesis, DynamoDB and Firehose all take items many at a time, and all three can take some of a
 //! batch and fail the rest. [`deliver`] is the one algorithm they share: cut the items into
-//! chunks the service takes, send them, send again only what was failed, stop before the deadline,
+//! chunks the service takes, send them, retry only what failed, stop before the deadline,
 //! and hand back what is left with the reason. A [`Destination`] is what differs between the
 //! services: [`KinesisStream`], [`DynamoTable`] and [`FirehoseStream`] are here, and [`Collected`]
 //! keeps the items in memory, so code that delivers is tested with a vector.

@@ -17,7 +17,7 @@ pub struct Policy {
     /// How many chunks are under way at once, those that wait to be sent again included; 0 counts
     /// as 1.
     ///
-    /// With 1, chunks are sent in order, and an item falls behind others only if it was failed.
+    /// With 1, chunks are sent in order, and an item falls behind others only if it failed.
     pub concurrency: usize,
     /// How long a chunk waits before it is sent again.
     pub backoff: Backoff,

@@ -215,6 +215,6 @@ async fn an_item_of_a_type_of_its_own_goes_as_it_shows_itself() {
     let body: Value = serde_json::from_str(&calls[0].1).unwrap();
     let counted = json!({"M": {"Heads": {"N": "3"}, "By": {"M": {}}}});
     let item = json!({"Name": {"S": "north"}, "Counted": counted, "Wild": {"BOOL": true}});
-    let expected = json!({"RequestItems": {TABLE: [{"PutRequest": {"RequestItem": item}}]}});
+    let expected = json!({"RequestItems": {TABLE: [{"PutRequest": {"Item": item}}]}});
     assert_eq!(body, expected);
 }

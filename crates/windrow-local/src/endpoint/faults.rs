@@ -154,7 +154,7 @@ impl FaultyCall {
 ///
 /// # Errors
 ///
-/// The answer to give where nothing could be failed: the request cannot be read, or the service failed
+/// The answer to give where no record could be made to fail: the request cannot be read, or the service failed
 /// it whole.
 async fn fail_some(
     operation: Operation,
@@ -206,7 +206,7 @@ async fn fail_some(
     Ok(Response::from_parts(head, Body::from(answer)))
 }
 
-/// Which of `count` records are failed: at least one, now and then all.
+/// Which of `count` records fail: at least one, now and then all.
 fn choose(count: usize, mut drawn: ChaCha8Rng) -> Vec<bool> {
     if count == 0 {
         return Vec::new();

@@ -54,7 +54,7 @@ pub(super) struct ReadLimit {
 }
 
 impl ReadLimit {
-    /// `a_second` reads a second; `account` is named when one is failed.
+    /// `a_second` reads a second; `account` is named when one is throttled.
     pub(super) fn new(a_second: u32, account: String) -> Self {
         Self {
             a_second: usize::try_from(a_second).unwrap_or(usize::MAX),
@@ -159,7 +159,7 @@ mod tests {
         assert!(is_let(SECOND));
         tokio::time::advance(Duration::from_millis(100)).await;
         for _ in 0..3 {
-            assert!(is_let(FIRST), "what was failed counted");
+            assert!(is_let(FIRST), "a throttled read counted");
         }
         assert!(!is_let(FIRST));
         tokio::time::advance(SPAN).await;

@@ -197,7 +197,7 @@ async fn a_kinesis_call_may_be_larger_than_a_web_servers_usual_limit() {
 }
 
 #[tokio::test]
-async fn the_table_outlives_the_process_and_fails_what_dynamodb_rejects() {
+async fn the_table_outlives_the_process_and_rejects_what_dynamodb_rejects() {
     let cloud = TestEndpoint::start().await;
     let client = cloud.dynamodb();
     create_table(&client).await;

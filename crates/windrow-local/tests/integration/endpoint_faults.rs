@@ -172,7 +172,7 @@ async fn failed_entries_say_so_at_their_places_and_are_not_in_the_stream() {
 }
 
 #[tokio::test]
-async fn where_every_entry_is_failed_the_stream_gets_none() {
+async fn where_every_entry_fails_the_stream_gets_none() {
     let (cloud, _) = cloud("put-failed=1").await;
     let output = put(&cloud, &numbered(1)).await.unwrap();
     assert_eq!(output.failed_record_count(), Some(1));

@@ -112,7 +112,7 @@ async fn at_a_time_after_the_last_record_a_shard_gives_what_comes() {
 }
 
 #[tokio::test]
-async fn a_time_is_failed_where_kinesis_fails_it() {
+async fn a_time_is_rejected_where_kinesis_rejects_it() {
     let cloud = TestEndpoint::start().await;
     let client = cloud.kinesis();
     create_stream(&client, STREAM, 1).await;

@@ -279,7 +279,7 @@ async fn delivery_streams_are_described_listed_and_deleted() {
 }
 
 #[tokio::test]
-async fn what_firehose_fails_is_failed() {
+async fn what_firehose_rejects_is_rejected() {
     let cloud = TestEndpoint::start().await;
     let client = cloud.firehose();
     create(&client, "wildrydes").await;
