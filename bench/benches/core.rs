@@ -197,9 +197,9 @@ fn decode_and_fold(bencher: Bencher) {
         .bench(|| fold(&Event::from_json(black_box(&event)).unwrap()));
 }
 
-/// What it costs to remember each reading, so that a repeat is known.
+/// What deduplication costs per reading.
 #[divan::bench]
-fn remember(bencher: Bencher) {
+fn dedup(bencher: Bencher) {
     let log = log();
     let seen: Vec<(String, i128)> = readings(&log)
         .map(|(_, reading)| reading.unwrap())

@@ -11,7 +11,7 @@ use clap::Parser;
 /// second; rows are written once a minute, all at the window's end. It calls nothing and needs no
 /// account.
 ///
-/// A limit that is passed is no loss by itself: producers send again what was rejected, the aggregator
+/// A limit that is passed is no loss by itself: producers retry what failed, the aggregator
 /// waits for the summary stream and the processor for the table. What is left behind for longer than
 /// the streams keep it (RetentionHours) is lost, and alarms tell of it long before.
 #[derive(Debug, Parser)]

@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("row: {:?}", row.summary());
     }
     for line in rejects.take() {
-        print!("failed: {}", String::from_utf8_lossy(&line));
+        print!("rejected: {}", String::from_utf8_lossy(&line));
     }
     Ok(())
 }

@@ -212,12 +212,12 @@ async fn an_item_that_cannot_be_taken_comes_back_unsent() {
     assert_eq!(report.undelivered[0].item, items[0]);
     assert_eq!(
         report.undelivered[0].reason.to_string(),
-        "failed: the item has 501 bytes, and the limit is 500"
+        "rejected: the item has 501 bytes, and the limit is 500"
     );
     assert_eq!(report.undelivered[1].index, 2);
     assert_eq!(
         report.undelivered[1].reason.to_string(),
-        "failed: the name is missing"
+        "rejected: the name is missing"
     );
     assert!(
         report
@@ -245,8 +245,8 @@ async fn an_invalid_item_comes_back_and_its_neighbours_are_written() {
     assert_eq!(
         left,
         [
-            (3, "failed: poison".to_owned()),
-            (8, "failed: poison".to_owned())
+            (3, "rejected: poison".to_owned()),
+            (8, "rejected: poison".to_owned())
         ]
     );
     // Nobody was overloaded, so nobody waited.

@@ -218,7 +218,7 @@ async fn a_file_taken_in_part_stays_and_says_how_many() {
     assert_eq!(redriven, counts(3, 1, 1));
     assert_eq!(
         notes,
-        "a: 2 of 3 records redriven; the first that was not: failed: not that one\n\
+        "a: 2 of 3 records redriven; the first that was not: rejected: not that one\n\
          b: 1 records redriven\n"
     );
     assert_eq!(bucket.stream.keys(), ["a", "b", "c"]);
