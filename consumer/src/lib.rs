@@ -5,10 +5,10 @@
 //! follows the stream through throttling, expired iterators and resharding (crate `windrow-read`).
 //!
 //! ```
-//! use consumer::{Format, Printer};
+//! use consumer::{ConsumerFormat, Printer};
 //!
 //! let (mut output, mut notes) = (Vec::new(), Vec::new());
-//! let mut printer = Printer::new(&mut output, &mut notes, Format::Pretty, None);
+//! let mut printer = Printer::new(&mut output, &mut notes, ConsumerFormat::Pretty, None);
 //! printer.print("shardId-000000000000", "1", b"{\"Name\":\"Shadowfax\"}\n")?;
 //! assert_eq!(output, b"{\n    \"Name\": \"Shadowfax\"\n}\n");
 //! # Ok::<(), std::io::Error>(())

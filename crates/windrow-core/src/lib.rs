@@ -16,7 +16,7 @@
 //! * [`codec`]: the compact form in which a fold travels between invocations.
 //!
 //! ```
-//! use windrow_core::{aggregate::{Count, Max}, fold::{Fold, Limits}, window::Tumbling};
+//! use windrow_core::{aggregate::{Count, Max}, fold::{Fold, StateLimits}, window::Tumbling};
 //!
 //! let minutes = Tumbling::new(60_000)?;
 //! let mut fold: Fold<String, (Count, Max<i64>)> = Fold::new(StateLimits::default());

@@ -6,7 +6,7 @@
 //! as far as the same calls are made.
 //!
 //! ```
-//! use windrow_local::faults::{Faults, Kind};
+//! use windrow_local::faults::{FaultKind, Faults};
 //!
 //! let faults = Faults::parse("put-failed=0.5,throttled=0.01", 7)?;
 //! let injected = (0..1000).filter(|_| faults.draw(FaultKind::PutFailed).is_some()).count();
@@ -19,7 +19,7 @@
 //! A test forces a fault instead of waiting for one: `crash@3` injects it at the third occasion.
 //!
 //! ```
-//! use windrow_local::faults::{Faults, Kind};
+//! use windrow_local::faults::{FaultKind, Faults};
 //!
 //! let faults = Faults::parse("crash@1,crash@3", 7)?;
 //! let injected = [(); 5].map(|()| faults.draw(FaultKind::Crash).is_some());

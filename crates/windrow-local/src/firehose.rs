@@ -11,13 +11,13 @@
 //! created again. Delivery streams themselves are not remembered across starts.
 //!
 //! ```
-//! use windrow_local::firehose::{BufferingHints, Firehose, Source};
+//! use windrow_local::firehose::{BufferingHints, DeliverySource, Firehose};
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! let firehose = Firehose::new(folder.path(), "us-east-1", "000000000000");
-//! firehose.create("readings", Source::DirectPut, BufferingHints::default()).await?;
+//! firehose.create("readings", DeliverySource::DirectPut, BufferingHints::default()).await?;
 //! firehose.put("readings", b"a line\n".to_vec(), 1_795_166_228_189).await?;
 //! firehose.flush().await?;
 //! assert!(folder.path().join("archive/readings/2026/11/20/09").is_dir());
