@@ -25,7 +25,7 @@ impl<K, A> Default for Accumulators<K, A> {
     }
 }
 
-/// A accumulator that was closed: what one window holds of one key.
+/// An accumulator that was closed: what one window holds of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WindowAccumulator<K, A> {
     /// The window.
@@ -57,7 +57,7 @@ impl<K: Eq + Hash + Ord, A: Merge> Accumulators<K, A> {
         true
     }
 
-    /// Merges a whole aggregate into a accumulator.
+    /// Merges a whole aggregate into an accumulator.
     pub fn merge(&mut self, accumulator: WindowAccumulator<K, A>) {
         let keys = self.windows.entry(accumulator.window).or_default();
         match keys.get_mut(&accumulator.key) {

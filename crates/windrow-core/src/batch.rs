@@ -50,7 +50,7 @@ pub struct BatchAccumulator<'a, A> {
     pub aggregate: &'a A,
 }
 
-/// A accumulator, but for what [`BatchTimes`] has of it.
+/// An accumulator, but for what [`BatchTimes`] has of it.
 #[derive(Clone, Debug)]
 struct HeldWindow<A> {
     aggregate: A,

@@ -1,4 +1,4 @@
-//! A bounded dedup cache already counted.
+//! A bounded dedup cache.
 
 use std::borrow::{Borrow, Cow};
 use std::collections::{BTreeSet, HashMap};

@@ -79,7 +79,7 @@ pub struct Fold<K, A> {
     size: SizeEstimate,
 }
 
-/// What a accumulator holds.
+/// What an accumulator holds.
 #[derive(Clone, Debug)]
 pub(crate) struct CountedAccumulator<A> {
     pub(crate) readings: Count,
@@ -87,7 +87,7 @@ pub(crate) struct CountedAccumulator<A> {
     pub(crate) aggregate: A,
 }
 
-/// What comes into a accumulator.
+/// What comes into an accumulator.
 pub(crate) enum Occurrence<'a, T: ?Sized> {
     Reading(&'a T),
     Repeat,
@@ -140,7 +140,7 @@ struct SizeEstimate {
     raw: usize,
 }
 
-/// What a accumulator is taken to cost beside its key, in bytes before compression.
+/// What an accumulator is taken to cost beside its key, in bytes before compression.
 const ACCUMULATOR_COST: usize = 64;
 /// What a seen reading is taken to cost beside its key, likewise.
 const SEEN_COST: usize = 40;

@@ -7,7 +7,7 @@
 //! * [`window`]: which windows a time belongs to: tumbling, hopping and session.
 //! * [`accumulators`]: one aggregate a window and key, added to, merged and closed.
 //! * [`sequence`]: positions in a shard's log, and intervals of it.
-//! * [`dedup`]: a bounded dedup cache already counted.
+//! * [`dedup`]: a bounded dedup cache.
 //! * [`fold`]: one shard's open window: skips redelivered records, counts repeats once, and closes
 //!   into rows that say which interval of the log they are the fold of.
 //! * [`merge`]: picks, among the rows that attempts and retries left behind, those that hold

@@ -22,7 +22,7 @@ pub(super) struct BatchTimes {
     others: HashMap<usize, Others, RandomState>,
 }
 
-/// A accumulator's times that came in order: 16 bytes, and 4 in the list for each but the latest.
+/// An accumulator's times that came in order: 16 bytes, and 4 in the list for each but the latest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stretch {
     /// How many there are.
@@ -34,7 +34,7 @@ pub(super) struct Stretch {
     room: u32,
 }
 
-/// A accumulator's other times.
+/// An accumulator's other times.
 #[derive(Clone, Debug, Default)]
 struct Others {
     /// Those that came once, as milliseconds and nanoseconds.
@@ -66,7 +66,7 @@ impl BatchTimes {
         }
     }
 
-    /// No times of a accumulator yet, and room for as many as another one has.
+    /// No times of an accumulator yet, and room for as many as another one has.
     pub(super) fn stretch_like(&mut self, other: Option<Stretch>) -> Stretch {
         let mut stretch = Stretch::default();
         let expected = other.map_or(0, |other| other.len.saturating_sub(1));
@@ -76,7 +76,7 @@ impl BatchTimes {
         stretch
     }
 
-    /// Notes a time of a accumulator, whose stretch is given; false if it was noted before.
+    /// Notes a time of an accumulator, whose stretch is given; false if it was noted before.
     pub(super) fn insert(
         &mut self,
         accumulator: usize,
@@ -102,7 +102,7 @@ impl BatchTimes {
         is_new
     }
 
-    /// How many times of a accumulator there are, and how many more were noted again.
+    /// How many times of an accumulator there are, and how many more were noted again.
     pub(super) fn counts(&self, accumulator: usize, stretch: Stretch) -> (u64, u64) {
         let others = if self.others.is_empty() {
             None
