@@ -399,7 +399,7 @@ CONDITIONS = {
 
 
 def page(template):
-    """What a browser may do with the page; local/src/dashboard.rs tests that its own page says the same."""
+    """What a browser may do with the page; tools/local/src/page.rs tests that its own page says the same."""
     headers = template["Resources"]["DistributionHeaders"]["Properties"]["ResponseHeadersPolicyConfig"]
     policy = headers["SecurityHeadersConfig"]["ContentSecurityPolicy"]["ContentSecurityPolicy"]
     policy = policy["Fn::Sub"] if isinstance(policy, dict) else policy
