@@ -428,7 +428,7 @@ def alarms(template):
     for namespace, metric, resource in watched:
         if namespace != "WildRydes":
             continue
-        source = ROOT / FUNCTIONS[resource] / "src" / "handler.rs"
+        source = ROOT / "crates" / "windrow-lambda" / "src" / FUNCTIONS[resource] / "handler.rs"
         if f'("{metric}", Unit::' not in source.read_text():
             yield f"{resource}: it never counts {metric}, which an alarm watches"
 
