@@ -236,7 +236,7 @@ def many_suite(options):
 
 
 GROWTH = """
-It bends where rows come to be nearly as many as readings: a row costs a accumulator, a place in the order of names and a line
+It bends where rows come to be nearly as many as readings: a row costs an accumulator, a place in the order of names and a line
 of text, and the memory for these has to be had from the system. Up to there a reading costs more as fewer of
 the open accumulators and names are in the processor's nearest caches: a unicorn takes some 400 bytes.
 """

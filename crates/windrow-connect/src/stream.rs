@@ -90,9 +90,9 @@ pub struct Existing {
 impl fmt::Display for Existing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.names.as_deref() {
-            Some([]) => formatter.write_str("there are none at all")?,
+            Some([]) => formatter.write_str("no streams exist")?,
             Some(names) => write!(formatter, "there are: {}", names.join(", "))?,
-            None => formatter.write_str("which there are was not to be learned")?,
+            None => formatter.write_str("could not list streams")?,
         }
         match self.place {
             CloudLocation::Aws => formatter.write_str(
@@ -210,7 +210,7 @@ mod tests {
         );
         assert_eq!(
             error(&[], CloudLocation::Aws),
-            "there is no stream \"wildride\" here; there are none at all. Choose one with --stream \
+            "there is no stream \"wildride\" here; no streams exist. Choose one with --stream \
              or another --region, or create the application's with `sam deploy`"
         );
     }

@@ -32,7 +32,6 @@ pub mod firehose;
 pub mod functions;
 pub mod mapping;
 pub mod settings;
-pub mod table_file;
 
 pub use cloud::{Application, DrainError, LocalCloud, ON_FAILURE, Pipeline};
 pub use dashboard::DashboardPort;

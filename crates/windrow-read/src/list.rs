@@ -45,7 +45,7 @@ pub async fn list(client: &Client, stream: &str) -> Result<Vec<Shard>, ReadError
         let output = match answer {
             Ok(output) => output,
             Err(error) => {
-                if budget.sit_out(error).await? {
+                if budget.wait(error).await? {
                     shards.clear();
                     token = None;
                 }

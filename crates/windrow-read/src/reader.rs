@@ -150,7 +150,7 @@ impl ShardReader {
             match answer {
                 Ok(output) => return Ok(self.hand_out(output)),
                 Err(error) => {
-                    if budget.sit_out(error).await? {
+                    if budget.wait(error).await? {
                         self.iterator = None;
                     }
                 }
@@ -207,7 +207,7 @@ impl ShardReader {
                     return Ok(output.shard_iterator.unwrap_or_default());
                 }
                 Err(error) => {
-                    budget.sit_out(error).await?;
+                    budget.wait(error).await?;
                 }
             }
         }

@@ -34,7 +34,7 @@ impl RetryBudget {
     ///
     /// # Errors
     /// When another try is pointless, or there have been enough.
-    pub(crate) async fn sit_out<E>(
+    pub(crate) async fn wait<E>(
         &mut self,
         error: SdkError<E, HttpResponse>,
     ) -> Result<bool, ReadError>

@@ -191,7 +191,7 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// Of a statement. There are none where they cannot be told apart, as with two `*`.
+    /// The texts of a statement; empty where they are ambiguous, as with two `*`.
     pub fn of(statement: &Statement) -> Self {
         Self::find(statement).unwrap_or_default()
     }

@@ -35,7 +35,7 @@ pub(super) enum Credentials {
     Chain,
 }
 
-/// Decides. Without `profiles` there are none.
+/// Decides. `profiles` is `None` where there are no profiles.
 pub(super) fn decide(
     args: &TargetArgs,
     environment: &Environment,
