@@ -7,7 +7,7 @@ use unicorn::distance::Distance;
 use unicorn::reading::readings;
 use unicorn::status_time::StatusTime;
 use unicorn::summary::{SourceRange, Summary};
-use unicorn::totals::{Figures, Totals};
+use unicorn::totals::{Measures, Totals};
 use windrow_core::fold::{Fold, StateLimits};
 use windrow_core::sequence::SequenceRange;
 use windrow_event::{EventSource, EventWindow, RecordData, WindowFields, encode};
@@ -53,8 +53,8 @@ fn window(unicorns: u64) -> (u64, u64) {
     };
     for second in 0..60 {
         for unicorn in 0..unicorns {
-            let position = format!("{SEQUENCE}{:05}", second * unicorns + unicorn);
-            assert!(fold.begin_record(&position).unwrap());
+            let sequence_number = format!("{SEQUENCE}{:05}", second * unicorns + unicorn);
+            assert!(fold.begin_record(&sequence_number).unwrap());
             let text = line(unicorn, second);
             for (_, reading) in readings(text.as_bytes()) {
                 let reading = reading.unwrap();
@@ -86,26 +86,29 @@ fn a_fuller_shard_forgets() {
 
 #[test]
 fn a_row_as_it_is_sent() {
-    let position = format!("{SEQUENCE}88898");
+    let sequence_number = format!("{SEQUENCE}88898");
     let row = Summary {
         name: "Unicorn00001".to_owned(),
         window_start: StatusTime::from_millis(START),
         window_seconds: 60,
         readings: 60,
-        figures: Some(Figures {
+        measures: Some(Measures {
             distance: Distance::from_micrometres(1_801_785_806),
             min_magic_points: 153,
             max_magic_points: 159,
             min_health_points: 146,
             max_health_points: 156,
         }),
-        repeats: 0,
-        part: SourceRange {
-            since: None,
+        duplicates: 0,
+        source: SourceRange {
+            dedup_from: None,
             stream: "wildrydes".to_owned(),
             shard: "shardId-000000000000".to_owned(),
-            interval: SequenceRange::new(position.parse().unwrap(), position.parse().unwrap())
-                .unwrap(),
+            range: SequenceRange::new(
+                sequence_number.parse().unwrap(),
+                sequence_number.parse().unwrap(),
+            )
+            .unwrap(),
         },
     };
     assert_near("ROW_BYTES", workload::ROW_BYTES, row.to_line().len() as u64);

@@ -24,7 +24,7 @@ const ROUND: Duration = Duration::from_millis(100);
 const READ_AHEAD: usize = 1000;
 
 /// How many broken lines are told one by one.
-const TOLD: u64 = 20;
+const MOST_REPORTED: u64 = 20;
 
 /// Sends a fleet's readings as they are due, until the schedule is over, `stop` or a halt, and says
 /// how many were skipped because the stream took too few.
@@ -130,10 +130,10 @@ pub(crate) async fn replay(
 }
 
 fn tell(progress: &ProducerProgress, broken: u64, number: u64, reason: &str) {
-    if broken <= TOLD {
+    if broken <= MOST_REPORTED {
         progress.note(&format!("line {number} is not sent: {reason}"));
     }
-    if broken == TOLD {
+    if broken == MOST_REPORTED {
         progress.note("further lines that are not sent are only counted");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use local::WildRydes;
 use windrow_connect::cloud::{Cloud, LOCAL_PORT};
-use windrow_local::{DashboardPort, LocalCloud, Settings, StartError, dashboard};
+use windrow_local::{CloudSettings, DashboardPort, LocalCloud, StartError, dashboard};
 
 use crate::plan::ProducerPlan;
 
@@ -35,7 +35,7 @@ impl EmbeddedCloud {
         let embedded = &plan.embedded;
         let mut names = defaults.names.clone();
         names.stream.clone_from(&plan.stream);
-        let settings = Settings {
+        let settings = CloudSettings {
             port: plan.port(),
             data_dir: embedded.data_dir.clone().unwrap_or(defaults.data_dir),
             shards: plan.shards(),

@@ -160,11 +160,11 @@ mod tests {
     /// Degrees are left out: the last digit of a sine is the platform's.
     #[test]
     fn the_flight_of_a_seed_does_not_change_between_versions() {
-        let figures = |reading: &Reading<'_>| {
+        let measures = |reading: &Reading<'_>| {
             let metres = reading.distance.to_string();
             (metres, reading.magic_points, reading.health_points)
         };
-        let flight: Vec<_> = flight(7, 0, 1.0, 2).iter().map(figures).collect();
+        let flight: Vec<_> = flight(7, 0, 1.0, 2).iter().map(measures).collect();
         let expected = [("30.408552", 149, 149), ("30.202518", 148, 149)];
         assert_eq!(
             flight,

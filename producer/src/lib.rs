@@ -22,7 +22,6 @@ pub mod args;
 mod drive;
 mod embedded;
 pub mod flight;
-mod minutes;
 pub mod names;
 pub mod plan;
 mod progress;
@@ -32,6 +31,7 @@ mod rows;
 pub mod schedule;
 mod send;
 mod standing;
+mod window_table;
 
 use std::io::Write;
 use std::sync::Arc;

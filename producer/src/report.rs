@@ -14,9 +14,9 @@ use unicorn::summary::Summary;
 use windrow_read::ReadError;
 
 use crate::args::ProducerFormat;
-use crate::minutes;
 use crate::progress::ProducerProgress;
 use crate::rows::{NewRows, PrintedWindow, RowTable};
+use crate::window_table;
 
 /// How many unicorns' rows are asked for at once.
 const QUERIES: usize = 8;
@@ -147,7 +147,7 @@ impl<W: Write> ProducerReport<W> {
     ) -> io::Result<()> {
         let text = match self.format {
             ProducerFormat::Pretty => {
-                minutes::table(window, &merge(rows.iter().cloned())).into_bytes()
+                window_table::table(window, &merge(rows.iter().cloned())).into_bytes()
             }
             ProducerFormat::Lines => new.iter().flat_map(Summary::to_line).collect(),
         };

@@ -17,7 +17,7 @@ pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(60);
 const BATCH: usize = 1000;
 
 /// How many failures are told one by one.
-const TOLD: u64 = 20;
+const MOST_REPORTED: u64 = 20;
 
 /// Readings waiting to be sent, in lanes: what goes into a lane is sent in that order, and lanes do
 /// not wait for each other. A unicorn keeps to one lane.
@@ -157,7 +157,7 @@ impl<D: Destination<Item = KinesisRecord>> Lane<D> {
                 continue;
             }
             let (name, reason) = (&left.item.partition_key, &left.reason);
-            if self.counts.failed <= TOLD {
+            if self.counts.failed <= MOST_REPORTED {
                 self.progress
                     .note(&format!("a reading of {name:?} failed: {reason}"));
             }

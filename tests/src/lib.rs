@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use unicorn::merge::merge;
 use unicorn::summary::Summary;
 use windrow_lambda::aggregator::settings::WindowTime;
-use windrow_local::{LocalCloud, Settings};
+use windrow_local::{CloudSettings, LocalCloud};
 use windrow_write::{KinesisRecord, KinesisStream, Policy, deliver};
 
 /// How long anything here may take: it only ends what hangs.
@@ -55,12 +55,12 @@ pub struct TestCloud {
 
 impl TestCloud {
     /// Starts one; `change` may alter the settings.
-    pub async fn start(change: impl FnOnce(&mut Settings)) -> Self {
+    pub async fn start(change: impl FnOnce(&mut CloudSettings)) -> Self {
         Self::of(WildRydes::default(), change).await
     }
 
     /// Starts one of this application.
-    pub async fn of(application: WildRydes, change: impl FnOnce(&mut Settings)) -> Self {
+    pub async fn of(application: WildRydes, change: impl FnOnce(&mut CloudSettings)) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), &application, change).await
     }
 
@@ -78,9 +78,9 @@ impl TestCloud {
     async fn start_in(
         data_dir: TempDir,
         application: &WildRydes,
-        change: impl FnOnce(&mut Settings),
+        change: impl FnOnce(&mut CloudSettings),
     ) -> Self {
-        let mut settings = Settings {
+        let mut settings = CloudSettings {
             port: 0,
             data_dir: data_dir.path().to_owned(),
             window: Duration::from_secs(2),

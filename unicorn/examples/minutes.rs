@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for minute in merge(rows) {
         println!(
             "{} {} moved {} m in {} readings",
-            minute.window_start, minute.name, minute.figures.distance, minute.readings
+            minute.window_start, minute.name, minute.measures.distance, minute.readings
         );
     }
     Ok(())

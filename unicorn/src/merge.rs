@@ -7,11 +7,11 @@ use windrow_core::merge::select;
 
 use crate::status_time::StatusTime;
 use crate::summary::Summary;
-use crate::totals::{Figures, Totals};
+use crate::totals::{Measures, Totals};
 
 /// A unicorn's minute (or other window) as a reader sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Minute {
+pub struct MergedRow {
     /// The unicorn.
     pub name: String,
     /// Start of the window.
@@ -21,7 +21,7 @@ pub struct Minute {
     /// How many readings it holds.
     pub readings: u64,
     /// Their figures.
-    pub figures: Figures,
+    pub measures: Measures,
     /// Whether the rows are known to hold every reading that was ever in one of them. If not, records
     /// were lost before they were folded, or the rows do not tell; what is known is given.
     pub exact: bool,
@@ -33,12 +33,12 @@ pub struct Minute {
 /// log and hold the most readings, repeats included, and of such choices that with the fewest
 /// distinct ones ([`windrow_core::merge`]); what is taken is then combined over shards and streams. The rows may come in any order and more than once, but must be all there
 /// are of their windows.
-pub fn merge(rows: impl IntoIterator<Item = Summary>) -> Vec<Minute> {
+pub fn merge(rows: impl IntoIterator<Item = Summary>) -> Vec<MergedRow> {
     let mut groups: BTreeMap<_, BTreeMap<_, Vec<Summary>>> = BTreeMap::new();
     for row in rows {
-        let minute = (row.window_start, row.name.clone(), row.window_seconds);
-        let log = (row.part.stream.clone(), row.part.shard.clone());
-        let logs = groups.entry(minute).or_default();
+        let merged = (row.window_start, row.name.clone(), row.window_seconds);
+        let log = (row.source.stream.clone(), row.source.shard.clone());
+        let logs = groups.entry(merged).or_default();
         logs.entry(log).or_default().push(row);
     }
     groups
@@ -52,18 +52,18 @@ pub fn merge(rows: impl IntoIterator<Item = Summary>) -> Vec<Minute> {
                 exact &= selection.exact;
                 for index in selection.rows {
                     let row = &rows[index];
-                    if let Some(figures) = row.figures {
-                        totals.merge(&figures.into());
+                    if let Some(measures) = row.measures {
+                        totals.merge(&measures.into());
                     }
                     readings = readings.saturating_add(row.readings);
                 }
             }
-            Some(Minute {
+            Some(MergedRow {
                 name,
                 window_start,
                 window_seconds,
                 readings,
-                figures: totals.figures()?,
+                measures: totals.measures()?,
                 exact,
             })
         })

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use windrow_core::merge::LogRow;
+use windrow_core::merge::RangedRow;
 use windrow_core::sequence::{SequenceNumber, SequenceRange};
 
 use crate::distance::Distance;
@@ -10,7 +10,7 @@ use crate::field::{self, RawField};
 use crate::reading;
 use crate::rejection::Rejection;
 use crate::status_time::StatusTime;
-use crate::totals::Figures;
+use crate::totals::Measures;
 
 /// One row: what stands in the summary stream, and in the table.
 ///
@@ -28,11 +28,11 @@ pub struct Summary {
     /// How many distinct readings are in the row.
     pub readings: u64,
     /// How many more the part holds that were sent before and are left out.
-    pub repeats: u64,
+    pub duplicates: u64,
     /// The figures of the distinct readings; none for a row that only says that there were repeats.
-    pub figures: Option<Figures>,
+    pub measures: Option<Measures>,
     /// Where they stand.
-    pub part: SourceRange,
+    pub source: SourceRange,
 }
 
 /// The run of one shard's log that a row is the fold of.
@@ -43,24 +43,24 @@ pub struct SourceRange {
     /// Id of the shard.
     pub shard: String,
     /// The first and last record.
-    pub interval: SequenceRange,
+    pub range: SequenceRange,
     /// The first record whose readings were remembered, where that comes before the interval: this is
     /// not the first part of its window.
-    pub since: Option<SequenceNumber>,
+    pub dedup_from: Option<SequenceNumber>,
 }
 
 impl SourceRange {
     /// 16 hex digits that tell this part from any other: the start of the SHA-256 of stream, shard,
-    /// window length, first and last sequence number, and `since` if there is one, each ended by a
+    /// window length, first and last sequence number, and `dedup_from` if there is one, each ended by a
     /// newline.
     pub fn hash(&self, window_seconds: u32) -> String {
-        let (from, to) = (self.interval.from(), self.interval.to());
+        let (from, to) = (self.range.from(), self.range.to());
         let mut text = format!(
             "{}\n{}\n{window_seconds}\n{from}\n{to}\n",
             self.stream, self.shard
         );
-        if let Some(since) = &self.since {
-            text.push_str(since.as_str());
+        if let Some(dedup_from) = &self.dedup_from {
+            text.push_str(dedup_from.as_str());
             text.push('\n');
         }
         let digest = Sha256::digest(text);
@@ -78,17 +78,17 @@ struct SummaryLine<'a> {
     name: &'a str,
     status_time: String,
     #[serde(flatten)]
-    figures: Option<FiguresLine>,
+    measures: Option<MeasuresLine>,
     readings: u64,
     #[serde(skip_serializing_if = "is_zero")]
-    repeats: u64,
+    duplicates: u64,
     window_seconds: u32,
-    part: PartLine<'a>,
+    source: SourceLine<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct FiguresLine {
+struct MeasuresLine {
     distance: Distance,
     min_magic_points: i32,
     max_magic_points: i32,
@@ -98,13 +98,13 @@ struct FiguresLine {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct PartLine<'a> {
+struct SourceLine<'a> {
     stream: &'a str,
     shard: &'a str,
     from: &'a str,
     to: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<&'a str>,
+    dedup_from: Option<&'a str>,
 }
 
 fn is_zero(value: &u64) -> bool {
@@ -117,7 +117,7 @@ impl Summary {
         format!(
             "{}#{}",
             self.window_start,
-            self.part.hash(self.window_seconds)
+            self.source.hash(self.window_seconds)
         )
     }
 
@@ -126,22 +126,22 @@ impl Summary {
         reading::to_line(&SummaryLine {
             name: &self.name,
             status_time: self.window_start.to_string(),
-            figures: self.figures.map(|figures| FiguresLine {
-                distance: figures.distance,
-                min_magic_points: figures.min_magic_points,
-                max_magic_points: figures.max_magic_points,
-                min_health_points: figures.min_health_points,
-                max_health_points: figures.max_health_points,
+            measures: self.measures.map(|measures| MeasuresLine {
+                distance: measures.distance,
+                min_magic_points: measures.min_magic_points,
+                max_magic_points: measures.max_magic_points,
+                min_health_points: measures.min_health_points,
+                max_health_points: measures.max_health_points,
             }),
             readings: self.readings,
-            repeats: self.repeats,
+            duplicates: self.duplicates,
             window_seconds: self.window_seconds,
-            part: PartLine {
-                stream: &self.part.stream,
-                shard: &self.part.shard,
-                from: self.part.interval.from().as_str(),
-                to: self.part.interval.to().as_str(),
-                since: self.part.since.as_ref().map(SequenceNumber::as_str),
+            source: SourceLine {
+                stream: &self.source.stream,
+                shard: &self.source.shard,
+                from: self.source.range.from().as_str(),
+                to: self.source.range.to().as_str(),
+                dedup_from: self.source.dedup_from.as_ref().map(SequenceNumber::as_str),
             },
         })
     }
@@ -172,28 +172,28 @@ impl Summary {
             #[serde(borrow)]
             readings: RawField<'a>,
             #[serde(borrow, default)]
-            repeats: RawField<'a>,
+            duplicates: RawField<'a>,
             #[serde(borrow)]
             window_seconds: RawField<'a>,
             #[serde(borrow)]
-            part: RawField<'a>,
+            source: RawField<'a>,
         }
 
         let fields: SummaryFields<'_> = field::split(line)?;
         let readings = field::integer("Readings", fields.readings)?;
-        let repeats = match fields.repeats {
+        let duplicates = match fields.duplicates {
             None => 0,
-            repeats => field::integer("Repeats", repeats)?,
+            duplicates => field::integer("Repeats", duplicates)?,
         };
         let summary = Self {
             name: reading::name(fields.name)?.into_owned(),
             window_start: reading::status_time(fields.status_time)?,
             window_seconds: field::integer("WindowSeconds", fields.window_seconds)?,
             readings,
-            repeats,
-            figures: match readings {
+            duplicates,
+            measures: match readings {
                 0 => None,
-                _ => Some(Figures {
+                _ => Some(Measures {
                     distance: reading::distance(
                         fields.distance,
                         Distance::from_micrometres(i128::MAX),
@@ -204,12 +204,12 @@ impl Summary {
                     max_health_points: field::integer("MaxHealthPoints", fields.max_health_points)?,
                 }),
             },
-            part: parse_part(field::required("Part", fields.part)?)?,
+            source: parse_source(field::required("Part", fields.source)?)?,
         };
         if summary.window_seconds == 0 {
             return Err(Rejection::field("WindowSeconds", "is 0"));
         }
-        if readings == 0 && repeats == 0 {
+        if readings == 0 && duplicates == 0 {
             return Err(Rejection::field(
                 "Readings",
                 "is 0, and there are no Repeats",
@@ -219,7 +219,7 @@ impl Summary {
     }
 }
 
-fn parse_part(text: &str) -> Result<SourceRange, Rejection> {
+fn parse_source(text: &str) -> Result<SourceRange, Rejection> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct SourceFields<'a> {
@@ -232,25 +232,28 @@ fn parse_part(text: &str) -> Result<SourceRange, Rejection> {
         #[serde(borrow)]
         to: RawField<'a>,
         #[serde(borrow, default)]
-        since: RawField<'a>,
+        dedup_from: RawField<'a>,
     }
 
     let fields: SourceFields<'_> =
         field::split(text.as_bytes()).map_err(|_| Rejection::field("Part", "is not an object"))?;
-    let position = |field, raw| -> Result<SequenceNumber, Rejection> {
+    let sequence_number = |field, raw| -> Result<SequenceNumber, Rejection> {
         let text = field::text(field, raw)?;
         text.parse()
             .map_err(|_| Rejection::field(field, "is not a sequence number"))
     };
-    let from = position("Part.From", fields.from)?;
-    let to = position("Part.To", fields.to)?;
-    let interval = SequenceRange::new(from, to)
+    let from = sequence_number("Part.From", fields.from)?;
+    let to = sequence_number("Part.To", fields.to)?;
+    let range = SequenceRange::new(from, to)
         .ok_or_else(|| Rejection::field("Part.To", "comes before Part.From"))?;
-    let since = match fields.since {
+    let dedup_from = match fields.dedup_from {
         None => None,
-        since => Some(position("Part.Since", since)?),
+        dedup_from => Some(sequence_number("Part.Since", dedup_from)?),
     };
-    if since.as_ref().is_some_and(|since| since >= interval.from()) {
+    if dedup_from
+        .as_ref()
+        .is_some_and(|dedup_from| dedup_from >= range.from())
+    {
         return Err(Rejection::field(
             "Part.Since",
             "does not come before Part.From",
@@ -259,8 +262,8 @@ fn parse_part(text: &str) -> Result<SourceRange, Rejection> {
     Ok(SourceRange {
         stream: field::text("Part.Stream", fields.stream)?.into_owned(),
         shard: field::text("Part.Shard", fields.shard)?.into_owned(),
-        interval,
-        since,
+        range,
+        dedup_from,
     })
 }
 
@@ -270,23 +273,23 @@ pub fn summaries(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<Summary, 
     reading::lines(record).map(|(line, plain)| (line, plain.and_then(|()| Summary::parse(line))))
 }
 
-impl LogRow for Summary {
-    fn interval(&self) -> &SequenceRange {
-        &self.part.interval
+impl RangedRow for Summary {
+    fn range(&self) -> &SequenceRange {
+        &self.source.range
     }
 
-    fn since(&self) -> &SequenceNumber {
-        self.part
-            .since
+    fn dedup_from(&self) -> &SequenceNumber {
+        self.source
+            .dedup_from
             .as_ref()
-            .unwrap_or(self.part.interval.from())
+            .unwrap_or(self.source.range.from())
     }
 
     fn readings(&self) -> u64 {
         self.readings
     }
 
-    fn repeats(&self) -> u64 {
-        self.repeats
+    fn duplicates(&self) -> u64 {
+        self.duplicates
     }
 }

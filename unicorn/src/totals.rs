@@ -60,7 +60,7 @@ pub const LOW_VITALS: i32 = 100;
 
 /// The figures of at least one reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Figures {
+pub struct Measures {
     /// How far the unicorn moved in all.
     pub distance: Distance,
     /// Lowest magic.
@@ -73,7 +73,7 @@ pub struct Figures {
     pub max_health_points: i32,
 }
 
-impl Figures {
+impl Measures {
     /// Whether magic or health was below [`LOW_VITALS`] points at any time.
     pub fn vitals_are_low(&self) -> bool {
         self.min_magic_points.min(self.min_health_points) < LOW_VITALS
@@ -82,11 +82,11 @@ impl Figures {
 
 impl Totals {
     /// The figures, or none before the first reading.
-    pub fn figures(&self) -> Option<Figures> {
+    pub fn measures(&self) -> Option<Measures> {
         if self.magic.is_none() {
             return None;
         }
-        Some(Figures {
+        Some(Measures {
             distance: Distance::from_micrometres(self.distance.value()),
             min_magic_points: self.magic.lowest,
             max_magic_points: self.magic.highest,
@@ -96,12 +96,12 @@ impl Totals {
     }
 }
 
-impl From<Figures> for Totals {
-    fn from(figures: Figures) -> Self {
+impl From<Measures> for Totals {
+    fn from(measures: Measures) -> Self {
         Self {
-            distance: Sum::of(figures.distance.micrometres()),
-            magic: Span::from([figures.min_magic_points, figures.max_magic_points]),
-            health: Span::from([figures.min_health_points, figures.max_health_points]),
+            distance: Sum::of(measures.distance.micrometres()),
+            magic: Span::from([measures.min_magic_points, measures.max_magic_points]),
+            health: Span::from([measures.min_health_points, measures.max_health_points]),
         }
     }
 }
@@ -195,18 +195,21 @@ mod tests {
             }
             let mut input = Decoder::unpack(&out.pack(), 100).unwrap();
             let totals = Totals::read(1, &mut input).ok();
-            let highest = totals.map(|totals| totals[0].figures().unwrap().max_magic_points);
+            let highest = totals.map(|totals| totals[0].measures().unwrap().max_magic_points);
             assert_eq!(highest, expected, "{width}");
         }
-        let swapped = Figures {
+        let swapped = Measures {
             distance: Distance::from_micrometres(1),
             min_magic_points: 9,
             max_magic_points: 3,
             min_health_points: 4,
             max_health_points: 4,
         };
-        let figures = Totals::from(swapped).figures().unwrap();
-        assert_eq!((figures.min_magic_points, figures.max_magic_points), (3, 9));
-        assert_eq!(Totals::identity().figures(), None);
+        let measures = Totals::from(swapped).measures().unwrap();
+        assert_eq!(
+            (measures.min_magic_points, measures.max_magic_points),
+            (3, 9)
+        );
+        assert_eq!(Totals::identity().measures(), None);
     }
 }

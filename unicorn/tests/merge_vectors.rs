@@ -5,19 +5,19 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use unicorn::merge::{Minute, merge};
+use unicorn::merge::{MergedRow, merge};
 use unicorn::summary::Summary;
 
-fn told(minute: &Minute) -> Value {
-    let figures = minute.figures;
+fn told(minute: &MergedRow) -> Value {
+    let measures = minute.measures;
     json!({
         "Name": minute.name,
         "StatusTime": minute.window_start.to_string(),
-        "Distance": serde_json::from_str::<Value>(&figures.distance.to_string()).unwrap(),
-        "MinMagicPoints": figures.min_magic_points,
-        "MaxMagicPoints": figures.max_magic_points,
-        "MinHealthPoints": figures.min_health_points,
-        "MaxHealthPoints": figures.max_health_points,
+        "Distance": serde_json::from_str::<Value>(&measures.distance.to_string()).unwrap(),
+        "MinMagicPoints": measures.min_magic_points,
+        "MaxMagicPoints": measures.max_magic_points,
+        "MinHealthPoints": measures.min_health_points,
+        "MaxHealthPoints": measures.max_health_points,
         "Readings": minute.readings,
         "WindowSeconds": minute.window_seconds,
         "Exact": minute.exact,

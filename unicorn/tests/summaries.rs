@@ -8,7 +8,7 @@ use unicorn::merge::merge;
 use unicorn::reading::Reading;
 use unicorn::status_time::StatusTime;
 use unicorn::summary::{SourceRange, Summary, summaries};
-use unicorn::totals::{Figures, Totals};
+use unicorn::totals::{Measures, Totals};
 use windrow_core::aggregate::{Aggregate, Merge};
 use windrow_core::codec::{Columnar, Decoder, Encoder};
 use windrow_core::sequence::SequenceRange;
@@ -60,7 +60,7 @@ fn a_row_of_repeats_has_no_figures() {
     let line = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Readings":0,"Repeats":2,"WindowSeconds":60,"Part":{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"7","To":"9","Since":"1"}}"#;
     let summary = Summary::parse(line.as_bytes()).unwrap();
     assert_eq!(
-        (summary.readings, summary.repeats, summary.figures),
+        (summary.readings, summary.duplicates, summary.measures),
         (0, 2, None)
     );
     assert_eq!(
@@ -124,8 +124,8 @@ fn a_rejection_names_the_field() {
         let rejection = Summary::parse(line.as_bytes()).unwrap_err();
         assert_eq!(rejection.to_string(), reason);
     }
-    let part = LINE.split_once("\"Part\":").unwrap().1;
-    let line = LINE.replace(part, "7}");
+    let source = LINE.split_once("\"Part\":").unwrap().1;
+    let line = LINE.replace(source, "7}");
     assert_eq!(
         Summary::parse(line.as_bytes()).unwrap_err().to_string(),
         "Part is not an object"
@@ -144,18 +144,18 @@ fn a_record_holds_many_rows() {
 fn row(name: &str, shard: &str, from: u32, to: u32, readings: u64) -> Summary {
     let mut summary = Summary::parse(LINE.as_bytes()).unwrap();
     summary.name = name.to_owned();
-    summary.part = SourceRange {
+    summary.source = SourceRange {
         stream: "wildrydes".to_owned(),
         shard: shard.to_owned(),
-        interval: SequenceRange::new(
+        range: SequenceRange::new(
             from.to_string().parse().unwrap(),
             to.to_string().parse().unwrap(),
         )
         .unwrap(),
-        since: None,
+        dedup_from: None,
     };
     summary.readings = readings;
-    summary.figures = Some(Figures {
+    summary.measures = Some(Measures {
         distance: Distance::from_micrometres(i128::from(readings) * 2_500_000),
         min_magic_points: from as i32,
         max_magic_points: to as i32,
@@ -181,7 +181,7 @@ fn rows_merge_over_shards_and_never_count_a_reading_twice() {
             (
                 minute.name.as_str(),
                 minute.readings,
-                minute.figures.distance.to_string(),
+                minute.measures.distance.to_string(),
             )
         })
         .collect();
@@ -194,8 +194,8 @@ fn rows_merge_over_shards_and_never_count_a_reading_twice() {
     );
     assert_eq!(
         (
-            minutes[1].figures.min_magic_points,
-            minutes[1].figures.max_magic_points
+            minutes[1].measures.min_magic_points,
+            minutes[1].measures.max_magic_points
         ),
         (1, 9)
     );
@@ -213,8 +213,8 @@ fn windows_of_different_lengths_stay_apart() {
     );
 }
 
-fn any_figures() -> impl Strategy<Value = Figures> {
-    (0..i128::MAX, any::<[i32; 4]>()).prop_map(|(micrometres, points)| Figures {
+fn any_figures() -> impl Strategy<Value = Measures> {
+    (0..i128::MAX, any::<[i32; 4]>()).prop_map(|(micrometres, points)| Measures {
         distance: Distance::from_micrometres(micrometres),
         min_magic_points: points[0].min(points[1]),
         max_magic_points: points[0].max(points[1]),
@@ -225,22 +225,22 @@ fn any_figures() -> impl Strategy<Value = Figures> {
 
 proptest! {
     #[test]
-    fn rows_round_trip(name in ".{1,60}", millis in 0..4_000_000_000_000_i64, figures in any_figures(), readings in 0..3_u64, repeats in any::<u64>(), window_seconds in 1..u32::MAX, since: bool) {
-        prop_assume!(readings + repeats.min(1) > 0);
+    fn rows_round_trip(name in ".{1,60}", millis in 0..4_000_000_000_000_i64, measures in any_figures(), readings in 0..3_u64, duplicates in any::<u64>(), window_seconds in 1..u32::MAX, dedup_from: bool) {
+        prop_assume!(readings + duplicates.min(1) > 0);
         let mut summary = Summary::parse(LINE.as_bytes()).unwrap();
         summary.name = name;
         summary.window_start = StatusTime::from_millis(millis);
-        summary.figures = (readings > 0).then_some(figures);
+        summary.measures = (readings > 0).then_some(measures);
         summary.readings = readings;
-        summary.repeats = repeats;
-        summary.part.since = since.then(|| "495".parse().unwrap());
+        summary.duplicates = duplicates;
+        summary.source.dedup_from = dedup_from.then(|| "495".parse().unwrap());
         summary.window_seconds = window_seconds;
         prop_assert_eq!(Summary::parse(&summary.to_line()), Ok(summary));
     }
 
     #[test]
-    fn totals_travel_in_the_state(figures in proptest::collection::vec(any_figures(), 0..30)) {
-        let totals: Vec<Totals> = figures.into_iter().map(Totals::from).collect();
+    fn totals_travel_in_the_state(measures in proptest::collection::vec(any_figures(), 0..30)) {
+        let totals: Vec<Totals> = measures.into_iter().map(Totals::from).collect();
         let mut out = Encoder::default();
         Totals::write(&totals.iter().collect::<Vec<_>>(), &mut out);
         let mut input = Decoder::unpack(&out.pack(), 100_000).unwrap();

@@ -72,30 +72,30 @@ fn names(random: &mut ChaCha8Rng, count: usize) -> Vec<String> {
 }
 
 /// Sequence numbers as Kinesis gives them: 56 digits.
-fn position(number: usize) -> String {
+fn sequence_number(number: usize) -> String {
     format!("4959033827149025660855969253836157109592157598{number:010}")
 }
 
 /// As many readings, one a record, as an event of 6 MB holds.
 fn event(random: &mut ChaCha8Rng) -> (Vec<u8>, usize) {
     let names = names(random, UNICORNS);
-    let (mut lines, mut positions, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let (mut lines, mut sequence_numbers, mut bytes) = (Vec::new(), Vec::new(), 0);
     for (number, name) in names.iter().cycle().enumerate() {
         let line = line(random, name, number / UNICORNS);
-        let position = position(number);
-        bytes += encoded_len(&SOURCE, &record(name, &position, &line));
+        let sequence_number = sequence_number(number);
+        bytes += encoded_len(&SOURCE, &record(name, &sequence_number, &line));
         if bytes > EVENT_BYTES {
             break;
         }
         lines.push(line);
-        positions.push(position);
+        sequence_numbers.push(sequence_number);
     }
     let records: Vec<RecordData<'_>> = names
         .iter()
         .cycle()
-        .zip(&positions)
+        .zip(&sequence_numbers)
         .zip(&lines)
-        .map(|((name, position), line)| record(name, position, line))
+        .map(|((name, sequence_number), line)| record(name, sequence_number, line))
         .collect();
     let fields = WindowFields {
         window: WINDOW,
@@ -205,7 +205,7 @@ fn window(random: &mut ChaCha8Rng) -> anyhow::Result<WindowFold> {
     for number in 0..STATE_UNICORNS * 60 {
         let name = &names[number % STATE_UNICORNS];
         let line = line(random, name, number / STATE_UNICORNS);
-        fold.begin_record(&position(number))?;
+        fold.begin_record(&sequence_number(number))?;
         for (_, reading) in unicorn::reading::readings(line.as_bytes()) {
             let reading = reading?;
             fold.add(window, name.as_str(), reading.status_time.nanos(), &reading);

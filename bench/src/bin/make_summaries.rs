@@ -7,7 +7,7 @@ use clap::Parser;
 use unicorn::distance::Distance;
 use unicorn::status_time::StatusTime;
 use unicorn::summary::{SourceRange, Summary};
-use unicorn::totals::Figures;
+use unicorn::totals::Measures;
 use windrow_core::sequence::{SequenceNumber, SequenceRange};
 use windrow_event::{EventSource, RecordData, encode, encoded_len};
 
@@ -43,19 +43,19 @@ fn row(number: u64, from: &SequenceNumber, to: &SequenceNumber) -> Option<Summar
         window_start: StatusTime::from_millis(START),
         window_seconds: 60,
         readings: 60,
-        figures: Some(Figures {
+        measures: Some(Measures {
             distance: Distance::from_micrometres(1_800_000_000 + i128::from(number * 7_919)),
             min_magic_points: points,
             max_magic_points: points + 8,
             min_health_points: points - 3,
             max_health_points: points + 6,
         }),
-        repeats: 0,
-        part: SourceRange {
-            since: None,
+        duplicates: 0,
+        source: SourceRange {
+            dedup_from: None,
             stream: "wildrydes".to_owned(),
             shard: "shardId-000000000000".to_owned(),
-            interval: SequenceRange::new(from.clone(), to.clone())?,
+            range: SequenceRange::new(from.clone(), to.clone())?,
         },
     })
 }

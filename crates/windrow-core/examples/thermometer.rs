@@ -18,8 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Some(text) => Fold::decode(text, StateLimits::default())?,
             None => Fold::new(StateLimits::default()),
         };
-        for (position, room, millis, degrees) in batch {
-            if fold.begin_record(position)? {
+        for (sequence_number, room, millis, degrees) in batch {
+            if fold.begin_record(sequence_number)? {
                 let time = i128::from(millis) * 1_000_000;
                 fold.add(minutes.window_of(millis), room, time, &degrees);
             }

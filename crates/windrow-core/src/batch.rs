@@ -36,7 +36,7 @@ pub struct BatchFold<A> {
     /// By key, the accumulators that were opened after one of a later window, by the start of theirs.
     late: HashMap<usize, BTreeMap<i64, usize>, RandomState>,
     readings: u64,
-    repeats: u64,
+    duplicates: u64,
 }
 
 /// What one window holds of one key.
@@ -45,7 +45,7 @@ pub struct BatchAccumulator<'a, A> {
     /// How many distinct readings were added.
     pub readings: u64,
     /// How many more there were that had been added before.
-    pub repeats: u64,
+    pub duplicates: u64,
     /// The distinct readings, aggregated.
     pub aggregate: &'a A,
 }
@@ -78,7 +78,7 @@ impl<A: Merge> BatchFold<A> {
             keys: Vec::new(),
             late: HashMap::default(),
             readings: 0,
-            repeats: 0,
+            duplicates: 0,
         }
     }
 
@@ -97,7 +97,7 @@ impl<A: Merge> BatchFold<A> {
             aggregate.add(reading);
             self.readings += 1;
         } else {
-            self.repeats += 1;
+            self.duplicates += 1;
         }
         is_new
     }
@@ -113,10 +113,10 @@ impl<A: Merge> BatchFold<A> {
     /// The accumulator at a place, as [`BatchFold::windows_of`] gives them; none elsewhere.
     pub fn accumulator(&self, place: usize) -> Option<BatchAccumulator<'_, A>> {
         let HeldWindow { aggregate, stretch } = self.accumulators.get(place)?;
-        let (readings, repeats) = self.times.counts(place, *stretch);
+        let (readings, duplicates) = self.times.counts(place, *stretch);
         Some(BatchAccumulator {
             readings,
-            repeats,
+            duplicates,
             aggregate,
         })
     }
@@ -127,8 +127,8 @@ impl<A: Merge> BatchFold<A> {
     }
 
     /// How many more there were that had been added before.
-    pub fn repeats(&self) -> u64 {
-        self.repeats
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
     }
 
     /// The start of the window of a key and time, and where its accumulator is from here on.
@@ -210,15 +210,18 @@ mod tests {
                 let sum = accumulator.aggregate.0.value();
                 found.insert(
                     (key, start),
-                    (accumulator.readings, accumulator.repeats, sum),
+                    (accumulator.readings, accumulator.duplicates, sum),
                 );
             }
         }
         assert_eq!(found.len(), batch.accumulators.len());
         assert_eq!(batch.accumulator(found.len()), None);
         let readings: u64 = found.values().map(|accumulator| accumulator.0).sum();
-        let repeats: u64 = found.values().map(|accumulator| accumulator.1).sum();
-        assert_eq!((batch.readings(), batch.repeats()), (readings, repeats));
+        let duplicates: u64 = found.values().map(|accumulator| accumulator.1).sum();
+        assert_eq!(
+            (batch.readings(), batch.duplicates()),
+            (readings, duplicates)
+        );
         found
     }
 

@@ -55,15 +55,15 @@ pub struct Row<K, A> {
     pub key: K,
     /// How many distinct readings were added.
     pub readings: u64,
-    /// How many more there were that had been seen before, in this part or since `since`.
-    pub repeats: u64,
+    /// How many more there were that had been seen before, in this part or since `dedup_from`.
+    pub duplicates: u64,
     /// The distinct readings, aggregated; the identity where there are only repeats.
     pub aggregate: A,
     /// The part of the log that was folded; the same for all rows of one closing.
-    pub interval: SequenceRange,
+    pub range: SequenceRange,
     /// The first record whose readings were remembered; that of the part, unless it follows another
     /// part of the same window.
-    pub since: SequenceNumber,
+    pub dedup_from: SequenceNumber,
 }
 
 /// One shard's open window.
@@ -83,28 +83,28 @@ pub struct Fold<K, A> {
 #[derive(Clone, Debug)]
 pub(crate) struct CountedAccumulator<A> {
     pub(crate) readings: Count,
-    pub(crate) repeats: Count,
+    pub(crate) duplicates: Count,
     pub(crate) aggregate: A,
 }
 
 /// What comes into an accumulator.
 pub(crate) enum Occurrence<'a, T: ?Sized> {
     Reading(&'a T),
-    Repeat,
+    Duplicate,
 }
 
 impl<A: Merge> Merge for CountedAccumulator<A> {
     fn identity() -> Self {
         Self {
             readings: Count::identity(),
-            repeats: Count::identity(),
+            duplicates: Count::identity(),
             aggregate: A::identity(),
         }
     }
 
     fn merge(&mut self, other: &Self) {
         self.readings.merge(&other.readings);
-        self.repeats.merge(&other.repeats);
+        self.duplicates.merge(&other.duplicates);
         self.aggregate.merge(&other.aggregate);
     }
 }
@@ -116,7 +116,7 @@ impl<T: ?Sized, A: Aggregate<T>> Aggregate<Occurrence<'_, T>> for CountedAccumul
                 self.readings.add(*reading);
                 self.aggregate.add(reading);
             }
-            Occurrence::Repeat => self.repeats.add(&()),
+            Occurrence::Duplicate => self.duplicates.add(&()),
         }
     }
 }
@@ -143,7 +143,7 @@ struct SizeEstimate {
 /// What an accumulator is taken to cost beside its key, in bytes before compression.
 const ACCUMULATOR_COST: usize = 64;
 /// What a seen reading is taken to cost beside its key, likewise.
-const SEEN_COST: usize = 40;
+const DEDUP_COST: usize = 40;
 /// By how much a few bytes more can lengthen the encoded state: a new block of the compression begins,
 /// and the one before it ends otherwise.
 const COMPRESSION_STEP: usize = 8_000;
@@ -166,19 +166,19 @@ where
             progress: FoldProgress::default(),
             keys: Keys::default(),
             accumulators: Accumulators::default(),
-            seen: DedupCache::new(seen_bound(limits)),
+            seen: DedupCache::new(dedup_bound(limits)),
             size: SizeEstimate::default(),
         }
     }
 
-    /// Starts on the record at `position`; false where that record was folded before and must be
+    /// Starts on the record at `sequence_number`; false where that record was folded before and must be
     /// skipped. Records come in the order of the log.
     ///
     /// # Errors
     ///
-    /// [`InvalidSequenceNumber`], where `position` is not a sequence number.
-    pub fn begin_record(&mut self, position: &str) -> Result<bool, InvalidSequenceNumber> {
-        self.progress.begin(position)
+    /// [`InvalidSequenceNumber`], where `sequence_number` is not a sequence number.
+    pub fn begin_record(&mut self, sequence_number: &str) -> Result<bool, InvalidSequenceNumber> {
+        self.progress.begin(sequence_number)
     }
 
     /// Adds a reading of the record last begun to its window; false where the same reading, by key
@@ -196,10 +196,10 @@ where
         let entry = if is_new {
             Occurrence::Reading(reading)
         } else {
-            Occurrence::Repeat
+            Occurrence::Duplicate
         };
         if is_new {
-            self.size.seen += key_len + SEEN_COST;
+            self.size.seen += key_len + DEDUP_COST;
         }
         if self.accumulators.add(window, &number, &entry) {
             self.size.accumulators += key_len + ACCUMULATOR_COST;
@@ -232,14 +232,14 @@ where
     }
 
     /// Ends the part: gives its rows, by window and key, and goes on with none. The last position
-    /// and the dedup cache stay, so that the next part is told by `since` as well.
+    /// and the dedup cache stay, so that the next part is told by `dedup_from` as well.
     pub fn close(&mut self) -> Vec<Row<K, A>> {
         // What is still remembered stays in the state.
         self.size = SizeEstimate {
             measured: encoded_bound(self.seen.cost()),
             ..SizeEstimate::default()
         };
-        let Some((interval, since)) = self.progress.end_part() else {
+        let Some((range, dedup_from)) = self.progress.end_range() else {
             return Vec::new();
         };
         let mut accumulators = self.accumulators.close_all();
@@ -252,10 +252,10 @@ where
             window: accumulator.window,
             key: keys[places[accumulator.key]].clone(),
             readings: accumulator.aggregate.readings.value(),
-            repeats: accumulator.aggregate.repeats.value(),
+            duplicates: accumulator.aggregate.duplicates.value(),
             aggregate: accumulator.aggregate.aggregate,
-            interval: interval.clone(),
-            since: since.clone(),
+            range: range.clone(),
+            dedup_from: dedup_from.clone(),
         };
         let rows = accumulators.into_iter().map(row).collect();
         self.keys.keep(self.seen.keys());
@@ -282,11 +282,11 @@ where
     pub fn encode_version(&self, version: StateVersion) -> String {
         let mut out = Encoder::default();
         if version >= StateVersion::V2 {
-            let since = self.progress.since();
-            write_position(since.map_or("", SequenceNumber::as_str), &mut out);
+            let dedup_from = self.progress.dedup_from();
+            write_sequence_number(dedup_from.map_or("", SequenceNumber::as_str), &mut out);
         }
-        for position in self.progress.ends() {
-            write_position(position, &mut out);
+        for sequence_number in self.progress.ends() {
+            write_sequence_number(sequence_number, &mut out);
         }
 
         let in_accumulators = self
@@ -326,11 +326,11 @@ where
                 .collect();
             Count::write(&readings, &mut out);
             if version >= StateVersion::V2 {
-                let repeats: Vec<&Count> = accumulators
+                let duplicates: Vec<&Count> = accumulators
                     .iter()
-                    .map(|accumulator| &accumulator.repeats)
+                    .map(|accumulator| &accumulator.duplicates)
                     .collect();
-                Count::write(&repeats, &mut out);
+                Count::write(&duplicates, &mut out);
             }
             let with_readings = accumulators
                 .iter()
@@ -374,7 +374,7 @@ where
         if !progress.has_range() && !accumulators.is_empty() {
             return Err(CodecError::Broken("it has accumulators without a part"));
         }
-        let seen = DedupCache::read(seen_bound(limits), &numbers, key_len, &mut input)?;
+        let seen = DedupCache::read(dedup_bound(limits), &numbers, key_len, &mut input)?;
         input.finish()?;
         Ok(Self {
             limits,
@@ -393,16 +393,16 @@ where
 
 /// Reads how far the log was folded: what [`Fold::encode_version`] writes first.
 fn read_progress(input: &mut Decoder, version: StateVersion) -> Result<FoldProgress, CodecError> {
-    let since = match version {
+    let dedup_from = match version {
         StateVersion::V1 => None,
-        StateVersion::V2 => read_position(input)?,
+        StateVersion::V2 => read_sequence_number(input)?,
     };
     let [from, to, last] = [
-        read_position(input)?,
-        read_position(input)?,
-        read_position(input)?,
+        read_sequence_number(input)?,
+        read_sequence_number(input)?,
+        read_sequence_number(input)?,
     ];
-    let part = match (from, to) {
+    let range = match (from, to) {
         (Some(from), Some(to)) => Some(
             SequenceRange::new(from, to)
                 .ok_or(CodecError::Broken("its part ends before it starts"))?,
@@ -410,12 +410,12 @@ fn read_progress(input: &mut Decoder, version: StateVersion) -> Result<FoldProgr
         (None, None) => None,
         _ => return Err(CodecError::Broken("its part has one end only")),
     };
-    let since = since.or_else(|| part.as_ref().map(|part| part.from().clone()));
-    let started = part.as_ref().map(SequenceRange::from).or(last.as_ref());
-    if since.as_ref() > started {
+    let dedup_from = dedup_from.or_else(|| range.as_ref().map(|range| range.from().clone()));
+    let started = range.as_ref().map(SequenceRange::from).or(last.as_ref());
+    if dedup_from.as_ref() > started {
         return Err(CodecError::Broken("it remembers from after its start on"));
     }
-    Ok(FoldProgress::new(since, part, last))
+    Ok(FoldProgress::new(dedup_from, range, last))
 }
 
 /// Reads the accumulators of all windows, and how many bytes they take before compression. `numbers` are
@@ -441,13 +441,13 @@ fn read_accumulators<A: Merge + Columnar>(
             indices.push(last);
         }
         let readings = Count::read(count, input)?;
-        let repeats = match version {
+        let duplicates = match version {
             StateVersion::V1 => vec![Count::identity(); count],
             StateVersion::V2 => Count::read(count, input)?,
         };
         let with_readings = readings.iter().filter(|count| count.value() > 0).count();
         let mut aggregates = A::read(with_readings, input)?.into_iter();
-        for ((index, readings), repeats) in indices.into_iter().zip(readings).zip(repeats) {
+        for ((index, readings), duplicates) in indices.into_iter().zip(readings).zip(duplicates) {
             let aggregate = match readings.value() {
                 0 => A::identity(),
                 _ => aggregates.next().ok_or(CodecError::Broken(
@@ -456,7 +456,7 @@ fn read_accumulators<A: Merge + Columnar>(
             };
             let aggregate = CountedAccumulator {
                 readings,
-                repeats,
+                duplicates,
                 aggregate,
             };
             let key = *numbers
@@ -479,24 +479,24 @@ fn read_accumulators<A: Merge + Columnar>(
     Ok((accumulators, raw))
 }
 
-fn seen_bound(limits: StateLimits) -> usize {
+fn dedup_bound(limits: StateLimits) -> usize {
     limits.seen * 3 / 4 - limits.seen / 128
 }
 
 /// Writes a position, or the empty text for none.
-fn write_position(text: &str, out: &mut Encoder) {
+fn write_sequence_number(text: &str, out: &mut Encoder) {
     out.unsigned(text.len() as u128);
     out.raw(text.as_bytes());
 }
 
-fn read_position(input: &mut Decoder) -> Result<Option<SequenceNumber>, CodecError> {
+fn read_sequence_number(input: &mut Decoder) -> Result<Option<SequenceNumber>, CodecError> {
     let length = input.count()?;
     if length == 0 {
         return Ok(None);
     }
     let text = std::str::from_utf8(input.raw(length)?);
-    let position = text.ok().and_then(|text| text.parse().ok());
-    position
+    let sequence_number = text.ok().and_then(|text| text.parse().ok());
+    sequence_number
         .map(Some)
         .ok_or(CodecError::Broken("a position is not a sequence number"))
 }

@@ -15,20 +15,20 @@ use std::cmp::Reverse;
 use crate::sequence::{SequenceNumber, SequenceRange};
 
 /// A row: the fold of one interval of one shard's log, for one key and window.
-pub trait LogRow {
+pub trait RangedRow {
     /// The interval that was folded.
-    fn interval(&self) -> &SequenceRange;
+    fn range(&self) -> &SequenceRange;
 
     /// The first record whose readings were remembered while it was folded.
-    fn since(&self) -> &SequenceNumber {
-        self.interval().from()
+    fn dedup_from(&self) -> &SequenceNumber {
+        self.range().from()
     }
 
     /// How many readings of the key it counts.
     fn readings(&self) -> u64;
 
     /// How many more of them the interval holds, which were left out since they had been seen.
-    fn repeats(&self) -> u64 {
+    fn duplicates(&self) -> u64 {
         0
     }
 }
@@ -47,7 +47,7 @@ pub struct Selection {
 ///
 /// The rows may come in any order, and twice. Of choices that are equally good the widest is picked,
 /// whatever their order.
-pub fn select<R: LogRow>(rows: &[R]) -> Selection {
+pub fn select<R: RangedRow>(rows: &[R]) -> Selection {
     if rows.len() < 2 {
         return Selection {
             rows: (0..rows.len()).collect(),
@@ -58,10 +58,10 @@ pub fn select<R: LogRow>(rows: &[R]) -> Selection {
     // By their ends; of rows that end together the wider ones last, since the last of equals is taken.
     order.sort_by_key(|&index| {
         let row = &rows[index];
-        let interval = row.interval();
+        let range = row.range();
         (
-            interval.to(),
-            Reverse((interval.from(), row.since(), row.readings())),
+            range.to(),
+            Reverse((range.from(), row.dedup_from(), row.readings())),
         )
     });
 
@@ -70,8 +70,8 @@ pub fn select<R: LogRow>(rows: &[R]) -> Selection {
     let mut best = vec![Coverage::default()];
     let mut taken = Vec::with_capacity(order.len());
     for (place, &index) in order.iter().enumerate() {
-        let start = rows[index].interval().from();
-        let disjoint = order[..place].partition_point(|&i| rows[i].interval().to() < start);
+        let start = rows[index].range().from();
+        let disjoint = order[..place].partition_point(|&i| rows[i].range().to() < start);
         let with = best[disjoint].with(&rows[index]);
         taken.push((with >= best[place]).then_some(disjoint));
         best.push(with.max(best[place]));
@@ -102,10 +102,10 @@ struct Coverage {
 }
 
 impl Coverage {
-    fn with(self, row: &impl LogRow) -> Self {
+    fn with(self, row: &impl RangedRow) -> Self {
         let readings = u128::from(row.readings());
         Self {
-            records: self.records + readings + u128::from(row.repeats()),
+            records: self.records + readings + u128::from(row.duplicates()),
             readings: Reverse(self.readings.0 + readings),
         }
     }
@@ -113,21 +113,23 @@ impl Coverage {
 
 /// Whether the selected rows hold what a row holds: if it has no more than those of them that lie
 /// within it, or if both its ends lie in what their runs went through.
-fn is_covered<R: LogRow>(row: &R, rows: &[R], selected: &[usize]) -> bool {
-    let interval = row.interval();
+fn is_covered<R: RangedRow>(row: &R, rows: &[R], selected: &[usize]) -> bool {
+    let range = row.range();
     let selected = || selected.iter().map(|&index| &rows[index]);
     let within = selected().filter(|other| {
-        let other = other.interval();
-        interval.from() <= other.from() && other.to() <= interval.to()
+        let other = other.range();
+        range.from() <= other.from() && other.to() <= range.to()
     });
     let records = within.fold(Coverage::default(), Coverage::with).records;
     if records == Coverage::default().with(row).records {
         return true;
     }
-    let went_through = |position: &SequenceNumber| {
-        selected().any(|other| other.since() <= position && position <= other.interval().to())
+    let went_through = |sequence_number: &SequenceNumber| {
+        selected().any(|other| {
+            other.dedup_from() <= sequence_number && sequence_number <= other.range().to()
+        })
     };
-    went_through(interval.from()) && went_through(interval.to())
+    went_through(range.from()) && went_through(range.to())
 }
 
 #[cfg(test)]
@@ -138,8 +140,8 @@ mod tests {
     #[derive(Clone, Debug)]
     struct TestRow(SequenceRange, u64);
 
-    impl LogRow for TestRow {
-        fn interval(&self) -> &SequenceRange {
+    impl RangedRow for TestRow {
+        fn range(&self) -> &SequenceRange {
             &self.0
         }
 
@@ -149,9 +151,9 @@ mod tests {
     }
 
     fn row(from: u32, to: u32, readings: u64) -> TestRow {
-        let position = |number: u32| number.to_string().parse().unwrap();
+        let sequence_number = |number: u32| number.to_string().parse().unwrap();
         TestRow(
-            SequenceRange::new(position(from), position(to)).unwrap(),
+            SequenceRange::new(sequence_number(from), sequence_number(to)).unwrap(),
             readings,
         )
     }

@@ -81,10 +81,10 @@ impl SequenceRange {
     }
 
     /// The run of one record.
-    pub fn at(position: SequenceNumber) -> Self {
+    pub fn at(sequence_number: SequenceNumber) -> Self {
         Self {
-            from: position.clone(),
-            to: position,
+            from: sequence_number.clone(),
+            to: sequence_number,
         }
     }
 
@@ -103,10 +103,10 @@ impl SequenceRange {
         self.from <= other.to && other.from <= self.to
     }
 
-    /// Moves the end on to `position`; a position before the end changes nothing.
-    pub fn extend(&mut self, position: &SequenceNumber) {
-        if *position > self.to {
-            self.to.clone_from(position);
+    /// Moves the end on to `sequence_number`; a position before the end changes nothing.
+    pub fn extend(&mut self, sequence_number: &SequenceNumber) {
+        if *sequence_number > self.to {
+            self.to.clone_from(sequence_number);
         }
     }
 }
@@ -115,7 +115,7 @@ impl SequenceRange {
 mod tests {
     use super::*;
 
-    fn position(text: &str) -> SequenceNumber {
+    fn sequence_number(text: &str) -> SequenceNumber {
         text.parse().unwrap()
     }
 
@@ -131,7 +131,10 @@ mod tests {
             "149590338271490256608559692538361571095921575989136588898",
         ];
         for pair in ascending.windows(2) {
-            assert!(position(pair[0]) < position(pair[1]), "{pair:?}");
+            assert!(
+                sequence_number(pair[0]) < sequence_number(pair[1]),
+                "{pair:?}"
+            );
         }
     }
 
@@ -145,10 +148,14 @@ mod tests {
 
     #[test]
     fn intervals_share_their_ends() {
-        let interval = |from, to| SequenceRange::new(position(from), position(to)).unwrap();
-        assert!(interval("1", "5").overlaps(&interval("5", "9")));
-        assert!(interval("1", "50").overlaps(&interval("9", "10")));
-        assert!(!interval("1", "5").overlaps(&interval("6", "9")));
-        assert_eq!(SequenceRange::new(position("2"), position("1")), None);
+        let range =
+            |from, to| SequenceRange::new(sequence_number(from), sequence_number(to)).unwrap();
+        assert!(range("1", "5").overlaps(&range("5", "9")));
+        assert!(range("1", "50").overlaps(&range("9", "10")));
+        assert!(!range("1", "5").overlaps(&range("6", "9")));
+        assert_eq!(
+            SequenceRange::new(sequence_number("2"), sequence_number("1")),
+            None
+        );
     }
 }

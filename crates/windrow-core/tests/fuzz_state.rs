@@ -82,13 +82,13 @@ fn limits(choices: &mut Choices<'_>) -> StateLimits {
 
 /// One step of a fold: a record, perhaps one that was there before, with some readings.
 struct FoldStep {
-    position: String,
+    sequence_number: String,
     readings: Vec<(Window, String, i128, i64)>,
 }
 
 fn step(choices: &mut Choices<'_>, number: &mut u64) -> FoldStep {
     *number += 1 + choices.number() % 1_000;
-    let position = if choices.one_in(10) {
+    let sequence_number = if choices.one_in(10) {
         number.saturating_sub(choices.number())
     } else {
         *number
@@ -117,14 +117,14 @@ fn step(choices: &mut Choices<'_>, number: &mut u64) -> FoldStep {
         (minutes.window_of(millis), key, time, value)
     };
     FoldStep {
-        position: format!("4959{position:020}"),
+        sequence_number: format!("4959{sequence_number:020}"),
         readings: (0..choices.below(4)).map(|_| reading(choices)).collect(),
     }
 }
 
 /// Takes the step; says what was skipped and what counted.
 fn take(fold: &mut FuzzedFold, step: &FoldStep) -> Vec<bool> {
-    let mut counted = vec![fold.begin_record(&step.position).unwrap()];
+    let mut counted = vec![fold.begin_record(&step.sequence_number).unwrap()];
     if counted[0] {
         for (window, key, time, value) in &step.readings {
             counted.push(fold.add(*window, key.as_str(), *time, value));
@@ -312,9 +312,9 @@ fn a_column_of_millions_is_read_in_bounded_memory() {
 #[test]
 fn a_memory_of_millions_is_read_in_bounded_memory() {
     once(|| {
-        for positions in [3, 4] {
+        for sequence_numbers in [3, 4] {
             for count in [100_000, LIMIT / 16 - 3, LIMIT - 40] {
-                let mut columns = vec![0; positions];
+                let mut columns = vec![0; sequence_numbers];
                 columns.extend([1, 0, 0, 1, 0]);
                 columns.extend(varint(count as u128));
                 columns.push(0);

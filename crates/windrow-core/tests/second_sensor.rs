@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use windrow_core::aggregate::{Aggregate, Max, Merge, Min, Sum};
 use windrow_core::codec::{CodecError, Columnar, Decoder, Encoder};
 use windrow_core::fold::{Fold, Row, StateLimits};
-use windrow_core::merge::{LogRow, select};
+use windrow_core::merge::{RangedRow, select};
 use windrow_core::sequence::{SequenceNumber, SequenceRange};
 use windrow_core::window::Tumbling;
 
@@ -72,21 +72,21 @@ type Farm = Fold<String, Power>;
 
 struct PowerRow(Row<String, Power>);
 
-impl LogRow for PowerRow {
-    fn interval(&self) -> &SequenceRange {
-        &self.0.interval
+impl RangedRow for PowerRow {
+    fn range(&self) -> &SequenceRange {
+        &self.0.range
     }
 
-    fn since(&self) -> &SequenceNumber {
-        &self.0.since
+    fn dedup_from(&self) -> &SequenceNumber {
+        &self.0.dedup_from
     }
 
     fn readings(&self) -> u64 {
         self.0.readings
     }
 
-    fn repeats(&self) -> u64 {
-        self.0.repeats
+    fn duplicates(&self) -> u64 {
+        self.0.duplicates
     }
 }
 
@@ -101,7 +101,7 @@ fn fold(
     again: usize,
 ) -> (Farm, u64) {
     let minutes = Tumbling::new(60_000).unwrap();
-    let mut repeats = 0;
+    let mut duplicates = 0;
     let mut record = from;
     let mut handed = Vec::new();
     while record < to {
@@ -110,7 +110,7 @@ fn fold(
                 let time = i128::from(gust.millis) * 1_000_000;
                 let window = minutes.window_of(gust.millis);
                 if !fold.add(window, gust.turbine.as_str(), time, gust) {
-                    repeats += 1;
+                    duplicates += 1;
                 }
             }
         }
@@ -121,7 +121,7 @@ fn fold(
             record = record.saturating_sub(again).max(from);
         }
     }
-    (fold, repeats)
+    (fold, duplicates)
 }
 
 /// The rows of a run over the records from `from` up to `to`, cut into parts where `cuts` says.
@@ -160,13 +160,13 @@ proptest! {
         again in 0..5_usize,
     ) {
         let new = || Farm::new(StateLimits::default());
-        let (mut expected, repeats) = fold(new(), &log, 0, log.len(), &[], 0);
+        let (mut expected, duplicates) = fold(new(), &log, 0, log.len(), &[], 0);
         let (mut actual, repeats_again) = fold(new(), &log, 0, log.len(), &handovers, again);
-        prop_assert_eq!(repeats, repeats_again);
+        prop_assert_eq!(duplicates, repeats_again);
         let rows = expected.close();
         prop_assert_eq!(&rows, &actual.close());
         let readings: u64 = rows.iter().map(|row| row.readings).sum();
-        prop_assert_eq!(readings + repeats, log.iter().map(|record| record.len() as u64).sum());
+        prop_assert_eq!(readings + duplicates, log.iter().map(|record| record.len() as u64).sum());
     }
 
     /// Whatever parts the run that went through was cut into, and whatever other runs left behind, each

@@ -152,15 +152,15 @@ async fn a_window_of_three_invocations_makes_one_row_a_unicorn() {
         .iter()
         .map(|row| String::from_utf8(row.to_line()).unwrap())
         .collect();
-    let part = r#""WindowSeconds":60,"Part":{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"9"}}"#;
+    let source = r#""WindowSeconds":60,"Part":{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"9"}}"#;
     assert_eq!(
         lines,
         [
             format!(
-                "{{\"Name\":\"Franky\",\"StatusTime\":\"2026-09-21 14:14:00.000\",\"Distance\":30,\"MinMagicPoints\":149,\"MaxMagicPoints\":149,\"MinHealthPoints\":149,\"MaxHealthPoints\":149,\"Readings\":1,{part}\n"
+                "{{\"Name\":\"Franky\",\"StatusTime\":\"2026-09-21 14:14:00.000\",\"Distance\":30,\"MinMagicPoints\":149,\"MaxMagicPoints\":149,\"MinHealthPoints\":149,\"MaxHealthPoints\":149,\"Readings\":1,{source}\n"
             ),
             format!(
-                "{{\"Name\":\"Shadowfax\",\"StatusTime\":\"2026-09-21 14:14:00.000\",\"Distance\":59.75,\"MinMagicPoints\":148,\"MaxMagicPoints\":151,\"MinHealthPoints\":148,\"MaxHealthPoints\":151,\"Readings\":3,{part}\n"
+                "{{\"Name\":\"Shadowfax\",\"StatusTime\":\"2026-09-21 14:14:00.000\",\"Distance\":59.75,\"MinMagicPoints\":148,\"MaxMagicPoints\":151,\"MinHealthPoints\":148,\"MaxHealthPoints\":151,\"Readings\":3,{source}\n"
             ),
         ]
     );
@@ -206,7 +206,7 @@ async fn redelivered_records_and_repeated_readings_count_once() {
     assert_eq!(
         (
             rows[0].readings,
-            rows[0].figures.unwrap().distance.to_string()
+            rows[0].measures.unwrap().distance.to_string()
         ),
         (2, "35".to_owned())
     );
@@ -316,7 +316,7 @@ async fn a_state_that_would_grow_too_large_is_spilled_and_merges_to_the_whole() 
     harness.invoke(&[], state.as_deref(), true).await;
     let (rows, _) = harness.sent();
     let parts: std::collections::BTreeSet<_> =
-        rows.iter().map(|row| row.part.interval.clone()).collect();
+        rows.iter().map(|row| row.source.range.clone()).collect();
     assert!(parts.len() > 2, "{}", parts.len());
     let minutes = merge(rows);
     assert_eq!(minutes.len(), names.len());
@@ -403,9 +403,9 @@ proptest! {
             let readings = &expected[minute.name.as_str()];
             prop_assert_eq!(minute.readings, readings.len() as u64);
             let metres: u32 = readings.values().sum();
-            prop_assert_eq!(minute.figures.distance.to_string(), metres.to_string());
-            prop_assert_eq!(minute.figures.max_magic_points, *readings.values().max().unwrap() as i32);
-            prop_assert_eq!(minute.figures.min_health_points, *readings.values().min().unwrap() as i32);
+            prop_assert_eq!(minute.measures.distance.to_string(), metres.to_string());
+            prop_assert_eq!(minute.measures.max_magic_points, *readings.values().max().unwrap() as i32);
+            prop_assert_eq!(minute.measures.min_health_points, *readings.values().min().unwrap() as i32);
         }
     }
 }

@@ -150,15 +150,15 @@ async fn sixty_thousand_unicorns_on_one_shard_come_out_exact_whatever_fails() {
         .iter()
         .flat_map(|record| summaries(&record.data).map(|(_, row)| row.unwrap()))
         .collect();
-    let parts: std::collections::BTreeSet<_> = rows.iter().map(|row| row.part.clone()).collect();
+    let parts: std::collections::BTreeSet<_> = rows.iter().map(|row| row.source.clone()).collect();
     // Each but the last is some 850 KB of state.
     assert!(parts.len() >= 4, "{} parts", parts.len());
     assert_eq!(restarts, 2);
-    assert!(rows.iter().any(|row| row.part.since.is_some()));
+    assert!(rows.iter().any(|row| row.source.dedup_from.is_some()));
     let found: BTreeMap<String, (u64, u64)> = merge(rows)
         .into_iter()
         .map(|minute| {
-            let metres = minute.figures.distance.micrometres() / 1_000_000;
+            let metres = minute.measures.distance.micrometres() / 1_000_000;
             (
                 minute.name,
                 (minute.readings, u64::try_from(metres).unwrap()),

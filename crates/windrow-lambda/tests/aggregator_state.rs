@@ -72,8 +72,12 @@ fn every_version_can_be_read() {
         let told: Vec<(&str, u64, String)> = rows
             .iter()
             .map(|row| {
-                let figures = row.aggregate.figures().unwrap();
-                (row.key.as_str(), row.readings, figures.distance.to_string())
+                let measures = row.aggregate.measures().unwrap();
+                (
+                    row.key.as_str(),
+                    row.readings,
+                    measures.distance.to_string(),
+                )
             })
             .collect();
         assert_eq!(
@@ -84,9 +88,9 @@ fn every_version_can_be_read() {
             ],
             "{version:?}"
         );
-        let repeats = if version >= StateVersion::V2 { 1 } else { 0 };
-        assert_eq!(rows[1].repeats, repeats, "{version:?}");
-        assert_eq!(rows[1].since.as_str(), "10");
+        let duplicates = if version >= StateVersion::V2 { 1 } else { 0 };
+        assert_eq!(rows[1].duplicates, duplicates, "{version:?}");
+        assert_eq!(rows[1].dedup_from.as_str(), "10");
     }
 }
 
@@ -108,13 +112,13 @@ fn summary(row: Row<String, Totals>) -> Summary {
         window_start: StatusTime::from_millis(row.window.start),
         window_seconds: 60,
         readings: row.readings,
-        repeats: row.repeats,
-        figures: row.aggregate.figures(),
-        part: SourceRange {
+        duplicates: row.duplicates,
+        measures: row.aggregate.measures(),
+        source: SourceRange {
             stream: "wildrydes".to_owned(),
             shard: "shardId-000000000000".to_owned(),
-            since: (row.since < *row.interval.from()).then_some(row.since),
-            interval: row.interval,
+            dedup_from: (row.dedup_from < *row.range.from()).then_some(row.dedup_from),
+            range: row.range,
         },
     }
 }
@@ -141,7 +145,7 @@ fn a_window_goes_from_one_version_to_the_next_and_back() {
     let told: Vec<(&str, u64, String)> = minutes
         .iter()
         .map(|minute| {
-            let distance = minute.figures.distance.to_string();
+            let distance = minute.measures.distance.to_string();
             (minute.name.as_str(), minute.readings, distance)
         })
         .collect();

@@ -9,7 +9,7 @@ use windrow_read::{ShardReader, ShardRecord, Start};
 
 use crate::clock::now_millis;
 use crate::firehose::Firehose;
-use crate::mapping::follow::{Mark, ShardWork, StreamSource, follow_stream};
+use crate::mapping::follow::{ProgressMark, ShardWork, StreamSource, follow_stream};
 
 /// How often an idle shard is read.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ impl ShardWork for ArchiveIntake {
         self: Arc<Self>,
         shard: String,
         start: Start,
-        mark: Mark,
+        mark: ProgressMark,
         stop: CancellationToken,
     ) {
         let client = self.source.client.clone();

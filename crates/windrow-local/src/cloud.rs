@@ -23,7 +23,7 @@ use crate::mapping::follow::StreamSource;
 use crate::mapping::group::Group;
 use crate::mapping::{Mapping, MappingSource};
 use crate::resources::{create_stream, create_table};
-use crate::settings::{Names, Settings, aggregator_mapping, processor_mapping};
+use crate::settings::{CloudSettings, ResourceNames, aggregator_mapping, processor_mapping};
 use crate::start_error::StartError;
 
 /// Where the data directory has the batches that the processor's mapping failed to have written.
@@ -52,11 +52,11 @@ pub trait Application {
     /// # Errors
     ///
     /// [`StartError`], where a function cannot be run.
-    fn pipeline(&self, names: &Names, config: &SdkConfig) -> Result<Pipeline, StartError>;
+    fn pipeline(&self, names: &ResourceNames, config: &SdkConfig) -> Result<Pipeline, StartError>;
 
     /// The dashboard's page, which reads the streams in `names` from the endpoint at `endpoint_url`, as
     /// streams of `region`.
-    fn page(&self, endpoint_url: &str, region: &str, names: &Names) -> Router;
+    fn page(&self, endpoint_url: &str, region: &str, names: &ResourceNames) -> Router;
 }
 
 /// A running local cloud.
@@ -89,7 +89,7 @@ impl LocalCloud {
     ///
     /// [`StartError`]. Nothing is left running.
     pub async fn start(
-        settings: Settings,
+        settings: CloudSettings,
         application: &impl Application,
     ) -> Result<Self, StartError> {
         let options = endpoint_options(&settings);
@@ -265,7 +265,7 @@ impl LocalCloud {
     }
 }
 
-fn endpoint_options(settings: &Settings) -> EndpointOptions {
+fn endpoint_options(settings: &CloudSettings) -> EndpointOptions {
     let mut options = EndpointOptions::new(&settings.data_dir);
     options.port = settings.port;
     options.faults = Arc::clone(&settings.faults);
@@ -275,7 +275,7 @@ fn endpoint_options(settings: &Settings) -> EndpointOptions {
 
 /// Serves the dashboard where the settings ask for it, and has the endpoint say where it is.
 async fn start_dashboard(
-    settings: &Settings,
+    settings: &CloudSettings,
     application: &impl Application,
     endpoint: &Endpoint,
     stop: &CancellationToken,
@@ -292,7 +292,7 @@ async fn start_dashboard(
 /// Creates the archive's delivery stream and that of the rejects.
 async fn create_delivery_streams(
     firehose: &Firehose,
-    names: &Names,
+    names: &ResourceNames,
     stream_arn: String,
 ) -> Result<(), FirehoseError> {
     let archive = DeliverySource::Kinesis { stream_arn };
@@ -315,7 +315,7 @@ fn start_archive(
 }
 
 /// Where everything is, in one line.
-fn describe(settings: &Settings, endpoint_url: &str) -> String {
+fn describe(settings: &CloudSettings, endpoint_url: &str) -> String {
     let names = &settings.names;
     format!(
         "Kinesis {} and {}, DynamoDB {} and Firehose answer at {endpoint_url}; data is kept in {}",

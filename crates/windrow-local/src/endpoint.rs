@@ -12,7 +12,7 @@
 mod dynamodb;
 mod faults;
 mod kinesis;
-mod part;
+mod partial;
 mod reads;
 mod router;
 

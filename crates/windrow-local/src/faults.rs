@@ -148,7 +148,7 @@ impl FaultKind {
 #[derive(Debug)]
 pub struct Faults {
     seed: u64,
-    when: [When; FaultKind::ALL.len()],
+    rules: [InjectionRule; FaultKind::ALL.len()],
     chances: [AtomicU64; FaultKind::ALL.len()],
     injected: [AtomicU64; FaultKind::ALL.len()],
     off: AtomicBool,
@@ -157,14 +157,14 @@ pub struct Faults {
 
 /// When a kind of fault is injected.
 #[derive(Debug)]
-enum When {
+enum InjectionRule {
     /// At each occasion with this probability.
     Rate(f64),
     /// At these occasions, counted from 1. One that has passed is due at the next occasion.
     At(Mutex<BTreeSet<u64>>),
 }
 
-impl When {
+impl InjectionRule {
     /// At no occasion.
     const NEVER: Self = Self::Rate(0.0);
 
@@ -231,7 +231,7 @@ pub enum InvalidFaults {
 impl Faults {
     /// No faults.
     pub fn none() -> Self {
-        Self::at(0, [const { When::NEVER }; FaultKind::ALL.len()])
+        Self::at(0, [const { InjectionRule::NEVER }; FaultKind::ALL.len()])
     }
 
     /// Faults by a specification: parts with commas between.
@@ -250,7 +250,7 @@ impl Faults {
     /// [`InvalidFaults`] for a part that is neither, an unknown name, a rate outside 0 to 1, or an
     /// occasion that is no number from 1.
     pub fn parse(specification: &str, seed: u64) -> Result<Self, InvalidFaults> {
-        let mut when = [const { When::NEVER }; FaultKind::ALL.len()];
+        let mut rules = [const { InjectionRule::NEVER }; FaultKind::ALL.len()];
         for part in specification.split(',') {
             let invalid = |problem| InvalidFaults::Invalid {
                 part: part.to_owned(),
@@ -260,7 +260,7 @@ impl Faults {
                 let occasion = occasion.parse().ok().filter(|occasion| *occasion > 0);
                 let occasion = occasion.ok_or_else(|| invalid("an occasion is a number from 1"))?;
                 for kind in named(name)? {
-                    when[*kind as usize].force(occasion);
+                    rules[*kind as usize].force(occasion);
                 }
                 continue;
             }
@@ -273,16 +273,16 @@ impl Faults {
                 .filter(|rate| (0.0..=1.0).contains(rate))
                 .ok_or_else(|| invalid("a rate is a number from 0 to 1"))?;
             for kind in named(name)? {
-                when[*kind as usize] = When::Rate(rate);
+                rules[*kind as usize] = InjectionRule::Rate(rate);
             }
         }
-        Ok(Self::at(seed, when))
+        Ok(Self::at(seed, rules))
     }
 
-    fn at(seed: u64, when: [When; FaultKind::ALL.len()]) -> Self {
+    fn at(seed: u64, rules: [InjectionRule; FaultKind::ALL.len()]) -> Self {
         Self {
             seed,
-            when,
+            rules,
             chances: Default::default(),
             injected: Default::default(),
             off: AtomicBool::new(false),
@@ -293,8 +293,8 @@ impl Faults {
     /// Whether the fault is injected this time; if it does, it is counted, and what is left to chance in it
     /// can be drawn from the generator.
     pub fn draw(&self, kind: FaultKind) -> Option<ChaCha8Rng> {
-        let when = &self.when[kind as usize];
-        if !when.is_possible() || self.off.load(Ordering::Relaxed) {
+        let rules = &self.rules[kind as usize];
+        if !rules.is_possible() || self.off.load(Ordering::Relaxed) {
             return None;
         }
         let chance = self.chances[kind as usize].fetch_add(1, Ordering::Relaxed);
@@ -303,7 +303,7 @@ impl Faults {
             key[8 * place..8 * (place + 1)].copy_from_slice(&number.to_le_bytes());
         }
         let mut drawn = ChaCha8Rng::from_seed(key);
-        if !when.is_now(chance + 1, &mut drawn) {
+        if !rules.is_now(chance + 1, &mut drawn) {
             return None;
         }
         self.injected[kind as usize].fetch_add(1, Ordering::Relaxed);
@@ -314,12 +314,12 @@ impl Faults {
     /// injected at the next occasion.
     pub fn missed(&self, kind: FaultKind) {
         self.injected[kind as usize].fetch_sub(1, Ordering::Relaxed);
-        self.when[kind as usize].missed();
+        self.rules[kind as usize].missed();
     }
 
     /// Whether it may be injected at all.
     pub fn can_inject(&self, kind: FaultKind) -> bool {
-        self.when[kind as usize].is_possible()
+        self.rules[kind as usize].is_possible()
     }
 
     /// How often it injected.

@@ -35,5 +35,5 @@ pub mod settings;
 
 pub use cloud::{Application, DrainError, LocalCloud, ON_FAILURE, Pipeline};
 pub use dashboard::DashboardPort;
-pub use settings::{Names, Settings};
+pub use settings::{CloudSettings, ResourceNames};
 pub use start_error::StartError;

@@ -39,7 +39,7 @@ pub use options::MappingOptions;
 use crate::faults::Faults;
 use crate::functions::Function;
 use follow::{StreamSource, follow_stream};
-use plan::Rules;
+use plan::BatchRules;
 use shard::Polling;
 
 /// A stream, by the names that the function is told.
@@ -108,7 +108,7 @@ impl Mapping {
         source: MappingSource,
         function: Arc<dyn Function>,
         options: MappingOptions,
-        rules: Rules,
+        rules: BatchRules,
         start: Start,
         faults: Arc<Faults>,
     ) -> Self {
@@ -163,13 +163,13 @@ impl Mapping {
     }
 }
 
-fn rules(options: &MappingOptions) -> Result<Rules, InvalidMapping> {
+fn rules(options: &MappingOptions) -> Result<BatchRules, InvalidMapping> {
     let millis = |window: Duration| i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
     let tumbling = options
         .tumbling_window
         .map(|window| Tumbling::new(millis(window)))
         .transpose()?;
-    Ok(Rules {
+    Ok(BatchRules {
         batch_size: options.batch_size,
         batching_window: options.batching_window,
         tumbling,

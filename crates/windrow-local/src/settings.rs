@@ -11,7 +11,7 @@ use crate::mapping::MappingOptions;
 
 /// Names of the streams and the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names {
+pub struct ResourceNames {
     /// The Kinesis stream of readings, and the Firehose stream that archives it.
     pub stream: String,
     /// The Kinesis stream of summary rows.
@@ -26,7 +26,7 @@ pub struct Names {
 
 /// The local cloud's settings.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct CloudSettings {
     /// The port of the endpoint on 127.0.0.1; 0 for any that is free.
     pub port: u16,
     /// Where the table, the archive and failed batches are kept.
@@ -36,7 +36,7 @@ pub struct Settings {
     /// The length of the tumbling window.
     pub window: Duration,
     /// The names of streams and table.
-    pub names: Names,
+    pub names: ResourceNames,
     /// What goes wrong on purpose.
     pub faults: Arc<Faults>,
     /// Where the dashboard is served; without a port, nowhere.
@@ -46,10 +46,10 @@ pub struct Settings {
     pub reads_per_second: Option<u32>,
 }
 
-impl Settings {
+impl CloudSettings {
     /// The usual settings: port 4566, one shard per stream, windows of 60 s, no faults, no dashboard and no
     /// limit on reads.
-    pub fn new(names: Names, data_dir: impl Into<PathBuf>) -> Self {
+    pub fn new(names: ResourceNames, data_dir: impl Into<PathBuf>) -> Self {
         Self {
             port: DEFAULT_PORT,
             data_dir: data_dir.into(),

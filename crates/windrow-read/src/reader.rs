@@ -64,7 +64,7 @@ pub struct ShardReader {
     start: Start,
     limit: usize,
     iterator: Option<String>,
-    position: Option<String>,
+    checkpoint: Option<String>,
     /// The time that the first record handed out must have arrived at or after.
     not_before: Option<i64>,
     ended: bool,
@@ -87,7 +87,7 @@ impl ShardReader {
             start,
             limit: MOST_RECORDS,
             iterator: None,
-            position: None,
+            checkpoint: None,
             not_before: None,
             ended: false,
         }
@@ -108,8 +108,8 @@ impl ShardReader {
 
     /// The sequence number of the last record read, if any was.
     #[must_use]
-    pub fn position(&self) -> Option<&str> {
-        self.position.as_deref()
+    pub fn checkpoint(&self) -> Option<&str> {
+        self.checkpoint.as_deref()
     }
 
     /// Reads once, and makes an iterator first if there is none or it has expired.
@@ -162,8 +162,8 @@ impl ShardReader {
     async fn make_iterator(&mut self, budget: &mut RetryBudget) -> Result<String, ReadError> {
         loop {
             let asked = now();
-            let place = match &self.position {
-                Some(position) => &Start::AfterSequence(position.clone()),
+            let place = match &self.checkpoint {
+                Some(checkpoint) => &Start::AfterSequence(checkpoint.clone()),
                 None => &self.start,
             };
             let (kind, sequence_number, timestamp) = match place {
@@ -199,7 +199,7 @@ impl ShardReader {
                         // The latest of a later moment would skip what has come since this one.
                         // Some emulators tell the seconds of arrival only, so whole seconds it is.
                         Start::Latest => self.start = Start::AtTimestamp(asked - asked % 1000),
-                        Start::AtTimestamp(time) if self.position.is_none() => {
+                        Start::AtTimestamp(time) if self.checkpoint.is_none() => {
                             self.not_before = Some(time);
                         }
                         _ => {}
@@ -222,7 +222,7 @@ impl ShardReader {
             let arrival = record
                 .approximate_arrival_timestamp
                 .and_then(|time| time.to_millis().ok());
-            self.position = Some(record.sequence_number.clone());
+            self.checkpoint = Some(record.sequence_number.clone());
             // Kinesis has left these out. Emulators may start at the horizon if nothing is later.
             if self
                 .not_before

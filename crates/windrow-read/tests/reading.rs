@@ -71,14 +71,14 @@ async fn every_record_of_several_shards_is_read_page_by_page() {
     for shard in list(&client, STREAM).await.unwrap() {
         assert!(!shard.ended && shard.parents.is_empty());
         let mut reader = reader(&client, &shard.id, Start::TrimHorizon).limit(3);
-        assert_eq!(reader.position(), None);
+        assert_eq!(reader.checkpoint(), None);
         loop {
             let page = reader.next().await.unwrap();
             assert!(page.records.len() <= 3 && !page.ended);
             let Some(last) = page.records.last() else {
                 break;
             };
-            assert_eq!(reader.position(), Some(last.sequence_number.as_str()));
+            assert_eq!(reader.checkpoint(), Some(last.sequence_number.as_str()));
             for record in &page.records {
                 assert_eq!(record.partition_key, text(record));
                 assert!(record.arrival > 1_600_000_000_000);

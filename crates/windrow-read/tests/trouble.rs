@@ -205,7 +205,7 @@ async fn throttling_and_faults_are_waited_out_at_the_same_place() {
         (page.records.len(), page.millis_behind, page.ended),
         (1, 7, false)
     );
-    assert_eq!(reader.position(), Some("1"));
+    assert_eq!(reader.checkpoint(), Some("1"));
     let asked: Vec<Value> = script
         .bodies("GetRecords")
         .iter()
@@ -301,7 +301,7 @@ async fn records_from_before_the_start_time_are_left_out_up_to_the_first_that_is
     let mut reader = script.reader(Start::AtTimestamp(9_500));
 
     assert!(reader.next().await.unwrap().records.is_empty());
-    assert_eq!(reader.position(), Some("2"));
+    assert_eq!(reader.checkpoint(), Some("2"));
     let arrivals: Vec<(String, i64)> = reader
         .next()
         .await

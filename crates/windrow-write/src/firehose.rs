@@ -7,7 +7,7 @@ use aws_sdk_firehose::primitives::Blob;
 use aws_sdk_firehose::types::Record;
 use bytes::Bytes;
 
-use crate::answer::{self, ResponseEntry};
+use crate::response::{self, ResponseEntry};
 use crate::{BatchLimits, Destination, ItemFailure, SendError, sdk};
 
 /// The most records in a PutRecordBatch call (PutRecordBatch, API reference).
@@ -86,7 +86,7 @@ fn failures(output: &PutRecordBatchOutput, sent: usize) -> Result<Vec<ItemFailur
             error_code: response.error_code(),
             error_message: response.error_message(),
         });
-    answer::failures(sent, failed, entries)
+    response::failures(sent, failed, entries)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::answer::{self, ResponseEntry};
+use crate::response::{self, ResponseEntry};
 use crate::{BatchLimits, Destination, ItemFailure, SendError, sdk};
 
 /// The most records in a PutRecords call (PutRecords, API reference).
@@ -123,7 +123,7 @@ fn failures(output: &PutRecordsOutput, sent: usize) -> Result<Vec<ItemFailure>, 
         error_code: record.error_code(),
         error_message: record.error_message(),
     });
-    answer::failures(sent, failed, entries)
+    response::failures(sent, failed, entries)
 }
 
 #[cfg(test)]

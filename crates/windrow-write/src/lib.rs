@@ -28,7 +28,6 @@
 //! # }
 //! ```
 
-mod answer;
 mod classify;
 mod collected;
 mod deliver;
@@ -39,6 +38,7 @@ mod item;
 mod kinesis;
 mod policy;
 mod report;
+mod response;
 mod sdk;
 
 pub use collected::Collected;

@@ -65,9 +65,9 @@ impl Reason {
 }
 
 /// How many reasons [`Reasons`] tells apart.
-const TOLD_REASONS: usize = 5;
+const MOST_REPORTED_REASONS: usize = 5;
 /// How many characters of a reason it shows: a service may quote the whole of an item.
-const TOLD_CHARACTERS: usize = 300;
+const MOST_REPORTED_CHARACTERS: usize = 300;
 
 /// How often each reason was given, for one line of a log: `17 x stopped: no such table`.
 ///
@@ -82,7 +82,7 @@ impl Reasons {
     fn count(&mut self, reason: String) {
         if let Some((_, count)) = self.counts.iter_mut().find(|(told, _)| *told == reason) {
             *count += 1;
-        } else if self.counts.len() < TOLD_REASONS {
+        } else if self.counts.len() < MOST_REPORTED_REASONS {
             self.counts.push((reason, 1));
         } else {
             self.others += 1;
@@ -95,7 +95,7 @@ impl<'a> FromIterator<&'a Reason> for Reasons {
         let mut counted = Self::default();
         for reason in reasons {
             let text = reason.to_string();
-            counted.count(match text.char_indices().nth(TOLD_CHARACTERS) {
+            counted.count(match text.char_indices().nth(MOST_REPORTED_CHARACTERS) {
                 Some((end, _)) => format!("{}...", &text[..end]),
                 None => text,
             });

@@ -27,15 +27,15 @@ type Fleet = BTreeMap<String, (u64, i128, [i64; 4])>;
 fn by_unicorn(rows: Vec<Summary>) -> Fleet {
     let mut fleet = Fleet::new();
     for minute in merge(rows) {
-        let figures = minute.figures;
+        let measures = minute.measures;
         let points = [
-            figures.min_magic_points,
-            figures.max_magic_points,
-            figures.min_health_points,
-            figures.max_health_points,
+            measures.min_magic_points,
+            measures.max_magic_points,
+            measures.min_health_points,
+            measures.max_health_points,
         ]
         .map(i64::from);
-        let distance = figures.distance.micrometres();
+        let distance = measures.distance.micrometres();
         take(&mut fleet, minute.name, minute.readings, distance, points);
     }
     fleet

@@ -82,7 +82,7 @@ async fn assert_exact(cloud: &TestCloud, what: &str) {
     let fold = fold_of(&cloud.kinesis, "wildrydes").await;
     let wrong = fold
         .iter()
-        .find(|(window_key, figures)| rows.get(window_key) != Some(figures));
+        .find(|(window_key, measures)| rows.get(window_key) != Some(measures));
     assert_eq!(wrong, None, "{what}");
     assert_eq!(rows.len(), fold.len(), "{what}");
 }
@@ -163,7 +163,7 @@ async fn two_streams_share_the_table_and_are_drained_together() {
     send_rounds(&cloud, "others", 7..8).await;
     let rows = cloud.drained_rows().await;
     for stream in ["wildrydes", "others"] {
-        let own = rows.iter().filter(|row| row.part.stream == stream);
+        let own = rows.iter().filter(|row| row.source.stream == stream);
         let own = by_window(own.cloned().collect());
         assert_eq!(own, fold_of(&cloud.kinesis, stream).await, "{stream}");
         assert!(!own.is_empty());

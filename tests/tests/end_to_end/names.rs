@@ -23,8 +23,8 @@ async fn a_long_name_in_a_wide_script_holds_nobody_up() {
     }
     let rows = by_window(cloud.drained_rows().await);
     let mut readings: BTreeMap<&str, u64> = BTreeMap::new();
-    for ((name, _), figures) in &rows {
-        *readings.entry(name).or_default() += figures.readings;
+    for ((name, _), measures) in &rows {
+        *readings.entry(name).or_default() += measures.readings;
     }
     assert_eq!(readings, names.into_iter().map(|name| (name, 1)).collect());
     assert!(cloud.archived("wildrydes-rejects").is_empty());

@@ -25,7 +25,7 @@ async fn send_rounds(cloud: &TestCloud, rounds: Range<u32>, a_round: u32) {
 /// Everything sent is in the table, and what is in the table is the fold of the log.
 async fn assert_exact(cloud: &TestCloud, sent: u64) {
     let rows = by_window(cloud.drained_rows().await);
-    let readings: u64 = rows.values().map(|figures| figures.readings).sum();
+    let readings: u64 = rows.values().map(|measures| measures.readings).sum();
     assert_eq!(readings, sent);
     assert_eq!(rows, cloud.expected(2000).await);
     assert_eq!(cloud.archived("wildrydes").len() as u64, sent);
@@ -78,8 +78,8 @@ async fn a_broken_record_ends_in_the_rejects_and_its_neighbours_are_counted() {
 
     let rows = by_window(cloud.drained_rows().await);
     let rows: Vec<&OracleRow> = rows.values().collect();
-    let readings: u64 = rows.iter().map(|figures| figures.readings).sum();
-    let micrometres: i128 = rows.iter().map(|figures| figures.micrometres).sum();
+    let readings: u64 = rows.iter().map(|measures| measures.readings).sum();
+    let micrometres: i128 = rows.iter().map(|measures| measures.micrometres).sum();
     assert_eq!((readings, micrometres), (2, 42_500_000));
     let rejects = cloud.archived("wildrydes-rejects");
     let mut reasons: Vec<&str> = rejects
@@ -142,7 +142,7 @@ async fn event_time_puts_late_readings_into_their_own_minute() {
     let rows = by_window(cloud.drained_rows().await);
     let starts: Vec<(i64, u64)> = rows
         .iter()
-        .map(|((_, start), figures)| (*start, figures.readings))
+        .map(|((_, start), measures)| (*start, measures.readings))
         .collect();
     assert_eq!(starts, [(1_790_000_000_000, 20), (1_790_000_002_000, 20)]);
     cloud.stop().await;
@@ -188,7 +188,7 @@ async fn what_was_acknowledged_is_in_the_rows_though_others_still_send_at_the_en
     let is_sending = tokio::time::timeout(TIME_LIMIT, is_sending).await;
     assert!(is_sending.is_ok_and(|waited| waited.is_ok()));
     let rows = by_window(cloud.drained_rows().await);
-    let readings: u64 = rows.values().map(|figures| figures.readings).sum();
+    let readings: u64 = rows.values().map(|measures| measures.readings).sum();
     assert!(readings >= 100);
     assert_eq!(sender.await.unwrap_or(0), readings);
     cloud.stop().await;

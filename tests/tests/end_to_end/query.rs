@@ -83,7 +83,7 @@ fn the_archive_and_the_table_hold_what_was_sent() {
     let minutes = merge(summaries(printed.out.as_bytes()).map(|(_, row)| row.unwrap()));
     let micrometres = minutes
         .iter()
-        .map(|minute| minute.figures.distance.micrometres());
+        .map(|minute| minute.measures.distance.micrometres());
     let sent = Distance::from_micrometres(micrometres.sum());
 
     let all = rows(

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{
 use end_to_end::programs::{Ran, program, run};
 use end_to_end::{TestCloud, reading, with_event_time};
 use serde_json::{Value, json};
-use unicorn::merge::{Minute, merge};
+use unicorn::merge::{MergedRow, merge};
 use unicorn::summary::Summary;
 use windrow_lambda::processor::row::from_item;
 
@@ -20,17 +20,17 @@ fn recompute(archive: &Path, arguments: &[&str]) -> Ran {
 }
 
 /// A minute as `--format lines` prints it.
-fn line(minute: &Minute) -> Value {
-    let figures = &minute.figures;
-    let distance: Value = serde_json::from_str(&figures.distance.to_string()).unwrap();
+fn line(minute: &MergedRow) -> Value {
+    let measures = &minute.measures;
+    let distance: Value = serde_json::from_str(&measures.distance.to_string()).unwrap();
     json!({
         "Name": minute.name,
         "StatusTime": minute.window_start.to_string(),
         "Distance": distance,
-        "MinMagicPoints": figures.min_magic_points,
-        "MaxMagicPoints": figures.max_magic_points,
-        "MinHealthPoints": figures.min_health_points,
-        "MaxHealthPoints": figures.max_health_points,
+        "MinMagicPoints": measures.min_magic_points,
+        "MaxMagicPoints": measures.max_magic_points,
+        "MinHealthPoints": measures.min_health_points,
+        "MaxHealthPoints": measures.max_health_points,
         "Readings": minute.readings,
         "WindowSeconds": minute.window_seconds,
     })

@@ -263,7 +263,7 @@ async fn what_was_sent_before_a_mapping_started_is_in_the_rows() {
     cloud.send("wildrydes", readings).await;
     cloud.drained_rows().await;
     let expected = cloud.expected(2000).await;
-    let readings: u64 = expected.values().map(|figures| figures.readings).sum();
+    let readings: u64 = expected.values().map(|measures| measures.readings).sum();
     assert_eq!(readings, 300);
 
     let sent: &'static Collected<KinesisRecord> = Box::leak(Box::default());

@@ -232,7 +232,7 @@ async fn nothing_that_listens_answers_strangers() {
     let cloud = TestCloud::on(folder).await;
     let in_rows: u64 = by_window(cloud.rows().await)
         .values()
-        .map(|figures| figures.readings)
+        .map(|measures| measures.readings)
         .sum();
     assert_eq!(in_rows, 50 * (1 + sockets.len() as u64));
     cloud.stop().await;

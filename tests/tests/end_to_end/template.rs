@@ -10,7 +10,7 @@ use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::processor::row::{EXPIRES_AT, KEY};
 use windrow_lambda::processor::settings::ProcessorSettings;
 use windrow_local::mapping::MappingOptions;
-use windrow_local::settings::{Names, aggregator_mapping, processor_mapping};
+use windrow_local::settings::{ResourceNames, aggregator_mapping, processor_mapping};
 use yaml_serde::Value;
 
 fn file(path: &str) -> String {
@@ -133,7 +133,7 @@ fn the_names_are_the_same() {
     let template = Template::read();
     let name =
         |resource: &str, property: &str| template.text(&template.properties(resource)[property]);
-    let deployed = Names {
+    let deployed = ResourceNames {
         stream: name("ReadingStream", "Name"),
         summary_stream: name("SummaryStream", "Name"),
         table: name("Table", "TableName"),

@@ -13,7 +13,7 @@ use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::processor::Processor;
 use windrow_lambda::processor::row::KEY;
 use windrow_local::functions::{Bootstrap, BootstrapOptions, CargoLambda, Embedded, Function};
-use windrow_local::{Application, Names, Pipeline, StartError};
+use windrow_local::{Application, Pipeline, ResourceNames, StartError};
 use windrow_write::{DynamoTable, FirehoseStream, KinesisStream};
 
 /// How the functions run.
@@ -38,7 +38,7 @@ pub struct WildRydes {
 }
 
 impl Application for WildRydes {
-    fn pipeline(&self, names: &Names, config: &SdkConfig) -> Result<Pipeline, StartError> {
+    fn pipeline(&self, names: &ResourceNames, config: &SdkConfig) -> Result<Pipeline, StartError> {
         match &self.functions {
             Functions::Embedded => Ok(Pipeline {
                 aggregator: Arc::new(embedded_aggregator(names, self.window_time, config)),
@@ -59,13 +59,13 @@ impl Application for WildRydes {
         }
     }
 
-    fn page(&self, endpoint_url: &str, region: &str, names: &Names) -> Router {
+    fn page(&self, endpoint_url: &str, region: &str, names: &ResourceNames) -> Router {
         crate::page::router(endpoint_url, region, names)
     }
 }
 
 /// The environment that both functions are given, as the template gives it.
-fn environment(names: &Names, window_time: WindowTime) -> BTreeMap<String, String> {
+fn environment(names: &ResourceNames, window_time: WindowTime) -> BTreeMap<String, String> {
     let window_time = match window_time {
         WindowTime::Arrival => "arrival",
         WindowTime::Event => "event",
@@ -100,7 +100,11 @@ fn bootstrap(
     Ok(Arc::new(Bootstrap::new(options)))
 }
 
-fn embedded_aggregator(names: &Names, window_time: WindowTime, config: &SdkConfig) -> Embedded {
+fn embedded_aggregator(
+    names: &ResourceNames,
+    window_time: WindowTime,
+    config: &SdkConfig,
+) -> Embedded {
     let kinesis = aws_sdk_kinesis::Client::new(config);
     let firehose = aws_sdk_firehose::Client::new(config);
     let function = Arc::new(Aggregator::new(
@@ -120,7 +124,7 @@ fn embedded_aggregator(names: &Names, window_time: WindowTime, config: &SdkConfi
     })
 }
 
-fn embedded_processor(names: &Names, config: &SdkConfig) -> Embedded {
+fn embedded_processor(names: &ResourceNames, config: &SdkConfig) -> Embedded {
     let dynamodb = aws_sdk_dynamodb::Client::new(config);
     let firehose = aws_sdk_firehose::Client::new(config);
     let function = Arc::new(Processor::new(

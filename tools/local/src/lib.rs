@@ -29,14 +29,14 @@ mod page;
 
 pub use application::{Functions, WildRydes};
 use windrow_lambda::processor::row::KEY;
-use windrow_local::{Names, Settings};
+use windrow_local::{CloudSettings, ResourceNames};
 
 /// The data directory, unless another is asked for.
 pub const DATA_DIR: &str = ".wildrydes";
 
 /// The application's streams and table, named as the template names them.
-pub fn names() -> Names {
-    Names {
+pub fn names() -> ResourceNames {
+    ResourceNames {
         stream: "wildrydes".to_owned(),
         summary_stream: "wildrydes-summary".to_owned(),
         table: "UnicornSensorData".to_owned(),
@@ -46,6 +46,6 @@ pub fn names() -> Names {
 }
 
 /// The usual settings of the application's local cloud, with its data in [`DATA_DIR`].
-pub fn settings() -> Settings {
-    Settings::new(names(), DATA_DIR)
+pub fn settings() -> CloudSettings {
+    CloudSettings::new(names(), DATA_DIR)
 }

@@ -17,7 +17,7 @@ use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_local::dashboard::DashboardError;
 use windrow_local::endpoint::EndpointError;
 use windrow_local::faults::{FaultKind, Faults};
-use windrow_local::{DashboardPort, LocalCloud, Settings, StartError};
+use windrow_local::{CloudSettings, DashboardPort, LocalCloud, StartError};
 
 /// A local cloud spends its time on small things; this one makes them with a quarter less of it.
 #[global_allocator]
@@ -66,14 +66,14 @@ struct LocalArgs {
     #[arg(long, default_value = "60s", value_parser = windrow_connect::duration::parse_window)]
     window: Duration,
     /// Which time puts a reading into its window: when it arrived, or its own StatusTime.
-    #[arg(long, value_enum, default_value_t = Time::Arrival)]
-    window_time: Time,
+    #[arg(long, value_enum, default_value_t = WindowTimeArg::Arrival)]
+    window_time: WindowTimeArg,
     /// How many shards each stream starts with.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=200))]
     shards: u32,
     /// How the functions run.
-    #[arg(long, value_enum, default_value_t = Way::Embedded)]
-    functions: Way,
+    #[arg(long, value_enum, default_value_t = FunctionsArg::Embedded)]
+    functions: FunctionsArg,
     /// With `--functions cargo-lambda`: where `cargo lambda watch` answers.
     #[arg(long, default_value = "127.0.0.1:9000")]
     lambda_address: SocketAddr,
@@ -95,13 +95,13 @@ struct LocalArgs {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Time {
+enum WindowTimeArg {
     Arrival,
     Event,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Way {
+enum FunctionsArg {
     /// In this process, on the JSON that Lambda would send.
     Embedded,
     /// As the real binaries, over Lambda's Runtime API.
@@ -113,9 +113,9 @@ enum Way {
 impl LocalArgs {
     fn application(&self) -> anyhow::Result<WildRydes> {
         let functions = match self.functions {
-            Way::Embedded => Functions::Embedded,
-            Way::CargoLambda => Functions::CargoLambda(self.lambda_address),
-            Way::Bootstrap => Functions::Bootstrap(match &self.bin_dir {
+            FunctionsArg::Embedded => Functions::Embedded,
+            FunctionsArg::CargoLambda => Functions::CargoLambda(self.lambda_address),
+            FunctionsArg::Bootstrap => Functions::Bootstrap(match &self.bin_dir {
                 Some(folder) => folder.clone(),
                 None => own_folder()?,
             }),
@@ -123,14 +123,14 @@ impl LocalArgs {
         Ok(WildRydes {
             functions,
             window_time: match self.window_time {
-                Time::Arrival => WindowTime::Arrival,
-                Time::Event => WindowTime::Event,
+                WindowTimeArg::Arrival => WindowTime::Arrival,
+                WindowTimeArg::Event => WindowTime::Event,
             },
         })
     }
 
-    fn settings(&self) -> anyhow::Result<Settings> {
-        Ok(Settings {
+    fn settings(&self) -> anyhow::Result<CloudSettings> {
+        Ok(CloudSettings {
             port: self.port,
             data_dir: self.data_dir.clone(),
             shards: self.shards,

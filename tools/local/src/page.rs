@@ -15,7 +15,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use rust_embed::RustEmbed;
 use serde_json::json;
-use windrow_local::Names;
+use windrow_local::ResourceNames;
 
 /// Every file of the page, by its path.
 #[derive(RustEmbed)]
@@ -24,7 +24,7 @@ struct Page;
 
 /// Answers GET and HEAD for each file, and nothing else. The page reads the streams in `names` from the
 /// endpoint at `endpoint_url`, as streams of `region`.
-pub(crate) fn router(endpoint_url: &str, region: &str, names: &Names) -> Router {
+pub(crate) fn router(endpoint_url: &str, region: &str, names: &ResourceNames) -> Router {
     let config = json!({
         "endpoint": endpoint_url,
         "region": region,

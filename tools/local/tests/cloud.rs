@@ -19,13 +19,13 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use windrow_local::dashboard::DashboardError;
-use windrow_local::{DashboardPort, LocalCloud, Settings, StartError};
+use windrow_local::{CloudSettings, DashboardPort, LocalCloud, StartError};
 
 use local::WildRydes;
 use windrow_testkit::within_a_second;
 
 async fn start(folder: &TempDir, port: Option<DashboardPort>) -> Result<LocalCloud, StartError> {
-    let settings = Settings {
+    let settings = CloudSettings {
         port: 0,
         data_dir: folder.path().to_owned(),
         dashboard: port,
@@ -202,7 +202,7 @@ async fn the_program_limits_reads_where_it_is_told_to() {
 #[tokio::test]
 async fn the_pipeline_reads_as_it_needs_to() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings {
+    let settings = CloudSettings {
         port: 0,
         data_dir: folder.path().to_owned(),
         // Nobody else may read at all.

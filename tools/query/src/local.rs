@@ -9,7 +9,7 @@ use datafusion::common::DataFusionError;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use futures_util::StreamExt;
 use windrow_connect::cloud::Cloud;
-use windrow_local::Names;
+use windrow_local::ResourceNames;
 use windrow_local::firehose::BufferingHints;
 
 use crate::archive::{ArchiveError, ArchiveFile, ArchiveTable, Contents, Meter, list};
@@ -19,7 +19,7 @@ use crate::engine::{Engine, diagnostic, tables_of, unknown};
 use crate::output::{Cell, CellKind, Heading, Output, headings, rows};
 use crate::progress::{Measure, QueryProgress};
 use crate::sql::{Sql, Texts};
-use crate::summary::{Minutes, provider, read, read_here};
+use crate::summary::{SummaryTable, provider, read, read_here};
 use crate::tables::{ALL, REJECTS, SUMMARY, Table};
 use crate::{QueryError, Terminal, tell};
 
@@ -52,8 +52,8 @@ pub(crate) async fn run(
             if !data_dir.is_dir() {
                 return Err(ArchiveError::Missing { folder: data_dir }.into());
             }
-            let minutes = read_here(&data_dir, cloud, &args.table).await?;
-            add_summary(&mut engine, &minutes, notes)?;
+            let merged_rows = read_here(&data_dir, cloud, &args.table).await?;
+            add_summary(&mut engine, &merged_rows, notes)?;
             continue;
         }
         let (contents, folder, meter) = if table.name == REJECTS.name {
@@ -86,8 +86,8 @@ pub(crate) async fn run_on_table(
     notes: &mut impl Write,
 ) -> Result<(), QueryError> {
     let mut engine = engine(args)?;
-    let minutes = read(cloud, &args.table).await?;
-    add_summary(&mut engine, &minutes, notes)?;
+    let merged_rows = read(cloud, &args.table).await?;
+    add_summary(&mut engine, &merged_rows, notes)?;
     let nothing = Arc::new(Meter::default());
     let progress = QueryProgress::start(Measure::Archive(nothing));
     print(&engine, sql, statement, args, terminal, progress, output).await
@@ -100,18 +100,18 @@ fn engine(args: &QueryArgs) -> Result<Engine, QueryError> {
 
 fn add_summary(
     engine: &mut Engine,
-    minutes: &Minutes,
+    merged_rows: &SummaryTable,
     notes: &mut impl Write,
 ) -> Result<(), QueryError> {
-    tell(notes, &minutes.origin);
-    if minutes.others > 0 {
+    tell(notes, &merged_rows.origin);
+    if merged_rows.others > 0 {
         let note = format!(
             "{} of the table: left out",
-            are_no(minutes.others, "item", "row")
+            are_no(merged_rows.others, "item", "row")
         );
         tell(notes, &note);
     }
-    engine.add(&SUMMARY, provider(&minutes.minutes)?)?;
+    engine.add(&SUMMARY, provider(&merged_rows.merged_rows)?)?;
     Ok(())
 }
 
@@ -198,7 +198,7 @@ fn are_no(count: u64, thing: &str, other: &str) -> String {
 /// Tells of readings that are not in the archive yet.
 fn tell_of_the_rest(
     data_dir: &Path,
-    names: &Names,
+    names: &ResourceNames,
     notes: &mut impl Write,
 ) -> Result<(), QueryError> {
     if is_in_use(data_dir) {

@@ -14,9 +14,9 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
 use tokio_util::sync::CancellationToken;
-use unicorn::merge::{Minute, merge};
+use unicorn::merge::{MergedRow, merge};
 use unicorn::summary::Summary;
-use unicorn::totals::Figures;
+use unicorn::totals::Measures;
 use windrow_connect::cloud::Cloud;
 use windrow_lambda::processor::row;
 use windrow_local::data_dir::DataDirError;
@@ -74,8 +74,8 @@ pub enum SummaryError {
 
 /// Minutes, and how many items of the table are no rows.
 #[derive(Debug, Default)]
-pub(crate) struct Minutes {
-    pub(crate) minutes: Vec<Minute>,
+pub(crate) struct SummaryTable {
+    pub(crate) merged_rows: Vec<MergedRow>,
     pub(crate) others: u64,
     /// Where they come from, for a note.
     pub(crate) origin: String,
@@ -87,11 +87,11 @@ pub(crate) async fn read_here(
     data_dir: &Path,
     cloud: Option<&Cloud>,
     table: &str,
-) -> Result<Minutes, SummaryError> {
+) -> Result<SummaryTable, SummaryError> {
     if !data_dir.join(TABLE_FILE).is_file() {
-        return Ok(Minutes {
+        return Ok(SummaryTable {
             origin: format!("there is no table in {} yet", data_dir.display()),
-            ..Minutes::default()
+            ..SummaryTable::default()
         });
     }
     let mut options = EndpointOptions::new(data_dir);
@@ -100,18 +100,24 @@ pub(crate) async fn read_here(
     match Endpoint::start(options, stop.clone()).await {
         Ok(endpoint) => {
             let cloud = Cloud::local(&endpoint.url(), None);
-            let minutes = read(&cloud, table).await;
+            let merged_rows = read(&cloud, table).await;
             stop.cancel();
             endpoint.stopped().await;
             let origin = format!("summary: the table {table} in {}", data_dir.display());
-            Ok(Minutes { origin, ..minutes? })
+            Ok(SummaryTable {
+                origin,
+                ..merged_rows?
+            })
         }
         Err(EndpointError::DataDir(in_use @ DataDirError::InUse { .. })) => match cloud {
             Some(cloud) => {
-                let minutes = read(cloud, table).await?;
+                let merged_rows = read(cloud, table).await?;
                 let url = cloud.config().endpoint_url().unwrap_or("AWS");
                 let origin = format!("summary: the table {table} of the local cloud at {url}");
-                Ok(Minutes { origin, ..minutes })
+                Ok(SummaryTable {
+                    origin,
+                    ..merged_rows
+                })
             }
             None => Err(SummaryError::Elsewhere { in_use }),
         },
@@ -124,7 +130,7 @@ pub(crate) async fn read_here(
 
 /// Reads the whole table page by page and merges what was read: a page may end in the middle of a
 /// minute.
-pub(crate) async fn read(cloud: &Cloud, table: &str) -> Result<Minutes, SummaryError> {
+pub(crate) async fn read(cloud: &Cloud, table: &str) -> Result<SummaryTable, SummaryError> {
     let config = aws_sdk_dynamodb::config::Builder::from(cloud.config())
         .retry_config(RetryConfig::standard())
         .build();
@@ -158,8 +164,8 @@ pub(crate) async fn read(cloud: &Cloud, table: &str) -> Result<Minutes, SummaryE
         }
         count.store(rows.len() as u64, Ordering::Relaxed);
     }
-    Ok(Minutes {
-        minutes: merge(rows),
+    Ok(SummaryTable {
+        merged_rows: merge(rows),
         others,
         origin: format!("summary: the table {table}"),
     })
@@ -169,44 +175,48 @@ pub(crate) async fn read(cloud: &Cloud, table: &str) -> Result<Minutes, SummaryE
 ///
 /// # Errors
 /// None that can be met: the columns are those of [`SUMMARY`].
-pub(crate) fn provider(minutes: &[Minute]) -> Result<Arc<dyn TableProvider>, DataFusionError> {
-    let batches: Result<Vec<_>, _> = minutes.chunks(BATCH).map(batch).collect();
+pub(crate) fn provider(
+    merged_rows: &[MergedRow],
+) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    let batches: Result<Vec<_>, _> = merged_rows.chunks(BATCH).map(batch).collect();
     Ok(Arc::new(MemTable::try_new(
         SUMMARY.schema(),
         vec![batches?],
     )?))
 }
 
-fn batch(minutes: &[Minute]) -> Result<RecordBatch, DataFusionError> {
-    let points = |point: fn(&Figures) -> i32| -> ArrayRef {
-        let points = minutes.iter().map(|minute| point(&minute.figures));
+fn batch(merged_rows: &[MergedRow]) -> Result<RecordBatch, DataFusionError> {
+    let points = |point: fn(&Measures) -> i32| -> ArrayRef {
+        let points = merged_rows.iter().map(|merged| point(&merged.measures));
         Arc::new(Int32Array::from_iter_values(points))
     };
-    let count = |count: fn(&Minute) -> u64| -> ArrayRef {
-        let counts = minutes
+    let count = |count: fn(&MergedRow) -> u64| -> ArrayRef {
+        let counts = merged_rows
             .iter()
-            .map(|minute| i64::try_from(count(minute)).ok());
+            .map(|merged| i64::try_from(count(merged)).ok());
         Arc::new(counts.collect::<Int64Array>())
     };
-    let names = minutes.iter().map(|minute| Some(minute.name.as_str()));
-    let times = minutes.iter().map(|minute| minute.window_start.millis());
+    let names = merged_rows.iter().map(|merged| Some(merged.name.as_str()));
+    let times = merged_rows
+        .iter()
+        .map(|merged| merged.window_start.millis());
     // Nobody moves so far; a row that says so has no distance here.
-    let metres = minutes.iter().map(|minute| {
-        let micrometres = minute.figures.distance.micrometres();
+    let metres = merged_rows.iter().map(|merged| {
+        let micrometres = merged.measures.distance.micrometres();
         (micrometres < TOO_FAR).then_some(micrometres)
     });
     let metres: Decimal128Array = metres.collect();
-    let exact = minutes.iter().map(|minute| Some(minute.exact));
+    let exact = merged_rows.iter().map(|merged| Some(merged.exact));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(names.collect::<StringViewArray>()),
         Arc::new(TimestampMillisecondArray::from_iter_values(times)),
         Arc::new(metres.with_precision_and_scale(38, 6)?),
-        points(|figures| figures.min_magic_points),
-        points(|figures| figures.max_magic_points),
-        points(|figures| figures.min_health_points),
-        points(|figures| figures.max_health_points),
-        count(|minute| minute.readings),
-        count(|minute| minute.window_seconds.into()),
+        points(|measures| measures.min_magic_points),
+        points(|measures| measures.max_magic_points),
+        points(|measures| measures.min_health_points),
+        points(|measures| measures.max_health_points),
+        count(|merged| merged.readings),
+        count(|merged| merged.window_seconds.into()),
         Arc::new(exact.collect::<BooleanArray>()),
     ];
     Ok(RecordBatch::try_new(SUMMARY.schema(), columns)?)

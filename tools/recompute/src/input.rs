@@ -54,12 +54,12 @@ pub(super) fn is_packed(path: &Path) -> io::Result<bool> {
 /// Opens the lines that begin in a part of a file; of a packed one, all lines.
 pub(super) fn open<'a>(
     path: &Path,
-    part: &Range<u64>,
+    split: &Range<u64>,
     buffer: Vec<u8>,
     progress: ReadProgress<'a>,
 ) -> io::Result<ArchiveLines<Input<'a>>> {
     let mut file = File::open(path)?;
-    if part.start == 0 {
+    if split.start == 0 {
         let packed = starts_packed(&mut file)?;
         file.seek(SeekFrom::Start(0))?;
         let counted = CountedInput { file, progress };
@@ -72,13 +72,13 @@ pub(super) fn open<'a>(
             Input::Plain(counted),
             buffer,
             0,
-            part.end,
+            split.end,
         ));
     }
-    let before = part.start - 1;
+    let before = split.start - 1;
     file.seek(SeekFrom::Start(before))?;
     let input = Input::Plain(CountedInput { file, progress });
-    ArchiveLines::between(input, buffer, before, part.end)
+    ArchiveLines::between(input, buffer, before, split.end)
 }
 
 fn starts_packed(file: &mut File) -> io::Result<bool> {

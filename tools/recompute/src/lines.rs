@@ -34,7 +34,7 @@ pub struct ArchiveLines<R> {
     from: usize,
     to: usize,
     /// Where `from` stands in the input.
-    position: u64,
+    offset: u64,
     /// Where the part ends; none for an input whose length is not known.
     end: Option<u64>,
 }
@@ -62,14 +62,14 @@ impl<R: Read> ArchiveLines<R> {
         Ok(lines)
     }
 
-    fn new(input: R, mut buffer: Vec<u8>, position: u64, end: Option<u64>) -> Self {
+    fn new(input: R, mut buffer: Vec<u8>, offset: u64, end: Option<u64>) -> Self {
         buffer.resize(BUFFER.max(buffer.len()), 0);
         Self {
             input,
             buffer,
             from: 0,
             to: 0,
-            position,
+            offset,
             end,
         }
     }
@@ -79,7 +79,7 @@ impl<R: Read> ArchiveLines<R> {
     /// # Errors
     /// When the input cannot be read, or ends before the part does.
     pub fn next_line(&mut self) -> io::Result<Option<ArchiveLine<'_>>> {
-        if self.end.is_some_and(|end| self.position >= end) {
+        if self.end.is_some_and(|end| self.offset >= end) {
             return Ok(None);
         }
         let mut searched = 0;
@@ -114,14 +114,14 @@ impl<R: Read> ArchiveLines<R> {
     /// What of the next lines was read already; it may end anywhere in one.
     pub(super) fn buffered(&self) -> &[u8] {
         match self.end {
-            Some(end) if self.position >= end => &[],
+            Some(end) if self.offset >= end => &[],
             _ => &self.buffer[self.from..self.to],
         }
     }
 
     /// Where in the input the next line begins.
-    pub fn position(&self) -> u64 {
-        self.position
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// The buffer, to be used again.
@@ -137,7 +137,7 @@ impl<R: Read> ArchiveLines<R> {
                 return Ok(());
             }
             self.pass(self.to - self.from);
-            if self.end.is_some_and(|end| self.position >= end) {
+            if self.end.is_some_and(|end| self.offset >= end) {
                 return Ok(());
             }
             if !self.fill()? {
@@ -149,13 +149,13 @@ impl<R: Read> ArchiveLines<R> {
     /// Passes over bytes that are [buffered](Self::buffered).
     pub(super) fn pass(&mut self, bytes: usize) {
         self.from += bytes;
-        self.position += bytes as u64;
+        self.offset += bytes as u64;
     }
 
     /// A file that has become shorter since it was listed is no whole archive.
     fn check_end(&self, rest: usize) -> io::Result<()> {
         match self.end {
-            Some(end) if self.position + (rest as u64) < end => Err(io::Error::new(
+            Some(end) if self.offset + (rest as u64) < end => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 "it has become shorter",
             )),
@@ -170,7 +170,7 @@ impl<R: Read> ArchiveLines<R> {
         }
         let mut room = BUFFER;
         if let Some(end) = self.end {
-            let read = self.position + (self.to - self.from) as u64;
+            let read = self.offset + (self.to - self.from) as u64;
             let left = usize::try_from(end.saturating_sub(read)).unwrap_or(usize::MAX);
             room = left.clamp(BUFFER_PAST_END, BUFFER);
         }

@@ -138,7 +138,7 @@ fn sum_up(listing: &Listing, report: &ScanReport, rows: &WindowRows, time: Durat
         listing.files.len(),
         listing.bytes(),
         report.readings,
-        report.repeats,
+        report.duplicates,
         report.rejected,
         rows.len(),
         time.as_secs_f64(),

@@ -15,14 +15,14 @@ pub(super) struct NameTable {
 
 /// Where the readings of a name are added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Home {
+pub(super) struct NameSlot {
     /// Which partition they are in.
     pub(super) partition: u32,
     /// The name's key in that. Each partition's keys are without gaps.
     pub(super) key: u32,
 }
 
-impl Home {
+impl NameSlot {
     /// That of the name with this number: the partitions take turns.
     fn of(number: usize, partitions: usize) -> Self {
         // So many names that their number is cut off would take half a terabyte.
@@ -35,8 +35,8 @@ impl Home {
 
 #[derive(Debug, Default)]
 struct Numbered {
-    by_number: Vec<(Arc<str>, Home)>,
-    homes: HashMap<Arc<str>, Home, RandomState>,
+    by_number: Vec<(Arc<str>, NameSlot)>,
+    slots: HashMap<Arc<str>, NameSlot, RandomState>,
 }
 
 impl NameTable {
@@ -49,22 +49,22 @@ impl NameTable {
     }
 
     /// The names by their numbers, each with its home.
-    pub(super) fn into_vec(self) -> Vec<(Arc<str>, Home)> {
+    pub(super) fn into_vec(self) -> Vec<(Arc<str>, NameSlot)> {
         let numbered = self.numbered.into_inner();
         numbered.unwrap_or_else(PoisonError::into_inner).by_number
     }
 
-    fn home(&self, name: &str) -> (Arc<str>, Home) {
+    fn slot(&self, name: &str) -> (Arc<str>, NameSlot) {
         let numbered = self.numbered.lock();
         let mut numbered = numbered.unwrap_or_else(PoisonError::into_inner);
-        if let Some((name, &home)) = numbered.homes.get_key_value(name) {
-            return (Arc::clone(name), home);
+        if let Some((name, &slot)) = numbered.slots.get_key_value(name) {
+            return (Arc::clone(name), slot);
         }
         let name = Arc::<str>::from(name);
-        let home = Home::of(numbered.by_number.len(), self.partitions);
-        numbered.by_number.push((Arc::clone(&name), home));
-        numbered.homes.insert(Arc::clone(&name), home);
-        (name, home)
+        let slot = NameSlot::of(numbered.by_number.len(), self.partitions);
+        numbered.by_number.push((Arc::clone(&name), slot));
+        numbered.slots.insert(Arc::clone(&name), slot);
+        (name, slot)
     }
 }
 
@@ -73,61 +73,61 @@ impl NameTable {
 /// A fleet reports in rounds: whoever came after a unicorn the last time mostly comes after it again.
 /// So the name that is expected next is compared first, and only if it is another one looked up.
 #[derive(Debug)]
-pub(super) struct MetNames<'n> {
+pub(super) struct KnownNames<'n> {
     all: &'n NameTable,
-    met: Vec<Met>,
-    places: HashMap<Arc<str>, usize, RandomState>,
+    known: Vec<KnownName>,
+    indexes: HashMap<Arc<str>, usize, RandomState>,
     /// Place of the name before, and of the one expected after it.
     last: usize,
     expected: usize,
 }
 
 #[derive(Debug)]
-struct Met {
+struct KnownName {
     name: Arc<str>,
-    home: Home,
+    slot: NameSlot,
     /// Place of the one that came after it the last time.
     next: usize,
 }
 
-impl<'n> MetNames<'n> {
+impl<'n> KnownNames<'n> {
     pub(super) fn new(all: &'n NameTable) -> Self {
         Self {
             all,
-            met: Vec::new(),
-            places: HashMap::default(),
+            known: Vec::new(),
+            indexes: HashMap::default(),
             last: 0,
             expected: 0,
         }
     }
 
     /// Where a name's readings are added.
-    pub(super) fn home(&mut self, name: &str) -> Home {
-        if let Some(met) = self.met.get(self.expected)
-            && *met.name == *name
+    pub(super) fn slot(&mut self, name: &str) -> NameSlot {
+        if let Some(known) = self.known.get(self.expected)
+            && *known.name == *name
         {
-            (self.last, self.expected) = (self.expected, met.next);
-            return met.home;
+            (self.last, self.expected) = (self.expected, known.next);
+            return known.slot;
         }
-        let place = match self.places.get(name) {
+        let place = match self.indexes.get(name) {
             Some(&place) => place,
             None => self.meet(name),
         };
-        if let Some(last) = self.met.get_mut(self.last) {
+        if let Some(last) = self.known.get_mut(self.last) {
             last.next = place;
         }
-        let met = &self.met[place];
-        (self.last, self.expected) = (place, met.next);
-        met.home
+        let known = &self.known[place];
+        (self.last, self.expected) = (place, known.next);
+        known.slot
     }
 
     fn meet(&mut self, name: &str) -> usize {
-        let (name, home) = self.all.home(name);
-        let place = self.met.len();
-        self.places.insert(Arc::clone(&name), place);
-        self.met.push(Met {
+        let (name, slot) = self.all.slot(name);
+        let place = self.known.len();
+        self.indexes.insert(Arc::clone(&name), place);
+        self.known.push(KnownName {
             name,
-            home,
+            slot,
             next: 0,
         });
         place
@@ -148,17 +148,17 @@ mod tests {
         ) {
             let names = NameTable::new(partitions);
             let partitions = partitions.max(1);
-            let mut threads = [(); 3].map(|()| MetNames::new(&names));
-            let mut homes = HashMap::new();
+            let mut threads = [(); 3].map(|()| KnownNames::new(&names));
+            let mut slots = HashMap::new();
             for (thread, name) in asked {
-                let home = threads[thread].home(&name);
-                prop_assert_eq!(*homes.entry(name).or_insert(home), home);
+                let slot = threads[thread].slot(&name);
+                prop_assert_eq!(*slots.entry(name).or_insert(slot), slot);
             }
             let by_number = names.into_vec();
-            prop_assert_eq!(by_number.len(), homes.len());
-            for (number, (name, home)) in by_number.iter().enumerate() {
-                prop_assert_eq!(homes[&**name], *home);
-                prop_assert_eq!(*home, Home::of(number, partitions));
+            prop_assert_eq!(by_number.len(), slots.len());
+            for (number, (name, slot)) in by_number.iter().enumerate() {
+                prop_assert_eq!(slots[&**name], *slot);
+                prop_assert_eq!(*slot, NameSlot::of(number, partitions));
             }
         }
     }

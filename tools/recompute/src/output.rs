@@ -109,12 +109,12 @@ fn push_json(text: &mut Vec<u8>, row: &WindowRow<'_>, start: &str) -> io::Result
     text.extend_from_slice(b",\"StatusTime\":\"");
     text.extend_from_slice(start.as_bytes());
     text.extend_from_slice(b"\",\"Distance\":");
-    push_distance(text, row.figures.distance);
+    push_distance(text, row.measures.distance);
     for (column, points) in [
-        (",\"MinMagicPoints\":", row.figures.min_magic_points),
-        (",\"MaxMagicPoints\":", row.figures.max_magic_points),
-        (",\"MinHealthPoints\":", row.figures.min_health_points),
-        (",\"MaxHealthPoints\":", row.figures.max_health_points),
+        (",\"MinMagicPoints\":", row.measures.min_magic_points),
+        (",\"MaxMagicPoints\":", row.measures.max_magic_points),
+        (",\"MinHealthPoints\":", row.measures.min_health_points),
+        (",\"MaxHealthPoints\":", row.measures.max_health_points),
     ] {
         text.extend_from_slice(column.as_bytes());
         push_integer(text, points);
@@ -140,13 +140,13 @@ fn push_csv(text: &mut Vec<u8>, row: &WindowRow<'_>, start: &str) -> io::Result<
     text.push(b',');
     text.extend_from_slice(start.as_bytes());
     text.push(b',');
-    push_distance(text, row.figures.distance);
+    push_distance(text, row.measures.distance);
     text.push(b',');
     for points in [
-        row.figures.min_magic_points,
-        row.figures.max_magic_points,
-        row.figures.min_health_points,
-        row.figures.max_health_points,
+        row.measures.min_magic_points,
+        row.measures.max_magic_points,
+        row.measures.min_health_points,
+        row.measures.max_health_points,
     ] {
         push_integer(text, points);
         text.push(b',');
@@ -209,14 +209,14 @@ fn write_table(
     };
     line("Name", ["Distance m", "Magic", "Health", "Readings"])?;
     for row in rows {
-        let figures = &row.figures;
+        let measures = &row.measures;
         let range = |lowest: i32, highest: i32| format!("{lowest}–{highest}");
         line(
             &printable(row.name),
             [
-                &figures.distance.to_string(),
-                &range(figures.min_magic_points, figures.max_magic_points),
-                &range(figures.min_health_points, figures.max_health_points),
+                &measures.distance.to_string(),
+                &range(measures.min_magic_points, measures.max_magic_points),
+                &range(measures.min_health_points, measures.max_health_points),
                 &row.readings.to_string(),
             ],
         )?;
@@ -240,7 +240,7 @@ pub fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use unicorn::totals::Figures;
+    use unicorn::totals::Measures;
 
     use super::*;
 
@@ -250,8 +250,8 @@ mod tests {
             window_start: StatusTime::from_millis(0),
             window_seconds: 60,
             readings,
-            repeats: 0,
-            figures: Figures {
+            duplicates: 0,
+            measures: Measures {
                 distance: Distance::from_micrometres(distance),
                 min_magic_points: points,
                 max_magic_points: 2,
@@ -280,7 +280,7 @@ mod tests {
             readings: u64,
         ) {
             let row = row(&name, distance.into(), points, readings);
-            let metres = row.figures.distance.to_string();
+            let metres = row.measures.distance.to_string();
             let points = points.to_string();
             let readings = readings.to_string();
             let columns = [&name, "start", &metres, &points, "2", "3", &points, &readings, "60"];

@@ -5,16 +5,16 @@ use std::io;
 use unicorn::distance::Distance;
 use unicorn::reading::{Reading, first_line};
 use unicorn::status_time::StatusTime;
-use unicorn::totals::{Figures, Totals};
+use unicorn::totals::{Measures, Totals};
 use windrow_core::aggregate::{Aggregate, Merge};
 use windrow_core::batch::BatchFold;
 
 use crate::input::Input;
 use crate::lines::{ArchiveLine, ArchiveLines, LONGEST_LINE};
-use crate::names::{MetNames, NameTable};
+use crate::names::{KnownNames, NameTable};
 
 /// How many of a piece's rejected lines are told with their reason.
-pub(super) const TOLD: usize = 5;
+pub(super) const MOST_REPORTED: usize = 5;
 
 /// A reading, as far as it counts: 32 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ impl ParsedReading {
 /// To add a reading is to merge the figures of that one reading.
 impl Aggregate<ParsedReading> for Totals {
     fn add(&mut self, entry: &ParsedReading) {
-        self.merge(&Totals::from(Figures {
+        self.merge(&Totals::from(Measures {
             distance: Distance::from_micrometres(entry.micrometres.into()),
             min_magic_points: entry.magic_points,
             max_magic_points: entry.magic_points,
@@ -90,7 +90,7 @@ pub(super) struct Piece {
 /// What a thread parses with.
 #[derive(Debug)]
 pub(super) struct Parser<'n> {
-    names: MetNames<'n>,
+    names: KnownNames<'n>,
     /// For the next file.
     pub(super) buffer: Vec<u8>,
 }
@@ -98,7 +98,7 @@ pub(super) struct Parser<'n> {
 impl<'n> Parser<'n> {
     pub(super) fn new(names: &'n NameTable) -> Self {
         Self {
-            names: MetNames::new(names),
+            names: KnownNames::new(names),
             buffer: Vec::new(),
         }
     }
@@ -114,14 +114,14 @@ impl<'n> Parser<'n> {
         let mut piece = Piece::default();
         let names = &mut self.names;
         let mut take = |reading: &Reading<'_>| {
-            let home = names.home(&reading.name);
+            let slot = names.slot(&reading.name);
             take(
-                home.partition as usize,
-                ParsedReading::new(home.key, reading),
+                slot.partition as usize,
+                ParsedReading::new(slot.key, reading),
             );
         };
-        let end = lines.position().saturating_add(bytes);
-        while lines.position() < end {
+        let end = lines.offset().saturating_add(bytes);
+        while lines.offset() < end {
             // Mostly the next line is there, and in our producer's spelling.
             let buffered = lines.buffered();
             if let Some((reading, after @ [_, ..])) = first_line(buffered) {
@@ -147,7 +147,7 @@ impl<'n> Parser<'n> {
                 Ok(reading) => take(&reading),
                 Err(reason) => {
                     piece.rejected += 1;
-                    if piece.reasons.len() < TOLD {
+                    if piece.reasons.len() < MOST_REPORTED {
                         piece.reasons.push((piece.lines, reason));
                     }
                 }

@@ -20,8 +20,8 @@ use crate::ArchiveReadError;
 use crate::files::InputFile;
 use crate::input::ReadProgress;
 use crate::parse::{ParsedReading, Parser, Piece};
-use crate::plan::{FilePart, ScanPlan};
-use crate::report::{Account, CutFile, ScanReport};
+use crate::plan::{FileSplit, ScanPlan};
+use crate::report::{CutFile, ScanReport, ScanTotals};
 
 /// Reads all files into partitions, as many as there are parsers; each name has its own in one of them.
 /// Each parser has a thread, the first one this. A thread that cannot be started leaves its share to
@@ -83,9 +83,9 @@ impl<'f, 'p> PipelineState<'f, 'p> {
                     queue = self.lock();
                     queue.added(partition, batch, bucket);
                 }
-                Job::Parse(id, part, mut buckets) => {
+                Job::Parse(id, split, mut buckets) => {
                     drop(queue);
-                    let parsed = part.parse(parser, files, cut, progress, |partition, entry| {
+                    let parsed = split.parse(parser, files, cut, progress, |partition, entry| {
                         buckets[partition].push(entry);
                     });
                     queue = self.lock();
@@ -131,7 +131,7 @@ enum Job<'p> {
     /// Add a bucket to a partition.
     Add(usize, BatchFold<Totals>, ReadingBucket),
     /// Parse the part in the place with this number, into a bucket for each partition.
-    Parse(u64, FilePart<'p>, Vec<ReadingBucket>),
+    Parse(u64, FileSplit<'p>, Vec<ReadingBucket>),
     Wait,
     End,
 }
@@ -143,12 +143,12 @@ struct Queue<'f, 'p> {
     files: &'f [InputFile],
     plan: ScanPlan<'f>,
     cut: CutFile,
-    places: VecDeque<BucketSlot<'p>>,
+    indexes: VecDeque<BucketSlot<'p>>,
     next_id: u64,
     partitions: Vec<NamePartition>,
     /// Empty ones, to be filled again.
     spare: Vec<ReadingBucket>,
-    account: Account,
+    account: ScanTotals,
     /// The first file that could not be read.
     failure: Option<ArchiveReadError>,
     is_over: bool,
@@ -162,7 +162,7 @@ struct BucketSlot<'p> {
     file: usize,
     weight: u64,
     /// Until a thread takes it.
-    part: Option<FilePart<'p>>,
+    split: Option<FileSplit<'p>>,
     /// Once it is parsed.
     piece: Option<io::Result<Piece>>,
     /// One for each partition, until that takes it.
@@ -188,11 +188,11 @@ impl<'f, 'p> Queue<'f, 'p> {
             files,
             plan: ScanPlan::new(files, cut),
             cut,
-            places: VecDeque::new(),
+            indexes: VecDeque::new(),
             next_id: 0,
             partitions: partitions.collect(),
             spare: Vec::new(),
-            account: Account::default(),
+            account: ScanTotals::default(),
             failure: None,
             is_over: false,
             waiting: 0,
@@ -206,11 +206,11 @@ impl<'f, 'p> Queue<'f, 'p> {
         let mut others = (0..self.partitions.len()).filter(|&number| number != thread);
         let job = self
             .bucket_of(thread)
-            .or_else(|| self.part())
+            .or_else(|| self.split())
             .or_else(|| others.find_map(|number| self.bucket_of(number)));
         match job {
             Some(job) => job,
-            None if self.places.is_empty() => {
+            None if self.indexes.is_empty() => {
                 self.is_over = true;
                 Job::End
             }
@@ -221,7 +221,7 @@ impl<'f, 'p> Queue<'f, 'p> {
     /// The next bucket of a partition that no thread has.
     fn bucket_of(&mut self, number: usize) -> Option<Job<'p>> {
         let partition = self.partitions.get_mut(number)?;
-        let place = self.places.get_mut(partition.next)?;
+        let place = self.indexes.get_mut(partition.next)?;
         if !matches!(place.piece, Some(Ok(_))) {
             return None;
         }
@@ -231,7 +231,7 @@ impl<'f, 'p> Queue<'f, 'p> {
     }
 
     /// The first part that nobody has parsed, unless enough was parsed before it that is not added.
-    fn part(&mut self) -> Option<Job<'p>> {
+    fn split(&mut self) -> Option<Job<'p>> {
         let threads = self.partitions.len();
         let most = self.cut.ahead.saturating_mul(threads as u64);
         let mut weight = 0_u64;
@@ -240,51 +240,51 @@ impl<'f, 'p> Queue<'f, 'p> {
             if index >= threads && weight >= most {
                 break;
             }
-            if index == self.places.len() {
-                let part = self.plan.next()?;
-                self.insert(index, part);
+            if index == self.indexes.len() {
+                let split = self.plan.next()?;
+                self.insert(index, split);
             }
-            let place = self.places.get_mut(index)?;
-            if let Some(part) = place.part.take() {
+            let place = self.indexes.get_mut(index)?;
+            if let Some(split) = place.split.take() {
                 let mut buckets = self
                     .spare
                     .split_off(self.spare.len().saturating_sub(threads));
                 buckets.resize(threads, ReadingBucket::new());
-                return Some(Job::Parse(place.id, part, buckets));
+                return Some(Job::Parse(place.id, split, buckets));
             }
             weight = weight.saturating_add(place.weight);
         }
         None
     }
 
-    fn insert(&mut self, index: usize, part: FilePart<'p>) {
+    fn insert(&mut self, index: usize, split: FileSplit<'p>) {
         let place = BucketSlot {
             id: self.next_id,
-            file: part.file,
-            weight: part.weight,
-            part: Some(part),
+            file: split.file,
+            weight: split.weight,
+            split: Some(split),
             piece: None,
             buckets: Vec::new(),
             added: 0,
         };
         self.next_id += 1;
-        self.places.insert(index, place);
+        self.indexes.insert(index, place);
     }
 
     fn parsed(
         &mut self,
         id: u64,
-        parsed: io::Result<(Piece, Option<FilePart<'p>>)>,
+        parsed: io::Result<(Piece, Option<FileSplit<'p>>)>,
         buckets: Vec<ReadingBucket>,
     ) {
-        let Some(index) = self.places.iter().position(|place| place.id == id) else {
+        let Some(index) = self.indexes.iter().position(|place| place.id == id) else {
             return;
         };
         let (piece, rest) = match parsed {
             Ok((piece, rest)) => (Ok(piece), rest),
             Err(error) => (Err(error), None),
         };
-        let place = &mut self.places[index];
+        let place = &mut self.indexes[index];
         (place.piece, place.buckets) = (Some(piece), buckets);
         if let Some(rest) = rest {
             self.insert(index + 1, rest);
@@ -296,7 +296,7 @@ impl<'f, 'p> Queue<'f, 'p> {
         self.spare.push(bucket);
         let partition = &mut self.partitions[number];
         partition.batch = Some(batch);
-        if let Some(place) = self.places.get_mut(partition.next) {
+        if let Some(place) = self.indexes.get_mut(partition.next) {
             place.added += 1;
         }
         partition.next += 1;
@@ -305,7 +305,7 @@ impl<'f, 'p> Queue<'f, 'p> {
 
     /// Takes out of the queue what all partitions have added. It ends at a file that cannot be read.
     fn retire(&mut self) {
-        while let Some(place) = self.places.front_mut() {
+        while let Some(place) = self.indexes.front_mut() {
             let file = &self.files[place.file];
             match place.piece.take() {
                 Some(Ok(piece)) if place.added == self.partitions.len() => {
@@ -322,7 +322,7 @@ impl<'f, 'p> Queue<'f, 'p> {
                     return;
                 }
             }
-            self.places.pop_front();
+            self.indexes.pop_front();
             for partition in &mut self.partitions {
                 partition.next -= 1;
             }

@@ -10,7 +10,7 @@ use crate::parse::{ParsedReading, Parser, Piece};
 use crate::report::CutFile;
 
 /// A part of a file that is to be parsed.
-pub(super) struct FilePart<'a> {
+pub(super) struct FileSplit<'a> {
     /// The file's place among all.
     pub(super) file: usize,
     /// About how many bytes of text it has.
@@ -24,7 +24,7 @@ enum PlannedWork<'a> {
     Fail(io::Error),
 }
 
-impl<'a> FilePart<'a> {
+impl<'a> FileSplit<'a> {
     /// Parses the next piece, and gives what is left of the part. Its readings go to `take`, each
     /// with its partition.
     ///
@@ -88,7 +88,7 @@ impl<'f> ScanPlan<'f> {
     }
 
     /// The next part, not opened yet.
-    pub(super) fn next<'a>(&mut self) -> Option<FilePart<'a>> {
+    pub(super) fn next<'a>(&mut self) -> Option<FileSplit<'a>> {
         let number = self.file;
         let file = self.files.get(number)?;
         let CutFile { plain, packed, .. } = self.cut;
@@ -113,7 +113,7 @@ impl<'f> ScanPlan<'f> {
         if end == file.bytes {
             (self.file, self.start) = (number + 1, 0);
         }
-        Some(FilePart {
+        Some(FileSplit {
             file: number,
             weight: weight.saturating_add(OPENING),
             work: failure.map_or(PlannedWork::Open(range), PlannedWork::Fail),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::files::InputFile;
-use crate::parse::{Piece, TOLD};
+use crate::parse::{MOST_REPORTED, Piece};
 
 /// How the work is cut. What comes out does not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct ScanReport {
     /// Distinct readings.
     pub readings: u64,
     /// How many more there were, with the Name and StatusTime of one that stands before them.
-    pub repeats: u64,
+    pub duplicates: u64,
     /// Lines that are neither readings nor blank.
     pub rejected: u64,
     /// The first few of these.
@@ -53,14 +53,14 @@ pub struct RejectedLine {
 
 /// What was read so far, but for the readings.
 #[derive(Default)]
-pub(super) struct Account {
+pub(super) struct ScanTotals {
     pub(super) report: ScanReport,
     /// The file of the last piece, and its lines up to there.
     file: usize,
     lines: u64,
 }
 
-impl Account {
+impl ScanTotals {
     /// Notes a piece, the next in the order of the files.
     pub(super) fn note(&mut self, number: usize, file: &InputFile, piece: &Piece) {
         if self.file != number {
@@ -68,7 +68,7 @@ impl Account {
         }
         self.report.rejected += piece.rejected;
         for (line, reason) in &piece.reasons {
-            if self.report.reasons.len() < TOLD {
+            if self.report.reasons.len() < MOST_REPORTED {
                 self.report.reasons.push(RejectedLine {
                     path: file.path.clone(),
                     line: self.lines + line,

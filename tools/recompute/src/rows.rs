@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use unicorn::status_time::StatusTime;
-use unicorn::totals::{Figures, Totals};
+use unicorn::totals::{Measures, Totals};
 use windrow_core::batch::BatchFold;
 
-use crate::names::Home;
+use crate::names::NameSlot;
 
 /// Every unicorn's windows, by window and name.
 #[derive(Clone, Debug)]
 pub struct WindowRows {
     window_seconds: u32,
     /// In the order of the text.
-    names: Vec<(Arc<str>, Home)>,
+    names: Vec<(Arc<str>, NameSlot)>,
     partitions: Vec<BatchFold<Totals>>,
     /// By their start.
     windows: Vec<RowWindow>,
@@ -29,7 +29,7 @@ struct RowWindow {
     start: StatusTime,
     /// How many rows are in the windows before.
     before: usize,
-    places: Vec<RowIndex>,
+    indexes: Vec<RowIndex>,
 }
 
 /// A unicorn's window.
@@ -44,9 +44,9 @@ pub struct WindowRow<'a> {
     /// How many distinct readings there are.
     pub readings: u64,
     /// How many more there were that are left out.
-    pub repeats: u64,
+    pub duplicates: u64,
     /// The figures of the distinct readings.
-    pub figures: Figures,
+    pub measures: Measures,
 }
 
 /// Where a row's accumulator is.
@@ -61,16 +61,16 @@ struct RowIndex {
 impl WindowRows {
     /// The rows of partitions, in which each name's are at its home.
     pub(super) fn new(
-        mut names: Vec<(Arc<str>, Home)>,
+        mut names: Vec<(Arc<str>, NameSlot)>,
         window_seconds: u32,
         partitions: Vec<BatchFold<Totals>>,
     ) -> Self {
         names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut windows: HashMap<i64, Vec<RowIndex>, RandomState> = HashMap::default();
         // By name, so that each window comes to have its rows in that order.
-        for (name, (_, home)) in names.iter().enumerate() {
-            let batch = partitions.get(home.partition as usize);
-            let accumulators = batch.map(|batch| batch.windows_of(home.key as usize));
+        for (name, (_, slot)) in names.iter().enumerate() {
+            let batch = partitions.get(slot.partition as usize);
+            let accumulators = batch.map(|batch| batch.windows_of(slot.key as usize));
             for (start, accumulator) in accumulators.into_iter().flatten() {
                 windows
                     .entry(start)
@@ -81,14 +81,14 @@ impl WindowRows {
         let mut windows: Vec<(i64, Vec<RowIndex>)> = windows.into_iter().collect();
         windows.sort_unstable_by_key(|(start, _)| *start);
         let mut len = 0;
-        let windows = windows.into_iter().map(|(start, places)| {
+        let windows = windows.into_iter().map(|(start, indexes)| {
             let before = len;
-            len += places.len();
+            len += indexes.len();
             let start = StatusTime::from_millis(start);
             RowWindow {
                 start,
                 before,
-                places,
+                indexes,
             }
         });
         Self {
@@ -132,33 +132,33 @@ impl WindowRows {
         &self,
         range: Range<usize>,
     ) -> impl Iterator<Item = (StatusTime, impl Iterator<Item = WindowRow<'_>>)> {
-        let ends_before = |window: &RowWindow| window.before + window.places.len() <= range.start;
+        let ends_before = |window: &RowWindow| window.before + window.indexes.len() <= range.start;
         let first = self.windows.partition_point(ends_before);
         let windows = self.windows.iter().skip(first);
         let windows = windows.take_while(move |window| window.before < range.end);
         windows.map(move |window| {
             let (start, before) = (window.start, window.before);
             let skipped = range.start.saturating_sub(before);
-            let places = window.places.iter().take(range.end - before).skip(skipped);
+            let indexes = window.indexes.iter().take(range.end - before).skip(skipped);
             (
                 start,
-                places.filter_map(move |place| self.row(place, start)),
+                indexes.filter_map(move |place| self.row(place, start)),
             )
         })
     }
 
     /// The row at a place, of which every one has one.
     fn row(&self, place: &RowIndex, window_start: StatusTime) -> Option<WindowRow<'_>> {
-        let (name, home) = self.names.get(place.name)?;
-        let partition = self.partitions.get(home.partition as usize)?;
+        let (name, slot) = self.names.get(place.name)?;
+        let partition = self.partitions.get(slot.partition as usize)?;
         let accumulator = partition.accumulator(place.accumulator)?;
         Some(WindowRow {
             name,
             window_start,
             window_seconds: self.window_seconds,
             readings: accumulator.readings,
-            repeats: accumulator.repeats,
-            figures: accumulator.aggregate.figures()?,
+            duplicates: accumulator.duplicates,
+            measures: accumulator.aggregate.measures()?,
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::names::NameTable;
 use crate::parse::Parser;
 use crate::pipeline;
 use crate::plan::ScanPlan;
-use crate::report::Account;
+use crate::report::ScanTotals;
 pub use crate::report::{CutFile, RejectedLine, ScanReport};
 use crate::rows::WindowRows;
 
@@ -77,7 +77,7 @@ pub fn scan(
     drop(parsers);
     for batch in &partitions {
         report.readings += batch.readings();
-        report.repeats += batch.repeats();
+        report.duplicates += batch.duplicates();
     }
     let rows = WindowRows::new(names.into_vec(), options.window_seconds, partitions);
     Ok((rows, report))
@@ -91,23 +91,23 @@ fn in_order(
     parser: &mut Parser<'_>,
     batch: &mut BatchFold<Totals>,
 ) -> Result<ScanReport, ArchiveReadError> {
-    let mut account = Account::default();
+    let mut totals = ScanTotals::default();
     let mut plan = ScanPlan::new(files, cut);
-    while let Some(mut part) = plan.next() {
-        let number = part.file;
+    while let Some(mut split) = plan.next() {
+        let number = split.file;
         let file = &files[number];
         loop {
-            let parsed = part.parse(parser, files, cut, progress, |_, entry| entry.add_to(batch));
+            let parsed = split.parse(parser, files, cut, progress, |_, entry| entry.add_to(batch));
             let (piece, rest) = parsed.map_err(|source| ArchiveReadError {
                 path: file.path.clone(),
                 source,
             })?;
-            account.note(number, file, &piece);
+            totals.note(number, file, &piece);
             match rest {
-                Some(rest) => part = rest,
+                Some(rest) => split = rest,
                 None => break,
             }
         }
     }
-    Ok(account.report)
+    Ok(totals.report)
 }

@@ -226,10 +226,10 @@ fn has_key_of_rows(table: &TableDescription) -> bool {
 /// What an item is, if it is no row of an archive.
 fn foreign(item: &HashMap<String, AttributeValue>) -> Option<String> {
     match row::from_item(item) {
-        Ok(row) if row.part.stream == ARCHIVE && row.part.shard == ARCHIVE => None,
+        Ok(row) if row.source.stream == ARCHIVE && row.source.shard == ARCHIVE => None,
         Ok(row) => Some(format!(
             "rows of the stream {} and its shard {}",
-            row.part.stream, row.part.shard
+            row.source.stream, row.source.shard
         )),
         Err(_) => Some("items that are no rows".to_owned()),
     }
@@ -240,21 +240,21 @@ fn foreign(item: &HashMap<String, AttributeValue>) -> Option<String> {
 /// # Errors
 /// Never for a row of at least one reading.
 pub fn summary(row: &WindowRow<'_>) -> Result<Summary, InvalidSequenceNumber> {
-    let records = row.readings.saturating_add(row.repeats);
-    let mut interval = SequenceRange::at("1".parse()?);
-    interval.extend(&records.to_string().parse()?);
+    let records = row.readings.saturating_add(row.duplicates);
+    let mut range = SequenceRange::at("1".parse()?);
+    range.extend(&records.to_string().parse()?);
     Ok(Summary {
         name: row.name.to_owned(),
         window_start: row.window_start,
         window_seconds: row.window_seconds,
         readings: row.readings,
-        repeats: row.repeats,
-        figures: Some(row.figures),
-        part: SourceRange {
+        duplicates: row.duplicates,
+        measures: Some(row.measures),
+        source: SourceRange {
             stream: ARCHIVE.to_owned(),
             shard: ARCHIVE.to_owned(),
-            interval,
-            since: None,
+            range,
+            dedup_from: None,
         },
     })
 }

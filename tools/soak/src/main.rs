@@ -16,7 +16,7 @@ use clap::Parser;
 use local::{Functions, WildRydes};
 use tokio_util::sync::CancellationToken;
 use windrow_local::faults::{FaultKind, Faults};
-use windrow_local::{LocalCloud, Settings};
+use windrow_local::{CloudSettings, LocalCloud};
 
 /// The second stream of readings, summed into the same table.
 const SECOND_STREAM: &str = "wildrydes-second";
@@ -58,15 +58,15 @@ struct SoakArgs {
     #[arg(long, default_value_t = 0)]
     at_least: u64,
     /// How the functions run: in this process, or as the deployed binaries beside this one.
-    #[arg(long, value_enum, default_value_t = How::Embedded)]
-    functions: How,
+    #[arg(long, value_enum, default_value_t = SoakFunctions::Embedded)]
+    functions: SoakFunctions,
     /// Keep the table, the archive and failed batches in this folder, which must be new.
     #[arg(long)]
     data_dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum How {
+enum SoakFunctions {
     Embedded,
     Bootstrap,
 }
@@ -83,8 +83,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(600);
 impl SoakArgs {
     fn application(&self) -> anyhow::Result<WildRydes> {
         let functions = match self.functions {
-            How::Embedded => Functions::Embedded,
-            How::Bootstrap => {
+            SoakFunctions::Embedded => Functions::Embedded,
+            SoakFunctions::Bootstrap => {
                 let program = std::env::current_exe()?;
                 let folder = program.parent().context("this program is in no folder")?;
                 Functions::Bootstrap(folder.to_owned())
@@ -116,7 +116,7 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
         Some(folder) => folder.clone(),
         None => temporary.path().to_owned(),
     };
-    let settings = Settings {
+    let settings = CloudSettings {
         port: 0,
         data_dir: data_dir.clone(),
         shards: arguments.shards,

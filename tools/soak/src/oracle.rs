@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
-use unicorn::merge::Minute;
+use unicorn::merge::MergedRow;
 
 /// A stream and a shard.
 pub type StreamShard = (String, String);
@@ -168,17 +168,17 @@ fn fold(
             if !seen.insert(identity) {
                 continue;
             }
-            let figures = by_window
+            let measures = by_window
                 .entry((reading.name, window))
                 .or_insert(OracleRow {
                     readings: 0,
                     micrometres: 0,
                     points: [magic, magic, health, health],
                 });
-            figures.readings += 1;
-            figures.micrometres += micrometres;
-            let [low_magic, high_magic, low_health, high_health] = figures.points;
-            figures.points = [
+            measures.readings += 1;
+            measures.micrometres += micrometres;
+            let [low_magic, high_magic, low_health, high_health] = measures.points;
+            measures.points = [
                 low_magic.min(magic),
                 high_magic.max(magic),
                 low_health.min(health),
@@ -193,19 +193,19 @@ fn fold(
 }
 
 /// Merged rows in the same terms.
-pub fn by_window(minutes: impl IntoIterator<Item = Minute>) -> BTreeMap<OracleKey, OracleRow> {
-    let window_key = |minute: Minute| {
-        let figures = OracleRow {
+pub fn by_window(minutes: impl IntoIterator<Item = MergedRow>) -> BTreeMap<OracleKey, OracleRow> {
+    let window_key = |minute: MergedRow| {
+        let measures = OracleRow {
             readings: minute.readings,
-            micrometres: minute.figures.distance.micrometres(),
+            micrometres: minute.measures.distance.micrometres(),
             points: [
-                minute.figures.min_magic_points.into(),
-                minute.figures.max_magic_points.into(),
-                minute.figures.min_health_points.into(),
-                minute.figures.max_health_points.into(),
+                minute.measures.min_magic_points.into(),
+                minute.measures.max_magic_points.into(),
+                minute.measures.min_health_points.into(),
+                minute.measures.max_health_points.into(),
             ],
         };
-        ((minute.name, minute.window_start.millis()), figures)
+        ((minute.name, minute.window_start.millis()), measures)
     };
     minutes.into_iter().map(window_key).collect()
 }
@@ -240,7 +240,7 @@ mod tests {
             record("1", 10, &first),
         ];
         let by_window = expected(&log, 60);
-        let figures = |readings, micrometres, points| OracleRow {
+        let measures = |readings, micrometres, points| OracleRow {
             readings,
             micrometres,
             points,
@@ -248,9 +248,9 @@ mod tests {
         let expected = BTreeMap::from([
             (
                 ("Franky".to_owned(), 0),
-                figures(3, 3_000_001, [99, 100, 99, 100]),
+                measures(3, 3_000_001, [99, 100, 99, 100]),
             ),
-            (("Franky".to_owned(), 60), figures(1, 1_500_000, [100; 4])),
+            (("Franky".to_owned(), 60), measures(1, 1_500_000, [100; 4])),
         ]);
         assert_eq!(by_window, expected);
         let most = at_most(&log, 60, &HashSet::from(["010".to_owned()]));
@@ -264,7 +264,7 @@ mod tests {
         let most = at_most(&log, 60, &HashSet::from(["010".to_owned()]));
         assert_eq!(
             most[&("Franky".to_owned(), 0)],
-            figures(2, 3_000_000, [100; 4])
+            measures(2, 3_000_000, [100; 4])
         );
     }
 }

@@ -78,7 +78,7 @@ impl Checked {
         let found = oracle::by_window(minutes);
 
         let sent = evidence.sent;
-        let in_windows: u64 = expected.values().map(|figures| figures.readings).sum();
+        let in_windows: u64 = expected.values().map(|measures| measures.readings).sum();
         let not_logged = sent
             .acknowledged
             .iter()
@@ -89,7 +89,7 @@ impl Checked {
             again: sent.again,
             acknowledged: sent.acknowledged.len() as u64,
             distinct: identities.len() as u64,
-            in_rows: found.values().map(|figures| figures.readings).sum(),
+            in_rows: found.values().map(|measures| measures.readings).sum(),
             across: in_windows - identities.len() as u64,
             lost: not_logged.count() as u64,
             inexact,

@@ -40,7 +40,7 @@ struct Others {
     /// Those that came once, as milliseconds and nanoseconds.
     times: BTreeSet<(u64, u32)>,
     /// How many times were noted again, of whichever.
-    repeats: u64,
+    duplicates: u64,
 }
 
 /// For how many times room is made before there are any, at most.
@@ -98,7 +98,7 @@ impl BatchTimes {
         let in_order = whole.is_some_and(|whole| self.has(*stretch, whole));
         let others = self.others.entry(accumulator).or_default();
         let is_new = !in_order && others.times.insert((millis, nanos));
-        others.repeats += u64::from(!is_new);
+        others.duplicates += u64::from(!is_new);
         is_new
     }
 
@@ -111,7 +111,7 @@ impl BatchTimes {
         };
         let in_order = u64::from(stretch.len);
         others.map_or((in_order, 0), |others| {
-            (in_order + others.times.len() as u64, others.repeats)
+            (in_order + others.times.len() as u64, others.duplicates)
         })
     }
 
@@ -294,7 +294,7 @@ mod tests {
             let mut times = BatchTimes::with_longest(longest);
             let mut stretches: Vec<Stretch> = Vec::new();
             let mut sets = vec![HashSet::new(); 3];
-            let mut repeats = [0; 3];
+            let mut duplicates = [0; 3];
             for (accumulator, millis, nanos) in noted {
                 while stretches.len() <= accumulator {
                     let last = stretches.last().copied();
@@ -303,11 +303,11 @@ mod tests {
                 let is_new = sets[accumulator].insert((millis, nanos));
                 let stretch = &mut stretches[accumulator];
                 prop_assert_eq!(times.insert(accumulator, stretch, millis, nanos), is_new);
-                repeats[accumulator] += u64::from(!is_new);
+                duplicates[accumulator] += u64::from(!is_new);
             }
             prop_assert!(times.list.len() <= longest as usize);
             for (accumulator, stretch) in stretches.into_iter().enumerate() {
-                let expected = (sets[accumulator].len() as u64, repeats[accumulator]);
+                let expected = (sets[accumulator].len() as u64, duplicates[accumulator]);
                 prop_assert_eq!(times.counts(accumulator, stretch), expected);
             }
         }

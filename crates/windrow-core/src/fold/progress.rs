@@ -5,71 +5,75 @@ use crate::sequence::{InvalidSequenceNumber, SequenceNumber, SequenceRange};
 /// The run of the log that a fold holds, and the last record it took in.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FoldProgress {
-    since: Option<SequenceNumber>,
-    part: Option<SequenceRange>,
+    dedup_from: Option<SequenceNumber>,
+    range: Option<SequenceRange>,
     last: Option<SequenceNumber>,
-    /// The record begun last, if it only moved the ends of `part` and `last` on, which is put off.
+    /// The record begun last, if it only moved the ends of `range` and `last` on, which is put off.
     /// Empty otherwise.
     reached: String,
 }
 
 impl FoldProgress {
     pub(super) fn new(
-        since: Option<SequenceNumber>,
-        part: Option<SequenceRange>,
+        dedup_from: Option<SequenceNumber>,
+        range: Option<SequenceRange>,
         last: Option<SequenceNumber>,
     ) -> Self {
         Self {
-            since,
-            part,
+            dedup_from,
+            range,
             last,
             reached: String::new(),
         }
     }
 
     /// Starts on a record; false where it was begun before.
-    pub(super) fn begin(&mut self, position: &str) -> Result<bool, InvalidSequenceNumber> {
-        if self.goes_on(position) {
+    pub(super) fn begin(&mut self, sequence_number: &str) -> Result<bool, InvalidSequenceNumber> {
+        if self.goes_on(sequence_number) {
             self.reached.clear();
-            self.reached.push_str(position);
+            self.reached.push_str(sequence_number);
             return Ok(true);
         }
-        let position: SequenceNumber = position.parse()?;
+        let sequence_number: SequenceNumber = sequence_number.parse()?;
         self.catch_up();
-        if self.last.as_ref().is_some_and(|last| position <= *last) {
+        if self
+            .last
+            .as_ref()
+            .is_some_and(|last| sequence_number <= *last)
+        {
             return Ok(false);
         }
-        match &mut self.part {
-            Some(part) => part.extend(&position),
-            None => self.part = Some(SequenceRange::at(position.clone())),
+        match &mut self.range {
+            Some(range) => range.extend(&sequence_number),
+            None => self.range = Some(SequenceRange::at(sequence_number.clone())),
         }
-        if self.since.is_none() {
-            self.since = Some(position.clone());
+        if self.dedup_from.is_none() {
+            self.dedup_from = Some(sequence_number.clone());
         }
-        self.last = Some(position);
+        self.last = Some(sequence_number);
         Ok(true)
     }
 
     /// Ends the part; gives it and the first record that is remembered.
-    pub(super) fn end_part(&mut self) -> Option<(SequenceRange, &SequenceNumber)> {
+    pub(super) fn end_range(&mut self) -> Option<(SequenceRange, &SequenceNumber)> {
         self.catch_up();
-        Some((self.part.take()?, self.since.as_ref()?))
+        Some((self.range.take()?, self.dedup_from.as_ref()?))
     }
 
     /// Whether a source range is open.
     pub(super) fn has_range(&self) -> bool {
-        self.part.is_some()
+        self.range.is_some()
     }
 
-    pub(super) fn since(&self) -> Option<&SequenceNumber> {
-        self.since.as_ref()
+    pub(super) fn dedup_from(&self) -> Option<&SequenceNumber> {
+        self.dedup_from.as_ref()
     }
 
     /// The part's first and last record and the last record that was begun, each as text, empty
     /// where there is none.
     pub(super) fn ends(&self) -> [&str; 3] {
-        let (from, to) = match &self.part {
-            Some(part) => (part.from().as_str(), part.to().as_str()),
+        let (from, to) = match &self.range {
+            Some(range) => (range.from().as_str(), range.to().as_str()),
             None => ("", ""),
         };
         let last = self.last.as_ref().map_or("", SequenceNumber::as_str);
@@ -82,25 +86,25 @@ impl FoldProgress {
 
     /// Whether a record follows on the last one within the part, with a number as long. It is
     /// greater than that, so it has no leading zero and is as good a position.
-    fn goes_on(&self, position: &str) -> bool {
+    fn goes_on(&self, sequence_number: &str) -> bool {
         let last = match (self.reached.as_str(), &self.last) {
             ("", Some(last)) => last.as_str(),
             ("", None) => return false,
             (reached, _) => reached,
         };
-        self.part.is_some()
-            && self.since.is_some()
-            && position.len() == last.len()
-            && position > last
-            && is_digits(position)
+        self.range.is_some()
+            && self.dedup_from.is_some()
+            && sequence_number.len() == last.len()
+            && sequence_number > last
+            && is_digits(sequence_number)
     }
 
     fn catch_up(&mut self) {
-        if let Ok(position) = self.reached.parse::<SequenceNumber>() {
-            if let Some(part) = &mut self.part {
-                part.extend(&position);
+        if let Ok(sequence_number) = self.reached.parse::<SequenceNumber>() {
+            if let Some(range) = &mut self.range {
+                range.extend(&sequence_number);
             }
-            self.last = Some(position);
+            self.last = Some(sequence_number);
         }
         self.reached.clear();
     }
@@ -113,8 +117,8 @@ fn is_digits(text: &str) -> bool {
 }
 
 /// The order of positions.
-fn comes_later(position: &str, than: &str) -> bool {
-    (position.len(), position) > (than.len(), than)
+fn comes_later(sequence_number: &str, than: &str) -> bool {
+    (sequence_number.len(), sequence_number) > (than.len(), than)
 }
 
 #[cfg(test)]
@@ -131,16 +135,20 @@ mod tests {
     }
 
     impl PlainProgress {
-        fn begin(&mut self, position: &str) -> Result<bool, InvalidSequenceNumber> {
-            let position: SequenceNumber = position.parse()?;
-            if self.last.as_ref().is_some_and(|last| position <= *last) {
+        fn begin(&mut self, sequence_number: &str) -> Result<bool, InvalidSequenceNumber> {
+            let sequence_number: SequenceNumber = sequence_number.parse()?;
+            if self
+                .last
+                .as_ref()
+                .is_some_and(|last| sequence_number <= *last)
+            {
                 return Ok(false);
             }
             match &mut self.ends {
-                Some(ends) => ends.extend(&position),
-                None => self.ends = Some(SequenceRange::at(position.clone())),
+                Some(ends) => ends.extend(&sequence_number),
+                None => self.ends = Some(SequenceRange::at(sequence_number.clone())),
             }
-            self.last = Some(position);
+            self.last = Some(sequence_number);
             Ok(true)
         }
     }
@@ -148,19 +156,19 @@ mod tests {
     proptest! {
         #[test]
         fn putting_off_changes_nothing(
-            positions in prop::collection::vec("[0-9]{0,3}|[1-9][0-9]{2}|1[0-9]a", 0..40),
+            sequence_numbers in prop::collection::vec("[0-9]{0,3}|[1-9][0-9]{2}|1[0-9]a", 0..40),
             ending in 0..40_usize,
             last in prop::option::of(0..300_u32),
         ) {
             let last = last.map(|last| last.to_string().parse::<SequenceNumber>().unwrap());
             // A state can say that it went on further than its part.
-            let part = last.as_ref().map(|_| SequenceRange::at("7".parse().unwrap()));
-            let since = part.as_ref().map(|part| part.from().clone());
-            let mut progress = FoldProgress::new(since, part.clone(), last.clone());
-            let mut plain = PlainProgress { ends: part, last };
-            for (number, position) in positions.iter().enumerate() {
-                prop_assert_eq!(progress.begin(position), plain.begin(position));
-                let text = |position: Option<&SequenceNumber>| position.map_or(String::new(), |it| it.to_string());
+            let range = last.as_ref().map(|_| SequenceRange::at("7".parse().unwrap()));
+            let dedup_from = range.as_ref().map(|range| range.from().clone());
+            let mut progress = FoldProgress::new(dedup_from, range.clone(), last.clone());
+            let mut plain = PlainProgress { ends: range, last };
+            for (number, sequence_number) in sequence_numbers.iter().enumerate() {
+                prop_assert_eq!(progress.begin(sequence_number), plain.begin(sequence_number));
+                let text = |sequence_number: Option<&SequenceNumber>| sequence_number.map_or(String::new(), |it| it.to_string());
                 let expected = [
                     text(plain.ends.as_ref().map(SequenceRange::from)),
                     text(plain.ends.as_ref().map(SequenceRange::to)),
@@ -168,8 +176,8 @@ mod tests {
                 ];
                 prop_assert_eq!(progress.ends(), [&*expected[0], &*expected[1], &*expected[2]]);
                 if number == ending {
-                    let part = progress.end_part().map(|(part, _)| part);
-                    prop_assert_eq!(part, plain.ends.take());
+                    let range = progress.end_range().map(|(range, _)| range);
+                    prop_assert_eq!(range, plain.ends.take());
                 }
             }
         }

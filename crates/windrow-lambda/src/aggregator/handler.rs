@@ -155,7 +155,7 @@ where
         let undelivered = emitted.undelivered.len() + rejects.undelivered.len();
         (self.sink)(&Metrics::new(vec![
             ("Readings", Unit::Count, intake.readings),
-            ("Duplicates", Unit::Count, intake.repeats),
+            ("Duplicates", Unit::Count, intake.duplicates),
             ("RedeliveredRecords", Unit::Count, intake.redelivered),
             (
                 "RejectedReadings",
@@ -204,7 +204,7 @@ where
         deadline: Instant,
     ) -> SendOutcome {
         let policy = Policy::until(deadline);
-        let last = rows.iter().map(|row| row.part.interval.to()).max();
+        let last = rows.iter().map(|row| row.source.range.to()).max();
         let last = last.map(ToString::to_string).unwrap_or_default();
         let window_start = rows.first().map(|row| row.window_start.millis());
         let (mut emitted, mut rejects) = tokio::join!(
@@ -234,7 +234,7 @@ where
             rejects.undelivered.extend(sent.undelivered);
         }
         let lost = rejects.take_rejected();
-        for reject in lost.iter().take(TOLD_REJECTS) {
+        for reject in lost.iter().take(MOST_LOGGED_REJECTS) {
             let start = windrow_event::reject_start(&reject.item);
             tracing::error!(reason = %reject.reason, start, "a reject is rejected and lost");
         }
@@ -296,7 +296,7 @@ impl<'a> Closings<'a> {
 }
 
 /// How many lost rejects of an invocation are logged one by one; their number is a metric.
-const TOLD_REJECTS: usize = 10;
+const MOST_LOGGED_REJECTS: usize = 10;
 
 /// What became of what an invocation sends.
 struct SendOutcome {
@@ -322,19 +322,19 @@ fn lines(record: &Undelivered<KinesisRecord>, unsent: Reject<'_>) -> Vec<Bytes> 
 
 /// What every row of a shard's part becomes.
 fn summary(row: Row<String, Totals>, source: RecordSource<'_>, window_seconds: u32) -> Summary {
-    let since = (row.since < *row.interval.from()).then_some(row.since);
+    let dedup_from = (row.dedup_from < *row.range.from()).then_some(row.dedup_from);
     Summary {
         name: row.key,
         window_start: StatusTime::from_millis(row.window.start),
         window_seconds,
         readings: row.readings,
-        repeats: row.repeats,
-        figures: row.aggregate.figures(),
-        part: SourceRange {
+        duplicates: row.duplicates,
+        measures: row.aggregate.measures(),
+        source: SourceRange {
             stream: source.stream.to_owned(),
             shard: source.shard.to_owned(),
-            interval: row.interval,
-            since,
+            range: row.range,
+            dedup_from,
         },
     }
 }

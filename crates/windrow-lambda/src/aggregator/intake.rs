@@ -65,7 +65,7 @@ pub struct Intake {
     /// Readings counted.
     pub readings: u64,
     /// Readings that were counted before, in this window.
-    pub repeats: u64,
+    pub duplicates: u64,
     /// Records that were folded before, and were skipped.
     pub redelivered: u64,
     /// Lines and whole records that were rejected.
@@ -127,7 +127,7 @@ impl Intake {
             if fold.add(window, reading.name.as_ref(), time, &reading) {
                 self.readings += 1;
             } else {
-                self.repeats += 1;
+                self.duplicates += 1;
             }
         }
         if more > 0 {

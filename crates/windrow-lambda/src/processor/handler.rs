@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lambda_runtime::tracing;
 use tokio::time::Instant;
 use unicorn::summary::summaries;
-use unicorn::totals::Figures;
+use unicorn::totals::Measures;
 use windrow_event::{Event, EventRecord, Reject, Response};
 use windrow_write::{Destination, Policy, Reasons, Undelivered, deliver};
 
@@ -22,7 +22,7 @@ pub struct Processor<T, R> {
 }
 
 /// How many lost rejects of an invocation are logged one by one; their number is a metric.
-const TOLD_REJECTS: usize = 10;
+const MOST_LOGGED_REJECTS: usize = 10;
 
 /// The most of an invocation's time that is kept for its rejects.
 const MOST_FOR_REJECTS: Duration = Duration::from_secs(3);
@@ -138,8 +138,8 @@ where
             for (line, summary) in summaries(data) {
                 match summary {
                     Ok(summary) => {
-                        let low = |figures: &Figures| figures.vitals_are_low();
-                        intake.low_vitals += u64::from(summary.figures.as_ref().is_some_and(low));
+                        let low = |measures: &Measures| measures.vitals_are_low();
+                        intake.low_vitals += u64::from(summary.measures.as_ref().is_some_and(low));
                         intake.rows.push(place, rows.row(summary));
                     }
                     Err(rejection) => {
@@ -161,7 +161,7 @@ fn table_deadline(deadline: Instant) -> Instant {
 }
 
 fn log_lost(lost: &[Undelivered<Bytes>]) {
-    for reject in lost.iter().take(TOLD_REJECTS) {
+    for reject in lost.iter().take(MOST_LOGGED_REJECTS) {
         let start = windrow_event::reject_start(&reject.item);
         tracing::error!(reason = %reject.reason, start, "a reject is rejected and lost");
     }

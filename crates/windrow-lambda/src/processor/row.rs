@@ -86,7 +86,7 @@ pub struct TableRows {
 struct SortKeyOf {
     window_start: StatusTime,
     window_seconds: u32,
-    part: SourceRange,
+    source: SourceRange,
 }
 
 impl TableRows {
@@ -112,7 +112,7 @@ impl TableRows {
     /// they come together, so the hash in it is worked out once and not for each.
     fn sort_key(&mut self, summary: &Summary) -> Arc<str> {
         if let Some((of, key)) = &self.last
-            && of.part == summary.part
+            && of.source == summary.source
             && of.window_start == summary.window_start
             && of.window_seconds == summary.window_seconds
         {
@@ -121,7 +121,7 @@ impl TableRows {
         let of = SortKeyOf {
             window_start: summary.window_start,
             window_seconds: summary.window_seconds,
-            part: summary.part.clone(),
+            source: summary.source.clone(),
         };
         let key: Arc<str> = summary.sort_key().into();
         self.last = Some((of, Arc::clone(&key)));
@@ -152,27 +152,27 @@ fn show(row: &Summary, sort_key: &str, expires_at: Option<i64>, attributes: &mut
     let SourceRange {
         stream,
         shard,
-        interval,
-        since,
-    } = &row.part;
-    attributes.map("Part", |part| {
-        part.text("Stream", stream);
-        part.text("Shard", shard);
-        part.text("From", interval.from().as_str());
-        part.text("To", interval.to().as_str());
-        if let Some(since) = since {
-            part.text("Since", since.as_str());
+        range,
+        dedup_from,
+    } = &row.source;
+    attributes.map("Part", |source| {
+        source.text("Stream", stream);
+        source.text("Shard", shard);
+        source.text("From", range.from().as_str());
+        source.text("To", range.to().as_str());
+        if let Some(dedup_from) = dedup_from {
+            source.text("Since", dedup_from.as_str());
         }
     });
-    if let Some(figures) = &row.figures {
-        attributes.number("Distance", figures.distance);
-        attributes.number("MinMagicPoints", figures.min_magic_points);
-        attributes.number("MaxMagicPoints", figures.max_magic_points);
-        attributes.number("MinHealthPoints", figures.min_health_points);
-        attributes.number("MaxHealthPoints", figures.max_health_points);
+    if let Some(measures) = &row.measures {
+        attributes.number("Distance", measures.distance);
+        attributes.number("MinMagicPoints", measures.min_magic_points);
+        attributes.number("MaxMagicPoints", measures.max_magic_points);
+        attributes.number("MinHealthPoints", measures.min_health_points);
+        attributes.number("MaxHealthPoints", measures.max_health_points);
     }
-    if row.repeats > 0 {
-        attributes.number("Repeats", row.repeats);
+    if row.duplicates > 0 {
+        attributes.number("Repeats", row.duplicates);
     }
     if let Some(seconds) = expires_at {
         attributes.number(EXPIRES_AT, seconds);
@@ -196,12 +196,12 @@ pub fn from_item(item: &Item) -> Result<Summary, RowError> {
             }
             (_, AttributeValue::S(text)) => json_text(text),
             (_, AttributeValue::N(number)) => RawValue::from_string(number.clone()).ok(),
-            ("Part", AttributeValue::M(part)) => {
+            ("Part", AttributeValue::M(source)) => {
                 let text = |(name, value): (&String, &AttributeValue)| {
                     Some((name.clone(), value.as_s().ok()?.clone()))
                 };
-                let part: Option<BTreeMap<_, _>> = part.iter().map(text).collect();
-                part.and_then(|part| serde_json::value::to_raw_value(&part).ok())
+                let source: Option<BTreeMap<_, _>> = source.iter().map(text).collect();
+                source.and_then(|source| serde_json::value::to_raw_value(&source).ok())
             }
             _ => continue,
         };
@@ -244,8 +244,8 @@ mod tests {
     #[test]
     fn a_row_goes_into_the_table_as_its_item_does() {
         let mut summary = Summary::parse(line("Franky", "1.25", -7, 60).as_bytes()).unwrap();
-        summary.repeats = 3;
-        summary.part.since = Some("0".parse().unwrap());
+        summary.duplicates = 3;
+        summary.source.dedup_from = Some("0".parse().unwrap());
         let row = TableRows::new(Some(2)).row(summary.clone());
         let item = to_item(&summary, Some(2));
 

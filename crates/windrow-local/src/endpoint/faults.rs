@@ -17,7 +17,7 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::MAX_REQUEST_BYTES;
-use super::part::{Operation, PartialCall};
+use super::partial::{Operation, PartialCall};
 use crate::faults::{FaultKind, Faults};
 use crate::service_error::error_response;
 

@@ -28,12 +28,12 @@ pub(crate) struct StreamSource {
 
 /// Where one shard's task says how far it has come.
 #[derive(Clone, Debug)]
-pub(crate) struct Mark {
+pub(crate) struct ProgressMark {
     shard: String,
     marks: mpsc::Sender<(String, i64)>,
 }
 
-impl Mark {
+impl ProgressMark {
     /// Everything that arrived in this shard before `time` is done.
     pub(crate) async fn set(&self, time: i64) {
         // Nobody listens any more once the whole is stopping.
@@ -48,7 +48,7 @@ pub(crate) trait ShardWork: Send + Sync + 'static {
         self: Arc<Self>,
         shard: String,
         start: Start,
-        mark: Mark,
+        mark: ProgressMark,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + Send;
 }
@@ -98,7 +98,7 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                         } else {
                             Start::TrimHorizon
                         };
-                        let mark = Mark {
+                        let mark = ProgressMark {
                             shard: shard.clone(),
                             marks: marks.clone(),
                         };
@@ -209,7 +209,13 @@ mod tests {
     }
 
     impl ShardWork for Talkative {
-        async fn run(self: Arc<Self>, _: String, _: Start, mark: Mark, stop: CancellationToken) {
+        async fn run(
+            self: Arc<Self>,
+            _: String,
+            _: Start,
+            mark: ProgressMark,
+            stop: CancellationToken,
+        ) {
             self.begun.fetch_add(1, Ordering::SeqCst);
             stop.cancelled().await;
             for time in 0..1000 {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use windrow_read::Start;
 
-use super::plan::Rules;
+use super::plan::BatchRules;
 use super::{InvalidMapping, Mapping, MappingOptions, MappingSource, rules};
 use crate::clock::now_millis;
 use crate::faults::Faults;
@@ -22,31 +22,31 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) struct Group {
     function: Arc<dyn Function>,
     options: MappingOptions,
-    rules: Rules,
+    rules: BatchRules,
     faults: Arc<Faults>,
-    marks: Arc<Marks>,
-    members: tokio::sync::Mutex<Members>,
+    marks: Arc<ProgressMarks>,
+    members: tokio::sync::Mutex<GroupMappings>,
 }
 
-struct Members {
+struct GroupMappings {
     /// From when on all of them flush; see [`Mapping::flush`].
     flush: i64,
-    mappings: Vec<Member>,
+    mappings: Vec<GroupMapping>,
 }
 
-struct Member {
+struct GroupMapping {
     source: MappingSource,
     mapping: Mapping,
     _told: AbortOnDropHandle<()>,
 }
 
 /// How far each stream has come, and all of them.
-struct Marks {
+struct ProgressMarks {
     streams: Mutex<BTreeMap<String, i64>>,
     lowest: watch::Sender<i64>,
 }
 
-impl Marks {
+impl ProgressMarks {
     /// A stream has come so far. It never goes back: a restarted mapping hands over again what was
     /// done.
     fn tell(&self, stream: &str, time: i64) {
@@ -74,11 +74,11 @@ impl Group {
             rules: rules(&options)?,
             options,
             faults,
-            marks: Arc::new(Marks {
+            marks: Arc::new(ProgressMarks {
                 streams: Mutex::default(),
                 lowest: watch::channel(i64::MIN).0,
             }),
-            members: tokio::sync::Mutex::new(Members {
+            members: tokio::sync::Mutex::new(GroupMappings {
                 flush: i64::MAX,
                 mappings: Vec::new(),
             }),
@@ -131,7 +131,7 @@ impl Group {
         }
     }
 
-    fn member(&self, source: MappingSource, start: Start, flush: i64) -> Member {
+    fn member(&self, source: MappingSource, start: Start, flush: i64) -> GroupMapping {
         let mapping = Mapping::spawn(
             source.clone(),
             Arc::clone(&self.function),
@@ -149,7 +149,7 @@ impl Group {
                 marks.tell(&stream, time);
             }
         });
-        Member {
+        GroupMapping {
             source,
             mapping,
             _told: AbortOnDropHandle::new(told),

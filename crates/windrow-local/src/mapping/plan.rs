@@ -8,7 +8,7 @@ use windrow_read::ShardRecord;
 
 /// What a poller knows of its shard.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct View<'a> {
+pub(super) struct ShardView<'a> {
     /// Records read and not yet handled, in the order of the shard.
     pub(super) records: &'a VecDeque<ShardRecord>,
     /// How many of them fit one event.
@@ -26,7 +26,7 @@ pub(super) struct View<'a> {
     pub(super) open: Option<Window>,
 }
 
-impl View<'_> {
+impl ShardView<'_> {
     fn flush(&self) -> bool {
         self.read_up_to >= self.flush_from
     }
@@ -50,15 +50,15 @@ pub(super) enum PollStep {
 
 /// The rules by which records become invocations.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rules {
+pub(super) struct BatchRules {
     pub(super) batch_size: usize,
     pub(super) batching_window: Duration,
     pub(super) tumbling: Option<Tumbling>,
 }
 
-impl Rules {
+impl BatchRules {
     /// Decides the next step.
-    pub(super) fn next(&self, view: View<'_>) -> PollStep {
+    pub(super) fn next(&self, view: ShardView<'_>) -> PollStep {
         let most = self.batch_size.min(view.fit).max(1);
         let first = view.records.front();
         let window = match (self.tumbling, view.open, first) {
@@ -95,7 +95,7 @@ impl Rules {
         PollStep::Read
     }
 
-    fn next_plain(&self, view: View<'_>, most: usize) -> PollStep {
+    fn next_plain(&self, view: ShardView<'_>, most: usize) -> PollStep {
         let waiting = view.records.len();
         if waiting == 0 {
             return if view.ended {
@@ -116,7 +116,7 @@ impl Rules {
 
     /// The time up to which everything that arrived has been handled: every window that ended by
     /// then is closed, and without windows every record is done.
-    pub(super) fn watermark(&self, view: View<'_>) -> i64 {
+    pub(super) fn watermark(&self, view: ShardView<'_>) -> i64 {
         let start = |arrival| match self.tumbling {
             Some(tumbling) => tumbling.window_of(arrival).start,
             None => arrival,
@@ -150,8 +150,8 @@ mod tests {
         arrivals.iter().enumerate().map(record).collect()
     }
 
-    fn view(records: &VecDeque<ShardRecord>) -> View<'_> {
-        View {
+    fn view(records: &VecDeque<ShardRecord>) -> ShardView<'_> {
+        ShardView {
             records,
             fit: usize::MAX,
             read_up_to: 0,
@@ -162,8 +162,8 @@ mod tests {
         }
     }
 
-    fn rules(tumbling: bool) -> Rules {
-        Rules {
+    fn rules(tumbling: bool) -> BatchRules {
+        BatchRules {
             batch_size: 3,
             batching_window: Duration::from_secs(1),
             tumbling: tumbling.then(|| Tumbling::new(MINUTE).unwrap()),
@@ -186,7 +186,7 @@ mod tests {
             let rules = rules(tumbling);
             let window = tumbling.then(|| (window(0), false));
             assert_eq!(rules.next(view(&records)), PollStep::Read);
-            let waited = View {
+            let waited = ShardView {
                 waited: Duration::from_secs(1),
                 ..view(&records)
             };
@@ -198,12 +198,12 @@ mod tests {
     fn a_full_batch_goes_at_once_and_an_event_that_is_full_as_well() {
         let records = records(&[1, 2, 3, 4]);
         assert_eq!(rules(false).next(view(&records)), invoke(3, None));
-        let fit = View {
+        let fit = ShardView {
             fit: 2,
             ..view(&records)
         };
         assert_eq!(rules(true).next(fit), invoke(2, Some((window(0), false))));
-        let too_large = View {
+        let too_large = ShardView {
             fit: 0,
             ..view(&records)
         };
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_record_of_the_next_window_ends_the_open_one() {
         let records = records(&[MINUTE + 1]);
-        let open = View {
+        let open = ShardView {
             open: Some(window(0)),
             ..view(&records)
         };
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn an_idle_window_ends_once_all_that_arrived_in_it_was_read() {
         let records = records(&[]);
-        let open = |read_up_to| View {
+        let open = |read_up_to| ShardView {
             open: Some(window(0)),
             read_up_to,
             ..view(&records)
@@ -253,7 +253,7 @@ mod tests {
     fn the_end_of_the_shard_and_a_flush_end_the_window() {
         let records = records(&[5]);
         for (ended, flush_from) in [(true, i64::MAX), (false, 0)] {
-            let view = View {
+            let view = ShardView {
                 ended,
                 flush_from,
                 ..view(&records)
@@ -262,14 +262,14 @@ mod tests {
             assert_eq!(rules(false).next(view), invoke(1, None));
         }
         let ahead = self::records(&[5 * MINUTE]);
-        let flush = View {
+        let flush = ShardView {
             flush_from: MINUTE,
             read_up_to: MINUTE,
             ..view(&ahead)
         };
         assert_eq!(rules(true).watermark(flush), MINUTE - 1);
         let empty = VecDeque::new();
-        let ended = View {
+        let ended = ShardView {
             ended: true,
             ..view(&empty)
         };
@@ -292,7 +292,7 @@ mod tests {
             let mut open = None;
             let mut pages = pages.into_iter();
             loop {
-                let view = View {
+                let view = ShardView {
                     ended: unread.is_empty(),
                     open,
                     ..view(&buffer)

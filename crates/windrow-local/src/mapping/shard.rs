@@ -13,11 +13,11 @@ use windrow_read::{ShardReader, ShardRecord, Start};
 
 use super::chaos::{Chaos, EarlyEnd, InWindow, NextBatch};
 use super::flow::{Flow, pause};
-use super::follow::{Mark, ShardWork, StreamSource};
+use super::follow::{ProgressMark, ShardWork, StreamSource};
 use super::invoke::{BatchWindow, InvocationOutcome, Invoker, MAX_STATE_BYTES};
 use super::on_failure::Discarded;
 use super::options::MappingOptions;
-use super::plan::{PollStep, Rules, View};
+use super::plan::{BatchRules, PollStep, ShardView};
 use crate::clock::now_millis;
 use crate::faults::Faults;
 use crate::functions::Function;
@@ -34,7 +34,7 @@ pub(super) struct Polling {
     pub(super) region: String,
     pub(super) function: Arc<dyn Function>,
     pub(super) options: MappingOptions,
-    pub(super) rules: Rules,
+    pub(super) rules: BatchRules,
     /// From when on (milliseconds since the epoch) to flush; `i64::MAX` for never.
     pub(super) flush: watch::Receiver<i64>,
     pub(super) faults: Arc<Faults>,
@@ -45,7 +45,7 @@ impl ShardWork for Polling {
         self: Arc<Self>,
         shard: String,
         start: Start,
-        mark: Mark,
+        mark: ProgressMark,
         stop: CancellationToken,
     ) {
         let client = self.source.client.clone();
@@ -73,7 +73,7 @@ impl ShardWork for Polling {
     }
 }
 
-struct Open {
+struct OpenWindow {
     window: Window,
     state: Option<Box<RawValue>>,
 }
@@ -88,9 +88,9 @@ struct Poller {
     oldest: Instant,
     read_up_to: i64,
     ended: bool,
-    open: Option<Open>,
+    open: Option<OpenWindow>,
     chaos: Chaos,
-    mark: Mark,
+    mark: ProgressMark,
     stop: CancellationToken,
 }
 
@@ -110,11 +110,11 @@ impl Poller {
         }
     }
 
-    fn view(&self) -> View<'_> {
+    fn view(&self) -> ShardView<'_> {
         let state = self.open.as_ref().and_then(|open| open.state.as_ref());
         let state_bytes = state.map_or(0, |state| state.get().len());
         let most = self.polling.options.batch_size;
-        View {
+        ShardView {
             records: &self.records,
             fit: self.invoker.fit(self.records.iter(), most, state_bytes),
             read_up_to: self.read_up_to,
@@ -279,7 +279,7 @@ impl Poller {
                 let size = state.as_ref().map_or(0, |state| state.get().len());
                 let ends_after =
                     size > MAX_STATE_BYTES || early_end == Some(EarlyEnd::AfterRecords);
-                self.open = Some(Open { window, state });
+                self.open = Some(OpenWindow { window, state });
                 if ends_after && let Flow::Stop = self.end_early(window).await {
                     return Flow::Stop;
                 }
@@ -315,7 +315,7 @@ impl Poller {
             let reason = match self.invoke(0, Some((window, true)), true).await {
                 InvocationOutcome::Done(_) => {
                     let state = None;
-                    self.open = Some(Open { window, state });
+                    self.open = Some(OpenWindow { window, state });
                     return Flow::On;
                 }
                 InvocationOutcome::Partly(_) => "only a part was done".to_owned(),

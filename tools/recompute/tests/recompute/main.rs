@@ -62,7 +62,7 @@ fn rows_come_in_three_forms() {
     fs::write(folder.path().join("a"), text_of.join("\n")).unwrap();
     let (rows, report) = minutes(folder.path());
     assert_eq!(
-        (report.readings, report.repeats, report.rejected),
+        (report.readings, report.duplicates, report.rejected),
         (4, 0, 0)
     );
     assert_eq!(
@@ -182,15 +182,15 @@ fn of_different_readings_of_one_time_the_first_by_path_counts() {
         let options = ScanOptions::new(60, threads).unwrap();
         let (rows, report) = run(folder.path(), options).unwrap();
         let row = rows.iter().find(|row| row.name == "Shadowfax").unwrap();
-        assert_eq!(row.figures.distance.to_string(), "1.25");
-        assert_eq!((row.figures.max_magic_points, row.repeats), (7, 2));
-        assert_eq!(report.repeats, 2);
+        assert_eq!(row.measures.distance.to_string(), "1.25");
+        assert_eq!((row.measures.max_magic_points, row.duplicates), (7, 2));
+        assert_eq!(report.duplicates, 2);
     }
     // The order in which files are given does not matter either.
     let paths = ["2026/11/20/10/a", "2026/11/20/09/b"].map(|path| folder.path().join(path));
     let listing = list(&paths).unwrap();
     let (rows, _) = scan(&listing.files, ScanOptions::new(60, 2).unwrap(), &|_| ()).unwrap();
-    assert_eq!(rows.iter().next().unwrap().figures.max_magic_points, 8);
+    assert_eq!(rows.iter().next().unwrap().measures.max_magic_points, 8);
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn lines_that_are_no_readings_are_told_by_file_and_line() {
         let (rows, report) = run(folder.path(), options).unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(
-            (report.readings, report.repeats, report.rejected),
+            (report.readings, report.duplicates, report.rejected),
             (1, 1, 11)
         );
         let told: Vec<(String, u64, &str)> = report
@@ -308,7 +308,7 @@ fn a_packed_file_that_is_cut_off_fails_the_run() {
     fs::write(&path, [whole.as_slice(), b"garbage"].concat()).unwrap();
     assert!(run(folder.path(), ScanOptions::new(60, 2).unwrap()).is_err());
     fs::write(&path, &whole).unwrap();
-    assert_eq!(minutes(folder.path()).1.repeats, 2);
+    assert_eq!(minutes(folder.path()).1.duplicates, 2);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use unicorn::status_time::StatusTime;
 
 /// Micrometres, lowest and highest magic, lowest and highest health, readings.
-type WindowFigures = (i128, i64, i64, i64, i64, u64);
+type WindowMeasures = (i128, i64, i64, i64, i64, u64);
 
 /// The lines that should come out, and how many repeats are left out; with next to nothing of this
 /// project.
@@ -30,8 +30,8 @@ pub(crate) fn oracle(folder: &Path, window_seconds: i64) -> (Vec<Value>, u64) {
     paths.sort();
 
     let mut seen = HashSet::new();
-    let mut repeats = 0;
-    let mut accumulators: BTreeMap<(i64, String), WindowFigures> = BTreeMap::new();
+    let mut duplicates = 0;
+    let mut accumulators: BTreeMap<(i64, String), WindowMeasures> = BTreeMap::new();
     for path in paths {
         let mut bytes = fs::read(path).unwrap();
         if bytes.starts_with(&[0x1f, 0x8b]) {
@@ -51,7 +51,7 @@ pub(crate) fn oracle(folder: &Path, window_seconds: i64) -> (Vec<Value>, u64) {
             let time = value["StatusTime"].as_str().unwrap();
             let nanos = nanos(time);
             if !seen.insert((name.to_owned(), nanos)) {
-                repeats += 1;
+                duplicates += 1;
                 continue;
             }
             let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap();
@@ -87,7 +87,7 @@ pub(crate) fn oracle(folder: &Path, window_seconds: i64) -> (Vec<Value>, u64) {
                 "WindowSeconds": window_seconds,
             })
         });
-    (lines.collect(), repeats)
+    (lines.collect(), duplicates)
 }
 
 /// Nanoseconds since the epoch of `YYYY-MM-DD HH:MM:SS.fff..`, by counting the days.

@@ -10,7 +10,7 @@ use recompute::rows::WindowRows;
 use recompute::scan::{CutFile, ScanOptions};
 use recompute::table::summary;
 use serde_json::Value;
-use unicorn::merge::{Minute, merge};
+use unicorn::merge::{MergedRow, merge};
 use unicorn::summary::Summary;
 
 use crate::oracle::oracle;
@@ -32,7 +32,7 @@ fn summaries(rows: &WindowRows) -> Vec<Summary> {
     rows.iter().map(|row| summary(&row).unwrap()).collect()
 }
 
-fn comparable(minutes: Vec<Minute>) -> Vec<Minute> {
+fn comparable(minutes: Vec<MergedRow>) -> Vec<MergedRow> {
     assert!(minutes.iter().all(|minute| minute.exact));
     minutes
 }
@@ -177,8 +177,8 @@ proptest! {
         let cut = CutFile { plain, packed, ahead };
         let options = ScanOptions::new(window, threads).unwrap().with_cut(cut);
         let (rows, report) = run(folder.path(), options).unwrap();
-        let (expected, repeats) = oracle(folder.path(), window.into());
-        prop_assert_eq!(report.repeats, repeats);
+        let (expected, duplicates) = oracle(folder.path(), window.into());
+        prop_assert_eq!(report.duplicates, duplicates);
         prop_assert_eq!(lines(&rows), expected);
     }
 

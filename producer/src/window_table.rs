@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use unicorn::merge::Minute;
+use unicorn::merge::MergedRow;
 
 use crate::rows::PrintedWindow;
 
@@ -10,10 +10,10 @@ use crate::rows::PrintedWindow;
 const WIDEST_NAME: usize = 32;
 
 /// A window's unicorns as aligned columns under a line that says which window it is.
-pub(crate) fn table(window: PrintedWindow, minutes: &[Minute]) -> String {
-    let names: Vec<String> = minutes
+pub(crate) fn table(window: PrintedWindow, merged_rows: &[MergedRow]) -> String {
+    let names: Vec<String> = merged_rows
         .iter()
-        .map(|minute| printable(&minute.name))
+        .map(|merged| printable(&merged.name))
         .collect();
     let width = names.iter().map(|name| name.chars().count()).max();
     let width = width.unwrap_or(0).clamp("Name".len(), WIDEST_NAME);
@@ -32,9 +32,9 @@ pub(crate) fn table(window: PrintedWindow, minutes: &[Minute]) -> String {
         ["Distance m", "Magic", "Health", "Readings"].map(str::to_owned),
         "",
     );
-    for (name, minute) in names.iter().zip(minutes) {
-        let figures = &minute.figures;
-        let note = if minute.exact {
+    for (name, merged) in names.iter().zip(merged_rows) {
+        let measures = &merged.measures;
+        let note = if merged.exact {
             ""
         } else {
             "  inexact: readings were lost"
@@ -43,10 +43,10 @@ pub(crate) fn table(window: PrintedWindow, minutes: &[Minute]) -> String {
         line(
             name,
             [
-                figures.distance.to_string(),
-                range(figures.min_magic_points, figures.max_magic_points),
-                range(figures.min_health_points, figures.max_health_points),
-                minute.readings.to_string(),
+                measures.distance.to_string(),
+                range(measures.min_magic_points, measures.max_magic_points),
+                range(measures.min_health_points, measures.max_health_points),
+                merged.readings.to_string(),
             ],
             note,
         );
@@ -70,7 +70,7 @@ fn printable(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use unicorn::distance::Distance;
-    use unicorn::totals::Figures;
+    use unicorn::totals::Measures;
 
     use super::*;
 
@@ -80,12 +80,12 @@ mod tests {
             start: "2026-11-20 09:17:00.000".parse().unwrap(),
             seconds: 60,
         };
-        let minute = |name: &str, micrometres, readings| Minute {
+        let merged = |name: &str, micrometres, readings| MergedRow {
             name: name.to_owned(),
             window_start: window.start,
             window_seconds: window.seconds,
             readings,
-            figures: Figures {
+            measures: Measures {
                 distance: Distance::from_micrometres(micrometres),
                 min_magic_points: 148,
                 max_magic_points: 152,
@@ -94,9 +94,9 @@ mod tests {
             },
             exact: readings > 1,
         };
-        let minutes = [
-            minute("Shadowfax", 1_789_250_000, 60),
-            minute("Zoë\x1b[2J", 1, 1),
+        let merged_rows = [
+            merged("Shadowfax", 1_789_250_000, 60),
+            merged("Zoë\x1b[2J", 1, 1),
         ];
         let expected = "\
 2026-11-20 09:17:00.000, 60 s
@@ -104,6 +104,6 @@ mod tests {
   Shadowfax         1789.25        148–152           -1–0        60
   Zoë�[2J          0.000001        148–152           -1–0         1  inexact: readings were lost
 ";
-        assert_eq!(table(window, &minutes), expected);
+        assert_eq!(table(window, &merged_rows), expected);
     }
 }
