@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 const FILE = 'LICENSES.md';
 
 /**
- * Vite plugins that put the licences of all packages in the page, its workers' included, into `LICENSES.md`. Vite's own
- * `build.license` leaves the workers out.
+ * Vite plugins that write the licences of all packages in the page and its workers to
+ * `LICENSES.md`. Vite's own `build.license` omits the workers.
  */
 export function licences() {
   const modules = new Set();
@@ -22,18 +22,18 @@ export function licences() {
         this.emitFile({ type: 'asset', fileName: FILE, source: text(packages(modules)) });
       },
     },
-    // Workers are built before the page that starts them is written.
+    // Vite builds workers before it writes the page.
     worker: () => [{ name: 'licences-of-workers', generateBundle: (_options, bundle) => collect(bundle) }],
   };
 }
 
-/** The folders of the packages that the modules are of, by name and version. */
+/** The packages of the modules: title (name and version), and folder and licence. */
 function packages(modules) {
   const found = new Map();
   for (const id of modules) {
     if (!id.includes('/node_modules/')) continue;
     let folder = dirname(id);
-    // A folder inside a package may have a package.json that gives no version.
+    // Folders inside a package may have a package.json without a version.
     while (!manifest(folder)?.version) folder = dirname(folder);
     const { name, version, license } = manifest(folder);
     found.set(`${name} ${version}`, { folder, license });
@@ -46,7 +46,7 @@ function manifest(folder) {
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
 }
 
-/** Each licence's text once, under the packages that have it. */
+/** Lists each licence text once, under the packages that use it. */
 function text(found) {
   const byText = new Map();
   for (const [title, { folder, license }] of found) {
@@ -59,5 +59,5 @@ function text(found) {
     const quoted = licence.split('\n').map((line) => `    ${line}`.trimEnd()).join('\n');
     return `## ${titles.join(', ')}\n\n${quoted}\n`;
   });
-  return `# Licences of what the page is made of\n\n${sections.join('\n')}`;
+  return `# Licences of the packages in this page\n\n${sections.join('\n')}`;
 }

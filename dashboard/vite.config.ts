@@ -5,7 +5,7 @@ import { licences } from './licences.mjs';
 const { page, worker } = licences();
 
 export default defineConfig({
-  // Relative, so that the page may lie in any folder of a bucket.
+  // Relative, so that the page works in any folder of a bucket.
   base: './',
   plugins: [page],
   build: { target: 'es2023', chunkSizeWarningLimit: 1500 },

@@ -1,8 +1,7 @@
-//! The steps of an invocation, one by one: event, readings, fold, state.
+//! The steps of an invocation: event, readings, fold, state.
 //!
-//! Run it with `cargo bench -p bench`. Each step stands beside a peer or a limit, measured in the
-//! same run on the same data: decoding beside `aws_lambda_events`, parsing beside the cost of
-//! finding the newlines.
+//! Run it with `cargo bench -p bench`. Each step is compared with a peer or a limit in the same run
+//! on the same data: decoding with `aws_lambda_events`, parsing with counting newlines.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 
@@ -118,13 +117,13 @@ fn newlines(bencher: Bencher) {
         .bench(|| black_box(&log).split(|byte| *byte == b'\n').count());
 }
 
-/// Lines in the producer's own spelling.
+/// Lines in the producer's format.
 #[divan::bench]
 fn parse(bencher: Bencher) {
     parse_log(bencher, &log());
 }
 
-/// As `parse`, but no line's numbers have the same lengths as those of the line before it.
+/// Like `parse`, but the numbers of consecutive lines differ in length.
 #[divan::bench]
 fn parse_fleet(bencher: Bencher) {
     let log: Vec<u8> = (0..RECORDS)
@@ -133,7 +132,7 @@ fn parse_fleet(bencher: Bencher) {
     parse_log(bencher, &log);
 }
 
-/// The lines of `parse` with the distance first, as another producer may send them.
+/// The lines of `parse` with the distance first, as another producer might send them.
 #[divan::bench]
 fn parse_in_another_order(bencher: Bencher) {
     let reordered = |number: usize| {
@@ -147,7 +146,7 @@ fn parse_in_another_order(bencher: Bencher) {
     parse_log(bencher, &log);
 }
 
-/// The lines of `parse` with one field more, which takes the way of any JSON.
+/// The lines of `parse` with an extra field, which needs the general JSON parser.
 #[divan::bench]
 fn parse_any_json(bencher: Bencher) {
     let extended = |number: usize| line(number).replacen('{', "{\"Model\":7,", 1);
@@ -197,11 +196,11 @@ fn decode_and_fold(bencher: Bencher) {
         .bench(|| fold(&Event::from_json(black_box(&event)).unwrap()));
 }
 
-/// What deduplication costs per reading.
+/// The cost of deduplication per reading.
 #[divan::bench]
 fn dedup(bencher: Bencher) {
     let log = log();
-    let seen: Vec<(String, i128)> = readings(&log)
+    let keys: Vec<(String, i128)> = readings(&log)
         .map(|(_, reading)| reading.unwrap())
         .map(|reading| {
             (
@@ -211,11 +210,11 @@ fn dedup(bencher: Bencher) {
         })
         .collect();
     bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
-        let mut memory = DedupCache::<String>::new(190_000);
-        for (name, time) in &seen {
-            black_box(memory.insert(name.as_str(), name.len(), *time));
+        let mut cache = DedupCache::<String>::new(190_000);
+        for (name, time) in &keys {
+            black_box(cache.insert(name.as_str(), name.len(), *time));
         }
-        memory.len()
+        cache.len()
     });
 }
 
@@ -235,7 +234,7 @@ fn decode_state(bencher: Bencher) {
     });
 }
 
-/// About what Lambda hands over at most, 6 MB, with sequence numbers of their real length.
+/// An event near Lambda's maximum of 6 MB, with sequence numbers of realistic length.
 fn full_event() -> Vec<u8> {
     const RECORDS: usize = 7_500;
     let lines: Vec<String> = (0..RECORDS).map(line).collect();
@@ -277,8 +276,8 @@ fn full_event_decode(bencher: Bencher) {
         .bench(|| Event::from_json(black_box(&event)).unwrap());
 }
 
-/// Through `Deserialize`, by which a Lambda runtime reads a payload: it has to find the end of the
-/// JSON first.
+/// Decodes through `Deserialize`, as a Lambda runtime does. It has to find the end of the JSON
+/// first.
 #[divan::bench]
 fn full_event_decode_through_serde(bencher: Bencher) {
     let event = full_event();
@@ -295,7 +294,7 @@ fn full_event_decode_and_fold(bencher: Bencher) {
         .bench(|| fold(&Event::from_json(black_box(&event)).unwrap()));
 }
 
-/// The fold alone: a reading into its accumulator, and into the memory of readings.
+/// The fold alone: adds readings to their accumulators and to the dedup cache.
 #[divan::bench]
 fn full_event_fold(bencher: Bencher) {
     let event = Event::from_json(&full_event()).unwrap();
@@ -324,7 +323,7 @@ fn full_event_fold(bencher: Bencher) {
         });
 }
 
-/// The same by hand: `aws_lambda_events`, `serde_json` and a map, and no memory of readings.
+/// The same with `aws_lambda_events`, `serde_json` and a map, without deduplication.
 mod peer {
     use std::borrow::Cow;
     use std::collections::HashMap;

@@ -1,1 +1,1 @@
-"""What `bench/compare` is made of."""
+"""The suites of `bench/compare`."""

@@ -1,4 +1,4 @@
-"""The suite of the functions' real binaries under a Runtime API: bootstrap."""
+"""The suite that runs the deployed binaries under a Runtime API: bootstrap."""
 
 import base64
 import http.server
@@ -19,7 +19,7 @@ from .tools import ROOT, WORK, Failure, log, median
 
 FUNCTIONS = ["aggregator", "processor"]
 STARTS, INVOKES, RECORDS = 30, 100, 1_000
-# What tests/deploy/sizes.py allows, zipped.
+# The limit in tests/deploy/sizes.py, zipped.
 ZIP_MB = 4
 # Milliseconds to the first poll, and MB resident after the invocations, at most.
 START_MILLIS, RESIDENT_MB = 8, 16
@@ -27,16 +27,16 @@ LIMIT = 10.0
 
 
 def build(options):
-    """Builds both functions as template.yaml has them built, where there is cargo-lambda. Returns each one's zip, and
-    what they are."""
-    place = WORK / "lambda"
+    """Builds both functions like template.yaml if cargo-lambda is installed. Returns their zips by name, and a
+    description of the binaries."""
+    folder = WORK / "lambda"
     cargo_lambda = ROOT / "target" / "deploy" / "tools" / "bin" / "cargo-lambda"
     found = str(cargo_lambda) if cargo_lambda.exists() else shutil.which("cargo-lambda")
-    zips, what = {}, "the x86_64 binaries that are deployed" if found else "binaries for this machine, built without cargo-lambda"
+    zips, description = {}, "the x86_64 binaries that are deployed" if found else "binaries for this machine, built without cargo-lambda"
     if options.no_build:
-        what = "the binaries as they were last built"
+        description = "the binaries of the last build"
     for name in FUNCTIONS:
-        zips[name] = place / name / "bootstrap.zip"
+        zips[name] = folder / name / "bootstrap.zip"
         if options.no_build:
             continue
         flags = ["--package", name, "--bin", name] + (["--no-default-features"] if name == "aggregator" else [])
@@ -44,14 +44,14 @@ def build(options):
             command = [found, "lambda", "build", "--release", "--x86-64", "--locked", "--output-format", "zip"]
             path = f"{ROOT / 'target/deploy/tools/bin'}:{os.environ['PATH']}"
             environment = {**os.environ, "PATH": path}
-            tools.call([*command, "--lambda-dir", str(place), *flags], f"cargo lambda build {name}", env=environment)
+            tools.call([*command, "--lambda-dir", str(folder), *flags], f"cargo lambda build {name}", env=environment)
             continue
         settings = tomllib.loads((ROOT / "CargoLambda.toml").read_text())["build"]["config"]
         flags += [f"--config={setting}" for setting in settings]
         tools.call(["cargo", "build", "--release", "--locked", "--quiet", *flags], f"building {name} for release")
         zips[name].parent.mkdir(parents=True, exist_ok=True)
         pack(tools.RELEASE / name, zips[name])
-    return zips, what
+    return zips, description
 
 
 def pack(binary, target):
@@ -60,13 +60,13 @@ def pack(binary, target):
 
 
 def unpack(name, zipped):
-    """The binary out of the zip; where there is no zip, that of an earlier build, zipped here."""
+    """Extracts the binary from the zip. Without a zip, packs the binary of an earlier `sam build`."""
     zipped.parent.mkdir(parents=True, exist_ok=True)
     if not zipped.exists():
         earlier = ROOT / "target" / "lambda" / name / "bootstrap"
         if not earlier.exists():
-            raise Failure(f"{zipped} is not there: run without --no-build")
-        log(f"  {earlier} from an earlier build is taken")
+            raise Failure(f"{zipped} does not exist: run without --no-build")
+        log(f"  using {earlier} of an earlier build")
         pack(earlier, zipped)
     with zipfile.ZipFile(zipped) as archive:
         archive.extract("bootstrap", zipped.parent)
@@ -76,7 +76,7 @@ def unpack(name, zipped):
 
 
 def start(binary, name, port):
-    """Starts a function as Lambda does, with an endpoint that nobody listens at."""
+    """Starts a function as Lambda does, with an AWS endpoint that has no listener."""
     variables = {
         "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "en_US.UTF-8", "TZ": ":UTC", "_HANDLER": "bootstrap",
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}", "AWS_LAMBDA_FUNCTION_NAME": f"wildrydes-{name}",
@@ -91,7 +91,7 @@ def start(binary, name, port):
     return subprocess.Popen([str(binary)], env=variables, **quiet)
 
 
-def end(process):
+def kill(process):
     process.kill()
     process.wait()
 
@@ -109,16 +109,16 @@ def first_poll(binary, name):
                 request = connection.recv(4096)
                 took = (time.monotonic() - began) * 1e3
         except TimeoutError:
-            raise Failure(f"{name} did not ask for an event") from None
+            raise Failure(f"{name} did not request an event") from None
         finally:
-            end(process)
+            kill(process)
     if not request.startswith(b"GET /2018-06-01/runtime/invocation/next "):
-        raise Failure(f"{name} asked for something else first: {request[:80]!r}")
+        raise Failure(f"{name} sent another request first: {request[:80]!r}")
     return took
 
 
 def events(lines):
-    """A window's invocations: each is a function of the state before it."""
+    """The events of a window's invocations, without their states."""
     source = {"eventSource": "aws:kinesis", "eventVersion": "1.0", "eventName": "aws:kinesis:record", "awsRegion": "us-east-1"}
     source["invokeIdentityArn"] = "arn:aws:iam::000000000000:role/aggregator"
     source["eventSourceARN"] = "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes"
@@ -139,10 +139,10 @@ def events(lines):
 
 
 class RuntimeApi(http.server.BaseHTTPRequestHandler):
-    """Hands out the server's events, each with the state that the one before came to."""
+    """Serves the events, each with the state returned by the previous invocation."""
 
     protocol_version = "HTTP/1.1"
-    # A response goes out at once, not when the one before it was acknowledged.
+    # Send each response immediately, without waiting for the acknowledgement of the previous one.
     disable_nagle_algorithm = True
     wbufsize = -1
 
@@ -150,7 +150,7 @@ class RuntimeApi(http.server.BaseHTTPRequestHandler):
         event = next(self.server.events, None)
         if event is None:
             self.server.done.set()
-            # The process is measured and ended while it waits.
+            # The process is measured and killed while it waits.
             threading.Event().wait(LIMIT)
             return
         event["state"] = self.server.state
@@ -159,7 +159,7 @@ class RuntimeApi(http.server.BaseHTTPRequestHandler):
             "Lambda-Runtime-Deadline-Ms": str(int(time.time() * 1000) + 60_000),
             "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:000000000000:function:wildrydes-aggregator",
         }
-        self.answer(200, json.dumps(event).encode(), headers)
+        self.respond(200, json.dumps(event).encode(), headers)
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -168,9 +168,9 @@ class RuntimeApi(http.server.BaseHTTPRequestHandler):
             self.server.done.set()
         else:
             self.server.state = json.loads(body)["state"]
-        self.answer(202, b'{"status":"OK"}', {})
+        self.respond(202, b'{"status":"OK"}', {})
 
-    def answer(self, status, body, headers):
+    def respond(self, status, body, headers):
         self.send_response(status)
         for name, value in {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
@@ -182,7 +182,7 @@ class RuntimeApi(http.server.BaseHTTPRequestHandler):
 
 
 def memory(binary, lines):
-    """MB resident, now and at most, after a window's invocations; and the bytes of its state."""
+    """Current and peak resident MB after a window's invocations, and the bytes of its state."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), RuntimeApi)
     server.daemon_threads = True
     server.events, server.state, server.problem, server.done = events(lines), {}, None, threading.Event()
@@ -190,11 +190,11 @@ def memory(binary, lines):
     process = start(binary, "aggregator", server.server_address[1])
     try:
         if not server.done.wait(120) or server.problem:
-            raise Failure(f"the aggregator did not take its invocations: {server.problem or 'no answer in time'}")
+            raise Failure(f"the aggregator did not complete its invocations: {server.problem or 'no response in time'}")
         with open(f"/proc/{process.pid}/status", encoding="utf-8") as file:
             status = file.read()
     finally:
-        end(process)
+        kill(process)
         server.shutdown()
         server.server_close()
     resident, highest = (int(re.search(rf"{key}:\s*(\d+)", status).group(1)) / 1024 for key in ("VmRSS", "VmHWM"))
@@ -202,7 +202,7 @@ def memory(binary, lines):
 
 
 def bootstrap_suite(options):
-    zips, what = build(options)
+    zips, description = build(options)
     binaries = {name: unpack(name, zipped) for name, zipped in zips.items()}
     times = {name: [] for name in FUNCTIONS}
     log(f"  {STARTS} starts of each")
@@ -225,7 +225,7 @@ def bootstrap_suite(options):
         targets.append(Target(f"{name}, MB zipped", f"at most {ZIP_MB}", f"{zipped / 1e6:.2f}", zipped <= ZIP_MB * 1e6))
     targets.append(Target("aggregator, MB resident after its invocations", f"at most {RESIDENT_MB}", f"{resident:.1f}", resident <= RESIDENT_MB))
     text = verdict(targets) + "\n" + table(["", "ms from exec to the first poll (lowest to highest)", "MB zipped", "MB"], rows)
-    text += f"\n{STARTS} starts each, of {what}, under a Runtime API on the same machine; the time "
-    text += "holds the fork as well. "
-    text += f"After {INVOKES} invocations of {RECORDS:,} records of one window, 1,000 unicorns in all and a state of {state / 1000:,.0f} KB at "
-    return text + f"the end, the aggregator had {resident:.1f} MB of memory resident, and {highest:.1f} MB at most.\n"
+    text += f"\n{STARTS} starts each of {description}, under a Runtime API on the same machine; the time "
+    text += "includes the fork. "
+    text += f"After {INVOKES} invocations of {RECORDS:,} records each for one window, with 1,000 unicorns in total and a final state of "
+    return text + f"{state / 1000:,.0f} KB, the aggregator had {resident:.1f} MB resident and {highest:.1f} MB at its peak.\n"

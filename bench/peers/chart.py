@@ -7,7 +7,7 @@ LEFT, RIGHT, TOP, BOTTOM = 80, 30, 56, 60
 # Between the axis and the first point, and after the last one.
 INSET = 40
 
-# It brings its own background, so that it is legible on any page.
+# Has its own background, so that it is legible on any page.
 STYLE = """
   .back { fill: #ffffff } .grid { stroke: #d0d7de } .axis { stroke: #57606a }
   text { fill: #1f2328; font: 14px system-ui, sans-serif } .title { font-size: 17px; font-weight: 600 }
@@ -26,9 +26,9 @@ def step(highest):
 
 
 def write(path, points, title, upwards, rightwards):
-    """`points`: x, y, lowest and highest y. x goes by powers of ten, y from 0."""
+    """`points`: x, y, lowest and highest y. The x axis is logarithmic; the y axis starts at 0."""
     highest = max(high for _, _, _, high in points) * 1.1
-    first, last = (math.log10(points[place][0]) for place in (0, -1))
+    first, last = (math.log10(points[index][0]) for index in (0, -1))
 
     def across(x):
         return LEFT + INSET + (math.log10(x) - first) / (last - first) * (WIDTH - LEFT - RIGHT - 2 * INSET)

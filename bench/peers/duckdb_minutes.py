@@ -1,7 +1,7 @@
-"""Every unicorn's minutes by DuckDB: duckdb_minutes.py READINGS ROWS [distinct]
+"""Computes every unicorn's one-minute windows with DuckDB: duckdb_minutes.py READINGS ROWS [distinct]
 
-Columns are declared, so that nothing is guessed and only they are read; of the ways to write this
-query the fastest was taken. With `distinct`, repeats of Name and StatusTime are left out.
+Columns are declared, so that DuckDB infers no types and reads only these columns. This is the fastest
+of several formulations of the query. With `distinct`, duplicates by Name and StatusTime are left out.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Every unicorn's minutes by Flink SQL, in batch mode in this process: flink_minutes.py READINGS ROWS"""
+"""Computes every unicorn's one-minute windows with Flink SQL in batch mode: flink_minutes.py READINGS ROWS"""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ with open(rows, "wb") as output:
         output.write(part.read_bytes())
 shutil.rmtree(parts)
 
-# Java's time counts as this process's own only once Java has ended and been waited for.
+# Java's CPU time counts for this process only after Java has exited and has been waited for.
 get_gateway().shutdown()
 while True:
     try:

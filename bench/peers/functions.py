@@ -13,23 +13,23 @@ from .report import Target, table, verdict
 from .tools import PEERS, WORK, Failure, Series, log, median
 
 ROWS = 10_000
-NODE = "Node, as the original"
-# The peer's CPU a row over ours, at least.
+NODE = "Node.js, the original application"
+# The peer's CPU per row divided by ours, at least.
 ROW_OVER_PEER = 6
-# The peer's time to decode and fold an event over ours, at least.
+# The peer's time to decode and fold an event divided by ours, at least.
 OVER_PEER = 6
-# Bytes of the state of a unicorn, and milliseconds to encode or decode that of 10,000, at most.
+# Bytes of state per unicorn, and milliseconds to encode or decode the state of 10,000, at most.
 STATE_BYTES, STATE_MILLIS = 20, 2
 
 
 @contextmanager
 def stub_table():
-    """A table that takes everything at once, in a process of its own. Gives its URL."""
+    """Runs the stub table, which accepts everything immediately, in its own process. Yields its URL."""
     process = subprocess.Popen([tools.rust("stub_table")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         url = process.stdout.readline().strip()
         if not url:
-            raise Failure("the stub table does not start")
+            raise Failure("the stub table did not start")
         yield url
     finally:
         process.kill()
@@ -65,13 +65,13 @@ def race(commands, again, url, rounds):
     taken, starts = ({name: Series() for name in commands} for _ in range(2))
     for number in range(rounds + 1):
         for name, command in commands.items():
-            log(f"  round {number or 'of warming up'}: {name}")
+            log(f"  round {number or '(warm-up)'}: {name}")
             start = tools.timed(command("0"))
             before = puts(url)
             whole = tools.timed(command(str(again)))
             written = puts(url) - before
             if written != again * ROWS:
-                raise Failure(f"{name} wrote {written} rows in place of {again * ROWS}")
+                raise Failure(f"{name} wrote {written} rows instead of {again * ROWS}")
             if number > 0:
                 starts[name].add(*start)
                 taken[name].add(*whole)
@@ -79,7 +79,7 @@ def race(commands, again, url, rounds):
 
 
 def rows_micros(taken, starts, again):
-    """Microseconds of CPU a row, for each round: that of so many rounds without that of none."""
+    """Microseconds of CPU per row for each round, without process startup."""
     start = median(starts.cpu)
     return [(cpu - start) / (again * ROWS) * 1e6 for cpu in taken.cpu]
 
@@ -90,16 +90,16 @@ def processor_text(per_row, starts, again, missing):
         [name, spread(micros, 2), f"{median(starts[name].cpu):.3f}", f"{median(micros) / ours:.1f}x"]
         for name, micros in per_row.items()
     ]
-    text = f"{ROWS:,} rows, {again} times over, to a table that answers at once and takes everything; "
-    text += "the CPU of the events without the process's start. All rows were written, 25 a call; the peer does what the original "
-    text += "application does, on the AWS SDK for JavaScript, and reads the same events, many rows a record. Ours also checks every row "
-    text += f"and gives it a key of its own.{missing}\n\n"
+    text = f"{ROWS:,} rows, {again} times, to a stub table that responds immediately and accepts everything; "
+    text += "CPU without process startup. All rows were written, 25 per call. The peer does what the original application does, with "
+    text += "the AWS SDK for JavaScript, and reads the same events, with many rows per record. Ours also validates every row and "
+    text += f"computes a unique key for it.{missing}\n\n"
     targets = []
     if NODE in per_row:
         faster = median(per_row[NODE]) / ours
-        targets.append(Target("the peer's CPU over ours", f"at least {ROW_OVER_PEER}x", f"{faster:.2f}x", faster >= ROW_OVER_PEER))
+        targets.append(Target("the peer's CPU, relative to ours", f"at least {ROW_OVER_PEER}x", f"{faster:.2f}x", faster >= ROW_OVER_PEER))
     text = (verdict(targets) + "\n" if targets else "") + text
-    return text + table(["", "CPU µs a row (lowest to highest)", "start, CPU s", "beside ours"], lines)
+    return text + table(["", "CPU µs per row (lowest to highest)", "startup, CPU s", "relative to ours"], lines)
 
 
 def spread(values, digits):
@@ -108,7 +108,7 @@ def spread(values, digits):
 
 @functools.cache
 def invocation(rounds):
-    """What the program `invocation` measured; it is run once for both suites."""
+    """The results of the program `invocation`, which runs once for both suites."""
     log(f"  invocation, {rounds} rounds")
     output = WORK / "invocation.json"
     tools.timed([tools.rust("invocation"), "--rounds", str(rounds)], output)
@@ -123,26 +123,26 @@ def millis(figures):
 def aggregator_suite(options):
     found = invocation(options.rounds * 20)
     faster = found["peer"][0] / found["ours"][0]
-    target = Target("the peer's time over ours", f"at least {OVER_PEER}x", f"{faster:.2f}x", faster >= OVER_PEER)
+    target = Target("the peer's time, relative to ours", f"at least {OVER_PEER}x", f"{faster:.2f}x", faster >= OVER_PEER)
     names = {"ours": "aggregator", "peer": "aws_lambda_events, serde_json, HashMap"}
     lines = [
         [name, millis(found[key]), f"{found[key][0] / found['records']:,.0f}", f"{found[key][0] / found['ours'][0]:.2f}x"]
         for key, name in names.items()
     ]
-    text = f"An event of {found['event_bytes'] / 1e6:.2f} MB with {found['records']:,} readings of 1,000 unicorns, from its JSON to "
-    text += f"totals, on one thread, in turn in one process, {found['rounds']} rounds. Ours remembers every reading, to know a "
-    text += "repeat, sums exactly and checks every field; the peer does none of it.\n\n"
-    head = ["", "ms an event (lowest to highest)", "ns a reading", "beside ours"]
+    text = f"An event of {found['event_bytes'] / 1e6:.2f} MB with {found['records']:,} readings of 1,000 unicorns, from JSON to "
+    text += f"totals, on one thread, in turn in one process, {found['rounds']} rounds. Ours deduplicates readings, sums "
+    text += "exactly and validates every field; the peer does none of these.\n\n"
+    head = ["", "ms per event (lowest to highest)", "ns per reading", "relative to ours"]
     return verdict([target]) + "\n" + text + table(head, lines)
 
 
 def state_suite(options):
     found = invocation(options.rounds * 20)
     size = found["state_bytes"] / found["state_unicorns"]
-    targets = [Target("bytes a unicorn", f"at most {STATE_BYTES}", f"{size:.1f}", size <= STATE_BYTES)]
+    targets = [Target("bytes per unicorn", f"at most {STATE_BYTES}", f"{size:.1f}", size <= STATE_BYTES)]
     for key, name in (("encode", "ms to encode"), ("decode", "ms to decode")):
         middle = found[key][0] / 1e6
         targets.append(Target(name, f"at most {STATE_MILLIS}", millis(found[key]), middle <= STATE_MILLIS))
     text = f"The state of {found['state_unicorns']:,} unicorns, each with a random name of 16 letters and 60 readings, as the JSON that "
-    text += "travels between invocations; without the memory of readings, which takes up to 256 KB more.\n"
+    text += "is passed between invocations, without the dedup cache, which takes up to 256 KB more.\n"
     return verdict(targets) + "\n" + text

@@ -1,4 +1,4 @@
-"""The suites of every unicorn's minutes from an archive: recompute, many, growth."""
+"""The suites that compute one-minute windows from an archive: recompute, many, growth."""
 
 import functools
 import math
@@ -14,17 +14,17 @@ from .tools import PEERS, WORK, Failure, Series, log, median
 
 PROGRAMS = ["recompute", "newlines", "make_readings"]
 
-# CPU of `recompute --threads 1` over that of finding the newlines, at most.
+# CPU of `recompute --threads 1` divided by that of counting newlines, at most.
 OVER_NEWLINES = 4.5
-# Wall time of one thread over that of two, at least.
+# Wall time of one thread divided by that of two, at least.
 TWO_THREADS = 1.8
-# CPU of a peer over that of `recompute --threads 1`, at least.
+# CPU of a peer divided by that of `recompute --threads 1`, at least.
 PEERS_OVER_OURS = {"DuckDB": 2.5, "Flink SQL": 40}
 
 
 @dataclass
 class Contender:
-    """How somebody is run: `command` makes its arguments of the readings and the place for the rows."""
+    """A program to compare: `command` returns its arguments, given the paths of the readings and the rows."""
 
     name: str
     command: object
@@ -68,7 +68,7 @@ def flink():
 
 
 def peers(*makers):
-    """Those peers that can be had, and what is missing of the others, in words."""
+    """The available peers, and a text that names the missing ones."""
     found, missing = [], ""
     for make in makers:
         try:
@@ -80,17 +80,17 @@ def peers(*makers):
 
 
 def race(contenders, data, rounds):
-    """Runs all in turn, round by round, after one round that does not count. Returns what each took, and what
-    each takes for a single reading, its start; checks that all rows are the same."""
+    """Runs all contenders in turn, round by round, after a warm-up round. Checks that all rows are equal. Returns
+    each one's times, its times for a single reading (its startup), and the number of rows."""
     one = WORK / "one-reading.jsonl"
     with open(data, "rb") as source:
         one.write_bytes(source.readline())
     taken = {contender.name: Series() for contender in contenders}
     starts = {contender.name: Series() for contender in contenders}
-    paths = {contender.name: WORK / f"rows-{place}.csv" for place, contender in enumerate(contenders)}
+    paths = {contender.name: WORK / f"rows-{index}.csv" for index, contender in enumerate(contenders)}
     for number in range(rounds + 1):
         for contender in contenders:
-            log(f"  round {number or 'of warming up'}: {contender.name}")
+            log(f"  round {number or '(warm-up)'}: {contender.name}")
             rows = paths[contender.name]
             start = run(contender, one, rows)
             whole = run(contender, contender.data or data, rows)
@@ -111,16 +111,16 @@ def run(contender, data, rows):
 
 
 def side_by_side(data, rounds):
-    """How many times as much two processes of one thread get done at once as one alone: what two threads that
-    share nothing could reach on this machine."""
-    rows = [WORK / f"rows-{place}.csv" for place in range(2)]
+    """How much more work two concurrent single-threaded processes do than one: the limit for two threads on this
+    machine."""
+    rows = [WORK / f"rows-{index}.csv" for index in range(2)]
     alone, both = [], []
     log("  two processes at once")
     with ThreadPoolExecutor(2) as pool:
         for number in range(rounds + 1):
-            for place, walls in ((1, alone), (2, both)):
+            for processes, walls in ((1, alone), (2, both)):
                 start = time.monotonic()
-                list(pool.map(lambda path: run(recompute(), data, path), rows[:place]))
+                list(pool.map(lambda path: run(recompute(), data, path), rows[:processes]))
                 if number > 0:
                     walls.append(time.monotonic() - start)
     for path in rows:
@@ -129,19 +129,19 @@ def side_by_side(data, rounds):
 
 
 def without_start(taken, starts, name):
-    """Seconds of CPU; not a number where there are so few readings that the start is all there is."""
+    """CPU seconds without startup; NaN if there are so few readings that only startup is measured."""
     seconds = median(taken[name].cpu) - median(starts[name].cpu)
     return seconds if seconds > 0 else math.nan
 
 
 def over_ours(taken, starts, base):
-    """The targets of those peers that have one and were run; with and without a process's start."""
+    """The targets of the peers that ran and have one, with and without process startup."""
     targets = []
     for name, wanted in PEERS_OVER_OURS.items():
         if name in taken:
             whole = median(taken[name].cpu) / median(taken[base].cpu)
             running = without_start(taken, starts, name) / without_start(taken, starts, base)
-            for faster, what in ((whole, "CPU over ours"), (running, "CPU over ours, both without start")):
+            for faster, what in ((whole, "CPU, relative to ours"), (running, "CPU, relative to ours, without startup")):
                 targets.append(Target(f"{name}'s {what}", f"at least {wanted}x", f"{faster:.2f}x", faster >= wanted))
     return targets
 
@@ -155,7 +155,7 @@ def race_table(taken, starts, number, base):
             name, seconds(series.cpu), f"{median(starts[name].cpu):.3f}", seconds(series.wall),
             "–" if math.isnan(cpu) else f"{cpu / number * 1e9:,.0f}", "–" if math.isnan(cpu / ours) else f"{cpu / ours:.2f}x",
         ])
-    head = ["", "CPU s (lowest to highest)", "of it start", "wall s", "CPU ns a reading, without start", "beside ours"]
+    head = ["", "CPU s (lowest to highest)", "startup, CPU s", "wall s", "CPU ns per reading, without startup", "relative to ours"]
     return table(head, lines)
 
 
@@ -163,34 +163,34 @@ def seconds(values):
     return f"{median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
-# From here on a process's start is a small part of what it takes.
+# From this many readings on, process startup is a small part of the time.
 ENOUGH = 1_000_000
 
 
 def lead(number):
-    """What to know before one reads the table."""
+    """A warning above the table if there are too few readings."""
     if number >= ENOUGH:
         return ""
     return f"**A first look only**: with fewer than {ENOUGH:,} readings these figures and targets mean little.\n\n"
 
 
 NOTE = (
-    "CPU is user + system of the whole process, rows written to a file included. Its *start* is what the same process "
-    "takes for a single reading, which for the peers is mostly Python's imports, and Java's for Flink; *beside ours* is "
-    "without it, in the peers' favour. `recompute` leaves repeats out, exactly; peers do not unless it says so. All rows were the same."
+    "CPU is user + system time of the whole process, including writing the rows to a file. *Startup* is the time for a "
+    "single reading, which for the peers is mostly Python's imports and, for Flink, the start of Java; *relative to ours* excludes "
+    "it, in the peers' favour. `recompute` removes all duplicates; peers do not unless noted. All rows were equal."
 )
 
 
 VARIANTS = (
-    "The same readings come *shuffled*: with the unicorns in another order each round; *respelled*: with the fields in another "
-    "order and spaces between them, as other JSON libraries write them; and *packed* by gzip, as "
-    "Firehose leaves them. What leaving repeats out costs is seen where it can be turned off, in DuckDB: with and "
+    "Variants of the same readings: *shuffled*, with the unicorns in a different order in each round; *respelled*, with the fields "
+    "reordered and spaces between them, as other JSON libraries write them; and *packed* with gzip, as "
+    "Firehose stores them. The cost of deduplication shows in DuckDB, where it can be turned off: compare the rows with and "
     "without DISTINCT ON."
 )
 
-TWO_AT_ONCE = (
-    "Two threads never wait for each other; what they take more than one goes to the buckets in which one finds what the other "
-    "has parsed, and to the milliseconds before and after in which there is work for one only."
+TWO_THREADS_NOTE = (
+    "Two threads never wait for each other. Their overhead is the buckets in which one thread finds the readings that the other "
+    "parsed, and the milliseconds at the start and end in which only one has work."
 )
 
 
@@ -212,14 +212,14 @@ def recompute_suite(options):
     over = without_start(taken, starts, base) / without_start(taken, starts, "newline scan")
     faster = median(taken[base].wall) / median(taken["recompute --threads 2"].wall)
     targets = [
-        Target("CPU over a newline scan's", f"at most {OVER_NEWLINES}x", f"{over:.2f}x", over <= OVER_NEWLINES),
-        Target("two threads over one, wall", f"at least {TWO_THREADS}x", f"{faster:.2f}x", faster >= TWO_THREADS),
+        Target("CPU, relative to a newline scan", f"at most {OVER_NEWLINES}x", f"{over:.2f}x", over <= OVER_NEWLINES),
+        Target("speedup of two threads, wall clock", f"at least {TWO_THREADS}x", f"{faster:.2f}x", faster >= TWO_THREADS),
     ]
     targets += over_ours(taken, starts, base)
     text = f"{number:,} readings of 1,000 unicorns in 60 minutes, {data.stat().st_size / 1e6:,.0f} MB; {rows:,} rows.\n\n"
-    text += race_table(taken, starts, number, base) + f"\n{NOTE} {VARIANTS} Two processes of one thread at once, which share "
-    text += f"nothing, get {side_by_side(data, options.rounds):.2f}x as much done as one: about what two threads could reach on this machine. "
-    text += f"{TWO_AT_ONCE}{missing}\n"
+    text += race_table(taken, starts, number, base) + f"\n{NOTE} {VARIANTS} Two independent single-threaded processes do "
+    text += f"{side_by_side(data, options.rounds):.2f}x as much work as one, which is about the limit for two threads on this machine. "
+    text += f"{TWO_THREADS_NOTE}{missing}\n"
     return lead(number) + verdict(targets) + "\n" + text
 
 
@@ -231,14 +231,14 @@ def many_suite(options):
     base = "recompute --threads 1"
     targets = over_ours(taken, starts, base)
     text = f"{number:,} readings of {unicorns:,} unicorns in 60 minutes, {data.stat().st_size / 1e6:,.0f} MB; {rows:,} rows, "
-    text += f"{rows / number:.2f} a reading.\n\n"
+    text += f"{rows / number:.2f} per reading.\n\n"
     return lead(number) + verdict(targets) + "\n" + text + race_table(taken, starts, number, base) + f"\n{NOTE}\n"
 
 
 GROWTH = """
-It bends where rows come to be nearly as many as readings: a row costs an accumulator, a place in the order of names and a line
-of text, and the memory for these has to be had from the system. Up to there a reading costs more as fewer of
-the open accumulators and names are in the processor's nearest caches: a unicorn takes some 400 bytes.
+The curve bends where there are nearly as many rows as readings: each row needs an accumulator, an entry in the sorted
+names and a line of text, and memory for these has to be allocated. Before that, the cost per reading grows because
+fewer of the open accumulators and names fit the CPU's nearest caches: a unicorn takes about 400 bytes.
 """
 
 
@@ -251,7 +251,7 @@ def growth_suite(options):
     counts, rows = {}, WORK / "rows-growth.csv"
     for turn in range(options.rounds + 1):
         for size in sizes:
-            log(f"  round {turn or 'of warming up'}: {size:,} unicorns")
+            log(f"  round {turn or '(warm-up)'}: {size:,} unicorns")
             measured = run(contender, files[size], rows)
             if turn > 0:
                 taken[size].add(*measured)
@@ -261,16 +261,16 @@ def growth_suite(options):
     rows.unlink()
     nanos = {size: [cpu / number * 1e9 for cpu in taken[size].cpu] for size in sizes}
     points = [(size, median(nanos[size]), min(nanos[size]), max(nanos[size])) for size in sizes]
-    chart.write(PEERS.parent / "growth.svg", points, "recompute: CPU a reading as the fleet grows", "ns of CPU a reading", "unicorns")
-    _, few, _, few_at_most = points[0]
+    chart.write(PEERS.parent / "growth.svg", points, "recompute: CPU time per reading by fleet size", "CPU ns per reading", "unicorns")
+    _, smallest, _, smallest_highest = points[0]
     lines = [
         [
             f"{size:,}", f"{counts[size]:,}", f"{middle:,.0f} ({low:,.0f} to {high:,.0f})", f"{median(taken[size].cpu):.3f}",
-            f"{(middle - few) * number / counts[size]:,.0f}" if low > few_at_most else "within the spread" if size > sizes[0] else "–",
+            f"{(middle - smallest) * number / counts[size]:,.0f}" if low > smallest_highest else "within the spread" if size > sizes[0] else "–",
         ]
         for size, middle, low, high in points
     ]
-    text = lead(number) + f"{number:,} readings in 60 minutes, one thread: with more unicorns there are more rows.\n\n"
-    text += table(["unicorns", "rows", "CPU ns a reading (lowest to highest)", "CPU s", "ns a row, over the smallest fleet"], lines)
+    text = lead(number) + f"{number:,} readings in 60 minutes, one thread. More unicorns mean more rows.\n\n"
+    text += table(["unicorns", "rows", "CPU ns per reading (lowest to highest)", "CPU s", "extra ns per row, compared with the smallest fleet"], lines)
     text += GROWTH
-    return text + "\n![CPU a reading by the number of unicorns](growth.svg)\n"
+    return text + "\n![CPU time per reading by number of unicorns](growth.svg)\n"

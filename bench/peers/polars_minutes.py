@@ -1,7 +1,7 @@
-"""Every unicorn's minutes by Polars: polars_minutes.py READINGS ROWS
+"""Computes every unicorn's one-minute windows with Polars: polars_minutes.py READINGS ROWS
 
-Its threads are set by POLARS_MAX_THREADS. Columns are declared and the minute is cut from the text, which
-is faster than reading the time. Distances are made whole micrometres, so that sums are exact.
+POLARS_MAX_THREADS sets the number of threads. Columns are declared, and the minute is sliced from the text,
+which is faster than parsing the time. Distances become whole micrometres, so that sums are exact.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""bench/RESULTS.md: a section a suite, and what it was measured on."""
+"""Writes bench/RESULTS.md: one section per suite, with the machine and versions it was measured on."""
 
 import datetime
 import json
@@ -12,17 +12,17 @@ from .tools import PEERS, ROOT
 
 RESULTS = PEERS.parent / "RESULTS.md"
 
-HEAD = """# How fast it is
+HEAD = """# Benchmark results
 
-`bench/compare` measures this and writes this page; `bench/compare --help` says how. Every contender is a process
-of its own, run in turn with the others, round by round, after a warm-up; figures are medians, with the lowest and
-the highest behind them. Where rows come out, they are compared, and with any difference there is no table.
+`bench/compare` measures and writes this page; `bench/compare --help` explains how. Every contender runs in its own
+process, in turn with the others, round by round, after a warm-up. Figures are medians, with the lowest and highest
+in parentheses. If contenders write rows, these are compared, and a difference fails the suite.
 """
 
 
 @dataclass
 class Target:
-    """What is to be reached, and whether it was; without `met`, a figure that has no target."""
+    """A target and whether it was met; with `met` None, a figure without a target."""
 
     name: str
     wanted: str
@@ -31,7 +31,7 @@ class Target:
 
 
 def table(head, lines):
-    """Markdown; all columns but the first are aligned to the right."""
+    """A Markdown table; all columns but the first are aligned to the right."""
     rows = [head, ["---"] + ["---:"] * (len(head) - 1), *lines]
     return "".join("| " + " | ".join(str(cell) for cell in row) + " |\n" for row in rows)
 
@@ -51,7 +51,7 @@ def section(name, title, body, command):
 
 
 def replace(sections, order):
-    """Puts the sections that were made into the page; the others stay as they are."""
+    """Replaces these sections of the page and keeps the others."""
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
     kept = dict(re.findall(r"(?s)(?=<!-- (\w+) -->\n)(.*?<!-- end of \1 -->\n)", text))
     kept.update(sections)

@@ -1,4 +1,4 @@
-"""Whether contenders came to the same rows."""
+"""Compares the rows of the contenders."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from .tools import Failure
 
 
 def micrometres(text):
-    """Metres as decimal text to whole micrometres, exactly."""
+    """Converts metres as decimal text to whole micrometres, exactly."""
     whole, _, fraction = text.partition(".")
     if len(fraction) > 6 and fraction[6:].strip("0"):
         raise Failure(f"a distance is finer than a micrometre: {text}")
@@ -16,7 +16,7 @@ def micrometres(text):
 
 def normalise(path):
     """Rewrites a contender's CSV as sorted lines: name, minute, micrometres, lowest and highest magic and
-    health, readings. Returns the path of the lines and how many there are."""
+    health, readings. Returns the path and number of the lines."""
     lines, sorted_lines = path.with_suffix(".lines"), path.with_suffix(".sorted")
     count = 0
     with open(path, encoding="utf-8") as rows, open(lines, "w", encoding="utf-8") as output:
@@ -33,7 +33,7 @@ def normalise(path):
 
 
 def check_same(paths):
-    """Compares every contender's rows, by its name, with the first one's. Returns how many rows there are."""
+    """Compares every contender's rows with those of the first. `paths` are by name. Returns the number of rows."""
     (first, path), *others = paths.items()
     expected, count = normalise(path)
     try:
@@ -46,9 +46,9 @@ def check_same(paths):
 
 def compare(first, expected, name, found):
     with open(expected, encoding="utf-8") as left, open(found, encoding="utf-8") as right:
-        for place, (one, other) in enumerate(zip_longest(left, right), start=1):
+        for number, (one, other) in enumerate(zip_longest(left, right), start=1):
             if one != other:
-                raise Failure(f"the rows differ, no table: row {place} of {first} is {one!r}, of {name} {other!r}")
+                raise Failure(f"the rows differ: row {number} is {one!r} for {first}, but {other!r} for {name}")
     found.unlink()
 
 

@@ -1,4 +1,4 @@
-"""Where things are, what is built and installed, and how a process is timed."""
+"""Paths, building and installing, and timing of processes."""
 
 import gzip
 import os
@@ -16,18 +16,18 @@ ROOT = PEERS.parent.parent
 WORK = ROOT / "target" / "bench"
 RELEASE = ROOT / "target" / "release"
 
-# Always all of them: which packages are built together decides the features of what they share, and
-# with another choice everything would be built anew.
+# Always build all of them: the packages of a build determine the features of shared dependencies, and
+# another selection would rebuild everything.
 PACKAGES = ["recompute", "bench", "producer"]
 
 
 class Failure(Exception):
-    """Something is missing or went wrong; the suite ends and says so, the others go on."""
+    """Something is missing or failed. The suite ends and reports it; the other suites still run."""
 
 
 @dataclass
 class Series:
-    """What the runs of one contender took, in seconds."""
+    """CPU and wall times of the runs of one contender, in seconds."""
 
     cpu: list = field(default_factory=list)
     wall: list = field(default_factory=list)
@@ -46,22 +46,22 @@ def log(text):
 
 
 def rust(name):
-    """A program of ours, as it was built for release."""
+    """The path of one of the project's programs, built for release."""
     path = RELEASE / name
     if not path.exists():
-        raise Failure(f"{path} is not there: run without --no-build")
+        raise Failure(f"{path} does not exist: run without --no-build")
     return str(path)
 
 
 def call(command, what, **options):
-    """Runs a command that is not timed. Its output goes to the standard error."""
+    """Runs a command without timing it. Its output goes to standard error."""
     log(f"  {what}")
     try:
         subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr, **options)
     except FileNotFoundError:
-        raise Failure(f"{what}: there is no {command[0]}") from None
+        raise Failure(f"{what}: {command[0]} is not installed") from None
     except subprocess.CalledProcessError as error:
-        raise Failure(f"{what}: {command[0]} ended with {error.returncode}") from None
+        raise Failure(f"{what}: {command[0]} exited with {error.returncode}") from None
 
 
 def build(programs):
@@ -71,32 +71,32 @@ def build(programs):
 
 
 def venv(name, requirements):
-    """The Python of an environment with these packages, made where it is not there yet."""
-    place = WORK / name
+    """The Python of a virtual environment with these packages, created if it does not exist yet."""
+    folder = WORK / name
     wanted = PEERS / requirements
-    made_of = place / "requirements.txt"
-    if not made_of.exists() or made_of.read_bytes() != wanted.read_bytes():
-        shutil.rmtree(place, ignore_errors=True)
-        call([sys.executable, "-m", "venv", str(place)], f"an environment for {requirements}")
-        pip = [str(place / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+    installed = folder / "requirements.txt"
+    if not installed.exists() or installed.read_bytes() != wanted.read_bytes():
+        shutil.rmtree(folder, ignore_errors=True)
+        call([sys.executable, "-m", "venv", str(folder)], f"creating an environment for {requirements}")
+        pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
         call([*pip, "-r", str(wanted)], f"installing {requirements}")
-        shutil.copy(wanted, made_of)
-    return str(place / "bin" / "python")
+        shutil.copy(wanted, installed)
+    return str(folder / "bin" / "python")
 
 
 def node_modules():
-    """Installs what the Node peer needs."""
+    """Installs the packages of the Node.js peer."""
     if shutil.which("node") is None or shutil.which("npm") is None:
-        raise Failure("Node and npm are needed for the processor's peer")
+        raise Failure("the processor's peer needs Node.js and npm")
     wanted = (PEERS / "node" / "package-lock.json").read_bytes()
-    made_of = PEERS / "node" / "node_modules" / ".made-of"
-    if not made_of.exists() or made_of.read_bytes() != wanted:
+    installed = PEERS / "node" / "node_modules" / ".made-of"
+    if not installed.exists() or installed.read_bytes() != wanted:
         call(["npm", "ci", "--silent", "--prefix", str(PEERS / "node")], "npm ci for the processor's peer")
-        made_of.write_bytes(wanted)
+        installed.write_bytes(wanted)
 
 
 def timed(command, output=None, environment=None, limit=3600):
-    """Runs a command to its end. Returns the CPU of it and its children (user + system), and the wall time."""
+    """Runs a command to completion. Returns the CPU time (user + system, with children) and the wall time."""
     errors = WORK / "stderr.txt"
     with open(output or os.devnull, "wb") as stdout, open(errors, "wb") as stderr:
         start = time.monotonic()
@@ -110,7 +110,7 @@ def timed(command, output=None, environment=None, limit=3600):
         wall = time.monotonic() - start
     if process.returncode != 0:
         text = errors.read_text(errors="replace").strip()[-1500:]
-        raise Failure(f"{' '.join(command)} ended with {process.returncode}: {text}")
+        raise Failure(f"{' '.join(command)} exited with {process.returncode}: {text}")
     return usage.ru_utime + usage.ru_stime, wall
 
 
@@ -127,8 +127,8 @@ def wait(process, limit):
 
 
 def readings(number, unicorns, how="", minutes=60):
-    """The file of so many readings of so many unicorns; made where it is not there yet. `how` is nothing, or what
-    make_readings knows: shuffle, respell."""
+    """A file with `number` readings of `unicorns` unicorns, created if it does not exist yet. `how` is empty or a
+    flag of make_readings: shuffle, respell."""
     path = WORK / f"readings-{number}-{unicorns}-{minutes}{'-' if how else ''}{how}.jsonl"
     if not path.exists():
         command = [rust("make_readings"), "--readings", str(number), "--unicorns", str(unicorns)]
@@ -138,7 +138,7 @@ def readings(number, unicorns, how="", minutes=60):
 
 
 def packed(path):
-    """A file as Firehose packs it."""
+    """The file compressed with gzip, as Firehose does."""
     archive = path.with_name(f"{path.name}.gz")
     if not archive.exists():
         def pack(unfinished):
@@ -151,14 +151,14 @@ def packed(path):
 
 
 def make(path, write):
-    """What is there under its own name is whole."""
+    """Writes a file under a temporary name, so that a file under its final name is complete."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     write(unfinished)
     unfinished.rename(path)
 
 
 def in_memory(path):
-    """Reads a file once, so that no run has to wait for the disk."""
+    """Reads a file once, so that it is in the page cache and no run waits for the disk."""
     with open(path, "rb") as file:
         while file.read(1 << 24):
             pass

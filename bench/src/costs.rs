@@ -1,4 +1,4 @@
-//! A fleet's monthly bill, service by service, and the tables of `docs/costs.md`.
+//! A fleet's monthly bill by service, and the tables of `docs/costs.md`.
 
 use crate::limits;
 use crate::prices::{self, GB, KB, tiered};
@@ -8,30 +8,30 @@ use crate::workload::{
     WINDOW_SECONDS, Workload,
 };
 
-/// Bytes that DynamoDB counts for a row: some 330 of names and values, and 100 on top of every item
-/// ("Item sizes and formats" in its developer guide).
+/// Bytes that DynamoDB bills per row: about 330 of names and values, plus 100 per item ("Item sizes
+/// and formats" in its developer guide).
 const ITEM_BYTES: f64 = 430.0;
-/// How many bytes of readings become one byte of the gzipped archive: measured on random flights.
+/// Compression ratio of the gzipped archive, measured on random flights.
 const ARCHIVE_RATIO: f64 = 5.0;
-/// Firehose writes an object when it has this many bytes or after a minute (`BufferingHints`).
+/// Firehose writes an object after this many bytes or after a minute (`BufferingHints`).
 const ARCHIVE_BUFFER_BYTES: f64 = 64.0 * 1_048_576.0;
-/// The functions' own metrics, the aggregator's 11 and the processor's 6; and EventCount's five of
-/// each mapping, which are taken to be billed alike.
+/// The functions' own metrics (11 of the aggregator, 6 of the processor) and the five EventCount
+/// metrics of each mapping, which are assumed to be billed the same.
 const METRICS: f64 = 11.0 + 6.0 + 2.0 * 5.0;
 /// Alarms in `template.yaml`.
 const ALARMS: f64 = 16.0;
-/// The month whose storage is shown beside the first one's.
+/// The month whose storage is compared with that of the first.
 const LATER_MONTH: f64 = 12.0;
 
 /// The fleets of `docs/costs.md`.
 pub const FLEETS: [u64; 3] = [1, 1_000, 100_000];
 
-/// Whether a Flink application would do without a service.
+/// Whether a Flink application would replace a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It needs it just the same.
+    /// A Flink application needs it too.
     Shared,
-    /// It does its work.
+    /// A Flink application replaces it.
     Replaced,
 }
 
@@ -40,13 +40,13 @@ pub enum Role {
 pub struct CostLine {
     /// The service.
     pub service: &'static str,
-    /// US dollars a month.
+    /// US dollars per month.
     pub cost: f64,
     /// Whether Flink replaces it.
     pub role: Role,
 }
 
-/// What a fleet costs in its first month.
+/// A fleet's bill for its first month.
 pub fn bill(workload: &Workload) -> Vec<CostLine> {
     let line = |role: Role, service: &'static str, cost: f64| CostLine {
         service,
@@ -56,7 +56,7 @@ pub fn bill(workload: &Workload) -> Vec<CostLine> {
     let shared = |service, cost| line(Role::Shared, service, cost);
     let replaced = |service, cost| line(Role::Replaced, service, cost);
     vec![
-        shared("Firehose, the archive's way", firehose(workload)),
+        shared("Firehose, to the archive", firehose(workload)),
         shared("Kinesis `wildrydes`", readings_stream(workload)),
         shared("DynamoDB, writes", rows(workload) * prices::WRITE_UNIT),
         shared("DynamoDB, rows and recovery", table_storage(workload, 1.0)),
@@ -74,19 +74,19 @@ pub fn bill(workload: &Workload) -> Vec<CostLine> {
     ]
 }
 
-/// What a bill comes to.
+/// The total of a bill, in US dollars per month.
 pub fn total(bill: &[CostLine]) -> f64 {
     bill.iter().map(|line| line.cost).sum()
 }
 
-/// What a Flink application costs that folds the readings and writes the rows itself.
+/// The monthly cost of a Flink application that folds the readings and writes the rows itself.
 pub fn flink(workload: &Workload) -> f64 {
     let kpus = kpus(workload) as f64;
     let storage = kpus * prices::KPU_GB * prices::KPU_GB_MONTH;
     (kpus + 1.0) * HOURS * prices::KPU_HOUR + storage
 }
 
-/// How many KPUs the readings need, without the one for orchestration.
+/// The number of KPUs that the readings need, without the one for orchestration.
 pub fn kpus(workload: &Workload) -> u64 {
     workload.unicorns.div_ceil(workload.readings_per_kpu)
 }
@@ -99,7 +99,7 @@ fn firehose(workload: &Workload) -> f64 {
 }
 
 fn readings_stream(workload: &Workload) -> f64 {
-    // Firehose; and the aggregator, unless it has reads of its own.
+    // Firehose; and the aggregator, unless it has dedicated reads.
     let readers = 1 + u64::from(!workload.dedicated_reads) + workload.viewers;
     let records = workload.records_per_second() * MONTH_SECONDS;
     let bytes = workload.record_bytes() as f64;
@@ -118,7 +118,7 @@ fn summary_stream(workload: &Workload) -> f64 {
     shared + dedicated(workload, shards, records * bytes)
 }
 
-/// A function's own reads of so many bytes a month, where it has them.
+/// The cost of a function's dedicated reads of `bytes` per month, if it has them.
 fn dedicated(workload: &Workload, shards: u64, bytes: f64) -> f64 {
     let gb = bytes / GB;
     match (workload.dedicated_reads, workload.mode) {
@@ -130,14 +130,14 @@ fn dedicated(workload: &Workload, shards: u64, bytes: f64) -> f64 {
     }
 }
 
-/// A copy of the readings' stream for guests: a stream more, with records of 25 KB, and a function like
-/// the aggregator that reads the readings once more and writes them there.
+/// The cost of a copy of the readings stream for guests: another stream, with records of 25 KB, and
+/// a function like the aggregator that reads the readings and writes them there.
 fn copy(workload: &Workload) -> f64 {
     let bytes = workload.bytes_per_second() * MONTH_SECONDS;
     let packed = PACKED_BYTES as f64;
     let full = workload.bytes_per_second() / limits::SHARD_WRITE_BYTES;
     let shards = match workload.mode {
-        // An hour of the stream is billed, not of its shards.
+        // Billed per hour of the stream, not of its shards.
         StreamMode::OnDemand => 4,
         StreamMode::Provisioned => (full / FILL).ceil().max(1.0) as u64,
     };
@@ -151,7 +151,7 @@ fn copy(workload: &Workload) -> f64 {
     written + read + aggregator(workload) + logs
 }
 
-/// What guests cost who read both streams as fast as they give, all month.
+/// The cost of guests who read both streams at full speed all month.
 fn guests_at_most(workload: &Workload) -> f64 {
     match workload.mode {
         StreamMode::OnDemand => {
@@ -160,12 +160,12 @@ fn guests_at_most(workload: &Workload) -> f64 {
             let bytes = shards * limits::SHARD_READ_BYTES * MONTH_SECONDS;
             bytes / GB * prices::ON_DEMAND_OUT
         }
-        // Their shared reads are free.
+        // Shared reads are free.
         StreamMode::Provisioned => 0.0,
     }
 }
 
-/// A stream that takes so many records a month, of so many bytes each.
+/// The cost of a stream that takes `records` per month, of `bytes` each.
 fn stream(mode: StreamMode, shards: u64, records: f64, bytes: f64, readers: u64) -> f64 {
     if mode == StreamMode::Provisioned {
         let units = (bytes / (25 * KB) as f64).ceil() * records;
@@ -213,8 +213,8 @@ fn logs(workload: &Workload) -> f64 {
     (aggregator + processor) * bytes / GB * prices::LOG_GB
 }
 
-/// One producer for each shard's worth of readings, each shard's invocations and Firehose have
-/// credentials of their own.
+/// One producer per full shard, the invocations of each shard, and Firehose each have their own
+/// credentials.
 fn encryption(workload: &Workload) -> f64 {
     let producers = workload.full_shards().ceil();
     let readings = producers + workload.active_shards() as f64 + 1.0;
@@ -230,62 +230,65 @@ fn windows() -> f64 {
     MONTH_SECONDS / WINDOW_SECONDS
 }
 
-/// The first table: services by fleets.
+/// The first table: cost by service and fleet.
 pub fn services(fleets: &[Workload]) -> TextTable {
-    let mut table = TextTable::new(header("USD a month", fleets));
+    let mut table = TextTable::new(header("USD per month", fleets));
     let bills: Vec<Vec<CostLine>> = fleets.iter().map(bill).collect();
     let services = bills.first().into_iter().flatten().enumerate();
-    for (place, line) in services {
-        let costs = bills.iter().map(|bill| dollars(bill[place].cost));
+    for (index, line) in services {
+        let costs = bills.iter().map(|bill| dollars(bill[index].cost));
         table.row(named(line.service, costs));
     }
     let totals = bills.iter().map(|bill| dollars(total(bill)));
-    table.row(named("**all of it, in the first month**", totals));
+    table.row(named("**total, first month**", totals));
     let unicorns = fleets.iter().zip(&bills);
     let each = unicorns.map(|(fleet, bill)| dollars(total(bill) / fleet.unicorns as f64));
-    table.row(named("a unicorn", each));
+    table.row(named("per unicorn", each));
     let later = fleets.iter().map(|fleet| {
         let table = table_storage(fleet, LATER_MONTH) - table_storage(fleet, 1.0);
         let archive = archive(fleet, LATER_MONTH) - archive(fleet, 1.0);
         difference(table + archive)
     });
-    table.row(named("more in the 12th month, for what is kept", later));
+    table.row(named("extra in the 12th month, for stored data", later));
     table
 }
 
-/// The second table: what a Flink application would replace, and cost.
+/// The comparison with a Flink application: what it would replace, and what it would cost.
 pub fn beside_flink(fleets: &[Workload]) -> TextTable {
-    let part = |fleet: &Workload, role: Role| {
+    let cost_of = |fleet: &Workload, role: Role| {
         let mut lines = bill(fleet);
         lines.retain(|line| line.role == role);
         total(&lines)
     };
-    let mut table = TextTable::new(header("USD a month", fleets));
-    let ours = fleets.iter().map(|fleet| part(fleet, Role::Replaced));
+    let mut table = TextTable::new(header("USD per month", fleets));
+    let ours = fleets.iter().map(|fleet| cost_of(fleet, Role::Replaced));
     table.row(named(
         "aggregator, `wildrydes-summary`, processor, their logs and metrics",
         ours.map(dollars),
     ));
     let kpus = fleets.iter().map(|fleet| count(kpus(fleet) as f64 + 1.0));
-    table.row(named("Flink: KPUs, with the one for orchestration", kpus));
+    table.row(named("Flink: KPUs, including one for orchestration", kpus));
     let theirs = fleets.iter().map(flink);
-    table.row(named("Flink: KPUs and their storage", theirs.map(dollars)));
-    let shared = fleets.iter().map(|fleet| part(fleet, Role::Shared));
-    table.row(named("what both need", shared.map(dollars)));
+    table.row(named(
+        "Flink: cost of KPUs and storage",
+        theirs.map(dollars),
+    ));
+    let shared = fleets.iter().map(|fleet| cost_of(fleet, Role::Shared));
+    table.row(named("services needed by both", shared.map(dollars)));
     let totals = fleets.iter().map(|fleet| dollars(total(&bill(fleet))));
-    table.row(named("**all of it, here**", totals));
+    table.row(named("**total, this project**", totals));
     let with_flink = fleets
         .iter()
-        .map(|fleet| dollars(part(fleet, Role::Shared) + flink(fleet)));
-    table.row(named("**all of it, with Flink**", with_flink));
+        .map(|fleet| dollars(cost_of(fleet, Role::Shared) + flink(fleet)));
+    table.row(named("**total, with Flink**", with_flink));
     table
 }
 
-/// The third table: what each setting changes, the others left as they are.
+/// The effect of each setting, with the others left at their values.
 pub fn settings(fleets: &[Workload]) -> TextTable {
     type Change = fn(Workload) -> Workload;
     let changes: [(&str, Change); 5] = [
-        ("aggregator's batching window of 10 s", |fleet| Workload {
+        ("a batching window of 10 s", |fleet| Workload {
             batching_window: 10.0,
             ..fleet
         }),
@@ -293,22 +296,22 @@ pub fn settings(fleets: &[Workload]) -> TextTable {
             mode: StreamMode::Provisioned,
             ..fleet
         }),
-        ("5 readings a record", |fleet| Workload {
+        ("5 readings per record", |fleet| Workload {
             readings_per_record: 5,
             ..fleet
         }),
-        ("25 readings a record", |fleet| Workload {
+        ("25 readings per record", |fleet| Workload {
             readings_per_record: 25,
             ..fleet
         }),
-        ("10 s, provisioned and 25 a record", |fleet| Workload {
+        ("10 s, provisioned and 25 per record", |fleet| Workload {
             batching_window: 10.0,
             mode: StreamMode::Provisioned,
             readings_per_record: 25,
             ..fleet
         }),
     ];
-    let mut table = TextTable::new(header("USD a month, by", fleets));
+    let mut table = TextTable::new(header("Change in USD per month", fleets));
     for (name, change) in changes {
         let differences = fleets
             .iter()
@@ -316,14 +319,14 @@ pub fn settings(fleets: &[Workload]) -> TextTable {
         table.row(named(name, differences));
     }
     let all = changes[4].1;
-    let left = fleets
+    let remaining = fleets
         .iter()
         .map(|fleet| dollars(total(&bill(&all(*fleet)))));
-    table.row(named("**what is then left of the bill**", left));
+    table.row(named("**remaining bill**", remaining));
     table
 }
 
-/// The table of what a live map costs that strangers may open.
+/// The cost of a public live map.
 pub fn public_map(fleets: &[Workload]) -> TextTable {
     type Cost = fn(&Workload) -> f64;
     let own_reads: Cost = |fleet| {
@@ -337,15 +340,15 @@ pub fn public_map(fleets: &[Workload]) -> TextTable {
         };
         total(&bill(&own)) - total(&bill(&shared))
     };
-    let mut table = TextTable::new(header("USD a month, by", fleets));
+    let mut table = TextTable::new(header("Change in USD per month", fleets));
     let rows: [(&str, Cost); 3] = [
         (
-            "`DedicatedReads`: functions with reads of their own",
+            "`DedicatedReads`: dedicated reads for the functions",
             own_reads,
         ),
-        ("instead of it: a copy of `wildrydes` for guests", copy),
+        ("alternative: a copy of `wildrydes` for guests", copy),
         (
-            "guests who read both streams without end, at most",
+            "guests who read both streams continuously, at most",
             guests_at_most,
         ),
     ];
@@ -367,29 +370,29 @@ pub fn public_map(fleets: &[Workload]) -> TextTable {
     table
 }
 
-/// What the tables go by, for each fleet.
+/// The assumptions behind the tables, for each fleet.
 pub fn assumptions(fleets: &[Workload]) -> TextTable {
-    let mut table = TextTable::new(header("Assumed", fleets));
+    let mut table = TextTable::new(header("Assumption", fleets));
     let mut row = |name: &str, value: fn(&Workload) -> f64| {
         table.row(named(name, fleets.iter().map(|fleet| count(value(fleet)))));
     };
     row("shards of `wildrydes`", |fleet| fleet.shards() as f64);
-    row("of which get readings", |fleet| {
+    row("shards that receive readings", |fleet| {
         fleet.active_shards() as f64
     });
     row("shards of `wildrydes-summary`", |fleet| {
         fleet.summary_shards() as f64
     });
-    row("aggregator's invocations, millions a month", |fleet| {
+    row("aggregator invocations, millions per month", |fleet| {
         fleet.aggregator_invocations() * MONTH_SECONDS / 1e6
     });
-    row("milliseconds of each", Workload::aggregator_millis);
-    row("GB a month that Firehose bills", |fleet| {
+    row("milliseconds per invocation", Workload::aggregator_millis);
+    row("GB per month billed by Firehose", |fleet| {
         let unit = prices::FIREHOSE_RECORD_UNIT;
         let billed = fleet.record_bytes().div_ceil(unit) * unit;
         fleet.records_per_second() * MONTH_SECONDS * billed as f64 / GB
     });
-    row("GB a month of readings", |fleet| {
+    row("GB per month of readings", |fleet| {
         fleet.bytes_per_second() * MONTH_SECONDS / GB
     });
     table
@@ -410,16 +413,16 @@ fn named(name: &str, cells: impl Iterator<Item = String>) -> Vec<String> {
     std::iter::once(name.to_owned()).chain(cells).collect()
 }
 
-/// All tables, as `costs` prints them and `docs/costs.md` holds them.
+/// All tables, as printed by `costs` and contained in `docs/costs.md`.
 pub fn page(fleets: &[Workload]) -> String {
     let tables = [
         ("The bill", services(fleets)),
-        ("What it goes by", assumptions(fleets)),
+        ("Assumptions", assumptions(fleets)),
         (
-            "Beside Managed Service for Apache Flink",
+            "Compared with Managed Service for Apache Flink",
             beside_flink(fleets),
         ),
-        ("What moves it", settings(fleets)),
+        ("What changes the bill", settings(fleets)),
         ("A public live map", public_map(fleets)),
     ];
     crate::table::page(&tables)
@@ -443,32 +446,32 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_unicorns_on_demand() {
+    fn thousand_unicorns_on_demand() {
         let fleet = Workload::of(1_000);
         // 2.628e9 records of 5 KB are 12,531.28 GB at 0.029.
-        assert_cents(cost(&fleet, "Firehose, the archive's way"), 363.41);
+        assert_cents(cost(&fleet, "Firehose, to the archive"), 363.41);
         // 730 h at 0.04; 2.628e9 KB are 2,506.26 GB at 0.08; 489.50 GB, read twice, at 0.04.
         assert_cents(cost(&fleet, "Kinesis `wildrydes`"), 29.20 + 200.50 + 39.16);
-        // 43.8 million rows at 0.625 a million.
+        // 43.8 million rows at 0.625 per million.
         assert_cents(cost(&fleet, "DynamoDB, writes"), 27.375);
-        // 4 shards: 10.512 million a month at their own pace, 175,200 at windows' ends. 250 readings
-        // of 13.8 us and 5 ms are 9 ms: 24,046.2 GB-s.
+        // 4 shards: 10.512 million invocations per month by batching window, 175,200 at the ends of
+        // windows. 250 readings of 13.8 us and 5 ms are 9 ms: 24,046.2 GB-s.
         assert_cents(cost(&fleet, "Lambda aggregator"), 2.137_44 + 0.320_62);
     }
 
     #[test]
-    fn packing_pays_where_records_are_rounded_up() {
+    fn packing_lowers_the_cost_of_rounded_records() {
         let packed = Workload {
             readings_per_record: 25,
             ..Workload::of(1_000)
         };
         // 5,000 bytes are billed as 5,120: a 25th.
-        assert_cents(cost(&packed, "Firehose, the archive's way"), 14.54);
+        assert_cents(cost(&packed, "Firehose, to the archive"), 14.54);
         assert_cents(cost(&packed, "Kinesis `wildrydes`"), 29.20 + 40.10 + 39.16);
     }
 
     #[test]
-    fn a_hundred_thousand_unicorns_provisioned() {
+    fn hundred_thousand_unicorns_provisioned() {
         let fleet = Workload {
             mode: StreamMode::Provisioned,
             ..Workload::of(100_000)
@@ -478,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_of_its_own_cost_a_cent_a_gb_on_demand_and_a_shard_provisioned() {
+    fn dedicated_reads_cost_per_gb_on_demand_and_per_shard_provisioned() {
         let own = |fleet: Workload| Workload {
             dedicated_reads: true,
             ..fleet
@@ -499,18 +502,18 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_costs_a_stream_and_a_function_more() {
+    fn a_copy_costs_another_stream_and_function() {
         let fleet = Workload::of(1_000);
         let function = cost(&fleet, "Lambda aggregator");
-        // 730 h at 0.04; 489.50 GB at 0.08, rounded up by 2.4%, and read once at 0.04; 10.687 million
-        // invocations that log 600 bytes each: 5.972 GB at 0.50.
+        // 730 h at 0.04; 489.50 GB at 0.08, rounded up by 2.4%, and read once at 0.04; 10.687
+        // million invocations that log 600 bytes each: 5.972 GB at 0.50.
         assert_cents(copy(&fleet), 29.20 + 40.10 + 19.58 + 2.986 + function);
-        // 8 shards of 2 MB a second: 39,160.25 GB at 0.04.
+        // 8 shards of 2 MB per second: 39,160.25 GB at 0.04.
         assert_cents(guests_at_most(&fleet), 1_566.41);
     }
 
     #[test]
-    fn flink_has_one_kpu_more() {
+    fn flink_adds_one_kpu() {
         // 2 KPUs, 730 h at 0.11, and 50 GB at 0.10.
         assert_cents(flink(&Workload::of(1)), 165.60);
         // 21 of them, and 1,000 GB.
@@ -518,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_pile_up() {
+    fn stored_rows_accumulate() {
         let fleet = Workload::of(1_000);
         // 43.8 million rows of 430 bytes, half of them on average: 8.7702 GB at 0.45.
         assert_cents(table_storage(&fleet, 1.0), 3.95);

@@ -1,14 +1,14 @@
-//! What a fleet costs on AWS, and which limit it meets first: arithmetic, no network.
+//! The cost of a fleet on AWS and the limits it meets, computed without network access.
 //!
-//! * [`workload`][]: a fleet, and the bytes and rows that follow from it.
-//! * [`prices`][]: what AWS charges, each price with its source.
+//! * [`workload`][]: a fleet, and its bytes, records and rows.
+//! * [`prices`][]: AWS list prices, each with its source.
 //! * [`costs`][]: a fleet's monthly bill.
-//! * [`limits`][]: what AWS and this project allow, each limit with its source.
-//! * [`scale`][]: a fleet held against the limits.
-//! * [`table`][]: Markdown.
+//! * [`limits`][]: limits of AWS and of this project, each with its source.
+//! * [`scale`][]: fleets compared with the limits.
+//! * [`table`][]: Markdown tables.
 //!
 //! `cargo run -p bench --bin costs` and `--bin scale` print the tables of `docs/costs.md` and
-//! `docs/scale.md`; a test holds the pages to them.
+//! `docs/scale.md`; a test compares them.
 
 pub mod costs;
 pub mod limits;

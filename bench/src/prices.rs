@@ -1,35 +1,35 @@
-//! What AWS charges in us-east-1, in US dollars, before any free tier and without tax.
+//! AWS list prices in us-east-1, in US dollars, without free tier and tax.
 //!
-//! AWS's price pages fill in their numbers by script, so that a stored copy of one rarely has them.
-//! Each price therefore says how it is known:
+//! AWS's price pages fill in their numbers by script, so a stored copy rarely contains them. Each
+//! price therefore states its source:
 //!
-//! * "seen": the page named showed this number on the date given, for us-east-1 unless it says
-//!   another Region; for infracost, a public repository that keeps prices as its tests' expected
-//!   output, the date is that of the file's last change;
-//! * "from memory": no dated page that shows it was at hand. Check it before you rely on it.
+//! * "seen": the named page showed this number on the given date, for us-east-1 unless another
+//!   Region is given. For infracost, a public repository with prices in the expected output of its
+//!   tests, the date is that of the file's last change.
+//! * "from memory": no dated page that shows it was available. Check it before you rely on it.
 //!
 //! All of them were compiled in November 2026. The live pages are linked from `docs/costs.md`.
 
-/// Bytes of what AWS bills as a GB.
+/// Bytes in a GB as AWS bills it.
 pub const GB: f64 = 1_073_741_824.0;
-/// Bytes of what AWS bills as a KB.
+/// Bytes in a KB as AWS bills it.
 pub const KB: u64 = 1_024;
 
-/// A price that falls with the amount: up to each amount, that much a unit.
+/// A price that falls with the amount, as pairs: up to this amount, this price per unit.
 pub type Tiers = [(f64, f64)];
 
-// Kinesis Data Streams, aws.amazon.com/kinesis/data-streams/pricing. The first four numbers: seen
-// 2023-09-21 in Trek10, "Amazon Kinesis Data Streams On-demand vs. Provisioned Billing Mode Cost
-// Comparison", which also says how records are rounded; the two of on-demand data once more
-// 2024-07-01 in infracost, `kinesis_stream_test.golden`.
+// Kinesis Data Streams, aws.amazon.com/kinesis/data-streams/pricing. The first three numbers and
+// the price of a shard hour: seen 2023-09-21 in Trek10, "Amazon Kinesis Data Streams On-demand vs.
+// Provisioned Billing Mode Cost Comparison", which also says how records are rounded. The two for
+// on-demand data: seen again 2024-07-01 in infracost, `kinesis_stream_test.golden`.
 
 /// An hour of a stream on demand.
 pub const STREAM_HOUR: f64 = 0.04;
-/// A GB written on demand, each record rounded up to a KB.
+/// A GB written on demand. Each record is rounded up to a KB.
 pub const ON_DEMAND_IN: f64 = 0.08;
-/// A GB read on demand by one reader, nothing rounded.
+/// A GB read on demand by one reader, not rounded.
 pub const ON_DEMAND_OUT: f64 = 0.04;
-/// A GB read on demand by a reader with reads of its own (enhanced fan-out). Seen 2024-07-01 in
+/// A GB read on demand by a reader with dedicated reads (enhanced fan-out). Seen 2024-07-01 in
 /// infracost, `kinesis_stream_test.golden`.
 pub const ON_DEMAND_DEDICATED_OUT: f64 = 0.05;
 /// An hour of a provisioned shard. Seen again 2026-07-22 in terrapod's pull request 1004.
@@ -37,17 +37,18 @@ pub const SHARD_HOUR: f64 = 0.015;
 /// A PUT payload unit of a provisioned stream: up to 25 KB of one record. Reading is free. Seen
 /// 2023-09-21, as above.
 pub const PUT_UNIT: f64 = 0.014 / 1e6;
-/// An hour of a provisioned shard for a reader with reads of its own. Seen 2023-08-01 in komiser's pull
-/// request 1137, and 2024-07-01 in infracost, as above.
+/// An hour of a provisioned shard for a reader with dedicated reads. Seen 2023-08-01 in komiser's
+/// pull request 1137, and 2024-07-01 in infracost, as above.
 pub const DEDICATED_SHARD_HOUR: f64 = 0.015;
-/// A GB that such a reader reads of a provisioned stream. Seen 2024-07-01 in infracost, as above.
+/// A GB that such a reader reads from a provisioned stream. Seen 2024-07-01 in infracost, as above.
 pub const DEDICATED_OUT: f64 = 0.013;
 
-// Lambda, aws.amazon.com/lambda/pricing. Seen 2024-07-01 in infracost, `lambda_function_test.golden`.
+// Lambda, aws.amazon.com/lambda/pricing. Seen 2024-07-01 in infracost,
+// `lambda_function_test.golden`.
 
 /// An invocation.
 pub const INVOCATION: f64 = 0.20 / 1e6;
-/// A GB-second on arm64, by GB-seconds a month. The last tier: seen there as its total only.
+/// A GB-second on arm64, by GB-seconds per month. The last tier: seen there only as a total.
 pub const GB_SECOND: &Tiers = &[
     (7.5e9, 0.000_013_333_4),
     (18.75e9, 0.000_012_000_1),
@@ -56,8 +57,8 @@ pub const GB_SECOND: &Tiers = &[
 
 // DynamoDB, aws.amazon.com/dynamodb/pricing/on-demand.
 
-/// A write of up to 1 KB on demand. Seen 2025-07-21 in Airbyte, "Amazon DynamoDB Pricing"; it was
-/// halved on 2024-11-01.
+/// A write of up to 1 KB on demand. Seen 2025-07-21 in Airbyte, "Amazon DynamoDB Pricing". AWS
+/// halved it on 2024-11-01.
 pub const WRITE_UNIT: f64 = 0.625 / 1e6;
 /// A GB-month of rows. Seen 2024-11-15 in infracost, `dynamodb_table_test.golden`, for us-east-2.
 pub const TABLE_GB_MONTH: f64 = 0.25;
@@ -66,15 +67,15 @@ pub const RECOVERY_GB_MONTH: f64 = 0.20;
 
 // Firehose, aws.amazon.com/firehose/pricing.
 
-/// A GB taken in from Kinesis, each record rounded up to 5 KB, by GB a month. From memory; the first
-/// tier also stands in several public repositories without a date. That records of a Kinesis
-/// source are rounded is what AWS's own page says (its German edition, which has no date).
+/// A GB ingested from Kinesis, by GB per month. Each record is rounded up to 5 KB. From memory; the
+/// first tier is also in several public repositories, without a date. AWS's own page says that
+/// records of a Kinesis source are rounded (its German edition, which has no date).
 pub const FIREHOSE_GB: &Tiers = &[
     (512_000.0, 0.029),
     (2_048_000.0, 0.025),
     (f64::INFINITY, 0.020),
 ];
-/// What a record is rounded up to, in bytes.
+/// The size to which Firehose rounds up a record, in bytes.
 pub const FIREHOSE_RECORD_UNIT: u64 = 5 * KB;
 
 // S3, aws.amazon.com/s3/pricing.
@@ -91,10 +92,11 @@ pub const S3_PUT: f64 = 0.005 / 1e3;
 
 // CloudWatch, aws.amazon.com/cloudwatch/pricing.
 
-/// A GB of logs taken in. Seen 2024-07-01 in infracost, `cloudwatch_log_group_test.golden`. From
-/// 10 TB a month on, Lambda's logs are cheaper; that is left out.
+/// A GB of ingested logs. Seen 2024-07-01 in infracost, `cloudwatch_log_group_test.golden`. Above
+/// 10 TB per month, Lambda's logs are cheaper; that is left out.
 pub const LOG_GB: f64 = 0.50;
-/// A month of a custom metric, up to 10,000 of them. Seen 2026-02-15 in SigNoz, "CloudWatch Pricing".
+/// A month of a custom metric, up to 10,000 of them. Seen 2026-02-15 in SigNoz, "CloudWatch
+/// Pricing".
 pub const METRIC: f64 = 0.30;
 /// A month of an alarm on one metric. Seen 2024-07-01 in infracost,
 /// `cloudwatch_metric_alarm_test.golden`.
@@ -102,27 +104,28 @@ pub const ALARM: f64 = 0.10;
 /// A month of a dashboard. Seen 2024-07-01 in infracost, `cloudwatch_dashboard_test.golden`.
 pub const DASHBOARD: f64 = 3.00;
 
-// KMS, aws.amazon.com/kms/pricing: the key `aws/kinesis` is free, its use is not.
+// KMS, aws.amazon.com/kms/pricing. The key `aws/kinesis` is free; requests are billed.
 
 /// A request. Seen 2024-07-01 in infracost, `kms_key_test.golden`.
 pub const KMS_REQUEST: f64 = 0.03 / 1e4;
-/// Requests a month that each set of credentials makes on an encrypted stream: one in 5 minutes, as
-/// the Kinesis developer guide says, "Costs, Regions, and performance considerations".
+/// Requests per month for each set of credentials that uses an encrypted stream: one per 5 minutes.
+/// Kinesis developer guide, "Costs, Regions, and performance considerations".
 pub const KMS_REQUESTS: f64 = 730.0 * 12.0;
 
-// Managed Service for Apache Flink, aws.amazon.com/managed-service-apache-flink/pricing. Its
-// developer guide, "Per second billing", says what is billed: KPUs, one more for orchestration, and
-// running application storage, of which each KPU brings 50 GB.
+// Managed Service for Apache Flink, aws.amazon.com/managed-service-apache-flink/pricing. According
+// to its developer guide, "Per second billing", these are billed: KPUs, one more for orchestration,
+// and running application storage, of which each KPU includes 50 GB.
 
-/// An hour of a KPU. Seen 2021-06-21 in infracost's issue 639, which names no Region; for a bill of
-/// us-east-1, seen 2019-12-18 in issue 6 of aws-solutions/real-time-iot-device-monitoring-with-kinesis.
+/// An hour of a KPU. Seen 2021-06-21 in infracost's issue 639, which names no Region, and for a
+/// bill of us-east-1 2019-12-18 in issue 6 of
+/// aws-solutions/real-time-iot-device-monitoring-with-kinesis.
 pub const KPU_HOUR: f64 = 0.11;
 /// A GB-month of running application storage. From memory.
 pub const KPU_GB_MONTH: f64 = 0.10;
-/// GB of running application storage that a KPU brings.
+/// GB of running application storage per KPU.
 pub const KPU_GB: f64 = 50.0;
 
-/// What `amount` units cost where the price falls with the amount.
+/// The cost of `amount` units at a price that falls with the amount.
 pub fn tiered(amount: f64, tiers: &Tiers) -> f64 {
     let mut cost = 0.0;
     let mut from = 0.0;

@@ -1,6 +1,6 @@
-//! Markdown tables, and numbers as people read them.
+//! Markdown tables and number formatting.
 
-/// A Markdown table. The first column is text, the others are aligned to the right unless
+/// A Markdown table. The first column is aligned to the left, and the others to the right unless
 /// `left` is set.
 #[derive(Clone, Debug, Default)]
 pub struct TextTable {
@@ -10,7 +10,7 @@ pub struct TextTable {
 }
 
 impl TextTable {
-    /// A table with this header, of numbers beside a name.
+    /// A table with this header, for names in the first column and numbers in the others.
     pub fn new<I, T>(header: I) -> Self
     where
         I: IntoIterator<Item = T>,
@@ -23,7 +23,7 @@ impl TextTable {
         }
     }
 
-    /// The same table with text in every column.
+    /// The same table with every column aligned to the left.
     #[must_use]
     pub fn of_text(self) -> Self {
         Self { left: true, ..self }
@@ -38,7 +38,7 @@ impl TextTable {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
-    /// The table as Markdown, ended by a newline.
+    /// The table as Markdown, with a final newline.
     pub fn to_markdown(&self) -> String {
         let other = if self.left { "---" } else { "---:" };
         let mut rule = vec!["---".to_owned()];
@@ -53,7 +53,7 @@ impl TextTable {
     }
 }
 
-/// Tables, each under its title, as one text.
+/// The tables, each under its title.
 pub fn page(tables: &[(&str, TextTable)]) -> String {
     let mut text = String::new();
     for (title, table) in tables {
@@ -72,8 +72,8 @@ pub fn page(tables: &[(&str, TextTable)]) -> String {
 pub fn count(number: f64) -> String {
     let digits = format!("{:.0}", number.abs());
     let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
             text.push(',');
         }
         text.push(digit);
@@ -84,7 +84,7 @@ pub fn count(number: f64) -> String {
     text
 }
 
-/// US dollars: cents below 100, none from there on.
+/// US dollars, with cents below 100.
 pub fn dollars(amount: f64) -> String {
     if amount.abs() < 99.995 {
         return format!("{amount:.2}");
@@ -104,7 +104,7 @@ pub fn difference(amount: f64) -> String {
     text
 }
 
-/// Seconds: tenths below 10, none from there on.
+/// Seconds, with tenths below 10.
 pub fn seconds(amount: f64) -> String {
     if amount < 0.1 {
         return "< 0.1".to_owned();

@@ -1,11 +1,11 @@
-//! The pages in `docs/` hold what the programs print.
+//! The tables in `docs/` are those that the programs print.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use bench::workload::Workload;
 use bench::{costs, scale};
 
-/// The tables of a page: what stands between its two markers.
+/// The tables of a page: the text between its two markers.
 fn tables(page: &str, program: &str) -> String {
     let path = format!("{}/../docs/{page}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
@@ -19,13 +19,13 @@ fn tables(page: &str, program: &str) -> String {
 fn assert_same(page: &str, program: &str, printed: &str) {
     assert!(
         tables(page, program) == printed,
-        "docs/{page} differs from what the program prints: run `cargo run -p bench --bin {program}` and \
+        "docs/{page} differs from the program's output: run `cargo run -p bench --bin {program}` and \
          put its tables between the page's markers"
     );
 }
 
 #[test]
-fn the_costs_are_those_that_the_program_prints() {
+fn costs_page_is_current() {
     assert_same(
         "costs.md",
         "costs",
@@ -34,7 +34,7 @@ fn the_costs_are_those_that_the_program_prints() {
 }
 
 #[test]
-fn the_limits_are_those_that_the_program_prints() {
+fn scale_page_is_current() {
     assert_same(
         "scale.md",
         "scale",

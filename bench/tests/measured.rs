@@ -1,4 +1,4 @@
-//! The sizes that the tables go by, measured on the project's own code.
+//! Checks the sizes behind the tables against the project's own code.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -13,7 +13,7 @@ use windrow_core::sequence::SequenceRange;
 use windrow_event::{EventSource, EventWindow, RecordData, WindowFields, encode};
 use windrow_lambda::metrics::{Metrics, Unit};
 
-/// The first sequence number that Lambda's documentation shows; the others count on from it.
+/// The start of a sequence number in Lambda's documentation; a counter follows it.
 const SEQUENCE: &str = "495903382714902566085596925383615710959215759891365";
 const START: i64 = 1_790_000_040_000;
 
@@ -21,11 +21,11 @@ fn assert_near(name: &str, constant: u64, measured: u64) {
     let difference = constant.abs_diff(measured);
     assert!(
         difference * 10 <= measured,
-        "{name} is {constant} in the tables but measures {measured}; change it and renew the pages"
+        "{name} is {constant} in the tables but measures {measured}; change it and update the pages"
     );
 }
 
-/// A mixed bag of bits, the same for the same number.
+/// A deterministic hash of `number`.
 fn noise(number: u64) -> u64 {
     let mixed = (number ^ (number >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9)
@@ -44,8 +44,9 @@ fn line(unicorn: u64, second: u64) -> String {
     )
 }
 
-/// A full shard's window: its state just before the end, and how many readings it forgot.
-fn window(unicorns: u64) -> (u64, u64) {
+/// Folds a shard's window. Returns the bytes of its state just before the end, and the number of
+/// evicted readings.
+fn fold_window(unicorns: u64) -> (u64, u64) {
     let mut fold: Fold<String, Totals> = Fold::new(StateLimits::default());
     let window = windrow_core::window::Window {
         start: START,
@@ -68,24 +69,27 @@ fn window(unicorns: u64) -> (u64, u64) {
 }
 
 #[test]
-fn a_window_of_a_full_shard() {
-    let (bytes, evicted) = window(1_000);
+fn state_of_a_full_shard() {
+    let (bytes, evicted) = fold_window(1_000);
     assert_near(
-        "STATE_BYTES_A_UNICORN",
-        limits::STATE_BYTES_A_UNICORN,
+        "STATE_BYTES_PER_UNICORN",
+        limits::STATE_BYTES_PER_UNICORN,
         bytes / 1_000,
     );
-    assert_eq!(evicted, 0, "a full shard's window is remembered");
+    assert_eq!(
+        evicted, 0,
+        "the window of a full shard fits the dedup cache"
+    );
 }
 
 #[test]
-fn a_fuller_shard_forgets() {
-    let (_, evicted) = window(limits::remembered_unicorns(60) * 11 / 10);
+fn an_overfull_shard_evicts() {
+    let (_, evicted) = fold_window(limits::deduplicated_unicorns(60) * 11 / 10);
     assert!(evicted > 0);
 }
 
 #[test]
-fn a_row_as_it_is_sent() {
+fn row_bytes() {
     let sequence_number = format!("{SEQUENCE}88898");
     let row = Summary {
         name: "Unicorn00001".to_owned(),
@@ -115,7 +119,7 @@ fn a_row_as_it_is_sent() {
 }
 
 #[test]
-fn a_record_in_an_event() {
+fn event_record_bytes() {
     let data = line(1, 1);
     let length = data.len() as u64;
     let number = format!("{SEQUENCE}88898");
@@ -150,7 +154,7 @@ fn a_record_in_an_event() {
 }
 
 #[test]
-fn a_line_of_metrics() {
+fn metrics_line_bytes() {
     let names = [
         "Readings",
         "Duplicates",

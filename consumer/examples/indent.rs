@@ -1,4 +1,4 @@
-//! Prints the JSON lines of the standard input as the consumer prints a stream's.
+//! Prints the JSON lines of standard input as the consumer prints a stream's lines.
 //!
 //! `echo '{"Name":"Shadowfax","Distance":29.999999999999996}' | cargo run -p consumer --example indent`
 

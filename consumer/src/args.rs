@@ -8,14 +8,14 @@ use windrow_connect::cloud::TargetArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  consumer                                    readings from now on, wherever a cloud is found
-  consumer --from start --count 10            the ten oldest that are kept
-  consumer --from '2026-11-20 09:17:00'       from a moment on, in UTC
-  consumer --stream wildrydes-summary         the minutes' rows
-  consumer --format lines | jq .Distance      one JSON object a line, for other programs
+  consumer                                    new readings, from the first cloud found
+  consumer --from start --count 10            the ten oldest readings in the stream
+  consumer --from '2026-11-20 09:17:00'       readings from this time on, in UTC
+  consumer --stream wildrydes-summary         the rows of each window
+  consumer --format lines | jq .Distance      one JSON object per line, for other programs
 
-Ends with 0 on Ctrl-C, when --count is reached and when nobody reads its output any more;
-with 1 where there is no cloud or no such stream; with 2 for bad usage.";
+Exits with 0 on Ctrl-C, when --count is reached, and when its output is closed;
+with 1 if there is no cloud or no such stream; with 2 for bad usage.";
 
 /// Prints a stream's readings as they arrive.
 #[derive(Clone, Debug, Parser)]
@@ -25,17 +25,17 @@ pub struct ConsumerArgs {
     #[arg(long, default_value = "wildrydes", value_parser = windrow_connect::stream::parse_name)]
     pub stream: String,
 
-    /// Where to start: `latest` is from now on, `start` the oldest record that is kept, TIME the
-    /// first that arrived then or later: RFC 3339, or `YYYY-MM-DD HH:MM:SS[.mmm]` in UTC
+    /// Where to start: `latest` for new records, `start` for the oldest record in the stream, or a
+    /// TIME for records that arrived then or later: RFC 3339, or `YYYY-MM-DD HH:MM:SS[.mmm]` in UTC
     #[arg(long, value_name = "latest|start|TIME", default_value = "latest")]
     #[arg(value_parser = parse_from)]
     pub from: Beginning,
 
-    /// How to print a line that is JSON
+    /// How to print JSON lines
     #[arg(long, value_enum, default_value_t = ConsumerFormat::Pretty)]
     pub format: ConsumerFormat,
 
-    /// End after this many lines [default: go on until Ctrl-C]
+    /// Stop after this many lines [default: run until Ctrl-C]
     #[arg(long, value_name = "N")]
     pub count: Option<NonZeroU64>,
 
@@ -47,9 +47,9 @@ pub struct ConsumerArgs {
 /// Where in the stream to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beginning {
-    /// From now on.
+    /// With records that arrive from now on.
     Latest,
-    /// With the oldest record that is kept.
+    /// With the oldest record in the stream.
     Start,
     /// With the first record that arrived at this time or later.
     Time(StatusTime),
@@ -60,7 +60,7 @@ pub enum Beginning {
 pub enum ConsumerFormat {
     /// Indented by 4 spaces
     Pretty,
-    /// As it came, on one line
+    /// As received, on one line
     Lines,
 }
 
@@ -88,12 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_holds_together() {
+    fn command_line_is_valid() {
         ConsumerArgs::command().debug_assert();
     }
 
     #[test]
-    fn the_start_is_a_word_or_a_time() {
+    fn from_is_a_keyword_or_a_time() {
         let from = |text: &str| parse(&["--from", text]).map(|args| args.from);
         assert_eq!(from("latest").unwrap(), Beginning::Latest);
         assert_eq!(from("start").unwrap(), Beginning::Start);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_is_at_least_one() {
+    fn count_is_at_least_one() {
         assert_eq!(parse(&[]).unwrap().count, None);
         assert_eq!(parse(&["--count", "3"]).unwrap().count, NonZeroU64::new(3));
         for text in ["0", "-1", "many"] {

@@ -1,8 +1,9 @@
 //! Prints a stream's records as they arrive, line by line.
 //!
-//! The readings of `wildrydes`, the summaries of `wildrydes-summary`, or any other stream: what is
-//! JSON is printed indented or as it came, and what is not is printed as it came, with a note. It
-//! follows the stream through throttling, expired iterators and resharding (crate `windrow-read`).
+//! The stream can be `wildrydes` with its readings, `wildrydes-summary` with its rows, or any
+//! other. JSON lines are printed indented or unchanged; other lines are printed unchanged, with a
+//! note. The crate `windrow-read` follows the stream through throttling, expired iterators and
+//! resharding.
 //!
 //! ```
 //! use consumer::{ConsumerFormat, Printer};
@@ -28,38 +29,38 @@ use windrow_read::{FollowOptions, ReadError, Start, follow};
 pub use args::{Beginning, ConsumerArgs, ConsumerFormat};
 pub use printer::{Printed, Printer};
 
-/// The pause between two reads of a shard. A shard gives five reads a second to all its readers, and
-/// the application's functions and archive want theirs.
+/// The pause between two reads of a shard. A shard allows five reads per second in total, and the
+/// application's functions and archive share them.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Why nothing more is printed.
+/// Why printing stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumerError {
-    /// There is no telling which cloud to read from.
+    /// The cloud to read from could not be determined.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// The local cloud is meant and is not running.
+    /// The target is the local cloud, which is not running.
     #[error(
         "{0}: start one with `cargo run -p producer` or `cargo run -p local`, \
-         or say where to read with --endpoint-url or --target aws"
+         or choose another cloud with --endpoint-url or --target aws"
     )]
     NoLocal(NoLocal),
-    /// The stream is not to be had.
+    /// The stream is not available.
     #[error(transparent)]
     Stream(#[from] StreamError),
-    /// The stream was there and is no longer readable.
+    /// The stream can no longer be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The output takes no more.
+    /// The output cannot be written.
     #[error("the output cannot be written")]
     Output(#[from] io::Error),
 }
 
-/// Prints records to `output`, and which cloud they come from and what is odd to `notes`, until
-/// `--count` is reached or nobody reads `output` any more.
+/// Prints records to `output` until `--count` is reached or `output` is closed. Writes the cloud in
+/// use, and notes about unreadable lines, to `notes`.
 ///
 /// # Errors
-/// [`ConsumerError`]. Faults of the cloud that may pass are noted and waited out.
+/// [`ConsumerError`]. Transient errors of the cloud are noted and retried.
 pub async fn run(
     args: &ConsumerArgs,
     environment: &Environment,
@@ -89,7 +90,7 @@ pub async fn run(
         let (shard, records) = match page {
             Ok(page) => page,
             Err(error) if error.is_passing() => {
-                printer.note(&format!("{error}; still trying"))?;
+                printer.note(&format!("{error}; retrying"))?;
                 continue;
             }
             Err(error) => return Err(error.into()),
@@ -107,7 +108,7 @@ pub async fn run(
     Ok(())
 }
 
-/// Whether printing is over. That nobody reads any more (`| head`) is an end like any other.
+/// Whether printing is over. A closed output (`| head`) is a normal end.
 fn ended(printed: io::Result<Printed>) -> io::Result<bool> {
     match printed {
         Ok(Printed::Everything) => Ok(true),

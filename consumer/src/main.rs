@@ -12,8 +12,8 @@ use windrow_connect::cloud::Environment;
 use windrow_connect::signal::drain_on_signals;
 use windrow_connect::terminal::{self, tell};
 
-/// How long the lines that are being printed may take after a signal: a terminal or a pipe that takes no
-/// more output must not hold up the end.
+/// The time limit for printing the current lines after a signal. A blocked terminal or pipe must
+/// not delay the exit.
 const DRAIN: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
@@ -41,7 +41,7 @@ async fn run(args: &ConsumerArgs, environment: &Environment) -> anyhow::Result<(
     let output = BufWriter::new(terminal::output());
     tokio::select! {
         ended = consumer::run(args, environment, output, io::stderr()) => Ok(ended?),
-        // It gives way between pages, when all lines are printed whole.
+        // The future yields only between pages, when every line is complete.
         () = stop.notified() => process::exit(0),
     }
 }

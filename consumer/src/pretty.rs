@@ -1,19 +1,19 @@
-//! JSON, indented.
+//! Indented JSON.
 
 use serde_json::value::RawValue;
 
 const INDENT: &str = "    ";
 
-/// The deepest nesting that is indented; deeper, the indentation would outgrow the line by far.
+/// The maximum nesting depth. With deeper nesting, most of the output would be indentation.
 const DEEPEST: usize = 64;
 
-/// Indents one JSON value by 4 spaces a level, without a newline at its end.
+/// Indents one JSON value by 4 spaces per level, without a trailing newline.
 ///
-/// Only white space between tokens changes. Keys keep their order, and numbers and strings every
-/// character: a parsed 29.999999999999996 or a number of 128 bits would not come back the same.
+/// Only white space between tokens changes. The order of keys and the text of numbers and strings
+/// are preserved; parsing and printing 29.999999999999996 or a 128-bit number could change it.
 ///
 /// # Errors
-/// Why the line is not printed so, as a clause without a subject.
+/// Why the line cannot be indented, as a clause without a subject.
 pub(crate) fn pretty(line: &[u8]) -> Result<String, String> {
     let value: &RawValue =
         serde_json::from_slice(line).map_err(|error| format!("is not JSON: {error}"))?;
@@ -23,7 +23,7 @@ pub(crate) fn pretty(line: &[u8]) -> Result<String, String> {
     let mut depth = 0_usize;
     let mut in_string = false;
     let mut escaped = false;
-    // Whether the last token opened an object or an array, which stays on the line if empty.
+    // Whether the last token opened an object or an array; an empty one stays on its line.
     let mut opened = false;
     for character in line.chars() {
         if in_string {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reading_is_indented_by_four() {
+    fn reading_is_indented_by_four_spaces() {
         let line = br#"{"Name":"Shadow\"fa{x}","Distance":29.999999999999996,"Part":{"To":[1,2]},"Empty":{},"None":[]}"#;
         let expected = r#"{
     "Name": "Shadow\"fa{x}",
@@ -89,21 +89,21 @@ mod tests {
     }
 
     #[test]
-    fn every_digit_and_escape_stays() {
+    fn digits_and_escapes_are_preserved() {
         let line = br#"[ 340282366920938463463374607431768211457 , 1.00e+999, "\u00e9\\" ]"#;
         let expected = "[\n    340282366920938463463374607431768211457,\n    1.00e+999,\n    \"\\u00e9\\\\\"\n]";
         assert_eq!(pretty(line).unwrap(), expected);
     }
 
     #[test]
-    fn values_that_nest_nothing_stay_as_they_are() {
+    fn flat_values_are_unchanged() {
         for line in ["1", "\"a b\"", "null", "{}", "[]"] {
             assert_eq!(pretty(line.as_bytes()).unwrap(), line);
         }
     }
 
     #[test]
-    fn what_is_not_json_is_told() {
+    fn invalid_json_is_an_error() {
         for line in ["", "{", "Shadowfax", "{\"a\":1} x", "{'a':1}", "[1,]", "]"] {
             let reason = pretty(line.as_bytes()).unwrap_err();
             assert!(reason.starts_with("is not JSON: "), "{line}: {reason}");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_does_not_blow_up() {
+    fn deep_nesting_is_an_error() {
         let line = "[".repeat(100_000) + &"]".repeat(100_000);
         assert_eq!(
             pretty(line.as_bytes()).unwrap_err(),
@@ -137,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_what_a_json_library_writes(value in value()) {
+        fn output_equals_serde_json(value in value()) {
             let mut expected = Vec::new();
             let formatter = serde_json::ser::PrettyFormatter::with_indent(INDENT.as_bytes());
             let mut serializer = serde_json::Serializer::with_formatter(&mut expected, formatter);
@@ -147,7 +147,7 @@ mod tests {
         }
 
         #[test]
-        fn any_line_is_indented_or_rejected(line: Vec<u8>) {
+        fn any_line_is_handled(line: Vec<u8>) {
             let _ = pretty(&line);
         }
     }

@@ -1,4 +1,4 @@
-//! Records as lines on an output.
+//! Prints records as lines.
 
 use std::io::{self, Write};
 use std::num::NonZeroU64;
@@ -12,21 +12,22 @@ pub struct Printer<O, N> {
     output: O,
     notes: N,
     format: ConsumerFormat,
-    /// How many lines may still be printed; none for any number.
+    /// How many more lines to print; `None` for no limit.
     left: Option<u64>,
 }
 
-/// How far printing has come.
+/// Whether printing is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Printed {
-    /// There may be more.
+    /// More lines may be printed.
     SoFar,
-    /// As many lines as were asked for; the output is flushed.
+    /// The requested number of lines was printed; the output is flushed.
     Everything,
 }
 
 impl<O: Write, N: Write> Printer<O, N> {
-    /// A printer of `count` lines to `output`, with notes on what is odd to `notes`.
+    /// Prints at most `count` lines to `output`, and notes about lines that are not JSON to
+    /// `notes`.
     pub fn new(output: O, notes: N, format: ConsumerFormat, count: Option<NonZeroU64>) -> Self {
         Self {
             output,
@@ -36,10 +37,10 @@ impl<O: Write, N: Write> Printer<O, N> {
         }
     }
 
-    /// Prints a record's lines, as far as they are asked for. Blank ones are passed over.
+    /// Prints a record's lines, up to the limit. Blank lines are skipped.
     ///
     /// # Errors
-    /// When the output or the notes cannot be written.
+    /// If the output or the notes cannot be written.
     pub fn print(
         &mut self,
         shard: &str,
@@ -75,19 +76,19 @@ impl<O: Write, N: Write> Printer<O, N> {
         Ok(Printed::SoFar)
     }
 
-    /// Hands on what was printed.
+    /// Flushes the output.
     ///
     /// # Errors
-    /// When the output cannot be written.
+    /// If the output cannot be written.
     pub fn flush(&mut self) -> io::Result<Printed> {
         self.output.flush()?;
         Ok(Printed::SoFar)
     }
 
-    /// Says something beside the output.
+    /// Writes a note.
     ///
     /// # Errors
-    /// When the notes cannot be written.
+    /// If the notes cannot be written.
     pub fn note(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.notes, "note: {text}")
     }
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_may_hold_several_lines() {
+    fn record_may_hold_several_lines() {
         let records: [&[u8]; 2] = [b"{\"a\":1}\n\r\n{\"a\":2}\n", b"{\"a\":3}"];
         let (output, notes, _) = print(ConsumerFormat::Lines, None, &records);
         assert_eq!(output, "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_printed_as_it_is_with_a_note() {
+    fn invalid_json_is_printed_unchanged_with_a_note() {
         let (output, notes, _) = print(ConsumerFormat::Pretty, None, &[b"neigh\n{\"a\":1}\n"]);
         assert_eq!(output, "neigh\n{\n    \"a\": 1\n}\n");
         assert!(
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_is_of_lines() {
+    fn count_limits_lines() {
         let records: [&[u8]; 2] = [b"1\n2\n", b"3\n4\n"];
         let (output, _, printed) = print(ConsumerFormat::Lines, Some(3), &records);
         assert_eq!(

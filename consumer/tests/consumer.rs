@@ -1,4 +1,4 @@
-//! The command against an emulator of Kinesis.
+//! Tests the command against a Kinesis emulator.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::process::{Output, Stdio};
@@ -9,7 +9,7 @@ use ferrokinesis::store::StoreOptions;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::process::Command;
 
-/// A Kinesis of its own with a stream called `wildrydes` that holds `records`.
+/// Starts a Kinesis emulator with a stream `wildrydes` that holds `records`. Returns its URL.
 async fn kinesis(records: &[&[u8]]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -31,7 +31,7 @@ async fn kinesis(records: &[&[u8]]) -> String {
     url
 }
 
-/// The command, with nothing of this process's environment.
+/// The command, with an empty environment.
 fn consumer(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_consumer"));
     command.env_clear().args(arguments).kill_on_drop(true);
@@ -49,7 +49,7 @@ async fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[tokio::test]
-async fn readings_are_printed_until_the_count() {
+async fn prints_readings_up_to_the_count() {
     let url = kinesis(&[
         b"{\"Name\":\"Shadowfax\",\"Distance\":29.999999999999996}\n{\"b\":2}\n",
         b"neigh",
@@ -76,7 +76,7 @@ async fn readings_are_printed_until_the_count() {
 }
 
 #[tokio::test]
-async fn a_reader_that_leaves_is_no_error() {
+async fn closed_output_is_not_an_error() {
     let url = kinesis(&[b"{}"]).await;
     let mut child = consumer(&["--endpoint-url", &url, "--from", "start"])
         .stdout(Stdio::piped())
@@ -91,32 +91,32 @@ async fn a_reader_that_leaves_is_no_error() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_not_there_is_told() {
+async fn missing_stream_is_reported() {
     let url = kinesis(&[]).await;
     let (code, stdout, stderr) = run(&["--endpoint-url", &url, "--stream", "unicorns"]).await;
     assert_eq!((code, stdout.as_str()), (Some(1), ""));
     assert!(
-        stderr.contains("there is no stream \"unicorns\" here; there are: wildrydes."),
+        stderr.contains("there is no stream \"unicorns\" here; existing streams: wildrydes."),
         "{stderr}"
     );
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_not_there_is_told() {
-    // Bound, so that nobody else gets the port, and without a listener, so that it takes no call.
+async fn unreachable_endpoint_is_reported() {
+    // A port that is bound, so that no other program gets it, but not listening.
     let bound = TcpSocket::new_v4().unwrap();
     bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", bound.local_addr().unwrap());
     let (code, _, stderr) = run(&["--endpoint-url", &url]).await;
     assert_eq!(code, Some(1));
     assert!(
-        stderr.contains(&format!("the endpoint {url} gives no answer")),
+        stderr.contains(&format!("the endpoint {url} does not respond")),
         "{stderr}"
     );
 }
 
 #[tokio::test]
-async fn bad_usage_is_2_and_help_is_0() {
+async fn exit_code_is_2_for_bad_usage_and_0_for_help() {
     for arguments in [
         &["--from", "yesterday"][..],
         &["--stream", "no name"],
@@ -134,7 +134,7 @@ async fn bad_usage_is_2_and_help_is_0() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn ctrl_c_is_an_end_like_any_other() {
+async fn ctrl_c_exits_with_0() {
     use tokio::io::{AsyncBufReadExt, BufReader};
 
     let url = kinesis(&[b"{}"]).await;

@@ -3,14 +3,14 @@ import { readFileSync } from 'node:fs';
 import { mesh } from 'topojson-client';
 import { nearby } from './regions.mjs';
 
-/** How far a border may be moved by its simplification, in metres. */
+/** The simplification tolerance, in metres. */
 const COUNTRY_METRES = 4000;
 const STATE_METRES = 100;
 const COUNTY_METRES = 100;
 
 /**
- * The borders of countries, of the states of the US, and of the counties around New York: lines without coasts, each
- * with its `kind`.
+ * The borders of countries, of US states and of the counties around New York, as lines without
+ * coasts. Each has a `kind`.
  */
 export async function borders() {
   const world = topology('world-atlas/countries-50m.json');
@@ -39,7 +39,7 @@ export async function borders() {
   };
 }
 
-/** A map that a package holds. */
+/** Reads a TopoJSON file from a package. */
 export function topology(path) {
   return JSON.parse(readFileSync(new URL(`node_modules/${path}`, import.meta.url), 'utf8'));
 }

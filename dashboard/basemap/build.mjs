@@ -1,6 +1,7 @@
 /**
- * Makes the base map that the dashboard draws without the internet, and its credits, out of open data from npm:
- * `npm ci && npm run build`. It takes about a minute; the same packages give the same bytes.
+ * Builds the dashboard's offline base map and its credits from open data on npm:
+ * `npm ci && npm run build`. It takes about a minute. The same package versions produce the same
+ * bytes.
  */
 
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -4,17 +4,17 @@ import { mesh } from 'topojson-client';
 import { topology } from './borders.mjs';
 import { HUDSON, inside, nearby, newYork, regions, touches } from './regions.mjs';
 
-const KILOMETRES_A_DEGREE = 111.32;
+const KILOMETRES_PER_DEGREE = 111.32;
 
 /**
- * The land of the world as one multipolygon, in which lakes and wide rivers are holes. It is one shape, so that the
- * regions meet without a seam.
+ * The land of the world as one multipolygon, with holes for lakes and wide rivers. It is one shape,
+ * so that there are no seams between regions.
  */
 export async function land() {
   const coast = await continents();
-  const [rivers, lakes] = collection('@geo-maps/earth-waterbodies-100m').geometries.map((part) => part.coordinates);
+  const [rivers, lakes] = collection('@geo-maps/earth-waterbodies-100m').geometries.map((geometry) => geometry.coordinates);
 
-  const hudson = await narrows();
+  const hudson = await narrowHudson();
   const parts = [];
   for (const [index, region] of regions.entries()) {
     const padded = padding(region.box);
@@ -24,13 +24,13 @@ export async function land() {
       ...within(rivers, padded).filter((polygon) => isDrawn(polygon, region)),
       ...(isNear(region) ? hudson : []),
     ].map((polygon) => withoutHoles(polygon, region.island));
-    const shape = await drawn(solid, await smooth(water, region), region, padded);
+    const shape = await withoutWater(solid, await smooth(water, region), region, padded);
     parts.push(await fitted(tidied(shape, region), region.box, regions[index + 1]?.box));
   }
   return joined(parts);
 }
 
-/** The land within the sea's coasts, without borders; its holes are inland seas. */
+/** The land within the sea coasts, without borders. Its holes are inland seas. */
 async function continents() {
   const result = await mapshaper.applyCommands('-i coast.json -dissolve -o land.json format=geojson', {
     'coast.json': collection('@geo-maps/countries-coastline-1m'),
@@ -38,8 +38,8 @@ async function continents() {
   return read(result['land.json']);
 }
 
-/** The course of the Hudson as a river of one width. */
-async function narrows() {
+/** The Hudson as a river of constant width. */
+async function narrowHudson() {
   const map = topology('us-atlas/counties-10m.json');
   const shared = (one, other) => HUDSON.west.includes(one.id) && HUDSON.east.includes(other.id);
   const course = mesh(map, map.objects.counties, (one, other) => shared(one, other) || shared(other, one));
@@ -54,14 +54,17 @@ function isNear(region) {
   return region === nearby || region === newYork;
 }
 
-/** Of rivers near New York only the Hudson: where it meets the sea the coast is finer than the river. */
+/**
+ * Near New York only the Hudson is drawn as a river: at its mouth the coast data is finer than the
+ * river data.
+ */
 function isDrawn(river, region) {
   const size = area(river[0]);
   if (isNear(region) && inside(bounds(river[0]), HUDSON.box)) return size >= HUDSON.river;
   return size >= region.river && region !== newYork;
 }
 
-/** Joined where they touch, then with their corners cut. */
+/** Joins shapes that touch, then rounds their corners. */
 async function smooth(water, region) {
   if (region.roundings === 0) return water;
   const result = await mapshaper.applyCommands('-i water.json -dissolve -o joined.json format=geojson', {
@@ -72,12 +75,12 @@ async function smooth(water, region) {
   return rings;
 }
 
-/** Each corner becomes two, a quarter of the way along its sides (Chaikin's algorithm). */
+/** Cuts each corner at a quarter of its sides (Chaikin's algorithm). */
 function cornersCut(ring) {
   const cut = [];
   for (let i = 0; i + 1 < ring.length; i++) {
     const [from, to] = [ring[i], ring[i + 1]];
-    for (const part of [0.25, 0.75]) cut.push([from[0] + (to[0] - from[0]) * part, from[1] + (to[1] - from[1]) * part]);
+    for (const share of [0.25, 0.75]) cut.push([from[0] + (to[0] - from[0]) * share, from[1] + (to[1] - from[1]) * share]);
   }
   return [...cut, cut[0]];
 }
@@ -86,7 +89,7 @@ function collection(name) {
   return JSON.parse(readFileSync(new URL(`node_modules/${name}/map.geo.json`, import.meta.url), 'utf8'));
 }
 
-/** A little more than the box, so that simplification moves no point on the box's own edge. */
+/** The box with a margin, so that simplification moves no points on its edges. */
 function padding([west, south, east, north]) {
   return [Math.max(west - 0.5, -180), Math.max(south - 0.5, -85.0511), Math.min(east + 0.5, 180), Math.min(north + 0.5, 84)];
 }
@@ -106,7 +109,7 @@ function bounds(ring) {
   return box;
 }
 
-/** In square kilometres, good enough to tell a pond from a lake. */
+/** The area in square kilometres, precise enough to tell a pond from a lake. */
 function area(ring) {
   let doubled = 0;
   let latitudes = 0;
@@ -115,15 +118,15 @@ function area(ring) {
     latitudes += ring[i][1];
   }
   const latitude = (latitudes / Math.max(ring.length - 1, 1)) * (Math.PI / 180);
-  return Math.abs(doubled / 2) * KILOMETRES_A_DEGREE ** 2 * Math.cos(latitude);
+  return Math.abs(doubled / 2) * KILOMETRES_PER_DEGREE ** 2 * Math.cos(latitude);
 }
 
 function withoutHoles([outer, ...holes], smallest) {
   return [outer, ...holes.filter((hole) => area(hole) >= smallest)];
 }
 
-/** The land less the water, simplified. */
-async function drawn(solid, water, region, padded) {
+/** Subtracts the water from the land, and simplifies the result. */
+async function withoutWater(solid, water, region, padded) {
   const simplify = region.metres === 0 ? '' : `-simplify weighted keep-shapes interval=${region.metres}`;
   const result = await mapshaper.applyCommands(
     `-i solid.json -clip bbox=${padded} -erase water.json ${simplify} -clean -o shape.json format=geojson`,
@@ -132,7 +135,7 @@ async function drawn(solid, water, region, padded) {
   return read(result['shape.json']);
 }
 
-/** Rounded, and without what is too small to see. */
+/** Rounds coordinates, and removes shapes too small to see. */
 function tidied(polygons, region) {
   return polygons
     .filter((polygon) => area(polygon[0]) >= region.island)
@@ -146,7 +149,7 @@ function rounded(ring, digits) {
   return short.filter((position, i) => i === 0 || position[0] !== short[i - 1][0] || position[1] !== short[i - 1][1]);
 }
 
-/** Cut to the region, less the finer region inside it. */
+/** Clips to the region, without the finer region inside it. */
 async function fitted(polygons, box, hole) {
   const erase = hole === undefined ? '' : `-erase bbox=${hole}`;
   const result = await mapshaper.applyCommands(

@@ -7,16 +7,16 @@ import { nearby, newYork, regionOf } from './regions.mjs';
 
 /** The five boroughs, as counties. */
 const BOROUGHS = new Set(['36005', '36047', '36061', '36081', '36085']);
-/** Numbers of the US Census: past the last state there are the islands. */
+/** Ids of the US Census. Ids above the last state are islands. */
 const LAST_STATE = '56';
 const CAPITAL_DISTRICT = '11';
-/** Hamlets that GeoNames gives the people of a city: Ironville and Meads in Kentucky. */
+/** Hamlets with the population of a city in GeoNames: Ironville and Meads in Kentucky. */
 const MISCOUNTED = new Set([4295940, 4300488]);
-/** A quarter of a city has no name before this zoom. */
+/** The minimum zoom for names of city quarters. */
 const QUARTER_ZOOM = 10;
-/** A place with so many people has its name from the zoom on that is the number's index, where there is room. */
-const PEOPLE_BY_ZOOM = [Infinity, Infinity, 5e6, 12e5, 3e5, 2e5, 5e4, 25e3, 12e3, 1e4, 8e3, 8e3, 5e3];
-/** How much room a name takes, in pixels. */
+/** The minimum population for a name at each zoom (the index), space permitting. */
+const MIN_POPULATION_BY_ZOOM = [Infinity, Infinity, 5e6, 12e5, 3e5, 2e5, 5e4, 25e3, 12e3, 1e4, 8e3, 8e3, 5e3];
+/** The space a name takes, in pixels. */
 const LETTER_WIDTH = 7;
 const NAME_MARGIN = 28;
 const NAME_HEIGHT = 36;
@@ -25,8 +25,9 @@ const WORLD_PIXELS = 512;
 const WORLD_STERADIANS = 4 * Math.PI;
 
 /**
- * The names on the map, as points with `kind` (country, state, metropolis, city, town or quarter), `name` and `zoom`,
- * the first to show it. A capital is a metropolis here, and a village a quarter.
+ * The names on the map, as points with `kind` (country, state, metropolis, city, town or quarter),
+ * `name` and `zoom`, the minimum zoom to show it. Capitals count as metropolises, and villages as
+ * quarters.
  */
 export async function places() {
   return {
@@ -38,7 +39,7 @@ export async function places() {
 async function countries() {
   const map = topology('world-atlas/countries-50m.json');
   const all = feature(map, map.objects.countries).features.filter((country) => country.properties.name !== 'Antarctica');
-  const named = await insides(all);
+  const named = await innerPoints(all);
   return named
     .map(([country, point]) => label('country', country.properties.name, countryZoom(country), point, 1))
     .filter((label) => label.properties.zoom <= 4);
@@ -48,13 +49,16 @@ function countryZoom(country) {
   return Math.max(1, Math.ceil(Math.log2(WORLD_STERADIANS / steradians(country)) / 2) - 2);
 }
 
-/** Of each part by itself, since one across the antimeridian counts as the rest of the world. */
+/**
+ * The area, polygon by polygon: d3-geo may return the rest of the world for one across the
+ * antimeridian.
+ */
 function steradians({ geometry }) {
-  const parts = geometry.type === 'Polygon' ? [geometry.coordinates] : geometry.coordinates;
+  const polygons = geometry.type === 'Polygon' ? [geometry.coordinates] : geometry.coordinates;
   let sum = 0;
-  for (const coordinates of parts) {
-    const part = geoArea({ type: 'Polygon', coordinates });
-    sum += Math.min(part, WORLD_STERADIANS - part);
+  for (const coordinates of polygons) {
+    const area = geoArea({ type: 'Polygon', coordinates });
+    sum += Math.min(area, WORLD_STERADIANS - area);
   }
   return sum;
 }
@@ -62,15 +66,15 @@ function steradians({ geometry }) {
 async function states() {
   const map = topology('us-atlas/states-10m.json');
   const all = feature(map, map.objects.states).features.filter((state) => state.id <= LAST_STATE && state.id !== CAPITAL_DISTRICT);
-  const named = await insides(all);
+  const named = await innerPoints(all);
   return named.map(([state, point]) => {
     const small = steradians(state) < WORLD_STERADIANS / 10_000;
     return label('state', state.properties.name, small ? 6 : 3, point, 1);
   });
 }
 
-/** Each shape with a point well inside it. */
-async function insides(shapes) {
+/** Pairs each shape with a point well inside it. */
+async function innerPoints(shapes) {
   const numbered = shapes.map((shape, number) => ({ ...shape, properties: { number } }));
   const result = await mapshaper.applyCommands('-i shapes.json -points inner -o points.json format=geojson', {
     'shapes.json': { type: 'FeatureCollection', features: numbered },
@@ -80,7 +84,7 @@ async function insides(shapes) {
     .map((inside) => [shapes[inside.properties.number], inside.geometry.coordinates]);
 }
 
-/** Cities, towns and quarters, each from the first zoom on at which no greater one is too near. */
+/** Cities, towns and quarters, each with the first zoom at which no larger one is too close. */
 function settlements() {
   const boroughs = boroughShapes();
   const candidates = cities
@@ -107,7 +111,7 @@ function candidate(city, boroughs) {
   const capital = city.featureCode === 'PPLC';
   const quarter = isQuarter(city, boroughs);
   const weight = city.population * (capital ? 4 : 1) * (quarter ? 0.1 : 1);
-  let from = PEOPLE_BY_ZOOM.findIndex((people) => weight >= people);
+  let from = MIN_POPULATION_BY_ZOOM.findIndex((population) => weight >= population);
   if (from === -1) from = Infinity;
   if (capital) from = Math.min(from, 5);
   if (quarter) from = Math.max(from, QUARTER_ZOOM);
@@ -126,7 +130,7 @@ function candidate(city, boroughs) {
   };
 }
 
-/** Parts of a city, which must not look like towns: those of the five boroughs are listed as towns. */
+/** Whether it is part of a city. GeoNames lists parts of the five boroughs as towns. */
 function isQuarter(city, boroughs) {
   if (city.featureCode === 'PPLX') return true;
   if (city.name === 'New York City' || city.featureCode === 'PPLA2') return false;
@@ -135,7 +139,7 @@ function isQuarter(city, boroughs) {
   return near && boroughs.some((borough) => geoContains(borough, city.loc.coordinates));
 }
 
-/** How far down a region has names that were not there before. */
+/** The last zoom at which new names appear in a region. */
 function lastZoom(city, quarter, region) {
   if (region === newYork) return quarter ? 12 : 11;
   if (region === nearby) return 9;
@@ -156,7 +160,7 @@ function mercator([longitude, latitude]) {
 
 function firstWithRoom(place, shown) {
   for (let zoom = place.from; zoom <= place.to; zoom++) {
-    // What is shown from a zoom on is drawn twice as far apart just before the next.
+    // Just before the next zoom level, names are twice as far apart. Check halfway.
     const scale = 2 ** (zoom + 0.5);
     const crowded = shown.some(
       (other) =>

@@ -1,15 +1,17 @@
 /**
- * How finely each part of the world is drawn, coarsest first. Each region lies wholly inside the one before, which
- * leaves it out.
+ * The level of detail of each region of the world, coarsest first. Each region is inside the
+ * previous one, which omits it.
  *
- * The simulated unicorns start in the middle of New York, each in a direction of its own, at some 100 km an hour: so
- * the finest region is what the first hour shows, the next one the three hours after, and so on.
+ * The simulated unicorns start in the centre of New York and fly in all directions at about 100
+ * km/h. So the finest region covers the first hour, the next one the three hours after that, and so
+ * on.
  *
  * - `box`: west, south, east, north, in degrees;
- * - `metres`: how coarsely lines are simplified, 0 for not at all;
- * - `digits`: how many decimals of a degree are written;
- * - `island`, `lake`, `river`: the smallest that are drawn, in square kilometres;
- * - `roundings`: how often the corners of lakes and rivers are cut, since the data has few points for the small ones.
+ * - `metres`: the simplification tolerance, 0 for none;
+ * - `digits`: the number of decimals of a degree;
+ * - `island`, `lake`, `river`: the minimum area to draw, in square kilometres;
+ * - `roundings`: how many times to round the corners of lakes and rivers; small ones have few
+ *   points.
  */
 export const regions = [
   { box: [-180, -85.0511, 180, 84], metres: 8000, digits: 2, island: 150, lake: 900, river: 3000, roundings: 0 },
@@ -18,12 +20,12 @@ export const regions = [
   { box: [-75.3, 39.9, -72.3, 41.8], metres: 0, digits: 4, island: 0.03, lake: 6, river: 14, roundings: 2 },
 ];
 
-/** Where counties have borders and small towns have names. */
+/** The regions with county borders and names of small towns. */
 export const [, , nearby, newYork] = regions;
 
 /**
- * The Hudson above the end of the sea's coast. Of rivers only its wide parts are in the data; the narrow ones are drawn
- * so many metres to each side of the border that the counties of its two banks share.
+ * The Hudson upstream of where the coastline ends. The river data has only its wide parts. The
+ * narrow ones are drawn `metres` to each side of the border between the counties on its two banks.
  */
 export const HUDSON = {
   box: [-74.1, 40.86, -73.7, 42.8],
@@ -43,7 +45,7 @@ export function inside([west, south, east, north], box) {
   return west >= box[0] && east <= box[2] && south >= box[1] && north <= box[3];
 }
 
-/** The finest region with this point. */
+/** The finest region that contains the point. */
 export function regionOf([longitude, latitude]) {
   return regions.findLast((region) => touches([longitude, latitude, longitude, latitude], region.box));
 }

@@ -1,10 +1,11 @@
 /**
- * How busy the page is with a large fleet, and how much memory it takes.
+ * Measures how busy the page is with a large fleet, and how much memory it uses.
  *
  *     PROGRAMS=../../target/release node large.mjs [UNICORNS] [MINUTES] [RATE]
  *
- * Prints the milliseconds that the main thread needs for an update (a batch of readings), a tick and a chart, the
- * pauses it makes of more than 50 ms, and the memory of page and worker after each minute.
+ * Prints the memory of page and worker after each minute. Then prints the time on the main thread,
+ * in milliseconds, of an update (a batch of readings), a tick and a chart, and its tasks longer
+ * than 50 ms.
  */
 
 import { endAll, fly, open, pause, startBrowser, startCloud, until } from './world.mjs';
@@ -17,18 +18,18 @@ try {
   const browser = await startBrowser();
   const page = await open(browser, 'about:blank');
   await page.addInitScript(() => {
-    const seen = { update: [], tick: [], chart: [], longtask: [] };
+    const durations = { update: [], tick: [], chart: [], longtask: [] };
     new PerformanceObserver((list) => {
       for (const { name, entryType, duration } of list.getEntries()) {
-        (entryType === 'longtask' ? seen.longtask : seen[name])?.push(duration);
+        (entryType === 'longtask' ? durations.longtask : durations[name])?.push(duration);
       }
     }).observe({ entryTypes: ['measure', 'longtask'] });
-    globalThis.seen = seen;
+    globalThis.durations = durations;
   });
   await page.goto(cloud.map);
   const fleet = fly(cloud, '--unicorns', String(unicorns), '--rate', String(rate), '--seed', '1');
-  const wanted = `${unicorns.toLocaleString('en')} flying`;
-  await until(wanted, async () => (await page.locator('#fleet-count').textContent()).startsWith(wanted));
+  const expected = `${unicorns.toLocaleString('en')} flying`;
+  await until(expected, async () => (await page.locator('#fleet-count').textContent()).startsWith(expected));
   const session = await page.context().newCDPSession(page);
   await session.send('HeapProfiler.enable');
   for (let minute = 0; minute <= minutes; minute += 1) {
@@ -41,11 +42,11 @@ try {
     const count = await page.locator('#fleet-count').textContent();
     console.log(`minute ${minute}: page ${megabytes(usedSize)}, worker ${megabytes(workerHeap)}; ${count}; ${status}`);
   }
-  const seen = await page.evaluate(() => globalThis.seen);
-  for (const [name, durations] of Object.entries(seen)) {
+  const measured = await page.evaluate(() => globalThis.durations);
+  for (const [name, durations] of Object.entries(measured)) {
     const sorted = durations.sort((a, b) => a - b);
-    const at = (part) => (sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0).toFixed(1);
-    console.log(`${name}: ${sorted.length}, median ${at(0.5)} ms, 95% ${at(0.95)} ms, 99% ${at(0.99)} ms, longest ${at(1)} ms`);
+    const quantile = (share) => (sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0).toFixed(1);
+    console.log(`${name}: ${sorted.length}, median ${quantile(0.5)} ms, 95% ${quantile(0.95)} ms, 99% ${quantile(0.99)} ms, longest ${quantile(1)} ms`);
   }
   console.log(`problems: ${JSON.stringify(page.problems)}`);
   await fleet.end();

@@ -1,4 +1,4 @@
-/** The live map as its users see it: a local cloud, a fleet of fifty, and a browser. */
+/** Tests the live map end to end: with a local cloud, a fleet of fifty and a browser. */
 
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
@@ -12,8 +12,8 @@ import { endAll, fly, open, pause, pixels, sent, startBrowser, startCloud, until
 
 const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url));
 const MARKER = [92, 64, 184];
-const CHOSEN_RIM = [255, 217, 51];
-const NASTY = '<img src=x onerror=alert(1)>';
+const SELECTED_RIM = [255, 217, 51];
+const HTML_NAME = '<img src=x onerror=alert(1)>';
 const WINDOW_SECONDS = 5;
 
 let browser;
@@ -30,7 +30,7 @@ async function search(text) {
   await page.locator('#search').fill(text);
 }
 
-async function choose(name) {
+async function select(name) {
   await search(name);
   await rows().filter({ hasText: name }).first().click();
   await card().waitFor();
@@ -49,66 +49,66 @@ before(async () => {
 after(endAll);
 
 describe('the live map', () => {
-  test('says what to do while there are no unicorns', async () => {
+  test('explains how to start a unicorn while there is none', async () => {
     page = await open(browser, cloud.map);
-    await notice().getByText('No unicorn has been heard yet.').waitFor();
+    await notice().getByText('No readings yet.').waitFor();
     await notice().getByText('cargo run -p producer').waitFor();
   });
 
-  test('shows fifty unicorns, as list and as markers', async () => {
+  test('shows fifty unicorns in the list and on the map', async () => {
     fly(cloud, '--unicorns', '50', '--seed', '7');
-    await until('fifty in the list', async () => (await count()).startsWith('50 flying'));
+    await until('fifty unicorns in the list', async () => (await count()).startsWith('50 flying'));
     await until('live', async () => /^live · 1 shard · [\d.]+ readings\/s · no lag/.test(await status()));
     const { count: painted, height } = await pixels(page, MARKER);
     assert.ok(height > 300, `the map is ${height} pixels high`);
     assert.ok(painted > 100, `${painted} pixels look like markers`);
-    await until('readings arrive at their rate', async () => {
+    await until('readings arrive at the expected rate', async () => {
       const [, rate] = (await status()).match(/([\d.]+) readings\/s/);
       return Math.abs(Number(rate) - 50) < 8;
     });
   });
 
-  test('shows the values last sent on a card, and markers that glide', async () => {
-    await choose('Rocinante');
+  test('shows the latest values on a card, and markers that glide', async () => {
+    await select('Rocinante');
     await page.getByRole('button', { name: 'Follow' }).click();
     for (let zoom = 0; zoom < 3; zoom += 1) {
       await page.getByRole('button', { name: 'Zoom in' }).click();
       await pause(600);
     }
-    // The one that is followed stays in the middle, so a click there finds it.
-    await until('it is in the middle', async () => {
-      const { count: painted, x, y, width, height } = await pixels(page, CHOSEN_RIM);
+    // The followed unicorn stays in the centre of the map.
+    await until('the unicorn is in the centre', async () => {
+      const { count: painted, x, y, width, height } = await pixels(page, SELECTED_RIM);
       return painted > 20 && Math.hypot(x - width / 2, y - height / 2) < 60;
     });
     await page.getByRole('button', { name: 'Follow' }).click();
-    const places = [];
-    for (let look = 0; look < 6; look += 1) {
-      const { x, y } = await pixels(page, CHOSEN_RIM);
-      places.push([x, y]);
+    const positions = [];
+    for (let sample = 0; sample < 6; sample += 1) {
+      const { x, y } = await pixels(page, SELECTED_RIM);
+      positions.push([x, y]);
       await pause(200);
     }
-    const steps = places.slice(1).map(([x, y], index) => Math.hypot(x - places[index][0], y - places[index][1]));
+    const steps = positions.slice(1).map(([x, y], index) => Math.hypot(x - positions[index][0], y - positions[index][1]));
     assert.ok(steps.filter((step) => step > 0.2).length >= 4, `it moved by ${steps.map((step) => step.toFixed(1))} pixels`);
 
-    // From far a marker stays under the pointer long enough, however slow the machine.
+    // Zoomed out, a marker moves slowly enough to be clicked even on a slow machine.
     for (let zoom = 0; zoom < 3; zoom += 1) {
       await page.getByRole('button', { name: 'Zoom out' }).click();
       await pause(600);
     }
     const box = await page.locator('#map').boundingBox();
     await until('a click on the marker opens its card', async () => {
-      await choose('Rocinante');
+      await select('Rocinante');
       await pause(1000);
-      const { x, y } = await pixels(page, CHOSEN_RIM);
+      const { x, y } = await pixels(page, SELECTED_RIM);
       await closeCard();
       await page.mouse.click(box.x + x, box.y + y);
       await pause(200);
       return card().isVisible();
     });
-    // Those that set out together are near one another: whoever was drawn on top is meant.
+    // Unicorns that started together are close, so the click selects the one on top.
     const name = await page.locator('#card-name').textContent();
 
-    await until('the card has the values of the reading it names', async () => {
+    await until('the card shows the reading with its time', async () => {
       const text = await card().innerText();
       const [, time] = text.match(/\((\S+ \S+) UTC\)/);
       const readings = [...(await sent(cloud, name)).values()];
@@ -127,27 +127,27 @@ describe('the live map', () => {
     await page.getByRole('button', { name: 'Show the whole fleet' }).click();
   });
 
-  test('gains a point in its charts when a window ends', async () => {
+  test('adds a point to the charts when a window ends', async () => {
     const points = async () => Number(await page.locator('#charts figure').first().getAttribute('data-points'));
     const first = await until('a first point', points);
     await until('another point', async () => (await points()) > first, 4 * WINDOW_SECONDS * 1000 + 20_000);
     await page.getByText(new RegExp(`^[\\d,]+ m in the last ${WINDOW_SECONDS} s, 50 unicorns`)).waitFor();
   });
 
-  test('takes a name for text', async () => {
-    const nasty = fly(cloud, '--name', NASTY);
-    await until('it is in the list', async () => (await count()).startsWith('51 flying'));
-    await choose(NASTY);
-    assert.equal(await page.locator('#card-name').textContent(), NASTY);
+  test('shows names as text, not as HTML', async () => {
+    const named = fly(cloud, '--name', HTML_NAME);
+    await until('the unicorn is in the list', async () => (await count()).startsWith('51 flying'));
+    await select(HTML_NAME);
+    assert.equal(await page.locator('#card-name').textContent(), HTML_NAME);
     assert.equal(await page.locator('main img').count(), 0);
     assert.match(await page.locator('#charts-title').textContent(), /<img src=x/);
     await pause(1000);
     assert.deepEqual(page.problems, []);
     await closeCard();
-    await nasty.end();
+    await named.end();
   });
 
-  test('goes on through a split', async () => {
+  test('keeps reading through a split', async () => {
     const { Shards: shards } = await cloud.kinesis.send(new ListShardsCommand({ StreamName: 'wildrydes' }));
     const [{ ShardId, HashKeyRange }] = shards;
     const middle = (BigInt(HashKeyRange.StartingHashKey) + BigInt(HashKeyRange.EndingHashKey)) / 2n;
@@ -156,55 +156,55 @@ describe('the live map', () => {
     );
     await until('two shards are read', async () => (await status()).includes('2 shards'));
     await pause(12_000);
-    await until('readings arrive at their rate', async () => {
+    await until('readings arrive at the expected rate', async () => {
       const [, rate] = (await status()).match(/([\d.]+) readings\/s/);
       return Math.abs(Number(rate) - 50) < 8;
     });
     for (const name of ['Shadowfax', 'Bucephalus', 'Rocinante', 'Franky']) {
-      await choose(name);
-      await until(`${name} is heard`, async () => /Last seen\s*(now|[2-3] s ago)/.test(await card().innerText()), 10_000);
+      await select(name);
+      await until(`${name} sends readings`, async () => /Last seen\s*(now|[2-3] s ago)/.test(await card().innerText()), 10_000);
       await closeCard();
     }
   });
 
-  test('lets the silent fade after 30 s, and come back', async () => {
+  test('fades silent unicorns after 30 s, and shows them again', async () => {
     const solo = fly(cloud, '--name', 'Solo');
     await until('Solo is in the list', async () => {
       await search('Solo');
       return (await count()).includes('1 flying');
     });
-    await choose('Solo');
-    await until('Solo is drawn', async () => (await pixels(page, CHOSEN_RIM)).count > 20);
+    await select('Solo');
+    await until('Solo is drawn', async () => (await pixels(page, SELECTED_RIM)).count > 20);
     await solo.end();
     const stopped = Date.now();
     await search('Solo');
     await until('Solo is silent', async () => (await count()).includes('1 silent'));
     const waited = (Date.now() - stopped) / 1000;
     assert.ok(waited > 25 && waited < 40, `silent after ${waited} s`);
-    await until('Solo is not drawn', async () => (await pixels(page, CHOSEN_RIM)).count === 0);
+    await until('Solo is not drawn', async () => (await pixels(page, SELECTED_RIM)).count === 0);
 
     const again = fly(cloud, '--name', 'Solo');
-    await until('Solo is heard', async () => (await count()).includes('1 flying'));
-    // It starts where unicorns start, not where it was.
+    await until('Solo sends readings', async () => (await count()).includes('1 flying'));
+    // It restarts at the common start, not where it was.
     await rows().first().click();
-    await until('Solo is drawn again', async () => (await pixels(page, CHOSEN_RIM)).count > 20);
+    await until('Solo is drawn again', async () => (await pixels(page, SELECTED_RIM)).count > 20);
     await again.end();
     await closeCard();
     await search('');
   });
 
-  test('says that it is cut off, and goes on by itself', async () => {
+  test('reports a lost connection, and recovers', async () => {
     await page.context().setOffline(true);
-    await notice().getByText('Disconnected: nothing answers.').waitFor();
+    await notice().getByText('Disconnected: Kinesis does not respond.').waitFor();
     await page.getByRole('button', { name: 'Try now' }).waitFor();
     assert.match(await status(), /disconnected/);
     await page.context().setOffline(false);
-    await notice().getByText('Disconnected: nothing answers.').waitFor({ state: 'hidden' });
+    await notice().getByText('Disconnected: Kinesis does not respond.').waitFor({ state: 'hidden' });
     await until('live', async () => (await status()).startsWith('live'));
-    await until('fifty are heard', async () => (await count()).startsWith('50 flying'));
+    await until('fifty send readings', async () => (await count()).startsWith('50 flying'));
   });
 
-  test('can be used from the keyboard', async () => {
+  test('can be used with the keyboard', async () => {
     await search('');
     await page.locator('#search').focus();
     await page.keyboard.press('Tab');
@@ -235,33 +235,33 @@ describe('the live map', () => {
         const serious = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact));
         await other.screenshot({ path: `${SCREENSHOTS}${size}-${colorScheme}.png`, fullPage: size === 'phone' });
         assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`), []);
-        const wide = await other.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.ok(wide <= 0, `the page is ${wide} pixels too wide`);
+        const overflow = await other.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(overflow <= 0, `the page is ${overflow} pixels too wide`);
         assert.deepEqual(other.problems, []);
         await other.context().close();
       });
     }
   }
 
-  test('complained about nothing but the network that was cut', () => {
+  test('logs no errors except for the lost connection', () => {
     assert.deepEqual(page.problems.filter((text) => !text.includes('ERR_INTERNET_DISCONNECTED')), []);
   });
 });
 
-test('viewers who share a shard’s reads slow down together, and none stops', async () => {
+test('viewers that share a shard all slow down, and none stops', async () => {
   await page?.context().close();
   const narrow = await startCloud('--window', '5s', '--reads-per-second', '2');
   fly(narrow, '--unicorns', '10', '--seed', '1');
   const viewers = [];
   for (let viewer = 0; viewer < 4; viewer += 1) viewers.push(await open(browser, narrow.map));
-  const told = viewers.map((viewer) =>
-    until('it says so', async () => (await viewer.locator('#status').textContent()).startsWith('slowed down'), 120_000),
+  const slowed = viewers.map((viewer) =>
+    until('the viewer slows down', async () => (await viewer.locator('#status').textContent()).startsWith('slowed down'), 120_000),
   );
-  const heard = viewers.map((viewer) =>
-    until('ten are heard', async () => (await viewer.locator('#fleet-count').textContent()).startsWith('10 flying')),
+  const live = viewers.map((viewer) =>
+    until('ten send readings', async () => (await viewer.locator('#fleet-count').textContent()).startsWith('10 flying')),
   );
-  await Promise.all([...told, ...heard]);
-  for (let look = 0; look < 20; look += 1) {
+  await Promise.all([...slowed, ...live]);
+  for (let sample = 0; sample < 20; sample += 1) {
     await pause(1_000);
     for (const viewer of viewers) {
       assert.match(await viewer.locator('#fleet-count').textContent(), /^10 flying/);

@@ -1,4 +1,6 @@
-/** A local cloud, producers and a browser, for the tests and measurements of the live map. */
+/**
+ * Helpers for the tests and measurements of the live map: a local cloud, producers and a browser.
+ */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,37 +24,37 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const programs = process.env.PROGRAMS ?? join(root, 'target/debug');
 const timeLimit = 60_000;
 
-/** What is to be ended, latest first. */
+/** Clean-up functions; {@link endAll} runs them in reverse order. */
 const ends = [];
 
 export async function endAll() {
   for (const end of ends.reverse().splice(0)) await end();
 }
 
-/** Starts a program; its lines on the standard error are kept. */
+/** Starts a program, and collects the lines of its standard error. */
 export function run(name, ...flags) {
   const program = join(programs, name);
   if (!existsSync(program)) throw new Error(`${program} is missing: cargo build -p ${name}`);
   const child = spawn(program, flags, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, AWS_ENDPOINT_URL: '' } });
   const lines = [];
-  const said = createInterface({ input: child.stderr });
-  said.on('line', (line) => lines.push(line));
+  const reader = createInterface({ input: child.stderr });
+  reader.on('line', (line) => lines.push(line));
   const ended = once(child, 'exit');
   const running = {
     lines,
-    /** Waits for a line that matches, and gives the match. */
-    async says(pattern) {
+    /** Waits for a line that matches, and returns the match. */
+    async waitForLine(pattern) {
       const limit = Date.now() + timeLimit;
       for (;;) {
         const match = lines.map((line) => line.match(pattern)).find((found) => found !== null);
         if (match) return match;
         if (Date.now() > limit || child.exitCode !== null) {
-          throw new Error(`${name} never said ${pattern}, but:\n${lines.join('\n')}`);
+          throw new Error(`${name} printed no line that matches ${pattern}. Its output:\n${lines.join('\n')}`);
         }
         await pause(100);
       }
     },
-    /** Ends it as Ctrl-C does; after ten seconds, hard. */
+    /** Stops it with SIGINT, and after ten seconds with SIGKILL. */
     async end() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill('SIGINT');
@@ -65,13 +67,13 @@ export function run(name, ...flags) {
   return running;
 }
 
-/** A local cloud on free ports. */
+/** Starts a local cloud on free ports. */
 export async function startCloud(...flags) {
   const folder = await mkdtemp(join(tmpdir(), 'wildrydes-map-'));
   ends.push(() => rm(folder, { recursive: true, force: true }));
   const cloud = run('local', '--port', '0', '--dashboard-port', '0', '--data-dir', folder, ...flags);
-  const [, endpoint] = await cloud.says(/answer at (http:\/\/127\.0\.0\.1:\d+)/);
-  const [, map] = await cloud.says(/map\S* .*?(http:\/\/127\.0\.0\.1:\d+)/);
+  const [, endpoint] = await cloud.waitForLine(/answer at (http:\/\/127\.0\.0\.1:\d+)/);
+  const [, map] = await cloud.waitForLine(/map\S* .*?(http:\/\/127\.0\.0\.1:\d+)/);
   const kinesis = new KinesisClient({
     endpoint,
     region: 'us-east-1',
@@ -81,12 +83,12 @@ export async function startCloud(...flags) {
   return { endpoint, map, kinesis };
 }
 
-/** Unicorns that fly until they are ended. */
+/** Starts a producer, whose unicorns fly until it is ended. */
 export function fly(cloud, ...flags) {
   return run('producer', '--endpoint-url', cloud.endpoint, ...flags);
 }
 
-/** Every reading of one unicorn, as it was sent, by StatusTime. */
+/** All readings that one unicorn sent, by StatusTime. */
 export async function sent(cloud, name) {
   const found = new Map();
   const { Shards: shards } = await cloud.kinesis.send(new ListShardsCommand({ StreamName: 'wildrydes' }));
@@ -94,15 +96,15 @@ export async function sent(cloud, name) {
     const start = { StreamName: 'wildrydes', ShardId, ShardIteratorType: 'TRIM_HORIZON' };
     let { ShardIterator } = await cloud.kinesis.send(new GetShardIteratorCommand(start));
     for (let empty = 0; ShardIterator && empty < 2; ) {
-      const answer = await cloud.kinesis.send(new GetRecordsCommand({ ShardIterator }));
-      empty = answer.Records.length === 0 ? empty + 1 : 0;
-      for (const record of answer.Records) {
+      const result = await cloud.kinesis.send(new GetRecordsCommand({ ShardIterator }));
+      empty = result.Records.length === 0 ? empty + 1 : 0;
+      for (const record of result.Records) {
         for (const line of Buffer.from(record.Data).toString().split('\n').filter(Boolean)) {
           const reading = JSON.parse(line);
           if (reading.Name === name) found.set(reading.StatusTime, reading);
         }
       }
-      ShardIterator = answer.NextShardIterator;
+      ShardIterator = result.NextShardIterator;
     }
   }
   return found;
@@ -124,7 +126,7 @@ export async function startBrowser() {
   return browser;
 }
 
-/** Opens the map; whatever it complains about is in `problems`. */
+/** Opens the map, and collects its errors and dialogs in `problems`. */
 export async function open(browser, address, options = {}) {
   const view = { viewport: { width: 1280, height: 800 }, colorScheme: 'light', ...options };
   const context = await browser.newContext(view);
@@ -147,25 +149,28 @@ export function pause(millis) {
   return new Promise((done) => setTimeout(done, millis));
 }
 
-/** Waits until `check` gives something that is neither false nor nothing, and gives that. */
+/** Waits until `check` returns a truthy value, and returns it. */
 export async function until(what, check, millis = timeLimit) {
   const limit = Date.now() + millis;
   for (;;) {
     const found = await check();
     if (found) return found;
-    if (Date.now() > limit) throw new Error(`in ${millis / 1000} s it never came to: ${what}`);
+    if (Date.now() > limit) throw new Error(`timed out after ${millis / 1000} s waiting for: ${what}`);
     await pause(150);
   }
 }
 
-/** The pixels of the map that look like `colour` (red, green, blue): how many, and their middle. */
-export async function pixels(page, colour, reach = 30) {
+/**
+ * The pixels of the map that are close to `colour` (red, green, blue): their count and their
+ * centre.
+ */
+export async function pixels(page, colour, tolerance = 30) {
   const box = await page.locator('#map').boundingBox();
   const picture = PNG.sync.read(await page.screenshot({ clip: box }));
   let [count, sumX, sumY] = [0, 0, 0];
   for (let at = 0; at < picture.data.length; at += 4) {
-    const away = [0, 1, 2].map((part) => Math.abs(picture.data[at + part] - colour[part]));
-    if (Math.max(...away) > reach) continue;
+    const differences = [0, 1, 2].map((channel) => Math.abs(picture.data[at + channel] - colour[channel]));
+    if (Math.max(...differences) > tolerance) continue;
     count += 1;
     sumX += (at / 4) % picture.width;
     sumY += Math.floor(at / 4 / picture.width);

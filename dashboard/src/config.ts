@@ -1,26 +1,26 @@
-/** Which streams the page reads, and how it is let in. */
+/** Which streams the page reads, and how it gets access. */
 export interface Config {
   readonly region: string;
   /** The stream of readings. */
   readonly stream: string;
   /** The stream of summary rows. */
   readonly summaryStream: string;
-  /** The Cognito identity pool whose guests may read both. On AWS. */
+  /** On AWS: the Cognito identity pool whose guests may read both streams. */
   readonly identityPoolId?: string;
-  /** Where Kinesis answers. Of a local cloud, which asks nobody who they are. */
+  /** For a local cloud: the address of Kinesis. It needs no credentials. */
   readonly endpoint?: string;
-  /** An online base map in place of the one that comes with the page. */
+  /** An online base map instead of the built-in one. */
   readonly tiles?: Tiles;
 }
 
 /** A source of raster tiles. */
 export interface Tiles {
-  /** With `{z}`, `{x}` and `{y}`. */
+  /** The address of a tile, with the placeholders `{z}`, `{x}` and `{y}`. */
   readonly url: string;
-  /** Whom to thank, as text. */
+  /** The credits to show, as plain text. */
   readonly attribution: string;
-  /** How many pixels a tile is wide; 256 unless said. */
+  /** The width of a tile in pixels. Default: 256. */
   readonly size?: number;
-  /** The deepest zoom there are tiles for; 19 unless said. */
+  /** The highest zoom level with tiles. Default: 19. */
   readonly maxZoom?: number;
 }

@@ -1,4 +1,4 @@
-/** The live map: starts the worker that reads the streams, and shows what it reports. */
+/** The live map: starts the worker that reads the streams, and shows its reports. */
 
 import './view/style.css';
 
@@ -15,7 +15,7 @@ import { FleetList } from './view/list.ts';
 import { Status } from './view/status.ts';
 import { Themes } from './view/theme.ts';
 
-/** How often what says how long ago something was is written anew. */
+/** How often relative times are updated, in milliseconds. */
 const TICK_MILLIS = 500;
 
 async function start(): Promise<void> {
@@ -67,13 +67,13 @@ class Page {
     addEventListener('online', () => this.send({ kind: 'retry' }));
   }
 
-  /** Reads the streams from now on. */
+  /** Starts reading the streams. */
   follow(config: Config): void {
     this.worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
-    this.worker.addEventListener('message', (event: MessageEvent<Report>) => this.take(event.data));
+    this.worker.addEventListener('message', (event: MessageEvent<Report>) => this.handle(event.data));
     this.worker.addEventListener('error', (event) => {
-      const problem = `The page’s worker broke down: ${event.message || 'it could not be loaded'}`;
-      this.status.take({ kind: 'failed', stream: 'readings', problem, advice: 'Reload the page.' });
+      const problem = `The page’s worker failed: ${event.message || 'it could not be loaded'}`;
+      this.status.handle({ kind: 'failed', stream: 'readings', problem, advice: 'Reload the page.' });
     });
     this.send({ kind: 'start', config });
     this.send({ kind: 'chart', name: null });
@@ -88,15 +88,15 @@ class Page {
         onUnfollow: () => this.card.setFollow(false),
       });
     } catch {
-      const words = document.createElement('p');
-      words.className = 'no-map';
-      words.textContent = 'This browser draws no map: it has no WebGL 2. The list and the charts work without it.';
-      box.append(words);
+      const message = document.createElement('p');
+      message.className = 'no-map';
+      message.textContent = 'This browser cannot draw the map because it does not support WebGL 2. The list and the charts still work.';
+      box.append(message);
       return undefined;
     }
   }
 
-  private take(report: Report): void {
+  private handle(report: Report): void {
     if (report.kind === 'readings') {
       const now = performance.now();
       this.fleet.apply(report, now);
@@ -105,10 +105,10 @@ class Page {
       measure('update', now);
     } else if (report.kind === 'chart') {
       const now = performance.now();
-      if (report.name === this.charted()) this.charts.update(report, Date.now());
+      if (report.name === this.chartName()) this.charts.update(report, Date.now());
       measure('chart', now);
     } else {
-      this.status.take(report);
+      this.status.handle(report);
     }
   }
 
@@ -121,8 +121,8 @@ class Page {
     measure('tick', now);
   }
 
-  private select(unicorn: number, goes: boolean): void {
-    if (unicorn === this.selected && !goes) return;
+  private select(unicorn: number, showOnMap: boolean): void {
+    if (unicorn === this.selected && !showOnMap) return;
     this.selected = unicorn;
     this.list.select(unicorn);
     this.map?.select(unicorn);
@@ -132,17 +132,17 @@ class Page {
     } else {
       this.card.setFollow(false);
       this.card.show(this.fleet.sighting(unicorn, performance.now()));
-      if (goes) {
+      if (showOnMap) {
         this.map?.goTo(unicorn);
-        // On a phone the map may be out of sight.
+        // On a phone the map may be scrolled out of view.
         element('map', HTMLElement).scrollIntoView({ block: 'nearest' });
       }
     }
-    this.charts.clear(this.charted());
-    this.send({ kind: 'chart', name: this.charted() });
+    this.charts.clear(this.chartName());
+    this.send({ kind: 'chart', name: this.chartName() });
   }
 
-  private charted(): string | null {
+  private chartName(): string | null {
     return this.selected < 0 ? null : (this.fleet.names[this.selected] ?? null);
   }
 
@@ -151,12 +151,12 @@ class Page {
   }
 }
 
-/** Lets a performance observer see how long the page was busy; nothing is kept. */
+/** Reports to performance observers how long the page was busy. Keeps no entries. */
 function measure(name: string, start: number): void {
   performance.measure(name, { start, end: performance.now() });
   performance.clearMeasures(name);
 }
 
 start().catch((error: unknown) => {
-  setText(element('status', HTMLElement), `The page does not start: ${String(error)}`);
+  setText(element('status', HTMLElement), `The page could not start: ${String(error)}`);
 });

@@ -1,8 +1,9 @@
 /**
- * What the page and its worker say to each other.
+ * The messages between the page and its worker.
  *
- * The worker reads both streams, decodes and merges; the page draws. Readings cross over as columns in buffers that
- * are handed over, not copied, so that ten thousand of them cost the page no parsing.
+ * The worker reads, decodes and merges both streams; the page draws. Readings are sent as columns
+ * in buffers that are transferred, not copied, so that the page need not parse ten thousand of
+ * them.
  */
 
 import type { Config } from './config.ts';
@@ -10,9 +11,9 @@ import type { Config } from './config.ts';
 /** From the page to the worker. */
 export type Request =
   | { readonly kind: 'start'; readonly config: Config }
-  /** Which minutes to send from now on: one unicorn's, or, with `null`, the whole fleet's. */
+  /** Whose windows to send from now on: one unicorn's, or with `null` the whole fleet's. */
   | { readonly kind: 'chart'; readonly name: string | null }
-  /** The browser says that the network is there again: what waits for a retry need not. */
+  /** The network is back: make the next attempt now. */
   | { readonly kind: 'retry' };
 
 /** From the worker to the page. */
@@ -20,31 +21,31 @@ export type Report =
   | Readings
   | Chart
   | { readonly kind: 'health'; readonly stream: 'readings' | 'rows'; readonly health: Health }
-  /** Nothing more will come: the stream is not there, or nobody is let in. */
+  /** A permanent error: the stream does not exist, or access is denied. No more data will come. */
   | { readonly kind: 'failed'; readonly stream: 'readings' | 'rows'; readonly problem: string; readonly advice: string };
 
-/** Readings in the order in which they were read; the arrays are equally long. */
+/** Readings in the order they were read. All arrays have the same length. */
 export interface Readings {
   readonly kind: 'readings';
-  /** Names that appear for the first time: the first has the number `firstNew`, the next one more. */
+  /** Names that appear for the first time, numbered from `firstNew`. */
   readonly newNames: readonly string[];
   readonly firstNew: number;
   /** The unicorn's number. */
   readonly unicorn: Uint32Array<ArrayBuffer>;
   /** StatusTime, in milliseconds since the epoch. */
   readonly time: Float64Array<ArrayBuffer>;
-  /** When Kinesis took it, in milliseconds since the epoch. */
+  /** When Kinesis received the reading, in milliseconds since the epoch. */
   readonly arrival: Float64Array<ArrayBuffer>;
-  /** Degrees; NaN where the reading has no position. */
+  /** Degrees; NaN if the reading has no location. */
   readonly latitude: Float64Array<ArrayBuffer>;
   readonly longitude: Float64Array<ArrayBuffer>;
-  /** Metres since the reading before. */
+  /** Metres since the previous reading. */
   readonly distance: Float64Array<ArrayBuffer>;
   readonly health: Int32Array<ArrayBuffer>;
   readonly magic: Int32Array<ArrayBuffer>;
 }
 
-/** The merged minutes of the last hour, oldest first; the arrays are equally long. */
+/** The merged windows of the last hour, oldest first. All arrays have the same length. */
 export interface Chart {
   readonly kind: 'chart';
   readonly name: string | null;
@@ -59,31 +60,31 @@ export interface Chart {
   readonly minHealth: readonly number[];
   readonly maxHealth: readonly number[];
   readonly readings: readonly number[];
-  /** How many unicorns the window has. */
+  /** How many unicorns have readings in the window. */
   readonly unicorns: readonly number[];
 }
 
-/** How the reading of a stream goes, told at least once a second. */
+/** The health of a stream's reading, reported at least once per second. */
 export interface Health {
   readonly state: State;
   /** How many shards are being read. */
   readonly shards: number;
-  /** Records a second, over the last ten. */
+  /** Average over the last ten seconds. */
   readonly recordsPerSecond: number;
-  /** Readings (or rows) a second, over the last ten. */
+  /** Readings (or rows) per second, average over the last ten seconds. */
   readonly linesPerSecond: number;
-  /** How far behind the stream's end the slowest shard is, in milliseconds, as Kinesis says. */
+  /** The lag of the slowest shard, in milliseconds, as reported by Kinesis. */
   readonly lagMillis: number;
-  /** Lines that could not be read, since the start. */
+  /** Lines rejected since the start. */
   readonly rejected: number;
-  /** Calls that failed and were made again, since the start. */
+  /** Calls retried since the start. */
   readonly retries: number;
 }
 
 export type State =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'live' }
-  /** Kinesis rejects reads, since a shard gives five a second to all its readers together. */
+  /** Kinesis throttles reads: a shard allows five per second to all its readers together. */
   | { readonly kind: 'throttled'; readonly shards: number; readonly pauseMillis: number }
-  /** Nothing answers; `retryAt` is in milliseconds since the epoch. */
+  /** Kinesis does not respond; `retryAt` is in milliseconds since the epoch. */
   | { readonly kind: 'disconnected'; readonly problem: string; readonly retryAt: number };

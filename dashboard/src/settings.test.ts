@@ -10,28 +10,28 @@ const aws = {
 };
 const tiles = { url: 'https://tiles.example/{z}/{x}/{y}.png', attribution: 'Example & Sons' };
 
-test('what the stack prints, and what a local cloud serves, are configurations', () => {
+test('accepts the configurations of a stack and of a local cloud', () => {
   expect(parse(aws, 'config.json')).toEqual(aws);
   const local = { endpoint: 'http://127.0.0.1:4566', region: 'us-east-1', stream: 'a', summaryStream: 'b' };
   expect(parse(local, 'config.json')).toEqual(local);
   expect(parse({ ...aws, tiles }, 'config.json')).toEqual({ ...aws, tiles });
 });
 
-describe('what is wrong is named', () => {
+describe('an invalid configuration is explained', () => {
   test.each([
     [null, 'is not a JSON object'],
     [[], 'is not a JSON object'],
     [{ ...aws, region: '' }, 'region is missing'],
-    [{ ...aws, region: 'Frankfurt' }, 'Frankfurt is no region'],
-    [{ ...aws, stream: 7 }, 'stream is not a text'],
-    [{ ...aws, stream: 'a b' }, "a b is no stream's name"],
+    [{ ...aws, region: 'Frankfurt' }, 'Frankfurt is not an AWS region'],
+    [{ ...aws, stream: 7 }, 'stream is not a string'],
+    [{ ...aws, stream: 'a b' }, 'a b is not a stream name'],
     [{ ...aws, identityPoolId: undefined }, 'identityPoolId is missing'],
-    [{ ...aws, identityPoolId: 'pool' }, 'pool is no identity pool'],
-    [{ ...aws, endpoint: 'javascript:alert(1)' }, 'is no address'],
-    [{ ...aws, tiles: { ...tiles, url: 'https://tiles.example/map.png' } }, 'tiles.url needs'],
-    [{ ...aws, tiles: { ...tiles, url: 'javascript:{x}{y}{z}' } }, 'tiles.url needs'],
+    [{ ...aws, identityPoolId: 'pool' }, 'pool is not an identity pool id'],
+    [{ ...aws, endpoint: 'javascript:alert(1)' }, 'is not an http or https address'],
+    [{ ...aws, tiles: { ...tiles, url: 'https://tiles.example/map.png' } }, 'tiles.url must be'],
+    [{ ...aws, tiles: { ...tiles, url: 'javascript:{x}{y}{z}' } }, 'tiles.url must be'],
     [{ ...aws, tiles: { url: tiles.url } }, 'tiles.attribution is missing'],
-    [{ ...aws, tiles: { ...tiles, size: 'big' } }, 'tiles.size is no number'],
+    [{ ...aws, tiles: { ...tiles, size: 'big' } }, 'tiles.size is not an integer'],
   ])('%j', (value, problem) => {
     expect(() => parse(value, 'config.json')).toThrow(InvalidConfig);
     expect(() => parse(value, 'config.json')).toThrow(problem);

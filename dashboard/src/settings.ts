@@ -1,26 +1,26 @@
 /**
- * Which streams the page reads: from the `config.json` beside it, or, where there is none, from what was typed into
- * the form, which the browser remembers.
+ * Which streams the page reads. Settings saved with the form come first, then the `config.json`
+ * next to the page.
  */
 
 import type { Config, Tiles } from './config.ts';
 
 const KEY = 'wildrydes.config';
 
-/** What is wrong with a configuration, in words for whoever wrote it. */
+/** A configuration is invalid. The message is for its author. */
 export class InvalidConfig extends Error {}
 
-/** The configuration that counts; `undefined` if there is none yet. Throws {@link InvalidConfig}. */
+/** Loads the configuration; `undefined` if there is none yet. Throws {@link InvalidConfig}. */
 export async function load(): Promise<Config | undefined> {
-  const kept = remembered();
-  if (kept !== undefined) return kept;
-  const answer = await fetch('config.json', { cache: 'no-store', signal: AbortSignal.timeout(10_000) });
-  // A bucket says 403 for what is not there.
-  if (answer.status === 404 || answer.status === 403) return undefined;
-  if (!answer.ok) throw new InvalidConfig(`config.json: the server answered ${answer.status}`);
+  const stored = saved();
+  if (stored !== undefined) return stored;
+  const response = await fetch('config.json', { cache: 'no-store', signal: AbortSignal.timeout(10_000) });
+  // S3 responds 403 for a missing object if listing is not allowed.
+  if (response.status === 404 || response.status === 403) return undefined;
+  if (!response.ok) throw new InvalidConfig(`config.json: the server responded with status ${response.status}`);
   let value: unknown;
   try {
-    value = await answer.json();
+    value = await response.json();
   } catch {
     throw new InvalidConfig('config.json is not JSON');
   }
@@ -36,29 +36,29 @@ export function parse(value: unknown, source: string): Config {
   const text = (name: string): string | undefined => {
     const found = given[name];
     if (found === undefined || found === null || found === '') return undefined;
-    if (typeof found !== 'string') throw new InvalidConfig(`${source}: ${name} is not a text`);
+    if (typeof found !== 'string') throw new InvalidConfig(`${source}: ${name} is not a string`);
     return found.trim();
   };
-  const needed = (name: string): string => {
+  const required = (name: string): string => {
     const found = text(name);
     if (found === undefined) throw new InvalidConfig(`${source}: ${name} is missing`);
     return found;
   };
-  const region = needed('region');
-  if (!/^[a-z]{2}(-[a-z]+)+-\d$/.test(region)) throw new InvalidConfig(`${source}: ${region} is no region`);
-  const stream = needed('stream');
-  const summaryStream = needed('summaryStream');
+  const region = required('region');
+  if (!/^[a-z]{2}(-[a-z]+)+-\d$/.test(region)) throw new InvalidConfig(`${source}: ${region} is not an AWS region`);
+  const stream = required('stream');
+  const summaryStream = required('summaryStream');
   for (const name of [stream, summaryStream]) {
-    if (!/^[a-zA-Z0-9_.-]{1,128}$/.test(name)) throw new InvalidConfig(`${source}: ${name} is no stream's name`);
+    if (!/^[a-zA-Z0-9_.-]{1,128}$/.test(name)) throw new InvalidConfig(`${source}: ${name} is not a stream name`);
   }
   const identityPoolId = text('identityPoolId');
   const endpoint = text('endpoint');
-  if (endpoint !== undefined && !isHttp(endpoint)) throw new InvalidConfig(`${source}: ${endpoint} is no address`);
+  if (endpoint !== undefined && !isHttp(endpoint)) throw new InvalidConfig(`${source}: ${endpoint} is not an http or https address`);
   if (endpoint === undefined && identityPoolId === undefined) {
-    throw new InvalidConfig(`${source}: identityPoolId is missing; a local cloud has an endpoint instead`);
+    throw new InvalidConfig(`${source}: identityPoolId is missing; for a local cloud, set endpoint instead`);
   }
   if (identityPoolId !== undefined && !/^[\w-]+:[0-9a-f-]{36}$/.test(identityPoolId)) {
-    throw new InvalidConfig(`${source}: ${identityPoolId} is no identity pool; they look like us-east-1:00000000-0000-0000-0000-000000000000`);
+    throw new InvalidConfig(`${source}: ${identityPoolId} is not an identity pool id; expected something like us-east-1:00000000-0000-0000-0000-000000000000`);
   }
   const tiles = parseTiles(given['tiles'], source);
   return {
@@ -75,14 +75,14 @@ function parseTiles(value: unknown, source: string): Tiles | undefined {
   if (value === undefined || value === null) return undefined;
   const { url, attribution, size, maxZoom } = value as Record<string, unknown>;
   const filled = typeof url === 'string' ? url.replace(/\{[xyz]\}/g, '0') : '';
-  if (!isHttp(filled) || typeof url !== 'string' || !['{x}', '{y}', '{z}'].every((part) => url.includes(part))) {
-    throw new InvalidConfig(`${source}: tiles.url needs an address with {z}, {x} and {y}`);
+  if (!isHttp(filled) || typeof url !== 'string' || !['{x}', '{y}', '{z}'].every((placeholder) => url.includes(placeholder))) {
+    throw new InvalidConfig(`${source}: tiles.url must be an http or https address with {z}, {x} and {y}`);
   }
   if (typeof attribution !== 'string' || attribution === '') {
-    throw new InvalidConfig(`${source}: tiles.attribution is missing; whoever makes the tiles wants to be named`);
+    throw new InvalidConfig(`${source}: tiles.attribution is missing; tile providers require credits`);
   }
   for (const [name, number] of [['size', size], ['maxZoom', maxZoom]] as const) {
-    if (number !== undefined && !Number.isInteger(number)) throw new InvalidConfig(`${source}: tiles.${name} is no number`);
+    if (number !== undefined && !Number.isInteger(number)) throw new InvalidConfig(`${source}: tiles.${name} is not an integer`);
   }
   return {
     url,
@@ -100,29 +100,30 @@ function isHttp(address: string): boolean {
   }
 }
 
-function remembered(): Config | undefined {
+function saved(): Config | undefined {
   try {
-    const kept = localStorage.getItem(KEY);
-    return kept === null ? undefined : parse(JSON.parse(kept), 'what was remembered');
+    const stored = localStorage.getItem(KEY);
+    return stored === null ? undefined : parse(JSON.parse(stored), 'the saved settings');
   } catch {
-    // Of another version, or a browser that keeps nothing: asked for again.
+    // Saved by another version, or the browser blocks storage: treat as not saved.
     return undefined;
   }
 }
 
-export function remember(config: Config): void {
+/** Saves the configuration in the browser. */
+export function save(config: Config): void {
   try {
     localStorage.setItem(KEY, JSON.stringify(config));
   } catch {
-    // Then it holds until the page is left.
+    // The browser blocks storage: the settings are not saved.
   }
 }
 
-/** From the next start on, `config.json` counts again. */
-export function forget(): void {
+/** Deletes the saved settings, so that the next start uses `config.json`. */
+export function clearSaved(): void {
   try {
     localStorage.removeItem(KEY);
   } catch {
-    // Nothing was kept.
+    // The browser blocks storage: nothing was saved.
   }
 }

@@ -1,4 +1,4 @@
-/** The page's worker: reads both streams, so that the page has nothing to do but draw. */
+/** The page's worker: reads both streams, so that the page only has to draw. */
 
 import type { Report, Request } from './protocol.ts';
 import { AwsKinesis } from './stream/aws.ts';
@@ -6,14 +6,14 @@ import { realClock } from './stream/clock.ts';
 import { Watch } from './stream/watch.ts';
 
 let watch: Watch | undefined;
-/** What was asked for before the start. */
+/** The chart that was last requested, which may be before the start. */
 let chart: string | null = null;
 
 self.addEventListener('message', (event: MessageEvent<Request>) => {
   const request = event.data;
   switch (request.kind) {
     case 'start':
-      // A worker reads one pair of streams; for another, the page starts another worker.
+      // A worker reads one pair of streams for its whole life.
       if (watch !== undefined) return;
       watch = new Watch({
         config: request.config,

@@ -1,4 +1,4 @@
-//! Any bytes are an event or an error.
+//! Decodes any bytes as an event: the result is an event or an error, never a panic.
 //!
 //! `cargo +nightly fuzz run event -- -max_total_time=600`
 

@@ -1,4 +1,4 @@
-//! The parser of readings against the oracle of its tests: any difference is a crash.
+//! Compares the parser of readings with the oracle of its tests. Any difference panics.
 //!
 //! `cargo +nightly fuzz run reading -- -max_len=600 -max_total_time=600`
 

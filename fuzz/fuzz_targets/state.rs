@@ -1,4 +1,5 @@
-//! Any columns are a fold or an error, and a fold that was read is one that can be written.
+//! Decodes any columns as a fold: the result is a fold or an error, and a decoded fold can be
+//! encoded again.
 //!
 //! `cargo +nightly fuzz run state -- -max_total_time=600`
 

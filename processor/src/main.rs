@@ -10,7 +10,7 @@ use windrow_lambda::processor::row::KEY;
 use windrow_lambda::processor::settings::ProcessorSettings;
 use windrow_write::{DynamoTable, FirehoseStream};
 
-// One thread: a function of this size has a fraction of a processor.
+// One thread: a function with this little memory gets only a fraction of a vCPU.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     windrow_lambda::log::init();

@@ -1,4 +1,4 @@
-//! Prints the first ten seconds of a unicorn's flight, as its sensor would send them.
+//! Prints the first ten seconds of a unicorn's flight, one reading per line.
 //!
 //! `cargo run -p producer --example flight`
 

@@ -12,25 +12,25 @@ use crate::replay::Recording;
 
 const EXAMPLES: &str = "\
 Examples:
-  producer                                 one unicorn, Shadowfax; where there is no AWS account,
+  producer                                 one unicorn, Shadowfax; without AWS credentials,
                                            with a local cloud in this process
-  producer --name Rocinante                another one, in a second terminal
+  producer --name Rocinante                another unicorn, in a second terminal
   producer --unicorns 1000 --duration 5m   a fleet, for five minutes
   producer --window 5s --count 20          rows every five seconds, twenty readings
   producer --format lines > rows.jsonl     the table's rows as JSON lines
-  producer --replay readings.jsonl.gz      recorded readings, as fast as the stream takes them
-  producer --target aws --region us-east-1 to AWS, and nowhere else
+  producer --replay readings.jsonl.gz      recorded readings, as fast as the stream accepts them
+  producer --target aws --region us-east-1 to AWS only
 
-Ctrl-C ends the sending: what is under way is finished, and an embedded run closes its open window
-early and prints its rows. A second Ctrl-C ends at once.
+Ctrl-C stops sending: calls in flight are finished, and an embedded run closes its open window
+early and prints its rows. A second Ctrl-C exits at once.
 
-Ends with 0; with 1 if readings failed or the stream is not to be had; with 2 for bad usage.";
+Exits with 0 on success, 1 if readings failed or the stream is unavailable, 2 for bad usage.";
 
 /// Sends a unicorn fleet's sensor readings to Kinesis.
 ///
-/// Without AWS credentials and without a local cloud that is running, it starts a local cloud in
-/// its own process (an embedded run), with a live map of the fleet for the browser, and prints the
-/// rows that come out at each window's end.
+/// Without AWS credentials and without a running local cloud, it starts a local cloud in its own
+/// process (an embedded run), serves a live map of the fleet to the browser, and prints the rows at
+/// the end of each window.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "producer", version, about, after_help = EXAMPLES)]
 pub struct ProducerArgs {
@@ -38,33 +38,34 @@ pub struct ProducerArgs {
     #[arg(long, value_parser = parse_name)]
     pub name: Option<String>,
 
-    /// How many unicorns: Shadowfax, Bucephalus, Rocinante, Franky, then the same with numbers
+    /// How many unicorns: Shadowfax, Bucephalus, Rocinante, Franky, then the same names with
+    /// numbers
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub unicorns: u32,
 
-    /// Readings a second and unicorn, up to 1000; with --replay, readings a second in all. However
-    /// many there are, a unicorn flies about 30 m a second. Where the stream takes fewer, up to a
-    /// second's worth is made up for and the rest is skipped
-    /// [default: 1; with --replay, as many as the stream takes]
+    /// Readings per second per unicorn, up to 1000; with --replay, readings per second in total.
+    /// A unicorn flies about 30 m per second at any rate. If the stream accepts fewer readings, the
+    /// producer catches up on at most one second's worth and skips the rest
+    /// [default: 1; with --replay, as many as the stream accepts]
     #[arg(long, value_name = "R", value_parser = parse_rate)]
     pub rate: Option<f64>,
 
-    /// End after this many readings a unicorn; with --replay, after this many in all
-    /// [default: go on until Ctrl-C]
+    /// Stop after this many readings per unicorn; with --replay, after this many in total
+    /// [default: run until Ctrl-C]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 
-    /// End after this long, as in 500ms, 90s, 5m or 2h
+    /// Stop after this long, as in 500ms, 90s, 5m or 2h
     #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "count")]
     pub duration: Option<Duration>,
 
-    /// What the simulated flights follow from: one seed gives one exact fleet [default: random]
+    /// Seed of the simulated flights: the same seed gives the same fleet [default: random]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// Send the readings of this file instead, one JSON object a line, plain or gzipped; `-` is
-    /// the standard input
+    /// Send the readings of this file instead, one JSON object per line, plain or gzipped; `-`
+    /// reads standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "unicorns", "seed"])]
     pub replay: Option<Recording>,
 
@@ -76,17 +77,16 @@ pub struct ProducerArgs {
     #[command(flatten)]
     pub target: TargetArgs,
 
-    /// What shapes an embedded run.
+    /// Flags for an embedded run.
     #[command(flatten)]
     pub embedded: EmbeddedArgs,
 }
 
-/// The flags that shape an embedded run.
+/// Flags that apply only to an embedded run.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Embedded run")]
 pub struct EmbeddedArgs {
-    /// Length of the window that readings are summed over: whole seconds from 1s to 15m
-    /// [default: 60s]
+    /// Length of the tumbling window: whole seconds from 1s to 15m [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = duration::parse_window)]
     pub window: Option<Duration>,
 
@@ -94,28 +94,30 @@ pub struct EmbeddedArgs {
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
-    /// How many shards the streams have, each of which takes 1000 readings a second
+    /// How many shards each stream has; a shard accepts 1000 readings per second
     /// [default: enough for the fleet]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
     pub shards: Option<u32>,
 
-    /// Port of the local cloud: one that runs there is used, else one is started; 0 starts one on
-    /// any free port [default: 4566]
+    /// Port of the local cloud. A local cloud running there is used; otherwise one is started.
+    /// 0 starts one on any free port [default: 4566]
     #[arg(long)]
     pub port: Option<u16>,
 
-    /// Port of the map of the fleet, a page for the browser; 0 for any free port [default: 8080, or
-    /// any free port where that is in use]
+    /// Port of the fleet's map in the browser; 0 for any free port [default: 8080, or any free port
+    /// if 8080 is in use]
     #[arg(long, value_name = "PORT")]
     pub dashboard_port: Option<u16>,
 
-    /// How rows are printed on the standard output at each window's end
+    /// How rows are printed to standard output at the end of each window
     #[arg(long, value_enum, default_value_t = ProducerFormat::Pretty)]
     pub format: ProducerFormat,
 }
 
 impl EmbeddedArgs {
-    /// The first flag given that means nothing where no local cloud is started.
+    /// The first given flag that has no effect without an embedded local cloud, if any.
+    ///
+    /// `--port` is ignored if `port_counts` is false.
     pub(crate) fn first_given(&self, port_counts: bool) -> Option<&'static str> {
         let given = [
             ("--window", self.window.is_some()),
@@ -134,16 +136,16 @@ impl EmbeddedArgs {
 /// How rows are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ProducerFormat {
-    /// A table a window, of the unicorns' merged rows
+    /// One table per window, of the unicorns' merged rows
     #[default]
     Pretty,
-    /// The table's rows as they are, one JSON object a line
+    /// The table's rows unmerged, one JSON object per line
     Lines,
 }
 
 fn parse_name(text: &str) -> Result<String, String> {
     match text.chars().count() {
-        0 => Err("a unicorn needs a name".to_owned()),
+        0 => Err("must not be empty".to_owned()),
         length if length > LONGEST_NAME => {
             Err(format!("has {length} characters, more than {LONGEST_NAME}"))
         }
@@ -156,13 +158,13 @@ fn parse_rate(text: &str) -> Result<f64, String> {
     if rate.is_finite() && rate >= 0.001 {
         return Ok(rate);
     }
-    Err("a rate is 0.001 or more".to_owned())
+    Err("must be 0.001 or more".to_owned())
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = duration::parse(text).map_err(|error| error.to_string())?;
     if duration.is_zero() {
-        return Err("nothing can be sent in no time".to_owned());
+        return Err("must be longer than zero".to_owned());
     }
     Ok(duration)
 }
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_holds_together() {
+    fn command_line_is_valid() {
         ProducerArgs::command().debug_assert();
     }
 
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_rejected() {
+    fn invalid_arguments_are_rejected() {
         let long = "x".repeat(257);
         for arguments in [
             &["--name", ""][..],

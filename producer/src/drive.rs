@@ -1,4 +1,4 @@
-//! Keeps the readings coming: simulated ones as they are due, recorded ones as they are read.
+//! Feeds readings to the sender: simulated ones when due, recorded ones as they are read.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -13,24 +13,24 @@ use windrow_write::KinesisRecord;
 
 use crate::flight::Unicorn;
 use crate::progress::ProducerProgress;
-use crate::replay::{Recording, ReplayLine, ReplayLines};
+use crate::replay::{Recording, ReplayLine};
 use crate::schedule::Schedule;
 use crate::send::{Halted, ReadingSender, partition_key};
 
-/// The least time between two rounds, so that a fleet's readings go out many at a time.
+/// The minimum time between two rounds, so that a fleet's readings are sent in large batches.
 const ROUND: Duration = Duration::from_millis(100);
 
 /// How many lines are read ahead.
 const READ_AHEAD: usize = 1000;
 
-/// How many broken lines are told one by one.
+/// How many broken lines are reported one by one.
 const MOST_REPORTED: u64 = 20;
 
-/// Sends a fleet's readings as they are due, until the schedule is over, `stop` or a halt, and says
-/// how many were skipped because the stream took too few.
+/// Sends a fleet's readings when they are due, until the schedule is over, `stop` is cancelled or
+/// the sender halts. Returns how many readings were skipped because the stream took too few.
 ///
-/// Each reading is stamped with the moment at which it was due, in milliseconds since the epoch by
-/// `clock`.
+/// Each reading's `StatusTime` is the time at which it was due. `clock` returns milliseconds since
+/// the epoch.
 pub(crate) async fn fly(
     mut fleet: Vec<Unicorn>,
     mut schedule: Schedule,
@@ -65,17 +65,20 @@ pub(crate) async fn fly(
     schedule.skipped()
 }
 
-/// What reading a recording came to.
+/// The outcome of a replay.
 #[derive(Debug, Default)]
 pub(crate) struct Replayed {
-    /// How many lines are no readings.
+    /// How many lines are not readings.
     pub(crate) broken: u64,
-    /// Why the recording could not be read to its end, if so.
+    /// The error that ended the recording early, if any.
     pub(crate) error: Option<io::Error>,
 }
 
-/// Sends a recording's readings, at the pace of `schedule` or as fast as they are taken, until the
-/// end, `count` of them, `duration`, `stop` or a halt. Broken lines are told and passed over.
+/// Sends a recording's readings, `rate` per second or as fast as the stream accepts them. Broken
+/// lines are reported and skipped.
+///
+/// Ends with the recording, at the `limits` (readings and duration), when `stop` is cancelled, or
+/// when the sender halts.
 pub(crate) async fn replay(
     recording: Recording,
     limits: (Option<u64>, Option<Duration>),
@@ -100,7 +103,7 @@ pub(crate) async fn replay(
                 Ok(ReplayLine::Reading(record)) => record,
                 Ok(ReplayLine::Broken { number, reason }) => {
                     replayed.broken += 1;
-                    tell(progress, replayed.broken, number, &reason);
+                    report_broken(progress, replayed.broken, number, &reason);
                     continue;
                 }
                 Err(error) => {
@@ -120,7 +123,7 @@ pub(crate) async fn replay(
     };
     let limited = async {
         match duration {
-            // A recording that is over in time leaves the error of the time-out unused.
+            // Reaching the limit is not an error.
             Some(duration) => tokio::time::timeout(duration, sending).await.unwrap_or(()),
             None => sending.await,
         }
@@ -129,29 +132,29 @@ pub(crate) async fn replay(
     replayed
 }
 
-fn tell(progress: &ProducerProgress, broken: u64, number: u64, reason: &str) {
+fn report_broken(progress: &ProducerProgress, broken: u64, number: u64, reason: &str) {
     if broken <= MOST_REPORTED {
-        progress.note(&format!("line {number} is not sent: {reason}"));
+        progress.note(&format!("line {number} was not sent: {reason}"));
     }
     if broken == MOST_REPORTED {
-        progress.note("further lines that are not sent are only counted");
+        progress.note("further broken lines are counted but not listed");
     }
 }
 
-/// Reads on a thread of its own: a read of the standard input cannot be called off, and the end of
-/// the program does not wait for a thread.
+/// Reads on a separate thread: a blocking read of standard input cannot be cancelled, and the
+/// program can exit without waiting for the thread.
 fn read_ahead(recording: Recording) -> mpsc::Receiver<io::Result<ReplayLine>> {
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
     std::thread::spawn(move || {
-        let input = match recording.open() {
-            Ok(input) => input,
+        let lines = match recording.open() {
+            Ok(lines) => lines,
             Err(error) => {
-                // Nobody waits for it any more.
+                // Fails only if the replay has ended.
                 let _ = sender.blocking_send(Err(error));
                 return;
             }
         };
-        for line in ReplayLines::new(input) {
+        for line in lines {
             if sender.blocking_send(line).is_err() {
                 return;
             }
@@ -175,7 +178,7 @@ mod tests {
             .collect()
     }
 
-    /// The unicorns and the times of what was sent.
+    /// The name and time of each reading sent.
     fn sent(stream: &Collected<KinesisRecord>) -> Vec<(String, i64)> {
         let records = stream.items();
         records
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_fleet_is_sent_as_it_is_due() {
+    async fn fleet_is_sent_when_due() {
         let stream = Arc::new(Collected::default());
         let sender = start(&stream);
         let schedule = Schedule::new(4.0, Some(6), None);
@@ -210,7 +213,7 @@ mod tests {
             ("Shadowfax", 2000),
             ("Bucephalus", 2250),
         ];
-        // A sleep ends up to a millisecond late, and the stamp makes up for it.
+        // A sleep ends up to a millisecond late; the timestamps correct for it.
         assert_eq!(
             sent(&stream),
             expected.map(|(name, time)| (name.to_owned(), time))
@@ -268,28 +271,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_recording_is_sent_in_order_up_to_the_limits() {
+    async fn recording_is_sent_in_order_up_to_the_limits() {
         assert_eq!(replayed((None, None), None).await, (50, 1));
         assert_eq!(replayed((Some(7), None), None).await, (7, 0));
         assert_eq!(replayed((None, None), Some(1000.0)).await, (50, 1));
     }
 
     #[tokio::test]
-    async fn a_recording_ends_with_its_duration() {
+    async fn recording_stops_after_its_duration() {
         let limit = Duration::from_secs(900);
         let stream = Arc::new(Collected::default());
-        let passing = async {
+        let pause_clock = async {
             while stream.items().is_empty() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            // Now the time passes as soon as there is nothing to do. The next reading is due after
-            // a thousand seconds.
+            // From here on the clock advances whenever all tasks are idle. The next reading is due
+            // after a thousand seconds.
             tokio::time::pause();
         };
-        let begun = Instant::now();
+        let started = Instant::now();
         let replaying = replay_to(&stream, (None, Some(limit)), Some(0.001));
-        let (replayed, ()) = tokio::join!(replaying, passing);
+        let (replayed, ()) = tokio::join!(replaying, pause_clock);
         assert_eq!(replayed, (1, 0));
-        assert!(begun.elapsed() >= limit);
+        assert!(started.elapsed() >= limit);
     }
 }

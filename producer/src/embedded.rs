@@ -8,28 +8,28 @@ use windrow_local::{CloudSettings, DashboardPort, LocalCloud, StartError, dashbo
 
 use crate::plan::ProducerPlan;
 
-/// How long a run may take at its end to close its windows and write their rows.
+/// The time limit for closing the open windows and writing their rows at the end of a run.
 const DRAIN_LIMIT: Duration = Duration::from_secs(120);
 
-/// A local cloud and where everything in it is.
+/// A running local cloud and the names of its resources.
 #[derive(Debug)]
 pub(crate) struct EmbeddedCloud {
     cloud: LocalCloud,
-    /// Where it was started.
+    /// How to reach it.
     pub(crate) target: Cloud,
-    /// The stream of summaries.
+    /// Name of the summary stream.
     pub(crate) summary_stream: String,
-    /// The table of rows.
+    /// Name of the table of rows.
     pub(crate) table: String,
-    /// What the user is told at the start.
+    /// The message to print at the start.
     pub(crate) welcome: String,
 }
 
 impl EmbeddedCloud {
-    /// Starts a local cloud as `plan` has it.
+    /// Starts a local cloud as described by `plan`.
     ///
     /// # Errors
-    /// [`StartError`], when a port is in use that was asked for, or the data directory is.
+    /// [`StartError`], for example if a requested port or the data directory is in use.
     pub(crate) async fn start(plan: &ProducerPlan) -> Result<Self, StartError> {
         let defaults = local::settings();
         let embedded = &plan.embedded;
@@ -48,8 +48,8 @@ impl EmbeddedCloud {
         let cloud = LocalCloud::start(settings, &WildRydes::default()).await?;
         let url = cloud.endpoint_url();
 
-        // The default port needs no flag: that is where the commands look by themselves.
-        let where_to = if url == format!("http://127.0.0.1:{LOCAL_PORT}") {
+        // The commands look at the default port, so it needs no --endpoint-url.
+        let target_flag = if url == format!("http://127.0.0.1:{LOCAL_PORT}") {
             "--target local".to_owned()
         } else {
             format!("--endpoint-url {url}")
@@ -63,15 +63,15 @@ impl EmbeddedCloud {
         };
         let (stream, summary) = (&names.stream, &names.summary_stream);
         let welcome = format!(
-            "target: a local cloud of its own at {url}\n\
+            "target: an embedded local cloud at {url}\n\
              \x20 map       {map}\n\
              \x20 data      {data_dir}\n\
              \x20 streams   {stream}, {summary}\n\
              \x20 table     {table}\n\
-             \x20 readings  cargo run -p consumer -- {where_to} --stream {stream}\n\
-             \x20 rows      cargo run -p consumer -- {where_to} --stream {summary}\n\
-             \x20 more      cargo run -p producer -- {where_to} --stream {stream} --name Rocinante\n\
-             rows are printed every {window} s; Ctrl-C closes the open window and ends it all",
+             \x20 readings  cargo run -p consumer -- {target_flag} --stream {stream}\n\
+             \x20 rows      cargo run -p consumer -- {target_flag} --stream {summary}\n\
+             \x20 more      cargo run -p producer -- {target_flag} --stream {stream} --name Rocinante\n\
+             rows are printed every {window} s; Ctrl-C closes the open window and stops the run",
             data_dir = data_dir.display(),
             table = names.table,
             window = window.as_secs(),
@@ -85,7 +85,7 @@ impl EmbeddedCloud {
         })
     }
 
-    /// The time up to which windows are done ([`LocalCloud::watermark`]).
+    /// The watermark: windows that end at or before it are complete ([`LocalCloud::watermark`]).
     pub(crate) fn watermark(&self) -> tokio::sync::watch::Receiver<i64> {
         self.cloud.watermark()
     }
@@ -93,12 +93,12 @@ impl EmbeddedCloud {
     /// Closes the open windows and waits until all rows are in the table.
     ///
     /// # Errors
-    /// When that takes more than two minutes.
+    /// If that takes more than two minutes.
     pub(crate) async fn drain(&self) -> Result<(), windrow_local::DrainError> {
         self.cloud.drain(DRAIN_LIMIT).await
     }
 
-    /// Ends it.
+    /// Stops the local cloud.
     pub(crate) async fn stop(self) {
         self.cloud.stop().await;
     }

@@ -12,23 +12,25 @@ const START: (f64, f64) = (40.749167, -73.985184);
 /// Magic and health at the start.
 const START_POINTS: i32 = 150;
 
-/// How fast a unicorn flies, in metres a second.
+/// A unicorn's speed, in metres per second.
 const SPEED: std::ops::RangeInclusive<f64> = 29.0..=31.0;
 
-/// Metres in a degree of latitude.
+/// Metres per degree of latitude.
 const LATITUDE_METRES: f64 = 110_540.0;
 
-/// Metres in a degree of longitude at the equator.
+/// Metres per degree of longitude at the equator.
 const LONGITUDE_METRES: f64 = 111_320.0;
 
-/// Where a unicorn turns back, in degrees north or south. At the pole itself a degree of longitude
-/// has no length.
+/// Where a unicorn turns back, in degrees north or south. At the pole, a degree of longitude has
+/// length zero.
 const TURNING_LATITUDE: f64 = 89.99;
 
-/// One simulated unicorn: it keeps one bearing, flies 29 to 31 m a second, and its magic and health
-/// each change by -1, 0, 0 or +1 a second.
+/// One simulated unicorn.
 ///
-/// It reads no clock, and the same seed, number and rate give the same flight every time.
+/// It keeps a constant bearing and flies 29 to 31 m per second. Each second, its magic and health
+/// change by -1, 0, 0 or +1 with equal probability.
+///
+/// It reads no clock: the same seed, number and rate always give the same flight.
 #[derive(Clone, Debug)]
 pub struct Unicorn {
     name: String,
@@ -39,19 +41,19 @@ pub struct Unicorn {
     longitude: f64,
     magic: i32,
     health: i32,
-    /// Readings a second.
+    /// Readings per second.
     rate: f64,
-    /// Readings so far.
+    /// How many readings were taken.
     readings: u64,
     /// Time of the last reading, in milliseconds since the epoch.
     last: Option<i64>,
 }
 
 impl Unicorn {
-    /// The unicorn called `name`, number `number` of the fleet of `seed`, at the start and about to
-    /// give `rate` readings a second.
+    /// Creates unicorn `number` of the fleet with this `seed`, at the start of its flight. It takes
+    /// `rate` readings per second.
     ///
-    /// Each number draws from a stream of its own, so a larger fleet begins with the smaller one.
+    /// Each number has its own random stream, so a larger fleet contains the smaller one.
     pub fn new(name: String, seed: u64, number: u64, rate: f64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(number);
@@ -74,9 +76,9 @@ impl Unicorn {
         &self.name
     }
 
-    /// Flies on to the next reading, which is taken at `millis` milliseconds since the epoch, or a
-    /// millisecond after the last one if that is later: two readings of one unicorn and moment
-    /// would count once.
+    /// Flies to the next reading and returns it. Its time is `millis`, in milliseconds since the
+    /// epoch, but at least one millisecond after the previous reading: two readings of one unicorn
+    /// with the same time would count as duplicates.
     pub fn fly(&mut self, millis: i64) -> Reading<'_> {
         let millis = self
             .last
@@ -93,7 +95,7 @@ impl Unicorn {
 
         let metres = self.random.random_range(SPEED) / self.rate;
         let micrometres = (metres * 1e6).round();
-        self.go(micrometres / 1e6);
+        self.advance(micrometres / 1e6);
         Reading {
             name: self.name.as_str().into(),
             status_time: StatusTime::from_millis(millis),
@@ -109,10 +111,10 @@ impl Unicorn {
         [-1, 0, 0, 1][self.random.random_range(0..4_usize)]
     }
 
-    fn go(&mut self, metres: f64) {
-        let east_metres_a_degree = LONGITUDE_METRES * self.latitude.to_radians().cos();
+    fn advance(&mut self, metres: f64) {
+        let metres_per_degree_east = LONGITUDE_METRES * self.latitude.to_radians().cos();
         self.latitude += metres * self.bearing.cos() / LATITUDE_METRES;
-        self.longitude += metres * self.bearing.sin() / east_metres_a_degree;
+        self.longitude += metres * self.bearing.sin() / metres_per_degree_east;
         if self.latitude.abs() > TURNING_LATITUDE {
             self.latitude = self.latitude.clamp(-TURNING_LATITUDE, TURNING_LATITUDE);
             self.bearing = std::f64::consts::PI - self.bearing;
@@ -151,15 +153,15 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_gives_one_exact_fleet() {
+    fn seed_determines_the_fleet() {
         assert_eq!(flight(7, 3, 1.0, 100), flight(7, 3, 1.0, 100));
         assert_ne!(flight(7, 3, 1.0, 1), flight(7, 4, 1.0, 1));
         assert_ne!(flight(7, 3, 1.0, 1), flight(8, 3, 1.0, 1));
     }
 
-    /// Degrees are left out: the last digit of a sine is the platform's.
+    /// Degrees are not compared: the last digit of a sine depends on the platform.
     #[test]
-    fn the_flight_of_a_seed_does_not_change_between_versions() {
+    fn flight_of_a_seed_is_stable_between_versions() {
         let measures = |reading: &Reading<'_>| {
             let metres = reading.distance.to_string();
             (metres, reading.magic_points, reading.health_points)
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_pole_it_turns_back_and_at_the_date_line_it_goes_on() {
+    fn turns_back_at_the_pole_and_crosses_the_date_line() {
         let mut unicorn = unicorn(1, 0, 1.0);
         unicorn.bearing = 0.0;
         unicorn.latitude = 89.9899;
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn two_readings_never_share_a_moment() {
+    fn readings_never_share_a_time() {
         let mut unicorn = unicorn(1, 0, 1000.0);
         let times = [5, 5, 3, 100].map(|millis| unicorn.fly(millis).status_time.millis());
         assert_eq!(times, [5, 6, 7, 100]);
@@ -197,21 +199,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_step_is_29_to_31_metres_a_second(seed: u64, number in 0..100_u64, rate in 0.1..100.0_f64) {
-            let mut place = START;
+        fn speed_is_29_to_31_metres_per_second(seed: u64, number in 0..100_u64, rate in 0.1..100.0_f64) {
+            let mut position = START;
             for reading in flight(seed, number, rate, 50) {
-                let told = reading.distance.micrometres() as f64 / 1e6 * rate;
-                prop_assert!((28.9..31.1).contains(&told), "told {told}");
+                let reported = reading.distance.micrometres() as f64 / 1e6 * rate;
+                prop_assert!((28.9..31.1).contains(&reported), "reported {reported}");
                 let next = (reading.latitude.unwrap(), reading.longitude.unwrap());
-                // The plane's metres and the sphere's differ by less than a hundredth here.
-                let flown = metres_between(place, next) * rate;
+                // Distances on the plane and on the sphere differ by less than 1 % here.
+                let flown = metres_between(position, next) * rate;
                 prop_assert!((28.7..31.4).contains(&flown), "flown {flown}");
-                place = next;
+                position = next;
             }
         }
 
         #[test]
-        fn points_change_by_at_most_one_a_second(seed: u64, rate in 0.1..20.0_f64) {
+        fn points_change_by_at_most_one_per_second(seed: u64, rate in 0.1..20.0_f64) {
             let most = (1.0 / rate).ceil() as i32;
             let (mut magic, mut health) = (START_POINTS, START_POINTS);
             for reading in flight(seed, 0, rate, 100) {
@@ -222,7 +224,7 @@ mod tests {
         }
 
         #[test]
-        fn every_reading_is_one(seed: u64, latitude in -90.0..90.0_f64, longitude in -180.0..180.0_f64) {
+        fn every_reading_can_be_parsed(seed: u64, latitude in -90.0..90.0_f64, longitude in -180.0..180.0_f64) {
             let mut unicorn = unicorn(seed, 0, 0.001);
             (unicorn.latitude, unicorn.longitude) = (latitude, longitude);
             for second in 0..20 {

@@ -1,13 +1,13 @@
 //! Sends a unicorn fleet's sensor readings to Kinesis: simulated ones as time passes, or recorded
 //! ones.
 //!
-//! * What was typed is [`args::ProducerArgs`]; checked, it is a [`plan::ProducerPlan`].
-//! * [`flight`] is the simulated unicorn and [`schedule`] says when its readings are due: both are
+//! * [`args::ProducerArgs`] is the command line as typed; [`plan::ProducerPlan`] is the checked
+//!   form.
+//! * [`flight`] simulates a unicorn and [`schedule`] computes when its readings are due. Both are
 //!   pure.
-//! * [`replay`] reads recorded readings back.
-//! * [`run`] batches readings into PutRecords calls and keeps retrying what failed. Where no cloud
-//!   is found, it starts a local one in this process and prints the rows that
-//!   come out of it.
+//! * [`replay`] reads recorded readings.
+//! * [`run`] batches readings into PutRecords calls and retries the ones that fail. If no cloud is
+//!   found, it starts a local one in this process and prints the rows it produces.
 //!
 //! ```
 //! use producer::flight::Unicorn;
@@ -56,72 +56,73 @@ use send::{ReadingSender, SendCounts};
 
 pub use standing::Standing;
 
-/// How many readings a second are worth a lane of their own.
-const READINGS_A_LANE: f64 = 2000.0;
+/// How many readings per second justify another lane.
+const READINGS_PER_LANE: f64 = 2000.0;
 
-/// The most calls under way at once.
+/// The maximum number of calls in flight.
 const MOST_LANES: usize = 8;
 
-/// Why nothing is sent.
+/// Why a run did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ProducerError {
-    /// A flag that means nothing here.
-    #[error("{flag} shapes a local cloud that this command starts, and it starts none ({target})")]
+    /// A flag for an embedded run, when the run is not embedded.
+    #[error("{flag} applies only to an embedded run, but readings go to another cloud ({target})")]
     OnlyEmbedded {
         /// The flag.
         flag: &'static str,
         /// Where readings would go.
         target: String,
     },
-    /// There is no telling which cloud to send to.
+    /// The cloud to send to could not be determined.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// The recording is not to be had.
+    /// The recording cannot be opened.
     #[error("{recording} cannot be opened")]
     Recording {
         /// The recording.
         recording: Recording,
-        /// What went wrong.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The stream is not to be had.
+    /// The stream is not available.
     #[error(transparent)]
     Stream(#[from] StreamError),
-    /// The local cloud's port belongs to something else.
-    #[error("{0}: stop it, or have a local cloud elsewhere with --port (0 takes any free port)")]
+    /// The local cloud's port is in use by another program.
+    #[error("{0}: stop it, or choose another port with --port (0 for any free port)")]
     PortTaken(NoLocal),
-    /// The local cloud does not start.
+    /// The local cloud failed to start.
     #[error(
-        "the local cloud does not start (--port, --dashboard-port and --data-dir give it other places)"
+        "the local cloud failed to start (--port, --dashboard-port and --data-dir choose its ports and folder)"
     )]
     Start(#[from] StartError),
 }
 
 impl ProducerError {
-    /// Whether the command line is at fault.
+    /// Whether this is a usage error.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::OnlyEmbedded { .. })
     }
 }
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// How many readings the stream has.
+    /// How many readings the stream accepted.
     pub sent: u64,
-    /// How many it does not have, or is not known to have; broken lines of a recording as well.
+    /// How many readings it did not accept, or may not have accepted, including a recording's
+    /// broken lines.
     pub failed: u64,
-    /// What else went wrong, in words.
+    /// Descriptions of other problems.
     pub problems: Vec<String>,
 }
 
-/// Sends what `plan` says until it is over or `stop`, and shows the progress on the standard error.
-/// `clock` gives milliseconds since the epoch, and `standing` tells anybody how far it has come.
+/// Sends readings according to `plan` until they are all sent or `stop` is cancelled. Shows
+/// progress on standard error and updates `standing`. `clock` returns milliseconds since the epoch.
 ///
-/// An embedded run prints its rows to `output`, and drains at the end.
+/// An embedded run prints its rows to `output` and drains at the end.
 ///
 /// # Errors
-/// [`ProducerError`], before anything is sent. What goes wrong later is in the [`Outcome`].
+/// [`ProducerError`], only before anything is sent. Later problems are part of the [`Outcome`].
 pub async fn run(
     plan: &ProducerPlan,
     environment: &Environment,
@@ -140,7 +141,7 @@ pub async fn run(
     }
     match resolve(&plan.target, environment, plan.port()).await? {
         Resolved::Cloud(cloud) => {
-            // A local cloud that runs was found by its port.
+            // With a running local cloud, --port is how it was found.
             let port_counts = cloud.place() != CloudLocation::Local;
             if let Some(flag) = plan.embedded.first_given(port_counts) {
                 let target = cloud.describe().to_owned();
@@ -192,33 +193,35 @@ async fn run_embedded(
         Ok(()) => standing.set_drained(),
         Err(error) => outcome
             .problems
-            .push(format!("not all rows are in: {error}")),
+            .push(format!("not all rows are in the table: {error}")),
     }
     match report {
         Ok(mut report) => match report.print_until(i64::MAX).await {
             Ok(()) => progress::note(&balance(outcome.sent, report.readings())),
-            // Nobody is left to compare.
+            // Nobody reads the output any more.
             Err(error) if error.is_broken_pipe() => {}
-            Err(error) => outcome.problems.push(format!("rows are missing: {error}")),
+            Err(error) => outcome
+                .problems
+                .push(format!("not all rows were printed: {error}")),
         },
         Err(error) => outcome
             .problems
-            .push(format!("the report ended early: {error}")),
+            .push(format!("the report task ended early: {error}")),
     }
     embedded.stop().await;
     outcome
 }
 
-/// How what came out compares with what went in.
+/// Compares the readings in the printed rows with the readings sent.
 fn balance(sent: u64, in_rows: u64) -> String {
     let difference = in_rows.abs_diff(sent);
     match in_rows.cmp(&sent) {
         std::cmp::Ordering::Equal => format!("the rows hold {in_rows} readings"),
         std::cmp::Ordering::Less => {
-            format!("the rows hold {in_rows} readings, {difference} fewer than were sent from here")
+            format!("the rows hold {in_rows} readings, {difference} fewer than this run sent")
         }
         std::cmp::Ordering::Greater => {
-            format!("the rows hold {in_rows} readings, {difference} more than were sent from here")
+            format!("the rows hold {in_rows} readings, {difference} more than this run sent")
         }
     }
 }
@@ -249,18 +252,18 @@ async fn send(
     let start = |lanes| ReadingSender::start(stream, lanes, Arc::clone(progress));
     match &plan.source {
         ReadingSource::Fleet { names, seed, rate } => {
-            let in_all = names.len() as f64 * rate;
-            let lanes = (in_all / READINGS_A_LANE).ceil() as usize;
+            let total_rate = names.len() as f64 * rate;
+            let lanes = (total_rate / READINGS_PER_LANE).ceil() as usize;
             let sender = start(lanes.min(MOST_LANES));
             let unicorn =
                 |(number, name): (u64, &String)| Unicorn::new(name.clone(), *seed, number, *rate);
             let fleet = (0..).zip(names).map(unicorn).collect();
-            let schedule = Schedule::new(in_all, plan.count, plan.duration);
+            let schedule = Schedule::new(total_rate, plan.count, plan.duration);
             let skipped = drive::fly(fleet, schedule, &sender, clock, stop).await;
             if skipped > 0 {
                 progress.note(&format!(
-                    "{skipped} readings were never taken: the stream takes fewer than {in_all} a \
-                     second, so give it more shards or the fleet a lower --rate"
+                    "{skipped} readings were skipped: the stream accepts fewer than {total_rate} per \
+                     second; give it more shards or lower --rate"
                 ));
             }
             outcome(sender.finish().await)
@@ -268,13 +271,13 @@ async fn send(
         ReadingSource::Recording { recording, rate } => {
             let sender = start(MOST_LANES);
             let limits = (plan.count, plan.duration);
-            let recorded = recording.to_string();
+            let name = recording.to_string();
             let recording = recording.clone();
             let replayed = drive::replay(recording, limits, *rate, &sender, progress, stop).await;
             let mut outcome = outcome(sender.finish().await);
             outcome.failed += replayed.broken;
             if let Some(error) = replayed.error {
-                let problem = format!("{recorded} cannot be read to its end: {error}");
+                let problem = format!("{name} could not be read to the end: {error}");
                 outcome.problems.push(problem);
             }
             outcome
@@ -285,7 +288,7 @@ async fn send(
 fn outcome(counts: SendCounts) -> Outcome {
     let problem = counts
         .halted
-        .map(|reason| format!("the sending stopped: {reason}"));
+        .map(|reason| format!("sending stopped: {reason}"));
     Outcome {
         sent: counts.sent,
         failed: counts.failed,

@@ -16,12 +16,13 @@ use windrow_connect::cloud::Environment;
 use windrow_connect::signal::drain_on_signals;
 use windrow_connect::terminal::{self, tell};
 
-/// A local cloud spends its time on small things; this one makes them with a quarter less of it.
+/// An embedded local cloud makes many small allocations; mimalloc cuts its time by a quarter.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// How long the end may take after a signal: what is under way, and in an embedded run the open window.
-const END: Duration = Duration::from_secs(120);
+/// The time limit after a signal for finishing calls in flight and, in an embedded run, closing the
+/// open window.
+const GRACE: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     let args = ProducerArgs::parse();
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     terminal::log("warn");
 
     match run(&plan, &environment) {
-        Ok(Ok(outcome)) => end(&outcome),
+        Ok(Ok(outcome)) => report(&outcome),
         Ok(Err(error)) if error.is_usage() => bad_usage(error),
         Ok(Err(error)) => fail(error.into()),
         Err(error) => fail(error),
@@ -51,7 +52,7 @@ fn fail(error: anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn end(outcome: &Outcome) -> ExitCode {
+fn report(outcome: &Outcome) -> ExitCode {
     for problem in &outcome.problems {
         tell(&format!("error: {problem}"));
     }
@@ -73,12 +74,12 @@ async fn run(
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     let standing = Arc::new(Standing::default());
-    let last = Arc::clone(&standing);
+    let status = Arc::clone(&standing);
     drain_on_signals(
-        END,
+        GRACE,
         move || stopping.cancel(),
-        // Dots may stand on the line.
-        move |cut| format!("\nerror: {cut}; {last}"),
+        // The cursor may be behind progress dots.
+        move |cut| format!("\nerror: {cut}; {status}"),
     )?;
     let output = BufWriter::new(terminal::output());
     Ok(producer::run(plan, environment, now, &stop, &standing, output).await)

@@ -1,17 +1,17 @@
-//! What the unicorns are called.
+//! The unicorns' names.
 
-/// The stable.
+/// The base names.
 const NAMES: [&str; 4] = ["Shadowfax", "Bucephalus", "Rocinante", "Franky"];
 
-/// The names of a fleet of `count`, all different: first `first`, if it is given, then Shadowfax,
-/// Bucephalus, Rocinante and Franky, then the same with numbers from 2 on.
+/// The `count` distinct names of a fleet: `first`, if given, then Shadowfax, Bucephalus, Rocinante
+/// and Franky, then the same names with numbers from 2 on.
 pub fn names(first: Option<&str>, count: usize) -> Vec<String> {
     let numbered = (2_u64..).flat_map(|number| NAMES.map(|name| format!("{name}-{number}")));
-    let stable = NAMES.map(str::to_owned).into_iter().chain(numbered);
+    let all = NAMES.map(str::to_owned).into_iter().chain(numbered);
     first
         .map(str::to_owned)
         .into_iter()
-        .chain(stable.filter(|name| Some(name.as_str()) != first))
+        .chain(all.filter(|name| Some(name.as_str()) != first))
         .take(count)
         .collect()
 }
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_stable_comes_first_and_then_numbers() {
+    fn base_names_come_before_numbered_ones() {
         let expected = [
             "Shadowfax",
             "Bucephalus",
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn a_given_name_is_the_first() {
+    fn given_name_comes_first() {
         assert_eq!(names(Some("Pegasus"), 1), ["Pegasus"]);
         assert_eq!(names(Some("Pegasus"), 2), ["Pegasus", "Shadowfax"]);
         assert_eq!(
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_are_the_same() {
+    fn names_are_distinct() {
         for first in [None, Some("Franky"), Some("Shadowfax-3"), Some("Pegasus")] {
             let names = names(first, 1000);
             assert_eq!(names.iter().collect::<HashSet<_>>().len(), 1000);

@@ -1,4 +1,4 @@
-//! What to do, checked.
+//! The checked command line.
 
 use std::time::Duration;
 
@@ -8,35 +8,38 @@ use crate::args::{EmbeddedArgs, ProducerArgs};
 use crate::names::names;
 use crate::replay::Recording;
 
-/// The most readings a second of one unicorn: two of one millisecond would count once.
+/// The maximum rate of one unicorn, in readings per second: two readings in the same millisecond
+/// would count as one.
 const FASTEST: f64 = 1000.0;
 
-/// The most readings a second in all. A clock ticks no faster than this is worth asking for.
-const FASTEST_IN_ALL: f64 = 1e9;
+/// The maximum rate of a replay, in readings per second: one per nanosecond, the clock's
+/// resolution.
+const FASTEST_REPLAY: f64 = 1e9;
 
-/// How much of a shard's 1,000 records a second a fleet is given: names do not spread evenly.
-const READINGS_A_SHARD: f64 = 700.0;
+/// How many of a shard's 1,000 records per second are planned for, since names do not spread
+/// evenly.
+const READINGS_PER_SHARD: f64 = 700.0;
 
-/// The most shards that are made unasked.
+/// The maximum default number of shards.
 const MOST_SHARDS: u32 = 100;
 
-/// How many shards a recording is played to unasked.
+/// The default number of shards for a replay.
 const REPLAY_SHARDS: u32 = 4;
 
-/// What to do.
+/// A checked plan for a run.
 #[derive(Clone, Debug)]
 pub struct ProducerPlan {
     /// What to send.
     pub source: ReadingSource,
-    /// How many readings in all.
+    /// The total number of readings to send; `None` for no limit.
     pub count: Option<u64>,
-    /// For how long.
+    /// How long to send; `None` for no limit.
     pub duration: Option<Duration>,
     /// The stream to send to.
     pub stream: String,
-    /// Which cloud it is in.
+    /// The cloud that has the stream.
     pub target: TargetArgs,
-    /// The shape of an embedded run.
+    /// Options for an embedded run.
     pub embedded: EmbeddedArgs,
 }
 
@@ -47,31 +50,31 @@ pub enum ReadingSource {
     Fleet {
         /// The unicorns' names.
         names: Vec<String>,
-        /// What their flights follow from.
+        /// The seed of their flights.
         seed: u64,
-        /// Readings a second and unicorn.
+        /// Readings per second per unicorn.
         rate: f64,
     },
     /// Recorded readings.
     Recording {
-        /// Where they are.
+        /// The recording.
         recording: Recording,
-        /// Readings a second in all, or as many as the stream takes.
+        /// Readings per second; `None` for as many as the stream accepts.
         rate: Option<f64>,
     },
 }
 
 impl ProducerPlan {
-    /// Checks what was typed; `seed` is for a fleet without a `--seed`.
+    /// Checks the command line. `seed` is used if there is no `--seed`.
     ///
     /// # Errors
-    /// What is wrong with it, in words.
+    /// A message for the user.
     pub fn new(args: ProducerArgs, seed: u64) -> Result<Self, String> {
         let (source, count) = match args.replay {
             Some(recording) => {
                 let rate = args.rate;
-                if rate.is_some_and(|rate| rate > FASTEST_IN_ALL) {
-                    return Err(format!("--rate: more than {FASTEST_IN_ALL} a second"));
+                if rate.is_some_and(|rate| rate > FASTEST_REPLAY) {
+                    return Err(format!("--rate: at most {FASTEST_REPLAY} per second"));
                 }
                 (ReadingSource::Recording { recording, rate }, args.count)
             }
@@ -79,8 +82,8 @@ impl ProducerPlan {
                 let rate = args.rate.unwrap_or(1.0);
                 if rate > FASTEST {
                     return Err(format!(
-                        "--rate: more than {FASTEST} a second, and two readings of one unicorn \
-                         and millisecond would count once"
+                        "--rate: at most {FASTEST} per second, since two readings of one unicorn \
+                         in the same millisecond would count as one"
                     ));
                 }
                 let unicorns = u64::from(args.unicorns);
@@ -112,7 +115,7 @@ impl ProducerPlan {
         }
         match &self.source {
             ReadingSource::Fleet { names, rate, .. } => {
-                let shards = (names.len() as f64 * rate / READINGS_A_SHARD).ceil();
+                let shards = (names.len() as f64 * rate / READINGS_PER_SHARD).ceil();
                 (shards as u32).clamp(1, MOST_SHARDS)
             }
             ReadingSource::Recording { .. } => REPLAY_SHARDS,
@@ -132,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_simplest_plan_is_shadowfax() {
+    fn default_plan_is_shadowfax() {
         let plan = plan(&[]).unwrap();
         let expected = ReadingSource::Fleet {
             names: vec!["Shadowfax".to_owned()],
@@ -144,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_is_of_every_unicorn_and_of_a_whole_recording() {
+    fn count_is_per_unicorn_or_per_recording() {
         assert_eq!(
             plan(&["--unicorns", "5", "--count", "3"]).unwrap().count,
             Some(15)
@@ -156,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_gets_the_shards_it_needs() {
+    fn shards_follow_the_fleets_rate() {
         let shards = |arguments: &[&str]| plan(arguments).unwrap().shards();
         assert_eq!(shards(&["--unicorns", "700"]), 1);
         assert_eq!(shards(&["--unicorns", "701"]), 2);
@@ -167,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn one_unicorn_has_a_reading_a_millisecond_at_most() {
+    fn rate_is_at_most_one_reading_per_millisecond() {
         assert!(plan(&["--rate", "1000"]).is_ok());
         assert!(plan(&["--rate", "1001"]).is_err());
         assert!(plan(&["--replay", "-", "--rate", "50000"]).is_ok());

@@ -1,4 +1,4 @@
-//! How far the sending has come, on the standard error.
+//! Progress on standard error.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,13 +8,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::standing::Standing;
 
-/// How many dots a line has: a minute of them.
-const DOTS_A_LINE: u64 = 60;
+/// How many dots a line has: one minute's worth at one reading per second.
+const DOTS_PER_LINE: u64 = 60;
 
-/// How far the sending has come: a dot a reading for one unicorn, and a bar for
-/// more, which is hidden where nobody looks.
+/// The progress display: one dot per reading for a single unicorn, otherwise a bar, which is hidden
+/// if standard error is not a terminal.
 ///
-/// Whoever else writes to the terminal meanwhile does so through [`aside`](Self::aside).
+/// All other terminal output must go through [`aside`](Self::aside) while it is shown.
 #[derive(Debug)]
 pub(crate) struct ProducerProgress {
     kind: BarKind,
@@ -23,13 +23,13 @@ pub(crate) struct ProducerProgress {
 
 #[derive(Debug)]
 enum BarKind {
-    /// How many dots stand on the last line.
+    /// How many dots are on the current line.
     Dots(Mutex<u64>),
     Bar(ProgressBar),
 }
 
 impl ProducerProgress {
-    /// A dot a reading.
+    /// One dot per reading.
     pub(crate) fn dots(standing: Arc<Standing>) -> Self {
         Self {
             kind: BarKind::Dots(Mutex::new(0)),
@@ -37,8 +37,8 @@ impl ProducerProgress {
         }
     }
 
-    /// A bar for `count` readings, or a counter where their number is not known. Hidden where the
-    /// standard error is no terminal.
+    /// A bar for `count` readings, or a counter if the total is unknown. Hidden if standard error
+    /// is not a terminal.
     pub(crate) fn bar(count: Option<u64>, standing: Arc<Standing>) -> Self {
         let (bar, template) = match count {
             Some(count) => (
@@ -60,7 +60,7 @@ impl ProducerProgress {
         }
     }
 
-    /// Nothing, for tests.
+    /// A hidden display, for tests.
     #[cfg(test)]
     pub(crate) fn hidden() -> Self {
         Self {
@@ -69,7 +69,7 @@ impl ProducerProgress {
         }
     }
 
-    /// Shows that `readings` more are sent.
+    /// Adds `readings` to the readings sent.
     pub(crate) fn sent(&self, readings: u64) {
         self.standing.add_sent(readings);
         match &self.kind {
@@ -80,7 +80,7 @@ impl ProducerProgress {
                 for _ in 0..readings {
                     text.push('.');
                     *column += 1;
-                    if *column == DOTS_A_LINE {
+                    if *column == DOTS_PER_LINE {
                         text.push('\n');
                         *column = 0;
                     }
@@ -90,7 +90,7 @@ impl ProducerProgress {
         }
     }
 
-    /// Runs `write`, which writes whole lines to the terminal, between two states of the progress.
+    /// Suspends the display while `write` writes whole lines to the terminal.
     pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.kind {
             BarKind::Bar(bar) => bar.suspend(write),
@@ -105,17 +105,17 @@ impl ProducerProgress {
         }
     }
 
-    /// Takes note that rows with so many readings in all were read back.
+    /// Sets the total number of readings in the rows that were read back.
     pub(crate) fn in_rows(&self, readings: u64) {
         self.standing.set_in_rows(readings);
     }
 
-    /// Writes a line to the standard error.
+    /// Writes a line to standard error.
     pub(crate) fn note(&self, line: &str) {
         self.aside(|| note(line));
     }
 
-    /// Shows nothing from now on.
+    /// Removes the display.
     pub(crate) fn finish(&self) {
         match &self.kind {
             BarKind::Bar(bar) => bar.finish_and_clear(),
@@ -124,12 +124,12 @@ impl ProducerProgress {
     }
 }
 
-/// Writes a line to the standard error, where no progress is shown.
+/// Writes a line to standard error while no progress is shown.
 pub(crate) fn note(line: &str) {
     show(&format!("{line}\n"));
 }
 
-/// A standard error that is gone is no reason to stop sending.
+/// Writes to standard error. Errors are ignored: a closed terminal must not stop the run.
 fn show(text: &str) {
     let mut output = io::stderr().lock();
     let _ = output.write_all(text.as_bytes());

@@ -1,30 +1,27 @@
-//! Recorded readings, read back from a file.
+//! Recorded readings, read from a file or the standard input.
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use flate2::bufread::MultiGzDecoder;
 use unicorn::reading::Reading;
+use windrow_archive::{ArchiveLine, ArchiveLines, Unpacked};
 use windrow_write::KinesisRecord;
 
 use crate::send::partition_key;
 
-/// The longest line that is read, in bytes: what a record may hold.
+/// The longest line that is sent, in bytes.
 const LONGEST_LINE: usize = 1024 * 1024;
 
-/// The first bytes of a gzip file (RFC 1952).
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
-/// Where recorded readings are.
+/// Where recorded readings come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recording {
-    /// On the standard input: `-`.
+    /// The standard input: `-`.
     StandardInput,
-    /// In a file.
+    /// A file.
     File(PathBuf),
 }
 
@@ -49,9 +46,10 @@ impl FromStr for Recording {
 }
 
 impl Recording {
-    /// Whether there is something to open.
+    /// Checks that the recording can be opened.
     ///
     /// # Errors
+    ///
     /// When a file cannot be opened.
     pub fn check(&self) -> io::Result<()> {
         match self {
@@ -60,140 +58,106 @@ impl Recording {
         }
     }
 
-    /// Opens it for reading, and unpacks it if it begins as a gzip file does.
+    /// Opens the recording, and decompresses it where it begins as a gzip file does.
     ///
     /// # Errors
+    ///
     /// When it cannot be opened, or its first bytes cannot be read.
-    pub fn open(&self) -> io::Result<Box<dyn BufRead + Send>> {
-        match self {
-            Self::StandardInput => unpack(io::stdin()),
-            Self::File(path) => unpack(File::open(path)?),
-        }
+    pub fn open(&self) -> io::Result<ReplayLines<Box<dyn Read + Send>>> {
+        let input: Box<dyn Read + Send> = match self {
+            Self::StandardInput => Box::new(io::stdin()),
+            Self::File(path) => Box::new(File::open(path)?),
+        };
+        ReplayLines::new(input)
     }
 }
 
-/// The input, or what is packed in it.
-fn unpack(mut input: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
-    let mut start = Vec::new();
-    input.by_ref().take(2).read_to_end(&mut start)?;
-    let packed = start == GZIP_MAGIC;
-    let whole = BufReader::new(Cursor::new(start).chain(input));
-    if packed {
-        return Ok(Box::new(BufReader::new(MultiGzDecoder::new(whole))));
-    }
-    Ok(Box::new(whole))
-}
-
-/// What stands on a line.
+/// A line of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplayLine {
-    /// A reading, as it came, under its unicorn's name.
+    /// A reading, byte by byte as recorded; its partition key is the unicorn's name.
     Reading(KinesisRecord),
-    /// Something else.
+    /// Anything else.
     Broken {
-        /// Which line, from 1.
+        /// Number of the line, from 1.
         number: u64,
-        /// Why it is no reading.
+        /// Why it is not a reading.
         reason: String,
     },
 }
 
-/// The readings of a recording, line by line; blank lines are passed over.
+/// The readings of a recording, line by line; blank lines are skipped.
 ///
-/// It holds one line at a time, of at most 1 MiB. An input that fails ends it with the error.
+/// Memory is bounded: a line of more than 1 MiB is [broken](ReplayLine::Broken). When the input
+/// fails, the error is the last item.
 #[derive(Debug)]
-pub struct ReplayLines<R> {
-    input: R,
+pub struct ReplayLines<R: Read> {
+    lines: ArchiveLines<Unpacked<R>>,
     number: u64,
     failed: bool,
 }
 
-impl<R: BufRead> ReplayLines<R> {
-    /// The lines of `input`.
-    pub fn new(input: R) -> Self {
-        Self {
-            input,
+impl<R: Read> ReplayLines<R> {
+    /// The lines of `input`, which may be compressed with gzip.
+    ///
+    /// # Errors
+    ///
+    /// When its first bytes cannot be read.
+    pub fn new(input: R) -> io::Result<Self> {
+        Ok(Self {
+            lines: ArchiveLines::all(Unpacked::new(input)?, Vec::new()),
             number: 0,
             failed: false,
-        }
-    }
-
-    /// The number of the last line, from 1.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// The next line with what ends it, or `None` at the end.
-    fn read(&mut self) -> io::Result<Option<RawReading>> {
-        let mut line = Vec::new();
-        let limit = LONGEST_LINE + 1;
-        let read = self
-            .input
-            .by_ref()
-            .take(limit as u64)
-            .read_until(b'\n', &mut line)?;
-        if read == 0 {
-            return Ok(None);
-        }
-        self.number += 1;
-        if read == limit && line.last() != Some(&b'\n') {
-            self.input.skip_until(b'\n')?;
-            return Ok(Some(RawReading::TooLong));
-        }
-        Ok(Some(RawReading::Whole(line)))
-    }
-
-    fn parse(&self, line: &[u8]) -> ReplayLine {
-        let reading = match Reading::parse(line) {
-            Ok(reading) => reading,
-            Err(rejection) => return self.broken(rejection.to_string()),
-        };
-        let mut data = Vec::with_capacity(line.len() + 1);
-        data.extend_from_slice(line);
-        data.push(b'\n');
-        ReplayLine::Reading(KinesisRecord {
-            partition_key: partition_key(&reading.name),
-            data: Bytes::from(data),
         })
     }
 
-    fn broken(&self, reason: String) -> ReplayLine {
-        ReplayLine::Broken {
-            number: self.number,
-            reason,
+    /// The next line that is not blank, or none at the end.
+    fn read(&mut self) -> io::Result<Option<ReplayLine>> {
+        while let Some(line) = self.lines.next_line()? {
+            self.number += 1;
+            let parsed = match line {
+                ArchiveLine::Whole(line) if line.len() <= LONGEST_LINE => {
+                    let line = line.trim_ascii();
+                    if line.is_empty() {
+                        continue;
+                    }
+                    record(line)
+                }
+                _ => Err(format!("is longer than {LONGEST_LINE} bytes")),
+            };
+            return Ok(Some(match parsed {
+                Ok(record) => ReplayLine::Reading(record),
+                Err(reason) => ReplayLine::Broken {
+                    number: self.number,
+                    reason,
+                },
+            }));
         }
+        Ok(None)
     }
 }
 
-enum RawReading {
-    Whole(Vec<u8>),
-    TooLong,
+fn record(line: &[u8]) -> Result<KinesisRecord, String> {
+    let reading = Reading::parse(line).map_err(|rejection| rejection.to_string())?;
+    let mut data = Vec::with_capacity(line.len() + 1);
+    data.extend_from_slice(line);
+    data.push(b'\n');
+    Ok(KinesisRecord {
+        partition_key: partition_key(&reading.name),
+        data: Bytes::from(data),
+    })
 }
 
-impl<R: BufRead> Iterator for ReplayLines<R> {
+impl<R: Read> Iterator for ReplayLines<R> {
     type Item = io::Result<ReplayLine>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.failed {
-            match self.read() {
-                Ok(None) => return None,
-                Ok(Some(RawReading::TooLong)) => {
-                    let reason = format!("is longer than {LONGEST_LINE} bytes");
-                    return Some(Ok(self.broken(reason)));
-                }
-                Ok(Some(RawReading::Whole(line))) => {
-                    let line = line.trim_ascii();
-                    if !line.is_empty() {
-                        return Some(Ok(self.parse(line)));
-                    }
-                }
-                Err(error) => {
-                    self.failed = true;
-                    return Some(Err(error));
-                }
-            }
+        if self.failed {
+            return None;
         }
-        None
+        let line = self.read().transpose();
+        self.failed = matches!(line, Some(Err(_)));
+        line
     }
 }
 
@@ -210,7 +174,8 @@ mod tests {
     const LINE: &str = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:08.189","Distance":175,"MagicPoints":110,"HealthPoints":150}"#;
 
     fn lines(input: &[u8]) -> Vec<ReplayLine> {
-        ReplayLines::new(input).map(Result::unwrap).collect()
+        let lines = ReplayLines::new(input).unwrap();
+        lines.map(Result::unwrap).collect()
     }
 
     fn reading(line: &str) -> ReplayLine {
@@ -220,20 +185,14 @@ mod tests {
         })
     }
 
-    fn packed(text: &str) -> Vec<u8> {
+    fn gzip(text: &str) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(text.as_bytes()).unwrap();
         encoder.finish().unwrap()
     }
 
-    fn unpacked(bytes: Vec<u8>) -> io::Result<String> {
-        let mut text = String::new();
-        unpack(Cursor::new(bytes))?.read_to_string(&mut text)?;
-        Ok(text)
-    }
-
     #[test]
-    fn readings_are_sent_as_they_came() {
+    fn readings_are_sent_as_recorded() {
         let spaced = LINE
             .replace(':', " : ")
             .replace("2026-11-20 09 : 17 : 08", "2026-11-20 09:17:08");
@@ -242,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_is_told_and_the_rest_goes_on() {
+    fn a_broken_line_is_numbered_and_the_rest_is_read() {
         let input = format!("\nneigh\n{LINE}\n{{\"Name\":\"Franky\"}}\n\u{feff}{LINE}\n{LINE}\n");
         let found = lines(input.as_bytes());
         let numbers: Vec<Option<u64>> = found
@@ -258,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn too_long_a_line_is_passed_over() {
+    fn a_line_that_is_too_long_is_broken() {
         let input = format!("{}\n{LINE}\n{}", "x".repeat(3 << 20), "y".repeat(2 << 20));
         let found = lines(input.as_bytes());
         let long = |number| ReplayLine::Broken {
@@ -274,21 +233,16 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_told_by_its_first_bytes() {
-        assert_eq!(unpacked(packed("neigh\n")).unwrap(), "neigh\n");
-        let mut twice = packed("one\n");
-        twice.extend(packed("two\n"));
-        assert_eq!(unpacked(twice).unwrap(), "one\ntwo\n");
-        for text in ["", "n", "ne", "neigh"] {
-            assert_eq!(unpacked(text.into()).unwrap(), text);
-        }
+    fn a_compressed_recording_is_decompressed() {
+        let compressed = gzip(&format!("{LINE}\n{LINE}\n"));
+        assert_eq!(lines(&compressed), [reading(LINE), reading(LINE)]);
     }
 
     #[test]
-    fn an_archive_that_is_cut_off_is_an_error_after_what_it_held() {
-        let mut bytes = packed(&format!("{LINE}\n"));
+    fn a_truncated_recording_is_an_error_after_its_readings() {
+        let mut bytes = gzip(&format!("{LINE}\n"));
         bytes.truncate(bytes.len() - 4);
-        let mut lines = ReplayLines::new(unpack(Cursor::new(bytes)).unwrap());
+        let mut lines = ReplayLines::new(bytes.as_slice()).unwrap();
         assert_eq!(lines.next().unwrap().unwrap(), reading(LINE));
         assert!(lines.next().unwrap().is_err());
         assert!(lines.next().is_none());
@@ -296,7 +250,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_line_is_read_or_told(input in prop::collection::vec("[\\PC]{0,20}", 0..20)) {
+        fn every_line_is_a_reading_or_broken(input in prop::collection::vec("[\\PC]{0,20}", 0..20)) {
             let text = input.join("\n");
             let filled = input.iter().filter(|line| !line.as_bytes().trim_ascii().is_empty());
             prop_assert_eq!(lines(text.as_bytes()).len(), filled.count());

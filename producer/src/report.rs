@@ -1,4 +1,4 @@
-//! What comes out of an embedded run: rows, printed window by window.
+//! Prints the rows of an embedded run, window by window.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
@@ -18,7 +18,7 @@ use crate::progress::ProducerProgress;
 use crate::rows::{NewRows, PrintedWindow, RowTable};
 use crate::window_table;
 
-/// How many unicorns' rows are asked for at once.
+/// How many queries run at once; each reads one unicorn's rows.
 const QUERIES: usize = 8;
 
 /// Why rows are not printed.
@@ -30,13 +30,13 @@ pub(crate) enum ReportError {
     /// The table cannot be read.
     #[error("the table cannot be read")]
     RowTable(#[from] Box<SdkError<QueryError>>),
-    /// The output takes no more.
+    /// The output cannot be written.
     #[error("the rows cannot be written")]
     Output(#[from] io::Error),
 }
 
 impl ReportError {
-    /// Whether nobody reads the output any more.
+    /// Whether the reader of the output has closed it.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
@@ -47,7 +47,7 @@ impl ReportError {
 pub(crate) struct ProducerReport<W> {
     new_rows: NewRows,
     table: RowTable,
-    /// Windows that have rows and are not printed: per unicorn, the keys of the rows of this run.
+    /// Windows not printed yet: for each unicorn, the sort keys of the rows of this run.
     pending: BTreeMap<PrintedWindow, BTreeMap<String, HashSet<String>>>,
     readings: u64,
     format: ProducerFormat,
@@ -56,7 +56,7 @@ pub(crate) struct ProducerReport<W> {
 }
 
 impl<W: Write> ProducerReport<W> {
-    /// A report of the rows that `new_rows` tells of and `table` has.
+    /// A report of the rows that `new_rows` announces, read from `table`.
     pub(crate) fn new(
         new_rows: NewRows,
         table: RowTable,
@@ -75,15 +75,15 @@ impl<W: Write> ProducerReport<W> {
         }
     }
 
-    /// How many readings the printed rows of this run hold.
+    /// The number of readings in the printed rows of this run.
     pub(crate) fn readings(&self) -> u64 {
         self.readings
     }
 
-    /// Prints windows as `watermark` says that they are done, until `ended`.
+    /// Prints windows when `watermark` reaches their end, until `ended` is cancelled.
     ///
-    /// A fault that may pass is told and tried again at the next window; an output that nobody
-    /// reads any more cancels `stop` and ends the report.
+    /// An error is reported, and printing is retried at the next window. A broken pipe cancels
+    /// `stop` and ends the report.
     pub(crate) async fn watch(
         mut self,
         mut watermark: watch::Receiver<i64>,
@@ -99,16 +99,18 @@ impl<W: Write> ProducerReport<W> {
                 stop.cancel();
                 break;
             }
-            self.progress
-                .note(&format!("rows are not printed yet: {error}"));
+            self.progress.note(&format!(
+                "printing rows failed, retrying at the next window: {error}"
+            ));
         }
         self
     }
 
-    /// Prints the windows that ended by `time`, in milliseconds since the epoch, oldest first.
+    /// Prints the windows that end at or before `time`, in milliseconds since the epoch, oldest
+    /// first.
     ///
     /// # Errors
-    /// [`ReportError`]. Windows that were not printed stay for the next call.
+    /// [`ReportError`]. The next call prints the remaining windows.
     pub(crate) async fn print_until(&mut self, time: i64) -> Result<(), ReportError> {
         for row in self.new_rows.read().await? {
             let unicorns = self.pending.entry(PrintedWindow::of(&row)).or_default();
@@ -121,24 +123,21 @@ impl<W: Write> ProducerReport<W> {
                 return Ok(());
             }
             let rows = read_back(&self.table, window, unicorns.keys().cloned().collect()).await?;
-            let ours = |row: &&Summary| {
+            let is_new = |row: &&Summary| {
                 let keys = unicorns.get(&row.name);
                 keys.is_some_and(|keys| keys.contains(&row.sort_key()))
             };
-            let ours: Vec<Summary> = rows.iter().filter(ours).cloned().collect();
-            self.print(window, &rows, &ours)?;
-            self.readings += merge(ours)
-                .iter()
-                .map(|minute| minute.readings)
-                .sum::<u64>();
+            let new: Vec<Summary> = rows.iter().filter(is_new).cloned().collect();
+            self.print(window, &rows, &new)?;
+            self.readings += merge(new).iter().map(|merged| merged.readings).sum::<u64>();
             self.progress.in_rows(self.readings);
             self.pending.remove(&window);
         }
         Ok(())
     }
 
-    /// As a table, the window as it stands now, with what earlier runs left of it; as lines, the rows
-    /// that are new, so that each is printed once even where a window gets a late one.
+    /// Prints a window: as a table, all its rows merged, including those of earlier runs; as lines,
+    /// only its new rows, so that each row is printed once even if a late one follows.
     fn print(
         &mut self,
         window: PrintedWindow,
@@ -159,7 +158,7 @@ impl<W: Write> ProducerReport<W> {
     }
 }
 
-/// All rows of a window, unicorn by unicorn.
+/// Reads all rows of a window, unicorn by unicorn.
 async fn read_back(
     table: &RowTable,
     window: PrintedWindow,

@@ -1,4 +1,4 @@
-//! The rows that come out: first told by the summary stream, then read from the table.
+//! Reads the rows of an embedded run: the summary stream announces them, the table has them.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use windrow_connect::cloud::Cloud;
 use windrow_lambda::processor::row;
 use windrow_read::{Lineage, ReadError, ShardReader, Start};
 
-/// Reads the summary stream, each row once.
+/// Reads each row of the summary stream once.
 #[derive(Debug)]
 pub(crate) struct NewRows {
     client: aws_sdk_kinesis::Client,
@@ -23,7 +23,7 @@ pub(crate) struct NewRows {
 }
 
 impl NewRows {
-    /// The rows of `stream`, from its oldest record on.
+    /// Reads `stream` from its oldest record.
     pub(crate) fn new(cloud: &Cloud, stream: impl Into<String>) -> Self {
         Self {
             client: aws_sdk_kinesis::Client::new(cloud.config()),
@@ -34,10 +34,10 @@ impl NewRows {
         }
     }
 
-    /// The rows since the last call, to the stream's end as it is now.
+    /// Returns the rows added since the last call, up to the current end of the stream.
     ///
     /// # Errors
-    /// [`ReadError`]. What was read is kept for the next call.
+    /// [`ReadError`]. Rows already read are returned by the next call.
     pub(crate) async fn read(&mut self) -> Result<Vec<Summary>, ReadError> {
         let listing = windrow_read::list(&self.client, &self.stream).await?;
         self.lineage.update(&listing);
@@ -65,7 +65,7 @@ impl NewRows {
     }
 }
 
-/// Reads a shard to its end as it is now, and says whether it is closed there.
+/// Reads a shard to its current end. Returns whether the shard is closed and finished.
 async fn read_shard(reader: &mut ShardReader, found: &mut Vec<Summary>) -> Result<bool, ReadError> {
     let mut unreadable = Unreadable::default();
     let closed = loop {
@@ -92,7 +92,7 @@ async fn read_shard(reader: &mut ShardReader, found: &mut Vec<Summary>) -> Resul
     Ok(closed)
 }
 
-/// What cannot be read, for one line of the log however much it is.
+/// Counts items that cannot be read, so that they are logged as one line.
 #[derive(Debug, Default)]
 struct Unreadable {
     count: u64,
@@ -134,17 +134,18 @@ impl RowTable {
         }
     }
 
-    /// All rows of a unicorn's window, also those that other runs have left there.
+    /// Reads all rows of a unicorn's window, including those of other runs.
     ///
     /// # Errors
-    /// When the query fails three times.
+    /// If the query fails three times.
     pub(crate) async fn rows(
         &self,
         unicorn: &str,
         window: PrintedWindow,
     ) -> Result<Vec<Summary>, SdkError<QueryError>> {
         let text = |text: &dyn ToString| AttributeValue::S(text.to_string());
-        // A row's time goes on with `#`, so the next window's rows stand after its bare time.
+        // A row's sort key is its time, `#` and more, so it is greater than the bare time. The
+        // range therefore ends before the next window's rows.
         let values = HashMap::from([
             (":name".to_owned(), text(&unicorn)),
             (":from".to_owned(), text(&window.start)),
@@ -175,17 +176,17 @@ impl RowTable {
     }
 }
 
-/// A window of time.
+/// A window, by start and length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PrintedWindow {
-    /// Its start.
+    /// The start of the window.
     pub(crate) start: StatusTime,
-    /// Its length in seconds.
+    /// The length of the window in seconds.
     pub(crate) seconds: u32,
 }
 
 impl PrintedWindow {
-    /// The window a row is of.
+    /// The window of a row.
     pub(crate) fn of(row: &Summary) -> Self {
         Self {
             start: row.window_start,
@@ -193,7 +194,7 @@ impl PrintedWindow {
         }
     }
 
-    /// Its end, which is the next one's start.
+    /// The end of the window (exclusive): the start of the next one.
     pub(crate) fn end(&self) -> StatusTime {
         let millis = i64::from(self.seconds) * 1000;
         StatusTime::from_millis(self.start.millis().saturating_add(millis))

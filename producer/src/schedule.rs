@@ -2,26 +2,28 @@
 
 use std::time::Duration;
 
-/// When the readings of a fleet are due: at `rate` a second in all, evenly spread.
+/// When the readings of a fleet are due: `rate` per second in total, evenly spread.
 ///
-/// Moments are computed from the number of a reading, not from the last moment, so the schedule
-/// does not drift. Who falls behind by more than a second skips ahead: what was missed before that
-/// is never sent, rather than all at once.
+/// Due times are computed from a reading's number, not from the previous due time, so the schedule
+/// does not drift. A caller that falls more than one second behind skips the readings it missed
+/// before that, instead of sending them all at once.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// Readings a second in all.
+    /// Total readings per second.
     rate: f64,
-    /// How many there are in all.
+    /// The total number of readings; `None` for no limit.
     count: Option<u64>,
-    /// For how long.
+    /// How long the schedule runs; `None` for no limit.
     duration: Option<Duration>,
+    /// Number of the next reading, from 0.
     next: u64,
-    /// How many were skipped.
+    /// How many readings were skipped.
     skipped: u64,
 }
 
 impl Schedule {
-    /// `rate` readings a second, more than 0, until `count` of them or `duration` is over.
+    /// A schedule of `rate` readings per second, which must be positive, for `count` readings or
+    /// until `duration` has passed.
     pub fn new(rate: f64, count: Option<u64>, duration: Option<Duration>) -> Self {
         Self {
             rate,
@@ -32,33 +34,34 @@ impl Schedule {
         }
     }
 
-    /// When the next reading is due, or the end, since the start.
+    /// When the next reading is due, or when the schedule ends if that is earlier. Measured from
+    /// the start.
     pub fn next_due(&self) -> Duration {
         let due = self.due(self.next);
         self.duration.map_or(due, |duration| due.min(duration))
     }
 
-    /// When reading `number` is due, from 0, since the start.
+    /// When reading `number` (from 0) is due, measured from the start.
     pub fn due(&self, number: u64) -> Duration {
         let seconds = number.saturating_add(self.skipped) as f64 / self.rate;
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
-    /// Takes the numbers of the readings that are due by `elapsed` since the start, and have not
-    /// been taken.
+    /// Takes the numbers of the readings that are due `elapsed` after the start and were not taken
+    /// before.
     pub fn take(&mut self, elapsed: Duration) -> std::ops::Range<u64> {
         let by = |time: Duration| time.as_secs_f64() * self.rate;
         let due = match self.duration {
-            // The end itself is no longer part of it.
+            // The duration is exclusive.
             Some(duration) if elapsed >= duration => by(duration).ceil() as u64,
             _ => (by(elapsed).floor() as u64).saturating_add(1),
         };
         let mut due = due.saturating_sub(self.skipped).max(self.next);
-        let a_second = (self.rate.ceil() as u64).max(1);
+        let one_second = (self.rate.ceil() as u64).max(1);
         let behind = due - self.next;
-        if behind > a_second {
-            due = self.next + a_second;
-            self.skipped += behind - a_second;
+        if behind > one_second {
+            due = self.next + one_second;
+            self.skipped += behind - one_second;
         }
         if let Some(count) = self.count {
             due = due.min(count);
@@ -68,12 +71,12 @@ impl Schedule {
         taken
     }
 
-    /// How many readings were skipped because whoever takes them fell behind.
+    /// How many readings were skipped because the caller fell behind.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
 
-    /// Whether nothing more is due at `elapsed` or ever.
+    /// Whether no reading is due at `elapsed` or later.
     pub fn is_over(&self, elapsed: Duration) -> bool {
         self.count.is_some_and(|count| self.next >= count)
             || self.duration.is_some_and(|duration| elapsed >= duration)
@@ -89,7 +92,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_fleet_is_spread_over_the_second() {
+    fn readings_are_spread_over_the_second() {
         let mut schedule = Schedule::new(4.0, None, None);
         assert_eq!(schedule.take(Duration::ZERO), 0..1);
         assert_eq!(schedule.next_due(), SECOND / 4);
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_with_the_count() {
+    fn ends_after_the_count() {
         let mut schedule = Schedule::new(10.0, Some(7), None);
         assert_eq!(schedule.take(SECOND / 2), 0..6);
         assert!(!schedule.is_over(SECOND / 2));
@@ -108,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_with_the_duration() {
+    fn ends_after_the_duration() {
         let mut schedule = Schedule::new(1.0, None, Some(SECOND * 5));
         let mut taken = 0;
         for second in 0..=5 {
@@ -121,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_is_made_up_for_by_a_second_at_most() {
+    fn catches_up_on_at_most_one_second() {
         let mut schedule = Schedule::new(2.0, None, None);
         assert_eq!(schedule.take(SECOND), 0..2);
         assert_eq!(schedule.take(SECOND * 60), 2..4);
@@ -133,7 +136,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn without_stalls_nothing_is_skipped(
+        fn nothing_is_skipped_without_stalls(
             rate in 0.5..5000.0_f64,
             steps in prop::collection::vec(1..900_u64, 1..50),
         ) {

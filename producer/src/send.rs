@@ -1,4 +1,4 @@
-//! From readings to PutRecords calls.
+//! Batches readings into PutRecords calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,22 +10,22 @@ use windrow_write::{Destination, KinesisRecord, Policy, Reason, deliver, hashed_
 
 use crate::progress::ProducerProgress;
 
-/// How long a batch is tried before what is left of it counts as failed.
+/// How long a batch is retried before its remaining readings count as failed.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// The most readings delivered together: two full calls.
+/// The maximum number of readings delivered together: two full calls.
 const BATCH: usize = 1000;
 
-/// How many failures are told one by one.
+/// How many failures are reported one by one.
 const MOST_REPORTED: u64 = 20;
 
-/// Readings waiting to be sent, in lanes: what goes into a lane is sent in that order, and lanes do
-/// not wait for each other. A unicorn keeps to one lane.
+/// Sends readings in parallel lanes. Each lane preserves order, and a unicorn always uses the same
+/// lane.
 ///
-/// Each lane has one call under way and at most [`BATCH`] readings waiting; who adds to a full lane
-/// waits. So memory is bounded, and whatever waits meanwhile goes out together. Within one call
-/// Kinesis may fail a reading and take a later one of the same unicorn: the failed one is sent
-/// again and then stands after it.
+/// Each lane has one call in flight and at most [`BATCH`] readings waiting. Adding to a full lane
+/// waits, so memory is bounded, and readings that arrive during a call are sent together. Within
+/// one call, Kinesis may fail a reading and accept a later one of the same unicorn; the failed
+/// reading is retried and then follows the later one.
 #[derive(Debug)]
 pub(crate) struct ReadingSender {
     lanes: Vec<mpsc::Sender<KinesisRecord>>,
@@ -33,19 +33,19 @@ pub(crate) struct ReadingSender {
     halted: CancellationToken,
 }
 
-/// What became of the readings.
+/// How many readings were sent and how many failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SendCounts {
-    /// How many the stream has.
+    /// How many readings the stream accepted.
     pub(crate) sent: u64,
-    /// How many it does not have, or is not known to have.
+    /// How many readings it did not accept, or may not have accepted.
     pub(crate) failed: u64,
-    /// Why nothing more was sent, if no call would have passed.
+    /// Why sending halted, if a permanent error stopped it.
     pub(crate) halted: Option<String>,
 }
 
 impl SendCounts {
-    /// Adds another's numbers; the first reason to halt stays.
+    /// Adds the counts of `other`; the first reason to halt is kept.
     pub(crate) fn add(&mut self, other: Self) {
         self.sent += other.sent;
         self.failed += other.failed;
@@ -53,12 +53,12 @@ impl SendCounts {
     }
 }
 
-/// No call would pass any more.
+/// Sending halted after a permanent error: every further call would fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Halted;
 
 impl ReadingSender {
-    /// Starts `lanes` lanes to `destination`; 0 counts as 1.
+    /// Starts `lanes` lanes to `destination`, at least one.
     pub(crate) fn start<D>(
         destination: Arc<D>,
         lanes: usize,
@@ -88,11 +88,11 @@ impl ReadingSender {
         }
     }
 
-    /// Adds a reading to the lane of `number`, which is the same for equal numbers. Waits while
-    /// that is full.
+    /// Adds a reading to the lane of `number`; equal numbers share a lane. Waits while the lane is
+    /// full.
     ///
     /// # Errors
-    /// [`Halted`] when no call would pass any more; the reading is not counted then.
+    /// [`Halted`], after a permanent error. The reading is then not counted.
     pub(crate) async fn send(&self, number: u64, record: KinesisRecord) -> Result<(), Halted> {
         let lane = (number % self.lanes.len() as u64) as usize;
         tokio::select! {
@@ -102,7 +102,7 @@ impl ReadingSender {
         }
     }
 
-    /// Waits until everything added is sent or has failed.
+    /// Waits until every reading was sent or has failed.
     pub(crate) async fn finish(mut self) -> SendCounts {
         self.lanes.clear();
         let mut counts = SendCounts::default();
@@ -165,12 +165,12 @@ impl<D: Destination<Item = KinesisRecord>> Lane<D> {
     }
 }
 
-/// The most bytes of a name that is its own partition key. Kinesis documents 256 characters and does
-/// not say of what kind; bytes are the fewest.
+/// The maximum length of a partition key, in bytes. Kinesis documents 256 characters but not their
+/// kind; counting bytes is the strictest reading.
 const LONGEST_KEY: usize = 256;
 
-/// The partition key of a unicorn's readings: its name, or a hash of one that is too long for a key.
-/// Either way all of its readings go to one shard.
+/// The partition key of a unicorn's readings: its name, or a hash of the name if it is too long for
+/// a key. Either way, all its readings go to one shard.
 pub(crate) fn partition_key(name: &str) -> String {
     if name.len() > LONGEST_KEY {
         return hashed_partition_key(name.as_bytes());
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_has_a_partition_key_that_fits_however_its_length_is_counted() {
+    fn partition_key_is_at_most_256_bytes() {
         assert_eq!(partition_key("Shadowfax"), "Shadowfax");
         for unit in ["a", "é", "\u{99ac}", "\u{1f984}"] {
             for count in [1, 64, 85, 86, 128, 129, 256] {
@@ -201,21 +201,21 @@ mod tests {
         }
     }
 
-    /// Which records fail, or why all do.
-    type Answer = Result<Vec<usize>, SendError>;
+    /// The indexes of the records that fail, or why the whole call fails.
+    type CallResult = Result<Vec<usize>, SendError>;
 
-    /// Answers as its script says, and then takes everything.
+    /// Returns the scripted results, then accepts everything.
     #[derive(Default)]
     struct Scripted {
-        answers: Mutex<Vec<Answer>>,
+        results: Mutex<Vec<CallResult>>,
         taken: Mutex<Vec<String>>,
     }
 
     impl Scripted {
-        fn new(mut answers: Vec<Answer>) -> Arc<Self> {
-            answers.reverse();
+        fn new(mut results: Vec<CallResult>) -> Arc<Self> {
+            results.reverse();
             Arc::new(Self {
-                answers: Mutex::new(answers),
+                results: Mutex::new(results),
                 taken: Mutex::default(),
             })
         }
@@ -237,8 +237,8 @@ mod tests {
         }
 
         async fn send(&self, chunk: &[&KinesisRecord]) -> Result<Vec<ItemFailure>, SendError> {
-            let answer = self.answers.lock().unwrap().pop();
-            let failed = answer.unwrap_or_else(|| Ok(Vec::new()))?;
+            let result = self.results.lock().unwrap().pop();
+            let failed = result.unwrap_or_else(|| Ok(Vec::new()))?;
             let mut taken = self.taken.lock().unwrap();
             for (index, record) in chunk.iter().enumerate() {
                 if !failed.contains(&index) {
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lane_keeps_its_order() {
+    async fn lane_preserves_order() {
         let data: Vec<String> = (0..5000).map(|number| number.to_string()).collect();
         let data: Vec<&str> = data.iter().map(String::as_str).collect();
         let destination = Scripted::new(vec![]);
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_was_failed_is_sent_again() {
+    async fn only_failed_readings_are_retried() {
         let throttled = SendError::Throttled("slow down".to_owned());
         let destination = Scripted::new(vec![Ok(vec![1]), Err(throttled), Ok(vec![])]);
         assert_eq!(
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_minute_a_batch_has_failed_and_the_next_goes_on() {
+    async fn batch_fails_after_the_time_limit_and_the_next_is_sent() {
         let destination = Scripted::new((0..10_000).map(|_| Ok(vec![0])).collect());
         let sender = ReadingSender::start(
             Arc::clone(&destination),
@@ -314,7 +314,7 @@ mod tests {
         let start = tokio::time::Instant::now();
         sender.send(0, record("a")).await.unwrap();
         tokio::time::sleep(TIME_LIMIT + Duration::from_secs(1)).await;
-        destination.answers.lock().unwrap().clear();
+        destination.results.lock().unwrap().clear();
         sender.send(0, record("b")).await.unwrap();
         assert_eq!(sender.finish().await, counts(1, 1));
         assert_eq!(*destination.taken.lock().unwrap(), ["b"]);
@@ -322,14 +322,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_stream_never_takes_fails_alone() {
+    async fn oversized_reading_fails_alone() {
         let destination = Scripted::new(vec![]);
         let data = ["a", "far too long", "c"];
         assert_eq!(send_all(&destination, 1, &data).await, counts(2, 1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_no_call_passes_it_halts() {
+    async fn fatal_error_halts() {
         let gone = SendError::Fatal("no such stream".to_owned());
         let destination = Scripted::new(vec![Err(gone)]);
         let sender = ReadingSender::start(destination, 1, Arc::new(ProducerProgress::hidden()));

@@ -1,9 +1,9 @@
-//! What became of the readings, at any moment of a run.
+//! The status of a run, readable at any time.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// How far a run has come, for whoever ends it before it is over: as text, what became of the readings.
+/// The status of a run in progress. Its text says where the readings are if the run is cut short.
 #[derive(Debug, Default)]
 pub struct Standing {
     sent: AtomicU64,
@@ -13,22 +13,22 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Takes note that the stream has so many readings more.
+    /// Adds readings that the stream accepted.
     pub(crate) fn add_sent(&self, readings: u64) {
         self.sent.fetch_add(readings, Ordering::Relaxed);
     }
 
-    /// Takes note that rows with so many readings in all were read back.
+    /// Sets the total number of readings in the rows that were read back.
     pub(crate) fn set_in_rows(&self, readings: u64) {
         self.in_rows.store(readings, Ordering::Relaxed);
     }
 
-    /// Takes note that the cloud ends with this run.
+    /// Marks the run as embedded: its cloud ends with it.
     pub(crate) fn set_embedded(&self) {
         self.embedded.store(true, Ordering::Relaxed);
     }
 
-    /// Takes note that every row is in the table.
+    /// Marks the run as drained: every row is in the table.
     pub(crate) fn set_drained(&self) {
         self.drained.store(true, Ordering::Relaxed);
     }
@@ -40,21 +40,21 @@ impl fmt::Display for Standing {
         if !self.embedded.load(Ordering::Relaxed) {
             return write!(
                 f,
-                "sent {sent} readings, and what was under way may have arrived as well"
+                "sent {sent} readings, and readings in flight may have arrived too"
             );
         }
         if self.drained.load(Ordering::Relaxed) {
             return write!(
                 f,
-                "the rows of all {sent} readings are in the table, and not all were printed"
+                "the rows of all {sent} readings are in the table, but not all were printed"
             );
         }
-        // Rows of a closed window may be under way, and other programs may have sent readings.
+        // An upper bound: rows of a closed window may be on their way.
         let open = sent.saturating_sub(self.in_rows.load(Ordering::Relaxed));
         write!(
             f,
-            "up to {open} of the {sent} readings that were sent from here are in no row, those of the open \
-             window; they may not be in the archive either"
+            "up to {open} of the {sent} readings sent by this run, those in the open window, are in no \
+             row; they may also be missing from the archive"
         )
     }
 }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_became_of_the_readings_is_told() {
+    fn text_says_where_the_readings_are() {
         let standing = Standing::default();
         standing.add_sent(5);
         standing.add_sent(7);

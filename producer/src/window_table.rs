@@ -1,4 +1,4 @@
-//! A window's merged rows as a table of text.
+//! A window's merged rows as a text table.
 
 use std::fmt::Write;
 
@@ -6,10 +6,11 @@ use unicorn::merge::MergedRow;
 
 use crate::rows::PrintedWindow;
 
-/// The widest a name is printed; longer ones push their line's columns to the right.
+/// The maximum width of the name column; a longer name shifts the rest of its line to the right.
 const WIDEST_NAME: usize = 32;
 
-/// A window's unicorns as aligned columns under a line that says which window it is.
+/// Formats a window's merged rows as aligned columns below a line with the window's start and
+/// length.
 pub(crate) fn table(window: PrintedWindow, merged_rows: &[MergedRow]) -> String {
     let names: Vec<String> = merged_rows
         .iter()
@@ -54,7 +55,7 @@ pub(crate) fn table(window: PrintedWindow, merged_rows: &[MergedRow]) -> String 
     text
 }
 
-/// The name without characters that would steer the terminal.
+/// The name with control characters replaced, so that it cannot control the terminal.
 fn printable(name: &str) -> String {
     name.chars()
         .map(|character| {

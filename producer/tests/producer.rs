@@ -1,5 +1,5 @@
-//! The command by itself and against an emulator of Kinesis. The embedded run is tested with the
-//! whole pipeline.
+//! Tests the command on its own and against a Kinesis emulator. The end-to-end tests cover the
+//! embedded run.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeMap;
@@ -18,7 +18,8 @@ use windrow_local::endpoint::{Endpoint, EndpointOptions};
 use windrow_local::faults::{FaultKind, Faults};
 use windrow_read::{ShardReader, Start};
 
-/// A Kinesis of its own, as strict as the real one, with the stream `wildrydes` of one shard.
+/// Starts a Kinesis emulator that enforces the real limits, with the stream `wildrydes` of one
+/// shard.
 async fn kinesis() -> (String, Client) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -28,12 +29,12 @@ async fn kinesis() -> (String, Client) {
         ..StoreOptions::default()
     });
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let client = with_stream(&url).await;
+    let client = create_stream(&url).await;
     (url, client)
 }
 
-/// A client of a Kinesis, in which it makes the stream.
-async fn with_stream(url: &str) -> Client {
+/// Creates the stream and returns a client.
+async fn create_stream(url: &str) -> Client {
     let client = Client::new(&windrow_connect::local_config(url));
     let create = client.create_stream().stream_name("wildrydes");
     create.shard_count(1).send().await.unwrap();
@@ -44,8 +45,8 @@ async fn with_stream(url: &str) -> Client {
     client
 }
 
-/// How many readings each unicorn has in the stream, which holds nothing else.
-async fn in_stream(client: &Client) -> BTreeMap<String, u64> {
+/// Counts the readings of each unicorn in the stream.
+async fn count_in_stream(client: &Client) -> BTreeMap<String, u64> {
     let shard = windrow_read::list(client, "wildrydes")
         .await
         .unwrap()
@@ -68,7 +69,7 @@ async fn in_stream(client: &Client) -> BTreeMap<String, u64> {
     }
 }
 
-/// The command, with nothing of this process's environment.
+/// The command, with an empty environment.
 fn producer(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_producer"));
     command.env_clear().args(arguments).kill_on_drop(true);
@@ -81,13 +82,13 @@ async fn run(arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn one_unicorn_prints_a_dot_a_reading() {
-    // A machine that is held up for more than a second leaves readings out, and says so in between.
+async fn one_unicorn_prints_a_dot_per_reading() {
+    // If the machine stalls for more than a second, readings are skipped: try again.
     let (url, client, code, stderr) = loop {
         let (url, client) = kinesis().await;
         let arguments = ["--endpoint-url", &url, "--rate", "100", "--count", "70"];
         let (code, stderr) = run(&arguments).await;
-        if !stderr.contains(" were never taken") {
+        if !stderr.contains(" readings were skipped") {
             break (url, client, code, stderr);
         }
     };
@@ -97,11 +98,11 @@ async fn one_unicorn_prints_a_dot_a_reading() {
     );
     assert_eq!((code, stderr), (Some(0), expected));
     let expected = BTreeMap::from([("Shadowfax".to_owned(), 70)]);
-    assert_eq!(in_stream(&client).await, expected);
+    assert_eq!(count_in_stream(&client).await, expected);
 }
 
 #[tokio::test]
-async fn a_fleet_survives_throttling() {
+async fn fleet_survives_throttling() {
     let forced = "throttled@1,throttled@3,put-failed@1,put-failed@2,put-failed@3";
     let faults = Arc::new(Faults::parse(forced, 7).unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -110,7 +111,7 @@ async fn a_fleet_survives_throttling() {
     options.faults = Arc::clone(&faults);
     let endpoint = Endpoint::start(options, CancellationToken::new());
     let endpoint = endpoint.await.unwrap();
-    let (url, client) = (endpoint.url(), with_stream(&endpoint.url()).await);
+    let (url, client) = (endpoint.url(), create_stream(&endpoint.url()).await);
     let fleet = ["--unicorns", "600", "--rate", "4", "--count", "3"];
     let (code, stderr) = run(&[&["--endpoint-url", &url][..], &fleet].concat()).await;
     assert_eq!(code, Some(0), "{stderr}");
@@ -120,13 +121,13 @@ async fn a_fleet_survives_throttling() {
     );
     assert_eq!(faults.injected(FaultKind::Throttled), 2);
     assert_eq!(faults.injected(FaultKind::PutFailed), 3);
-    let found = in_stream(&client).await;
+    let found = count_in_stream(&client).await;
     assert_eq!(found.len(), 600);
     assert!(found.values().all(|readings| *readings == 3), "{found:?}");
 }
 
 #[tokio::test]
-async fn a_recording_is_sent_but_for_its_broken_lines() {
+async fn recording_is_sent_without_its_broken_lines() {
     let (url, client) = kinesis().await;
     let mut file = tempfile::NamedTempFile::new().unwrap();
     for name in ["Franky", "Zoë"] {
@@ -140,15 +141,15 @@ async fn a_recording_is_sent_but_for_its_broken_lines() {
     let path = file.path().to_str().unwrap();
     let (code, stderr) = run(&["--endpoint-url", &url, "--replay", path]).await;
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("line 4 is not sent: "), "{stderr}");
+    assert!(stderr.contains("line 4 was not sent: "), "{stderr}");
     assert!(stderr.ends_with("sent 2 readings, 2 failed\n"), "{stderr}");
     let expected = BTreeMap::from([("Franky".to_owned(), 1), ("Zoë".to_owned(), 1)]);
-    assert_eq!(in_stream(&client).await, expected);
+    assert_eq!(count_in_stream(&client).await, expected);
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn ctrl_c_ends_the_sending() {
+async fn ctrl_c_stops_sending() {
     let (url, client) = kinesis().await;
     let mut child = producer(&["--endpoint-url", &url, "--rate", "10"])
         .stderr(Stdio::piped())
@@ -165,7 +166,7 @@ async fn ctrl_c_ends_the_sending() {
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).await.unwrap();
     assert_eq!(child.wait().await.unwrap().code(), Some(0));
-    let sent: u64 = in_stream(&client).await.values().sum();
+    let sent: u64 = count_in_stream(&client).await.values().sum();
     assert!(
         rest.ends_with(&format!("sent {sent} readings, 0 failed\n")),
         "{rest}"
@@ -173,7 +174,7 @@ async fn ctrl_c_ends_the_sending() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told() {
+async fn missing_stream_or_recording_is_reported() {
     let (url, _client) = kinesis().await;
     let (code, stderr) = run(&["--endpoint-url", &url, "--stream", "unicorns"]).await;
     assert_eq!(code, Some(1));
@@ -195,7 +196,7 @@ async fn what_is_not_there_is_told() {
     assert!(stderr.contains("is not the local cloud"), "{stderr}");
 }
 
-/// An embedded run of one reading.
+/// Runs an embedded run of one reading.
 async fn one_reading(arguments: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let mut all = vec!["--port", "0", "--count", "1", "--rate", "100"];
@@ -207,34 +208,34 @@ async fn one_reading(arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn an_embedded_run_tells_where_its_map_is() {
+async fn embedded_run_prints_the_map_address() {
     let (code, stderr) = one_reading(&["--dashboard-port", "0"]).await;
     assert_eq!(code, Some(0), "{stderr}");
     let map = stderr.lines().nth(1).unwrap();
     assert!(map.starts_with("  map       http://127.0.0.1:"), "{stderr}");
     assert!(!map.contains("in use"), "{stderr}");
 
-    // The usual port is this test's, or somebody's who may end any time.
+    // Take the default port, unless another program has it and may release it at any time.
     let taken = TcpListener::bind("127.0.0.1:8080").await;
     let (code, stderr) = one_reading(&[]).await;
     assert_eq!(code, Some(0), "{stderr}");
     let map = stderr.lines().nth(1).unwrap();
     assert!(map.starts_with("  map       http://127.0.0.1:"), "{stderr}");
-    let is_told = map.ends_with(" (port 8080 is in use)");
-    assert!(is_told || taken.is_err(), "{stderr}");
+    let reported = map.ends_with(" (port 8080 is in use)");
+    assert!(reported || taken.is_err(), "{stderr}");
 
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let (code, stderr) = one_reading(&["--dashboard-port", &port]).await;
     assert_eq!(code, Some(1), "{stderr}");
-    let told = format!("port {port}, asked for the dashboard, is in use");
-    assert!(stderr.contains(&told), "{stderr}");
+    let expected = format!("the dashboard's port {port} is in use");
+    assert!(stderr.contains(&expected), "{stderr}");
     assert!(stderr.contains("--dashboard-port"), "{stderr}");
     assert!(!stderr.contains("map "), "{stderr}");
 }
 
 #[tokio::test]
-async fn bad_usage_is_2_and_help_is_0() {
+async fn exit_code_is_2_for_bad_usage_and_0_for_help() {
     let embedded = |flag, value| ["--endpoint-url", "http://127.0.0.1:1", flag, value];
     for arguments in [
         &["--rate", "fast"][..],

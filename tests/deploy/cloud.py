@@ -1,17 +1,20 @@
-"""ministack, an emulator of AWS, with what its CloudFormation lacks.
+"""Runs ministack, an AWS emulator, with patches for what its CloudFormation lacks.
 
-It creates most of the stack for real: streams, functions, their mappings, table, Firehose, buckets, roles,
-alarms. Of the resource types in STAND_INS it knows nothing and would reject the whole template; here
-they get a name and nothing else. It deletes what a DeletionPolicy says to keep; here it keeps it. Of
-Firehose's processors it knows functions only; here it appends the delimiter as well. And it does not say
-whether a stack is protected, without which `sam delete` stops.
+ministack emulates most of the stack's resources: streams, functions, mappings, table, Firehose, buckets,
+roles, alarms. The patches:
 
-Takes its address from BIND_HOST and GATEWAY_PORT, as ministack does.
+- It rejects a template with a resource type that it does not support. The types in STAND_INS get a name
+  and nothing else.
+- It ignores DeletionPolicy. Here it keeps resources whose policy says so.
+- It supports only functions as Firehose processors. Here it appends the delimiter too.
+- It does not report whether a stack is protected, which `sam delete` requires.
+
+Takes its address from BIND_HOST and GATEWAY_PORT, like ministack.
 """
 
 import os
 
-# It would listen on every address, for devices that there are none of.
+# Otherwise it would listen on every address for IoT devices.
 os.environ["IOT_MTLS_ENABLED"] = "0"
 
 from ministack.app import main  # noqa: E402
@@ -39,14 +42,14 @@ def delete(_physical_id, _properties):
     pass
 
 
-def stand_in():
+def add_stand_ins():
     for resource_type in STAND_INS:
         if resource_type in provisioners._RESOURCE_HANDLERS:
-            raise SystemExit(f"ministack now creates {resource_type}: take it out of STAND_INS")
+            raise SystemExit(f"ministack now supports {resource_type}: remove it from STAND_INS")
         provisioners._RESOURCE_HANDLERS[resource_type] = {"create": create, "delete": delete}
 
 
-def keep_what_is_retained():
+def honour_deletion_policies():
     delete_resource = stacks._delete_resource
 
     def unless_retained(resource_type, physical_id, properties, stack_name, logical_id):
@@ -61,7 +64,7 @@ def keep_what_is_retained():
 
 
 def append_delimiters():
-    """As Firehose does: after every record, whether or not it ends in one."""
+    """Appends the delimiter to every record, even if it already ends in one, as Firehose does."""
     process = firehose._apply_lambda_processors
 
     def with_delimiter(stream, dest, records, *arguments, **options):
@@ -78,7 +81,7 @@ def append_delimiters():
     firehose._apply_lambda_processors = with_delimiter
 
 
-def say_that_nothing_is_protected():
+def report_termination_protection():
     xml = handlers._xml
 
     def with_protection(status, root_tag, inner):
@@ -91,8 +94,8 @@ def say_that_nothing_is_protected():
 
 
 if __name__ == "__main__":
-    stand_in()
-    keep_what_is_retained()
+    add_stand_ins()
+    honour_deletion_policies()
     append_delimiters()
-    say_that_nothing_is_protected()
+    report_termination_protection()
     main()

@@ -1,7 +1,7 @@
-"""Runs checkov on the transformed template: what it finds must be what is listed here, each with a reason.
+"""Runs checkov on the transformed template, whose path it takes.
 
-Takes the path of the transformed template. A finding that is not listed fails, and so does one that is
-listed and no longer found.
+Its findings must be exactly the accepted ones below, each listed with a reason. An unlisted finding fails,
+and so does a listed one that is no longer found.
 """
 
 import json
@@ -14,30 +14,30 @@ LOGS = ["AggregatorLog", "DeliveryLog", "ProcessorLog"]
 BUCKETS = ["ArchiveBucket", "DashboardBucket", "OnFailureBucket", "ResultBucket"]
 
 ACCEPTED = {
-    "CKV_AWS_18": (BUCKETS, "access logs would need a bucket more, whose own access is not logged; CloudTrail data events do it for an account"),
-    "CKV_AWS_21": (["ResultBucket"], "answers of queries, deleted after 7 days"),
-    "CKV_AWS_68": (["Distribution"], "a WAF costs more a month than the page, which is static"),
-    "CKV_AWS_86": (["Distribution"], "the page is public and static; nobody's visits are kept"),
-    "CKV_AWS_115": (FUNCTIONS, "the mappings run one invocation a shard, and a cap would only delay them"),
+    "CKV_AWS_18": (BUCKETS, "access logs would need another bucket, whose own access is not logged; CloudTrail data events cover an account"),
+    "CKV_AWS_21": (["ResultBucket"], "query results, deleted after 7 days"),
+    "CKV_AWS_68": (["Distribution"], "a WAF costs more per month than the page, which is static"),
+    "CKV_AWS_86": (["Distribution"], "the page is public and static; visits are not recorded"),
+    "CKV_AWS_115": (FUNCTIONS, "the mappings run one invocation per shard, and a limit would only delay them"),
     "CKV_AWS_116": (FUNCTIONS, "a dead letter queue is for asynchronous invocations; the mappings retry, and the processor's has a bucket"),
     "CKV_AWS_117": (FUNCTIONS, "the functions talk to public AWS endpoints over TLS only; a VPC would add NAT and nothing else"),
-    "CKV_AWS_119": (["Table"], "encrypted with the key that AWS manages; a key of one's own is a choice of the account"),
-    "CKV_AWS_158": (LOGS, "encrypted by CloudWatch; logs hold counts and names of streams, no readings"),
-    "CKV_AWS_173": (FUNCTIONS, "the variables are names of streams and a table"),
-    "CKV_AWS_174": (["Distribution"], "CloudFront fixes the TLS version of its own certificate; a domain of one's own would set TLS 1.2"),
-    "CKV_AWS_366": (["IdentityPool"], "guests are the point of a public map; GuestRole may read two streams, and PublicDashboard=false leaves all of it out"),
+    "CKV_AWS_119": (["Table"], "encrypted with the AWS managed key; a customer managed key is the account owner's choice"),
+    "CKV_AWS_158": (LOGS, "encrypted by CloudWatch; logs contain counts and stream names, but no readings"),
+    "CKV_AWS_173": (FUNCTIONS, "the variables are only names of streams and a table"),
+    "CKV_AWS_174": (["Distribution"], "CloudFront sets the TLS version of its default certificate; a custom domain would use TLS 1.2"),
+    "CKV_AWS_366": (["IdentityPool"], "a public map needs guests; GuestRole may only read two streams, and PublicDashboard=false omits the pool"),
 }
 
 
 def main():
     path = pathlib.Path(sys.argv[1])
     options = ["--framework", "cloudformation", "--skip-download", "--output", "json"]
-    # By its bare name: checkov takes a path of 40 characters for a secret key.
+    # Pass only the file name: checkov takes a path of 40 characters for a secret key.
     command = ["checkov", *options, "--file", path.name]
-    ran = subprocess.run(command, cwd=path.parent, capture_output=True, text=True)
-    report = json.loads(ran.stdout)
+    result = subprocess.run(command, cwd=path.parent, capture_output=True, text=True)
+    report = json.loads(result.stdout)
     if not report.get("results", {}).get("passed_checks"):
-        sys.exit(f"checkov checked nothing: {ran.stdout} {ran.stderr}")
+        sys.exit(f"checkov checked nothing: {result.stdout} {result.stderr}")
     found = {
         (check["check_id"], check["resource"].split(".")[1]): check["check_name"]
         for check in report["results"]["failed_checks"]
@@ -46,7 +46,7 @@ def main():
     for check, name in sorted(found.keys() - accepted):
         print(f"{name}: {check} {found[check, name]}")
     for check, name in sorted(accepted - found.keys()):
-        print(f"{name}: {check} is accepted, but is no longer found: take it out of the list")
+        print(f"{name}: {check} is accepted but no longer found: remove it from the list")
     for check, (names, reason) in ACCEPTED.items():
         print(f"accepted: {check} for {', '.join(names)}: {reason}")
     print(f"{len(report['results']['passed_checks'])} checks passed")

@@ -1,7 +1,7 @@
-"""Runs the template's saved queries, in their own words, on an archive with everything that goes wrong in one.
+"""Runs the template's saved queries on an archive with every kind of broken line.
 
-Athena is not here, so sqlglot puts its SQL into DuckDB's dialect: the queries' logic is checked, and that
-the view and the tables fit each other; not Athena itself.
+sqlglot translates the Athena SQL to DuckDB's dialect. This checks the logic of the queries, and that the
+view and the tables match; it does not check Athena itself.
 """
 
 import json
@@ -12,22 +12,22 @@ import sqlglot
 
 from template import load, of_type
 
-# Athena reads every column of the archive's lines as text, whatever it is in JSON.
+# Athena reads every column of the archive's lines as text, regardless of its JSON type.
 COLUMNS = ["name", "statustime", "latitude", "longitude", "distance", "healthpoints", "magicpoints", "day"]
 LINES = [
     ("Shadowfax", "2026-11-20 09:17:08.189", "42.26", "-71.97", "175", "150", "110", "2026/11/20"),
-    # Delivered again, by the archive or by the producer, and written another way.
+    # Duplicates, by the archive or the producer, and with another format of the time.
     ("Shadowfax", "2026-11-20 09:17:08.189", "42.26", "-71.97", "175", "150", "110", "2026/11/20"),
     ("Shadowfax", "2026-11-20T10:17:08.189+01:00", "42.26", "-71.97", "175", "150", "110", "2026/11/21"),
     ("Shadowfax", "2026-11-20 09:16:59.999", "42.25", "-71.96", "0.5", "99", "110", "2026/11/20"),
-    # No position is fine.
+    # A reading without a location is valid.
     ("Franky", "2026-11-20T09:17:00Z", None, None, "30.25", "100", "99", "2026/11/20"),
-    # Rejected readings are in the archive too, and are no readings.
+    # Rejected readings are in the archive too, but are not valid readings.
     ("Franky", "yesterday", "42.26", "-71.97", "1", "150", "150", "2026/11/20"),
     ("Franky", "2026-11-20 09:17:02.000", "42.26", "-71.97", "-1", "50", "50", "2026/11/20"),
     ("Franky", "2026-11-20 09:17:03.000", "42.26", "-71.97", "far", "50", "50", "2026/11/20"),
     (None, "2026-11-20 09:17:04.000", "42.26", "-71.97", "1", "50", "50", "2026/11/20"),
-    # What a blank line or broken JSON becomes: Firehose ends a record that has its newline with another.
+    # A blank line or broken JSON: Firehose appends a newline even if a record already has one.
     (None, None, None, None, None, None, None, "2026/11/20"),
 ]
 
@@ -47,12 +47,12 @@ EXPECTED = {
     "TrackOfUnicorn": [(EARLY, 42.25, -71.96), (LATE, 42.26, -71.97)],
 }
 
-# Hive's names of types, as a table's columns have them, and Trino's, as a view's query has them.
+# Hive's type names, used by a table's columns, and Trino's, used by a view's query.
 TYPES = {"string": "varchar", "timestamp": "timestamp(3)", "double": "double", "int": "integer"}
 
 
 def view(template):
-    """The view's own JSON, once it is known to agree with the columns that the catalog shows."""
+    """The view's JSON, after checking that its columns agree with those in the catalog."""
     table = template["Resources"]["ReadingView"]["Properties"]["TableInput"]
     _, variables = table["ViewOriginalText"]["Fn::Sub"]
     definition = json.loads(variables["View"]["Fn::Base64"]["Fn::Sub"])
@@ -64,7 +64,7 @@ def view(template):
 
 
 def text(template, query):
-    """A saved query's text: its parts joined, with the common beginning looked up."""
+    """The text of a saved query: its parts joined, with the shared prefix looked up."""
     separator, parts = query["Fn::Join"]
     mappings = template["Mappings"]
 
@@ -106,7 +106,7 @@ def main():
     run(database, f"CREATE VIEW wildrydes AS {definition['originalSql']}")
     described = database.execute("SELECT * FROM wildrydes LIMIT 0").description
     if [column[0] for column in described] != [one["name"] for one in definition["columns"]]:
-        sys.exit("ReadingView: its query has other columns than it says")
+        sys.exit("ReadingView: the columns of its query differ from those that it declares")
 
     queries = of_type(template, "AWS::Athena::NamedQuery")
     if queries.keys() != EXPECTED.keys():

@@ -1,8 +1,7 @@
-"""What no linter sees in template.yaml, and what breaks the totals or the account if it is wrong.
+"""Checks template.yaml for mistakes that no linter finds and that break the totals or the account's security.
 
-`rules.py` prints each problem and exits with 1 if there is one. `rules.py --mutate` breaks the template in
-memory, one thing at a time, and exits with 1 unless each is found and named: so the rules are known
-to bite.
+`rules.py` prints each problem and exits with 1 if there is one. `rules.py --mutate` tests the rules: it
+breaks the template in memory, one setting at a time, and exits with 1 unless each mistake is reported.
 """
 
 import copy
@@ -25,7 +24,7 @@ def objects(bucket):
 READ = ["DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards"]
 LOG = ["logs:CreateLogStream", "logs:PutLogEvents"]
 
-# Everything that anyone may do, in each role; nothing more, nothing less.
+# Each role's permissions, exactly.
 PERMISSIONS = {
     "AggregatorRole": [
         ([f"kinesis:{action}" for action in READ], [get_att("ReadingStream")]),
@@ -75,7 +74,7 @@ PERMISSIONS = {
 }
 
 MAPPINGS = {
-    # It never gives up, and its window's state allows one batch at a time.
+    # Retries without limit. The window state allows only one batch at a time.
     "AggregatorReadings": {
         "StartingPosition": "TRIM_HORIZON",
         "ParallelizationFactor": 1,
@@ -86,7 +85,7 @@ MAPPINGS = {
         "FunctionResponseTypes": None,
         "DestinationConfig": None,
     },
-    # It gives up in the end, and then keeps the records.
+    # Stops retrying after a limit and then stores the records.
     "ProcessorSummaries": {
         "StartingPosition": "TRIM_HORIZON",
         "ParallelizationFactor": 1,
@@ -101,14 +100,14 @@ MAPPINGS = {
 
 FUNCTIONS = {"Aggregator": "aggregator", "Processor": "processor"}
 
-# Whose role each is.
+# The service that assumes each role.
 SERVICES = {
     "AggregatorRole": "lambda.amazonaws.com",
     "ProcessorRole": "lambda.amazonaws.com",
     "DeliveryRole": "firehose.amazonaws.com",
 }
 
-# What must be watched: namespace, metric, and the resource that it is of.
+# The metrics that need an alarm: namespace, metric, and resource.
 WATCHED = [
     ("AWS/Lambda", "IteratorAge", "Aggregator"),
     ("AWS/Lambda", "IteratorAge", "Processor"),
@@ -119,7 +118,7 @@ WATCHED = [
     ("AWS/Lambda", "OnFailureDestinationDeliveredEventCount", "ProcessorSummaries"),
     ("AWS/Lambda", "DroppedEventCount", "ProcessorSummaries"),
     ("AWS/Firehose", "IncomingRecords", "RejectsDelivery"),
-    # Guests of the live map share these reads with Firehose, and with the functions unless those have their own.
+    # Guests of the live map share these reads with Firehose, and with the functions unless they have dedicated reads.
     ("AWS/Kinesis", "ReadProvisionedThroughputExceeded", "ReadingStream"),
     ("AWS/Kinesis", "ReadProvisionedThroughputExceeded", "SummaryStream"),
     ("WildRydes", "LostRejects", "Aggregator"),
@@ -138,10 +137,10 @@ def as_list(value):
 def mappings(template):
     found = of_type(template, "AWS::Lambda::EventSourceMapping")
     for name in sorted(found.keys() - MAPPINGS.keys()):
-        yield f"{name}: a mapping that no rule knows"
+        yield f"{name}: a mapping without a rule"
     for name, expected in MAPPINGS.items():
         if name not in found:
-            yield f"{name}: there is no such mapping"
+            yield f"{name}: missing mapping"
             continue
         properties = found[name]["Properties"]
         for setting, value in expected.items():
@@ -154,19 +153,19 @@ def functions(template):
     found = of_type(template, "AWS::Lambda::Function")
     binaries = workspace_binaries()
     for name in sorted(found.keys() - FUNCTIONS.keys()):
-        yield f"{name}: a function that no rule knows"
+        yield f"{name}: a function without a rule"
     for name, binary in FUNCTIONS.items():
         function = found.get(name)
         if function is None:
-            yield f"{name}: there is no such function"
+            yield f"{name}: missing function"
             continue
         properties = function["Properties"]
         build = function.get("Metadata", {})
         built = build.get("BuildProperties", {}).get("Binary")
         if built not in binaries:
-            yield f"{name}: its Binary is {built}, which the workspace does not build"
+            yield f"{name}: Binary is {built}, which the workspace does not build"
         elif built != binary:
-            yield f"{name}: its Binary is {built}, not {binary}"
+            yield f"{name}: Binary is {built}, not {binary}"
         if build.get("BuildMethod") != "rust-cargolambda":
             yield f"{name}: BuildMethod is {build.get('BuildMethod')}, not rust-cargolambda"
         for setting, value in [
@@ -178,7 +177,7 @@ def functions(template):
             if properties.get(setting) != value:
                 yield f"{name}: {setting} is {properties.get(setting)}, not {value}"
         if default(template, properties["Architectures"][0]) != "arm64":
-            yield f"{name}: it is not for arm64 by default"
+            yield f"{name}: the default architecture is not arm64"
 
 
 def workspace_binaries():
@@ -191,20 +190,20 @@ def workspace_binaries():
 def permissions(template):
     roles = of_type(template, "AWS::IAM::Role")
     for name in sorted(roles.keys() - PERMISSIONS.keys()):
-        yield f"{name}: a role that no rule knows"
+        yield f"{name}: a role without a rule"
     for name, expected in PERMISSIONS.items():
         if name not in roles:
-            yield f"{name}: there is no such role"
+            yield f"{name}: missing role"
             continue
         properties = roles[name]["Properties"]
         if properties.get("ManagedPolicyArns"):
-            yield f"{name}: it has managed policies, which name no resources"
+            yield f"{name}: has managed policies, which are not limited to named resources"
         granted = set()
         for statement in statements(properties):
             sid = statement["Sid"]
             unknown = statement.keys() - {"Sid", "Effect", "Action", "Resource"}
             if unknown or statement["Effect"] != "Allow":
-                yield f"{name}: {sid} is more than an Allow of actions on resources"
+                yield f"{name}: {sid} is not a plain Allow of actions on resources"
                 continue
             for action in as_list(statement["Action"]):
                 if "*" in action:
@@ -220,9 +219,9 @@ def permissions(template):
             for resource in resources
         }
         for action, resource in sorted(needed - granted):
-            yield f"{name}: it may not {action} on {resource}, which it must"
+            yield f"{name}: lacks the permission {action} on {resource}"
         for action, resource in sorted(granted - needed):
-            yield f"{name}: it may {action} on {resource}, which nothing here needs"
+            yield f"{name}: has the unnecessary permission {action} on {resource}"
 
 
 def statements(role):
@@ -232,13 +231,13 @@ def statements(role):
 
 
 def trust(template):
-    """Who may take a role: a service only for this account, a guest only as a guest of this pool."""
+    """Who may assume a role: a service only for this account, and a guest only through this identity pool."""
     roles = of_type(template, "AWS::IAM::Role")
     trusted = {
         name: role["Properties"]["AssumeRolePolicyDocument"]["Statement"] for name, role in roles.items()
     }
     for name in sorted(roles.keys() - SERVICES.keys() - {"GuestRole"}):
-        yield f"{name}: no rule knows who may take it"
+        yield f"{name}: no rule defines who may assume it"
     for name, service in SERVICES.items():
         expected = {
             "Effect": "Allow",
@@ -247,9 +246,9 @@ def trust(template):
             "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
         }
         if [one["Principal"] for one in trusted[name]] != [{"Service": service}]:
-            yield f"{name}: someone but {service} may take it"
+            yield f"{name}: principals other than {service} may assume it"
         elif trusted[name] != [expected]:
-            yield f"{name}: {service} may take it for another account, or for more than its work"
+            yield f"{name}: {service} may assume it for another account or with other actions"
     guest = trusted["GuestRole"]
     expected = {
         "Effect": "Allow",
@@ -261,7 +260,7 @@ def trust(template):
         },
     }
     if guest != [expected]:
-        yield "GuestRole: someone but a guest of IdentityPool may take it"
+        yield "GuestRole: principals other than guests of IdentityPool may assume it"
     if template["Resources"]["IdentityPool"]["Properties"].get("AllowClassicFlow") is not False:
         yield "IdentityPool: AllowClassicFlow is not false"
 
@@ -282,14 +281,14 @@ def buckets(template):
             "Condition": {"Bool": {"aws:SecureTransport": False}},
         }
         if tls_only not in policies.get(name, []):
-            yield f"{name}: its policy does not reject what comes without TLS"
+            yield f"{name}: policy does not deny requests without TLS"
         block = properties.get("PublicAccessBlockConfiguration", {})
         if [block.get(setting) for setting in PUBLIC_ACCESS] != [True] * 4:
             yield f"{name}: public access is not blocked"
         for setting in ["BucketEncryption", "OwnershipControls", "LifecycleConfiguration"]:
             if setting not in properties:
-                yield f"{name}: it has no {setting}"
-    # The ARN names the account, so that aws:SourceAccount would say nothing more.
+                yield f"{name}: has no {setting}"
+    # The ARN contains the account, so aws:SourceAccount would be redundant.
     distribution = "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/${Distribution}"
     of_distribution = {"StringEquals": {"aws:SourceArn": {"Fn::Sub": distribution}}}
     for name, document in policies.items():
@@ -297,9 +296,9 @@ def buckets(template):
             if statement["Effect"] != "Allow":
                 continue
             if name != "DashboardBucket" or statement["Principal"] != {"Service": "cloudfront.amazonaws.com"}:
-                yield f"{name}: {statement['Sid']} lets someone in whom no rule knows"
+                yield f"{name}: {statement['Sid']} allows an unexpected principal"
             elif statement.get("Condition") != of_distribution:
-                yield f"{name}: {statement['Sid']} is for more than its distribution"
+                yield f"{name}: {statement['Sid']} is not limited to its distribution"
 
 
 PUBLIC_ACCESS = [
@@ -310,44 +309,44 @@ PUBLIC_ACCESS = [
 ]
 
 
-def kept(template):
-    """What holds data outlives the stack, unless the stack never came to be."""
+def retention(template):
+    """Resources with data outlive the stack, unless its creation failed."""
     for name, resource in template["Resources"].items():
         policy = resource.get("DeletionPolicy", "Delete")
         replaced = resource.get("UpdateReplacePolicy", "Delete")
         if name in KEPT and (policy, replaced) != ("RetainExceptOnCreate", "Retain"):
-            yield f"{name}: it holds data, and a deletion or a replacement would take it along"
+            yield f"{name}: has data that a deletion or replacement would delete"
         if name not in KEPT and policy != "Delete":
-            yield f"{name}: it would outlive the stack, and the README does not say so"
+            yield f"{name}: would outlive the stack, which the guide does not document"
 
 
 def storage(template):
     for name, stream in of_type(template, "AWS::Kinesis::Stream").items():
         if stream["Properties"].get("StreamEncryption", {}).get("EncryptionType") != "KMS":
-            yield f"{name}: it is not encrypted"
+            yield f"{name}: is not encrypted"
     table = template["Resources"]["Table"]["Properties"]
     keys = [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]]
     if keys != [("Name", "HASH"), ("StatusTime", "RANGE")]:
-        yield f"Table: its key is {keys}"
+        yield f"Table: key is {keys}"
     if not table.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled"):
-        yield "Table: it has no point-in-time recovery"
+        yield "Table: has no point-in-time recovery"
     if default(template, table.get("DeletionProtectionEnabled")) != "true":
-        yield "Table: it is not protected from deletion by default"
+        yield "Table: has no deletion protection by default"
     for name, delivery in of_type(template, "AWS::KinesisFirehose::DeliveryStream").items():
         target = delivery["Properties"]["ExtendedS3DestinationConfiguration"]
         if target.get("CompressionFormat") != "GZIP":
-            yield f"{name}: it does not compress"
+            yield f"{name}: does not compress with GZIP"
         if target.get("BufferingHints", {}).get("IntervalInSeconds") != 60:
-            yield f"{name}: it does not deliver every 60 s"
-        # What others send needs a newline; what the functions send has one.
+            yield f"{name}: does not deliver every 60 s"
+        # Producers may omit the newline; the functions always write it.
         from_stream = "KinesisStreamSourceConfiguration" in delivery["Properties"]
         if from_stream and target.get("ProcessingConfiguration") != DELIMITED:
             yield f"{name}: records without a newline run together in its objects"
         if not from_stream and "ProcessingConfiguration" in target:
-            yield f"{name}: its lines have newlines already, and another is a blank line in its table"
+            yield f"{name}: lines already end in newlines; a delimiter would add blank lines"
 
 
-# Firehose takes the delimiter as a backslash and an n.
+# Firehose expects the delimiter as a backslash and an n.
 DELIMITED = {
     "Enabled": True,
     "Processors": [
@@ -360,25 +359,25 @@ DELIMITED = {
 
 
 def public(template):
-    """Nobody is let in by default; where guests are, they cannot slow the functions down."""
+    """Guests are not admitted by default. If they are, they cannot slow the functions down."""
     for parameter, value in [("PublicDashboard", "false"), ("DedicatedReads", "auto")]:
         actual = template["Parameters"][parameter]["Default"]
         if actual != value:
-            yield f"{parameter}: it is {actual} by default, not {value}"
-    # What stands for a guest: Cognito's resources, and the page.
+            yield f"{parameter}: default is {actual}, not {value}"
+    # The resources for guests: Cognito's, and the page.
     for name in GUESTS:
         if template["Resources"].get(name, {}).get("Condition") != "PublicDashboard":
-            yield f"{name}: it is there without PublicDashboard"
+            yield f"{name}: exists without PublicDashboard"
     for name in ["PublicDashboard", "DedicatedReads"]:
         if template["Conditions"].get(name) != CONDITIONS[name]:
-            yield f"{name}: its condition is {json.dumps(template['Conditions'].get(name))}"
+            yield f"{name}: condition is {json.dumps(template['Conditions'].get(name))}"
     for mapping, consumer, stream in [
         ("AggregatorReadings", "ReadingConsumer", "ReadingStream"),
         ("ProcessorSummaries", "SummaryConsumer", "SummaryStream"),
     ]:
         source = template["Resources"].get(mapping, {}).get("Properties", {}).get("EventSourceArn")
         if source != {"Fn::If": ["DedicatedReads", get_att(consumer, "ConsumerARN"), get_att(stream)]}:
-            yield f"{mapping}: DedicatedReads does not give it reads of its own"
+            yield f"{mapping}: DedicatedReads does not give it dedicated reads"
 
 
 GUESTS = ["Distribution", "GuestRole", "IdentityPool", "IdentityPoolRoles"]
@@ -399,7 +398,7 @@ CONDITIONS = {
 
 
 def page(template):
-    """What a browser may do with the page; tools/local/src/page.rs tests that its own page says the same."""
+    """The page's security headers. A test in tools/local/src/page.rs checks the local page's."""
     headers = template["Resources"]["DistributionHeaders"]["Properties"]["ResponseHeadersPolicyConfig"]
     policy = headers["SecurityHeadersConfig"]["ContentSecurityPolicy"]["ContentSecurityPolicy"]
     policy = policy["Fn::Sub"] if isinstance(policy, dict) else policy
@@ -407,7 +406,7 @@ def page(template):
     # These do not fall back to default-src.
     for directive in ["default-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]:
         if directive not in directives:
-            yield f"DistributionHeaders: its policy has no {directive}"
+            yield f"DistributionHeaders: policy has no {directive}"
 
 
 def alarms(template):
@@ -417,11 +416,11 @@ def alarms(template):
         [dimension] = properties["Dimensions"]
         watched.add((properties["Namespace"], properties["MetricName"], dimension["Value"]["Ref"]))
         if "AlarmActions" not in properties:
-            yield f"{name}: nobody hears of it"
+            yield f"{name}: has no AlarmActions"
         if "Condition" in alarm:
-            yield f"{name}: it is not always there"
+            yield f"{name}: exists only under a condition"
         if properties.get("TreatMissingData") != "notBreaching":
-            yield f"{name}: silence would set it off"
+            yield f"{name}: fires on missing data"
     for namespace, metric, resource in WATCHED:
         if (namespace, metric, resource) not in watched:
             yield f"{resource}: no alarm watches {metric}"
@@ -430,11 +429,11 @@ def alarms(template):
             continue
         source = ROOT / "crates" / "windrow-lambda" / "src" / FUNCTIONS[resource] / "handler.rs"
         if f'("{metric}", Unit::' not in source.read_text():
-            yield f"{resource}: it never counts {metric}, which an alarm watches"
+            yield f"{resource}: does not emit {metric}, which an alarm watches"
 
 
-# How the functions are built: small, as sizes.py checks too. What Cargo.toml's [profile.release] does not say,
-# cargo-lambda adds after these, and so it would win.
+# The build settings that keep the functions small; sizes.py checks their sizes. For settings missing from
+# Cargo.toml's [profile.release], cargo-lambda adds its own after these, which would override them.
 FUNCTION_PROFILE = {
     'profile.release.lto = "fat"': "lto",
     "profile.release.codegen-units = 1": "codegen-units",
@@ -444,7 +443,7 @@ FUNCTION_PROFILE = {
 
 
 def read_profiles():
-    """The programs' profile, and what cargo-lambda changes in it for the functions."""
+    """The release profile, and cargo-lambda's changes to it for the functions."""
     cargo = tomllib.loads((ROOT / "Cargo.toml").read_text())
     cargo_lambda = tomllib.loads((ROOT / "CargoLambda.toml").read_text())
     return {
@@ -453,45 +452,45 @@ def read_profiles():
     }
 
 
-def profiles(read):
-    """Fat LTO is for the two functions alone; everything else builds in minutes."""
+def profiles(settings):
+    """Only the two functions use fat LTO, so that everything else builds within minutes."""
     for setting, name in FUNCTION_PROFILE.items():
-        if setting not in read["functions"]:
-            yield f"CargoLambda.toml: build.config does not say {setting}"
-        if name and name not in read["release"]:
-            yield f"Cargo.toml: [profile.release] does not say {name}, so that cargo-lambda's own choice wins"
-    if read["release"].get("lto") not in [False, "off"]:
+        if setting not in settings["functions"]:
+            yield f"CargoLambda.toml: build.config does not contain {setting}"
+        if name and name not in settings["release"]:
+            yield f"Cargo.toml: [profile.release] does not set {name}, so cargo-lambda's default applies"
+    if settings["release"].get("lto") not in [False, "off"]:
         yield "Cargo.toml: [profile.release] links every program with LTO"
-    if read["release"].get("panic") != "unwind":
-        yield "Cargo.toml: [profile.release] ends a program for a panic in one task"
+    if settings["release"].get("panic") != "unwind":
+        yield "Cargo.toml: [profile.release] aborts the program on a panic in one task"
 
 
 def profile_mutations():
     def without(setting):
-        return lambda read: read["functions"].remove(setting)
+        return lambda settings: settings["functions"].remove(setting)
 
-    def unsaid(name):
-        return lambda read: read["release"].pop(name)
+    def without_release(name):
+        return lambda settings: settings["release"].pop(name)
 
-    def said(name, value):
-        return lambda read: read["release"].update({name: value})
+    def with_release(name, value):
+        return lambda settings: settings["release"].update({name: value})
 
     for setting, name in FUNCTION_PROFILE.items():
-        yield f"functions without {setting}", without(setting), "CargoLambda.toml: build.config does not say"
+        yield f"functions without {setting}", without(setting), "CargoLambda.toml: build.config does not contain"
         if name:
-            yield f"programs without {name}", unsaid(name), f"does not say {name}"
-    yield "fat programs", said("lto", "fat"), "links every program with LTO"
-    yield "thin programs", said("lto", "thin"), "links every program with LTO"
-    yield "programs that abort", said("panic", "abort"), "ends a program for a panic"
+            yield f"programs without {name}", without_release(name), f"does not set {name}"
+    yield "fat programs", with_release("lto", "fat"), "links every program with LTO"
+    yield "thin programs", with_release("lto", "thin"), "links every program with LTO"
+    yield "programs that abort", with_release("panic", "abort"), "aborts the program on a panic"
 
 
-RULES = [mappings, functions, permissions, trust, buckets, kept, storage, public, page, alarms]
+RULES = [mappings, functions, permissions, trust, buckets, retention, storage, public, page, alarms]
 
 
-def problems(template, read=None):
+def problems(template, settings=None):
     transformed = to_cloudformation(template)
     found = [problem for rule in RULES for problem in rule(transformed)]
-    return found + list(profiles(read or read_profiles()))
+    return found + list(profiles(settings or read_profiles()))
 
 
 def event(template, function):
@@ -505,7 +504,7 @@ def role_statements(template, role):
 
 
 def mutations():
-    """What is broken, how, and what a problem must say of it."""
+    """Each mutation as its name, the change, and text that the reported problem must contain."""
 
     def each(sid, role):
         def without(template):
@@ -523,7 +522,7 @@ def mutations():
         for statement in role_statements(load(), role):
             if "Fn::If" not in statement:
                 sid = statement["Sid"]
-                yield f"{role} without {sid}", each(sid, role), f"{role}: it may not "
+                yield f"{role} without {sid}", each(sid, role), f"{role}: lacks the permission "
 
     def setting(function, name, value):
         def change(template):
@@ -543,13 +542,13 @@ def mutations():
     def resource(name, path, value):
         def change(template):
             *parents, last = path
-            place = template["Resources"][name]
+            node = template["Resources"][name]
             for parent in parents:
-                place = place[parent]
+                node = node[parent]
             if value is None:
-                del place[last]
+                del node[last]
             else:
-                place[last] = value
+                node[last] = value
 
         return change
 
@@ -560,35 +559,35 @@ def mutations():
         return widen
 
     binary = ["Metadata", "BuildProperties", "Binary"]
-    yield "a renamed binary", resource("Processor", binary, "proccessor"), "Processor: its Binary is proccessor"
-    yield "a swapped binary", resource("Processor", binary, "aggregator"), "Processor: its Binary is aggregator"
+    yield "a renamed binary", resource("Processor", binary, "proccessor"), "Processor: Binary is proccessor"
+    yield "a swapped binary", resource("Processor", binary, "aggregator"), "Processor: Binary is aggregator"
     yield "a wildcard action", grant("AggregatorRole", Action="kinesis:*"), "the wildcard action kinesis:*"
     yield "a wildcard resource", grant("GuestRole", Resource="*"), "GuestRole: WatchTheFleet allows"
     yield (
         "a guest who writes",
         grant("GuestRole", Action=["kinesis:GetRecords", "kinesis:PutRecord"]),
-        "GuestRole: it may kinesis:PutRecord",
+        "GuestRole: has the unnecessary permission kinesis:PutRecord",
     )
     yield (
         "a bucket without TLS",
         resource("ArchiveBucketPolicy", ["Properties", "PolicyDocument", "Statement"], []),
-        "ArchiveBucket: its policy",
+        "ArchiveBucket: policy does not",
     )
-    yield "a table that dies", resource("Table", ["DeletionPolicy"], "Delete"), "Table: it holds data"
+    yield "a table that is deleted", resource("Table", ["DeletionPolicy"], "Delete"), "Table: has data"
     yield (
-        "an alarm less",
+        "a missing alarm",
         resource("AggregatorAge", ["Properties", "MetricName"], "Duration"),
         "Aggregator: no alarm watches IteratorAge",
     )
     yield (
-        "an alarm on nothing",
+        "an alarm on an unknown metric",
         resource("WeakUnicorns", ["Properties", "MetricName"], "LowSpirits"),
-        "Processor: it never counts LowSpirits",
+        "Processor: does not emit LowSpirits",
     )
     yield (
-        "an alarm that is only there for guests",
+        "an alarm only with a public map",
         resource("ReadingReads", ["Condition"], "PublicDashboard"),
-        "ReadingReads: it is not always there",
+        "ReadingReads: exists only under a condition",
     )
     for name, stream in [("ReadingReads", "ReadingStream"), ("SummaryReads", "SummaryStream")]:
         yield (
@@ -602,40 +601,40 @@ def mutations():
         yield (
             f"{role} for any account",
             resource(role, [*statement, "Condition"], None),
-            f"{role}: {SERVICES[role]} may take it for another account",
+            f"{role}: {SERVICES[role]} may assume it for another account",
         )
         yield (
             f"{role} for another service",
             resource(role, [*statement, "Principal"], {"Service": "ec2.amazonaws.com"}),
-            f"{role}: someone but {SERVICES[role]}",
+            f"{role}: principals other than {SERVICES[role]}",
         )
     distribution_only = ["Properties", "PolicyDocument", "Statement", 1]
     yield (
         "a page for any distribution",
         resource("DashboardBucketPolicy", [*distribution_only, "Condition"], None),
-        "DashboardBucket: DistributionOnly is for more",
+        "DashboardBucket: DistributionOnly is not limited to",
     )
     archive = ["Properties", "ExtendedS3DestinationConfiguration", "ProcessingConfiguration"]
     for name, path, value in [
         ("no delimiter", archive, None),
-        ("a delimiter that is switched off", [*archive, "Enabled"], False),
+        ("a disabled delimiter", [*archive, "Enabled"], False),
         ("another delimiter", [*archive, "Processors", 0, "Parameters", 0, "ParameterValue"], ","),
     ]:
         yield name, resource("ReadingDelivery", path, value), "ReadingDelivery: records without a newline"
     yield (
-        "a delimiter too many",
+        "an unwanted delimiter",
         resource("RejectsDelivery", archive, copy.deepcopy(DELIMITED)),
-        "RejectsDelivery: its lines have newlines",
+        "RejectsDelivery: lines already end",
     )
     yield (
-        "a plain stream",
+        "an unencrypted stream",
         resource("SummaryStream", ["Properties", "StreamEncryption"], None),
-        "SummaryStream: it is not encrypted",
+        "SummaryStream: is not encrypted",
     )
 
 
 def guest_mutations(resource):
-    """What would let strangers in, or let guests slow the functions down."""
+    """Mutations that would admit guests by default or let them slow the functions down."""
 
     def parameter(name, value):
         def change(template):
@@ -643,7 +642,7 @@ def guest_mutations(resource):
 
         return change
 
-    def undedicated(template):
+    def without_auto(template):
         template["Conditions"]["DedicatedReads"] = {"Fn::Equals": [{"Ref": "DedicatedReads"}, "true"]}
 
     def shared(function, stream):
@@ -662,11 +661,11 @@ def guest_mutations(resource):
 
         return change
 
-    yield "a public map by default", parameter("PublicDashboard", "true"), "PublicDashboard: it is true"
-    yield "shared reads by default", parameter("DedicatedReads", "false"), "DedicatedReads: it is false"
-    yield "guests that share reads", undedicated, "DedicatedReads: its condition is"
+    yield "a public map by default", parameter("PublicDashboard", "true"), "PublicDashboard: default is true"
+    yield "shared reads by default", parameter("DedicatedReads", "false"), "DedicatedReads: default is false"
+    yield "guests that share reads", without_auto, "DedicatedReads: condition is"
     for name in GUESTS:
-        yield f"{name} for ever", resource(name, ["Condition"], None), f"{name}: it is there without"
+        yield f"{name} without its condition", resource(name, ["Condition"], None), f"{name}: exists without"
     for function, stream, mapping in [
         ("Aggregator", "ReadingStream", "AggregatorReadings"),
         ("Processor", "SummaryStream", "ProcessorSummaries"),
@@ -677,24 +676,24 @@ def guest_mutations(resource):
             f"{mapping}: DedicatedReads does not",
         )
     for directive in ["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]:
-        yield f"a page without {directive}", without(directive), f"its policy has no {directive}"
+        yield f"a page without {directive}", without(directive), f"policy has no {directive}"
 
 
 def mutate():
-    unseen = 0
+    missed = 0
     for name, change, expected in mutations():
         template = copy.deepcopy(load())
         change(template)
         found = [problem for problem in problems(template) if expected in problem]
-        print(f"{name}: {found[0] if found else 'NOT SEEN'}")
-        unseen += not found
+        print(f"{name}: {found[0] if found else 'NOT REPORTED'}")
+        missed += not found
     for name, change, expected in profile_mutations():
-        read = copy.deepcopy(read_profiles())
-        change(read)
-        found = [problem for problem in profiles(read) if expected in problem]
-        print(f"{name}: {found[0] if found else 'NOT SEEN'}")
-        unseen += not found
-    return unseen
+        settings = copy.deepcopy(read_profiles())
+        change(settings)
+        found = [problem for problem in profiles(settings) if expected in problem]
+        print(f"{name}: {found[0] if found else 'NOT REPORTED'}")
+        missed += not found
+    return missed
 
 
 def main():

@@ -1,6 +1,6 @@
-"""Prints how big each built function is when zipped, and fails if one is over 4 MB or for another machine.
+"""Prints the zipped size of each built function. Fails if one exceeds 4 MB or is for another architecture.
 
-Takes the folder that `sam build` left them in, whose name is the architecture.
+Takes the output folder of `sam build`, whose name is the architecture.
 """
 
 import io
@@ -25,7 +25,7 @@ def main():
         size = archive.tell()
         print(f"{function}: {size / 1e6:.2f} MB zipped, {len(bootstrap) / 1e6:.2f} MB for {build.name}")
         if size > LIMIT:
-            sys.exit(f"{function}: over {LIMIT / 1e6:.0f} MB")
+            sys.exit(f"{function}: exceeds {LIMIT / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

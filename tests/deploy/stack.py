@@ -1,10 +1,9 @@
-"""Deploys the built stack into an emulated AWS, sends readings through it, and takes it down again.
+"""Deploys the built stack to an AWS emulator, sends readings through it, and deletes it.
 
-Takes the folder that `sam build` left its x86_64 functions in. What is real: the template, both deployed
-functions, the streams, the processor's mapping, the table, Firehose and S3 as the emulator has them, and
-the producer. What is not: the emulator's mappings have no tumbling windows, so the window's event is made
-here, of the records in the stack's stream, and the deployed aggregator is invoked with it. (The window
-itself is tested in the local cloud.)
+Takes the output folder of `sam build` for x86_64. This runs the template, both deployed functions and the
+producer, with the emulator's streams, processor mapping, table, Firehose and S3. The emulator's mappings
+have no tumbling windows, so this script builds the window's event from the records in the stream and invokes
+the deployed aggregator with it. (Windows are tested in the local cloud.)
 """
 
 import base64
@@ -46,7 +45,7 @@ def main():
         command = [sys.executable, HERE / "cloud.py"]
         cloud = subprocess.Popen(command, env=environment, cwd=work, stdout=log, stderr=log)
         try:
-            until("the emulator answers", lambda: answers(cloud))
+            until("the emulator responds", lambda: responds(cloud))
             check(build)
         finally:
             cloud.terminate()
@@ -62,7 +61,7 @@ def check(build):
     close_window(sent)
     check_rows(outputs["Table"], expected(sent))
     check_archive(outputs["ArchiveBucket"], sent)
-    take_down()
+    delete()
 
 
 def free_port():
@@ -71,37 +70,37 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def answers(cloud):
+def responds(cloud):
     if cloud.poll() is not None:
-        sys.exit("the emulator ended; target/deploy/cloud.log says why")
+        sys.exit("the emulator exited; see target/deploy/cloud.log")
     try:
         return boto3.client("sts").get_caller_identity()
     except Exception:
         return None
 
 
-def until(what, look):
-    """The first answer of `look` that is one, within the time that everything here has."""
+def until(condition, check):
+    """Calls `check` until it returns a true value, and returns that. Exits after WAIT_SECONDS."""
     end = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < end:
-        answer = look()
-        if answer:
-            return answer
+        result = check()
+        if result:
+            return result
         time.sleep(0.5)
-    sys.exit(f"waited {WAIT_SECONDS} s in vain until {what}")
+    sys.exit(f"timed out after {WAIT_SECONDS} s waiting until {condition}")
 
 
 def sam(*arguments):
     started = time.monotonic()
-    ran = subprocess.run(["sam", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600)
-    if ran.returncode != 0:
-        sys.exit(f"sam {arguments[0]} failed:\n{ran.stdout}\n{ran.stderr}")
+    result = subprocess.run(["sam", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    if result.returncode != 0:
+        sys.exit(f"sam {arguments[0]} failed:\n{result.stdout}\n{result.stderr}")
     print(f"sam {arguments[0]}: {time.monotonic() - started:.0f} s")
 
 
 def deploy(build):
     files = ["--template-file", build / "template.yaml", "--config-file", ROOT / "samconfig.toml"]
-    # All that there is, but for consumers with reads of their own, which the emulator does not know.
+    # Everything except dedicated reads, which the emulator does not support.
     overrides = ["Architecture=x86_64", "PublicDashboard=true", "DedicatedReads=false"]
     sam("deploy", *files, "--no-confirm-changeset", "--parameter-overrides", *overrides)
     status = stack()["StackStatus"]
@@ -120,7 +119,7 @@ def stack_outputs():
 
 
 def stop_windowless_mapping():
-    """The emulator knows no windows, and the aggregator rejects an event without one."""
+    """Disables the aggregator's mapping: the emulator has no windows, and the aggregator needs one."""
     client = boto3.client("lambda")
     mappings = client.list_event_source_mappings(FunctionName=f"{STACK}-aggregator")
     for mapping in mappings["EventSourceMappings"]:
@@ -131,11 +130,11 @@ def send(stream):
     url = os.environ["AWS_ENDPOINT_URL"]
     command = ["cargo", "run", "--quiet", "-p", "producer", "--", "--endpoint-url", url, "--stream", stream]
     fleet = ["--unicorns", "40", "--count", "20", "--rate", "20"]
-    ran = subprocess.run([*command, *fleet], cwd=ROOT, capture_output=True, text=True, timeout=900)
-    if ran.returncode != 0 or "sent 800 readings, 0 failed" not in ran.stderr:
-        sys.exit(f"the producer ended with {ran.returncode}: {ran.stderr}")
+    result = subprocess.run([*command, *fleet], cwd=ROOT, capture_output=True, text=True, timeout=900)
+    if result.returncode != 0 or "sent 800 readings, 0 failed" not in result.stderr:
+        sys.exit(f"the producer exited with {result.returncode}: {result.stderr}")
     print("producer: sent 800 readings, 0 failed")
-    # Most producers but ours end a record without a newline.
+    # Most other producers send records without a newline.
     broken = b'{"Name":"Shadowfax","StatusTime":"yesterday"}'
     boto3.client("kinesis").put_record(StreamName=stream, PartitionKey="Shadowfax", Data=broken)
 
@@ -146,21 +145,21 @@ def read_shards(stream):
     arn = client.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamARN"]
     shards = {}
     for shard in client.list_shards(StreamName=stream)["Shards"]:
-        place = {"StreamName": stream, "ShardId": shard["ShardId"]}
-        iterator = client.get_shard_iterator(**place, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        position = {"StreamName": stream, "ShardId": shard["ShardId"]}
+        iterator = client.get_shard_iterator(**position, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
         records = []
         while True:
-            answer = client.get_records(ShardIterator=iterator)
-            if not answer["Records"]:
+            response = client.get_records(ShardIterator=iterator)
+            if not response["Records"]:
                 break
-            records += answer["Records"]
-            iterator = answer["NextShardIterator"]
+            records += response["Records"]
+            iterator = response["NextShardIterator"]
         shards[arn, shard["ShardId"]] = records
     return shards
 
 
 def close_window(shards):
-    """Invokes the deployed aggregator as Lambda does at a window's end, once a shard."""
+    """Invokes the deployed aggregator once per shard, as Lambda does at the end of a window."""
     client = boto3.client("lambda")
     start = datetime.datetime.now(datetime.UTC).replace(second=0, microsecond=0)
     for (arn, shard), records in shards.items():
@@ -176,15 +175,15 @@ def close_window(shards):
             "isFinalInvokeForWindow": True,
             "isWindowTerminatedEarly": False,
         }
-        answer = client.invoke(FunctionName=f"{STACK}-aggregator", Payload=json.dumps(event))
-        payload = json.loads(answer["Payload"].read())
-        if "FunctionError" in answer or "state" not in payload:
-            sys.exit(f"the aggregator answered {payload}")
+        response = client.invoke(FunctionName=f"{STACK}-aggregator", Payload=json.dumps(event))
+        payload = json.loads(response["Payload"].read())
+        if "FunctionError" in response or "state" not in payload:
+            sys.exit(f"the aggregator returned {payload}")
     print(f"aggregator: closed the window of {len(shards)} shards")
 
 
 def lambda_record(arn, shard, record):
-    # The emulator pads its sequence numbers with zeros, which those of Kinesis never have.
+    # The emulator pads sequence numbers with leading zeros; Kinesis does not.
     number = record["SequenceNumber"].lstrip("0")
     return {
         "kinesis": {
@@ -211,7 +210,7 @@ def lines(shards):
 
 
 def expected(shards):
-    """Readings and metres of each unicorn, folded here from what is in the stream."""
+    """Readings and metres of each unicorn, computed from the records in the stream."""
     totals = collections.defaultdict(lambda: (0, decimal.Decimal(0)))
     for line in lines(shards):
         reading = json.loads(line, parse_float=decimal.Decimal)
@@ -231,10 +230,10 @@ def check_rows(table, totals):
     rows = until(f"{len(totals)} rows are in the table", complete)
     found = {row["Name"]: (int(row["Readings"]), row["Distance"]) for row in rows}
     if found != totals or len(rows) != len(totals):
-        sys.exit(f"the table has {found}, and the stream {totals}")
+        sys.exit(f"the table contains {found}, but the stream {totals}")
     readings = sum(count for count, _ in totals.values())
     metres = sum(metres for _, metres in totals.values())
-    print(f"table: {len(rows)} rows of {readings} readings and {metres} m, as in the stream")
+    print(f"table: {len(rows)} rows of {readings} readings and {metres} m, equal to the stream")
 
 
 def check_archive(bucket, shards):
@@ -243,7 +242,7 @@ def check_archive(bucket, shards):
         "every line is archived",
         lambda: (found := sorted(archive(bucket, f"{STACK}/"))) == everything and found,
     )
-    print(f"archive: {len(archived)} lines, as in the stream")
+    print(f"archive: {len(archived)} lines, equal to the stream")
     [rejected] = until("the rejected reading is archived", lambda: archive(bucket, f"{STACK}-rejects/"))
     print(f"rejects: {json.loads(rejected)['Reason']}")
 
@@ -256,25 +255,25 @@ def archive(bucket, prefix):
             data = client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
             data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
             if not data.endswith(b"\n"):
-                sys.exit(f"{entry['Key']} does not end in a newline, so that records may run together")
+                sys.exit(f"{entry['Key']} does not end in a newline, so records may run together")
             found += filter(bytes.strip, data.splitlines())
     return found
 
 
-def take_down():
-    """After `sam delete`, what the README says survives is there, and nothing else."""
+def delete():
+    """Deletes the stack, and checks that exactly the resources in KEPT remain."""
     resources = boto3.client("cloudformation").list_stack_resources(StackName=STACK)
     summaries = resources["StackResourceSummaries"]
     kept = {one["PhysicalResourceId"] for one in summaries if one["LogicalResourceId"] in KEPT}
     sam("delete", "--no-prompts", "--stack-name", STACK, "--region", "us-east-1")
-    left = {name for name in existing() if not name.startswith("aws-sam-cli-managed")}
-    if left != kept:
-        sys.exit(f"left over: {sorted(left - kept)}; missing: {sorted(kept - left)}")
-    print(f"left, and meant to be: {', '.join(sorted(left))}")
+    remaining = {name for name in existing() if not name.startswith("aws-sam-cli-managed")}
+    if remaining != kept:
+        sys.exit(f"left over: {sorted(remaining - kept)}; missing: {sorted(kept - remaining)}")
+    print(f"kept, as intended: {', '.join(sorted(remaining))}")
 
 
 def existing():
-    """The names of everything that exists, of each kind that the stack has."""
+    """The names of all existing resources of the kinds that the stack has."""
     yield from boto3.client("kinesis").list_streams()["StreamNames"]
     yield from boto3.client("firehose").list_delivery_streams()["DeliveryStreamNames"]
     yield from boto3.client("dynamodb").list_tables()["TableNames"]
@@ -287,8 +286,8 @@ def existing():
         ("DashboardEntries", "cloudwatch", "list_dashboards", "DashboardName"),
         ("logGroups", "logs", "describe_log_groups", "logGroupName"),
     ]:
-        answer = getattr(boto3.client(client), operation)()
-        yield from (one[name] for one in answer.get(kind, []))
+        response = getattr(boto3.client(client), operation)()
+        yield from (one[name] for one in response.get(kind, []))
     pools = boto3.client("cognito-identity").list_identity_pools(MaxResults=10)
     yield from (pool["IdentityPoolName"] for pool in pools["IdentityPools"])
     distributions = boto3.client("cloudfront").list_distributions()["DistributionList"]

@@ -1,4 +1,4 @@
-"""template.yaml as data: as it is written, and as SAM makes plain CloudFormation of it."""
+"""Loads template.yaml, as written or transformed by SAM into plain CloudFormation."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ import sys
 from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
-# It would send metrics of its own use to AWS, and complains each time that it could not.
+# It tries to send usage metrics to AWS and logs an error each time that it cannot.
 logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.CRITICAL)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ def load():
 
 
 def to_cloudformation(template):
-    """What `sam deploy` would hand to CloudFormation; the code's place in S3 is made up."""
+    """The template that `sam deploy` would pass to CloudFormation, with a fake S3 location for the code."""
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     template = copy.deepcopy(template)
     template["Globals"]["Function"]["CodeUri"] = {"Bucket": "artifacts", "Key": "function.zip"}
@@ -30,20 +30,20 @@ def to_cloudformation(template):
 
 
 class NoManagedPolicies:
-    """Every role is written out, so no managed policy is ever looked up."""
+    """The template's roles use no managed policies, so none has to be looked up."""
 
     def load(self):
         return {}
 
 
 def of_type(template, resource_type):
-    """The resources of a type, by their logical ids."""
+    """The resources of a type, by logical ID."""
     resources = template["Resources"].items()
     return {name: resource for name, resource in resources if resource["Type"] == resource_type}
 
 
 def default(template, value):
-    """A value, with a parameter's default for a Ref to it."""
+    """The value, or the parameter's default if it is a Ref to a parameter."""
     if isinstance(value, dict) and list(value) == ["Ref"]:
         return template["Parameters"].get(value["Ref"], {}).get("Default", value)
     return value

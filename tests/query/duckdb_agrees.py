@@ -1,9 +1,9 @@
-"""Whether DuckDB, which reads the archive's files by itself, has the same answers as `query`.
+"""Compares the results of `query` with those of DuckDB, which reads the archive's files independently.
 
     python tests/query/duckdb_agrees.py FOLDER [QUERY]
 
 FOLDER is a local cloud's data directory with an archive of readings; QUERY is the program, by default
-target/debug/query. Ends with 0 if every answer is equal, else with 1 and what differs.
+target/debug/query. Exits with 0 if all results are equal; otherwise prints the differences and exits with 1.
 """
 
 import csv
@@ -15,7 +15,7 @@ import sys
 import duckdb
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Every column as text, so that DuckDB's own casts, and no guesses, make numbers of it.
+# Every column is read as text, so that explicit casts, not type inference, produce the numbers.
 COLUMNS = ["Name", "StatusTime", "Latitude", "Longitude", "Distance", "HealthPoints", "MagicPoints"]
 VIEW = """
     CREATE VIEW wildrydes AS
@@ -30,7 +30,7 @@ VIEW = """
     FROM ({lines})
 """
 QUERIES = {
-    "all of it": """
+    "totals": """
         SELECT count(*), sum(Distance), count(DISTINCT Name), min(StatusTime), max(StatusTime)
         FROM wildrydes
     """,
@@ -40,7 +40,7 @@ QUERIES = {
         GROUP BY Name
         ORDER BY Name
     """,
-    "by unicorn and second": """
+    "by unicorn per second": """
         SELECT Name, date_trunc('second', StatusTime) AS Second, sum(Distance)
         FROM wildrydes
         GROUP BY 1, 2
@@ -55,19 +55,19 @@ QUERIES = {
 
 
 def files(folder):
-    """The archive's files by compression, which their names do not tell."""
+    """The archive's files by compression, which their names do not show."""
     found = {"none": [], "gzip": []}
     for path in sorted((folder / "archive" / "wildrydes").rglob("*")):
         if path.is_file():
             with path.open("rb") as file:
                 found["gzip" if file.read(2) == b"\x1f\x8b" else "none"].append(str(path))
     if not any(found.values()):
-        sys.exit(f"there is no archive in {folder}")
+        sys.exit(f"no archive in {folder}")
     return found
 
 
 def lines(found):
-    """A query of all lines, whatever their files' compression."""
+    """A query of the lines of all files, compressed or not."""
     columns = "{" + ", ".join(f"'{column}': 'VARCHAR'" for column in COLUMNS) + "}"
     return " UNION ALL ".join(
         f"SELECT * FROM read_json({paths}, format = 'newline_delimited', compression = '{compression}',"
@@ -78,7 +78,7 @@ def lines(found):
 
 
 def shortest(text):
-    """A decimal without zeros at its end, which `query` leaves out and DuckDB writes."""
+    """A decimal without trailing zeros, which `query` omits and DuckDB writes."""
     whole, point, fraction = text.partition(".")
     return whole + (point + fraction).rstrip("0").rstrip(".") if fraction.isdigit() and whole.isdigit() else text
 

@@ -1,6 +1,6 @@
-//! What the end-to-end tests share: a local cloud of their own, and an oracle.
+//! Helpers for the end-to-end tests: a local cloud per test, and an oracle.
 //!
-//! Each test has its own port, data directory and processes, so all of them run at once.
+//! Each test has its own port, data directory and processes, so all of them can run in parallel.
 
 #![expect(clippy::unwrap_used, reason = "this is test code, which may panic")]
 
@@ -22,10 +22,10 @@ use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_local::{CloudSettings, LocalCloud};
 use windrow_write::{KinesisRecord, KinesisStream, Policy, deliver};
 
-/// How long anything here may take: it only ends what hangs.
+/// The time limit of every wait, which only stops a hanging test.
 pub const TIME_LIMIT: Duration = Duration::from_secs(300);
 
-/// The application with the deployed binaries for functions.
+/// The application with the deployed binaries as functions.
 pub fn with_binaries() -> WildRydes {
     WildRydes {
         functions: Functions::Bootstrap(programs::binary("aggregator").with_file_name("")),
@@ -41,36 +41,36 @@ pub fn with_event_time() -> WildRydes {
     }
 }
 
-/// A local cloud on a free port, with a data directory that is gone afterwards.
+/// A local cloud on a free port, with a temporary data directory.
 pub struct TestCloud {
     /// The cloud.
     pub cloud: LocalCloud,
     /// Its data directory.
     pub data_dir: TempDir,
-    /// A client of its Kinesis.
+    /// A Kinesis client for it.
     pub kinesis: Client,
-    /// A client of its table.
+    /// A DynamoDB client for it.
     pub dynamodb: aws_sdk_dynamodb::Client,
 }
 
 impl TestCloud {
-    /// Starts one; `change` may alter the settings.
+    /// Starts a cloud with settings modified by `change`.
     pub async fn start(change: impl FnOnce(&mut CloudSettings)) -> Self {
         Self::of(WildRydes::default(), change).await
     }
 
-    /// Starts one of this application.
+    /// Starts a cloud with this application.
     pub async fn of(application: WildRydes, change: impl FnOnce(&mut CloudSettings)) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), &application, change).await
     }
 
-    /// Ends this one and starts another on the same data directory.
+    /// Stops this cloud and starts another with the same data directory.
     pub async fn restart(self) -> Self {
         self.cloud.stop().await;
         Self::on(self.data_dir).await
     }
 
-    /// Starts one on a data directory that an earlier one left.
+    /// Starts a cloud with the data directory of an earlier one.
     pub async fn on(data_dir: TempDir) -> Self {
         Self::start_in(data_dir, &WildRydes::default(), |_| ()).await
     }
@@ -97,7 +97,7 @@ impl TestCloud {
         }
     }
 
-    /// Sends lines as records, partition key first; all of them must be taken.
+    /// Sends lines as records, given as partition key and line. Panics if one is not accepted.
     pub async fn send(&self, stream: &str, lines: impl IntoIterator<Item = (String, String)>) {
         send(&self.kinesis, stream, lines).await;
     }
@@ -128,7 +128,7 @@ impl TestCloud {
         rows
     }
 
-    /// What the log of readings amounts to, by the oracle.
+    /// The rows that the oracle expects for the log of readings.
     pub async fn expected(&self, window_millis: i64) -> BTreeMap<OracleKey, OracleRow> {
         let log = read_log(&self.kinesis, "wildrydes").await;
         oracle::expected(&log, window_millis)
@@ -157,13 +157,13 @@ impl TestCloud {
         lines
     }
 
-    /// Ends the cloud.
+    /// Stops the cloud.
     pub async fn stop(self) {
         self.cloud.stop().await;
     }
 }
 
-/// Sends lines as records, partition key first; all of them must be taken.
+/// Sends lines as records, given as partition key and line. Panics if one is not accepted.
 pub async fn send(
     kinesis: &Client,
     stream: &str,
@@ -189,12 +189,12 @@ pub async fn read_log(client: &Client, stream: &str) -> Vec<Logged> {
     oracle::read_log(client, stream).await.unwrap()
 }
 
-/// Merged rows in the oracle's terms.
+/// Merges rows and converts them to the oracle's types.
 pub fn by_window(rows: Vec<Summary>) -> BTreeMap<OracleKey, OracleRow> {
     oracle::by_window(merge(rows))
 }
 
-/// A plain reading of `name`; `number` makes it distinct.
+/// A reading of `name`, as partition key and line. `number` makes it distinct.
 pub fn reading(name: &str, number: u32, metres: &str, points: i32) -> (String, String) {
     let time = unicorn::status_time::StatusTime::from_millis(1_790_000_000_000 + i64::from(number));
     let quoted = serde_json::to_string(name).unwrap();

@@ -1,4 +1,4 @@
-//! The workspace's own programs, as a person runs them.
+//! Runs the programs of the workspace.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -6,27 +6,27 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
-/// How long a program that was told to end may take, on a machine that is busy with other things.
-const END: Duration = Duration::from_secs(240);
+/// The time limit for a program to exit, with room for a busy machine.
+const EXIT_LIMIT: Duration = Duration::from_secs(240);
 
-/// Where a program of the workspace lies.
+/// The path of a program of the workspace.
 ///
-/// Cargo builds a package's programs for that package's own tests only, so the first call here
-/// builds what the tests need; where it is built already, that takes a moment.
+/// Cargo builds a package's programs only for the tests of that package, so the first call here
+/// builds those that the tests need. If they are up to date, this takes a moment.
 pub fn binary(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--offline"]);
-        // What cargo tells a test of its own package would make build scripts run again.
+        // The variables that cargo sets for this test's package would make build scripts run again.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
                 build.env_remove(&*name);
             }
         }
-        // This test lies in target/PROFILE/deps.
+        // This test is in target/PROFILE/deps.
         let test = std::env::current_exe().unwrap();
         let folder = test.parent().unwrap().parent().unwrap().to_owned();
         if folder.ends_with("release") {
@@ -45,15 +45,15 @@ pub fn binary(name: &str) -> PathBuf {
         }
         assert!(
             build.status().unwrap().success(),
-            "the programs do not build"
+            "the programs failed to build"
         );
         folder
     });
     folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// Has programs start with SIGHUP doing what it does by default, though the tests themselves may have been
-/// started by something that ignores it, as `nohup` does: a signal that is listened to is not inherited.
+/// Resets SIGHUP to its default for child processes, even if the tests were started with SIGHUP
+/// ignored, as by `nohup`: child processes inherit an ignored signal, but not a handled one.
 #[cfg(unix)]
 fn reset_hangup() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -63,17 +63,17 @@ fn reset_hangup() {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_io().build().unwrap();
         let _inside = runtime.enter();
-        // The process goes on to listen when this is gone.
+        // The process keeps the handler after this is dropped.
         drop(signal(SignalKind::hangup()).unwrap());
     };
-    // On a thread of its own: a test's runtime lets no other be dropped in it.
+    // On a separate thread, because a runtime must not be dropped inside another.
     RESET.get_or_init(|| std::thread::spawn(listen).join().unwrap());
 }
 
 #[cfg(not(unix))]
 fn reset_hangup() {}
 
-/// A program that is ended with its test, and finds neither credentials nor a running cloud.
+/// A program without credentials and environment.
 pub fn program(name: &str) -> Command {
     reset_hangup();
     let mut command = Command::new(binary(name));
@@ -84,7 +84,7 @@ pub fn program(name: &str) -> Command {
     command
 }
 
-/// An embedded run of the producer, with a cloud of its own in `folder`.
+/// A run of the producer with an embedded cloud in `folder`.
 pub fn embedded(folder: &Path, window: &str, arguments: &[&str]) -> Command {
     let mut command = program("producer");
     command.args([
@@ -99,13 +99,13 @@ pub fn embedded(folder: &Path, window: &str, arguments: &[&str]) -> Command {
         "--data-dir",
     ]);
     command.arg(folder.join("data")).args(arguments);
-    // A local cloud that happens to run on this machine must not be found.
+    // Do not find a local cloud that happens to run on this machine.
     command.current_dir(folder);
     command
 }
 
-/// What became of a program.
-pub struct Ran {
+/// Exit code and output of a program.
+pub struct ProgramOutput {
     /// Its exit code.
     pub code: Option<i32>,
     /// Its standard output.
@@ -114,24 +114,24 @@ pub struct Ran {
     pub err: String,
 }
 
-fn ran(output: Output) -> Ran {
-    Ran {
+fn program_output(output: Output) -> ProgramOutput {
+    ProgramOutput {
         code: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     }
 }
 
-/// Runs a program to its end.
-pub fn run(command: &mut Command) -> Ran {
-    ran(command.stdin(Stdio::null()).output().unwrap())
+/// Runs a program until it exits.
+pub fn run(command: &mut Command) -> ProgramOutput {
+    program_output(command.stdin(Stdio::null()).output().unwrap())
 }
 
-/// A program that runs until it is told to end.
+/// A running program. It is killed when dropped.
 pub struct Running {
     child: Child,
     err: Box<dyn BufRead>,
-    told: String,
+    logged: String,
 }
 
 impl Running {
@@ -143,50 +143,51 @@ impl Running {
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let err = Box::new(BufReader::new(child.stderr.take().unwrap()));
-        let told = String::new();
-        Self { child, err, told }
+        let logged = String::new();
+        Self { child, err, logged }
     }
 
-    /// Reads standard error up to a line with `text` in it; gives that line.
+    /// Reads standard error up to a line that contains `text`, and returns that line.
     pub fn until(&mut self, text: &str) -> String {
         loop {
             let mut line = String::new();
             assert_ne!(
                 self.err.read_line(&mut line).unwrap(),
                 0,
-                "it ended: {}",
-                self.told
+                "the program exited: {}",
+                self.logged
             );
-            self.told.push_str(&line);
+            self.logged.push_str(&line);
             if line.contains(text) {
                 return line;
             }
         }
     }
 
-    /// Its process.
+    /// Its process ID.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until it has had the processor for a second more, where the system tells.
-    pub fn until_it_has_worked(&self) {
+    /// Waits until it has used another second of CPU time, if the system reports that.
+    pub fn until_busy(&self) {
         let path = format!("/proc/{}/stat", self.child.id());
-        // In hundredths of a second; the second field may hold spaces, and ends with a parenthesis.
-        let worked = || {
+        // In hundredths of a second. The second field may contain spaces and ends with a
+        // parenthesis.
+        let cpu_ticks = || {
             let stat = std::fs::read_to_string(&path).ok()?;
             let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
             let ticks = |field: usize| fields.get(field)?.parse::<u64>().ok();
-            let has_ended = *fields.first()? == "Z";
-            (!has_ended).then_some(ticks(11)? + ticks(12)?)
+            let has_exited = *fields.first()? == "Z";
+            (!has_exited).then_some(ticks(11)? + ticks(12)?)
         };
-        let Some(before) = worked() else { return };
-        while worked().is_some_and(|ticks| ticks < before + 100) {
+        let Some(before) = cpu_ticks() else { return };
+        while cpu_ticks().is_some_and(|ticks| ticks < before + 100) {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Reads standard error up to `text`, which need not end a line; gives what was read.
+    /// Reads standard error up to `text`, which may be inside a line, and returns the text read.
     pub fn until_text(&mut self, text: &str) -> String {
         let mut read = Vec::new();
         while !read.ends_with(text.as_bytes()) {
@@ -195,7 +196,7 @@ impl Running {
             read.extend(byte);
         }
         let read = String::from_utf8(read).unwrap();
-        self.told.push_str(&read);
+        self.logged.push_str(&read);
         read
     }
 
@@ -211,57 +212,57 @@ impl Running {
         String::from_utf8(line).unwrap()
     }
 
-    /// Sends a signal, such as `TERM`. False where the program has ended.
+    /// Sends a signal, such as `TERM`. Returns false if the program has exited.
     pub fn signal(&self, signal: &str) -> bool {
         let mut kill = Command::new("kill");
         kill.args([&format!("-{signal}"), &self.child.id().to_string()]);
         kill.stderr(Stdio::null()).status().unwrap().success()
     }
 
-    /// Whether it still runs.
-    pub fn runs(&mut self) -> bool {
+    /// Whether it is still running.
+    pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Presses Ctrl-C and waits for the end.
-    pub fn interrupt(self) -> Ran {
+    /// Sends SIGINT, as Ctrl-C does, and waits for the exit.
+    pub fn interrupt(self) -> ProgramOutput {
         assert!(self.signal("INT"));
         self.end()
     }
 
-    /// Closes its standard error, as a terminal does that is closed.
+    /// Closes its standard error, as closing a terminal does.
     pub fn hang_up(&mut self) {
         self.err = Box::new(io::empty());
     }
 
-    /// Waits for the end, which has a limit.
-    pub fn end(mut self) -> Ran {
-        let _ended = end_in_time(self.child.id());
+    /// Waits for the exit, and kills the program after a time limit.
+    pub fn end(mut self) -> ProgramOutput {
+        let _exited = kill_after_limit(self.child.id());
         let mut stdout = self.child.stdout.take().unwrap();
-        // Both at once: it waits for whoever reads neither.
+        // Read both concurrently, so that the program does not block on a full pipe.
         let out = std::thread::spawn(move || {
             let mut out = String::new();
             stdout.read_to_string(&mut out).unwrap();
             out
         });
-        let mut err = std::mem::take(&mut self.told);
+        let mut err = std::mem::take(&mut self.logged);
         self.err.read_to_string(&mut err).unwrap();
         let out = out.join().unwrap();
         let code = self.child.wait().unwrap().code();
-        Ran { code, out, err }
+        ProgramOutput { code, out, err }
     }
 }
 
-/// Kills a process that has not ended, and so dropped what this gives, in time.
-fn end_in_time(process: u32) -> mpsc::Sender<()> {
-    let (ended, waiting) = mpsc::channel();
+/// Kills a process after the time limit, unless the returned sender is dropped before.
+fn kill_after_limit(process: u32) -> mpsc::Sender<()> {
+    let (exited, waiting) = mpsc::channel();
     std::thread::spawn(move || {
-        if waiting.recv_timeout(END) == Err(mpsc::RecvTimeoutError::Timeout) {
+        if waiting.recv_timeout(EXIT_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
             let mut kill = Command::new("kill");
             let _ = kill.args(["-KILL", &process.to_string()]).status();
         }
     });
-    ended
+    exited
 }
 
 impl Drop for Running {
@@ -271,7 +272,7 @@ impl Drop for Running {
     }
 }
 
-/// The `http://127.0.0.1:PORT` in a line.
+/// The URL `http://127.0.0.1:PORT` in a line.
 pub fn endpoint(line: &str) -> String {
     let from = line.find("http://").unwrap();
     let url: String = line[from..]

@@ -1,20 +1,20 @@
-//! Short decimals: numbers of JSON without an exponent, of up to 19 digits.
+//! Short decimals: JSON numbers of up to 19 digits without an exponent.
 
 use crate::swar;
 
-/// A number of zero or more: `digits` / 10^`places`.
+/// A non-negative number: `digits` / 10^`places`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Decimal {
     digits: u64,
     places: usize,
 }
 
-/// So many digits always fit 64 bits.
-const MOST_DIGITS: usize = 19;
+/// The number of digits that always fit 64 bits.
+const MAX_DIGITS: usize = 19;
 
-/// From 1 on.
-const POWERS_OF_TEN: [u64; MOST_DIGITS + 1] = {
-    let mut powers = [1; MOST_DIGITS + 1];
+/// 10^0 to 10^19.
+const POWERS_OF_TEN: [u64; MAX_DIGITS + 1] = {
+    let mut powers = [1; MAX_DIGITS + 1];
     let mut power = 1;
     while power < powers.len() {
         powers[power] = 10 * powers[power - 1];
@@ -23,11 +23,11 @@ const POWERS_OF_TEN: [u64; MOST_DIGITS + 1] = {
     powers
 };
 
-/// The integer that the text starts with, and its length; none where there is none by JSON's grammar,
-/// which has no leading zeros, or where it is long.
+/// Parses the integer at the start of the text. Returns its value and length; `None` if there is no
+/// integer by JSON's grammar, which has no leading zeros, or if it has more than 19 digits.
 ///
-/// Integers have few digits, of which a processor foresees the last one better than it counts them,
-/// so they are read byte by byte.
+/// Reads byte by byte: integers have few digits, and predicting the branch after the last one is
+/// faster than counting them.
 #[inline(always)]
 pub(crate) fn integer(text: &[u8]) -> Option<(u64, usize)> {
     let (mut value, mut length) = (0_u64, 0);
@@ -36,15 +36,15 @@ pub(crate) fn integer(text: &[u8]) -> Option<(u64, usize)> {
         length += 1;
     }
     let leading_zero = length > 1 && text.first() == Some(&b'0');
-    if length == 0 || length > MOST_DIGITS || leading_zero {
+    if length == 0 || length > MAX_DIGITS || leading_zero {
         return None;
     }
     Some((value, length))
 }
 
-/// The digits that the text starts with, as the next ones of a number, and how many they are; none
-/// where the text ends within eight bytes of the last one and is not to be `PADDED`. A number that gets
-/// too long for 64 bits is a wrong one.
+/// Appends the digits at the start of the text to `number`. Returns the result and how many digits
+/// there are; `None` if the text ends less than eight bytes after the last one and is not `PADDED`.
+/// The result is wrong if it exceeds 64 bits.
 #[inline(always)]
 fn further_digits<const PADDED: bool>(text: &[u8], mut number: u64) -> Option<(u64, usize)> {
     let mut count = 0;
@@ -56,7 +56,7 @@ fn further_digits<const PADDED: bool>(text: &[u8], mut number: u64) -> Option<(u
             count += 8;
             continue;
         }
-        // The shift leaves zeros before the digits, and drops what comes after them.
+        // The shift puts zeros before the digits and drops what follows them.
         let more = swar::before_first(marks);
         let values = values << (8 * (7 - more)) << 8;
         number = number.wrapping_mul(POWERS_OF_TEN[more]);
@@ -65,8 +65,9 @@ fn further_digits<const PADDED: bool>(text: &[u8], mut number: u64) -> Option<(u
 }
 
 impl Decimal {
-    /// The decimal that the text starts with, and its length; none where there is none by JSON's
-    /// grammar, where it is long, or where the text ends soon after it and is not to be `PADDED`.
+    /// Parses the decimal at the start of the text. Returns it and its length; `None` if there is
+    /// no decimal by JSON's grammar, if it has more than 19 digits, or if the text ends less than
+    /// eight bytes after it and is not `PADDED`.
     #[inline(always)]
     pub(crate) fn read<const PADDED: bool>(text: &[u8]) -> Option<(Self, usize)> {
         let (whole, before) = integer(text)?;
@@ -75,13 +76,14 @@ impl Decimal {
             return Some((Self { digits, places }, before));
         };
         let (digits, places) = further_digits::<PADDED>(fraction, whole)?;
-        if places == 0 || before + places > MOST_DIGITS {
+        if places == 0 || before + places > MAX_DIGITS {
             return None;
         }
         Some((Self { digits, places }, before + 1 + places))
     }
 
-    /// The number times 10^`places`, a half rounded upwards; none past 64 bits.
+    /// The number times 10^`places`, rounded to the nearest integer, halves up. `None` if it
+    /// exceeds 64 bits.
     #[inline(always)]
     pub(crate) fn scale(self, places: usize) -> Option<u64> {
         if self.places <= places {
@@ -93,32 +95,31 @@ impl Decimal {
         Some(self.digits / unit + u64::from(rounded_up))
     }
 
-    /// The `f64` that is nearest to the number; none where the number is beyond the limit, which is
-    /// 256 at most.
+    /// The `f64` nearest to the number. `None` if the number is over `limit`.
     ///
-    /// Where digits and power of ten are both exact in an `f64`, so is their quotient but for the one
-    /// rounding that any division does. Else the quotient is worked out in integers to 55 bits or
-    /// more, the last of which tells whether anything is left over, so that the one rounding, to 53
-    /// bits and half to even, happens where it becomes an `f64`. It takes some 3 ns; `str::parse`, 15.
+    /// If digits and power of ten are both exact as `f64`, their quotient is rounded only once, by
+    /// the division. Otherwise the quotient is computed in integers to 55 bits or more, the last of
+    /// which is set if there is a remainder. The only rounding, to 53 bits and half to even, is
+    /// then the conversion to `f64`. This takes about 3 ns; `str::parse` takes 15 ns.
     #[inline(always)]
     pub(crate) fn nearest_up_to(self, limit: u8) -> Option<f64> {
         let unit = POWERS_OF_TEN[self.places];
         if self.digits > u64::from(limit).saturating_mul(unit) {
             return None;
         }
-        // Signed, since processors turn signed integers into floating point faster. None of these
-        // integers is past 2^63.
+        // Signed, since processors convert signed integers to floating point faster. None of these
+        // integers exceeds 2^63.
         if self.digits < 1 << f64::MANTISSA_DIGITS {
             return Some(self.digits as i64 as f64 / unit as i64 as f64);
         }
-        // Between 2^54 and 2^56 once divided. The digits are at most 2^8 units, so this is 47 or
-        // more, and at most 61, since they are at least 2^53.
+        // Shifted and divided, the digits are between 2^54 and 2^56. The shift is at least 47,
+        // since the digits are at most 2^8 units, and at most 61, since they are at least 2^53.
         let shift = 55 + unit.ilog2() - self.digits.ilog2();
         let shifted = u128::from(self.digits) << shift;
         let quotient = (shifted / u128::from(unit)) as u64;
         let left_over = u128::from(quotient) * u128::from(unit) != shifted;
         let rounded = (quotient | u64::from(left_over)) as i64 as f64;
-        // 2^-shift, of which the product is exact.
+        // 2^-shift, by which a product is exact.
         let power_of_two = f64::from_bits(u64::from(1023 - shift) << 52);
         Some(rounded * power_of_two)
     }
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_and_short_decimals_are_read() {
+    fn only_short_decimals_are_parsed() {
         for number in [
             "0",
             "0.0",
@@ -187,7 +188,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
 
         #[test]
-        fn the_nearest_is_what_the_standard_library_finds(
+        fn nearest_agrees_with_the_standard_library(
             whole in prop_oneof![0..181_u64, 0..2_u64], fraction in "[0-9]{1,16}",
         ) {
             let number = format!("{whole}.{fraction}");
@@ -198,13 +199,13 @@ mod tests {
             }
         }
 
-        /// As near to the middle between two neighbours as the digits allow, where a rounding goes
-        /// wrong first.
+        /// As close to the midpoint of two adjacent `f64` as the digits allow, where rounding
+        /// errors show first.
         #[test]
-        fn beside_the_middle_between_two_neighbours(
+        fn nearest_is_exact_beside_midpoints(
             halves in 1_u64 << 53..1 << 54, places in 14..=16_usize, beside in -1..=1_i64,
         ) {
-            // Between 64 and 128 neighbours are 2^-46 apart.
+            // Adjacent `f64` between 64 and 128 are 2^-46 apart.
             let middle = (u128::from(halves | 1) * 10_u128.pow(places as u32)) >> 47;
             let digits = (middle as u64).saturating_add_signed(beside);
             let decimal = Decimal { digits, places };
@@ -217,7 +218,7 @@ mod tests {
         }
 
         #[test]
-        fn scales_as_any_number_does(number in "(0|[1-9][0-9]{0,14})(\\.[0-9]{1,12})?") {
+        fn scale_agrees_with_the_general_parser(number in "(0|[1-9][0-9]{0,14})(\\.[0-9]{1,12})?") {
             if let Some(decimal) = read(&number) {
                 let expected = scale(&number, 6).unwrap().value;
                 let expected = u64::try_from(expected).ok();

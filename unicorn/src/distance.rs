@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 /// A distance in micrometres, zero or more.
 ///
-/// A fixed-point integer: sums of distances are exact and do not depend on the order, as sums of
-/// floating point numbers would. Written as the shortest decimal of metres: `10362`, `1789.25`.
+/// A fixed-point integer: unlike sums of floating point numbers, sums of distances are exact and do
+/// not depend on the order. Formatted as the shortest decimal in metres: `10362`, `1789.25`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Distance(i128);
 
@@ -16,11 +16,11 @@ pub struct Distance(i128);
 const METRE: i128 = 1_000_000;
 
 impl Distance {
-    /// The farthest a single reading can have moved: 9,223,372,036,854.775807 m, which is what 64
-    /// bits of micrometres hold. Sums go on to 128 bits.
+    /// The maximum distance of a single reading: 9,223,372,036,854.775807 m, or 2^63 - 1
+    /// micrometres. Sums have 128 bits.
     pub const FARTHEST: Self = Self(i64::MAX as i128);
 
-    /// A distance of `micrometres`; a negative number is taken for zero.
+    /// A distance of `micrometres`; negative numbers are clamped to zero.
     pub fn from_micrometres(micrometres: i128) -> Self {
         Self(micrometres.max(0))
     }
@@ -42,7 +42,7 @@ impl fmt::Display for Distance {
     }
 }
 
-/// A JSON number of metres with all its digits; exact with `serde_json` only.
+/// Serializes as a JSON number in metres with all digits; exact with `serde_json` only.
 impl Serialize for Distance {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         RawValue::from_string(self.to_string())
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metres_are_written_as_the_shortest_decimal() {
+    fn metres_are_formatted_as_the_shortest_decimal() {
         for (micrometres, text) in [
             (0, "0"),
             (1, "0.000001"),

@@ -1,17 +1,19 @@
-//! Readings as producers spell them, read in one pass.
+//! One-pass parsers for readings in the usual formats.
 //!
-//! Nearly every line that comes in was written by [`Reading::to_line`], or alike: the keys in that
-//! order, no space between them, no escape in the name, numbers without an exponent. [`reading`]
-//! reads such a line and no other. [`reading_in_any_order`] reads what else a JSON library makes of
-//! the same fields: in another order, with spaces between them. Neither ever rejects a line: what they
-//! are not sure of they leave to the way that takes any JSON and can name the field that is wrong.
-//! What several read, they read to the same value; `tests/fuzz_reading.rs` holds them to it.
+//! Nearly every incoming line was formatted by [`Reading::to_line`] or looks the same: the keys in
+//! that order, no spaces between them, no escapes in the name, numbers without an exponent.
+//! [`reading`] parses only such lines. [`reading_in_any_order`] parses the other formats that JSON
+//! libraries produce for the same fields: another order, spaces in between. Neither ever rejects a
+//! line: what they do not recognize is left to the general parser, which takes any JSON and can
+//! name the invalid field. All parsers that accept a line return the same value;
+//! `tests/fuzz_reading.rs` checks that.
 //!
-//! They allocate nothing and need no `unsafe`. [`reading`] takes some 70 ns a line, of which the
-//! coordinates are 24, and [`reading_in_any_order`] 140 (`cargo bench -p bench -- parse`). What must
-//! stand at a place is compared whole, as an array; names and digits are looked at eight bytes at a
-//! time ([`word`]); numbers stay integers ([`Decimal`]). Where the compiler knows a slice's length it checks it once, and `inline(always)`
-//! keeps the place in the line in registers, which saves a fifth of the time.
+//! The parsers allocate nothing and need no `unsafe`. [`reading`] takes about 70 ns per line, of
+//! which 24 ns are for the coordinates, and [`reading_in_any_order`] takes 140 ns (`cargo bench -p
+//! bench -- parse`). Fixed text is compared at once, as an array; names and digits are scanned
+//! eight bytes at a time ([`swar`]); numbers stay integers ([`Decimal`]). Slices of a length known
+//! to the compiler are bounds-checked once, and `inline(always)` keeps the position in the line in
+//! registers, which saves a fifth of the time.
 
 use std::borrow::Cow;
 
@@ -21,10 +23,10 @@ use crate::reading::model::{LONGEST_NAME, Reading};
 use crate::status_time::StatusTime;
 use crate::swar;
 
-/// The reading that the text starts with, and what comes after it; none where the text starts with
-/// anything else, or with a reading in another spelling.
+/// Parses the reading at the start of the text and returns it with the rest of the text. Returns
+/// `None` if the text starts with anything else, or with a reading in another format.
 ///
-/// No line break is in what is read, so the line ends where the reading does, or after it.
+/// The parsed text has no line break, so the line does not end before the reading does.
 #[inline(always)]
 pub(crate) fn reading(text: &[u8]) -> Option<(Reading<'_>, &[u8])> {
     let mut text = FieldScanner::<false> { rest: text };
@@ -59,15 +61,15 @@ pub(crate) fn reading(text: &[u8]) -> Option<(Reading<'_>, &[u8])> {
     Some((reading, text.rest))
 }
 
-/// The reading that the text is, with its fields in any order, each once, and white space wherever JSON
-/// allows it; none where the text is anything else.
+/// Parses a text that is a reading with its fields in any order, each once, and white space
+/// wherever JSON allows it. Returns `None` if the text is anything else.
 #[inline(never)]
 pub(crate) fn reading_in_any_order(text: &[u8]) -> Option<Reading<'_>> {
     let mut text = FieldScanner::<true> { rest: text };
     let (mut name, mut status_time) = (None, None);
     let (mut latitude, mut longitude, mut distance) = (None, None, None);
     let (mut magic_points, mut health_points) = (None, None);
-    text.pass_space();
+    text.skip_space();
     text.take(b"{")?;
     loop {
         match text.key()? {
@@ -80,13 +82,13 @@ pub(crate) fn reading_in_any_order(text: &[u8]) -> Option<Reading<'_>> {
             b"HealthPoints" => once(&mut health_points, text.points()?),
             _ => None,
         }?;
-        text.pass_space();
+        text.skip_space();
         if text.take(b",").is_none() {
             break;
         }
     }
     text.take(b"}")?;
-    text.pass_space();
+    text.skip_space();
     text.rest.is_empty().then_some(Reading {
         name: Cow::Borrowed(name?),
         status_time: status_time?,
@@ -98,35 +100,36 @@ pub(crate) fn reading_in_any_order(text: &[u8]) -> Option<Reading<'_>> {
     })
 }
 
-/// Puts a value where there is none yet.
-fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
-    place.replace(value).is_none().then_some(())
+/// Sets a field. Returns `None` if it was set before.
+fn once<T>(field: &mut Option<T>, value: T) -> Option<()> {
+    field.replace(value).is_none().then_some(())
 }
 
-/// What is left to read of a text.
+/// The text that is left to parse.
 ///
-/// `PADDED` says whether a value may stand close to the text's end. Mostly there are other fields or the
-/// next line after it, and to look makes a line in the producer's spelling take a twentieth longer.
+/// `PADDED` says whether values within eight bytes of the end of the text are parsed. Mostly other
+/// fields or the next line follow a value, and checking for the end takes 5 % longer for a line in
+/// the producer's format.
 struct FieldScanner<'a, const PADDED: bool> {
     rest: &'a [u8],
 }
 
 impl<'a, const PADDED: bool> FieldScanner<'a, PADDED> {
     #[inline(always)]
-    fn pass_space(&mut self) {
+    fn skip_space(&mut self) {
         while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
             self.rest = rest;
         }
     }
 
-    /// A key without its quotes, and all up to its value.
+    /// Takes a key and everything up to its value. Returns the key without quotes.
     #[inline(always)]
     fn key(&mut self) -> Option<&'a [u8]> {
-        self.pass_space();
+        self.skip_space();
         let key = self.quoted(|text| text.skip(text.before_special()?))?;
-        self.pass_space();
+        self.skip_space();
         self.take(b":")?;
-        self.pass_space();
+        self.skip_space();
         Some(key)
     }
 
@@ -138,7 +141,7 @@ impl<'a, const PADDED: bool> FieldScanner<'a, PADDED> {
         Some(value)
     }
 
-    /// Takes these bytes, where they are next.
+    /// Takes the expected bytes. Returns `None` if the text does not continue with them.
     #[inline(always)]
     fn take<const N: usize>(&mut self, expected: &[u8; N]) -> Option<()> {
         let (next, rest) = self.rest.split_first_chunk()?;
@@ -156,7 +159,7 @@ impl<'a, const PADDED: bool> FieldScanner<'a, PADDED> {
         Some(skipped)
     }
 
-    /// How many bytes come before a quote, a backslash or a control character.
+    /// The number of bytes before the next quote, backslash or control character.
     #[inline(always)]
     fn before_special(&self) -> Option<usize> {
         let mut length = 0;
@@ -169,11 +172,11 @@ impl<'a, const PADDED: bool> FieldScanner<'a, PADDED> {
         }
     }
 
-    /// A name, up to the quote after it.
+    /// Takes a name, up to the closing quote.
     #[inline(always)]
     fn name(&mut self) -> Option<&'a str> {
         let length = self.before_special()?;
-        // A name of more bytes may still have few enough characters; it is for others to count them.
+        // A longer name may still be short enough in characters; the general parser counts them.
         if length == 0 || length > LONGEST_NAME {
             return None;
         }
@@ -184,7 +187,7 @@ impl<'a, const PADDED: bool> FieldScanner<'a, PADDED> {
     fn status_time(&mut self) -> Option<StatusTime> {
         let (text, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;
-        StatusTime::from_written(text)
+        StatusTime::from_formatted(text)
     }
 
     #[inline(always)]
@@ -225,13 +228,13 @@ mod tests {
 
     const PLAIN: &str = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:08.189","Latitude":42.264444250051326,"Longitude":-71.97582884770408,"Distance":175,"MagicPoints":110,"HealthPoints":150}"#;
 
-    fn is_read(old: &str, new: &str) -> bool {
+    fn is_parsed(old: &str, new: &str) -> bool {
         assert!(PLAIN.contains(old), "{old}");
         reading(PLAIN.replacen(old, new, 1).as_bytes()).is_some()
     }
 
     #[test]
-    fn the_usual_spellings_take_this_way() {
+    fn usual_formats_are_parsed() {
         for (old, new) in [
             ("175", "29.123456"),
             ("175", "29.999999999999996"),
@@ -247,17 +250,17 @@ mod tests {
                 "",
             ),
         ] {
-            assert!(is_read(old, new), "{new}");
+            assert!(is_parsed(old, new), "{new}");
         }
         let long = "x".repeat(LONGEST_NAME);
-        assert!(is_read("Shadowfax", &long));
+        assert!(is_parsed("Shadowfax", &long));
         let two = format!("{PLAIN}\n{PLAIN}");
         let (_, rest) = reading(two.as_bytes()).unwrap();
         assert_eq!(rest.len(), PLAIN.len() + 1);
     }
 
     #[test]
-    fn other_spellings_and_faults_are_left_alone() {
+    fn other_formats_and_invalid_lines_are_not_parsed() {
         for (old, new) in [
             ("{", " {"),
             ("{", "{ "),
@@ -281,18 +284,18 @@ mod tests {
             (" 09", "T09"),
             ("\"Distance\":175", "\"Distance\":175,\"Distance\":175"),
         ] {
-            assert!(!is_read(old, new), "{new}");
+            assert!(!is_parsed(old, new), "{new}");
         }
         let long = "x".repeat(LONGEST_NAME + 1);
-        assert!(!is_read("Shadowfax", &long));
+        assert!(!is_parsed("Shadowfax", &long));
         for end in 0..PLAIN.len() {
             assert!(reading(&PLAIN.as_bytes()[..end]).is_none(), "{end}");
         }
     }
 
     #[test]
-    fn in_any_order_and_with_spaces() {
-        let is_read = |line: &str| reading_in_any_order(line.as_bytes()).is_some();
+    fn any_order_and_spaces_are_parsed() {
+        let is_parsed = |line: &str| reading_in_any_order(line.as_bytes()).is_some();
         let (expected, _) = reading(PLAIN.as_bytes()).unwrap();
         for line in [
             PLAIN,
@@ -305,7 +308,7 @@ mod tests {
             );
         }
         let without_latitude = PLAIN.replacen("\"Latitude\":42.264444250051326,", "", 1);
-        assert!(is_read(&without_latitude));
+        assert!(is_parsed(&without_latitude));
         for (old, new) in [
             ("{", "[{"),
             ("{", "{,"),
@@ -327,16 +330,16 @@ mod tests {
             (",\"HealthPoints\":150", ""),
         ] {
             assert!(PLAIN.contains(old), "{old}");
-            assert!(!is_read(&PLAIN.replacen(old, new, 1)), "{new}");
+            assert!(!is_parsed(&PLAIN.replacen(old, new, 1)), "{new}");
         }
         for end in 0..PLAIN.len() {
-            assert!(!is_read(&PLAIN[..end]), "{end}");
+            assert!(!is_parsed(&PLAIN[..end]), "{end}");
         }
     }
 
     proptest! {
         #[test]
-        fn what_the_producer_sends_takes_this_way(
+        fn producer_lines_are_parsed(
             name in "[^\"\\\\\\x00-\\x1f\\x7f]{1,64}",
             millis in -60_000_000_000_000..250_000_000_000_000_i64,
             position in proptest::option::of((0.001..=90.0_f64, -180.0..=-0.001_f64)),

@@ -1,4 +1,4 @@
-//! Reading one field of a JSON object, so that a rejection can name it.
+//! Parsing of single fields of a JSON object, so that a rejection can name the field.
 
 use std::borrow::Cow;
 
@@ -8,18 +8,18 @@ use serde_json::value::RawValue;
 use crate::number::{Scaled, scale};
 use crate::rejection::Rejection;
 
-/// A field as it stands in the line; none where it is missing or null.
+/// The raw JSON of a field; `None` if it is missing or null.
 pub(crate) type RawField<'a> = Option<&'a RawValue>;
 
-/// Takes a line apart into the fields of `F`, of which none is looked into.
+/// Splits a line into the raw fields of `F`, without parsing them.
 ///
-/// By `serde_json`, since `sonic-rs` 0.5.10 takes 1.8 times as long for a line without wide vector
-/// instructions, and a deeply nested field overflows its stack.
+/// Uses `serde_json`: without wide vector instructions, `sonic-rs` 0.5.10 takes 1.8 times as long
+/// per line, and a deeply nested field overflows its stack.
 pub(crate) fn split<'a, F: Deserialize<'a>>(line: &'a [u8]) -> Result<F, Rejection> {
     let text = std::str::from_utf8(line).map_err(|error| Rejection::NotUtf8 {
         at: error.valid_up_to(),
     })?;
-    // serde also reads a struct from an array of its fields, which is no reading.
+    // serde also deserializes a struct from an array of its fields, which is not a reading.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(Rejection::NotAnObject(
             "it does not start with {".to_owned(),
@@ -46,10 +46,10 @@ pub(crate) fn text<'a>(field: &'static str, raw: RawField<'a>) -> Result<Cow<'a,
         .map_err(|error| Rejection::field(field, format!("is not a string: {error}")))
 }
 
-/// The longest a name or a time may be before it is not worth quoting.
+/// The maximum length of a quote, in characters.
 const LONGEST_QUOTE: usize = 60;
 
-/// A piece of the input for a reason, cut where it is long.
+/// Quotes a piece of the input for an error message, shortened if it is long.
 pub(crate) fn quote(text: &str) -> String {
     match text.char_indices().nth(LONGEST_QUOTE) {
         Some((end, _)) => format!("`{}...`", &text[..end]),
@@ -71,7 +71,7 @@ pub(crate) fn number(
     })
 }
 
-/// An integer of a type; `150.0` and `1.5e2` are integers, `150.5` is none.
+/// Parses an integer; `150.0` and `1.5e2` are integers, `150.5` is not.
 pub(crate) fn integer<T: TryFrom<i128>>(
     field: &'static str,
     raw: RawField<'_>,
@@ -86,7 +86,7 @@ pub(crate) fn integer<T: TryFrom<i128>>(
         .map_err(|_| Rejection::field(field, format!("is {}, which is out of range", quote(value))))
 }
 
-/// A coordinate in degrees, where there is one.
+/// Parses a coordinate in degrees, if there is one.
 pub(crate) fn degrees(
     field: &'static str,
     raw: RawField<'_>,

@@ -1,10 +1,10 @@
-//! Readings and summaries of the Wild Rydes fleet, exactly as they stand on the wire.
+//! Readings and summaries of the Wild Rydes fleet, in their wire format.
 //!
-//! * A [`Reading`](reading::Reading) is what a unicorn's sensor sends: one JSON object a line.
-//! * [`Totals`](totals::Totals) is what a window holds of a unicorn.
-//! * A [`Summary`](summary::Summary) is one row: a unicorn's totals of one window in one interval
-//!   of one shard's log.
-//! * [`merge`](merge::merge) makes of all the rows of a minute the minute.
+//! * A [`Reading`](reading::Reading) is what a unicorn's sensor sends: one JSON object per line.
+//! * [`Totals`](totals::Totals) is the aggregate per unicorn per window.
+//! * A [`Summary`](summary::Summary) is one row: a unicorn's totals of one window, from one source
+//!   range of one shard's log.
+//! * [`merge`](merge::merge) combines all rows of each window.
 //!
 //! The crate does no IO and reads no clock. Anything that is not a reading is rejected with a
 //! [`Rejection`](rejection::Rejection) that names the field.

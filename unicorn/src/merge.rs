@@ -1,4 +1,4 @@
-//! From rows to minutes: the one way in which rows are read.
+//! Merges the rows of each window. Every reader of rows goes through this.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::status_time::StatusTime;
 use crate::summary::Summary;
 use crate::totals::{Measures, Totals};
 
-/// A unicorn's minute (or other window) as a reader sees it.
+/// The merged totals of one unicorn and window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergedRow {
     /// The unicorn.
@@ -18,21 +18,24 @@ pub struct MergedRow {
     pub window_start: StatusTime,
     /// Length of the window in seconds.
     pub window_seconds: u32,
-    /// How many readings it holds.
+    /// The number of readings.
     pub readings: u64,
-    /// Their figures.
+    /// The measures of the readings.
     pub measures: Measures,
-    /// Whether the rows are known to hold every reading that was ever in one of them. If not, records
-    /// were lost before they were folded, or the rows do not tell; what is known is given.
+    /// Whether this is known to include every reading that any of the rows includes. If false,
+    /// records were lost before they were folded, or the rows do not show it; the totals then
+    /// include what is known.
     pub exact: bool,
 }
 
-/// Merges rows into minutes, by start, name and length.
+/// Merges rows by window start, name and window length, in that order.
 ///
-/// Of the rows of one unicorn, window, stream and shard, those are taken that do not overlap in the
-/// log and hold the most readings, repeats included, and of such choices that with the fewest
-/// distinct ones ([`windrow_core::merge`]); what is taken is then combined over shards and streams. The rows may come in any order and more than once, but must be all there
-/// are of their windows.
+/// When rows of one unicorn, window, stream and shard overlap in the log, the non-overlapping ones
+/// that cover the most readings, duplicates included, count; among equal selections, the one with
+/// the fewest distinct readings ([`windrow_core::merge`]). The selected rows are then combined over
+/// shards and streams.
+///
+/// `rows` must include all rows of each window, in any order; a row may occur more than once.
 pub fn merge(rows: impl IntoIterator<Item = Summary>) -> Vec<MergedRow> {
     let mut groups: BTreeMap<_, BTreeMap<_, Vec<Summary>>> = BTreeMap::new();
     for row in rows {

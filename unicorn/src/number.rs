@@ -1,17 +1,17 @@
-//! JSON numbers as scaled integers, without a detour through floating point.
+//! JSON numbers as scaled integers, without floating point in between.
 
 /// The value of a JSON number times `10^places`, rounded half away from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scaled {
     /// The scaled value.
     pub(crate) value: i128,
-    /// Whether nothing was rounded off.
+    /// Whether no rounding was needed.
     pub(crate) exact: bool,
     /// Whether the number is below zero, even if it rounds to zero.
     pub(crate) negative: bool,
 }
 
-/// Scales a JSON number; none where it does not fit 38 digits.
+/// Scales a JSON number. Returns `None` if the result does not fit an `i128` (38 digits).
 ///
 /// `text` must be a number by JSON's grammar.
 pub(crate) fn scale(text: &str, places: i64) -> Option<Scaled> {
@@ -38,25 +38,25 @@ pub(crate) fn scale(text: &str, places: i64) -> Option<Scaled> {
         });
     }
 
-    // How many of the digits stand before the decimal point once the number is scaled.
+    // How many of the digits are before the decimal point of the scaled number.
     let kept = (whole.len() as i64)
         .saturating_add(exponent)
         .saturating_add(places);
     let mut value = 0_i128;
     let mut exact = true;
-    for (place, digit) in (0_i64..).zip(digits()) {
+    for (index, digit) in (0_i64..).zip(digits()) {
         let digit = i128::from(digit);
-        if place < kept {
+        if index < kept {
             value = value.checked_mul(10)?.checked_add(digit)?;
         } else {
-            if place == kept && digit >= 5 {
+            if index == kept && digit >= 5 {
                 value = value.checked_add(1)?;
             }
             exact &= digit == 0;
         }
     }
-    let written = (whole.len() + fraction.len()) as i64;
-    for _ in written..kept {
+    let count = (whole.len() + fraction.len()) as i64;
+    for _ in count..kept {
         value = value.checked_mul(10)?;
     }
     Some(Scaled {
@@ -66,7 +66,7 @@ pub(crate) fn scale(text: &str, places: i64) -> Option<Scaled> {
     })
 }
 
-/// An exponent, clipped where it passes any number that could matter.
+/// Parses an exponent, clipped to 32 bits; larger ones make no difference.
 fn parse_exponent(text: &str) -> i64 {
     let clipped = if text.starts_with('-') {
         -i64::from(i32::MAX)
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_a_number() {
+    fn every_form_of_a_number_is_scaled() {
         for (text, expected) in [
             ("0", 0),
             ("-0", 0),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_rounded_off_is_told() {
+    fn rounding_and_sign_are_reported() {
         assert!(scale("150.0", 0).unwrap().exact);
         assert!(scale("1.5e2", 0).unwrap().exact);
         assert!(!scale("150.5", 0).unwrap().exact);
@@ -146,7 +146,7 @@ mod tests {
         }
 
         #[test]
-        fn agrees_with_floating_point_where_that_is_exact(value in -1.0e6..1.0e6_f64) {
+        fn agrees_with_floating_point(value in -1.0e6..1.0e6_f64) {
             let scaled = scale(&format!("{value}"), 6).unwrap().value as f64;
             prop_assert!((scaled - value * 1e6).abs() <= 0.51);
         }

@@ -1,4 +1,4 @@
-//! What a unicorn's sensor sends.
+//! Parsing of what a unicorn's sensor sends.
 
 pub(crate) mod model;
 
@@ -16,17 +16,18 @@ pub(crate) use model::to_line;
 pub use model::{LONGEST_NAME, Reading};
 
 impl<'a> Reading<'a> {
-    /// Reads one JSON object.
+    /// Parses one JSON object.
     ///
-    /// The order of keys, spacing, unknown fields and escapes do not matter. Of two faults, the one
-    /// of the field that this crate's [`Reading`] lists first is told.
+    /// The order of keys, spacing, unknown fields and escapes do not matter.
     ///
-    /// A line in the spelling of [`to_line`](Self::to_line) is read in a seventh of the time that any
-    /// JSON takes, and one with the fields in another order or spaces between them in less than a third.
+    /// A line formatted as [`to_line`](Self::to_line) does is parsed in a seventh of the time that
+    /// other JSON takes, and one with its fields in another order or with spaces between them in
+    /// less than a third.
     ///
     /// # Errors
     ///
-    /// [`Rejection`], which names the first field that is wrong.
+    /// [`Rejection`], which names the invalid field. If several are invalid, it names the one that
+    /// is declared first in [`Reading`].
     #[inline]
     pub fn parse(line: &'a [u8]) -> Result<Self, Rejection> {
         match fast::reading(line) {
@@ -35,14 +36,14 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Reads a line in another spelling. Apart from [`parse`](Self::parse), whose few registers it
-    /// would claim.
+    /// Parses a line in another format. A separate function, so that it takes no registers from
+    /// [`parse`](Self::parse).
     #[inline(never)]
     fn parse_other(line: &'a [u8]) -> Result<Self, Rejection> {
         fast::reading_in_any_order(line).map_or_else(|| Self::parse_any(line), Ok)
     }
 
-    /// Reads one JSON object, whatever it is like.
+    /// Parses any JSON object.
     fn parse_any(line: &'a [u8]) -> Result<Self, Rejection> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
@@ -81,7 +82,7 @@ pub(crate) fn name(raw: RawField<'_>) -> Result<Cow<'_, str>, Rejection> {
     if name.is_empty() {
         return Err(Rejection::field("Name", "is empty"));
     }
-    // Counting characters is only needed where there are more bytes than characters allowed.
+    // A name cannot have more characters than bytes, so short ones need not be counted.
     if name.len() > LONGEST_NAME {
         let length = name.chars().count();
         if length > LONGEST_NAME {
@@ -114,16 +115,16 @@ pub(crate) fn distance(raw: RawField<'_>, farthest: Distance) -> Result<Distance
     Ok(distance)
 }
 
-/// The bytes with which a record of the Kinesis Producer Library's aggregation starts.
+/// The first bytes of a record aggregated by the Kinesis Producer Library.
 ///
 /// Source: `aggregation-format.md` of the amazon-kinesis-producer repository.
 const KPL_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 
-/// The reading in the first line of a text, and what follows it: nothing, or a newline and what comes
-/// after that.
+/// Parses the reading in the first line of a text. Also returns what follows it: nothing, or a
+/// newline and the rest of the text.
 ///
-/// A line that is read in one pass need not be searched for its end first. But only one in the
-/// spelling of [`Reading::to_line`] is read; that there is none here says nothing about the line.
+/// This is one pass, without a search for the end of the line first. It parses only lines formatted
+/// as [`Reading::to_line`] does. `None` does not mean that the line is invalid.
 #[inline(always)]
 pub fn first_line(text: &[u8]) -> Option<(Reading<'_>, &[u8])> {
     let (reading, after) = fast::reading(text)?;
@@ -131,10 +132,10 @@ pub fn first_line(text: &[u8]) -> Option<(Reading<'_>, &[u8])> {
     matches!(after, [] | [b'\n', ..]).then_some((reading, after))
 }
 
-/// The readings in a record, one a line, each beside the line it was read from.
+/// Parses the readings in a record, one per line. Returns each with the line it was parsed from.
 ///
-/// Blank lines are passed over; a record with nothing else in it is rejected, since its sender will
-/// have meant something by it.
+/// Blank lines are skipped. A record with nothing but blank lines is rejected, since its sender
+/// probably meant to send something.
 pub fn readings(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<Reading<'_>, Rejection>)> {
     let mut rejection = rejection_of(record);
     let mut rest = record;
@@ -153,8 +154,8 @@ pub fn readings(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<Reading<'_
     })
 }
 
-/// The lines in a record that are not blank; or the whole record, with the reason for which it is
-/// not made of lines.
+/// The non-blank lines of a record; or, if it has none or is aggregated, the whole record with its
+/// rejection.
 pub(crate) fn lines(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<(), Rejection>)> {
     let rejection = rejection_of(record);
     let mut rest = if rejection.is_some() { &[] } else { record };
@@ -163,7 +164,7 @@ pub(crate) fn lines(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<(), Re
     rejected.into_iter().chain(lines.map(|line| (line, Ok(()))))
 }
 
-/// Why a record is not made of lines, where it is not.
+/// Why a record as a whole is rejected, if it is.
 fn rejection_of(record: &[u8]) -> Option<Rejection> {
     if record.starts_with(&KPL_MAGIC) {
         return Some(Rejection::KplAggregated);
@@ -171,7 +172,7 @@ fn rejection_of(record: &[u8]) -> Option<Rejection> {
     record.trim_ascii().is_empty().then_some(Rejection::Empty)
 }
 
-/// Takes the next line that is not blank, without its end.
+/// Takes the next non-blank line, without its line ending.
 fn next_line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     while !rest.is_empty() {
         let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());

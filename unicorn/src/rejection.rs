@@ -2,38 +2,39 @@
 
 use thiserror::Error;
 
-/// The reason for which a line is rejected. Its text names the field, where there is one.
+/// Why a record or line is rejected. The message names the field, if there is one.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Rejection {
-    /// There is nothing in the record.
+    /// The record has no lines, or only blank ones.
     #[error("the record is empty")]
     Empty,
-    /// The record was packed by the Kinesis Producer Library, whose protobuf form is not read here.
+    /// The record was aggregated by the Kinesis Producer Library, whose protobuf format is not
+    /// supported.
     #[error(
         "the record is aggregated by the Kinesis Producer Library; send plain JSON lines instead"
     )]
     KplAggregated,
-    /// Some byte is not part of a UTF-8 character.
+    /// The line is not valid UTF-8.
     #[error("the line is not UTF-8 at byte {at}")]
     NotUtf8 {
-        /// Where the first such byte stands, from 0.
+        /// The offset of the first invalid byte.
         at: usize,
     },
-    /// The line is no JSON object, or is one that names a field twice.
+    /// The line is not a JSON object, or has a duplicate field.
     #[error("the line is not a JSON object: {0}")]
     NotAnObject(String),
-    /// A field that must be there is not, or is null.
+    /// A required field is missing or null.
     #[error("{field} is missing")]
     Missing {
         /// The field's name.
         field: &'static str,
     },
-    /// A field holds what it must not.
+    /// A field has an invalid value.
     #[error("{field} {problem}")]
     Field {
         /// The field's name.
         field: &'static str,
-        /// What is wrong with it, as the rest of a sentence.
+        /// What is wrong, as the rest of a sentence that starts with the field's name.
         problem: String,
     },
 }

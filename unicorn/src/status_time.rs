@@ -1,4 +1,4 @@
-//! Times as readings and summaries write them.
+//! The time format of readings and summaries.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,10 +11,9 @@ use crate::swar;
 
 /// A moment in UTC, to the nanosecond, in the years 0 to 9999.
 ///
-/// Read from `YYYY-MM-DD HH:MM:SS.mmm` and from RFC 3339 (`2026-11-20T09:17:08.189+01:00`); the
-/// fraction may be missing or have any number of digits, of which nine count. Dates and clock
-/// values must be real ones: there is no 30 February and no second 60. Written as
-/// `YYYY-MM-DD HH:MM:SS.mmm`.
+/// Parsed from `YYYY-MM-DD HH:MM:SS.mmm` and from RFC 3339 (`2026-11-20T09:17:08.189+01:00`). The
+/// fraction may be missing or have any number of digits, of which nine count. Dates and times must
+/// exist: there is no 30 February and no second 60. Formatted as `YYYY-MM-DD HH:MM:SS.mmm`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StatusTime {
     nanos: i128,
@@ -34,8 +33,7 @@ fn nanos_of(time: DateTime) -> i128 {
 }
 
 impl StatusTime {
-    /// The moment `millis` milliseconds after the epoch; the first or last one there is, where that
-    /// lies outside of the years 0 to 9999.
+    /// The moment `millis` milliseconds after the epoch, clamped to the years 0 to 9999.
     pub fn from_millis(millis: i64) -> Self {
         let nanos = i128::from(millis) * 1_000_000;
         Self {
@@ -43,11 +41,11 @@ impl StatusTime {
         }
     }
 
-    /// Reads a time as it is written, `YYYY-MM-DD HH:MM:SS.mmm`; none where it has another form, and
-    /// where there is no such time.
+    /// Parses a time formatted as `YYYY-MM-DD HH:MM:SS.mmm`. Returns `None` if it has another
+    /// format or does not exist.
     #[inline(always)]
-    pub(crate) fn from_written(text: &[u8; 23]) -> Option<Self> {
-        // The last one overlaps the one before it.
+    pub(crate) fn from_formatted(text: &[u8; 23]) -> Option<Self> {
+        // The last eight bytes overlap the ones before them.
         let [century, _, year, _, _, month, _, _] = pairs(text, 0, *b"0000-00-")?;
         let [day, _, _, hour, _, _, minute, _] = pairs(text, 8, *b"00 00:00")?;
         let [_, _, second, _, _, tenths, thousandths, _] = pairs(text, 15, *b"0:00.000")?;
@@ -68,7 +66,7 @@ impl StatusTime {
 
     /// Milliseconds since the epoch, rounded down.
     pub fn millis(self) -> i64 {
-        // Ten thousand years of milliseconds are far from the ends of an i64.
+        // Milliseconds of ten thousand years always fit an i64.
         self.nanos.div_euclid(1_000_000) as i64
     }
 
@@ -78,12 +76,13 @@ impl StatusTime {
     }
 }
 
-/// The numbers that each two neighbouring digits make, from eight bytes of the text; none where these
-/// are not of the form, in which a 0 stands for any digit and each other byte for itself.
+/// The two-digit numbers of all adjacent digits in eight bytes of the text. Returns `None` if these
+/// do not match `form`, in which a `0` stands for any digit and any other byte for itself.
 #[inline(always)]
-fn pairs(text: &[u8; 23], place: usize, form: [u8; 8]) -> Option<[u8; 8]> {
-    let values = swar::at::<false>(text, place)? ^ u64::from_le_bytes(form);
-    // What can be added to a right value without reaching the highest bit: 9 is right, or 0 only.
+fn pairs(text: &[u8; 23], offset: usize, form: [u8; 8]) -> Option<[u8; 8]> {
+    let values = swar::at::<false>(text, offset)? ^ u64::from_le_bytes(form);
+    // What can be added to a valid value without reaching the highest bit. Valid values are 0 to 9
+    // for a digit, and 0 for another byte.
     let room = form.map(|byte| if byte == b'0' { 0x7F - 9 } else { 0x7F });
     let reached = values.wrapping_add(u64::from_le_bytes(room)) | values;
     if reached & swar::HIGHEST != 0 {
@@ -92,12 +91,12 @@ fn pairs(text: &[u8; 23], place: usize, form: [u8; 8]) -> Option<[u8; 8]> {
     Some((values * 10 + (values >> 8)).to_le_bytes())
 }
 
-/// Days from the epoch to a date of the years 0 to 9999; none where there is no such date.
+/// Days from the epoch to a date in the years 0 to 9999. Returns `None` if there is no such date.
 #[inline(always)]
 fn days_since_epoch(year: u32, month: u8, day: u8) -> Option<i64> {
     const LENGTHS: [u8; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     const DAYS_BEFORE: [u16; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
-    /// From 1 January of the year 0.
+    /// Days since 1 January of the year 0.
     const EPOCH: i64 = 719_528;
 
     let index = usize::from(month).checked_sub(1)?;
@@ -106,7 +105,7 @@ fn days_since_epoch(year: u32, month: u8, day: u8) -> Option<i64> {
     if !(1..=length).contains(&day) {
         return None;
     }
-    // The year 0 is a leap year; so each of these counts from the year after such a year on.
+    // Rounded up, since the year 0 is a leap year: each term counts the multiples before `year`.
     let leap_years = year.div_ceil(4) - year.div_ceil(100) + year.div_ceil(400);
     let month_start = DAYS_BEFORE.get(index)? + u16::from(leap && month > 2);
     let days = year * 365 + leap_years + u32::from(month_start) + u32::from(day) - 1;
@@ -166,7 +165,7 @@ impl TimeScanner<'_> {
         Ok(first)
     }
 
-    /// Nanoseconds of a fraction of a second; zero where there is none.
+    /// Takes a fraction of a second, in nanoseconds; zero if there is none.
     fn fraction(&mut self) -> Result<i32, InvalidTime> {
         let Some(rest) = self.rest.strip_prefix('.') else {
             return Ok(0);
@@ -183,7 +182,7 @@ impl TimeScanner<'_> {
         Ok(value * 10_i32.pow(9 - digits.len() as u32))
     }
 
-    /// Minutes ahead of UTC; must be all that is left.
+    /// Takes an offset, in minutes ahead of UTC. Nothing may follow it.
     fn offset(&mut self) -> Result<i32, InvalidTime> {
         let sign = match self.one_of("Zz+-")? {
             b'+' => 1,
@@ -227,8 +226,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn both_forms_are_read() {
-        for (text, written) in [
+    fn both_formats_are_parsed() {
+        for (text, formatted) in [
             ("2026-11-20 09:17:08.189", "2026-11-20 09:17:08.189"),
             ("2026-11-20 09:17:08", "2026-11-20 09:17:08.000"),
             ("2026-11-20T09:17:08.189Z", "2026-11-20 09:17:08.189"),
@@ -245,12 +244,12 @@ mod tests {
             ("1969-12-31 23:59:59.9999", "1969-12-31 23:59:59.999"),
         ] {
             let time: StatusTime = text.parse().unwrap_or_else(|_| panic!("{text}"));
-            assert_eq!(time.to_string(), written, "{text}");
+            assert_eq!(time.to_string(), formatted, "{text}");
         }
     }
 
     #[test]
-    fn only_real_times_are_read() {
+    fn only_existing_times_are_parsed() {
         for text in [
             "",
             "now",
@@ -282,14 +281,14 @@ mod tests {
     }
 
     #[test]
-    fn a_nanosecond_is_kept_and_further_digits_are_not() {
+    fn times_are_exact_to_the_nanosecond() {
         let nanos = |text: &str| text.parse::<StatusTime>().unwrap().nanos();
         assert_eq!(nanos("1970-01-01 00:00:00.000000001"), 1);
         assert_eq!(nanos("1970-01-01 00:00:00.0000000019"), 1);
     }
 
     #[test]
-    fn days_are_counted_as_the_calendar_has_them() {
+    fn days_agree_with_the_calendar() {
         for year in 0..=9999_i16 {
             for month in 0..=13_i8 {
                 for day in [0, 1, 28, 29, 30, 31, 32] {
@@ -302,31 +301,31 @@ mod tests {
         }
     }
 
-    /// Each byte of a time replaced by each other one.
+    /// Replaces each byte of a time by every other byte.
     #[test]
-    fn the_written_form_is_read_the_same_both_ways() {
-        for written in [
+    fn both_parsers_agree_on_the_usual_format() {
+        for formatted in [
             "2026-11-20 09:17:08.189",
             "0000-02-29 23:59:59.999",
             "9999-12-31 00:00:00.000",
         ] {
-            let mut text: [u8; 23] = written.as_bytes().try_into().unwrap();
-            for place in 0..text.len() {
+            let mut text: [u8; 23] = formatted.as_bytes().try_into().unwrap();
+            for index in 0..text.len() {
                 for byte in 0..=255 {
-                    let was = std::mem::replace(&mut text[place], byte);
+                    let original = std::mem::replace(&mut text[index], byte);
                     let slow = std::str::from_utf8(&text)
                         .ok()
                         .and_then(|text| text.parse().ok());
-                    // What is no digit after the point may be the start of an offset.
-                    let slow = slow.filter(|_| place < 20 || byte.is_ascii_digit());
-                    let slow = slow.filter(|_| place != 10 || byte == b' ');
+                    // A non-digit after the point may be the start of an offset.
+                    let slow = slow.filter(|_| index < 20 || byte.is_ascii_digit());
+                    let slow = slow.filter(|_| index != 10 || byte == b' ');
                     assert_eq!(
-                        StatusTime::from_written(&text),
+                        StatusTime::from_formatted(&text),
                         slow,
                         "{}",
                         text.escape_ascii()
                     );
-                    text[place] = was;
+                    text[index] = original;
                 }
             }
         }
@@ -334,10 +333,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(millis in -62_167_219_200_000..=253_402_300_799_999_i64) {
+        fn formatted_times_are_parsed(millis in -62_167_219_200_000..=253_402_300_799_999_i64) {
             let time = StatusTime::from_millis(millis);
             let text = time.to_string();
-            prop_assert_eq!(StatusTime::from_written(text.as_bytes().try_into().unwrap()), Some(time));
+            prop_assert_eq!(StatusTime::from_formatted(text.as_bytes().try_into().unwrap()), Some(time));
         }
 
         #[test]
@@ -353,7 +352,7 @@ mod tests {
         }
 
         #[test]
-        fn any_millisecond_can_be_written(millis: i64) {
+        fn any_millisecond_can_be_formatted(millis: i64) {
             prop_assert_eq!(StatusTime::from_millis(millis).to_string().len(), 23);
         }
     }

@@ -1,4 +1,4 @@
-//! Rows: a unicorn's totals of one window in one interval of one shard's log.
+//! Rows: a unicorn's totals of one window, from one source range of one shard's log.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -12,11 +12,12 @@ use crate::rejection::Rejection;
 use crate::status_time::StatusTime;
 use crate::totals::Measures;
 
-/// One row: what stands in the summary stream, and in the table.
+/// One row of the summary stream and of the table.
 ///
-/// A row is the exact fold of one unicorn's distinct readings of one window in its part of the log, but
-/// for those that stand before its part as well, where they were remembered (see [`SourceRange::since`]).
-/// It never changes: written again, it overwrites itself with equal values.
+/// A row is the exact fold of one unicorn's distinct readings of one window in its source range,
+/// without duplicates of earlier readings that were in the dedup cache (see
+/// [`SourceRange::dedup_from`]). It never changes: written again, it overwrites itself with equal
+/// values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The unicorn.
@@ -25,17 +26,17 @@ pub struct Summary {
     pub window_start: StatusTime,
     /// Length of the window in seconds.
     pub window_seconds: u32,
-    /// How many distinct readings are in the row.
+    /// The number of distinct readings.
     pub readings: u64,
-    /// How many more the part holds that were sent before and are left out.
+    /// The number of further readings in the source range, which were left out as duplicates.
     pub duplicates: u64,
-    /// The figures of the distinct readings; none for a row that only says that there were repeats.
+    /// The measures of the distinct readings; `None` if the row has only duplicates.
     pub measures: Option<Measures>,
-    /// Where they stand.
+    /// The part of the log the row was computed from.
     pub source: SourceRange,
 }
 
-/// The run of one shard's log that a row is the fold of.
+/// The range of one shard's log that a row was computed from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceRange {
     /// Name of the stream.
@@ -44,15 +45,15 @@ pub struct SourceRange {
     pub shard: String,
     /// The first and last record.
     pub range: SequenceRange,
-    /// The first record whose readings were remembered, where that comes before the interval: this is
-    /// not the first part of its window.
+    /// The first record whose readings were in the dedup cache, if it comes before `range`: then
+    /// this is not the first source range of its window.
     pub dedup_from: Option<SequenceNumber>,
 }
 
 impl SourceRange {
-    /// 16 hex digits that tell this part from any other: the start of the SHA-256 of stream, shard,
-    /// window length, first and last sequence number, and `dedup_from` if there is one, each ended by a
-    /// newline.
+    /// 16 hex digits that identify this source range: the start of the SHA-256 of stream, shard,
+    /// window length, first and last sequence number, and `dedup_from` if there is one, each
+    /// followed by a newline.
     pub fn hash(&self, window_seconds: u32) -> String {
         let (from, to) = (self.range.from(), self.range.to());
         let mut text = format!(
@@ -80,9 +81,10 @@ struct SummaryLine<'a> {
     #[serde(flatten)]
     measures: Option<MeasuresLine>,
     readings: u64,
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(rename = "Repeats", skip_serializing_if = "is_zero")]
     duplicates: u64,
     window_seconds: u32,
+    #[serde(rename = "Part")]
     source: SourceLine<'a>,
 }
 
@@ -103,7 +105,7 @@ struct SourceLine<'a> {
     shard: &'a str,
     from: &'a str,
     to: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "Since", skip_serializing_if = "Option::is_none")]
     dedup_from: Option<&'a str>,
 }
 
@@ -112,7 +114,8 @@ fn is_zero(value: &u64) -> bool {
 }
 
 impl Summary {
-    /// The table's sort key: the window's start, `#`, and the [part's hash](SourceRange::hash).
+    /// The table's sort key: the window's start, `#`, and the [source range's
+    /// hash](SourceRange::hash).
     pub fn sort_key(&self) -> String {
         format!(
             "{}#{}",
@@ -121,7 +124,7 @@ impl Summary {
         )
     }
 
-    /// The row as it is sent: a JSON object and a newline.
+    /// Formats the row as it is sent: a JSON object and a newline.
     pub fn to_line(&self) -> Vec<u8> {
         reading::to_line(&SummaryLine {
             name: &self.name,
@@ -146,11 +149,11 @@ impl Summary {
         })
     }
 
-    /// Reads one JSON object.
+    /// Parses one JSON object.
     ///
     /// # Errors
     ///
-    /// [`Rejection`], which names the first field that is wrong.
+    /// [`Rejection`], which names the first invalid field.
     pub fn parse(line: &[u8]) -> Result<Self, Rejection> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
@@ -171,11 +174,11 @@ impl Summary {
             max_health_points: RawField<'a>,
             #[serde(borrow)]
             readings: RawField<'a>,
-            #[serde(borrow, default)]
+            #[serde(borrow, default, rename = "Repeats")]
             duplicates: RawField<'a>,
             #[serde(borrow)]
             window_seconds: RawField<'a>,
-            #[serde(borrow)]
+            #[serde(borrow, rename = "Part")]
             source: RawField<'a>,
         }
 
@@ -231,7 +234,7 @@ fn parse_source(text: &str) -> Result<SourceRange, Rejection> {
         from: RawField<'a>,
         #[serde(borrow)]
         to: RawField<'a>,
-        #[serde(borrow, default)]
+        #[serde(borrow, default, rename = "Since")]
         dedup_from: RawField<'a>,
     }
 
@@ -267,8 +270,8 @@ fn parse_source(text: &str) -> Result<SourceRange, Rejection> {
     })
 }
 
-/// The summaries in a record, one a line, each beside the line it was read from; blank lines are
-/// passed over.
+/// Parses the summaries in a record, one per line. Returns each with the line it was parsed from.
+/// Blank lines are skipped.
 pub fn summaries(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<Summary, Rejection>)> {
     reading::lines(record).map(|(line, plain)| (line, plain.and_then(|()| Summary::parse(line))))
 }

@@ -1,4 +1,4 @@
-//! What a window holds of a unicorn.
+//! The totals per unicorn per window.
 
 use windrow_core::aggregate::{Aggregate, Merge, Sum};
 use windrow_core::codec::{CodecError, Columnar, Decoder, Encoder};
@@ -6,7 +6,7 @@ use windrow_core::codec::{CodecError, Columnar, Decoder, Encoder};
 use crate::distance::Distance;
 use crate::reading::Reading;
 
-/// A unicorn's readings of a window: this is where a minute's total is computed.
+/// The aggregate of a unicorn's readings in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
     distance: Sum,
@@ -14,9 +14,10 @@ pub struct Totals {
     health: Span,
 }
 
-/// From the lowest to the highest of some points; of none, it is the one that ends before it begins.
+/// The lowest and highest of some points. If there are none, the lowest is above the highest.
 ///
-/// [`Min`](windrow_core::aggregate::Min) and [`Max`](windrow_core::aggregate::Max) would do, at twice the size.
+/// Half the size of [`Min`](windrow_core::aggregate::Min) and
+/// [`Max`](windrow_core::aggregate::Max).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
     lowest: i32,
@@ -44,7 +45,7 @@ impl Span {
     }
 }
 
-/// Of two points, whichever is the lowest.
+/// The span of two points, in any order.
 impl From<[i32; 2]> for Span {
     fn from(points: [i32; 2]) -> Self {
         let mut span = Self::NONE;
@@ -55,13 +56,13 @@ impl From<[i32; 2]> for Span {
     }
 }
 
-/// Magic and health below this many points are low.
+/// Magic and health are low below this number of points.
 pub const LOW_VITALS: i32 = 100;
 
-/// The figures of at least one reading.
+/// The measures of at least one reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measures {
-    /// How far the unicorn moved in all.
+    /// The total distance that the unicorn moved.
     pub distance: Distance,
     /// Lowest magic.
     pub min_magic_points: i32,
@@ -81,7 +82,7 @@ impl Measures {
 }
 
 impl Totals {
-    /// The figures, or none before the first reading.
+    /// The measures; `None` if there are no readings.
     pub fn measures(&self) -> Option<Measures> {
         if self.magic.is_none() {
             return None;
@@ -130,7 +131,7 @@ impl Merge for Totals {
     }
 }
 
-/// Stored by columns. An open accumulator has at least one reading, and so its spans.
+/// Only totals of at least one reading are stored, so every span has points.
 impl Columnar for Totals {
     fn write(values: &[&Self], out: &mut Encoder) {
         for totals in values {
@@ -157,7 +158,8 @@ impl Columnar for Totals {
     }
 }
 
-/// The lowest in one column, and in the next how far above it the highest lies: mostly little.
+/// Writes the lowest points in one column and the difference to the highest, which is mostly small,
+/// in the next.
 fn write_spans(out: &mut Encoder, spans: impl Iterator<Item = Span> + Clone) {
     for span in spans.clone() {
         out.signed(span.lowest.into());
@@ -177,7 +179,7 @@ fn read_spans(count: usize, input: &mut Decoder) -> Result<Vec<Span>, CodecError
             .and_then(|highest| i32::try_from(highest).ok())
             .filter(|highest| lowest <= *highest)
             .map(|highest| Span { lowest, highest })
-            .ok_or(CodecError::Broken("points are out of range"))
+            .ok_or(CodecError::Malformed("points are out of range"))
     };
     lowest.into_iter().map(span).collect()
 }
@@ -187,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_highest_below_its_lowest_is_no_state_and_loses_no_row() {
+    fn reversed_spans_are_rejected_or_swapped() {
         for (width, expected) in [(0, Some(5)), (2, Some(7)), (-1, None), (i128::MAX, None)] {
             let mut out = Encoder::default();
             for value in [1, 5, width, 5, 0] {

@@ -1,4 +1,4 @@
-//! The merge rule's golden vectors, which every implementation of it is held to, in any language.
+//! The golden vectors of the merge rule, which every implementation in any language must pass.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 use unicorn::merge::{MergedRow, merge};
 use unicorn::summary::Summary;
 
-fn told(minute: &MergedRow) -> Value {
-    let measures = minute.measures;
+fn to_json(merged: &MergedRow) -> Value {
+    let measures = merged.measures;
     json!({
-        "Name": minute.name,
-        "StatusTime": minute.window_start.to_string(),
+        "Name": merged.name,
+        "StatusTime": merged.window_start.to_string(),
         "Distance": serde_json::from_str::<Value>(&measures.distance.to_string()).unwrap(),
         "MinMagicPoints": measures.min_magic_points,
         "MaxMagicPoints": measures.max_magic_points,
         "MinHealthPoints": measures.min_health_points,
         "MaxHealthPoints": measures.max_health_points,
-        "Readings": minute.readings,
-        "WindowSeconds": minute.window_seconds,
-        "Exact": minute.exact,
+        "Readings": merged.readings,
+        "WindowSeconds": merged.window_seconds,
+        "Exact": merged.exact,
     })
 }
 
@@ -35,9 +35,9 @@ fn golden_vectors() {
             .map(|row| Summary::parse(row.to_string().as_bytes()).unwrap())
             .collect();
         let reversed = rows.iter().rev().cloned();
-        for minutes in [merge(rows.clone()), merge(reversed)] {
-            let minutes: Vec<Value> = minutes.iter().map(told).collect();
-            assert_eq!(Value::from(minutes), case["minutes"], "{}", case["case"]);
+        for merged in [merge(rows.clone()), merge(reversed)] {
+            let merged: Vec<Value> = merged.iter().map(to_json).collect();
+            assert_eq!(Value::from(merged), case["minutes"], "{}", case["case"]);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every form a reading comes in, and every form it is rejected for.
+//! Every format of readings, and every reason for which they are rejected.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -9,7 +9,7 @@ use unicorn::status_time::StatusTime;
 
 const PLAIN: &str = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:08.189","Latitude":42.264444250051326,"Longitude":-71.97582884770408,"Distance":175,"MagicPoints":110,"HealthPoints":150}"#;
 
-/// The plain reading with one piece of its text replaced.
+/// The plain reading with a part of its text replaced.
 fn with(old: &str, new: &str) -> String {
     assert!(PLAIN.contains(old), "{old}");
     PLAIN.replacen(old, new, 1)
@@ -40,7 +40,7 @@ fn metres(reading: &Reading<'_>) -> String {
 }
 
 #[test]
-fn the_first_version_sends_integers_and_no_newline() {
+fn integers_without_a_newline_are_accepted() {
     accepts(PLAIN, |reading| {
         reading.name == "Shadowfax"
             && reading.status_time.to_string() == "2026-11-20 09:17:08.189"
@@ -54,8 +54,8 @@ fn the_first_version_sends_integers_and_no_newline() {
 }
 
 #[test]
-fn the_second_version_sends_long_decimals() {
-    for (written, held) in [
+fn long_decimals_are_accepted() {
+    for (written, parsed) in [
         ("29.999999999999996", "30"),
         ("30.123456499999999", "30.123456"),
         ("1e3", "1000"),
@@ -64,12 +64,12 @@ fn the_second_version_sends_long_decimals() {
         ("-0", "0"),
         ("9223372036854.775807", "9223372036854.775807"),
     ] {
-        accepts(&with("175", written), |reading| metres(reading) == held);
+        accepts(&with("175", written), |reading| metres(reading) == parsed);
     }
 }
 
 #[test]
-fn spelling_does_not_matter() {
+fn formatting_does_not_matter() {
     accepts(
         "\t{ \"HealthPoints\" : 150, \"Unknown\": [{\"Name\": null}], \"MagicPoints\":1.1e2, \"Distance\":\r 175.0,\
          \"StatusTime\":\"2026-11-20T10:17:08.189+01:00\",\"\\u004eame\":\"Shadow\\u0066ax\" } ",
@@ -83,7 +83,7 @@ fn spelling_does_not_matter() {
 }
 
 #[test]
-fn names_are_of_any_script() {
+fn names_in_any_script_are_accepted() {
     for (written, name) in [
         ("🦄", "🦄".to_owned()),
         (r"\ud83e\udd84 \u0001", "🦄 \u{1}".to_owned()),
@@ -176,7 +176,7 @@ fn limits_are_inclusive() {
 }
 
 #[test]
-fn a_lone_surrogate_is_no_character() {
+fn a_lone_surrogate_is_rejected() {
     let rejection = Reading::parse(with("Shadowfax", r"\ud83e").as_bytes()).unwrap_err();
     assert!(
         rejection.to_string().starts_with("Name is not a string: "),
@@ -224,13 +224,13 @@ fn only_a_json_object_is_a_reading() {
 #[test]
 fn a_record_may_hold_several_lines() {
     let record = format!("{PLAIN}\n\n  \r\n{}\nbroken\n", with("Shadowfax", "Franky"));
-    let found: Vec<String> = readings(record.as_bytes())
+    let names_or_lines: Vec<String> = readings(record.as_bytes())
         .map(|(line, reading)| match reading {
             Ok(reading) => reading.name.into_owned(),
             Err(_) => String::from_utf8(line.to_vec()).unwrap(),
         })
         .collect();
-    assert_eq!(found, ["Shadowfax", "Franky", "broken"]);
+    assert_eq!(names_or_lines, ["Shadowfax", "Franky", "broken"]);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn two_readings_on_one_line_are_rejected_whole() {
 }
 
 #[test]
-fn a_record_without_a_line_is_rejected_once() {
+fn a_blank_record_is_rejected_once() {
     for record in ["", "\n", " \n\t\n"] {
         let rejected: Vec<_> = readings(record.as_bytes()).collect();
         assert_eq!(rejected.len(), 1);
@@ -272,7 +272,7 @@ fn a_kpl_record_is_rejected_whole() {
 
 proptest! {
     #[test]
-    fn what_is_sent_is_read(
+    fn formatted_readings_are_parsed(
         name in proptest::collection::vec(any::<char>(), 1..=256),
         millis in 0..4_000_000_000_000_i64,
         position in proptest::option::of((-90.0..=90.0_f64, -180.0..=180.0_f64)),
@@ -302,7 +302,7 @@ proptest! {
     }
 
     #[test]
-    fn any_damage_is_a_reading_or_rejected(at in 0..PLAIN.len(), byte: u8) {
+    fn damaged_lines_are_readings_or_rejected(at in 0..PLAIN.len(), byte: u8) {
         let mut line = PLAIN.as_bytes().to_vec();
         line[at] = byte;
         let _ = readings(&line).count();

@@ -1,4 +1,4 @@
-//! Rows on the wire, their keys, and how they merge into minutes.
+//! The wire format of rows, their keys, and their merge.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -21,7 +21,7 @@ fn with(old: &str, new: &str) -> String {
 }
 
 #[test]
-fn a_row_is_written_as_it_was_read() {
+fn parsed_rows_are_formatted_unchanged() {
     let summary = Summary::parse(LINE.as_bytes()).unwrap();
     assert_eq!(
         String::from_utf8(summary.to_line()).unwrap(),
@@ -29,23 +29,23 @@ fn a_row_is_written_as_it_was_read() {
     );
 }
 
-/// The hash is part of the table's contract: a row that was written by one release must be
-/// overwritten, not doubled, by another.
+/// The hash is part of the table's contract: a row written by one release must be overwritten by
+/// another, not duplicated.
 #[test]
-fn the_sort_key_is_the_windows_start_and_the_parts_hash() {
+fn the_sort_key_is_the_window_start_and_source_hash() {
     let summary = Summary::parse(LINE.as_bytes()).unwrap();
-    let printed = "wildrydes\nshardId-000000000000\n60\n\
+    let hashed = "wildrydes\nshardId-000000000000\n60\n\
         49590338271490256608559692538361571095921575989136588898\n\
         49590338271490256608559692538361571095921575989136588899\n";
-    assert_eq!(printed.lines().count(), 5);
-    // printf of the text above, piped into sha256sum.
+    assert_eq!(hashed.lines().count(), 5);
+    // From `printf` of the text above, piped into `sha256sum`.
     assert_eq!(
         summary.sort_key(),
         "2026-11-20 09:17:00.000#b99d09a4d474c0e3"
     );
     let later = with("8899\"}", "8899\",\"Since\":\"495\"}");
     let later = Summary::parse(later.as_bytes()).unwrap();
-    // The same with the line `495` at its end.
+    // From the same text with the line `495` appended.
     assert_eq!(later.sort_key(), "2026-11-20 09:17:00.000#852edc4bbf9623fd");
     assert!(
         String::from_utf8(later.to_line())
@@ -54,9 +54,9 @@ fn the_sort_key_is_the_windows_start_and_the_parts_hash() {
     );
 }
 
-/// A row that only says that there were repeats, in a part after the first of its window.
+/// Such a row comes from a source range after the first of its window.
 #[test]
-fn a_row_of_repeats_has_no_figures() {
+fn a_row_of_duplicates_has_no_measures() {
     let line = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Readings":0,"Repeats":2,"WindowSeconds":60,"Part":{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"7","To":"9","Since":"1"}}"#;
     let summary = Summary::parse(line.as_bytes()).unwrap();
     assert_eq!(
@@ -135,10 +135,10 @@ fn a_rejection_names_the_field() {
 #[test]
 fn a_record_holds_many_rows() {
     let record = format!("{LINE}\nbroken\n{}\n", with("Shadowfax", "Franky"));
-    let found: Vec<_> = summaries(record.as_bytes())
+    let accepted: Vec<_> = summaries(record.as_bytes())
         .map(|(_, row)| row.is_ok())
         .collect();
-    assert_eq!(found, [true, false, true]);
+    assert_eq!(accepted, [true, false, true]);
 }
 
 fn row(name: &str, shard: &str, from: u32, to: u32, readings: u64) -> Summary {
@@ -166,7 +166,7 @@ fn row(name: &str, shard: &str, from: u32, to: u32, readings: u64) -> Summary {
 }
 
 #[test]
-fn rows_merge_over_shards_and_never_count_a_reading_twice() {
+fn rows_are_merged_over_shards() {
     let mut rows = vec![
         row("Shadowfax", "shardId-000000000001", 1, 9, 6),
         row("Shadowfax", "shardId-000000000001", 1, 5, 4),
@@ -174,19 +174,19 @@ fn rows_merge_over_shards_and_never_count_a_reading_twice() {
         row("Shadowfax", "shardId-000000000002", 3, 4, 2),
         row("Franky", "shardId-000000000002", 3, 4, 1),
     ];
-    let minutes = merge(rows.clone());
-    let told: Vec<_> = minutes
+    let merged = merge(rows.clone());
+    let totals: Vec<_> = merged
         .iter()
-        .map(|minute| {
+        .map(|row| {
             (
-                minute.name.as_str(),
-                minute.readings,
-                minute.measures.distance.to_string(),
+                row.name.as_str(),
+                row.readings,
+                row.measures.distance.to_string(),
             )
         })
         .collect();
     assert_eq!(
-        told,
+        totals,
         [
             ("Franky", 1, "2.5".to_owned()),
             ("Shadowfax", 8, "20".to_owned())
@@ -194,17 +194,17 @@ fn rows_merge_over_shards_and_never_count_a_reading_twice() {
     );
     assert_eq!(
         (
-            minutes[1].measures.min_magic_points,
-            minutes[1].measures.max_magic_points
+            merged[1].measures.min_magic_points,
+            merged[1].measures.max_magic_points
         ),
         (1, 9)
     );
     rows.reverse();
-    assert_eq!(merge(rows), minutes);
+    assert_eq!(merge(rows), merged);
 }
 
 #[test]
-fn windows_of_different_lengths_stay_apart() {
+fn windows_of_different_lengths_are_not_merged() {
     let mut short = row("Shadowfax", "shardId-000000000001", 1, 9, 6);
     short.window_seconds = 5;
     assert_eq!(
@@ -213,7 +213,7 @@ fn windows_of_different_lengths_stay_apart() {
     );
 }
 
-fn any_figures() -> impl Strategy<Value = Measures> {
+fn any_measures() -> impl Strategy<Value = Measures> {
     (0..i128::MAX, any::<[i32; 4]>()).prop_map(|(micrometres, points)| Measures {
         distance: Distance::from_micrometres(micrometres),
         min_magic_points: points[0].min(points[1]),
@@ -225,7 +225,7 @@ fn any_figures() -> impl Strategy<Value = Measures> {
 
 proptest! {
     #[test]
-    fn rows_round_trip(name in ".{1,60}", millis in 0..4_000_000_000_000_i64, measures in any_figures(), readings in 0..3_u64, duplicates in any::<u64>(), window_seconds in 1..u32::MAX, dedup_from: bool) {
+    fn rows_round_trip(name in ".{1,60}", millis in 0..4_000_000_000_000_i64, measures in any_measures(), readings in 0..3_u64, duplicates in any::<u64>(), window_seconds in 1..u32::MAX, dedup_from: bool) {
         prop_assume!(readings + duplicates.min(1) > 0);
         let mut summary = Summary::parse(LINE.as_bytes()).unwrap();
         summary.name = name;
@@ -239,7 +239,7 @@ proptest! {
     }
 
     #[test]
-    fn totals_travel_in_the_state(measures in proptest::collection::vec(any_figures(), 0..30)) {
+    fn totals_round_trip(measures in proptest::collection::vec(any_measures(), 0..30)) {
         let totals: Vec<Totals> = measures.into_iter().map(Totals::from).collect();
         let mut out = Encoder::default();
         Totals::write(&totals.iter().collect::<Vec<_>>(), &mut out);

@@ -1,6 +1,6 @@
-// Writes a batch of rows to DynamoDB the way the original application does: every record's base64 is
-// decoded as ASCII, each line goes through JSON.parse and is put as it is, all chunks of 25 at once, and
-// what is not processed is sent again after 50 * 2^attempt ms.
+// Writes a batch of rows to DynamoDB like the original application: decodes every record's base64 as
+// ASCII, parses each line with JSON.parse and puts it unchanged, sends all chunks of 25 concurrently, and
+// retries unprocessed items after 50 * 2^attempt ms.
 import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
 
 const CHUNK = 25;

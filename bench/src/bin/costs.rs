@@ -1,17 +1,18 @@
-//! What a fleet costs on AWS a month, as Markdown tables.
+//! Prints the monthly cost of a fleet on AWS as Markdown tables.
 
 use bench::costs;
 use bench::workload::{StreamMode, Workload};
 use clap::{Parser, ValueEnum};
 
-/// What a fleet costs on AWS a month, service by service; beside Apache Flink; and by setting
+/// Prints the monthly cost of a fleet on AWS: by service, compared with Apache Flink, and by
+/// setting
 ///
-/// Prices are those of us-east-1 in US dollars, without free tier and tax; each stands with its source
-/// in bench/src/prices.rs. Every unicorn sends one reading a second, and a month has 730 hours. It
-/// calls nothing and needs no account.
+/// Prices are those of us-east-1 in US dollars, without free tier and tax; bench/src/prices.rs
+/// lists them with their sources. Every unicorn sends one reading per second, and a month has 730
+/// hours. The program uses no network and needs no account.
 ///
-/// What moves the bill most is how many readings share a record: Firehose bills each record as 5 KB at
-/// the least, Kinesis on demand as 1 KB.
+/// The number of readings per record changes the bill most: Firehose bills at least 5 KB per
+/// record, and Kinesis on demand at least 1 KB.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
@@ -29,18 +30,19 @@ struct CostsArgs {
     #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     unicorns: Vec<u64>,
 
-    /// How many readings the producer puts into one record, as lines
+    /// Readings per record, as lines
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1000))]
     readings_per_record: u64,
 
-    /// Seconds that Lambda gathers readings before it invokes the aggregator (BatchingWindowSeconds)
+    /// Seconds for which Lambda collects readings before it invokes the aggregator
+    /// (BatchingWindowSeconds)
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=60))]
     batching_window: u64,
 
-    /// How the streams get their shards (StreamMode): on demand they have room for twice the load,
-    /// provisioned each shard is planned to be 80% full
+    /// Mode of the streams (StreamMode): on demand they have capacity for twice the load;
+    /// provisioned, each shard is planned to be 80% full
     #[arg(long, value_enum, default_value_t = Mode::OnDemand)]
     stream_mode: Mode,
 
@@ -49,35 +51,37 @@ struct CostsArgs {
     #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000))]
     reading_bytes: u64,
 
-    /// MB of memory of either function (AggregatorMemory, ProcessorMemory)
+    /// MB of memory of each function (AggregatorMemory, ProcessorMemory)
     #[arg(long, value_name = "MB", default_value_t = 256)]
     #[arg(value_parser = clap::value_parser!(u64).range(128..=10_240))]
     memory: u64,
 
-    /// Milliseconds that an invocation takes however little it brings; a guess until you measure yours
+    /// Milliseconds per invocation, regardless of the size of its batch; a guess until you measure
+    /// yours
     #[arg(long, value_name = "MS", default_value_t = 5)]
     fixed_millis: u64,
 
-    /// Microseconds of a whole core that the aggregator takes a reading, all told; `cargo bench -p
-    /// bench` measures yours. Lambda gives a function of 256 MB a seventh of a core
+    /// Microseconds of a whole core that the aggregator takes per reading in total; `cargo bench -p
+    /// bench` measures yours. A Lambda function with 256 MB has a seventh of a core
     #[arg(long, value_name = "US", default_value_t = 2)]
     reading_micros: u64,
 
-    /// Milliseconds that one BatchWriteItem of 25 rows takes; a guess until you measure yours
+    /// Milliseconds per BatchWriteItem of 25 rows; a guess until you measure yours
     #[arg(long, value_name = "MS", default_value_t = 10)]
     write_millis: u64,
 
-    /// How many readings a second one KPU of Apache Flink is taken to handle; a guess: 1 MB a second
+    /// Readings per second that one KPU of Apache Flink handles; a guess: 1 MB per second
     #[arg(long, value_name = "N", default_value_t = 5000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     readings_per_kpu: u64,
 
-    /// How many live maps are open all month: on demand, each pays for reading all of the readings
+    /// Number of live maps that are open all month; on demand, each adds the cost of reading all
+    /// readings
     #[arg(long, value_name = "N", default_value_t = 0)]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=1000))]
     viewers: u64,
 
-    /// Each function has reads of its own (DedicatedReads), as they do where the live map is public
+    /// Give the functions dedicated reads (DedicatedReads), the default if the live map is public
     #[arg(long)]
     dedicated_reads: bool,
 }

@@ -1,4 +1,4 @@
-//! What an invocation of the aggregator takes: event and fold beside a peer, and the window's state.
+//! Times an aggregator invocation: decoding and folding compared with a peer, and the window state.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -18,21 +18,22 @@ use windrow_event::{
 use windrow_lambda::aggregator::intake::{Intake, RecordSource, WindowRule};
 use windrow_lambda::aggregator::state::{self, WindowFold};
 
-/// Times decoding and folding a full event, in turn with a peer, and the state of a window
+/// Times decoding and folding a full event, in turn with a peer, and encoding and decoding window
+/// state
 ///
 /// Prints one JSON object: medians, lowest and highest in nanoseconds, sizes in bytes.
 #[derive(Debug, Parser)]
 struct InvocationArgs {
-    /// How many times each
+    /// Number of rounds
     #[arg(long, value_name = "N", default_value_t = 50)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000))]
     rounds: u64,
 }
 
-/// How many unicorns an event's readings are of.
+/// The number of unicorns in the event.
 const UNICORNS: usize = 1_000;
 
-/// How many unicorns the state is of.
+/// The number of unicorns in the window state.
 const STATE_UNICORNS: usize = 10_000;
 
 /// 2026-09-21 14:14:00 UTC, in milliseconds since the epoch.
@@ -42,7 +43,7 @@ const WINDOW: EventWindow = EventWindow {
     end: START + 60_000,
 };
 
-/// What a synchronous invocation may carry (Lambda quotas), less some room for the envelope.
+/// The maximum payload of a synchronous invocation (Lambda quotas), less room for the envelope.
 const EVENT_BYTES: usize = 6_291_556 - 1_000;
 
 const SOURCE: EventSource<'static> = EventSource {
@@ -51,7 +52,7 @@ const SOURCE: EventSource<'static> = EventSource {
     shard_id: "shardId-000000000000",
 };
 
-/// A reading of `name` in the producer's form.
+/// A reading of `name` in the producer's format.
 fn line(random: &mut ChaCha8Rng, name: &str, second: usize) -> String {
     format!(
         "{{\"Name\":\"{name}\",\"StatusTime\":\"2026-09-21 14:14:{second:02}.{:03}\",\"Latitude\":42.{:015},\"Longitude\":-71.{:014},\"Distance\":29.{:05}1,\"MagicPoints\":{},\"HealthPoints\":{}}}\n",
@@ -71,12 +72,12 @@ fn names(random: &mut ChaCha8Rng, count: usize) -> Vec<String> {
         .collect()
 }
 
-/// Sequence numbers as Kinesis gives them: 56 digits.
+/// A sequence number of 56 digits, like those of Kinesis.
 fn sequence_number(number: usize) -> String {
     format!("4959033827149025660855969253836157109592157598{number:010}")
 }
 
-/// As many readings, one a record, as an event of 6 MB holds.
+/// An event of 6 MB with one reading per record, and its number of records.
 fn event(random: &mut ChaCha8Rng) -> (Vec<u8>, usize) {
     let names = names(random, UNICORNS);
     let (mut lines, mut sequence_numbers, mut bytes) = (Vec::new(), Vec::new(), 0);
@@ -115,7 +116,7 @@ fn record<'a>(name: &'a str, sequence_number: &'a str, line: &'a str) -> RecordD
     }
 }
 
-/// The aggregator's own way. Returns how many readings it counted.
+/// Decodes and folds like the aggregator. Returns the fold and its number of readings.
 fn ours(event: &[u8], limits: StateLimits) -> anyhow::Result<(WindowFold, u64)> {
     let event = Event::from_json(event)?;
     let window = event.window.context("the event has no window")?;
@@ -153,7 +154,7 @@ struct PeerTotals {
     health: (i32, i32),
 }
 
-/// How one would write it with the common crates, without looking for repeats.
+/// A straightforward implementation with common crates, without deduplication.
 fn peer(event: &[u8]) -> anyhow::Result<(HashMap<String, PeerTotals>, u64)> {
     let event: KinesisEvent = serde_json::from_slice(event)?;
     let mut totals: HashMap<String, PeerTotals> = HashMap::new();
@@ -189,11 +190,10 @@ fn peer(event: &[u8]) -> anyhow::Result<(HashMap<String, PeerTotals>, u64)> {
     Ok((totals, readings))
 }
 
-/// A window of unicorns with names that do not compress, one reading each, without the memory of
-/// readings.
-fn window(random: &mut ChaCha8Rng) -> anyhow::Result<WindowFold> {
+/// A window of unicorns with incompressible names, 60 readings each, without a dedup cache.
+fn state_fold(random: &mut ChaCha8Rng) -> anyhow::Result<WindowFold> {
     let limits = StateLimits {
-        seen: 0,
+        dedup: 0,
         ..StateLimits::default()
     };
     let mut fold: WindowFold = Fold::new(limits);
@@ -214,7 +214,7 @@ fn window(random: &mut ChaCha8Rng) -> anyhow::Result<WindowFold> {
     Ok(fold)
 }
 
-#[expect(clippy::disallowed_methods, reason = "it is a stopwatch")]
+#[expect(clippy::disallowed_methods, reason = "it measures elapsed time")]
 fn nanos<T>(step: impl FnOnce() -> T) -> (u64, T) {
     let start = Instant::now();
     let result = black_box(step());
@@ -222,7 +222,7 @@ fn nanos<T>(step: impl FnOnce() -> T) -> (u64, T) {
 }
 
 /// Median, lowest and highest.
-fn summary(mut times: Vec<u64>) -> serde_json::Value {
+fn statistics(mut times: Vec<u64>) -> serde_json::Value {
     times.sort_unstable();
     json!([times.get(times.len() / 2), times.first(), times.last()])
 }
@@ -234,9 +234,9 @@ fn main() -> anyhow::Result<()> {
     let (mut our_times, mut peer_times) = (Vec::new(), Vec::new());
     // The first round warms up.
     for round in 0..=arguments.rounds {
-        let (our_time, folded) = nanos(|| ours(black_box(&event), StateLimits::default()));
-        let (peer_time, summed) = nanos(|| peer(black_box(&event)));
-        let ((fold, our_readings), (totals, peer_readings)) = (folded?, summed?);
+        let (our_time, our_result) = nanos(|| ours(black_box(&event), StateLimits::default()));
+        let (peer_time, peer_result) = nanos(|| peer(black_box(&event)));
+        let ((fold, our_readings), (totals, peer_readings)) = (our_result?, peer_result?);
         ensure!(our_readings == records as u64 && peer_readings == our_readings);
         let counted: u64 = totals.values().map(|totals| totals.readings).sum();
         ensure!(fold.open() == totals.len() && counted == peer_readings);
@@ -246,14 +246,14 @@ fn main() -> anyhow::Result<()> {
         }
     }
 
-    let fold = window(&mut random)?;
+    let fold = state_fold(&mut random)?;
     let (mut encode_times, mut decode_times) = (Vec::new(), Vec::new());
     let encoded = state::write(&fold)?;
     for round in 0..=arguments.rounds {
         let (encode_time, text) = nanos(|| state::write(black_box(&fold)));
         text?;
         let limits = StateLimits {
-            seen: 0,
+            dedup: 0,
             ..StateLimits::default()
         };
         let (decode_time, decoded) = nanos(|| state::read(black_box(&encoded), limits));
@@ -266,12 +266,12 @@ fn main() -> anyhow::Result<()> {
     let report = json!({
         "event_bytes": event.len(),
         "records": records,
-        "ours": summary(our_times),
-        "peer": summary(peer_times),
+        "ours": statistics(our_times),
+        "peer": statistics(peer_times),
         "state_unicorns": STATE_UNICORNS,
         "state_bytes": encoded.get().len(),
-        "encode": summary(encode_times),
-        "decode": summary(decode_times),
+        "encode": statistics(encode_times),
+        "decode": statistics(decode_times),
     });
     println!("{report}");
     Ok(())

@@ -1,4 +1,4 @@
-//! A made-up archive of a fleet's readings, the same for the same flags.
+//! Makes a synthetic archive of a fleet's readings. The same flags give the same file.
 
 use std::f64::consts::TAU;
 use std::fs::File;
@@ -17,42 +17,42 @@ use unicorn::distance::Distance;
 use unicorn::reading::Reading;
 use unicorn::status_time::StatusTime;
 
-/// Writes a fleet's readings as the producer sends them, one JSON object a line, round by round
+/// Writes a fleet's readings as the producer sends them, one JSON object per line, round by round
 ///
-/// Every unicorn sends at an even rate; no two readings of one have the same StatusTime.
+/// Every unicorn sends at an even rate. No two readings of a unicorn have the same StatusTime.
 #[derive(Debug, Parser)]
 struct MakeReadingsArgs {
-    /// How many readings
+    /// Number of readings
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     readings: u64,
 
-    /// How many unicorns
+    /// Number of unicorns
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     unicorns: u64,
 
-    /// How many minutes they fly
+    /// Length of the flights in minutes
     #[arg(long, value_name = "N", default_value_t = 60)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1440))]
     minutes: u64,
 
-    /// What the flights follow from
+    /// Seed of the random flights
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
-    /// In each round of readings the unicorns come in another order; the readings are the same
+    /// Shuffle the order of the unicorns in each round; the readings stay the same
     #[arg(long)]
     shuffle: bool,
 
-    /// Not in the producer's spelling: the fields in another order, and spaces between them
+    /// Reorder the fields and put spaces between them, unlike the producer
     #[arg(long)]
     respell: bool,
 
-    /// Where to
+    /// File to write
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
 }
 
-/// A reading as another writer would have it.
+/// A reading as another JSON library might write it.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Respelled<'a> {
@@ -65,7 +65,7 @@ struct Respelled<'a> {
     latitude: Option<f64>,
 }
 
-/// Between the fields and after their names are spaces, as Python writes them.
+/// Puts spaces between the fields and after their names, as Python does.
 struct Spaced;
 
 impl Formatter for Spaced {
@@ -100,7 +100,7 @@ fn respell(reading: &Reading<'_>, output: &mut impl Write) -> anyhow::Result<()>
 /// 2026-11-20 09:00:00 UTC, in milliseconds since the epoch.
 const START: i64 = 1_795_165_200_000;
 const STABLE: [&str; 4] = ["Shadowfax", "Bucephalus", "Rocinante", "Franky"];
-const METRES_A_DEGREE: f64 = 110_540.0;
+const METRES_PER_DEGREE: f64 = 110_540.0;
 
 struct Flight {
     name: String,
@@ -113,7 +113,7 @@ struct Flight {
 }
 
 impl Flight {
-    /// Unicorn `number` of the fleet of `seed`, named as the producer names its fleet.
+    /// Unicorn `number` of the fleet with this `seed`, named like the producer's fleet.
     fn new(seed: u64, number: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(number);
@@ -133,17 +133,17 @@ impl Flight {
         }
     }
 
-    /// When it takes the reading of the round from `begin` up to but not including `end`: as many
-    /// thousandths into it as `place` says, give or take up to half a second.
-    fn time(&mut self, begin: i64, end: i64, place: u64) -> i64 {
-        let leeway = (end - begin).min(1_000);
-        let steady = (end - begin - leeway) * place as i64 / 1_000;
-        begin + steady + self.random.random_range(0..leeway)
+    /// The time of the reading in the round from `begin` to `end` (exclusive), in milliseconds:
+    /// `offset` thousandths into the round, with a jitter of up to a second.
+    fn time(&mut self, begin: i64, end: i64, offset: u64) -> i64 {
+        let jitter = (end - begin).min(1_000);
+        let steady = (end - begin - jitter) * offset as i64 / 1_000;
+        begin + steady + self.random.random_range(0..jitter)
     }
 
     fn fly(&mut self, millis: i64, seconds: f64) -> Reading<'_> {
         let micrometres = (self.random.random_range(29.0..=31.0) * seconds * 1e6).round();
-        let degrees = micrometres / 1e6 / METRES_A_DEGREE;
+        let degrees = micrometres / 1e6 / METRES_PER_DEGREE;
         self.latitude = (self.latitude + degrees * self.bearing.cos()).clamp(-89.0, 89.0);
         self.longitude = (self.longitude + degrees * self.bearing.sin()).clamp(-179.0, 179.0);
         self.magic += [-1, 0, 0, 1][self.random.random_range(0..4_usize)];
@@ -167,7 +167,7 @@ fn main() -> anyhow::Result<()> {
     let millis = arguments.minutes * 60_000;
     ensure!(
         rounds <= millis,
-        "so many readings of so few unicorns do not fit: at most one a millisecond and unicorn"
+        "too many readings for so few unicorns: at most one per unicorn per millisecond"
     );
     let seconds = millis as f64 / rounds as f64 / 1000.0;
 
@@ -180,7 +180,7 @@ fn main() -> anyhow::Result<()> {
     for round in 0..rounds {
         let begin = START + (millis * round / rounds) as i64;
         let end = START + (millis * (round + 1) / rounds) as i64;
-        // The last round may be a part of the fleet: the same part, in whatever order.
+        // The last round may have only part of the fleet: the same part, shuffled or not.
         let present = unicorns.min(arguments.readings - round * unicorns);
         order.clear();
         order.extend(0..present);

@@ -1,4 +1,4 @@
-//! Lambda events full of rows, as the summary stream brings them to the processor.
+//! Makes Lambda events of rows, as the processor receives them from the summary stream.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,15 +11,15 @@ use unicorn::totals::Measures;
 use windrow_core::sequence::{SequenceNumber, SequenceRange};
 use windrow_event::{EventSource, RecordData, encode, encoded_len};
 
-/// Writes Lambda events of rows, packed as the aggregator packs them: event-0.json, event-1.json ...
+/// Writes Lambda events of rows, packed as by the aggregator: event-0.json, event-1.json ...
 #[derive(Debug, Parser)]
 struct MakeSummariesArgs {
-    /// How many rows
+    /// Number of rows
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rows: u64,
 
-    /// Where to
+    /// Directory for the events
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
 }
@@ -27,7 +27,7 @@ struct MakeSummariesArgs {
 /// 2026-11-20 09:17:00 UTC, in milliseconds since the epoch.
 const START: i64 = 1_795_166_220_000;
 
-/// What a synchronous invocation may carry (Lambda quotas), less some room for the envelope.
+/// The maximum payload of a synchronous invocation (Lambda quotas), less room for the envelope.
 const EVENT_BYTES: usize = 6_291_556 - 1_000;
 
 const SOURCE: EventSource<'static> = EventSource {
@@ -90,8 +90,8 @@ fn main() -> anyhow::Result<()> {
             event.push(record);
         }
     }
-    for (place, records) in events.iter().enumerate() {
-        let path = arguments.output.join(format!("event-{place}.json"));
+    for (index, records) in events.iter().enumerate() {
+        let path = arguments.output.join(format!("event-{index}.json"));
         fs::write(path, encode(&SOURCE, records, None))?;
     }
     Ok(())

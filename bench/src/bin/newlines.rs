@@ -1,4 +1,4 @@
-//! How many lines a file has: the least that anybody who reads lines must do.
+//! Counts the lines of a file: a lower bound for the work of any program that reads lines.
 
 use std::fs::File;
 use std::io::Read;

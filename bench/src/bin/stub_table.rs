@@ -1,4 +1,4 @@
-//! A DynamoDB that takes every row at once and keeps none.
+//! A DynamoDB stub that accepts every row immediately and stores nothing.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
-/// Answers BatchWriteItem, and tells under /puts how many items it was given. Prints its URL.
+/// Serves BatchWriteItem at `/` and the number of received items at `/puts`. Prints its URL.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;

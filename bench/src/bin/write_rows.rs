@@ -1,4 +1,4 @@
-//! The processor's handler with the real SDK, on events from files.
+//! Runs the processor's handler with the real SDK on events from files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,24 +13,24 @@ use windrow_lambda::processor::Processor;
 use windrow_lambda::processor::row::KEY;
 use windrow_write::{Collected, DynamoTable};
 
-/// Hands events to the processor, round by round
+/// Passes events to the processor, round by round
 #[derive(Debug, Parser)]
 struct WriteRowsArgs {
-    /// Where the table is
+    /// Endpoint of the table
     #[arg(long, value_name = "URL")]
     endpoint: String,
 
-    /// How many times to hand over every event
+    /// How often to pass every event
     #[arg(long, value_name = "N", default_value_t = 1)]
     rounds: u64,
 
-    /// Lambda events
+    /// Files with one Lambda event each
     #[arg(value_name = "FILE", required = true)]
     events: Vec<PathBuf>,
 }
 
-/// The time-out of an invocation, as in template.yaml.
-const TIME: Duration = Duration::from_secs(60);
+/// The timeout of an invocation, as in template.yaml.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -47,9 +47,9 @@ async fn main() -> anyhow::Result<()> {
 
     for _ in 0..arguments.rounds {
         for event in &events {
-            // As Lambda's runtime reads it for the function.
+            // Parsed for every call, as the Lambda runtime does.
             let event: Event = serde_json::from_slice(event)?;
-            let response = function.handle(&event, Instant::now() + TIME).await;
+            let response = function.handle(&event, Instant::now() + TIMEOUT).await;
             ensure!(
                 response.batch_item_failures.is_empty(),
                 "rows were not written"

@@ -1,4 +1,4 @@
-//! Says which cloud a command line would talk to.
+//! Prints which cloud a command line would use.
 //!
 //! `cargo run -p windrow-connect --features cli --example where_to -- --target local`
 

@@ -1,8 +1,7 @@
 //! The target of a command line: AWS, an endpoint, or the local cloud.
 //!
-//! A command flattens [`TargetArgs`] into its own flags, hands them to [`resolve`] with the
-//! [`Environment`] that its main has read, and tells its user the result in one line
-//! ([`Cloud::describe`]).
+//! A command flattens [`TargetArgs`] into its own flags, passes them to [`resolve`] with the
+//! [`Environment`] that its main has read, and prints the result as one line ([`Cloud::describe`]).
 
 mod aws;
 mod credentials;
@@ -19,33 +18,33 @@ pub use error::{NoLocal, TargetError};
 
 use crate::sdk::{LOCAL_REGION, local_config};
 use decide::{Credentials, Decision};
-use probe::ProbeAnswer;
+use probe::ProbeResult;
 
-/// The port of the local cloud, unless it was given another.
+/// The default port of the local cloud.
 pub const LOCAL_PORT: u16 = 4566;
 
 /// Which cloud to talk to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Target {
-    /// The endpoint if one is given, else AWS if there are credentials, else the local cloud.
+    /// The endpoint if one is given, else AWS if credentials are found, else the local cloud.
     #[default]
     Auto,
-    /// AWS, with the SDK's whole search for credentials.
+    /// AWS, with the SDK's full search for credentials.
     Aws,
-    /// The local cloud: nothing leaves this machine and no real credentials are used.
+    /// The local cloud. Nothing leaves this machine, and no real credentials are used.
     Local,
 }
 
-/// The flags that say which cloud to talk to, as typed.
+/// The command-line flags that choose the cloud, as typed.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Target")]
 pub struct TargetArgs {
-    /// Which cloud to talk to. `auto` takes the endpoint if one is given, else AWS if the
-    /// environment or a profile file holds credentials, else the local cloud
+    /// Which cloud to talk to. `auto` uses the endpoint if one is given, else AWS if the
+    /// environment or a profile file has credentials, else the local cloud
     #[arg(long, value_enum, default_value_t = Target::Auto)]
     pub target: Target,
 
-    /// Endpoint to use in place of the region's own, as in http://127.0.0.1:4566
+    /// Endpoint to use instead of the region's default, such as http://127.0.0.1:4566
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL")]
     pub endpoint_url: Option<String>,
 
@@ -53,7 +52,7 @@ pub struct TargetArgs {
     #[arg(long)]
     pub region: Option<String>,
 
-    /// Profile of ~/.aws/config and ~/.aws/credentials to take credentials and the region from
+    /// Profile in ~/.aws/config and ~/.aws/credentials to read credentials and the region from
     /// [default: AWS_PROFILE, or `default`]
     #[arg(long)]
     pub profile: Option<String>,
@@ -62,7 +61,7 @@ pub struct TargetArgs {
 /// Where a command's calls go.
 #[derive(Clone, Debug)]
 pub enum Resolved {
-    /// To a cloud that is there.
+    /// To a cloud that was found.
     Cloud(Box<Cloud>),
     /// To the local cloud, which is not running.
     NoLocal(NoLocal),
@@ -71,7 +70,7 @@ pub enum Resolved {
 /// A cloud and the configuration to reach it.
 #[derive(Clone, Debug)]
 pub struct Cloud {
-    place: CloudLocation,
+    location: CloudLocation,
     config: SdkConfig,
     description: String,
 }
@@ -81,16 +80,16 @@ pub struct Cloud {
 pub enum CloudLocation {
     /// AWS itself.
     Aws,
-    /// What answers at the endpoint that was given.
+    /// The service at the given endpoint.
     Endpoint,
-    /// The local cloud, found running.
+    /// The local cloud, which is running.
     Local,
 }
 
 impl Cloud {
-    /// What kind of cloud it is.
+    /// The kind of cloud.
     pub fn place(&self) -> CloudLocation {
-        self.place
+        self.location
     }
 
     /// The configuration for the SDK's clients.
@@ -98,43 +97,44 @@ impl Cloud {
         &self.config
     }
 
-    /// One line for the user, without a newline: which cloud it is, and whose credentials are used.
+    /// One line for the user, without a newline: the cloud, and the credentials used.
     pub fn describe(&self) -> &str {
         &self.description
     }
 
-    /// The local cloud that answers at `url`.
+    /// The local cloud at `url`.
     ///
-    /// The region is only signed with: the local cloud has one for everything.
+    /// The region is only used for signing: the local cloud serves all regions alike.
     pub fn local(url: &str, region: Option<&str>) -> Self {
         Self {
-            place: CloudLocation::Local,
+            location: CloudLocation::Local,
             config: made_up_config(url, region),
             description: format!("target: the local cloud at {url}"),
         }
     }
 }
 
-/// Finds out where calls go.
+/// Determines where calls go.
 ///
-/// * An endpoint wins: `--endpoint-url`, or `AWS_ENDPOINT_URL`. On this machine's loopback it gets
-///   made-up credentials, elsewhere those of the environment or a profile if there are any.
-/// * `aws` takes the SDK's whole search for credentials and region, instance metadata included.
-/// * `auto` without an endpoint is AWS if the environment or a profile file holds credentials.
-///   Looking for them asks nothing of the network; using an SSO or a role profile does.
-/// * `local`, and `auto` without credentials, is the local cloud, if it answers on 127.0.0.1 and
-///   `local_port` within five seconds. Port 0 is for a caller who wants a local cloud of its own:
-///   there is none running.
+/// * An endpoint takes precedence: `--endpoint-url`, or `AWS_ENDPOINT_URL`. A loopback endpoint
+///   gets made-up credentials. Other endpoints get the credentials of the environment or a profile,
+///   if there are any.
+/// * `aws` uses the SDK's full search for credentials and the region, including instance metadata.
+/// * `auto` without an endpoint is AWS if the environment or a profile file has credentials.
+///   Finding them needs no network; using an SSO or role profile does.
+/// * `local`, and `auto` without credentials, is the local cloud, if it responds at 127.0.0.1 on
+///   `local_port` within five seconds. With port 0, none counts as running: that is for callers
+///   that start their own local cloud.
 ///
 /// # Errors
-/// [`TargetError`] where the flags contradict each other, and where AWS is meant and credentials or
+/// [`TargetError`] if the flags contradict each other, or if the target is AWS and credentials or
 /// the region are missing. Every message says what to do.
 pub async fn resolve(
     args: &TargetArgs,
     environment: &Environment,
     local_port: u16,
 ) -> Result<Resolved, TargetError> {
-    // A broken profile file is none of the local cloud's business.
+    // The local cloud needs no profile, so an invalid profile file must not fail it.
     let profiles = match args.target {
         Target::Local => None,
         Target::Auto | Target::Aws => Some(environment.profiles(args.profile.as_deref()).await?),
@@ -145,7 +145,7 @@ pub async fn resolve(
             (Credentials::MadeUp, Some(url)) => {
                 let config = made_up_config(&url, plan.region.as_deref());
                 Ok(Resolved::Cloud(Box::new(Cloud {
-                    place: CloudLocation::Endpoint,
+                    location: CloudLocation::Endpoint,
                     config,
                     description: format!("target: the endpoint {url}, with made-up credentials"),
                 })))
@@ -160,20 +160,20 @@ pub async fn resolve(
 }
 
 async fn local(region: Option<&str>, port: u16) -> Resolved {
-    let answer = match port {
-        0 => ProbeAnswer::Nothing,
+    let found = match port {
+        0 => ProbeResult::Nothing,
         _ => probe::probe(port).await,
     };
-    match answer {
-        ProbeAnswer::Ours => {
+    match found {
+        ProbeResult::Ours => {
             let url = format!("http://127.0.0.1:{port}");
             Resolved::Cloud(Box::new(Cloud::local(&url, region)))
         }
-        ProbeAnswer::Other => Resolved::NoLocal(NoLocal {
+        ProbeResult::Other => Resolved::NoLocal(NoLocal {
             port,
             occupied: true,
         }),
-        ProbeAnswer::Nothing => Resolved::NoLocal(NoLocal {
+        ProbeResult::Nothing => Resolved::NoLocal(NoLocal {
             port,
             occupied: false,
         }),

@@ -1,53 +1,44 @@
-//! Lengths of time as flags write them: `500ms`, `90s`, `5m`, `2h`.
+//! Durations in flags: `500ms`, `1.5s`, `90s`, `1h30m`.
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use thiserror::Error;
 
-/// Text that is not a length of time, or not one that fits.
+/// Text that is not a duration, or not an allowed one.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidDuration {
-    /// It is no number and unit.
+    /// The text is not a number and a unit, or negative.
     #[error(
-        "`{0}` is not a length of time: write a number and ms, s, m or h, as in 500ms, 90s, 5m or 2h"
+        "`{0}` is not a duration: write a number and ms, s, m or h, as in 500ms, 90s, 5m or 1h30m"
     )]
     Form(String),
-    /// It is no window.
-    #[error("a window is of whole seconds, from 1s to 15m, and not {0:?}")]
+    /// The duration cannot be the length of a window.
+    #[error("a window has a length of whole seconds, from 1s to 15m, not {0:?}")]
     Window(Duration),
 }
 
-/// Reads a length of time.
+/// Reads a duration in the form that [jiff] calls friendly, or as ISO 8601 has it.
 ///
 /// # Errors
 ///
-/// [`InvalidDuration`], which repeats the text.
+/// [`InvalidDuration::Form`], which repeats the text.
 pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
-    let invalid = || InvalidDuration::Form(text.to_owned());
-    let unit = text
-        .find(|c: char| !c.is_ascii_digit())
-        .ok_or_else(invalid)?;
-    let (number, unit) = text.split_at(unit);
-    let number: u64 = number.parse().map_err(|_| invalid())?;
-    let millis = match unit {
-        "ms" => Some(number),
-        "s" => number.checked_mul(1_000),
-        "m" => number.checked_mul(60_000),
-        "h" => number.checked_mul(3_600_000),
-        _ => None,
-    };
-    millis.map(Duration::from_millis).ok_or_else(invalid)
+    let parsed: Option<SignedDuration> = text.parse().ok();
+    parsed
+        .and_then(|duration| duration.try_into().ok())
+        .ok_or_else(|| InvalidDuration::Form(text.to_owned()))
 }
 
-/// Reads the length of a tumbling window: whole seconds, 1 s to 15 minutes, as Lambda has it.
+/// Reads the length of a tumbling window: whole seconds, from 1 s to 15 minutes, as in Lambda.
 ///
 /// # Errors
 ///
 /// [`InvalidDuration`], which repeats the text.
 pub fn parse_window(text: &str) -> Result<Duration, InvalidDuration> {
     let window = parse(text)?;
-    let whole = window.subsec_nanos() == 0;
-    if !whole || !(1..=900).contains(&window.as_secs()) {
+    let is_whole = window.subsec_nanos() == 0;
+    if !is_whole || !(1..=900).contains(&window.as_secs()) {
         return Err(InvalidDuration::Window(window));
     }
     Ok(window)
@@ -58,25 +49,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_is_a_number_and_a_unit() {
+    fn a_duration_is_a_number_and_a_unit() {
         for (text, millis) in [
             ("500ms", 500),
+            ("1.5s", 1_500),
             ("90s", 90_000),
+            ("90 seconds", 90_000),
             ("5m", 300_000),
-            ("2h", 7_200_000),
+            ("1h30m", 5_400_000),
             ("0s", 0),
+            ("PT5M", 300_000),
         ] {
-            assert_eq!(parse(text), Ok(Duration::from_millis(millis)));
+            assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in [
             "",
             "90",
             "s",
             "-1s",
-            "1.5s",
-            "1 s",
             "1d",
             "１s",
+            "90s later",
             "99999999999999999999s",
             "18446744073709551615h",
         ] {
@@ -85,9 +78,9 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_of_whole_seconds() {
+    fn a_window_has_whole_seconds() {
         assert_eq!(parse_window("15m"), Ok(Duration::from_secs(900)));
-        for text in ["0s", "16m", "1500ms"] {
+        for text in ["0s", "16m", "1500ms", "1.5s"] {
             assert!(
                 matches!(parse_window(text), Err(InvalidDuration::Window(_))),
                 "{text}"

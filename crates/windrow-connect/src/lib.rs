@@ -1,11 +1,11 @@
-//! Which cloud the SDK talks to.
+//! Configures the AWS SDK for AWS, an endpoint, or the local cloud.
 //!
-//! A Lambda function takes [`lambda_config`]; what runs on a developer's machine takes
-//! [`local_config`]; a command line takes the flags of [`cloud`] (feature `cli`) and lets
-//! them decide. What else all command lines do alike is in [`signal`] and [`terminal`].
+//! A Lambda function uses [`lambda_config`]. Programs that talk to an emulator use
+//! [`local_config`]. Command lines use the flags of [`cloud`] (feature `cli`). [`signal`] and
+//! [`terminal`] hold what else all command lines share.
 //!
-//! Every configuration here has the SDK's own retries off, since the crates `windrow-write` and `windrow-read`
-//! do the retrying and two layers of it would multiply the waits, and limits every wait. TLS is
+//! Every configuration disables the SDK's own retries, because `windrow-write` and `windrow-read`
+//! retry and two layers of retries would multiply the waits. Every call has a timeout. TLS is
 //! rustls with ring.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! Configurations of the SDK.
+//! SDK configurations.
 
 use std::time::Duration;
 
@@ -14,33 +14,33 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-/// The region of the local cloud, unless another is asked for.
+/// The default region of the local cloud.
 pub(crate) const LOCAL_REGION: &str = "us-east-1";
 
-/// How long making a connection may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+/// The timeout for connecting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long one call may take, from its first byte to the answer's last.
+/// The timeout for one call, from its first byte to the last byte of the response.
 ///
-/// The largest call is a PutRecords of 10 MiB, which 10 seconds carry over 8 Mbit/s.
-const CALL_LIMIT: Duration = Duration::from_secs(10);
+/// The largest call is a PutRecords of 10 MiB, which takes 10 seconds at 8 Mbit/s.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client for http and https, by rustls with ring.
+/// An HTTP and HTTPS client that uses rustls with ring.
 ///
-/// Clients made of one configuration share its connections. Connections belong to the runtime that
-/// made them, so there is no client for the whole process.
+/// Clients made from the same configuration share its connections. Connections belong to the
+/// runtime that made them, so there is no client for the whole process.
 pub fn http_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https()
 }
 
-/// The configuration of a Lambda function: region, credentials and `AWS_ENDPOINT_URL` from the
-/// environment variables that Lambda sets.
+/// The configuration of a Lambda function. The region, credentials and `AWS_ENDPOINT_URL` come from
+/// environment variables.
 ///
-/// Neither instance metadata nor a profile is asked for credentials or the region: a function has
-/// none, and asking would cost its cold start. Without a region or credentials the first call
-/// fails and says so.
+/// It does not search instance metadata or profiles: a function has neither, and the search would
+/// slow down its cold start. Without a region or credentials, the first call fails with an error
+/// that says so.
 pub async fn lambda_config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .region(EnvironmentVariableRegionProvider::new())
@@ -55,8 +55,8 @@ pub async fn lambda_config() -> SdkConfig {
 /// The configuration for an emulator at `endpoint_url`: made-up credentials and the region
 /// `us-east-1`.
 ///
-/// Reads neither the environment nor a file, so real credentials cannot get in. For another region,
-/// go on from `local_config(..).into_builder()`.
+/// Reads neither the environment nor files, so it never uses real credentials. To use another
+/// region, modify `local_config(..).into_builder()`.
 pub fn local_config(endpoint_url: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -69,14 +69,14 @@ pub fn local_config(endpoint_url: &str) -> SdkConfig {
         .build()
 }
 
-/// Made-up credentials: emulators want a signature and do not check it.
+/// Made-up credentials. Emulators require a signature but do not check it.
 pub(crate) fn local_credentials() -> Credentials {
     Credentials::new("local", "local", None, None, "local")
 }
 
 pub(crate) fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(CONNECT_LIMIT)
-        .operation_attempt_timeout(CALL_LIMIT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(CALL_TIMEOUT)
         .build()
 }

@@ -1,10 +1,10 @@
-//! Signals that ask a command line to end: SIGINT (Ctrl-C), SIGTERM (`kill`, `docker stop`, systemd) and
-//! SIGHUP (the terminal was closed).
+//! Signals that ask a command line to stop: SIGINT (Ctrl-C), SIGTERM (`kill`, `docker stop`,
+//! systemd) and SIGHUP (the terminal was closed).
 //!
-//! The first signal begins a drain, which has a limit. The second ends the process at once.
+//! The first signal starts a drain, which has a time limit. The second ends the process at once.
 //!
-//! What was started with SIGHUP ignored, as `nohup` does, goes on ignoring it. That is known on Linux
-//! only; elsewhere SIGHUP drains in any case. Windows has Ctrl-C alone.
+//! A process that was started with SIGHUP ignored, as by `nohup`, keeps ignoring it. Only Linux
+//! allows detecting this; elsewhere SIGHUP always starts a drain. Windows has only Ctrl-C.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -17,19 +17,19 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::terminal::tell;
 
-/// A signal of the same kind within this time is the same request: `timeout` signals the process and
+/// The same signal within this time counts as the same request: `timeout` signals the process and
 /// then its group.
 const ECHO: Duration = Duration::from_millis(250);
 
-/// The same for SIGHUP, beside whichever other signal: when a terminal is closed, first the shell sends one
-/// and then, once the shell is gone, the kernel; and at the end of a session systemd sends SIGTERM and
-/// SIGHUP together.
+/// The same for SIGHUP together with any signal. When a terminal is closed, the shell sends one
+/// SIGHUP and the kernel another once the shell has exited. At the end of a session, systemd sends
+/// SIGTERM and SIGHUP together.
 const HANGUP_ECHO: Duration = Duration::from_secs(1);
 
-/// How long the last words may take, where the standard error takes no more.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long to wait for the final message if standard error blocks.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A signal that asks for the end.
+/// A signal that asks the process to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// SIGINT, or Ctrl-C on Windows.
@@ -41,7 +41,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// Its number, which is the same on every platform.
+    /// The signal's number, which is the same on every platform.
     pub fn number(self) -> u8 {
         match self {
             Self::Hangup => 1,
@@ -50,7 +50,7 @@ impl Signal {
         }
     }
 
-    /// For how long after `first` this signal is the same request.
+    /// How long after `first` this signal still counts as the same request.
     fn echo_of(self, first: Self) -> Duration {
         if self == Self::Hangup || first == Self::Hangup {
             return HANGUP_ECHO;
@@ -72,17 +72,17 @@ impl fmt::Display for Signal {
     }
 }
 
-/// Why a drain was cut off.
+/// Why a drain was cut short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// A second signal came.
+    /// A second signal arrived.
     Signal(Signal),
     /// The drain took longer than this.
     Limit(Duration),
 }
 
 impl Cut {
-    /// What the process exits with: 128 and the signal's number, as a shell has it, or 1.
+    /// The exit code of the process: 128 plus the signal's number, as in a shell, or 1.
     pub fn exit_code(self) -> i32 {
         match self {
             Self::Signal(signal) => 128 + i32::from(signal.number()),
@@ -102,21 +102,21 @@ impl fmt::Display for Cut {
     }
 }
 
-/// Calls `begin` at the first signal. At the second, or where the process still runs `limit` after the
-/// first, writes the line that `last_words` gives to the standard error and exits the process.
+/// Calls `begin` at the first signal. At the second, or if the process still runs `limit` after the
+/// first, prints the line that `final_message` returns to standard error and exits the process.
 ///
-/// All of this is done on a thread of its own, so that nothing that blocks holds it up.
+/// This happens on a separate thread, so blocking code elsewhere does not delay it.
 ///
 /// # Errors
-/// When the operating system gives no thread or does not let signals be listened to.
+/// If the thread cannot be started or the signal handlers cannot be installed.
 pub fn drain_on_signals(
     limit: Duration,
     begin: impl FnOnce() + Send + 'static,
-    last_words: impl FnOnce(Cut) -> String + Send + 'static,
+    final_message: impl FnOnce(Cut) -> String + Send + 'static,
 ) -> io::Result<()> {
     let (ready, started) = mpsc::channel();
     let watch = move || {
-        // The caller waits for the answer.
+        // The caller waits until the handlers are installed.
         let (runtime, mut signals) = match listen() {
             Ok(listening) => {
                 let _ = ready.send(Ok(()));
@@ -128,7 +128,7 @@ pub fn drain_on_signals(
             }
         };
         let cut = runtime.block_on(watch(async || signals.next().await, limit, begin));
-        tell_in_time(last_words(cut));
+        tell_with_timeout(final_message(cut));
         process::exit(cut.exit_code());
     };
     thread::Builder::new()
@@ -146,7 +146,7 @@ fn listen() -> io::Result<(Runtime, Signals)> {
     Ok((runtime, signals))
 }
 
-/// Waits for the first signal, begins, and waits for the reason to cut it off.
+/// Waits for the first signal, calls `begin`, and waits for the reason to cut the drain short.
 async fn watch(
     mut next: impl AsyncFnMut() -> Signal,
     limit: Duration,
@@ -167,16 +167,16 @@ async fn watch(
     }
 }
 
-/// Writes a line to the standard error, which may be one that takes no more.
-fn tell_in_time(line: String) {
+/// Writes a line to standard error, but does not wait for it if it blocks.
+fn tell_with_timeout(line: String) {
     let (done, waiting) = mpsc::channel();
     let telling = thread::Builder::new().spawn(move || {
         tell(&line);
-        // Nobody waits where it took too long.
+        // This fails if the wait has timed out.
         let _ = done.send(());
     });
     if telling.is_ok() {
-        let _ = waiting.recv_timeout(LAST_WORDS);
+        let _ = waiting.recv_timeout(MESSAGE_TIMEOUT);
     }
 }
 
@@ -184,14 +184,14 @@ fn tell_in_time(line: String) {
 struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
-    /// None where it is ignored.
+    /// `None` if SIGHUP is ignored.
     hangup: Option<unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
-        // Whoever listens to a signal no longer ignores it.
+        // Installing a handler would stop ignoring the signal.
         let hangup = if hangup_is_ignored() {
             None
         } else {
@@ -236,10 +236,11 @@ impl Signals {
     }
 }
 
-/// Whether this process was started with SIGHUP ignored, as far as the system tells.
+/// Whether this process was started with SIGHUP ignored. Always `false` on systems other than
+/// Linux.
 #[cfg(unix)]
 fn hangup_is_ignored() -> bool {
-    // Linux has it; elsewhere there is no such file.
+    // Other systems have no such file.
     let status = std::fs::read_to_string("/proc/self/status");
     status.is_ok_and(|status| ignores(&status, Signal::Hangup))
 }
@@ -262,7 +263,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(60);
 
-    /// What cuts a drain off where signals come at these times, in milliseconds, and when.
+    /// Why a drain is cut short if signals arrive at these times, in milliseconds, and when.
     async fn cut(signals: &[(u64, Signal)]) -> (Cut, u64) {
         let start = Instant::now();
         let mut signals = signals.iter();
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_second_signal_ends_it_whichever_it_is() {
+    async fn second_signal_ends_the_process() {
         use Signal::{Hangup, Interrupt, Terminate};
 
         for (first, second, code) in [(Interrupt, Terminate, 143), (Terminate, Interrupt, 130)] {
@@ -294,14 +295,14 @@ mod tests {
             assert_eq!(
                 (cut, time),
                 (Cut::Signal(second), 1500),
-                "together they are one request"
+                "signals sent together are one request"
             );
             assert_eq!(cut.exit_code(), code);
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_same_signal_ends_it_when_it_is_no_echo() {
+    async fn same_signal_ends_the_process_unless_it_is_an_echo() {
         use Signal::{Hangup, Interrupt, Terminate};
 
         for signal in [Interrupt, Terminate] {
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_drain_has_a_limit() {
+    async fn drain_has_a_time_limit() {
         let (cut, time) = cut(&[(10, Signal::Terminate)]).await;
         assert_eq!((cut, time), (Cut::Limit(LIMIT), 60_010));
         assert_eq!(cut.exit_code(), 1);
@@ -321,8 +322,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_signal_nothing_begins() {
-        let watching = watch(std::future::pending::<Signal>, LIMIT, || panic!("it began"));
+    async fn no_drain_without_a_signal() {
+        let watching = watch(std::future::pending::<Signal>, LIMIT, || {
+            panic!("drain started")
+        });
         tokio::select! {
             cut = watching => panic!("{cut}"),
             () = sleep(LIMIT * 1000) => {}
@@ -331,11 +334,11 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_nohup_does_is_seen() {
+    fn ignored_signals_are_detected() {
         let status = |mask: &str| format!("Name:\tproducer\nSigBlk:\tffff\nSigIgn:\t{mask}\n");
         assert!(ignores(&status("0000000000000001"), Signal::Hangup));
         assert!(ignores(&status("0000000000001003"), Signal::Hangup));
-        // SIGPIPE alone, which Rust ignores.
+        // Only SIGPIPE, which Rust ignores.
         assert!(!ignores(&status("0000000000001000"), Signal::Hangup));
         assert!(!ignores(&status("0000000000000002"), Signal::Hangup));
         assert!(ignores(&status("0000000000000002"), Signal::Interrupt));

@@ -1,5 +1,5 @@
-//! Whether a command's stream is there, asked once before anything else so that its user is told
-//! what to do.
+//! Checks that a command's stream exists, before anything else, so that the user gets a helpful
+//! error.
 
 use std::error::Error;
 use std::fmt;
@@ -10,66 +10,66 @@ use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 
 use crate::cloud::{Cloud, CloudLocation};
 
-/// How often a question is asked. A fault that passes is not worth an error.
-const TRIES: u32 = 3;
+/// The maximum number of attempts per request, so that a transient error does not fail the command.
+const ATTEMPTS: u32 = 3;
 
-/// The most streams named in a message.
+/// The maximum number of streams named in a message.
 const MOST_NAMES: i32 = 20;
 
 /// Why a stream cannot be used, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// There is no such stream.
+    /// The stream does not exist.
     #[error("there is no stream {name:?} here; {existing}")]
     Unknown {
         /// The stream's name.
         name: String,
-        /// Which streams there are, and how to come by the application's.
+        /// The streams that exist, and how to create the application's.
         existing: Existing,
     },
-    /// Nobody is reached, or nobody answers in time.
-    #[error("{place} gives no answer ({help})")]
+    /// The cloud cannot be reached or does not respond in time.
+    #[error("{target} does not respond ({help})")]
     Unreachable {
-        /// What was asked, in words.
-        place: String,
-        /// What to look at.
+        /// A description of the cloud.
+        target: String,
+        /// What to check.
         help: &'static str,
-        /// What went wrong.
+        /// The cause.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// An answer that says nothing of the stream: a fault of the server's, or too many who ask.
-    #[error("{place} gives no usable answer")]
-    NoUsableAnswer {
-        /// What was asked, in words.
-        place: String,
-        /// What went wrong.
+    /// The response says nothing about the stream: a server error, or throttling.
+    #[error("{target} returned no usable response")]
+    NoUsableResponse {
+        /// A description of the cloud.
+        target: String,
+        /// The cause.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Kinesis will never answer: expired credentials, for one.
+    /// Kinesis rejects the request, for example because credentials have expired.
     #[error("could not describe stream {name:?}")]
     Rejected {
         /// The stream's name.
         name: String,
-        /// What Kinesis said.
+        /// The error that Kinesis returned.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
 }
 
-/// A text that cannot be a stream's name.
+/// A text that is not a valid stream name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a stream's name is 1 to 128 letters, digits, dots, dashes and underscores")]
+#[error("a stream name must have 1 to 128 letters, digits, dots, dashes and underscores")]
 pub struct InvalidName;
 
-/// The longest name of a stream, by Kinesis' API reference.
+/// The maximum length of a stream name (Kinesis API reference).
 const LONGEST_NAME: usize = 128;
 
-/// Takes a stream's name from a command line.
+/// Parses a stream name from a command line.
 ///
 /// # Errors
-/// When Kinesis takes no such name.
+/// If Kinesis does not allow the name.
 pub fn parse_name(text: &str) -> Result<String, InvalidName> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     if (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(allowed) {
@@ -78,72 +78,72 @@ pub fn parse_name(text: &str) -> Result<String, InvalidName> {
     Err(InvalidName)
 }
 
-/// The streams there are.
+/// The streams that exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Existing {
-    /// Their names, or none if Kinesis would not list them.
+    /// Their names, or `None` if they could not be listed.
     pub names: Option<Vec<String>>,
-    /// Where they are.
-    pub place: CloudLocation,
+    /// The kind of cloud they are in.
+    pub location: CloudLocation,
 }
 
 impl fmt::Display for Existing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.names.as_deref() {
             Some([]) => formatter.write_str("no streams exist")?,
-            Some(names) => write!(formatter, "there are: {}", names.join(", "))?,
+            Some(names) => write!(formatter, "existing streams: {}", names.join(", "))?,
             None => formatter.write_str("could not list streams")?,
         }
-        match self.place {
+        match self.location {
             CloudLocation::Aws => formatter.write_str(
-                ". Choose one with --stream or another --region, or create the application's \
-                 with `sam deploy`",
+                ". Choose one with --stream or another --region, or create the \
+                 application's streams with `sam deploy`",
             ),
             CloudLocation::Endpoint | CloudLocation::Local => formatter.write_str(
-                ". Choose one with --stream; `cargo run -p local` has the application's",
+                ". Choose one with --stream; `cargo run -p local` has the application's streams",
             ),
         }
     }
 }
 
-/// Asks for `stream`. That the caller may not look at it is no error.
+/// Checks that `stream` exists. A caller without permission to describe it gets `Ok`.
 ///
 /// # Errors
-/// [`StreamError`], after three tries where the fault may pass.
+/// [`StreamError`], after three attempts if the error may be transient.
 pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
     let client = Client::new(cloud.config());
     let retrying =
-        || Config::builder().retry_config(RetryConfig::standard().with_max_attempts(TRIES));
-    let answer = client
+        || Config::builder().retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+    let result = client
         .describe_stream_summary()
         .stream_name(stream)
         .customize()
         .config_override(retrying())
         .send()
         .await;
-    let Err(error) = answer else {
+    let Err(error) = result else {
         return Ok(());
     };
-    let SdkError::ServiceError(answer) = &error else {
-        let place = place(cloud);
+    let SdkError::ServiceError(response) = &error else {
+        let target = describe(cloud);
         return Err(match error {
             SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => StreamError::Unreachable {
-                place,
+                target,
                 help: match cloud.place() {
-                    CloudLocation::Aws => "is there a network, and a region of that name?",
+                    CloudLocation::Aws => "check the network and the name of the region",
                     CloudLocation::Endpoint | CloudLocation::Local => {
                         "is a cloud running there? `cargo run -p local` starts one"
                     }
                 },
                 source: error.into(),
             },
-            _ => StreamError::NoUsableAnswer {
-                place,
+            _ => StreamError::NoUsableResponse {
+                target,
                 source: error.into(),
             },
         });
     };
-    if answer.err().is_resource_not_found_exception() {
+    if response.err().is_resource_not_found_exception() {
         let listed = client
             .list_streams()
             .limit(MOST_NAMES)
@@ -155,19 +155,19 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
             name: stream.to_owned(),
             existing: Existing {
                 names: listed.ok().map(|output| output.stream_names),
-                place: cloud.place(),
+                location: cloud.place(),
             },
         });
     }
-    match answer.err().code() {
-        // Who may send or read need not be allowed to look. The calls themselves will tell.
+    match response.err().code() {
+        // A caller may be allowed to read or write the stream, but not to describe it.
         Some("AccessDeniedException") => Ok(()),
-        Some("LimitExceededException") => Err(StreamError::NoUsableAnswer {
-            place: place(cloud),
+        Some("LimitExceededException") => Err(StreamError::NoUsableResponse {
+            target: describe(cloud),
             source: error.into(),
         }),
-        _ if answer.raw().status().is_server_error() => Err(StreamError::NoUsableAnswer {
-            place: place(cloud),
+        _ if response.raw().status().is_server_error() => Err(StreamError::NoUsableResponse {
+            target: describe(cloud),
             source: error.into(),
         }),
         _ => Err(StreamError::Rejected {
@@ -177,7 +177,7 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
     }
 }
 
-fn place(cloud: &Cloud) -> String {
+fn describe(cloud: &Cloud) -> String {
     match (cloud.place(), cloud.config().endpoint_url()) {
         (CloudLocation::Aws, _) => "AWS".to_owned(),
         (CloudLocation::Local, Some(url)) => format!("the local cloud at {url}"),
@@ -191,33 +191,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_there_is_and_what_to_do_are_told() {
-        let error = |names: &[&str], place| {
+    fn missing_stream_lists_existing_ones_and_what_to_do() {
+        let error = |names: &[&str], location| {
             let names = names.iter().map(|name| (*name).to_owned()).collect();
             StreamError::Unknown {
                 name: "wildride".to_owned(),
                 existing: Existing {
                     names: Some(names),
-                    place,
+                    location,
                 },
             }
             .to_string()
         };
         assert_eq!(
             error(&["wildrydes", "wildrydes-summary"], CloudLocation::Local),
-            "there is no stream \"wildride\" here; there are: wildrydes, wildrydes-summary. \
-             Choose one with --stream; `cargo run -p local` has the application's"
+            "there is no stream \"wildride\" here; existing streams: wildrydes, wildrydes-summary. \
+             Choose one with --stream; `cargo run -p local` has the application's streams"
         );
         assert_eq!(
             error(&[], CloudLocation::Aws),
             "there is no stream \"wildride\" here; no streams exist. Choose one with --stream \
-             or another --region, or create the application's with `sam deploy`"
+             or another --region, or create the application's streams with `sam deploy`"
         );
     }
 
     #[tokio::test]
-    async fn where_nothing_answers_is_told() {
-        // Bound, so that nobody else gets the port, and without a listener, so that it takes no call.
+    async fn unreachable_cloud_is_reported() {
+        // Bound so that no other process gets the port, but not listening, so connections fail.
         let bound = tokio::net::TcpSocket::new_v4().unwrap();
         bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let port = bound.local_addr().unwrap().port();
@@ -228,14 +228,14 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "the local cloud at {url} gives no answer (is a cloud running there? \
+                "the local cloud at {url} does not respond (is a cloud running there? \
                  `cargo run -p local` starts one)"
             )
         );
     }
 
     #[test]
-    fn a_name_is_checked_before_anybody_is_asked() {
+    fn stream_names_are_validated() {
         for name in ["wildrydes", "a", "A-1_b.c", &"x".repeat(128)] {
             assert_eq!(parse_name(name), Ok(name.to_owned()));
         }

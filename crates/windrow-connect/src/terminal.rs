@@ -1,17 +1,17 @@
-//! The terminal that a command line has, or has not, or loses: log lines, notes and output.
+//! Logs, messages and output of a command line, which may have no terminal or lose it.
 
 use std::io::{self, IsTerminal, Stdout, Write};
 
 use tracing_subscriber::EnvFilter;
 
-/// What an operating system says of a terminal that was closed, EIO on every Unix.
-const INPUT_OUTPUT_ERROR: i32 = 5;
+/// The error of writing to a closed terminal: EIO on every Unix.
+const EIO: i32 = 5;
 
-/// Logs to the standard error what `RUST_LOG` asks for; where it asks for nothing, what `default` does,
-/// such as `warn`.
+/// Logs to standard error, with the filter in `RUST_LOG`, or `default`, such as `warn`, if that is
+/// not set.
 ///
-/// Log lines are coloured on a terminal only, and not where `NO_COLOR` is set. A standard error that is
-/// gone is no reason to end. Does nothing where the process logs already.
+/// Log lines are colored only on a terminal, and only if `NO_COLOR` is not set. Errors writing them
+/// are ignored. Does nothing if the process already has a subscriber.
 pub fn log(default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -19,26 +19,26 @@ pub fn log(default: &str) {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal() && !no_color)
-        // It would panic where the standard error is gone.
+        // Reporting internal errors would panic if standard error is closed.
         .log_internal_errors(false);
     let _ = subscriber.try_init();
 }
 
-/// Writes a line to the standard error. One that is gone changes nothing.
+/// Writes a line to standard error. Ignores errors, for example if it is closed.
 pub fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// The standard output, where a terminal that was closed is a broken pipe: nobody reads any more.
+/// Standard output. Writing to a terminal that was closed returns a broken pipe error.
 pub fn output() -> TerminalOutput {
     TerminalOutput {
-        // One that was closed no longer says that it is a terminal.
+        // A closed terminal no longer counts as one, so this must be checked now.
         is_terminal: io::stdout().is_terminal(),
         stdout: io::stdout(),
     }
 }
 
-/// What [`output`] gives.
+/// The standard output returned by [`output`].
 #[derive(Debug)]
 pub struct TerminalOutput {
     is_terminal: bool,
@@ -46,8 +46,8 @@ pub struct TerminalOutput {
 }
 
 impl TerminalOutput {
-    fn named(&self, error: io::Error) -> io::Error {
-        if self.is_terminal && error.raw_os_error() == Some(INPUT_OUTPUT_ERROR) {
+    fn map_error(&self, error: io::Error) -> io::Error {
+        if self.is_terminal && error.raw_os_error() == Some(EIO) {
             return io::Error::new(io::ErrorKind::BrokenPipe, error);
         }
         error
@@ -56,11 +56,13 @@ impl TerminalOutput {
 
 impl Write for TerminalOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stdout.write(bytes).map_err(|error| self.named(error))
+        self.stdout
+            .write(bytes)
+            .map_err(|error| self.map_error(error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stdout.flush().map_err(|error| self.named(error))
+        self.stdout.flush().map_err(|error| self.map_error(error))
     }
 }
 
@@ -69,24 +71,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_terminal_is_closed() {
+    fn eio_is_a_broken_pipe_only_on_a_terminal() {
         for (is_terminal, kind) in [
             (true, io::ErrorKind::BrokenPipe),
-            // A disk that fails.
-            (
-                false,
-                io::Error::from_raw_os_error(INPUT_OUTPUT_ERROR).kind(),
-            ),
+            // A failing disk.
+            (false, io::Error::from_raw_os_error(EIO).kind()),
         ] {
             let stdout = io::stdout();
             let output = TerminalOutput {
                 is_terminal,
                 stdout,
             };
-            let error = output.named(io::Error::from_raw_os_error(INPUT_OUTPUT_ERROR));
+            let error = output.map_error(io::Error::from_raw_os_error(EIO));
             assert_eq!(error.kind(), kind);
         }
         let full = io::Error::from(io::ErrorKind::StorageFull);
-        assert_eq!(output().named(full).kind(), io::ErrorKind::StorageFull);
+        assert_eq!(output().map_error(full).kind(), io::ErrorKind::StorageFull);
     }
 }

@@ -1,4 +1,4 @@
-//! The local cloud, found or not.
+//! Resolves the local cloud and loopback endpoints.
 #![cfg(feature = "cli")]
 
 use axum::routing::get;
@@ -25,9 +25,9 @@ fn cloud(resolved: Resolved) -> Cloud {
 }
 
 #[tokio::test]
-async fn a_local_cloud_that_runs_is_found() {
-    let answer = json!({"service": "wildrydes-local"});
-    let router = Router::new().route("/_local", get(Json(answer)));
+async fn running_local_cloud_is_found() {
+    let status = json!({"service": "wildrydes-local"});
+    let router = Router::new().route("/_local", get(Json(status)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -43,7 +43,7 @@ async fn a_local_cloud_that_runs_is_found() {
 }
 
 #[tokio::test]
-async fn what_is_not_the_local_cloud_is_told() {
+async fn missing_local_cloud_is_reported() {
     let no_local = |resolved| match resolved {
         Resolved::NoLocal(no_local) => no_local,
         Resolved::Cloud(cloud) => panic!("{}", cloud.describe()),
@@ -56,7 +56,7 @@ async fn what_is_not_the_local_cloud_is_told() {
         occupied: true,
     };
     assert_eq!(no_local(resolve_local(port).await.unwrap()), occupied);
-    // Bound, so that nobody else gets the port, and without a listener, so that it takes no call.
+    // Bound so that no other process gets the port, but not listening, so connections fail.
     let bound = TcpSocket::new_v4().unwrap();
     bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = bound.local_addr().unwrap().port();
@@ -69,7 +69,7 @@ async fn what_is_not_the_local_cloud_is_told() {
 }
 
 #[tokio::test]
-async fn an_endpoint_on_this_machine_gets_no_real_credentials() {
+async fn loopback_endpoint_gets_no_real_credentials() {
     let variables = [
         ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),

@@ -1,4 +1,4 @@
-//! Highest temperature of each room and minute, folded in two invocations with a state between them.
+//! The highest temperature per room per minute, folded in two invocations that hand over a state.
 //!
 //! Run it with `cargo run -p windrow-core --example thermometer`.
 
@@ -9,7 +9,7 @@ use windrow_core::window::Tumbling;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let minutes = Tumbling::new(60_000)?;
     let first = [("1", "attic", 1_000, 19), ("2", "cellar", 2_000, 12)];
-    // Record 2 is delivered again, as Lambda may do, and changes nothing.
+    // Lambda may deliver a record twice: record 2 comes again and changes nothing.
     let second = [("2", "cellar", 2_000, 12), ("3", "attic", 61_000, 21)];
 
     let mut state: Option<String> = None;

@@ -1,4 +1,4 @@
-//! One aggregate a window and key.
+//! One aggregate per window and key.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use crate::aggregate::{Aggregate, Merge};
 use crate::window::{Session, Window};
 
-/// Aggregates by window and key, for windows that are fixed by the clock: tumbling and hopping.
+/// Aggregates by window and key, for tumbling and hopping windows.
 #[derive(Clone, Debug)]
 pub struct Accumulators<K, A> {
     windows: BTreeMap<Window, HashMap<K, A, RandomState>>,
@@ -25,19 +25,20 @@ impl<K, A> Default for Accumulators<K, A> {
     }
 }
 
-/// An accumulator that was closed: what one window holds of one key.
+/// A closed accumulator: the aggregate of one window and key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WindowAccumulator<K, A> {
     /// The window.
     pub window: Window,
     /// The key.
     pub key: K,
-    /// The window's readings of the key, aggregated.
+    /// The aggregate of the key's readings in the window.
     pub aggregate: A,
 }
 
 impl<K: Eq + Hash + Ord, A: Merge> Accumulators<K, A> {
-    /// Adds a reading of `key` to the accumulator of `window`; true if that opened the accumulator.
+    /// Adds a reading of `key` to the accumulator of `window`. Returns true if that opened the
+    /// accumulator.
     pub fn add<Q, T>(&mut self, window: Window, key: &Q, reading: &T) -> bool
     where
         K: Borrow<Q>,
@@ -57,7 +58,7 @@ impl<K: Eq + Hash + Ord, A: Merge> Accumulators<K, A> {
         true
     }
 
-    /// Merges a whole aggregate into an accumulator.
+    /// Merges an aggregate into the accumulator of its window and key.
     pub fn merge(&mut self, accumulator: WindowAccumulator<K, A>) {
         let keys = self.windows.entry(accumulator.window).or_default();
         match keys.get_mut(&accumulator.key) {
@@ -69,7 +70,8 @@ impl<K: Eq + Hash + Ord, A: Merge> Accumulators<K, A> {
         }
     }
 
-    /// Takes out the accumulators of every window that ends at or before `time`, by window and key.
+    /// Removes and returns the accumulators of every window that ends at or before `time`, ordered
+    /// by window and key.
     pub fn close(&mut self, time: i64) -> Vec<WindowAccumulator<K, A>> {
         let mut closed = BTreeMap::new();
         self.windows.retain(|window, keys| {
@@ -79,16 +81,16 @@ impl<K: Eq + Hash + Ord, A: Merge> Accumulators<K, A> {
             }
             open
         });
-        self.take(closed)
+        self.sorted(closed)
     }
 
-    /// Takes out every accumulator, by window and key.
+    /// Removes and returns all accumulators, ordered by window and key.
     pub fn close_all(&mut self) -> Vec<WindowAccumulator<K, A>> {
         let closed = std::mem::take(&mut self.windows);
-        self.take(closed)
+        self.sorted(closed)
     }
 
-    fn take(
+    fn sorted(
         &mut self,
         closed: BTreeMap<Window, HashMap<K, A, RandomState>>,
     ) -> Vec<WindowAccumulator<K, A>> {
@@ -106,7 +108,7 @@ impl<K: Eq + Hash + Ord, A: Merge> Accumulators<K, A> {
         accumulators
     }
 
-    /// The windows that have accumulators, the earliest first, each with its keys in no order.
+    /// The windows that have accumulators, earliest first, each with its keys in no order.
     pub(crate) fn by_window(&self) -> impl ExactSizeIterator<Item = (Window, KeysOf<'_, K, A>)> {
         self.windows.iter().map(|(window, keys)| (*window, keys))
     }
@@ -124,11 +126,11 @@ impl<K: Eq + Hash + Ord, A: Merge> Accumulators<K, A> {
 
 pub(crate) type KeysOf<'a, K, A> = &'a HashMap<K, A, RandomState>;
 
-/// Aggregates by key and session: readings of a key less than a gap apart share one.
+/// Aggregates by key and session: readings of a key less than a gap apart share a session.
 #[derive(Clone, Debug)]
 pub struct Sessions<K, A> {
     session: Session,
-    /// For each key its sessions by their start; they do not overlap.
+    /// The sessions of each key by their start; they do not overlap.
     keys: BTreeMap<K, BTreeMap<i64, (i64, A)>>,
 }
 
@@ -141,7 +143,7 @@ impl<K: Ord + Clone, A: Merge> Sessions<K, A> {
         }
     }
 
-    /// Adds a reading of `key` at `time`; it may open a session, lengthen one, or join two.
+    /// Adds a reading of `key` at `time`. It may open a session, extend one, or join two.
     pub fn add<T: ?Sized>(&mut self, time: i64, key: &K, reading: &T)
     where
         A: Aggregate<T>,
@@ -155,12 +157,12 @@ impl<K: Ord + Clone, A: Merge> Sessions<K, A> {
         });
     }
 
-    /// Merges a whole session, joining it with every one it overlaps.
+    /// Merges a session into those of its key, joining it with every one it overlaps.
     pub fn merge(&mut self, accumulator: WindowAccumulator<K, A>) {
         let sessions = self.keys.entry(accumulator.key).or_default();
         let (mut start, mut end) = (accumulator.window.start, accumulator.window.end);
         let mut aggregate = accumulator.aggregate;
-        // Sessions of a key do not overlap, so their ends ascend as their starts do.
+        // Sessions of a key do not overlap, so their ends are in the same order as their starts.
         while let Some((&other, &(other_end, _))) = sessions.range(..end).next_back() {
             if other_end <= start {
                 break;
@@ -174,7 +176,7 @@ impl<K: Ord + Clone, A: Merge> Sessions<K, A> {
         sessions.insert(start, (end, aggregate));
     }
 
-    /// Takes out the sessions that ended at or before `time`, by window and key.
+    /// Removes and returns the sessions that ended at or before `time`, ordered by window and key.
     pub fn close(&mut self, time: i64) -> Vec<WindowAccumulator<K, A>> {
         let mut accumulators = Vec::new();
         self.keys.retain(|key, sessions| {
@@ -209,7 +211,7 @@ mod tests {
     type TestTotals = (Count, Sum, Max<i64>);
 
     #[test]
-    fn closing_takes_only_what_has_ended() {
+    fn close_takes_only_ended_windows() {
         let minutes = Tumbling::new(60_000).unwrap();
         let mut accumulators: Accumulators<String, TestTotals> = Accumulators::default();
         for (time, key) in [(1, "b"), (2, "a"), (60_000, "a"), (-1, "a")] {
@@ -231,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_far_away_window_is_one_more_and_nothing_between() {
+    fn distant_windows_open_nothing_between_them() {
         let minutes = Tumbling::new(60_000).unwrap();
         let mut accumulators: Accumulators<u8, TestTotals> = Accumulators::default();
         for time in [0, 253_402_300_799_999, i64::MAX, i64::MIN] {
@@ -257,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_of_exactly_the_length_ends_the_session() {
+    fn a_gap_of_exactly_its_length_ends_a_session() {
         let mut sessions: Sessions<u8, TestTotals> = Sessions::new(Session::new(10).unwrap());
         sessions.add(0, &7, &0);
         sessions.add(10, &7, &10);

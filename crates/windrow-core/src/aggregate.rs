@@ -1,26 +1,26 @@
-//! What a window holds of a key.
+//! The aggregates of a window and key.
 
-/// A summary that two halves of the same work can be combined into.
+/// A summary that can be computed in parts and combined.
 ///
 /// `merge` is associative and commutative and `identity` is its neutral element, so a summary does
 /// not depend on the order of the readings, nor on how they were split among shards and attempts.
 pub trait Merge: Clone {
-    /// The summary of no readings at all.
+    /// The summary of no readings.
     fn identity() -> Self;
 
-    /// Takes in the readings that `other` is the summary of.
+    /// Adds the readings that `other` summarizes.
     fn merge(&mut self, other: &Self);
 }
 
 /// A summary of readings of type `T`.
 ///
-/// Adding a reading is the same as merging the summary of that one reading.
+/// Adding a reading equals merging the summary of that reading alone.
 pub trait Aggregate<T: ?Sized>: Merge {
-    /// Takes in one reading.
+    /// Adds one reading.
     fn add(&mut self, reading: &T);
 }
 
-/// How many readings there were.
+/// The number of readings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count(u64);
 
@@ -53,18 +53,18 @@ impl<T: ?Sized> Aggregate<T> for Count {
 
 /// The sum of integer values, exact for up to 2^64 values of 64 bits.
 ///
-/// Held in 128 bits. Floating point values are left out on purpose: their sums depend on the order.
-/// Past 128 bits the sum wraps, which keeps it associative.
+/// The sum has 128 bits and wraps beyond them, which keeps it associative. Floating point values
+/// are deliberately not supported: their sums depend on the order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum(i128);
 
 impl Sum {
-    /// A sum that stands at `value`.
+    /// A sum with the value `value`.
     pub fn of(value: i128) -> Self {
         Self(value)
     }
 
-    /// The sum so far.
+    /// The sum.
     pub fn value(self) -> i128 {
         self.0
     }
@@ -86,23 +86,23 @@ impl<T: Copy + Into<i128>> Aggregate<T> for Sum {
     }
 }
 
-/// The lowest value; none before the first.
+/// The lowest value; `None` if there are no values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Min<T>(Option<T>);
 
-/// The highest value; none before the first.
+/// The highest value; `None` if there are no values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Max<T>(Option<T>);
 
 macro_rules! extreme {
     ($name:ident, $choose:path) => {
         impl<T: Copy> $name<T> {
-            /// An aggregate that stands at `value`.
+            /// The aggregate of `value` alone.
             pub fn of(value: T) -> Self {
                 Self(Some(value))
             }
 
-            /// The value, or none when nothing was added.
+            /// The value; `None` if nothing was added.
             pub fn value(self) -> Option<T> {
                 self.0
             }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_added_has_no_extremes() {
+    fn the_identity_has_no_extremes() {
         let (count, sum, min, max) = All::identity();
         assert_eq!(
             (count.value(), sum.value(), min.value(), max.value()),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_pass_64_bits() {
+    fn sums_exceed_64_bits() {
         let (_, sum, ..) = fold(&[i64::MAX, i64::MAX, i64::MAX]);
         assert_eq!(sum.value(), 3 * i128::from(i64::MAX));
     }

@@ -1,12 +1,13 @@
 //! Many windows of many keys at once, each reading counted once: the batch form of a fold.
 //!
-//! A [`Fold`](crate::fold::Fold) holds what one window of one shard holds, within bounds, since it
-//! travels. A [`BatchFold`] stays where it is, takes readings of any window, and evicts none of them. So
-//! it is for whoever has all readings at hand, as in an archive.
+//! A [`Fold`](crate::fold::Fold) is carried between invocations and therefore bounded. A
+//! [`BatchFold`] stays in memory, takes readings of any window, and never evicts one from its dedup
+//! cache. Use it if all readings are available, as in an archive.
 //!
-//! It is made for readings that come in about the order of their times: a reading then goes into the
-//! window of its key's last one or opens the next, and is later than all of its window. Whether that
-//! is so takes a comparison or two. Any other order gives the same aggregates, through slower ways.
+//! It is optimized for readings that arrive roughly in the order of their times. A reading then
+//! belongs to the same window as the last one of its key or opens the next, and is later than all
+//! others in its window, which takes one or two comparisons to check. Any other order has the same
+//! results but is slower.
 
 mod times;
 
@@ -18,58 +19,62 @@ use crate::aggregate::{Aggregate, Merge};
 use crate::window::{Tumbling, Window};
 use times::{BatchTimes, Stretch};
 
-/// Aggregates by key and window. Keys are numbers from 0 up without great gaps, as whoever numbers
-/// names gives them out; what each stands for is not known here.
+/// Aggregates by key and window. Keys are numbers from 0 without large gaps, assigned by the
+/// caller.
 ///
-/// A reading is known by its key and its own time, to the nanosecond. Of readings that agree in both
-/// the first counts, and the others count as repeats. Memory grows with the readings (4 bytes each
-/// where they come in the order of their times, up to twice that for the spare room of growing windows,
-/// and as much again for the first of them; some 30 bytes where they do not, or where a time is no whole
-/// millisecond) and with the accumulators (some 40 bytes each beside the aggregate), never with the time
-/// between them.
+/// A reading is identified by its key and its own time, to the nanosecond. Of readings that are
+/// equal in both, the first counts as a reading and the others as duplicates.
+///
+/// Memory grows with the number of readings and accumulators, never with the time between them:
+///
+/// * 4 bytes per reading in the order of times, up to twice that for the spare capacity of growing
+///   windows, and as much again for the first windows;
+/// * about 30 bytes per reading out of order, or with a time that is not a whole millisecond;
+/// * about 40 bytes per accumulator, in addition to the aggregate.
 #[derive(Clone, Debug)]
 pub struct BatchFold<A> {
     windows: Tumbling,
-    accumulators: Vec<HeldWindow<A>>,
+    accumulators: Vec<OpenAccumulator<A>>,
     times: BatchTimes,
     keys: Vec<KeyWindows>,
-    /// By key, the accumulators that were opened after one of a later window, by the start of theirs.
+    /// By key, the accumulators that were opened after one of a later window, by window start.
     late: HashMap<usize, BTreeMap<i64, usize>, RandomState>,
     readings: u64,
     duplicates: u64,
 }
 
-/// What one window holds of one key.
+/// The aggregate and counts of one window and key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchAccumulator<'a, A> {
-    /// How many distinct readings were added.
+    /// The number of distinct readings.
     pub readings: u64,
-    /// How many more there were that had been added before.
+    /// The number of further readings, which were duplicates.
     pub duplicates: u64,
-    /// The distinct readings, aggregated.
+    /// The aggregate of the distinct readings.
     pub aggregate: &'a A,
 }
 
-/// An accumulator, but for what [`BatchTimes`] has of it.
+/// An accumulator, except for its times that are stored in [`BatchTimes`].
 #[derive(Clone, Debug)]
-struct HeldWindow<A> {
+struct OpenAccumulator<A> {
     aggregate: A,
     stretch: Stretch,
 }
 
-/// Where the accumulators of a key are.
+/// The accumulators of a key, by index.
 #[derive(Clone, Debug, Default)]
 struct KeyWindows {
-    /// That of its last reading, mostly the next one's as well.
+    /// The window and accumulator of the last reading; mostly that of the next one as well.
     latest: Option<(Window, usize)>,
-    /// The start and the accumulator of the newest window.
+    /// The start and accumulator of the newest window.
     newest: Option<(i64, usize)>,
-    /// Those of the windows before it, ascending, but for those in [`BatchFold::late`].
+    /// The starts and accumulators of earlier windows, ascending, except those in
+    /// [`BatchFold::late`].
     older: Vec<(i64, usize)>,
 }
 
 impl<A: Merge> BatchFold<A> {
-    /// A batch of these windows, with nothing in it.
+    /// An empty batch with these windows.
     pub fn new(windows: Tumbling) -> Self {
         Self {
             windows,
@@ -83,16 +88,16 @@ impl<A: Merge> BatchFold<A> {
     }
 
     /// Adds a reading of `key`, taken at `millis` milliseconds and `nanos` nanoseconds (less than a
-    /// million); false where one of the same key and time was added before and this one only counts
-    /// as a repeat.
+    /// million). Returns false if one of the same key and time was added before; this one then only
+    /// counts as a duplicate.
     pub fn add<T: ?Sized>(&mut self, key: usize, millis: i64, nanos: u32, reading: &T) -> bool
     where
         A: Aggregate<T>,
     {
-        let (start, place) = self.place(key, millis);
-        let HeldWindow { aggregate, stretch } = &mut self.accumulators[place];
+        let (start, index) = self.accumulator_of(key, millis);
+        let OpenAccumulator { aggregate, stretch } = &mut self.accumulators[index];
         let after_start = millis.abs_diff(start);
-        let is_new = self.times.insert(place, stretch, after_start, nanos);
+        let is_new = self.times.insert(index, stretch, after_start, nanos);
         if is_new {
             aggregate.add(reading);
             self.readings += 1;
@@ -102,7 +107,7 @@ impl<A: Merge> BatchFold<A> {
         is_new
     }
 
-    /// The windows of a key: the start of each, and the place of its [`BatchFold::accumulator`].
+    /// The windows of a key: the start of each, and the index of its [`BatchFold::accumulator`].
     pub fn windows_of(&self, key: usize) -> impl Iterator<Item = (i64, usize)> {
         let in_order = self.keys.get(key).into_iter();
         let in_order = in_order.flat_map(|key| key.older.iter().chain(&key.newest).copied());
@@ -110,10 +115,11 @@ impl<A: Merge> BatchFold<A> {
         in_order.chain(late.map(|(&start, &accumulator)| (start, accumulator)))
     }
 
-    /// The accumulator at a place, as [`BatchFold::windows_of`] gives them; none elsewhere.
-    pub fn accumulator(&self, place: usize) -> Option<BatchAccumulator<'_, A>> {
-        let HeldWindow { aggregate, stretch } = self.accumulators.get(place)?;
-        let (readings, duplicates) = self.times.counts(place, *stretch);
+    /// The accumulator at an index that [`BatchFold::windows_of`] returned; `None` if there is
+    /// none.
+    pub fn accumulator(&self, index: usize) -> Option<BatchAccumulator<'_, A>> {
+        let OpenAccumulator { aggregate, stretch } = self.accumulators.get(index)?;
+        let (readings, duplicates) = self.times.counts(index, *stretch);
         Some(BatchAccumulator {
             readings,
             duplicates,
@@ -121,18 +127,19 @@ impl<A: Merge> BatchFold<A> {
         })
     }
 
-    /// How many distinct readings were added to all accumulators.
+    /// The number of distinct readings in all accumulators.
     pub fn readings(&self) -> u64 {
         self.readings
     }
 
-    /// How many more there were that had been added before.
+    /// The number of duplicates in all accumulators.
     pub fn duplicates(&self) -> u64 {
         self.duplicates
     }
 
-    /// The start of the window of a key and time, and where its accumulator is from here on.
-    fn place(&mut self, key: usize, millis: i64) -> (i64, usize) {
+    /// The start of the window of a key and time, and the index of its accumulator, which is opened
+    /// if needed.
+    fn accumulator_of(&mut self, key: usize, millis: i64) -> (i64, usize) {
         if key >= self.keys.len() {
             self.keys.resize(key + 1, KeyWindows::default());
         }
@@ -164,27 +171,27 @@ impl<A: Merge> BatchFold<A> {
     }
 
     fn open(&mut self, key: usize, start: i64) -> usize {
-        let place = self.accumulators.len();
+        let index = self.accumulators.len();
         let KeyWindows {
             latest,
             newest,
             older,
         } = &mut self.keys[key];
-        // A window mostly holds as many readings as the one before it.
+        // A window mostly has as many readings as the one before it.
         let before = latest.and_then(|(_, accumulator)| self.accumulators.get(accumulator));
         let stretch = self
             .times
             .stretch_like(before.map(|accumulator| accumulator.stretch));
         if newest.is_some_and(|(newest, _)| newest > start) {
-            self.late.entry(key).or_default().insert(start, place);
+            self.late.entry(key).or_default().insert(start, index);
         } else {
-            older.extend(newest.replace((start, place)));
+            older.extend(newest.replace((start, index)));
         }
-        self.accumulators.push(HeldWindow {
+        self.accumulators.push(OpenAccumulator {
             aggregate: A::identity(),
             stretch,
         });
-        place
+        index
     }
 }
 
@@ -201,32 +208,32 @@ mod tests {
         BatchFold::new(Tumbling::new(60_000).unwrap())
     }
 
-    /// Readings, repeats and sum by key and start.
-    fn found(batch: &BatchFold<BatchTotals>) -> BTreeMap<(usize, i64), (u64, u64, i128)> {
-        let mut found = BTreeMap::new();
+    /// Readings, duplicates and sum by key and window start.
+    fn contents(batch: &BatchFold<BatchTotals>) -> BTreeMap<(usize, i64), (u64, u64, i128)> {
+        let mut contents = BTreeMap::new();
         for key in 0..batch.keys.len() {
             for (start, accumulator) in batch.windows_of(key) {
                 let accumulator = batch.accumulator(accumulator).unwrap();
                 let sum = accumulator.aggregate.0.value();
-                found.insert(
+                contents.insert(
                     (key, start),
                     (accumulator.readings, accumulator.duplicates, sum),
                 );
             }
         }
-        assert_eq!(found.len(), batch.accumulators.len());
-        assert_eq!(batch.accumulator(found.len()), None);
-        let readings: u64 = found.values().map(|accumulator| accumulator.0).sum();
-        let duplicates: u64 = found.values().map(|accumulator| accumulator.1).sum();
+        assert_eq!(contents.len(), batch.accumulators.len());
+        assert_eq!(batch.accumulator(contents.len()), None);
+        let readings: u64 = contents.values().map(|accumulator| accumulator.0).sum();
+        let duplicates: u64 = contents.values().map(|accumulator| accumulator.1).sum();
         assert_eq!(
             (batch.readings(), batch.duplicates()),
             (readings, duplicates)
         );
-        found
+        contents
     }
 
     #[test]
-    fn of_equal_readings_the_first_counts() {
+    fn the_first_of_equal_readings_counts() {
         let mut batch = minutes();
         assert!(batch.add(3, 5, 0, &7_i64));
         assert!(!batch.add(3, 5, 0, &100_i64));
@@ -235,7 +242,7 @@ mod tests {
         assert!(batch.add(0, 5, 0, &3_i64));
         assert!(batch.add(3, -1, 0, &4_i64));
         assert_eq!(
-            found(&batch),
+            contents(&batch),
             BTreeMap::from([
                 ((0, 0), (1, 0, 3)),
                 ((3, -60_000), (1, 0, 4)),
@@ -247,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_far_away_time_is_one_more_accumulator() {
+    fn distant_times_open_nothing_between_them() {
         let mut batch = minutes();
         for time in [0, 253_402_300_799_999, -62_167_219_200_000, i64::MAX - 1] {
             batch.add(0, time, 0, &1_i64);
@@ -259,7 +266,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_map_of_first_readings(
+        fn agrees_with_a_map_of_first_readings(
             readings in prop::collection::vec(
                 (0..4_usize, -400_000..400_000_i64, 0..2_u32, any::<i32>()),
                 0..300,
@@ -274,14 +281,14 @@ mod tests {
             }
             let mut batch: BatchFold<BatchTotals> = BatchFold::new(windows);
             let mut firsts = BTreeMap::new();
-            let mut seen: BTreeMap<(usize, i64), u64> = BTreeMap::new();
+            let mut added: BTreeMap<(usize, i64), u64> = BTreeMap::new();
             for (key, millis, nanos, value) in readings {
-                // Few times, so that many are repeated.
+                // Few distinct times, so that many readings are duplicates.
                 let millis = millis - millis.rem_euclid(10_000);
                 let is_new = batch.add(key, millis, nanos, &i64::from(value));
                 prop_assert_eq!(is_new, !firsts.contains_key(&(key, millis, nanos)));
                 firsts.entry((key, millis, nanos)).or_insert(value);
-                *seen.entry((key, windows.window_of(millis).start)).or_default() += 1;
+                *added.entry((key, windows.window_of(millis).start)).or_default() += 1;
             }
             let mut expected: BTreeMap<(usize, i64), (u64, u64, i128)> = BTreeMap::new();
             for ((key, millis, _), value) in firsts {
@@ -289,10 +296,10 @@ mod tests {
                 accumulator.0 += 1;
                 accumulator.2 += i128::from(value);
             }
-            for (at, accumulator) in &mut expected {
-                accumulator.1 = seen[at] - accumulator.0;
+            for (key_and_start, accumulator) in &mut expected {
+                accumulator.1 = added[key_and_start] - accumulator.0;
             }
-                        prop_assert_eq!(found(&batch), expected);
+            prop_assert_eq!(contents(&batch), expected);
         }
     }
 }

@@ -1,13 +1,13 @@
-//! The compact form of a state: columns, compressed, as text.
+//! The compact form of a state: compressed columns, as text.
 //!
-//! Values of one kind stand together (all keys, then all counts, then all sums, ...), which is what
-//! lets a general compressor find what they share. Integers are LEB128 varints, signed ones
-//! zigzagged. The bytes are compressed with zstd and written in base64, since a Lambda function's
-//! state is JSON.
+//! Values of one kind are stored together (all keys, then all counts, then all sums, ...), so that
+//! a general-purpose compressor finds their similarities. Integers are LEB128 varints; signed ones
+//! are zigzag-encoded. The bytes are compressed with zstd and written in base64, since a Lambda
+//! function's state is JSON.
 //!
-//! Reading is safe on any text: it ends in a [`CodecError`], never in a panic. The reader sets a limit:
-//! no more bytes than that are decompressed, and no more values counted than a sixteenth of it, since
-//! a value of one byte takes many times as much memory once it is read.
+//! Any text is safe to read: invalid text is a [`CodecError`], never a panic. The reader sets a
+//! limit in bytes. No more bytes are decompressed, and the number of values is limited to a
+//! sixteenth of it, since a value of one byte takes many times as much memory once it is read.
 
 use thiserror::Error;
 
@@ -19,20 +19,20 @@ pub enum CodecError {
     /// The text is not base64.
     #[error("the state is not base64")]
     Base64,
-    /// The bytes are not one zstd frame of the length they announce.
+    /// The bytes are not one zstd frame of the announced length.
     #[error("the state cannot be decompressed")]
     Compression(#[source] std::io::Error),
-    /// The state says that it is longer than a reader allows.
+    /// The announced length is over the reader's limit.
     #[error("the state would take {length} bytes, more than the {limit} allowed")]
     TooLong {
-        /// The length it announces, in bytes.
+        /// The announced length, in bytes.
         length: u64,
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The columns end early, go on too long, or hold a value that cannot be.
+    /// The columns are too short, too long, or hold an invalid value.
     #[error("the state is broken: {0}")]
-    Broken(&'static str),
+    Malformed(&'static str),
 }
 
 /// Writes columns.
@@ -51,22 +51,22 @@ impl Encoder {
         self.bytes.push(value as u8);
     }
 
-    /// Appends a signed integer; small ones of either sign are short.
+    /// Appends a signed integer. The encoding is short for small absolute values.
     pub fn signed(&mut self, value: i128) {
         self.unsigned(zigzag(value));
     }
 
-    /// Appends raw bytes; their number is the caller's to write.
+    /// Appends raw bytes, without their length.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Compresses all that was written and makes it text.
+    /// Compresses everything written and encodes it as text.
     pub fn pack(self) -> String {
         let mut packed = Encoder::default();
         packed.unsigned(self.bytes.len() as u128);
-        // Compressing to memory at a valid level does not fail; an empty text is rejected by
-        // `Decoder::unpack`, so even then nothing could be taken for a state.
+        // Compressing to memory at a valid level does not fail. If it did, `Decoder::unpack` would
+        // reject the empty text.
         let Ok(compressed) = zstd::bulk::compress(&self.bytes, LEVEL) else {
             return String::new();
         };
@@ -75,7 +75,7 @@ impl Encoder {
     }
 }
 
-/// Level 3 is zstd's own default: higher ones gain little on columns this short.
+/// Zstd's own default; higher levels gain little on columns this short.
 const LEVEL: i32 = 3;
 
 fn zigzag(value: i128) -> u128 {
@@ -93,19 +93,20 @@ pub(crate) fn unsigned_len(value: u128) -> usize {
 pub struct Decoder {
     bytes: Vec<u8>,
     at: usize,
-    /// How many more values may be counted.
+    /// How many more values may be read.
     values: usize,
 }
 
-/// How many bytes of the limit stand for one value.
-const BYTES_A_VALUE: usize = 16;
+/// How many bytes of the limit allow one value.
+const BYTES_PER_VALUE: usize = 16;
 
 impl Decoder {
-    /// Undoes [`Encoder::pack`]; a state of more than `limit` bytes is rejected before it is read.
+    /// Decodes the text that [`Encoder::pack`] returned. A state of more than `limit` bytes is
+    /// rejected before it is decompressed.
     ///
     /// # Errors
     ///
-    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
+    /// [`CodecError`] if the text or the bytes are not what an [`Encoder`] wrote.
     pub fn unpack(text: &str, limit: usize) -> Result<Self, CodecError> {
         let bytes = base64_simd::STANDARD
             .decode_to_vec(text)
@@ -123,12 +124,12 @@ impl Decoder {
         let bytes = zstd::bulk::decompress(&packed.bytes[packed.at..], length as usize)
             .map_err(CodecError::Compression)?;
         if bytes.len() as u64 != length {
-            return Err(CodecError::Broken("its length is not the one it announces"));
+            return Err(CodecError::Malformed("its length is not the announced one"));
         }
         Ok(Decoder {
             bytes,
             at: 0,
-            values: limit / BYTES_A_VALUE,
+            values: limit / BYTES_PER_VALUE,
         })
     }
 
@@ -136,28 +137,28 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
+    /// [`CodecError`] if the text or the bytes are not what an [`Encoder`] wrote.
     pub fn unsigned(&mut self) -> Result<u128, CodecError> {
         let mut value = 0_u128;
         for shift in (0..128).step_by(7) {
             let byte = self.raw(1)?[0];
             let bits = u128::from(byte & 0x7f);
             if shift == 126 && bits > 3 {
-                return Err(CodecError::Broken("an integer is longer than 128 bits"));
+                return Err(CodecError::Malformed("an integer is longer than 128 bits"));
             }
             value |= bits << shift;
             if byte < 0x80 {
                 return Ok(value);
             }
         }
-        Err(CodecError::Broken("an integer is longer than 128 bits"))
+        Err(CodecError::Malformed("an integer is longer than 128 bits"))
     }
 
     /// Reads a signed integer.
     ///
     /// # Errors
     ///
-    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
+    /// [`CodecError`] if the text or the bytes are not what an [`Encoder`] wrote.
     pub fn signed(&mut self) -> Result<i128, CodecError> {
         let value = self.unsigned()?;
         Ok((value >> 1) as i128 ^ -((value & 1) as i128))
@@ -167,36 +168,38 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
+    /// [`CodecError`] if the text or the bytes are not what an [`Encoder`] wrote.
     pub fn unsigned_as<T: TryFrom<u128>>(&mut self) -> Result<T, CodecError> {
         let value = self.unsigned()?;
-        T::try_from(value).map_err(|_| CodecError::Broken("an integer is out of range"))
+        T::try_from(value).map_err(|_| CodecError::Malformed("an integer is out of range"))
     }
 
     /// Reads a signed integer of a narrower type.
     ///
     /// # Errors
     ///
-    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
+    /// [`CodecError`] if the text or the bytes are not what an [`Encoder`] wrote.
     pub fn signed_as<T: TryFrom<i128>>(&mut self) -> Result<T, CodecError> {
         let value = self.signed()?;
-        T::try_from(value).map_err(|_| CodecError::Broken("an integer is out of range"))
+        T::try_from(value).map_err(|_| CodecError::Malformed("an integer is out of range"))
     }
 
-    /// Reads the number of values in a column. Each takes a byte at least, so a number past the
-    /// bytes that are left is rejected, and no reader reserves memory for values that are not there.
-    /// All that are counted together are at most a sixteenth of the limit in bytes.
+    /// Reads the number of values in a column.
+    ///
+    /// Each value takes at least one byte, so a number over the remaining bytes is rejected and no
+    /// reader reserves memory for values that are missing. The sum of all counts is at most a
+    /// sixteenth of the limit in bytes.
     ///
     /// # Errors
     ///
-    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
+    /// [`CodecError`] if the text or the bytes are not what an [`Encoder`] wrote.
     pub fn count(&mut self) -> Result<usize, CodecError> {
         let count: usize = self.unsigned_as()?;
         if count > self.bytes.len() - self.at {
-            return Err(CodecError::Broken("a column is longer than the state"));
+            return Err(CodecError::Malformed("a column is longer than the state"));
         }
         let left = self.values.checked_sub(count);
-        self.values = left.ok_or(CodecError::Broken("it has too many values"))?;
+        self.values = left.ok_or(CodecError::Malformed("it has too many values"))?;
         Ok(count)
     }
 
@@ -204,11 +207,11 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
+    /// [`CodecError`] if the text or the bytes are not what an [`Encoder`] wrote.
     pub fn raw(&mut self, length: usize) -> Result<&[u8], CodecError> {
         let end = self.at.checked_add(length);
         let Some(bytes) = end.and_then(|end| self.bytes.get(self.at..end)) else {
-            return Err(CodecError::Broken("it ends in the middle of a column"));
+            return Err(CodecError::Malformed("it ends in the middle of a column"));
         };
         self.at += length;
         Ok(bytes)
@@ -218,25 +221,25 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
+    /// [`CodecError`] if the text or the bytes are not what an [`Encoder`] wrote.
     pub fn finish(self) -> Result<(), CodecError> {
         if self.at != self.bytes.len() {
-            return Err(CodecError::Broken("something follows its last column"));
+            return Err(CodecError::Malformed("it has bytes after its last column"));
         }
         Ok(())
     }
 }
 
-/// A value that many of are stored as columns.
+/// A type whose values are stored as columns.
 pub trait Columnar: Sized {
-    /// Writes all `values`; every value must take at least one byte.
+    /// Writes all `values`. Every value must take at least one byte.
     fn write(values: &[&Self], out: &mut Encoder);
 
     /// Reads `count` values back.
     ///
     /// # Errors
     ///
-    /// [`CodecError`], where the text or the bytes are not what an [`Encoder`] wrote.
+    /// [`CodecError`] if the text or the bytes are not what an [`Encoder`] wrote.
     fn read(count: usize, input: &mut Decoder) -> Result<Vec<Self>, CodecError>;
 }
 
@@ -257,7 +260,7 @@ impl Columnar for String {
         let text = |length| {
             let text = std::str::from_utf8(input.raw(length)?);
             text.map(str::to_owned)
-                .map_err(|_| CodecError::Broken("a text is not UTF-8"))
+                .map_err(|_| CodecError::Malformed("a text is not UTF-8"))
         };
         lengths.into_iter().map(text).collect()
     }
@@ -309,7 +312,7 @@ impl Columnar for Sum {
 
 macro_rules! extreme {
     ($name:ident) => {
-        /// Whether there is a value, then the values.
+        /// A column of flags for the values that are present, then the values.
         impl<T: Columnar + Copy> Columnar for $name<T> {
             fn write(values: &[&Self], out: &mut Encoder) {
                 let values: Vec<Option<T>> = values.iter().map(|value| value.value()).collect();
@@ -323,7 +326,7 @@ macro_rules! extreme {
             fn read(count: usize, input: &mut Decoder) -> Result<Vec<Self>, CodecError> {
                 let present = input.raw(count)?;
                 if present.iter().any(|flag| *flag > 1) {
-                    return Err(CodecError::Broken("a flag is neither 0 nor 1"));
+                    return Err(CodecError::Malformed("a flag is neither 0 nor 1"));
                 }
                 let present = present.to_vec();
                 let number = present.iter().filter(|flag| **flag == 1).count();
@@ -357,7 +360,7 @@ macro_rules! tuple {
                 (0..count)
                     .map(row)
                     .collect::<Option<_>>()
-                    .ok_or(CodecError::Broken("a column is shorter than its neighbours"))
+                    .ok_or(CodecError::Malformed("a column is shorter than its neighbours"))
             }
         }
     };
@@ -375,7 +378,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_bomb_is_rejected_before_it_is_opened() {
+    fn a_decompression_bomb_is_rejected_unopened() {
         let mut encoder = Encoder::default();
         encoder.raw(&vec![0; 50_000_000]);
         let bomb = encoder.pack();
@@ -391,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_that_lies_about_its_length_is_rejected() {
+    fn a_bomb_with_a_false_length_is_rejected() {
         let mut packed = Encoder::default();
         packed.unsigned(10);
         packed.raw(&zstd::bulk::compress(&vec![0; 50_000_000], 3).unwrap());
@@ -403,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn more_values_than_the_limit_allows_are_not_counted() {
+    fn the_number_of_values_is_limited() {
         let mut encoder = Encoder::default();
         for _ in 0..3 {
             encoder.unsigned(5);
@@ -420,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn the_empty_text_is_no_state() {
+    fn the_empty_text_is_not_a_state() {
         assert!(Decoder::unpack("", 100).is_err());
     }
 

@@ -8,12 +8,12 @@ use foldhash::fast::RandomState;
 
 use crate::codec::{CodecError, Decoder, Encoder, unsigned_len};
 
-/// Which readings of which keys were seen, so that one sent twice counts once.
+/// A set of readings by key and time, so that a reading sent twice counts once.
 ///
-/// A reading is known by its key and its own time, to the nanosecond; both are kept whole, so a
-/// reading that was not seen is never taken for one that was. Memory is bounded by the encoded
-/// size: readings go into the younger of two generations, and when the two together reach the
-/// bound the older one is evicted and the younger takes its place.
+/// A reading is identified by its key and its own time, to the nanosecond. Both are stored in full,
+/// so a new reading is never mistaken for a duplicate. The cache is bounded by its encoded size:
+/// readings go into the younger of two generations, and when that reaches half of the bound, the
+/// older one is evicted and the younger takes its place.
 #[derive(Clone, Debug)]
 pub struct DedupCache<K> {
     bound: usize,
@@ -39,15 +39,15 @@ impl<K> Default for Generation<K> {
     }
 }
 
-/// Times from here on (some 2.5 million million years from the epoch) are not remembered, so that no
+/// Times from here on (about 2.5 trillion years from the epoch) are not cached, so that no
 /// difference of two times overflows.
 const FARTHEST: u128 = 1 << 96;
 
-/// What a key costs beside its own bytes: its index, its number of readings and its first time.
+/// The cost of a key beyond its own bytes: its index, its number of readings and its first time.
 const KEY_COST: usize = 20;
 
 impl<K: Eq + Hash + Ord> DedupCache<K> {
-    /// Remembers readings up to `bound` bytes of encoded state, before compression.
+    /// An empty cache, bounded to `bound` bytes of encoded state before compression.
     pub fn new(bound: usize) -> Self {
         Self {
             bound,
@@ -57,8 +57,8 @@ impl<K: Eq + Hash + Ord> DedupCache<K> {
         }
     }
 
-    /// Notes the reading of `key` at `time` (nanoseconds since the epoch); false if it was noted
-    /// before. `key_len` is how many bytes the key takes.
+    /// Inserts the reading of `key` at `time` (nanoseconds since the epoch). Returns false if it is
+    /// in the cache already. `key_len` is the length of the key in bytes.
     pub fn insert<Q>(&mut self, key: &Q, key_len: usize, time: i128) -> bool
     where
         K: Borrow<Q>,
@@ -81,23 +81,22 @@ impl<K: Eq + Hash + Ord> DedupCache<K> {
         true
     }
 
-    /// How many readings were evicted to stay within the bound, since this memory was made or
-    /// decoded.
+    /// The number of readings evicted since this cache was created or decoded.
     pub fn evicted(&self) -> u64 {
         self.evicted
     }
 
-    /// How many readings are remembered.
+    /// The number of readings in the cache.
     pub fn len(&self) -> u64 {
         self.older.readings + self.younger.readings
     }
 
-    /// Whether no reading is remembered.
+    /// Whether the cache is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Bytes of encoded state that the memory takes at most, before compression.
+    /// An upper bound for the encoded size in bytes, before compression.
     pub(crate) fn cost(&self) -> usize {
         self.older.cost + self.younger.cost
     }
@@ -106,15 +105,15 @@ impl<K: Eq + Hash + Ord> DedupCache<K> {
         self.older.times.keys().chain(self.younger.times.keys())
     }
 
-    /// Writes both generations; `index` gives a key's place in a table that the caller writes.
+    /// Writes both generations. `index` returns a key's index in a table that the caller writes.
     pub(crate) fn write(&self, index: impl Fn(&K) -> u128, out: &mut Encoder) {
         for generation in [&self.older, &self.younger] {
             generation.write(&index, out);
         }
     }
 
-    /// Reads both generations; `keys` is the table, and `key_len` how many bytes the key at a place
-    /// in it takes.
+    /// Reads both generations. `keys` is the table of keys, and `key_len` returns the length in
+    /// bytes of the key at an index.
     pub(crate) fn read(
         bound: usize,
         keys: &[K],
@@ -157,8 +156,8 @@ impl<K: Eq + Hash + Ord> Generation<K> {
         true
     }
 
-    /// Keys by their index, the number of times of each, the first times, and the steps between
-    /// times: each in a column of its own.
+    /// Writes a column each for the key indices, the number of times per key, the first time per
+    /// key, and the steps between times.
     fn write(&self, index: &impl Fn(&K) -> u128, out: &mut Encoder) {
         let mut keys: Vec<(u128, Cow<'_, [i128]>)> = self
             .times
@@ -217,7 +216,7 @@ impl<K: Eq + Hash + Ord> Generation<K> {
         for ((index, number), first) in indices.into_iter().zip(numbers).zip(firsts) {
             let key = keys
                 .get(index)
-                .ok_or(CodecError::Broken("a key is not in its table"))?;
+                .ok_or(CodecError::Malformed("a key is not in its table"))?;
             let mut times = vec![first];
             let mut cost = key_len(index) + KEY_COST;
             let mut last = first;
@@ -237,16 +236,16 @@ impl<K: Eq + Hash + Ord> Generation<K> {
     }
 }
 
-/// The times of a key. Nearly all come in their order, and stand in a list.
+/// The times of a key. Nearly all arrive in order and are kept in a list.
 #[derive(Clone, Debug)]
 struct KeyTimes {
     /// Ascending.
     in_order: Vec<i128>,
-    /// Those that came after a later one.
+    /// Those that arrived after a later one.
     others: BTreeSet<i128>,
 }
 
-/// Times that ascend.
+/// The times must be ascending.
 impl From<Vec<i128>> for KeyTimes {
     fn from(in_order: Vec<i128>) -> Self {
         let others = BTreeSet::new();
@@ -255,7 +254,7 @@ impl From<Vec<i128>> for KeyTimes {
 }
 
 impl KeyTimes {
-    /// One time, and room for some more.
+    /// One time, with capacity for a few more.
     fn starting_with(time: i128) -> Self {
         let mut in_order = Vec::with_capacity(8);
         in_order.push(time);
@@ -266,7 +265,7 @@ impl KeyTimes {
         self.in_order.binary_search(&time).is_ok() || self.others.contains(&time)
     }
 
-    /// Notes a time, and gives those just before and after it; `None` if it was noted before.
+    /// Inserts a time. Returns the times just before and after it; `None` if it is present already.
     fn insert(&mut self, time: i128) -> Option<(Option<i128>, Option<i128>)> {
         let last = self.in_order.last().copied();
         if last < Some(time) && self.others.is_empty() {
@@ -276,8 +275,8 @@ impl KeyTimes {
         if self.contains(time) {
             return None;
         }
-        let place = self.in_order.partition_point(|other| *other < time);
-        let (earlier, later) = self.in_order.split_at(place);
+        let index = self.in_order.partition_point(|other| *other < time);
+        let (earlier, later) = self.in_order.split_at(index);
         let before = self.others.range(..time).next_back().max(earlier.last());
         let after = [self.others.range(time..).next(), later.first()];
         let neighbours = (before.copied(), after.into_iter().flatten().min().copied());
@@ -298,10 +297,10 @@ impl KeyTimes {
     }
 }
 
-/// Nanoseconds from one time to the next, short when they are whole milliseconds.
+/// Encodes the nanoseconds from one time to the next; whole milliseconds have short codes.
 fn step(nanos: i128) -> u128 {
     let nanos = nanos as u128;
-    // Nearly all steps are less than 584 years, and to divide 64 bits takes a fraction of the time.
+    // Nearly all steps are less than 584 years, and a division of 64 bits is several times faster.
     if let Ok(nanos) = u64::try_from(nanos) {
         return match nanos % 1_000_000 {
             0 => u128::from(nanos / 1_000_000) << 1,
@@ -314,17 +313,18 @@ fn step(nanos: i128) -> u128 {
     }
 }
 
+/// Decodes what [`step`] returned.
 fn unstep(code: u128) -> Result<i128, CodecError> {
     let unit = if code & 1 == 0 { 1_000_000 } else { 1 };
     i128::try_from(code >> 1)
         .ok()
         .and_then(|number| number.checked_mul(unit))
-        .ok_or(CodecError::Broken("a time is out of range"))
+        .ok_or(CodecError::Malformed("a time is out of range"))
 }
 
 fn in_range(time: Option<i128>) -> Result<i128, CodecError> {
     time.filter(|time| time.unsigned_abs() < FARTHEST)
-        .ok_or(CodecError::Broken("a time is out of range"))
+        .ok_or(CodecError::Malformed("a time is out of range"))
 }
 
 fn step_len(before: Option<i128>, after: Option<i128>) -> usize {
@@ -343,78 +343,78 @@ mod tests {
     const SECOND: i128 = 1_000_000_000;
 
     #[test]
-    fn a_reading_counts_once() {
-        let mut seen: DedupCache<String> = DedupCache::new(10_000);
-        assert!(seen.insert("Rocinante", 9, SECOND));
-        assert!(!seen.insert("Rocinante", 9, SECOND));
-        assert!(seen.insert("Rocinante", 9, SECOND + 1));
-        assert!(seen.insert("Franky", 6, SECOND));
+    fn a_duplicate_is_detected() {
+        let mut cache: DedupCache<String> = DedupCache::new(10_000);
+        assert!(cache.insert("Rocinante", 9, SECOND));
+        assert!(!cache.insert("Rocinante", 9, SECOND));
+        assert!(cache.insert("Rocinante", 9, SECOND + 1));
+        assert!(cache.insert("Franky", 6, SECOND));
     }
 
     #[test]
-    fn the_oldest_are_evicted_and_counted() {
-        let mut seen: DedupCache<String> = DedupCache::new(1_000);
+    fn oldest_readings_are_evicted_and_counted() {
+        let mut cache: DedupCache<String> = DedupCache::new(1_000);
         for second in 0..10_000 {
-            assert!(seen.insert("Rocinante", 9, second * SECOND));
-            assert!(seen.cost() <= 1_000);
+            assert!(cache.insert("Rocinante", 9, second * SECOND));
+            assert!(cache.cost() <= 1_000);
         }
-        assert!(!seen.insert("Rocinante", 9, 9_999 * SECOND));
-        assert!(seen.insert("Rocinante", 9, 0));
-        assert_eq!(seen.evicted() + seen.len(), 10_001);
+        assert!(!cache.insert("Rocinante", 9, 9_999 * SECOND));
+        assert!(cache.insert("Rocinante", 9, 0));
+        assert_eq!(cache.evicted() + cache.len(), 10_001);
     }
 
-    fn round_trip(seen: &DedupCache<u32>) -> (DedupCache<u32>, usize) {
-        let mut keys: Vec<u32> = seen.keys().copied().collect();
+    fn round_trip(cache: &DedupCache<u32>) -> (DedupCache<u32>, usize) {
+        let mut keys: Vec<u32> = cache.keys().copied().collect();
         keys.sort_unstable();
         keys.dedup();
         let mut out = Encoder::default();
-        seen.write(|key| keys.binary_search(key).unwrap() as u128, &mut out);
+        cache.write(|key| keys.binary_search(key).unwrap() as u128, &mut out);
         let text = out.pack();
         let mut input = Decoder::unpack(&text, 1_000_000).unwrap();
-        let read = DedupCache::read(seen.bound, &keys, |_| 4, &mut input).unwrap();
+        let read = DedupCache::read(cache.bound, &keys, |_| 4, &mut input).unwrap();
         input.finish().unwrap();
         (read, text.len())
     }
 
     proptest! {
         #[test]
-        fn within_the_bound_it_is_a_set(
+        fn below_its_bound_it_is_a_set(
             readings in proptest::collection::vec((0..5_u32, 0..40_i128, 0..2_i128), 0..200),
         ) {
-            let mut seen: DedupCache<u32> = DedupCache::new(100_000);
+            let mut cache: DedupCache<u32> = DedupCache::new(100_000);
             let mut set = HashSet::new();
             for (n, (key, millis, nanos)) in readings.into_iter().enumerate() {
                 let time = (millis - 20) * 1_000_000 + nanos;
-                prop_assert_eq!(seen.insert(&key, 4, time), set.insert((key, time)));
+                prop_assert_eq!(cache.insert(&key, 4, time), set.insert((key, time)));
                 if n % 20 == 0 {
-                    let cost = seen.cost();
-                    seen = round_trip(&seen).0;
-                    prop_assert_eq!(seen.cost(), cost);
+                    let cost = cache.cost();
+                    cache = round_trip(&cache).0;
+                    prop_assert_eq!(cache.cost(), cost);
                 }
             }
-            prop_assert_eq!(seen.len(), set.len() as u64);
+            prop_assert_eq!(cache.len(), set.len() as u64);
         }
 
         #[test]
-        fn the_cost_bounds_the_columns(
+        fn cost_bounds_the_encoded_size(
             readings in proptest::collection::vec((0..9_u32, any::<i64>()), 0..200),
         ) {
-            let mut seen: DedupCache<u32> = DedupCache::new(100_000);
+            let mut cache: DedupCache<u32> = DedupCache::new(100_000);
             for (key, time) in readings {
-                seen.insert(&key, 4, i128::from(time));
+                cache.insert(&key, 4, i128::from(time));
             }
-            let mut keys: Vec<u32> = seen.keys().copied().collect();
+            let mut keys: Vec<u32> = cache.keys().copied().collect();
             keys.sort_unstable();
             let mut out = Encoder::default();
-            seen.write(|key| keys.binary_search(key).unwrap() as u128, &mut out);
+            cache.write(|key| keys.binary_search(key).unwrap() as u128, &mut out);
             let raw = Decoder::unpack(&out.pack(), usize::MAX).unwrap();
             let mut length = 0;
             let mut raw = raw;
             while raw.raw(1).is_ok() {
                 length += 1;
             }
-            // Two generations' key counts come on top: a byte or two each.
-            prop_assert!(length <= seen.cost() + 8, "{} > {}", length, seen.cost());
+            // The key counts of the two generations add one or two bytes each.
+            prop_assert!(length <= cache.cost() + 8, "{} > {}", length, cache.cost());
         }
     }
 }

@@ -1,9 +1,9 @@
-//! One shard's open window, folded record by record.
+//! One shard's open windows, folded record by record.
 //!
-//! A [`Fold`] travels from one invocation to the next as text. It knows which run of the log it
-//! holds (its part), skips records at or before the last one it took in, and counts a reading that
-//! was sent twice once. Closing it gives one row a window and key, each naming the part's interval,
-//! so that whoever reads the rows can tell which of them hold the same readings (see
+//! A [`Fold`] is carried from one invocation to the next as text. It tracks which range of the log
+//! it covers (its source range), skips records at or before the last one it folded, and counts a
+//! reading that was sent twice once. Closing it returns one row per window and key. Each row names
+//! the source range, so that readers can detect rows that cover the same records (see
 //! [`merge`](crate::merge)).
 
 mod keys;
@@ -22,64 +22,66 @@ use crate::window::Window;
 use keys::Keys;
 use progress::FoldProgress;
 
-/// Bounds of a fold's state.
+/// Limits of a fold's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateLimits {
-    /// The longest encoded state, in bytes of text. At this size a fold asks to be closed.
+    /// The maximum length of the encoded state, in bytes of text. At this size a fold is full.
     pub state: usize,
-    /// The share of it that the dedup cache may take, in bytes of text.
-    pub seen: usize,
-    /// The most accumulators (windows times keys). At this number a fold asks to be closed, so that the rows
-    /// of one closing can be sent within one invocation.
+    /// The share of `state` that the dedup cache may take, in bytes of text.
+    pub dedup: usize,
+    /// The maximum number of accumulators (windows times keys). At this number a fold is full, so
+    /// that the rows of one close can be sent within one invocation.
     pub accumulators: usize,
 }
 
 impl Default for StateLimits {
-    /// 900 KB of state, of which 256 KB for seen readings: Lambda ends a window early at 1 MB. And
-    /// 40,000 accumulators: rows of some 430 bytes each, which take a shard of 1 MB a second 17 seconds.
+    /// 900 KB of state, of which 256 KB for the dedup cache, since Lambda ends a window early at
+    /// 1 MB; and 40,000 accumulators, since a shard takes 1 MB per second and so needs 17 seconds
+    /// for that many rows of about 430 bytes.
     fn default() -> Self {
         Self {
             state: 900_000,
-            seen: 256_000,
+            dedup: 256_000,
             accumulators: 40_000,
         }
     }
 }
 
-/// What a fold knows of one window and key when it is closed.
+/// The result of a closed fold for one window and key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row<K, A> {
     /// The window.
     pub window: Window,
     /// The key.
     pub key: K,
-    /// How many distinct readings were added.
+    /// The number of distinct readings.
     pub readings: u64,
-    /// How many more there were that had been seen before, in this part or since `dedup_from`.
+    /// The number of further readings that were duplicates of one in this range or since
+    /// `dedup_from`.
     pub duplicates: u64,
-    /// The distinct readings, aggregated; the identity where there are only repeats.
+    /// The aggregate of the distinct readings; the identity if there are only duplicates.
     pub aggregate: A,
-    /// The part of the log that was folded; the same for all rows of one closing.
+    /// The source range that was folded; the same for all rows of one close.
     pub range: SequenceRange,
-    /// The first record whose readings were remembered; that of the part, unless it follows another
-    /// part of the same window.
+    /// The first record whose readings are in the dedup cache: the first one of the range, unless
+    /// an earlier range of the same fold was closed before.
     pub dedup_from: SequenceNumber,
 }
 
-/// One shard's open window.
+/// One shard's open windows.
 #[derive(Clone, Debug)]
 pub struct Fold<K, A> {
     limits: StateLimits,
     progress: FoldProgress,
     keys: Keys<K>,
-    /// By the keys' numbers.
+    /// By key number.
     accumulators: Accumulators<usize, CountedAccumulator<A>>,
-    /// Likewise.
-    seen: DedupCache<usize>,
+    /// By key number.
+    dedup: DedupCache<usize>,
     size: SizeEstimate,
 }
 
-/// What an accumulator holds.
+/// The content of an accumulator: the aggregate and its counts.
 #[derive(Clone, Debug)]
 pub(crate) struct CountedAccumulator<A> {
     pub(crate) readings: Count,
@@ -87,7 +89,7 @@ pub(crate) struct CountedAccumulator<A> {
     pub(crate) aggregate: A,
 }
 
-/// What comes into an accumulator.
+/// An input of an accumulator.
 pub(crate) enum Occurrence<'a, T: ?Sized> {
     Reading(&'a T),
     Duplicate,
@@ -110,8 +112,8 @@ impl<A: Merge> Merge for CountedAccumulator<A> {
 }
 
 impl<T: ?Sized, A: Aggregate<T>> Aggregate<Occurrence<'_, T>> for CountedAccumulator<A> {
-    fn add(&mut self, entry: &Occurrence<'_, T>) {
-        match entry {
+    fn add(&mut self, occurrence: &Occurrence<'_, T>) {
+        match occurrence {
             Occurrence::Reading(reading) => {
                 self.readings.add(*reading);
                 self.aggregate.add(reading);
@@ -121,35 +123,39 @@ impl<T: ?Sized, A: Aggregate<T>> Aggregate<Occurrence<'_, T>> for CountedAccumul
     }
 }
 
-/// A version of the encoded state. Every one that was ever written can be read.
+/// A version of the encoded state. All versions can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StateVersion {
-    /// The first: it does not know of repeats, nor from where on readings are remembered.
+    /// The first version: has neither counts of duplicates nor `dedup_from`.
     V1,
-    /// With both.
+    /// Has both.
     V2,
 }
 
-/// How large the encoded state can be: what it measured last, and what came to it since, in accumulators and in
-/// the dedup cache; `raw` is all that the accumulators take before compression.
+/// An upper bound for the size of the encoded state, in bytes.
 #[derive(Clone, Debug, Default)]
 struct SizeEstimate {
+    /// The length of the encoded state when it was last measured.
     measured: usize,
+    /// What accumulators added since then, before compression.
     accumulators: usize,
-    seen: usize,
+    /// What the dedup cache added since then, before compression.
+    dedup: usize,
+    /// The accumulators in total when the state was last measured, before compression.
     raw: usize,
 }
 
-/// What an accumulator is taken to cost beside its key, in bytes before compression.
+/// The estimated cost of an accumulator without its key, in bytes before compression.
 const ACCUMULATOR_COST: usize = 64;
-/// What a seen reading is taken to cost beside its key, likewise.
+/// The estimated cost of a reading in the dedup cache without its key, in bytes before compression.
 const DEDUP_COST: usize = 40;
-/// By how much a few bytes more can lengthen the encoded state: a new block of the compression begins,
-/// and the one before it ends otherwise.
+/// How much a few more bytes can lengthen the encoded state: the compressor starts a new block and
+/// ends the one before it differently.
 const COMPRESSION_STEP: usize = 8_000;
-/// The longest a state may be before compression; also what a decoder accepts at most.
+/// The maximum length of a state before compression; decoding rejects longer ones.
 const RAW_LIMIT: usize = 16 << 20;
-/// Compression never adds more than this, and base64 makes four bytes of three.
+/// An upper bound for the encoded length of `raw` bytes: compression adds no more than this, and
+/// base64 turns three bytes into four.
 fn encoded_bound(raw: usize) -> usize {
     (raw + raw / 128 + 64) * 4 / 3
 }
@@ -159,30 +165,31 @@ where
     K: Clone + Eq + Hash + Ord + Columnar + AsRef<[u8]>,
     A: Merge + Columnar,
 {
-    /// Nothing folded yet.
+    /// An empty fold.
     pub fn new(limits: StateLimits) -> Self {
         Self {
             limits,
             progress: FoldProgress::default(),
             keys: Keys::default(),
             accumulators: Accumulators::default(),
-            seen: DedupCache::new(dedup_bound(limits)),
+            dedup: DedupCache::new(dedup_bound(limits)),
             size: SizeEstimate::default(),
         }
     }
 
-    /// Starts on the record at `sequence_number`; false where that record was folded before and must be
-    /// skipped. Records come in the order of the log.
+    /// Begins the record at `sequence_number`. Returns false if that record was folded before and
+    /// must be skipped. Records must come in the order of the log.
     ///
     /// # Errors
     ///
-    /// [`InvalidSequenceNumber`], where `sequence_number` is not a sequence number.
+    /// [`InvalidSequenceNumber`] if `sequence_number` is not a sequence number.
     pub fn begin_record(&mut self, sequence_number: &str) -> Result<bool, InvalidSequenceNumber> {
         self.progress.begin(sequence_number)
     }
 
-    /// Adds a reading of the record last begun to its window; false where the same reading, by key
-    /// and time (nanoseconds since the epoch), was added before and only counts as a repeat.
+    /// Adds a reading of the record begun last to `window`. Returns false if a reading of the same
+    /// key and `time` (nanoseconds since the epoch) was added before; this one then only counts as
+    /// a duplicate.
     pub fn add<Q, T>(&mut self, window: Window, key: &Q, time: i128, reading: &T) -> bool
     where
         K: Borrow<Q>,
@@ -192,23 +199,23 @@ where
     {
         let key_len = key.as_ref().len();
         let number = self.keys.number(key);
-        let is_new = self.seen.insert(&number, key_len, time);
-        let entry = if is_new {
+        let is_new = self.dedup.insert(&number, key_len, time);
+        let occurrence = if is_new {
             Occurrence::Reading(reading)
         } else {
             Occurrence::Duplicate
         };
         if is_new {
-            self.size.seen += key_len + DEDUP_COST;
+            self.size.dedup += key_len + DEDUP_COST;
         }
-        if self.accumulators.add(window, &number, &entry) {
+        if self.accumulators.add(window, &number, &occurrence) {
             self.size.accumulators += key_len + ACCUMULATOR_COST;
         }
         is_new
     }
 
-    /// Whether the state has grown to its limit, so that the fold must be closed before the next
-    /// record. Cheap: the state is encoded only when it may have come near the limit.
+    /// Whether the state has reached a limit, so that the fold must be closed before the next
+    /// record. This is cheap: the state is encoded only when it may be near the limit.
     pub fn is_full(&mut self) -> bool {
         if self.accumulators.is_empty() {
             return false;
@@ -218,39 +225,39 @@ where
             return true;
         }
         let limit = self.limits.state.saturating_sub(COMPRESSION_STEP);
-        let added = encoded_bound(self.size.accumulators + self.size.seen);
+        let added = encoded_bound(self.size.accumulators + self.size.dedup);
         if self.size.measured + added <= limit {
             return false;
         }
         self.size = SizeEstimate {
             measured: self.encode().len(),
             accumulators: 0,
-            seen: 0,
+            dedup: 0,
             raw,
         };
         self.size.measured > limit - limit / 20
     }
 
-    /// Ends the part: gives its rows, by window and key, and goes on with none. The last position
-    /// and the dedup cache stay, so that the next part is told by `dedup_from` as well.
+    /// Ends the source range and returns its rows, ordered by window and key. The last sequence
+    /// number and the dedup cache stay, so `dedup_from` stays the same for the next range.
     pub fn close(&mut self) -> Vec<Row<K, A>> {
-        // What is still remembered stays in the state.
+        // The dedup cache stays in the state.
         self.size = SizeEstimate {
-            measured: encoded_bound(self.seen.cost()),
+            measured: encoded_bound(self.dedup.cost()),
             ..SizeEstimate::default()
         };
         let Some((range, dedup_from)) = self.progress.end_range() else {
             return Vec::new();
         };
         let mut accumulators = self.accumulators.close_all();
-        let (keys, places) = self
+        let (keys, indices) = self
             .keys
             .table(accumulators.iter().map(|accumulator| &accumulator.key));
         accumulators
-            .sort_unstable_by_key(|accumulator| (accumulator.window, places[accumulator.key]));
+            .sort_unstable_by_key(|accumulator| (accumulator.window, indices[accumulator.key]));
         let row = |accumulator: WindowAccumulator<usize, CountedAccumulator<A>>| Row {
             window: accumulator.window,
-            key: keys[places[accumulator.key]].clone(),
+            key: keys[indices[accumulator.key]].clone(),
             readings: accumulator.aggregate.readings.value(),
             duplicates: accumulator.aggregate.duplicates.value(),
             aggregate: accumulator.aggregate.aggregate,
@@ -258,27 +265,27 @@ where
             dedup_from: dedup_from.clone(),
         };
         let rows = accumulators.into_iter().map(row).collect();
-        self.keys.keep(self.seen.keys());
+        self.keys.keep(self.dedup.keys());
         rows
     }
 
-    /// How many accumulators (windows times keys) are open.
+    /// The number of open accumulators (windows times keys).
     pub fn open(&self) -> usize {
         self.accumulators.len()
     }
 
-    /// How many seen readings were evicted to stay within the limit, since this fold was made or
-    /// decoded.
+    /// The number of readings evicted from the dedup cache since this fold was created or decoded.
     pub fn evicted(&self) -> u64 {
-        self.seen.evicted()
+        self.dedup.evicted()
     }
 
-    /// The state as text, to be carried to the next invocation.
+    /// Encodes the state as text, to be carried to the next invocation.
     pub fn encode(&self) -> String {
         self.encode_version(StateVersion::V2)
     }
 
-    /// The same in the form of a version. An older one leaves out what it does not know.
+    /// Encodes the state in the format of `version`. An older version omits what it has no field
+    /// for.
     pub fn encode_version(&self, version: StateVersion) -> String {
         let mut out = Encoder::default();
         if version >= StateVersion::V2 {
@@ -293,28 +300,28 @@ where
             .accumulators
             .by_window()
             .flat_map(|(_, keys)| keys.keys());
-        let (keys, places) = self.keys.table(in_accumulators.chain(self.seen.keys()));
+        let (keys, indices) = self.keys.table(in_accumulators.chain(self.dedup.keys()));
         out.unsigned(keys.len() as u128);
         K::write(&keys, &mut out);
 
         out.unsigned(self.accumulators.by_window().len() as u128);
         for (window, keys) in self.accumulators.by_window() {
-            // The first version has no place for an accumulator of duplicates alone.
+            // The first version cannot represent an accumulator that has only duplicates.
             let mut accumulators: Vec<(usize, &CountedAccumulator<A>)> = keys
                 .iter()
                 .filter(|(_, accumulator)| {
                     version >= StateVersion::V2 || accumulator.readings.value() > 0
                 })
-                .map(|(key, accumulator)| (places[*key], accumulator))
+                .map(|(key, accumulator)| (indices[*key], accumulator))
                 .collect();
-            accumulators.sort_unstable_by_key(|(place, _)| *place);
+            accumulators.sort_unstable_by_key(|(index, _)| *index);
             out.signed(i128::from(window.start));
             out.signed(i128::from(window.end));
             out.unsigned(accumulators.len() as u128);
             let mut last = 0;
-            for (place, _) in &accumulators {
-                out.unsigned((place - last) as u128);
-                last = *place;
+            for (index, _) in &accumulators {
+                out.unsigned((index - last) as u128);
+                last = *index;
             }
             let accumulators: Vec<&CountedAccumulator<A>> = accumulators
                 .into_iter()
@@ -340,24 +347,24 @@ where
                 .collect();
             A::write(&aggregates, &mut out);
         }
-        self.seen.write(|key| places[*key] as u128, &mut out);
+        self.dedup.write(|key| indices[*key] as u128, &mut out);
         out.pack()
     }
 
-    /// Undoes [`encode`](Self::encode).
+    /// Decodes the text that [`encode`](Self::encode) returned.
     ///
     /// # Errors
     ///
-    /// [`CodecError`], where the text is not a state of that version.
+    /// [`CodecError`] if the text is not a state of the current version.
     pub fn decode(text: &str, limits: StateLimits) -> Result<Self, CodecError> {
         Self::decode_version(text, StateVersion::V2, limits)
     }
 
-    /// Undoes [`encode_version`](Self::encode_version).
+    /// Decodes the text that [`encode_version`](Self::encode_version) returned.
     ///
     /// # Errors
     ///
-    /// [`CodecError`], where the text is not a state of that version.
+    /// [`CodecError`] if the text is not a state of that version.
     pub fn decode_version(
         text: &str,
         version: StateVersion,
@@ -372,16 +379,18 @@ where
         let key_len = |index: usize| lengths[index];
         let (accumulators, raw) = read_accumulators(&mut input, version, &numbers, key_len)?;
         if !progress.has_range() && !accumulators.is_empty() {
-            return Err(CodecError::Broken("it has accumulators without a part"));
+            return Err(CodecError::Malformed(
+                "it has accumulators without a source range",
+            ));
         }
-        let seen = DedupCache::read(dedup_bound(limits), &numbers, key_len, &mut input)?;
+        let dedup = DedupCache::read(dedup_bound(limits), &numbers, key_len, &mut input)?;
         input.finish()?;
         Ok(Self {
             limits,
             progress,
             keys,
             accumulators,
-            seen,
+            dedup,
             size: SizeEstimate {
                 measured: text.len(),
                 raw,
@@ -391,7 +400,7 @@ where
     }
 }
 
-/// Reads how far the log was folded: what [`Fold::encode_version`] writes first.
+/// Reads how far the log was folded, which is what [`Fold::encode_version`] writes first.
 fn read_progress(input: &mut Decoder, version: StateVersion) -> Result<FoldProgress, CodecError> {
     let dedup_from = match version {
         StateVersion::V1 => None,
@@ -403,23 +412,24 @@ fn read_progress(input: &mut Decoder, version: StateVersion) -> Result<FoldProgr
         read_sequence_number(input)?,
     ];
     let range = match (from, to) {
-        (Some(from), Some(to)) => Some(
-            SequenceRange::new(from, to)
-                .ok_or(CodecError::Broken("its part ends before it starts"))?,
-        ),
+        (Some(from), Some(to)) => Some(SequenceRange::new(from, to).ok_or(
+            CodecError::Malformed("its source range ends before it starts"),
+        )?),
         (None, None) => None,
-        _ => return Err(CodecError::Broken("its part has one end only")),
+        _ => return Err(CodecError::Malformed("its source range has only one end")),
     };
     let dedup_from = dedup_from.or_else(|| range.as_ref().map(|range| range.from().clone()));
     let started = range.as_ref().map(SequenceRange::from).or(last.as_ref());
     if dedup_from.as_ref() > started {
-        return Err(CodecError::Broken("it remembers from after its start on"));
+        return Err(CodecError::Malformed(
+            "its dedup cache starts after its source range",
+        ));
     }
     Ok(FoldProgress::new(dedup_from, range, last))
 }
 
-/// Reads the accumulators of all windows, and how many bytes they take before compression. `numbers` are
-/// the keys' numbers in the fold, and `key_len` tells the length of each key, both by index.
+/// Reads the accumulators of all windows. Also returns how many bytes they take before compression.
+/// `numbers` holds the key numbers and `key_len` returns the length of a key, both by table index.
 fn read_accumulators<A: Merge + Columnar>(
     input: &mut Decoder,
     version: StateVersion,
@@ -450,7 +460,7 @@ fn read_accumulators<A: Merge + Columnar>(
         for ((index, readings), duplicates) in indices.into_iter().zip(readings).zip(duplicates) {
             let aggregate = match readings.value() {
                 0 => A::identity(),
-                _ => aggregates.next().ok_or(CodecError::Broken(
+                _ => aggregates.next().ok_or(CodecError::Malformed(
                     "a column is shorter than its neighbours",
                 ))?,
             };
@@ -461,7 +471,7 @@ fn read_accumulators<A: Merge + Columnar>(
             };
             let key = *numbers
                 .get(index)
-                .ok_or(CodecError::Broken("a key is not in its table"))?;
+                .ok_or(CodecError::Malformed("a key is not in its table"))?;
             raw += key_len(index) + ACCUMULATOR_COST;
             if raw > RAW_LIMIT {
                 return Err(CodecError::TooLong {
@@ -480,10 +490,10 @@ fn read_accumulators<A: Merge + Columnar>(
 }
 
 fn dedup_bound(limits: StateLimits) -> usize {
-    limits.seen * 3 / 4 - limits.seen / 128
+    limits.dedup * 3 / 4 - limits.dedup / 128
 }
 
-/// Writes a position, or the empty text for none.
+/// Writes a sequence number; the empty text stands for none.
 fn write_sequence_number(text: &str, out: &mut Encoder) {
     out.unsigned(text.len() as u128);
     out.raw(text.as_bytes());
@@ -498,5 +508,5 @@ fn read_sequence_number(input: &mut Decoder) -> Result<Option<SequenceNumber>, C
     let sequence_number = text.ok().and_then(|text| text.parse().ok());
     sequence_number
         .map(Some)
-        .ok_or(CodecError::Broken("a position is not a sequence number"))
+        .ok_or(CodecError::Malformed("it has an invalid sequence number"))
 }

@@ -1,27 +1,28 @@
 //! Exact windowed aggregates over a sharded log.
 //!
 //! This crate is the pure core of the pipeline: it does no IO, reads no clock and knows no sensor.
-//! Time, positions and readings arrive as data, so everything here is a function of its arguments.
+//! Times, sequence numbers and readings arrive as arguments, and results depend on nothing else.
 //!
-//! * [`aggregate`]: what a window holds of a key: counts, sums, lowest and highest values.
-//! * [`window`]: which windows a time belongs to: tumbling, hopping and session.
-//! * [`accumulators`]: one aggregate a window and key, added to, merged and closed.
-//! * [`sequence`]: positions in a shard's log, and intervals of it.
+//! * [`aggregate`]: counts, sums, minima and maxima.
+//! * [`window`]: which windows a time belongs to: tumbling, hopping and session windows.
+//! * [`accumulators`]: one aggregate per window and key.
+//! * [`sequence`]: sequence numbers in a shard's log, and ranges of them.
 //! * [`dedup`]: a bounded dedup cache.
-//! * [`fold`]: one shard's open window: skips redelivered records, counts repeats once, and closes
-//!   into rows that say which interval of the log they are the fold of.
-//! * [`merge`]: picks, among the rows that attempts and retries left behind, those that hold
-//!   every reading once.
-//! * [`batch`]: many windows of many keys at once, with a dedup cache that evicts none.
-//! * [`codec`]: the compact form in which a fold travels between invocations.
+//! * [`fold`]: one shard's open windows: skips redelivered records, counts each reading once, and
+//!   closes into rows that name the range of the log they were computed from.
+//! * [`merge`]: selects, among the rows that attempts and retries left behind, those that together
+//!   count every reading once.
+//! * [`batch`]: many windows of many keys at once, with a dedup cache that never evicts.
+//! * [`codec`]: the compact text form of a fold's state between invocations.
 //!
 //! ```
 //! use windrow_core::{aggregate::{Count, Max}, fold::{Fold, StateLimits}, window::Tumbling};
 //!
 //! let minutes = Tumbling::new(60_000)?;
 //! let mut fold: Fold<String, (Count, Max<i64>)> = Fold::new(StateLimits::default());
-//! for (position, key, millis, value) in [("1", "kitchen", 500, 21), ("2", "kitchen", 1500, 23)] {
-//!     if fold.begin_record(position)? {
+//! let readings = [("1", "kitchen", 500, 21), ("2", "kitchen", 1500, 23)];
+//! for (sequence_number, key, millis, value) in readings {
+//!     if fold.begin_record(sequence_number)? {
 //!         fold.add(minutes.window_of(millis), key, i128::from(millis) * 1_000_000, &value);
 //!     }
 //! }

@@ -1,52 +1,54 @@
 //! The merge rule: which of a window's rows count.
 //!
-//! An invocation that failed may have left rows behind, and the attempt that took its place cut
-//! the log elsewhere. Two rows that do not overlap hold different records; and the run of attempts
-//! that went through left rows that, side by side, hold every record. The rows to take are
-//! therefore those that do not overlap and hold the most readings, repeats included: weighted
-//! interval scheduling.
+//! A failed invocation may have left rows behind, and its retry may have split the log at other
+//! records. Rows that do not overlap cover different records, and the attempts that succeeded left
+//! adjacent rows that together cover every record. The rows that count are therefore the
+//! non-overlapping ones that cover the most readings, duplicates included: weighted interval
+//! scheduling.
 //!
-//! A repeat counts in a row only if the run that left it had not seen the reading before. So among
-//! choices that hold equally many, the one that counts the fewest is right: each reading is counted
-//! at least where it stands first, and the run that went through counts none twice.
+//! A row counts a duplicate as a reading only if its dedup cache did not hold the first one. So
+//! among selections that cover equally many, the one with the fewest readings is right: every
+//! selection counts each reading at least at its first occurrence, and the attempts that succeeded
+//! count none twice.
 
 use std::cmp::Reverse;
 
 use crate::sequence::{SequenceNumber, SequenceRange};
 
-/// A row: the fold of one interval of one shard's log, for one key and window.
+/// A row: the fold of one range of one shard's log, for one key and window.
 pub trait RangedRow {
-    /// The interval that was folded.
+    /// The range that was folded.
     fn range(&self) -> &SequenceRange;
 
-    /// The first record whose readings were remembered while it was folded.
+    /// The first record whose readings were in the dedup cache.
     fn dedup_from(&self) -> &SequenceNumber {
         self.range().from()
     }
 
-    /// How many readings of the key it counts.
+    /// The number of readings of the key that the row counts.
     fn readings(&self) -> u64;
 
-    /// How many more of them the interval holds, which were left out since they had been seen.
+    /// The number of further readings in the range that were left out as duplicates.
     fn duplicates(&self) -> u64 {
         0
     }
 }
 
-/// The rows that count.
+/// The result of [`select`]: the rows that count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Their indices, in the order of the log.
     pub rows: Vec<usize>,
-    /// Whether they are known to hold every reading that any row holds. If not, no run of attempts
-    /// went through from end to end, which only lost records can cause, or the rows do not tell.
+    /// Whether these rows are known to cover every reading that any of the rows covers. If false,
+    /// either no sequence of attempts covers the log from end to end, which only lost records can
+    /// cause, or the rows do not show it.
     pub exact: bool,
 }
 
-/// Picks among rows of one key, window and shard those that count.
+/// Selects the rows that count from those of one key, window and shard.
 ///
-/// The rows may come in any order, and twice. Of choices that are equally good the widest is picked,
-/// whatever their order.
+/// The rows may come in any order and more than once. Among equally good selections the widest one
+/// is taken, independent of the order.
 pub fn select<R: RangedRow>(rows: &[R]) -> Selection {
     if rows.len() < 2 {
         return Selection {
@@ -55,7 +57,7 @@ pub fn select<R: RangedRow>(rows: &[R]) -> Selection {
         };
     }
     let mut order: Vec<usize> = (0..rows.len()).collect();
-    // By their ends; of rows that end together the wider ones last, since the last of equals is taken.
+    // By end. Among rows with the same end the wider ones come last, since the last of equals wins.
     order.sort_by_key(|&index| {
         let row = &rows[index];
         let range = row.range();
@@ -65,25 +67,25 @@ pub fn select<R: RangedRow>(rows: &[R]) -> Selection {
         )
     });
 
-    // best[n] is the best that can be made of the first n rows of `order`; taken[n] is, if row n is in
-    // what is best up to it, how many rows end before it starts.
+    // best[n] is the best coverage of the first n rows of `order`. taken[n] is set if row n is part
+    // of best[n + 1]: it is the number of rows that end before row n starts.
     let mut best = vec![Coverage::default()];
     let mut taken = Vec::with_capacity(order.len());
-    for (place, &index) in order.iter().enumerate() {
+    for (n, &index) in order.iter().enumerate() {
         let start = rows[index].range().from();
-        let disjoint = order[..place].partition_point(|&i| rows[i].range().to() < start);
+        let disjoint = order[..n].partition_point(|&i| rows[i].range().to() < start);
         let with = best[disjoint].with(&rows[index]);
-        taken.push((with >= best[place]).then_some(disjoint));
-        best.push(with.max(best[place]));
+        taken.push((with >= best[n]).then_some(disjoint));
+        best.push(with.max(best[n]));
     }
 
     let mut selected = Vec::new();
-    let mut place = order.len();
-    while place > 0 {
-        place -= 1;
-        if let Some(disjoint) = taken[place] {
-            selected.push(order[place]);
-            place = disjoint;
+    let mut n = order.len();
+    while n > 0 {
+        n -= 1;
+        if let Some(disjoint) = taken[n] {
+            selected.push(order[n]);
+            n = disjoint;
         }
     }
     selected.reverse();
@@ -94,10 +96,11 @@ pub fn select<R: RangedRow>(rows: &[R]) -> Selection {
     }
 }
 
-/// What rows that do not overlap hold together. The more records the better; then the fewer readings.
+/// What non-overlapping rows cover together. Greater is better: more readings including duplicates,
+/// then fewer distinct ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Coverage {
-    records: u128,
+    with_duplicates: u128,
     readings: Reverse<u128>,
 }
 
@@ -105,14 +108,15 @@ impl Coverage {
     fn with(self, row: &impl RangedRow) -> Self {
         let readings = u128::from(row.readings());
         Self {
-            records: self.records + readings + u128::from(row.duplicates()),
+            with_duplicates: self.with_duplicates + readings + u128::from(row.duplicates()),
             readings: Reverse(self.readings.0 + readings),
         }
     }
 }
 
-/// Whether the selected rows hold what a row holds: if it has no more than those of them that lie
-/// within it, or if both its ends lie in what their runs went through.
+/// Whether the selected rows are known to cover a row: either the selected rows within its range
+/// cover as much as it does, or both its ends are in what the selected rows and their dedup caches
+/// cover.
 fn is_covered<R: RangedRow>(row: &R, rows: &[R], selected: &[usize]) -> bool {
     let range = row.range();
     let selected = || selected.iter().map(|&index| &rows[index]);
@@ -120,16 +124,16 @@ fn is_covered<R: RangedRow>(row: &R, rows: &[R], selected: &[usize]) -> bool {
         let other = other.range();
         range.from() <= other.from() && other.to() <= range.to()
     });
-    let records = within.fold(Coverage::default(), Coverage::with).records;
-    if records == Coverage::default().with(row).records {
+    let covered = within.fold(Coverage::default(), Coverage::with);
+    if covered.with_duplicates == Coverage::default().with(row).with_duplicates {
         return true;
     }
-    let went_through = |sequence_number: &SequenceNumber| {
+    let is_known = |sequence_number: &SequenceNumber| {
         selected().any(|other| {
             other.dedup_from() <= sequence_number && sequence_number <= other.range().to()
         })
     };
-    went_through(range.from()) && went_through(range.to())
+    is_known(range.from()) && is_known(range.to())
 }
 
 #[cfg(test)]
@@ -159,13 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_row_stands_alone() {
+    fn a_single_row_is_selected() {
         assert_eq!(select::<TestRow>(&[]).rows, [0; 0]);
         assert_eq!(select(&[row(1, 9, 60)]).rows, [0]);
     }
 
     #[test]
-    fn a_failed_attempt_gives_way_to_the_one_that_went_through() {
+    fn rows_of_failed_attempts_are_left_out() {
         assert_eq!(select(&[row(1, 5, 30), row(1, 9, 60)]).rows, [1]);
         assert_eq!(
             select(&[row(1, 5, 30), row(6, 9, 30), row(1, 7, 40)]).rows,
@@ -208,13 +212,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn holds_as_much_as_the_best_set(rows in proptest::collection::vec(any_row(), 0..9)) {
+        fn selection_is_optimal(rows in proptest::collection::vec(any_row(), 0..9)) {
             let selected = select(&rows).rows;
             for pair in selected.windows(2) {
                 prop_assert!(rows[pair[0]].0.to() < rows[pair[1]].0.from());
             }
-            let held: u64 = selected.iter().map(|&i| rows[i].1).sum();
-            prop_assert_eq!(held, exhaustive(&rows));
+            let covered: u64 = selected.iter().map(|&i| rows[i].1).sum();
+            prop_assert_eq!(covered, exhaustive(&rows));
         }
 
         #[test]
@@ -228,10 +232,10 @@ mod tests {
             prop_assert_eq!(pick(&rows), pick(&shuffled));
         }
 
-        /// A log of records with some readings each; one run of attempts went through, cut at
-        /// `cuts`; any number of failed attempts left the folds of intervals of their own.
+        /// A log of records with some readings each. One sequence of attempts succeeded, split at
+        /// `cuts`; any number of failed attempts left rows of other ranges.
         #[test]
-        fn whatever_failed_attempts_leave_the_log_is_held_once(
+        fn failed_attempts_do_not_change_the_total(
             log in proptest::collection::vec(1..5_u64, 1..30),
             cuts in proptest::collection::vec(0..30_usize, 0..4),
             failed in proptest::collection::vec((0..30_usize, 0..30_usize), 0..8),
@@ -253,8 +257,8 @@ mod tests {
                 rows.push(fold(from, cut));
                 from = cut + 1;
             }
-            let held: u64 = select(&rows).rows.iter().map(|&i| rows[i].1).sum();
-            prop_assert_eq!(held, log.iter().sum::<u64>());
+            let covered: u64 = select(&rows).rows.iter().map(|&i| rows[i].1).sum();
+            prop_assert_eq!(covered, log.iter().sum::<u64>());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Positions in a shard's log, and intervals of it.
+//! Sequence numbers in a shard's log, and ranges of them.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// The place of one record in its shard's log: a Kinesis sequence number.
+/// A Kinesis sequence number: identifies one record in its shard's log.
 ///
-/// Compared by length first and then as text, which is the order of the numbers: they have no
-/// leading zeros and can pass 128 bits, so no integer type would hold them all.
+/// Ordered numerically. The comparison is by length and then as text, since the numbers have no
+/// leading zeros and can exceed 128 bits, so no integer type holds them all.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SequenceNumber(Box<str>);
 
@@ -19,7 +19,7 @@ pub struct SequenceNumber(Box<str>);
 pub struct InvalidSequenceNumber(String);
 
 impl SequenceNumber {
-    /// The number as it came.
+    /// The number as it was given.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -67,7 +67,7 @@ impl fmt::Debug for SequenceNumber {
     }
 }
 
-/// A run of one shard's log, both ends included.
+/// A range of one shard's log, both ends included.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SequenceRange {
     from: SequenceNumber,
@@ -75,12 +75,12 @@ pub struct SequenceRange {
 }
 
 impl SequenceRange {
-    /// The run from `from` to `to`, or none where `to` comes before `from`.
+    /// The range from `from` to `to`; `None` if `to` comes before `from`.
     pub fn new(from: SequenceNumber, to: SequenceNumber) -> Option<Self> {
         (from <= to).then_some(Self { from, to })
     }
 
-    /// The run of one record.
+    /// The range of one record.
     pub fn at(sequence_number: SequenceNumber) -> Self {
         Self {
             from: sequence_number.clone(),
@@ -98,12 +98,12 @@ impl SequenceRange {
         &self.to
     }
 
-    /// Whether some record could lie in both.
+    /// Whether a record could be in both ranges.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.from <= other.to && other.from <= self.to
     }
 
-    /// Moves the end on to `sequence_number`; a position before the end changes nothing.
+    /// Moves the end to `sequence_number` if that comes after it.
     pub fn extend(&mut self, sequence_number: &SequenceNumber) {
         if *sequence_number > self.to {
             self.to.clone_from(sequence_number);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn only_numbers_are_positions() {
+    fn only_numbers_are_sequence_numbers() {
         for text in ["", "01", "-1", "1a", "１", "1 ", &"1".repeat(130)] {
             assert!(text.parse::<SequenceNumber>().is_err(), "{text}");
         }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals_share_their_ends() {
+    fn ranges_include_their_ends() {
         let range =
             |from, to| SequenceRange::new(sequence_number(from), sequence_number(to)).unwrap();
         assert!(range("1", "5").overlaps(&range("5", "9")));

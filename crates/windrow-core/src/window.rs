@@ -1,9 +1,9 @@
 //! Which windows a time belongs to.
 //!
-//! Times are milliseconds since any epoch, negative ones included. A window is half open: its
-//! start belongs to it, its end does not. Starts are multiples of the size (of the hop, where
-//! windows overlap), rounded towards minus infinity, so that -1 lies in `[-60000, 0)` and not in
-//! the window of 0. Next to the ends of `i64` a window is clipped instead of wrapping around.
+//! Times are milliseconds since any epoch and may be negative. A window is half open: it includes
+//! its start and excludes its end. Starts are multiples of the size (of the hop, for hopping
+//! windows), rounded towards minus infinity: -1 is in `[-60000, 0)`, not in the window of 0. Near
+//! the ends of `i64` a window is clipped instead of wrapping around.
 
 use thiserror::Error;
 
@@ -17,7 +17,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// Whether `time` lies in this window.
+    /// Whether `time` is in this window.
     pub fn contains(&self, time: i64) -> bool {
         self.start <= time && time < self.end
     }
@@ -38,7 +38,7 @@ fn positive(what: &'static str, millis: i64) -> Result<i64, InvalidWindow> {
     Ok(millis)
 }
 
-/// Windows of one size, side by side: every time lies in exactly one.
+/// Windows of one size, side by side: every time is in exactly one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tumbling {
     size: i64,
@@ -49,22 +49,23 @@ impl Tumbling {
     ///
     /// # Errors
     ///
-    /// [`InvalidWindow`], where a length is less than 1 ms.
+    /// [`InvalidWindow`] if a length is less than 1 ms.
     pub fn new(size: i64) -> Result<Self, InvalidWindow> {
         Ok(Self {
             size: positive("size", size)?,
         })
     }
 
-    /// The window that `time` lies in.
+    /// The window that contains `time`.
     pub fn window_of(&self, time: i64) -> Window {
         around(time, time.rem_euclid(self.size), self.size)
     }
 }
 
-/// Windows of one size that start every hop: a time lies in `size / hop` of them.
+/// Windows of one size, one starting every hop: a time is in `size / hop` of them.
 ///
-/// With a hop longer than the size there are gaps, and a time in a gap lies in no window.
+/// If the hop is longer than the size there are gaps between the windows. A time in a gap is in no
+/// window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hopping {
     size: i64,
@@ -76,7 +77,7 @@ impl Hopping {
     ///
     /// # Errors
     ///
-    /// [`InvalidWindow`], where a length is less than 1 ms.
+    /// [`InvalidWindow`] if a length is less than 1 ms.
     pub fn new(size: i64, hop: i64) -> Result<Self, InvalidWindow> {
         Ok(Self {
             size: positive("size", size)?,
@@ -84,7 +85,7 @@ impl Hopping {
         })
     }
 
-    /// The windows that `time` lies in, the latest first.
+    /// The windows that contain `time`, latest first.
     pub fn windows_of(&self, time: i64) -> impl Iterator<Item = Window> + use<> {
         let Self { size, hop } = *self;
         let latest = time.rem_euclid(hop);
@@ -94,10 +95,11 @@ impl Hopping {
     }
 }
 
-/// Windows that follow the readings: one lasts until nothing came for a gap.
+/// Windows that follow the readings: a session ends when no reading arrives for the length of the
+/// gap.
 ///
-/// A single reading makes the window `[time, time + gap)`; windows that overlap are one session.
-/// [`Sessions`](crate::accumulators::Sessions) does the joining.
+/// A single reading has the window `[time, time + gap)`; windows that overlap are one session.
+/// [`Sessions`](crate::accumulators::Sessions) joins them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session {
     gap: i64,
@@ -108,14 +110,14 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`InvalidWindow`], where a length is less than 1 ms.
+    /// [`InvalidWindow`] if a length is less than 1 ms.
     pub fn new(gap: i64) -> Result<Self, InvalidWindow> {
         Ok(Self {
             gap: positive("gap", gap)?,
         })
     }
 
-    /// The session of a reading that stands alone.
+    /// The session of a single reading at `time`.
     pub fn window_of(&self, time: i64) -> Window {
         around(time, 0, self.gap)
     }
@@ -135,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_minute_holds_its_start_and_not_its_end() {
+    fn windows_are_half_open() {
         let minutes = Tumbling::new(60_000).unwrap();
         for (time, start) in [
             (0, 0),
@@ -175,8 +177,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_time_lies_in_its_windows(time: i64, size in 1..=i64::MAX, hop in 1..=i64::MAX) {
-            // The very last millisecond is the one time no half-open window of i64 can hold.
+        fn windows_contain_their_time(time: i64, size in 1..=i64::MAX, hop in 1..=i64::MAX) {
+            // No half-open window of i64 can contain the last millisecond.
             prop_assume!(time != i64::MAX);
             prop_assert!(Tumbling::new(size).unwrap().window_of(time).contains(time));
             prop_assert!(Session::new(size).unwrap().window_of(time).contains(time));
@@ -185,7 +187,7 @@ mod tests {
         }
 
         #[test]
-        fn tumbling_windows_tile_the_line(time in -1_000_000_000_000..1_000_000_000_000_i64, size in 1..100_000_i64) {
+        fn tumbling_windows_are_contiguous(time in -1_000_000_000_000..1_000_000_000_000_i64, size in 1..100_000_i64) {
             let tumbling = Tumbling::new(size).unwrap();
             let window = tumbling.window_of(time);
             prop_assert_eq!(window.end - window.start, size);

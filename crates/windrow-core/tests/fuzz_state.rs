@@ -1,15 +1,15 @@
-//! Whatever stands in for a state: decoding it ends in a value or an error, in bounded memory; and a
-//! fold that was encoded and decoded goes on as the fold itself.
+//! Fuzz tests of the state codec. Decoding any text returns a value or an error, in bounded memory.
+//! A decoded fold continues exactly as the fold that was encoded.
 //!
-//! Some 20,000 cases in a normal run, which keeps it under 20 seconds; more of them by `PROPTEST_CASES`,
-//! which is the number for each of the properties:
+//! A normal run has about 20,000 cases and takes less than 20 seconds. For more, set
+//! `PROPTEST_CASES` to the number of cases per property:
 //!
 //! ```text
 //! PROPTEST_CASES=100000 cargo test -p windrow-core --test fuzz_state
 //! ```
 //!
-//! Memory is counted by a global allocator. It does not see what zstd itself takes, which is fixed:
-//! a state is decompressed in one go, straight into the memory that is counted.
+//! A global allocator counts memory. It does not see the memory of zstd itself, which has a fixed
+//! size: a state is decompressed in one call, directly into counted memory.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -28,32 +28,32 @@ use windrow_testkit::frames::{columns, frame, state, state_of, varint};
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// One test at a time, or each would count the memory of the others.
+/// Runs one test at a time; otherwise each would count the memory of the others.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 type FuzzedFold = Fold<String, (Sum, Min<i64>, Max<i64>)>;
 
 const MIB: usize = 1 << 20;
-/// What a state may hold before compression.
+/// The maximum length of a state before compression.
 const LIMIT: usize = 16 * MIB;
-/// What decoding takes at most, whatever the text.
-const MOST: usize = 192 * MIB;
-/// What decoding takes at most where the text holds a few kilobytes: the room for all that it
-/// announces, and little more.
-const MOST_OF_A_SMALL_ONE: usize = LIMIT + 2 * MIB;
+/// The maximum memory that decoding takes for any text.
+const MAX_MEMORY: usize = 192 * MIB;
+/// The maximum memory that decoding takes for a text of a few kilobytes: the announced length and
+/// little more.
+const MAX_MEMORY_SMALL: usize = LIMIT + 2 * MIB;
 
-/// Runs a property on that many tapes, or on as many as `PROPTEST_CASES` says.
+/// Runs a property for `PROPTEST_CASES` cases, or for `default` if that is not set.
 fn check(default: u32, longest: usize, property: impl Fn(&mut Choices<'_>)) {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let config = ProptestConfig::default();
-    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
     let config = ProptestConfig {
-        cases: if asked { config.cases } else { default },
+        cases: if is_set { config.cases } else { default },
         failure_persistence: None,
         ..config
     };
-    let tapes = prop::collection::vec(any::<u8>(), 0..longest);
-    let result = TestRunner::new(config).run(&tapes, |choices| {
+    let bytes = prop::collection::vec(any::<u8>(), 0..longest);
+    let result = TestRunner::new(config).run(&bytes, |choices| {
         property(&mut Choices::new(&choices));
         Ok(())
     });
@@ -62,25 +62,25 @@ fn check(default: u32, longest: usize, property: impl Fn(&mut Choices<'_>)) {
     }
 }
 
-/// Decodes, and checks that it takes no more than `most` bytes of memory.
-fn decode(text: &str, limits: StateLimits, most: usize) -> Result<FuzzedFold, CodecError> {
+/// Decodes a state. Panics if that takes more than `max` bytes of memory.
+fn decode(text: &str, limits: StateLimits, max: usize) -> Result<FuzzedFold, CodecError> {
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
     let result = FuzzedFold::decode(text, limits);
-    let taken = MEMORY.peak_usage() - before;
-    assert!(taken <= most, "{taken} bytes, more than {most}");
+    let used = MEMORY.peak_usage() - before;
+    assert!(used <= max, "used {used} bytes, more than {max}");
     result
 }
 
-/// Small bounds, so that few readings are enough to evict some.
+/// Often small limits, so that a few readings are enough to evict some.
 fn limits(choices: &mut Choices<'_>) -> StateLimits {
     StateLimits {
-        seen: choices.choose(&[256_000, 200, 400, 1_000]),
+        dedup: choices.choose(&[256_000, 200, 400, 1_000]),
         ..StateLimits::default()
     }
 }
 
-/// One step of a fold: a record, perhaps one that was there before, with some readings.
+/// One step of a fold: a record with some readings, sometimes a redelivered one.
 struct FoldStep {
     sequence_number: String,
     readings: Vec<(Window, String, i128, i64)>,
@@ -122,8 +122,8 @@ fn step(choices: &mut Choices<'_>, number: &mut u64) -> FoldStep {
     }
 }
 
-/// Takes the step; says what was skipped and what counted.
-fn take(fold: &mut FuzzedFold, step: &FoldStep) -> Vec<bool> {
+/// Applies a step. Returns whether the record, and then each reading, is new.
+fn apply(fold: &mut FuzzedFold, step: &FoldStep) -> Vec<bool> {
     let mut counted = vec![fold.begin_record(&step.sequence_number).unwrap()];
     if counted[0] {
         for (window, key, time, value) in &step.readings {
@@ -138,7 +138,7 @@ fn any_fold(choices: &mut Choices<'_>, limits: StateLimits) -> FuzzedFold {
     let mut number = choices.number() >> 1;
     for _ in 0..choices.below(12) {
         let step = step(choices, &mut number);
-        take(&mut fold, &step);
+        apply(&mut fold, &step);
         if choices.one_in(10) {
             fold.close();
         }
@@ -146,7 +146,7 @@ fn any_fold(choices: &mut Choices<'_>, limits: StateLimits) -> FuzzedFold {
     fold
 }
 
-/// Text that may be a state, and mostly is nearly one.
+/// Text that is a state, almost one, or neither.
 fn any_state(choices: &mut Choices<'_>, limits: StateLimits) -> String {
     let kind = choices.below(8);
     match kind {
@@ -154,7 +154,7 @@ fn any_state(choices: &mut Choices<'_>, limits: StateLimits) -> String {
         1 => return base64_simd::STANDARD.encode_to_string(choices.rest()),
         2 => return state_of(choices.rest()),
         3 => {
-            // Columns of small numbers, which come further than any bytes.
+            // Columns of small numbers, of which decoding gets further than of arbitrary bytes.
             let columns: Vec<u8> = choices.rest().iter().map(|byte| byte % 4).collect();
             return state_of(&columns);
         }
@@ -200,12 +200,12 @@ fn any_text_is_a_fold_or_an_error() {
     check(14_000, 240, |choices| {
         let limits = limits(choices);
         let text = any_state(choices, limits);
-        let Ok(mut fold) = decode(&text, limits, MOST_OF_A_SMALL_ONE) else {
+        let Ok(mut fold) = decode(&text, limits, MAX_MEMORY_SMALL) else {
             return;
         };
-        // What was read is a fold like any other: it can be written, and it goes on.
+        // A decoded fold can be encoded and continued like any other.
         let written = fold.encode();
-        let mut again = decode(&written, limits, MOST_OF_A_SMALL_ONE).unwrap();
+        let mut again = decode(&written, limits, MAX_MEMORY_SMALL).unwrap();
         assert_eq!(again.encode(), written);
         let last = "9".repeat(129);
         assert_eq!(fold.begin_record(&last), again.begin_record(&last));
@@ -220,7 +220,7 @@ fn any_text_is_a_fold_or_an_error() {
 }
 
 #[test]
-fn a_decoded_fold_goes_on_as_the_fold_itself() {
+fn a_decoded_fold_continues_as_the_original() {
     check(8_000, 400, |choices| {
         let limits = limits(choices);
         let mut fold = FuzzedFold::new(limits);
@@ -229,14 +229,14 @@ fn a_decoded_fold_goes_on_as_the_fold_itself() {
         let mut number = choices.number() >> 1;
         for _ in 0..choices.below(12) {
             let step = step(choices, &mut number);
-            assert_eq!(take(&mut carried, &step), take(&mut fold, &step));
+            assert_eq!(apply(&mut carried, &step), apply(&mut fold, &step));
             assert_eq!(carried.open(), fold.open());
             if choices.one_in(4) {
                 let _ = carried.is_full();
             }
             if choices.one_in(3) {
                 evicted += carried.evicted();
-                carried = decode(&carried.encode(), limits, MOST_OF_A_SMALL_ONE).unwrap();
+                carried = decode(&carried.encode(), limits, MAX_MEMORY_SMALL).unwrap();
             }
             if choices.one_in(6) {
                 assert_eq!(carried.close(), fold.close());
@@ -248,14 +248,14 @@ fn a_decoded_fold_goes_on_as_the_fold_itself() {
     });
 }
 
-/// Runs once; it takes no choices.
+/// Runs a test that takes no choices, once.
 fn once(test: impl Fn()) {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     test();
 }
 
 #[test]
-fn a_frame_of_gigabytes_is_rejected_in_little_memory() {
+fn a_frame_of_gigabytes_is_rejected_in_bounded_memory() {
     const GIGABYTES: usize = 4 << 30;
     once(|| {
         let sizes = [
@@ -279,8 +279,8 @@ fn a_frame_of_gigabytes_is_rejected_in_little_memory() {
             for announced in announced {
                 for frame in [&bomb, &header_alone] {
                     let text = state(announced, frame);
-                    let most = MOST_OF_A_SMALL_ONE + text.len();
-                    let result = decode(&text, StateLimits::default(), most);
+                    let max = MAX_MEMORY_SMALL + text.len();
+                    let result = decode(&text, StateLimits::default(), max);
                     assert!(result.is_err(), "{announced} {size:?}");
                 }
             }
@@ -289,9 +289,9 @@ fn a_frame_of_gigabytes_is_rejected_in_little_memory() {
 }
 
 /// Each column in turn is as long as the state allows, so that its values take far more memory than
-/// their bytes.
+/// their encoded bytes.
 #[test]
-fn a_column_of_millions_is_read_in_bounded_memory() {
+fn a_column_of_millions_takes_bounded_memory() {
     once(|| {
         for zeros in 0..12 {
             for count in [100_000, LIMIT / 16, LIMIT / 16 - 20, LIMIT / 2, LIMIT - 30] {
@@ -300,17 +300,17 @@ fn a_column_of_millions_is_read_in_bounded_memory() {
                     columns.extend(varint(count as u128));
                     let frame = frame(None, &columns, fill, LIMIT);
                     let text = state(LIMIT as u128, &frame);
-                    assert!(decode(&text, StateLimits::default(), MOST).is_err());
+                    assert!(decode(&text, StateLimits::default(), MAX_MEMORY).is_err());
                 }
             }
         }
     });
 }
 
-/// One key with times by the million: they stand after three or four positions, a table of one empty
-/// key, no windows, and one seen key.
+/// A dedup cache of one key with millions of times. It is preceded by three or four sequence
+/// numbers, a table of one empty key, and no windows.
 #[test]
-fn a_memory_of_millions_is_read_in_bounded_memory() {
+fn a_dedup_cache_of_millions_takes_bounded_memory() {
     once(|| {
         for sequence_numbers in [3, 4] {
             for count in [100_000, LIMIT / 16 - 3, LIMIT - 40] {
@@ -324,15 +324,15 @@ fn a_memory_of_millions_is_read_in_bounded_memory() {
                 columns.push(0);
                 let frame = frame(None, &columns, 0, 0);
                 let text = state(length as u128 + 1, &frame);
-                let _ = decode(&text, StateLimits::default(), MOST);
+                let _ = decode(&text, StateLimits::default(), MAX_MEMORY);
             }
         }
     });
 }
 
-/// A key stands once in the text, and again in each of its accumulators in memory.
+/// A key is in the text once, but counts towards the limit for each of its accumulators.
 #[test]
-fn a_long_key_in_many_windows_is_read_in_bounded_memory() {
+fn a_long_key_in_many_windows_takes_bounded_memory() {
     once(|| {
         let minutes = Tumbling::new(60_000).unwrap();
         let key = "a".repeat(MIB);
@@ -345,7 +345,7 @@ fn a_long_key_in_many_windows_is_read_in_bounded_memory() {
         let text = fold.encode();
         drop(fold);
         assert!(text.len() < 10_000, "{}", text.len());
-        let result = decode(&text, StateLimits::default(), MOST);
+        let result = decode(&text, StateLimits::default(), MAX_MEMORY);
         assert!(matches!(result, Err(CodecError::TooLong { .. })));
     });
 }

@@ -1,4 +1,4 @@
-//! The core knows no unicorns: here it serves a wind farm, whose turbines report power in watts.
+//! The core is independent of the sensor: here, the turbines of a wind farm report power in watts.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -90,20 +90,20 @@ impl RangedRow for PowerRow {
     }
 }
 
-/// Folds the records of `log` from `from` on, up to `to`; the state goes through text at `handovers`,
-/// where the last `again` records are delivered a second time.
+/// Folds the records `from..to` of `log`. At `handovers` the state is encoded and decoded, and the
+/// last `redelivered` records are delivered again. Also returns the number of duplicates.
 fn fold(
     mut fold: Farm,
     log: &[Vec<Gust>],
     from: usize,
     to: usize,
     handovers: &[usize],
-    again: usize,
+    redelivered: usize,
 ) -> (Farm, u64) {
     let minutes = Tumbling::new(60_000).unwrap();
     let mut duplicates = 0;
     let mut record = from;
-    let mut handed = Vec::new();
+    let mut done = Vec::new();
     while record < to {
         if fold.begin_record(&(record + 100).to_string()).unwrap() {
             for gust in &log[record] {
@@ -115,16 +115,16 @@ fn fold(
             }
         }
         record += 1;
-        if handovers.contains(&record) && !handed.contains(&record) {
-            handed.push(record);
+        if handovers.contains(&record) && !done.contains(&record) {
+            done.push(record);
             fold = Farm::decode(&fold.encode(), StateLimits::default()).unwrap();
-            record = record.saturating_sub(again).max(from);
+            record = record.saturating_sub(redelivered).max(from);
         }
     }
     (fold, duplicates)
 }
 
-/// The rows of a run over the records from `from` up to `to`, cut into parts where `cuts` says.
+/// The rows of the records `from..to`, closed at `cuts`.
 fn run(log: &[Vec<Gust>], from: usize, to: usize, cuts: &[usize]) -> Vec<Row<String, Power>> {
     let mut ends: Vec<usize> = cuts
         .iter()
@@ -157,22 +157,22 @@ proptest! {
     fn redelivery_and_handover_change_nothing(
         log in any_log(),
         handovers in proptest::collection::vec(0..20_usize, 0..4),
-        again in 0..5_usize,
+        redelivered in 0..5_usize,
     ) {
         let new = || Farm::new(StateLimits::default());
         let (mut expected, duplicates) = fold(new(), &log, 0, log.len(), &[], 0);
-        let (mut actual, repeats_again) = fold(new(), &log, 0, log.len(), &handovers, again);
-        prop_assert_eq!(duplicates, repeats_again);
+        let (mut actual, actual_duplicates) = fold(new(), &log, 0, log.len(), &handovers, redelivered);
+        prop_assert_eq!(duplicates, actual_duplicates);
         let rows = expected.close();
         prop_assert_eq!(&rows, &actual.close());
         let readings: u64 = rows.iter().map(|row| row.readings).sum();
         prop_assert_eq!(readings + duplicates, log.iter().map(|record| record.len() as u64).sum());
     }
 
-    /// Whatever parts the run that went through was cut into, and whatever other runs left behind, each
-    /// from nothing, over any records and with parts of its own.
+    /// One run over the whole log, closed at `cuts`, succeeded. Other runs left rows as well; each
+    /// started with an empty state, at any record, and was closed at its own cuts.
     #[test]
-    fn what_merges_is_the_distinct_readings_of_the_log(
+    fn merged_rows_hold_each_distinct_reading_once(
         log in any_log(),
         cuts in proptest::collection::vec(0..20_usize, 0..4),
         others in proptest::collection::vec(
@@ -187,7 +187,7 @@ proptest! {
             rows.extend(run(&log, from, to.max(from), cuts));
         }
         for expected in whole.close() {
-            let of_accumulator: Vec<PowerRow> = rows
+            let candidates: Vec<PowerRow> = rows
                 .iter()
                 .filter(|row| (row.window, &row.key) == (expected.window, &expected.key))
                 .cloned()
@@ -195,10 +195,10 @@ proptest! {
                 .collect();
             let mut merged = Power::identity();
             let mut readings = 0;
-            let selection = select(&of_accumulator);
+            let selection = select(&candidates);
             for index in selection.rows {
-                merged.merge(&of_accumulator[index].0.aggregate);
-                readings += of_accumulator[index].0.readings;
+                merged.merge(&candidates[index].0.aggregate);
+                readings += candidates[index].0.readings;
             }
             prop_assert_eq!(readings, expected.readings);
             prop_assert_eq!(merged, expected.aggregate);
@@ -224,10 +224,10 @@ proptest! {
 }
 
 #[test]
-fn a_fold_says_when_it_is_full_and_its_state_never_passes_the_limit() {
+fn a_full_state_stays_within_its_limit() {
     let limits = StateLimits {
         state: 60_000,
-        seen: 20_000,
+        dedup: 20_000,
         ..StateLimits::default()
     };
     let minutes = Tumbling::new(60_000).unwrap();
@@ -236,7 +236,7 @@ fn a_fold_says_when_it_is_full_and_its_state_never_passes_the_limit() {
     let mut longest = 0;
     for number in 0..60_000_u64 {
         fold.begin_record(&(number + 1).to_string()).unwrap();
-        // Names that do not compress well.
+        // The names do not compress well.
         let turbine = format!("{:016x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let gust = Gust {
             turbine,
@@ -257,7 +257,7 @@ fn a_fold_says_when_it_is_full_and_its_state_never_passes_the_limit() {
 }
 
 #[test]
-fn a_fold_is_full_at_its_most_accumulators() {
+fn a_fold_is_full_at_the_accumulator_limit() {
     let limits = StateLimits {
         accumulators: 3,
         ..StateLimits::default()
@@ -287,7 +287,7 @@ fn a_fold_is_full_at_its_most_accumulators() {
 }
 
 #[test]
-fn a_record_without_readings_still_moves_the_part_on() {
+fn a_record_without_readings_extends_the_range() {
     let mut fold = Farm::new(StateLimits::default());
     assert!(fold.begin_record("5").unwrap());
     assert!(fold.close().is_empty());

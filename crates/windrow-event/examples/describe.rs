@@ -1,4 +1,6 @@
-//! Says what is in a Lambda Kinesis event: `cargo run -p windrow-event --example describe < event.json`
+//! Describes a Lambda Kinesis event.
+//!
+//! Run it with `cargo run -p windrow-event --example describe < event.json`.
 
 use std::io::Read;
 
@@ -14,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} records of {stream}, {shard}", event.len());
     if let Some(window) = event.window {
         let last = if event.is_final_invoke_for_window {
-            ", which closes"
+            ", which closes now"
         } else {
             ""
         };

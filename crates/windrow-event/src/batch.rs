@@ -1,4 +1,4 @@
-//! The records of an event: decoded once into shared buffers, handed out as slices of them.
+//! The records of an event, decoded into shared buffers and returned as slices of these.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,31 +11,31 @@ use crate::time::Arrival;
 /// One record of an [`Event`](crate::Event), borrowed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventRecord<'a> {
-    /// What the producer grouped the record by.
+    /// The partition key that the producer set.
     pub partition_key: &'a str,
-    /// The record's place in its shard. Compare by length first, then as text: it is a decimal
-    /// number that can pass 128 bits.
+    /// The record's sequence number. Compare by length first, then as text: it is a decimal number
+    /// that can exceed 128 bits.
     pub sequence_number: &'a str,
-    /// When Kinesis took the record (`approximateArrivalTimestamp`), in milliseconds since the
-    /// epoch, to the nearest, a half being rounded up; 0 if the event does not say.
+    /// When Kinesis received the record (`approximateArrivalTimestamp`), in milliseconds since the
+    /// epoch, rounded to the nearest, halves away from zero; 0 if the event does not have it.
     ///
-    /// It is read off the decimal digits, since it decides which window a record belongs to and
-    /// binary fractions of a second would now and then be off by one.
+    /// Computed from the decimal digits: it determines the window of a record, and binary fractions
+    /// of a second would sometimes be off by one millisecond.
     pub arrival: i64,
-    /// What the producer sent, or the base64 that could not be decoded. That is a value of this
-    /// record alone: its neighbours are as good as before.
+    /// The data that the producer sent, or the base64 that could not be decoded. Other records of
+    /// the batch are not affected.
     pub data: Result<&'a [u8], &'a BadBase64>,
 }
 
-/// Base64 that is not: other characters than the standard alphabet's, wrong padding or length.
+/// Invalid base64: characters outside of the standard alphabet, or wrong padding or length.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the data is not base64 of the standard alphabet with padding")]
 pub struct BadBase64 {
-    /// The text as it came, so that it can be put aside without loss.
+    /// The text as received, so that it can be rejected without loss.
     pub text: String,
 }
 
-/// The records of an event over two buffers, however many there are.
+/// The records of an event, in two buffers.
 #[derive(Clone, Default)]
 pub(crate) struct RecordBatch {
     entries: Vec<RecordEntry>,
@@ -47,14 +47,14 @@ pub(crate) struct RecordBatch {
     first_source_arn: Option<String>,
 }
 
-/// Where a record stands in the buffers.
+/// The location of a record in the buffers.
 #[derive(Clone)]
 struct RecordEntry {
-    /// Where the partition key starts in the text. It goes on to the sequence number.
+    /// The start of the partition key in the text. It ends where the sequence number starts.
     partition_key: usize,
-    /// Where the sequence number starts.
+    /// The start of the sequence number.
     sequence_number: usize,
-    /// Where it ends.
+    /// The end of the sequence number.
     text_end: usize,
     arrival: i64,
     data: Result<Range<usize>, BadBase64>,
@@ -106,8 +106,7 @@ impl RecordBatch {
         Ok(())
     }
 
-    /// Adds a record of which nothing is escaped; `None`, and nothing added, if the data is not
-    /// base64.
+    /// Adds a record without escapes. Returns `None` and adds nothing if the data is not base64.
     pub(crate) fn push_plain(
         &mut self,
         partition_key: &str,
@@ -120,12 +119,12 @@ impl RecordBatch {
         Some(())
     }
 
-    /// Makes room for all data that a payload of `json_len` bytes can hold.
+    /// Reserves space for all data that a payload of `json_len` bytes can have.
     pub(crate) fn reserve_data(&mut self, json_len: usize) {
         self.data.reserve(json_len.div_ceil(4) * 3);
     }
 
-    /// Makes room for so many more records like the one that is there.
+    /// Reserves space for `count` more records like the first one.
     pub(crate) fn reserve_records(&mut self, count: usize) {
         self.entries.reserve(count);
         self.text.reserve(count.saturating_mul(self.text.len()));
@@ -152,15 +151,15 @@ impl RecordBatch {
 
     fn decode(&mut self, base64: &[u8]) -> Option<Range<usize>> {
         let start = self.data.len();
-        // The decoder reserves exactly what it needs, which for every record alone would mean to
-        // move the whole buffer each time.
+        // The decoder reserves exactly what it needs, so it would move the whole buffer for every
+        // record. `reserve` grows it by more.
         self.data.reserve(base64.len().div_ceil(4) * 3);
         let decoded = base64_simd::STANDARD.decode_append(base64, &mut self.data);
         decoded.ok().map(|_| start..self.data.len())
     }
 }
 
-/// Sizes only: a batch is megabytes of payload, which has no place in a log line.
+/// Shows sizes only: a batch has megabytes of payload, too much for a log line.
 impl fmt::Debug for RecordBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch")
@@ -194,8 +193,8 @@ impl<'de> Visitor<'de> for BatchVisitor {
     }
 }
 
-/// A record as it stands in the JSON, for as long as it takes to copy it into the buffers. Every
-/// field is optional here so that `null` and absence make one error, which names the field.
+/// The JSON form of a record, before it is copied into the buffers. Every field is optional, so
+/// that `null` and absence are the same error, which names the field.
 #[derive(serde::Deserialize)]
 pub(crate) struct RecordJson<'a> {
     #[serde(borrow)]
@@ -219,8 +218,8 @@ struct KinesisJson<'a> {
     arrival: Option<Arrival>,
 }
 
-/// Text borrowed from the JSON wherever it stands there without escapes. An optional `Cow` alone
-/// would always be copied.
+/// Text, borrowed from the JSON if it has no escapes there. An optional `Cow` alone would always be
+/// copied.
 #[derive(serde::Deserialize)]
 struct EventText<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -230,7 +229,7 @@ mod tests {
     use crate::Event;
 
     #[test]
-    fn bad_base64_is_a_value_and_its_neighbours_decode() {
+    fn bad_base64_does_not_affect_other_records() {
         let record = |data: &str| {
             let kinesis = format!(r#"{{"partitionKey":"k","sequenceNumber":"1","data":"{data}"}}"#);
             format!(r#"{{"kinesis":{kinesis}}}"#)
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_in_any_text_are_undone() {
+    fn escapes_are_decoded() {
         let json = r#"{"Records":[{"kinesis":{"partitionKey":"\u0053\"\n","sequenceNumber":"\u0031",
             "data":"\u0053GVsbG8\/"},"eventID":"shardId\u003a1"}]}"#;
         let event = Event::from_json(json.as_bytes()).unwrap();

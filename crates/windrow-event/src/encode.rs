@@ -1,4 +1,4 @@
-//! The event as Lambda writes it, for whatever stands in for Lambda.
+//! Encodes events as Lambda does, for a local event source mapping or a test.
 
 use serde_json::value::RawValue;
 
@@ -8,7 +8,7 @@ use crate::{quoted, time};
 /// Where the records of an event come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventSource<'a> {
-    /// The stream's ARN, whose account also becomes that of `invokeIdentityArn`.
+    /// The stream's ARN. Its account is used in `invokeIdentityArn` as well.
     pub stream_arn: &'a str,
     /// The region, such as `us-east-1`.
     pub region: &'a str,
@@ -19,32 +19,33 @@ pub struct EventSource<'a> {
 /// A record to encode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordData<'a> {
-    /// What the producer grouped the record by.
+    /// The partition key that the producer set.
     pub partition_key: &'a str,
-    /// The record's place in its shard.
+    /// The record's sequence number.
     pub sequence_number: &'a str,
-    /// When Kinesis took the record, in milliseconds since the epoch.
+    /// When Kinesis received the record, in milliseconds since the epoch.
     pub arrival: i64,
-    /// What the producer sent.
+    /// The data that the producer sent.
     pub data: &'a [u8],
 }
 
-/// What an event says about its tumbling window.
+/// The fields of an event with a tumbling window.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowFields<'a> {
     /// The window itself.
     pub window: EventWindow,
-    /// What its previous invocation answered. `None` in its first, and is written as `{}`.
+    /// The state that the previous invocation returned. `None`, written as `{}`, for the first
+    /// invocation.
     pub state: Option<&'a RawValue>,
-    /// Whether the window closes with this invocation.
+    /// Whether this is the window's last invocation.
     pub is_final: bool,
-    /// Whether it closes ahead of its time, since its state grew too large.
+    /// Whether the window closes early, since its state grew too large.
     pub is_terminated_early: bool,
 }
 
-/// The event as Lambda's JSON, with the same fields in the same order.
+/// Encodes an event as Lambda's JSON, with the same fields in the same order.
 ///
-/// Without a window it is `Records` alone, and so names its shard in each record's `eventID` only.
+/// Without a window the event is `Records` alone, so only each record's `eventID` names the shard.
 /// The role in `invokeIdentityArn` is `lambda-kinesis-role`, as in the Lambda developer guide.
 #[must_use]
 pub fn encode(
@@ -67,11 +68,11 @@ pub fn encode(
     json
 }
 
-/// How many bytes a record adds to an event, the comma to the next one included.
+/// How many bytes a record adds to an event, including the comma after it.
 ///
-/// These and the length of the event without records, `encode(source, &[], window).len()`, add up to
-/// one byte more than the event takes (none more without records). So a poller can keep a payload
-/// under Lambda's 6 MB without encoding it to find out.
+/// The sum of these and the length of the event without records, `encode(source, &[],
+/// window).len()`, is one byte more than the length of the event (equal if there are no records). A
+/// poller can therefore keep a payload under Lambda's 6 MB without encoding it first.
 #[must_use]
 pub fn encoded_len(source: &EventSource<'_>, record: &RecordData<'_>) -> usize {
     let mut json = Vec::new();
@@ -106,8 +107,8 @@ fn push_record(json: &mut Vec<u8>, source: &EventSource<'_>, record: &RecordData
         quoted(source.stream_arn),
     );
     json.extend_from_slice(before_data.as_bytes());
-    // The encoder reserves exactly what it needs, which for every record alone would mean to move
-    // the whole event each time.
+    // The encoder reserves exactly what it needs, so it would move the whole event for every
+    // record. `reserve` grows it by more.
     json.reserve(base64_simd::STANDARD.encoded_length(record.data.len()) + after_data.len());
     base64_simd::STANDARD.encode_append(record.data, json);
     json.extend_from_slice(after_data.as_bytes());

@@ -9,13 +9,13 @@ use crate::batch::{EventRecord, RecordBatch};
 use crate::layout;
 use crate::window::EventWindow;
 
-/// A batch of records of one shard, as Lambda hands it to a function.
+/// A batch of records of one shard, as Lambda passes it to a function.
 ///
-/// Without a tumbling window only the records and what they say about themselves are there; the
-/// public fields are then `None` and `false`.
+/// Without a tumbling window the event consists of records only; the public fields are then `None`
+/// and `false`.
 ///
-/// Its `Deserialize` takes any of `serde_json`'s deserializers (a slice, a reader, a `Value`), also
-/// wrapped, and no others: the whole is taken as JSON, which must be UTF-8, and then read by
+/// `Deserialize` works only with the deserializers of `serde_json` (for a slice, a reader or a
+/// `Value`, also wrapped): it takes the event as raw JSON, which must be UTF-8, and passes it to
 /// [`from_json`](Event::from_json).
 ///
 /// The JSON is described in the Lambda developer guide under "Implementing stateful Kinesis Data
@@ -24,18 +24,18 @@ use crate::window::EventWindow;
 pub struct Event {
     /// The tumbling window that all records of the batch arrived in.
     pub window: Option<EventWindow>,
-    /// What the window's previous invocation answered as its state.
+    /// The state that the window's previous invocation returned.
     ///
-    /// `None` if there is nothing to carry on from: no window, or its first invocation, which
-    /// Lambda gives the state `{}`. An object without members is therefore `None` as well.
+    /// `None` if there is no window, or if this is its first invocation. Lambda then sends the
+    /// state `{}`, so an empty object is `None` as well.
     pub state: Option<Box<RawValue>>,
-    /// The shard, as the event itself names it; see [`shard`](Event::shard).
+    /// The event's own `shardId`; see [`shard`](Event::shard).
     pub shard_id: Option<String>,
-    /// The stream, as the event itself names it; see [`stream`](Event::stream).
+    /// The event's own `eventSourceARN`; see [`stream`](Event::stream).
     pub event_source_arn: Option<String>,
-    /// Whether the window closes with this invocation. It may carry records all the same.
+    /// Whether this is the window's last invocation. It may still have records.
     pub is_final_invoke_for_window: bool,
-    /// Whether Lambda closes the window ahead of its time, since its state grew too large.
+    /// Whether Lambda closes the window early, since its state grew too large.
     pub is_window_terminated_early: bool,
     batch: RecordBatch,
 }
@@ -45,11 +45,11 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// If the bytes are not JSON or not a Kinesis event, that is without `Records`, or with a record
-    /// that lacks its `sequenceNumber`, `partitionKey` or `data`. Base64 that does not decode is no
-    /// error here but the value of that record's [`data`](EventRecord::data).
+    /// If the bytes are not JSON, or not a Kinesis event: without `Records`, or with a record that
+    /// lacks its `sequenceNumber`, `partitionKey` or `data`. Invalid base64 is not an error here;
+    /// it is returned as that record's [`data`](EventRecord::data).
     pub fn from_json(json: &[u8]) -> Result<Event, DecodeError> {
-        if let Some(event) = by_layout(json) {
+        if let Some(event) = decode_by_layout(json) {
             return Ok(event);
         }
         let event = serde_json::from_slice::<EventJson>(json);
@@ -66,21 +66,21 @@ impl Event {
         self.batch.records()
     }
 
-    /// How many records there are.
+    /// The number of records.
     #[must_use]
     pub fn len(&self) -> usize {
         self.batch.len()
     }
 
-    /// Whether there are no records, as in the last invocation of a window that has been idle.
+    /// Whether there are no records, as in the last invocation of an idle window.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The name of the stream, out of the event's ARN or else the first record's.
+    /// The name of the stream, from the event's ARN or else the first record's.
     ///
-    /// `None` if neither is there or neither is the ARN of a stream.
+    /// `None` if neither is the ARN of a stream.
     #[must_use]
     pub fn stream(&self) -> Option<&str> {
         let arns = [
@@ -90,8 +90,8 @@ impl Event {
         arns.into_iter().flatten().find_map(stream_name)
     }
 
-    /// The id of the shard: the event's own, or else what the first record's `eventID` has before
-    /// its colon, the only place where an event without a window names it.
+    /// The id of the shard: the event's own, or else the part of the first record's `eventID`
+    /// before the colon, which is the only place where an event without a window has it.
     #[must_use]
     pub fn shard(&self) -> Option<&str> {
         if let Some(shard) = &self.shard_id {
@@ -113,20 +113,19 @@ impl<'de> Deserialize<'de> for Event {
 
 /// Why a payload is not an [`Event`].
 ///
-/// Either way the same bytes will fail again, so there is no point in a retry. The message already
-/// holds that of the JSON parser, with its line and column and the name of what is missing; so it is
-/// not a `source` as well.
+/// These errors are permanent: a retry with the same bytes fails again. The message includes that
+/// of the JSON parser, with line, column and missing field, so there is no `source`.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// The payload is not JSON, or it is cut off.
+    /// The payload is not JSON, or is truncated.
     #[error("the payload is not JSON: {0}")]
     NotJson(serde_json::Error),
-    /// The payload is JSON of another shape.
+    /// The payload is JSON, but not a Kinesis event.
     #[error("the payload is not a Kinesis event: {0}")]
     NotAnEvent(serde_json::Error),
 }
 
-/// An event as it stands in the JSON.
+/// The JSON form of an event.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct EventJson {
@@ -160,21 +159,21 @@ impl From<EventJson> for Event {
     }
 }
 
-/// The event, if it starts with its records as Lambda's do: they are read by their layout, and what
-/// follows them as JSON.
-fn by_layout(json: &[u8]) -> Option<Event> {
+/// Decodes an event that starts with its records, as Lambda's do: the records by their layout, and
+/// the rest as JSON.
+fn decode_by_layout(json: &[u8]) -> Option<Event> {
     let (batch, rest) = layout::leading_records(json)?;
-    let mut beside_the_records = br#"{"Records":[]"#.to_vec();
-    beside_the_records.extend_from_slice(rest);
-    let event: EventJson = serde_json::from_slice(&beside_the_records).ok()?;
+    let mut without_records = br#"{"Records":[]"#.to_vec();
+    without_records.extend_from_slice(rest);
+    let event: EventJson = serde_json::from_slice(&without_records).ok()?;
     Some(Event {
         batch,
         ..Event::from(event)
     })
 }
 
-/// The name in `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`, which a consumer with enhanced fan-out
-/// goes on with `/consumer/...`.
+/// The name in `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`. For a consumer with enhanced fan-out,
+/// `/consumer/...` follows the name.
 fn stream_name(arn: &str) -> Option<&str> {
     let (_, resource) = arn.split_once(":stream/")?;
     resource.split('/').next().filter(|name| !name.is_empty())
@@ -199,7 +198,7 @@ fn null_is_false<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::
 }
 
 #[cfg(test)]
-mod same_as_json;
+mod layout_matches_json;
 
 #[cfg(test)]
 mod tests {
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_fields_are_named() {
         check_error("{}", "`Records`");
         check_error(r#"{"Records":null}"#, "`Records`");
         check_error(r#"{"Records":[{}]}"#, "`kinesis`");
@@ -240,11 +239,11 @@ mod tests {
         );
         check_error(
             r#"{"Records":[],"window":{"start":"noon","end":"noon"}}"#,
-            "`window` holds \"noon\"",
+            "`window` has an invalid time \"noon\"",
         );
     }
 
-    /// What Lambda's runtime reports of a payload is what `from_json` says of it.
+    /// Lambda's runtime reports the same error for a payload as `from_json`.
     #[test]
     fn errors_are_the_same_through_serde() {
         for json in [
@@ -264,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_told_apart() {
+    fn invalid_json_is_a_separate_error() {
         for json in ["", "{", "nonsense", r#"{"Records":[]} {}"#] {
             let error = Event::from_json(json.as_bytes()).unwrap_err();
             assert!(
@@ -298,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_state_is_no_state() {
+    fn an_empty_state_is_none() {
         let state = |json: &str| {
             let json = format!(r#"{{"Records":[],"state":{json}}}"#);
             Event::from_json(json.as_bytes()).unwrap().state

@@ -1,14 +1,14 @@
-//! The records of an event, each read by the layout of the one before it.
+//! A fast decoder for the records of an event, by the layout of the record before.
 //!
-//! Lambda writes the records of an event alike: but for five values they are equal, byte for byte. So
-//! one record is read as JSON, and shows what stands before, between and behind these values; of the
-//! records after it only the values are looked at, and all else is compared. That is as strict as
-//! reading them as JSON: where only the inside of a string differs, and holds no quote, no backslash
-//! and no control character, the same members of the same types come out.
+//! Lambda formats all records of an event the same way: except for five values they are equal, byte
+//! for byte. So one record is parsed as JSON, which yields the text before, between and after these
+//! values. For the records that follow, only the values are parsed; everything else is compared.
+//! This is as strict as a JSON parser: if two records differ only inside of a string that has no
+//! quotes, backslashes or control characters, they have the same members of the same types.
 //!
-//! A record of another layout is read as JSON, and the next ones are held to its layout. For what is
-//! not records at all this way gives up, and the caller reads the whole event as JSON: errors get
-//! their words there, and only there.
+//! A record with another layout is parsed as JSON, and its layout is used from then on. On anything
+//! else this decoder stops, and the caller parses the whole event as JSON, which is where all
+//! errors come from.
 
 use memchr::memchr;
 use serde::Deserialize;
@@ -16,8 +16,8 @@ use serde_json::value::RawValue;
 
 use crate::batch::{RecordBatch, RecordJson};
 
-/// The records of an event that starts with them, and what follows their array. `None` says nothing
-/// about the event: it must be read in another way.
+/// Decodes the records of an event that starts with them. Also returns what follows their array.
+/// `None` does not mean that the event is invalid: it must be parsed as JSON.
 pub(crate) fn leading_records(json: &[u8]) -> Option<(RecordBatch, &[u8])> {
     let rest = after_token(json, b"{")?;
     let rest = after_token(rest, b"\"Records\"")?;
@@ -32,7 +32,9 @@ pub(crate) fn leading_records(json: &[u8]) -> Option<(RecordBatch, &[u8])> {
     let mut layout: Option<Layout<'_>> = None;
     loop {
         rest = trim_start(rest);
-        let taken = layout.as_ref().and_then(|it| it.take(rest, &mut batch));
+        let taken = layout
+            .as_ref()
+            .and_then(|layout| layout.take(rest, &mut batch));
         rest = match taken {
             Some(after) => after,
             None => {
@@ -51,7 +53,7 @@ pub(crate) fn leading_records(json: &[u8]) -> Option<(RecordBatch, &[u8])> {
     }
 }
 
-/// Reads a record as JSON; gives its text and what follows it.
+/// Parses a record as JSON. Returns its text and what follows it.
 fn push_json<'a>(json: &'a [u8], batch: &mut RecordBatch) -> Option<(&'a [u8], &'a [u8])> {
     let mut records = serde_json::Deserializer::from_slice(json).into_iter::<RecordJson<'_>>();
     let record = records.next()?.ok()?;
@@ -60,29 +62,29 @@ fn push_json<'a>(json: &'a [u8], batch: &mut RecordBatch) -> Option<(&'a [u8], &
     Some(split)
 }
 
-/// The text of a record but for its values.
+/// The text of a record around its values.
 struct Layout<'a> {
     before_partition_key: &'a [u8],
     before_sequence_number: &'a [u8],
     before_data: &'a [u8],
     before_arrival: &'a [u8],
-    /// Up to the sequence number within the `eventID`, which starts with the shard.
+    /// Up to the sequence number in the `eventID`, which starts with the shard.
     before_event_number: &'a [u8],
     after_event_number: &'a [u8],
 }
 
-/// Where a record has the values that differ from one to the next.
+/// The values that differ between records, borrowed from the text to find their offsets.
 #[derive(Deserialize)]
-struct Places<'a> {
+struct RecordValues<'a> {
     #[serde(borrow)]
-    kinesis: KinesisPlaces<'a>,
+    kinesis: KinesisValues<'a>,
     #[serde(rename = "eventID")]
     event_id: &'a str,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct KinesisPlaces<'a> {
+struct KinesisValues<'a> {
     partition_key: &'a str,
     sequence_number: &'a str,
     data: &'a str,
@@ -91,12 +93,12 @@ struct KinesisPlaces<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// The layout of a record, if its values stand there in Lambda's order and without escapes.
+    /// The layout of a record, if its values are in Lambda's order and without escapes.
     fn of(record: &'a [u8]) -> Option<Self> {
-        let places: Places<'a> = serde_json::from_slice(record).ok()?;
-        let kinesis = places.kinesis;
-        let shard = places.event_id.strip_suffix(kinesis.sequence_number)?;
-        let event_number = &places.event_id[shard.len()..];
+        let values: RecordValues<'a> = serde_json::from_slice(record).ok()?;
+        let kinesis = values.kinesis;
+        let shard = values.event_id.strip_suffix(kinesis.sequence_number)?;
+        let event_number = &values.event_id[shard.len()..];
 
         let mut from = 0;
         let mut piece_before = |value: &str| {
@@ -115,7 +117,7 @@ impl<'a> Layout<'a> {
         })
     }
 
-    /// Takes the record that `json` starts with into the batch, if it has this layout; gives what
+    /// Adds the record at the start of `json` to the batch, if it has this layout. Returns what
     /// follows it.
     fn take<'b>(&self, json: &'b [u8], batch: &mut RecordBatch) -> Option<&'b [u8]> {
         let rest = json.strip_prefix(self.before_partition_key)?;
@@ -141,9 +143,9 @@ fn split_at_quote(json: &[u8]) -> Option<(&[u8], &[u8])> {
     json.split_at_checked(memchr(b'"', json)?)
 }
 
-/// The inside of a JSON string that stands for itself.
+/// The content of a JSON string, if it has no escapes.
 fn plain(inside: &[u8]) -> Option<&str> {
-    // Without a way out at the first that is escaped, so that many are looked at together.
+    // Does not stop at the first escape, so that the compiler can vectorize the loop.
     let is_plain = |byte: u8| (byte >= b' ') & (byte != b'\\');
     let all_plain = inside.iter().fold(true, |all, byte| all & is_plain(*byte));
     if all_plain {
@@ -153,8 +155,9 @@ fn plain(inside: &[u8]) -> Option<&str> {
     }
 }
 
-/// The milliseconds in a number of seconds such as `1607497475.189`: up to 12 digits, the first no
-/// zero, then nothing or a point and up to 3 digits. And what follows it.
+/// Parses a number of seconds such as `1607497475.189`: up to 12 digits, the first of which is not
+/// zero, optionally followed by a point and up to 3 digits. Returns the milliseconds and what
+/// follows.
 fn split_arrival(json: &[u8]) -> Option<(i64, &[u8])> {
     let (seconds, whole, rest) = split_digits(json);
     if whole == 0 || whole > 12 || json.first() == Some(&b'0') {
@@ -173,8 +176,8 @@ fn split_arrival(json: &[u8]) -> Option<(i64, &[u8])> {
     Some((seconds * 1000 + millis, rest))
 }
 
-/// The number that the leading digits make, how many digits there are, and what follows them. Of
-/// more than 12 digits the number is none.
+/// Parses the leading digits. Returns the number, how many digits there are, and what follows them.
+/// The number may be wrong if there are more than 12 digits.
 fn split_digits(json: &[u8]) -> (i64, usize, &[u8]) {
     let mut number: i64 = 0;
     let mut rest = json;
@@ -187,12 +190,12 @@ fn split_digits(json: &[u8]) -> (i64, usize, &[u8]) {
     (number, json.len() - rest.len(), rest)
 }
 
-/// What follows a token that `json` starts with, perhaps behind spaces.
+/// What follows `token` at the start of `json`, after optional white space.
 fn after_token<'a>(json: &'a [u8], token: &[u8]) -> Option<&'a [u8]> {
     trim_start(json).strip_prefix(token)
 }
 
-/// Without the leading white space, as JSON has it.
+/// `json` without leading JSON white space.
 fn trim_start(mut json: &[u8]) -> &[u8] {
     while let Some((b' ' | b'\n' | b'\t' | b'\r', rest)) = json.split_first() {
         json = rest;
@@ -206,7 +209,7 @@ mod tests {
 
     const FIRST: &str = r#"{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"a","sequenceNumber":"7","data":"SGVsbG8=","approximateArrivalTimestamp":1607497475.189},"eventID":"shardId-1:7","awsRegion":"eu-west-1"}"#;
 
-    /// Whether a record is taken that has `to` where `FIRST` has `from` last.
+    /// Whether a record is taken that is `FIRST` with the last `from` replaced by `to`.
     fn is_taken(from: &str, to: &str) -> bool {
         let layout = Layout::of(FIRST.as_bytes()).unwrap();
         let start = FIRST.rfind(from).unwrap();
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_left_to_json() {
+    fn records_of_another_layout_are_left_to_json() {
         for (from, to) in [
             (r#":"a""#, r#":"\u0061""#),
             (r#":"a""#, r#":"a"b""#),
@@ -276,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_records_is_handed_back() {
+    fn the_text_after_the_records_is_returned() {
         let json = format!("{{ \"Records\" :[{FIRST}, {FIRST} ,{FIRST}] , more");
         let (batch, rest) = leading_records(json.as_bytes()).unwrap();
         assert_eq!((batch.len(), rest), (3, b" , more".as_slice()));

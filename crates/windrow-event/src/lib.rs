@@ -1,14 +1,12 @@
-//! The event that Lambda makes of a batch of Kinesis records, with or without a tumbling window:
-//! decode it, answer it, and encode it.
+//! The Lambda event for a batch of Kinesis records, with or without a tumbling window: decode it,
+//! respond to it, and encode it.
 //!
-//! - [`Event`] is what a function receives. It owns its memory, so it is a payload type for a
-//!   Lambda runtime, and all its records stand in one decoded buffer, so a batch of thousands
-//!   costs a handful of allocations. A record whose base64 is damaged is a value to deal with,
-//!   never the end of its batch.
-//! - [`Response`] is what a function answers: the window's state, and the records that failed.
-//! - [`Reject`] is a record that nobody could make sense of, as lines that lose none of it.
-//! - [`encode()`] writes the same JSON as Lambda does, for whatever stands in for Lambda: an event
-//!   source mapping on one's own machine, or a test.
+//! - [`Event`] is what a function receives. It owns its memory, so it works as a payload type of a
+//!   Lambda runtime. All its records share one decoded buffer, so a batch of thousands needs only a
+//!   few allocations. Invalid base64 is an error of that record only, not of the batch.
+//! - [`Response`] is what a function returns: the window's state, and the records that failed.
+//! - [`Reject`] formats a record that cannot be parsed as lines, without loss.
+//! - [`encode()`] writes the same JSON as Lambda, for a local event source mapping or a test.
 //!
 //! The crate does no IO and reads no clock. Times are milliseconds since the Unix epoch.
 //!

@@ -1,45 +1,48 @@
-//! Records that nobody could make sense of, put aside without loss.
+//! Rejected records, formatted as lines without loss.
 
 use crate::{quoted, time};
 
-/// A payload is cut past this many bytes. JSON makes at most six bytes of one (`\u0000`), so a piece
-/// stays under 960,000, which leaves 64,000 of a Firehose record's 1,024,000 to the other fields.
+/// The maximum length of a piece of a payload. JSON escapes one byte as at most six (`\u0000`), so
+/// a piece takes up to 960,000 bytes, which leaves 64,000 of a Firehose record's 1,024,000 bytes to
+/// the other fields.
 const PIECE_BYTES: usize = 160_000;
 
-/// A reason is cut past this many bytes: a service may quote the whole of what it rejects.
+/// The maximum length of a reason: a service may quote all of what it rejects.
 const REASON_BYTES: usize = 2_000;
 
-/// The most of a line that [`reject_start`] gives.
+/// The maximum length of what [`reject_start`] returns.
 const STARTING_BYTES: usize = 4_000;
 
-/// A record, or a part of one, that was rejected, with all it takes to find out why and to send it
-/// again.
+/// A record, or a part of one, that was rejected, with everything needed to find out why and to
+/// send it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reject<'a> {
-    /// Why, in words for a person. A short sentence: it stands in every line, cut past 2,000 bytes.
+    /// Why it was rejected, as a short sentence for a person. It is in every line, and is truncated
+    /// to 2,000 bytes.
     pub reason: &'a str,
     /// The name of the stream.
     pub stream: &'a str,
     /// The id of the shard.
     pub shard: &'a str,
-    /// The record's place in the shard.
+    /// The record's sequence number.
     pub sequence_number: &'a str,
-    /// What the producer grouped the record by.
+    /// The partition key that the producer set.
     pub partition_key: &'a str,
-    /// When Kinesis took the record, in milliseconds since the epoch.
+    /// When Kinesis received the record, in milliseconds since the epoch.
     pub arrival: i64,
-    /// What was rejected, of any length and content.
+    /// The rejected data, of any length and content.
     pub payload: &'a [u8],
 }
 
 impl Reject<'_> {
-    /// JSON objects, one a line and each with its newline, to be sent as one Firehose record each.
+    /// Formats the record as JSON objects, one per line, each with its newline. Every line fits one
+    /// Firehose record.
     ///
-    /// The payload is `Payload` if all of it is UTF-8, or else base64 as `PayloadBase64`. One of more
-    /// than 160,000 bytes is cut into pieces, between characters if it is text, each a line with
-    /// `Piece`, from 1, and `Pieces`, how many there are: so that a Kinesis record of 10 MiB, however
-    /// much JSON has to escape in it, fits Firehose's 1,000 KiB a record. The pieces put together,
-    /// after base64 is undone, are the payload.
+    /// The payload is in `Payload` if all of it is UTF-8, or else as base64 in `PayloadBase64`. A
+    /// payload of more than 160,000 bytes is split into pieces, between characters if it is text.
+    /// Each piece is a line with `Piece`, counted from 1, and `Pieces`, the number of pieces. So a
+    /// Kinesis record of 10 MiB fits Firehose's limit of 1,000 KiB per record, however much of it
+    /// JSON escapes. The decoded pieces, concatenated, are the payload.
     #[must_use]
     pub fn lines(&self) -> Vec<Vec<u8>> {
         let (name, pieces) = match std::str::from_utf8(self.payload) {
@@ -49,11 +52,11 @@ impl Reject<'_> {
         let fields = self.fields();
         let count = pieces.len();
         let line = |(index, piece): (usize, &String)| {
-            let place = match count {
+            let piece_fields = match count {
                 1 => String::new(),
                 _ => format!(r#","Piece":{},"Pieces":{count}"#, index + 1),
             };
-            format!("{{{fields},\"{name}\":{}{place}}}\n", quoted(piece)).into_bytes()
+            format!("{{{fields},\"{name}\":{}{piece_fields}}}\n", quoted(piece)).into_bytes()
         };
         pieces.iter().enumerate().map(line).collect()
     }
@@ -75,8 +78,8 @@ impl Reject<'_> {
     }
 }
 
-/// The beginning of a line of the rejects, which names its record: for a log, where the line itself
-/// cannot be delivered.
+/// The start of a line of rejects, which identifies the record but has no payload. For logs, if the
+/// line itself cannot be delivered.
 #[must_use]
 pub fn reject_start(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
@@ -84,7 +87,7 @@ pub fn reject_start(line: &[u8]) -> String {
     text[..text.floor_char_boundary(end.min(STARTING_BYTES))].to_owned()
 }
 
-/// The text in at least one piece, so that an empty payload makes a line too.
+/// Splits the text into at least one piece, so that an empty payload is a line as well.
 fn text_pieces(text: &str) -> Vec<String> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -124,7 +127,7 @@ mod tests {
         }
     }
 
-    /// Undoes `lines`, and checks what holds of every line on the way.
+    /// Reassembles the payload from `lines`, and checks every line.
     fn joined(lines: &[Vec<u8>]) -> Vec<u8> {
         let mut payload = Vec::new();
         for (index, line) in lines.iter().enumerate() {
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_holds_everything() {
+    fn a_line_has_all_fields() {
         let lines = rejected(b"{\"Name\":\n").lines();
         let expect = concat!(
             r#"{"Reason":"Distance is missing","Stream":"wildrydes","Shard":"shardId-000000000000","#,
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_start_of_a_line_names_the_record_and_leaves_out_the_payload() {
+    fn reject_start_omits_the_payload() {
         for payload in [&b"secret"[..], &b"\xffsecret"[..]] {
             let start = reject_start(&rejected(payload).lines()[0]);
             assert!(start.contains(r#""SequenceNumber":"4959"#), "{start}");
@@ -190,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_text_is_base64() {
+    fn binary_payloads_are_base64() {
         let lines = rejected(b"\xffHello").lines();
         let value: Value = serde_json::from_slice(&lines[0]).unwrap();
         assert_eq!(value["PayloadBase64"], "/0hlbGxv");
@@ -198,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_payload_is_a_line_too() {
+    fn an_empty_payload_is_a_line() {
         let lines = rejected(b"").lines();
         let value: Value = serde_json::from_slice(&lines[0]).unwrap();
         assert_eq!(value["Payload"], "");
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn large_payloads_come_in_pieces_that_join() {
+    fn large_payloads_are_split_into_pieces() {
         let sizes = [PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 1_000_000];
         for size in sizes {
             for unit in ["a", "\u{1}", "é", "\u{1f984}"] {
@@ -221,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_fits_firehose_at_its_worst() {
+    fn the_longest_line_fits_firehose() {
         let control = vec![0; 1024 * 1024];
         let key = "\u{1}".repeat(256);
         let reason = "\u{1}".repeat(1024 * 1024);

@@ -1,31 +1,31 @@
-//! What a function answers.
+//! The response of a function.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// The answer to an [`Event`](crate::Event).
+/// The response to an [`Event`](crate::Event).
 ///
-/// In JSON: `{"state":...,"batchItemFailures":[{"itemIdentifier":"4959..."}]}`. Lambda looks at
-/// `batchItemFailures` only where the mapping asks for `ReportBatchItemFailures`, and takes an answer
-/// without `state` to an event with a window for a failed invocation.
+/// In JSON: `{"state":...,"batchItemFailures":[{"itemIdentifier":"4959..."}]}`. Lambda evaluates
+/// `batchItemFailures` only if the mapping has `ReportBatchItemFailures`. For an event with a
+/// window, a response without `state` is a failed invocation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
-    /// What the window's next invocation receives as its state, 1 MB at most. Left out of the JSON
-    /// if `None`, as an event without a window has it; a `null` is read as `None`.
+    /// The state that the window's next invocation receives, at most 1 MB. `None` for an event
+    /// without a window; it is omitted from the JSON. `null` is parsed as `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Box<RawValue>>,
-    /// The sequence numbers of the records that failed. Lambda comes again from the lowest one on,
-    /// with everything after it.
+    /// The sequence numbers of the records that failed. Lambda retries from the lowest one on,
+    /// including everything after it.
     ///
-    /// An identifier that is absent or `null` is read as an empty one: to Lambda each of these means
-    /// that the whole batch failed.
+    /// An identifier that is absent or `null` is parsed as an empty one: for Lambda, each of these
+    /// means that the whole batch failed.
     #[serde(default, with = "failures")]
     pub batch_item_failures: Vec<String>,
 }
 
 impl Response {
-    /// The answer to an event with a window: everything was taken, carry on from this state.
+    /// The response to an event with a window, if all records were processed.
     #[must_use]
     pub fn with_state(state: Box<RawValue>) -> Response {
         Response {
@@ -34,8 +34,8 @@ impl Response {
         }
     }
 
-    /// The answer to an event without a window: come again from the lowest of these sequence
-    /// numbers on. None at all says that everything was taken.
+    /// The response to an event without a window: Lambda retries from the lowest of these sequence
+    /// numbers on. If there are none, all records were processed.
     pub fn with_failures<S: Into<String>>(
         sequence_numbers: impl IntoIterator<Item = S>,
     ) -> Response {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_that_of_the_lambda_guide() {
+    fn json_is_as_in_the_lambda_guide() {
         let state = RawValue::from_string(r#"{"1":282,"2":715}"#.to_owned()).unwrap();
         check(
             &Response::with_state(state),
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn lenient_in_what_it_reads() {
+    fn parsing_is_lenient() {
         let failures = |json: &str| {
             let response: Response = serde_json::from_str(json).unwrap();
             response.batch_item_failures

@@ -1,4 +1,4 @@
-//! Times as they stand on the wire, each to and from milliseconds since the epoch.
+//! The time formats on the wire, to and from milliseconds since the epoch.
 
 use std::num::IntErrorKind;
 
@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 
-/// An arrival time out of the JSON number of seconds that Lambda writes.
+/// An arrival time, in milliseconds, parsed from the JSON number of seconds that Lambda writes.
 ///
-/// A number in a string is one too: that is how `aws_lambda_events` writes an event that it read.
+/// The number may be in a string, as `aws_lambda_events` serializes it.
 pub(crate) struct Arrival(pub(crate) i64);
 
 impl<'de> Deserialize<'de> for Arrival {
@@ -21,8 +21,8 @@ impl<'de> Deserialize<'de> for Arrival {
     }
 }
 
-/// The milliseconds in a JSON number of seconds, to the nearest, a half being rounded away from the
-/// epoch. `None` if the text is not such a number or one past any date.
+/// Parses a JSON number of seconds. Returns milliseconds, rounded to the nearest, halves away from
+/// zero. `None` if the text is not such a number or is far beyond any date.
 fn parse_seconds(text: &str) -> Option<i64> {
     let (negative, text) = match text.strip_prefix('-') {
         Some(text) => (true, text),
@@ -40,7 +40,7 @@ fn parse_seconds(text: &str) -> Option<i64> {
     if digits.clone().all(|digit| digit == b'0') {
         return Some(0);
     }
-    // Past any date, however many zeros the fraction starts with.
+    // Beyond any date, however many zeros the fraction starts with.
     if exponent > i64::try_from(fraction.len()).ok()? + 20 {
         return None;
     }
@@ -56,7 +56,7 @@ fn parse_seconds(text: &str) -> Option<i64> {
     Some(if negative { -millis } else { millis })
 }
 
-/// An exponent, clipped where it passes any number that could matter.
+/// Parses an exponent, clipped to 32 bits; larger ones make no difference.
 fn parse_exponent(text: &str) -> Option<i64> {
     match text.parse::<i32>() {
         Ok(exponent) => Some(i64::from(exponent)),
@@ -68,32 +68,31 @@ fn parse_exponent(text: &str) -> Option<i64> {
     }
 }
 
-/// Seconds with exactly three decimals, as Lambda writes an arrival time.
+/// Formats seconds with exactly three decimals, as Lambda does for arrival times.
 pub(crate) fn seconds(millis: i64) -> String {
     let sign = if millis < 0 { "-" } else { "" };
     let millis = millis.unsigned_abs();
     format!("{sign}{}.{:03}", millis / 1000, millis % 1000)
 }
 
-/// UTC as RFC 3339, without a fraction where there is none.
+/// Formats UTC as RFC 3339, without a fraction if it is zero.
 pub(crate) fn rfc3339(millis: i64) -> String {
     timestamp(millis).to_string()
 }
 
-/// UTC as `YYYY-MM-DD HH:MM:SS.mmm`.
+/// Formats UTC as `YYYY-MM-DD HH:MM:SS.mmm`.
 pub(crate) fn spaced(millis: i64) -> String {
     timestamp(millis)
         .strftime("%Y-%m-%d %H:%M:%S%.3f")
         .to_string()
 }
 
-/// Milliseconds out of RFC 3339, of any offset and any number of decimals; what is finer than a
-/// millisecond is cut off.
+/// Parses RFC 3339 with any offset and any number of decimals. Returns milliseconds, truncated.
 pub(crate) fn parse_rfc3339(text: &str) -> Result<i64, jiff::Error> {
     Ok(text.parse::<Timestamp>()?.as_millisecond())
 }
 
-/// The instant, or the nearest one that has a date.
+/// The instant, or the nearest one that jiff supports.
 fn timestamp(millis: i64) -> Timestamp {
     let nearest = if millis < 0 {
         Timestamp::MIN
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_of_seconds_is_none() {
+    fn other_text_is_not_a_number_of_seconds() {
         let cases = [
             "",
             "-",
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_written_as_lambda_and_the_archive_have_them() {
+    fn dates_are_formatted_as_in_lambda_and_the_archive() {
         assert_eq!(rfc3339(1_607_497_440_000), "2020-12-09T07:04:00Z");
         assert_eq!(rfc3339(1_607_497_440_250), "2020-12-09T07:04:00.25Z");
         assert_eq!(spaced(1_607_497_440_000), "2020-12-09 07:04:00.000");
@@ -196,7 +195,7 @@ mod tests {
         }
 
         #[test]
-        fn any_instant_has_some_date(millis: i64) {
+        fn any_instant_can_be_formatted(millis: i64) {
             prop_assert!(!rfc3339(millis).is_empty() && !spaced(millis).is_empty());
         }
 

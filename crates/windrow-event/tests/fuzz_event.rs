@@ -1,19 +1,20 @@
-//! The decoder of events against `aws_lambda_events` on the same JSON: where both accept an event,
-//! its records are equal; where ours rejects one, theirs does too, or the difference is one of these:
+//! Compares the decoder of events with `aws_lambda_events` on the same JSON. If both accept an
+//! event, its records are equal. If ours rejects an event, theirs does too, except for these
+//! differences:
 //!
-//! - ours wants a partition key and a sequence number of every record, theirs takes empty ones;
-//! - ours reads the window's fields beside the records, `KinesisEvent` does not look at them;
-//! - ours rejects an arrival time in a string that is no JSON number (`.5`, `+5`);
-//! - serde makes a struct of an array as well, whose order is another for each of the two.
+//! - ours requires a partition key and a sequence number in every record, theirs does not;
+//! - ours parses the window's fields next to the records, `KinesisEvent` ignores them;
+//! - ours rejects an arrival time in a string that is not a JSON number (`.5`, `+5`);
+//! - serde also deserializes a struct from an array, and the order of fields differs.
 //!
-//! An arrival time is compared where theirs is right: it goes through floating point, and reads the
-//! digits behind the point as a count of milliseconds, so that `.5` is five of them.
+//! Arrival times are compared only if theirs is right: it uses floating point, and parses the
+//! digits after the point as a number of milliseconds, so that `.5` is 5 ms.
 //!
-//! Where ours alone accepts one (bad base64 is the end of an event to theirs, and a value to ours),
-//! it is held to the JSON itself.
+//! If only ours accepts an event (bad base64 is an error of the whole event for theirs, and of the
+//! record for ours), it is compared with the JSON itself.
 //!
-//! Some 40,000 events in a normal run, which keeps it under 20 seconds; more of them by
-//! `PROPTEST_CASES`, which is the number for each of the properties:
+//! A normal run has about 40,000 events and takes less than 20 seconds. For more, set
+//! `PROPTEST_CASES` to the number of cases per property:
 //!
 //! ```text
 //! PROPTEST_CASES=100000 cargo test -p windrow-event --test fuzz_event
@@ -26,12 +27,12 @@ use serde_json::Value;
 use windrow_event::Event;
 use windrow_testkit::choices::Choices;
 
-/// So many cases, or as many as `PROPTEST_CASES` says; nothing is written where one fails.
+/// Runs `PROPTEST_CASES` cases, or `default` if that is not set. Failures are not saved to a file.
 fn cases(default: u32) -> ProptestConfig {
     let config = ProptestConfig::default();
-    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
     ProptestConfig {
-        cases: if asked { config.cases } else { default },
+        cases: if is_set { config.cases } else { default },
         failure_persistence: None,
         ..config
     }
@@ -41,7 +42,7 @@ fn choices(longest: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..longest)
 }
 
-/// What came of an event.
+/// Which of the two decoders accept an event.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum DecodeOutcome {
     BothAccept,
@@ -65,7 +66,11 @@ fn check(json: &[u8]) -> DecodeOutcome {
             DecodeOutcome::OursAccepts
         }
         (Err(error), Ok(_)) => {
-            assert!(theirs_alone(json), "{error}: {}", json.escape_ascii());
+            assert!(
+                is_known_difference(json),
+                "{error}: {}",
+                json.escape_ascii()
+            );
             DecodeOutcome::TheirsAccepts
         }
     }
@@ -73,7 +78,7 @@ fn check(json: &[u8]) -> DecodeOutcome {
 
 fn same_records(json: &[u8], ours: &Event, theirs: &KinesisEvent) {
     let shown = json.escape_ascii();
-    // None where serde_json cannot hold the event: a number out of range in a field that nobody reads.
+    // `None` if a `Value` cannot represent the event: an unused field has a number out of range.
     let value: Option<Value> = serde_json::from_slice(json).ok();
     assert_eq!(ours.len(), theirs.records.len(), "{shown}");
     for (index, (our, their)) in ours.records().zip(&theirs.records).enumerate() {
@@ -97,8 +102,8 @@ fn same_records(json: &[u8], ours: &Event, theirs: &KinesisEvent) {
     }
 }
 
-/// Whether theirs reads this arrival time right: written without a fraction, or with one of three
-/// digits, as it reads them as a whole number of milliseconds.
+/// Whether theirs parses this arrival time correctly: with no fraction or one of three digits,
+/// since it parses the fraction as a number of milliseconds.
 fn theirs_is_exact(arrival: &Value) -> bool {
     seconds(arrival).is_some_and(|seconds| {
         let text = seconds.to_string();
@@ -117,20 +122,20 @@ fn seconds(arrival: &Value) -> Option<f64> {
     }
 }
 
-/// Whether the event is one that ours may reject though theirs does not.
-fn theirs_alone(json: &[u8]) -> bool {
+/// Whether ours may reject an event that theirs accepts.
+fn is_known_difference(json: &[u8]) -> bool {
     let Ok(value) = serde_json::from_slice::<Value>(json) else {
-        // A number out of range, or half of a surrogate pair, where theirs does not look.
+        // A number out of range, or half of a surrogate pair, in a field that theirs ignores.
         return true;
     };
     let is_text = |value: &Value| value.is_string() || value.is_null();
     let is_flag = |value: &Value| value.is_boolean() || value.is_null();
-    let beside_the_records = !is_text(&value["shardId"])
+    let in_the_event = !is_text(&value["shardId"])
         || !is_text(&value["eventSourceARN"])
         || !is_flag(&value["isFinalInvokeForWindow"])
         || !is_flag(&value["isWindowTerminatedEarly"])
         || !is_window(&value["window"])
-        || repeats_a_window_field(json);
+        || has_duplicate_field(json);
     let records = value["Records"].as_array();
     let in_a_record = records.into_iter().flatten().any(|record| {
         let kinesis = &record["kinesis"];
@@ -138,11 +143,11 @@ fn theirs_alone(json: &[u8]) -> bool {
             || kinesis["sequenceNumber"].is_null()
             || !is_plain(&kinesis["approximateArrivalTimestamp"])
     });
-    beside_the_records || in_a_record || has_an_array_for_a_struct(&value)
+    in_the_event || in_a_record || has_array_for_struct(&value)
 }
 
-/// Serde reads a struct from an array of its fields too, which here are in another order.
-fn has_an_array_for_a_struct(value: &Value) -> bool {
+/// Serde also deserializes a struct from an array of its fields, and the order of these differs.
+fn has_array_for_struct(value: &Value) -> bool {
     let records = value["Records"].as_array();
     value.is_array()
         || records
@@ -151,7 +156,7 @@ fn has_an_array_for_a_struct(value: &Value) -> bool {
             .any(|record| record.is_array() || record["kinesis"].is_array())
 }
 
-/// A window, or none, as Lambda writes them: in UTC, with a `T` and a `Z`.
+/// Whether the value is null or a window as Lambda formats it: in UTC, with a `T` and a `Z`.
 fn is_window(value: &Value) -> bool {
     let is_time = |value: &Value| {
         let text = value.as_str().unwrap_or_default();
@@ -167,9 +172,9 @@ fn is_window(value: &Value) -> bool {
     value.is_null() || read.is_ok() && is_time(&value["start"]) && is_time(&value["end"])
 }
 
-/// Whether a field beside the records comes twice, or a field of a record or of the window that
-/// theirs does not read. With escapes in the event, it may.
-fn repeats_a_window_field(json: &[u8]) -> bool {
+/// Whether a field that theirs ignores may be duplicated: of the event, a record or the window. If
+/// the event has escapes, the result is always true.
+fn has_duplicate_field(json: &[u8]) -> bool {
     let text = String::from_utf8_lossy(json);
     let fields = [
         "\"window\"",
@@ -186,7 +191,7 @@ fn repeats_a_window_field(json: &[u8]) -> bool {
         || fields.iter().any(|field| text.matches(field).count() > 1)
 }
 
-/// An arrival time as JSON writes numbers, perhaps in a string.
+/// Whether the arrival time is a JSON number, or a string with one.
 fn is_plain(arrival: &Value) -> bool {
     match arrival {
         Value::Number(_) => true,
@@ -195,12 +200,12 @@ fn is_plain(arrival: &Value) -> bool {
     }
 }
 
-/// Checks the event against the JSON itself, where theirs is no help.
+/// Compares the event with the JSON itself.
 fn same_values(json: &[u8], ours: &Event) {
     let Ok(value) = serde_json::from_slice::<Value>(json) else {
         return;
     };
-    if has_an_array_for_a_struct(&value) {
+    if has_array_for_struct(&value) {
         return;
     }
     let shown = json.escape_ascii();
@@ -267,7 +272,7 @@ fn same_values(json: &[u8], ours: &Event) {
     assert_eq!(value["window"].is_null(), ours.window.is_none(), "{shown}");
 }
 
-/// An event as Lambda makes them, in any spelling, with a fault now and then.
+/// An event like Lambda's, in any JSON formatting, sometimes with an error.
 fn event(choices: &mut Choices<'_>) -> Vec<u8> {
     let records: Vec<_> = (0..choices.below(5)).map(|_| record(choices)).collect();
     let mut members = vec![("Records", format!("[{}]", records.join(",")))];
@@ -390,8 +395,8 @@ const ARRIVALS: [&str; 19] = [
     "253402300799.999",
 ];
 
-/// An object of the members: some left out, doubled, null or of another type, some unknown ones,
-/// in any order.
+/// An object of the members in any order. Some are omitted, duplicated, null or of another type,
+/// and some unknown ones are added.
 fn object(choices: &mut Choices<'_>, members: Vec<(&str, String)>) -> String {
     let mut written = Vec::new();
     for (name, value) in members {
@@ -444,7 +449,7 @@ fn pick(choices: &mut Choices<'_>, options: &[&str]) -> String {
     choices.choose(options).to_owned()
 }
 
-/// One of the texts as a JSON string, with escapes that need not be there now and then.
+/// One of the texts as a JSON string, sometimes with unnecessary escapes.
 fn text(choices: &mut Choices<'_>, options: &[&str]) -> String {
     let text = choices.choose(options);
     let plain = Value::from(text).to_string();
@@ -468,7 +473,7 @@ proptest! {
     #![proptest_config(cases(24_000))]
 
     #[test]
-    fn events_are_read_as_aws_lambda_events_reads_them(choices in choices(250)) {
+    fn events_agree_with_aws_lambda_events(choices in choices(250)) {
         check(&event(&mut Choices::new(&choices)));
     }
 }
@@ -488,9 +493,9 @@ proptest! {
     }
 }
 
-/// The generator has to make events of every outcome, or the tests above would say little.
+/// The generator must produce events of every outcome, or the tests above would prove little.
 #[test]
-fn the_events_are_of_all_kinds() {
+fn generated_events_are_of_all_kinds() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut outcomes = std::collections::BTreeMap::new();
     let mut with_records = 0;

@@ -1,5 +1,5 @@
-//! Lambda's payloads: the samples of its developer guide (`plain.json` and `window.json`) and the
-//! variations that turn up around them.
+//! Lambda's payloads: the samples of its developer guide (`plain.json` and `window.json`) and
+//! variations of them.
 
 #![expect(clippy::unwrap_used, reason = "the helpers here are tests too")]
 
@@ -27,7 +27,7 @@ const BAD_BASE64: &[u8] = include_bytes!("golden/bad-base64.json");
 const EXTRA_FIELDS: &[u8] = include_bytes!("golden/extra-fields.json");
 const NULL_ARN: &[u8] = include_bytes!("golden/null-arn.json");
 
-/// All but the one that cannot be encoded again, since its base64 is bad.
+/// All except the one with bad base64, which cannot be encoded.
 const ENCODABLE: [&[u8]; 10] = [
     PLAIN,
     WINDOWED,
@@ -45,7 +45,7 @@ fn decoded(json: &[u8]) -> Event {
     Event::from_json(json).unwrap()
 }
 
-/// Encodes an event that came from `lambda-stream` again.
+/// Encodes a decoded event of `lambda-stream`.
 fn encoded(event: &Event) -> Vec<u8> {
     assert_eq!(event.stream(), Some("lambda-stream"));
     let source = EventSource {
@@ -150,7 +150,7 @@ fn window_variations() {
 }
 
 #[test]
-fn arrival_times_in_any_form_of_a_number() {
+fn arrival_times_in_any_number_format() {
     let event = decoded(ARRIVAL_FORMS);
     let arrivals: Vec<_> = event.records().map(|record| record.arrival).collect();
     let whole = 1_607_497_475_000;
@@ -187,7 +187,7 @@ fn round_trip() {
 }
 
 #[test]
-fn encoded_as_the_guide_has_it() {
+fn encoded_as_in_the_guide() {
     let compact = |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).unwrap();
     assert_eq!(compact(&encoded(&decoded(WINDOWED))), compact(WINDOWED));
     let text = String::from_utf8(encoded(&decoded(WINDOWED))).unwrap();
@@ -198,19 +198,19 @@ fn encoded_as_the_guide_has_it() {
 }
 
 #[test]
-fn every_deserializer_of_serde_json_will_do() {
+fn every_serde_json_deserializer_works() {
     for json in ENCODABLE {
         let event = decoded(json);
         assert_same(&serde_json::from_reader(json).unwrap(), &event);
 
-        // This is how lambda_runtime reads a payload.
+        // As lambda_runtime does.
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         assert_same(
             &serde_path_to_error::deserialize(&mut deserializer).unwrap(),
             &event,
         );
 
-        // A `Value` does not keep the spaces inside of a state.
+        // A `Value` does not keep the spaces in a state.
         let value: serde_json::Value = serde_json::from_slice(json).unwrap();
         let from_value: Event = serde_json::from_value(value.clone()).unwrap();
         assert_same(&from_value, &decoded(value.to_string().as_bytes()));
@@ -218,7 +218,7 @@ fn every_deserializer_of_serde_json_will_do() {
 }
 
 #[test]
-fn cut_off_anywhere_is_an_error() {
+fn truncated_events_are_errors() {
     for json in [PLAIN, WINDOWED] {
         let json = json.trim_ascii_end();
         for end in 0..json.len() {
@@ -229,7 +229,7 @@ fn cut_off_anywhere_is_an_error() {
 }
 
 #[test]
-fn aws_lambda_events_reads_what_we_encode() {
+fn aws_lambda_events_parses_encoded_events() {
     let plain: KinesisEvent = serde_json::from_slice(&encoded(&decoded(PLAIN))).unwrap();
     assert_eq!(plain.records.len(), 2);
     assert_eq!(
@@ -237,7 +237,7 @@ fn aws_lambda_events_reads_what_we_encode() {
         Some("aws:kinesis")
     );
 
-    // It takes the state for a map of strings, so this must be a window without one.
+    // It expects the state to be a map of strings, so this must be a window without one.
     let first = encoded(&decoded(WINDOW_EMPTY_STATE));
     let first: KinesisTimeWindowEvent = serde_json::from_slice(&first).unwrap();
     assert_eq!(first.kinesis_event.records[0].kinesis.data.0, HELLO);
@@ -249,7 +249,7 @@ fn aws_lambda_events_reads_what_we_encode() {
 }
 
 #[test]
-fn aws_lambda_events_writes_failures_as_we_do() {
+fn failures_are_as_in_aws_lambda_events() {
     let mut theirs = aws_lambda_events::event::streams::KinesisEventResponse::default();
     theirs.add_failure(FIRST);
     let ours = Response::with_failures([FIRST]);

@@ -1,4 +1,4 @@
-//! What holds of every batch, with `aws_lambda_events` as the second opinion.
+//! Properties of every batch, compared with `aws_lambda_events`.
 
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ const SOURCE: EventSource<'static> = EventSource {
     shard_id: "shardId-000000000003",
 };
 
-/// A record that owns what [`RecordData`] borrows.
+/// An owned [`RecordData`].
 #[derive(Clone, Debug)]
 struct Owned {
     partition_key: String,
@@ -50,9 +50,10 @@ fn batch() -> impl Strategy<Value = Vec<Owned>> {
     prop::collection::vec(record(), 0..20)
 }
 
-/// Without a fraction, or with a last digit other than zero. `aws_lambda_events` 1.2.1 reads the
-/// digits after the point as a count of milliseconds, so that `.5` is five of them.
-fn arrival_is_safe_for_aws_lambda_events(arrival: i64) -> bool {
+/// Whether `aws_lambda_events` 1.2.1 parses the arrival time correctly: if there is no fraction, or
+/// its last digit is not zero. It parses the digits after the point as a number of milliseconds, so
+/// that `.5` is 5 ms.
+fn aws_lambda_events_is_exact(arrival: i64) -> bool {
     arrival % 1000 == 0 || arrival % 10 != 0
 }
 
@@ -76,7 +77,7 @@ proptest! {
             prop_assert_eq!(our.data, Ok(sent.data.as_slice()));
             prop_assert_eq!(our.data, Ok(their.kinesis.data.0.as_slice()));
             prop_assert_eq!(our.arrival, sent.arrival);
-            if arrival_is_safe_for_aws_lambda_events(sent.arrival) {
+            if aws_lambda_events_is_exact(sent.arrival) {
                 let their_arrival = their.kinesis.approximate_arrival_timestamp.timestamp_millis();
                 prop_assert_eq!(our.arrival, their_arrival);
             }
@@ -92,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn what_aws_lambda_events_writes_is_read_alike(batch in batch()) {
+    fn events_of_aws_lambda_events_are_decoded(batch in batch()) {
         let records: Vec<_> = batch.iter().map(Owned::as_data).collect();
         let theirs: KinesisEvent =
             serde_json::from_slice(&encode(&SOURCE, &records, None)).unwrap();
@@ -100,7 +101,7 @@ proptest! {
         prop_assert_eq!(ours.len(), batch.len());
         for (our, sent) in ours.records().zip(&batch) {
             prop_assert_eq!(our.data, Ok(sent.data.as_slice()));
-            if arrival_is_safe_for_aws_lambda_events(sent.arrival) {
+            if aws_lambda_events_is_exact(sent.arrival) {
                 prop_assert_eq!(our.arrival, sent.arrival);
             }
         }
@@ -131,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn lengths_add_up(batch in batch(), windowed: bool) {
+    fn encoded_lengths_add_up(batch in batch(), windowed: bool) {
         let records: Vec<_> = batch.iter().map(Owned::as_data).collect();
         let fields = WindowFields {
             window: EventWindow { start: 0, end: 60_000 },

@@ -1,6 +1,6 @@
 //! One batch in memory: a row, and a line that is not a row.
 //!
-//! Run it with `cargo run -p processor --example one_batch`.
+//! Run it with `cargo run -p windrow-lambda --features processor --example one_batch`.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let deadline = Instant::now() + Duration::from_secs(5);
     let response = function.handle(&event, deadline).await;
 
-    println!("to be delivered again: {:?}", response.batch_item_failures);
+    println!("batch item failures: {:?}", response.batch_item_failures);
     for row in table.take() {
         println!("row: {:?}", row.summary());
     }

@@ -1,6 +1,6 @@
 //! One window in memory: three readings in, one row out.
 //!
-//! Run it with `cargo run -p aggregator --example one_window`.
+//! Run it with `cargo run -p windrow-lambda --features aggregator --example one_window`.
 
 use std::time::Duration;
 

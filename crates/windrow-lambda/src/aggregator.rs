@@ -1,20 +1,22 @@
-//! The aggregator: sums each unicorn's minute.
+//! The aggregator: sums each unicorn's readings per window.
 //!
-//! A Lambda function on the `wildrydes` stream with a 60 s tumbling window. Each invocation brings
-//! records of one shard and window, and the state that the one before gave back. The aggregator
-//! folds the readings, and when the window ends emits one row a unicorn to the summary stream.
-//! Readings it rejects go to the rejects, each with its reason.
+//! A Lambda function on the `wildrydes` stream with a tumbling window of 60 s. Each invocation
+//! receives records of one shard and window, and the state that the previous invocation returned.
+//! The aggregator folds the readings and, when the window ends, emits one row per unicorn to the
+//! summary stream. Readings it rejects go to the rejects stream, each with its reason.
 //!
-//! An invocation succeeds whole or fails whole: what it returns, it has sent. It never reports
-//! batch item failures, since what Lambda does with the state then is not documented.
+//! An invocation succeeds or fails as a whole: it succeeds only after everything has been sent. It
+//! never reports batch item failures, because AWS does not document what happens to the window
+//! state in that case.
 //!
-//! * [`settings`]: what the environment says, checked once.
-//! * [`intake`]: a record's readings into the fold, or among the rejected.
-//! * [`state`]: the fold as the JSON that travels between invocations.
-//! * [`pack`]: rows into as few stream records as they fit.
+//! * [`settings`]: the environment variables, checked once.
+//! * [`intake`]: folds a record's readings or rejects them.
+//! * [`state`]: the fold as the JSON that Lambda carries between invocations.
+//! * [`pack`]: packs rows into as few stream records as possible.
 //! * [`Aggregator`]: the handler that ties them together.
 //!
-//! `cargo run -p windrow-lambda --features aggregator --example one_window` runs it on a window in memory.
+//! `cargo run -p windrow-lambda --features aggregator --example one_window` runs it on a window in
+//! memory.
 
 mod handler;
 pub mod intake;

@@ -1,13 +1,15 @@
-//! The two Lambda functions of a windrow application, and what their mains need.
+//! The two Lambda functions of a windrow application, and what their binaries share.
 //!
-//! * [`aggregator`] (a feature of that name): folds the records of a tumbling window and emits one row per
-//!   key.
-//! * [`processor`] (a feature of that name): writes rows to DynamoDB.
-//! * [`payload`]: an invocation's payload as its bytes, without a detour through serde.
+//! * [`aggregator`] (feature `aggregator`): folds the records of a tumbling window and emits one
+//!   row per key.
+//! * [`processor`] (feature `processor`): writes rows to DynamoDB.
+//! * [`payload`]: gives a handler the raw bytes of an invocation's payload, bypassing serde.
 //! * [`metrics`]: an invocation's metrics in CloudWatch's embedded metric format.
-//! * [`log`]: the log of a function. [`handler_deadline`]: when a handler must be done.
+//! * [`log`]: sets up a function's log.
+//! * [`handler_deadline`]: when a handler must return.
 //!
-//! Both handlers are generic over where they send, so a test passes a vector and Lambda passes the SDK.
+//! Both handlers are generic over their destinations: tests pass an in-memory one, Lambda passes
+//! the SDK's.
 
 #[cfg(feature = "aggregator")]
 pub mod aggregator;

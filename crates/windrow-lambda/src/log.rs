@@ -6,10 +6,13 @@ use std::io;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Logs to the standard output as Lambda's logging controls say: JSON where `AWS_LAMBDA_LOG_FORMAT` is
-/// `JSON`, plain text otherwise, from the level in `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG`, else `INFO`.
+/// Logs to standard output, following Lambda's logging controls.
 ///
-/// The runtime's own subscriber does the same, but colours its text, and nobody sees a terminal there.
+/// The format is JSON if `AWS_LAMBDA_LOG_FORMAT` is `JSON`, and plain text otherwise. The level
+/// comes from `AWS_LAMBDA_LOG_LEVEL`, else from `RUST_LOG`, else it is `INFO`.
+///
+/// The Lambda runtime's own subscriber does the same but colors its text, which is noise in
+/// CloudWatch.
 pub fn init() {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| env::var("RUST_LOG"));
     let builder = tracing_subscriber::fmt()
@@ -23,7 +26,7 @@ pub fn init() {
         .with_writer(io::stdout)
         .with_ansi(false);
     let format = env::var("AWS_LAMBDA_LOG_FORMAT").unwrap_or_default();
-    // It fails only where the process logs already.
+    // It fails only if the process already has a subscriber.
     let _ = if format.eq_ignore_ascii_case("json") {
         builder.json().try_init()
     } else {
@@ -41,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_level_that_is_none_is_info() {
+    fn invalid_level_is_info() {
         let level = |text: &str| level_of(Ok(text.to_owned()));
         assert_eq!(level("DEBUG"), LevelFilter::DEBUG);
         assert_eq!(level("warn"), LevelFilter::WARN);

@@ -1,7 +1,7 @@
-//! What a function did, as metrics in CloudWatch's embedded metric format.
+//! Metrics in CloudWatch's embedded metric format.
 //!
-//! A function prints one such line an invocation to its standard output, and CloudWatch makes
-//! metrics of it: no call, no agent, nothing to wait for.
+//! A function prints one line per invocation to standard output, and CloudWatch extracts the
+//! metrics from it. This needs no API call and no agent, and adds no latency.
 //!
 //! Source: "Specification: Embedded metric format" in the Amazon CloudWatch user guide.
 //!
@@ -15,13 +15,13 @@
 
 use serde_json::{Map, Value, json};
 
-/// The CloudWatch namespace of all the metrics here.
+/// The CloudWatch namespace of all metrics.
 pub const NAMESPACE: &str = "WildRydes";
 
-/// What a metric counts.
+/// The unit of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Things.
+    /// A plain count.
     Count,
     /// Bytes.
     Bytes,
@@ -43,12 +43,12 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics, each with its unit and value.
+    /// Metrics as tuples of name, unit and value.
     pub fn new(values: Vec<(&'static str, Unit, u64)>) -> Self {
         Self { values }
     }
 
-    /// The value of a metric, if there is one of that name.
+    /// The value of the metric called `name`, if there is one.
     pub fn value(&self, name: &str) -> Option<u64> {
         let mut values = self.values.iter();
         values
@@ -56,8 +56,10 @@ impl Metrics {
             .map(|(_, _, value)| *value)
     }
 
-    /// The line to print, without a newline; `function` is the name of the function, the metrics' one
-    /// dimension (as in Lambda's own metrics), `millis` the time in milliseconds since the epoch.
+    /// The line to print, without a newline.
+    ///
+    /// `function` is the function's name, which is the metrics' only dimension, as in Lambda's own
+    /// metrics. `millis` is the time in milliseconds since the epoch.
     pub fn to_line(&self, function: &str, millis: u64) -> String {
         let metrics: Vec<Value> = self
             .values
@@ -84,11 +86,12 @@ impl Metrics {
     }
 }
 
-/// Takes an invocation's metrics: a Lambda function prints them, the local cloud and tests look.
+/// Receives an invocation's metrics. A Lambda function prints them; the local cloud and tests
+/// inspect them.
 pub type Sink = Box<dyn Fn(&Metrics) + Send + Sync>;
 
-/// The sink of the Lambda function of that name: prints the line on standard output, stamped with the
-/// time now.
+/// A sink that prints the metrics of the Lambda function `function` to standard output, stamped
+/// with the current time.
 pub fn standard_output(function: String) -> Sink {
     Box::new(move |metrics| {
         #[expect(

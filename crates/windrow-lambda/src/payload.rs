@@ -1,9 +1,9 @@
 //! The payload of an invocation, as the bytes that Lambda sent.
 //!
-//! Lambda's runtime reads a payload with serde, which can only hand over an event that it has read to
-//! its end and copied; for an event of 6 MB that takes twice as long as to decode it from its bytes
-//! ([`Event::from_json`](windrow_event::Event::from_json)). So a layer keeps the bytes back, and the
-//! runtime is given `null` to read. That is also what the runtime's own log of payloads then shows.
+//! The Lambda runtime deserializes a payload with serde, which has to read and copy the whole event
+//! first. For an event of 6 MB that takes twice as long as decoding it from its bytes with
+//! [`Event::from_json`](windrow_event::Event::from_json). So a layer holds the bytes back and gives
+//! the runtime `null` instead. The runtime's own payload log therefore shows `null`, too.
 
 use std::cell::RefCell;
 use std::task::{Context, Poll};
@@ -17,14 +17,16 @@ tokio::task_local! {
     static PAYLOAD: RefCell<Bytes>;
 }
 
-/// Takes the payload of the invocation whose future this is called in, so that it is freed once it is
-/// decoded. Empty when it was taken before, outside of that future, and under a runtime without
-/// [`KeepPayload`].
+/// Takes the payload of the current invocation.
+///
+/// Taking it, rather than borrowing it, lets the caller free it once it is decoded. The result is
+/// empty if the payload was already taken, if called outside of the invocation's future, or if the
+/// runtime has no [`KeepPayload`] layer.
 pub fn take_payload() -> Bytes {
     PAYLOAD.try_with(RefCell::take).unwrap_or_default()
 }
 
-/// A layer of Lambda's runtime: within it the handler gets `()` for its event, and finds the bytes in
+/// A layer for the Lambda runtime. Its handler receives `()` as the event and gets the bytes from
 /// [`take_payload`].
 #[derive(Clone, Copy, Debug)]
 pub struct KeepPayload;
@@ -37,7 +39,7 @@ impl<S> Layer<S> for KeepPayload {
     }
 }
 
-/// What [`KeepPayload`] makes of a service.
+/// A service wrapped by [`KeepPayload`].
 #[derive(Clone, Debug)]
 pub struct KeptPayload<S>(S);
 
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_handler_finds_the_bytes_and_the_runtime_reads_null() {
+    async fn handler_gets_the_bytes_and_runtime_reads_null() {
         let mut service =
             KeepPayload.layer(service_fn(|invocation: LambdaInvocation| async move {
                 tokio::task::yield_now().await;

@@ -1,16 +1,17 @@
 //! The processor: writes summary rows to DynamoDB.
 //!
 //! A Lambda function on the `wildrydes-summary` stream. It writes every row of its records with
-//! BatchWriteItem, 25 per call, and retries only what failed. Rows are immutable, so it
-//! needs no order, no condition and no read before a write, and writing one twice changes nothing.
-//! What it could not write in time it reports: the lowest failed sequence number, from which Lambda
-//! delivers again. A line that is no row goes to the rejects with its reason.
+//! BatchWriteItem, 25 per call, and retries only what failed. Rows are immutable, so writes need no
+//! order, no condition and no read beforehand, and writing a row twice changes nothing. If rows
+//! could not be written in time, it reports the lowest failed sequence number, and Lambda
+//! redelivers from there. A line that is not a row goes to the rejects stream with its reason.
 //!
-//! * [`settings`]: what the environment says, checked once.
-//! * [`row`]: a row as a DynamoDB item, and back.
+//! * [`settings`]: the environment variables, checked once.
+//! * [`row`]: converts rows to DynamoDB items and back.
 //! * [`Processor`]: the handler.
 //!
-//! `cargo run -p windrow-lambda --features processor --example one_batch` runs it on a batch in memory.
+//! `cargo run -p windrow-lambda --features processor --example one_batch` runs it on a batch in
+//! memory.
 
 mod handler;
 pub mod row;

@@ -1,8 +1,8 @@
-//! Environment variables that must be set.
+//! Required and optional environment variables.
 
 use thiserror::Error;
 
-/// A variable that must be set is not, or is empty.
+/// A required variable is not set or is empty.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the environment variable {name} is not set: it names {meaning}")]
 pub struct MissingVariable {
@@ -10,7 +10,7 @@ pub struct MissingVariable {
     meaning: &'static str,
 }
 
-/// The value of a variable that `variable` looks up; none where it is not set or empty.
+/// Looks up an environment variable through `variable`. `None` if it is not set or is empty.
 pub(crate) fn optional_variable(
     variable: impl Fn(&str) -> Option<String>,
     name: &str,
@@ -18,7 +18,7 @@ pub(crate) fn optional_variable(
     variable(name).filter(|value| !value.is_empty())
 }
 
-/// The value of a variable that must be set; `meaning` says in an error what it names.
+/// Looks up a required environment variable. `meaning` is what it names, for the error message.
 pub(crate) fn required_variable(
     variable: impl Fn(&str) -> Option<String>,
     name: &'static str,

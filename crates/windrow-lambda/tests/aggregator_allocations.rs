@@ -1,5 +1,5 @@
-//! From Lambda's JSON to the accumulators nothing is allocated a reading, once the unicorns are known.
-//! The count is the same on every machine, so this is a test and no benchmark.
+//! Decoding and folding a reading allocates nothing, once its unicorn has an accumulator.
+//! The number of allocations is the same on every machine, so this is a test and not a benchmark.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::ops::Range;
@@ -13,7 +13,7 @@ use windrow_lambda::aggregator::state::WindowFold;
 const UNICORNS: usize = 500;
 const START: i64 = 1_790_000_040_000;
 
-/// An event with a reading of every unicorn a second.
+/// An event with one reading per unicorn per second.
 fn event(seconds: Range<usize>) -> Vec<u8> {
     let numbers = seconds.start * UNICORNS..seconds.end * UNICORNS;
     let lines: Vec<(String, String, String)> = numbers
@@ -65,7 +65,7 @@ fn take(payload: &[u8], fold: &mut WindowFold) -> Intake {
 }
 
 #[test]
-fn nothing_is_allocated_a_reading() {
+fn readings_allocate_nothing() {
     let mut fold = WindowFold::new(StateLimits::default());
     take(&event(0..1), &mut fold);
     let mut count = |seconds: Range<usize>| {
@@ -75,9 +75,9 @@ fn nothing_is_allocated_a_reading() {
         assert_eq!(intake.readings, (seconds.len() * UNICORNS) as u64);
         allocated.count_total
     };
-    // The event's own buffers, some of which grow.
+    // The event's own buffers, which may grow.
     assert!(count(1..2) < 20);
-    // And each unicorn's list of the times that were seen, which doubles now and then.
+    // Plus each unicorn's dedup cache, which doubles occasionally.
     assert!(count(2..15) < 20 + UNICORNS as u64);
     assert!(count(15..16) < 20 + UNICORNS as u64);
 }

@@ -1,4 +1,5 @@
-//! The aggregator short of time: it fails before its deadline, and nothing half sent is called done.
+//! The aggregator under time pressure: it fails before its deadline and never reports a partial
+//! delivery as success.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -51,9 +52,9 @@ fn reading(name: &str) -> String {
     )
 }
 
-struct Unwilling;
+struct AlwaysThrottled;
 
-impl Destination for Unwilling {
+impl Destination for AlwaysThrottled {
     type Item = KinesisRecord;
 
     fn limits(&self) -> BatchLimits {
@@ -74,9 +75,9 @@ impl Destination for Unwilling {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_sent_in_time_fails_the_invocation() {
+async fn undelivered_rows_fail_the_invocation() {
     let function = Aggregator::new(
-        Unwilling,
+        AlwaysThrottled,
         Collected::default(),
         WindowTime::Arrival,
         Box::new(|_| ()),
@@ -88,23 +89,23 @@ async fn what_cannot_be_sent_in_time_fails_the_invocation() {
     assert!(
         error
             .to_string()
-            .starts_with("1 of records of summary rows were not delivered"),
+            .starts_with("could not deliver 1 records of summary rows"),
         "{error}"
     );
 }
 
-/// A stream that takes one record a call, and its time to do so.
+/// A stream that takes one record per call, after a delay.
 struct SlowStream {
     taken: Collected<KinesisRecord>,
-    time: Duration,
+    delay: Duration,
     last_call: Mutex<Option<Instant>>,
 }
 
 impl SlowStream {
-    fn new(time: Duration) -> Self {
+    fn new(delay: Duration) -> Self {
         Self {
             taken: Collected::default(),
-            time,
+            delay,
             last_call: Mutex::default(),
         }
     }
@@ -132,13 +133,13 @@ impl Destination for SlowStream {
 
     async fn send(&self, chunk: &[&KinesisRecord]) -> Result<Vec<ItemFailure>, SendError> {
         *self.last_call.lock().unwrap() = Some(Instant::now());
-        tokio::time::sleep(self.time).await;
+        tokio::time::sleep(self.delay).await;
         self.taken.send(chunk).await
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn short_of_time_it_fails_before_the_deadline_and_the_next_attempt_sends_the_same_rows() {
+async fn slow_stream_fails_before_the_deadline_and_a_retry_sends_the_same_rows() {
     let function = |summaries| {
         let rejects = Collected::<Bytes>::default();
         Aggregator::new(summaries, rejects, WindowTime::Arrival, Box::new(|_| ()))
@@ -154,33 +155,33 @@ async fn short_of_time_it_fails_before_the_deadline_and_the_next_attempt_sends_t
     let error = function(&slow).handle(&event, deadline).await.unwrap_err();
     assert!(Instant::now() <= deadline);
     assert!(slow.last_call.lock().unwrap().unwrap() < deadline);
-    let half = slow.rows();
+    let partial = slow.rows();
     assert!(
-        !half.is_empty() && half.len() < lines.len(),
+        !partial.is_empty() && partial.len() < lines.len(),
         "{}",
-        half.len()
+        partial.len()
     );
     let message = error.to_string();
     assert!(
-        message.contains("of records of summary rows were not delivered"),
+        message.starts_with("could not deliver ") && message.contains(" records of summary rows; "),
         "{message}"
     );
-    assert!(message.ends_with("out of time, no answer"), "{message}");
+    assert!(message.ends_with("out of time, no response"), "{message}");
 
     let quick = SlowStream::new(Duration::ZERO);
     let deadline = Instant::now() + Duration::from_secs(5);
     let response = function(&quick).handle(&event, deadline).await.unwrap();
     assert_eq!(response.state.unwrap().get(), "{}");
-    let whole = quick.rows();
-    assert_eq!(whole.len(), lines.len());
-    assert!(half.iter().all(|row| whole.contains(row)));
+    let complete = quick.rows();
+    assert_eq!(complete.len(), lines.len());
+    assert!(partial.iter().all(|row| complete.contains(row)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn failed_readings_that_cannot_be_sent_in_time_fail_the_invocation_as_well() {
-    struct Never;
+async fn undelivered_rejects_fail_the_invocation() {
+    struct NeverResponds;
 
-    impl Destination for Never {
+    impl Destination for NeverResponds {
         type Item = Bytes;
 
         fn limits(&self) -> BatchLimits {
@@ -197,7 +198,7 @@ async fn failed_readings_that_cannot_be_sent_in_time_fail_the_invocation_as_well
     }
 
     let rows = Collected::<KinesisRecord>::default();
-    let function = Aggregator::new(&rows, Never, WindowTime::Arrival, Box::new(|_| ()));
+    let function = Aggregator::new(&rows, NeverResponds, WindowTime::Arrival, Box::new(|_| ()));
     let event = event(&[&reading("Franky"), "broken"]);
     let deadline = Instant::now() + Duration::from_secs(5);
     let error = function.handle(&event, deadline).await.unwrap_err();
@@ -205,6 +206,6 @@ async fn failed_readings_that_cannot_be_sent_in_time_fail_the_invocation_as_well
     assert_eq!(rows.items().len(), 1);
     assert_eq!(
         error.to_string(),
-        "1 of rejects were not delivered; the first: out of time, no answer"
+        "could not deliver 1 rejects; first failure: out of time, no response"
     );
 }

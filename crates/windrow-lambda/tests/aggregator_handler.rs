@@ -1,4 +1,4 @@
-//! The aggregator on Lambda's own JSON, with vectors in place of the services.
+//! The aggregator on Lambda's JSON, with in-memory destinations in place of the services.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -44,7 +44,7 @@ impl Harness {
         let summaries: &'static Collected<KinesisRecord> = Box::leak(Box::default());
         let rejects: &'static Collected<Bytes> = Box::leak(Box::default());
         let metrics: &'static Mutex<Vec<Metrics>> = Box::leak(Box::default());
-        let sink = Box::new(|told: &Metrics| metrics.lock().unwrap().push(told.clone()));
+        let sink = Box::new(|reported: &Metrics| metrics.lock().unwrap().push(reported.clone()));
         Self {
             function: Aggregator::new(summaries, rejects, window_time, sink).with_limits(limits),
             summaries,
@@ -121,7 +121,7 @@ fn reading(name: &str, second: i64, metres: &str, points: i32) -> String {
 }
 
 #[tokio::test]
-async fn a_window_of_three_invocations_makes_one_row_a_unicorn() {
+async fn window_of_three_invocations_emits_one_row_per_unicorn() {
     let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     let first = [
         (1, reading("Shadowfax", 1, "29.5", 150)),
@@ -167,7 +167,7 @@ async fn a_window_of_three_invocations_makes_one_row_a_unicorn() {
 }
 
 #[tokio::test]
-async fn a_final_invoke_with_records_folds_them_first() {
+async fn final_invocation_folds_its_records_first() {
     let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     harness
         .invoke(&[(1, &reading("Franky", 1, "30", 1))], None, true)
@@ -176,7 +176,7 @@ async fn a_final_invoke_with_records_folds_them_first() {
 }
 
 #[tokio::test]
-async fn a_window_ended_early_emits_what_it_has() {
+async fn window_terminated_early_emits_its_rows() {
     let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     let event = event(&[(1, &reading("Franky", 1, "30", 1))], None, false, true);
     let deadline = Instant::now() + Duration::from_secs(3600);
@@ -186,11 +186,11 @@ async fn a_window_ended_early_emits_what_it_has() {
 }
 
 #[tokio::test]
-async fn redelivered_records_and_repeated_readings_count_once() {
+async fn redelivered_records_and_duplicate_readings_count_once() {
     let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     let (a, b) = (reading("Franky", 1, "30", 1), reading("Franky", 2, "5", 2));
     let response = harness.invoke(&[(1, &a), (2, &b)], None, false).await;
-    // Record 2 comes again, and a producer that saw no answer sent its reading again as record 3.
+    // Record 2 is redelivered, and a producer that got no response retried its reading as record 3.
     harness
         .invoke(&[(2, &b), (3, &b)], response.state.as_deref(), true)
         .await;
@@ -213,7 +213,7 @@ async fn redelivered_records_and_repeated_readings_count_once() {
 }
 
 #[tokio::test]
-async fn rejected_readings_leave_their_neighbours_alone() {
+async fn rejected_reading_does_not_affect_its_neighbors() {
     let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     let good = reading("Franky", 1, "30", 1);
     let bad = reading("Franky", 1, "-1", 1);
@@ -235,7 +235,7 @@ async fn rejected_readings_leave_their_neighbours_alone() {
 }
 
 #[tokio::test]
-async fn a_record_of_broken_lines_makes_few_rejects_and_loses_none() {
+async fn record_of_broken_lines_makes_few_rejects_and_loses_no_line() {
     let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     let bad: Vec<String> = (0..100_000).map(|number| format!("x {number}")).collect();
     let good = reading("Franky", 1, "30", 1);
@@ -248,9 +248,9 @@ async fn a_record_of_broken_lines_makes_few_rejects_and_loses_none() {
         .iter()
         .map(|reject| reject["Payload"].as_str().unwrap())
         .collect();
-    let (alone, together) = payloads.split_at(100);
+    let (single, combined) = payloads.split_at(100);
     assert_eq!(
-        format!("{}\n{}", alone.join("\n"), together.concat()).trim_end(),
+        format!("{}\n{}", single.join("\n"), combined.concat()).trim_end(),
         bad.join("\n")
     );
     assert_eq!(
@@ -260,7 +260,7 @@ async fn a_record_of_broken_lines_makes_few_rejects_and_loses_none() {
 }
 
 #[tokio::test]
-async fn event_time_groups_by_status_time_and_rejects_the_far_future() {
+async fn event_time_windows_follow_status_time_and_reject_the_far_future() {
     let harness = Harness::new(WindowTime::Event, StateLimits::default());
     let late = reading("Franky", -30, "1", 1);
     let on_time = reading("Franky", 1, "2", 1);
@@ -285,10 +285,10 @@ async fn event_time_groups_by_status_time_and_rejects_the_far_future() {
 }
 
 #[tokio::test]
-async fn a_state_that_would_grow_too_large_is_spilled_and_merges_to_the_whole() {
+async fn oversized_state_spills_and_its_rows_merge_to_the_totals() {
     let limits = StateLimits {
         state: 20_000,
-        seen: 6_000,
+        dedup: 6_000,
         ..StateLimits::default()
     };
     let harness = Harness::new(WindowTime::Arrival, limits);
@@ -315,16 +315,16 @@ async fn a_state_that_would_grow_too_large_is_spilled_and_merges_to_the_whole() 
     }
     harness.invoke(&[], state.as_deref(), true).await;
     let (rows, _) = harness.sent();
-    let parts: std::collections::BTreeSet<_> =
+    let source_ranges: std::collections::BTreeSet<_> =
         rows.iter().map(|row| row.source.range.clone()).collect();
-    assert!(parts.len() > 2, "{}", parts.len());
-    let minutes = merge(rows);
-    assert_eq!(minutes.len(), names.len());
-    assert!(minutes.iter().all(|minute| minute.readings == 1));
+    assert!(source_ranges.len() > 2, "{}", source_ranges.len());
+    let merged = merge(rows);
+    assert_eq!(merged.len(), names.len());
+    assert!(merged.iter().all(|row| row.readings == 1));
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_right_is_an_error() {
+async fn invalid_event_is_an_error() {
     let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
     let deadline = Instant::now() + Duration::from_secs(3600);
     let error = |json: &str| {
@@ -369,13 +369,13 @@ async fn an_event_that_cannot_be_right_is_an_error() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// However a window is cut into invocations, and whatever is delivered again, the merged rows
-    /// are the fold of the distinct readings.
+    /// However a window is split into invocations, and whatever is redelivered, the merged rows are
+    /// the fold of the distinct readings.
     #[test]
-    fn any_cut_and_redelivery_gives_the_same_minute(
+    fn any_split_and_redelivery_gives_the_same_totals(
         readings in proptest::collection::vec((0..3_usize, 0..20_i64, 0..1000_u32), 1..60),
-        cuts in proptest::collection::vec(1..9_usize, 1..30),
-        again in 0..4_usize,
+        batches in proptest::collection::vec(1..9_usize, 1..30),
+        redelivered in 0..4_usize,
     ) {
         let names = ["Shadowfax", "Franky", "🦄"];
         let lines: Vec<String> = readings.iter().map(|(name, second, metres)| reading(names[*name], *second, &metres.to_string(), *metres as i32)).collect();
@@ -389,23 +389,23 @@ proptest! {
         let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
         runtime.block_on(async {
             let (mut at, mut state) = (0, None::<Box<RawValue>>);
-            for cut in cuts {
-                let end = (at + cut).min(records.len());
-                let start = at.saturating_sub(again);
+            for batch in batches {
+                let end = (at + batch).min(records.len());
+                let start = at.saturating_sub(redelivered);
                 state = harness.invoke(&records[start..end], state.as_deref(), false).await.state;
                 at = end;
             }
             harness.invoke(&records[at..], state.as_deref(), true).await;
         });
-        let minutes = merge(harness.sent().0);
-        prop_assert_eq!(minutes.len(), expected.len());
-        for minute in minutes {
-            let readings = &expected[minute.name.as_str()];
-            prop_assert_eq!(minute.readings, readings.len() as u64);
+        let merged = merge(harness.sent().0);
+        prop_assert_eq!(merged.len(), expected.len());
+        for row in merged {
+            let readings = &expected[row.name.as_str()];
+            prop_assert_eq!(row.readings, readings.len() as u64);
             let metres: u32 = readings.values().sum();
-            prop_assert_eq!(minute.measures.distance.to_string(), metres.to_string());
-            prop_assert_eq!(minute.measures.max_magic_points, *readings.values().max().unwrap() as i32);
-            prop_assert_eq!(minute.measures.min_health_points, *readings.values().min().unwrap() as i32);
+            prop_assert_eq!(row.measures.distance.to_string(), metres.to_string());
+            prop_assert_eq!(row.measures.max_magic_points, *readings.values().max().unwrap() as i32);
+            prop_assert_eq!(row.measures.min_health_points, *readings.values().min().unwrap() as i32);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What the aggregator's destinations reject for good: it goes to the rejects, and fails nothing.
+//! Items that the aggregator's destinations permanently reject: they go to the rejects stream and
+//! do not fail the invocation.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -18,46 +19,46 @@ use windrow_write::{BatchLimits, Collected, Destination, ItemFailure, KinesisRec
 
 const START: i64 = 1_790_000_040_000;
 
-/// A destination that takes nothing, for the reason in `error`.
-struct Closed<T> {
+/// A destination that fails every call with `error`.
+struct FailingDestination<T> {
     error: fn(String) -> SendError,
-    asked: Collected<T>,
+    received: Collected<T>,
 }
 
-impl<T> Closed<T> {
+impl<T> FailingDestination<T> {
     fn new(error: fn(String) -> SendError) -> Self {
         Self {
             error,
-            asked: Collected::default(),
+            received: Collected::default(),
         }
     }
 }
 
-impl<T: Clone + Send + Sync> Destination for Closed<T> {
+impl<T: Clone + Send + Sync> Destination for FailingDestination<T> {
     type Item = T;
 
     fn limits(&self) -> BatchLimits {
-        self.asked.limits()
+        self.received.limits()
     }
 
     fn size(&self, item: &T) -> usize {
-        self.asked.size(item)
+        self.received.size(item)
     }
 
     async fn send(&self, chunk: &[&T]) -> Result<Vec<ItemFailure>, SendError> {
-        self.asked.send(chunk).await?;
+        self.received.send(chunk).await?;
         Err((self.error)("partition key \u{99ac}".to_owned()))
     }
 }
 
-/// A final invocation with a reading of each name, and a record that is no reading.
+/// A final invocation with one reading per name, and a record that is not a reading.
 fn event(names: &[&str]) -> Event {
     let lines = names.iter().map(|name| {
         format!(
             r#"{{"Name":"{name}","StatusTime":"2026-11-20 09:17:08","Distance":30,"MagicPoints":1,"HealthPoints":2}}"#
         )
     });
-    let lines: Vec<String> = lines.chain(["no reading".to_owned()]).collect();
+    let lines: Vec<String> = lines.chain(["not a reading".to_owned()]).collect();
     let numbers: Vec<String> = (100..).take(lines.len()).map(|n| n.to_string()).collect();
     let records: Vec<RecordData<'_>> = lines
         .iter()
@@ -86,28 +87,28 @@ fn event(names: &[&str]) -> Event {
     Event::from_json(&encode(&source, &records, Some(&fields))).unwrap()
 }
 
-/// Runs the function on an event; gives how it ended and its metrics.
+/// Runs the function on an event and returns its result and metrics.
 async fn invoke<S, R>(summaries: &S, rejects: &R, event: &Event) -> (Result<(), String>, Metrics)
 where
     S: Destination<Item = KinesisRecord>,
     R: Destination<Item = Bytes>,
 {
-    let told: &'static Mutex<Option<Metrics>> = Box::leak(Box::default());
-    let sink = Box::new(|metrics: &Metrics| *told.lock().unwrap() = Some(metrics.clone()));
+    let reported: &'static Mutex<Option<Metrics>> = Box::leak(Box::default());
+    let sink = Box::new(|metrics: &Metrics| *reported.lock().unwrap() = Some(metrics.clone()));
     let function = Aggregator::new(summaries, rejects, WindowTime::Arrival, sink);
     let deadline = Instant::now() + Duration::from_secs(3600);
-    let ended = function.handle(event, deadline).await;
-    let ended = ended.map(|_| ()).map_err(|error| error.to_string());
-    (ended, told.lock().unwrap().take().unwrap())
+    let result = function.handle(event, deadline).await;
+    let result = result.map(|_| ()).map_err(|error| error.to_string());
+    (result, reported.lock().unwrap().take().unwrap())
 }
 
 #[tokio::test(start_paused = true)]
-async fn rows_that_the_summary_stream_rejects_for_good_go_to_the_rejects() {
-    let summaries_stream = Closed::new(SendError::Invalid);
+async fn permanently_rejected_rows_go_to_the_rejects_stream() {
+    let summaries_stream = FailingDestination::new(SendError::Invalid);
     let rejects = Collected::default();
     let event = event(&["Shadowfax", "Franky"]);
-    let (ended, metrics) = invoke(&summaries_stream, &rejects, &event).await;
-    assert_eq!(ended, Ok(()));
+    let (result, metrics) = invoke(&summaries_stream, &rejects, &event).await;
+    assert_eq!(result, Ok(()));
 
     let lines = rejects.take();
     let lines: Vec<serde_json::Value> = lines
@@ -117,18 +118,18 @@ async fn rows_that_the_summary_stream_rejects_for_good_go_to_the_rejects() {
     let [reading, rows] = lines.as_slice() else {
         panic!("{lines:?}");
     };
-    assert_eq!(reading["Payload"], "no reading");
+    assert_eq!(reading["Payload"], "not a reading");
     let reason = rows["Reason"].as_str().unwrap();
     assert!(
-        reason.contains("the summary stream rejects these rows"),
+        reason.contains("the summary stream rejected these rows"),
         "{reason}"
     );
     assert!(reason.contains("partition key \u{99ac}"), "{reason}");
     assert_eq!(rows["Stream"], "wildrydes");
     assert_eq!(rows["Shard"], "shardId-000000000007");
     assert_eq!(rows["SequenceNumber"], "102");
-    // They are the very lines that the stream was to hold.
-    let sent = summaries_stream.asked.take();
+    // The payload is exactly what was sent to the summary stream.
+    let sent = summaries_stream.received.take();
     let payload = rows["Payload"].as_str().unwrap();
     assert_eq!(payload.as_bytes(), &sent[0].data[..]);
     assert_eq!(summaries(payload.as_bytes()).count(), 2);
@@ -142,35 +143,39 @@ async fn rows_that_the_summary_stream_rejects_for_good_go_to_the_rejects() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rejects_that_their_stream_rejects_for_good_hold_nothing_up() {
+async fn permanently_rejected_rejects_do_not_fail_the_invocation() {
     let summaries = Collected::default();
-    let rejects = Closed::new(SendError::Invalid);
-    let (ended, metrics) = invoke(&summaries, &rejects, &event(&["Shadowfax"])).await;
-    assert_eq!(ended, Ok(()));
+    let rejects = FailingDestination::new(SendError::Invalid);
+    let (result, metrics) = invoke(&summaries, &rejects, &event(&["Shadowfax"])).await;
+    assert_eq!(result, Ok(()));
     assert_eq!(summaries.take().len(), 1);
     assert_eq!(metrics.value("LostRejects"), Some(1));
 
-    let closed = Closed::new(SendError::Invalid);
-    let (ended, metrics) = invoke(&closed, &rejects, &event(&["Shadowfax"])).await;
-    assert_eq!(ended, Ok(()));
+    let failing = FailingDestination::new(SendError::Invalid);
+    let (result, metrics) = invoke(&failing, &rejects, &event(&["Shadowfax"])).await;
+    assert_eq!(result, Ok(()));
     assert_eq!(metrics.value("LostRejects"), Some(2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_fails_by_the_set_up_fails_the_invocation() {
+async fn fatal_errors_fail_the_invocation() {
     let rejects = Collected::default();
-    let closed = Closed::new(SendError::Fatal);
-    let (ended, metrics) = invoke(&closed, &rejects, &event(&["Shadowfax"])).await;
-    assert!(ended.unwrap_err().contains("records of summary rows"));
-    assert_eq!(rejects.take().len(), 1, "only what is no reading");
+    let failing = FailingDestination::new(SendError::Fatal);
+    let (result, metrics) = invoke(&failing, &rejects, &event(&["Shadowfax"])).await;
+    assert!(result.unwrap_err().contains("records of summary rows"));
+    assert_eq!(
+        rejects.take().len(),
+        1,
+        "only the record that is not a reading"
+    );
     assert_eq!(metrics.value("Undelivered"), Some(1));
 
-    let closed = Closed::new(SendError::Fatal);
-    let (ended, _) = invoke(&Collected::default(), &closed, &event(&["Shadowfax"])).await;
-    assert!(ended.unwrap_err().contains("rejects"));
+    let failing = FailingDestination::new(SendError::Fatal);
+    let (result, _) = invoke(&Collected::default(), &failing, &event(&["Shadowfax"])).await;
+    assert!(result.unwrap_err().contains("rejects"));
 }
 
-/// The records that these names' rows are packed into.
+/// The records that the rows of these names are packed into.
 fn packed(names: impl IntoIterator<Item = String>) -> Vec<KinesisRecord> {
     let rows = names.into_iter().map(|name| {
         let name = serde_json::to_string(&name).unwrap();
@@ -183,9 +188,10 @@ fn packed(names: impl IntoIterator<Item = String>) -> Vec<KinesisRecord> {
 }
 
 proptest! {
-    /// Whatever the names are, Kinesis takes the records' keys, by characters, UTF-16 units and bytes.
+    /// Whatever the names are, Kinesis accepts the records' partition keys, whether it counts
+    /// characters, UTF-16 units or bytes.
     #[test]
-    fn partition_keys_fit_whatever_the_names(names in proptest::collection::vec("\\PC{1,256}", 1..20)) {
+    fn partition_keys_are_valid_for_any_names(names in proptest::collection::vec("\\PC{1,256}", 1..20)) {
         for record in packed(names.clone()) {
             prop_assert!(record.partition_key.is_ascii());
             prop_assert!((1..=64).contains(&record.partition_key.len()));
@@ -196,7 +202,7 @@ proptest! {
 
 #[test]
 fn partition_keys_spread_evenly() {
-    // One record for each of many fleets of one; a shard takes the keys of one sixteenth.
+    // Each record holds one unicorn, and each shard takes one sixteenth of the keys.
     let mut shards = [0; 16];
     for number in 0..16_000 {
         let records = packed([format!("unicorn {number}")]);

@@ -1,4 +1,4 @@
-//! A shard whose window needs several times the state that Lambda carries: 60,000 unicorns.
+//! A shard with 60,000 unicorns, whose window needs several times the state that Lambda can carry.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -19,8 +19,8 @@ use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_write::{Collected, KinesisRecord};
 
 const UNICORNS: u64 = 60_000;
-const LINES_A_RECORD: usize = 20;
-const RECORDS_A_BATCH: usize = 500;
+const LINES_PER_RECORD: usize = 20;
+const RECORDS_PER_BATCH: usize = 500;
 const WINDOW: EventWindow = EventWindow {
     start: 1_790_000_040_000,
     end: 1_790_000_100_000,
@@ -28,12 +28,12 @@ const WINDOW: EventWindow = EventWindow {
 
 struct TestShard {
     function: Aggregator<&'static Collected<KinesisRecord>, &'static Collected<Bytes>>,
-    /// Lines of each record; its sequence number is its place and 100.
+    /// The lines of each record. A record's sequence number is its index plus 100.
     log: Vec<String>,
 }
 
 impl TestShard {
-    /// Hands over the records `from..to`; the state that comes back.
+    /// Invokes the function with the records `from..to` and returns the new state.
     async fn invoke(
         &self,
         from: usize,
@@ -41,7 +41,7 @@ impl TestShard {
         state: Option<&RawValue>,
         is_final: bool,
     ) -> Option<Box<RawValue>> {
-        let numbers: Vec<String> = (from..to).map(|place| (place + 100).to_string()).collect();
+        let numbers: Vec<String> = (from..to).map(|index| (index + 100).to_string()).collect();
         let records: Vec<RecordData<'_>> = self.log[from..to]
             .iter()
             .zip(&numbers)
@@ -69,13 +69,16 @@ impl TestShard {
     }
 }
 
-/// A reading of each unicorn and another of some, a few of them sent again soon enough to be remembered.
+/// The shard's log and each unicorn's expected readings and distance.
+///
+/// Every unicorn has one reading and some have two. A few readings are duplicated while still in
+/// the dedup cache.
 fn log(random: &mut ChaCha8Rng) -> (Vec<String>, BTreeMap<String, (u64, u64)>) {
     let mut totals = BTreeMap::new();
     let mut lines = Vec::new();
     for (second, unicorns) in [(1, UNICORNS), (2, UNICORNS / 4)] {
         for unicorn in 0..unicorns {
-            // Long names that do not compress, about 50 bytes of state each.
+            // Long names that do not compress: about 50 bytes of state each.
             let word = |n: u64| {
                 (unicorn + n)
                     .wrapping_mul(0x9E37_79B9_7F4A_7C15)
@@ -96,12 +99,12 @@ fn log(random: &mut ChaCha8Rng) -> (Vec<String>, BTreeMap<String, (u64, u64)>) {
             }
         }
     }
-    let log = lines.chunks(LINES_A_RECORD).map(|lines| lines.join("\n"));
+    let log = lines.chunks(LINES_PER_RECORD).map(|lines| lines.join("\n"));
     (log.collect(), totals)
 }
 
 #[tokio::test]
-async fn sixty_thousand_unicorns_on_one_shard_come_out_exact_whatever_fails() {
+async fn totals_of_sixty_thousand_unicorns_are_exact_despite_failures() {
     let mut random = ChaCha8Rng::seed_from_u64(7);
     let (log, totals) = log(&mut random);
     let emitted: &'static Collected<KinesisRecord> = Box::leak(Box::default());
@@ -117,8 +120,8 @@ async fn sixty_thousand_unicorns_on_one_shard_come_out_exact_whatever_fails() {
     let mut restarts = 0;
     let mut longest = 0;
     while from < shard.log.len() {
-        // A batch, or a piece of one that was cut in two.
-        let whole = RECORDS_A_BATCH.min(shard.log.len() - from);
+        // A full batch, or part of one that Lambda split.
+        let whole = RECORDS_PER_BATCH.min(shard.log.len() - from);
         let count = if random.random_bool(0.3) {
             random.random_range(1..=whole)
         } else {
@@ -126,14 +129,14 @@ async fn sixty_thousand_unicorns_on_one_shard_come_out_exact_whatever_fails() {
         };
         let is_final = from + count == shard.log.len();
         if random.random_bool(0.3) {
-            // An attempt whose answer is lost: its rows stay, its state is gone.
+            // An attempt whose response is lost: its rows were sent, but its state is gone.
             let cut = random.random_range(1..=count);
             shard
                 .invoke(from, from + cut, state.as_deref(), is_final)
                 .await;
         }
         if restarts < 2 && from > [700, 2_500][restarts] {
-            // The state is lost, and the window comes again from its start.
+            // The state is lost, and the window is replayed from its start.
             (state, from, restarts) = (None, 0, restarts + 1);
             continue;
         }
@@ -150,19 +153,21 @@ async fn sixty_thousand_unicorns_on_one_shard_come_out_exact_whatever_fails() {
         .iter()
         .flat_map(|record| summaries(&record.data).map(|(_, row)| row.unwrap()))
         .collect();
-    let parts: std::collections::BTreeSet<_> = rows.iter().map(|row| row.source.clone()).collect();
-    // Each but the last is some 850 KB of state.
-    assert!(parts.len() >= 4, "{} parts", parts.len());
+    let source_ranges: std::collections::BTreeSet<_> =
+        rows.iter().map(|row| row.source.clone()).collect();
+    // Each source range except the last holds about 850 KB of state.
+    assert!(
+        source_ranges.len() >= 4,
+        "{} source ranges",
+        source_ranges.len()
+    );
     assert_eq!(restarts, 2);
     assert!(rows.iter().any(|row| row.source.dedup_from.is_some()));
     let found: BTreeMap<String, (u64, u64)> = merge(rows)
         .into_iter()
-        .map(|minute| {
-            let metres = minute.measures.distance.micrometres() / 1_000_000;
-            (
-                minute.name,
-                (minute.readings, u64::try_from(metres).unwrap()),
-            )
+        .map(|row| {
+            let metres = row.measures.distance.micrometres() / 1_000_000;
+            (row.name, (row.readings, u64::try_from(metres).unwrap()))
         })
         .collect();
     assert_eq!(found.len(), totals.len());

@@ -1,4 +1,4 @@
-//! The state that travels between invocations, in each of its versions.
+//! The window state in each of its versions.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -12,8 +12,8 @@ use windrow_core::fold::{Row, StateLimits, StateVersion};
 use windrow_core::window::Window;
 use windrow_lambda::aggregator::state::{WindowFold, read, write, write_version};
 
-/// What each version wrote of [`a_window`]. A state like it may be under way at any deployment, so these
-/// texts are never changed; a new version gets a text of its own.
+/// [`sample_window`] as each version writes it. Such a state may be in flight during any
+/// deployment, so never change these texts; add one for each new version.
 const GOLDEN: [(StateVersion, &str); 2] = [
     (
         StateVersion::V1,
@@ -45,8 +45,8 @@ fn add(fold: &mut WindowFold, number: u64, name: &str, second: i64, metres: i64)
     fold.add(WINDOW, name, time, &reading);
 }
 
-/// Two unicorns in four records, the last of them a repeat.
-fn a_window() -> WindowFold {
+/// Two unicorns in four records, the last of which is a duplicate.
+fn sample_window() -> WindowFold {
     let mut fold = WindowFold::new(StateLimits::default());
     add(&mut fold, 10, "Shadowfax", 1, 30);
     add(&mut fold, 11, "Bucéphale", 1, 29);
@@ -59,17 +59,17 @@ fn state(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap()
 }
 
-fn reads(state: &RawValue) -> WindowFold {
+fn parse(state: &RawValue) -> WindowFold {
     read(state, StateLimits::default()).unwrap()
 }
 
 #[test]
 fn every_version_can_be_read() {
     for (version, text) in GOLDEN {
-        let mut fold = reads(&state(text));
+        let mut fold = parse(&state(text));
         assert!(!fold.begin_record("14").unwrap(), "{version:?}");
         let rows = fold.close();
-        let told: Vec<(&str, u64, String)> = rows
+        let totals: Vec<(&str, u64, String)> = rows
             .iter()
             .map(|row| {
                 let measures = row.aggregate.measures().unwrap();
@@ -81,7 +81,7 @@ fn every_version_can_be_read() {
             })
             .collect();
         assert_eq!(
-            told,
+            totals,
             [
                 ("Bucéphale", 1, "29".to_owned()),
                 ("Shadowfax", 2, "61".to_owned())
@@ -95,15 +95,15 @@ fn every_version_can_be_read() {
 }
 
 #[test]
-fn every_version_is_written_as_it_ever_was() {
+fn every_version_is_written_unchanged() {
     for (version, text) in GOLDEN {
         assert_eq!(
-            write_version(&a_window(), version).unwrap().get(),
+            write_version(&sample_window(), version).unwrap().get(),
             text,
             "{version:?}"
         );
     }
-    assert_eq!(write(&a_window()).unwrap().get(), GOLDEN[1].1);
+    assert_eq!(write(&sample_window()).unwrap().get(), GOLDEN[1].1);
 }
 
 fn summary(row: Row<String, Totals>) -> Summary {
@@ -123,34 +123,34 @@ fn summary(row: Row<String, Totals>) -> Summary {
     }
 }
 
-/// A deployment in the middle of a window, and a rollback in the middle of the same.
+/// A deployment and a rollback in the middle of the same window.
 #[test]
-fn a_window_goes_from_one_version_to_the_next_and_back() {
-    let mut fold = reads(&state(GOLDEN[0].1));
+fn window_survives_an_upgrade_and_a_rollback() {
+    let mut fold = parse(&state(GOLDEN[0].1));
     add(&mut fold, 15, "Shadowfax", 3, 32);
-    // A repeat from before the deployment.
+    // A duplicate of a reading from before the deployment.
     add(&mut fold, 16, "Shadowfax", 1, 30);
-    let mut fold = reads(&write_version(&fold, StateVersion::V2).unwrap());
+    let mut fold = parse(&write_version(&fold, StateVersion::V2).unwrap());
     add(&mut fold, 17, "Shadowfax", 3, 32);
     let mut rows = fold.close();
-    // The rollback: the release before reads this one's state, and writes its own.
-    let mut fold = reads(&write_version(&fold, StateVersion::V1).unwrap());
+    // The rollback: the previous release reads the new state and writes its own version.
+    let mut fold = parse(&write_version(&fold, StateVersion::V1).unwrap());
     add(&mut fold, 18, "Shadowfax", 2, 31);
     add(&mut fold, 19, "Shadowfax", 4, 33);
-    let mut fold = reads(&write_version(&fold, StateVersion::V1).unwrap());
+    let mut fold = parse(&write_version(&fold, StateVersion::V1).unwrap());
     add(&mut fold, 20, "Bucéphale", 1, 29);
     rows.extend(fold.close());
 
-    let minutes = merge(rows.into_iter().map(summary));
-    let told: Vec<(&str, u64, String)> = minutes
+    let merged = merge(rows.into_iter().map(summary));
+    let totals: Vec<(&str, u64, String)> = merged
         .iter()
-        .map(|minute| {
-            let distance = minute.measures.distance.to_string();
-            (minute.name.as_str(), minute.readings, distance)
+        .map(|row| {
+            let distance = row.measures.distance.to_string();
+            (row.name.as_str(), row.readings, distance)
         })
         .collect();
     assert_eq!(
-        told,
+        totals,
         [
             ("Bucéphale", 1, "29".to_owned()),
             ("Shadowfax", 4, "126".to_owned())
@@ -159,8 +159,8 @@ fn a_window_goes_from_one_version_to_the_next_and_back() {
 }
 
 #[test]
-fn a_state_that_makes_no_sense_is_an_error() {
-    for (text, told) in [
+fn invalid_state_is_an_error() {
+    for (text, message) in [
         (
             "7",
             "the window's state is not {\"version\":..,\"data\":..}",
@@ -175,6 +175,6 @@ fn a_state_that_makes_no_sense_is_an_error() {
         ),
     ] {
         let error = read(&state(text), StateLimits::default()).unwrap_err();
-        assert_eq!(error.to_string(), told);
+        assert_eq!(error.to_string(), message);
     }
 }

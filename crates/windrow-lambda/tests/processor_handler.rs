@@ -1,4 +1,4 @@
-//! The processor on Lambda's own JSON, with vectors in place of the services.
+//! The processor on Lambda's JSON, with in-memory destinations in place of the services.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -45,14 +45,14 @@ fn payload(records: &[&str]) -> Vec<u8> {
     encode(&source, &records, None)
 }
 
-/// The same event with the data of record 101 no longer base64.
+/// Like [`event`], but the data of record 101 is not base64.
 fn damaged(records: &[&str]) -> Event {
     let mut json: serde_json::Value = serde_json::from_slice(&payload(records)).unwrap();
-    json["Records"][1]["kinesis"]["data"] = "no base64?".into();
+    json["Records"][1]["kinesis"]["data"] = "not base64?".into();
     Event::from_json(&serde_json::to_vec(&json).unwrap()).unwrap()
 }
 
-/// A table that takes all but some names: those are throttled or invalid for ever.
+/// A table that always throttles some names and permanently rejects others.
 #[derive(Default)]
 struct TestTable {
     rows: Collected<TableRow>,
@@ -110,8 +110,8 @@ async fn handle(table: &TestTable, rejects: &Collected<Bytes>, records: &[&str])
 async fn rows_are_written_once_each() {
     let (table, rejects) = (TestTable::default(), Collected::default());
     let packed: Vec<String> = (0..60).map(|n| line(&format!("unicorn {n}"), 7)).collect();
-    let again = line("unicorn 3", 7);
-    let response = handle(&table, &rejects, &[&packed.join("\n"), &again]).await;
+    let duplicate = line("unicorn 3", 7);
+    let response = handle(&table, &rejects, &[&packed.join("\n"), &duplicate]).await;
     assert!(response.batch_item_failures.is_empty());
     assert!(response.state.is_none());
     let rows = table.rows.take();
@@ -143,7 +143,7 @@ async fn the_lowest_record_that_failed_is_reported() {
 }
 
 #[tokio::test]
-async fn what_is_no_row_goes_to_the_rejects() {
+async fn invalid_lines_go_to_the_rejects_stream() {
     let (table, rejects) = (TestTable::default(), Collected::default());
     let records = [
         line("a", 1),
@@ -170,12 +170,12 @@ async fn what_is_no_row_goes_to_the_rejects() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_goes_to_the_rejects_whole_and_never_back_to_the_stream() {
+async fn unreadable_records_go_to_the_rejects_stream_and_are_not_retried() {
     let (table, rejects) = (TestTable::default(), Collected::default());
-    let no_part = line("b", 1).replace(r#""From":"1""#, r#""From":"one""#);
+    let bad_range = line("b", 1).replace(r#""From":"1""#, r#""From":"one""#);
     let backwards = line("c", 1).replace(r#""From":"1""#, r#""From":"3""#);
     let good = line("d", 1);
-    let event = damaged(&[&no_part, "its data is damaged", &backwards, "{", &good]);
+    let event = damaged(&[&bad_range, "its data is damaged", &backwards, "{", &good]);
     let function = Processor::new(&table, &rejects, None, Box::new(|_| ()));
     let deadline = Instant::now() + Duration::from_secs(3600);
     let response = function.handle(&event, deadline).await;
@@ -187,21 +187,24 @@ async fn what_cannot_be_read_goes_to_the_rejects_whole_and_never_back_to_the_str
         .iter()
         .map(|line| serde_json::from_slice(line).unwrap())
         .collect();
-    let told = |field: &str| -> Vec<&str> {
+    let values = |field: &str| -> Vec<&str> {
         let text = rejects.iter().map(|reject| reject[field].as_str());
         text.collect::<Option<_>>().unwrap()
     };
-    assert_eq!(told("SequenceNumber"), ["100", "101", "102", "103"]);
-    assert_eq!(told("Payload"), [&no_part, "no base64?", &backwards, "{"]);
-    let reasons = told("Reason");
+    assert_eq!(values("SequenceNumber"), ["100", "101", "102", "103"]);
+    assert_eq!(
+        values("Payload"),
+        [&bad_range, "not base64?", &backwards, "{"]
+    );
+    let reasons = values("Reason");
     assert_eq!(reasons[0], "Part.From is not a sequence number");
     assert!(reasons[1].contains("not base64"), "{}", reasons[1]);
     assert_eq!(reasons[2], "Part.To comes before Part.From");
 }
 
 #[tokio::test]
-async fn a_line_too_long_for_a_row_of_dynamodb_goes_to_the_rejects_unsent() {
-    // Nothing is sent, so it matters to nobody that nothing answers there.
+async fn oversized_row_goes_to_the_rejects_stream_unsent() {
+    // Nothing is sent, so nothing needs to listen there.
     let config = windrow_connect::local_config("http://127.0.0.1:1");
     let client = aws_sdk_dynamodb::Client::new(&config);
     let table = DynamoTable::new(client, "UnicornSensorData", KEY);
@@ -213,7 +216,7 @@ async fn a_line_too_long_for_a_row_of_dynamodb_goes_to_the_rejects_unsent() {
     let response = function.handle(&event(&[&long]), deadline).await;
 
     assert!(response.batch_item_failures.is_empty());
-    // A failed line goes in pieces that Firehose takes.
+    // A long line is split into pieces that fit a Firehose record.
     let mut payload = String::new();
     for reject in rejects.take() {
         let reject: serde_json::Value = serde_json::from_slice(&reject).unwrap();
@@ -224,10 +227,10 @@ async fn a_line_too_long_for_a_row_of_dynamodb_goes_to_the_rejects_unsent() {
     assert!(payload.trim_end() == long, "{} bytes", payload.len());
 }
 
-/// A table that takes everything, and its time to do so.
+/// A table that takes everything, after a delay.
 struct SlowTable {
     rows: Collected<TableRow>,
-    time: Duration,
+    delay: Duration,
     last_call: Mutex<Option<Instant>>,
 }
 
@@ -247,16 +250,16 @@ impl Destination for SlowTable {
 
     async fn send(&self, chunk: &[&TableRow]) -> Result<Vec<ItemFailure>, SendError> {
         *self.last_call.lock().unwrap() = Some(Instant::now());
-        tokio::time::sleep(self.time).await;
+        tokio::time::sleep(self.delay).await;
         self.rows.send(chunk).await
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn short_of_time_it_reports_the_first_record_not_written_before_the_deadline() {
+async fn slow_table_reports_the_first_unwritten_record_before_the_deadline() {
     let table = SlowTable {
         rows: Collected::default(),
-        time: Duration::from_secs(2),
+        delay: Duration::from_secs(2),
         last_call: Mutex::default(),
     };
     let rejects = Collected::<Bytes>::default();
@@ -274,7 +277,7 @@ async fn short_of_time_it_reports_the_first_record_not_written_before_the_deadli
 
     assert!(Instant::now() <= deadline);
     assert!(table.last_call.lock().unwrap().unwrap() < deadline);
-    // Four calls at once are through after 2 s, four more after 4 s, and the rest not.
+    // Four concurrent calls finish after 2 s, four more after 4 s, and the rest do not finish.
     assert_eq!(table.rows.items().len(), 8 * 25);
     assert_eq!(response.batch_item_failures, ["108"]);
     let written: Vec<TableRow> = table.rows.take();
@@ -289,12 +292,12 @@ async fn short_of_time_it_reports_the_first_record_not_written_before_the_deadli
     };
     assert!(
         written.iter().all(before),
-        "all before record 108 is written"
+        "only records before 108 are written"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reject_without_time_for_it_is_reported_too() {
+async fn reject_that_is_out_of_time_is_reported() {
     let (table, rejects) = (TestTable::default(), Collected::<Bytes>::default());
     let function = Processor::new(&table, &rejects, None, Box::new(|_| ()));
     let deadline = Instant::now();
@@ -304,7 +307,7 @@ async fn a_reject_without_time_for_it_is_reported_too() {
 }
 
 #[tokio::test]
-async fn a_row_the_table_will_never_take_goes_to_the_rejects_and_its_neighbours_do_not() {
+async fn only_the_row_that_the_table_rejects_goes_to_the_rejects_stream() {
     let mut table = TestTable::default();
     table.invalid.insert("b");
     let rejects = Collected::default();
@@ -319,7 +322,7 @@ async fn a_row_the_table_will_never_take_goes_to_the_rejects_and_its_neighbours_
 }
 
 #[tokio::test]
-async fn rows_with_low_vitals_are_counted() {
+async fn low_vitals_are_counted() {
     let counted = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&counted);
     let function = Processor::new(

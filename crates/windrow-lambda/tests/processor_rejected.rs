@@ -1,5 +1,5 @@
-//! What the processor's destinations do not take: for good, it goes to the rejects; for now, one line
-//! of the log says how much and why.
+//! Failures of the processor's destinations: permanently rejected items go to the rejects stream,
+//! and other failures are summarized in one log line.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -14,20 +14,20 @@ use windrow_lambda::processor::Processor;
 use windrow_lambda::processor::row::TableRow;
 use windrow_write::{BatchLimits, Collected, Destination, ItemFailure, Key, SendError};
 
-/// A destination that answers every call with an error, where it has one.
-struct Answers<T> {
+/// A destination that fails every call with `error`, or takes everything if that is `None`.
+struct MaybeFailing<T> {
     error: Option<fn(String) -> SendError>,
     taken: Collected<T>,
 }
 
-impl<T> Answers<T> {
+impl<T> MaybeFailing<T> {
     fn with(error: Option<fn(String) -> SendError>) -> Self {
         let taken = Collected::default();
         Self { error, taken }
     }
 }
 
-impl<T: Clone + Send + Sync> Destination for Answers<T> {
+impl<T: Clone + Send + Sync> Destination for MaybeFailing<T> {
     type Item = T;
 
     fn limits(&self) -> BatchLimits {
@@ -50,7 +50,7 @@ impl<T: Clone + Send + Sync> Destination for Answers<T> {
     }
 }
 
-/// One record with a row of each unicorn, and a line that is not a row.
+/// One record with one row per unicorn and a line that is not a row.
 fn event(unicorns: usize) -> Event {
     let rows = (0..unicorns).map(|number| {
         format!(
@@ -89,10 +89,10 @@ impl std::io::Write for CapturedLog {
     }
 }
 
-/// Runs the function on an event; gives its response, metrics and log.
+/// Runs the function on an event and returns its response, metrics and log.
 async fn invoke(
-    table: &Answers<TableRow>,
-    rejects: &Answers<Bytes>,
+    table: &MaybeFailing<TableRow>,
+    rejects: &MaybeFailing<Bytes>,
     event: &Event,
 ) -> (Response, Metrics, String) {
     let log = CapturedLog::default();
@@ -100,19 +100,22 @@ async fn invoke(
     let subscriber = tracing_subscriber::fmt().with_ansi(false);
     let subscriber = subscriber.with_writer(move || writer.clone()).finish();
     let _logging = tracing::subscriber::set_default(subscriber);
-    let told: &'static Mutex<Option<Metrics>> = Box::leak(Box::default());
-    let sink = Box::new(|metrics: &Metrics| *told.lock().unwrap() = Some(metrics.clone()));
+    let reported: &'static Mutex<Option<Metrics>> = Box::leak(Box::default());
+    let sink = Box::new(|metrics: &Metrics| *reported.lock().unwrap() = Some(metrics.clone()));
     let function = Processor::new(table, rejects, None, sink);
     let deadline = Instant::now() + Duration::from_secs(3600);
     let response = function.handle(event, deadline).await;
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let metrics = told.lock().unwrap().take().unwrap();
+    let metrics = reported.lock().unwrap().take().unwrap();
     (response, metrics, text)
 }
 
 #[tokio::test(start_paused = true)]
-async fn rows_not_written_are_one_line_of_the_log() {
-    let (table, rejects) = (Answers::with(Some(SendError::Fatal)), Answers::with(None));
+async fn unwritten_rows_are_summarized_in_one_log_line() {
+    let (table, rejects) = (
+        MaybeFailing::with(Some(SendError::Fatal)),
+        MaybeFailing::with(None),
+    );
     let (response, metrics, log) = invoke(&table, &rejects, &event(2_000)).await;
     assert_eq!(response.batch_item_failures, ["100"]);
     assert_eq!(metrics.value("Undelivered"), Some(2_000));
@@ -123,21 +126,24 @@ async fn rows_not_written_are_one_line_of_the_log() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_table_that_takes_all_the_time_leaves_some_for_the_rejects() {
+async fn throttled_table_leaves_time_for_the_rejects() {
     let (table, rejects) = (
-        Answers::with(Some(SendError::Throttled)),
-        Answers::with(None),
+        MaybeFailing::with(Some(SendError::Throttled)),
+        MaybeFailing::with(None),
     );
     let (response, metrics, _) = invoke(&table, &rejects, &event(3)).await;
     assert_eq!(response.batch_item_failures, ["100"]);
     assert_eq!(metrics.value("Undelivered"), Some(3));
-    // The record's last line is no row.
+    // The record's last line is not a row.
     assert_eq!(rejects.taken.take().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn rows_that_the_table_rejects_for_good_go_to_the_rejects() {
-    let (table, rejects) = (Answers::with(Some(SendError::Invalid)), Answers::with(None));
+async fn permanently_rejected_rows_go_to_the_rejects_stream() {
+    let (table, rejects) = (
+        MaybeFailing::with(Some(SendError::Invalid)),
+        MaybeFailing::with(None),
+    );
     let (response, metrics, _) = invoke(&table, &rejects, &event(30)).await;
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(rejects.taken.take().len(), 31);
@@ -147,13 +153,13 @@ async fn rows_that_the_table_rejects_for_good_go_to_the_rejects() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rejects_that_their_stream_rejects_for_good_hold_nothing_up() {
+async fn permanently_rejected_rejects_do_not_fail_the_batch() {
     let invalid = || Some(SendError::Invalid as fn(String) -> SendError);
-    let (table, rejects) = (Answers::with(invalid()), Answers::with(invalid()));
+    let (table, rejects) = (MaybeFailing::with(invalid()), MaybeFailing::with(invalid()));
     let (response, metrics, log) = invoke(&table, &rejects, &event(30)).await;
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(metrics.value("LostRejects"), Some(31));
-    // Which record it was of can be found out, and a flood of them is no flood of the log.
+    // The log names the record, and many lost rejects do not flood it.
     assert!(log.contains(r#"\"SequenceNumber\":\"100\""#), "{log}");
     assert_eq!(log.lines().count(), 10, "{log}");
 }

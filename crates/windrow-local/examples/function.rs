@@ -1,15 +1,16 @@
-//! A Lambda function that does what its event's `do` says. [`windrow_local::functions::Bootstrap`] runs it:
+//! A Lambda function that does what the `do` field of its event says. The tests of
+//! [`windrow_local::functions::Bootstrap`] run it:
 //!
-//! | `do`    | what happens                                                    |
-//! |---------|-----------------------------------------------------------------|
-//! | `echo`  | answers with the event                                          |
-//! | `env`   | answers with its environment                                    |
-//! | `fail`  | answers with an error                                           |
-//! | `sleep` | prints `sleeping` and takes an hour                             |
-//! | `exit`  | ends the process                                                |
-//! | `large` | answers with more than Lambda takes                             |
+//! | `do`    | what happens                                 |
+//! |---------|----------------------------------------------|
+//! | `echo`  | returns the event                            |
+//! | `env`   | returns its environment                      |
+//! | `fail`  | returns an error                             |
+//! | `sleep` | prints `sleeping` and sleeps for an hour     |
+//! | `exit`  | exits the process                            |
+//! | `large` | returns a response larger than Lambda allows |
 //!
-//! With `EXIT_AT_START` in its environment the process ends before it takes an event.
+//! If `EXIT_AT_START` is set in its environment, the process exits before it takes an event.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,7 +38,7 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
                 "process": std::process::id(),
             }))
         }
-        Some("fail") => Err("told to fail".into()),
+        Some("fail") => Err("failed on purpose".into()),
         Some("sleep") => {
             println!("sleeping");
             tokio::time::sleep(Duration::from_secs(3600)).await;

@@ -13,13 +13,13 @@ use crate::mapping::follow::{ProgressMark, ShardWork, StreamSource, follow_strea
 
 /// How often an idle shard is read.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// A page with fewer records than this is all there was.
+/// The most records of one read. A shorter page means that the reader has caught up.
 const PAGE: usize = 10_000;
-/// See the mapping's poller: a record may become readable this long after its arrival time.
+/// A record may become readable this long after its arrival time; see the mapping's poller.
 const SETTLE_MILLIS: i64 = 100;
 
-/// Copies every record of `source` into the delivery stream of `firehose`, until `stop`; tells
-/// `watermark` how far it has come.
+/// Copies every record of `source` into `delivery_stream` until `stop`. Sends the time up to which
+/// records are archived, in milliseconds since the epoch, to `watermark`.
 pub(crate) async fn archive(
     source: StreamSource,
     firehose: Firehose,
@@ -52,7 +52,7 @@ impl ShardWork for ArchiveIntake {
         let client = self.source.client.clone();
         let mut reader = ShardReader::new(client, &self.source.stream, shard, start).limit(PAGE);
         while !stop.is_cancelled() {
-            let asked_at = now_millis();
+            let requested_at = now_millis();
             let page = tokio::select! {
                 () = stop.cancelled() => return,
                 page = reader.next() => page,
@@ -66,10 +66,10 @@ impl ShardWork for ArchiveIntake {
                     if page.records.len() == PAGE {
                         continue;
                     }
-                    mark.set(asked_at - SETTLE_MILLIS).await;
+                    mark.set(requested_at - SETTLE_MILLIS).await;
                 }
                 Err(error) => {
-                    tracing::warn!(stream = self.source.stream, %error, "cannot read");
+                    tracing::warn!(stream = self.source.stream, %error, "cannot read the shard");
                 }
             }
             tokio::select! {
@@ -81,15 +81,15 @@ impl ShardWork for ArchiveIntake {
 }
 
 impl ArchiveIntake {
-    /// Puts a page, the records of one hour together: an object lies in the folder of the hour that
-    /// its first record arrived in. A put that fails is tried again until `stop`.
+    /// Puts a page into the delivery stream, with one put per hour of arrival: an object's folder
+    /// is the hour in which its first record arrived. Retries a failed put until `stop`.
     async fn put(&self, records: &[ShardRecord], stop: &CancellationToken) {
         const HOUR: i64 = 3_600_000;
         for records in records.chunk_by(|a, b| a.arrival / HOUR == b.arrival / HOUR) {
             let mut lines = Vec::new();
             for record in records {
                 lines.extend_from_slice(&record.data);
-                // As Firehose does where it is told to append a delimiter, but never a second one.
+                // Like Firehose's AppendDelimiterToRecord, but never adds a second newline.
                 if !lines.ends_with(b"\n") {
                     lines.push(b'\n');
                 }
@@ -100,7 +100,7 @@ impl ArchiveIntake {
                 .put(&self.delivery_stream, lines.clone(), arrival)
                 .await
             {
-                tracing::warn!(%error, "cannot archive");
+                tracing::warn!(%error, "cannot write to the archive");
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(POLL_INTERVAL) => {}

@@ -1,8 +1,8 @@
-//! The wall clock, read in this one place.
+//! The wall clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since the epoch.
+/// The current time, in milliseconds since the epoch.
 #[expect(
     clippy::disallowed_methods,
     reason = "the local cloud is the edge where time comes from"

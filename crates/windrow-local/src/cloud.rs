@@ -1,4 +1,4 @@
-//! The whole local cloud: endpoint, streams, table, mappings.
+//! The whole local cloud: endpoint, streams, table and mappings.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,10 +26,11 @@ use crate::resources::{create_stream, create_table};
 use crate::settings::{CloudSettings, ResourceNames, aggregator_mapping, processor_mapping};
 use crate::start_error::StartError;
 
-/// Where the data directory has the batches that the processor's mapping failed to have written.
+/// The folder of the data directory that holds failed batches of rows: the on-failure destination
+/// of the processor's mapping.
 pub const ON_FAILURE: &str = "on-failure";
 
-/// The readings sent were not all done in time.
+/// A drain that did not finish in time.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("{what} had not caught up after {} s", waited.as_secs())]
 pub struct DrainError {
@@ -39,37 +40,38 @@ pub struct DrainError {
 
 /// The two functions of a local cloud.
 pub struct Pipeline {
-    /// On every stream of readings.
+    /// Invoked for every stream of readings.
     pub aggregator: Arc<dyn Function>,
-    /// On the stream of rows.
+    /// Invoked for the stream of rows.
     pub processor: Arc<dyn Function>,
 }
 
-/// What a program runs in its local cloud: everything that knows what the streams carry.
+/// What a program runs in its local cloud: the functions and the page, which know what the streams
+/// carry.
 pub trait Application {
-    /// The functions. `config` leads the AWS SDK to the endpoint.
+    /// Creates the functions. `config` points the AWS SDK at the endpoint.
     ///
     /// # Errors
     ///
-    /// [`StartError`], where a function cannot be run.
+    /// [`StartError`] if a function cannot be run.
     fn pipeline(&self, names: &ResourceNames, config: &SdkConfig) -> Result<Pipeline, StartError>;
 
-    /// The dashboard's page, which reads the streams in `names` from the endpoint at `endpoint_url`, as
-    /// streams of `region`.
+    /// Creates the dashboard's page, which reads the streams in `names`, in `region`, from the
+    /// endpoint at `endpoint_url`.
     fn page(&self, endpoint_url: &str, region: &str, names: &ResourceNames) -> Router;
 }
 
 /// A running local cloud.
 ///
-/// Dropping it cuts everything off; [`drain`](Self::drain) and [`stop`](Self::stop) end it in good
-/// order.
+/// Dropping it aborts everything. To end it cleanly, call [`drain`](Self::drain), then
+/// [`stop`](Self::stop).
 #[derive(Debug)]
 pub struct LocalCloud {
     endpoint: Endpoint,
     endpoint_stop: CancellationToken,
     dashboard: Option<Dashboard>,
     sources: Sources,
-    /// The aggregator on every stream of readings.
+    /// The aggregator's mappings, one per stream of readings.
     aggregator: Group,
     processor: Mapping,
     archive: AbortOnDropHandle<()>,
@@ -82,12 +84,12 @@ pub struct LocalCloud {
 }
 
 impl LocalCloud {
-    /// Starts the endpoint, makes the streams and the table, and starts the mappings. When it
+    /// Starts the endpoint, creates the streams and the table, and starts the mappings. When it
     /// returns, readings can be sent.
     ///
     /// # Errors
     ///
-    /// [`StartError`]. Nothing is left running.
+    /// [`StartError`]; nothing is left running.
     pub async fn start(
         settings: CloudSettings,
         application: &impl Application,
@@ -102,7 +104,7 @@ impl LocalCloud {
         let dynamodb = aws_sdk_dynamodb::Client::new(&config);
 
         let names = &settings.names;
-        let made_at = now_millis();
+        let created_at = now_millis();
         create_stream(&kinesis, &names.stream, settings.shards).await?;
         create_stream(&kinesis, &names.summary_stream, settings.shards).await?;
         create_table(&dynamodb, &names.table, &names.table_key).await?;
@@ -121,7 +123,7 @@ impl LocalCloud {
             Arc::clone(&settings.faults),
         )?;
         let source = sources.source(&names.stream);
-        aggregator.add(source, made_at).await;
+        aggregator.add(source, created_at).await;
         let processor = Mapping::start_with(
             sources.source(&names.summary_stream),
             faulty(pipeline.processor),
@@ -158,65 +160,65 @@ impl LocalCloud {
         })
     }
 
-    /// Where an AWS SDK finds Kinesis, DynamoDB and Firehose.
+    /// The endpoint URL of Kinesis, DynamoDB and Firehose, for an AWS SDK.
     pub fn endpoint_url(&self) -> String {
         self.endpoint.url()
     }
 
-    /// Where a browser finds the dashboard, if there is one.
+    /// The dashboard's URL, if it is served.
     pub fn dashboard_url(&self) -> Option<String> {
         self.dashboard.as_ref().map(Dashboard::url)
     }
 
-    /// Where everything is, in one line.
+    /// The streams, the table, the endpoint and the data directory, in one line.
     pub fn describe(&self) -> &str {
         &self.description
     }
 
-    /// The time, in milliseconds since the epoch, up to which windows are done: each that ended by
-    /// then is closed, and its rows are in the table.
+    /// The time up to which windows are complete, in milliseconds since the epoch: each window that
+    /// ended by then is closed, and its rows are in the table.
     pub fn watermark(&self) -> watch::Receiver<i64> {
         self.watermark.clone()
     }
 
-    /// The time, in milliseconds since the epoch, up to which the aggregator's windows are closed:
-    /// each that ended by then. Their rows may still be on their way to the table.
+    /// The time up to which the aggregator has closed its windows, in milliseconds since the epoch.
+    /// Their rows may not be in the table yet.
     pub fn aggregator_watermark(&self) -> i64 {
         *self.aggregator.watermark().borrow()
     }
 
-    /// Ends the aggregator's mappings and makes them anew, to read the records that arrived at
-    /// `from_millis` (since the epoch) or later, in every shard. The state of open windows is gone,
-    /// so `from_millis` must not be after [`aggregator_watermark`](Self::aggregator_watermark), else
-    /// readings are lost. An invocation that does not end in five seconds is cut off.
+    /// Restarts the aggregator's mappings. In every shard, they read the records that arrived at
+    /// `from_millis` (since the epoch) or later. The state of open windows is lost, so readings are
+    /// lost too if `from_millis` is after [`aggregator_watermark`](Self::aggregator_watermark).
+    /// Aborts invocations that do not end within five seconds.
     pub async fn restart_aggregator(&self, from_millis: i64) {
         self.aggregator.restart(from_millis).await;
     }
 
-    /// Makes another stream of readings, which the same aggregator sums into the same table. It is
-    /// drained with the first one; it has no archive.
+    /// Creates another stream of readings, which the same aggregator sums into the same table.
+    /// [`drain`](Self::drain) drains it too. It has no archive.
     ///
     /// # Errors
     ///
-    /// [`StartError`], where the stream cannot be created.
+    /// [`StartError`] if the stream cannot be created.
     pub async fn add_stream(&self, name: &str, shards: u32) -> Result<(), StartError> {
-        let made_at = now_millis();
+        let created_at = now_millis();
         create_stream(&self.sources.client, name, shards).await?;
         self.aggregator
-            .add(self.sources.source(name), made_at)
+            .add(self.sources.source(name), created_at)
             .await;
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         streams.push(name.to_owned());
         Ok(())
     }
 
-    /// Takes no more readings, closes the open windows early, and waits until everything that was
-    /// acknowledged is in the table and in the archive's files. Other writers are told that the service
-    /// is unavailable, so they know what they have not sent.
+    /// Stops accepting readings, closes the open windows early, and waits until everything that was
+    /// acknowledged is in the table and in the archive's files. Writers get the error
+    /// ServiceUnavailable, so they know what was not sent.
     ///
     /// # Errors
     ///
-    /// [`DrainError`], where something has not caught up within `timeout`.
+    /// [`DrainError`] if something has not caught up within `timeout`.
     pub async fn drain(&self, timeout: Duration) -> Result<(), DrainError> {
         let deadline = Instant::now() + timeout;
         let wait = async |what, mut watermark: watch::Receiver<i64>, time: i64| {
@@ -255,7 +257,7 @@ impl LocalCloud {
         self.aggregator.stop().await;
         self.processor.stop().await;
         self.archive_stop.cancel();
-        // The task ends by itself; that it was cut off would be no news.
+        // If the task was aborted, there is nothing left to wait for.
         let _ = self.archive.await;
         self.endpoint_stop.cancel();
         if let Some(dashboard) = self.dashboard {
@@ -273,7 +275,7 @@ fn endpoint_options(settings: &CloudSettings) -> EndpointOptions {
     options
 }
 
-/// Serves the dashboard where the settings ask for it, and has the endpoint say where it is.
+/// Serves the dashboard if the settings ask for it, and adds its URL to the endpoint's description.
 async fn start_dashboard(
     settings: &CloudSettings,
     application: &impl Application,
@@ -285,11 +287,11 @@ async fn start_dashboard(
     };
     let page = application.page(&endpoint.url(), endpoint.region(), &settings.names);
     let dashboard = Dashboard::start(port, page, stop.clone()).await?;
-    endpoint.tell_dashboard(dashboard.url());
+    endpoint.set_dashboard_url(dashboard.url());
     Ok(Some(dashboard))
 }
 
-/// Creates the archive's delivery stream and that of the rejects.
+/// Creates the delivery streams of the archive and of the rejects.
 async fn create_delivery_streams(
     firehose: &Firehose,
     names: &ResourceNames,
@@ -302,7 +304,7 @@ async fn create_delivery_streams(
     firehose.create(&names.rejects, rejects, buffering()).await
 }
 
-/// Archives a stream into the delivery stream of its name, and says up to which time it has.
+/// Archives a stream into the delivery stream of the same name. Returns the task and its watermark.
 fn start_archive(
     source: StreamSource,
     firehose: Firehose,
@@ -314,7 +316,7 @@ fn start_archive(
     (AbortOnDropHandle::new(task), watermark)
 }
 
-/// Where everything is, in one line.
+/// See [`LocalCloud::describe`].
 fn describe(settings: &CloudSettings, endpoint_url: &str) -> String {
     let names = &settings.names;
     format!(
@@ -326,7 +328,7 @@ fn describe(settings: &CloudSettings, endpoint_url: &str) -> String {
     )
 }
 
-/// What tells a mapping of its stream.
+/// Creates the [`MappingSource`] of a stream.
 #[derive(Debug)]
 struct Sources {
     client: aws_sdk_kinesis::Client,
@@ -352,8 +354,8 @@ impl Sources {
     }
 }
 
-/// Tells `done` the aggregator's watermark once the processor has handled all that the aggregator
-/// had sent when it got there.
+/// Sends the aggregator's watermark to `done` once the processor has handled everything that the
+/// aggregator had emitted by then.
 async fn combine(
     mut aggregator: watch::Receiver<i64>,
     mut processor: watch::Receiver<i64>,

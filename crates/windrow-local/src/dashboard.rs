@@ -1,4 +1,4 @@
-//! The dashboard: a page of the application, served beside the endpoint.
+//! The dashboard: a page of the application, served next to the endpoint.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -10,48 +10,48 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::server::{Callers, ServerLimits, serve};
 
-/// The port unless told otherwise.
+/// The default port.
 pub const DEFAULT_PORT: u16 = 8080;
 
-/// Which port of 127.0.0.1 the dashboard has.
+/// The port on 127.0.0.1 that the dashboard is served on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DashboardPort {
-    /// This one, or the local cloud does not start; 0 for any that is free.
+    /// Only this port: the local cloud does not start if it is in use. 0 picks a free port.
     Exactly(u16),
-    /// This one, or any that is free where it is not to be had.
+    /// This port, or a free one if it is not available.
     Preferably(u16),
 }
 
 impl DashboardPort {
-    /// As a command line has it: a port that is asked for must be had, the usual one need not.
+    /// The port of a command line: one that is given must be available, the default need not be.
     #[must_use]
     pub fn asked(port: Option<u16>) -> Self {
         port.map_or(Self::Preferably(DEFAULT_PORT), Self::Exactly)
     }
 }
 
-/// A browser opens six connections to a page's server, and nobody sends it a body.
+/// A browser opens up to six connections to a server, and requests for the page have no body.
 const LIMITS: ServerLimits = ServerLimits::new(Callers::ThisMachine, 64, 0);
 
-/// How long requests in flight may take to finish after the dashboard was told to stop.
+/// How long requests in flight may take to finish after the stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Why the dashboard is not served.
+/// Why the dashboard cannot be served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DashboardError {
-    /// Something else answers on the port.
-    #[error("port {port}, asked for the dashboard, is in use")]
+    /// Another program uses the port.
+    #[error("the dashboard's port {port} is in use")]
     PortInUse {
         /// The port.
         port: u16,
     },
     /// The port cannot be opened for another reason, such as missing rights.
-    #[error("port {port}, asked for the dashboard, cannot be opened")]
+    #[error("the dashboard's port {port} cannot be opened")]
     Listen {
         /// The port.
         port: u16,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
@@ -69,7 +69,7 @@ impl Dashboard {
     ///
     /// # Errors
     ///
-    /// [`DashboardError`], where there is no port to be had.
+    /// [`DashboardError`] if the port cannot be opened.
     pub(crate) async fn start(
         port: DashboardPort,
         page: Router,
@@ -81,12 +81,12 @@ impl Dashboard {
         Ok(Self { address, server })
     }
 
-    /// The address for a browser.
+    /// The URL for a browser.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Waits until requests in flight are answered, for five seconds at most; for use after the stop.
+    /// Waits for requests in flight, for at most five seconds. To be called after the stop.
     pub(crate) async fn stopped(mut self) {
         if tokio::time::timeout(GRACE, &mut self.server).await.is_err() {
             tracing::warn!("requests were cut off when the dashboard stopped");
@@ -111,7 +111,7 @@ async fn listen(port: DashboardPort) -> Result<(TcpListener, SocketAddr), Dashbo
         DashboardPort::Preferably(port) => match bind(port).await {
             Ok(opened) => Ok(opened),
             Err(error) => {
-                tracing::info!(%error, "the dashboard takes any free port instead");
+                tracing::info!(%error, "using a free port for the dashboard instead");
                 bind(0).await
             }
         },

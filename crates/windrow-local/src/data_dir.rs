@@ -1,4 +1,4 @@
-//! The directory that holds what outlives the process: the table and the archive.
+//! The data directory: the table and the archive, which outlive the process.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 const LOCK_FILE: &str = "lock";
 const DATABASE_FILE: &str = "table.db";
 
-/// What SQLite puts beside a database's file.
+/// The suffixes of the files that SQLite keeps next to a database.
 const DATABASE_COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// A data directory that this process alone uses, for as long as this value lives.
+/// A data directory, locked for this process as long as this value lives.
 ///
-/// The table's file and the archive's unfinished objects have one writer each; a second process
-/// would corrupt them quietly, so it is turned away here instead.
+/// The table's file and the archive's unfinished objects have one writer each. A second process
+/// would silently corrupt them, so it gets an error here instead.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
@@ -22,12 +22,13 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Creates the directory when it is missing and takes its lock.
+    /// Creates the directory if it is missing, and locks it.
     ///
     /// # Errors
     ///
-    /// [`DataDirError::InUse`] when another process holds the lock, [`DataDirError::Unusable`] when
-    /// the directory cannot be made or written to. Both name the directory.
+    /// [`DataDirError::InUse`] if another process holds the lock, [`DataDirError::Link`] if the
+    /// lock file is a symbolic link, and [`DataDirError::Unusable`] if the directory cannot be
+    /// created or written to. Each has the path.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, DataDirError> {
         let path = path.into();
         let unusable = |source| DataDirError::Unusable {
@@ -58,18 +59,18 @@ impl DataDir {
         Ok(Self { path, _lock: lock })
     }
 
-    /// Where it is.
+    /// The directory's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The database's file, which need not be there yet.
+    /// The path of the database's file, which need not exist yet.
     ///
     /// # Errors
     ///
-    /// [`DataDirError::Link`] where it, or a file that SQLite keeps beside it, is a link: SQLite would
-    /// follow it.
+    /// [`DataDirError::Link`] if it, or a file that SQLite keeps next to it, is a symbolic link,
+    /// which SQLite would follow.
     pub(crate) fn database(&self) -> Result<PathBuf, DataDirError> {
         let file = self.path.join(DATABASE_FILE);
         let companions = DATABASE_COMPANIONS.map(|end| format!("{DATABASE_FILE}{end}"));
@@ -83,41 +84,43 @@ impl DataDir {
     }
 }
 
-/// Has `options` fail where the file is a link, in place of opening what it leads to, or a pipe, in place
-/// of waiting for its other end.
+/// Makes `options` reject a symbolic link instead of following it, and a pipe instead of waiting
+/// for its other end.
 ///
-/// Names in a data directory are known beforehand. Who may write into it could put a link in a file's
-/// place, and have this process overwrite what only its user may.
+/// The file names in a data directory are predictable. Otherwise anyone who can write to the
+/// directory could replace a file by a link, and make this process overwrite a file that only its
+/// user can write.
 pub(crate) fn without_following(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
     options
 }
 
-/// Why a data directory cannot be had.
+/// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataDirError {
-    /// Another process holds it: stop that one, or choose another directory.
+    /// Another process uses it: stop that one, or choose another directory.
     #[error("the data directory {} is in use by another local cloud{}", path.display(), holder(*process))]
     InUse {
         /// The directory.
         path: PathBuf,
-        /// The other process's id, when its lock file tells.
+        /// The other process's id, if it is in the lock file.
         process: Option<u32>,
     },
-    /// A file of it is a link, which is not followed: remove it, or choose another directory.
-    #[error("{} is a link, and a link in place of a data directory's file is not followed: remove it", path.display())]
+    /// One of its files is a symbolic link, which is not followed: remove it, or choose another
+    /// directory.
+    #[error("{} is a symbolic link, which is not allowed in a data directory: remove it", path.display())]
     Link {
         /// The link.
         path: PathBuf,
     },
-    /// The directory cannot be made or written to.
+    /// The directory cannot be created or written to.
     #[error("the data directory {} cannot be used", path.display())]
     Unusable {
         /// The directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
@@ -149,12 +152,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_holder_is_turned_away_until_the_first_is_gone() {
+    fn a_directory_is_locked_until_it_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let first = DataDir::open(folder.path()).unwrap();
 
         let Err(DataDirError::InUse { path, process }) = DataDir::open(folder.path()) else {
-            panic!("the lock was given twice");
+            panic!("the directory was locked twice");
         };
         assert_eq!(path, folder.path());
         assert_eq!(process, Some(std::process::id()));
@@ -192,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unusable_directory_is_named() {
+    fn the_error_names_an_unusable_directory() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();

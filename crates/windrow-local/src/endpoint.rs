@@ -1,12 +1,11 @@
-//! One HTTP endpoint on 127.0.0.1 that is Kinesis, DynamoDB and Firehose to any AWS SDK.
+//! One HTTP endpoint on 127.0.0.1 that serves Kinesis, DynamoDB and Firehose to any AWS SDK.
 //!
-//! `POST /` goes to the service that the `X-Amz-Target` header names. `GET /` and `GET /_local`
-//! answer with a short JSON description, by which a client tells that the local cloud, and not
-//! something else, has the port. Requests that name another host, or come from a page of another
-//! machine, are rejected.
+//! `POST /` goes to the service in the `X-Amz-Target` header. `GET /` and `GET /_local` return a
+//! short JSON description, by which a client recognizes the local cloud. Requests for another host,
+//! or from a web page of another machine, are rejected.
 //!
-//! Kinesis is the `ferrokinesis` crate, in memory: its streams end with the process. DynamoDB is
-//! the `dynoxide-rs` crate, kept in `table.db` of the data directory. Firehose is
+//! Kinesis is the `ferrokinesis` crate, in memory: its streams are lost when the process ends.
+//! DynamoDB is the `dynoxide-rs` crate, stored in `table.db` in the data directory. Firehose is
 //! [`crate::firehose`].
 
 mod dynamodb;
@@ -35,43 +34,43 @@ use reads::ReadLimit;
 pub(crate) use reads::as_own;
 use router::Services;
 
-/// The largest request body: a Kinesis call of 10 MiB in base64, with some room. DynamoDB's own
+/// The largest request body: a Kinesis call of 10 MiB in base64, plus some margin. DynamoDB's own
 /// limit is 16 MiB too.
 const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
-/// The port unless told otherwise; the one other local clouds use too, so tools look there.
+/// The default port. Other local clouds use it too, so tools look there.
 pub const DEFAULT_PORT: u16 = 4566;
 
-/// How long requests in flight may take to finish after the endpoint was told to stop.
+/// How long requests in flight may take to finish after the stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A connection of each poller of a few hundred shards finds room.
+/// Enough connections for the pollers of a few hundred shards.
 const LIMITS: ServerLimits = ServerLimits::new(Callers::ThisMachine, 512, MAX_REQUEST_BYTES);
 
-/// What an endpoint is started with.
+/// The settings of an [`Endpoint`].
 #[derive(Clone, Debug)]
 pub struct EndpointOptions {
-    /// The port on 127.0.0.1. Zero takes a free one, which [`Endpoint::address`] tells.
+    /// The port on 127.0.0.1. Zero picks a free one; see [`Endpoint::address`].
     pub port: u16,
-    /// Where the table and the archive are kept. One process at a time may use it.
+    /// Where the table and the archive are kept. Only one process at a time can use it.
     pub data_dir: PathBuf,
     /// The region in every ARN.
     pub region: String,
     /// The twelve-digit account in every ARN.
     pub account: String,
-    /// How many open shards all streams may have together.
+    /// The most open shards of all streams together.
     pub shard_limit: u32,
-    /// How long a shard iterator stays valid. Five minutes on AWS; tests of expiry set less.
+    /// How long a shard iterator stays valid: five minutes on AWS. Tests of expiry use less.
     pub iterator_lifetime: Duration,
-    /// How many GetRecords calls a second each shard takes, of all its readers together: five on
-    /// AWS. The local cloud's own readers do not count. Without a number, any number of them.
+    /// How many GetRecords calls per second each shard allows, over all its readers: five on AWS.
+    /// The local cloud's own readers do not count. `None` for no limit.
     pub reads_per_second: Option<u32>,
-    /// What goes wrong on purpose with the calls that carry data.
+    /// Faults to inject into the calls that carry data.
     pub faults: Arc<Faults>,
 }
 
 impl EndpointOptions {
-    /// The usual settings over a data directory.
+    /// The default settings, with this data directory.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             port: DEFAULT_PORT,
@@ -103,12 +102,12 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Starts to answer. Returns once the port is open; `stop` ends it.
+    /// Starts the endpoint, and returns once the port is open. `stop` ends it.
     ///
     /// # Errors
     ///
-    /// [`EndpointError`], with the port or the path in question. The port is tried first, because
-    /// where another local cloud runs, that is the message that helps.
+    /// [`EndpointError`], with the port or the path. The port is opened first: if another local
+    /// cloud is running, that error is the most helpful.
     pub async fn start(
         options: EndpointOptions,
         stop: CancellationToken,
@@ -154,19 +153,19 @@ impl Endpoint {
         })
     }
 
-    /// The address it answers on, always on 127.0.0.1.
+    /// The address it listens on, always on 127.0.0.1.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address as an AWS SDK takes it for an endpoint URL.
+    /// The endpoint URL for an AWS SDK.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Its delivery streams, for what feeds one in this process.
+    /// The delivery streams, for code in this process that puts records.
     #[must_use]
     pub fn firehose(&self) -> &Firehose {
         &self.firehose
@@ -177,20 +176,20 @@ impl Endpoint {
         &self.services.region
     }
 
-    /// From now on the description says that the dashboard is at `url`. The first one told stays.
-    pub(crate) fn tell_dashboard(&self, url: String) {
+    /// Adds the dashboard's URL to the description. Only the first call has an effect.
+    pub(crate) fn set_dashboard_url(&self, url: String) {
         self.services.dashboard.get_or_init(|| url);
     }
 
-    /// From now on the Kinesis stream `stream` takes no records: its writers are told that the
-    /// service is unavailable. Every record that it has acknowledged can be read when this returns.
+    /// Closes the Kinesis stream `stream` to writers, who get the error ServiceUnavailable. When
+    /// this returns, every acknowledged record can be read.
     pub async fn close_stream(&self, stream: &str) {
         self.services.close_stream(stream).await;
     }
 
-    /// Waits until `stop` was cancelled and the endpoint has ended in good order: requests in
-    /// flight are answered (for five seconds at most), buffered objects delivered, the table closed
-    /// and the data directory free again.
+    /// Waits until `stop` is cancelled and the endpoint has shut down: requests in flight are
+    /// answered (for at most five seconds), buffered objects are delivered, the table is closed and
+    /// the data directory is unlocked.
     pub async fn stopped(mut self) {
         self.stop.cancelled().await;
         if tokio::time::timeout(GRACE, &mut self.server).await.is_err() {
@@ -201,7 +200,7 @@ impl Endpoint {
         }
         self.deliveries.abort();
         if let Err(error) = self.firehose.flush().await {
-            tracing::error!(%error, "buffered objects stay behind; they are delivered after the next start");
+            tracing::error!(%error, "buffered objects are not delivered yet; the next start delivers them");
         }
         self.dynamodb.stop(GRACE).await;
         drop(self.data_dir);
@@ -217,11 +216,11 @@ async fn listen(port: u16) -> Result<TcpListener, EndpointError> {
         })
 }
 
-/// Why an endpoint does not start.
+/// Why an endpoint cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// Something else answers on the port.
+    /// Another program uses the port.
     #[error("port {port} is in use")]
     PortInUse {
         /// The port.
@@ -232,19 +231,19 @@ pub enum EndpointError {
     Listen {
         /// The port.
         port: u16,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// The data directory cannot be had.
+    /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The table's file cannot be opened: it is no database, or a newer one.
+    /// The table's file cannot be opened: it is not a database, or has a newer format.
     #[error("the table {} cannot be opened", path.display())]
     Table {
         /// The file.
         path: PathBuf,
-        /// What the database said.
+        /// The database's error.
         #[source]
         source: dynoxide::DynoxideError,
     },

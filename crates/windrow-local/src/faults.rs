@@ -9,10 +9,10 @@
 //! use windrow_local::faults::{FaultKind, Faults};
 //!
 //! let faults = Faults::parse("put-failed=0.5,throttled=0.01", 7)?;
-//! let injected = (0..1000).filter(|_| faults.draw(FaultKind::PutFailed).is_some()).count();
+//! let injected = (0..1000).filter(|_| faults.inject(FaultKind::PutFailed).is_some()).count();
 //! assert!((400..600).contains(&injected));
 //! assert_eq!(faults.injected(FaultKind::PutFailed), injected as u64);
-//! assert!(faults.draw(FaultKind::Crash).is_none());
+//! assert!(faults.inject(FaultKind::Crash).is_none());
 //! # Ok::<(), windrow_local::faults::InvalidFaults>(())
 //! ```
 //!
@@ -22,7 +22,7 @@
 //! use windrow_local::faults::{FaultKind, Faults};
 //!
 //! let faults = Faults::parse("crash@1,crash@3", 7)?;
-//! let injected = [(); 5].map(|()| faults.draw(FaultKind::Crash).is_some());
+//! let injected = [(); 5].map(|()| faults.inject(FaultKind::Crash).is_some());
 //! assert_eq!(injected, [true, false, true, false, false]);
 //! # Ok::<(), windrow_local::faults::InvalidFaults>(())
 //! ```
@@ -187,9 +187,9 @@ impl InjectionRule {
     }
 
     /// Whether the fault is injected at this occasion.
-    fn is_now(&self, occasion: u64, drawn: &mut ChaCha8Rng) -> bool {
+    fn is_now(&self, occasion: u64, random: &mut ChaCha8Rng) -> bool {
         match self {
-            Self::Rate(rate) => drawn.random_bool(*rate),
+            Self::Rate(rate) => random.random_bool(*rate),
             Self::At(due) => {
                 let mut due = due.lock().unwrap_or_else(PoisonError::into_inner);
                 let is_due = due.first().is_some_and(|first| *first <= occasion);
@@ -292,7 +292,7 @@ impl Faults {
 
     /// Whether the fault is injected this time; if it does, it is counted, and what is left to chance in it
     /// can be drawn from the generator.
-    pub fn draw(&self, kind: FaultKind) -> Option<ChaCha8Rng> {
+    pub fn inject(&self, kind: FaultKind) -> Option<ChaCha8Rng> {
         let rules = &self.rules[kind as usize];
         if !rules.is_possible() || self.off.load(Ordering::Relaxed) {
             return None;
@@ -302,12 +302,12 @@ impl Faults {
         for (place, number) in [self.seed, kind as u64, chance].into_iter().enumerate() {
             key[8 * place..8 * (place + 1)].copy_from_slice(&number.to_le_bytes());
         }
-        let mut drawn = ChaCha8Rng::from_seed(key);
-        if !rules.is_now(chance + 1, &mut drawn) {
+        let mut random = ChaCha8Rng::from_seed(key);
+        if !rules.is_now(chance + 1, &mut random) {
             return None;
         }
         self.injected[kind as usize].fetch_add(1, Ordering::Relaxed);
-        Some(drawn)
+        Some(random)
     }
 
     /// Takes an injection back, where the fault turned out to have no effect. A forced one is
@@ -370,7 +370,7 @@ mod tests {
 
     fn draws(specification: &str, seed: u64, kind: FaultKind) -> Vec<bool> {
         let faults = Faults::parse(specification, seed).unwrap();
-        (0..100).map(|_| faults.draw(kind).is_some()).collect()
+        (0..100).map(|_| faults.inject(kind).is_some()).collect()
     }
 
     #[test]
@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(draws("all=1,crash=0", 1, FaultKind::Crash), [false; 100]);
         let faults = Faults::parse("all=1", 1).unwrap();
         faults.switch_off();
-        assert!(faults.draw(FaultKind::Crash).is_none());
+        assert!(faults.inject(FaultKind::Crash).is_none());
     }
 
     /// The occasions, counted from 1, at which the fault is injected.
@@ -417,13 +417,13 @@ mod tests {
         let faults = Faults::parse("crash@2", 1).unwrap();
         assert!(faults.can_inject(FaultKind::Crash) && !faults.can_inject(FaultKind::Split));
         faults.switch_off();
-        assert!((0..9).all(|_| faults.draw(FaultKind::Crash).is_none()));
+        assert!((0..9).all(|_| faults.inject(FaultKind::Crash).is_none()));
     }
 
     #[test]
     fn a_forced_fault_that_had_no_effect_is_injected_at_the_next_occasion() {
         let faults = Faults::parse("state-lost@1,state-lost@3", 1).unwrap();
-        let injected = || faults.draw(FaultKind::StateLost).is_some();
+        let injected = || faults.inject(FaultKind::StateLost).is_some();
         assert!(injected());
         faults.missed(FaultKind::StateLost);
         assert_eq!(faults.injected(FaultKind::StateLost), 0);

@@ -1,14 +1,14 @@
 //! Firehose on this machine: delivery streams that write objects into `<data directory>/archive/`.
 //!
-//! Objects are where and what Firehose would put into a bucket: `<delivery stream>/YYYY/MM/DD/HH/`
-//! by the UTC hour in which the oldest record of the object arrived, a name of delivery stream,
-//! version, time and a random part, and in it the records end to end with nothing between them. Who
-//! wants lines sends newline-ended records.
+//! Objects have the names and contents that Firehose would give them in a bucket. The folder is
+//! `<delivery stream>/YYYY/MM/DD/HH/`, the UTC hour in which the object's oldest record arrived.
+//! The name consists of delivery stream, version, time and a random part. The content is the
+//! records, with nothing between them; for lines, send records that end in a newline.
 //!
 //! A record is acknowledged once it is in an unfinished object under `<data directory>/incoming/`.
-//! From there objects are moved, whole, into the archive, so a reader never sees half of one.
-//! Unfinished objects that a killed process left behind are delivered when their delivery stream is
-//! created again. Delivery streams themselves are not remembered across starts.
+//! Complete objects are moved from there into the archive, so a reader never sees a partial one.
+//! Unfinished objects of a killed process are delivered when their delivery stream is created
+//! again. Delivery streams themselves do not survive a restart.
 //!
 //! ```
 //! use windrow_local::firehose::{BufferingHints, DeliverySource, Firehose};
@@ -40,22 +40,21 @@ use tokio::time::Instant;
 pub(crate) use api::call;
 use object::ObjectWriter;
 
-/// How often it is looked whether an object has waited long enough.
+/// How often to check for objects that are due.
 const DUE_CHECK: Duration = Duration::from_millis(250);
 
-/// When an object is full or has waited long enough to be delivered, whichever comes first.
+/// When an object is delivered: if it is full or has waited long enough, whichever comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferingHints {
-    /// Bytes. An object is delivered with the put that reaches this, so it may be larger by one
-    /// put.
+    /// The size in bytes. The put that reaches it delivers the object, so an object may exceed it
+    /// by one put.
     pub bytes: u64,
-    /// Counted from the object's first record.
+    /// The time since the object's first record.
     pub interval: Duration,
 }
 
 impl Default for BufferingHints {
-    /// 5 MiB as on AWS, and 60 s instead of its 300 s, since somebody sits and waits for the first
-    /// object.
+    /// 5 MiB as on AWS, but 60 s instead of 300 s, since someone is waiting for the first object.
     fn default() -> Self {
         Self {
             bytes: 5 * 1024 * 1024,
@@ -69,7 +68,7 @@ impl Default for BufferingHints {
 pub enum DeliverySource {
     /// From `PutRecord` and `PutRecordBatch`.
     DirectPut,
-    /// From a Kinesis stream. The API then takes no records; whoever reads the stream hands them to
+    /// From a Kinesis stream. The API then rejects records; the reader of the stream passes them to
     /// [`Firehose::put`].
     Kinesis {
         /// The stream's ARN.
@@ -110,13 +109,13 @@ struct FirehoseState {
 #[derive(Debug)]
 struct StreamEntry {
     stream: DeliveryStream,
-    /// None once the delivery stream is deleted, so that a put which had already found it is not
-    /// acknowledged.
+    /// `None` once the delivery stream is deleted, so that a put that has already looked it up is
+    /// not acknowledged.
     writer: Mutex<Option<ObjectWriter>>,
 }
 
 impl Firehose {
-    /// No delivery streams yet. Nothing is written before the first one is created.
+    /// Creates it without delivery streams. Nothing is written before the first one is created.
     #[must_use]
     pub fn new(data_dir: &Path, region: &str, account: &str) -> Self {
         Self {
@@ -130,13 +129,13 @@ impl Firehose {
         }
     }
 
-    /// Creates a delivery stream, ready at once, and delivers what an earlier process left
-    /// unfinished under its name.
+    /// Creates a delivery stream, active at once, and delivers the unfinished objects that an
+    /// earlier process left under its name.
     ///
     /// # Errors
     ///
-    /// [`FirehoseError::Invalid`] for a name that is not 1 to 64 of `a-zA-Z0-9_.-` or could leave
-    /// the archive, [`FirehoseError::AlreadyExists`], and [`FirehoseError::Unavailable`] when the
+    /// [`FirehoseError::Invalid`] if the name is not 1 to 64 of `a-zA-Z0-9_.-` or would lead out of
+    /// the archive, [`FirehoseError::AlreadyExists`], and [`FirehoseError::Unavailable`] if the
     /// directory cannot be written to.
     pub async fn create(
         &self,
@@ -175,12 +174,12 @@ impl Firehose {
         .await
     }
 
-    /// Delivers what a delivery stream still buffers, then deletes it. Its objects stay.
+    /// Delivers what a delivery stream still buffers, then deletes it. Its objects are kept.
     ///
     /// # Errors
     ///
-    /// [`FirehoseError::NotFound`], and [`FirehoseError::Unavailable`] when the buffered object
-    /// cannot be delivered; the delivery stream then stays as well.
+    /// [`FirehoseError::NotFound`], and [`FirehoseError::Unavailable`] if the buffered object
+    /// cannot be delivered; the delivery stream is then kept too.
     pub async fn delete(&self, name: &str) -> Result<(), FirehoseError> {
         let entry = self.entry(name)?;
         let shared = Arc::clone(&self.shared);
@@ -216,16 +215,16 @@ impl Firehose {
             .collect()
     }
 
-    /// Appends data to a delivery stream's object: one record, or many that were joined already,
+    /// Appends data to a delivery stream's object: one record, or several that are joined already,
     /// since Firehose puts nothing between them. `arrival` is when the first of them arrived, in
-    /// milliseconds since the epoch. Data of one put is never spread over two objects.
+    /// milliseconds since the epoch. The data of one put is never split over two objects.
     ///
-    /// Unlike the API this takes any size and any source, for the reader of a Kinesis stream.
+    /// Unlike the API, this accepts any size and any source, for the reader of a Kinesis stream.
     ///
     /// # Errors
     ///
-    /// [`FirehoseError::NotFound`]; [`FirehoseError::Unavailable`] when the data could not be
-    /// written, and then none of it was; [`FirehoseError::Invalid`] for an arrival outside the
+    /// [`FirehoseError::NotFound`]; [`FirehoseError::Unavailable`] if the data could not be
+    /// written, in which case none of it is; [`FirehoseError::Invalid`] for an arrival outside the
     /// years -9999 to 9999.
     pub async fn put(&self, name: &str, data: Vec<u8>, arrival: i64) -> Result<(), FirehoseError> {
         let arrival =
@@ -251,19 +250,18 @@ impl Firehose {
     ///
     /// # Errors
     ///
-    /// The first [`FirehoseError::Unavailable`], after all delivery streams were tried. What could
-    /// not be delivered is kept and tried again.
+    /// The first [`FirehoseError::Unavailable`], after all delivery streams were tried. Objects
+    /// that could not be delivered are kept and retried.
     pub async fn flush(&self) -> Result<(), FirehoseError> {
         self.deliver(|writer| writer.deliver()).await
     }
 
-    /// Delivers objects as they become due, for ever: to be run as a task beside whatever puts
-    /// records.
+    /// Delivers objects as they become due, forever. Run it as a task.
     pub(crate) async fn deliver_when_due(self) {
         loop {
             tokio::time::sleep(DUE_CHECK).await;
             let now = Instant::now();
-            // The writer has logged the failure, and tries again an interval later.
+            // The failure is logged, and the next try is one interval later.
             let _ = self.deliver(move |writer| writer.deliver_if_due(now)).await;
         }
     }
@@ -293,7 +291,7 @@ impl Firehose {
     }
 }
 
-/// Why a call of a delivery stream failed.
+/// Why a call to a delivery stream failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FirehoseError {
@@ -321,7 +319,7 @@ pub enum FirehoseError {
     Unavailable {
         /// The delivery stream.
         name: String,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
@@ -334,8 +332,8 @@ fn unavailable(name: &str, source: io::Error) -> FirehoseError {
     }
 }
 
-/// The name becomes a directory, so the two that Firehose's own pattern lets through and that mean
-/// another one are rejected as well.
+/// The name becomes a directory, so `.` and `..` are rejected too, although Firehose's own pattern
+/// allows them.
 fn check_name(name: &str) -> Result<(), FirehoseError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     if (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !matches!(name, "." | "..") {
@@ -343,12 +341,12 @@ fn check_name(name: &str) -> Result<(), FirehoseError> {
     }
     Err(FirehoseError::Invalid {
         message: format!(
-            "{name:?} is no delivery stream name: 1 to 64 of a-z, A-Z, 0-9, '_', '.' and '-'"
+            "invalid delivery stream name {name:?}: use 1 to 64 of a-z, A-Z, 0-9, '_', '.' and '-'"
         ),
     })
 }
 
-/// Runs file work where it blocks nobody.
+/// Runs file operations on a blocking thread.
 async fn blocking<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> Result<T, FirehoseError> + Send + 'static,
@@ -359,8 +357,7 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// A panic elsewhere cannot leave these values half changed, so a poisoned lock is taken like any
-/// other.
+/// Locks a mutex, even a poisoned one: a panic cannot leave these values half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -385,7 +382,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_object_is_delivered_when_its_interval_is_over_and_not_before() {
+    async fn an_object_is_delivered_when_its_interval_ends() {
         let folder = tempfile::tempdir().unwrap();
         let archive = folder.path().join("archive");
         let firehose = Firehose::new(folder.path(), "us-east-1", "000000000000");
@@ -401,17 +398,17 @@ mod tests {
             firehose.put("rides", data, 1_795_166_228_189).await
         };
 
-        let begun = Instant::now();
+        let start = Instant::now();
         put("one\n").await.unwrap();
-        tokio::time::sleep_until(begun + Duration::from_secs(50)).await;
+        tokio::time::sleep_until(start + Duration::from_secs(50)).await;
         // The interval is counted from the first record, not from the last.
         put("two\n").await.unwrap();
-        tokio::time::sleep_until(begun + Duration::from_millis(59_900)).await;
+        tokio::time::sleep_until(start + Duration::from_millis(59_900)).await;
         assert_eq!(texts(&archive), [""; 0]);
-        tokio::time::sleep_until(begun + Duration::from_secs(60) + 2 * DUE_CHECK).await;
+        tokio::time::sleep_until(start + Duration::from_secs(60) + 2 * DUE_CHECK).await;
         assert_eq!(texts(&archive), ["one\ntwo\n"]);
 
-        // The next object has an interval of its own.
+        // The next object has its own interval.
         put("three\n").await.unwrap();
         tokio::time::sleep(Duration::from_secs(59)).await;
         assert_eq!(texts(&archive).len(), 1);

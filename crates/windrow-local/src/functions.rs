@@ -1,12 +1,12 @@
-//! The ways to run a Lambda function on this machine, behind one trait.
+//! Three ways to run a Lambda function on this machine, behind one trait.
 //!
 //! - [`Embedded`]: the handler in this process. Nothing to build, easy to debug.
-//! - [`Bootstrap`]: the binary that is deployed, over Lambda's Runtime API. Its start-up, its
-//!   environment and its crashes are as in the cloud.
-//! - [`CargoLambda`]: a running `cargo lambda watch`, which builds the function anew whenever its
+//! - [`Bootstrap`]: the deployed binary, over Lambda's Runtime API. It starts, sees its environment
+//!   and crashes as on AWS.
+//! - [`CargoLambda`]: a running `cargo lambda watch`, which rebuilds the function whenever its
 //!   source changes.
 //!
-//! [`Faulty`] wraps any of them and lets it crash, time out and be invoked twice on purpose.
+//! [`Faulty`] wraps any of them, and makes it crash, time out or run twice on purpose.
 
 mod bootstrap;
 mod cargo_lambda;
@@ -33,41 +33,41 @@ pub trait Function: Send + Sync {
     /// The function's name, for logs and metadata.
     fn name(&self) -> &str;
 
-    /// Runs the function once on an event and returns its response. Both are JSON, though nothing
-    /// here looks inside.
+    /// Runs the function once on an event and returns its response. Both are JSON, which is not
+    /// parsed here.
     ///
-    /// `timeout` is the function's own and starts to run when the function is given the event:
-    /// starting a process or waiting for an earlier invocation does not count. Dropping the future
-    /// gives the invocation up, but the function may have done any part of its work by then, and
-    /// where it runs elsewhere may go on with it.
+    /// `timeout` is the function's own. It starts when the function gets the event: starting a
+    /// process or waiting for an earlier invocation does not count. Dropping the future aborts the
+    /// invocation, but the function may have done any part of its work by then, and may continue if
+    /// it runs in another process.
     ///
     /// # Errors
     ///
-    /// [`InvokeError`]. After each of them the function can be invoked again.
+    /// [`InvokeError`]. After any of them, the function can be invoked again.
     fn invoke(
         &self,
         payload: Vec<u8>,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Vec<u8>, InvokeError>>;
 
-    /// Runs the function and cuts it off `after` it was given the event, unless it has ended by
-    /// then; its answer is thrown away. The function is told its whole `timeout`, as one that crashes
-    /// knows nothing of it. One that cannot be cut off is not run at all.
+    /// Runs the function, aborts it `after` it got the event unless it has ended by then, and
+    /// discards its response. The function still sees its whole `timeout`: one that crashes does
+    /// not know in advance. A function that cannot be aborted is not run at all.
     fn cut_off(&self, payload: Vec<u8>, timeout: Duration, after: Duration) -> BoxFuture<'_, ()> {
         let invocation = self.invoke(payload, timeout);
         async move {
-            // Giving the future up cuts the function off.
+            // Dropping the future aborts the function.
             let _ = tokio::time::timeout(after, invocation).await;
         }
         .boxed()
     }
 }
 
-/// Why an invocation gave no response.
+/// Why an invocation has no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvokeError {
-    /// The function said so itself, or event or response are too large.
+    /// The function returned an error, or the event or the response is too large.
     #[error("the function failed: {error_type}: {message}")]
     Failed {
         /// The error's type, as Lambda reports it in `errorType`.
@@ -75,10 +75,10 @@ pub enum InvokeError {
         /// The error's text, as Lambda reports it in `errorMessage`.
         message: String,
     },
-    /// It took longer than it may, and was stopped where that is possible.
+    /// It exceeded its timeout, and was stopped if possible.
     #[error("the function timed out after {} ms", after.as_millis())]
     TimedOut {
-        /// How long it had.
+        /// The timeout.
         after: Duration,
     },
     /// It ended without a response: an exit, a signal or a panic.
@@ -87,7 +87,7 @@ pub enum InvokeError {
         /// The exit status or the panic's message.
         status: String,
     },
-    /// It never got the event, because nothing there can run it.
+    /// It never got the event, because nothing can run it.
     #[error("the function cannot be reached: {message}")]
     Unreachable {
         /// What to do about it.
@@ -102,7 +102,7 @@ fn check_request(payload: &[u8]) -> Result<(), InvokeError> {
     Err(InvokeError::Failed {
         error_type: "RequestTooLargeException".to_owned(),
         message: format!(
-            "{} bytes, but an event has at most {MAX_PAYLOAD_BYTES}",
+            "the event has {} bytes, and the limit is {MAX_PAYLOAD_BYTES}",
             payload.len()
         ),
     })
@@ -118,6 +118,6 @@ fn check_response(payload: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
 fn response_too_large() -> InvokeError {
     InvokeError::Failed {
         error_type: "Function.ResponseSizeTooLarge".to_owned(),
-        message: format!("a response has at most {MAX_PAYLOAD_BYTES} bytes"),
+        message: format!("the response is larger than {MAX_PAYLOAD_BYTES} bytes"),
     }
 }

@@ -1,16 +1,17 @@
-//! The local cloud: Kinesis, DynamoDB and Firehose on one port of this machine, and what runs the
-//! functions on it.
+//! The local cloud: Kinesis, DynamoDB and Firehose on one port of this machine, and the event
+//! source mappings that run the functions.
 //!
-//! - [`endpoint`]: one HTTP endpoint that answers the three services' own protocols, so that any
-//!   AWS SDK works against it.
-//! - [`firehose`]: delivery streams that write their objects into the data directory, named as
-//!   Firehose names them.
-//! - [`mapping`]: the event source mapping, which hands a stream's records to a function as Lambda does, tumbling
-//!   windows included.
+//! - [`endpoint`]: one HTTP endpoint that speaks the protocols of the three services, so that any
+//!   AWS SDK works with it.
+//! - [`firehose`]: delivery streams that write objects into the data directory, named as Firehose
+//!   names them.
+//! - [`mapping`]: the event source mapping, which invokes a function with a stream's records as
+//!   Lambda does, including tumbling windows.
 //! - [`LocalCloud`]: all of it together, with the streams, the table and both functions.
 //! - [`dashboard`]: the web page with the live map.
-//! - [`faults`]: what goes wrong on purpose, in front of the services and in the mapping.
-//! - [`functions`]: the three ways to run a Lambda function: in this process, as the real
+//! - [`faults`]: faults to inject on purpose, in front of the services and in the mapping.
+//! - [`table_file`]: reads the table while no local cloud runs.
+//! - [`functions`]: three ways to run a Lambda function: in this process, as the real
 //!   `bootstrap` binary, or under `cargo lambda watch`.
 //!
 //! `cargo run -p windrow-local --example endpoint` starts the endpoint alone.
@@ -32,6 +33,7 @@ pub mod firehose;
 pub mod functions;
 pub mod mapping;
 pub mod settings;
+pub mod table_file;
 
 pub use cloud::{Application, DrainError, LocalCloud, ON_FAILURE, Pipeline};
 pub use dashboard::DashboardPort;

@@ -1,9 +1,9 @@
-//! What belongs to this machine, as a browser names it.
+//! Recognizes this machine in the headers that browsers send.
 
-/// Whether an authority, a host with or without a port, is this machine's own.
+/// Whether an authority, a host with or without a port, names this machine.
 ///
-/// Only names that no other machine can have count: a name that merely resolves to this machine may be
-/// anybody's.
+/// Only names that no other machine can have count: anyone can register a name that resolves to
+/// this machine.
 pub(crate) fn is_loopback(authority: &str) -> bool {
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_is_told_from_others() {
+    fn only_this_machine_is_loopback() {
         for authority in [
             "localhost",
             "localhost:8080",

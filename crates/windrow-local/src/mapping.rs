@@ -1,23 +1,24 @@
-//! The event source mapping: what invokes a function with a stream's records.
+//! The event source mapping: it invokes a function with a stream's records.
 //!
-//! It does on this machine what Lambda's own pollers do, by their documentation: batches and
-//! batching windows, tumbling windows with state and their final invoke, windows ended early past
-//! 1 MB of state, partial batch responses, bisection, retry and age limits, an on-failure
-//! destination, one invocation a shard at a time, and parents drained before their children.
+//! It follows the documentation of Lambda's own pollers: batches and batching windows, tumbling
+//! windows with state and their final invoke, windows ended early past 1 MB of state, partial batch
+//! responses, bisection, retry and age limits, an on-failure destination, one invocation per shard
+//! at a time, and parents drained before their children.
 //!
-//! Lambda guarantees that a batch is handed over at least once; so does this.
+//! Like Lambda, it delivers every batch at least once.
 //!
-//! * `plan` decides, purely, what a shard's poller does next.
-//! * `invoke` makes the event and judges the answer.
+//! * `plan` decides what a shard's poller does next, as a pure function.
+//! * `invoke` builds the event and interprets the response.
 //! * `shard` is the poller: it reads, invokes, and retries.
-//! * `follow` runs one poller a shard and tells how far all have come.
-//! * `group` has one function on several streams.
+//! * `follow` runs one poller per shard and tracks the progress of all.
+//! * `group` maps several streams to one function.
 //! * `chaos` makes pollers misbehave on purpose, within what Lambda allows itself.
 
 mod chaos;
 mod flow;
 pub(crate) mod follow;
 pub(crate) mod group;
+mod hooks;
 mod invoke;
 mod on_failure;
 mod options;
@@ -42,12 +43,12 @@ use follow::{StreamSource, follow_stream};
 use plan::BatchRules;
 use shard::Polling;
 
-/// A stream, by the names that the function is told.
+/// A stream, with the names that the function's events carry.
 #[derive(Clone, Debug)]
 pub struct MappingSource {
-    /// A client of the service that has the stream.
+    /// A client for the stream.
     pub client: aws_sdk_kinesis::Client,
-    /// Name of the stream.
+    /// The stream's name.
     pub stream: String,
     /// Its ARN.
     pub stream_arn: String,
@@ -55,7 +56,7 @@ pub struct MappingSource {
     pub region: String,
 }
 
-/// A running mapping. Dropped, it is cut off; [`stop`](Self::stop) lets it finish first.
+/// A running mapping. Dropping it aborts it; [`stop`](Self::stop) lets it finish first.
 #[derive(Debug)]
 pub struct Mapping {
     watermark: watch::Receiver<i64>,
@@ -66,15 +67,15 @@ pub struct Mapping {
 
 /// An invalid tumbling window.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("the mapping's tumbling window is wrong")]
+#[error("invalid tumbling window")]
 pub struct InvalidMapping(#[from] InvalidWindow);
 
 impl Mapping {
-    /// Starts handing the stream's records to `function`, from the oldest on.
+    /// Starts to invoke `function` with the stream's records, from the oldest on.
     ///
     /// # Errors
     ///
-    /// [`InvalidMapping`], where the window cannot be a tumbling window.
+    /// [`InvalidMapping`] if the window is not a valid tumbling window.
     pub fn start(
         source: MappingSource,
         function: Arc<dyn Function>,
@@ -84,15 +85,15 @@ impl Mapping {
         Self::start_with(source, function, options, Start::TrimHorizon, faults)
     }
 
-    /// The same with faults on purpose, and with shards that are read from `start` on. Those that are
-    /// made later are read from their oldest record.
+    /// Like [`start`](Self::start), with injected faults, and reading the shards from `start` on.
+    /// Shards created later are read from their oldest record.
     ///
-    /// The faults here are in what is handed over. For those of the function itself wrap it in
+    /// These faults affect delivery. For faults of the function itself, wrap it in
     /// [`Faulty`](crate::functions::Faulty).
     ///
     /// # Errors
     ///
-    /// [`InvalidMapping`], where the window cannot be a tumbling window.
+    /// [`InvalidMapping`] if the window is not a valid tumbling window.
     pub fn start_with(
         source: MappingSource,
         function: Arc<dyn Function>,
@@ -140,13 +141,13 @@ impl Mapping {
     }
 
     /// The time, in milliseconds since the epoch, up to which the stream is done: every record that
-    /// arrived before it was handed over, and every window that ended by then is closed.
+    /// arrived before it was delivered, and every window that ended by then is closed.
     pub fn watermark(&self) -> watch::Receiver<i64> {
         self.watermark.clone()
     }
 
-    /// From now on batches go short and windows end early, as soon as all that arrived before
-    /// `time` has been read; the watermark then passes `time`.
+    /// From now on, sends short batches and ends windows early, as soon as everything that arrived
+    /// before `time` has been read. The watermark then passes `time`.
     pub fn flush(&self, time: i64) {
         self.flush.send_replace(time);
     }
@@ -158,7 +159,7 @@ impl Mapping {
 
     async fn halt(&mut self) {
         self.stop.cancel();
-        // The task ends by itself; that it was cut off would be no news.
+        // If the task was aborted, there is nothing left to wait for.
         let _ = (&mut self.task).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The streams and the table, made through the services' own APIs.
+//! Creates the streams and the table through the services' APIs.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn failed(what: &str, error: impl std::error::Error) -> StartError {
     }
 }
 
-/// Makes a stream and waits until it takes records.
+/// Creates a stream and waits until it is active.
 pub(crate) async fn create_stream(
     client: &aws_sdk_kinesis::Client,
     name: &str,
@@ -34,7 +34,7 @@ pub(crate) async fn create_stream(
         .send()
         .await
         .map_err(|error| failed(name, error))?;
-    let give_up = Instant::now() + TIME_LIMIT;
+    let deadline = Instant::now() + TIME_LIMIT;
     loop {
         let summary = client
             .describe_stream_summary()
@@ -48,23 +48,23 @@ pub(crate) async fn create_stream(
         if status == Some(&StreamStatus::Active) {
             return Ok(());
         }
-        if Instant::now() > give_up {
+        if Instant::now() > deadline {
             return Err(StartError::Resource {
                 what: name.to_owned(),
-                reason: format!("it is still {status:?} after {TIME_LIMIT:?}"),
+                reason: format!("its status is still {status:?} after {TIME_LIMIT:?}"),
             });
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Makes the table of summary rows, unless an earlier run did.
+/// Creates the table of rows, unless it exists.
 pub(crate) async fn create_table(
     client: &aws_sdk_dynamodb::Client,
     name: &str,
     key: &[String; 2],
 ) -> Result<(), StartError> {
-    // Asked first, since an attempt that fails is a warning in the emulator's log.
+    // Listed first, since a failed attempt would log a warning in the emulator.
     let listed = client.list_tables().send().await;
     let tables = listed.map_err(|error| failed(name, error))?;
     if tables.table_names().iter().any(|table| table == name) {

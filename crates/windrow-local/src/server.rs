@@ -1,14 +1,14 @@
 //! The HTTP server behind every port that this crate opens.
 //!
-//! What listens on 127.0.0.1 is within reach of every web page that is open in a browser of this
-//! machine, and of every program on it. So each server
+//! Every web page that is open in a browser of this machine, and every program on it, can reach a
+//! port of 127.0.0.1. So each server
 //!
-//! * answers only where the request names this machine as its host, which keeps out pages whose own
-//!   name was made to lead here, and only for the [`Callers`] it is meant for. What a browser sends is
-//!   known by the headers that browsers add; one from before 2023 may add none to a plain GET;
-//! * reads a request's whole body before its router sees it, up to a limit of size and time;
-//! * holds a bounded number of connections: where all are taken, the one that has waited longest for
-//!   its client makes room, so clients that never finish a request cannot keep others out.
+//! * accepts only requests whose host is this machine, which keeps out pages whose own name
+//!   resolves to 127.0.0.1, and only from the [`Callers`] it is meant for. It recognizes browsers
+//!   by the headers that they add; a browser from before 2023 may add none to a plain GET;
+//! * reads a request's whole body before its router gets it, up to a limit of size and time;
+//! * holds a bounded number of connections: if all are taken, it closes the one that has waited
+//!   longest for its client, so clients that never finish a request cannot keep others out.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -36,10 +36,11 @@ use tower::ServiceExt as _;
 use crate::loopback::is_loopback;
 use crate::service_error::error_response;
 
-/// The pause before the next try where no connection could be accepted, or none had room.
+/// The pause before the next try if no connection could be accepted, or there was no room for it.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How far past its limit a body is read, and dropped, so that its sender gets to read the answer.
+/// A body that is too large is read, and dropped, up to this many times the limit, so that its
+/// sender gets to read the response.
 const DRAINED_LIMITS: usize = 4;
 
 /// Who may call a server.
@@ -51,17 +52,17 @@ pub(crate) enum Callers {
     Programs,
 }
 
-/// What one server takes.
+/// The limits of one server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServerLimits {
     pub(crate) callers: Callers,
-    /// How many connections it holds at once.
+    /// The most connections at a time.
     pub(crate) connections: usize,
-    /// How long a connection may take until the next request's head is there.
+    /// How long a connection may take to send the next request's head.
     pub(crate) head: Duration,
     /// How long a request's body may take.
     pub(crate) body: Duration,
-    /// The largest body, in bytes. The router finds [`BodyTooLarge`] in place of a larger one.
+    /// The largest body, in bytes. The router gets [`BodyTooLarge`] in place of a larger one.
     pub(crate) body_bytes: usize,
 }
 
@@ -77,12 +78,12 @@ impl ServerLimits {
     }
 }
 
-/// Stands in a request's extensions where its body was too large and has been dropped.
+/// A request extension: the body was too large and has been dropped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyTooLarge;
 
-/// Answers requests until `stop`, then lets those under way finish. Dropping the future cuts them
-/// off.
+/// Handles requests until `stop`, then lets those in flight finish. Dropping the future aborts
+/// them.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -91,14 +92,14 @@ pub(crate) async fn serve(
 ) {
     let mut connections = Connections::new(limits.connections);
     let graceful = GracefulShutdown::new();
-    // Kinesis' clients on Node speak HTTP/2 from the start.
+    // Kinesis clients on Node use HTTP/2 without negotiating it.
     let mut builder = auto::Builder::new(TokioExecutor::new());
     let mut http1 = builder.http1();
     http1
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head);
     builder.http2().timer(TokioTimer::new());
-    // Ends its tasks when it is dropped.
+    // Dropping the set aborts its tasks.
     let mut tasks = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -112,17 +113,17 @@ pub(crate) async fn serve(
         let router = router.clone();
         let for_requests = Arc::clone(&connection);
         let service = service_fn(move |request| {
-            answer(request, router.clone(), Arc::clone(&for_requests), limits)
+            handle(request, router.clone(), Arc::clone(&for_requests), limits)
         });
         let served = builder.serve_connection(TokioIo::new(stream), service);
         let served = graceful.watch(served.into_owned());
         tasks.spawn(async move {
             tokio::select! {
-                // Where it breaks, its client knows.
+                // If the connection fails, its client knows.
                 _ = served => {}
                 () = connection.evicted.cancelled() => {}
-                // Until the first bytes are there, nothing else limits the wait for them.
-                () = connection.asks_nothing(limits.head) => {}
+                // Nothing else limits the wait for the first bytes.
+                () = connection.sends_nothing(limits.head) => {}
             }
         });
     }
@@ -130,24 +131,24 @@ pub(crate) async fn serve(
     graceful.shutdown().await;
 }
 
-/// Waits for a connection, and for room to hold it.
+/// Waits for a connection, and then for room for it.
 async fn accept(
     listener: &TcpListener,
     connections: &mut Connections,
 ) -> Option<(TcpStream, Arc<Connection>)> {
     match listener.accept().await {
         Ok((stream, _)) => {
-            // Responses are written whole; to wait for more would only delay them.
+            // Responses are written whole, so waiting for more data would only delay them.
             let _ = stream.set_nodelay(true);
-            connections.are_short = false;
+            connections.accept_failed = false;
             Some((stream, connections.admit().await))
         }
         Err(error) => {
-            // It may be for want of file descriptors, which one connection less gives back.
-            if !connections.are_short {
-                tracing::warn!(%error, "connections cannot be accepted");
+            // The process may be out of file descriptors; closing a connection frees one.
+            if !connections.accept_failed {
+                tracing::warn!(%error, "cannot accept connections");
             }
-            connections.are_short = true;
+            connections.accept_failed = true;
             connections.evict_longest_waiting();
             tokio::time::sleep(PAUSE).await;
             None
@@ -161,18 +162,18 @@ struct Connections {
     room: Arc<Semaphore>,
     held: Mutex<Vec<Weak<Connection>>>,
     started: Instant,
-    /// Whether the last one could not be accepted, which is logged once.
-    are_short: bool,
+    /// Whether the last accept failed, so that repeated failures are logged once.
+    accept_failed: bool,
 }
 
 /// One connection, for as long as it is served.
 #[derive(Debug)]
 struct Connection {
-    /// Since when it waits for its client, in microseconds of the server's life.
+    /// When it started to wait for its client, in microseconds since the server's start.
     waiting_since: AtomicU64,
-    /// How many of its requests are being answered.
-    at_work: AtomicUsize,
-    has_asked: AtomicBool,
+    /// How many of its requests are in flight.
+    in_flight: AtomicUsize,
+    has_sent_request: AtomicBool,
     evicted: CancellationToken,
     started: Instant,
     _room: OwnedSemaphorePermit,
@@ -184,17 +185,17 @@ impl Connections {
             room: Arc::new(Semaphore::new(most)),
             held: Mutex::default(),
             started: Instant::now(),
-            are_short: false,
+            accept_failed: false,
         }
     }
 
-    /// Makes room where there is none, and takes it.
+    /// Waits for room, closing waiting connections if necessary, and takes it.
     async fn admit(&self) -> Arc<Connection> {
         let room = loop {
             if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
                 break room;
             }
-            // All may be at work; soon one of them has answered.
+            // All may be busy; one of them finishes soon.
             self.evict_longest_waiting();
             let freed = Arc::clone(&self.room).acquire_owned();
             if let Ok(Ok(room)) = tokio::time::timeout(PAUSE, freed).await {
@@ -203,8 +204,8 @@ impl Connections {
         };
         let connection = Arc::new(Connection {
             waiting_since: AtomicU64::default(),
-            at_work: AtomicUsize::default(),
-            has_asked: AtomicBool::default(),
+            in_flight: AtomicUsize::default(),
+            has_sent_request: AtomicBool::default(),
             evicted: CancellationToken::new(),
             started: self.started,
             _room: room,
@@ -222,7 +223,7 @@ impl Connections {
         let waiting = held.iter().filter_map(Weak::upgrade);
         let longest = waiting
             .filter(|connection| {
-                connection.at_work.load(Ordering::Relaxed) == 0
+                connection.in_flight.load(Ordering::Relaxed) == 0
                     && !connection.evicted.is_cancelled()
             })
             .map(|connection| (connection.waiting_since.load(Ordering::Relaxed), connection))
@@ -240,40 +241,40 @@ impl Connection {
         self.waiting_since.store(since, Ordering::Relaxed);
     }
 
-    /// Returns once it has sent no request in all of `time`, and never if it has.
-    async fn asks_nothing(&self, time: Duration) {
+    /// Returns after `time` if no request has arrived by then. Otherwise never returns.
+    async fn sends_nothing(&self, time: Duration) {
         tokio::time::sleep(time).await;
-        if self.has_asked.load(Ordering::Relaxed) {
+        if self.has_sent_request.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// A request that is being answered, or was cancelled.
+/// A request in flight. It ends when this is dropped, also if it was cancelled.
 struct ConnectionWork(Arc<Connection>);
 
 impl ConnectionWork {
     fn begin(connection: &Arc<Connection>) -> Self {
-        connection.at_work.fetch_add(1, Ordering::Relaxed);
+        connection.in_flight.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(connection))
     }
 }
 
 impl Drop for ConnectionWork {
     fn drop(&mut self) {
-        self.0.at_work.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.0.set_waiting();
     }
 }
 
-/// Checks a request, reads it, and has the router answer it.
-async fn answer(
+/// Checks a request, reads its body, and passes it to the router.
+async fn handle(
     request: Request<Incoming>,
     router: Router,
     connection: Arc<Connection>,
     limits: ServerLimits,
 ) -> Result<Response, Infallible> {
-    connection.has_asked.store(true, Ordering::Relaxed);
+    connection.has_sent_request.store(true, Ordering::Relaxed);
     connection.set_waiting();
     if let Some(rejection) = rejection(&request, limits.callers) {
         return Ok(rejection);
@@ -285,7 +286,7 @@ async fn answer(
     let work = ConnectionWork::begin(&connection);
     let response = router.oneshot(request).await;
     drop(work);
-    // A stream of events goes on for minutes: it has waited for its client since its last frame.
+    // An event stream lasts for minutes: its connection waits for the client since the last frame.
     let sending = move |frame| {
         connection.set_waiting();
         frame
@@ -293,12 +294,12 @@ async fn answer(
     response.map(|response| response.map(|body| Body::new(body.map_frame(sending))))
 }
 
-/// The response to a request that is not from who may call, by its head.
+/// The error response if the request's head shows that its sender may not call.
 fn rejection<B>(request: &Request<B>, callers: Callers) -> Option<Response> {
     let (method, headers) = (request.method(), request.headers());
     let hosts = headers.get_all(header::HOST).iter();
     let hosts = hosts.map(|host| host.to_str().unwrap_or_default());
-    // HTTP/2 names the host here, and so does a request that is meant for a proxy.
+    // HTTP/2 has the host here, and so does a request that is meant for a proxy.
     let authority = request
         .uri()
         .authority()
@@ -308,16 +309,16 @@ fn rejection<B>(request: &Request<B>, callers: Callers) -> Option<Response> {
         return Some(error_response(
             StatusCode::MISDIRECTED_REQUEST,
             "AccessDeniedException",
-            "this is served to this machine only, as 127.0.0.1 or localhost",
+            "only this machine may call this server, as 127.0.0.1 or localhost",
         ));
     }
     let may_call = match callers {
-        Callers::Programs => !headers.contains_key(header::ORIGIN) && !is_of_browser(headers),
+        Callers::Programs => !headers.contains_key(header::ORIGIN) && !is_from_browser(headers),
         Callers::ThisMachine if headers.contains_key(header::ORIGIN) => {
             let mut origins = headers.get_all(header::ORIGIN).iter();
             origins.all(is_this_machine)
         }
-        // A page that shows an image from here sends no origin. To follow a link is no harm.
+        // A page that embeds an image from here sends no origin. Following a link is harmless.
         Callers::ThisMachine => {
             let navigates = method == Method::GET && fetch_header(headers, "mode") == b"navigate";
             navigates || fetch_header(headers, "site") != b"cross-site"
@@ -327,20 +328,20 @@ fn rejection<B>(request: &Request<B>, callers: Callers) -> Option<Response> {
         return None;
     }
     let message = match callers {
-        Callers::Programs => "this is served to the function's process only, not to browsers",
-        Callers::ThisMachine => "this is served to pages of this machine only",
+        Callers::Programs => "only the function's process may call this server, not browsers",
+        Callers::ThisMachine => "only pages of this machine may call this server",
     };
     let kind = "AccessDeniedException";
     Some(error_response(StatusCode::FORBIDDEN, kind, message))
 }
 
-/// Whether a header is there that browsers send and pages cannot take away.
-fn is_of_browser(headers: &HeaderMap) -> bool {
+/// Whether there are headers that browsers send and that pages cannot remove.
+fn is_from_browser(headers: &HeaderMap) -> bool {
     let mut names = headers.keys().map(HeaderName::as_str);
     names.any(|name| name.starts_with("sec-fetch-"))
 }
 
-/// The value of a header that tells how a browser came to send a request; none from a program.
+/// The value of a header that says why a browser sent a request. Empty for a program's request.
 /// Source: W3C, "Fetch Metadata Request Headers".
 fn fetch_header<'a>(headers: &'a HeaderMap, name: &str) -> &'a [u8] {
     let value = headers.get(format!("sec-fetch-{name}"));
@@ -358,7 +359,7 @@ pub(crate) fn is_this_machine(origin: &HeaderValue) -> bool {
 ///
 /// # Errors
 ///
-/// The response to send where it did not come in time, or broke off.
+/// The response to send if the body did not arrive in time, or broke off.
 async fn receive(
     request: Request<Incoming>,
     limits: ServerLimits,
@@ -388,8 +389,7 @@ async fn receive(
     Ok(Request::from_parts(parts, Body::from(body)))
 }
 
-/// All of a body; nothing where it is larger than `most` bytes. Of such a body some more is read, so
-/// that its sender comes to read why.
+/// Reads a whole body. `None` if it is larger than `most` bytes; see [`DRAINED_LIMITS`].
 async fn read(mut body: Incoming, most: usize) -> Result<Option<Bytes>, hyper::Error> {
     let mut whole = BytesMut::new();
     let mut length = 0_usize;

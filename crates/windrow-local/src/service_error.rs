@@ -1,11 +1,11 @@
-//! Errors in the form that AWS SDKs read.
+//! Errors in the format that AWS SDKs parse.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
-/// An error as the services' JSON protocol has it.
+/// An error response of the services' JSON protocol.
 pub(crate) fn error_response(status: StatusCode, kind: &str, message: &str) -> Response {
     let body = json!({ "__type": kind, "message": message }).to_string();
     let mut response = (status, Body::from(body)).into_response();

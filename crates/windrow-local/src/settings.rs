@@ -1,4 +1,4 @@
-//! What a local cloud is made of: the names and numbers that the deployed application has too.
+//! The settings of a local cloud, with the same names and numbers as the deployed application.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,25 +9,25 @@ use crate::endpoint::DEFAULT_PORT;
 use crate::faults::Faults;
 use crate::mapping::MappingOptions;
 
-/// Names of the streams and the table.
+/// The names of the streams and the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceNames {
     /// The Kinesis stream of readings, and the Firehose stream that archives it.
     pub stream: String,
-    /// The Kinesis stream of summary rows.
+    /// The Kinesis stream of rows.
     pub summary_stream: String,
-    /// The DynamoDB table of summary rows.
+    /// The DynamoDB table of rows.
     pub table: String,
-    /// The table's partition key and sort key, both text.
+    /// The table's partition key and sort key, both strings.
     pub table_key: [String; 2],
-    /// The Firehose stream of rejected readings and summaries.
+    /// The Firehose stream of rejected readings and rows.
     pub rejects: String,
 }
 
-/// The local cloud's settings.
+/// The settings of a local cloud.
 #[derive(Clone, Debug)]
 pub struct CloudSettings {
-    /// The port of the endpoint on 127.0.0.1; 0 for any that is free.
+    /// The port of the endpoint on 127.0.0.1. 0 picks a free port.
     pub port: u16,
     /// Where the table, the archive and failed batches are kept.
     pub data_dir: PathBuf,
@@ -37,18 +37,18 @@ pub struct CloudSettings {
     pub window: Duration,
     /// The names of streams and table.
     pub names: ResourceNames,
-    /// What goes wrong on purpose.
+    /// Faults to inject.
     pub faults: Arc<Faults>,
-    /// Where the dashboard is served; without a port, nowhere.
+    /// The port of the dashboard; `None` to serve none.
     pub dashboard: Option<DashboardPort>,
-    /// How many GetRecords calls a second each shard takes from others than the local cloud itself: five
-    /// on AWS. Without a number, any number of them.
+    /// How many GetRecords calls per second each shard allows, over all readers except the local
+    /// cloud itself: five on AWS. `None` for no limit.
     pub reads_per_second: Option<u32>,
 }
 
 impl CloudSettings {
-    /// The usual settings: port 4566, one shard per stream, windows of 60 s, no faults, no dashboard and no
-    /// limit on reads.
+    /// The default settings: port 4566, one shard per stream, windows of 60 s, no faults, no
+    /// dashboard and no limit on reads.
     pub fn new(names: ResourceNames, data_dir: impl Into<PathBuf>) -> Self {
         Self {
             port: DEFAULT_PORT,
@@ -65,7 +65,8 @@ impl CloudSettings {
 
 /// The aggregator's mapping.
 ///
-/// It retries without limit, since to give up would lose readings: rejected ones do not fail it.
+/// It retries without limit, since dropping a batch would lose readings. Rejected readings do not
+/// fail a batch.
 pub fn aggregator_mapping(window: Duration) -> MappingOptions {
     MappingOptions {
         batch_size: 10_000,

@@ -12,28 +12,28 @@ use crate::mapping::InvalidMapping;
 /// Why the local cloud does not start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The endpoint does not.
+    /// The endpoint cannot start.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// The dashboard does not.
+    /// The dashboard cannot be served.
     #[error(transparent)]
     Dashboard(#[from] DashboardError),
-    /// A stream or the table could not be made.
-    #[error("{what} cannot be made: {reason}")]
+    /// A stream or the table cannot be created.
+    #[error("cannot create {what}: {reason}")]
     Resource {
         /// Its name.
         what: String,
-        /// What the service said.
+        /// The service's error.
         reason: String,
     },
-    /// A delivery stream could not be made.
+    /// A delivery stream cannot be created.
     #[error(transparent)]
     Firehose(#[from] FirehoseError),
-    /// The window is not one.
+    /// The window is not a valid tumbling window.
     #[error(transparent)]
     Mapping(#[from] InvalidMapping),
-    /// A function's binary is not where it should be.
-    #[error("there is no function at {}: build it with `cargo build -p {name}`", path.display())]
+    /// A function's binary does not exist.
+    #[error("{} does not exist: build it with `cargo build -p {name}`", path.display())]
     NoBinary {
         /// The function.
         name: String,

@@ -1,4 +1,4 @@
-//! Follows a stream while its only shard is split, in an emulator in this process.
+//! Follows a stream whose only shard is split, in an emulator in this process.
 //!
 //! `cargo run -p windrow-read --example tail`
 
@@ -12,7 +12,7 @@ use ferrokinesis::store::StoreOptions;
 use windrow_read::{FollowOptions, Start, follow};
 
 const STREAM: &str = "wildrydes";
-const MIDDLE_OF_ALL_KEYS: &str = "170141183460469231731687303715884105728";
+const MIDDLE_HASH_KEY: &str = "170141183460469231731687303715884105728";
 
 async fn emulator() -> Result<Client, Box<dyn Error>> {
     let options = StoreOptions {
@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .split_shard()
         .stream_name(STREAM)
         .shard_to_split("shardId-000000000000")
-        .new_starting_hash_key(MIDDLE_OF_ALL_KEYS)
+        .new_starting_hash_key(MIDDLE_HASH_KEY)
         .send()
         .await?;
     tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,37 +1,37 @@
-//! Why reading stopped.
+//! Errors of reading a stream.
 
 use std::error::Error;
 
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-/// Why reading stopped, by what can be done about it.
+/// Why reading failed, by how to react.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// There is no such stream, or it no longer has the shard that was asked for.
-    #[error("there is no stream {name}, or it no longer has this shard")]
+    /// The stream does not exist, or it no longer has the requested shard.
+    #[error("stream {name} does not exist, or no longer has this shard")]
     NoSuchStream {
         /// The stream's name.
         name: String,
     },
-    /// Kinesis throttled every try, failed, or gave no usable answer. It may pass: the same call
-    /// can be made again, and nothing has been skipped.
-    #[error("stream {name} could not be read in {tries} tries")]
+    /// Kinesis throttled every attempt, failed, or returned no usable response. This may be
+    /// transient: the same call can be repeated, and no record is skipped.
+    #[error("could not read stream {name} in {tries} attempts")]
     Unavailable {
         /// The stream's name.
         name: String,
-        /// How many tries there were, with a growing wait between them.
+        /// The number of attempts, with a growing wait between them.
         tries: u32,
-        /// What went wrong with the last one.
+        /// The error of the last attempt.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Kinesis will never allow this: access denied, or an argument it does not take.
+    /// Kinesis will never allow this: access is denied, or an argument is invalid.
     #[error("could not read stream {name}")]
     Permanent {
         /// The stream's name.
         name: String,
-        /// What Kinesis said.
+        /// The error that Kinesis returned.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
@@ -45,30 +45,30 @@ impl ReadError {
     }
 }
 
-/// What an SDK error means for the call that met it.
+/// How to react to an SDK error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadFailure {
-    /// The iterator or the paging token is too old: the call needs a new one.
+    /// The iterator or the paging token has expired: the call needs a new one.
     Expired,
-    /// Throttled, a fault of the service, or no answer.
-    Passing,
+    /// Throttled, an error of the service, or no response.
+    Transient,
     NotFound,
     Permanent,
 }
 
-/// Sorts an error by how far the call came, and an answer by its code and HTTP status.
+/// Classifies an error by how far the call got, and a response by its code and HTTP status.
 pub(crate) fn failure<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> ReadFailure {
     let status = error
         .raw_response()
         .map(|response| response.status().as_u16());
     match error {
-        SdkError::ServiceError(answer) => classify(answer.err().code(), status),
+        SdkError::ServiceError(response) => classify(response.err().code(), status),
         SdkError::ConstructionFailure(_) => ReadFailure::Permanent,
-        _ => ReadFailure::Passing,
+        _ => ReadFailure::Transient,
     }
 }
 
-/// The codes are those of GetRecords, GetShardIterator and ListShards and the common errors (API
+/// Classifies the errors of GetRecords, GetShardIterator and ListShards, and the common errors (API
 /// reference).
 fn classify(code: Option<&str>, status: Option<u16>) -> ReadFailure {
     match code.unwrap_or_default() {
@@ -82,15 +82,15 @@ fn classify(code: Option<&str>, status: Option<u16>) -> ReadFailure {
         | "InternalFailureException"
         | "InternalFailure"
         | "ServiceUnavailable"
-        // The stream is being created or changed and soon will not be.
-        | "ResourceInUseException" => return ReadFailure::Passing,
+        // The stream is still being created or updated.
+        | "ResourceInUseException" => return ReadFailure::Transient,
         "ResourceNotFoundException" => return ReadFailure::NotFound,
         _ => {}
     }
     match status {
-        Some(408 | 429) => ReadFailure::Passing,
+        Some(408 | 429) => ReadFailure::Transient,
         Some(400..=499) => ReadFailure::Permanent,
-        _ => ReadFailure::Passing,
+        _ => ReadFailure::Transient,
     }
 }
 
@@ -99,20 +99,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_sorted_by_what_can_be_done() {
+    fn error_codes_are_classified() {
         for (code, status, expected) in [
             (Some("ExpiredIteratorException"), 400, ReadFailure::Expired),
             (Some("ExpiredNextTokenException"), 400, ReadFailure::Expired),
             (
                 Some("ProvisionedThroughputExceededException"),
                 400,
-                ReadFailure::Passing,
+                ReadFailure::Transient,
             ),
-            (Some("LimitExceededException"), 400, ReadFailure::Passing),
-            (Some("ResourceInUseException"), 400, ReadFailure::Passing),
-            (Some("InternalFailure"), 500, ReadFailure::Passing),
-            (None, 503, ReadFailure::Passing),
-            (None, 429, ReadFailure::Passing),
+            (Some("LimitExceededException"), 400, ReadFailure::Transient),
+            (Some("ResourceInUseException"), 400, ReadFailure::Transient),
+            (Some("InternalFailure"), 500, ReadFailure::Transient),
+            (None, 503, ReadFailure::Transient),
+            (None, 429, ReadFailure::Transient),
             (
                 Some("ResourceNotFoundException"),
                 400,
@@ -125,7 +125,7 @@ mod tests {
                 ReadFailure::Permanent,
             ),
             (Some("ExpiredTokenException"), 400, ReadFailure::Permanent),
-            (Some("Unheard"), 400, ReadFailure::Permanent),
+            (Some("UnknownCode"), 400, ReadFailure::Permanent),
         ] {
             assert_eq!(
                 classify(code, Some(status)),

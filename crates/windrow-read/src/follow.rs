@@ -1,4 +1,4 @@
-//! A whole stream, through every split and merge.
+//! Follows a whole stream, through splits and merges.
 
 use std::time::Duration;
 
@@ -10,16 +10,17 @@ use futures_util::stream::FuturesUnordered;
 use crate::reader::MOST_RECORDS;
 use crate::{Lineage, ReadError, Shard, ShardPage, ShardReader, ShardRecord, Start, list};
 
-/// How a stream is followed.
+/// Options for following a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FollowOptions {
-    /// The pause between two reads of a shard. A shard gives five reads a second to all its readers
-    /// together, so the default is 200 ms; several readers of one stream want longer ones.
+    /// The pause between two reads of a shard. A shard allows five reads per second for all its
+    /// readers together, so the default is 200 ms. Use a longer pause if several readers share a
+    /// stream.
     pub poll_interval: Duration,
-    /// The most records a read, from 1 to 10,000, which is the default.
+    /// The maximum number of records per read, from 1 to 10,000. The default is 10,000.
     pub limit: usize,
-    /// The pause between two listings of the shards, by default 30 seconds. When a shard ends they
-    /// are listed at once, so this only bounds how long anything else goes unseen.
+    /// The pause between two listings of the shards; 30 seconds by default. Shards are also listed
+    /// as soon as one ends, so this only limits how long any other change goes unnoticed.
     pub rediscovery_interval: Duration,
 }
 
@@ -33,13 +34,13 @@ impl Default for FollowOptions {
     }
 }
 
-/// Follows all of `stream`: the shards that have no parents left from `start` on, and the others
-/// from their first record on, each once its parents are read to their end.
+/// Follows all shards of `stream`. Shards without existing parents are read from `start`. The
+/// others are read from their first record, once their parents are read to the end.
 ///
-/// With [`Start::Latest`] the shards that are closed by now are left out. A sequence number belongs
-/// to one shard, so it is a start only for a stream that begins with one.
+/// With [`Start::Latest`], shards that are already closed are skipped. A sequence number belongs to
+/// one shard, so it is a valid start only for a stream that begins with a single shard.
 ///
-/// Nothing is asked of Kinesis before the first call of [`Follow::next`].
+/// This makes no request to Kinesis before the first call of [`Follow::next`].
 pub fn follow(
     client: Client,
     stream: impl Into<String>,
@@ -54,13 +55,13 @@ pub fn follow(
         lineage: Lineage::default(),
         listed: false,
         stopped: false,
-        under_way: FuturesUnordered::new(),
+        in_progress: FuturesUnordered::new(),
     };
     follow.list_after(Duration::ZERO, true);
     follow
 }
 
-/// A stream that is being followed. Dropping it stops everything that is under way.
+/// A stream that is being followed. Dropping it cancels all requests in progress.
 #[derive(Debug)]
 pub struct Follow {
     client: Client,
@@ -68,14 +69,14 @@ pub struct Follow {
     start: Start,
     options: FollowOptions,
     lineage: Lineage,
-    /// Whether the shards were listed before, so that those listed next are new.
+    /// Whether the shards have been listed, so that any others listed later are new.
     listed: bool,
     stopped: bool,
-    /// One read a shard, and the next listing.
-    under_way: FuturesUnordered<BoxFuture<'static, FollowStep>>,
+    /// One read per shard, and the next listing.
+    in_progress: FuturesUnordered<BoxFuture<'static, FollowStep>>,
 }
 
-/// What came of a read or a listing.
+/// The result of a read or a listing.
 enum FollowStep {
     Read(Box<ShardReader>, Result<ShardPage, ReadError>),
     Listed {
@@ -85,18 +86,18 @@ enum FollowStep {
 }
 
 impl Follow {
-    /// The next records of any shard and the shard's id. Records of one shard come in order, and
-    /// after all records of its parents.
+    /// Returns the next records of any shard, and the shard's ID. Records of a shard are in order,
+    /// and come after all records of its parents.
     ///
-    /// It reads only while it is waited for: records that nobody asks for stay in the stream.
-    /// Dropping the future loses nothing. It returns `None` only after an error that ended it.
+    /// It reads only while the future is polled; other records stay in the stream. Dropping the
+    /// future loses nothing. It returns `None` only after a permanent error.
     ///
     /// # Errors
-    /// [`ReadError`]. After one that [may pass](ReadError::is_passing) it goes on where it was when
-    /// called again; any other ends it.
+    /// [`ReadError`]. After a [transient error](ReadError::is_passing), call it again to continue
+    /// without losing records. Any other error ends it.
     pub async fn next(&mut self) -> Option<Result<(String, Vec<ShardRecord>), ReadError>> {
         while !self.stopped {
-            let result = match self.under_way.next().await? {
+            let result = match self.in_progress.next().await? {
                 FollowStep::Read(reader, Ok(page)) => Ok(self.take_page(*reader, page)),
                 FollowStep::Read(reader, Err(error)) => {
                     if error.is_passing() {
@@ -130,7 +131,7 @@ impl Follow {
                 Err(error) => {
                     if !error.is_passing() {
                         self.stopped = true;
-                        self.under_way.clear();
+                        self.in_progress.clear();
                     }
                     return Some(Err(error));
                 }
@@ -139,7 +140,7 @@ impl Follow {
         None
     }
 
-    /// Goes on with a shard that gave `page`, or with its children if that was its end.
+    /// Continues with the shard that returned `page`, or with its children if the shard has ended.
     fn take_page(
         &mut self,
         reader: ShardReader,
@@ -160,7 +161,7 @@ impl Follow {
         Some((shard, page.records))
     }
 
-    /// Starts what may be read of a listing.
+    /// Updates the lineage with a listing and starts the shards that may be read.
     fn take_listing(&mut self, listing: &[Shard]) {
         self.lineage.update(listing);
         if self.listed {
@@ -176,9 +177,9 @@ impl Follow {
         self.start_ready(&self.start.clone());
     }
 
-    /// Where shards start that are not among the first: at their beginning, so that nothing is lost
-    /// between them and their parents. A child of a shard that was closed before the start time can
-    /// hold older records than that, so a start time holds for all.
+    /// The start for shards after the first ones: their beginning, so that nothing is lost between
+    /// them and their parents. A start time applies to all shards, because the child of a shard
+    /// that closed before that time can contain older records.
     fn later_start(&self) -> Start {
         match self.start {
             Start::AtTimestamp(time) => Start::AtTimestamp(time),
@@ -195,17 +196,17 @@ impl Follow {
     }
 
     fn read_after(&self, pause: Duration, mut reader: ShardReader) {
-        self.under_way.push(Box::pin(async move {
+        self.in_progress.push(Box::pin(async move {
             tokio::time::sleep(pause).await;
             let page = reader.next().await;
             FollowStep::Read(Box::new(reader), page)
         }));
     }
 
-    /// Lists the shards after a pause; a `regular` listing is followed by the next.
+    /// Lists the shards after a pause. After a `regular` listing, another one is scheduled.
     fn list_after(&self, pause: Duration, regular: bool) {
         let (client, stream) = (self.client.clone(), self.stream.clone());
-        self.under_way.push(Box::pin(async move {
+        self.in_progress.push(Box::pin(async move {
             tokio::time::sleep(pause).await;
             let listing = list(&client, &stream).await;
             FollowStep::Listed { regular, listing }

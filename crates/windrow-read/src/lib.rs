@@ -1,12 +1,12 @@
-//! Reading a Kinesis stream whose shards come and go.
+//! Reads a Kinesis stream, through splits and merges of its shards.
 //!
-//! A stream is a graph of shards. Splitting or merging closes shards and opens children that go on
-//! where they ended, so reading a stream in order means reading parents before children. [`list`]
-//! says which shards there are, [`Lineage`] which of them may be read now, [`ShardReader`] reads
-//! one of them, and [`follow`] puts the three together.
+//! A stream is a graph of shards. A split or merge closes shards and opens children that continue
+//! where the parents ended, so reading a stream in order means reading parents before children.
+//! [`list`] lists the shards, [`Lineage`] determines which of them may be read now, [`ShardReader`]
+//! reads one of them, and [`follow`] combines the three.
 //!
-//! Iterators that expire are made again where they stood, and throttling and passing faults are
-//! waited out. A reader hands out every record of its shard once, in order.
+//! Expired iterators are renewed at the same record, and throttling and transient errors are
+//! retried. A reader returns every record of its shard once, in order.
 //!
 //! ```
 //! use windrow_read::{Lineage, Shard};

@@ -1,16 +1,16 @@
-//! Which shards may be read now.
+//! Determines which shards may be read now.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::Shard;
 
-/// Keeps track of which shards have been read, and so of which may be read now: those with every
-/// parent read to its end.
+/// Tracks which shards have been read, and which may be read now: those whose parents are all read
+/// to the end.
 ///
-/// Each shard is named once, however often it is listed. A parent that is not listed, because its
-/// records have expired, holds nobody back.
+/// Each shard is returned once, however often it is listed. A parent that is not listed, because
+/// its records have expired, does not block its children.
 ///
-/// It does no input or output. What it knows of a shard it keeps, so that none is read twice.
+/// It does no IO. It never forgets a shard that was started, so that none is read twice.
 #[derive(Debug, Clone, Default)]
 pub struct Lineage {
     shards: BTreeMap<String, State>,
@@ -18,15 +18,15 @@ pub struct Lineage {
 
 #[derive(Debug, Clone)]
 enum State {
-    /// Listed, and waiting for these parents.
+    /// Listed and waiting for these parents.
     Waiting(Vec<String>),
-    /// Named as ready, and not yet read to its end.
+    /// Returned as ready and not yet read to the end.
     Started,
     Finished,
 }
 
 impl Lineage {
-    /// Takes in a whole listing. A shard that waits and is no longer listed is dropped.
+    /// Updates the state with a complete listing. Drops waiting shards that are no longer listed.
     pub fn update(&mut self, listing: &[Shard]) {
         let listed: HashSet<&str> = listing.iter().map(|shard| shard.id.as_str()).collect();
         self.shards.retain(|id, state| {
@@ -38,20 +38,21 @@ impl Lineage {
         }
     }
 
-    /// The shards that may be read from now on, by id. Each is named only once.
+    /// Returns the IDs of the shards that have become ready to read, in order. Each is returned
+    /// only once.
     pub fn ready(&mut self) -> Vec<String> {
         let mut ready = Vec::new();
         for (id, state) in &self.shards {
             let State::Waiting(parents) = state else {
                 continue;
             };
-            let holds_back = |parent: &String| {
+            let blocks = |parent: &String| {
                 matches!(
                     self.shards.get(parent),
                     Some(State::Waiting(_) | State::Started)
                 )
             };
-            if !parents.iter().any(holds_back) {
+            if !parents.iter().any(blocks) {
                 ready.push(id.clone());
             }
         }
@@ -61,7 +62,7 @@ impl Lineage {
         ready
     }
 
-    /// Says that a shard was read to its end, or is not to be read at all.
+    /// Marks a shard as read to the end, or as not to be read at all.
     pub fn finish(&mut self, id: &str) {
         self.shards.insert(id.to_owned(), State::Finished);
     }
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_merged_shard_waits_for_both_parents() {
+    fn merged_shard_waits_for_both_parents() {
         let mut lineage = Lineage::default();
         lineage.update(&[shard("a", &[]), shard("b", &[]), shard("c", &["a", "b"])]);
         assert_eq!(lineage.ready(), ["a", "b"]);
@@ -94,14 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_that_was_never_listed_holds_nobody_back() {
+    fn unlisted_parent_does_not_block() {
         let mut lineage = Lineage::default();
         lineage.update(&[shard("b", &["a"])]);
         assert_eq!(lineage.ready(), ["b"]);
     }
 
     #[test]
-    fn a_parent_that_expires_before_it_was_read_holds_nobody_back() {
+    fn parent_that_expires_unread_does_not_block() {
         let mut lineage = Lineage::default();
         lineage.update(&[shard("a", &[]), shard("b", &["a"]), shard("c", &["b"])]);
         assert_eq!(lineage.ready(), ["a"]);
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_that_is_being_read_holds_back_even_if_it_is_listed_no_longer() {
+    fn parent_that_is_being_read_blocks_even_if_no_longer_listed() {
         let mut lineage = Lineage::default();
         lineage.update(&[shard("a", &[]), shard("b", &["a"])]);
         assert_eq!(lineage.ready(), ["a"]);
@@ -121,20 +122,20 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_that_is_not_to_be_read_is_not_named() {
+    fn finished_shard_is_not_returned() {
         let mut lineage = Lineage::default();
         lineage.finish("a");
         lineage.update(&[shard("a", &[]), shard("b", &["a"])]);
         assert_eq!(lineage.ready(), ["b"]);
     }
 
-    /// One thing that happens to a stream or to its reader. The numbers pick a shard.
+    /// An event in the life of a stream or its reader. The numbers select a shard.
     #[derive(Debug, Clone)]
     enum LineageEvent {
         Split(usize),
         Merge(usize, usize),
         List,
-        /// Reads a closed shard to its end.
+        /// The reader reaches the end of a closed shard.
         Finish(usize),
         /// Kinesis drops the oldest closed shard.
         Expire,
@@ -150,7 +151,7 @@ mod tests {
         ]
     }
 
-    /// A stream as Kinesis keeps it, and what its reader did so far.
+    /// The shards that Kinesis knows, and what the reader has done so far.
     #[derive(Default)]
     struct History {
         known: Vec<Shard>,
@@ -164,7 +165,7 @@ mod tests {
     impl History {
         fn open(&self) -> Vec<usize> {
             (0..self.known.len())
-                .filter(|place| !self.known[*place].ended)
+                .filter(|index| !self.known[*index].ended)
                 .collect()
         }
 
@@ -178,12 +179,12 @@ mod tests {
             });
         }
 
-        fn close(&mut self, place: usize) -> String {
-            self.known[place].ended = true;
-            self.known[place].id.clone()
+        fn close(&mut self, index: usize) -> String {
+            self.known[index].ended = true;
+            self.known[index].id.clone()
         }
 
-        /// Shards that were started and can be read to their end.
+        /// Closed shards that have been started but not finished.
         fn readable(&self) -> Vec<String> {
             let closed = |id: &String| {
                 self.known
@@ -211,7 +212,7 @@ mod tests {
             Ok(())
         }
 
-        fn happen(&mut self, event: &LineageEvent) -> Result<(), TestCaseError> {
+        fn apply(&mut self, event: &LineageEvent) -> Result<(), TestCaseError> {
             let open = self.open();
             match *event {
                 LineageEvent::Split(pick) => {
@@ -236,8 +237,8 @@ mod tests {
                     }
                 }
                 LineageEvent::Expire => {
-                    if let Some(place) = self.known.iter().position(|shard| shard.ended) {
-                        self.expired.insert(self.known.remove(place).id);
+                    if let Some(index) = self.known.iter().position(|shard| shard.ended) {
+                        self.expired.insert(self.known.remove(index).id);
                     }
                 }
             }
@@ -247,18 +248,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_history_is_read_parents_first_and_each_shard_once(
+        fn shards_are_read_once_and_after_their_parents(
             events in proptest::collection::vec(event(), 0..60),
         ) {
             let mut history = History::default();
             history.create(Vec::new());
             for event in &events {
-                history.happen(event)?;
+                history.apply(event)?;
             }
 
-            history.happen(&LineageEvent::List)?;
+            history.apply(&LineageEvent::List)?;
             while !history.readable().is_empty() {
-                history.happen(&LineageEvent::Finish(0))?;
+                history.apply(&LineageEvent::Finish(0))?;
             }
             for shard in &history.known {
                 prop_assert!(history.started.contains(&shard.id), "{} was never started", shard.id);

@@ -1,4 +1,4 @@
-//! Which shards a stream has.
+//! Lists the shards of a stream.
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{Config, retry::RetryConfig};
@@ -9,32 +9,32 @@ use crate::retry::RetryBudget;
 /// One shard of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shard {
-    /// Its id, as in `shardId-000000000000`.
+    /// Its ID, such as `shardId-000000000000`.
     pub id: String,
-    /// The shards it goes on from: none for those the stream began with, one after a split, two
-    /// after a merge. They may no longer be listed: Kinesis drops a shard whose records have
-    /// expired.
+    /// The parents that it continues: none for the stream's initial shards, one after a split, two
+    /// after a merge. They may no longer be listed, because Kinesis drops a shard once its records
+    /// have expired.
     pub parents: Vec<String>,
-    /// Whether it takes no more records.
+    /// Whether it is closed and accepts no more records.
     pub ended: bool,
 }
 
-/// Lists all shards of `stream` that Kinesis still knows, ended ones too.
+/// Lists all shards of `stream` that Kinesis still knows, including closed ones.
 ///
 /// # Errors
-/// [`ReadError`], after waiting out throttling for a while.
+/// [`ReadError`], after retrying throttling and transient errors.
 pub async fn list(client: &Client, stream: &str) -> Result<Vec<Shard>, ReadError> {
     let mut budget = RetryBudget::new(stream);
     let mut shards = Vec::new();
     let mut token: Option<String> = None;
     loop {
-        // Kinesis takes the name or the token, never both.
+        // Kinesis accepts either the name or the token, not both.
         let name = if token.is_none() {
             Some(stream.to_owned())
         } else {
             None
         };
-        let answer = client
+        let result = client
             .list_shards()
             .set_stream_name(name)
             .set_next_token(token.clone())
@@ -42,7 +42,7 @@ pub async fn list(client: &Client, stream: &str) -> Result<Vec<Shard>, ReadError
             .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send()
             .await;
-        let output = match answer {
+        let output = match result {
             Ok(output) => output,
             Err(error) => {
                 if budget.wait(error).await? {

@@ -1,4 +1,4 @@
-//! One shard, read from a place on.
+//! Reads one shard.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,17 +12,17 @@ use bytes::Bytes;
 use crate::ReadError;
 use crate::retry::RetryBudget;
 
-/// The most records in a GetRecords answer (GetRecords, API reference).
+/// The maximum number of records in a GetRecords response (GetRecords, API reference).
 pub(crate) const MOST_RECORDS: usize = 10_000;
 
-/// Where in a shard to start.
+/// Where in a shard to start reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// The oldest record that is kept.
+    /// The oldest record in the shard.
     TrimHorizon,
     /// The first record that arrives from now on.
     Latest,
-    /// The first record that arrived at this time or later, in milliseconds since 1970-01-01 UTC.
+    /// The first record that arrived at or after this time, in milliseconds since 1970-01-01 UTC.
     /// The time must not be in the future.
     AtTimestamp(i64),
     /// The record after the one with this sequence number.
@@ -34,24 +34,25 @@ pub enum Start {
 /// One record of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardRecord {
-    /// Its place in its shard. They compare by length first, then as text.
+    /// Its sequence number. Sequence numbers compare by length first, then as text.
     pub sequence_number: String,
-    /// What decided its shard.
+    /// Its partition key, which determines its shard.
     pub partition_key: String,
-    /// The payload, as it was put.
+    /// The payload.
     pub data: Bytes,
-    /// When Kinesis took it, in milliseconds since 1970-01-01 UTC; 0 if Kinesis does not say.
+    /// When it arrived at Kinesis, in milliseconds since 1970-01-01 UTC; 0 if Kinesis does not
+    /// report it.
     pub arrival: i64,
 }
 
-/// What one read gave.
+/// The result of one read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardPage {
-    /// The records, in order; often none.
+    /// The records, in order. Often empty.
     pub records: Vec<ShardRecord>,
-    /// How far this page is behind the end of the shard, in milliseconds; 0 at the end.
+    /// How far this page lags behind the end of the shard, in milliseconds; 0 at the end.
     pub millis_behind: i64,
-    /// Whether the shard is closed and read to its end.
+    /// Whether the shard is closed and read to the end.
     pub ended: bool,
 }
 
@@ -65,15 +66,15 @@ pub struct ShardReader {
     limit: usize,
     iterator: Option<String>,
     checkpoint: Option<String>,
-    /// The time that the first record handed out must have arrived at or after.
+    /// The earliest arrival time of the first record to return.
     not_before: Option<i64>,
     ended: bool,
 }
 
 impl ShardReader {
-    /// A reader of `shard` from `start` on. Nothing is asked of Kinesis before the first read.
+    /// A reader of `shard` that starts at `start`. It makes no request before the first read.
     ///
-    /// The retries of `client` itself are switched off here.
+    /// The retries of `client` itself are disabled.
     pub fn new(
         client: Client,
         stream: impl Into<String>,
@@ -93,35 +94,35 @@ impl ShardReader {
         }
     }
 
-    /// The same with at most `records` a page, from 1 to 10,000.
+    /// Sets the maximum number of records per page, from 1 to 10,000.
     #[must_use]
     pub fn limit(mut self, records: usize) -> Self {
         self.limit = records.clamp(1, MOST_RECORDS);
         self
     }
 
-    /// The id of the shard.
+    /// The ID of the shard.
     #[must_use]
     pub fn shard(&self) -> &str {
         &self.shard
     }
 
-    /// The sequence number of the last record read, if any was.
+    /// The sequence number of the last record read, if any.
     #[must_use]
     pub fn checkpoint(&self) -> Option<&str> {
         self.checkpoint.as_deref()
     }
 
-    /// Reads once, and makes an iterator first if there is none or it has expired.
+    /// Reads the next page. Gets a new iterator first if there is none or it has expired.
     ///
-    /// A shard gives five reads a second to all its readers together, so pause between calls. After
-    /// the page that ends the shard, every further one is empty and ends it too.
+    /// A shard allows five reads per second for all its readers together, so pause between calls.
+    /// Once a page has `ended` set, all later pages are empty and have it set, too.
     ///
-    /// Dropping the future loses nothing: the next call reads the same place.
+    /// Dropping the future loses nothing: the next call reads the same records.
     ///
     /// # Errors
-    /// [`ReadError`], after waiting out throttling and passing faults for a while. The reader stays
-    /// where it was.
+    /// [`ReadError`], after retrying throttling and transient errors. No record is skipped: the
+    /// next call reads the same records.
     pub async fn next(&mut self) -> Result<ShardPage, ReadError> {
         if self.ended {
             return Ok(ShardPage {
@@ -134,21 +135,21 @@ impl ShardReader {
         loop {
             let iterator = match self.iterator.take() {
                 Some(iterator) => iterator,
-                None => self.make_iterator(&mut budget).await?,
+                None => self.new_iterator(&mut budget).await?,
             };
             self.iterator = Some(iterator.clone());
-            let answer = self
+            let result = self
                 .client
                 .get_records()
                 .shard_iterator(iterator)
-                // The limit is clamped to what fits.
+                // The limit is clamped to 10,000, so the conversion cannot fail.
                 .limit(i32::try_from(self.limit).unwrap_or(i32::MAX))
                 .customize()
                 .config_override(Config::builder().retry_config(RetryConfig::disabled()))
                 .send()
                 .await;
-            match answer {
-                Ok(output) => return Ok(self.hand_out(output)),
+            match result {
+                Ok(output) => return Ok(self.take_page(output)),
                 Err(error) => {
                     if budget.wait(error).await? {
                         self.iterator = None;
@@ -158,15 +159,15 @@ impl ShardReader {
         }
     }
 
-    /// Makes an iterator after the last record handed out, or at the start if there was none.
-    async fn make_iterator(&mut self, budget: &mut RetryBudget) -> Result<String, ReadError> {
+    /// Gets an iterator after the last record returned, or at the start if there is none.
+    async fn new_iterator(&mut self, budget: &mut RetryBudget) -> Result<String, ReadError> {
         loop {
-            let asked = now();
-            let place = match &self.checkpoint {
+            let requested_at = now();
+            let start = match &self.checkpoint {
                 Some(checkpoint) => &Start::AfterSequence(checkpoint.clone()),
                 None => &self.start,
             };
-            let (kind, sequence_number, timestamp) = match place {
+            let (kind, sequence_number, timestamp) = match start {
                 Start::TrimHorizon => (ShardIteratorType::TrimHorizon, None, None),
                 Start::Latest => (ShardIteratorType::Latest, None, None),
                 Start::AtTimestamp(time) => (ShardIteratorType::AtTimestamp, None, Some(*time)),
@@ -181,7 +182,7 @@ impl ShardReader {
                     None,
                 ),
             };
-            let answer = self
+            let result = self
                 .client
                 .get_shard_iterator()
                 .stream_name(&self.stream)
@@ -193,12 +194,15 @@ impl ShardReader {
                 .config_override(Config::builder().retry_config(RetryConfig::disabled()))
                 .send()
                 .await;
-            match answer {
+            match result {
                 Ok(output) => {
                     match self.start {
-                        // The latest of a later moment would skip what has come since this one.
-                        // Some emulators tell the seconds of arrival only, so whole seconds it is.
-                        Start::Latest => self.start = Start::AtTimestamp(asked - asked % 1000),
+                        // A later LATEST iterator would skip the records that arrive until then, so
+                        // any new iterator starts at this time. It is rounded down, because some
+                        // emulators report arrival in whole seconds.
+                        Start::Latest => {
+                            self.start = Start::AtTimestamp(requested_at - requested_at % 1000);
+                        }
                         Start::AtTimestamp(time) if self.checkpoint.is_none() => {
                             self.not_before = Some(time);
                         }
@@ -213,8 +217,8 @@ impl ShardReader {
         }
     }
 
-    /// Turns an answer into a page and moves on behind it.
-    fn hand_out(&mut self, output: GetRecordsOutput) -> ShardPage {
+    /// Converts a response to a page and advances past it.
+    fn take_page(&mut self, output: GetRecordsOutput) -> ShardPage {
         self.iterator = output.next_shard_iterator;
         self.ended = self.iterator.is_none();
         let mut records = Vec::with_capacity(output.records.len());
@@ -223,15 +227,16 @@ impl ShardReader {
                 .approximate_arrival_timestamp
                 .and_then(|time| time.to_millis().ok());
             self.checkpoint = Some(record.sequence_number.clone());
-            // Kinesis has left these out. Emulators may start at the horizon if nothing is later.
+            // Kinesis never returns these, but emulators may start at the oldest record if none is
+            // later.
             if self
                 .not_before
                 .is_some_and(|time| arrival.is_some_and(|arrival| arrival < time))
             {
                 continue;
             }
-            // Arrival times are approximate, so a later record may claim to be earlier than the
-            // start.
+            // Arrival times are approximate: a record after this one may appear to be earlier than
+            // the start.
             self.not_before = None;
             records.push(ShardRecord {
                 sequence_number: record.sequence_number,
@@ -249,10 +254,10 @@ impl ShardReader {
     }
 }
 
-/// The time of day, in milliseconds since 1970-01-01 UTC.
+/// The current time, in milliseconds since 1970-01-01 UTC.
 #[expect(
     clippy::disallowed_methods,
-    reason = "where the latest record was is known to the clock alone"
+    reason = "an iterator at the latest record can only be renewed by time"
 )]
 fn now() -> i64 {
     let since = SystemTime::now()

@@ -1,4 +1,4 @@
-//! How long passing failures are waited out.
+//! Retries of transient errors.
 
 use std::error::Error;
 use std::time::Duration;
@@ -8,32 +8,32 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::error::{ReadError, ReadFailure, failure};
 
-/// How many tries one read is worth. With the waits below that is ten seconds on average.
-const TRIES: u32 = 10;
-/// The bound on the first wait, which doubles each time, and the most it grows to. A shard gives
-/// five reads a second to all its readers together, so a throttled one soon has its turn.
+/// The maximum number of attempts per read. With the waits below, they take ten seconds on average.
+const ATTEMPTS: u32 = 10;
+/// The bound on the first wait, which doubles after each failure, and its maximum. A shard allows
+/// five reads per second for all its readers together, so a throttled read soon succeeds.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Counts the failures of one read.
+/// Counts the failed attempts of one read.
 pub(crate) struct RetryBudget {
     stream: String,
-    setbacks: u32,
+    failed_attempts: u32,
 }
 
 impl RetryBudget {
     pub(crate) fn new(stream: &str) -> Self {
         Self {
             stream: stream.to_owned(),
-            setbacks: 0,
+            failed_attempts: 0,
         }
     }
 
-    /// Waits before another try, with full jitter, and says whether the try needs a new iterator or
-    /// token.
+    /// Waits before the next attempt, with full jitter. Returns whether that attempt needs a new
+    /// iterator or token.
     ///
     /// # Errors
-    /// When another try is pointless, or there have been enough.
+    /// If the error is permanent, or all attempts are used up.
     pub(crate) async fn wait<E>(
         &mut self,
         error: SdkError<E, HttpResponse>,
@@ -51,26 +51,26 @@ impl RetryBudget {
                     source: error.into(),
                 });
             }
-            ReadFailure::Expired | ReadFailure::Passing => {}
+            ReadFailure::Expired | ReadFailure::Transient => {}
         }
         let bound = FIRST_WAIT
-            .saturating_mul(2_u32.saturating_pow(self.setbacks))
+            .saturating_mul(2_u32.saturating_pow(self.failed_attempts))
             .min(LONGEST_WAIT);
-        self.setbacks += 1;
-        if self.setbacks >= TRIES {
+        self.failed_attempts += 1;
+        if self.failed_attempts >= ATTEMPTS {
             return Err(ReadError::Unavailable {
                 name,
-                tries: TRIES,
+                tries: ATTEMPTS,
                 source: error.into(),
             });
         }
         let wait = bound.mul_f64(rand::random());
         tracing::debug!(
             stream = name,
-            setbacks = self.setbacks,
+            failed_attempts = self.failed_attempts,
             ?wait,
             code = error.code(),
-            "trying again"
+            "retrying"
         );
         tokio::time::sleep(wait).await;
         Ok(failure == ReadFailure::Expired)

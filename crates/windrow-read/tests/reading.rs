@@ -1,6 +1,6 @@
-//! Reading from an emulator through the real SDK, while shards come and go.
+//! Reading from an emulator through the real SDK, during splits and merges.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod emulator;
 
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
-use emulator::{STREAM, kinesis, kinesis_asked, merge, put, split};
+use emulator::{STREAM, kinesis, kinesis_with_calls, merge, put, split};
 use windrow_read::{
     Follow, FollowOptions, ReadError, ShardReader, ShardRecord, Start, follow, list,
 };
@@ -18,10 +18,10 @@ const SECOND: &str = "shardId-000000000001";
 const THIRD: &str = "shardId-000000000002";
 const FOURTH: &str = "shardId-000000000003";
 
-/// How long anything here may take: it only ends what hangs.
+/// A timeout that is reached only if a test hangs.
 const LIMIT: Duration = Duration::from_secs(300);
 
-fn quick() -> FollowOptions {
+fn fast_options() -> FollowOptions {
     let rediscovery_interval = Duration::from_millis(50);
     FollowOptions {
         poll_interval: Duration::from_millis(5),
@@ -42,26 +42,26 @@ fn texts(records: &[ShardRecord]) -> Vec<&str> {
     records.iter().map(text).collect()
 }
 
-/// What comes next.
+/// The next records.
 async fn next(follow: &mut Follow) -> (String, Vec<ShardRecord>) {
     let next = tokio::time::timeout(LIMIT, follow.next());
     next.await.unwrap().unwrap().unwrap()
 }
 
-/// Whether nothing comes until `enough`, and that comes.
-async fn is_quiet(follow: &mut Follow, enough: impl Future<Output = ()>) -> bool {
+/// Whether no records arrive until `end` completes.
+async fn is_quiet(follow: &mut Follow, end: impl Future<Output = ()>) -> bool {
     let quiet = async {
         tokio::select! {
             biased;
             _ = follow.next() => false,
-            () = enough => true,
+            () = end => true,
         }
     };
     tokio::time::timeout(LIMIT, quiet).await.unwrap()
 }
 
 #[tokio::test]
-async fn every_record_of_several_shards_is_read_page_by_page() {
+async fn all_records_of_several_shards_are_read_in_pages() {
     let client = kinesis(3, 300).await;
     for number in 0..40 {
         put(&client, &number.to_string(), &number.to_string()).await;
@@ -90,7 +90,7 @@ async fn every_record_of_several_shards_is_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_reader_starts_at_or_after_a_sequence_number() {
+async fn reader_starts_at_or_after_a_sequence_number() {
     let client = kinesis(1, 300).await;
     put(&client, "Shadowfax", "one").await;
     let two = put(&client, "Shadowfax", "two").await;
@@ -109,7 +109,7 @@ async fn a_reader_starts_at_or_after_a_sequence_number() {
 }
 
 #[tokio::test]
-async fn a_closed_shard_ends_and_stays_ended() {
+async fn closed_shard_ends_and_stays_ended() {
     let client = kinesis(1, 300).await;
     put(&client, "Shadowfax", "one").await;
     split(&client, FIRST).await;
@@ -129,23 +129,23 @@ async fn a_closed_shard_ends_and_stays_ended() {
 }
 
 #[tokio::test]
-async fn an_expired_iterator_is_made_again_where_it_stood() {
+async fn expired_iterator_is_renewed_at_the_same_record() {
     let client = kinesis(1, 1).await;
     let mut latest = reader(&client, FIRST, Start::Latest);
     assert!(latest.next().await.unwrap().records.is_empty());
     put(&client, "Shadowfax", "one").await;
-    let mut seen = reader(&client, FIRST, Start::TrimHorizon);
-    assert_eq!(texts(&seen.next().await.unwrap().records), ["one"]);
+    let mut oldest = reader(&client, FIRST, Start::TrimHorizon);
+    assert_eq!(texts(&oldest.next().await.unwrap().records), ["one"]);
 
     put(&client, "Shadowfax", "two").await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
 
-    assert_eq!(texts(&seen.next().await.unwrap().records), ["two"]);
+    assert_eq!(texts(&oldest.next().await.unwrap().records), ["two"]);
     assert_eq!(texts(&latest.next().await.unwrap().records), ["one", "two"]);
 }
 
 #[tokio::test]
-async fn a_stream_that_is_not_there_is_said_so() {
+async fn missing_stream_is_reported() {
     let client = kinesis(1, 300).await;
     let is_missing = |error: &ReadError| match error {
         ReadError::NoSuchStream { name } => name == "elsewhere",
@@ -155,12 +155,12 @@ async fn a_stream_that_is_not_there_is_said_so() {
     assert!(is_missing(&list(&client, "elsewhere").await.unwrap_err()));
     let mut reader = ShardReader::new(client.clone(), "elsewhere", FIRST, Start::Latest);
     assert!(is_missing(&reader.next().await.unwrap_err()));
-    let mut follow = follow(client, "elsewhere", Start::Latest, quick());
+    let mut follow = follow(client, "elsewhere", Start::Latest, fast_options());
     assert!(is_missing(&follow.next().await.unwrap().unwrap_err()));
     assert!(follow.next().await.is_none());
 }
 
-/// Puts ten rounds of one record a key, `key:number`, numbers ascending with each key.
+/// Puts ten rounds of one record per key, `key:number`, with ascending numbers.
 async fn write(client: &Client, from: u32) {
     for number in from..from + 10 {
         for key in [
@@ -177,8 +177,8 @@ async fn write(client: &Client, from: u32) {
 }
 
 #[tokio::test]
-async fn splits_and_merges_while_writing_lose_nothing_and_keep_every_keys_order() {
-    let (client, asked) = kinesis_asked(2, 300).await;
+async fn resharding_while_writing_loses_nothing_and_keeps_the_order_per_key() {
+    let (client, calls) = kinesis_with_calls(2, 300).await;
     let writer = client.clone();
     let writing = tokio::spawn(async move {
         write(&writer, 0).await;
@@ -196,7 +196,7 @@ async fn splits_and_merges_while_writing_lose_nothing_and_keep_every_keys_order(
         Start::TrimHorizon,
         FollowOptions {
             limit: 7,
-            ..quick()
+            ..fast_options()
         },
     );
     let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
@@ -220,9 +220,9 @@ async fn splits_and_merges_while_writing_lose_nothing_and_keep_every_keys_order(
     }
     let mut first = HashMap::new();
     let mut last = HashMap::new();
-    for (place, shard) in order.iter().enumerate() {
-        first.entry(shard).or_insert(place);
-        last.insert(shard, place);
+    for (index, shard) in order.iter().enumerate() {
+        first.entry(shard).or_insert(index);
+        last.insert(shard, index);
     }
     for shard in list(&client, STREAM).await.unwrap() {
         for parent in shard.parents {
@@ -232,23 +232,23 @@ async fn splits_and_merges_while_writing_lose_nothing_and_keep_every_keys_order(
             assert!(parent < child, "{order:?}");
         }
     }
-    assert!(is_quiet(&mut follow, asked.pages(100)).await);
+    assert!(is_quiet(&mut follow, calls.wait_for_pages(100)).await);
 }
 
 #[tokio::test]
-async fn the_latest_leaves_out_what_was_there_and_misses_nothing_after() {
-    let (client, asked) = kinesis_asked(1, 300).await;
+async fn latest_skips_existing_records_and_misses_no_later_ones() {
+    let (client, calls) = kinesis_with_calls(1, 300).await;
     put(&client, "Shadowfax", "before the split").await;
     split(&client, FIRST).await;
     put(&client, "Shadowfax", "before the start").await;
 
-    let mut follow = follow(client.clone(), STREAM, Start::Latest, quick());
-    // What is put now is after the latest.
-    let is_there = async {
-        asked.iterators(&[SECOND, THIRD]).await;
-        asked.pages(10).await;
+    let mut follow = follow(client.clone(), STREAM, Start::Latest, fast_options());
+    // Records put after this are later than the start.
+    let started = async {
+        calls.wait_for_iterators(&[SECOND, THIRD]).await;
+        calls.wait_for_pages(10).await;
     };
-    assert!(is_quiet(&mut follow, is_there).await);
+    assert!(is_quiet(&mut follow, started).await);
     put(&client, "Shadowfax", "one").await;
     assert_eq!(texts(&next(&mut follow).await.1), ["one"]);
 
@@ -259,11 +259,11 @@ async fn the_latest_leaves_out_what_was_there_and_misses_nothing_after() {
 }
 
 #[tokio::test]
-async fn a_start_time_holds_for_children_too() {
-    let (client, asked) = kinesis_asked(1, 300).await;
+async fn start_time_applies_to_children() {
+    let (client, calls) = kinesis_with_calls(1, 300).await;
     split(&client, FIRST).await;
     put(&client, "Shadowfax", "before").await;
-    // The emulator tells the seconds of arrival only, and a new shard's clock is one ahead.
+    // The emulator reports arrival in whole seconds, and a new shard's clock is one second ahead.
     tokio::time::sleep(Duration::from_millis(2100)).await;
     let after = put(&client, "Shadowfax", "after").await;
 
@@ -283,8 +283,8 @@ async fn a_start_time_holds_for_children_too() {
         client,
         STREAM,
         Start::AtTimestamp(arrival.unwrap()),
-        quick(),
+        fast_options(),
     );
     assert_eq!(texts(&next(&mut follow).await.1), ["after"]);
-    assert!(is_quiet(&mut follow, asked.pages(100)).await);
+    assert!(is_quiet(&mut follow, calls.wait_for_pages(100)).await);
 }

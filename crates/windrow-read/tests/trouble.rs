@@ -1,7 +1,7 @@
-//! Reading through trouble that an emulator does not make: a client that answers by a script, on a
+//! Reading through errors that an emulator does not produce: a client with scripted responses, on a
 //! paused clock.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use windrow_read::{FollowOptions, ReadError, ShardReader, Start, follow, list};
 
-/// What one request is answered with.
+/// The response to one request.
 #[derive(Debug, Clone)]
 enum ScriptedAnswer {
     Ok(Value),
@@ -27,22 +27,23 @@ enum ScriptedAnswer {
     Error(u16, &'static str),
     /// The connection breaks.
     Broken,
-    /// No answer ever.
+    /// No response, ever.
     Hang,
 }
 
-/// Answers by a script, the last answer over and over, and keeps the requests: operation and body.
+/// Follows a script of responses, repeats the last one, and records the operation and body of each
+/// request.
 #[derive(Debug, Clone)]
 struct Script {
-    answers: Arc<Mutex<VecDeque<ScriptedAnswer>>>,
+    responses: Arc<Mutex<VecDeque<ScriptedAnswer>>>,
     requests: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 impl Script {
-    fn new(answers: impl IntoIterator<Item = ScriptedAnswer>) -> Self {
-        let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
+    fn new(responses: impl IntoIterator<Item = ScriptedAnswer>) -> Self {
+        let responses = Arc::new(Mutex::new(responses.into_iter().collect()));
         Self {
-            answers,
+            responses,
             requests: Arc::default(),
         }
     }
@@ -76,7 +77,7 @@ impl Script {
         let requests = self.requests.lock().unwrap();
         requests
             .iter()
-            .filter(|(made, _)| made == operation)
+            .filter(|(name, _)| name == operation)
             .map(|(_, body)| body.clone())
             .collect()
     }
@@ -94,11 +95,11 @@ impl HttpConnector for Script {
             .to_owned();
         let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
         self.requests.lock().unwrap().push((operation, body));
-        let mut answers = self.answers.lock().unwrap();
-        let answer = if answers.len() > 1 {
-            answers.pop_front().unwrap()
+        let mut responses = self.responses.lock().unwrap();
+        let response = if responses.len() > 1 {
+            responses.pop_front().unwrap()
         } else {
-            answers[0].clone()
+            responses[0].clone()
         };
         let respond = |status: u16, body: Value| {
             Ok(HttpResponse::new(
@@ -106,7 +107,7 @@ impl HttpConnector for Script {
                 body.to_string().into(),
             ))
         };
-        match answer {
+        match response {
             ScriptedAnswer::Ok(body) => HttpConnectorFuture::ready(respond(200, body)),
             ScriptedAnswer::Error(status, code) => HttpConnectorFuture::ready(respond(
                 status,
@@ -158,7 +159,7 @@ const THROTTLED: ScriptedAnswer =
 const EXPIRED: ScriptedAnswer = ScriptedAnswer::Error(400, "ExpiredIteratorException");
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_goes_through_all_pages_and_waits_out_throttling() {
+async fn listing_reads_all_pages_and_retries_throttling() {
     let script = Script::new([
         shards(&["a", "b"], Some("more")),
         ScriptedAnswer::Error(400, "LimitExceededException"),
@@ -176,7 +177,7 @@ async fn a_listing_goes_through_all_pages_and_waits_out_throttling() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_whose_token_expires_starts_again() {
+async fn listing_restarts_when_its_token_expires() {
     let script = Script::new([
         shards(&["a"], Some("more")),
         ScriptedAnswer::Error(400, "ExpiredNextTokenException"),
@@ -188,7 +189,7 @@ async fn a_listing_whose_token_expires_starts_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttling_and_faults_are_waited_out_at_the_same_place() {
+async fn throttling_and_errors_are_retried_with_the_same_iterator() {
     let script = Script::new([
         THROTTLED,
         iterator("i"),
@@ -206,28 +207,28 @@ async fn throttling_and_faults_are_waited_out_at_the_same_place() {
         (1, 7, false)
     );
     assert_eq!(reader.checkpoint(), Some("1"));
-    let asked: Vec<Value> = script
+    let iterators: Vec<Value> = script
         .bodies("GetRecords")
         .iter()
         .map(|body| body["ShardIterator"].clone())
         .collect();
-    assert_eq!(asked, ["i", "i", "i", "i"]);
+    assert_eq!(iterators, ["i", "i", "i", "i"]);
     assert!(started.elapsed() <= Duration::from_millis(100 + 200 + 400 + 800 + 4));
 }
 
 #[tokio::test(start_paused = true)]
 async fn retries_end_and_the_next_read_continues_where_this_one_stopped() {
-    let mut answers = vec![iterator("i")];
-    answers.extend(vec![THROTTLED; 10]);
-    answers.push(page(&["1"], None));
-    let script = Script::new(answers);
+    let mut responses = vec![iterator("i")];
+    responses.extend(vec![THROTTLED; 10]);
+    responses.push(page(&["1"], None));
+    let script = Script::new(responses);
     let mut reader = script.reader(Start::TrimHorizon);
 
     let error = reader.next().await.unwrap_err();
     assert!(error.is_passing());
     assert_eq!(
         error.to_string(),
-        "stream wildrydes could not be read in 10 tries"
+        "could not read stream wildrydes in 10 attempts"
     );
     let cause = error.source().unwrap().source().unwrap().to_string();
     assert!(
@@ -241,7 +242,7 @@ async fn retries_end_and_the_next_read_continues_where_this_one_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_rejected_is_not_tried_again() {
+async fn permanent_error_is_not_retried() {
     let script = Script::new([ScriptedAnswer::Error(400, "AccessDeniedException")]);
     let error = script.reader(Start::TrimHorizon).next().await.unwrap_err();
     assert!(matches!(error, ReadError::Permanent { .. }) && !error.is_passing());
@@ -249,7 +250,7 @@ async fn what_is_rejected_is_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_iterator_that_expires_is_made_again_after_the_last_record() {
+async fn expired_iterator_is_renewed_after_the_last_record() {
     let script = Script::new([
         iterator("i"),
         page(&["1", "2"], Some("j")),
@@ -261,25 +262,25 @@ async fn an_iterator_that_expires_is_made_again_after_the_last_record() {
     reader.next().await.unwrap();
     assert_eq!(reader.next().await.unwrap().records[0].sequence_number, "3");
 
-    let made = script.bodies("GetShardIterator");
-    assert_eq!(made[0]["ShardIteratorType"], "TRIM_HORIZON");
-    assert_eq!(made[1]["ShardIteratorType"], "AFTER_SEQUENCE_NUMBER");
-    assert_eq!(made[1]["StartingSequenceNumber"], "2");
+    let requests = script.bodies("GetShardIterator");
+    assert_eq!(requests[0]["ShardIteratorType"], "TRIM_HORIZON");
+    assert_eq!(requests[1]["ShardIteratorType"], "AFTER_SEQUENCE_NUMBER");
+    assert_eq!(requests[1]["StartingSequenceNumber"], "2");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_iterator_at_the_latest_that_expires_unused_is_made_again_for_its_own_time() {
+async fn expired_latest_iterator_is_renewed_at_its_creation_time() {
     let script = Script::new([iterator("i"), EXPIRED, iterator("j"), page(&[], Some("k"))]);
     script.reader(Start::Latest).next().await.unwrap();
 
-    let made = script.bodies("GetShardIterator");
-    assert_eq!(made[0]["ShardIteratorType"], "LATEST");
-    assert_eq!(made[1]["ShardIteratorType"], "AT_TIMESTAMP");
-    assert!(made[1]["Timestamp"].as_f64().unwrap() > 1_600_000_000.0);
+    let requests = script.bodies("GetShardIterator");
+    assert_eq!(requests[0]["ShardIteratorType"], "LATEST");
+    assert_eq!(requests[1]["ShardIteratorType"], "AT_TIMESTAMP");
+    assert!(requests[1]["Timestamp"].as_f64().unwrap() > 1_600_000_000.0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_from_before_the_start_time_are_left_out_up_to_the_first_that_is_not() {
+async fn records_before_the_start_time_are_skipped_up_to_the_first_later_one() {
     let record = |number: &str, arrival: f64| {
         json!({
             "SequenceNumber": number,
@@ -314,7 +315,7 @@ async fn records_from_before_the_start_time_are_left_out_up_to_the_first_that_is
 }
 
 #[tokio::test(start_paused = true)]
-async fn iterators_that_are_always_expired_end_in_an_error() {
+async fn iterators_that_always_expire_end_in_an_error() {
     let script = Script::new(
         [iterator("i")]
             .into_iter()
@@ -326,34 +327,34 @@ async fn iterators_that_are_always_expired_end_in_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_that_is_given_up_is_made_again() {
+async fn canceled_read_is_repeated() {
     let script = Script::new([iterator("i"), ScriptedAnswer::Hang, page(&["1"], Some("j"))]);
     let mut reader = script.reader(Start::TrimHorizon);
-    let given_up = tokio::time::timeout(Duration::from_millis(10), reader.next()).await;
-    assert!(given_up.is_err());
+    let canceled = tokio::time::timeout(Duration::from_millis(10), reader.next()).await;
+    assert!(canceled.is_err());
 
     assert_eq!(reader.next().await.unwrap().records.len(), 1);
-    let asked: Vec<Value> = script
+    let iterators: Vec<Value> = script
         .bodies("GetRecords")
         .iter()
         .map(|body| body["ShardIterator"].clone())
         .collect();
-    assert_eq!(asked, ["i", "i"]);
+    assert_eq!(iterators, ["i", "i"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_is_followed_on_after_an_error_that_may_pass() {
-    let mut answers = vec![shards(&["a"], None), iterator("i")];
-    answers.extend(vec![ScriptedAnswer::Broken; 10]);
-    answers.push(page(&["1"], Some("j")));
-    let script = Script::new(answers);
+async fn following_continues_after_a_transient_error() {
+    let mut responses = vec![shards(&["a"], None), iterator("i")];
+    responses.extend(vec![ScriptedAnswer::Broken; 10]);
+    responses.push(page(&["1"], Some("j")));
+    let script = Script::new(responses);
     let options = FollowOptions {
         rediscovery_interval: Duration::from_secs(3600),
         ..FollowOptions::default()
     };
     let mut follow = follow(script.client(), "wildrydes", Start::TrimHorizon, options);
 
-    // In a task, since a follower is to move between threads.
+    // In a task, because `Follow` must be `Send`.
     let following = tokio::spawn(async move {
         assert!(follow.next().await.unwrap().unwrap_err().is_passing());
         let (shard, records) = follow.next().await.unwrap().unwrap();
@@ -363,10 +364,10 @@ async fn a_stream_is_followed_on_after_an_error_that_may_pass() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_that_fails_is_made_again_soon() {
-    let mut answers = vec![ScriptedAnswer::Broken; 10];
-    answers.extend([shards(&["a"], None), iterator("i"), page(&["1"], Some("j"))]);
-    let script = Script::new(answers);
+async fn failed_listing_is_retried_soon() {
+    let mut responses = vec![ScriptedAnswer::Broken; 10];
+    responses.extend([shards(&["a"], None), iterator("i"), page(&["1"], Some("j"))]);
+    let script = Script::new(responses);
     let options = FollowOptions {
         rediscovery_interval: Duration::from_secs(3600),
         ..FollowOptions::default()

@@ -1,8 +1,8 @@
 //! A generator's choices, drawn from bytes.
 //!
-//! A generator that draws from [`Choices`] is plain code, shrinks with its bytes, and serves a property
-//! test and a fuzzer alike. Past the end of the bytes every choice is zero, which is the plainest one, so
-//! few bytes make a plain input.
+//! A generator that draws from [`Choices`] is ordinary code, shrinks with its bytes, and works for
+//! property tests and fuzzers. After the end of the bytes every choice is zero, which is the
+//! simplest one, so few bytes generate a simple input.
 
 use arbitrary::Unstructured;
 
@@ -16,7 +16,7 @@ impl<'a> Choices<'a> {
         Self(Unstructured::new(bytes))
     }
 
-    /// The next byte, or 0 past the end.
+    /// The next byte, or 0 after the end.
     pub fn byte(&mut self) -> u8 {
         self.0.arbitrary().unwrap_or_default()
     }
@@ -26,12 +26,12 @@ impl<'a> Choices<'a> {
         self.0.int_in_range(0..=bound - 1).unwrap_or_default()
     }
 
-    /// True once in `times`; never past the end. `times` is 2 to 256.
+    /// True once in `times`, and never after the end. `times` is 2 to 256.
     pub fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == times - 1
     }
 
-    /// One of `choices`, of which the first is the plainest.
+    /// One of `choices`, of which the first should be the simplest.
     pub fn choose<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
@@ -42,49 +42,49 @@ impl<'a> Choices<'a> {
         number >> (8 * self.below(8))
     }
 
-    /// Up to `longest` bytes as they are; `longest` is below 256.
+    /// Up to `longest` raw bytes; `longest` is below 256.
     pub fn piece(&mut self, longest: usize) -> &'a [u8] {
         let length = self.below(longest + 1).min(self.0.len());
         self.0.bytes(length).unwrap_or_default()
     }
 
-    /// All bytes that are left.
+    /// All remaining bytes.
     pub fn rest(&mut self) -> &'a [u8] {
         std::mem::replace(&mut self.0, Unstructured::new(&[])).take_rest()
     }
 
-    /// Shuffles the items; zeros leave them in their order.
+    /// Shuffles the items; zeros leave them in order.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for place in 0..items.len() {
-            let other = place + self.below(items.len() - place);
-            items.swap(place, other);
+        for index in 0..items.len() {
+            let other = index + self.below(items.len() - index);
+            items.swap(index, other);
         }
     }
 
-    /// Damages `bytes` up to `most` times: a byte set, put in or taken out, a bit turned over, a
-    /// piece repeated, or the end cut off.
+    /// Damages `bytes` up to `most` times: sets, inserts or removes a byte, flips a bit, repeats a
+    /// piece, or truncates.
     pub fn damage(&mut self, bytes: &mut Vec<u8>, most: usize) {
         for _ in 0..self.below(most + 1) {
-            let place = usize::from(self.byte()) * 256 + usize::from(self.byte());
-            let place = place % (bytes.len() + 1);
+            let index = usize::from(self.byte()) * 256 + usize::from(self.byte());
+            let index = index % (bytes.len() + 1);
             let kind = self.below(6);
             if kind == 0 {
-                bytes.insert(place, self.byte());
+                bytes.insert(index, self.byte());
                 continue;
             }
-            if place == bytes.len() {
+            if index == bytes.len() {
                 continue;
             }
             match kind {
-                1 => bytes[place] = self.byte(),
-                2 => bytes[place] ^= 1 << self.below(8),
-                3 => drop(bytes.remove(place)),
+                1 => bytes[index] = self.byte(),
+                2 => bytes[index] ^= 1 << self.below(8),
+                3 => drop(bytes.remove(index)),
                 4 => {
-                    let end = bytes.len().min(place + self.below(32));
-                    let piece = bytes[place..end].to_vec();
-                    bytes.splice(place..place, piece);
+                    let end = bytes.len().min(index + self.below(32));
+                    let piece = bytes[index..end].to_vec();
+                    bytes.splice(index..index, piece);
                 }
-                _ => bytes.truncate(place),
+                _ => bytes.truncate(index),
             }
         }
     }

@@ -1,23 +1,24 @@
-//! States put together by hand: the text around zstd frames that no compressor would write.
+//! Handmade window states, with zstd frames that no compressor writes.
 //!
-//! Source of the layout: RFC 8878, section 3.1.1.
+//! Source of the frame format: RFC 8878, section 3.1.1.
 
 const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
-/// The most that one block holds.
+/// The maximum length of a block.
 const BLOCK: usize = 128 << 10;
 
-/// A block's kind: its bytes as they are, or one byte that many times.
-const STORED: usize = 0;
-const REPEATED: usize = 1;
+/// The type of a block of raw bytes.
+const RAW: usize = 0;
+/// The type of a block of one repeated byte.
+const RLE: usize = 1;
 
-/// The text of a state: base64 of the announced length and a frame.
+/// The text of a state: the announced length and a frame, in base64.
 pub fn state(announced: u128, frame: &[u8]) -> String {
     let mut packed = varint(announced);
     packed.extend_from_slice(frame);
     base64_simd::STANDARD.encode_to_string(&packed)
 }
 
-/// The text of a state that holds `columns`, whatever they are.
+/// The text of a state with any bytes as its columns.
 pub fn state_of(columns: &[u8]) -> String {
     state(
         columns.len() as u128,
@@ -25,8 +26,8 @@ pub fn state_of(columns: &[u8]) -> String {
     )
 }
 
-/// A frame that holds `bytes`, and after them `fill` up to `length` in all. It need not hold what it
-/// says is its content size.
+/// A frame of `bytes`, filled up to `length` with `fill`. `content_size` need not be its real
+/// length.
 pub fn frame(content_size: Option<u64>, bytes: &[u8], fill: u8, length: usize) -> Vec<u8> {
     let mut frame = MAGIC.to_vec();
     match content_size {
@@ -39,16 +40,16 @@ pub fn frame(content_size: Option<u64>, bytes: &[u8], fill: u8, length: usize) -
         None => frame.extend_from_slice(&[0, 7 << 3]),
     }
     for piece in bytes.chunks(BLOCK) {
-        block(&mut frame, STORED, piece.len());
+        block(&mut frame, RAW, piece.len());
         frame.extend_from_slice(piece);
     }
     let mut left = length.saturating_sub(bytes.len());
     while left > 0 {
-        block(&mut frame, REPEATED, left.min(BLOCK));
+        block(&mut frame, RLE, left.min(BLOCK));
         frame.push(fill);
         left -= left.min(BLOCK);
     }
-    // An empty block is the last.
+    // The last block is empty.
     frame.extend_from_slice(&[1, 0, 0]);
     frame
 }
@@ -58,7 +59,7 @@ fn block(frame: &mut Vec<u8>, kind: usize, size: usize) {
     frame.extend_from_slice(&(header as u32).to_le_bytes()[..3]);
 }
 
-/// An unsigned integer as columns have it.
+/// An unsigned integer, encoded as in columns.
 pub fn varint(mut value: u128) -> Vec<u8> {
     let mut bytes = Vec::new();
     while value >= 0x80 {
@@ -69,7 +70,7 @@ pub fn varint(mut value: u128) -> Vec<u8> {
     bytes
 }
 
-/// The columns of a state that was encoded.
+/// The columns of an encoded state.
 pub fn columns(text: &str) -> Vec<u8> {
     let packed = base64_simd::STANDARD.decode_to_vec(text).unwrap();
     let start = packed.iter().position(|byte| *byte < 0x80).unwrap() + 1;

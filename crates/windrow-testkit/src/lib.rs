@@ -1,8 +1,8 @@
-//! What the tests and fuzzers of several crates share. Not for production: a wrong use panics.
+//! Shared utilities of tests and fuzzers. Not for production: incorrect use panics.
 //!
-//! * [`choices`]: a generator's choices, drawn from bytes, for property tests and fuzzers alike.
-//! * [`frames`]: encoded window states, put together by hand.
-//! * [`oracle`]: an independent reader of readings, to hold the real one to.
+//! * [`choices`]: a generator's choices, drawn from bytes, for property tests and fuzzers.
+//! * [`frames`]: handmade window states.
+//! * [`oracle`]: an independent parser of readings, to compare the real one with.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -14,17 +14,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Makes calls all at once, over and over until they were through within one second, as on a machine
-/// that is not held up: the answers of that time.
-pub async fn within_a_second<T>(calls: impl AsyncFn() -> Vec<T>) -> Vec<T> {
+/// Repeats a set of concurrent calls until they complete within one second, which a busy machine
+/// may exceed. Returns the results of that attempt.
+///
+/// # Panics
+///
+/// If 100 attempts take longer.
+pub async fn retry_within_a_second<T>(calls: impl AsyncFn() -> Vec<T>) -> Vec<T> {
     for _ in 0..100 {
-        let begun = Instant::now();
-        let answers = calls().await;
-        if begun.elapsed() < Duration::from_secs(1) {
-            return answers;
+        let start = Instant::now();
+        let results = calls().await;
+        if start.elapsed() < Duration::from_secs(1) {
+            return results;
         }
-        // None of them counts any more.
+        // Wait until none of these calls counts towards the limit per second.
         tokio::time::sleep(Duration::from_millis(1_100)).await;
     }
-    panic!("the calls take more than a second");
+    panic!("the calls took more than a second in each of 100 attempts");
 }

@@ -1,23 +1,23 @@
-//! What a line says, read in the plainest way, to hold the real parser to.
+//! A simple parser of readings, to compare the real one with.
 //!
-//! Nothing here is fast, and nothing here is shared with the crate but its contract: the doc
-//! comments of `unicorn::reading`, `unicorn::status_time` and `unicorn::distance`.
+//! It is slow, and shares only the contract with the real parser: the doc comments of
+//! `unicorn::reading`, `unicorn::status_time` and `unicorn::distance`.
 
 pub mod generate;
 pub mod json;
 pub mod near;
 mod time;
 
-use json::{Json, NotRead};
+use json::{Json, JsonError};
 use unicorn::reading::{Reading, readings};
 use unicorn::rejection::Rejection;
 
-/// A reading, with every value as far as it is kept.
+/// A reading, with its values in comparable form.
 #[derive(Debug, PartialEq)]
 struct PlainReading {
     name: String,
     nanos: i128,
-    /// The bits of the number, so that -0 and 0 are two.
+    /// The bits of the number, so that -0 and 0 differ.
     latitude: Option<u64>,
     longitude: Option<u64>,
     micrometres: i128,
@@ -25,7 +25,7 @@ struct PlainReading {
     health_points: i32,
 }
 
-/// Why a line is rejected; of two faults, which one.
+/// Why a line is rejected, without the message.
 #[derive(Debug, PartialEq)]
 enum OracleRejection {
     Empty,
@@ -36,11 +36,12 @@ enum OracleRejection {
     Field(&'static str),
 }
 
-/// Checks that the real parser reads the line as it is read here, or rejects it for the same fault.
+/// Checks that the real parser and the oracle agree on a line: the same reading, or a rejection for
+/// the same reason.
 ///
 /// # Panics
 ///
-/// If it does not.
+/// If they do not.
 pub fn check(line: &[u8]) {
     let Some(expected) = read(line) else {
         let _ = Reading::parse(line);
@@ -50,13 +51,13 @@ pub fn check(line: &[u8]) {
     assert_eq!(actual, expected, "{}", line.escape_ascii());
 }
 
-/// Checks that a line is read alike by all ways: with a space before it, which the way for the
-/// producer's spelling does not allow, and with another field in it, which is for the way of any JSON.
+/// Checks that all parsers agree on a line. A space before it excludes the parser for the
+/// producer's format, and another field in it leaves only the parser for any JSON.
 ///
 /// # Panics
 ///
-/// If it is not.
-pub fn check_ways(line: &[u8]) {
+/// If they do not.
+pub fn check_parsers(line: &[u8]) {
     let actual = plain(Reading::parse(line));
     let mut others = vec![(" ", line)];
     if let Some(members) = line.strip_prefix(b"{")
@@ -75,11 +76,11 @@ pub fn check_ways(line: &[u8]) {
     }
 }
 
-/// Checks that a record comes apart into lines as it does here, and each line as in [`check`].
+/// Checks that the real parser and the oracle agree on the lines of a record, and on each line.
 ///
 /// # Panics
 ///
-/// If it does not.
+/// If they do not.
 pub fn check_record(record: &[u8]) {
     let actual: Vec<_> = readings(record)
         .map(|(line, reading)| (line, plain(reading)))
@@ -131,12 +132,12 @@ const FIELDS: [&str; 7] = [
     "HealthPoints",
 ];
 
-/// Reads a line; none where it is nested deeper than the oracle goes.
+/// Parses a line. Returns `None` if it is nested deeper than the oracle supports.
 ///
-/// A field of the reading that comes twice makes the line no object, also where it is null; an
-/// unknown one may come as often as it likes. Inside of an unknown field only the grammar counts:
-/// numbers of any size, and halves of surrogate pairs, pass. In a name of the line's own members a
-/// half of a pair does not, since nobody can say which name that is.
+/// A duplicate field of the reading is rejected as [`OracleRejection::NotAnObject`], even if it is
+/// null; unknown fields may be duplicated. Unknown fields only need to follow the grammar: numbers
+/// of any size and halves of surrogate pairs are accepted. Half of a pair in the name of a
+/// top-level member is rejected, since the name is unknown then.
 fn read(line: &[u8]) -> Option<Result<PlainReading, OracleRejection>> {
     let text = match std::str::from_utf8(line) {
         Ok(text) => text,
@@ -147,8 +148,8 @@ fn read(line: &[u8]) -> Option<Result<PlainReading, OracleRejection>> {
     };
     match json::read(text) {
         Ok(Json::Object(members)) => Some(reading(&members)),
-        Ok(_) | Err(NotRead::NotJson) => Some(Err(OracleRejection::NotAnObject)),
-        Err(NotRead::TooDeep) => None,
+        Ok(_) | Err(JsonError::NotJson) => Some(Err(OracleRejection::NotAnObject)),
+        Err(JsonError::TooDeep) => None,
     }
 }
 
@@ -166,7 +167,7 @@ fn reading(members: &[(Option<String>, Json)]) -> Result<PlainReading, OracleRej
         }
     }
     let [name, time, latitude, longitude, distance, magic, health] = values;
-    // In the order of the fields: of two faults the first one is told.
+    // In the order of the fields, since a rejection names the first invalid one.
     Ok(PlainReading {
         name: required("Name", name, |value| {
             let Json::Text(Some(name)) = value else {
@@ -210,8 +211,8 @@ fn degrees(field: &'static str, value: &Json, limit: f64) -> Result<Option<u64>,
     }
 }
 
-/// A number written out: its sign, and the digits before and after its decimal point without the
-/// zeros that add nothing.
+/// A number without an exponent: its sign, and the digits before and after its decimal point
+/// without redundant zeros.
 struct OracleDecimal {
     negative: bool,
     whole: String,
@@ -226,8 +227,7 @@ fn decimal(value: &Json) -> Option<OracleDecimal> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let whole = whole.trim_start_matches('-');
 
-    // To move the point farther than this past all the digits makes a number that is beyond any limit
-    // or below any precision, just as moving it to the end would.
+    // Moving the point farther than this is beyond any limit or below any precision already.
     let farthest = text.len() as i64 + 100;
     let moved = match exponent.parse::<i64>() {
         Ok(exponent) => exponent.clamp(-farthest, farthest),
@@ -250,7 +250,8 @@ fn decimal(value: &Json) -> Option<OracleDecimal> {
     })
 }
 
-/// To the nearest micrometre, a half upwards; not below zero, not even by less than a micrometre.
+/// A distance, rounded to the nearest micrometre, halves up. `None` if it is below zero, even by
+/// less than a micrometre.
 fn micrometres(value: &Json) -> Option<i128> {
     let distance = decimal(value)?;
     if distance.negative || distance.whole.len() > 20 {

@@ -1,5 +1,4 @@
-//! A destination of one's own: a service that takes three lines a call and is busy every other
-//! time.
+//! A custom destination: a service that takes three lines per call and is busy every other time.
 //!
 //! `cargo run -p windrow-write --example retry`
 
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use windrow_write::{BatchLimits, Destination, ItemFailure, Policy, SendError, deliver};
 
-/// Prints what it takes.
+/// Prints the lines it receives.
 #[derive(Default)]
 struct BusyPrinter {
     calls: AtomicU32,
@@ -50,7 +49,7 @@ impl Destination for BusyPrinter {
 #[tokio::main]
 async fn main() {
     let mut lines: Vec<String> = (1..=7).map(|number| format!("line {number}")).collect();
-    lines.push("a line that is longer than the printer takes".to_owned());
+    lines.push("a line that is too long for the printer".to_owned());
 
     let policy = Policy {
         concurrency: 1,
@@ -59,10 +58,10 @@ async fn main() {
     let report = deliver(&BusyPrinter::default(), lines, &policy).await;
 
     println!(
-        "{} delivered in {} calls, {} sent again",
+        "{} delivered in {} calls, {} retried",
         report.delivered, report.calls, report.retries
     );
     for left in report.undelivered {
-        println!("item {} came back, {}", left.index, left.reason);
+        println!("item {} not delivered, {}", left.index, left.reason);
     }
 }

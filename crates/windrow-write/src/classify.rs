@@ -1,26 +1,26 @@
-//! What an error of the three services means, by its code: the one place where that is decided.
+//! Classifies the error codes of the three services.
 
-/// What can be done about an error.
+/// How to react to an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// Too much at once: the same call may pass later.
+    /// The service throttled the call, which may succeed later.
     Throttled,
-    /// A fault of the service: the same call may pass later.
+    /// The service failed. The same call may succeed later.
     Transient,
-    /// A record or an item will never be taken: the rest may be.
+    /// The service will never accept this record or item, but it may accept others.
     Permanent,
-    /// Nothing passes until somebody mends the set-up: access, credentials, names, keys.
+    /// No call can succeed until the setup is fixed: access, credentials, names or keys.
     Setup,
 }
 
-/// Sorts an error by its code, by its HTTP status where the code is not known here, and by its
-/// message where one code stands for both a bad record and a bad set-up.
+/// Classifies an error by its code, by its HTTP status if the code is unknown, and by its message
+/// if the code can mean either an invalid record or a wrong setup.
 ///
-/// An error of the 4xx kind that is not listed is taken for one of the set-up: to hold back what
-/// might be rejected loses nothing, to reject what could be sent later does. A record's own error in
-/// an answer has no status; where its code is not listed, it is taken for one that passes.
+/// An unknown 4xx error counts as a setup error: holding back a record that would be rejected loses
+/// nothing, but rejecting one that could be sent later loses it. The error of a single record
+/// within a response has no status; if its code is unknown, it counts as transient.
 pub(crate) fn classify(code: Option<&str>, message: Option<&str>, status: Option<u16>) -> Class {
-    // The names are those of the three services' API references and their common errors.
+    // The codes are from the three services' API references and their common errors.
     match code.unwrap_or_default() {
         "ProvisionedThroughputExceededException"
         | "ThrottlingException"
@@ -28,7 +28,7 @@ pub(crate) fn classify(code: Option<&str>, message: Option<&str>, status: Option
         | "RequestLimitExceeded"
         | "LimitExceededException"
         | "KMSThrottlingException"
-        // Firehose says this when its throughput limit is passed.
+        // Firehose returns this when its throughput limit is exceeded.
         | "ServiceUnavailableException" => Class::Throttled,
         "InternalFailure"
         | "InternalFailureException"
@@ -37,7 +37,7 @@ pub(crate) fn classify(code: Option<&str>, message: Option<&str>, status: Option
         | "RequestTimeout"
         | "ReplicatedWriteConflictException" => Class::Transient,
         "ValidationException" | "ValidationError" | "InvalidArgumentException" => {
-            if is_of_the_setup(message.unwrap_or_default()) {
+            if is_setup_error(message.unwrap_or_default()) {
                 Class::Setup
             } else {
                 Class::Permanent
@@ -60,40 +60,42 @@ fn by_status(status: Option<u16>) -> Class {
     }
 }
 
-/// How messages begin that say "invalid" of where the call goes, not of what it carries.
+/// The starts of messages that call the target of a call invalid, and not its content.
 ///
-/// Only beginnings: further on a message may quote what a record holds, and a record must not be
-/// able to pass itself off as a fault of the set-up.
-const OF_THE_SETUP: [&str; 6] = [
-    // The table has other keys. That an item has those that are named here is checked beforehand.
+/// Only the start is compared: the rest of a message may quote a record, and a record must not be
+/// able to make its error look like a setup error.
+const SETUP_MESSAGES: [&str; 6] = [
+    // The table has other key attributes. Items are checked for the configured ones beforehand.
     "The provided key element does not match the schema",
     "One or more parameter values were invalid: Missing the key ",
-    // An attribute of ours has one type in all rows, and an index or the table asks for another.
+    // The table or an index requires another type. An attribute has the same type in all our rows.
     "One or more parameter values were invalid: Type mismatch for ",
     "Invalid table/index name",
     "TableName must be ",
-    // Firehose, for a stream that takes its records from Kinesis.
+    // Firehose, for a stream whose source is Kinesis.
     "This operation is not permitted on ",
 ];
 
-/// The parameters of a call that say where it goes.
+/// The parameters that name the target of a call.
 const TARGETS: [&str; 5] = [
     "streamName",
     "streamARN",
     "deliveryStreamName",
     "tableName",
-    // BatchWriteItem's map of tables: what it says of this member is of a table's name.
+    // BatchWriteItem's map of tables: an error of this member is about a table's name.
     "requestItems",
 ];
 
-fn is_of_the_setup(message: &str) -> bool {
-    OF_THE_SETUP.iter().any(|start| message.starts_with(start))
-        || faulty_member(message).is_some_and(|member| TARGETS.contains(&member))
+fn is_setup_error(message: &str) -> bool {
+    SETUP_MESSAGES
+        .iter()
+        .any(|start| message.starts_with(start))
+        || invalid_member(message).is_some_and(|member| TARGETS.contains(&member))
 }
 
-/// The parameter of which `Value '...' at 'member' failed to satisfy constraint: ...` speaks. The
-/// last of them, since the value stands before it and may hold the same words.
-fn faulty_member(message: &str) -> Option<&str> {
+/// The parameter named in `Value '...' at 'member' failed to satisfy constraint: ...`. It searches
+/// from the end, because the quoted value comes first and may contain the same words.
+fn invalid_member(message: &str) -> Option<&str> {
     let (before, _) = message.rsplit_once("' failed to satisfy constraint")?;
     before.rsplit_once(" at '").map(|(_, member)| member)
 }
@@ -103,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_of_the_three_services_are_sorted_by_what_can_be_done() {
+    fn known_codes_are_classified() {
         use Class::{Permanent, Setup, Throttled, Transient};
         for (code, status, expected) in [
             ("ProvisionedThroughputExceededException", 400, Throttled),
@@ -112,21 +114,21 @@ mod tests {
             ("LimitExceededException", 400, Throttled),
             ("KMSThrottlingException", 400, Throttled),
             ("ServiceUnavailableException", 503, Throttled),
-            ("Unheard", 429, Throttled),
+            ("UnknownCode", 429, Throttled),
             ("InternalFailure", 500, Transient),
             ("InternalFailureException", 500, Transient),
             ("InternalServerError", 500, Transient),
             ("ServiceUnavailable", 503, Transient),
             ("ReplicatedWriteConflictException", 400, Transient),
-            ("Unheard", 502, Transient),
-            ("Unheard", 408, Transient),
+            ("UnknownCode", 502, Transient),
+            ("UnknownCode", 408, Transient),
             ("ValidationException", 400, Permanent),
             ("ValidationError", 400, Permanent),
             ("InvalidArgumentException", 400, Permanent),
             ("SerializationException", 400, Permanent),
             ("ItemCollectionSizeLimitExceededException", 400, Permanent),
             ("RequestEntityTooLargeException", 413, Permanent),
-            ("Unheard", 413, Permanent),
+            ("UnknownCode", 413, Permanent),
             ("ResourceNotFoundException", 400, Setup),
             ("ResourceInUseException", 400, Setup),
             ("AccessDenied", 403, Setup),
@@ -149,7 +151,7 @@ mod tests {
             ("KMSNotFoundException", 400, Setup),
             ("KMSOptInRequired", 400, Setup),
             ("InvalidKMSResourceException", 400, Setup),
-            ("Unheard", 400, Setup),
+            ("UnknownCode", 400, Setup),
         ] {
             let class = classify(Some(code), None, Some(status));
             assert_eq!(class, expected, "{code} with status {status}");
@@ -157,16 +159,16 @@ mod tests {
     }
 
     #[test]
-    fn an_error_without_a_status_passes_unless_its_code_says_otherwise() {
+    fn unknown_code_without_a_status_is_transient() {
         assert_eq!(classify(None, None, None), Class::Transient);
         let alone = |code| classify(Some(code), None, None);
-        assert_eq!(alone("Unheard"), Class::Transient);
+        assert_eq!(alone("UnknownCode"), Class::Transient);
         assert_eq!(alone("InternalFailure"), Class::Transient);
         assert_eq!(alone("ValidationException"), Class::Permanent);
     }
 
     #[test]
-    fn an_invalid_target_is_a_fault_of_the_setup_and_an_invalid_record_is_not() {
+    fn invalid_target_is_a_setup_error_and_invalid_record_is_not() {
         use Class::{Permanent, Setup};
         let constraint = "failed to satisfy constraint: Member must have length less than or equal";
         let at = |value: &str, member: &str| {
@@ -183,7 +185,7 @@ mod tests {
             (at("{wild rydes=[com.amazonaws.dynamodb.v20120810.WriteRequest@1]}", "requestItems"), Setup),
             ("One or more parameter values were invalid: Type mismatch for Index Key Distance Expected: S Actual: N IndexName: i".to_owned(), Setup),
             (at("long", key), Permanent),
-            // A record that quotes the message of a bad set-up.
+            // A record that quotes the message of a setup error.
             (at(&quoted, key), Permanent),
             (at("The provided key element does not match the schema", key), Permanent),
             ("The provided key element does not match the schema".to_owned(), Setup),

@@ -1,10 +1,10 @@
-//! A destination in memory.
+//! An in-memory destination.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::{BatchLimits, Destination, ItemFailure, SendError};
 
-/// A destination that keeps everything, in the order it came, for tests of code that delivers.
+/// A destination that keeps every item in memory, in order of arrival, for tests.
 #[derive(Debug)]
 pub struct Collected<T>(Mutex<Vec<T>>);
 
@@ -15,7 +15,7 @@ impl<T> Default for Collected<T> {
 }
 
 impl<T: Clone> Collected<T> {
-    /// What was delivered so far.
+    /// The items delivered so far.
     #[must_use]
     pub fn items(&self) -> Vec<T> {
         self.lock().clone()
@@ -23,14 +23,13 @@ impl<T: Clone> Collected<T> {
 }
 
 impl<T> Collected<T> {
-    /// Takes what was delivered so far and leaves nothing.
+    /// Removes and returns the items delivered so far.
     #[must_use]
     pub fn take(&self) -> Vec<T> {
         std::mem::take(&mut self.lock())
     }
 
-    /// A push cannot leave the vector half changed, so a panic elsewhere is no reason to lose what
-    /// is in it.
+    /// A push cannot leave the vector in an invalid state, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,4 @@
-//! The one algorithm: chunk, send, retry what failed, stop before the deadline, hand back the
-//! rest.
+//! The delivery algorithm: chunk, send, retry what failed, stop at the deadline, return the rest.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -12,18 +11,17 @@ use crate::{
     Backoff, DeliveryReport, Destination, ItemFailure, Policy, Reason, SendError, Undelivered,
 };
 
-/// Writes `items` to `destination` and says what became of each.
+/// Writes `items` to `destination` and reports the outcome of each.
 ///
-/// The items go out in chunks that keep to the destination's limits. What the service fails is
-/// sent again after a wait, until the deadline of `policy`; what it will never take comes back and
-/// costs its neighbours nothing, for a chunk that is invalid is halved until the item at fault
-/// stands alone.
+/// Items are sent in chunks within the destination's limits. Items that fail are retried after a
+/// wait, until the deadline of `policy`. Items that the service will never accept are returned
+/// without affecting others: a chunk that is invalid is halved until the invalid item is alone.
 ///
-/// It never fails as a whole and always returns at the deadline at the latest: partial failure is a
-/// value, the report's `undelivered`. Delivery is at least once. A call without an answer is made
-/// again, or cut at the deadline, and may have been carried out.
+/// This function never fails as a whole, and returns by the deadline. Items that were not written
+/// are in the report's `undelivered`. Delivery is at least once: a call without a response is
+/// retried, or canceled at the deadline, and may still have been carried out.
 ///
-/// Dropping the future stops the delivery, with calls in flight cut in the same way.
+/// Dropping the future stops the delivery and cancels the calls in flight.
 pub async fn deliver<D: Destination>(
     destination: &D,
     items: Vec<D::Item>,
@@ -33,10 +31,10 @@ pub async fn deliver<D: Destination>(
     let mut waiting = plan(destination, &items, &mut ledger);
     let mut stopped = None;
     {
-        let mut resting = FuturesUnordered::new();
+        let mut pausing = FuturesUnordered::new();
         let mut calling = FuturesUnordered::new();
         loop {
-            while stopped.is_none() && resting.len() + calling.len() < policy.concurrency.max(1) {
+            while stopped.is_none() && pausing.len() + calling.len() < policy.concurrency.max(1) {
                 let Some(chunk) = waiting.pop_front() else {
                     break;
                 };
@@ -45,27 +43,28 @@ pub async fn deliver<D: Destination>(
                 } else if chunk.pause.is_zero() {
                     calling.push(call(destination, &items, chunk, policy.deadline));
                 } else {
-                    resting.push(rest(chunk));
+                    pausing.push(pause(chunk));
                 }
             }
-            let (chunk, answer) = tokio::select! {
-                Some(answered) = calling.next() => answered,
-                Some(chunk) = resting.next(), if stopped.is_none() => {
+            let (chunk, result) = tokio::select! {
+                Some(called) = calling.next() => called,
+                Some(chunk) = pausing.next(), if stopped.is_none() => {
                     waiting.push_front(chunk);
                     continue;
                 }
                 else => break,
             };
-            match ledger.settle(chunk, answer, &policy.backoff) {
-                AfterSend::Go => {}
-                // What is sent again goes first, so that it falls behind as little as can be.
-                AfterSend::Again(chunks) => {
+            match ledger.settle(chunk, result, &policy.backoff) {
+                AfterSend::Continue => {}
+                // Retries go first, so that they fall behind as little as possible.
+                AfterSend::Retry(chunks) => {
                     chunks
                         .into_iter()
                         .rev()
                         .for_each(|chunk| waiting.push_front(chunk));
                 }
-                // Calls in flight are waited for: what they have written is not to be handed back.
+                // Calls in flight may finish, so that what they write is not reported as
+                // undelivered.
                 AfterSend::Stop(reason) => {
                     stopped.get_or_insert(reason);
                 }
@@ -75,43 +74,43 @@ pub async fn deliver<D: Destination>(
     ledger.report(items, stopped)
 }
 
-/// Some items on their way together.
+/// Items that are sent together.
 struct Chunk {
-    /// Their places among all items.
+    /// Their indices in the list of all items.
     members: Vec<usize>,
-    /// How often they failed or were not answered.
-    setbacks: u32,
-    /// Whether they were in a call before.
+    /// How many of their calls failed or got no response.
+    failed_calls: u32,
+    /// Whether they were already in a call.
     retried: bool,
     /// The wait before the next call.
     pause: Duration,
-    /// What the service last said of them.
-    last: Option<String>,
+    /// The last reason the service gave for a failure.
+    last_reason: Option<String>,
 }
 
 impl Chunk {
     fn new(members: Vec<usize>) -> Self {
         Self {
             members,
-            setbacks: 0,
+            failed_calls: 0,
             retried: false,
             pause: Duration::ZERO,
-            last: None,
+            last_reason: None,
         }
     }
 }
 
-/// What the destination said of a chunk, or `None` if the deadline came before it did.
-type SendAnswer = Option<Result<Vec<ItemFailure>, SendError>>;
+/// The result of sending a chunk, or `None` if the deadline passed first.
+type SendResult = Option<Result<Vec<ItemFailure>, SendError>>;
 
-/// What to do after an answer.
+/// What to do after a call.
 enum AfterSend {
-    Go,
-    Again(Vec<Chunk>),
+    Continue,
+    Retry(Vec<Chunk>),
     Stop(String),
 }
 
-/// Where an item stands.
+/// The delivery status of an item.
 #[derive(Clone)]
 enum ItemStatus {
     Pending,
@@ -120,7 +119,7 @@ enum ItemStatus {
     Undelivered(Reason),
 }
 
-/// Checks, merges and cuts the items: those that can be sent come back in chunks, in order.
+/// Checks and merges the items, and returns those that can be sent in chunks, in order.
 fn plan<D: Destination>(
     destination: &D,
     items: &[D::Item],
@@ -171,30 +170,30 @@ fn plan<D: Destination>(
     chunks
 }
 
-/// Waits out the chunk's pause.
-async fn rest(mut chunk: Chunk) -> Chunk {
+/// Waits for the chunk's pause.
+async fn pause(mut chunk: Chunk) -> Chunk {
     tokio::time::sleep(chunk.pause).await;
     chunk.pause = Duration::ZERO;
     chunk
 }
 
-/// Sends the chunk once and waits for the answer until the deadline.
+/// Sends the chunk once and waits for the result until the deadline.
 async fn call<D: Destination>(
     destination: &D,
     items: &[D::Item],
     chunk: Chunk,
     deadline: Instant,
-) -> (Chunk, SendAnswer) {
+) -> (Chunk, SendResult) {
     let members: Vec<&D::Item> = chunk.members.iter().map(|index| &items[*index]).collect();
-    let answer = tokio::time::timeout_at(deadline, destination.send(&members))
+    let result = tokio::time::timeout_at(deadline, destination.send(&members))
         .await
         .ok();
-    (chunk, answer)
+    (chunk, result)
 }
 
-/// Where every item stands, and what it took.
+/// The status of every item, and counts of calls and retries.
 ///
-/// An item is pending until an answer settles it, so whatever happens in between, none can be lost.
+/// An item stays pending until a call settles it, so no item can be lost.
 struct Ledger {
     statuses: Vec<ItemStatus>,
     calls: u64,
@@ -210,20 +209,20 @@ impl Ledger {
         }
     }
 
-    /// Enters what came of a call with `chunk` and says what to do next.
-    fn settle(&mut self, chunk: Chunk, answer: SendAnswer, backoff: &Backoff) -> AfterSend {
+    /// Records the result of a call with `chunk` and returns what to do next.
+    fn settle(&mut self, chunk: Chunk, result: SendResult, backoff: &Backoff) -> AfterSend {
         self.calls += 1;
         if chunk.retried {
             self.retries += chunk.members.len() as u64;
         }
-        match answer {
+        match result {
             None => {
                 self.settle_out_of_time(chunk);
-                AfterSend::Go
+                AfterSend::Continue
             }
             Some(Ok(failures)) => self.settle_failures(chunk, &failures, backoff),
             Some(Err(SendError::Throttled(reason) | SendError::Transient(reason))) => {
-                AfterSend::Again(vec![again(chunk, reason, backoff)])
+                AfterSend::Retry(vec![retry(chunk, reason, backoff)])
             }
             Some(Err(SendError::Invalid(reason))) => self.settle_invalid(chunk, reason),
             Some(Err(SendError::Fatal(reason))) => AfterSend::Stop(reason),
@@ -231,11 +230,13 @@ impl Ledger {
     }
 
     fn settle_out_of_time(&mut self, chunk: Chunk) {
-        let reason = Reason::OutOfTime { last: chunk.last };
+        let reason = Reason::OutOfTime {
+            last: chunk.last_reason,
+        };
         self.set_all(&chunk.members, &ItemStatus::Undelivered(reason));
     }
 
-    /// Enters an answer that took the chunk except for `failures`.
+    /// Records a response that accepted the chunk except for `failures`.
     fn settle_failures(
         &mut self,
         mut chunk: Chunk,
@@ -244,8 +245,9 @@ impl Ledger {
     ) -> AfterSend {
         let sent = chunk.members.len();
         if let Some(failure) = failures.iter().find(|failure| failure.index >= sent) {
-            // A failure of something that was not sent: the answer says nothing of the rest either.
-            return AfterSend::Again(vec![again(chunk, failure.reason.clone(), backoff)]);
+            // The response names an item that was not sent, so it cannot be trusted about the
+            // others.
+            return AfterSend::Retry(vec![retry(chunk, failure.reason.clone(), backoff)]);
         }
         let mut failed = vec![None; sent];
         for failure in failures {
@@ -267,30 +269,31 @@ impl Ledger {
             }
         }
         let Some(reason) = last else {
-            return AfterSend::Go;
+            return AfterSend::Continue;
         };
         chunk.members = left;
-        AfterSend::Again(vec![again(chunk, reason.clone(), backoff)])
+        AfterSend::Retry(vec![retry(chunk, reason.clone(), backoff)])
     }
 
-    /// Halves a chunk that holds something the service will never take, or gives that one item up.
+    /// Halves a chunk that contains an item the service will never accept. A chunk of one item is
+    /// that item, and is rejected.
     fn settle_invalid(&mut self, mut chunk: Chunk, reason: String) -> AfterSend {
         if chunk.members.len() <= 1 {
             self.set_all(
                 &chunk.members,
                 &ItemStatus::Undelivered(Reason::Rejected(reason)),
             );
-            return AfterSend::Go;
+            return AfterSend::Continue;
         }
         let rear = chunk.members.split_off(chunk.members.len() / 2);
         let half = |members| Chunk {
             members,
-            setbacks: chunk.setbacks,
+            failed_calls: chunk.failed_calls,
             retried: true,
             pause: Duration::ZERO,
-            last: Some(reason.clone()),
+            last_reason: Some(reason.clone()),
         };
-        AfterSend::Again(vec![half(chunk.members), half(rear)])
+        AfterSend::Retry(vec![half(chunk.members), half(rear)])
     }
 
     fn set_all(&mut self, members: &[usize], status: &ItemStatus) {
@@ -299,8 +302,7 @@ impl Ledger {
         }
     }
 
-    /// Hands back what is not delivered. Whatever is still pending was under way when the delivery
-    /// stopped.
+    /// Makes the report. Items that are still pending were in progress when the delivery stopped.
     fn report<T>(self, items: Vec<T>, stopped: Option<String>) -> DeliveryReport<T> {
         let mut report = DeliveryReport {
             delivered: 0,
@@ -335,22 +337,22 @@ impl Ledger {
     }
 }
 
-/// The chunk as it is sent once more, after a wait.
-fn again(chunk: Chunk, reason: String, backoff: &Backoff) -> Chunk {
-    let pause = backoff.draw(chunk.setbacks);
-    let setbacks = chunk.setbacks.saturating_add(1);
+/// Prepares the chunk to be retried after a wait.
+fn retry(chunk: Chunk, reason: String, backoff: &Backoff) -> Chunk {
+    let pause = backoff.wait(chunk.failed_calls);
+    let failed_calls = chunk.failed_calls.saturating_add(1);
     tracing::debug!(
         items = chunk.members.len(),
-        setbacks,
+        failed_calls,
         ?pause,
         reason,
-        "sending again"
+        "retrying"
     );
     Chunk {
         members: chunk.members,
-        setbacks,
+        failed_calls,
         retried: true,
         pause,
-        last: Some(reason),
+        last_reason: Some(reason),
     }
 }

@@ -1,52 +1,52 @@
-//! What [`deliver`](crate::deliver()) needs to know of a service.
+//! What [`deliver`](crate::deliver()) needs to know about a service.
 
 use std::future::Future;
 
-/// A service that takes items many at a time and may fail some of them.
+/// A service that accepts items in batches and may fail some of them.
 ///
-/// An implementation says how the service counts and makes one call. It neither waits nor sends
-/// again: that is [`deliver`](crate::deliver())'s work, and doing it twice would multiply the
+/// An implementation measures items as the service does, and makes single calls. It must not wait
+/// or retry: [`deliver`](crate::deliver()) does that, and two layers of retries would multiply the
 /// waits.
 pub trait Destination: Send + Sync {
-    /// One thing to write.
+    /// The type of the items to write.
     type Item: Send + Sync;
 
-    /// How much one call takes.
+    /// The limits of one call.
     fn limits(&self) -> BatchLimits;
 
     /// The size of `item` in bytes, as the service counts it against [`BatchLimits`].
     fn size(&self, item: &Self::Item) -> usize;
 
-    /// What makes two items the same row, or `None` where every item stands for itself.
+    /// The item's key, or `None` if items have no keys. Items with equal keys are the same row.
     ///
-    /// Among items with equal keys only the last is sent. DynamoDB fails a whole batch in which a
-    /// key comes twice, and writing both would leave the last one anyway.
+    /// Of several items with equal keys, only the last is sent. DynamoDB fails a whole batch that
+    /// contains a key twice, and if both were written, the last would win anyway.
     fn key(&self, _item: &Self::Item) -> Option<Key> {
         None
     }
 
-    /// Whether the service could ever take `item`, its size apart.
+    /// Checks whether the service can accept `item`, apart from its size.
     ///
     /// # Errors
-    /// Why it never will. Such an item is handed back unsent, since its whole chunk would be
-    /// failed with it.
+    /// The reason the service would reject the item. Such an item is returned unsent, because it
+    /// would fail its whole chunk.
     fn check(&self, _item: &Self::Item) -> Result<(), String> {
         Ok(())
     }
 
-    /// Makes one call with `chunk`, which keeps to [`BatchLimits`] and holds no key twice.
+    /// Makes one call with `chunk`, which is within [`BatchLimits`] and has no duplicate keys.
     ///
-    /// Returns what the service failed, in any order; everything else in the chunk was written.
+    /// Returns the items that the service failed, in any order. All others were written.
     ///
     /// # Errors
-    /// When the call as a whole came to nothing, or there is no telling what it wrote.
+    /// If the call failed as a whole, or it is unknown what it wrote.
     fn send(
         &self,
         chunk: &[&Self::Item],
     ) -> impl Future<Output = Result<Vec<ItemFailure>, SendError>> + Send;
 }
 
-/// A destination that is only lent.
+/// Delivers to a borrowed destination.
 impl<D: Destination + ?Sized> Destination for &D {
     type Item = D::Item;
 
@@ -71,63 +71,63 @@ impl<D: Destination + ?Sized> Destination for &D {
     }
 }
 
-/// How much one call takes.
+/// The limits of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchLimits {
-    /// The most items in a call.
+    /// The maximum number of items in a call.
     pub items: usize,
-    /// The most bytes in a call, by [`Destination::size`].
+    /// The maximum bytes in a call, as counted by [`Destination::size`].
     pub call_bytes: usize,
-    /// The most bytes in an item, by [`Destination::size`].
+    /// The maximum bytes in an item, as counted by [`Destination::size`].
     pub item_bytes: usize,
 }
 
-/// What makes two items the same row: a list of parts, compared byte by byte.
+/// Identifies a row: a list of components, compared byte by byte.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key(Vec<u8>);
 
-/// The room for a key before it has to grow: a name, a time and a hash.
-const KEY_ROOM: usize = 96;
+/// The initial capacity of a key, enough for a name, a time and a hash.
+const KEY_CAPACITY: usize = 96;
 
 impl Key {
-    /// A key of `parts`, in this order.
-    pub fn new<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Self {
-        let mut bytes = Vec::with_capacity(KEY_ROOM);
-        for part in parts {
-            let part = part.as_ref();
-            // The length goes first, so that it makes a difference where a part ends.
-            bytes.extend_from_slice(&part.len().to_le_bytes());
-            bytes.extend_from_slice(part);
+    /// A key of `components`, in this order.
+    pub fn new<C: AsRef<[u8]>>(components: impl IntoIterator<Item = C>) -> Self {
+        let mut bytes = Vec::with_capacity(KEY_CAPACITY);
+        for component in components {
+            let component = component.as_ref();
+            // Prefix the length, so that keys with different component boundaries differ.
+            bytes.extend_from_slice(&component.len().to_le_bytes());
+            bytes.extend_from_slice(component);
         }
         Self(bytes)
     }
 }
 
-/// One item of a chunk that the service did not take: this time, or ever.
+/// One item of a chunk that the service did not accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemFailure {
-    /// Its place in the chunk, from 0.
+    /// The item's index in the chunk, from 0.
     pub index: usize,
-    /// What the service said.
+    /// The reason the service gave.
     pub reason: String,
-    /// Whether it will never be taken. Otherwise it is sent again.
+    /// Whether the service will never accept it. If `false`, it is retried.
     pub permanent: bool,
 }
 
-/// Why a call came to nothing, by what can be done about it. Each holds what the service said.
+/// Why a call failed as a whole, by how to react. Each variant holds the reason the service gave.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// Too much at once: the same call may pass later.
+    /// The service throttled the call. The same call may succeed later.
     #[error("throttled: {0}")]
     Throttled(String),
-    /// No answer, a broken one, or a fault of the service: the same call may pass later, and may
-    /// have been carried out already.
-    #[error("no usable answer: {0}")]
+    /// The service failed, or its response was missing or invalid. The same call may succeed later,
+    /// and may already have been carried out.
+    #[error("no usable response: {0}")]
     Transient(String),
-    /// Something in this chunk will never be taken; without it the rest may be.
+    /// The service will never accept some item of this chunk. It may accept the others without it.
     #[error("invalid: {0}")]
     Invalid(String),
-    /// No call will pass: access denied, no such stream or table, expired credentials.
+    /// No call can succeed: access denied, no such stream or table, or expired credentials.
     #[error("{0}")]
     Fatal(String),
 }
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_differ_in_where_their_parts_end() {
+    fn keys_with_different_component_boundaries_differ() {
         assert_eq!(Key::new(["ab", "c"]), Key::new(["ab", "c"]));
         assert_ne!(Key::new(["ab", "c"]), Key::new(["a", "bc"]));
         assert_ne!(Key::new(["abc", ""]), Key::new(["abc"]));

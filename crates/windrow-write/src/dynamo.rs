@@ -15,25 +15,25 @@ use crate::{BatchLimits, Destination, ItemFailure, Key, SendError, sdk};
 /// An item of a table: attribute names and values.
 type AttributeMap = HashMap<String, AttributeValue>;
 
-/// The most items in a BatchWriteItem call (BatchWriteItem, API reference).
+/// The maximum number of items in a BatchWriteItem call (BatchWriteItem, API reference).
 const ITEMS: usize = 25;
-/// The most bytes in a call (same source).
+/// The maximum bytes in a call (same source).
 const CALL_BYTES: usize = 16 * 1024 * 1024;
-/// The most bytes in an item (DynamoDB developer guide, "Constraints").
+/// The maximum bytes in an item (DynamoDB developer guide, "Constraints").
 const ITEM_BYTES: usize = 400 * 1024;
-/// The most bytes in a partition key's and in a sort key's value (same source).
+/// The maximum bytes in the values of the partition key and the sort key (same source).
 const KEY_BYTES: [usize; 2] = [2048, 1024];
-/// The room for an item in a call's body, before it has to grow: a row of this application and some.
-const ITEM_ROOM: usize = 768;
+/// The initial capacity per item of a call's body, a little more than a row of this application.
+const ITEM_CAPACITY: usize = 768;
 
-/// A DynamoDB table, written with BatchWriteItem: every item is a put, which replaces the row with
-/// its key.
+/// A DynamoDB table, written with BatchWriteItem. Every item is a put, which replaces the row with
+/// the same key.
 ///
 /// Items with equal keys are merged before they are sent, and the last one wins. Keys are compared
-/// as they are written: two spellings of one number (`1` and `1.0`) are two keys here and one row
-/// in the table, so which of them stays is open.
+/// as text: two spellings of one number (`1` and `1.0`) are two keys here but one row in the table,
+/// and it is unspecified which of them wins.
 ///
-/// The items are the SDK's maps of attributes, or of any type that is a [`TableItem`].
+/// Items are the SDK's maps of attributes, or of any type that implements [`TableItem`].
 #[derive(Debug)]
 pub struct DynamoTable<I = AttributeMap> {
     client: Client,
@@ -54,8 +54,10 @@ impl<I> Clone for DynamoTable<I> {
 }
 
 impl<I> DynamoTable<I> {
-    /// The table called `name`, whose key is `key_attributes`: the partition key and then, if it
-    /// has one, the sort key. Through `client`, whose own retries are switched off here.
+    /// The table called `name`. `key_attributes` is the partition key, followed by the sort key if
+    /// the table has one.
+    ///
+    /// The retries of `client` itself are disabled.
     pub fn new<A: Into<String>>(
         client: Client,
         name: impl Into<String>,
@@ -73,19 +75,19 @@ impl<I> DynamoTable<I> {
 
     /// The body of a call that puts `chunk`.
     ///
-    /// It is what the SDK makes of its own input. That input would have to be a copy of every item,
-    /// in a map for each, and to make it, write it and drop it is most of what a call would cost.
+    /// It equals what the SDK would serialize. The SDK's input needs a copy of every item in a map,
+    /// and building, serializing and dropping those maps would be most of the cost of a call.
     fn body(&self, chunk: &[&I]) -> Result<Bytes, SendError>
     where
         I: TableItem,
     {
-        let invalid = |fault: &str| SendError::Invalid(fault.to_owned());
-        let mut json = Vec::with_capacity(ITEM_ROOM * chunk.len());
+        let invalid = |error: &str| SendError::Invalid(error.to_owned());
+        let mut json = Vec::with_capacity(ITEM_CAPACITY * chunk.len());
         json.extend_from_slice(br#"{"RequestItems":{"#);
         item::write_string(&self.name, &mut json).map_err(invalid)?;
         json.extend_from_slice(b":[");
-        for (place, item) in chunk.iter().enumerate() {
-            if place > 0 {
+        for (index, item) in chunk.iter().enumerate() {
+            if index > 0 {
                 json.push(b',');
             }
             json.extend_from_slice(br#"{"PutRequest":{"Item":"#);
@@ -117,14 +119,14 @@ impl<I: TableItem> Destination for DynamoTable<I> {
     }
 
     fn check(&self, item: &I) -> Result<(), String> {
-        for (position, name) in self.key_attributes.iter().enumerate() {
+        for (index, name) in self.key_attributes.iter().enumerate() {
             let bytes = item
                 .key_value(name)
-                .map_err(|fault| format!("the key attribute {name} {fault}"))?;
+                .map_err(|error| format!("the key attribute {name} {error}"))?;
             if bytes.is_empty() {
                 return Err(format!("the key attribute {name} is empty"));
             }
-            let limit = KEY_BYTES[position.min(1)];
+            let limit = KEY_BYTES[index.min(1)];
             if bytes.len() > limit {
                 return Err(format!(
                     "the key attribute {name} has {} bytes, and the limit is {limit}",
@@ -140,7 +142,7 @@ impl<I: TableItem> Destination for DynamoTable<I> {
         let output = self
             .client
             .batch_write_item()
-            // The endpoint can depend on the table.
+            // The SDK may derive the endpoint from the table name.
             .request_items(&self.name, Vec::new())
             .customize()
             .mutate_request(move |request| {
@@ -155,10 +157,10 @@ impl<I: TableItem> Destination for DynamoTable<I> {
     }
 }
 
-/// Which items of `chunk` the answer lists as unprocessed, matched by key.
+/// The items of `chunk` that the response lists as unprocessed, matched by key.
 ///
-/// An unprocessed request that matches none of them makes the answer no answer at all: what it
-/// stands for is not known, and putting the whole chunk again changes no row.
+/// If an unprocessed request matches no item, the whole response counts as unusable: it is unknown
+/// which item it means, and putting the whole chunk again is harmless.
 fn failures<I: TableItem>(
     output: &BatchWriteItemOutput,
     chunk: &[&I],
@@ -173,10 +175,10 @@ fn failures<I: TableItem>(
     if unprocessed.peek().is_none() {
         return Ok(Vec::new());
     }
-    let mut places: HashMap<Key, Vec<usize>> = HashMap::new();
+    let mut indices_by_key: HashMap<Key, Vec<usize>> = HashMap::new();
     for (index, item) in chunk.iter().enumerate() {
         if let Some(key) = key_of(*item, key_attributes) {
-            places.entry(key).or_default().push(index);
+            indices_by_key.entry(key).or_default().push(index);
         }
     }
     let mut failures = Vec::new();
@@ -184,7 +186,7 @@ fn failures<I: TableItem>(
         let key = request
             .put_request()
             .and_then(|put| key_of(put.item(), key_attributes));
-        let Some(indices) = key.and_then(|key| places.remove(&key)) else {
+        let Some(indices) = key.and_then(|key| indices_by_key.remove(&key)) else {
             return Err(SendError::Transient(
                 "the service returned an unprocessed item that was not sent".to_owned(),
             ));
@@ -192,7 +194,7 @@ fn failures<I: TableItem>(
         for index in indices {
             failures.push(ItemFailure {
                 index,
-                reason: "unprocessed: too much for the table or an index at this moment".to_owned(),
+                reason: "unprocessed: the table or an index is over its throughput".to_owned(),
                 permanent: false,
             });
         }
@@ -200,11 +202,11 @@ fn failures<I: TableItem>(
     Ok(failures)
 }
 
-/// The values of the key attributes, or `None` where one is missing or of a kind no key has.
+/// The values of the key attributes, or `None` if one is missing or not a string, number or binary.
 fn key_of(item: &impl TableItem, key_attributes: &[String]) -> Option<Key> {
-    let parts = key_attributes.iter().map(|name| item.key_value(name));
-    let parts: Result<Vec<&[u8]>, _> = parts.collect();
-    Some(Key::new(parts.ok()?))
+    let values = key_attributes.iter().map(|name| item.key_value(name));
+    let values: Result<Vec<&[u8]>, _> = values.collect();
+    Some(Key::new(values.ok()?))
 }
 
 #[cfg(test)]
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn unprocessed_items_are_found_by_key_in_any_order() {
+    fn unprocessed_items_are_matched_by_key_in_any_order() {
         let chunk = [
             row("Shadowfax", "1"),
             row("Bucephalus", "2"),
@@ -261,13 +263,13 @@ mod tests {
             failed(&BatchWriteItemOutput::builder().build(), &chunk),
             Ok(vec![])
         );
-        // The service may write a number back in another form.
+        // The service may return a number in another form.
         let output = unprocessed([row("Rocinante", "3.0"), row("Shadowfax", "1")]);
         assert_eq!(failed(&output, &chunk), Ok(vec![2, 0]));
     }
 
     #[test]
-    fn an_unprocessed_item_that_was_not_sent_makes_the_answer_void() {
+    fn unprocessed_item_that_was_not_sent_is_transient() {
         let shadowfax = row("Shadowfax", "1");
         for output in [
             unprocessed([row("Franky", "1")]),
@@ -296,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_key_can_be_fails_before_it_is_sent() {
+    fn invalid_keys_fail_the_check() {
         let table = table();
         let check = |value| table.check(&HashMap::from([("Name".to_owned(), value)]));
         assert_eq!(check(text("Shadowfax")), Ok(()));

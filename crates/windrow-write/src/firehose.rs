@@ -10,16 +10,16 @@ use bytes::Bytes;
 use crate::response::{self, ResponseEntry};
 use crate::{BatchLimits, Destination, ItemFailure, SendError, sdk};
 
-/// The most records in a PutRecordBatch call (PutRecordBatch, API reference).
+/// The maximum number of records in a PutRecordBatch call (PutRecordBatch, API reference).
 const RECORDS: usize = 500;
-/// The most bytes in a call, before base64 (same source).
+/// The maximum bytes in a call, before base64 (same source).
 const CALL_BYTES: usize = 4 * 1024 * 1024;
-/// The most bytes in a record, before base64 (same source).
+/// The maximum bytes in a record, before base64 (same source).
 const RECORD_BYTES: usize = 1000 * 1024;
 
 /// A Firehose stream, written with PutRecordBatch.
 ///
-/// Firehose joins records as they are, so a record of text ends with its own newline.
+/// Firehose concatenates records without a separator, so records of text must end with a newline.
 #[derive(Debug, Clone)]
 pub struct FirehoseStream {
     client: Client,
@@ -27,8 +27,7 @@ pub struct FirehoseStream {
 }
 
 impl FirehoseStream {
-    /// The Firehose stream called `name`, through `client`, whose own retries are switched off
-    /// here.
+    /// The Firehose stream called `name`. The retries of `client` itself are disabled.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         let config = client.config().to_builder();
         let config = config.retry_config(RetryConfig::disabled()).build();
@@ -75,7 +74,7 @@ impl Destination for FirehoseStream {
     }
 }
 
-/// Which of the `sent` records failed by the response.
+/// The failures among the `sent` records, according to the response.
 fn failures(output: &PutRecordBatchOutput, sent: usize) -> Result<Vec<ItemFailure>, SendError> {
     let failed = usize::try_from(output.failed_put_count()).unwrap_or(0);
     let entries = output
@@ -96,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failed_entries_keep_their_place_and_reason() {
+    fn failed_entries_keep_their_index_and_reason() {
         let taken = PutRecordBatchResponseEntry::builder()
             .record_id("a")
             .build();

@@ -1,5 +1,4 @@
-//! What goes into a DynamoDB table: which attributes it has, what DynamoDB counts for them, and the
-//! JSON they go as.
+//! Items of a DynamoDB table: their attributes, their size as DynamoDB counts it, and their JSON.
 
 use std::collections::HashMap;
 use std::fmt::{self, Display, Write as _};
@@ -7,49 +6,51 @@ use std::fmt::{self, Display, Write as _};
 use aws_sdk_dynamodb::types::AttributeValue;
 use thiserror::Error;
 
-/// What a list or a map costs beyond its contents, and what each of its elements costs beyond
-/// itself (developer guide, "Item sizes and formats").
+/// The overhead of a list or map, and of each of its elements (developer guide, "Item sizes and
+/// formats").
 const DOCUMENT_BYTES: usize = 3;
 const ELEMENT_BYTES: usize = 1;
 
-/// Something that can be put into a [`DynamoTable`](crate::DynamoTable): the SDK's map of
-/// attributes, or a type that knows its attributes and need not be made a map first.
+/// An item that can be put into a [`DynamoTable`](crate::DynamoTable): the SDK's map of attributes,
+/// or a type that lists its attributes without building a map.
 pub trait TableItem: Send + Sync {
-    /// Shows every attribute to `attributes`, no name twice. Always the same ones: the item is
-    /// shown to be counted, and again whenever it is sent.
+    /// Passes every attribute to `attributes`, each name once.
+    ///
+    /// It must always pass the same attributes, because it is called to measure the item and again
+    /// for every call that sends it.
     fn show(&self, attributes: &mut impl Attributes);
 
-    /// The bytes of the attribute `name`, one of the table's key. Their kind needs no mark: a
-    /// table's key attribute has one kind.
+    /// The bytes of the key attribute `name`. Their type is not needed, because a key attribute of
+    /// a table has a fixed type.
     ///
     /// # Errors
-    /// When no key can be made of it.
+    /// If the attribute is missing or cannot be part of a key.
     fn key_value(&self, name: &str) -> Result<&[u8], NoKeyValue>;
 }
 
-/// Why a key cannot be made of an attribute.
+/// Why an attribute cannot be part of a key.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum NoKeyValue {
     /// The item has no such attribute.
     #[error("is missing")]
     Missing,
-    /// Its value is of a kind that no key has.
+    /// Its type is not allowed in a key.
     #[error("is not a string, a number or binary")]
     Kind,
 }
 
-/// Takes in the attributes of an item, or the entries of a map in it, one by one.
+/// Receives the attributes of an item, or the entries of a map in it, one by one.
 pub trait Attributes {
-    /// A string.
+    /// Adds a string.
     fn text(&mut self, name: &str, value: &str);
 
-    /// A number; `value` writes it as DynamoDB takes it, in decimal.
+    /// Adds a number. `value` must format as a decimal number, as DynamoDB requires.
     fn number(&mut self, name: &str, value: impl Display);
 
-    /// A map; `show` shows its entries.
+    /// Adds a map. `show` passes its entries.
     fn map(&mut self, name: &str, show: impl FnOnce(&mut Self));
 
-    /// Any value.
+    /// Adds any value.
     fn value(&mut self, name: &str, value: &AttributeValue);
 }
 
@@ -70,7 +71,7 @@ impl TableItem for HashMap<String, AttributeValue> {
     }
 }
 
-/// Makes the SDK's map of what it is shown.
+/// Collects the attributes in the SDK's map.
 impl Attributes for HashMap<String, AttributeValue> {
     fn text(&mut self, name: &str, value: &str) {
         self.insert(name.to_owned(), AttributeValue::S(value.to_owned()));
@@ -91,40 +92,40 @@ impl Attributes for HashMap<String, AttributeValue> {
     }
 }
 
-/// The bytes an item counts for (developer guide, "Item sizes and formats").
+/// The size of an item in bytes, as DynamoDB counts it (developer guide, "Item sizes and formats").
 pub(crate) fn size(item: &impl TableItem) -> usize {
     let mut size = Size::default();
     item.show(&mut size);
     size.bytes
 }
 
-/// Appends an item's attributes to `json`, as the object that DynamoDB's API takes (developer
-/// guide, "DynamoDB low-level API").
+/// Appends an item to `json`, in the form that DynamoDB's API expects (developer guide, "DynamoDB
+/// low-level API").
 ///
 /// # Errors
-/// What of it cannot be written.
+/// What cannot be written.
 pub(crate) fn write(item: &impl TableItem, json: &mut Vec<u8>) -> Result<(), &'static str> {
-    let mut writer = JsonItem { json, fault: None };
+    let mut writer = JsonItem { json, error: None };
     writer.object(|writer| item.show(writer));
-    writer.fault.map_or(Ok(()), Err)
+    writer.error.map_or(Ok(()), Err)
 }
 
-/// Appends `text` as a JSON string, quotes and all.
+/// Appends `text` as a JSON string, including the quotes.
 pub(crate) fn write_string(text: &str, json: &mut Vec<u8>) -> Result<(), &'static str> {
     serde_json::to_writer(json, text).map_err(|_| "the text cannot be written as JSON")
 }
 
-/// Counts what it is shown.
+/// Adds up the size of attributes.
 #[derive(Default)]
 struct Size {
     bytes: usize,
-    /// What each attribute costs beyond its name and value: entries of a map cost something.
-    each: usize,
+    /// The overhead of each attribute: nonzero for the entries of a map.
+    overhead: usize,
 }
 
 impl Size {
     fn add(&mut self, name: &str, bytes: usize) {
-        self.bytes += self.each + name.len() + bytes;
+        self.bytes += self.overhead + name.len() + bytes;
     }
 }
 
@@ -140,7 +141,7 @@ impl Attributes for Size {
     fn map(&mut self, name: &str, show: impl FnOnce(&mut Self)) {
         let mut entries = Self {
             bytes: DOCUMENT_BYTES,
-            each: ELEMENT_BYTES,
+            overhead: ELEMENT_BYTES,
         };
         show(&mut entries);
         self.add(name, entries.bytes);
@@ -151,9 +152,9 @@ impl Attributes for Size {
     }
 }
 
-/// The bytes a value counts for, its name apart.
+/// The size of a value in bytes, without its name.
 ///
-/// A value of a kind this version of the SDK does not know counts nothing; it is not sent.
+/// A type that this version of the SDK does not know counts as 0. Such a value is not sent.
 fn value_size(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),
@@ -173,7 +174,7 @@ fn value_size(value: &AttributeValue) -> usize {
         AttributeValue::M(entries) => {
             let mut size = Size {
                 bytes: DOCUMENT_BYTES,
-                each: ELEMENT_BYTES,
+                overhead: ELEMENT_BYTES,
             };
             entries.show(&mut size);
             size.bytes
@@ -182,8 +183,8 @@ fn value_size(value: &AttributeValue) -> usize {
     }
 }
 
-/// A byte for two significant digits and one more, and one for a minus sign. The guide says
-/// "approximately".
+/// One byte per two significant digits, plus one, plus one for a minus sign. The guide calls this
+/// approximate.
 fn number_size(number: impl Display) -> usize {
     let mut digits = Digits::default();
     // Counting cannot fail.
@@ -191,14 +192,14 @@ fn number_size(number: impl Display) -> usize {
     digits.significant.div_ceil(2) + 1 + usize::from(digits.negative)
 }
 
-/// Counts a number's digits as they are written, without zeros at either end.
+/// Counts a number's significant digits, without leading and trailing zeros.
 #[derive(Default)]
 struct Digits {
     started: bool,
     negative: bool,
     exponent: bool,
     significant: usize,
-    /// Zeros after the last digit that counts: they count once another comes.
+    /// Zeros after the last significant digit. They count if another nonzero digit follows.
     zeros: usize,
 }
 
@@ -222,14 +223,15 @@ impl fmt::Write for Digits {
     }
 }
 
-/// Writes what it is shown.
+/// Writes attributes as JSON.
 struct JsonItem<'a> {
     json: &'a mut Vec<u8>,
-    fault: Option<&'static str>,
+    error: Option<&'static str>,
 }
 
 impl JsonItem<'_> {
-    /// An object: every attribute of it ends with a comma, the last one's goes.
+    /// Writes an object. Every attribute ends with a comma, and [`Self::close`] removes the last
+    /// one.
     fn object(&mut self, show: impl FnOnce(&mut Self)) {
         self.json.push(b'{');
         show(self);
@@ -244,8 +246,8 @@ impl JsonItem<'_> {
     }
 
     fn string(&mut self, text: &str) {
-        if let Err(fault) = write_string(text, self.json) {
-            self.fault = Some(fault);
+        if let Err(error) = write_string(text, self.json) {
+            self.error = Some(error);
         }
     }
 
@@ -255,7 +257,7 @@ impl JsonItem<'_> {
         self.json.push(b'"');
     }
 
-    /// An attribute's name, and its value as the object of one entry that says its kind.
+    /// Writes an attribute's name, and its value as an object whose only key is the type.
     fn attribute(&mut self, name: &str, kind: &str, write: impl FnOnce(&mut Self)) {
         self.string(name);
         self.json.push(b':');
@@ -313,7 +315,7 @@ impl JsonItem<'_> {
             AttributeValue::M(entries) => {
                 self.typed("M", |json| json.object(|json| entries.show(json)));
             }
-            _ => self.fault = Some("it has a value of a kind that is not known here"),
+            _ => self.error = Some("the item has a value of an unknown type"),
         }
     }
 }
@@ -327,7 +329,7 @@ impl Attributes for JsonItem<'_> {
         self.attribute(name, "N", |json| {
             let written = serde_json::to_writer(&mut *json.json, &format_args!("{value}"));
             if written.is_err() {
-                json.fault = Some("a number cannot be written as JSON");
+                json.error = Some("a number cannot be written as JSON");
             }
         });
     }

@@ -11,33 +11,34 @@ use sha2::{Digest, Sha256};
 use crate::response::{self, ResponseEntry};
 use crate::{BatchLimits, Destination, ItemFailure, SendError, sdk};
 
-/// The most records in a PutRecords call (PutRecords, API reference).
+/// The maximum number of records in a PutRecords call (PutRecords, API reference).
 const RECORDS: usize = 500;
-/// The most bytes in a call, partition keys included. The same source says 10 MiB, and said 5 MiB
-/// until 2025. Emulators still hold to that, and a shard that takes 1 MiB a second gains nothing
-/// from larger calls.
+/// The maximum bytes in a call, including partition keys. The same source says 10 MiB, but said 5
+/// MiB until 2025. Emulators still enforce 5 MiB, and a shard that accepts 1 MiB per second gains
+/// nothing from larger calls.
 const CALL_BYTES: usize = 5 * 1024 * 1024;
-/// The most bytes in a record, its partition key included. A stream takes up to 10 MiB only if its
-/// `MaxRecordSizeInKiB` was raised from this default, and what reads it has to be ready for that.
+/// The maximum bytes in a record, including its partition key. A stream accepts up to 10 MiB only
+/// if its `MaxRecordSizeInKiB` was raised from this default, and then its consumers must support
+/// that, too.
 const RECORD_BYTES: usize = 1024 * 1024;
-/// The longest partition key in Unicode characters (PutRecordsRequestEntry, API reference).
+/// The maximum Unicode characters in a partition key (PutRecordsRequestEntry, API reference).
 const KEY_CHARACTERS: usize = 256;
 
 /// One record to put on a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KinesisRecord {
-    /// Decides the shard; 1 to 256 characters. [`hashed_partition_key`] makes one of anything.
+    /// Determines the shard; 1 to 256 characters. [`hashed_partition_key`] makes one from any data.
     pub partition_key: String,
-    /// The payload as it is to be read, not yet in base64. `Bytes`, so that a retry copies
-    /// nothing.
+    /// The payload, not encoded in base64. It is `Bytes` so that a retry copies nothing.
     pub data: Bytes,
 }
 
-/// A partition key of 16 hex digits for `data`, the same for equal data: the start of its SHA-256.
+/// A partition key for `data`: the first 16 hex digits of its SHA-256, so equal data has equal
+/// keys.
 ///
-/// It fits wherever the limit of 256 is counted in characters, UTF-16 units or bytes, whatever the
-/// data is, and no two keys of different data are likely to be equal, so records spread over the
-/// shards evenly.
+/// The key is valid for any data, whether the limit of 256 counts characters, UTF-16 units or
+/// bytes. Different data is unlikely to have the same key, so records spread evenly over the
+/// shards.
 #[must_use]
 pub fn hashed_partition_key(data: &[u8]) -> String {
     let digest = Sha256::digest(data);
@@ -49,7 +50,7 @@ pub fn hashed_partition_key(data: &[u8]) -> String {
 
 /// A Kinesis stream, written with PutRecords.
 ///
-/// Records that come twice are both kept: a stream has no keys to merge by.
+/// Duplicate records are all written: a stream has no keys to merge by.
 #[derive(Debug, Clone)]
 pub struct KinesisStream {
     client: Client,
@@ -57,7 +58,7 @@ pub struct KinesisStream {
 }
 
 impl KinesisStream {
-    /// The stream called `name`, through `client`, whose own retries are switched off here.
+    /// The stream called `name`. The retries of `client` itself are disabled.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         let config = client.config().to_builder();
         let config = config.retry_config(RetryConfig::disabled()).build();
@@ -115,7 +116,7 @@ impl Destination for KinesisStream {
     }
 }
 
-/// Which of the `sent` records failed by the response.
+/// The failures among the `sent` records, according to the response.
 fn failures(output: &PutRecordsOutput, sent: usize) -> Result<Vec<ItemFailure>, SendError> {
     let failed = usize::try_from(output.failed_record_count().unwrap_or(0)).unwrap_or(0);
     let entries = output.records().iter().map(|record| ResponseEntry {
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_partition_key_counts_in_bytes_for_the_size_and_in_characters_for_its_limit() {
+    fn partition_key_size_is_in_bytes_and_its_limit_in_characters() {
         let stream = stream();
         assert_eq!(stream.size(&record("é")), 7);
         assert_eq!(stream.check(&record(&"é".repeat(256))), Ok(()));
@@ -155,14 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hashed_key_is_the_start_of_the_sha256() {
+    fn hashed_key_is_the_start_of_the_sha256() {
         // printf abc | sha256sum
         assert_eq!(hashed_partition_key(b"abc"), "ba7816bf8f01cfea");
         assert_eq!(hashed_partition_key(b""), "e3b0c44298fc1c14");
     }
 
     #[test]
-    fn failed_entries_keep_their_place_and_reason() {
+    fn failed_entries_keep_their_index_and_reason() {
         let taken = PutRecordsResultEntry::builder()
             .sequence_number("1")
             .shard_id("shardId-000000000000")

@@ -1,15 +1,15 @@
-//! Batched writes that say exactly what became of every item.
+//! Batched writes that report the outcome of every item.
 //!
-//! Kinesis, DynamoDB and Firehose all take items many at a time, and all three can take some of a
-//! batch and fail the rest. [`deliver`] is the one algorithm they share: cut the items into
-//! chunks the service takes, send them, retry only what failed, stop before the deadline,
-//! and hand back what is left with the reason. A [`Destination`] is what differs between the
-//! services: [`KinesisStream`], [`DynamoTable`] and [`FirehoseStream`] are here, and [`Collected`]
-//! keeps the items in memory, so code that delivers is tested with a vector.
+//! Kinesis, DynamoDB and Firehose all accept items in batches, and all three can accept part of a
+//! batch and fail the rest. [`deliver`] is the algorithm they share: split the items into chunks
+//! that the service accepts, send them, retry only what failed, stop at the deadline, and return
+//! what is left with the reason. A [`Destination`] describes what differs between services. This
+//! crate has [`KinesisStream`], [`DynamoTable`] and [`FirehoseStream`], and [`Collected`], which
+//! keeps items in memory for tests.
 //!
-//! Delivery is at least once. An answer that never came may have been a write that happened, so an
-//! item that is sent again, or handed back as [`Reason::OutOfTime`] or [`Reason::Stopped`], may be
-//! at the destination already.
+//! Delivery is at least once. A call without a response may still have been carried out, so an item
+//! that is retried, or returned with [`Reason::OutOfTime`] or [`Reason::Stopped`], may already be
+//! at the destination.
 //!
 //! ```
 //! use std::time::Duration;

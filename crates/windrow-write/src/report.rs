@@ -1,26 +1,28 @@
-//! What became of the items.
+//! The outcome of a delivery.
 
 use std::fmt;
 
-/// What became of the items given to [`deliver`](crate::deliver()).
+/// The outcome of [`deliver`](crate::deliver()).
 ///
-/// Every item is counted once: `delivered + merged + undelivered.len()` is how many there were.
+/// Every item is counted once: `delivered + merged + undelivered.len()` is the number of items
+/// given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryReport<T> {
-    /// Items the service said it has written.
+    /// The number of items that the service confirmed as written.
     pub delivered: usize,
-    /// Items not sent, because a later one has the same [`Key`](crate::Key).
+    /// The number of items not sent because a later one has the same [`Key`](crate::Key).
     pub merged: usize,
-    /// Items handed back, in the order they were given.
+    /// The items that were not delivered, in the order they were given.
     pub undelivered: Vec<Undelivered<T>>,
-    /// Calls made, those without an answer included.
+    /// The number of calls made, including those without a response.
     pub calls: u64,
-    /// Items sent again, once for each further time.
+    /// The number of items retried. An item counts once per retry.
     pub retries: u64,
 }
 
 impl<T> DeliveryReport<T> {
-    /// Takes out the items that the service will never take, in the order they were given.
+    /// Removes and returns the undelivered items that the service will never accept, in the order
+    /// they were given.
     pub fn take_rejected(&mut self) -> Vec<Undelivered<T>> {
         let undelivered = std::mem::take(&mut self.undelivered);
         let (rejected, undelivered) = undelivered
@@ -31,47 +33,48 @@ impl<T> DeliveryReport<T> {
     }
 }
 
-/// One item that was not written, or not known to be.
+/// One item that was not written, or may not have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered<T> {
-    /// Its place among the items given, from 0.
+    /// Its index among the items given, from 0.
     pub index: usize,
-    /// The item, whole.
+    /// The item, unchanged.
     pub item: T,
-    /// Why it is handed back.
+    /// Why it was not delivered.
     pub reason: Reason,
 }
 
-/// Why an item is handed back.
+/// Why an item was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// The service will never take it: it is too large, or invalid for the reason given.
+    /// The service will never accept it: it is too large, or invalid for the given reason.
     Rejected(String),
-    /// The deadline came first. It may have been written all the same.
+    /// The deadline passed first. The item may have been written.
     OutOfTime {
-        /// What the service last said of it, or `None` if it never answered.
+        /// The last reason the service gave, or `None` if it never responded.
         last: Option<String>,
     },
-    /// No call would have passed, for the reason given. It may have been written all the same.
+    /// The delivery stopped because no call could succeed, for the given reason. The item may have
+    /// been written.
     Stopped(String),
 }
 
 impl Reason {
-    /// Whether sending the item again, later or elsewhere, is pointless.
+    /// Whether sending the item again is pointless.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         matches!(self, Self::Rejected(_))
     }
 }
 
-/// How many reasons [`Reasons`] tells apart.
+/// The maximum number of different reasons in [`Reasons`].
 const MOST_REPORTED_REASONS: usize = 5;
-/// How many characters of a reason it shows: a service may quote the whole of an item.
+/// The maximum characters shown of a reason, because a service may quote a whole item.
 const MOST_REPORTED_CHARACTERS: usize = 300;
 
-/// How often each reason was given, for one line of a log: `17 x stopped: no such table`.
+/// Counts of equal reasons, formatted for one log line: `17 x stopped: no such table`.
 ///
-/// It shows at most five reasons, those that came first, and the beginning of each.
+/// It shows the first five reasons, and the first 300 characters of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reasons {
     counts: Vec<(String, usize)>,
@@ -80,7 +83,7 @@ pub struct Reasons {
 
 impl Reasons {
     fn count(&mut self, reason: String) {
-        if let Some((_, count)) = self.counts.iter_mut().find(|(told, _)| *told == reason) {
+        if let Some((_, count)) = self.counts.iter_mut().find(|(known, _)| *known == reason) {
             *count += 1;
         } else if self.counts.len() < MOST_REPORTED_REASONS {
             self.counts.push((reason, 1));
@@ -106,8 +109,8 @@ impl<'a> FromIterator<&'a Reason> for Reasons {
 
 impl fmt::Display for Reasons {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, (reason, count)) in self.counts.iter().enumerate() {
-            let separator = if place == 0 { "" } else { "; " };
+        for (index, (reason, count)) in self.counts.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
             write!(formatter, "{separator}{count} x {reason}")?;
         }
         if self.others > 0 {
@@ -122,9 +125,9 @@ impl fmt::Display for Reason {
         match self {
             Self::Rejected(reason) => write!(formatter, "rejected: {reason}"),
             Self::OutOfTime { last: Some(last) } => {
-                write!(formatter, "out of time, last answer: {last}")
+                write!(formatter, "out of time, last response: {last}")
             }
-            Self::OutOfTime { last: None } => formatter.write_str("out of time, no answer"),
+            Self::OutOfTime { last: None } => formatter.write_str("out of time, no response"),
             Self::Stopped(reason) => write!(formatter, "stopped: {reason}"),
         }
     }
@@ -135,21 +138,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasons_are_counted_in_a_line_of_bounded_length() {
+    fn reasons_are_counted_and_their_length_is_bounded() {
         let stopped = |text: &str| Reason::Stopped(text.to_owned());
         let late = Reason::OutOfTime { last: None };
         let few: Reasons = [&late, &stopped("no table"), &late].into_iter().collect();
         assert_eq!(
             few.to_string(),
-            "2 x out of time, no answer; 1 x stopped: no table"
+            "2 x out of time, no response; 1 x stopped: no table"
         );
         assert_eq!(Reasons::from_iter([]).to_string(), "");
 
         let many: Vec<Reason> = (0..10_000)
             .map(|number| stopped(&format!("{number} {}", "é".repeat(100_000 / (number + 1)))))
             .collect();
-        let told = Reasons::from_iter(&many).to_string();
-        assert!(told.len() < 5 * 700, "{}", told.len());
-        assert!(told.ends_with("; 9995 for other reasons"), "{told}");
+        let text = Reasons::from_iter(&many).to_string();
+        assert!(text.len() < 5 * 700, "{}", text.len());
+        assert!(text.ends_with("; 9995 for other reasons"), "{text}");
     }
 }

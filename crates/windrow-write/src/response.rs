@@ -1,29 +1,30 @@
-//! The answers of PutRecords and PutRecordBatch, which list what became of each record.
+//! The responses of PutRecords and PutRecordBatch, which list the outcome of each record.
 
 use crate::classify::{Class, classify};
 use crate::{ItemFailure, SendError, sdk};
 
-/// What the answer says of one record.
+/// The outcome of one record.
 pub(crate) struct ResponseEntry<'a> {
-    /// What the service wrote it as: a sequence number or a record id.
+    /// The ID of the written record: a sequence number or a record ID.
     pub(crate) identifier: Option<&'a str>,
     pub(crate) error_code: Option<&'a str>,
     pub(crate) error_message: Option<&'a str>,
 }
 
-/// Which of the `sent` records failed; the response says that `failed` of them did.
+/// The failures among the `sent` records. `failed` is the number of failures that the response
+/// states.
 ///
-/// The entries are in the order of the request. An answer with more or fewer of them than were
-/// sent, or with fewer failures among them than it claims, leaves open what was written, so it
-/// counts as no answer.
+/// The entries are in the order of the request. If their number differs from `sent`, or they
+/// contain fewer failures than stated, it is unknown what was written, so the response counts as
+/// unusable.
 pub(crate) fn failures<'a>(
     sent: usize,
     failed: usize,
     entries: impl ExactSizeIterator<Item = ResponseEntry<'a>>,
 ) -> Result<Vec<ItemFailure>, SendError> {
-    let answered = entries.len();
-    if answered != sent {
-        let reason = format!("{sent} records were sent and the answer lists {answered}");
+    let listed = entries.len();
+    if listed != sent {
+        let reason = format!("{sent} records were sent, but the response lists {listed}");
         return Err(SendError::Transient(reason));
     }
     let mut failures = Vec::new();
@@ -44,7 +45,7 @@ pub(crate) fn failures<'a>(
     }
     if failures.len() < failed {
         let listed = failures.len();
-        let reason = format!("the answer says that {failed} records failed and lists {listed}");
+        let reason = format!("the response states {failed} failed records, but lists {listed}");
         return Err(SendError::Transient(reason));
     }
     Ok(failures)
@@ -71,7 +72,7 @@ mod tests {
     };
 
     #[test]
-    fn only_entries_with_an_error_are_failed() {
+    fn only_entries_with_an_error_fail() {
         let failed = failures(3, 1, [TAKEN, THROTTLED, TAKEN].into_iter()).unwrap();
         let reason = "ProvisionedThroughputExceededException: Rate exceeded".to_owned();
         let permanent = false;
@@ -86,19 +87,24 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_invalid_is_rejected_for_good_and_one_without_access_is_not() {
+    fn only_invalid_entries_fail_permanently() {
         let with = |code| ResponseEntry {
             error_code: Some(code),
             ..THROTTLED
         };
-        let entries = ["ValidationException", "AccessDeniedException", "Unheard"].map(with);
+        let entries = [
+            "ValidationException",
+            "AccessDeniedException",
+            "UnknownCode",
+        ]
+        .map(with);
         let failed = failures(3, 3, entries.into_iter()).unwrap();
         let permanent: Vec<bool> = failed.iter().map(|failure| failure.permanent).collect();
         assert_eq!(permanent, [true, false, false]);
     }
 
     #[test]
-    fn an_entry_that_says_nothing_has_failed() {
+    fn empty_entry_is_a_failure() {
         let failed = failures(2, 0, [BLANK, TAKEN].into_iter()).unwrap();
         let reason = "the service gave no reason".to_owned();
         let permanent = false;
@@ -113,16 +119,16 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_another_length_is_no_answer() {
+    fn response_of_wrong_length_is_transient() {
         for entries in [vec![], vec![TAKEN], vec![TAKEN, TAKEN, TAKEN]] {
-            let answer = failures(2, 1, entries.into_iter());
-            assert!(matches!(answer, Err(SendError::Transient(_))), "{answer:?}");
+            let result = failures(2, 1, entries.into_iter());
+            assert!(matches!(result, Err(SendError::Transient(_))), "{result:?}");
         }
     }
 
     #[test]
-    fn a_failure_that_no_entry_shows_is_no_answer() {
-        let answer = failures(2, 1, [TAKEN, TAKEN].into_iter());
-        assert!(matches!(answer, Err(SendError::Transient(_))), "{answer:?}");
+    fn unlisted_failure_is_transient() {
+        let result = failures(2, 1, [TAKEN, TAKEN].into_iter());
+        assert!(matches!(result, Err(SendError::Transient(_))), "{result:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What an error of the AWS SDK means for a call.
+//! Classifies errors of the AWS SDK.
 
 use std::error::Error;
 
@@ -9,8 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use crate::SendError;
 use crate::classify::{Class, classify};
 
-/// What `error` means for the call that met it, by the code the service gave or by how far the call
-/// came.
+/// Classifies `error` by the service's error code or, if there is none, by how far the call got.
 pub(crate) fn send_error<E>(error: SdkError<E, HttpResponse>) -> SendError
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -19,14 +18,14 @@ where
         .raw_response()
         .map(|response| response.status().as_u16());
     match &error {
-        SdkError::ServiceError(answer) => {
-            let (code, message) = (answer.err().code(), answer.err().message());
-            let told = sentence(code, message);
+        SdkError::ServiceError(response) => {
+            let (code, message) = (response.err().code(), response.err().message());
+            let reason = sentence(code, message);
             match classify(code, message, status) {
-                Class::Throttled => SendError::Throttled(told),
-                Class::Transient => SendError::Transient(told),
-                Class::Permanent => SendError::Invalid(told),
-                Class::Setup => SendError::Fatal(told),
+                Class::Throttled => SendError::Throttled(reason),
+                Class::Transient => SendError::Transient(reason),
+                Class::Permanent => SendError::Invalid(reason),
+                Class::Setup => SendError::Fatal(reason),
             }
         }
         SdkError::ConstructionFailure(_) => SendError::Fatal(chain(&error)),
@@ -35,9 +34,9 @@ where
     }
 }
 
-/// Whether the call never left because there are no credentials to sign it with.
+/// Whether the call was not sent because there are no credentials to sign it.
 ///
-/// A provider that failed or was slow is left out: that may pass.
+/// This excludes a provider that failed or was slow, because that may be transient.
 fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -52,7 +51,7 @@ fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// An error code and its message as one text.
+/// Joins an error code and its message.
 pub(crate) fn sentence(code: Option<&str>, message: Option<&str>) -> String {
     match (code, message) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
@@ -61,7 +60,7 @@ pub(crate) fn sentence(code: Option<&str>, message: Option<&str>) -> String {
     }
 }
 
-/// An error and everything below it as one text: the SDK's own says only how far the call came.
+/// Joins an error and its sources. The SDK's own message says only how far the call got.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_said_is_kept() {
+    fn service_error_keeps_code_and_message() {
         let metadata = ErrorMetadata::builder()
             .code("ValidationException")
             .message("empty key")
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_without_an_answer_may_pass_later() {
+    fn call_without_a_response_is_transient() {
         let failed: SdkError<BatchWriteItemError, _> =
             SdkError::dispatch_failure(ConnectorError::io("connection refused".into()));
         let timeout: SdkError<BatchWriteItemError, _> = SdkError::timeout_error("too slow");
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_cannot_be_signed_never_passes() {
+    fn missing_credentials_are_fatal() {
         let source = CredentialsError::not_loaded("no providers in chain provided credentials");
         let error: SdkError<BatchWriteItemError, _> =
             SdkError::dispatch_failure(ConnectorError::other(source.into(), None));

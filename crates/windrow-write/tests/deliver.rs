@@ -1,20 +1,20 @@
-//! The algorithm against a destination that follows a script, on a paused clock.
+//! The delivery algorithm with a scripted destination, on a paused clock.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod flaky;
 
 use std::time::Duration;
 
-use flaky::{Flaky, FlakyAnswer, FlakyItem, items};
+use flaky::{Flaky, FlakyItem, FlakyResponse, items};
 use proptest::prelude::*;
 use tokio::time::Instant;
 use windrow_write::{Backoff, Policy, Reason, deliver};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// One chunk at a time, so that a script's answers meet the chunks in order.
-fn in_turn(time: Duration) -> Policy {
+/// One chunk at a time, so that the script's responses apply to the chunks in order.
+fn sequential(time: Duration) -> Policy {
     Policy {
         concurrency: 1,
         ..Policy::within(time)
@@ -22,9 +22,9 @@ fn in_turn(time: Duration) -> Policy {
 }
 
 #[tokio::test(start_paused = true)]
-async fn items_go_out_in_order_in_chunks_the_destination_takes() {
+async fn items_are_sent_in_order_in_chunks_within_the_limits() {
     let destination = Flaky::new([]);
-    let report = deliver(&destination, items(23), &in_turn(HOUR)).await;
+    let report = deliver(&destination, items(23), &sequential(HOUR)).await;
 
     assert_eq!(report.delivered, 23);
     assert_eq!((report.calls, report.retries), (3, 0));
@@ -34,31 +34,31 @@ async fn items_go_out_in_order_in_chunks_the_destination_takes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_to_deliver_makes_no_call() {
+async fn no_items_make_no_call() {
     let destination = Flaky::new([]);
-    let report = deliver(&destination, Vec::new(), &in_turn(HOUR)).await;
+    let report = deliver(&destination, Vec::new(), &sequential(HOUR)).await;
     assert_eq!((report.delivered, report.calls), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn chunks_keep_to_the_bytes_of_a_call() {
+async fn chunks_stay_within_the_bytes_of_a_call() {
     let destination = Flaky::new([]);
     let mut items = items(4);
     for item in &mut items {
         item.size = 400;
     }
-    let report = deliver(&destination, items, &in_turn(HOUR)).await;
+    let report = deliver(&destination, items, &sequential(HOUR)).await;
     assert_eq!(report.delivered, 4);
     assert_eq!(destination.calls(), [[0, 1], [2, 3]]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_was_failed_is_sent_again_in_order() {
+async fn only_failed_items_are_retried_in_order() {
     let destination = Flaky::new([
-        FlakyAnswer::Reject(vec![7, 2]),
-        FlakyAnswer::Reject(vec![0]),
+        FlakyResponse::Fail(vec![7, 2]),
+        FlakyResponse::Fail(vec![0]),
     ]);
-    let report = deliver(&destination, items(10), &in_turn(HOUR)).await;
+    let report = deliver(&destination, items(10), &sequential(HOUR)).await;
 
     assert_eq!(report.delivered, 10);
     assert_eq!((report.calls, report.retries), (3, 3));
@@ -66,9 +66,9 @@ async fn only_what_was_failed_is_sent_again_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_its_answer_rejects_for_good_comes_back_and_the_rest_is_sent_again() {
-    let destination = Flaky::new([FlakyAnswer::RejectSecond]);
-    let report = deliver(&destination, items(3), &in_turn(HOUR)).await;
+async fn permanently_failed_item_is_returned_and_others_are_retried() {
+    let destination = Flaky::new([FlakyResponse::RejectSecond]);
+    let report = deliver(&destination, items(3), &sequential(HOUR)).await;
 
     assert_eq!((report.delivered, report.calls, report.retries), (2, 2, 1));
     assert_eq!(destination.calls()[1], [0]);
@@ -80,16 +80,16 @@ async fn an_item_that_its_answer_rejects_for_good_comes_back_and_the_rest_is_sen
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_grow_with_each_setback_and_stay_under_their_bound() {
-    let throttled = || FlakyAnswer::Throttled;
+async fn waits_grow_with_each_failure_and_stay_within_their_bound() {
+    let throttled = || FlakyResponse::Throttled;
     let destination = Flaky::new([
         throttled(),
         throttled(),
-        FlakyAnswer::Reject(vec![0]),
-        FlakyAnswer::Transient,
+        FlakyResponse::Fail(vec![0]),
+        FlakyResponse::Transient,
     ]);
     let started = Instant::now();
-    let report = deliver(&destination, items(1), &in_turn(HOUR)).await;
+    let report = deliver(&destination, items(1), &sequential(HOUR)).await;
 
     assert_eq!(report.delivered, 1);
     assert_eq!((report.calls, report.retries), (5, 4));
@@ -98,14 +98,14 @@ async fn waits_grow_with_each_setback_and_stay_under_their_bound() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_destination_that_never_takes_anything_ends_at_the_deadline() {
-    let destination = Flaky::always(FlakyAnswer::Throttled);
+async fn throttling_ends_at_the_deadline() {
+    let destination = Flaky::always(FlakyResponse::Throttled);
     let started = Instant::now();
-    let report = deliver(&destination, items(3), &in_turn(Duration::from_secs(60))).await;
+    let report = deliver(&destination, items(3), &sequential(Duration::from_secs(60))).await;
 
     assert!(started.elapsed() <= Duration::from_secs(60));
-    let places: Vec<usize> = report.undelivered.iter().map(|left| left.index).collect();
-    assert_eq!(places, [0, 1, 2]);
+    let indices: Vec<usize> = report.undelivered.iter().map(|left| left.index).collect();
+    assert_eq!(indices, [0, 1, 2]);
     for left in report.undelivered {
         assert_eq!(
             left.reason,
@@ -118,13 +118,13 @@ async fn a_destination_that_never_takes_anything_ends_at_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_without_an_answer_is_cut_at_the_deadline() {
-    let destination = Flaky::new([FlakyAnswer::Hang]);
+async fn hanging_call_is_canceled_at_the_deadline() {
+    let destination = Flaky::new([FlakyResponse::Hang]);
     let started = Instant::now();
-    let report = deliver(&destination, items(15), &in_turn(Duration::from_secs(2))).await;
+    let report = deliver(&destination, items(15), &sequential(Duration::from_secs(2))).await;
 
     assert_eq!(started.elapsed(), Duration::from_secs(2));
-    // The second chunk found no time left, so it was never sent.
+    // No time is left for the second chunk, so it is never sent.
     assert_eq!(report.calls, 1);
     assert_eq!(report.undelivered.len(), 15);
     assert!(
@@ -136,9 +136,10 @@ async fn a_call_without_an_answer_is_cut_at_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_under_way_at_the_deadline_is_handed_back_and_nothing_is_sent_after_it() {
-    // Two chunks are through in 3 s and two in 6 s; two would be in 9 s, and six more later.
-    let destination = Flaky::always(FlakyAnswer::TakeIn(Duration::from_secs(3)));
+async fn calls_in_flight_at_the_deadline_are_undelivered_and_nothing_is_sent_later() {
+    // Two chunks finish after 3 s and two after 6 s. Two would finish after 9 s, and six more
+    // later.
+    let destination = Flaky::always(FlakyResponse::TakeIn(Duration::from_secs(3)));
     let policy = Policy {
         concurrency: 2,
         ..Policy::within(Duration::from_secs(8))
@@ -164,33 +165,33 @@ async fn what_is_under_way_at_the_deadline_is_handed_back_and_nothing_is_sent_af
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_would_pass_the_deadline_is_not_waited() {
-    let destination = Flaky::always(FlakyAnswer::Throttled);
+async fn wait_past_the_deadline_is_skipped() {
+    let destination = Flaky::always(FlakyResponse::Throttled);
     let second = Duration::from_secs(1);
     let policy = Policy {
         backoff: Backoff {
             base: HOUR,
             cap: HOUR,
         },
-        ..in_turn(second)
+        ..sequential(second)
     };
     let started = Instant::now();
     let report = deliver(&destination, items(5), &policy).await;
-    // A wait is drawn from up to an hour, so one within the second is all but impossible.
+    // The wait is random, up to an hour, so it is almost certainly longer than a second.
     assert!(started.elapsed() < second);
     assert_eq!((report.calls, report.undelivered.len()), (1, 5));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_that_has_passed_makes_no_call() {
+async fn passed_deadline_makes_no_call() {
     let destination = Flaky::new([]);
     let report = deliver(&destination, items(2), &Policy::within(Duration::ZERO)).await;
     assert_eq!((report.calls, report.undelivered.len()), (0, 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chunk_that_hangs_holds_no_other_back() {
-    let destination = Flaky::new([FlakyAnswer::Hang]);
+async fn hanging_chunk_does_not_block_others() {
+    let destination = Flaky::new([FlakyResponse::Hang]);
     let policy = Policy {
         concurrency: 2,
         ..Policy::within(Duration::from_secs(2))
@@ -200,12 +201,12 @@ async fn a_chunk_that_hangs_holds_no_other_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_cannot_be_taken_comes_back_unsent() {
+async fn invalid_items_are_returned_unsent() {
     let destination = Flaky::new([]);
     let mut items = items(3);
     items[0].size = 501;
     items[2].name = None;
-    let report = deliver(&destination, items.clone(), &in_turn(HOUR)).await;
+    let report = deliver(&destination, items.clone(), &sequential(HOUR)).await;
 
     assert_eq!((report.delivered, report.calls), (1, 1));
     assert_eq!(report.undelivered.len(), 2);
@@ -228,13 +229,13 @@ async fn an_item_that_cannot_be_taken_comes_back_unsent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invalid_item_comes_back_and_its_neighbours_are_written() {
+async fn items_in_a_chunk_with_invalid_ones_are_written() {
     let destination = Flaky::new([]);
     let mut items = items(10);
     items[3].poison = true;
     items[8].poison = true;
     let started = Instant::now();
-    let report = deliver(&destination, items, &in_turn(HOUR)).await;
+    let report = deliver(&destination, items, &sequential(HOUR)).await;
 
     assert_eq!(destination.written(), [0, 1, 2, 4, 5, 6, 7, 9]);
     let left: Vec<(usize, String)> = report
@@ -249,17 +250,17 @@ async fn an_invalid_item_comes_back_and_its_neighbours_are_written() {
             (8, "rejected: poison".to_owned())
         ]
     );
-    // Nobody was overloaded, so nobody waited.
+    // Nothing was throttled, so nothing waited.
     assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fatal_answer_stops_everything_that_is_not_yet_written() {
+async fn fatal_error_stops_the_delivery() {
     let destination = Flaky::new([
-        FlakyAnswer::TakeIn(Duration::ZERO),
-        FlakyAnswer::FatalIn(Duration::ZERO),
+        FlakyResponse::TakeIn(Duration::ZERO),
+        FlakyResponse::FatalIn(Duration::ZERO),
     ]);
-    let report = deliver(&destination, items(35), &in_turn(HOUR)).await;
+    let report = deliver(&destination, items(35), &sequential(HOUR)).await;
 
     assert_eq!((report.delivered, report.calls), (10, 2));
     assert_eq!(report.undelivered.len(), 25);
@@ -272,11 +273,11 @@ async fn a_fatal_answer_stops_everything_that_is_not_yet_written() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fatal_answer_waits_for_calls_in_flight_but_for_no_pause() {
+async fn fatal_error_waits_for_calls_in_flight_but_not_for_pauses() {
     let destination = Flaky::new([
-        FlakyAnswer::Throttled,
-        FlakyAnswer::TakeIn(Duration::from_secs(9)),
-        FlakyAnswer::FatalIn(Duration::from_millis(1)),
+        FlakyResponse::Throttled,
+        FlakyResponse::TakeIn(Duration::from_secs(9)),
+        FlakyResponse::FatalIn(Duration::from_millis(1)),
     ]);
     let backoff = Backoff {
         base: HOUR,
@@ -299,23 +300,23 @@ async fn a_fatal_answer_waits_for_calls_in_flight_but_for_no_pause() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_of_something_not_sent_loses_nothing() {
-    let destination = Flaky::new([FlakyAnswer::Reject(vec![1, 99])]);
-    let report = deliver(&destination, items(3), &in_turn(HOUR)).await;
+async fn failure_with_an_invalid_index_loses_nothing() {
+    let destination = Flaky::new([FlakyResponse::Fail(vec![1, 99])]);
+    let report = deliver(&destination, items(3), &sequential(HOUR)).await;
     assert_eq!((report.delivered, report.retries), (3, 3));
     assert_eq!(destination.calls()[1], [0, 1, 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_items_with_one_key_the_last_is_sent() {
+async fn last_of_items_with_equal_keys_is_sent() {
     let destination = Flaky::new([]);
     let mut items = items(5);
-    for place in [0, 2, 4] {
-        items[place].key = Some(7);
+    for index in [0, 2, 4] {
+        items[index].key = Some(7);
     }
-    // A last one that can never be taken does not stand in for those that can.
+    // An item that is too large does not replace earlier ones with the same key.
     items[4].size = 501;
-    let report = deliver(&destination, items, &in_turn(HOUR)).await;
+    let report = deliver(&destination, items, &sequential(HOUR)).await;
 
     assert_eq!(destination.written(), [1, 2, 3]);
     assert_eq!(
@@ -325,7 +326,7 @@ async fn of_items_with_one_key_the_last_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delivery_can_move_between_threads() {
+async fn delivery_can_move_between_threads() {
     let destination = Flaky::new([]);
     let delivered = tokio::spawn(async move {
         deliver(&destination, items(2), &Policy::within(HOUR))
@@ -335,7 +336,7 @@ async fn a_delivery_can_move_between_threads() {
     assert_eq!(delivered.await.unwrap(), 2);
 }
 
-/// Runs `future` on a paused clock of its own.
+/// Runs `future` on its own paused clock.
 fn run<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -345,21 +346,21 @@ fn run<F: Future>(future: F) -> F::Output {
     runtime.block_on(future)
 }
 
-fn passing() -> impl Strategy<Value = FlakyAnswer> {
+fn transient_response() -> impl Strategy<Value = FlakyResponse> {
     prop_oneof![
-        3 => proptest::collection::vec(0_usize..10, 0..10).prop_map(FlakyAnswer::Reject),
-        1 => Just(FlakyAnswer::Throttled),
-        1 => Just(FlakyAnswer::Transient),
-        1 => (0_u64..200).prop_map(|time| FlakyAnswer::TakeIn(Duration::from_millis(time))),
+        3 => proptest::collection::vec(0_usize..10, 0..10).prop_map(FlakyResponse::Fail),
+        1 => Just(FlakyResponse::Throttled),
+        1 => Just(FlakyResponse::Transient),
+        1 => (0_u64..200).prop_map(|time| FlakyResponse::TakeIn(Duration::from_millis(time))),
     ]
 }
 
-fn any_answer() -> impl Strategy<Value = FlakyAnswer> {
+fn any_response() -> impl Strategy<Value = FlakyResponse> {
     prop_oneof![
-        6 => passing(),
-        1 => Just(FlakyAnswer::Hang),
-        1 => Just(FlakyAnswer::FatalIn(Duration::from_millis(9))),
-        1 => Just(FlakyAnswer::TransientButWritten),
+        6 => transient_response(),
+        1 => Just(FlakyResponse::Hang),
+        1 => Just(FlakyResponse::FatalIn(Duration::from_millis(9))),
+        1 => Just(FlakyResponse::TransientButWritten),
     ]
 }
 
@@ -388,7 +389,7 @@ proptest! {
     #[test]
     fn with_enough_time_every_item_is_written_exactly_once(
         count in 0_u32..80,
-        script in proptest::collection::vec(passing(), 0..40),
+        script in proptest::collection::vec(transient_response(), 0..40),
         concurrency in 0_usize..5,
     ) {
         run(async {
@@ -405,9 +406,9 @@ proptest! {
     }
 
     #[test]
-    fn every_item_is_accounted_for_once_whatever_happens(
+    fn every_item_is_accounted_for_once(
         items in any_items(),
-        script in proptest::collection::vec(any_answer(), 0..40),
+        script in proptest::collection::vec(any_response(), 0..40),
         concurrency in 1_usize..5,
         time in 0_u64..20_000,
     ) {
@@ -434,7 +435,7 @@ proptest! {
     }
 
     #[test]
-    fn the_last_of_each_key_is_what_is_written(keys in proptest::collection::vec(0_u8..10, 0..60)) {
+    fn only_the_last_item_of_each_key_is_written(keys in proptest::collection::vec(0_u8..10, 0..60)) {
         run(async {
             let mut items = items(u32::try_from(keys.len()).unwrap());
             let mut last = std::collections::BTreeMap::new();

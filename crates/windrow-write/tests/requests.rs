@@ -1,7 +1,7 @@
-//! What DynamoDB is sent: the same as by the SDK alone, signed as it is sent, and no call that
-//! `deliver` does not know of.
+//! The requests to DynamoDB: they equal the SDK's own, are signed as sent, and contain no SDK
+//! retries.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -26,14 +26,14 @@ type RequestItem = HashMap<String, AttributeValue>;
 
 const TABLE: &str = "Unicorn\"Sensor\"Data";
 
-/// What came, and how many calls are still to fail.
+/// The calls received, and how many of the next calls fail.
 #[derive(Clone, Default)]
 struct Server {
     calls: Arc<Mutex<Vec<(HeaderMap, String)>>>,
     faults: Arc<Mutex<u32>>,
 }
 
-async fn answer(
+async fn respond(
     State(server): State<Server>,
     headers: HeaderMap,
     body: String,
@@ -48,7 +48,7 @@ async fn answer(
     (StatusCode::OK, json!({"UnprocessedItems": {}}).to_string())
 }
 
-/// The bodies of requests as they are when they are about to be signed.
+/// The bodies of requests, captured just before they are signed.
 #[derive(Clone, Debug, Default)]
 struct Signed(Arc<Mutex<Vec<Vec<u8>>>>);
 
@@ -69,11 +69,11 @@ impl Intercept for Signed {
     }
 }
 
-/// A server, and the settings of a client of it that tries again as the SDK does by itself.
+/// A server, and a client configuration for it with the SDK's default retries.
 async fn server(signed: &Signed) -> (Server, Config) {
     let server = Server::default();
     let app = axum::Router::new()
-        .fallback(answer)
+        .fallback(respond)
         .with_state(server.clone());
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -97,7 +97,7 @@ fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-/// An item with values of every kind, and text that JSON has to escape.
+/// An item with values of every type, and text that JSON must escape.
 fn item(name: &str) -> RequestItem {
     let number = |value: &str| AttributeValue::N(value.to_owned());
     let map = HashMap::from([
@@ -135,7 +135,7 @@ fn item(name: &str) -> RequestItem {
 }
 
 #[tokio::test]
-async fn a_call_is_what_the_sdk_would_send_and_its_signature_is_of_that() {
+async fn request_equals_the_sdks_and_is_signed_as_sent() {
     let signed = Signed::default();
     let (server, config) = server(&signed).await;
     let items = vec![item("Shadowfax"), item("Rocinante")];
@@ -147,27 +147,27 @@ async fn a_call_is_what_the_sdk_would_send_and_its_signature_is_of_that() {
         WriteRequest::builder().put_request(put).build()
     };
     let requests: Vec<WriteRequest> = items.iter().map(put).collect();
-    let alone = client.batch_write_item().request_items(TABLE, requests);
-    alone.send().await.unwrap();
+    let by_sdk = client.batch_write_item().request_items(TABLE, requests);
+    by_sdk.send().await.unwrap();
     let table = DynamoTable::new(client, TABLE, ["Name"]);
     let report = deliver(&table, items, &policy()).await;
     assert_eq!((report.delivered, report.calls), (2, 1));
 
     let calls = server.calls.lock().unwrap();
-    let [(alone, expected), (ours, found)] = calls.as_slice() else {
+    let [(sdk_headers, expected), (headers, found)] = calls.as_slice() else {
         panic!("{} calls", calls.len());
     };
-    let read = |body: &str| -> Value { serde_json::from_str(body).unwrap() };
-    assert_eq!(read(found), read(expected));
+    let parse = |body: &str| -> Value { serde_json::from_str(body).unwrap() };
+    assert_eq!(parse(found), parse(expected));
     for header in ["content-type", "x-amz-target"] {
-        assert_eq!(ours[header], alone[header]);
+        assert_eq!(headers[header], sdk_headers[header]);
     }
-    assert_eq!(ours["content-length"], found.len().to_string().as_str());
+    assert_eq!(headers["content-length"], found.len().to_string().as_str());
     assert_eq!(signed.0.lock().unwrap()[1], found.as_bytes());
 }
 
 #[tokio::test]
-async fn the_sdk_adds_no_tries_of_its_own() {
+async fn sdk_does_not_retry() {
     let (server, config) = server(&Signed::default()).await;
     *server.faults.lock().unwrap() = 2;
     let table = DynamoTable::new(Client::from_conf(config), TABLE, ["Name"]);
@@ -177,7 +177,7 @@ async fn the_sdk_adds_no_tries_of_its_own() {
     assert_eq!(server.calls.lock().unwrap().len(), 3);
 }
 
-/// An item that was never a map.
+/// An item type that is not a map.
 struct Herd<'a> {
     name: &'a str,
     heads: u64,
@@ -202,7 +202,7 @@ impl TableItem for Herd<'_> {
 }
 
 #[tokio::test]
-async fn an_item_of_a_type_of_its_own_goes_as_it_shows_itself() {
+async fn custom_item_type_is_written() {
     let (server, config) = server(&Signed::default()).await;
     let table = DynamoTable::new(Client::from_conf(config), TABLE, ["Name"]);
     let herd = |name, heads| Herd { name, heads };

@@ -1,7 +1,6 @@
-//! The Kinesis and DynamoDB destinations against emulators on a loopback port, through the real
-//! SDK.
+//! The destinations through the real SDK, against emulators on a loopback port.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -34,7 +33,7 @@ fn policy() -> Policy {
     Policy::within(Duration::from_secs(600))
 }
 
-/// A client's settings for an emulator on `port`.
+/// The client configuration for an emulator on `port`.
 macro_rules! config {
     ($service:ident, $port:expr) => {
         $service::Config::builder()
@@ -47,7 +46,7 @@ macro_rules! config {
     };
 }
 
-/// A Kinesis of its own with the stream `wildrydes`.
+/// A new Kinesis emulator with the stream `wildrydes`.
 async fn kinesis(shards: i32) -> aws_sdk_kinesis::Client {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -77,7 +76,7 @@ async fn kinesis(shards: i32) -> aws_sdk_kinesis::Client {
     client
 }
 
-/// A DynamoDB of its own with the table `UnicornSensorData`.
+/// A new DynamoDB emulator with the table `UnicornSensorData`.
 async fn dynamodb() -> aws_sdk_dynamodb::Client {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -125,7 +124,7 @@ fn row(name: &str, minute: usize, note: &str) -> TestItem {
     ])
 }
 
-/// The notes of every row, by minute.
+/// The note of every row, ordered by minute.
 async fn notes(client: &aws_sdk_dynamodb::Client) -> Vec<String> {
     let rows = client
         .scan()
@@ -148,7 +147,7 @@ async fn notes(client: &aws_sdk_dynamodb::Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn records_past_one_call_all_reach_the_stream() {
+async fn records_of_several_calls_reach_the_stream() {
     let client = kinesis(2).await;
     let record = |number: u32| KinesisRecord {
         partition_key: number.to_string(),
@@ -194,7 +193,7 @@ async fn records_past_one_call_all_reach_the_stream() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_not_there_stops_the_delivery() {
+async fn missing_stream_stops_the_delivery() {
     let stream = KinesisStream::new(kinesis(1).await, "elsewhere");
     let record = KinesisRecord {
         partition_key: "Shadowfax".to_owned(),
@@ -210,7 +209,7 @@ async fn a_stream_that_is_not_there_stops_the_delivery() {
     );
 }
 
-/// A destination whose calls are counted once they are answered.
+/// A destination that counts its completed calls.
 struct CountedCalls<D> {
     destination: D,
     calls: watch::Sender<u64>,
@@ -228,15 +227,15 @@ impl<D: Destination> Destination for CountedCalls<D> {
     }
 
     async fn send(&self, chunk: &[&D::Item]) -> Result<Vec<ItemFailure>, SendError> {
-        let answer = self.destination.send(chunk).await;
+        let result = self.destination.send(chunk).await;
         self.calls.send_modify(|calls| *calls += 1);
-        answer
+        result
     }
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_there_is_tried_until_the_deadline() {
-    // Bound, so that nobody else gets the port, and without a listener, so that it takes no call.
+async fn unreachable_service_is_retried_until_the_deadline() {
+    // Bound so that no other process gets the port, but not listening, so connections fail.
     let bound = TcpSocket::new_v4().unwrap();
     bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = bound.local_addr().unwrap().port();
@@ -251,12 +250,12 @@ async fn a_service_that_is_not_there_is_tried_until_the_deadline() {
     };
     let policy = Policy::within(Duration::from_secs(600));
     let mut calls = stream.calls.subscribe();
-    let passing = async {
+    let skip_time = async {
         calls.wait_for(|calls| *calls >= 3).await.unwrap();
-        // From now on the time passes as soon as there is nothing to do.
+        // From now on, time advances whenever there is nothing to do.
         tokio::time::pause();
     };
-    let (report, ()) = tokio::join!(deliver(&stream, vec![record], &policy), passing);
+    let (report, ()) = tokio::join!(deliver(&stream, vec![record], &policy), skip_time);
 
     assert!(Instant::now() <= policy.deadline);
     assert!(report.calls >= 3);
@@ -267,10 +266,11 @@ async fn a_service_that_is_not_there_is_tried_until_the_deadline() {
     ));
 }
 
-/// What a Firehose that has trouble was sent: one list of records, in base64, a request.
+/// The requests that the Firehose server received: the records of each, in base64.
 type Requests = Arc<Mutex<Vec<Vec<String>>>>;
 
-/// A Firehose that fails the first request, fails the last record of the second, and then takes all.
+/// A Firehose server that fails the first request and the last record of the second, and then takes
+/// everything.
 async fn firehose(State(requests): State<Requests>, body: String) -> (StatusCode, String) {
     let body: Value = serde_json::from_str(&body).unwrap();
     let records = body["Records"].as_array().unwrap();
@@ -287,12 +287,12 @@ async fn firehose(State(requests): State<Requests>, body: String) -> (StatusCode
     if let Some(last) = responses.last_mut().filter(|_| fails) {
         *last = json!({"ErrorCode": "ServiceUnavailableException", "ErrorMessage": "Slow down."});
     }
-    let answer = json!({"FailedPutCount": i32::from(fails), "RequestResponses": responses});
-    (StatusCode::OK, answer.to_string())
+    let response = json!({"FailedPutCount": i32::from(fails), "RequestResponses": responses});
+    (StatusCode::OK, response.to_string())
 }
 
 #[tokio::test]
-async fn firehose_is_sent_again_what_it_failed_and_the_sdk_adds_no_tries_of_its_own() {
+async fn firehose_failures_are_retried_without_sdk_retries() {
     let requests = Requests::default();
     let app = axum::Router::new()
         .fallback(firehose)
@@ -315,7 +315,7 @@ async fn firehose_is_sent_again_what_it_failed_and_the_sdk_adds_no_tries_of_its_
 }
 
 #[tokio::test]
-async fn a_repeated_key_is_written_once_with_its_last_value() {
+async fn duplicate_key_is_written_once_with_its_last_value() {
     let client = dynamodb().await;
     let mut rows: Vec<TestItem> = (0..25)
         .map(|minute| row("Shadowfax", minute, "first"))
@@ -330,7 +330,7 @@ async fn a_repeated_key_is_written_once_with_its_last_value() {
 }
 
 #[tokio::test]
-async fn an_item_over_400_kb_comes_back_and_the_others_are_written() {
+async fn only_the_item_over_400_kb_is_undelivered() {
     let client = dynamodb().await;
     let table = table(&client);
     let largest = 400 * 1024 - windrow_write::Destination::size(&table, &row("Shadowfax", 0, ""));
@@ -348,7 +348,7 @@ async fn an_item_over_400_kb_comes_back_and_the_others_are_written() {
 }
 
 #[tokio::test]
-async fn an_empty_key_among_good_items_comes_back_alone() {
+async fn only_the_item_with_an_empty_key_is_undelivered() {
     let client = dynamodb().await;
     let mut rows: Vec<TestItem> = (0..25)
         .map(|minute| row("Shadowfax", minute, "good"))
@@ -361,7 +361,7 @@ async fn an_empty_key_among_good_items_comes_back_alone() {
 }
 
 #[tokio::test]
-async fn an_item_only_the_service_knows_to_be_invalid_comes_back_alone() {
+async fn only_the_item_that_the_service_rejects_is_undelivered() {
     let client = dynamodb().await;
     let mut rows: Vec<TestItem> = (0..25)
         .map(|minute| row("Shadowfax", minute, "good"))

@@ -8,7 +8,7 @@ import { readings } from './readings.testing.ts';
 const STEP = 30 / 110_540;
 
 describe('a unicorn', () => {
-  test('is where its last reading says, once its glide is over', () => {
+  test('glides to its last reading', () => {
     const fleet = new Fleet();
     fleet.apply(readings([{ second: 100 }], ['Shadowfax']), 0);
     expect(fleet.position(0, 0)).toEqual([mercatorX(-74), mercatorY(40)]);
@@ -20,7 +20,7 @@ describe('a unicorn', () => {
     expect(fleet.position(0, 9000)[1]).toBe(mercatorY(40 + STEP));
   });
 
-  test('jumps where motion is not wanted', () => {
+  test('jumps if gliding is off', () => {
     const fleet = new Fleet();
     fleet.glides = false;
     fleet.apply(readings([{ second: 100 }], ['Shadowfax']), 0);
@@ -28,7 +28,7 @@ describe('a unicorn', () => {
     expect(fleet.position(0, 1000)[1]).toBe(mercatorY(40 + STEP));
   });
 
-  test('has the speed of its last two readings, whatever the page had to wait', () => {
+  test('has the speed between its last two readings, even if they come late', () => {
     const fleet = new Fleet();
     fleet.apply(readings([{ second: 100 }], ['Shadowfax']), 0);
     expect(fleet.sighting(0, 0).speed).toBeNaN();
@@ -36,14 +36,14 @@ describe('a unicorn', () => {
     expect(fleet.sighting(0, 5000).speed).toBe(31);
   });
 
-  test('is not set back by an old reading, nor by one that comes twice', () => {
+  test('ignores late and duplicate readings', () => {
     const fleet = new Fleet();
     fleet.apply(readings([{ second: 101, health: 120 }], ['Shadowfax']), 0);
     fleet.apply(readings([{ second: 100, health: 90, latitude: 50 }, { second: 101, health: 80 }]), 10);
     expect(fleet.sighting(0, 10)).toMatchObject({ health: 120, latitude: 40, statusTime: 101_000 });
   });
 
-  test('leaves a trail to where it is drawn, and the marker pulls the rest', () => {
+  test('leaves a trail up to its drawn location', () => {
     const fleet = new Fleet();
     fleet.apply(readings([{ second: 100 }], ['Shadowfax']), 0);
     fleet.apply(readings([{ second: 101, latitude: 40 + STEP }]), 1000);
@@ -53,7 +53,7 @@ describe('a unicorn', () => {
     expect(fleet.tailY[0]).toBe(mercatorY(40 + STEP));
   });
 
-  test('that was started anew elsewhere does not fly there', () => {
+  test('jumps without a trail when it restarts elsewhere', () => {
     const fleet = new Fleet();
     fleet.apply(readings([{ second: 100 }], ['Shadowfax']), 0);
     fleet.apply(readings([{ second: 101, latitude: 41 }]), 1000);
@@ -64,14 +64,14 @@ describe('a unicorn', () => {
     expect(fleet.trails.size).toBe(1);
   });
 
-  test('without a position is listed, and has no place', () => {
+  test('without a location is listed but not drawn', () => {
     const fleet = new Fleet();
     fleet.apply(readings([{ second: 100, latitude: NaN, longitude: NaN }], ['Shadowfax']), 0);
     expect(fleet.sighting(0, 0)).toMatchObject({ name: 'Shadowfax', health: 150 });
     expect(fleet.position(0, 0)[0]).toBeNaN();
   });
 
-  test('fades out after 30 s without readings, and comes back when it speaks', () => {
+  test('fades out after 30 s without readings, and reappears with the next one', () => {
     const fleet = new Fleet();
     fleet.apply(readings([{ second: 100 }], ['Shadowfax']), 0);
     expect(fleet.opacity(0, SILENT_MILLIS)).toBe(1);
@@ -82,7 +82,7 @@ describe('a unicorn', () => {
     expect(fleet.opacity(0, 50_000)).toBe(1);
   });
 
-  test('was heard when the stream took its reading, by the stream’s own clock', () => {
+  test('is silent since its last reading arrived, by the stream’s clock', () => {
     const fleet = new Fleet();
     const both = [{ second: 100, arrival: 100 }, { unicorn: 1, second: 120, arrival: 120 }];
     fleet.apply(readings(both, ['Shadowfax', 'Franky']), 1000);
@@ -91,7 +91,7 @@ describe('a unicorn', () => {
   });
 });
 
-test('ten thousand unicorns keep to the trails’ bound, and are told apart', () => {
+test('ten thousand unicorns stay within the trails’ capacity', () => {
   const fleet = new Fleet();
   const names = Array.from({ length: 10_000 }, (_, index) => `Unicorn ${index}`);
   for (let second = 0; second < 200; second += 1) {

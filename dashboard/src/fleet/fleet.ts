@@ -1,118 +1,125 @@
 /**
- * What the page knows of every unicorn: numbers in columns, a row a unicorn, so that ten thousand are taken in without
- * making an object for any.
+ * The state of every unicorn, in columns of numbers indexed by unicorn, so that ten thousand
+ * readings need no object allocations.
  *
- * Times are milliseconds on the page's own clock (`performance.now()`), unless said otherwise.
+ * Times are milliseconds on the page's own clock (`performance.now()`) unless stated otherwise.
  */
 
 import type { Readings } from '../protocol.ts';
 import { mercatorX, mercatorY, metresPerUnit } from './mercator.ts';
 import { Trails } from './trails.ts';
 
-/** A unicorn without readings for this long fades out. */
+/** A unicorn without readings for this long is silent, and fades out. */
 export const SILENT_MILLIS = 30_000;
-/** How long it takes to fade. */
+/** How long the fade takes. */
 export const FADE_MILLIS = 2_000;
-/** Vitals below this are marked. */
+/** Vitals below this are highlighted. */
 export const LOW_VITALS = 100;
 
 const SHORTEST_GLIDE_MILLIS = 200;
 const LONGEST_GLIDE_MILLIS = 3_000;
-/** A unicorn that is farther away than its distance says was started anew elsewhere. */
+/**
+ * A unicorn that moved farther than this, and than three times its reported distance, was restarted
+ * elsewhere.
+ */
 const JUMP_METRES = 200;
-/** So many unicorns share a second of trail. */
-const UNICORNS_A_TRAIL_SECOND = 1_000;
+/** The interval between a unicorn's trail segments is one second per this many unicorns. */
+const UNICORNS_PER_TRAIL_SECOND = 1_000;
 
-/** What is shown of one unicorn. */
+/** What the card shows of one unicorn. */
 export interface Sighting {
   readonly name: string;
-  /** Metres a second; NaN until there are two readings. */
+  /** Metres per second; NaN until there are two readings. */
   readonly speed: number;
   readonly health: number;
   readonly magic: number;
-  /** Degrees; NaN where it never said where it is. */
+  /** Degrees; NaN if its location is unknown. */
   readonly latitude: number;
   readonly longitude: number;
   /** StatusTime, in milliseconds since the epoch. */
   readonly statusTime: number;
-  /** Milliseconds since it was heard. */
+  /** Milliseconds since its last reading. */
   readonly silence: number;
 }
 
+/** All unicorns, by number. */
 export class Fleet {
   size = 0;
   readonly names: string[] = [];
-  /** Near where the first unicorn was seen; what is drawn is given from here, since 32 bits are too coarse for a world. */
+  /**
+   * The first unicorn's first location. Drawn coordinates are relative to it: 32-bit floats are too
+   * coarse for the whole world.
+   */
   origin: readonly [number, number] | undefined;
-  /** From the origin, in Web Mercator. */
+  /** In Web Mercator, relative to the origin. */
   readonly trails = new Trails();
-  /** Whether markers glide, or jump from reading to reading. */
+  /** Whether markers glide from reading to reading; otherwise they jump. */
   glides = true;
 
   statusTime = new Float64Array(0);
-  heardAt = new Float64Array(0);
+  lastReadingAt = new Float64Array(0);
   latitude = new Float64Array(0);
   longitude = new Float64Array(0);
   speed = new Float64Array(0);
   health = new Int32Array(0);
   magic = new Int32Array(0);
-  /** The glide that is under way or over: from where, to where (Web Mercator), since when and how long. */
+  /** The current or last glide: its ends (Web Mercator), start and duration. */
   fromX = new Float64Array(0);
   fromY = new Float64Array(0);
   toX = new Float64Array(0);
   toY = new Float64Array(0);
   glideStart = new Float64Array(0);
   glideMillis = new Float64Array(0);
-  /** Where the trail's last piece ends; the marker pulls the rest behind it. */
+  /** Where the trail's last segment ends. The tail connects it to the marker. */
   tailX = new Float64Array(0);
   tailY = new Float64Array(0);
   private tailAt = new Float64Array(0);
-  /** Metres in the readings that are being taken in. */
+  /** Metres flown in the current batch of readings. */
   private moved = new Float64Array(0);
-  /** Which unicorns the readings at hand are of, and in which call it was last seen. */
-  private seenIn = new Uint32Array(0);
-  private call = 0;
+  /** The last batch that had a reading of the unicorn. */
+  private lastBatch = new Uint32Array(0);
+  private batch = 0;
   private newestArrival = -Infinity;
 
-  /** Takes in readings that reach the page at `now`. */
+  /** Applies a batch of readings that reach the page at `now`. */
   apply(readings: Readings, now: number): void {
-    this.welcome(readings);
-    this.call += 1;
-    const heard: number[] = [];
+    this.addUnicorns(readings);
+    this.batch += 1;
+    const updated: number[] = [];
     for (const arrival of readings.arrival) {
       this.newestArrival = Math.max(this.newestArrival, arrival);
     }
     for (let index = 0; index < readings.unicorn.length; index += 1) {
       const unicorn = readings.unicorn[index] ?? 0;
       const time = readings.time[index] ?? 0;
-      // Kinesis may say a thing twice, and an old thing late.
+      // Kinesis may deliver duplicates and late readings.
       if (unicorn >= this.size || time <= at(this.statusTime, unicorn)) continue;
-      if (this.seenIn[unicorn] !== this.call) {
-        this.seenIn[unicorn] = this.call;
+      if (this.lastBatch[unicorn] !== this.batch) {
+        this.lastBatch[unicorn] = this.batch;
         this.moved[unicorn] = 0;
-        heard.push(unicorn);
+        updated.push(unicorn);
       }
-      this.takeIn(readings, index, unicorn, now);
+      this.applyReading(readings, index, unicorn, now);
     }
-    for (const unicorn of heard) this.move(unicorn, now);
+    for (const unicorn of updated) this.move(unicorn, now);
   }
 
-  /** Where a unicorn is drawn at `now`, in Web Mercator; NaN where it never said. */
+  /** Where a unicorn is drawn at `now`, in Web Mercator; NaN if its location is unknown. */
   position(unicorn: number, now: number): readonly [number, number] {
-    const part = Math.min(1, Math.max(0, (now - at(this.glideStart, unicorn)) / at(this.glideMillis, unicorn)));
+    const progress = Math.min(1, Math.max(0, (now - at(this.glideStart, unicorn)) / at(this.glideMillis, unicorn)));
     const fromX = at(this.fromX, unicorn);
     const fromY = at(this.fromY, unicorn);
-    return [fromX + (at(this.toX, unicorn) - fromX) * part, fromY + (at(this.toY, unicorn) - fromY) * part];
+    return [fromX + (at(this.toX, unicorn) - fromX) * progress, fromY + (at(this.toY, unicorn) - fromY) * progress];
   }
 
-  /** How strongly a unicorn is drawn: 1 while it is heard, 0 once it has faded out. */
+  /** A unicorn's opacity: 1 while it sends readings, 0 once it has faded out. */
   opacity(unicorn: number, now: number): number {
-    const faded = now - at(this.heardAt, unicorn) - SILENT_MILLIS;
+    const faded = now - at(this.lastReadingAt, unicorn) - SILENT_MILLIS;
     return Math.min(1, Math.max(0, 1 - faded / FADE_MILLIS));
   }
 
   isSilent(unicorn: number, now: number): boolean {
-    return now - at(this.heardAt, unicorn) >= SILENT_MILLIS;
+    return now - at(this.lastReadingAt, unicorn) >= SILENT_MILLIS;
   }
 
   /** The lower of health and magic. */
@@ -129,19 +136,19 @@ export class Fleet {
       latitude: at(this.latitude, unicorn),
       longitude: at(this.longitude, unicorn),
       statusTime: at(this.statusTime, unicorn),
-      silence: now - at(this.heardAt, unicorn),
+      silence: now - at(this.lastReadingAt, unicorn),
     };
   }
 
-  private takeIn(readings: Readings, index: number, unicorn: number, now: number): void {
+  private applyReading(readings: Readings, index: number, unicorn: number, now: number): void {
     const time = readings.time[index] ?? 0;
     const distance = readings.distance[index] ?? 0;
     const seconds = (time - at(this.statusTime, unicorn)) / 1000;
     if (Number.isFinite(seconds)) this.speed[unicorn] = distance / seconds;
     this.statusTime[unicorn] = time;
-    // By the stream's clock, which need not be the page's: what lay there for a while was said a while ago.
+    // The age by the stream's clock, which may differ from the page's.
     const age = this.newestArrival - (readings.arrival[index] ?? 0);
-    this.heardAt[unicorn] = Math.max(at(this.heardAt, unicorn), now - age);
+    this.lastReadingAt[unicorn] = Math.max(at(this.lastReadingAt, unicorn), now - age);
     this.health[unicorn] = readings.health[index] ?? 0;
     this.magic[unicorn] = readings.magic[index] ?? 0;
     this.moved[unicorn] = at(this.moved, unicorn) + distance;
@@ -152,7 +159,7 @@ export class Fleet {
     this.longitude[unicorn] = longitude;
   }
 
-  /** Starts the glide to where the unicorn is now. */
+  /** Starts the glide to the unicorn's new location. */
   private move(unicorn: number, now: number): void {
     const latitude = at(this.latitude, unicorn);
     if (Number.isNaN(latitude)) return;
@@ -180,7 +187,7 @@ export class Fleet {
   }
 
   private drawTrail(unicorn: number, x: number, y: number, now: number): void {
-    const pause = (this.size / UNICORNS_A_TRAIL_SECOND) * 1000;
+    const pause = (this.size / UNICORNS_PER_TRAIL_SECOND) * 1000;
     if (now - at(this.tailAt, unicorn) < pause) return;
     const tailX = at(this.tailX, unicorn);
     const tailY = at(this.tailY, unicorn);
@@ -192,8 +199,8 @@ export class Fleet {
     this.tailAt[unicorn] = now;
   }
 
-  /** Makes room for unicorns that were not heard before. */
-  private welcome(readings: Readings): void {
+  /** Adds the new unicorns, and grows the columns if needed. */
+  private addUnicorns(readings: Readings): void {
     const size = readings.firstNew + readings.newNames.length;
     if (size <= this.size) return;
     readings.newNames.forEach((name, index) => {
@@ -204,40 +211,40 @@ export class Fleet {
   }
 
   private grow(capacity: number): void {
-    const grown = (old: Float64Array<ArrayBuffer>, empty: number) => {
+    const grownFloats = (old: Float64Array<ArrayBuffer>, empty: number) => {
       const column = new Float64Array(capacity).fill(empty);
       column.set(old);
       return column;
     };
-    this.statusTime = grown(this.statusTime, -Infinity);
-    this.heardAt = grown(this.heardAt, -Infinity);
-    this.latitude = grown(this.latitude, NaN);
-    this.longitude = grown(this.longitude, NaN);
-    this.speed = grown(this.speed, NaN);
-    this.fromX = grown(this.fromX, NaN);
-    this.fromY = grown(this.fromY, NaN);
-    this.toX = grown(this.toX, NaN);
-    this.toY = grown(this.toY, NaN);
-    this.glideStart = grown(this.glideStart, -Infinity);
-    this.glideMillis = grown(this.glideMillis, 1);
-    this.tailX = grown(this.tailX, NaN);
-    this.tailY = grown(this.tailY, NaN);
-    this.tailAt = grown(this.tailAt, 0);
-    this.moved = grown(this.moved, 0);
-    const whole = (old: Int32Array) => {
+    this.statusTime = grownFloats(this.statusTime, -Infinity);
+    this.lastReadingAt = grownFloats(this.lastReadingAt, -Infinity);
+    this.latitude = grownFloats(this.latitude, NaN);
+    this.longitude = grownFloats(this.longitude, NaN);
+    this.speed = grownFloats(this.speed, NaN);
+    this.fromX = grownFloats(this.fromX, NaN);
+    this.fromY = grownFloats(this.fromY, NaN);
+    this.toX = grownFloats(this.toX, NaN);
+    this.toY = grownFloats(this.toY, NaN);
+    this.glideStart = grownFloats(this.glideStart, -Infinity);
+    this.glideMillis = grownFloats(this.glideMillis, 1);
+    this.tailX = grownFloats(this.tailX, NaN);
+    this.tailY = grownFloats(this.tailY, NaN);
+    this.tailAt = grownFloats(this.tailAt, 0);
+    this.moved = grownFloats(this.moved, 0);
+    const grownInts = (old: Int32Array) => {
       const column = new Int32Array(capacity);
       column.set(old);
       return column;
     };
-    this.health = whole(this.health);
-    this.magic = whole(this.magic);
-    const seenIn = new Uint32Array(capacity);
-    seenIn.set(this.seenIn);
-    this.seenIn = seenIn;
+    this.health = grownInts(this.health);
+    this.magic = grownInts(this.magic);
+    const lastBatch = new Uint32Array(capacity);
+    lastBatch.set(this.lastBatch);
+    this.lastBatch = lastBatch;
   }
 }
 
-/** A number of a column; callers keep within the fleet's size. */
+/** A value of a column. `index` must be within the fleet's size. */
 function at(column: Float64Array, index: number): number {
   return column[index] ?? NaN;
 }

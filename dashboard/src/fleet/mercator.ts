@@ -1,7 +1,7 @@
-/** Web Mercator, in which the map draws: x and y from 0 (west, north) to 1 (east, south). */
+/** Web Mercator, the map's projection: x and y from 0 (west, north) to 1 (east, south). */
 
-/** The latitude at which the square world ends, in degrees. */
-const LIMIT = 85.051129;
+/** The maximum latitude of the square world, in degrees. */
+const MAX_LATITUDE = 85.051129;
 
 const EARTH_METRES = 40_075_016.686;
 
@@ -10,7 +10,7 @@ export function mercatorX(longitude: number): number {
 }
 
 export function mercatorY(latitude: number): number {
-  const radians = (Math.max(-LIMIT, Math.min(LIMIT, latitude)) * Math.PI) / 180;
+  const radians = (Math.max(-MAX_LATITUDE, Math.min(MAX_LATITUDE, latitude)) * Math.PI) / 180;
   return (1 - Math.log(Math.tan(Math.PI / 4 + radians / 2)) / Math.PI) / 2;
 }
 
@@ -22,7 +22,7 @@ export function latitudeOf(y: number): number {
   return (Math.atan(Math.sinh(Math.PI * (1 - 2 * y))) * 180) / Math.PI;
 }
 
-/** How many metres one unit of the map is, at the height of `y`. */
+/** Metres per map unit at `y`. */
 export function metresPerUnit(y: number): number {
   return EARTH_METRES * Math.cos((latitudeOf(y) * Math.PI) / 180);
 }

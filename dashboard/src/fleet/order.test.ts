@@ -11,7 +11,7 @@ function fleetOf(vitals: readonly (readonly [string, number, number])[]): Fleet 
   return fleet;
 }
 
-test('worst vitals come first, then names as people count', () => {
+test('lowest vitals come first, then names in natural order', () => {
   const fleet = fleetOf([
     ['Franky 10', 150, 150],
     ['Franky 2', 150, 150],
@@ -26,20 +26,20 @@ test('worst vitals come first, then names as people count', () => {
   ]);
 });
 
-test('who is silent comes last, however unwell', () => {
+test('silent unicorns come last, whatever their vitals', () => {
   const fleet = fleetOf([['Shadowfax', 10, 10], ['Franky', 150, 150]]);
   fleet.apply(readings([{ unicorn: 1, second: 160, arrival: 100 }]), 60_000);
   expect(new Order(fleet).unicorns('', 60_000).map((unicorn) => fleet.names[unicorn])).toEqual(['Franky', 'Shadowfax']);
 });
 
-test('a search finds parts of names in any case', () => {
+test('a search finds parts of names, ignoring case', () => {
   const fleet = fleetOf([['Shadowfax', 150, 150], ['ŁUKASZ', 150, 150]]);
   expect(new Order(fleet).unicorns(' łuk', 0)).toEqual([1]);
   expect(new Order(fleet).unicorns('dowf', 0)).toEqual([0]);
   expect(new Order(fleet).unicorns('nobody', 0)).toEqual([]);
 });
 
-test('new names find their place, and vitals may be of any size', () => {
+test('new names are sorted in, and vitals may be any 32-bit integer', () => {
   const fleet = fleetOf([['Franky', 150, 2_147_483_647], ['Bucephalus', -2_147_483_648, 150]]);
   const order = new Order(fleet);
   expect(order.unicorns('', 0)).toEqual([1, 0]);

@@ -1,19 +1,22 @@
-/** In which order the list shows the fleet, and whom it shows. */
+/** Filters and sorts the fleet for the list. */
 
 import type { Fleet } from './fleet.ts';
 
-/** A unicorn's key is one number: whether it is silent, its vitals, its place by name, from high bits to low. */
+/**
+ * A unicorn's sort key is one number. From high bits to low: whether it is silent, its vitals, its
+ * rank by name.
+ */
 const SILENT = 2 ** 52;
 const NAMES = 2 ** 20;
 const VITALS_FROM_ZERO = 2 ** 31;
 
 export class Order {
   private readonly fleet: Fleet;
-  /** Names as they are searched, in lower case. */
+  /** Names in lower case, for the search. */
   private readonly lower: string[] = [];
-  /** Names as they are compared: digits are filled up, so that `Franky 2` comes before `Franky 10`. */
+  /** Names for sorting: numbers are zero-padded, so that `Franky 2` comes before `Franky 10`. */
   private readonly comparable: string[] = [];
-  /** The unicorns by name. */
+  /** The unicorns, sorted by name. */
   private byName = new Uint32Array(0);
 
   constructor(fleet: Fleet) {
@@ -21,25 +24,25 @@ export class Order {
   }
 
   /**
-   * The unicorns whose names contain `search`, whatever the case: those that are heard first, worst vitals first, then
-   * by name.
+   * The unicorns whose names contain `search`, ignoring case. Silent unicorns come last; otherwise
+   * they are sorted by vitals, lowest first, then by name.
    */
   unicorns(search: string, now: number): number[] {
-    this.takeNames();
+    this.updateNames();
     const { fleet } = this;
     const wanted = search.trim().toLowerCase();
     const keys = new Float64Array(fleet.size);
-    let found = 0;
-    this.byName.forEach((unicorn, place) => {
+    let matches = 0;
+    this.byName.forEach((unicorn, rank) => {
       if (wanted !== '' && !this.lower[unicorn]?.includes(wanted)) return;
       const silent = fleet.isSilent(unicorn, now) ? SILENT : 0;
-      keys[found] = silent + (fleet.vitals(unicorn) + VITALS_FROM_ZERO) * NAMES + place;
-      found += 1;
+      keys[matches] = silent + (fleet.vitals(unicorn) + VITALS_FROM_ZERO) * NAMES + rank;
+      matches += 1;
     });
-    return Array.from(keys.subarray(0, found).sort(), (key) => this.byName[key % NAMES] ?? 0);
+    return Array.from(keys.subarray(0, matches).sort(), (key) => this.byName[key % NAMES] ?? 0);
   }
 
-  private takeNames(): void {
+  private updateNames(): void {
     const { fleet } = this;
     if (this.byName.length === fleet.size) return;
     for (let unicorn = this.lower.length; unicorn < fleet.size; unicorn += 1) {

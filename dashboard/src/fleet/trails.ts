@@ -1,18 +1,21 @@
 /**
- * Where the unicorns have been: pieces of line in a ring, of which the oldest make room for the newest. So the
- * memory is bounded, whatever the fleet; the larger it is, the shorter its trails.
+ * The trails of all unicorns: a ring buffer of line segments, in which the newest overwrite the
+ * oldest. It bounds the memory: the larger the fleet, the shorter its trails.
  */
 export class Trails {
-  /** Numbers a piece: x and y of both ends, when it was made (seconds since the epoch of the ring), whose it is. */
+  /**
+   * Numbers per segment: x and y of both ends, its time (seconds since the ring's epoch), its
+   * unicorn.
+   */
   static readonly STRIDE = 6;
 
   readonly data: Float32Array<ArrayBuffer>;
   readonly capacity: number;
-  /** How many pieces there are. */
+  /** How many segments it holds. */
   size = 0;
-  /** Where the next piece goes. */
+  /** The index of the next segment. */
   private next = 0;
-  /** Milliseconds on the page's clock from which the pieces' seconds count. */
+  /** The ring's epoch, in milliseconds on the page's clock. */
   private epoch = 0;
   private dirty: [number, number][] = [];
 
@@ -21,29 +24,29 @@ export class Trails {
     this.data = new Float32Array(capacity * Trails.STRIDE);
   }
 
-  /** Adds a piece that was flown until `now` (milliseconds on the page's clock). */
+  /** Adds a segment flown until `now` (milliseconds on the page's clock). */
   add(unicorn: number, fromX: number, fromY: number, toX: number, toY: number, now: number): void {
     this.keepPrecise(now);
-    const piece = [fromX, fromY, toX, toY, this.seconds(now), unicorn];
-    this.data.set(piece, this.next * Trails.STRIDE);
+    const segment = [fromX, fromY, toX, toY, this.seconds(now), unicorn];
+    this.data.set(segment, this.next * Trails.STRIDE);
     this.touch(this.next);
     this.next = (this.next + 1) % this.capacity;
     this.size = Math.min(this.size + 1, this.capacity);
   }
 
-  /** A time of the page's clock as the pieces have it. */
+  /** Converts a time on the page's clock to seconds since the ring's epoch. */
   seconds(now: number): number {
     return (now - this.epoch) / 1000;
   }
 
-  /** The ranges of pieces, first and one past the last, that changed since they were taken last. */
+  /** The ranges of segments (first, one past the last) that changed since the last call. */
   takeDirty(): readonly [number, number][] {
     const taken = this.dirty;
     this.dirty = [];
     return taken;
   }
 
-  /** The newest pieces, as ranges: first, and one past the last. */
+  /** The newest `count` segments, as ranges (first, one past the last). */
   newest(count: number): readonly (readonly [number, number])[] {
     const wanted = Math.min(count, this.size);
     const first = this.next - wanted;
@@ -54,7 +57,7 @@ export class Trails {
     ];
   }
 
-  /** All pieces are to be taken anew, by whoever lost them. */
+  /** Marks all segments as changed. */
   touchAll(): void {
     this.dirty = this.size > 0 ? [[0, this.size]] : [];
   }
@@ -68,7 +71,7 @@ export class Trails {
     }
   }
 
-  /** 32 bits hold seconds to the millisecond for some hours only, so the epoch moves along. */
+  /** 32-bit floats keep milliseconds for only a few hours, so the epoch moves on. */
   private keepPrecise(now: number): void {
     const shift = this.seconds(now);
     if (this.size === 0) {

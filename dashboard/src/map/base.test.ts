@@ -16,14 +16,14 @@ describe.each(['light', 'dark'] as const)('the %s base map', (theme) => {
     for (const layer of baseStyle(theme, tiles).layers) expect(layer.id).toMatch(/^base-/);
   });
 
-  it('has the names in one run of layers at the end, the first of them known', () => {
+  it('has all label layers at the end, starting with `firstLabel`', () => {
     const layers = baseStyle(theme).layers;
     const first = layers.findIndex((layer) => layer.type === 'symbol');
     expect(layers[first]?.id).toBe(firstLabel);
     expect(layers.slice(first).every((layer) => layer.type === 'symbol')).toBe(true);
   });
 
-  it('asks nobody but the page’s own server', () => {
+  it('loads data only from the page’s own server', () => {
     const { sources, glyphs, sprite } = baseStyle(theme);
     expect([glyphs, sprite]).toEqual([undefined, undefined]);
     for (const source of Object.values(sources)) {
@@ -32,7 +32,7 @@ describe.each(['light', 'dark'] as const)('the %s base map', (theme) => {
     }
   });
 
-  it('has names that can be read on land and on water', () => {
+  it('has legible names on land and on water', () => {
     const colours = theme === 'dark' ? DARK : LIGHT;
     for (const text of [colours.area, colours.place, colours.smallPlace]) {
       for (const ground of [colours.land, colours.water, colours.halo]) {
@@ -43,7 +43,7 @@ describe.each(['light', 'dark'] as const)('the %s base map', (theme) => {
 });
 
 describe('tiles', () => {
-  it('take the place of land and names, and are thanked as text', () => {
+  it('replace land and names, and have their credits escaped', () => {
     const { sources, layers } = baseStyle('light', TILES);
     expect(layers.map((layer) => layer.id)).toEqual(['base-water', 'base-tiles']);
     expect(sources['base-tiles']).toEqual({
@@ -55,7 +55,7 @@ describe('tiles', () => {
     });
   });
 
-  it('may lie beside the page', () => {
+  it('may have a relative address', () => {
     const { sources } = baseStyle('light', { url: 'tiles/{z}/{x}/{y}.png', attribution: '', size: 512, maxZoom: 14 });
     expect(sources['base-tiles']).toMatchObject({
       tiles: ['http://127.0.0.1:8080/fleet/tiles/{z}/{x}/{y}.png'],
@@ -65,7 +65,7 @@ describe('tiles', () => {
   });
 });
 
-/** As WCAG 2 defines it. */
+/** The contrast ratio as defined by WCAG 2. */
 function contrast(one: string, other: string): number {
   const [darker, lighter] = [luminance(one), luminance(other)].sort((a, b) => a - b);
   return ((lighter ?? 0) + 0.05) / ((darker ?? 0) + 0.05);

@@ -1,6 +1,7 @@
 /**
- * What lies under the fleet: land, borders and names that come with the page (public/basemap, made by dashboard/basemap)
- * and need no internet, or raster tiles of the user's choice.
+ * The base map under the fleet. By default it shows land, borders and names from files that ship
+ * with the page (public/basemap, built by dashboard/basemap) and needs no internet. Alternatively
+ * it shows raster tiles from a source that the user configures.
  */
 
 import type {
@@ -14,10 +15,13 @@ import type {
 import type { Tiles } from '../config.ts';
 import type { Theme } from '../view/theme.ts';
 
-/** Markers and trails go below this layer. A style of raster tiles has no such layer: their names are in the picture. */
+/**
+ * Markers and trails are drawn below this layer. Raster tiles contain their labels, so their style
+ * lacks it.
+ */
 export const firstLabel = 'base-states';
 
-/** The colours of a base map, as CSS writes them. */
+/** The colours of a base map, in CSS notation. */
 export interface BaseColours {
   readonly water: string;
   readonly land: string;
@@ -27,10 +31,11 @@ export interface BaseColours {
   readonly countyBorder: string;
   /** Names of countries and states. */
   readonly area: string;
-  /** Names of cities, towns and quarters, the more people the stronger. */
+  /** Names of large cities. */
   readonly place: string;
+  /** Names of towns and city quarters. */
   readonly smallPlace: string;
-  /** Around every name. */
+  /** The outline of every name. */
   readonly halo: string;
 }
 
@@ -60,7 +65,10 @@ export const DARK: BaseColours = {
   halo: '#0f1624',
 };
 
-/** The style of the base map; its layers' ids begin with `base-`. With `tiles` they take the place of land and names. */
+/**
+ * The style of the base map. Layer ids start with `base-`. `tiles` replaces land, borders and
+ * names.
+ */
 export function baseStyle(theme: Theme, tiles?: Tiles): StyleSpecification {
   const colours = theme === 'dark' ? DARK : LIGHT;
   const water: LayerSpecification = {
@@ -94,7 +102,7 @@ function dataSource(name: string, attribution: string): SourceSpecification {
     type: 'geojson',
     data: new URL(`basemap/${name}.json`, document.baseURI).href,
     attribution,
-    // Past this zoom there is no more to see in the data.
+    // The data has no more detail above this zoom.
     maxzoom: 12,
   };
 }
@@ -109,7 +117,7 @@ function rasterSource(tiles: Tiles): SourceSpecification {
   };
 }
 
-/** Absolute, with the braces left as they are. */
+/** An absolute URL whose placeholders keep their braces. */
 function tileUrl(url: string): string {
   return new URL(url, document.baseURI).href.replaceAll('%7B', '{').replaceAll('%7D', '}');
 }
@@ -118,7 +126,7 @@ function link(href: string, text: string): string {
   return `<a href="${href}" target="_blank" rel="noopener">${text}</a>`;
 }
 
-/** Text as HTML that shows the text: attributions are HTML to MapLibre. */
+/** Escapes text for HTML, because MapLibre renders attributions as HTML. */
 function escaped(text: string): string {
   return text
     .replaceAll('&', '&amp;')
@@ -136,11 +144,11 @@ function groundLayers(colours: BaseColours): LayerSpecification[] {
       type: 'line',
       source: 'base-land',
       minzoom: 3,
-      paint: { 'line-color': colours.coast, 'line-width': growing(3, 0.4, 12, 1.2) },
+      paint: { 'line-color': colours.coast, 'line-width': scaled(3, 0.4, 12, 1.2) },
     },
-    border('county', colours.countyBorder, 7.5, growing(8, 0.6, 12, 1.2)),
-    border('state', colours.stateBorder, 3, growing(3, 0.5, 12, 1.6)),
-    border('country', colours.countryBorder, 1, growing(1, 0.5, 12, 2)),
+    border('county', colours.countyBorder, 7.5, scaled(8, 0.6, 12, 1.2)),
+    border('state', colours.stateBorder, 3, scaled(3, 0.5, 12, 1.6)),
+    border('country', colours.countryBorder, 1, scaled(1, 0.5, 12, 2)),
   ];
 }
 
@@ -156,12 +164,12 @@ function border(kind: string, colour: string, minzoom: number, width: Expression
   };
 }
 
-/** Later layers take their room first: of names that collide, the country's stays. */
+/** Later layers are placed first: where names collide, the country's stays. */
 function labelLayers(colours: BaseColours): LayerSpecification[] {
   return [
-    areas(firstLabel, 'state', colours, { maxzoom: 8, size: growing(4, 10, 7, 13) }),
+    areas(firstLabel, 'state', colours, { maxzoom: 8, size: scaled(4, 10, 7, 13) }),
     places(colours),
-    areas('base-countries', 'country', colours, { maxzoom: 6.5, size: growing(1, 10, 6, 16) }),
+    areas('base-countries', 'country', colours, { maxzoom: 6.5, size: scaled(1, 10, 6, 16) }),
   ];
 }
 
@@ -175,7 +183,7 @@ function areas(
     id,
     type: 'symbol',
     source: 'base-places',
-    filter: ['all', ['==', ['get', 'kind'], kind], shownYet()],
+    filter: ['all', ['==', ['get', 'kind'], kind], isShownAtZoom()],
     maxzoom,
     layout: {
       'text-field': ['get', 'name'],
@@ -207,7 +215,7 @@ function places(colours: BaseColours): SymbolLayerSpecification {
     id: 'base-places',
     type: 'symbol',
     source: 'base-places',
-    filter: ['all', ['!', ['in', ['get', 'kind'], ['literal', ['country', 'state']]]], shownYet()],
+    filter: ['all', ['!', ['in', ['get', 'kind'], ['literal', ['country', 'state']]]], isShownAtZoom()],
     layout: {
       'text-field': ['get', 'name'],
       'text-font': fonts('Medium'),
@@ -234,15 +242,15 @@ function places(colours: BaseColours): SymbolLayerSpecification {
   };
 }
 
-function shownYet(): ExpressionSpecification {
+function isShownAtZoom(): ExpressionSpecification {
   return ['<=', ['get', 'zoom'], ['zoom']];
 }
 
-/** Fonts of the reader's own machine; MapLibre takes the weight from the first one's name. */
+/** Fonts installed on the user's machine. MapLibre takes the weight from the first name. */
 function fonts(weight: 'Regular' | 'Medium'): string[] {
   return [`Noto Sans ${weight}`, 'system-ui', 'Segoe UI', 'Helvetica Neue', 'Noto Sans', 'Arial'];
 }
 
-function growing(zoom: number, from: number, lastZoom: number, to: number): ExpressionSpecification {
+function scaled(zoom: number, from: number, lastZoom: number, to: number): ExpressionSpecification {
   return ['interpolate', ['linear'], ['zoom'], zoom, from, lastZoom, to];
 }

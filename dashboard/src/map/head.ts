@@ -1,4 +1,4 @@
-/** A unicorn's head, looking right, white on nothing, for markers. */
+/** Draws a unicorn's head for the markers: facing right, white on a transparent background. */
 export function drawHead(size: number): HTMLCanvasElement {
   const canvas = document.createElement('canvas');
   canvas.width = size;

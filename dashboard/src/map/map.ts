@@ -1,4 +1,4 @@
-/** The map: base map, fleet, and what a pointer does on it. */
+/** The map: base map, fleet and pointer interaction. */
 
 import {
   AttributionControl,
@@ -20,17 +20,17 @@ import { FleetLayer, type Palette } from './layer.ts';
 
 /** Where the simulated unicorns start. */
 const START = { longitude: -73.985184, latitude: 40.749167 };
-/** How near a click must be, in pixels, beyond the marker itself. */
-const REACH = 6;
-/** How fast a unicorn flies. */
-const METRES_A_SECOND = 30;
-/** A marker is drawn anew once it would have moved so far, in pixels. */
+/** How far from a marker's edge a click still counts, in pixels. */
+const CLICK_MARGIN = 6;
+/** A unicorn's speed, for the frame rate. */
+const METRES_PER_SECOND = 30;
+/** A new frame is drawn once a marker would have moved this far, in pixels. */
 const STEP_PIXELS = 0.25;
-const FASTEST_FRAMES_MILLIS = 33;
-const SLOWEST_FRAMES_MILLIS = 250;
-/** On a map as narrow as this the credits wait behind their button. */
+const MIN_FRAME_MILLIS = 33;
+const MAX_FRAME_MILLIS = 250;
+/** On a narrower map the credits start collapsed. */
 const NARROW_PIXELS = 600;
-/** How often the view is fitted to the fleet. */
+/** The minimum interval between fits of the view to the fleet. */
 const FIT_MILLIS = 5_000;
 
 const PALETTES: Record<Theme, Palette> = {
@@ -39,11 +39,11 @@ const PALETTES: Record<Theme, Palette> = {
 };
 
 export interface MapEvents {
-  /** A marker, or, with -1, the map beside all of them was clicked. */
+  /** A marker was clicked, or with -1 the map elsewhere. */
   onSelect(unicorn: number): void;
-  /** The view is fitted to the fleet from now on, or left where the user put it. */
+  /** The view is now kept fitted to the fleet, or no longer. */
   onFit(fits: boolean): void;
-  /** The user moved the map away from the unicorn that was followed. */
+  /** The map stopped following a unicorn. */
   onUnfollow(): void;
 }
 
@@ -59,7 +59,7 @@ export class FleetMap {
   private followed = -1;
   private frame: ReturnType<typeof setTimeout> | undefined;
 
-  /** Throws where the browser has no WebGL 2. */
+  /** Throws if the browser does not support WebGL 2. */
   constructor(container: HTMLElement, fleet: Fleet, tiles: Tiles | undefined, theme: Theme, events: MapEvents) {
     setWorkerUrl(workerUrl);
     this.fleet = fleet;
@@ -122,13 +122,13 @@ export class FleetMap {
     this.map.setStyle(baseStyle(theme, this.tiles), { diff: false });
   }
 
-  /** Marks a unicorn, or, with -1, none. */
+  /** Highlights a unicorn, or with -1 none. */
   select(unicorn: number): void {
     this.layer.selected = unicorn;
     this.layer.update();
   }
 
-  /** Brings a unicorn into view, at once. */
+  /** Moves the map to a unicorn. */
   goTo(unicorn: number): void {
     const [x, y] = this.fleet.position(unicorn, performance.now());
     if (Number.isNaN(x)) return;
@@ -136,7 +136,7 @@ export class FleetMap {
     this.map.easeTo({ center: [longitudeOf(x), latitudeOf(y)], zoom: Math.max(11, this.map.getZoom()), duration: 500 });
   }
 
-  /** Keeps a unicorn in the middle, or, with -1, none. */
+  /** Keeps a unicorn in the centre of the map, or with -1 none. */
   follow(unicorn: number): void {
     this.followed = unicorn;
     if (unicorn >= 0) this.goTo(unicorn);
@@ -168,7 +168,7 @@ export class FleetMap {
     this.map.addLayer(this.layer, before);
   }
 
-  /** Asks for frames while something glides or fades, and no more of them than can be told apart. */
+  /** Requests frames while something glides or fades, no more often than a marker visibly moves. */
   private glide(): void {
     const now = performance.now();
     if (!this.isMoving(now)) {
@@ -176,27 +176,27 @@ export class FleetMap {
       return;
     }
     this.map.triggerRepaint();
-    const metresAPixel = metresPerUnit(mercatorY(this.map.getCenter().lat)) / this.pixelsPerUnit();
-    const millis = (1000 * STEP_PIXELS * metresAPixel) / METRES_A_SECOND;
-    const pause = Math.min(SLOWEST_FRAMES_MILLIS, Math.max(FASTEST_FRAMES_MILLIS, millis));
+    const metresPerPixel = metresPerUnit(mercatorY(this.map.getCenter().lat)) / this.pixelsPerUnit();
+    const millis = (1000 * STEP_PIXELS * metresPerPixel) / METRES_PER_SECOND;
+    const pause = Math.min(MAX_FRAME_MILLIS, Math.max(MIN_FRAME_MILLIS, millis));
     this.frame = setTimeout(() => this.glide(), pause);
   }
 
   private isMoving(now: number): boolean {
     const { fleet } = this;
     for (let unicorn = 0; unicorn < fleet.size; unicorn += 1) {
-      const silence = now - (fleet.heardAt[unicorn] ?? 0);
-      if (silence < SILENT_MILLIS + FADE_MILLIS + SLOWEST_FRAMES_MILLIS) return true;
+      const silence = now - (fleet.lastReadingAt[unicorn] ?? 0);
+      if (silence < SILENT_MILLIS + FADE_MILLIS + MAX_FRAME_MILLIS) return true;
     }
     return false;
   }
 
   private keepInView(now: number): void {
     if (this.followed >= 0) {
-      // Another animation, such as the zoom's, would be cut off.
+      // Do not cut off another animation, such as a zoom.
       if (this.map.isMoving()) return;
       const [x, y] = this.fleet.position(this.followed, now);
-      if (!Number.isNaN(x)) this.map.easeTo({ center: [longitudeOf(x), latitudeOf(y)], duration: 700, easing: (part) => part });
+      if (!Number.isNaN(x)) this.map.easeTo({ center: [longitudeOf(x), latitudeOf(y)], duration: 700, easing: (progress) => progress });
       return;
     }
     if (!this.fits || now - this.fittedAt < FIT_MILLIS || this.map.isMoving()) return;
@@ -207,7 +207,7 @@ export class FleetMap {
     this.map.fitBounds(bounds, { padding: 60, maxZoom: 12, duration: first ? 0 : 900 });
   }
 
-  /** West, south, east and north of what is heard. */
+  /** West, south, east and north of all unicorns that are not silent. */
   private bounds(now: number): LngLatBoundsLike | undefined {
     const { fleet } = this;
     let [west, north, east, south] = [Infinity, Infinity, -Infinity, -Infinity];
@@ -224,7 +224,7 @@ export class FleetMap {
     return [longitudeOf(west), latitudeOf(south), longitudeOf(east), latitudeOf(north)];
   }
 
-  /** The unicorn drawn at a place of the map, in CSS pixels; -1 where there is none. */
+  /** The unicorn drawn at a point on the map, in CSS pixels; -1 if there is none. */
   private nearest(x: number, y: number): number {
     const now = performance.now();
     const { fleet } = this;
@@ -234,20 +234,20 @@ export class FleetMap {
     const middleX = mercatorX(centre.lng);
     const middleY = mercatorY(centre.lat);
     let found = -1;
-    let least = this.layer.markerSize() / 2 + REACH;
+    let shortest = this.layer.markerSize() / 2 + CLICK_MARGIN;
     for (let unicorn = 0; unicorn < fleet.size; unicorn += 1) {
       if (fleet.opacity(unicorn, now) === 0) continue;
       const [atX, atY] = fleet.position(unicorn, now);
       const pixelX = (atX - middleX) * scale + box.clientWidth / 2;
       const pixelY = (atY - middleY) * scale + box.clientHeight / 2;
-      const away = Math.hypot(pixelX - x, pixelY - y);
+      const distance = Math.hypot(pixelX - x, pixelY - y);
       // Later ones are drawn over earlier ones.
-      if (away <= least) [found, least] = [unicorn, away];
+      if (distance <= shortest) [found, shortest] = [unicorn, distance];
     }
     return found;
   }
 
-  /** How many CSS pixels the whole world is wide: 512 at zoom 0, as MapLibre counts. */
+  /** The width of the whole world in CSS pixels: 512 at zoom 0 in MapLibre. */
   private pixelsPerUnit(): number {
     return 512 * 2 ** this.map.getZoom();
   }

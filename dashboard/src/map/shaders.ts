@@ -1,8 +1,8 @@
-/** The programs that draw markers and trails. Colours are premultiplied, as MapLibre blends them. */
+/** The shaders for markers and trails. Colours are premultiplied, as MapLibre expects. */
 
 import { FADE_MILLIS, SILENT_MILLIS } from '../fleet/fleet.ts';
 
-/** What all of them know. Times are milliseconds since the columns were uploaded. */
+/** Shared by all vertex shaders. Times are milliseconds since the columns were uploaded. */
 const COMMON = `#version 300 es
 precision highp float;
 uniform mat4 u_matrix;
@@ -48,7 +48,7 @@ void main() {
 }
 `;
 
-/** Pieces of trail that lie still; they fade with age, and with their unicorn. */
+/** Fixed trail segments. They fade with age, and with their unicorn. */
 export const TRAILS = {
   vertex: `${COMMON}${LINE}
 uniform float u_seconds;
@@ -71,7 +71,7 @@ void main() {
   fragment: LINE_COLOUR,
 };
 
-/** The piece between a trail's end and its marker. */
+/** The segment between a trail's end and its marker. */
 export const TAILS = {
   vertex: `${COMMON}${LINE}
 uniform float u_width;
@@ -89,7 +89,7 @@ void main() {
   fragment: LINE_COLOUR,
 };
 
-/** A disc a unicorn, with a head on it where there is room. */
+/** One disc per unicorn, with a head on it if it is large enough. */
 export const MARKERS = {
   vertex: `${COMMON}
 uniform float u_size;
@@ -124,12 +124,12 @@ in float v_chosen;
 in float v_size;
 out vec4 colour;
 void main() {
-  vec2 place = gl_PointCoord * 2.0 - 1.0;
-  float away = length(place);
+  vec2 point = gl_PointCoord * 2.0 - 1.0;
+  float radius = length(point);
   float soft = 2.0 / v_size;
-  float disc = 1.0 - smoothstep(1.0 - soft, 1.0, away);
+  float disc = 1.0 - smoothstep(1.0 - soft, 1.0, radius);
   float width = min(4.5 / v_size, 0.22);
-  float rim = smoothstep(1.0 - width - soft, 1.0 - width, away);
+  float rim = smoothstep(1.0 - width - soft, 1.0 - width, radius);
   vec3 fill = mix(u_well, u_unwell, v_low);
   float head = texture(u_head, gl_PointCoord * 1.3 - 0.15).a * u_glyphs;
   vec3 paint = mix(mix(fill, vec3(1.0), head), mix(u_rim, vec3(1.0, 0.85, 0.2), v_chosen), rim);
@@ -141,24 +141,24 @@ void main() {
 /**
  * Compiles and links a program.
  *
- * Throws an error with the compiler's own words; that is a mistake in a shader, or a driver's.
+ * Throws an error with the compiler's message, which means a bug in a shader or a driver.
  */
 export function link(gl: WebGL2RenderingContext, source: { vertex: string; fragment: string }): WebGLProgram {
   const program = gl.createProgram();
   for (const [kind, text] of [[gl.VERTEX_SHADER, source.vertex], [gl.FRAGMENT_SHADER, source.fragment]] as const) {
     const shader = gl.createShader(kind);
-    if (shader === null) throw new Error('the browser gave no shader');
+    if (shader === null) throw new Error('the browser could not create a shader');
     gl.shaderSource(shader, text);
     gl.compileShader(shader);
     gl.attachShader(program, shader);
     if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) {
-      throw new Error(gl.getShaderInfoLog(shader) ?? 'a shader does not compile');
+      throw new Error(gl.getShaderInfoLog(shader) ?? 'a shader failed to compile');
     }
     gl.deleteShader(shader);
   }
   gl.linkProgram(program);
   if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) {
-    throw new Error(gl.getProgramInfoLog(program) ?? 'a program does not link');
+    throw new Error(gl.getProgramInfoLog(program) ?? 'a shader program failed to link');
   }
   return program;
 }

@@ -1,28 +1,29 @@
 /**
- * The merge rule: which of a window's rows count. The twin of `windrow_core::merge` and `unicorn::merge`,
- * held to the same golden vectors.
+ * The merge rule: which of a window's rows count. Mirrors `windrow_core::merge` and
+ * `unicorn::merge`, and passes the same golden tests.
  *
- * Two rows that do not overlap hold different records, and the run of attempts that went through
- * left rows that, side by side, hold every record. So those are taken that do not overlap and hold the most
- * readings, repeats included; of choices that hold equally many, the one that counts the fewest,
- * since a repeat counts only in a row whose run had not seen the reading before.
+ * Rows that do not overlap in the log cover different records, and the attempts that succeeded left
+ * adjacent rows that together cover every record. So readers keep the non-overlapping rows that
+ * cover the most records, duplicates included. Among equally good choices, the one that counts the
+ * fewest readings is right, because a duplicate counts as a reading only if the attempt that wrote
+ * the row did not have the reading in its dedup cache.
  */
 
-import { comparePositions, type Part, type Row } from '../wire/rows.ts';
+import { compareSequenceNumbers, type Row, type SourceRange } from '../wire/rows.ts';
 
-/** What the rule looks at in a row. */
-export type LogRow = Pick<Row, 'part' | 'readings' | 'repeats'>;
+/** The fields of a row that the rule needs. */
+export type LogRow = Pick<Row, 'source' | 'readings' | 'duplicates'>;
 
 /** The rows that count. */
 export interface Selection {
-  /** Their indices, in the order of the log. */
+  /** Indices of the rows, in log order. */
   readonly rows: readonly number[];
-  /** Whether they are known to hold every reading that any row holds. */
+  /** Whether they are known to cover every reading that any row covers. */
   readonly exact: boolean;
 }
 
-/** A unicorn's window as a reader sees it. */
-export interface Minute {
+/** The totals of one unicorn and window, merged over all sources. */
+export interface MergedRow {
   readonly name: string;
   /** Start of the window, in milliseconds since the epoch. */
   readonly start: number;
@@ -38,11 +39,11 @@ export interface Minute {
 }
 
 /**
- * Merges rows into minutes, by start, name and length.
+ * Merges rows by window and name. The result is sorted by start, name and window length.
  *
- * The rows may come in any order and more than once, but must be all there are of their windows.
+ * Rows may come in any order and more than once, but all rows of a window must be present.
  */
-export function merge(rows: Iterable<Row>): Minute[] {
+export function merge(rows: Iterable<Row>): MergedRow[] {
   const windows = new Map<string, Row[]>();
   for (const row of rows) {
     const key = `${row.start} ${row.windowSeconds} ${row.name}`;
@@ -50,18 +51,18 @@ export function merge(rows: Iterable<Row>): Minute[] {
     if (known === undefined) windows.set(key, [row]);
     else known.push(row);
   }
-  const minutes: Minute[] = [];
+  const merged: MergedRow[] = [];
   for (const window of windows.values()) {
-    const minute = mergeWindow(window);
-    if (minute !== undefined) minutes.push(minute);
+    const row = mergeWindow(window);
+    if (row !== undefined) merged.push(row);
   }
-  return minutes.sort(
+  return merged.sort(
     (a, b) => a.start - b.start || compareText(a.name, b.name) || a.windowSeconds - b.windowSeconds,
   );
 }
 
-/** Merges the rows of one unicorn and window; `undefined` if none that counts has a reading. */
-function mergeWindow(rows: readonly Row[]): Minute | undefined {
+/** Merges the rows of one unicorn and window; `undefined` if no selected row has a reading. */
+function mergeWindow(rows: readonly Row[]): MergedRow | undefined {
   let readings = 0;
   let distance = 0n;
   let minMagic = Infinity;
@@ -73,14 +74,14 @@ function mergeWindow(rows: readonly Row[]): Minute | undefined {
     const selection = select(log);
     exact &&= selection.exact;
     for (const index of selection.rows) {
-      const figures = log[index]?.figures;
+      const measures = log[index]?.measures;
       readings += log[index]?.readings ?? 0;
-      if (figures === undefined) continue;
-      distance += figures.distance;
-      minMagic = Math.min(minMagic, figures.minMagic);
-      maxMagic = Math.max(maxMagic, figures.maxMagic);
-      minHealth = Math.min(minHealth, figures.minHealth);
-      maxHealth = Math.max(maxHealth, figures.maxHealth);
+      if (measures === undefined) continue;
+      distance += measures.distance;
+      minMagic = Math.min(minMagic, measures.minMagic);
+      maxMagic = Math.max(maxMagic, measures.maxMagic);
+      minHealth = Math.min(minHealth, measures.minHealth);
+      maxHealth = Math.max(maxHealth, measures.maxHealth);
     }
   }
   const first = rows[0];
@@ -89,11 +90,11 @@ function mergeWindow(rows: readonly Row[]): Minute | undefined {
   return { name, start, windowSeconds, readings, distance, minMagic, maxMagic, minHealth, maxHealth, exact };
 }
 
-/** The rows of each stream and shard. */
-export function byLog<R extends { readonly part: Part }>(rows: Iterable<R>): Iterable<readonly R[]> {
+/** Groups rows by stream and shard. */
+export function byLog<R extends { readonly source: SourceRange }>(rows: Iterable<R>): Iterable<readonly R[]> {
   const logs = new Map<string, R[]>();
   for (const row of rows) {
-    const key = `${row.part.shard}\n${row.part.stream}`;
+    const key = `${row.source.shard}\n${row.source.stream}`;
     const log = logs.get(key);
     if (log === undefined) logs.set(key, [row]);
     else log.push(row);
@@ -102,38 +103,39 @@ export function byLog<R extends { readonly part: Part }>(rows: Iterable<R>): Ite
 }
 
 /**
- * Picks among rows of one unicorn, window and shard those that count.
+ * Selects the rows that count among those of one unicorn, window and shard.
  *
- * The rows may come in any order, and twice. Of choices that are equally good the widest is picked,
- * whatever their order.
+ * Rows may come in any order and more than once. Among equally good choices the widest rows win,
+ * regardless of their order.
  */
 export function select(rows: readonly LogRow[]): Selection {
   if (rows.length < 2) return { rows: rows.map((_, index) => index), exact: true };
   const sorted = rows.map((row, index) => ({ row, index })).sort((a, b) => compareRows(a.row, b.row));
 
-  // best[n] is the best that can be made of the first n rows of `sorted`; taken[n] is, if row n is in
-  // what is best up to it, how many rows end before it starts.
-  let last = NOTHING;
+  // Weighted interval scheduling. best[n] is the best coverage by the first n rows of `sorted`. If
+  // row n is part of that choice, precedingCounts[n] is the number of rows that end before it
+  // starts.
+  let last = NO_COVERAGE;
   const best = [last];
-  const taken: (number | undefined)[] = [];
+  const precedingCounts: (number | undefined)[] = [];
   for (const { row } of sorted) {
-    const disjoint = countBefore(sorted, row.part.from, taken.length);
-    const together = held(best[disjoint] ?? NOTHING, row);
-    const better = compareHeld(together, last) >= 0;
-    taken.push(better ? disjoint : undefined);
-    last = better ? together : last;
+    const preceding = countEndingBefore(sorted, row.source.from, precedingCounts.length);
+    const withRow = extended(best[preceding] ?? NO_COVERAGE, row);
+    const isBetter = compareCoverage(withRow, last) >= 0;
+    precedingCounts.push(isBetter ? preceding : undefined);
+    last = isBetter ? withRow : last;
     best.push(last);
   }
 
   const selected: number[] = [];
-  let place = sorted.length;
-  while (place > 0) {
-    place -= 1;
-    const disjoint = taken[place];
-    const candidate = sorted[place];
-    if (disjoint === undefined || candidate === undefined) continue;
+  let remaining = sorted.length;
+  while (remaining > 0) {
+    remaining -= 1;
+    const preceding = precedingCounts[remaining];
+    const candidate = sorted[remaining];
+    if (preceding === undefined || candidate === undefined) continue;
     selected.push(candidate.index);
-    place = disjoint;
+    remaining = preceding;
   }
   selected.reverse();
   const chosen = new Set(selected);
@@ -141,64 +143,67 @@ export function select(rows: readonly LogRow[]): Selection {
   return { rows: selected, exact: rows.every((row) => isCovered(row, counting)) };
 }
 
-/** What rows that do not overlap hold together. */
-interface Held {
+/** What a set of non-overlapping rows covers. */
+interface Coverage {
   readonly records: number;
   readonly readings: number;
 }
 
-const NOTHING: Held = { records: 0, readings: 0 };
+const NO_COVERAGE: Coverage = { records: 0, readings: 0 };
 
-function held(before: Held, row: LogRow): Held {
-  return { records: before.records + row.readings + row.repeats, readings: before.readings + row.readings };
+function extended(before: Coverage, row: LogRow): Coverage {
+  return { records: before.records + row.readings + row.duplicates, readings: before.readings + row.readings };
 }
 
-/** Above 0 if `one` is better: the more records the better; then the fewer readings. */
-function compareHeld(one: Held, other: Held): number {
+/** Above 0 if `one` is better: more records, or as many records and fewer readings. */
+function compareCoverage(one: Coverage, other: Coverage): number {
   return one.records - other.records || other.readings - one.readings;
 }
 
-/** By their ends; of rows that end together the wider ones last, since the last of equals is taken. */
+/** By range end. Of rows with equal ends the widest sorts last, because the last of equals wins. */
 function compareRows(one: LogRow, other: LogRow): number {
   return (
-    comparePositions(one.part.to, other.part.to) ||
-    comparePositions(other.part.from, one.part.from) ||
-    comparePositions(other.part.since, one.part.since) ||
+    compareSequenceNumbers(one.source.to, other.source.to) ||
+    compareSequenceNumbers(other.source.from, one.source.from) ||
+    compareSequenceNumbers(other.source.dedupFrom, one.source.dedupFrom) ||
     other.readings - one.readings
   );
 }
 
-/** How many of the first `count` rows, which are sorted by their ends, end before `from`. */
-function countBefore(sorted: readonly { readonly row: LogRow }[], from: string, count: number): number {
+/** How many of the first `count` rows end before `from`. `sorted` is sorted by range end. */
+function countEndingBefore(sorted: readonly { readonly row: LogRow }[], from: string, count: number): number {
   let low = 0;
   let high = count;
   while (low < high) {
     const middle = (low + high) >> 1;
-    const to = sorted[middle]?.row.part.to;
-    if (to !== undefined && comparePositions(to, from) < 0) low = middle + 1;
+    const to = sorted[middle]?.row.source.to;
+    if (to !== undefined && compareSequenceNumbers(to, from) < 0) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
 /**
- * Whether the selected rows hold what a row holds: if it has no more than those of them that lie within it, or
- * if both its ends lie in what their runs went through.
+ * Whether the selected rows cover everything that `row` covers. They do if those within its range
+ * hold as many records, or if each end of its range is between `dedupFrom` and `to` of a selected
+ * row.
  */
 function isCovered(row: LogRow, selected: readonly LogRow[]): boolean {
-  const { from, to } = row.part;
-  let within = NOTHING;
+  const { from, to } = row.source;
+  let within = NO_COVERAGE;
   for (const other of selected) {
-    if (comparePositions(from, other.part.from) <= 0 && comparePositions(other.part.to, to) <= 0) {
-      within = held(within, other);
+    if (compareSequenceNumbers(from, other.source.from) <= 0 && compareSequenceNumbers(other.source.to, to) <= 0) {
+      within = extended(within, other);
     }
   }
-  if (within.records === row.readings + row.repeats) return true;
-  const wentThrough = (position: string): boolean =>
+  if (within.records === row.readings + row.duplicates) return true;
+  const wasRead = (sequenceNumber: string): boolean =>
     selected.some(
-      ({ part }) => comparePositions(part.since, position) <= 0 && comparePositions(position, part.to) <= 0,
+      ({ source }) =>
+        compareSequenceNumbers(source.dedupFrom, sequenceNumber) <= 0 &&
+        compareSequenceNumbers(sequenceNumber, source.to) <= 0,
     );
-  return wentThrough(from) && wentThrough(to);
+  return wasRead(from) && wasRead(to);
 }
 
 function compareText(one: string, other: string): number {

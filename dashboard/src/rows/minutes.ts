@@ -4,54 +4,57 @@ import type { Row } from '../wire/rows.ts';
 import type { Totals } from './part.ts';
 import { Window } from './window.ts';
 
-/** The most memory that rows may take, in bytes. */
-const MOST_BYTES = 60_000_000;
-
-/** When there is too much, so much is dropped that this part of it is left: not a window for each row. */
-const KEPT = 0.9;
-
-/** How long rows are kept, in milliseconds by the arrival of the newest. */
-const HOUR = 3_600_000;
-
-/** How far ahead of its record's arrival a window may start, in milliseconds. */
-const AHEAD = 600_000;
-
-/** Length of a window while there is none, in seconds. */
-const USUAL_WINDOW = 60;
-
-/** Micrometres in a metre. */
-const METRE = 1e6;
-
-/** What became of a row. */
-export type Added = 'added' | 'known' | 'old' | 'rejected';
+/** The memory limit for rows, in bytes. */
+const MAX_BYTES = 60_000_000;
 
 /**
- * The rows of the last hour, and the minutes that they make.
- *
- * Rows may come in any order, and again. Of what they hold together about 60 MB are kept: beyond that the
- * oldest windows are dropped. The clock is that of the records' arrival, so that the page's own need not be right.
+ * Over the limit, windows are dropped down to this share of it, so that not every row drops one.
  */
-export class Minutes {
+const KEPT_SHARE = 0.9;
+
+/** How long rows are kept, in milliseconds before the newest arrival. */
+const HOUR = 3_600_000;
+
+/** How far ahead of the newest arrival a window may start, in milliseconds. */
+const MAX_AHEAD = 600_000;
+
+/** The window length to report before the first row, in seconds. */
+const DEFAULT_WINDOW = 60;
+
+/** Micrometres per metre. */
+const METRE = 1e6;
+
+/** The outcome of adding a row. */
+export type AddResult = 'added' | 'known' | 'old' | 'rejected';
+
+/**
+ * The windows of the last hour, and charts of them.
+ *
+ * Rows may come in any order and more than once. They use at most about 60 MB: beyond that the
+ * oldest windows are dropped. Time is the arrival time of records, so the page's own clock may be
+ * wrong.
+ */
+export class RecentWindows {
   readonly #names: Names;
-  readonly #mostBytes: number;
+  readonly #maxBytes: number;
   readonly #windows = new Map<string, Window>();
   #bytes = 0;
   #arrival = -Infinity;
   #newest: Window | undefined;
 
-  constructor(names = new Names(), mostBytes = MOST_BYTES) {
+  constructor(names = new Names(), maxBytes = MAX_BYTES) {
     this.#names = names;
-    this.#mostBytes = mostBytes;
+    this.#maxBytes = maxBytes;
   }
 
-  /** About how many bytes of memory the rows take. */
+  /** Approximate memory use of the rows in bytes. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /**
-   * Says that a record arrived at `arrival`, in milliseconds since the epoch, before its rows are added. Drops
-   * the windows that ended more than an hour before the newest record.
+   * Advances the clock to `arrival`, in milliseconds since the epoch. Call it for each record
+   * before its rows are added. Drops windows that ended more than an hour before the newest record.
    */
   advance(arrival: number): void {
     if (arrival <= this.#arrival) return;
@@ -64,27 +67,28 @@ export class Minutes {
   /**
    * Adds a row.
    *
-   * One of a window that ended more than an hour ago is left out as `old`; one that starts more than ten
-   * minutes ahead, or whose name is beyond those that may be kept, is `rejected`.
+   * A row is `old` if its window ended more than an hour ago. It is `rejected` if its window starts
+   * more than ten minutes ahead, or if its name exceeds the limit on names.
    */
-  add(row: Row): Added {
+  add(row: Row): AddResult {
     if (this.#isOld(row.start, row.windowSeconds)) return 'old';
-    if (row.start > this.#arrival + AHEAD) return 'rejected';
+    if (row.start > this.#arrival + MAX_AHEAD) return 'rejected';
     const unicorn = this.#names.number(row.name);
     if (unicorn === undefined) return 'rejected';
     const window = this.#windowOf(row);
     const before = window.bytes;
     if (!window.add(unicorn, row)) return 'known';
     this.#bytes += window.bytes - before;
-    if (this.#bytes > this.#mostBytes) this.#dropOldest();
+    if (this.#bytes > this.#maxBytes) this.#dropOldest();
     return 'added';
   }
 
   /**
-   * The windows of one unicorn, or with `null` those of the whole fleet, oldest first. Where windows of
-   * several lengths are there, those as long as the newest; of those that start together, the longest.
+   * The windows of one unicorn, or with `null` of the whole fleet, oldest first.
    *
-   * A window that gave no rows, or none with readings, is left out.
+   * If there are windows of several lengths, only those as long as the newest are included; of
+   * windows that start at the same time, the longest is the newest. Windows without readings are
+   * omitted.
    */
   chart(name: string | null): Chart {
     const windows = this.#windowsOfOneLength();
@@ -98,7 +102,7 @@ export class Minutes {
     return {
       kind: 'chart',
       name,
-      windowSeconds: windows[0]?.seconds ?? USUAL_WINDOW,
+      windowSeconds: windows[0]?.seconds ?? DEFAULT_WINDOW,
       start: points.map(({ start }) => start),
       distance: points.map(({ totals }) => totals.distance / METRE),
       minMagic: points.map(({ totals }) => totals.minMagic),
@@ -137,7 +141,7 @@ export class Minutes {
   #dropOldest(): void {
     const oldestFirst = [...this.#windows.values()].sort((a, b) => a.start - b.start);
     for (const window of oldestFirst) {
-      if (this.#bytes <= this.#mostBytes * KEPT) return;
+      if (this.#bytes <= this.#maxBytes * KEPT_SHARE) return;
       this.#drop(keyOf(window.start, window.seconds), window);
     }
   }

@@ -1,116 +1,116 @@
 import { grown } from '../wire/columns.ts';
-import type { Part, Row } from '../wire/rows.ts';
+import type { Row, SourceRange } from '../wire/rows.ts';
 
 const FIRST_CAPACITY = 16;
 const GROWTH = 1.5;
 
-/** About what a part takes in memory besides its columns and texts. */
+/** Approximate memory per source besides its columns and strings, in bytes. */
 const OVERHEAD = 2_000;
 
 /**
- * The rows of one window and part, as columns: one for each unicorn at most, since rows of one part and
- * window never differ.
+ * The rows of one window and source range, as columns. Each unicorn has at most one, because the
+ * row of a unicorn, window and source range never changes.
  *
- * A table of places by unicorn finds them: open addressing, at most half full.
+ * A hash table finds rows by unicorn: open addressing, at most half full.
  */
-export class PartRows {
-  readonly part: Part;
+export class SourceRows {
+  readonly source: SourceRange;
   #length = 0;
   #unicorn = new Uint32Array(FIRST_CAPACITY);
   #readings = new Float64Array(FIRST_CAPACITY);
-  /** Nearly always all zero, and then not there. */
-  #repeats: Float64Array<ArrayBuffer> | undefined;
+  /** Allocated with the first row that has duplicates; most sources have none. */
+  #duplicates: Float64Array<ArrayBuffer> | undefined;
   #distance = new Float64Array(FIRST_CAPACITY);
   #minMagic = new Int32Array(FIRST_CAPACITY);
   #maxMagic = new Int32Array(FIRST_CAPACITY);
   #minHealth = new Int32Array(FIRST_CAPACITY);
   #maxHealth = new Int32Array(FIRST_CAPACITY);
-  /** A row's place plus one, or 0. */
-  #places = new Uint32Array(FIRST_CAPACITY * 2);
+  /** The hash table: the index of a row plus one, or 0. */
+  #table = new Uint32Array(FIRST_CAPACITY * 2);
 
-  constructor(part: Part) {
-    this.part = part;
+  constructor(source: SourceRange) {
+    this.source = source;
   }
 
-  /** How many rows there are. */
+  /** How many rows it holds. */
   get length(): number {
     return this.#length;
   }
 
-  /** About how many bytes of memory it takes. */
+  /** Approximate memory use in bytes. */
   get bytes(): number {
-    const { stream, shard, from, to, since } = this.part;
-    const texts = stream.length + shard.length + from.length + to.length + since.length;
-    const columns = this.#unicorn.length * (4 + 8 + 8 + 4 * 4) + (this.#repeats?.byteLength ?? 0);
-    return OVERHEAD + 2 * texts + columns + this.#places.byteLength;
+    const { stream, shard, from, to, dedupFrom } = this.source;
+    const texts = stream.length + shard.length + from.length + to.length + dedupFrom.length;
+    const columns = this.#unicorn.length * (4 + 8 + 8 + 4 * 4) + (this.#duplicates?.byteLength ?? 0);
+    return OVERHEAD + 2 * texts + columns + this.#table.byteLength;
   }
 
-  /** Adds a row of this part; `false` if there is one of the unicorn already. */
+  /** Adds a row of this source; `false` if the unicorn already has one. */
   add(unicorn: number, row: Row): boolean {
     let slot = this.#slot(unicorn);
-    if (this.#places[slot] !== 0) return false;
+    if (this.#table[slot] !== 0) return false;
     if (this.#length === this.#unicorn.length) {
       this.#grow();
       slot = this.#slot(unicorn);
     }
-    const place = this.#length;
+    const index = this.#length;
     this.#length += 1;
-    this.#places[slot] = place + 1;
-    this.#unicorn[place] = unicorn;
-    this.#readings[place] = row.readings;
-    if (row.repeats > 0) {
-      this.#repeats ??= new Float64Array(this.#unicorn.length);
-      this.#repeats[place] = row.repeats;
+    this.#table[slot] = index + 1;
+    this.#unicorn[index] = unicorn;
+    this.#readings[index] = row.readings;
+    if (row.duplicates > 0) {
+      this.#duplicates ??= new Float64Array(this.#unicorn.length);
+      this.#duplicates[index] = row.duplicates;
     }
-    if (row.figures !== undefined) {
-      this.#distance[place] = Number(row.figures.distance);
-      this.#minMagic[place] = row.figures.minMagic;
-      this.#maxMagic[place] = row.figures.maxMagic;
-      this.#minHealth[place] = row.figures.minHealth;
-      this.#maxHealth[place] = row.figures.maxHealth;
+    if (row.measures !== undefined) {
+      this.#distance[index] = Number(row.measures.distance);
+      this.#minMagic[index] = row.measures.minMagic;
+      this.#maxMagic[index] = row.measures.maxMagic;
+      this.#minHealth[index] = row.measures.minHealth;
+      this.#maxHealth[index] = row.measures.maxHealth;
     }
     return true;
   }
 
-  /** The place of the unicorn's row, if it has one. */
+  /** The index of the unicorn's row, if it has one. */
   find(unicorn: number): number | undefined {
-    const place = this.#places[this.#slot(unicorn)] ?? 0;
-    return place === 0 ? undefined : place - 1;
+    const entry = this.#table[this.#slot(unicorn)] ?? 0;
+    return entry === 0 ? undefined : entry - 1;
   }
 
-  /** Whose row stands at `place`. */
-  unicornAt(place: number): number {
-    return this.#unicorn[place] ?? 0;
+  /** The unicorn of the row at `index`. */
+  unicornAt(index: number): number {
+    return this.#unicorn[index] ?? 0;
   }
 
-  readingsAt(place: number): number {
-    return this.#readings[place] ?? 0;
+  readingsAt(index: number): number {
+    return this.#readings[index] ?? 0;
   }
 
-  repeatsAt(place: number): number {
-    return this.#repeats?.[place] ?? 0;
+  duplicatesAt(index: number): number {
+    return this.#duplicates?.[index] ?? 0;
   }
 
-  /** Adds the row at `place` to `totals`; a row without readings changes nothing. */
-  addTo(totals: Totals, place: number): void {
-    const readings = this.#readings[place] ?? 0;
+  /** Adds the row at `index` to `totals`; a row without readings changes nothing. */
+  addTo(totals: Totals, index: number): void {
+    const readings = this.#readings[index] ?? 0;
     if (readings === 0) return;
     totals.readings += readings;
-    totals.distance += this.#distance[place] ?? 0;
-    totals.minMagic = Math.min(totals.minMagic, this.#minMagic[place] ?? Infinity);
-    totals.maxMagic = Math.max(totals.maxMagic, this.#maxMagic[place] ?? -Infinity);
-    totals.minHealth = Math.min(totals.minHealth, this.#minHealth[place] ?? Infinity);
-    totals.maxHealth = Math.max(totals.maxHealth, this.#maxHealth[place] ?? -Infinity);
+    totals.distance += this.#distance[index] ?? 0;
+    totals.minMagic = Math.min(totals.minMagic, this.#minMagic[index] ?? Infinity);
+    totals.maxMagic = Math.max(totals.maxMagic, this.#maxMagic[index] ?? -Infinity);
+    totals.minHealth = Math.min(totals.minHealth, this.#minHealth[index] ?? Infinity);
+    totals.maxHealth = Math.max(totals.maxHealth, this.#maxHealth[index] ?? -Infinity);
   }
 
-  /** The slot that has the unicorn's place, or the empty one where it belongs. */
+  /** The slot of the unicorn in the table, or the empty slot where it belongs. */
   #slot(unicorn: number): number {
-    const mask = this.#places.length - 1;
-    // Numbers of neighbours are spread by the golden ratio's 32 bits.
+    const mask = this.#table.length - 1;
+    // Fibonacci hashing: the multiplier is the golden ratio in 32 bits.
     let slot = (Math.imul(unicorn, 0x9e3779b1) >>> 8) & mask;
     for (;;) {
-      const place = this.#places[slot] ?? 0;
-      if (place === 0 || this.#unicorn[place - 1] === unicorn) return slot;
+      const entry = this.#table[slot] ?? 0;
+      if (entry === 0 || this.#unicorn[entry - 1] === unicorn) return slot;
       slot = (slot + 1) & mask;
     }
   }
@@ -119,24 +119,24 @@ export class PartRows {
     const capacity = Math.ceil(this.#unicorn.length * GROWTH);
     this.#unicorn = grown(this.#unicorn, new Uint32Array(capacity));
     this.#readings = grown(this.#readings, new Float64Array(capacity));
-    if (this.#repeats !== undefined) this.#repeats = grown(this.#repeats, new Float64Array(capacity));
+    if (this.#duplicates !== undefined) this.#duplicates = grown(this.#duplicates, new Float64Array(capacity));
     this.#distance = grown(this.#distance, new Float64Array(capacity));
     this.#minMagic = grown(this.#minMagic, new Int32Array(capacity));
     this.#maxMagic = grown(this.#maxMagic, new Int32Array(capacity));
     this.#minHealth = grown(this.#minHealth, new Int32Array(capacity));
     this.#maxHealth = grown(this.#maxHealth, new Int32Array(capacity));
-    if (capacity * 2 <= this.#places.length) return;
-    this.#places = new Uint32Array(this.#places.length * 2);
-    for (let place = 0; place < this.#length; place += 1) {
-      this.#places[this.#slot(this.unicornAt(place))] = place + 1;
+    if (capacity * 2 <= this.#table.length) return;
+    this.#table = new Uint32Array(this.#table.length * 2);
+    for (let index = 0; index < this.#length; index += 1) {
+      this.#table[this.#slot(this.unicornAt(index))] = index + 1;
     }
   }
 }
 
-/** What rows hold together. */
+/** The sum of rows. */
 export interface Totals {
   readings: number;
-  /** In micrometres; exact to 2^53 of them, nine million kilometres. */
+  /** In micrometres; exact up to 2^53, which is nine million kilometres. */
   distance: number;
   minMagic: number;
   maxMagic: number;

@@ -1,23 +1,23 @@
-import type { Part, Row } from '../wire/rows.ts';
+import type { Row, SourceRange } from '../wire/rows.ts';
 import { byLog, select } from './merge.ts';
-import { noTotals, PartRows, type Totals } from './part.ts';
+import { noTotals, SourceRows, type Totals } from './part.ts';
 
-/** About what a window takes in memory besides its parts. */
+/** Approximate memory per window besides its sources, in bytes. */
 const OVERHEAD = 500;
 
-/** Where a row stands. */
-interface Place {
-  readonly rows: PartRows;
-  readonly place: number;
+/** The location of a row. */
+interface Location {
+  readonly rows: SourceRows;
+  readonly index: number;
 }
 
-/** The rows of one window. What was computed of them is kept until a row is added. */
+/** The rows of one window. Computed totals are cached until a row is added. */
 export class Window {
   /** Start of the window, in milliseconds since the epoch. */
   readonly start: number;
   readonly seconds: number;
-  readonly #parts = new Map<string, PartRows>();
-  #newest: PartRows | undefined;
+  readonly #sources = new Map<string, SourceRows>();
+  #newest: SourceRows | undefined;
   #bytes = OVERHEAD;
   #fleet: Totals | undefined;
   #one: { readonly unicorn: number; readonly totals: Totals } | undefined;
@@ -27,14 +27,14 @@ export class Window {
     this.seconds = seconds;
   }
 
-  /** About how many bytes of memory it takes. */
+  /** Approximate memory use in bytes. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Adds a row of this window; `false` if it is there already. */
+  /** Adds a row of this window; `false` if it is known. */
   add(unicorn: number, row: Row): boolean {
-    const rows = this.#rowsOf(row.part);
+    const rows = this.#rowsOf(row.source);
     const before = rows.length === 0 ? 0 : rows.bytes;
     if (!rows.add(unicorn, row)) return false;
     this.#bytes += rows.bytes - before;
@@ -43,7 +43,7 @@ export class Window {
     return true;
   }
 
-  /** The totals of all unicorns. */
+  /** The totals over all unicorns. */
   fleet(): Totals {
     this.#fleet ??= this.#computeFleet();
     return this.#fleet;
@@ -55,14 +55,14 @@ export class Window {
     return this.#one.totals;
   }
 
-  #rowsOf(part: Part): PartRows {
-    // Rows of a part come together.
-    if (this.#newest !== undefined && isSamePart(this.#newest.part, part)) return this.#newest;
-    const key = `${part.from} ${part.to} ${part.since} ${part.shard}\n${part.stream}`;
-    let rows = this.#parts.get(key);
+  #rowsOf(source: SourceRange): SourceRows {
+    // Consecutive rows mostly have the same source.
+    if (this.#newest !== undefined && isSameSource(this.#newest.source, source)) return this.#newest;
+    const key = `${source.from} ${source.to} ${source.dedupFrom} ${source.shard}\n${source.stream}`;
+    let rows = this.#sources.get(key);
     if (rows === undefined) {
-      rows = new PartRows(part);
-      this.#parts.set(key, rows);
+      rows = new SourceRows(source);
+      this.#sources.set(key, rows);
     }
     this.#newest = rows;
     return rows;
@@ -70,13 +70,13 @@ export class Window {
 
   #computeOne(unicorn: number): Totals {
     const totals = noTotals();
-    for (const log of byLog(this.#parts.values())) {
-      const places: Place[] = [];
+    for (const log of byLog(this.#sources.values())) {
+      const locations: Location[] = [];
       for (const rows of log) {
-        const place = rows.find(unicorn);
-        if (place !== undefined) places.push({ rows, place });
+        const index = rows.find(unicorn);
+        if (index !== undefined) locations.push({ rows, index });
       }
-      addSelected(totals, places);
+      addSelected(totals, locations);
     }
     totals.unicorns = totals.readings > 0 ? 1 : 0;
     return totals;
@@ -84,8 +84,8 @@ export class Window {
 
   #computeFleet(): Totals {
     const totals = noTotals();
-    const unicorns = new Marks();
-    for (const log of byLog(this.#parts.values())) {
+    const unicorns = new NumberSet();
+    for (const log of byLog(this.#sources.values())) {
       const [only] = log;
       if (log.length === 1 && only !== undefined) addAll(totals, unicorns, only);
       else addSelectedOfAll(totals, unicorns, log);
@@ -95,61 +95,61 @@ export class Window {
   }
 }
 
-/** Adds the rows of a log's only part: they all count. */
-function addAll(totals: Totals, unicorns: Marks, rows: PartRows): void {
-  for (let place = 0; place < rows.length; place += 1) {
-    rows.addTo(totals, place);
-    if (rows.readingsAt(place) > 0) unicorns.add(rows.unicornAt(place));
+/** Adds the rows of a log with a single source: they all count. */
+function addAll(totals: Totals, unicorns: NumberSet, rows: SourceRows): void {
+  for (let index = 0; index < rows.length; index += 1) {
+    rows.addTo(totals, index);
+    if (rows.readingsAt(index) > 0) unicorns.add(rows.unicornAt(index));
   }
 }
 
-/** Adds those rows of a log of several parts that count. */
-function addSelectedOfAll(totals: Totals, unicorns: Marks, log: readonly PartRows[]): void {
-  for (const [unicorn, places] of placesByUnicorn(log)) {
+/** Adds the rows that count in a log with several sources. */
+function addSelectedOfAll(totals: Totals, unicorns: NumberSet, log: readonly SourceRows[]): void {
+  for (const [unicorn, locations] of locationsByUnicorn(log)) {
     const before = totals.readings;
-    addSelected(totals, places);
+    addSelected(totals, locations);
     if (totals.readings > before) unicorns.add(unicorn);
   }
 }
 
-/** Adds those rows of one unicorn, window and log that count. */
-function addSelected(totals: Totals, places: readonly Place[]): void {
-  const candidates = places.map(({ rows, place }) => ({
-    part: rows.part,
-    readings: rows.readingsAt(place),
-    repeats: rows.repeatsAt(place),
+/** Adds the rows that count among those of one unicorn, window and log. */
+function addSelected(totals: Totals, locations: readonly Location[]): void {
+  const candidates = locations.map(({ rows, index }) => ({
+    source: rows.source,
+    readings: rows.readingsAt(index),
+    duplicates: rows.duplicatesAt(index),
   }));
-  for (const index of select(candidates).rows) {
-    const chosen = places[index];
-    chosen?.rows.addTo(totals, chosen.place);
+  for (const selected of select(candidates).rows) {
+    const chosen = locations[selected];
+    chosen?.rows.addTo(totals, chosen.index);
   }
 }
 
-function placesByUnicorn(log: readonly PartRows[]): Map<number, Place[]> {
-  const places = new Map<number, Place[]>();
+function locationsByUnicorn(log: readonly SourceRows[]): Map<number, Location[]> {
+  const locations = new Map<number, Location[]>();
   for (const rows of log) {
-    for (let place = 0; place < rows.length; place += 1) {
-      const unicorn = rows.unicornAt(place);
-      const known = places.get(unicorn);
-      if (known === undefined) places.set(unicorn, [{ rows, place }]);
-      else known.push({ rows, place });
+    for (let index = 0; index < rows.length; index += 1) {
+      const unicorn = rows.unicornAt(index);
+      const known = locations.get(unicorn);
+      if (known === undefined) locations.set(unicorn, [{ rows, index }]);
+      else known.push({ rows, index });
     }
   }
-  return places;
+  return locations;
 }
 
-function isSamePart(one: Part, other: Part): boolean {
+function isSameSource(one: SourceRange, other: SourceRange): boolean {
   return (
     one.from === other.from &&
     one.to === other.to &&
-    one.since === other.since &&
+    one.dedupFrom === other.dedupFrom &&
     one.shard === other.shard &&
     one.stream === other.stream
   );
 }
 
-/** A set of small numbers. */
-class Marks {
+/** A set of small integers that counts its members. */
+class NumberSet {
   #marks = new Uint8Array(1024);
   count = 0;
 

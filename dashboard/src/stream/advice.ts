@@ -1,33 +1,32 @@
 import type { Config } from '../config.ts';
 import type { Failure } from './kinesis.ts';
 
-/** What is told of a stream that cannot be read. */
+/** Why a stream cannot be read, and what to do about it. */
 export interface Advice {
   readonly problem: string;
-  /** What to do about it. */
   readonly advice: string;
 }
 
-/** What went wrong with `stream`, and what to do about it, in sentences. */
+/** Explains a permanent failure to read `stream`, in sentences for the user. */
 export function advise(failure: Failure, stream: string, config: Config): Advice {
   const { region, endpoint, identityPoolId } = config;
   const where = endpoint ?? region;
   switch (failure.why) {
     case 'missing':
       return {
-        problem: `There is no stream ${stream} at ${where}.`,
+        problem: `Stream ${stream} does not exist at ${where}.`,
         advice:
           endpoint === undefined
-            ? `Deploy the application to ${region}, or put the names of the stack's streams and its region into config.json. Then reload the page.`
-            : 'Start the local cloud, which makes it: cargo run -p local. Then reload the page.',
+            ? `Deploy the application to ${region}, or set the stack's region and stream names in config.json. Then reload the page.`
+            : 'Start the local cloud, which creates the stream: cargo run -p local. Then reload the page.',
       };
     case 'denied':
       return {
-        problem: `The page may not read stream ${stream} at ${where}. ${failure.message}`,
+        problem: `Access to stream ${stream} at ${where} is denied. ${failure.message}`,
         advice:
           endpoint === undefined
-            ? `Check identity pool ${identityPoolId ?? '(none is configured)'}: it must let guests in, and their role must allow kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords on the stream. Check this computer's clock, too. Then reload the page.`
-            : `Check that the local cloud is what answers at ${endpoint}. Then reload the page.`,
+            ? `Check identity pool ${identityPoolId ?? '(not configured)'}: it must allow guest access, and the guest role must allow kinesis:ListShards, kinesis:GetShardIterator and kinesis:GetRecords on the stream. Also check this computer's clock. Then reload the page.`
+            : `Check that the local cloud runs at ${endpoint}. Then reload the page.`,
       };
     default:
       return {

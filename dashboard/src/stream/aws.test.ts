@@ -26,8 +26,8 @@ interface Sent {
   readonly input: unknown;
 }
 
-/** A Kinesis whose every request is answered the same. */
-function answering(status: number, answer: unknown, config = CONFIG): { kinesis: AwsKinesis; sent: Sent[] } {
+/** A Kinesis client that gets the same response to every request. */
+function respondingWith(status: number, content: unknown, config = CONFIG): { kinesis: AwsKinesis; sent: Sent[] } {
   const sent: Sent[] = [];
   const handler = {
     handle: (request: Request) => {
@@ -35,7 +35,7 @@ function answering(status: number, answer: unknown, config = CONFIG): { kinesis:
       const { body } = request;
       const input: unknown = JSON.parse(typeof body === 'string' ? body : new TextDecoder().decode(body));
       sent.push({ target, authorization, input });
-      const text = typeof answer === 'string' ? answer : JSON.stringify(answer);
+      const text = typeof content === 'string' ? content : JSON.stringify(content);
       const headers = { 'content-type': 'application/x-amz-json-1.1' };
       return Promise.resolve({ response: { statusCode: status, headers, body: new Response(text).body } });
     },
@@ -50,12 +50,12 @@ async function failureOf(call: Promise<unknown>): Promise<Failure> {
     if (error instanceof Failure) return error;
     throw error;
   }
-  throw new Error('it did not fail');
+  throw new Error('the call did not fail');
 }
 
 describe('calls', () => {
-  test('list shards by name, and further pages by token alone', async () => {
-    const { kinesis, sent } = answering(200, {
+  test('list shards by stream name, and further pages by token', async () => {
+    const { kinesis, sent } = respondingWith(200, {
       NextToken: 'more',
       Shards: [
         { ShardId: 'a', SequenceNumberRange: { StartingSequenceNumber: '1', EndingSequenceNumber: '9' } },
@@ -77,15 +77,15 @@ describe('calls', () => {
     expect(sent[0]?.authorization).toContain('Credential=local/');
   });
 
-  test('make iterators of every place', async () => {
-    const { kinesis, sent } = answering(200, { ShardIterator: 'i' });
-    const places = [
+  test('get an iterator for each kind of start', async () => {
+    const { kinesis, sent } = respondingWith(200, { ShardIterator: 'i' });
+    const starts = [
       { kind: 'horizon' },
       { kind: 'latest' },
       { kind: 'time', millis: 1_500 },
-      { kind: 'after', sequence: '7' },
+      { kind: 'after', sequenceNumber: '7' },
     ] as const;
-    for (const place of places) expect(await kinesis.iterator('wildrydes', 'a', place, signal)).toBe('i');
+    for (const start of starts) expect(await kinesis.iterator('wildrydes', 'a', start, signal)).toBe('i');
     const shard = { StreamName: 'wildrydes', ShardId: 'a' };
     expect(sent.map(({ input }) => input)).toEqual([
       { ...shard, ShardIteratorType: 'TRIM_HORIZON' },
@@ -95,25 +95,25 @@ describe('calls', () => {
     ]);
   });
 
-  test('read records, and tell the end of a shard', async () => {
+  test('read records, and detect the end of a shard', async () => {
     const record = { SequenceNumber: '7', ApproximateArrivalTimestamp: 1.5, Data: 'aGk=', PartitionKey: 'x' };
-    const open = answering(200, { Records: [record], NextShardIterator: 'j', MillisBehindLatest: 5 });
-    const answer = await open.kinesis.records('i', 10, signal);
-    expect(answer).toEqual({
-      records: [{ sequence: '7', arrival: 1_500, data: expect.any(Uint8Array) }],
+    const open = respondingWith(200, { Records: [record], NextShardIterator: 'j', MillisBehindLatest: 5 });
+    const result = await open.kinesis.records('i', 10, signal);
+    expect(result).toEqual({
+      records: [{ sequenceNumber: '7', arrival: 1_500, data: expect.any(Uint8Array) }],
       next: 'j',
-      behindMillis: 5,
+      lagMillis: 5,
     });
-    expect(new TextDecoder().decode(answer.records[0]?.data)).toBe('hi');
+    expect(new TextDecoder().decode(result.records[0]?.data)).toBe('hi');
     expect(open.sent[0]?.input).toEqual({ ShardIterator: 'i', Limit: 10 });
     for (const end of [{ Records: [] }, { Records: [], NextShardIterator: null, MillisBehindLatest: 0 }]) {
-      const closed = await answering(200, end).kinesis.records('i', 10, signal);
-      expect(closed).toEqual({ records: [], next: undefined, behindMillis: 0 });
+      const closed = await respondingWith(200, end).kinesis.records('i', 10, signal);
+      expect(closed).toEqual({ records: [], next: undefined, lagMillis: 0 });
     }
   });
 
-  test('are tried once', async () => {
-    const { kinesis, sent } = answering(500, { __type: 'InternalFailure' });
+  test('are not retried', async () => {
+    const { kinesis, sent } = respondingWith(500, { __type: 'InternalFailure' });
     await failureOf(kinesis.records('i', 10, signal));
     kinesis.renew();
     await failureOf(kinesis.records('i', 10, signal));
@@ -121,50 +121,50 @@ describe('calls', () => {
   });
 });
 
-describe('failures are sorted by what can be done', () => {
+describe('failures are classified', () => {
   test.each([
     [400, 'ProvisionedThroughputExceededException', 'throttled'],
     [400, 'LimitExceededException', 'throttled'],
     [400, 'KMSThrottlingException', 'throttled'],
     [503, 'ServiceUnavailable', 'throttled'],
-    [503, 'Unheard', 'throttled'],
-    [429, 'Unheard', 'throttled'],
+    [503, 'UnknownCode', 'throttled'],
+    [429, 'UnknownCode', 'throttled'],
     [400, 'ExpiredIteratorException', 'expired'],
     [400, 'ExpiredNextTokenException', 'expired'],
     [500, 'InternalFailure', 'unreachable'],
-    [502, 'Unheard', 'unreachable'],
+    [502, 'UnknownCode', 'unreachable'],
     [400, 'ResourceInUseException', 'unreachable'],
     [400, 'ExpiredTokenException', 'stale'],
     [400, 'InvalidSignatureException', 'stale'],
     [400, 'ResourceNotFoundException', 'missing'],
     [400, 'AccessDeniedException', 'denied'],
     [400, 'UnrecognizedClientException', 'denied'],
-    [403, 'Unheard', 'denied'],
+    [403, 'UnknownCode', 'denied'],
     [400, 'InvalidArgumentException', 'rejected'],
     [400, 'ValidationException', 'rejected'],
-    [404, 'Unheard', 'rejected'],
+    [404, 'UnknownCode', 'rejected'],
   ] as const)('%i %s', async (status, code, why) => {
-    const { kinesis } = answering(status, { __type: code, message: 'said so' });
+    const { kinesis } = respondingWith(status, { __type: code, message: 'the reason' });
     const failure = await failureOf(kinesis.records('i', 10, signal));
     expect(failure.why).toBe(why);
-    expect(failure.message).toContain('said so');
+    expect(failure.message).toContain('the reason');
   });
 
   test.each([
     [200, '<html>'],
     [502, '<html>Bad Gateway</html>'],
     [200, { Records: 7 }],
-  ])('an answer of no use: %i %j', async (status, answer) => {
-    const failure = await failureOf(answering(status, answer).kinesis.records('i', 10, signal));
+  ])('invalid response: %i %j', async (status, response) => {
+    const failure = await failureOf(respondingWith(status, response).kinesis.records('i', 10, signal));
     expect(failure.why).toBe('unreachable');
   });
 
-  test('no iterator in an answer', async () => {
-    const failure = await failureOf(answering(200, {}).kinesis.iterator('a', 'b', { kind: 'latest' }, signal));
+  test('a response without an iterator', async () => {
+    const failure = await failureOf(respondingWith(200, {}).kinesis.iterator('a', 'b', { kind: 'latest' }, signal));
     expect(failure.why).toBe('unreachable');
   });
 
-  test('no answer', () => {
+  test('no response', () => {
     expect(classify(new TypeError('Failed to fetch'))).toMatchObject({
       why: 'unreachable',
       message: expect.stringContaining('Failed to fetch'),
@@ -174,21 +174,21 @@ describe('failures are sorted by what can be done', () => {
     expect(classify(failure)).toBe(failure);
   });
 
-  test('of an identity pool', () => {
-    const said = (name: string, httpStatusCode: number): Error =>
-      Object.assign(new Error('said so'), { name, $metadata: { httpStatusCode } });
-    expect(classifyCredentials(said('ResourceNotFoundException', 400)).why).toBe('denied');
-    expect(classifyCredentials(said('NotAuthorizedException', 400)).why).toBe('denied');
-    expect(classifyCredentials(said('InvalidIdentityPoolConfigurationException', 400)).why).toBe('denied');
-    expect(classifyCredentials(said('ValidationException', 400)).why).toBe('denied');
-    expect(classifyCredentials(said('TooManyRequestsException', 400)).why).toBe('unreachable');
-    expect(classifyCredentials(said('InternalErrorException', 500)).why).toBe('unreachable');
+  test('from an identity pool', () => {
+    const cognitoError = (name: string, httpStatusCode: number): Error =>
+      Object.assign(new Error('the reason'), { name, $metadata: { httpStatusCode } });
+    expect(classifyCredentials(cognitoError('ResourceNotFoundException', 400)).why).toBe('denied');
+    expect(classifyCredentials(cognitoError('NotAuthorizedException', 400)).why).toBe('denied');
+    expect(classifyCredentials(cognitoError('InvalidIdentityPoolConfigurationException', 400)).why).toBe('denied');
+    expect(classifyCredentials(cognitoError('ValidationException', 400)).why).toBe('denied');
+    expect(classifyCredentials(cognitoError('TooManyRequestsException', 400)).why).toBe('unreachable');
+    expect(classifyCredentials(cognitoError('InternalErrorException', 500)).why).toBe('unreachable');
     expect(classifyCredentials(new TypeError('Failed to fetch')).why).toBe('unreachable');
   });
 
-  test('without any credentials', async () => {
+  test('without credentials', async () => {
     const { region, stream, summaryStream } = CONFIG;
-    const { kinesis, sent } = answering(200, {}, { region, stream, summaryStream });
+    const { kinesis, sent } = respondingWith(200, {}, { region, stream, summaryStream });
     const failure = await failureOf(kinesis.records('i', 10, signal));
     expect(failure).toMatchObject({ why: 'denied', message: expect.stringContaining('neither an identity pool') });
     expect(sent).toEqual([]);
@@ -198,20 +198,20 @@ describe('failures are sorted by what can be done', () => {
 describe('advice', () => {
   const aws: Config = { region: 'eu-west-1', stream: 'a', summaryStream: 'b', identityPoolId: 'eu-west-1:pool' };
 
-  test('names the stream, where it should be, and how to make it', () => {
+  test('names the stream, its location and how to create it', () => {
     const missing = new Failure('missing', 'x');
     const local = advise(missing, 'wildrydes', CONFIG);
-    expect(local.problem).toBe('There is no stream wildrydes at http://127.0.0.1:4566.');
+    expect(local.problem).toBe('Stream wildrydes does not exist at http://127.0.0.1:4566.');
     expect(local.advice).toContain('cargo run -p local');
     expect(advise(missing, 'wildrydes', aws).problem).toContain('eu-west-1');
     expect(advise(missing, 'wildrydes', aws).advice).toContain('Deploy');
   });
 
-  test('names the identity pool, and what the service said', () => {
+  test('names the identity pool and quotes the service', () => {
     const denied = new Failure('denied', 'Unauthenticated access is not supported.');
     expect(advise(denied, 'wildrydes', aws).advice).toContain('eu-west-1:pool');
     expect(advise(denied, 'wildrydes', aws).problem).toContain('Unauthenticated access');
     expect(advise(denied, 'wildrydes', CONFIG).advice).toContain('127.0.0.1:4566');
-    expect(advise(new Failure('rejected', 'said so'), 'wildrydes', aws).problem).toContain('said so');
+    expect(advise(new Failure('rejected', 'the reason'), 'wildrydes', aws).problem).toContain('the reason');
   });
 });

@@ -13,64 +13,64 @@ import { fromCognitoIdentityPool } from '@aws-sdk/credential-providers';
 import type { Config } from '../config.ts';
 import { classify, classifyCredentials } from './classify.ts';
 import {
-  type Answer,
   Failure,
   type Kinesis,
-  type Listing,
-  type Place,
+  type ReadResult,
   type Shard,
+  type ShardPage,
+  type Start,
   type StreamRecord,
 } from './kinesis.ts';
 
-/** The handler of a client's HTTP requests. */
+/** Sends the client's HTTP requests. */
 export type RequestHandler = NonNullable<KinesisClientConfig['requestHandler']>;
 
-/** Kinesis as the SDK reaches it. Its own retries are off. */
+/** Calls Kinesis through the SDK, with the SDK's retries turned off. */
 export class AwsKinesis implements Kinesis {
   readonly #config: Config;
   readonly #requestHandler: RequestHandler | undefined;
   #client: KinesisClient;
 
-  /** Nothing is asked of anybody before the first call. `requestHandler` takes the place of the SDK's own. */
+  /** Sends nothing before the first call. `requestHandler` replaces the SDK's own. */
   constructor(config: Config, requestHandler?: RequestHandler) {
     this.#config = config;
     this.#requestHandler = requestHandler;
     this.#client = this.#connect();
   }
 
-  async listShards(stream: string, token: string | undefined, signal: AbortSignal): Promise<Listing> {
-    // Kinesis takes the name or the token, never both.
+  async listShards(stream: string, token: string | undefined, signal: AbortSignal): Promise<ShardPage> {
+    // Kinesis accepts either the name or the token, not both.
     const command = new ListShardsCommand(token === undefined ? { StreamName: stream } : { NextToken: token });
-    return await sorted(async () => {
+    return await classified(async () => {
       const { Shards, NextToken } = await this.#client.send(command, { abortSignal: signal });
       return { shards: (Shards ?? []).map(toShard), token: isText(NextToken) ? NextToken : undefined };
     });
   }
 
-  async iterator(stream: string, shard: string, place: Place, signal: AbortSignal): Promise<string> {
-    const command = new GetShardIteratorCommand({ StreamName: stream, ShardId: shard, ...toInput(place) });
-    return await sorted(async () => {
+  async iterator(stream: string, shard: string, start: Start, signal: AbortSignal): Promise<string> {
+    const command = new GetShardIteratorCommand({ StreamName: stream, ShardId: shard, ...toInput(start) });
+    return await classified(async () => {
       const { ShardIterator } = await this.#client.send(command, { abortSignal: signal });
-      if (!isText(ShardIterator)) throw new Failure('unreachable', 'No answer of use: there is no iterator in it.');
+      if (!isText(ShardIterator)) throw new Failure('unreachable', 'Invalid response: it has no iterator');
       return ShardIterator;
     });
   }
 
-  async records(iterator: string, limit: number, signal: AbortSignal): Promise<Answer> {
+  async records(iterator: string, limit: number, signal: AbortSignal): Promise<ReadResult> {
     const command = new GetRecordsCommand({ ShardIterator: iterator, Limit: limit });
-    return await sorted(async () => {
-      const answer = await this.#client.send(command, { abortSignal: signal });
+    return await classified(async () => {
+      const output = await this.#client.send(command, { abortSignal: signal });
       return {
-        records: (answer.Records ?? []).map(toRecord),
-        // Some say null where AWS says nothing.
-        next: isText(answer.NextShardIterator) ? answer.NextShardIterator : undefined,
-        behindMillis: answer.MillisBehindLatest ?? 0,
+        records: (output.Records ?? []).map(toRecord),
+        // AWS omits the field at the end of a shard; some local implementations send null.
+        next: isText(output.NextShardIterator) ? output.NextShardIterator : undefined,
+        lagMillis: output.MillisBehindLatest ?? 0,
       };
     });
   }
 
   renew(): void {
-    // Calls that are under way go on with the client they have.
+    // Calls in flight keep their client.
     this.#client = this.#connect();
   }
 
@@ -92,7 +92,7 @@ export class AwsKinesis implements Kinesis {
       const failure = new Failure('denied', 'The configuration names neither an identity pool nor an endpoint.');
       return () => Promise.reject(failure);
     }
-    // The id begins with the pool's region.
+    // A pool id starts with its region.
     const region = identityPoolId.split(':', 1).join();
     const guest = fromCognitoIdentityPool({ identityPoolId, clientConfig: { region, maxAttempts: 1 } });
     return async () => {
@@ -105,7 +105,7 @@ export class AwsKinesis implements Kinesis {
   }
 }
 
-async function sorted<T>(call: () => Promise<T>): Promise<T> {
+async function classified<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
@@ -113,19 +113,19 @@ async function sorted<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-function toInput(place: Place): Pick<
+function toInput(start: Start): Pick<
   GetShardIteratorCommandInput,
   'ShardIteratorType' | 'Timestamp' | 'StartingSequenceNumber'
 > {
-  switch (place.kind) {
+  switch (start.kind) {
     case 'horizon':
       return { ShardIteratorType: 'TRIM_HORIZON' };
     case 'latest':
       return { ShardIteratorType: 'LATEST' };
     case 'time':
-      return { ShardIteratorType: 'AT_TIMESTAMP', Timestamp: new Date(place.millis) };
+      return { ShardIteratorType: 'AT_TIMESTAMP', Timestamp: new Date(start.millis) };
     case 'after':
-      return { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', StartingSequenceNumber: place.sequence };
+      return { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', StartingSequenceNumber: start.sequenceNumber };
   }
 }
 
@@ -140,7 +140,7 @@ function toShard(shard: AwsShard): Shard {
 
 function toRecord(record: _Record): StreamRecord {
   return {
-    sequence: record.SequenceNumber ?? '',
+    sequenceNumber: record.SequenceNumber ?? '',
     arrival: record.ApproximateArrivalTimestamp?.getTime() ?? Date.now(),
     data: record.Data ?? new Uint8Array(),
   };

@@ -1,12 +1,12 @@
-/** The shortest and the longest wait after a failure, in milliseconds. */
-const SHORTEST = 1_000;
-const LONGEST = 15_000;
+/** The bounds of a wait, in milliseconds. */
+const MIN_WAIT = 1_000;
+const MAX_WAIT = 15_000;
 
 /**
- * How long to wait after so many failures in a row, in milliseconds: anything from one second to a bound that
- * doubles each time, up to 15 seconds. `random` is at least 0 and below 1.
+ * The wait after `failures` consecutive failures, in milliseconds: random between one second and a
+ * bound that doubles with each failure, up to 15 seconds. `random` is in [0, 1).
  */
 export function backoff(failures: number, random: number): number {
-  const bound = Math.min(SHORTEST * 2 ** failures, LONGEST);
-  return Math.round(SHORTEST + random * (bound - SHORTEST));
+  const bound = Math.min(MIN_WAIT * 2 ** failures, MAX_WAIT);
+  return Math.round(MIN_WAIT + random * (bound - MIN_WAIT));
 }

@@ -23,24 +23,24 @@ test('calls that fail together count once', async () => {
   expect(caller.outage?.retryAt).toBeLessThanOrEqual(clock.now() + 2_000);
 });
 
-test('an answer to a slow call ends the waits of the others', async () => {
+test('the response to a slow call ends the waits of the others', async () => {
   const { clock, caller } = setUp();
   const { signal } = new AbortController();
   const slow = caller.call(() => clock.sleep(300, signal));
   await caller.call(() => Promise.reject(down)).catch(() => {});
-  let answered = 0;
+  let succeeded = 0;
   void caller.call(() => Promise.resolve()).then(() => {
-    answered += 1;
+    succeeded += 1;
   });
   await clock.advance(200);
-  expect(answered).toBe(0);
+  expect(succeeded).toBe(0);
   await clock.advance(200);
   await slow;
-  expect(answered).toBe(1);
+  expect(succeeded).toBe(1);
   expect(caller.outage).toBeUndefined();
 });
 
-test('what is stopped ends at once and leaves the gate, whatever the call does', async () => {
+test('stopping ends pending calls at once and frees their slots', async () => {
   const { clock, caller, gate, stop } = setUp();
   const calls = Array.from({ length: 6 }, () => caller.call(() => new Promise(() => {})));
   const ends = Promise.allSettled(calls);
@@ -51,8 +51,8 @@ test('what is stopped ends at once and leaves the gate, whatever the call does',
   await expect(caller.call(() => Promise.resolve())).rejects.toBeInstanceOf(Stopped);
 });
 
-test('a fault that is no failure is one that no try can mend', async () => {
+test('an unexpected error is permanent', async () => {
   const { caller } = setUp();
-  const call = caller.call(() => Promise.reject(new TypeError('a fault')));
-  await expect(call).rejects.toMatchObject({ why: 'rejected', message: 'TypeError: a fault' });
+  const call = caller.call(() => Promise.reject(new TypeError('a bug')));
+  await expect(call).rejects.toMatchObject({ why: 'rejected', message: 'TypeError: a bug' });
 });

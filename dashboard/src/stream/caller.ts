@@ -3,174 +3,179 @@ import type { Clock } from './clock.ts';
 import type { Gate } from './gate.ts';
 import { Failure, type Kinesis } from './kinesis.ts';
 
-/** The longest a call may take, in milliseconds. */
-const LONGEST_CALL = 10_000;
+/** The time limit of a call, in milliseconds. */
+const CALL_TIMEOUT = 10_000;
 
-/** How often in a row new credentials may be of no use. */
-const MOST_RENEWALS = 5;
+/** How many times in a row new credentials may fail. */
+const MAX_RENEWALS = 5;
 
-/** Why nothing is called just now. */
+/** Why calls are on hold. */
 export interface Outage {
   readonly problem: string;
-  /** When the next try is due, in milliseconds since the epoch. */
+  /** When the next attempt is due, in milliseconds since the epoch. */
   readonly retryAt: number;
 }
 
-/** Thrown by what was under way when all was stopped. */
+/** Thrown by calls that were in flight or waiting when everything was stopped. */
 export class Stopped extends Error {
   override readonly name = 'Stopped';
 }
 
-export interface CallerParts {
+/** The dependencies of a {@link Caller}. */
+export interface CallerOptions {
   readonly kinesis: Kinesis;
   readonly clock: Clock;
-  /** Numbers from 0 on and below 1. */
+  /** Returns numbers in [0, 1). */
   readonly random: () => number;
-  /** Shared by all that call, so that they do not take more connections together than a browser has. */
+  /** Shared by all callers, so that together they do not exceed a browser's connection limit. */
   readonly gate: Gate;
-  /** Ends everything. */
+  /** Stops everything. */
   readonly stop: AbortSignal;
 }
 
 /**
- * Makes the calls about one stream, each within ten seconds.
+ * Makes the calls for one stream, each with a ten-second timeout.
  *
- * Where nothing answers, none is made for a while: the wait grows, and then one call tries whether somebody
- * answers again before the others follow.
+ * After a call without a response, all calls wait. The wait grows with each failure. When it ends,
+ * a single call probes the service before the others follow.
  */
 export class Caller {
-  readonly #parts: CallerParts;
+  readonly #options: CallerOptions;
   #failures = 0;
-  /** How often the credentials were renewed since the last answer, and since the start. */
+  /** How often the credentials were renewed since the last success. */
   #renewals = 0;
+  /** How often the credentials were renewed since the start. */
   #generation = 0;
   #outage: Outage | undefined;
-  /** Ends the waits for the next try. */
+  /** Ends the waits for the next attempt. */
   #wake = new AbortController();
-  /** Resolves when the call that tries is done. */
-  #trial: Promise<void> | undefined;
+  /** Resolves when the probing call is done. */
+  #probe: Promise<void> | undefined;
 
-  constructor(parts: CallerParts) {
-    this.#parts = parts;
-    parts.stop.addEventListener('abort', () => this.#wake.abort());
+  constructor(options: CallerOptions) {
+    this.#options = options;
+    options.stop.addEventListener('abort', () => this.#wake.abort());
   }
 
-  /** Why nothing answers, as long as nothing does. */
+  /** The current outage, if any. */
   get outage(): Outage | undefined {
     return this.#outage;
   }
 
-  /** Makes the next try now. */
+  /** Makes the next attempt now. */
   retry(): void {
-    if (this.#outage !== undefined) this.#outage = { ...this.#outage, retryAt: this.#parts.clock.now() };
+    if (this.#outage !== undefined) this.#outage = { ...this.#outage, retryAt: this.#options.clock.now() };
     this.#wake.abort();
   }
 
   /**
-   * Makes a call, once it may be made.
+   * Makes a call, after waiting out any outage.
    *
-   * It fails with a {@link Failure} if the call does; if that is `unreachable` or `stale`, the same call may be made
-   * again at once, and waits for its turn. It never resolves once all is stopped.
+   * Fails with the {@link Failure} of the call. After `unreachable` or `stale` the caller may call
+   * again at once: the wait happens here. Fails with {@link Stopped} once everything is stopped.
    */
   async call<T>(work: (kinesis: Kinesis, signal: AbortSignal) => Promise<T>): Promise<T> {
     while (this.#outage !== undefined) {
-      if (this.#trial !== undefined) await this.#trial;
-      else if (this.#outage.retryAt > this.#parts.clock.now()) await this.#waitForTurn(this.#outage.retryAt);
-      else return await this.#try(work);
-      if (this.#parts.stop.aborted) throw new Stopped();
+      if (this.#probe !== undefined) await this.#probe;
+      else if (this.#outage.retryAt > this.#options.clock.now()) await this.#waitForRetry(this.#outage.retryAt);
+      else return await this.#makeProbe(work);
+      if (this.#options.stop.aborted) throw new Stopped();
     }
-    return await this.#make(work);
+    return await this.#makeCall(work);
   }
 
-  async #waitForTurn(retryAt: number): Promise<void> {
-    const { clock } = this.#parts;
-    if (this.#wake.signal.aborted && !this.#parts.stop.aborted) this.#wake = new AbortController();
+  async #waitForRetry(retryAt: number): Promise<void> {
+    const { clock } = this.#options;
+    if (this.#wake.signal.aborted && !this.#options.stop.aborted) this.#wake = new AbortController();
     await clock.sleep(retryAt - clock.now(), this.#wake.signal);
   }
 
-  /** Makes a call while the others wait for what comes of it. */
-  async #try<T>(work: (kinesis: Kinesis, signal: AbortSignal) => Promise<T>): Promise<T> {
-    const result = this.#make(work);
-    this.#trial = result.then(
+  /** Makes a call while the others wait for its result. */
+  async #makeProbe<T>(work: (kinesis: Kinesis, signal: AbortSignal) => Promise<T>): Promise<T> {
+    const result = this.#makeCall(work);
+    this.#probe = result.then(
       () => {},
       () => {},
     );
     try {
       return await result;
     } finally {
-      this.#trial = undefined;
+      this.#probe = undefined;
     }
   }
 
-  async #make<T>(work: (kinesis: Kinesis, signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { gate, kinesis, stop } = this.#parts;
+  async #makeCall<T>(work: (kinesis: Kinesis, signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { gate, kinesis, stop } = this.#options;
     await gate.enter();
     const generation = this.#generation;
     try {
       if (stop.aborted) throw new Stopped();
-      const result = await this.#limited((signal) => work(kinesis, signal));
+      const result = await this.#withTimeout((signal) => work(kinesis, signal));
       this.#renewals = 0;
-      this.#isUp();
+      this.#markUp();
       return result;
     } catch (error) {
       if (stop.aborted) throw new Stopped();
-      throw this.#note(asFailure(error), generation);
+      throw this.#handle(asFailure(error), generation);
     } finally {
       gate.leave();
     }
   }
 
-  /** Takes note of a failure of a call with credentials of a generation; returns what the caller is told. */
-  #note(failure: Failure, generation: number): Failure {
+  /**
+   * Handles the failure of a call made with credentials of `generation`; returns the failure to
+   * report.
+   */
+  #handle(failure: Failure, generation: number): Failure {
     if (failure.why === 'stale') return this.#renew(failure, generation);
-    if (failure.why === 'unreachable') this.#isDown(failure.message);
-    else this.#isUp();
+    if (failure.why === 'unreachable') this.#markDown(failure.message);
+    else this.#markUp();
     return failure;
   }
 
-  /** New credentials; the second time in a row after a wait, and not without an end. */
+  /** Renews the credentials: at once the first time, then after waits, up to a limit. */
   #renew(failure: Failure, generation: number): Failure {
     if (generation !== this.#generation) return failure;
-    if (this.#renewals >= MOST_RENEWALS) return new Failure('denied', failure.message);
-    if (this.#renewals > 0) this.#isDown(failure.message);
+    if (this.#renewals >= MAX_RENEWALS) return new Failure('denied', failure.message);
+    if (this.#renewals > 0) this.#markDown(failure.message);
     this.#renewals += 1;
     this.#generation += 1;
-    this.#parts.kinesis.renew();
+    this.#options.kinesis.renew();
     return failure;
   }
 
-  #isDown(problem: string): void {
-    const { clock, random } = this.#parts;
+  #markDown(problem: string): void {
+    const { clock, random } = this.#options;
     const now = clock.now();
-    // Calls that were under way together fail together, and count once.
+    // Calls that were in flight together fail together, and count once.
     if (this.#outage !== undefined && this.#outage.retryAt > now) return;
     this.#failures += 1;
     this.#outage = { problem, retryAt: now + backoff(this.#failures, random()) };
   }
 
-  #isUp(): void {
+  #markUp(): void {
     this.#failures = 0;
     this.#outage = undefined;
     this.#wake.abort();
   }
 
-  /** Runs `work` for ten seconds at most, and no longer than until all is stopped. */
-  #limited<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { clock, stop } = this.#parts;
-    const giveUp = new AbortController();
+  /** Runs `work` until it is done, ten seconds have passed or everything is stopped. */
+  #withTimeout<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { clock, stop } = this.#options;
+    const cancel = new AbortController();
     const done = new AbortController();
     let onStop = (): void => {};
     return new Promise<T>((resolve, reject) => {
       onStop = () => {
         reject(new Stopped());
-        giveUp.abort();
+        cancel.abort();
       };
       stop.addEventListener('abort', onStop);
-      void clock.sleep(LONGEST_CALL, done.signal).then(() => {
-        reject(new Failure('unreachable', `Nothing answered within ${LONGEST_CALL / 1000} seconds.`));
-        giveUp.abort();
+      void clock.sleep(CALL_TIMEOUT, done.signal).then(() => {
+        reject(new Failure('unreachable', `No response within ${CALL_TIMEOUT / 1000} seconds`));
+        cancel.abort();
       });
-      work(giveUp.signal).then(resolve, reject);
+      work(cancel.signal).then(resolve, reject);
     }).finally(() => {
       done.abort();
       stop.removeEventListener('abort', onStop);
@@ -178,7 +183,7 @@ export class Caller {
   }
 }
 
-/** What is thrown that is no failure of a call is a fault of the page, and ends the reading. */
+/** Any other error is a bug in the page. It is permanent, so it stops the reading. */
 function asFailure(error: unknown): Failure {
   return error instanceof Failure ? error : new Failure('rejected', String(error));
 }

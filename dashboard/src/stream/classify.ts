@@ -1,8 +1,8 @@
 import { type Cause, Failure } from './kinesis.ts';
 
 /**
- * What the codes mean. They are those of GetRecords, GetShardIterator and ListShards and the common
- * errors (API reference), and those of Cognito's GetId and GetCredentialsForIdentity.
+ * Causes by error code. The codes are those of GetRecords, GetShardIterator and ListShards, the
+ * common errors (API reference), and those of Cognito's GetId and GetCredentialsForIdentity.
  */
 const CAUSES: Readonly<Record<string, Cause>> = {
   ExpiredIteratorException: 'expired',
@@ -21,14 +21,14 @@ const CAUSES: Readonly<Record<string, Cause>> = {
 
   InternalFailure: 'unreachable',
   InternalFailureException: 'unreachable',
-  // The stream is being created or changed and soon will not be.
+  // The stream is being created or updated; that ends soon.
   ResourceInUseException: 'unreachable',
 
   ExpiredToken: 'stale',
   ExpiredTokenException: 'stale',
   RequestExpired: 'stale',
   RequestTimeTooSkewed: 'stale',
-  // What a clock that is wrong leads to; the SDK sets its own by the answer.
+  // Caused by a wrong clock; the SDK corrects its own from the response.
   InvalidSignatureException: 'stale',
   SignatureDoesNotMatch: 'stale',
 
@@ -46,20 +46,20 @@ const CAUSES: Readonly<Record<string, Cause>> = {
   KMSAccessDeniedException: 'denied',
 };
 
-/** Sorts what the SDK threw: an answer by its code and HTTP status; anything else is no answer. */
+/** Classifies an SDK error by its code and HTTP status; without a status there was no response. */
 export function classify(error: unknown): Failure {
   if (error instanceof Failure) return error;
-  const { code, message, status } = take(error);
+  const { code, message, status } = detailsOf(error);
   const text = message === '' ? code : message;
-  if (status === undefined) return new Failure('unreachable', `No answer: ${text}`);
-  // An answer of success that could not be read is of no use either.
-  if (status < 300) return new Failure('unreachable', `No answer of use: ${text}`);
+  if (status === undefined) return new Failure('unreachable', `No response: ${text}`);
+  // A successful response that cannot be parsed.
+  if (status < 300) return new Failure('unreachable', `Invalid response: ${text}`);
   return new Failure(CAUSES[code] ?? causeOf(status), `${code}: ${text} (HTTP ${status})`);
 }
 
 /**
- * Sorts what Cognito threw: a pool that is not there, or that takes no guests, lets nobody in, while no answer may
- * pass.
+ * Classifies a Cognito error. A pool that is missing or does not allow guests means access is
+ * denied; a missing response is transient.
  */
 export function classifyCredentials(error: unknown): Failure {
   const { why, message } = classify(error);
@@ -83,15 +83,15 @@ function causeOf(status: number): Cause {
   return status === 401 || status === 403 ? 'denied' : 'rejected';
 }
 
-/** What an SDK exception tells. */
-interface Told {
+/** The details of an SDK error. */
+interface ErrorDetails {
   readonly code: string;
   readonly message: string;
-  /** The HTTP status, where there was an answer. */
+  /** The HTTP status; `undefined` if there was no response. */
   readonly status: number | undefined;
 }
 
-function take(error: unknown): Told {
+function detailsOf(error: unknown): ErrorDetails {
   if (!(error instanceof Error)) return { code: 'Error', message: String(error), status: undefined };
   const { $metadata, $response } = error as {
     $metadata?: { httpStatusCode?: number };

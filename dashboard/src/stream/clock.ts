@@ -1,12 +1,12 @@
-/** The time, and waiting for it to pass. */
+/** Tells the time, and sleeps. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Resolves after so many milliseconds, or as soon as `wake` is aborted. It never rejects. */
+  /** Resolves after `millis` milliseconds, or as soon as `wake` is aborted. Never rejects. */
   sleep(millis: number, wake: AbortSignal): Promise<void>;
 }
 
-/** The real one. */
+/** The system clock. */
 export const realClock: Clock = {
   now: () => Date.now(),
   sleep: (millis, wake) =>

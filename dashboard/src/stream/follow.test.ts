@@ -1,21 +1,21 @@
 import { describe, expect, test } from 'vitest';
 
 import type { Health } from '../protocol.ts';
-import { Follow, type FollowParts } from './follow.ts';
+import { Follow, type FollowOptions } from './follow.ts';
 import { Gate } from './gate.ts';
 import { Failure, type StreamRecord } from './kinesis.ts';
 import { MemoryKinesis, seeded, VirtualClock } from './virtual.testing.ts';
 
 const FIRST = 'shardId-000000000000';
 
-/** Someone who follows, and what they saw. */
+/** Follows a stream, and records what it receives. */
 class Viewer {
   readonly texts: string[] = [];
   readonly health: Health[] = [];
   readonly follow: Follow;
   failure: unknown;
 
-  constructor(kinesis: MemoryKinesis, parts: Partial<FollowParts> = {}) {
+  constructor(kinesis: MemoryKinesis, options: Partial<FollowOptions> = {}) {
     this.follow = new Follow({
       kinesis,
       clock: kinesis.clock,
@@ -24,9 +24,9 @@ class Viewer {
       stream: 'wildrydes',
       back: 30_000,
       jumps: false,
-      take: (records) => this.#take(records),
+      onRecords: (records) => this.#handleRecords(records),
       onHealth: (health) => this.health.push(health),
-      ...parts,
+      ...options,
     });
     this.follow.run().catch((error: unknown) => {
       this.failure = error;
@@ -41,20 +41,20 @@ class Viewer {
     return [...new Set(this.health.map((health) => health.state.kind))];
   }
 
-  #take(records: readonly StreamRecord[]): { lines: number; rejected: number } {
+  #handleRecords(records: readonly StreamRecord[]): { lines: number; rejected: number } {
     const decoder = new TextDecoder();
     this.texts.push(...records.map((record) => decoder.decode(record.data)));
     return { lines: records.length, rejected: 1 };
   }
 }
 
-function setUp(shards = 1, parts: Partial<FollowParts> = {}): { kinesis: MemoryKinesis; viewer: Viewer } {
+function setUp(shards = 1, options: Partial<FollowOptions> = {}): { kinesis: MemoryKinesis; viewer: Viewer } {
   const kinesis = new MemoryKinesis(new VirtualClock(), shards);
-  return { kinesis, viewer: new Viewer(kinesis, parts) };
+  return { kinesis, viewer: new Viewer(kinesis, options) };
 }
 
 describe('reading', () => {
-  test('starts so far back, and goes on with what comes', async () => {
+  test('starts at `back` before now, and continues with new records', async () => {
     const { kinesis, viewer } = setUp();
     kinesis.put(FIRST, 'too old', 31_000);
     kinesis.put(FIRST, 'old', 29_000);
@@ -65,7 +65,7 @@ describe('reading', () => {
     expect(viewer.texts).toEqual(['old', 'new']);
   });
 
-  test('leaves out what arrived before the start, where the service gives it', async () => {
+  test('skips records that arrived before the start', async () => {
     const { kinesis, viewer } = setUp();
     kinesis.iterator = () => Promise.resolve(`${FIRST} 0 ${kinesis.clock.now()} 0`);
     kinesis.put(FIRST, 'too old', 31_000);
@@ -75,40 +75,40 @@ describe('reading', () => {
     expect(viewer.texts).toEqual(['old', 'old by an approximate time']);
   });
 
-  test('reads a shard once a second, and five times where there is more', async () => {
+  test('reads a shard once per second, and five times per second while there is more', async () => {
     const { kinesis, viewer } = setUp();
     await kinesis.clock.advance(20_000);
-    const calm = kinesis.count('records');
-    expect(calm).toBeGreaterThan(15);
-    expect(calm).toBeLessThan(26);
+    const idle = kinesis.count('records');
+    expect(idle).toBeGreaterThan(15);
+    expect(idle).toBeLessThan(26);
 
-    kinesis.most = 2;
+    kinesis.pageSize = 2;
     for (let number = 0; number < 60; number += 1) kinesis.put(FIRST, String(number), 2_000);
     await kinesis.clock.advance(8_000);
     expect(viewer.texts.length).toBe(60);
-    expect(kinesis.count('records') - calm).toBeGreaterThan(30);
+    expect(kinesis.count('records') - idle).toBeGreaterThan(30);
     expect(kinesis.count('iterator')).toBe(1);
   });
 
-  test('reads again soon after a full answer', async () => {
+  test('reads again soon after a full read', async () => {
     const { kinesis, viewer } = setUp();
     await kinesis.clock.advance(2_500);
     for (let number = 0; number < 10_001; number += 1) kinesis.put(FIRST, 'a');
-    // A read a second, and a fifth of one: no record is a second old by then.
+    // Time for one regular read and a quick one. No record is a second old by then.
     await kinesis.clock.advance(1_000);
     expect(viewer.texts.length).toBe(10_001);
   });
 
-  test('makes six calls at once at most', async () => {
+  test('makes at most six calls at once', async () => {
     const { kinesis, viewer } = setUp(40);
     for (const shard of kinesis.shards.keys()) kinesis.put(shard, shard);
     await kinesis.clock.advance(3_000);
     expect(viewer.texts.length).toBe(40);
-    expect(kinesis.mostAtOnce).toBe(6);
+    expect(kinesis.maxConcurrent).toBe(6);
     expect(viewer.health.at(-1)?.shards).toBe(40);
   });
 
-  test('tells its health every second', async () => {
+  test('reports its health every second', async () => {
     const { kinesis, viewer } = setUp(2);
     expect(viewer.states).toEqual(['connecting']);
     for (let second = 0; second < 20; second += 1) {
@@ -126,9 +126,9 @@ describe('reading', () => {
     expect(health?.retries).toBe(0);
   });
 
-  test('tells how far the slowest shard is behind', async () => {
+  test('reports the lag of the slowest shard', async () => {
     const { kinesis, viewer } = setUp();
-    kinesis.most = 1;
+    kinesis.pageSize = 1;
     for (let number = 0; number < 20; number += 1) kinesis.put(FIRST, 'a', 20_000);
     await kinesis.clock.advance(1_000);
     expect(viewer.health.at(-1)?.lagMillis).toBeGreaterThan(20_000);
@@ -138,7 +138,7 @@ describe('reading', () => {
 });
 
 describe('iterators', () => {
-  test('one that expired is replaced by one after the last record', async () => {
+  test('an expired one is replaced by one after the last record', async () => {
     const { kinesis, viewer } = setUp();
     kinesis.put(FIRST, 'a');
     await kinesis.clock.advance(1_000);
@@ -151,11 +151,11 @@ describe('iterators', () => {
     kinesis.put(FIRST, 'b');
     await kinesis.clock.advance(3_000);
     expect(viewer.texts).toEqual(['a', 'b']);
-    expect(kinesis.calls.findLast((call) => call.kind === 'iterator')?.place?.kind).toBe('after');
+    expect(kinesis.calls.findLast((call) => call.kind === 'iterator')?.start?.kind).toBe('after');
     expect(viewer.health.at(-1)?.retries).toBe(1);
   });
 
-  test('one that expired before the first record is made again at the start', async () => {
+  test('one that expires before the first record is replaced by one at the start', async () => {
     const { kinesis, viewer } = setUp();
     await kinesis.clock.advance(1_000);
     kinesis.put(FIRST, 'while the lid was down');
@@ -164,29 +164,29 @@ describe('iterators', () => {
     expect(viewer.texts).toEqual(['while the lid was down']);
   });
 
-  test('those that expire always do not make it call without a pause', async () => {
+  test('there are pauses even if they always expire', async () => {
     const { kinesis } = setUp();
     kinesis.fault = (call) => (call.kind === 'records' ? new Failure('expired', '') : undefined);
     await kinesis.clock.advance(60_000);
     expect(kinesis.count('records')).toBeLessThan(30);
   });
 
-  test('after a sleep readings go on from 30 seconds ago, and rows from where they were', async () => {
+  test('after a sleep, readings resume 30 seconds ago, and rows where they stopped', async () => {
     const clock = new VirtualClock();
     const kinesis = new MemoryKinesis(clock);
     const readings = new Viewer(kinesis, { jumps: true });
     const rows = new Viewer(kinesis);
     kinesis.put(FIRST, 'before');
     await clock.advance(2_000);
-    kinesis.put(FIRST, 'during, seen by the clock', -10_000);
-    kinesis.put(FIRST, 'at the end of it', -3_590_000);
+    kinesis.put(FIRST, 'during the sleep', -10_000);
+    kinesis.put(FIRST, 'at its end', -3_590_000);
     await clock.skip(3_600_000);
     await clock.advance(2_000);
-    expect(readings.texts).toEqual(['before', 'at the end of it']);
-    expect(rows.texts).toEqual(['before', 'during, seen by the clock', 'at the end of it']);
+    expect(readings.texts).toEqual(['before', 'at its end']);
+    expect(rows.texts).toEqual(['before', 'during the sleep', 'at its end']);
   });
 
-  test('after a long wait for the first answer readings begin 30 seconds ago, and rows where they were to', async () => {
+  test('after a late first response, readings start 30 seconds ago, and rows at the original start', async () => {
     const clock = new VirtualClock();
     const kinesis = new MemoryKinesis(clock);
     kinesis.fault = () => new Failure('unreachable', 'x');
@@ -201,7 +201,7 @@ describe('iterators', () => {
     expect(rows.texts).toEqual(['early', 'late']);
   });
 
-  test('a jump back gives nothing again', async () => {
+  test('a jump back delivers nothing twice', async () => {
     const { kinesis, viewer } = setUp(1, { jumps: true, back: 600_000 });
     kinesis.put(FIRST, 'a');
     await kinesis.clock.advance(2_000);
@@ -211,9 +211,9 @@ describe('iterators', () => {
     expect(viewer.texts).toEqual(['a', 'b']);
   });
 
-  test('a clock that is fast starts at the latest record', async () => {
+  test('with a fast clock, reading starts at the latest record', async () => {
     const { kinesis, viewer } = setUp();
-    kinesis.fault = (call) => (call.place?.kind === 'time' ? new Failure('rejected', 'it lies ahead') : undefined);
+    kinesis.fault = (call) => (call.start?.kind === 'time' ? new Failure('rejected', 'in the future') : undefined);
     await kinesis.clock.advance(5_000);
     kinesis.put(FIRST, 'a');
     await kinesis.clock.advance(2_000);
@@ -224,7 +224,7 @@ describe('iterators', () => {
 describe('throttling', () => {
   const throttled = new Failure('throttled', 'ProvisionedThroughputExceededException');
 
-  test('is waited out and told', async () => {
+  test('is waited out and reported', async () => {
     const { kinesis, viewer } = setUp();
     await kinesis.clock.advance(2_000);
     kinesis.fault = (call) => (call.kind === 'records' ? throttled : undefined);
@@ -236,7 +236,7 @@ describe('throttling', () => {
     kinesis.fault = () => undefined;
     await kinesis.clock.advance(16_000);
     expect(viewer.texts).toEqual(['a']);
-    // It becomes quicker again, but bit by bit.
+    // The rate recovers slowly.
     expect(viewer.state?.kind).toBe('throttled');
     await kinesis.clock.advance(2_000_000);
     expect(viewer.state?.kind).toBe('live');
@@ -253,7 +253,7 @@ describe('throttling', () => {
     expect(viewer.texts).toEqual(['a']);
   });
 
-  test('several viewers settle on what a shard gives', async () => {
+  test('is rare once several viewers share a shard', async () => {
     const kinesis = new MemoryKinesis(new VirtualClock());
     kinesis.quota = 5;
     const viewers = Array.from({ length: 12 }, (_, seed) => new Viewer(kinesis, { random: seeded(seed) }));
@@ -266,30 +266,30 @@ describe('throttling', () => {
     }
     await kinesis.clock.advance(30_000);
     const made = kinesis.count('records') - calls;
-    const rejected = viewers.reduce((sum, viewer, place) => {
-      return sum + (viewer.health.at(-1)?.retries ?? 0) - (before[place] ?? 0);
+    const throttledReads = viewers.reduce((sum, viewer, index) => {
+      return sum + (viewer.health.at(-1)?.retries ?? 0) - (before[index] ?? 0);
     }, 0);
     for (const viewer of viewers) expect(viewer.texts.length).toBe(300);
-    expect(rejected / made).toBeLessThan(0.2);
-    // They share what there is, rather than all stopping.
-    expect((made - rejected) / 330).toBeGreaterThan(2);
+    expect(throttledReads / made).toBeLessThan(0.2);
+    // They use much of the shard's limit; they do not all stop.
+    expect((made - throttledReads) / 330).toBeGreaterThan(2);
   });
 });
 
 describe('outages', () => {
   const down = new Failure('unreachable', 'Failed to fetch');
 
-  test('are told, and waited out with growing pauses and one call at a time', async () => {
+  test('are reported, and waited out with growing pauses and one call at a time', async () => {
     const { kinesis, viewer } = setUp(20);
     await kinesis.clock.advance(5_000);
     for (const shard of kinesis.shards.keys()) kinesis.put(shard, shard);
     kinesis.fault = () => down;
     await kinesis.clock.advance(10_000);
-    kinesis.mostAtOnce = 0;
+    kinesis.maxConcurrent = 0;
     const calls = kinesis.calls.length;
     await kinesis.clock.advance(120_000);
     expect(viewer.state).toMatchObject({ kind: 'disconnected', problem: 'Failed to fetch' });
-    expect(kinesis.mostAtOnce).toBe(1);
+    expect(kinesis.maxConcurrent).toBe(1);
     const made = kinesis.calls.length - calls;
     expect(made).toBeGreaterThan(7);
     expect(made).toBeLessThan(40);
@@ -300,7 +300,7 @@ describe('outages', () => {
     expect([...viewer.texts].sort()).toEqual([...kinesis.shards.keys()]);
   });
 
-  test('end at once when told that the network is there', async () => {
+  test('end at once on a retry', async () => {
     const { kinesis, viewer } = setUp();
     kinesis.fault = () => down;
     await kinesis.clock.advance(60_000);
@@ -311,21 +311,21 @@ describe('outages', () => {
     expect(viewer.texts).toEqual(['a']);
   });
 
-  test('a call without an answer fails after ten seconds', async () => {
+  test('a call without a response fails after ten seconds', async () => {
     const { kinesis, viewer } = setUp();
     await kinesis.clock.advance(2_000);
     kinesis.latency = 1_000_000;
     await kinesis.clock.advance(9_000);
     expect(viewer.state?.kind).toBe('live');
     await kinesis.clock.advance(3_000);
-    expect(viewer.state).toMatchObject({ kind: 'disconnected', problem: 'Nothing answered within 10 seconds.' });
+    expect(viewer.state).toMatchObject({ kind: 'disconnected', problem: 'No response within 10 seconds' });
     kinesis.latency = 10;
     kinesis.put(FIRST, 'a');
     await kinesis.clock.advance(30_000);
     expect(viewer.texts).toEqual(['a']);
   });
 
-  test('a stream that stops leaves its room to the other', async () => {
+  test('a stopped stream frees its slots for the other', async () => {
     const clock = new VirtualClock();
     const gate = new Gate(6);
     const slow = new MemoryKinesis(clock, 10);
@@ -344,7 +344,7 @@ describe('outages', () => {
 describe('credentials', () => {
   const stale = new Failure('stale', 'ExpiredTokenException');
 
-  test('that are too old are renewed once, however many calls fail', async () => {
+  test('are renewed once when they expire, however many calls fail', async () => {
     const { kinesis, viewer } = setUp(30);
     await kinesis.clock.advance(3_000);
     kinesis.fault = () => (kinesis.renewals === 0 ? stale : undefined);
@@ -354,7 +354,7 @@ describe('credentials', () => {
     expect(viewer.states).toEqual(['connecting', 'live']);
   });
 
-  test('that are always too old end it', async () => {
+  test('that always expire are a permanent error', async () => {
     const { kinesis, viewer } = setUp();
     kinesis.fault = () => stale;
     await kinesis.clock.advance(4_000);
@@ -365,7 +365,7 @@ describe('credentials', () => {
   });
 });
 
-describe('what no try can mend ends it', () => {
+describe('a permanent error ends it', () => {
   test.each(['missing', 'denied', 'rejected'] as const)('%s', async (why) => {
     const { kinesis, viewer } = setUp();
     kinesis.fault = () => new Failure(why, 'no');
@@ -376,7 +376,7 @@ describe('what no try can mend ends it', () => {
     expect(kinesis.calls.length).toBe(calls);
   });
 
-  test('while reading, too', async () => {
+  test('while reading', async () => {
     const { kinesis, viewer } = setUp(8);
     await kinesis.clock.advance(5_000);
     kinesis.fault = (call) => (call.kind === 'records' ? new Failure('denied', 'no') : undefined);
@@ -384,10 +384,10 @@ describe('what no try can mend ends it', () => {
     expect(viewer.failure).toMatchObject({ why: 'denied' });
   });
 
-  test('a fault of the page itself', async () => {
+  test('from a bug in the page', async () => {
     const { kinesis, viewer } = setUp(1, {
-      take: () => {
-        throw new TypeError('a fault');
+      onRecords: () => {
+        throw new TypeError('a bug');
       },
     });
     kinesis.put(FIRST, 'a');

@@ -1,45 +1,53 @@
 import type { Health, State } from '../protocol.ts';
-import { Caller, type CallerParts, Stopped } from './caller.ts';
-import { Failure, type Place, type Shard, type StreamRecord } from './kinesis.ts';
+import { Caller, type CallerOptions, Stopped } from './caller.ts';
+import { Failure, type Shard, type Start, type StreamRecord } from './kinesis.ts';
 import { Lineage } from './lineage.ts';
 import { Pace } from './pace.ts';
 import { Rate } from './rate.ts';
 import { ShardReader } from './reader.ts';
 
-/** The pause between two listings of the shards, and the shortest there is where one is wanted, in milliseconds. */
-const LIST_EVERY = 30_000;
-const LIST_AT_MOST_EVERY = 1_000;
+/** The interval between listings of the shards, in milliseconds. */
+const LIST_INTERVAL = 30_000;
+/** The minimum interval, when a shard has ended; in milliseconds. */
+const MIN_LIST_INTERVAL = 1_000;
 
-/** How often the health is told at least, in milliseconds. */
-const HEALTH_EVERY = 1_000;
+/** The maximum interval between health reports, in milliseconds. */
+const HEALTH_INTERVAL = 1_000;
 
-/** What came of records. */
-export interface Taken {
-  /** How many lines were read. */
+/** The outcome of parsing records. */
+export interface ParseCounts {
+  /** How many lines were parsed. */
   readonly lines: number;
-  /** How many could not be. */
+  /** How many lines were rejected. */
   readonly rejected: number;
 }
 
-export interface FollowParts extends Omit<CallerParts, 'stop'> {
+/** The settings and dependencies of a {@link Follow}. */
+export interface FollowOptions extends Omit<CallerOptions, 'stop'> {
   readonly stream: string;
-  /** How far back to start, in milliseconds. */
+  /** How far back to start reading, in milliseconds. */
   readonly back: number;
-  /** After more than a minute without an answer, whether to start so far back once more, rather than to catch up. */
+  /**
+   * After more than a minute without a response: whether to skip to `back` before now instead of
+   * catching up.
+   */
   readonly jumps: boolean;
-  /** Takes the records of one answer, in their shard's order and after those of its parents. */
-  readonly take: (records: readonly StreamRecord[]) => Taken;
+  /**
+   * Receives the records of one read. A shard's records come in order, after those of its parents.
+   */
+  readonly onRecords: (records: readonly StreamRecord[]) => ParseCounts;
   readonly onHealth: (health: Health) => void;
 }
 
 /**
- * Follows all of a stream through every split and merge.
+ * Reads a whole stream, through every split and merge.
  *
- * The shards that are there at the start are read from the time that is so far back, parents before their children, and
- * those that appear later from their first record on. It never gives up by itself, but where no try can help.
+ * Shards that exist at the start are read from `back` before now, later ones from their first
+ * record. Parents are read before their children. It runs until it is stopped or fails with a
+ * permanent error.
  */
 export class Follow {
-  readonly #parts: FollowParts;
+  readonly #options: FollowOptions;
   readonly #stop = new AbortController();
   readonly #caller: Caller;
   readonly #lineage = new Lineage();
@@ -47,39 +55,39 @@ export class Follow {
   readonly #listPace: Pace;
   readonly #records: Rate;
   readonly #lines: Rate;
-  /** Where the shards begin that are there at the start, in milliseconds since the epoch. */
+  /** Where to start in the initial shards, in milliseconds since the epoch. */
   #startTime: number;
-  /** The newest time that a reader jumped to. */
+  /** The latest time that a reader jumped to. */
   #jumpedTo: number | undefined;
-  /** The shards that were there at the start. */
+  /** The shards that existed at the start. */
   #initial: ReadonlySet<string> | undefined;
   #wakeLister = new AbortController();
-  #hasAnswered = false;
+  #hasResponse = false;
   #rejected = 0;
   #retries = 0;
-  #toldState: State['kind'] | undefined;
+  #reportedState: State['kind'] | undefined;
   #fault: { readonly error: unknown } | undefined;
 
-  constructor(parts: FollowParts) {
-    const { clock, random, back } = parts;
+  constructor(options: FollowOptions) {
+    const { clock, random, back } = options;
     const now = clock.now();
-    this.#parts = parts;
-    this.#caller = new Caller({ ...parts, stop: this.#stop.signal });
+    this.#options = options;
+    this.#caller = new Caller({ ...options, stop: this.#stop.signal });
     this.#listPace = new Pace(random);
     this.#records = new Rate(now);
     this.#lines = new Rate(now);
     this.#startTime = now - back;
   }
 
-  /** Follows until it is stopped. Fails, with a {@link Failure} as a rule, where no try can help. */
+  /** Reads until it is stopped. Fails on a permanent error, usually a {@link Failure}. */
   async run(): Promise<void> {
-    const telling = this.#keepTelling();
+    const reporting = this.#reportRegularly();
     try {
-      await this.#keepListing();
+      await this.#listRegularly();
     } catch (error) {
       this.#end(error);
     }
-    await telling;
+    await reporting;
     if (this.#fault !== undefined) throw this.#fault.error;
   }
 
@@ -89,7 +97,7 @@ export class Follow {
     this.#wakeLister.abort();
   }
 
-  /** Calls at once where nothing answered and it waits to try again. */
+  /** During an outage, makes the next attempt now. */
   retry(): void {
     this.#caller.retry();
   }
@@ -99,47 +107,50 @@ export class Follow {
     this.stop();
   }
 
-  async #keepListing(): Promise<void> {
-    const { clock } = this.#parts;
+  async #listRegularly(): Promise<void> {
+    const { clock } = this.#options;
     while (!this.#stop.signal.aborted) {
       this.#wakeLister = new AbortController();
       const pause = await this.#list();
-      await clock.sleep(Math.min(pause, LIST_AT_MOST_EVERY), this.#stop.signal);
-      await clock.sleep(pause - LIST_AT_MOST_EVERY, this.#wakeLister.signal);
+      await clock.sleep(Math.min(pause, MIN_LIST_INTERVAL), this.#stop.signal);
+      await clock.sleep(pause - MIN_LIST_INTERVAL, this.#wakeLister.signal);
     }
   }
 
-  /** Lists the shards and starts those that may be read. Returns how long to wait for the next time. */
+  /**
+   * Lists the shards and starts those that may be read. Returns how long to wait before the next
+   * listing.
+   */
   async #list(): Promise<number> {
     try {
       const shards = await this.#listPages();
-      this.#listPace.answered(false);
+      this.#listPace.succeeded(false);
       if (this.#initial === undefined) this.#begin(shards);
-      this.#lineage.update(shards, this.#parts.clock.now());
+      this.#lineage.update(shards, this.#options.clock.now());
       this.#startReady();
-      return LIST_EVERY;
+      return LIST_INTERVAL;
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       const pause = this.#pauseAfterList(error);
-      this.#noteRetry();
+      this.#countRetry();
       return pause;
     }
   }
 
   #begin(shards: readonly Shard[]): void {
-    const { clock, back, jumps } = this.#parts;
+    const { clock, back, jumps } = this.#options;
     this.#initial = new Set(shards.map((shard) => shard.id));
-    // The first answer may have been long in coming.
+    // The first response may have taken long.
     if (jumps) this.#startTime = clock.now() - back;
   }
 
   async #listPages(): Promise<Shard[]> {
-    const { stream } = this.#parts;
+    const { stream } = this.#options;
     const shards: Shard[] = [];
     let token: string | undefined;
     do {
-      const asked = token;
-      const page = await this.#caller.call((kinesis, signal) => kinesis.listShards(stream, asked, signal));
+      const pageToken = token;
+      const page = await this.#caller.call((kinesis, signal) => kinesis.listShards(stream, pageToken, signal));
       shards.push(...page.shards);
       token = page.token;
     } while (token !== undefined);
@@ -153,7 +164,7 @@ export class Follow {
         return this.#listPace.throttled();
       case 'unreachable':
       case 'stale':
-        // The caller waits.
+        // `Caller` waits before the next attempt.
         return 0;
       case 'missing':
       case 'denied':
@@ -169,25 +180,25 @@ export class Follow {
   async #read(id: string): Promise<void> {
     const reader = new ShardReader(
       {
-        ...this.#parts,
+        ...this.#options,
         caller: this.#caller,
         stop: this.#stop.signal,
-        jumpBack: this.#parts.jumps ? this.#parts.back : undefined,
-        take: (records) => this.#take(records),
-        onAnswer: () => this.#noteAnswer(),
+        jumpBack: this.#options.jumps ? this.#options.back : undefined,
+        onRecords: (records) => this.#handleRecords(records),
+        onResponse: () => this.#onResponse(),
         onJump: (millis) => {
           this.#jumpedTo = millis;
         },
-        onRetry: () => this.#noteRetry(),
+        onRetry: () => this.#countRetry(),
       },
       id,
-      this.#placeFor(id),
+      this.#startOf(id),
     );
     this.#readers.set(id, reader);
     try {
       const end = await reader.run();
-      if (end === 'finished') this.#lineage.finish(id, this.#parts.clock.now());
-      else this.#lineage.forget(id);
+      if (end === 'finished') this.#lineage.finish(id, this.#options.clock.now());
+      else this.#lineage.remove(id);
       this.#readers.delete(id);
       this.#startReady();
       this.#wakeLister.abort();
@@ -196,52 +207,52 @@ export class Follow {
     }
   }
 
-  #placeFor(id: string): Place {
+  #startOf(id: string): Start {
     if (this.#jumpedTo !== undefined) return { kind: 'time', millis: this.#jumpedTo };
     if (this.#initial?.has(id) === true) return { kind: 'time', millis: this.#startTime };
     return { kind: 'horizon' };
   }
 
-  #take(records: readonly StreamRecord[]): void {
-    const now = this.#parts.clock.now();
-    const { lines, rejected } = this.#parts.take(records);
+  #handleRecords(records: readonly StreamRecord[]): void {
+    const now = this.#options.clock.now();
+    const { lines, rejected } = this.#options.onRecords(records);
     this.#records.add(records.length, now);
     this.#lines.add(lines, now);
     this.#rejected += rejected;
   }
 
-  #noteAnswer(): void {
-    this.#hasAnswered = true;
-    this.#tellIfChanged();
+  #onResponse(): void {
+    this.#hasResponse = true;
+    this.#reportIfStateChanged();
   }
 
-  #noteRetry(): void {
+  #countRetry(): void {
     this.#retries += 1;
-    this.#tellIfChanged();
+    this.#reportIfStateChanged();
   }
 
-  async #keepTelling(): Promise<void> {
+  async #reportRegularly(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      this.#tell();
-      await this.#parts.clock.sleep(HEALTH_EVERY, this.#stop.signal);
+      this.#report();
+      await this.#options.clock.sleep(HEALTH_INTERVAL, this.#stop.signal);
     }
   }
 
-  #tellIfChanged(): void {
-    if (this.#state().kind !== this.#toldState) this.#tell();
+  #reportIfStateChanged(): void {
+    if (this.#state().kind !== this.#reportedState) this.#report();
   }
 
-  #tell(): void {
-    const now = this.#parts.clock.now();
+  #report(): void {
+    const now = this.#options.clock.now();
     const state = this.#state();
-    this.#toldState = state.kind;
+    this.#reportedState = state.kind;
     const readers = [...this.#readers.values()];
-    this.#parts.onHealth({
+    this.#options.onHealth({
       state,
       shards: readers.length,
       recordsPerSecond: this.#records.perSecond(now),
       linesPerSecond: this.#lines.perSecond(now),
-      lagMillis: Math.max(0, ...readers.map((reader) => reader.behindMillis)),
+      lagMillis: Math.max(0, ...readers.map((reader) => reader.lagMillis)),
       rejected: this.#rejected,
       retries: this.#retries,
     });
@@ -252,9 +263,9 @@ export class Follow {
     if (outage !== undefined) return { kind: 'disconnected', ...outage };
     const pauses: number[] = [];
     for (const reader of this.#readers.values()) {
-      if (reader.slowed !== undefined) pauses.push(reader.slowed);
+      if (reader.throttledPause !== undefined) pauses.push(reader.throttledPause);
     }
     if (pauses.length > 0) return { kind: 'throttled', shards: pauses.length, pauseMillis: Math.max(...pauses) };
-    return { kind: this.#hasAnswered ? 'live' : 'connecting' };
+    return { kind: this.#hasResponse ? 'live' : 'connecting' };
   }
 }

@@ -1,13 +1,13 @@
-/** Lets so many in at once; the others wait, in the order in which they came. */
+/** A fair semaphore: limits how many tasks run at once. */
 export class Gate {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(most: number) {
-    this.#free = most;
+  constructor(limit: number) {
+    this.#free = limit;
   }
 
-  /** Waits until there is room. Everyone who was let in must {@link leave}. */
+  /** Waits for a free slot. Each `enter` needs one {@link leave}. */
   async enter(): Promise<void> {
     if (this.#free > 0) {
       this.#free -= 1;
@@ -16,7 +16,7 @@ export class Gate {
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Makes room for the next one. */
+  /** Frees a slot for the next task. */
   leave(): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free += 1;

@@ -1,76 +1,80 @@
-/** What is asked of Kinesis, and what it answers; and what it means when it does not. */
+/** The Kinesis calls that the page makes, their results and their failures. */
 
-/** A shard, as listed. */
+/** A shard, as ListShards returns it. */
 export interface Shard {
   readonly id: string;
   /**
-   * The shards it goes on from: none for those the stream began with, one after a split, two after a
-   * merge. They may no longer be listed: Kinesis drops a shard whose records have expired.
+   * The parent shards: none for the stream's first shards, one after a split, two after a merge.
+   * They may no longer be listed: Kinesis drops a shard whose records have expired.
    */
   readonly parents: readonly string[];
-  /** Whether it takes no more records. */
+  /** Whether it accepts no more records. */
   readonly isClosed: boolean;
 }
 
-/** Where in a shard to start. */
-export type Place =
-  /** The oldest record that is kept. */
+/** Where in a shard to start reading. */
+export type Start =
+  /** The oldest record in the shard. */
   | { readonly kind: 'horizon' }
   /** The first record that arrives from now on. */
   | { readonly kind: 'latest' }
-  /** The first record that arrived at this time or later, in milliseconds since the epoch. */
+  /** The first record that arrived at or after this time, in milliseconds since the epoch. */
   | { readonly kind: 'time'; readonly millis: number }
   /** The record after the one with this sequence number. */
-  | { readonly kind: 'after'; readonly sequence: string };
+  | { readonly kind: 'after'; readonly sequenceNumber: string };
 
 export interface StreamRecord {
-  /** Its place in its shard. */
-  readonly sequence: string;
-  /** When Kinesis took it, in milliseconds since the epoch. */
+  readonly sequenceNumber: string;
+  /** When Kinesis received it, in milliseconds since the epoch. */
   readonly arrival: number;
   readonly data: Uint8Array;
 }
 
-/** What one read gave. */
-export interface Answer {
-  /** The records, in order; often none. */
+/** The result of GetRecords. */
+export interface ReadResult {
+  /** The records, in order; often empty. */
   readonly records: readonly StreamRecord[];
-  /** The iterator for the next read; none where the shard is closed and read to its end. */
+  /** The iterator for the next read; `undefined` if the shard is closed and fully read. */
   readonly next: string | undefined;
-  /** How far behind the end of the shard this is, in milliseconds. */
-  readonly behindMillis: number;
+  /** How far this read lags behind the end of the shard, in milliseconds. */
+  readonly lagMillis: number;
 }
 
-/** The calls. Each makes one try, gives it up when told to, and fails with a {@link Failure} only. */
+/**
+ * The calls. Each makes one attempt, stops when `signal` is aborted, and fails only with a {@link
+ * Failure}.
+ */
 export interface Kinesis {
-  /** A page of the shards; `token` is the one that the page before gave. */
-  listShards(stream: string, token: string | undefined, signal: AbortSignal): Promise<Listing>;
-  iterator(stream: string, shard: string, place: Place, signal: AbortSignal): Promise<string>;
-  records(iterator: string, limit: number, signal: AbortSignal): Promise<Answer>;
-  /** Throws away the credentials: the next call gets new ones. */
+  /** Lists one page of shards; `token` is the token of the previous page. */
+  listShards(stream: string, token: string | undefined, signal: AbortSignal): Promise<ShardPage>;
+  iterator(stream: string, shard: string, start: Start, signal: AbortSignal): Promise<string>;
+  records(iterator: string, limit: number, signal: AbortSignal): Promise<ReadResult>;
+  /** Drops the credentials: the next call gets new ones. */
   renew(): void;
 }
 
-export interface Listing {
+/** A page of ListShards. */
+export interface ShardPage {
   readonly shards: readonly Shard[];
+  /** The token for the next page; `undefined` on the last. */
   readonly token: string | undefined;
 }
 
-/** Why a call failed, by what can be done about it. */
+/** Why a call failed, by remedy. */
 export type Cause =
-  /** Too many calls: later. */
+  /** Too many calls: retry later. */
   | 'throttled'
-  /** The iterator or the paging token is too old: a new one is needed. */
+  /** The iterator or paging token has expired: get a new one. */
   | 'expired'
-  /** No answer, or none of use: later. */
+  /** No response, or an invalid one: retry later. */
   | 'unreachable'
-  /** The credentials, or the signature's time, are too old: new ones are needed. */
+  /** The credentials or the signature have expired: get new credentials. */
   | 'stale'
-  /** There is no such stream, or it no longer has the shard. */
+  /** The stream or the shard does not exist. */
   | 'missing'
-  /** Nobody is let in. */
+  /** Access is denied. */
   | 'denied'
-  /** Kinesis will never take this. */
+  /** The request is invalid: a retry fails again. */
   | 'rejected';
 
 /** A call that failed. */

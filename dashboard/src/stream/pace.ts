@@ -1,69 +1,72 @@
 import { backoff } from './backoff.ts';
 
 /**
- * How often a shard is read where nobody rejects, in reads a second. A shard gives five to all its readers together:
- * functions, deliveries and every viewer.
+ * The bounds of the read rate, in reads per second. A shard allows five reads per second to all its
+ * readers together: functions, deliveries and every viewer.
  */
-const USUAL = 1;
-const LEAST = 0.1;
+const MAX_RATE = 1;
+const MIN_RATE = 0.1;
 
-/** What a rejected read leaves of the rate, and how much of it comes back in a second. */
-const LEFT_OVER = 0.7;
-const COMES_BACK = 0.01;
+/** A throttled read multiplies the rate by this factor. */
+const DECREASE = 0.7;
+/** How much the rate recovers per second, in reads per second. */
+const INCREASE = 0.01;
 
 /**
- * So many tries come after one to four seconds, since a rejected one takes nothing from the others; then the waits grow.
+ * The waits grow only after this many throttled reads in a row. Before that they are one to four
+ * seconds, because a throttled read does not count against the shard's limit.
  */
-const PATIENT_TRIES = 5;
+const QUICK_RETRIES = 5;
 
-/** Where there is more to read at once the pause is so much shorter. */
+/** The pause is shorter by this factor while there is more to read. */
 const CATCH_UP = 5;
 
-/** A shard that pauses so long is throttled, though its last read was answered; in milliseconds. */
-const SLOW = 2_000;
+/** A shard with this pause counts as throttled even if its last read succeeded; in milliseconds. */
+const THROTTLED_PAUSE = 2_000;
 
 /**
- * How often a shard is read.
+ * Sets how often a shard is read.
  *
- * Viewers know nothing of one another, and yet are to share what a shard gives. So each takes a large part off its rate
- * when a read is rejected, and adds a little with time, as TCP does: whoever has more than the others loses more. Pauses
- * are random, since readers in step would take the same turn for ever, and leave none to who comes later.
+ * Viewers do not know of one another, yet must share a shard's limit. So each cuts its rate when a
+ * read is throttled and raises it slowly over time, as TCP does: viewers with a higher rate lose
+ * more. Pauses are random, because readers in lockstep would always take the same slots and starve
+ * late arrivals.
  */
 export class Pace {
   readonly #random: () => number;
-  #rate = USUAL;
-  #setbacks = 0;
-  /** The last wait, in milliseconds. */
-  #last = 1_000 / USUAL;
+  #rate = MAX_RATE;
+  #throttledReads = 0;
+  /** The previous wait, in milliseconds. */
+  #lastWait = 1_000 / MAX_RATE;
 
-  /** `random` gives numbers from 0 on and below 1. */
+  /** `random` returns numbers in [0, 1). */
   constructor(random: () => number) {
     this.#random = random;
   }
 
-  /** How long to wait after an answer, in milliseconds, where there may be more to read at once or not. */
-  answered(hasMore: boolean): number {
-    this.#setbacks = 0;
-    this.#rate = Math.min(USUAL, this.#rate + (COMES_BACK * this.#last) / 1_000);
+  /** How long to wait after a successful read, in milliseconds; less if there is more to read. */
+  succeeded(hasMore: boolean): number {
+    this.#throttledReads = 0;
+    this.#rate = Math.min(MAX_RATE, this.#rate + (INCREASE * this.#lastWait) / 1_000);
     const pause = (1_000 / this.#rate) * (0.5 + this.#random());
     return this.#wait(hasMore ? pause / CATCH_UP : pause);
   }
 
   /** How long to wait after a throttled call, in milliseconds. */
   throttled(): number {
-    this.#setbacks += 1;
-    this.#rate = Math.max(LEAST, this.#rate * LEFT_OVER);
-    return this.#wait(backoff(Math.max(2, this.#setbacks - PATIENT_TRIES), this.#random()));
+    this.#throttledReads += 1;
+    this.#rate = Math.max(MIN_RATE, this.#rate * DECREASE);
+    return this.#wait(backoff(Math.max(2, this.#throttledReads - QUICK_RETRIES), this.#random()));
   }
 
-  /** How long a shard pauses that is throttled, in milliseconds; `undefined` for one that is not. */
-  get slowed(): number | undefined {
+  /** The pause between reads while throttled, in milliseconds; `undefined` if not throttled. */
+  get throttledPause(): number | undefined {
     const pause = Math.round(1_000 / this.#rate);
-    return this.#setbacks > 0 || pause >= SLOW ? Math.max(this.#last, pause) : undefined;
+    return this.#throttledReads > 0 || pause >= THROTTLED_PAUSE ? Math.max(this.#lastWait, pause) : undefined;
   }
 
   #wait(millis: number): number {
-    this.#last = Math.round(millis);
-    return this.#last;
+    this.#lastWait = Math.round(millis);
+    return this.#lastWait;
   }
 }

@@ -1,27 +1,27 @@
-/** How many seconds a rate is the average of. */
+/** The number of seconds to average over. */
 const SECONDS = 10;
 
-/** How many of something there are a second, over the last ten. */
+/** Counts events per second, averaged over the last ten seconds. */
 export class Rate {
   readonly #started: number;
-  /** How many there were in each second; the remainder of the second by ten is its place. */
+  /** The count of each second, in a ring: the index is the second modulo ten. */
   readonly #counts = new Array<number>(SECONDS).fill(0);
   #newest: number;
 
-  /** Begins at `now`, in milliseconds since the epoch. */
+  /** Starts at `now`, in milliseconds since the epoch. */
   constructor(now: number) {
     this.#started = Math.floor(now / 1000);
     this.#newest = this.#started;
   }
 
-  /** Counts `count` at `now`. */
+  /** Adds `count` events at `now`. */
   add(count: number, now: number): void {
     this.#advance(now);
-    const place = this.#newest % SECONDS;
-    this.#counts[place] = (this.#counts[place] ?? 0) + count;
+    const index = this.#newest % SECONDS;
+    this.#counts[index] = (this.#counts[index] ?? 0) + count;
   }
 
-  /** The rate at `now`; of the whole seconds since the start where they are fewer than ten. */
+  /** The rate at `now`. In the first ten seconds it is the average since the start. */
   perSecond(now: number): number {
     this.#advance(now);
     const passed = Math.min(Math.max(this.#newest - this.#started, 1), SECONDS);

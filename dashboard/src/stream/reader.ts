@@ -1,152 +1,153 @@
-import { comparePositions } from '../wire/rows.ts';
+import { compareSequenceNumbers } from '../wire/rows.ts';
 import type { Caller } from './caller.ts';
 import type { Clock } from './clock.ts';
-import { type Answer, Failure, type Place, type StreamRecord } from './kinesis.ts';
+import { Failure, type ReadResult, type Start, type StreamRecord } from './kinesis.ts';
 import { Pace } from './pace.ts';
 
-/** The most records in an answer (GetRecords, API reference). */
-export const MOST_RECORDS = 10_000;
+/** The maximum number of records per read (GetRecords, API reference). */
+export const MAX_RECORDS = 10_000;
 
-/** A shard that is so far behind has more to read at once, in milliseconds. */
-const BEHIND = 1_000;
+/** A shard with more lag than this has more to read right away; in milliseconds. */
+const CATCH_UP_LAG = 1_000;
 
-/** Where so many milliseconds went by without an answer, a reader that jumps does. */
-const ASLEEP = 60_000;
+/** A reader with `jumpBack` jumps after this long without a response; in milliseconds. */
+const JUMP_AFTER = 60_000;
 
-export interface ReaderParts {
+/** The settings and dependencies of a {@link ShardReader}. */
+export interface ReaderOptions {
   readonly caller: Caller;
   readonly clock: Clock;
   readonly random: () => number;
   readonly stop: AbortSignal;
   readonly stream: string;
   /**
-   * After more than a minute without an answer, so many milliseconds before the present are gone on from, and
-   * what lies before is left out. Without it, nothing is left out.
+   * After more than a minute without a response, reading resumes this many milliseconds before now,
+   * and older records are skipped. If `undefined`, nothing is skipped.
    */
   readonly jumpBack: number | undefined;
-  /** Is given the records of every answer that has any, in order. */
-  readonly take: (records: readonly StreamRecord[]) => void;
-  /** Is told of every answer. */
-  readonly onAnswer: () => void;
-  /** Is told of a jump, and to what time, in milliseconds since the epoch. */
+  /** Receives the records of every non-empty read, in order. */
+  readonly onRecords: (records: readonly StreamRecord[]) => void;
+  /** Called after every successful read. */
+  readonly onResponse: () => void;
+  /** Called after a jump with its target time, in milliseconds since the epoch. */
   readonly onJump: (millis: number) => void;
-  /** Is told of every call that failed and is made again. */
+  /** Called for every failed call that is retried. */
   readonly onRetry: () => void;
 }
 
-/** How the reading of a shard came to its end. */
+/** Why the reading of a shard ended. */
 export type End =
-  /** It is closed and was read to its end. */
+  /** The shard is closed and was read to its end. */
   | 'finished'
-  /** Kinesis does not know it any more. */
+  /** The shard no longer exists. */
   | 'gone';
 
 /**
- * Reads one shard from a place on, for as long as there is something to read.
+ * Reads one shard from a starting point to its end.
  *
- * No record is given twice, and none is left out but by a jump: an iterator that expired is replaced by one after the
- * last record. Throttling and outages are waited out, without an end.
+ * Delivers no record twice, and skips none except in a jump: an expired iterator is replaced by one
+ * after the last record. Waits out throttling and outages, however long they last.
  */
 export class ShardReader {
-  readonly #parts: ReaderParts;
+  readonly #options: ReaderOptions;
   readonly #shard: string;
   readonly #pace: Pace;
-  #start: Place;
-  /** Where the next iterator is to point. */
-  #place: Place;
+  #start: Start;
+  /** Where the next iterator points to. */
+  #checkpoint: Start;
   #iterator: string | undefined;
-  /** The newest record that was read. */
+  /** The sequence number of the newest record read. */
   #last: string | undefined;
-  /** Records that arrived before are left out, until the first one that did not. */
+  /** Records that arrived before this time are skipped, up to the first one that did not. */
   #notBefore = -Infinity;
-  #answeredAt: number;
-  #behindMillis = 0;
-  /** Whether the newest iterator takes the place of one that gave no answer. */
-  #isSpare = false;
+  #respondedAt: number;
+  #lagMillis = 0;
+  /** Whether the iterator replaces one that failed, and has not been read from yet. */
+  #isReplacement = false;
 
-  constructor(parts: ReaderParts, shard: string, start: Place) {
-    this.#parts = parts;
+  constructor(options: ReaderOptions, shard: string, start: Start) {
+    this.#options = options;
     this.#shard = shard;
-    this.#pace = new Pace(parts.random);
-    this.#answeredAt = parts.clock.now();
+    this.#pace = new Pace(options.random);
+    this.#respondedAt = options.clock.now();
     this.#start = start;
-    this.#place = start;
+    this.#checkpoint = start;
     this.#startAt(start);
   }
 
-  /** How far behind the shard's end it was with the last answer, in milliseconds. */
-  get behindMillis(): number {
-    return this.#behindMillis;
+  /** The lag behind the shard's end at the last read, in milliseconds. */
+  get lagMillis(): number {
+    return this.#lagMillis;
   }
 
-  /** How long it pauses, in milliseconds, as long as Kinesis rejects reads. */
-  get slowed(): number | undefined {
-    return this.#pace.slowed;
+  /** The pause between reads while Kinesis throttles, in milliseconds. */
+  get throttledPause(): number | undefined {
+    return this.#pace.throttledPause;
   }
 
   /**
    * Reads to the shard's end.
    *
-   * Fails with a {@link Failure} that no try can mend, or with `Stopped`.
+   * Fails with a permanent {@link Failure}, or with `Stopped`.
    */
   async run(): Promise<End> {
-    const { clock, stop } = this.#parts;
+    const { clock, stop } = this.#options;
     for (;;) {
       this.#jumpIfAsleep();
       let pause = 0;
       try {
-        const answer = await this.#read();
-        if (this.#give(answer) === 'finished') return 'finished';
-        const hasMore = answer.records.length >= MOST_RECORDS || answer.behindMillis > BEHIND;
-        pause = this.#pace.answered(hasMore);
-        this.#parts.onAnswer();
+        const result = await this.#read();
+        if (this.#deliver(result) === 'finished') return 'finished';
+        const hasMore = result.records.length >= MAX_RECORDS || result.lagMillis > CATCH_UP_LAG;
+        pause = this.#pace.succeeded(hasMore);
+        this.#options.onResponse();
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         if (error.why === 'missing') return 'gone';
         pause = this.#pauseAfter(error);
-        this.#parts.onRetry();
+        this.#options.onRetry();
       }
       if (pause > 0) await clock.sleep(pause, stop);
     }
   }
 
-  async #read(): Promise<Answer> {
-    const { caller, stream } = this.#parts;
-    const place = this.#place;
-    this.#iterator ??= await caller.call((kinesis, signal) => kinesis.iterator(stream, this.#shard, place, signal));
+  async #read(): Promise<ReadResult> {
+    const { caller, stream } = this.#options;
+    const start = this.#checkpoint;
+    this.#iterator ??= await caller.call((kinesis, signal) => kinesis.iterator(stream, this.#shard, start, signal));
     const iterator = this.#iterator;
-    return await caller.call((kinesis, signal) => kinesis.records(iterator, MOST_RECORDS, signal));
+    return await caller.call((kinesis, signal) => kinesis.records(iterator, MAX_RECORDS, signal));
   }
 
-  /** Gives away what an answer has, and moves on behind it. */
-  #give(answer: Answer): 'finished' | 'open' {
-    this.#isSpare = false;
-    this.#answeredAt = this.#parts.clock.now();
-    this.#behindMillis = answer.behindMillis;
-    this.#iterator = answer.next;
-    const records = answer.records.filter((record) => this.#isNew(record));
-    if (records.length > 0) this.#parts.take(records);
-    return answer.next === undefined ? 'finished' : 'open';
+  /** Delivers the records of a read, and advances past them. */
+  #deliver(result: ReadResult): 'finished' | 'open' {
+    this.#isReplacement = false;
+    this.#respondedAt = this.#options.clock.now();
+    this.#lagMillis = result.lagMillis;
+    this.#iterator = result.next;
+    const records = result.records.filter((record) => this.#isNew(record));
+    if (records.length > 0) this.#options.onRecords(records);
+    return result.next === undefined ? 'finished' : 'open';
   }
 
   #isNew(record: StreamRecord): boolean {
-    if (this.#last !== undefined && comparePositions(record.sequence, this.#last) <= 0) return false;
-    this.#last = record.sequence;
-    this.#place = { kind: 'after', sequence: record.sequence };
+    if (this.#last !== undefined && compareSequenceNumbers(record.sequenceNumber, this.#last) <= 0) return false;
+    this.#last = record.sequenceNumber;
+    this.#checkpoint = { kind: 'after', sequenceNumber: record.sequenceNumber };
     if (record.arrival < this.#notBefore) return false;
     // Arrival times are approximate, so a later record may claim to be earlier than the start.
     this.#notBefore = -Infinity;
     return true;
   }
 
-  /** How long to wait after a failure, in milliseconds; fails if no try can mend it. */
+  /** How long to wait after a failure, in milliseconds. Throws the failure if it is permanent. */
   #pauseAfter(failure: Failure): number {
     switch (failure.why) {
       case 'throttled':
         return this.#pace.throttled();
       case 'unreachable':
       case 'stale':
-        // The caller waits.
+        // `Caller` waits before the next attempt.
         return 0;
       case 'expired':
         return this.#replaceIterator();
@@ -158,27 +159,29 @@ export class ShardReader {
     }
   }
 
-  /** Returns how long to wait before the new iterator is made: not at all, if the old one gave an answer. */
+  /**
+   * Returns how long to wait before getting a new iterator: not at all if the old one had worked.
+   */
   #replaceIterator(): number {
-    const pause = this.#isSpare ? this.#pace.throttled() : 0;
+    const pause = this.#isReplacement ? this.#pace.throttled() : 0;
     this.#iterator = undefined;
-    this.#isSpare = true;
+    this.#isReplacement = true;
     return pause;
   }
 
   /**
-   * Makes the best of an iterator or a place that Kinesis does not take: they may be of a deleted stream of the same
-   * name, or the time may lie ahead, by a clock that is fast.
+   * Recovers from an iterator or a start that Kinesis rejects. They may belong to a deleted stream
+   * of the same name, or the start time may be in the future because the page's clock is fast.
    */
   #startAgain(failure: Failure): number {
     if (this.#iterator !== undefined) {
-      if (this.#isSpare) throw failure;
+      if (this.#isReplacement) throw failure;
       return this.#replaceIterator();
     }
-    if (this.#place.kind === 'after') {
+    if (this.#checkpoint.kind === 'after') {
       this.#last = undefined;
       this.#startAt(this.#start);
-    } else if (this.#place.kind === 'time') {
+    } else if (this.#checkpoint.kind === 'time') {
       this.#startAt({ kind: 'latest' });
     } else {
       throw failure;
@@ -187,19 +190,19 @@ export class ShardReader {
   }
 
   #jumpIfAsleep(): void {
-    const { clock, jumpBack } = this.#parts;
+    const { clock, jumpBack } = this.#options;
     const now = clock.now();
-    if (jumpBack === undefined || now - this.#answeredAt <= ASLEEP) return;
-    this.#answeredAt = now;
+    if (jumpBack === undefined || now - this.#respondedAt <= JUMP_AFTER) return;
+    this.#respondedAt = now;
     this.#start = { kind: 'time', millis: now - jumpBack };
-    // What was read is not given again even if the page's clock is slow: the last record stays known.
+    // `#last` is kept, so that nothing is delivered twice even if the page's clock is slow.
     this.#startAt(this.#start);
-    this.#parts.onJump(now - jumpBack);
+    this.#options.onJump(now - jumpBack);
   }
 
-  #startAt(place: Place): void {
-    this.#place = place;
+  #startAt(start: Start): void {
+    this.#checkpoint = start;
     this.#iterator = undefined;
-    this.#notBefore = place.kind === 'time' ? place.millis : -Infinity;
+    this.#notBefore = start.kind === 'time' ? start.millis : -Infinity;
   }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { Follow, type FollowParts } from './follow.ts';
+import { Follow, type FollowOptions } from './follow.ts';
 import { Gate } from './gate.ts';
 import { Failure } from './kinesis.ts';
 import { Lineage } from './lineage.ts';
@@ -8,7 +8,7 @@ import { MemoryKinesis, seeded, VirtualClock } from './virtual.testing.ts';
 
 const FIRST = 'shardId-000000000000';
 
-function followed(kinesis: MemoryKinesis, parts: Partial<FollowParts> = {}): string[] {
+function readTexts(kinesis: MemoryKinesis, options: Partial<FollowOptions> = {}): string[] {
   const texts: string[] = [];
   const decoder = new TextDecoder();
   const follow = new Follow({
@@ -19,20 +19,20 @@ function followed(kinesis: MemoryKinesis, parts: Partial<FollowParts> = {}): str
     stream: 'wildrydes',
     back: 30_000,
     jumps: false,
-    take: (records) => {
+    onRecords: (records) => {
       texts.push(...records.map((record) => decoder.decode(record.data)));
       return { lines: records.length, rejected: 0 };
     },
     onHealth: () => {},
-    ...parts,
+    ...options,
   });
   follow.run().catch((error: unknown) => texts.push(String(error)));
   return texts;
 }
 
-test('children are read after their parents, and as soon as those end', async () => {
+test('children are read as soon as their parents end', async () => {
   const kinesis = new MemoryKinesis(new VirtualClock());
-  const texts = followed(kinesis);
+  const texts = readTexts(kinesis);
   await kinesis.clock.advance(5_000);
   kinesis.put(FIRST, 'parent');
   const [left = '', right = ''] = kinesis.split(FIRST);
@@ -45,26 +45,26 @@ test('children are read after their parents, and as soon as those end', async ()
   kinesis.put(child, 'child');
   await kinesis.clock.advance(4_000);
   expect(texts.slice(3)).toEqual(['left again', 'child']);
-  const places = kinesis.calls.filter((call) => call.kind === 'iterator').map((call) => call.place?.kind);
-  expect(places).toEqual(['time', 'horizon', 'horizon', 'horizon']);
+  const starts = kinesis.calls.filter((call) => call.kind === 'iterator').map((call) => call.start?.kind);
+  expect(starts).toEqual(['time', 'horizon', 'horizon', 'horizon']);
 });
 
-test('a child that is there at the start begins at the time, too, after its parent', async () => {
+test('a child that exists at the start is read from the start time, after its parent', async () => {
   const kinesis = new MemoryKinesis(new VirtualClock());
   kinesis.put(FIRST, 'parent, too old', 40_000);
   kinesis.put(FIRST, 'parent', 20_000);
   const [left = ''] = kinesis.split(FIRST);
   kinesis.put(left, 'left, too old', 35_000);
   kinesis.put(left, 'left', 10_000);
-  const texts = followed(kinesis);
+  const texts = readTexts(kinesis);
   await kinesis.clock.advance(5_000);
   expect(texts).toEqual(['parent', 'left']);
 });
 
-test('shards appear within half a minute, and in listings of many pages', async () => {
+test('new shards are found within 30 seconds, in listings of many pages', async () => {
   const kinesis = new MemoryKinesis(new VirtualClock(), 7);
-  kinesis.most = 2;
-  const texts = followed(kinesis);
+  kinesis.pageSize = 2;
+  const texts = readTexts(kinesis);
   await kinesis.clock.advance(5_000);
   const [left = ''] = kinesis.split('shardId-000000000006');
   kinesis.put(left, 'left');
@@ -75,9 +75,9 @@ test('shards appear within half a minute, and in listings of many pages', async 
   expect(kinesis.count('list')).toBe(regular + 2 * 5);
 });
 
-test('a shard that Kinesis no longer lists ends, and the others go on', async () => {
+test('a deleted shard ends, and the others continue', async () => {
   const kinesis = new MemoryKinesis(new VirtualClock(), 2);
-  const texts = followed(kinesis);
+  const texts = readTexts(kinesis);
   await kinesis.clock.advance(5_000);
   kinesis.shards.delete(FIRST);
   kinesis.put('shardId-000000000001', 'other');
@@ -86,9 +86,9 @@ test('a shard that Kinesis no longer lists ends, and the others go on', async ()
   expect(kinesis.count('list')).toBeLessThan(10);
 });
 
-test('a shard that is missed but still listed is read again', async () => {
+test('a shard that is missing but still listed is read again', async () => {
   const kinesis = new MemoryKinesis(new VirtualClock());
-  const texts = followed(kinesis);
+  const texts = readTexts(kinesis);
   await kinesis.clock.advance(5_000);
   kinesis.fault = (call) => (call.kind === 'records' ? new Failure('missing', '') : undefined);
   await kinesis.clock.advance(10_000);
@@ -99,9 +99,9 @@ test('a shard that is missed but still listed is read again', async () => {
   expect(texts).toEqual(['a']);
 });
 
-test('a stream that was deleted and made again is read from its beginning', async () => {
+test('a recreated stream is read from its beginning', async () => {
   const kinesis = new MemoryKinesis(new VirtualClock(), 2);
-  const texts = followed(kinesis);
+  const texts = readTexts(kinesis);
   kinesis.put('shardId-000000000001', 'before');
   kinesis.split(FIRST);
   await kinesis.clock.advance(120_000);
@@ -112,9 +112,9 @@ test('a stream that was deleted and made again is read from its beginning', asyn
   expect([...texts].sort()).toEqual(['before', 'first', 'second']);
 });
 
-test('after a jump, shards that appear begin at its time', async () => {
+test('after a jump, new shards start at its target time', async () => {
   const kinesis = new MemoryKinesis(new VirtualClock());
-  const texts = followed(kinesis, { jumps: true });
+  const texts = readTexts(kinesis, { jumps: true });
   await kinesis.clock.advance(5_000);
   const [left = ''] = kinesis.split(FIRST);
   kinesis.put(left, 'an hour ago');
@@ -124,7 +124,7 @@ test('after a jump, shards that appear begin at its time', async () => {
   expect(texts).toEqual(['now']);
 });
 
-test('a parent that is not listed holds nobody back, and one that is being read does', () => {
+test('a parent that is being read blocks its children, one that is not listed does not', () => {
   const shard = (id: string, ...parents: string[]) => ({ id, parents, isClosed: false });
   const lineage = new Lineage();
   lineage.update([shard('b', 'a')], 0);
@@ -138,7 +138,7 @@ test('a parent that is not listed holds nobody back, and one that is being read 
   expect(lineage.ready()).toEqual([]);
 });
 
-test('a parent that is gone before it was read holds nobody back', () => {
+test('a parent that disappears before it was read does not block its children', () => {
   const lineage = new Lineage();
   const [a, b, c] = [
     { id: 'a', parents: [], isClosed: false },
@@ -151,7 +151,7 @@ test('a parent that is gone before it was read holds nobody back', () => {
   expect(lineage.ready()).toEqual(['c']);
 });
 
-test('a shard that ended and is listed as open is another one, but for a minute it may be old news', () => {
+test('a finished shard that is listed as open counts as new after a minute', () => {
   const open = { id: 'a', parents: [], isClosed: false };
   const lineage = new Lineage();
   lineage.update([open], 0);
@@ -165,8 +165,8 @@ test('a shard that ended and is listed as open is another one, but for a minute 
   expect(lineage.ready()).toEqual(['a']);
 });
 
-/** What goes wrong at random: a tenth of the calls. */
-function chaos(kinesis: MemoryKinesis, random: () => number): void {
+/** Makes a tenth of the calls fail at random. */
+function injectFailures(kinesis: MemoryKinesis, random: () => number): void {
   const failures = [
     new Failure('throttled', ''),
     new Failure('unreachable', ''),
@@ -182,14 +182,13 @@ function chaos(kinesis: MemoryKinesis, random: () => number): void {
 }
 
 test.each(Array.from({ length: 25 }, (_, seed) => seed))(
-  'whatever goes wrong, every record is read once and in order (seed %i)',
+  'every record is read once and in order despite failures (seed %i)',
   async (seed) => {
     const random = seeded(seed);
     const kinesis = new MemoryKinesis(new VirtualClock(), 2);
-    kinesis.most = 5;
-    chaos(kinesis, random);
-    const texts = followed(kinesis, { random });
-    /** Each record, and which record its shard's must come after. */
+    kinesis.pageSize = 5;
+    injectFailures(kinesis, random);
+    const texts = readTexts(kinesis, { random });
     const sent: string[] = [];
     const open = [...kinesis.shards.keys()];
     const pick = (): string => open.splice(Math.floor(random() * open.length), 1).join();
@@ -210,15 +209,15 @@ test.each(Array.from({ length: 25 }, (_, seed) => seed))(
     await kinesis.clock.advance(600_000);
 
     expect([...texts].sort()).toEqual([...sent].sort());
-    const places = new Map(texts.map((text, place) => [text, place]));
-    const ofShard = (id: string): number[] =>
-      sent.filter((text) => text.startsWith(`${id} `)).map((text) => places.get(text) ?? -1);
+    const indices = new Map(texts.map((text, index) => [text, index]));
+    const indicesOf = (id: string): number[] =>
+      sent.filter((text) => text.startsWith(`${id} `)).map((text) => indices.get(text) ?? -1);
     for (const [id, { parents }] of kinesis.shards) {
-      const own = ofShard(id);
+      const own = indicesOf(id);
       expect(own).toEqual([...own].sort((a, b) => a - b));
       for (const parent of parents) {
-        const last = Math.max(-1, ...ofShard(parent));
-        for (const place of own) expect(place).toBeGreaterThan(last);
+        const last = Math.max(-1, ...indicesOf(parent));
+        for (const index of own) expect(index).toBeGreaterThan(last);
       }
     }
   },

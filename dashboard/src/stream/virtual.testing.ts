@@ -1,10 +1,10 @@
-/** A clock and a Kinesis for tests, of which nothing waits for real time. */
+/** A virtual clock and an in-memory Kinesis for tests, which never wait in real time. */
 
-import { comparePositions } from '../wire/rows.ts';
+import { compareSequenceNumbers } from '../wire/rows.ts';
 import type { Clock } from './clock.ts';
-import { type Answer, Failure, type Kinesis, type Listing, type Place, type StreamRecord } from './kinesis.ts';
+import { Failure, type Kinesis, type ReadResult, type ShardPage, type Start, type StreamRecord } from './kinesis.ts';
 
-/** Numbers from 0 on and below 1, the same for the same seed (mulberry32). */
+/** A generator of numbers in [0, 1), deterministic by seed (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -43,7 +43,7 @@ export class VirtualClock implements Clock {
     });
   }
 
-  /** Lets time pass; everyone wakes up in time. */
+  /** Advances the time; every sleeper wakes on time. */
   async advance(millis: number): Promise<void> {
     const end = this.#now + millis;
     await settle();
@@ -55,7 +55,7 @@ export class VirtualClock implements Clock {
     this.#now = end;
   }
 
-  /** Lets time pass while the machine sleeps: everyone wakes up late. */
+  /** Advances the time as if the machine slept: every sleeper wakes late. */
   async skip(millis: number): Promise<void> {
     this.#now += millis;
     await this.advance(0);
@@ -70,7 +70,7 @@ export class VirtualClock implements Clock {
   }
 }
 
-/** Lets everything run that need not wait. */
+/** Runs everything that does not wait for the clock. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 60; turn += 1) await Promise.resolve();
 }
@@ -81,16 +81,16 @@ interface MemoryShard {
   isClosed: boolean;
 }
 
-/** One call that came. */
+/** A recorded call. */
 export interface Call {
   readonly at: number;
   readonly kind: 'list' | 'iterator' | 'records';
-  /** None for a listing. */
+  /** `undefined` for a listing. */
   readonly shard: string | undefined;
-  readonly place: Place | undefined;
+  readonly start: Start | undefined;
 }
 
-/** How long an iterator can be used, in milliseconds. */
+/** How long an iterator is valid, in milliseconds. */
 const ITERATOR_LIFE = 300_000;
 
 /** A stream in memory. */
@@ -102,17 +102,17 @@ export class MemoryKinesis implements Kinesis {
   fault: (call: Call) => Failure | undefined = () => undefined;
   /** How long a call takes, in milliseconds. */
   latency = 10;
-  /** The most records of an answer, and shards of a listing. */
-  most = 10_000;
-  /** The most reads of a shard that are answered in a second. */
+  /** The maximum number of records per read, and of shards per page. */
+  pageSize = 10_000;
+  /** The maximum number of successful reads per shard and second. */
   quota = Infinity;
   renewals = 0;
-  mostAtOnce = 0;
-  #atOnce = 0;
-  #sequence = 0n;
+  maxConcurrent = 0;
+  #concurrent = 0;
+  #records = 0n;
   #created = 0;
-  /** How often the stream was made. */
-  #made = 0;
+  /** How often the stream was recreated. */
+  #generation = 0;
   readonly #reads = new Map<string, number>();
 
   constructor(clock: VirtualClock, shards = 1) {
@@ -120,11 +120,11 @@ export class MemoryKinesis implements Kinesis {
     for (let shard = 0; shard < shards; shard += 1) this.#create([]);
   }
 
-  /** Puts text, by its arrival now or `ago` milliseconds ago. */
+  /** Puts a record that arrives now, or arrived `ago` milliseconds ago. */
   put(shard: string, text: string, ago = 0): void {
-    this.#sequence += 1n;
-    const sequence = String(10n ** 55n + this.#sequence);
-    const record = { sequence, arrival: this.clock.now() - ago, data: new TextEncoder().encode(text) };
+    this.#records += 1n;
+    const sequenceNumber = String(10n ** 55n + this.#records);
+    const record = { sequenceNumber, arrival: this.clock.now() - ago, data: new TextEncoder().encode(text) };
     this.#shard(shard).records.push(record);
   }
 
@@ -139,49 +139,51 @@ export class MemoryKinesis implements Kinesis {
     return this.#create([one, other]);
   }
 
-  /** Deletes the stream and makes it again. */
+  /** Deletes the stream and creates it again. */
   recreate(): void {
     const count = [...this.shards.values()].filter((shard) => shard.parents.length === 0).length;
     this.shards.clear();
     this.#created = 0;
-    this.#made += 1;
+    this.#generation += 1;
     for (let shard = 0; shard < count; shard += 1) this.#create([]);
   }
 
-  async listShards(_stream: string, token: string | undefined, signal: AbortSignal): Promise<Listing> {
-    return await this.#answer('list', undefined, undefined, signal, () => {
+  async listShards(_stream: string, token: string | undefined, signal: AbortSignal): Promise<ShardPage> {
+    return await this.#respond('list', undefined, undefined, signal, () => {
       const from = Number(token ?? 0);
       const all = [...this.shards].map(([id, { parents, isClosed }]) => ({ id, parents, isClosed }));
-      const to = from + this.most;
+      const to = from + this.pageSize;
       return { shards: all.slice(from, to), token: to < all.length ? String(to) : undefined };
     });
   }
 
-  async iterator(_stream: string, id: string, place: Place, signal: AbortSignal): Promise<string> {
-    return await this.#answer('iterator', id, place, signal, () => {
+  async iterator(_stream: string, id: string, start: Start, signal: AbortSignal): Promise<string> {
+    return await this.#respond('iterator', id, start, signal, () => {
       const { records } = this.#shard(id);
-      return this.#iteratorAt(id, startOf(records, place));
+      return this.#iteratorAt(id, indexOf(records, start));
     });
   }
 
-  async records(iterator: string, limit: number, signal: AbortSignal): Promise<Answer> {
-    const [id = '', index, at, made] = iterator.split(' ');
-    return await this.#answer('records', id, undefined, signal, () => {
+  async records(iterator: string, limit: number, signal: AbortSignal): Promise<ReadResult> {
+    const [id = '', index, at, generation] = iterator.split(' ');
+    return await this.#respond('records', id, undefined, signal, () => {
       if (this.clock.now() - Number(at) > ITERATOR_LIFE) throw new Failure('expired', 'ExpiredIteratorException');
-      if (Number(made) !== this.#made) throw new Failure('rejected', 'InvalidArgumentException: another stream');
+      if (Number(generation) !== this.#generation) {
+        throw new Failure('rejected', 'InvalidArgumentException: another stream');
+      }
       const shard = this.#shard(id);
       const second = `${id} ${Math.floor(this.clock.now() / 1000)}`;
       const reads = (this.#reads.get(second) ?? 0) + 1;
       this.#reads.set(second, reads);
       if (reads > this.quota) throw new Failure('throttled', 'ProvisionedThroughputExceededException');
       const from = Number(index);
-      const to = Math.min(from + Math.min(limit, this.most), shard.records.length);
+      const to = Math.min(from + Math.min(limit, this.pageSize), shard.records.length);
       const isEnd = shard.isClosed && to === shard.records.length;
       const first = shard.records[to];
       return {
         records: shard.records.slice(from, to),
         next: isEnd ? undefined : this.#iteratorAt(id, to),
-        behindMillis: first === undefined ? 0 : this.clock.now() - first.arrival,
+        lagMillis: first === undefined ? 0 : this.clock.now() - first.arrival,
       };
     });
   }
@@ -190,25 +192,25 @@ export class MemoryKinesis implements Kinesis {
     this.renewals += 1;
   }
 
-  /** How many calls of a kind came. */
+  /** How many calls of a kind were made. */
   count(kind: Call['kind']): number {
     return this.calls.filter((call) => call.kind === kind).length;
   }
 
-  async #answer<T>(
+  async #respond<T>(
     kind: Call['kind'],
     shard: string | undefined,
-    place: Place | undefined,
+    start: Start | undefined,
     signal: AbortSignal,
     work: () => T,
   ): Promise<T> {
-    const call = { at: this.clock.now(), kind, shard, place };
+    const call = { at: this.clock.now(), kind, shard, start };
     this.calls.push(call);
-    this.#atOnce += 1;
-    this.mostAtOnce = Math.max(this.mostAtOnce, this.#atOnce);
+    this.#concurrent += 1;
+    this.maxConcurrent = Math.max(this.maxConcurrent, this.#concurrent);
     const fault = this.fault(call);
     await this.clock.sleep(this.latency, signal);
-    this.#atOnce -= 1;
+    this.#concurrent -= 1;
     if (signal.aborted) throw new Failure('unreachable', 'aborted');
     if (fault !== undefined) throw fault;
     return work();
@@ -222,29 +224,32 @@ export class MemoryKinesis implements Kinesis {
   }
 
   #iteratorAt(id: string, index: number): string {
-    return `${id} ${index} ${this.clock.now()} ${this.#made}`;
+    return `${id} ${index} ${this.clock.now()} ${this.#generation}`;
   }
 
   #shard(id: string): MemoryShard {
     const shard = this.shards.get(id);
-    if (shard === undefined) throw new Failure('missing', `There is no shard ${id}.`);
+    if (shard === undefined) throw new Failure('missing', `Shard ${id} does not exist.`);
     return shard;
   }
 }
 
-function startOf(records: readonly StreamRecord[], place: Place): number {
-  switch (place.kind) {
+/** The index of the record to start at. */
+function indexOf(records: readonly StreamRecord[], start: Start): number {
+  switch (start.kind) {
     case 'horizon':
       return 0;
     case 'latest':
       return records.length;
     case 'time': {
-      const first = records.findIndex((record) => record.arrival >= place.millis);
+      const first = records.findIndex((record) => record.arrival >= start.millis);
       return first < 0 ? records.length : first;
     }
     case 'after': {
-      const last = records.findIndex((record) => comparePositions(record.sequence, place.sequence) === 0);
-      if (last < 0) throw new Failure('rejected', 'InvalidArgumentException: it did not come from this stream');
+      const last = records.findIndex(
+        (record) => compareSequenceNumbers(record.sequenceNumber, start.sequenceNumber) === 0,
+      );
+      if (last < 0) throw new Failure('rejected', 'InvalidArgumentException: not from this stream');
       return last + 1;
     }
   }

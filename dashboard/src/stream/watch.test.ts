@@ -7,7 +7,7 @@ import { Watch } from './watch.ts';
 
 const FIRST = 'shardId-000000000000';
 
-/** Two streams in memory, watched; each stream is its own Kinesis. */
+/** A watch of two streams in memory, each with its own Kinesis. */
 class Scene {
   readonly clock = new VirtualClock();
   readonly readings = new MemoryKinesis(this.clock);
@@ -17,19 +17,19 @@ class Scene {
   readonly watch: Watch;
 
   constructor() {
-    const of = (stream: string): MemoryKinesis => (stream === 'wildrydes' ? this.readings : this.rows);
+    const kinesisOf = (stream: string): MemoryKinesis => (stream === 'wildrydes' ? this.readings : this.rows);
     this.watch = new Watch({
       config: { region: 'us-east-1', stream: 'wildrydes', summaryStream: 'wildrydes-summary', endpoint: 'http://x' },
       clock: this.clock,
       random: seeded(1),
       kinesis: {
-        listShards: (stream, token, signal) => of(stream).listShards(stream, token, signal),
-        iterator: async (stream, shard, place, signal) =>
-          `${stream} ${await of(stream).iterator(stream, shard, place, signal)}`,
+        listShards: (stream, token, signal) => kinesisOf(stream).listShards(stream, token, signal),
+        iterator: async (stream, shard, start, signal) =>
+          `${stream} ${await kinesisOf(stream).iterator(stream, shard, start, signal)}`,
         records: async (iterator, limit, signal) => {
           const [stream = '', ...rest] = iterator.split(' ');
-          const answer = await of(stream).records(rest.join(' '), limit, signal);
-          return { ...answer, next: answer.next === undefined ? undefined : `${stream} ${answer.next}` };
+          const result = await kinesisOf(stream).records(rest.join(' '), limit, signal);
+          return { ...result, next: result.next === undefined ? undefined : `${stream} ${result.next}` };
         },
         renew: () => {},
       },
@@ -67,7 +67,7 @@ class Scene {
   }
 }
 
-test('readings of an answer are one report, whose buffers are handed over', async () => {
+test('the readings of one read are one report, with transferred buffers', async () => {
   const scene = new Scene();
   scene.reading('too old', 31_000);
   scene.reading('Shadowfax', 29_000);
@@ -83,11 +83,11 @@ test('readings of an answer are one report, whose buffers are handed over', asyn
   expect(health).toMatchObject({ health: { state: { kind: 'live' }, rejected: 1 } });
 });
 
-test('a chart is sent when it changes, twice a second at most, and when it is asked for', async () => {
+test('a chart is sent on request and when it changes, at most twice per second', async () => {
   const scene = new Scene();
   await scene.clock.advance(5_000);
   expect(scene.charts).toEqual([]);
-  scene.rows.most = 1;
+  scene.rows.pageSize = 1;
   for (let to = 1; to <= 20; to += 1) scene.row('Shadowfax', to);
   await scene.clock.advance(8_000);
   expect(scene.charts.at(-1)).toMatchObject({ name: null, readings: [20], unicorns: [1] });
@@ -105,18 +105,18 @@ test('a chart is sent when it changes, twice a second at most, and when it is as
   expect(scene.charts.slice(sent + 1)).toMatchObject([{ name: 'Franky', readings: [7] }]);
 });
 
-test('a stream that cannot be read is told, and the other goes on', async () => {
+test('a stream that cannot be read is reported, and the other continues', async () => {
   const scene = new Scene();
   scene.rows.fault = () => new Failure('missing', 'ResourceNotFoundException');
   await scene.clock.advance(3_000);
   scene.reading('Shadowfax');
   await scene.clock.advance(3_000);
   const failed = scene.reports.filter((report) => report.kind === 'failed');
-  expect(failed).toMatchObject([{ stream: 'rows', problem: 'There is no stream wildrydes-summary at http://x.' }]);
+  expect(failed).toMatchObject([{ stream: 'rows', problem: 'Stream wildrydes-summary does not exist at http://x.' }]);
   expect(scene.reports.some((report) => report.kind === 'readings')).toBe(true);
 });
 
-test('a retry ends the waits of both', async () => {
+test('a retry ends the waits of both streams', async () => {
   const scene = new Scene();
   scene.readings.fault = () => new Failure('unreachable', 'x');
   scene.rows.fault = () => new Failure('unreachable', 'x');

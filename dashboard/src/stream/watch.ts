@@ -1,45 +1,49 @@
 import type { Config } from '../config.ts';
 import type { Report } from '../protocol.ts';
-import { Minutes } from '../rows/minutes.ts';
+import { RecentWindows } from '../rows/minutes.ts';
 import { Names } from '../wire/names.ts';
 import { buffersOf, ReadingColumns } from '../wire/readings.ts';
 import { parseRows } from '../wire/rows.ts';
 import { advise } from './advice.ts';
 import type { Clock } from './clock.ts';
-import { Follow, type Taken } from './follow.ts';
+import { Follow, type ParseCounts } from './follow.ts';
 import { Gate } from './gate.ts';
 import { Failure, type Kinesis, type StreamRecord } from './kinesis.ts';
 
-/** How far back the readings start, in milliseconds: so much fills the map. */
+/** How far back readings start, in milliseconds: enough to fill the map. */
 const READINGS_BACK = 30_000;
 
-/** How far back the rows start, in milliseconds: an hour, and a window, so that the first one is whole. */
+/**
+ * How far back rows start, in milliseconds: an hour plus one window, so that the first window is
+ * complete.
+ */
 const ROWS_BACK = 3_660_000;
 
-/** The shortest time between two charts that nobody asked for, in milliseconds. */
-const CHART_EVERY = 500;
+/** The minimum interval between charts that the page did not request, in milliseconds. */
+const CHART_INTERVAL = 500;
 
-/** So many readings are handed over at once, so that the page can draw in between. */
-const MOST_READINGS = 2_500;
+/** The target number of readings per message, so that the page can draw in between. */
+const BATCH_READINGS = 2_500;
 
-/** The most calls at once: the connections that a browser makes to one place. */
-const MOST_CALLS = 6;
+/** The maximum number of concurrent calls: a browser's connection limit per host. */
+const MAX_CALLS = 6;
 
-export interface WatchParts {
+/** The settings and dependencies of a {@link Watch}. */
+export interface WatchOptions {
   readonly config: Config;
   readonly kinesis: Kinesis;
   readonly clock: Clock;
-  /** Numbers from 0 on and below 1. */
+  /** Returns numbers in [0, 1). */
   readonly random: () => number;
-  /** Sends a report, and hands over the buffers. */
+  /** Sends a report, and transfers the buffers. */
   readonly post: (report: Report, buffers: ArrayBuffer[]) => void;
 }
 
-/** Follows both streams and reports what the page is to know. */
+/** Reads both streams, and reports to the page. */
 export class Watch {
-  readonly #parts: WatchParts;
+  readonly #options: WatchOptions;
   readonly #names = new Names();
-  readonly #minutes = new Minutes();
+  readonly #windows = new RecentWindows();
   readonly #readings: Follow;
   readonly #rows: Follow;
   readonly #stop = new AbortController();
@@ -47,16 +51,16 @@ export class Watch {
   #chartedAt = -Infinity;
   #isChartDue = false;
 
-  constructor(parts: WatchParts) {
-    const { config, kinesis, clock, random, post } = parts;
-    const shared = { kinesis, clock, random, gate: new Gate(MOST_CALLS) };
-    this.#parts = parts;
+  constructor(options: WatchOptions) {
+    const { config, kinesis, clock, random, post } = options;
+    const shared = { kinesis, clock, random, gate: new Gate(MAX_CALLS) };
+    this.#options = options;
     this.#readings = new Follow({
       ...shared,
       stream: config.stream,
       back: READINGS_BACK,
       jumps: true,
-      take: (records) => this.#takeReadings(records),
+      onRecords: (records) => this.#handleReadings(records),
       onHealth: (health) => post({ kind: 'health', stream: 'readings', health }, []),
     });
     this.#rows = new Follow({
@@ -64,14 +68,17 @@ export class Watch {
       stream: config.summaryStream,
       back: ROWS_BACK,
       jumps: false,
-      take: (records) => this.#takeRows(records),
+      onRecords: (records) => this.#handleRows(records),
       onHealth: (health) => post({ kind: 'health', stream: 'rows', health }, []),
     });
   }
 
-  /** Follows until it is stopped. A stream that cannot be read is reported and does not stop the other. */
+  /**
+   * Reads until it is stopped. If one stream cannot be read, that is reported and the other
+   * continues.
+   */
   async run(): Promise<void> {
-    const { config } = this.#parts;
+    const { config } = this.#options;
     await Promise.all([
       this.#follow(this.#readings, 'readings', config.stream),
       this.#follow(this.#rows, 'rows', config.summaryStream),
@@ -85,20 +92,20 @@ export class Watch {
     this.#rows.stop();
   }
 
-  /** Sends the minutes of a unicorn, or with `null` of the fleet, now and whenever they change. */
+  /** Sends the windows of a unicorn, or with `null` of the fleet, now and whenever they change. */
   chart(name: string | null): void {
     this.#chartName = name;
     this.#sendChart();
   }
 
-  /** Calls at once where nothing answered and it waits to try again. */
+  /** During an outage, makes the next attempt now. */
   retry(): void {
     this.#readings.retry();
     this.#rows.retry();
   }
 
   async #follow(follow: Follow, stream: 'readings' | 'rows', name: string): Promise<void> {
-    const { config, post } = this.#parts;
+    const { config, post } = this.#options;
     try {
       await follow.run();
     } catch (error) {
@@ -107,7 +114,7 @@ export class Watch {
     }
   }
 
-  #takeReadings(records: readonly StreamRecord[]): Taken {
+  #handleReadings(records: readonly StreamRecord[]): ParseCounts {
     const columns = new ReadingColumns(this.#names);
     let lines = 0;
     let rejected = 0;
@@ -115,26 +122,26 @@ export class Watch {
       if (columns.length === 0) return;
       lines += columns.length;
       const readings = columns.take();
-      this.#parts.post(readings, buffersOf(readings));
+      this.#options.post(readings, buffersOf(readings));
     };
     for (const record of records) {
       rejected += columns.add(record.data, record.arrival);
-      if (columns.length >= MOST_READINGS) post();
+      if (columns.length >= BATCH_READINGS) post();
     }
     post();
     return { lines, rejected };
   }
 
-  #takeRows(records: readonly StreamRecord[]): Taken {
+  #handleRows(records: readonly StreamRecord[]): ParseCounts {
     let lines = 0;
     let rejected = 0;
     let hasChanged = false;
     for (const record of records) {
       const parsed = parseRows(record.data);
       rejected += parsed.rejected;
-      this.#minutes.advance(record.arrival);
+      this.#windows.advance(record.arrival);
       for (const row of parsed.rows) {
-        const added = this.#minutes.add(row);
+        const added = this.#windows.add(row);
         if (added === 'rejected') rejected += 1;
         else lines += 1;
         hasChanged ||= added === 'added';
@@ -147,14 +154,14 @@ export class Watch {
   async #sendChartSoon(): Promise<void> {
     if (this.#isChartDue) return;
     this.#isChartDue = true;
-    const { clock } = this.#parts;
-    await clock.sleep(this.#chartedAt + CHART_EVERY - clock.now(), this.#stop.signal);
+    const { clock } = this.#options;
+    await clock.sleep(this.#chartedAt + CHART_INTERVAL - clock.now(), this.#stop.signal);
     if (this.#isChartDue && !this.#stop.signal.aborted) this.#sendChart();
   }
 
   #sendChart(): void {
     this.#isChartDue = false;
-    this.#chartedAt = this.#parts.clock.now();
-    this.#parts.post(this.#minutes.chart(this.#chartName), []);
+    this.#chartedAt = this.#options.clock.now();
+    this.#options.post(this.#windows.chart(this.#chartName), []);
   }
 }

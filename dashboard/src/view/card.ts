@@ -4,12 +4,14 @@ import { LOW_VITALS, SILENT_MILLIS, type Sighting } from '../fleet/fleet.ts';
 import { element, make, setText } from './dom.ts';
 import { ago, position, speed, statusTime } from './words.ts';
 
+/** Events of the card. */
 export interface CardEvents {
   onClose(): void;
-  /** Whether the map is to keep it in the middle. */
+  /** Whether the map should keep the unicorn in its centre. */
   onFollow(follows: boolean): void;
 }
 
+/** The card of the selected unicorn. */
 export class Card {
   private readonly root = element('card', HTMLElement);
   private readonly name = make('h2');
@@ -17,8 +19,8 @@ export class Card {
   private readonly speed = make('dd');
   private readonly health = make('dd');
   private readonly magic = make('dd');
-  private readonly place = make('dd');
-  private readonly seen = make('dd');
+  private readonly location = make('dd');
+  private readonly lastSeen = make('dd');
 
   constructor(events: CardEvents) {
     this.name.id = 'card-name';
@@ -37,8 +39,8 @@ export class Card {
       ['Speed', this.speed],
       ['Health', this.health],
       ['Magic', this.magic],
-      ['Position', this.place],
-      ['Last seen', this.seen],
+      ['Position', this.location],
+      ['Last seen', this.lastSeen],
     ] as const;
     const facts = make('dl', {}, ...rows.flatMap(([term, value]) => [make('dt', { text: term }), value]));
     this.root.append(make('div', { class: 'top' }, this.name, close), facts, this.follow);
@@ -51,10 +53,10 @@ export class Card {
     this.root.hidden = false;
     setText(this.name, sighting.name);
     setText(this.speed, speed(sighting.speed));
-    this.vital(this.health, sighting.health);
-    this.vital(this.magic, sighting.magic);
-    setText(this.place, position(sighting.latitude, sighting.longitude));
-    setText(this.seen, `${ago(sighting.silence)} (${statusTime(sighting.statusTime)})`);
+    this.setVital(this.health, sighting.health);
+    this.setVital(this.magic, sighting.magic);
+    setText(this.location, position(sighting.latitude, sighting.longitude));
+    setText(this.lastSeen, `${ago(sighting.silence)} (${statusTime(sighting.statusTime)})`);
     this.root.classList.toggle('silent', sighting.silence >= SILENT_MILLIS);
   }
 
@@ -67,7 +69,7 @@ export class Card {
     this.follow.setAttribute('aria-pressed', String(follows));
   }
 
-  private vital(target: HTMLElement, points: number): void {
+  private setVital(target: HTMLElement, points: number): void {
     const low = points < LOW_VITALS;
     target.classList.toggle('low', low);
     setText(target, low ? `${points}, below ${LOW_VITALS}` : String(points));

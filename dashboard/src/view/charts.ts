@@ -1,4 +1,6 @@
-/** The last hour, a point a window: distance, and the bands in which magic and health were. */
+/**
+ * Charts of the last hour, with one point per window: distance, and the ranges of magic and health.
+ */
 
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
@@ -12,8 +14,8 @@ const HEIGHT = 130;
 
 interface Plot {
   readonly figure: HTMLElement;
-  /** The newest window in words. */
-  readonly figures: HTMLElement;
+  /** The caption: the newest window in words. */
+  readonly summary: HTMLElement;
   plot: uPlot | undefined;
   readonly title: string;
   readonly colour: string;
@@ -35,13 +37,13 @@ export class Charts {
     ];
     this.box.before(this.empty);
     new ResizeObserver(() => this.resize()).observe(this.box);
-    this.say(undefined, null);
+    this.showTitle(undefined, null);
   }
 
   /** Shows a chart; `now` is in milliseconds since the epoch. */
   update(chart: Chart, now: number): void {
     this.chart = chart;
-    this.say(chart, chart.name);
+    this.showTitle(chart, chart.name);
     if (chart.start.length === 0) return;
     const { times, columns } = withGaps(chart);
     const [distance, minMagic, maxMagic, minHealth, maxHealth] = columns;
@@ -64,13 +66,15 @@ export class Charts {
     });
   }
 
-  /** What is shown is of somebody else from now on. */
+  /**
+   * Empties the charts, and shows whose data comes next: a unicorn's, or with `null` the fleet's.
+   */
   clear(name: string | null): void {
     this.chart = undefined;
-    this.say(undefined, name);
+    this.showTitle(undefined, name);
   }
 
-  /** Colours come from the style sheet. */
+  /** Rebuilds the plots with the colours of the current style sheet. */
   setTheme(): void {
     for (const plot of this.plots) {
       plot.plot?.destroy();
@@ -79,21 +83,21 @@ export class Charts {
     if (this.chart !== undefined) this.update(this.chart, Date.now());
   }
 
-  private say(chart: Chart | undefined, name: string | null): void {
-    const whose = name === null ? 'the fleet' : name;
-    setText(this.title, `Last hour of ${whose}`);
-    const none = chart === undefined || chart.start.length === 0;
-    this.empty.hidden = !none;
-    this.box.hidden = none;
-    setText(this.empty, chart === undefined ? 'Loading…' : 'Nothing yet: a window’s figures come when it has ended.');
+  private showTitle(chart: Chart | undefined, name: string | null): void {
+    const owner = name === null ? 'the fleet' : name;
+    setText(this.title, `Last hour of ${owner}`);
+    const isEmpty = chart === undefined || chart.start.length === 0;
+    this.empty.hidden = !isEmpty;
+    this.box.hidden = isEmpty;
+    setText(this.empty, chart === undefined ? 'Loading…' : 'No data yet: a window’s totals appear after it ends.');
   }
 
   private makePlot(title: string, colour: string): Plot {
-    const figures = make('span');
-    const caption = make('figcaption', {}, make('strong', { text: title }), ' ', figures);
+    const summary = make('span');
+    const caption = make('figcaption', {}, make('strong', { text: title }), ' ', summary);
     const figure = make('figure', { class: 'plot' }, caption);
     this.box.append(figure);
-    return { figure, figures, plot: undefined, title, colour, data: [[]] };
+    return { figure, summary, plot: undefined, title, colour, data: [[]] };
   }
 
   private build(plot: Plot): void {
@@ -103,10 +107,10 @@ export class Charts {
     const line = style.getPropertyValue('--line').trim();
     const axis: uPlot.Axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: '12px system-ui' };
     const band = plot.title !== 'Distance';
-    const mark: uPlot.Series.Points = { show: true, size: 5, fill: colour, stroke: colour };
+    const points: uPlot.Series.Points = { show: true, size: 5, fill: colour, stroke: colour };
     const series: uPlot.Series[] = band
-      ? [{}, { label: 'highest', stroke: colour, width: 1.5, points: mark }, { label: 'lowest', stroke: colour, width: 1.5, points: mark }]
-      : [{}, { label: 'metres', stroke: colour, width: 1.5, fill: `${colour}22`, points: mark }];
+      ? [{}, { label: 'highest', stroke: colour, width: 1.5, points }, { label: 'lowest', stroke: colour, width: 1.5, points }]
+      : [{}, { label: 'metres', stroke: colour, width: 1.5, fill: `${colour}22`, points }];
     const options: uPlot.Options = {
       width: plot.figure.clientWidth,
       height: HEIGHT,
@@ -114,7 +118,7 @@ export class Charts {
       bands: band ? [{ series: [1, 2], fill: `${colour}33` }] : [],
       axes: [
         { ...axis, size: 28, space: 60, values: (_, splits) => splits.map(clockTime) },
-        { ...axis, size: 56, values: (_, splits) => splits.map(short) },
+        { ...axis, size: 56, values: (_, splits) => splits.map(compactNumber) },
       ],
       scales: band
         ? { y: { range: (_, min, max) => [Math.floor((min - 4) / 5) * 5, Math.ceil((max + 4) / 5) * 5] } }
@@ -123,7 +127,7 @@ export class Charts {
       cursor: { drag: { x: false, y: false } },
     };
     plot.plot = new uPlot(options, plot.data, plot.figure);
-    // The caption says the same in words.
+    // The caption has the same information as text.
     plot.plot.root.setAttribute('aria-hidden', 'true');
   }
 
@@ -134,7 +138,7 @@ export class Charts {
   }
 }
 
-/** A line must not cross a window in which nobody was heard. */
+/** Inserts gaps, so that lines do not cross windows without readings. */
 function withGaps(chart: Chart): { times: number[]; columns: (number | null)[][] } {
   const sources = [chart.distance, chart.minMagic, chart.maxMagic, chart.minHealth, chart.maxHealth];
   const times: number[] = [];
@@ -146,7 +150,7 @@ function withGaps(chart: Chart): { times: number[]; columns: (number | null)[][]
       for (const column of columns) column.push(null);
     }
     times.push(start);
-    sources.forEach((source, which) => columns[which]?.push(source[index] ?? null));
+    sources.forEach((source, column) => columns[column]?.push(source[index] ?? null));
   });
   return { times, columns };
 }
@@ -155,12 +159,12 @@ function describe(plot: Plot, chart: Chart, index: number): void {
   const last = chart.start.length - 1;
   const window = chart.windowSeconds === 60 ? 'minute' : `${chart.windowSeconds} s`;
   const unicorns = chart.name === null ? `, ${count(chart.unicorns[last] ?? 0, 'unicorn')}` : '';
-  const figures = [
+  const summary = [
     `${number(chart.distance[last] ?? 0)} m in the last ${window}${unicorns}`,
     `${chart.minMagic[last]} to ${chart.maxMagic[last]} in the last ${window}`,
     `${chart.minHealth[last]} to ${chart.maxHealth[last]} in the last ${window}`,
   ][index];
-  setText(plot.figures, figures ?? '');
+  setText(plot.summary, summary ?? '');
 }
 
 function clockTime(seconds: number): string {
@@ -172,6 +176,6 @@ function clockTime(seconds: number): string {
 
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 
-function short(value: number): string {
+function compactNumber(value: number): string {
   return compact.format(value);
 }

@@ -1,6 +1,6 @@
-/** Making elements. Everything that is not the page's own is set as text, and never read as HTML. */
+/** DOM helpers. External data is only ever set as text, never parsed as HTML. */
 
-/** The element with this id; the page has it. */
+/** The element with this id. Throws if the page has none of this kind. */
 export function element<Kind extends HTMLElement>(id: string, kind: new () => Kind): Kind {
   const found = document.getElementById(id);
   if (!(found instanceof kind)) throw new Error(`the page has no ${id}`);
@@ -20,7 +20,7 @@ export function make<Tag extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** Sets a text if it differs, so that an unchanged page costs no layout. */
+/** Sets a text if it differs, so that an unchanged page needs no layout. */
 export function setText(target: Element, text: string): void {
   if (target.textContent !== text) target.textContent = text;
 }

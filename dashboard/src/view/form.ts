@@ -1,18 +1,18 @@
-/** Asks for the streams, where no `config.json` says which, or somebody wants others. */
+/** The form for choosing streams: shown if there is no `config.json`, or on request. */
 
 import type { Config } from '../config.ts';
-import { forget, InvalidConfig, parse, remember } from '../settings.ts';
+import { clearSaved, InvalidConfig, parse, save } from '../settings.ts';
 import { element, make, setText } from './dom.ts';
 
 const FIELDS = [
-  ['region', 'Region', 'us-east-1', 'Where the stack was deployed'],
-  ['identityPoolId', 'Identity pool', 'us-east-1:…', 'On AWS: of the stack’s output DashboardConfig'],
-  ['endpoint', 'Endpoint', 'http://127.0.0.1:4566', 'Instead of a pool: where a local cloud answers'],
+  ['region', 'Region', 'us-east-1', 'The region of the stack'],
+  ['identityPoolId', 'Identity pool', 'us-east-1:…', 'On AWS: from the stack output DashboardConfig'],
+  ['endpoint', 'Endpoint', 'http://127.0.0.1:4566', 'For a local cloud, instead of an identity pool'],
   ['stream', 'Stream of readings', 'wildrydes', ''],
   ['summaryStream', 'Stream of rows', 'wildrydes-summary', ''],
 ] as const;
 
-/** Shows the form; whatever is chosen starts the page anew. */
+/** Shows the form. Submitting it saves the settings and reloads the page. */
 export function ask(current: Config | undefined, problem: string): void {
   const dialog = element('form', HTMLDialogElement);
   if (dialog.open) return;
@@ -40,7 +40,7 @@ export function ask(current: Config | undefined, problem: string): void {
   const reset = make('button', { class: 'plain', text: 'Use config.json' });
   reset.type = 'button';
   reset.addEventListener('click', () => {
-    forget();
+    clearSaved();
     location.reload();
   });
   const cancel = make('button', { class: 'plain', text: 'Cancel' });
@@ -52,7 +52,7 @@ export function ask(current: Config | undefined, problem: string): void {
     event.preventDefault();
     const given = Object.fromEntries([...inputs].map(([name, input]) => [name, input.value]));
     try {
-      remember(parse({ ...given, ...(current?.tiles === undefined ? {} : { tiles: current.tiles }) }, 'the form'));
+      save(parse({ ...given, ...(current?.tiles === undefined ? {} : { tiles: current.tiles }) }, 'the form'));
       location.reload();
     } catch (error) {
       trouble.hidden = false;

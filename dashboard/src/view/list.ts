@@ -1,6 +1,6 @@
 /**
- * The fleet as a list: worst vitals first, and only the rows that can be seen are in the page, so that its length does
- * not matter.
+ * The fleet as a list, lowest vitals first. Only visible rows are in the DOM, so that the length of
+ * the list does not matter.
  */
 
 import { LOW_VITALS, type Fleet } from '../fleet/fleet.ts';
@@ -9,9 +9,9 @@ import { element, make, setText } from './dom.ts';
 import { ago, count, digits } from './words.ts';
 
 const ROW_PIXELS = 44;
-/** Rows beyond the visible ones, above and below. */
+/** Extra rows above and below the visible ones. */
 const MARGIN = 4;
-/** How often the order is worked out. */
+/** The minimum interval between sorts of the list. */
 const ORDER_MILLIS = 2_000;
 
 interface Row {
@@ -20,12 +20,13 @@ interface Row {
   readonly vitals: HTMLElement;
 }
 
+/** The list of the fleet, with its search. */
 export class FleetList {
   private readonly fleet: Fleet;
   private readonly onSelect: (unicorn: number) => void;
   private readonly box = element('fleet-list', HTMLDivElement);
   private readonly search = element('search', HTMLInputElement);
-  private readonly counted = element('fleet-count', HTMLElement);
+  private readonly summary = element('fleet-count', HTMLElement);
   private readonly canvas = make('div', { class: 'rows' });
   private readonly empty = make('p', { class: 'empty' });
   private readonly rows: Row[] = [];
@@ -33,10 +34,10 @@ export class FleetList {
   private order: number[] = [];
   private orderedAt = -Infinity;
   private selected = -1;
-  /** Whom the arrow keys have come to. */
+  /** The unicorn that the arrow keys moved to. */
   private active = -1;
   private hovered = false;
-  /** How many unicorns there were when the order was worked out. */
+  /** The size of the fleet when the list was last sorted. */
   private orderedSize = 0;
 
   constructor(fleet: Fleet, onSelect: (unicorn: number) => void) {
@@ -57,19 +58,20 @@ export class FleetList {
     new ResizeObserver(() => this.draw(performance.now())).observe(this.box);
   }
 
-  /** Shows the newest figures. */
+  /** Redraws the list with the newest readings. */
   update(now: number): void {
     this.draw(now);
   }
 
-  /** Lets newcomers in, and now and then puts all in order. */
+  /** Adds new unicorns, and sorts the list from time to time. */
   tick(now: number): void {
-    // Rows do not run away from under a pointer that is about to click; new ones are let in all the same.
+    // Under the pointer the list is sorted only for new unicorns, so that rows do not move just
+    // before a click.
     const due = now - this.orderedAt >= ORDER_MILLIS && !this.hovered;
     if (due || this.orderedSize !== this.fleet.size) {
       this.reorder(now);
     } else {
-      this.sumUp(now);
+      this.summarize(now);
       this.draw(now);
     }
   }
@@ -85,21 +87,21 @@ export class FleetList {
     this.orderedSize = this.fleet.size;
     this.order = this.sorter.unicorns(this.search.value, now);
     this.canvas.style.height = `${this.order.length * ROW_PIXELS}px`;
-    this.sumUp(now);
+    this.summarize(now);
     this.draw(now);
   }
 
-  private sumUp(now: number): void {
+  private summarize(now: number): void {
     const all = this.fleet.size;
-    const heard = this.order.filter((unicorn) => !this.fleet.isSilent(unicorn, now)).length;
+    const flying = this.order.filter((unicorn) => !this.fleet.isSilent(unicorn, now)).length;
     const low = this.order.filter(
       (unicorn) => this.fleet.vitals(unicorn) < LOW_VITALS && !this.fleet.isSilent(unicorn, now),
     ).length;
-    const silent = this.order.length - heard;
-    const found = this.order.length === all ? '' : `${count(this.order.length, 'match', 'matches')}, `;
-    setText(this.counted, all === 0 ? '' : `${found}${digits(heard)} flying${silent > 0 ? `, ${digits(silent)} silent` : ''}, ${digits(low)} unwell`);
+    const silent = this.order.length - flying;
+    const matches = this.order.length === all ? '' : `${count(this.order.length, 'match', 'matches')}, `;
+    setText(this.summary, all === 0 ? '' : `${matches}${digits(flying)} flying${silent > 0 ? `, ${digits(silent)} silent` : ''}, ${digits(low)} unwell`);
     this.empty.hidden = this.order.length > 0;
-    setText(this.empty, all === 0 ? 'Nobody has been heard yet.' : 'No name has this in it.');
+    setText(this.empty, all === 0 ? 'No unicorns yet.' : 'No matching names.');
   }
 
   private draw(now: number): void {
@@ -107,11 +109,11 @@ export class FleetList {
     const shown = Math.ceil(this.box.clientHeight / ROW_PIXELS) + 2 * MARGIN;
     const last = Math.min(this.order.length, first + shown);
     while (this.rows.length < last - first) this.rows.push(this.makeRow());
-    this.rows.forEach((row, index) => {
-      const place = first + index;
-      const unicorn = this.order[place];
-      row.root.hidden = place >= last;
-      if (unicorn !== undefined && place < last) this.drawRow(row, unicorn, place, now);
+    this.rows.forEach((row, offset) => {
+      const index = first + offset;
+      const unicorn = this.order[index];
+      row.root.hidden = index >= last;
+      if (unicorn !== undefined && index < last) this.drawRow(row, unicorn, index, now);
     });
     const activeShown = this.order.slice(first, last).includes(this.active);
     if (activeShown) this.box.setAttribute('aria-activedescendant', `unicorn-${this.active}`);
@@ -132,35 +134,35 @@ export class FleetList {
     return { root, name, vitals };
   }
 
-  private drawRow(row: Row, unicorn: number, place: number, now: number): void {
+  private drawRow(row: Row, unicorn: number, index: number, now: number): void {
     const { fleet } = this;
     const silent = fleet.isSilent(unicorn, now);
     const health = fleet.health[unicorn] ?? 0;
     const magic = fleet.magic[unicorn] ?? 0;
-    row.root.style.transform = `translateY(${place * ROW_PIXELS}px)`;
+    row.root.style.transform = `translateY(${index * ROW_PIXELS}px)`;
     row.root.dataset['unicorn'] = String(unicorn);
     row.root.id = `unicorn-${unicorn}`;
     row.root.setAttribute('aria-setsize', String(this.order.length));
-    row.root.setAttribute('aria-posinset', String(place + 1));
+    row.root.setAttribute('aria-posinset', String(index + 1));
     row.root.setAttribute('aria-selected', String(unicorn === this.selected));
     row.root.classList.toggle('active', unicorn === this.active);
     row.root.classList.toggle('low', fleet.vitals(unicorn) < LOW_VITALS);
     row.root.classList.toggle('silent', silent);
     setText(row.name, fleet.names[unicorn] ?? '');
-    const heard = silent ? `silent, ${ago(now - (fleet.heardAt[unicorn] ?? 0))}` : '';
+    const silence = silent ? `silent, ${ago(now - (fleet.lastReadingAt[unicorn] ?? 0))}` : '';
     const unwell = fleet.vitals(unicorn) < LOW_VITALS ? 'unwell · ' : '';
-    setText(row.vitals, heard === '' ? `${unwell}health ${health} · magic ${magic}` : heard);
+    setText(row.vitals, silence === '' ? `${unwell}health ${health} · magic ${magic}` : silence);
   }
 
   private onKey(event: KeyboardEvent): void {
     const page = Math.max(1, Math.floor(this.box.clientHeight / ROW_PIXELS) - 1);
-    const place = this.order.indexOf(this.active);
+    const index = this.order.indexOf(this.active);
     const last = this.order.length - 1;
     const to = {
-      ArrowDown: Math.min(last, place + 1),
-      ArrowUp: Math.max(0, place - 1),
-      PageDown: Math.min(last, Math.max(0, place) + page),
-      PageUp: Math.max(0, place - page),
+      ArrowDown: Math.min(last, index + 1),
+      ArrowUp: Math.max(0, index - 1),
+      PageDown: Math.min(last, Math.max(0, index) + page),
+      PageUp: Math.max(0, index - page),
       Home: 0,
       End: last,
     }[event.key];
@@ -169,14 +171,14 @@ export class FleetList {
       this.active = this.order[to] ?? -1;
       this.scrollTo(to);
       this.draw(performance.now());
-    } else if ((event.key === 'Enter' || event.key === ' ') && place >= 0) {
+    } else if ((event.key === 'Enter' || event.key === ' ') && index >= 0) {
       event.preventDefault();
       this.onSelect(this.active);
     }
   }
 
-  private scrollTo(place: number): void {
-    const top = place * ROW_PIXELS;
+  private scrollTo(index: number): void {
+    const top = index * ROW_PIXELS;
     const bottom = top + ROW_PIXELS - this.box.clientHeight;
     this.box.scrollTop = Math.min(top, Math.max(bottom, this.box.scrollTop));
   }

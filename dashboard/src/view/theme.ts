@@ -1,9 +1,10 @@
-/** Light or dark: as the system has it, until somebody says otherwise; that is remembered. */
+/** The light or dark theme: the system's, unless the user chose one. The choice is saved. */
 
 export type Theme = 'light' | 'dark';
 
 const KEY = 'wildrydes.theme';
 
+/** The current theme, and the button that switches it. */
 export class Themes {
   theme: Theme;
   private readonly onChange: (theme: Theme) => void;
@@ -11,23 +12,23 @@ export class Themes {
 
   constructor(button: HTMLButtonElement, onChange: (theme: Theme) => void) {
     this.onChange = onChange;
-    this.theme = remembered() ?? this.systems();
+    this.theme = saved() ?? this.systemTheme();
     this.show(button);
     button.addEventListener('click', () => {
       this.theme = this.theme === 'dark' ? 'light' : 'dark';
-      remember(this.theme);
+      save(this.theme);
       this.show(button);
       this.onChange(this.theme);
     });
     this.dark.addEventListener('change', () => {
-      if (remembered() !== undefined) return;
-      this.theme = this.systems();
+      if (saved() !== undefined) return;
+      this.theme = this.systemTheme();
       this.show(button);
       this.onChange(this.theme);
     });
   }
 
-  private systems(): Theme {
+  private systemTheme(): Theme {
     return this.dark.matches ? 'dark' : 'light';
   }
 
@@ -40,20 +41,20 @@ export class Themes {
   }
 }
 
-function remembered(): Theme | undefined {
+function saved(): Theme | undefined {
   try {
-    const kept = localStorage.getItem(KEY);
-    return kept === 'light' || kept === 'dark' ? kept : undefined;
+    const stored = localStorage.getItem(KEY);
+    return stored === 'light' || stored === 'dark' ? stored : undefined;
   } catch {
-    // A browser that keeps nothing has nothing to remember.
+    // The browser blocks storage.
     return undefined;
   }
 }
 
-function remember(theme: Theme): void {
+function save(theme: Theme): void {
   try {
     localStorage.setItem(KEY, theme);
   } catch {
-    // Then it holds until the page is left.
+    // The browser blocks storage: the choice is not saved.
   }
 }

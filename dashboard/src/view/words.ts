@@ -1,7 +1,7 @@
-/** Numbers and times as the page writes them. */
+/** Formats numbers and times for the page. */
 
-const MPH_A_METRE_A_SECOND = 2.23694;
-const KMH_A_METRE_A_SECOND = 3.6;
+const MPH_PER_METRE_PER_SECOND = 2.23694;
+const KMH_PER_METRE_PER_SECOND = 3.6;
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
@@ -10,21 +10,21 @@ export function count(number: number, one: string, many = `${one}s`): string {
   return `${whole.format(number)} ${number === 1 ? one : many}`;
 }
 
-/** A whole number, its thousands apart. */
+/** A whole number with thousands separators. */
 export function digits(value: number): string {
   return whole.format(value);
 }
 
-/** A figure with as many digits as tell something. */
+/** A number, with one decimal if it is below 100. */
 export function number(value: number): string {
   return Math.abs(value) < 100 ? tenths.format(value) : whole.format(value);
 }
 
-/** Metres a second in miles and kilometres an hour. */
-export function speed(metresASecond: number): string {
-  if (!Number.isFinite(metresASecond)) return '–';
-  const miles = Math.round(metresASecond * MPH_A_METRE_A_SECOND);
-  const kilometres = Math.round(metresASecond * KMH_A_METRE_A_SECOND);
+/** A speed in miles per hour and kilometres per hour. */
+export function speed(metresPerSecond: number): string {
+  if (!Number.isFinite(metresPerSecond)) return '–';
+  const miles = Math.round(metresPerSecond * MPH_PER_METRE_PER_SECOND);
+  const kilometres = Math.round(metresPerSecond * KMH_PER_METRE_PER_SECOND);
   return `${whole.format(miles)} mph · ${whole.format(kilometres)} km/h`;
 }
 
@@ -47,7 +47,7 @@ export function position(latitude: number, longitude: number): string {
   return `${Math.abs(latitude).toFixed(4)}° ${north}, ${Math.abs(longitude).toFixed(4)}° ${east}`;
 }
 
-/** A StatusTime as readings have it: UTC. */
+/** A StatusTime in UTC. */
 export function statusTime(millis: number): string {
   return Number.isFinite(millis) ? `${new Date(millis).toISOString().slice(0, 19).replace('T', ' ')} UTC` : '–';
 }

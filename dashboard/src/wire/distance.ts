@@ -1,16 +1,17 @@
-/** Micrometres in a metre. */
+/** Micrometres per metre. */
 const METRE = 1_000_000n;
 
 /**
- * Below this many metres a number times a million is off by less than half a micrometre, so rounding
- * it gives the micrometres that were written.
+ * Below this many metres, the product with a million is off by less than half a micrometre, so
+ * rounding it is exact.
  */
 const EXACT_METRES = 2 ** 31;
 
 /**
- * A distance in whole micrometres, of a finite number of metres that is not negative.
+ * Converts metres, finite and not negative, to whole micrometres.
  *
- * It is exact for what a double holds: 15 digits, which is to the micrometre up to a million kilometres.
+ * Exact for up to 15 digits, which is what a double holds: to the micrometre, up to a million
+ * kilometres.
  */
 export function toMicrometres(metres: number): bigint {
   if (metres < EXACT_METRES) return BigInt(Math.round(metres * 1e6));
@@ -19,7 +20,7 @@ export function toMicrometres(metres: number): bigint {
   return BigInt(whole) * METRE + BigInt(Math.round(Number(`0.${fraction}`) * 1e6));
 }
 
-/** A distance as the shortest decimal of metres: `10362`, `1789.25`. */
+/** Formats a distance as the shortest decimal number of metres: `10362`, `1789.25`. */
 export function formatMetres(micrometres: bigint): string {
   const metres = micrometres / METRE;
   const rest = micrometres % METRE;

@@ -1,13 +1,15 @@
 /** The fields of a JSON object. A field that is missing is `undefined`. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** The longest a name may be, in characters. */
-const LONGEST_NAME = 256;
+/** The maximum length of a name, in characters. */
+const MAX_NAME_CHARACTERS = 256;
 
 const LOWEST_INT32 = -(2 ** 31);
 const HIGHEST_INT32 = 2 ** 31 - 1;
 
-/** Reads a line that is one JSON object; `undefined` if it is not. Of two equal keys the last counts. */
+/**
+ * Parses a line that is one JSON object; `undefined` if it is not. The last of duplicate keys wins.
+ */
 export function parseObject(line: string): Fields | undefined {
   try {
     return asObject(JSON.parse(line));
@@ -22,7 +24,7 @@ export function asObject(value: unknown): Fields | undefined {
   return value as Fields;
 }
 
-/** The value if it is text of real characters only. */
+/** The value if it is a string without lone surrogates. */
 export function asText(value: unknown): string | undefined {
   if (typeof value !== 'string' || /\p{Surrogate}/u.test(value)) return undefined;
   return value;
@@ -32,12 +34,12 @@ export function asText(value: unknown): string | undefined {
 export function asName(value: unknown): string | undefined {
   const name = asText(value);
   if (name === undefined || name.length === 0) return undefined;
-  // Counting characters is only needed where there are more code units than characters allowed.
-  if (name.length > LONGEST_NAME && [...name].length > LONGEST_NAME) return undefined;
+  // A string never has more characters than code units, so most names need no counting.
+  if (name.length > MAX_NAME_CHARACTERS && [...name].length > MAX_NAME_CHARACTERS) return undefined;
   return name;
 }
 
-/** Whether the value is an integer of 32 bits; `150.0` and `1.5e2` are integers. */
+/** Whether the value is a 32-bit integer; `150.0` and `1.5e2` are integers. */
 export function isInt32(value: unknown): value is number {
   return isInteger(value, LOWEST_INT32, HIGHEST_INT32);
 }

@@ -1,15 +1,15 @@
 /** The lines of a record. */
 export interface Lines {
-  /** Those that are not blank, without their ends. */
+  /** Lines that are not blank, without their line ends. */
   readonly lines: readonly string[];
-  /** How many more are not UTF-8; 1 for a record that is not made of lines at all. */
+  /** How many lines are not UTF-8; 1 if the record has no lines at all. */
   readonly rejected: number;
 }
 
 const REJECTED: Lines = { lines: [], rejected: 1 };
 
 /**
- * The bytes with which a record of the Kinesis Producer Library's aggregation starts.
+ * The first bytes of a record in the Kinesis Producer Library's aggregation format.
  *
  * Source: `aggregation-format.md` of the amazon-kinesis-producer repository.
  */
@@ -20,20 +20,20 @@ const NEWLINE = 0x0a;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Takes a record apart into lines.
+ * Splits a record into lines.
  *
- * A line that is not UTF-8 is rejected and harms no other. A record that holds nothing but blank
- * lines is rejected as one, and so is one of the Kinesis Producer Library's aggregation.
+ * A line that is not UTF-8 is rejected alone. A record with only blank lines, or in the Kinesis
+ * Producer Library's aggregation format, counts as one rejected line.
  */
 export function splitLines(data: Uint8Array): Lines {
-  if (KPL_MAGIC.every((byte, place) => data[place] === byte)) return REJECTED;
+  if (KPL_MAGIC.every((byte, index) => data[index] === byte)) return REJECTED;
   const text = decode(data);
   if (text === undefined) return splitBytes(data);
   const lines = text.split('\n').filter((line) => !isBlank(line));
   return lines.length === 0 ? REJECTED : { lines, rejected: 0 };
 }
 
-/** As {@link splitLines}, for a record of which some line is not UTF-8. */
+/** Like {@link splitLines}, for a record with a line that is not UTF-8. */
 function splitBytes(data: Uint8Array): Lines {
   const lines: string[] = [];
   let rejected = 0;

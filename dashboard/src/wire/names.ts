@@ -1,26 +1,26 @@
-/** The most names that are kept. */
-export const MOST_NAMES = 200_000;
+/** The maximum number of names. */
+export const MAX_NAMES = 200_000;
 
-/** Gives names numbers from 0 on, in the order in which they appear. None is ever taken back. */
+/** Numbers names from 0, in order of first appearance. A number is never reused. */
 export class Names {
-  readonly #most: number;
+  readonly #limit: number;
   readonly #numbers = new Map<string, number>();
   readonly #names: string[] = [];
 
-  constructor(most = MOST_NAMES) {
-    this.#most = most;
+  constructor(limit = MAX_NAMES) {
+    this.#limit = limit;
   }
 
-  /** How many names have a number. */
+  /** How many names are numbered. */
   get size(): number {
     return this.#names.length;
   }
 
-  /** The name's number, a new one if it has none; none where there are as many names as may be. */
+  /** The name's number, newly assigned if it has none; `undefined` if the limit is reached. */
   number(name: string): number | undefined {
     const known = this.#numbers.get(name);
     if (known !== undefined) return known;
-    if (this.#names.length >= this.#most) return undefined;
+    if (this.#names.length >= this.#limit) return undefined;
     const number = this.#names.length;
     this.#numbers.set(name, number);
     this.#names.push(name);
@@ -32,7 +32,7 @@ export class Names {
     return this.#numbers.get(name);
   }
 
-  /** The names with the number `first` and later ones. */
+  /** The names numbered `first` and up. */
   from(first: number): string[] {
     return this.#names.slice(first);
   }

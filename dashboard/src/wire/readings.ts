@@ -5,12 +5,12 @@ import { splitLines } from './lines.ts';
 import type { Names } from './names.ts';
 import { parseTime } from './time.ts';
 
-/** The farthest a single reading can have moved, in metres: what 64 bits of micrometres hold. */
-const FARTHEST = 9_223_372_036_854.775;
+/** The maximum distance of a reading, in metres: micrometres in a signed 64-bit integer. */
+const MAX_DISTANCE = 9_223_372_036_854.775;
 
 const FIRST_CAPACITY = 1024;
 
-/** Readings as columns, which grow as more come. */
+/** Collects readings in columns that grow as needed. */
 export class ReadingColumns {
   readonly #names: Names;
   #firstNew: number;
@@ -24,13 +24,13 @@ export class ReadingColumns {
   #health = new Int32Array(FIRST_CAPACITY);
   #magic = new Int32Array(FIRST_CAPACITY);
 
-  /** Names without a number get one of `names`. */
+  /** `names` numbers the unicorns. */
   constructor(names: Names) {
     this.#names = names;
     this.#firstNew = names.size;
   }
 
-  /** How many readings there are. */
+  /** How many readings are collected. */
   get length(): number {
     return this.#length;
   }
@@ -38,19 +38,20 @@ export class ReadingColumns {
   /**
    * Adds the readings of a record that arrived at `arrival`, in milliseconds since the epoch.
    *
-   * Returns how many of its lines were rejected: wrong ones, and those of names beyond what may be kept.
+   * Returns how many of its lines were rejected: invalid ones, and those whose names exceed the
+   * limit.
    */
   add(data: Uint8Array, arrival: number): number {
     const { lines, rejected } = splitLines(data);
-    let wrong = rejected;
+    let invalid = rejected;
     for (const line of lines) {
       const fields = parseObject(line);
-      if (fields === undefined || !this.#addReading(fields, arrival)) wrong += 1;
+      if (fields === undefined || !this.#addReading(fields, arrival)) invalid += 1;
     }
-    return wrong;
+    return invalid;
   }
 
-  /** The readings so far, in buffers of their own, and starts anew. */
+  /** Returns the collected readings in new buffers, and starts empty. */
   take(): Readings {
     const length = this.#length;
     const firstNew = this.#firstNew;
@@ -81,20 +82,20 @@ export class ReadingColumns {
     const magic = fields['MagicPoints'];
     const health = fields['HealthPoints'];
     if (name === undefined || time === undefined || latitude === undefined || longitude === undefined) return false;
-    if (!isWithin(distance, 0, FARTHEST) || !isInt32(magic) || !isInt32(health)) return false;
+    if (!isWithin(distance, 0, MAX_DISTANCE) || !isInt32(magic) || !isInt32(health)) return false;
     const unicorn = this.#names.number(name);
     if (unicorn === undefined) return false;
 
     if (this.#length === this.#unicorn.length) this.#grow();
-    const place = this.#length;
-    this.#unicorn[place] = unicorn;
-    this.#time[place] = time;
-    this.#arrival[place] = arrival;
-    this.#latitude[place] = latitude;
-    this.#longitude[place] = longitude;
-    this.#distance[place] = distance;
-    this.#health[place] = health;
-    this.#magic[place] = magic;
+    const index = this.#length;
+    this.#unicorn[index] = unicorn;
+    this.#time[index] = time;
+    this.#arrival[index] = arrival;
+    this.#latitude[index] = latitude;
+    this.#longitude[index] = longitude;
+    this.#distance[index] = distance;
+    this.#health[index] = health;
+    this.#magic[index] = magic;
     this.#length += 1;
     return true;
   }
@@ -112,13 +113,13 @@ export class ReadingColumns {
   }
 }
 
-/** The buffers of `readings`, to be handed over. */
+/** The buffers of `readings`, to be transferred to the page. */
 export function buffersOf(readings: Readings): ArrayBuffer[] {
   const { unicorn, time, arrival, latitude, longitude, distance, health, magic } = readings;
   return [unicorn, time, arrival, latitude, longitude, distance, health, magic].map((column) => column.buffer);
 }
 
-/** A coordinate in degrees: NaN where it is missing, `undefined` where it is none. */
+/** A coordinate in degrees: NaN if it is missing, `undefined` if it is invalid. */
 function degrees(value: unknown, limit: number): number | undefined {
   if (value === undefined || value === null) return Number.NaN;
   return isWithin(value, -limit, limit) ? value : undefined;

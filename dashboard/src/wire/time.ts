@@ -1,4 +1,4 @@
-const FORM =
+const FORMAT =
   /^(\d{4})-(\d\d)-(\d\d)([ Tt])(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))?$/;
 
 const DAY = 86_400_000;
@@ -8,16 +8,16 @@ const FIRST = -62_167_219_200_000;
 const LAST = 253_402_300_799_999;
 
 /**
- * Reads a StatusTime, in milliseconds since the epoch, rounded down.
+ * Parses a StatusTime into milliseconds since the epoch, rounded down.
  *
- * It has the form `YYYY-MM-DD HH:MM:SS.mmm` or that of RFC 3339; the fraction may be missing or have
- * any number of digits. Anything but a real date and time of the years 0 to 9999 is `undefined`.
+ * The format is `YYYY-MM-DD HH:MM:SS.mmm` or RFC 3339; the fraction is optional and may have any
+ * number of digits. Returns `undefined` unless it is a real date and time in the years 0 to 9999.
  */
 export function parseTime(text: string): number | undefined {
-  const parts = FORM.exec(text);
+  const parts = FORMAT.exec(text);
   if (parts === null) return undefined;
-  const [, year, month, day, separator, hour, minute, second, fraction, sign, aheadHours, aheadMinutes] = parts;
-  // Without an offset it is UTC by the first form only.
+  const [, year, month, day, separator, hour, minute, second, fraction, sign, offsetHours, offsetMinutes] = parts;
+  // Only the first format may omit the offset; it is UTC.
   const hasOffset = sign !== undefined || /[Zz]$/.test(text);
   if (!hasOffset && separator !== ' ') return undefined;
 
@@ -27,17 +27,17 @@ export function parseTime(text: string): number | undefined {
   let millis = date * DAY + (Number(hour) * 60 + Number(minute)) * MINUTE + Number(second) * 1000;
   if (fraction !== undefined) millis += Number(fraction.slice(0, 3).padEnd(3, '0'));
   if (sign !== undefined) {
-    if (Number(aheadHours) > 23 || Number(aheadMinutes) > 59) return undefined;
-    const ahead = (Number(aheadHours) * 60 + Number(aheadMinutes)) * MINUTE;
-    millis += sign === '+' ? -ahead : ahead;
+    if (Number(offsetHours) > 23 || Number(offsetMinutes) > 59) return undefined;
+    const offset = (Number(offsetHours) * 60 + Number(offsetMinutes)) * MINUTE;
+    millis += sign === '+' ? -offset : offset;
   }
   return millis >= FIRST && millis <= LAST ? millis : undefined;
 }
 
-/** The day's number, 1970-01-01 being 0; `undefined` for a day that there is not. */
+/** Days since 1970-01-01; `undefined` if the date does not exist. */
 function daysSinceEpoch(year: number, month: number, day: number): number | undefined {
   const date = new Date(0);
-  // Unlike Date.UTC this takes the years 0 to 99 as they stand.
+  // Unlike `Date.UTC`, this takes the years 0 to 99 literally.
   const millis = date.setUTCFullYear(year, month - 1, day);
   if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined;
   return millis / DAY;

@@ -4,14 +4,14 @@ import { formatMetres, toMicrometres } from './distance.ts';
 import { splitLines } from './lines.ts';
 import { Names } from './names.ts';
 import { buffersOf, ReadingColumns } from './readings.ts';
-import { comparePositions, parseRow, parseRows } from './rows.ts';
+import { compareSequenceNumbers, parseRow, parseRows } from './rows.ts';
 import { parseTime } from './time.ts';
 
 function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-function written(text: string): string | undefined {
+function roundTrip(text: string): string | undefined {
   const millis = parseTime(text);
   if (millis === undefined) return undefined;
   return new Date(millis).toISOString().replace('T', ' ').replace('Z', '');
@@ -32,7 +32,7 @@ describe('times', () => {
     ['9999-12-31 23:59:59.999', '9999-12-31 23:59:59.999'],
     ['1969-12-31 23:59:59.9999', '1969-12-31 23:59:59.999'],
   ])('%s', (text, expected) => {
-    expect(written(text)).toBe(expected);
+    expect(roundTrip(text)).toBe(expected);
   });
 
   test.each([
@@ -63,7 +63,7 @@ describe('times', () => {
     '0000-01-01T00:00:00+01:00',
     '9999-12-31T23:59:59-00:01',
     '２026-11-20 09:17:08.189',
-  ])('no time: %j', (text) => {
+  ])('not a time: %j', (text) => {
     expect(parseTime(text)).toBeUndefined();
   });
 });
@@ -87,22 +87,22 @@ describe('distances', () => {
 });
 
 describe('lines', () => {
-  test('blank ones are passed over', () => {
+  test('blank lines are skipped', () => {
     expect(splitLines(bytes('{}\n\n \r\n[]\n'))).toEqual({ lines: ['{}', '[]'], rejected: 0 });
   });
 
-  test('one that is not UTF-8 harms no other', () => {
+  test('a line that is not UTF-8 is rejected alone', () => {
     const data = new Uint8Array([...bytes('a\n'), 0xff, 0xfe, 0x0a, ...bytes('é\n\n')]);
     expect(splitLines(data)).toEqual({ lines: ['a', 'é'], rejected: 1 });
   });
 
-  test('a record without lines is rejected as one', () => {
+  test('a record without lines counts as one rejected line', () => {
     for (const data of [bytes(''), bytes(' \n\n'), new Uint8Array([0xf3, 0x89, 0x9a, 0xc2, 0x0a, 0x0a])]) {
       expect(splitLines(data)).toEqual({ lines: [], rejected: 1 });
     }
   });
 
-  test('a byte order mark is no part of JSON', () => {
+  test('a byte order mark is kept', () => {
     expect(splitLines(bytes('\ufeff{}')).lines).toEqual(['\ufeff{}']);
   });
 });
@@ -122,7 +122,7 @@ describe('readings', () => {
     return new ReadingColumns(names);
   }
 
-  function isRead(change: object): boolean {
+  function isAccepted(change: object): boolean {
     return columns().add(bytes(JSON.stringify({ ...READING, ...change })), 0) === 0;
   }
 
@@ -149,7 +149,7 @@ describe('readings', () => {
     expect(new Set(buffersOf(readings)).size).toBe(8);
   });
 
-  test('of later answers tell new names only', () => {
+  test('new names are reported once', () => {
     const names = new Names();
     columns(names).add(bytes(JSON.stringify(READING)), 0);
     const read = columns(names);
@@ -158,7 +158,7 @@ describe('readings', () => {
     expect(read.take()).toMatchObject({ newNames: [], firstNew: 2, unicorn: new Uint32Array() });
   });
 
-  test('may be many', () => {
+  test('columns grow', () => {
     const read = columns();
     const line = `${JSON.stringify(READING)}\n`;
     expect(read.add(bytes(line.repeat(5_000)), 7)).toBe(0);
@@ -167,7 +167,7 @@ describe('readings', () => {
     expect(readings.magic).toEqual(new Int32Array(5_000).fill(110));
   });
 
-  test('of names beyond what may be kept are rejected', () => {
+  test('names beyond the limit are rejected', () => {
     const read = columns(new Names(1));
     expect(read.add(bytes(JSON.stringify(READING)), 0)).toBe(0);
     expect(read.add(bytes(JSON.stringify({ ...READING, Name: 'Franky' })), 0)).toBe(1);
@@ -184,8 +184,8 @@ describe('readings', () => {
     { Distance: 0 },
     { MagicPoints: 2_147_483_647, HealthPoints: -2_147_483_648 },
     { Unknown: [{}] },
-  ])('taken: %j', (change) => {
-    expect(isRead(change)).toBe(true);
+  ])('accepted: %j', (change) => {
+    expect(isAccepted(change)).toBe(true);
   });
 
   test.each([
@@ -213,11 +213,11 @@ describe('readings', () => {
     { HealthPoints: null },
     { HealthPoints: -2_147_483_649 },
   ])('rejected: %j', (change) => {
-    expect(isRead(change)).toBe(false);
+    expect(isAccepted(change)).toBe(false);
   });
 
   test.each(['', 'x', 'null', '7', '[]', '{', '"Name"', '{}', `[${JSON.stringify(READING)}]`, '\ufeff{}'])(
-    'no object: %j',
+    'not an object: %j',
     (line) => {
       expect(columns().add(bytes(line), 0)).toBe(1);
     },
@@ -244,20 +244,25 @@ describe('rows', () => {
       start: Date.UTC(2026, 10, 20, 9, 17),
       windowSeconds: 60,
       readings: 60,
-      repeats: 0,
-      figures: { distance: 1_789_250_000n, minMagic: 108, maxMagic: 112, minHealth: 148, maxHealth: 151 },
-      part: { stream: 'wildrydes', shard: 'shardId-000000000000', from: '1', to: '9', since: '1' },
+      duplicates: 0,
+      measures: { distance: 1_789_250_000n, minMagic: 108, maxMagic: 112, minHealth: 148, maxHealth: 151 },
+      source: { stream: 'wildrydes', shard: 'shardId-000000000000', from: '1', to: '9', dedupFrom: '1' },
     });
   });
 
-  test('of repeats alone have no figures', () => {
+  test('of duplicates alone have no measures', () => {
     const { Name, StatusTime, WindowSeconds } = ROW;
     const part = { ...ROW.Part, From: '6', Since: '1' };
     const line = JSON.stringify({ Name, StatusTime, WindowSeconds, Readings: 0, Repeats: 1, Part: part });
-    expect(parseRow(line)).toMatchObject({ readings: 0, repeats: 1, figures: undefined, part: { since: '1' } });
+    expect(parseRow(line)).toMatchObject({
+      readings: 0,
+      duplicates: 1,
+      measures: undefined,
+      source: { dedupFrom: '1' },
+    });
   });
 
-  test('many in a record, and wrong ones are counted', () => {
+  test('a record may hold many, and invalid ones are counted', () => {
     const line = JSON.stringify(ROW);
     const { rows, rejected } = parseRows(bytes(`${line}\n{}\n${line}\n`));
     expect(rows.length).toBe(2);
@@ -295,7 +300,7 @@ describe('rows', () => {
     expect(parseRow(JSON.stringify({ ...ROW, ...change }))).toBeUndefined();
   });
 
-  test('places compare as numbers', () => {
+  test('sequence numbers compare as numbers', () => {
     const ascending = [
       '0',
       '9',
@@ -305,7 +310,7 @@ describe('rows', () => {
       '49590338271490256608559692538361571095921575989136588899',
       '149590338271490256608559692538361571095921575989136588898',
     ];
-    expect([...ascending].reverse().sort(comparePositions)).toEqual(ascending);
-    expect(comparePositions('7', '7')).toBe(0);
+    expect([...ascending].reverse().sort(compareSequenceNumbers)).toEqual(ascending);
+    expect(compareSequenceNumbers('7', '7')).toBe(0);
   });
 });

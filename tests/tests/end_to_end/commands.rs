@@ -1,5 +1,4 @@
-//! The programs as a person runs them: what they print, what they exit with, and that nothing sent
-//! is missing.
+//! Tests of the programs: their output, their exit codes, and that no reading is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -20,7 +19,7 @@ fn rows(out: &str) -> Vec<Summary> {
         .collect()
 }
 
-/// Readings, micrometres, and extremes of each unicorn.
+/// Readings, micrometres, and lowest and highest points of each unicorn.
 type Fleet = BTreeMap<String, (u64, i128, [i64; 4])>;
 
 /// Folds rows by unicorn, over all windows.
@@ -36,12 +35,12 @@ fn by_unicorn(rows: Vec<Summary>) -> Fleet {
         ]
         .map(i64::from);
         let distance = measures.distance.micrometres();
-        take(&mut fleet, minute.name, minute.readings, distance, points);
+        add(&mut fleet, minute.name, minute.readings, distance, points);
     }
     fleet
 }
 
-fn take(fleet: &mut Fleet, name: String, readings: u64, distance: i128, points: [i64; 4]) {
+fn add(fleet: &mut Fleet, name: String, readings: u64, distance: i128, points: [i64; 4]) {
     let unicorn = fleet.entry(name).or_insert((0, 0, points));
     unicorn.0 += readings;
     unicorn.1 += distance;
@@ -54,16 +53,16 @@ fn take(fleet: &mut Fleet, name: String, readings: u64, distance: i128, points: 
     ];
 }
 
-/// The number before `text`; 0 where there is no such text.
-fn number_before(told: &str, text: &str) -> u64 {
-    let before = told.split_once(text).and_then(|(before, _)| {
+/// The number before `text`, or 0 if `text` is missing.
+fn number_before(log: &str, text: &str) -> u64 {
+    let before = log.split_once(text).and_then(|(before, _)| {
         let number = before.rsplit(|c: char| !c.is_ascii_digit()).next();
         number.map(|number| number.parse().unwrap())
     });
     before.unwrap_or(0)
 }
 
-/// Writes a file of distinct readings; gives what they fold to by unicorn.
+/// Writes a file of distinct readings. Returns their totals by unicorn.
 fn recording(path: &Path, count: u32) -> Fleet {
     let mut fleet = Fleet::new();
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
@@ -75,7 +74,7 @@ fn recording(path: &Path, count: u32) -> Fleet {
         let (_, line) = reading(&name, number, &metres, points);
         file.write_all(line.as_bytes()).unwrap();
         let (magic, health) = (i64::from(points), i64::from(points) + 40);
-        take(
+        add(
             &mut fleet,
             name,
             1,
@@ -87,7 +86,7 @@ fn recording(path: &Path, count: u32) -> Fleet {
 }
 
 #[test]
-fn a_fleets_rows_sum_to_what_was_sent() {
+fn rows_contain_every_sent_reading() {
     let folder = tempfile::tempdir().unwrap();
     let fleet = [
         "--unicorns",
@@ -99,52 +98,57 @@ fn a_fleets_rows_sum_to_what_was_sent() {
         "--seed",
         "7",
     ];
-    let ran = run(&mut embedded(folder.path(), "2s", &fleet));
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
-    let readings: u64 = rows(&ran.out).iter().map(|row| row.readings).sum();
-    // A machine that is held up for more than a second leaves readings out, and says how many.
-    let left_out = number_before(&ran.err, " readings were never taken");
-    assert_eq!(readings + left_out, 50 * 10 * 5, "{}", ran.err);
-    let told = format!("sent {readings} readings, 0 failed");
-    assert!(readings > 0 && ran.err.contains(&told), "{}", ran.err);
+    let output = run(&mut embedded(folder.path(), "2s", &fleet));
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    let readings: u64 = rows(&output.out).iter().map(|row| row.readings).sum();
+    // If the machine stalls for more than a second, the producer skips readings and reports how
+    // many.
+    let skipped = number_before(&output.err, " readings were skipped");
+    assert_eq!(readings + skipped, 50 * 10 * 5, "{}", output.err);
+    let report = format!("sent {readings} readings, 0 failed");
+    assert!(
+        readings > 0 && output.err.contains(&report),
+        "{}",
+        output.err
+    );
 }
 
 #[test]
-fn a_replays_rows_are_the_fold_of_its_file() {
+fn replayed_rows_are_the_fold_of_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("recorded.jsonl");
     let expected = recording(&file, 50_000);
-    let ran = run(embedded(folder.path(), "2s", &["--shards", "4", "--replay"]).arg(&file));
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let output = run(embedded(folder.path(), "2s", &["--shards", "4", "--replay"]).arg(&file));
+    assert_eq!(output.code, Some(0), "{}", output.err);
     assert!(
-        ran.err.contains("sent 50000 readings, 0 failed"),
+        output.err.contains("sent 50000 readings, 0 failed"),
         "{}",
-        ran.err
+        output.err
     );
-    assert_eq!(by_unicorn(rows(&ran.out)), expected);
+    assert_eq!(by_unicorn(rows(&output.out)), expected);
 }
 
 #[test]
-fn a_broken_line_in_a_replay_is_told_and_the_rest_is_sent() {
+fn replay_reports_a_broken_line_and_sends_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("recorded.jsonl");
     recording(&file, 10);
     let mut lines = std::fs::read_to_string(&file).unwrap();
     lines.push_str("{\"Name\":\"Shadowfax\"}\n");
     std::fs::write(&file, lines).unwrap();
-    let ran = run(embedded(folder.path(), "2s", &["--replay"]).arg(&file));
-    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    let output = run(embedded(folder.path(), "2s", &["--replay"]).arg(&file));
+    assert_eq!(output.code, Some(1), "{}", output.err);
     assert!(
-        ran.err.contains("11") && ran.err.contains("StatusTime is missing"),
+        output.err.contains("11") && output.err.contains("StatusTime is missing"),
         "{}",
-        ran.err
+        output.err
     );
     assert!(
-        ran.err.contains("sent 10 readings, 1 failed"),
+        output.err.contains("sent 10 readings, 1 failed"),
         "{}",
-        ran.err
+        output.err
     );
-    let readings: u64 = rows(&ran.out).iter().map(|row| row.readings).sum();
+    let readings: u64 = rows(&output.out).iter().map(|row| row.readings).sum();
     assert_eq!(readings, 10);
 }
 
@@ -155,7 +159,7 @@ fn ctrl_c_drains_the_open_window() {
     let mut producer = Running::start(&mut embedded(folder.path(), "15m", &flight));
     let url = endpoint(&producer.until("http://"));
 
-    // A second terminal: another producer, and two consumers.
+    // Another producer and a consumer connect to it.
     let other = run(program("producer").args([
         "--endpoint-url",
         &url,
@@ -187,9 +191,9 @@ fn ctrl_c_drains_the_open_window() {
     );
     assert_eq!(consumer.out.matches("\"HealthPoints\"").count(), 3);
 
-    let ran = producer.interrupt();
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
-    let sent: u64 = ran
+    let output = producer.interrupt();
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    let sent: u64 = output
         .err
         .split("sent ")
         .last()
@@ -199,13 +203,13 @@ fn ctrl_c_drains_the_open_window() {
         .unwrap()
         .parse()
         .unwrap();
-    let fleet = by_unicorn(rows(&ran.out));
-    assert_eq!(fleet["Shadowfax"].0, sent, "{}", ran.err);
+    let fleet = by_unicorn(rows(&output.out));
+    assert_eq!(fleet["Shadowfax"].0, sent, "{}", output.err);
     assert_eq!(fleet["Bucephalus"].0, 5);
 }
 
 #[test]
-fn the_local_cloud_serves_the_other_programs_and_drains_at_its_end() {
+fn local_serves_the_other_programs_and_drains_on_exit() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program("local");
     command
@@ -227,7 +231,6 @@ fn the_local_cloud_serves_the_other_programs_and_drains_at_its_end() {
     assert_eq!(unknown.code, Some(1));
     assert!(unknown.err.contains("wildrydes-summary"), "{}", unknown.err);
     assert_eq!(local.interrupt().code, Some(0));
-    // What was sent is in the archive's files.
     let archived = files(&folder.path().join("archive/wildrydes"));
     assert_eq!(
         archived
@@ -239,7 +242,7 @@ fn the_local_cloud_serves_the_other_programs_and_drains_at_its_end() {
 }
 
 #[test]
-fn the_local_cloud_loses_nothing_where_faults_strike_its_services() {
+fn service_faults_lose_no_readings() {
     let folder = tempfile::tempdir().unwrap();
     let faults = "put-failed=0.2,throttled=0.05,answer-dropped=0.05,unprocessed=0.5,\
                   delayed=0.1,iterator-expired=0.1,rejects-failed=0.2";
@@ -249,8 +252,8 @@ fn the_local_cloud_loses_nothing_where_faults_strike_its_services() {
         .args(["--faults", faults, "--seed", "7", "--data-dir"])
         .arg(folder.path());
     let mut local = Running::start(&mut command);
-    let told = local.until("faults:");
-    assert!(told.contains(faults) && told.contains("seed 7"), "{told}");
+    let line = local.until("faults:");
+    assert!(line.contains(faults) && line.contains("seed 7"), "{line}");
     let url = endpoint(&local.until("http://"));
     let fleet = ["--unicorns", "20", "--count", "30", "--rate", "10"];
     let producer = run(program("producer")
@@ -266,7 +269,7 @@ fn the_local_cloud_loses_nothing_where_faults_strike_its_services() {
     );
     assert!(injected.contains("iterator-expired "), "{injected}");
 
-    // A repeat, sent because an answer was lost, is archived but counts once.
+    // A duplicate, sent because a response was lost, is archived but counts once.
     let archived = files(&folder.path().join("archive/wildrydes"));
     let distinct: BTreeSet<&str> = archived.iter().flat_map(|text| text.lines()).collect();
     assert_eq!(distinct.len(), 20 * 30);
@@ -279,7 +282,7 @@ fn the_local_cloud_loses_nothing_where_faults_strike_its_services() {
     });
     let windows: BTreeSet<_> = rows.iter().map(|row| row.window_start).collect();
     let readings: u64 = by_unicorn(rows).values().map(|unicorn| unicorn.0).sum();
-    // One that was sent twice, before and after a window's end, counts twice.
+    // A reading that was sent both before and after the end of a window counts twice.
     let most = match windows.len() {
         1 => 20 * 30,
         _ => archived
@@ -291,14 +294,14 @@ fn the_local_cloud_loses_nothing_where_faults_strike_its_services() {
 }
 
 #[test]
-fn a_seed_that_is_not_given_is_drawn_and_told() {
+fn a_random_seed_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program("local");
     command.args(["--port", "0", "--faults", "crash=1e-9", "--data-dir"]);
     let mut local = Running::start(command.arg(folder.path()));
-    let told = local.until("faults:");
-    let seed = told.trim().rsplit_once("seed ").unwrap().1;
-    assert!(seed.parse::<u32>().is_ok(), "{told}");
+    let line = local.until("faults:");
+    let seed = line.trim().rsplit_once("seed ").unwrap().1;
+    assert!(seed.parse::<u32>().is_ok(), "{line}");
     local.until("Ctrl-C");
     let ended = local.interrupt();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -310,7 +313,7 @@ fn a_seed_that_is_not_given_is_drawn_and_told() {
 }
 
 #[test]
-fn a_standard_error_that_is_gone_loses_nothing() {
+fn closed_stderr_loses_no_readings() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program("local");
     command.args(["--port", "0", "--window", "15m", "--data-dir"]);
@@ -319,9 +322,9 @@ fn a_standard_error_that_is_gone_loses_nothing() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut told = BufReader::new(local.stderr.take().unwrap()).lines();
-    let url = endpoint(&told.next().unwrap().unwrap());
-    drop(told);
+    let mut stderr = BufReader::new(local.stderr.take().unwrap()).lines();
+    let url = endpoint(&stderr.next().unwrap().unwrap());
+    drop(stderr);
     let sent = ["--endpoint-url", &url, "--count", "3", "--rate", "50"];
     let producer = run(program("producer").args(sent));
     assert_eq!(producer.code, Some(0), "{}", producer.err);
@@ -353,60 +356,60 @@ fn files(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_port_in_use_is_told() {
+fn port_in_use_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     for name in ["local", "producer"] {
-        let ran = run(program(name)
+        let output = run(program(name)
             .args(["--port", &port, "--data-dir"])
             .arg(folder.path()));
-        assert_eq!(ran.code, Some(1), "{name}: {}", ran.err);
+        assert_eq!(output.code, Some(1), "{name}: {}", output.err);
         assert!(
-            ran.err.contains(&port) && ran.err.contains("--port"),
+            output.err.contains(&port) && output.err.contains("--port"),
             "{name}: {}",
-            ran.err
+            output.err
         );
     }
 }
 
 #[test]
-fn a_data_directory_that_cannot_be_used_is_told() {
+fn unusable_data_directory_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a file");
     std::fs::write(&file, "").unwrap();
     for name in ["local", "producer"] {
-        let ran = run(program(name)
+        let output = run(program(name)
             .args(["--port", "0", "--data-dir"])
             .arg(file.join("data")));
-        assert_eq!(ran.code, Some(1), "{name}: {}", ran.err);
-        assert!(ran.err.contains("a file"), "{name}: {}", ran.err);
+        assert_eq!(output.code, Some(1), "{name}: {}", output.err);
+        assert!(output.err.contains("a file"), "{name}: {}", output.err);
     }
 }
 
 #[test]
-fn without_a_server_it_is_told_what_to_do() {
-    // Nothing listens on port 9 here.
-    let ran = run(program("consumer").args(["--endpoint-url", "http://127.0.0.1:9"]));
-    assert_eq!(ran.code, Some(1), "{}", ran.err);
+fn missing_server_is_reported_with_advice() {
+    // Nothing listens on port 9.
+    let output = run(program("consumer").args(["--endpoint-url", "http://127.0.0.1:9"]));
+    assert_eq!(output.code, Some(1), "{}", output.err);
     assert!(
-        ran.err.contains("http://127.0.0.1:9 gives no answer"),
+        output.err.contains("http://127.0.0.1:9 does not respond"),
         "{}",
-        ran.err
+        output.err
     );
-    // A local cloud that happens to run on this machine is found, rightly. Else the port is this
-    // test's, without a listener, so that nobody's cloud comes in between.
+    // Skip this if a local cloud happens to run on this machine. Otherwise bind the port without
+    // listening, so that no cloud can start on it during the test.
     let bound = TcpSocket::new_v4().unwrap();
     if bound.bind("127.0.0.1:4566".parse().unwrap()).is_ok() {
-        let ran = run(program("consumer").args(["--target", "local"]));
-        assert_eq!(ran.code, Some(1), "{}", ran.err);
-        assert!(ran.err.contains("cargo run -p"), "{}", ran.err);
+        let output = run(program("consumer").args(["--target", "local"]));
+        assert_eq!(output.code, Some(1), "{}", output.err);
+        assert!(output.err.contains("cargo run -p"), "{}", output.err);
     }
 }
 
 #[test]
 fn bad_usage_exits_with_2_and_names_the_flag() {
-    for (name, arguments, told) in [
+    for (name, arguments, message) in [
         ("producer", &["--rate", "0"][..], "--rate"),
         ("producer", &["--rate", "fast"], "--rate"),
         ("producer", &["--unicorns", "0"], "--unicorns"),
@@ -433,51 +436,55 @@ fn bad_usage_exits_with_2_and_names_the_flag() {
         ("local", &["--faults", "split=0.1"], "--faults"),
         ("local", &["--seed", "7"], "--faults"),
     ] {
-        let ran = run(program(name).args(arguments));
-        assert_eq!(ran.code, Some(2), "{name} {arguments:?}: {}", ran.err);
-        assert!(ran.err.contains(told), "{name} {arguments:?}: {}", ran.err);
+        let output = run(program(name).args(arguments));
+        assert_eq!(output.code, Some(2), "{name} {arguments:?}: {}", output.err);
+        assert!(
+            output.err.contains(message),
+            "{name} {arguments:?}: {}",
+            output.err
+        );
     }
 }
 
 #[test]
-fn help_teaches() {
+fn help_has_examples() {
     for name in ["producer", "consumer", "local"] {
-        let ran = run(program(name).arg("--help"));
-        assert_eq!(ran.code, Some(0));
-        assert!(ran.out.contains("Examples:"), "{name}: {}", ran.out);
+        let output = run(program(name).arg("--help"));
+        assert_eq!(output.code, Some(0));
+        assert!(output.out.contains("Examples:"), "{name}: {}", output.out);
     }
-    let ran = run(program("local").arg("--help"));
-    for part in [
+    let output = run(program("local").arg("--help"));
+    for text in [
         "--faults all=0.01",
         "put-failed, throttled,",
         "ended-early.",
     ] {
-        assert!(ran.out.contains(part), "{part}: {}", ran.out);
+        assert!(output.out.contains(text), "{text}: {}", output.out);
     }
 }
 
 #[test]
-fn a_function_without_its_settings_says_which() {
+fn function_reports_a_missing_setting() {
     for (name, variable) in [
         ("aggregator", "SUMMARY_STREAM"),
         ("processor", "TABLE_NAME"),
     ] {
-        let ran = run(program(name)
+        let output = run(program(name)
             .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")
             .env("AWS_LAMBDA_FUNCTION_NAME", name));
-        assert_ne!(ran.code, Some(0));
-        let told = format!("the environment variable {variable} is not set");
+        assert_ne!(output.code, Some(0));
+        let message = format!("the environment variable {variable} is not set");
         assert!(
-            ran.err.contains(&told) || ran.out.contains(&told),
+            output.err.contains(&message) || output.out.contains(&message),
             "{name}: {} {}",
-            ran.err,
-            ran.out
+            output.err,
+            output.out
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_deployed_binaries_serve_the_local_program() {
+async fn local_runs_the_deployed_binaries() {
     let folder: TempDir = tempfile::tempdir().unwrap();
     let mut command = program("local");
     command.args([
@@ -491,7 +498,7 @@ async fn the_deployed_binaries_serve_the_local_program() {
     ]);
     let mut local = Running::start(command.arg(folder.path()));
     let url = endpoint(&local.until("http://"));
-    let ran = run(program("producer").args([
+    let output = run(program("producer").args([
         "--endpoint-url",
         &url,
         "--unicorns",
@@ -501,9 +508,9 @@ async fn the_deployed_binaries_serve_the_local_program() {
         "--rate",
         "50",
     ]));
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(output.code, Some(0), "{}", output.err);
     assert_eq!(local.interrupt().code, Some(0));
-    // The table is read by another cloud on the same folder.
+    // Read the table with another cloud on the same folder.
     let cloud = TestCloud::on(folder).await;
     let readings: u64 = cloud.rows().await.iter().map(|row| row.readings).sum();
     assert_eq!(readings, 20);

@@ -1,4 +1,4 @@
-//! The whole pipeline while its mappings misbehave: what is in the table is the fold of the log.
+//! Injects faults into mappings and functions, and checks that the table is the fold of the log.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,8 +13,8 @@ use end_to_end::{
 use soak::oracle::expected;
 use windrow_local::faults::{FaultKind, Faults};
 
-/// What mapping and functions can do wrong.
-const KINDS: [FaultKind; 11] = [
+/// The faults of mappings and functions.
+const MUTATIONS: [FaultKind; 11] = [
     FaultKind::Crash,
     FaultKind::CrashDuring,
     FaultKind::CrashAfter,
@@ -28,7 +28,7 @@ const KINDS: [FaultKind; 11] = [
     FaultKind::EndedEarly,
 ];
 
-/// Long enough that a batch comes before a window's end, on a machine that is busy as well.
+/// Long enough for a batch to arrive before the end of a window, even on a busy machine.
 const WINDOW: Duration = Duration::from_secs(3);
 
 fn parsed(specification: &str) -> Arc<Faults> {
@@ -56,7 +56,7 @@ async fn send_rounds(cloud: &TestCloud, stream: &str, rounds: Range<u32>) {
     }
 }
 
-/// Sends ten rounds, and further ones until each kind was injected so often.
+/// Sends at least ten rounds, and more until each kind was injected `times` times.
 async fn send_until_injected(cloud: &TestCloud, faults: &Faults, kinds: &[FaultKind], times: u64) {
     let sending = async {
         for round in 0.. {
@@ -97,17 +97,19 @@ async fn rows_are_exact_through(kind: FaultKind) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_are_the_fold_of_the_log_whatever_strikes() {
+async fn rows_are_exact_under_each_fault() {
     let mut runs = tokio::task::JoinSet::new();
-    for kind in KINDS {
+    for kind in MUTATIONS {
         runs.spawn(rows_are_exact_through(kind));
     }
     runs.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_are_the_fold_of_the_log_though_all_strike_together() {
-    let specification = KINDS.map(|kind| format!("{}=0.05", kind.name())).join(",");
+async fn rows_are_exact_under_all_faults_together() {
+    let specification = MUTATIONS
+        .map(|kind| format!("{}=0.05", kind.name()))
+        .join(",");
     let cloud = start(&parsed(&specification)).await;
     send_rounds(&cloud, "wildrydes", 0..20).await;
     assert_exact(&cloud, "all").await;
@@ -115,7 +117,7 @@ async fn rows_are_the_fold_of_the_log_though_all_strike_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_binaries_are_killed_and_the_rows_are_exact() {
+async fn rows_are_exact_when_binaries_are_killed() {
     let faults = parsed("crash-during@1,crash-during@4,time-out@2,crash@3");
     let cloud = TestCloud::of(with_binaries(), |settings| {
         settings.window = WINDOW;
@@ -129,7 +131,7 @@ async fn the_binaries_are_killed_and_the_rows_are_exact() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mapping_made_anew_reads_again_what_was_not_closed() {
+async fn restarted_mapping_rereads_open_windows() {
     let cloud = start(&Arc::new(Faults::none())).await;
     for round in 0..4 {
         send_rounds(&cloud, "wildrydes", 4 * round..4 * round + 2).await;
@@ -139,7 +141,7 @@ async fn a_mapping_made_anew_reads_again_what_was_not_closed() {
             let split = split.new_starting_hash_key((1_u128 << 126).to_string());
             assert!(split.send().await.is_ok());
         }
-        // In the middle of a window that is closed, or just where the open ones start.
+        // Restart in the middle of a closed window, or at the start of the open ones.
         let back = 700 * i64::from(round % 2);
         let before = cloud.cloud.aggregator_watermark();
         cloud.cloud.restart_aggregator(before - back).await;
@@ -151,7 +153,7 @@ async fn a_mapping_made_anew_reads_again_what_was_not_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_streams_share_the_table_and_are_drained_together() {
+async fn two_streams_share_the_table_and_drain_together() {
     let cloud = start(&Arc::new(Faults::none())).await;
     assert!(cloud.cloud.add_stream("others", 1).await.is_ok());
     send_rounds(&cloud, "wildrydes", 0..4).await;
@@ -168,7 +170,7 @@ async fn two_streams_share_the_table_and_are_drained_together() {
         assert_eq!(own, fold_of(&cloud.kinesis, stream).await, "{stream}");
         assert!(!own.is_empty());
     }
-    // A drained cloud takes no more, in none of its streams.
+    // A drained cloud accepts no more records on any stream.
     let put = cloud.kinesis.put_record().stream_name("others");
     let put = put.partition_key("key").data(Vec::new().into());
     assert!(
@@ -180,7 +182,7 @@ async fn two_streams_share_the_table_and_are_drained_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mapping_made_anew_while_the_cloud_is_drained_hurries_too() {
+async fn mapping_restarted_during_a_drain_drains_too() {
     let cloud = TestCloud::start(|settings| settings.window = Duration::from_secs(900)).await;
     send_rounds(&cloud, "wildrydes", 0..3).await;
     let restarts = async {

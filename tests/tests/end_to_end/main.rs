@@ -1,4 +1,4 @@
-//! The whole application, as its users meet it: programs, functions and the local cloud, with real AWS SDK
+//! Tests of the whole application: programs, functions and the local cloud, with real AWS SDK
 //! clients.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]

@@ -1,4 +1,4 @@
-//! Names of every script and length that the contract allows go through the whole pipeline.
+//! Names of every allowed script and length pass through the whole pipeline.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,16 @@ use end_to_end::programs::{embedded, run};
 use end_to_end::{TestCloud, by_window, reading};
 use unicorn::summary::summaries;
 
-/// 86 characters and 258 bytes; 256 characters, 512 UTF-16 units and 1,024 bytes.
+/// 86 characters in 258 bytes; and 256 characters in 512 UTF-16 units or 1,024 bytes.
 fn long_names() -> [String; 2] {
     ["\u{99ac}".repeat(86), "\u{1f984}".repeat(256)]
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_name_in_a_wide_script_holds_nobody_up() {
+async fn long_multibyte_names_do_not_block_others() {
     let cloud = TestCloud::start(|_| ()).await;
     let [horse, emoji] = long_names();
-    // It is the first of its record's rows as well: rows are in the order of names.
+    // Other names sort before and after the long ones.
     let names = [horse.as_str(), &emoji, "Shadowfax", "\u{1f985}"];
     for name in names {
         let (_, line) = reading(name, 1, "30", 150);
@@ -32,18 +32,22 @@ async fn a_long_name_in_a_wide_script_holds_nobody_up() {
 }
 
 #[test]
-fn the_producer_sends_readings_of_any_name() {
+fn producer_sends_long_names() {
     for name in long_names() {
         let folder = tempfile::tempdir().unwrap();
         let arguments = ["--name", &name, "--count", "3", "--rate", "100"];
-        let ran = run(&mut embedded(folder.path(), "1s", &arguments));
-        assert_eq!(ran.code, Some(0), "{}", ran.err);
-        assert!(ran.err.contains("sent 3 readings, 0 failed"), "{}", ran.err);
-        let rows = summaries(ran.out.as_bytes()).map(|(_, row)| row.unwrap());
+        let output = run(&mut embedded(folder.path(), "1s", &arguments));
+        assert_eq!(output.code, Some(0), "{}", output.err);
+        assert!(
+            output.err.contains("sent 3 readings, 0 failed"),
+            "{}",
+            output.err
+        );
+        let rows = summaries(output.out.as_bytes()).map(|(_, row)| row.unwrap());
         let readings: u64 = rows
             .filter(|row| row.name == name)
             .map(|row| row.readings)
             .sum();
-        assert_eq!(readings, 3, "{}", ran.out);
+        assert_eq!(readings, 3, "{}", output.out);
     }
 }

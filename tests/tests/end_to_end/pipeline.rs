@@ -1,4 +1,4 @@
-//! Readings in, rows out: the whole pipeline, against an oracle that folds the log itself.
+//! Compares the rows of the whole pipeline with an oracle that folds the log independently.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use end_to_end::{
 };
 use tokio::sync::watch;
 
-/// Sends rounds of readings for some seconds, over several windows. Rounds of one number are the
-/// same readings.
-async fn send_rounds(cloud: &TestCloud, rounds: Range<u32>, a_round: u32) {
+/// Sends rounds of `size` readings over several seconds and windows. A round number always stands
+/// for the same readings.
+async fn send_rounds(cloud: &TestCloud, rounds: Range<u32>, size: u32) {
     for round in rounds {
-        let readings = (0..a_round).map(|n| {
+        let readings = (0..size).map(|n| {
             let name = format!("unicorn {}", n % 40);
-            reading(&name, round * a_round + n, "29.123456", n as i32)
+            reading(&name, round * size + n, "29.123456", n as i32)
         });
         cloud.send("wildrydes", readings).await;
         tokio::time::sleep(Duration::from_millis(700)).await;
     }
 }
 
-/// Everything sent is in the table, and what is in the table is the fold of the log.
+/// Checks that every sent reading is in the table, and that the table is the fold of the log.
 async fn assert_exact(cloud: &TestCloud, sent: u64) {
     let rows = by_window(cloud.drained_rows().await);
     let readings: u64 = rows.values().map(|measures| measures.readings).sum();
@@ -41,7 +41,7 @@ async fn rows_are_the_fold_of_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_deployed_binaries_give_the_same_rows() {
+async fn deployed_binaries_write_the_same_rows() {
     let cloud = TestCloud::of(with_binaries(), |_| ()).await;
     send_rounds(&cloud, 0..4, 200).await;
     assert_exact(&cloud, 800).await;
@@ -49,7 +49,7 @@ async fn the_deployed_binaries_give_the_same_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shards_may_split_and_merge_in_the_middle_of_a_window() {
+async fn resharding_within_a_window_is_exact() {
     let cloud = TestCloud::start(|_| ()).await;
     send_rounds(&cloud, 0..2, 100).await;
     let split = cloud.kinesis.split_shard().stream_name("wildrydes");
@@ -67,7 +67,7 @@ async fn shards_may_split_and_merge_in_the_middle_of_a_window() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_record_ends_in_the_rejects_and_its_neighbours_are_counted() {
+async fn broken_readings_are_rejected_and_others_counted() {
     let cloud = TestCloud::start(|_| ()).await;
     let (name, good) = reading("Shadowfax", 1, "30", 150);
     let (_, other) = reading("Shadowfax", 2, "12.5", 149);
@@ -108,7 +108,7 @@ async fn a_broken_record_ends_in_the_rejects_and_its_neighbours_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_summary_that_is_none_ends_in_the_rejects() {
+async fn broken_summary_is_rejected() {
     let cloud = TestCloud::start(|_| ()).await;
     let records = [("key".to_owned(), "no summary".to_owned())];
     cloud.send("wildrydes-summary", records).await;
@@ -123,7 +123,7 @@ async fn a_summary_that_is_none_ends_in_the_rejects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repeated_send_counts_once_within_its_window() {
+async fn duplicates_within_a_window_count_once() {
     let cloud = TestCloud::start(|settings| settings.window = Duration::from_secs(60)).await;
     let readings: Vec<_> = (0..50).map(|n| reading("Shadowfax", n, "1", 150)).collect();
     cloud.send("wildrydes", readings.clone()).await;
@@ -134,9 +134,10 @@ async fn a_repeated_send_counts_once_within_its_window() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn event_time_puts_late_readings_into_their_own_minute() {
+async fn event_time_assigns_windows_by_status_time() {
     let cloud = TestCloud::of(with_event_time(), |_| ()).await;
-    // Stamped 1,790,000,000 s after the epoch, long before they arrive, in two windows of 2 s.
+    // Their StatusTime is 1,790,000,000 s after the epoch, long before they arrive, in two windows
+    // of 2 s.
     let readings = (0..40).map(|n| reading("Shadowfax", n * 100, "1", 150));
     cloud.send("wildrydes", readings).await;
     let rows = by_window(cloud.drained_rows().await);
@@ -149,7 +150,7 @@ async fn event_time_puts_late_readings_into_their_own_minute() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_table_outlives_the_local_cloud() {
+async fn the_table_survives_a_restart() {
     let mut cloud = TestCloud::start(|_| ()).await;
     cloud
         .send("wildrydes", [reading("Shadowfax", 1, "30", 150)])
@@ -166,7 +167,7 @@ async fn the_table_outlives_the_local_cloud() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_acknowledged_is_in_the_rows_though_others_still_send_at_the_end() {
+async fn acknowledged_readings_are_in_the_rows_of_a_drain() {
     let cloud = TestCloud::start(|_| ()).await;
     let kinesis = cloud.kinesis.clone();
     let (acknowledge, mut acknowledged) = watch::channel(0_u64);
@@ -181,7 +182,7 @@ async fn what_was_acknowledged_is_in_the_rows_though_others_still_send_at_the_en
                 Err(_) => break,
             }
         }
-        // It was told that no more is taken.
+        // The cloud accepts no more records.
         *acknowledge.borrow()
     });
     let is_sending = acknowledged.wait_for(|count| *count >= 100);
@@ -195,7 +196,7 @@ async fn what_was_acknowledged_is_in_the_rows_though_others_still_send_at_the_en
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_of_a_million_broken_bytes_holds_nobody_up() {
+async fn a_large_broken_record_does_not_block_others() {
     let cloud = TestCloud::start(|_| ()).await;
     let (name, good) = reading("Shadowfax", 1, "30", 150);
     let broken = "x\n".repeat(400_000);

@@ -1,21 +1,21 @@
-//! `query` as a person runs it, on what the local cloud and the producer have left.
+//! Runs `query` on the data of the local cloud and the producer.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use end_to_end::TIME_LIMIT;
-use end_to_end::programs::{Ran, Running, binary, embedded, endpoint, run};
+use end_to_end::programs::{ProgramOutput, Running, binary, embedded, endpoint, run};
 use unicorn::distance::Distance;
 use unicorn::merge::merge;
 use unicorn::summary::summaries;
 use yaml_serde::Value;
 
-/// Where the program lies. It is no part of the application, so it is built here and not with it.
+/// The path of the program. It is not part of the application, so it is built separately.
 fn query_binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
-        let beside = binary("producer");
+        let producer = binary("producer");
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let mut build = Command::new(cargo);
         build.args(["build", "--quiet", "--offline", "-p", "query"]);
@@ -25,17 +25,17 @@ fn query_binary() -> PathBuf {
                 build.env_remove(&*name);
             }
         }
-        if beside.parent().unwrap().ends_with("release") {
+        if producer.parent().unwrap().ends_with("release") {
             build.arg("--release");
         }
-        assert!(build.status().unwrap().success(), "query does not build");
+        assert!(build.status().unwrap().success(), "query failed to build");
         let name = format!("query{}", std::env::consts::EXE_SUFFIX);
-        beside.with_file_name(name)
+        producer.with_file_name(name)
     });
     built.clone()
 }
 
-/// A query of the data in `folder`, which finds neither credentials nor a running cloud.
+/// A query of the data in `folder`, without credentials and environment.
 fn query(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(query_binary());
     command
@@ -46,15 +46,15 @@ fn query(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// What it prints as CSV, without the headings.
+/// The CSV output of a query, without the header.
 fn rows(folder: &Path, sql: &str) -> Vec<String> {
-    let ran = run(&mut query(folder, &["--format", "csv", sql]));
-    assert_eq!(ran.code, Some(0), "{sql}: {}", ran.err);
-    ran.out.lines().skip(1).map(str::to_owned).collect()
+    let output = run(&mut query(folder, &["--format", "csv", sql]));
+    assert_eq!(output.code, Some(0), "{sql}: {}", output.err);
+    output.out.lines().skip(1).map(str::to_owned).collect()
 }
 
-/// Flies a fleet; what the producer printed.
-fn fly(folder: &Path, arguments: &[&str]) -> Ran {
+/// Sends a fleet's readings. Returns the producer's output.
+fn fly(folder: &Path, arguments: &[&str]) -> ProgramOutput {
     let fleet = [
         "--unicorns",
         "7",
@@ -65,18 +65,18 @@ fn fly(folder: &Path, arguments: &[&str]) -> Ran {
         "--seed",
         "7",
     ];
-    let ran = run(embedded(folder, "2s", &fleet).args(arguments));
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let output = run(embedded(folder, "2s", &fleet).args(arguments));
+    assert_eq!(output.code, Some(0), "{}", output.err);
     assert!(
-        ran.err.contains("sent 420 readings, 0 failed"),
+        output.err.contains("sent 420 readings, 0 failed"),
         "{}",
-        ran.err
+        output.err
     );
-    ran
+    output
 }
 
 #[test]
-fn the_archive_and_the_table_hold_what_was_sent() {
+fn archive_and_table_contain_what_was_sent() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let printed = fly(folder, &[]);
@@ -116,17 +116,17 @@ fn the_archive_and_the_table_hold_what_was_sent() {
     );
     assert_eq!(after.len(), 29);
 
-    // What is printed as lines are readings again.
+    // The output of --format lines can be parsed as readings.
     let columns = "Name, StatusTime, Latitude, Longitude, Distance, MagicPoints, HealthPoints";
     let sql = format!("SELECT {columns} FROM wildrydes");
-    let ran = run(&mut query(folder, &["--format", "lines", &sql]));
-    let readings = unicorn::reading::readings(ran.out.as_bytes());
+    let output = run(&mut query(folder, &["--format", "lines", &sql]));
+    let readings = unicorn::reading::readings(output.out.as_bytes());
     let distances = readings.map(|(_, reading)| reading.unwrap().distance.micrometres());
     assert_eq!(Distance::from_micrometres(distances.sum()), sent);
 }
 
 #[test]
-fn while_a_cloud_runs_its_table_is_asked_and_the_archive_is_behind() {
+fn queries_a_running_cloud_and_notes_the_archive_lag() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut producer = Running::start(&mut embedded(
@@ -135,34 +135,36 @@ fn while_a_cloud_runs_its_table_is_asked_and_the_archive_is_behind() {
         &["--name", "Shadowfax", "--rate", "20"],
     ));
     let url = endpoint(&producer.until("http://"));
-    let asked = |arguments: &[&str]| {
+    let query_csv = |arguments: &[&str]| {
         run(&mut query(
             folder,
             &[&["--format", "csv"], arguments].concat(),
         ))
     };
 
-    // Its rows come with its windows.
+    // Rows appear when the first window closes.
     let sql = "SELECT count(*) FROM summary WHERE Name = 'Shadowfax'";
     let started = tokio::time::Instant::now();
     loop {
-        let ran = asked(&["--endpoint-url", &url, sql]);
-        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let output = query_csv(&["--endpoint-url", &url, sql]);
+        assert_eq!(output.code, Some(0), "{}", output.err);
         assert!(
-            ran.err.contains("of the local cloud at http://127.0.0.1:"),
+            output
+                .err
+                .contains("of the local cloud at http://127.0.0.1:"),
             "{}",
-            ran.err
+            output.err
         );
-        if ran.out != "count(*)\n0\n" {
+        if output.out != "count(*)\n0\n" {
             break;
         }
         assert!(started.elapsed() < TIME_LIMIT, "no window was closed");
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
-    let ran = asked(&["SELECT count(*) FROM wildrydes"]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let output = query_csv(&["SELECT count(*) FROM wildrydes"]);
+    assert_eq!(output.code, Some(0), "{}", output.err);
     let note = "a local cloud is running: what arrived in the last 60 seconds may not be in the archive yet";
-    assert!(ran.err.contains(note), "{}", ran.err);
+    assert!(output.err.contains(note), "{}", output.err);
 
     let ended = producer.interrupt();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -171,14 +173,14 @@ fn while_a_cloud_runs_its_table_is_asked_and_the_archive_is_behind() {
         .split("sent ")
         .nth(1)
         .and_then(|rest| rest.split(' ').next());
-    let ran = asked(&["SELECT count(*) FROM wildrydes"]);
-    assert_eq!(ran.out, format!("count(*)\n{}\n", sent.unwrap()));
-    assert!(!ran.err.contains("is running"), "{}", ran.err);
+    let output = query_csv(&["SELECT count(*) FROM wildrydes"]);
+    assert_eq!(output.out, format!("count(*)\n{}\n", sent.unwrap()));
+    assert!(!output.err.contains("is running"), "{}", output.err);
 }
 
-/// The saved queries of the template, in their own words.
+/// Runs the text of the template's saved queries.
 #[test]
-fn the_saved_queries_of_athena_run_here_too() {
+fn saved_athena_queries_run_locally() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fly(folder, &[]);
@@ -208,7 +210,7 @@ fn the_saved_queries_of_athena_run_here_too() {
             "Distance by unicorn" => 7,
             "Track of one unicorn" => 60,
             "Vitals below 100" => 0,
-            // Its time lies in the past of the archive.
+            // Its time is before the first reading.
             "Readings after a time" => 420,
             _ => panic!("{name} has no expectation"),
         };
@@ -227,11 +229,11 @@ fn plain(value: &Value) -> &Value {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_it_quietly_and_bad_usage_is_told() {
+fn closed_pipe_exits_quietly_and_bad_usage_fails() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fly(folder, &[]);
-    // More than a pipe holds.
+    // More output than a pipe buffers.
     let sql = "SELECT a.* FROM wildrydes a CROSS JOIN wildrydes b";
     let mut child = query(folder, &["--format", "lines", sql])
         .stdin(Stdio::null())
@@ -254,18 +256,18 @@ fn a_reader_that_leaves_ends_it_quietly_and_bad_usage_is_told() {
 }
 
 #[test]
-fn ctrl_c_ends_it_in_the_middle_of_its_work() {
+fn ctrl_c_interrupts_a_running_query() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     fly(folder, &[]);
-    // Long work in little memory. The limits keep the optimizer from making one join of all.
+    // A long query that needs little memory. The limits keep the optimizer from merging the joins.
     let pairs = "SELECT a.Distance + b.Distance AS Both FROM wildrydes a CROSS JOIN wildrydes b LIMIT 1000000000";
     let endless =
         &format!("SELECT count(*) FROM ({pairs}) l CROSS JOIN ({pairs}) r WHERE l.Both > r.Both");
     let mut running = Running::start(&mut query(folder, &[endless]));
     running.until("1 file in");
-    running.until_it_has_worked();
-    // Had it not been interrupted, it would have gone on for hours, and would print a number.
+    running.until_busy();
+    // Without the interrupt it would run for hours and then print a number.
     let ended = running.interrupt();
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
     assert!(ended.err.ends_with("error: interrupted\n"), "{}", ended.err);

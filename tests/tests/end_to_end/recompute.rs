@@ -1,4 +1,4 @@
-//! The program `recompute` as a person runs it: on the archive of a local cloud, and into its tables.
+//! Runs `recompute` on the archive of a local cloud, and writes to its tables.
 
 use std::fs;
 use std::io::Read;
@@ -8,18 +8,18 @@ use std::process::Stdio;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
-use end_to_end::programs::{Ran, program, run};
+use end_to_end::programs::{ProgramOutput, program, run};
 use end_to_end::{TestCloud, reading, with_event_time};
 use serde_json::{Value, json};
 use unicorn::merge::{MergedRow, merge};
 use unicorn::summary::Summary;
 use windrow_lambda::processor::row::from_item;
 
-fn recompute(archive: &Path, arguments: &[&str]) -> Ran {
+fn recompute(archive: &Path, arguments: &[&str]) -> ProgramOutput {
     run(program("recompute").arg(archive).args(arguments))
 }
 
-/// A minute as `--format lines` prints it.
+/// A merged row as `--format lines` prints it.
 fn line(minute: &MergedRow) -> Value {
     let measures = &minute.measures;
     let distance: Value = serde_json::from_str(&measures.distance.to_string()).unwrap();
@@ -42,7 +42,7 @@ fn lines(out: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Readings of a fleet over some ten seconds, of which a few come late.
+/// Readings of a fleet over about ten seconds; a few are late.
 fn fleet() -> Vec<(String, String)> {
     let reading = |number: u32| {
         let name = format!("unicorn {}", number % 17);
@@ -59,9 +59,9 @@ fn fleet() -> Vec<(String, String)> {
 async fn windows_by_event_time_are_those_of_the_archive() {
     let cloud = TestCloud::of(with_event_time(), |settings| settings.shards = 3).await;
     let readings = fleet();
-    for part in readings.chunks(1_000) {
-        cloud.send("wildrydes", part.to_vec()).await;
-        // So that a window's readings arrive in more than one of Lambda's.
+    for chunk in readings.chunks(1_000) {
+        cloud.send("wildrydes", chunk.to_vec()).await;
+        // So that a window's readings arrive in more than one window of the mapping.
         tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
     }
     let broken = [("x".to_owned(), "neigh\n".to_owned())];
@@ -76,15 +76,16 @@ async fn windows_by_event_time_are_those_of_the_archive() {
     let expected: Vec<Value> = minutes.iter().map(line).collect();
     for threads in ["1", "4"] {
         let arguments = ["--window", "2s", "--format", "lines", "--threads", threads];
-        let ran = recompute(&archive, &arguments);
-        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let output = recompute(&archive, &arguments);
+        assert_eq!(output.code, Some(0), "{}", output.err);
         assert!(
-            ran.err
-                .contains("3000 readings, 0 repeats left out, 1 lines that are no readings; "),
+            output
+                .err
+                .contains("3000 readings, 0 duplicates left out, 1 lines that are not readings; "),
             "{}",
-            ran.err
+            output.err
         );
-        assert_eq!(lines(&ran.out), expected);
+        assert_eq!(lines(&output.out), expected);
     }
 }
 
@@ -124,7 +125,7 @@ fn archive(folder: &Path, name: &str, readings: &[(String, String)]) -> PathBuf 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_holds_what_the_last_run_over_a_growing_archive_found() {
+async fn the_table_shows_the_newest_run() {
     let cloud = TestCloud::start(|_| ()).await;
     create_table(&cloud, "Recomputed", ["Name", "StatusTime"]).await;
     let url = cloud.cloud.endpoint_url();
@@ -137,41 +138,49 @@ async fn a_table_holds_what_the_last_run_over_a_growing_archive_found() {
         &url,
     ];
     let minutes_of = |archive: &Path| {
-        let ran = recompute(archive, &["--window", "5s", "--format", "lines"]);
-        lines(&ran.out)
+        let output = recompute(archive, &["--window", "5s", "--format", "lines"]);
+        lines(&output.out)
     };
     let readings = fleet();
 
     let folder = archive(cloud.data_dir.path(), "b", &readings[1_000..]);
     for _ in 0..2 {
-        let ran = recompute(&folder, &arguments);
-        assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{}", ran.err);
+        let output = recompute(&folder, &arguments);
+        assert_eq!(
+            (output.code, output.out.as_str()),
+            (Some(0), ""),
+            "{}",
+            output.err
+        );
         let rows = table_rows(&cloud, "Recomputed").await;
-        // Written again, each over its like.
+        // The second run overwrites every row with equal values.
         assert_eq!(rows.len(), minutes_of(&folder).len());
         let minutes: Vec<Value> = merge(rows).iter().map(line).collect();
         assert_eq!(minutes, minutes_of(&folder));
     }
 
-    // What comes to it stands before what was there, and some of it says otherwise of the same time.
+    // A new file sorts before the existing one, and one of its readings has another distance for
+    // the same time.
     let mut earlier = readings[..1_500].to_vec();
     earlier[1_499].1 = readings[1_499].1.replace("\"Distance\":", "\"Distance\":1");
     archive(cloud.data_dir.path(), "a", &earlier);
-    let ran = recompute(&folder, &arguments);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let output = recompute(&folder, &arguments);
+    assert_eq!(output.code, Some(0), "{}", output.err);
     assert!(
-        ran.err.contains(" 3000 readings, 500 repeats left out"),
+        output
+            .err
+            .contains(" 3000 readings, 500 duplicates left out"),
         "{}",
-        ran.err
+        output.err
     );
     let minutes = merge(table_rows(&cloud, "Recomputed").await);
     assert!(minutes.iter().all(|minute| minute.exact));
     let minutes: Vec<Value> = minutes.iter().map(line).collect();
     assert_eq!(minutes, minutes_of(&folder));
 
-    // A run over a part changes nothing.
-    let ran = recompute(&folder.join("a"), &arguments);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    // A run over only one of the files changes nothing.
+    let output = recompute(&folder.join("a"), &arguments);
+    assert_eq!(output.code, Some(0), "{}", output.err);
     let again: Vec<Value> = merge(table_rows(&cloud, "Recomputed").await)
         .iter()
         .map(line)
@@ -181,7 +190,7 @@ async fn a_table_holds_what_the_last_run_over_a_growing_archive_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_of_others_is_rejected() {
+async fn foreign_tables_are_rejected() {
     let cloud = TestCloud::start(|settings| settings.names.table = "FleetMinutes".to_owned()).await;
     cloud.send("wildrydes", fleet().into_iter().take(10)).await;
     cloud.cloud.drain(end_to_end::TIME_LIMIT).await.unwrap();
@@ -199,55 +208,59 @@ async fn a_table_of_others_is_rejected() {
         .unwrap();
     let folder = archive(cloud.data_dir.path(), "a", &fleet());
     let url = cloud.cloud.endpoint_url();
-    for (table, code, told) in [
+    for (table, code, message) in [
         ("UnicornSensorData", 2, "is the pipeline's"),
         ("FleetMinutes", 1, "holds rows of the stream wildrydes"),
         ("Missing", 1, "make one with: aws dynamodb create-table"),
         ("OtherKey", 1, "is not Name and StatusTime"),
-        ("OtherItems", 1, "holds items that are no rows"),
+        ("OtherItems", 1, "holds items that are not rows"),
         ("no", 2, "3 to 255"),
     ] {
-        let ran = recompute(&folder, &["--table", table, "--endpoint-url", &url]);
-        assert_eq!(ran.code, Some(code), "{table}: {}", ran.err);
-        assert!(ran.err.contains(told), "{table}: {}", ran.err);
-        assert_eq!(ran.out, "");
+        let output = recompute(&folder, &["--table", table, "--endpoint-url", &url]);
+        assert_eq!(output.code, Some(code), "{table}: {}", output.err);
+        assert!(output.err.contains(message), "{table}: {}", output.err);
+        assert_eq!(output.out, "");
     }
     let mut named = program("recompute");
     named.env("TABLE_NAME", "Elsewhere").arg(&folder);
-    let ran = run(named.args(["--table", "Elsewhere", "--endpoint-url", &url]));
-    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    let output = run(named.args(["--table", "Elsewhere", "--endpoint-url", &url]));
+    assert_eq!(output.code, Some(2), "{}", output.err);
     assert_eq!(table_rows(&cloud, "FleetMinutes").await.len(), 10);
     cloud.stop().await;
 }
 
 #[test]
-fn it_ends_as_it_should() {
+fn exit_codes() {
     let folder = tempfile::tempdir().unwrap();
     let archive = archive(folder.path(), "a", &fleet());
-    let ran = recompute(&archive, &[]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(ran.out.contains("\n  unicorn 16"), "{}", ran.out);
+    let output = recompute(&archive, &[]);
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    assert!(output.out.contains("\n  unicorn 16"), "{}", output.out);
 
     fs::write(archive.join("b"), b"\x1f\x8bnot packed at all").unwrap();
-    let ran = recompute(&archive, &[]);
-    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    let output = recompute(&archive, &[]);
+    assert_eq!((output.code, output.out.as_str()), (Some(1), ""));
     assert!(
-        ran.err.contains("archived/b cannot be read: "),
+        output.err.contains("archived/b cannot be read: "),
         "{}",
-        ran.err
+        output.err
     );
 
-    let ran = recompute(&folder.path().join("gone"), &[]);
-    assert_eq!(ran.code, Some(1));
-    assert!(ran.err.contains("gone cannot be read: "), "{}", ran.err);
+    let output = recompute(&folder.path().join("gone"), &[]);
+    assert_eq!(output.code, Some(1));
+    assert!(
+        output.err.contains("gone cannot be read: "),
+        "{}",
+        output.err
+    );
 
     assert_eq!(recompute(&archive, &["--threads", "0"]).code, Some(2));
     assert_eq!(run(&mut program("recompute")).code, Some(2));
 }
 
-/// Firehose appends a newline to every record, and most of ours end in one.
+/// Firehose appends a newline to every record, and most records already end in one.
 #[test]
-fn blank_lines_are_neither_readings_nor_rejected() {
+fn blank_lines_are_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let plain = archive(&folder.path().join("plain"), "a", &fleet());
     let mut delimited = fleet();
@@ -256,19 +269,19 @@ fn blank_lines_are_neither_readings_nor_rejected() {
     }
     let delimited = archive(&folder.path().join("delimited"), "a", &delimited);
     let expected = recompute(&plain, &["--format", "lines"]);
-    let ran = recompute(&delimited, &["--format", "lines"]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(!lines(&ran.out).is_empty());
-    assert_eq!(ran.out, expected.out);
+    let output = recompute(&delimited, &["--format", "lines"]);
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    assert!(!lines(&output.out).is_empty());
+    assert_eq!(output.out, expected.out);
     assert!(
-        ran.err.contains(", 0 lines that are no readings"),
+        output.err.contains(", 0 lines that are not readings"),
         "{}",
-        ran.err
+        output.err
     );
 }
 
 #[test]
-fn a_closed_pipe_is_a_quiet_end() {
+fn closed_pipe_exits_quietly() {
     let folder = tempfile::tempdir().unwrap();
     let archive = archive(folder.path(), "a", &fleet());
     for format in ["table", "lines", "csv"] {

@@ -1,4 +1,4 @@
-//! Failed batches are redriven, and what was sent before anybody read it is not lost.
+//! Failed batches are redriven, and readings sent before a mapping starts are not lost.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use bytes::Bytes;
-use end_to_end::programs::{Ran, program, run};
+use end_to_end::programs::{ProgramOutput, program, run};
 use end_to_end::{TIME_LIMIT, TestCloud, by_window, read_log, reading};
 use unicorn::summary::{Summary, summaries};
 use windrow_event::Event;
@@ -23,7 +23,7 @@ use windrow_write::{Collected, DynamoTable, KinesisRecord};
 
 const WINDOW: Duration = Duration::from_secs(2);
 
-/// A table that is made later than it is written to.
+/// A table that is created only after writes to it have failed.
 const TABLE: &str = "Restored";
 
 fn source(cloud: &TestCloud, stream: &str) -> MappingSource {
@@ -35,7 +35,7 @@ fn source(cloud: &TestCloud, stream: &str) -> MappingSource {
     }
 }
 
-/// A second processor on the summaries, which writes to [`TABLE`] and gives up soon.
+/// A second processor of the summaries, which writes to [`TABLE`] and retries once.
 fn second_processor(cloud: &TestCloud, failed: &Path) -> Mapping {
     let table = DynamoTable::new(cloud.dynamodb.clone(), TABLE, KEY);
     let rejects = Collected::<Bytes>::default();
@@ -57,8 +57,8 @@ fn second_processor(cloud: &TestCloud, failed: &Path) -> Mapping {
     Mapping::start(summaries, Arc::new(embedded), options).unwrap()
 }
 
-/// Waits until the mapping is done with all that was sent so far.
-async fn caught_up(mapping: &Mapping) {
+/// Waits until the mapping has processed every record sent so far.
+async fn catch_up(mapping: &Mapping) {
     #[expect(
         clippy::disallowed_methods,
         reason = "the watermark is in wall-clock time"
@@ -105,8 +105,8 @@ fn sorted(mut rows: Vec<Summary>) -> Vec<Summary> {
     rows
 }
 
-/// The files in the folder, those that were moved away included or not.
-fn files(folder: &Path, moved: bool) -> Vec<PathBuf> {
+/// The files in the folder, with or without those that `redrive` has moved.
+fn files(folder: &Path, with_redriven: bool) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -114,7 +114,7 @@ fn files(folder: &Path, moved: bool) -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             if path.is_file() {
                 files.push(path);
-            } else if moved || !path.ends_with("redriven") {
+            } else if with_redriven || !path.ends_with("redriven") {
                 folders.push(path);
             }
         }
@@ -122,7 +122,7 @@ fn files(folder: &Path, moved: bool) -> Vec<PathBuf> {
     files
 }
 
-fn redrive(cloud: &TestCloud, folder: &Path, again: bool) -> Ran {
+fn redrive(cloud: &TestCloud, folder: &Path, again: bool) -> ProgramOutput {
     let mut command = program("redrive");
     command.arg(folder);
     command.args(["--endpoint-url", &cloud.cloud.endpoint_url()]);
@@ -133,7 +133,7 @@ fn redrive(cloud: &TestCloud, folder: &Path, again: bool) -> Ran {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failed_batches_are_redriven_whole_however_often() {
+async fn failed_batches_can_be_redriven_repeatedly() {
     let cloud = TestCloud::start(|settings| settings.shards = 2).await;
     for round in 0..3_u32 {
         let numbers = round * 1000..round * 1000 + 100;
@@ -146,34 +146,44 @@ async fn failed_batches_are_redriven_whole_however_often() {
     let expected = cloud.expected(2000).await;
     assert_eq!(by_window(rows.clone()), expected);
 
-    // A processor without its table gives every record up, and the files hold all of them.
+    // A processor without its table fails every record, and the files contain all of them.
     let folder = tempfile::tempdir().unwrap();
     let second = second_processor(&cloud, folder.path());
-    caught_up(&second).await;
+    catch_up(&second).await;
     let sent = read_log(&cloud.kinesis, "wildrydes-summary").await.len();
     assert!(sent > 0);
     let failed = files(folder.path(), false).len();
     assert!(failed > 0);
 
     create_table(&cloud).await;
-    let ran = redrive(&cloud, folder.path(), false);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
-    let told = format!("redrove {sent} records of {failed} files");
-    assert_eq!(ran.err.lines().last(), Some(told.as_str()), "{}", ran.err);
+    let output = redrive(&cloud, folder.path(), false);
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    let report = format!("redrove {sent} records of {failed} files");
+    assert_eq!(
+        output.err.lines().last(),
+        Some(report.as_str()),
+        "{}",
+        output.err
+    );
     assert!(files(folder.path(), false).is_empty());
     assert_eq!(files(folder.path(), true).len(), failed);
-    caught_up(&second).await;
+    catch_up(&second).await;
     assert_eq!(sorted(restored(&cloud).await), rows);
-    // The table that had them already has nothing else now.
+    // The pipeline's own table is unchanged.
     assert_eq!(sorted(cloud.rows().await), rows);
 
-    let ran = redrive(&cloud, folder.path(), false);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert_eq!(ran.err, "redrove 0 records of 0 files\n");
-    let ran = redrive(&cloud, folder.path(), true);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert_eq!(ran.err.lines().last(), Some(told.as_str()), "{}", ran.err);
-    caught_up(&second).await;
+    let output = redrive(&cloud, folder.path(), false);
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    assert_eq!(output.err, "redrove 0 records of 0 files\n");
+    let output = redrive(&cloud, folder.path(), true);
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    assert_eq!(
+        output.err.lines().last(),
+        Some(report.as_str()),
+        "{}",
+        output.err
+    );
+    catch_up(&second).await;
     let restored = restored(&cloud).await;
     assert_eq!(by_window(restored.clone()), expected);
     assert_eq!(sorted(restored), rows);
@@ -183,60 +193,61 @@ async fn failed_batches_are_redriven_whole_however_often() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_none_is_named_and_does_not_hold_up_the_others() {
+async fn an_invalid_file_is_named_and_others_are_redriven() {
     let cloud = TestCloud::start(|_| ()).await;
     let one = [reading("Shadowfax", 1, "30", 150)];
     cloud.send("wildrydes", one).await;
     let rows = cloud.drained_rows().await;
     let folder = tempfile::tempdir().unwrap();
     let second = second_processor(&cloud, folder.path());
-    caught_up(&second).await;
+    catch_up(&second).await;
     create_table(&cloud).await;
     let nonsense = folder.path().join("a-note");
     std::fs::write(&nonsense, "not what Lambda writes").unwrap();
 
-    let ran = redrive(&cloud, folder.path(), false);
-    assert_eq!(ran.code, Some(1), "{}", ran.err);
-    let told = "redrove 1 records of 1 files; left as they were: 1";
-    assert_eq!(ran.err.lines().last(), Some(told), "{}", ran.err);
+    let output = redrive(&cloud, folder.path(), false);
+    assert_eq!(output.code, Some(1), "{}", output.err);
+    let report = "redrove 1 records of 1 files; not redriven: 1";
+    assert_eq!(output.err.lines().last(), Some(report), "{}", output.err);
     assert!(
-        ran.err.contains("a-note: it is no invocation record"),
+        output.err.contains("a-note: not an invocation record"),
         "{}",
-        ran.err
+        output.err
     );
     assert!(nonsense.is_file());
-    caught_up(&second).await;
+    catch_up(&second).await;
     assert_eq!(restored(&cloud).await, rows);
     second.stop().await;
     cloud.stop().await;
 }
 
 #[test]
-fn redrive_without_a_cloud_or_with_bad_usage_says_so() {
+fn missing_cloud_and_bad_usage_are_reported() {
     let folder = tempfile::tempdir().unwrap();
-    let elsewhere = |arguments: &[&str]| {
+    let redrive_in_folder = |arguments: &[&str]| {
         let mut command = program("redrive");
         run(command.current_dir(folder.path()).args(arguments))
     };
-    let ran = elsewhere(&[]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert_eq!(ran.err, "redrove 0 records of 0 files\n");
-    let ran = elsewhere(&["missing"]);
-    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    let output = redrive_in_folder(&[]);
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    assert_eq!(output.err, "redrove 0 records of 0 files\n");
+    let output = redrive_in_folder(&["missing"]);
+    assert_eq!(output.code, Some(1), "{}", output.err);
     assert!(
-        ran.err
+        output
+            .err
             .starts_with("error: the folder missing cannot be read"),
         "{}",
-        ran.err
+        output.err
     );
-    let ran = elsewhere(&["--port", "0"]);
-    assert_eq!(ran.code, Some(2), "{}", ran.err);
-    let ran = elsewhere(&["--help"]);
-    assert_eq!(ran.code, Some(0));
+    let output = redrive_in_folder(&["--port", "0"]);
+    assert_eq!(output.code, Some(2), "{}", output.err);
+    let output = redrive_in_folder(&["--help"]);
+    assert_eq!(output.code, Some(0));
     assert!(
-        ran.out.contains("aws s3 sync s3://BUCKET failed"),
+        output.out.contains("aws s3 sync s3://BUCKET failed"),
         "{}",
-        ran.out
+        output.out
     );
 
     std::fs::create_dir_all(folder.path().join(".wildrydes/on-failure/processor")).unwrap();
@@ -245,18 +256,19 @@ fn redrive_without_a_cloud_or_with_bad_usage_says_so() {
         "{}",
     )
     .unwrap();
-    let ran = elsewhere(&["--endpoint-url", "http://127.0.0.1:1"]);
-    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    let output = redrive_in_folder(&["--endpoint-url", "http://127.0.0.1:1"]);
+    assert_eq!(output.code, Some(1), "{}", output.err);
     assert!(
-        ran.err
-            .contains("the endpoint http://127.0.0.1:1 gives no answer"),
+        output
+            .err
+            .contains("the endpoint http://127.0.0.1:1 does not respond"),
         "{}",
-        ran.err
+        output.err
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_sent_before_a_mapping_started_is_in_the_rows() {
+async fn a_new_mapping_reads_older_records() {
     let cloud = TestCloud::start(|settings| settings.shards = 2).await;
     let readings =
         (0..300).map(|number| reading(&format!("unicorn {}", number % 7), number, "2.25", 150));
@@ -285,7 +297,7 @@ async fn what_was_sent_before_a_mapping_started_is_in_the_rows() {
         aggregator_mapping(WINDOW),
     );
     let late = late.unwrap();
-    caught_up(&late).await;
+    catch_up(&late).await;
     let sent = sent.items();
     let rows = sent.iter().flat_map(|record| summaries(&record.data));
     assert_eq!(

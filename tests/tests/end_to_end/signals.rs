@@ -1,5 +1,6 @@
-//! Signals that end the programs: what was acknowledged is in the rows and in the archive, or the program
-//! says what is in none. And the log of a program whose standard error is no terminal.
+//! Signals that end the programs: every acknowledged reading is in the rows and in the archive, or
+//! the program reports which are in no row. Also tests the log of a program whose standard error is
+//! not a terminal.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -8,15 +9,15 @@ use std::process::Command;
 use std::time::Duration;
 
 use end_to_end::TestCloud;
-use end_to_end::programs::{Ran, Running, embedded, endpoint, program, run};
+use end_to_end::programs::{ProgramOutput, Running, embedded, endpoint, program, run};
 use tempfile::TempDir;
 use unicorn::merge::merge;
 use unicorn::summary::summaries;
 
-/// What ends a program in good order.
+/// The signals that drain a program.
 const SIGNALS: [&str; 3] = ["INT", "TERM", "HUP"];
 
-/// The distinct lines of the archive, and how many there are in all.
+/// The distinct lines of the archive, and the total number of lines.
 fn archived(data: &Path) -> (BTreeSet<String>, usize) {
     let (mut lines, mut count) = (BTreeSet::new(), 0);
     let mut folders = vec![data.join("archive/wildrydes")];
@@ -36,14 +37,14 @@ fn archived(data: &Path) -> (BTreeSet<String>, usize) {
     (lines, count)
 }
 
-/// How many readings it says that it sent.
-fn sent(ran: &Ran) -> usize {
-    let last = ran.err.lines().last().unwrap_or_default();
+/// The number of readings that the producer reports as sent.
+fn sent(output: &ProgramOutput) -> usize {
+    let last = output.err.lines().last().unwrap_or_default();
     let (sent, failed) = last
         .strip_prefix("sent ")
         .and_then(|rest| rest.split_once(" readings, "))
-        .unwrap_or_else(|| panic!("{}", ran.err));
-    assert_eq!(failed, "0 failed", "{}", ran.err);
+        .unwrap_or_else(|| panic!("{}", output.err));
+    assert_eq!(failed, "0 failed", "{}", output.err);
     sent.parse().unwrap()
 }
 
@@ -53,7 +54,7 @@ fn in_rows(lines: &str) -> usize {
     minutes.iter().map(|minute| minute.readings as usize).sum()
 }
 
-/// How many readings the rows of a data directory hold.
+/// The number of readings in the rows of a data directory.
 fn in_table(folder: TempDir) -> usize {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -64,32 +65,32 @@ fn in_table(folder: TempDir) -> usize {
     })
 }
 
-/// Sends a signal as often as it takes, and gives what became of the program.
-fn insist(mut running: Running, signal: &str) -> Ran {
-    while running.runs() {
+/// Sends a signal repeatedly until the program exits.
+fn signal_until_exit(mut running: Running, signal: &str) -> ProgramOutput {
+    while running.is_running() {
         running.signal(signal);
         std::thread::sleep(Duration::from_millis(50));
     }
     running.end()
 }
 
-/// The line that says why it was ended at once.
-fn last_words(ran: &Ran) -> &str {
-    let line = ran
+/// The error line of a program that was ended by a second signal.
+fn error_line(output: &ProgramOutput) -> &str {
+    let line = output
         .err
         .lines()
         .find(|line| line.starts_with("error: ended"));
-    line.unwrap_or_else(|| panic!("{}", ran.err))
+    line.unwrap_or_else(|| panic!("{}", output.err))
 }
 
 #[test]
-fn a_producers_open_window_is_drained_whichever_signal_ends_it() {
+fn every_signal_drains_the_producer() {
     for signal in SIGNALS {
         let folder = tempfile::tempdir().unwrap();
         let flight = ["--unicorns", "3", "--rate", "20"];
         let mut producer = Running::start(&mut embedded(folder.path(), "15m", &flight));
         let url = endpoint(&producer.until("http://"));
-        // Its readings are under way, and so are another's.
+        // Another producer sends too.
         let other = ["--endpoint-url", &url, "--name", "Llamrei", "--rate", "20"];
         let mut other = Running::start(program("producer").args(other));
         let read = ["--endpoint-url", &url, "--from", "start", "--count", "40"];
@@ -100,17 +101,17 @@ fn a_producers_open_window_is_drained_whichever_signal_ends_it() {
         let other = other.end();
         assert_eq!(other.code, Some(0), "{signal}: {}", other.err);
         assert!(producer.signal(signal));
-        let ran = producer.end();
-        assert_eq!(ran.code, Some(0), "{signal}: {}", ran.err);
-        let all = sent(&ran) + sent(&other);
-        assert_eq!(in_rows(&ran.out), all, "{signal}: {}", ran.err);
+        let output = producer.end();
+        assert_eq!(output.code, Some(0), "{signal}: {}", output.err);
+        let all = sent(&output) + sent(&other);
+        assert_eq!(in_rows(&output.out), all, "{signal}: {}", output.err);
         let (lines, count) = archived(&folder.path().join("data"));
         assert_eq!((lines.len(), count), (all, all), "{signal}");
     }
 }
 
 #[test]
-fn a_local_clouds_open_window_is_drained_whichever_signal_ends_it() {
+fn every_signal_drains_local() {
     for signal in SIGNALS {
         let folder = tempfile::tempdir().unwrap();
         let (mut local, url) = local(&folder, &[]);
@@ -119,8 +120,8 @@ fn a_local_clouds_open_window_is_drained_whichever_signal_ends_it() {
         assert_eq!(sent.code, Some(0), "{}", sent.err);
         assert!(local.signal(signal));
         local.until("closing the open windows");
-        let ran = local.end();
-        assert_eq!(ran.code, Some(0), "{signal}: {}", ran.err);
+        let output = local.end();
+        assert_eq!(output.code, Some(0), "{signal}: {}", output.err);
         let (lines, count) = archived(folder.path());
         assert_eq!((lines.len(), count), (60, 60), "{signal}");
         assert_eq!(in_table(folder), 60, "{signal}");
@@ -149,26 +150,26 @@ fn local(folder: &TempDir, arguments: &[&str]) -> (Running, String) {
 }
 
 #[test]
-fn a_terminal_that_is_gone_loses_nothing() {
+fn closed_terminal_loses_no_readings() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = embedded(folder.path(), "15m", &["--rate", "20"]);
-    // Much is logged, to nobody.
+    // Log a lot, so that writes to the closed terminal fail.
     let mut producer = Running::start(command.env("RUST_LOG", "debug"));
     producer.until("rows are printed every");
     producer.until("PutRecords");
     producer.hang_up();
-    // A shell and then the kernel send one each.
+    // The shell and then the kernel each send SIGHUP.
     assert!(producer.signal("HUP"));
     producer.signal("HUP");
-    let ran = producer.end();
-    assert_eq!(ran.code, Some(0));
+    let output = producer.end();
+    assert_eq!(output.code, Some(0));
     let (lines, count) = archived(&folder.path().join("data"));
     assert!(count > 0);
-    assert_eq!((lines.len(), in_rows(&ran.out)), (count, count));
+    assert_eq!((lines.len(), in_rows(&output.out)), (count, count));
 }
 
 #[test]
-fn what_nohup_starts_outlives_its_terminal() {
+fn nohup_ignores_hangup() {
     let folder = tempfile::tempdir().unwrap();
     let command = embedded(folder.path(), "15m", &["--rate", "20"]);
     let mut nohup = Command::new("nohup");
@@ -182,17 +183,17 @@ fn what_nohup_starts_outlives_its_terminal() {
     let mut producer = Running::start(&mut nohup);
     producer.until("rows are printed every");
     assert!(producer.signal("HUP"));
-    // The drain would say so, after some dots at most.
+    // A drain would be logged after a few dots at most.
     let dots = producer.until_text("..........");
     assert!(!dots.contains("closing"), "{dots}");
-    let ran = producer.interrupt();
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert_eq!(in_rows(&ran.out), sent(&ran));
+    let output = producer.interrupt();
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    assert_eq!(in_rows(&output.out), sent(&output));
 }
 
 #[test]
-fn a_local_cloud_that_is_told_twice_ends_at_once_and_says_what_is_lost() {
-    // Functions that never answer hold the drain up.
+fn second_signal_ends_local_and_reports_lost_readings() {
+    // Functions that never respond block the drain.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
     for (first, second, code) in [
@@ -208,38 +209,38 @@ fn a_local_cloud_that_is_told_twice_ends_at_once_and_says_what_is_lost() {
         assert_eq!(sent.code, Some(0), "{}", sent.err);
         assert!(local.signal(first));
         local.until("closing the open windows");
-        let ran = insist(local, second);
-        assert_eq!(ran.code, Some(code), "{first} {second}: {}", ran.err);
-        let told = format!(
+        let output = signal_until_exit(local, second);
+        assert_eq!(output.code, Some(code), "{first} {second}: {}", output.err);
+        let message = format!(
             "error: ended at once by a second signal, SIG{second}; readings of the windows"
         );
-        let last = last_words(&ran);
-        assert!(last.starts_with(&told), "{last}");
+        let last = error_line(&output);
+        assert!(last.starts_with(&message), "{last}");
         assert!(last.contains("are in no row"), "{last}");
     }
 }
 
 #[test]
-fn a_producer_that_is_told_twice_says_how_many_readings_are_in_no_row() {
+fn second_signal_ends_producer_and_reports_lost_readings() {
     let folder = tempfile::tempdir().unwrap();
     let mut producer = Running::start(&mut embedded(folder.path(), "15m", &["--rate", "20"]));
     producer.until("rows are printed every");
     producer.until_text(".....");
-    // Both are there when it goes on, so no drain is over in between.
+    // Both signals are pending when it continues, so no drain can complete in between.
     for signal in ["STOP", "TERM", "INT", "CONT"] {
         assert!(producer.signal(signal));
     }
-    let ran = producer.end();
+    let output = producer.end();
     assert!(
-        matches!(ran.code, Some(130 | 143)),
+        matches!(output.code, Some(130 | 143)),
         "{:?}: {}",
-        ran.code,
-        ran.err
+        output.code,
+        output.err
     );
-    let last = last_words(&ran);
+    let last = error_line(&output);
     let (cut, lost) = last
         .split_once("; up to ")
-        .unwrap_or_else(|| panic!("{}", ran.err));
+        .unwrap_or_else(|| panic!("{}", output.err));
     assert!(
         cut.starts_with("error: ended at once by a second signal, SIG"),
         "{cut}"
@@ -250,26 +251,26 @@ fn a_producer_that_is_told_twice_says_how_many_readings_are_in_no_row() {
         .collect();
     assert!(numbers[0] >= 5 && numbers[0] == numbers[1], "{lost}");
     assert!(lost.contains("are in no row"), "{lost}");
-    assert_eq!(ran.out, "");
+    assert_eq!(output.out, "");
 }
 
 #[test]
-fn a_producer_to_another_cloud_that_is_told_twice_says_what_it_sent() {
+fn second_signal_ends_remote_producer_and_reports_sent() {
     let folder = tempfile::tempdir().unwrap();
-    // The first reading is not taken, so its call is tried for a minute; the next is due much later.
+    // The first call fails and is retried for a minute; the next reading is due much later.
     let (local, url) = local(&folder, &["--faults", "put-failed=1"]);
     let mut command = program("producer");
     command.args(["--endpoint-url", &url, "--rate", "0.001"]);
     let mut producer = Running::start(command.env("RUST_LOG", "debug"));
     producer.until("PutRecords");
     assert!(producer.signal("HUP"));
-    let told = insist(producer, "TERM");
-    // Two that come while it is busy come in any order.
-    let last = last_words(&told);
-    let signal = match told.code {
+    let output = signal_until_exit(producer, "TERM");
+    // Two signals that arrive while it is busy may be handled in any order.
+    let last = error_line(&output);
+    let signal = match output.code {
         Some(129) => "SIGHUP",
         Some(143) => "SIGTERM",
-        _ => panic!("{:?}: {}", told.code, told.err),
+        _ => panic!("{:?}: {}", output.code, output.err),
     };
     let expected = format!("error: ended at once by a second signal, {signal}; sent 0 readings, ");
     assert!(last.starts_with(&expected), "{last}");
@@ -277,7 +278,7 @@ fn a_producer_to_another_cloud_that_is_told_twice_says_what_it_sent() {
 }
 
 #[test]
-fn a_consumer_prints_whole_lines_whichever_signal_ends_it() {
+fn every_signal_ends_the_consumer_after_a_whole_line() {
     let folder = tempfile::tempdir().unwrap();
     let (local, url) = local(&folder, &[]);
     let flight = ["--endpoint-url", &url, "--count", "3", "--rate", "50"];
@@ -295,32 +296,32 @@ fn a_consumer_prints_whole_lines_whichever_signal_ends_it() {
         let lines: Vec<String> = (0..3).map(|_| consumer.line()).collect();
         assert!(lines.iter().all(|line| line.ends_with("}\n")), "{lines:?}");
         assert!(consumer.signal(signal));
-        let ran = consumer.end();
+        let output = consumer.end();
         assert_eq!(
-            (ran.code, ran.out.as_str()),
+            (output.code, output.out.as_str()),
             (Some(0), ""),
             "{signal}: {}",
-            ran.err
+            output.err
         );
     }
     assert_eq!(local.interrupt().code, Some(0));
 }
 
 #[test]
-fn logs_have_no_colours_where_nobody_sees_them() {
+fn logs_to_a_pipe_have_no_colours() {
     let folder = tempfile::tempdir().unwrap();
     let mut logs = Vec::new();
     let mut command = embedded(folder.path(), "1s", &["--count", "3", "--rate", "50"]);
-    let ran = run(command.env("RUST_LOG", "debug"));
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(ran.err.contains("PutRecords"), "{}", ran.err);
-    logs.push(("producer", ran.err));
+    let output = run(command.env("RUST_LOG", "debug"));
+    assert_eq!(output.code, Some(0), "{}", output.err);
+    assert!(output.err.contains("PutRecords"), "{}", output.err);
+    logs.push(("producer", output.err));
 
     let mut command = program("consumer");
     command.args(["--endpoint-url", "http://127.0.0.1:9"]);
-    let ran = run(command.env("RUST_LOG", "debug"));
-    assert_eq!(ran.code, Some(1), "{}", ran.err);
-    logs.push(("consumer", ran.err));
+    let output = run(command.env("RUST_LOG", "debug"));
+    assert_eq!(output.code, Some(1), "{}", output.err);
+    logs.push(("consumer", output.err));
 
     let mut command = program("local");
     command
@@ -336,14 +337,14 @@ fn logs_have_no_colours_where_nobody_sees_them() {
             command
                 .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")
                 .env("AWS_LAMBDA_LOG_FORMAT", format);
-            let ran = run(&mut command);
+            let output = run(&mut command);
             assert!(
-                ran.out.contains("cannot run"),
+                output.out.contains("cannot run"),
                 "{name}: {} {}",
-                ran.out,
-                ran.err
+                output.out,
+                output.err
             );
-            logs.push((name, ran.out + &ran.err));
+            logs.push((name, output.out + &output.err));
         }
     }
     for (name, log) in logs {

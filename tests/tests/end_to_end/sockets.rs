@@ -1,5 +1,6 @@
-//! What listens while a local cloud runs, and that none of it answers strangers: web pages of other
-//! machines, and names that were made to lead here.
+//! Finds every socket on which a local cloud listens, and checks that each rejects foreign
+//! requests: from web pages of other hosts, and for foreign host names that resolve to this machine
+//! (DNS rebinding).
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use end_to_end::programs::{Running, endpoint, program};
 use end_to_end::{TestCloud, by_window, reading, send};
 
-/// Ends a test that hangs; nothing is measured by it.
-const LONG: Duration = Duration::from_secs(120);
+/// A time limit that only stops a hanging test.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 const TABLE: &str = "UnicornSensorData";
 
@@ -44,7 +45,7 @@ fn listening(process: u32) -> BTreeSet<SocketAddr> {
     found
 }
 
-/// `0100007F:11D6`: words of the address in this machine's byte order, and the port.
+/// Parses `0100007F:11D6`: words of the address in this machine's byte order, and the port.
 fn address(text: &str) -> SocketAddr {
     let (host, port) = text.split_once(':').unwrap();
     let words = host.as_bytes().chunks(8).map(|word| {
@@ -61,26 +62,26 @@ fn address(text: &str) -> SocketAddr {
     SocketAddr::new(host, u16::from_str_radix(port, 16).unwrap())
 }
 
-/// Sends one request as a browser might, and gives the answer's head in lower case.
-fn ask(socket: SocketAddr, start: &str, headers: &[(&str, &str)], body: &str) -> String {
+/// Sends a request as a browser might, and returns the head of the response in lower case.
+fn request(socket: SocketAddr, start: &str, headers: &[(&str, &str)], body: &str) -> String {
     let mut stream = TcpStream::connect(socket).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    let mut request = format!("{start} HTTP/1.1\r\nConnection: close\r\n");
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let mut text = format!("{start} HTTP/1.1\r\nConnection: close\r\n");
     for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
+        text += &format!("{name}: {value}\r\n");
     }
-    request += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    // A server may close before it has read a body that it does not want.
-    let _ = stream.read_to_end(&mut answer);
-    let answer = String::from_utf8_lossy(&answer).to_lowercase();
-    let (head, _) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(text.as_bytes()).unwrap();
+    let mut response = Vec::new();
+    // A server may close the connection before it has read a body that it rejects.
+    let _ = stream.read_to_end(&mut response);
+    let response = String::from_utf8_lossy(&response).to_lowercase();
+    let (head, _) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
     head.to_owned()
 }
 
-/// What a page of another machine can have a browser send, by name.
-fn strangers(own_host: &str) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
+/// The headers that a page of another host can make a browser send, by name.
+fn foreign_headers(own_host: &str) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
     let host = || ("Host", own_host.to_owned());
     let origin = |origin: &str| ("Origin", origin.to_owned());
     vec![
@@ -90,7 +91,7 @@ fn strangers(own_host: &str) -> Vec<(&'static str, Vec<(&'static str, String)>)>
         ),
         ("origin null", vec![host(), origin("null")]),
         (
-            "name of this machine in a foreign one",
+            "foreign host that starts with this machine's address",
             vec![host(), origin("http://127.0.0.1.evil.example")],
         ),
         ("foreign host", vec![("Host", "evil.example".to_owned())]),
@@ -106,13 +107,13 @@ fn strangers(own_host: &str) -> Vec<(&'static str, Vec<(&'static str, String)>)>
 }
 
 fn check(name: &str, socket: SocketAddr, start: &str, head: &str) {
-    let told = format!("{name}: {start} on {socket}: {head:?}");
-    assert!(head.starts_with("http/1.1 4"), "{told}");
-    assert!(!head.contains("access-control-allow"), "{told}");
+    let message = format!("{name}: {start} on {socket}: {head:?}");
+    assert!(head.starts_with("http/1.1 4"), "{message}");
+    assert!(!head.contains("access-control-allow"), "{message}");
 }
 
-/// Has every stranger try everything that a socket of ours may serve.
-fn try_all(socket: SocketAddr) {
+/// Sends every foreign request to everything that a socket may serve.
+fn check_all(socket: SocketAddr) {
     let own_host = socket.to_string();
     let delete = format!(r#"{{"TableName":"{TABLE}"}}"#);
     let signed =
@@ -131,7 +132,7 @@ fn try_all(socket: SocketAddr) {
         ),
     ];
     let runtime = "/2018-06-01/runtime/invocation";
-    for (name, headers) in strangers(&own_host) {
+    for (name, headers) in foreign_headers(&own_host) {
         let headers: Vec<_> = headers
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
@@ -151,10 +152,10 @@ fn try_all(socket: SocketAddr) {
             ),
             ("POST /2018-06-01/runtime/init/error", with(&[]), "{}"),
         ] {
-            check(name, socket, start, &ask(socket, start, &headers, body));
+            check(name, socket, start, &request(socket, start, &headers, body));
         }
     }
-    // What a form can send: browsers add an origin, but for very old ones.
+    // The content types that a form can send without an origin, in very old browsers.
     for kind in [
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -171,13 +172,13 @@ fn try_all(socket: SocketAddr) {
             kind,
             socket,
             "POST /",
-            &ask(socket, "POST /", &headers, &delete),
+            &request(socket, "POST /", &headers, &delete),
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_listens_answers_strangers() {
+async fn every_socket_rejects_foreign_requests() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program("local");
     command
@@ -191,10 +192,10 @@ async fn nothing_that_listens_answers_strangers() {
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let readings = |from| (from..from + 50).map(|number| reading("Shadowfax", number, "30", 150));
 
-    // The Runtime API listens once a function was invoked: one socket for each.
+    // The Runtime API listens on one socket per function, from its first invocation on.
     send(&kinesis, "wildrydes", readings(0)).await;
     let process = local.id();
-    let sockets = tokio::time::timeout(LONG, async {
+    let sockets = tokio::time::timeout(TIMEOUT, async {
         loop {
             let sockets = listening(process);
             if sockets.len() >= 4 {
@@ -212,11 +213,11 @@ async fn nothing_that_listens_answers_strangers() {
         assert!(socket.ip().is_loopback(), "{socket}");
     }
 
-    // With events on their way all the while.
+    // Readings keep flowing during the checks.
     for (round, socket) in (1..).zip(&sockets) {
         send(&kinesis, "wildrydes", readings(50 * round)).await;
         let socket = *socket;
-        tokio::task::spawn_blocking(move || try_all(socket))
+        tokio::task::spawn_blocking(move || check_all(socket))
             .await
             .unwrap();
     }

@@ -1,5 +1,4 @@
-//! The deployed application and the local cloud are one: template.yaml and the local cloud's settings
-//! say the same, each in its own words.
+//! Checks that template.yaml and the settings of the local cloud agree.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,12 +26,12 @@ impl Template {
 
     fn properties(&self, resource: &str) -> &Value {
         let properties = &self.0["Resources"][resource]["Properties"];
-        assert!(properties.is_mapping(), "there is no {resource}");
+        assert!(properties.is_mapping(), "missing resource {resource}");
         properties
     }
 
-    /// What a value is where nobody sets a parameter: `!Ref` and `!Sub` of parameters and of resources
-    /// that are called by a name of their own.
+    /// Resolves a value with the defaults of all parameters: `!Ref` and `!Sub` of parameters and of
+    /// named resources.
     fn resolve(&self, value: &Value) -> Value {
         let Value::Tagged(tagged) = value else {
             return value.clone();
@@ -72,7 +71,7 @@ impl Template {
         resolved
     }
 
-    /// Every condition here that a value depends on is off unless a parameter says otherwise.
+    /// Every condition used here is false with the default parameters.
     fn holds(&self, condition: &str) -> bool {
         assert!(!self.0["Conditions"][condition].is_null(), "{condition}");
         false
@@ -86,7 +85,7 @@ impl Template {
         self.resolve(value).as_i64().unwrap()
     }
 
-    /// A mapping's options, and its function's time-out, as the local cloud has them.
+    /// The options of a mapping, with the timeout of its function, as the local cloud's type.
     fn mapping(&self, function: &str, event: &str) -> MappingOptions {
         let properties = self.properties(function);
         let mapping = &properties["Events"][event]["Properties"];
@@ -129,7 +128,7 @@ impl Template {
 }
 
 #[test]
-fn the_names_are_the_same() {
+fn names_agree() {
     let template = Template::read();
     let name =
         |resource: &str, property: &str| template.text(&template.properties(resource)[property]);
@@ -149,7 +148,7 @@ fn the_names_are_the_same() {
 }
 
 #[test]
-fn the_archive_has_the_same_folders() {
+fn archive_folders_agree() {
     let template = Template::read();
     let names = local::names();
     for (delivery, folder) in [
@@ -157,7 +156,7 @@ fn the_archive_has_the_same_folders() {
         ("RejectsDelivery", names.rejects),
     ] {
         let destination = &template.properties(delivery)["ExtendedS3DestinationConfiguration"];
-        // Firehose goes on with YYYY/MM/DD/HH/, as the local one does.
+        // Firehose appends YYYY/MM/DD/HH/, as does the local one.
         assert_eq!(
             template.text(&destination["Prefix"]),
             format!("{folder}/"),
@@ -167,7 +166,7 @@ fn the_archive_has_the_same_folders() {
 }
 
 #[test]
-fn the_mappings_are_the_same() {
+fn mappings_agree() {
     let template = Template::read();
     let settings = local::settings();
     assert_eq!(
@@ -181,7 +180,7 @@ fn the_mappings_are_the_same() {
 }
 
 #[test]
-fn the_table_is_the_same() {
+fn tables_agree() {
     let template = Template::read();
     let table = template.properties("Table");
     let keys = table["KeySchema"].as_sequence().unwrap().iter();
@@ -190,13 +189,13 @@ fn the_table_is_the_same() {
         .collect();
     assert_eq!(keys, KEY);
     let Value::Tagged(expiry) = &table["TimeToLiveSpecification"] else {
-        panic!("rows expire only if a parameter says so");
+        panic!("rows must expire only if a parameter is set");
     };
     assert_eq!(expiry.value[1]["AttributeName"], EXPIRES_AT);
 }
 
 #[test]
-fn the_functions_take_their_variables() {
+fn functions_accept_their_variables() {
     let template = Template::read();
     let names = local::names();
     let read = |function: &str| {
@@ -216,9 +215,9 @@ fn the_functions_take_their_variables() {
     assert_eq!(processor.expire_after_days, None);
 }
 
-/// What the functions get under `cargo lambda watch`.
+/// Checks the variables of the functions under `cargo lambda watch`.
 #[test]
-fn the_functions_under_cargo_lambda_get_the_same_names() {
+fn cargo_lambda_names_agree() {
     let text = file("tools/local/functions.env");
     let lines = text.lines().filter_map(|line| line.split_once('='));
     let variables: BTreeMap<&str, &str> = lines.collect();
@@ -229,7 +228,7 @@ fn the_functions_under_cargo_lambda_get_the_same_names() {
 }
 
 #[test]
-fn the_map_takes_its_configuration() {
+fn map_configuration_is_complete() {
     let outputs = &Template::read().0["Outputs"]["DashboardConfig"]["Value"];
     let Value::Tagged(tagged) = outputs else {
         panic!("{outputs:?}")
@@ -244,7 +243,7 @@ fn the_map_takes_its_configuration() {
         .map(|(name, _)| name)
         .filter(|name| !name.ends_with('?'))
         .collect();
-    // On AWS it is what lets the page in.
+    // On AWS the page needs it for credentials.
     needed.push("identityPoolId");
     needed.sort_unstable();
     let config = config.as_object().unwrap();

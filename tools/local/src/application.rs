@@ -22,7 +22,8 @@ pub enum Functions {
     /// In this process, on the JSON that Lambda would send.
     #[default]
     Embedded,
-    /// As the real binaries, over a Runtime API; the folder has `aggregator` and `processor`.
+    /// As the real binaries, over Lambda's Runtime API. The folder contains `aggregator` and
+    /// `processor`.
     Bootstrap(PathBuf),
     /// Under `cargo lambda watch`, at this address.
     CargoLambda(SocketAddr),
@@ -64,7 +65,7 @@ impl Application for WildRydes {
     }
 }
 
-/// The environment that both functions are given, as the template gives it.
+/// The environment of both functions, as in the template.
 fn environment(names: &ResourceNames, window_time: WindowTime) -> BTreeMap<String, String> {
     let window_time = match window_time {
         WindowTime::Arrival => "arrival",
@@ -143,7 +144,7 @@ fn embedded_processor(names: &ResourceNames, config: &SdkConfig) -> Embedded {
     })
 }
 
-/// Standard output belongs to whoever runs the local cloud, so metrics go to the log.
+/// Standard output belongs to the program that runs the local cloud, so metrics go to the log.
 fn log_metrics(function: &'static str) -> windrow_lambda::metrics::Sink {
     Box::new(move |metrics| tracing::debug!(metrics = metrics.to_line(function, 0), "invocation"))
 }

@@ -1,7 +1,7 @@
 //! The Wild Rydes application in a local cloud.
 //!
-//! [`windrow_local`] is a local cloud for any application; this crate gives it the unicorns': the names of
-//! its streams and table, both functions, and the live map.
+//! [`windrow_local`] is a local cloud for any application. This crate adds the Wild Rydes
+//! application: the names of its streams and table, both functions, and the live map.
 //!
 //! ```
 //! use std::time::Duration;
@@ -17,7 +17,7 @@
 //! settings.data_dir = folder.path().to_owned();
 //! let cloud = LocalCloud::start(settings, &WildRydes::default()).await?;
 //! println!("AWS_ENDPOINT_URL={}", cloud.endpoint_url());
-//! // Readings that are sent now are in the table a minute later, or once the cloud is drained.
+//! // Readings sent now are in the table once their window of a minute ends, or the cloud is drained.
 //! cloud.drain(Duration::from_secs(30)).await?;
 //! cloud.stop().await;
 //! # Ok(())
@@ -31,10 +31,10 @@ pub use application::{Functions, WildRydes};
 use windrow_lambda::processor::row::KEY;
 use windrow_local::{CloudSettings, ResourceNames};
 
-/// The data directory, unless another is asked for.
+/// The default data directory.
 pub const DATA_DIR: &str = ".wildrydes";
 
-/// The application's streams and table, named as the template names them.
+/// The names of the application's streams and table, as in the template.
 pub fn names() -> ResourceNames {
     ResourceNames {
         stream: "wildrydes".to_owned(),
@@ -45,7 +45,7 @@ pub fn names() -> ResourceNames {
     }
 }
 
-/// The usual settings of the application's local cloud, with its data in [`DATA_DIR`].
+/// The default settings of the application's local cloud, with its data in [`DATA_DIR`].
 pub fn settings() -> CloudSettings {
     CloudSettings::new(names(), DATA_DIR)
 }

@@ -1,4 +1,4 @@
-//! Runs the local cloud until a signal ends it.
+//! Runs the local cloud until a signal stops it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,18 +19,19 @@ use windrow_local::endpoint::EndpointError;
 use windrow_local::faults::{FaultKind, Faults};
 use windrow_local::{CloudSettings, DashboardPort, LocalCloud, StartError};
 
-/// A local cloud spends its time on small things; this one makes them with a quarter less of it.
+/// A local cloud spends its time on small allocations; this allocator takes a quarter less time for
+/// them.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// How long closing the open windows and writing their rows may take.
+/// The time limit for closing the open windows and writing their rows.
 const DRAIN: Duration = Duration::from_secs(60);
 
-/// How long the whole end may take: the drain, and the stop of everything after it.
+/// The time limit for the whole shutdown: the drain, and then stopping everything.
 const END: Duration = Duration::from_secs(90);
 
-/// Kinesis, DynamoDB and Firehose on one port of this machine, with the pipeline's functions run
-/// on the streams as Lambda would run them, and a live map of the fleet on another port.
+/// Kinesis, DynamoDB and Firehose on one port of this machine, the pipeline's functions, run as
+/// Lambda runs them, and a live map of the fleet on another port.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -42,30 +43,30 @@ Examples:
       cargo run -p consumer
 
   cargo build -p aggregator -p processor && cargo run -p local -- --functions bootstrap
-      The functions as the binaries that are deployed.
+      The functions run as the binaries that are deployed.
 
   cargo lambda watch -A 127.0.0.1        (in one terminal)
   cargo run -p local -- --functions cargo-lambda        (in another)
-      An edited handler is live in seconds, while the stream keeps flowing.
+      An edited handler is live within seconds, while readings keep flowing.
 
   cargo run -p local -- --faults all=0.01
-      Every kind of trouble once in a hundred times. The minutes stay exact."
+      Every kind of fault, at 1 % of its occasions. The totals stay exact."
 )]
 struct LocalArgs {
-    /// The endpoint's port on 127.0.0.1; 0 for any that is free.
+    /// The endpoint's port on 127.0.0.1; 0 for any free port.
     #[arg(long, default_value_t = windrow_local::endpoint::DEFAULT_PORT)]
     port: u16,
-    /// The dashboard's port on 127.0.0.1; 0 for any that is free [default: 8080, or any that is free
-    /// where that is in use]
+    /// The dashboard's port on 127.0.0.1; 0 for any free port [default: 8080, or any free port if
+    /// 8080 is in use]
     #[arg(long, value_name = "PORT")]
     dashboard_port: Option<u16>,
     /// Where the table, the archive and failed batches are kept.
     #[arg(long, default_value = local::DATA_DIR)]
     data_dir: PathBuf,
-    /// Length of the tumbling window: whole seconds, 1s to 15m.
+    /// The length of the tumbling window: whole seconds, 1s to 15m.
     #[arg(long, default_value = "60s", value_parser = windrow_connect::duration::parse_window)]
     window: Duration,
-    /// Which time puts a reading into its window: when it arrived, or its own StatusTime.
+    /// Which time decides the window of a reading: its arrival, or its own StatusTime.
     #[arg(long, value_enum, default_value_t = WindowTimeArg::Arrival)]
     window_time: WindowTimeArg,
     /// How many shards each stream starts with.
@@ -74,22 +75,22 @@ struct LocalArgs {
     /// How the functions run.
     #[arg(long, value_enum, default_value_t = FunctionsArg::Embedded)]
     functions: FunctionsArg,
-    /// With `--functions cargo-lambda`: where `cargo lambda watch` answers.
+    /// With `--functions cargo-lambda`: the address of `cargo lambda watch`.
     #[arg(long, default_value = "127.0.0.1:9000")]
     lambda_address: SocketAddr,
-    /// With `--functions bootstrap`: the folder of the functions' binaries. Without it, the folder
-    /// of this program.
+    /// With `--functions bootstrap`: the folder with the functions' binaries [default: the folder
+    /// of this program]
     #[arg(long)]
     bin_dir: Option<PathBuf>,
-    /// How often a second each shard may be read, by all readers together: Kinesis has 5. The local
-    /// cloud's own readers do not count [default: any number]
+    /// How many reads per second each shard allows, over all readers: 5 in Kinesis. The local
+    /// cloud's own readers do not count [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     reads_per_second: Option<u32>,
-    /// What goes wrong on purpose, and how often: `throttled=0.1,crash=0.05`, or `all=0.01`.
+    /// The faults to inject, and how often: `throttled=0.1,crash=0.05`, or `all=0.01`.
     #[arg(long, value_name = "SPEC", value_parser = parse_faults, long_help = faults_help())]
     faults: Option<String>,
-    /// With `--faults`: which faults are drawn. One seed draws the same ones again, as far as the
-    /// same calls are made. Without it, a new one, which is told at the start.
+    /// With `--faults`: the seed. The same seed injects the same faults if the same calls are made
+    /// [default: a random seed, which is printed at the start]
     #[arg(long, value_name = "N", requires = "faults")]
     seed: Option<u64>,
 }
@@ -142,19 +143,19 @@ impl LocalArgs {
         })
     }
 
-    /// The faults asked for, told with their seed.
+    /// The requested faults. Prints them with their seed.
     fn faults(&self) -> anyhow::Result<Faults> {
         let Some(specification) = &self.faults else {
             return Ok(Faults::none());
         };
-        // A short one, which is quickly typed again.
+        // Only 32 bits, so that the seed is short to type.
         let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
         tell(&format!("faults: {specification}, seed {seed}"));
         Ok(Faults::parse(specification, seed)?)
     }
 }
 
-/// Checks a specification of faults, which is parsed once its seed is known.
+/// Checks a specification of faults. It is parsed later, when the seed is known.
 fn parse_faults(specification: &str) -> Result<String, String> {
     Faults::parse(specification, 0).map_err(|error| error.to_string())?;
     let names = specification
@@ -164,13 +165,13 @@ fn parse_faults(specification: &str) -> Result<String, String> {
         if let Some(kind) = FaultKind::ALL.into_iter().find(|kind| kind.name() == name)
             && !injected_here(kind)
         {
-            return Err(format!("`{name}` is injected in a soak only"));
+            return Err(format!("only a soak injects `{name}`"));
         }
     }
     Ok(specification.to_owned())
 }
 
-/// Whether the local cloud draws this kind by itself; the others are for whoever drives one.
+/// Whether the local cloud itself injects this kind. A soak injects the others.
 fn injected_here(kind: FaultKind) -> bool {
     kind < FaultKind::Split
 }
@@ -182,18 +183,20 @@ fn faults_help() -> String {
         .map(FaultKind::name)
         .collect();
     format!(
-        "What goes wrong on purpose, and how often: `name=rate` parts with commas between, where a \
-         rate is the chance from 0 to 1 that it goes wrong where it can. `all=0.01` is every kind; \
-         what comes after it counts instead, as in `all=0.01,delayed=0`. `name@3` injects a fault at \
-         the third occasion.\n\n\
+        "The faults to inject, and how often, as comma-separated `name=rate`. A rate is the \
+         probability, from 0 to 1, of the fault at each occasion. `all=0.01` sets every kind; later \
+         entries override it, as in `all=0.01,delayed=0`. `name@3` injects a fault at the third \
+         occasion.\n\n\
          The kinds are {}.",
         kinds.join(", ")
     )
 }
 
 fn own_folder() -> anyhow::Result<PathBuf> {
-    let program = std::env::current_exe().context("this program's own folder is unknown")?;
-    let folder = program.parent().context("this program lies in no folder")?;
+    let program = std::env::current_exe().context("cannot find this program's own folder")?;
+    let folder = program
+        .parent()
+        .context("this program's path has no folder")?;
     Ok(folder.to_owned())
 }
 
@@ -221,7 +224,7 @@ async fn run(arguments: &LocalArgs) -> anyhow::Result<()> {
             anyhow::anyhow!("{error}: {advice}")
         }
         StartError::Dashboard(error @ DashboardError::PortInUse { .. }) => {
-            let advice = "choose another with --dashboard-port (0 takes any)";
+            let advice = "choose another one with --dashboard-port (0 takes any)";
             anyhow::anyhow!("{error}: {advice}")
         }
         error => error.into(),
@@ -230,7 +233,7 @@ async fn run(arguments: &LocalArgs) -> anyhow::Result<()> {
     if let Some(url) = cloud.dashboard_url() {
         tell(&format!("local: the map is at {url}"));
     }
-    tell("local: Ctrl-C closes the open windows and ends it; twice ends it at once");
+    tell("local: press Ctrl-C to close the open windows and stop; press it twice to stop at once");
 
     stop.cancelled().await;
     tell("local: closing the open windows");
@@ -241,8 +244,8 @@ async fn run(arguments: &LocalArgs) -> anyhow::Result<()> {
     ended
 }
 
-/// A token that the first signal cancels. Whatever cuts the end off is told together with what is lost by
-/// it, and with how often the faults injected, where there are any.
+/// A token that the first signal cancels. If the shutdown is cut off, reports what may be lost, and
+/// how often each fault was injected.
 fn end_on_signals(faults: Option<Arc<Faults>>) -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
@@ -250,20 +253,20 @@ fn end_on_signals(faults: Option<Arc<Faults>>) -> anyhow::Result<CancellationTok
         END,
         move || stopping.cancel(),
         move |cut| {
-            let mut told = format!(
+            let mut message = format!(
                 "error: {cut}; readings of the windows that were open are in no row, and the newest may not \
                  be in the archive"
             );
             if let Some(faults) = faults {
-                told.push_str(&format!("\nfaults injected: {}", injected(&faults)));
+                message.push_str(&format!("\nfaults injected: {}", injected(&faults)));
             }
-            told
+            message
         },
     )?;
     Ok(stop)
 }
 
-/// How often each kind of fault was injected that could.
+/// How often each kind of fault was injected, for the kinds that can be.
 fn injected(faults: &Faults) -> String {
     let injected: Vec<String> = FaultKind::ALL
         .into_iter()
@@ -276,5 +279,5 @@ fn injected(faults: &Faults) -> String {
 async fn finish(cloud: LocalCloud) -> anyhow::Result<()> {
     let drained = cloud.drain(DRAIN).await;
     cloud.stop().await;
-    drained.context("not everything that was sent is in the table")
+    drained.context("some readings may not be in the table")
 }

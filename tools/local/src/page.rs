@@ -1,8 +1,8 @@
-//! The live map: a web page that is part of this program.
+//! The live map: a web page that is embedded in this program.
 //!
-//! Its files are those of `dashboard/dist`, which `npm run build` makes and the repository holds.
-//! `config.json` is made from the settings: it tells the page where Kinesis answers and which streams to
-//! read. The page does everything else in the browser, with the AWS SDK.
+//! Its files are those in `dashboard/dist`, which `npm run build` generates and the repository
+//! includes. `config.json` is generated from the settings: it has the Kinesis endpoint and the
+//! streams to read. The page does everything else in the browser, with the AWS SDK.
 
 use std::borrow::Cow;
 
@@ -22,8 +22,8 @@ use windrow_local::ResourceNames;
 #[folder = "../../dashboard/dist"]
 struct Page;
 
-/// Answers GET and HEAD for each file, and nothing else. The page reads the streams in `names` from the
-/// endpoint at `endpoint_url`, as streams of `region`.
+/// Serves each file to GET and HEAD, and nothing else. The page reads the streams in `names`, in
+/// `region`, from the endpoint at `endpoint_url`.
 pub(crate) fn router(endpoint_url: &str, region: &str, names: &ResourceNames) -> Router {
     let config = json!({
         "endpoint": endpoint_url,
@@ -33,15 +33,15 @@ pub(crate) fn router(endpoint_url: &str, region: &str, names: &ResourceNames) ->
     });
     let config = config.to_string();
     let headers = headers(endpoint_url);
-    let answer = move |request: Request| {
-        let mut response = answer(&request, &config);
+    let respond = move |request: Request| {
+        let mut response = respond(&request, &config);
         response.headers_mut().extend(headers.clone());
         std::future::ready(response)
     };
-    Router::new().fallback_service(get(answer))
+    Router::new().fallback_service(get(respond))
 }
 
-fn answer(request: &Request, config: &str) -> Response {
+fn respond(request: &Request, config: &str) -> Response {
     let path = match request.uri().path().trim_start_matches('/') {
         "" => "index.html",
         path => path,
@@ -55,9 +55,9 @@ fn answer(request: &Request, config: &str) -> Response {
     }
 }
 
-/// What is in a file of the page. No path leads out of the program.
+/// The content of one of the page's files. No path leads outside of them.
 fn content(path: &str) -> Option<Bytes> {
-    // It would count as a slash.
+    // It would be treated as a slash.
     if path.contains('\\') {
         return None;
     }
@@ -68,7 +68,7 @@ fn content(path: &str) -> Option<Bytes> {
 }
 
 fn file(path: &str, body: Body) -> Response {
-    // The names of assets have a hash of what is in them.
+    // The names of assets contain a hash of their content.
     let caching = if path.starts_with("assets/") {
         "public, max-age=31536000, immutable"
     } else {
@@ -102,8 +102,8 @@ fn content_type(path: &str) -> &'static str {
     }
 }
 
-/// What a browser may do with whatever is served here: the same as with the page on AWS (`DistributionHeaders`
-/// in `template.yaml`), but that it connects to the endpoint here.
+/// The security headers of every response: the same as for the page on AWS (`DistributionHeaders`
+/// in `template.yaml`), except that the page connects to the local endpoint.
 fn headers(endpoint_url: &str) -> HeaderMap {
     let policy = format!(
         "default-src 'self'; connect-src 'self' {endpoint_url}; img-src 'self' data: blob:; \
@@ -201,20 +201,20 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_part_of_the_program_and_whole() {
+    fn the_page_is_embedded_and_complete() {
         let embedded: Vec<String> = Page::iter().map(Cow::into_owned).collect();
         let assets = embedded.iter().filter(|path| path.starts_with("assets/"));
         let names: Vec<&str> = assets.filter_map(|path| path.rsplit('/').next()).collect();
         assert!(!names.is_empty());
-        // Whatever is read from the disk at run time is owned.
+        // A file that is read from disk at run time would be owned.
         let files = embedded.iter().map(|path| Page::get(path).unwrap().data);
         let texts: Vec<&[u8]> = files
             .map(|data| match data {
                 Cow::Borrowed(content) => content,
-                Cow::Owned(_) => panic!("a file is not in the program"),
+                Cow::Owned(_) => panic!("a file is not embedded"),
             })
             .collect();
-        // One that nothing names is left over from another build.
+        // An asset that no file refers to is left over from another build.
         for name in names {
             let named = |text: &&[u8]| text.windows(name.len()).any(|part| part == name.as_bytes());
             assert!(texts.iter().any(named), "{name}");
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_never_changes_is_kept_by_browsers() {
+    async fn browsers_cache_only_hashed_assets() {
         for path in ["/", "/config.json"] {
             assert_eq!(get(path).await.headers()[header::CACHE_CONTROL], "no-cache");
         }
@@ -252,8 +252,8 @@ mod tests {
         );
     }
 
-    /// The directives of a policy, but the one that names the clouds, and without what a parameter of the
-    /// template may add.
+    /// The directives of a policy, except the one with the endpoints, and without the values that a
+    /// parameter of the template may add.
     fn directives(policy: &str) -> Vec<String> {
         let directives = policy.split(';').map(str::trim);
         let directives = directives.filter(|directive| !directive.starts_with("connect-src"));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_browser_is_told_the_same_as_on_aws() {
+    async fn security_headers_are_the_same_as_on_aws() {
         let response = get("/nothing").await;
         let headers = response.headers();
         assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");

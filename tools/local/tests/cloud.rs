@@ -1,4 +1,4 @@
-//! The page, the endpoint that it calls and the program, as a user meets them.
+//! The page, the endpoint that it calls, and the program.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -22,7 +22,7 @@ use windrow_local::dashboard::DashboardError;
 use windrow_local::{CloudSettings, DashboardPort, LocalCloud, StartError};
 
 use local::WildRydes;
-use windrow_testkit::within_a_second;
+use windrow_testkit::retry_within_a_second;
 
 async fn start(folder: &TempDir, port: Option<DashboardPort>) -> Result<LocalCloud, StartError> {
     let settings = CloudSettings {
@@ -77,7 +77,7 @@ async fn a_browser_finds_the_page_and_the_page_finds_kinesis() {
 }
 
 #[tokio::test]
-async fn there_is_no_page_unless_it_is_asked_for() {
+async fn there_is_no_page_unless_requested() {
     let folder = tempfile::tempdir().unwrap();
     let cloud = start(&folder, None).await.unwrap();
     assert_eq!(cloud.dashboard_url(), None);
@@ -87,7 +87,7 @@ async fn there_is_no_page_unless_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_an_error_only_where_it_is_asked_for() {
+async fn a_port_in_use_is_an_error_only_if_it_was_requested() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
@@ -96,11 +96,11 @@ async fn a_port_in_use_is_an_error_only_where_it_is_asked_for() {
         .unwrap_err();
     assert!(error.to_string().contains(&port.to_string()), "{error}");
     assert!(
-        matches!(error, StartError::Dashboard(DashboardError::PortInUse { port: told }) if told == port),
+        matches!(error, StartError::Dashboard(DashboardError::PortInUse { port: reported }) if reported == port),
         "{error}"
     );
 
-    // The data directory is free again, and the pipeline runs beside whatever has the port.
+    // The data directory is unlocked again, and the pipeline runs on another port.
     let cloud = start(&folder, Some(DashboardPort::Preferably(port)))
         .await
         .unwrap();
@@ -110,7 +110,7 @@ async fn a_port_in_use_is_an_error_only_where_it_is_asked_for() {
     cloud.stop().await;
 }
 
-/// The program, which finds nothing in its environment and ends with the test.
+/// The program, with an empty environment.
 fn program(folder: &TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
     command
@@ -125,38 +125,41 @@ fn program(folder: &TempDir, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn the_program_tells_where_the_map_is() {
+fn the_program_prints_the_address_of_the_map() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = program(&folder, &["--dashboard-port", "0"])
         .spawn()
         .unwrap();
-    let told = BufReader::new(running.stderr.take().unwrap()).lines();
-    let told: Vec<String> = told.take(2).map(Result::unwrap).collect();
+    let output = BufReader::new(running.stderr.take().unwrap()).lines();
+    let output: Vec<String> = output.take(2).map(Result::unwrap).collect();
     running.kill().unwrap();
     running.wait().unwrap();
-    // What reads the endpoint's address out of the first line goes on to find it there.
-    assert!(told[0].contains("answer at http://127.0.0.1:"), "{told:?}");
+    // Other programs parse the endpoint's address from the first line.
     assert!(
-        told[1].starts_with("local: the map is at http://127.0.0.1:"),
-        "{told:?}"
+        output[0].contains("answer at http://127.0.0.1:"),
+        "{output:?}"
+    );
+    assert!(
+        output[1].starts_with("local: the map is at http://127.0.0.1:"),
+        "{output:?}"
     );
 }
 
 #[test]
-fn the_program_ends_where_the_port_asked_for_is_in_use() {
+fn the_program_fails_if_the_requested_port_is_in_use() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let ended = program(&folder, &["--dashboard-port", &port]).output();
     let ended = ended.unwrap();
-    let told = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!(ended.status.code(), Some(1), "{told}");
-    assert!(told.contains(&port), "{told}");
-    assert!(told.contains("--dashboard-port"), "{told}");
+    let output = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{output}");
+    assert!(output.contains(&port), "{output}");
+    assert!(output.contains("--dashboard-port"), "{output}");
 }
 
 #[test]
-fn what_no_port_and_no_rate_can_be_is_rejected() {
+fn invalid_ports_and_rates_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [["--reads-per-second", "0"], ["--dashboard-port", "map"]] {
         let ended = program(&folder, &arguments).output().unwrap();
@@ -165,13 +168,13 @@ fn what_no_port_and_no_rate_can_be_is_rejected() {
 }
 
 #[tokio::test]
-async fn the_program_limits_reads_where_it_is_told_to() {
+async fn the_program_limits_reads_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["--dashboard-port", "0", "--reads-per-second", "1"];
     let mut running = program(&folder, &arguments).spawn().unwrap();
-    let mut told = BufReader::new(running.stderr.take().unwrap()).lines();
-    let told = told.next().unwrap().unwrap();
-    let url = told.split_once("answer at ").unwrap().1;
+    let mut output = BufReader::new(running.stderr.take().unwrap()).lines();
+    let output = output.next().unwrap().unwrap();
+    let url = output.split_once("answer at ").unwrap().1;
     let url = url.split_once(';').unwrap().0;
     let client = aws_sdk_kinesis::Client::new(&windrow_connect::local_config(url));
     let iterator = client
@@ -189,7 +192,7 @@ async fn the_program_limits_reads_where_it_is_told_to() {
             .set_shard_iterator(iterator.clone())
             .send()
     };
-    let reads = within_a_second(async || join_all([read(), read(), read()]).await).await;
+    let reads = retry_within_a_second(async || join_all([read(), read(), read()]).await).await;
     running.kill().unwrap();
     running.wait().unwrap();
     assert_eq!(
@@ -200,12 +203,12 @@ async fn the_program_limits_reads_where_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn the_pipeline_reads_as_it_needs_to() {
+async fn the_read_limit_does_not_affect_the_pipeline() {
     let folder = tempfile::tempdir().unwrap();
     let settings = CloudSettings {
         port: 0,
         data_dir: folder.path().to_owned(),
-        // Nobody else may read at all.
+        // No other client may read at all.
         reads_per_second: Some(0),
         ..local::settings()
     };

@@ -6,33 +6,33 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Parser, ValueEnum};
 use windrow_connect::cloud::TargetArgs;
 
-/// Where the local cloud keeps its data, unless told otherwise.
+/// The local cloud's default data directory.
 pub const DATA_DIR: &str = ".wildrydes";
 
 const EXAMPLES: &str = "\
-Tables (DESCRIBE tells their columns; case does not matter in names):
+Tables (DESCRIBE lists their columns; names are case-insensitive):
   wildrydes   readings, from the archive
-  summary     every unicorn's minutes, from the table UnicornSensorData, merged
-  rejects     what was rejected, with the reason
+  summary     each unicorn's windows, from the table UnicornSensorData, merged
+  rejects     rejected input, with the reason
 
 Examples:
   query \"SELECT * FROM wildrydes\"
   query \"SELECT Name, count(*), sum(Distance) FROM wildrydes GROUP BY Name\"
   query \"SELECT * FROM wildrydes WHERE HealthPoints < 100 OR MagicPoints < 100\"
   query \"SELECT * FROM wildrydes WHERE StatusTime >= TIMESTAMP '2026-11-20 09:17:00'\"
-  query \"SELECT count(*) FROM wildrydes WHERE day = '2026/11/20'\"        reads that day only
+  query \"SELECT count(*) FROM wildrydes WHERE day = '2026/11/20'\"        reads only that day
   query \"SELECT * FROM summary WHERE Name = 'Shadowfax' ORDER BY StatusTime\"
   query \"SELECT Reason, count(*) FROM rejects GROUP BY Reason\"
   query --format lines \"SELECT * FROM wildrydes\" | jq .Distance
   query --file track.sql --format csv > track.csv
   query --target aws \"SELECT * FROM wildrydes LIMIT 10\"                 in Athena
 
-Here Distance is exact, to the micrometre; in Athena's view of the archive it is a double. A reading
-that was sent twice is in the archive twice, and in `summary` once.
+Locally, Distance is exact to the micrometre; in Athena's view of the archive it is a double. A
+reading that was sent twice is in the archive twice, but counts once in `summary`.
 
-The readings go to standard output, everything else to standard error. Ends with 0, also when nobody
-reads its output any more; with 1 for bad SQL, where there is nothing to read and on Ctrl-C, which
-stops the query on AWS too; with 2 for bad usage.";
+Rows go to standard output, everything else to standard error. Exits with 0 on success and when its
+output is closed; with 1 for bad SQL, if there is nothing to read, and on Ctrl-C, which also stops
+the query on AWS; with 2 for bad usage.";
 
 /// SQL over the archive of readings and the table of rows.
 #[derive(Clone, Debug, Parser)]
@@ -47,30 +47,30 @@ pub struct QueryArgs {
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 
-    /// How to print what comes out
+    /// How to print the rows
     #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
     pub format: QueryFormat,
 
-    /// Print at most this many rows [default: 100 as a table, or else all]
+    /// Print at most this many rows [default: 100 as a table, otherwise all]
     #[arg(long, value_name = "N")]
     pub limit: Option<NonZeroUsize>,
 
-    /// Where the local cloud keeps its data [default: .wildrydes]
-    #[arg(long, value_name = "DIR", help_heading = "Here")]
+    /// Data directory of the local cloud [default: .wildrydes]
+    #[arg(long, value_name = "DIR", help_heading = "Local")]
     pub data_dir: Option<PathBuf>,
 
-    /// Where the archive lies, as the bucket has it: folders wildrydes and wildrydes-rejects, files
-    /// plain or gzip [default: archive in the data directory]
-    #[arg(long, value_name = "DIR", help_heading = "Here")]
+    /// Folder of the archive, laid out like the bucket: folders wildrydes and wildrydes-rejects,
+    /// files plain or gzipped [default: archive in the data directory]
+    #[arg(long, value_name = "DIR", help_heading = "Local")]
     pub archive: Option<PathBuf>,
 
-    /// Memory that sorting, grouping and joining may take, in MiB; beyond it they go on in
-    /// temporary files, or end with an error where they cannot
+    /// Memory limit for sorting, grouping and joining, in MiB. Beyond it, they use temporary files,
+    /// or fail if they cannot
     #[arg(
         long,
         value_name = "MIB",
         default_value = "1024",
-        help_heading = "Here"
+        help_heading = "Local"
     )]
     pub memory: NonZeroUsize,
 
@@ -101,7 +101,7 @@ pub struct QueryArgs {
     )]
     pub table: String,
 
-    /// Which cloud to ask; a data directory or an archive that is given is asked in any case.
+    /// Which cloud to query; --data-dir and --archive always query locally.
     #[command(flatten)]
     pub target: TargetArgs,
 }
@@ -111,17 +111,17 @@ pub struct QueryArgs {
 pub enum QueryFormat {
     /// In aligned columns
     Table,
-    /// Values between commas, a line of headings first
+    /// Comma-separated values with a header line
     Csv,
-    /// One JSON object a line
+    /// One JSON object per line
     Lines,
 }
 
-/// The rows of a table that are printed unless told otherwise.
+/// The default row limit of a table.
 const TABLE_ROWS: usize = 100;
 
 impl QueryArgs {
-    /// The most rows to print, or none for all.
+    /// The maximum number of rows to print; `None` for all.
     pub fn most_rows(&self) -> Option<usize> {
         match (self.limit, self.format) {
             (Some(limit), _) => Some(limit.get()),
@@ -142,12 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_holds_together() {
+    fn command_line_is_valid() {
         QueryArgs::command().debug_assert();
     }
 
     #[test]
-    fn there_is_one_query_and_a_limit_is_at_least_one() {
+    fn invalid_arguments_are_rejected() {
         for arguments in [
             &[][..],
             &["SELECT 1", "SELECT 2"],
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_has_100_rows_and_the_rest_all() {
+    fn default_limit_is_100_rows_for_tables_only() {
         let most = |arguments: &[&str]| parse(arguments).unwrap().most_rows();
         assert_eq!(most(&["SELECT 1"]), Some(100));
         assert_eq!(most(&["SELECT 1", "--limit", "7"]), Some(7));

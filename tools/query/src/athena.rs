@@ -1,4 +1,4 @@
-//! Athena: SQL over the archive in the bucket.
+//! Runs SQL over the archive in Athena.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,38 +18,37 @@ use crate::diagnostic::chain;
 use crate::output::{Cell, CellKind, Heading, shorten};
 use crate::sql::Sql;
 
-/// How long a query may take. Athena's own limit is 30 minutes. Source: Athena User Guide, "Service
-/// Quotas", DML query timeout.
+/// The time limit for a query. Athena's own limit is 30 minutes. Source: Athena User Guide,
+/// "Service Quotas", DML query timeout.
 const TIME_LIMIT: Duration = Duration::from_secs(35 * 60);
 
-/// The first pause between two looks at a query, and the longest; each is half as long again as the
-/// one before.
+/// The first and the longest pause between two status checks; each is 1.5 times the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
-/// How long stopping a query may take, since somebody wants to be gone.
-const STOPPING: Duration = Duration::from_secs(2);
+/// The time limit for stopping a query: the user is waiting for the exit.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most rows that Athena hands out at once. Source: Athena API, GetQueryResults.
+/// The maximum number of rows per page. Source: Athena API, GetQueryResults.
 const PAGE: i32 = 1_000;
 
-/// Why Athena has no answer.
+/// Why a query in Athena failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AthenaError {
-    /// It does not take the query, or says that it failed.
+    /// Athena rejected the query, or the query failed.
     #[error("Athena: {0}")]
     Rejected(String),
-    /// A call did not come through.
-    #[error("Athena gives no answer: {0}")]
+    /// A call got no usable response.
+    #[error("no response from Athena: {0}")]
     NoAnswer(String),
     /// The query took too long, and was stopped.
-    #[error("Athena was not done after {} minutes; the query was stopped", TIME_LIMIT.as_secs() / 60)]
+    #[error("the query did not finish within {} minutes and was stopped", TIME_LIMIT.as_secs() / 60)]
     TooSlow,
     /// The query was stopped by the caller.
     #[error("the query was stopped")]
     Stopped,
 }
 
-/// Athena, with the workgroup and the database to ask.
+/// Athena, with the workgroup and database to use.
 #[derive(Clone, Debug)]
 pub struct Athena {
     client: Client,
@@ -61,29 +60,29 @@ pub struct Athena {
 #[derive(Clone, Debug)]
 pub struct Finished {
     id: String,
-    /// Whether the first row is the headings once more, as it is for what reads data.
+    /// Whether the first row repeats the headings, as it does for queries that read data.
     has_head: bool,
-    /// How many bytes it cost.
+    /// How many bytes it scanned.
     pub scanned: u64,
     /// How long it ran.
     pub took: Duration,
 }
 
-/// Some of a result's rows.
+/// A page of a result.
 #[derive(Clone, Debug)]
 pub struct ResultPage {
-    /// The heads of the columns; the same on every page.
+    /// The column headings; the same on every page.
     pub headings: Vec<Heading>,
     /// The rows.
     pub rows: Vec<Vec<Cell>>,
-    /// What asks for the next page, if there is one.
+    /// The token of the next page, if there is one.
     pub next: Option<String>,
 }
 
 impl Athena {
-    /// Athena in a cloud.
+    /// Creates a client for Athena in `cloud`.
     pub fn new(cloud: &Cloud, workgroup: &str, database: &str) -> Self {
-        // A start that is tried again has the same token, so it starts one query.
+        // A retried start has the same token, so it starts only one query.
         let config = config::Builder::from(cloud.config())
             .retry_config(RetryConfig::standard())
             .build();
@@ -94,11 +93,11 @@ impl Athena {
         }
     }
 
-    /// Runs a query to its end, and tells `scanned` how many bytes it has read so far. Cancelling
-    /// `stop` stops it there as well.
+    /// Runs a query and waits for it. Updates `scanned` with the bytes scanned so far. Cancelling
+    /// `stop` also stops the query in Athena.
     ///
     /// # Errors
-    /// [`AthenaError`]. Whatever it is, the query does not run on.
+    /// [`AthenaError`]. The query is then stopped.
     pub async fn run(
         &self,
         sql: &Sql,
@@ -116,28 +115,28 @@ impl Athena {
             .await
             .map_err(|error| self.rejected(error))?;
         let Some(id) = started.query_execution_id else {
-            return Err(AthenaError::NoAnswer("the query has no id".to_owned()));
+            return Err(AthenaError::NoAnswer("the query has no ID".to_owned()));
         };
         let outcome = tokio::select! {
             () = stop.cancelled() => Err(AthenaError::Stopped),
             outcome = self.wait(&id, scanned) => outcome,
         };
         if outcome.is_err() {
-            // Done already, or not to be reached: either way there is nothing more to do.
+            // If this fails, the query has ended or Athena is unreachable: nothing more to do.
             let request = self.client.stop_query_execution().query_execution_id(&id);
-            let _ = timeout(STOPPING, request.send()).await;
+            let _ = timeout(STOP_TIMEOUT, request.send()).await;
         }
         outcome
     }
 
     async fn wait(&self, id: &str, scanned: &Arc<AtomicU64>) -> Result<Finished, AthenaError> {
-        let give_up = Instant::now() + TIME_LIMIT;
+        let deadline = Instant::now() + TIME_LIMIT;
         let (mut pause, longest) = PAUSES;
         loop {
             let request = self.client.get_query_execution().query_execution_id(id);
-            let answer = request.send().await.map_err(|error| self.rejected(error))?;
-            let Some(execution) = answer.query_execution else {
-                return Err(AthenaError::NoAnswer("the query is not there".to_owned()));
+            let response = request.send().await.map_err(|error| self.rejected(error))?;
+            let Some(execution) = response.query_execution else {
+                return Err(AthenaError::NoAnswer("the query is missing".to_owned()));
             };
             scanned.store(bytes(&execution), Ordering::Relaxed);
             let status = execution.status();
@@ -150,7 +149,7 @@ impl Athena {
                 }
                 _ => {}
             }
-            if Instant::now() > give_up {
+            if Instant::now() > deadline {
                 return Err(AthenaError::TooSlow);
             }
             sleep(pause).await;
@@ -158,7 +157,7 @@ impl Athena {
         }
     }
 
-    /// A page of a result's rows: the first, or the one that `next` asks for.
+    /// Fetches a page of a result: the first, or the one of the token `next`.
     ///
     /// # Errors
     /// [`AthenaError`].
@@ -168,7 +167,7 @@ impl Athena {
         next: Option<String>,
     ) -> Result<ResultPage, AthenaError> {
         let is_first = next.is_none();
-        let answer = self
+        let response = self
             .client
             .get_query_results()
             .query_execution_id(&finished.id)
@@ -177,8 +176,8 @@ impl Athena {
             .send()
             .await
             .map_err(|error| self.rejected(error))?;
-        let next = answer.next_token.filter(|token| !token.is_empty());
-        let set = answer.result_set;
+        let next = response.next_token.filter(|token| !token.is_empty());
+        let set = response.result_set;
         let metadata = set.as_ref().and_then(|set| set.result_set_metadata());
         let columns = metadata.map(|metadata| metadata.column_info());
         let columns = columns.unwrap_or_default();
@@ -198,10 +197,13 @@ impl Athena {
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: std::fmt::Debug + 'static,
     {
-        let Some(said) = error.as_service_error() else {
+        let Some(service_error) = error.as_service_error() else {
             return AthenaError::NoAnswer(chain(&error));
         };
-        let reason = said.message().or(said.code()).unwrap_or("no reason given");
+        let reason = service_error
+            .message()
+            .or(service_error.code())
+            .unwrap_or("no reason given");
         let Self {
             workgroup,
             database,
@@ -230,7 +232,7 @@ fn finished(id: &str, execution: &QueryExecution) -> Finished {
     }
 }
 
-/// Source of the types' names: Athena User Guide, "Data types in Amazon Athena".
+/// A column's heading. Source of the type names: Athena User Guide, "Data types in Amazon Athena".
 fn heading(column: &ColumnInfo) -> Heading {
     let kind = match column.r#type().to_ascii_lowercase().as_str() {
         "tinyint" | "smallint" | "integer" | "int" | "bigint" | "float" | "real" | "double"
@@ -244,7 +246,7 @@ fn heading(column: &ColumnInfo) -> Heading {
     }
 }
 
-/// A row may be shorter than the headings, where its last cells have no value.
+/// A row's cells. A row may be shorter than the headings if its last cells have no value.
 fn cells(row: &Row, columns: &[ColumnInfo]) -> Vec<Cell> {
     let mut data = row.data().iter();
     let cell = |column: &ColumnInfo| {

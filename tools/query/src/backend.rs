@@ -1,4 +1,4 @@
-//! Whether a query is run here or on AWS.
+//! Decides whether a query runs locally or on AWS.
 
 use windrow_connect::cloud::{
     Cloud, CloudLocation, Environment, LOCAL_PORT, Resolved, Target, TargetArgs, resolve,
@@ -10,14 +10,14 @@ use crate::args::QueryArgs;
 /// Where a query is run.
 #[derive(Debug)]
 pub(crate) enum Backend {
-    /// Here, on the archive's files; with the local cloud, if one is running.
+    /// Locally, on the archive's files, with the local cloud if one is running.
     Local(Option<Box<Cloud>>),
-    /// On AWS, or what stands in for it at an endpoint.
+    /// On AWS, or on another endpoint.
     Remote(Box<Cloud>),
 }
 
-/// Decides by the target as every command does. An endpoint where our local cloud answers is the
-/// local cloud, and a data directory or an archive that is given is here.
+/// Decides by the target, as every command does. An endpoint where the local cloud responds counts
+/// as local, and so does an explicit data directory or archive.
 pub(crate) async fn decide(
     args: &QueryArgs,
     environment: &Environment,
@@ -32,21 +32,21 @@ pub(crate) async fn decide(
     let Resolved::Cloud(cloud) = resolve(&target, environment, LOCAL_PORT).await? else {
         return Ok(Backend::Local(None));
     };
-    let is_here = match cloud.place() {
+    let is_local = match cloud.place() {
         CloudLocation::Local => true,
         CloudLocation::Aws => false,
         CloudLocation::Endpoint => {
             target.target == Target::Local || is_local_cloud(&cloud, environment).await
         }
     };
-    Ok(if is_here {
+    Ok(if is_local {
         Backend::Local(Some(cloud))
     } else {
         Backend::Remote(cloud)
     })
 }
 
-/// Whether our local cloud answers at the endpoint.
+/// Whether the endpoint is the local cloud.
 async fn is_local_cloud(cloud: &Cloud, environment: &Environment) -> bool {
     let url = cloud.config().endpoint_url().unwrap_or("");
     let authority = url.strip_prefix("http://").unwrap_or("");
@@ -57,10 +57,10 @@ async fn is_local_cloud(cloud: &Cloud, environment: &Environment) -> bool {
     let (true, Ok(port)) = (matches!(host, "127.0.0.1" | "localhost"), port.parse()) else {
         return false;
     };
-    let there = TargetArgs {
+    let target = TargetArgs {
         target: Target::Local,
         ..TargetArgs::default()
     };
-    let answer = resolve(&there, environment, port).await;
-    matches!(answer, Ok(Resolved::Cloud(_)))
+    let resolved = resolve(&target, environment, port).await;
+    matches!(resolved, Ok(Resolved::Cloud(_)))
 }

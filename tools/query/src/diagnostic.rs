@@ -1,42 +1,44 @@
-//! What is wrong with a query, and where.
+//! Error messages that point into a query.
 
 use std::error::Error;
 use std::fmt;
 
-/// The most characters of a line of SQL that are shown.
+/// The maximum number of characters shown of a line of SQL.
 const WIDEST: usize = 100;
 
-/// What is wrong with a query: a sentence, the place with a caret under it, and what would help.
+/// A problem in a query: a message, an optional location shown with carets, and an optional hint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Diagnostic {
     message: String,
-    place: Option<SqlLocation>,
+    location: Option<SqlLocation>,
     help: Option<String>,
 }
 
-/// A place in a query's text. Lines and columns count from 1, columns in characters.
+/// A location in a query's text. Lines and columns count from 1; columns are in characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct SqlLocation {
     line: usize,
     column: usize,
-    /// What is shown of the line, and where in it the carets begin and how many there are.
+    /// The part of the line that is shown.
     shown: String,
+    /// How many characters of `shown` are before the carets.
     before: usize,
+    /// How many carets there are.
     carets: usize,
 }
 
 impl Diagnostic {
-    /// A diagnostic without a place.
+    /// A diagnostic without a location.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            place: None,
+            location: None,
             help: None,
         }
     }
 
-    /// The same at `length` characters from `column` of `line` of the query `text`; both count
-    /// from 1. A place outside of the text is the one after its last character.
+    /// Sets the location: `length` characters from `column` of `line` in the query `text`; both
+    /// count from 1. A location outside the text becomes the one after its last character.
     #[must_use]
     pub fn at(mut self, text: &str, line: u64, column: u64, length: usize) -> Self {
         let lines: Vec<&str> = text.lines().collect();
@@ -52,7 +54,7 @@ impl Diagnostic {
         };
         let from = (column - 1).saturating_sub(WIDEST / 2);
         let to = characters.len().min(from + WIDEST);
-        self.place = Some(SqlLocation {
+        self.location = Some(SqlLocation {
             line: row,
             column,
             shown: characters[from..to].iter().map(printable).collect(),
@@ -62,20 +64,21 @@ impl Diagnostic {
         self
     }
 
-    /// The same with a sentence that helps.
+    /// Adds a hint.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// What is wrong, without the place.
+    /// The message, without location and hint.
     pub fn message(&self) -> &str {
         &self.message
     }
 }
 
-/// One column wide, and nothing that would steer the terminal.
+/// The character, or a space for control characters: they have no width and could control the
+/// terminal.
 fn printable(character: &char) -> char {
     if character.is_control() {
         ' '
@@ -87,15 +90,20 @@ fn printable(character: &char) -> char {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.message)?;
-        if let Some(place) = &self.place {
-            let (line, column) = (place.line, place.column);
+        if let Some(location) = &self.location {
+            let (line, column) = (location.line, location.column);
             write!(
                 formatter,
                 " (line {line}, column {column})\n  {}\n  ",
-                place.shown
+                location.shown
             )?;
-            let carets = "^".repeat(place.carets);
-            write!(formatter, "{:before$}{carets}", "", before = place.before)?;
+            let carets = "^".repeat(location.carets);
+            write!(
+                formatter,
+                "{:before$}{carets}",
+                "",
+                before = location.before
+            )?;
         }
         match &self.help {
             Some(help) => write!(formatter, "\n{help}"),
@@ -104,7 +112,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// An error and what caused it, in one line.
+/// An error and its sources, as one line.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -121,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_place_is_shown_with_carets_under_it() {
+    fn location_is_shown_with_carets() {
         let text = "SELECT Name,\n  Nme FROM wildrydes";
         let diagnostic = Diagnostic::new("there is no column Nme")
             .at(text, 2, 3, 3)
@@ -133,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn any_place_and_any_text_can_be_shown() {
+    fn any_location_in_any_text_can_be_shown() {
         for text in [
             "",
             "\n",
@@ -141,9 +149,9 @@ mod tests {
             "\tSELECT\u{1b}[31m\n\n",
             &"é".repeat(5000),
         ] {
-            for place in [0, 1, 3, 4000, u64::MAX] {
-                let shown = Diagnostic::new("bad").at(text, place, place, usize::MAX);
-                let shown = shown.at(text, 1, place, 3).to_string();
+            for number in [0, 1, 3, 4000, u64::MAX] {
+                let shown = Diagnostic::new("bad").at(text, number, number, usize::MAX);
+                let shown = shown.at(text, 1, number, 3).to_string();
                 assert!(
                     shown.lines().all(|line| line.chars().count() <= WIDEST + 4),
                     "{shown}"

@@ -1,4 +1,4 @@
-//! The query engine: what a statement means on the tables that are here, and its rows.
+//! The query engine: plans a statement on the local tables and runs it.
 
 use std::sync::Arc;
 
@@ -23,11 +23,11 @@ use crate::diagnostic::{Diagnostic, chain};
 use crate::sql::Sql;
 use crate::tables::{self, Table};
 
-/// The catalog and the database under which Athena has the tables.
+/// The catalog and database of the tables in Athena.
 const CATALOG: [&str; 2] = ["awsdatacatalog", "wildrydes"];
 
-/// The aggregates by which Trino knows "any of them".
-const ANY_OF_THEM: [&str; 2] = ["arbitrary", "any_value"];
+/// Trino's aggregates that return an arbitrary value.
+const ANY_VALUE: [&str; 2] = ["arbitrary", "any_value"];
 
 /// The engine and its tables.
 pub struct Engine {
@@ -42,19 +42,19 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// An engine without tables whose sorts, groups and joins take `memory_bytes` at most.
+    /// Creates an engine without tables. Sorting, grouping and joining use at most `memory_bytes`.
     ///
     /// # Errors
-    /// Where there is no folder for temporary files.
+    /// If there is no folder for temporary files.
     pub fn new(memory_bytes: usize) -> Result<Self, DataFusionError> {
         let [catalog, schema] = CATALOG;
         let mut config = SessionConfig::new().with_default_catalog_and_schema(catalog, schema);
         let parsing = &mut config.options_mut().sql_parser;
         parsing.dialect = Dialect::Generic;
-        // Names have one spelling already, and Trino sorts what is missing to the end.
+        // `Sql` has normalized the names, and Trino sorts nulls last.
         parsing.enable_ident_normalization = false;
         parsing.default_null_ordering = "nulls_last".to_owned();
-        // 29.5 is a decimal, as in Trino: a Distance that it is compared to stays exact.
+        // 29.5 is a decimal, as in Trino, so comparisons with Distance are exact.
         parsing.parse_float_as_decimal = true;
         parsing.collect_spans = true;
         let runtime = RuntimeEnvBuilder::new()
@@ -66,7 +66,7 @@ impl Engine {
             .with_default_features()
             .build();
         let context = SessionContext::new_with_state(state);
-        context.register_udaf(AggregateUDF::clone(&first_value_udaf()).with_aliases(ANY_OF_THEM));
+        context.register_udaf(AggregateUDF::clone(&first_value_udaf()).with_aliases(ANY_VALUE));
         Ok(Self {
             context,
             tables: Vec::new(),
@@ -76,7 +76,7 @@ impl Engine {
     /// Adds a table.
     ///
     /// # Errors
-    /// Where it is there already.
+    /// If it was added before.
     pub fn add(
         &mut self,
         table: &'static Table,
@@ -87,50 +87,49 @@ impl Engine {
         Ok(())
     }
 
-    /// Starts a query, and says what the columns of its rows are. More than `most` rows need not
-    /// come.
+    /// Starts a query. Returns the schema and the stream of its rows, at most `most` of them.
     ///
-    /// A query that only picks rows gets them in the archive's order. One that has to see all of them
-    /// first reads the archive with all processors.
+    /// A query that only filters and projects returns rows in the archive's order. Other queries
+    /// read the archive on all processors.
     ///
     /// # Errors
-    /// [`Diagnostic`] where the statement means nothing on these tables.
+    /// [`Diagnostic`] if the statement is not valid for these tables.
     pub async fn start(
         &self,
         sql: &Sql,
         statement: Ast,
         most: Option<usize>,
     ) -> Result<(SchemaRef, SendableRecordBatchStream), Diagnostic> {
-        let complain = |error| diagnostic(sql, error);
+        let report = |error| diagnostic(sql, error);
         let statement = Statement::Statement(Box::new(statement));
         let state = self.context.state();
-        let plan = state.statement_to_plan(statement).await.map_err(complain)?;
+        let plan = state.statement_to_plan(statement).await.map_err(report)?;
         SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
             .with_allow_statements(false)
             .verify_plan(&plan)
-            .map_err(complain)?;
+            .map_err(report)?;
 
         let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
-        if picks_only(&state.optimize(&plan).map_err(complain)?).map_err(complain)? {
+        if keeps_order(&state.optimize(&plan).map_err(report)?).map_err(report)? {
             let state = self.context.state_ref();
             let mut state = state.write();
             state.config_mut().options_mut().execution.target_partitions = 1;
         }
         let mut frame = DataFrame::new(self.context.state(), plan);
         if let Some(most) = most.filter(|_| !explains) {
-            frame = frame.limit(0, Some(most)).map_err(complain)?;
+            frame = frame.limit(0, Some(most)).map_err(report)?;
         }
-        let rows = frame.execute_stream().await.map_err(complain)?;
+        let rows = frame.execute_stream().await.map_err(report)?;
         Ok((rows.schema(), rows))
     }
 }
 
-/// The tables that a statement asks for, without those that it defines itself.
+/// The names of the tables that a statement reads, without those it defines itself.
 ///
 /// # Errors
-/// [`Diagnostic`] where a name is not that of a table.
+/// [`Diagnostic`] if a name is not a valid table name.
 pub fn names_of(sql: &Sql, statement: &Ast) -> Result<Vec<TableReference>, Diagnostic> {
     let statement = Statement::Statement(Box::new(statement.clone()));
     let names = datafusion::sql::resolve::resolve_table_references(&statement, false);
@@ -139,10 +138,10 @@ pub fn names_of(sql: &Sql, statement: &Ast) -> Result<Vec<TableReference>, Diagn
         .map_err(|error| diagnostic(sql, error))
 }
 
-/// The same as tables out of `tables`.
+/// The tables that a statement reads, looked up in `tables`.
 ///
 /// # Errors
-/// [`Diagnostic`] about the first that is not one of them.
+/// [`Diagnostic`] about the first table that is not in `tables`.
 pub fn tables_of(
     sql: &Sql,
     statement: &Ast,
@@ -157,18 +156,18 @@ pub fn tables_of(
     names_of(sql, statement)?.into_iter().map(find).collect()
 }
 
-/// A diagnostic that there is no such table.
+/// A diagnostic for an unknown table.
 pub fn unknown(sql: &Sql, name: &str, tables: &[&Table]) -> Diagnostic {
     let help = format!("there are: {}", tables::names(tables));
     sql.about(name, format!("there is no table {name}"))
         .help(help)
 }
 
-/// Whether every row is on its own, so that rows can come in the order in which they are read.
-fn picks_only(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
-    let mut picks = true;
+/// Whether the plan handles each row on its own, so that rows can keep the order they are read in.
+fn keeps_order(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
+    let mut keeps = true;
     plan.apply_with_subqueries(|node| {
-        picks &= matches!(
+        keeps &= matches!(
             node,
             LogicalPlan::Projection(_)
                 | LogicalPlan::Filter(_)
@@ -178,19 +177,19 @@ fn picks_only(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
                 | LogicalPlan::Values(_)
                 | LogicalPlan::EmptyRelation(_)
         );
-        Ok(if picks {
+        Ok(if keeps {
             TreeNodeRecursion::Continue
         } else {
             TreeNodeRecursion::Stop
         })
     })?;
-    Ok(picks)
+    Ok(keeps)
 }
 
-/// What the engine says is wrong, with the place where it knows it.
+/// Converts an error of the engine, with its location if known.
 pub fn diagnostic(sql: &Sql, error: DataFusionError) -> Diagnostic {
     let root = error.find_root();
-    let place = error.diagnostic().and_then(|diagnostic| diagnostic.span);
+    let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);
     if let DataFusionError::SchemaError(schema, _) = root
         && let SchemaError::FieldNotFound {
             field,
@@ -198,18 +197,18 @@ pub fn diagnostic(sql: &Sql, error: DataFusionError) -> Diagnostic {
         } = schema.as_ref()
     {
         let message = format!("there is no column {}", field.flat_name());
-        let diagnostic = match place {
-            Some(place) => sql.about_place(place.start.line, place.start.column, message),
+        let diagnostic = match span {
+            Some(span) => sql.about_place(span.start.line, span.start.column, message),
             None => sql.about(&field.name, message),
         };
-        let mut there: Vec<&str> = Vec::new();
+        let mut valid_names: Vec<&str> = Vec::new();
         for valid in valid_fields.iter().map(|valid| valid.name()) {
-            if !there.contains(&valid) {
-                there.push(valid);
+            if !valid_names.contains(&valid) {
+                valid_names.push(valid);
             }
         }
-        let list = format!("there are: {}", there.join(", "));
-        return diagnostic.help(match closest(&field.name, &there) {
+        let list = format!("there are: {}", valid_names.join(", "));
+        return diagnostic.help(match closest(&field.name, &valid_names) {
             Some(name) => format!("did you mean {name}? {list}"),
             None => list,
         });
@@ -222,19 +221,17 @@ pub fn diagnostic(sql: &Sql, error: DataFusionError) -> Diagnostic {
         .iter()
         .find_map(|prefix| message.strip_prefix(prefix))
         .unwrap_or(&message);
-    let diagnostic = match place {
-        Some(place) => sql.about_place(place.start.line, place.start.column, message),
+    let diagnostic = match span {
+        Some(span) => sql.about_place(span.start.line, span.start.column, message),
         None => Diagnostic::new(message),
     };
     match root {
-        DataFusionError::ResourcesExhausted(_) => {
-            diagnostic.help("--memory MIB lets a query take more")
-        }
+        DataFusionError::ResourcesExhausted(_) => diagnostic.help("--memory MIB raises the limit"),
         _ => diagnostic,
     }
 }
 
-/// How the engine begins messages about what is the user's own doing.
+/// Prefixes of the engine's messages about user errors; they are stripped.
 const PREFIXES: [&str; 6] = [
     "Resources exhausted: ",
     "Error during planning: ",
@@ -244,7 +241,7 @@ const PREFIXES: [&str; 6] = [
     "SQL error: ",
 ];
 
-/// The name that differs in a third of its letters at most, and of those the nearest.
+/// The nearest name, if it differs in at most a third of its letters.
 fn closest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     let letters = name.to_lowercase();
     let distance = |other: &&str| levenshtein(&letters, &other.to_lowercase());

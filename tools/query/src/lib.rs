@@ -1,18 +1,18 @@
 //! SQL over the archive of readings and the table of rows.
 //!
-//! * [`sql`]: a query's text: one statement, one that only reads, names in one spelling.
-//! * [`tables`]: the tables there are.
-//! * [`archive`]: the archive's files as tables, streamed.
-//! * [`engine`]: what a statement means, and its rows; the engine is DataFusion.
-//! * [`athena`]: the same on AWS.
-//! * [`output`]: rows as a table, CSV or JSON lines.
+//! * [`sql`]: reads a query's text: a single read-only statement with normalized names.
+//! * [`tables`]: the available tables.
+//! * [`archive`]: streams the archive's files as tables.
+//! * [`engine`]: plans and runs statements locally, with DataFusion.
+//! * [`athena`]: runs statements on AWS.
+//! * [`output`]: prints rows as a table, CSV or JSON lines.
 //!
 //! ```
 //! use query::output::Output;
 //! use query::sql::Sql;
 //!
 //! let rejected = Sql::read("DROP TABLE wildrydes").unwrap_err();
-//! assert_eq!(rejected.message(), "DROP is not run here");
+//! assert_eq!(rejected.message(), "DROP is not allowed");
 //! let sql = Sql::read("SELECT name, DISTANCE FROM wildrydes;")?;
 //! assert_eq!(sql.parse()?.to_string(), "SELECT Name, Distance FROM wildrydes");
 //! # Ok::<(), query::diagnostic::Diagnostic>(())
@@ -48,39 +48,37 @@ use output::Output;
 use sql::Sql;
 pub use summary::SummaryError;
 
-/// Which of the streams are terminals.
+/// Which of the output streams are terminals.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terminal {
-    /// Whether the output is one: then no progress is drawn between the rows.
+    /// Whether the output is a terminal. If so, no progress is drawn between the rows.
     pub output: bool,
 }
 
-/// Why a query has no answer, or not all of it.
+/// Why a query failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// The flags contradict each other.
-    #[error(
-        "--target aws asks Athena: leave --data-dir and --archive out, which are of this machine"
-    )]
+    #[error("--target aws queries Athena, but --data-dir and --archive are local: leave them out")]
     Contradiction,
     /// The query's text cannot be read.
     #[error("{what} cannot be read")]
     Input {
-        /// Where it should come from.
+        /// Where it is read from.
         what: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// There is no telling where to ask.
+    /// The cloud to query could not be determined.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// Something is wrong with the query.
+    /// The query is not valid.
     #[error(transparent)]
     Sql(#[from] Diagnostic),
     /// The query needs two services at once.
     #[error(
-        "summary lies in DynamoDB and {0} in Athena, and no query can ask both: ask one after the other"
+        "summary is in DynamoDB and {0} in Athena, and a query cannot read both: run two queries"
     )]
     Mixed(String),
     /// The archive cannot be read.
@@ -89,16 +87,16 @@ pub enum QueryError {
     /// The table cannot be read.
     #[error(transparent)]
     Summary(Box<SummaryError>),
-    /// Athena has no answer.
+    /// The query failed in Athena.
     #[error(transparent)]
     Athena(#[from] AthenaError),
-    /// The query engine fails for a reason that has nothing to do with the query.
-    #[error("the query engine fails")]
+    /// The query engine failed for a reason unrelated to the query.
+    #[error("the query engine failed")]
     Engine(#[from] DataFusionError),
-    /// The output takes no more.
+    /// The output cannot be written.
     #[error("the output cannot be written")]
     Output(#[from] io::Error),
-    /// The caller stopped it.
+    /// The caller stopped the query.
     #[error("interrupted")]
     Interrupted,
 }
@@ -110,18 +108,18 @@ impl From<SummaryError> for QueryError {
 }
 
 impl QueryError {
-    /// Whether nobody reads the output any more (`| head`), which is an end like any other.
+    /// Whether the output was closed (`| head`), which is a normal end.
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 }
 
-/// Runs the query `text` as `args` have it, prints its rows to `output` and everything else to `notes`.
+/// Runs the query `text`. Prints its rows to `output` and everything else to `notes`.
 ///
-/// Cancelling `stop` ends it, on AWS too.
+/// Cancelling `stop` ends the query, on AWS too.
 ///
 /// # Errors
-/// [`QueryError`]. What was printed by then stays.
+/// [`QueryError`]. Some rows may have been printed before.
 pub async fn run(
     args: &QueryArgs,
     text: &str,
@@ -147,21 +145,20 @@ pub async fn run(
         }
     }
     if output.printed() == 0 {
-        tell(&mut notes, "no rows");
+        note(&mut notes, "no rows");
     }
     if output.left_out() {
         let count = output.printed();
         let rows = if count == 1 { "row is" } else { "rows are" };
-        let note = format!(
-            "only the first {count} {rows} shown: --limit N shows more, --format csv or lines all of them"
+        let more = format!(
+            "only the first {count} {rows} shown: use --limit N for more, or --format csv or lines for all"
         );
-        tell(&mut notes, &note);
+        note(&mut notes, &more);
     }
     Ok(())
 }
 
-/// The query's text, from where the flags say.
-/// Reads the text of the query: it is an argument, in a file, or comes on the standard input.
+/// Reads the text of the query, from an argument, a file or standard input.
 ///
 /// # Errors
 /// [`QueryError::Input`].
@@ -182,7 +179,7 @@ pub fn text(args: &QueryArgs) -> Result<String, QueryError> {
     Ok(text)
 }
 
-/// Notes that nobody reads are no reason to stop.
-fn tell(notes: &mut impl Write, line: &str) {
+/// Writes a note. Errors are ignored: a closed output must not stop the query.
+fn note(notes: &mut impl Write, line: &str) {
     let _ = writeln!(notes, "{line}");
 }

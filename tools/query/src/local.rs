@@ -1,4 +1,4 @@
-//! Queries that are run on this machine.
+//! Runs queries on this machine.
 
 use std::fs::{File, TryLockError};
 use std::io::Write;
@@ -12,7 +12,7 @@ use windrow_connect::cloud::Cloud;
 use windrow_local::ResourceNames;
 use windrow_local::firehose::BufferingHints;
 
-use crate::archive::{ArchiveError, ArchiveFile, ArchiveTable, Contents, Meter, list};
+use crate::archive::{ArchiveError, ArchiveTable, Contents, Meter};
 use crate::args::{DATA_DIR, QueryArgs};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Engine, diagnostic, tables_of, unknown};
@@ -21,9 +21,10 @@ use crate::progress::{Measure, QueryProgress};
 use crate::sql::{Sql, Texts};
 use crate::summary::{SummaryTable, provider, read, read_here};
 use crate::tables::{ALL, REJECTS, SUMMARY, Table};
-use crate::{QueryError, Terminal, tell};
+use crate::{QueryError, Terminal, note};
+use windrow_archive::ArchiveFile;
 
-/// Runs a statement on the archive and the table that are here.
+/// Runs a statement on the local archive and table.
 pub(crate) async fn run(
     args: &QueryArgs,
     cloud: Option<&Cloud>,
@@ -33,8 +34,8 @@ pub(crate) async fn run(
     notes: &mut impl Write,
 ) -> Result<(), QueryError> {
     let statement = sql.parse()?;
-    if let Some(about) = about_tables(sql, &statement)? {
-        return print_about(about, output);
+    if let Some(about) = table_info(sql, &statement)? {
+        return print_info(about, output);
     }
     let named = tables_of(sql, &statement, &ALL)?;
     let data_dir = args.data_dir.clone().unwrap_or_else(|| DATA_DIR.into());
@@ -68,14 +69,14 @@ pub(crate) async fn run(
 
     let progress = QueryProgress::start(Measure::Archive(Arc::clone(&readings)));
     print(&engine, sql, statement, args, terminal, progress, output).await?;
-    tell_of_broken(&readings, &rejects, notes);
+    note_broken(&readings, &rejects, notes);
     if args.archive.is_none() {
-        tell_of_the_rest(&data_dir, &names, notes)?;
+        note_pending(&data_dir, &names, notes)?;
     }
     Ok(())
 }
 
-/// Runs a statement on the table of a cloud, which Athena does not have.
+/// Runs a statement on the DynamoDB table of a cloud: Athena does not have it.
 pub(crate) async fn run_on_table(
     args: &QueryArgs,
     cloud: &Cloud,
@@ -103,27 +104,23 @@ fn add_summary(
     merged_rows: &SummaryTable,
     notes: &mut impl Write,
 ) -> Result<(), QueryError> {
-    tell(notes, &merged_rows.origin);
+    note(notes, &merged_rows.origin);
     if merged_rows.others > 0 {
-        let note = format!(
-            "{} of the table: left out",
-            are_no(merged_rows.others, "item", "row")
-        );
-        tell(notes, &note);
+        let others = are_not(merged_rows.others, "item", "row");
+        note(notes, &format!("{others}: left out"));
     }
     engine.add(&SUMMARY, provider(&merged_rows.merged_rows)?)?;
     Ok(())
 }
 
-/// The files of a table, with a note where they are; an error where there is no archive at all.
+/// The files of a table, with a note that says where they are; an error where there is no archive.
 fn files(
     table: &Table,
     archive: &Path,
     folder: &Path,
     notes: &mut impl Write,
 ) -> Result<Vec<ArchiveFile>, QueryError> {
-    let files = list(folder)?;
-    // Where nothing was ever rejected, there need be no folder of it.
+    // Rejects have no folder until something is rejected.
     let is_missing = if table.name == REJECTS.name {
         !archive.is_dir()
     } else {
@@ -133,13 +130,22 @@ fn files(
         let folder = folder.to_owned();
         return Err(ArchiveError::Missing { folder }.into());
     }
-    let note = match files.len() {
+    let files = list(folder)?;
+    let found = match files.len() {
         0 => format!("{}: nothing in {} yet", table.name, folder.display()),
         1 => format!("{}: 1 file in {}", table.name, folder.display()),
         count => format!("{}: {count} files in {}", table.name, folder.display()),
     };
-    tell(notes, &note);
+    note(notes, &found);
     Ok(files)
+}
+
+/// The files of a folder, none where it does not exist.
+fn list(folder: &Path) -> Result<Vec<ArchiveFile>, ArchiveError> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    Ok(windrow_archive::list(&[folder.to_owned()])?.files)
 }
 
 /// Runs the statement and prints its rows.
@@ -153,7 +159,7 @@ async fn print(
     output: &mut Output<impl Write>,
 ) -> Result<(), QueryError> {
     let mut progress = Some(progress);
-    // One more than is printed tells that there are more.
+    // One row more than is printed shows that there are more.
     let most = args.most_rows().map(|most| most.saturating_add(1));
     let texts = Texts::of(&statement);
     let (schema, mut batches) = engine.start(sql, statement, most).await?;
@@ -161,7 +167,7 @@ async fn print(
     'rows: while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| diagnostic(sql, error))?;
         if terminal.output {
-            // The bar and the rows would stand in each other's way.
+            // The bar and the rows would overwrite each other.
             progress = None;
         }
         for row in rows(&batch).map_err(DataFusionError::from)? {
@@ -176,50 +182,50 @@ async fn print(
     Ok(())
 }
 
-fn tell_of_broken(readings: &Meter, rejects: &Meter, notes: &mut impl Write) {
+fn note_broken(readings: &Meter, rejects: &Meter, notes: &mut impl Write) {
     if readings.broken() > 0 {
-        let broken = are_no(readings.broken(), "line", "reading");
-        tell(notes, &format!("{broken}: see SELECT * FROM rejects"));
+        let broken = are_not(readings.broken(), "line", "reading");
+        note(notes, &format!("{broken}: see SELECT * FROM rejects"));
     }
     if rejects.broken() > 0 {
-        let broken = are_no(rejects.broken(), "line", "reject");
-        tell(notes, &format!("{broken}: left out"));
+        let broken = are_not(rejects.broken(), "line", "reject");
+        note(notes, &format!("{broken}: left out"));
     }
 }
 
-/// `1 line is no reading`, `2 lines are no readings`.
-fn are_no(count: u64, thing: &str, other: &str) -> String {
+/// `1 line is not a reading`, `2 lines are not readings`.
+fn are_not(count: u64, thing: &str, other: &str) -> String {
     match count {
-        1 => format!("1 {thing} is no {other}"),
-        _ => format!("{count} {thing}s are no {other}s"),
+        1 => format!("1 {thing} is not a {other}"),
+        _ => format!("{count} {thing}s are not {other}s"),
     }
 }
 
-/// Tells of readings that are not in the archive yet.
-fn tell_of_the_rest(
+/// Notes readings that are not in the archive yet.
+fn note_pending(
     data_dir: &Path,
     names: &ResourceNames,
     notes: &mut impl Write,
 ) -> Result<(), QueryError> {
     if is_in_use(data_dir) {
         let seconds = BufferingHints::default().interval.as_secs();
-        let note = format!(
+        let pending = format!(
             "a local cloud is running: what arrived in the last {seconds} seconds may not be in the \
              archive yet"
         );
-        tell(notes, &note);
+        note(notes, &pending);
         return Ok(());
     }
     let waiting = list(&data_dir.join("incoming").join(&names.stream))?;
     if waiting.iter().any(|file| file.bytes > 0) {
-        let note =
+        let pending =
             "a local cloud was killed: its last readings are archived when it is started again";
-        tell(notes, note);
+        note(notes, pending);
     }
     Ok(())
 }
 
-/// Whether a local cloud has the data directory's lock, which it keeps as long as it runs.
+/// Whether a local cloud holds the lock of the data directory, as it does while it runs.
 fn is_in_use(data_dir: &Path) -> bool {
     let Ok(lock) = File::open(data_dir.join("lock")) else {
         return false;
@@ -227,11 +233,11 @@ fn is_in_use(data_dir: &Path) -> bool {
     matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// Headings and rows about the tables themselves.
-type About = (Vec<&'static str>, Vec<Vec<Cell>>);
+/// Headings and rows that describe the tables.
+type TableInfo = (Vec<&'static str>, Vec<Vec<Cell>>);
 
-/// What `SHOW TABLES` and `DESCRIBE` tell; none for other statements.
-fn about_tables(sql: &Sql, statement: &Statement) -> Result<Option<About>, Diagnostic> {
+/// The result of `SHOW TABLES` or `DESCRIBE`; none for other statements.
+fn table_info(sql: &Sql, statement: &Statement) -> Result<Option<TableInfo>, Diagnostic> {
     let cell = |text: &str| Some(text.to_owned());
     match statement {
         Statement::ShowTables { .. } => {
@@ -257,7 +263,7 @@ fn table_named(sql: &Sql, name: &ObjectName) -> Result<&'static Table, Diagnosti
     table.ok_or_else(|| unknown(sql, name, &ALL))
 }
 
-fn print_about(about: About, output: &mut Output<impl Write>) -> Result<(), QueryError> {
+fn print_info(about: TableInfo, output: &mut Output<impl Write>) -> Result<(), QueryError> {
     let (names, rows) = about;
     let heading = |name: &&str| Heading {
         name: (*name).to_owned(),

@@ -12,11 +12,11 @@ use windrow_connect::cloud::Environment;
 use windrow_connect::signal::drain_on_signals;
 use windrow_connect::terminal::{self, tell};
 
-/// How long a query may take to end after a signal: one in Athena is stopped there first, and a terminal
-/// or a pipe that takes no more output must not hold up the end.
+/// The time limit for ending a query after a signal. A query in Athena is stopped there first, and
+/// a blocked terminal or pipe must not delay the exit.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// For statements that are nested deep; what is not used of it costs nothing. See [`query::sql`].
+/// The stack size for deeply nested statements; unused stack costs nothing. See [`query::sql`].
 const STACK: usize = 256 * 1024 * 1024;
 
 fn main() -> ExitCode {
@@ -24,10 +24,10 @@ fn main() -> ExitCode {
     let ended = program.map(|program| program.join());
     match ended {
         Ok(Ok(code)) => code,
-        // A panic has told of itself.
+        // The panic has printed its message.
         Ok(Err(_)) => ExitCode::FAILURE,
         Err(error) => {
-            tell(&format!("error: there is no thread to be had: {error}"));
+            tell(&format!("error: cannot start a thread: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -53,14 +53,14 @@ fn start() -> ExitCode {
 }
 
 fn run(args: &QueryArgs, environment: &Environment) -> Result<(), QueryError> {
-    // Before a signal means anything but the end.
+    // Read before signals are handled, so that Ctrl-C still ends the process.
     let text = query::text(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(STACK)
         .build()?;
     let ended = runtime.block_on(run_until_interrupted(args, &text, environment));
-    // A join that was interrupted may not look up for minutes.
+    // An interrupted join may not yield for minutes.
     runtime.shutdown_background();
     ended
 }

@@ -1,4 +1,4 @@
-//! Rows as text: a table, CSV or JSON lines.
+//! Prints rows as a table, CSV or JSON lines.
 
 mod cells;
 mod table;
@@ -12,32 +12,31 @@ use table::TableSheet;
 pub(crate) use cells::shorten;
 pub use cells::{headings, rows};
 
-/// The head of a column.
+/// A column heading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heading {
     /// Its name.
     pub name: String,
-    /// What stands below it.
+    /// The kind of its cells.
     pub kind: CellKind,
 }
 
-/// What a column's cells are in JSON, and to which side they are aligned.
+/// How a column's cells are written in JSON, and how they are aligned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellKind {
-    /// Text, and whatever else is no number and not true or false.
+    /// Text, and everything else that is not a number or a boolean.
     Text,
-    /// A number; the cell is its shortest decimal.
+    /// A number, in its shortest decimal form.
     Number,
     /// `true` or `false`.
     Flag,
 }
 
-/// A cell's text; none where there is no value.
+/// A cell's text; `None` for no value.
 pub type Cell = Option<String>;
 
-/// Where rows go: headings first, then row by row, then the end.
-///
-/// An error says that the output takes no more.
+/// Prints the rows of one result: call [`begin`](Self::begin), then [`row`](Self::row) for each
+/// row, then [`end`](Self::end).
 #[derive(Debug)]
 pub struct Output<W: Write> {
     sheet: Sheet<W>,
@@ -54,7 +53,7 @@ enum Sheet<W: Write> {
 }
 
 impl<W: Write> Output<W> {
-    /// Prints to `output` in a format, `limit` rows at most.
+    /// Prints at most `limit` rows to `output`.
     pub fn new(output: W, format: QueryFormat, limit: Option<usize>) -> Self {
         let sheet = match format {
             QueryFormat::Table => Sheet::Table(TableSheet::new(output)),
@@ -72,11 +71,11 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Takes the headings.
+    /// Sets the headings.
     ///
     /// # Errors
     ///
-    /// What the operating system reports of the output.
+    /// If the output cannot be written.
     pub fn begin(&mut self, headings: &[Heading]) -> io::Result<()> {
         match &mut self.sheet {
             Sheet::Table(table) => table.begin(headings),
@@ -86,12 +85,12 @@ impl<W: Write> Output<W> {
         Ok(())
     }
 
-    /// Takes a row, with as many cells as there are headings. Breaks where it is one too many: it is
-    /// not printed, and no more need come.
+    /// Prints a row, with one cell per heading. Returns `Break` if the row exceeds the limit: it is
+    /// not printed, and no further rows are needed.
     ///
     /// # Errors
     ///
-    /// What the operating system reports of the output.
+    /// If the output cannot be written.
     pub fn row(&mut self, cells: &[Cell]) -> io::Result<ControlFlow<()>> {
         if self.limit == Some(self.printed) {
             self.left_out = true;
@@ -108,12 +107,12 @@ impl<W: Write> Output<W> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Prints what can be printed so far: a table's columns are as wide as their widest cell, so it is
-    /// printed at its end.
+    /// Flushes the rows so far. A table is printed only at its end, because its columns are as wide
+    /// as their widest cell.
     ///
     /// # Errors
     ///
-    /// What the operating system reports of the output.
+    /// If the output cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.sheet {
             Sheet::Table(_) => Ok(()),
@@ -122,11 +121,11 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Prints the rest.
+    /// Prints the remaining output.
     ///
     /// # Errors
     ///
-    /// What the operating system reports of the output.
+    /// If the output cannot be written.
     pub fn end(&mut self) -> io::Result<()> {
         match &mut self.sheet {
             Sheet::Table(table) => table.end(),
@@ -139,22 +138,22 @@ impl<W: Write> Output<W> {
         self.printed
     }
 
-    /// Whether a row came that was one too many.
+    /// Whether a row was left out because of the limit.
     pub fn left_out(&self) -> bool {
         self.left_out
     }
 }
 
-/// JSON objects, one a line.
+/// Writes one JSON object per line.
 #[derive(Debug)]
 struct LineFormatter<W: Write> {
     output: BufWriter<W>,
-    /// What comes before each value: the comma, the key and the colon.
+    /// The text before each value: comma, key and colon.
     keys: Vec<(String, CellKind)>,
 }
 
 impl<W: Write> LineFormatter<W> {
-    /// A second column of the same name has its number behind it, since an object's keys differ.
+    /// Columns with the same name get a number appended, because an object's keys must differ.
     fn begin(&mut self, headings: &[Heading]) -> io::Result<()> {
         let mut names: Vec<String> = Vec::new();
         for heading in headings {
@@ -186,7 +185,7 @@ impl<W: Write> LineFormatter<W> {
     }
 }
 
-/// Whether the text is a value of JSON as it is. A number may be `NaN`, which is not.
+/// Whether the text can be written to JSON unquoted. `NaN`, for example, cannot.
 fn is_json(text: &str, kind: CellKind) -> bool {
     match kind {
         CellKind::Text => false,
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_quotes_what_needs_it_and_leaves_out_what_is_not_there() {
+    fn csv_quotes_if_needed_and_leaves_nulls_empty() {
         let (text, left_out) = printed(QueryFormat::Csv, None);
         assert_eq!(
             text,
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_json_with_numbers_as_numbers_and_keys_that_differ() {
+    fn lines_are_json_with_distinct_keys() {
         let (text, _) = printed(QueryFormat::Lines, None);
         assert_eq!(
             text,
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_aligned_and_steers_no_terminal() {
+    fn table_is_aligned_without_control_characters() {
         let (text, _) = printed(QueryFormat::Table, None);
         assert_eq!(
             text,
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_past_the_limit_is_not_printed_and_known_of() {
+    fn rows_past_the_limit_are_left_out() {
         let (text, left_out) = printed(QueryFormat::Csv, Some(1));
         assert_eq!(text.lines().count(), 2);
         assert!(left_out);

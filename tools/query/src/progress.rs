@@ -1,4 +1,4 @@
-//! How far a query has come, on the standard error of a terminal.
+//! A query's progress, on standard error if that is a terminal.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,8 +9,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::archive::Meter;
 
-/// What is done sooner shows no progress.
-const TIME_LIMIT: Duration = Duration::from_secs(1);
+/// Queries that finish sooner show no progress.
+const DELAY: Duration = Duration::from_secs(1);
 
 /// How often the bar is drawn.
 const TICK: Duration = Duration::from_millis(100);
@@ -18,16 +18,16 @@ const TICK: Duration = Duration::from_millis(100);
 /// What progress is measured by.
 #[derive(Clone, Debug)]
 pub(crate) enum Measure {
-    /// The bytes of the archive.
+    /// The bytes read of the archive, of a known total.
     Archive(Arc<Meter>),
-    /// The bytes that Athena says it has scanned; how many there are is not known.
+    /// The bytes that Athena has scanned; the total is unknown.
     Athena(Arc<AtomicU64>),
-    /// The rows of the table; how many there are is not known.
+    /// The rows read of the table; the total is unknown.
     Table(Arc<AtomicU64>),
 }
 
-/// A bar that appears after a second, where the standard error is a terminal, and is gone when this
-/// is.
+/// A progress bar that appears after one second if standard error is a terminal, and disappears
+/// when dropped.
 #[derive(Debug)]
 pub(crate) struct QueryProgress {
     bar: ProgressBar,
@@ -60,7 +60,7 @@ impl Drop for QueryProgress {
 }
 
 async fn draw(bar: ProgressBar, measure: Measure) {
-    tokio::time::sleep(TIME_LIMIT).await;
+    tokio::time::sleep(DELAY).await;
     bar.set_draw_target(ProgressDrawTarget::stderr());
     loop {
         match &measure {

@@ -1,4 +1,4 @@
-//! Queries that are run on AWS.
+//! Runs queries on AWS.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -16,9 +16,10 @@ use crate::output::Output;
 use crate::progress::{Measure, QueryProgress};
 use crate::sql::{Sql, Texts};
 use crate::tables::SUMMARY;
-use crate::{QueryError, Terminal, tell};
+use crate::{QueryError, Terminal, note};
 
-/// Runs a statement in Athena; one that asks for `summary`, which lies in DynamoDB, here.
+/// Runs a statement in Athena. A statement that reads `summary`, which is in DynamoDB, runs
+/// locally.
 pub(crate) async fn run(
     args: &QueryArgs,
     cloud: &Cloud,
@@ -28,8 +29,8 @@ pub(crate) async fn run(
     output: &mut Output<impl Write>,
     notes: &mut impl Write,
 ) -> Result<(), QueryError> {
-    tell(notes, cloud.describe());
-    // What only Athena understands is no statement here, and does not ask for `summary`.
+    note(notes, cloud.describe());
+    // A statement that only Athena can parse does not read `summary`.
     if let Ok(statement) = sql.parse() {
         let names = names_of(sql, &statement).unwrap_or_default();
         let is_summary =
@@ -45,10 +46,10 @@ pub(crate) async fn run(
             };
         }
     }
-    ask_athena(args, cloud, sql, stop, output, notes).await
+    run_in_athena(args, cloud, sql, stop, output, notes).await
 }
 
-async fn ask_athena(
+async fn run_in_athena(
     args: &QueryArgs,
     cloud: &Cloud,
     sql: &Sql,
@@ -89,7 +90,7 @@ async fn ask_athena(
     output.end()?;
     let scanned = indicatif::HumanBytes(finished.scanned);
     let seconds = finished.took.as_secs_f64();
-    tell(
+    note(
         notes,
         &format!("Athena scanned {scanned} in {seconds:.1} s"),
     );

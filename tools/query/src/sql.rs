@@ -1,5 +1,5 @@
-//! A query's text, read before anything else is done: one statement, one that only reads, and its
-//! names spelled as the tables spell theirs.
+//! Reads and checks a query's text: it must be a single read-only statement. Names get the spelling
+//! of the tables.
 
 use std::collections::BTreeMap;
 
@@ -11,64 +11,63 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use crate::diagnostic::Diagnostic;
 use crate::tables::ALL;
 
-/// What a statement may begin with.
-const READING: [&str; 8] = [
+/// The keywords that a statement may start with.
+const READ_VERBS: [&str; 8] = [
     "SELECT", "WITH", "VALUES", "TABLE", "EXPLAIN", "SHOW", "DESCRIBE", "DESC",
 ];
 
-/// The most words and signs of a statement that is run here. What stands in a chain (`a + b + ...`) is
-/// nested as deep as the chain is long, and is copied and dropped by recursion; main's stack holds this
-/// many several times over.
+/// The maximum number of tokens in a statement that runs locally. A chain (`a + b + ...`) is nested
+/// as deep as it is long, and is copied and dropped recursively. The stack in `main` is large
+/// enough for several times this limit.
 const LONGEST: usize = 10_000;
 
-/// One statement that only reads.
+/// A single read-only statement.
 ///
-/// Case never matters in a name, quoted or not, as on Athena. To the engine, which does mind, every
-/// name is spelled in one way: a table's and a column's as the table has it, any other as it stands
-/// first in the query.
+/// Names are case-insensitive, quoted or not, as in Athena. The engine is case-sensitive, so every
+/// name is normalized: tables and columns to their declared spelling, other names to their first
+/// spelling in the query.
 #[derive(Clone, Debug)]
 pub struct Sql {
     text: String,
     tokens: Vec<TokenWithSpan>,
-    /// By the name in lower case.
+    /// The spelling of each name, by its lower case form.
     spellings: BTreeMap<String, String>,
 }
 
 impl Sql {
-    /// Reads a query's text; a semicolon at its end does not count.
+    /// Reads a query's text. A semicolon at the end is allowed.
     ///
     /// # Errors
-    /// [`Diagnostic`] where it is no text of SQL, empty, more than one statement, or a statement that
-    /// would do anything but read.
+    /// [`Diagnostic`] if the text is not SQL, is empty, has more than one statement, or is not
+    /// read-only.
     pub fn read(text: &str) -> Result<Self, Diagnostic> {
         let mut tokens = Tokenizer::new(&GenericDialect {}, text)
             .tokenize_with_location()
             .map_err(|error| {
-                let place = error.location;
-                Diagnostic::new(error.message).at(text, place.line, place.column, 1)
+                let location = error.location;
+                Diagnostic::new(error.message).at(text, location.line, location.column, 1)
             })?;
         let counts = |token: &TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
         let mut end = text.len();
         while let Some(last) = tokens.iter().rposition(counts)
             && tokens[last].token == Token::SemiColon
         {
-            let place = tokens[last].span.start;
-            end = offset(text, place.line, place.column);
+            let start = tokens[last].span.start;
+            end = offset(text, start.line, start.column);
             tokens.truncate(last);
         }
         let statement: Vec<_> = tokens.iter().filter(|token| counts(token)).collect();
         if statement.is_empty() {
             let help = "for example: SELECT * FROM wildrydes";
-            return Err(Diagnostic::new("there is no SQL in it").help(help));
+            return Err(Diagnostic::new("the query is empty").help(help));
         }
         if let Some(token) = statement
             .iter()
             .find(|token| token.token == Token::SemiColon)
         {
-            let place = token.span.start;
-            let diagnostic =
-                Diagnostic::new("one statement is run at a time, and here ends the first");
-            return Err(diagnostic.at(text, place.line, place.column, 1));
+            let start = token.span.start;
+            let diagnostic = Diagnostic::new("only one statement is allowed; the first ends here");
+            return Err(diagnostic.at(text, start.line, start.column, 1));
         }
         only_reads(text, &statement)?;
 
@@ -93,12 +92,12 @@ impl Sql {
         })
     }
 
-    /// The text as it was typed, without the semicolon at its end.
+    /// The original text, without the semicolon at its end.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The name as the tables or the query spell it.
+    /// The normalized spelling of a name.
     pub fn spelled<'a>(&'a self, name: &'a str) -> &'a str {
         match self.spellings.get(&name.to_lowercase()) {
             Some(spelling) => spelling,
@@ -106,43 +105,43 @@ impl Sql {
         }
     }
 
-    /// The statement, with every name in its one spelling.
+    /// Parses the statement, with normalized names.
     ///
     /// # Errors
-    /// [`Diagnostic`], with the place, where it is no statement, or one of more than 10,000 words and
-    /// signs.
+    /// [`Diagnostic`] if it is not a valid statement or has more than 10,000 tokens.
     pub fn parse(&self) -> Result<Statement, Diagnostic> {
         let counts = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_));
         let count = self.tokens.iter().filter(counts).count();
         if count > LONGEST {
-            let message = format!("it has {count} words and signs, more than {LONGEST}");
+            let message = format!("the query has {count} tokens, more than {LONGEST}");
             return Err(Diagnostic::new(message));
         }
         let mut parser =
             Parser::new(&GenericDialect {}).with_tokens_with_locations(self.tokens.clone());
         let statement = parser
             .parse_statement()
-            .map_err(|error| self.complain(error))?;
+            .map_err(|error| self.parser_diagnostic(error))?;
         let next = parser.peek_token();
         if next.token != Token::EOF {
-            return Err(self.at(&next, format!("{} was not expected here", next.token)));
+            return Err(self.at(&next, format!("unexpected {}", next.token)));
         }
         Ok(statement)
     }
 
-    /// A diagnostic about the first word that is `name`; without a place where there is none.
+    /// A diagnostic located at the first occurrence of `name`, or without a location if there is
+    /// none.
     pub fn about(&self, name: &str, message: impl Into<String>) -> Diagnostic {
-        let is_it = |token: &&TokenWithSpan| match &token.token {
+        let is_name = |token: &&TokenWithSpan| match &token.token {
             Token::Word(word) => word.value.eq_ignore_ascii_case(name),
             _ => false,
         };
-        match self.tokens.iter().find(is_it) {
+        match self.tokens.iter().find(is_name) {
             Some(token) => self.at(token, message.into()),
             None => Diagnostic::new(message),
         }
     }
 
-    /// A diagnostic about the place that counts from line 1 and column 1 of the text.
+    /// A diagnostic located at a line and column of the text, both from 1.
     pub fn about_place(&self, line: u64, column: u64, message: impl Into<String>) -> Diagnostic {
         let token = self.tokens.iter().find(|token| {
             let start = token.span.start;
@@ -158,22 +157,22 @@ impl Sql {
         mark(Diagnostic::new(message), &self.text, token)
     }
 
-    /// The parser tells the place in its message.
-    fn complain(&self, error: ParserError) -> Diagnostic {
+    /// Converts a parser error, whose message contains the location.
+    fn parser_diagnostic(&self, error: ParserError) -> Diagnostic {
         let message = match error {
             ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
-            ParserError::RecursionLimitExceeded => "it is nested too deeply".to_owned(),
+            ParserError::RecursionLimitExceeded => "the query is nested too deeply".to_owned(),
         };
-        let Some((what, place)) = message.rsplit_once(" at Line: ") else {
+        let Some((what, location)) = message.rsplit_once(" at Line: ") else {
             let diagnostic = Diagnostic::new(message);
-            // The end has no place of its own.
+            // The parser gives no location for the end of the text.
             return if diagnostic.message().ends_with("found: EOF") {
                 diagnostic.at(&self.text, u64::MAX, u64::MAX, 1)
             } else {
                 diagnostic
             };
         };
-        let numbers = place.split_once(", Column: ");
+        let numbers = location.split_once(", Column: ");
         match numbers.and_then(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?))) {
             Some((line, column)) => self.about_place(line, column, what),
             None => Diagnostic::new(message),
@@ -181,17 +180,17 @@ impl Sql {
     }
 }
 
-/// The texts of a statement's outermost expressions, to head columns with that have no name.
+/// The texts of a statement's outermost expressions, as headings for unnamed columns.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {
-    /// None for what has a name of its own.
+    /// `None` for named columns.
     texts: Vec<Option<String>>,
-    /// Before which of them a `*` stands, as wide as what the others leave.
+    /// The index in `texts` before which a `*` stands; it covers all remaining columns.
     star: Option<usize>,
 }
 
 impl Texts {
-    /// The texts of a statement; empty where they are ambiguous, as with two `*`.
+    /// The texts of a statement; empty if they are ambiguous, as with two `*`.
     pub fn of(statement: &Statement) -> Self {
         Self::find(statement).unwrap_or_default()
     }
@@ -228,7 +227,7 @@ impl Texts {
         Some(found)
     }
 
-    /// The text of the column with this index, of `columns` in all.
+    /// The text of column `index` of `columns` columns.
     pub fn get(&self, index: usize, columns: usize) -> Option<&str> {
         let width = columns.checked_sub(self.texts.len())?;
         let index = match self.star {
@@ -242,8 +241,9 @@ impl Texts {
     }
 }
 
-/// Nothing but reading is let through: by the statement's first word, so that this holds for SQL that
-/// only Athena understands, too. `EXPLAIN ANALYZE` runs what it explains, so that word counts as well.
+/// Checks that a statement is read-only. It looks only at the first keyword, so that it also covers
+/// SQL that only Athena understands. `EXPLAIN ANALYZE` runs its statement, so that statement's
+/// first keyword is checked too.
 fn only_reads(text: &str, statement: &[&TokenWithSpan]) -> Result<(), Diagnostic> {
     let is = |index: usize, token: Token| statement.get(index).is_some_and(|at| at.token == token);
     let verb = |index: usize, verbs: &[&str]| match statement.get(index).map(|at| &at.token) {
@@ -262,8 +262,9 @@ fn only_reads(text: &str, statement: &[&TokenWithSpan]) -> Result<(), Diagnostic
         while verb(index, &["ANALYZE", "VERBOSE"]) {
             index += 1;
         }
-        let has_options =
-            is(index, Token::LParen) && !is(index + 1, Token::LParen) && !verb(index + 1, &READING);
+        let has_options = is(index, Token::LParen)
+            && !is(index + 1, Token::LParen)
+            && !verb(index + 1, &READ_VERBS);
         if has_options {
             let rest = &statement[index..];
             let end = rest.iter().position(|at| at.token == Token::RParen);
@@ -273,19 +274,19 @@ fn only_reads(text: &str, statement: &[&TokenWithSpan]) -> Result<(), Diagnostic
             index += 1;
         }
     }
-    if verb(index, &READING) {
+    if verb(index, &READ_VERBS) {
         return Ok(());
     }
     let Some(token) = statement.get(index) else {
-        // There is nothing to run; the parser says what is missing.
+        // There is nothing to run; the parser reports what is missing.
         return Ok(());
     };
-    let diagnostic = Diagnostic::new(format!("{} is not run here", token.token));
-    let help = "queries only read: SELECT, WITH, EXPLAIN, SHOW TABLES, DESCRIBE";
+    let diagnostic = Diagnostic::new(format!("{} is not allowed", token.token));
+    let help = "queries are read-only: SELECT, WITH, EXPLAIN, SHOW TABLES, DESCRIBE";
     Err(mark(diagnostic, text, token).help(help))
 }
 
-/// Where a token stands.
+/// Sets a diagnostic's location to a token.
 fn mark(diagnostic: Diagnostic, text: &str, token: &TokenWithSpan) -> Diagnostic {
     let (start, end) = (token.span.start, token.span.end);
     let length = if start.line == end.line {
@@ -296,15 +297,16 @@ fn mark(diagnostic: Diagnostic, text: &str, token: &TokenWithSpan) -> Diagnostic
     diagnostic.at(text, start.line, start.column, length)
 }
 
-/// The byte at a line and a column, both from 1; the text's end where there is none.
+/// The byte offset of a line and column, both from 1; the end of the text if there is no such
+/// location.
 fn offset(text: &str, line: u64, column: u64) -> usize {
     let lines = text.split_inclusive('\n');
     let before = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
     let start: usize = lines.clone().take(before).map(str::len).sum();
     let characters = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
     let rest = text.get(start..).unwrap_or("");
-    let place = rest.char_indices().nth(characters);
-    place.map_or(text.len(), |(index, _)| start + index)
+    let found = rest.char_indices().nth(characters);
+    found.map_or(text.len(), |(index, _)| start + index)
 }
 
 #[cfg(test)]
@@ -321,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_one_spelling_whatever_its_case_and_quotes() {
+    fn names_are_normalized() {
         assert_eq!(
             parsed("select NAME, \"name\", w.\"statustime\" from WildRydes W"),
             "SELECT Name, \"Name\", w.\"StatusTime\" FROM wildrydes w"
@@ -340,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_name_is_headed_by_its_text() {
+    fn unnamed_columns_are_headed_by_their_text() {
         let heads = |text: &str, columns: usize| {
             let texts = Texts::of(&parse(text));
             let head = |index| texts.get(index, columns).unwrap_or("-").to_owned();
@@ -364,19 +366,19 @@ mod tests {
     }
 
     #[test]
-    fn a_semicolon_ends_the_statement_and_what_comes_after_is_no_second_one() {
+    fn only_one_statement_is_allowed() {
         let text = |text: &str| Sql::read(text).unwrap().text().to_owned();
         assert_eq!(text("SELECT 1"), "SELECT 1");
         assert_eq!(text("SELECT 'é;' ;\n ; -- done"), "SELECT 'é;'");
         assert_eq!(
             diagnostic("SELECT 1; SELECT 2"),
-            "one statement is run at a time, and here ends the first (line 1, column 9)\n  \
+            "only one statement is allowed; the first ends here (line 1, column 9)\n  \
              SELECT 1; SELECT 2\n          ^"
         );
     }
 
     #[test]
-    fn what_does_not_read_is_rejected_by_name() {
+    fn writing_statements_are_rejected() {
         for (text, verb) in [
             ("INSERT INTO wildrydes SELECT * FROM wildrydes", "INSERT"),
             ("(DROP TABLE wildrydes)", "DROP"),
@@ -388,13 +390,15 @@ mod tests {
             ("SET x = 1", "SET"),
             ("7", "7"),
         ] {
-            let told = diagnostic(text);
+            let message = diagnostic(text);
             assert!(
-                told.starts_with(&format!("{verb} is not run here (line 1, ")),
-                "{told}"
+                message.starts_with(&format!("{verb} is not allowed (line 1, ")),
+                "{message}"
             );
             assert!(
-                told.ends_with("queries only read: SELECT, WITH, EXPLAIN, SHOW TABLES, DESCRIBE")
+                message.ends_with(
+                    "queries are read-only: SELECT, WITH, EXPLAIN, SHOW TABLES, DESCRIBE"
+                )
             );
         }
         for text in [
@@ -414,10 +418,10 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_shown_where_it_is() {
+    fn errors_have_a_location() {
         assert_eq!(
             diagnostic("SELECT Name\nFORM wildrydes"),
-            "wildrydes was not expected here (line 2, column 6)\n  FORM wildrydes\n       ^^^^^^^^^"
+            "unexpected wildrydes (line 2, column 6)\n  FORM wildrydes\n       ^^^^^^^^^"
         );
         assert!(
             diagnostic("SELECT 'Shadowfax")
@@ -427,7 +431,7 @@ mod tests {
             diagnostic("SELECT Name FROM")
                 .ends_with("(line 1, column 17)\n  SELECT Name FROM\n                  ^")
         );
-        assert!(diagnostic(" -- nothing\n").starts_with("there is no SQL in it"));
+        assert!(diagnostic(" -- nothing\n").starts_with("the query is empty"));
         let deep = format!("SELECT {}1{}", "(".repeat(3000), ")".repeat(3000));
         assert!(diagnostic(&deep).contains("nested too deeply"));
     }

@@ -1,4 +1,4 @@
-//! The table of rows, merged into minutes.
+//! The table of rows, merged into windows.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,14 +13,13 @@ use datafusion::arrow::array::{
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
-use tokio_util::sync::CancellationToken;
 use unicorn::merge::{MergedRow, merge};
 use unicorn::summary::Summary;
 use unicorn::totals::Measures;
 use windrow_connect::cloud::Cloud;
-use windrow_lambda::processor::row;
-use windrow_local::data_dir::DataDirError;
-use windrow_local::endpoint::{Endpoint, EndpointError, EndpointOptions};
+use windrow_lambda::processor::row::{self, Item};
+use windrow_local::data_dir::{DataDir, DataDirError};
+use windrow_local::table_file::{TableFile, TableFileError};
 
 use crate::diagnostic::chain;
 use crate::progress::{Measure, QueryProgress};
@@ -29,7 +28,7 @@ use crate::tables::SUMMARY;
 /// The local cloud's table, in the data directory.
 const TABLE_FILE: &str = "table.db";
 
-/// The minutes of a batch.
+/// Merged rows per batch.
 const BATCH: usize = 8_192;
 
 /// Ten to the power of 38: a decimal of 38 digits is below it.
@@ -39,26 +38,26 @@ const TOO_FAR: i128 = 10_i128.pow(38);
 #[derive(Debug, thiserror::Error)]
 pub enum SummaryError {
     /// There is no such table.
-    #[error("there is no table {table} in DynamoDB; --table says what it is called")]
+    #[error("there is no table {table} in DynamoDB; name another one with --table")]
     Missing {
         /// Its name.
         table: String,
     },
-    /// DynamoDB gives no answer, or rejects to.
+    /// DynamoDB cannot be reached, or rejects the request.
     #[error("the table {table} cannot be read: {reason}")]
     Unreadable {
         /// Its name.
         table: String,
-        /// What was said.
+        /// The error's message.
         reason: String,
     },
-    /// A local cloud has the data directory and is not found.
+    /// A local cloud uses the data directory, and does not answer on the usual port.
     #[error(
-        "{in_use}, and none answers on 127.0.0.1:4566: say where it does with \
+        "{in_use}, and none answers on 127.0.0.1:4566: give its address with \
          --endpoint-url http://127.0.0.1:PORT"
     )]
     Elsewhere {
-        /// Which directory, and which process has it.
+        /// The directory, and the process that uses it.
         in_use: DataDirError,
     },
     /// The table's file cannot be opened.
@@ -66,13 +65,13 @@ pub enum SummaryError {
     Unusable {
         /// The data directory.
         folder: PathBuf,
-        /// Why.
+        /// The reason.
         #[source]
-        source: EndpointError,
+        source: TableFileError,
     },
 }
 
-/// Minutes, and how many items of the table are no rows.
+/// Merged rows, and how many items of the table are not rows.
 #[derive(Debug, Default)]
 pub(crate) struct SummaryTable {
     pub(crate) merged_rows: Vec<MergedRow>,
@@ -81,8 +80,48 @@ pub(crate) struct SummaryTable {
     pub(crate) origin: String,
 }
 
-/// Reads the table of a data directory: from the local cloud that has it, or else from its file. The
-/// directory is taken for as long as that lasts, as a local cloud would.
+/// Items that are read page by page, and merged at the end: a page may end in the middle of a
+/// window.
+struct TableReading {
+    rows: Vec<Summary>,
+    others: u64,
+    count: Arc<AtomicU64>,
+}
+
+impl TableReading {
+    fn start() -> (Self, QueryProgress) {
+        let count = Arc::new(AtomicU64::new(0));
+        let progress = QueryProgress::start(Measure::Table(Arc::clone(&count)));
+        let (rows, others) = (Vec::new(), 0);
+        let reading = Self {
+            rows,
+            others,
+            count,
+        };
+        (reading, progress)
+    }
+
+    fn add(&mut self, items: &[Item]) {
+        for item in items {
+            match row::from_item(item) {
+                Ok(row) => self.rows.push(row),
+                Err(_) => self.others += 1,
+            }
+        }
+        self.count.store(self.rows.len() as u64, Ordering::Relaxed);
+    }
+
+    fn finish(self, origin: String) -> SummaryTable {
+        SummaryTable {
+            merged_rows: merge(self.rows),
+            others: self.others,
+            origin,
+        }
+    }
+}
+
+/// Reads the table of a data directory: from its file, which is locked meanwhile as by a local
+/// cloud, or from the local cloud that uses the directory.
 pub(crate) async fn read_here(
     data_dir: &Path,
     cloud: Option<&Cloud>,
@@ -94,42 +133,49 @@ pub(crate) async fn read_here(
             ..SummaryTable::default()
         });
     }
-    let mut options = EndpointOptions::new(data_dir);
-    options.port = 0;
-    let stop = CancellationToken::new();
-    match Endpoint::start(options, stop.clone()).await {
-        Ok(endpoint) => {
-            let cloud = Cloud::local(&endpoint.url(), None);
-            let merged_rows = read(&cloud, table).await;
-            stop.cancel();
-            endpoint.stopped().await;
+    let unusable = |source| SummaryError::Unusable {
+        folder: data_dir.to_owned(),
+        source,
+    };
+    match DataDir::open(data_dir) {
+        Ok(locked) => {
+            let file = TableFile::open(locked).map_err(unusable)?;
             let origin = format!("summary: the table {table} in {}", data_dir.display());
+            read_file(&file, table, origin)
+        }
+        Err(in_use @ DataDirError::InUse { .. }) => {
+            let cloud = cloud.ok_or(SummaryError::Elsewhere { in_use })?;
+            let url = cloud.config().endpoint_url().unwrap_or("AWS");
+            let origin = format!("summary: the table {table} of the local cloud at {url}");
             Ok(SummaryTable {
                 origin,
-                ..merged_rows?
+                ..read(cloud, table).await?
             })
         }
-        Err(EndpointError::DataDir(in_use @ DataDirError::InUse { .. })) => match cloud {
-            Some(cloud) => {
-                let merged_rows = read(cloud, table).await?;
-                let url = cloud.config().endpoint_url().unwrap_or("AWS");
-                let origin = format!("summary: the table {table} of the local cloud at {url}");
-                Ok(SummaryTable {
-                    origin,
-                    ..merged_rows
-                })
-            }
-            None => Err(SummaryError::Elsewhere { in_use }),
-        },
-        Err(source) => Err(SummaryError::Unusable {
-            folder: data_dir.to_owned(),
-            source,
-        }),
+        Err(error) => Err(unusable(error.into())),
     }
 }
 
-/// Reads the whole table page by page and merges what was read: a page may end in the middle of a
-/// minute.
+fn read_file(file: &TableFile, table: &str, origin: String) -> Result<SummaryTable, SummaryError> {
+    let (mut reading, _progress) = TableReading::start();
+    let mut page = None;
+    loop {
+        let next = file.scan(table, page).map_err(|error| match error {
+            TableFileError::Missing { table } => SummaryError::Missing { table },
+            error => SummaryError::Unreadable {
+                table: table.to_owned(),
+                reason: chain(&error),
+            },
+        })?;
+        reading.add(&next.items);
+        if next.is_last() {
+            return Ok(reading.finish(origin));
+        }
+        page = Some(next);
+    }
+}
+
+/// Reads the whole table from DynamoDB.
 pub(crate) async fn read(cloud: &Cloud, table: &str) -> Result<SummaryTable, SummaryError> {
     let config = aws_sdk_dynamodb::config::Builder::from(cloud.config())
         .retry_config(RetryConfig::standard())
@@ -138,10 +184,7 @@ pub(crate) async fn read(cloud: &Cloud, table: &str) -> Result<SummaryTable, Sum
         .scan()
         .table_name(table);
     let mut pages = scan.into_paginator().send();
-    let count = Arc::new(AtomicU64::new(0));
-    let _progress = QueryProgress::start(Measure::Table(Arc::clone(&count)));
-    let mut rows: Vec<Summary> = Vec::new();
-    let mut others = 0;
+    let (mut reading, _progress) = TableReading::start();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| {
             let service = error.as_service_error();
@@ -150,28 +193,18 @@ pub(crate) async fn read(cloud: &Cloud, table: &str) -> Result<SummaryTable, Sum
                     table: table.to_owned(),
                 };
             }
-            let said = error.message().map(str::to_owned);
+            let message = error.message().map(str::to_owned);
             SummaryError::Unreadable {
                 table: table.to_owned(),
-                reason: said.unwrap_or_else(|| chain(&error)),
+                reason: message.unwrap_or_else(|| chain(&error)),
             }
         })?;
-        for item in page.items() {
-            match row::from_item(item) {
-                Ok(row) => rows.push(row),
-                Err(_) => others += 1,
-            }
-        }
-        count.store(rows.len() as u64, Ordering::Relaxed);
+        reading.add(page.items());
     }
-    Ok(SummaryTable {
-        merged_rows: merge(rows),
-        others,
-        origin: format!("summary: the table {table}"),
-    })
+    Ok(reading.finish(format!("summary: the table {table}")))
 }
 
-/// The minutes as a table of the query engine.
+/// The merged rows as a table of the query engine.
 ///
 /// # Errors
 /// None that can be met: the columns are those of [`SUMMARY`].

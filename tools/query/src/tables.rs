@@ -1,16 +1,16 @@
-//! The tables there are, and their columns: one list for planning, for `DESCRIBE` and for the
-//! spelling of headings.
+//! The available tables and their columns, used for planning, `DESCRIBE` and the spelling of
+//! headings.
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-/// A table that can be asked.
+/// A table that can be queried.
 #[derive(Debug)]
 pub struct Table {
     /// Its name in SQL.
     pub name: &'static str,
-    /// What a row of it is.
+    /// What one row represents.
     pub meaning: &'static str,
     /// Its columns, in the order of `SELECT *`.
     pub columns: &'static [Column],
@@ -21,24 +21,25 @@ pub struct Table {
 pub struct Column {
     /// Its name, as headings spell it.
     pub name: &'static str,
-    /// What it holds.
+    /// The type of its values.
     pub kind: ColumnKind,
-    /// What that means.
+    /// What its values mean.
     pub meaning: &'static str,
 }
 
-/// What a column holds.
+/// The type of a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnKind {
     /// Text.
     Text,
-    /// A moment in UTC, to the millisecond.
+    /// A time in UTC, to the millisecond.
     Time,
-    /// Degrees, a floating point number.
+    /// Degrees, as a floating point number.
     Degrees,
-    /// Metres of one reading, to the micrometre: 19 digits, which hold the farthest there is.
+    /// The distance of one reading in metres, to the micrometre. Its 19 digits hold the largest
+    /// valid distance.
     Metres,
-    /// Metres of a sum of readings, to the micrometre.
+    /// The total distance of several readings in metres, to the micrometre.
     MetresInAll,
     /// A whole number of 32 bits.
     Integer,
@@ -49,7 +50,7 @@ pub enum ColumnKind {
 }
 
 impl ColumnKind {
-    /// The type by which the query engine knows it.
+    /// The type in the query engine.
     pub fn data_type(self) -> DataType {
         match self {
             Self::Text => DataType::Utf8View,
@@ -63,7 +64,7 @@ impl ColumnKind {
         }
     }
 
-    /// The type as SQL calls it.
+    /// The type in SQL.
     pub fn sql(self) -> &'static str {
         match self {
             Self::Text => "varchar",
@@ -79,7 +80,7 @@ impl ColumnKind {
 }
 
 impl Table {
-    /// The columns as the query engine knows them.
+    /// The schema for the query engine.
     pub fn schema(&self) -> SchemaRef {
         let fields = self
             .columns
@@ -100,13 +101,13 @@ const fn column(name: &'static str, kind: ColumnKind, meaning: &'static str) -> 
 const DAY: Column = column(
     "day",
     ColumnKind::Text,
-    "Day of arrival as 2026/11/20: only its folders are read where it is asked for",
+    "Day of arrival, like 2026/11/20; a condition on it limits the folders that are read",
 );
 
 /// The readings of the archive. The columns are those of the view in `template.yaml`.
 pub const READINGS: Table = Table {
     name: "wildrydes",
-    meaning: "A reading of a unicorn's sensor, from the archive",
+    meaning: "A sensor reading of a unicorn, from the archive",
     columns: &[
         column("Name", ColumnKind::Text, "The unicorn"),
         column(
@@ -119,7 +120,7 @@ pub const READINGS: Table = Table {
         column(
             "Distance",
             ColumnKind::Metres,
-            "Metres moved since the last reading, exact",
+            "Metres moved since the previous reading, exact",
         ),
         column("HealthPoints", ColumnKind::Integer, "Health"),
         column("MagicPoints", ColumnKind::Integer, "Magic"),
@@ -130,7 +131,7 @@ pub const READINGS: Table = Table {
 /// The rows of the table, merged.
 pub const SUMMARY: Table = Table {
     name: "summary",
-    meaning: "A unicorn's minute, from the table UnicornSensorData, merged",
+    meaning: "One unicorn's window, from the table UnicornSensorData, merged",
     columns: &[
         column("Name", ColumnKind::Text, "The unicorn"),
         column("StatusTime", ColumnKind::Time, "Start of the window, UTC"),
@@ -139,8 +140,12 @@ pub const SUMMARY: Table = Table {
         column("MaxMagicPoints", ColumnKind::Integer, "Highest magic"),
         column("MinHealthPoints", ColumnKind::Integer, "Lowest health"),
         column("MaxHealthPoints", ColumnKind::Integer, "Highest health"),
-        column("Readings", ColumnKind::Count, "How many readings it holds"),
-        column("WindowSeconds", ColumnKind::Count, "Length of the window"),
+        column("Readings", ColumnKind::Count, "Number of readings"),
+        column(
+            "WindowSeconds",
+            ColumnKind::Count,
+            "Length of the window in seconds",
+        ),
         column(
             "Exact",
             ColumnKind::Flag,
@@ -149,7 +154,7 @@ pub const SUMMARY: Table = Table {
     ],
 };
 
-/// The readings and summaries that were rejected. All text, as on Athena.
+/// The rejected readings and summaries. All columns are text, as in Athena.
 pub const REJECTS: Table = Table {
     name: "rejects",
     meaning: "A rejected reading or summary, with its reason",
@@ -157,25 +162,33 @@ pub const REJECTS: Table = Table {
         column("Reason", ColumnKind::Text, "Why it was rejected"),
         column("Stream", ColumnKind::Text, "Stream it came in"),
         column("Shard", ColumnKind::Text, "Shard of the stream"),
-        column("SequenceNumber", ColumnKind::Text, "Its place in the shard"),
-        column("PartitionKey", ColumnKind::Text, "What it was grouped by"),
+        column(
+            "SequenceNumber",
+            ColumnKind::Text,
+            "Its sequence number in the shard",
+        ),
+        column(
+            "PartitionKey",
+            ColumnKind::Text,
+            "Partition key of its record",
+        ),
         column(
             "ArrivalTime",
             ColumnKind::Text,
-            "When the stream took it, UTC",
+            "When it arrived in the stream, UTC",
         ),
         column("Payload", ColumnKind::Text, "The rejected text"),
         column(
             "PayloadBase64",
             ColumnKind::Text,
-            "The rejected bytes where they are not UTF-8",
+            "The rejected bytes, if not UTF-8",
         ),
         column(
             "Piece",
             ColumnKind::Text,
             "Number of this piece of a long payload",
         ),
-        column("Pieces", ColumnKind::Text, "How many pieces there are"),
+        column("Pieces", ColumnKind::Text, "Number of pieces"),
         DAY,
     ],
 };
@@ -183,7 +196,7 @@ pub const REJECTS: Table = Table {
 /// All tables.
 pub const ALL: [&Table; 3] = [&READINGS, &SUMMARY, &REJECTS];
 
-/// The names of `tables`, for a message.
+/// The names of `tables`, separated by commas.
 pub fn names(tables: &[&Table]) -> String {
     let names: Vec<_> = tables.iter().map(|table| table.name).collect();
     names.join(", ")

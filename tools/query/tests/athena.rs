@@ -1,7 +1,7 @@
-//! Queries in Athena, against a stand-in that speaks its protocol: what is sent, what is made of the
-//! answers, and that no query is left running.
+//! Tests queries in Athena against a stand-in that speaks its protocol: the requests, the handling
+//! of responses, and that no query is left running.
 //!
-//! The stand-in answers as the Athena API reference has it; AWS itself is not reached.
+//! The stand-in follows the Athena API reference; the tests do not call AWS.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -21,40 +21,41 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::Environment;
 
-/// Answers by operation, each used once but for the last; and the calls that came.
+/// The responses by operation, each used once except the last, which repeats; and the calls
+/// received.
 #[derive(Clone, Default)]
 struct StandIn {
-    answers: Arc<Mutex<BTreeMap<String, VecDeque<AthenaAnswer>>>>,
+    responses: Arc<Mutex<BTreeMap<String, VecDeque<AthenaResponse>>>>,
     calls: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 #[derive(Clone)]
-enum AthenaAnswer {
+enum AthenaResponse {
     Ok(Value),
     Error(StatusCode, Value),
 }
 
 impl StandIn {
-    fn on(self, operation: &str, answers: impl IntoIterator<Item = AthenaAnswer>) -> Self {
-        let answers = answers.into_iter().collect();
-        self.answers
+    fn on(self, operation: &str, responses: impl IntoIterator<Item = AthenaResponse>) -> Self {
+        let responses = responses.into_iter().collect();
+        self.responses
             .lock()
             .unwrap()
-            .insert(operation.to_owned(), answers);
+            .insert(operation.to_owned(), responses);
         self
     }
 
-    fn at_first(&self, operation: &str, answer: AthenaAnswer) {
-        let mut answers = self.answers.lock().unwrap();
-        answers.get_mut(operation).unwrap().push_front(answer);
+    fn at_first(&self, operation: &str, response: AthenaResponse) {
+        let mut responses = self.responses.lock().unwrap();
+        responses.get_mut(operation).unwrap().push_front(response);
     }
 
-    /// A query that has run and has these pages of rows.
+    /// A stand-in whose queries succeed with these pages of rows.
     fn with_rows(pages: Vec<Value>) -> Self {
         Self::default()
             .on(
                 "AmazonAthena.StartQueryExecution",
-                [AthenaAnswer::Ok(json!({"QueryExecutionId": "id-1"}))],
+                [AthenaResponse::Ok(json!({"QueryExecutionId": "id-1"}))],
             )
             .on(
                 "AmazonAthena.GetQueryExecution",
@@ -66,20 +67,20 @@ impl StandIn {
             )
             .on(
                 "AmazonAthena.GetQueryResults",
-                pages.into_iter().map(AthenaAnswer::Ok),
+                pages.into_iter().map(AthenaResponse::Ok),
             )
             .on(
                 "AmazonAthena.StopQueryExecution",
-                [AthenaAnswer::Ok(json!({}))],
+                [AthenaResponse::Ok(json!({}))],
             )
     }
 
-    /// Its address; it answers as long as the test runs.
+    /// Starts serving for the duration of the test. Returns the URL.
     async fn start(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new()
-            .route("/", post(answer))
+            .route("/", post(respond))
             .with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         format!("http://{address}")
@@ -98,7 +99,7 @@ impl StandIn {
     }
 }
 
-async fn answer(State(stand_in): State<StandIn>, headers: HeaderMap, body: String) -> Response {
+async fn respond(State(stand_in): State<StandIn>, headers: HeaderMap, body: String) -> Response {
     let operation = headers["x-amz-target"].to_str().unwrap().to_owned();
     assert!(headers.contains_key("authorization"));
     let body = serde_json::from_str(&body).unwrap();
@@ -107,17 +108,17 @@ async fn answer(State(stand_in): State<StandIn>, headers: HeaderMap, body: Strin
         .lock()
         .unwrap()
         .push((operation.clone(), body));
-    let mut answers = stand_in.answers.lock().unwrap();
-    let answer = answers
+    let mut responses = stand_in.responses.lock().unwrap();
+    let response = responses
         .get_mut(&operation)
-        .and_then(|answers| match answers.len() {
-            1 => answers.front().cloned(),
-            _ => answers.pop_front(),
+        .and_then(|responses| match responses.len() {
+            1 => responses.front().cloned(),
+            _ => responses.pop_front(),
         });
     let json = [("content-type", "application/x-amz-json-1.1")];
-    match answer {
-        Some(AthenaAnswer::Ok(value)) => (json, value.to_string()).into_response(),
-        Some(AthenaAnswer::Error(status, value)) => {
+    match response {
+        Some(AthenaResponse::Ok(value)) => (json, value.to_string()).into_response(),
+        Some(AthenaResponse::Error(status, value)) => {
             (status, json, value.to_string()).into_response()
         }
         None => (
@@ -129,8 +130,8 @@ async fn answer(State(stand_in): State<StandIn>, headers: HeaderMap, body: Strin
     }
 }
 
-fn state(state: &str, reason: Option<&str>) -> AthenaAnswer {
-    AthenaAnswer::Ok(json!({"QueryExecution": {
+fn state(state: &str, reason: Option<&str>) -> AthenaResponse {
+    AthenaResponse::Ok(json!({"QueryExecution": {
         "QueryExecutionId": "id-1",
         "StatementType": "DML",
         "Status": {"State": state, "StateChangeReason": reason},
@@ -211,7 +212,7 @@ const SQL: &str = "SELECT name, statustime, max(distance) AS Farthest, sum(dista
                    min(healthpoints) < 100 AS low FROM wildrydes GROUP BY 1, 2";
 
 #[tokio::test]
-async fn a_query_runs_in_the_workgroup_and_its_pages_are_printed() {
+async fn query_runs_in_the_workgroup_and_all_pages_are_printed() {
     let stand_in = StandIn::with_rows(vec![
         page(&[HEAD, FIRST], Some("more")),
         page(&[SECOND], Some("most")),
@@ -257,7 +258,7 @@ async fn a_query_runs_in_the_workgroup_and_its_pages_are_printed() {
 }
 
 #[tokio::test]
-async fn what_no_row_is_left_for_asks_for_no_more_pages() {
+async fn limit_stops_fetching_pages() {
     let stand_in = StandIn::with_rows(vec![page(&[HEAD, FIRST, SECOND], Some("more"))]);
     let url = stand_in.start().await;
     let (outcome, out, notes) = ask(
@@ -288,12 +289,12 @@ async fn what_no_row_is_left_for_asks_for_no_more_pages() {
 }
 
 #[tokio::test]
-async fn why_a_query_failed_is_told_in_athenas_words() {
+async fn athenas_reason_for_a_failure_is_reported() {
     let reason = "COLUMN_NOT_FOUND: line 1:8: Column 'nam' cannot be resolved";
     let stand_in = StandIn::default()
         .on(
             "AmazonAthena.StartQueryExecution",
-            [AthenaAnswer::Ok(json!({"QueryExecutionId": "id-1"}))],
+            [AthenaResponse::Ok(json!({"QueryExecutionId": "id-1"}))],
         )
         .on(
             "AmazonAthena.GetQueryExecution",
@@ -301,7 +302,7 @@ async fn why_a_query_failed_is_told_in_athenas_words() {
         )
         .on(
             "AmazonAthena.StopQueryExecution",
-            [AthenaAnswer::Ok(json!({}))],
+            [AthenaResponse::Ok(json!({}))],
         );
     let url = stand_in.start().await;
     let (outcome, out, _) = ask(&url, &["SELECT nam FROM wildrydes"]).await;
@@ -315,7 +316,7 @@ async fn why_a_query_failed_is_told_in_athenas_words() {
         json!({"__type": "InvalidRequestException", "Message": "WorkGroup is not found."});
     let stand_in = StandIn::default().on(
         "AmazonAthena.StartQueryExecution",
-        [AthenaAnswer::Error(StatusCode::BAD_REQUEST, rejected)],
+        [AthenaResponse::Error(StatusCode::BAD_REQUEST, rejected)],
     );
     let url = stand_in.start().await;
     let (outcome, _, _) = ask(&url, &[SQL]).await;
@@ -326,10 +327,10 @@ async fn why_a_query_failed_is_told_in_athenas_words() {
 }
 
 #[tokio::test]
-async fn a_throttled_call_is_tried_again_and_starts_one_query() {
+async fn throttled_start_is_retried_and_starts_one_query() {
     let slow_down = json!({"__type": "TooManyRequestsException", "Message": "Rate exceeded"});
     let stand_in = StandIn::with_rows(vec![page(&[HEAD, FIRST], None)]);
-    let slow_down = AthenaAnswer::Error(StatusCode::BAD_REQUEST, slow_down);
+    let slow_down = AthenaResponse::Error(StatusCode::BAD_REQUEST, slow_down);
     stand_in.at_first("AmazonAthena.StartQueryExecution", slow_down);
     let url = stand_in.start().await;
     let (outcome, out, _) = ask(&url, &["--format", "csv", SQL]).await;
@@ -344,16 +345,16 @@ async fn a_throttled_call_is_tried_again_and_starts_one_query() {
 }
 
 #[tokio::test]
-async fn ctrl_c_stops_the_query_there_too() {
+async fn ctrl_c_stops_the_query_in_athena() {
     let stand_in = StandIn::default()
         .on(
             "AmazonAthena.StartQueryExecution",
-            [AthenaAnswer::Ok(json!({"QueryExecutionId": "id-1"}))],
+            [AthenaResponse::Ok(json!({"QueryExecutionId": "id-1"}))],
         )
         .on("AmazonAthena.GetQueryExecution", [state("RUNNING", None)])
         .on(
             "AmazonAthena.StopQueryExecution",
-            [AthenaAnswer::Ok(json!({}))],
+            [AthenaResponse::Ok(json!({}))],
         );
     let url = stand_in.start().await;
     let stop = CancellationToken::new();
@@ -372,7 +373,7 @@ async fn ctrl_c_stops_the_query_there_too() {
 }
 
 #[tokio::test]
-async fn what_would_write_and_what_mixes_services_is_not_sent() {
+async fn writing_and_mixed_queries_are_not_sent() {
     let stand_in = StandIn::default();
     let url = stand_in.start().await;
     let (outcome, _, _) = ask(&url, &["UNLOAD (SELECT 1) TO 's3://bucket/'"]).await;
@@ -380,20 +381,21 @@ async fn what_would_write_and_what_mixes_services_is_not_sent() {
         outcome
             .unwrap_err()
             .to_string()
-            .starts_with("UNLOAD is not run here")
+            .starts_with("UNLOAD is not allowed")
     );
     let mixed = "SELECT * FROM summary s JOIN wildrydes w ON s.Name = w.Name";
     let (outcome, _, _) = ask(&url, &[mixed]).await;
     assert_eq!(
         outcome.unwrap_err().to_string(),
-        "summary lies in DynamoDB and wildrydes in Athena, and no query can ask both: ask one after the other"
+        "summary is in DynamoDB and wildrydes in Athena, and a query cannot read both: run two queries"
     );
     assert_eq!(stand_in.calls(), []);
 }
 
 #[tokio::test]
-async fn the_summary_is_read_from_dynamodb_page_by_page() {
-    // Two pages that cut a minute: two shards' rows of one unicorn, and an item that is no row.
+async fn summary_is_read_from_dynamodb_in_pages() {
+    // Two pages that split a window: rows of one unicorn from two shards, and an item that is not a
+    // row.
     let row = |name: &str, shard: &str, metres: &str| {
         let number = |number: &str| json!({"N": number});
         json!({
@@ -414,7 +416,7 @@ async fn the_summary_is_read_from_dynamodb_page_by_page() {
         json!({"Items": [row("Shadowfax", "a", "1789.25"), row("Franky", "a", "30")], "LastEvaluatedKey": key}),
         json!({"Items": [row("Shadowfax", "b", "0.000001"), {"Name": {"S": "nobody"}}]}),
     ];
-    let stand_in = StandIn::default().on("DynamoDB_20120810.Scan", pages.map(AthenaAnswer::Ok));
+    let stand_in = StandIn::default().on("DynamoDB_20120810.Scan", pages.map(AthenaResponse::Ok));
     let url = stand_in.start().await;
     let sql = "SELECT Name, StatusTime, Distance, Readings, Exact FROM summary ORDER BY Name";
     let (outcome, out, notes) = ask(&url, &["--format", "csv", "--table", "Rows", sql]).await;
@@ -426,11 +428,11 @@ async fn the_summary_is_read_from_dynamodb_page_by_page() {
          Shadowfax,2026-11-20 09:17:00.000,1789.250001,120,true\n"
     );
     assert!(
-        notes.contains("summary: the table Rows\n1 item is no row of the table: left out\n"),
+        notes.contains("summary: the table Rows\n1 item is not a row: left out\n"),
         "{notes}"
     );
     let scans = stand_in.called("DynamoDB_20120810.Scan");
     assert_eq!(scans.len(), 2);
     assert!(scans.iter().all(|scan| scan["TableName"] == "Rows"));
-    assert_eq!(stand_in.calls().len(), 2, "Athena is not asked");
+    assert_eq!(stand_in.calls().len(), 2, "Athena is not called");
 }

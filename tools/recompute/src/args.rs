@@ -9,31 +9,31 @@ use crate::output::RecomputeFormat;
 
 const EXAMPLES: &str = "\
 Examples:
-  recompute .wildrydes/archive/wildrydes                      what the local cloud has archived
+  recompute .wildrydes/archive/wildrydes                      the local cloud's archive
   recompute .wildrydes/archive/wildrydes/2026/11/20 --window 1h
   aws s3 sync s3://BUCKET/wildrydes/ archive && recompute archive --format lines > minutes.jsonl
   recompute archive --table Recomputed --target aws --region us-east-1
 
-Of readings with the same Name and StatusTime the first counts: the one in the file that comes first by
-its path, and in a file the one that stands first.
+Of several readings with the same Name and StatusTime, the first counts, in the order of the files'
+paths and of the lines in a file.
 
-Ends with 0; with 1 if a file cannot be read to its end or rows cannot be written; with 2 for bad usage.
-Lines that are no readings are told, and change nothing about how it ends.";
+Exits with 0 on success; with 1 if a file cannot be read or rows cannot be written; with 2 for bad
+usage. Lines that are not readings are reported, but do not affect the exit code.";
 
-/// Sums every unicorn's minutes anew, by StatusTime, from the archive of raw readings.
+/// Recomputes every unicorn's windows, by StatusTime, from the archive of raw readings.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "recompute", version, after_help = EXAMPLES)]
 pub struct RecomputeArgs {
-    /// Folders and files of JSON lines, plain or gzipped. In folders, what is hidden or unfinished is
-    /// passed over: names that start with `.` or `_` or end with `.tmp`
+    /// Folders and files of JSON lines, plain or gzipped. Hidden and unfinished files in folders
+    /// are skipped: names that start with `.` or `_` or end with `.tmp`
     #[arg(required = true, value_name = "ARCHIVE_DIR")]
     pub archive: Vec<PathBuf>,
 
-    /// How many threads read, and print [default: one a processor]
+    /// Number of threads for reading and printing [default: one per processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
 
-    /// How rows are printed on the standard output [default: table, or not at all with --table]
+    /// How to print rows to standard output [default: table, or nothing with --table]
     #[arg(long, value_enum)]
     pub format: Option<RecomputeFormat>,
 
@@ -41,8 +41,8 @@ pub struct RecomputeArgs {
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_window)]
     pub window: u32,
 
-    /// Write the rows to this DynamoDB table as well. It must be there, with the key of the pipeline's,
-    /// and hold nothing but rows of such runs: the pipeline's own is rejected
+    /// Also write the rows to this DynamoDB table. It must exist, have the same key as the
+    /// pipeline's table, and hold only rows of earlier runs. The pipeline's own table is rejected
     #[arg(long, value_name = "NAME", value_parser = parse_table)]
     pub table: Option<String>,
 
@@ -52,7 +52,7 @@ pub struct RecomputeArgs {
 }
 
 impl RecomputeArgs {
-    /// How to print rows, if they are to be printed.
+    /// How to print rows; `None` to print nothing.
     pub fn format(&self) -> Option<RecomputeFormat> {
         match self.table {
             None => Some(self.format.unwrap_or_default()),
@@ -61,7 +61,7 @@ impl RecomputeArgs {
     }
 }
 
-/// The seconds of a window.
+/// Parses the length of a window, in seconds.
 fn parse_window(text: &str) -> Result<u32, String> {
     const LONGEST: u32 = 24 * 60 * 60;
     let factor = match text.as_bytes().last() {
@@ -76,19 +76,17 @@ fn parse_window(text: &str) -> Result<u32, String> {
     number
         .and_then(|number| number.checked_mul(factor))
         .filter(|seconds| (1..=LONGEST).contains(seconds))
-        .ok_or_else(|| {
-            "a window is of whole seconds, from 1s to 24h, as in 60s, 5m or 1h".to_owned()
-        })
+        .ok_or_else(|| "must be whole seconds from 1s to 24h, as in 60s, 5m or 1h".to_owned())
 }
 
-/// A table's name: 3 to 255 of `a-zA-Z0-9_.-` (CreateTable, API reference). An ARN would name a table
-/// too, but not so that it can be told from the pipeline's.
+/// Parses a table's name: 3 to 255 characters of `a-zA-Z0-9_.-` (CreateTable, API reference). ARNs
+/// are rejected, since they could name the pipeline's table undetected.
 fn parse_table(text: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     if (3..=255).contains(&text.len()) && text.bytes().all(allowed) {
         return Ok(text.to_owned());
     }
-    Err("a table's name has 3 to 255 of a-z, A-Z, 0-9, `_`, `.` and `-`".to_owned())
+    Err("must have 3 to 255 characters of a-z, A-Z, 0-9, `_`, `.` and `-`".to_owned())
 }
 
 #[cfg(test)]
@@ -102,12 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_holds_together() {
+    fn command_line_is_valid() {
         RecomputeArgs::command().debug_assert();
     }
 
     #[test]
-    fn a_window_is_of_whole_seconds() {
+    fn window_is_in_whole_seconds() {
         for (text, seconds) in [("1s", 1), ("60s", 60), ("5m", 300), ("24h", 86_400)] {
             assert_eq!(parse(&["--window", text]).unwrap().window, seconds);
         }
@@ -128,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_printed_unless_they_go_to_a_table() {
+    fn rows_are_printed_unless_written_to_a_table() {
         for (arguments, format) in [
             (&[][..], Some(RecomputeFormat::Table)),
             (&["--format", "csv"], Some(RecomputeFormat::Csv)),
@@ -143,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_rejected() {
+    fn invalid_arguments_are_rejected() {
         let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/UnicornSensorData";
         for arguments in [
             &["--threads", "0"][..],

@@ -34,8 +34,6 @@
 //! where there are few and long windows, and some 30 bytes otherwise), some 95 bytes per unicorn and window beside its readings, some megabytes whatever
 //! there is to do, and what is read ahead.
 //!
-//! * [`files`]: which files an archive is made of.
-//! * [`lines`]: a file's lines.
 //! * [`scan`]: all files' readings, by unicorn and window.
 //! * [`rows`]: the rows that come out.
 //! * [`output`]: rows as text.
@@ -43,9 +41,6 @@
 //! * [`args`]: the command line.
 
 pub mod args;
-pub mod files;
-mod input;
-pub mod lines;
 mod names;
 pub mod output;
 mod parse;
@@ -55,19 +50,3 @@ mod report;
 pub mod rows;
 pub mod scan;
 pub mod table;
-
-use std::io;
-use std::path::PathBuf;
-
-use thiserror::Error;
-
-/// A file or folder that cannot be read to its end.
-#[derive(Debug, Error)]
-#[error("{} cannot be read", path.display())]
-pub struct ArchiveReadError {
-    /// Which one.
-    pub path: PathBuf,
-    /// Why not.
-    #[source]
-    pub source: io::Error,
-}

@@ -1,4 +1,4 @@
-//! Sums every unicorn's minutes anew from the archive.
+//! Recomputes every unicorn's windows from the archive.
 
 use std::error::Error;
 use std::io::{self, BufWriter, Write as _};
@@ -9,12 +9,12 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use recompute::args::RecomputeArgs;
-use recompute::files::{self, Listing};
 use recompute::output::{self, printable};
 use recompute::rows::WindowRows;
 use recompute::scan::{ScanOptions, ScanReport, scan};
 use recompute::table::{RecomputedTable, check_name};
 use tokio::runtime::Runtime;
+use windrow_archive::ArchiveListing;
 use windrow_connect::cloud::{Environment, LOCAL_PORT, Resolved, resolve};
 
 fn main() -> ExitCode {
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "it tells how long it took, and nothing else goes by it"
+    reason = "only the reported duration depends on it"
 )]
 fn run(args: &RecomputeArgs, environment: &Environment) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
@@ -48,13 +48,13 @@ fn run(args: &RecomputeArgs, environment: &Environment) -> Result<(), Box<dyn Er
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
     let options = ScanOptions::new(args.window, threads)?;
-    // Before anything is read, which may take long.
+    // Open the table first: reading may take long.
     let table = match &args.table {
         Some(name) => Some(open_table(name, args, environment)?),
         None => None,
     };
 
-    let listing = files::list(&args.archive)?;
+    let listing = windrow_archive::list(&args.archive)?;
     let bar = bar(
         listing.bytes(),
         "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
@@ -65,7 +65,7 @@ fn run(args: &RecomputeArgs, environment: &Environment) -> Result<(), Box<dyn Er
     if let Some(format) = args.format() {
         let output = BufWriter::new(io::stdout().lock());
         match output::write(&rows, format, threads, output) {
-            // That nobody reads any more (`| head`) is an end like any other.
+            // A closed output (`| head`) is a normal end.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe && table.is_none() => {
                 return Ok(());
             }
@@ -81,8 +81,8 @@ fn run(args: &RecomputeArgs, environment: &Environment) -> Result<(), Box<dyn Er
         runtime.block_on(table.write(&rows, |rows| bar.inc(rows as u64)))?;
         bar.finish_and_clear();
     }
-    sum_up(&listing, &report, &rows, started.elapsed());
-    // The process ends here, and gives its memory back faster at once than piece by piece.
+    print_summary(&listing, &report, &rows, started.elapsed());
+    // The process ends here; freeing its memory at exit is faster than freeing it row by row.
     std::mem::forget(rows);
     Ok(())
 }
@@ -97,7 +97,7 @@ fn open_table(
     let cloud = match resolved {
         Resolved::Cloud(cloud) => cloud,
         Resolved::NoLocal(no_local) => {
-            let help = "start one with `cargo run -p local`, or say where the table is with \
+            let help = "start one with `cargo run -p local`, or choose another cloud with \
                         --endpoint-url or --target aws";
             return Err(format!("{no_local}: {help}").into());
         }
@@ -107,7 +107,7 @@ fn open_table(
     Ok((runtime, table))
 }
 
-/// A bar on the standard error, which is hidden where that is no terminal.
+/// A progress bar on standard error, hidden if that is not a terminal.
 fn bar(length: u64, template: &str) -> ProgressBar {
     let bar = ProgressBar::new(length);
     if let Ok(style) = ProgressStyle::with_template(template) {
@@ -117,23 +117,23 @@ fn bar(length: u64, template: &str) -> ProgressBar {
     bar
 }
 
-fn sum_up(listing: &Listing, report: &ScanReport, rows: &WindowRows, time: Duration) {
+fn print_summary(listing: &ArchiveListing, report: &ScanReport, rows: &WindowRows, time: Duration) {
     for rejected in &report.reasons {
         let (path, line) = (rejected.path.display(), rejected.line);
         tell(&printable(&format!("{path}:{line}: {}", rejected.reason)));
     }
     let more = report.rejected - report.reasons.len() as u64;
     if more > 0 {
-        tell(&format!("and {more} more lines that are no readings"));
+        tell(&format!("and {more} more lines that are not readings"));
     }
-    if listing.passed_over > 0 {
-        let passed_over = listing.passed_over;
+    if listing.skipped > 0 {
+        let skipped = listing.skipped;
         tell(&format!(
-            "{passed_over} hidden or unfinished files were passed over"
+            "{skipped} hidden or unfinished files were skipped"
         ));
     }
     tell(&format!(
-        "files {}, bytes {}: {} readings, {} repeats left out, {} lines that are no readings; \
+        "files {}, bytes {}: {} readings, {} duplicates left out, {} lines that are not readings; \
          {} rows in {:.2} s",
         listing.files.len(),
         listing.bytes(),
@@ -145,7 +145,7 @@ fn sum_up(listing: &Listing, report: &ScanReport, rows: &WindowRows, time: Durat
     ));
 }
 
-/// An error and everything below it as one line.
+/// An error and its sources, as one line.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -157,7 +157,7 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Writes a line to the standard error; one that is gone changes nothing about the rows.
+/// Writes a line to standard error. Errors are ignored: a closed terminal must not affect the rows.
 fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

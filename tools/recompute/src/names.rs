@@ -1,31 +1,31 @@
-//! Every name's number.
+//! Interns names.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
 
-/// All names, numbered from 0 up in the order in which threads come upon them. So the numbers differ
-/// from run to run, and nothing that comes out may depend on them.
+/// All names, numbered from 0 in the order in which threads find them. The numbers differ between
+/// runs, so the output must not depend on them.
 #[derive(Debug)]
 pub(super) struct NameTable {
     partitions: usize,
     numbered: Mutex<Numbered>,
 }
 
-/// Where the readings of a name are added.
+/// Where the readings of a name are aggregated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NameSlot {
-    /// Which partition they are in.
+    /// The index of the partition.
     pub(super) partition: u32,
-    /// The name's key in that. Each partition's keys are without gaps.
+    /// The name's key in the partition. A partition's keys have no gaps.
     pub(super) key: u32,
 }
 
 impl NameSlot {
-    /// That of the name with this number: the partitions take turns.
+    /// The slot of the name with this number. Names are assigned to partitions round-robin.
     fn of(number: usize, partitions: usize) -> Self {
-        // So many names that their number is cut off would take half a terabyte.
+        // Numbers that overflow would need half a terabyte of names.
         Self {
             partition: (number % partitions) as u32,
             key: (number / partitions) as u32,
@@ -40,7 +40,7 @@ struct Numbered {
 }
 
 impl NameTable {
-    /// No names yet, for that many partitions; 0 count as 1.
+    /// An empty table for `partitions` partitions, at least one.
     pub(super) fn new(partitions: usize) -> Self {
         Self {
             partitions: partitions.max(1),
@@ -48,7 +48,7 @@ impl NameTable {
         }
     }
 
-    /// The names by their numbers, each with its home.
+    /// The names and their slots, ordered by number.
     pub(super) fn into_vec(self) -> Vec<(Arc<str>, NameSlot)> {
         let numbered = self.numbered.into_inner();
         numbered.unwrap_or_else(PoisonError::into_inner).by_number
@@ -68,16 +68,16 @@ impl NameTable {
     }
 }
 
-/// The names that one thread has met.
+/// One thread's cache of names.
 ///
-/// A fleet reports in rounds: whoever came after a unicorn the last time mostly comes after it again.
-/// So the name that is expected next is compared first, and only if it is another one looked up.
+/// A fleet reports in rounds, so a name is usually followed by the same name as last time. That
+/// expected name is compared first; only if it differs is the name looked up.
 #[derive(Debug)]
 pub(super) struct KnownNames<'n> {
     all: &'n NameTable,
     known: Vec<KnownName>,
     indexes: HashMap<Arc<str>, usize, RandomState>,
-    /// Place of the name before, and of the one expected after it.
+    /// The index of the previous name, and of the one expected next.
     last: usize,
     expected: usize,
 }
@@ -86,7 +86,7 @@ pub(super) struct KnownNames<'n> {
 struct KnownName {
     name: Arc<str>,
     slot: NameSlot,
-    /// Place of the one that came after it the last time.
+    /// The index of the name that followed it last time.
     next: usize,
 }
 
@@ -101,7 +101,7 @@ impl<'n> KnownNames<'n> {
         }
     }
 
-    /// Where a name's readings are added.
+    /// Where a name's readings are aggregated.
     pub(super) fn slot(&mut self, name: &str) -> NameSlot {
         if let Some(known) = self.known.get(self.expected)
             && *known.name == *name
@@ -109,28 +109,28 @@ impl<'n> KnownNames<'n> {
             (self.last, self.expected) = (self.expected, known.next);
             return known.slot;
         }
-        let place = match self.indexes.get(name) {
-            Some(&place) => place,
-            None => self.meet(name),
+        let index = match self.indexes.get(name) {
+            Some(&index) => index,
+            None => self.add(name),
         };
         if let Some(last) = self.known.get_mut(self.last) {
-            last.next = place;
+            last.next = index;
         }
-        let known = &self.known[place];
-        (self.last, self.expected) = (place, known.next);
+        let known = &self.known[index];
+        (self.last, self.expected) = (index, known.next);
         known.slot
     }
 
-    fn meet(&mut self, name: &str) -> usize {
+    fn add(&mut self, name: &str) -> usize {
         let (name, slot) = self.all.slot(name);
-        let place = self.known.len();
-        self.indexes.insert(Arc::clone(&name), place);
+        let index = self.known.len();
+        self.indexes.insert(Arc::clone(&name), index);
         self.known.push(KnownName {
             name,
             slot,
             next: 0,
         });
-        place
+        index
     }
 }
 
@@ -142,15 +142,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_has_one_home_whoever_asks(
-            asked in prop::collection::vec((0..3_usize, "[ab]{0,3}"), 0..200),
+        fn threads_agree_on_slots(
+            lookups in prop::collection::vec((0..3_usize, "[ab]{0,3}"), 0..200),
             partitions in 0..4_usize,
         ) {
             let names = NameTable::new(partitions);
             let partitions = partitions.max(1);
             let mut threads = [(); 3].map(|()| KnownNames::new(&names));
             let mut slots = HashMap::new();
-            for (thread, name) in asked {
+            for (thread, name) in lookups {
                 let slot = threads[thread].slot(&name);
                 prop_assert_eq!(*slots.entry(name).or_insert(slot), slot);
             }

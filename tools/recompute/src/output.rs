@@ -1,4 +1,4 @@
-//! Rows as text.
+//! Prints rows as text.
 
 use std::io::{self, Write};
 use std::sync::mpsc::sync_channel;
@@ -13,30 +13,30 @@ use crate::rows::{WindowRow, WindowRows};
 /// How rows are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum RecomputeFormat {
-    /// A table a window, as the producer prints them
+    /// One table per window, as the producer prints them
     #[default]
     Table,
-    /// One JSON object a line
+    /// One JSON object per line
     Lines,
-    /// Comma-separated values under their names
+    /// Comma-separated values with a header line
     Csv,
 }
 
-/// The columns of a row, named as in the table of the pipeline.
+/// The columns of a row, named as in the pipeline's table.
 const HEADER: &str = "Name,StatusTime,Distance,MinMagicPoints,MaxMagicPoints,MinHealthPoints,\
                       MaxHealthPoints,Readings,WindowSeconds\n";
 
-/// How many rows a thread puts down at a time.
+/// How many rows a thread formats at a time.
 const PIECE: usize = 512;
 
-/// How many pieces a thread may be ahead of the output.
+/// How many pieces a thread may format ahead of the output.
 const AHEAD: usize = 4;
 
-/// Prints rows, by window and name. Lines and comma-separated values are put down by so many threads; a
-/// table needs all rows of its window before it has its width.
+/// Prints rows, ordered by window and name. JSON lines and CSV are formatted by `threads` threads;
+/// tables by one, since a table's width depends on all its rows.
 ///
 /// # Errors
-/// When the output takes no more.
+/// If the output cannot be written.
 pub fn write(
     rows: &WindowRows,
     format: RecomputeFormat,
@@ -50,7 +50,7 @@ pub fn write(
     }
 }
 
-/// Writes a header and, a line each, rows as `push` puts them down with the start of their window.
+/// Writes a header and one line per row. `push` appends a row, given the start of its window.
 fn write_rows(
     rows: &WindowRows,
     header: &str,
@@ -78,19 +78,20 @@ fn write_rows(
         return output.flush();
     }
     thread::scope(|scope| {
-        // Of n threads each takes every nth piece: read in turn, they give the pieces in order.
+        // Each of n threads formats every nth piece, so reading from them in turn restores the
+        // order.
         let texts: Vec<_> = (0..threads)
             .map(|thread| {
                 let (sender, texts) = sync_channel(AHEAD);
                 let work = move || {
                     for piece in pieces().skip(thread).step_by(threads) {
                         if sender.send(text_of(piece)).is_err() {
-                            // The output takes no more.
+                            // Writing the output has failed.
                             return;
                         }
                     }
                 };
-                // The work of one that cannot be started is done below.
+                // If a thread cannot be started, its pieces are formatted below.
                 let _ = thread::Builder::new().spawn_scoped(scope, work);
                 texts
             })
@@ -127,7 +128,7 @@ fn push_json(text: &mut Vec<u8>, row: &WindowRow<'_>, start: &str) -> io::Result
     Ok(())
 }
 
-/// As RFC 4180 has it: quoted is only what needs it.
+/// Follows RFC 4180 and quotes only where needed.
 fn push_csv(text: &mut Vec<u8>, row: &WindowRow<'_>, start: &str) -> io::Result<()> {
     let needs_quotes = |byte| matches!(byte, b',' | b'"' | b'\r' | b'\n');
     if row.name.bytes().any(needs_quotes) {
@@ -161,9 +162,9 @@ fn push_integer(text: &mut Vec<u8>, value: impl itoa::Integer) {
     text.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// As its `Display` has it, some ten times faster.
+/// Same text as `Display`, about ten times faster.
 fn push_distance(text: &mut Vec<u8>, distance: Distance) {
-    /// Micrometres in a metre.
+    /// Micrometres per metre.
     const METRE: u64 = 1_000_000;
     let Ok(micrometres) = u64::try_from(distance.micrometres()) else {
         text.extend_from_slice(distance.to_string().as_bytes());
@@ -173,14 +174,14 @@ fn push_distance(text: &mut Vec<u8>, distance: Distance) {
     let rest = micrometres % METRE;
     if rest > 0 {
         text.push(b'.');
-        // A digit in front keeps the zeros that follow it.
+        // The leading 1 preserves the zeros after the point.
         let mut digits = itoa::Buffer::new();
         let fraction = digits.format(METRE + rest)[1..].trim_end_matches('0');
         text.extend_from_slice(fraction.as_bytes());
     }
 }
 
-/// The widest a name is printed; longer ones push their line's columns to the right.
+/// The maximum width of the name column; a longer name shifts the rest of its line to the right.
 const WIDEST_NAME: usize = 32;
 
 fn write_tables(rows: &WindowRows, mut output: impl Write) -> io::Result<()> {
@@ -224,7 +225,7 @@ fn write_table(
     Ok(())
 }
 
-/// Text without characters that would steer the terminal.
+/// The text with control characters replaced, so that it cannot control the terminal.
 pub fn printable(text: &str) -> String {
     text.chars()
         .map(|character| {
@@ -263,7 +264,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_distance_is_written_as_it_displays(micrometres: u64, digits in 0..20_u32, far: i128) {
+        fn distance_is_formatted_like_display(micrometres: u64, digits in 0..20_u32, far: i128) {
             for micrometres in [i128::from(micrometres) / 10_i128.pow(digits), far] {
                 let distance = Distance::from_micrometres(micrometres);
                 let mut text = Vec::new();
@@ -273,7 +274,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_can_be_read(
+        fn csv_and_json_can_be_parsed(
             name in "[a-c,\"\r\n\\\\\u{0} é]{1,8}|.{1,20}",
             distance: u64,
             points: i32,

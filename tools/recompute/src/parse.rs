@@ -9,9 +9,8 @@ use unicorn::totals::{Measures, Totals};
 use windrow_core::aggregate::{Aggregate, Merge};
 use windrow_core::batch::BatchFold;
 
-use crate::input::Input;
-use crate::lines::{ArchiveLine, ArchiveLines, LONGEST_LINE};
 use crate::names::{KnownNames, NameTable};
+use windrow_archive::{ArchiveLine, FileLines, LONGEST_LINE};
 
 /// How many of a piece's rejected lines are told with their reason.
 pub(super) const MOST_REPORTED: usize = 5;
@@ -107,7 +106,7 @@ impl<'n> Parser<'n> {
     /// the order of the lines, each with its partition.
     pub(super) fn piece(
         &mut self,
-        lines: &mut ArchiveLines<Input<'_>>,
+        lines: &mut FileLines<'_>,
         bytes: u64,
         mut take: impl FnMut(usize, ParsedReading),
     ) -> io::Result<Piece> {
@@ -127,7 +126,7 @@ impl<'n> Parser<'n> {
             if let Some((reading, after @ [_, ..])) = first_line(buffered) {
                 take(&reading);
                 let length = buffered.len() - after.len() + 1;
-                lines.pass(length);
+                lines.skip(length);
                 piece.lines += 1;
                 continue;
             }

@@ -16,18 +16,18 @@ use std::thread;
 use unicorn::totals::Totals;
 use windrow_core::batch::BatchFold;
 
-use crate::ArchiveReadError;
-use crate::files::InputFile;
-use crate::input::ReadProgress;
 use crate::parse::{ParsedReading, Parser, Piece};
 use crate::plan::{FileSplit, ScanPlan};
 use crate::report::{CutFile, ScanReport, ScanTotals};
+use windrow_archive::ArchiveFile;
+use windrow_archive::ArchiveReadError;
+use windrow_archive::ReadProgress;
 
 /// Reads all files into partitions, as many as there are parsers; each name has its own in one of them.
 /// Each parser has a thread, the first one this. A thread that cannot be started leaves its share to
 /// the others.
 pub(super) fn run(
-    files: &[InputFile],
+    files: &[ArchiveFile],
     cut: CutFile,
     progress: ReadProgress<'_>,
     parsers: &mut [Parser<'_>],
@@ -140,7 +140,7 @@ enum Job<'p> {
 type ReadingBucket = Vec<ParsedReading>;
 
 struct Queue<'f, 'p> {
-    files: &'f [InputFile],
+    files: &'f [ArchiveFile],
     plan: ScanPlan<'f>,
     cut: CutFile,
     indexes: VecDeque<BucketSlot<'p>>,
@@ -179,7 +179,7 @@ struct NamePartition {
 }
 
 impl<'f, 'p> Queue<'f, 'p> {
-    fn new(files: &'f [InputFile], cut: CutFile, batches: Vec<BatchFold<Totals>>) -> Self {
+    fn new(files: &'f [ArchiveFile], cut: CutFile, batches: Vec<BatchFold<Totals>>) -> Self {
         let partitions = batches.into_iter().map(|batch| NamePartition {
             batch: Some(batch),
             next: 0,

@@ -1,39 +1,38 @@
-//! Which parts of which files come next, and how one is parsed.
+//! Splits files into parts and parses them.
 
 use std::io;
 use std::ops::Range;
 
-use crate::files::InputFile;
-use crate::input::{self, Input, ReadProgress};
-use crate::lines::ArchiveLines;
 use crate::parse::{ParsedReading, Parser, Piece};
 use crate::report::CutFile;
+use windrow_archive::ArchiveFile;
+use windrow_archive::{FileLines, ReadProgress, input};
 
-/// A part of a file that is to be parsed.
+/// A part of a file to parse.
 pub(super) struct FileSplit<'a> {
-    /// The file's place among all.
+    /// The index of the file.
     pub(super) file: usize,
-    /// About how many bytes of text it has.
+    /// Its approximate size, in bytes of text.
     pub(super) weight: u64,
     work: PlannedWork<'a>,
 }
 
 enum PlannedWork<'a> {
     Open(Range<u64>),
-    GoOn(Box<ArchiveLines<Input<'a>>>),
+    Continue(Box<FileLines<'a>>),
     Fail(io::Error),
 }
 
 impl<'a> FileSplit<'a> {
-    /// Parses the next piece, and gives what is left of the part. Its readings go to `take`, each
-    /// with its partition.
+    /// Parses the next piece and returns it with the rest of the part, if any. Passes each reading
+    /// and its partition to `take`.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// If the file cannot be read.
     pub(super) fn parse(
         self,
         parser: &mut Parser<'_>,
-        files: &[InputFile],
+        files: &[ArchiveFile],
         cut: CutFile,
         progress: ReadProgress<'a>,
         take: impl FnMut(usize, ParsedReading),
@@ -41,14 +40,14 @@ impl<'a> FileSplit<'a> {
         let mut lines = match self.work {
             PlannedWork::Open(range) => {
                 let buffer = std::mem::take(&mut parser.buffer);
-                Box::new(input::open(
+                Box::new(input::open_range(
                     &files[self.file].path,
                     &range,
                     buffer,
                     progress,
                 )?)
             }
-            PlannedWork::GoOn(lines) => lines,
+            PlannedWork::Continue(lines) => lines,
             PlannedWork::Fail(error) => return Err(error),
         };
         let piece = parser.piece(&mut lines, cut.packed, take)?;
@@ -56,29 +55,29 @@ impl<'a> FileSplit<'a> {
             parser.buffer = lines.into_buffer();
             return Ok((piece, None));
         }
-        let work = PlannedWork::GoOn(lines);
+        let work = PlannedWork::Continue(lines);
         Ok((piece, Some(Self { work, ..self })))
     }
 }
 
-/// What a file costs to open, in bytes read.
+/// The cost of opening a file, as an equivalent number of bytes read.
 const OPENING: u64 = 16 << 10;
-/// How much text a packed file is taken to hold, for each of its bytes.
+/// The assumed compression ratio of a packed file.
 const PACKED_BY: u64 = 8;
 
-/// What a file may have without being looked into for whether it is packed.
+/// Files up to this size, in bytes, are not checked for being packed.
 const SMALL: u64 = 256 << 10;
 
-/// All parts of all files, in their order.
+/// Lists the parts of all files, in order.
 pub(super) struct ScanPlan<'f> {
-    files: &'f [InputFile],
+    files: &'f [ArchiveFile],
     cut: CutFile,
     file: usize,
     start: u64,
 }
 
 impl<'f> ScanPlan<'f> {
-    pub(super) fn new(files: &'f [InputFile], cut: CutFile) -> Self {
+    pub(super) fn new(files: &'f [ArchiveFile], cut: CutFile) -> Self {
         Self {
             files,
             cut,
@@ -87,7 +86,7 @@ impl<'f> ScanPlan<'f> {
         }
     }
 
-    /// The next part, not opened yet.
+    /// The next part; it is not opened yet.
     pub(super) fn next<'a>(&mut self) -> Option<FileSplit<'a>> {
         let number = self.file;
         let file = self.files.get(number)?;
@@ -96,7 +95,7 @@ impl<'f> ScanPlan<'f> {
         let mut weight = file.bytes.min(plain);
         let mut failure = None;
         if self.start == 0 && file.bytes > plain.min(SMALL) {
-            match input::is_packed(&file.path) {
+            match input::is_compressed(&file.path) {
                 Ok(false) => {}
                 Ok(true) => {
                     end = file.bytes;

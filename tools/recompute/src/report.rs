@@ -1,23 +1,24 @@
-//! How the work of a scan is cut, and what it read.
+//! How a scan is divided into pieces, and its report.
 
 use std::path::PathBuf;
 
-use crate::files::InputFile;
 use crate::parse::{MOST_REPORTED, Piece};
+use windrow_archive::ArchiveFile;
 
-/// How the work is cut. What comes out does not depend on it.
+/// How a scan is divided into pieces. The result does not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CutFile {
-    /// How many bytes of a plain file make a piece.
+    /// The size of a piece of a plain file, in bytes.
     pub plain: u64,
-    /// How many bytes of text, unpacked, of a packed file make a piece.
+    /// The size of a piece of a packed file, in unpacked bytes.
     pub packed: u64,
-    /// About how many bytes of text may be read ahead of what is added, for each thread.
+    /// Approximately how many bytes of text each thread may read ahead of the aggregation.
     pub ahead: u64,
 }
 
 impl Default for CutFile {
-    /// Pieces of 4 MB (of packed files, of 128 MB, the largest buffer of Firehose's), and 16 MB ahead.
+    /// Pieces of 4 MB, or 128 MB for packed files (Firehose's largest buffer), and 16 MB of
+    /// read-ahead.
     fn default() -> Self {
         Self {
             plain: 4 << 20,
@@ -27,42 +28,42 @@ impl Default for CutFile {
     }
 }
 
-/// What was read.
+/// The counts of a scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScanReport {
     /// Distinct readings.
     pub readings: u64,
-    /// How many more there were, with the Name and StatusTime of one that stands before them.
+    /// Duplicates: readings with the Name and StatusTime of an earlier one.
     pub duplicates: u64,
     /// Lines that are neither readings nor blank.
     pub rejected: u64,
-    /// The first few of these.
+    /// The first few rejected lines.
     pub reasons: Vec<RejectedLine>,
 }
 
-/// A line that is no reading.
+/// A line that is not a reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedLine {
     /// The file.
     pub path: PathBuf,
-    /// The line, from 1.
+    /// The line number, from 1.
     pub line: u64,
-    /// Why it is none.
+    /// Why it was rejected.
     pub reason: String,
 }
 
-/// What was read so far, but for the readings.
+/// The running totals of a scan.
 #[derive(Default)]
 pub(super) struct ScanTotals {
     pub(super) report: ScanReport,
-    /// The file of the last piece, and its lines up to there.
+    /// The index of the last piece's file, and how many of its lines were read.
     file: usize,
     lines: u64,
 }
 
 impl ScanTotals {
-    /// Notes a piece, the next in the order of the files.
-    pub(super) fn note(&mut self, number: usize, file: &InputFile, piece: &Piece) {
+    /// Adds a piece. Pieces must be added in the order of the files.
+    pub(super) fn note(&mut self, number: usize, file: &ArchiveFile, piece: &Piece) {
         if self.file != number {
             (self.file, self.lines) = (number, 0);
         }

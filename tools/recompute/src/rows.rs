@@ -1,4 +1,4 @@
-//! The rows that come out.
+//! The computed rows.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,14 +11,14 @@ use windrow_core::batch::BatchFold;
 
 use crate::names::NameSlot;
 
-/// Every unicorn's windows, by window and name.
+/// The rows of all windows, ordered by window and name.
 #[derive(Clone, Debug)]
 pub struct WindowRows {
     window_seconds: u32,
-    /// In the order of the text.
+    /// Sorted by name.
     names: Vec<(Arc<str>, NameSlot)>,
     partitions: Vec<BatchFold<Totals>>,
-    /// By their start.
+    /// Sorted by start.
     windows: Vec<RowWindow>,
     len: usize,
 }
@@ -27,12 +27,12 @@ pub struct WindowRows {
 #[derive(Clone, Debug)]
 struct RowWindow {
     start: StatusTime,
-    /// How many rows are in the windows before.
+    /// The number of rows in earlier windows.
     before: usize,
     indexes: Vec<RowIndex>,
 }
 
-/// A unicorn's window.
+/// The totals of one unicorn and window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowRow<'a> {
     /// The unicorn.
@@ -43,23 +43,23 @@ pub struct WindowRow<'a> {
     pub window_seconds: u32,
     /// How many distinct readings there are.
     pub readings: u64,
-    /// How many more there were that are left out.
+    /// How many duplicates were left out.
     pub duplicates: u64,
-    /// The figures of the distinct readings.
+    /// The aggregates of the distinct readings.
     pub measures: Measures,
 }
 
 /// Where a row's accumulator is.
 #[derive(Clone, Copy, Debug)]
 struct RowIndex {
-    /// Place in `WindowRows::names`. A window's rows ascend by it.
+    /// Index into `WindowRows::names`. A window's rows are sorted by it.
     name: usize,
-    /// Place in the name's partition.
+    /// Index into the name's partition.
     accumulator: usize,
 }
 
 impl WindowRows {
-    /// The rows of partitions, in which each name's are at its home.
+    /// Builds the rows from partitions; each name's accumulators are at its slot.
     pub(super) fn new(
         mut names: Vec<(Arc<str>, NameSlot)>,
         window_seconds: u32,
@@ -67,7 +67,7 @@ impl WindowRows {
     ) -> Self {
         names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut windows: HashMap<i64, Vec<RowIndex>, RandomState> = HashMap::default();
-        // By name, so that each window comes to have its rows in that order.
+        // Iterating by name gives each window its rows in that order.
         for (name, (_, slot)) in names.iter().enumerate() {
             let batch = partitions.get(slot.partition as usize);
             let accumulators = batch.map(|batch| batch.windows_of(slot.key as usize));
@@ -110,24 +110,24 @@ impl WindowRows {
         self.len
     }
 
-    /// Whether there is none.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// All rows, by window and name.
+    /// All rows, ordered by window and name.
     pub fn iter(&self) -> impl Iterator<Item = WindowRow<'_>> {
         self.windows().flat_map(|(_, rows)| rows)
     }
 
-    /// The windows in which there are rows, each with its rows by name.
+    /// The windows that have rows, each with its rows ordered by name.
     pub fn windows(
         &self,
     ) -> impl Iterator<Item = (StatusTime, impl Iterator<Item = WindowRow<'_>>)> {
         self.between(0..self.len)
     }
 
-    /// Those of the rows that are within a range of all, as windows.
+    /// The rows with the indexes `range`, grouped by window.
     pub fn between(
         &self,
         range: Range<usize>,
@@ -142,16 +142,16 @@ impl WindowRows {
             let indexes = window.indexes.iter().take(range.end - before).skip(skipped);
             (
                 start,
-                indexes.filter_map(move |place| self.row(place, start)),
+                indexes.filter_map(move |index| self.row(index, start)),
             )
         })
     }
 
-    /// The row at a place, of which every one has one.
-    fn row(&self, place: &RowIndex, window_start: StatusTime) -> Option<WindowRow<'_>> {
-        let (name, slot) = self.names.get(place.name)?;
+    /// The row at an index; always `Some`.
+    fn row(&self, index: &RowIndex, window_start: StatusTime) -> Option<WindowRow<'_>> {
+        let (name, slot) = self.names.get(index.name)?;
         let partition = self.partitions.get(slot.partition as usize)?;
-        let accumulator = partition.accumulator(place.accumulator)?;
+        let accumulator = partition.accumulator(index.accumulator)?;
         Some(WindowRow {
             name,
             window_start,

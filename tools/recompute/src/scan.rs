@@ -4,8 +4,6 @@ use unicorn::totals::Totals;
 use windrow_core::batch::BatchFold;
 use windrow_core::window::{InvalidWindow, Tumbling};
 
-use crate::ArchiveReadError;
-use crate::files::InputFile;
 use crate::names::NameTable;
 use crate::parse::Parser;
 use crate::pipeline;
@@ -13,6 +11,8 @@ use crate::plan::ScanPlan;
 use crate::report::ScanTotals;
 pub use crate::report::{CutFile, RejectedLine, ScanReport};
 use crate::rows::WindowRows;
+use windrow_archive::ArchiveFile;
+use windrow_archive::ArchiveReadError;
 
 /// How to scan.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ impl ScanOptions {
 /// When a file cannot be read to its end, packed ones included: of several, the first one is named.
 /// What the others hold is then lost as well, since it would not be the whole.
 pub fn scan(
-    files: &[InputFile],
+    files: &[ArchiveFile],
     options: ScanOptions,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(WindowRows, ScanReport), ArchiveReadError> {
@@ -85,7 +85,7 @@ pub fn scan(
 
 /// Adds readings as they are parsed: one thread comes to them in their order.
 fn in_order(
-    files: &[InputFile],
+    files: &[ArchiveFile],
     cut: CutFile,
     progress: &(dyn Fn(u64) + Sync),
     parser: &mut Parser<'_>,

@@ -1,19 +1,19 @@
-//! Rows into a DynamoDB table of their own.
+//! Writes rows to a DynamoDB table.
 //!
-//! A row has the form that it has in the pipeline's table, so whoever reads that can read this one.
-//! Its part is that of no shard: stream and shard are called `archive`, and it goes from 1 to the
-//! number of the minute's records in the archive, repeats included. So
+//! Rows have the same form as in the pipeline's table, so the same programs can read them. Their
+//! source range is artificial: stream and shard are called `archive`, and it spans 1 to the number
+//! of the window's readings in the archive, including duplicates. Therefore:
 //!
-//! * a run over the same archive writes the same rows again, each over its like;
-//! * all rows of one unicorn's minute overlap, so that the merge rule takes one of them, and it takes
-//!   the one with the most records. Where the archive has grown in between, that is the later run's:
-//!   what was added to a minute, be it new readings or repeats, makes its records more;
-//! * a run over a part of the archive changes nothing about minutes that are there whole.
+//! * a run over the same archive overwrites its rows with equal ones;
+//! * all rows of one unicorn and window overlap, so the merge rule picks one: the row that covers
+//!   the most readings. If the archive has grown, that is the later run's row, since new readings
+//!   and duplicates both extend its source range;
+//! * a run over part of an archive does not change windows that an earlier run has read completely.
 //!
-//! Rows of an archive that has lost readings since do not give way. They want a new table.
+//! If the archive has lost readings since, the old rows still win. Use a new table then.
 //!
-//! The pipeline's own table is rejected: the pipeline counts by arrival and this by StatusTime, and the
-//! rows of both would be added up.
+//! The pipeline's own table is rejected: the pipeline assigns windows by arrival time and this
+//! program by StatusTime, and the rows of both would be added up.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -31,34 +31,33 @@ use windrow_write::{DynamoTable, Policy, deliver};
 
 use crate::rows::{WindowRow, WindowRows};
 
-/// What stream and shard of a row are called. No shard of Kinesis has this name.
+/// The stream and shard name in a row's source range. No Kinesis shard has this name.
 pub const ARCHIVE: &str = "archive";
 
-/// The table that the pipeline writes to, unless it was given another.
+/// The default table of the pipeline.
 pub const LIVE_TABLE: &str = "UnicornSensorData";
 
-/// How many items of a table are looked at before it is written to.
-const LOOKED_AT: i32 = 100;
+/// How many of a table's items are checked before writing.
+const CHECKED_ITEMS: i32 = 100;
 
-/// How many rows are written before the next ones are made.
-const ROWS: usize = 2_500;
+/// How many rows are converted and written at a time.
+const ROWS_PER_BATCH: usize = 2_500;
 
-/// How long these may take: a table of 25 writes a second gets through.
+/// The time limit for one batch: enough for a table with 25 writes per second.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
 
-/// A table that is not written to, or not whole.
+/// Why a table was not written, or not completely.
 #[derive(Debug, Error)]
 pub enum TableError {
-    /// It is the pipeline's.
+    /// It is the pipeline's table.
     #[error(
-        "the table {0} is the pipeline's: the pipeline counts by arrival, this by StatusTime, and rows \
-         of both would be added up; name a table of its own"
+        "the table {0} is the pipeline's table, whose rows are by arrival time instead of StatusTime: \
+         the rows of both would be added up; use a separate table"
     )]
     Live(String),
-    /// It holds something that is not of here.
+    /// It holds items that this program did not write.
     #[error(
-        "the table {table} holds {what}, so it is not written to: the rows of both would be added up; \
-         name a table of its own"
+        "the table {table} holds {what}: the rows of both would be added up; use a separate table"
     )]
     Foreign {
         /// The table.
@@ -66,42 +65,42 @@ pub enum TableError {
         /// What was found.
         what: String,
     },
-    /// There is none of that name.
+    /// It does not exist.
     #[error(
-        "there is no table {0}; make one with: aws dynamodb create-table --table-name {0} \
+        "there is no table {0}; create it with: aws dynamodb create-table --table-name {0} \
          --billing-mode PAY_PER_REQUEST \
          --attribute-definitions AttributeName=Name,AttributeType=S AttributeName=StatusTime,AttributeType=S \
          --key-schema AttributeName=Name,KeyType=HASH AttributeName=StatusTime,KeyType=RANGE"
     )]
     Missing(String),
-    /// Its key is not that of a table of rows.
+    /// Its key schema is wrong.
     #[error("the key of the table {0} is not Name and StatusTime")]
     Key(String),
-    /// It cannot be looked at.
+    /// It cannot be read.
     #[error("the table {table} cannot be read: {reason}")]
     Unreadable {
         /// The table.
         table: String,
-        /// What the service said.
+        /// The error of the service.
         reason: String,
     },
-    /// A row cannot be written.
+    /// Some rows could not be written.
     #[error("{count} rows were not written to the table {table}; the first: {reason}")]
     Undelivered {
         /// The table.
         table: String,
-        /// How many.
+        /// How many rows.
         count: usize,
-        /// What happened to the first.
+        /// Why the first one failed.
         reason: String,
     },
-    /// A number of records is no position, which cannot be.
+    /// A number of readings is not a valid sequence number. This cannot happen.
     #[error(transparent)]
     SequenceNumber(#[from] InvalidSequenceNumber),
 }
 
-/// Rejects the pipeline's table by its name: the usual one, and `live`, the one that the environment
-/// names.
+/// Rejects the names of the pipeline's table: the default, and `live`, the one set in the
+/// environment.
 ///
 /// # Errors
 /// [`TableError::Live`].
@@ -112,7 +111,7 @@ pub fn check_name(name: &str, live: Option<&str>) -> Result<(), TableError> {
     Ok(())
 }
 
-/// A table for rows of an archive.
+/// A table for recomputed rows.
 #[derive(Clone, Debug)]
 pub struct RecomputedTable {
     client: Client,
@@ -120,10 +119,11 @@ pub struct RecomputedTable {
 }
 
 impl RecomputedTable {
-    /// The table of that name, if it is there and holds nothing else: some of its items are looked at.
+    /// Opens a table. Checks its key and some of its items.
     ///
     /// # Errors
-    /// [`TableError`], with what to do.
+    /// [`TableError`] if it does not exist, has another key, or holds other items. The message says
+    /// what to do.
     pub async fn open(cloud: &Cloud, name: &str) -> Result<Self, TableError> {
         let config = aws_sdk_dynamodb::config::Builder::from(cloud.config())
             .retry_config(RetryConfig::standard())
@@ -137,11 +137,12 @@ impl RecomputedTable {
         Ok(table)
     }
 
-    /// Writes all rows, and tells `progress` of every few. Rows that are there already are written over.
+    /// Writes all rows, overwriting existing ones. Calls `progress` with the number of rows after
+    /// each batch.
     ///
     /// # Errors
-    /// [`TableError::Undelivered`], when DynamoDB rejects a row or takes too long. What was written
-    /// until then stays, and another run writes the rest.
+    /// [`TableError::Undelivered`] if DynamoDB rejects a row or takes too long. Rows written before
+    /// stay; another run writes the rest.
     pub async fn write(
         &self,
         rows: &WindowRows,
@@ -153,7 +154,7 @@ impl RecomputedTable {
         while left > 0 {
             let items: Vec<Item> = rows
                 .by_ref()
-                .take(ROWS)
+                .take(ROWS_PER_BATCH)
                 .map(|row| Ok(row::to_item(&summary(&row)?, None)))
                 .collect::<Result<_, InvalidSequenceNumber>>()?;
             let count = items.len();
@@ -191,7 +192,11 @@ impl RecomputedTable {
     }
 
     async fn check_items(&self) -> Result<(), TableError> {
-        let page = self.client.scan().table_name(&self.name).limit(LOOKED_AT);
+        let page = self
+            .client
+            .scan()
+            .table_name(&self.name)
+            .limit(CHECKED_ITEMS);
         let page = page.consistent_read(true).send().await;
         let page = page.map_err(|error| self.unreadable(&error))?;
         for item in page.items() {
@@ -223,7 +228,7 @@ fn has_key_of_rows(table: &TableDescription) -> bool {
     key == HashMap::from([(partition, &KeyType::Hash), (sort, &KeyType::Range)])
 }
 
-/// What an item is, if it is no row of an archive.
+/// Describes an item that is not a recomputed row.
 fn foreign(item: &HashMap<String, AttributeValue>) -> Option<String> {
     match row::from_item(item) {
         Ok(row) if row.source.stream == ARCHIVE && row.source.shard == ARCHIVE => None,
@@ -231,14 +236,14 @@ fn foreign(item: &HashMap<String, AttributeValue>) -> Option<String> {
             "rows of the stream {} and its shard {}",
             row.source.stream, row.source.shard
         )),
-        Err(_) => Some("items that are no rows".to_owned()),
+        Err(_) => Some("items that are not rows".to_owned()),
     }
 }
 
-/// The row as the pipeline's table would have it.
+/// Converts a row to the form of the pipeline's table.
 ///
 /// # Errors
-/// Never for a row of at least one reading.
+/// Never, if the row has at least one reading.
 pub fn summary(row: &WindowRow<'_>) -> Result<Summary, InvalidSequenceNumber> {
     let records = row.readings.saturating_add(row.duplicates);
     let mut range = SequenceRange::at("1".parse()?);

@@ -1,8 +1,8 @@
 //! Sends the records of failed batches to the summary stream again.
 //!
-//! It reads the files of an on-failure destination, those of the local cloud or a copy of the
-//! bucket, and sends their records once more. Doing so twice does no harm: rows are immutable, so
-//! one that is written again overwrites itself with equal values.
+//! It reads the files of an on-failure destination, either the local cloud's or a copy of the
+//! bucket, and sends their records again. Redriving is idempotent: rows are immutable, so writing
+//! one again overwrites it with equal values.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -20,16 +20,17 @@ use windrow_connect::stream::StreamError;
 use windrow_event::{DecodeError, Event};
 use windrow_write::{DeliveryReport, Destination, KinesisRecord, KinesisStream, Policy, deliver};
 
-/// The sub-folder that files go to once the stream has taken their records.
+/// The sub-folder for files whose records the stream has accepted.
 pub const DONE: &str = "redriven";
 
-/// Where the local cloud's data directory has its processor's failed batches.
+/// The folder of the processor's failed batches, in the local cloud's data directory.
 const ON_FAILURE: &str = "on-failure";
 
-/// How long one file's records may take. The largest batch is 6 MB, and a shard takes 1 MB a second.
+/// The time limit for one file's records. The largest batch is 6 MB, and a shard accepts 1 MB per
+/// second.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// The largest file that is read: ten times the event that Lambda hands to a function at most.
+/// The largest file that is read: ten times Lambda's maximum event size.
 const MOST_BYTES: u64 = 60_000_000;
 
 /// Sends the records of the processor's failed batches to the summary stream again.
@@ -39,31 +40,31 @@ const MOST_BYTES: u64 = 60_000_000;
     after_help = "\
 Examples:
   cargo run -p redrive
-      The failed batches of the running local cloud.
+      Redrives the failed batches of the running local cloud.
 
   aws s3 sync s3://BUCKET failed && cargo run -p redrive -- failed --target aws
-      Those of the application on AWS; BUCKET is its output OnFailureBucket.
+      Redrives those of the application on AWS; BUCKET is the stack's output OnFailureBucket.
 
-A file whose records were all taken is moved to the sub-folder `redriven` of FOLDER; nothing is
-deleted. It does no harm to run this again, to cut it off, or to sync anew what was moved: a row that
-is written twice is the same row.
+A file whose records were all accepted is moved to the sub-folder `redriven` of FOLDER; nothing is
+deleted. It is safe to run this again, to interrupt it, or to sync moved files again: writing a row
+twice does not change it.
 
-Ends with 0 if every file was redriven whole; with 1 if one was not, which then stays where it is and
-is named; with 2 for bad usage."
+Exits with 0 if every file was redriven; with 1 if one was not, which is named and stays in place;
+with 2 for bad usage."
 )]
 pub struct RedriveArgs {
-    /// Folder of the files, at any depth [default: `on-failure` in the data directory]
+    /// Folder with the files, at any depth [default: `on-failure` in the data directory]
     pub folder: Option<PathBuf>,
 
-    /// Data directory of the local cloud that gave the records up
+    /// Data directory of the local cloud
     #[arg(long, default_value = ".wildrydes", conflicts_with = "folder")]
     pub data_dir: PathBuf,
 
-    /// Stream that the records came from and are sent to
+    /// Stream that the records came from and are sent to again
     #[arg(long, default_value = "wildrydes-summary", value_parser = windrow_connect::stream::parse_name)]
     pub stream: String,
 
-    /// Redrive what an earlier run has redriven already as well
+    /// Also redrive the files that earlier runs have redriven
     #[arg(long)]
     pub again: bool,
 
@@ -72,14 +73,14 @@ pub struct RedriveArgs {
     pub target: TargetArgs,
 }
 
-/// What a run did.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Redriven {
-    /// Records that the stream took, those of a file that was taken in part included.
+    /// Records that the stream accepted, including those of files that were not fully redriven.
     pub records: usize,
-    /// Files of which it took every record.
+    /// Files whose records were all accepted.
     pub files: usize,
-    /// Files, or folders that cannot be read, which are still to be dealt with.
+    /// Files that were not fully redriven, and folders that could not be read.
     pub left: usize,
 }
 
@@ -91,39 +92,39 @@ pub enum RedriveError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// There is no telling which cloud to send to.
+    /// The cloud to send to could not be determined.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// AWS was found and not asked for. A folder does not tell whose rows are in it, and AWS's table
-    /// must not get a local cloud's by accident.
+    /// AWS was found but not requested. A folder does not say which cloud its rows belong to, and a
+    /// local cloud's rows must not reach the table on AWS by accident.
     #[error(
-        "there are AWS credentials, and nothing says that the records are for AWS: \
-         say --target aws or --target local"
+        "found AWS credentials, but the target is ambiguous: \
+         choose --target aws or --target local"
     )]
     Unasked,
-    /// The local cloud is meant and is not running.
+    /// The target is the local cloud, which is not running.
     #[error(
         "{0}: start one with `cargo run -p local`, \
-         or say where to send to with --endpoint-url or --target aws"
+         or choose another cloud with --endpoint-url or --target aws"
     )]
     NoLocal(NoLocal),
-    /// The stream is not to be had.
+    /// The stream is not available.
     #[error(transparent)]
     Stream(#[from] StreamError),
 }
 
-/// Puts the folder's files back, each whole before the next, and tells `notes` of each and of which
-/// cloud takes them.
+/// Redrives the folder's files one by one. Writes the cloud in use and each file's result to
+/// `notes`.
 ///
-/// A file that is not redriven whole stays where it is and does not end the run, unless the stream
-/// takes nothing any more.
+/// A file that is not fully redriven stays in place. The run then continues, unless the stream
+/// accepts no more records.
 ///
 /// # Errors
-/// [`RedriveError`], before anything was sent. What cannot be told to `notes` is no error.
+/// [`RedriveError`], only before anything is sent. Failing to write to `notes` is not an error.
 pub async fn redrive(
     args: &RedriveArgs,
     environment: &Environment,
@@ -134,7 +135,7 @@ pub async fn redrive(
         None => args.data_dir.join(ON_FAILURE),
     };
     let found = match FailedBatchFiles::in_folder(&folder, args.again) {
-        // The mapping makes its folder when it first gives something up.
+        // The folder exists only once a batch has failed.
         Err(error) if args.folder.is_none() && error.kind() == io::ErrorKind::NotFound => {
             FailedBatchFiles::default()
         }
@@ -144,7 +145,7 @@ pub async fn redrive(
         })?,
     };
     if found.files.is_empty() {
-        return Ok(found.tell_unreadable(&mut notes));
+        return Ok(found.report_unreadable(&mut notes));
     }
 
     let cloud = match resolve(&args.target, environment, LOCAL_PORT).await? {
@@ -154,14 +155,14 @@ pub async fn redrive(
     if cloud.place() == CloudLocation::Aws && args.target.target == Target::Auto {
         return Err(RedriveError::Unasked);
     }
-    tell(&mut notes, cloud.describe());
+    note(&mut notes, cloud.describe());
     windrow_connect::stream::check(&cloud, &args.stream).await?;
     let client = aws_sdk_kinesis::Client::new(cloud.config());
     let stream = KinesisStream::new(client, &args.stream);
-    Ok(put_back(&folder, found, &args.stream, &stream, notes).await)
+    Ok(redrive_files(&folder, found, &args.stream, &stream, notes).await)
 }
 
-/// Files in a folder, and what of it cannot be looked into.
+/// The files of a folder, and its sub-folders that cannot be read.
 #[derive(Debug, Default)]
 struct FailedBatchFiles {
     files: Vec<PathBuf>,
@@ -169,14 +170,14 @@ struct FailedBatchFiles {
 }
 
 impl FailedBatchFiles {
-    /// All files at any depth, in the order of their paths; those that are done only if asked for.
-    /// Symbolic links are passed over.
+    /// Lists the files at any depth, ordered by path. Includes redriven files if `again` is set.
+    /// Symbolic links are skipped.
     fn in_folder(folder: &Path, again: bool) -> io::Result<Self> {
         let mut found = Self::default();
         let mut folders = Vec::new();
-        found.look_into(folder, again, &mut folders)?;
+        found.list_folder(folder, again, &mut folders)?;
         while let Some(folder) = folders.pop() {
-            if let Err(error) = found.look_into(&folder, again, &mut folders) {
+            if let Err(error) = found.list_folder(&folder, again, &mut folders) {
                 found.unreadable.push((folder, error));
             }
         }
@@ -184,7 +185,7 @@ impl FailedBatchFiles {
         Ok(found)
     }
 
-    fn look_into(
+    fn list_folder(
         &mut self,
         folder: &Path,
         again: bool,
@@ -202,9 +203,9 @@ impl FailedBatchFiles {
         Ok(())
     }
 
-    fn tell_unreadable(&self, notes: &mut impl Write) -> Redriven {
+    fn report_unreadable(&self, notes: &mut impl Write) -> Redriven {
         for (path, error) in &self.unreadable {
-            tell(notes, &format!("{}: {error}", path.display()));
+            note(notes, &format!("{}: {error}", path.display()));
         }
         Redriven {
             left: self.unreadable.len(),
@@ -213,79 +214,80 @@ impl FailedBatchFiles {
     }
 }
 
-async fn put_back(
+async fn redrive_files(
     folder: &Path,
     found: FailedBatchFiles,
     name: &str,
     stream: &impl Destination<Item = KinesisRecord>,
     mut notes: impl Write,
 ) -> Redriven {
-    let mut redriven = found.tell_unreadable(&mut notes);
+    let mut redriven = found.report_unreadable(&mut notes);
     let mut files = found.files.into_iter();
     for path in files.by_ref() {
-        let problem = match put_back_file(folder, &path, name, stream, &mut redriven).await {
+        let problem = match redrive_file(folder, &path, name, stream, &mut redriven).await {
             Ok(count) => {
                 redriven.files += 1;
                 let line = format!("{}: {count} records redriven", path.display());
-                tell(&mut notes, &line);
+                note(&mut notes, &line);
                 continue;
             }
             Err(problem) => problem,
         };
         redriven.left += 1;
-        tell(&mut notes, &format!("{}: {problem}", path.display()));
+        note(&mut notes, &format!("{}: {problem}", path.display()));
         if let Problem::Undelivered { is_over: true, .. } = problem {
             break;
         }
     }
     let untried = files.len();
     if untried > 0 {
-        let line = format!("the stream takes no more; {untried} more files were not tried");
-        tell(&mut notes, &line);
+        let line =
+            format!("the stream accepts no more records; {untried} more files were not tried");
+        note(&mut notes, &line);
         redriven.left += untried;
     }
     redriven
 }
 
-/// Why a file stays where it is.
+/// Why a file was not redriven and stays in place.
 #[derive(Debug, Error)]
 enum Problem {
-    #[error("it cannot be read: {0}")]
+    #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
-    #[error("it has {0} bytes, too many for an invocation record")]
+    #[error("too large for an invocation record: {0} bytes")]
     TooLarge(u64),
-    #[error("it is not finished")]
+    #[error("still being written")]
     Unfinished,
-    #[error("it is no invocation record: {0}")]
+    #[error("not an invocation record: {0}")]
     NotARecord(#[from] serde_json::Error),
-    #[error("it has no payload; only an S3 destination is given the records themselves")]
+    #[error("no payload; only S3 destinations receive the records themselves")]
     NoPayload,
     #[error("{0}")]
     Payload(#[from] DecodeError),
-    #[error("its payload has no records")]
+    #[error("the payload has no records")]
     Empty,
-    #[error("its record {sequence_number} cannot be read: {reason}")]
+    #[error("record {sequence_number} cannot be read: {reason}")]
     Data {
         sequence_number: String,
         reason: String,
     },
-    #[error("its records are of stream {0:?}, and --stream names another")]
+    #[error("the records are of stream {0:?}, but --stream names another")]
     OtherStream(String),
-    #[error("{taken} of {count} records redriven; the first that was not: {reason}")]
+    #[error("{taken} of {count} records redriven; the first failure: {reason}")]
     Undelivered {
         taken: usize,
         count: usize,
         reason: String,
-        /// Whether the stream is not likely to take another file's records either.
+        /// Whether the records of further files are likely to fail too.
         is_over: bool,
     },
-    #[error("its records are redriven, but the file cannot be moved: {0}")]
+    #[error("the records were redriven, but the file cannot be moved: {0}")]
     NotMoved(io::Error),
 }
 
-/// Puts one file back and moves it away; how many records it had. Those that the stream took are added
-/// to `redriven` in any case.
-async fn put_back_file(
+/// Redrives one file, moves it away, and returns how many records it had. The records that the
+/// stream accepted are added to `redriven` even if the file fails.
+async fn redrive_file(
     folder: &Path,
     path: &Path,
     name: &str,
@@ -296,22 +298,22 @@ async fn put_back_file(
     let count = records.len();
     let report = deliver(stream, records, &Policy::within(TIME_LIMIT)).await;
     redriven.records += report.delivered;
-    all_taken(count, &report)?;
+    all_delivered(count, &report)?;
     move_away(folder, path).await.map_err(Problem::NotMoved)?;
     Ok(count)
 }
 
-/// What stands in an invocation record, as far as it is needed here.
+/// The part of an invocation record that is needed here.
 ///
 /// Source: "Retain discarded batch records in an S3 destination" in the Lambda developer guide.
 #[derive(Deserialize)]
 struct InvocationRecord {
-    /// The event that the function was given, as JSON in a string.
+    /// The event that was passed to the function, as JSON in a string.
     payload: Option<String>,
 }
 
 async fn read_records(path: &Path, name: &str) -> Result<Vec<KinesisRecord>, Problem> {
-    // The mapping may be writing it, and gives it its name once it is whole.
+    // The mapping renames a file once it is complete.
     if path.extension() == Some(OsStr::new("tmp")) {
         return Err(Problem::Unfinished);
     }
@@ -344,7 +346,7 @@ async fn read_records(path: &Path, name: &str) -> Result<Vec<KinesisRecord>, Pro
     Ok(records)
 }
 
-fn all_taken(count: usize, report: &DeliveryReport<KinesisRecord>) -> Result<(), Problem> {
+fn all_delivered(count: usize, report: &DeliveryReport<KinesisRecord>) -> Result<(), Problem> {
     let Some(first) = report.undelivered.first() else {
         return Ok(());
     };
@@ -357,21 +359,21 @@ fn all_taken(count: usize, report: &DeliveryReport<KinesisRecord>) -> Result<(),
     })
 }
 
-/// Moves the file to the same place below [`DONE`], unless it is there already.
+/// Moves the file to the same relative path below [`DONE`], unless it is there already.
 async fn move_away(folder: &Path, path: &Path) -> io::Result<()> {
-    let place = path.strip_prefix(folder).map_err(io::Error::other)?;
-    if place.iter().any(|name| name == DONE) {
+    let relative = path.strip_prefix(folder).map_err(io::Error::other)?;
+    if relative.iter().any(|name| name == DONE) {
         return Ok(());
     }
-    let target = folder.join(DONE).join(place);
+    let target = folder.join(DONE).join(relative);
     if let Some(parent) = target.parent() {
         tokio::fs::create_dir_all(parent).await?;
     }
     tokio::fs::rename(path, target).await
 }
 
-/// Writes a line; notes that nobody takes are no reason to leave a file out.
-fn tell(notes: &mut impl Write, line: &str) {
+/// Writes a line. Errors are ignored: a closed output must not keep files from being redriven.
+fn note(notes: &mut impl Write, line: &str) {
     let _ = writeln!(notes, "{line}");
 }
 

@@ -1,4 +1,4 @@
-//! Puts the records of failed batches back into the summary stream.
+//! Sends the records of failed batches to the summary stream again.
 
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
         Ok(redriven) => {
             let left = match redriven.left {
                 0 => String::new(),
-                left => format!("; left as they were: {left}"),
+                left => format!("; not redriven: {left}"),
             };
             let (records, files) = (redriven.records, redriven.files);
             tell(&format!("redrove {records} records of {files} files{left}"));

@@ -12,7 +12,7 @@ fn parse(arguments: &[&str]) -> Result<RedriveArgs, clap::Error> {
     RedriveArgs::try_parse_from([&["redrive"], arguments].concat())
 }
 
-/// The event of `keys`, whose data is what they are.
+/// An event with one record per key, whose data is the key.
 fn event(stream: &str, keys: &[&str]) -> String {
     let stream_arn = format!("arn:aws:kinesis:us-east-1:000000000000:stream/{stream}");
     let source = EventSource {
@@ -30,7 +30,7 @@ fn event(stream: &str, keys: &[&str]) -> String {
     String::from_utf8(encode(&source, &records, None)).unwrap()
 }
 
-/// The object that Lambda writes to S3, as the developer guide shows it.
+/// The object that Lambda writes to S3, as in the developer guide.
 fn failed_batches(event: &str) -> String {
     json!({
         "requestContext": {
@@ -52,7 +52,7 @@ fn failed_batches(event: &str) -> String {
     .to_string()
 }
 
-/// Takes all but what is called `failed`, and is gone once it meets `fatal`.
+/// Accepts all records except `failed`, and fails for good at the record `fatal`.
 #[derive(Default)]
 struct Stream(Collected<KinesisRecord>);
 
@@ -115,7 +115,7 @@ impl TestBucket {
         let folder = self.folder.path();
         let found = FailedBatchFiles::in_folder(folder, again).unwrap();
         let mut notes = Vec::new();
-        let redriven = put_back(folder, found, STREAM, &self.stream, &mut notes).await;
+        let redriven = redrive_files(folder, found, STREAM, &self.stream, &mut notes).await;
         let notes = String::from_utf8(notes).unwrap();
         (
             redriven,
@@ -137,7 +137,7 @@ fn counts(records: usize, files: usize, left: usize) -> Redriven {
 }
 
 #[test]
-fn the_command_line_holds_together() {
+fn command_line_is_valid() {
     RedriveArgs::command().debug_assert();
     assert_eq!(parse(&[]).unwrap().data_dir, Path::new(".wildrydes"));
     let both = parse(&["failed", "--data-dir", "elsewhere"]).unwrap_err();
@@ -145,7 +145,7 @@ fn the_command_line_holds_together() {
 }
 
 #[tokio::test]
-async fn what_was_put_back_is_moved_away_and_put_back_again_only_if_asked_for() {
+async fn redriven_files_are_moved_and_skipped_unless_requested() {
     let path = "aws/lambda/mapping/shardId-000000000000/2026/11/20/2026-11-20T09.17.00-uuid";
     let first = failed_batches(&event(STREAM, &["a", "b"]));
     let second = failed_batches(&event(STREAM, &["c"]));
@@ -167,13 +167,13 @@ async fn what_was_put_back_is_moved_away_and_put_back_again_only_if_asked_for() 
     );
     assert_eq!(bucket.redrive(true).await.0, counts(3, 2, 0));
     assert_eq!(bucket.stream.keys().len(), 3);
-    assert!(bucket.has(&moved), "it stays where it was moved to");
+    assert!(bucket.has(&moved), "a moved file stays where it is");
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_invocation_record_is_named_and_stays_and_the_others_are_put_back() {
+async fn invalid_files_are_reported_and_stay_in_place() {
     let damaged = event(STREAM, &["a", "b"]).replace("\"Yg==\"", "\"Y?==\"");
-    let none = failed_batches(&event(STREAM, &[]));
+    let empty = failed_batches(&event(STREAM, &[]));
     let no_event = failed_batches("{}");
     let other = failed_batches(&event("wildrydes", &["a"]));
     let good = failed_batches(&event(STREAM, &["good"]));
@@ -181,7 +181,7 @@ async fn a_file_that_is_no_invocation_record_is_named_and_stays_and_the_others_a
         ("a", "nonsense"),
         ("b", "{\"version\":\"1.0\"}"),
         ("c", &no_event),
-        ("d", &none),
+        ("d", &empty),
         ("e", &failed_batches(&damaged)),
         ("f", &other),
         ("g.tmp", &good),
@@ -193,14 +193,14 @@ async fn a_file_that_is_no_invocation_record_is_named_and_stays_and_the_others_a
     assert_eq!(redriven, counts(1, 1, 8));
     assert_eq!(bucket.stream.keys(), ["good"]);
     for (file, problem) in notes.lines().zip([
-        "a: it is no invocation record: ",
-        "b: it has no payload; only an S3 destination",
+        "a: not an invocation record: ",
+        "b: no payload; only S3 destinations",
         "c: the payload is not a Kinesis event: missing field `Records`",
-        "d: its payload has no records",
-        "e: its record 7 cannot be read: the data is not base64",
-        "f: its records are of stream \"wildrydes\", and --stream names another",
-        "g.tmp: it is not finished",
-        "h: it is no invocation record: ",
+        "d: the payload has no records",
+        "e: record 7 cannot be read: the data is not base64",
+        "f: the records are of stream \"wildrydes\", but --stream names another",
+        "g.tmp: still being written",
+        "h: not an invocation record: ",
         "z: 1 records redriven",
     ]) {
         assert!(file.starts_with(problem), "{file}");
@@ -210,15 +210,15 @@ async fn a_file_that_is_no_invocation_record_is_named_and_stays_and_the_others_a
 }
 
 #[tokio::test]
-async fn a_file_taken_in_part_stays_and_says_how_many() {
-    let part = failed_batches(&event(STREAM, &["a", "failed", "b"]));
+async fn partly_redriven_file_stays_in_place() {
+    let partial = failed_batches(&event(STREAM, &["a", "failed", "b"]));
     let whole = failed_batches(&event(STREAM, &["c"]));
-    let bucket = TestBucket::new(&[("a", &part), ("b", &whole)]);
+    let bucket = TestBucket::new(&[("a", &partial), ("b", &whole)]);
     let (redriven, notes) = bucket.redrive(false).await;
     assert_eq!(redriven, counts(3, 1, 1));
     assert_eq!(
         notes,
-        "a: 2 of 3 records redriven; the first that was not: rejected: not that one\n\
+        "a: 2 of 3 records redriven; the first failure: rejected: not that one\n\
          b: 1 records redriven\n"
     );
     assert_eq!(bucket.stream.keys(), ["a", "b", "c"]);
@@ -226,7 +226,7 @@ async fn a_file_taken_in_part_stays_and_says_how_many() {
 }
 
 #[tokio::test]
-async fn a_stream_that_takes_nothing_any_more_ends_the_run() {
+async fn fatal_error_ends_the_run() {
     let file = |key| failed_batches(&event(STREAM, &[key]));
     let bucket = TestBucket::new(&[
         ("a", &file("a")),
@@ -238,8 +238,8 @@ async fn a_stream_that_takes_nothing_any_more_ends_the_run() {
     assert_eq!(redriven, counts(1, 1, 3));
     assert!(
         notes.ends_with(
-            "b: 0 of 1 records redriven; the first that was not: stopped: no such stream\n\
-             the stream takes no more; 2 more files were not tried\n"
+            "b: 0 of 1 records redriven; the first failure: stopped: no such stream\n\
+             the stream accepts no more records; 2 more files were not tried\n"
         ),
         "{notes}"
     );
@@ -247,7 +247,7 @@ async fn a_stream_that_takes_nothing_any_more_ends_the_run() {
 }
 
 #[tokio::test]
-async fn nothing_given_up_is_nothing_to_do_and_a_folder_that_was_typed_must_be_there() {
+async fn missing_folder_is_an_error_only_if_it_was_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing").display().to_string();
     let environment = Environment::default();
@@ -264,7 +264,7 @@ async fn nothing_given_up_is_nothing_to_do_and_a_folder_that_was_typed_must_be_t
 }
 
 #[tokio::test]
-async fn nothing_goes_to_aws_that_was_not_said_to() {
+async fn aws_must_be_requested_explicitly() {
     let bucket = TestBucket::new(&[("a", &failed_batches(&event(STREAM, &["a"])))]);
     let folder = bucket.folder.path().display().to_string();
     let environment = Environment::from_iter(

@@ -1,3 +1,3 @@
-//! What the soak and the end-to-end tests check totals against.
+//! The oracle that the soak test and the end-to-end tests check rows against.
 
 pub mod oracle;

@@ -1,6 +1,6 @@
-//! Sends readings through the pipeline while everything that can fail does, and checks the totals.
+//! Sends readings through the pipeline while faults are injected, and checks the rows.
 //!
-//! What it checks against is worked out from the streams' logs alone, by [`soak::oracle`].
+//! [`soak::oracle`] computes the expected rows from the streams' logs alone.
 
 mod report;
 mod topology;
@@ -18,14 +18,14 @@ use tokio_util::sync::CancellationToken;
 use windrow_local::faults::{FaultKind, Faults};
 use windrow_local::{CloudSettings, LocalCloud};
 
-/// The second stream of readings, summed into the same table.
+/// The second stream of readings, aggregated into the same table.
 const SECOND_STREAM: &str = "wildrydes-second";
 
-/// Sends readings through the local cloud while everything that can fail does, and checks that the
-/// table's rows are exactly the readings in the streams' logs.
+/// Sends readings through the local cloud while faults are injected, and checks that the table's
+/// rows hold exactly the readings in the streams' logs.
 ///
-/// Prints how often each fault was injected and what became of the readings. Ends with 1 if a reading was lost
-/// or counted twice, or a fault was injected less often than --at-least.
+/// Prints how often each fault was injected, and how many readings were lost or counted twice.
+/// Exits with 1 if there are any, or if a fault was injected less often than --at-least.
 #[derive(Parser)]
 #[command(after_help = "\
 Examples:
@@ -33,34 +33,34 @@ Examples:
   cargo run --release -p soak -- --seed 1 --readings 100000 --functions bootstrap
   cargo run --release -p soak -- --readings 100000 --faults crash-during=0.3,split=0.5")]
 struct SoakArgs {
-    /// What the faults and the readings are drawn from.
+    /// Seed of the faults and the readings.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How many readings to send.
     #[arg(long, default_value_t = 1_000_000)]
     readings: u64,
-    /// How many unicorns send them.
+    /// How many unicorns to send them from.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     unicorns: u32,
-    /// Readings a second, all together.
+    /// Readings per second, in total.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     rate: u64,
-    /// The length of the tumbling window.
+    /// Length of the tumbling window.
     #[arg(long, default_value = "3s", value_parser = windrow_connect::duration::parse)]
     window: Duration,
-    /// Shards that each stream begins with.
+    /// How many shards each stream starts with.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     shards: u32,
-    /// Which faults be injected and how often, as in `local --faults`.
+    /// Faults to inject and how often, as in `local --faults`.
     #[arg(long, default_value = DEFAULT_FAULTS)]
     faults: String,
-    /// Fail unless each fault that may be injected did so this often.
+    /// Fail unless each enabled fault was injected at least this often.
     #[arg(long, default_value_t = 0)]
     at_least: u64,
-    /// How the functions run: in this process, or as the deployed binaries beside this one.
+    /// How to run the functions: in this process, or as the deployed binaries next to this one.
     #[arg(long, value_enum, default_value_t = SoakFunctions::Embedded)]
     functions: SoakFunctions,
-    /// Keep the table, the archive and failed batches in this folder, which must be new.
+    /// Keep the table, the archive and the failed batches in this folder, which must not exist yet.
     #[arg(long)]
     data_dir: Option<PathBuf>,
 }
@@ -71,13 +71,13 @@ enum SoakFunctions {
     Bootstrap,
 }
 
-/// Each is injected often enough to be seen in a run of a million readings, and seldom enough for the run to
-/// end.
+/// Each fault is frequent enough to occur in a run of a million readings, and rare enough for the
+/// run to finish.
 const DEFAULT_FAULTS: &str = "all=0.05,delayed=0.02,answer-dropped=0.04,throttled=0.03,\
     iterator-expired=0.02,state-lost=0.2,ended-early=0.1,split=0.9,merge=1,summary-split=0.6,\
     mapping-restarted=0.6,summaries-replayed=0.9";
 
-/// How long the open windows may take to close at the end.
+/// The time limit for closing the open windows at the end.
 const DRAIN_LIMIT: Duration = Duration::from_secs(600);
 
 impl SoakArgs {
@@ -86,7 +86,9 @@ impl SoakArgs {
             SoakFunctions::Embedded => Functions::Embedded,
             SoakFunctions::Bootstrap => {
                 let program = std::env::current_exe()?;
-                let folder = program.parent().context("this program is in no folder")?;
+                let folder = program
+                    .parent()
+                    .context("this program has no parent folder")?;
                 Functions::Bootstrap(folder.to_owned())
             }
         };
@@ -160,7 +162,7 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
     cloud
         .drain(DRAIN_LIMIT)
         .await
-        .context("not everything that was sent is in the table")?;
+        .context("not all rows reached the table")?;
     faults.switch_off();
 
     let checked = report::Checked::of(&report::Evidence {
@@ -180,20 +182,20 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
     Ok(checked.is_exact() && often_enough)
 }
 
-/// Prints what was injected and what became of the readings. False if a fault was injected less often than
-/// asked for.
+/// Prints the injected faults and the result. Returns false if a fault was injected less often than
+/// requested.
 fn print_report(arguments: &SoakArgs, faults: &Faults, checked: &report::Checked) -> bool {
     println!("seed {}", arguments.seed);
     print!("{}", report::injections(faults));
     print!("{checked}");
-    let too_seldom: Vec<&str> = FaultKind::ALL
+    let too_rare: Vec<&str> = FaultKind::ALL
         .into_iter()
         .filter(|kind| faults.can_inject(*kind) && faults.injected(*kind) < arguments.at_least)
         .map(FaultKind::name)
         .collect();
-    if !too_seldom.is_empty() {
-        let (at_least, kinds) = (arguments.at_least, too_seldom.join(", "));
-        println!("injected less than {at_least} times: {kinds}");
+    if !too_rare.is_empty() {
+        let (at_least, kinds) = (arguments.at_least, too_rare.join(", "));
+        println!("injected fewer than {at_least} times: {kinds}");
     }
-    too_seldom.is_empty()
+    too_rare.is_empty()
 }

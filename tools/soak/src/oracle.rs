@@ -1,7 +1,8 @@
-//! What the rows of the table should amount to, worked out from the stream's log alone.
+//! Computes the expected rows of the table from the streams' logs alone.
 //!
-//! Independent of the pipeline: it reads the log itself, call by call, parses lines as plain JSON and adds
-//! them up in loops. Only [`by_window`], which puts rows into the same terms, uses the merge rule.
+//! It is independent of the pipeline: it reads the log call by call, parses lines as plain JSON and
+//! adds them up in loops. Only [`by_window`], which converts rows for comparison, uses the merge
+//! rule.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -14,40 +15,40 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 use unicorn::merge::MergedRow;
 
-/// A stream and a shard.
+/// A stream's name and a shard's id.
 pub type StreamShard = (String, String);
 
 /// A reading's name and StatusTime.
 pub type Identity = (String, String);
 
-/// A record as it stands in a shard.
+/// A record in a shard's log.
 #[derive(Clone, Debug)]
 pub struct Logged {
-    /// Where it stands.
+    /// The stream and shard it is in.
     pub place: StreamShard,
     /// Its sequence number.
     pub sequence_number: String,
-    /// When it arrived, in milliseconds since the epoch.
+    /// Its arrival time, in milliseconds since the epoch.
     pub arrival: i64,
-    /// What was sent.
+    /// Its data.
     pub data: Bytes,
 }
 
-/// A unicorn and the start of a window, in milliseconds since the epoch.
+/// A unicorn's name and the start of a window, in milliseconds since the epoch.
 pub type OracleKey = (String, i64);
 
-/// What a window_key holds.
+/// The totals of one unicorn and window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OracleRow {
-    /// Distinct readings.
+    /// How many distinct readings there are.
     pub readings: u64,
-    /// Their distances.
+    /// The sum of their distances, in micrometres.
     pub micrometres: i128,
-    /// Lowest and highest magic, lowest and highest health.
+    /// The lowest and highest magic, then the lowest and highest health.
     pub points: [i64; 4],
 }
 
-/// A log that cannot be read.
+/// A stream's log could not be read.
 #[derive(Debug, Error)]
 #[error("the log of {stream} cannot be read: {reason}")]
 pub struct LogError {
@@ -59,7 +60,7 @@ pub struct LogError {
 ///
 /// # Errors
 ///
-/// [`LogError`], where a call fails.
+/// [`LogError`], if a call fails.
 pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<Logged>, LogError> {
     let failed = |error: &dyn std::error::Error| LogError {
         stream: stream.to_owned(),
@@ -77,8 +78,8 @@ pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<Logged>, LogE
             .await
             .map_err(|error| failed(&error))?;
         let mut iterator = first.shard_iterator;
-        while let Some(position) = iterator {
-            let page = client.get_records().shard_iterator(position).send().await;
+        while let Some(current) = iterator {
+            let page = client.get_records().shard_iterator(current).send().await;
             let page = page.map_err(|error| failed(&error))?;
             if page.records.is_empty() {
                 break;
@@ -100,7 +101,7 @@ pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<Logged>, LogE
     Ok(log)
 }
 
-/// A line that is a reading.
+/// A parsed reading.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct OracleReading<'a> {
@@ -112,7 +113,8 @@ struct OracleReading<'a> {
     health_points: i64,
 }
 
-/// Who a line is of, if it is a reading; its Distance must be a plain decimal with at most six places.
+/// The name and StatusTime of a line, or `None` if it is not a reading. The distance must be a
+/// plain decimal with at most six decimal places.
 pub fn identity(line: &str) -> Option<Identity> {
     let (reading, _) = parse(line)?;
     Some((reading.name, reading.status_time))
@@ -130,14 +132,16 @@ fn micrometres(metres: &str) -> Option<i128> {
     digits.parse().ok().filter(|value| *value >= 0)
 }
 
-/// Folds a log: the distinct readings of each shard and window, by arrival, added up over the shards. Of a
-/// reading that stands there twice the first counts. Lines that are no readings are passed over.
+/// Computes the rows of a log: the distinct readings of each shard and window, by arrival time,
+/// added up over the shards. Of duplicate readings, the first counts. Lines that are not readings
+/// are skipped.
 pub fn expected(log: &[Logged], window_millis: i64) -> BTreeMap<OracleKey, OracleRow> {
     fold(log, window_millis, &HashSet::new())
 }
 
-/// The same where windows were ended early after the records of these sequence numbers, if every reading
-/// that was sent again after such an end counted once more: the most that the rows may hold.
+/// Computes the most that rows may hold if windows were ended early after the records with the
+/// sequence numbers `early_ends`: each duplicate reading counts once more after an early end, since
+/// the dedup cache starts empty.
 pub fn at_most(
     log: &[Logged],
     window_millis: i64,
@@ -151,7 +155,7 @@ fn fold(
     window_millis: i64,
     early_ends: &HashSet<String>,
 ) -> BTreeMap<OracleKey, OracleRow> {
-    let mut seen: HashMap<(&StreamShard, i64), HashSet<Identity>> = HashMap::new();
+    let mut known: HashMap<(&StreamShard, i64), HashSet<Identity>> = HashMap::new();
     let mut by_window: BTreeMap<OracleKey, OracleRow> = BTreeMap::new();
     for record in log {
         let window = record.arrival - record.arrival.rem_euclid(window_millis);
@@ -164,21 +168,21 @@ fn fold(
             };
             let (magic, health) = (reading.magic_points, reading.health_points);
             let identity = (reading.name.clone(), reading.status_time);
-            let seen = seen.entry((&record.place, window)).or_default();
-            if !seen.insert(identity) {
+            let known = known.entry((&record.place, window)).or_default();
+            if !known.insert(identity) {
                 continue;
             }
-            let measures = by_window
+            let row = by_window
                 .entry((reading.name, window))
                 .or_insert(OracleRow {
                     readings: 0,
                     micrometres: 0,
                     points: [magic, magic, health, health],
                 });
-            measures.readings += 1;
-            measures.micrometres += micrometres;
-            let [low_magic, high_magic, low_health, high_health] = measures.points;
-            measures.points = [
+            row.readings += 1;
+            row.micrometres += micrometres;
+            let [low_magic, high_magic, low_health, high_health] = row.points;
+            row.points = [
                 low_magic.min(magic),
                 high_magic.max(magic),
                 low_health.min(health),
@@ -186,28 +190,30 @@ fn fold(
             ];
         }
         if early_ends.contains(&record.sequence_number) {
-            seen.remove(&(&record.place, window));
+            known.remove(&(&record.place, window));
         }
     }
     by_window
 }
 
-/// Merged rows in the same terms.
-pub fn by_window(minutes: impl IntoIterator<Item = MergedRow>) -> BTreeMap<OracleKey, OracleRow> {
-    let window_key = |minute: MergedRow| {
-        let measures = OracleRow {
-            readings: minute.readings,
-            micrometres: minute.measures.distance.micrometres(),
+/// Converts merged rows, to compare them with those of [`expected`] and [`at_most`].
+pub fn by_window(
+    merged_rows: impl IntoIterator<Item = MergedRow>,
+) -> BTreeMap<OracleKey, OracleRow> {
+    let convert = |merged: MergedRow| {
+        let row = OracleRow {
+            readings: merged.readings,
+            micrometres: merged.measures.distance.micrometres(),
             points: [
-                minute.measures.min_magic_points.into(),
-                minute.measures.max_magic_points.into(),
-                minute.measures.min_health_points.into(),
-                minute.measures.max_health_points.into(),
+                merged.measures.min_magic_points.into(),
+                merged.measures.max_magic_points.into(),
+                merged.measures.min_health_points.into(),
+                merged.measures.max_health_points.into(),
             ],
         };
-        ((minute.name, minute.window_start.millis()), measures)
+        ((merged.name, merged.window_start.millis()), row)
     };
-    minutes.into_iter().map(window_key).collect()
+    merged_rows.into_iter().map(convert).collect()
 }
 
 #[cfg(test)]
@@ -230,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_counts_once_a_shard_and_window() {
+    fn reading_counts_once_per_shard_and_window() {
         let first = line("Franky", "a", "1.5", 100);
         let other = line("Franky", "b", "0.000001", 99);
         let log = [
@@ -240,7 +246,7 @@ mod tests {
             record("1", 10, &first),
         ];
         let by_window = expected(&log, 60);
-        let measures = |readings, micrometres, points| OracleRow {
+        let row = |readings, micrometres, points| OracleRow {
             readings,
             micrometres,
             points,
@@ -248,9 +254,9 @@ mod tests {
         let expected = BTreeMap::from([
             (
                 ("Franky".to_owned(), 0),
-                measures(3, 3_000_001, [99, 100, 99, 100]),
+                row(3, 3_000_001, [99, 100, 99, 100]),
             ),
-            (("Franky".to_owned(), 60), measures(1, 1_500_000, [100; 4])),
+            (("Franky".to_owned(), 60), row(1, 1_500_000, [100; 4])),
         ]);
         assert_eq!(by_window, expected);
         let most = at_most(&log, 60, &HashSet::from(["010".to_owned()]));
@@ -262,9 +268,6 @@ mod tests {
             super::expected(&log, 60)
         );
         let most = at_most(&log, 60, &HashSet::from(["010".to_owned()]));
-        assert_eq!(
-            most[&("Franky".to_owned(), 0)],
-            measures(2, 3_000_000, [100; 4])
-        );
+        assert_eq!(most[&("Franky".to_owned(), 0)], row(2, 3_000_000, [100; 4]));
     }
 }

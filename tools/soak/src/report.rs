@@ -1,4 +1,4 @@
-//! What became of the readings.
+//! Compares the rows with the logs.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
@@ -11,20 +11,20 @@ use windrow_local::faults::{FaultKind, Faults};
 
 use crate::traffic::Sent;
 
-/// Where to look.
+/// What to compare.
 pub(crate) struct Evidence<'a> {
     pub(crate) kinesis: &'a aws_sdk_kinesis::Client,
     pub(crate) dynamodb: &'a aws_sdk_dynamodb::Client,
     pub(crate) streams: &'a [String],
     pub(crate) table: &'a str,
-    /// The folder of the archive of what was rejected.
+    /// The folder of the rejects' archive.
     pub(crate) rejects: &'a Path,
     pub(crate) window_millis: i64,
     pub(crate) sent: &'a Sent,
     pub(crate) faults: &'a Faults,
 }
 
-/// What was found.
+/// The result of the comparison.
 #[derive(Debug, Default)]
 pub(crate) struct Checked {
     sent: u64,
@@ -32,8 +32,8 @@ pub(crate) struct Checked {
     acknowledged: u64,
     distinct: u64,
     in_rows: u64,
-    across: u64,
-    across_early: u64,
+    across_boundary: u64,
+    across_early_end: u64,
     lost: u64,
     twice: u64,
     wrong: u64,
@@ -44,7 +44,7 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
-    /// Reads logs, table and rejects, and compares.
+    /// Reads the logs, the table and the rejects, and compares them.
     pub(crate) async fn of(evidence: &Evidence<'_>) -> anyhow::Result<Self> {
         let mut log = Vec::new();
         for stream in evidence.streams {
@@ -73,16 +73,16 @@ impl Checked {
             }
         }
         let table_rows = rows.len() as u64;
-        let minutes = merge(rows);
-        let inexact = minutes.iter().filter(|minute| !minute.exact).count() as u64;
-        let found = oracle::by_window(minutes);
+        let merged_rows = merge(rows);
+        let inexact = merged_rows.iter().filter(|merged| !merged.exact).count() as u64;
+        let found = oracle::by_window(merged_rows);
 
         let sent = evidence.sent;
         let in_windows: u64 = expected.values().map(|measures| measures.readings).sum();
         let not_logged = sent
             .acknowledged
             .iter()
-            .filter(|one| !identities.contains(*one));
+            .filter(|identity| !identities.contains(*identity));
         let rejected = rejected(evidence.rejects)?;
         let mut checked = Self {
             sent: sent.readings,
@@ -90,7 +90,7 @@ impl Checked {
             acknowledged: sent.acknowledged.len() as u64,
             distinct: identities.len() as u64,
             in_rows: found.values().map(|measures| measures.readings).sum(),
-            across: in_windows - identities.len() as u64,
+            across_boundary: in_windows - identities.len() as u64,
             lost: not_logged.count() as u64,
             inexact,
             table_rows,
@@ -98,13 +98,13 @@ impl Checked {
             broken_lost: sent.broken.difference(&rejected).count() as u64,
             ..Self::default()
         };
-        checked.across_early = checked.in_rows.saturating_sub(in_windows);
+        checked.across_early_end = checked.in_rows.saturating_sub(in_windows);
         checked.compare(&expected, &most, &found);
         Ok(checked)
     }
 
-    /// Every minute must be as in the logs; where a window was ended early, it may hold readings again
-    /// that were sent again after that.
+    /// Compares each window with the logs. A window that was ended early may also count the
+    /// duplicates that arrived after its early end.
     fn compare(
         &mut self,
         expected: &BTreeMap<OracleKey, OracleRow>,
@@ -118,9 +118,9 @@ impl Checked {
             };
             self.lost += expected.readings.saturating_sub(found.readings);
             self.twice += found.readings.saturating_sub(most.readings);
-            let metres = expected.micrometres..=most.micrometres;
-            let right = expected.points == found.points && metres.contains(&found.micrometres);
-            self.wrong += u64::from(!right);
+            let distances = expected.micrometres..=most.micrometres;
+            let correct = expected.points == found.points && distances.contains(&found.micrometres);
+            self.wrong += u64::from(!correct);
         }
         for (window_key, found) in found {
             if !expected.contains_key(window_key) {
@@ -129,7 +129,7 @@ impl Checked {
         }
     }
 
-    /// Whether nothing is lost, counted twice, or otherwise wrong.
+    /// Whether nothing was lost, counted twice, or otherwise wrong.
     pub(crate) fn is_exact(&self) -> bool {
         [self.lost, self.twice, self.wrong, self.broken_lost] == [0; 4]
     }
@@ -143,12 +143,12 @@ impl fmt::Display for Checked {
             ("acknowledged", self.acknowledged),
             ("distinct, in the logs", self.distinct),
             ("in rows", self.in_rows),
-            ("repeats across a boundary", self.across),
-            ("repeats across an early end", self.across_early),
+            ("duplicates across a boundary", self.across_boundary),
+            ("duplicates across an early end", self.across_early_end),
             ("lost", self.lost),
             ("counted twice", self.twice),
-            ("minutes with wrong figures", self.wrong),
-            ("minutes said to be inexact", self.inexact),
+            ("windows with wrong values", self.wrong),
+            ("windows marked inexact", self.inexact),
             ("rows in the table", self.table_rows),
             ("broken lines acknowledged", self.broken),
             ("broken lines not in the rejects", self.broken_lost),
@@ -159,7 +159,7 @@ impl fmt::Display for Checked {
     }
 }
 
-/// How often each fault was injected.
+/// Formats how often each fault was injected.
 pub(crate) fn injections(faults: &Faults) -> String {
     FaultKind::ALL
         .into_iter()
@@ -167,7 +167,7 @@ pub(crate) fn injections(faults: &Faults) -> String {
         .collect()
 }
 
-/// What the broken lines in the rejects say of themselves.
+/// Reads the names of the broken lines in the rejects.
 fn rejected(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     let mut folders: Vec<PathBuf> = vec![folder.to_owned()];

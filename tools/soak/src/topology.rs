@@ -1,4 +1,4 @@
-//! What happens to streams and mappings meanwhile: splits, merges, new mappings, replays.
+//! Changes to streams and mappings during the run: splits, merges, restarted mappings and replays.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use windrow_local::LocalCloud;
 use windrow_local::faults::{FaultKind, Faults};
 
-/// Where it happens.
+/// The streams and mappings to change.
 pub(crate) struct Site<'a> {
     pub(crate) cloud: &'a LocalCloud,
     pub(crate) kinesis: &'a Client,
@@ -22,12 +22,12 @@ pub(crate) struct Site<'a> {
     pub(crate) window_millis: i64,
 }
 
-/// Each kind has its chance this often.
+/// How often each kind of change may happen.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Shards that a stream is not split beyond.
+/// A stream with this many shards is not split further.
 const MOST_SHARDS: usize = 20;
 
-/// Changes shards and mappings as the faults are drawn, until `stop`.
+/// Changes shards and mappings when their faults are drawn, until `stop` is cancelled.
 pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
     let mut period = tokio::time::interval(PERIOD);
     loop {
@@ -42,10 +42,10 @@ pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
             FaultKind::MappingRestarted,
             FaultKind::SummariesReplayed,
         ] {
-            let Some(mut random) = site.faults.draw(kind) else {
+            let Some(mut random) = site.faults.inject(kind) else {
                 continue;
             };
-            // A call may be throttled, or there may be nothing to split or merge.
+            // The call may be throttled, or there may be nothing to split or merge.
             if let Err(error) = inject(site, kind, &mut random).await {
                 tracing::debug!(%error, kind = kind.name(), "nothing was changed");
                 site.faults.missed(kind);
@@ -84,7 +84,7 @@ async fn open_shards(client: &Client, stream: &str) -> anyhow::Result<Vec<Shard>
 fn keys(shard: &Shard) -> anyhow::Result<(u128, u128)> {
     let range = shard
         .hash_key_range()
-        .context("a shard without hash keys")?;
+        .context("the shard has no hash key range")?;
     Ok((
         range.starting_hash_key().parse()?,
         range.ending_hash_key().parse()?,
@@ -93,7 +93,7 @@ fn keys(shard: &Shard) -> anyhow::Result<(u128, u128)> {
 
 async fn split(client: &Client, stream: &str, random: &mut ChaCha8Rng) -> anyhow::Result<()> {
     let shards = open_shards(client, stream).await?;
-    ensure!(shards.len() < MOST_SHARDS, "there are shards enough");
+    ensure!(shards.len() < MOST_SHARDS, "the stream has enough shards");
     let shard = shards.choose(random).context("no shard is open")?;
     let (first, last) = keys(shard)?;
     ensure!(last - first > 1, "the shard cannot be split");
@@ -109,7 +109,7 @@ async fn split(client: &Client, stream: &str, random: &mut ChaCha8Rng) -> anyhow
 
 async fn merge(client: &Client, stream: &str, random: &mut ChaCha8Rng) -> anyhow::Result<()> {
     let shards = open_shards(client, stream).await?;
-    ensure!(shards.len() > 2, "there are too few shards");
+    ensure!(shards.len() > 2, "the stream has too few shards");
     let shard = shards.choose(random).context("no shard is open")?;
     let (_, last) = keys(shard)?;
     let next = shards
@@ -125,13 +125,13 @@ async fn merge(client: &Client, stream: &str, random: &mut ChaCha8Rng) -> anyhow
     Ok(())
 }
 
-/// Puts some of a shard's records into the stream once more.
+/// Sends some of a shard's records to the stream again.
 async fn replay(client: &Client, stream: &str, random: &mut ChaCha8Rng) -> anyhow::Result<()> {
     let listed = client.list_shards().stream_name(stream).send().await?;
     let shard = listed
         .shards()
         .choose(random)
-        .context("there is no shard")?;
+        .context("the stream has no shard")?;
     let iterator = client
         .get_shard_iterator()
         .stream_name(stream)

@@ -1,4 +1,4 @@
-//! The readings: sent, sent again, and some of them broken.
+//! Sends the readings, some of them twice, and some broken lines.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,38 +12,38 @@ use tokio::time::{Instant, MissedTickBehavior};
 use unicorn::status_time::StatusTime;
 use windrow_write::{KinesisRecord, KinesisStream, Policy, deliver};
 
-/// What is to be sent.
+/// What to send.
 #[derive(Clone, Debug)]
 pub(crate) struct TrafficPlan {
     pub(crate) seed: u64,
     pub(crate) readings: u64,
     pub(crate) unicorns: u32,
-    /// Readings a second.
+    /// Readings per second.
     pub(crate) rate: u64,
-    /// Most unicorns send to the first stream, the others to the second.
+    /// Most unicorns send to the first stream, the rest to the second.
     pub(crate) streams: [String; 2],
 }
 
-/// What was sent, by name and StatusTime.
+/// What was sent.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
-    /// Readings that were sent, each counted once.
+    /// How many readings were sent, not counting duplicates.
     pub(crate) readings: u64,
-    /// Those that were acknowledged.
+    /// The names and StatusTimes of the acknowledged readings.
     pub(crate) acknowledged: BTreeSet<(String, String)>,
-    /// Readings that were sent once more on purpose.
+    /// How many readings were sent again on purpose.
     pub(crate) again: u64,
-    /// Broken lines that were acknowledged, by what makes each unlike the others.
+    /// The unique names in the acknowledged broken lines.
     pub(crate) broken: BTreeSet<String>,
 }
 
-/// Tasks that send at once.
+/// How many tasks send concurrently.
 const SENDERS: u64 = 6;
 const TICK: Duration = Duration::from_millis(100);
-/// How long a batch may take to be taken.
+/// The time limit for one batch.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// Sends all of it at the plan's rate.
+/// Sends all readings of the plan at its rate.
 pub(crate) async fn send(client: &Client, plan: &TrafficPlan) -> Sent {
     let mut senders = JoinSet::new();
     for number in 0..SENDERS {
@@ -66,15 +66,15 @@ struct TrafficSender {
     streams: [KinesisStream; 2],
     unicorns: Vec<TrafficUnicorn>,
     left: u64,
-    a_tick: u64,
+    per_tick: u64,
     sent: Sent,
-    /// Batches to be sent again, each from some time on.
+    /// Batches to send again, each at its time or later.
     later: Vec<(Instant, ReadingBatch)>,
 }
 
 struct TrafficUnicorn {
     name: String,
-    /// Which stream it sends to.
+    /// The index of its stream.
     stream: usize,
     millis: i64,
 }
@@ -121,7 +121,7 @@ impl TrafficSender {
             streams: [0, 1].map(|n| KinesisStream::new(client.clone(), plan.streams[n].clone())),
             unicorns,
             left,
-            a_tick: (share(plan.rate) / 10).max(1),
+            per_tick: (share(plan.rate) / 10).max(1),
             sent: Sent::default(),
             later: Vec::new(),
         }
@@ -136,12 +136,12 @@ impl TrafficSender {
                 stream,
                 ..ReadingBatch::default()
             });
-            let mut made = 0;
-            while made < self.a_tick.min(self.left) {
-                made += self.make_record(self.left - made, &mut batches);
+            let mut created = 0;
+            while created < self.per_tick.min(self.left) {
+                created += self.make_record(self.left - created, &mut batches);
             }
-            self.left = self.left.saturating_sub(made);
-            self.sent.readings += made;
+            self.left = self.left.saturating_sub(created);
+            self.sent.readings += created;
             for batch in batches {
                 self.deliver(batch, true).await;
             }
@@ -159,11 +159,11 @@ impl TrafficSender {
         self.sent
     }
 
-    /// Adds a record of one to four readings of a unicorn, and no more than `most`; how many.
+    /// Adds a record with one to four readings of a unicorn, but at most `most`. Returns how many.
     fn make_record(&mut self, most: u64, batches: &mut [ReadingBatch; 2]) -> u64 {
         let random = &mut self.random;
-        let place = random.random_range(0..self.unicorns.len());
-        let unicorn = &mut self.unicorns[place];
+        let index = random.random_range(0..self.unicorns.len());
+        let unicorn = &mut self.unicorns[index];
         let count = random.random_range(1..=most.min(4));
         let mut text = String::new();
         let mut contents = Vec::new();
@@ -182,9 +182,9 @@ impl TrafficSender {
             contents.push(TrafficLine::Reading(unicorn.name.clone(), time));
         }
         if random.random_bool(0.004) {
-            let what = format!("broken {} {}", self.number, unicorn.millis);
-            text.push_str(&format!("{{\"Name\":\"{what}\"}}\n"));
-            contents.push(TrafficLine::Broken(what));
+            let name = format!("broken {} {}", self.number, unicorn.millis);
+            text.push_str(&format!("{{\"Name\":\"{name}\"}}\n"));
+            contents.push(TrafficLine::Broken(name));
         }
         let batch = &mut batches[unicorn.stream];
         batch.records.push(KinesisRecord {
@@ -195,9 +195,9 @@ impl TrafficSender {
         count
     }
 
-    /// Sends a batch, notes what was taken, and picks some of it to be sent again: at once, or so much
-    /// later that a window may end in between.
-    async fn deliver(&mut self, batch: ReadingBatch, may_repeat: bool) {
+    /// Sends a batch and records what was acknowledged. If `may_duplicate` is set, schedules some
+    /// of its records to be sent again after 0 to 4 seconds, so that a window may end in between.
+    async fn deliver(&mut self, batch: ReadingBatch, may_duplicate: bool) {
         if batch.records.is_empty() {
             return;
         }
@@ -205,8 +205,8 @@ impl TrafficSender {
         let report = deliver(stream, batch.records.clone(), &Policy::within(TIME_LIMIT)).await;
         let undelivered: BTreeSet<usize> =
             report.undelivered.iter().map(|entry| entry.index).collect();
-        for (place, contents) in batch.contents.iter().enumerate() {
-            if undelivered.contains(&place) {
+        for (index, contents) in batch.contents.iter().enumerate() {
+            if undelivered.contains(&index) {
                 continue;
             }
             for line in contents {
@@ -214,13 +214,13 @@ impl TrafficSender {
                     TrafficLine::Reading(name, time) => {
                         self.sent.acknowledged.insert((name, time));
                     }
-                    TrafficLine::Broken(what) => {
-                        self.sent.broken.insert(what);
+                    TrafficLine::Broken(name) => {
+                        self.sent.broken.insert(name);
                     }
                 }
             }
         }
-        if !may_repeat || !self.random.random_bool(0.2) {
+        if !may_duplicate || !self.random.random_bool(0.2) {
             return;
         }
         let first = self.random.random_range(0..batch.records.len());

@@ -1,4 +1,4 @@
-//! A reading, and its line.
+//! A reading, and its formatting as a line.
 
 use std::borrow::Cow;
 
@@ -20,17 +20,17 @@ pub struct Reading<'a> {
     pub longitude: Option<f64>,
     /// How far the unicorn moved since its last reading.
     pub distance: Distance,
-    /// Its magic.
+    /// The unicorn's magic.
     pub magic_points: i32,
-    /// Its health.
+    /// The unicorn's health.
     pub health_points: i32,
 }
 
-/// The longest a name may be, in characters.
+/// The maximum length of a name, in characters.
 pub const LONGEST_NAME: usize = 256;
 
 impl Reading<'_> {
-    /// The reading as it is sent: a JSON object and a newline.
+    /// Formats the reading as it is sent: a JSON object and a newline.
     pub fn to_line(&self) -> Vec<u8> {
         #[derive(Serialize)]
         #[serde(rename_all = "PascalCase")]
@@ -58,7 +58,8 @@ impl Reading<'_> {
     }
 }
 
-/// Text, numbers and options always become JSON, so the line is never empty.
+/// Formats a value as a JSON line. Text, numbers and options always serialize, so the line is never
+/// empty.
 pub(crate) fn to_line(value: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(value).unwrap_or_default();
     line.push(b'\n');

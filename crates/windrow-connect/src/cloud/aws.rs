@@ -1,4 +1,4 @@
-//! The SDK's configuration for AWS itself, or for an endpoint that takes real credentials.
+//! The SDK configuration for AWS, or for an endpoint that uses real credentials.
 
 use std::time::Duration;
 
@@ -17,11 +17,12 @@ use super::decide::Credentials;
 use super::{Cloud, CloudLocation, TargetError};
 use crate::sdk::{http_client, local_credentials, timeouts};
 
-/// How long credentials may take to come: the SDK's search ends with some tries at instance
-/// metadata, and a profile may start a program.
-const CREDENTIALS_LIMIT: Duration = Duration::from_secs(20);
+/// The timeout for getting credentials. The SDK's search ends with several requests to instance
+/// metadata, and a profile may run a program.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Makes the configuration and gets the credentials once, so that missing ones are told now.
+/// Makes the configuration and gets the credentials once, so that missing credentials are reported
+/// at startup.
 pub(super) async fn connect(
     credentials: Credentials,
     endpoint: Option<String>,
@@ -46,10 +47,10 @@ pub(super) async fn connect(
         loader = loader.profile_name(name);
     }
 
-    let limited = timeout(CREDENTIALS_LIMIT, async {
+    let limited = timeout(CREDENTIALS_TIMEOUT, async {
         let config = loader.load().await;
         let Some(provider) = config.credentials_provider() else {
-            let missing = CredentialsError::not_loaded("no provider of credentials");
+            let missing = CredentialsError::not_loaded("no credentials provider");
             return Err(TargetError::NoCredentials(missing));
         };
         match provider.provide_credentials().await {
@@ -58,11 +59,11 @@ pub(super) async fn connect(
         }
     });
     let config = limited.await.unwrap_or(Err(TargetError::SlowCredentials {
-        seconds: CREDENTIALS_LIMIT.as_secs(),
+        seconds: CREDENTIALS_TIMEOUT.as_secs(),
     }))?;
 
     let region = config.region().ok_or(TargetError::NoRegion)?;
-    let (place, description) = match endpoint {
+    let (location, description) = match endpoint {
         Some(url) => (
             CloudLocation::Endpoint,
             format!("target: the endpoint {url}, region {region}, with {whose}"),
@@ -73,13 +74,14 @@ pub(super) async fn connect(
         ),
     };
     Ok(Cloud {
-        place,
+        location,
         config,
         description,
     })
 }
 
-/// What gives the credentials, or none for the SDK's own search; and how to call them.
+/// The credentials provider, or `None` for the SDK's own search, and a description of the
+/// credentials.
 fn provider(
     credentials: &Credentials,
     region: Option<Region>,

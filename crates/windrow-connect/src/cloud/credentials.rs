@@ -1,4 +1,4 @@
-//! Where credentials are found without asking anybody.
+//! Finds credentials without network access.
 
 use aws_config::profile::{Profile, ProfileSet};
 use aws_credential_types::Credentials as Keys;
@@ -18,7 +18,7 @@ pub(super) enum FoundCredentials {
     Container,
 }
 
-/// A profile with one of these has credentials, or says how to come by them.
+/// A profile with one of these keys has credentials, or specifies how to get them.
 const PROFILE_KEYS: [&str; 5] = [
     "aws_access_key_id",
     "sso_session",
@@ -27,10 +27,10 @@ const PROFILE_KEYS: [&str; 5] = [
     "role_arn",
 ];
 
-/// Looks where the SDK does, in its order, and leaves out what only the network could answer.
+/// Searches the same sources as the SDK, in the same order, except those that need the network.
 ///
-/// A profile that was typed is the only place looked at, as in the AWS CLI: who names one does not
-/// mean what else lies in the environment.
+/// A typed profile is the only source searched, as in the AWS CLI: naming a profile overrides the
+/// environment.
 pub(super) fn find(
     environment: &Environment,
     profiles: &ProfileSet,
@@ -63,12 +63,12 @@ pub(super) fn find(
 }
 
 fn has_credentials(profile: &Profile) -> bool {
-    let holds = |key: &&str| {
+    let is_set = |key: &&str| {
         profile
             .get(key)
             .is_some_and(|value| !value.trim().is_empty())
     };
-    PROFILE_KEYS.iter().any(holds)
+    PROFILE_KEYS.iter().any(is_set)
 }
 
 fn variables(environment: &Environment) -> Option<Keys> {

@@ -1,4 +1,4 @@
-//! The rules, as one pure function of flags, environment and profile files.
+//! The rules for the target, as a pure function of flags, environment and profile files.
 
 use aws_config::profile::ProfileSet;
 use http::Uri;
@@ -7,7 +7,7 @@ use super::credentials::{self, FoundCredentials};
 use super::environment::Environment;
 use super::{Target, TargetArgs, TargetError};
 
-/// What the flags come to, before anything is asked of the network.
+/// The decision, made without network access.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// AWS, or an endpoint.
@@ -27,15 +27,15 @@ pub(super) struct TargetPlan {
 /// Which credentials to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Credentials {
-    /// Those that mean nothing, for an emulator.
+    /// Made-up ones, for an emulator.
     MadeUp,
-    /// Those, and no others.
+    /// The given ones.
     Found(FoundCredentials),
-    /// Whatever the SDK's whole search comes up with.
+    /// The result of the SDK's full search.
     Chain,
 }
 
-/// Decides. `profiles` is `None` where there are no profiles.
+/// Decides where calls go. `profiles` is `None` if profiles are not used.
 pub(super) fn decide(
     args: &TargetArgs,
     environment: &Environment,
@@ -111,7 +111,7 @@ fn local(
     }
 }
 
-/// A flag's value; one that is set to nothing counts as not set.
+/// A flag's value. An empty value counts as not set.
 fn typed(flag: &Option<String>) -> Option<&str> {
     flag.as_deref()
         .map(str::trim)

@@ -1,4 +1,4 @@
-//! The environment variables, as main read them.
+//! The environment variables, as read by main.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -8,14 +8,13 @@ use aws_types::os_shim_internal::{Env, Fs};
 
 use super::TargetError;
 
-/// The environment variables, as a main read them:
-/// `Environment::from_iter(std::env::vars_os())`.
+/// The environment variables, read by main with `Environment::from_iter(std::env::vars_os())`.
 ///
-/// Variables that are not Unicode are left out; none that matters here can be one.
+/// Variables that are not valid Unicode are ignored; none of the variables used here needs them.
 #[derive(Clone, Default)]
 pub struct Environment(HashMap<String, String>);
 
-/// Without the values, which may be secret.
+/// Omits the values, which may be secret.
 impl std::fmt::Debug for Environment {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_set().entries(self.0.keys()).finish()
@@ -32,15 +31,15 @@ impl FromIterator<(OsString, OsString)> for Environment {
 }
 
 impl Environment {
-    /// The variable's value; one that is set to nothing counts as not set.
+    /// The variable's value. An empty value counts as not set.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.get(name)?.trim();
         if value.is_empty() { None } else { Some(value) }
     }
 
-    /// Reads the profile files from where the variables say they are.
+    /// Reads the profile files, from the locations that the variables specify.
     ///
-    /// A file that is missing holds nothing.
+    /// A missing file counts as empty.
     pub(super) async fn profiles(&self, chosen: Option<&str>) -> Result<ProfileSet, TargetError> {
         self.profiles_in(&Fs::real(), chosen).await
     }

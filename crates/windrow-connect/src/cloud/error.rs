@@ -1,11 +1,11 @@
-//! Why there is no telling which cloud to talk to.
+//! Errors of choosing the cloud.
 
 use std::fmt;
 
 use aws_config::profile::ProfileFileLoadError;
 use aws_credential_types::provider::error::CredentialsError;
 
-/// Why there is no telling which cloud to talk to, and what to do about it.
+/// Why the cloud could not be determined, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// The endpoint is not a URL.
@@ -13,41 +13,41 @@ pub enum TargetError {
     InvalidEndpoint(String),
     /// `--target local` with an endpoint on another machine.
     #[error(
-        "--target local sends nothing off this machine, and the endpoint {0} is not on it: \
-         leave one of the two out (the endpoint may come from AWS_ENDPOINT_URL)"
+        "--target local sends nothing off this machine, but the endpoint {0} is on another one: \
+         remove one of the two (the endpoint may come from AWS_ENDPOINT_URL)"
     )]
     NotLocal(String),
     /// `--target aws` with an endpoint on this machine.
     #[error(
-        "--target aws sends real credentials, and the endpoint {0} is on this machine: \
-         leave one of the two out (the endpoint may come from AWS_ENDPOINT_URL)"
+        "--target aws sends real credentials, but the endpoint {0} is on this machine: \
+         remove one of the two (the endpoint may come from AWS_ENDPOINT_URL)"
     )]
     LoopbackIsNotAws(String),
-    /// A profile file that cannot be read.
-    #[error("the profile files ~/.aws/config and ~/.aws/credentials cannot be read")]
+    /// A profile file cannot be read.
+    #[error("could not read the profile files ~/.aws/config and ~/.aws/credentials")]
     Profiles(#[source] ProfileFileLoadError),
-    /// A profile that was typed has no credentials.
+    /// The typed profile does not exist or has no credentials.
     #[error(
-        "there is no profile {0:?} with credentials in ~/.aws/config or ~/.aws/credentials: \
-         `aws configure --profile {0}` or `aws configure sso --profile {0}` makes one"
+        "profile {0:?} has no credentials in ~/.aws/config or ~/.aws/credentials: \
+         create it with `aws configure --profile {0}` or `aws configure sso --profile {0}`"
     )]
     NoCredentialsInProfile(String),
-    /// AWS is meant and gave no credentials.
+    /// The target is AWS and no credentials were found.
     #[error(
-        "no AWS credentials: sign in (`aws configure`, or `aws sso login` if you have done so \
-         before), or use the local cloud with --target local"
+        "no AWS credentials: sign in with `aws configure`, or with `aws sso login` if SSO is \
+         configured, or use the local cloud with --target local"
     )]
     NoCredentials(#[source] CredentialsError),
-    /// Credentials took too long to come.
+    /// Getting credentials took too long.
     #[error(
-        "AWS credentials did not come within {seconds} seconds: look at what the profile calls, \
+        "timed out getting AWS credentials after {seconds} seconds: check what the profile calls, \
          or use the local cloud with --target local"
     )]
     SlowCredentials {
-        /// How long was waited.
+        /// The timeout.
         seconds: u64,
     },
-    /// AWS is meant and no region is given.
+    /// The target is AWS and no region is given.
     #[error(
         "no AWS region: give --region, or set AWS_REGION or the profile's region \
          (or use the local cloud with --target local)"
@@ -55,12 +55,12 @@ pub enum TargetError {
     NoRegion,
 }
 
-/// The local cloud is meant, and is not running.
+/// The target is the local cloud, which is not running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct NoLocal {
-    /// Where it was looked for, or 0.
+    /// The port that was probed, or 0.
     pub port: u16,
-    /// Whether something else has that port.
+    /// Whether something else uses that port.
     pub occupied: bool,
 }
 
@@ -70,10 +70,10 @@ impl fmt::Display for NoLocal {
         if *occupied {
             write!(
                 formatter,
-                "what answers on 127.0.0.1:{port} is not the local cloud, or is too busy to say so"
+                "127.0.0.1:{port} is not the local cloud, or the local cloud is too busy to respond"
             )
         } else {
-            write!(formatter, "no local cloud answers on 127.0.0.1:{port}")
+            write!(formatter, "no local cloud is running on 127.0.0.1:{port}")
         }
     }
 }

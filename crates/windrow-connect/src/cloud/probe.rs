@@ -1,4 +1,4 @@
-//! Whether the local cloud answers.
+//! Probes for the local cloud.
 
 use std::time::Duration;
 
@@ -6,47 +6,50 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
-/// How long the local cloud may take to answer, on a machine that is busy as well.
-const LIMIT: Duration = Duration::from_secs(5);
+/// How long the local cloud may take to respond, even on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most bytes read of an answer. The real one lists names of streams and tables.
-const LONGEST: usize = 1024 * 1024;
+/// The maximum bytes to read of the response, which lists the names of streams and tables.
+const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
-/// What is on a port.
+/// What listens on a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ProbeAnswer {
+pub(super) enum ProbeResult {
     Ours,
     Other,
     Nothing,
 }
 
-/// Asks what is on a port of 127.0.0.1.
+/// Probes a port of 127.0.0.1.
 ///
-/// What takes the connection and does not answer in time counts as something else: connecting to
-/// this machine is instant.
-pub(super) async fn probe(port: u16) -> ProbeAnswer {
-    tokio::time::timeout(LIMIT, ask(port))
+/// A server that accepts the connection but does not respond in time counts as
+/// [`ProbeResult::Other`], because connecting to this machine is instant.
+pub(super) async fn probe(port: u16) -> ProbeResult {
+    tokio::time::timeout(TIMEOUT, request(port))
         .await
-        .unwrap_or(ProbeAnswer::Other)
+        .unwrap_or(ProbeResult::Other)
 }
 
-async fn ask(port: u16) -> ProbeAnswer {
+async fn request(port: u16) -> ProbeResult {
     let Ok(uri) = format!("http://127.0.0.1:{port}/_local").parse() else {
-        return ProbeAnswer::Nothing;
+        return ProbeResult::Nothing;
     };
     let client: Client<_, Empty<&[u8]>> = Client::builder(TokioExecutor::new()).build_http();
     let response = match client.get(uri).await {
         Ok(response) => response,
-        Err(error) if error.is_connect() => return ProbeAnswer::Nothing,
-        Err(_) => return ProbeAnswer::Other,
+        Err(error) if error.is_connect() => return ProbeResult::Nothing,
+        Err(_) => return ProbeResult::Other,
     };
-    let Ok(body) = Limited::new(response.into_body(), LONGEST).collect().await else {
-        return ProbeAnswer::Other;
+    let Ok(body) = Limited::new(response.into_body(), MAX_RESPONSE_BYTES)
+        .collect()
+        .await
+    else {
+        return ProbeResult::Other;
     };
-    let answer: serde_json::Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
-    match answer["service"].as_str() {
-        Some("wildrydes-local") => ProbeAnswer::Ours,
-        _ => ProbeAnswer::Other,
+    let response: serde_json::Value = serde_json::from_slice(&body.to_bytes()).unwrap_or_default();
+    match response["service"].as_str() {
+        Some("wildrydes-local") => ProbeResult::Ours,
+        _ => ProbeResult::Other,
     }
 }
 
@@ -67,32 +70,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ours_is_told_from_others() {
+    async fn local_cloud_is_recognized() {
         let ours = json!({"service": "wildrydes-local", "version": "0.1.0"});
         let port = serve(Router::new().route("/_local", get(Json(ours)))).await;
-        assert_eq!(probe(port).await, ProbeAnswer::Ours);
+        assert_eq!(probe(port).await, ProbeResult::Ours);
 
         let other = json!({"services": {"kinesis": "running"}});
         let port = serve(Router::new().route("/_local", get(Json(other)))).await;
-        assert_eq!(probe(port).await, ProbeAnswer::Other);
+        assert_eq!(probe(port).await, ProbeResult::Other);
 
         let port = serve(Router::new()).await;
-        assert_eq!(probe(port).await, ProbeAnswer::Other);
+        assert_eq!(probe(port).await, ProbeResult::Other);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_never_answers_is_something_else() {
+    async fn unresponsive_server_is_other() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(probe(port).await, ProbeAnswer::Other);
+        assert_eq!(probe(port).await, ProbeResult::Other);
     }
 
     #[tokio::test]
-    async fn nothing_is_told_at_once() {
-        // Bound, so that nobody else gets the port, and without a listener, so that it takes no call.
+    async fn free_port_is_nothing() {
+        // Bound so that no other process gets the port, but not listening, so connections fail.
         let bound = TcpSocket::new_v4().unwrap();
         bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let port = bound.local_addr().unwrap().port();
-        assert_eq!(probe(port).await, ProbeAnswer::Nothing);
+        assert_eq!(probe(port).await, ProbeResult::Nothing);
     }
 }

@@ -1,58 +1,61 @@
-//! Which times of many accumulators were seen; all of them, exactly.
+//! The set of times of each of many accumulators, complete and exact.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
-/// The times of many accumulators, each in milliseconds and nanoseconds after its window's start.
+/// The times of many accumulators, in milliseconds and nanoseconds after the start of the window.
 ///
-/// Whole milliseconds that come in order are all in one list, in which each accumulator has a stretch. With a
-/// list for each accumulator, to make minutes of an archive takes 3 % longer on one thread and 5 % on two: glibc
-/// grows the heap of a second thread by a page at a time.
+/// Whole milliseconds that arrive in order are all in one list, in which each accumulator has a
+/// stretch. With a list per accumulator, recomputing an archive takes 3 % longer on one thread and
+/// 5 % longer on two, since glibc grows the heap of a second thread by one page at a time.
 #[derive(Clone, Debug)]
 pub(super) struct BatchTimes {
     list: Vec<u32>,
-    /// How long the list may become, and whether it was to become longer.
+    /// The maximum length of the list.
     longest: u32,
+    /// Whether the list once needed to be longer than that.
     is_full: bool,
-    /// Stretches that were left for larger ones: where they begin, by their room.
+    /// The starts of abandoned stretches, by capacity.
     free: BTreeMap<u32, Vec<u32>>,
-    /// By accumulator, what did not come in order; mostly there is nothing.
+    /// The times that did not arrive in order, by accumulator; mostly there are none.
     others: HashMap<usize, Others, RandomState>,
 }
 
-/// An accumulator's times that came in order: 16 bytes, and 4 in the list for each but the latest.
+/// An accumulator's times that arrived in order: 16 bytes, and 4 in the list for each time except
+/// the latest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stretch {
-    /// How many there are.
+    /// The number of times.
     len: u32,
-    /// The latest, if there is one.
+    /// The latest time, if there is one.
     last: u32,
-    /// Where in the list those before it begin, ascending, and how many have room there.
+    /// Where in the list the earlier times begin, ascending.
     start: u32,
-    room: u32,
+    /// How many times the list has capacity for there.
+    capacity: u32,
 }
 
 /// An accumulator's other times.
 #[derive(Clone, Debug, Default)]
 struct Others {
-    /// Those that came once, as milliseconds and nanoseconds.
+    /// Distinct times, as milliseconds and nanoseconds.
     times: BTreeSet<(u64, u32)>,
-    /// How many times were noted again, of whichever.
+    /// The number of duplicates, of times in order as well.
     duplicates: u64,
 }
 
-/// For how many times room is made before there are any, at most.
-const MOST_ROOM: u32 = 256;
+/// The maximum capacity of a stretch that has no times yet.
+const MAX_INITIAL_CAPACITY: u32 = 256;
 
-/// For how many times room is made at least.
-const LEAST_ROOM: u32 = 4;
+/// The minimum capacity of a stretch that grows.
+const MIN_CAPACITY: u32 = 4;
 
 impl BatchTimes {
     /// No times yet.
     pub(super) fn new() -> Self {
-        // Then a stretch and the latest after it are never more than a u32 counts.
+        // One less than the maximum, since a stretch has one more time than it has in the list.
         Self::with_longest(u32::MAX - 1)
     }
 
@@ -66,17 +69,17 @@ impl BatchTimes {
         }
     }
 
-    /// No times of an accumulator yet, and room for as many as another one has.
+    /// An empty stretch with capacity for as many times as another one has.
     pub(super) fn stretch_like(&mut self, other: Option<Stretch>) -> Stretch {
         let mut stretch = Stretch::default();
         let expected = other.map_or(0, |other| other.len.saturating_sub(1));
         if expected > 0 {
-            self.enlarge(&mut stretch, expected.min(MOST_ROOM));
+            self.enlarge(&mut stretch, expected.min(MAX_INITIAL_CAPACITY));
         }
         stretch
     }
 
-    /// Notes a time of an accumulator, whose stretch is given; false if it was noted before.
+    /// Inserts a time of an accumulator, given its stretch. Returns false if it is a duplicate.
     pub(super) fn insert(
         &mut self,
         accumulator: usize,
@@ -102,7 +105,7 @@ impl BatchTimes {
         is_new
     }
 
-    /// How many times of an accumulator there are, and how many more were noted again.
+    /// The number of distinct times of an accumulator, and the number of duplicates.
     pub(super) fn counts(&self, accumulator: usize, stretch: Stretch) -> (u64, u64) {
         let others = if self.others.is_empty() {
             None
@@ -116,17 +119,17 @@ impl BatchTimes {
     }
 
     fn has(&self, stretch: Stretch, whole: u32) -> bool {
-        let earlier = &self.list[places(stretch.start, stretch.len.saturating_sub(1))];
+        let earlier = &self.list[range(stretch.start, stretch.len.saturating_sub(1))];
         stretch.len > 0 && (stretch.last == whole || earlier.binary_search(&whole).is_ok())
     }
 
-    /// Puts the latest behind those before it, so that a later one can take its place; false if there is
-    /// no room.
+    /// Appends the latest time to the list, so that a later one can replace it. Returns false if
+    /// the list is full.
     fn keep_last(&mut self, stretch: &mut Stretch) -> bool {
         let earlier = stretch.len - 1;
-        if earlier == stretch.room {
-            let room = stretch.room.saturating_mul(2).max(LEAST_ROOM);
-            if !self.enlarge(stretch, room) {
+        if earlier == stretch.capacity {
+            let capacity = stretch.capacity.saturating_mul(2).max(MIN_CAPACITY);
+            if !self.enlarge(stretch, capacity) {
                 return false;
             }
         }
@@ -134,61 +137,64 @@ impl BatchTimes {
         true
     }
 
-    /// Gives a stretch so much room or more: another one that is free, or the end of the list. False once
-    /// the list would become too long, and then for all stretches and for good: a time that found no room
-    /// in order is among the others, and would be counted again if there were room the next time.
-    fn enlarge(&mut self, stretch: &mut Stretch, room: u32) -> bool {
+    /// Moves a stretch to where there is at least `capacity`: a free stretch, or the end of the
+    /// list.
+    ///
+    /// Returns false once the list would become too long, and from then on for all stretches: a
+    /// time that did not fit is among [`Others`], and would count twice if it fitted the next time.
+    fn enlarge(&mut self, stretch: &mut Stretch, capacity: u32) -> bool {
         if self.is_full {
             return false;
         }
-        let held = places(stretch.start, stretch.room);
-        let is_last = held.end == self.list.len();
-        if !is_last && let Some((start, room)) = self.take_free(room) {
-            self.list.copy_within(held, start as usize);
-            self.leave(*stretch);
-            (stretch.start, stretch.room) = (start, room);
+        let old = range(stretch.start, stretch.capacity);
+        let is_last = old.end == self.list.len();
+        if !is_last && let Some((start, capacity)) = self.take_free(capacity) {
+            self.list.copy_within(old, start as usize);
+            self.abandon(*stretch);
+            (stretch.start, stretch.capacity) = (start, capacity);
             return true;
         }
-        // The list is never longer than a u32 says.
+        // The length of the list always fits a u32.
         let start = if is_last {
             stretch.start
         } else {
             self.list.len() as u32
         };
-        let end = start.checked_add(room);
+        let end = start.checked_add(capacity);
         let Some(end) = end.filter(|end| *end <= self.longest) else {
             self.is_full = true;
             return false;
         };
         if !is_last {
-            self.list.extend_from_within(held);
-            self.leave(*stretch);
+            self.list.extend_from_within(old);
+            self.abandon(*stretch);
         }
         self.list.resize(end as usize, 0);
-        (stretch.start, stretch.room) = (start, room);
+        (stretch.start, stretch.capacity) = (start, capacity);
         true
     }
 
-    /// A free stretch of so much room, or up to twice as much: its start and its room.
-    fn take_free(&mut self, room: u32) -> Option<(u32, u32)> {
-        let fitting = room..=room.saturating_mul(2);
-        let (&room, starts) = self.free.range_mut(fitting).next()?;
+    /// Takes a free stretch of this capacity, or up to twice as much. Returns its start and
+    /// capacity.
+    fn take_free(&mut self, capacity: u32) -> Option<(u32, u32)> {
+        let fitting = capacity..=capacity.saturating_mul(2);
+        let (&capacity, starts) = self.free.range_mut(fitting).next()?;
         let start = starts.pop()?;
         if starts.is_empty() {
-            self.free.remove(&room);
+            self.free.remove(&capacity);
         }
-        Some((start, room))
+        Some((start, capacity))
     }
 
-    fn leave(&mut self, stretch: Stretch) {
-        if stretch.room > 0 {
-            let starts = self.free.entry(stretch.room).or_default();
+    fn abandon(&mut self, stretch: Stretch) {
+        if stretch.capacity > 0 {
+            let starts = self.free.entry(stretch.capacity).or_default();
             starts.push(stretch.start);
         }
     }
 }
 
-fn places(start: u32, len: u32) -> Range<usize> {
+fn range(start: u32, len: u32) -> Range<usize> {
     let start = start as usize;
     start..start + len as usize
 }
@@ -202,32 +208,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_order_they_take_four_bytes() {
+    fn a_time_in_order_takes_four_bytes() {
         let mut times = BatchTimes::new();
         let mut stretch = times.stretch_like(None);
         for second in 0..60 {
             assert!(times.insert(0, &mut stretch, second * 1000, 0));
         }
         assert!(times.others.is_empty());
-        assert_eq!((stretch.len, stretch.room), (60, 64));
-        // The next one has room for as many.
+        assert_eq!((stretch.len, stretch.capacity), (60, 64));
+        // The next one has capacity for as many.
         let next = times.stretch_like(Some(stretch));
-        assert_eq!((next.room, times.list.len()), (59, 64 + 59));
+        assert_eq!((next.capacity, times.list.len()), (59, 64 + 59));
         assert_eq!(size_of::<Stretch>(), 16);
     }
 
     #[test]
-    fn a_full_accumulator_does_not_make_room_in_all_others() {
+    fn the_initial_capacity_is_limited() {
         let mut times = BatchTimes::new();
         let mut stretch = times.stretch_like(None);
         for milli in 0..60_000 {
             times.insert(0, &mut stretch, milli, 0);
         }
-        assert_eq!(times.stretch_like(Some(stretch)).room, MOST_ROOM);
+        assert_eq!(
+            times.stretch_like(Some(stretch)).capacity,
+            MAX_INITIAL_CAPACITY
+        );
     }
 
     #[test]
-    fn what_windows_grow_out_of_is_used_again() {
+    fn abandoned_stretches_are_reused() {
         const ACCUMULATORS: usize = 50;
         const READINGS: u64 = 1000;
         let mut times = BatchTimes::new();
@@ -243,25 +252,26 @@ mod tests {
                 }
             }
         }
-        // With 1024 places for each thousand, and what the first window grew out of.
+        // 1024 entries for each 1000 times, and the abandoned stretches of the first window.
         assert!(times.list.len() < ACCUMULATORS * (6 * 1024 + 1024));
     }
 
     #[test]
-    fn what_found_no_room_is_known_though_another_accumulator_makes_some() {
+    fn a_time_that_did_not_fit_stays_known() {
         let mut times = BatchTimes::with_longest(120);
         let mut stretches = [Stretch::default(); 4];
         let mut insert = |accumulator: usize, milli| {
             times.insert(accumulator, &mut stretches[accumulator], milli, 0)
         };
-        // They have room for 4, 16, 32 and 4; then the third moves to room for 64, at the end.
+        // The capacities are 4, 16, 32 and 4; then the third stretch moves to one of 64, at the
+        // end.
         for (accumulator, readings) in [(0, 5), (1, 17), (2, 33), (3, 2), (2, 34)] {
             for milli in 0..readings {
                 insert(accumulator, milli);
             }
         }
         assert!(insert(0, 100));
-        // Would move to the room for 32, and leave its own.
+        // This would move to the free stretch of 32 and abandon its own.
         assert!(insert(1, 100));
         assert!(!insert(0, 100));
         assert!(insert(0, 101));
@@ -272,7 +282,7 @@ mod tests {
     proptest! {
         #[test]
         fn each_accumulator_has_its_own_set(
-            noted in prop::collection::vec(
+            inserted in prop::collection::vec(
                 (
                     0..3_usize,
                     prop_oneof![
@@ -287,15 +297,15 @@ mod tests {
             in_order: bool,
             longest in prop_oneof![Just(u32::MAX), 0..60_u32],
         ) {
-            let mut noted = noted;
+            let mut inserted = inserted;
             if in_order {
-                noted.sort_by_key(|(_, millis, nanos)| (*millis, *nanos));
+                inserted.sort_by_key(|(_, millis, nanos)| (*millis, *nanos));
             }
             let mut times = BatchTimes::with_longest(longest);
             let mut stretches: Vec<Stretch> = Vec::new();
             let mut sets = vec![HashSet::new(); 3];
             let mut duplicates = [0; 3];
-            for (accumulator, millis, nanos) in noted {
+            for (accumulator, millis, nanos) in inserted {
                 while stretches.len() <= accumulator {
                     let last = stretches.last().copied();
                     stretches.push(times.stretch_like(last));

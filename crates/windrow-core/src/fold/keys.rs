@@ -1,4 +1,4 @@
-//! The keys of a fold, by number.
+//! Numbers for the keys of a fold.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -6,11 +6,11 @@ use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 
-/// Gives every key a number, so that a key is hashed and held once, however many places speak of it.
+/// Assigns a number to every key, so that a key is hashed and stored only once.
 #[derive(Clone, Debug)]
 pub(super) struct Keys<K> {
     numbers: HashMap<K, usize, RandomState>,
-    /// Numbers that keys had which were dropped. With those in use they are all from 0 up.
+    /// Numbers of dropped keys, for reuse. Together with those in use they are contiguous from 0.
     free: Vec<usize>,
 }
 
@@ -24,20 +24,20 @@ impl<K> Default for Keys<K> {
 }
 
 impl<K: Eq + Hash + Ord + AsRef<[u8]>> Keys<K> {
-    /// These keys, and the number of each of them in turn: the same one where a key comes again.
+    /// Assigns numbers to `keys`. Also returns the number of each, in order; equal keys share one.
     pub(super) fn of(keys: Vec<K>) -> (Self, Vec<usize>) {
         let mut numbers: HashMap<K, usize, RandomState> = HashMap::default();
         numbers.reserve(keys.len());
-        let mut in_turn = Vec::with_capacity(keys.len());
+        let mut assigned = Vec::with_capacity(keys.len());
         for key in keys {
             let next = numbers.len();
-            in_turn.push(*numbers.entry(key).or_insert(next));
+            assigned.push(*numbers.entry(key).or_insert(next));
         }
         let free = Vec::new();
-        (Self { numbers, free }, in_turn)
+        (Self { numbers, free }, assigned)
     }
 
-    /// The number of a key, a new one if it has none.
+    /// The number of a key. Assigns one if it has none.
     pub(super) fn number<Q>(&mut self, key: &Q) -> usize
     where
         K: Borrow<Q>,
@@ -51,7 +51,7 @@ impl<K: Eq + Hash + Ord + AsRef<[u8]>> Keys<K> {
         number
     }
 
-    /// Drops all keys but those of the `kept` numbers.
+    /// Drops all keys except those with the `kept` numbers.
     pub(super) fn keep<'a>(&mut self, kept: impl Iterator<Item = &'a usize>) {
         let is_kept = self.marked(kept);
         self.numbers.retain(|_, number| {
@@ -62,44 +62,44 @@ impl<K: Eq + Hash + Ord + AsRef<[u8]>> Keys<K> {
         });
     }
 
-    /// The keys of the `used` numbers in their order, and by number the place of each in it.
+    /// The keys with the `used` numbers, sorted, and the index of each in that list, by number.
     pub(super) fn table<'a>(&self, used: impl Iterator<Item = &'a usize>) -> (Vec<&K>, Vec<usize>) {
         let is_used = self.marked(used);
         let mut sorted: Vec<(u128, &K, usize)> = self
             .numbers
             .iter()
             .filter(|(_, number)| is_used[**number])
-            .map(|(key, number)| (start_of(key.as_ref()), key, *number))
+            .map(|(key, number)| (prefix_of(key.as_ref()), key, *number))
             .collect();
         sorted.sort_unstable();
-        let mut places = vec![0; self.all()];
-        for (place, (_, _, number)) in sorted.iter().enumerate() {
-            places[*number] = place;
+        let mut indices = vec![0; self.count()];
+        for (index, (_, _, number)) in sorted.iter().enumerate() {
+            indices[*number] = index;
         }
         let keys = sorted.into_iter().map(|(_, key, _)| key).collect();
-        (keys, places)
+        (keys, indices)
     }
 
-    /// By number, whether it is one of these.
+    /// For every number, whether it is one of `numbers`.
     fn marked<'a>(&self, numbers: impl Iterator<Item = &'a usize>) -> Vec<bool> {
-        let mut marked = vec![false; self.all()];
+        let mut marked = vec![false; self.count()];
         for number in numbers {
             marked[*number] = true;
         }
         marked
     }
 
-    fn all(&self) -> usize {
+    fn count(&self) -> usize {
         self.numbers.len() + self.free.len()
     }
 }
 
-/// The first 16 bytes as a number, which tells most keys apart faster than they tell themselves.
-fn start_of(key: &[u8]) -> u128 {
-    let mut start = [0; 16];
+/// The first 16 bytes as a number, since comparing numbers is faster than comparing keys.
+fn prefix_of(key: &[u8]) -> u128 {
+    let mut prefix = [0; 16];
     let length = key.len().min(16);
-    start[..length].copy_from_slice(&key[..length]);
-    u128::from_be_bytes(start)
+    prefix[..length].copy_from_slice(&key[..length]);
+    u128::from_be_bytes(prefix)
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_given_again() {
+    fn numbers_are_reused() {
         let mut keys: Keys<String> = Keys::default();
         assert_eq!(
             ["c", "a", "b", "a"].map(|key| keys.number(key)),
@@ -120,21 +120,21 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_sorted_and_holds_what_is_used() {
+    fn a_table_is_sorted_and_holds_used_keys() {
         let mut keys: Keys<String> = Keys::default();
         let long = "the same sixteen bytes";
         for key in [long, "b", "unused", "a", &long[..16], ""] {
             keys.number(key);
         }
-        let (table, places) = keys.table([0, 1, 3, 4, 5].iter());
+        let (table, indices) = keys.table([0, 1, 3, 4, 5].iter());
         assert_eq!(table, ["", "a", "b", &long[..16], long]);
-        assert_eq!(places, [4, 2, 0, 1, 3, 0]);
+        assert_eq!(indices, [4, 2, 0, 1, 3, 0]);
     }
 
     #[test]
-    fn a_key_that_comes_twice_has_one_number() {
-        let (mut keys, in_turn) = Keys::of(["a", "b", "a", "c"].map(str::to_owned).to_vec());
-        assert_eq!(in_turn, [0, 1, 0, 2]);
+    fn equal_keys_share_a_number() {
+        let (mut keys, assigned) = Keys::of(["a", "b", "a", "c"].map(str::to_owned).to_vec());
+        assert_eq!(assigned, [0, 1, 0, 2]);
         assert_eq!(["d", "c"].map(|key| keys.number(key)), [3, 2]);
     }
 }

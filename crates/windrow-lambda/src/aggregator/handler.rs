@@ -1,4 +1,4 @@
-//! The handler: fold, emit, answer.
+//! The handler: fold, emit, respond.
 
 use crate::metrics::{Metrics, Sink, Unit};
 use bytes::Bytes;
@@ -22,40 +22,40 @@ use crate::aggregator::pack::pack;
 use crate::aggregator::settings::WindowTime;
 use crate::aggregator::state::{self, StateError, WindowFold};
 
-/// Why an invocation failed. Nothing it was given is lost: Lambda delivers it again.
+/// Why an invocation failed. No data is lost: Lambda retries the invocation with the same records.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The payload is no event of Kinesis records.
+    /// The payload is not an event of Kinesis records.
     #[error(transparent)]
     Payload(#[from] DecodeError),
-    /// The mapping has no tumbling window.
+    /// The event source mapping has no tumbling window.
     #[error("the event has no window: set TumblingWindowInSeconds on the event source mapping")]
     NoWindow,
     /// The window is not a positive number of whole seconds.
     #[error("the event's window of {0} ms is not a positive number of seconds")]
     Window(i64),
-    /// The event does not say which stream and shard it is of.
+    /// The event does not name its stream and shard.
     #[error("the event names neither its stream nor its shard")]
     NoSource,
-    /// A record has no proper sequence number.
+    /// A record's sequence number is invalid.
     #[error(transparent)]
     SequenceNumber(#[from] InvalidSequenceNumber),
-    /// The state that the event brought, or the one to return.
+    /// The event's state cannot be read, or the new state cannot be written.
     #[error(transparent)]
     State(#[from] StateError),
-    /// Rows or rejected readings could not all be sent in time.
-    #[error("{count} of {what} were not delivered; the first: {reason}")]
+    /// Not all rows or rejected readings could be sent in time.
+    #[error("could not deliver {count} {what}; first failure: {reason}")]
     Undelivered {
-        /// What they are.
+        /// What could not be delivered.
         what: &'static str,
-        /// How many.
+        /// The number of items that were not delivered.
         count: usize,
-        /// What happened to the first.
+        /// Why the first of them was not delivered.
         reason: String,
     },
 }
 
-/// What Lambda reports of a failed invocation: the kind, and the message with its causes.
+/// What Lambda reports for a failed invocation: the error kind, and the message with its causes.
 impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
         let error_type = match error {
@@ -81,7 +81,7 @@ impl From<Error> for Diagnostic {
     }
 }
 
-/// The function: `summaries` takes packed rows, `rejects` takes rejected readings.
+/// The aggregator function. It sends packed rows to `summaries` and rejected readings to `rejects`.
 pub struct Aggregator<S, R> {
     summaries: S,
     rejects: R,
@@ -95,7 +95,7 @@ where
     S: Destination<Item = KinesisRecord>,
     R: Destination<Item = Bytes>,
 {
-    /// A function that sends to `summaries` and `rejects` and tells its metrics to `sink`.
+    /// A function that sends to `summaries` and `rejects` and passes its metrics to `sink`.
     pub fn new(summaries: S, rejects: R, window_time: WindowTime, sink: Sink) -> Self {
         Self {
             summaries,
@@ -106,19 +106,19 @@ where
         }
     }
 
-    /// The same with other bounds on the window's state.
+    /// Replaces the limits on the size of the window state.
     pub fn with_limits(self, limits: StateLimits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Handles one invocation. By `deadline` it has returned; what was not sent by then fails it.
+    /// Handles one invocation and returns by `deadline`. Fails if anything is unsent by then.
     ///
-    /// Rows that the summary stream rejects for good go to the rejects, and fail nothing: they would
-    /// be rejected again.
+    /// Rows that the summary stream permanently rejects go to the rejects stream and do not fail
+    /// the invocation, because a retry would be rejected again.
     ///
     /// # Errors
     ///
-    /// [`enum@Error`]. Lambda delivers the event again.
+    /// See [`enum@Error`]. On any error, Lambda delivers the event again.
     pub async fn handle(&self, event: &Event, deadline: Instant) -> Result<Response, Error> {
         let window = event.window.ok_or(Error::NoWindow)?;
         let window = Window {
@@ -176,8 +176,8 @@ where
         Ok(Response::with_state(state))
     }
 
-    /// The state to return: nothing once the window has ended, and a fold that was closed where the state
-    /// would be too long otherwise.
+    /// The state to return. It is empty once the window has ended. If it would exceed the limit,
+    /// the fold is closed first, which emits its rows.
     fn next_state(
         &self,
         event: &Event,
@@ -204,8 +204,10 @@ where
         deadline: Instant,
     ) -> SendOutcome {
         let policy = Policy::until(deadline);
-        let last = rows.iter().map(|row| row.source.range.to()).max();
-        let last = last.map(ToString::to_string).unwrap_or_default();
+        let last_sequence_number = rows.iter().map(|row| row.source.range.to()).max();
+        let last_sequence_number = last_sequence_number
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let window_start = rows.first().map(|row| row.window_start.millis());
         let (mut emitted, mut rejects) = tokio::join!(
             deliver(&self.summaries, pack(rows), &policy),
@@ -217,18 +219,18 @@ where
             tracing::error!(
                 records = rejected.len(),
                 %reasons,
-                "records of rows are rejected by the summary stream and go to the rejects"
+                "summary stream rejected records of rows, sending them to the rejects stream"
             );
-            let unsent = Reject {
-                reason: "the summary stream rejects these rows",
+            let template = Reject {
+                reason: "the summary stream rejected these rows",
                 stream: source.stream,
                 shard: source.shard,
-                sequence_number: &last,
+                sequence_number: &last_sequence_number,
                 partition_key: "",
                 arrival: window_start.unwrap_or_default(),
                 payload: b"",
             };
-            let lines = rejected.iter().flat_map(|record| lines(record, unsent));
+            let lines = rejected.iter().flat_map(|record| lines(record, template));
             let sent = deliver(&self.rejects, lines.collect(), &policy).await;
             rejects.retries += sent.retries;
             rejects.undelivered.extend(sent.undelivered);
@@ -236,7 +238,7 @@ where
         let lost = rejects.take_rejected();
         for reject in lost.iter().take(MOST_LOGGED_REJECTS) {
             let start = windrow_event::reject_start(&reject.item);
-            tracing::error!(reason = %reject.reason, start, "a reject is rejected and lost");
+            tracing::error!(reason = %reject.reason, start, "rejects stream rejected a reject, which is lost");
         }
         SendOutcome {
             emitted,
@@ -247,7 +249,7 @@ where
     }
 }
 
-/// Folds the records of an event that were not folded before. Closes the fold whenever it is full.
+/// Folds the event's records, skipping those already folded. Closes the fold whenever it is full.
 fn fold_records(
     event: &Event,
     fold: &mut WindowFold,
@@ -267,7 +269,7 @@ fn fold_records(
     Ok(intake)
 }
 
-/// The rows of the source ranges that an invocation closes.
+/// Collects the rows of the source ranges that an invocation closes.
 struct Closings<'a> {
     source: RecordSource<'a>,
     window_seconds: u32,
@@ -295,32 +297,32 @@ impl<'a> Closings<'a> {
     }
 }
 
-/// How many lost rejects of an invocation are logged one by one; their number is a metric.
+/// The maximum number of lost rejects to log per invocation. A metric has the full count.
 const MOST_LOGGED_REJECTS: usize = 10;
 
-/// What became of what an invocation sends.
+/// The outcome of an invocation's deliveries.
 struct SendOutcome {
     emitted: DeliveryReport<KinesisRecord>,
     rejects: DeliveryReport<Bytes>,
-    /// How many records of rows the summary stream will never take.
+    /// How many records of rows the summary stream permanently rejected.
     rejected: u64,
-    /// How many rejects not even their stream will ever take.
+    /// How many rejects the rejects stream permanently rejected.
     lost: u64,
 }
 
-/// A record of rows as lines of the rejects. It has the place in the log of the last record that its
-/// rows fold, and its window's start for an arrival.
-fn lines(record: &Undelivered<KinesisRecord>, unsent: Reject<'_>) -> Vec<Bytes> {
+/// The reject lines for an unsent record of rows. `template` has the last sequence number that the
+/// rows cover, and the start of the window as the arrival time.
+fn lines(record: &Undelivered<KinesisRecord>, template: Reject<'_>) -> Vec<Bytes> {
     let reject = Reject {
-        reason: &format!("{}: {}", unsent.reason, record.reason),
+        reason: &format!("{}: {}", template.reason, record.reason),
         partition_key: &record.item.partition_key,
         payload: &record.item.data,
-        ..unsent
+        ..template
     };
     reject.lines().into_iter().map(Bytes::from).collect()
 }
 
-/// What every row of a shard's part becomes.
+/// Converts a row of the fold into a summary.
 fn summary(row: Row<String, Totals>, source: RecordSource<'_>, window_seconds: u32) -> Summary {
     let dedup_from = (row.dedup_from < *row.range.from()).then_some(row.dedup_from);
     Summary {

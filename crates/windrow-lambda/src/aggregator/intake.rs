@@ -1,4 +1,4 @@
-//! A record's readings into the fold, or among the rejected.
+//! Folds a record's readings or rejects them.
 
 use bytes::Bytes;
 use unicorn::reading::{Reading, readings};
@@ -9,26 +9,27 @@ use windrow_event::{EventRecord, Reject};
 use crate::aggregator::settings::WindowTime;
 use crate::aggregator::state::WindowFold;
 
-/// How far a reading may be stamped ahead of its arrival when windows go by its own time. Without a
-/// bound, a sensor with a wrong clock would open windows years ahead.
+/// How far a reading's timestamp may be ahead of its arrival when windows follow event time.
+/// Without this limit, a sensor with a wrong clock could open windows years ahead.
 const FURTHEST_AHEAD_MILLIS: i64 = 5 * 60 * 1000;
 
-/// How many lines of one record are rejected one by one. The bad lines after them go to the rejects
-/// together, so that a record of a million broken lines does not make a million rejects and hold its
-/// shard up.
-const REJECTED_ONE_BY_ONE: usize = 100;
+/// How many lines per record are rejected individually. Any further bad lines go into a single
+/// reject, so that a record with a million broken lines does not produce a million rejects and
+/// block its shard.
+const MOST_SINGLE_REJECTS: usize = 100;
 
 /// Which window a reading belongs to.
 #[derive(Clone, Copy, Debug)]
 pub enum WindowRule {
-    /// The one that Lambda says the record arrived in.
+    /// The window that the record arrived in, as Lambda reports it.
     Arrival(Window),
-    /// The one of its StatusTime.
+    /// The window of the reading's StatusTime.
     Event(Tumbling),
 }
 
 impl WindowRule {
-    /// The window_rule of an event whose window is `window`.
+    /// The rule for an event whose window is `window`. `None` if event time is wanted and the
+    /// window has no valid length.
     pub fn new(window_time: WindowTime, window: Window) -> Option<Self> {
         match window_time {
             WindowTime::Arrival => Some(Self::Arrival(window)),
@@ -59,34 +60,35 @@ impl WindowRule {
     }
 }
 
-/// What came of the records of one invocation.
+/// The outcome of reading the records of one invocation.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Intake {
     /// Readings counted.
     pub readings: u64,
-    /// Readings that were counted before, in this window.
+    /// Duplicates of readings already counted in this window.
     pub duplicates: u64,
-    /// Records that were folded before, and were skipped.
+    /// Records that were already folded and therefore skipped.
     pub redelivered: u64,
     /// Lines and whole records that were rejected.
     pub rejected: u64,
-    /// The rejected pieces as lines for the rejects.
+    /// The rejects, as lines for the rejects stream.
     pub rejects: Vec<Bytes>,
 }
 
-/// Where the records of one invocation come from, and how they are sorted into windows.
+/// The source of one invocation's records, and how they are assigned to windows.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordSource<'a> {
-    /// Name of the stream.
+    /// The name of the stream.
     pub stream: &'a str,
-    /// Id of the shard.
+    /// The ID of the shard.
     pub shard: &'a str,
-    /// Which windows.
+    /// How readings are assigned to windows.
     pub window_rule: WindowRule,
 }
 
 impl Intake {
-    /// Takes in one record that the fold has begun.
+    /// Adds the readings of `record` to `fold`. The caller has already begun the record in the
+    /// fold.
     pub fn take(
         &mut self,
         source: RecordSource<'_>,
@@ -101,24 +103,24 @@ impl Intake {
                 return;
             }
         };
-        let mut one_by_one = 0;
-        let mut together = Vec::new();
-        let mut more = 0_u64;
+        let mut single_rejects = 0;
+        let mut combined = Vec::new();
+        let mut combined_lines = 0_u64;
         for (line, reading) in readings(data) {
-            let placed = reading.and_then(|reading| {
+            let assigned = reading.and_then(|reading| {
                 let window = source.window_rule.window_of(&reading, record.arrival)?;
                 Ok((window, reading))
             });
-            let (window, reading) = match placed {
-                Ok(placed) => placed,
-                Err(_) if one_by_one == REJECTED_ONE_BY_ONE => {
-                    more += 1;
-                    together.extend_from_slice(line);
-                    together.push(b'\n');
+            let (window, reading) = match assigned {
+                Ok(assigned) => assigned,
+                Err(_) if single_rejects == MOST_SINGLE_REJECTS => {
+                    combined_lines += 1;
+                    combined.extend_from_slice(line);
+                    combined.push(b'\n');
                     continue;
                 }
                 Err(rejection) => {
-                    one_by_one += 1;
+                    single_rejects += 1;
                     self.reject(source, record, &rejection.to_string(), line);
                     continue;
                 }
@@ -130,10 +132,10 @@ impl Intake {
                 self.duplicates += 1;
             }
         }
-        if more > 0 {
-            let reason = format!("{more} more lines of the record cannot be read");
-            self.reject(source, record, &reason, &together);
-            self.rejected += more - 1;
+        if combined_lines > 0 {
+            let reason = format!("{combined_lines} more lines of the record cannot be read");
+            self.reject(source, record, &reason, &combined);
+            self.rejected += combined_lines - 1;
         }
     }
 

@@ -1,18 +1,19 @@
-//! Rows into as few stream records as they fit.
+//! Packs rows into as few stream records as possible.
 
 use unicorn::summary::Summary;
 use windrow_write::{KinesisRecord, hashed_partition_key};
 
-/// The most bytes of rows in one record; a longer row has a record of its own.
+/// The maximum bytes of rows in one record. A longer row gets a record of its own.
 ///
-/// 25 KB is the unit in which Kinesis charges for writing, and 40 of them are the 1 MB a second that
-/// a shard takes: 60,000 rows pass one shard in under half a minute, where a record a row would
-/// take a minute at 1,000 records a second.
+/// 25 KB is the unit in which Kinesis bills writes, and 40 such records fill the 1 MB per second
+/// that a shard accepts. 60,000 rows pass one shard in under half a minute this way; with one
+/// record per row they would take a minute, at 1,000 records per second.
 const RECORD_BYTES: usize = 25_000;
 
-/// Packs rows, one a line. A record's partition key is a hash of its data: it fits whatever the rows
-/// are of, and spreads the records over the shards. The order of rows does not matter to anybody who
-/// reads them.
+/// Packs rows into records, one row per line.
+///
+/// A record's partition key is a hash of its data, which is always a valid key and spreads the
+/// records over the shards. Consumers do not depend on the order of rows.
 pub fn pack(rows: impl IntoIterator<Item = Summary>) -> Vec<KinesisRecord> {
     let mut records = Vec::new();
     let mut data = Vec::new();

@@ -1,22 +1,23 @@
-//! What the environment says, checked once at the start.
+//! The settings in the environment, checked once at startup.
 
 use crate::variables::{MissingVariable, optional_variable, required_variable};
 use thiserror::Error;
 
-/// Which time decides the window that a reading belongs to.
+/// Which time determines the window of a reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WindowTime {
-    /// When it arrived in the stream, as Lambda's own windows have it.
+    /// The time it arrived in the stream, as in Lambda's own windows.
     #[default]
     Arrival,
-    /// Its StatusTime. A late reading makes one more row for its minute.
+    /// Its StatusTime. A late reading adds another row for its window.
     Event,
 }
 
 /// The function's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AggregatorSettings {
-    /// `AWS_LAMBDA_FUNCTION_NAME`: the function's name, which Lambda sets; its metrics carry it.
+    /// `AWS_LAMBDA_FUNCTION_NAME`: the function's name, set by Lambda. It is the dimension of the
+    /// metrics.
     pub function_name: String,
     /// `SUMMARY_STREAM`: the Kinesis stream that rows go to.
     pub summary_stream: String,
@@ -29,10 +30,10 @@ pub struct AggregatorSettings {
 /// A setting that is missing or wrong.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum AggregatorSettingsError {
-    /// A variable that must be set is not.
+    /// A required variable is not set.
     #[error(transparent)]
     Missing(#[from] MissingVariable),
-    /// `WINDOW_TIME` is neither of its values.
+    /// `WINDOW_TIME` is neither `arrival` nor `event`.
     #[error("WINDOW_TIME is `{0}`: it must be `arrival` or `event`")]
     WindowTime(String),
 }
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_setting_is_named() {
+    fn missing_setting_is_named() {
         let error = read(&[("SUMMARY_STREAM", ""), ("REJECTS_STREAM", "r")]).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_time_is_arrival_unless_told() {
+    fn window_time_defaults_to_arrival() {
         let with = |value| {
             let settings = read(&[
                 ("SUMMARY_STREAM", "s"),

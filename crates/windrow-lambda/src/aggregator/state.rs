@@ -1,9 +1,9 @@
-//! The fold as the JSON that travels between invocations: `{"version":2,"data":"..."}`.
+//! The fold as the JSON that Lambda carries between invocations: `{"version":2,"data":"..."}`.
 //!
-//! Every version that was ever published can be read. A new version is first read by one release
-//! and written by a later one, so a deployment or a rollback in the middle of a window finds a
-//! state that it can read. A release that is rolled back to writes the version before and so
-//! drops what that version cannot hold: see [`StateVersion`].
+//! Every published version can be read. One release adds the code to read a new version, and only a
+//! later release writes it. A deployment or rollback in the middle of a window therefore always
+//! finds a state that it can read. After a rollback, the older release writes the previous version
+//! and drops what that version cannot hold: see [`StateVersion`].
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -12,19 +12,19 @@ use unicorn::totals::Totals;
 use windrow_core::codec::CodecError;
 use windrow_core::fold::{Fold, StateLimits, StateVersion};
 
-/// A shard's open window.
+/// The fold of a shard's open window.
 pub type WindowFold = Fold<String, Totals>;
 
-/// The version that is written.
+/// The version that this release writes.
 const WRITTEN: StateVersion = StateVersion::V2;
 
-/// A state that cannot be gone on with.
+/// A window state that cannot be used.
 #[derive(Debug, Error)]
 pub enum StateError {
-    /// It has not the shape of a state.
+    /// It does not have the form of a state.
     #[error("the window's state is not {{\"version\":..,\"data\":..}}")]
     Shape(#[source] serde_json::Error),
-    /// It was written by a release that this one does not know.
+    /// It has a version that this release does not know.
     #[error("the window's state has version {0}; this release reads versions 1 and 2")]
     Version(u32),
     /// Its data is damaged.
@@ -38,11 +38,11 @@ struct Envelope<'a> {
     data: &'a str,
 }
 
-/// Reads the state that an event brought.
+/// Reads the state of an event.
 ///
 /// # Errors
 ///
-/// [`StateError`].
+/// [`StateError`] if the state has another form, an unknown version, or damaged data.
 pub fn read(state: &RawValue, limits: StateLimits) -> Result<WindowFold, StateError> {
     let envelope: Envelope<'_> = serde_json::from_str(state.get()).map_err(StateError::Shape)?;
     let version = match envelope.version {
@@ -57,16 +57,16 @@ pub fn read(state: &RawValue, limits: StateLimits) -> Result<WindowFold, StateEr
 ///
 /// # Errors
 ///
-/// [`StateError`].
+/// [`StateError::Shape`] if the state cannot be written as JSON.
 pub fn write(fold: &WindowFold) -> Result<Box<RawValue>, StateError> {
     write_version(fold, WRITTEN)
 }
 
-/// The same in the form of a version, as the release before this one writes it.
+/// Like [`write()`], but in the given version: an older one is what the previous release writes.
 ///
 /// # Errors
 ///
-/// [`StateError`].
+/// [`StateError::Shape`] if the state cannot be written as JSON.
 pub fn write_version(
     fold: &WindowFold,
     version: StateVersion,
@@ -79,11 +79,11 @@ pub fn write_version(
     serde_json::value::to_raw_value(&Envelope { version, data }).map_err(StateError::Shape)
 }
 
-/// The state after a window's last invocation: nothing, in an object as Lambda wants it.
+/// The state after a window's final invocation: an empty object, which Lambda requires.
 ///
 /// # Errors
 ///
-/// [`StateError`].
+/// [`StateError::Shape`] if the state cannot be written as JSON.
 pub fn empty() -> Result<Box<RawValue>, StateError> {
     RawValue::from_string("{}".to_owned()).map_err(StateError::Shape)
 }

@@ -13,7 +13,8 @@ use windrow_write::{Destination, Policy, Reasons, Undelivered, deliver};
 
 use crate::processor::row::{TableRow, TableRows};
 
-/// The function: `table` takes rows, `rejects` takes lines that fail to parse.
+/// The processor function. It writes rows to `table` and sends lines that fail to parse to
+/// `rejects`.
 pub struct Processor<T, R> {
     table: T,
     rejects: R,
@@ -21,13 +22,13 @@ pub struct Processor<T, R> {
     sink: Sink,
 }
 
-/// How many lost rejects of an invocation are logged one by one; their number is a metric.
+/// The maximum number of lost rejects to log per invocation. A metric has the full count.
 const MOST_LOGGED_REJECTS: usize = 10;
 
-/// The most of an invocation's time that is kept for its rejects.
+/// The maximum time of an invocation to reserve for its rejects.
 const MOST_FOR_REJECTS: Duration = Duration::from_secs(3);
 
-/// Things to deliver, and for each the place in the batch of the record that it came from.
+/// Items to deliver, each with the index in the batch of the record it came from.
 struct Sourced<T> {
     items: Vec<T>,
     records: Vec<usize>,
@@ -49,7 +50,7 @@ impl<T> Sourced<T> {
     }
 }
 
-/// What an invocation brought.
+/// The rows and rejects read from an invocation's records.
 #[derive(Default)]
 struct ProcessorIntake {
     rows: Sourced<TableRow>,
@@ -62,7 +63,9 @@ where
     T: Destination<Item = TableRow>,
     R: Destination<Item = Bytes>,
 {
-    /// A function that writes to `table` and `rejects` and tells its metrics to `sink`.
+    /// A function that writes to `table` and `rejects` and passes its metrics to `sink`.
+    ///
+    /// Rows expire `expire_after_days` after the start of their window, or never.
     pub fn new(table: T, rejects: R, expire_after_days: Option<u32>, sink: Sink) -> Self {
         Self {
             table,
@@ -72,11 +75,12 @@ where
         }
     }
 
-    /// Handles one invocation. By `deadline` it has returned, and reported the first record of
-    /// which something was not written.
+    /// Handles one invocation and returns by `deadline`. The response names the first record that
+    /// was not fully written.
     ///
-    /// What its destination will never take is not reported, since Lambda would deliver it again
-    /// without end: rows go to the rejects, and rejects into the log and a metric.
+    /// Items that their destination permanently rejects are not reported as failures, because
+    /// Lambda would redeliver them forever. Such rows go to the rejects stream; such rejects are
+    /// logged and counted in a metric.
     pub async fn handle(&self, event: &Event, deadline: Instant) -> Response {
         let ProcessorIntake {
             rows,
@@ -96,15 +100,15 @@ where
         let lost = rejected.take_rejected();
         log_lost(&lost);
 
-        let of_rows = written.undelivered.iter();
-        let of_rows = of_rows.map(|left| (rows.records[left.index], &left.reason));
-        let of_rejects = rejected.undelivered.iter();
-        let of_rejects = of_rejects.map(|left| (rejects.records[left.index], &left.reason));
-        let failed: Vec<_> = of_rows.chain(of_rejects).collect();
+        let failed_rows = written.undelivered.iter();
+        let failed_rows = failed_rows.map(|left| (rows.records[left.index], &left.reason));
+        let failed_rejects = rejected.undelivered.iter();
+        let failed_rejects = failed_rejects.map(|left| (rejects.records[left.index], &left.reason));
+        let failed: Vec<_> = failed_rows.chain(failed_rejects).collect();
         if !failed.is_empty() {
             let (rows, rejects) = (written.undelivered.len(), rejected.undelivered.len());
             let reasons: Reasons = failed.iter().map(|(_, reason)| *reason).collect();
-            tracing::warn!(rows, rejects, %reasons, "not everything was written");
+            tracing::warn!(rows, rejects, %reasons, "could not write all rows and rejects");
         }
 
         (self.sink)(&Metrics::new(vec![
@@ -116,7 +120,8 @@ where
             ("Retries", Unit::Count, written.retries + rejected.retries),
             ("Undelivered", Unit::Count, failed.len() as u64),
         ]));
-        // Lambda delivers again from the lowest number on, so naming one is naming all after it.
+        // Lambda redelivers from the lowest sequence number on, so reporting one reports all after
+        // it.
         let first = failed.into_iter().map(|(record, _)| record).min();
         let lowest = first.and_then(|first| event.records().nth(first));
         Response::with_failures(lowest.map(|record| record.sequence_number))
@@ -125,13 +130,13 @@ where
     fn read(&self, event: &Event) -> ProcessorIntake {
         let mut intake = ProcessorIntake::default();
         let mut rows = TableRows::new(self.expire_after_days);
-        for (place, record) in event.records().enumerate() {
+        for (index, record) in event.records().enumerate() {
             let data = match record.data {
                 Ok(data) => data,
                 Err(bad) => {
                     let payload = bad.text.as_bytes();
                     let reason = bad.to_string();
-                    reject(event, place, record, &reason, payload, &mut intake.rejects);
+                    reject(event, index, record, &reason, payload, &mut intake.rejects);
                     continue;
                 }
             };
@@ -140,11 +145,11 @@ where
                     Ok(summary) => {
                         let low = |measures: &Measures| measures.vitals_are_low();
                         intake.low_vitals += u64::from(summary.measures.as_ref().is_some_and(low));
-                        intake.rows.push(place, rows.row(summary));
+                        intake.rows.push(index, rows.row(summary));
                     }
                     Err(rejection) => {
                         let reason = rejection.to_string();
-                        reject(event, place, record, &reason, line, &mut intake.rejects);
+                        reject(event, index, record, &reason, line, &mut intake.rejects);
                     }
                 }
             }
@@ -153,8 +158,8 @@ where
     }
 }
 
-/// When the table has had its time. The rejects have what is left: a table that takes all there is
-/// must not keep them from ever being delivered.
+/// The deadline for writing to the table. The remaining time is reserved for the rejects, so that a
+/// slow table cannot keep them from being delivered.
 fn table_deadline(deadline: Instant) -> Instant {
     let left = deadline.saturating_duration_since(Instant::now());
     deadline - (left / 10).min(MOST_FOR_REJECTS)
@@ -163,28 +168,28 @@ fn table_deadline(deadline: Instant) -> Instant {
 fn log_lost(lost: &[Undelivered<Bytes>]) {
     for reject in lost.iter().take(MOST_LOGGED_REJECTS) {
         let start = windrow_event::reject_start(&reject.item);
-        tracing::error!(reason = %reject.reason, start, "a reject is rejected and lost");
+        tracing::error!(reason = %reject.reason, start, "rejects stream rejected a reject, which is lost");
     }
 }
 
-/// A row that DynamoDB will never take goes to the rejects, as the summary it was.
+/// Adds a row that DynamoDB permanently rejected to the rejects, as its summary line.
 fn reject_row(
     event: &Event,
-    place: usize,
+    index: usize,
     undelivered: &Undelivered<TableRow>,
     rejects: &mut Sourced<Bytes>,
 ) {
-    let Some(record) = event.records().nth(place) else {
+    let Some(record) = event.records().nth(index) else {
         return;
     };
     let reason = undelivered.reason.to_string();
     let line = undelivered.item.summary().to_line();
-    reject(event, place, record, &reason, &line, rejects);
+    reject(event, index, record, &reason, &line, rejects);
 }
 
 fn reject(
     event: &Event,
-    place: usize,
+    index: usize,
     record: EventRecord<'_>,
     reason: &str,
     payload: &[u8],
@@ -200,6 +205,6 @@ fn reject(
         payload,
     };
     for line in reject.lines() {
-        rejects.push(place, line.into());
+        rejects.push(index, line.into());
     }
 }

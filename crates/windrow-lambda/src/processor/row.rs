@@ -1,7 +1,7 @@
-//! A row as an item of the table, and back.
+//! Converts rows to items of the table and back.
 //!
-//! The table's key is Name and StatusTime. In the table StatusTime goes on with `#` and the hash of
-//! the row's part ([`Summary::sort_key`]); everything else is as in the summary.
+//! The table's key is Name and StatusTime. In the table, StatusTime is followed by `#` and the hash
+//! of the row's source range ([`Summary::sort_key`]). All other attributes are as in the summary.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,30 +17,31 @@ use windrow_write::{Attributes, NoKeyValue, TableItem};
 /// The table's partition key and sort key.
 pub const KEY: [&str; 2] = ["Name", "StatusTime"];
 
-/// The attribute that DynamoDB's time to live goes by: seconds since the epoch.
+/// The attribute that DynamoDB's time to live uses, in seconds since the epoch.
 pub const EXPIRES_AT: &str = "ExpiresAt";
 
-/// An item of the table, as the SDK has it.
+/// An item of the table, in the SDK's representation.
 pub type Item = HashMap<String, AttributeValue>;
 
 /// An item that is not a row.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RowError {
-    /// An attribute has a type that no row has.
+    /// An attribute has a type that rows do not use.
     #[error("{0} is neither text nor a number nor a map of them")]
     Type(String),
     /// StatusTime has no hash.
-    #[error("StatusTime has no `#` and hash")]
+    #[error("StatusTime does not end in `#` and a hash")]
     SortKey,
-    /// It reads as no summary.
+    /// The attributes are not a valid summary.
     #[error(transparent)]
     Summary(#[from] Rejection),
 }
 
-/// A summary as it goes into the table.
+/// A summary that is written to the table.
 ///
-/// It is an item of `windrow-write` without being a map of attributes: what an invocation brings is some
-/// ten thousand rows, and they are kept until each is written.
+/// It implements [`TableItem`] directly instead of being a map of attributes. An invocation can
+/// hold about ten thousand rows in memory until they are written, and a map for each would be
+/// expensive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableRow {
     summary: Summary,
@@ -54,7 +55,7 @@ impl TableRow {
         &self.summary
     }
 
-    /// The value of its attribute StatusTime.
+    /// The value of the StatusTime attribute.
     pub fn sort_key(&self) -> &str {
         &self.sort_key
     }
@@ -74,24 +75,24 @@ impl TableItem for TableRow {
     }
 }
 
-/// Makes rows of summaries.
+/// Converts summaries to rows.
 #[derive(Debug, Default)]
 pub struct TableRows {
     expire_after_days: Option<u32>,
-    last: Option<(SortKeyOf, Arc<str>)>,
+    last: Option<(SortKeyInputs, Arc<str>)>,
 }
 
-/// What a sort key is made of.
+/// The fields that determine a sort key.
 #[derive(Debug, PartialEq, Eq)]
-struct SortKeyOf {
+struct SortKeyInputs {
     window_start: StatusTime,
     window_seconds: u32,
     source: SourceRange,
 }
 
 impl TableRows {
-    /// Where rows expire, they do so a number of days after their window started, so that writing a
-    /// row again does not change it.
+    /// Rows expire `expire_after_days` after the start of their window, or never if that is `None`.
+    /// The expiry depends only on the row, so writing a row again does not change it.
     pub fn new(expire_after_days: Option<u32>) -> Self {
         Self {
             expire_after_days,
@@ -108,28 +109,30 @@ impl TableRows {
         }
     }
 
-    /// The sort key; that of the row before, where it has the same. All rows of one closing do, and
-    /// they come together, so the hash in it is worked out once and not for each.
+    /// The sort key, reusing that of the previous row if it is the same. Rows of the same source
+    /// range share a sort key and arrive together, so its hash is computed only once for all of
+    /// them.
     fn sort_key(&mut self, summary: &Summary) -> Arc<str> {
-        if let Some((of, key)) = &self.last
-            && of.source == summary.source
-            && of.window_start == summary.window_start
-            && of.window_seconds == summary.window_seconds
+        if let Some((inputs, key)) = &self.last
+            && inputs.source == summary.source
+            && inputs.window_start == summary.window_start
+            && inputs.window_seconds == summary.window_seconds
         {
             return Arc::clone(key);
         }
-        let of = SortKeyOf {
+        let inputs = SortKeyInputs {
             window_start: summary.window_start,
             window_seconds: summary.window_seconds,
             source: summary.source.clone(),
         };
         let key: Arc<str> = summary.sort_key().into();
-        self.last = Some((of, Arc::clone(&key)));
+        self.last = Some((inputs, Arc::clone(&key)));
         key
     }
 }
 
-/// The item of a row, as the SDK has it. Rows expire as [`TableRows::new`] says.
+/// Converts a row to an item in the SDK's representation. It expires as described at
+/// [`TableRows::new`].
 pub fn to_item(row: &Summary, expire_after_days: Option<u32>) -> Item {
     let mut item = Item::new();
     let expires_at = expires_at(row, expire_after_days);
@@ -137,13 +140,13 @@ pub fn to_item(row: &Summary, expire_after_days: Option<u32>) -> Item {
     item
 }
 
-/// Seconds since the epoch.
+/// When the row expires, in seconds since the epoch.
 fn expires_at(row: &Summary, expire_after_days: Option<u32>) -> Option<i64> {
     let days = expire_after_days?;
     Some(row.window_start.millis().div_euclid(1000) + i64::from(days) * 86_400)
 }
 
-/// What attributes a row has.
+/// Passes every attribute of the row to `attributes`.
 fn show(row: &Summary, sort_key: &str, expires_at: Option<i64>, attributes: &mut impl Attributes) {
     attributes.text("Name", &row.name);
     attributes.text("StatusTime", sort_key);
@@ -179,13 +182,14 @@ fn show(row: &Summary, sort_key: &str, expires_at: Option<i64>, attributes: &mut
     }
 }
 
-/// The row of an item. Attributes that no row has are passed over.
+/// Reads a row from an item. Ignores attributes that rows do not have.
 ///
-/// It goes by way of the summary's own JSON, so that a row is checked in one place only.
+/// It converts the item to the summary's JSON and parses that, so that rows are validated in one
+/// place.
 ///
 /// # Errors
 ///
-/// [`RowError`], where an attribute is missing or has a type that no row has.
+/// [`RowError`] if an attribute is missing, or has a type that rows do not use.
 pub fn from_item(item: &Item) -> Result<Summary, RowError> {
     let mut fields = BTreeMap::new();
     for (name, value) in item {
@@ -231,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_expires_days_after_its_window_started() {
+    fn row_expires_days_after_its_window_starts() {
         let row = Summary::parse(line("Franky", "1", 1, 1).as_bytes()).unwrap();
         assert_eq!(to_item(&row, None).get(EXPIRES_AT), None);
         let item = to_item(&row, Some(2));
@@ -242,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_goes_into_the_table_as_its_item_does() {
+    fn row_and_item_have_the_same_attributes_key_and_size() {
         let mut summary = Summary::parse(line("Franky", "1.25", -7, 60).as_bytes()).unwrap();
         summary.duplicates = 3;
         summary.source.dedup_from = Some("0".parse().unwrap());
@@ -265,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_differ_in_what_the_sort_key_is_made_of_have_their_own() {
+    fn rows_with_different_sources_or_windows_have_different_sort_keys() {
         let line = line("Franky", "1", 1, 1);
         let first = Summary::parse(line.as_bytes()).unwrap();
         let changed = [
@@ -289,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_is_no_row_is_an_error() {
+    fn invalid_item_is_an_error() {
         let row = Summary::parse(line("Franky", "1", 1, 1).as_bytes()).unwrap();
         let with = |name: &str, value| {
             let mut item = to_item(&row, None);
@@ -299,7 +303,7 @@ mod tests {
         let text = |text: &str| AttributeValue::S(text.to_owned());
         assert_eq!(
             with("StatusTime", text("2026-11-20 09:17:00.000")),
-            "StatusTime has no `#` and hash"
+            "StatusTime does not end in `#` and a hash"
         );
         assert_eq!(with("Readings", text("7")), "Readings is not a number");
         assert_eq!(with("Part", text("7")), "Part is not an object");

@@ -1,4 +1,4 @@
-//! What the environment says, checked once at the start.
+//! The settings in the environment, checked once at startup.
 
 use crate::variables::{MissingVariable, optional_variable, required_variable};
 use thiserror::Error;
@@ -6,23 +6,25 @@ use thiserror::Error;
 /// The function's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessorSettings {
-    /// `AWS_LAMBDA_FUNCTION_NAME`: the function's name, which Lambda sets; its metrics carry it.
+    /// `AWS_LAMBDA_FUNCTION_NAME`: the function's name, set by Lambda. It is the dimension of the
+    /// metrics.
     pub function_name: String,
     /// `TABLE_NAME`: the DynamoDB table that rows go to.
     pub table_name: String,
-    /// `REJECTS_STREAM`: the Firehose stream that unreadable summaries go to.
+    /// `REJECTS_STREAM`: the Firehose stream that rejected summaries go to.
     pub rejects_stream: String,
-    /// `EXPIRE_AFTER_DAYS`: after how many days a row may be deleted; never, where it is not set.
+    /// `EXPIRE_AFTER_DAYS`: the number of days after which a row may be deleted. Rows never expire
+    /// if it is not set.
     pub expire_after_days: Option<u32>,
 }
 
 /// A setting that is missing or wrong.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ProcessorSettingsError {
-    /// A variable that must be set is not.
+    /// A required variable is not set.
     #[error(transparent)]
     Missing(#[from] MissingVariable),
-    /// `EXPIRE_AFTER_DAYS` is no number of days.
+    /// `EXPIRE_AFTER_DAYS` is not a positive whole number.
     #[error("EXPIRE_AFTER_DAYS is `{0}`: it must be a whole number of days, at least 1")]
     ExpireAfterDays(String),
 }
@@ -69,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_setting_is_named() {
+    fn missing_setting_is_named() {
         let error = read(&[("REJECTS_STREAM", "r")]).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -78,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_expire_only_if_told() {
+    fn rows_expire_only_if_set() {
         let with = |days| {
             let settings = read(&[
                 ("TABLE_NAME", "t"),

@@ -1,20 +1,20 @@
 //! DynamoDB: `dynoxide-rs` over a file.
 //!
-//! The crate's HTTP server would need a port of its own, and would answer any web page on it. So its
-//! operations are called directly, and what the server did beside that is done here:
+//! The crate's HTTP server would need its own port, and would response any web page there. So this
+//! module calls the crate's operations directly, and does the rest of the server's work:
 //!
-//! | the server's part | here |
+//! | the crate's server | this module |
 //! |---|---|
-//! | operation by `X-Amz-Target`, 400 for an unknown one | the same, but for `SearchVectors` |
-//! | credentials must be there and whole | the same, by the crate's own check; not in the query string |
-//! | JSON that cannot be read: SerializationException; a value that is missing or of a wrong kind: ValidationException | the same, in serde's words |
+//! | operation by `X-Amz-Target`, 400 for an unknown one | the same, except `SearchVectors` |
+//! | rejects missing or incomplete credentials | the same, by the crate's own check, without the query string |
+//! | malformed JSON: SerializationException; a missing value or one of the wrong type: ValidationException | the same, with serde's messages |
 //! | an operation's own errors | the same, by the crate |
 //! | `x-amzn-requestid` | the same |
-//! | methods and content types | by the router, for all services |
-//! | `x-amz-crc32` | left out; SDKs check it where it is there |
-//! | requests nested more than 128 levels deep: a ValidationException | a SerializationException |
-//! | the wording for a value of a wrong kind in lists and structs | serde's |
-//! | DynamoDB Streams, browsers' preflights, health checks | left out |
+//! | checks methods and content types | the router does, for all services |
+//! | `x-amz-crc32` | omitted; SDKs check it only if it is present |
+//! | a request nested more than 128 levels deep: ValidationException | SerializationException |
+//! | the message for a value of the wrong type in lists and structs | serde's message |
+//! | DynamoDB Streams, CORS preflights, health checks | omitted |
 
 use std::fmt;
 use std::path::Path;
@@ -35,8 +35,8 @@ use uuid::Uuid;
 
 use super::EndpointError;
 
-/// How many calls are at work at once. The database does one at a time; the others read their
-/// requests and write their responses meanwhile.
+/// How many calls run at once. The database executes one at a time; the others parse their
+/// requests and serialize their responses meanwhile.
 const CALLS: usize = 4;
 
 /// The database. Clones share it.
@@ -54,11 +54,11 @@ impl fmt::Debug for DynamoDb {
 }
 
 impl DynamoDb {
-    /// Opens the file, and makes it where it is missing.
+    /// Opens the file, and creates it if it is missing.
     ///
     /// # Errors
     ///
-    /// [`EndpointError::Table`] where the file is no database, or one of a newer form.
+    /// [`EndpointError::Table`] if the file is not a database, or has a newer format.
     pub(super) fn open(file: &Path) -> Result<Self, EndpointError> {
         let opened = Database::new(&file.to_string_lossy());
         let database = opened.map_err(|source| EndpointError::Table {
@@ -72,7 +72,7 @@ impl DynamoDb {
         })
     }
 
-    /// Answers a call of an operation, which is named without the service's prefix.
+    /// Handles a call. `operation` is its name without the service's prefix.
     pub(super) async fn call(&self, operation: &str, head: &HeaderMap, body: Bytes) -> Response {
         if let Some(error) = check_credentials(head) {
             return json_response(StatusCode::BAD_REQUEST, error);
@@ -80,17 +80,17 @@ impl DynamoDb {
         let operation = operation.to_owned();
         let database = self.database.clone();
         let done = self
-            .blocking(move || answer(&database, &operation, &body))
+            .blocking(move || execute(&database, &operation, &body))
             .await;
         match done {
             Some(Ok(response)) => json_response(StatusCode::OK, response),
             Some(Err(failure)) => failure.into_response(),
-            // A status of 500 and no more: every SDK takes it for transient and tries again.
+            // Every SDK treats a bare status of 500 as transient and retries.
             None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }
 
-    /// The names of the tables; none when the database cannot tell, since this is for display only.
+    /// The names of the tables. For display only, so the list is empty if the database fails.
     pub(super) async fn tables(&self) -> Vec<String> {
         let database = self.database.clone();
         let list = move || database.list_tables(ListTablesRequest::default());
@@ -100,18 +100,18 @@ impl DynamoDb {
         }
     }
 
-    /// Lets calls under way finish. The file is closed with the last clone.
+    /// Waits for calls in flight, for at most `grace`. The file is closed with the last clone.
     pub(super) async fn stop(self, grace: Duration) {
         self.calls.close();
         if tokio::time::timeout(grace, self.calls.wait())
             .await
             .is_err()
         {
-            tracing::warn!("the table was closed with calls under way");
+            tracing::warn!("the table was closed with calls in flight");
         }
     }
 
-    /// Runs `call` where it may block. Nothing comes of one that panics, which is logged.
+    /// Runs `call` on a blocking thread. If it panics, logs that and returns `None`.
     async fn blocking<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
@@ -119,12 +119,12 @@ impl DynamoDb {
         // The semaphore is never closed.
         let _room = self.room.acquire().await.ok()?;
         let done = self.calls.spawn_blocking(call).await;
-        done.inspect_err(|error| tracing::error!(%error, "a call of the table failed"))
+        done.inspect_err(|error| tracing::error!(%error, "a table operation failed"))
             .ok()
     }
 }
 
-/// DynamoDB's error where credentials are missing or incomplete. Signatures are not checked.
+/// DynamoDB's error for missing or incomplete credentials. Signatures are not checked.
 fn check_credentials(head: &HeaderMap) -> Option<String> {
     let authorization = head.get(header::AUTHORIZATION);
     auth_material::validate(AuthMaterial {
@@ -166,7 +166,7 @@ fn json_response(status: StatusCode, body: String) -> Response {
     response
 }
 
-fn answer(database: &Database, operation: &str, body: &[u8]) -> Result<String, CallFailure> {
+fn execute(database: &Database, operation: &str, body: &[u8]) -> Result<String, CallFailure> {
     match operation {
         "BatchExecuteStatement" => run(body, |call| database.batch_execute_statement(call)),
         "BatchGetItem" => run(body, |call| database.batch_get_item(call)),
@@ -195,30 +195,29 @@ fn answer(database: &Database, operation: &str, body: &[u8]) -> Result<String, C
     }
 }
 
-fn run<Request, Answer>(
+fn run<Request, Output>(
     body: &[u8],
-    call: impl FnOnce(Request) -> Result<Answer, DynoxideError>,
+    call: impl FnOnce(Request) -> Result<Output, DynoxideError>,
 ) -> Result<String, CallFailure>
 where
     Request: DeserializeOwned,
-    Answer: Serialize,
+    Output: Serialize,
 {
-    // Serde would read a struct from an array as well.
+    // Serde would also accept an array for a struct.
     let start = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if start != Some(&b'{') {
         let error = DynoxideError::SerializationException(String::new());
         return Err(CallFailure::Failed(error));
     }
     let request = serde_json::from_slice(body).map_err(|error| unreadable(&error));
-    let answer = request.and_then(call).map_err(CallFailure::Failed)?;
-    serde_json::to_string(&answer)
+    let output = request.and_then(call).map_err(CallFailure::Failed)?;
+    serde_json::to_string(&output)
         .map_err(|error| CallFailure::Failed(DynoxideError::InternalServerError(error.to_string())))
 }
 
-/// What DynamoDB answers to a request that its operation cannot read.
+/// DynamoDB's error for a request that cannot be parsed.
 ///
-/// The crate's types begin a message with the kind of error that it is, where that is not for serde
-/// to tell.
+/// The crate's types prefix a message with its kind of error where serde cannot tell it.
 fn unreadable(error: &serde_json::Error) -> DynoxideError {
     type ErrorKind = fn(String) -> DynoxideError;
     const KINDS: [(&str, ErrorKind); 5] = [
@@ -238,11 +237,11 @@ fn unreadable(error: &serde_json::Error) -> DynoxideError {
         "AttributeValue",
     ];
 
-    let told = error.to_string();
-    // serde_json says where it was; DynamoDB does not.
-    let message = told
+    let text = error.to_string();
+    // serde_json appends the location; DynamoDB does not.
+    let message = text
         .rsplit_once(" at line ")
-        .map_or(&*told, |(message, _)| message);
+        .map_or(&*text, |(message, _)| message);
     for (prefix, kind) in KINDS {
         if let Some(message) = message.strip_prefix(prefix) {
             return kind(message.trim_start().to_owned());
@@ -258,18 +257,18 @@ fn unreadable(error: &serde_json::Error) -> DynoxideError {
 mod tests {
     use super::*;
 
-    /// Calls an operation of an empty database, and gives the status and the body.
+    /// Calls an operation of an empty database, and returns the status and the body.
     fn called(operation: &str, body: &str) -> (u16, String) {
         let database = Database::memory().unwrap();
-        match answer(&database, operation, body.as_bytes()) {
-            Ok(answer) => (200, answer),
+        match execute(&database, operation, body.as_bytes()) {
+            Ok(output) => (200, output),
             Err(CallFailure::UnknownOperation) => (400, "UnknownOperationException".to_owned()),
             Err(CallFailure::Failed(error)) => (error.status_code(), error.to_json()),
         }
     }
 
     #[test]
-    fn a_request_that_cannot_be_read_is_answered_as_dynamodb_does() {
+    fn malformed_requests_get_dynamodbs_errors() {
         let put =
             |attribute: &str| format!(r#"{{"TableName":"Rides","Item":{{"Name":{attribute}}}}}"#);
         for (operation, body, kind) in [
@@ -288,11 +287,14 @@ mod tests {
             ("Query", "{}", "ValidationException"),
             ("DropTable", "{}", "UnknownOperationException"),
         ] {
-            let (status, answer) = called(operation, body);
-            assert_eq!(status, 400, "{operation} {body}: {answer}");
-            assert!(answer.contains(kind), "{operation} {body}: {answer}");
+            let (status, response) = called(operation, body);
+            assert_eq!(status, 400, "{operation} {body}: {response}");
+            assert!(response.contains(kind), "{operation} {body}: {response}");
             for private in ["VALIDATION", "SERIALIZATION", " at line "] {
-                assert!(!answer.contains(private), "{operation} {body}: {answer}");
+                assert!(
+                    !response.contains(private),
+                    "{operation} {body}: {response}"
+                );
             }
         }
         assert_eq!(

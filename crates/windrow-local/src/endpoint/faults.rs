@@ -1,7 +1,8 @@
-//! Faults in front of the services: what a client meets on AWS now and then, met here on purpose.
+//! Injects faults in front of the services: throttling, partial failures and lost responses, as
+//! they occur on AWS now and then.
 //!
-//! They are injected into calls that carry data. Those that make or describe streams and tables are only
-//! delayed, so that a cloud still starts while everything else goes wrong.
+//! Only calls that carry data get them. Calls that create or describe streams and tables are at
+//! most delayed, so that a cloud still starts.
 
 use std::io;
 use std::sync::Arc;
@@ -24,40 +25,40 @@ use crate::service_error::error_response;
 /// How long a delayed call waits, in milliseconds.
 const DELAY_MILLIS: std::ops::RangeInclusive<u64> = 1..=300;
 
-/// Passes a call on to the services, but for what is injected it.
+/// Passes a call on to the services, with the faults that are drawn for it.
 ///
-/// Nothing waits or is held back while the service is at work: it is called once or not at all, and
-/// an answer is lost after the call is done.
+/// The service is called once or not at all, and never interrupted: a response is dropped only
+/// after the call has completed.
 pub(super) async fn inject(
     State(faults): State<Arc<Faults>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if let Some(mut drawn) = faults.draw(FaultKind::Delayed) {
-        let pause = Duration::from_millis(drawn.random_range(DELAY_MILLIS));
+    if let Some(mut rng) = faults.inject(FaultKind::Delayed) {
+        let pause = Duration::from_millis(rng.random_range(DELAY_MILLIS));
         tokio::time::sleep(pause).await;
     }
     let Some(call) = FaultyCall::of(request.headers()) else {
         return next.run(request).await;
     };
-    if let Some(drawn) = faults.draw(FaultKind::Throttled) {
+    if let Some(rng) = faults.inject(FaultKind::Throttled) {
         tracing::debug!(?call, "throttled on purpose");
-        return call.throttled(drawn);
+        return call.throttled(rng);
     }
-    if call == FaultyCall::GetRecords && faults.draw(FaultKind::IteratorExpired).is_some() {
+    if call == FaultyCall::GetRecords && faults.inject(FaultKind::IteratorExpired).is_some() {
         tracing::debug!(?call, "iterator expired on purpose");
         return error_response(
             StatusCode::BAD_REQUEST,
             "ExpiredIteratorException",
-            "Iterator expired (a fault on purpose)",
+            "Iterator expired (an injected fault)",
         );
     }
-    let failing = call.of_many().and_then(|(operation, kind)| {
-        let drawn = faults.draw(kind)?;
-        Some((operation, kind, drawn))
+    let failing = call.partial_fault().and_then(|(operation, kind)| {
+        let rng = faults.inject(kind)?;
+        Some((operation, kind, rng))
     });
     let response = match failing {
-        Some((operation, kind, drawn)) => match fail_some(operation, drawn, request, next).await {
+        Some((operation, kind, rng)) => match fail_some(operation, rng, request, next).await {
             Ok(response) => {
                 tracing::debug!(?call, "failed in part on purpose");
                 response
@@ -69,10 +70,10 @@ pub(super) async fn inject(
         },
         None => next.run(request).await,
     };
-    match faults.draw(FaultKind::AnswerDropped) {
-        Some(drawn) => {
-            tracing::debug!(?call, "answer dropped on purpose");
-            cut_off(response, drawn).await
+    match faults.inject(FaultKind::AnswerDropped) {
+        Some(rng) => {
+            tracing::debug!(?call, "response dropped on purpose");
+            cut_off(response, rng).await
         }
         None => response,
     }
@@ -110,8 +111,8 @@ impl FaultyCall {
         })
     }
 
-    /// The operation of many records that it is, and the fault that fails some of them.
-    fn of_many(self) -> Option<(Operation, FaultKind)> {
+    /// If this is an operation on many records: which one, and the fault that fails some of them.
+    fn partial_fault(self) -> Option<(Operation, FaultKind)> {
         match self {
             Self::PutRecords => Some((Operation::PutRecords, FaultKind::PutFailed)),
             Self::BatchWriteItem => Some((Operation::BatchWriteItem, FaultKind::Unprocessed)),
@@ -120,21 +121,21 @@ impl FaultyCall {
         }
     }
 
-    /// The service's own way to say that this is too much at once.
-    fn throttled(self, mut drawn: ChaCha8Rng) -> Response {
+    /// The service's own throttling error.
+    fn throttled(self, mut rng: ChaCha8Rng) -> Response {
         match self {
             Self::PutRecords | Self::GetRecords | Self::OtherKinesis => error_response(
                 StatusCode::BAD_REQUEST,
                 "ProvisionedThroughputExceededException",
-                "Rate exceeded for a shard of the stream (a fault on purpose)",
+                "Rate exceeded for a shard of the stream (an injected fault)",
             ),
             Self::BatchWriteItem | Self::OtherDynamoDb => {
-                let kind = if drawn.random_bool(0.5) {
+                let kind = if rng.random_bool(0.5) {
                     "ProvisionedThroughputExceededException"
                 } else {
                     "ThrottlingException"
                 };
-                let message = "The table's throughput is exceeded (a fault on purpose)";
+                let message = "The table's throughput is exceeded (an injected fault)";
                 let mut response = error_response(StatusCode::BAD_REQUEST, kind, message);
                 let content_type = HeaderValue::from_static("application/x-amz-json-1.0");
                 let headers = response.headers_mut();
@@ -144,21 +145,21 @@ impl FaultyCall {
             Self::PutRecordBatch | Self::OtherFirehose => error_response(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "ServiceUnavailableException",
-                "Slow down. (a fault on purpose)",
+                "Slow down. (an injected fault)",
             ),
         }
     }
 }
 
-/// Calls the service without some of the records, and answers for the whole.
+/// Calls the service without some of the records, and builds the response to the whole call.
 ///
 /// # Errors
 ///
-/// The answer to give where no record could be made to fail: the request cannot be read, or the service failed
-/// it whole.
+/// The response to send if the fault could not be injected: the request or the service's response
+/// cannot be parsed, or the service failed the whole call.
 async fn fail_some(
     operation: Operation,
-    drawn: ChaCha8Rng,
+    rng: ChaCha8Rng,
     request: Request,
     next: Next,
 ) -> Result<Response, Response> {
@@ -170,15 +171,15 @@ async fn fail_some(
             "the request could not be read",
         ));
     };
-    let Some(mut part) = PartialCall::of(operation, &body, |count| choose(count, drawn)) else {
+    let Some(mut partial) = PartialCall::of(operation, &body, |count| choose(count, rng)) else {
         let request = Request::from_parts(parts, Body::from(body));
         return Err(next.run(request).await);
     };
-    let (mut head, answer) = match part.request.take() {
+    let (mut head, body) = match partial.request.take() {
         None => (Response::new(()).into_parts().0, Bytes::from_static(b"{}")),
-        Some(left) => {
+        Some(remaining) => {
             parts.headers.remove(header::CONTENT_LENGTH);
-            let request = Request::from_parts(parts, Body::from(left));
+            let request = Request::from_parts(parts, Body::from(remaining));
             let response = next.run(request).await;
             if !response.status().is_success() {
                 return Err(response);
@@ -188,12 +189,12 @@ async fn fail_some(
             (head, read.unwrap_or_default())
         }
     };
-    let Some(answer) = part.answer(&answer) else {
-        // What is left of the call is done; the client cannot know, and sends it all again.
+    let Some(body) = partial.response(&body) else {
+        // The remaining records are written. The client cannot know that, and retries them all.
         return Err(error_response(
             StatusCode::INTERNAL_SERVER_ERROR,
             "InternalFailure",
-            "the service's answer could not be read",
+            "the service's response could not be read",
         ));
     };
     head.headers.remove(header::CONTENT_LENGTH);
@@ -203,41 +204,41 @@ async fn fail_some(
     };
     let content_type = HeaderValue::from_static(content_type);
     head.headers.insert(header::CONTENT_TYPE, content_type);
-    Ok(Response::from_parts(head, Body::from(answer)))
+    Ok(Response::from_parts(head, Body::from(body)))
 }
 
-/// Which of `count` records fail: at least one, now and then all.
-fn choose(count: usize, mut drawn: ChaCha8Rng) -> Vec<bool> {
+/// Which of `count` records fail: at least one, sometimes all.
+fn choose(count: usize, mut rng: ChaCha8Rng) -> Vec<bool> {
     if count == 0 {
         return Vec::new();
     }
-    let share = drawn.random_range(0.0..1.0);
-    let mut failed: Vec<bool> = (0..count).map(|_| drawn.random_bool(share)).collect();
-    failed[drawn.random_range(0..count)] = true;
+    let share = rng.random_range(0.0..1.0);
+    let mut failed: Vec<bool> = (0..count).map(|_| rng.random_bool(share)).collect();
+    failed[rng.random_range(0..count)] = true;
     failed
 }
 
-/// Closes the connection where the answer should come, or in the middle of it.
-async fn cut_off(response: Response, mut drawn: ChaCha8Rng) -> Response {
+/// Closes the connection instead of sending the response, or in the middle of it.
+async fn cut_off(response: Response, mut rng: ChaCha8Rng) -> Response {
     let (mut parts, body) = response.into_parts();
     let whole = body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let start = if drawn.random_bool(0.5) {
+    let start = if rng.random_bool(0.5) {
         None
     } else {
-        Some(whole.slice(..drawn.random_range(0..=whole.len())))
+        Some(whole.slice(..rng.random_range(0..=whole.len())))
     };
-    // One byte more is promised than there is, so that no part of it is a whole answer.
-    let promised = HeaderValue::from(whole.len() + 1);
-    parts.headers.insert(header::CONTENT_LENGTH, promised);
+    // One byte more than there is, so that no prefix of the body is a complete response.
+    let length = HeaderValue::from(whole.len() + 1);
+    parts.headers.insert(header::CONTENT_LENGTH, length);
     let broken = stream::once(async {
-        // What was sent so far leaves first.
+        // Lets the bytes before this go out first.
         tokio::task::yield_now().await;
-        Err(io::Error::other("the answer is dropped on purpose"))
+        Err(io::Error::other("the response is dropped on purpose"))
     });
     let body = match start {
         Some(start) => Body::from_stream(stream::once(async { Ok(start) }).chain(broken)),
         None => Body::from_stream(stream::once(async {
-            Err::<Bytes, _>(io::Error::other("the answer is dropped on purpose"))
+            Err::<Bytes, _>(io::Error::other("the response is dropped on purpose"))
         })),
     };
     Response::from_parts(parts, body)
@@ -261,15 +262,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_delayed_call_reaches_the_service_after_its_time() {
+    async fn a_delayed_call_reaches_the_service_after_the_delay() {
         let service = || async { format!("{:?}", Instant::now()) };
         let faults = Arc::new(Faults::parse("delayed@1,delayed@3", 7).unwrap());
         let layer = from_fn_with_state(Arc::clone(&faults), inject);
         let router = Router::new().route("/", post(service)).layer(layer);
         let same = Faults::parse("delayed@1,delayed@3", 7).unwrap();
         for _ in 0..3 {
-            let drawn = same.draw(FaultKind::Delayed);
-            let delay = drawn.map_or(0, |mut drawn| drawn.random_range(DELAY_MILLIS));
+            let rng = same.inject(FaultKind::Delayed);
+            let delay = rng.map_or(0, |mut rng| rng.random_range(DELAY_MILLIS));
             let due = Instant::now() + Duration::from_millis(delay);
             let request = Request::post("/").body(Body::empty()).unwrap();
             let response = router.clone().oneshot(request).await.unwrap();
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_start_a_cloud_are_not_injected() {
+    fn calls_that_start_a_cloud_get_no_faults() {
         for target in [
             "Kinesis_20131202.CreateStream",
             "Kinesis_20131202.DescribeStreamSummary",
@@ -295,7 +296,7 @@ mod tests {
             assert_eq!(call(target), None, "{target}");
         }
         assert_eq!(FaultyCall::of(&HeaderMap::new()), None);
-        // A name that two services have.
+        // Two services have an operation of this name.
         assert_eq!(
             call("Kinesis_20131202.PutRecord"),
             Some(FaultyCall::OtherKinesis)
@@ -307,11 +308,11 @@ mod tests {
     }
 
     #[test]
-    fn of_many_records_some_are_failed_and_at_times_all() {
+    fn at_least_one_record_fails_and_sometimes_all() {
         let failed = |count, seed| {
-            let places = choose(count, ChaCha8Rng::seed_from_u64(seed));
-            assert_eq!(places.len(), count);
-            places.into_iter().filter(|failed| *failed).count()
+            let failed = choose(count, ChaCha8Rng::seed_from_u64(seed));
+            assert_eq!(failed.len(), count);
+            failed.into_iter().filter(|failed| *failed).count()
         };
         let counts: Vec<usize> = (0..200).map(|seed| failed(10, seed)).collect();
         assert!(counts.iter().all(|count| *count >= 1));

@@ -1,4 +1,4 @@
-//! Kinesis: how `ferrokinesis` is set up, and the two requests that are changed on their way there.
+//! Kinesis: the setup of `ferrokinesis`, and the two requests that are rewritten for it.
 
 use axum::Router;
 use axum::body::{self, Body};
@@ -12,17 +12,17 @@ use serde_json::{Map, Value};
 use super::{EndpointOptions, MAX_REQUEST_BYTES};
 use crate::service_error::error_response;
 
-/// What AWS gives a new on-demand stream: 4 MB a second of writes, which is four shards.
+/// The capacity that AWS gives a new on-demand stream: 4 MB per second of writes, or four shards.
 /// Source: Kinesis Developer Guide, "On-demand mode".
 const ON_DEMAND_SHARDS: u32 = 4;
 
-/// How long a stream takes to be made, changed or deleted. AWS takes seconds; nobody learns
-/// anything by waiting here.
+/// How long it takes to create, change or delete a stream. AWS takes seconds, which is not worth
+/// emulating.
 const CHANGE_MILLIS: u64 = 10;
 
 const RETENTION_CHECK_SECONDS: u64 = 60;
 
-/// In memory on purpose: the crate's durable mode rewrites everything as it grows.
+/// Starts Kinesis in memory: the crate's durable mode rewrites all of its data as it grows.
 pub(super) fn start(options: &EndpointOptions) -> (Router, Store) {
     ferrokinesis::create_app(StoreOptions {
         create_stream_ms: CHANGE_MILLIS,
@@ -38,15 +38,15 @@ pub(super) fn start(options: &EndpointOptions) -> (Router, Store) {
     })
 }
 
-/// Gives an on-demand `CreateStream` the shard count that `ferrokinesis` insists on; any other body
-/// stays as it is.
+/// Gives an on-demand `CreateStream` the shard count that `ferrokinesis` requires. Leaves any other
+/// body unchanged.
 ///
-/// The stream then is a provisioned one and says so when described: writes are limited by its
-/// shards and it does not grow by itself.
+/// The stream is then provisioned, and described as such: its shards limit writes, and it does not
+/// scale.
 ///
 /// # Errors
 ///
-/// The response to send instead, when the body is too large to read.
+/// The response to send instead if the body is too large to read.
 pub(super) async fn with_shard_count(request: Request) -> Result<Request, Response> {
     let (mut parts, body) = request.into_parts();
     let Ok(bytes) = body::to_bytes(body, MAX_REQUEST_BYTES).await else {
@@ -78,9 +78,9 @@ fn inject_shard_count(body: &[u8]) -> Option<Vec<u8>> {
 
 /// A GetShardIterator call of the type AT_TIMESTAMP.
 ///
-/// Kinesis gives what arrived at that time or later, and if there is nothing yet, what arrives from
-/// now on. `ferrokinesis` then starts at the shard's first record, so such a call must be made as one
-/// for the latest.
+/// Kinesis starts at the first record that arrived at that time or later. If there is none yet, it
+/// starts at the next record that arrives. `ferrokinesis` starts at the shard's first record in
+/// that case, so the call must be sent as one for LATEST.
 #[derive(Debug, PartialEq)]
 pub(super) struct AtTimestamp {
     fields: Map<String, Value>,
@@ -89,14 +89,14 @@ pub(super) struct AtTimestamp {
 }
 
 impl AtTimestamp {
-    /// The call with this body; nothing where it is another call.
+    /// Parses the body of such a call. `None` for any other call.
     ///
-    /// The time is cut to whole seconds, as the arrival times in `ferrokinesis` are: records that came
-    /// just before it are handed out too, so that none that came after is left out.
+    /// The time is truncated to whole seconds, as `ferrokinesis` does with arrival times. The
+    /// iterator may include records from just before the time, but misses none after it.
     pub(super) fn of(body: &[u8]) -> Option<Self> {
         let mut fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
-        let is_one = fields.get("ShardIteratorType")?.as_str()? == "AT_TIMESTAMP";
-        if !is_one || fields.contains_key("StartingSequenceNumber") {
+        let is_at_timestamp = fields.get("ShardIteratorType")?.as_str()? == "AT_TIMESTAMP";
+        if !is_at_timestamp || fields.contains_key("StartingSequenceNumber") {
             return None;
         }
         let time = fields.get("Timestamp")?.as_f64()?.floor();
@@ -104,12 +104,12 @@ impl AtTimestamp {
         Some(Self { fields, time })
     }
 
-    /// The body for `ferrokinesis`.
+    /// The body of the call, for `ferrokinesis`.
     pub(super) fn body(&self) -> Option<Vec<u8>> {
         serde_json::to_vec(&self.fields).ok()
     }
 
-    /// The body of a call for the latest.
+    /// The body of the same call for LATEST.
     pub(super) fn latest(mut self) -> Option<Vec<u8>> {
         self.fields.remove("Timestamp");
         self.fields
@@ -117,8 +117,7 @@ impl AtTimestamp {
         serde_json::to_vec(&self.fields).ok()
     }
 
-    /// Whether the shard has a record that arrived at that time or later. Not so where there is no such
-    /// shard.
+    /// Whether the shard exists and has a record that arrived at that time or later.
     pub(super) async fn has_record(&self, store: &Store) -> bool {
         let data = Value::Object(self.fields.clone());
         let Ok(stream) = store.resolve_stream_name(&data) else {
@@ -141,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_call_for_a_time_is_changed() {
+    fn only_calls_at_a_timestamp_are_changed() {
         let at = |body: Value| AtTimestamp::of(body.to_string().as_bytes());
         let body =
             |body: Option<Vec<u8>>| -> Value { serde_json::from_slice(&body.unwrap()).unwrap() };
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_on_demand_stream_without_a_count_is_given_one() {
+    fn only_on_demand_streams_without_a_count_get_one() {
         let changed = inject_shard_count(
             br#"{"StreamName":"s","StreamModeDetails":{"StreamMode":"ON_DEMAND"}}"#,
         )

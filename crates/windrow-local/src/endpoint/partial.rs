@@ -1,5 +1,5 @@
-//! A call of many records that is carried out in part: what goes on to the service, and the answer
-//! that says what did not.
+//! Partial failure of a call with many records: the request that still goes to the service, and the
+//! response that reports the failed records.
 
 use std::collections::BTreeMap;
 
@@ -7,38 +7,41 @@ use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-/// The fields of an object, each as it stands in the text.
+/// The fields of a JSON object, each as its raw text.
 type JsonFields = BTreeMap<String, Box<RawValue>>;
 
-/// An operation that takes many records and may fail some.
+/// An operation that takes many records and may fail some of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
-    /// Of Kinesis: a list, answered place by place.
+    /// Kinesis: one list, with one result per entry.
     PutRecords,
-    /// Of Firehose: a list, answered place by place.
+    /// Firehose: one list, with one result per entry.
     PutRecordBatch,
-    /// Of DynamoDB: a list a table, answered with what was left out.
+    /// DynamoDB: one list per table. The response has the unprocessed items.
     BatchWriteItem,
 }
 
 /// A call without some of its records.
 #[derive(Debug)]
 pub(super) struct PartialCall {
-    /// What is left of the request; nothing where no record is.
+    /// The request without the failed records. `None` if no record remains.
     pub(super) request: Option<Vec<u8>>,
     failed: FailedEntries,
 }
 
 #[derive(Debug)]
 enum FailedEntries {
-    Places(Operation, Vec<bool>),
+    /// Whether the record at each index failed.
+    ByIndex(Operation, Vec<bool>),
+    /// The failed items of each table.
     Items(BTreeMap<String, Vec<Box<RawValue>>>),
 }
 
 impl PartialCall {
-    /// Takes records out of a request: those where `choose` says so, of as many as it is told.
+    /// Removes records from a request. `choose` gets the number of records, and returns which of
+    /// them fail.
     ///
-    /// Returns nothing where the request is not one or `choose` takes no record.
+    /// Returns `None` if the request cannot be parsed or no record fails.
     pub(super) fn of(
         operation: Operation,
         request: &[u8],
@@ -49,49 +52,50 @@ impl PartialCall {
             return Self::of_items(fields, choose);
         }
         let entries: Vec<Box<RawValue>> = field(&fields, "Records")?;
-        let places = choose(entries.len());
-        if !places.contains(&true) {
+        let failed = choose(entries.len());
+        if !failed.contains(&true) {
             return None;
         }
-        let failed = entries.iter().zip(&places);
-        let left: Vec<&RawValue> = failed
+        let remaining: Vec<&RawValue> = entries
+            .iter()
+            .zip(&failed)
             .filter(|(_, failed)| !**failed)
             .map(|(entry, _)| &**entry)
             .collect();
-        let request = if left.is_empty() {
+        let request = if remaining.is_empty() {
             None
         } else {
-            let left = to_raw_value(&left).ok()?;
-            fields.insert("Records".to_owned(), left);
+            let remaining = to_raw_value(&remaining).ok()?;
+            fields.insert("Records".to_owned(), remaining);
             Some(serde_json::to_vec(&fields).ok()?)
         };
         Some(Self {
             request,
-            failed: FailedEntries::Places(operation, places),
+            failed: FailedEntries::ByIndex(operation, failed),
         })
     }
 
     fn of_items(mut fields: JsonFields, choose: impl FnOnce(usize) -> Vec<bool>) -> Option<Self> {
         let tables: BTreeMap<String, Vec<Box<RawValue>>> = field(&fields, "RequestItems")?;
-        let mut places = choose(tables.values().map(Vec::len).sum()).into_iter();
-        let mut left: BTreeMap<String, Vec<Box<RawValue>>> = BTreeMap::new();
+        let mut choices = choose(tables.values().map(Vec::len).sum()).into_iter();
+        let mut remaining: BTreeMap<String, Vec<Box<RawValue>>> = BTreeMap::new();
         let mut failed: BTreeMap<String, Vec<Box<RawValue>>> = BTreeMap::new();
         for (table, items) in tables {
             for item in items {
-                let side = match places.next() {
+                let items_by_table = match choices.next() {
                     Some(true) => &mut failed,
-                    _ => &mut left,
+                    _ => &mut remaining,
                 };
-                side.entry(table.clone()).or_default().push(item);
+                items_by_table.entry(table.clone()).or_default().push(item);
             }
         }
         if failed.is_empty() {
             return None;
         }
-        let request = if left.is_empty() {
+        let request = if remaining.is_empty() {
             None
         } else {
-            fields.insert("RequestItems".to_owned(), to_raw_value(&left).ok()?);
+            fields.insert("RequestItems".to_owned(), to_raw_value(&remaining).ok()?);
             Some(serde_json::to_vec(&fields).ok()?)
         };
         Some(Self {
@@ -100,15 +104,15 @@ impl PartialCall {
         })
     }
 
-    /// The answer to the whole call, made of the service's answer to what was left of it, which is
-    /// `{}` where nothing was.
+    /// Builds the response to the whole call from the service's response to the remaining records,
+    /// or from `{}` if there are none.
     ///
-    /// Returns nothing where that answer does not fit.
-    pub(super) fn answer(self, answer: &[u8]) -> Option<Vec<u8>> {
-        let mut fields: JsonFields = serde_json::from_slice(answer).ok()?;
+    /// Returns `None` if the service's response does not match the request.
+    pub(super) fn response(self, response: &[u8]) -> Option<Vec<u8>> {
+        let mut fields: JsonFields = serde_json::from_slice(response).ok()?;
         match self.failed {
-            FailedEntries::Places(operation, places) => {
-                answer_places(&mut fields, operation, &places)?
+            FailedEntries::ByIndex(operation, failed) => {
+                insert_failures(&mut fields, operation, &failed)?
             }
             FailedEntries::Items(failed) => {
                 let mut unprocessed: BTreeMap<String, Vec<Box<RawValue>>> =
@@ -124,8 +128,8 @@ impl PartialCall {
     }
 }
 
-/// Puts the failures at their places between the service's own results.
-fn answer_places(fields: &mut JsonFields, operation: Operation, places: &[bool]) -> Option<()> {
+/// Inserts the failures between the service's own results, at their indexes.
+fn insert_failures(fields: &mut JsonFields, operation: Operation, failed: &[bool]) -> Option<()> {
     let (list, count) = match operation {
         Operation::PutRecordBatch => ("RequestResponses", "FailedPutCount"),
         _ => ("Records", "FailedRecordCount"),
@@ -133,21 +137,22 @@ fn answer_places(fields: &mut JsonFields, operation: Operation, places: &[bool])
     let failure = to_raw_value(&failure(operation)).ok()?;
     let taken: Vec<Box<RawValue>> = field(fields, list).unwrap_or_default();
     let mut taken = taken.into_iter();
-    let mut results = Vec::with_capacity(places.len());
-    for failed in places {
-        results.push(match failed {
+    let mut results = Vec::with_capacity(failed.len());
+    for is_failed in failed {
+        results.push(match is_failed {
             true => failure.clone(),
             false => taken.next()?,
         });
     }
-    let failed = field::<u64>(fields, count).unwrap_or(0);
-    let injected = places.iter().filter(|failed| **failed).count() as u64;
+    let own_failures = field::<u64>(fields, count).unwrap_or(0);
+    let injected = failed.iter().filter(|failed| **failed).count() as u64;
+    let total = to_raw_value(&(own_failures + injected)).ok()?;
     fields.insert(list.to_owned(), to_raw_value(&results).ok()?);
-    fields.insert(count.to_owned(), to_raw_value(&(failed + injected)).ok()?);
+    fields.insert(count.to_owned(), total);
     Some(())
 }
 
-/// What the service says of a record that it fails.
+/// The service's error for a failed record.
 fn failure(operation: Operation) -> Value {
     match operation {
         Operation::PutRecordBatch => json!({
@@ -156,7 +161,7 @@ fn failure(operation: Operation) -> Value {
         }),
         _ => json!({
             "ErrorCode": "ProvisionedThroughputExceededException",
-            "ErrorMessage": "Rate exceeded for a shard of the stream (a fault on purpose)",
+            "ErrorMessage": "Rate exceeded for a shard of the stream (an injected fault)",
         }),
     }
 }
@@ -169,7 +174,7 @@ fn field<T: DeserializeOwned>(fields: &JsonFields, name: &str) -> Option<T> {
 mod tests {
     use super::*;
 
-    fn part(operation: Operation, request: &Value, failed: &[bool]) -> Option<PartialCall> {
+    fn partial(operation: Operation, request: &Value, failed: &[bool]) -> Option<PartialCall> {
         PartialCall::of(operation, request.to_string().as_bytes(), |count| {
             assert_eq!(count, failed.len());
             failed.to_vec()
@@ -181,93 +186,97 @@ mod tests {
     }
 
     #[test]
-    fn failed_entries_are_not_sent_and_stand_at_their_places() {
+    fn failed_entries_are_not_sent_and_keep_their_index() {
         let request = json!({ "StreamName": "s", "Records": [{ "Data": "a" }, { "Data": "b" }, { "Data": "c" }] });
-        let mut part = part(Operation::PutRecords, &request, &[true, false, true]).unwrap();
+        let mut partial = partial(Operation::PutRecords, &request, &[true, false, true]).unwrap();
         assert_eq!(
-            value(part.request.take()),
+            value(partial.request.take()),
             json!({ "StreamName": "s", "Records": [{ "Data": "b" }] })
         );
-        let answer = json!({
+        let response = json!({
             "FailedRecordCount": 0,
             "EncryptionType": "NONE",
             "Records": [{ "SequenceNumber": "1", "ShardId": "0" }],
         });
-        let answer = value(part.answer(answer.to_string().as_bytes()));
-        assert_eq!(answer["FailedRecordCount"], 2);
-        assert_eq!(answer["EncryptionType"], "NONE");
+        let response = value(partial.response(response.to_string().as_bytes()));
+        assert_eq!(response["FailedRecordCount"], 2);
+        assert_eq!(response["EncryptionType"], "NONE");
         let code = "ProvisionedThroughputExceededException";
-        assert_eq!(answer["Records"][0]["ErrorCode"], code);
-        assert_eq!(answer["Records"][1]["SequenceNumber"], "1");
-        assert_eq!(answer["Records"][2]["ErrorCode"], code);
-        assert_eq!(answer["Records"].as_array().unwrap().len(), 3);
+        assert_eq!(response["Records"][0]["ErrorCode"], code);
+        assert_eq!(response["Records"][1]["SequenceNumber"], "1");
+        assert_eq!(response["Records"][2]["ErrorCode"], code);
+        assert_eq!(response["Records"].as_array().unwrap().len(), 3);
     }
 
     #[test]
-    fn failures_of_the_services_own_are_counted_too() {
+    fn the_services_own_failures_are_counted_too() {
         let request = json!({ "Records": [{ "Data": "a" }, { "Data": "b" }] });
-        let part = part(Operation::PutRecordBatch, &request, &[false, true]).unwrap();
-        let answer = json!({ "FailedPutCount": 1, "RequestResponses": [{ "ErrorCode": "Own" }] });
-        let answer = value(part.answer(answer.to_string().as_bytes()));
-        assert_eq!(answer["FailedPutCount"], 2);
-        assert_eq!(answer["RequestResponses"][0]["ErrorCode"], "Own");
+        let partial = partial(Operation::PutRecordBatch, &request, &[false, true]).unwrap();
+        let response = json!({ "FailedPutCount": 1, "RequestResponses": [{ "ErrorCode": "Own" }] });
+        let response = value(partial.response(response.to_string().as_bytes()));
+        assert_eq!(response["FailedPutCount"], 2);
+        assert_eq!(response["RequestResponses"][0]["ErrorCode"], "Own");
         let code = "ServiceUnavailableException";
-        assert_eq!(answer["RequestResponses"][1]["ErrorCode"], code);
+        assert_eq!(response["RequestResponses"][1]["ErrorCode"], code);
     }
 
     #[test]
-    fn unprocessed_items_come_back_as_they_were_sent() {
+    fn unprocessed_items_are_returned_as_they_were_sent() {
         let item = |name: &str| json!({ "PutRequest": { "Item": { "Name": { "S": name }, "Distance": { "N": "1.50" } } } });
         let request = json!({ "RequestItems": { "t": [item("a"), item("b")], "u": [item("c")] } });
-        let mut part = part(Operation::BatchWriteItem, &request, &[false, true, true]).unwrap();
+        let mut partial =
+            partial(Operation::BatchWriteItem, &request, &[false, true, true]).unwrap();
         assert_eq!(
-            value(part.request.take()),
+            value(partial.request.take()),
             json!({ "RequestItems": { "t": [item("a")] } })
         );
-        let answer = json!({ "UnprocessedItems": { "t": [item("d")] } });
+        let response = json!({ "UnprocessedItems": { "t": [item("d")] } });
         assert_eq!(
-            value(part.answer(answer.to_string().as_bytes())),
+            value(partial.response(response.to_string().as_bytes())),
             json!({ "UnprocessedItems": { "t": [item("d"), item("b")], "u": [item("c")] } })
         );
     }
 
     #[test]
-    fn where_all_are_failed_nothing_is_left_to_send() {
+    fn nothing_is_sent_if_all_records_fail() {
         let request = json!({ "Records": [{ "Data": "a" }] });
-        let failed = part(Operation::PutRecords, &request, &[true]).unwrap();
+        let failed = partial(Operation::PutRecords, &request, &[true]).unwrap();
         assert_eq!(failed.request, None);
-        assert_eq!(value(failed.answer(b"{}"))["FailedRecordCount"], 1);
+        assert_eq!(value(failed.response(b"{}"))["FailedRecordCount"], 1);
 
         let request = json!({ "RequestItems": { "t": [{}] } });
-        let failed = part(Operation::BatchWriteItem, &request, &[true]).unwrap();
+        let failed = partial(Operation::BatchWriteItem, &request, &[true]).unwrap();
         assert_eq!(failed.request, None);
         assert_eq!(
-            value(failed.answer(b"{}")),
+            value(failed.response(b"{}")),
             json!({ "UnprocessedItems": { "t": [{}] } })
         );
     }
 
     #[test]
-    fn a_request_that_is_none_is_left_alone() {
+    fn malformed_and_empty_requests_are_left_alone() {
         for request in ["", "[]", "{}", r#"{"Records":1}"#, r#"{"RequestItems":[]}"#] {
             for operation in [Operation::PutRecords, Operation::BatchWriteItem] {
-                let part =
+                let partial =
                     PartialCall::of(operation, request.as_bytes(), |count| vec![true; count]);
-                assert!(part.is_none(), "{request}");
+                assert!(partial.is_none(), "{request}");
             }
         }
-        assert!(part(Operation::PutRecords, &json!({ "Records": [] }), &[]).is_none());
-        assert!(part(Operation::PutRecords, &json!({ "Records": [{}] }), &[false]).is_none());
+        assert!(partial(Operation::PutRecords, &json!({ "Records": [] }), &[]).is_none());
+        assert!(partial(Operation::PutRecords, &json!({ "Records": [{}] }), &[false]).is_none());
         let request = json!({ "RequestItems": { "t": [] } });
-        assert!(part(Operation::BatchWriteItem, &request, &[]).is_none());
+        assert!(partial(Operation::BatchWriteItem, &request, &[]).is_none());
     }
 
     #[test]
-    fn an_answer_that_does_not_fit_is_none() {
+    fn a_mismatched_response_is_none() {
         let request = json!({ "Records": [{ "Data": "a" }, { "Data": "b" }] });
-        for answer in ["", "[]", "{}"] {
-            let part = part(Operation::PutRecords, &request, &[true, false]).unwrap();
-            assert!(part.answer(answer.as_bytes()).is_none(), "{answer}");
+        for response in ["", "[]", "{}"] {
+            let partial = partial(Operation::PutRecords, &request, &[true, false]).unwrap();
+            assert!(
+                partial.response(response.as_bytes()).is_none(),
+                "{response}"
+            );
         }
     }
 }

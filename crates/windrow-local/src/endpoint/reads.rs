@@ -1,4 +1,4 @@
-//! How often a shard may be read.
+//! The limit on reads per shard.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -14,13 +14,13 @@ use tokio::time::Instant;
 
 use crate::service_error::error_response;
 
-/// The application that the local cloud's own clients say they are.
+/// The application name of the local cloud's own clients.
 const OWN_NAME: &str = "wildrydes-local-cloud";
 
 /// The time over which reads are counted.
 const SPAN: Duration = Duration::from_secs(1);
 
-/// Marks a configuration as one of the local cloud's own: the reads of its clients do not count.
+/// Marks a configuration as the local cloud's own: reads by its clients do not count.
 pub(crate) fn as_own(config: SdkConfig) -> SdkConfig {
     let name = AppName::new(OWN_NAME).ok();
     let mut builder = config.into_builder();
@@ -28,8 +28,8 @@ pub(crate) fn as_own(config: SdkConfig) -> SdkConfig {
     builder.build()
 }
 
-/// Whether a request says that it is of the local cloud itself. What pretends to be is read to all the
-/// same: the limit is for trying things out and guards nothing.
+/// Whether a request claims to come from the local cloud itself. Any client can claim that: the
+/// limit is for experiments, not for protection.
 fn is_own(headers: &HeaderMap) -> bool {
     let agent = headers.get(header::USER_AGENT);
     let agent = agent.and_then(|agent| agent.to_str().ok());
@@ -43,40 +43,40 @@ fn is_own(headers: &HeaderMap) -> bool {
 /// A stream's name and a shard's id.
 type ShardKey = (String, String);
 
-/// Lets each shard be read so many times in any second, by all its readers together.
+/// Limits how often each shard is read in any one second, over all its readers.
 #[derive(Debug)]
 pub(super) struct ReadLimit {
-    a_second: usize,
+    per_second: usize,
     account: String,
-    /// When each shard's last reads were, oldest first. A shard that was not read for a second is
-    /// not in here.
+    /// The times of each shard's last reads, oldest first. Shards without a read in the last second
+    /// are removed.
     read_at: Mutex<HashMap<ShardKey, VecDeque<Instant>>>,
 }
 
 impl ReadLimit {
-    /// `a_second` reads a second; `account` is named when one is throttled.
-    pub(super) fn new(a_second: u32, account: String) -> Self {
+    /// Allows `per_second` reads per second. `account` is for the error message.
+    pub(super) fn new(per_second: u32, account: String) -> Self {
         Self {
-            a_second: usize::try_from(a_second).unwrap_or(usize::MAX),
+            per_second: usize::try_from(per_second).unwrap_or(usize::MAX),
             account,
             read_at: Mutex::default(),
         }
     }
 
-    /// Counts a GetRecords call. Where it is one too many, returns the answer to give instead; that
-    /// one does not count.
+    /// Counts a GetRecords call. If it exceeds the limit, returns the error response, and the call
+    /// does not count.
     ///
-    /// A body without a valid iterator is for the service to fail.
-    pub(super) fn fail(&self, headers: &HeaderMap, body: &[u8]) -> Option<Response> {
+    /// Ignores a body without a valid iterator, which the service rejects.
+    pub(super) fn throttle(&self, headers: &HeaderMap, body: &[u8]) -> Option<Response> {
         if is_own(headers) {
             return None;
         }
         let shard = shard(body)?;
-        if self.take(&shard) {
+        if self.try_read(&shard) {
             return None;
         }
         let (stream, id) = shard;
-        // Kinesis' own words.
+        // The message of Kinesis.
         let message = format!(
             "Rate exceeded for shard {id} in stream {stream} under account {}.",
             self.account
@@ -88,8 +88,8 @@ impl ReadLimit {
         ))
     }
 
-    /// Whether `shard` may be read now, which then counts.
-    fn take(&self, shard: &ShardKey) -> bool {
+    /// Whether `shard` may be read now. If so, counts the read.
+    fn try_read(&self, shard: &ShardKey) -> bool {
         let now = Instant::now();
         let is_recent = |time: &Instant| now.duration_since(*time) < SPAN;
         let mut shards = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +98,7 @@ impl ReadLimit {
         while times.front().is_some_and(|time| !is_recent(time)) {
             times.pop_front();
         }
-        if times.len() >= self.a_second {
+        if times.len() >= self.per_second {
             return false;
         }
         times.push_back(now);
@@ -106,7 +106,7 @@ impl ReadLimit {
     }
 }
 
-/// The shard that a GetRecords call, by its body, reads.
+/// The shard that a GetRecords call with this body reads.
 fn shard(body: &[u8]) -> Option<ShardKey> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -138,35 +138,35 @@ mod tests {
             .into_bytes()
     }
 
-    fn limit(a_second: u32) -> ReadLimit {
-        ReadLimit::new(a_second, "000000000000".to_owned())
+    fn limit(per_second: u32) -> ReadLimit {
+        ReadLimit::new(per_second, "000000000000".to_owned())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn any_second_has_so_many_reads_of_a_shard() {
+    async fn reads_of_a_shard_are_limited_in_any_second() {
         let limit = limit(5);
         let headers = HeaderMap::new();
-        let is_let = |shard| limit.fail(&headers, &call(shard)).is_none();
-        // Not a window of the clock's: whichever second one looks at.
+        let is_allowed = |shard| limit.throttle(&headers, &call(shard)).is_none();
+        // A sliding second, not one of the clock.
         for _ in 0..3 {
-            assert!(is_let(FIRST));
+            assert!(is_allowed(FIRST));
         }
         tokio::time::advance(Duration::from_millis(900)).await;
         for _ in 0..2 {
-            assert!(is_let(FIRST));
+            assert!(is_allowed(FIRST));
         }
-        assert!(!is_let(FIRST));
-        assert!(is_let(SECOND));
+        assert!(!is_allowed(FIRST));
+        assert!(is_allowed(SECOND));
         tokio::time::advance(Duration::from_millis(100)).await;
         for _ in 0..3 {
-            assert!(is_let(FIRST), "a throttled read counted");
+            assert!(is_allowed(FIRST), "a throttled read counted");
         }
-        assert!(!is_let(FIRST));
+        assert!(!is_allowed(FIRST));
         tokio::time::advance(SPAN).await;
         for _ in 0..5 {
-            assert!(is_let(FIRST));
+            assert!(is_allowed(FIRST));
         }
-        assert!(!is_let(FIRST));
+        assert!(!is_allowed(FIRST));
         let shards = limit.read_at.lock().unwrap();
         assert_eq!(shards.len(), 1, "the second shard is not read any more");
     }
@@ -182,20 +182,23 @@ mod tests {
         let own = agent("aws-sdk-rust/1.5.0 os/linux lang/rust/1.95.0 app/wildrydes-local-cloud");
         let other = agent("aws-sdk-rust/1.5.0 app/wildrydes-local-cloud-not");
         for _ in 0..3 {
-            assert!(limit.fail(&own, &call(FIRST)).is_none());
+            assert!(limit.throttle(&own, &call(FIRST)).is_none());
         }
-        assert!(limit.fail(&other, &call(FIRST)).is_none());
-        assert!(limit.fail(&other, &call(FIRST)).is_some());
-        assert!(limit.fail(&own, &call(FIRST)).is_none());
+        assert!(limit.throttle(&other, &call(FIRST)).is_none());
+        assert!(limit.throttle(&other, &call(FIRST)).is_some());
+        assert!(limit.throttle(&own, &call(FIRST)).is_none());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_no_read_is_left_to_the_service() {
+    async fn malformed_reads_are_left_to_the_service() {
         let limit = limit(1);
         let headers = HeaderMap::new();
         for body in ["", "[]", "{}", r#"{"ShardIterator":"AAAA"}"#] {
             for _ in 0..3 {
-                assert!(limit.fail(&headers, body.as_bytes()).is_none(), "{body}");
+                assert!(
+                    limit.throttle(&headers, body.as_bytes()).is_none(),
+                    "{body}"
+                );
             }
         }
     }

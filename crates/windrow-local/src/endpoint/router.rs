@@ -1,4 +1,4 @@
-//! Which service a request goes to.
+//! Routes requests to the services.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -28,18 +28,19 @@ use crate::firehose::{self, Firehose};
 use crate::server::{BodyTooLarge, is_this_machine};
 use crate::service_error::error_response;
 
-/// What answers.
+/// The services behind the endpoint.
 pub(super) struct Services {
     pub(super) region: String,
     pub(super) kinesis: Router,
     pub(super) store: Store,
-    /// Held by reads alone, and by everything else together: the streams that take no more records.
+    /// The streams that are closed to writers. The lock also orders calls: a read holds it
+    /// exclusively, and all other calls share it.
     pub(super) kinesis_order: RwLock<Vec<String>>,
-    /// How often a shard may be read; without one, as often as anybody likes.
+    /// The limit on reads per shard, if there is one.
     pub(super) read_limit: Option<ReadLimit>,
     pub(super) dynamodb: DynamoDb,
     pub(super) firehose: Firehose,
-    /// Where the dashboard is, once it is there.
+    /// The dashboard's URL, once it is served.
     pub(super) dashboard: OnceLock<String>,
 }
 
@@ -50,21 +51,21 @@ impl fmt::Debug for Services {
 }
 
 impl Services {
-    /// From now on `stream` takes no records; those it is being given are in when this returns.
+    /// Closes `stream` to writers. When this returns, all writes in flight are done.
     pub(super) async fn close_stream(&self, stream: &str) {
         self.kinesis_order.write().await.push(stream.to_owned());
     }
 }
 
-/// Every call of a service passes [`dispatch`] and nothing else does, so the layer of faults on that
-/// one route sees, delays, drops or answers any of them.
+/// All service calls, and nothing else, go through [`dispatch`]. So the fault layer on that one
+/// route can delay, drop or answer any of them.
 pub(super) fn router(services: Arc<Services>, faults: Arc<Faults>) -> Router {
     let calls = post(dispatch).layer(from_fn_with_state(faults, inject));
     Router::new()
         .route("/", calls.get(describe))
         .route("/_local", get(describe))
         .with_state(services)
-        // The server has limited it.
+        // The server has its own limit.
         .layer(DefaultBodyLimit::disable())
         .layer(cors())
 }
@@ -73,7 +74,8 @@ async fn dispatch(State(services): State<Arc<Services>>, mut request: Request) -
     if let Some(rejection) = rejection(&request) {
         return rejection;
     }
-    // The services would answer a page each in its own way; the layer around does it for all.
+    // Without an origin, no service adds CORS headers of its own; the layer around this adds them
+    // for all.
     request.headers_mut().remove(header::ORIGIN);
     let target = request.headers().get("x-amz-target");
     let target = target.and_then(|value| value.to_str().ok());
@@ -112,8 +114,9 @@ async fn dispatch(State(services): State<Arc<Services>>, mut request: Request) -
     }
 }
 
-/// The response to what is no call of a service by its form. What a page can send without asking
-/// first has neither the services' content types nor the header that names the operation.
+/// The error response if a request does not have the form of a service call. Requests that a web
+/// page can send without a CORS preflight have neither the services' content types nor the header
+/// with the operation.
 fn rejection(request: &Request) -> Option<Response> {
     const TYPES: [&str; 5] = [
         "application/json",
@@ -143,36 +146,36 @@ fn rejection(request: &Request) -> Option<Response> {
     Some(error_response(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "UnknownOperationException",
-        &format!("the content type `{media_type}` is not one of the services' own"),
+        &format!("no service accepts the content type `{media_type}`"),
     ))
 }
 
-/// A request's head, and its body, which is there already.
+/// Splits a request into head and body. The server has read the body already.
 async fn read(request: Request) -> (Parts, Bytes) {
     let (head, body) = request.into_parts();
     let body = body::to_bytes(body, usize::MAX).await;
     (head, body.unwrap_or_default())
 }
 
-/// Lets no read happen while a write is under way.
+/// Calls Kinesis. Never reads while a write is in flight.
 ///
-/// `ferrokinesis` gives records their sequence numbers before it stores them. A read in between
-/// would hand out a later record, move its iterator past the earlier one, and lose it.
+/// `ferrokinesis` assigns sequence numbers before it stores the records. A read in between could
+/// return a later record, move its iterator past the earlier one, and lose it.
 async fn call_kinesis(services: &Services, operation: &str, request: Request) -> Response {
     let (parts, body) = read(request).await;
     let at_timestamp = match operation {
         "GetShardIterator" => AtTimestamp::of(&body),
         _ => None,
     };
-    if let Some(asked) = at_timestamp {
-        return shard_iterator_at(services, asked, parts).await;
+    if let Some(requested) = at_timestamp {
+        return shard_iterator_at(services, requested, parts).await;
     }
-    let failed = match (operation, &services.read_limit) {
-        ("GetRecords", Some(limit)) => limit.fail(&parts.headers, &body),
+    let throttled = match (operation, &services.read_limit) {
+        ("GetRecords", Some(limit)) => limit.throttle(&parts.headers, &body),
         _ => None,
     };
-    if let Some(failure) = failed {
-        return failure;
+    if let Some(response) = throttled {
+        return response;
     }
     let request = Request::from_parts(parts, Body::from(body.clone()));
     let call = services.kinesis.clone().oneshot(request);
@@ -187,7 +190,7 @@ async fn call_kinesis(services: &Services, operation: &str, request: Request) ->
                 return error_response(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "ServiceUnavailable",
-                    "the local cloud is stopping and takes no more readings",
+                    "the local cloud is stopping and accepts no more records",
                 );
             }
             call.await.into_response()
@@ -199,10 +202,14 @@ async fn call_kinesis(services: &Services, operation: &str, request: Request) ->
     }
 }
 
-/// Makes a shard iterator at a time; see [`AtTimestamp`].
+/// Creates a shard iterator at a time; see [`AtTimestamp`].
 ///
-/// No write is under way meanwhile, so a record is either found here or comes after the latest.
-async fn shard_iterator_at(services: &Services, asked: AtTimestamp, mut parts: Parts) -> Response {
+/// No write is in flight meanwhile, so a record is either found here or arrives after LATEST.
+async fn shard_iterator_at(
+    services: &Services,
+    requested: AtTimestamp,
+    mut parts: Parts,
+) -> Response {
     parts.headers.remove(header::CONTENT_LENGTH);
     let call = async |body: Option<Vec<u8>>| {
         let body = Body::from(body.unwrap_or_default());
@@ -215,15 +222,15 @@ async fn shard_iterator_at(services: &Services, asked: AtTimestamp, mut parts: P
             .into_response()
     };
     let _no_writes = services.kinesis_order.write().await;
-    // It goes there in any case, as it is `ferrokinesis` that knows what is wrong with it.
-    let answer = call(asked.body()).await;
-    if !answer.status().is_success() || asked.has_record(&services.store).await {
-        return answer;
+    // In any case, since `ferrokinesis` validates the request.
+    let response = call(requested.body()).await;
+    if !response.status().is_success() || requested.has_record(&services.store).await {
+        return response;
     }
-    call(asked.latest()).await
+    call(requested.latest()).await
 }
 
-/// Whether a PutRecord or PutRecords call, by its body, is for `stream`.
+/// Whether a PutRecord or PutRecords call with this body is for `stream`.
 fn writes_to(body: &[u8], stream: &str) -> bool {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -259,11 +266,11 @@ async fn describe(State(services): State<Arc<Services>>) -> Json<Value> {
     }))
 }
 
-/// Lets pages of this machine, and no others, call the endpoint: the dashboard, also from a
-/// development server.
+/// Allows only pages of this machine to call the endpoint: the dashboard, also from a development
+/// server.
 ///
-/// The endpoint takes any credentials, so without this every web page open in a browser could read
-/// and write here.
+/// The endpoint accepts any credentials, so without this every web page open in a browser could
+/// read and write here.
 fn cors() -> CorsLayer {
     const ALLOWED: [&str; 9] = [
         "authorization",

@@ -19,10 +19,10 @@ const MAX_BATCH_RECORDS: usize = 500;
 const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 const MAX_RECORD_BYTES: usize = 1_000 * 1024;
 
-/// What `ListDeliveryStreams` returns at once unless told.
+/// The default page size of `ListDeliveryStreams`.
 const LIST_LIMIT: usize = 10;
 
-/// Answers one call.
+/// Handles one call.
 pub(crate) async fn call(firehose: &Firehose, operation: &str, body: &[u8]) -> Response {
     let outcome = match operation {
         "CreateDeliveryStream" => create(firehose, body).await,
@@ -51,7 +51,7 @@ pub(crate) async fn call(firehose: &Firehose, operation: &str, body: &[u8]) -> R
 
 #[derive(Debug, thiserror::Error)]
 enum CallError {
-    #[error("Firehose has no operation {0} here")]
+    #[error("the local Firehose does not support the operation {0}")]
     UnknownOperation(String),
     #[error("{0}")]
     Malformed(serde_json::Error),
@@ -109,7 +109,7 @@ struct KinesisSource {
     stream_arn: String,
 }
 
-/// The bucket and the prefix are of no meaning here and are not kept.
+/// The bucket and the prefix are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct S3Destination {
@@ -137,7 +137,7 @@ async fn create(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
         },
         _ => {
             return Err(invalid(
-                "the source is DirectPut, or KinesisStreamAsSource with a KinesisStreamSourceConfiguration",
+                "the source must be DirectPut, or KinesisStreamAsSource with a KinesisStreamSourceConfiguration",
             ));
         }
     };
@@ -145,7 +145,7 @@ async fn create(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
         (Some(destination), None) | (None, Some(destination)) => destination,
         _ => {
             return Err(invalid(
-                "exactly one destination is needed, and here it is S3",
+                "there must be exactly one destination, and it must be S3",
             ));
         }
     };
@@ -154,7 +154,7 @@ async fn create(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
         None | Some("UNCOMPRESSED")
     ) {
         return Err(invalid(
-            "objects are not compressed here: leave CompressionFormat UNCOMPRESSED",
+            "compression is not supported: set CompressionFormat to UNCOMPRESSED",
         ));
     }
 
@@ -172,13 +172,13 @@ fn buffering(hints: HintsInput) -> Result<BufferingHints, CallError> {
     let mut buffering = BufferingHints::default();
     if let Some(size) = hints.size_in_mbs {
         if !(1..=128).contains(&size) {
-            return Err(invalid("SizeInMBs is 1 to 128"));
+            return Err(invalid("SizeInMBs must be 1 to 128"));
         }
         buffering.bytes = size * 1024 * 1024;
     }
     if let Some(seconds) = hints.interval_in_seconds {
         if seconds > 900 {
-            return Err(invalid("IntervalInSeconds is 0 to 900"));
+            return Err(invalid("IntervalInSeconds must be 0 to 900"));
         }
         buffering.interval = Duration::from_secs(seconds);
     }
@@ -320,7 +320,7 @@ async fn put_record_batch(firehose: &Firehose, body: &[u8]) -> Result<Value, Cal
     Ok(json!({ "FailedPutCount": 0, "Encrypted": false, "RequestResponses": responses }))
 }
 
-/// Puts all or none of the records, and gives each an id.
+/// Puts all or none of the records, and returns an id for each.
 async fn put(
     firehose: &Firehose,
     name: &str,
@@ -333,7 +333,7 @@ async fn put(
     }
     if !(1..=MAX_BATCH_RECORDS).contains(&records.len()) {
         return Err(invalid(format!(
-            "a batch has 1 to {MAX_BATCH_RECORDS} records"
+            "a batch must have 1 to {MAX_BATCH_RECORDS} records"
         )));
     }
     if records
@@ -341,13 +341,13 @@ async fn put(
         .any(|record| record.data.len() > MAX_RECORD_BYTES)
     {
         return Err(invalid(format!(
-            "a record has at most {MAX_RECORD_BYTES} bytes"
+            "a record must have at most {MAX_RECORD_BYTES} bytes"
         )));
     }
     let total: usize = records.iter().map(|record| record.data.len()).sum();
     if total > MAX_BATCH_BYTES {
         return Err(invalid(format!(
-            "a batch has at most {MAX_BATCH_BYTES} bytes"
+            "a batch must have at most {MAX_BATCH_BYTES} bytes"
         )));
     }
 

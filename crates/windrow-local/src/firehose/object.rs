@@ -1,4 +1,4 @@
-//! The files of one delivery stream.
+//! The object files of one delivery stream.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::BufferingHints;
 
-/// Writes one object after the other: under `incoming` while it grows, in the archive when it is
+/// Writes one object at a time: under `incoming` while it grows, in the archive when it is
 /// complete.
 #[derive(Debug)]
 pub(super) struct ObjectWriter {
@@ -30,7 +30,7 @@ struct OpenObject {
 }
 
 impl ObjectWriter {
-    /// Makes the directories and delivers what a killed process left in `incoming`.
+    /// Creates the directories and delivers what a killed process left in `incoming`.
     pub(super) fn open(
         incoming: &Path,
         archive: &Path,
@@ -55,15 +55,15 @@ impl ObjectWriter {
         Ok(writer)
     }
 
-    /// Appends to the open object, or to a new one, all or nothing. Delivers the object when it is
-    /// full.
+    /// Appends all of the data, or none, to the open object or to a new one. Delivers the object
+    /// when it is full.
     pub(super) fn append(
         &mut self,
         data: &[u8],
         arrival: Timestamp,
         now: Instant,
     ) -> io::Result<()> {
-        // An object that is full and still here could not be delivered. It must not grow for ever.
+        // A full object that is still open could not be delivered. It must not grow without bound.
         if self.is_full() {
             self.deliver()?;
         }
@@ -74,7 +74,7 @@ impl ObjectWriter {
         let object = self.open.insert(object);
 
         if let Err(error) = object.file.write_all(data) {
-            // What was written of it was not acknowledged and will come again.
+            // The part that was written is not acknowledged, so the client retries it.
             if let Err(error) = object.file.set_len(object.bytes) {
                 tracing::error!(object = object.name, %error, "object keeps part of a failed put");
             }
@@ -85,14 +85,14 @@ impl ObjectWriter {
         if self.is_full()
             && let Err(error) = self.deliver()
         {
-            // The data itself is written, so the put stands.
+            // The data itself is written, so the put succeeds.
             tracing::error!(delivery_stream = self.name, %error, "object could not be delivered yet");
         }
         Ok(())
     }
 
-    /// Delivers the open object, if it has waited for its interval. After a failure the next try is
-    /// an interval later.
+    /// Delivers the open object if its interval has passed. After a failure, the next try is one
+    /// interval later.
     pub(super) fn deliver_if_due(&mut self, now: Instant) -> io::Result<()> {
         let Some(object) = self.open.as_mut().filter(|object| object.due <= now) else {
             return Ok(());
@@ -101,7 +101,7 @@ impl ObjectWriter {
         self.deliver()
     }
 
-    /// Delivers the open object, if there is one. It stays open when that fails.
+    /// Delivers the open object, if there is one. It stays open if that fails.
     pub(super) fn deliver(&mut self) -> io::Result<()> {
         if let Some(object) = &self.open {
             self.archive(&object.name)?;
@@ -117,7 +117,7 @@ impl ObjectWriter {
     }
 
     fn create(&self, oldest: Timestamp, now: Instant) -> io::Result<OpenObject> {
-        // Somebody may have cleared the directory since the last object.
+        // Someone may have deleted the directory since the last object.
         fs::create_dir_all(&self.incoming)?;
         let time = oldest.strftime("%Y-%m-%d-%H-%M-%S");
         let name = format!("{}-1-{time}-{}", self.name, Uuid::new_v4());
@@ -133,14 +133,14 @@ impl ObjectWriter {
         })
     }
 
-    /// Moves an object from `incoming` to the hour it belongs to. An empty one is dropped: nothing
-    /// in it was acknowledged.
+    /// Moves an object from `incoming` to the folder of its hour. Removes it if it is empty:
+    /// nothing in it was acknowledged.
     fn archive(&self, object: &str) -> io::Result<()> {
         let Some(hour) = self.hour_of(object) else {
             tracing::warn!(
                 delivery_stream = self.name,
                 object,
-                "foreign file among unfinished objects is left alone"
+                "ignoring an unknown file among the unfinished objects"
             );
             return Ok(());
         };
@@ -150,17 +150,17 @@ impl ObjectWriter {
                 tracing::warn!(
                     delivery_stream = self.name,
                     object,
-                    "what is no file among unfinished objects is left alone"
+                    "ignoring an unfinished object that is not a file"
                 );
                 return Ok(());
             }
             Ok(metadata) => metadata.len(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Trying again would never bring it back, and would hold up every later object.
+                // Retrying would not bring it back, and would block every later object.
                 tracing::error!(
                     delivery_stream = self.name,
                     object,
-                    "unfinished object was deleted by somebody"
+                    "an unfinished object was deleted"
                 );
                 return Ok(());
             }
@@ -174,7 +174,7 @@ impl ObjectWriter {
         fs::rename(unfinished, folder.join(object))
     }
 
-    /// `YYYY/MM/DD/HH`, out of the object's name.
+    /// `YYYY/MM/DD/HH`, from the object's name.
     fn hour_of(&self, object: &str) -> Option<String> {
         let time = object
             .strip_prefix(&self.name)?
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_delivered() {
+    fn objects_of_a_killed_process_are_delivered() {
         let folder = tempfile::tempdir().unwrap();
         let mut killed = open(folder.path());
         killed
@@ -333,7 +333,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn objects_end_to_end_are_the_puts_end_to_end(
+        fn joined_objects_equal_the_joined_puts(
             puts in vec(("[a-z]{0,30}", 1_i64..4_000), 1..20),
             restart_at in 0_usize..20,
         ) {
@@ -350,7 +350,7 @@ mod tests {
             }
             writer.deliver().unwrap();
 
-            // Arrivals are seconds apart, so names sort as the objects were begun.
+            // Arrivals are seconds apart, so names sort in the order of creation.
             let archived: String = objects(&folder.path().join("archive")).into_iter().map(|(_, text)| text).collect();
             let put: String = puts.into_iter().map(|(data, _)| data).collect();
             prop_assert_eq!(archived, put);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_cannot_be_delivered_is_kept_and_does_not_grow_without_end() {
+    fn an_undeliverable_object_is_kept_and_stops_growing() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = open(folder.path());
         let archive = folder.path().join("archive/rides");

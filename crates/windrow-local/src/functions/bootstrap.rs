@@ -1,4 +1,4 @@
-//! The real binary, as a process of its own.
+//! Runs the real binary as a process of its own.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -23,43 +23,42 @@ use crate::data_dir::without_following;
 /// phase).
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The pause before a process is started again that ended before it took an event; it doubles each
-/// time.
+/// The pause before restarting a process that ended before it took an event. It doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Where what the function writes to its standard output and error goes.
+/// Where the function's standard output and standard error go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FunctionLog {
     /// To this process's standard error.
     Stderr,
-    /// To the end of a file, which is made when missing.
+    /// To the end of a file, which is created if it is missing.
     File(PathBuf),
 }
 
-/// What a [`Bootstrap`] is made from.
+/// The settings of a [`Bootstrap`].
 #[derive(Clone, Debug)]
 pub struct BootstrapOptions {
     /// The function's name.
     pub name: String,
     /// The binary.
     pub binary: PathBuf,
-    /// The function's own settings. They win over what the process is given otherwise.
+    /// The function's own environment variables. They override those that every function gets.
     pub environment: BTreeMap<String, String>,
-    /// Where the function finds the AWS services, as `AWS_ENDPOINT_URL`.
+    /// The endpoint of the AWS services, which becomes `AWS_ENDPOINT_URL`.
     pub endpoint_url: Option<String>,
     /// The region, for the environment and the function's ARN.
     pub region: String,
     /// The twelve-digit account, for the function's ARN.
     pub account: String,
-    /// The memory size the function is told, in MB. Nothing enforces it.
+    /// The memory size that the function sees, in MB. It is not enforced.
     pub memory_mb: u32,
     /// Where its output goes.
     pub log: FunctionLog,
 }
 
 impl BootstrapOptions {
-    /// A function with nothing set but its binary.
+    /// The default settings, with this name and binary.
     pub fn new(name: impl Into<String>, binary: impl Into<PathBuf>) -> Self {
         Self {
             name: name.into(),
@@ -74,12 +73,13 @@ impl BootstrapOptions {
     }
 }
 
-/// A function that runs as the binary Lambda would run, over the Runtime API.
+/// A function that runs as the binary that Lambda would run, over the Runtime API.
 ///
-/// The process starts with the first invocation and is kept for the next. After a crash or a
-/// time-out a new one is started, from the binary as it is then. It has one invocation at a time
-/// and further ones wait: where they shall not, make one of these for each. Like on Lambda its
-/// environment is its own: nothing of this process's is passed on, real credentials least of all.
+/// The process starts with the first invocation and is reused for the next. After a crash or a
+/// timeout a new one is started, from the binary as it is then. It handles one invocation at a
+/// time, and further ones wait; to run them concurrently, create several `Bootstrap`s. As on
+/// Lambda, the process has its own environment: it inherits nothing from this process, in
+/// particular no real credentials.
 ///
 /// Not emulated: freezing between invocations, the memory limit, and extensions.
 #[derive(Debug)]
@@ -90,15 +90,15 @@ pub struct Bootstrap {
 
 #[derive(Debug)]
 struct BootstrapSession {
-    /// The process that waits for an event. An invocation takes it out, so that one abandoned midway
-    /// takes the process with it.
+    /// The process that waits for an event. An invocation takes it out, so that dropping the
+    /// invocation also kills the process.
     idle: Option<Process>,
     failed_starts: u32,
     start_after: Instant,
 }
 
 impl Bootstrap {
-    /// Starts nothing yet.
+    /// Creates the function. Its process starts with the first invocation.
     #[must_use]
     pub fn new(options: BootstrapOptions) -> Self {
         let session = BootstrapSession {
@@ -112,8 +112,8 @@ impl Bootstrap {
         }
     }
 
-    /// Runs the function, which is told that it has `timeout`, and stops it once it has had the
-    /// event for as long as `allowed`.
+    /// Runs the function, which sees `timeout` as its time limit. Stops it `allowed` after it got
+    /// the event.
     async fn run(
         &self,
         payload: Vec<u8>,
@@ -129,7 +129,7 @@ impl Bootstrap {
                 match self.start().await {
                     Ok(process) => process,
                     Err(error) => {
-                        session.note_failed_start();
+                        session.record_failed_start();
                         return Err(error);
                     }
                 }
@@ -142,7 +142,7 @@ impl Bootstrap {
         if process.took_an_event {
             session.failed_starts = 0;
         } else {
-            session.note_failed_start();
+            session.record_failed_start();
         }
         match ending {
             ProcessEnding::Finished(outcome) => {
@@ -150,7 +150,7 @@ impl Bootstrap {
                 outcome
             }
             ProcessEnding::Broken(error) => {
-                tracing::warn!(function = self.options.name, %error, "function process is replaced");
+                tracing::warn!(function = self.options.name, %error, "replacing the function's process");
                 process.stop().await;
                 Err(error)
             }
@@ -160,11 +160,11 @@ impl Bootstrap {
     async fn start(&self) -> Result<Process, InvokeError> {
         let api = RuntimeApi::start()
             .await
-            .map_err(|error| self.not_started(&error))?;
+            .map_err(|error| self.start_error(&error))?;
         let child = self
             .command(&api)
             .and_then(|mut command| command.spawn())
-            .map_err(|error| self.not_started(&error))?;
+            .map_err(|error| self.start_error(&error))?;
         tracing::debug!(
             function = self.options.name,
             process = child.id(),
@@ -177,9 +177,8 @@ impl Bootstrap {
         })
     }
 
-    /// The environment that Lambda documents, with endpoint and credentials that lead nowhere but
-    /// here.
-    /// Source: Lambda Developer Guide, "Defined runtime environment variables".
+    /// The command, with the environment that Lambda documents. Its endpoint and credentials are
+    /// valid only here. Source: Lambda Developer Guide, "Defined runtime environment variables".
     fn command(&self, api: &RuntimeApi) -> io::Result<Command> {
         let BootstrapOptions {
             name,
@@ -232,7 +231,7 @@ impl Bootstrap {
         Ok(command)
     }
 
-    fn not_started(&self, error: &io::Error) -> InvokeError {
+    fn start_error(&self, error: &io::Error) -> InvokeError {
         let binary = self.options.binary.display();
         let message = if error.kind() == io::ErrorKind::NotFound && !self.options.binary.exists() {
             let package = self
@@ -241,7 +240,7 @@ impl Bootstrap {
                 .file_name()
                 .unwrap_or_default()
                 .display();
-            format!("there is no binary {binary}: build it with `cargo build -p {package}`")
+            format!("{binary} does not exist: build it with `cargo build -p {package}`")
         } else {
             format!("{binary} cannot be started: {error}")
         };
@@ -262,7 +261,7 @@ impl Function for Bootstrap {
         self.run(payload, timeout, timeout).boxed()
     }
 
-    /// Kills the process. The time that it takes to start does not count.
+    /// Kills the process. Its start-up time does not count.
     fn cut_off(&self, payload: Vec<u8>, timeout: Duration, after: Duration) -> BoxFuture<'_, ()> {
         let invocation = self.run(payload, timeout, timeout.min(after));
         invocation.map(|_| ()).boxed()
@@ -270,7 +269,7 @@ impl Function for Bootstrap {
 }
 
 impl BootstrapSession {
-    fn note_failed_start(&mut self) {
+    fn record_failed_start(&mut self) {
         let doubled = FIRST_PAUSE.saturating_mul(1 << self.failed_starts.min(16));
         self.start_after = Instant::now() + doubled.min(LONGEST_PAUSE);
         self.failed_starts = self.failed_starts.saturating_add(1);
@@ -285,7 +284,7 @@ struct Process {
     took_an_event: bool,
 }
 
-/// How an invocation left the process.
+/// The state of a process after an invocation.
 enum ProcessEnding {
     /// Ready for the next event.
     Finished(Result<Vec<u8>, InvokeError>),
@@ -299,7 +298,7 @@ impl Process {
         options: &BootstrapOptions,
         payload: Vec<u8>,
         timeout: Duration,
-        once_started: Duration,
+        run_limit: Duration,
     ) -> ProcessEnding {
         let invocation = Invocation {
             request_id: Uuid::new_v4().to_string(),
@@ -316,12 +315,12 @@ impl Process {
         let mut deadline = Instant::now() + allowed;
         loop {
             tokio::select! {
-                // An answer counts, even if the process ends right after it.
+                // A response counts even if the process exits right after it.
                 biased;
                 progress = self.api.progress() => match progress {
                     Some(InvocationProgress::Started) => {
                         self.took_an_event = true;
-                        allowed = once_started;
+                        allowed = run_limit;
                         deadline = Instant::now() + allowed;
                     }
                     Some(InvocationProgress::Finished(outcome)) => return ProcessEnding::Finished(outcome),
@@ -344,7 +343,7 @@ impl Process {
 
     async fn stop(mut self) {
         if let Err(error) = self.child.kill().await {
-            tracing::warn!(process = self.child.id(), %error, "function process cannot be stopped");
+            tracing::warn!(process = self.child.id(), %error, "cannot stop the function's process");
         }
     }
 }

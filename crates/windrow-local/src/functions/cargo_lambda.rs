@@ -15,12 +15,12 @@ use hyper_util::rt::TokioExecutor;
 use super::runtime_api::ReportedError;
 use super::{Function, InvokeError, MAX_PAYLOAD_BYTES, check_request, response_too_large};
 
-/// A function that a running `cargo lambda watch` builds, runs and builds anew when its source
+/// A function that a running `cargo lambda watch` builds, runs, and rebuilds when its source
 /// changes.
 ///
-/// The first invocation after a change waits for the build, within its time-out; a time-out leaves
-/// build and function running, so the same event sent again finds them ready. A function that ended
-/// its process is not started again before its source is saved again; until then invocations time
+/// The first invocation after a change waits for the build, within its timeout. A timeout leaves
+/// the build and the function running, so a retry of the event finds them ready. A function whose
+/// process has exited is not restarted until its source is saved again; until then invocations time
 /// out.
 #[derive(Clone, Debug)]
 pub struct CargoLambda {
@@ -30,8 +30,8 @@ pub struct CargoLambda {
 }
 
 impl CargoLambda {
-    /// A function by its binary's name, and the address that `cargo lambda watch` was given,
-    /// 127.0.0.1:9000 unless told otherwise. Nothing is connected yet.
+    /// A function with the name of its binary, and the address of `cargo lambda watch`, which is
+    /// 127.0.0.1:9000 by default. Does not connect yet.
     pub fn new(name: impl Into<String>, address: SocketAddr) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self {
@@ -51,12 +51,12 @@ impl CargoLambda {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Body::from(payload))
             .map_err(|error| {
-                self.unreachable(&format!("{:?} is no function name: {error}", self.name))
+                self.unreachable(&format!("invalid function name {:?}: {error}", self.name))
             })?;
 
         let response = self.client.request(request).await.map_err(|error| {
             if error.is_connect() {
-                self.unreachable("nothing answers")
+                self.unreachable("cannot connect")
             } else {
                 InvokeError::Crashed {
                     status: format!("the connection ended without a response: {error}"),
@@ -120,7 +120,7 @@ impl Function for CargoLambda {
         .boxed()
     }
 
-    /// What was sent to `cargo lambda watch` cannot be taken back, so nothing is.
+    /// Does nothing, since an invocation of `cargo lambda watch` cannot be aborted.
     fn cut_off(&self, _: Vec<u8>, _: Duration, _: Duration) -> BoxFuture<'_, ()> {
         std::future::ready(()).boxed()
     }

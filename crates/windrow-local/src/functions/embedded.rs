@@ -1,4 +1,4 @@
-//! A handler in this process.
+//! Runs a handler in this process.
 
 use std::any::Any;
 use std::fmt;
@@ -17,8 +17,8 @@ type Handler =
 
 /// A function whose handler is called directly, on the same JSON that Lambda would send.
 ///
-/// Any number of invocations may run at a time. The time-out takes effect where the handler awaits;
-/// one that computes without end cannot be stopped, only no longer waited for.
+/// Any number of invocations may run at a time. The timeout takes effect where the handler awaits.
+/// A handler that never awaits cannot be stopped; the caller only stops waiting for it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,7 +37,8 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Wraps a handler: event and deadline in; response, or the error's text, out.
+    /// Wraps a handler, which takes the event and the deadline, and returns the response or an
+    /// error message.
     pub fn new<H, F>(name: impl Into<String>, handler: H) -> Self
     where
         H: Fn(Vec<u8>, Instant) -> F + Send + Sync + 'static,
@@ -73,7 +74,7 @@ impl Function for Embedded {
             check_request(&payload)?;
             let deadline = Instant::now() + timeout;
             // The handler is called inside the task, so that a panic before its first await is
-            // caught as well.
+            // caught too.
             let handler = Arc::clone(&self.handler);
             let task =
                 AbortOnDropHandle::new(tokio::spawn(
@@ -162,7 +163,7 @@ mod tests {
         assert_eq!(
             receiver.recv().await,
             None,
-            "the handler went on after its time"
+            "the handler ran past its deadline"
         );
     }
 

@@ -12,31 +12,30 @@ use rand_chacha::ChaCha8Rng;
 use super::{Function, InvokeError};
 use crate::faults::{FaultKind, Faults};
 
-/// A function that is cut off in the middle has had the event for this many milliseconds at most.
+/// How long a function runs at most before it is aborted in the middle, in milliseconds.
 const LONGEST_BEFORE_CRASH: u64 = 30;
-/// The longest of the time-outs that are too short, in milliseconds.
+/// The longest injected timeout, in milliseconds.
 const LONGEST_SHORT_TIMEOUT: u64 = 50;
-/// An event comes again at most this many invocations later.
+/// An event is redelivered at most this many invocations later.
 const LATEST: u64 = 4;
-/// How many events are kept at most to come again later.
+/// The most events that are kept for redelivery.
 const MOST_KEPT: usize = 8;
 
-/// A function that crashes, times out or is given an event twice, where the faults say so.
+/// A function that crashes, times out or gets an event twice, according to its faults.
 ///
-/// All of it is what Lambda allows itself: an event is handed over at least once, and a batch
-/// whose invocation gave no answer is handed over again. Whoever invokes it needs to know nothing of
-/// the faults.
+/// Lambda may do all of this: it delivers an event at least once, and redelivers a batch whose
+/// invocation had no response. The caller does not need to know about the faults.
 pub struct Faulty {
     function: Arc<dyn Function>,
     faults: Arc<Faults>,
-    late: Mutex<Late>,
+    redeliveries: Mutex<Redeliveries>,
 }
 
-/// Events that were done and come again.
+/// Events that were handled and will be redelivered.
 #[derive(Debug, Default)]
-struct Late {
+struct Redeliveries {
     invocations: u64,
-    /// Each with the invocation that it comes before.
+    /// Each with the number of the invocation that it precedes.
     events: Vec<(u64, Vec<u8>)>,
 }
 
@@ -47,69 +46,75 @@ impl Faulty {
         Self {
             function,
             faults,
-            late: Mutex::default(),
+            redeliveries: Mutex::default(),
         }
     }
 
     async fn run(&self, payload: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, InvokeError> {
         for event in self.due() {
-            tracing::debug!(function = self.name(), "an old event comes again");
-            // Nobody waits for this answer.
+            tracing::debug!(function = self.name(), "an old event is redelivered");
+            // Nothing uses this response.
             let _ = self.function.invoke(event, timeout).await;
         }
-        if self.faults.draw(FaultKind::Crash).is_some() {
+        if self.faults.inject(FaultKind::Crash).is_some() {
             return Err(crashed("before it did anything"));
         }
-        if let Some(mut drawn) = self.faults.draw(FaultKind::CrashDuring) {
-            let after = Duration::from_millis(drawn.random_range(0..=LONGEST_BEFORE_CRASH));
+        if let Some(mut rng) = self.faults.inject(FaultKind::CrashDuring) {
+            let after = Duration::from_millis(rng.random_range(0..=LONGEST_BEFORE_CRASH));
             self.function.cut_off(payload, timeout, after).await;
             return Err(crashed("in the middle of its work"));
         }
-        let timeout = match self.faults.draw(FaultKind::TimeOut) {
-            Some(mut drawn) => {
-                let short = Duration::from_millis(drawn.random_range(1..=LONGEST_SHORT_TIMEOUT));
+        let timeout = match self.faults.inject(FaultKind::TimeOut) {
+            Some(mut rng) => {
+                let short = Duration::from_millis(rng.random_range(1..=LONGEST_SHORT_TIMEOUT));
                 timeout.min(short)
             }
             None => timeout,
         };
-        let kept = self.faults.draw(FaultKind::TwiceLate);
-        let kept = kept.map(|drawn| (drawn, payload.clone()));
-        let answer = match self.faults.draw(FaultKind::TwiceAtOnce) {
-            Some(mut drawn) => {
+        let kept = self.faults.inject(FaultKind::TwiceLate);
+        let kept = kept.map(|rng| (rng, payload.clone()));
+        let outcome = match self.faults.inject(FaultKind::TwiceAtOnce) {
+            Some(mut rng) => {
                 let first = self.function.invoke(payload.clone(), timeout);
                 let second = self.function.invoke(payload, timeout);
                 let (first, second) = tokio::join!(first, second);
-                if drawn.random() { first } else { second }
+                if rng.random() { first } else { second }
             }
             None => self.function.invoke(payload, timeout).await,
         };
-        if let Some((drawn, event)) = kept {
-            self.keep(event, drawn, answer.is_ok());
+        if let Some((rng, event)) = kept {
+            self.keep(event, rng, outcome.is_ok());
         }
-        if self.faults.draw(FaultKind::CrashAfter).is_some() {
+        if self.faults.inject(FaultKind::CrashAfter).is_some() {
             return Err(crashed("after its work was done"));
         }
-        answer
+        outcome
     }
 
-    /// The events that come again before this invocation, which is counted.
+    /// Counts this invocation, and returns the events to redeliver before it.
     fn due(&self) -> Vec<Vec<u8>> {
-        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
-        late.invocations += 1;
-        let now = late.invocations;
-        let due = late.events.extract_if(.., |(due, _)| *due <= now);
+        let mut redeliveries = self
+            .redeliveries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        redeliveries.invocations += 1;
+        let now = redeliveries.invocations;
+        let due = redeliveries.events.extract_if(.., |(due, _)| *due <= now);
         due.map(|(_, event)| event).collect()
     }
 
-    /// Keeps an event that was done, to come again; as many as there is room for.
-    fn keep(&self, event: Vec<u8>, mut drawn: ChaCha8Rng, done: bool) {
-        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
-        if !done || late.events.len() == MOST_KEPT {
+    /// Keeps a handled event for redelivery, if there is room.
+    fn keep(&self, event: Vec<u8>, mut rng: ChaCha8Rng, done: bool) {
+        let mut redeliveries = self
+            .redeliveries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !done || redeliveries.events.len() == MOST_KEPT {
             self.faults.missed(FaultKind::TwiceLate);
             return;
         }
-        let due = late.invocations + drawn.random_range(1..=LATEST);
-        late.events.push((due, event));
+        let due = redeliveries.invocations + rng.random_range(1..=LATEST);
+        redeliveries.events.push((due, event));
     }
 }
 
@@ -156,7 +161,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(60);
 
-    /// A function that takes a while; how often it was started, and how often it came to its end.
+    /// A slow function that counts how often it started and how often it finished.
     struct CountedInvocations {
         faulty: Faulty,
         faults: Arc<Faults>,
@@ -196,8 +201,8 @@ mod tests {
         }
     }
 
-    fn is_crash(answer: &Result<Vec<u8>, InvokeError>) -> bool {
-        matches!(answer, Err(InvokeError::Crashed { .. }))
+    fn is_crash(outcome: &Result<Vec<u8>, InvokeError>) -> bool {
+        matches!(outcome, Err(InvokeError::Crashed { .. }))
     }
 
     #[tokio::test(start_paused = true)]
@@ -217,17 +222,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_time_out_cuts_off_a_slow_function_and_lets_a_fast_one_be() {
+    async fn a_timeout_stops_a_slow_function_but_not_a_fast_one() {
         let slow = CountedInvocations::new("time-out=1", Duration::from_secs(1));
-        let answer = slow.invoke().await;
-        assert!(matches!(answer, Err(InvokeError::TimedOut { after }) if after < LIMIT));
+        let outcome = slow.invoke().await;
+        assert!(matches!(outcome, Err(InvokeError::TimedOut { after }) if after < LIMIT));
         assert_eq!(slow.counts(), (1, 0));
         let fast = CountedInvocations::new("time-out=1", Duration::ZERO);
         assert_eq!(fast.invoke().await, Ok(b"event".to_vec()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_event_comes_twice_at_once() {
+    async fn an_event_is_delivered_twice_at_once() {
         let function = CountedInvocations::new("twice-at-once=1", Duration::from_secs(1));
         let before = tokio::time::Instant::now();
         assert_eq!(function.invoke().await, Ok(b"event".to_vec()));
@@ -236,11 +241,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_event_that_was_done_comes_again_later() {
+    async fn a_handled_event_is_redelivered_later() {
         let events = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&events);
-        let embedded = Embedded::new("noting", move |event, _| {
-            noted.lock().unwrap().push(event.clone());
+        let recorded = Arc::clone(&events);
+        let embedded = Embedded::new("recording", move |event, _| {
+            recorded.lock().unwrap().push(event.clone());
             async move {
                 if event == b"bad" {
                     Err("no".to_owned())
@@ -260,17 +265,17 @@ mod tests {
             assert_eq!(function.invoke(event.clone(), LIMIT).await, Ok(event));
         }
         let events = events.lock().unwrap();
-        let repeated = events.iter().filter(|event| *event == b"first").count();
-        assert_eq!((events.len(), repeated), (3 + LATEST as usize, 2));
+        let deliveries = events.iter().filter(|event| *event == b"first").count();
+        assert_eq!((events.len(), deliveries), (3 + LATEST as usize, 2));
         assert_eq!(faults.injected(FaultKind::TwiceLate), 1);
     }
 
     #[tokio::test]
-    async fn without_faults_it_is_the_function_itself() {
+    async fn without_faults_it_behaves_like_the_function() {
         let embedded = Embedded::new("echo", async |event, _| Ok(event));
         let function = Faulty::new(Arc::new(embedded), Arc::new(Faults::none()));
         assert_eq!(function.name(), "echo");
-        let answer = function.invoke(b"event".to_vec(), LIMIT).await;
-        assert_eq!(answer, Ok(b"event".to_vec()));
+        let outcome = function.invoke(b"event".to_vec(), LIMIT).await;
+        assert_eq!(outcome, Ok(b"event".to_vec()));
     }
 }

@@ -1,7 +1,7 @@
 //! Lambda's Runtime API, for one process.
 //!
-//! Each process gets a server of its own: what a dead process left behind, such as a poll that
-//! waits, can then never take an event that is meant for its successor. Browsers get no answer.
+//! Each process gets its own server, so that nothing left over from a dead process, such as a
+//! pending poll, can take an event meant for its successor. Requests from browsers are rejected.
 //! Source: Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes".
 
 use std::io;
@@ -26,7 +26,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{InvokeError, MAX_PAYLOAD_BYTES, response_too_large};
 use crate::server::{BodyTooLarge, Callers, ServerLimits, serve};
 
-/// A process polls on one connection, and answers on the same or another.
+/// A process polls on one connection, and responds on the same or another one.
 const LIMITS: ServerLimits = ServerLimits::new(Callers::Programs, 16, MAX_PAYLOAD_BYTES);
 
 /// An event on its way to the process.
@@ -41,15 +41,15 @@ pub(super) struct Invocation {
 /// What the process did.
 #[derive(Debug)]
 pub(super) enum InvocationProgress {
-    /// It took the event. Its time runs.
+    /// It took the event. Its timeout starts.
     Started,
-    /// It answered, or reported an error.
+    /// It responded, or reported an error.
     Finished(Result<Vec<u8>, InvokeError>),
-    /// It could not be initialised.
+    /// It could not be initialized.
     InitFailed(InvokeError),
 }
 
-/// The server, which ends with this value.
+/// The server. Dropping it stops it.
 #[derive(Debug)]
 pub(super) struct RuntimeApi {
     address: SocketAddr,
@@ -84,14 +84,13 @@ impl RuntimeApi {
         self.address
     }
 
-    /// Gives the process its next event. One at a time: the one before must have finished.
+    /// Gives the process its next event. The previous one must have finished.
     pub(super) async fn offer(&self, invocation: Invocation) {
-        // Fails only when the server is gone, and then there is no progress either, which the
-        // caller finds next.
+        // Fails only if the server is gone, and then the caller's next `progress` is `None`.
         let _ = self.invocations.send(invocation).await;
     }
 
-    /// What happens next; `None` once the server is gone. Cancel-safe.
+    /// Waits for the next progress. `None` once the server is gone. Cancel-safe.
     pub(super) async fn progress(&mut self) -> Option<InvocationProgress> {
         self.progress.recv().await
     }
@@ -99,7 +98,7 @@ impl RuntimeApi {
 
 struct RuntimeState {
     offered: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
-    /// The request that the process works on.
+    /// The id of the request that the process is handling.
     current: Mutex<Option<String>>,
     reported: mpsc::UnboundedSender<InvocationProgress>,
 }
@@ -109,7 +108,7 @@ impl RuntimeState {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = request_id;
     }
 
-    /// Reports how the current request ended, unless this is not the current one.
+    /// Reports how the current request ended. Any other request id is an error.
     fn finish(&self, request_id: &str, outcome: Result<Vec<u8>, InvokeError>) -> Response {
         {
             let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,12 +140,12 @@ fn router(shared: Arc<RuntimeState>) -> Router {
             post(error),
         )
         .route("/2018-06-01/runtime/init/error", post(init_error))
-        // The server has its own.
+        // The server has its own limit.
         .layer(DefaultBodyLimit::disable())
         .with_state(shared)
 }
 
-/// Waits for an event as long as it takes.
+/// Waits for an event, without a timeout.
 async fn next(State(shared): State<Arc<RuntimeState>>) -> Response {
     let Some(invocation) = shared.offered.lock().await.recv().await else {
         return problem(StatusCode::INTERNAL_SERVER_ERROR, "Runtime.Stopped");
@@ -216,7 +215,7 @@ fn problem(status: StatusCode, error_type: &str) -> Response {
     (status, Json(json!({ "errorType": error_type }))).into_response()
 }
 
-/// An error as a function reports it. All of it is optional.
+/// An error as a function reports it. Every field is optional.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ReportedError {

@@ -1,4 +1,4 @@
-//! One task a shard, parents before children, and how far all of them have come.
+//! Runs one task per shard, parents before children, and tracks the progress of all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,20 +13,21 @@ use windrow_read::{Lineage, Shard, Start, list};
 
 use crate::clock::now_millis;
 
-/// How often shards are listed: those of a resharding are found this soon, and the watermark never
+/// How often shards are listed. New shards are found within this time, and the watermark never
 /// passes the last listing.
 const LIST_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A stream to be read.
+/// A stream to read.
 #[derive(Clone, Debug)]
 pub(crate) struct StreamSource {
     pub(crate) client: Client,
     pub(crate) stream: String,
-    /// Where to start in the shards that there are at first; those that come later are read whole.
+    /// Where to start in the shards of the first listing. Later shards are read from their oldest
+    /// record.
     pub(crate) start: Start,
 }
 
-/// Where one shard's task says how far it has come.
+/// Reports the progress of one shard's task.
 #[derive(Clone, Debug)]
 pub(crate) struct ProgressMark {
     shard: String,
@@ -36,14 +37,14 @@ pub(crate) struct ProgressMark {
 impl ProgressMark {
     /// Everything that arrived in this shard before `time` is done.
     pub(crate) async fn set(&self, time: i64) {
-        // Nobody listens any more once the whole is stopping.
+        // Nothing receives marks after the stop.
         let _ = self.marks.send((self.shard.clone(), time)).await;
     }
 }
 
-/// What is done with one shard, until its end.
+/// The work on one shard.
 pub(crate) trait ShardWork: Send + Sync + 'static {
-    /// Works through a shard from `start`; returns at its end, or once `stop` is cancelled.
+    /// Processes a shard from `start`. Returns at its end, or once `stop` is cancelled.
     fn run(
         self: Arc<Self>,
         shard: String,
@@ -53,18 +54,18 @@ pub(crate) trait ShardWork: Send + Sync + 'static {
     ) -> impl Future<Output = ()> + Send;
 }
 
-/// Works through every shard of the stream, until `stop`, and tells `watermark` the time up to
-/// which all of them are done, in milliseconds since the epoch.
+/// Processes every shard of the stream until `stop`. Sends the time up to which all of them are
+/// done, in milliseconds since the epoch, to `watermark`.
 ///
-/// A shard that is found later is read from its oldest record, whatever the time it is found: a mapping
-/// that starts at LATEST loses what came before its first poll.
+/// A shard that is found later is read from its oldest record, since starting at LATEST would lose
+/// the records from before its first poll.
 pub(crate) async fn follow_stream<W: ShardWork>(
     source: StreamSource,
     work: Arc<W>,
     watermark: watch::Sender<i64>,
     stop: CancellationToken,
 ) {
-    let (marks, mut told) = mpsc::channel(64);
+    let (marks, mut received_marks) = mpsc::channel(64);
     let mut shards = FollowedShards::default();
     let mut tasks: JoinSet<String> = JoinSet::new();
     let mut listing = tokio::time::interval(LIST_INTERVAL);
@@ -72,8 +73,8 @@ pub(crate) async fn follow_stream<W: ShardWork>(
 
     loop {
         tokio::select! {
-            // In this order: once it stops, a task may end before its shard does, and must not be taken
-            // for one that is finished.
+            // In this order: after the stop, a task may end before its shard does, and must not
+            // count as finished.
             biased;
             () = stop.cancelled() => break,
             Some(joined) = tasks.join_next() => match joined {
@@ -82,18 +83,18 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                     listing.reset_immediately();
                 }
                 Err(error) => {
-                    tracing::error!(stream = source.stream, %error, "a shard's poller broke down");
+                    tracing::error!(stream = source.stream, %error, "a shard's poller failed");
                 }
             },
             _ = listing.tick() => {
-                let asked_at = now_millis();
+                let requested_at = now_millis();
                 match list(&source.client, &source.stream).await {
                     Err(error) => {
                         tracing::warn!(stream = source.stream, %error, "cannot list the shards");
                     }
-                    Ok(listed) => for (shard, was_there_at_first) in shards.update(&listed, asked_at) {
+                    Ok(listed) => for (shard, was_in_first) in shards.update(&listed, requested_at) {
                         tracing::debug!(stream = source.stream, shard, "reading a shard");
-                        let start = if was_there_at_first {
+                        let start = if was_in_first {
                             source.start.clone()
                         } else {
                             Start::TrimHorizon
@@ -110,26 +111,27 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                     },
                 }
             }
-            Some((shard, time)) = told.recv() => shards.mark(&shard, time),
+            Some((shard, time)) = received_marks.recv() => shards.mark(&shard, time),
         }
         shards.advance(&watermark);
     }
-    // A task that reports its mark must not wait for a receiver that no longer listens.
-    drop(told);
-    // The task itself lets an invocation in flight end: it looks at `stop` between invocations.
+    // Otherwise tasks would block once the channel is full, since nothing receives marks any more.
+    drop(received_marks);
+    // Each task checks `stop` between invocations, so invocations in flight finish.
     while tasks.join_next().await.is_some() {}
 }
 
-/// The shards of a stream that is followed, and how far each has come.
+/// The shards of a stream, and the progress of each.
 struct FollowedShards {
     lineage: Lineage,
-    /// How far each shard has come that exists and is not finished, those that wait for their parents
-    /// included: what arrived in them is yet to be done.
+    /// The progress of each unfinished shard. Includes shards that wait for their parents, since
+    /// their records are not done yet.
     reached: BTreeMap<String, i64>,
     finished: BTreeSet<String>,
-    /// A shard made after this time may hold what arrived since.
+    /// The time of the last listing. Shards created since then may hold records that arrived since
+    /// then.
     listed_at: i64,
-    there_at_first: Option<BTreeSet<String>>,
+    first_listing: Option<BTreeSet<String>>,
 }
 
 impl Default for FollowedShards {
@@ -139,13 +141,13 @@ impl Default for FollowedShards {
             reached: BTreeMap::new(),
             finished: BTreeSet::new(),
             listed_at: i64::MIN,
-            there_at_first: None,
+            first_listing: None,
         }
     }
 }
 
 impl FollowedShards {
-    /// The work on a shard has come to the shard's end.
+    /// Marks a shard as processed to its end.
     fn finish(&mut self, shard: String) {
         self.lineage.finish(&shard);
         self.reached.remove(&shard);
@@ -153,10 +155,10 @@ impl FollowedShards {
         self.listed_at = i64::MIN;
     }
 
-    /// Takes in a listing that was asked for at `asked_at`. Gives the shards that can be read now, and for
-    /// each whether it was in the first listing.
-    fn update(&mut self, listed: &[Shard], asked_at: i64) -> Vec<(String, bool)> {
-        self.listed_at = asked_at;
+    /// Takes in a listing that was asked for at `requested_at`. Gives the shards that can be read
+    /// now, and for each whether it was in the first listing.
+    fn update(&mut self, listed: &[Shard], requested_at: i64) -> Vec<(String, bool)> {
+        self.listed_at = requested_at;
         for shard in listed {
             if !self.finished.contains(&shard.id) {
                 self.reached.entry(shard.id.clone()).or_insert(i64::MIN);
@@ -164,24 +166,25 @@ impl FollowedShards {
         }
         self.lineage.update(listed);
         let ids = || listed.iter().map(|shard| shard.id.clone()).collect();
-        let at_first = self.there_at_first.get_or_insert_with(ids);
+        let in_first = self.first_listing.get_or_insert_with(ids);
         let ready = self.lineage.ready().into_iter();
         ready
             .map(|shard| {
-                let was_there = at_first.contains(&shard);
-                (shard, was_there)
+                let was_in_first = in_first.contains(&shard);
+                (shard, was_in_first)
             })
             .collect()
     }
 
-    /// A shard is done up to `time`. Its last mark may come after its task is known to have ended.
+    /// Records that a shard is done up to `time`. Its last mark may arrive after its task is known
+    /// to have ended.
     fn mark(&mut self, shard: &str, time: i64) {
         if let Some(mark) = self.reached.get_mut(shard) {
             *mark = time;
         }
     }
 
-    /// Moves the watermark on to where all shards have come; never back.
+    /// Advances the watermark to the time that all shards have reached. It never goes back.
     fn advance(&self, watermark: &watch::Sender<i64>) {
         let reached = self.reached.values().copied();
         let lowest = reached.chain([self.listed_at]).min();
@@ -201,14 +204,14 @@ mod tests {
     use crate::endpoint::{Endpoint, EndpointOptions};
     use crate::resources::create_stream;
 
-    /// Counts the shards that are worked on, and tells many marks once it is to stop.
+    /// Counts the shards that it processes, and sends many marks after the stop.
     #[derive(Default)]
-    struct Talkative {
+    struct SendsManyMarks {
         begun: AtomicUsize,
         ended: AtomicUsize,
     }
 
-    impl ShardWork for Talkative {
+    impl ShardWork for SendsManyMarks {
         async fn run(
             self: Arc<Self>,
             _: String,
@@ -226,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tasks_that_still_tell_their_marks_do_not_hold_up_the_end() {
+    async fn marks_sent_after_the_stop_do_not_block_it() {
         const LIMIT: Duration = Duration::from_secs(300);
         let folder = tempfile::tempdir().unwrap();
         let mut options = EndpointOptions::new(folder.path());
@@ -240,7 +243,10 @@ mod tests {
             stream: "stream".to_owned(),
             start: Start::TrimHorizon,
         };
-        let (work, stop) = (Arc::new(Talkative::default()), CancellationToken::new());
+        let (work, stop) = (
+            Arc::new(SendsManyMarks::default()),
+            CancellationToken::new(),
+        );
         let watermark = watch::channel(i64::MIN).0;
         let following = follow_stream(source, Arc::clone(&work), watermark, stop.clone());
         let stopping = async {

@@ -15,7 +15,7 @@ use crate::clock::now_millis;
 use crate::faults::Faults;
 use crate::functions::Function;
 
-/// How long the invocations in flight may take to end before a mapping is replaced.
+/// How long invocations in flight may take to end before a mapping is replaced.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The mappings of one function.
@@ -29,7 +29,7 @@ pub(crate) struct Group {
 }
 
 struct GroupMappings {
-    /// From when on all of them flush; see [`Mapping::flush`].
+    /// The time from which all of them flush; see [`Mapping::flush`].
     flush: i64,
     mappings: Vec<GroupMapping>,
 }
@@ -37,19 +37,19 @@ struct GroupMappings {
 struct GroupMapping {
     source: MappingSource,
     mapping: Mapping,
-    _told: AbortOnDropHandle<()>,
+    _watermark_task: AbortOnDropHandle<()>,
 }
 
-/// How far each stream has come, and all of them.
+/// The watermark of each stream, and the lowest of them.
 struct ProgressMarks {
     streams: Mutex<BTreeMap<String, i64>>,
     lowest: watch::Sender<i64>,
 }
 
 impl ProgressMarks {
-    /// A stream has come so far. It never goes back: a restarted mapping hands over again what was
-    /// done.
-    fn tell(&self, stream: &str, time: i64) {
+    /// Records a stream's watermark. It never goes back, even while a restarted mapping delivers
+    /// old records again.
+    fn set(&self, stream: &str, time: i64) {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let mark = streams.entry(stream.to_owned()).or_insert(time);
         *mark = time.max(*mark);
@@ -63,7 +63,7 @@ impl ProgressMarks {
 }
 
 impl Group {
-    /// No mappings yet.
+    /// Creates a group without mappings.
     pub(crate) fn new(
         function: Arc<dyn Function>,
         options: MappingOptions,
@@ -85,32 +85,33 @@ impl Group {
         })
     }
 
-    /// Maps a stream that was made at `made_at` (milliseconds since the epoch), from its oldest record.
-    pub(crate) async fn add(&self, source: MappingSource, made_at: i64) {
-        // Nothing arrived in it before, so all of that is done.
-        self.marks.tell(&source.stream, made_at);
+    /// Maps a stream that was created at `created_at` (milliseconds since the epoch), from its
+    /// oldest record.
+    pub(crate) async fn add(&self, source: MappingSource, created_at: i64) {
+        // Nothing arrived before that, so the stream is done up to then.
+        self.marks.set(&source.stream, created_at);
         let mut members = self.members.lock().await;
         let member = self.member(source, Start::TrimHorizon, members.flush);
         members.mappings.push(member);
     }
 
-    /// Ends the mappings and makes them anew, to start at the records that arrived at `from_millis` or
-    /// later. What state the old ones had is gone.
+    /// Restarts the mappings at the records that arrived at `from_millis` or later. The state of
+    /// open windows is lost.
     pub(crate) async fn restart(&self, from_millis: i64) {
-        // The emulator cuts arrival times to whole seconds, so what arrives just now may be stamped
-        // with a time before this one.
+        // The emulator truncates arrival times to whole seconds, so a record that arrives now may
+        // have an earlier arrival time.
         let from = from_millis.clamp(0, now_millis());
         let start = Start::AtTimestamp(from - from % 1000);
         let mut members = self.members.lock().await;
         let flush = members.flush;
         for member in &mut members.mappings {
-            // After its time the invocations in flight are cut off.
+            // After the timeout, invocations in flight are aborted.
             let _ = tokio::time::timeout(GRACE, member.mapping.halt()).await;
             *member = self.member(member.source.clone(), start.clone(), flush);
         }
     }
 
-    /// See [`Mapping::watermark`]; the lowest of all.
+    /// The lowest watermark of all mappings; see [`Mapping::watermark`].
     pub(crate) fn watermark(&self) -> watch::Receiver<i64> {
         self.marks.lowest.subscribe()
     }
@@ -143,16 +144,16 @@ impl Group {
         mapping.flush(flush);
         let (marks, stream) = (Arc::clone(&self.marks), source.stream.clone());
         let mut watermark = mapping.watermark();
-        let told = tokio::spawn(async move {
+        let watermark_task = tokio::spawn(async move {
             while watermark.changed().await.is_ok() {
                 let time = *watermark.borrow_and_update();
-                marks.tell(&stream, time);
+                marks.set(&stream, time);
             }
         });
         GroupMapping {
             source,
             mapping,
-            _told: AbortOnDropHandle::new(told),
+            _watermark_task: AbortOnDropHandle::new(watermark_task),
         }
     }
 }

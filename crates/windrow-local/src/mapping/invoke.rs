@@ -1,4 +1,4 @@
-//! One batch to the function, and what its answer means.
+//! Invokes the function with one batch, and interprets its response.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use windrow_read::ShardRecord;
 use super::options::MappingOptions;
 use crate::functions::{Function, MAX_PAYLOAD_BYTES};
 
-/// The largest state that Lambda carries from one invocation to the next. Past it the window ends
-/// early. Source: "Tumbling windows" in the Lambda developer guide.
+/// The largest state that Lambda carries from one invocation to the next. A larger state ends the
+/// window early. Source: "Tumbling windows" in the Lambda developer guide.
 pub(super) const MAX_STATE_BYTES: usize = 1_000_000;
 
 /// A function and the shard it is invoked for.
@@ -31,11 +31,11 @@ pub(super) struct BatchWindow<'a> {
     pub(super) is_terminated_early: bool,
 }
 
-/// What came of a batch.
+/// The outcome of a batch.
 pub(super) enum InvocationOutcome {
-    /// All of it is done; with a window, this is the state to go on with.
+    /// All of it is done. With a window, this is the state for the next invocation.
     Done(Option<Box<RawValue>>),
-    /// The first so many records are done; the rest must come again.
+    /// This many records from the start are done; the rest must be retried.
     Partly(usize),
     /// None of it is done, for this reason.
     Failed(String),
@@ -50,8 +50,8 @@ impl Invoker {
         }
     }
 
-    /// How many of the first `most` of `records` fit one event beside a state of `state_bytes`;
-    /// `usize::MAX` where all of them do.
+    /// How many of the first `most` records fit in one event with a state of `state_bytes`;
+    /// `usize::MAX` if all of them do.
     pub(super) fn fit<'a>(
         &self,
         records: impl Iterator<Item = &'a ShardRecord>,
@@ -61,16 +61,16 @@ impl Invoker {
         let source = self.source();
         let envelope = encode(&source, &[], None).len() + ENVELOPE_MARGIN + state_bytes;
         let mut left = MAX_PAYLOAD_BYTES.saturating_sub(envelope);
-        for (place, record) in records.take(most).enumerate() {
+        for (index, record) in records.take(most).enumerate() {
             match left.checked_sub(encoded_len(&source, &data(record))) {
                 Some(rest) => left = rest,
-                None => return place,
+                None => return index,
             }
         }
         usize::MAX
     }
 
-    /// The event that `records` make.
+    /// Builds the event of `records`.
     pub(super) fn event(
         &self,
         records: &[ShardRecord],
@@ -98,13 +98,13 @@ impl Invoker {
     ) -> InvocationOutcome {
         let event = self.event(records, window);
         match self.function.invoke(event, options.function_timeout).await {
-            Ok(answer) => judge(&answer, records, window.is_some(), options),
+            Ok(payload) => interpret(&payload, records, window.is_some(), options),
             Err(error) => InvocationOutcome::Failed(error.to_string()),
         }
     }
 }
 
-/// The fields of a window, their punctuation and two dates.
+/// Room for the fields of a window, their punctuation and two dates, in bytes.
 const ENVELOPE_MARGIN: usize = 1_000;
 
 fn data(record: &ShardRecord) -> RecordData<'_> {
@@ -116,25 +116,26 @@ fn data(record: &ShardRecord) -> RecordData<'_> {
     }
 }
 
-/// What an answer means for the batch.
-fn judge(
-    answer: &[u8],
+/// What a response means for the batch.
+fn interpret(
+    payload: &[u8],
     records: &[ShardRecord],
     windowed: bool,
     options: &MappingOptions,
 ) -> InvocationOutcome {
-    // A function that returns nothing, which is `null`, has taken the whole batch.
-    let response = match serde_json::from_slice::<Option<Response>>(answer) {
+    // A function that returns nothing, which is `null`, has handled the whole batch.
+    let response = match serde_json::from_slice::<Option<Response>>(payload) {
         Ok(response) => response.unwrap_or_default(),
         Err(_) if !windowed && !options.report_batch_item_failures => Response::default(),
         Err(error) => {
-            return InvocationOutcome::Failed(format!("the response makes no sense: {error}"));
+            return InvocationOutcome::Failed(format!("invalid response: {error}"));
         }
     };
     if windowed {
         if !response.batch_item_failures.is_empty() {
             return InvocationOutcome::Failed(
-                "batch item failures with a tumbling window".to_owned(),
+                "the response has batch item failures, but the mapping has a tumbling window"
+                    .to_owned(),
             );
         }
         return match response.state {
@@ -147,11 +148,11 @@ fn judge(
     }
     let mut lowest = records.len();
     for failure in &response.batch_item_failures {
-        let place = records
+        let index = records
             .iter()
             .position(|record| record.sequence_number == *failure);
-        match place {
-            Some(place) => lowest = lowest.min(place),
+        match index {
+            Some(index) => lowest = lowest.min(index),
             None => {
                 return InvocationOutcome::Failed(format!(
                     "batch item `{failure}` is not in the batch"
@@ -172,7 +173,7 @@ fn judge(
 mod tests {
     use super::*;
 
-    fn judged(answer: &str, windowed: bool) -> String {
+    fn interpreted(payload: &str, windowed: bool) -> String {
         let records: Vec<ShardRecord> = (7..10)
             .map(|number| ShardRecord {
                 sequence_number: number.to_string(),
@@ -185,7 +186,7 @@ mod tests {
             report_batch_item_failures: true,
             ..MappingOptions::default()
         };
-        match judge(answer.as_bytes(), &records, windowed, &options) {
+        match interpret(payload.as_bytes(), &records, windowed, &options) {
             InvocationOutcome::Done(None) => "done".to_owned(),
             InvocationOutcome::Done(Some(state)) => format!("done, state {}", state.get()),
             InvocationOutcome::Partly(count) => format!("{count} done"),
@@ -194,13 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_resumed_at_the_lowest() {
+    fn a_retry_resumes_at_the_lowest_failure() {
         let failures = |numbers: &[&str]| {
             let items: Vec<String> = numbers
                 .iter()
                 .map(|number| format!(r#"{{"itemIdentifier":"{number}"}}"#))
                 .collect();
-            judged(
+            interpreted(
                 &format!(r#"{{"batchItemFailures":[{}]}}"#, items.join(",")),
                 false,
             )
@@ -216,19 +217,19 @@ mod tests {
     }
 
     #[test]
-    fn nothing_returned_is_the_whole_batch_done() {
-        assert_eq!(judged("null", false), "done");
-        assert_eq!(judged("{}", false), "done");
-        assert!(judged("7", false).starts_with("the response makes no sense"));
+    fn an_empty_response_completes_the_batch() {
+        assert_eq!(interpreted("null", false), "done");
+        assert_eq!(interpreted("{}", false), "done");
+        assert!(interpreted("7", false).starts_with("invalid response: "));
     }
 
     #[test]
-    fn a_window_needs_its_state_back() {
+    fn a_response_for_a_window_needs_a_state() {
         assert_eq!(
-            judged(r#"{"state":{"a":1}}"#, true),
+            interpreted(r#"{"state":{"a":1}}"#, true),
             r#"done, state {"a":1}"#
         );
-        assert_eq!(judged("{}", true), "the response has no state");
-        assert_eq!(judged("null", true), "the response has no state");
+        assert_eq!(interpreted("{}", true), "the response has no state");
+        assert_eq!(interpreted("null", true), "the response has no state");
     }
 }

@@ -1,4 +1,4 @@
-//! Where failed batches go: the S3 on-failure destination, as files.
+//! The S3 on-failure destination of failed batches, as files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,23 +7,24 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use windrow_read::ShardRecord;
 
-/// What is known of a failed batch.
+/// A failed batch.
 pub(super) struct Discarded<'a> {
     pub(super) function: &'a str,
     pub(super) stream_arn: &'a str,
     pub(super) shard: &'a str,
-    /// `RetryAttemptsExhausted` or `RecordAgeExceeded`, as Lambda has it.
+    /// `RetryAttemptsExhausted` or `RecordAgeExceeded`, as in Lambda.
     pub(super) condition: &'a str,
     pub(super) attempts: u32,
     pub(super) reason: &'a str,
     pub(super) records: &'a [ShardRecord],
-    /// The event as the function was given it: the records themselves, not only where they stood.
+    /// The event that the function got. It has the records themselves, not only their sequence
+    /// numbers.
     pub(super) event: &'a [u8],
     pub(super) now: Timestamp,
 }
 
 impl Discarded<'_> {
-    /// Lambda's invocation record, as it writes one to S3, `payload` included.
+    /// Lambda's invocation record as it writes it to S3, including `payload`.
     ///
     /// Source: "Retain discarded batch records in an S3 destination" in the Lambda developer guide.
     fn to_json(&self) -> String {
@@ -56,7 +57,7 @@ impl Discarded<'_> {
         .to_string()
     }
 
-    /// The file's place below the destination's folder; the first sequence number makes it unique.
+    /// The file's path in the destination's folder. The first sequence number makes it unique.
     fn path(&self, folder: &Path) -> PathBuf {
         let day = self.now.strftime("%Y/%m/%d").to_string();
         let time = self.now.strftime("%Y-%m-%dT%H.%M.%S").to_string();
@@ -68,14 +69,14 @@ impl Discarded<'_> {
             .join(format!("{time}-{first}.json"))
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file atomically.
     pub(super) async fn write(&self, folder: &Path) -> std::io::Result<PathBuf> {
         let path = self.path(folder);
         if let Some(parent) = path.parent() {
             tokio::fs::create_dir_all(parent).await?;
         }
         let unfinished = path.with_extension("tmp");
-        // One that a killed process left, or a link in its place.
+        // A killed process may have left one, or there may be a link in its place.
         if let Err(error) = tokio::fs::remove_file(&unfinished).await
             && error.kind() != std::io::ErrorKind::NotFound
         {

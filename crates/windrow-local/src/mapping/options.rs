@@ -11,26 +11,25 @@ use std::time::Duration;
 pub struct MappingOptions {
     /// The most records in a batch (`BatchSize`).
     pub batch_size: usize,
-    /// How long to gather a batch before it is sent short (`MaximumBatchingWindowInSeconds`).
+    /// How long to wait for a full batch before sending a short one
+    /// (`MaximumBatchingWindowInSeconds`).
     pub batching_window: Duration,
     /// The length of a tumbling window, if there is one (`TumblingWindowInSeconds`).
     pub tumbling_window: Option<Duration>,
     /// Whether the function's `batchItemFailures` count (`ReportBatchItemFailures`).
     pub report_batch_item_failures: bool,
-    /// Whether a failed batch is halved before it is tried again (`BisectBatchOnFunctionError`).
+    /// Whether a failed batch is split in half before it is retried (`BisectBatchOnFunctionError`).
     pub bisect_on_error: bool,
-    /// How often a failed batch is retried; `None` for no limit
-    /// (`MaximumRetryAttempts`).
+    /// How often a failed batch is retried; `None` for no limit (`MaximumRetryAttempts`).
     pub retry_attempts: Option<u32>,
-    /// How old a record may be before it fails; `None` for any age
-    /// (`MaximumRecordAgeInSeconds`).
+    /// How old a record may be before it fails; `None` for any age (`MaximumRecordAgeInSeconds`).
     pub record_age: Option<Duration>,
-    /// The folder that failed batches go to (the S3 on-failure destination).
+    /// The folder for failed batches (the S3 on-failure destination).
     pub on_failure: Option<PathBuf>,
-    /// The function's time-out.
+    /// The function's timeout.
     pub function_timeout: Duration,
-    /// How often an idle shard is read. Lambda does once a second; a shard gives five reads a second to
-    /// all its readers.
+    /// How often an idle shard is read. Lambda reads once per second; a shard allows five reads per
+    /// second over all its readers.
     pub poll_interval: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What a shard's poller does next. Pure: what was read and the time arrive as arguments.
+//! Decides what a shard's poller does next. Pure: the records and the time are arguments.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use windrow_core::window::{Tumbling, Window};
 use windrow_read::ShardRecord;
 
-/// What a poller knows of its shard.
+/// What a poller knows about its shard.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShardView<'a> {
     /// Records read and not yet handled, in the order of the shard.
@@ -17,12 +17,12 @@ pub(super) struct ShardView<'a> {
     pub(super) read_up_to: i64,
     /// Whether the shard is closed and read to its end.
     pub(super) ended: bool,
-    /// Once all that arrived before this time has been read, to finish it at once: batches go short,
-    /// and windows end early.
+    /// Once everything that arrived before this time has been read, the poller flushes: it sends
+    /// short batches, and ends windows early.
     pub(super) flush_from: i64,
     /// How long the oldest record has waited for its batch.
     pub(super) waited: Duration,
-    /// The window that has state, if one has.
+    /// The window that has state, if there is one.
     pub(super) open: Option<Window>,
 }
 
@@ -35,16 +35,16 @@ impl ShardView<'_> {
 /// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PollStep {
-    /// Invoke the function on the first `count` records, which are of `window`.
+    /// Invoke the function with the first `count` records, which belong to `window`.
     Invoke {
-        /// How many; none, for a window that ends without more.
+        /// How many records; 0 if the window ends without any more.
         count: usize,
         /// Their window, and whether it ends with them.
         window: Option<(Window, bool)>,
     },
     /// Read more.
     Read,
-    /// There is nothing more to come.
+    /// The shard is finished.
     Done,
 }
 
@@ -71,8 +71,8 @@ impl BatchRules {
             return self.next_plain(view, most);
         };
 
-        // A record of another window ends this one, even one that arrived earlier: arrival times
-        // can go back by a little, and such a record then has a part of its window to itself.
+        // A record of another window ends this one, even if that window is earlier. Arrival times
+        // can go back slightly; such a record then forms a source range of its own in its window.
         let run = view
             .records
             .iter()
@@ -115,18 +115,18 @@ impl BatchRules {
     }
 
     /// The time up to which everything that arrived has been handled: every window that ended by
-    /// then is closed, and without windows every record is done.
+    /// then is closed or, without windows, every record is done.
     pub(super) fn watermark(&self, view: ShardView<'_>) -> i64 {
         let start = |arrival| match self.tumbling {
             Some(tumbling) => tumbling.window_of(arrival).start,
             None => arrival,
         };
-        // A record that waits may belong to an earlier window than those before it.
+        // A waiting record may belong to an earlier window than the records before it.
         let waiting = view.records.iter().map(|record| start(record.arrival));
         let open = view.open.map(|open| open.start);
         match waiting.chain(open).min() {
-            // A record may be stamped a little ahead of its time (the emulator does so in a new
-            // shard), and is not done all the same.
+            // An arrival time may lie slightly in the future (the emulator does this in a new
+            // shard), and the record is not done even so.
             Some(start) => start.min(view.flush_from.saturating_sub(1)),
             None => view.read_up_to,
         }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_batch_goes_at_once_and_an_event_that_is_full_as_well() {
+    fn a_full_batch_or_a_full_event_is_sent_at_once() {
         let records = records(&[1, 2, 3, 4]);
         assert_eq!(rules(false).next(view(&records)), invoke(3, None));
         let fit = ShardView {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_records_of_a_window_come_with_its_final_invoke() {
+    fn the_final_invoke_has_the_last_records_of_its_window() {
         let records = records(&[5, 6, MINUTE]);
         assert_eq!(
             rules(true).next(view(&records)),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_window_ends_once_all_that_arrived_in_it_was_read() {
+    fn an_idle_window_ends_once_all_of_its_records_are_read() {
         let records = records(&[]);
         let open = |read_up_to| ShardView {
             open: Some(window(0)),
@@ -277,10 +277,10 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever arrives when, every record is handed over once and in order, each invocation
-        /// stays in one window, and each window that was opened is ended.
+        /// For any arrival times, every record is delivered once and in order, each invocation
+        /// stays in one window, and each window that is opened is ended.
         #[test]
-        fn every_record_is_handed_over_once(
+        fn every_record_is_delivered_once(
             arrivals in proptest::collection::vec(0..4 * MINUTE, 0..40),
             pages in proptest::collection::vec(1..9_usize, 1..50),
             tumbling: bool,
@@ -288,7 +288,7 @@ mod tests {
             let rules = rules(tumbling);
             let mut unread = records(&arrivals);
             let mut buffer = VecDeque::new();
-            let mut handed = Vec::new();
+            let mut delivered = Vec::new();
             let mut open = None;
             let mut pages = pages.into_iter();
             loop {
@@ -311,14 +311,14 @@ mod tests {
                             prop_assert!(open.is_none() || open == Some(window));
                             open = (!is_final).then_some(window);
                         }
-                        handed.extend(batch);
+                        delivered.extend(batch);
                     }
                     PollStep::Done => break,
                 }
             }
             prop_assert_eq!(open, None);
             let expected: Vec<ShardRecord> = records(&arrivals).into();
-            prop_assert_eq!(handed, expected);
+            prop_assert_eq!(delivered, expected);
         }
     }
 }

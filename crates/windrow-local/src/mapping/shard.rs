@@ -1,4 +1,4 @@
-//! One shard's poller: read, batch, invoke, retry, go on.
+//! One shard's poller: read, batch, invoke, retry.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use windrow_core::window::Window;
 use windrow_read::{ShardReader, ShardRecord, Start};
 
-use super::chaos::{Chaos, EarlyEnd, InWindow, NextBatch};
+use super::chaos;
 use super::flow::{Flow, pause};
 use super::follow::{ProgressMark, ShardWork, StreamSource};
+use super::hooks::{DeliveryHooks, EarlyEnd, InWindow, NextBatch, Rerun};
 use super::invoke::{BatchWindow, InvocationOutcome, Invoker, MAX_STATE_BYTES};
 use super::on_failure::Discarded;
 use super::options::MappingOptions;
@@ -35,7 +36,7 @@ pub(super) struct Polling {
     pub(super) function: Arc<dyn Function>,
     pub(super) options: MappingOptions,
     pub(super) rules: BatchRules,
-    /// From when on (milliseconds since the epoch) to flush; `i64::MAX` for never.
+    /// The time from which on to flush, in milliseconds since the epoch; `i64::MAX` for never.
     pub(super) flush: watch::Receiver<i64>,
     pub(super) faults: Arc<Faults>,
 }
@@ -58,7 +59,7 @@ impl ShardWork for Polling {
                 shard,
             },
             flush: self.flush.clone(),
-            chaos: Chaos::new(Arc::clone(&self.faults), READ_AHEAD),
+            hooks: chaos::hooks(&self.faults, READ_AHEAD),
             polling: self,
             reader: reader.limit(READ_AHEAD),
             records: VecDeque::new(),
@@ -73,6 +74,7 @@ impl ShardWork for Polling {
     }
 }
 
+/// A window that was not closed yet.
 struct OpenWindow {
     window: Window,
     state: Option<Box<RawValue>>,
@@ -89,7 +91,7 @@ struct Poller {
     read_up_to: i64,
     ended: bool,
     open: Option<OpenWindow>,
-    chaos: Chaos,
+    hooks: Box<dyn DeliveryHooks>,
     mark: ProgressMark,
     stop: CancellationToken,
 }
@@ -125,8 +127,8 @@ impl Poller {
         }
     }
 
-    /// Reads once. After a read that found all there is, waits first, so that an idle shard is not
-    /// asked without pause.
+    /// Reads once. Waits first if the last read reached the end, so that an idle shard is not polled
+    /// without a pause.
     async fn read(&mut self) -> Flow {
         if self.read_up_to > i64::MIN {
             let pause = tokio::time::sleep(self.polling.options.poll_interval);
@@ -162,15 +164,16 @@ impl Poller {
         }
     }
 
-    /// Hands the first `count` records to the function, until it has taken them or they are given
-    /// up. Where it fails, the same records go to it again; halves of them, where the mapping says so.
+    /// Delivers the first `count` records to the function, until it has accepted them or they are
+    /// discarded. When it fails, the same records are delivered again, or half of them where the
+    /// mapping bisects.
     async fn hand_over(&mut self, count: usize, window: Option<(Window, bool)>) -> Flow {
         let mut left = count;
-        let mut most = self.chaos.cut(count);
+        let mut most = self.hooks.cut(count);
         // Failures of the batch at the front; progress of any kind starts a new one.
         let mut failures = 0_u32;
         loop {
-            left -= self.give_up_the_old(left).await;
+            left -= self.discard_old(left).await;
             let batch = most.min(left);
             let is_final = window.is_some_and(|(_, is_final)| is_final) && batch == left;
             if batch == 0 && !is_final {
@@ -178,18 +181,21 @@ impl Poller {
             }
             let batch_window = window.map(|(window, _)| (window, is_final));
             let early_end = match batch_window {
-                Some((_, false)) => self.chaos.early_end(),
+                Some((_, false)) => self.hooks.early_end(),
                 _ => None,
             };
-            let ends_with_it = early_end == Some(EarlyEnd::WithRecords);
-            let told = batch_window.map(|(window, is_final)| (window, is_final || ends_with_it));
-            let reason = match self.invoke(batch, told, ends_with_it).await {
+            let ends_with_batch = early_end == Some(EarlyEnd::WithRecords);
+            let last = batch_window.map(|(window, is_final)| (window, is_final || ends_with_batch));
+            let reason = match self.invoke(batch, last, ends_with_batch).await {
                 InvocationOutcome::Done(state) => {
                     left -= batch;
                     failures = 0;
-                    // The half that failed may hold one bad record only; the rest goes whole again.
+                    // The failed half may contain only one bad record; the rest is delivered whole.
                     most = left;
-                    match self.go_on(batch, batch_window, state, early_end).await {
+                    match self
+                        .after_batch(batch, batch_window, state, early_end)
+                        .await
+                    {
                         Flow::On if left > 0 => continue,
                         flow => return flow,
                     }
@@ -249,8 +255,8 @@ impl Poller {
             .await
     }
 
-    /// Goes on after a batch that was done, with the window's new state.
-    async fn go_on(
+    /// Continues after a delivered batch with the window's new state.
+    async fn after_batch(
         &mut self,
         count: usize,
         window: Option<(Window, bool)>,
@@ -261,17 +267,12 @@ impl Poller {
         self.oldest = Instant::now();
         let opened = self.open.is_none();
         let next = match window {
-            None => self.chaos.done(batch, None),
+            None => self.hooks.done(batch, None),
             Some((window, true)) => {
                 self.open = None;
-                return match self.chaos.closed(batch, opened) {
+                return match self.hooks.closed(batch, opened) {
                     None => Flow::On,
-                    Some(rerun) => {
-                        let options = &self.polling.options;
-                        rerun
-                            .hand_over(window, &self.invoker, options, &self.stop)
-                            .await
-                    }
+                    Some(rerun) => self.deliver_again(window, rerun).await,
                 };
             }
             Some((window, false)) => {
@@ -284,7 +285,7 @@ impl Poller {
                     return Flow::Stop;
                 }
                 let ended_early = ends_after || early_end.is_some();
-                self.chaos.done(
+                self.hooks.done(
                     batch,
                     Some(InWindow {
                         opened,
@@ -294,7 +295,7 @@ impl Poller {
             }
         };
         let again = match next {
-            NextBatch::On => return Flow::On,
+            NextBatch::Continue => return Flow::On,
             NextBatch::Again(records) => records,
             NextBatch::FromStart(records) => {
                 self.open = None;
@@ -307,8 +308,8 @@ impl Poller {
         Flow::Anew
     }
 
-    /// Ends the open window early, as Lambda does where its state has passed what it carries; it
-    /// goes on with an empty state.
+    /// Ends the open window early, as Lambda does when its state is too large. The window continues
+    /// with an empty state.
     async fn end_early(&mut self, window: Window) -> Flow {
         let mut failures = 0;
         loop {
@@ -318,7 +319,7 @@ impl Poller {
                     self.open = Some(OpenWindow { window, state });
                     return Flow::On;
                 }
-                InvocationOutcome::Partly(_) => "only a part was done".to_owned(),
+                InvocationOutcome::Partly(_) => "only some records were accepted".to_owned(),
                 InvocationOutcome::Failed(reason) => reason,
             };
             failures += 1;
@@ -330,8 +331,8 @@ impl Poller {
         }
     }
 
-    /// Gives up the records at the front that are older than the mapping allows; how many.
-    async fn give_up_the_old(&mut self, most: usize) -> usize {
+    /// Discards the records at the front that are older than the mapping allows. Returns how many.
+    async fn discard_old(&mut self, most: usize) -> usize {
         let Some(age) = self.polling.options.record_age else {
             return 0;
         };
@@ -342,7 +343,8 @@ impl Poller {
         count
     }
 
-    /// Gives up the first `count` records, to the on-failure destination if there is one.
+    /// Writes the first `count` records to the on-failure destination, if there is one, and drops
+    /// them.
     async fn discard(&mut self, count: usize, condition: &str, attempts: u32, reason: &str) {
         if count == 0 {
             return;
@@ -370,8 +372,8 @@ impl Poller {
                         break;
                     }
                     Err(error) => {
-                        tracing::error!(count, condition, %error, "records to give up are kept");
-                        // The destination is the last place they can go, so nothing goes on without.
+                        tracing::error!(count, condition, %error, "cannot write to the on-failure destination; records are kept");
+                        // Delivery stops until they are written: they are nowhere else.
                         if let Flow::Stop = pause(&self.stop, u32::MAX).await {
                             return;
                         }
@@ -384,7 +386,49 @@ impl Poller {
 
     fn drop_records(&mut self, count: usize) {
         self.records.drain(..count);
-        self.chaos.given_up(count);
+        self.hooks.dropped(count);
         self.oldest = Instant::now();
+    }
+
+    /// Delivers records of a closed window once more, until the function has accepted them. The
+    /// state that it returns last is dropped.
+    async fn deliver_again(&self, window: Window, rerun: Rerun) -> Flow {
+        let options = &self.polling.options;
+        let mut left = rerun.records.as_slice();
+        let mut most = rerun.first;
+        let mut state: Option<Box<RawValue>> = None;
+        let mut failures = 0;
+        while !left.is_empty() {
+            let state_bytes = state.as_ref().map_or(0, |state| state.get().len());
+            let fit = self
+                .invoker
+                .fit(left.iter(), options.batch_size, state_bytes);
+            let count = left.len().min(most).min(options.batch_size).min(fit.max(1));
+            let batch = BatchWindow {
+                window,
+                state: state.as_deref(),
+                is_final: count == left.len(),
+                is_terminated_early: false,
+            };
+            match self
+                .invoker
+                .invoke(&left[..count], Some(batch), options)
+                .await
+            {
+                InvocationOutcome::Done(next) => {
+                    state = next;
+                    left = &left[count..];
+                    most = usize::MAX;
+                    failures = 0;
+                }
+                InvocationOutcome::Partly(_) | InvocationOutcome::Failed(_) => {
+                    failures += 1;
+                    if let Flow::Stop = pause(&self.stop, failures).await {
+                        return Flow::Stop;
+                    }
+                }
+            }
+        }
+        Flow::On
     }
 }

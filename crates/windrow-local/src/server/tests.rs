@@ -8,13 +8,13 @@ use super::*;
 
 static FRAMES: Semaphore = Semaphore::const_new(0);
 
-/// Ends a test that hangs; nothing is measured by it.
+/// Ends a test that hangs. Nothing depends on its length.
 const LONG: Duration = Duration::from_secs(120);
 
-/// What a request of `/wait` waits for.
-static ANSWER: Notify = Notify::const_new();
+/// What a request to `/wait` waits for.
+static RELEASE: Notify = Notify::const_new();
 
-/// A server that tells how long a body is, and answers at `/wait` when it is let.
+/// A server that returns the length of a body, and responds to `/wait` when it is released.
 async fn start(limits: ServerLimits) -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
     let too_large = |head: &axum::http::Extensions| head.get::<BodyTooLarge>().is_some();
     let length = async move |request: Request<Body>| {
@@ -31,27 +31,27 @@ async fn start(limits: ServerLimits) -> (std::net::SocketAddr, tokio::task::Join
     let router = Router::new()
         .route("/stream", get(frames))
         .route("/", get(async || "here").post(length))
-        .route("/wait", post(async || ANSWER.notified().await));
+        .route("/wait", post(async || RELEASE.notified().await));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     (address, tokio::spawn(serve(listener, router, limits, stop)))
 }
 
-/// Sends text on a connection of its own.
+/// Sends text on a new connection.
 async fn open(address: std::net::SocketAddr, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();
     stream
 }
 
-/// The answer to text that closes its connection.
+/// Sends text that closes its connection, and returns the response.
 async fn ask(address: std::net::SocketAddr, text: &str) -> String {
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     let mut stream = open(address, text).await;
-    let read = stream.read_to_end(&mut answer);
+    let read = stream.read_to_end(&mut response);
     tokio::time::timeout(LONG, read).await.unwrap().unwrap();
-    String::from_utf8(answer).unwrap()
+    String::from_utf8(response).unwrap()
 }
 
 fn limits(callers: Callers) -> ServerLimits {
@@ -67,8 +67,8 @@ async fn a_host_of_another_machine_is_rejected() {
     for callers in [Callers::ThisMachine, Callers::Programs] {
         let (address, _server) = start(limits(callers)).await;
         for host in ["127.0.0.1", "localhost:8080", "[::1]:9"] {
-            let answer = ask(address, &request("GET", &format!("Host: {host}\r\n"))).await;
-            assert!(answer.starts_with("HTTP/1.1 200"), "{host}: {answer}");
+            let response = ask(address, &request("GET", &format!("Host: {host}\r\n"))).await;
+            assert!(response.starts_with("HTTP/1.1 200"), "{host}: {response}");
         }
         for headers in [
             "",
@@ -77,15 +77,18 @@ async fn a_host_of_another_machine_is_rejected() {
             "Host: \r\n",
             "Host: 127.0.0.1\r\nHost: evil.example\r\n",
         ] {
-            let answer = ask(address, &request("GET", headers)).await;
-            assert!(answer.starts_with("HTTP/1.1 421"), "{headers:?}: {answer}");
-            assert!(!answer.contains("here"), "{headers:?}: {answer}");
+            let response = ask(address, &request("GET", headers)).await;
+            assert!(
+                response.starts_with("HTTP/1.1 421"),
+                "{headers:?}: {response}"
+            );
+            assert!(!response.contains("here"), "{headers:?}: {response}");
         }
     }
 }
 
 #[tokio::test]
-async fn pages_are_answered_by_who_may_call() {
+async fn access_of_pages_depends_on_the_callers() {
     let own = "Origin: http://localhost:8080\r\n";
     let foreign = "Origin: https://evil.example\r\n";
     let image = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n";
@@ -108,41 +111,41 @@ async fn pages_are_answered_by_who_may_call() {
         ] {
             let (address, _server) = start(limits(callers)).await;
             let host = "Host: 127.0.0.1\r\n";
-            let answer = ask(address, &request("GET", &format!("{host}{headers}"))).await;
+            let response = ask(address, &request("GET", &format!("{host}{headers}"))).await;
             let expected = format!("HTTP/1.1 {status}");
             assert!(
-                answer.starts_with(&expected),
-                "{callers:?} {headers:?}: {answer}"
+                response.starts_with(&expected),
+                "{callers:?} {headers:?}: {response}"
             );
         }
     }
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_dropped_and_its_sender_is_answered() {
+async fn a_body_that_is_too_large_is_dropped_and_gets_a_response() {
     let (address, _server) = start(limits(Callers::ThisMachine)).await;
-    for (length, told) in [(0, "0 false"), (1_000, "1000 false"), (1_001, "0 true")] {
+    for (length, expected) in [(0, "0 false"), (1_000, "1000 false"), (1_001, "0 true")] {
         let head = format!("Host: 127.0.0.1\r\nContent-Length: {length}\r\n");
         let text = request("POST", &head) + &"x".repeat(length);
-        let answer = ask(address, &text).await;
-        assert!(answer.ends_with(told), "{length}: {answer}");
+        let response = ask(address, &text).await;
+        assert!(response.ends_with(expected), "{length}: {response}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_does_not_go_on_is_given_up() {
+async fn a_stalled_request_is_closed() {
     let (address, _server) = start(limits(Callers::ThisMachine)).await;
     let head = "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n";
-    // The clock is the test's: it moves on by itself as soon as everything waits for it.
+    // The paused clock advances as soon as every task waits for it.
     for half in ["", "POST / HT", head, &format!("{head}\r\nabc")] {
         ask(address, half).await;
     }
 }
 
 #[tokio::test]
-async fn clients_that_never_finish_keep_nobody_out() {
+async fn clients_that_never_finish_do_not_block_others() {
     let mut limits = limits(Callers::ThisMachine);
-    // None is closed for its age.
+    // No connection is closed because of its age.
     (limits.head, limits.body) = (10 * LONG, 10 * LONG);
     let (address, _server) = start(limits).await;
     let half = "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nabc";
@@ -151,10 +154,10 @@ async fn clients_that_never_finish_keep_nobody_out() {
         held.push(open(address, half).await);
         held.push(open(address, "").await);
     }
-    let answer = ask(address, &request("GET", "Host: 127.0.0.1\r\n")).await;
-    assert!(answer.ends_with("here"), "{answer}");
+    let response = ask(address, &request("GET", "Host: 127.0.0.1\r\n")).await;
+    assert!(response.ends_with("here"), "{response}");
 
-    // All but as many as it holds were closed.
+    // All are closed, except as many as the server holds.
     let most = held.len() - 8;
     let ends = held
         .iter_mut()
@@ -168,27 +171,27 @@ async fn clients_that_never_finish_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_answered_keeps_its_connection() {
+async fn a_request_in_flight_keeps_its_connection() {
     let (address, _server) = start(limits(Callers::ThisMachine)).await;
-    let mut at_work = open(
+    let mut busy = open(
         address,
         "POST /wait HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n",
     )
     .await;
     for _ in 0..50 {
-        let answer = ask(address, &request("GET", "Host: 127.0.0.1\r\n")).await;
-        assert!(answer.ends_with("here"), "{answer}");
+        let response = ask(address, &request("GET", "Host: 127.0.0.1\r\n")).await;
+        assert!(response.ends_with("here"), "{response}");
         let _idle = open(address, "").await;
     }
-    ANSWER.notify_one();
+    RELEASE.notify_one();
     let mut status = [0; 12];
-    let read = at_work.read_exact(&mut status);
+    let read = busy.read_exact(&mut status);
     tokio::time::timeout(LONG, read).await.unwrap().unwrap();
     assert_eq!(&status, b"HTTP/1.1 200");
 }
 
 #[tokio::test]
-async fn a_response_that_still_comes_is_not_the_first_to_make_room() {
+async fn a_connection_with_a_streaming_response_is_not_closed_first() {
     let (address, _server) = start(limits(Callers::ThisMachine)).await;
     let mut streaming = open(address, "GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await;
     let mut head = [0; 12];
@@ -197,8 +200,8 @@ async fn a_response_that_still_comes_is_not_the_first_to_make_room() {
     for _ in 0..50 {
         let _idle = [open(address, "").await, open(address, "").await];
         FRAMES.add_permits(1);
-        let answer = ask(address, &request("GET", "Host: 127.0.0.1\r\n")).await;
-        assert!(answer.ends_with("here"), "{answer}");
+        let response = ask(address, &request("GET", "Host: 127.0.0.1\r\n")).await;
+        assert!(response.ends_with("here"), "{response}");
     }
     FRAMES.add_permits(1);
     // The rest of the head, and a chunk of a byte for each frame.
@@ -218,7 +221,7 @@ async fn a_response_that_still_comes_is_not_the_first_to_make_room() {
 }
 
 #[test]
-fn pages_of_this_machine_are_told_from_others() {
+fn only_origins_of_this_machine_are_recognized() {
     for origin in [
         "http://localhost:8080",
         "http://127.0.0.1:5173",

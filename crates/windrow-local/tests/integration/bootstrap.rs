@@ -9,7 +9,7 @@ use windrow_local::functions::{
 
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Cargo builds the examples of a package with its tests, beside the folder the tests are in.
+/// Cargo builds a package's examples with its tests, into a folder next to that of the tests.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let target = test.parent().and_then(Path::parent).unwrap();
@@ -18,7 +18,7 @@ fn example(name: &str) -> PathBuf {
         .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     assert!(
         example.exists(),
-        "the tests need the examples: cargo build -p local --examples"
+        "the tests need the examples: cargo build -p windrow-local --examples"
     );
     example
 }
@@ -49,7 +49,7 @@ async fn process_of(function: &Bootstrap) -> u64 {
 }
 
 #[tokio::test]
-async fn the_binary_answers_and_is_kept_for_the_next_event() {
+async fn the_process_is_reused_for_the_next_event() {
     let folder = tempfile::tempdir().unwrap();
     let function = Bootstrap::new(options(&folder));
     let first = process_of(&function).await;
@@ -61,14 +61,14 @@ async fn the_binary_answers_and_is_kept_for_the_next_event() {
         .await
         .unwrap_err();
     assert!(
-        matches!(&failed, InvokeError::Failed { message, .. } if message == "told to fail"),
+        matches!(&failed, InvokeError::Failed { message, .. } if message == "failed on purpose"),
         "{failed:?}"
     );
     assert_eq!(process_of(&function).await, first);
 }
 
 #[tokio::test]
-async fn the_environment_is_lambdas_and_nothing_else() {
+async fn the_environment_is_only_that_of_lambda() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(&folder);
     options.endpoint_url = Some("http://127.0.0.1:4566".to_owned());
@@ -78,10 +78,10 @@ async fn the_environment_is_lambdas_and_nothing_else() {
     let function = Bootstrap::new(options);
 
     let before = SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    let answer = invoke(&function, json!({ "do": "env" }), LIMIT)
+    let response = invoke(&function, json!({ "do": "env" }), LIMIT)
         .await
         .unwrap();
-    let env = &answer["env"];
+    let env = &response["env"];
     assert_eq!(env["AWS_LAMBDA_FUNCTION_NAME"], "function");
     assert_eq!(env["AWS_REGION"], "us-east-1");
     assert_eq!(env["AWS_ACCESS_KEY_ID"], "local");
@@ -90,17 +90,17 @@ async fn the_environment_is_lambdas_and_nothing_else() {
     assert_eq!(env["HOME"], Value::Null);
     assert_eq!(env["CARGO_PKG_NAME"], Value::Null);
     assert_eq!(
-        answer["arn"],
+        response["arn"],
         "arn:aws:lambda:us-east-1:000000000000:function:function"
     );
     let after = SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    let deadline = Duration::from_millis(answer["deadline"].as_u64().unwrap());
-    let told = before + LIMIT - Duration::from_millis(1)..=after + LIMIT;
-    assert!(told.contains(&deadline), "{deadline:?} {told:?}");
+    let deadline = Duration::from_millis(response["deadline"].as_u64().unwrap());
+    let expected = before + LIMIT - Duration::from_millis(1)..=after + LIMIT;
+    assert!(expected.contains(&deadline), "{deadline:?} {expected:?}");
 }
 
 #[tokio::test]
-async fn a_crash_is_told_and_the_next_event_gets_a_new_process() {
+async fn a_crash_is_reported_and_the_next_event_gets_a_new_process() {
     let folder = tempfile::tempdir().unwrap();
     let function = Bootstrap::new(options(&folder));
     let first = process_of(&function).await;
@@ -128,7 +128,7 @@ async fn a_slow_process_is_killed_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn an_invocation_given_up_midway_takes_its_process_with_it() {
+async fn dropping_an_invocation_kills_its_process() {
     let folder = tempfile::tempdir().unwrap();
     let function = Bootstrap::new(options(&folder));
     let first = process_of(&function).await;
@@ -139,14 +139,14 @@ async fn an_invocation_given_up_midway_takes_its_process_with_it() {
         }
     };
     tokio::select! {
-        answer = invoke(&function, json!({ "do": "sleep" }), LIMIT) => panic!("{answer:?}"),
+        response = invoke(&function, json!({ "do": "sleep" }), LIMIT) => panic!("{response:?}"),
         () = has_begun => {}
     }
     assert_ne!(process_of(&function).await, first);
 }
 
 #[tokio::test]
-async fn a_process_that_ends_at_once_is_started_again_with_growing_pauses() {
+async fn a_process_that_exits_at_once_is_restarted_with_growing_pauses() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(&folder);
     options
@@ -163,7 +163,7 @@ async fn a_process_that_ends_at_once_is_started_again_with_growing_pauses() {
             }
         );
     }
-    // 100, 200 and 400 ms lie between four starts.
+    // Pauses of 100, 200 and 400 ms between four starts.
     assert!(
         start.elapsed() >= Duration::from_millis(700),
         "{:?}",
@@ -172,7 +172,7 @@ async fn a_process_that_ends_at_once_is_started_again_with_growing_pauses() {
 }
 
 #[tokio::test]
-async fn a_missing_binary_is_told_with_what_to_do() {
+async fn a_missing_binary_is_reported_with_the_build_command() {
     let missing = BootstrapOptions::new("aggregator", "/nonexistent/target/debug/aggregator");
     let error = invoke(&Bootstrap::new(missing), json!({}), LIMIT)
         .await
@@ -203,7 +203,7 @@ async fn a_response_that_is_too_large_fails_the_invocation() {
 }
 
 #[tokio::test]
-async fn a_function_that_is_cut_off_is_killed_and_started_again() {
+async fn a_function_that_is_cut_off_is_killed_and_restarted() {
     let folder = tempfile::tempdir().unwrap();
     let function = Bootstrap::new(options(&folder));
     let first = process_of(&function).await;

@@ -12,7 +12,7 @@ use windrow_local::functions::{CargoLambda, Function as _, InvokeError};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Answers as `cargo lambda watch` does.
+/// A server that responds as `cargo lambda watch` does.
 async fn watch() -> SocketAddr {
     async fn invocations(Path(name): Path<String>, event: Bytes) -> Response {
         if name != "aggregator" {
@@ -40,7 +40,7 @@ async fn watch() -> SocketAddr {
 }
 
 #[tokio::test]
-async fn a_watched_function_answers_fails_and_times_out() {
+async fn a_watched_function_responds_fails_and_times_out() {
     let function = CargoLambda::new("aggregator", watch().await);
     assert_eq!(
         function.invoke(b"event".to_vec(), LIMIT).await,
@@ -61,8 +61,8 @@ async fn a_watched_function_answers_fails_and_times_out() {
 }
 
 #[tokio::test]
-async fn what_to_start_is_told_when_nothing_answers() {
-    // Bound, so that nobody else gets the port, and without a listener, so that it takes no call.
+async fn the_error_names_the_command_to_start() {
+    // Bound, so that nothing else gets the port, and without a listener, so that calls fail.
     let bound = TcpSocket::new_v4().unwrap();
     bound.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = bound.local_addr().unwrap();

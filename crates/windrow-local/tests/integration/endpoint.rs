@@ -58,7 +58,7 @@ pub(crate) async fn create_stream(client: &aws_sdk_kinesis::Client, name: &str, 
     until_active(client, name).await;
 }
 
-/// Waits until a stream is made.
+/// Waits until a stream is active.
 async fn until_active(client: &aws_sdk_kinesis::Client, name: &str) {
     while client
         .describe_stream_summary()
@@ -147,7 +147,7 @@ async fn kinesis_keeps_records_in_order() {
 }
 
 #[tokio::test]
-async fn an_on_demand_stream_is_given_shards() {
+async fn an_on_demand_stream_gets_four_shards() {
     let cloud = TestEndpoint::start().await;
     let client = cloud.kinesis();
     let mode = StreamModeDetails::builder()
@@ -172,7 +172,7 @@ async fn an_on_demand_stream_is_given_shards() {
 }
 
 #[tokio::test]
-async fn a_kinesis_call_may_be_larger_than_a_web_servers_usual_limit() {
+async fn a_kinesis_call_may_exceed_a_web_servers_usual_limit() {
     let cloud = TestEndpoint::start().await;
     let client = cloud.kinesis();
     create_stream(&client, "wildrydes", 8).await;
@@ -180,7 +180,7 @@ async fn a_kinesis_call_may_be_larger_than_a_web_servers_usual_limit() {
         let data = Blob::new(vec![b'x'; 1_000_000]);
         PutRecordsRequestEntry::builder()
             .partition_key(index.to_string())
-            // Spread by hand: a shard takes 1 MB a second.
+            // Spread by hand: a shard takes 1 MB per second.
             .explicit_hash_key((u128::MAX / 8 * (2 * index + 1)).to_string())
             .data(data)
             .build()
@@ -248,7 +248,7 @@ async fn the_table_outlives_the_process_and_rejects_what_dynamodb_rejects() {
 }
 
 #[tokio::test]
-async fn it_says_what_it_is() {
+async fn the_endpoint_describes_itself() {
     let cloud = TestEndpoint::start().await;
     create_stream(&cloud.kinesis(), "wildrydes", 1).await;
     create_table(&cloud.dynamodb()).await;
@@ -282,7 +282,7 @@ async fn an_unknown_target_is_an_aws_error() {
 }
 
 #[tokio::test]
-async fn a_page_of_this_machine_may_call_and_no_other() {
+async fn only_pages_of_this_machine_may_call() {
     let cloud = TestEndpoint::start().await;
     let preflight = |origin| {
         [
@@ -330,7 +330,7 @@ async fn a_page_of_this_machine_may_call_and_no_other() {
     )
     .await;
     assert!(!headers.contains_key("access-control-allow-origin"));
-    // A page whose own name leads here asks without a preflight.
+    // A page whose own name resolves to this machine calls without a preflight.
     let call = [
         ("origin", "http://evil.example:4566"),
         ("x-amz-target", "DynamoDB_20120810.ListTables"),
@@ -339,7 +339,7 @@ async fn a_page_of_this_machine_may_call_and_no_other() {
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert_eq!(body["__type"], "AccessDeniedException");
 
-    // Every service answers with the one origin and never with its own wildcard.
+    // Every service responds with that one origin, and never with its own wildcard.
     for target in [
         "Kinesis_20131202.ListStreams",
         "DynamoDB_20120810.ListTables",
@@ -408,7 +408,7 @@ async fn a_data_directory_has_one_user_at_a_time() {
 }
 
 #[tokio::test]
-async fn an_unusable_data_directory_and_table_are_named() {
+async fn errors_name_an_unusable_data_directory_or_table() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "not a directory").unwrap();
@@ -426,7 +426,7 @@ async fn an_unusable_data_directory_and_table_are_named() {
 
     std::fs::write(
         folder.path().join("table.db"),
-        "no database at all, but long enough to be told from one",
+        "not a database, but long enough to be recognized as something else",
     )
     .unwrap();
     let error = Endpoint::start(options(folder.path()), CancellationToken::new())
@@ -436,7 +436,7 @@ async fn an_unusable_data_directory_and_table_are_named() {
     assert!(error.to_string().contains("table.db"), "{error}");
 }
 
-/// A log that can be read.
+/// Collects the log.
 #[derive(Clone, Default)]
 struct EndpointLog(Arc<Mutex<Vec<u8>>>);
 
@@ -469,9 +469,9 @@ async fn it_stops_with_clients_still_connected() {
     tokio::time::timeout(Duration::from_secs(300), cloud.stop())
         .await
         .unwrap();
-    // It has not waited for the client to leave until its time limit was over.
-    let told = log.text();
-    assert!(told.contains("local cloud is listening"), "{told}");
-    assert!(!told.contains("cut off"), "{told}");
+    // It has not waited until its time limit for the client to disconnect.
+    let logged = log.text();
+    assert!(logged.contains("local cloud is listening"), "{logged}");
+    assert!(!logged.contains("cut off"), "{logged}");
     tokio::net::TcpStream::connect(address).await.unwrap_err();
 }

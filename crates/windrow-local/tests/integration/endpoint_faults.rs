@@ -1,4 +1,5 @@
-//! Faults in front of the services, as the real SDK, `windrow-write` and `windrow-read` meet them.
+//! Faults in front of the services, with the real SDK, `windrow-write` and `windrow-read` as
+//! clients.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -27,12 +28,12 @@ const STREAM: &str = "wildrydes";
 const KEY: [&str; 2] = ["Name", "StatusTime"];
 const TABLE: &str = "UnicornSensorData";
 const REJECTS: &str = "wildrydes-rejects";
-/// Everything of the endpoint's at once; a delay would only make the test slow. With the seed of
-/// [`cloud`] every kind is injected in the calls that the test makes at least.
+/// All faults of the endpoint except delays, which would only slow the test down. With the seed of
+/// [`cloud`], every kind is injected within the calls that the test makes.
 const ROUGH: &str = "put-failed=0.3,throttled=0.3,answer-dropped=0.3,unprocessed=0.3,\
                      iterator-expired=0.3,rejects-failed=0.3";
 
-/// A cloud with a stream, a table and a delivery stream, whose calls are injected from now on.
+/// A cloud with a stream, a table and a delivery stream, which injects faults into its calls.
 async fn cloud(specification: &str) -> (TestEndpoint, Arc<Faults>) {
     let faults = Arc::new(Faults::parse(specification, 7).unwrap());
     let cloud = TestEndpoint::with_faults(&faults).await;
@@ -62,7 +63,7 @@ async fn put(
     call.set_records(Some(entries.collect())).send().await
 }
 
-/// What is in the stream, shard by shard, whatever is injected the reading of it.
+/// The records of the stream, shard by shard, read in spite of faults.
 async fn in_stream(cloud: &TestEndpoint) -> Vec<String> {
     let mut found = Vec::new();
     for shard in windrow_read::list(&cloud.kinesis(), STREAM).await.unwrap() {
@@ -134,17 +135,17 @@ async fn in_archive(cloud: &TestEndpoint) -> Vec<String> {
     objects.iter().flat_map(lines).collect()
 }
 
-/// The error code that the service gave.
+/// The service's error code.
 fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::error::Error + 'static>(
-    answer: Result<T, SdkError<E>>,
+    response: Result<T, SdkError<E>>,
 ) -> String {
-    let error = answer.unwrap_err();
+    let error = response.unwrap_err();
     let error = error.as_service_error().unwrap();
     error.meta().code().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn failed_entries_say_so_at_their_places_and_are_not_in_the_stream() {
+async fn failed_entries_are_reported_by_index_and_are_not_in_the_stream() {
     let (cloud, faults) = cloud("put-failed=1").await;
     let mut taken = Vec::new();
     let mut all_failed = 0;
@@ -172,7 +173,7 @@ async fn failed_entries_say_so_at_their_places_and_are_not_in_the_stream() {
 }
 
 #[tokio::test]
-async fn where_every_entry_fails_the_stream_gets_none() {
+async fn the_stream_gets_nothing_if_every_entry_fails() {
     let (cloud, _) = cloud("put-failed=1").await;
     let output = put(&cloud, &numbered(1)).await.unwrap();
     assert_eq!(output.failed_record_count(), Some(1));
@@ -180,7 +181,7 @@ async fn where_every_entry_fails_the_stream_gets_none() {
 }
 
 #[tokio::test]
-async fn a_call_that_the_service_fails_whole_was_not_injected() {
+async fn a_call_that_the_service_fails_does_not_count_as_injected() {
     let (cloud, faults) = cloud("put-failed=1").await;
     let call = cloud.kinesis().put_records().stream_name("wildrides");
     let entry = |key| {
@@ -188,13 +189,13 @@ async fn a_call_that_the_service_fails_whole_was_not_injected() {
         entry.data(Blob::new("")).build().unwrap()
     };
     let entries = (0..50).map(|key| entry(format!("{key}"))).collect();
-    let answer = call.set_records(Some(entries)).send().await;
-    assert_eq!(code(answer), "ResourceNotFoundException");
+    let response = call.set_records(Some(entries)).send().await;
+    assert_eq!(code(response), "ResourceNotFoundException");
     assert_eq!(faults.injected(FaultKind::PutFailed), 0);
 }
 
 #[tokio::test]
-async fn a_throttled_call_has_the_services_own_error_and_does_nothing() {
+async fn a_throttled_call_gets_the_services_own_error_and_does_nothing() {
     let (cloud, faults) = cloud("throttled=1").await;
     let exceeded = "ProvisionedThroughputExceededException";
     let error = put(&cloud, &numbered(1)).await.unwrap_err();
@@ -241,16 +242,16 @@ async fn a_throttled_call_has_the_services_own_error_and_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_call_whose_answer_is_dropped_is_done_once() {
+async fn a_call_whose_response_is_dropped_is_done_once() {
     let (cloud, faults) = cloud("answer-dropped=1").await;
     let dynamodb = cloud.dynamodb();
-    let (mut without_answer, mut broken_answer) = (0, 0);
+    let (mut without_response, mut broken_response) = (0, 0);
     for number in numbered(20) {
         let data = std::slice::from_ref(&number);
         let error = put(&cloud, data).await.unwrap_err();
         match error {
-            SdkError::DispatchFailure(_) => without_answer += 1,
-            SdkError::ResponseError(_) => broken_answer += 1,
+            SdkError::DispatchFailure(_) => without_response += 1,
+            SdkError::ResponseError(_) => broken_response += 1,
             error => panic!("{error:?}"),
         }
         let error = put_batch(&cloud, data).await.unwrap_err();
@@ -261,7 +262,7 @@ async fn a_call_whose_answer_is_dropped_is_done_once() {
         let error = call.send().await.unwrap_err();
         assert!(error.as_service_error().is_none(), "{error:?}");
     }
-    assert!(without_answer > 0 && broken_answer > 0);
+    assert!(without_response > 0 && broken_response > 0);
     assert_eq!(faults.injected(FaultKind::AnswerDropped), 60);
     faults.switch_off();
     assert_eq!(in_stream(&cloud).await, numbered(20));
@@ -273,7 +274,7 @@ async fn a_call_whose_answer_is_dropped_is_done_once() {
 }
 
 #[tokio::test]
-async fn unprocessed_items_come_back_and_are_not_in_the_table() {
+async fn unprocessed_items_are_returned_and_are_not_in_the_table() {
     let (cloud, faults) = cloud("unprocessed=1").await;
     let dynamodb = cloud.dynamodb();
     let mut taken = BTreeSet::new();
@@ -298,7 +299,7 @@ async fn unprocessed_items_come_back_and_are_not_in_the_table() {
 }
 
 #[tokio::test]
-async fn failed_rejects_say_so_at_their_places_and_are_in_no_object() {
+async fn failed_rejects_are_reported_by_index_and_are_in_no_object() {
     let (cloud, faults) = cloud("rejects-failed=1").await;
     let mut taken = Vec::new();
     let mut all_failed = 0;
@@ -326,7 +327,7 @@ async fn failed_rejects_say_so_at_their_places_and_are_in_no_object() {
 }
 
 #[tokio::test]
-async fn a_shard_iterator_expires_and_the_reader_goes_on_where_it_was() {
+async fn a_reader_continues_after_its_iterator_expires() {
     let (cloud, faults) = cloud("iterator-expired=1").await;
     let kinesis = cloud.kinesis();
     let call = kinesis.get_shard_iterator().stream_name(STREAM);
@@ -363,7 +364,10 @@ async fn a_shard_iterator_expires_and_the_reader_goes_on_where_it_was() {
 async fn a_delayed_call_is_done() {
     let (cloud, faults) = cloud("delayed=1").await;
     let before = faults.injected(FaultKind::Delayed);
-    assert!(before > 0, "what makes streams and tables is delayed too");
+    assert!(
+        before > 0,
+        "calls that create streams and tables are delayed too"
+    );
     for number in 0..5 {
         put(&cloud, &[format!("{number}")]).await.unwrap();
     }
@@ -388,7 +392,7 @@ async fn deliver_all<D: Destination>(destination: &D, items: Vec<D::Item>) -> u6
 }
 
 #[tokio::test]
-async fn everything_is_delivered_and_read_whatever_strikes() {
+async fn everything_is_delivered_and_read_in_spite_of_faults() {
     let (cloud, faults) = cloud(ROUGH).await;
     let sent: BTreeSet<String> = numbered(4_000).into_iter().collect();
     let record = |number: &String| KinesisRecord {

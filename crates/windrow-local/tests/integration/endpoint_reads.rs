@@ -1,4 +1,4 @@
-//! Where a shard is read from, and how often.
+//! Where a shard is read from, and how often it may be read.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use aws_sdk_kinesis::primitives::{Blob, DateTime};
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
 use futures_util::future::join_all;
 
-use windrow_testkit::within_a_second;
+use windrow_testkit::retry_within_a_second;
 
 use crate::endpoint::create_stream;
 use crate::{TestEndpoint, options};
@@ -35,8 +35,8 @@ async fn iterator_at(
         .shard_id(shard)
         .shard_iterator_type(ShardIteratorType::AtTimestamp)
         .timestamp(DateTime::from_millis(millis));
-    let answer = call.send().await?;
-    Ok(answer.shard_iterator.unwrap())
+    let response = call.send().await?;
+    Ok(response.shard_iterator.unwrap())
 }
 
 async fn read(
@@ -55,7 +55,10 @@ async fn texts(client: &Client, iterator: &str) -> Vec<String> {
         .collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "arrival times are of this clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "arrival times are from this clock"
+)]
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     since.as_millis().try_into().unwrap()
@@ -68,7 +71,7 @@ async fn until_after(millis: i64) {
     }
 }
 
-/// When the first shard's records arrived, in the whole seconds that the emulator tells.
+/// The arrival times of the first shard's records, which the emulator truncates to whole seconds.
 async fn arrivals(client: &Client) -> Vec<i64> {
     let call = client.get_shard_iterator().stream_name(STREAM);
     let call = call
@@ -84,14 +87,14 @@ async fn arrivals(client: &Client) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn at_a_time_after_the_last_record_a_shard_gives_what_comes() {
+async fn an_iterator_after_the_last_record_reads_what_arrives_next() {
     let cloud = TestEndpoint::start().await;
     let client = cloud.kinesis();
     create_stream(&client, STREAM, 1).await;
     let start = now();
-    let at_first = iterator_at(&client, FIRST, start).await.unwrap();
+    let at_start = iterator_at(&client, FIRST, start).await.unwrap();
     put(&client, "before").await;
-    assert_eq!(texts(&client, &at_first).await, ["before"]);
+    assert_eq!(texts(&client, &at_start).await, ["before"]);
 
     until_after(arrivals(&client).await[0] + 1_000).await;
     let between = now();
@@ -100,7 +103,8 @@ async fn at_a_time_after_the_last_record_a_shard_gives_what_comes() {
     put(&client, "after").await;
     assert_eq!(texts(&client, &iterator).await, ["after"]);
 
-    // Where something is later, it begins there, be the time a little later in the same second.
+    // If there is a later record, the iterator starts there, even if the time is slightly later in
+    // the same second.
     let arrival = arrivals(&client).await[1];
     until_after(arrival + 1).await;
     let same_second = iterator_at(&client, FIRST, arrival + 1).await.unwrap();
@@ -112,7 +116,7 @@ async fn at_a_time_after_the_last_record_a_shard_gives_what_comes() {
 }
 
 #[tokio::test]
-async fn a_time_is_rejected_where_kinesis_rejects_it() {
+async fn invalid_times_and_shards_are_rejected_as_by_kinesis() {
     let cloud = TestEndpoint::start().await;
     let client = cloud.kinesis();
     create_stream(&client, STREAM, 1).await;
@@ -151,7 +155,7 @@ async fn a_closed_shard_ends_at_a_time_after_its_last_record() {
 }
 
 #[tokio::test]
-async fn a_shard_is_read_so_many_times_a_second_by_all() {
+async fn reads_of_a_shard_are_limited_over_all_clients() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = options(folder.path());
     options.reads_per_second = Some(5);
@@ -165,8 +169,8 @@ async fn a_shard_is_read_so_many_times_a_second_by_all() {
     let other = cloud.kinesis();
     let clients = [&client, &other, &client, &other, &client, &other];
     let reads = async || join_all(clients.map(|client| read(client, &first))).await;
-    let answers = within_a_second(reads).await;
-    let failures: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+    let results = retry_within_a_second(reads).await;
+    let failures: Vec<_> = results.into_iter().filter_map(Result::err).collect();
     assert_eq!(failures.len(), 1, "{failures:?}");
     let failure = failures[0].as_service_error().unwrap();
     assert!(failure.is_provisioned_throughput_exceeded_exception());

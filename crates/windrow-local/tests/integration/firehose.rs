@@ -59,7 +59,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn records_are_joined_in_order_into_objects_named_as_firehose_names_them() {
+async fn records_are_joined_in_order_into_objects_with_firehoses_names() {
     let cloud = TestEndpoint::start().await;
     let client = cloud.firehose();
     create(&client, "wildrydes-rejects").await;
@@ -98,14 +98,14 @@ async fn records_are_joined_in_order_into_objects_named_as_firehose_names_them()
     };
     let expected: String = (0..500).map(|index| format!("{index}\n")).collect();
     assert_eq!(fs::read_to_string(object).unwrap(), expected);
-    let parts: Vec<_> = object
+    let components: Vec<_> = object
         .strip_prefix(&archive)
         .unwrap()
         .iter()
-        .map(|part| part.to_str().unwrap())
+        .map(|component| component.to_str().unwrap())
         .collect();
-    let [year, month, day, hour, name] = parts.as_slice() else {
-        panic!("{parts:?}")
+    let [year, month, day, hour, name] = components.as_slice() else {
+        panic!("{components:?}")
     };
     assert!(
         name.starts_with(&format!("wildrydes-rejects-1-{year}-{month}-{day}-{hour}-")),
@@ -140,7 +140,7 @@ async fn a_full_object_is_delivered_at_once_and_the_rest_when_it_stops() {
 }
 
 #[tokio::test]
-async fn the_endpoint_delivers_what_is_due_without_being_asked() {
+async fn the_endpoint_delivers_objects_when_they_are_due() {
     let cloud = TestEndpoint::start().await;
     let firehose = cloud.endpoint.firehose();
     let soon = Buffering {
@@ -222,7 +222,7 @@ async fn delivery_streams_are_described_listed_and_deleted() {
         .unwrap();
     assert_eq!(source.kinesis_stream_arn(), Some(stream_arn));
 
-    // Its records come from the stream's reader, and from nobody else.
+    // Only the stream's reader can put records.
     let failed = client
         .put_record()
         .delivery_stream_name("wildrydes")
@@ -279,7 +279,7 @@ async fn delivery_streams_are_described_listed_and_deleted() {
 }
 
 #[tokio::test]
-async fn what_firehose_rejects_is_rejected() {
+async fn calls_that_firehose_rejects_are_rejected() {
     let cloud = TestEndpoint::start().await;
     let client = cloud.firehose();
     create(&client, "wildrydes").await;

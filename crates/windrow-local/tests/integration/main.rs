@@ -1,10 +1,7 @@
 //! The local cloud as its clients see it: over HTTP, with the real SDK, the real Runtime API client
 //! and real files.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on fails, helpers included"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod bootstrap;
 mod cargo_lambda;
@@ -22,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use windrow_local::endpoint::{Endpoint, EndpointOptions};
 use windrow_local::faults::Faults;
 
-/// A local cloud of one test's own.
+/// An endpoint for one test.
 struct TestEndpoint {
     endpoint: Endpoint,
     stop: CancellationToken,
@@ -39,7 +36,7 @@ impl TestEndpoint {
         Self::start_with(options, folder).await
     }
 
-    /// One whose calls are injected by `faults`.
+    /// Starts one that injects `faults` into its calls.
     async fn with_faults(faults: &Arc<Faults>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = options(folder.path());
@@ -57,7 +54,7 @@ impl TestEndpoint {
         }
     }
 
-    /// Ends it in good order and hands back its data directory.
+    /// Stops it cleanly and returns its data directory.
     async fn stop(self) -> TempDir {
         self.stop.cancel();
         self.endpoint.stopped().await;

@@ -1,4 +1,4 @@
-//! A Kinesis of a test's own, on a loopback port.
+//! A Kinesis emulator on a loopback port.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,32 +18,32 @@ use tokio::sync::watch;
 
 pub(crate) const STREAM: &str = "wildrydes";
 
-/// What a Kinesis was asked by its readers, and has answered.
+/// The completed calls of the emulator's readers.
 #[derive(Clone, Default)]
-pub(crate) struct Asked {
-    /// How many GetRecords calls there were.
+pub(crate) struct ReaderCalls {
+    /// The number of GetRecords calls.
     pages: watch::Sender<u64>,
-    /// The shards that an iterator was made for.
+    /// The shards that have an iterator.
     iterators: watch::Sender<BTreeSet<String>>,
 }
 
-impl Asked {
-    /// Waits until so many more pages were read.
-    pub(crate) async fn pages(&self, more: u64) {
+impl ReaderCalls {
+    /// Waits until `more` further pages have been read.
+    pub(crate) async fn wait_for_pages(&self, more: u64) {
         let mut pages = self.pages.subscribe();
-        let wanted = *pages.borrow() + more;
-        pages.wait_for(|pages| *pages >= wanted).await.unwrap();
+        let target = *pages.borrow() + more;
+        pages.wait_for(|pages| *pages >= target).await.unwrap();
     }
 
     /// Waits until each of the shards has an iterator.
-    pub(crate) async fn iterators(&self, shards: &[&str]) {
+    pub(crate) async fn wait_for_iterators(&self, shards: &[&str]) {
         let mut iterators = self.iterators.subscribe();
         let has = |made: &BTreeSet<String>| shards.iter().all(|shard| made.contains(*shard));
         iterators.wait_for(has).await.unwrap();
     }
 }
 
-async fn note(State(asked): State<Asked>, request: Request, next: Next) -> Response {
+async fn count(State(calls): State<ReaderCalls>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let body = body::to_bytes(body, usize::MAX).await.unwrap();
     let target = parts.headers.get("x-amz-target").cloned();
@@ -51,8 +51,8 @@ async fn note(State(asked): State<Asked>, request: Request, next: Next) -> Respo
     let response = next.run(request).await;
     let target = target.as_ref().and_then(|target| target.to_str().ok());
     match target.and_then(|target| target.split_once('.')) {
-        Some((_, "GetRecords")) => asked.pages.send_modify(|pages| *pages += 1),
-        Some((_, "GetShardIterator")) => asked.iterators.send_modify(|iterators| {
+        Some((_, "GetRecords")) => calls.pages.send_modify(|pages| *pages += 1),
+        Some((_, "GetShardIterator")) => calls.iterators.send_modify(|iterators| {
             let call: Value = serde_json::from_slice(&body).unwrap();
             iterators.insert(call["ShardId"].as_str().unwrap().to_owned());
         }),
@@ -61,14 +61,17 @@ async fn note(State(asked): State<Asked>, request: Request, next: Next) -> Respo
     response
 }
 
-/// A Kinesis whose changes take no time, with the stream [`STREAM`].
+/// An emulator with the stream [`STREAM`], whose changes take no time.
 pub(crate) async fn kinesis(shards: i32, iterator_ttl_seconds: u64) -> Client {
-    kinesis_asked(shards, iterator_ttl_seconds).await.0
+    kinesis_with_calls(shards, iterator_ttl_seconds).await.0
 }
 
-/// The same, and what it is asked.
-pub(crate) async fn kinesis_asked(shards: i32, iterator_ttl_seconds: u64) -> (Client, Asked) {
-    let asked = Asked::default();
+/// Like [`kinesis`], and also returns the calls of its readers.
+pub(crate) async fn kinesis_with_calls(
+    shards: i32,
+    iterator_ttl_seconds: u64,
+) -> (Client, ReaderCalls) {
+    let calls = ReaderCalls::default();
     let options = StoreOptions {
         create_stream_ms: 0,
         update_stream_ms: 0,
@@ -76,7 +79,7 @@ pub(crate) async fn kinesis_asked(shards: i32, iterator_ttl_seconds: u64) -> (Cl
         ..StoreOptions::default()
     };
     let (app, _store) = ferrokinesis::create_app(options);
-    let app = app.layer(from_fn_with_state(asked.clone(), note));
+    let app = app.layer(from_fn_with_state(calls.clone(), count));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -97,7 +100,7 @@ pub(crate) async fn kinesis_asked(shards: i32, iterator_ttl_seconds: u64) -> (Cl
         .await
         .unwrap();
     until_active(&client).await;
-    (client, asked)
+    (client, calls)
 }
 
 /// Waits until the stream takes changes.

@@ -1,17 +1,17 @@
-//! Lines that are readings, or nearly.
+//! Lines that are readings, or almost.
 
 use crate::choices::Choices;
 
-/// A line: mostly a reading in some spelling, now and then with a fault or damaged.
+/// A line: mostly a reading in some JSON format, sometimes with an error or damaged.
 pub fn line(choices: &mut Choices<'_>) -> Vec<u8> {
     let mut members: Vec<(String, String)> = Vec::new();
     for (name, value) in FIELDS {
         if choices.one_in(48) {
             continue;
         }
-        members.push((spelled(choices, name), value(choices)));
+        members.push((quoted(choices, name), value(choices)));
         if choices.one_in(60) {
-            members.push((spelled(choices, name), value(choices)));
+            members.push((quoted(choices, name), value(choices)));
         }
     }
     for _ in 0..choices.below(4) {
@@ -27,7 +27,7 @@ pub fn line(choices: &mut Choices<'_>) -> Vec<u8> {
         let key = if choices.one_in(4) {
             any_text(choices)
         } else {
-            spelled(choices, key)
+            quoted(choices, key)
         };
         members.push((key, any_value(choices, 4)));
     }
@@ -81,19 +81,19 @@ const FIELDS: [(&str, Value); 7] = [
         }
     }),
     ("Latitude", |choices| {
-        a_number(
+        number(
             choices,
             &["90", "-90", "90.00000000000001", "42.264444250051326"],
         )
     }),
     ("Longitude", |choices| {
-        a_number(
+        number(
             choices,
             &["180", "-180", "180.0000000000001", "-71.97582884770408"],
         )
     }),
     ("Distance", |choices| {
-        a_number(
+        number(
             choices,
             &[
                 "9223372036854.775807",
@@ -108,13 +108,13 @@ const FIELDS: [(&str, Value); 7] = [
 ];
 
 fn points(choices: &mut Choices<'_>) -> String {
-    a_number(
+    number(
         choices,
         &["2147483647", "2147483648", "-2147483648", "-2147483649"],
     )
 }
 
-fn a_number(choices: &mut Choices<'_>, edges: &[&str]) -> String {
+fn number(choices: &mut Choices<'_>, edges: &[&str]) -> String {
     match choices.below(24) {
         0..16 => choices.below(91).to_string(),
         16..19 => choices.choose(edges).to_owned(),
@@ -123,7 +123,7 @@ fn a_number(choices: &mut Choices<'_>, edges: &[&str]) -> String {
     }
 }
 
-/// Any number of the grammar, and now and then one that is just outside of it.
+/// Any number by JSON's grammar, and sometimes text just outside of it.
 fn any_number(choices: &mut Choices<'_>) -> String {
     let mut number = choices.choose(&["", "-", "", ""]).to_owned();
     number += &match choices.below(5) {
@@ -157,8 +157,8 @@ fn any_number(choices: &mut Choices<'_>) -> String {
         };
     }
     if choices.one_in(60) {
-        let place = choices.below(number.len() + 1);
-        number.insert(place, choices.choose(&['+', '0', '.', 'e', '-']));
+        let index = choices.below(number.len() + 1);
+        number.insert(index, choices.choose(&['+', '0', '.', 'e', '-']));
     }
     number
 }
@@ -168,25 +168,25 @@ fn name(choices: &mut Choices<'_>) -> String {
         0..4 => {
             let name =
                 choices.choose(&["Shadowfax", "Bucephalus", "Rocinante 2", "🦄", "الخيل", "é"]);
-            spelled(choices, name)
+            quoted(choices, name)
         }
         4 => {
             let one = choices.choose(&["a", "é", "🦄", "\\", "\u{1}"]);
             let long = one.repeat(254 + choices.below(5));
-            spelled(choices, &long)
+            quoted(choices, &long)
         }
         _ => any_text(choices),
     }
 }
 
 fn time(choices: &mut Choices<'_>) -> String {
-    // Mostly a real time, since one wrong piece is enough to make it none.
+    // Mostly a valid time, since a single wrong piece invalidates it.
     let odd = choices.one_in(4);
-    let mut piece = |real: &[&'static str], odder: &[&'static str]| {
+    let mut piece = |usual: &[&'static str], edges: &[&'static str]| {
         if odd && choices.one_in(3) {
-            choices.choose(odder)
+            choices.choose(edges)
         } else {
-            choices.choose(real)
+            choices.choose(usual)
         }
     };
     let year = piece(
@@ -217,17 +217,17 @@ fn time(choices: &mut Choices<'_>) -> String {
     let mut text =
         format!("{year}-{month}-{day}{separator}{hour}:{minute}:{second}{fraction}{zone}");
     if choices.one_in(30) {
-        let place = choices.below(text.len() + 1);
-        text.insert(place, choices.choose(&['0', ' ', '-', '１', 'é', '+']));
+        let index = choices.below(text.len() + 1);
+        text.insert(index, choices.choose(&['0', ' ', '-', '１', 'é', '+']));
     }
-    spelled(choices, &text)
+    quoted(choices, &text)
 }
 
-const NO_VALUES: [&str; 10] = [
+const INVALID_VALUES: [&str; 10] = [
     "NaN", "nul", "Infinity", "'a'", "[,]", "{,}", "[1,]", "[1 2]", "{\"a\"}", "",
 ];
 
-/// Any value, of up to `depth` levels.
+/// Any value of up to `depth` levels.
 fn any_value(choices: &mut Choices<'_>, depth: usize) -> String {
     let kinds = if depth == 0 { 6 } else { 8 };
     match choices.below(kinds) {
@@ -238,7 +238,7 @@ fn any_value(choices: &mut Choices<'_>, depth: usize) -> String {
         4 => choices
             .choose(&["[]", "{}", "[[]]", "\"Name\"", "[{}, 1e400]"])
             .to_owned(),
-        5 if choices.one_in(4) => choices.choose(&NO_VALUES).to_owned(),
+        5 if choices.one_in(4) => choices.choose(&INVALID_VALUES).to_owned(),
         5 => any_number(choices),
         6 => {
             let items: Vec<_> = (0..choices.below(4))
@@ -257,10 +257,10 @@ fn any_value(choices: &mut Choices<'_>, depth: usize) -> String {
     }
 }
 
-/// A string of any characters, also such as JSON does not allow.
+/// A JSON string of any characters, including some that JSON does not allow.
 fn any_text(choices: &mut Choices<'_>) -> String {
     let text = String::from_utf8_lossy(choices.piece(12)).into_owned();
-    let mut spelled = spelled(choices, &text);
+    let mut quoted = quoted(choices, &text);
     if choices.one_in(24) {
         let odd = choices.choose(&[
             r"\ud83e",
@@ -276,15 +276,15 @@ fn any_text(choices: &mut Choices<'_>) -> String {
             r"\/",
             r"\uD83E\uDD84",
         ]);
-        spelled.insert_str(spelled.len() - 1, odd);
+        quoted.insert_str(quoted.len() - 1, odd);
     }
-    spelled
+    quoted
 }
 
-/// The text as a JSON string, each character as it is or in one of its escapes.
-fn spelled(choices: &mut Choices<'_>, text: &str) -> String {
+/// The text as a JSON string, with any of the possible escapes.
+fn quoted(choices: &mut Choices<'_>, text: &str) -> String {
     let plain = !choices.one_in(3);
-    let mut spelled = "\"".to_owned();
+    let mut quoted = "\"".to_owned();
     for character in text.chars() {
         let short = match character {
             '"' => Some("\\\""),
@@ -299,21 +299,21 @@ fn spelled(choices: &mut Choices<'_>, text: &str) -> String {
         let must = short.is_some() || character < ' ';
         let escape = !plain && choices.one_in(3);
         match short {
-            Some(short) if !escape => spelled += short,
+            Some(short) if !escape => quoted += short,
             _ if must || escape => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
-                    spelled += &if choices.one_in(2) {
+                    quoted += &if choices.one_in(2) {
                         format!("\\u{unit:04X}")
                     } else {
                         format!("\\u{unit:04x}")
                     };
                 }
             }
-            _ => spelled.push(character),
+            _ => quoted.push(character),
         }
     }
-    spelled.push('"');
-    spelled
+    quoted.push('"');
+    quoted
 }
 
 fn space(choices: &mut Choices<'_>) -> String {

@@ -1,41 +1,40 @@
-//! JSON in the plainest way: character by character, by the grammar of RFC 8259.
+//! A simple JSON parser: character by character, by the grammar of RFC 8259.
 
-/// A value. Nothing is lost: numbers stand as they are written, and members in their order, also
-/// those that come twice.
+/// A value, without loss: numbers are kept as text, and members in order, including duplicates.
 #[derive(Debug, PartialEq)]
 pub enum Json {
     /// `null`.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number, as it is written.
+    /// A number, as text.
     Number(String),
-    /// None where an escape is half of a surrogate pair, which is no character.
+    /// A string; `None` if it has half of a surrogate pair, which is not a character.
     Text(Option<String>),
     /// An array.
     Array(Vec<Json>),
-    /// An object's members.
+    /// The members of an object.
     Object(Vec<(Option<String>, Json)>),
 }
 
-/// Why a text is not read.
+/// Why a text cannot be parsed.
 #[derive(Debug, PartialEq)]
-pub enum NotRead {
+pub enum JsonError {
     /// It is not JSON.
     NotJson,
-    /// It is nested deeper than this reader goes; it may be JSON or not.
+    /// It is nested deeper than this parser supports. It may or may not be JSON.
     TooDeep,
 }
 
-/// How deep this reader goes.
-const DEEPEST: usize = 200;
+/// The maximum depth.
+const MAX_DEPTH: usize = 200;
 
-/// Reads a text that is one value and nothing else.
+/// Parses a text that is one value and nothing else.
 ///
 /// # Errors
 ///
-/// [`NotRead`].
-pub fn read(text: &str) -> Result<Json, NotRead> {
+/// [`JsonError`] if the text is not JSON or is nested too deep.
+pub fn read(text: &str) -> Result<Json, JsonError> {
     let mut reader = JsonReader {
         rest: text,
         depth: 0,
@@ -45,7 +44,7 @@ pub fn read(text: &str) -> Result<Json, NotRead> {
     reader.space();
     match reader.rest {
         "" => Ok(value),
-        _ => Err(NotRead::NotJson),
+        _ => Err(JsonError::NotJson),
     }
 }
 
@@ -65,23 +64,23 @@ impl JsonReader<'_> {
         rest.is_some()
     }
 
-    fn expect(&mut self, text: &str) -> Result<(), NotRead> {
-        self.take(text).then_some(()).ok_or(NotRead::NotJson)
+    fn expect(&mut self, text: &str) -> Result<(), JsonError> {
+        self.take(text).then_some(()).ok_or(JsonError::NotJson)
     }
 
-    fn next(&mut self) -> Result<char, NotRead> {
+    fn next(&mut self) -> Result<char, JsonError> {
         let mut rest = self.rest.chars();
-        let next = rest.next().ok_or(NotRead::NotJson)?;
+        let next = rest.next().ok_or(JsonError::NotJson)?;
         self.rest = rest.as_str();
         Ok(next)
     }
 
-    fn value(&mut self) -> Result<Json, NotRead> {
+    fn value(&mut self) -> Result<Json, JsonError> {
         self.depth += 1;
-        if self.depth > DEEPEST {
-            return Err(NotRead::TooDeep);
+        if self.depth > MAX_DEPTH {
+            return Err(JsonError::TooDeep);
         }
-        let value = match self.rest.chars().next().ok_or(NotRead::NotJson)? {
+        let value = match self.rest.chars().next().ok_or(JsonError::NotJson)? {
             'n' => self.expect("null").map(|()| Json::Null),
             't' => self.expect("true").map(|()| Json::Bool(true)),
             'f' => self.expect("false").map(|()| Json::Bool(false)),
@@ -94,7 +93,7 @@ impl JsonReader<'_> {
         value
     }
 
-    fn array(&mut self) -> Result<Json, NotRead> {
+    fn array(&mut self) -> Result<Json, JsonError> {
         self.expect("[")?;
         let mut items = Vec::new();
         self.space();
@@ -112,7 +111,7 @@ impl JsonReader<'_> {
         }
     }
 
-    fn object(&mut self) -> Result<Json, NotRead> {
+    fn object(&mut self) -> Result<Json, JsonError> {
         self.expect("{")?;
         let mut members = Vec::new();
         self.space();
@@ -134,21 +133,21 @@ impl JsonReader<'_> {
         }
     }
 
-    fn text(&mut self) -> Result<Option<String>, NotRead> {
+    fn text(&mut self) -> Result<Option<String>, JsonError> {
         self.expect("\"")?;
-        // UTF-16, as escapes have it: a pair of them is one character.
+        // UTF-16, since escapes are UTF-16 units: two of them can be one character.
         let mut units = Vec::new();
         loop {
             match self.next()? {
                 '"' => return Ok(String::from_utf16(&units).ok()),
                 '\\' => units.push(self.escape()?),
-                '\0'..'\x20' => return Err(NotRead::NotJson),
+                '\0'..'\x20' => return Err(JsonError::NotJson),
                 plain => units.extend_from_slice(plain.encode_utf16(&mut [0; 2])),
             }
         }
     }
 
-    fn escape(&mut self) -> Result<u16, NotRead> {
+    fn escape(&mut self) -> Result<u16, JsonError> {
         let unit = match self.next()? {
             same @ ('"' | '\\' | '/') => same as u16,
             'b' => 8,
@@ -159,17 +158,17 @@ impl JsonReader<'_> {
             'u' => {
                 let mut unit = 0;
                 for _ in 0..4 {
-                    let digit = self.next()?.to_digit(16).ok_or(NotRead::NotJson)?;
+                    let digit = self.next()?.to_digit(16).ok_or(JsonError::NotJson)?;
                     unit = unit * 16 + digit as u16;
                 }
                 unit
             }
-            _ => return Err(NotRead::NotJson),
+            _ => return Err(JsonError::NotJson),
         };
         Ok(unit)
     }
 
-    fn number(&mut self) -> Result<Json, NotRead> {
+    fn number(&mut self) -> Result<Json, JsonError> {
         let start = self.rest;
         self.take("-");
         if !self.take("0") {
@@ -186,20 +185,24 @@ impl JsonReader<'_> {
         Ok(Json::Number(start[..length].to_owned()))
     }
 
-    fn digits(&mut self) -> Result<(), NotRead> {
+    fn digits(&mut self) -> Result<(), JsonError> {
         let rest = self
             .rest
             .trim_start_matches(|digit: char| digit.is_ascii_digit());
         if rest.len() == self.rest.len() {
-            return Err(NotRead::NotJson);
+            return Err(JsonError::NotJson);
         }
         self.rest = rest;
         Ok(())
     }
 }
 
-/// Holds this reader to `serde_json`: the same texts, but for what a `Value` cannot hold, and the
-/// same values.
+/// Checks that this parser and `serde_json` agree on a text, except for what a `Value` cannot
+/// represent.
+///
+/// # Panics
+///
+/// If they do not.
 pub fn check(text: &str) {
     let ours = read(text);
     match (&ours, serde_json::from_str::<serde_json::Value>(text)) {
@@ -217,12 +220,12 @@ pub fn check(text: &str) {
                 "{error}"
             );
         }
-        (Err(NotRead::NotJson), Ok(theirs)) => panic!("serde_json reads {theirs:?}"),
+        (Err(JsonError::NotJson), Ok(theirs)) => panic!("serde_json accepts {theirs:?}"),
         (Err(_), _) => {}
     }
 }
 
-/// Of members of one name a `Value` holds the last. A number is compared as floating point.
+/// Of duplicate members, a `Value` has the last. Numbers are compared as floating point.
 fn same(ours: &Json, theirs: &serde_json::Value) -> bool {
     use serde_json::Value;
     match (ours, theirs) {
@@ -230,7 +233,7 @@ fn same(ours: &Json, theirs: &serde_json::Value) -> bool {
         (Json::Bool(ours), Value::Bool(theirs)) => ours == theirs,
         (Json::Number(ours), Value::Number(theirs)) => {
             let ours: f64 = ours.parse().unwrap_or(f64::NAN);
-            // Without its feature `float_roundtrip`, serde_json may be off by the last bit.
+            // Without its feature `float_roundtrip`, serde_json may be off in the last bit.
             theirs.as_f64().is_some_and(|theirs| {
                 (ours - theirs).abs() <= 4.0 * f64::EPSILON * ours.abs() + f64::MIN_POSITIVE
             })

@@ -1,12 +1,12 @@
-//! Lines in usual spellings, or a step beside one: where the ways that are fast for these lines end,
-//! and the way for any others begins.
+//! Lines in the usual formats, and slight changes of them, to test where the fast parsers hand over
+//! to the general one.
 
 use crate::choices::Choices;
 
-/// A line; a choices of zeros makes a plain reading.
+/// A line. Choices of zeros generate a simple reading.
 pub fn line(choices: &mut Choices<'_>) -> Vec<u8> {
-    let respelled = choices.one_in(3);
-    let colon = if respelled {
+    let reformatted = choices.one_in(3);
+    let colon = if reformatted {
         choices.choose(&[":", ": ", " :", "\t: \t", ":\r"])
     } else {
         ":"
@@ -45,7 +45,7 @@ pub fn line(choices: &mut Choices<'_>) -> Vec<u8> {
         .choose(&[b",", b",", b",", b",", b",", b",", b",", b";"])
         .as_slice();
     let mut start = &b"{"[..];
-    if respelled {
+    if reformatted {
         choices.shuffle(&mut members);
         separator = choices.choose(&[&b","[..], b", ", b" ,", b"\t,  ", b",\r"]);
         start = choices.choose(&[&b"{"[..], b"{ ", b"{\t", b" {"]);
@@ -60,17 +60,17 @@ pub fn line(choices: &mut Choices<'_>) -> Vec<u8> {
     line
 }
 
-/// How many kinds of steps there are.
-pub const KINDS: usize = 20;
+/// The number of kinds of changes that [`mutate`] makes.
+pub const MUTATIONS: usize = 20;
 
-/// The line with one step taken aside, at a place and of a kind that the number tells.
-pub fn step_aside(line: &[u8], number: usize) -> Vec<u8> {
-    let place = number % line.len().max(1);
+/// The line with one byte changed. `number` determines the byte and the kind of change.
+pub fn mutate(line: &[u8], number: usize) -> Vec<u8> {
+    let index = number % line.len().max(1);
     let kind = number / line.len().max(1);
     let mut line = line.to_vec();
-    let end = line.len().min(place + 1);
-    let old = line[place.min(end)..end].to_vec();
-    let new: Vec<u8> = match kind % KINDS {
+    let end = line.len().min(index + 1);
+    let old = line[index.min(end)..end].to_vec();
+    let new: Vec<u8> = match kind % MUTATIONS {
         0 => Vec::new(),
         1 => old.repeat(2),
         2 => b"0".to_vec(),
@@ -92,13 +92,13 @@ pub fn step_aside(line: &[u8], number: usize) -> Vec<u8> {
         18 => old.iter().map(|byte| byte.wrapping_sub(1)).collect(),
         _ => old.iter().map(|byte| byte ^ 0x80).collect(),
     };
-    line.splice(place.min(end)..end, new);
+    line.splice(index.min(end)..end, new);
     line
 }
 
 type Number = fn(&mut Choices<'_>) -> String;
 
-/// Members swapped, repeated or left out.
+/// Swaps two members, or duplicates, removes or adds one.
 fn rearrange(choices: &mut Choices<'_>, members: &mut Vec<Vec<u8>>) {
     let (one, other) = (choices.below(members.len()), choices.below(members.len()));
     match choices.below(4) {
@@ -110,7 +110,8 @@ fn rearrange(choices: &mut Choices<'_>, members: &mut Vec<Vec<u8>>) {
 }
 
 fn name(choices: &mut Choices<'_>) -> Vec<u8> {
-    // Not UTF-8: a surrogate, an overlong quote, a character cut short, one past the last.
+    // The first five are not UTF-8: a surrogate, an overlong quote, a truncated character, one
+    // beyond the last, and an invalid byte.
     let odd: [&[u8]; 9] = [
         b"\xED\xA0\x80",
         b"\xC0\xA2",
@@ -143,14 +144,14 @@ fn name(choices: &mut Choices<'_>) -> Vec<u8> {
         }
     };
     if choices.one_in(8) {
-        let place = choices.below(name.len().min(255) + 1);
+        let index = choices.below(name.len().min(255) + 1);
         let odd = choices.choose(&odd);
-        name.splice(place..place, odd.iter().copied());
+        name.splice(index..index, odd.iter().copied());
     }
     name
 }
 
-/// Mostly a real time, since one wrong piece is enough to make it none.
+/// Mostly a valid time, since a single wrong piece invalidates it.
 fn time(choices: &mut Choices<'_>) -> String {
     let odd = choices.one_in(4);
     let mut piece = |most: usize, edges: &[usize]| {
@@ -187,7 +188,7 @@ fn fraction(choices: &mut Choices<'_>, longest: usize) -> String {
         .collect()
 }
 
-/// A spelling that is not a plain decimal; most are no numbers.
+/// Text that is not a plain decimal; most are not numbers.
 fn odd_number(choices: &mut Choices<'_>) -> String {
     choices
         .choose(&[
@@ -239,7 +240,7 @@ fn degrees(choices: &mut Choices<'_>, edges: &[&str]) -> String {
         choices.below(90)
     };
     match fraction(choices, 20) {
-        none if none.is_empty() => format!("{sign}{whole}"),
+        fraction if fraction.is_empty() => format!("{sign}{whole}"),
         fraction => format!("{sign}{whole}.{fraction}"),
     }
 }
@@ -258,7 +259,7 @@ fn distance(choices: &mut Choices<'_>) -> String {
         3 => format!("{}.{}", choices.number(), fraction(choices, 20)),
         4 => format!("{}.{}5", choices.below(40), fraction(choices, 12)),
         _ => match fraction(choices, 16) {
-            none if none.is_empty() => choices.below(40).to_string(),
+            fraction if fraction.is_empty() => choices.below(40).to_string(),
             fraction => format!("{}.{fraction}", choices.below(40)),
         },
     }

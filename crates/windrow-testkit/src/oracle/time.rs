@@ -1,7 +1,8 @@
-//! A time of a reading, read in the plainest way.
+//! A simple parser of the times of readings.
 
-/// Nanoseconds since the epoch: `YYYY-MM-DD`, a space or a `T`, `HH:MM:SS`, perhaps a fraction of
-/// any length, then `Z` or `+HH:MM` or `-HH:MM`, or nothing after a space. Letters of either case.
+/// Parses `YYYY-MM-DD`, a space or a `T`, `HH:MM:SS`, an optional fraction of any length, then `Z`,
+/// `+HH:MM` or `-HH:MM`. The zone may be missing after a space. Letters may be of either case.
+/// Returns nanoseconds since the epoch.
 pub(super) fn nanos(text: &str) -> Option<i128> {
     if !text.is_ascii() || text.len() < 19 {
         return None;
@@ -63,7 +64,7 @@ pub(super) fn nanos(text: &str) -> Option<i128> {
 const NANOS: i128 = 1_000_000_000;
 /// From the year 0 to 1970: 1,970 years, of which 478 are leap years.
 const DAYS_TO_EPOCH: i128 = 1_970 * 365 + 478;
-/// The years 0 to 9999 are 25 times four centuries.
+/// The years 0 to 9999, which are 25 times four centuries.
 const DAYS_OF_ALL_YEARS: i128 = 25 * 146_097;
 
 fn number(digits: &str) -> Option<i128> {

@@ -1,4 +1,4 @@
-//! A destination that answers by a script.
+//! A destination that follows a script.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -7,23 +7,22 @@ use std::time::Duration;
 use tokio::time::Instant;
 use windrow_write::{BatchLimits, Destination, ItemFailure, Key, SendError};
 
-/// What the destination does with one call.
+/// The scripted response to one call.
 #[derive(Debug, Clone)]
-pub(crate) enum FlakyAnswer {
-    /// Takes all, after a while.
+pub(crate) enum FlakyResponse {
+    /// Takes all items, after a delay.
     TakeIn(Duration),
-    /// Takes all but these places of the chunk.
-    Reject(Vec<usize>),
-    /// Takes all but the first place of the chunk, which it fails, and the second, which it
-    /// rejects for good.
+    /// Takes all items except those at these indices of the chunk.
+    Fail(Vec<usize>),
+    /// Fails the first item of the chunk, permanently rejects the second, and takes the rest.
     RejectSecond,
     Throttled,
     Transient,
-    /// Takes all and says that it failed.
+    /// Takes all items, but reports a transient error.
     TransientButWritten,
-    /// Stops the delivery, after a while.
+    /// Stops the delivery, after a delay.
     FatalIn(Duration),
-    /// Never answers.
+    /// Never responds.
     Hang,
 }
 
@@ -34,11 +33,11 @@ pub(crate) struct FlakyItem {
     pub(crate) key: Option<u8>,
     /// An item without a name fails the check.
     pub(crate) name: Option<String>,
-    /// A chunk with a poisoned item is invalid.
+    /// A chunk that contains a poisoned item is invalid.
     pub(crate) poison: bool,
 }
 
-/// `count` items of one byte that nothing is wrong with, with ids from 0.
+/// `count` valid items of one byte, with IDs from 0.
 pub(crate) fn items(count: u32) -> Vec<FlakyItem> {
     (0..count)
         .map(|id| FlakyItem {
@@ -51,36 +50,36 @@ pub(crate) fn items(count: u32) -> Vec<FlakyItem> {
         .collect()
 }
 
-/// Takes 10 items or 1,000 bytes a call and 500 bytes an item.
+/// Takes at most 10 items and 1,000 bytes per call, and 500 bytes per item.
 pub(crate) struct Flaky {
-    script: Mutex<VecDeque<FlakyAnswer>>,
-    afterwards: FlakyAnswer,
+    script: Mutex<VecDeque<FlakyResponse>>,
+    afterwards: FlakyResponse,
     calls: Mutex<Vec<Vec<u32>>>,
     last_call: Mutex<Option<Instant>>,
     written: Mutex<Vec<u32>>,
 }
 
 impl Flaky {
-    /// Answers by `script`, and takes everything once that has run out.
-    pub(crate) fn new(script: impl IntoIterator<Item = FlakyAnswer>) -> Self {
+    /// Follows `script`, and then takes everything.
+    pub(crate) fn new(script: impl IntoIterator<Item = FlakyResponse>) -> Self {
         let script = Mutex::new(script.into_iter().collect());
         Self {
             script,
-            afterwards: FlakyAnswer::TakeIn(Duration::ZERO),
+            afterwards: FlakyResponse::TakeIn(Duration::ZERO),
             calls: Mutex::default(),
             last_call: Mutex::default(),
             written: Mutex::default(),
         }
     }
 
-    pub(crate) fn always(answer: FlakyAnswer) -> Self {
+    pub(crate) fn always(response: FlakyResponse) -> Self {
         Self {
-            afterwards: answer,
+            afterwards: response,
             ..Self::new([])
         }
     }
 
-    /// The ids of each call, in the order they were made.
+    /// The item IDs of each call, in the order of the calls.
     pub(crate) fn calls(&self) -> Vec<Vec<u32>> {
         self.calls.lock().unwrap().clone()
     }
@@ -90,15 +89,15 @@ impl Flaky {
         *self.last_call.lock().unwrap()
     }
 
-    /// The ids of what was taken, in that order.
+    /// The IDs of the items taken, in order.
     pub(crate) fn written(&self) -> Vec<u32> {
         self.written.lock().unwrap().clone()
     }
 
     fn write(&self, chunk: &[&FlakyItem], failed: &[usize]) {
         let mut written = self.written.lock().unwrap();
-        for (place, item) in chunk.iter().enumerate() {
-            if !failed.contains(&place) {
+        for (index, item) in chunk.iter().enumerate() {
+            if !failed.contains(&index) {
                 written.push(item.id);
             }
         }
@@ -143,30 +142,30 @@ impl Destination for Flaky {
         if chunk.iter().any(|item| item.poison) {
             return Err(SendError::Invalid("poison".to_owned()));
         }
-        let answer = self
+        let response = self
             .script
             .lock()
             .unwrap()
             .pop_front()
             .unwrap_or_else(|| self.afterwards.clone());
-        match answer {
-            FlakyAnswer::TakeIn(time) => {
+        match response {
+            FlakyResponse::TakeIn(time) => {
                 tokio::time::sleep(time).await;
                 self.write(chunk, &[]);
                 Ok(Vec::new())
             }
-            FlakyAnswer::Reject(places) => {
-                // A place beyond the chunk makes the answer a lie, so then nothing was taken.
-                if places.iter().any(|place| *place >= chunk.len()) {
-                    let failures = places.into_iter().map(|index| ItemFailure {
+            FlakyResponse::Fail(indices) => {
+                // An index beyond the chunk makes the response invalid, and nothing is taken.
+                if indices.iter().any(|index| *index >= chunk.len()) {
+                    let failures = indices.into_iter().map(|index| ItemFailure {
                         index,
                         reason: "busy".to_owned(),
                         permanent: false,
                     });
                     return Ok(failures.collect());
                 }
-                self.write(chunk, &places);
-                Ok(places
+                self.write(chunk, &indices);
+                Ok(indices
                     .into_iter()
                     .map(|index| ItemFailure {
                         index,
@@ -175,7 +174,7 @@ impl Destination for Flaky {
                     })
                     .collect())
             }
-            FlakyAnswer::RejectSecond => {
+            FlakyResponse::RejectSecond => {
                 self.write(chunk, &[0, 1]);
                 let failure = |index, reason: &str| ItemFailure {
                     index,
@@ -184,17 +183,17 @@ impl Destination for Flaky {
                 };
                 Ok(vec![failure(1, "not this one"), failure(0, "busy")])
             }
-            FlakyAnswer::Throttled => Err(SendError::Throttled("slow down".to_owned())),
-            FlakyAnswer::Transient => Err(SendError::Transient("connection reset".to_owned())),
-            FlakyAnswer::TransientButWritten => {
+            FlakyResponse::Throttled => Err(SendError::Throttled("slow down".to_owned())),
+            FlakyResponse::Transient => Err(SendError::Transient("connection reset".to_owned())),
+            FlakyResponse::TransientButWritten => {
                 self.write(chunk, &[]);
                 Err(SendError::Transient("connection reset".to_owned()))
             }
-            FlakyAnswer::FatalIn(time) => {
+            FlakyResponse::FatalIn(time) => {
                 tokio::time::sleep(time).await;
                 Err(SendError::Fatal("no such table".to_owned()))
             }
-            FlakyAnswer::Hang => std::future::pending().await,
+            FlakyResponse::Hang => std::future::pending().await,
         }
     }
 }

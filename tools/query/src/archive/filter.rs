@@ -10,7 +10,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::Expr;
 
-use super::ArchiveFile;
+use windrow_archive::ArchiveFile;
 
 const DAY: &str = "day";
 

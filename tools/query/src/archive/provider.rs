@@ -18,10 +18,12 @@ use tokio::sync::mpsc::Sender;
 
 use super::columns::LineColumns;
 use super::filter::{is_about_day, needed};
-use super::lines::{self, QueriedLine};
+use super::lines;
 use super::readings::ReadingColumns;
 use super::rejects::RejectColumns;
-use super::{ArchiveError, ArchiveFile, Meter};
+use super::{ArchiveError, Meter};
+use windrow_archive::{ArchiveFile, ArchiveLine};
+
 use crate::tables::{READINGS, REJECTS, Table};
 
 /// The rows of a batch.
@@ -211,8 +213,8 @@ impl ArchiveReader {
         let mut failed = None;
         let outcome = lines::read(file, meter, |line| {
             let taken = match line {
-                QueriedLine::Text(text) => self.columns.push(text, file.day.as_deref()),
-                QueriedLine::TooLong => false,
+                ArchiveLine::Whole(text) => self.columns.push(text, file.day.as_deref()),
+                ArchiveLine::TooLong => false,
             };
             if !taken {
                 broken += 1;

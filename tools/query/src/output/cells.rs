@@ -1,4 +1,4 @@
-//! What the query engine makes, as cells.
+//! Converts the query engine's batches to cells.
 
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, FieldRef, Schema, TimeUnit};
@@ -8,8 +8,8 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use super::{Cell, CellKind, Heading};
 use crate::sql::{Sql, Texts};
 
-/// The headings of a result, spelled as the tables and the query spell them. An expression without a
-/// name is headed by its text.
+/// The headings of a result, spelled as in the tables and the query. The heading of an unnamed
+/// expression is its text.
 pub fn headings(schema: &Schema, sql: &Sql, texts: &Texts) -> Vec<Heading> {
     let columns = schema.fields().len();
     let heading = |(index, field): (usize, &FieldRef)| {
@@ -28,10 +28,10 @@ pub fn headings(schema: &Schema, sql: &Sql, texts: &Texts) -> Vec<Heading> {
 
 /// The rows of a batch.
 ///
-/// Times are written as readings write them, decimals as short as they are exact.
+/// Times have the format of `StatusTime`; decimals are exact, without trailing zeros.
 ///
 /// # Errors
-/// Where a value cannot be written, such as a date far outside of the calendar.
+/// If a value cannot be formatted, such as a date far outside the calendar.
 pub fn rows(
     batch: &RecordBatch,
 ) -> Result<impl Iterator<Item = Result<Vec<Cell>, ArrowError>>, ArrowError> {
@@ -90,7 +90,7 @@ impl<'a> Formatter<'a> {
     }
 }
 
-/// Leaves out the zeros at a decimal's end: `1789.250000` is `1789.25`.
+/// Removes a decimal's trailing zeros: `1789.250000` becomes `1789.25`.
 pub(crate) fn shorten(decimal: &mut String) {
     if !decimal.contains('.') {
         return;
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_written_as_readings_write_them() {
+    fn values_are_formatted_as_in_readings() {
         let metres = |micrometres: Vec<Option<i128>>| {
             let array = Decimal128Array::from(micrometres);
             array.with_precision_and_scale(38, 6).unwrap()

@@ -1,4 +1,4 @@
-//! Rows in aligned columns.
+//! Prints rows in aligned columns.
 
 use std::io::{self, Write};
 
@@ -6,10 +6,10 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{Cell, CellKind, Heading};
 
-/// The blanks between two columns.
+/// The number of spaces between two columns.
 const GAP: u16 = 2;
 
-/// Keeps its rows until the end, since a column is as wide as its widest cell.
+/// Keeps all rows until the end, because a column is as wide as its widest cell.
 #[derive(Debug)]
 pub(super) struct TableSheet<W> {
     output: W,
@@ -57,7 +57,8 @@ impl<W: Write> TableSheet<W> {
     }
 }
 
-/// The text without characters that would steer the terminal; a plan has lines, which stay.
+/// The text with control characters replaced, so that it cannot control the terminal. Newlines are
+/// kept, for query plans.
 fn printable(text: &str) -> String {
     let replaced = |character: char| {
         if character.is_control() && character != '\n' {

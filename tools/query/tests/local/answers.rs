@@ -1,9 +1,9 @@
-//! What queries of the archive answer.
+//! Tests the results of local queries.
 
 use crate::{Data, ask, gzip, reading};
 
 #[tokio::test]
-async fn the_workshops_queries_have_their_answers() {
+async fn workshop_queries_return_the_expected_rows() {
     let fleet = Data::fleet();
     assert_eq!(
         fleet
@@ -36,7 +36,7 @@ async fn the_workshops_queries_have_their_answers() {
 }
 
 #[tokio::test]
-async fn rows_that_are_only_picked_come_in_the_archives_order() {
+async fn filtered_rows_keep_the_archives_order() {
     let data = Data::new();
     let mut expected = Vec::new();
     for file in 0..40 {
@@ -68,7 +68,7 @@ async fn rows_that_are_only_picked_come_in_the_archives_order() {
 }
 
 #[tokio::test]
-async fn names_have_no_case_and_headings_are_spelled_as_the_tables_have_them() {
+async fn names_are_case_insensitive_and_headings_are_normalized() {
     let fleet = Data::fleet();
     for sql in [
         "SELECT Name, sum(Distance) AS Total FROM wildrydes GROUP BY Name ORDER BY Total",
@@ -96,7 +96,7 @@ async fn names_have_no_case_and_headings_are_spelled_as_the_tables_have_them() {
 }
 
 #[tokio::test]
-async fn distances_are_exact_and_short_in_every_format() {
+async fn distances_are_exact_in_every_format() {
     let data = Data::new();
     let lines: Vec<String> = [
         "0.1",
@@ -147,7 +147,7 @@ async fn distances_are_exact_and_short_in_every_format() {
 }
 
 #[tokio::test]
-async fn any_time_of_a_reading_can_be_compared() {
+async fn any_status_time_can_be_compared() {
     let data = Data::new();
     let years = [
         "0001-01-01 00:00:00.000",
@@ -187,11 +187,11 @@ async fn any_time_of_a_reading_can_be_compared() {
 }
 
 #[tokio::test]
-async fn lines_that_are_no_readings_are_left_out_and_counted_once() {
+async fn invalid_lines_are_left_out_and_counted_once() {
     let fleet = Data::fleet();
     let answer = fleet.ask("SELECT count(*) FROM wildrydes").await;
     assert_eq!(answer.out, "count(*)\n5\n");
-    let note = "2 lines are no readings: see SELECT * FROM rejects\n";
+    let note = "2 lines are not readings: see SELECT * FROM rejects\n";
     assert!(answer.notes.ends_with(note), "{}", answer.notes);
     let joined = "SELECT count(*) FROM wildrydes a JOIN wildrydes b ON a.Name = b.Name";
     let answer = fleet.ask(joined).await;
@@ -200,9 +200,9 @@ async fn lines_that_are_no_readings_are_left_out_and_counted_once() {
 }
 
 #[tokio::test]
-async fn a_condition_on_the_day_reads_its_folders_only() {
+async fn condition_on_the_day_limits_the_folders_read() {
     let fleet = Data::fleet();
-    // Whoever reads this fails.
+    // Reading this file fails.
     fleet.write(
         "wildrydes/2026/11/21/00/spoilt",
         &gzip(&["x".repeat(1000)])[..20],
@@ -229,7 +229,7 @@ async fn a_condition_on_the_day_reads_its_folders_only() {
             .await,
         ["2026/11/19", "2026/11/20"]
     );
-    // What depends on more than the day must not be answered from the folders.
+    // Conditions that involve more than the day must not limit the folders.
     let fleet = Data::fleet();
     assert_eq!(
         fleet
@@ -246,7 +246,7 @@ async fn a_condition_on_the_day_reads_its_folders_only() {
 }
 
 #[tokio::test]
-async fn a_limit_ends_the_reading() {
+async fn limit_stops_reading() {
     let data = Data::new();
     let lines: Vec<String> = (0..50_000)
         .map(|second| {
@@ -271,7 +271,7 @@ async fn a_limit_ends_the_reading() {
     assert_eq!(answer.out.lines().count(), 102);
     assert!(
         answer.notes.ends_with(
-            "only the first 100 rows are shown: --limit N shows more, --format csv or lines all of them\n"
+            "only the first 100 rows are shown: use --limit N for more, or --format csv or lines for all\n"
         ),
         "{}",
         answer.notes
@@ -279,7 +279,7 @@ async fn a_limit_ends_the_reading() {
 }
 
 #[tokio::test]
-async fn rejects_are_rows_too() {
+async fn rejects_can_be_queried() {
     let data = Data::new();
     data.write(
         "wildrydes/2026/11/20/09/a",

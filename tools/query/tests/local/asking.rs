@@ -1,4 +1,4 @@
-//! Where queries and the archive come from, and what is told where something is wrong.
+//! Tests where queries and archives come from, and error messages.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::{Data, ask, reading};
 
 #[tokio::test]
-async fn what_is_wrong_is_told_with_its_place() {
+async fn errors_have_a_location() {
     let fleet = Data::fleet();
     for (sql, expected) in [
         (
@@ -28,7 +28,7 @@ async fn what_is_wrong_is_told_with_its_place() {
     ] {
         assert_eq!(fleet.error(sql).await, expected);
     }
-    for (sql, part) in [
+    for (sql, fragment) in [
         ("SELECT fly(Name) FROM wildrydes", "'fly'"),
         ("SELECT Name, sum(Distance) FROM wildrydes", "GROUP BY"),
         ("SELECT 1/0", "ivide by zero"),
@@ -41,18 +41,18 @@ async fn what_is_wrong_is_told_with_its_place() {
         ),
         (
             "EXPLAIN ANALYZE INSERT INTO wildrydes VALUES (1)",
-            "INSERT is not run here",
+            "INSERT is not allowed",
         ),
         ("SHOW COLUMNS FROM wildrydes", ""),
         ("SELECT * FROM '/etc/passwd'", "no table"),
     ] {
         let error = fleet.error(sql).await;
-        assert!(error.contains(part), "{sql}: {error}");
+        assert!(error.contains(fragment), "{sql}: {error}");
     }
 }
 
 #[test]
-fn long_and_deep_statements_end_well() {
+fn long_and_deep_statements_do_not_overflow_the_stack() {
     let fleet = Data::fleet();
     let query = |sql: &str| {
         let program = env!("CARGO_BIN_EXE_query");
@@ -74,7 +74,7 @@ fn long_and_deep_statements_end_well() {
     let (code, text) = query(&format!("SELECT {}", vec!["1"; 5001].join(" + ")));
     assert_eq!(code, Some(1));
     assert!(
-        text.contains("error: it has 10002 words and signs, more than 10000"),
+        text.contains("error: the query has 10002 tokens, more than 10000"),
         "{text}"
     );
     let (code, text) = query(&format!("SELECT {}1{}", "(".repeat(3000), ")".repeat(3000)));
@@ -83,7 +83,7 @@ fn long_and_deep_statements_end_well() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_archive_it_is_told_how_to_come_by_one() {
+async fn missing_archive_is_reported_with_a_hint() {
     let data = Data::new();
     let error = data.error("SELECT * FROM wildrydes").await;
     assert!(
@@ -132,7 +132,7 @@ async fn where_there_is_no_archive_it_is_told_how_to_come_by_one() {
 }
 
 #[tokio::test]
-async fn an_archive_may_lie_anywhere() {
+async fn archive_flag_chooses_the_folder() {
     let fleet = Data::fleet();
     let archive = fleet.0.path().join("archive");
     let archive = archive.to_str().unwrap();
@@ -150,7 +150,7 @@ async fn an_archive_may_lie_anywhere() {
         answer
             .error
             .unwrap()
-            .contains("leave --data-dir and --archive out")
+            .contains("--data-dir and --archive are local: leave them out")
     );
 }
 
@@ -171,7 +171,7 @@ async fn tables_and_columns_are_described() {
 }
 
 #[tokio::test]
-async fn a_query_may_come_from_a_file() {
+async fn query_is_read_from_a_file() {
     let fleet = Data::fleet();
     let file = fleet.0.path().join("track.sql");
     let (file, path) = (file.to_str().unwrap(), fleet.path());
@@ -187,7 +187,7 @@ async fn a_query_may_come_from_a_file() {
 }
 
 #[tokio::test]
-async fn what_needs_more_memory_than_it_may_have_goes_on_in_files_or_says_so() {
+async fn memory_limit_spills_to_files_or_fails() {
     let data = Data::new();
     let lines: Vec<String> = (0..200_000)
         .map(|number: u64| {
@@ -210,8 +210,5 @@ async fn what_needs_more_memory_than_it_may_have_goes_on_in_files_or_says_so() {
         .await
         .error
         .unwrap();
-    assert!(
-        error.contains("--memory MIB lets a query take more"),
-        "{error}"
-    );
+    assert!(error.contains("--memory MIB raises the limit"), "{error}");
 }

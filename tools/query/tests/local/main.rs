@@ -1,4 +1,4 @@
-//! Queries of an archive and a table on this machine.
+//! Tests local queries of an archive and a table.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::Environment;
 
-/// What a query printed, what it noted, and its error in one text.
+/// A query's output, its notes, and its error as one text.
 #[derive(Debug)]
 struct QueryAnswer {
     out: String,
@@ -61,7 +61,7 @@ async fn ask(arguments: &[&str]) -> QueryAnswer {
     }
 }
 
-/// An archive of its own.
+/// A temporary data directory.
 struct Data(TempDir);
 
 impl Data {
@@ -79,8 +79,8 @@ impl Data {
         fs::write(path, bytes).unwrap();
     }
 
-    /// A fleet of two in four files of two days, one of them compressed, with lines that are no
-    /// readings in between.
+    /// An archive of two unicorns: four files over two days, one compressed, with some lines that
+    /// are not readings.
     fn fleet() -> Self {
         let data = Self::new();
         data.write(
@@ -125,7 +125,7 @@ impl Data {
         ask(&["--data-dir", self.path(), "--format", format, sql]).await
     }
 
-    /// The rows without their headings.
+    /// The rows as CSV, without the headings.
     async fn rows(&self, sql: &str) -> Vec<String> {
         let answer = self.ask(sql).await;
         assert_eq!(answer.error, None, "{sql}");

@@ -1,4 +1,4 @@
-//! What is recomputed from an archive, against a naive fold of the same lines.
+//! Compares recomputed rows with a naive fold of the same lines.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod oracle;
@@ -15,11 +15,10 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use recompute::ArchiveReadError;
-use recompute::files::list;
 use recompute::output::{self, RecomputeFormat};
 use recompute::rows::WindowRows;
 use recompute::scan::{CutFile, ScanOptions, ScanReport, scan};
+use windrow_archive::{ArchiveReadError, list};
 
 fn line(name: &str, time: &str, metres: &str, points: i32) -> String {
     let name = serde_json::to_string(name).unwrap();
@@ -40,7 +39,7 @@ fn run(folder: &Path, options: ScanOptions) -> Result<(WindowRows, ScanReport), 
     scan(&listing.files, options, &|_| ())
 }
 
-fn minutes(folder: &Path) -> (WindowRows, ScanReport) {
+fn recompute(folder: &Path) -> (WindowRows, ScanReport) {
     run(folder, ScanOptions::new(60, 2).unwrap()).unwrap()
 }
 
@@ -51,7 +50,7 @@ fn text(rows: &WindowRows, format: RecomputeFormat) -> String {
 }
 
 #[test]
-fn rows_come_in_three_forms() {
+fn rows_are_printed_in_three_formats() {
     let folder = tempfile::tempdir().unwrap();
     let text_of = [
         line("Shadowfax", "2026-11-20 09:17:08.189", "29.5", 110),
@@ -60,7 +59,7 @@ fn rows_come_in_three_forms() {
         line("Rocinante", "2026-11-20 09:17:59.999999", "1", 1),
     ];
     fs::write(folder.path().join("a"), text_of.join("\n")).unwrap();
-    let (rows, report) = minutes(folder.path());
+    let (rows, report) = recompute(folder.path());
     assert_eq!(
         (report.readings, report.duplicates, report.rejected),
         (4, 0, 0)
@@ -94,10 +93,10 @@ Shadowfax,2026-11-20 09:17:00.000,59.500001,110,112,150,152,2,60
     );
 }
 
-/// Takes so many writes.
-struct Takes(usize);
+/// An output that accepts a number of writes, then fails.
+struct LimitedOutput(usize);
 
-impl Write for Takes {
+impl Write for LimitedOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0 = self.0.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
         Ok(bytes.len())
@@ -109,9 +108,9 @@ impl Write for Takes {
 }
 
 #[test]
-fn rows_are_the_same_by_any_number_of_threads() {
+fn output_does_not_depend_on_the_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();
-    // Windows of 1, 3, 5, .. 199 rows: some pieces are within one, some span several.
+    // Windows of 1, 3, 5, .. 199 rows: some pieces are within one window, some span several.
     let mut lines = Vec::new();
     for window in 0..100 {
         for unicorn in 0..=2 * window {
@@ -121,9 +120,9 @@ fn rows_are_the_same_by_any_number_of_threads() {
         }
     }
     fs::write(folder.path().join("a"), lines.join("\n")).unwrap();
-    let (rows, _) = minutes(folder.path());
+    let (rows, _) = recompute(folder.path());
     assert_eq!(rows.len(), 10_000);
-    // One thread, too, puts pieces together: they have to be all rows.
+    // One thread concatenates pieces too: check that they contain all rows.
     let starts = rows
         .iter()
         .map(|row| format!("{},{},", row.name, row.window_start));
@@ -148,17 +147,22 @@ fn rows_are_the_same_by_any_number_of_threads() {
             );
         }
     }
-    for taken in [0, 1, 2, 5, 15] {
+    for accepted in [0, 1, 2, 5, 15] {
         for threads in [1, 3] {
-            let error =
-                output::write(&rows, RecomputeFormat::Csv, threads, Takes(taken)).unwrap_err();
+            let error = output::write(
+                &rows,
+                RecomputeFormat::Csv,
+                threads,
+                LimitedOutput(accepted),
+            )
+            .unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         }
     }
 }
 
 #[test]
-fn of_different_readings_of_one_time_the_first_by_path_counts() {
+fn first_reading_by_path_counts() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -166,7 +170,7 @@ fn of_different_readings_of_one_time_the_first_by_path_counts() {
         fs::write(path, bytes).unwrap();
     };
     let time = "2026-11-20 09:17:08.189";
-    // The first is the last to be read: it is packed, and by far the longest.
+    // The first file is read last: it is packed, and by far the largest.
     let filler: String = (0..20_000)
         .map(|n| line("Franky", &format!("2026-11-20 10:00:00.{n:06}"), "1", 1) + "\n")
         .collect();
@@ -186,7 +190,7 @@ fn of_different_readings_of_one_time_the_first_by_path_counts() {
         assert_eq!((row.measures.max_magic_points, row.duplicates), (7, 2));
         assert_eq!(report.duplicates, 2);
     }
-    // The order in which files are given does not matter either.
+    // The order of the arguments does not matter either.
     let paths = ["2026/11/20/10/a", "2026/11/20/09/b"].map(|path| folder.path().join(path));
     let listing = list(&paths).unwrap();
     let (rows, _) = scan(&listing.files, ScanOptions::new(60, 2).unwrap(), &|_| ()).unwrap();
@@ -194,7 +198,7 @@ fn of_different_readings_of_one_time_the_first_by_path_counts() {
 }
 
 #[test]
-fn lines_that_are_no_readings_are_told_by_file_and_line() {
+fn invalid_lines_are_reported_by_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a");
     let good = line("Shadowfax", "2026-11-20 09:17:08.189", "1", 1);
@@ -223,7 +227,7 @@ fn lines_that_are_no_readings_are_told_by_file_and_line() {
             (report.readings, report.duplicates, report.rejected),
             (1, 1, 11)
         );
-        let told: Vec<(String, u64, &str)> = report
+        let reported: Vec<(String, u64, &str)> = report
             .reasons
             .iter()
             .map(|rejected| {
@@ -233,7 +237,7 @@ fn lines_that_are_no_readings_are_told_by_file_and_line() {
             .collect();
         let missing = |line| ("b".to_owned(), line, "Name is missing");
         assert_eq!(
-            told,
+            reported,
             [
                 (
                     "a".to_owned(),
@@ -250,7 +254,7 @@ fn lines_that_are_no_readings_are_told_by_file_and_line() {
 }
 
 #[test]
-fn wild_times_are_accumulators_like_others() {
+fn extreme_times_get_windows() {
     let folder = tempfile::tempdir().unwrap();
     let times = [
         "9999-12-31 23:59:59.999",
@@ -260,7 +264,7 @@ fn wild_times_are_accumulators_like_others() {
     ];
     let text = times.map(|time| line("Shadowfax", time, "1", 1)).join("\n");
     fs::write(folder.path().join("a"), text).unwrap();
-    let (rows, _) = minutes(folder.path());
+    let (rows, _) = recompute(folder.path());
     let starts: Vec<String> = rows
         .iter()
         .map(|row| row.window_start.to_string())
@@ -277,19 +281,19 @@ fn wild_times_are_accumulators_like_others() {
 }
 
 #[test]
-fn an_empty_archive_has_no_rows() {
+fn empty_archive_has_no_rows() {
     let folder = tempfile::tempdir().unwrap();
-    let (rows, report) = minutes(folder.path());
+    let (rows, report) = recompute(folder.path());
     assert!(rows.is_empty());
     assert_eq!(report, ScanReport::default());
     fs::write(folder.path().join("empty"), "").unwrap();
     fs::write(folder.path().join("packed"), gzip(b"")).unwrap();
-    let (rows, report) = minutes(folder.path());
+    let (rows, report) = recompute(folder.path());
     assert_eq!((rows.len(), report), (0, ScanReport::default()));
 }
 
 #[test]
-fn a_packed_file_that_is_cut_off_fails_the_run() {
+fn truncated_packed_file_fails_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let good = line("Shadowfax", "2026-11-20 09:17:08.189", "1", 1);
     let whole = [gzip(good.as_bytes()), gzip(b"\n")].concat();
@@ -308,18 +312,18 @@ fn a_packed_file_that_is_cut_off_fails_the_run() {
     fs::write(&path, [whole.as_slice(), b"garbage"].concat()).unwrap();
     assert!(run(folder.path(), ScanOptions::new(60, 2).unwrap()).is_err());
     fs::write(&path, &whole).unwrap();
-    assert_eq!(minutes(folder.path()).1.duplicates, 2);
+    assert_eq!(recompute(folder.path()).1.duplicates, 2);
 }
 
 #[test]
-fn of_files_that_cannot_be_read_the_first_is_named() {
+fn first_unreadable_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     for name in ["a", "b", "c", "d"] {
         fs::write(path(name), "x\n".repeat(50)).unwrap();
     }
     let listing = list(&[folder.path().to_owned()]).unwrap();
-    // Gone, and shorter than it was, since they were listed.
+    // After listing, one file is removed and one truncated.
     fs::remove_file(path("d")).unwrap();
     fs::write(path("c"), "x\n").unwrap();
     for plain in [7, 1 << 20] {
@@ -336,9 +340,9 @@ fn of_files_that_cannot_be_read_the_first_is_named() {
     assert_eq!(error.path, path("d"));
 }
 
-/// The other threads must not wait for what the one that panicked had taken.
+/// The other threads must not wait for the work of the one that panicked.
 #[test]
-fn a_panic_of_a_thread_ends_the_run() {
+fn panic_in_a_thread_ends_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let text = line("Shadowfax", "2026-11-20 09:17:08.189", "1", 1) + "\n";
     for number in 0..9 {
@@ -349,8 +353,8 @@ fn a_panic_of_a_thread_ends_the_run() {
         let files = listing.files.clone();
         let (sender, ended) = mpsc::channel();
         thread::spawn(move || {
-            let told = AtomicU64::new(0);
-            let panics = |_| assert_ne!(told.fetch_add(1, Ordering::Relaxed), nth, "as it should");
+            let calls = AtomicU64::new(0);
+            let panics = |_| assert_ne!(calls.fetch_add(1, Ordering::Relaxed), nth, "intended");
             let options = ScanOptions::new(60, 3).unwrap();
             let outcome = catch_unwind(AssertUnwindSafe(|| scan(&files, options, &panics).is_ok()));
             sender.send(outcome.is_err()).unwrap();
@@ -360,15 +364,15 @@ fn a_panic_of_a_thread_ends_the_run() {
 }
 
 #[test]
-fn progress_is_told_in_bytes_of_the_files() {
+fn progress_is_in_bytes_of_the_files() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a"), "x\n".repeat(500)).unwrap();
     fs::write(folder.path().join("b"), gzip(&[b'x'; 500])).unwrap();
     let listing = list(&[folder.path().to_owned()]).unwrap();
-    let told = AtomicU64::new(0);
+    let read = AtomicU64::new(0);
     let add = |bytes| {
-        told.fetch_add(bytes, Ordering::Relaxed);
+        read.fetch_add(bytes, Ordering::Relaxed);
     };
     scan(&listing.files, ScanOptions::new(60, 2).unwrap(), &add).unwrap();
-    assert_eq!(told.into_inner(), listing.bytes());
+    assert_eq!(read.into_inner(), listing.bytes());
 }

@@ -1,4 +1,4 @@
-//! What an archive amounts to, worked out in plain loops.
+//! Computes the rows of an archive in plain loops.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -12,8 +12,8 @@ use unicorn::status_time::StatusTime;
 /// Micrometres, lowest and highest magic, lowest and highest health, readings.
 type WindowMeasures = (i128, i64, i64, i64, i64, u64);
 
-/// The lines that should come out, and how many repeats are left out; with next to nothing of this
-/// project.
+/// The expected JSON lines and the number of duplicates, computed almost without this project's
+/// code.
 pub(crate) fn oracle(folder: &Path, window_seconds: i64) -> (Vec<Value>, u64) {
     let mut paths = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -29,7 +29,7 @@ pub(crate) fn oracle(folder: &Path, window_seconds: i64) -> (Vec<Value>, u64) {
     }
     paths.sort();
 
-    let mut seen = HashSet::new();
+    let mut known = HashSet::new();
     let mut duplicates = 0;
     let mut accumulators: BTreeMap<(i64, String), WindowMeasures> = BTreeMap::new();
     for path in paths {
@@ -50,13 +50,13 @@ pub(crate) fn oracle(folder: &Path, window_seconds: i64) -> (Vec<Value>, u64) {
             };
             let time = value["StatusTime"].as_str().unwrap();
             let nanos = nanos(time);
-            if !seen.insert((name.to_owned(), nanos)) {
+            if !known.insert((name.to_owned(), nanos)) {
                 duplicates += 1;
                 continue;
             }
             let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).unwrap();
             let start = seconds.div_euclid(window_seconds) * window_seconds;
-            // Exact for the few digits that these tests write.
+            // Exact for the few digits in these tests.
             let micrometres = (value["Distance"].as_f64().unwrap() * 1e6).round() as i128;
             let magic = value["MagicPoints"].as_i64().unwrap();
             let health = value["HealthPoints"].as_i64().unwrap();

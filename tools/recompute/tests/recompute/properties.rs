@@ -1,4 +1,4 @@
-//! What holds for any archive, on any number of threads.
+//! Properties that hold for any archive and any number of threads.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,14 +14,14 @@ use unicorn::merge::{MergedRow, merge};
 use unicorn::summary::Summary;
 
 use crate::oracle::oracle;
-use crate::{gzip, line, minutes, run, text};
+use crate::{gzip, line, recompute, run, text};
 
 fn lines(rows: &WindowRows) -> Vec<Value> {
     let text = text(rows, RecomputeFormat::Lines);
     text.lines()
         .map(|line| {
             let mut value: Value = serde_json::from_str(line).unwrap();
-            // `30` and `30.0` are one distance.
+            // `30` and `30.0` are the same distance.
             value["Distance"] = value["Distance"].as_f64().unwrap().into();
             value
         })
@@ -32,12 +32,12 @@ fn summaries(rows: &WindowRows) -> Vec<Summary> {
     rows.iter().map(|row| summary(&row).unwrap()).collect()
 }
 
-fn comparable(minutes: Vec<MergedRow>) -> Vec<MergedRow> {
-    assert!(minutes.iter().all(|minute| minute.exact));
-    minutes
+fn all_exact(merged_rows: Vec<MergedRow>) -> Vec<MergedRow> {
+    assert!(merged_rows.iter().all(|merged| merged.exact));
+    merged_rows
 }
 
-/// A line of an archive, and something that is not.
+/// A line of an archive, valid or broken.
 #[derive(Clone, Debug)]
 enum Written {
     Reading {
@@ -76,10 +76,10 @@ fn any_time() -> impl Strategy<Value = String> {
     });
     let fine = (0..3_u32, 0..3_u32)
         .prop_map(|(second, nanos)| format!("2026-11-20 09:17:{second:02}.00000000{nanos}"));
-    let wild = (1970..=9999_u32, 1..=12_u32, 1..=28_u32, 0..1000_u32).prop_map(
+    let extreme = (1970..=9999_u32, 1..=12_u32, 1..=28_u32, 0..1000_u32).prop_map(
         |(year, month, day, milli)| format!("{year:04}-{month:02}-{day:02} 23:59:59.{milli:03}"),
     );
-    prop_oneof![6 => near, 2 => fine, 1 => wild]
+    prop_oneof![6 => near, 2 => fine, 1 => extreme]
 }
 
 fn any_line() -> impl Strategy<Value = Written> {
@@ -151,7 +151,7 @@ impl Archived {
         };
         let folder = root.join(format!("2026/11/20/{:02}", self.folder));
         fs::create_dir_all(&folder).unwrap();
-        // Numbered so that the order of paths is not that of writing.
+        // The order of paths differs from the order of writing.
         let path = folder.join(format!("wildrydes-{:03}", (number * 37) % 101));
         fs::write(path, bytes).unwrap();
     }
@@ -161,7 +161,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn it_is_the_fold_of_the_distinct_readings(
+    fn rows_equal_the_oracle(
         files in prop::collection::vec(any_file(), 0..8),
         threads in 1..=8_usize,
         window in prop_oneof![Just(1), Just(7), Just(60), Just(900), Just(86_400)],
@@ -182,8 +182,8 @@ proptest! {
         prop_assert_eq!(lines(&rows), expected);
     }
 
-    /// Whatever comes to an archive, the rows of a run over it and those of a run before merge into
-    /// those of the later run; and so do the rows of a run over a part of it.
+    /// However an archive grows, the rows of an earlier and a later run merge into those of the
+    /// later one. The same holds for a run over part of the archive.
     #[test]
     fn rows_of_two_runs_merge_into_those_of_the_larger_archive(
         files in prop::collection::vec(any_file(), 1..6),
@@ -196,22 +196,22 @@ proptest! {
         fs::create_dir_all(&large).unwrap();
         for (number, file) in files.iter().enumerate() {
             file.write(&large, number);
-            // Any of the files: what comes later may come before it by its path.
+            // Any of the files: a later file may come first by path.
             if number % 6 != earlier {
                 file.write(&small, number);
             }
         }
-        let before = summaries(&minutes(&small).0);
-        let after = summaries(&minutes(&large).0);
-        let expected = comparable(merge(after.clone()));
+        let before = summaries(&recompute(&small).0);
+        let after = summaries(&recompute(&large).0);
+        let expected = all_exact(merge(after.clone()));
         prop_assert_eq!(expected.len(), after.len());
         let both = [before.clone(), after.clone()].concat();
-        prop_assert_eq!(comparable(merge(both)), expected.clone());
-        // In a table a row replaces the one with its key.
+        prop_assert_eq!(all_exact(merge(both)), expected.clone());
+        // In a table, a row replaces the one with the same key.
         let mut table = BTreeMap::new();
         for row in [before.clone(), after, before].concat() {
             table.insert((row.name.clone(), row.sort_key()), row);
         }
-        prop_assert_eq!(comparable(merge(table.into_values())), expected);
+        prop_assert_eq!(all_exact(merge(table.into_values())), expected);
     }
 }

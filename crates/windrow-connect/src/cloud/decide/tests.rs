@@ -69,7 +69,7 @@ impl Case<'_> {
         decide(&args, &environment, Some(&profiles))
     }
 
-    /// The decision in a few words.
+    /// A short description of the decision.
     async fn outcome(&self) -> String {
         let plan = match self.decide().await {
             Ok(Decision::Local) => return "local".to_owned(),
@@ -84,9 +84,9 @@ impl Case<'_> {
             Credentials::Found(FoundCredentials::WebIdentity) => "web identity".to_owned(),
             Credentials::Found(FoundCredentials::Container) => "container".to_owned(),
         };
-        let place = plan.endpoint.unwrap_or_else(|| "aws".to_owned());
+        let endpoint = plan.endpoint.unwrap_or_else(|| "aws".to_owned());
         let region = plan.region.unwrap_or_else(|| "no region".to_owned());
-        format!("{place}, {credentials}, {region}")
+        format!("{endpoint}, {credentials}, {region}")
     }
 }
 
@@ -178,7 +178,7 @@ async fn with_credentials_in_a_profile_auto_is_aws() {
 }
 
 #[tokio::test]
-async fn the_default_profile_may_lie_elsewhere() {
+async fn credentials_file_location_is_configurable() {
     let variables = [
         ("AWS_SHARED_CREDENTIALS_FILE", "/elsewhere"),
         ("AWS_REGION", "eu-west-1"),
@@ -195,7 +195,7 @@ async fn the_default_profile_may_lie_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_profile_without_credentials_is_told_when_typed() {
+async fn typed_profile_without_credentials_is_an_error() {
     let default_only = Case {
         files: true,
         ..Case::default()
@@ -204,14 +204,14 @@ async fn a_profile_without_credentials_is_told_when_typed() {
     for name in ["plain", "empty", "missing"] {
         let outcome = profile(name).outcome().await;
         assert!(
-            outcome.starts_with(&format!("error: there is no profile {name:?}")),
+            outcome.starts_with(&format!("error: profile {name:?} has no credentials")),
             "{outcome}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_typed_profile_outdoes_the_environment() {
+async fn typed_profile_overrides_the_environment() {
     let case = Case {
         variables: &KEYS,
         ..profile("signed-in")
@@ -227,7 +227,7 @@ async fn aws_needs_a_region() {
          (or use the local cloud with --target local)",
     )
     .await;
-    // The whole search may yet find one.
+    // The SDK's full search may still find one.
     let aws = Case {
         target: Target::Aws,
         ..Case::default()
@@ -236,9 +236,9 @@ async fn aws_needs_a_region() {
 }
 
 #[tokio::test]
-async fn an_endpoint_wins() {
-    let elsewhere = "https://kinesis.example.com";
-    for here in [
+async fn endpoint_takes_precedence() {
+    let remote = "https://kinesis.example.com";
+    for loopback in [
         "http://127.0.0.1:4566",
         "http://localhost:4566",
         "http://[::1]:4566",
@@ -246,39 +246,39 @@ async fn an_endpoint_wins() {
         for target in [Target::Auto, Target::Local] {
             let case = Case {
                 target,
-                endpoint: here,
+                endpoint: loopback,
                 variables: &KEYS,
                 region: "eu-west-1",
                 ..Case::default()
             };
-            check(case, &format!("{here}, made-up, eu-west-1")).await;
+            check(case, &format!("{loopback}, made-up, eu-west-1")).await;
         }
     }
     let with = |target, variables| Case {
         target,
-        endpoint: elsewhere,
+        endpoint: remote,
         variables,
         ..Case::default()
     };
     check(
         with(Target::Auto, &KEYS),
-        &format!("{elsewhere}, variables, no region"),
+        &format!("{remote}, variables, no region"),
     )
     .await;
     check(
         with(Target::Auto, &[]),
-        &format!("{elsewhere}, made-up, no region"),
+        &format!("{remote}, made-up, no region"),
     )
     .await;
     check(
         with(Target::Aws, &KEYS),
-        &format!("{elsewhere}, chain, no region"),
+        &format!("{remote}, chain, no region"),
     )
     .await;
 }
 
 #[tokio::test]
-async fn contradictions_are_told() {
+async fn contradictory_flags_are_errors() {
     for (target, endpoint, expected) in [
         (
             Target::Local,
@@ -321,7 +321,7 @@ async fn contradictions_are_told() {
 }
 
 #[tokio::test]
-async fn local_is_local_whatever_the_environment_holds() {
+async fn local_ignores_credentials_in_the_environment() {
     let case = Case {
         target: Target::Local,
         variables: &KEYS,

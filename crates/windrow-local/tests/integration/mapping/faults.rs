@@ -1,4 +1,4 @@
-//! Faults on purpose, seen from the function: which events it is given.
+//! Injected faults, as the function sees them in its events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use super::{Mapped, TIME_LIMIT, clear_of_an_end, data, failed};
 
 const LONG: Duration = Duration::from_secs(900);
 
-/// One window that is longer than the test, and batches of five that go only when they are full or
-/// the mapping is in a flush: what comes in which batch does not depend on the time.
+/// One window that is longer than the test, and batches of five that are sent only if they are full
+/// or the mapping flushes. So the contents of a batch do not depend on time.
 fn one_window() -> MappingOptions {
     MappingOptions {
         tumbling_window: Some(LONG),
@@ -23,7 +23,7 @@ fn one_window() -> MappingOptions {
     }
 }
 
-/// The same, a record at a time.
+/// The same with one record per batch.
 fn small_batches() -> MappingOptions {
     MappingOptions {
         batch_size: 1,
@@ -39,13 +39,13 @@ fn plain() -> MappingOptions {
     }
 }
 
-/// The state that an event brought: the data of the records folded so far, in order.
+/// An event's state: the data of the records folded so far, in order.
 fn state(event: &Event) -> Vec<String> {
     let state = event.state.as_ref().map_or("[]", |state| state.get());
     serde_json::from_str(state).unwrap()
 }
 
-/// What a fold that skips old records holds after the event.
+/// The state after the event, of a fold that skips old records.
 fn folded(event: &Event) -> Vec<String> {
     let mut folded = state(event);
     for data in data(event) {
@@ -72,15 +72,15 @@ fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| format!("{number:04}")).collect()
 }
 
-/// Puts twelve records, in whatever there is of batches of five, and gives back what was delivered.
+/// Puts twelve records and returns the events that were delivered.
 async fn delivered(
     options: MappingOptions,
     specification: &str,
-    answer: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
+    handler: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
 ) -> (Vec<Event>, Arc<Faults>) {
     let faults = Arc::new(Faults::parse(specification, 1).unwrap());
     clear_of_an_end(LONG).await;
-    let mapped = Mapped::start_with(1, options, Arc::clone(&faults), answer).await;
+    let mapped = Mapped::start_with(1, options, Arc::clone(&faults), handler).await;
     let records = numbered(0..12);
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
     mapped.put(&records).await;
@@ -90,8 +90,8 @@ async fn delivered(
     (events, faults)
 }
 
-/// Every record was handed over, first in order; and in each window and shard, there are emitted
-/// runs of the log that side by side hold all of its records.
+/// Asserts that every record was delivered, the first time in order, and that in each window and
+/// shard, some emitted runs of the log form all of its records when joined.
 fn assert_complete(events: &[Event], sent: &[String]) {
     let mut logs: BTreeMap<String, Vec<(String, i64)>> = BTreeMap::new();
     for event in events {
@@ -140,7 +140,7 @@ fn batches(events: &[Event]) -> Vec<Vec<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_is_cut_in_two_and_only_the_last_half_is_final() {
+async fn a_batch_is_split_in_two_and_only_the_last_half_is_final() {
     let (events, faults) = delivered(one_window(), "recut=1", fold).await;
     assert_eq!(batches(&events).concat(), numbered(0..12));
     assert_eq!(events.len(), 6);
@@ -154,7 +154,7 @@ async fn a_batch_is_cut_in_two_and_only_the_last_half_is_final() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn records_that_were_done_come_again_in_front_of_new_ones() {
+async fn handled_records_are_redelivered_before_new_ones() {
     for options in [one_window(), plain()] {
         let windowed = options.tumbling_window.is_some();
         let (events, faults) = delivered(options, "redelivered=1", fold).await;
@@ -165,7 +165,7 @@ async fn records_that_were_done_come_again_in_front_of_new_ones() {
                 continue;
             }
             assert!(after[0] <= before[before.len() - 1], "{before:?} {after:?}");
-            // With the state as it is, in which they are.
+            // The state is unchanged, and has them already.
             assert!(!windowed || state(&pair[1]).ends_with(&before));
         }
         let both = events[1..3].iter().map(data).any(|data| {
@@ -181,11 +181,11 @@ async fn records_that_were_done_come_again_in_front_of_new_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_window_whose_state_is_lost_comes_again_from_its_start() {
+async fn a_window_is_redelivered_from_its_start_after_its_state_is_lost() {
     let (events, faults) = delivered(one_window(), "state-lost=1", fold).await;
     assert_eq!(faults.injected(FaultKind::StateLost), 1);
     let starts: Vec<usize> = (0..events.len())
-        .filter(|place| events[*place].state.is_none())
+        .filter(|index| events[*index].state.is_none())
         .collect();
     assert_eq!(starts.len(), 2);
     assert!(starts[1] > 0);
@@ -198,7 +198,7 @@ async fn a_window_whose_state_is_lost_comes_again_from_its_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_window_is_ended_early_and_goes_on_with_an_empty_state() {
+async fn a_window_that_ends_early_continues_with_an_empty_state() {
     let (events, faults) = delivered(small_batches(), "ended-early=1", fold).await;
     let early = events
         .iter()
@@ -207,7 +207,7 @@ async fn a_window_is_ended_early_and_goes_on_with_an_empty_state() {
         early.clone().count() as u64,
         faults.injected(FaultKind::EndedEarly)
     );
-    // By an invocation with the batch, and by one of its own.
+    // Both by the invocation with the batch and by a separate one.
     assert!(early.clone().any(|event| !event.is_empty()));
     assert!(
         early
@@ -223,8 +223,8 @@ async fn a_window_is_ended_early_and_goes_on_with_an_empty_state() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closed_window_comes_again_in_part_as_a_window_of_its_own() {
-    // Every other invocation fails, and what comes again must be taken all the same.
+async fn records_of_a_closed_window_are_redelivered_as_a_new_window() {
+    // Every other invocation fails, and the redelivered records must be accepted even so.
     let every_other = |event: &Event, before: usize| match before % 2 {
         0 => Err(failed()),
         _ => fold(event, before),
@@ -252,7 +252,7 @@ async fn a_closed_window_comes_again_in_part_as_a_window_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_comes_twice_at_once_and_again_later() {
+async fn an_event_is_delivered_twice_at_once_and_again_later() {
     let same = |one: &&Event, other: &Event| {
         let fields = |event: &Event| {
             (
@@ -270,12 +270,13 @@ async fn an_event_comes_twice_at_once_and_again_later() {
     }
     let (events, faults) = delivered(small_batches(), "twice-late=1", fold).await;
     assert!(faults.injected(FaultKind::TwiceLate) > 3);
-    let repeated = |event: &&Event| events.iter().filter(|other| same(other, event)).count() == 2;
-    assert!(events.iter().any(|event| repeated(&event)));
+    let is_duplicated =
+        |event: &&Event| events.iter().filter(|other| same(other, event)).count() == 2;
+    assert!(events.iter().any(|event| is_duplicated(&event)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_whose_invocation_broke_down_comes_again_as_it_was() {
+async fn a_batch_whose_invocation_failed_is_retried_unchanged() {
     for kind in [
         FaultKind::Crash,
         FaultKind::CrashDuring,
@@ -292,10 +293,10 @@ async fn a_batch_whose_invocation_broke_down_comes_again_as_it_was() {
     }
 }
 
-/// All of it at once, over several windows of two shards.
+/// All faults at once, over several windows of two shards.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_window_is_closed_whatever_strikes() {
-    const KINDS: [FaultKind; 11] = [
+async fn every_window_is_closed_in_spite_of_faults() {
+    const MUTATIONS: [FaultKind; 11] = [
         FaultKind::Crash,
         FaultKind::CrashDuring,
         FaultKind::CrashAfter,
@@ -308,8 +309,8 @@ async fn every_window_is_closed_whatever_strikes() {
         FaultKind::Recut,
         FaultKind::EndedEarly,
     ];
-    // Batches of four leave a window open, however late they come.
-    let forced = KINDS.map(|kind| {
+    // Batches of four leave a window open, however late they are.
+    let forced = MUTATIONS.map(|kind| {
         let name = kind.name();
         [1, 2, 4, 7].map(|occasion| format!("{name}@{occasion}"))
     });
@@ -323,7 +324,7 @@ async fn every_window_is_closed_whatever_strikes() {
     let mapped = Mapped::start_with(2, options, Arc::clone(&faults), fold).await;
     let mut sent = Vec::new();
     let rounds = async {
-        while sent.len() < 240 || KINDS.iter().any(|kind| faults.injected(*kind) < 4) {
+        while sent.len() < 240 || MUTATIONS.iter().any(|kind| faults.injected(*kind) < 4) {
             let first = u32::try_from(sent.len()).unwrap();
             let records = numbered(first..first + 24);
             let data: Vec<&str> = records.iter().map(String::as_str).collect();

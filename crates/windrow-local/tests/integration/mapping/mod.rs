@@ -1,4 +1,4 @@
-//! The event source mapping, with functions that note what they are given and misbehave on demand.
+//! The event source mapping, with functions that record their events and misbehave on demand.
 
 mod faults;
 mod retries;
@@ -17,21 +17,21 @@ use windrow_read::Start;
 use crate::TestEndpoint;
 use crate::endpoint::create_stream;
 
-/// How long anything here may take: it only ends what hangs.
+/// Ends tests that hang. Nothing depends on its length.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 
-type FunctionAnswer = Box<dyn Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync>;
+type Handler = Box<dyn Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync>;
 
-/// A function that notes every event and answers by `answer`, which is also told how many
-/// invocations came before.
-struct Noting {
+/// A function that records every event and returns the result of `handler`, which also gets the
+/// number of invocations before.
+struct Recording {
     events: Mutex<Vec<Event>>,
-    answer: FunctionAnswer,
+    handler: Handler,
 }
 
-impl Function for Noting {
+impl Function for Recording {
     fn name(&self) -> &str {
-        "noting"
+        "recording"
     }
 
     fn invoke(
@@ -41,45 +41,45 @@ impl Function for Noting {
     ) -> futures_util::future::BoxFuture<'_, Result<Vec<u8>, InvokeError>> {
         let event = Event::from_json(&payload).unwrap();
         let mut events = self.events.lock().unwrap();
-        let answer = (self.answer)(&event, events.len());
+        let outcome = (self.handler)(&event, events.len());
         events.push(event);
-        Box::pin(async move { answer.map(|answer| answer.to_string().into_bytes()) })
+        Box::pin(async move { outcome.map(|response| response.to_string().into_bytes()) })
     }
 }
 
-/// A stream, a mapping of it, and the function at its end.
+/// A stream, its mapping and the mapping's function.
 struct Mapped {
     cloud: TestEndpoint,
     mapping: Mapping,
-    function: Arc<Noting>,
+    function: Arc<Recording>,
 }
 
 impl Mapped {
     async fn start(
         shards: i32,
         options: MappingOptions,
-        answer: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
+        handler: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
     ) -> Self {
-        Self::start_with(shards, options, Arc::new(Faults::none()), answer).await
+        Self::start_with(shards, options, Arc::new(Faults::none()), handler).await
     }
 
-    /// The same with faults in the mapping and of the function.
+    /// Like `start`, with faults in the mapping and of the function.
     async fn start_with(
         shards: i32,
         options: MappingOptions,
         faults: Arc<Faults>,
-        answer: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
+        handler: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
     ) -> Self {
         let cloud = TestEndpoint::start().await;
         let client = cloud.kinesis();
         create_stream(&client, "stream", shards).await;
-        let function = Arc::new(Noting {
+        let function = Arc::new(Recording {
             events: Mutex::default(),
-            answer: Box::new(answer),
+            handler: Box::new(handler),
         });
         let source = source(client);
-        let noting: Arc<dyn Function> = Arc::clone(&function) as Arc<dyn Function>;
-        let faulty = Arc::new(Faulty::new(noting, Arc::clone(&faults)));
+        let recording: Arc<dyn Function> = Arc::clone(&function) as Arc<dyn Function>;
+        let faulty = Arc::new(Faulty::new(recording, Arc::clone(&faults)));
         let mapping = Mapping::start_with(source, faulty, options, Start::TrimHorizon, faults);
         Self {
             cloud,
@@ -88,7 +88,7 @@ impl Mapped {
         }
     }
 
-    /// The stream, as a mapping is told of it.
+    /// The stream, as the source of a mapping.
     fn source(&self) -> MappingSource {
         source(self.cloud.kinesis())
     }
@@ -113,7 +113,7 @@ impl Mapped {
         assert_eq!(output.failed_record_count(), Some(0));
     }
 
-    /// Waits until all that was put is done, in a flush.
+    /// Flushes the mapping, and waits until everything that was put is done.
     async fn finish(&self) {
         finish(&self.mapping).await;
     }
@@ -134,7 +134,7 @@ fn source(client: aws_sdk_kinesis::Client) -> MappingSource {
     }
 }
 
-/// Waits until a mapping is done with all that was put, in a flush.
+/// Flushes a mapping, and waits until everything that was put is done.
 async fn finish(mapping: &Mapping) {
     let now = now_millis();
     mapping.flush(now);
@@ -157,11 +157,11 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
     assert!(waited.is_ok(), "{what}");
 }
 
-/// Waits while a window of this length is about to end, so that what is put now is all in one.
+/// Waits if a window of this length is about to end, so that everything put now is in one window.
 async fn clear_of_an_end(window: Duration) {
     let window = i64::try_from(window.as_millis()).unwrap();
     let left = window - now_millis() % window;
-    // The emulator stamps whole seconds, up to one ahead.
+    // The emulator's arrival times are whole seconds, and up to one second ahead.
     if left < 10_000 {
         tokio::time::sleep(Duration::from_millis(left.unsigned_abs() + 10)).await;
     }

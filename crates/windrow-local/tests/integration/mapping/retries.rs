@@ -1,4 +1,4 @@
-//! Batches: their size, what happens to those that fail, and what happens after the last retry.
+//! Batches: their size, retries, and what happens after the last retry.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,13 +12,13 @@ use windrow_event::Event;
 use windrow_local::functions::{Function, InvokeError};
 use windrow_local::mapping::{Mapping, MappingOptions};
 
-use super::{Mapped, Noting, TIME_LIMIT, data, failed, finish, reporting, source, until};
+use super::{Mapped, Recording, TIME_LIMIT, data, failed, finish, reporting, source, until};
 use crate::TestEndpoint;
 use crate::endpoint::create_stream;
 use crate::firehose::files;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_batch_comes_again_until_it_is_taken() {
+async fn a_failed_batch_is_retried_until_it_succeeds() {
     let mapped = Mapped::start(1, MappingOptions::default(), |_, before| match before {
         0 | 1 => Err(failed()),
         _ => Ok(Value::Null),
@@ -48,7 +48,7 @@ async fn a_partial_failure_resumes_at_the_record_it_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bisection_corners_the_bad_record_which_ends_in_the_on_failure_destination() {
+async fn bisection_isolates_the_bad_record_for_the_on_failure_destination() {
     let folder = tempfile::tempdir().unwrap();
     let options = MappingOptions {
         bisect_on_error: true,
@@ -92,20 +92,20 @@ async fn bisection_corners_the_bad_record_which_ends_in_the_on_failure_destinati
         "RetryAttemptsExhausted"
     );
     assert_eq!(discarded["KinesisBatchInfo"]["batchSize"], 1);
-    // The records themselves are there, so that they can be put through again.
+    // The records themselves are there, so that they can be redriven.
     let payload = Event::from_json(discarded["payload"].as_str().unwrap().as_bytes()).unwrap();
     assert_eq!(data(&payload), ["bad"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn progress_starts_the_attempts_anew() {
+async fn progress_resets_the_attempts() {
     let folder = tempfile::tempdir().unwrap();
     let options = MappingOptions {
         retry_attempts: Some(1),
         on_failure: Some(folder.path().to_owned()),
         ..reporting()
     };
-    // It takes one record of each batch, so every batch but the last fails in part.
+    // It handles one record of each batch, so every batch except the last fails in part.
     let mapped = Mapped::start(1, options, |event, _| {
         let second = event.records().nth(1);
         let failures = second.map(|record| json!({"itemIdentifier": record.sequence_number}));
@@ -122,7 +122,7 @@ async fn progress_starts_the_attempts_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bisection_is_no_attempt() {
+async fn a_bisection_does_not_count_as_an_attempt() {
     let folder = tempfile::tempdir().unwrap();
     let options = MappingOptions {
         bisect_on_error: true,
@@ -176,7 +176,7 @@ fn shards_of(events: &Mutex<Vec<Event>>) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_shards_stop_together_and_hand_over_nothing_more() {
+async fn many_shards_stop_together_and_deliver_nothing_more() {
     const SHARDS: u128 = 150;
     let options = MappingOptions {
         poll_interval: Duration::from_millis(20),
@@ -194,35 +194,35 @@ async fn many_shards_stop_together_and_hand_over_nothing_more() {
     let is_read = || shards_of(&function.events).len() == 150;
     until("every shard has its poller", is_read).await;
 
-    // Every poller asks for more over and over when they are told to stop.
+    // Every poller is reading when the mapping stops.
     let watermark = mapping.watermark();
     assert!(watermark.has_changed().is_ok());
     let stopped = tokio::time::timeout(TIME_LIMIT, mapping.stop()).await;
     assert!(stopped.is_ok(), "a poller did not stop");
     assert!(watermark.has_changed().is_err(), "something still runs");
 
-    // Another mapping is given everything, the first one nothing more.
+    // Another mapping gets everything, and the first one nothing more.
     put_in_each(&client, SHARDS, "after").await;
-    let other = Arc::new(Noting {
+    let other = Arc::new(Recording {
         events: Mutex::default(),
-        answer: Box::new(|_, _| Ok(Value::Null)),
+        handler: Box::new(|_, _| Ok(Value::Null)),
     });
-    let noting: Arc<dyn Function> = Arc::clone(&other) as Arc<dyn Function>;
-    let next = Mapping::start(source, noting, options).unwrap();
+    let recording: Arc<dyn Function> = Arc::clone(&other) as Arc<dyn Function>;
+    let next = Mapping::start(source, recording, options).unwrap();
     finish(&next).await;
-    let handed_over = |function: &Noting| {
+    let delivered = |function: &Recording| {
         let events = function.events.lock().unwrap();
         events.iter().flat_map(data).collect::<Vec<_>>()
     };
-    assert_eq!(handed_over(&other).len(), 300);
-    assert_eq!(handed_over(&function), vec!["before"; 150]);
+    assert_eq!(delivered(&other).len(), 300);
+    assert_eq!(delivered(&function), vec!["before"; 150]);
 }
 
-/// A function that answers when it is let.
+/// A function that returns when it is released.
 #[derive(Default)]
 struct HeldFunction {
     begun: Notify,
-    let_go: Notify,
+    release: Notify,
     ended: AtomicBool,
 }
 
@@ -238,7 +238,7 @@ impl Function for HeldFunction {
     ) -> futures_util::future::BoxFuture<'_, Result<Vec<u8>, InvokeError>> {
         Box::pin(async move {
             self.begun.notify_one();
-            self.let_go.notified().await;
+            self.release.notified().await;
             self.ended.store(true, Ordering::SeqCst);
             Ok(b"null".to_vec())
         })
@@ -260,19 +260,19 @@ async fn a_mapping_stops_after_the_invocation_in_flight() {
         mapping.stop().await;
         assert!(function.ended.load(Ordering::SeqCst), "it was cut off");
     };
-    let letting_go = async {
-        // Whoever cuts it off has the time to.
+    let releasing = async {
+        // Enough time to cut it off by mistake.
         for _ in 0..1000 {
             tokio::task::yield_now().await;
         }
-        function.let_go.notify_one();
+        function.release.notify_one();
     };
-    let both = async { tokio::join!(stopping, letting_go) };
+    let both = async { tokio::join!(stopping, releasing) };
     tokio::time::timeout(TIME_LIMIT, both).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn records_past_their_age_are_given_up() {
+async fn records_past_their_age_fail() {
     let folder = tempfile::tempdir().unwrap();
     let options = MappingOptions {
         record_age: Some(Duration::from_secs(3)),
@@ -284,29 +284,31 @@ async fn records_past_their_age_are_given_up() {
         _ => Ok(Value::Null),
     })
     .await;
-    // On a machine that is held up for seconds, a record may be too old before it is ever read.
-    let put_until_handed_over = async |name: &str| {
-        let is_handed_over = || mapped.batches().iter().flatten().any(|data| data == name);
-        while !is_handed_over() {
+    // On a slow machine, a record may be too old before it is first read.
+    let put_until_delivered = async |name: &str| {
+        let is_delivered = || mapped.batches().iter().flatten().any(|data| data == name);
+        while !is_delivered() {
             mapped.put(&[name]).await;
             mapped.finish().await;
         }
     };
     let both = async {
-        put_until_handed_over("old").await;
-        // A batch that cannot be done fails for good, or else this comes never.
-        put_until_handed_over("new").await;
+        put_until_delivered("old").await;
+        // Only delivered if the batch before has failed permanently.
+        put_until_delivered("new").await;
     };
     tokio::time::timeout(TIME_LIMIT, both).await.unwrap();
     let batches = mapped.batches();
     let last_old = batches.iter().rposition(|batch| batch[0] == "old");
     let first_new = batches.iter().position(|batch| batch[0] == "new");
     assert!(last_old < first_new, "{batches:?}");
-    assert!(given_up(folder.path()).contains(&("RecordAgeExceeded".to_owned(), "old".to_owned())));
+    assert!(
+        failed_records(folder.path()).contains(&("RecordAgeExceeded".to_owned(), "old".to_owned()))
+    );
 }
 
-/// Condition and data of the records that failed for good, as the on-failure destination has them.
-fn given_up(folder: &Path) -> Vec<(String, String)> {
+/// The condition and data of each record in the on-failure destination.
+fn failed_records(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for path in files(folder) {
         let discarded: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -333,7 +335,7 @@ async fn an_event_never_passes_six_megabytes() {
     let large = "x".repeat(900_000);
     for round in 0..24 {
         let client = mapped.cloud.kinesis();
-        // Eight shards take 8 MB a second; what is throttled is sent again.
+        // Eight shards take 8 MB per second; throttled records are retried.
         loop {
             let put = client
                 .put_record()

@@ -1,4 +1,4 @@
-//! Tumbling windows: their state, their end, and shards that come and go.
+//! Tumbling windows: their state, their end, and resharding.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn counting(event: &Event) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_carry_their_state_to_a_final_invoke() {
     let mapped = Mapped::start(1, windows(), |event, before| match before % 3 {
-        // Every third invocation fails and must come again with the same state.
+        // Every third invocation fails and must be retried with the same state.
         1 => Err(failed()),
         _ => Ok(json!({"state": {"count": counting(event)}})),
     })
@@ -41,7 +41,7 @@ async fn windows_carry_their_state_to_a_final_invoke() {
     let taken = events
         .iter()
         .enumerate()
-        .filter(|(place, _)| place % 3 != 1);
+        .filter(|(index, _)| index % 3 != 1);
     let mut totals = 0;
     let mut open = None;
     for (_, event) in taken {
@@ -67,7 +67,7 @@ async fn windows_carry_their_state_to_a_final_invoke() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_window_ends_by_itself() {
+async fn an_idle_window_ends_without_new_records() {
     let options = MappingOptions {
         tumbling_window: Some(Duration::from_secs(1)),
         ..MappingOptions::default()
@@ -88,7 +88,7 @@ async fn an_idle_window_ends_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_window_whose_state_grows_too_large_ends_early_and_goes_on_empty() {
+async fn a_window_with_too_large_a_state_ends_early_and_continues_empty() {
     let window = Duration::from_secs(900);
     clear_of_an_end(window).await;
     let options = MappingOptions {
@@ -104,7 +104,7 @@ async fn a_window_whose_state_grows_too_large_ends_early_and_goes_on_empty() {
     mapped.put(&["a", "b"]).await;
     mapped.finish().await;
     let events = mapped.function.events.lock().unwrap();
-    let told: Vec<_> = events
+    let invocations: Vec<_> = events
         .iter()
         .map(|event| {
             (
@@ -115,18 +115,22 @@ async fn a_window_whose_state_grows_too_large_ends_early_and_goes_on_empty() {
             )
         })
         .collect();
-    assert_eq!(told[0], ("a".to_owned(), false, false, false));
-    assert_eq!(told[1], (String::new(), true, true, true));
-    // The window goes on with an empty state, and ends with its last record or after it.
+    assert_eq!(invocations[0], ("a".to_owned(), false, false, false));
+    assert_eq!(invocations[1], (String::new(), true, true, true));
+    // The window continues with an empty state, and ends with its last record or after it.
     assert_eq!(
-        (told[2].0.as_str(), told[2].1, told[2].3),
+        (
+            invocations[2].0.as_str(),
+            invocations[2].1,
+            invocations[2].3
+        ),
         ("b", false, false)
     );
-    assert!(told.last().unwrap().2);
+    assert!(invocations.last().unwrap().2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_window_needs_state_in_every_answer() {
+async fn a_window_needs_state_in_every_response() {
     let mapped = Mapped::start(1, windows(), |event, before| match before {
         0 => Ok(Value::Null),
         _ => Ok(json!({"state": {"count": counting(event)}})),
@@ -161,7 +165,7 @@ async fn parents_are_drained_before_their_children_and_nothing_is_lost() {
                 .send()
                 .await
                 .unwrap();
-            // What is put from now on goes to the children.
+            // From now on, records go to the children.
             while windrow_read::list(&client, "stream").await.unwrap().len() < 3 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

@@ -1,4 +1,4 @@
-//! Merges summary rows, read from standard input as JSON lines, into minutes.
+//! Merges summary rows, read from standard input as JSON lines.
 //!
 //! Run it with `cargo run -p unicorn --example minutes < rows.jsonl`.
 
@@ -14,13 +14,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (_, summary) in summaries(&input) {
         match summary {
             Ok(row) => rows.push(row),
-            Err(rejection) => eprintln!("not a row: {rejection}"),
+            Err(rejection) => eprintln!("invalid row: {rejection}"),
         }
     }
-    for minute in merge(rows) {
+    for row in merge(rows) {
         println!(
             "{} {} moved {} m in {} readings",
-            minute.window_start, minute.name, minute.measures.distance, minute.readings
+            row.window_start, row.name, row.measures.distance, row.readings
         );
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A file's lines, or those of a part of it.
+//! The lines of an input, or those that begin in a range of it.
 
 use std::io::{self, Read};
 
@@ -10,55 +10,56 @@ pub const LONGEST_LINE: usize = 10 << 20;
 /// How much is read at once.
 const BUFFER: usize = 256 << 10;
 
-/// How much is read at once past the end of a part, for what is left of its last line.
+/// How much is read at once past the end of a range, for the rest of its last line.
 const BUFFER_PAST_END: usize = 8 << 10;
 
 /// A line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArchiveLine<'a> {
-    /// Without its newline.
+    /// A line without its newline.
     Whole(&'a [u8]),
-    /// More than [`LONGEST_LINE`] bytes.
+    /// A line of more than [`LONGEST_LINE`] bytes, which is skipped.
     TooLong,
 }
 
-/// The lines of an input that begin in a part of it. A line belongs to the part it begins in, so that
-/// the parts of a file hold each line once.
+/// The lines of an input that begin in a range of it.
 ///
-/// Nothing is allocated a line; the buffer grows only where a line does not fit.
+/// A line belongs to the range in which it begins, so consecutive ranges of a file yield each line
+/// exactly once. No line is allocated; the buffer grows only when a line does not fit.
 #[derive(Debug)]
 pub struct ArchiveLines<R> {
     input: R,
     buffer: Vec<u8>,
-    /// What was read and not given out yet.
+    /// The bytes of `buffer` that were read and not returned yet.
     from: usize,
     to: usize,
-    /// Where `from` stands in the input.
+    /// Offset of `from` in the input.
     offset: u64,
-    /// Where the part ends; none for an input whose length is not known.
+    /// End of the range; none for an input of unknown length.
     end: Option<u64>,
 }
 
 impl<R: Read> ArchiveLines<R> {
-    /// All lines of an input that ends where it ends.
+    /// All lines of an input.
     pub fn all(input: R, buffer: Vec<u8>) -> Self {
         Self::new(input, buffer, 0, None)
     }
 
-    /// The lines that begin before `end` of an input that stands at `start`, which is a line's
-    /// beginning.
+    /// The lines that begin before `end`, of an input that has been read up to `start`, where a
+    /// line begins.
     pub fn until(input: R, buffer: Vec<u8>, start: u64, end: u64) -> Self {
         Self::new(input, buffer, start, Some(end))
     }
 
-    /// The lines that begin after `before` and before `end`, of an input that stands at `before`,
-    /// anywhere in a line.
+    /// The lines that begin after `before` and before `end`, of an input that has been read up to
+    /// `before`, anywhere in a line.
     ///
     /// # Errors
-    /// When it cannot be read.
+    ///
+    /// When the input cannot be read.
     pub fn between(input: R, buffer: Vec<u8>, before: u64, end: u64) -> io::Result<Self> {
         let mut lines = Self::new(input, buffer, before, Some(end));
-        lines.skip()?;
+        lines.skip_line()?;
         Ok(lines)
     }
 
@@ -74,10 +75,11 @@ impl<R: Read> ArchiveLines<R> {
         }
     }
 
-    /// The next line.
+    /// The next line, or none at the end.
     ///
     /// # Errors
-    /// When the input cannot be read, or ends before the part does.
+    ///
+    /// When the input cannot be read, or ends before the range does.
     pub fn next_line(&mut self) -> io::Result<Option<ArchiveLine<'_>>> {
         if self.end.is_some_and(|end| self.offset >= end) {
             return Ok(None);
@@ -85,12 +87,12 @@ impl<R: Read> ArchiveLines<R> {
         let mut searched = 0;
         let (length, ended) = loop {
             let unsearched = &self.buffer[self.from + searched..self.to];
-            if let Some(place) = memchr(b'\n', unsearched) {
-                break (searched + place, true);
+            if let Some(length) = memchr(b'\n', unsearched) {
+                break (searched + length, true);
             }
             searched = self.to - self.from;
             if searched > LONGEST_LINE {
-                self.skip()?;
+                self.skip_line()?;
                 return Ok(Some(ArchiveLine::TooLong));
             }
             if !self.fill()? {
@@ -104,39 +106,39 @@ impl<R: Read> ArchiveLines<R> {
             }
         }
         let line = self.from..self.from + length;
-        self.pass(length + usize::from(ended));
+        self.skip(length + usize::from(ended));
         if length > LONGEST_LINE {
             return Ok(Some(ArchiveLine::TooLong));
         }
         Ok(Some(ArchiveLine::Whole(&self.buffer[line])))
     }
 
-    /// What of the next lines was read already; it may end anywhere in one.
-    pub(super) fn buffered(&self) -> &[u8] {
+    /// The bytes of the next lines that were read already; they may end in the middle of a line.
+    pub fn buffered(&self) -> &[u8] {
         match self.end {
             Some(end) if self.offset >= end => &[],
             _ => &self.buffer[self.from..self.to],
         }
     }
 
-    /// Where in the input the next line begins.
+    /// Offset in the input at which the next line begins, in bytes.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The buffer, to be used again.
+    /// The buffer, to be reused for the next input.
     pub fn into_buffer(self) -> Vec<u8> {
         self.buffer
     }
 
-    /// Passes over the rest of a line and its newline, or as much of it as lies in the part.
-    fn skip(&mut self) -> io::Result<()> {
+    /// Skips the rest of a line and its newline, or as much of it as is in the range.
+    fn skip_line(&mut self) -> io::Result<()> {
         loop {
-            if let Some(place) = memchr(b'\n', &self.buffer[self.from..self.to]) {
-                self.pass(place + 1);
+            if let Some(length) = memchr(b'\n', &self.buffer[self.from..self.to]) {
+                self.skip(length + 1);
                 return Ok(());
             }
-            self.pass(self.to - self.from);
+            self.skip(self.to - self.from);
             if self.end.is_some_and(|end| self.offset >= end) {
                 return Ok(());
             }
@@ -146,24 +148,25 @@ impl<R: Read> ArchiveLines<R> {
         }
     }
 
-    /// Passes over bytes that are [buffered](Self::buffered).
-    pub(super) fn pass(&mut self, bytes: usize) {
+    /// Skips the first `bytes` of the [buffered](Self::buffered) ones, or all if there are fewer.
+    pub fn skip(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.to - self.from);
         self.from += bytes;
         self.offset += bytes as u64;
     }
 
-    /// A file that has become shorter since it was listed is no whole archive.
+    /// A file that has become shorter since it was listed cannot be read whole.
     fn check_end(&self, rest: usize) -> io::Result<()> {
         match self.end {
             Some(end) if self.offset + (rest as u64) < end => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                "it has become shorter",
+                "the file has become shorter",
             )),
             _ => Ok(()),
         }
     }
 
-    /// Reads on; false at the end of the input.
+    /// Reads more; false at the end of the input.
     fn fill(&mut self) -> io::Result<bool> {
         if self.from == self.to {
             (self.from, self.to) = (0, 0);
@@ -212,11 +215,11 @@ mod tests {
         found
     }
 
-    /// The lines of the parts that begin at `cuts`, one after the other.
-    fn in_parts(text: &[u8], cuts: &[usize]) -> Vec<Option<Vec<u8>>> {
+    /// The lines of the ranges that begin at `cuts`, one range after the other.
+    fn in_ranges(text: &[u8], cuts: &[usize]) -> Vec<Option<Vec<u8>>> {
         let mut found = Vec::new();
-        for (place, &cut) in cuts.iter().enumerate() {
-            let end = cuts.get(place + 1).copied().unwrap_or(text.len()) as u64;
+        for (index, &cut) in cuts.iter().enumerate() {
+            let end = cuts.get(index + 1).copied().unwrap_or(text.len()) as u64;
             let lines = match cut {
                 0 => ArchiveLines::until(text, Vec::new(), 0, end),
                 _ => ArchiveLines::between(&text[cut - 1..], Vec::new(), cut as u64 - 1, end)
@@ -228,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_does_not_end_is_a_line() {
+    fn the_last_line_needs_no_newline() {
         let lines = |text: &'static str| collect(ArchiveLines::all(text.as_bytes(), Vec::new()));
         assert_eq!(lines(""), []);
         assert_eq!(lines("a"), [Some(b"a".to_vec())]);
@@ -236,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn too_long_a_line_is_told_and_not_held() {
+    fn a_line_that_is_too_long_is_reported_and_not_buffered() {
         let mut text = vec![b'x'; 3 * LONGEST_LINE];
         text[LONGEST_LINE] = b'\n';
         text.extend_from_slice(b"\nshort\n");
@@ -257,11 +260,11 @@ mod tests {
         assert!(lines.into_buffer().len() <= LONGEST_LINE + 2 * BUFFER);
 
         let cuts = [0, LONGEST_LINE, LONGEST_LINE + 1, 2 * LONGEST_LINE];
-        assert!(in_parts(&text, &cuts) == expected);
+        assert!(in_ranges(&text, &cuts) == expected);
     }
 
     #[test]
-    fn an_input_that_became_shorter_is_an_error() {
+    fn a_file_that_became_shorter_is_an_error() {
         for (text, ends) in [("ab\n", 5), ("ab\ncd", 6)] {
             let mut lines = ArchiveLines::until(text.as_bytes(), Vec::new(), 0, ends);
             lines.next_line().unwrap();
@@ -272,7 +275,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_hold_each_line_once(
+        fn consecutive_ranges_yield_each_line_once(
             text in "[ab\n]{0,40}",
             mut cuts in prop::collection::vec(1..40_usize, 0..6),
         ) {
@@ -282,7 +285,7 @@ mod tests {
             cuts.dedup();
             let expected: Vec<_> = text.lines().map(|line| Some(line.as_bytes().to_vec())).collect();
             prop_assert_eq!(collect(ArchiveLines::all(text.as_bytes(), Vec::new())), expected.clone());
-            prop_assert_eq!(in_parts(text.as_bytes(), &cuts), expected);
+            prop_assert_eq!(in_ranges(text.as_bytes(), &cuts), expected);
         }
     }
 }

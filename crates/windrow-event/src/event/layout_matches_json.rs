@@ -1,10 +1,10 @@
-//! An event that is read by the layout of its records is the one that JSON makes of it.
+//! An event decoded by the layout of its records equals the event parsed as JSON.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::{Event, EventJson, by_layout};
+use super::{Event, EventJson, decode_by_layout};
 use crate::{EventSource, EventWindow, RecordData, WindowFields, encode};
 
 use windrow_testkit::choices::Choices;
@@ -15,9 +15,9 @@ const SOURCE: EventSource<'static> = EventSource {
     shard_id: "shardId-000000000003",
 };
 
-/// Whether it was read by layout; if so, it is what JSON says.
+/// Returns whether the event is decoded by layout. Panics if the result differs from that of JSON.
 fn check(json: &[u8]) -> bool {
-    let Some(by_layout) = by_layout(json) else {
+    let Some(by_layout) = decode_by_layout(json) else {
         return false;
     };
     let shown = json.escape_ascii();
@@ -95,7 +95,7 @@ fn event(choices: &mut Choices<'_>) -> Vec<u8> {
     json
 }
 
-/// What a record may say otherwise: in its layout, or in a value.
+/// Changes to a record, of its layout or of a value.
 const CHANGES: [(&str, &[u8]); 26] = [
     ("Shadowfax", b"Shadow\\u0066ax"),
     ("Shadowfax", b"Shadow\xfffax"),
@@ -137,7 +137,7 @@ const CHANGES: [(&str, &[u8]); 26] = [
     ("}]", b"}],\"Records\":[]"),
 ];
 
-/// Makes `to` of `from`, wherever it stands or there now and then.
+/// Replaces `from` by `to`, everywhere or at random.
 fn change(choices: &mut Choices<'_>, json: &mut Vec<u8>, from: &[u8], to: &[u8]) {
     let everywhere = choices.one_in(2);
     let mut changed = Vec::with_capacity(json.len());
@@ -157,12 +157,12 @@ fn change(choices: &mut Choices<'_>, json: &mut Vec<u8>, from: &[u8], to: &[u8])
     *json = changed;
 }
 
-/// With space behind every comma and colon that a name or a value follows.
+/// Adds space before every string and object that follows a comma, colon or bracket.
 fn spaced(json: &[u8], space: &[u8]) -> Vec<u8> {
     let mut spaced = Vec::new();
-    for (place, byte) in json.iter().enumerate() {
+    for (index, byte) in json.iter().enumerate() {
         spaced.push(*byte);
-        let next = json.get(place + 1);
+        let next = json.get(index + 1);
         if matches!((byte, next), (b',' | b':' | b'[' | b'{', Some(b'"' | b'{'))) {
             spaced.extend_from_slice(space);
         }
@@ -170,22 +170,22 @@ fn spaced(json: &[u8], space: &[u8]) -> Vec<u8> {
     spaced
 }
 
-/// A few bytes set, put in, taken out or repeated.
+/// Sets, inserts, removes or repeats a few bytes.
 fn damage(choices: &mut Choices<'_>, json: &mut Vec<u8>) {
     for _ in 0..=choices.below(3) {
-        let place = (usize::from(choices.byte()) * 256 + usize::from(choices.byte())) % json.len();
+        let index = (usize::from(choices.byte()) * 256 + usize::from(choices.byte())) % json.len();
         let byte = choices.choose(b"\"\\{}[],:0.e-+ \n\x00\x1f\x7f\xff\xc3A=/u");
         match choices.below(6) {
-            0 => json[place] = byte,
-            1 => json.insert(place, byte),
-            2 if json.len() > 1 => drop(json.remove(place)),
-            3 => json[place] ^= 1 << choices.below(8),
+            0 => json[index] = byte,
+            1 => json.insert(index, byte),
+            2 if json.len() > 1 => drop(json.remove(index)),
+            3 => json[index] ^= 1 << choices.below(8),
             4 => {
-                let end = json.len().min(place + choices.below(200));
-                let piece = json[place..end].to_vec();
-                json.splice(place..place, piece);
+                let end = json.len().min(index + choices.below(200));
+                let piece = json[index..end].to_vec();
+                json.splice(index..index, piece);
             }
-            _ => json[place] = choices.byte(),
+            _ => json[index] = choices.byte(),
         }
     }
 }
@@ -198,13 +198,13 @@ proptest! {
     })]
 
     #[test]
-    fn by_layout_is_as_by_json(choices in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn layout_and_json_agree(choices in prop::collection::vec(any::<u8>(), 0..300)) {
         check(&event(&mut Choices::new(&choices)));
     }
 }
 
 #[test]
-fn every_single_byte_may_be_another() {
+fn layout_and_json_agree_on_any_changed_byte() {
     let record = |number: &'static str| RecordData {
         partition_key: "Franky",
         sequence_number: number,
@@ -213,33 +213,33 @@ fn every_single_byte_may_be_another() {
     };
     let json = encode(&SOURCE, &[record("4959"), record("4960")], None);
     assert!(check(&json));
-    for place in 0..json.len() {
+    for index in 0..json.len() {
         for byte in *b"\"\\{}[],:0.e- \n\x00\xffA=" {
             let mut damaged = json.clone();
-            damaged[place] = byte;
+            damaged[index] = byte;
             check(&damaged);
-            damaged.insert(place, json[place]);
+            damaged.insert(index, json[index]);
             check(&damaged);
         }
         let mut damaged = json.clone();
-        damaged.remove(place);
+        damaged.remove(index);
         check(&damaged);
     }
 }
 
-/// The generator has to make events of both kinds, or the property would say little.
+/// The generator must produce events of both kinds, or the property would prove little.
 #[test]
-fn events_are_read_both_ways() {
+fn generated_events_are_of_both_kinds() {
     let mut runner = TestRunner::deterministic();
-    let tapes = prop::collection::vec(any::<u8>(), 0..300);
-    let (mut by_layout, mut changed) = (0, 0);
+    let bytes = prop::collection::vec(any::<u8>(), 0..300);
+    let (mut by_layout, mut by_json) = (0, 0);
     for _ in 0..1_000 {
-        let choices = tapes.new_tree(&mut runner).unwrap().current();
+        let choices = bytes.new_tree(&mut runner).unwrap().current();
         if check(&event(&mut Choices::new(&choices))) {
             by_layout += 1
         } else {
-            changed += 1
+            by_json += 1
         }
     }
-    assert!(by_layout > 200 && changed > 200, "{by_layout} {changed}");
+    assert!(by_layout > 200 && by_json > 200, "{by_layout} {by_json}");
 }

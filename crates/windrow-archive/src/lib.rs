@@ -1,0 +1,43 @@
+//! The archive of raw readings: which files it has, and the lines in them.
+//!
+//! Firehose leaves an archive as files of newline-delimited JSON in folders named by the hour of
+//! arrival, plain or compressed with gzip. Everything that reads one uses this crate, so that all
+//! tools agree on which files and which lines there are.
+//!
+//! * [`files`]: lists the files of an archive.
+//! * [`input`]: opens a file, and decompresses it where its first bytes say so.
+//! * [`lines`]: the lines of an input, or those that begin in a range of it.
+//!
+//! ```
+//! use std::io::Cursor;
+//! use windrow_archive::{ArchiveLine, ArchiveLines, Unpacked};
+//!
+//! let input = Unpacked::new(Cursor::new("first\nsecond\n"))?;
+//! let mut lines = ArchiveLines::all(input, Vec::new());
+//! assert_eq!(lines.next_line()?, Some(ArchiveLine::Whole(b"first")));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+pub mod files;
+pub mod input;
+pub mod lines;
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+pub use files::{ArchiveFile, ArchiveListing, list};
+pub use input::{FileInput, FileLines, ReadProgress, Unpacked};
+pub use lines::{ArchiveLine, ArchiveLines, LONGEST_LINE};
+
+/// A file or folder that cannot be read to its end.
+#[derive(Debug, Error)]
+#[error("{} cannot be read", path.display())]
+pub struct ArchiveReadError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Why it cannot be read.
+    #[source]
+    pub source: io::Error,
+}
