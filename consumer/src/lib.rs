@@ -89,7 +89,7 @@ pub async fn run(
     while let Some(page) = stream.next().await {
         let (shard, records) = match page {
             Ok(page) => page,
-            Err(error) if error.is_passing() => {
+            Err(error) if error.is_transient() => {
                 printer.note(&format!("{error}; retrying"))?;
                 continue;
             }

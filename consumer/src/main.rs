@@ -10,7 +10,7 @@ use consumer::ConsumerArgs;
 use tokio::sync::Notify;
 use windrow_connect::cloud::Environment;
 use windrow_connect::signal::drain_on_signals;
-use windrow_connect::terminal::{self, tell};
+use windrow_connect::terminal::{self, eprint_line};
 
 /// The time limit for printing the current lines after a signal. A blocked terminal or pipe must
 /// not delay the exit.
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     match run(&args, &environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&format!("error: {error:#}"));
+            eprint_line(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -142,7 +142,7 @@ pub async fn run(
     match resolve(&plan.target, environment, plan.port()).await? {
         Resolved::Cloud(cloud) => {
             // With a running local cloud, --port is how it was found.
-            let port_counts = cloud.place() != CloudLocation::Local;
+            let port_counts = cloud.location() != CloudLocation::Local;
             if let Some(flag) = plan.embedded.first_given(port_counts) {
                 let target = cloud.describe().to_owned();
                 return Err(ProducerError::OnlyEmbedded { flag, target });

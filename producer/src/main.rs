@@ -14,7 +14,7 @@ use producer::{Outcome, ProducerError, Standing};
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::Environment;
 use windrow_connect::signal::drain_on_signals;
-use windrow_connect::terminal::{self, tell};
+use windrow_connect::terminal::{self, eprint_line};
 
 /// An embedded local cloud makes many small allocations; mimalloc cuts its time by a quarter.
 #[global_allocator]
@@ -48,15 +48,15 @@ fn bad_usage(problem: impl std::fmt::Display) -> ! {
 }
 
 fn fail(error: anyhow::Error) -> ExitCode {
-    tell(&format!("error: {error:#}"));
+    eprint_line(&format!("error: {error:#}"));
     ExitCode::FAILURE
 }
 
 fn report(outcome: &Outcome) -> ExitCode {
     for problem in &outcome.problems {
-        tell(&format!("error: {problem}"));
+        eprint_line(&format!("error: {problem}"));
     }
-    tell(&format!(
+    eprint_line(&format!(
         "sent {} readings, {} failed",
         outcome.sent, outcome.failed
     ));

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use windrow_connect::cloud::{LOCAL_PORT, TargetArgs};
 
+use thiserror::Error;
+
 use crate::args::{EmbeddedArgs, ProducerArgs};
 use crate::names::names;
 use crate::replay::Recording;
@@ -64,27 +66,39 @@ pub enum ReadingSource {
     },
 }
 
+/// A `--rate` that is too high.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum InvalidRate {
+    /// Of a fleet.
+    #[error(
+        "--rate: at most {FASTEST} per second, since two readings of one unicorn in the same \
+         millisecond would count as one"
+    )]
+    Fleet,
+    /// Of a replay.
+    #[error("--rate: at most {FASTEST_REPLAY} per second")]
+    Replay,
+}
+
 impl ProducerPlan {
     /// Checks the command line. `seed` is used if there is no `--seed`.
     ///
     /// # Errors
-    /// A message for the user.
-    pub fn new(args: ProducerArgs, seed: u64) -> Result<Self, String> {
+    ///
+    /// [`InvalidRate`], where `--rate` is too high.
+    pub fn new(args: ProducerArgs, seed: u64) -> Result<Self, InvalidRate> {
         let (source, count) = match args.replay {
             Some(recording) => {
                 let rate = args.rate;
                 if rate.is_some_and(|rate| rate > FASTEST_REPLAY) {
-                    return Err(format!("--rate: at most {FASTEST_REPLAY} per second"));
+                    return Err(InvalidRate::Replay);
                 }
                 (ReadingSource::Recording { recording, rate }, args.count)
             }
             None => {
                 let rate = args.rate.unwrap_or(1.0);
                 if rate > FASTEST {
-                    return Err(format!(
-                        "--rate: at most {FASTEST} per second, since two readings of one unicorn \
-                         in the same millisecond would count as one"
-                    ));
+                    return Err(InvalidRate::Fleet);
                 }
                 let unicorns = u64::from(args.unicorns);
                 let count = args.count.map(|count| count.saturating_mul(unicorns));
@@ -129,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    fn plan(arguments: &[&str]) -> Result<ProducerPlan, String> {
+    fn plan(arguments: &[&str]) -> Result<ProducerPlan, InvalidRate> {
         let args = ProducerArgs::try_parse_from([&["producer"], arguments].concat());
         ProducerPlan::new(args.unwrap(), 7)
     }
@@ -172,7 +186,7 @@ mod tests {
     #[test]
     fn rate_is_at_most_one_reading_per_millisecond() {
         assert!(plan(&["--rate", "1000"]).is_ok());
-        assert!(plan(&["--rate", "1001"]).is_err());
+        assert_eq!(plan(&["--rate", "1001"]).unwrap_err(), InvalidRate::Fleet);
         assert!(plan(&["--replay", "-", "--rate", "50000"]).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! Merges summary rows, read from standard input as JSON lines.
 //!
-//! Run it with `cargo run -p unicorn --example minutes < rows.jsonl`.
+//! Run it with `cargo run -p unicorn --example merge_rows < rows.jsonl`.
 
 use std::io::Read;
 

@@ -88,7 +88,7 @@ pub enum CloudLocation {
 
 impl Cloud {
     /// The kind of cloud.
-    pub fn place(&self) -> CloudLocation {
+    pub fn location(&self) -> CloudLocation {
         self.location
     }
 

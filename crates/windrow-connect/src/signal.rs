@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{self, SignalKind};
 use tokio::time::{Instant, sleep_until};
 
-use crate::terminal::tell;
+use crate::terminal::eprint_line;
 
 /// The same signal within this time counts as the same request: `timeout` signals the process and
 /// then its group.
@@ -171,7 +171,7 @@ async fn watch(
 fn tell_with_timeout(line: String) {
     let (done, waiting) = mpsc::channel();
     let telling = thread::Builder::new().spawn(move || {
-        tell(&line);
+        eprint_line(&line);
         // This fails if the wait has timed out.
         let _ = done.send(());
     });

@@ -1,12 +1,13 @@
 //! Checks that a command's stream exists, before anything else, so that the user gets a helpful
 //! error.
 
-use std::error::Error;
 use std::fmt;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{Config, retry::RetryConfig};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+
+use windrow_service::ServiceError;
 
 use crate::cloud::{Cloud, CloudLocation};
 
@@ -36,7 +37,7 @@ pub enum StreamError {
         help: &'static str,
         /// The cause.
         #[source]
-        source: Box<dyn Error + Send + Sync>,
+        source: ServiceError,
     },
     /// The response says nothing about the stream: a server error, or throttling.
     #[error("{target} returned no usable response")]
@@ -45,7 +46,7 @@ pub enum StreamError {
         target: String,
         /// The cause.
         #[source]
-        source: Box<dyn Error + Send + Sync>,
+        source: ServiceError,
     },
     /// Kinesis rejects the request, for example because credentials have expired.
     #[error("could not describe stream {name:?}")]
@@ -54,7 +55,7 @@ pub enum StreamError {
         name: String,
         /// The error that Kinesis returned.
         #[source]
-        source: Box<dyn Error + Send + Sync>,
+        source: ServiceError,
     },
 }
 
@@ -129,17 +130,17 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
         return Err(match error {
             SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => StreamError::Unreachable {
                 target,
-                help: match cloud.place() {
+                help: match cloud.location() {
                     CloudLocation::Aws => "check the network and the name of the region",
                     CloudLocation::Endpoint | CloudLocation::Local => {
                         "is a cloud running there? `cargo run -p local` starts one"
                     }
                 },
-                source: error.into(),
+                source: ServiceError::from(&error),
             },
             _ => StreamError::NoUsableResponse {
                 target,
-                source: error.into(),
+                source: ServiceError::from(&error),
             },
         });
     };
@@ -155,7 +156,7 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
             name: stream.to_owned(),
             existing: Existing {
                 names: listed.ok().map(|output| output.stream_names),
-                location: cloud.place(),
+                location: cloud.location(),
             },
         });
     }
@@ -164,21 +165,21 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
         Some("AccessDeniedException") => Ok(()),
         Some("LimitExceededException") => Err(StreamError::NoUsableResponse {
             target: describe(cloud),
-            source: error.into(),
+            source: ServiceError::from(&error),
         }),
         _ if response.raw().status().is_server_error() => Err(StreamError::NoUsableResponse {
             target: describe(cloud),
-            source: error.into(),
+            source: ServiceError::from(&error),
         }),
         _ => Err(StreamError::Rejected {
             name: stream.to_owned(),
-            source: error.into(),
+            source: ServiceError::from(&error),
         }),
     }
 }
 
 fn describe(cloud: &Cloud) -> String {
-    match (cloud.place(), cloud.config().endpoint_url()) {
+    match (cloud.location(), cloud.config().endpoint_url()) {
         (CloudLocation::Aws, _) => "AWS".to_owned(),
         (CloudLocation::Local, Some(url)) => format!("the local cloud at {url}"),
         (_, Some(url)) => format!("the endpoint {url}"),

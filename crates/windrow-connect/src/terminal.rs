@@ -25,7 +25,7 @@ pub fn log(default: &str) {
 }
 
 /// Writes a line to standard error. Ignores errors, for example if it is closed.
-pub fn tell(line: &str) {
+pub fn eprint_line(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 

@@ -34,7 +34,7 @@ async fn running_local_cloud_is_found() {
 
     let cloud = cloud(resolve_local(port).await.unwrap());
     let url = format!("http://127.0.0.1:{port}");
-    assert_eq!(cloud.place(), CloudLocation::Local);
+    assert_eq!(cloud.location(), CloudLocation::Local);
     assert_eq!(cloud.config().endpoint_url(), Some(url.as_str()));
     assert_eq!(
         cloud.describe(),
@@ -82,7 +82,7 @@ async fn loopback_endpoint_gets_no_real_credentials() {
         ..TargetArgs::default()
     };
     let cloud = cloud(resolve(&args, &environment, 0).await.unwrap());
-    assert_eq!(cloud.place(), CloudLocation::Endpoint);
+    assert_eq!(cloud.location(), CloudLocation::Endpoint);
     assert_eq!(
         cloud.config().region().map(AsRef::as_ref),
         Some("eu-west-1")

@@ -19,14 +19,14 @@ pub enum DashboardPort {
     /// Only this port: the local cloud does not start if it is in use. 0 picks a free port.
     Exactly(u16),
     /// This port, or a free one if it is not available.
-    Preferably(u16),
+    Preferred(u16),
 }
 
 impl DashboardPort {
     /// The port of a command line: one that is given must be available, the default need not be.
     #[must_use]
     pub fn asked(port: Option<u16>) -> Self {
-        port.map_or(Self::Preferably(DEFAULT_PORT), Self::Exactly)
+        port.map_or(Self::Preferred(DEFAULT_PORT), Self::Exactly)
     }
 }
 
@@ -108,7 +108,7 @@ async fn listen(port: DashboardPort) -> Result<(TcpListener, SocketAddr), Dashbo
     };
     match port {
         DashboardPort::Exactly(port) => bind(port).await,
-        DashboardPort::Preferably(port) => match bind(port).await {
+        DashboardPort::Preferred(port) => match bind(port).await {
             Ok(opened) => Ok(opened),
             Err(error) => {
                 tracing::info!(%error, "using a free port for the dashboard instead");

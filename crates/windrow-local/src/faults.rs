@@ -43,7 +43,7 @@ pub enum FaultKind {
     /// A service throttles a whole call.
     Throttled,
     /// A call did what it should, and its answer never arrives, so that the client sends again.
-    AnswerDropped,
+    ResponseDropped,
     /// DynamoDB leaves some items of a BatchWriteItem unprocessed.
     Unprocessed,
     /// A call takes long.
@@ -91,7 +91,7 @@ impl FaultKind {
     pub const ALL: [Self; 23] = [
         Self::PutFailed,
         Self::Throttled,
-        Self::AnswerDropped,
+        Self::ResponseDropped,
         Self::Unprocessed,
         Self::Delayed,
         Self::IteratorExpired,
@@ -119,7 +119,7 @@ impl FaultKind {
         match self {
             Self::PutFailed => "put-failed",
             Self::Throttled => "throttled",
-            Self::AnswerDropped => "answer-dropped",
+            Self::ResponseDropped => "response-dropped",
             Self::Unprocessed => "unprocessed",
             Self::Delayed => "delayed",
             Self::IteratorExpired => "iterator-expired",
@@ -199,7 +199,7 @@ impl InjectionRule {
     }
 
     /// The fault had no effect this time. Where it was forced, it is due again.
-    fn missed(&self) {
+    fn undo(&self) {
         if let Self::At(due) = self {
             let mut due = due.lock().unwrap_or_else(PoisonError::into_inner);
             // The lowest number that is free: any of them is due at once.
@@ -239,7 +239,7 @@ impl Faults {
     /// * `name=rate` injects the fault with this probability (0 to 1) at each occasion, that is
     ///   whenever it can be.
     /// * `name@n` forces it at the n-th occasion, counted from 1. Several such parts of one name add
-    ///   up. A forced fault that has no effect then (see [`missed`](Self::missed)) is injected at the
+    ///   up. A forced fault that has no effect then (see [`undo`](Self::missed)) is injected at the
     ///   next occasion instead, so it is injected for certain once there were enough.
     ///
     /// `all` is every kind. A rate replaces what an earlier part says of the same kind, and a forced
@@ -312,9 +312,9 @@ impl Faults {
 
     /// Takes an injection back, where the fault turned out to have no effect. A forced one is
     /// injected at the next occasion.
-    pub fn missed(&self, kind: FaultKind) {
+    pub fn undo(&self, kind: FaultKind) {
         self.injected[kind as usize].fetch_sub(1, Ordering::Relaxed);
-        self.rules[kind as usize].missed();
+        self.rules[kind as usize].undo();
     }
 
     /// Whether it may be injected at all.
@@ -425,11 +425,11 @@ mod tests {
         let faults = Faults::parse("state-lost@1,state-lost@3", 1).unwrap();
         let injected = || faults.inject(FaultKind::StateLost).is_some();
         assert!(injected());
-        faults.missed(FaultKind::StateLost);
+        faults.undo(FaultKind::StateLost);
         assert_eq!(faults.injected(FaultKind::StateLost), 0);
         assert!(injected() && injected());
-        faults.missed(FaultKind::StateLost);
-        faults.missed(FaultKind::StateLost);
+        faults.undo(FaultKind::StateLost);
+        faults.undo(FaultKind::StateLost);
         assert!(injected() && injected() && !injected());
         assert_eq!(faults.injected(FaultKind::StateLost), 2);
     }

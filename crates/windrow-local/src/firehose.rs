@@ -298,13 +298,13 @@ pub enum FirehoseError {
     /// There is no delivery stream of that name.
     #[error("delivery stream {name} not found")]
     NotFound {
-        /// The name asked for.
+        /// The requested name.
         name: String,
     },
     /// There is one of that name already.
     #[error("delivery stream {name} already exists")]
     AlreadyExists {
-        /// The name asked for.
+        /// The requested name.
         name: String,
     },
     /// The call can never succeed as it is.

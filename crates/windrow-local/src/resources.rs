@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use aws_sdk_kinesis::types::StreamStatus;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use tokio::time::Instant;
+use windrow_service::chain;
 
 use crate::start_error::StartError;
 
@@ -17,7 +17,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 fn failed(what: &str, error: impl std::error::Error) -> StartError {
     StartError::Resource {
         what: what.to_owned(),
-        reason: DisplayErrorContext(error).to_string(),
+        reason: chain(&error),
     }
 }
 

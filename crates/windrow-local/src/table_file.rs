@@ -10,10 +10,10 @@ use dynoxide::{Database, DynoxideError, types};
 
 use crate::data_dir::{DataDir, DataDirError};
 
-/// The table's file in a data directory.
+/// The table's file in a data directory, which stays locked while this value lives.
 pub struct TableFile {
     database: Database,
-    // Keeps a local cloud from starting on the file while it is read.
+    // Its lock keeps a local cloud from starting while the file is read.
     _data_dir: DataDir,
 }
 
@@ -39,29 +39,29 @@ pub enum TableFileError {
     /// The data directory is in use or unusable.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The file is not a database, or one of a newer version.
+    /// The file is not a database, or has a newer format.
     #[error("the table {} cannot be opened", path.display())]
     Open {
         /// The file.
         path: PathBuf,
         /// The database's error.
         #[source]
-        source: DynoxideError,
+        source: Box<DynoxideError>,
     },
     /// The file has no such table.
-    #[error("there is no table {table} in the data directory")]
+    #[error("the data directory has no table {table}")]
     Missing {
-        /// Name of the table.
+        /// The table's name.
         table: String,
     },
     /// The table cannot be read.
     #[error("the table {table} cannot be read")]
     Read {
-        /// Name of the table.
+        /// The table's name.
         table: String,
         /// The database's error.
         #[source]
-        source: DynoxideError,
+        source: Box<DynoxideError>,
     },
 }
 
@@ -70,23 +70,26 @@ impl TableFile {
     ///
     /// # Errors
     ///
-    /// [`TableFileError::DataDir`] where a local cloud uses the directory, [`TableFileError::Open`]
-    /// where the file is not a database.
+    /// [`TableFileError::DataDir`] if a local cloud uses the directory, [`TableFileError::Open`] if
+    /// the file is not a database.
     pub fn open(data_dir: DataDir) -> Result<Self, TableFileError> {
         let path = data_dir.database()?;
-        let database = Database::new(&path.to_string_lossy())
-            .map_err(|source| TableFileError::Open { path, source })?;
+        let database =
+            Database::new(&path.to_string_lossy()).map_err(|source| TableFileError::Open {
+                path,
+                source: Box::new(source),
+            })?;
         Ok(Self {
             database,
             _data_dir: data_dir,
         })
     }
 
-    /// The first page of a table, or the one after `page`. Blocks while it reads.
+    /// Reads the first page of a table, or the one after `page`. Blocks.
     ///
     /// # Errors
     ///
-    /// [`TableFileError::Missing`] where there is no such table, [`TableFileError::Read`] where the
+    /// [`TableFileError::Missing`] if there is no such table, [`TableFileError::Read`] if the
     /// database fails.
     pub fn scan(&self, table: &str, page: Option<ItemPage>) -> Result<ItemPage, TableFileError> {
         let request = ScanRequest {
@@ -98,7 +101,10 @@ impl TableFile {
             let table = table.to_owned();
             match source {
                 DynoxideError::ResourceNotFoundException(_) => TableFileError::Missing { table },
-                source => TableFileError::Read { table, source },
+                source => TableFileError::Read {
+                    table,
+                    source: Box::new(source),
+                },
             }
         })?;
         let items = scanned.items.unwrap_or_default().into_iter();

@@ -1,9 +1,8 @@
 //! Errors of reading a stream.
 
-use std::error::Error;
-
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use windrow_service::{ErrorClass, ServiceError};
 
 /// Why reading failed, by how to react.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +23,7 @@ pub enum ReadError {
         tries: u32,
         /// The error of the last attempt.
         #[source]
-        source: Box<dyn Error + Send + Sync>,
+        source: ServiceError,
     },
     /// Kinesis will never allow this: access is denied, or an argument is invalid.
     #[error("could not read stream {name}")]
@@ -33,14 +32,14 @@ pub enum ReadError {
         name: String,
         /// The error that Kinesis returned.
         #[source]
-        source: Box<dyn Error + Send + Sync>,
+        source: ServiceError,
     },
 }
 
 impl ReadError {
     /// Whether the same call may succeed later.
     #[must_use]
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
 }
@@ -68,29 +67,18 @@ pub(crate) fn failure<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>
     }
 }
 
-/// Classifies the errors of GetRecords, GetShardIterator and ListShards, and the common errors (API
-/// reference).
+/// Classifies the errors of GetRecords, GetShardIterator and ListShards (API reference).
 fn classify(code: Option<&str>, status: Option<u16>) -> ReadFailure {
     match code.unwrap_or_default() {
         "ExpiredIteratorException" | "ExpiredNextTokenException" => return ReadFailure::Expired,
-        "ProvisionedThroughputExceededException"
-        | "LimitExceededException"
-        | "KMSThrottlingException"
-        | "ThrottlingException"
-        | "Throttling"
-        | "RequestLimitExceeded"
-        | "InternalFailureException"
-        | "InternalFailure"
-        | "ServiceUnavailable"
         // The stream is still being created or updated.
-        | "ResourceInUseException" => return ReadFailure::Transient,
+        "ResourceInUseException" => return ReadFailure::Transient,
         "ResourceNotFoundException" => return ReadFailure::NotFound,
         _ => {}
     }
-    match status {
-        Some(408 | 429) => ReadFailure::Transient,
-        Some(400..=499) => ReadFailure::Permanent,
-        _ => ReadFailure::Transient,
+    match windrow_service::classify(code, None, status) {
+        ErrorClass::Throttled | ErrorClass::Transient => ReadFailure::Transient,
+        ErrorClass::Permanent | ErrorClass::Setup => ReadFailure::Permanent,
     }
 }
 

@@ -93,14 +93,14 @@ impl Follow {
     /// future loses nothing. It returns `None` only after a permanent error.
     ///
     /// # Errors
-    /// [`ReadError`]. After a [transient error](ReadError::is_passing), call it again to continue
+    /// [`ReadError`]. After a [transient error](ReadError::is_transient), call it again to continue
     /// without losing records. Any other error ends it.
     pub async fn next(&mut self) -> Option<Result<(String, Vec<ShardRecord>), ReadError>> {
         while !self.stopped {
             let result = match self.in_progress.next().await? {
                 FollowStep::Read(reader, Ok(page)) => Ok(self.take_page(*reader, page)),
                 FollowStep::Read(reader, Err(error)) => {
-                    if error.is_passing() {
+                    if error.is_transient() {
                         self.read_after(self.options.poll_interval, *reader);
                     }
                     Err(error)
@@ -119,7 +119,7 @@ impl Follow {
                     regular,
                     listing: Err(error),
                 } => {
-                    if error.is_passing() {
+                    if error.is_transient() {
                         self.list_after(self.options.poll_interval, regular);
                     }
                     Err(error)
@@ -129,7 +129,7 @@ impl Follow {
                 Ok(None) => {}
                 Ok(Some(records)) => return Some(Ok(records)),
                 Err(error) => {
-                    if !error.is_passing() {
+                    if !error.is_transient() {
                         self.stopped = true;
                         self.in_progress.clear();
                     }

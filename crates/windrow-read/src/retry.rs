@@ -6,14 +6,18 @@ use std::time::Duration;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use windrow_service::{Backoff, ServiceError};
+
 use crate::error::{ReadError, ReadFailure, failure};
 
 /// The maximum number of attempts per read. With the waits below, they take ten seconds on average.
 const ATTEMPTS: u32 = 10;
-/// The bound on the first wait, which doubles after each failure, and its maximum. A shard allows
-/// five reads per second for all its readers together, so a throttled read soon succeeds.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// A shard allows five reads per second for all its readers together, so a throttled read soon
+/// succeeds.
+const BACKOFF: Backoff = Backoff {
+    base: Duration::from_millis(100),
+    cap: Duration::from_secs(5),
+};
 
 /// Counts the failed attempts of one read.
 pub(crate) struct RetryBudget {
@@ -48,23 +52,20 @@ impl RetryBudget {
             ReadFailure::Permanent => {
                 return Err(ReadError::Permanent {
                     name,
-                    source: error.into(),
+                    source: ServiceError::from(&error),
                 });
             }
             ReadFailure::Expired | ReadFailure::Transient => {}
         }
-        let bound = FIRST_WAIT
-            .saturating_mul(2_u32.saturating_pow(self.failed_attempts))
-            .min(LONGEST_WAIT);
+        let wait = BACKOFF.wait(self.failed_attempts);
         self.failed_attempts += 1;
         if self.failed_attempts >= ATTEMPTS {
             return Err(ReadError::Unavailable {
                 name,
                 tries: ATTEMPTS,
-                source: error.into(),
+                source: ServiceError::from(&error),
             });
         }
-        let wait = bound.mul_f64(rand::random());
         tracing::debug!(
             stream = name,
             failed_attempts = self.failed_attempts,

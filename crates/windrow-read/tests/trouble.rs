@@ -225,7 +225,7 @@ async fn retries_end_and_the_next_read_continues_where_this_one_stopped() {
     let mut reader = script.reader(Start::TrimHorizon);
 
     let error = reader.next().await.unwrap_err();
-    assert!(error.is_passing());
+    assert!(error.is_transient());
     assert_eq!(
         error.to_string(),
         "could not read stream wildrydes in 10 attempts"
@@ -245,7 +245,7 @@ async fn retries_end_and_the_next_read_continues_where_this_one_stopped() {
 async fn permanent_error_is_not_retried() {
     let script = Script::new([ScriptedAnswer::Error(400, "AccessDeniedException")]);
     let error = script.reader(Start::TrimHorizon).next().await.unwrap_err();
-    assert!(matches!(error, ReadError::Permanent { .. }) && !error.is_passing());
+    assert!(matches!(error, ReadError::Permanent { .. }) && !error.is_transient());
     assert_eq!(script.operations(), ["GetShardIterator"]);
 }
 
@@ -323,7 +323,7 @@ async fn iterators_that_always_expire_end_in_an_error() {
             .chain([EXPIRED]),
     );
     let error = script.reader(Start::TrimHorizon).next().await.unwrap_err();
-    assert!(error.is_passing());
+    assert!(error.is_transient());
 }
 
 #[tokio::test(start_paused = true)]
@@ -356,7 +356,7 @@ async fn following_continues_after_a_transient_error() {
 
     // In a task, because `Follow` must be `Send`.
     let following = tokio::spawn(async move {
-        assert!(follow.next().await.unwrap().unwrap_err().is_passing());
+        assert!(follow.next().await.unwrap().unwrap_err().is_transient());
         let (shard, records) = follow.next().await.unwrap().unwrap();
         assert_eq!((shard.as_str(), records.len()), ("a", 1));
     });
@@ -374,7 +374,7 @@ async fn failed_listing_is_retried_soon() {
     };
     let mut follow = follow(script.client(), "wildrydes", Start::TrimHorizon, options);
 
-    assert!(follow.next().await.unwrap().unwrap_err().is_passing());
+    assert!(follow.next().await.unwrap().unwrap_err().is_transient());
     let failed = Instant::now();
     assert_eq!(follow.next().await.unwrap().unwrap().1.len(), 1);
     assert!(failed.elapsed() < Duration::from_secs(1));

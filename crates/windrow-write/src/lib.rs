@@ -28,7 +28,6 @@
 //! # }
 //! ```
 
-mod classify;
 mod collected;
 mod deliver;
 mod destination;
@@ -48,5 +47,6 @@ pub use dynamo::DynamoTable;
 pub use firehose::FirehoseStream;
 pub use item::{Attributes, NoKeyValue, TableItem};
 pub use kinesis::{KinesisRecord, KinesisStream, hashed_partition_key};
-pub use policy::{Backoff, Policy};
+pub use policy::Policy;
 pub use report::{DeliveryReport, Reason, Reasons, Undelivered};
+pub use windrow_service::Backoff;

@@ -1,6 +1,7 @@
 //! The responses of PutRecords and PutRecordBatch, which list the outcome of each record.
 
-use crate::classify::{Class, classify};
+use windrow_service::{ErrorClass, classify};
+
 use crate::{ItemFailure, SendError, sdk};
 
 /// The outcome of one record.
@@ -40,7 +41,7 @@ pub(crate) fn failures<'a>(
         failures.push(ItemFailure {
             index,
             reason: sdk::sentence(error_code, error_message),
-            permanent: classify(error_code, error_message, None) == Class::Permanent,
+            permanent: classify(error_code, error_message, None) == ErrorClass::Permanent,
         });
     }
     if failures.len() < failed {

@@ -6,8 +6,9 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use windrow_service::{ErrorClass, chain, classify};
+
 use crate::SendError;
-use crate::classify::{Class, classify};
 
 /// Classifies `error` by the service's error code or, if there is none, by how far the call got.
 pub(crate) fn send_error<E>(error: SdkError<E, HttpResponse>) -> SendError
@@ -22,10 +23,10 @@ where
             let (code, message) = (response.err().code(), response.err().message());
             let reason = sentence(code, message);
             match classify(code, message, status) {
-                Class::Throttled => SendError::Throttled(reason),
-                Class::Transient => SendError::Transient(reason),
-                Class::Permanent => SendError::Invalid(reason),
-                Class::Setup => SendError::Fatal(reason),
+                ErrorClass::Throttled => SendError::Throttled(reason),
+                ErrorClass::Transient => SendError::Transient(reason),
+                ErrorClass::Permanent => SendError::Invalid(reason),
+                ErrorClass::Setup => SendError::Fatal(reason),
             }
         }
         SdkError::ConstructionFailure(_) => SendError::Fatal(chain(&error)),
@@ -58,18 +59,6 @@ pub(crate) fn sentence(code: Option<&str>, message: Option<&str>) -> String {
         (Some(text), None) | (None, Some(text)) => text.to_owned(),
         (None, None) => "the service gave no reason".to_owned(),
     }
-}
-
-/// Joins an error and its sources. The SDK's own message says only how far the call got.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -244,7 +244,7 @@ fn local_serves_the_other_programs_and_drains_on_exit() {
 #[test]
 fn service_faults_lose_no_readings() {
     let folder = tempfile::tempdir().unwrap();
-    let faults = "put-failed=0.2,throttled=0.05,answer-dropped=0.05,unprocessed=0.5,\
+    let faults = "put-failed=0.2,throttled=0.05,response-dropped=0.05,unprocessed=0.5,\
                   delayed=0.1,iterator-expired=0.1,rejects-failed=0.2";
     let mut command = program("local");
     command

@@ -12,7 +12,7 @@ use local::{Functions, WildRydes};
 use mimalloc::MiMalloc;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::signal::drain_on_signals;
-use windrow_connect::terminal::{self, tell};
+use windrow_connect::terminal::{self, eprint_line};
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_local::dashboard::DashboardError;
 use windrow_local::endpoint::EndpointError;
@@ -150,7 +150,7 @@ impl LocalArgs {
         };
         // Only 32 bits, so that the seed is short to type.
         let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
-        tell(&format!("faults: {specification}, seed {seed}"));
+        eprint_line(&format!("faults: {specification}, seed {seed}"));
         Ok(Faults::parse(specification, seed)?)
     }
 }
@@ -206,7 +206,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&format!("error: {error:#}"));
+            eprint_line(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -229,17 +229,19 @@ async fn run(arguments: &LocalArgs) -> anyhow::Result<()> {
         }
         error => error.into(),
     })?;
-    tell(&format!("local: {}", cloud.describe()));
+    eprint_line(&format!("local: {}", cloud.describe()));
     if let Some(url) = cloud.dashboard_url() {
-        tell(&format!("local: the map is at {url}"));
+        eprint_line(&format!("local: the map is at {url}"));
     }
-    tell("local: press Ctrl-C to close the open windows and stop; press it twice to stop at once");
+    eprint_line(
+        "local: Ctrl-C closes the open windows and stops the local cloud; twice stops it at once",
+    );
 
     stop.cancelled().await;
-    tell("local: closing the open windows");
+    eprint_line("local: closing the open windows");
     let ended = finish(cloud).await;
     if arguments.faults.is_some() {
-        tell(&format!("faults injected: {}", injected(&faults)));
+        eprint_line(&format!("faults injected: {}", injected(&faults)));
     }
     ended
 }

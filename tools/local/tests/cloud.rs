@@ -101,7 +101,7 @@ async fn a_port_in_use_is_an_error_only_if_it_was_requested() {
     );
 
     // The data directory is unlocked again, and the pipeline runs on another port.
-    let cloud = start(&folder, Some(DashboardPort::Preferably(port)))
+    let cloud = start(&folder, Some(DashboardPort::Preferred(port)))
         .await
         .unwrap();
     let url = cloud.dashboard_url().unwrap();

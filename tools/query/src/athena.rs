@@ -14,9 +14,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::Cloud;
 
-use crate::diagnostic::chain;
 use crate::output::{Cell, CellKind, Heading, shorten};
 use crate::sql::Sql;
+use windrow_service::chain;
 
 /// The time limit for a query. Athena's own limit is 30 minutes. Source: Athena User Guide,
 /// "Service Quotas", DML query timeout.

@@ -32,7 +32,7 @@ pub(crate) async fn decide(
     let Resolved::Cloud(cloud) = resolve(&target, environment, LOCAL_PORT).await? else {
         return Ok(Backend::Local(None));
     };
-    let is_local = match cloud.place() {
+    let is_local = match cloud.location() {
         CloudLocation::Local => true,
         CloudLocation::Aws => false,
         CloudLocation::Endpoint => {

@@ -1,6 +1,5 @@
 //! Error messages that point into a query.
 
-use std::error::Error;
 use std::fmt;
 
 /// The maximum number of characters shown of a line of SQL.
@@ -110,18 +109,6 @@ impl fmt::Display for Diagnostic {
             None => Ok(()),
         }
     }
-}
-
-/// An error and its sources, as one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -19,9 +19,10 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 
-use crate::diagnostic::{Diagnostic, chain};
+use crate::diagnostic::Diagnostic;
 use crate::sql::Sql;
 use crate::tables::{self, Table};
+use windrow_service::chain;
 
 /// The catalog and database of the tables in Athena.
 const CATALOG: [&str; 2] = ["awsdatacatalog", "wildrydes"];

@@ -10,7 +10,7 @@ use query::{QueryArgs, QueryError, Terminal};
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::Environment;
 use windrow_connect::signal::drain_on_signals;
-use windrow_connect::terminal::{self, tell};
+use windrow_connect::terminal::{self, eprint_line};
 
 /// The time limit for ending a query after a signal. A query in Athena is stopped there first, and
 /// a blocked terminal or pipe must not delay the exit.
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         // The panic has printed its message.
         Ok(Err(_)) => ExitCode::FAILURE,
         Err(error) => {
-            tell(&format!("error: cannot start a thread: {error}"));
+            eprint_line(&format!("error: cannot start a thread: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -46,7 +46,7 @@ fn start() -> ExitCode {
                 QueryError::Contradiction => 2,
                 _ => 1,
             };
-            tell(&format!("error: {:#}", anyhow::Error::new(error)));
+            eprint_line(&format!("error: {:#}", anyhow::Error::new(error)));
             ExitCode::from(code)
         }
     }

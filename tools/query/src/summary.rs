@@ -21,9 +21,9 @@ use windrow_lambda::processor::row::{self, Item};
 use windrow_local::data_dir::{DataDir, DataDirError};
 use windrow_local::table_file::{TableFile, TableFileError};
 
-use crate::diagnostic::chain;
 use crate::progress::{Measure, QueryProgress};
 use crate::tables::SUMMARY;
+use windrow_service::chain;
 
 /// The local cloud's table, in the data directory.
 const TABLE_FILE: &str = "table.db";

@@ -1,7 +1,6 @@
 //! Recomputes every unicorn's windows from the archive.
 
-use std::error::Error;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use recompute::table::{RecomputedTable, check_name};
 use tokio::runtime::Runtime;
 use windrow_archive::ArchiveListing;
 use windrow_connect::cloud::{Environment, LOCAL_PORT, Resolved, resolve};
+use windrow_connect::terminal::eprint_line;
 
 fn main() -> ExitCode {
     let args = RecomputeArgs::parse();
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     match run(&args, &environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&format!("error: {}", printable(&chain(error.as_ref()))));
+            eprint_line(&format!("error: {}", printable(&format!("{error:#}"))));
             ExitCode::FAILURE
         }
     }
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     clippy::disallowed_methods,
     reason = "only the reported duration depends on it"
 )]
-fn run(args: &RecomputeArgs, environment: &Environment) -> Result<(), Box<dyn Error>> {
+fn run(args: &RecomputeArgs, environment: &Environment) -> anyhow::Result<()> {
     let started = Instant::now();
     let threads = match args.threads {
         Some(threads) => threads.into(),
@@ -91,7 +91,7 @@ fn open_table(
     name: &str,
     args: &RecomputeArgs,
     environment: &Environment,
-) -> Result<(Runtime, RecomputedTable), Box<dyn Error>> {
+) -> anyhow::Result<(Runtime, RecomputedTable)> {
     let runtime = Runtime::new()?;
     let resolved = runtime.block_on(resolve(&args.target, environment, LOCAL_PORT))?;
     let cloud = match resolved {
@@ -99,10 +99,10 @@ fn open_table(
         Resolved::NoLocal(no_local) => {
             let help = "start one with `cargo run -p local`, or choose another cloud with \
                         --endpoint-url or --target aws";
-            return Err(format!("{no_local}: {help}").into());
+            anyhow::bail!("{no_local}: {help}");
         }
     };
-    tell(cloud.describe());
+    eprint_line(cloud.describe());
     let table = runtime.block_on(RecomputedTable::open(&cloud, name))?;
     Ok((runtime, table))
 }
@@ -120,19 +120,19 @@ fn bar(length: u64, template: &str) -> ProgressBar {
 fn print_summary(listing: &ArchiveListing, report: &ScanReport, rows: &WindowRows, time: Duration) {
     for rejected in &report.reasons {
         let (path, line) = (rejected.path.display(), rejected.line);
-        tell(&printable(&format!("{path}:{line}: {}", rejected.reason)));
+        eprint_line(&printable(&format!("{path}:{line}: {}", rejected.reason)));
     }
     let more = report.rejected - report.reasons.len() as u64;
     if more > 0 {
-        tell(&format!("and {more} more lines that are not readings"));
+        eprint_line(&format!("and {more} more lines that are not readings"));
     }
     if listing.skipped > 0 {
         let skipped = listing.skipped;
-        tell(&format!(
+        eprint_line(&format!(
             "{skipped} hidden or unfinished files were skipped"
         ));
     }
-    tell(&format!(
+    eprint_line(&format!(
         "files {}, bytes {}: {} readings, {} duplicates left out, {} lines that are not readings; \
          {} rows in {:.2} s",
         listing.files.len(),
@@ -143,21 +143,4 @@ fn print_summary(listing: &ArchiveListing, report: &ScanReport, rows: &WindowRow
         rows.len(),
         time.as_secs_f64(),
     ));
-}
-
-/// An error and its sources, as one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
-}
-
-/// Writes a line to standard error. Errors are ignored: a closed terminal must not affect the rows.
-fn tell(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -20,13 +20,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeyType, TableDescription};
 use thiserror::Error;
 use unicorn::summary::{SourceRange, Summary};
 use windrow_connect::cloud::Cloud;
 use windrow_core::sequence::{InvalidSequenceNumber, SequenceRange};
 use windrow_lambda::processor::row::{self, Item, KEY};
+use windrow_service::chain;
 use windrow_write::{DynamoTable, Policy, deliver};
 
 use crate::rows::{WindowRow, WindowRows};
@@ -214,7 +215,7 @@ impl RecomputedTable {
     ) -> TableError {
         TableError::Unreadable {
             table: self.name.clone(),
-            reason: DisplayErrorContext(error).to_string(),
+            reason: chain(error),
         }
     }
 }

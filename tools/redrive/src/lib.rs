@@ -152,7 +152,7 @@ pub async fn redrive(
         Resolved::Cloud(cloud) => cloud,
         Resolved::NoLocal(no_local) => return Err(RedriveError::NoLocal(no_local)),
     };
-    if cloud.place() == CloudLocation::Aws && args.target.target == Target::Auto {
+    if cloud.location() == CloudLocation::Aws && args.target.target == Target::Auto {
         return Err(RedriveError::Unasked);
     }
     note(&mut notes, cloud.describe());

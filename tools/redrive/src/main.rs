@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use redrive::{RedriveArgs, redrive};
 use windrow_connect::cloud::Environment;
-use windrow_connect::terminal::{self, tell};
+use windrow_connect::terminal::{self, eprint_line};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -19,14 +19,14 @@ async fn main() -> ExitCode {
                 left => format!("; not redriven: {left}"),
             };
             let (records, files) = (redriven.records, redriven.files);
-            tell(&format!("redrove {records} records of {files} files{left}"));
+            eprint_line(&format!("redrove {records} records of {files} files{left}"));
             match redriven.left {
                 0 => ExitCode::SUCCESS,
                 _ => ExitCode::FAILURE,
             }
         }
         Err(error) => {
-            tell(&format!("error: {:#}", anyhow::Error::from(error)));
+            eprint_line(&format!("error: {:#}", anyhow::Error::from(error)));
             ExitCode::FAILURE
         }
     }

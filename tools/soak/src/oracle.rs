@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::ShardIteratorType;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 use unicorn::merge::MergedRow;
+use windrow_service::chain;
 
 /// A stream's name and a shard's id.
 pub type StreamShard = (String, String);
@@ -64,7 +64,7 @@ pub struct LogError {
 pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<Logged>, LogError> {
     let failed = |error: &dyn std::error::Error| LogError {
         stream: stream.to_owned(),
-        reason: DisplayErrorContext(error).to_string(),
+        reason: chain(error),
     };
     let mut log = Vec::new();
     let listed = client.list_shards().stream_name(stream).send().await;

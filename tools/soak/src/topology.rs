@@ -48,7 +48,7 @@ pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
             // The call may be throttled, or there may be nothing to split or merge.
             if let Err(error) = inject(site, kind, &mut random).await {
                 tracing::debug!(%error, kind = kind.name(), "nothing was changed");
-                site.faults.missed(kind);
+                site.faults.undo(kind);
             }
         }
     }

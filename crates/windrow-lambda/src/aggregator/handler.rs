@@ -13,6 +13,7 @@ use windrow_core::fold::{Row, StateLimits};
 use windrow_core::sequence::InvalidSequenceNumber;
 use windrow_core::window::Window;
 use windrow_event::{DecodeError, Event, Reject, Response};
+use windrow_service::chain;
 use windrow_write::{
     DeliveryReport, Destination, KinesisRecord, Policy, Reasons, Undelivered, deliver,
 };
@@ -67,16 +68,9 @@ impl From<Error> for Diagnostic {
             Error::State(_) => "State",
             Error::Undelivered { .. } => "Undelivered",
         };
-        let mut error_message = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            error_message.push_str(": ");
-            error_message.push_str(&error.to_string());
-            cause = error.source();
-        }
         Self {
             error_type: error_type.to_owned(),
-            error_message,
+            error_message: chain(&error),
         }
     }
 }

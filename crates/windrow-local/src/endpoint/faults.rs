@@ -64,13 +64,13 @@ pub(super) async fn inject(
                 response
             }
             Err(response) => {
-                faults.missed(kind);
+                faults.undo(kind);
                 response
             }
         },
         None => next.run(request).await,
     };
-    match faults.inject(FaultKind::AnswerDropped) {
+    match faults.inject(FaultKind::ResponseDropped) {
         Some(rng) => {
             tracing::debug!(?call, "response dropped on purpose");
             cut_off(response, rng).await

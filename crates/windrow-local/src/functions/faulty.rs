@@ -110,7 +110,7 @@ impl Faulty {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if !done || redeliveries.events.len() == MOST_KEPT {
-            self.faults.missed(FaultKind::TwiceLate);
+            self.faults.undo(FaultKind::TwiceLate);
             return;
         }
         let due = redeliveries.invocations + rng.random_range(1..=LATEST);

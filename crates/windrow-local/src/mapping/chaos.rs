@@ -91,10 +91,10 @@ impl Chaos {
         self.kept = Vec::new();
         self.batches = Vec::new();
         if self.state_lost.take().is_some() {
-            self.faults.missed(FaultKind::StateLost);
+            self.faults.undo(FaultKind::StateLost);
         }
         if self.after_window.take().is_some() {
-            self.faults.missed(FaultKind::RedeliveredAfterWindow);
+            self.faults.undo(FaultKind::RedeliveredAfterWindow);
         }
     }
 }
@@ -164,14 +164,14 @@ impl DeliveryHooks for Chaos {
         }
         self.keep(&batch[done_before..]);
         if self.state_lost.take().is_some() {
-            self.faults.missed(FaultKind::StateLost);
+            self.faults.undo(FaultKind::StateLost);
         }
         let random = self.after_window.take();
         let records = std::mem::take(&mut self.kept);
         let batches = std::mem::take(&mut self.batches);
         let mut random = random?;
         if records.is_empty() {
-            self.faults.missed(FaultKind::RedeliveredAfterWindow);
+            self.faults.undo(FaultKind::RedeliveredAfterWindow);
             return None;
         }
         Some(rerun(records, &batches, &mut random))

@@ -92,9 +92,9 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                     Err(error) => {
                         tracing::warn!(stream = source.stream, %error, "cannot list the shards");
                     }
-                    Ok(listed) => for (shard, was_in_first) in shards.update(&listed, requested_at) {
+                    Ok(listed) => for (shard, in_first_listing) in shards.update(&listed, requested_at) {
                         tracing::debug!(stream = source.stream, shard, "reading a shard");
-                        let start = if was_in_first {
+                        let start = if in_first_listing {
                             source.start.clone()
                         } else {
                             Start::TrimHorizon
@@ -155,8 +155,8 @@ impl FollowedShards {
         self.listed_at = i64::MIN;
     }
 
-    /// Takes in a listing that was asked for at `requested_at`. Gives the shards that can be read
-    /// now, and for each whether it was in the first listing.
+    /// Applies a listing that was requested at `requested_at`. Returns the shards that can be read
+    /// now, each with whether it was in the first listing.
     fn update(&mut self, listed: &[Shard], requested_at: i64) -> Vec<(String, bool)> {
         self.listed_at = requested_at;
         for shard in listed {
@@ -166,12 +166,12 @@ impl FollowedShards {
         }
         self.lineage.update(listed);
         let ids = || listed.iter().map(|shard| shard.id.clone()).collect();
-        let in_first = self.first_listing.get_or_insert_with(ids);
+        let first = self.first_listing.get_or_insert_with(ids);
         let ready = self.lineage.ready().into_iter();
         ready
             .map(|shard| {
-                let was_in_first = in_first.contains(&shard);
-                (shard, was_in_first)
+                let in_first_listing = first.contains(&shard);
+                (shard, in_first_listing)
             })
             .collect()
     }

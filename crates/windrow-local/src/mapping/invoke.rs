@@ -36,7 +36,7 @@ pub(super) enum InvocationOutcome {
     /// All of it is done. With a window, this is the state for the next invocation.
     Done(Option<Box<RawValue>>),
     /// This many records from the start are done; the rest must be retried.
-    Partly(usize),
+    Partial(usize),
     /// None of it is done, for this reason.
     Failed(String),
 }
@@ -164,7 +164,7 @@ fn interpret(
         0 if !records.is_empty() => {
             InvocationOutcome::Failed("the first batch item failed".to_owned())
         }
-        lowest if lowest < records.len() => InvocationOutcome::Partly(lowest),
+        lowest if lowest < records.len() => InvocationOutcome::Partial(lowest),
         _ => InvocationOutcome::Done(None),
     }
 }
@@ -189,7 +189,7 @@ mod tests {
         match interpret(payload.as_bytes(), &records, windowed, &options) {
             InvocationOutcome::Done(None) => "done".to_owned(),
             InvocationOutcome::Done(Some(state)) => format!("done, state {}", state.get()),
-            InvocationOutcome::Partly(count) => format!("{count} done"),
+            InvocationOutcome::Partial(count) => format!("{count} done"),
             InvocationOutcome::Failed(reason) => reason,
         }
     }

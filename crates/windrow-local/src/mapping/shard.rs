@@ -154,7 +154,7 @@ impl Poller {
                 }
                 self.ended = page.ended;
                 self.records.extend(page.records);
-                Flow::On
+                Flow::Continue
             }
             Err(error) => {
                 let shard = &self.invoker.shard;
@@ -177,7 +177,7 @@ impl Poller {
             let batch = most.min(left);
             let is_final = window.is_some_and(|(_, is_final)| is_final) && batch == left;
             if batch == 0 && !is_final {
-                return Flow::On;
+                return Flow::Continue;
             }
             let batch_window = window.map(|(window, _)| (window, is_final));
             let early_end = match batch_window {
@@ -196,11 +196,11 @@ impl Poller {
                         .after_batch(batch, batch_window, state, early_end)
                         .await
                     {
-                        Flow::On if left > 0 => continue,
+                        Flow::Continue if left > 0 => continue,
                         flow => return flow,
                     }
                 }
-                InvocationOutcome::Partly(done) => {
+                InvocationOutcome::Partial(done) => {
                     self.drop_records(done);
                     left -= done;
                     most = left;
@@ -271,7 +271,7 @@ impl Poller {
             Some((window, true)) => {
                 self.open = None;
                 return match self.hooks.closed(batch, opened) {
-                    None => Flow::On,
+                    None => Flow::Continue,
                     Some(rerun) => self.deliver_again(window, rerun).await,
                 };
             }
@@ -295,7 +295,7 @@ impl Poller {
             }
         };
         let again = match next {
-            NextBatch::Continue => return Flow::On,
+            NextBatch::Continue => return Flow::Continue,
             NextBatch::Again(records) => records,
             NextBatch::FromStart(records) => {
                 self.open = None;
@@ -305,7 +305,7 @@ impl Poller {
         for record in again.into_iter().rev() {
             self.records.push_front(record);
         }
-        Flow::Anew
+        Flow::Replan
     }
 
     /// Ends the open window early, as Lambda does when its state is too large. The window continues
@@ -317,9 +317,9 @@ impl Poller {
                 InvocationOutcome::Done(_) => {
                     let state = None;
                     self.open = Some(OpenWindow { window, state });
-                    return Flow::On;
+                    return Flow::Continue;
                 }
-                InvocationOutcome::Partly(_) => "only some records were accepted".to_owned(),
+                InvocationOutcome::Partial(_) => "only some records were accepted".to_owned(),
                 InvocationOutcome::Failed(reason) => reason,
             };
             failures += 1;
@@ -421,7 +421,7 @@ impl Poller {
                     most = usize::MAX;
                     failures = 0;
                 }
-                InvocationOutcome::Partly(_) | InvocationOutcome::Failed(_) => {
+                InvocationOutcome::Partial(_) | InvocationOutcome::Failed(_) => {
                     failures += 1;
                     if let Flow::Stop = pause(&self.stop, failures).await {
                         return Flow::Stop;
@@ -429,6 +429,6 @@ impl Poller {
                 }
             }
         }
-        Flow::On
+        Flow::Continue
     }
 }

@@ -30,7 +30,7 @@ const TABLE: &str = "UnicornSensorData";
 const REJECTS: &str = "wildrydes-rejects";
 /// All faults of the endpoint except delays, which would only slow the test down. With the seed of
 /// [`cloud`], every kind is injected within the calls that the test makes.
-const ROUGH: &str = "put-failed=0.3,throttled=0.3,answer-dropped=0.3,unprocessed=0.3,\
+const ROUGH: &str = "put-failed=0.3,throttled=0.3,response-dropped=0.3,unprocessed=0.3,\
                      iterator-expired=0.3,rejects-failed=0.3";
 
 /// A cloud with a stream, a table and a delivery stream, which injects faults into its calls.
@@ -73,7 +73,7 @@ async fn in_stream(cloud: &TestEndpoint) -> Vec<String> {
             match reader.next().await {
                 Ok(page) if page.records.is_empty() && page.millis_behind == 0 => break,
                 Ok(page) => found.extend(page.records.iter().map(|record| text(&record.data))),
-                Err(error) => assert!(error.is_passing(), "{error}"),
+                Err(error) => assert!(error.is_transient(), "{error}"),
             }
         }
     }
@@ -243,7 +243,7 @@ async fn a_throttled_call_gets_the_services_own_error_and_does_nothing() {
 
 #[tokio::test]
 async fn a_call_whose_response_is_dropped_is_done_once() {
-    let (cloud, faults) = cloud("answer-dropped=1").await;
+    let (cloud, faults) = cloud("response-dropped=1").await;
     let dynamodb = cloud.dynamodb();
     let (mut without_response, mut broken_response) = (0, 0);
     for number in numbered(20) {
@@ -263,7 +263,7 @@ async fn a_call_whose_response_is_dropped_is_done_once() {
         assert!(error.as_service_error().is_none(), "{error:?}");
     }
     assert!(without_response > 0 && broken_response > 0);
-    assert_eq!(faults.injected(FaultKind::AnswerDropped), 60);
+    assert_eq!(faults.injected(FaultKind::ResponseDropped), 60);
     faults.switch_off();
     assert_eq!(in_stream(&cloud).await, numbered(20));
     assert_eq!(in_archive(&cloud).await, numbered(20));
@@ -417,7 +417,7 @@ async fn everything_is_delivered_and_read_in_spite_of_faults() {
     for kind in [
         FaultKind::PutFailed,
         FaultKind::Throttled,
-        FaultKind::AnswerDropped,
+        FaultKind::ResponseDropped,
         FaultKind::Unprocessed,
         FaultKind::IteratorExpired,
         FaultKind::RejectsFailed,

@@ -20,16 +20,16 @@ use crate::endpoint::create_stream;
 /// Ends tests that hang. Nothing depends on its length.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 
-type Handler = Box<dyn Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync>;
+type TestHandler = Box<dyn Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync>;
 
 /// A function that records every event and returns the result of `handler`, which also gets the
 /// number of invocations before.
-struct Recording {
+struct RecordingFunction {
     events: Mutex<Vec<Event>>,
-    handler: Handler,
+    handler: TestHandler,
 }
 
-impl Function for Recording {
+impl Function for RecordingFunction {
     fn name(&self) -> &str {
         "recording"
     }
@@ -51,7 +51,7 @@ impl Function for Recording {
 struct Mapped {
     cloud: TestEndpoint,
     mapping: Mapping,
-    function: Arc<Recording>,
+    function: Arc<RecordingFunction>,
 }
 
 impl Mapped {
@@ -73,7 +73,7 @@ impl Mapped {
         let cloud = TestEndpoint::start().await;
         let client = cloud.kinesis();
         create_stream(&client, "stream", shards).await;
-        let function = Arc::new(Recording {
+        let function = Arc::new(RecordingFunction {
             events: Mutex::default(),
             handler: Box::new(handler),
         });

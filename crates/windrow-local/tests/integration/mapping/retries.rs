@@ -12,7 +12,9 @@ use windrow_event::Event;
 use windrow_local::functions::{Function, InvokeError};
 use windrow_local::mapping::{Mapping, MappingOptions};
 
-use super::{Mapped, Recording, TIME_LIMIT, data, failed, finish, reporting, source, until};
+use super::{
+    Mapped, RecordingFunction, TIME_LIMIT, data, failed, finish, reporting, source, until,
+};
 use crate::TestEndpoint;
 use crate::endpoint::create_stream;
 use crate::firehose::files;
@@ -203,14 +205,14 @@ async fn many_shards_stop_together_and_deliver_nothing_more() {
 
     // Another mapping gets everything, and the first one nothing more.
     put_in_each(&client, SHARDS, "after").await;
-    let other = Arc::new(Recording {
+    let other = Arc::new(RecordingFunction {
         events: Mutex::default(),
         handler: Box::new(|_, _| Ok(Value::Null)),
     });
     let recording: Arc<dyn Function> = Arc::clone(&other) as Arc<dyn Function>;
     let next = Mapping::start(source, recording, options).unwrap();
     finish(&next).await;
-    let delivered = |function: &Recording| {
+    let delivered = |function: &RecordingFunction| {
         let events = function.events.lock().unwrap();
         events.iter().flat_map(data).collect::<Vec<_>>()
     };

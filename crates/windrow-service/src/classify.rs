@@ -2,7 +2,7 @@
 
 /// How to react to an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
+pub enum ErrorClass {
     /// The service throttled the call, which may succeed later.
     Throttled,
     /// The service failed. The same call may succeed later.
@@ -19,7 +19,7 @@ pub(crate) enum Class {
 /// An unknown 4xx error counts as a setup error: holding back a record that would be rejected loses
 /// nothing, but rejecting one that could be sent later loses it. The error of a single record
 /// within a response has no status; if its code is unknown, it counts as transient.
-pub(crate) fn classify(code: Option<&str>, message: Option<&str>, status: Option<u16>) -> Class {
+pub fn classify(code: Option<&str>, message: Option<&str>, status: Option<u16>) -> ErrorClass {
     // The codes are from the three services' API references and their common errors.
     match code.unwrap_or_default() {
         "ProvisionedThroughputExceededException"
@@ -29,34 +29,34 @@ pub(crate) fn classify(code: Option<&str>, message: Option<&str>, status: Option
         | "LimitExceededException"
         | "KMSThrottlingException"
         // Firehose returns this when its throughput limit is exceeded.
-        | "ServiceUnavailableException" => Class::Throttled,
+        | "ServiceUnavailableException" => ErrorClass::Throttled,
         "InternalFailure"
         | "InternalFailureException"
         | "InternalServerError"
         | "ServiceUnavailable"
         | "RequestTimeout"
-        | "ReplicatedWriteConflictException" => Class::Transient,
+        | "ReplicatedWriteConflictException" => ErrorClass::Transient,
         "ValidationException" | "ValidationError" | "InvalidArgumentException" => {
             if is_setup_error(message.unwrap_or_default()) {
-                Class::Setup
+                ErrorClass::Setup
             } else {
-                Class::Permanent
+                ErrorClass::Permanent
             }
         }
         "SerializationException"
         | "ItemCollectionSizeLimitExceededException"
-        | "RequestEntityTooLargeException" => Class::Permanent,
+        | "RequestEntityTooLargeException" => ErrorClass::Permanent,
         _ => by_status(status),
     }
 }
 
-fn by_status(status: Option<u16>) -> Class {
+fn by_status(status: Option<u16>) -> ErrorClass {
     match status {
-        Some(408) => Class::Transient,
-        Some(429) => Class::Throttled,
-        Some(413) => Class::Permanent,
-        Some(400..=499) => Class::Setup,
-        _ => Class::Transient,
+        Some(408) => ErrorClass::Transient,
+        Some(429) => ErrorClass::Throttled,
+        Some(413) => ErrorClass::Permanent,
+        Some(400..=499) => ErrorClass::Setup,
+        _ => ErrorClass::Transient,
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn known_codes_are_classified() {
-        use Class::{Permanent, Setup, Throttled, Transient};
+        use ErrorClass::{Permanent, Setup, Throttled, Transient};
         for (code, status, expected) in [
             ("ProvisionedThroughputExceededException", 400, Throttled),
             ("ThrottlingException", 400, Throttled),
@@ -160,16 +160,16 @@ mod tests {
 
     #[test]
     fn unknown_code_without_a_status_is_transient() {
-        assert_eq!(classify(None, None, None), Class::Transient);
+        assert_eq!(classify(None, None, None), ErrorClass::Transient);
         let alone = |code| classify(Some(code), None, None);
-        assert_eq!(alone("UnknownCode"), Class::Transient);
-        assert_eq!(alone("InternalFailure"), Class::Transient);
-        assert_eq!(alone("ValidationException"), Class::Permanent);
+        assert_eq!(alone("UnknownCode"), ErrorClass::Transient);
+        assert_eq!(alone("InternalFailure"), ErrorClass::Transient);
+        assert_eq!(alone("ValidationException"), ErrorClass::Permanent);
     }
 
     #[test]
     fn invalid_target_is_a_setup_error_and_invalid_record_is_not() {
-        use Class::{Permanent, Setup};
+        use ErrorClass::{Permanent, Setup};
         let constraint = "failed to satisfy constraint: Member must have length less than or equal";
         let at = |value: &str, member: &str| {
             format!(
