@@ -323,7 +323,7 @@ async fn rejects_can_be_queried() {
         ]
     );
     assert!(
-        answer.notes.ends_with("1 line is no reject: left out\n"),
+        answer.notes.ends_with("1 line is not a reject: left out\n"),
         "{}",
         answer.notes
     );
