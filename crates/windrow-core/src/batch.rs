@@ -17,7 +17,7 @@ use foldhash::fast::RandomState;
 
 use crate::aggregate::{Aggregate, Merge};
 use crate::window::{Tumbling, Window};
-use times::{BatchTimes, Stretch};
+use times::BatchTimes;
 
 /// Aggregates by key and window. Keys are numbers from 0 without large gaps, assigned by the
 /// caller.
@@ -27,15 +27,14 @@ use times::{BatchTimes, Stretch};
 ///
 /// Memory grows with the number of readings and accumulators, never with the time between them:
 ///
-/// * 4 bytes per reading in the order of times, up to twice that for the spare capacity of growing
-///   windows, and as much again for the first windows;
+/// * 4 bytes per reading in the order of times, and up to twice that where a window has more
+///   readings than the one before it;
 /// * about 30 bytes per reading out of order, or with a time that is not a whole millisecond;
-/// * about 40 bytes per accumulator, in addition to the aggregate.
+/// * about 70 bytes per accumulator, in addition to the aggregate.
 #[derive(Clone, Debug)]
 pub struct BatchFold<A> {
     windows: Tumbling,
     accumulators: Vec<OpenAccumulator<A>>,
-    times: BatchTimes,
     keys: Vec<KeyWindows>,
     /// By key, the accumulators that were opened after one of a later window, by window start.
     late: HashMap<usize, BTreeMap<i64, usize>, RandomState>,
@@ -54,11 +53,11 @@ pub struct BatchAccumulator<'a, A> {
     pub aggregate: &'a A,
 }
 
-/// An accumulator, except for its times that are stored in [`BatchTimes`].
+/// An accumulator of a window and key.
 #[derive(Clone, Debug)]
 struct OpenAccumulator<A> {
     aggregate: A,
-    stretch: Stretch,
+    times: BatchTimes,
 }
 
 /// The accumulators of a key, by index.
@@ -79,7 +78,6 @@ impl<A: Merge> BatchFold<A> {
         Self {
             windows,
             accumulators: Vec::new(),
-            times: BatchTimes::new(),
             keys: Vec::new(),
             late: HashMap::default(),
             readings: 0,
@@ -95,9 +93,9 @@ impl<A: Merge> BatchFold<A> {
         A: Aggregate<T>,
     {
         let (start, index) = self.accumulator_of(key, millis);
-        let OpenAccumulator { aggregate, stretch } = &mut self.accumulators[index];
+        let OpenAccumulator { aggregate, times } = &mut self.accumulators[index];
         let after_start = millis.abs_diff(start);
-        let is_new = self.times.insert(index, stretch, after_start, nanos);
+        let is_new = times.insert(after_start, nanos);
         if is_new {
             aggregate.add(reading);
             self.readings += 1;
@@ -118,8 +116,8 @@ impl<A: Merge> BatchFold<A> {
     /// The accumulator at an index that [`BatchFold::windows_of`] returned; `None` if there is
     /// none.
     pub fn accumulator(&self, index: usize) -> Option<BatchAccumulator<'_, A>> {
-        let OpenAccumulator { aggregate, stretch } = self.accumulators.get(index)?;
-        let (readings, duplicates) = self.times.counts(index, *stretch);
+        let OpenAccumulator { aggregate, times } = self.accumulators.get(index)?;
+        let (readings, duplicates) = times.counts();
         Some(BatchAccumulator {
             readings,
             duplicates,
@@ -179,9 +177,7 @@ impl<A: Merge> BatchFold<A> {
         } = &mut self.keys[key];
         // A window mostly has as many readings as the one before it.
         let before = latest.and_then(|(_, accumulator)| self.accumulators.get(accumulator));
-        let stretch = self
-            .times
-            .stretch_like(before.map(|accumulator| accumulator.stretch));
+        let times = BatchTimes::like(before.map(|accumulator| &accumulator.times));
         if newest.is_some_and(|(newest, _)| newest > start) {
             self.late.entry(key).or_default().insert(start, index);
         } else {
@@ -189,7 +185,7 @@ impl<A: Merge> BatchFold<A> {
         }
         self.accumulators.push(OpenAccumulator {
             aggregate: A::identity(),
-            stretch,
+            times,
         });
         index
     }
