@@ -37,8 +37,12 @@ impl fmt::Display for Distance {
         if rest == 0 {
             return write!(formatter, "{metres}");
         }
-        let fraction = format!("{rest:06}");
-        write!(formatter, "{metres}.{}", fraction.trim_end_matches('0'))
+        let (mut fraction, mut places) = (rest, 6);
+        while fraction % 10 == 0 {
+            fraction /= 10;
+            places -= 1;
+        }
+        write!(formatter, "{metres}.{fraction:0places$}")
     }
 }
 
