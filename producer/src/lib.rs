@@ -31,7 +31,6 @@ mod rows;
 pub mod schedule;
 mod send;
 mod standing;
-mod window_table;
 
 use std::io::Write;
 use std::sync::Arc;

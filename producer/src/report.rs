@@ -9,14 +9,16 @@ use aws_sdk_dynamodb::operation::query::QueryError;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use unicorn::merge::MergedRow;
 use unicorn::merge::merge;
 use unicorn::summary::Summary;
+use unicorn::table::{TableLine, table};
+use windrow_connect::terminal::printable;
 use windrow_read::ReadError;
 
 use crate::args::ProducerFormat;
 use crate::progress::ProducerProgress;
 use crate::rows::{NewRows, PrintedWindow, RowTable};
-use crate::window_table;
 
 /// How many queries run at once; each reads one unicorn's rows.
 const QUERIES: usize = 8;
@@ -146,7 +148,7 @@ impl<W: Write> ProducerReport<W> {
     ) -> io::Result<()> {
         let text = match self.format {
             ProducerFormat::Pretty => {
-                window_table::table(window, &merge(rows.iter().cloned())).into_bytes()
+                window_table(window, &merge(rows.iter().cloned())).into_bytes()
             }
             ProducerFormat::Lines => new.iter().flat_map(Summary::to_line).collect(),
         };
@@ -171,4 +173,19 @@ async fn read_back(
         .await
         .map_err(Box::new)?;
     Ok(rows.into_iter().flatten().collect())
+}
+
+fn window_table(window: PrintedWindow, merged_rows: &[MergedRow]) -> String {
+    let lines = merged_rows.iter().map(|merged| TableLine {
+        name: printable(&merged.name),
+        measures: &merged.measures,
+        readings: merged.readings,
+        note: if merged.exact {
+            ""
+        } else {
+            "  inexact: readings were lost"
+        },
+    });
+    let lines: Vec<TableLine<'_>> = lines.collect();
+    table(window.start, window.seconds, &lines)
 }

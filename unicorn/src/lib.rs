@@ -34,4 +34,5 @@ pub mod reading;
 pub mod rejection;
 pub mod status_time;
 pub mod summary;
+pub mod table;
 pub mod totals;

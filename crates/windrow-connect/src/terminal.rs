@@ -29,6 +29,20 @@ pub fn eprint_line(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// The text with control characters replaced, so that it cannot control the terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(printable_char).collect()
+}
+
+/// The character, or a replacement if it is a control character.
+pub fn printable_char(character: char) -> char {
+    if character.is_control() {
+        char::REPLACEMENT_CHARACTER
+    } else {
+        character
+    }
+}
+
 /// Standard output. Writing to a terminal that was closed returns a broken pipe error.
 pub fn output() -> TerminalOutput {
     TerminalOutput {

@@ -56,7 +56,7 @@ impl Diagnostic {
         self.location = Some(SqlLocation {
             line: row,
             column,
-            shown: characters[from..to].iter().map(printable).collect(),
+            shown: characters[from..to].iter().map(visible).collect(),
             before: column - 1 - from,
             carets: length.clamp(1, (to + 1).saturating_sub(column).max(1)),
         });
@@ -78,7 +78,7 @@ impl Diagnostic {
 
 /// The character, or a space for control characters: they have no width and could control the
 /// terminal.
-fn printable(character: &char) -> char {
+fn visible(character: &char) -> char {
     if character.is_control() {
         ' '
     } else {

@@ -8,14 +8,14 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use recompute::args::RecomputeArgs;
-use recompute::output::{self, printable};
+use recompute::output;
 use recompute::rows::WindowRows;
 use recompute::scan::{ScanOptions, ScanReport, scan};
 use recompute::table::{RecomputedTable, check_name};
 use tokio::runtime::Runtime;
 use windrow_archive::ArchiveListing;
 use windrow_connect::cloud::{Environment, LOCAL_PORT, Resolved, resolve};
-use windrow_connect::terminal::eprint_line;
+use windrow_connect::terminal::{eprint_line, printable};
 
 fn main() -> ExitCode {
     let args = RecomputeArgs::parse();

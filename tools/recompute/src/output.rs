@@ -5,7 +5,8 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use clap::ValueEnum;
-use unicorn::status_time::StatusTime;
+use unicorn::table::{TableLine, table};
+use windrow_connect::terminal::printable;
 
 use crate::rows::{WindowRow, WindowRows};
 
@@ -161,67 +162,29 @@ fn push_integer(text: &mut Vec<u8>, value: impl itoa::Integer) {
     text.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// The maximum width of the name column; a longer name shifts the rest of its line to the right.
-const WIDEST_NAME: usize = 32;
-
 fn write_tables(rows: &WindowRows, mut output: impl Write) -> io::Result<()> {
     for (start, rows) in rows.windows() {
         let rows: Vec<WindowRow<'_>> = rows.collect();
-        write_table(start, &rows, &mut output)?;
+        let seconds = rows.first().map_or(0, |row| row.window_seconds);
+        let lines: Vec<TableLine<'_>> = rows
+            .iter()
+            .map(|row| TableLine {
+                name: printable(row.name),
+                measures: &row.measures,
+                readings: row.readings,
+                note: "",
+            })
+            .collect();
+        output.write_all(table(start, seconds, &lines).as_bytes())?;
     }
     output.flush()
-}
-
-fn write_table(
-    start: StatusTime,
-    rows: &[WindowRow<'_>],
-    output: &mut impl Write,
-) -> io::Result<()> {
-    let width = rows.iter().map(|row| row.name.chars().count()).max();
-    let width = width.unwrap_or(0).clamp("Name".len(), WIDEST_NAME);
-    let seconds = rows.first().map_or(0, |row| row.window_seconds);
-    writeln!(output, "{start}, {seconds} s")?;
-    let mut line = |name: &str, columns: [&str; 4]| {
-        let [distance, magic, health, readings] = columns;
-        writeln!(
-            output,
-            "  {name:<width$}  {distance:>14}  {magic:>13}  {health:>13}  {readings:>8}"
-        )
-    };
-    line("Name", ["Distance m", "Magic", "Health", "Readings"])?;
-    for row in rows {
-        let measures = &row.measures;
-        let range = |lowest: i32, highest: i32| format!("{lowest}–{highest}");
-        line(
-            &printable(row.name),
-            [
-                &measures.distance.to_string(),
-                &range(measures.min_magic_points, measures.max_magic_points),
-                &range(measures.min_health_points, measures.max_health_points),
-                &row.readings.to_string(),
-            ],
-        )?;
-    }
-    Ok(())
-}
-
-/// The text with control characters replaced, so that it cannot control the terminal.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| {
-            if character.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                character
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use unicorn::distance::Distance;
+    use unicorn::status_time::StatusTime;
     use unicorn::totals::Measures;
 
     use super::*;

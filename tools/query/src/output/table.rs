@@ -1,6 +1,7 @@
 //! Prints rows in aligned columns.
 
 use std::io::{self, Write};
+use windrow_connect::terminal::printable;
 
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -37,7 +38,7 @@ impl<W: Write> TableSheet<W> {
     pub(super) fn row(&mut self, cells: &[Cell]) {
         let texts = cells
             .iter()
-            .map(|cell| printable(cell.as_deref().unwrap_or("")));
+            .map(|cell| printable_lines(cell.as_deref().unwrap_or("")));
         self.table.add_row(texts);
     }
 
@@ -57,15 +58,8 @@ impl<W: Write> TableSheet<W> {
     }
 }
 
-/// The text with control characters replaced, so that it cannot control the terminal. Newlines are
-/// kept, for query plans.
-fn printable(text: &str) -> String {
-    let replaced = |character: char| {
-        if character.is_control() && character != '\n' {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            character
-        }
-    };
-    text.chars().map(replaced).collect()
+/// The text without control characters except newlines, which query plans have.
+fn printable_lines(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(printable).collect();
+    lines.join("\n")
 }
