@@ -10,5 +10,6 @@ export default defineConfig({
   plugins: [page],
   build: { target: 'es2023', chunkSizeWarningLimit: 1500 },
   worker: { format: 'es', plugins: worker },
-  test: { include: ['src/**/*.test.ts'] },
+  // Tests do not depend on speed: the limit only ends those that hang.
+  test: { include: ['src/**/*.test.ts'], testTimeout: 120_000 },
 });

@@ -93,7 +93,7 @@ fn fold(event: &Event) -> Fold<String, Totals> {
     };
     let mut fold: Fold<String, Totals> = Fold::new(StateLimits::default());
     for record in event.records() {
-        if fold.begin_record(record.sequence_number).unwrap() {
+        if fold.begin_record(record.sequence_number).unwrap().is_fold() {
             for (_, reading) in readings(record.data.unwrap()) {
                 let reading = reading.unwrap();
                 fold.add(
@@ -314,7 +314,7 @@ fn full_event_fold(bencher: Bencher) {
         .bench_local(|| {
             let mut fold: Fold<String, Totals> = Fold::new(StateLimits::default());
             for (sequence_number, reading) in &records {
-                if fold.begin_record(sequence_number).unwrap() {
+                if fold.begin_record(sequence_number).unwrap().is_fold() {
                     let time = reading.status_time.nanos();
                     fold.add(window, reading.name.as_ref(), time, reading);
                 }

@@ -55,7 +55,7 @@ fn fold_window(unicorns: u64) -> (u64, u64) {
     for second in 0..60 {
         for unicorn in 0..unicorns {
             let sequence_number = format!("{SEQUENCE}{:05}", second * unicorns + unicorn);
-            assert!(fold.begin_record(&sequence_number).unwrap());
+            assert!(fold.begin_record(&sequence_number).unwrap().is_fold());
             let text = line(unicorn, second);
             for (_, reading) in readings(text.as_bytes()) {
                 let reading = reading.unwrap();

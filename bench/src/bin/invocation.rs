@@ -131,7 +131,7 @@ fn ours(event: &[u8], limits: StateLimits) -> anyhow::Result<(WindowFold, u64)> 
     let mut fold: WindowFold = Fold::new(limits);
     let mut intake = Intake::default();
     for record in event.records() {
-        if fold.begin_record(record.sequence_number)? {
+        if fold.begin_record(record.sequence_number)?.is_fold() {
             intake.take(source, record, &mut fold);
         }
     }

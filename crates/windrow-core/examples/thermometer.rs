@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             None => Fold::new(StateLimits::default()),
         };
         for (sequence_number, room, millis, degrees) in batch {
-            if fold.begin_record(sequence_number)? {
+            if fold.begin_record(sequence_number)?.is_fold() {
                 let time = i128::from(millis) * 1_000_000;
                 fold.add(minutes.window_of(millis), room, time, &degrees);
             }

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use foldhash::fast::RandomState;
 
 use crate::aggregate::{Aggregate, Merge};
-use crate::window::{Session, Window};
+use crate::window::Window;
 
 /// Aggregates by window and key, for tumbling and hopping windows.
 #[derive(Clone, Debug)]
@@ -126,81 +126,6 @@ impl<K: Eq + Hash + Ord, A: Merge> Accumulators<K, A> {
 
 pub(crate) type KeysOf<'a, K, A> = &'a HashMap<K, A, RandomState>;
 
-/// Aggregates by key and session: readings of a key less than a gap apart share a session.
-#[derive(Clone, Debug)]
-pub struct Sessions<K, A> {
-    session: Session,
-    /// The sessions of each key by their start; they do not overlap.
-    keys: BTreeMap<K, BTreeMap<i64, (i64, A)>>,
-}
-
-impl<K: Ord + Clone, A: Merge> Sessions<K, A> {
-    /// No sessions yet.
-    pub fn new(session: Session) -> Self {
-        Self {
-            session,
-            keys: BTreeMap::new(),
-        }
-    }
-
-    /// Adds a reading of `key` at `time`. It may open a session, extend one, or join two.
-    pub fn add<T: ?Sized>(&mut self, time: i64, key: &K, reading: &T)
-    where
-        A: Aggregate<T>,
-    {
-        let mut aggregate = A::identity();
-        aggregate.add(reading);
-        self.merge(WindowAccumulator {
-            window: self.session.window_of(time),
-            key: key.clone(),
-            aggregate,
-        });
-    }
-
-    /// Merges a session into those of its key, joining it with every one it overlaps.
-    pub fn merge(&mut self, accumulator: WindowAccumulator<K, A>) {
-        let sessions = self.keys.entry(accumulator.key).or_default();
-        let (mut start, mut end) = (accumulator.window.start, accumulator.window.end);
-        let mut aggregate = accumulator.aggregate;
-        // Sessions of a key do not overlap, so their ends are in the same order as their starts.
-        while let Some((&other, &(other_end, _))) = sessions.range(..end).next_back() {
-            if other_end <= start {
-                break;
-            }
-            if let Some((_, joined)) = sessions.remove(&other) {
-                aggregate.merge(&joined);
-            }
-            start = start.min(other);
-            end = end.max(other_end);
-        }
-        sessions.insert(start, (end, aggregate));
-    }
-
-    /// Removes and returns the sessions that ended at or before `time`, ordered by window and key.
-    pub fn close(&mut self, time: i64) -> Vec<WindowAccumulator<K, A>> {
-        let mut accumulators = Vec::new();
-        self.keys.retain(|key, sessions| {
-            let open = sessions.split_off(&first_open(sessions, time));
-            let closed = std::mem::replace(sessions, open);
-            accumulators.extend(closed.into_iter().map(|(start, (end, aggregate))| {
-                WindowAccumulator {
-                    window: Window { start, end },
-                    key: key.clone(),
-                    aggregate,
-                }
-            }));
-            !sessions.is_empty()
-        });
-        accumulators.sort_by(|a, b| (a.window, &a.key).cmp(&(b.window, &b.key)));
-        accumulators
-    }
-}
-
-fn first_open<A>(sessions: &BTreeMap<i64, (i64, A)>, time: i64) -> i64 {
-    let open = sessions.iter().find(|(_, (end, _))| *end > time);
-    open.map_or(i64::MAX, |(start, _)| *start)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,30 +167,6 @@ mod tests {
         assert_eq!((accumulators.len(), accumulators.by_window().len()), (4, 4));
     }
 
-    #[test]
-    fn a_reading_in_the_gap_joins_two_sessions() {
-        let mut sessions: Sessions<u8, TestTotals> = Sessions::new(Session::new(10).unwrap());
-        for time in [0, 15, 40] {
-            sessions.add(time, &7, &time);
-        }
-        sessions.add(8, &7, &8);
-        let windows: Vec<(i64, i64)> = sessions
-            .close(25)
-            .iter()
-            .map(|accumulator| (accumulator.window.start, accumulator.window.end))
-            .collect();
-        assert_eq!(windows, [(0, 25)]);
-        assert_eq!(sessions.close(i64::MAX).len(), 1);
-    }
-
-    #[test]
-    fn a_gap_of_exactly_its_length_ends_a_session() {
-        let mut sessions: Sessions<u8, TestTotals> = Sessions::new(Session::new(10).unwrap());
-        sessions.add(0, &7, &0);
-        sessions.add(10, &7, &10);
-        assert_eq!(sessions.close(100).len(), 2);
-    }
-
     proptest! {
         #[test]
         fn order_and_split_do_not_matter(
@@ -274,24 +175,19 @@ mod tests {
             cut in 0..60_usize,
         ) {
             let tumbling = Tumbling::new(60).unwrap();
-            let session = Session::new(13).unwrap();
             let fold = |readings: &[(i64, u8)]| {
                 let mut accumulators: Accumulators<u8, TestTotals> = Accumulators::default();
-                let mut sessions: Sessions<u8, TestTotals> = Sessions::new(session);
                 for (time, key) in readings {
                     accumulators.add(tumbling.window_of(*time), key, time);
-                    sessions.add(*time, key, time);
                 }
-                (accumulators, sessions)
+                accumulators
             };
-            let (mut accumulators, mut sessions) = fold(&readings);
+            let mut accumulators = fold(&readings);
             let (left, right) = shuffled.split_at(cut.min(shuffled.len()));
-            let (mut merged, mut merged_sessions) = fold(right);
-            let (mut other, mut other_sessions) = fold(left);
+            let mut merged = fold(right);
+            let mut other = fold(left);
             other.close_all().into_iter().for_each(|accumulator| merged.merge(accumulator));
-            other_sessions.close(i64::MAX).into_iter().for_each(|accumulator| merged_sessions.merge(accumulator));
             prop_assert_eq!(accumulators.close_all(), merged.close_all());
-            prop_assert_eq!(sessions.close(i64::MAX), merged_sessions.close(i64::MAX));
         }
     }
 }

@@ -112,21 +112,17 @@ impl<K: Eq + Hash + Ord> DedupCache<K> {
         }
     }
 
-    /// Reads both generations. `keys` is the table of keys, and `key_len` returns the length in
-    /// bytes of the key at an index.
+    /// Reads both generations. `key` returns the key at an index of the table, and its length in
+    /// bytes.
     pub(crate) fn read(
         bound: usize,
-        keys: &[K],
-        key_len: impl Fn(usize) -> usize,
+        key: impl Fn(usize) -> Option<(K, usize)>,
         input: &mut Decoder,
-    ) -> Result<Self, CodecError>
-    where
-        K: Clone,
-    {
+    ) -> Result<Self, CodecError> {
         Ok(Self {
             bound,
-            older: Generation::read(keys, &key_len, input)?,
-            younger: Generation::read(keys, &key_len, input)?,
+            older: Generation::read(&key, input)?,
+            younger: Generation::read(&key, input)?,
             evicted: 0,
         })
     }
@@ -187,13 +183,9 @@ impl<K: Eq + Hash + Ord> Generation<K> {
     }
 
     fn read(
-        keys: &[K],
-        key_len: &impl Fn(usize) -> usize,
+        key: &impl Fn(usize) -> Option<(K, usize)>,
         input: &mut Decoder,
-    ) -> Result<Self, CodecError>
-    where
-        K: Clone,
-    {
+    ) -> Result<Self, CodecError> {
         let count = input.count()?;
         let mut indices = Vec::with_capacity(count);
         let mut last = 0_usize;
@@ -214,11 +206,10 @@ impl<K: Eq + Hash + Ord> Generation<K> {
         }
         let mut generation = Self::default();
         for ((index, number), first) in indices.into_iter().zip(numbers).zip(firsts) {
-            let key = keys
-                .get(index)
-                .ok_or(CodecError::Malformed("a key is not in its table"))?;
+            let (key, key_len) =
+                key(index).ok_or(CodecError::Malformed("a key is not in its table"))?;
             let mut times = vec![first];
-            let mut cost = key_len(index) + KEY_COST;
+            let mut cost = key_len + KEY_COST;
             let mut last = first;
             for _ in 1..number {
                 let length = unstep(input.unsigned()?)?;
@@ -230,7 +221,7 @@ impl<K: Eq + Hash + Ord> Generation<K> {
             }
             generation.readings += times.len() as u64;
             generation.cost += cost;
-            generation.times.insert(key.clone(), KeyTimes::from(times));
+            generation.times.insert(key, KeyTimes::from(times));
         }
         Ok(generation)
     }
@@ -371,7 +362,12 @@ mod tests {
         cache.write(|key| keys.binary_search(key).unwrap() as u128, &mut out);
         let text = out.pack();
         let mut input = Decoder::unpack(&text, 1_000_000).unwrap();
-        let read = DedupCache::read(cache.bound, &keys, |_| 4, &mut input).unwrap();
+        let read = DedupCache::read(
+            cache.bound,
+            |index| Some((*keys.get(index)?, 4)),
+            &mut input,
+        )
+        .unwrap();
         input.finish().unwrap();
         (read, text.len())
     }

@@ -1,13 +1,14 @@
 //! One shard's open windows, folded record by record.
 //!
-//! A [`Fold`] is carried from one invocation to the next as text. It tracks which range of the log
-//! it covers (its source range), skips records at or before the last one it folded, and counts a
-//! reading that was sent twice once. Closing it returns one row per window and key. Each row names
-//! the source range, so that readers can detect rows that cover the same records (see
-//! [`merge`](crate::merge)).
+//! A [`Fold`] is carried from one invocation to the next as text. It tracks which records of the log
+//! it has folded, skips those that are delivered again, and counts a reading once per window,
+//! however often it was sent. Closing it returns one row per window and key. Each row names the
+//! range of the log that was folded (its source range), so that readers can detect rows that cover
+//! the same records (see [`merge`](crate::merge)).
 
 mod keys;
 mod progress;
+mod windows;
 
 use std::borrow::Borrow;
 use std::hash::Hash;
@@ -21,6 +22,9 @@ use crate::window::Window;
 
 use keys::Keys;
 use progress::FoldProgress;
+use windows::WindowNumbers;
+
+pub use progress::RecordStep;
 
 /// Limits of a fold's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +78,15 @@ pub struct Fold<K, A> {
     limits: StateLimits,
     progress: FoldProgress,
     keys: Keys<K>,
+    windows: WindowNumbers,
     /// By key number.
     accumulators: Accumulators<usize, CountedAccumulator<A>>,
-    /// By key number.
-    dedup: DedupCache<usize>,
+    dedup: DedupCache<DedupKey>,
     size: SizeEstimate,
 }
+
+/// The number of a window and of a key: a reading is a duplicate only within a window.
+type DedupKey = (usize, usize);
 
 /// The content of an accumulator: the aggregate and its counts.
 #[derive(Clone, Debug)]
@@ -123,15 +130,6 @@ impl<T: ?Sized, A: Aggregate<T>> Aggregate<Occurrence<'_, T>> for CountedAccumul
     }
 }
 
-/// A version of the encoded state. All versions can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StateVersion {
-    /// The first version: has neither counts of duplicates nor `dedup_from`.
-    V1,
-    /// Has both.
-    V2,
-}
-
 /// An upper bound for the size of the encoded state, in bytes.
 #[derive(Clone, Debug, Default)]
 struct SizeEstimate {
@@ -147,6 +145,8 @@ struct SizeEstimate {
 
 /// The estimated cost of an accumulator without its key, in bytes before compression.
 const ACCUMULATOR_COST: usize = 64;
+/// The cost of a window in the table of windows, in bytes before compression.
+const WINDOW_COST: usize = 20;
 /// The estimated cost of a reading in the dedup cache without its key, in bytes before compression.
 const DEDUP_COST: usize = 40;
 /// How much a few more bytes can lengthen the encoded state: the compressor starts a new block and
@@ -171,19 +171,25 @@ where
             limits,
             progress: FoldProgress::default(),
             keys: Keys::default(),
+            windows: WindowNumbers::default(),
             accumulators: Accumulators::default(),
             dedup: DedupCache::new(dedup_bound(limits)),
             size: SizeEstimate::default(),
         }
     }
 
-    /// Begins the record at `sequence_number`. Returns false if that record was folded before and
-    /// must be skipped. Records must come in the order of the log.
+    /// Begins the record at `sequence_number`, and returns what to do with it.
+    ///
+    /// Records usually come in the order of the log, and may be delivered again. AWS documents that
+    /// records that are processed more than once might be processed out of order.
     ///
     /// # Errors
     ///
     /// [`InvalidSequenceNumber`] if `sequence_number` is not a sequence number.
-    pub fn begin_record(&mut self, sequence_number: &str) -> Result<bool, InvalidSequenceNumber> {
+    pub fn begin_record(
+        &mut self,
+        sequence_number: &str,
+    ) -> Result<RecordStep, InvalidSequenceNumber> {
         self.progress.begin(sequence_number)
     }
 
@@ -199,7 +205,11 @@ where
     {
         let key_len = key.as_ref().len();
         let number = self.keys.number(key);
-        let is_new = self.dedup.insert(&number, key_len, time);
+        let (window_number, is_new_window) = self.windows.number(window);
+        if is_new_window {
+            self.size.dedup += WINDOW_COST;
+        }
+        let is_new = self.dedup.insert(&(window_number, number), key_len, time);
         let occurrence = if is_new {
             Occurrence::Reading(reading)
         } else {
@@ -238,8 +248,8 @@ where
         self.size.measured > limit - limit / 20
     }
 
-    /// Ends the source range and returns its rows, ordered by window and key. The last sequence
-    /// number and the dedup cache stay, so `dedup_from` stays the same for the next range.
+    /// Ends the source range and returns its rows, ordered by window and key. Which records were
+    /// folded and which readings are known stays, so `dedup_from` is the same for the next range.
     pub fn close(&mut self) -> Vec<Row<K, A>> {
         // The dedup cache stays in the state.
         self.size = SizeEstimate {
@@ -265,8 +275,15 @@ where
             dedup_from: dedup_from.clone(),
         };
         let rows = accumulators.into_iter().map(row).collect();
-        self.keys.keep(self.dedup.keys());
+        self.keys.keep(self.dedup.keys().map(|(_, key)| key));
         rows
+    }
+
+    /// Forgets which records were folded and which readings are known, as
+    /// [`RecordStep::Restart`] asks for. [Close](Self::close) the fold first: what is open is
+    /// dropped.
+    pub fn restart(&mut self) {
+        *self = Self::new(self.limits);
     }
 
     /// The number of open accumulators (windows times keys).
@@ -281,73 +298,41 @@ where
 
     /// Encodes the state as text, to be carried to the next invocation.
     pub fn encode(&self) -> String {
-        self.encode_version(StateVersion::V2)
-    }
-
-    /// Encodes the state in the format of `version`. An older version omits what it has no field
-    /// for.
-    pub fn encode_version(&self, version: StateVersion) -> String {
         let mut out = Encoder::default();
-        if version >= StateVersion::V2 {
-            let dedup_from = self.progress.dedup_from();
-            write_sequence_number(dedup_from.map_or("", SequenceNumber::as_str), &mut out);
+        let folded = self.progress.folded();
+        out.unsigned(folded.len() as u128);
+        for run in folded {
+            write_sequence_number(run.from().as_str(), &mut out);
+            write_sequence_number(run.to().as_str(), &mut out);
         }
-        for sequence_number in self.progress.ends() {
-            write_sequence_number(sequence_number, &mut out);
-        }
+        let from = self.progress.from();
+        write_sequence_number(from.map_or("", SequenceNumber::as_str), &mut out);
 
+        let windows = self.accumulators.by_window().map(|(window, _)| window);
+        let (windows, window_indices) = self.windows.table(windows, self.dedup.keys());
+        out.unsigned(windows.len() as u128);
+        for window in &windows {
+            out.signed(i128::from(window.start));
+            out.signed(i128::from(window.end));
+        }
         let in_accumulators = self
             .accumulators
             .by_window()
             .flat_map(|(_, keys)| keys.keys());
-        let (keys, indices) = self.keys.table(in_accumulators.chain(self.dedup.keys()));
+        let in_dedup = self.dedup.keys().map(|(_, key)| key);
+        let (keys, indices) = self.keys.table(in_accumulators.chain(in_dedup));
         out.unsigned(keys.len() as u128);
         K::write(&keys, &mut out);
 
-        out.unsigned(self.accumulators.by_window().len() as u128);
-        for (window, keys) in self.accumulators.by_window() {
-            // The first version cannot represent an accumulator that has only duplicates.
-            let mut accumulators: Vec<(usize, &CountedAccumulator<A>)> = keys
-                .iter()
-                .filter(|(_, accumulator)| {
-                    version >= StateVersion::V2 || accumulator.readings.value() > 0
-                })
-                .map(|(key, accumulator)| (indices[*key], accumulator))
-                .collect();
-            accumulators.sort_unstable_by_key(|(index, _)| *index);
-            out.signed(i128::from(window.start));
-            out.signed(i128::from(window.end));
-            out.unsigned(accumulators.len() as u128);
-            let mut last = 0;
-            for (index, _) in &accumulators {
-                out.unsigned((index - last) as u128);
-                last = *index;
-            }
-            let accumulators: Vec<&CountedAccumulator<A>> = accumulators
-                .into_iter()
-                .map(|(_, accumulator)| accumulator)
-                .collect();
-            let readings: Vec<&Count> = accumulators
-                .iter()
-                .map(|accumulator| &accumulator.readings)
-                .collect();
-            Count::write(&readings, &mut out);
-            if version >= StateVersion::V2 {
-                let duplicates: Vec<&Count> = accumulators
-                    .iter()
-                    .map(|accumulator| &accumulator.duplicates)
-                    .collect();
-                Count::write(&duplicates, &mut out);
-            }
-            let with_readings = accumulators
-                .iter()
-                .filter(|accumulator| accumulator.readings.value() > 0);
-            let aggregates: Vec<&A> = with_readings
-                .map(|accumulator| &accumulator.aggregate)
-                .collect();
-            A::write(&aggregates, &mut out);
+        let mut by_window = self.accumulators.by_window().peekable();
+        for window in windows {
+            let keys = by_window.next_if(|(open, _)| *open == window);
+            let accumulators = keys.into_iter().flat_map(|(_, keys)| keys);
+            let accumulators = accumulators.map(|(key, accumulator)| (indices[*key], accumulator));
+            write_accumulators(accumulators.collect(), &mut out);
         }
-        self.dedup.write(|key| indices[*key] as u128, &mut out);
+        let index = |(window, key): &DedupKey| window_indices[*window] * keys.len() + indices[*key];
+        self.dedup.write(|key| index(key) as u128, &mut out);
         out.pack()
     }
 
@@ -355,40 +340,53 @@ where
     ///
     /// # Errors
     ///
-    /// [`CodecError`] if the text is not a state of the current version.
+    /// [`CodecError`] if the text is not a state.
     pub fn decode(text: &str, limits: StateLimits) -> Result<Self, CodecError> {
-        Self::decode_version(text, StateVersion::V2, limits)
-    }
-
-    /// Decodes the text that [`encode_version`](Self::encode_version) returned.
-    ///
-    /// # Errors
-    ///
-    /// [`CodecError`] if the text is not a state of that version.
-    pub fn decode_version(
-        text: &str,
-        version: StateVersion,
-        limits: StateLimits,
-    ) -> Result<Self, CodecError> {
         let mut input = Decoder::unpack(text, RAW_LIMIT)?;
-        let progress = read_progress(&mut input, version)?;
+        let progress = read_progress(&mut input)?;
+        let mut windows = Vec::new();
+        for _ in 0..input.count()? {
+            windows.push(Window {
+                start: input.signed_as()?,
+                end: input.signed_as()?,
+            });
+        }
         let count = input.count()?;
         let keys = K::read(count, &mut input)?;
         let lengths: Vec<usize> = keys.iter().map(|key| key.as_ref().len()).collect();
         let (keys, numbers) = Keys::of(keys);
-        let key_len = |index: usize| lengths[index];
-        let (accumulators, raw) = read_accumulators(&mut input, version, &numbers, key_len)?;
-        if !progress.has_range() && !accumulators.is_empty() {
+        let (windows, window_numbers) = WindowNumbers::of(&windows);
+
+        let mut reader = AccumulatorReader {
+            numbers: &numbers,
+            lengths: &lengths,
+            raw: 0,
+            accumulators: Accumulators::default(),
+        };
+        for window in windows.in_order() {
+            reader.read(*window, &mut input)?;
+        }
+        let AccumulatorReader {
+            raw, accumulators, ..
+        } = reader;
+        if progress.from().is_none() && !accumulators.is_empty() {
             return Err(CodecError::Malformed(
                 "it has accumulators without a source range",
             ));
         }
-        let dedup = DedupCache::read(dedup_bound(limits), &numbers, key_len, &mut input)?;
+        let key = |index: usize| -> Option<(DedupKey, usize)> {
+            let window = index.checked_div(numbers.len())?;
+            let key = index % numbers.len();
+            let number = (*window_numbers.get(window)?, *numbers.get(key)?);
+            Some((number, *lengths.get(key)?))
+        };
+        let dedup = DedupCache::read(dedup_bound(limits), key, &mut input)?;
         input.finish()?;
         Ok(Self {
             limits,
             progress,
             keys,
+            windows,
             accumulators,
             dedup,
             size: SizeEstimate {
@@ -400,49 +398,56 @@ where
     }
 }
 
-/// Reads how far the log was folded, which is what [`Fold::encode_version`] writes first.
-fn read_progress(input: &mut Decoder, version: StateVersion) -> Result<FoldProgress, CodecError> {
-    let dedup_from = match version {
-        StateVersion::V1 => None,
-        StateVersion::V2 => read_sequence_number(input)?,
-    };
-    let [from, to, last] = [
-        read_sequence_number(input)?,
-        read_sequence_number(input)?,
-        read_sequence_number(input)?,
-    ];
-    let range = match (from, to) {
-        (Some(from), Some(to)) => Some(SequenceRange::new(from, to).ok_or(
-            CodecError::Malformed("its source range ends before it starts"),
-        )?),
-        (None, None) => None,
-        _ => return Err(CodecError::Malformed("its source range has only one end")),
-    };
-    let dedup_from = dedup_from.or_else(|| range.as_ref().map(|range| range.from().clone()));
-    let started = range.as_ref().map(SequenceRange::from).or(last.as_ref());
-    if dedup_from.as_ref() > started {
-        return Err(CodecError::Malformed(
-            "its dedup cache starts after its source range",
-        ));
+/// Writes the accumulators of a window, given with the indices of their keys.
+fn write_accumulators<A: Merge + Columnar>(
+    mut accumulators: Vec<(usize, &CountedAccumulator<A>)>,
+    out: &mut Encoder,
+) {
+    accumulators.sort_unstable_by_key(|(index, _)| *index);
+    out.unsigned(accumulators.len() as u128);
+    let mut last = 0;
+    for (index, _) in &accumulators {
+        out.unsigned((index - last) as u128);
+        last = *index;
     }
-    Ok(FoldProgress::new(dedup_from, range, last))
+    let accumulators = || accumulators.iter().map(|(_, accumulator)| *accumulator);
+    let readings: Vec<&Count> = accumulators().map(|it| &it.readings).collect();
+    Count::write(&readings, out);
+    let duplicates: Vec<&Count> = accumulators().map(|it| &it.duplicates).collect();
+    Count::write(&duplicates, out);
+    let with_readings = accumulators().filter(|it| it.readings.value() > 0);
+    let aggregates: Vec<&A> = with_readings.map(|it| &it.aggregate).collect();
+    A::write(&aggregates, out);
 }
 
-/// Reads the accumulators of all windows. Also returns how many bytes they take before compression.
-/// `numbers` holds the key numbers and `key_len` returns the length of a key, both by table index.
-fn read_accumulators<A: Merge + Columnar>(
-    input: &mut Decoder,
-    version: StateVersion,
-    numbers: &[usize],
-    key_len: impl Fn(usize) -> usize,
-) -> Result<(Accumulators<usize, CountedAccumulator<A>>, usize), CodecError> {
-    let mut accumulators = Accumulators::default();
-    let mut raw = 0;
+/// Reads which records were folded, which is what [`Fold::encode`] writes first.
+fn read_progress(input: &mut Decoder) -> Result<FoldProgress, CodecError> {
+    const MALFORMED: CodecError = CodecError::Malformed("its source ranges are not in order");
+    let mut folded = Vec::new();
     for _ in 0..input.count()? {
-        let window = Window {
-            start: input.signed_as()?,
-            end: input.signed_as()?,
+        let run = (read_sequence_number(input)?, read_sequence_number(input)?);
+        let (Some(from), Some(to)) = run else {
+            return Err(MALFORMED);
         };
+        folded.push(SequenceRange::new(from, to).ok_or(MALFORMED)?);
+    }
+    let from = read_sequence_number(input)?;
+    FoldProgress::new(folded, from).ok_or(MALFORMED)
+}
+
+/// Reads accumulators, window by window.
+struct AccumulatorReader<'a, A> {
+    /// The number of each key, by its index.
+    numbers: &'a [usize],
+    /// The length of each key, by its index.
+    lengths: &'a [usize],
+    /// The size of the accumulators in bytes before compression.
+    raw: usize,
+    accumulators: Accumulators<usize, CountedAccumulator<A>>,
+}
+
+impl<A: Merge + Columnar> AccumulatorReader<'_, A> {
+    fn read(&mut self, window: Window, input: &mut Decoder) -> Result<(), CodecError> {
         let count = input.count()?;
         let mut indices = Vec::with_capacity(count);
         let mut last = 0_usize;
@@ -451,10 +456,7 @@ fn read_accumulators<A: Merge + Columnar>(
             indices.push(last);
         }
         let readings = Count::read(count, input)?;
-        let duplicates = match version {
-            StateVersion::V1 => vec![Count::identity(); count],
-            StateVersion::V2 => Count::read(count, input)?,
-        };
+        let duplicates = Count::read(count, input)?;
         let with_readings = readings.iter().filter(|count| count.value() > 0).count();
         let mut aggregates = A::read(with_readings, input)?.into_iter();
         for ((index, readings), duplicates) in indices.into_iter().zip(readings).zip(duplicates) {
@@ -464,29 +466,29 @@ fn read_accumulators<A: Merge + Columnar>(
                     "a column is shorter than its neighbours",
                 ))?,
             };
-            let aggregate = CountedAccumulator {
-                readings,
-                duplicates,
-                aggregate,
-            };
-            let key = *numbers
+            let key = *self
+                .numbers
                 .get(index)
                 .ok_or(CodecError::Malformed("a key is not in its table"))?;
-            raw += key_len(index) + ACCUMULATOR_COST;
-            if raw > RAW_LIMIT {
+            self.raw += self.lengths.get(index).unwrap_or(&0) + ACCUMULATOR_COST;
+            if self.raw > RAW_LIMIT {
                 return Err(CodecError::TooLong {
-                    length: raw as u64,
+                    length: self.raw as u64,
                     limit: RAW_LIMIT,
                 });
             }
-            accumulators.merge(WindowAccumulator {
+            self.accumulators.merge(WindowAccumulator {
                 window,
                 key,
-                aggregate,
+                aggregate: CountedAccumulator {
+                    readings,
+                    duplicates,
+                    aggregate,
+                },
             });
         }
+        Ok(())
     }
-    Ok((accumulators, raw))
 }
 
 fn dedup_bound(limits: StateLimits) -> usize {

@@ -4,7 +4,7 @@
 //! Times, sequence numbers and readings arrive as arguments, and results depend on nothing else.
 //!
 //! * [`aggregate`]: counts, sums, minima and maxima.
-//! * [`window`]: which windows a time belongs to: tumbling, hopping and session windows.
+//! * [`window`]: which windows a time belongs to: tumbling and hopping windows.
 //! * [`accumulators`]: one aggregate per window and key.
 //! * [`sequence`]: sequence numbers in a shard's log, and ranges of them.
 //! * [`dedup`]: a bounded dedup cache.
@@ -22,7 +22,7 @@
 //! let mut fold: Fold<String, (Count, Max<i64>)> = Fold::new(StateLimits::default());
 //! let readings = [("1", "kitchen", 500, 21), ("2", "kitchen", 1500, 23)];
 //! for (sequence_number, key, millis, value) in readings {
-//!     if fold.begin_record(sequence_number)? {
+//!     if fold.begin_record(sequence_number)?.is_fold() {
 //!         fold.add(minutes.window_of(millis), key, i128::from(millis) * 1_000_000, &value);
 //!     }
 //! }

@@ -11,7 +11,7 @@ use thiserror::Error;
 /// Ordered numerically. The comparison is by length and then as text, since the numbers have no
 /// leading zeros and can exceed 128 bits, so no integer type holds them all.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct SequenceNumber(Box<str>);
+pub struct SequenceNumber(String);
 
 /// Text that is not a sequence number.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -32,20 +32,31 @@ impl FromStr for SequenceNumber {
     type Err = InvalidSequenceNumber;
 
     fn from_str(text: &str) -> Result<Self, InvalidSequenceNumber> {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let leading_zero = text.len() > 1 && text.starts_with('0');
-        if !digits || leading_zero || text.len() > LONGEST {
-            return Err(InvalidSequenceNumber(
-                text.chars().take(LONGEST + 1).collect(),
-            ));
-        }
-        Ok(Self(text.into()))
+        check(text)?;
+        Ok(Self(text.to_owned()))
     }
+}
+
+/// Whether the text is a sequence number.
+pub(crate) fn check(text: &str) -> Result<(), InvalidSequenceNumber> {
+    let bytes = text.bytes();
+    let is_number = bytes.fold(true, |so_far, byte| so_far & byte.is_ascii_digit());
+    let has_leading_zero = text.len() > 1 && text.starts_with('0');
+    if !is_number || text.is_empty() || has_leading_zero || text.len() > LONGEST {
+        let start = text.chars().take(LONGEST + 1).collect();
+        return Err(InvalidSequenceNumber(start));
+    }
+    Ok(())
+}
+
+/// Compares sequence numbers as text.
+pub(crate) fn compare(one: &str, other: &str) -> Ordering {
+    (one.len(), one).cmp(&(other.len(), other))
 }
 
 impl Ord for SequenceNumber {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.0.len(), &self.0).cmp(&(other.0.len(), &other.0))
+        compare(&self.0, &other.0)
     }
 }
 
@@ -103,11 +114,10 @@ impl SequenceRange {
         self.from <= other.to && other.from <= self.to
     }
 
-    /// Moves the end to `sequence_number` if that comes after it.
-    pub fn extend(&mut self, sequence_number: &SequenceNumber) {
-        if *sequence_number > self.to {
-            self.to.clone_from(sequence_number);
-        }
+    /// Moves the end to a sequence number that comes after it.
+    pub(crate) fn extend_to(&mut self, sequence_number: &str) {
+        self.to.0.clear();
+        self.to.0.push_str(sequence_number);
     }
 }
 

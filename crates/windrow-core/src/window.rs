@@ -23,7 +23,7 @@ impl Window {
     }
 }
 
-/// A size, hop or gap that is not a positive number of milliseconds.
+/// A size or hop that is not a positive number of milliseconds.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("a window's {what} must be at least 1 ms, not {millis} ms")]
 pub struct InvalidWindow {
@@ -95,34 +95,6 @@ impl Hopping {
     }
 }
 
-/// Windows that follow the readings: a session ends when no reading arrives for the length of the
-/// gap.
-///
-/// A single reading has the window `[time, time + gap)`; windows that overlap are one session.
-/// [`Sessions`](crate::accumulators::Sessions) joins them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Session {
-    gap: i64,
-}
-
-impl Session {
-    /// Sessions that end `gap` milliseconds after their last reading.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidWindow`] if a length is less than 1 ms.
-    pub fn new(gap: i64) -> Result<Self, InvalidWindow> {
-        Ok(Self {
-            gap: positive("gap", gap)?,
-        })
-    }
-
-    /// The session of a single reading at `time`.
-    pub fn window_of(&self, time: i64) -> Window {
-        around(time, 0, self.gap)
-    }
-}
-
 /// The window of `size` that starts `offset` before `time`; `0 <= offset < size`.
 fn around(time: i64, offset: i64, size: i64) -> Window {
     Window {
@@ -168,10 +140,10 @@ mod tests {
     fn sizes_below_a_millisecond_are_rejected() {
         assert!(Tumbling::new(0).is_err());
         assert!(Hopping::new(1, -1).is_err());
-        let error = Session::new(-5).unwrap_err();
+        let error = Tumbling::new(-5).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "a window's gap must be at least 1 ms, not -5 ms"
+            "a window's size must be at least 1 ms, not -5 ms"
         );
     }
 
@@ -181,7 +153,6 @@ mod tests {
             // No half-open window of i64 can contain the last millisecond.
             prop_assume!(time != i64::MAX);
             prop_assert!(Tumbling::new(size).unwrap().window_of(time).contains(time));
-            prop_assert!(Session::new(size).unwrap().window_of(time).contains(time));
             let hopping = Hopping::new(size, hop).unwrap();
             prop_assert!(hopping.windows_of(time).take(100).all(|w| w.contains(time)));
         }

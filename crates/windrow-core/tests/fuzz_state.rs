@@ -86,12 +86,15 @@ struct FoldStep {
     readings: Vec<(Window, String, i128, i64)>,
 }
 
-fn step(choices: &mut Choices<'_>, number: &mut u64) -> FoldStep {
-    *number += 1 + choices.number() % 1_000;
-    let sequence_number = if choices.one_in(10) {
-        number.saturating_sub(choices.number())
+/// The next step after those of the `numbers` so far, or one of these again.
+fn step(choices: &mut Choices<'_>, numbers: &mut Vec<u64>) -> FoldStep {
+    let last = numbers.last().copied().unwrap_or_default();
+    let sequence_number = if !numbers.is_empty() && choices.one_in(10) {
+        choices.choose(numbers)
     } else {
-        *number
+        let next = last + 1 + choices.number() % 1_000;
+        numbers.push(next);
+        next
     };
     let minutes = Tumbling::new(60_000).unwrap();
     let reading = |choices: &mut Choices<'_>| {
@@ -124,8 +127,9 @@ fn step(choices: &mut Choices<'_>, number: &mut u64) -> FoldStep {
 
 /// Applies a step. Returns whether the record, and then each reading, is new.
 fn apply(fold: &mut FuzzedFold, step: &FoldStep) -> Vec<bool> {
-    let mut counted = vec![fold.begin_record(&step.sequence_number).unwrap()];
-    if counted[0] {
+    let begun = fold.begin_record(&step.sequence_number).unwrap();
+    let mut counted = vec![begun.is_fold()];
+    if begun.is_fold() {
         for (window, key, time, value) in &step.readings {
             counted.push(fold.add(*window, key.as_str(), *time, value));
         }
@@ -135,9 +139,9 @@ fn apply(fold: &mut FuzzedFold, step: &FoldStep) -> Vec<bool> {
 
 fn any_fold(choices: &mut Choices<'_>, limits: StateLimits) -> FuzzedFold {
     let mut fold = FuzzedFold::new(limits);
-    let mut number = choices.number() >> 1;
+    let mut numbers = vec![choices.number() >> 1];
     for _ in 0..choices.below(12) {
-        let step = step(choices, &mut number);
+        let step = step(choices, &mut numbers);
         apply(&mut fold, &step);
         if choices.one_in(10) {
             fold.close();
@@ -226,9 +230,9 @@ fn a_decoded_fold_continues_as_the_original() {
         let mut fold = FuzzedFold::new(limits);
         let mut carried = FuzzedFold::new(limits);
         let mut evicted = 0;
-        let mut number = choices.number() >> 1;
+        let mut numbers = vec![choices.number() >> 1];
         for _ in 0..choices.below(12) {
-            let step = step(choices, &mut number);
+            let step = step(choices, &mut numbers);
             assert_eq!(apply(&mut carried, &step), apply(&mut fold, &step));
             assert_eq!(carried.open(), fold.open());
             if choices.one_in(4) {
@@ -243,7 +247,6 @@ fn a_decoded_fold_continues_as_the_original() {
             }
         }
         assert_eq!(carried.evicted() + evicted, fold.evicted());
-        assert_eq!(carried.encode(), fold.encode());
         assert_eq!(carried.close(), fold.close());
     });
 }

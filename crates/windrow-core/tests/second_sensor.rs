@@ -2,13 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::prelude::*;
 use windrow_core::aggregate::{Aggregate, Max, Merge, Min, Sum};
 use windrow_core::codec::{CodecError, Columnar, Decoder, Encoder};
-use windrow_core::fold::{Fold, Row, StateLimits};
+use windrow_core::fold::{Fold, RecordStep, Row, StateLimits};
 use windrow_core::merge::{RangedRow, select};
 use windrow_core::sequence::{SequenceNumber, SequenceRange};
-use windrow_core::window::Tumbling;
+use windrow_core::window::{Hopping, Tumbling};
 
 #[derive(Clone, Debug)]
 struct Gust {
@@ -105,7 +107,11 @@ fn fold(
     let mut record = from;
     let mut done = Vec::new();
     while record < to {
-        if fold.begin_record(&(record + 100).to_string()).unwrap() {
+        if fold
+            .begin_record(&(record + 100).to_string())
+            .unwrap()
+            .is_fold()
+        {
             for gust in &log[record] {
                 let time = i128::from(gust.millis) * 1_000_000;
                 let window = minutes.window_of(gust.millis);
@@ -289,10 +295,72 @@ fn a_fold_is_full_at_the_accumulator_limit() {
 #[test]
 fn a_record_without_readings_extends_the_range() {
     let mut fold = Farm::new(StateLimits::default());
-    assert!(fold.begin_record("5").unwrap());
+    assert!(fold.begin_record("5").unwrap().is_fold());
     assert!(fold.close().is_empty());
-    assert!(!fold.begin_record("5").unwrap());
-    assert!(!fold.begin_record("4").unwrap());
-    assert!(fold.begin_record("6").unwrap());
+    assert_eq!(fold.begin_record("5").unwrap(), RecordStep::Skip);
+    assert_eq!(fold.begin_record("4").unwrap(), RecordStep::Restart);
+    assert!(fold.begin_record("6").unwrap().is_fold());
     assert!(fold.begin_record("not a number").is_err());
+}
+
+/// A reading belongs to every window that contains it, and is a duplicate in none of them.
+#[test]
+fn duplicates_are_found_per_window() {
+    let hopping = Hopping::new(60_000, 20_000).unwrap();
+    let mut fold = Farm::new(StateLimits::default());
+    let gust = |millis| Gust {
+        turbine: "a".to_owned(),
+        millis,
+        watts: 7,
+    };
+    // The same reading twice, the second time with an arrival 30 s later.
+    for (record, arrival) in [("1", 70_000), ("2", 100_000)] {
+        assert!(fold.begin_record(record).unwrap().is_fold());
+        for window in hopping.windows_of(arrival) {
+            fold.add(window, "a", 7, &gust(0));
+        }
+        fold = Farm::decode(&fold.encode(), StateLimits::default()).unwrap();
+    }
+    let rows = fold.close();
+    let counts: Vec<(i64, u64, u64)> = rows
+        .iter()
+        .map(|row| (row.window.start / 1_000, row.readings, row.duplicates))
+        .collect();
+    assert_eq!(
+        counts,
+        [(20, 1, 0), (40, 1, 0), (60, 1, 1), (80, 1, 0), (100, 1, 0)]
+    );
+}
+
+proptest! {
+    /// Each window counts its own distinct readings, whatever the arrivals and handovers.
+    #[test]
+    fn overlapping_windows_count_their_own_readings(
+        arrivals in prop::collection::vec((0..200_000_i64, 0..12_i128, any::<bool>()), 1..60),
+        hop in 1..70_000_i64,
+    ) {
+        let hopping = Hopping::new(60_000, hop.max(9_000)).unwrap();
+        let mut fold = Farm::new(StateLimits::default());
+        let mut expected: BTreeMap<i64, (BTreeSet<i128>, u64)> = BTreeMap::new();
+        for (record, (arrival, identity, handover)) in arrivals.into_iter().enumerate() {
+            prop_assert!(fold.begin_record(&(record + 1).to_string()).unwrap().is_fold());
+            for window in hopping.windows_of(arrival) {
+                let gust = Gust { turbine: "a".to_owned(), millis: 0, watts: 1 };
+                let is_new = fold.add(window, "a", identity, &gust);
+                let (distinct, all) = expected.entry(window.start).or_default();
+                prop_assert_eq!(is_new, distinct.insert(identity));
+                *all += 1;
+            }
+            if handover {
+                fold = Farm::decode(&fold.encode(), StateLimits::default()).unwrap();
+            }
+        }
+        let counts: Vec<_> = fold.close().iter()
+            .map(|row| (row.window.start, row.readings, row.readings + row.duplicates))
+            .collect();
+        let expected: Vec<_> = expected.into_iter()
+            .map(|(start, (distinct, all))| (start, distinct.len() as u64, all))
+            .collect();
+        prop_assert_eq!(counts, expected);
+    }
 }

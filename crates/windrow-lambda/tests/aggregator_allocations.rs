@@ -58,7 +58,7 @@ fn take(payload: &[u8], fold: &mut WindowFold) -> Intake {
     };
     let mut intake = Intake::default();
     for record in event.records() {
-        assert!(fold.begin_record(record.sequence_number).unwrap());
+        assert!(fold.begin_record(record.sequence_number).unwrap().is_fold());
         intake.take(source, record, fold);
     }
     intake

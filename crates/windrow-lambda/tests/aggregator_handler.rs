@@ -408,4 +408,29 @@ proptest! {
             prop_assert_eq!(row.measures.min_health_points, *readings.values().min().unwrap() as i32);
         }
     }
+
+    /// Runs of the log are delivered in any order, with holes between them, before the whole log
+    /// is: records that are processed more than once might be processed out of order.
+    #[test]
+    fn deliveries_out_of_order_lose_nothing(
+        count in 1..20_usize,
+        runs in proptest::collection::vec((0..20_usize, 1..6_usize), 0..8),
+    ) {
+        let lines: Vec<String> = (0..count).map(|second| reading("Franky", second as i64, "1", 1)).collect();
+        let records: Vec<(u64, &str)> = (1..).zip(lines.iter().map(String::as_str)).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
+        runtime.block_on(async {
+            let mut state = None::<Box<RawValue>>;
+            for (first, length) in runs {
+                let run = first.min(count)..(first + length).min(count);
+                state = harness.invoke(&records[run], state.as_deref(), false).await.state;
+            }
+            harness.invoke(&records, state.as_deref(), true).await;
+        });
+        let merged = merge(harness.sent().0);
+        prop_assert_eq!(merged.len(), 1);
+        prop_assert_eq!(merged[0].readings, count as u64);
+        prop_assert_eq!(merged[0].measures.distance.to_string(), count.to_string());
+    }
 }

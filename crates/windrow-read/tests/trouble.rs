@@ -230,7 +230,7 @@ async fn retries_end_and_the_next_read_continues_where_this_one_stopped() {
         error.to_string(),
         "could not read stream wildrydes in 10 attempts"
     );
-    let cause = error.source().unwrap().source().unwrap().to_string();
+    let cause = error.source().unwrap().to_string();
     assert!(
         cause.contains("ProvisionedThroughputExceededException"),
         "{cause}"

@@ -191,7 +191,7 @@ async fn the_table_shows_the_newest_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_tables_are_rejected() {
-    let cloud = TestCloud::start(|settings| settings.names.table = "FleetMinutes".to_owned()).await;
+    let cloud = TestCloud::start(|settings| settings.names.table = "FleetWindows".to_owned()).await;
     cloud.send("wildrydes", fleet().into_iter().take(10)).await;
     cloud.cloud.drain(end_to_end::TIME_LIMIT).await.unwrap();
     create_table(&cloud, "OtherKey", ["Name", "Day"]).await;
@@ -210,8 +210,8 @@ async fn foreign_tables_are_rejected() {
     let url = cloud.cloud.endpoint_url();
     for (table, code, message) in [
         ("UnicornSensorData", 2, "is the pipeline's"),
-        ("FleetMinutes", 1, "holds rows of the stream wildrydes"),
-        ("Missing", 1, "make one with: aws dynamodb create-table"),
+        ("FleetWindows", 1, "holds rows of the stream wildrydes"),
+        ("Missing", 1, "create it with: aws dynamodb create-table"),
         ("OtherKey", 1, "is not Name and StatusTime"),
         ("OtherItems", 1, "holds items that are not rows"),
         ("no", 2, "3 to 255"),
@@ -225,7 +225,7 @@ async fn foreign_tables_are_rejected() {
     named.env("TABLE_NAME", "Elsewhere").arg(&folder);
     let output = run(named.args(["--table", "Elsewhere", "--endpoint-url", &url]));
     assert_eq!(output.code, Some(2), "{}", output.err);
-    assert_eq!(table_rows(&cloud, "FleetMinutes").await.len(), 10);
+    assert_eq!(table_rows(&cloud, "FleetWindows").await.len(), 10);
     cloud.stop().await;
 }
 

@@ -25,7 +25,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeyType, TableDescription};
 use thiserror::Error;
 use unicorn::summary::{SourceRange, Summary};
 use windrow_connect::cloud::Cloud;
-use windrow_core::sequence::{InvalidSequenceNumber, SequenceRange};
+use windrow_core::sequence::{InvalidSequenceNumber, SequenceNumber, SequenceRange};
 use windrow_lambda::processor::row::{self, Item, KEY};
 use windrow_service::chain;
 use windrow_write::{DynamoTable, Policy, deliver};
@@ -247,8 +247,9 @@ fn foreign(item: &HashMap<String, AttributeValue>) -> Option<String> {
 /// Never, if the row has at least one reading.
 pub fn summary(row: &WindowRow<'_>) -> Result<Summary, InvalidSequenceNumber> {
     let records = row.readings.saturating_add(row.duplicates);
-    let mut range = SequenceRange::at("1".parse()?);
-    range.extend(&records.to_string().parse()?);
+    let first: SequenceNumber = "1".parse()?;
+    let last: SequenceNumber = records.max(1).to_string().parse()?;
+    let range = SequenceRange::new(first.clone(), last).unwrap_or(SequenceRange::at(first));
     Ok(Summary {
         name: row.name.to_owned(),
         window_start: row.window_start,

@@ -1,185 +1,261 @@
-//! How far a fold has progressed in the log.
+//! Which records of the log a fold has folded.
 
-use crate::sequence::{InvalidSequenceNumber, SequenceNumber, SequenceRange};
+use std::cmp::Ordering;
 
-/// The source range that a fold covers, and the last record it folded.
+use crate::sequence::{InvalidSequenceNumber, SequenceNumber, SequenceRange, check, compare};
+
+/// What to do with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordStep {
+    /// Add its readings.
+    Fold,
+    /// Skip it: it was folded before.
+    Skip,
+    /// Close and [restart](super::Fold::restart) the fold, then begin the record again: it comes
+    /// before the open source range, or belongs to a range that is closed already.
+    Restart,
+}
+
+impl RecordStep {
+    /// Whether the record's readings are to be added.
+    pub fn is_fold(self) -> bool {
+        self == Self::Fold
+    }
+}
+
+/// The maximum number of runs. Lambda invokes the function at most a few times per second and window.
+const MAX_RUNS: usize = 1_000;
+
+/// The records that a fold has folded since it was created or restarted, and its open source range.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FoldProgress {
-    dedup_from: Option<SequenceNumber>,
-    range: Option<SequenceRange>,
-    last: Option<SequenceNumber>,
-    /// The record begun last, while moving the ends of `range` and `last` to it is deferred. Empty
-    /// otherwise.
-    pending: String,
+    /// Runs of records that were delivered one after the other, ascending and disjoint.
+    ///
+    /// Sequence numbers have gaps, so two runs may have a record between them that was never
+    /// delivered. Only records of one invocation are known to follow each other.
+    folded: Vec<SequenceRange>,
+    /// The first record of the open source range, which ends with the last run.
+    from: Option<SequenceNumber>,
+    /// The run of the last record of this invocation.
+    current: Option<usize>,
 }
 
 impl FoldProgress {
-    pub(super) fn new(
-        dedup_from: Option<SequenceNumber>,
-        range: Option<SequenceRange>,
-        last: Option<SequenceNumber>,
-    ) -> Self {
-        Self {
-            dedup_from,
-            range,
-            last,
-            pending: String::new(),
-        }
+    /// Progress at the start of an invocation. `None` if the runs are not ascending and disjoint,
+    /// or the open range does not begin within them.
+    pub(super) fn new(folded: Vec<SequenceRange>, from: Option<SequenceNumber>) -> Option<Self> {
+        let is_ascending = folded.windows(2).all(|runs| runs[0].to() < runs[1].from());
+        let is_within = from.as_ref().is_none_or(|from| {
+            let runs = folded.first().zip(folded.last());
+            runs.is_some_and(|(first, last)| first.from() <= from && from <= last.to())
+        });
+        (is_ascending && is_within).then_some(Self {
+            folded,
+            from,
+            current: None,
+        })
     }
 
-    /// Begins a record. Returns false if it was begun before.
-    pub(super) fn begin(&mut self, sequence_number: &str) -> Result<bool, InvalidSequenceNumber> {
-        if self.extends_range(sequence_number) {
-            self.pending.clear();
-            self.pending.push_str(sequence_number);
-            return Ok(true);
-        }
-        let sequence_number: SequenceNumber = sequence_number.parse()?;
-        self.catch_up();
-        if self
-            .last
-            .as_ref()
-            .is_some_and(|last| sequence_number <= *last)
-        {
-            return Ok(false);
-        }
-        match &mut self.range {
-            Some(range) => range.extend(&sequence_number),
-            None => self.range = Some(SequenceRange::at(sequence_number.clone())),
-        }
-        if self.dedup_from.is_none() {
-            self.dedup_from = Some(sequence_number.clone());
-        }
-        self.last = Some(sequence_number);
-        Ok(true)
-    }
-
-    /// Ends the source range. Returns it, and the first record whose readings are in the dedup
-    /// cache.
-    pub(super) fn end_range(&mut self) -> Option<(SequenceRange, &SequenceNumber)> {
-        self.catch_up();
-        Some((self.range.take()?, self.dedup_from.as_ref()?))
-    }
-
-    /// Whether a source range is open.
-    pub(super) fn has_range(&self) -> bool {
-        self.range.is_some()
-    }
-
-    pub(super) fn dedup_from(&self) -> Option<&SequenceNumber> {
-        self.dedup_from.as_ref()
-    }
-
-    /// The first and last record of the source range and the last record begun, each as text; empty
-    /// if there is none.
-    pub(super) fn ends(&self) -> [&str; 3] {
-        let (from, to) = match &self.range {
-            Some(range) => (range.from().as_str(), range.to().as_str()),
-            None => ("", ""),
-        };
-        let last = self.last.as_ref().map_or("", SequenceNumber::as_str);
-        match self.pending.as_str() {
-            "" => [from, to, last],
-            pending if is_after(pending, to) => [from, pending, pending],
-            pending => [from, to, pending],
-        }
-    }
-
-    /// Whether a record comes after the last one of the open source range and has a number of the
-    /// same length. Such a number is greater than a valid one, so it has no leading zero and need
-    /// not be parsed.
-    fn extends_range(&self, sequence_number: &str) -> bool {
-        let last = match (self.pending.as_str(), &self.last) {
-            ("", Some(last)) => last.as_str(),
-            ("", None) => return false,
-            (pending, _) => pending,
-        };
-        self.range.is_some()
-            && self.dedup_from.is_some()
-            && sequence_number.len() == last.len()
-            && sequence_number > last
-            && is_digits(sequence_number)
-    }
-
-    fn catch_up(&mut self) {
-        if let Ok(sequence_number) = self.pending.parse::<SequenceNumber>() {
-            if let Some(range) = &mut self.range {
-                range.extend(&sequence_number);
+    /// Begins a record.
+    pub(super) fn begin(&mut self, text: &str) -> Result<RecordStep, InvalidSequenceNumber> {
+        check(text)?;
+        let is_before = |number: &SequenceNumber| compare(text, number.as_str()) == Ordering::Less;
+        let is_after = |number: &SequenceNumber| compare(text, number.as_str()).is_gt();
+        // Nearly every record follows the one before it, at the end of the last run.
+        let index = match self.folded.last() {
+            Some(last) if !is_after(last.to()) => {
+                self.folded.partition_point(|run| is_after(run.to()))
             }
-            self.last = Some(sequence_number);
+            _ => self.folded.len(),
+        };
+        let before = index.checked_sub(1);
+        let follows_current = before.is_some() && before == self.current;
+        if let Some(run) = self.folded.get(index)
+            && !is_before(run.from())
+        {
+            // Delivered one after the other, both runs are one.
+            if follows_current && run.from().as_str() == text {
+                self.join(index - 1);
+                self.current = before;
+            } else {
+                self.current = Some(index);
+            }
+            return Ok(RecordStep::Skip);
         }
-        self.pending.clear();
+        let is_behind = match &self.from {
+            Some(from) => is_before(from),
+            None => index < self.folded.len(),
+        };
+        if is_behind {
+            return Ok(RecordStep::Restart);
+        }
+        if follows_current {
+            self.folded[index - 1].extend_to(text);
+        } else {
+            let number = text.parse()?;
+            self.folded.insert(index, SequenceRange::at(number));
+            self.current = Some(index);
+            if self.folded.len() > MAX_RUNS {
+                self.join(0);
+                self.current = self.current.map(|current| current.saturating_sub(1));
+            }
+        }
+        if self.from.is_none() {
+            self.from = Some(text.parse()?);
+        }
+        Ok(RecordStep::Fold)
     }
-}
 
-/// Does not stop at the first non-digit, so that the compiler can vectorize the loop.
-fn is_digits(text: &str) -> bool {
-    text.bytes()
-        .fold(true, |digits, byte| digits & byte.is_ascii_digit())
-}
+    /// Makes one run of two.
+    fn join(&mut self, index: usize) {
+        let next = self.folded.remove(index + 1);
+        self.folded[index].extend_to(next.to().as_str());
+    }
 
-/// The order of sequence numbers.
-fn is_after(sequence_number: &str, other: &str) -> bool {
-    (sequence_number.len(), sequence_number) > (other.len(), other)
+    /// Ends the open source range, if there is one. Returns it with the first record whose readings
+    /// are in the dedup cache.
+    pub(super) fn end_range(&mut self) -> Option<(SequenceRange, &SequenceNumber)> {
+        let from = self.from.take()?;
+        let (first, last) = (self.folded.first()?, self.folded.last()?);
+        Some((SequenceRange::new(from, last.to().clone())?, first.from()))
+    }
+
+    /// The first record of the open source range.
+    pub(super) fn from(&self) -> Option<&SequenceNumber> {
+        self.from.as_ref()
+    }
+
+    /// The runs of folded records.
+    pub(super) fn folded(&self) -> &[SequenceRange] {
+        &self.folded
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    /// The same without deferral.
-    #[derive(Default)]
-    struct PlainProgress {
-        range: Option<SequenceRange>,
-        last: Option<SequenceNumber>,
+    fn begin(progress: &mut FoldProgress, number: u32) -> RecordStep {
+        progress.begin(&number.to_string()).unwrap()
     }
 
-    impl PlainProgress {
-        fn begin(&mut self, sequence_number: &str) -> Result<bool, InvalidSequenceNumber> {
-            let sequence_number: SequenceNumber = sequence_number.parse()?;
-            if self
-                .last
-                .as_ref()
-                .is_some_and(|last| sequence_number <= *last)
-            {
-                return Ok(false);
-            }
-            match &mut self.range {
-                Some(range) => range.extend(&sequence_number),
-                None => self.range = Some(SequenceRange::at(sequence_number.clone())),
-            }
-            self.last = Some(sequence_number);
-            Ok(true)
+    /// The state as the next invocation reads it.
+    fn next_invocation(progress: FoldProgress) -> FoldProgress {
+        FoldProgress::new(progress.folded, progress.from).unwrap()
+    }
+
+    fn range(progress: &mut FoldProgress) -> Option<(String, String)> {
+        let (range, _) = progress.end_range()?;
+        Some((range.from().to_string(), range.to().to_string()))
+    }
+
+    #[test]
+    fn redelivered_records_are_skipped() {
+        let mut progress = FoldProgress::default();
+        for number in 8..12 {
+            assert_eq!(begin(&mut progress, number), RecordStep::Fold);
         }
+        let mut progress = next_invocation(progress);
+        for number in 9..12 {
+            assert_eq!(begin(&mut progress, number), RecordStep::Skip);
+        }
+        assert_eq!(begin(&mut progress, 12), RecordStep::Fold);
+        assert_eq!(progress.folded.len(), 1, "12 follows 11");
+        assert_eq!(range(&mut progress), Some(("8".into(), "12".into())));
+        for number in 8..13 {
+            assert_eq!(begin(&mut progress, number), RecordStep::Skip);
+        }
+        assert_eq!(range(&mut progress), None);
+    }
+
+    #[test]
+    fn a_record_before_the_range_restarts_the_fold() {
+        let mut progress = FoldProgress::default();
+        begin(&mut progress, 5);
+        assert_eq!(begin(&mut progress, 4), RecordStep::Restart);
+        range(&mut progress);
+        assert_eq!(begin(&mut progress, 4), RecordStep::Restart);
+        assert_eq!(begin(&mut progress, 5), RecordStep::Skip);
+    }
+
+    #[test]
+    fn a_hole_in_the_range_is_filled() {
+        let mut progress = FoldProgress::default();
+        begin(&mut progress, 1);
+        let mut progress = next_invocation(progress);
+        begin(&mut progress, 7);
+        let mut progress = next_invocation(progress);
+        assert_eq!(begin(&mut progress, 4), RecordStep::Fold);
+        assert_eq!(begin(&mut progress, 5), RecordStep::Fold);
+        assert_eq!(begin(&mut progress, 7), RecordStep::Skip);
+        assert_eq!(progress.folded.len(), 2, "7 follows 5");
+        assert_eq!(range(&mut progress), Some(("1".into(), "7".into())));
+        // A record of a hole in a closed range can no longer be added to it.
+        assert_eq!(begin(&mut progress, 3), RecordStep::Restart);
+    }
+
+    #[test]
+    fn only_states_in_order_are_read() {
+        let range = |from: &str, to: &str| {
+            SequenceRange::new(from.parse().unwrap(), to.parse().unwrap()).unwrap()
+        };
+        let from = |text: &str| Some(text.parse().unwrap());
+        let runs = || vec![range("1", "3"), range("5", "9")];
+        assert!(FoldProgress::new(runs(), from("2")).is_some());
+        assert!(FoldProgress::new(runs(), None).is_some());
+        assert!(FoldProgress::new(runs(), from("10")).is_none());
+        assert!(FoldProgress::new(Vec::new(), from("1")).is_none());
+        assert!(FoldProgress::new(vec![range("1", "5"), range("5", "9")], None).is_none());
+    }
+
+    #[test]
+    fn the_number_of_runs_is_limited() {
+        let mut progress = FoldProgress::default();
+        for number in 0..2 * MAX_RUNS as u32 {
+            progress = next_invocation(progress);
+            assert_eq!(begin(&mut progress, 2 * number), RecordStep::Fold);
+        }
+        assert_eq!(progress.folded.len(), MAX_RUNS);
+        assert_eq!(progress.folded[0].from().as_str(), "0");
     }
 
     proptest! {
+        /// Invocations with any consecutive records, in any order.
         #[test]
-        fn deferral_changes_nothing(
-            sequence_numbers in prop::collection::vec("[0-9]{0,3}|[1-9][0-9]{2}|1[0-9]a", 0..40),
-            ending in 0..40_usize,
-            last in prop::option::of(0..300_u32),
+        fn a_record_is_folded_once_between_restarts(
+            invocations in prop::collection::vec((0..40_u32, 1..6_u32, any::<bool>()), 0..30),
         ) {
-            let last = last.map(|last| last.to_string().parse::<SequenceNumber>().unwrap());
-            // In a decoded state, `last` can be past the end of the range.
-            let range = last.as_ref().map(|_| SequenceRange::at("7".parse().unwrap()));
-            let dedup_from = range.as_ref().map(|range| range.from().clone());
-            let mut progress = FoldProgress::new(dedup_from, range.clone(), last.clone());
-            let mut plain = PlainProgress { range, last };
-            for (number, sequence_number) in sequence_numbers.iter().enumerate() {
-                prop_assert_eq!(progress.begin(sequence_number), plain.begin(sequence_number));
-                let text = |sequence_number: Option<&SequenceNumber>| sequence_number.map_or(String::new(), |it| it.to_string());
-                let expected = [
-                    text(plain.range.as_ref().map(SequenceRange::from)),
-                    text(plain.range.as_ref().map(SequenceRange::to)),
-                    text(plain.last.as_ref()),
-                ];
-                prop_assert_eq!(progress.ends(), [&*expected[0], &*expected[1], &*expected[2]]);
-                if number == ending {
-                    let range = progress.end_range().map(|(range, _)| range);
-                    prop_assert_eq!(range, plain.range.take());
+            let mut progress = FoldProgress::default();
+            let mut folded = BTreeSet::new();
+            let mut in_range = BTreeSet::new();
+            for (first, count, closes) in invocations {
+                progress = next_invocation(progress);
+                for number in first..first + count {
+                    let mut step = begin(&mut progress, number);
+                    if step == RecordStep::Restart {
+                        prop_assert!(in_range.first().is_none_or(|first| number < *first));
+                        progress = FoldProgress::default();
+                        folded.clear();
+                        in_range.clear();
+                        step = begin(&mut progress, number);
+                    }
+                    prop_assert_eq!(step == RecordStep::Fold, folded.insert(number));
+                    if step == RecordStep::Fold {
+                        in_range.insert(number);
+                    }
+                }
+                let expected = in_range.first().zip(in_range.last());
+                let expected = expected.map(|(from, to)| (from.to_string(), to.to_string()));
+                if closes {
+                    prop_assert_eq!(range(&mut progress), expected);
+                    in_range.clear();
+                } else {
+                    let from = progress.from().map(|from| from.to_string());
+                    prop_assert_eq!(from, expected.map(|(from, _)| from));
                 }
             }
         }

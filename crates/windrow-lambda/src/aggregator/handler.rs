@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use unicorn::status_time::StatusTime;
 use unicorn::summary::{SourceRange, Summary};
 use unicorn::totals::Totals;
-use windrow_core::fold::{Row, StateLimits};
+use windrow_core::fold::{RecordStep, Row, StateLimits};
 use windrow_core::sequence::InvalidSequenceNumber;
 use windrow_core::window::Window;
 use windrow_event::{DecodeError, Event, Reject, Response};
@@ -243,7 +243,8 @@ where
     }
 }
 
-/// Folds the event's records, skipping those already folded. Closes the fold whenever it is full.
+/// Folds the event's records, skipping those already folded. Closes the fold whenever it is full,
+/// or a record is out of order.
 fn fold_records(
     event: &Event,
     fold: &mut WindowFold,
@@ -251,7 +252,17 @@ fn fold_records(
 ) -> Result<Intake, InvalidSequenceNumber> {
     let mut intake = Intake::default();
     for record in event.records() {
-        if !fold.begin_record(record.sequence_number)? {
+        let mut step = fold.begin_record(record.sequence_number)?;
+        if step == RecordStep::Restart {
+            tracing::warn!(
+                sequence_number = record.sequence_number,
+                "a record was delivered out of order, starting a new source range"
+            );
+            closings.close(fold);
+            fold.restart();
+            step = fold.begin_record(record.sequence_number)?;
+        }
+        if step == RecordStep::Skip {
             intake.redelivered += 1;
             continue;
         }
