@@ -355,7 +355,8 @@ async fn invalid_event_is_an_error() {
             r#"{{{window},{source},"state":{{"version":7,"data":""}}}}"#
         ))
         .await,
-        "the window's state has version 7; this release reads versions 1 and 2"
+        "the window's state has version 7, and this release reads 1 at most: deploy the \
+         release that wrote it, or a later one"
     );
     assert_eq!(
         error(&format!(
