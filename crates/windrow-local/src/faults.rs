@@ -239,7 +239,7 @@ impl Faults {
     /// * `name=rate` injects the fault with this probability (0 to 1) at each occasion, that is
     ///   whenever it can be.
     /// * `name@n` forces it at the n-th occasion, counted from 1. Several such parts of one name add
-    ///   up. A forced fault that has no effect then (see [`undo`](Self::missed)) is injected at the
+    ///   up. A forced fault that has no effect then (see [`undo`](Self::undo)) is injected at the
     ///   next occasion instead, so it is injected for certain once there were enough.
     ///
     /// `all` is every kind. A rate replaces what an earlier part says of the same kind, and a forced
