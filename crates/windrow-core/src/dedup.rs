@@ -86,6 +86,12 @@ impl<K: Eq + Hash + Ord> DedupCache<K> {
         self.evicted
     }
 
+    /// Empties the cache. What it evicted before still counts.
+    pub(crate) fn clear(&mut self) {
+        self.older = Generation::default();
+        self.younger = Generation::default();
+    }
+
     /// The number of readings in the cache.
     pub fn len(&self) -> u64 {
         self.older.readings + self.younger.readings

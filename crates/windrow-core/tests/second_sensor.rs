@@ -364,3 +364,33 @@ proptest! {
         prop_assert_eq!(counts, expected);
     }
 }
+
+#[test]
+fn a_restart_forgets_records_and_readings_but_not_evictions() {
+    let limits = StateLimits {
+        dedup: 2_000,
+        ..StateLimits::default()
+    };
+    let minutes = Tumbling::new(60_000).unwrap();
+    let gust = Gust {
+        turbine: "a".to_owned(),
+        millis: 0,
+        watts: 1,
+    };
+    let mut fold = Farm::new(limits);
+    assert!(fold.begin_record("5").unwrap().is_fold());
+    for time in 0..10_000 {
+        fold.add(minutes.window_of(0), "a", time * 1_000_000, &gust);
+    }
+    let evicted = fold.evicted();
+    assert!(evicted > 0);
+    assert_eq!(fold.close().len(), 1);
+    assert_eq!(fold.begin_record("4").unwrap(), RecordStep::Restart);
+    fold.restart();
+    assert_eq!(fold.evicted(), evicted);
+    for record in ["4", "5"] {
+        assert!(fold.begin_record(record).unwrap().is_fold(), "{record}");
+    }
+    assert!(fold.add(minutes.window_of(0), "a", 9_999 * 1_000_000, &gust));
+    assert_eq!(fold.close()[0].dedup_from.as_str(), "4");
+}

@@ -64,7 +64,7 @@ impl Meter {
         broken.values().sum()
     }
 
-    fn expect(&self, bytes: u64) {
+    fn add_total(&self, bytes: u64) {
         self.total.fetch_add(bytes, Ordering::Relaxed);
     }
 

@@ -141,7 +141,7 @@ pub(crate) async fn read_here(
         Ok(locked) => {
             let file = TableFile::open(locked).map_err(unusable)?;
             let origin = format!("summary: the table {table} in {}", data_dir.display());
-            read_file(&file, table, origin)
+            read_file(file, table, origin).await
         }
         Err(in_use @ DataDirError::InUse { .. }) => {
             let cloud = cloud.ok_or(SummaryError::Elsewhere { in_use })?;
@@ -156,16 +156,27 @@ pub(crate) async fn read_here(
     }
 }
 
-fn read_file(file: &TableFile, table: &str, origin: String) -> Result<SummaryTable, SummaryError> {
+/// Reads the table from its file. Each page is read where it may block, so that an interrupt ends
+/// the query between two of them.
+async fn read_file(
+    file: TableFile,
+    table: &str,
+    origin: String,
+) -> Result<SummaryTable, SummaryError> {
+    let file = Arc::new(file);
+    let unreadable = |reason| SummaryError::Unreadable {
+        table: table.to_owned(),
+        reason,
+    };
     let (mut reading, _progress) = TableReading::start();
     let mut page = None;
     loop {
-        let next = file.scan(table, page).map_err(|error| match error {
+        let (file, name) = (Arc::clone(&file), table.to_owned());
+        let scan = tokio::task::spawn_blocking(move || file.scan(&name, page));
+        let scanned = scan.await.map_err(|error| unreadable(chain(&error)))?;
+        let next = scanned.map_err(|error| match error {
             TableFileError::Missing { table } => SummaryError::Missing { table },
-            error => SummaryError::Unreadable {
-                table: table.to_owned(),
-                reason: chain(&error),
-            },
+            error => unreadable(chain(&error)),
         })?;
         reading.add(&next.items);
         if next.is_last() {

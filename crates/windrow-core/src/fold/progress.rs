@@ -125,6 +125,12 @@ impl FoldProgress {
         self.from.as_ref()
     }
 
+    /// An upper bound for the encoded size in bytes, before compression.
+    pub(super) fn cost(&self) -> usize {
+        let longest = self.folded.last().map_or(0, |run| run.to().as_str().len());
+        (2 * self.folded.len() + 1) * (longest + 2)
+    }
+
     /// The runs of folded records.
     pub(super) fn folded(&self) -> &[SequenceRange] {
         &self.folded

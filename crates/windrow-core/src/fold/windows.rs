@@ -35,6 +35,11 @@ impl WindowNumbers {
         (number, number == next)
     }
 
+    /// How many windows have a number.
+    pub(super) fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
     /// The windows, ascending.
     pub(super) fn in_order(&self) -> impl Iterator<Item = &Window> {
         self.numbers.keys()

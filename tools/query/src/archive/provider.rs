@@ -115,7 +115,8 @@ impl TableProvider for ArchiveTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = needed(&self.files, filters, session)?;
-        self.meter.expect(files.iter().map(|file| file.bytes).sum());
+        let bytes = files.iter().map(|file| file.bytes).sum();
+        self.meter.add_total(bytes);
         let projection = match projection {
             Some(columns) => columns.clone(),
             None => (0..self.schema.fields().len()).collect(),
