@@ -254,7 +254,7 @@ pub fn services(fleets: &[Workload]) -> TextTable {
 }
 
 /// The comparison with a Flink application: what it would replace, and what it would cost.
-pub fn beside_flink(fleets: &[Workload]) -> TextTable {
+pub fn compared_with_flink(fleets: &[Workload]) -> TextTable {
     let cost_of = |fleet: &Workload, role: Role| {
         let mut lines = bill(fleet);
         lines.retain(|line| line.role == role);
@@ -420,7 +420,7 @@ pub fn page(fleets: &[Workload]) -> String {
         ("Assumptions", assumptions(fleets)),
         (
             "Compared with Managed Service for Apache Flink",
-            beside_flink(fleets),
+            compared_with_flink(fleets),
         ),
         ("What changes the bill", settings(fleets)),
         ("A public live map", public_map(fleets)),

@@ -218,7 +218,7 @@ fn exceeded(fleet: &Workload) -> String {
 }
 
 /// The second table: the limits in the order in which a growing fleet meets them.
-pub fn in_order(fleet: &Workload) -> TextTable {
+pub fn limits_in_order(fleet: &Workload) -> TextTable {
     let mut table = TextTable::new(["#", "Limit", "Unicorns", "With defaults", "How to raise it"]);
     for (number, limit) in (1..).zip(fleet_limits(fleet)) {
         table.row([
@@ -229,11 +229,11 @@ pub fn in_order(fleet: &Workload) -> TextTable {
             limit.moved_by.to_owned(),
         ]);
     }
-    table.of_text()
+    table.left_aligned()
 }
 
 /// The third table: how many unicorns one shard holds, by readings per record.
-pub fn on_one_shard(fleet: &Workload) -> TextTable {
+pub fn shard_capacity(fleet: &Workload) -> TextTable {
     let packing = [1, 5, 25].map(|readings_per_record| Workload {
         readings_per_record,
         ..*fleet
@@ -295,11 +295,11 @@ pub fn on_one_shard(fleet: &Workload) -> TextTable {
         |_| limits::ACCUMULATORS as f64,
         "the same",
     );
-    table.of_text()
+    table.left_aligned()
 }
 
 /// The fourth table: limits that do not depend on the fleet's size.
-pub fn whatever_the_fleet(fleet: &Workload) -> TextTable {
+pub fn fixed_limits(fleet: &Workload) -> TextTable {
     let left = limits::SHARD_READS - limits::FIREHOSE_READS;
     let mut table = TextTable::new(["Limit", "At most", "How to raise it"]);
     table.row([
@@ -319,7 +319,7 @@ pub fn whatever_the_fleet(fleet: &Workload) -> TextTable {
         count(full_shard(fleet)),
         "more readings per record, up to 1 MB per second".to_owned(),
     ]);
-    table.of_text()
+    table.left_aligned()
 }
 
 /// All tables, as printed by `scale` and contained in `docs/scale.md`.
@@ -338,12 +338,12 @@ pub fn page(fleet: &Workload, sizes: &[u64]) -> String {
         ("Fleets", fleets(&sized)),
         (
             "Limits in the order in which a growing fleet meets them",
-            in_order(fleet),
+            limits_in_order(fleet),
         ),
-        ("What one shard holds", on_one_shard(fleet)),
+        ("What one shard holds", shard_capacity(fleet)),
         (
             "Limits that do not depend on the fleet",
-            whatever_the_fleet(fleet),
+            fixed_limits(fleet),
         ),
     ];
     crate::table::page(&tables)

@@ -25,7 +25,7 @@ impl TextTable {
 
     /// The same table with every column aligned to the left.
     #[must_use]
-    pub fn of_text(self) -> Self {
+    pub fn left_aligned(self) -> Self {
         Self { left: true, ..self }
     }
 

@@ -160,6 +160,8 @@ fn metrics_line_bytes() {
         "Duplicates",
         "RedeliveredRecords",
         "RejectedReadings",
+        "RejectedSummaryRecords",
+        "LostRejects",
         "Rows",
         "SourceRanges",
         "Retries",

@@ -22,7 +22,9 @@ mod printer;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use windrow_connect::cloud::{Environment, LOCAL_PORT, NoLocal, Resolved, TargetError, resolve};
+use windrow_connect::cloud::{
+    Environment, LOCAL_PORT, LocalCloudNotRunning, Resolved, TargetError, resolve,
+};
 use windrow_connect::stream::StreamError;
 use windrow_read::{FollowOptions, ReadError, Start, follow};
 
@@ -44,7 +46,7 @@ pub enum ConsumerError {
         "{0}: start one with `cargo run -p producer` or `cargo run -p local`, \
          or choose another cloud with --endpoint-url or --target aws"
     )]
-    NoLocal(NoLocal),
+    LocalCloudNotRunning(LocalCloudNotRunning),
     /// The stream is not available.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -69,7 +71,9 @@ pub async fn run(
 ) -> Result<(), ConsumerError> {
     let cloud = match resolve(&args.target, environment, LOCAL_PORT).await? {
         Resolved::Cloud(cloud) => cloud,
-        Resolved::NoLocal(no_local) => return Err(ConsumerError::NoLocal(no_local)),
+        Resolved::LocalCloudNotRunning(not_running) => {
+            return Err(ConsumerError::LocalCloudNotRunning(not_running));
+        }
     };
     writeln!(notes, "{}", cloud.describe())?;
     windrow_connect::stream::check(&cloud, &args.stream).await?;

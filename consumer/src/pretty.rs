@@ -13,7 +13,7 @@ const DEEPEST: usize = 64;
 /// are preserved; parsing and printing 29.999999999999996 or a 128-bit number could change it.
 ///
 /// # Errors
-/// Why the line cannot be indented, as a clause without a subject.
+/// Why the line cannot be indented, without its subject: `is not JSON: ...`.
 pub(crate) fn pretty(line: &[u8]) -> Result<String, String> {
     let value: &RawValue =
         serde_json::from_slice(line).map_err(|error| format!("is not JSON: {error}"))?;

@@ -1,5 +1,5 @@
 //! Tests the command against a Kinesis emulator.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::process::{Output, Stdio};
 

@@ -41,7 +41,7 @@ impl EmbeddedCloud {
             shards: plan.shards(),
             window: embedded.window.unwrap_or(defaults.window),
             names: names.clone(),
-            dashboard: Some(DashboardPort::asked(embedded.dashboard_port)),
+            dashboard: Some(DashboardPort::from_flag(embedded.dashboard_port)),
             ..local::settings()
         };
         let (window, data_dir) = (settings.window, settings.data_dir.clone());

@@ -30,16 +30,17 @@ mod report;
 mod rows;
 pub mod schedule;
 mod send;
-mod standing;
+mod status;
 
 use std::io::Write;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::{
-    Cloud, CloudLocation, Environment, NoLocal, Resolved, TargetError, resolve,
+    Cloud, CloudLocation, Environment, LocalCloudNotRunning, Resolved, TargetError, resolve,
 };
 use windrow_connect::stream::StreamError;
+use windrow_connect::terminal::counted;
 use windrow_local::StartError;
 use windrow_write::KinesisStream;
 
@@ -53,7 +54,7 @@ use rows::{NewRows, RowTable};
 use schedule::Schedule;
 use send::{ReadingSender, SendCounts};
 
-pub use standing::Standing;
+pub use status::RunStatus;
 
 /// How many readings per second justify another lane.
 const READINGS_PER_LANE: f64 = 2000.0;
@@ -88,7 +89,7 @@ pub enum ProducerError {
     Stream(#[from] StreamError),
     /// The local cloud's port is in use by another program.
     #[error("{0}: stop it, or choose another port with --port (0 for any free port)")]
-    PortTaken(NoLocal),
+    PortTaken(LocalCloudNotRunning),
     /// The local cloud failed to start.
     #[error(
         "the local cloud failed to start (--port, --dashboard-port and --data-dir choose its ports and folder)"
@@ -116,7 +117,7 @@ pub struct Outcome {
 }
 
 /// Sends readings according to `plan` until they are all sent or `stop` is cancelled. Shows
-/// progress on standard error and updates `standing`. `clock` returns milliseconds since the epoch.
+/// progress on standard error and updates `status`. `clock` returns milliseconds since the epoch.
 ///
 /// An embedded run prints its rows to `output` and drains at the end.
 ///
@@ -127,7 +128,7 @@ pub async fn run(
     environment: &Environment,
     clock: impl Fn() -> i64,
     stop: &CancellationToken,
-    standing: &Arc<Standing>,
+    status: &Arc<RunStatus>,
     output: impl Write + Send + 'static,
 ) -> Result<Outcome, ProducerError> {
     if let ReadingSource::Recording { recording, .. } = &plan.source {
@@ -148,17 +149,19 @@ pub async fn run(
             }
             progress::note(cloud.describe());
             windrow_connect::stream::check(&cloud, &plan.stream).await?;
-            let progress = Arc::new(progress(plan, standing));
+            let progress = Arc::new(progress(plan, status));
             let outcome = send(plan, &cloud, &progress, clock, stop).await;
             progress.finish();
             Ok(outcome)
         }
-        Resolved::NoLocal(no_local) if no_local.occupied => Err(ProducerError::PortTaken(no_local)),
-        Resolved::NoLocal(_) => {
+        Resolved::LocalCloudNotRunning(not_running) if not_running.occupied => {
+            Err(ProducerError::PortTaken(not_running))
+        }
+        Resolved::LocalCloudNotRunning(_) => {
             let embedded = EmbeddedCloud::start(plan).await?;
             progress::note(&embedded.welcome);
-            standing.set_embedded();
-            Ok(run_embedded(plan, embedded, clock, stop, standing, output).await)
+            status.set_embedded();
+            Ok(run_embedded(plan, embedded, clock, stop, status, output).await)
         }
     }
 }
@@ -168,10 +171,10 @@ async fn run_embedded(
     embedded: EmbeddedCloud,
     clock: impl Fn() -> i64,
     stop: &CancellationToken,
-    standing: &Arc<Standing>,
+    status: &Arc<RunStatus>,
     output: impl Write + Send + 'static,
 ) -> Outcome {
-    let progress = Arc::new(progress(plan, standing));
+    let progress = Arc::new(progress(plan, status));
     let report = ProducerReport::new(
         NewRows::new(&embedded.target, &embedded.summary_stream),
         RowTable::new(&embedded.target, &embedded.table),
@@ -189,7 +192,7 @@ async fn run_embedded(
     let report = watching.await;
     progress::note("closing the open window");
     match embedded.drain().await {
-        Ok(()) => standing.set_drained(),
+        Ok(()) => status.set_drained(),
         Err(error) => outcome
             .problems
             .push(format!("not all rows are in the table: {error}")),
@@ -197,7 +200,7 @@ async fn run_embedded(
     match report {
         Ok(mut report) => match report.print_until(i64::MAX).await {
             Ok(()) => progress::note(&balance(outcome.sent, report.readings())),
-            // Nobody reads the output any more.
+            // The reader of the output has closed it.
             Err(error) if error.is_broken_pipe() => {}
             Err(error) => outcome
                 .problems
@@ -213,28 +216,29 @@ async fn run_embedded(
 
 /// Compares the readings in the printed rows with the readings sent.
 fn balance(sent: u64, in_rows: u64) -> String {
+    let readings = counted(in_rows, "reading");
     let difference = in_rows.abs_diff(sent);
     match in_rows.cmp(&sent) {
-        std::cmp::Ordering::Equal => format!("the rows hold {in_rows} readings"),
+        std::cmp::Ordering::Equal => format!("the rows hold {readings}"),
         std::cmp::Ordering::Less => {
-            format!("the rows hold {in_rows} readings, {difference} fewer than this run sent")
+            format!("the rows hold {readings}, {difference} fewer than this run sent")
         }
         std::cmp::Ordering::Greater => {
-            format!("the rows hold {in_rows} readings, {difference} more than this run sent")
+            format!("the rows hold {readings}, {difference} more than this run sent")
         }
     }
 }
 
-fn progress(plan: &ProducerPlan, standing: &Arc<Standing>) -> ProducerProgress {
-    let standing = Arc::clone(standing);
+fn progress(plan: &ProducerPlan, status: &Arc<RunStatus>) -> ProducerProgress {
+    let status = Arc::clone(status);
     match &plan.source {
-        ReadingSource::Recording { .. } => ProducerProgress::bar(plan.count, standing),
-        ReadingSource::Fleet { names, .. } if names.len() == 1 => ProducerProgress::dots(standing),
+        ReadingSource::Recording { .. } => ProducerProgress::bar(plan.count, status),
+        ReadingSource::Fleet { names, .. } if names.len() == 1 => ProducerProgress::dots(status),
         ReadingSource::Fleet { names, rate, .. } => {
             let expected = plan
                 .duration
                 .map(|duration| (duration.as_secs_f64() * rate * names.len() as f64).ceil() as u64);
-            ProducerProgress::bar(plan.count.or(expected), standing)
+            ProducerProgress::bar(plan.count.or(expected), status)
         }
     }
 }

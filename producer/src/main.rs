@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser};
 use mimalloc::MiMalloc;
 use producer::args::ProducerArgs;
 use producer::plan::ProducerPlan;
-use producer::{Outcome, ProducerError, Standing};
+use producer::{Outcome, ProducerError, RunStatus};
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::Environment;
 use windrow_connect::signal::drain_on_signals;
@@ -73,16 +73,16 @@ async fn run(
 ) -> anyhow::Result<Result<Outcome, ProducerError>> {
     let stop = CancellationToken::new();
     let stopping = stop.clone();
-    let standing = Arc::new(Standing::default());
-    let status = Arc::clone(&standing);
+    let status = Arc::new(RunStatus::default());
+    let status_at_exit = Arc::clone(&status);
     drain_on_signals(
         GRACE,
         move || stopping.cancel(),
         // The cursor may be behind progress dots.
-        move |cut| format!("\nerror: {cut}; {status}"),
+        move |cut| format!("\nerror: {cut}; {status_at_exit}"),
     )?;
     let output = BufWriter::new(terminal::output());
-    Ok(producer::run(plan, environment, now, &stop, &standing, output).await)
+    Ok(producer::run(plan, environment, now, &stop, &status, output).await)
 }
 
 /// Milliseconds since the epoch.

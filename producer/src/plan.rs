@@ -85,7 +85,7 @@ impl ProducerPlan {
     ///
     /// # Errors
     ///
-    /// [`InvalidRate`], where `--rate` is too high.
+    /// [`InvalidRate`] if `--rate` is too high.
     pub fn new(args: ProducerArgs, seed: u64) -> Result<Self, InvalidRate> {
         let (source, count) = match args.replay {
             Some(recording) => {

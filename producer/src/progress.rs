@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::standing::Standing;
+use crate::status::RunStatus;
 
 /// How many dots a line has: one minute's worth at one reading per second.
 const DOTS_PER_LINE: u64 = 60;
@@ -18,7 +18,7 @@ const DOTS_PER_LINE: u64 = 60;
 #[derive(Debug)]
 pub(crate) struct ProducerProgress {
     kind: BarKind,
-    standing: Arc<Standing>,
+    status: Arc<RunStatus>,
 }
 
 #[derive(Debug)]
@@ -30,16 +30,16 @@ enum BarKind {
 
 impl ProducerProgress {
     /// One dot per reading.
-    pub(crate) fn dots(standing: Arc<Standing>) -> Self {
+    pub(crate) fn dots(status: Arc<RunStatus>) -> Self {
         Self {
             kind: BarKind::Dots(Mutex::new(0)),
-            standing,
+            status,
         }
     }
 
     /// A bar for `count` readings, or a counter if the total is unknown. Hidden if standard error
     /// is not a terminal.
-    pub(crate) fn bar(count: Option<u64>, standing: Arc<Standing>) -> Self {
+    pub(crate) fn bar(count: Option<u64>, status: Arc<RunStatus>) -> Self {
         let (bar, template) = match count {
             Some(count) => (
                 ProgressBar::new(count),
@@ -56,7 +56,7 @@ impl ProducerProgress {
         bar.enable_steady_tick(Duration::from_millis(200));
         Self {
             kind: BarKind::Bar(bar),
-            standing,
+            status,
         }
     }
 
@@ -65,13 +65,13 @@ impl ProducerProgress {
     pub(crate) fn hidden() -> Self {
         Self {
             kind: BarKind::Bar(ProgressBar::hidden()),
-            standing: Arc::default(),
+            status: Arc::default(),
         }
     }
 
     /// Adds `readings` to the readings sent.
     pub(crate) fn sent(&self, readings: u64) {
-        self.standing.add_sent(readings);
+        self.status.add_sent(readings);
         match &self.kind {
             BarKind::Bar(bar) => bar.inc(readings),
             BarKind::Dots(column) => {
@@ -107,7 +107,7 @@ impl ProducerProgress {
 
     /// Sets the total number of readings in the rows that were read back.
     pub(crate) fn in_rows(&self, readings: u64) {
-        self.standing.set_in_rows(readings);
+        self.status.set_in_rows(readings);
     }
 
     /// Writes a line to standard error.

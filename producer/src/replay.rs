@@ -50,7 +50,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// When a file cannot be opened.
+    /// If a file cannot be opened.
     pub fn check(&self) -> io::Result<()> {
         match self {
             Self::StandardInput => Ok(()),
@@ -58,11 +58,11 @@ impl Recording {
         }
     }
 
-    /// Opens the recording, and decompresses it where it begins as a gzip file does.
+    /// Opens the recording, and decompresses it if it is a gzip file.
     ///
     /// # Errors
     ///
-    /// When it cannot be opened, or its first bytes cannot be read.
+    /// If it cannot be opened, or its first bytes cannot be read.
     pub fn open(&self) -> io::Result<ReplayLines<Box<dyn Read + Send>>> {
         let input: Box<dyn Read + Send> = match self {
             Self::StandardInput => Box::new(io::stdin()),
@@ -88,7 +88,7 @@ pub enum ReplayLine {
 
 /// The readings of a recording, line by line; blank lines are skipped.
 ///
-/// Memory is bounded: a line of more than 1 MiB is [broken](ReplayLine::Broken). When the input
+/// Memory is bounded: a line of more than 1 MiB is [broken](ReplayLine::Broken). If the input
 /// fails, the error is the last item.
 #[derive(Debug)]
 pub struct ReplayLines<R: Read> {
@@ -102,7 +102,7 @@ impl<R: Read> ReplayLines<R> {
     ///
     /// # Errors
     ///
-    /// When its first bytes cannot be read.
+    /// If its first bytes cannot be read.
     pub fn new(input: R) -> io::Result<Self> {
         Ok(Self {
             lines: ArchiveLines::all(Unpacked::new(input)?, Vec::new()),
@@ -111,7 +111,7 @@ impl<R: Read> ReplayLines<R> {
         })
     }
 
-    /// The next line that is not blank, or none at the end.
+    /// The next line that is not blank, or `None` at the end.
     fn read(&mut self) -> io::Result<Option<ReplayLine>> {
         while let Some(line) = self.lines.next_line()? {
             self.number += 1;

@@ -1,6 +1,6 @@
 //! Tests the command on its own and against a Kinesis emulator. The end-to-end tests cover the
 //! embedded run.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use local::{Functions, WildRydes};
 use serde_json::Value;
 use soak::oracle;
-pub use soak::oracle::{Logged, OracleKey, OracleRow};
+pub use soak::oracle::{LoggedRecord, OracleKey, OracleRow};
 use tempfile::TempDir;
 use unicorn::merge::merge;
 use unicorn::summary::Summary;
@@ -56,22 +56,25 @@ pub struct TestCloud {
 impl TestCloud {
     /// Starts a cloud with settings modified by `change`.
     pub async fn start(change: impl FnOnce(&mut CloudSettings)) -> Self {
-        Self::of(WildRydes::default(), change).await
+        Self::start_with(WildRydes::default(), change).await
     }
 
     /// Starts a cloud with this application.
-    pub async fn of(application: WildRydes, change: impl FnOnce(&mut CloudSettings)) -> Self {
+    pub async fn start_with(
+        application: WildRydes,
+        change: impl FnOnce(&mut CloudSettings),
+    ) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), &application, change).await
     }
 
     /// Stops this cloud and starts another with the same data directory.
     pub async fn restart(self) -> Self {
         self.cloud.stop().await;
-        Self::on(self.data_dir).await
+        Self::start_on(self.data_dir).await
     }
 
     /// Starts a cloud with the data directory of an earlier one.
-    pub async fn on(data_dir: TempDir) -> Self {
+    pub async fn start_on(data_dir: TempDir) -> Self {
         Self::start_in(data_dir, &WildRydes::default(), |_| ()).await
     }
 
@@ -185,7 +188,7 @@ pub async fn send(
 }
 
 /// Reads a stream's whole log.
-pub async fn read_log(client: &Client, stream: &str) -> Vec<Logged> {
+pub async fn read_log(client: &Client, stream: &str) -> Vec<LoggedRecord> {
     oracle::read_log(client, stream).await.unwrap()
 }
 

@@ -4,7 +4,7 @@ use crate::swar;
 
 /// A non-negative number: `digits` / 10^`places`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Decimal {
+pub(crate) struct ShortDecimal {
     digits: u64,
     places: usize,
 }
@@ -64,7 +64,7 @@ fn further_digits<const PADDED: bool>(text: &[u8], mut number: u64) -> Option<(u
     }
 }
 
-impl Decimal {
+impl ShortDecimal {
     /// Parses the decimal at the start of the text. Returns it and its length; `None` if there is
     /// no decimal by JSON's grammar, if it has more than 19 digits, or if the text ends less than
     /// eight bytes after it and is not `PADDED`.
@@ -131,9 +131,9 @@ mod tests {
     use crate::number::scale;
     use proptest::prelude::*;
 
-    fn read(number: &str) -> Option<Decimal> {
+    fn read(number: &str) -> Option<ShortDecimal> {
         let line = format!("{number},\"Distance\"");
-        let (decimal, length) = Decimal::read::<false>(line.as_bytes())?;
+        let (decimal, length) = ShortDecimal::read::<false>(line.as_bytes())?;
         (length == number.len()).then_some(decimal)
     }
 
@@ -159,9 +159,9 @@ mod tests {
         assert_eq!(read("10000000000000000000"), None);
         assert_eq!(read("1.0000000000000000000"), None);
         assert_eq!(read(&format!("1.{}", "0".repeat(100))), None);
-        assert_eq!(Decimal::read::<false>(b"1.5"), None);
+        assert_eq!(ShortDecimal::read::<false>(b"1.5"), None);
         assert_eq!(
-            Decimal::read::<true>(b"1.5"),
+            ShortDecimal::read::<true>(b"1.5"),
             read("1.5").map(|read| (read, 3))
         );
     }
@@ -208,7 +208,7 @@ mod tests {
             // Adjacent `f64` between 64 and 128 are 2^-46 apart.
             let middle = (u128::from(halves | 1) * 10_u128.pow(places as u32)) >> 47;
             let digits = (middle as u64).saturating_add_signed(beside);
-            let decimal = Decimal { digits, places };
+            let decimal = ShortDecimal { digits, places };
             let unit = POWERS_OF_TEN[places];
             let number = format!("{}.{:0places$}", digits / unit, digits % unit);
             let expected: f64 = number.parse().unwrap();

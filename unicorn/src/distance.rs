@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use windrow_core::decimal::Decimal;
 
 /// A distance in micrometres, zero or more.
 ///
@@ -11,9 +12,6 @@ use serde_json::value::RawValue;
 /// not depend on the order. Formatted as the shortest decimal in metres: `10362`, `1789.25`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Distance(i128);
-
-/// Micrometres in a metre.
-const METRE: i128 = 1_000_000;
 
 impl Distance {
     /// The maximum distance of a single reading: 9,223,372,036,854.775807 m, or 2^63 - 1
@@ -31,18 +29,19 @@ impl Distance {
     }
 }
 
+/// Metres, exact to the micrometre.
+impl From<Distance> for Decimal {
+    fn from(distance: Distance) -> Self {
+        Self {
+            unscaled: distance.0,
+            scale: 6,
+        }
+    }
+}
+
 impl fmt::Display for Distance {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (metres, rest) = (self.0 / METRE, self.0 % METRE);
-        if rest == 0 {
-            return write!(formatter, "{metres}");
-        }
-        let (mut fraction, mut places) = (rest, 6);
-        while fraction % 10 == 0 {
-            fraction /= 10;
-            places -= 1;
-        }
-        write!(formatter, "{metres}.{fraction:0places$}")
+        Decimal::from(*self).fmt(formatter)
     }
 }
 

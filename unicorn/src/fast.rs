@@ -11,13 +11,13 @@
 //! The parsers allocate nothing and need no `unsafe`. [`reading`] takes about 70 ns per line, of
 //! which 24 ns are for the coordinates, and [`reading_in_any_order`] takes 140 ns (`cargo bench -p
 //! bench -- parse`). Fixed text is compared at once, as an array; names and digits are scanned
-//! eight bytes at a time ([`swar`]); numbers stay integers ([`Decimal`]). Slices of a length known
+//! eight bytes at a time ([`swar`]); numbers stay integers ([`ShortDecimal`]). Slices of a length known
 //! to the compiler are bounds-checked once, and `inline(always)` keeps the position in the line in
 //! registers, which saves a fifth of the time.
 
 use std::borrow::Cow;
 
-use crate::decimal::{self, Decimal};
+use crate::decimal::{self, ShortDecimal};
 use crate::distance::Distance;
 use crate::reading::model::{LONGEST_NAME, Reading};
 use crate::status_time::StatusTime;
@@ -191,8 +191,8 @@ impl<'a, const PADDED: bool> FieldScanner<'a, PADDED> {
     }
 
     #[inline(always)]
-    fn decimal(&mut self) -> Option<Decimal> {
-        let (decimal, length) = Decimal::read::<PADDED>(self.rest)?;
+    fn decimal(&mut self) -> Option<ShortDecimal> {
+        let (decimal, length) = ShortDecimal::read::<PADDED>(self.rest)?;
         self.skip(length)?;
         Some(decimal)
     }

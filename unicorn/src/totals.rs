@@ -158,8 +158,8 @@ impl Columnar for Totals {
     }
 }
 
-/// Writes the lowest points in one column and the difference to the highest, which is mostly small,
-/// in the next.
+/// Writes the lowest points in one column and the difference to the highest, which is usually
+/// small, in the next.
 fn write_spans(out: &mut Encoder, spans: impl Iterator<Item = Span> + Clone) {
     for span in spans.clone() {
         out.signed(span.lowest.into());

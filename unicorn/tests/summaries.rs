@@ -54,7 +54,7 @@ fn the_sort_key_is_the_window_start_and_source_hash() {
     );
 }
 
-/// Such a row comes from a source range after the first of its window.
+/// A source range has such a row if the first of the readings is in an earlier range of the window.
 #[test]
 fn a_row_of_duplicates_has_no_measures() {
     let line = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Readings":0,"Repeats":2,"WindowSeconds":60,"Part":{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"7","To":"9","Since":"1"}}"#;

@@ -15,7 +15,7 @@ pub struct ArchiveFile {
     pub path: PathBuf,
     /// Its length in bytes when it was listed, compressed or not.
     pub bytes: u64,
-    /// The day of its folder below the listed one, as `2026/11/20`; none where the folders are not
+    /// The day of its folder below the listed one, as `2026/11/20`. `None` if the folders are not
     /// named by year, month and day.
     pub day: Option<String>,
 }
@@ -38,15 +38,15 @@ impl ArchiveListing {
 
 /// Lists the given files, and the files in the given folders at any depth.
 ///
-/// Within a folder, files and folders are skipped whose names start with `.` or `_` or end with
-/// `.tmp`: tools name what is hidden or unfinished so. Links to files are read; links to folders
-/// are skipped, since they may lead back to where they are. A file that is deleted while the
-/// folder is being listed is not listed. A path that is given itself is read whatever its name.
+/// Within a folder, files and folders whose names start with `.` or `_` or end with `.tmp` are
+/// skipped: tools use such names for hidden or unfinished files. Links to files are followed; links
+/// to folders are skipped, since they may form a loop. A file that is deleted while its folder is
+/// being listed is left out. A path that is given itself is listed whatever its name.
 ///
 /// # Errors
 ///
-/// [`ArchiveReadError`], where a path does not exist, a folder cannot be listed, or a given path
-/// is neither a file nor a folder.
+/// [`ArchiveReadError`] if a path does not exist, a folder cannot be listed, or a given path is
+/// neither a file nor a folder.
 pub fn list(paths: &[PathBuf]) -> Result<ArchiveListing, ArchiveReadError> {
     let mut listing = ArchiveListing::default();
     for path in paths {
@@ -120,7 +120,7 @@ fn is_unfinished(entry: &DirEntry) -> bool {
     name.starts_with(b".") || name.starts_with(b"_") || name.ends_with(b".tmp")
 }
 
-/// The first three folders of a path, where they are a year, a month and a day.
+/// The first three folders of a path, if they are a year, a month and a day.
 fn day(path: &Path) -> Option<String> {
     let mut folders = path.parent()?.iter().map(|name| name.to_str());
     let mut digits = |count| {

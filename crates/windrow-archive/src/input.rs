@@ -1,4 +1,4 @@
-//! Opens files, and decompresses those that begin as a gzip file does.
+//! Opens files, and decompresses gzip files.
 
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read, Seek, SeekFrom};
@@ -15,10 +15,10 @@ pub type ReadProgress<'a> = &'a (dyn Fn(u64) + Sync);
 /// The first bytes of a gzip file. Source: RFC 1952, section 2.3.1.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// How many compressed bytes are read at once.
+/// How many compressed bytes to read at once.
 const COMPRESSED_BUFFER: usize = 256 << 10;
 
-/// An input, decompressed where its first bytes are those of a gzip file.
+/// An input, decompressed if its first bytes are those of a gzip file.
 #[derive(Debug)]
 pub enum Unpacked<R: Read> {
     /// An input that is not compressed.
@@ -27,15 +27,15 @@ pub enum Unpacked<R: Read> {
     Gzip(Box<MultiGzDecoder<BufReader<Peeked<R>>>>),
 }
 
-/// An input whose first bytes were read to look at them.
+/// An input whose first bytes have been inspected; reads start with them again.
 type Peeked<R> = Chain<Cursor<Vec<u8>>, R>;
 
 impl<R: Read> Unpacked<R> {
-    /// Reads the first bytes of `input` to learn whether it is compressed.
+    /// Reads the first bytes of `input` to determine whether it is compressed.
     ///
     /// # Errors
     ///
-    /// When they cannot be read.
+    /// If they cannot be read.
     pub fn new(mut input: R) -> io::Result<Self> {
         let start = first_bytes(&mut input)?;
         let is_gzip = start == GZIP_MAGIC;
@@ -78,7 +78,7 @@ impl Read for FileInput<'_> {
 ///
 /// # Errors
 ///
-/// When the file cannot be opened or read.
+/// If the file cannot be opened or read.
 pub fn open<'a>(
     path: &Path,
     buffer: Vec<u8>,
@@ -94,7 +94,7 @@ pub fn open<'a>(
 ///
 /// # Errors
 ///
-/// When the file cannot be opened or read.
+/// If the file cannot be opened or read.
 pub fn open_range<'a>(
     path: &Path,
     range: &Range<u64>,
@@ -114,11 +114,11 @@ pub fn open_range<'a>(
     ArchiveLines::between(Unpacked::Plain(rest), buffer, before, range.end)
 }
 
-/// Whether a file begins as a gzip file does.
+/// Whether a file's first bytes are those of a gzip file.
 ///
 /// # Errors
 ///
-/// When it cannot be opened or read.
+/// If it cannot be opened or read.
 pub fn is_compressed(path: &Path) -> io::Result<bool> {
     Ok(first_bytes(&mut File::open(path)?)? == GZIP_MAGIC)
 }

@@ -1,11 +1,11 @@
 //! The archive of raw readings: which files it has, and the lines in them.
 //!
-//! Firehose leaves an archive as files of newline-delimited JSON in folders named by the hour of
-//! arrival, plain or compressed with gzip. Everything that reads one uses this crate, so that all
-//! tools agree on which files and which lines there are.
+//! Firehose writes an archive as files of newline-delimited JSON, plain or compressed with gzip, in
+//! folders named by the hour of arrival. Everything that reads an archive uses this crate, so all
+//! tools agree on its files and lines.
 //!
 //! * [`files`]: lists the files of an archive.
-//! * [`input`]: opens a file, and decompresses it where its first bytes say so.
+//! * [`input`]: opens a file, and decompresses it if it is a gzip file.
 //! * [`lines`]: the lines of an input, or those that begin in a range of it.
 //!
 //! ```

@@ -4,16 +4,16 @@ use std::io::{self, Read};
 
 use memchr::memchr;
 
-/// The longest line that is read, in bytes: the most that a Kinesis record can hold.
+/// The maximum length of a line, in bytes: that of a Kinesis record.
 pub const LONGEST_LINE: usize = 10 << 20;
 
-/// How much is read at once.
+/// How many bytes to read at once.
 const BUFFER: usize = 256 << 10;
 
-/// How much is read at once past the end of a range, for the rest of its last line.
+/// How many bytes to read at once past the end of a range, for the rest of its last line.
 const BUFFER_PAST_END: usize = 8 << 10;
 
-/// A line.
+/// A line of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArchiveLine<'a> {
     /// A line without its newline.
@@ -25,17 +25,18 @@ pub enum ArchiveLine<'a> {
 /// The lines of an input that begin in a range of it.
 ///
 /// A line belongs to the range in which it begins, so consecutive ranges of a file yield each line
-/// exactly once. No line is allocated; the buffer grows only when a line does not fit.
+/// exactly once. Lines are slices of one buffer, which grows only if a line does not fit.
 #[derive(Debug)]
 pub struct ArchiveLines<R> {
     input: R,
     buffer: Vec<u8>,
-    /// The bytes of `buffer` that were read and not returned yet.
+    /// The start of the bytes of `buffer` that were read but not returned yet.
     from: usize,
+    /// Their end.
     to: usize,
     /// Offset of `from` in the input.
     offset: u64,
-    /// End of the range; none for an input of unknown length.
+    /// End of the range. `None` for an input of unknown length.
     end: Option<u64>,
 }
 
@@ -45,18 +46,18 @@ impl<R: Read> ArchiveLines<R> {
         Self::new(input, buffer, 0, None)
     }
 
-    /// The lines that begin before `end`, of an input that has been read up to `start`, where a
-    /// line begins.
+    /// The lines that begin before `end`, of an input that has been read up to `start`. A line must
+    /// begin there.
     pub fn until(input: R, buffer: Vec<u8>, start: u64, end: u64) -> Self {
         Self::new(input, buffer, start, Some(end))
     }
 
     /// The lines that begin after `before` and before `end`, of an input that has been read up to
-    /// `before`, anywhere in a line.
+    /// `before`, which may be anywhere in a line.
     ///
     /// # Errors
     ///
-    /// When the input cannot be read.
+    /// If the input cannot be read.
     pub fn between(input: R, buffer: Vec<u8>, before: u64, end: u64) -> io::Result<Self> {
         let mut lines = Self::new(input, buffer, before, Some(end));
         lines.skip_line()?;
@@ -75,11 +76,11 @@ impl<R: Read> ArchiveLines<R> {
         }
     }
 
-    /// The next line, or none at the end.
+    /// The next line, or `None` at the end.
     ///
     /// # Errors
     ///
-    /// When the input cannot be read, or ends before the range does.
+    /// If the input cannot be read, or ends before the range does.
     pub fn next_line(&mut self) -> io::Result<Option<ArchiveLine<'_>>> {
         if self.end.is_some_and(|end| self.offset >= end) {
             return Ok(None);
@@ -113,7 +114,7 @@ impl<R: Read> ArchiveLines<R> {
         Ok(Some(ArchiveLine::Whole(&self.buffer[line])))
     }
 
-    /// The bytes of the next lines that were read already; they may end in the middle of a line.
+    /// The bytes of the next lines that were read already. They may end in the middle of a line.
     pub fn buffered(&self) -> &[u8] {
         match self.end {
             Some(end) if self.offset >= end => &[],
@@ -155,18 +156,19 @@ impl<R: Read> ArchiveLines<R> {
         self.offset += bytes as u64;
     }
 
-    /// A file that has become shorter since it was listed cannot be read whole.
+    /// Returns an error if the input has ended before the range: the file has become shorter since
+    /// it was listed.
     fn check_end(&self, rest: usize) -> io::Result<()> {
         match self.end {
             Some(end) if self.offset + (rest as u64) < end => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                "the file has become shorter",
+                "the file has become shorter since it was listed",
             )),
             _ => Ok(()),
         }
     }
 
-    /// Reads more; false at the end of the input.
+    /// Reads more bytes. Returns false at the end of the input.
     fn fill(&mut self) -> io::Result<bool> {
         if self.from == self.to {
             (self.from, self.to) = (0, 0);
@@ -216,7 +218,7 @@ mod tests {
     }
 
     /// The lines of the ranges that begin at `cuts`, one range after the other.
-    fn in_ranges(text: &[u8], cuts: &[usize]) -> Vec<Option<Vec<u8>>> {
+    fn read_in_ranges(text: &[u8], cuts: &[usize]) -> Vec<Option<Vec<u8>>> {
         let mut found = Vec::new();
         for (index, &cut) in cuts.iter().enumerate() {
             let end = cuts.get(index + 1).copied().unwrap_or(text.len()) as u64;
@@ -260,7 +262,7 @@ mod tests {
         assert!(lines.into_buffer().len() <= LONGEST_LINE + 2 * BUFFER);
 
         let cuts = [0, LONGEST_LINE, LONGEST_LINE + 1, 2 * LONGEST_LINE];
-        assert!(in_ranges(&text, &cuts) == expected);
+        assert!(read_in_ranges(&text, &cuts) == expected);
     }
 
     #[test]
@@ -285,7 +287,7 @@ mod tests {
             cuts.dedup();
             let expected: Vec<_> = text.lines().map(|line| Some(line.as_bytes().to_vec())).collect();
             prop_assert_eq!(collect(ArchiveLines::all(text.as_bytes(), Vec::new())), expected.clone());
-            prop_assert_eq!(in_ranges(text.as_bytes(), &cuts), expected);
+            prop_assert_eq!(read_in_ranges(text.as_bytes(), &cuts), expected);
         }
     }
 }

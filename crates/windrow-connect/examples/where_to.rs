@@ -17,7 +17,7 @@ async fn main() -> Result<(), TargetError> {
     let environment = Environment::from_iter(std::env::vars_os());
     match resolve(&command.target, &environment, LOCAL_PORT).await? {
         Resolved::Cloud(cloud) => println!("{}", cloud.describe()),
-        Resolved::NoLocal(no_local) => println!("{no_local}"),
+        Resolved::LocalCloudNotRunning(not_running) => println!("{not_running}"),
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use aws_config::{Region, SdkConfig};
 use clap::{Args, ValueEnum};
 
 pub use environment::Environment;
-pub use error::{NoLocal, TargetError};
+pub use error::{LocalCloudNotRunning, TargetError};
 
 use crate::sdk::{LOCAL_REGION, local_config};
 use decide::{Credentials, Decision};
@@ -64,7 +64,7 @@ pub enum Resolved {
     /// To a cloud that was found.
     Cloud(Box<Cloud>),
     /// To the local cloud, which is not running.
-    NoLocal(NoLocal),
+    LocalCloudNotRunning(LocalCloudNotRunning),
 }
 
 /// A cloud and the configuration to reach it.
@@ -169,11 +169,11 @@ async fn local(region: Option<&str>, port: u16) -> Resolved {
             let url = format!("http://127.0.0.1:{port}");
             Resolved::Cloud(Box::new(Cloud::local(&url, region)))
         }
-        ProbeResult::Other => Resolved::NoLocal(NoLocal {
+        ProbeResult::Other => Resolved::LocalCloudNotRunning(LocalCloudNotRunning {
             port,
             occupied: true,
         }),
-        ProbeResult::Nothing => Resolved::NoLocal(NoLocal {
+        ProbeResult::Nothing => Resolved::LocalCloudNotRunning(LocalCloudNotRunning {
             port,
             occupied: false,
         }),

@@ -8,21 +8,21 @@ use thiserror::Error;
 /// Text that is not a duration, or not an allowed one.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidDuration {
-    /// The text is not a number and a unit, or negative.
+    /// The text is not a number and a unit, or is negative.
     #[error(
         "`{0}` is not a duration: write a number and ms, s, m or h, as in 500ms, 90s, 5m or 1h30m"
     )]
     Form(String),
     /// The duration cannot be the length of a window.
-    #[error("a window has a length of whole seconds, from 1s to 15m, not {0:?}")]
+    #[error("the length of a window must be whole seconds, from 1s to 15m, not {0:?}")]
     Window(Duration),
 }
 
-/// Reads a duration in the form that [jiff] calls friendly, or as ISO 8601 has it.
+/// Parses a duration in [jiff]'s friendly format, or in ISO 8601.
 ///
 /// # Errors
 ///
-/// [`InvalidDuration::Form`], which repeats the text.
+/// [`InvalidDuration::Form`], with the text.
 pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
     let parsed: Option<SignedDuration> = text.parse().ok();
     parsed
@@ -30,11 +30,11 @@ pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
         .ok_or_else(|| InvalidDuration::Form(text.to_owned()))
 }
 
-/// Reads the length of a tumbling window: whole seconds, from 1 s to 15 minutes, as in Lambda.
+/// Parses the length of a tumbling window: whole seconds, from 1 s to 15 minutes, as in Lambda.
 ///
 /// # Errors
 ///
-/// [`InvalidDuration`], which repeats the text.
+/// [`InvalidDuration`], with the text or the duration.
 pub fn parse_window(text: &str) -> Result<Duration, InvalidDuration> {
     let window = parse(text)?;
     let is_whole = window.subsec_nanos() == 0;

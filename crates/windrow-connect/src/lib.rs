@@ -2,7 +2,7 @@
 //!
 //! A Lambda function uses [`lambda_config`]. Programs that talk to an emulator use
 //! [`local_config`]. Command lines use the flags of [`cloud`] (feature `cli`). [`signal`] and
-//! [`terminal`] hold what else all command lines share.
+//! [`terminal`] have everything else that command lines share.
 //!
 //! Every configuration disables the SDK's own retries, because `windrow-write` and `windrow-read`
 //! retry and two layers of retries would multiply the waits. Every call has a timeout. TLS is

@@ -4,8 +4,12 @@ use std::io::{self, IsTerminal, Stdout, Write};
 
 use tracing_subscriber::EnvFilter;
 
-/// The error of writing to a closed terminal: EIO on every Unix.
-const EIO: i32 = 5;
+/// The error of writing to a closed terminal, which is EIO (5) on every Unix. Other systems use
+/// this number for another error.
+#[cfg(unix)]
+const CLOSED_TERMINAL: Option<i32> = Some(5);
+#[cfg(not(unix))]
+const CLOSED_TERMINAL: Option<i32> = None;
 
 /// Logs to standard error, with the filter in `RUST_LOG`, or `default`, such as `warn`, if that is
 /// not set.
@@ -43,7 +47,13 @@ pub fn printable_char(character: char) -> char {
     }
 }
 
-/// Standard output. Writing to a terminal that was closed returns a broken pipe error.
+/// The count and the noun, in the plural unless the count is 1: `1 reading`, `2 readings`.
+pub fn counted(count: u64, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
+/// Standard output. On Unix, writing to a terminal that was closed returns a broken pipe error.
 pub fn output() -> TerminalOutput {
     TerminalOutput {
         // A closed terminal no longer counts as one, so this must be checked now.
@@ -61,7 +71,8 @@ pub struct TerminalOutput {
 
 impl TerminalOutput {
     fn map_error(&self, error: io::Error) -> io::Error {
-        if self.is_terminal && error.raw_os_error() == Some(EIO) {
+        let code = error.raw_os_error();
+        if self.is_terminal && code.is_some() && code == CLOSED_TERMINAL {
             return io::Error::new(io::ErrorKind::BrokenPipe, error);
         }
         error
@@ -85,7 +96,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_one_is_singular() {
+        assert_eq!(counted(0, "row"), "0 rows");
+        assert_eq!(counted(1, "row"), "1 row");
+        assert_eq!(counted(2, "row"), "2 rows");
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn eio_is_a_broken_pipe_only_on_a_terminal() {
+        const EIO: i32 = 5;
         for (is_terminal, kind) in [
             (true, io::ErrorKind::BrokenPipe),
             // A failing disk.

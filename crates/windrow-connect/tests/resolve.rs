@@ -6,7 +6,8 @@ use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
 use windrow_connect::cloud::{
-    Cloud, CloudLocation, Environment, NoLocal, Resolved, Target, TargetArgs, TargetError, resolve,
+    Cloud, CloudLocation, Environment, LocalCloudNotRunning, Resolved, Target, TargetArgs,
+    TargetError, resolve,
 };
 
 async fn resolve_local(port: u16) -> Result<Resolved, TargetError> {
@@ -20,7 +21,7 @@ async fn resolve_local(port: u16) -> Result<Resolved, TargetError> {
 fn cloud(resolved: Resolved) -> Cloud {
     match resolved {
         Resolved::Cloud(cloud) => *cloud,
-        Resolved::NoLocal(no_local) => panic!("{no_local}"),
+        Resolved::LocalCloudNotRunning(not_running) => panic!("{not_running}"),
     }
 }
 
@@ -44,28 +45,28 @@ async fn running_local_cloud_is_found() {
 
 #[tokio::test]
 async fn missing_local_cloud_is_reported() {
-    let no_local = |resolved| match resolved {
-        Resolved::NoLocal(no_local) => no_local,
+    let not_running = |resolved| match resolved {
+        Resolved::LocalCloudNotRunning(not_running) => not_running,
         Resolved::Cloud(cloud) => panic!("{}", cloud.describe()),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { axum::serve(listener, Router::new()).await });
-    let occupied = NoLocal {
+    let occupied = LocalCloudNotRunning {
         port,
         occupied: true,
     };
-    assert_eq!(no_local(resolve_local(port).await.unwrap()), occupied);
+    assert_eq!(not_running(resolve_local(port).await.unwrap()), occupied);
     // Bound so that no other process gets the port, but not listening, so connections fail.
     let bound = TcpSocket::new_v4().unwrap();
     bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = bound.local_addr().unwrap().port();
-    let free = NoLocal {
+    let free = LocalCloudNotRunning {
         port,
         occupied: false,
     };
-    assert_eq!(no_local(resolve_local(port).await.unwrap()), free);
-    assert!(!no_local(resolve_local(0).await.unwrap()).occupied);
+    assert_eq!(not_running(resolve_local(port).await.unwrap()), free);
+    assert!(!not_running(resolve_local(0).await.unwrap()).occupied);
 }
 
 #[tokio::test]

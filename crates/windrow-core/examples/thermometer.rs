@@ -9,7 +9,7 @@ use windrow_core::window::Tumbling;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let minutes = Tumbling::new(60_000)?;
     let first = [("1", "attic", 1_000, 19), ("2", "cellar", 2_000, 12)];
-    // Lambda may deliver a record twice: record 2 comes again and changes nothing.
+    // Lambda may deliver a record twice: record 2 is redelivered and changes nothing.
     let second = [("2", "cellar", 2_000, 12), ("3", "attic", 61_000, 21)];
 
     let mut state: Option<String> = None;

@@ -360,7 +360,7 @@ macro_rules! tuple {
                 (0..count)
                     .map(row)
                     .collect::<Option<_>>()
-                    .ok_or(CodecError::Malformed("a column is shorter than its neighbours"))
+                    .ok_or(CodecError::Malformed("a column is shorter than its neighbors"))
             }
         }
     };

@@ -276,12 +276,12 @@ impl KeyTimes {
         let (earlier, later) = self.in_order.split_at(index);
         let before = self.others.range(..time).next_back().max(earlier.last());
         let after = [self.others.range(time..).next(), later.first()];
-        let neighbours = (before.copied(), after.into_iter().flatten().min().copied());
+        let neighbors = (before.copied(), after.into_iter().flatten().min().copied());
         match later {
             [] => self.in_order.push(time),
             _ => drop(self.others.insert(time)),
         }
-        Some(neighbours)
+        Some(neighbors)
     }
 
     fn ascending(&self) -> Cow<'_, [i128]> {

@@ -1,7 +1,7 @@
 //! One shard's open windows, folded record by record.
 //!
-//! A [`Fold`] is carried from one invocation to the next as text. It tracks which records of the log
-//! it has folded, skips those that are delivered again, and counts a reading once per window,
+//! A [`Fold`] is carried from one invocation to the next as text. It tracks which records of the
+//! log it has folded, skips those that are delivered again, and counts a reading once per window,
 //! however often it was sent. Closing it returns one row per window and key. Each row names the
 //! range of the log that was folded (its source range), so that readers can detect rows that cover
 //! the same records (see [`merge`](crate::merge)).
@@ -41,7 +41,7 @@ pub struct StateLimits {
 
 impl Default for StateLimits {
     /// 900 KB of state, of which 256 KB for the dedup cache, since Lambda ends a window early at
-    /// 1 MB; and 40,000 accumulators, since a shard takes 1 MB per second and so needs 17 seconds
+    /// 1 MB; and 40,000 accumulators, since a shard accepts 1 MB per second and so needs 17 seconds
     /// for that many rows of about 430 bytes.
     fn default() -> Self {
         Self {
@@ -249,8 +249,8 @@ where
         self.size.measured > limit - limit / 20
     }
 
-    /// Ends the source range and returns its rows, ordered by window and key. Which records were
-    /// folded and which readings are known stays, so `dedup_from` is the same for the next range.
+    /// Ends the source range and returns its rows, ordered by window and key. Keeps track of the
+    /// folded records and keeps the dedup cache, so `dedup_from` is the same for the next range.
     pub fn close(&mut self) -> Vec<Row<K, A>> {
         let stays = self.dedup.cost() + self.progress.cost() + self.windows.len() * WINDOW_COST;
         self.size = SizeEstimate {
@@ -280,9 +280,8 @@ where
         rows
     }
 
-    /// Forgets which records were folded and which readings are known, as
-    /// [`RecordStep::Restart`] asks for. [Close](Self::close) the fold first: what is open is
-    /// dropped.
+    /// Starts over with no folded records and an empty dedup cache, as [`RecordStep::Restart`]
+    /// requires. [Close](Self::close) the fold first: open accumulators are dropped.
     pub fn restart(&mut self) {
         self.dedup.clear();
         *self = Self {

@@ -13,6 +13,7 @@
 //! * [`merge`]: selects, among the rows that attempts and retries left behind, those that together
 //!   count every reading once.
 //! * [`batch`]: many windows of many keys at once, with a dedup cache that never evicts.
+//! * [`decimal`]: exact decimal numbers.
 //! * [`codec`]: the compact text form of a fold's state between invocations.
 //!
 //! ```
@@ -36,6 +37,7 @@ pub mod accumulators;
 pub mod aggregate;
 pub mod batch;
 pub mod codec;
+pub mod decimal;
 pub mod dedup;
 pub mod fold;
 pub mod merge;

@@ -1,4 +1,4 @@
-//! The records of an event, decoded into shared buffers and returned as slices of these.
+//! The records of an event, decoded into shared buffers and returned as slices of the buffers.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -27,9 +27,9 @@ pub struct EventRecord<'a> {
     pub data: Result<&'a [u8], &'a BadBase64>,
 }
 
-/// Invalid base64: characters outside of the standard alphabet, or wrong padding or length.
+/// Invalid base64: characters outside the standard alphabet, or wrong padding or length.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the data is not base64 of the standard alphabet with padding")]
+#[error("the data is not base64 in the standard alphabet with padding")]
 pub struct BadBase64 {
     /// The text as received, so that it can be rejected without loss.
     pub text: String,

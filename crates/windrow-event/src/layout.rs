@@ -1,14 +1,14 @@
-//! A fast decoder for the records of an event, by the layout of the record before.
+//! A fast decoder for the records of an event, which reuses the layout of the previous record.
 //!
-//! Lambda formats all records of an event the same way: except for five values they are equal, byte
-//! for byte. So one record is parsed as JSON, which yields the text before, between and after these
-//! values. For the records that follow, only the values are parsed; everything else is compared.
-//! This is as strict as a JSON parser: if two records differ only inside of a string that has no
-//! quotes, backslashes or control characters, they have the same members of the same types.
+//! Lambda formats all records of an event the same way: they are equal byte for byte, except for
+//! five values. So one record is parsed as JSON, which yields the text before, between and after
+//! the values. For the records that follow, only the values are parsed; everything else is
+//! compared. This is as strict as a JSON parser: if two records differ only inside a string that
+//! has no quotes, backslashes or control characters, they have the same members of the same types.
 //!
-//! A record with another layout is parsed as JSON, and its layout is used from then on. On anything
-//! else this decoder stops, and the caller parses the whole event as JSON, which is where all
-//! errors come from.
+//! A record with another layout is parsed as JSON, and its layout is used from then on. If that
+//! fails, this decoder stops, and the caller parses the whole event as JSON, which reports the
+//! error.
 
 use memchr::memchr;
 use serde::Deserialize;
@@ -209,7 +209,8 @@ mod tests {
 
     const FIRST: &str = r#"{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"a","sequenceNumber":"7","data":"SGVsbG8=","approximateArrivalTimestamp":1607497475.189},"eventID":"shardId-1:7","awsRegion":"eu-west-1"}"#;
 
-    /// Whether a record is taken that is `FIRST` with the last `from` replaced by `to`.
+    /// Whether `FIRST` is taken as a record of its own layout if its last `from` is replaced by
+    /// `to`.
     fn is_taken(from: &str, to: &str) -> bool {
         let layout = Layout::of(FIRST.as_bytes()).unwrap();
         let start = FIRST.rfind(from).unwrap();

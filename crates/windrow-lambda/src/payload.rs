@@ -2,8 +2,8 @@
 //!
 //! The Lambda runtime deserializes a payload with serde, which has to read and copy the whole event
 //! first. For an event of 6 MB that takes twice as long as decoding it from its bytes with
-//! [`Event::from_json`](windrow_event::Event::from_json). So a layer holds the bytes back and gives
-//! the runtime `null` instead. The runtime's own payload log therefore shows `null`, too.
+//! [`Event::from_json`](windrow_event::Event::from_json). So a layer keeps the bytes and passes
+//! `null` to the runtime instead. The runtime's own payload log therefore shows `null`, too.
 
 use std::cell::RefCell;
 use std::task::{Context, Poll};
@@ -20,8 +20,8 @@ tokio::task_local! {
 /// Takes the payload of the current invocation.
 ///
 /// Taking it, rather than borrowing it, lets the caller free it once it is decoded. The result is
-/// empty if the payload was already taken, if called outside of the invocation's future, or if the
-/// runtime has no [`KeepPayload`] layer.
+/// empty if the payload was already taken, if this is called outside the invocation's future, or if
+/// the runtime has no [`KeepPayload`] layer.
 pub fn take_payload() -> Bytes {
     PAYLOAD.try_with(RefCell::take).unwrap_or_default()
 }

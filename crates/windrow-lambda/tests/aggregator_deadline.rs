@@ -89,7 +89,7 @@ async fn undelivered_rows_fail_the_invocation() {
     assert!(
         error
             .to_string()
-            .starts_with("could not deliver 1 records of summary rows"),
+            .starts_with("could not deliver 1 record of summary rows"),
         "{error}"
     );
 }
@@ -206,6 +206,6 @@ async fn undelivered_rejects_fail_the_invocation() {
     assert_eq!(rows.items().len(), 1);
     assert_eq!(
         error.to_string(),
-        "could not deliver 1 rejects; first failure: out of time, no response"
+        "could not deliver 1 reject; first failure: out of time, no response"
     );
 }

@@ -410,8 +410,8 @@ proptest! {
         }
     }
 
-    /// Runs of the log are delivered in any order, with holes between them, before the whole log
-    /// is: records that are processed more than once might be processed out of order.
+    /// Parts of the log are delivered in any order, with holes between them, and then the whole
+    /// log: Lambda may process records more than once, and then out of order.
     #[test]
     fn deliveries_out_of_order_lose_nothing(
         count in 1..20_usize,

@@ -134,7 +134,8 @@ async fn permanently_rejected_rows_go_to_the_rejects_stream() {
     assert_eq!(payload.as_bytes(), &sent[0].data[..]);
     assert_eq!(summaries(payload.as_bytes()).count(), 2);
     for (metric, value) in [
-        ("RejectedReadings", 2),
+        ("RejectedReadings", 1),
+        ("RejectedSummaryRecords", 1),
         ("LostRejects", 0),
         ("Undelivered", 0),
     ] {
@@ -162,7 +163,7 @@ async fn fatal_errors_fail_the_invocation() {
     let rejects = Collected::default();
     let failing = FailingDestination::new(SendError::Fatal);
     let (result, metrics) = invoke(&failing, &rejects, &event(&["Shadowfax"])).await;
-    assert!(result.unwrap_err().contains("records of summary rows"));
+    assert!(result.unwrap_err().contains("record of summary rows"));
     assert_eq!(
         rejects.take().len(),
         1,

@@ -23,9 +23,10 @@ pub enum DashboardPort {
 }
 
 impl DashboardPort {
-    /// The port of a command line: one that is given must be available, the default need not be.
+    /// The port for a flag's value: a given port must be available; without one, the default port
+    /// is preferred.
     #[must_use]
-    pub fn asked(port: Option<u16>) -> Self {
+    pub fn from_flag(port: Option<u16>) -> Self {
         port.map_or(Self::Preferred(DEFAULT_PORT), Self::Exactly)
     }
 }
@@ -46,7 +47,7 @@ pub enum DashboardError {
         /// The port.
         port: u16,
     },
-    /// The port cannot be opened for another reason, such as missing rights.
+    /// The port cannot be opened for another reason, such as missing permissions.
     #[error("the dashboard's port {port} cannot be opened")]
     Listen {
         /// The port.

@@ -188,7 +188,7 @@ impl Endpoint {
     }
 
     /// Waits until `stop` is cancelled and the endpoint has shut down: requests in flight are
-    /// answered (for at most five seconds), buffered objects are delivered, the table is closed and
+    /// finished (for at most five seconds), buffered objects are delivered, the table is closed and
     /// the data directory is unlocked.
     pub async fn stopped(mut self) {
         self.stop.cancelled().await;
@@ -226,7 +226,7 @@ pub enum EndpointError {
         /// The port.
         port: u16,
     },
-    /// The port cannot be opened for another reason, such as missing rights.
+    /// The port cannot be opened for another reason, such as missing permissions.
     #[error("port {port} cannot be opened")]
     Listen {
         /// The port.

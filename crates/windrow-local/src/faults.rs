@@ -1,9 +1,9 @@
-//! Faults on purpose: which, how often, and how often each injected.
+//! Fault injection: which faults to inject, how often, and how often each was injected.
 //!
-//! They act in front of the emulated services and in the event source mapping, never inside a
-//! handler: what a handler meets here it can meet on AWS. A fault is drawn from the seed, its kind
-//! and how many times that kind could have injected before, so one seed draws the same faults again,
-//! as far as the same calls are made.
+//! Faults are injected in front of the emulated services and in the event source mapping, never
+//! inside a handler, so a handler sees only what it could see on AWS. Whether a fault is injected
+//! depends on the seed, its kind, and how many opportunities that kind has had. The same seed
+//! therefore injects the same faults, provided that the same calls are made.
 //!
 //! ```
 //! use windrow_local::faults::{FaultKind, Faults};
@@ -16,7 +16,8 @@
 //! # Ok::<(), windrow_local::faults::InvalidFaults>(())
 //! ```
 //!
-//! A test forces a fault instead of waiting for one: `crash@3` injects it at the third occasion.
+//! A test forces a fault instead of waiting for one: `crash@3` injects it at the third
+//! opportunity.
 //!
 //! ```
 //! use windrow_local::faults::{FaultKind, Faults};
@@ -42,11 +43,11 @@ pub enum FaultKind {
     PutFailed,
     /// A service throttles a whole call.
     Throttled,
-    /// A call did what it should, and its answer never arrives, so that the client sends again.
+    /// A call takes effect, but its response never arrives, so the client retries.
     ResponseDropped,
     /// DynamoDB leaves some items of a BatchWriteItem unprocessed.
     Unprocessed,
-    /// A call takes long.
+    /// A call is delayed.
     Delayed,
     /// A shard iterator has expired.
     IteratorExpired,
@@ -54,23 +55,23 @@ pub enum FaultKind {
     RejectsFailed,
     /// A function crashes before it does anything.
     Crash,
-    /// A function crashes in the middle of its sends.
+    /// A function crashes while it sends.
     CrashDuring,
-    /// A function crashes after its sends, so that its answer is lost.
+    /// A function crashes after its sends, so its response is lost.
     CrashAfter,
-    /// A function runs into its time-out.
+    /// A function times out.
     TimeOut,
-    /// An invocation is delivered twice at once.
+    /// An event is delivered twice at the same time.
     TwiceAtOnce,
-    /// An invocation is delivered again, later, with the state that it had.
+    /// An event is delivered again later, with the same state.
     TwiceLate,
-    /// Records come again after they were done, in front of those that follow them.
+    /// Records are redelivered after they were processed, before the records that follow them.
     Redelivered,
-    /// Records come again after their window has closed, as a window of their own.
+    /// Records are redelivered after their window has closed, as a window of their own.
     RedeliveredAfterWindow,
-    /// A window's state is lost, and the window comes again from its start.
+    /// A window's state is lost, and the window is redelivered from its start.
     StateLost,
-    /// A batch is cut in two, a final one as well.
+    /// A batch is split in two, even the last one of its window.
     Recut,
     /// A window is ended early.
     EndedEarly,
@@ -80,14 +81,14 @@ pub enum FaultKind {
     Merge,
     /// A shard of the summaries is split.
     SummarySplit,
-    /// The aggregator's mapping is restarted and starts in the middle of a closed window.
+    /// The aggregator's mapping is restarted in the middle of a closed window.
     MappingRestarted,
-    /// Old summaries are put into their stream once more.
+    /// Old summaries are put into their stream again.
     SummariesReplayed,
 }
 
 impl FaultKind {
-    /// Every kind, in the order of the table that a soak prints.
+    /// All kinds, in the order in which a soak prints them.
     pub const ALL: [Self; 23] = [
         Self::PutFailed,
         Self::Throttled,
@@ -114,7 +115,7 @@ impl FaultKind {
         Self::SummariesReplayed,
     ];
 
-    /// Its name in a specification.
+    /// The name in a specification.
     pub fn name(self) -> &'static str {
         match self {
             Self::PutFailed => "put-failed",
@@ -144,12 +145,12 @@ impl FaultKind {
     }
 }
 
-/// Which faults are injected, how often they may be, and how often they were.
+/// Which faults to inject, and how often each was injected.
 #[derive(Debug)]
 pub struct Faults {
     seed: u64,
     rules: [InjectionRule; FaultKind::ALL.len()],
-    chances: [AtomicU64; FaultKind::ALL.len()],
+    opportunities: [AtomicU64; FaultKind::ALL.len()],
     injected: [AtomicU64; FaultKind::ALL.len()],
     off: AtomicBool,
     early_ends: Mutex<HashSet<String>>,
@@ -158,23 +159,23 @@ pub struct Faults {
 /// When a kind of fault is injected.
 #[derive(Debug)]
 enum InjectionRule {
-    /// At each occasion with this probability.
+    /// At each opportunity, with this probability.
     Rate(f64),
-    /// At these occasions, counted from 1. One that has passed is due at the next occasion.
+    /// At these opportunities, counted from 1. One that was missed is due at the next opportunity.
     At(Mutex<BTreeSet<u64>>),
 }
 
 impl InjectionRule {
-    /// At no occasion.
+    /// Never.
     const NEVER: Self = Self::Rate(0.0);
 
-    /// Adds an occasion; a rate so far no longer counts.
-    fn force(&mut self, occasion: u64) {
+    /// Forces the fault at an opportunity. Replaces a rate.
+    fn force(&mut self, opportunity: u64) {
         match self {
-            Self::Rate(_) => *self = Self::At(Mutex::new(BTreeSet::from([occasion]))),
+            Self::Rate(_) => *self = Self::At(Mutex::new(BTreeSet::from([opportunity]))),
             Self::At(due) => {
                 let due = due.get_mut().unwrap_or_else(PoisonError::into_inner);
-                due.insert(occasion);
+                due.insert(opportunity);
             }
         }
     }
@@ -186,39 +187,42 @@ impl InjectionRule {
         }
     }
 
-    /// Whether the fault is injected at this occasion.
-    fn is_now(&self, occasion: u64, random: &mut ChaCha8Rng) -> bool {
+    /// Whether to inject the fault at this opportunity.
+    fn is_now(&self, opportunity: u64, random: &mut ChaCha8Rng) -> bool {
         match self {
             Self::Rate(rate) => random.random_bool(*rate),
             Self::At(due) => {
                 let mut due = due.lock().unwrap_or_else(PoisonError::into_inner);
-                let is_due = due.first().is_some_and(|first| *first <= occasion);
+                let is_due = due.first().is_some_and(|first| *first <= opportunity);
                 is_due && due.pop_first().is_some()
             }
         }
     }
 
-    /// The fault had no effect this time. Where it was forced, it is due again.
+    /// Takes back an injection that had no effect. A forced one is due at the next opportunity.
     fn undo(&self) {
         if let Self::At(due) = self {
             let mut due = due.lock().unwrap_or_else(PoisonError::into_inner);
-            // The lowest number that is free: any of them is due at once.
-            let free = (0..).find(|occasion| !due.contains(occasion));
+            // The lowest free number, which is due at the next opportunity.
+            let free = (0..).find(|opportunity| !due.contains(opportunity));
             due.extend(free);
         }
     }
 }
 
-/// A specification of faults that cannot be read.
+/// Why a specification of faults is invalid.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidFaults {
-    /// A name that no fault has.
-    #[error("unknown fault `{name}`: there are all, {}", FaultKind::ALL.map(FaultKind::name).join(", "))]
+    /// There is no fault of this name.
+    #[error(
+        "unknown fault `{name}`: choose from all, {}",
+        FaultKind::ALL.map(FaultKind::name).join(", ")
+    )]
     Unknown {
         /// The name.
         name: String,
     },
-    /// A part that has not the form `name=rate` or `name@occasion`, or a number that is out of range.
+    /// A part is neither `name=rate` nor `name@n`, or its number is out of range.
     #[error("invalid fault `{part}`: {problem}")]
     Invalid {
         /// The part of the specification.
@@ -234,21 +238,21 @@ impl Faults {
         Self::at(0, [const { InjectionRule::NEVER }; FaultKind::ALL.len()])
     }
 
-    /// Faults by a specification: parts with commas between.
+    /// Parses a specification: parts separated by commas.
     ///
-    /// * `name=rate` injects the fault with this probability (0 to 1) at each occasion, that is
-    ///   whenever it can be.
-    /// * `name@n` forces it at the n-th occasion, counted from 1. Several such parts of one name add
-    ///   up. A forced fault that has no effect then (see [`undo`](Self::undo)) is injected at the
-    ///   next occasion instead, so it is injected for certain once there were enough.
+    /// * `name=rate` injects the fault with this probability (0 to 1) at each opportunity.
+    /// * `name@n` forces the fault at the n-th opportunity, counted from 1. Several such parts with
+    ///   the same name add up. A forced fault that has no effect (see [`undo`](Self::undo)) is
+    ///   injected at the next opportunity instead.
     ///
-    /// `all` is every kind. A rate replaces what an earlier part says of the same kind, and a forced
-    /// occasion replaces an earlier rate. The kinds from [`FaultKind::Split`] on have one occasion per second.
+    /// `all` stands for every kind. For each kind, a rate replaces all earlier parts, and a forced
+    /// fault replaces an earlier rate. [`FaultKind::Split`] and the kinds after it have one
+    /// opportunity per second.
     ///
     /// # Errors
     ///
-    /// [`InvalidFaults`] for a part that is neither, an unknown name, a rate outside 0 to 1, or an
-    /// occasion that is no number from 1.
+    /// [`InvalidFaults`] if a part has neither form, an unknown name, a rate that is not from 0 to
+    /// 1, or an `n` that is not at least 1.
     pub fn parse(specification: &str, seed: u64) -> Result<Self, InvalidFaults> {
         let mut rules = [const { InjectionRule::NEVER }; FaultKind::ALL.len()];
         for part in specification.split(',') {
@@ -256,22 +260,26 @@ impl Faults {
                 part: part.to_owned(),
                 problem,
             };
-            if let Some((name, occasion)) = part.split_once('@') {
-                let occasion = occasion.parse().ok().filter(|occasion| *occasion > 0);
-                let occasion = occasion.ok_or_else(|| invalid("an occasion is a number from 1"))?;
+            if let Some((name, opportunity)) = part.split_once('@') {
+                let opportunity = opportunity
+                    .parse()
+                    .ok()
+                    .filter(|opportunity| *opportunity > 0);
+                let opportunity =
+                    opportunity.ok_or_else(|| invalid("n must be a whole number, at least 1"))?;
                 for kind in named(name)? {
-                    rules[*kind as usize].force(occasion);
+                    rules[*kind as usize].force(opportunity);
                 }
                 continue;
             }
             let (name, rate) = part
                 .split_once('=')
-                .ok_or_else(|| invalid("it is written name=rate or name@occasion"))?;
+                .ok_or_else(|| invalid("write name=rate or name@n"))?;
             let rate = rate
                 .parse::<f64>()
                 .ok()
                 .filter(|rate| (0.0..=1.0).contains(rate))
-                .ok_or_else(|| invalid("a rate is a number from 0 to 1"))?;
+                .ok_or_else(|| invalid("the rate must be a number from 0 to 1"))?;
             for kind in named(name)? {
                 rules[*kind as usize] = InjectionRule::Rate(rate);
             }
@@ -283,51 +291,51 @@ impl Faults {
         Self {
             seed,
             rules,
-            chances: Default::default(),
+            opportunities: Default::default(),
             injected: Default::default(),
             off: AtomicBool::new(false),
             early_ends: Mutex::default(),
         }
     }
 
-    /// Whether the fault is injected this time; if it does, it is counted, and what is left to chance in it
-    /// can be drawn from the generator.
+    /// Decides whether to inject the fault at this opportunity. If so, counts it, and returns a
+    /// generator of random numbers for its details.
     pub fn inject(&self, kind: FaultKind) -> Option<ChaCha8Rng> {
         let rules = &self.rules[kind as usize];
         if !rules.is_possible() || self.off.load(Ordering::Relaxed) {
             return None;
         }
-        let chance = self.chances[kind as usize].fetch_add(1, Ordering::Relaxed);
+        let earlier = self.opportunities[kind as usize].fetch_add(1, Ordering::Relaxed);
         let mut key = [0; 32];
-        for (place, number) in [self.seed, kind as u64, chance].into_iter().enumerate() {
-            key[8 * place..8 * (place + 1)].copy_from_slice(&number.to_le_bytes());
+        for (index, number) in [self.seed, kind as u64, earlier].into_iter().enumerate() {
+            key[8 * index..8 * (index + 1)].copy_from_slice(&number.to_le_bytes());
         }
         let mut random = ChaCha8Rng::from_seed(key);
-        if !rules.is_now(chance + 1, &mut random) {
+        if !rules.is_now(earlier + 1, &mut random) {
             return None;
         }
         self.injected[kind as usize].fetch_add(1, Ordering::Relaxed);
         Some(random)
     }
 
-    /// Takes an injection back, where the fault turned out to have no effect. A forced one is
-    /// injected at the next occasion.
+    /// Takes back an injection that turned out to have no effect. A forced fault is injected at the
+    /// next opportunity instead.
     pub fn undo(&self, kind: FaultKind) {
         self.injected[kind as usize].fetch_sub(1, Ordering::Relaxed);
         self.rules[kind as usize].undo();
     }
 
-    /// Whether it may be injected at all.
+    /// Whether the fault can be injected at all.
     pub fn can_inject(&self, kind: FaultKind) -> bool {
         self.rules[kind as usize].is_possible()
     }
 
-    /// How often it injected.
+    /// How often the fault was injected.
     pub fn injected(&self, kind: FaultKind) -> u64 {
         self.injected[kind as usize].load(Ordering::Relaxed)
     }
 
-    /// A window was ended early after the record of this sequence number.
+    /// Records that a window was ended early after the record with this sequence number.
     pub(crate) fn ended_early_after(&self, sequence_number: &str) {
         let mut ends = self
             .early_ends
@@ -336,8 +344,8 @@ impl Faults {
         ends.insert(sequence_number.to_owned());
     }
 
-    /// The sequence numbers of the records after which a window was ended early. What the function
-    /// remembers ends there, so a reading that is sent before and after may count twice.
+    /// The sequence numbers of the records after which a window was ended early. The dedup cache is
+    /// empty after that, so a reading that is sent before and after may count twice.
     pub fn early_ends(&self) -> HashSet<String> {
         let ends = self
             .early_ends
@@ -346,13 +354,13 @@ impl Faults {
         ends.clone()
     }
 
-    /// No fault is injected from now on.
+    /// Stops injecting faults.
     pub fn switch_off(&self) {
         self.off.store(true, Ordering::Relaxed);
     }
 }
 
-/// The kinds that a name in a specification means.
+/// The kinds that a name in a specification stands for.
 fn named(name: &str) -> Result<&'static [FaultKind], InvalidFaults> {
     if name == "all" {
         return Ok(&FaultKind::ALL);
@@ -368,41 +376,44 @@ fn named(name: &str) -> Result<&'static [FaultKind], InvalidFaults> {
 mod tests {
     use super::*;
 
-    fn draws(specification: &str, seed: u64, kind: FaultKind) -> Vec<bool> {
+    fn injections(specification: &str, seed: u64, kind: FaultKind) -> Vec<bool> {
         let faults = Faults::parse(specification, seed).unwrap();
         (0..100).map(|_| faults.inject(kind).is_some()).collect()
     }
 
     #[test]
-    fn one_seed_draws_the_same_faults() {
-        let once = draws("crash=0.3", 1, FaultKind::Crash);
-        assert_eq!(once, draws("crash=0.3", 1, FaultKind::Crash));
-        assert_ne!(once, draws("crash=0.3", 2, FaultKind::Crash));
+    fn the_same_seed_injects_the_same_faults() {
+        let once = injections("crash=0.3", 1, FaultKind::Crash);
+        assert_eq!(once, injections("crash=0.3", 1, FaultKind::Crash));
+        assert_ne!(once, injections("crash=0.3", 2, FaultKind::Crash));
         assert_ne!(
-            draws("all=0.3", 1, FaultKind::Crash),
-            draws("all=0.3", 1, FaultKind::Split)
+            injections("all=0.3", 1, FaultKind::Crash),
+            injections("all=0.3", 1, FaultKind::Split)
         );
     }
 
     #[test]
-    fn the_ends_are_never_and_always() {
-        assert_eq!(draws("crash=0", 1, FaultKind::Crash), [false; 100]);
-        assert_eq!(draws("crash=1", 1, FaultKind::Crash), [true; 100]);
-        assert_eq!(draws("all=1,crash=0", 1, FaultKind::Crash), [false; 100]);
+    fn rate_0_is_never_and_rate_1_is_always() {
+        assert_eq!(injections("crash=0", 1, FaultKind::Crash), [false; 100]);
+        assert_eq!(injections("crash=1", 1, FaultKind::Crash), [true; 100]);
+        assert_eq!(
+            injections("all=1,crash=0", 1, FaultKind::Crash),
+            [false; 100]
+        );
         let faults = Faults::parse("all=1", 1).unwrap();
         faults.switch_off();
         assert!(faults.inject(FaultKind::Crash).is_none());
     }
 
-    /// The occasions, counted from 1, at which the fault is injected.
+    /// The opportunities, counted from 1, at which the fault is injected.
     fn injected(specification: &str, kind: FaultKind) -> Vec<usize> {
-        let injected = draws(specification, 1, kind);
-        let occasions = (1..).zip(injected).filter(|(_, injected)| *injected);
-        occasions.map(|(occasion, _)| occasion).collect()
+        let injected = injections(specification, 1, kind);
+        let opportunities = (1..).zip(injected).filter(|(_, injected)| *injected);
+        opportunities.map(|(opportunity, _)| opportunity).collect()
     }
 
     #[test]
-    fn a_forced_fault_is_injected_at_its_occasions_and_at_no_other() {
+    fn a_forced_fault_is_injected_at_its_opportunities_and_at_no_other() {
         assert_eq!(injected("crash@1", FaultKind::Crash), [1]);
         assert_eq!(
             injected("crash@7,crash@2,crash@7", FaultKind::Crash),
@@ -421,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forced_fault_that_had_no_effect_is_injected_at_the_next_occasion() {
+    fn a_forced_fault_that_had_no_effect_is_injected_at_the_next_opportunity() {
         let faults = Faults::parse("state-lost@1,state-lost@3", 1).unwrap();
         let injected = || faults.inject(FaultKind::StateLost).is_some();
         assert!(injected());
@@ -435,47 +446,44 @@ mod tests {
     }
 
     #[test]
-    fn the_kinds_stand_in_their_order() {
-        for (place, kind) in FaultKind::ALL.into_iter().enumerate() {
-            assert_eq!(kind as usize, place, "{}", kind.name());
+    fn all_kinds_are_in_the_order_of_their_declaration() {
+        for (index, kind) in FaultKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, index, "{}", kind.name());
         }
     }
 
     #[test]
-    fn nonsense_is_named() {
-        for (specification, told) in [
-            (
-                "",
-                "invalid fault ``: it is written name=rate or name@occasion",
-            ),
-            ("crash", "invalid fault `crash`: it is written name=rate"),
+    fn an_invalid_part_is_named() {
+        for (specification, expected) in [
+            ("", "invalid fault ``: write name=rate or name@n"),
+            ("crash", "invalid fault `crash`: write name=rate"),
             (
                 "crash@0",
-                "invalid fault `crash@0`: an occasion is a number from 1",
+                "invalid fault `crash@0`: n must be a whole number, at least 1",
             ),
             (
                 "crash@first",
-                "invalid fault `crash@first`: an occasion is a number from 1",
+                "invalid fault `crash@first`: n must be a whole number, at least 1",
             ),
             (
                 "crush@1",
-                "unknown fault `crush`: there are all, put-failed,",
+                "unknown fault `crush`: choose from all, put-failed,",
             ),
             (
                 "crash=2",
-                "invalid fault `crash=2`: a rate is a number from 0 to 1",
+                "invalid fault `crash=2`: the rate must be a number from 0 to 1",
             ),
             (
                 "crash=nan",
-                "invalid fault `crash=nan`: a rate is a number from 0 to 1",
+                "invalid fault `crash=nan`: the rate must be a number from 0 to 1",
             ),
             (
                 "crush=1",
-                "unknown fault `crush`: there are all, put-failed,",
+                "unknown fault `crush`: choose from all, put-failed,",
             ),
         ] {
             let error = Faults::parse(specification, 1).unwrap_err().to_string();
-            assert!(error.starts_with(told), "{error}");
+            assert!(error.starts_with(expected), "{error}");
         }
     }
 }

@@ -6,7 +6,7 @@
 //! - [`CargoLambda`]: a running `cargo lambda watch`, which rebuilds the function whenever its
 //!   source changes.
 //!
-//! [`Faulty`] wraps any of them, and makes it crash, time out or run twice on purpose.
+//! [`Faulty`] wraps any of them and injects faults: it crashes, times out or runs twice.
 
 mod bootstrap;
 mod cargo_lambda;
@@ -50,9 +50,10 @@ pub trait Function: Send + Sync {
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Vec<u8>, InvokeError>>;
 
-    /// Runs the function, aborts it `after` it got the event unless it has ended by then, and
-    /// discards its response. The function still sees its whole `timeout`: one that crashes does
-    /// not know in advance. A function that cannot be aborted is not run at all.
+    /// Runs the function, and aborts it `after` this time unless it has ended by then. Discards its
+    /// response. The time starts when the function gets the event. The function still sees its
+    /// whole `timeout`, since a function that crashes does not know so in advance. A function that
+    /// cannot be aborted is not run at all.
     fn cut_off(&self, payload: Vec<u8>, timeout: Duration, after: Duration) -> BoxFuture<'_, ()> {
         let invocation = self.invoke(payload, timeout);
         async move {

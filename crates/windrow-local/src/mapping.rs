@@ -12,7 +12,7 @@
 //! * `shard` is the poller: it reads, invokes, and retries.
 //! * `follow` runs one poller per shard and tracks the progress of all.
 //! * `group` maps several streams to one function.
-//! * `chaos` makes pollers misbehave on purpose, within the guarantees of Lambda.
+//! * `chaos` injects faults into delivery, within the guarantees of Lambda.
 
 mod chaos;
 mod flow;

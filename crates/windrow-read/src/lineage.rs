@@ -10,7 +10,7 @@ use crate::Shard;
 /// Each shard is returned once, however often it is listed. A parent that is not listed, because
 /// its records have expired, does not block its children.
 ///
-/// It does no IO. It never forgets a shard that was started, so that none is read twice.
+/// It does no IO. It never drops a shard that was started, so that none is read twice.
 #[derive(Debug, Clone, Default)]
 pub struct Lineage {
     shards: BTreeMap<String, State>,

@@ -56,7 +56,7 @@ export class Window {
   }
 
   #rowsOf(source: SourceRange): SourceRows {
-    // Consecutive rows mostly have the same source.
+    // Consecutive rows usually have the same source.
     if (this.#newest !== undefined && isSameSource(this.#newest.source, source)) return this.#newest;
     const key = `${source.from} ${source.to} ${source.dedupFrom} ${source.shard}\n${source.stream}`;
     let rows = this.#sources.get(key);

@@ -275,7 +275,7 @@ fn service_faults_lose_no_readings() {
     assert_eq!(distinct.len(), 20 * 30);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let rows = runtime.block_on(async {
-        let cloud = TestCloud::on(folder).await;
+        let cloud = TestCloud::start_on(folder).await;
         let rows = cloud.rows().await;
         cloud.stop().await;
         rows
@@ -430,7 +430,7 @@ fn bad_usage_exits_with_2_and_names_the_flag() {
         (
             "local",
             &["--faults", "crush=1"],
-            "there are all, put-failed",
+            "choose from all, put-failed",
         ),
         ("local", &["--faults", "crash=2"], "--faults"),
         ("local", &["--faults", "split=0.1"], "--faults"),
@@ -511,7 +511,7 @@ async fn local_runs_the_deployed_binaries() {
     assert_eq!(output.code, Some(0), "{}", output.err);
     assert_eq!(local.interrupt().code, Some(0));
     // Read the table with another cloud on the same folder.
-    let cloud = TestCloud::on(folder).await;
+    let cloud = TestCloud::start_on(folder).await;
     let readings: u64 = cloud.rows().await.iter().map(|row| row.readings).sum();
     assert_eq!(readings, 20);
     cloud.stop().await;

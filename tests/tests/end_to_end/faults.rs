@@ -119,7 +119,7 @@ async fn rows_are_exact_under_all_faults_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_are_exact_when_binaries_are_killed() {
     let faults = parsed("crash-during@1,crash-during@4,time-out@2,crash@3");
-    let cloud = TestCloud::of(with_binaries(), |settings| {
+    let cloud = TestCloud::start_with(with_binaries(), |settings| {
         settings.window = WINDOW;
         settings.faults = Arc::clone(&faults);
     })

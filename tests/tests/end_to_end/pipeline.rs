@@ -42,7 +42,7 @@ async fn rows_are_the_fold_of_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deployed_binaries_write_the_same_rows() {
-    let cloud = TestCloud::of(with_binaries(), |_| ()).await;
+    let cloud = TestCloud::start_with(with_binaries(), |_| ()).await;
     send_rounds(&cloud, 0..4, 200).await;
     assert_exact(&cloud, 800).await;
     cloud.stop().await;
@@ -135,7 +135,7 @@ async fn duplicates_within_a_window_count_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn event_time_assigns_windows_by_status_time() {
-    let cloud = TestCloud::of(with_event_time(), |_| ()).await;
+    let cloud = TestCloud::start_with(with_event_time(), |_| ()).await;
     // Their StatusTime is 1,790,000,000 s after the epoch, long before they arrive, in two windows
     // of 2 s.
     let readings = (0..40).map(|n| reading("Shadowfax", n * 100, "1", 150));

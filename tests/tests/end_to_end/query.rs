@@ -163,7 +163,7 @@ fn queries_a_running_cloud_and_notes_the_archive_lag() {
     }
     let output = query_csv(&["SELECT count(*) FROM wildrydes"]);
     assert_eq!(output.code, Some(0), "{}", output.err);
-    let note = "a local cloud is running: what arrived in the last 60 seconds may not be in the archive yet";
+    let note = "a local cloud is running: records that arrived in the last 60 seconds may not be in the archive yet";
     assert!(output.err.contains(note), "{}", output.err);
 
     let ended = producer.interrupt();

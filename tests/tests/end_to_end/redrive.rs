@@ -151,14 +151,15 @@ async fn failed_batches_can_be_redriven_repeatedly() {
     let second = second_processor(&cloud, folder.path());
     catch_up(&second).await;
     let sent = read_log(&cloud.kinesis, "wildrydes-summary").await.len();
-    assert!(sent > 0);
+    assert!(sent > 1);
     let failed = files(folder.path(), false).len();
     assert!(failed > 0);
 
     create_table(&cloud).await;
     let output = redrive(&cloud, folder.path(), false);
     assert_eq!(output.code, Some(0), "{}", output.err);
-    let report = format!("redrove {sent} records of {failed} files");
+    let noun = if failed == 1 { "file" } else { "files" };
+    let report = format!("redrove {sent} records of {failed} {noun}");
     assert_eq!(
         output.err.lines().last(),
         Some(report.as_str()),
@@ -207,7 +208,7 @@ async fn an_invalid_file_is_named_and_others_are_redriven() {
 
     let output = redrive(&cloud, folder.path(), false);
     assert_eq!(output.code, Some(1), "{}", output.err);
-    let report = "redrove 1 records of 1 files; not redriven: 1";
+    let report = "redrove 1 record of 1 file; not redriven: 1";
     assert_eq!(output.err.lines().last(), Some(report), "{}", output.err);
     assert!(
         output.err.contains("a-note: not an invocation record"),

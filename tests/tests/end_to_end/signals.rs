@@ -58,7 +58,7 @@ fn in_rows(lines: &str) -> usize {
 fn in_table(folder: TempDir) -> usize {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let cloud = TestCloud::on(folder).await;
+        let cloud = TestCloud::start_on(folder).await;
         let minutes = merge(cloud.rows().await);
         cloud.stop().await;
         minutes.iter().map(|minute| minute.readings as usize).sum()

@@ -230,7 +230,7 @@ async fn every_socket_rejects_foreign_requests() {
         .unwrap();
     let ended = local.interrupt();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    let cloud = TestCloud::on(folder).await;
+    let cloud = TestCloud::start_on(folder).await;
     let in_rows: u64 = by_window(cloud.rows().await)
         .values()
         .map(|measures| measures.readings)

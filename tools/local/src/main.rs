@@ -50,7 +50,7 @@ Examples:
       An edited handler is live within seconds, while readings keep flowing.
 
   cargo run -p local -- --faults all=0.01
-      Every kind of fault, at 1 % of its occasions. The totals stay exact."
+      Every kind of fault, at 1 % of its opportunities. The totals stay exact."
 )]
 struct LocalArgs {
     /// The endpoint's port on 127.0.0.1; 0 for any free port.
@@ -137,7 +137,7 @@ impl LocalArgs {
             shards: self.shards,
             window: self.window,
             faults: Arc::new(self.faults()?),
-            dashboard: Some(DashboardPort::asked(self.dashboard_port)),
+            dashboard: Some(DashboardPort::from_flag(self.dashboard_port)),
             reads_per_second: self.reads_per_second,
             ..local::settings()
         })
@@ -184,9 +184,9 @@ fn faults_help() -> String {
         .collect();
     format!(
         "The faults to inject, and how often, as comma-separated `name=rate`. A rate is the \
-         probability, from 0 to 1, of the fault at each occasion. `all=0.01` sets every kind; later \
+         probability, from 0 to 1, of the fault at each opportunity. `all=0.01` sets every kind; later \
          entries override it, as in `all=0.01,delayed=0`. `name@3` injects a fault at the third \
-         occasion.\n\n\
+         opportunity.\n\n\
          The kinds are {}.",
         kinds.join(", ")
     )

@@ -1,5 +1,5 @@
-//! The archive as tables: files of lines in folders by the hour of their arrival, as Firehose leaves
-//! them.
+//! The archive as tables. It consists of files of lines, in folders named by the hour of arrival,
+//! as Firehose writes them.
 
 mod columns;
 mod filter;
@@ -20,28 +20,29 @@ pub use provider::{ArchiveTable, Contents};
 /// Why the archive cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// There is none.
+    /// There is no archive.
     #[error(
-        "there is nothing in {}: `cargo run -p producer -- --name Shadowfax` fills an archive \
-         (its first file is there after a minute, or when it ends); --data-dir and --archive say where one lies",
+        "there is no archive in {}: create one with `cargo run -p producer -- --name Shadowfax`, whose \
+         first file appears after a minute or at the end of the run, or name another folder with \
+         --data-dir or --archive",
         folder.display()
     )]
     Missing {
-        /// Where it was looked for.
+        /// The folder that was searched.
         folder: PathBuf,
     },
     /// A folder cannot be listed or a file cannot be read.
     #[error(transparent)]
     Unreadable(#[from] ArchiveReadError),
     /// A compressed file ends too early.
-    #[error("{} is cut off: its compressed data ends in the middle", path.display())]
-    Cut {
+    #[error("{} is truncated: its compressed data is incomplete", path.display())]
+    Truncated {
         /// The file.
         path: PathBuf,
     },
 }
 
-/// How far the scans of a query have come, and what they met.
+/// The progress of a query's scans, and the number of lines that they could not parse.
 #[derive(Debug, Default)]
 pub struct Meter {
     read: AtomicU64,
@@ -50,7 +51,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Bytes that were read, and bytes that there are to read.
+    /// The bytes read so far, and the bytes to read in total.
     pub fn bytes(&self) -> (u64, u64) {
         (
             self.read.load(Ordering::Relaxed),
@@ -58,7 +59,7 @@ impl Meter {
         )
     }
 
-    /// How many lines of the files that were read to their ends could not be made sense of.
+    /// The number of lines that could not be parsed, in the files that were read completely.
     pub fn broken(&self) -> u64 {
         let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         broken.values().sum()
@@ -72,7 +73,8 @@ impl Meter {
         self.read.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// A file that is read twice, for a join with itself, has no more broken lines for that.
+    /// Records the broken lines of a file that was read completely. A file that is read twice, for
+    /// a join with itself, counts once.
     fn finish(&self, file: &ArchiveFile, broken: u64) {
         if broken > 0 {
             let mut all = self.broken.lock().unwrap_or_else(PoisonError::into_inner);

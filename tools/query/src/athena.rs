@@ -22,7 +22,7 @@ use windrow_service::chain;
 /// "Service Quotas", DML query timeout.
 const TIME_LIMIT: Duration = Duration::from_secs(35 * 60);
 
-/// The first and the longest pause between two status checks; each is 1.5 times the one before.
+/// The first and the longest pause between two status checks. Each is 1.5 times the previous one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
 /// The time limit for stopping a query: the user is waiting for the exit.
@@ -39,7 +39,7 @@ pub enum AthenaError {
     Rejected(String),
     /// A call got no usable response.
     #[error("no response from Athena: {0}")]
-    NoAnswer(String),
+    NoResponse(String),
     /// The query took too long, and was stopped.
     #[error("the query did not finish within {} minutes and was stopped", TIME_LIMIT.as_secs() / 60)]
     TooSlow,
@@ -115,7 +115,7 @@ impl Athena {
             .await
             .map_err(|error| self.rejected(error))?;
         let Some(id) = started.query_execution_id else {
-            return Err(AthenaError::NoAnswer("the query has no ID".to_owned()));
+            return Err(AthenaError::NoResponse("the query has no ID".to_owned()));
         };
         let outcome = tokio::select! {
             () = stop.cancelled() => Err(AthenaError::Stopped),
@@ -136,7 +136,7 @@ impl Athena {
             let request = self.client.get_query_execution().query_execution_id(id);
             let response = request.send().await.map_err(|error| self.rejected(error))?;
             let Some(execution) = response.query_execution else {
-                return Err(AthenaError::NoAnswer("the query is missing".to_owned()));
+                return Err(AthenaError::NoResponse("the query is missing".to_owned()));
             };
             scanned.store(bytes(&execution), Ordering::Relaxed);
             let status = execution.status();
@@ -198,7 +198,7 @@ impl Athena {
         R: std::fmt::Debug + 'static,
     {
         let Some(service_error) = error.as_service_error() else {
-            return AthenaError::NoAnswer(chain(&error));
+            return AthenaError::NoResponse(chain(&error));
         };
         let reason = service_error
             .message()

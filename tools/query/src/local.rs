@@ -19,7 +19,7 @@ use crate::engine::{Engine, diagnostic, tables_of, unknown};
 use crate::output::{Cell, CellKind, Heading, Output, headings, rows};
 use crate::progress::{Measure, QueryProgress};
 use crate::sql::{Sql, Texts};
-use crate::summary::{SummaryTable, provider, read, read_here};
+use crate::summary::{SummaryTable, provider, read, read_data_dir};
 use crate::tables::{ALL, REJECTS, SUMMARY, Table};
 use crate::{QueryError, Terminal, note};
 use windrow_archive::ArchiveFile;
@@ -53,7 +53,7 @@ pub(crate) async fn run(
             if !data_dir.is_dir() {
                 return Err(ArchiveError::Missing { folder: data_dir }.into());
             }
-            let merged_rows = read_here(&data_dir, cloud, &args.table).await?;
+            let merged_rows = read_data_dir(&data_dir, cloud, &args.table).await?;
             add_summary(&mut engine, &merged_rows, notes)?;
             continue;
         }
@@ -113,7 +113,7 @@ fn add_summary(
     Ok(())
 }
 
-/// The files of a table, with a note that says where they are; an error where there is no archive.
+/// The files of a table. Notes where they are. Fails if there is no archive.
 fn files(
     table: &Table,
     archive: &Path,
@@ -140,7 +140,7 @@ fn files(
     Ok(files)
 }
 
-/// The files of a folder, none where it does not exist.
+/// The files of a folder; none if it does not exist.
 fn list(folder: &Path) -> Result<Vec<ArchiveFile>, ArchiveError> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -210,8 +210,8 @@ fn note_pending(
     if is_in_use(data_dir) {
         let seconds = BufferingHints::default().interval.as_secs();
         let pending = format!(
-            "a local cloud is running: what arrived in the last {seconds} seconds may not be in the \
-             archive yet"
+            "a local cloud is running: records that arrived in the last {seconds} seconds may not be in \
+             the archive yet"
         );
         note(notes, &pending);
         return Ok(());
@@ -236,7 +236,7 @@ fn is_in_use(data_dir: &Path) -> bool {
 /// Headings and rows that describe the tables.
 type TableInfo = (Vec<&'static str>, Vec<Vec<Cell>>);
 
-/// The result of `SHOW TABLES` or `DESCRIBE`; none for other statements.
+/// The result of `SHOW TABLES` or `DESCRIBE`; `None` for other statements.
 fn table_info(sql: &Sql, statement: &Statement) -> Result<Option<TableInfo>, Diagnostic> {
     let cell = |text: &str| Some(text.to_owned());
     match statement {

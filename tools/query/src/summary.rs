@@ -31,13 +31,13 @@ const TABLE_FILE: &str = "table.db";
 /// Merged rows per batch.
 const BATCH: usize = 8_192;
 
-/// Ten to the power of 38: a decimal of 38 digits is below it.
+/// 10^38, the lowest number that a decimal of 38 digits cannot hold.
 const TOO_FAR: i128 = 10_i128.pow(38);
 
-/// Why there is no summary.
+/// Why the table of rows cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SummaryError {
-    /// There is no such table.
+    /// The table does not exist.
     #[error("there is no table {table} in DynamoDB; name another one with --table")]
     Missing {
         /// Its name.
@@ -51,9 +51,9 @@ pub enum SummaryError {
         /// The error's message.
         reason: String,
     },
-    /// A local cloud uses the data directory, and does not answer on the usual port.
+    /// A local cloud uses the data directory, but does not respond on the default port.
     #[error(
-        "{in_use}, and none answers on 127.0.0.1:4566: give its address with \
+        "{in_use}, but no local cloud responds on 127.0.0.1:4566: give its address with \
          --endpoint-url http://127.0.0.1:PORT"
     )]
     Elsewhere {
@@ -80,8 +80,8 @@ pub(crate) struct SummaryTable {
     pub(crate) origin: String,
 }
 
-/// Items that are read page by page, and merged at the end: a page may end in the middle of a
-/// window.
+/// Collects a table's rows page by page. They are merged at the end, because a page may end in the
+/// middle of a window.
 struct TableReading {
     rows: Vec<Summary>,
     others: u64,
@@ -120,9 +120,9 @@ impl TableReading {
     }
 }
 
-/// Reads the table of a data directory: from its file, which is locked meanwhile as by a local
-/// cloud, or from the local cloud that uses the directory.
-pub(crate) async fn read_here(
+/// Reads the table of a data directory: from its file, which is locked meanwhile, or from the local
+/// cloud that uses the directory.
+pub(crate) async fn read_data_dir(
     data_dir: &Path,
     cloud: Option<&Cloud>,
     table: &str,
@@ -156,8 +156,8 @@ pub(crate) async fn read_here(
     }
 }
 
-/// Reads the table from its file. Each page is read where it may block, so that an interrupt ends
-/// the query between two of them.
+/// Reads the table from its file. Each page is read on a blocking thread, so that an interrupt ends
+/// the query between two pages.
 async fn read_file(
     file: TableFile,
     table: &str,
@@ -218,7 +218,7 @@ pub(crate) async fn read(cloud: &Cloud, table: &str) -> Result<SummaryTable, Sum
 /// The merged rows as a table of the query engine.
 ///
 /// # Errors
-/// None that can be met: the columns are those of [`SUMMARY`].
+/// Never, because the columns are those of [`SUMMARY`].
 pub(crate) fn provider(
     merged_rows: &[MergedRow],
 ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
@@ -244,7 +244,7 @@ fn batch(merged_rows: &[MergedRow]) -> Result<RecordBatch, DataFusionError> {
     let times = merged_rows
         .iter()
         .map(|merged| merged.window_start.millis());
-    // Nobody moves so far; a row that says so has no distance here.
+    // No unicorn moves this far. A row that says so has no distance here.
     let metres = merged_rows.iter().map(|merged| {
         let micrometres = merged.measures.distance.micrometres();
         (micrometres < TOO_FAR).then_some(micrometres)

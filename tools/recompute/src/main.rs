@@ -15,7 +15,7 @@ use recompute::table::{RecomputedTable, check_name};
 use tokio::runtime::Runtime;
 use windrow_archive::ArchiveListing;
 use windrow_connect::cloud::{Environment, LOCAL_PORT, Resolved, resolve};
-use windrow_connect::terminal::{eprint_line, printable};
+use windrow_connect::terminal::{counted, eprint_line, printable};
 
 fn main() -> ExitCode {
     let args = RecomputeArgs::parse();
@@ -96,10 +96,10 @@ fn open_table(
     let resolved = runtime.block_on(resolve(&args.target, environment, LOCAL_PORT))?;
     let cloud = match resolved {
         Resolved::Cloud(cloud) => cloud,
-        Resolved::NoLocal(no_local) => {
+        Resolved::LocalCloudNotRunning(not_running) => {
             let help = "start one with `cargo run -p local`, or choose another cloud with \
                         --endpoint-url or --target aws";
-            anyhow::bail!("{no_local}: {help}");
+            anyhow::bail!("{not_running}: {help}");
         }
     };
     eprint_line(cloud.describe());
@@ -124,23 +124,20 @@ fn print_summary(listing: &ArchiveListing, report: &ScanReport, rows: &WindowRow
     }
     let more = report.rejected - report.reasons.len() as u64;
     if more > 0 {
-        eprint_line(&format!("and {more} more lines that are not readings"));
+        eprint_line(&format!("and {} more", counted(more, "rejected line")));
     }
     if listing.skipped > 0 {
-        let skipped = listing.skipped;
-        eprint_line(&format!(
-            "{skipped} hidden or unfinished files were skipped"
-        ));
+        let skipped = counted(listing.skipped, "hidden or unfinished file");
+        eprint_line(&format!("skipped {skipped}"));
     }
     eprint_line(&format!(
-        "files {}, bytes {}: {} readings, {} duplicates left out, {} lines that are not readings; \
-         {} rows in {:.2} s",
+        "files {}, bytes {}: {}, {} left out, {}; {} in {:.2} s",
         listing.files.len(),
         listing.bytes(),
-        report.readings,
-        report.duplicates,
-        report.rejected,
-        rows.len(),
+        counted(report.readings, "reading"),
+        counted(report.duplicates, "duplicate"),
+        counted(report.rejected, "rejected line"),
+        counted(rows.len() as u64, "row"),
         time.as_secs_f64(),
     ));
 }

@@ -7,6 +7,7 @@ use std::thread;
 use clap::ValueEnum;
 use unicorn::table::{TableLine, table};
 use windrow_connect::terminal::printable;
+use windrow_core::decimal::Decimal;
 
 use crate::rows::{WindowRow, WindowRows};
 
@@ -110,7 +111,7 @@ fn push_json(text: &mut Vec<u8>, row: &WindowRow<'_>, start: &str) -> io::Result
     text.extend_from_slice(b",\"StatusTime\":\"");
     text.extend_from_slice(start.as_bytes());
     text.extend_from_slice(b"\",\"Distance\":");
-    write!(text, "{}", row.measures.distance)?;
+    Decimal::from(row.measures.distance).append_to(text);
     for (column, points) in [
         (",\"MinMagicPoints\":", row.measures.min_magic_points),
         (",\"MaxMagicPoints\":", row.measures.max_magic_points),
@@ -141,7 +142,7 @@ fn push_csv(text: &mut Vec<u8>, row: &WindowRow<'_>, start: &str) -> io::Result<
     text.push(b',');
     text.extend_from_slice(start.as_bytes());
     text.push(b',');
-    write!(text, "{}", row.measures.distance)?;
+    Decimal::from(row.measures.distance).append_to(text);
     text.push(b',');
     for points in [
         row.measures.min_magic_points,

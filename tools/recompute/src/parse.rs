@@ -1,4 +1,4 @@
-//! Lines into readings, as far as these count.
+//! Parses lines into readings, reduced to what is aggregated.
 
 use std::io;
 
@@ -12,13 +12,13 @@ use windrow_core::batch::BatchFold;
 use crate::names::{KnownNames, NameTable};
 use windrow_archive::{ArchiveLine, FileLines, LONGEST_LINE};
 
-/// How many of a piece's rejected lines are told with their reason.
+/// How many of a piece's rejected lines are reported with their reason.
 pub(super) const MOST_REPORTED: usize = 5;
 
-/// A reading, as far as it counts: 32 bytes.
+/// The parts of a reading that are aggregated, in 32 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ParsedReading {
-    /// That of its name, in its name's partition.
+    /// The name's key in its partition.
     key: u32,
     millis: i64,
     nanos: u32,
@@ -36,18 +36,18 @@ impl ParsedReading {
             nanos,
             magic_points: reading.magic_points,
             health_points: reading.health_points,
-            // No reading's distance is past 64 bits.
+            // The distance of a reading always fits 64 bits.
             micrometres: i64::try_from(reading.distance.micrometres()).unwrap_or(i64::MAX),
         }
     }
 
-    /// Adds it to the accumulators of its unicorn, in its partition.
+    /// Adds the reading to the accumulators of its unicorn; `batch` is its partition.
     pub(super) fn add_to(&self, batch: &mut BatchFold<Totals>) {
         batch.add(self.key as usize, self.millis, self.nanos, self);
     }
 }
 
-/// To add a reading is to merge the figures of that one reading.
+/// Adding a reading merges the totals of that reading alone.
 impl Aggregate<ParsedReading> for Totals {
     fn add(&mut self, entry: &ParsedReading) {
         self.merge(&Totals::from(Measures {
@@ -60,11 +60,11 @@ impl Aggregate<ParsedReading> for Totals {
     }
 }
 
-/// Milliseconds since the epoch, rounded down, and the nanoseconds after that.
+/// Milliseconds since the epoch, rounded down, and the remaining nanoseconds.
 fn millis_and_nanos(time: StatusTime) -> (i64, u32) {
     const MILLI: i64 = 1_000_000;
     match i64::try_from(time.nanos()) {
-        // To divide 64 bits takes a tenth of the time of 128, and they reach to the year 2262.
+        // Dividing 64 bits takes a tenth of the time of 128 bits, and suffices until the year 2262.
         Ok(nanos) => (nanos.div_euclid(MILLI), nanos.rem_euclid(MILLI) as u32),
         Err(_) => {
             let nanos = time.nanos().rem_euclid(MILLI.into());
@@ -73,24 +73,24 @@ fn millis_and_nanos(time: StatusTime) -> (i64, u32) {
     }
 }
 
-/// A piece of a file, parsed.
+/// The result of parsing a piece of a file.
 #[derive(Debug, Default)]
 pub(super) struct Piece {
-    /// How many lines there are, blank ones included.
+    /// The number of lines, including blank ones.
     pub(super) lines: u64,
-    /// How many of them are no readings.
+    /// The number of lines that are neither readings nor blank.
     pub(super) rejected: u64,
-    /// The first of these: which line of the piece, from 1, and the reason.
+    /// The first of these: the number of the line in the piece, from 1, and the reason.
     pub(super) reasons: Vec<(u64, String)>,
-    /// Whether it is the last of its part of the file.
+    /// Whether this is the last piece of its part of the file.
     pub(super) is_last: bool,
 }
 
-/// What a thread parses with.
+/// A thread's parser.
 #[derive(Debug)]
 pub(super) struct Parser<'n> {
     names: KnownNames<'n>,
-    /// For the next file.
+    /// The line buffer for the next file.
     pub(super) buffer: Vec<u8>,
 }
 
@@ -102,8 +102,8 @@ impl<'n> Parser<'n> {
         }
     }
 
-    /// Parses lines to their end, or until they have that many bytes, and gives `take` the readings in
-    /// the order of the lines, each with its partition.
+    /// Parses lines until they end or `bytes` bytes are parsed. Passes the partition of each
+    /// reading and the reading to `take`, in the order of the lines.
     pub(super) fn piece(
         &mut self,
         lines: &mut FileLines<'_>,
@@ -121,7 +121,7 @@ impl<'n> Parser<'n> {
         };
         let end = lines.offset().saturating_add(bytes);
         while lines.offset() < end {
-            // Mostly the next line is there, and in our producer's spelling.
+            // Usually, the next line is buffered and in the producer's format.
             let buffered = lines.buffered();
             if let Some((reading, after @ [_, ..])) = first_line(buffered) {
                 take(&reading);

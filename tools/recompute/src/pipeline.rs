@@ -1,12 +1,13 @@
-//! Several threads at once, from files to accumulators.
+//! Parses and aggregates files with several threads.
 //!
-//! The parts of the files stand in a queue, in the order of the files. Any thread parses any of them,
-//! into a bucket for each partition of the names; and each partition takes its buckets in the order of
-//! the queue, whichever thread adds them. So nobody waits while there is something to do, unless enough was
-//! read ahead ([`CutFile::ahead`]), and of equal readings the first is the first whatever the threads do.
+//! A queue holds the parts of the files, in the order of the files. Any thread can parse any part,
+//! into one bucket per partition of the names. The buckets of a partition are added in the order of
+//! the queue, by any thread. So a thread waits only if there is nothing to do or enough text was
+//! read ahead ([`PieceSizes::read_ahead`]), and which of equal readings comes first does not depend
+//! on the threads.
 //!
-//! A thread adds what is there for the partition of its own number before it parses more: what was
-//! parsed last is then still in the processor's cache, and so are, mostly, the accumulators.
+//! Before a thread parses more, it adds the buckets of the partition with its own number: the
+//! readings parsed last are then still in the processor's cache, and usually the accumulators, too.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,35 +19,35 @@ use windrow_core::batch::BatchFold;
 
 use crate::parse::{ParsedReading, Parser, Piece};
 use crate::plan::{FileSplit, ScanPlan};
-use crate::report::{CutFile, ScanReport, ScanTotals};
+use crate::report::{PieceSizes, ScanReport, ScanTotals};
 use windrow_archive::ArchiveFile;
 use windrow_archive::ArchiveReadError;
 use windrow_archive::ReadProgress;
 
-/// Reads all files into partitions, as many as there are parsers; each name has its own in one of them.
-/// Each parser has a thread, the first one this. A thread that cannot be started leaves its share to
-/// the others.
+/// Reads all files into partitions, one per parser; each name belongs to one partition. Each parser
+/// runs on its own thread, the first one on the caller's. If a thread cannot be started, the others
+/// do its work.
 pub(super) fn run(
     files: &[ArchiveFile],
-    cut: CutFile,
+    sizes: PieceSizes,
     progress: ReadProgress<'_>,
     parsers: &mut [Parser<'_>],
     partitions: Vec<BatchFold<Totals>>,
 ) -> Result<(Vec<BatchFold<Totals>>, ScanReport), ArchiveReadError> {
     let shared = PipelineState {
-        queue: Mutex::new(Queue::new(files, cut, partitions)),
+        queue: Mutex::new(Queue::new(files, sizes, partitions)),
         changed: Condvar::new(),
     };
     let work = |number: usize, parser: &mut Parser<'_>| {
         let _ending = ScanEnding(&shared);
-        shared.work(number, parser, cut, progress);
+        shared.work(number, parser, sizes, progress);
     };
     let work = &work;
     thread::scope(|scope| {
         let mut numbered = parsers.iter_mut().enumerate();
         let first = numbered.next();
         for (number, parser) in numbered {
-            // That it cannot be started is no fault: the others take its share.
+            // If it cannot be started, the other threads do its work.
             let _ = thread::Builder::new().spawn_scoped(scope, move || work(number, parser));
         }
         if let Some((number, parser)) = first {
@@ -59,7 +60,7 @@ pub(super) fn run(
 
 struct PipelineState<'f, 'p> {
     queue: Mutex<Queue<'f, 'p>>,
-    /// Something was parsed or added.
+    /// Signaled when something was parsed or added.
     changed: Condvar,
 }
 
@@ -68,7 +69,7 @@ impl<'f, 'p> PipelineState<'f, 'p> {
         &self,
         number: usize,
         parser: &mut Parser<'_>,
-        cut: CutFile,
+        sizes: PieceSizes,
         progress: ReadProgress<'p>,
     ) {
         let mut queue = self.lock();
@@ -85,7 +86,7 @@ impl<'f, 'p> PipelineState<'f, 'p> {
                 }
                 Job::Parse(id, split, mut buckets) => {
                     drop(queue);
-                    let parsed = split.parse(parser, files, cut, progress, |partition, entry| {
+                    let parsed = split.parse(parser, files, sizes, progress, |partition, entry| {
                         buckets[partition].push(entry);
                     });
                     queue = self.lock();
@@ -114,7 +115,7 @@ impl<'f, 'p> PipelineState<'f, 'p> {
     }
 }
 
-/// Lets nobody wait for a thread that has panicked.
+/// Ends the scan if its thread panics, so that no other thread waits for it.
 struct ScanEnding<'s, 'f, 'p>(&'s PipelineState<'f, 'p>);
 
 impl Drop for ScanEnding<'_, '_, '_> {
@@ -126,11 +127,11 @@ impl Drop for ScanEnding<'_, '_, '_> {
     }
 }
 
-/// What a thread is to do next.
+/// A thread's next job.
 enum Job<'p> {
     /// Add a bucket to a partition.
     Add(usize, BatchFold<Totals>, ReadingBucket),
-    /// Parse the part in the place with this number, into a bucket for each partition.
+    /// Parse the part in the slot with this ID, into one bucket per partition.
     Parse(u64, FileSplit<'p>, Vec<ReadingBucket>),
     Wait,
     End,
@@ -142,57 +143,57 @@ type ReadingBucket = Vec<ParsedReading>;
 struct Queue<'f, 'p> {
     files: &'f [ArchiveFile],
     plan: ScanPlan<'f>,
-    cut: CutFile,
-    indexes: VecDeque<BucketSlot<'p>>,
+    sizes: PieceSizes,
+    slots: VecDeque<BucketSlot<'p>>,
     next_id: u64,
     partitions: Vec<NamePartition>,
-    /// Empty ones, to be filled again.
+    /// Empty buckets, for reuse.
     spare: Vec<ReadingBucket>,
-    account: ScanTotals,
+    totals: ScanTotals,
     /// The first file that could not be read.
     failure: Option<ArchiveReadError>,
     is_over: bool,
-    /// How many threads wait.
+    /// How many threads are waiting.
     waiting: usize,
 }
 
-/// A part's place in the queue.
+/// The slot of a part in the queue.
 struct BucketSlot<'p> {
     id: u64,
     file: usize,
     weight: u64,
-    /// Until a thread takes it.
+    /// The part, until a thread takes it.
     split: Option<FileSplit<'p>>,
-    /// Once it is parsed.
+    /// The result, once it is parsed.
     piece: Option<io::Result<Piece>>,
-    /// One for each partition, until that takes it.
+    /// One bucket per partition, until it is taken.
     buckets: Vec<ReadingBucket>,
-    /// How many partitions have added theirs.
+    /// How many partitions have added their bucket.
     added: usize,
 }
 
 struct NamePartition {
-    /// None while a thread has it.
+    /// `None` while a thread uses it.
     batch: Option<BatchFold<Totals>>,
-    /// The place in the queue of which it is to take its bucket next.
+    /// The index of the slot that has its next bucket.
     next: usize,
 }
 
 impl<'f, 'p> Queue<'f, 'p> {
-    fn new(files: &'f [ArchiveFile], cut: CutFile, batches: Vec<BatchFold<Totals>>) -> Self {
+    fn new(files: &'f [ArchiveFile], sizes: PieceSizes, batches: Vec<BatchFold<Totals>>) -> Self {
         let partitions = batches.into_iter().map(|batch| NamePartition {
             batch: Some(batch),
             next: 0,
         });
         Self {
             files,
-            plan: ScanPlan::new(files, cut),
-            cut,
-            indexes: VecDeque::new(),
+            plan: ScanPlan::new(files, sizes),
+            sizes,
+            slots: VecDeque::new(),
             next_id: 0,
             partitions: partitions.collect(),
             spare: Vec::new(),
-            account: ScanTotals::default(),
+            totals: ScanTotals::default(),
             failure: None,
             is_over: false,
             waiting: 0,
@@ -210,7 +211,7 @@ impl<'f, 'p> Queue<'f, 'p> {
             .or_else(|| others.find_map(|number| self.bucket_of(number)));
         match job {
             Some(job) => job,
-            None if self.indexes.is_empty() => {
+            None if self.slots.is_empty() => {
                 self.is_over = true;
                 Job::End
             }
@@ -218,47 +219,47 @@ impl<'f, 'p> Queue<'f, 'p> {
         }
     }
 
-    /// The next bucket of a partition that no thread has.
+    /// The next bucket of a partition, unless a thread uses the partition.
     fn bucket_of(&mut self, number: usize) -> Option<Job<'p>> {
         let partition = self.partitions.get_mut(number)?;
-        let place = self.indexes.get_mut(partition.next)?;
-        if !matches!(place.piece, Some(Ok(_))) {
+        let slot = self.slots.get_mut(partition.next)?;
+        if !matches!(slot.piece, Some(Ok(_))) {
             return None;
         }
         let batch = partition.batch.take()?;
-        let bucket = place.buckets.get_mut(number).map(std::mem::take);
+        let bucket = slot.buckets.get_mut(number).map(std::mem::take);
         Some(Job::Add(number, batch, bucket.unwrap_or_default()))
     }
 
-    /// The first part that nobody has parsed, unless enough was parsed before it that is not added.
+    /// The first part that no thread has taken, unless enough text before it is not added yet.
     fn split(&mut self) -> Option<Job<'p>> {
         let threads = self.partitions.len();
-        let most = self.cut.ahead.saturating_mul(threads as u64);
+        let most = self.sizes.read_ahead.saturating_mul(threads as u64);
         let mut weight = 0_u64;
         for index in 0.. {
-            // Every thread may have one, be it ever so large.
+            // Each thread may have one part, however large.
             if index >= threads && weight >= most {
                 break;
             }
-            if index == self.indexes.len() {
+            if index == self.slots.len() {
                 let split = self.plan.next()?;
                 self.insert(index, split);
             }
-            let place = self.indexes.get_mut(index)?;
-            if let Some(split) = place.split.take() {
+            let slot = self.slots.get_mut(index)?;
+            if let Some(split) = slot.split.take() {
                 let mut buckets = self
                     .spare
                     .split_off(self.spare.len().saturating_sub(threads));
                 buckets.resize(threads, ReadingBucket::new());
-                return Some(Job::Parse(place.id, split, buckets));
+                return Some(Job::Parse(slot.id, split, buckets));
             }
-            weight = weight.saturating_add(place.weight);
+            weight = weight.saturating_add(slot.weight);
         }
         None
     }
 
     fn insert(&mut self, index: usize, split: FileSplit<'p>) {
-        let place = BucketSlot {
+        let slot = BucketSlot {
             id: self.next_id,
             file: split.file,
             weight: split.weight,
@@ -268,7 +269,7 @@ impl<'f, 'p> Queue<'f, 'p> {
             added: 0,
         };
         self.next_id += 1;
-        self.indexes.insert(index, place);
+        self.slots.insert(index, slot);
     }
 
     fn parsed(
@@ -277,15 +278,15 @@ impl<'f, 'p> Queue<'f, 'p> {
         parsed: io::Result<(Piece, Option<FileSplit<'p>>)>,
         buckets: Vec<ReadingBucket>,
     ) {
-        let Some(index) = self.indexes.iter().position(|place| place.id == id) else {
+        let Some(index) = self.slots.iter().position(|slot| slot.id == id) else {
             return;
         };
         let (piece, rest) = match parsed {
             Ok((piece, rest)) => (Ok(piece), rest),
             Err(error) => (Err(error), None),
         };
-        let place = &mut self.indexes[index];
-        (place.piece, place.buckets) = (Some(piece), buckets);
+        let slot = &mut self.slots[index];
+        (slot.piece, slot.buckets) = (Some(piece), buckets);
         if let Some(rest) = rest {
             self.insert(index + 1, rest);
         }
@@ -296,20 +297,20 @@ impl<'f, 'p> Queue<'f, 'p> {
         self.spare.push(bucket);
         let partition = &mut self.partitions[number];
         partition.batch = Some(batch);
-        if let Some(place) = self.indexes.get_mut(partition.next) {
-            place.added += 1;
+        if let Some(slot) = self.slots.get_mut(partition.next) {
+            slot.added += 1;
         }
         partition.next += 1;
         self.retire();
     }
 
-    /// Takes out of the queue what all partitions have added. It ends at a file that cannot be read.
+    /// Removes the parts that all partitions have added. Stops at a file that cannot be read.
     fn retire(&mut self) {
-        while let Some(place) = self.indexes.front_mut() {
-            let file = &self.files[place.file];
-            match place.piece.take() {
-                Some(Ok(piece)) if place.added == self.partitions.len() => {
-                    self.account.note(place.file, file, &piece);
+        while let Some(slot) = self.slots.front_mut() {
+            let file = &self.files[slot.file];
+            match slot.piece.take() {
+                Some(Ok(piece)) if slot.added == self.partitions.len() => {
+                    self.totals.note(slot.file, file, &piece);
                 }
                 Some(Err(source)) => {
                     let path = file.path.clone();
@@ -318,11 +319,11 @@ impl<'f, 'p> Queue<'f, 'p> {
                     return;
                 }
                 unfinished => {
-                    place.piece = unfinished;
+                    slot.piece = unfinished;
                     return;
                 }
             }
-            self.indexes.pop_front();
+            self.slots.pop_front();
             for partition in &mut self.partitions {
                 partition.next -= 1;
             }
@@ -335,7 +336,7 @@ impl<'f, 'p> Queue<'f, 'p> {
             None => {
                 let partitions = self.partitions.into_iter();
                 let batches = partitions.filter_map(|partition| partition.batch);
-                Ok((batches.collect(), self.account.report))
+                Ok((batches.collect(), self.totals.report))
             }
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use crate::parse::{ParsedReading, Parser, Piece};
-use crate::report::CutFile;
+use crate::report::PieceSizes;
 use windrow_archive::ArchiveFile;
 use windrow_archive::{FileLines, ReadProgress, input};
 
@@ -33,7 +33,7 @@ impl<'a> FileSplit<'a> {
         self,
         parser: &mut Parser<'_>,
         files: &[ArchiveFile],
-        cut: CutFile,
+        sizes: PieceSizes,
         progress: ReadProgress<'a>,
         take: impl FnMut(usize, ParsedReading),
     ) -> io::Result<(Piece, Option<Self>)> {
@@ -50,7 +50,7 @@ impl<'a> FileSplit<'a> {
             PlannedWork::Continue(lines) => lines,
             PlannedWork::Fail(error) => return Err(error),
         };
-        let piece = parser.piece(&mut lines, cut.packed, take)?;
+        let piece = parser.piece(&mut lines, sizes.compressed, take)?;
         if piece.is_last {
             parser.buffer = lines.into_buffer();
             return Ok((piece, None));
@@ -62,25 +62,25 @@ impl<'a> FileSplit<'a> {
 
 /// The cost of opening a file, as an equivalent number of bytes read.
 const OPENING: u64 = 16 << 10;
-/// The assumed compression ratio of a packed file.
-const PACKED_BY: u64 = 8;
+/// The assumed compression ratio of a compressed file.
+const COMPRESSION_RATIO: u64 = 8;
 
-/// Files up to this size, in bytes, are not checked for being packed.
+/// Files up to this size, in bytes, are not checked for compression.
 const SMALL: u64 = 256 << 10;
 
 /// Lists the parts of all files, in order.
 pub(super) struct ScanPlan<'f> {
     files: &'f [ArchiveFile],
-    cut: CutFile,
+    sizes: PieceSizes,
     file: usize,
     start: u64,
 }
 
 impl<'f> ScanPlan<'f> {
-    pub(super) fn new(files: &'f [ArchiveFile], cut: CutFile) -> Self {
+    pub(super) fn new(files: &'f [ArchiveFile], sizes: PieceSizes) -> Self {
         Self {
             files,
-            cut,
+            sizes,
             file: 0,
             start: 0,
         }
@@ -90,7 +90,9 @@ impl<'f> ScanPlan<'f> {
     pub(super) fn next<'a>(&mut self) -> Option<FileSplit<'a>> {
         let number = self.file;
         let file = self.files.get(number)?;
-        let CutFile { plain, packed, .. } = self.cut;
+        let PieceSizes {
+            plain, compressed, ..
+        } = self.sizes;
         let mut end = self.start.saturating_add(plain).min(file.bytes);
         let mut weight = file.bytes.min(plain);
         let mut failure = None;
@@ -99,7 +101,7 @@ impl<'f> ScanPlan<'f> {
                 Ok(false) => {}
                 Ok(true) => {
                     end = file.bytes;
-                    weight = file.bytes.saturating_mul(PACKED_BY).min(packed);
+                    weight = file.bytes.saturating_mul(COMPRESSION_RATIO).min(compressed);
                 }
                 Err(error) => {
                     end = file.bytes;

@@ -7,23 +7,23 @@ use windrow_archive::ArchiveFile;
 
 /// How a scan is divided into pieces. The result does not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CutFile {
+pub struct PieceSizes {
     /// The size of a piece of a plain file, in bytes.
     pub plain: u64,
-    /// The size of a piece of a packed file, in unpacked bytes.
-    pub packed: u64,
+    /// The size of a piece of a compressed file, in decompressed bytes.
+    pub compressed: u64,
     /// Approximately how many bytes of text each thread may read ahead of the aggregation.
-    pub ahead: u64,
+    pub read_ahead: u64,
 }
 
-impl Default for CutFile {
-    /// Pieces of 4 MB, or 128 MB for packed files (Firehose's largest buffer), and 16 MB of
+impl Default for PieceSizes {
+    /// Pieces of 4 MB, or 128 MB for compressed files (Firehose's largest buffer), and 16 MB of
     /// read-ahead.
     fn default() -> Self {
         Self {
             plain: 4 << 20,
-            packed: 128 << 20,
-            ahead: 16 << 20,
+            compressed: 128 << 20,
+            read_ahead: 16 << 20,
         }
     }
 }

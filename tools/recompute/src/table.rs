@@ -25,6 +25,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeyType, TableDescription};
 use thiserror::Error;
 use unicorn::summary::{SourceRange, Summary};
 use windrow_connect::cloud::Cloud;
+use windrow_connect::terminal::counted;
 use windrow_core::sequence::{InvalidSequenceNumber, SequenceNumber, SequenceRange};
 use windrow_lambda::processor::row::{self, Item, KEY};
 use windrow_service::chain;
@@ -86,11 +87,14 @@ pub enum TableError {
         reason: String,
     },
     /// Some rows could not be written.
-    #[error("{count} rows were not written to the table {table}; the first: {reason}")]
+    #[error(
+        "could not write {} to the table {table}; first failure: {reason}",
+        counted(*count as u64, "row")
+    )]
     Undelivered {
         /// The table.
         table: String,
-        /// How many rows.
+        /// The number of rows that were not written.
         count: usize,
         /// Why the first one failed.
         reason: String,

@@ -13,10 +13,11 @@ use clap::Parser;
 use serde::Deserialize;
 use thiserror::Error;
 use windrow_connect::cloud::{
-    CloudLocation, Environment, LOCAL_PORT, NoLocal, Resolved, Target, TargetArgs, TargetError,
-    resolve,
+    CloudLocation, Environment, LOCAL_PORT, LocalCloudNotRunning, Resolved, Target, TargetArgs,
+    TargetError, resolve,
 };
 use windrow_connect::stream::StreamError;
+use windrow_connect::terminal::counted;
 use windrow_event::{DecodeError, Event};
 use windrow_write::{DeliveryReport, Destination, KinesisRecord, KinesisStream, Policy, deliver};
 
@@ -105,13 +106,13 @@ pub enum RedriveError {
         "found AWS credentials, but the target is ambiguous: \
          choose --target aws or --target local"
     )]
-    Unasked,
+    AmbiguousTarget,
     /// The target is the local cloud, which is not running.
     #[error(
         "{0}: start one with `cargo run -p local`, \
          or choose another cloud with --endpoint-url or --target aws"
     )]
-    NoLocal(NoLocal),
+    LocalCloudNotRunning(LocalCloudNotRunning),
     /// The stream is not available.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -150,10 +151,12 @@ pub async fn redrive(
 
     let cloud = match resolve(&args.target, environment, LOCAL_PORT).await? {
         Resolved::Cloud(cloud) => cloud,
-        Resolved::NoLocal(no_local) => return Err(RedriveError::NoLocal(no_local)),
+        Resolved::LocalCloudNotRunning(not_running) => {
+            return Err(RedriveError::LocalCloudNotRunning(not_running));
+        }
     };
     if cloud.location() == CloudLocation::Aws && args.target.target == Target::Auto {
-        return Err(RedriveError::Unasked);
+        return Err(RedriveError::AmbiguousTarget);
     }
     note(&mut notes, cloud.describe());
     windrow_connect::stream::check(&cloud, &args.stream).await?;
@@ -227,7 +230,11 @@ async fn redrive_files(
         let problem = match redrive_file(folder, &path, name, stream, &mut redriven).await {
             Ok(count) => {
                 redriven.files += 1;
-                let line = format!("{}: {count} records redriven", path.display());
+                let line = format!(
+                    "{}: {} redriven",
+                    path.display(),
+                    counted(count as u64, "record")
+                );
                 note(&mut notes, &line);
                 continue;
             }
@@ -273,7 +280,10 @@ enum Problem {
     },
     #[error("the records are of stream {0:?}, but --stream names another")]
     OtherStream(String),
-    #[error("{taken} of {count} records redriven; the first failure: {reason}")]
+    #[error(
+        "{taken} of {} redriven; the first failure: {reason}",
+        counted(*count as u64, "record")
+    )]
     Undelivered {
         taken: usize,
         count: usize,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use redrive::{RedriveArgs, redrive};
 use windrow_connect::cloud::Environment;
-use windrow_connect::terminal::{self, eprint_line};
+use windrow_connect::terminal::{self, counted, eprint_line};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -18,8 +18,9 @@ async fn main() -> ExitCode {
                 0 => String::new(),
                 left => format!("; not redriven: {left}"),
             };
-            let (records, files) = (redriven.records, redriven.files);
-            eprint_line(&format!("redrove {records} records of {files} files{left}"));
+            let records = counted(redriven.records as u64, "record");
+            let files = counted(redriven.files as u64, "file");
+            eprint_line(&format!("redrove {records} of {files}{left}"));
             match redriven.left {
                 0 => ExitCode::SUCCESS,
                 _ => ExitCode::FAILURE,

@@ -52,7 +52,7 @@ fn failed_batches(event: &str) -> String {
     .to_string()
 }
 
-/// Accepts all records except `failed`, and fails for good at the record `fatal`.
+/// Accepts all records except `failed`, and fails permanently at the record `fatal`.
 #[derive(Default)]
 struct Stream(Collected<KinesisRecord>);
 
@@ -155,7 +155,7 @@ async fn redriven_files_are_moved_and_skipped_unless_requested() {
     assert_eq!(redriven, counts(3, 2, 0));
     assert_eq!(
         notes,
-        format!("{path}: 2 records redriven\nother.json: 1 records redriven\n")
+        format!("{path}: 2 records redriven\nother.json: 1 record redriven\n")
     );
     assert_eq!(bucket.stream.keys(), ["a", "b", "c"]);
     let moved = format!("{DONE}/{path}");
@@ -201,7 +201,7 @@ async fn invalid_files_are_reported_and_stay_in_place() {
         "f: the records are of stream \"wildrydes\", but --stream names another",
         "g.tmp: still being written",
         "h: not an invocation record: ",
-        "z: 1 records redriven",
+        "z: 1 record redriven",
     ]) {
         assert!(file.starts_with(problem), "{file}");
     }
@@ -219,7 +219,7 @@ async fn partly_redriven_file_stays_in_place() {
     assert_eq!(
         notes,
         "a: 2 of 3 records redriven; the first failure: rejected: not that one\n\
-         b: 1 records redriven\n"
+         b: 1 record redriven\n"
     );
     assert_eq!(bucket.stream.keys(), ["a", "b", "c"]);
     assert!(bucket.has("a") && bucket.has("redriven/b"));
@@ -238,7 +238,7 @@ async fn fatal_error_ends_the_run() {
     assert_eq!(redriven, counts(1, 1, 3));
     assert!(
         notes.ends_with(
-            "b: 0 of 1 records redriven; the first failure: stopped: no such stream\n\
+            "b: 0 of 1 record redriven; the first failure: stopped: no such stream\n\
              the stream accepts no more records; 2 more files were not tried\n"
         ),
         "{notes}"
@@ -278,6 +278,6 @@ async fn aws_must_be_requested_explicitly() {
     );
     let args = parse(&[&folder]).unwrap();
     let error = redrive(&args, &environment, io::sink()).await.unwrap_err();
-    assert!(matches!(error, RedriveError::Unasked), "{error}");
+    assert!(matches!(error, RedriveError::AmbiguousTarget), "{error}");
     assert!(bucket.has("a"));
 }

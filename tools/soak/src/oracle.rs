@@ -23,7 +23,7 @@ pub type Identity = (String, String);
 
 /// A record in a shard's log.
 #[derive(Clone, Debug)]
-pub struct Logged {
+pub struct LoggedRecord {
     /// The stream and shard it is in.
     pub place: StreamShard,
     /// Its sequence number.
@@ -61,7 +61,7 @@ pub struct LogError {
 /// # Errors
 ///
 /// [`LogError`], if a call fails.
-pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<Logged>, LogError> {
+pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<LoggedRecord>, LogError> {
     let failed = |error: &dyn std::error::Error| LogError {
         stream: stream.to_owned(),
         reason: chain(error),
@@ -86,7 +86,7 @@ pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<Logged>, LogE
             }
             for record in page.records {
                 let arrival = record.approximate_arrival_timestamp;
-                log.push(Logged {
+                log.push(LoggedRecord {
                     place: (stream.to_owned(), shard.shard_id().to_owned()),
                     sequence_number: record.sequence_number,
                     arrival: arrival
@@ -135,15 +135,15 @@ fn micrometres(metres: &str) -> Option<i128> {
 /// Computes the rows of a log: the distinct readings of each shard and window, by arrival time,
 /// added up over the shards. Of duplicate readings, the first counts. Lines that are not readings
 /// are skipped.
-pub fn expected(log: &[Logged], window_millis: i64) -> BTreeMap<OracleKey, OracleRow> {
+pub fn expected(log: &[LoggedRecord], window_millis: i64) -> BTreeMap<OracleKey, OracleRow> {
     fold(log, window_millis, &HashSet::new())
 }
 
 /// Computes the most that rows may hold if windows were ended early after the records with the
-/// sequence numbers `early_ends`: each duplicate reading counts once more after an early end, since
+/// sequence numbers `early_ends`: each duplicate reading counts again after an early end, since
 /// the dedup cache starts empty.
 pub fn at_most(
-    log: &[Logged],
+    log: &[LoggedRecord],
     window_millis: i64,
     early_ends: &HashSet<String>,
 ) -> BTreeMap<OracleKey, OracleRow> {
@@ -151,7 +151,7 @@ pub fn at_most(
 }
 
 fn fold(
-    log: &[Logged],
+    log: &[LoggedRecord],
     window_millis: i64,
     early_ends: &HashSet<String>,
 ) -> BTreeMap<OracleKey, OracleRow> {
@@ -220,8 +220,8 @@ pub fn by_window(
 mod tests {
     use super::*;
 
-    fn record(shard: &str, arrival: i64, lines: &str) -> Logged {
-        Logged {
+    fn record(shard: &str, arrival: i64, lines: &str) -> LoggedRecord {
+        LoggedRecord {
             sequence_number: format!("{shard}{arrival}"),
             place: ("wildrydes".to_owned(), shard.to_owned()),
             arrival,

@@ -27,7 +27,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// A stream with this many shards is not split further.
 const MOST_SHARDS: usize = 20;
 
-/// Changes shards and mappings when their faults are drawn, until `stop` is cancelled.
+/// Changes shards and mappings when their faults are injected, until `stop` is cancelled.
 pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
     let mut period = tokio::time::interval(PERIOD);
     loop {

@@ -10,7 +10,7 @@ use super::environment::Environment;
 pub(super) enum FoundCredentials {
     /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
     Variables(Keys),
-    /// A profile of the profile files.
+    /// A profile in the profile files.
     Profile(String),
     /// `AWS_WEB_IDENTITY_TOKEN_FILE`, as on EKS.
     WebIdentity,
@@ -29,18 +29,18 @@ const PROFILE_KEYS: [&str; 5] = [
 
 /// Searches the same sources as the SDK, in the same order, except those that need the network.
 ///
-/// A typed profile is the only source searched, as in the AWS CLI: naming a profile overrides the
-/// environment.
+/// If the flag `--profile` names a profile, only that profile is searched: as in the AWS CLI, it
+/// overrides the environment.
 pub(super) fn find(
     environment: &Environment,
     profiles: &ProfileSet,
-    typed_profile: Option<&str>,
+    profile_flag: Option<&str>,
 ) -> Option<FoundCredentials> {
     let in_profile = |name: &str| {
         let profile = profiles.get_profile(name)?;
         has_credentials(profile).then(|| FoundCredentials::Profile(name.to_owned()))
     };
-    if let Some(name) = typed_profile {
+    if let Some(name) = profile_flag {
         return in_profile(name);
     }
     if let Some(keys) = variables(environment) {

@@ -41,7 +41,7 @@ pub(super) fn decide(
     environment: &Environment,
     profiles: Option<&ProfileSet>,
 ) -> Result<Decision, TargetError> {
-    let endpoint = match typed(&args.endpoint_url) {
+    let endpoint = match flag_value(&args.endpoint_url) {
         Some(url) => Some(ConfiguredEndpoint::parse(url)?),
         None => None,
     };
@@ -49,10 +49,10 @@ pub(super) fn decide(
         return local(args, environment, endpoint);
     }
 
-    let typed_profile = typed(&args.profile);
+    let profile_flag = flag_value(&args.profile);
     let found =
-        profiles.and_then(|profiles| credentials::find(environment, profiles, typed_profile));
-    if let (Some(name), None) = (typed_profile, &found) {
+        profiles.and_then(|profiles| credentials::find(environment, profiles, profile_flag));
+    if let (Some(name), None) = (profile_flag, &found) {
         return Err(TargetError::NoCredentialsInProfile(name.to_owned()));
     }
     let region = region(args, environment, profiles);
@@ -63,7 +63,7 @@ pub(super) fn decide(
         {
             return Err(TargetError::LoopbackIsNotAws(endpoint.url.clone()));
         }
-        let credentials = match (typed_profile, found) {
+        let credentials = match (profile_flag, found) {
             (Some(_), Some(found)) => Credentials::Found(found),
             _ => Credentials::Chain,
         };
@@ -112,7 +112,7 @@ fn local(
 }
 
 /// A flag's value. An empty value counts as not set.
-fn typed(flag: &Option<String>) -> Option<&str> {
+fn flag_value(flag: &Option<String>) -> Option<&str> {
     flag.as_deref()
         .map(str::trim)
         .filter(|value| !value.is_empty())
@@ -123,7 +123,7 @@ fn region(
     environment: &Environment,
     profiles: Option<&ProfileSet>,
 ) -> Option<String> {
-    typed(&args.region)
+    flag_value(&args.region)
         .or_else(|| environment.get("AWS_REGION"))
         .or_else(|| environment.get("AWS_DEFAULT_REGION"))
         .or_else(|| profiles?.get("region"))

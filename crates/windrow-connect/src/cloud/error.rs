@@ -26,7 +26,7 @@ pub enum TargetError {
     /// A profile file cannot be read.
     #[error("could not read the profile files ~/.aws/config and ~/.aws/credentials")]
     Profiles(#[source] ProfileFileLoadError),
-    /// The typed profile does not exist or has no credentials.
+    /// The profile that `--profile` names does not exist or has no credentials.
     #[error(
         "profile {0:?} has no credentials in ~/.aws/config or ~/.aws/credentials: \
          create it with `aws configure --profile {0}` or `aws configure sso --profile {0}`"
@@ -57,14 +57,14 @@ pub enum TargetError {
 
 /// The target is the local cloud, which is not running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct NoLocal {
+pub struct LocalCloudNotRunning {
     /// The port that was probed, or 0.
     pub port: u16,
     /// Whether something else uses that port.
     pub occupied: bool,
 }
 
-impl fmt::Display for NoLocal {
+impl fmt::Display for LocalCloudNotRunning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { port, occupied } = self;
         if *occupied {

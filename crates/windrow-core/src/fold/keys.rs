@@ -25,7 +25,7 @@ impl<K> Default for Keys<K> {
 
 impl<K: Eq + Hash + Ord + AsRef<[u8]>> Keys<K> {
     /// Assigns numbers to `keys`. Also returns the number of each, in order; equal keys share one.
-    pub(super) fn of(keys: Vec<K>) -> (Self, Vec<usize>) {
+    pub(super) fn assign(keys: Vec<K>) -> (Self, Vec<usize>) {
         let mut numbers: HashMap<K, usize, RandomState> = HashMap::default();
         numbers.reserve(keys.len());
         let mut assigned = Vec::with_capacity(keys.len());
@@ -62,7 +62,8 @@ impl<K: Eq + Hash + Ord + AsRef<[u8]>> Keys<K> {
         });
     }
 
-    /// The keys with the `used` numbers, sorted, and the index of each in that list, by number.
+    /// The keys with the `used` numbers, sorted. Also returns, for every number, the index of its
+    /// key in that list.
     pub(super) fn table<'a>(&self, used: impl Iterator<Item = &'a usize>) -> (Vec<&K>, Vec<usize>) {
         let is_used = self.marked(used);
         let mut sorted: Vec<(u128, &K, usize)> = self
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn equal_keys_share_a_number() {
-        let (mut keys, assigned) = Keys::of(["a", "b", "a", "c"].map(str::to_owned).to_vec());
+        let (mut keys, assigned) = Keys::assign(["a", "b", "a", "c"].map(str::to_owned).to_vec());
         assert_eq!(assigned, [0, 1, 0, 2]);
         assert_eq!(["d", "c"].map(|key| keys.number(key)), [3, 2]);
     }

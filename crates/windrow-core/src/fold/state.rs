@@ -79,8 +79,8 @@ where
         let count = input.count()?;
         let keys = K::read(count, &mut input)?;
         let lengths: Vec<usize> = keys.iter().map(|key| key.as_ref().len()).collect();
-        let (keys, numbers) = Keys::of(keys);
-        let (windows, window_numbers) = WindowNumbers::of(&windows);
+        let (keys, numbers) = Keys::assign(keys);
+        let (windows, window_numbers) = WindowNumbers::assign(&windows);
 
         let mut reader = AccumulatorReader {
             numbers: &numbers,
@@ -123,7 +123,7 @@ where
     }
 }
 
-/// Writes the accumulators of a window, given with the indices of their keys.
+/// Writes the accumulators of a window, each given with the index of its key.
 fn write_accumulators<A: Merge + Columnar>(
     mut accumulators: Vec<(usize, &CountedAccumulator<A>)>,
     out: &mut Encoder,
@@ -145,7 +145,7 @@ fn write_accumulators<A: Merge + Columnar>(
     A::write(&aggregates, out);
 }
 
-/// Reads which records were folded, which is what [`Fold::encode`] writes first.
+/// Reads which records were folded, which [`Fold::encode`] writes first.
 fn read_progress(input: &mut Decoder) -> Result<FoldProgress, CodecError> {
     const MALFORMED: CodecError = CodecError::Malformed("its source ranges are not in order");
     let mut folded = Vec::new();
@@ -188,7 +188,7 @@ impl<A: Merge + Columnar> AccumulatorReader<'_, A> {
             let aggregate = match readings.value() {
                 0 => A::identity(),
                 _ => aggregates.next().ok_or(CodecError::Malformed(
-                    "a column is shorter than its neighbours",
+                    "a column is shorter than its neighbors",
                 ))?,
             };
             let key = *self

@@ -8,14 +8,14 @@ use crate::window::Window;
 #[derive(Clone, Debug, Default)]
 pub(super) struct WindowNumbers {
     numbers: BTreeMap<Window, usize>,
-    /// The window that was looked up last; mostly that of the next reading as well.
+    /// The window that was looked up last, and its number. Usually, the next reading has the same.
     last: Option<(Window, usize)>,
 }
 
 impl WindowNumbers {
     /// Assigns numbers to `windows`. Also returns the number of each, in order; equal windows share
     /// one.
-    pub(super) fn of(windows: &[Window]) -> (Self, Vec<usize>) {
+    pub(super) fn assign(windows: &[Window]) -> (Self, Vec<usize>) {
         let mut assigned = Self::default();
         let numbers = windows.iter().map(|window| assigned.number(*window).0);
         let numbers = numbers.collect();
@@ -45,8 +45,8 @@ impl WindowNumbers {
         self.numbers.keys()
     }
 
-    /// The windows that are `open` or have a number in `used`, ascending, and the index of each in
-    /// that list, by number.
+    /// The windows that are `open` or whose number is in `used`, ascending. Also returns, for every
+    /// number, the index of its window in that list.
     pub(super) fn table<'a>(
         &self,
         open: impl Iterator<Item = Window>,

@@ -47,7 +47,7 @@ pub enum Error {
     /// Not all rows or rejected readings could be sent in time.
     #[error("could not deliver {count} {what}; first failure: {reason}")]
     Undelivered {
-        /// What could not be delivered.
+        /// What could not be delivered, in the singular if it is one item.
         what: &'static str,
         /// The number of items that were not delivered.
         count: usize,
@@ -151,11 +151,8 @@ where
             ("Readings", Unit::Count, intake.readings),
             ("Duplicates", Unit::Count, intake.duplicates),
             ("RedeliveredRecords", Unit::Count, intake.redelivered),
-            (
-                "RejectedReadings",
-                Unit::Count,
-                intake.rejected + sent.rejected,
-            ),
+            ("RejectedReadings", Unit::Count, intake.rejected),
+            ("RejectedSummaryRecords", Unit::Count, sent.rejected),
             ("LostRejects", Unit::Count, sent.lost),
             ("Rows", Unit::Count, row_count),
             ("SourceRanges", Unit::Count, source_ranges),
@@ -165,8 +162,11 @@ where
             ("OpenKeys", Unit::Count, open_keys),
             ("EvictedReadings", Unit::Count, evicted),
         ]));
-        all_delivered("records of summary rows", emitted)?;
-        all_delivered("rejects", rejects)?;
+        all_delivered(
+            ["record of summary rows", "records of summary rows"],
+            emitted,
+        )?;
+        all_delivered(["reject", "rejects"], rejects)?;
         Ok(Response::with_state(state))
     }
 
@@ -355,13 +355,16 @@ fn whole_seconds(window: Window) -> Result<u32, Error> {
     Ok(seconds)
 }
 
-fn all_delivered<T>(what: &'static str, report: &DeliveryReport<T>) -> Result<(), Error> {
-    match report.undelivered.first() {
-        None => Ok(()),
-        Some(first) => Err(Error::Undelivered {
-            what,
-            count: report.undelivered.len(),
-            reason: first.reason.to_string(),
-        }),
-    }
+/// Fails if anything is undelivered. `nouns` are the singular and the plural of an item.
+fn all_delivered<T>(nouns: [&'static str; 2], report: &DeliveryReport<T>) -> Result<(), Error> {
+    let Some(first) = report.undelivered.first() else {
+        return Ok(());
+    };
+    let count = report.undelivered.len();
+    let [one, many] = nouns;
+    Err(Error::Undelivered {
+        what: if count == 1 { one } else { many },
+        count,
+        reason: first.reason.to_string(),
+    })
 }

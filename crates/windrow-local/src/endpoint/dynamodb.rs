@@ -1,6 +1,6 @@
 //! DynamoDB: `dynoxide-rs` over a file.
 //!
-//! The crate's HTTP server would need its own port, and would response any web page there. So this
+//! The crate's HTTP server would need its own port, and would answer any web page there. So this
 //! module calls the crate's operations directly, and does the rest of the server's work:
 //!
 //! | the crate's server | this module |

@@ -1,8 +1,8 @@
 //! Injects faults in front of the services: throttling, partial failures and lost responses, as
-//! they occur on AWS now and then.
+//! they occasionally occur on AWS.
 //!
-//! Only calls that carry data get them. Calls that create or describe streams and tables are at
-//! most delayed, so that a cloud still starts.
+//! Only calls that carry data are affected. Calls that create or describe streams and tables are
+//! only delayed, so that a cloud still starts.
 
 use std::io;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::service_error::error_response;
 /// How long a delayed call waits, in milliseconds.
 const DELAY_MILLIS: std::ops::RangeInclusive<u64> = 1..=300;
 
-/// Passes a call on to the services, with the faults that are drawn for it.
+/// Passes a call on to the services, and injects faults into it.
 ///
 /// The service is called once or not at all, and never interrupted: a response is dropped only
 /// after the call has completed.
@@ -42,11 +42,11 @@ pub(super) async fn inject(
         return next.run(request).await;
     };
     if let Some(rng) = faults.inject(FaultKind::Throttled) {
-        tracing::debug!(?call, "throttled on purpose");
+        tracing::debug!(?call, "injected fault: throttled");
         return call.throttled(rng);
     }
     if call == FaultyCall::GetRecords && faults.inject(FaultKind::IteratorExpired).is_some() {
-        tracing::debug!(?call, "iterator expired on purpose");
+        tracing::debug!(?call, "injected fault: iterator expired");
         return error_response(
             StatusCode::BAD_REQUEST,
             "ExpiredIteratorException",
@@ -60,7 +60,7 @@ pub(super) async fn inject(
     let response = match failing {
         Some((operation, kind, rng)) => match fail_some(operation, rng, request, next).await {
             Ok(response) => {
-                tracing::debug!(?call, "failed in part on purpose");
+                tracing::debug!(?call, "injected fault: failed in part");
                 response
             }
             Err(response) => {
@@ -72,7 +72,7 @@ pub(super) async fn inject(
     };
     match faults.inject(FaultKind::ResponseDropped) {
         Some(rng) => {
-            tracing::debug!(?call, "response dropped on purpose");
+            tracing::debug!(?call, "injected fault: response dropped");
             cut_off(response, rng).await
         }
         None => response,
@@ -233,12 +233,12 @@ async fn cut_off(response: Response, mut rng: ChaCha8Rng) -> Response {
     let broken = stream::once(async {
         // Lets the bytes before this go out first.
         tokio::task::yield_now().await;
-        Err(io::Error::other("the response is dropped on purpose"))
+        Err(io::Error::other("injected fault: response dropped"))
     });
     let body = match start {
         Some(start) => Body::from_stream(stream::once(async { Ok(start) }).chain(broken)),
         None => Body::from_stream(stream::once(async {
-            Err::<Bytes, _>(io::Error::other("the response is dropped on purpose"))
+            Err::<Bytes, _>(io::Error::other("injected fault: response dropped"))
         })),
     };
     Response::from_parts(parts, body)

@@ -1,4 +1,5 @@
-//! Kinesis: the setup of `ferrokinesis`, and the two requests that are rewritten for it.
+//! Kinesis: sets up `ferrokinesis`, and rewrites the two requests that it handles differently
+//! from AWS.
 
 use axum::Router;
 use axum::body::{self, Body};
@@ -16,10 +17,11 @@ use crate::service_error::error_response;
 /// Source: Kinesis Developer Guide, "On-demand mode".
 const ON_DEMAND_SHARDS: u32 = 4;
 
-/// How long it takes to create, change or delete a stream. AWS takes seconds, which is not worth
-/// emulating.
+/// How long it takes to create, change or delete a stream. AWS takes seconds, which would only slow
+/// down a local cloud.
 const CHANGE_MILLIS: u64 = 10;
 
+/// How often records past their retention are dropped.
 const RETENTION_CHECK_SECONDS: u64 = 60;
 
 /// Starts Kinesis in memory: the crate's durable mode rewrites all of its data as it grows.
@@ -93,7 +95,7 @@ impl AtTimestamp {
     ///
     /// The time is truncated to whole seconds, as `ferrokinesis` does with arrival times. The
     /// iterator may include records from just before the time, but misses none after it.
-    pub(super) fn of(body: &[u8]) -> Option<Self> {
+    pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let mut fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
         let is_at_timestamp = fields.get("ShardIteratorType")?.as_str()? == "AT_TIMESTAMP";
         if !is_at_timestamp || fields.contains_key("StartingSequenceNumber") {
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn only_calls_at_a_timestamp_are_changed() {
-        let at = |body: Value| AtTimestamp::of(body.to_string().as_bytes());
+        let at = |body: Value| AtTimestamp::parse(body.to_string().as_bytes());
         let body =
             |body: Option<Vec<u8>>| -> Value { serde_json::from_slice(&body.unwrap()).unwrap() };
         let call = || {

@@ -164,7 +164,7 @@ async fn read(request: Request) -> (Parts, Bytes) {
 async fn call_kinesis(services: &Services, operation: &str, request: Request) -> Response {
     let (parts, body) = read(request).await;
     let at_timestamp = match operation {
-        "GetShardIterator" => AtTimestamp::of(&body),
+        "GetShardIterator" => AtTimestamp::parse(&body),
         _ => None,
     };
     if let Some(requested) = at_timestamp {

@@ -76,7 +76,7 @@ impl ObjectWriter {
         if let Err(error) = object.file.write_all(data) {
             // The part that was written is not acknowledged, so the client retries it.
             if let Err(error) = object.file.set_len(object.bytes) {
-                tracing::error!(object = object.name, %error, "object keeps part of a failed put");
+                tracing::error!(object = object.name, %error, "an object keeps part of a failed put");
             }
             return Err(error);
         }
@@ -86,7 +86,7 @@ impl ObjectWriter {
             && let Err(error) = self.deliver()
         {
             // The data itself is written, so the put succeeds.
-            tracing::error!(delivery_stream = self.name, %error, "object could not be delivered yet");
+            tracing::error!(delivery_stream = self.name, %error, "a full object could not be delivered yet");
         }
         Ok(())
     }

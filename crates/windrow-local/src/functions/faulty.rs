@@ -1,4 +1,4 @@
-//! A function that misbehaves on purpose.
+//! A function into which faults are injected.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,13 +12,13 @@ use rand_chacha::ChaCha8Rng;
 use super::{Function, InvokeError};
 use crate::faults::{FaultKind, Faults};
 
-/// How long a function runs at most before it is aborted in the middle, in milliseconds.
+/// The longest time before a function is aborted while it works, in milliseconds.
 const LONGEST_BEFORE_CRASH: u64 = 30;
 /// The longest injected timeout, in milliseconds.
 const LONGEST_SHORT_TIMEOUT: u64 = 50;
-/// An event is redelivered at most this many invocations later.
-const LATEST: u64 = 4;
-/// The most events that are kept for redelivery.
+/// The maximum number of invocations after which an event is redelivered.
+const MOST_INVOCATIONS_LATER: u64 = 4;
+/// The maximum number of events that are kept for redelivery.
 const MOST_KEPT: usize = 8;
 
 /// A function that crashes, times out or gets an event twice, according to its faults.
@@ -35,7 +35,7 @@ pub struct Faulty {
 #[derive(Debug, Default)]
 struct Redeliveries {
     invocations: u64,
-    /// Each with the number of the invocation that it precedes.
+    /// The events, each after the number of the invocation before which it is redelivered.
     events: Vec<(u64, Vec<u8>)>,
 }
 
@@ -62,7 +62,7 @@ impl Faulty {
         if let Some(mut rng) = self.faults.inject(FaultKind::CrashDuring) {
             let after = Duration::from_millis(rng.random_range(0..=LONGEST_BEFORE_CRASH));
             self.function.cut_off(payload, timeout, after).await;
-            return Err(crashed("in the middle of its work"));
+            return Err(crashed("while it worked"));
         }
         let timeout = match self.faults.inject(FaultKind::TimeOut) {
             Some(mut rng) => {
@@ -113,7 +113,7 @@ impl Faulty {
             self.faults.undo(FaultKind::TwiceLate);
             return;
         }
-        let due = redeliveries.invocations + rng.random_range(1..=LATEST);
+        let due = redeliveries.invocations + rng.random_range(1..=MOST_INVOCATIONS_LATER);
         redeliveries.events.push((due, event));
     }
 }
@@ -148,7 +148,7 @@ impl Function for Faulty {
 
 fn crashed(when: &str) -> InvokeError {
     InvokeError::Crashed {
-        status: format!("on purpose, {when}"),
+        status: format!("injected fault, {when}"),
     }
 }
 
@@ -260,13 +260,16 @@ mod tests {
         assert_eq!(faults.injected(FaultKind::TwiceLate), 0);
         assert!(function.invoke(b"first".to_vec(), LIMIT).await.is_ok());
         faults.switch_off();
-        for number in 0..LATEST {
+        for number in 0..MOST_INVOCATIONS_LATER {
             let event = number.to_string().into_bytes();
             assert_eq!(function.invoke(event.clone(), LIMIT).await, Ok(event));
         }
         let events = events.lock().unwrap();
         let deliveries = events.iter().filter(|event| *event == b"first").count();
-        assert_eq!((events.len(), deliveries), (3 + LATEST as usize, 2));
+        assert_eq!(
+            (events.len(), deliveries),
+            (3 + MOST_INVOCATIONS_LATER as usize, 2)
+        );
         assert_eq!(faults.injected(FaultKind::TwiceLate), 1);
     }
 

@@ -1,5 +1,5 @@
-//! Faults in how a shard's records are delivered: what a poller does after its checkpoint or a
-//! window's state was lost.
+//! Injects faults into the delivery of a shard's records: what a poller does after it has lost its
+//! checkpoint or a window's state.
 
 use std::sync::Arc;
 
@@ -10,32 +10,32 @@ use windrow_read::ShardRecord;
 use super::hooks::{DeliveryHooks, EarlyEnd, InWindow, NextBatch, Rerun};
 use crate::faults::{FaultKind, Faults};
 
-/// A window's state is lost after at most this many of its batches.
+/// The maximum number of batches after which a window's state is lost.
 const MOST_BATCHES: usize = 2;
 
 /// The faults of one shard's poller.
 ///
-/// Redelivered records are not redelivered once more, so redelivery ends however many faults are
+/// Redelivered records are not redelivered again, so redelivery ends however many faults are
 /// injected.
 #[derive(Debug)]
 struct Chaos {
     faults: Arc<Faults>,
-    /// The most records that are kept of a window. With more, the faults that need them are not
-    /// injected.
+    /// The maximum number of a window's records to keep. If it has more, the faults that need them
+    /// are not injected.
     most_kept: usize,
     /// How many of the next records were delivered before.
-    again: usize,
-    /// After how many more batches the open window's state is lost.
+    redelivered: usize,
+    /// The number of further batches after which the open window's state is lost, if it is lost.
     state_lost: Option<usize>,
-    /// Random numbers for the redelivery after the open window, if there is one.
+    /// Random numbers for a redelivery after the open window has closed, if there is one.
     after_window: Option<ChaCha8Rng>,
     /// The open window's delivered records, if a fault needs them.
     kept: Vec<ShardRecord>,
-    /// How many were kept after each batch that had new ones.
+    /// How many records were kept after each batch that had new ones.
     batches: Vec<usize>,
 }
 
-/// The hooks of one shard's poller: faults, where any can be injected there.
+/// The hooks of one shard's poller. They inject faults if any of these kinds can be injected.
 pub(super) fn hooks(faults: &Arc<Faults>, most_kept: usize) -> Box<dyn DeliveryHooks> {
     let kinds = [
         FaultKind::Recut,
@@ -56,7 +56,7 @@ impl Chaos {
         Self {
             faults,
             most_kept,
-            again: 0,
+            redelivered: 0,
             state_lost: None,
             after_window: None,
             kept: Vec::new(),
@@ -64,9 +64,10 @@ impl Chaos {
         }
     }
 
-    /// Decides when a window opens which faults it gets, so that its records are kept only for those.
-    fn open(&mut self, comes_again: bool) {
-        if comes_again {
+    /// Decides which faults a window gets when it opens, so that its records are kept only for
+    /// those. A redelivered window gets none.
+    fn open(&mut self, is_redelivered: bool) {
+        if is_redelivered {
             return;
         }
         self.kept.clear();
@@ -76,7 +77,8 @@ impl Chaos {
         self.state_lost = state_lost.map(|mut random| random.random_range(1..=MOST_BATCHES));
     }
 
-    /// Keeps new records of the open window; drops all of them where they are too many.
+    /// Keeps new records of the open window. If there are too many, drops all of them and the
+    /// faults that need them.
     fn keep(&mut self, fresh: &[ShardRecord]) {
         if self.state_lost.is_none() && self.after_window.is_none() {
             return;
@@ -118,7 +120,7 @@ impl DeliveryHooks for Chaos {
     }
 
     fn dropped(&mut self, count: usize) {
-        self.again = self.again.saturating_sub(count);
+        self.redelivered = self.redelivered.saturating_sub(count);
     }
 
     fn done(&mut self, batch: Vec<ShardRecord>, window: Option<InWindow>) -> NextBatch {
@@ -126,8 +128,8 @@ impl DeliveryHooks for Chaos {
         if let (true, Some(last)) = (ended, batch.last()) {
             self.faults.ended_early_after(&last.sequence_number);
         }
-        let done_before = self.again.min(batch.len());
-        self.again -= done_before;
+        let done_before = self.redelivered.min(batch.len());
+        self.redelivered -= done_before;
         if window.is_some_and(|window| window.opened) {
             self.open(done_before > 0);
         }
@@ -136,14 +138,15 @@ impl DeliveryHooks for Chaos {
         }
         if let Some(left) = &mut self.state_lost {
             *left = left.saturating_sub(1);
-            // Records that are still to be redelivered come first.
-            if *left == 0 && self.again == 0 {
+            // Records that are already being redelivered are delivered first.
+            if *left == 0 && self.redelivered == 0 {
                 self.state_lost = None;
-                self.again = self.kept.len();
+                self.redelivered = self.kept.len();
                 return NextBatch::FromStart(self.kept.clone());
             }
         }
-        // Checkpoint and state change together: nothing is redelivered from before an early end.
+        // The checkpoint and the state change together, so nothing from before an early end is
+        // redelivered.
         if done_before == batch.len() || ended {
             return NextBatch::Continue;
         }
@@ -152,13 +155,13 @@ impl DeliveryHooks for Chaos {
         };
         let from = random.random_range(batch.len() / 2..batch.len());
         let again = batch.into_iter().skip(from).collect::<Vec<_>>();
-        self.again += again.len();
+        self.redelivered += again.len();
         NextBatch::Again(again)
     }
 
     fn closed(&mut self, batch: Vec<ShardRecord>, opened: bool) -> Option<Rerun> {
-        let done_before = self.again.min(batch.len());
-        self.again -= done_before;
+        let done_before = self.redelivered.min(batch.len());
+        self.redelivered -= done_before;
         if opened {
             self.open(done_before > 0);
         }
@@ -262,7 +265,7 @@ mod tests {
     #[test]
     fn a_lost_window_is_redelivered_once() {
         let mut chaos = chaos("state-lost=1,redelivered-after-window=1", 100);
-        // Its state is lost after its first or its second batch.
+        // The window's state is lost after its first or its second batch.
         let (lost, next) = match chaos.done(records(0..2), FIRST) {
             NextBatch::FromStart(lost) => (lost, records(2..3)),
             _ => match chaos.done(records(2..3), LATER) {
@@ -272,7 +275,7 @@ mod tests {
         };
         let again: Vec<ShardRecord> = lost.into_iter().chain(next).collect();
         assert_eq!(again, records(0..3));
-        // Its state is lost only once, though it opens again.
+        // The state is lost only once, although the window opens again.
         assert_eq!(chaos.done(again, FIRST), NextBatch::Continue);
         assert_eq!(chaos.done(records(3..4), LATER), NextBatch::Continue);
         assert_eq!(chaos.kept, records(0..4));
@@ -305,11 +308,11 @@ mod tests {
         let mut chaos = chaos("redelivered=1,state-lost=1", 1000);
         let mut waiting = std::collections::VecDeque::from(records(0..40));
         let mut window = FIRST;
-        let mut handed_over = 0;
+        let mut delivered = 0;
         while !waiting.is_empty() {
             let batch: Vec<ShardRecord> = waiting.drain(..waiting.len().min(3)).collect();
-            handed_over += batch.len();
-            assert!(handed_over < 1000);
+            delivered += batch.len();
+            assert!(delivered < 1000);
             let again = match chaos.done(batch, window) {
                 NextBatch::Continue => Vec::new(),
                 NextBatch::Again(again) => again,
@@ -327,7 +330,7 @@ mod tests {
                 waiting.push_front(record);
             }
         }
-        assert!(handed_over > 40);
-        assert_eq!(chaos.again, 0);
+        assert!(delivered > 40);
+        assert_eq!(chaos.redelivered, 0);
     }
 }

@@ -7,7 +7,7 @@ use windrow_service::Backoff;
 
 /// The shortest pause before a failed batch is retried.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-/// What comes on top.
+/// The additional pause, which grows with the number of failures.
 const BACKOFF: Backoff = Backoff {
     base: Duration::from_millis(50),
     cap: Duration::from_secs(10),

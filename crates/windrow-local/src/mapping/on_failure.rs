@@ -7,8 +7,8 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use windrow_read::ShardRecord;
 
-/// A failed batch.
-pub(super) struct Discarded<'a> {
+/// A batch that failed permanently.
+pub(super) struct FailedBatch<'a> {
     pub(super) function: &'a str,
     pub(super) stream_arn: &'a str,
     pub(super) shard: &'a str,
@@ -23,7 +23,7 @@ pub(super) struct Discarded<'a> {
     pub(super) now: Timestamp,
 }
 
-impl Discarded<'_> {
+impl FailedBatch<'_> {
     /// Lambda's invocation record as it writes it to S3, including `payload`.
     ///
     /// Source: "Retain discarded batch records in an S3 destination" in the Lambda developer guide.

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The settings of one event source mapping.
 ///
 /// Source: "Polling and batching streams" and "Retain discarded batch records" in the Lambda
-/// developer guide. The parallelization factor is 1, as a tumbling window demands.
+/// developer guide. The parallelization factor is 1, as a tumbling window requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MappingOptions {
     /// The most records in a batch (`BatchSize`).

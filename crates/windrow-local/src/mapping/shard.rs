@@ -16,14 +16,14 @@ use super::flow::{Flow, pause};
 use super::follow::{ProgressMark, ShardWork, StreamSource};
 use super::hooks::{DeliveryHooks, EarlyEnd, InWindow, NextBatch, Rerun};
 use super::invoke::{BatchWindow, InvocationOutcome, Invoker, MAX_STATE_BYTES};
-use super::on_failure::Discarded;
+use super::on_failure::FailedBatch;
 use super::options::MappingOptions;
 use super::plan::{BatchRules, PollStep, ShardView};
 use crate::clock::now_millis;
 use crate::faults::Faults;
 use crate::functions::Function;
 
-/// How many records are held ahead of the function at most.
+/// The maximum number of records to read ahead of the function.
 const READ_AHEAD: usize = 10_000;
 /// A record may become readable this long after its arrival time, as the emulator stamps it first.
 const SETTLE_MILLIS: i64 = 100;
@@ -36,7 +36,7 @@ pub(super) struct Polling {
     pub(super) function: Arc<dyn Function>,
     pub(super) options: MappingOptions,
     pub(super) rules: BatchRules,
-    /// The time from which on to flush, in milliseconds since the epoch; `i64::MAX` for never.
+    /// The time from which to flush, in milliseconds since the epoch; `i64::MAX` for never.
     pub(super) flush: watch::Receiver<i64>,
     pub(super) faults: Arc<Faults>,
 }
@@ -74,7 +74,7 @@ impl ShardWork for Polling {
     }
 }
 
-/// A window that was not closed yet.
+/// A window that is still open.
 struct OpenWindow {
     window: Window,
     state: Option<Box<RawValue>>,
@@ -104,7 +104,7 @@ impl Poller {
             let flow = match self.polling.rules.next(view) {
                 PollStep::Done => return,
                 PollStep::Read => self.read().await,
-                PollStep::Invoke { count, window } => self.hand_over(count, window).await,
+                PollStep::Invoke { count, window } => self.deliver(count, window).await,
             };
             if let Flow::Stop = flow {
                 return;
@@ -127,8 +127,8 @@ impl Poller {
         }
     }
 
-    /// Reads once. Waits first if the last read reached the end, so that an idle shard is not polled
-    /// without a pause.
+    /// Reads once. Waits first if the last read reached the end, so that an idle shard is not
+    /// polled without a pause.
     async fn read(&mut self) -> Flow {
         if self.read_up_to > i64::MIN {
             let pause = tokio::time::sleep(self.polling.options.poll_interval);
@@ -165,12 +165,12 @@ impl Poller {
     }
 
     /// Delivers the first `count` records to the function, until it has accepted them or they are
-    /// discarded. When it fails, the same records are delivered again, or half of them where the
+    /// discarded. After a failure, the same records are delivered again, or half of them if the
     /// mapping bisects.
-    async fn hand_over(&mut self, count: usize, window: Option<(Window, bool)>) -> Flow {
+    async fn deliver(&mut self, count: usize, window: Option<(Window, bool)>) -> Flow {
         let mut left = count;
         let mut most = self.hooks.cut(count);
-        // Failures of the batch at the front; progress of any kind starts a new one.
+        // Failures of the batch at the front. Any progress starts a new batch.
         let mut failures = 0_u32;
         loop {
             left -= self.discard_old(left).await;
@@ -351,7 +351,7 @@ impl Poller {
         }
         let batch = &self.records.make_contiguous()[..count];
         let event = self.invoker.event(batch, None);
-        let discarded = Discarded {
+        let failed = FailedBatch {
             function: self.invoker.function.name(),
             stream_arn: &self.invoker.stream_arn,
             shard: &self.invoker.shard,
@@ -363,17 +363,17 @@ impl Poller {
             now: Timestamp::from_millisecond(now_millis()).unwrap_or_default(),
         };
         match &self.polling.options.on_failure {
-            None => tracing::error!(count, condition, "records failed for good and are lost"),
+            None => tracing::error!(count, condition, "records failed permanently and are lost"),
             Some(folder) => loop {
-                match discarded.write(folder).await {
+                match failed.write(folder).await {
                     Ok(path) => {
                         let path = path.display();
-                        tracing::error!(count, condition, %path, "records failed for good");
+                        tracing::error!(count, condition, %path, "records failed permanently");
                         break;
                     }
                     Err(error) => {
                         tracing::error!(count, condition, %error, "cannot write to the on-failure destination; records are kept");
-                        // Delivery stops until they are written: they are nowhere else.
+                        // Delivery stops until they are written, because there is no other copy.
                         if let Flow::Stop = pause(&self.stop, u32::MAX).await {
                             return;
                         }
@@ -390,8 +390,8 @@ impl Poller {
         self.oldest = Instant::now();
     }
 
-    /// Delivers records of a closed window once more, until the function has accepted them. The
-    /// state that it returns last is dropped.
+    /// Delivers records of a closed window again, until the function has accepted them. Drops the
+    /// state that it returns last.
     async fn deliver_again(&self, window: Window, rerun: Rerun) -> Flow {
         let options = &self.polling.options;
         let mut left = rerun.records.as_slice();

@@ -180,7 +180,7 @@ async fn a_kinesis_call_may_exceed_a_web_servers_usual_limit() {
         let data = Blob::new(vec![b'x'; 1_000_000]);
         PutRecordsRequestEntry::builder()
             .partition_key(index.to_string())
-            // Spread by hand: a shard takes 1 MB per second.
+            // Spread evenly over the shards: each accepts 1 MB per second.
             .explicit_hash_key((u128::MAX / 8 * (2 * index + 1)).to_string())
             .data(data)
             .build()
@@ -469,7 +469,7 @@ async fn it_stops_with_clients_still_connected() {
     tokio::time::timeout(Duration::from_secs(300), cloud.stop())
         .await
         .unwrap();
-    // It has not waited until its time limit for the client to disconnect.
+    // It did not wait for the client to disconnect.
     let logged = log.text();
     assert!(logged.contains("local cloud is listening"), "{logged}");
     assert!(!logged.contains("cut off"), "{logged}");

@@ -1,12 +1,12 @@
-//! How lines become columns.
+//! Converts lines to columns.
 
 use datafusion::arrow::array::ArrayRef;
 
 /// Columns that are built line by line.
 pub(super) trait LineColumns: Send {
-    /// Takes a line in; false where it cannot be made sense of, and then nothing is added.
+    /// Appends a line. Returns false, and appends nothing, if it cannot be parsed.
     fn push(&mut self, line: &[u8], day: Option<&str>) -> bool;
 
-    /// The columns so far; empty again afterwards.
+    /// Removes and returns the columns so far.
     fn take(&mut self) -> Vec<ArrayRef>;
 }

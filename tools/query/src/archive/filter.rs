@@ -1,4 +1,4 @@
-//! Which files a query needs: conditions on `day`, answered from the folders' names.
+//! Selects the files that a query needs: the names of their folders decide conditions on `day`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use windrow_archive::ArchiveFile;
 
 const DAY: &str = "day";
 
-/// Whether a condition is about `day` alone, so that the folders' names answer it.
-pub(super) fn is_about_day(condition: &Expr) -> bool {
+/// Whether a condition depends on `day` alone, so that the folders' names decide it.
+pub(super) fn depends_on_day_alone(condition: &Expr) -> bool {
     let columns = condition.column_refs();
     if columns.is_empty() || columns.iter().any(|column| column.name != DAY) {
         return false;
@@ -35,7 +35,7 @@ pub(super) fn is_about_day(condition: &Expr) -> bool {
     alone && !condition.is_volatile()
 }
 
-/// The files whose days meet every condition that is about `day` alone.
+/// The files whose days meet every condition that depends on `day` alone.
 pub(super) fn needed(
     files: &[ArchiveFile],
     conditions: &[Expr],
@@ -43,7 +43,7 @@ pub(super) fn needed(
 ) -> Result<Vec<ArchiveFile>> {
     let conditions: Vec<_> = conditions
         .iter()
-        .filter(|part| is_about_day(part))
+        .filter(|part| depends_on_day_alone(part))
         .collect();
     if conditions.is_empty() {
         return Ok(files.to_vec());
@@ -65,15 +65,15 @@ pub(super) fn needed(
                 other => Transformed::no(other),
             })
         })?;
-        let answers = session
+        let results = session
             .create_physical_expr(unqualified.data, &plain)?
             .evaluate(&batch)?
             .into_array(batch.num_rows())?;
-        let Some(answers) = answers.as_any().downcast_ref::<BooleanArray>() else {
+        let Some(results) = results.as_any().downcast_ref::<BooleanArray>() else {
             continue;
         };
-        for (wanted, answer) in wanted.values_mut().zip(answers) {
-            *wanted &= answer == Some(true);
+        for (wanted, result) in wanted.values_mut().zip(results) {
+            *wanted &= result == Some(true);
         }
     }
     let is_wanted = |file: &&ArchiveFile| wanted.get(&file.day.as_deref()) == Some(&true);

@@ -1,4 +1,4 @@
-//! The lines of a file that are not blank.
+//! Reads the lines of a file that are not blank.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -20,7 +20,7 @@ pub(super) fn read(
     read_lines(file, meter, each).map_err(|source| {
         let path = file.path.clone();
         match source.kind() {
-            io::ErrorKind::UnexpectedEof => ArchiveError::Cut { path },
+            io::ErrorKind::UnexpectedEof => ArchiveError::Truncated { path },
             _ => ArchiveReadError { path, source }.into(),
         }
     })
@@ -95,7 +95,7 @@ mod tests {
         for length in 2..whole.len() {
             let error = read_all(&whole[..length]).unwrap_err().to_string();
             assert!(
-                error.ends_with("file is cut off: its compressed data ends in the middle"),
+                error.ends_with("file is truncated: its compressed data is incomplete"),
                 "{error}"
             );
         }

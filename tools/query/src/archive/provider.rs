@@ -17,7 +17,7 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use tokio::sync::mpsc::Sender;
 
 use super::columns::LineColumns;
-use super::filter::{is_about_day, needed};
+use super::filter::{depends_on_day_alone, needed};
 use super::lines;
 use super::readings::ReadingColumns;
 use super::rejects::RejectColumns;
@@ -26,13 +26,13 @@ use windrow_archive::{ArchiveFile, ArchiveLine};
 
 use crate::tables::{READINGS, REJECTS, Table};
 
-/// The rows of a batch.
+/// The maximum number of rows in a batch.
 const BATCH: usize = 8_192;
 
-/// The batches that wait for whoever is slower than the reading.
+/// How many batches may wait for a slower consumer.
 const WAITING: usize = 2;
 
-/// What the lines of an archive are.
+/// What the lines of an archive contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
     /// Readings.
@@ -42,7 +42,7 @@ pub enum Contents {
 }
 
 impl Contents {
-    /// The table that they make.
+    /// The table of these lines.
     pub fn table(self) -> &'static Table {
         match self {
             Self::Readings => &READINGS,
@@ -60,9 +60,9 @@ impl Contents {
 
 /// Files of the archive as a table.
 ///
-/// It streams: what it takes of memory is a few batches a partition, however large the archive. Only
-/// the columns and the days that a query asks for are made. A partition reads its files in the order
-/// of their paths, and the partitions have about the same number of bytes.
+/// Scans are streamed: they hold a few batches per partition in memory, however large the archive.
+/// Only the days and columns that a query needs are read. Each partition reads its files in the
+/// order of their paths, and all partitions have about the same number of bytes.
 #[derive(Debug)]
 pub struct ArchiveTable {
     contents: Contents,
@@ -72,7 +72,7 @@ pub struct ArchiveTable {
 }
 
 impl ArchiveTable {
-    /// A table of these files; the meter is told what is read of them.
+    /// A table of these files. `meter` counts the bytes read.
     pub fn new(contents: Contents, files: Vec<ArchiveFile>, meter: Arc<Meter>) -> Self {
         Self {
             schema: contents.table().schema(),
@@ -97,14 +97,14 @@ impl TableProvider for ArchiveTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let answer = |filter: &&Expr| {
-            if is_about_day(filter) {
+        let support = |filter: &&Expr| {
+            if depends_on_day_alone(filter) {
                 TableProviderFilterPushDown::Exact
             } else {
                 TableProviderFilterPushDown::Unsupported
             }
         };
-        Ok(filters.iter().map(answer).collect())
+        Ok(filters.iter().map(support).collect())
     }
 
     async fn scan(
@@ -139,7 +139,7 @@ impl TableProvider for ArchiveTable {
     }
 }
 
-/// Splits files into `count` parts at most, and one at least, of about the same number of bytes.
+/// Splits files into 1 to `count` parts of about the same number of bytes.
 fn split(files: Vec<ArchiveFile>, count: usize) -> Vec<Vec<ArchiveFile>> {
     let count = count.min(files.len()).max(1);
     let mut parts: Vec<(u64, Vec<ArchiveFile>)> = vec![(0, Vec::new()); count];
@@ -149,7 +149,7 @@ fn split(files: Vec<ArchiveFile>, count: usize) -> Vec<Vec<ArchiveFile>> {
         let Some((bytes, part)) = parts.iter_mut().min_by_key(|(bytes, _)| *bytes) else {
             break;
         };
-        // An empty file costs its opening.
+        // Opening an empty file takes time, too.
         *bytes += file.bytes + 1;
         part.push(file);
     }
@@ -190,7 +190,7 @@ impl PartitionStream for ArchivePartition {
     }
 }
 
-/// Reads files on a thread of its own, until nobody wants more of them.
+/// Reads files on a separate thread, until the receiver is dropped.
 struct ArchiveReader {
     columns: Box<dyn LineColumns>,
     schema: SchemaRef,
@@ -219,7 +219,7 @@ impl ArchiveReader {
             };
             if !taken {
                 broken += 1;
-                // A long file without a reading sends no batch that would tell.
+                // A long file without readings sends no batch, which would fail without a receiver.
                 return if broken.is_multiple_of(BATCH as u64) && self.sender.is_closed() {
                     ControlFlow::Break(())
                 } else {
@@ -245,12 +245,12 @@ impl ArchiveReader {
         Ok(outcome)
     }
 
-    /// Hands on what there is; breaks where nobody wants more.
+    /// Sends the rows so far. Breaks if the receiver was dropped.
     fn send(&mut self) -> Result<ControlFlow<()>> {
         if self.rows == 0 {
             return Ok(ControlFlow::Continue(()));
         }
-        // Where no column is asked for, the number of rows is all there is.
+        // If a query needs no column, a batch has only a number of rows.
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         let schema = Arc::clone(&self.schema);
         let batch = RecordBatch::try_new_with_options(schema, self.columns.take(), &options)?;

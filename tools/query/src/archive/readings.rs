@@ -1,4 +1,4 @@
-//! Lines of readings as columns.
+//! Parses lines of readings into columns.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use unicorn::reading::Reading;
 use super::columns::LineColumns;
 use crate::tables::{ColumnKind, READINGS};
 
-/// Builds the columns of `wildrydes` that are asked for.
+/// Builds the columns of `wildrydes` that a query needs.
 #[derive(Debug)]
 pub(super) struct ReadingColumns(Vec<ReadingColumn>);
 
@@ -28,7 +28,7 @@ enum ReadingColumn {
 }
 
 impl ReadingColumns {
-    /// For the columns of these numbers, in their order.
+    /// Builds the columns with these indexes, in this order.
     pub(super) fn new(projection: &[usize]) -> Self {
         let column = |index: &usize| {
             Some(match READINGS.columns.get(*index)?.name {

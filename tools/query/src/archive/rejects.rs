@@ -1,4 +1,4 @@
-//! Lines of rejected readings and summaries as columns.
+//! Parses lines of rejected readings and summaries into columns.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use serde::Deserialize;
 use super::columns::LineColumns;
 use crate::tables::REJECTS;
 
-/// Builds the columns of `rejects` that are asked for.
+/// Builds the columns of `rejects` that a query needs.
 #[derive(Debug)]
 pub(super) struct RejectColumns(Vec<(&'static str, StringViewBuilder)>);
 
-/// A line as `windrow_event::RejectLine` writes it.
+/// A line as `windrow_event::Reject` formats it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct RejectLine {
@@ -29,7 +29,7 @@ struct RejectLine {
 }
 
 impl RejectColumns {
-    /// For the columns of these numbers, in their order.
+    /// Builds the columns with these indexes, in this order.
     pub(super) fn new(projection: &[usize]) -> Self {
         let names = projection
             .iter()

@@ -208,7 +208,10 @@ async fn condition_on_the_day_limits_the_folders_read() {
         &gzip(&["x".repeat(1000)])[..20],
     );
     let error = fleet.error("SELECT count(*) FROM wildrydes").await;
-    assert!(error.contains("2026/11/21/00/spoilt is cut off"), "{error}");
+    assert!(
+        error.contains("2026/11/21/00/spoilt is truncated"),
+        "{error}"
+    );
     for (condition, expected) in [
         ("day = '2026/11/20'", "3"),
         ("DAY < '2026/11/21'", "5"),
@@ -262,7 +265,7 @@ async fn limit_stops_reading() {
     data.write("wildrydes/2026/11/20/09/a", lines.concat());
     data.write("wildrydes/2026/11/20/09/b", &gzip(&lines)[..50]);
     let error = data.error("SELECT * FROM wildrydes").await;
-    assert!(error.contains("/b is cut off"), "{error}");
+    assert!(error.contains("/b is truncated"), "{error}");
     let rows = data.rows("SELECT Name FROM wildrydes LIMIT 2").await;
     assert_eq!(rows, ["unicorn 0", "unicorn 1"]);
     let path = data.path();

@@ -88,7 +88,7 @@ async fn missing_archive_is_reported_with_a_hint() {
     let error = data.error("SELECT * FROM wildrydes").await;
     assert!(
         error.starts_with(&format!(
-            "there is nothing in {}/archive/wildrydes: ",
+            "there is no archive in {}/archive/wildrydes: ",
             data.path()
         )),
         "{error}"
@@ -104,11 +104,11 @@ async fn missing_archive_is_reported_with_a_hint() {
         "SELECT * FROM summary",
     ])
     .await;
-    assert!(answer.error.unwrap().starts_with("there is nothing in"));
+    assert!(answer.error.unwrap().starts_with("there is no archive in"));
     assert!(
         data.error("SELECT * FROM rejects")
             .await
-            .contains("there is nothing in")
+            .contains("there is no archive in")
     );
     assert!(
         fs::read_dir(data.0.path()).unwrap().next().is_none(),

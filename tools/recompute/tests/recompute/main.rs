@@ -17,7 +17,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use recompute::output::{self, RecomputeFormat};
 use recompute::rows::WindowRows;
-use recompute::scan::{CutFile, ScanOptions, ScanReport, scan};
+use recompute::scan::{PieceSizes, ScanOptions, ScanReport, scan};
 use windrow_archive::{ArchiveReadError, list};
 
 fn line(name: &str, time: &str, metres: &str, points: i32) -> String {
@@ -170,7 +170,7 @@ fn first_reading_by_path_counts() {
         fs::write(path, bytes).unwrap();
     };
     let time = "2026-11-20 09:17:08.189";
-    // The first file is read last: it is packed, and by far the largest.
+    // The first file is read last: it is compressed, and by far the largest.
     let filler: String = (0..20_000)
         .map(|n| line("Franky", &format!("2026-11-20 10:00:00.{n:06}"), "1", 1) + "\n")
         .collect();
@@ -216,11 +216,11 @@ fn invalid_lines_are_reported_by_file_and_line() {
         writeln!(file, "{{}}").unwrap();
     }
     for plain in [3, 10, 1 << 20] {
-        let cut = CutFile {
+        let sizes = PieceSizes {
             plain,
-            ..CutFile::default()
+            ..PieceSizes::default()
         };
-        let options = ScanOptions::new(60, 3).unwrap().with_cut(cut);
+        let options = ScanOptions::new(60, 3).unwrap().with_piece_sizes(sizes);
         let (rows, report) = run(folder.path(), options).unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(
@@ -327,11 +327,11 @@ fn first_unreadable_file_is_named() {
     fs::remove_file(path("d")).unwrap();
     fs::write(path("c"), "x\n").unwrap();
     for plain in [7, 1 << 20] {
-        let cut = CutFile {
+        let sizes = PieceSizes {
             plain,
-            ..CutFile::default()
+            ..PieceSizes::default()
         };
-        let options = ScanOptions::new(60, 4).unwrap().with_cut(cut);
+        let options = ScanOptions::new(60, 4).unwrap().with_piece_sizes(sizes);
         let error = scan(&listing.files, options, &|_| ()).unwrap_err();
         assert_eq!(error.path, path("c"));
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use recompute::output::RecomputeFormat;
 use recompute::rows::WindowRows;
-use recompute::scan::{CutFile, ScanOptions};
+use recompute::scan::{PieceSizes, ScanOptions};
 use recompute::table::summary;
 use serde_json::Value;
 use unicorn::merge::{MergedRow, merge};
@@ -165,7 +165,7 @@ proptest! {
         files in prop::collection::vec(any_file(), 0..8),
         threads in 1..=8_usize,
         window in prop_oneof![Just(1), Just(7), Just(60), Just(900), Just(86_400)],
-        (plain, packed, ahead) in prop_oneof![
+        (plain, compressed, read_ahead) in prop_oneof![
             Just((1 << 20, 128 << 20, 32 << 20)),
             (1..400_u64, 1..3_000_u64, 1..100_000_u64),
         ],
@@ -174,8 +174,8 @@ proptest! {
         for (number, file) in files.iter().enumerate() {
             file.write(folder.path(), number);
         }
-        let cut = CutFile { plain, packed, ahead };
-        let options = ScanOptions::new(window, threads).unwrap().with_cut(cut);
+        let sizes = PieceSizes { plain, compressed, read_ahead };
+        let options = ScanOptions::new(window, threads).unwrap().with_piece_sizes(sizes);
         let (rows, report) = run(folder.path(), options).unwrap();
         let (expected, duplicates) = oracle(folder.path(), window.into());
         prop_assert_eq!(report.duplicates, duplicates);

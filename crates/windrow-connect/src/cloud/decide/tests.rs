@@ -195,7 +195,7 @@ async fn credentials_file_location_is_configurable() {
 }
 
 #[tokio::test]
-async fn typed_profile_without_credentials_is_an_error() {
+async fn profile_flag_without_credentials_is_an_error() {
     let default_only = Case {
         files: true,
         ..Case::default()
@@ -211,7 +211,7 @@ async fn typed_profile_without_credentials_is_an_error() {
 }
 
 #[tokio::test]
-async fn typed_profile_overrides_the_environment() {
+async fn profile_flag_overrides_the_environment() {
     let case = Case {
         variables: &KEYS,
         ..profile("signed-in")

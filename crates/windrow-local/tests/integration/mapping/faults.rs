@@ -312,7 +312,7 @@ async fn every_window_is_closed_in_spite_of_faults() {
     // Batches of four leave a window open, however late they are.
     let forced = MUTATIONS.map(|kind| {
         let name = kind.name();
-        [1, 2, 4, 7].map(|occasion| format!("{name}@{occasion}"))
+        [1, 2, 4, 7].map(|opportunity| format!("{name}@{opportunity}"))
     });
     let specification = forced.as_flattened().join(",");
     let faults = Arc::new(Faults::parse(&specification, 5).unwrap());

@@ -337,7 +337,7 @@ async fn an_event_never_passes_six_megabytes() {
     let large = "x".repeat(900_000);
     for round in 0..24 {
         let client = mapped.cloud.kinesis();
-        // Eight shards take 8 MB per second; throttled records are retried.
+        // Eight shards accept 8 MB per second; throttled records are retried.
         loop {
             let put = client
                 .put_record()

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The status of a run in progress. Its text says where the readings are if the run is cut short.
 #[derive(Debug, Default)]
-pub struct Standing {
+pub struct RunStatus {
     sent: AtomicU64,
     in_rows: AtomicU64,
     embedded: AtomicBool,
     drained: AtomicBool,
 }
 
-impl Standing {
+impl RunStatus {
     /// Adds readings that the stream accepted.
     pub(crate) fn add_sent(&self, readings: u64) {
         self.sent.fetch_add(readings, Ordering::Relaxed);
@@ -34,7 +34,7 @@ impl Standing {
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for RunStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sent = self.sent.load(Ordering::Relaxed);
         if !self.embedded.load(Ordering::Relaxed) {
@@ -65,20 +65,20 @@ mod tests {
 
     #[test]
     fn text_says_where_the_readings_are() {
-        let standing = Standing::default();
-        standing.add_sent(5);
-        standing.add_sent(7);
-        assert!(standing.to_string().starts_with("sent 12 readings, "));
-        standing.set_embedded();
-        standing.set_in_rows(8);
+        let status = RunStatus::default();
+        status.add_sent(5);
+        status.add_sent(7);
+        assert!(status.to_string().starts_with("sent 12 readings, "));
+        status.set_embedded();
+        status.set_in_rows(8);
         assert!(
-            standing
+            status
                 .to_string()
                 .starts_with("up to 4 of the 12 readings ")
         );
-        standing.set_drained();
+        status.set_drained();
         assert!(
-            standing
+            status
                 .to_string()
                 .starts_with("the rows of all 12 readings are in the table")
         );
