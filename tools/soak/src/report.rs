@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use soak::oracle::{self, OracleKey, OracleRow};
 use unicorn::merge::merge;
-use windrow_lambda::processor::row::from_item;
+use unicorn::row::schema;
+use windrow_lambda::processor::row::StoredRow;
 use windrow_local::faults::{FaultKind, Faults};
 
 use crate::traffic::Sent;
@@ -37,7 +38,7 @@ pub(crate) struct Checked {
     lost: u64,
     twice: u64,
     wrong: u64,
-    inexact: u64,
+    gaps: u64,
     table_rows: u64,
     broken: u64,
     broken_lost: u64,
@@ -69,12 +70,12 @@ impl Checked {
             .send();
         while let Some(page) = pages.next().await {
             for item in page?.items() {
-                rows.push(from_item(item)?);
+                rows.push(StoredRow::from_item(schema(), item)?.row);
             }
         }
         let table_rows = rows.len() as u64;
         let merged_rows = merge(rows);
-        let inexact = merged_rows.iter().filter(|merged| !merged.exact).count() as u64;
+        let gaps = merged_rows.iter().filter(|merged| merged.gap).count() as u64;
         let found = oracle::by_window(merged_rows);
 
         let sent = evidence.sent;
@@ -92,7 +93,7 @@ impl Checked {
             in_rows: found.values().map(|measures| measures.readings).sum(),
             across_boundary: in_windows - identities.len() as u64,
             lost: not_logged.count() as u64,
-            inexact,
+            gaps,
             table_rows,
             broken: sent.broken.len() as u64,
             broken_lost: sent.broken.difference(&rejected).count() as u64,
@@ -148,7 +149,7 @@ impl fmt::Display for Checked {
             ("lost", self.lost),
             ("counted twice", self.twice),
             ("windows with wrong values", self.wrong),
-            ("windows marked inexact", self.inexact),
+            ("windows with a gap", self.gaps),
             ("rows in the table", self.table_rows),
             ("broken lines acknowledged", self.broken),
             ("broken lines not in the rejects", self.broken_lost),

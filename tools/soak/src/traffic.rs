@@ -9,7 +9,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
-use unicorn::status_time::StatusTime;
+use windrow_core::time::Timestamp;
 use windrow_write::{KinesisRecord, KinesisStream, Policy, deliver};
 
 /// What to send.
@@ -169,7 +169,7 @@ impl TrafficSender {
         let mut contents = Vec::new();
         for _ in 0..count {
             unicorn.millis += random.random_range(1..2_000);
-            let time = StatusTime::from_millis(unicorn.millis).to_string();
+            let time = Timestamp::from_millis(unicorn.millis).to_string();
             let micrometres: u32 = random.random_range(0..60_000_000);
             text.push_str(&format!(
                 "{{\"Name\":\"{}\",\"StatusTime\":\"{time}\",\"Latitude\":40.7,\"Longitude\":-74.0,\"Distance\":{}.{:06},\"MagicPoints\":{},\"HealthPoints\":{}}}\n",
