@@ -173,7 +173,7 @@ async fn fatal_errors_fail_the_invocation() {
 
     let failing = FailingDestination::new(SendError::Fatal);
     let (result, _) = invoke(&Collected::default(), &failing, &event(&["Shadowfax"])).await;
-    assert!(result.unwrap_err().contains("rejects"));
+    assert!(result.unwrap_err().contains("could not deliver 1 reject; "));
 }
 
 /// The records that the rows of these names are packed into.
