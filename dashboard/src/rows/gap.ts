@@ -1,77 +1,82 @@
 /**
- * Finds gaps: records that some row counted, but that none of the rows that count covers. Mirrors
- * `windrow_core::merge`.
+ * Whether rows prove that records are missing from a selection. Mirrors `windrow_core::merge`.
  *
- * How many records there are at each sequence number is unknown, but every row says how many there
- * are in its range. If even the lowest total that is consistent with every row is more than what
- * the chosen rows cover, records are missing. That total is the longest path through the bounds of
- * the ranges.
+ * How many readings each record of the log holds is unknown, but every row fixes the number in its
+ * range. The lowest total that fits all rows is a longest path: between two places in the log lie
+ * at least zero readings, and between the ends of a row exactly as many as it covers, so at most
+ * as many backwards.
  */
 
-import { compareSequenceNumbers, type Row } from '../wire/rows.ts';
+import type { Row } from '../wire/rows.ts';
 
 /** The fields of a row that matter for gaps. */
 export type CountedRow = Pick<Row, 'source' | 'readings' | 'duplicates'>;
 
-/** How many records a row covers. */
-export function recordsOf(row: CountedRow): number {
+/** The number of readings in a row's range, duplicates included. */
+export function coveredBy(row: CountedRow): number {
   return row.readings + row.duplicates;
 }
 
 /**
- * The lowest number of records that is consistent with every row of one unicorn, window and shard;
- * `undefined` if the rows contradict each other.
+ * Whether the ranges of one unicorn, window and shard hold more readings than `selected`,
+ * duplicates included. `false` if the rows contradict each other, as rows of different data do.
  */
-export function lowestRecords(rows: readonly CountedRow[]): number | undefined {
-  const points = new Points(rows);
-  // lowest[n] is the lowest number of records before point n.
-  const lowest = new Float64Array(points.count);
-  for (let round = 0; round < points.count; round += 1) {
-    let isStable = true;
-    const raise = (point: number, records: number): void => {
-      if (records <= (lowest[point] ?? 0)) return;
-      lowest[point] = records;
-      isStable = false;
-    };
-    for (let point = 1; point < points.count; point += 1) raise(point, lowest[point - 1] ?? 0);
-    for (const row of rows) {
-      const [before, after] = [points.before(row.source.from), points.after(row.source.to)];
-      raise(after, (lowest[before] ?? 0) + recordsOf(row));
-      raise(before, (lowest[after] ?? 0) - recordsOf(row));
-    }
-    if (isStable) return lowest[points.count - 1] ?? 0;
-  }
-  return rows.length === 0 ? 0 : undefined;
+export function isGapProven(rows: readonly CountedRow[], selected: number): boolean {
+  const all = rows.reduce((sum, row) => sum + coveredBy(row), 0);
+  if (all === selected) return false;
+  const lowest = lowestTotal(rows);
+  return lowest !== undefined && lowest > selected;
 }
 
-/** The points before the first and after the last record of each row, numbered in log order. */
-class Points {
-  readonly #before = new Map<string, number>();
-  readonly #after = new Map<string, number>();
-  readonly count: number;
-
-  constructor(rows: readonly CountedRow[]) {
-    for (const { source } of rows) {
-      this.#before.set(source.from, 0);
-      this.#after.set(source.to, 0);
+/**
+ * The lowest number of readings, duplicates included, that fits every row; `undefined` if the rows
+ * contradict each other.
+ */
+export function lowestTotal(rows: readonly CountedRow[]): number | undefined {
+  const { ranges, count } = numberPlaces(rows);
+  // lowest[n] is the lowest number of readings in front of place n.
+  const lowest = new Float64Array(count);
+  // Without a contradiction, no path needs to visit a place twice.
+  for (let round = 0; round <= count; round += 1) {
+    let hasChanged = false;
+    const raise = (place: number, readings: number): void => {
+      if (readings <= (lowest[place] ?? 0)) return;
+      lowest[place] = readings;
+      hasChanged = true;
+    };
+    for (let place = 1; place < count; place += 1) raise(place, lowest[place - 1] ?? 0);
+    for (const { from, to, covered } of ranges) {
+      raise(to, (lowest[from] ?? 0) + covered);
+      raise(from, (lowest[to] ?? 0) - covered);
     }
-    const sequenceNumbers = new Set([...this.#before.keys(), ...this.#after.keys()]);
-    let count = 0;
-    for (const sequenceNumber of [...sequenceNumbers].sort(compareSequenceNumbers)) {
-      for (const points of [this.#before, this.#after]) {
-        if (!points.has(sequenceNumber)) continue;
-        points.set(sequenceNumber, count);
-        count += 1;
-      }
-    }
-    this.count = count;
+    if (!hasChanged) return lowest[count - 1] ?? 0;
   }
+  return undefined;
+}
 
-  before(from: string): number {
-    return this.#before.get(from) ?? 0;
-  }
+/** What a row covers, from one place to another. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  readonly covered: number;
+}
 
-  after(to: string): number {
-    return this.#after.get(to) ?? 0;
-  }
+/**
+ * The ranges of rows between places, and how many places there are. A place is in front of a
+ * record, so ranges that follow each other without a hole share one. Places are numbered in the
+ * order of the log.
+ */
+function numberPlaces(rows: readonly CountedRow[]): { readonly ranges: readonly Range[]; readonly count: number } {
+  // Sequence numbers can exceed 128 bits.
+  const ends = rows.map((row) => ({
+    from: BigInt(row.source.from),
+    to: BigInt(row.source.to) + 1n,
+    covered: coveredBy(row),
+  }));
+  const places = [...new Set(ends.flatMap(({ from, to }) => [from, to]))];
+  places.sort((a, b) => (a < b ? -1 : 1));
+  const numbers = new Map(places.map((place, number) => [place, number]));
+  const numberOf = (place: bigint): number => numbers.get(place) ?? 0;
+  const ranges = ends.map(({ from, to, covered }) => ({ from: numberOf(from), to: numberOf(to), covered }));
+  return { ranges, count: places.length };
 }

@@ -4,7 +4,7 @@ import golden from '../../../tests/golden/merge.json';
 import { seeded } from '../stream/virtual.testing.ts';
 import { formatMetres } from '../wire/distance.ts';
 import { numberText } from '../wire/fields.ts';
-import { compareSequenceNumbers, formatRow, hashLine, parseRow, type Row, type RowFields } from '../wire/rows.ts';
+import { compareSequenceNumbers, formatRow, hashRow, parseRow, type Row } from '../wire/rows.ts';
 import { formatTime } from '../wire/time.ts';
 import { type LogRow, merge, type MergedRow, select } from './merge.ts';
 
@@ -46,7 +46,8 @@ describe('golden vectors', () => {
     const expected = merged.map(parseGolden);
     expect(merge(rows).map(toGolden)).toEqual(expected);
     expect(merge([...rows].reverse()).map(toGolden)).toEqual(expected);
-    expect(rows.map(formatRow)).toEqual(lines);
+    // One distance is not in the canonical form, so that it has to be parsed exactly.
+    expect(rows.map(formatRow)).toEqual(lines.map((line) => line.replace('"Distance":1e-06', '"Distance":0.000001')));
   });
 
   test('exist', () => {
@@ -59,14 +60,14 @@ function row(from: number, to: number, readings: number, duplicates = 0, dedupFr
   const source = { stream: 'a', shard: 'b', from: String(from), to: String(to), dedupFrom: String(dedupFrom) };
   const measures = { distance, minMagic: 1, maxMagic: 2, minHealth: 3, maxHealth: 4 };
   const some = { name: 'x', start: 0, windowSeconds: 60, readings, duplicates, source };
-  return withLine({ ...some, measures: readings > 0 ? measures : undefined });
+  return { ...some, measures: readings > 0 ? measures : undefined };
 }
 
-function withLine(fields: RowFields): Row {
-  return { ...fields, line: formatRow(fields) };
+function withHash(one: Row): LogRow {
+  return { ...one, hash: () => hashRow(one) };
 }
 
-function overlap(one: LogRow, other: LogRow): boolean {
+function overlap(one: Row, other: Row): boolean {
   return (
     compareSequenceNumbers(one.source.from, other.source.to) <= 0 &&
     compareSequenceNumbers(other.source.from, one.source.to) <= 0
@@ -74,17 +75,20 @@ function overlap(one: LogRow, other: LogRow): boolean {
 }
 
 interface Choice {
-  records: number;
+  covered: number;
   readings: number;
-  /** The lines of the rows, in log order. */
+  /** The rows in log order, in the canonical form. */
   lines: readonly string[];
+  /** Their hashes from the end of the log backwards. */
+  hashes: string;
 }
 
-function choiceOf(rows: readonly LogRow[]): Choice {
+function choiceOf(rows: readonly Row[]): Choice {
   const inOrder = [...rows].sort((a, b) => compareSequenceNumbers(a.source.from, b.source.from));
-  const choice = { records: 0, readings: 0, lines: inOrder.map(({ line }) => line) };
+  const hashes = inOrder.map(hashRow).reverse().join(' ');
+  const choice = { covered: 0, readings: 0, lines: inOrder.map(formatRow), hashes };
   for (const { readings, duplicates } of rows) {
-    choice.records += readings + duplicates;
+    choice.covered += readings + duplicates;
     choice.readings += readings;
   }
   return choice;
@@ -92,14 +96,11 @@ function choiceOf(rows: readonly LogRow[]): Choice {
 
 /** Below 0 if `one` is better. */
 function compareChoices(one: Choice, other: Choice): number {
-  const [last, otherLast] = [one, other].map(({ lines }) => lines.map(hashLine).reverse().join(' '));
-  return (
-    other.records - one.records || one.readings - other.readings || ((last ?? '') < (otherLast ?? '') ? -1 : 1)
-  );
+  return other.covered - one.covered || one.readings - other.readings || (one.hashes < other.hashes ? -1 : 1);
 }
 
 /** Finds the best set of non-overlapping rows by trying all sets. */
-function bruteForce(rows: readonly LogRow[]): Choice {
+function bruteForce(rows: readonly Row[]): Choice {
   let best = choiceOf([]);
   for (let set = 1; set < 1 << rows.length; set += 1) {
     const chosen = rows.filter((_, index) => (set & (1 << index)) !== 0);
@@ -130,13 +131,13 @@ function shuffled<T>(values: readonly T[], random: () => number): T[] {
 }
 
 function selectedOf(rows: readonly Row[]): Row[] {
-  return select(rows).rows.flatMap((index) => rows[index] ?? []);
+  return select(rows.map(withHash)).rows.flatMap((index) => rows[index] ?? []);
 }
 
 describe('ties', () => {
   test('the smaller hash wins, in any order', () => {
     const [one, other] = [row(1, 9, 10, 0, 1, 1n), row(1, 9, 10, 0, 1, 2n)];
-    const smaller = hashLine(one.line) < hashLine(other.line) ? one : other;
+    const smaller = hashRow(one) < hashRow(other) ? one : other;
     expect(selectedOf([one, other])).toEqual([smaller]);
     expect(selectedOf([other, one])).toEqual([smaller]);
   });
@@ -144,25 +145,23 @@ describe('ties', () => {
   test('the end of the log decides first', () => {
     const first = [row(1, 4, 1, 0, 1, 1n), row(1, 4, 1, 0, 1, 2n)];
     const last = [row(5, 9, 1, 0, 5, 1n), row(5, 9, 1, 0, 5, 2n)];
-    const smallest = (rows: readonly Row[]) => [...rows].sort((a, b) => (hashLine(a.line) < hashLine(b.line) ? -1 : 1))[0];
+    const smallest = (rows: readonly Row[]) => [...rows].sort((a, b) => (hashRow(a) < hashRow(b) ? -1 : 1))[0];
     expect(selectedOf([...first, ...last])).toEqual([smallest(first), smallest(last)]);
     // One row against two: only the hashes of the last rows count.
     for (let distance = 1n; distance < 20n; distance += 1n) {
       const wide = row(1, 9, 2, 0, 1, distance);
       const [start, end] = [row(1, 4, 1), row(5, 9, 1)];
-      const expected = hashLine(wide.line) < hashLine(end.line) ? [wide] : [start, end];
+      const expected = hashRow(wide) < hashRow(end) ? [wide] : [start, end];
       expect(selectedOf([start, wide, end])).toEqual(expected);
     }
   });
 
-  test('a line is read only if a tie needs its hash', () => {
-    const unread = (one: Row): LogRow => ({
-      ...one,
-      get line(): string {
-        throw new Error('read');
-      },
-    });
-    expect(select([row(1, 5, 2), row(6, 9, 2), row(4, 7, 3), row(1, 9, 4, 1)].map(unread)).rows).toEqual([3]);
+  test('rows are hashed only if a tie needs it', () => {
+    const hash = (): string => {
+      throw new Error('hashed');
+    };
+    const rows = [row(1, 5, 2), row(6, 9, 2), row(4, 7, 3), row(1, 9, 4, 1)].map((one) => ({ ...one, hash }));
+    expect(select(rows).rows).toEqual([3]);
   });
 });
 
@@ -174,9 +173,9 @@ test('equal rows are one row', () => {
 
 test('streams are told apart by their ARNs', () => {
   const inRegion = (region: string): Row => {
-    const { line: _, ...fields } = row(1, 9, 2);
+    const one = row(1, 9, 2);
     const stream = `arn:aws:kinesis:${region}:000000000000:stream/wildrydes`;
-    return withLine({ ...fields, source: { ...fields.source, stream } });
+    return { ...one, source: { ...one.source, stream } };
   };
   expect(merge([inRegion('us-east-1'), inRegion('us-west-2')])).toMatchObject([{ readings: 4, gap: false }]);
 });
@@ -184,8 +183,8 @@ test('streams are told apart by their ARNs', () => {
 test('a gap in one shard is a gap of the window', () => {
   const rows = [row(1, 5, 30), row(4, 9, 31), row(4, 5, 10)];
   expect(merge(rows)).toMatchObject([{ readings: 31, gap: true }]);
-  const { line: _, ...fields } = row(1, 9, 2);
-  const elsewhere = withLine({ ...fields, source: { ...fields.source, shard: 'c' } });
+  const one = row(1, 9, 2);
+  const elsewhere = { ...one, source: { ...one.source, shard: 'c' } };
   expect(merge([elsewhere, ...rows])).toMatchObject([{ readings: 33, gap: true }]);
   expect(merge([elsewhere, ...rows.slice(0, 2)])).toMatchObject([{ readings: 33, gap: false }]);
 });
@@ -210,7 +209,7 @@ describe('random rows', () => {
       const rows = randomRows(random);
       const others = shuffled([...rows, ...rows.slice(0, 2)], random);
       expect(choiceOf(selectedOf(others))).toEqual(choiceOf(selectedOf(rows)));
-      expect(select(others).gap).toBe(select(rows).gap);
+      expect(select(others.map(withHash)).gap).toBe(select(rows.map(withHash)).gap);
       expect(merge(others)).toEqual(merge(rows));
     }
   });
@@ -241,7 +240,7 @@ test('each distinct reading counts once, whatever failed attempts leave', () => 
       const source = { stream: 'a', shard: 'b', from: String(from), to: String(to), dedupFrom: String(dedupFrom) };
       const readings = distinct.size;
       const all = { name: 'x', start: 0, windowSeconds: 60, readings, duplicates, source };
-      return withLine({ ...all, measures: readings > 0 ? measures : undefined });
+      return { ...all, measures: readings > 0 ? measures : undefined };
     };
     const rows: Row[] = [];
     for (let failed = below(6); failed > 0; failed -= 1) {

@@ -1,28 +1,31 @@
 /**
  * The merge rule: which of a window's rows count. Mirrors `windrow_core::merge` and
- * `unicorn::merge`, and passes the same golden tests.
+ * `windrow_core::row::merge`, and passes the same golden tests.
  *
  * Rows that do not overlap in the log cover different records, and the attempts that succeeded left
  * adjacent rows that together cover every record. So readers keep the non-overlapping rows that
- * cover the most records, duplicates included. Among equally good choices, the one that counts the
+ * cover the most readings, duplicates included. Among equally good choices, the one that counts the
  * fewest readings is right, because a duplicate counts as a reading only if the attempt that wrote
- * the row did not have the reading in its dedup cache. If that leaves several choices, the hashes
- * of the rows decide, so that all readers choose alike.
+ * the row did not have the reading in its dedup cache. If that leaves several choices, every reader
+ * takes the one whose rows have the smallest hashes, compared from the end of the log backwards.
  */
 
-import { compareSequenceNumbers, hashLine, type Row, type SourceRange } from '../wire/rows.ts';
-import { type CountedRow, lowestRecords, recordsOf } from './gap.ts';
+import { compareSequenceNumbers, hashRow, type Row, type SourceRange } from '../wire/rows.ts';
+import { type CountedRow, coveredBy, isGapProven } from './gap.ts';
 
-/** The fields of a row that the rule needs. `line` is read only if a tie needs the row's hash. */
-export type LogRow = CountedRow & Pick<Row, 'line'>;
+/** What the rule needs of a row. */
+export interface LogRow extends CountedRow {
+  /** The hash of the whole row. Called only if a tie needs it. */
+  readonly hash: () => string;
+}
 
 /** The rows that count. */
 export interface Selection {
   /** Indices of the rows, in log order. */
   readonly rows: readonly number[];
   /**
-   * Whether the rows prove that some records are in none of the rows that count. `false` proves
-   * nothing.
+   * Whether the rows prove that records of the window are missing from those that count. `false` is
+   * no proof of completeness.
    */
   readonly gap: boolean;
 }
@@ -51,10 +54,7 @@ export interface MergedRow {
  */
 export function merge(rows: Iterable<Row>): MergedRow[] {
   const windows = new Map<string, Row[]>();
-  const lines = new Set<string>();
   for (const row of rows) {
-    if (lines.has(row.line)) continue;
-    lines.add(row.line);
     const key = `${row.start} ${row.windowSeconds} ${row.name}`;
     const known = windows.get(key);
     if (known === undefined) windows.set(key, [row]);
@@ -80,7 +80,7 @@ function mergeWindow(rows: readonly Row[]): MergedRow | undefined {
   let maxHealth = -Infinity;
   let gap = false;
   for (const log of byLog(rows)) {
-    const selection = select(log);
+    const selection = select(log.map((row) => ({ ...row, hash: () => hashRow(row) })));
     gap ||= selection.gap;
     for (const index of selection.rows) {
       const measures = log[index]?.measures;
@@ -120,7 +120,7 @@ export function select(rows: readonly LogRow[]): Selection {
   const sorted = rows
     .map((row, index) => ({ row, index }))
     .sort((a, b) => compareSequenceNumbers(a.row.source.to, b.row.source.to));
-  const hashOf = memoized((index: number) => hashLine(rows[index]?.line ?? ''));
+  const hashOf = memoized((index: number) => rows[index]?.hash() ?? '');
 
   // Weighted interval scheduling. best[n] is the best choice among the first n rows of `sorted`.
   let last: Choice | undefined;
@@ -130,7 +130,7 @@ export function select(rows: readonly LogRow[]): Selection {
     const withRow: Choice = {
       index,
       previous,
-      records: (previous?.records ?? 0) + recordsOf(row),
+      covered: (previous?.covered ?? 0) + coveredBy(row),
       readings: (previous?.readings ?? 0) + row.readings,
     };
     if (isBetter(withRow, last, hashOf)) last = withRow;
@@ -140,9 +140,7 @@ export function select(rows: readonly LogRow[]): Selection {
   const selected: number[] = [];
   for (let choice = last; choice !== undefined; choice = choice.previous) selected.push(choice.index);
   selected.reverse();
-  // If all rows count, they do not overlap, and nothing can be missing between them.
-  const lowest = selected.length === rows.length ? undefined : lowestRecords(rows);
-  return { rows: selected, gap: lowest !== undefined && lowest > (last?.records ?? 0) };
+  return { rows: selected, gap: isGapProven(rows, last?.covered ?? 0) };
 }
 
 /** Non-overlapping rows: the last of them, and the choice before it. */
@@ -150,17 +148,18 @@ interface Choice {
   /** The index of the last row. */
   readonly index: number;
   readonly previous: Choice | undefined;
-  /** Totals of all the rows. */
-  readonly records: number;
+  /** The readings of all the rows, duplicates included. */
+  readonly covered: number;
+  /** The distinct readings of all the rows. */
   readonly readings: number;
 }
 
 /**
- * Whether `one` is better: more records, or as many records and fewer readings, or as many readings
- * and the smaller hash at the first difference from the end of the log.
+ * Whether `one` is better: it covers more readings, or as many with fewer distinct ones, or as many
+ * of both and has the smaller hash at the first difference from the end of the log.
  */
 function isBetter(one: Choice, other: Choice | undefined, hashOf: (index: number) => string): boolean {
-  if (other === undefined || one.records !== other.records) return one.records > (other?.records ?? 0);
+  if (other === undefined || one.covered !== other.covered) return one.covered > (other?.covered ?? 0);
   if (one.readings !== other.readings) return one.readings < other.readings;
   let [a, b]: (Choice | undefined)[] = [one, other];
   while (a !== undefined && b !== undefined && a !== b) {

@@ -1,6 +1,6 @@
 import { grown } from '../wire/columns.ts';
 import type { Names } from '../wire/names.ts';
-import { formatRow, type Measures, type Row, type SourceRange } from '../wire/rows.ts';
+import { hashRow, type Measures, type Row, type SourceRange } from '../wire/rows.ts';
 
 const FIRST_CAPACITY = 16;
 const GROWTH = 1.5;
@@ -45,9 +45,6 @@ export class SourceRows {
   #table = new Uint32Array(FIRST_CAPACITY * 2);
   /** The next row of the same unicorn, by row. */
   readonly #next = new Map<number, number>();
-  /** Lines that are not in the canonical form, as UTF-8. The others follow from the columns. */
-  readonly #lines = new Map<number, Uint8Array>();
-  #lineBytes = 0;
 
   /** Starts without rows. `names` number the unicorns; `start` and `windowSeconds` are the window. */
   constructor(source: SourceRange, names: Names, start: number, windowSeconds: number) {
@@ -67,8 +64,8 @@ export class SourceRows {
     const { stream, shard, from, to, dedupFrom } = this.source;
     const texts = stream.length + shard.length + from.length + to.length + dedupFrom.length;
     const columns = this.#unicorn.length * (4 + 8 + 8 + 4 * 4) + (this.#duplicates?.byteLength ?? 0);
-    const entries = ENTRY * (this.#longDistances.size + this.#next.size + this.#lines.size);
-    return OVERHEAD + 2 * texts + columns + this.#table.byteLength + entries + this.#lineBytes;
+    const entries = ENTRY * (this.#longDistances.size + this.#next.size);
+    return OVERHEAD + 2 * texts + columns + this.#table.byteLength + entries;
   }
 
   /** Whether each unicorn has at most one row. */
@@ -100,11 +97,6 @@ export class SourceRows {
       this.#minHealth[index] = row.measures.minHealth;
       this.#maxHealth[index] = row.measures.maxHealth;
     }
-    if (row.line !== formatRow(row)) {
-      const line = new TextEncoder().encode(row.line);
-      this.#lines.set(index, line);
-      this.#lineBytes += line.length;
-    }
     return true;
   }
 
@@ -130,11 +122,9 @@ export class SourceRows {
     return this.#duplicates?.[index] ?? 0;
   }
 
-  /** The line that the row at `index` was parsed from. */
-  lineAt(index: number): string {
-    const line = this.#lines.get(index);
-    if (line !== undefined) return new TextDecoder('utf-8', { ignoreBOM: true }).decode(line);
-    return formatRow({
+  /** The {@link hashRow} of the row at `index`. */
+  hashAt(index: number): string {
+    return hashRow({
       name: this.#names.name(this.unicornAt(index)),
       start: this.#start,
       windowSeconds: this.#windowSeconds,

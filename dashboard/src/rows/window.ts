@@ -130,9 +130,7 @@ function toLogRow({ rows, index }: Location): LogRow {
     source: rows.source,
     readings: rows.readingsAt(index),
     duplicates: rows.duplicatesAt(index),
-    get line() {
-      return rows.lineAt(index);
-    },
+    hash: () => rows.hashAt(index),
   };
 }
 

@@ -10,20 +10,21 @@ const LONGEST = 2n ** 127n - 1n;
 /** More digits before the decimal point than {@link LONGEST} has. */
 const MAX_DIGITS = 40;
 
-/**
- * Below this many metres, the product with a million is off by less than half a micrometre, so
- * rounding it is exact.
- */
+/** Below this many metres, different numbers of micrometres are different doubles. */
 export const EXACT_METRES = 2 ** 31;
 
-/** Converts metres, from 0 to below {@link EXACT_METRES}, to whole micrometres. */
-export function toMicrometres(metres: number): bigint {
-  return BigInt(Math.round(metres * 1e6));
+/**
+ * Converts metres, from 0 to below {@link EXACT_METRES}, to micrometres; `undefined` if the double
+ * is not that of a whole number of micrometres.
+ */
+export function toMicrometres(metres: number): bigint | undefined {
+  const micrometres = Math.round(metres * 1e6);
+  return micrometres / 1e6 === metres ? BigInt(micrometres) : undefined;
 }
 
 /**
- * Converts the text of a JSON number of metres, not negative, to whole micrometres. Exact for any
- * number of digits; half a micrometre rounds up. `undefined` if the distance exceeds 128 bits.
+ * Converts the text of a JSON number of metres, not negative, to micrometres. Exact for any number
+ * of digits. `undefined` if it is not a whole number of micrometres or exceeds 128 bits.
  */
 export function parseMetres(text: string): bigint | undefined {
   const [mantissa = '', exponent = '0'] = text.toLowerCase().split('e');
@@ -33,9 +34,8 @@ export function parseMetres(text: string): bigint | undefined {
   // How many of the digits are before the decimal point of the number of micrometres.
   const kept = digits.length - fraction.length + Number(exponent) + PLACES;
   if (kept > MAX_DIGITS) return undefined;
-  if (kept < 0) return 0n;
-  const roundsUp = (digits[kept] ?? '0') >= '5';
-  const micrometres = BigInt(digits.slice(0, kept).padEnd(kept, '0') || '0') + (roundsUp ? 1n : 0n);
+  if (kept <= 0 || /[1-9]/.test(digits.slice(kept))) return undefined;
+  const micrometres = BigInt(digits.slice(0, kept).padEnd(kept, '0'));
   return micrometres > LONGEST ? undefined : micrometres;
 }
 

@@ -2,7 +2,17 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 
 import { EXACT_METRES, formatMetres, parseMetres, toMicrometres } from './distance.ts';
-import { asName, asObject, asText, type Fields, isInt32, isInteger, isWithin, numberText, parseObject } from './fields.ts';
+import {
+  asName,
+  asObject,
+  asText,
+  type Fields,
+  isInt32,
+  isInteger,
+  isWithin,
+  numberText,
+  parseObject,
+} from './fields.ts';
 import { splitLines } from './lines.ts';
 import { formatTime, parseTime } from './time.ts';
 
@@ -19,12 +29,7 @@ export interface Row {
   /** `undefined` if the row holds duplicates only. */
   readonly measures: Measures | undefined;
   readonly source: SourceRange;
-  /** The row as it was received, without surrounding white space. {@link hashLine} hashes it. */
-  readonly line: string;
 }
-
-/** A row without the line it was parsed from. */
-export type RowFields = Omit<Row, 'line'>;
 
 /** Totals of at least one reading. */
 export interface Measures {
@@ -73,11 +78,10 @@ export function parseRows(data: Uint8Array): RowLines {
 const HIGHEST_UINT32 = 2 ** 32 - 1;
 
 /** Parses one row; `undefined` if a field is missing or invalid. */
-export function parseRow(text: string): Row | undefined {
-  const fields = parseObject(text);
+export function parseRow(line: string): Row | undefined {
+  const fields = parseObject(line);
   const source = asObject(fields?.['Source']);
   if (fields === undefined || source === undefined) return undefined;
-  const line = text.trim();
   const name = asName(fields['Name']);
   const statusTime = asText(fields['StatusTime']);
   const start = statusTime === undefined ? undefined : parseTime(statusTime);
@@ -90,7 +94,7 @@ export function parseRow(text: string): Row | undefined {
   if (readings === 0 && duplicates === 0) return undefined;
   const measures = readings === 0 ? undefined : parseMeasures(fields, line);
   if (readings > 0 && measures === undefined) return undefined;
-  return { name, start, windowSeconds, readings, duplicates, measures, source: range, line };
+  return { name, start, windowSeconds, readings, duplicates, measures, source: range };
 }
 
 function parseMeasures(fields: Fields, line: string): Measures | undefined {
@@ -135,7 +139,7 @@ function asSequenceNumber(value: unknown): string | undefined {
 }
 
 /** Formats a row in the canonical form, in which aggregators write rows. */
-export function formatRow(row: RowFields): string {
+export function formatRow(row: Row): string {
   const { measures, source } = row;
   let line = `{"Name":${JSON.stringify(row.name)},"StatusTime":"${formatTime(row.start)}"`;
   if (measures !== undefined) {
@@ -151,9 +155,12 @@ export function formatRow(row: RowFields): string {
   return `${line},"WindowSeconds":${row.windowSeconds}}}`;
 }
 
-/** The hash of a row: the first 8 bytes of the SHA-256 of its line, as 16 hex digits. */
-export function hashLine(line: string): string {
-  return bytesToHex(sha256(utf8ToBytes(line)).subarray(0, 8));
+/**
+ * The hash of a row: the first 8 bytes of the SHA-256 of its canonical form, as 16 hex digits. It
+ * does not depend on the form in which the row was received.
+ */
+export function hashRow(row: Row): string {
+  return bytesToHex(sha256(utf8ToBytes(formatRow(row))).subarray(0, 8));
 }
 
 /**
