@@ -9,9 +9,7 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::decimal::Decimal;
 use crate::rejection::Rejection;
-use crate::value::{Finite, NumberType};
 
 pub use number::{Scaled, scale};
 
@@ -171,7 +169,7 @@ pub fn number(field: &str, raw: RawField<'_>, places: i64) -> Result<Scaled, Rej
     scale(value, places).ok_or_else(|| out_of_range(field, value))
 }
 
-fn out_of_range(field: &str, value: &str) -> Rejection {
+pub(crate) fn out_of_range(field: &str, value: &str) -> Rejection {
     Rejection::field(field, format!("is {}, which is out of range", quote(value)))
 }
 
@@ -190,75 +188,10 @@ pub fn integer<T: TryFrom<i128>>(field: &str, raw: RawField<'_>) -> Result<T, Re
     T::try_from(scaled.value).map_err(|_| out_of_range(field, value))
 }
 
-/// Parses an exact number.
-///
-/// # Errors
-///
-/// [`Rejection`] if it is missing, something else, out of range, or has more digits after the point
-/// than its type.
-pub fn decimal(
-    field: &str,
-    raw: RawField<'_>,
-    number_type: NumberType,
-) -> Result<Decimal, Rejection> {
-    let scale = number_type.scale;
-    let scaled = number(field, raw, scale.into())?;
-    let value = required(field, raw)?;
-    if !scaled.exact && scale == 0 {
-        let problem = format!("is {}, which is not an integer", quote(value));
-        return Err(Rejection::field(field, problem));
-    }
-    if !scaled.exact {
-        let problem = format!(
-            "is {}, with more than {scale} digits after the point",
-            quote(value)
-        );
-        return Err(Rejection::field(field, problem));
-    }
-    if scaled.negative && number_type.lowest == 0 {
-        let problem = format!("is {}, which is below zero", quote(value));
-        return Err(Rejection::field(field, problem));
-    }
-    if scaled.value < number_type.lowest || number_type.highest < scaled.value {
-        return Err(out_of_range(field, value));
-    }
-    Ok(Decimal {
-        unscaled: scaled.value,
-        scale,
-    })
-}
-
-/// Parses a float.
-///
-/// # Errors
-///
-/// [`Rejection`] if it is missing, something else, or not finite.
-pub fn float(field: &str, raw: RawField<'_>) -> Result<Finite, Rejection> {
-    number_text(field, raw)?
-        .parse()
-        .ok()
-        .and_then(Finite::new)
-        .ok_or_else(|| out_of_range(field, raw.map_or("", RawValue::get)))
-}
-
-fn number_text<'a>(field: &str, raw: RawField<'a>) -> Result<&'a str, Rejection> {
-    let value = required(field, raw)?;
-    if value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-        return Ok(value);
-    }
-    Err(Rejection::field(field, "is not a number"))
-}
-
 /// Appends a text as a JSON string.
 pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
     // Text always serializes, and writing to a vector cannot fail.
     let _ = serde_json::to_writer(out, text);
-}
-
-/// Appends a float as a JSON number.
-pub(crate) fn write_float(float: Finite, out: &mut Vec<u8>) {
-    // Finite numbers always serialize, and writing to a vector cannot fail.
-    let _ = serde_json::to_writer(out, &float.value());
 }
 
 #[cfg(test)]
@@ -300,38 +233,6 @@ mod tests {
                 Err(format!("the line is not a JSON object: {reason}")),
                 "{line}"
             );
-        }
-    }
-
-    #[test]
-    fn decimals_are_exact() {
-        let parse = |text: &str, number_type| {
-            let line = format!("{{\"A\":{text}}}");
-            let fields = split_by_name(line.as_bytes(), &["A"]).unwrap();
-            decimal("A", fields[0], number_type)
-                .map(|decimal| decimal.to_string())
-                .map_err(|rejection| rejection.to_string())
-        };
-        let cents = NumberType::decimal(2);
-        assert_eq!(parse("1.50", cents), Ok("1.5".to_owned()));
-        assert_eq!(parse("-15e-1", cents), Ok("-1.5".to_owned()));
-        for (text, number_type, problem) in [
-            (
-                "1.505",
-                cents,
-                "is `1.505`, with more than 2 digits after the point",
-            ),
-            ("1.5", NumberType::I32, "is `1.5`, which is not an integer"),
-            (
-                "2147483648",
-                NumberType::I32,
-                "is `2147483648`, which is out of range",
-            ),
-            ("-1", NumberType::U64, "is `-1`, which is below zero"),
-            ("\"1\"", cents, "is not a number"),
-            ("null", cents, "is missing"),
-        ] {
-            assert_eq!(parse(text, number_type), Err(format!("A {problem}")));
         }
     }
 }

@@ -62,7 +62,7 @@ pub fn select<R: RangedRow>(rows: &[R]) -> Selection {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&index| rows[index].range().to());
 
-    let mut choices = Choices::new(rows);
+    let mut choices = RowChoices::new(rows);
     // best[n] is the best choice among the first n rows of `order`.
     let mut best = vec![None];
     for (n, &index) in order.iter().enumerate() {
@@ -85,12 +85,12 @@ pub fn select<R: RangedRow>(rows: &[R]) -> Selection {
     }
 }
 
-/// A set of non-overlapping rows: the number of its last row in [`Choices::links`]; `None` if it is
+/// A set of non-overlapping rows: the number of its last row in [`RowChoices::links`]; `None` if it is
 /// empty.
 type Choice = Option<usize>;
 
 /// The sets of rows to choose from. Sets share their first rows.
-struct Choices<'a, R> {
+struct RowChoices<'a, R> {
     all: &'a [R],
     hashes: Vec<OnceCell<RowHash>>,
     links: Vec<ChoiceLink>,
@@ -104,7 +104,7 @@ struct ChoiceLink {
     coverage: Coverage,
 }
 
-impl<'a, R: RangedRow> Choices<'a, R> {
+impl<'a, R: RangedRow> RowChoices<'a, R> {
     fn new(all: &'a [R]) -> Self {
         Self {
             all,

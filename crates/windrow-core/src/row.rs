@@ -17,7 +17,7 @@ use crate::rejection::Rejection;
 use crate::schema::{MeasureColumn, MeasureType, SOURCE, Schema};
 use crate::sequence::{SequenceNumber, SequenceRange};
 use crate::time::Timestamp;
-use crate::value::{NumberType, Value};
+use crate::value::{NumberType, Value, decimal};
 
 pub use merged::{MergedRow, merge};
 
@@ -373,7 +373,7 @@ fn parse_average(column: &str, of: NumberType, parts: Option<&str>) -> Result<Me
         ..of
     };
     Ok(Measure::Average {
-        sum: json::decimal(&name(".Sum"), field(0), any)?,
+        sum: decimal(&name(".Sum"), field(0), any)?,
         count: json::integer(&name(".Count"), field(1))?,
     })
 }

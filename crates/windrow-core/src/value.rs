@@ -139,8 +139,8 @@ impl Value {
                 }
                 Ok(Self::Text(text.into_owned()))
             }
-            ColumnType::Number(number) => json::decimal(field, raw, number).map(Self::Number),
-            ColumnType::Float => json::float(field, raw).map(Self::Float),
+            ColumnType::Number(number) => decimal(field, raw, number).map(Self::Number),
+            ColumnType::Float => float(field, raw).map(Self::Float),
             ColumnType::Boolean => match json::required(field, raw)? {
                 "true" => Ok(Self::Boolean(true)),
                 "false" => Ok(Self::Boolean(false)),
@@ -156,7 +156,7 @@ impl Value {
             Self::Boolean(value) => out.extend(value.to_string().bytes()),
             Self::Text(text) => json::write_text(text, out),
             Self::Number(number) => number.append_to(out),
-            Self::Float(float) => json::write_float(*float, out),
+            Self::Float(float) => write_float(*float, out),
         }
     }
 
@@ -179,6 +179,62 @@ impl fmt::Display for Value {
     }
 }
 
+/// Parses an exact number.
+pub(crate) fn decimal(
+    field: &str,
+    raw: RawField<'_>,
+    number_type: NumberType,
+) -> Result<Decimal, Rejection> {
+    let scale = number_type.scale;
+    let scaled = json::number(field, raw, scale.into())?;
+    let value = json::required(field, raw)?;
+    if !scaled.exact && scale == 0 {
+        let problem = format!("is {}, which is not an integer", json::quote(value));
+        return Err(Rejection::field(field, problem));
+    }
+    if !scaled.exact {
+        let problem = format!(
+            "is {}, with more than {scale} digits after the point",
+            json::quote(value)
+        );
+        return Err(Rejection::field(field, problem));
+    }
+    if scaled.negative && number_type.lowest == 0 {
+        let problem = format!("is {}, which is below zero", json::quote(value));
+        return Err(Rejection::field(field, problem));
+    }
+    if scaled.value < number_type.lowest || number_type.highest < scaled.value {
+        return Err(json::out_of_range(field, value));
+    }
+    Ok(Decimal {
+        unscaled: scaled.value,
+        scale,
+    })
+}
+
+/// Parses a float.
+fn float(field: &str, raw: RawField<'_>) -> Result<Finite, Rejection> {
+    number_text(field, raw)?
+        .parse()
+        .ok()
+        .and_then(Finite::new)
+        .ok_or_else(|| json::out_of_range(field, raw.map_or("", |raw| raw.get())))
+}
+
+fn number_text<'a>(field: &str, raw: RawField<'a>) -> Result<&'a str, Rejection> {
+    let value = json::required(field, raw)?;
+    if value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        return Ok(value);
+    }
+    Err(Rejection::field(field, "is not a number"))
+}
+
+/// Appends a float as a JSON number.
+fn write_float(float: Finite, out: &mut Vec<u8>) {
+    // Finite numbers always serialize, and writing to a vector cannot fail.
+    let _ = serde_json::to_writer(out, &float.value());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,5 +244,37 @@ mod tests {
         assert_eq!(Finite::new(-0.0), Finite::new(0.0));
         assert_eq!(Finite::new(f64::NAN), None);
         assert!(Finite::new(-1.0) < Finite::new(0.5));
+    }
+
+    #[test]
+    fn decimals_are_exact() {
+        let parse = |text: &str, number_type| {
+            let line = format!("{{\"A\":{text}}}");
+            let fields = json::split_by_name(line.as_bytes(), &["A"]).unwrap();
+            decimal("A", fields[0], number_type)
+                .map(|decimal| decimal.to_string())
+                .map_err(|rejection| rejection.to_string())
+        };
+        let cents = NumberType::decimal(2);
+        assert_eq!(parse("1.50", cents), Ok("1.5".to_owned()));
+        assert_eq!(parse("-15e-1", cents), Ok("-1.5".to_owned()));
+        for (text, number_type, problem) in [
+            (
+                "1.505",
+                cents,
+                "is `1.505`, with more than 2 digits after the point",
+            ),
+            ("1.5", NumberType::I32, "is `1.5`, which is not an integer"),
+            (
+                "2147483648",
+                NumberType::I32,
+                "is `2147483648`, which is out of range",
+            ),
+            ("-1", NumberType::U64, "is `-1`, which is below zero"),
+            ("\"1\"", cents, "is not a number"),
+            ("null", cents, "is missing"),
+        ] {
+            assert_eq!(parse(text, number_type), Err(format!("A {problem}")));
+        }
     }
 }

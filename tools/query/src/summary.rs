@@ -23,7 +23,7 @@ use windrow_lambda::processor::row::{Item, StoredRow};
 use windrow_local::data_dir::{DataDir, DataDirError};
 use windrow_local::table_file::{TableFile, TableFileError};
 
-use crate::progress::{Measure, QueryProgress};
+use crate::progress::{ProgressMeasure, QueryProgress};
 use crate::tables::SUMMARY;
 use windrow_service::chain;
 
@@ -95,7 +95,7 @@ struct TableReading {
 impl TableReading {
     fn start() -> (Self, QueryProgress) {
         let count = Arc::new(AtomicU64::new(0));
-        let progress = QueryProgress::start(Measure::Table(Arc::clone(&count)));
+        let progress = QueryProgress::start(ProgressMeasure::Table(Arc::clone(&count)));
         let (rows, others) = (Vec::new(), 0);
         let reading = Self {
             rows,
