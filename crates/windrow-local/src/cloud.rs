@@ -14,7 +14,7 @@ use aws_types::SdkConfig;
 use axum::Router;
 
 use crate::archive::archive;
-use crate::clock::now_millis;
+use crate::clock::Clock;
 use crate::dashboard::Dashboard;
 use crate::endpoint::{Endpoint, EndpointOptions, as_own};
 use crate::firehose::{BufferingHints, DeliverySource, Firehose, FirehoseError};
@@ -104,7 +104,7 @@ impl LocalCloud {
         let dynamodb = aws_sdk_dynamodb::Client::new(&config);
 
         let names = &settings.names;
-        let created_at = now_millis();
+        let created_at = settings.clock.now_millis();
         create_stream(&kinesis, &names.stream, settings.shards).await?;
         create_stream(&kinesis, &names.summary_stream, settings.shards).await?;
         create_table(&dynamodb, &names.table, &names.table_key).await?;
@@ -112,6 +112,7 @@ impl LocalCloud {
             client: kinesis,
             region,
             account,
+            clock: settings.clock.clone(),
         };
         create_delivery_streams(endpoint.firehose(), names, sources.arn(&names.stream)).await?;
 
@@ -137,11 +138,17 @@ impl LocalCloud {
             client: sources.client.clone(),
             stream: names.stream.clone(),
             start: Start::TrimHorizon,
+            clock: settings.clock.clone(),
         };
         let (archive, archive_watermark) =
             start_archive(source, endpoint.firehose().clone(), archive_stop.clone());
         let (sender, watermark) = watch::channel(i64::MIN);
-        let watermark_task = combine(aggregator.watermark(), processor.watermark(), sender);
+        let watermark_task = combine(
+            aggregator.watermark(),
+            processor.watermark(),
+            sender,
+            settings.clock.clone(),
+        );
         let url = endpoint.url();
         Ok(Self {
             endpoint,
@@ -175,6 +182,11 @@ impl LocalCloud {
         &self.description
     }
 
+    /// The clock of the arrival times. Watermarks are times of this clock.
+    pub fn clock(&self) -> &Clock {
+        &self.sources.clock
+    }
+
     /// The time up to which windows are complete, in milliseconds since the epoch: each window that
     /// ended by then is closed, and its rows are in the table.
     pub fn watermark(&self) -> watch::Receiver<i64> {
@@ -202,7 +214,7 @@ impl LocalCloud {
     ///
     /// [`StartError`] if the stream cannot be created.
     pub async fn add_stream(&self, name: &str, shards: u32) -> Result<(), StartError> {
-        let created_at = now_millis();
+        let created_at = self.clock().now_millis();
         create_stream(&self.sources.client, name, shards).await?;
         self.aggregator
             .add(self.sources.source(name), created_at)
@@ -234,10 +246,10 @@ impl LocalCloud {
         for stream in self.streams() {
             self.endpoint.close_stream(&stream).await;
         }
-        let sent = now_millis();
+        let sent = self.clock().now_millis();
         self.aggregator.flush(sent).await;
         wait("the aggregator", self.aggregator.watermark(), sent).await?;
-        let summed = now_millis();
+        let summed = self.clock().now_millis();
         self.processor.flush(summed);
         wait("the processor", self.processor.watermark(), summed).await?;
         wait("the archive", self.archive_watermark.clone(), sent).await?;
@@ -272,6 +284,7 @@ fn endpoint_options(settings: &CloudSettings) -> EndpointOptions {
     options.port = settings.port;
     options.faults = Arc::clone(&settings.faults);
     options.reads_per_second = settings.reads_per_second;
+    options.clock = settings.clock.clone();
     options
 }
 
@@ -334,6 +347,7 @@ struct Sources {
     client: aws_sdk_kinesis::Client,
     region: String,
     account: String,
+    clock: Clock,
 }
 
 impl Sources {
@@ -350,6 +364,7 @@ impl Sources {
             stream: stream.to_owned(),
             stream_arn: self.arn(stream),
             region: self.region.clone(),
+            clock: self.clock.clone(),
         }
     }
 }
@@ -360,10 +375,11 @@ async fn combine(
     mut aggregator: watch::Receiver<i64>,
     mut processor: watch::Receiver<i64>,
     done: watch::Sender<i64>,
+    clock: Clock,
 ) {
     while aggregator.changed().await.is_ok() {
         let time = *aggregator.borrow_and_update();
-        let sent = now_millis();
+        let sent = clock.now_millis();
         if processor.wait_for(|mark| *mark >= sent).await.is_err() {
             return;
         }

@@ -32,6 +32,7 @@ fn source(cloud: &TestCloud, stream: &str) -> MappingSource {
         stream: stream.to_owned(),
         stream_arn: format!("arn:aws:kinesis:us-east-1:000000000000:stream/{stream}"),
         region: "us-east-1".to_owned(),
+        clock: cloud.cloud.clock().clone(),
     }
 }
 

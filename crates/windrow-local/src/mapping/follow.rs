@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use windrow_read::{Lineage, Shard, Start, list};
 
-use crate::clock::now_millis;
+use crate::clock::Clock;
 
 /// How often shards are listed. New shards are found within this time, and the watermark never
 /// passes the last listing.
@@ -25,6 +25,8 @@ pub(crate) struct StreamSource {
     /// Where to start in the shards of the first listing. Later shards are read from their oldest
     /// record.
     pub(crate) start: Start,
+    /// The clock of the arrival times.
+    pub(crate) clock: Clock,
 }
 
 /// Reports the progress of one shard's task.
@@ -87,7 +89,7 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                 }
             },
             _ = listing.tick() => {
-                let requested_at = now_millis();
+                let requested_at = source.clock.now_millis();
                 match list(&source.client, &source.stream).await {
                     Err(error) => {
                         tracing::warn!(stream = source.stream, %error, "cannot list the shards");
@@ -242,6 +244,7 @@ mod tests {
             client,
             stream: "stream".to_owned(),
             start: Start::TrimHorizon,
+            clock: endpoint.clock().clone(),
         };
         let (work, stop) = (
             Arc::new(SendsManyMarks::default()),

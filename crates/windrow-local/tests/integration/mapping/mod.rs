@@ -77,7 +77,7 @@ impl Mapped {
             events: Mutex::default(),
             handler: Box::new(handler),
         });
-        let source = source(client);
+        let source = source(&cloud);
         let recording: Arc<dyn Function> = Arc::clone(&function) as Arc<dyn Function>;
         let faulty = Arc::new(Faulty::new(recording, Arc::clone(&faults)));
         let mapping = Mapping::start_with(source, faulty, options, Start::TrimHorizon, faults);
@@ -90,7 +90,7 @@ impl Mapped {
 
     /// The stream, as the source of a mapping.
     fn source(&self) -> MappingSource {
-        source(self.cloud.kinesis())
+        source(&self.cloud)
     }
 
     /// Puts records in one call; data and partition key are the same.
@@ -125,12 +125,13 @@ impl Mapped {
     }
 }
 
-fn source(client: aws_sdk_kinesis::Client) -> MappingSource {
+fn source(cloud: &TestEndpoint) -> MappingSource {
     MappingSource {
-        client,
+        client: cloud.kinesis(),
         stream: "stream".to_owned(),
         stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/stream".to_owned(),
         region: "us-east-1".to_owned(),
+        clock: cloud.endpoint.clock().clone(),
     }
 }
 

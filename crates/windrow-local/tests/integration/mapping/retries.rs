@@ -255,7 +255,7 @@ async fn a_mapping_stops_after_the_invocation_in_flight() {
     put_in_each(&client, 1, "a").await;
     let function = Arc::new(HeldFunction::default());
     let held: Arc<dyn Function> = Arc::clone(&function) as Arc<dyn Function>;
-    let mapping = Mapping::start(source(client), held, MappingOptions::default()).unwrap();
+    let mapping = Mapping::start(source(&cloud), held, MappingOptions::default()).unwrap();
     let begun = tokio::time::timeout(TIME_LIMIT, function.begun.notified());
     begun.await.unwrap();
     let stopping = async {
