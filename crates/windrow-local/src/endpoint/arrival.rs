@@ -96,6 +96,7 @@ fn record_keys(response: &[u8]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::{EndpointOptions, kinesis};
 
     #[test]
     fn accepted_records_have_keys() {
@@ -107,11 +108,48 @@ mod tests {
             )
             .as_bytes(),
         );
-        assert_eq!(keys, [format!("{}/{first}", shard_ix_to_hex(0))]);
+        assert_eq!(keys, [format!("{}/{first}", shard_ix_to_hex(6))]);
         let single = format!(r#"{{"ShardId":"shardId-000000000000","SequenceNumber":"{first}"}}"#);
         assert_eq!(record_keys(single.as_bytes()), keys);
         for none in ["", "{}", "[]", r#"{"SequenceNumber":"neigh"}"#] {
             assert!(record_keys(none.as_bytes()).is_empty(), "{none}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_new_second_of_writes_starts_though_the_last_one_began_in_the_future() {
+        const LIMIT: usize = 1000;
+        const FUTURE: u64 = 4_000_000_000_000;
+        const STREAM: &str = "stream";
+        let folder = tempfile::tempdir().unwrap();
+        let (_router, store) = kinesis::start(&EndpointOptions::new(folder.path()));
+        let create = serde_json::json!({"StreamName": STREAM, "ShardCount": 1});
+        let created = ferrokinesis::actions::create_stream::execute(&store, create);
+        created.await.unwrap_or_else(|error| panic!("{error}"));
+        let shard = "shardId-000000000000";
+        let write = async |now| {
+            let reserved = store.try_reserve_shard_throughput(STREAM, shard, 1, now);
+            reserved.await.is_ok()
+        };
+        while store
+            .get_stream(STREAM)
+            .await
+            .is_ok_and(|stream| stream.shards.is_empty())
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        for _ in 0..LIMIT {
+            assert!(write(FUTURE).await);
+        }
+        let past = FUTURE - 3_600_000;
+        assert!(!write(past).await, "no limit");
+        let now = i64::try_from(FUTURE).unwrap();
+        renew_write_limit(&store, STREAM, now + 999).await;
+        assert!(!write(past).await, "the second is not over");
+        renew_write_limit(&store, STREAM, now + 1000).await;
+        for _ in 0..LIMIT {
+            assert!(write(past).await);
+        }
+        assert!(!write(past).await, "the renewal itself counted");
     }
 }

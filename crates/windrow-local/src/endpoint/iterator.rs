@@ -98,3 +98,53 @@ fn pointing_after_last_record(response: &[u8]) -> Option<Vec<u8>> {
     fields.insert("ShardIterator".to_owned(), iterator.into());
     serde_json::to_vec(&fields).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever the time is when an iterator for LATEST is created and when records arrive, it
+        /// is after the last record and before the next.
+        #[test]
+        fn latest_is_before_the_next_record(
+            index in 1..1_000_000_u64,
+            times in proptest::array::uniform3(1_700_000_000_000..1_900_000_000_000_u64),
+            shard in 0..100_i64,
+        ) {
+            let [created, last, next] = times;
+            let sequence = |index, time| {
+                stringify_sequence(&SeqObj {
+                    shard_create_time: 1_700_000_000_000,
+                    seq_ix: Some(index),
+                    byte1: None,
+                    seq_time: Some(time),
+                    seq_rand: None,
+                    shard_ix: shard,
+                    version: 2,
+                })
+            };
+            let position = sequence(index, created);
+            let iterator = create_shard_iterator("s", "shardId-000000000000", &position, created);
+            let response = serde_json::json!({ "ShardIterator": iterator }).to_string();
+            let changed = pointing_after_last_record(response.as_bytes()).unwrap();
+            let changed: Value = serde_json::from_slice(&changed).unwrap();
+            let changed = changed["ShardIterator"].as_str().unwrap();
+            let (at, stream, _, position) = decode_shard_iterator(changed).unwrap();
+            prop_assert_eq!((at, stream.as_str()), (created, "s"));
+            // The store compares numbers as text; all have the same length.
+            prop_assert_eq!(position.len(), sequence(index, next).len());
+            prop_assert!(sequence(index - 1, last) < position);
+            prop_assert!(position < sequence(index, next));
+        }
+    }
+
+    #[test]
+    fn other_responses_are_left_alone() {
+        for response in ["", "[]", "{}", r#"{"ShardIterator":"AAAA"}"#] {
+            assert_eq!(pointing_after_last_record(response.as_bytes()), None);
+        }
+    }
+}

@@ -202,6 +202,8 @@ impl FollowedShards {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::endpoint::{Endpoint, EndpointOptions};
     use crate::resources::create_stream;
@@ -261,5 +263,33 @@ mod tests {
         let both = async { tokio::join!(following, stopping) };
         tokio::time::timeout(LIMIT, both).await.unwrap();
         assert_eq!(work.ended.load(Ordering::SeqCst), 3);
+    }
+
+    proptest! {
+        /// Even if marks go back, the watermark does not. It moves only to a time that all shards
+        /// and the last listing have reached.
+        #[test]
+        fn the_watermark_never_goes_back(
+            marks in proptest::collection::vec((0..4_usize, -1_000..1_000_i64), 0..60),
+        ) {
+            const SHARDS: [&str; 3] = ["a", "b", "c"];
+            let reached = SHARDS.map(|shard| (shard.to_owned(), i64::MIN));
+            let mut shards = FollowedShards {
+                reached: reached.into(),
+                ..FollowedShards::default()
+            };
+            let watermark = watch::channel(i64::MIN).0;
+            for (index, time) in marks {
+                match SHARDS.get(index) {
+                    Some(shard) => shards.mark(shard, time),
+                    None => shards.listed_at = time,
+                }
+                let before = *watermark.borrow();
+                shards.advance(&watermark);
+                let after = *watermark.borrow();
+                let lowest = shards.reached.values().copied().min().unwrap();
+                prop_assert_eq!(after, before.max(lowest.min(shards.listed_at)));
+            }
+        }
     }
 }

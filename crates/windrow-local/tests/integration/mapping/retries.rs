@@ -189,7 +189,7 @@ async fn many_shards_stop_together_and_deliver_nothing_more() {
     put_in_each(&client, SHARDS, "before").await;
     let source = mapped.source();
     let Mapped {
-        cloud: _cloud,
+        cloud,
         mapping,
         function,
     } = mapped;
@@ -211,7 +211,7 @@ async fn many_shards_stop_together_and_deliver_nothing_more() {
     });
     let recording: Arc<dyn Function> = Arc::clone(&other) as Arc<dyn Function>;
     let next = Mapping::start(source, recording, options).unwrap();
-    finish(&next).await;
+    finish(&next, cloud.endpoint.clock()).await;
     let delivered = |function: &RecordingFunction| {
         let events = function.events.lock().unwrap();
         events.iter().flat_map(data).collect::<Vec<_>>()
