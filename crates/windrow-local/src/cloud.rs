@@ -21,7 +21,7 @@ use crate::firehose::{BufferingHints, DeliverySource, Firehose, FirehoseError};
 use crate::functions::{Faulty, Function};
 use crate::mapping::follow::StreamSource;
 use crate::mapping::group::Group;
-use crate::mapping::{Mapping, MappingSource};
+use crate::mapping::{InvalidMapping, Mapping, MappingSource};
 use crate::resources::{create_stream, create_table};
 use crate::settings::{CloudSettings, ResourceNames, aggregator_mapping, processor_mapping};
 use crate::start_error::StartError;
@@ -117,31 +117,14 @@ impl LocalCloud {
         create_delivery_streams(endpoint.firehose(), names, sources.arn(&names.stream)).await?;
 
         let pipeline = application.pipeline(names, &config)?;
-        let faulty = |function| Arc::new(Faulty::new(function, Arc::clone(&settings.faults)));
-        let aggregator = Group::new(
-            faulty(pipeline.aggregator),
-            aggregator_mapping(settings.window),
-            Arc::clone(&settings.faults),
-        )?;
-        let source = sources.source(&names.stream);
-        aggregator.add(source, created_at).await;
-        let processor = Mapping::start_with(
-            sources.source(&names.summary_stream),
-            faulty(pipeline.processor),
-            processor_mapping(settings.data_dir.join(ON_FAILURE)),
-            Start::TrimHorizon,
-            Arc::clone(&settings.faults),
-        )?;
-
+        let (aggregator, processor) =
+            start_mappings(&settings, &sources, pipeline, created_at).await?;
         let archive_stop = CancellationToken::new();
-        let source = StreamSource {
-            client: sources.client.clone(),
-            stream: names.stream.clone(),
-            start: Start::TrimHorizon,
-            clock: settings.clock.clone(),
-        };
-        let (archive, archive_watermark) =
-            start_archive(source, endpoint.firehose().clone(), archive_stop.clone());
+        let (archive, archive_watermark) = start_archive(
+            sources.followed(&names.stream),
+            endpoint.firehose().clone(),
+            archive_stop.clone(),
+        );
         let (sender, watermark) = watch::channel(i64::MIN);
         let watermark_task = combine(
             aggregator.watermark(),
@@ -304,6 +287,31 @@ async fn start_dashboard(
     Ok(Some(dashboard))
 }
 
+/// Starts the mappings of both functions. The streams were created at `created_at` or later.
+async fn start_mappings(
+    settings: &CloudSettings,
+    sources: &Sources,
+    pipeline: Pipeline,
+    created_at: i64,
+) -> Result<(Group, Mapping), InvalidMapping> {
+    let faulty = |function| Arc::new(Faulty::new(function, Arc::clone(&settings.faults)));
+    let aggregator = Group::new(
+        faulty(pipeline.aggregator),
+        aggregator_mapping(settings.window),
+        Arc::clone(&settings.faults),
+    )?;
+    let readings = sources.source(&settings.names.stream);
+    aggregator.add(readings, created_at).await;
+    let processor = Mapping::start_with(
+        sources.source(&settings.names.summary_stream),
+        faulty(pipeline.processor),
+        processor_mapping(settings.data_dir.join(ON_FAILURE)),
+        Start::TrimHorizon,
+        Arc::clone(&settings.faults),
+    )?;
+    Ok((aggregator, processor))
+}
+
 /// Creates the delivery streams of the archive and of the rejects.
 async fn create_delivery_streams(
     firehose: &Firehose,
@@ -341,7 +349,7 @@ fn describe(settings: &CloudSettings, endpoint_url: &str) -> String {
     )
 }
 
-/// Creates the [`MappingSource`] of a stream.
+/// Creates the sources of the streams.
 #[derive(Debug)]
 struct Sources {
     client: aws_sdk_kinesis::Client,
@@ -356,6 +364,16 @@ impl Sources {
             region, account, ..
         } = self;
         format!("arn:aws:kinesis:{region}:{account}:stream/{stream}")
+    }
+
+    /// A stream to read from its oldest record.
+    fn followed(&self, stream: &str) -> StreamSource {
+        StreamSource {
+            client: self.client.clone(),
+            stream: stream.to_owned(),
+            start: Start::TrimHorizon,
+            clock: self.clock.clone(),
+        }
     }
 
     fn source(&self, stream: &str) -> MappingSource {

@@ -30,7 +30,14 @@ fn set_clock_to(shifts: &[i64]) {
     let mut producer = Running::start(producer.env("SET_CLOCK", &shift));
     let url = endpoint(&producer.until("http://"));
     let count = 60 * (shifts.len() + 1);
-    let read = ["--endpoint-url", &url, "--from", "start"];
+    let read = [
+        "--endpoint-url",
+        &url,
+        "--format",
+        "lines",
+        "--from",
+        "start",
+    ];
     let mut consumer = program("consumer");
     consumer.args(read).args(["--count", &count.to_string()]);
     let mut consumer = Running::start(&mut consumer);
