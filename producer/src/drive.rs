@@ -236,10 +236,12 @@ mod tests {
         // minute after 15 s.
         let clock = || {
             let elapsed = started.elapsed().as_millis() as i64;
-            match elapsed {
-                ..7_000 => 100_000 + elapsed,
-                ..15_000 => 95_000 + elapsed,
-                _ => 160_000 + elapsed,
+            if elapsed < 7_000 {
+                100_000 + elapsed
+            } else if elapsed < 15_000 {
+                95_000 + elapsed
+            } else {
+                160_000 + elapsed
             }
         };
         let stop = CancellationToken::new();
