@@ -226,8 +226,9 @@ impl KinesisCall<'_> {
     async fn put(self) -> Response {
         let services = self.services;
         let closed = services.kinesis_order.read().await;
-        let is_closed = |stream: &String| closed.contains(stream);
-        if !closed.is_empty() && target_stream(&self.body).is_some_and(|stream| is_closed(&stream))
+        // A put's body is large, so it is not parsed without need.
+        if !closed.is_empty()
+            && target_stream(&self.body).is_some_and(|stream| closed.contains(&stream))
         {
             return error_response(
                 StatusCode::SERVICE_UNAVAILABLE,
