@@ -30,7 +30,8 @@ const MOST_REPORTED: u64 = 20;
 /// the sender halts. Returns how many readings were skipped because the stream took too few.
 ///
 /// Each reading's `StatusTime` is the time at which it was due. `clock` returns milliseconds since
-/// the epoch.
+/// the epoch. If it is set back, readings continue as if it had not been: a reading with the name
+/// and `StatusTime` of an earlier one would count as its duplicate.
 pub(crate) async fn fly(
     mut fleet: Vec<Unicorn>,
     mut schedule: Schedule,
@@ -41,8 +42,13 @@ pub(crate) async fn fly(
     let unicorns = fleet.len() as u64;
     let start = Instant::now();
     let mut wake = start;
+    let mut start_time = i64::MIN;
     while stop.run_until_cancelled(sleep_until(wake)).await.is_some() {
-        let (elapsed, now) = (start.elapsed(), clock());
+        let now = clock();
+        let elapsed = start.elapsed();
+        let elapsed_millis = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        start_time = start_time.max(now.saturating_sub(elapsed_millis));
+        let now = start_time.saturating_add(elapsed_millis);
         for number in schedule.take(elapsed) {
             let late = elapsed.saturating_sub(schedule.due(number));
             let late = i64::try_from(late.as_millis()).unwrap_or(i64::MAX);
@@ -218,6 +224,34 @@ mod tests {
             sent(&stream),
             expected.map(|(name, time)| (name.to_owned(), time))
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readings_stay_distinct_when_the_clock_is_set_back() {
+        let stream = Arc::new(Collected::default());
+        let sender = start(&stream);
+        let schedule = Schedule::new(10.0, Some(200), None);
+        let started = Instant::now();
+        // Set back by 5 s after 7 s, which the interval of the readings divides, and forward by a
+        // minute after 15 s.
+        let clock = || {
+            let elapsed = started.elapsed().as_millis() as i64;
+            if elapsed < 7_000 {
+                100_000 + elapsed
+            } else if elapsed < 15_000 {
+                95_000 + elapsed
+            } else {
+                160_000 + elapsed
+            }
+        };
+        let stop = CancellationToken::new();
+        assert_eq!(fly(fleet(1), schedule, &sender, clock, &stop).await, 0);
+        assert_eq!(sender.finish().await.sent, 200);
+        let times: Vec<i64> = sent(&stream).into_iter().map(|(_, time)| time).collect();
+        assert_eq!(times[0], 100_000);
+        assert_eq!(times[100], 110_000);
+        assert_eq!(times[199], 179_900);
+        assert!(times.is_sorted_by(|earlier, later| earlier < later));
     }
 
     #[tokio::test(start_paused = true)]

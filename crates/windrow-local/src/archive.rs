@@ -7,7 +7,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use windrow_read::{ShardReader, ShardRecord, Start};
 
-use crate::clock::now_millis;
 use crate::firehose::Firehose;
 use crate::mapping::follow::{ProgressMark, ShardWork, StreamSource, follow_stream};
 
@@ -52,7 +51,7 @@ impl ShardWork for ArchiveIntake {
         let client = self.source.client.clone();
         let mut reader = ShardReader::new(client, &self.source.stream, shard, start).limit(PAGE);
         while !stop.is_cancelled() {
-            let requested_at = now_millis();
+            let requested_at = self.source.clock.now_millis();
             let page = tokio::select! {
                 () = stop.cancelled() => return,
                 page = reader.next() => page,

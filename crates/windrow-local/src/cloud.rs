@@ -14,14 +14,14 @@ use aws_types::SdkConfig;
 use axum::Router;
 
 use crate::archive::archive;
-use crate::clock::now_millis;
+use crate::clock::Clock;
 use crate::dashboard::Dashboard;
 use crate::endpoint::{Endpoint, EndpointOptions, as_own};
 use crate::firehose::{BufferingHints, DeliverySource, Firehose, FirehoseError};
 use crate::functions::{Faulty, Function};
 use crate::mapping::follow::StreamSource;
 use crate::mapping::group::Group;
-use crate::mapping::{Mapping, MappingSource};
+use crate::mapping::{InvalidMapping, Mapping, MappingSource};
 use crate::resources::{create_stream, create_table};
 use crate::settings::{CloudSettings, ResourceNames, aggregator_mapping, processor_mapping};
 use crate::start_error::StartError;
@@ -104,7 +104,7 @@ impl LocalCloud {
         let dynamodb = aws_sdk_dynamodb::Client::new(&config);
 
         let names = &settings.names;
-        let created_at = now_millis();
+        let created_at = settings.clock.now_millis();
         create_stream(&kinesis, &names.stream, settings.shards).await?;
         create_stream(&kinesis, &names.summary_stream, settings.shards).await?;
         create_table(&dynamodb, &names.table, &names.table_key).await?;
@@ -112,36 +112,26 @@ impl LocalCloud {
             client: kinesis,
             region,
             account,
+            clock: settings.clock.clone(),
         };
         create_delivery_streams(endpoint.firehose(), names, sources.arn(&names.stream)).await?;
 
         let pipeline = application.pipeline(names, &config)?;
-        let faulty = |function| Arc::new(Faulty::new(function, Arc::clone(&settings.faults)));
-        let aggregator = Group::new(
-            faulty(pipeline.aggregator),
-            aggregator_mapping(settings.window),
-            Arc::clone(&settings.faults),
-        )?;
-        let source = sources.source(&names.stream);
-        aggregator.add(source, created_at).await;
-        let processor = Mapping::start_with(
-            sources.source(&names.summary_stream),
-            faulty(pipeline.processor),
-            processor_mapping(settings.data_dir.join(ON_FAILURE)),
-            Start::TrimHorizon,
-            Arc::clone(&settings.faults),
-        )?;
-
+        let (aggregator, processor) =
+            start_mappings(&settings, &sources, pipeline, created_at).await?;
         let archive_stop = CancellationToken::new();
-        let source = StreamSource {
-            client: sources.client.clone(),
-            stream: names.stream.clone(),
-            start: Start::TrimHorizon,
-        };
-        let (archive, archive_watermark) =
-            start_archive(source, endpoint.firehose().clone(), archive_stop.clone());
+        let (archive, archive_watermark) = start_archive(
+            sources.followed(&names.stream),
+            endpoint.firehose().clone(),
+            archive_stop.clone(),
+        );
         let (sender, watermark) = watch::channel(i64::MIN);
-        let watermark_task = combine(aggregator.watermark(), processor.watermark(), sender);
+        let watermark_task = combine(
+            aggregator.watermark(),
+            processor.watermark(),
+            sender,
+            settings.clock.clone(),
+        );
         let url = endpoint.url();
         Ok(Self {
             endpoint,
@@ -175,6 +165,11 @@ impl LocalCloud {
         &self.description
     }
 
+    /// The clock of the arrival times. Watermarks are times of this clock.
+    pub fn clock(&self) -> &Clock {
+        &self.sources.clock
+    }
+
     /// The time up to which windows are complete, in milliseconds since the epoch: each window that
     /// ended by then is closed, and its rows are in the table.
     pub fn watermark(&self) -> watch::Receiver<i64> {
@@ -202,7 +197,7 @@ impl LocalCloud {
     ///
     /// [`StartError`] if the stream cannot be created.
     pub async fn add_stream(&self, name: &str, shards: u32) -> Result<(), StartError> {
-        let created_at = now_millis();
+        let created_at = self.clock().now_millis();
         create_stream(&self.sources.client, name, shards).await?;
         self.aggregator
             .add(self.sources.source(name), created_at)
@@ -234,10 +229,10 @@ impl LocalCloud {
         for stream in self.streams() {
             self.endpoint.close_stream(&stream).await;
         }
-        let sent = now_millis();
+        let sent = self.clock().now_millis();
         self.aggregator.flush(sent).await;
         wait("the aggregator", self.aggregator.watermark(), sent).await?;
-        let summed = now_millis();
+        let summed = self.clock().now_millis();
         self.processor.flush(summed);
         wait("the processor", self.processor.watermark(), summed).await?;
         wait("the archive", self.archive_watermark.clone(), sent).await?;
@@ -272,6 +267,7 @@ fn endpoint_options(settings: &CloudSettings) -> EndpointOptions {
     options.port = settings.port;
     options.faults = Arc::clone(&settings.faults);
     options.reads_per_second = settings.reads_per_second;
+    options.clock = settings.clock.clone();
     options
 }
 
@@ -289,6 +285,31 @@ async fn start_dashboard(
     let dashboard = Dashboard::start(port, page, stop.clone()).await?;
     endpoint.set_dashboard_url(dashboard.url());
     Ok(Some(dashboard))
+}
+
+/// Starts the mappings of both functions. The streams were created at `created_at` or later.
+async fn start_mappings(
+    settings: &CloudSettings,
+    sources: &Sources,
+    pipeline: Pipeline,
+    created_at: i64,
+) -> Result<(Group, Mapping), InvalidMapping> {
+    let faulty = |function| Arc::new(Faulty::new(function, Arc::clone(&settings.faults)));
+    let aggregator = Group::new(
+        faulty(pipeline.aggregator),
+        aggregator_mapping(settings.window),
+        Arc::clone(&settings.faults),
+    )?;
+    let readings = sources.source(&settings.names.stream);
+    aggregator.add(readings, created_at).await;
+    let processor = Mapping::start_with(
+        sources.source(&settings.names.summary_stream),
+        faulty(pipeline.processor),
+        processor_mapping(settings.data_dir.join(ON_FAILURE)),
+        Start::TrimHorizon,
+        Arc::clone(&settings.faults),
+    )?;
+    Ok((aggregator, processor))
 }
 
 /// Creates the delivery streams of the archive and of the rejects.
@@ -328,12 +349,13 @@ fn describe(settings: &CloudSettings, endpoint_url: &str) -> String {
     )
 }
 
-/// Creates the [`MappingSource`] of a stream.
+/// Creates the sources of the streams.
 #[derive(Debug)]
 struct Sources {
     client: aws_sdk_kinesis::Client,
     region: String,
     account: String,
+    clock: Clock,
 }
 
 impl Sources {
@@ -344,12 +366,23 @@ impl Sources {
         format!("arn:aws:kinesis:{region}:{account}:stream/{stream}")
     }
 
+    /// A stream to read from its oldest record.
+    fn followed(&self, stream: &str) -> StreamSource {
+        StreamSource {
+            client: self.client.clone(),
+            stream: stream.to_owned(),
+            start: Start::TrimHorizon,
+            clock: self.clock.clone(),
+        }
+    }
+
     fn source(&self, stream: &str) -> MappingSource {
         MappingSource {
             client: self.client.clone(),
             stream: stream.to_owned(),
             stream_arn: self.arn(stream),
             region: self.region.clone(),
+            clock: self.clock.clone(),
         }
     }
 }
@@ -360,10 +393,11 @@ async fn combine(
     mut aggregator: watch::Receiver<i64>,
     mut processor: watch::Receiver<i64>,
     done: watch::Sender<i64>,
+    clock: Clock,
 ) {
     while aggregator.changed().await.is_ok() {
         let time = *aggregator.borrow_and_update();
-        let sent = now_millis();
+        let sent = clock.now_millis();
         if processor.wait_for(|mark| *mark >= sent).await.is_err() {
             return;
         }

@@ -8,8 +8,10 @@
 //! DynamoDB is the `dynoxide-rs` crate, stored in `table.db` in the data directory. Firehose is
 //! [`crate::firehose`].
 
+mod arrival;
 mod dynamodb;
 mod faults;
+mod iterator;
 mod kinesis;
 mod partial;
 mod reads;
@@ -25,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::clock::Clock;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::faults::Faults;
 use crate::firehose::Firehose;
@@ -67,6 +70,8 @@ pub struct EndpointOptions {
     pub reads_per_second: Option<u32>,
     /// Faults to inject into the calls that carry data.
     pub faults: Arc<Faults>,
+    /// The clock of the arrival times.
+    pub clock: Clock,
 }
 
 impl EndpointOptions {
@@ -81,6 +86,7 @@ impl EndpointOptions {
             iterator_lifetime: Duration::from_secs(300),
             reads_per_second: None,
             faults: Arc::new(Faults::none()),
+            clock: Clock::system(),
         }
     }
 }
@@ -129,6 +135,7 @@ impl Endpoint {
             region: options.region,
             kinesis,
             store,
+            clock: options.clock,
             kinesis_order: Default::default(),
             read_limit: options.reads_per_second.map(limit),
             dynamodb: dynamodb.clone(),
@@ -169,6 +176,12 @@ impl Endpoint {
     #[must_use]
     pub fn firehose(&self) -> &Firehose {
         &self.firehose
+    }
+
+    /// The clock of the arrival times. The mappings of this endpoint's streams need it.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.services.clock
     }
 
     /// The region in every ARN.

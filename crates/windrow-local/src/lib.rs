@@ -35,6 +35,7 @@ pub mod mapping;
 pub mod settings;
 pub mod table_file;
 
+pub use clock::Clock;
 pub use cloud::{Application, DrainError, LocalCloud, ON_FAILURE, Pipeline};
 pub use dashboard::DashboardPort;
 pub use settings::{CloudSettings, ResourceNames};

@@ -37,6 +37,7 @@ use windrow_read::Start;
 
 pub use options::MappingOptions;
 
+use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::functions::Function;
 use follow::{StreamSource, follow_stream};
@@ -54,6 +55,8 @@ pub struct MappingSource {
     pub stream_arn: String,
     /// Its region.
     pub region: String,
+    /// The clock of its arrival times.
+    pub clock: Clock,
 }
 
 /// A running mapping. Dropping it aborts it; [`stop`](Self::stop) lets it finish first.
@@ -120,6 +123,7 @@ impl Mapping {
             client: source.client,
             stream: source.stream,
             start,
+            clock: source.clock,
         };
         let polling = Arc::new(Polling {
             source: source_of_shards.clone(),

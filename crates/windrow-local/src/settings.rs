@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::dashboard::DashboardPort;
 use crate::endpoint::DEFAULT_PORT;
 use crate::faults::Faults;
@@ -44,6 +45,8 @@ pub struct CloudSettings {
     /// How many GetRecords calls per second each shard allows, over all readers except the local
     /// cloud itself: five on AWS. `None` for no limit.
     pub reads_per_second: Option<u32>,
+    /// The clock of the arrival times, and of everything that waits for records.
+    pub clock: Clock,
 }
 
 impl CloudSettings {
@@ -59,6 +62,7 @@ impl CloudSettings {
             faults: Arc::new(Faults::none()),
             dashboard: None,
             reads_per_second: None,
+            clock: Clock::system(),
         }
     }
 }

@@ -33,6 +33,7 @@ fn source(cloud: &TestCloud, stream: &str) -> MappingSource {
         stream: stream.to_owned(),
         stream_arn: format!("arn:aws:kinesis:us-east-1:000000000000:stream/{stream}"),
         region: "us-east-1".to_owned(),
+        clock: cloud.cloud.clock().clone(),
     }
 }
 
@@ -59,14 +60,8 @@ fn second_processor(cloud: &TestCloud, failed: &Path) -> Mapping {
 }
 
 /// Waits until the mapping has processed every record sent so far.
-async fn catch_up(mapping: &Mapping) {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the watermark is in wall-clock time"
-    )]
-    let now = std::time::SystemTime::now();
-    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap();
-    let now = i64::try_from(now.as_millis()).unwrap();
+async fn catch_up(cloud: &TestCloud, mapping: &Mapping) {
+    let now = cloud.cloud.clock().now_millis();
     mapping.flush(now);
     let mut watermark = mapping.watermark();
     let done = watermark.wait_for(|mark| *mark >= now);
@@ -154,7 +149,7 @@ async fn failed_batches_can_be_redriven_repeatedly() {
     // A processor without its table fails every record, and the files contain all of them.
     let folder = tempfile::tempdir().unwrap();
     let second = second_processor(&cloud, folder.path());
-    catch_up(&second).await;
+    catch_up(&cloud, &second).await;
     let sent = read_log(&cloud.kinesis, "wildrydes-summary").await.len();
     assert!(sent > 1);
     let failed = files(folder.path(), false).len();
@@ -173,7 +168,7 @@ async fn failed_batches_can_be_redriven_repeatedly() {
     );
     assert!(files(folder.path(), false).is_empty());
     assert_eq!(files(folder.path(), true).len(), failed);
-    catch_up(&second).await;
+    catch_up(&cloud, &second).await;
     assert_eq!(sorted(restored(&cloud).await), rows);
     // The pipeline's own table is unchanged.
     assert_eq!(sorted(cloud.rows().await), rows);
@@ -189,7 +184,7 @@ async fn failed_batches_can_be_redriven_repeatedly() {
         "{}",
         output.err
     );
-    catch_up(&second).await;
+    catch_up(&cloud, &second).await;
     let restored = restored(&cloud).await;
     assert_eq!(by_window(restored.clone()), expected);
     assert_eq!(sorted(restored), rows);
@@ -206,7 +201,7 @@ async fn an_invalid_file_is_named_and_others_are_redriven() {
     let rows = cloud.drained_rows().await;
     let folder = tempfile::tempdir().unwrap();
     let second = second_processor(&cloud, folder.path());
-    catch_up(&second).await;
+    catch_up(&cloud, &second).await;
     create_table(&cloud).await;
     let nonsense = folder.path().join("a-note");
     std::fs::write(&nonsense, "not what Lambda writes").unwrap();
@@ -221,7 +216,7 @@ async fn an_invalid_file_is_named_and_others_are_redriven() {
         output.err
     );
     assert!(nonsense.is_file());
-    catch_up(&second).await;
+    catch_up(&cloud, &second).await;
     assert_eq!(restored(&cloud).await, rows);
     second.stop().await;
     cloud.stop().await;
@@ -303,7 +298,7 @@ async fn a_new_mapping_reads_older_records() {
         aggregator_mapping(WINDOW),
     );
     let late = late.unwrap();
-    catch_up(&late).await;
+    catch_up(&cloud, &late).await;
     let sent = sent.items();
     let rows = sent.iter().flat_map(|record| row::rows(&record.data));
     assert_eq!(

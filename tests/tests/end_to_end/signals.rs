@@ -18,7 +18,7 @@ use unicorn::row;
 const SIGNALS: [&str; 3] = ["INT", "TERM", "HUP"];
 
 /// The distinct lines of the archive, and the total number of lines.
-fn archived(data: &Path) -> (BTreeSet<String>, usize) {
+pub(crate) fn archived(data: &Path) -> (BTreeSet<String>, usize) {
     let (mut lines, mut count) = (BTreeSet::new(), 0);
     let mut folders = vec![data.join("archive/wildrydes")];
     while let Some(folder) = folders.pop() {
@@ -38,7 +38,7 @@ fn archived(data: &Path) -> (BTreeSet<String>, usize) {
 }
 
 /// The number of readings that the producer reports as sent.
-fn sent(output: &ProgramOutput) -> usize {
+pub(crate) fn sent(output: &ProgramOutput) -> usize {
     let last = output.err.lines().last().unwrap_or_default();
     let (sent, failed) = last
         .strip_prefix("sent ")
@@ -48,7 +48,7 @@ fn sent(output: &ProgramOutput) -> usize {
     sent.parse().unwrap()
 }
 
-fn in_rows(lines: &str) -> usize {
+pub(crate) fn in_rows(lines: &str) -> usize {
     let rows = row::rows(lines.as_bytes()).map(|(_, row)| row.unwrap());
     let minutes = merge(rows);
     minutes.iter().map(|minute| minute.readings as usize).sum()

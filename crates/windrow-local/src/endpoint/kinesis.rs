@@ -11,6 +11,7 @@ use ferrokinesis::store::{Store, StoreOptions};
 use serde_json::{Map, Value};
 
 use super::{EndpointOptions, MAX_REQUEST_BYTES};
+use crate::clock::ClockTimes;
 use crate::service_error::error_response;
 
 /// The capacity that AWS gives a new on-demand stream: 4 MB per second of writes, or four shards.
@@ -106,8 +107,26 @@ impl AtTimestamp {
         Some(Self { fields, time })
     }
 
-    /// The body of the call, for `ferrokinesis`.
-    pub(super) fn body(&self) -> Option<Vec<u8>> {
+    /// The body of the call, for `ferrokinesis`, which rejects a time after its own, the wall
+    /// clock's. If that was set back, the wall clock's time is sent instead of one that is past by
+    /// the clock of the arrival times.
+    pub(super) fn body(&self, times: ClockTimes) -> Option<Vec<u8>> {
+        let seconds = |millis: i64| millis.div_euclid(1000) as f64;
+        let mut fields = self.fields.clone();
+        if times.is_set_back() && self.time <= seconds(times.now) {
+            let time = self.time.min(seconds(times.wall));
+            fields.insert("Timestamp".to_owned(), time.into());
+        }
+        serde_json::to_vec(&fields).ok()
+    }
+
+    /// The body of the same call for the record with this sequence number.
+    pub(super) fn at_sequence(mut self, number: String) -> Option<Vec<u8>> {
+        self.fields.remove("Timestamp");
+        self.fields
+            .insert("ShardIteratorType".to_owned(), "AT_SEQUENCE_NUMBER".into());
+        self.fields
+            .insert("StartingSequenceNumber".to_owned(), number.into());
         serde_json::to_vec(&self.fields).ok()
     }
 
@@ -119,19 +138,17 @@ impl AtTimestamp {
         serde_json::to_vec(&self.fields).ok()
     }
 
-    /// Whether the shard exists and has a record that arrived at that time or later.
-    pub(super) async fn has_record(&self, store: &Store) -> bool {
+    /// The sequence number of the shard's first record that arrived at that time or later, if there
+    /// is one.
+    pub(super) async fn first_record(&self, store: &Store) -> Option<String> {
         let data = Value::Object(self.fields.clone());
-        let Ok(stream) = store.resolve_stream_name(&data) else {
-            return false;
-        };
-        let shard = data["ShardId"].as_str().unwrap_or_default();
-        let Ok((_, index)) = resolve_shard_id(shard) else {
-            return false;
-        };
+        let stream = store.resolve_stream_name(&data).ok()?;
+        let (_, index) = resolve_shard_id(data["ShardId"].as_str()?).ok()?;
         let (from, to) = (shard_ix_to_hex(index), shard_ix_to_hex(index + 1));
         let first = store.find_first_record_at_timestamp(&stream, &from, &to, self.time);
-        first.await.is_some()
+        let (key, _) = first.await?;
+        let (_, number) = key.split_once('/')?;
+        Some(number.to_owned())
     }
 }
 
@@ -150,9 +167,21 @@ mod tests {
             at(json!({"StreamName": "s", "ShardId": "0", "ShardIteratorType": "AT_TIMESTAMP", "Timestamp": 12.9}))
                 .unwrap()
         };
+        let requested = |now, wall| body(call().body(ClockTimes { now, wall }));
         assert_eq!(
-            body(call().body()),
+            requested(99_000, 99_000),
             json!({"StreamName": "s", "ShardId": "0", "ShardIteratorType": "AT_TIMESTAMP", "Timestamp": 12.0})
+        );
+        for (now, wall, sent) in [
+            (13_000, 11_500, 11.0),
+            (11_900, 10_000, 12.0),
+            (13_000, 12_500, 12.0),
+        ] {
+            assert_eq!(requested(now, wall)["Timestamp"], sent, "{now} {wall}");
+        }
+        assert_eq!(
+            body(call().at_sequence("7".to_owned())),
+            json!({"StreamName": "s", "ShardId": "0", "ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": "7"})
         );
         assert_eq!(
             body(call().latest()),

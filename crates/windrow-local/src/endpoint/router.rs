@@ -23,6 +23,8 @@ use super::dynamodb::DynamoDb;
 use super::faults::inject;
 use super::kinesis::{self, AtTimestamp};
 use super::reads::ReadLimit;
+use super::{arrival, iterator};
+use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::firehose::{self, Firehose};
 use crate::server::{BodyTooLarge, is_this_machine};
@@ -33,6 +35,8 @@ pub(super) struct Services {
     pub(super) region: String,
     pub(super) kinesis: Router,
     pub(super) store: Store,
+    /// The clock of the arrival times.
+    pub(super) clock: Clock,
     /// The streams that are closed to writers. The lock also orders calls: a read holds it
     /// exclusively, and all other calls share it.
     pub(super) kinesis_order: RwLock<Vec<String>>,
@@ -163,75 +167,142 @@ async fn read(request: Request) -> (Parts, Bytes) {
 /// return a later record, move its iterator past the earlier one, and lose it.
 async fn call_kinesis(services: &Services, operation: &str, request: Request) -> Response {
     let (parts, body) = read(request).await;
-    let at_timestamp = match operation {
-        "GetShardIterator" => AtTimestamp::parse(&body),
-        _ => None,
+    let call = KinesisCall {
+        services,
+        parts,
+        body,
     };
-    if let Some(requested) = at_timestamp {
-        return shard_iterator_at(services, requested, parts).await;
-    }
-    let throttled = match (operation, &services.read_limit) {
-        ("GetRecords", Some(limit)) => limit.throttle(&parts.headers, &body),
-        _ => None,
-    };
-    if let Some(response) = throttled {
-        return response;
-    }
-    let request = Request::from_parts(parts, Body::from(body.clone()));
-    let call = services.kinesis.clone().oneshot(request);
     match operation {
-        "GetRecords" => {
-            let _no_writes = services.kinesis_order.write().await;
-            call.await.into_response()
-        }
-        "PutRecord" | "PutRecords" => {
-            let closed = services.kinesis_order.read().await;
-            if closed.iter().any(|stream| writes_to(&body, stream)) {
-                return error_response(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "ServiceUnavailable",
-                    "the local cloud is stopping and accepts no more records",
-                );
-            }
-            call.await.into_response()
-        }
+        "GetRecords" => call.get_records().await,
+        "PutRecord" | "PutRecords" => call.put().await,
+        "GetShardIterator" => match AtTimestamp::parse(&call.body) {
+            Some(requested) => call.iterator_at(requested).await,
+            None => call.iterator().await,
+        },
         _ => {
             let _no_reads = services.kinesis_order.read().await;
-            call.await.into_response()
+            call.send().await
         }
     }
 }
 
-/// Creates a shard iterator at a time; see [`AtTimestamp`].
-///
-/// No write is in flight meanwhile, so a record is either found here or arrives after LATEST.
-async fn shard_iterator_at(
-    services: &Services,
-    requested: AtTimestamp,
-    mut parts: Parts,
-) -> Response {
-    parts.headers.remove(header::CONTENT_LENGTH);
-    let call = async |body: Option<Vec<u8>>| {
-        let body = Body::from(body.unwrap_or_default());
-        let request = Request::from_parts(parts.clone(), body);
-        services
-            .kinesis
-            .clone()
-            .oneshot(request)
-            .await
-            .into_response()
-    };
-    let _no_writes = services.kinesis_order.write().await;
-    // In any case, since `ferrokinesis` validates the request.
-    let response = call(requested.body()).await;
-    if !response.status().is_success() || requested.has_record(&services.store).await {
-        return response;
-    }
-    call(requested.latest()).await
+/// A call to `ferrokinesis`.
+struct KinesisCall<'a> {
+    services: &'a Services,
+    parts: Parts,
+    body: Bytes,
 }
 
-/// Whether a PutRecord or PutRecords call with this body is for `stream`.
-fn writes_to(body: &[u8], stream: &str) -> bool {
+impl KinesisCall<'_> {
+    async fn send(&self) -> Response {
+        self.send_body(self.body.clone()).await
+    }
+
+    async fn send_body(&self, body: Bytes) -> Response {
+        let mut parts = self.parts.clone();
+        parts.headers.remove(header::CONTENT_LENGTH);
+        let request = Request::from_parts(parts, Body::from(body));
+        let call = self.services.kinesis.clone().oneshot(request);
+        call.await.into_response()
+    }
+
+    /// Reads while no write is in flight.
+    async fn get_records(self) -> Response {
+        let services = self.services;
+        if let Some(limit) = &services.read_limit
+            && let Some(response) = limit.throttle(&self.parts.headers, &self.body)
+        {
+            return response;
+        }
+        let _no_writes = services.kinesis_order.write().await;
+        let times = services.clock.times();
+        match iterator::renewed(&services.store, &self.body, times).await {
+            Some(body) => self.send_body(body.into()).await,
+            None => self.send().await,
+        }
+    }
+
+    /// Writes, unless the stream is closed to writers.
+    async fn put(self) -> Response {
+        let services = self.services;
+        let closed = services.kinesis_order.read().await;
+        // A put's body is large, so it is not parsed without need.
+        if !closed.is_empty()
+            && target_stream(&self.body).is_some_and(|stream| closed.contains(&stream))
+        {
+            return error_response(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                "the local cloud is stopping and accepts no more records",
+            );
+        }
+        let before = services.clock.times();
+        if before.is_set_back()
+            && let Some(stream) = target_stream(&self.body)
+        {
+            arrival::renew_write_limit(&services.store, &stream, before.now).await;
+        }
+        let response = self.send().await;
+        // Read the clock again: the wall clock may have been set back only now.
+        let after = services.clock.times();
+        if after.is_set_back()
+            && let Some(stream) = target_stream(&self.body)
+        {
+            return arrival::stamp(&services.store, &stream, response, after.now).await;
+        }
+        response
+    }
+
+    /// Creates a shard iterator of any type but AT_TIMESTAMP.
+    async fn iterator(self) -> Response {
+        let _no_reads = self.services.kinesis_order.read().await;
+        let response = self.send().await;
+        if is_latest(&self.body) {
+            return iterator::after_last_record(response).await;
+        }
+        response
+    }
+
+    /// Creates a shard iterator at a time; see [`AtTimestamp`].
+    ///
+    /// No write is in flight meanwhile, so a record is either found here or arrives after LATEST.
+    async fn iterator_at(self, requested: AtTimestamp) -> Response {
+        let services = self.services;
+        let _no_writes = services.kinesis_order.write().await;
+        // In any case, since `ferrokinesis` validates the request.
+        let body = requested.body(services.clock.times());
+        let response = self.send_body(body.unwrap_or_default().into()).await;
+        if !response.status().is_success() {
+            return response;
+        }
+        match requested.first_record(&services.store).await {
+            Some(number) => {
+                let body = requested.at_sequence(number);
+                self.send_body(body.unwrap_or_default().into()).await
+            }
+            None => {
+                let body = requested.latest();
+                let response = self.send_body(body.unwrap_or_default().into()).await;
+                iterator::after_last_record(response).await
+            }
+        }
+    }
+}
+
+/// Whether a GetShardIterator call with this body is for LATEST.
+fn is_latest(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct IteratorCall {
+        shard_iterator_type: String,
+    }
+
+    serde_json::from_slice::<IteratorCall>(body)
+        .is_ok_and(|call| call.shard_iterator_type == "LATEST")
+}
+
+/// The stream that a PutRecord or PutRecords call with this body is for.
+fn target_stream(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct ServiceTarget {
@@ -240,12 +311,13 @@ fn writes_to(body: &[u8], stream: &str) -> bool {
         stream_arn: Option<String>,
     }
 
-    let Ok(target) = serde_json::from_slice::<ServiceTarget>(body) else {
-        return false;
-    };
-    let name = target.stream_name.as_deref();
-    let arn = target.stream_arn.as_deref();
-    name == Some(stream) || arn.is_some_and(|arn| arn.ends_with(&format!(":stream/{stream}")))
+    let target: ServiceTarget = serde_json::from_slice(body).ok()?;
+    let name = target.stream_name.filter(|name| !name.is_empty());
+    name.or_else(|| {
+        let arn = target.stream_arn?;
+        let (_, name) = arn.rsplit_once(":stream/")?;
+        Some(name.to_owned())
+    })
 }
 
 async fn describe(State(services): State<Arc<Services>>) -> Json<Value> {

@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use windrow_read::{Lineage, Shard, Start, list};
 
-use crate::clock::now_millis;
+use crate::clock::Clock;
 
 /// How often shards are listed. New shards are found within this time, and the watermark never
 /// passes the last listing.
@@ -25,6 +25,8 @@ pub(crate) struct StreamSource {
     /// Where to start in the shards of the first listing. Later shards are read from their oldest
     /// record.
     pub(crate) start: Start,
+    /// The clock of the arrival times.
+    pub(crate) clock: Clock,
 }
 
 /// Reports the progress of one shard's task.
@@ -87,7 +89,7 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                 }
             },
             _ = listing.tick() => {
-                let requested_at = now_millis();
+                let requested_at = source.clock.now_millis();
                 match list(&source.client, &source.stream).await {
                     Err(error) => {
                         tracing::warn!(stream = source.stream, %error, "cannot list the shards");
@@ -200,6 +202,8 @@ impl FollowedShards {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::endpoint::{Endpoint, EndpointOptions};
     use crate::resources::create_stream;
@@ -242,6 +246,7 @@ mod tests {
             client,
             stream: "stream".to_owned(),
             start: Start::TrimHorizon,
+            clock: endpoint.clock().clone(),
         };
         let (work, stop) = (
             Arc::new(SendsManyMarks::default()),
@@ -258,5 +263,33 @@ mod tests {
         let both = async { tokio::join!(following, stopping) };
         tokio::time::timeout(LIMIT, both).await.unwrap();
         assert_eq!(work.ended.load(Ordering::SeqCst), 3);
+    }
+
+    proptest! {
+        /// Even if marks go back, the watermark does not. It moves only to a time that all shards
+        /// and the last listing have reached.
+        #[test]
+        fn the_watermark_never_goes_back(
+            marks in proptest::collection::vec((0..4_usize, -1_000..1_000_i64), 0..60),
+        ) {
+            const SHARDS: [&str; 3] = ["a", "b", "c"];
+            let reached = SHARDS.map(|shard| (shard.to_owned(), i64::MIN));
+            let mut shards = FollowedShards {
+                reached: reached.into(),
+                ..FollowedShards::default()
+            };
+            let watermark = watch::channel(i64::MIN).0;
+            for (index, time) in marks {
+                match SHARDS.get(index) {
+                    Some(shard) => shards.mark(shard, time),
+                    None => shards.listed_at = time,
+                }
+                let before = *watermark.borrow();
+                shards.advance(&watermark);
+                let after = *watermark.borrow();
+                let lowest = shards.reached.values().copied().min().unwrap();
+                prop_assert_eq!(after, before.max(lowest.min(shards.listed_at)));
+            }
+        }
     }
 }

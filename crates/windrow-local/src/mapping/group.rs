@@ -11,7 +11,6 @@ use windrow_read::Start;
 
 use super::plan::BatchRules;
 use super::{InvalidMapping, Mapping, MappingOptions, MappingSource, rules};
-use crate::clock::now_millis;
 use crate::faults::Faults;
 use crate::functions::Function;
 
@@ -98,16 +97,16 @@ impl Group {
     /// Restarts the mappings at the records that arrived at `from_millis` or later. The state of
     /// open windows is lost.
     pub(crate) async fn restart(&self, from_millis: i64) {
-        // The emulator truncates arrival times to whole seconds, so a record that arrives now may
-        // have an earlier arrival time.
-        let from = from_millis.clamp(0, now_millis());
-        let start = Start::AtTimestamp(from - from % 1000);
         let mut members = self.members.lock().await;
         let flush = members.flush;
         for member in &mut members.mappings {
+            // The emulator truncates arrival times to whole seconds, so a record that arrives now may
+            // have an earlier arrival time.
+            let from = from_millis.clamp(0, member.source.clock.now_millis());
+            let start = Start::AtTimestamp(from - from % 1000);
             // After the timeout, invocations in flight are aborted.
             let _ = tokio::time::timeout(GRACE, member.mapping.halt()).await;
-            *member = self.member(member.source.clone(), start.clone(), flush);
+            *member = self.member(member.source.clone(), start, flush);
         }
     }
 

@@ -72,7 +72,8 @@ impl BatchRules {
         };
 
         // A record of another window ends this one, even if that window is earlier. Arrival times
-        // can go back slightly; such a record then forms a source range of its own in its window.
+        // can go back; such a record then forms a source range of its own in its window, which may
+        // have been open before.
         let run = view
             .records
             .iter()
@@ -277,30 +278,48 @@ mod tests {
     }
 
     proptest! {
-        /// For any arrival times, every record is delivered once and in order, each invocation
-        /// stays in one window, and each window that is opened is ended.
+        /// For any arrival times, and whatever the clock was when a page was read, every record is
+        /// delivered once and in order, each invocation stays in one window, and each window that
+        /// is opened is ended. The watermark never passes a window that is not done or, while a
+        /// record waits, the time from which to flush.
         #[test]
         fn every_record_is_delivered_once(
-            arrivals in proptest::collection::vec(0..4 * MINUTE, 0..40),
-            pages in proptest::collection::vec(1..9_usize, 1..50),
+            arrivals in proptest::collection::vec(-60 * MINUTE..60 * MINUTE, 0..40),
+            jitter in proptest::collection::vec(0..2 * MINUTE, 40),
+            pages in proptest::collection::vec((1..9_usize, -60 * MINUTE..60 * MINUTE), 1..50),
+            flush_from in prop_oneof![Just(i64::MAX), -60 * MINUTE..60 * MINUTE],
+            waited in 0..3_u64,
+            is_near: bool,
             tumbling: bool,
         ) {
             let rules = rules(tumbling);
+            // Arrival times within two minutes share windows; those within two hours rarely do.
+            let arrivals: Vec<i64> = if is_near { jitter[..arrivals.len()].to_vec() } else { arrivals };
             let mut unread = records(&arrivals);
             let mut buffer = VecDeque::new();
             let mut delivered = Vec::new();
-            let mut open = None;
+            let mut open: Option<Window> = None;
+            let mut read_up_to = i64::MIN;
             let mut pages = pages.into_iter();
             loop {
                 let view = ShardView {
                     ended: unread.is_empty(),
                     open,
+                    read_up_to,
+                    flush_from,
+                    waited: Duration::from_secs(waited),
                     ..view(&buffer)
                 };
+                let watermark = rules.watermark(view);
+                let waiting = buffer.iter().map(|record: &ShardRecord| record.arrival);
+                for arrival in waiting.chain(open.map(|open| open.start)) {
+                    prop_assert!(watermark <= arrival && watermark < flush_from);
+                }
                 match rules.next(view) {
                     PollStep::Read => {
-                        let page = pages.next().unwrap_or(1).min(unread.len());
-                        buffer.extend(unread.drain(..page));
+                        let (page, time) = pages.next().unwrap_or((1, 0));
+                        read_up_to = time;
+                        buffer.extend(unread.drain(..page.min(unread.len())));
                     }
                     PollStep::Invoke { count, window } => {
                         prop_assert!(count > 0 || window.is_some());

@@ -19,7 +19,6 @@ use super::invoke::{BatchWindow, InvocationOutcome, Invoker, MAX_STATE_BYTES};
 use super::on_failure::FailedBatch;
 use super::options::MappingOptions;
 use super::plan::{BatchRules, PollStep, ShardView};
-use crate::clock::now_millis;
 use crate::faults::Faults;
 use crate::functions::Function;
 
@@ -127,6 +126,10 @@ impl Poller {
         }
     }
 
+    fn now_millis(&self) -> i64 {
+        self.polling.source.clock.now_millis()
+    }
+
     /// Reads once. Waits first if the last read reached the end, so that an idle shard is not
     /// polled without a pause.
     async fn read(&mut self) -> Flow {
@@ -138,7 +141,7 @@ impl Poller {
                 () = pause => {}
             }
         }
-        let asked_at = now_millis();
+        let asked_at = self.now_millis();
         let page = tokio::select! {
             () = self.stop.cancelled() => return Flow::Stop,
             page = self.reader.next() => page,
@@ -336,7 +339,7 @@ impl Poller {
         let Some(age) = self.polling.options.record_age else {
             return 0;
         };
-        let oldest = now_millis() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        let oldest = self.now_millis() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let old = |record: &&ShardRecord| record.arrival < oldest;
         let count = self.records.iter().take(most).take_while(old).count();
         self.discard(count, "RecordAgeExceeded", 0, "too old").await;
@@ -351,6 +354,7 @@ impl Poller {
         }
         let batch = &self.records.make_contiguous()[..count];
         let event = self.invoker.event(batch, None);
+        let now = self.polling.source.clock.now_millis();
         let failed = FailedBatch {
             function: self.invoker.function.name(),
             stream_arn: &self.invoker.stream_arn,
@@ -360,7 +364,7 @@ impl Poller {
             reason,
             records: batch,
             event: &event,
-            now: Timestamp::from_millisecond(now_millis()).unwrap_or_default(),
+            now: Timestamp::from_millisecond(now).unwrap_or_default(),
         };
         match &self.polling.options.on_failure {
             None => tracing::error!(count, condition, "records failed permanently and are lost"),

@@ -5,6 +5,7 @@
 
 mod bootstrap;
 mod cargo_lambda;
+mod clock;
 mod endpoint;
 mod endpoint_faults;
 mod endpoint_reads;

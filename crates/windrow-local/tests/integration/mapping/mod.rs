@@ -1,5 +1,6 @@
 //! The event source mapping, with functions that record their events and misbehave on demand.
 
+mod clock;
 mod faults;
 mod retries;
 mod windows;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use windrow_event::Event;
+use windrow_local::Clock;
 use windrow_local::faults::Faults;
 use windrow_local::functions::{Faulty, Function, InvokeError};
 use windrow_local::mapping::{Mapping, MappingOptions, MappingSource};
@@ -71,13 +73,23 @@ impl Mapped {
         handler: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
     ) -> Self {
         let cloud = TestEndpoint::start().await;
-        let client = cloud.kinesis();
-        create_stream(&client, "stream", shards).await;
+        Self::start_on(cloud, shards, options, faults, handler).await
+    }
+
+    /// Like `start_with`, on an endpoint without streams.
+    async fn start_on(
+        cloud: TestEndpoint,
+        shards: i32,
+        options: MappingOptions,
+        faults: Arc<Faults>,
+        handler: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
+    ) -> Self {
+        create_stream(&cloud.kinesis(), "stream", shards).await;
         let function = Arc::new(RecordingFunction {
             events: Mutex::default(),
             handler: Box::new(handler),
         });
-        let source = source(client);
+        let source = source(&cloud);
         let recording: Arc<dyn Function> = Arc::clone(&function) as Arc<dyn Function>;
         let faulty = Arc::new(Faulty::new(recording, Arc::clone(&faults)));
         let mapping = Mapping::start_with(source, faulty, options, Start::TrimHorizon, faults);
@@ -90,7 +102,7 @@ impl Mapped {
 
     /// The stream, as the source of a mapping.
     fn source(&self) -> MappingSource {
-        source(self.cloud.kinesis())
+        source(&self.cloud)
     }
 
     /// Puts records in one call; data and partition key are the same.
@@ -115,7 +127,7 @@ impl Mapped {
 
     /// Flushes the mapping, and waits until everything that was put is done.
     async fn finish(&self) {
-        finish(&self.mapping).await;
+        finish(&self.mapping, self.cloud.endpoint.clock()).await;
     }
 
     /// The data of each event's records.
@@ -125,18 +137,19 @@ impl Mapped {
     }
 }
 
-fn source(client: aws_sdk_kinesis::Client) -> MappingSource {
+fn source(cloud: &TestEndpoint) -> MappingSource {
     MappingSource {
-        client,
+        client: cloud.kinesis(),
         stream: "stream".to_owned(),
         stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/stream".to_owned(),
         region: "us-east-1".to_owned(),
+        clock: cloud.endpoint.clock().clone(),
     }
 }
 
 /// Flushes a mapping, and waits until everything that was put is done.
-async fn finish(mapping: &Mapping) {
-    let now = now_millis();
+async fn finish(mapping: &Mapping, clock: &Clock) {
+    let now = clock.now_millis();
     mapping.flush(now);
     let mut watermark = mapping.watermark();
     let done = watermark.wait_for(|mark| *mark >= now);
@@ -178,7 +191,7 @@ fn data(event: &Event) -> Vec<String> {
 fn now_millis() -> i64 {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the watermark is in wall-clock time"
+        reason = "the emulator's arrival times are in wall-clock time"
     )]
     let now = std::time::SystemTime::now();
     now.duration_since(std::time::UNIX_EPOCH)

@@ -189,7 +189,7 @@ async fn many_shards_stop_together_and_deliver_nothing_more() {
     put_in_each(&client, SHARDS, "before").await;
     let source = mapped.source();
     let Mapped {
-        cloud: _cloud,
+        cloud,
         mapping,
         function,
     } = mapped;
@@ -211,7 +211,7 @@ async fn many_shards_stop_together_and_deliver_nothing_more() {
     });
     let recording: Arc<dyn Function> = Arc::clone(&other) as Arc<dyn Function>;
     let next = Mapping::start(source, recording, options).unwrap();
-    finish(&next).await;
+    finish(&next, cloud.endpoint.clock()).await;
     let delivered = |function: &RecordingFunction| {
         let events = function.events.lock().unwrap();
         events.iter().flat_map(data).collect::<Vec<_>>()
@@ -255,7 +255,7 @@ async fn a_mapping_stops_after_the_invocation_in_flight() {
     put_in_each(&client, 1, "a").await;
     let function = Arc::new(HeldFunction::default());
     let held: Arc<dyn Function> = Arc::clone(&function) as Arc<dyn Function>;
-    let mapping = Mapping::start(source(client), held, MappingOptions::default()).unwrap();
+    let mapping = Mapping::start(source(&cloud), held, MappingOptions::default()).unwrap();
     let begun = tokio::time::timeout(TIME_LIMIT, function.begun.notified());
     begun.await.unwrap();
     let stopping = async {
