@@ -9,7 +9,7 @@ const LONGEST: usize = 129;
 const WORDS: usize = 7;
 
 /// A sequence number as an integer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogPosition {
     /// The most significant word comes first.
     words: [u64; WORDS],
