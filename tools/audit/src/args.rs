@@ -28,7 +28,7 @@ Differences:
   the item ... is not a row   its hash is wrong, so it is not what was written
 
 The audit reads at most two pages and 0.9 MB per second of each shard, so that the functions and
-consumers keep the rest of its limits. It queries the table once per unicorn and hour, and scans it
+consumers keep the rest of its limits. It queries the table once per unicorn and chunk, and scans it
 once for unicorns that the log does not have; --no-scan leaves that out.
 
 Windows that the stream's retention has cut, or whose rows have expired, are not audited. An
@@ -85,6 +85,16 @@ pub struct AuditArgs {
         value_parser = windrow_connect::duration::parse
     )]
     pub settle: Duration,
+
+    /// Audit this much of the log at a time. Memory grows with it, up to a million unicorns times
+    /// windows
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "1h",
+        value_parser = windrow_connect::duration::parse
+    )]
+    pub chunk: Duration,
 
     /// Do not look for rows of unicorns that the log does not have, which reads the whole table
     #[arg(long)]

@@ -58,9 +58,8 @@ impl Lifetimes {
     /// is the most common one: a few rows with another one must not hide that they are missing.
     fn have_ended(&self, start: i64, now: i64) -> bool {
         let most_common = self.0.iter().max_by_key(|(_, rows)| **rows);
-        most_common.is_some_and(|(lifetime, _)| {
-            start.div_euclid(1000).saturating_add(*lifetime) <= now
-        })
+        most_common
+            .is_some_and(|(lifetime, _)| start.div_euclid(1000).saturating_add(*lifetime) <= now)
     }
 }
 
@@ -272,14 +271,25 @@ mod tests {
     fn check(scope: &CheckScope, log: &LoggedKey, entries: Vec<TableEntry>) -> Findings {
         let mut findings = Findings::default();
         let mut lifetimes = Lifetimes::default();
-        scope.check("Shadowfax", Some(log), entries, &mut lifetimes, &mut findings);
+        scope.check(
+            "Shadowfax",
+            Some(log),
+            entries,
+            &mut lifetimes,
+            &mut findings,
+        );
         findings
     }
 
     fn kinds(findings: &Findings) -> Vec<(i64, &DifferenceKind)> {
         let differences = findings.differences.iter();
         differences
-            .map(|difference| ((difference.start.unwrap() - minute(0)) / 60_000, &difference.kind))
+            .map(|difference| {
+                (
+                    (difference.start.unwrap() - minute(0)) / 60_000,
+                    &difference.kind,
+                )
+            })
             .collect()
     }
 
@@ -339,7 +349,10 @@ mod tests {
             lives(60, row(30, 130, 60)),
         ];
         let findings = check(&scope(WindowBy::Arrival), &log, entries);
-        assert_eq!(kinds(&findings), [(30, &DifferenceKind::Expired { rows: 1 })]);
+        assert_eq!(
+            kinds(&findings),
+            [(30, &DifferenceKind::Expired { rows: 1 })]
+        );
         assert_eq!(findings.expired.len(), 2);
         assert_eq!(findings.windows.len(), 2);
     }

@@ -158,9 +158,7 @@ impl ShardCursor {
             (Some(last), _) => request
                 .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
                 .starting_sequence_number(last),
-            (None, ReadFrom::Oldest) => {
-                request.shard_iterator_type(ShardIteratorType::TrimHorizon)
-            }
+            (None, ReadFrom::Oldest) => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
             (None, ReadFrom::Arrival(arrival)) => request
                 .shard_iterator_type(ShardIteratorType::AtTimestamp)
                 .timestamp(DateTime::from_millis(arrival)),

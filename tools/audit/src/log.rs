@@ -6,9 +6,9 @@ use aws_sdk_kinesis::Client;
 use futures_util::future::join_all;
 use windrow_service::ServiceError;
 
-use crate::error::AuditError;
 use crate::check::{AuditedShard, AuditedStream};
 use crate::cursor::{ReadFrom, ShardCursor, arrival_of};
+use crate::error::AuditError;
 use crate::expected::{AuditWindows, LogFold, WindowBy};
 use crate::position::LogPosition;
 use crate::range::LogAge;
@@ -205,14 +205,18 @@ impl LogReader {
                 return Ok(ReadOutcome::Cut);
             }
             fold.end_before(slowest - MARGIN);
-            self.read_pages(&lagging, slowest, |shard, arrival, data, sequence_number| {
-                if arrival < span.settled {
-                    fold.add(shard, arrival, data);
-                    if windows.by() == WindowBy::Event {
-                        folded_to[shard] = LogPosition::parse(sequence_number);
+            self.read_pages(
+                &lagging,
+                slowest,
+                |shard, arrival, data, sequence_number| {
+                    if arrival < span.settled {
+                        fold.add(shard, arrival, data);
+                        if windows.by() == WindowBy::Event {
+                            folded_to[shard] = LogPosition::parse(sequence_number);
+                        }
                     }
-                }
-            })
+                },
+            )
             .await?;
             if fold.accumulators() > MOST_ACCUMULATORS {
                 to = fold.shrink_to(MOST_ACCUMULATORS);

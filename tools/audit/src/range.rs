@@ -115,7 +115,9 @@ pub fn plan(
         Some(from) => windows.next_after(from).max(first_whole),
     };
     let settled = windows.start_of(now.saturating_sub(requested.settle));
-    let to = windows.start_of(requested.to.unwrap_or(settled)).min(settled);
+    let to = windows
+        .start_of(requested.to.unwrap_or(settled))
+        .min(settled);
     if from >= to {
         let first = Timestamp::from_millis(from);
         if to < settled && first_whole >= to {
@@ -125,7 +127,9 @@ pub fn plan(
         return Err(NothingToAudit::NotSettled { first, settled });
     }
     let is_cut = logs.iter().any(|(_, log)| !log.is_whole(now));
-    let is_shorter = requested.from.is_none_or(|requested| requested < first_whole);
+    let is_shorter = requested
+        .from
+        .is_none_or(|requested| requested < first_whole);
     Ok(AuditRange {
         starts: from..to,
         settled,
@@ -197,7 +201,11 @@ mod tests {
         // Records at the end of the retention are deleted while they are read.
         let range = planned(WindowBy::Arrival, (None, None), old(NOW - DAY)).unwrap();
         assert_eq!(range.starts.start, 99 * DAY + 6 * MINUTE);
-        let later = planned(WindowBy::Arrival, (Some(oldest + 9 * MINUTE), None), old(oldest));
+        let later = planned(
+            WindowBy::Arrival,
+            (Some(oldest + 9 * MINUTE), None),
+            old(oldest),
+        );
         assert_eq!(later.unwrap().cut, None);
     }
 
@@ -219,7 +227,10 @@ mod tests {
             ..old(0)
         };
         let reason = |range, log| planned(WindowBy::Arrival, range, log).unwrap_err();
-        assert!(matches!(reason((None, None), empty), NothingToAudit::EmptyLog(_)));
+        assert!(matches!(
+            reason((None, None), empty),
+            NothingToAudit::EmptyLog(_)
+        ));
         let unsettled = reason((Some(NOW - MINUTE), None), young());
         assert!(matches!(unsettled, NothingToAudit::NotSettled { .. }));
         let cut = reason((Some(0), Some(DAY)), old(99 * DAY));

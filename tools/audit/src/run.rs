@@ -22,15 +22,11 @@ use crate::position::LogPosition;
 use crate::range::{AuditRange, RequestedRange, plan};
 use crate::report::{AuditReport, grouped};
 use crate::stored::TableEntry;
-use crate::table::{RowTable, ScannedTable};
+use crate::table::{AuditTable, ScannedTable};
 
 /// Attempts per call, and the longest wait between two of them.
 const ATTEMPTS: u32 = 8;
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
-/// The longest chunk, in milliseconds. In windows by event time only memory limits a chunk, since
-/// each reads the log to its end.
-const LONGEST_CHUNK: i64 = 3_600_000;
 
 /// How many unicorns are queried at the same time.
 const CONCURRENT_QUERIES: usize = 16;
@@ -70,6 +66,13 @@ pub async fn run(
         () = stop.cancelled() => Err(AuditError::Interrupted),
         ended = audit.audit(&mut report, &mut notes) => ended,
     };
+    if audit.expired > 0 {
+        let windows = counted(audit.expired, "window");
+        note(
+            &mut notes,
+            &format!("{windows} not audited: their rows have expired"),
+        );
+    }
     if ended.is_ok() {
         let result = audit.result(report.differences());
         let unprinted = report.finish(&result)?;
@@ -79,6 +82,12 @@ pub async fn run(
                 note(&mut notes, &format!("and {unprinted} more differences"));
             }
             note(&mut notes, &result);
+        }
+        if audit.audited + audit.expired == 0 {
+            note(
+                &mut notes,
+                "neither the log nor the table has anything in these windows",
+            );
         }
     } else {
         let so_far = audit.result(report.differences());
@@ -93,8 +102,10 @@ pub async fn run(
 /// A running audit.
 struct Audit {
     windows: AuditWindows,
+    /// The longest chunk, in milliseconds.
+    chunk: i64,
     log: LogReader,
-    table: RowTable,
+    table: AuditTable,
     scanned: ScannedTable,
     settled: i64,
     /// The starts of the windows that are left to do.
@@ -147,15 +158,19 @@ impl Audit {
             );
             note(notes, &line);
         }
-        let table = RowTable::new(dynamodb, &args.table);
+        let table = AuditTable::new(dynamodb, &args.table);
         let scanned = if args.no_scan {
-            note(notes, "rows of unicorns that the log does not have are not looked for");
+            note(
+                notes,
+                "rows of unicorns that the log does not have are not looked for",
+            );
             ScannedTable::default()
         } else {
             scan(&table, &starts, notes).await?
         };
         Ok(Self {
             windows,
+            chunk: i64::try_from(args.chunk.as_millis()).unwrap_or(i64::MAX),
             log,
             table,
             scanned,
@@ -200,22 +215,17 @@ impl Audit {
             self.left.start = to;
             note(notes, &progress(&starts, &findings));
         }
-        if self.expired > 0 {
-            let windows = counted(self.expired, "window");
-            let line = format!("{windows} not audited: their rows have expired");
-            note(notes, &line);
-        }
         Ok(())
     }
 
     fn next_chunk(&self) -> Range<i64> {
-        let length = self.windows.length();
-        let longest = match self.windows.by() {
-            WindowBy::Arrival => LONGEST_CHUNK / length * length,
-            WindowBy::Event => i64::MAX,
-        };
         let Range { start, end } = self.left;
-        start..start.saturating_add(longest).min(end)
+        // By event time, every chunk reads the log to its end, so only memory limits a chunk.
+        if self.windows.by() == WindowBy::Event {
+            return start..end;
+        }
+        let chunk_end = self.windows.start_of(start.saturating_add(self.chunk));
+        start..chunk_end.max(self.windows.next_after(start)).min(end)
     }
 
     /// Leaves out the windows that the retention has cut by now.
@@ -277,14 +287,18 @@ impl Audit {
     fn result(&self, differences: u64) -> String {
         let windows = counted(self.audited, "window");
         let unicorns = counted(self.keys.len() as u64, "unicorn");
-        let verb = if differences == 1 { "differs" } else { "differ" };
+        let verb = if differences == 1 {
+            "differs"
+        } else {
+            "differ"
+        };
         let differences = grouped(differences);
         format!("{windows} of {unicorns} verified, {differences} {verb}")
     }
 }
 
 async fn scan(
-    table: &RowTable,
+    table: &AuditTable,
     starts: &Range<i64>,
     notes: &mut impl Write,
 ) -> Result<ScannedTable, AuditError> {

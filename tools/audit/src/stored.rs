@@ -131,7 +131,11 @@ mod tests {
 
     fn golden_row(line: &str) -> AuditRow {
         let digest = Sha256::digest(line);
-        audit_row(&parse(line.as_bytes()).unwrap(), digest[..8].try_into().unwrap()).unwrap()
+        audit_row(
+            &parse(line.as_bytes()).unwrap(),
+            digest[..8].try_into().unwrap(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -163,7 +167,9 @@ mod tests {
                 })
             });
             let found: Vec<Json> = found.flatten().collect();
-            let expected = merged.iter().map(|line| serde_json::from_str(line).unwrap());
+            let expected = merged
+                .iter()
+                .map(|line| serde_json::from_str(line).unwrap());
             assert_eq!(found, expected.collect::<Vec<Json>>(), "{case}");
         }
     }

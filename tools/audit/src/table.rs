@@ -13,15 +13,15 @@ use windrow_core::time::Timestamp;
 use windrow_lambda::processor::row::Item;
 use windrow_service::ServiceError;
 
-use crate::error::AuditError;
 use crate::check::Lifetimes;
+use crate::error::AuditError;
 
 /// How many unicorns the table may have. Their names are kept in memory.
 const MOST_NAMES: usize = 5_000_000;
 
 /// The table of rows.
 #[derive(Clone, Debug)]
-pub(crate) struct RowTable {
+pub(crate) struct AuditTable {
     client: Client,
     name: String,
 }
@@ -35,7 +35,7 @@ pub(crate) struct ScannedTable {
     pub(crate) lifetimes: Lifetimes,
 }
 
-impl RowTable {
+impl AuditTable {
     pub(crate) fn new(client: Client, name: &str) -> Self {
         Self {
             client,
