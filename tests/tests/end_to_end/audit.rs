@@ -16,6 +16,7 @@ use windrow_connect::cloud::Environment;
 use windrow_core::row::{Row, SourceRange};
 use windrow_core::value::Value;
 use windrow_lambda::processor::row::{Item, StoredRow, TableRow};
+use windrow_local::faults::Faults;
 
 const TABLE: &str = "UnicornSensorData";
 
@@ -106,6 +107,8 @@ async fn filled() -> TestCloud {
     let cloud = TestCloud::start(|settings| {
         settings.window = Duration::from_secs(1);
         settings.shards = 2;
+        // The audit's reads are not spared.
+        settings.faults = Arc::new(Faults::parse("iterator-expired=0.03", 1).unwrap());
     })
     .await;
     for round in 0..3 {

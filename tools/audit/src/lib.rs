@@ -9,6 +9,24 @@
 //! * [`expected::LogFold`] computes what the rows must say from records and their arrival times;
 //! * [`merge::merge_rows`] merges rows by the readers' rule;
 //! * [`compare::compare`] compares the two.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use audit::compare::{DifferenceKind, FoundWindows, compare};
+//! use audit::expected::{AuditWindows, LogFold, WindowBy};
+//!
+//! let windows = AuditWindows::new(Duration::from_secs(60), WindowBy::Arrival);
+//! let mut fold = LogFold::new(windows, i64::MIN..i64::MAX);
+//! let (shard, arrival) = (0, 1_795_166_229_000);
+//! fold.add(
+//!     shard,
+//!     arrival,
+//!     br#"{"Name":"Franky","StatusTime":"2026-11-20 09:17:08","Distance":2,"MagicPoints":9,"HealthPoints":9}"#,
+//! );
+//! let differences = compare(&fold.finish(), &FoundWindows::new());
+//! assert_eq!(differences[0].kind, DifferenceKind::NoRow);
+//! ```
 
 pub mod args;
 pub mod check;

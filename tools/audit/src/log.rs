@@ -185,7 +185,7 @@ impl LogReader {
         span: ReadSpan,
         clock: impl Fn() -> i64,
     ) -> Result<ReadOutcome, AuditError> {
-        let first = span.from - windows.earliest_arrival() - MARGIN;
+        let first = (span.from - windows.earliest_arrival() - MARGIN).max(0);
         for cursor in &mut self.cursors {
             cursor.rewind(ReadFrom::Arrival(first));
         }

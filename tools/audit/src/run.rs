@@ -20,7 +20,7 @@ use crate::expected::{AuditWindows, LogFold, WindowBy};
 use crate::log::{LogReader, ReadOutcome, ReadSpan};
 use crate::position::LogPosition;
 use crate::range::{AuditRange, RequestedRange, plan};
-use crate::report::{AuditReport, grouped};
+use crate::report::{AuditFormat, AuditReport, grouped};
 use crate::stored::TableEntry;
 use crate::table::{AuditTable, ScannedTable};
 
@@ -76,7 +76,7 @@ pub async fn run(
     if ended.is_ok() {
         let result = audit.result(report.differences());
         let unprinted = report.finish(&result)?;
-        if args.format == crate::report::AuditFormat::Jsonl {
+        if args.format == AuditFormat::Jsonl {
             if unprinted > 0 {
                 let unprinted = grouped(unprinted);
                 note(&mut notes, &format!("and {unprinted} more differences"));
@@ -90,10 +90,11 @@ pub async fn run(
             );
         }
     } else {
-        let so_far = audit.result(report.differences());
-        report.finish(&format!("{so_far}; the audit did not complete"))?;
         let from = Timestamp::from_millis(audit.left.start);
         note(&mut notes, &format!("continue with --from '{from}'"));
+        let so_far = audit.result(report.differences());
+        // If this fails, so did the audit.
+        let _ = report.finish(&format!("{so_far}; the audit did not complete"));
     }
     ended?;
     Ok(report.differences() == 0 && audit.is_whole)
