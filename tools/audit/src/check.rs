@@ -189,7 +189,7 @@ impl CheckScope {
             let stream = row.stream;
             items.problem = Some(DifferenceKind::OtherStream { stream });
         } else {
-            items.rows.push(row);
+            items.rows.push(*row);
         }
     }
 }
@@ -265,6 +265,7 @@ mod tests {
 
     fn entry(row: AuditRow) -> TableEntry {
         let expires_at = Some(row.start / 1000 + 86_400);
+        let row = Box::new(row);
         TableEntry::Row { row, expires_at }
     }
 
@@ -339,7 +340,7 @@ mod tests {
     fn windows_that_have_expired_are_not_checked_but_rows_that_expire_alone_are() {
         let lives = |seconds: i64, row: AuditRow| TableEntry::Row {
             expires_at: Some(row.start / 1000 + seconds),
-            row,
+            row: Box::new(row),
         };
         let log = logged(&[(0, 60), (1, 60), (20, 60), (30, 60)]);
         // Rows live for an hour, so those of the first ten minutes have expired.

@@ -16,7 +16,7 @@ pub enum TableEntry {
     /// A row.
     Row {
         /// The row.
-        row: AuditRow,
+        row: Box<AuditRow>,
         /// When it expires, in seconds since the epoch; `None` if never.
         expires_at: Option<i64>,
     },
@@ -55,7 +55,7 @@ impl TableEntry {
         let row = hash.and_then(|hash| audit_row(&stored.row, hash.to_be_bytes()));
         match row {
             Some(row) => Self::Row {
-                row,
+                row: Box::new(row),
                 expires_at: stored.expires_at,
             },
             None => not_a_row("the row is not one of a unicorn".to_owned()),
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(
             TableEntry::of(&item()),
             TableEntry::Row {
-                row: golden_row(line),
+                row: Box::new(golden_row(line)),
                 expires_at: Some(start / 1000 + 2 * 86_400),
             }
         );
