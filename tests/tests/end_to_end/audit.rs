@@ -173,6 +173,38 @@ fn named(name: &str, kind: &str) -> (String, String) {
     (name.to_owned(), kind.to_owned())
 }
 
+/// Damages the rows of six unicorns, each in another way.
+async fn damage(cloud: &TestCloud, items: &HashMap<String, Vec<Item>>) {
+    let original = |number: usize| &items[&format!("unicorn {number}")][0];
+    // A changed item has another hash.
+    let mut changed = original(1).clone();
+    changed.insert("Distance".to_owned(), AttributeValue::N("1".to_owned()));
+    put(cloud, changed).await;
+    // All rows of one unicorn.
+    for item in &items["unicorn 2"] {
+        delete(cloud, item).await;
+    }
+    // A row of a shard that does not exist, of a window that exists.
+    let extra = forged(original(3), |row| {
+        row.source = Arc::new(SourceRange {
+            shard: "shardId-000000000099".to_owned(),
+            ..SourceRange::clone(&row.source)
+        });
+    });
+    put(cloud, extra).await;
+    // A row of a unicorn that does not exist.
+    let ghost = |row: &mut Row| row.key = vec![Value::Text("Ghost".to_owned())];
+    put(cloud, forged(original(4), ghost)).await;
+    // A row that hides the original one, with other totals.
+    let hides = forged(original(5), |row| row.measures.swap(1, 3));
+    delete(cloud, original(5)).await;
+    put(cloud, hides).await;
+    // A row that readers ignore because it has expired.
+    let mut expired = original(6).clone();
+    expired.insert("ExpiresAt".to_owned(), AttributeValue::N("1".to_owned()));
+    put(cloud, expired).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_damage_is_named() {
     let cloud = filled().await;
@@ -192,35 +224,7 @@ async fn every_kind_of_damage_is_named() {
     );
 
     let items = items(&cloud).await;
-    let original = |number: usize| &items[&format!("unicorn {number}")][0];
-    // A changed item has another hash.
-    let mut changed = original(1).clone();
-    changed.insert("Distance".to_owned(), AttributeValue::N("1".to_owned()));
-    put(&cloud, changed).await;
-    // All rows of one unicorn.
-    for item in &items["unicorn 2"] {
-        delete(&cloud, item).await;
-    }
-    // A row of a shard that does not exist, of a window that exists.
-    let extra = forged(original(3), |row| {
-        row.source = Arc::new(SourceRange {
-            shard: "shardId-000000000099".to_owned(),
-            ..SourceRange::clone(&row.source)
-        });
-    });
-    put(&cloud, extra).await;
-    // A row of a unicorn that does not exist.
-    let ghost = |row: &mut Row| row.key = vec![Value::Text("Ghost".to_owned())];
-    put(&cloud, forged(original(4), ghost)).await;
-    // A row that hides the original one, with other totals.
-    let hides = forged(original(5), |row| row.measures.swap(1, 3));
-    delete(&cloud, original(5)).await;
-    put(&cloud, hides).await;
-    // A row that readers ignore because it has expired.
-    let mut expired = original(6).clone();
-    expired.insert("ExpiresAt".to_owned(), AttributeValue::N("1".to_owned()));
-    put(&cloud, expired).await;
-
+    damage(&cloud, &items).await;
     let mut expected = vec![named("Ghost", "NotInLog"), named("unicorn 1", "NotARow")];
     expected.extend(
         items["unicorn 2"]

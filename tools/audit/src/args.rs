@@ -21,8 +21,8 @@ Examples:
 Differences:
   no row                      the log has readings, and the table has no row
   30 readings missing         the rows have fewer readings than the log
-  2 readings counted twice    they have more; a reading that is sent twice counts twice where a
-                              window or a shard ends between the two
+  2 readings counted twice    they have more: where a reading is sent twice, the first may be gone
+                              from the dedup cache (evicted, or the window ended early)
   rows changed                they have as many readings, but other totals
   rows of no reading in the log
   the item ... is not a row   its hash is wrong, so it is not what was written

@@ -227,3 +227,93 @@ pub(crate) fn arrival_of(record: &Record) -> i64 {
         .and_then(|time| time.to_millis().ok())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kinesis::primitives::Blob;
+    use aws_sdk_kinesis::types::SequenceNumberRange;
+
+    use super::*;
+
+    fn cursor() -> ShardCursor {
+        let range = SequenceNumberRange::builder().starting_sequence_number("7");
+        let shard = Shard::builder()
+            .shard_id("shardId-000000000001")
+            .parent_shard_id("shardId-000000000000")
+            .hash_key_range(
+                aws_sdk_kinesis::types::HashKeyRange::builder()
+                    .starting_hash_key("0")
+                    .ending_hash_key("1")
+                    .build()
+                    .unwrap(),
+            )
+            .sequence_number_range(range.build().unwrap());
+        ShardCursor::new("wildrydes", &shard.build().unwrap())
+    }
+
+    /// A page of `count` records of `bytes` each, which arrived one per millisecond from 1000 on.
+    fn page(count: i64, bytes: usize, behind: i64, has_next: bool) -> GetRecordsOutput {
+        let record = |number: i64| {
+            let record = Record::builder()
+                .sequence_number(format!("{}", 8 + number))
+                .approximate_arrival_timestamp(DateTime::from_millis(1000 + number))
+                .partition_key("")
+                .data(Blob::new(vec![b' '; bytes]));
+            record.build().unwrap()
+        };
+        GetRecordsOutput::builder()
+            .set_records(Some((0..count).map(record).collect()))
+            .millis_behind_latest(behind)
+            .set_next_shard_iterator(has_next.then(|| "next".to_owned()))
+            .build()
+            .unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_leave_half_of_the_limits_to_others() {
+        let mut cursor = cursor();
+        for (count, bytes, pause, limit) in [
+            (1, 100, 500, 4_500),
+            (500, 900, 500, 500),
+            (2_000, 900, 2_000, 500),
+            (1, 1 << 20, 1_165, 1),
+            (3, 1, 500, 10_000),
+        ] {
+            let started = Instant::now();
+            cursor.take(page(count, bytes, 1, true), started).unwrap();
+            let next = cursor.next_call - started;
+            assert_eq!((next.as_millis(), cursor.limit), (pause, limit));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_a_shard_is_its_tip_or_its_last_record() {
+        let mut cursor = cursor();
+        cursor.rewind(ReadFrom::Arrival(500));
+        for (page, is_at_end) in [
+            (page(0, 0, 60_000, true), false),
+            // The local cloud always says that it is not behind.
+            (page(2, 9, 0, true), false),
+            (page(0, 0, 0, true), true),
+            (page(3, 9, 0, false), true),
+        ] {
+            cursor.take(page, Instant::now()).unwrap();
+            assert_eq!(cursor.is_at_end, is_at_end);
+        }
+        assert_eq!((cursor.arrival, cursor.last.as_deref()), (1002, Some("10")));
+        cursor.rewind(ReadFrom::Arrival(1003));
+        assert!(cursor.is_at_end, "a closed shard has no later records");
+        cursor.rewind(ReadFrom::Arrival(1002));
+        assert_eq!((cursor.is_at_end, cursor.arrival), (false, 1002));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn empty_pages_are_bounded() {
+        let mut cursor = cursor();
+        let mut pages = 0;
+        while cursor.take(page(0, 0, 1, true), Instant::now()).is_ok() {
+            pages += 1;
+        }
+        assert_eq!(pages, EMPTY_PAGES);
+    }
+}

@@ -128,16 +128,7 @@ impl Audit {
         for stream in &args.streams {
             windrow_connect::stream::check(cloud, stream).await?;
         }
-        let retry = RetryConfig::standard()
-            .with_max_attempts(ATTEMPTS)
-            .with_max_backoff(LONGEST_WAIT);
-        let config = aws_sdk_kinesis::config::Builder::from(cloud.config());
-        let config = config.retry_config(retry.clone()).build();
-        let kinesis = aws_sdk_kinesis::Client::from_conf(config);
-        let config = aws_sdk_dynamodb::config::Builder::from(cloud.config());
-        let config = config.retry_config(retry).build();
-        let dynamodb = aws_sdk_dynamodb::Client::from_conf(config);
-
+        let (kinesis, dynamodb) = clients(cloud);
         let windows = AuditWindows::new(args.window, args.window_time);
         let mut log = LogReader::open(kinesis, &args.streams).await?;
         let ages = log.ages(now()).await?;
@@ -296,6 +287,19 @@ impl Audit {
         let differences = grouped(differences);
         format!("{windows} of {unicorns} verified, {differences} {verb}")
     }
+}
+
+/// Clients whose retries are bounded.
+fn clients(cloud: &Cloud) -> (aws_sdk_kinesis::Client, aws_sdk_dynamodb::Client) {
+    let retry = RetryConfig::standard()
+        .with_max_attempts(ATTEMPTS)
+        .with_max_backoff(LONGEST_WAIT);
+    let config = aws_sdk_kinesis::config::Builder::from(cloud.config());
+    let config = config.retry_config(retry.clone()).build();
+    let kinesis = aws_sdk_kinesis::Client::from_conf(config);
+    let config = aws_sdk_dynamodb::config::Builder::from(cloud.config());
+    let config = config.retry_config(retry).build();
+    (kinesis, aws_sdk_dynamodb::Client::from_conf(config))
 }
 
 async fn scan(
