@@ -15,7 +15,7 @@ use crate::range::LogAge;
 
 /// Arrival times within a shard are approximate, so a record may arrive this much before an earlier
 /// one.
-const MARGIN: i64 = 60_000;
+const MARGIN: i64 = 10_000;
 
 /// How far ahead of the slowest shard the others are read.
 const STEP: i64 = 60_000;
