@@ -33,6 +33,7 @@ pub fn binary(name: &str) -> PathBuf {
             build.arg("--release");
         }
         for package in [
+            "audit",
             "aggregator",
             "processor",
             "local",

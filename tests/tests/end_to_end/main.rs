@@ -5,6 +5,7 @@
 
 #[cfg(target_os = "linux")]
 mod clock;
+mod audit;
 mod commands;
 mod faults;
 mod names;

@@ -1,0 +1,239 @@
+//! Which windows are audited.
+
+use std::ops::Range;
+
+use thiserror::Error;
+use windrow_core::time::Timestamp;
+
+use crate::expected::AuditWindows;
+
+/// The shortest retention of a stream. A younger stream still has every record.
+const SHORTEST_RETENTION: i64 = 24 * 3_600_000;
+
+/// How much longer than the audit's first read a record must be retained.
+const HEADROOM: i64 = 5 * 60_000;
+
+/// How far a stream's log goes back, in milliseconds since the epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct LogAge {
+    /// When the stream was created.
+    pub created: i64,
+    /// When its oldest record arrived; `None` if it has none.
+    pub oldest: Option<i64>,
+    /// How long records are retained, in milliseconds.
+    pub retention: i64,
+}
+
+impl LogAge {
+    /// Whether no record can have been deleted yet.
+    pub fn is_whole(&self, now: i64) -> bool {
+        now.saturating_sub(self.created) < SHORTEST_RETENTION
+    }
+}
+
+/// The windows that were asked for, in milliseconds since the epoch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestedRange {
+    /// `--from`.
+    pub from: Option<i64>,
+    /// `--to`.
+    pub to: Option<i64>,
+    /// How long ago a window must have ended.
+    pub settle: i64,
+}
+
+/// The windows to audit, and what was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRange {
+    /// The starts of the windows.
+    pub starts: Range<i64>,
+    /// Records that arrived before this have settled.
+    pub settled: i64,
+    /// Windows before this were requested, or are in the log in part, but are not audited.
+    pub cut: Option<i64>,
+}
+
+/// Why there is nothing to audit.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NothingToAudit {
+    /// The log is empty.
+    #[error("the log of {0} has no records: there is nothing to audit")]
+    EmptyLog(String),
+    /// No window of the log has settled.
+    #[error(
+        "no window has settled yet: the first one that the log has whole starts at {first}, \
+         and windows that ended by {settled} have settled (see --settle)"
+    )]
+    NotSettled {
+        /// The start of the first window.
+        first: Timestamp,
+        /// The end of the last window that has settled.
+        settled: Timestamp,
+    },
+    /// The stream no longer has the requested windows.
+    #[error("the log no longer has windows before {first} whole: choose a later --to")]
+    Cut {
+        /// The start of the first window.
+        first: Timestamp,
+    },
+}
+
+/// Determines the windows to audit from the logs of the streams, given with their names.
+///
+/// # Errors
+///
+/// [`NothingToAudit`], which says why.
+pub fn plan(
+    windows: AuditWindows,
+    requested: RequestedRange,
+    logs: &[(String, LogAge)],
+    now: i64,
+) -> Result<AuditRange, NothingToAudit> {
+    let mut first_whole = i64::MIN;
+    let mut default_from = i64::MIN;
+    for (name, log) in logs {
+        if log.is_whole(now) {
+            let created = windows.start_of(log.created);
+            default_from = default_from.max(created);
+            // By event time, a late reading can be of any earlier window.
+            if windows.earliest_arrival() == 0 {
+                first_whole = first_whole.max(created);
+            }
+            continue;
+        }
+        let oldest = log
+            .oldest
+            .ok_or_else(|| NothingToAudit::EmptyLog(name.clone()))?;
+        let retained = now.saturating_sub(log.retention).saturating_add(HEADROOM);
+        let complete = oldest.max(retained);
+        let complete = windows.next_after(complete.saturating_add(windows.earliest_arrival()));
+        first_whole = first_whole.max(complete);
+    }
+    let from = match requested.from {
+        None => default_from.max(first_whole),
+        Some(from) if from == windows.start_of(from) => from.max(first_whole),
+        Some(from) => windows.next_after(from).max(first_whole),
+    };
+    let settled = windows.start_of(now.saturating_sub(requested.settle));
+    let to = windows
+        .start_of(requested.to.unwrap_or(settled))
+        .min(settled);
+    if from >= to {
+        let first = Timestamp::from_millis(from);
+        if to < settled && first_whole >= to {
+            return Err(NothingToAudit::Cut { first });
+        }
+        let settled = Timestamp::from_millis(to);
+        return Err(NothingToAudit::NotSettled { first, settled });
+    }
+    let is_cut = logs.iter().any(|(_, log)| !log.is_whole(now));
+    let is_shorter = requested
+        .from
+        .is_none_or(|requested| requested < first_whole);
+    Ok(AuditRange {
+        starts: from..to,
+        settled,
+        cut: (is_cut && is_shorter).then_some(first_whole),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::expected::WindowBy;
+
+    const MINUTE: i64 = 60_000;
+    const DAY: i64 = 24 * 60 * MINUTE;
+    const NOW: i64 = 100 * DAY + 30_000;
+
+    fn planned(
+        by: WindowBy,
+        (from, to): (Option<i64>, Option<i64>),
+        log: LogAge,
+    ) -> Result<AuditRange, NothingToAudit> {
+        let windows = AuditWindows::new(Duration::from_secs(60), by);
+        let requested = RequestedRange {
+            from,
+            to,
+            settle: 2 * MINUTE,
+        };
+        plan(windows, requested, &[("wildrydes".to_owned(), log)], NOW)
+    }
+
+    fn young() -> LogAge {
+        LogAge {
+            created: NOW - 10 * MINUTE,
+            oldest: None,
+            retention: DAY,
+        }
+    }
+
+    fn old(oldest: i64) -> LogAge {
+        LogAge {
+            created: 0,
+            oldest: Some(oldest),
+            retention: DAY,
+        }
+    }
+
+    #[test]
+    fn a_young_log_is_audited_from_its_first_window() {
+        let range = planned(WindowBy::Arrival, (None, None), young()).unwrap();
+        let first = 100 * DAY - 10 * MINUTE;
+        assert_eq!(range.starts, first..100 * DAY - 2 * MINUTE);
+        assert_eq!(range.cut, None);
+        let earlier = planned(WindowBy::Arrival, (Some(0), None), young());
+        assert_eq!(earlier.unwrap().starts.start, first);
+        let late = planned(WindowBy::Event, (Some(DAY), None), young());
+        assert_eq!(late.unwrap().starts.start, DAY);
+    }
+
+    #[test]
+    fn the_window_that_the_retention_has_cut_is_left_out() {
+        let oldest = 100 * DAY - 60 * MINUTE;
+        let range = planned(WindowBy::Arrival, (None, None), old(oldest + 1)).unwrap();
+        assert_eq!(range.starts.start, oldest + MINUTE);
+        assert_eq!(range.cut, Some(oldest + MINUTE));
+        let range = planned(WindowBy::Event, (Some(0), None), old(oldest)).unwrap();
+        assert_eq!(range.starts.start, oldest + 6 * MINUTE);
+        // Records at the end of the retention are deleted while they are read.
+        let range = planned(WindowBy::Arrival, (None, None), old(NOW - DAY)).unwrap();
+        assert_eq!(range.starts.start, 99 * DAY + 6 * MINUTE);
+        let later = planned(
+            WindowBy::Arrival,
+            (Some(oldest + 9 * MINUTE), None),
+            old(oldest),
+        );
+        assert_eq!(later.unwrap().cut, None);
+    }
+
+    #[test]
+    fn requested_times_are_rounded_to_whole_windows_that_have_settled() {
+        let from = 100 * DAY - 9 * MINUTE;
+        let range = |from, to| planned(WindowBy::Arrival, (Some(from), Some(to)), young()).unwrap();
+        let to = from + 3 * MINUTE;
+        assert_eq!(range(from, to).starts, from..to);
+        assert_eq!(range(from - 1, to + 1).starts, from..to);
+        assert_eq!(range(from + 1, to).starts, from + MINUTE..to);
+        assert_eq!(range(from, NOW).starts.end, 100 * DAY - 2 * MINUTE);
+    }
+
+    #[test]
+    fn nothing_to_audit_says_why() {
+        let empty = LogAge {
+            oldest: None,
+            ..old(0)
+        };
+        let reason = |range, log| planned(WindowBy::Arrival, range, log).unwrap_err();
+        assert!(matches!(
+            reason((None, None), empty),
+            NothingToAudit::EmptyLog(_)
+        ));
+        let unsettled = reason((Some(NOW - MINUTE), None), young());
+        assert!(matches!(unsettled, NothingToAudit::NotSettled { .. }));
+        let cut = reason((Some(0), Some(DAY)), old(99 * DAY));
+        assert!(matches!(cut, NothingToAudit::Cut { .. }));
+    }
+}
