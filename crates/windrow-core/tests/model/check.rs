@@ -1,6 +1,5 @@
 //! What the merged rows of a history must be.
 
-use std::cmp::Ordering;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use proptest::prelude::*;
@@ -9,7 +8,7 @@ use windrow_core::aggregate::Merge as _;
 use windrow_core::merge::{RangedRow, RowHash, select};
 use windrow_core::sequence::SequenceRange;
 
-use crate::delivery::{Digits, EmittedRow, Group, Outcome, group, samples};
+use crate::delivery::{Digits, EmittedRow, Group, Outcome, group, groups, occurrences};
 use crate::history::{History, Kind};
 use crate::reference::{RecordSet, Sample, TIMES, times_added};
 
@@ -92,17 +91,9 @@ pub(crate) fn check(
     statistics.mended += outcome.steps.mended;
     statistics.restarted += outcome.steps.restarted;
     statistics.flushed += outcome.steps.flushed;
-    let all = RecordSet::of(0)
-        .with(RecordSet::of(history.log.len() - 1))
-        .filled();
-    let mut groups: Vec<Group> = samples(&history.log, all)
-        .map(|sample| group(sample, history.by_event_time))
-        .collect();
-    groups.sort_unstable();
-    groups.dedup();
-    for group in groups {
-        let rows = outcome.rows.iter();
-        let rows = rows.filter(|it| (it.row.window, &it.row.key) == (group.0, &group.1));
+    let all = RecordSet::between(0, history.log.len());
+    for group in groups(history, all) {
+        let rows = outcome.rows.iter().filter(|row| row.group == group);
         let rows = GroupRows {
             history,
             rows: rows.collect(),
@@ -190,7 +181,7 @@ impl GroupRows<'_> {
             gap: selection.gap,
         };
         for index in selection.rows {
-            let EmittedRow { row, range } = self.rows[index];
+            let EmittedRow { row, range, .. } = self.rows[index];
             merged.readings += row.readings;
             merged.with_duplicates += row.readings + row.duplicates;
             merged.aggregate.merge(&row.aggregate);
@@ -238,19 +229,14 @@ impl GroupRows<'_> {
         let ends = starts.iter().skip(1).copied().chain([end]);
         let folds = starts.iter().zip(ends);
         let distinct = folds.map(|(start, end)| {
-            let records = (*start..end).fold(RecordSet::default(), |set, place| {
-                set.with(RecordSet::of(place))
-            });
-            let occurrences = self.occurrences(records);
+            let occurrences = self.occurrences(RecordSet::between(*start, end));
             occurrences.iter().filter(|count| **count > 0).count() as u64
         });
         distinct.sum()
     }
 
     fn all(&self) -> RecordSet {
-        RecordSet::of(0)
-            .with(RecordSet::of(self.history.log.len() - 1))
-            .filled()
+        RecordSet::between(0, self.history.log.len())
     }
 
     /// Whether the row misses readings of its range.
@@ -259,27 +245,18 @@ impl GroupRows<'_> {
         !self.with_readings(missed).is_empty()
     }
 
-    fn in_group(&self, sample: Sample) -> bool {
-        group(sample, self.history.by_event_time).cmp(&self.group) == Ordering::Equal
-    }
-
     /// Those of the records that have readings of this group.
     fn with_readings(&self, records: RecordSet) -> RecordSet {
-        let places = records.places().filter(|place| {
-            let samples = self.history.log[*place].samples.iter();
-            samples.copied().any(|sample| self.in_group(sample))
-        });
-        places.fold(RecordSet::default(), |set, place| {
-            set.with(RecordSet::of(place))
-        })
+        let in_group = |sample: &Sample| group(*sample, self.history.by_event_time) == self.group;
+        let places = records.places();
+        places
+            .filter(|place| self.history.log[*place].samples.iter().any(in_group))
+            .fold(RecordSet::default(), |set, place| {
+                set.with(RecordSet::of(place))
+            })
     }
 
-    /// How often each reading of this group is in the records.
     fn occurrences(&self, records: RecordSet) -> [u64; TIMES] {
-        let mut occurrences = [0; TIMES];
-        for sample in samples(&self.history.log, records).filter(|sample| self.in_group(*sample)) {
-            occurrences[sample.time] += 1;
-        }
-        occurrences
+        occurrences(self.history, records, self.group)
     }
 }

@@ -32,7 +32,7 @@ fn run(kind: Kind, percent: u32) -> Statistics {
         failure_persistence: None,
         ..Config::default()
     };
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let rng = TestRng::deterministic_rng(RngAlgorithm::XorShift);
     let statistics = RefCell::new(Statistics::default());
     let result = TestRunner::new_with_rng(config, rng).run(&any_history(kind), |history| {
         let outcome = deliver(&history, kind)?;

@@ -23,12 +23,10 @@ pub(crate) struct Sample {
     pub(crate) time: usize,
 }
 
-impl Sample {
-    /// The value that is summed: a digit of its own for each time, so that a sum says how often
-    /// each reading was added.
-    pub(crate) fn value(self) -> i64 {
-        1 << (BITS * self.time)
-    }
+/// The value of a reading, which is summed: each time has a digit of its own, so that a sum says how
+/// often each reading was added.
+pub(crate) fn value(time: usize) -> i64 {
+    1 << (BITS * time)
 }
 
 /// The bits of a digit. No reading is added more often than a log has readings.
@@ -77,13 +75,21 @@ impl RecordSet {
     }
 
     pub(crate) fn places(self) -> impl Iterator<Item = usize> {
-        (0..32).filter(move |place| self.contains(*place))
+        let first = self.first().unwrap_or(32);
+        (first..32).filter(move |place| self.contains(*place))
+    }
+
+    /// The records from `first` up to `end`.
+    pub(crate) fn between(first: usize, end: usize) -> Self {
+        (first..end).fold(Self::default(), |set, place| set.with(Self::of(place)))
     }
 
     /// All records from the first to the last.
     pub(crate) fn filled(self) -> Self {
-        let (first, last) = (self.first().unwrap_or(1), self.last().unwrap_or(0));
-        (first..=last).fold(Self::default(), |set, place| set.with(Self::of(place)))
+        let last = self.last();
+        self.first()
+            .zip(last)
+            .map_or(self, |(first, last)| Self::between(first, last + 1))
     }
 }
 
