@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use windrow_core::aggregate::Merge as _;
 use windrow_core::merge::{RangedRow, RowHash, select};
-use windrow_core::sequence::SequenceRange;
+use windrow_core::sequence::{SequenceNumber, SequenceRange};
 
 use crate::delivery::{Digits, EmittedRow, Group, Outcome, group, groups, occurrences};
 use crate::history::{History, Kind};
@@ -132,6 +132,12 @@ impl GroupRows<'_> {
         if merged.gap && !has_holes {
             prop_assert!(is_missing, "a gap without missing records");
         }
+        if merged.gap || has_holes || is_missing {
+            prop_assert_eq!(
+                merged.gap,
+                self.lowest_total() > Some(merged.with_duplicates)
+            );
+        }
 
         let fewest = self.fewest_readings();
         prop_assert_eq!(fewest.is_none(), is_missing);
@@ -141,7 +147,7 @@ impl GroupRows<'_> {
                 prop_assert_eq!(*added == 0, *occurrences == 0);
             }
         }
-        if kind != Kind::Hostile {
+        if !matches!(kind, Kind::Hostile | Kind::LostRows) {
             prop_assert!(!is_missing && !merged.gap);
         }
         if kind == Kind::Whole {
@@ -221,6 +227,51 @@ impl GroupRows<'_> {
             }
         }
         fewest[end]
+    }
+
+    /// The lowest number of readings that a log can have of which these are rows; none if no log
+    /// can. This is what `gap` is about, by another way: the longest path between any two places.
+    fn lowest_total(&self) -> Option<u64> {
+        let number = |number: &SequenceNumber| -> i64 { number.as_str().parse().unwrap() };
+        let ranges = self.rows.iter().map(|row| {
+            let range = &row.row.range;
+            let readings = (row.row.readings + row.row.duplicates) as i64;
+            (number(range.from()), number(range.to()) + 1, readings)
+        });
+        let ranges: Vec<(i64, i64, i64)> = ranges.collect();
+        let mut places: Vec<i64> = ranges
+            .iter()
+            .flat_map(|(from, to, _)| [*from, *to])
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        let count = places.len();
+        // At least so many readings lie between two places; none if nothing is known.
+        let mut least = vec![vec![None; count]; count];
+        for from in 0..count {
+            least[from][from..].fill(Some(0));
+        }
+        let place = |number: &i64| places.binary_search(number).unwrap();
+        for (from, to, readings) in &ranges {
+            let (from, to) = (place(from), place(to));
+            least[from][to] = least[from][to].max(Some(*readings));
+            least[to][from] = least[to][from].max(Some(-readings));
+        }
+        for via in 0..count {
+            for from in 0..count {
+                for to in 0..count {
+                    let path = least[from][via].zip(least[via][to]);
+                    least[from][to] = least[from][to].max(path.map(|(one, two)| one + two));
+                }
+            }
+        }
+        let is_possible = (0..count).all(|place| least[place][place] == Some(0));
+        let total = least
+            .first()
+            .and_then(|from| from.last())
+            .copied()
+            .flatten()?;
+        is_possible.then_some(total as u64)
     }
 
     /// How many readings count if each of the folds that began at `starts` counts its own.

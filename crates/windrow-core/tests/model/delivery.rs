@@ -204,7 +204,7 @@ impl<'a> Delivery<'a> {
     /// Delivers what is left, and ends the window.
     fn end(&mut self, kind: Kind) -> Result<(), TestCaseError> {
         let mut lineage = self.lineage.clone();
-        let is_whole = matches!(kind, Kind::Whole | Kind::Evicting);
+        let is_whole = matches!(kind, Kind::Whole | Kind::LostRows | Kind::Evicting);
         if is_whole && lineage.reference.folded.first() != Some(0) {
             lineage.next = 0;
         }

@@ -100,6 +100,8 @@ pub(crate) enum Kind {
     Whole,
     /// Several folds go through the window, each from where the one before it ended.
     Resets,
+    /// As `Whole`, and then some rows are lost.
+    LostRows,
     /// Anything.
     Hostile,
     /// As `Whole`, with a dedup cache that evicts.
@@ -107,20 +109,25 @@ pub(crate) enum Kind {
 }
 
 pub(crate) fn any_history(kind: Kind) -> impl Strategy<Value = History> {
-    let lost = if kind == Kind::Hostile {
-        0..3
-    } else {
-        0..1_usize
+    let lost = match kind {
+        Kind::LostRows => 1..12,
+        Kind::Hostile => 0..3,
+        _ => 0..1_usize,
+    };
+    // A proof that rows are missing needs many rows of one key.
+    let (keys, late) = match kind {
+        Kind::LostRows => (1, 4..10),
+        _ => (3, 0..3),
     };
     let delivery = (
         any_size(kind),
         vec(any_act(kind), 0..14),
         1..6_usize,
-        vec((0..16_usize, 1..8_usize), 0..3),
+        vec((0..16_usize, 1..8_usize), late),
         vec(any::<usize>(), 0..4),
         vec(any::<usize>(), lost),
     );
-    (any_log(), any::<bool>(), delivery).prop_map(|(log, by_event_time, delivery)| {
+    (any_log(keys), any::<bool>(), delivery).prop_map(|(log, by_event_time, delivery)| {
         let (size, acts, batch, late, replayed, lost) = delivery;
         History {
             log,
@@ -137,8 +144,8 @@ pub(crate) fn any_history(kind: Kind) -> impl Strategy<Value = History> {
 
 /// Few keys and times, so that many readings are duplicates. Sequence numbers have gaps, and get a
 /// digit longer on the way.
-fn any_log() -> impl Strategy<Value = Vec<LogRecord>> {
-    let sample = (0..3_usize, 0..TIMES).prop_map(|(key, time)| Sample { key, time });
+fn any_log(keys: usize) -> impl Strategy<Value = Vec<LogRecord>> {
+    let sample = (0..keys, 0..TIMES).prop_map(|(key, time)| Sample { key, time });
     let record = (1..6_u64, vec(sample, 0..4));
     (80..100_u64, vec(record, 1..15)).prop_map(|(mut number, records)| {
         let record = |(step, samples)| {
@@ -220,7 +227,9 @@ fn any_act(kind: Kind) -> BoxedStrategy<Act> {
     let detour = (1..10_usize, 1..5_usize).prop_map(|(back, count)| Act::Detour { back, count });
     let hostile = prop_oneof![discard, stale, detour];
     match kind {
-        Kind::Whole | Kind::Evicting => prop_oneof![6 => common, 1 => out_of_order].boxed(),
+        Kind::Whole | Kind::LostRows | Kind::Evicting => {
+            prop_oneof![6 => common, 1 => out_of_order].boxed()
+        }
         Kind::Resets => prop_oneof![6 => common, 1 => reset].boxed(),
         Kind::Hostile => prop_oneof![
             9 => common,

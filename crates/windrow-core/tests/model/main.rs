@@ -50,7 +50,7 @@ fn run(kind: Kind, percent: u32) -> Statistics {
 /// batches out of order, late redelivery and replayed rows, if one fold goes through the window.
 #[test]
 fn one_fold_counts_each_reading_once() {
-    let statistics = run(Kind::Whole, 40);
+    let statistics = run(Kind::Whole, 35);
     assert_eq!(statistics.counted_twice, 0);
     assert!(statistics.flushed > 0 && statistics.mended > 0);
     assert!(statistics.skipped > 0 && statistics.restarted > 0);
@@ -64,12 +64,20 @@ fn each_of_several_folds_counts_its_own_readings() {
     assert!(statistics.counted_twice > 0);
 }
 
-/// Records that are discarded, delivered to states that they do not follow, and rows that are lost.
+/// The rows that are left never count more than was sent, and a gap is a gap.
+#[test]
+fn lost_rows_may_leave_a_gap() {
+    let statistics = run(Kind::LostRows, 15);
+    assert!(statistics.proven > 0);
+    assert_eq!(statistics.misled, 0);
+}
+
+/// Records that are discarded, delivered to states that they do not follow, or delivered once more
+/// in between.
 #[test]
 fn nothing_counts_that_was_not_sent() {
-    let statistics = run(Kind::Hostile, 30);
-    assert!(statistics.covered > 0);
-    assert!(statistics.proven > 0);
+    let statistics = run(Kind::Hostile, 20);
+    assert!(statistics.covered > 0 && statistics.missing > 0);
 }
 
 #[test]
