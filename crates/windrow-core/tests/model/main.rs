@@ -13,6 +13,7 @@
 mod check;
 mod delivery;
 mod history;
+mod limits;
 mod reference;
 
 use std::cell::RefCell;
