@@ -8,8 +8,10 @@ use windrow_core::aggregate::Merge as _;
 use windrow_core::merge::{RangedRow, RowHash, select};
 use windrow_core::sequence::{SequenceNumber, SequenceRange};
 
-use crate::delivery::{Digits, EmittedRow, Group, Outcome, group, groups, occurrences};
-use crate::history::{History, Kind};
+use crate::delivery::{
+    DigitSums, EmittedRow, HistoryOutcome, WindowKey, group, groups, occurrences,
+};
+use crate::history::{Kind, ShardHistory};
 use crate::reference::{RecordSet, Sample, TIMES, times_added};
 
 /// What happened in the histories of a run.
@@ -40,8 +42,8 @@ pub(crate) struct Statistics {
 
 /// The rows of one window and key.
 struct GroupRows<'a> {
-    history: &'a History,
-    group: Group,
+    history: &'a ShardHistory,
+    group: WindowKey,
     rows: Vec<&'a EmittedRow>,
 }
 
@@ -69,7 +71,7 @@ impl RangedRow for &EmittedRow {
 struct Merged {
     readings: u64,
     with_duplicates: u64,
-    aggregate: Digits,
+    aggregate: DigitSums,
     /// The selected rows' records.
     records: RecordSet,
     /// Whether each selected row's fold had folded the records of all selected rows before.
@@ -79,8 +81,8 @@ struct Merged {
 
 /// Checks every window and key of a history.
 pub(crate) fn check(
-    history: &History,
-    outcome: &Outcome,
+    history: &ShardHistory,
+    outcome: &HistoryOutcome,
     kind: Kind,
     statistics: &mut Statistics,
 ) -> Result<(), TestCaseError> {
@@ -107,7 +109,7 @@ pub(crate) fn check(
 impl GroupRows<'_> {
     fn check(
         &self,
-        outcome: &Outcome,
+        outcome: &HistoryOutcome,
         kind: Kind,
         statistics: &mut Statistics,
     ) -> Result<(), TestCaseError> {
@@ -181,7 +183,7 @@ impl GroupRows<'_> {
         let mut merged = Merged {
             readings: 0,
             with_duplicates: 0,
-            aggregate: Digits::identity(),
+            aggregate: DigitSums::identity(),
             records: RecordSet::default(),
             is_one_fold: true,
             gap: selection.gap,

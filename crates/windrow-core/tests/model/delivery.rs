@@ -9,28 +9,28 @@ use windrow_core::fold::{Fold, FoldedRow, RecordStep, StateLimits};
 use windrow_core::sequence::SequenceRange;
 use windrow_core::window::Window;
 
-use crate::history::{Act, Ending, History, Kind, StateSize};
+use crate::history::{Act, Ending, Kind, ShardHistory, StateSize};
 use crate::reference::{ClosedRange, RecordSet, Reference, Sample, TIMES, value};
 
 /// Sum and extremes of the readings' values.
-pub(crate) type Digits = (Sum, Min<i64>, Max<i64>);
-type ModelFold = Fold<String, Digits>;
-pub(crate) type ModelRow = FoldedRow<String, Digits>;
+pub(crate) type DigitSums = (Sum, Min<i64>, Max<i64>);
+type ModelFold = Fold<String, DigitSums>;
+pub(crate) type ModelRow = FoldedRow<String, DigitSums>;
 
 /// The numbers of a window and key: the group of readings that a row is about.
-pub(crate) type Group = (usize, usize);
+pub(crate) type WindowKey = (usize, usize);
 
 /// A row that arrived, and what it was made of.
 #[derive(Clone, Debug)]
 pub(crate) struct EmittedRow {
-    pub(crate) group: Group,
+    pub(crate) group: WindowKey,
     pub(crate) row: ModelRow,
     pub(crate) range: ClosedRange,
 }
 
 /// What a history leaves behind.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct HistoryOutcome {
     /// Rows in the order in which they arrived.
     pub(crate) rows: Vec<EmittedRow>,
     /// Whether a dedup cache evicted a reading.
@@ -51,7 +51,7 @@ pub(crate) struct StepCounts {
 
 /// What Lambda knows about the window between two invocations, and what the state stands for.
 #[derive(Clone, Debug)]
-struct Lineage {
+struct AttemptLineage {
     /// The state as text; none before the first invocation.
     state: Option<String>,
     reference: Reference,
@@ -60,7 +60,7 @@ struct Lineage {
     starts: Vec<usize>,
 }
 
-impl Lineage {
+impl AttemptLineage {
     fn fresh(at: usize) -> Self {
         Self {
             state: None,
@@ -87,7 +87,7 @@ struct Attempt {
 }
 
 /// Runs a history to the end of its window.
-pub(crate) fn deliver(history: &History, kind: Kind) -> Result<Outcome, TestCaseError> {
+pub(crate) fn deliver(history: &ShardHistory, kind: Kind) -> Result<HistoryOutcome, TestCaseError> {
     let mut delivery = Delivery::new(history);
     for act in &history.acts {
         delivery.act(*act, kind)?;
@@ -95,7 +95,7 @@ pub(crate) fn deliver(history: &History, kind: Kind) -> Result<Outcome, TestCase
     delivery.end(kind)?;
     for (from, count) in &history.late {
         let from = from % history.log.len();
-        let mut late = Lineage::fresh(from);
+        let mut late = AttemptLineage::fresh(from);
         delivery.deliver(&mut late, from, *count, true, Ending::FailsLast(u16::MAX))?;
     }
     delivery.replay();
@@ -103,21 +103,21 @@ pub(crate) fn deliver(history: &History, kind: Kind) -> Result<Outcome, TestCase
 }
 
 struct Delivery<'a> {
-    history: &'a History,
-    lineage: Lineage,
+    history: &'a ShardHistory,
+    lineage: AttemptLineage,
     /// Older states, each with what follows it.
-    snapshots: Vec<Lineage>,
-    outcome: Outcome,
+    snapshots: Vec<AttemptLineage>,
+    outcome: HistoryOutcome,
 }
 
 impl<'a> Delivery<'a> {
-    fn new(history: &'a History) -> Self {
-        let lineage = Lineage::fresh(0);
+    fn new(history: &'a ShardHistory) -> Self {
+        let lineage = AttemptLineage::fresh(0);
         Self {
             history,
             snapshots: vec![lineage.clone()],
             lineage,
-            outcome: Outcome::default(),
+            outcome: HistoryOutcome::default(),
         }
     }
 
@@ -138,8 +138,8 @@ impl<'a> Delivery<'a> {
                 self.deliver(&mut lineage, from, count, false, ending)?;
             }
             Act::Rollback { snapshot } => lineage = self.snapshot(snapshot),
-            Act::LoseState => lineage = Lineage::fresh(0),
-            Act::StartAt { at } => lineage = Lineage::fresh(at % self.history.log.len()),
+            Act::LoseState => lineage = AttemptLineage::fresh(0),
+            Act::StartAt { at } => lineage = AttemptLineage::fresh(at % self.history.log.len()),
             Act::Rewind { back } => lineage.next = next.saturating_sub(back),
             Act::Swap { first, second } if kind == Kind::Hostile || self.may_swap(&lineage) => {
                 let middle = (next + first).min(self.history.log.len());
@@ -187,7 +187,7 @@ impl<'a> Delivery<'a> {
 
     /// Whether two batches in the wrong order leave no hole: the open range begins before them, and
     /// nothing closes it in between.
-    fn may_swap(&self, lineage: &Lineage) -> bool {
+    fn may_swap(&self, lineage: &AttemptLineage) -> bool {
         let StateSize {
             accumulators,
             bytes,
@@ -197,7 +197,7 @@ impl<'a> Delivery<'a> {
         (accumulators, bytes) == (None, None) && last.is_some_and(|last| last + 1 == lineage.next)
     }
 
-    fn snapshot(&self, index: usize) -> Lineage {
+    fn snapshot(&self, index: usize) -> AttemptLineage {
         self.snapshots[index % self.snapshots.len()].clone()
     }
 
@@ -227,7 +227,7 @@ impl<'a> Delivery<'a> {
     /// One attempt with `count` records from `from`. After a success, the lineage has its state.
     fn deliver(
         &mut self,
-        lineage: &mut Lineage,
+        lineage: &mut AttemptLineage,
         from: usize,
         count: usize,
         closes: bool,
@@ -255,7 +255,7 @@ impl<'a> Delivery<'a> {
     /// One invocation: the same steps as the aggregator's handler.
     fn invoke(
         &mut self,
-        lineage: &Lineage,
+        lineage: &AttemptLineage,
         records: Range<usize>,
         closes: bool,
     ) -> Result<Attempt, TestCaseError> {
@@ -265,7 +265,7 @@ impl<'a> Delivery<'a> {
                 .map_err(|error| TestCaseError::fail(format!("a state cannot be read: {error}")))?,
             None => ModelFold::new(limits),
         };
-        let mut invocation = Invocation {
+        let mut invocation = ModelInvocation {
             history: self.history,
             fold,
             reference: lineage.reference,
@@ -320,15 +320,15 @@ fn not_used(ending: Ending) -> Ending {
     }
 }
 
-struct Invocation<'a> {
-    history: &'a History,
+struct ModelInvocation<'a> {
+    history: &'a ShardHistory,
     fold: ModelFold,
     reference: Reference,
     rows: Vec<EmittedRow>,
     steps: StepCounts,
 }
 
-impl Invocation<'_> {
+impl ModelInvocation<'_> {
     fn record(&mut self, place: usize) -> Result<(), TestCaseError> {
         let record = &self.history.log[place];
         let mut step = self.begin(place)?;
@@ -398,7 +398,7 @@ impl Invocation<'_> {
                 let uncached = row.readings.saturating_sub(expected.row.readings);
                 expected.row.duplicates = expected.row.duplicates.saturating_sub(uncached);
                 expected.row.readings += uncached;
-                expected.row.aggregate = row.aggregate.clone();
+                expected.row.aggregate = row.aggregate;
             }
             prop_assert_eq!(&row, &expected.row, "{:?}", range);
             self.rows.push(EmittedRow { row, ..expected });
@@ -408,7 +408,7 @@ impl Invocation<'_> {
 }
 
 /// The rows of a closed range, ordered by window and key.
-fn expected_rows(history: &History, range: ClosedRange) -> Vec<EmittedRow> {
+fn expected_rows(history: &ShardHistory, range: ClosedRange) -> Vec<EmittedRow> {
     let places = range.folded.first().zip(range.folded.last());
     let Some((first, last)) = places else {
         return Vec::new();
@@ -416,10 +416,10 @@ fn expected_rows(history: &History, range: ClosedRange) -> Vec<EmittedRow> {
     let number = |place: usize| history.log[place].number.parse().unwrap();
     let source = SequenceRange::new(number(first), number(last)).unwrap();
     let dedup_from = number(range.cached.first().unwrap_or(first));
-    let row = |group: Group| {
+    let row = |group: WindowKey| {
         let known = occurrences(history, range.cached, group);
         let all = occurrences(history, range.folded, group);
-        let mut aggregate = Digits::identity();
+        let mut aggregate = DigitSums::identity();
         let mut readings = 0;
         for time in (0..TIMES).filter(|time| all[*time] > 0 && known[*time] == 0) {
             readings += 1;
@@ -440,7 +440,7 @@ fn expected_rows(history: &History, range: ClosedRange) -> Vec<EmittedRow> {
 }
 
 /// The groups of which the records have readings, in order.
-pub(crate) fn groups(history: &History, records: RecordSet) -> Vec<Group> {
+pub(crate) fn groups(history: &ShardHistory, records: RecordSet) -> Vec<WindowKey> {
     let mut groups = Vec::new();
     for place in records.places() {
         for sample in &history.log[place].samples {
@@ -453,7 +453,11 @@ pub(crate) fn groups(history: &History, records: RecordSet) -> Vec<Group> {
 }
 
 /// How often each reading of a group is in the records, by time.
-pub(crate) fn occurrences(history: &History, records: RecordSet, of: Group) -> [u64; TIMES] {
+pub(crate) fn occurrences(
+    history: &ShardHistory,
+    records: RecordSet,
+    of: WindowKey,
+) -> [u64; TIMES] {
     let mut occurrences = [0; TIMES];
     for place in records.places() {
         for sample in &history.log[place].samples {
@@ -466,14 +470,14 @@ pub(crate) fn occurrences(history: &History, records: RecordSet, of: Group) -> [
 }
 
 /// Three times per window.
-pub(crate) fn group(sample: Sample, by_event_time: bool) -> Group {
+pub(crate) fn group(sample: Sample, by_event_time: bool) -> WindowKey {
     let window = if by_event_time { sample.time / 3 } else { 0 };
     (window, sample.key)
 }
 
 const KEYS: [&str; 3] = ["a", "bb", "ccc"];
 
-fn window((number, _): Group) -> Window {
+fn window((number, _): WindowKey) -> Window {
     let start = number as i64 * 60_000;
     Window {
         start,

@@ -7,7 +7,7 @@ use crate::reference::{LogRecord, Sample, TIMES};
 
 /// A log of one shard's window, and everything that happens to it until the window is closed.
 #[derive(Clone, Debug)]
-pub(crate) struct History {
+pub(crate) struct ShardHistory {
     /// In the order of the log.
     pub(crate) log: Vec<LogRecord>,
     /// Whether readings are grouped by their own time, so that there are two windows.
@@ -108,7 +108,7 @@ pub(crate) enum Kind {
     Evicting,
 }
 
-pub(crate) fn any_history(kind: Kind) -> impl Strategy<Value = History> {
+pub(crate) fn any_history(kind: Kind) -> impl Strategy<Value = ShardHistory> {
     let lost = match kind {
         Kind::LostRows => 1..12,
         Kind::Hostile => 0..3,
@@ -129,7 +129,7 @@ pub(crate) fn any_history(kind: Kind) -> impl Strategy<Value = History> {
     );
     (any_log(keys), any::<bool>(), delivery).prop_map(|(log, by_event_time, delivery)| {
         let (size, acts, batch, late, replayed, lost) = delivery;
-        History {
+        ShardHistory {
             log,
             by_event_time,
             size,

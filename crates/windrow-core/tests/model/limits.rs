@@ -2,7 +2,7 @@
 
 use crate::check::{Statistics, check};
 use crate::delivery::deliver;
-use crate::history::{Act, Ending, History, Kind, StateSize};
+use crate::history::{Act, Ending, Kind, ShardHistory, StateSize};
 use crate::reference::{LogRecord, Sample};
 
 const DELIVER_ONE: Act = Act::Deliver {
@@ -11,7 +11,7 @@ const DELIVER_ONE: Act = Act::Deliver {
 };
 
 /// One key, and a reading of another time in each record that has one.
-fn history(has_reading: &[bool], acts: &[Act], late: &[(usize, usize)]) -> History {
+fn history(has_reading: &[bool], acts: &[Act], late: &[(usize, usize)]) -> ShardHistory {
     let records = has_reading.iter().enumerate();
     let log = records.map(|(place, has_reading)| LogRecord {
         number: (place + 1).to_string(),
@@ -23,7 +23,7 @@ fn history(has_reading: &[bool], acts: &[Act], late: &[(usize, usize)]) -> Histo
             .into_iter()
             .collect(),
     });
-    History {
+    ShardHistory {
         log: log.collect(),
         by_event_time: false,
         size: StateSize {
@@ -39,7 +39,7 @@ fn history(has_reading: &[bool], acts: &[Act], late: &[(usize, usize)]) -> Histo
     }
 }
 
-fn statistics(history: &History) -> Statistics {
+fn statistics(history: &ShardHistory) -> Statistics {
     let mut statistics = Statistics::default();
     let outcome = deliver(history, Kind::Hostile).unwrap();
     check(history, &outcome, Kind::Hostile, &mut statistics).unwrap();
