@@ -3,9 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod audit;
 #[cfg(target_os = "linux")]
 mod clock;
-mod audit;
 mod commands;
 mod faults;
 mod names;
