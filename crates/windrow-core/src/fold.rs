@@ -281,10 +281,13 @@ where
     }
 
     /// Starts over with no folded records and an empty dedup cache, as [`RecordStep::Restart`]
-    /// requires. [Close](Self::close) the fold first: open accumulators are dropped.
+    /// requires. Only where the earlier ranges are stays, so that the next one does not pass by
+    /// them. [Close](Self::close) the fold first: open accumulators are dropped.
     pub fn restart(&mut self) {
         self.dedup.clear();
+        let progress = std::mem::take(&mut self.progress).restarted();
         *self = Self {
+            progress,
             dedup: self.dedup.clone(),
             ..Self::new(self.limits)
         };

@@ -12,7 +12,8 @@ pub enum RecordStep {
     /// Skip it: it was folded before.
     Skip,
     /// Close and [restart](super::Fold::restart) the fold, then begin the record again: it comes
-    /// before the open source range, or belongs to a range that is closed already.
+    /// before the open source range, belongs to a range that is closed already, or follows records
+    /// that were folded before an earlier restart.
     Restart,
 }
 
@@ -36,6 +37,9 @@ pub(super) struct FoldProgress {
     folded: Vec<SequenceRange>,
     /// The first record of the open source range, which ends with the last run.
     from: Option<SequenceNumber>,
+    /// The first records of the runs that were folded before a restart, ascending. A source range
+    /// that passed one by would overlap the range that has it.
+    earlier: Vec<SequenceNumber>,
     /// The run of the last record of this invocation.
     current: Option<usize>,
 }
@@ -52,6 +56,7 @@ impl FoldProgress {
         (is_ascending && is_within).then_some(Self {
             folded,
             from,
+            earlier: Vec::new(),
             current: None,
         })
     }
@@ -89,6 +94,9 @@ impl FoldProgress {
         if is_behind {
             return Ok(RecordStep::Restart);
         }
+        if !follows_current && index == self.folded.len() && self.passes_by(text) {
+            return Ok(RecordStep::Restart);
+        }
         if follows_current {
             self.folded[index - 1].extend_to(text);
         } else {
@@ -104,6 +112,42 @@ impl FoldProgress {
             self.from = Some(text.parse()?);
         }
         Ok(RecordStep::Fold)
+    }
+
+    /// Whether the open range, if it went on with `text`, would pass by a record that was folded
+    /// before a restart.
+    fn passes_by(&self, text: &str) -> bool {
+        let Some(last) = self.folded.last() else {
+            return false;
+        };
+        let following = self.earlier.partition_point(|first| first <= last.to());
+        let following = self.earlier.get(following);
+        following.is_some_and(|first| compare(first.as_str(), text).is_lt())
+    }
+
+    /// Progress after a restart.
+    pub(super) fn restarted(self) -> Self {
+        let mut earlier = self.earlier;
+        earlier.extend(self.folded.into_iter().map(|run| run.from().clone()));
+        earlier.sort_unstable();
+        earlier.dedup();
+        // Those that are dropped are the least likely to come again.
+        earlier.drain(..earlier.len().saturating_sub(MAX_RUNS));
+        Self {
+            earlier,
+            ..Self::default()
+        }
+    }
+
+    /// The first records of the runs that were folded before a restart.
+    pub(super) fn earlier(&self) -> &[SequenceNumber] {
+        &self.earlier
+    }
+
+    /// Progress that was restarted.
+    pub(super) fn with_earlier(self, earlier: Vec<SequenceNumber>) -> Option<Self> {
+        let is_ascending = earlier.windows(2).all(|pair| pair[0] < pair[1]);
+        is_ascending.then_some(Self { earlier, ..self })
     }
 
     /// Makes one run of two.
@@ -128,7 +172,7 @@ impl FoldProgress {
     /// An upper bound for the encoded size in bytes, before compression.
     pub(super) fn cost(&self) -> usize {
         let longest = self.folded.last().map_or(0, |run| run.to().as_str().len());
-        (2 * self.folded.len() + 1) * (longest + 2)
+        (2 * self.folded.len() + self.earlier.len() + 1) * (longest + 2)
     }
 
     /// The runs of folded records.
@@ -151,7 +195,8 @@ mod tests {
 
     /// The state as the next invocation reads it.
     fn next_invocation(progress: FoldProgress) -> FoldProgress {
-        FoldProgress::new(progress.folded, progress.from).unwrap()
+        let next = FoldProgress::new(progress.folded, progress.from).unwrap();
+        next.with_earlier(progress.earlier).unwrap()
     }
 
     fn range(progress: &mut FoldProgress) -> Option<(String, String)> {
@@ -186,6 +231,35 @@ mod tests {
         range(&mut progress);
         assert_eq!(begin(&mut progress, 4), RecordStep::Restart);
         assert_eq!(begin(&mut progress, 5), RecordStep::Skip);
+    }
+
+    /// Otherwise, the range from 1 to 7 would overlap the one from 4 to 6.
+    #[test]
+    fn a_range_does_not_pass_by_what_was_folded_before_a_restart() {
+        let mut progress = FoldProgress::default();
+        for number in 4..7 {
+            begin(&mut progress, number);
+        }
+        assert_eq!(begin(&mut progress, 1), RecordStep::Restart);
+        let mut progress = progress.restarted();
+        assert_eq!(begin(&mut progress, 1), RecordStep::Fold);
+        let mut progress = next_invocation(progress);
+        assert_eq!(begin(&mut progress, 7), RecordStep::Restart);
+        let mut progress = progress.restarted();
+        assert_eq!(begin(&mut progress, 7), RecordStep::Fold);
+        assert_eq!(begin(&mut progress, 8), RecordStep::Fold);
+    }
+
+    /// Delivered again in order, they belong to the range.
+    #[test]
+    fn a_range_takes_what_was_folded_before_a_restart() {
+        let mut progress = FoldProgress::default();
+        begin(&mut progress, 4);
+        assert_eq!(begin(&mut progress, 1), RecordStep::Restart);
+        let mut progress = progress.restarted();
+        for number in [1, 4, 7] {
+            assert_eq!(begin(&mut progress, number), RecordStep::Fold);
+        }
     }
 
     #[test]

@@ -30,6 +30,10 @@ where
             write_sequence_number(run.from().as_str(), &mut out);
             write_sequence_number(run.to().as_str(), &mut out);
         }
+        out.unsigned(self.progress.earlier().len() as u128);
+        for first in self.progress.earlier() {
+            write_sequence_number(first.as_str(), &mut out);
+        }
         let from = self.progress.from();
         write_sequence_number(from.map_or("", SequenceNumber::as_str), &mut out);
 
@@ -156,8 +160,13 @@ fn read_progress(input: &mut Decoder) -> Result<FoldProgress, CodecError> {
         };
         folded.push(SequenceRange::new(from, to).ok_or(MALFORMED)?);
     }
+    let mut earlier = Vec::new();
+    for _ in 0..input.count()? {
+        earlier.push(read_sequence_number(input)?.ok_or(MALFORMED)?);
+    }
     let from = read_sequence_number(input)?;
-    FoldProgress::new(folded, from).ok_or(MALFORMED)
+    let progress = FoldProgress::new(folded, from).ok_or(MALFORMED)?;
+    progress.with_earlier(earlier).ok_or(MALFORMED)
 }
 
 /// Reads accumulators, window by window.

@@ -336,7 +336,7 @@ impl ModelInvocation<'_> {
             self.steps.restarted += 1;
             self.close()?;
             self.fold.restart();
-            self.reference = Reference::default();
+            self.reference.restart();
             step = self.begin(place)?;
             prop_assert_eq!(step, RecordStep::Fold, "after a restart");
         }
@@ -363,6 +363,9 @@ impl ModelInvocation<'_> {
         let number = &self.history.log[place].number;
         let step = self.fold.begin_record(number);
         let step = step.map_err(|error| TestCaseError::fail(error.to_string()))?;
+        if step == RecordStep::Restart && self.reference.passes_by(place) {
+            return Ok(step);
+        }
         prop_assert_eq!(
             step,
             self.reference.step(place),

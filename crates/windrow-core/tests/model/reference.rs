@@ -106,6 +106,8 @@ pub(crate) struct Reference {
     pub(crate) folded: RecordSet,
     /// Those in the open source range.
     pub(crate) open: RecordSet,
+    /// The first records of runs that were folded before a restart.
+    pub(crate) earlier: RecordSet,
 }
 
 /// A closed source range.
@@ -133,6 +135,19 @@ impl Reference {
         } else {
             RecordStep::Fold
         }
+    }
+
+    /// Whether a record lies beyond records that were folded before a restart.
+    pub(crate) fn passes_by(&self, place: usize) -> bool {
+        let passed = self.folded.last().map_or(place, |last| last + 1)..place;
+        self.earlier.places().any(|earlier| passed.contains(&earlier))
+    }
+
+    pub(crate) fn restart(&mut self) {
+        *self = Self {
+            earlier: self.earlier.with(self.folded),
+            ..Self::default()
+        };
     }
 
     pub(crate) fn fold(&mut self, place: usize) {
