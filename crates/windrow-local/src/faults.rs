@@ -28,7 +28,7 @@
 //! # Ok::<(), windrow_local::faults::InvalidFaults>(())
 //! ```
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -73,8 +73,6 @@ pub enum FaultKind {
     StateLost,
     /// A batch is split in two, even the last one of its window.
     Recut,
-    /// A window is ended early.
-    EndedEarly,
     /// A shard of the readings is split.
     Split,
     /// Two shards of the readings are merged.
@@ -89,7 +87,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All kinds, in the order in which a soak prints them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 22] = [
         Self::PutFailed,
         Self::Throttled,
         Self::ResponseDropped,
@@ -107,7 +105,6 @@ impl FaultKind {
         Self::RedeliveredAfterWindow,
         Self::StateLost,
         Self::Recut,
-        Self::EndedEarly,
         Self::Split,
         Self::Merge,
         Self::SummarySplit,
@@ -135,7 +132,6 @@ impl FaultKind {
             Self::RedeliveredAfterWindow => "redelivered-after-window",
             Self::StateLost => "state-lost",
             Self::Recut => "recut",
-            Self::EndedEarly => "ended-early",
             Self::Split => "split",
             Self::Merge => "merge",
             Self::SummarySplit => "summary-split",
@@ -153,7 +149,6 @@ pub struct Faults {
     opportunities: [AtomicU64; FaultKind::ALL.len()],
     injected: [AtomicU64; FaultKind::ALL.len()],
     off: AtomicBool,
-    early_ends: Mutex<HashSet<String>>,
 }
 
 /// When a kind of fault is injected.
@@ -294,7 +289,6 @@ impl Faults {
             opportunities: Default::default(),
             injected: Default::default(),
             off: AtomicBool::new(false),
-            early_ends: Mutex::default(),
         }
     }
 
@@ -333,25 +327,6 @@ impl Faults {
     /// How often the fault was injected.
     pub fn injected(&self, kind: FaultKind) -> u64 {
         self.injected[kind as usize].load(Ordering::Relaxed)
-    }
-
-    /// Records that a window was ended early after the record with this sequence number.
-    pub(crate) fn ended_early_after(&self, sequence_number: &str) {
-        let mut ends = self
-            .early_ends
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        ends.insert(sequence_number.to_owned());
-    }
-
-    /// The sequence numbers of the records after which a window was ended early. The dedup cache is
-    /// empty after that, so a reading that is sent before and after may count twice.
-    pub fn early_ends(&self) -> HashSet<String> {
-        let ends = self
-            .early_ends
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        ends.clone()
     }
 
     /// Stops injecting faults.

@@ -454,11 +454,7 @@ fn help_has_examples() {
         assert!(output.out.contains("Examples:"), "{name}: {}", output.out);
     }
     let output = run(program("local").arg("--help"));
-    for text in [
-        "--faults all=0.01",
-        "put-failed, throttled,",
-        "ended-early.",
-    ] {
+    for text in ["--faults all=0.01", "put-failed, throttled,", "split."] {
         assert!(output.out.contains(text), "{text}: {}", output.out);
     }
 }

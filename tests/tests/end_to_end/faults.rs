@@ -14,7 +14,7 @@ use soak::oracle::expected;
 use windrow_local::faults::{FaultKind, Faults};
 
 /// The faults of mappings and functions.
-const MUTATIONS: [FaultKind; 11] = [
+const MUTATIONS: [FaultKind; 10] = [
     FaultKind::Crash,
     FaultKind::CrashDuring,
     FaultKind::CrashAfter,
@@ -25,7 +25,6 @@ const MUTATIONS: [FaultKind; 11] = [
     FaultKind::RedeliveredAfterWindow,
     FaultKind::StateLost,
     FaultKind::Recut,
-    FaultKind::EndedEarly,
 ];
 
 /// Long enough for a batch to arrive before the end of a window, even on a busy machine.

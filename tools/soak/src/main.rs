@@ -74,7 +74,7 @@ enum SoakFunctions {
 /// Each fault is frequent enough to occur in a run of a million readings, and rare enough for the
 /// run to finish.
 const DEFAULT_FAULTS: &str = "all=0.05,delayed=0.02,response-dropped=0.04,throttled=0.03,\
-    iterator-expired=0.02,state-lost=0.2,ended-early=0.1,split=0.9,merge=1,summary-split=0.6,\
+    iterator-expired=0.02,state-lost=0.2,split=0.9,merge=1,summary-split=0.6,\
     mapping-restarted=0.6,summaries-replayed=0.9";
 
 /// The time limit for closing the open windows at the end.
@@ -173,7 +173,6 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
         rejects: &data_dir.join("archive").join("wildrydes-rejects"),
         window_millis,
         sent: &sent,
-        faults: &faults,
     })
     .await?;
     cloud.stop().await;

@@ -136,25 +136,6 @@ fn micrometres(metres: &str) -> Option<i128> {
 /// added up over the shards. Of duplicate readings, the first counts. Lines that are not readings
 /// are skipped.
 pub fn expected(log: &[LoggedRecord], window_millis: i64) -> BTreeMap<OracleKey, OracleRow> {
-    fold(log, window_millis, &HashSet::new())
-}
-
-/// Computes the most that rows may hold if windows were ended early after the records with the
-/// sequence numbers `early_ends`: each duplicate reading counts again after an early end, since
-/// the dedup cache starts empty.
-pub fn at_most(
-    log: &[LoggedRecord],
-    window_millis: i64,
-    early_ends: &HashSet<String>,
-) -> BTreeMap<OracleKey, OracleRow> {
-    fold(log, window_millis, early_ends)
-}
-
-fn fold(
-    log: &[LoggedRecord],
-    window_millis: i64,
-    early_ends: &HashSet<String>,
-) -> BTreeMap<OracleKey, OracleRow> {
     let mut known: HashMap<(&StreamShard, i64), HashSet<Identity>> = HashMap::new();
     let mut by_window: BTreeMap<OracleKey, OracleRow> = BTreeMap::new();
     for record in log {
@@ -189,14 +170,11 @@ fn fold(
                 high_health.max(health),
             ];
         }
-        if early_ends.contains(&record.sequence_number) {
-            known.remove(&(&record.place, window));
-        }
     }
     by_window
 }
 
-/// Converts merged rows, to compare them with those of [`expected`] and [`at_most`].
+/// Converts merged rows, to compare them with those of [`expected`].
 pub fn by_window(
     merged_rows: impl IntoIterator<Item = MergedRow>,
 ) -> BTreeMap<OracleKey, OracleRow> {
@@ -259,15 +237,5 @@ mod tests {
             (("Franky".to_owned(), 60), row(1, 1_500_000, [100; 4])),
         ]);
         assert_eq!(by_window, expected);
-        let most = at_most(&log, 60, &HashSet::from(["010".to_owned()]));
-        assert_eq!(most, expected);
-        let again = record("0", 20, &first);
-        let log = [log[0].clone(), again];
-        assert_eq!(
-            at_most(&log, 60, &HashSet::new()),
-            super::expected(&log, 60)
-        );
-        let most = at_most(&log, 60, &HashSet::from(["010".to_owned()]));
-        assert_eq!(most[&("Franky".to_owned(), 0)], row(2, 3_000_000, [100; 4]));
     }
 }

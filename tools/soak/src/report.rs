@@ -21,7 +21,6 @@ pub(crate) struct Evidence<'a> {
     pub(crate) rejects: &'a Path,
     pub(crate) window_millis: i64,
     pub(crate) sent: &'a Sent,
-    pub(crate) faults: &'a Faults,
 }
 
 /// The result of the comparison.
@@ -33,7 +32,6 @@ pub(crate) struct Checked {
     distinct: u64,
     in_rows: u64,
     across_boundary: u64,
-    across_early_end: u64,
     lost: u64,
     twice: u64,
     wrong: u64,
@@ -57,8 +55,6 @@ impl Checked {
         });
         let identities: HashSet<(String, String)> = lines.filter_map(oracle::identity).collect();
         let expected = oracle::expected(&log, evidence.window_millis);
-        let early_ends = evidence.faults.early_ends();
-        let most = oracle::at_most(&log, evidence.window_millis, &early_ends);
 
         let mut rows = Vec::new();
         let mut pages = evidence
@@ -98,29 +94,24 @@ impl Checked {
             broken_lost: sent.broken.difference(&rejected).count() as u64,
             ..Self::default()
         };
-        checked.across_early_end = checked.in_rows.saturating_sub(in_windows);
-        checked.compare(&expected, &most, &found);
+        checked.compare(&expected, &found);
         Ok(checked)
     }
 
-    /// Compares each window with the logs. A window that was ended early may also count the
-    /// duplicates that arrived after its early end.
+    /// Compares each window with the logs.
     fn compare(
         &mut self,
         expected: &BTreeMap<OracleKey, OracleRow>,
-        most: &BTreeMap<OracleKey, OracleRow>,
         found: &BTreeMap<OracleKey, OracleRow>,
     ) {
         for (window_key, expected) in expected {
-            let (Some(found), Some(most)) = (found.get(window_key), most.get(window_key)) else {
+            let Some(found) = found.get(window_key) else {
                 self.lost += expected.readings;
                 continue;
             };
             self.lost += expected.readings.saturating_sub(found.readings);
-            self.twice += found.readings.saturating_sub(most.readings);
-            let distances = expected.micrometres..=most.micrometres;
-            let correct = expected.points == found.points && distances.contains(&found.micrometres);
-            self.wrong += u64::from(!correct);
+            self.twice += found.readings.saturating_sub(expected.readings);
+            self.wrong += u64::from(expected != found);
         }
         for (window_key, found) in found {
             if !expected.contains_key(window_key) {
@@ -144,7 +135,6 @@ impl fmt::Display for Checked {
             ("distinct, in the logs", self.distinct),
             ("in rows", self.in_rows),
             ("duplicates across a boundary", self.across_boundary),
-            ("duplicates across an early end", self.across_early_end),
             ("lost", self.lost),
             ("counted twice", self.twice),
             ("windows with wrong values", self.wrong),

@@ -161,6 +161,11 @@ where
             ("StateBytes", Unit::Bytes, state.get().len() as u64),
             ("OpenKeys", Unit::Count, open_keys),
             ("EvictedReadings", Unit::Count, evicted),
+            (
+                "EarlyEnds",
+                Unit::Count,
+                event.is_window_terminated_early.into(),
+            ),
         ]));
         all_delivered(
             ["record of summary rows", "records of summary rows"],

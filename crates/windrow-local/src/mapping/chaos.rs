@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use windrow_read::ShardRecord;
 
-use super::hooks::{DeliveryHooks, EarlyEnd, InWindow, NextBatch, Rerun};
+use super::hooks::{DeliveryHooks, InWindow, NextBatch, Rerun};
 use crate::faults::{FaultKind, Faults};
 
 /// The maximum number of batches after which a window's state is lost.
@@ -39,7 +39,6 @@ struct Chaos {
 pub(super) fn hooks(faults: &Arc<Faults>, most_kept: usize) -> Box<dyn DeliveryHooks> {
     let kinds = [
         FaultKind::Recut,
-        FaultKind::EndedEarly,
         FaultKind::Redelivered,
         FaultKind::RedeliveredAfterWindow,
         FaultKind::StateLost,
@@ -110,24 +109,11 @@ impl DeliveryHooks for Chaos {
         random.map_or(count, |mut random| random.random_range(1..count))
     }
 
-    fn early_end(&self) -> Option<EarlyEnd> {
-        let mut random = self.faults.inject(FaultKind::EndedEarly)?;
-        Some(if random.random() {
-            EarlyEnd::WithRecords
-        } else {
-            EarlyEnd::AfterRecords
-        })
-    }
-
     fn dropped(&mut self, count: usize) {
         self.redelivered = self.redelivered.saturating_sub(count);
     }
 
     fn done(&mut self, batch: Vec<ShardRecord>, window: Option<InWindow>) -> NextBatch {
-        let ended = window.is_some_and(|window| window.ended_early);
-        if let (true, Some(last)) = (ended, batch.last()) {
-            self.faults.ended_early_after(&last.sequence_number);
-        }
         let done_before = self.redelivered.min(batch.len());
         self.redelivered -= done_before;
         if window.is_some_and(|window| window.opened) {
@@ -145,9 +131,7 @@ impl DeliveryHooks for Chaos {
                 return NextBatch::FromStart(self.kept.clone());
             }
         }
-        // The checkpoint and the state change together, so nothing from before an early end is
-        // redelivered.
-        if done_before == batch.len() || ended {
+        if done_before == batch.len() {
             return NextBatch::Continue;
         }
         let Some(mut random) = self.faults.inject(FaultKind::Redelivered) else {
@@ -204,14 +188,8 @@ fn rerun(records: Vec<ShardRecord>, batches: &[usize], random: &mut ChaCha8Rng) 
 mod tests {
     use super::*;
 
-    const FIRST: Option<InWindow> = Some(InWindow {
-        opened: true,
-        ended_early: false,
-    });
-    const LATER: Option<InWindow> = Some(InWindow {
-        opened: false,
-        ended_early: false,
-    });
+    const FIRST: Option<InWindow> = Some(InWindow { opened: true });
+    const LATER: Option<InWindow> = Some(InWindow { opened: false });
 
     fn records(range: std::ops::Range<usize>) -> Vec<ShardRecord> {
         let record = |number: usize| ShardRecord {
@@ -232,7 +210,6 @@ mod tests {
     fn without_faults_no_records_are_kept() {
         let mut chaos = Chaos::new(Arc::new(Faults::none()), 100);
         assert_eq!(chaos.cut(7), 7);
-        assert_eq!(chaos.early_end(), None);
         assert_eq!(chaos.done(records(0..3), FIRST), NextBatch::Continue);
         assert!(chaos.kept.is_empty());
         assert_eq!(chaos.closed(records(3..4), false), None);
@@ -289,18 +266,6 @@ mod tests {
         assert_eq!(chaos.closed(records(3..5), false), None);
         assert_eq!(chaos.faults.injected(FaultKind::RedeliveredAfterWindow), 0);
         assert!(chaos.closed(records(5..9), true).is_some());
-    }
-
-    #[test]
-    fn nothing_is_redelivered_after_an_early_end() {
-        let mut chaos = chaos("redelivered=1", 100);
-        let ended = InWindow {
-            opened: true,
-            ended_early: true,
-        };
-        assert_eq!(chaos.done(records(0..3), Some(ended)), NextBatch::Continue);
-        let next = chaos.done(records(3..6), LATER);
-        assert!(matches!(next, NextBatch::Again(_)), "{next:?}");
     }
 
     #[test]

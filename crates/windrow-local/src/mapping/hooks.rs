@@ -1,7 +1,7 @@
 //! Hooks into the delivery of a shard's records.
 //!
 //! The poller calls [`DeliveryHooks`] before and after each batch. The default hooks change
-//! nothing. To inject faults, `Chaos` redelivers records, splits batches and ends windows early.
+//! nothing. To inject faults, `Chaos` redelivers records and splits batches.
 
 use windrow_read::ShardRecord;
 
@@ -11,11 +11,6 @@ pub(super) trait DeliveryHooks: Send + Sync {
     /// two.
     fn cut(&self, count: usize) -> usize {
         count
-    }
-
-    /// Whether, and how, to end the open window early with its next batch, which is not its last.
-    fn early_end(&self) -> Option<EarlyEnd> {
-        None
     }
 
     /// Called after the first `count` records were dropped without being delivered.
@@ -37,22 +32,11 @@ pub(super) trait DeliveryHooks: Send + Sync {
 /// Delivers as Lambda usually does.
 impl DeliveryHooks for () {}
 
-/// How to end a window early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EarlyEnd {
-    /// In the invocation with the batch's records.
-    WithRecords,
-    /// In an invocation without records, after the batch.
-    AfterRecords,
-}
-
 /// A batch's role in its window.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct InWindow {
     /// Whether the batch opened the window.
     pub(super) opened: bool,
-    /// Whether the window was ended early with the batch, so that it continues with an empty state.
-    pub(super) ended_early: bool,
 }
 
 /// What to deliver after a batch.

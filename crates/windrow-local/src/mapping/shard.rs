@@ -14,7 +14,7 @@ use windrow_read::{ShardReader, ShardRecord, Start};
 use super::chaos;
 use super::flow::{Flow, pause};
 use super::follow::{ProgressMark, ShardWork, StreamSource};
-use super::hooks::{DeliveryHooks, EarlyEnd, InWindow, NextBatch, Rerun};
+use super::hooks::{DeliveryHooks, InWindow, NextBatch, Rerun};
 use super::invoke::{BatchWindow, InvocationOutcome, Invoker, MAX_STATE_BYTES};
 use super::on_failure::FailedBatch;
 use super::options::MappingOptions;
@@ -180,22 +180,13 @@ impl Poller {
                 return Flow::Continue;
             }
             let batch_window = window.map(|(window, _)| (window, is_final));
-            let early_end = match batch_window {
-                Some((_, false)) => self.hooks.early_end(),
-                _ => None,
-            };
-            let ends_with_batch = early_end == Some(EarlyEnd::WithRecords);
-            let last = batch_window.map(|(window, is_final)| (window, is_final || ends_with_batch));
-            let reason = match self.invoke(batch, last, ends_with_batch).await {
+            let reason = match self.invoke(batch, batch_window, false).await {
                 InvocationOutcome::Done(state) => {
                     left -= batch;
                     failures = 0;
                     // The failed half may contain only one bad record; the rest is delivered whole.
                     most = left;
-                    match self
-                        .after_batch(batch, batch_window, state, early_end)
-                        .await
-                    {
+                    match self.after_batch(batch, batch_window, state).await {
                         Flow::Continue if left > 0 => continue,
                         flow => return flow,
                     }
@@ -261,7 +252,6 @@ impl Poller {
         count: usize,
         window: Option<(Window, bool)>,
         state: Option<Box<RawValue>>,
-        early_end: Option<EarlyEnd>,
     ) -> Flow {
         let batch: Vec<ShardRecord> = self.records.drain(..count).collect();
         self.oldest = Instant::now();
@@ -276,22 +266,14 @@ impl Poller {
                 };
             }
             Some((window, false)) => {
-                let state = state.filter(|_| early_end != Some(EarlyEnd::WithRecords));
                 let size = state.as_ref().map_or(0, |state| state.get().len());
-                let ends_after =
-                    size > MAX_STATE_BYTES || early_end == Some(EarlyEnd::AfterRecords);
                 self.open = Some(OpenWindow { window, state });
-                if ends_after && let Flow::Stop = self.end_early(window).await {
+                if size > MAX_STATE_BYTES
+                    && let Flow::Stop = self.end_early(window).await
+                {
                     return Flow::Stop;
                 }
-                let ended_early = ends_after || early_end.is_some();
-                self.hooks.done(
-                    batch,
-                    Some(InWindow {
-                        opened,
-                        ended_early,
-                    }),
-                )
+                self.hooks.done(batch, Some(InWindow { opened }))
             }
         };
         let again = match next {

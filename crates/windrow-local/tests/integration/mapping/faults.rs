@@ -57,7 +57,7 @@ fn folded(event: &Event) -> Vec<String> {
 }
 
 fn emits(event: &Event) -> bool {
-    event.is_final_invoke_for_window || event.is_window_terminated_early
+    event.is_final_invoke_for_window
 }
 
 fn fold(event: &Event, _: usize) -> Result<Value, InvokeError> {
@@ -198,31 +198,6 @@ async fn a_window_is_redelivered_from_its_start_after_its_state_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_window_that_ends_early_continues_with_an_empty_state() {
-    let (events, faults) = delivered(small_batches(), "ended-early=1", fold).await;
-    let early = events
-        .iter()
-        .filter(|event| event.is_window_terminated_early);
-    assert_eq!(
-        early.clone().count() as u64,
-        faults.injected(FaultKind::EndedEarly)
-    );
-    // Both by the invocation with the batch and by a separate one.
-    assert!(early.clone().any(|event| !event.is_empty()));
-    assert!(
-        early
-            .clone()
-            .any(|event| event.is_empty() && state(event).len() == 1)
-    );
-    for pair in events.windows(2) {
-        if pair[0].is_window_terminated_early {
-            assert!(pair[1].state.is_none());
-        }
-    }
-    assert!(!events.last().unwrap().is_window_terminated_early);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn records_of_a_closed_window_are_redelivered_as_a_new_window() {
     // Every other invocation fails, and the redelivered records must be accepted even so.
     let every_other = |event: &Event, before: usize| match before % 2 {
@@ -296,7 +271,7 @@ async fn a_batch_whose_invocation_failed_is_retried_unchanged() {
 /// All faults at once, over several windows of two shards.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_window_is_closed_in_spite_of_faults() {
-    const MUTATIONS: [FaultKind; 11] = [
+    const MUTATIONS: [FaultKind; 10] = [
         FaultKind::Crash,
         FaultKind::CrashDuring,
         FaultKind::CrashAfter,
@@ -307,7 +282,6 @@ async fn every_window_is_closed_in_spite_of_faults() {
         FaultKind::RedeliveredAfterWindow,
         FaultKind::StateLost,
         FaultKind::Recut,
-        FaultKind::EndedEarly,
     ];
     // Batches of four leave a window open, however late they are.
     let forced = MUTATIONS.map(|kind| {
