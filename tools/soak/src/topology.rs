@@ -1,4 +1,5 @@
-//! Changes to streams and mappings during the run: splits, merges, restarted mappings and replays.
+//! Changes to streams and mappings during the run: splits, merges, replays, and mappings that are
+//! restarted, disabled and updated.
 
 use std::time::Duration;
 
@@ -27,13 +28,29 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// A stream with this many shards is not split further.
 const MOST_SHARDS: usize = 20;
 
-/// Changes shards and mappings when their faults are injected, until `stop` is cancelled.
-pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
+/// The most records in a batch of an updated mapping, at most.
+const MOST_IN_BATCH: usize = 400;
+
+/// Why the changes ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChangesEnd {
+    /// `stop` was cancelled.
+    Stopped,
+    /// The cloud is to be restarted.
+    CloudRestarted,
+}
+
+/// Changes shards and mappings when their faults are injected, until `stop` is cancelled or the
+/// cloud is to be restarted.
+pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) -> ChangesEnd {
     let mut period = tokio::time::interval(PERIOD);
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return ChangesEnd::Stopped,
             _ = period.tick() => {}
+        }
+        if site.faults.inject(FaultKind::CloudRestarted).is_some() {
+            return ChangesEnd::CloudRestarted;
         }
         for kind in [
             FaultKind::Split,
@@ -41,6 +58,8 @@ pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
             FaultKind::SummarySplit,
             FaultKind::MappingRestarted,
             FaultKind::SummariesReplayed,
+            FaultKind::MappingUpdated,
+            FaultKind::MappingDisabled,
         ] {
             let Some(mut random) = site.faults.inject(kind) else {
                 continue;
@@ -63,6 +82,18 @@ async fn inject(site: &Site<'_>, kind: FaultKind, random: &mut ChaCha8Rng) -> an
             ensure!(watermark > 0, "no window is closed yet");
             let back = random.random_range(0..3 * site.window_millis);
             site.cloud.restart_aggregator(watermark - back).await;
+            Ok(())
+        }
+        FaultKind::MappingUpdated => {
+            let batch_size = random.random_range(1..=MOST_IN_BATCH);
+            site.cloud.set_aggregator_batch_size(batch_size).await;
+            Ok(())
+        }
+        FaultKind::MappingDisabled => {
+            site.cloud.disable_aggregator().await;
+            let millis = random.random_range(0..2 * site.window_millis);
+            tokio::time::sleep(Duration::from_millis(millis.unsigned_abs())).await;
+            site.cloud.enable_aggregator().await;
             Ok(())
         }
         FaultKind::SummariesReplayed => replay(site.kinesis, site.summary_stream, random).await,

@@ -13,6 +13,20 @@ pub(super) trait DeliveryHooks: Send + Sync {
         count
     }
 
+    /// Whether the invocation with `batch` fails instead of being made. `is_limited` says whether
+    /// the batch goes to the on-failure destination if that happens often.
+    fn fails(&mut self, _batch: &[ShardRecord], _is_limited: bool) -> bool {
+        false
+    }
+
+    /// Called before records are discarded.
+    fn discarded(&mut self, _records: &[ShardRecord]) {}
+
+    /// Whether records wait to be delivered again.
+    fn is_redelivering(&self) -> bool {
+        false
+    }
+
     /// Called after the first `count` records were dropped without being delivered.
     fn dropped(&mut self, _count: usize) {}
 
@@ -46,7 +60,8 @@ pub(super) enum NextBatch {
     Continue,
     /// These records again, with the current state.
     Again(Vec<ShardRecord>),
-    /// The window from its start, without its state. These are all of its records so far.
+    /// The window without its state. These are all of its records so far, in the order of the log;
+    /// some of them may come twice.
     FromStart(Vec<ShardRecord>),
 }
 

@@ -17,7 +17,7 @@ use super::follow::{ProgressMark, ShardWork, StreamSource};
 use super::hooks::{DeliveryHooks, InWindow, NextBatch, Rerun};
 use super::invoke::{BatchWindow, InvocationOutcome, Invoker, MAX_STATE_BYTES};
 use super::on_failure::FailedBatch;
-use super::options::MappingOptions;
+use super::options::{MappingOptions, MappingUpdate};
 use super::plan::{BatchRules, PollStep, ShardView};
 use crate::clock::now_millis;
 use crate::faults::Faults;
@@ -38,6 +38,7 @@ pub(super) struct Polling {
     pub(super) rules: BatchRules,
     /// The time from which to flush, in milliseconds since the epoch; `i64::MAX` for never.
     pub(super) flush: watch::Receiver<i64>,
+    pub(super) update: watch::Receiver<MappingUpdate>,
     pub(super) faults: Arc<Faults>,
 }
 
@@ -49,8 +50,7 @@ impl ShardWork for Polling {
         mark: ProgressMark,
         stop: CancellationToken,
     ) {
-        let client = self.source.client.clone();
-        let reader = ShardReader::new(client, self.source.stream.clone(), shard.clone(), start);
+        let reader = self.reader(&shard, start.clone());
         let poller = Poller {
             invoker: Invoker {
                 function: Arc::clone(&self.function),
@@ -59,9 +59,11 @@ impl ShardWork for Polling {
                 shard,
             },
             flush: self.flush.clone(),
+            update: self.update.clone(),
             hooks: chaos::hooks(&self.faults, READ_AHEAD),
             polling: self,
-            reader: reader.limit(READ_AHEAD),
+            reader,
+            checkpoint: start,
             records: VecDeque::new(),
             oldest: Instant::now(),
             read_up_to: i64::MIN,
@@ -71,6 +73,13 @@ impl ShardWork for Polling {
             stop,
         };
         poller.run().await;
+    }
+}
+
+impl Polling {
+    fn reader(&self, shard: &str, start: Start) -> ShardReader {
+        let client = self.source.client.clone();
+        ShardReader::new(client, &self.source.stream, shard, start).limit(READ_AHEAD)
     }
 }
 
@@ -84,7 +93,10 @@ struct Poller {
     polling: Arc<Polling>,
     invoker: Invoker,
     flush: watch::Receiver<i64>,
+    update: watch::Receiver<MappingUpdate>,
     reader: ShardReader,
+    /// The start of the records that were not delivered yet.
+    checkpoint: Start,
     records: VecDeque<ShardRecord>,
     /// When the oldest record in `records` was read.
     oldest: Instant,
@@ -99,9 +111,16 @@ struct Poller {
 impl Poller {
     async fn run(mut self) {
         while !self.stop.is_cancelled() {
+            if !self.update.borrow_and_update().enabled {
+                match self.enabled().await {
+                    Flow::Stop => return,
+                    Flow::Continue | Flow::Replan => continue,
+                }
+            }
+            let rules = self.rules();
             let view = self.view();
-            self.mark.set(self.polling.rules.watermark(view)).await;
-            let flow = match self.polling.rules.next(view) {
+            self.mark.set(rules.watermark(view)).await;
+            let flow = match rules.next(view) {
                 PollStep::Done => return,
                 PollStep::Read => self.read().await,
                 PollStep::Invoke { count, window } => self.deliver(count, window).await,
@@ -112,10 +131,37 @@ impl Poller {
         }
     }
 
+    /// Waits until the mapping is enabled, then reads again from the checkpoint.
+    async fn enabled(&mut self) -> Flow {
+        tokio::select! {
+            () = self.stop.cancelled() => return Flow::Stop,
+            enabled = self.update.wait_for(|update| update.enabled) => if enabled.is_err() {
+                return Flow::Stop;
+            }
+        }
+        // Records that wait to be delivered again come before the checkpoint.
+        if !self.hooks.is_redelivering() {
+            self.reader = self
+                .polling
+                .reader(&self.invoker.shard, self.checkpoint.clone());
+            self.records.clear();
+            self.read_up_to = i64::MIN;
+            self.ended = false;
+        }
+        Flow::Replan
+    }
+
+    fn rules(&self) -> BatchRules {
+        BatchRules {
+            batch_size: self.update.borrow().batch_size,
+            ..self.polling.rules
+        }
+    }
+
     fn view(&self) -> ShardView<'_> {
         let state = self.open.as_ref().and_then(|open| open.state.as_ref());
         let state_bytes = state.map_or(0, |state| state.get().len());
-        let most = self.polling.options.batch_size;
+        let most = self.update.borrow().batch_size;
         ShardView {
             records: &self.records,
             fit: self.invoker.fit(self.records.iter(), most, state_bytes),
@@ -135,6 +181,7 @@ impl Poller {
             tokio::select! {
                 () = self.stop.cancelled() => return Flow::Stop,
                 _ = self.flush.changed() => {}
+                _ = self.update.changed() => return Flow::Replan,
                 () = pause => {}
             }
         }
@@ -234,6 +281,10 @@ impl Poller {
         is_terminated_early: bool,
     ) -> InvocationOutcome {
         let batch = &self.records.make_contiguous()[..count];
+        let options = &self.polling.options;
+        if self.hooks.fails(batch, options.retry_attempts.is_some()) {
+            return InvocationOutcome::Failed("injected fault: the batch fails".to_owned());
+        }
         let open = self.open.as_ref();
         let window = window.map(|(window, is_final)| BatchWindow {
             window,
@@ -241,9 +292,7 @@ impl Poller {
             is_final,
             is_terminated_early,
         });
-        self.invoker
-            .invoke(batch, window, &self.polling.options)
-            .await
+        self.invoker.invoke(batch, window, options).await
     }
 
     /// Continues after a delivered batch with the window's new state.
@@ -253,8 +302,7 @@ impl Poller {
         window: Option<(Window, bool)>,
         state: Option<Box<RawValue>>,
     ) -> Flow {
-        let batch: Vec<ShardRecord> = self.records.drain(..count).collect();
-        self.oldest = Instant::now();
+        let batch = self.take_records(count);
         let opened = self.open.is_none();
         let next = match window {
             None => self.hooks.done(batch, None),
@@ -332,6 +380,7 @@ impl Poller {
             return;
         }
         let batch = &self.records.make_contiguous()[..count];
+        self.hooks.discarded(batch);
         let event = self.invoker.event(batch, None);
         let failed = FailedBatch {
             function: self.invoker.function.name(),
@@ -367,9 +416,27 @@ impl Poller {
     }
 
     fn drop_records(&mut self, count: usize) {
-        self.records.drain(..count);
+        self.take_records(count);
         self.hooks.dropped(count);
+    }
+
+    /// Takes the first `count` records, which are done.
+    fn take_records(&mut self, count: usize) -> Vec<ShardRecord> {
+        let batch: Vec<ShardRecord> = self.records.drain(..count).collect();
         self.oldest = Instant::now();
+        let done = batch.last().map(|last| last.sequence_number.clone());
+        if let Some(done) = done.filter(|done| self.is_after_checkpoint(done)) {
+            self.checkpoint = Start::AfterSequence(done);
+        }
+        batch
+    }
+
+    /// Whether a record is after the checkpoint. One that is delivered again is not.
+    fn is_after_checkpoint(&self, number: &str) -> bool {
+        match &self.checkpoint {
+            Start::AfterSequence(last) => (last.len(), last.as_str()) < (number.len(), number),
+            _ => true,
+        }
     }
 
     /// Delivers records of a closed window again, until the function has accepted them. Drops the
