@@ -106,7 +106,7 @@ enum SoakState {
 const DEFAULT_FAULTS: &str = "all=0.05,delayed=0.02,response-dropped=0.04,throttled=0.03,\
     iterator-expired=0.02,state-lost=0.2,out-of-order=0.1,split=0.9,merge=1,summary-split=0.6,\
     mapping-restarted=0.6,summaries-replayed=0.9,mapping-disabled=0.1,mapping-updated=0.3,all@2,\
-    batch-failed=0,batch-failed@20,cloud-restarted=0,cloud-restarted@7";
+    batch-failed=0,batch-failed@3,cloud-restarted=0,cloud-restarted@10";
 
 /// The most bytes that a reading of the soak takes in the dedup cache: a name, its index and count,
 /// and a time.
@@ -177,7 +177,9 @@ impl SoakArgs {
 }
 
 fn main() -> ExitCode {
-    match run(&SoakArgs::parse()) {
+    let arguments = SoakArgs::parse();
+    windrow_connect::terminal::log("off");
+    match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -25,10 +25,11 @@ const SECOND_STREAM: &str = "wildrydes-second";
 /// The time limit for closing the open windows.
 const DRAIN_LIMIT: Duration = Duration::from_secs(600);
 
-/// The time of the first readings: 2023-11-14.
+/// The time of the first readings: 2023-11-14. Readings of the future would be rejected if windows
+/// are by event time.
 const FIRST_MILLIS: i64 = 1_700_000_000_000;
 /// How much later the readings of the next phase are, so that no two are the same.
-const PHASE_MILLIS: i64 = 100_000_000_000;
+const PHASE_MILLIS: i64 = 1_000_000_000;
 
 /// What to run.
 pub(crate) struct Soak {

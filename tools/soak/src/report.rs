@@ -36,7 +36,12 @@ pub(crate) struct Checked {
     redriven: u64,
     broken: u64,
     broken_lost: u64,
+    /// A few of the windows that are wrong, or marked although nothing is lost.
+    examples: Vec<String>,
 }
+
+/// How many wrong windows to print.
+const MOST_EXAMPLES: usize = 10;
 
 impl Checked {
     /// Compares the rows and the rejects with the logs. `rejects` is the folder of the rejects'
@@ -64,7 +69,10 @@ impl Checked {
         let is_later = |row: &&Summary| row.source.dedup_from.is_some();
         let later_ranges = rows.iter().filter(is_later).count() as u64;
         let merged_rows = merge(rows);
-        let inexact = merged_rows.iter().filter(|merged| !merged.exact).count() as u64;
+        let marked = merged_rows.iter().filter(|merged| !merged.exact);
+        let marked: Vec<OracleKey> = marked
+            .map(|merged| (merged.name.clone(), merged.window_start.millis()))
+            .collect();
         let found = oracle::by_window(merged_rows);
 
         let sent = &evidence.sent;
@@ -83,7 +91,7 @@ impl Checked {
             in_rows: found.values().map(|measures| measures.readings).sum(),
             across_boundary: in_windows - identities.len() as u64,
             lost: not_logged.count() as u64,
-            inexact,
+            inexact: marked.len() as u64,
             table_rows,
             later_ranges,
             phases: evidence.phases,
@@ -96,6 +104,9 @@ impl Checked {
         let evictable = most.values().map(|measures| measures.readings).sum::<u64>();
         checked.evictable = evictable - in_windows;
         checked.compare(&expected, &most, &found);
+        for window_key in &marked {
+            checked.example(window_key, "marked as incomplete");
+        }
         Ok(checked)
     }
 
@@ -110,8 +121,15 @@ impl Checked {
         for (window_key, expected) in expected {
             let (Some(found), Some(most)) = (found.get(window_key), most.get(window_key)) else {
                 self.lost += expected.readings;
+                self.example(window_key, &format!("expected {expected:?}, found none"));
                 continue;
             };
+            if found.readings < expected.readings || found.readings > most.readings {
+                self.example(
+                    window_key,
+                    &format!("expected {expected:?}, found {found:?}"),
+                );
+            }
             self.lost += expected.readings.saturating_sub(found.readings);
             self.twice += found.readings.saturating_sub(most.readings);
             let distances = expected.micrometres..=most.micrometres;
@@ -122,6 +140,13 @@ impl Checked {
             if !expected.contains_key(window_key) {
                 self.twice += found.readings;
             }
+        }
+    }
+
+    fn example(&mut self, (name, window): &OracleKey, problem: &str) {
+        if self.examples.len() < MOST_EXAMPLES {
+            self.examples
+                .push(format!("{name:?} at {window}: {problem}"));
         }
     }
 
@@ -180,6 +205,9 @@ impl fmt::Display for Checked {
             ("broken lines not in the rejects", self.broken_lost),
         ] {
             writeln!(formatter, "{what:<32}{count:>10}")?;
+        }
+        for example in &self.examples {
+            writeln!(formatter, "{example}")?;
         }
         Ok(())
     }

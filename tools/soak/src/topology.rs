@@ -68,6 +68,8 @@ pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) -> Changes
             if let Err(error) = inject(site, kind, &mut random).await {
                 tracing::debug!(%error, kind = kind.name(), "nothing was changed");
                 site.faults.undo(kind);
+            } else {
+                tracing::info!(kind = kind.name(), "injected a fault");
             }
         }
     }
