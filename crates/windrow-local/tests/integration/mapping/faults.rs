@@ -72,8 +72,20 @@ fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| format!("{number:04}")).collect()
 }
 
-/// Puts twelve records and returns the events that were delivered.
+/// Puts twelve records and returns the events that were delivered, which a fold that skips old
+/// records can use.
 async fn delivered(
+    options: MappingOptions,
+    specification: &str,
+    handler: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
+) -> (Vec<Event>, Arc<Faults>) {
+    let (events, faults) = delivered_in_any_order(options, specification, handler).await;
+    assert_complete(&events, &numbered(0..12));
+    (events, faults)
+}
+
+/// Puts twelve records and returns the events that were delivered.
+async fn delivered_in_any_order(
     options: MappingOptions,
     specification: &str,
     handler: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
@@ -86,7 +98,6 @@ async fn delivered(
     mapped.put(&records).await;
     mapped.finish().await;
     let events = std::mem::take(&mut *mapped.function.events.lock().unwrap());
-    assert_complete(&events, &numbered(0..12));
     (events, faults)
 }
 
@@ -195,6 +206,31 @@ async fn a_window_is_redelivered_from_its_start_after_its_state_is_lost() {
     let last = events.last().unwrap();
     assert!(last.is_final_invoke_for_window);
     assert_eq!(folded(last), numbered(0..12));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn later_records_are_redelivered_before_earlier_ones_of_their_window() {
+    let (events, faults) = delivered_in_any_order(one_window(), "out-of-order=1", |event, _| {
+        Ok(json!({"state": data(event)}))
+    })
+    .await;
+    assert_eq!(faults.injected(FaultKind::OutOfOrder), 1);
+    // All records in order, then some of the last ones without a state, then all of them again.
+    let all: Vec<String> = batches(&events).concat();
+    let again = all.iter().skip(1).position(|data| data == "0000").unwrap() + 1;
+    let before = &all[..again];
+    let back = before
+        .windows(2)
+        .position(|pair| pair[1] <= pair[0])
+        .unwrap()
+        + 1;
+    assert_eq!(before[..back], numbered(0..back as u32));
+    assert_eq!(before[back..], before[2 * back - again..back]);
+    assert_eq!(all[again..], numbered(0..12));
+    assert_eq!(
+        events.iter().filter(|event| event.state.is_none()).count(),
+        2
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
