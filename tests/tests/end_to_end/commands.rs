@@ -454,7 +454,11 @@ fn help_has_examples() {
         assert!(output.out.contains("Examples:"), "{name}: {}", output.out);
     }
     let output = run(program("local").arg("--help"));
-    for text in ["--faults all=0.01", "put-failed, throttled,", "split."] {
+    for text in [
+        "--faults all=0.01",
+        "put-failed, throttled,",
+        "batch-failed.",
+    ] {
         assert!(output.out.contains(text), "{text}: {}", output.out);
     }
 }

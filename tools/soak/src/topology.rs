@@ -28,8 +28,10 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// A stream with this many shards is not split further.
 const MOST_SHARDS: usize = 20;
 
-/// The most records in a batch of an updated mapping, at most.
-const MOST_IN_BATCH: usize = 400;
+/// The most records in a batch before a mapping is disabled.
+const SMALL_BATCH: usize = 40;
+/// The largest batch size of a mapping, which is the aggregator's.
+const LARGEST_BATCH: usize = 10_000;
 
 /// Why the changes ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,20 +89,33 @@ async fn inject(site: &Site<'_>, kind: FaultKind, random: &mut ChaCha8Rng) -> an
             Ok(())
         }
         FaultKind::MappingUpdated => {
-            let batch_size = random.random_range(1..=MOST_IN_BATCH);
+            middle_of_window(site.window_millis).await;
+            let batch_size = random.random_range(SMALL_BATCH..=LARGEST_BATCH);
             site.cloud.set_aggregator_batch_size(batch_size).await;
             Ok(())
         }
         FaultKind::MappingDisabled => {
+            // Small batches leave a state early in the window.
+            site.cloud.set_aggregator_batch_size(SMALL_BATCH).await;
+            middle_of_window(site.window_millis).await;
             site.cloud.disable_aggregator().await;
             let millis = random.random_range(0..2 * site.window_millis);
             tokio::time::sleep(Duration::from_millis(millis.unsigned_abs())).await;
+            site.cloud.set_aggregator_batch_size(LARGEST_BATCH).await;
             site.cloud.enable_aggregator().await;
             Ok(())
         }
         FaultKind::SummariesReplayed => replay(site.kinesis, site.summary_stream, random).await,
         _ => split(site.kinesis, site.stream, random).await,
     }
+}
+
+/// Waits until two thirds of a window have passed, so that its first records were probably folded,
+/// and others follow.
+async fn middle_of_window(window_millis: i64) {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let left = (2 * window_millis / 3 - now).rem_euclid(window_millis);
+    tokio::time::sleep(Duration::from_millis(left.unsigned_abs())).await;
 }
 
 async fn open_shards(client: &Client, stream: &str) -> anyhow::Result<Vec<Shard>> {
