@@ -2,14 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::sync::Arc;
+
 use bench::{costs, limits, workload};
 use unicorn::distance::Distance;
 use unicorn::reading::readings;
-use unicorn::status_time::StatusTime;
-use unicorn::summary::{SourceRange, Summary};
+use unicorn::row::schema;
 use unicorn::totals::{Measures, Totals};
 use windrow_core::fold::{Fold, StateLimits};
+use windrow_core::row::{Row, SourceRange};
 use windrow_core::sequence::SequenceRange;
+use windrow_core::time::Timestamp;
+use windrow_core::value::Value;
 use windrow_event::{EventSource, EventWindow, RecordData, WindowFields, encode};
 use windrow_lambda::metrics::{Metrics, Unit};
 
@@ -91,31 +95,36 @@ fn an_overfull_shard_evicts() {
 #[test]
 fn row_bytes() {
     let sequence_number = format!("{SEQUENCE}88898");
-    let row = Summary {
-        name: "Unicorn00001".to_owned(),
-        window_start: StatusTime::from_millis(START),
+    let measures = Measures {
+        distance: Distance::from_micrometres(1_801_785_806),
+        min_magic_points: 153,
+        max_magic_points: 159,
+        min_health_points: 146,
+        max_health_points: 156,
+    };
+    let row = Row {
+        key: vec![Value::Text("Unicorn00001".to_owned())],
+        window_start: Timestamp::from_millis(START),
         window_seconds: 60,
         readings: 60,
-        measures: Some(Measures {
-            distance: Distance::from_micrometres(1_801_785_806),
-            min_magic_points: 153,
-            max_magic_points: 159,
-            min_health_points: 146,
-            max_health_points: 156,
-        }),
         duplicates: 0,
-        source: SourceRange {
-            dedup_from: None,
-            stream: "wildrydes".to_owned(),
+        measures: measures.to_row(),
+        source: Arc::new(SourceRange {
+            stream: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes".to_owned(),
             shard: "shardId-000000000000".to_owned(),
             range: SequenceRange::new(
                 sequence_number.parse().unwrap(),
                 sequence_number.parse().unwrap(),
             )
             .unwrap(),
-        },
+            dedup_from: None,
+        }),
     };
-    assert_near("ROW_BYTES", workload::ROW_BYTES, row.to_line().len() as u64);
+    assert_near(
+        "ROW_BYTES",
+        workload::ROW_BYTES,
+        row.to_line(schema()).len() as u64,
+    );
 }
 
 #[test]

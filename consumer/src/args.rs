@@ -3,8 +3,8 @@
 use std::num::NonZeroU64;
 
 use clap::{Parser, ValueEnum};
-use unicorn::status_time::StatusTime;
 use windrow_connect::cloud::TargetArgs;
+use windrow_core::time::Timestamp;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,7 +52,7 @@ pub enum Beginning {
     /// With the oldest record in the stream.
     Start,
     /// With the first record that arrived at this time or later.
-    Time(StatusTime),
+    Time(Timestamp),
 }
 
 /// How lines are printed.

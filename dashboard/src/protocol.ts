@@ -62,6 +62,8 @@ export interface Chart {
   readonly readings: readonly number[];
   /** How many unicorns have readings in the window. */
   readonly unicorns: readonly number[];
+  /** Whether the rows prove that some readings of the window are missing. */
+  readonly gap: readonly boolean[];
 }
 
 /** The health of a stream's reading, reported at least once per second. */

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
+use unicorn::row::schema;
 use windrow_event::Event;
 use windrow_lambda::processor::Processor;
-use windrow_lambda::processor::row::KEY;
 use windrow_lambda::processor::settings::ProcessorSettings;
 use windrow_write::{DynamoTable, FirehoseStream};
 
@@ -30,7 +30,7 @@ async fn run() -> Result<(), Error> {
         DynamoTable::new(
             aws_sdk_dynamodb::Client::new(&config),
             settings.table_name,
-            KEY,
+            schema().table_key(),
         ),
         FirehoseStream::new(
             aws_sdk_firehose::Client::new(&config),

@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use unicorn::distance::Distance;
 use unicorn::reading::Reading;
-use unicorn::status_time::StatusTime;
+use windrow_core::time::Timestamp;
 
 /// Where every unicorn starts: New York, in degrees north and east.
 const START: (f64, f64) = (40.749167, -73.985184);
@@ -98,7 +98,7 @@ impl Unicorn {
         self.advance(micrometres / 1e6);
         Reading {
             name: self.name.as_str().into(),
-            status_time: StatusTime::from_millis(millis),
+            status_time: Timestamp::from_millis(millis),
             latitude: Some(self.latitude),
             longitude: Some(self.longitude),
             distance: Distance::from_micrometres(micrometres as i128),

@@ -9,11 +9,11 @@ use aws_sdk_dynamodb::operation::query::QueryError;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use unicorn::merge::MergedRow;
-use unicorn::merge::merge;
-use unicorn::summary::Summary;
+use unicorn::merge::{FleetRow, merge};
+use unicorn::row::schema;
 use unicorn::table::{TableLine, table};
 use windrow_connect::terminal::printable;
+use windrow_core::row::Row;
 use windrow_read::ReadError;
 
 use crate::args::ProducerFormat;
@@ -116,8 +116,9 @@ impl<W: Write> ProducerReport<W> {
     pub(crate) async fn print_until(&mut self, time: i64) -> Result<(), ReportError> {
         for row in self.new_rows.read().await? {
             let unicorns = self.pending.entry(PrintedWindow::of(&row)).or_default();
-            let key = row.sort_key();
-            unicorns.entry(row.name).or_default().insert(key);
+            let unicorn = row.partition_value(schema()).into_owned();
+            let sort_values = unicorns.entry(unicorn).or_default();
+            sort_values.insert(row.sort_value(schema()));
         }
         while let Some((window, unicorns)) = self.pending.first_key_value() {
             let window = *window;
@@ -125,11 +126,11 @@ impl<W: Write> ProducerReport<W> {
                 return Ok(());
             }
             let rows = read_back(&self.table, window, unicorns.keys().cloned().collect()).await?;
-            let is_new = |row: &&Summary| {
-                let keys = unicorns.get(&row.name);
-                keys.is_some_and(|keys| keys.contains(&row.sort_key()))
+            let is_new = |row: &&Row| {
+                let sort_values = unicorns.get(row.partition_value(schema()).as_ref());
+                sort_values.is_some_and(|values| values.contains(&row.sort_value(schema())))
             };
-            let new: Vec<Summary> = rows.iter().filter(is_new).cloned().collect();
+            let new: Vec<Row> = rows.iter().filter(is_new).cloned().collect();
             self.print(window, &rows, &new)?;
             self.readings += merge(new).iter().map(|merged| merged.readings).sum::<u64>();
             self.progress.in_rows(self.readings);
@@ -140,17 +141,12 @@ impl<W: Write> ProducerReport<W> {
 
     /// Prints a window: as a table, all its rows merged, including those of earlier runs; as lines,
     /// only its new rows, so that each row is printed once even if a late one follows.
-    fn print(
-        &mut self,
-        window: PrintedWindow,
-        rows: &[Summary],
-        new: &[Summary],
-    ) -> io::Result<()> {
+    fn print(&mut self, window: PrintedWindow, rows: &[Row], new: &[Row]) -> io::Result<()> {
         let text = match self.format {
             ProducerFormat::Pretty => {
                 window_table(window, &merge(rows.iter().cloned())).into_bytes()
             }
-            ProducerFormat::Lines => new.iter().flat_map(Summary::to_line).collect(),
+            ProducerFormat::Lines => new.iter().flat_map(|row| row.to_line(schema())).collect(),
         };
         let output = &mut self.output;
         self.progress.aside(|| {
@@ -165,9 +161,9 @@ async fn read_back(
     table: &RowTable,
     window: PrintedWindow,
     unicorns: Vec<String>,
-) -> Result<Vec<Summary>, ReportError> {
+) -> Result<Vec<Row>, ReportError> {
     let queries = stream::iter(unicorns).map(async |unicorn| table.rows(&unicorn, window).await);
-    let rows: Vec<Vec<Summary>> = queries
+    let rows: Vec<Vec<Row>> = queries
         .buffered(QUERIES)
         .try_collect()
         .await
@@ -175,15 +171,15 @@ async fn read_back(
     Ok(rows.into_iter().flatten().collect())
 }
 
-fn window_table(window: PrintedWindow, merged_rows: &[MergedRow]) -> String {
+fn window_table(window: PrintedWindow, merged_rows: &[FleetRow]) -> String {
     let lines = merged_rows.iter().map(|merged| TableLine {
         name: printable(&merged.name),
         measures: &merged.measures,
         readings: merged.readings,
-        note: if merged.exact {
-            ""
+        note: if merged.gap {
+            "  readings are missing"
         } else {
-            "  inexact: readings were lost"
+            ""
         },
     });
     let lines: Vec<TableLine<'_>> = lines.collect();

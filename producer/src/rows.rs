@@ -6,10 +6,11 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::query::QueryError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use unicorn::status_time::StatusTime;
-use unicorn::summary::{Summary, summaries};
+use unicorn::row::{rows, schema};
 use windrow_connect::cloud::Cloud;
-use windrow_lambda::processor::row;
+use windrow_core::row::Row;
+use windrow_core::time::Timestamp;
+use windrow_lambda::processor::row::StoredRow;
 use windrow_read::{Lineage, ReadError, ShardReader, Start};
 
 /// Reads each row of the summary stream once.
@@ -19,7 +20,7 @@ pub(crate) struct NewRows {
     stream: String,
     lineage: Lineage,
     readers: Vec<ShardReader>,
-    found: Vec<Summary>,
+    found: Vec<Row>,
 }
 
 impl NewRows {
@@ -38,7 +39,7 @@ impl NewRows {
     ///
     /// # Errors
     /// [`ReadError`]. Rows already read are returned by the next call.
-    pub(crate) async fn read(&mut self) -> Result<Vec<Summary>, ReadError> {
+    pub(crate) async fn read(&mut self) -> Result<Vec<Row>, ReadError> {
         let listing = windrow_read::list(&self.client, &self.stream).await?;
         self.lineage.update(&listing);
         loop {
@@ -66,12 +67,12 @@ impl NewRows {
 }
 
 /// Reads a shard to its current end. Returns whether the shard is closed and finished.
-async fn read_shard(reader: &mut ShardReader, found: &mut Vec<Summary>) -> Result<bool, ReadError> {
+async fn read_shard(reader: &mut ShardReader, found: &mut Vec<Row>) -> Result<bool, ReadError> {
     let mut unreadable = Unreadable::default();
     let closed = loop {
         let page = reader.next().await?;
         for record in &page.records {
-            for (_, row) in summaries(&record.data) {
+            for (_, row) in rows(&record.data) {
                 match row {
                     Ok(row) => found.push(row),
                     Err(rejection) => unreadable.note(|| {
@@ -142,7 +143,7 @@ impl RowTable {
         &self,
         unicorn: &str,
         window: PrintedWindow,
-    ) -> Result<Vec<Summary>, SdkError<QueryError>> {
+    ) -> Result<Vec<Row>, SdkError<QueryError>> {
         let text = |text: &dyn ToString| AttributeValue::S(text.to_string());
         // A row's sort key is its time, `#` and more, so it is greater than the bare time. The
         // range therefore ends before the next window's rows.
@@ -156,8 +157,8 @@ impl RowTable {
             .query()
             .table_name(&self.name)
             .key_condition_expression("#name = :name AND #time BETWEEN :from AND :to")
-            .expression_attribute_names("#name", row::KEY[0])
-            .expression_attribute_names("#time", row::KEY[1])
+            .expression_attribute_names("#name", schema().partition_attribute())
+            .expression_attribute_names("#time", schema().time())
             .set_expression_attribute_values(Some(values))
             .into_paginator()
             .items()
@@ -165,8 +166,8 @@ impl RowTable {
         let mut rows = Vec::new();
         let mut unreadable = Unreadable::default();
         while let Some(item) = pages.next().await {
-            match row::from_item(&item?) {
-                Ok(row) if row.window_seconds == window.seconds => rows.push(row),
+            match StoredRow::from_item(schema(), &item?) {
+                Ok(stored) if stored.row.window_seconds == window.seconds => rows.push(stored.row),
                 Ok(_) => {}
                 Err(error) => unreadable.note(|| format!("{unicorn}: {error}")),
             }
@@ -180,14 +181,14 @@ impl RowTable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PrintedWindow {
     /// The start of the window.
-    pub(crate) start: StatusTime,
+    pub(crate) start: Timestamp,
     /// The length of the window in seconds.
     pub(crate) seconds: u32,
 }
 
 impl PrintedWindow {
     /// The window of a row.
-    pub(crate) fn of(row: &Summary) -> Self {
+    pub(crate) fn of(row: &Row) -> Self {
         Self {
             start: row.window_start,
             seconds: row.window_seconds,
@@ -195,8 +196,8 @@ impl PrintedWindow {
     }
 
     /// The end of the window (exclusive): the start of the next one.
-    pub(crate) fn end(&self) -> StatusTime {
+    pub(crate) fn end(&self) -> Timestamp {
         let millis = i64::from(self.seconds) * 1000;
-        StatusTime::from_millis(self.start.millis().saturating_add(millis))
+        Timestamp::from_millis(self.start.millis().saturating_add(millis))
     }
 }

@@ -17,8 +17,10 @@ use soak::oracle;
 pub use soak::oracle::{LoggedRecord, OracleKey, OracleRow};
 use tempfile::TempDir;
 use unicorn::merge::merge;
-use unicorn::summary::Summary;
+use unicorn::row::schema;
+use windrow_core::row::Row;
 use windrow_lambda::aggregator::settings::WindowTime;
+use windrow_lambda::processor::row::StoredRow;
 use windrow_local::{CloudSettings, LocalCloud};
 use windrow_write::{KinesisRecord, KinesisStream, Policy, deliver};
 
@@ -106,13 +108,13 @@ impl TestCloud {
     }
 
     /// Closes all windows and reads the table.
-    pub async fn drained_rows(&self) -> Vec<Summary> {
+    pub async fn drained_rows(&self) -> Vec<Row> {
         self.cloud.drain(TIME_LIMIT).await.unwrap();
         self.rows().await
     }
 
     /// All rows of the table.
-    pub async fn rows(&self) -> Vec<Summary> {
+    pub async fn rows(&self) -> Vec<Row> {
         let mut pages = self
             .dynamodb
             .scan()
@@ -125,7 +127,7 @@ impl TestCloud {
             rows.extend(
                 page.items()
                     .iter()
-                    .map(|item| windrow_lambda::processor::row::from_item(item).unwrap()),
+                    .map(|item| StoredRow::from_item(schema(), item).unwrap().row),
             );
         }
         rows
@@ -193,13 +195,13 @@ pub async fn read_log(client: &Client, stream: &str) -> Vec<LoggedRecord> {
 }
 
 /// Merges rows and converts them to the oracle's types.
-pub fn by_window(rows: Vec<Summary>) -> BTreeMap<OracleKey, OracleRow> {
+pub fn by_window(rows: Vec<Row>) -> BTreeMap<OracleKey, OracleRow> {
     oracle::by_window(merge(rows))
 }
 
 /// A reading of `name`, as partition key and line. `number` makes it distinct.
 pub fn reading(name: &str, number: u32, metres: &str, points: i32) -> (String, String) {
-    let time = unicorn::status_time::StatusTime::from_millis(1_790_000_000_000 + i64::from(number));
+    let time = windrow_core::time::Timestamp::from_millis(1_790_000_000_000 + i64::from(number));
     let quoted = serde_json::to_string(name).unwrap();
     let line = format!(
         "{{\"Name\":{quoted},\"StatusTime\":\"{time}\",\"Distance\":{metres},\"MagicPoints\":{points},\"HealthPoints\":{}}}\n",

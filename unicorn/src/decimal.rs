@@ -1,6 +1,6 @@
 //! Short decimals: JSON numbers of up to 19 digits without an exponent.
 
-use crate::swar;
+use windrow_core::swar;
 
 /// A non-negative number: `digits` / 10^`places`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,8 +128,8 @@ impl ShortDecimal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::number::scale;
     use proptest::prelude::*;
+    use windrow_core::json::scale;
 
     fn read(number: &str) -> Option<ShortDecimal> {
         let line = format!("{number},\"Distance\"");

@@ -20,8 +20,8 @@ use std::borrow::Cow;
 use crate::decimal::{self, ShortDecimal};
 use crate::distance::Distance;
 use crate::reading::model::{LONGEST_NAME, Reading};
-use crate::status_time::StatusTime;
-use crate::swar;
+use windrow_core::swar;
+use windrow_core::time::Timestamp;
 
 /// Parses the reading at the start of the text and returns it with the rest of the text. Returns
 /// `None` if the text starts with anything else, or with a reading in another format.
@@ -184,10 +184,10 @@ impl<'a, const PADDED: bool> FieldScanner<'a, PADDED> {
     }
 
     #[inline(always)]
-    fn status_time(&mut self) -> Option<StatusTime> {
+    fn status_time(&mut self) -> Option<Timestamp> {
         let (text, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;
-        StatusTime::from_formatted(text)
+        Timestamp::from_formatted(text)
     }
 
     #[inline(always)]
@@ -348,7 +348,7 @@ mod tests {
         ) {
             let sent = Reading {
                 name: name.into(),
-                status_time: StatusTime::from_millis(millis),
+                status_time: Timestamp::from_millis(millis),
                 latitude: position.map(|(latitude, _)| latitude),
                 longitude: position.map(|(_, longitude)| longitude),
                 distance: Distance::from_micrometres(micrometres.into()),

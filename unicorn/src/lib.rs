@@ -1,13 +1,12 @@
-//! Readings and summaries of the Wild Rydes fleet, in their wire format.
+//! Readings and rows of the Wild Rydes fleet, in their wire format.
 //!
 //! * A [`Reading`](reading::Reading) is what a unicorn's sensor sends: one JSON object per line.
 //! * [`Totals`](totals::Totals) is the aggregate per unicorn per window.
-//! * A [`Summary`](summary::Summary) is one row: a unicorn's totals of one window, from one source
-//!   range of one shard's log.
-//! * [`merge`](merge::merge) combines all rows of each window.
+//! * [`row`] has the columns of a [`Row`](windrow_core::row::Row), and [`merge`](merge::merge)
+//!   combines all rows of each window.
 //!
 //! The crate does no IO and reads no clock. Anything that is not a reading is rejected with a
-//! [`Rejection`](rejection::Rejection) that names the field.
+//! [`Rejection`](windrow_core::rejection::Rejection) that names the field.
 //!
 //! ```
 //! use unicorn::reading::Reading;
@@ -19,20 +18,15 @@
 //!
 //! let rejected = Reading::parse(br#"{"Name":"Shadowfax","Distance":-1}"#).unwrap_err();
 //! assert_eq!(rejected.to_string(), "StatusTime is missing");
-//! # Ok::<(), unicorn::rejection::Rejection>(())
+//! # Ok::<(), windrow_core::rejection::Rejection>(())
 //! ```
 
 mod decimal;
 mod fast;
-mod field;
-mod number;
-mod swar;
 
 pub mod distance;
 pub mod merge;
 pub mod reading;
-pub mod rejection;
-pub mod status_time;
-pub mod summary;
+pub mod row;
 pub mod table;
 pub mod totals;

@@ -1,74 +1,47 @@
-//! Merges the rows of each window. Every reader of rows goes through this.
+//! The fleet's rows, merged.
 
-use std::collections::BTreeMap;
+use windrow_core::row::{self, MergedRow, Row};
+use windrow_core::time::Timestamp;
 
-use windrow_core::aggregate::Merge;
-use windrow_core::merge::select;
-
-use crate::status_time::StatusTime;
-use crate::summary::Summary;
-use crate::totals::{Measures, Totals};
+use crate::row::{name, schema};
+use crate::totals::Measures;
 
 /// The merged totals of one unicorn and window.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MergedRow {
+pub struct FleetRow {
     /// The unicorn.
     pub name: String,
     /// Start of the window.
-    pub window_start: StatusTime,
+    pub window_start: Timestamp,
     /// Length of the window in seconds.
     pub window_seconds: u32,
     /// The number of readings.
     pub readings: u64,
     /// The measures of the readings.
     pub measures: Measures,
-    /// Whether this is known to include every reading that any of the rows includes. If false,
-    /// records were lost before they were folded, or the rows do not show it; the totals then
-    /// include what is known.
-    pub exact: bool,
+    /// Whether the rows prove that readings are missing ([`MergedRow::gap`]).
+    pub gap: bool,
 }
 
-/// Merges rows by window start, name and window length, in that order.
-///
-/// When rows of one unicorn, window, stream and shard overlap in the log, the non-overlapping ones
-/// that cover the most readings, duplicates included, count; among equal selections, the one with
-/// the fewest distinct readings ([`windrow_core::merge`]). The selected rows are then combined over
-/// shards and streams.
+impl FleetRow {
+    /// A merged row of the fleet's [schema]; `None` if it is one of another schema.
+    pub fn new(merged: &MergedRow) -> Option<Self> {
+        Some(Self {
+            name: name(&merged.key)?.to_owned(),
+            window_start: merged.window_start,
+            window_seconds: merged.window_seconds,
+            readings: merged.readings,
+            measures: Measures::from_values(&mut merged.measures.iter())?,
+            gap: merged.gap,
+        })
+    }
+}
+
+/// Merges rows by window start, name and window length, in that order
+/// ([`windrow_core::row::merge`]).
 ///
 /// `rows` must include all rows of each window, in any order; a row may occur more than once.
-pub fn merge(rows: impl IntoIterator<Item = Summary>) -> Vec<MergedRow> {
-    let mut groups: BTreeMap<_, BTreeMap<_, Vec<Summary>>> = BTreeMap::new();
-    for row in rows {
-        let merged = (row.window_start, row.name.clone(), row.window_seconds);
-        let log = (row.source.stream.clone(), row.source.shard.clone());
-        let logs = groups.entry(merged).or_default();
-        logs.entry(log).or_default().push(row);
-    }
-    groups
-        .into_iter()
-        .filter_map(|((window_start, name, window_seconds), logs)| {
-            let mut totals = Totals::identity();
-            let mut readings = 0_u64;
-            let mut exact = true;
-            for rows in logs.values() {
-                let selection = select(rows);
-                exact &= selection.exact;
-                for index in selection.rows {
-                    let row = &rows[index];
-                    if let Some(measures) = row.measures {
-                        totals.merge(&measures.into());
-                    }
-                    readings = readings.saturating_add(row.readings);
-                }
-            }
-            Some(MergedRow {
-                name,
-                window_start,
-                window_seconds,
-                readings,
-                measures: totals.measures()?,
-                exact,
-            })
-        })
-        .collect()
+pub fn merge(rows: impl IntoIterator<Item = Row>) -> Vec<FleetRow> {
+    let merged = row::merge(schema(), rows);
+    merged.iter().filter_map(FleetRow::new).collect()
 }

@@ -8,11 +8,11 @@ use serde::Deserialize;
 
 use crate::distance::Distance;
 use crate::fast;
-use crate::field::{self, RawField};
-use crate::rejection::Rejection;
-use crate::status_time::StatusTime;
+use windrow_core::json::{self, RawField};
+use windrow_core::lines::{next_line, rejection_of};
+use windrow_core::rejection::Rejection;
+use windrow_core::time::Timestamp;
 
-pub(crate) use model::to_line;
 pub use model::{LONGEST_NAME, Reading};
 
 impl<'a> Reading<'a> {
@@ -64,21 +64,21 @@ impl<'a> Reading<'a> {
             health_points: RawField<'a>,
         }
 
-        let fields: ReadingFields<'a> = field::split(line)?;
+        let fields: ReadingFields<'a> = json::split(line)?;
         Ok(Self {
             name: name(fields.name)?,
             status_time: status_time(fields.status_time)?,
-            latitude: field::degrees("Latitude", fields.latitude, 90.0)?,
-            longitude: field::degrees("Longitude", fields.longitude, 180.0)?,
-            distance: distance(fields.distance, Distance::FARTHEST)?,
-            magic_points: field::integer("MagicPoints", fields.magic_points)?,
-            health_points: field::integer("HealthPoints", fields.health_points)?,
+            latitude: degrees("Latitude", fields.latitude, 90.0)?,
+            longitude: degrees("Longitude", fields.longitude, 180.0)?,
+            distance: distance(fields.distance)?,
+            magic_points: json::integer("MagicPoints", fields.magic_points)?,
+            health_points: json::integer("HealthPoints", fields.health_points)?,
         })
     }
 }
 
-pub(crate) fn name(raw: RawField<'_>) -> Result<Cow<'_, str>, Rejection> {
-    let name = field::text("Name", raw)?;
+fn name(raw: RawField<'_>) -> Result<Cow<'_, str>, Rejection> {
+    let name = json::text("Name", raw)?;
     if name.is_empty() {
         return Err(Rejection::field("Name", "is empty"));
     }
@@ -93,32 +93,43 @@ pub(crate) fn name(raw: RawField<'_>) -> Result<Cow<'_, str>, Rejection> {
     Ok(name)
 }
 
-pub(crate) fn status_time(raw: RawField<'_>) -> Result<StatusTime, Rejection> {
-    let text = field::text("StatusTime", raw)?;
+fn status_time(raw: RawField<'_>) -> Result<Timestamp, Rejection> {
+    let text = json::text("StatusTime", raw)?;
     text.parse()
-        .map_err(|error| Rejection::field("StatusTime", format!("{} {error}", field::quote(&text))))
+        .map_err(|error| Rejection::field("StatusTime", format!("{} {error}", json::quote(&text))))
 }
 
-pub(crate) fn distance(raw: RawField<'_>, farthest: Distance) -> Result<Distance, Rejection> {
+fn distance(raw: RawField<'_>) -> Result<Distance, Rejection> {
     const FIELD: &str = "Distance";
-    let scaled = field::number(FIELD, raw, 6)?;
-    let quoted = || field::required(FIELD, raw).map(field::quote);
+    let scaled = json::number(FIELD, raw, 6)?;
+    let quoted = || json::required(FIELD, raw).map(json::quote);
     if scaled.negative {
         let problem = format!("is {}, which is below zero", quoted()?);
         return Err(Rejection::field(FIELD, problem));
     }
     let distance = Distance::from_micrometres(scaled.value);
-    if distance > farthest {
+    if distance > Distance::FARTHEST {
         let problem = format!("is {}, which is out of range", quoted()?);
         return Err(Rejection::field(FIELD, problem));
     }
     Ok(distance)
 }
 
-/// The first bytes of a record aggregated by the Kinesis Producer Library.
-///
-/// Source: `aggregation-format.md` of the amazon-kinesis-producer repository.
-const KPL_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
+/// Parses a coordinate in degrees, if there is one.
+fn degrees(field: &str, raw: RawField<'_>, limit: f64) -> Result<Option<f64>, Rejection> {
+    if raw.is_none() {
+        return Ok(None);
+    }
+    json::number(field, raw, 0)?;
+    let value = json::required(field, raw)?;
+    match value.parse::<f64>() {
+        Ok(degrees) if degrees.abs() <= limit => Ok(Some(degrees)),
+        _ => {
+            let problem = format!("is {}, beyond {limit} degrees", json::quote(value));
+            Err(Rejection::field(field, problem))
+        }
+    }
+}
 
 /// Parses the reading in the first line of a text. Also returns what follows it: nothing, or a
 /// newline and the rest of the text.
@@ -152,35 +163,4 @@ pub fn readings(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<Reading<'_
         let line = next_line(&mut rest)?;
         Some((line, Reading::parse(line)))
     })
-}
-
-/// The non-blank lines of a record; or, if it has none or is aggregated, the whole record with its
-/// rejection.
-pub(crate) fn lines(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<(), Rejection>)> {
-    let rejection = rejection_of(record);
-    let mut rest = if rejection.is_some() { &[] } else { record };
-    let rejected = rejection.map(|rejection| (record, Err(rejection)));
-    let lines = std::iter::from_fn(move || next_line(&mut rest));
-    rejected.into_iter().chain(lines.map(|line| (line, Ok(()))))
-}
-
-/// Why a record as a whole is rejected, if it is.
-fn rejection_of(record: &[u8]) -> Option<Rejection> {
-    if record.starts_with(&KPL_MAGIC) {
-        return Some(Rejection::KplAggregated);
-    }
-    record.trim_ascii().is_empty().then_some(Rejection::Empty)
-}
-
-/// Takes the next non-blank line, without its line ending.
-fn next_line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    while !rest.is_empty() {
-        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-        let (line, after) = rest.split_at_checked(end)?;
-        *rest = after.get(1..).unwrap_or_default();
-        if !line.trim_ascii().is_empty() {
-            return Some(line);
-        }
-    }
-    None
 }

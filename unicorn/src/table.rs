@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::status_time::StatusTime;
 use crate::totals::Measures;
+use windrow_core::time::Timestamp;
 
 /// The maximum width of the name column; a longer name shifts the rest of its line to the right.
 const WIDEST_NAME: usize = 32;
@@ -22,7 +22,7 @@ pub struct TableLine<'a> {
 }
 
 /// Formats lines as aligned columns below a line with the window's start and length.
-pub fn table(start: StatusTime, seconds: u32, lines: &[TableLine<'_>]) -> String {
+pub fn table(start: Timestamp, seconds: u32, lines: &[TableLine<'_>]) -> String {
     let width = lines.iter().map(|line| line.name.chars().count()).max();
     let width = width.unwrap_or(0).clamp("Name".len(), WIDEST_NAME);
 

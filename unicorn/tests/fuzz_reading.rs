@@ -14,7 +14,7 @@
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use unicorn::reading::Reading;
-use unicorn::rejection::Rejection;
+use windrow_core::rejection::Rejection;
 use windrow_testkit::choices::Choices;
 use windrow_testkit::oracle::generate::line;
 use windrow_testkit::oracle::near::{self, mutate};
@@ -133,10 +133,10 @@ fn generated_lines_are_of_all_kinds() {
         let choices = bytes(300).new_tree(&mut runner).unwrap().current();
         let line = line(&mut Choices::new(&choices));
         let kind = match Reading::parse(&line) {
-            Ok(_) => "accepted",
-            Err(Rejection::NotUtf8 { .. }) => "not UTF-8",
+            Ok(_) => "accepted".to_owned(),
+            Err(Rejection::NotUtf8 { .. }) => "not UTF-8".to_owned(),
             Err(Rejection::Missing { field } | Rejection::Field { field, .. }) => field,
-            Err(_) => "not an object",
+            Err(_) => "not an object".to_owned(),
         };
         *kinds.entry(kind).or_insert(0) += 1;
     }

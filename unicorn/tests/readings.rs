@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use unicorn::distance::Distance;
 use unicorn::reading::{Reading, readings};
-use unicorn::status_time::StatusTime;
+use windrow_core::time::Timestamp;
 
 const PLAIN: &str = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:08.189","Latitude":42.264444250051326,"Longitude":-71.97582884770408,"Distance":175,"MagicPoints":110,"HealthPoints":150}"#;
 
@@ -283,7 +283,7 @@ proptest! {
         let name: String = name.into_iter().collect();
         let reading = Reading {
             name: name.into(),
-            status_time: StatusTime::from_millis(millis),
+            status_time: Timestamp::from_millis(millis),
             latitude: position.map(|(latitude, _)| latitude),
             longitude: position.map(|(_, longitude)| longitude),
             distance: Distance::from_micrometres(micrometres.into()),

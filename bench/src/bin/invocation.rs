@@ -122,6 +122,7 @@ fn ours(event: &[u8], limits: StateLimits) -> anyhow::Result<(WindowFold, u64)> 
     let window = event.window.context("the event has no window")?;
     let source = RecordSource {
         stream: event.stream().unwrap_or_default(),
+        stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes",
         shard: event.shard().unwrap_or_default(),
         window_rule: WindowRule::Arrival(windrow_core::window::Window {
             start: window.start,

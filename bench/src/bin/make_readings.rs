@@ -15,7 +15,7 @@ use serde_json::ser::{Formatter, Serializer};
 use serde_json::value::RawValue;
 use unicorn::distance::Distance;
 use unicorn::reading::Reading;
-use unicorn::status_time::StatusTime;
+use windrow_core::time::Timestamp;
 
 /// Writes a fleet's readings as the producer sends them, one JSON object per line, round by round
 ///
@@ -150,7 +150,7 @@ impl Flight {
         self.health += [-1, 0, 0, 1][self.random.random_range(0..4_usize)];
         Reading {
             name: self.name.as_str().into(),
-            status_time: StatusTime::from_millis(millis),
+            status_time: Timestamp::from_millis(millis),
             latitude: Some(self.latitude),
             longitude: Some(self.longitude),
             distance: Distance::from_micrometres(micrometres as i128),

@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::Parser;
 use unicorn::distance::Distance;
-use unicorn::status_time::StatusTime;
-use unicorn::summary::{SourceRange, Summary};
+use unicorn::row::schema;
 use unicorn::totals::Measures;
-use windrow_core::sequence::{SequenceNumber, SequenceRange};
+use windrow_core::row::{Row, SourceRange};
+use windrow_core::sequence::SequenceRange;
+use windrow_core::time::Timestamp;
+use windrow_core::value::Value;
 use windrow_event::{EventSource, RecordData, encode, encoded_len};
 
 /// Writes Lambda events of rows, packed as by the aggregator: event-0.json, event-1.json ...
@@ -36,28 +40,24 @@ const SOURCE: EventSource<'static> = EventSource {
     shard_id: "shardId-000000000000",
 };
 
-fn row(number: u64, from: &SequenceNumber, to: &SequenceNumber) -> Option<Summary> {
+fn row(number: u64, source: &Arc<SourceRange>) -> Row {
     let points = 140 + (number % 10) as i32;
-    Some(Summary {
-        name: format!("Shadowfax-{number}"),
-        window_start: StatusTime::from_millis(START),
+    let measures = Measures {
+        distance: Distance::from_micrometres(1_800_000_000 + i128::from(number * 7_919)),
+        min_magic_points: points,
+        max_magic_points: points + 8,
+        min_health_points: points - 3,
+        max_health_points: points + 6,
+    };
+    Row {
+        key: vec![Value::Text(format!("Shadowfax-{number}"))],
+        window_start: Timestamp::from_millis(START),
         window_seconds: 60,
         readings: 60,
-        measures: Some(Measures {
-            distance: Distance::from_micrometres(1_800_000_000 + i128::from(number * 7_919)),
-            min_magic_points: points,
-            max_magic_points: points + 8,
-            min_health_points: points - 3,
-            max_health_points: points + 6,
-        }),
         duplicates: 0,
-        source: SourceRange {
-            dedup_from: None,
-            stream: "wildrydes".to_owned(),
-            shard: "shardId-000000000000".to_owned(),
-            range: SequenceRange::new(from.clone(), to.clone())?,
-        },
-    })
+        measures: measures.to_row(),
+        source: Arc::clone(source),
+    }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -65,8 +65,14 @@ fn main() -> anyhow::Result<()> {
     fs::create_dir_all(&arguments.output)?;
     let from = "49590338271490256608559692538361571095921575989136588898".parse()?;
     let to = "49590338271490256608559692538361571095921575989136648897".parse()?;
-    let rows = (0..arguments.rows).filter_map(|number| row(number, &from, &to));
-    let packed = windrow_lambda::aggregator::pack::pack(rows);
+    let source = Arc::new(SourceRange {
+        stream: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes".to_owned(),
+        shard: "shardId-000000000000".to_owned(),
+        range: SequenceRange::new(from, to).context("the range is reversed")?,
+        dedup_from: None,
+    });
+    let rows = (0..arguments.rows).map(|number| row(number, &source));
+    let packed = windrow_lambda::aggregator::pack::pack(schema(), rows);
     let numbers: Vec<String> = (1..=packed.len())
         .map(|number| number.to_string())
         .collect();

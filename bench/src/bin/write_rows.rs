@@ -8,9 +8,9 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use clap::Parser;
 use tokio::time::Instant;
+use unicorn::row::schema;
 use windrow_event::Event;
 use windrow_lambda::processor::Processor;
-use windrow_lambda::processor::row::KEY;
 use windrow_write::{Collected, DynamoTable};
 
 /// Passes events to the processor, round by round
@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     let config = windrow_connect::local_config(&arguments.endpoint);
     let client = aws_sdk_dynamodb::Client::new(&config);
     let rejects: Collected<Bytes> = Collected::default();
-    let table = DynamoTable::new(client, "UnicornSensorData", KEY);
+    let table = DynamoTable::new(client, "UnicornSensorData", schema().table_key());
     let function = Processor::new(table, &rejects, None, Box::new(|_| ()));
     let mut events = Vec::new();
     for path in &arguments.events {

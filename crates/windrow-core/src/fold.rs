@@ -54,7 +54,7 @@ impl Default for StateLimits {
 
 /// The result of a closed fold for one window and key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row<K, A> {
+pub struct FoldedRow<K, A> {
     /// The window.
     pub window: Window,
     /// The key.
@@ -251,7 +251,7 @@ where
 
     /// Ends the source range and returns its rows, ordered by window and key. Keeps track of the
     /// folded records and keeps the dedup cache, so `dedup_from` is the same for the next range.
-    pub fn close(&mut self) -> Vec<Row<K, A>> {
+    pub fn close(&mut self) -> Vec<FoldedRow<K, A>> {
         let stays = self.dedup.cost() + self.progress.cost() + self.windows.len() * WINDOW_COST;
         self.size = SizeEstimate {
             measured: encoded_bound(stays),
@@ -266,7 +266,7 @@ where
             .table(accumulators.iter().map(|accumulator| &accumulator.key));
         accumulators
             .sort_unstable_by_key(|accumulator| (accumulator.window, indices[accumulator.key]));
-        let row = |accumulator: WindowAccumulator<usize, CountedAccumulator<A>>| Row {
+        let row = |accumulator: WindowAccumulator<usize, CountedAccumulator<A>>| FoldedRow {
             window: accumulator.window,
             key: keys[indices[accumulator.key]].clone(),
             readings: accumulator.aggregate.readings.value(),

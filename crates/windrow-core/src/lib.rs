@@ -40,6 +40,15 @@ pub mod codec;
 pub mod decimal;
 pub mod dedup;
 pub mod fold;
+pub mod json;
+pub mod lines;
 pub mod merge;
+pub mod rejection;
+pub mod row;
+pub mod schema;
 pub mod sequence;
+#[doc(hidden)]
+pub mod swar;
+pub mod time;
+pub mod value;
 pub mod window;

@@ -23,6 +23,16 @@ impl SequenceNumber {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The number after this one, which can be a digit longer than any that Kinesis assigns.
+    pub(crate) fn next(&self) -> Self {
+        let kept = self.0.trim_end_matches('9');
+        let nines = self.0.len() - kept.len();
+        let (kept, last) = kept.split_at(kept.len().saturating_sub(1));
+        let last = last.bytes().next().unwrap_or(b'0');
+        let next = char::from(last + 1);
+        Self(format!("{kept}{next}{}", "0".repeat(nines)))
+    }
 }
 
 /// The longest number that the Kinesis API reference allows: `0|([1-9]\d{0,128})`.
@@ -145,6 +155,23 @@ mod tests {
                 sequence_number(pair[0]) < sequence_number(pair[1]),
                 "{pair:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_next_number_is_one_more() {
+        let longest = "9".repeat(LONGEST);
+        let longer = format!("1{}", "0".repeat(LONGEST));
+        let pairs = [
+            ("0", "1"),
+            ("9", "10"),
+            ("10", "11"),
+            ("1099", "1100"),
+            ("999", "1000"),
+            (&longest, &longer),
+        ];
+        for (number, next) in pairs {
+            assert_eq!(sequence_number(number).next().as_str(), next);
         }
     }
 

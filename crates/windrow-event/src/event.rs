@@ -83,11 +83,21 @@ impl Event {
     /// `None` if neither is the ARN of a stream.
     #[must_use]
     pub fn stream(&self) -> Option<&str> {
+        let (_, name) = self.stream_arn()?.rsplit_once('/')?;
+        Some(name)
+    }
+
+    /// The ARN of the stream, from the event or else from the first record. It tells streams of
+    /// the same name in other regions and accounts apart.
+    ///
+    /// `None` if neither is the ARN of a stream.
+    #[must_use]
+    pub fn stream_arn(&self) -> Option<&str> {
         let arns = [
             self.event_source_arn.as_deref(),
             self.batch.first_source_arn(),
         ];
-        arns.into_iter().flatten().find_map(stream_name)
+        arns.into_iter().flatten().find_map(stream_arn)
     }
 
     /// The id of the shard: the event's own, or else the part of the first record's `eventID`
@@ -172,11 +182,12 @@ fn decode_by_layout(json: &[u8]) -> Option<Event> {
     })
 }
 
-/// The name in `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`. For a consumer with enhanced fan-out,
-/// `/consumer/...` follows the name.
-fn stream_name(arn: &str) -> Option<&str> {
-    let (_, resource) = arn.split_once(":stream/")?;
-    resource.split('/').next().filter(|name| !name.is_empty())
+/// The part `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME` of an ARN. In that of a consumer with
+/// enhanced fan-out, `/consumer/...` follows it.
+fn stream_arn(arn: &str) -> Option<&str> {
+    let (start, resource) = arn.split_once(":stream/")?;
+    let name = resource.split('/').next().filter(|name| !name.is_empty())?;
+    arn.get(..start.len() + ":stream/".len() + name.len())
 }
 
 fn carried_state<'de, D: Deserializer<'de>>(
@@ -319,18 +330,19 @@ mod tests {
 
     #[test]
     fn the_stream_is_named_by_the_event_or_by_a_record() {
-        let name = stream_name("arn:aws:kinesis:us-east-1:123456789012:stream/lambda-stream");
-        assert_eq!(name, Some("lambda-stream"));
-        let name = stream_name("arn:aws-cn:kinesis:cn-north-1:1:stream/s/consumer/c:1613");
-        assert_eq!(name, Some("s"));
+        let plain = "arn:aws:kinesis:us-east-1:123456789012:stream/lambda-stream";
+        assert_eq!(stream_arn(plain), Some(plain));
+        let consumer = "arn:aws-cn:kinesis:cn-north-1:1:stream/s/consumer/c:1613";
         assert_eq!(
-            stream_name("arn:aws:sqs:us-east-1:123456789012:queue"),
-            None
+            stream_arn(consumer),
+            Some("arn:aws-cn:kinesis:cn-north-1:1:stream/s")
         );
-        assert_eq!(
-            stream_name("arn:aws:kinesis:us-east-1:123456789012:stream/"),
-            None
-        );
+        for other in [
+            "arn:aws:sqs:us-east-1:123456789012:queue",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/",
+        ] {
+            assert_eq!(stream_arn(other), None);
+        }
 
         let record = r#"{"kinesis":{"partitionKey":"","sequenceNumber":"","data":""},
             "eventSourceARN":"arn:aws:kinesis:us-east-1:1:stream/of-the-record"}"#;

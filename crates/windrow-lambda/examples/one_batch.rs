@@ -19,8 +19,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let row = br#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Distance":10362,
         "MinMagicPoints":108,"MaxMagicPoints":112,"MinHealthPoints":148,"MaxHealthPoints":151,
-        "Readings":60,"WindowSeconds":60,"Part":{"Stream":"wildrydes",
-        "Shard":"shardId-000000000000","From":"100","To":"160"}}"#;
+        "Source":{"Stream":"wildrydes",
+        "Shard":"shardId-000000000000","From":"100","To":"160","Readings":60,"WindowSeconds":60}}"#;
     let row: Vec<u8> = row.iter().copied().filter(|byte| *byte != b'\n').collect();
     let record = |sequence_number, data| RecordData {
         partition_key: "Shadowfax",
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("batch item failures: {:?}", response.batch_item_failures);
     for row in table.take() {
-        println!("row: {:?}", row.summary());
+        println!("row: {:?}", row.row());
     }
     for line in rejects.take() {
         print!("rejected: {}", String::from_utf8_lossy(&line));

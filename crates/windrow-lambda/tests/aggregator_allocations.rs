@@ -50,6 +50,7 @@ fn take(payload: &[u8], fold: &mut WindowFold) -> Intake {
     let event = Event::from_json(payload).unwrap();
     let source = RecordSource {
         stream: event.stream().unwrap(),
+        stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes",
         shard: event.shard().unwrap(),
         window_rule: WindowRule::Arrival(Window {
             start: START,

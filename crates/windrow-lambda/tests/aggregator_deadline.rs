@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use unicorn::summary::{Summary, summaries};
+use unicorn::row::rows;
+use windrow_core::row::Row;
 use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
@@ -110,9 +111,9 @@ impl SlowStream {
         }
     }
 
-    fn rows(&self) -> Vec<Summary> {
+    fn rows(&self) -> Vec<Row> {
         let records = self.taken.items();
-        let rows = records.iter().flat_map(|record| summaries(&record.data));
+        let rows = records.iter().flat_map(|record| rows(&record.data));
         rows.map(|(_, row)| row.unwrap()).collect()
     }
 }

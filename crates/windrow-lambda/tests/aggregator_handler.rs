@@ -11,8 +11,10 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use unicorn::merge::merge;
-use unicorn::summary::{Summary, summaries};
+use unicorn::row::{rows, schema};
+use unicorn::totals::Measures;
 use windrow_core::fold::StateLimits;
+use windrow_core::row::Row;
 use windrow_event::{Event, EventSource, EventWindow, RecordData, Response, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
@@ -30,7 +32,7 @@ const SOURCE: EventSource<'_> = EventSource {
     shard_id: "shardId-000000000000",
 };
 
-type SentRecords = (Vec<Summary>, Vec<serde_json::Value>);
+type SentRecords = (Vec<Row>, Vec<serde_json::Value>);
 
 struct Harness {
     function: Aggregator<&'static Collected<KinesisRecord>, &'static Collected<Bytes>>,
@@ -65,10 +67,10 @@ impl Harness {
     }
 
     fn sent(&self) -> SentRecords {
-        let rows = self.summaries.take();
-        let rows = rows
+        let records = self.summaries.take();
+        let rows = records
             .iter()
-            .flat_map(|record| summaries(&record.data).map(|(_, row)| row.unwrap()))
+            .flat_map(|record| rows(&record.data).map(|(_, row)| row.unwrap()))
             .collect();
         let rejects = self.rejects.take();
         let rejects = rejects
@@ -114,7 +116,7 @@ fn event(
 }
 
 fn reading(name: &str, second: i64, metres: &str, points: i32) -> String {
-    let time = unicorn::status_time::StatusTime::from_millis(START + second * 1000);
+    let time = windrow_core::time::Timestamp::from_millis(START + second * 1000);
     format!(
         r#"{{"Name":"{name}","StatusTime":"{time}","Distance":{metres},"MagicPoints":{points},"HealthPoints":{points}}}"#
     )
@@ -150,17 +152,17 @@ async fn window_of_three_invocations_emits_one_row_per_unicorn() {
     assert!(rejects.is_empty());
     let lines: Vec<String> = rows
         .iter()
-        .map(|row| String::from_utf8(row.to_line()).unwrap())
+        .map(|row| String::from_utf8(row.to_line(schema())).unwrap())
         .collect();
-    let source = r#""WindowSeconds":60,"Part":{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"9"}}"#;
+    let source = r#""Source":{"Stream":"arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes","Shard":"shardId-000000000000","From":"1","To":"9""#;
     assert_eq!(
         lines,
         [
             format!(
-                "{{\"Name\":\"Franky\",\"StatusTime\":\"2026-09-21 14:14:00.000\",\"Distance\":30,\"MinMagicPoints\":149,\"MaxMagicPoints\":149,\"MinHealthPoints\":149,\"MaxHealthPoints\":149,\"Readings\":1,{source}\n"
+                "{{\"Name\":\"Franky\",\"StatusTime\":\"2026-09-21 14:14:00.000\",\"Distance\":30,\"MinMagicPoints\":149,\"MaxMagicPoints\":149,\"MinHealthPoints\":149,\"MaxHealthPoints\":149,{source},\"Readings\":1,\"WindowSeconds\":60}}}}\n"
             ),
             format!(
-                "{{\"Name\":\"Shadowfax\",\"StatusTime\":\"2026-09-21 14:14:00.000\",\"Distance\":59.75,\"MinMagicPoints\":148,\"MaxMagicPoints\":151,\"MinHealthPoints\":148,\"MaxHealthPoints\":151,\"Readings\":3,{source}\n"
+                "{{\"Name\":\"Shadowfax\",\"StatusTime\":\"2026-09-21 14:14:00.000\",\"Distance\":59.75,\"MinMagicPoints\":148,\"MaxMagicPoints\":151,\"MinHealthPoints\":148,\"MaxHealthPoints\":151,{source},\"Readings\":3,\"WindowSeconds\":60}}}}\n"
             ),
         ]
     );
@@ -208,7 +210,7 @@ async fn redelivered_records_and_duplicate_readings_count_once() {
     assert_eq!(
         (
             rows[0].readings,
-            rows[0].measures.unwrap().distance.to_string()
+            Measures::of_row(&rows[0]).unwrap().distance.to_string()
         ),
         (2, "35".to_owned())
     );

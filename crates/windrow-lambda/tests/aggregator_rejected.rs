@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::time::Instant;
-use unicorn::summary::summaries;
+use unicorn::row::{rows, schema};
 use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::pack::pack;
@@ -132,7 +132,7 @@ async fn permanently_rejected_rows_go_to_the_rejects_stream() {
     let sent = summaries_stream.received.take();
     let payload = rows["Payload"].as_str().unwrap();
     assert_eq!(payload.as_bytes(), &sent[0].data[..]);
-    assert_eq!(summaries(payload.as_bytes()).count(), 2);
+    assert_eq!(unicorn::row::rows(payload.as_bytes()).count(), 2);
     for (metric, value) in [
         ("RejectedReadings", 1),
         ("RejectedSummaryRecords", 1),
@@ -173,7 +173,7 @@ async fn fatal_errors_fail_the_invocation() {
 
     let failing = FailingDestination::new(SendError::Fatal);
     let (result, _) = invoke(&Collected::default(), &failing, &event(&["Shadowfax"])).await;
-    assert!(result.unwrap_err().contains("rejects"));
+    assert!(result.unwrap_err().contains("could not deliver 1 reject; "));
 }
 
 /// The records that the rows of these names are packed into.
@@ -181,11 +181,11 @@ fn packed(names: impl IntoIterator<Item = String>) -> Vec<KinesisRecord> {
     let rows = names.into_iter().map(|name| {
         let name = serde_json::to_string(&name).unwrap();
         let line = format!(
-            r#"{{"Name":{name},"StatusTime":"2026-11-20 09:17:00.000","Distance":1.5,"MinMagicPoints":1,"MaxMagicPoints":2,"MinHealthPoints":3,"MaxHealthPoints":4,"Readings":1,"WindowSeconds":60,"Part":{{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"2"}}}}"#
+            r#"{{"Name":{name},"StatusTime":"2026-11-20 09:17:00.000","Distance":1.5,"MinMagicPoints":1,"MaxMagicPoints":2,"MinHealthPoints":3,"MaxHealthPoints":4,"Source":{{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"2","Readings":1,"WindowSeconds":60}}}}"#
         );
-        summaries(line.as_bytes()).next().unwrap().1.unwrap()
+        rows(line.as_bytes()).next().unwrap().1.unwrap()
     });
-    pack(rows.collect::<Vec<_>>())
+    pack(schema(), rows.collect::<Vec<_>>())
 }
 
 proptest! {

@@ -11,8 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use unicorn::merge::merge;
-use unicorn::status_time::StatusTime;
-use unicorn::summary::{Summary, summaries};
+use unicorn::row::rows;
+use windrow_core::row::Row;
+use windrow_core::time::Timestamp;
 use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
@@ -87,7 +88,7 @@ fn log(random: &mut ChaCha8Rng) -> (Vec<String>, BTreeMap<String, (u64, u64)>) {
             let word = |n: u64| word(n << 20).wrapping_mul(0xD6E8_FEB8_6659_FD93);
             let name = format!("{:016x}{:016x}{:016x}", word(1), word(2), word(3));
             let metres = random.random_range(0..40_u64);
-            let time = StatusTime::from_millis(WINDOW.start + 1000 * second);
+            let time = Timestamp::from_millis(WINDOW.start + 1000 * second);
             lines.push(format!(
                 r#"{{"Name":"{name}","StatusTime":"{time}","Distance":{metres},"MagicPoints":120,"HealthPoints":130}}"#
             ));
@@ -149,9 +150,9 @@ async fn totals_of_sixty_thousand_unicorns_are_exact_despite_failures() {
 
     assert!(longest < 1_000_000, "{longest}");
     let sent = emitted.take();
-    let rows: Vec<Summary> = sent
+    let rows: Vec<Row> = sent
         .iter()
-        .flat_map(|record| summaries(&record.data).map(|(_, row)| row.unwrap()))
+        .flat_map(|record| rows(&record.data).map(|(_, row)| row.unwrap()))
         .collect();
     let source_ranges: std::collections::BTreeSet<_> =
         rows.iter().map(|row| row.source.clone()).collect();

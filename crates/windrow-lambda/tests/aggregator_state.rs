@@ -4,8 +4,8 @@
 
 use serde_json::value::RawValue;
 use unicorn::reading::Reading;
-use unicorn::status_time::StatusTime;
 use windrow_core::fold::{RecordStep, StateLimits};
+use windrow_core::time::Timestamp;
 use windrow_core::window::Window;
 use windrow_lambda::aggregator::state::{WindowFold, read, write};
 
@@ -23,7 +23,7 @@ fn add(fold: &mut WindowFold, number: u64, name: &str, second: i64, metres: i64)
     assert_eq!(step, RecordStep::Fold);
     let reading = Reading {
         name: name.into(),
-        status_time: StatusTime::from_millis(WINDOW.start + 1000 * second),
+        status_time: Timestamp::from_millis(WINDOW.start + 1000 * second),
         latitude: None,
         longitude: None,
         distance: unicorn::distance::Distance::from_micrometres(i128::from(metres) * 1_000_000),

@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use unicorn::row::schema;
 use windrow_event::{Event, EventSource, RecordData, Response, encode};
 use windrow_lambda::processor::Processor;
-use windrow_lambda::processor::row::{KEY, TableRow};
+use windrow_lambda::processor::row::TableRow;
 use windrow_write::{
     BatchLimits, Collected, Destination, DynamoTable, ItemFailure, Key, SendError,
 };
 
 fn line(name: &str, readings: u64) -> String {
     format!(
-        r#"{{"Name":"{name}","StatusTime":"2026-11-20 09:17:00.000","Distance":1.5,"MinMagicPoints":1,"MaxMagicPoints":2,"MinHealthPoints":3,"MaxHealthPoints":4,"Readings":{readings},"WindowSeconds":60,"Part":{{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"2"}}}}"#
+        r#"{{"Name":"{name}","StatusTime":"2026-11-20 09:17:00.000","Distance":1.5,"MinMagicPoints":1,"MaxMagicPoints":2,"MinHealthPoints":3,"MaxHealthPoints":4,"Source":{{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"2","Readings":{readings},"WindowSeconds":60}}}}"#
     )
 }
 
@@ -61,7 +62,7 @@ struct TestTable {
 }
 
 fn name(row: &TableRow) -> &str {
-    &row.summary().name
+    unicorn::row::name(&row.row().key).unwrap()
 }
 
 impl Destination for TestTable {
@@ -79,7 +80,7 @@ impl Destination for TestTable {
     }
 
     fn key(&self, item: &TableRow) -> Option<Key> {
-        Some(Key::new([name(item), item.sort_key()]))
+        Some(Key::new([name(item), item.sort_value()]))
     }
 
     async fn send(&self, chunk: &[&TableRow]) -> Result<Vec<ItemFailure>, SendError> {
@@ -118,8 +119,8 @@ async fn rows_are_written_once_each() {
     assert_eq!(rows.len(), 60);
     let names: BTreeSet<&str> = rows.iter().map(name).collect();
     assert_eq!(names.len(), 60);
-    assert_eq!(rows[0].summary().readings, 7);
-    let key = rows[0].sort_key();
+    assert_eq!(rows[0].row().readings, 7);
+    let key = rows[0].sort_value();
     assert!(
         key.starts_with("2026-11-20 09:17:00.000#") && key.len() == 24 + 16,
         "{key}"
@@ -162,7 +163,7 @@ async fn invalid_lines_go_to_the_rejects_stream() {
         .collect();
     assert_eq!(
         rejects[0]["Reason"],
-        "Readings is 0, and there are no Repeats"
+        "Source.Readings is 0, and there are no Duplicates"
     );
     assert_eq!(rejects[0]["SequenceNumber"], "101");
     assert_eq!(rejects[0]["Stream"], "wildrydes-summary");
@@ -197,9 +198,9 @@ async fn unreadable_records_go_to_the_rejects_stream_and_are_not_retried() {
         [&bad_range, "not base64?", &backwards, "{"]
     );
     let reasons = values("Reason");
-    assert_eq!(reasons[0], "Part.From is not a sequence number");
+    assert_eq!(reasons[0], "Source.From is not a sequence number");
     assert!(reasons[1].contains("not base64"), "{}", reasons[1]);
-    assert_eq!(reasons[2], "Part.To comes before Part.From");
+    assert_eq!(reasons[2], "Source.To comes before Source.From");
 }
 
 #[tokio::test]
@@ -207,7 +208,7 @@ async fn oversized_row_goes_to_the_rejects_stream_unsent() {
     // Nothing is sent, so nothing needs to listen there.
     let config = windrow_connect::local_config("http://127.0.0.1:1");
     let client = aws_sdk_dynamodb::Client::new(&config);
-    let table = DynamoTable::new(client, "UnicornSensorData", KEY);
+    let table = DynamoTable::new(client, "UnicornSensorData", schema().table_key());
     let rejects = Collected::<Bytes>::default();
     let function = Processor::new(table, &rejects, None, Box::new(|_| ()));
     let shard = "s".repeat(400 * 1024);

@@ -54,7 +54,7 @@ impl<T: Clone + Send + Sync> Destination for MaybeFailing<T> {
 fn event(unicorns: usize) -> Event {
     let rows = (0..unicorns).map(|number| {
         format!(
-            r#"{{"Name":"unicorn {number}","StatusTime":"2026-11-20 09:17:00.000","Distance":1.5,"MinMagicPoints":1,"MaxMagicPoints":2,"MinHealthPoints":3,"MaxHealthPoints":4,"Readings":1,"WindowSeconds":60,"Part":{{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"2"}}}}"#
+            r#"{{"Name":"unicorn {number}","StatusTime":"2026-11-20 09:17:00.000","Distance":1.5,"MinMagicPoints":1,"MaxMagicPoints":2,"MinHealthPoints":3,"MaxHealthPoints":4,"Source":{{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"2","Readings":1,"WindowSeconds":60}}}}"#
         )
     });
     let data = rows

@@ -1,7 +1,7 @@
 //! A simple parser of readings, to compare the real one with.
 //!
 //! It is slow, and shares only the contract with the real parser: the doc comments of
-//! `unicorn::reading`, `unicorn::status_time` and `unicorn::distance`.
+//! `unicorn::reading`, `windrow_core::time` and `unicorn::distance`.
 
 pub mod generate;
 pub mod json;
@@ -10,7 +10,7 @@ mod time;
 
 use json::{Json, JsonError};
 use unicorn::reading::{Reading, readings};
-use unicorn::rejection::Rejection;
+use windrow_core::rejection::Rejection;
 
 /// A reading, with its values in comparable form.
 #[derive(Debug, PartialEq)]
@@ -32,8 +32,8 @@ enum OracleRejection {
     KplAggregated,
     NotUtf8 { at: usize },
     NotAnObject,
-    Missing(&'static str),
-    Field(&'static str),
+    Missing(String),
+    Field(String),
 }
 
 /// Checks that the real parser and the oracle agree on a line: the same reading, or a rejection for
@@ -117,8 +117,8 @@ fn plain(reading: Result<Reading<'_>, Rejection>) -> Result<PlainReading, Oracle
         Err(Rejection::KplAggregated) => Err(OracleRejection::KplAggregated),
         Err(Rejection::NotUtf8 { at }) => Err(OracleRejection::NotUtf8 { at }),
         Err(Rejection::NotAnObject(_)) => Err(OracleRejection::NotAnObject),
-        Err(Rejection::Missing { field }) => Err(OracleRejection::Missing(field)),
-        Err(Rejection::Field { field, .. }) => Err(OracleRejection::Field(field)),
+        Err(Rejection::Missing { field }) => Err(OracleRejection::Missing(field.to_owned())),
+        Err(Rejection::Field { field, .. }) => Err(OracleRejection::Field(field.to_owned())),
     }
 }
 
@@ -195,8 +195,8 @@ fn required<T>(
     read: impl Fn(&Json) -> Option<T>,
 ) -> Result<T, OracleRejection> {
     match value {
-        Json::Null => Err(OracleRejection::Missing(field)),
-        value => read(value).ok_or(OracleRejection::Field(field)),
+        Json::Null => Err(OracleRejection::Missing(field.to_owned())),
+        value => read(value).ok_or_else(|| OracleRejection::Field(field.to_owned())),
     }
 }
 
@@ -205,9 +205,9 @@ fn degrees(field: &'static str, value: &Json, limit: f64) -> Result<Option<u64>,
         Json::Null => Ok(None),
         Json::Number(text) => match text.parse::<f64>() {
             Ok(degrees) if degrees.abs() <= limit => Ok(Some(degrees.to_bits())),
-            _ => Err(OracleRejection::Field(field)),
+            _ => Err(OracleRejection::Field(field.to_owned())),
         },
-        _ => Err(OracleRejection::Field(field)),
+        _ => Err(OracleRejection::Field(field.to_owned())),
     }
 }
 

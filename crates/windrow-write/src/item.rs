@@ -47,6 +47,9 @@ pub trait Attributes {
     /// Adds a number. `value` must format as a decimal number, as DynamoDB requires.
     fn number(&mut self, name: &str, value: impl Display);
 
+    /// Adds true or false.
+    fn boolean(&mut self, name: &str, value: bool);
+
     /// Adds a map. `show` passes its entries.
     fn map(&mut self, name: &str, show: impl FnOnce(&mut Self));
 
@@ -79,6 +82,10 @@ impl Attributes for HashMap<String, AttributeValue> {
 
     fn number(&mut self, name: &str, value: impl Display) {
         self.insert(name.to_owned(), AttributeValue::N(value.to_string()));
+    }
+
+    fn boolean(&mut self, name: &str, value: bool) {
+        self.insert(name.to_owned(), AttributeValue::Bool(value));
     }
 
     fn map(&mut self, name: &str, show: impl FnOnce(&mut Self)) {
@@ -136,6 +143,10 @@ impl Attributes for Size {
 
     fn number(&mut self, name: &str, value: impl Display) {
         self.add(name, number_size(value));
+    }
+
+    fn boolean(&mut self, name: &str, _: bool) {
+        self.add(name, 1);
     }
 
     fn map(&mut self, name: &str, show: impl FnOnce(&mut Self)) {
@@ -331,6 +342,12 @@ impl Attributes for JsonItem<'_> {
             if written.is_err() {
                 json.error = Some("a number cannot be written as JSON");
             }
+        });
+    }
+
+    fn boolean(&mut self, name: &str, value: bool) {
+        self.attribute(name, "BOOL", |json| {
+            json.json.extend(value.to_string().bytes())
         });
     }
 

@@ -1,25 +1,33 @@
 /**
  * The merge rule: which of a window's rows count. Mirrors `windrow_core::merge` and
- * `unicorn::merge`, and passes the same golden tests.
+ * `windrow_core::row::merge`, and passes the same golden tests.
  *
  * Rows that do not overlap in the log cover different records, and the attempts that succeeded left
  * adjacent rows that together cover every record. So readers keep the non-overlapping rows that
- * cover the most records, duplicates included. Among equally good choices, the one that counts the
+ * cover the most readings, duplicates included. Among equally good choices, the one that counts the
  * fewest readings is right, because a duplicate counts as a reading only if the attempt that wrote
- * the row did not have the reading in its dedup cache.
+ * the row did not have the reading in its dedup cache. If that leaves several choices, every reader
+ * takes the one whose rows have the smallest hashes, compared from the end of the log backwards.
  */
 
-import { compareSequenceNumbers, type Row, type SourceRange } from '../wire/rows.ts';
+import { compareSequenceNumbers, hashRow, type Row, type SourceRange } from '../wire/rows.ts';
+import { type CountedRow, coveredBy, isGapProven } from './gap.ts';
 
-/** The fields of a row that the rule needs. */
-export type LogRow = Pick<Row, 'source' | 'readings' | 'duplicates'>;
+/** What the rule needs of a row. */
+export interface LogRow extends CountedRow {
+  /** The hash of the whole row. Called only if a tie needs it. */
+  readonly hash: () => string;
+}
 
 /** The rows that count. */
 export interface Selection {
   /** Indices of the rows, in log order. */
   readonly rows: readonly number[];
-  /** Whether they are known to cover every reading that any row covers. */
-  readonly exact: boolean;
+  /**
+   * Whether the rows prove that records of the window are missing from those that count. `false` is
+   * no proof of completeness.
+   */
+  readonly gap: boolean;
 }
 
 /** The totals of one unicorn and window, merged over all sources. */
@@ -35,7 +43,8 @@ export interface MergedRow {
   readonly maxMagic: number;
   readonly minHealth: number;
   readonly maxHealth: number;
-  readonly exact: boolean;
+  /** Whether the rows prove that some readings are missing. */
+  readonly gap: boolean;
 }
 
 /**
@@ -69,10 +78,10 @@ function mergeWindow(rows: readonly Row[]): MergedRow | undefined {
   let maxMagic = -Infinity;
   let minHealth = Infinity;
   let maxHealth = -Infinity;
-  let exact = true;
+  let gap = false;
   for (const log of byLog(rows)) {
-    const selection = select(log);
-    exact &&= selection.exact;
+    const selection = select(log.map((row) => ({ ...row, hash: () => hashRow(row) })));
+    gap ||= selection.gap;
     for (const index of selection.rows) {
       const measures = log[index]?.measures;
       readings += log[index]?.readings ?? 0;
@@ -87,10 +96,10 @@ function mergeWindow(rows: readonly Row[]): MergedRow | undefined {
   const first = rows[0];
   if (first === undefined || minMagic === Infinity) return undefined;
   const { name, start, windowSeconds } = first;
-  return { name, start, windowSeconds, readings, distance, minMagic, maxMagic, minHealth, maxHealth, exact };
+  return { name, start, windowSeconds, readings, distance, minMagic, maxMagic, minHealth, maxHealth, gap };
 }
 
-/** Groups rows by stream and shard. */
+/** Groups rows by stream, which is an ARN, and shard. */
 export function byLog<R extends { readonly source: SourceRange }>(rows: Iterable<R>): Iterable<readonly R[]> {
   const logs = new Map<string, R[]>();
   for (const row of rows) {
@@ -105,69 +114,65 @@ export function byLog<R extends { readonly source: SourceRange }>(rows: Iterable
 /**
  * Selects the rows that count among those of one unicorn, window and shard.
  *
- * Rows may come in any order and more than once. Among equally good choices the widest rows win,
- * regardless of their order.
+ * Rows may come in any order and more than once: the selected rows are the same.
  */
 export function select(rows: readonly LogRow[]): Selection {
-  if (rows.length < 2) return { rows: rows.map((_, index) => index), exact: true };
-  const sorted = rows.map((row, index) => ({ row, index })).sort((a, b) => compareRows(a.row, b.row));
+  const sorted = rows
+    .map((row, index) => ({ row, index }))
+    .sort((a, b) => compareSequenceNumbers(a.row.source.to, b.row.source.to));
+  const hashOf = memoized((index: number) => rows[index]?.hash() ?? '');
 
-  // Weighted interval scheduling. best[n] is the best coverage by the first n rows of `sorted`. If
-  // row n is part of that choice, precedingCounts[n] is the number of rows that end before it
-  // starts.
-  let last = NO_COVERAGE;
-  const best = [last];
-  const precedingCounts: (number | undefined)[] = [];
-  for (const { row } of sorted) {
-    const preceding = countEndingBefore(sorted, row.source.from, precedingCounts.length);
-    const withRow = extended(best[preceding] ?? NO_COVERAGE, row);
-    const isBetter = compareCoverage(withRow, last) >= 0;
-    precedingCounts.push(isBetter ? preceding : undefined);
-    last = isBetter ? withRow : last;
+  // Weighted interval scheduling. best[n] is the best choice among the first n rows of `sorted`.
+  let last: Choice | undefined;
+  const best: (Choice | undefined)[] = [last];
+  for (const [position, { row, index }] of sorted.entries()) {
+    const previous = best[countEndingBefore(sorted, row.source.from, position)];
+    const withRow: Choice = {
+      index,
+      previous,
+      covered: (previous?.covered ?? 0) + coveredBy(row),
+      readings: (previous?.readings ?? 0) + row.readings,
+    };
+    if (isBetter(withRow, last, hashOf)) last = withRow;
     best.push(last);
   }
 
   const selected: number[] = [];
-  let remaining = sorted.length;
-  while (remaining > 0) {
-    remaining -= 1;
-    const preceding = precedingCounts[remaining];
-    const candidate = sorted[remaining];
-    if (preceding === undefined || candidate === undefined) continue;
-    selected.push(candidate.index);
-    remaining = preceding;
-  }
+  for (let choice = last; choice !== undefined; choice = choice.previous) selected.push(choice.index);
   selected.reverse();
-  const chosen = new Set(selected);
-  const counting = rows.filter((_, index) => chosen.has(index));
-  return { rows: selected, exact: rows.every((row) => isCovered(row, counting)) };
+  return { rows: selected, gap: isGapProven(rows, last?.covered ?? 0) };
 }
 
-/** What a set of non-overlapping rows covers. */
-interface Coverage {
-  readonly records: number;
+/** Non-overlapping rows: the last of them, and the choice before it. */
+interface Choice {
+  /** The index of the last row. */
+  readonly index: number;
+  readonly previous: Choice | undefined;
+  /** The readings of all the rows, duplicates included. */
+  readonly covered: number;
+  /** The distinct readings of all the rows. */
   readonly readings: number;
 }
 
-const NO_COVERAGE: Coverage = { records: 0, readings: 0 };
-
-function extended(before: Coverage, row: LogRow): Coverage {
-  return { records: before.records + row.readings + row.duplicates, readings: before.readings + row.readings };
+/**
+ * Whether `one` is better: it covers more readings, or as many with fewer distinct ones, or as many
+ * of both and has the smaller hash at the first difference from the end of the log.
+ */
+function isBetter(one: Choice, other: Choice | undefined, hashOf: (index: number) => string): boolean {
+  if (other === undefined || one.covered !== other.covered) return one.covered > (other?.covered ?? 0);
+  if (one.readings !== other.readings) return one.readings < other.readings;
+  let [a, b]: (Choice | undefined)[] = [one, other];
+  while (a !== undefined && b !== undefined && a !== b) {
+    if (a.index !== b.index && hashOf(a.index) !== hashOf(b.index)) return hashOf(a.index) < hashOf(b.index);
+    a = a.previous;
+    b = b.previous;
+  }
+  return false;
 }
 
-/** Above 0 if `one` is better: more records, or as many records and fewer readings. */
-function compareCoverage(one: Coverage, other: Coverage): number {
-  return one.records - other.records || other.readings - one.readings;
-}
-
-/** By range end. Of rows with equal ends the widest sorts last, because the last of equals wins. */
-function compareRows(one: LogRow, other: LogRow): number {
-  return (
-    compareSequenceNumbers(one.source.to, other.source.to) ||
-    compareSequenceNumbers(other.source.from, one.source.from) ||
-    compareSequenceNumbers(other.source.dedupFrom, one.source.dedupFrom) ||
-    other.readings - one.readings
-  );
+function memoized(compute: (index: number) => string): (index: number) => string {
+  const known: string[] = [];
+  return (index) => (known[index] ??= compute(index));
 }
 
 /** How many of the first `count` rows end before `from`. `sorted` is sorted by range end. */
@@ -181,29 +186,6 @@ function countEndingBefore(sorted: readonly { readonly row: LogRow }[], from: st
     else high = middle;
   }
   return low;
-}
-
-/**
- * Whether the selected rows cover everything that `row` covers. They do if those within its range
- * hold as many records, or if each end of its range is between `dedupFrom` and `to` of a selected
- * row.
- */
-function isCovered(row: LogRow, selected: readonly LogRow[]): boolean {
-  const { from, to } = row.source;
-  let within = NO_COVERAGE;
-  for (const other of selected) {
-    if (compareSequenceNumbers(from, other.source.from) <= 0 && compareSequenceNumbers(other.source.to, to) <= 0) {
-      within = extended(within, other);
-    }
-  }
-  if (within.records === row.readings + row.duplicates) return true;
-  const wasRead = (sequenceNumber: string): boolean =>
-    selected.some(
-      ({ source }) =>
-        compareSequenceNumbers(source.dedupFrom, sequenceNumber) <= 0 &&
-        compareSequenceNumbers(sequenceNumber, source.to) <= 0,
-    );
-  return wasRead(from) && wasRead(to);
 }
 
 function compareText(one: string, other: string): number {

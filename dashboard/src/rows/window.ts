@@ -1,6 +1,7 @@
+import type { Names } from '../wire/names.ts';
 import type { Row, SourceRange } from '../wire/rows.ts';
-import { byLog, select } from './merge.ts';
-import { noTotals, SourceRows, type Totals } from './part.ts';
+import { byLog, type LogRow, select } from './merge.ts';
+import { noTotals, SourceRows, type Totals } from './source_rows.ts';
 
 /** Approximate memory per window besides its sources, in bytes. */
 const OVERHEAD = 500;
@@ -16,15 +17,18 @@ export class Window {
   /** Start of the window, in milliseconds since the epoch. */
   readonly start: number;
   readonly seconds: number;
+  readonly #names: Names;
   readonly #sources = new Map<string, SourceRows>();
   #newest: SourceRows | undefined;
   #bytes = OVERHEAD;
   #fleet: Totals | undefined;
   #one: { readonly unicorn: number; readonly totals: Totals } | undefined;
 
-  constructor(start: number, seconds: number) {
+  /** Starts without rows. `names` number the unicorns. */
+  constructor(start: number, seconds: number, names: Names) {
     this.start = start;
     this.seconds = seconds;
+    this.#names = names;
   }
 
   /** Approximate memory use in bytes. */
@@ -61,7 +65,7 @@ export class Window {
     const key = `${source.from} ${source.to} ${source.dedupFrom} ${source.shard}\n${source.stream}`;
     let rows = this.#sources.get(key);
     if (rows === undefined) {
-      rows = new SourceRows(source);
+      rows = new SourceRows(source, this.#names, this.start, this.seconds);
       this.#sources.set(key, rows);
     }
     this.#newest = rows;
@@ -73,8 +77,7 @@ export class Window {
     for (const log of byLog(this.#sources.values())) {
       const locations: Location[] = [];
       for (const rows of log) {
-        const index = rows.find(unicorn);
-        if (index !== undefined) locations.push({ rows, index });
+        for (const index of rows.find(unicorn)) locations.push({ rows, index });
       }
       addSelected(totals, locations);
     }
@@ -87,7 +90,7 @@ export class Window {
     const unicorns = new NumberSet();
     for (const log of byLog(this.#sources.values())) {
       const [only] = log;
-      if (log.length === 1 && only !== undefined) addAll(totals, unicorns, only);
+      if (log.length === 1 && only?.isUnique) addAll(totals, unicorns, only);
       else addSelectedOfAll(totals, unicorns, log);
     }
     totals.unicorns = unicorns.count;
@@ -114,15 +117,21 @@ function addSelectedOfAll(totals: Totals, unicorns: NumberSet, log: readonly Sou
 
 /** Adds the rows that count among those of one unicorn, window and log. */
 function addSelected(totals: Totals, locations: readonly Location[]): void {
-  const candidates = locations.map(({ rows, index }) => ({
-    source: rows.source,
-    readings: rows.readingsAt(index),
-    duplicates: rows.duplicatesAt(index),
-  }));
-  for (const selected of select(candidates).rows) {
+  const selection = select(locations.map(toLogRow));
+  totals.gap ||= selection.gap;
+  for (const selected of selection.rows) {
     const chosen = locations[selected];
     chosen?.rows.addTo(totals, chosen.index);
   }
+}
+
+function toLogRow({ rows, index }: Location): LogRow {
+  return {
+    source: rows.source,
+    readings: rows.readingsAt(index),
+    duplicates: rows.duplicatesAt(index),
+    hash: () => rows.hashAt(index),
+  };
 }
 
 function locationsByUnicorn(log: readonly SourceRows[]): Map<number, Location[]> {

@@ -59,9 +59,14 @@ class Scene {
       MaxMagicPoints: 2,
       MinHealthPoints: 3,
       MaxHealthPoints: 4,
-      Readings: to,
-      WindowSeconds: 60,
-      Part: { Stream: 'wildrydes', Shard: FIRST, From: '1', To: String(to) },
+      Source: {
+        Stream: 'arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes',
+        Shard: FIRST,
+        From: '1',
+        To: String(to),
+        Readings: to,
+        WindowSeconds: 60,
+      },
     };
     this.rows.put(FIRST, `${JSON.stringify(row)}\nnonsense\n`);
   }

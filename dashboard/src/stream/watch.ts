@@ -1,6 +1,6 @@
 import type { Config } from '../config.ts';
 import type { Report } from '../protocol.ts';
-import { RecentWindows } from '../rows/minutes.ts';
+import { RecentWindows } from '../rows/recent_windows.ts';
 import { Names } from '../wire/names.ts';
 import { buffersOf, ReadingColumns } from '../wire/readings.ts';
 import { parseRows } from '../wire/rows.ts';

@@ -45,7 +45,7 @@ export class Charts {
     this.chart = chart;
     this.showTitle(chart, chart.name);
     if (chart.start.length === 0) return;
-    const { times, columns } = withGaps(chart);
+    const { times, columns } = withBreaks(chart);
     const [distance, minMagic, maxMagic, minHealth, maxHealth] = columns;
     const data: uPlot.AlignedData[] = [
       [times, distance ?? []],
@@ -138,8 +138,8 @@ export class Charts {
   }
 }
 
-/** Inserts gaps, so that lines do not cross windows without readings. */
-function withGaps(chart: Chart): { times: number[]; columns: (number | null)[][] } {
+/** Breaks the lines where windows have no readings. */
+function withBreaks(chart: Chart): { times: number[]; columns: (number | null)[][] } {
   const sources = [chart.distance, chart.minMagic, chart.maxMagic, chart.minHealth, chart.maxHealth];
   const times: number[] = [];
   const columns: (number | null)[][] = sources.map(() => []);
@@ -159,8 +159,9 @@ function describe(plot: Plot, chart: Chart, index: number): void {
   const last = chart.start.length - 1;
   const window = chart.windowSeconds === 60 ? 'minute' : `${chart.windowSeconds} s`;
   const unicorns = chart.name === null ? `, ${count(chart.unicorns[last] ?? 0, 'unicorn')}` : '';
+  const gap = chart.gap[last] ? ' · gap: some readings are missing' : '';
   const summary = [
-    `${number(chart.distance[last] ?? 0)} m in the last ${window}${unicorns}`,
+    `${number(chart.distance[last] ?? 0)} m in the last ${window}${unicorns}${gap}`,
     `${chart.minMagic[last]} to ${chart.maxMagic[last]} in the last ${window}`,
     `${chart.minHealth[last]} to ${chart.maxHealth[last]} in the last ${window}`,
   ][index];

@@ -32,6 +32,11 @@ export class Names {
     return this.#numbers.get(name);
   }
 
+  /** The name with this number; empty if there is none. */
+  name(number: number): string {
+    return this.#names[number] ?? '';
+  }
+
   /** The names numbered `first` and up. */
   from(first: number): string[] {
     return this.#names.slice(first);

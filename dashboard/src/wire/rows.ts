@@ -1,7 +1,20 @@
-import { asName, asObject, asText, isInt32, isInteger, isWithin, parseObject } from './fields.ts';
-import { toMicrometres } from './distance.ts';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+
+import { EXACT_METRES, formatMetres, parseMetres, toMicrometres } from './distance.ts';
+import {
+  asName,
+  asObject,
+  asText,
+  type Fields,
+  isInt32,
+  isInteger,
+  isWithin,
+  numberText,
+  parseObject,
+} from './fields.ts';
 import { splitLines } from './lines.ts';
-import { parseTime } from './time.ts';
+import { formatTime, parseTime } from './time.ts';
 
 /** A row: one unicorn's totals for one window, computed from one range of a shard's log. */
 export interface Row {
@@ -33,6 +46,7 @@ export interface Measures {
  * inclusive.
  */
 export interface SourceRange {
+  /** The stream's ARN. */
   readonly stream: string;
   readonly shard: string;
   readonly from: string;
@@ -66,44 +80,50 @@ const HIGHEST_UINT32 = 2 ** 32 - 1;
 /** Parses one row; `undefined` if a field is missing or invalid. */
 export function parseRow(line: string): Row | undefined {
   const fields = parseObject(line);
-  if (fields === undefined) return undefined;
+  const source = asObject(fields?.['Source']);
+  if (fields === undefined || source === undefined) return undefined;
   const name = asName(fields['Name']);
-  const timeText = asText(fields['StatusTime']);
-  const start = timeText === undefined ? undefined : parseTime(timeText);
-  const windowSeconds = fields['WindowSeconds'];
-  const readings = fields['Readings'];
-  const duplicates = fields['Repeats'] ?? 0;
-  const source = parseSource(fields['Part']);
-  if (name === undefined || start === undefined || source === undefined) return undefined;
+  const statusTime = asText(fields['StatusTime']);
+  const start = statusTime === undefined ? undefined : parseTime(statusTime);
+  const range = parseRange(source);
+  const readings = source['Readings'];
+  const duplicates = source['Duplicates'] ?? 0;
+  const windowSeconds = source['WindowSeconds'];
+  if (name === undefined || start === undefined || range === undefined) return undefined;
   if (!isInteger(windowSeconds, 1, HIGHEST_UINT32) || !isCount(readings) || !isCount(duplicates)) return undefined;
-  if (readings === 0) {
-    if (duplicates === 0) return undefined;
-    return { name, start, windowSeconds, readings, duplicates, measures: undefined, source };
-  }
+  if (readings === 0 && duplicates === 0) return undefined;
+  const measures = readings === 0 ? undefined : parseMeasures(fields, line);
+  if (readings > 0 && measures === undefined) return undefined;
+  return { name, start, windowSeconds, readings, duplicates, measures, source: range };
+}
 
-  const distance = fields['Distance'];
+function parseMeasures(fields: Fields, line: string): Measures | undefined {
+  const distance = parseDistance(fields['Distance'], line);
   const minMagic = fields['MinMagicPoints'];
   const maxMagic = fields['MaxMagicPoints'];
   const minHealth = fields['MinHealthPoints'];
   const maxHealth = fields['MaxHealthPoints'];
-  if (!isWithin(distance, 0, Number.MAX_VALUE)) return undefined;
+  if (distance === undefined) return undefined;
   if (!isInt32(minMagic) || !isInt32(maxMagic) || !isInt32(minHealth) || !isInt32(maxHealth)) return undefined;
-  const measures = { distance: toMicrometres(distance), minMagic, maxMagic, minHealth, maxHealth };
-  return { name, start, windowSeconds, readings, duplicates, measures, source };
+  return { distance, minMagic, maxMagic, minHealth, maxHealth };
 }
 
-function parseSource(value: unknown): SourceRange | undefined {
-  const fields = asObject(value);
-  if (fields === undefined) return undefined;
+function parseDistance(value: unknown, line: string): bigint | undefined {
+  if (!isWithin(value, 0, Number.MAX_VALUE)) return undefined;
+  if (value < EXACT_METRES) return toMicrometres(value);
+  return parseMetres(numberText(line, 'Distance') ?? '');
+}
+
+function parseRange(fields: Fields): SourceRange | undefined {
   const stream = asText(fields['Stream']);
   const shard = asText(fields['Shard']);
   const from = asSequenceNumber(fields['From']);
   const to = asSequenceNumber(fields['To']);
   if (stream === undefined || shard === undefined || from === undefined || to === undefined) return undefined;
   if (compareSequenceNumbers(from, to) > 0) return undefined;
-  const since = fields['Since'] ?? undefined;
-  if (since === undefined) return { stream, shard, from, to, dedupFrom: from };
-  const dedupFrom = asSequenceNumber(since);
+  const first = fields['DedupFrom'] ?? undefined;
+  if (first === undefined) return { stream, shard, from, to, dedupFrom: from };
+  const dedupFrom = asSequenceNumber(first);
   if (dedupFrom === undefined || compareSequenceNumbers(dedupFrom, from) >= 0) return undefined;
   return { stream, shard, from, to, dedupFrom };
 }
@@ -116,6 +136,31 @@ function isCount(value: unknown): value is number {
 /** The value if it is a sequence number: 1 to 129 digits without leading zeros. */
 function asSequenceNumber(value: unknown): string | undefined {
   return typeof value === 'string' && /^(?:0|[1-9]\d{0,128})$/.test(value) ? value : undefined;
+}
+
+/** Formats a row in the canonical form, in which aggregators write rows. */
+export function formatRow(row: Row): string {
+  const { measures, source } = row;
+  let line = `{"Name":${JSON.stringify(row.name)},"StatusTime":"${formatTime(row.start)}"`;
+  if (measures !== undefined) {
+    line += `,"Distance":${formatMetres(measures.distance)}`;
+    line += `,"MinMagicPoints":${measures.minMagic},"MaxMagicPoints":${measures.maxMagic}`;
+    line += `,"MinHealthPoints":${measures.minHealth},"MaxHealthPoints":${measures.maxHealth}`;
+  }
+  line += `,"Source":{"Stream":${JSON.stringify(source.stream)},"Shard":${JSON.stringify(source.shard)}`;
+  line += `,"From":"${source.from}","To":"${source.to}"`;
+  if (source.dedupFrom !== source.from) line += `,"DedupFrom":"${source.dedupFrom}"`;
+  line += `,"Readings":${row.readings}`;
+  if (row.duplicates > 0) line += `,"Duplicates":${row.duplicates}`;
+  return `${line},"WindowSeconds":${row.windowSeconds}}}`;
+}
+
+/**
+ * The hash of a row: the first 8 bytes of the SHA-256 of its canonical form, as 16 hex digits. It
+ * does not depend on the form in which the row was received.
+ */
+export function hashRow(row: Row): string {
+  return bytesToHex(sha256(utf8ToBytes(formatRow(row))).subarray(0, 8));
 }
 
 /**

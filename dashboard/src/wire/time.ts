@@ -34,6 +34,11 @@ export function parseTime(text: string): number | undefined {
   return millis >= FIRST && millis <= LAST ? millis : undefined;
 }
 
+/** Formats milliseconds since the epoch as a StatusTime: `2026-11-20 09:17:00.000`. */
+export function formatTime(millis: number): string {
+  return new Date(millis).toISOString().replace('T', ' ').replace('Z', '');
+}
+
 /** Days since 1970-01-01; `undefined` if the date does not exist. */
 function daysSinceEpoch(year: number, month: number, day: number): number | undefined {
   const date = new Date(0);

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 
-import { formatMetres, toMicrometres } from './distance.ts';
+import { formatMetres, parseMetres, toMicrometres } from './distance.ts';
+import { numberText } from './fields.ts';
 import { splitLines } from './lines.ts';
 import { Names } from './names.ts';
 import { buffersOf, ReadingColumns } from './readings.ts';
-import { compareSequenceNumbers, parseRow, parseRows } from './rows.ts';
-import { parseTime } from './time.ts';
+import { compareSequenceNumbers, formatRow, hashRow, parseRow, parseRows } from './rows.ts';
+import { formatTime, parseTime } from './time.ts';
 
 function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
@@ -13,8 +14,7 @@ function bytes(text: string): Uint8Array {
 
 function roundTrip(text: string): string | undefined {
   const millis = parseTime(text);
-  if (millis === undefined) return undefined;
-  return new Date(millis).toISOString().replace('T', ' ').replace('Z', '');
+  return millis === undefined ? undefined : formatTime(millis);
 }
 
 describe('times', () => {
@@ -70,19 +70,65 @@ describe('times', () => {
 
 describe('distances', () => {
   test.each([
-    [0, 0n, '0'],
-    [0.000001, 1n, '0.000001'],
-    [0.0000005, 1n, '0.000001'],
-    [0.0000004, 0n, '0'],
-    [175, 175_000_000n, '175'],
-    [29.999999999999996, 30_000_000n, '30'],
-    [1789.25, 1_789_250_000n, '1789.25'],
-    [2147483647.123456, 2_147_483_647_123_456n, '2147483647.123456'],
-    [9_223_372_036.854_77, 9_223_372_036_854_770n, '9223372036.85477'],
-    [1e24, 999_999_999_999_999_983_222_784_000_000n, '999999999999999983222784'],
+    ['0', 0n, '0'],
+    ['0.000001', 1n, '0.000001'],
+    ['1e-06', 1n, '0.000001'],
+    ['175', 175_000_000n, '175'],
+    ['1.5E+2', 150_000_000n, '150'],
+    ['29.9999990000000', 29_999_999n, '29.999999'],
+    ['1789.25', 1_789_250_000n, '1789.25'],
+    ['2147483647.123456', 2_147_483_647_123_456n, '2147483647.123456'],
   ])('%s', (metres, micrometres, text) => {
-    expect(toMicrometres(metres)).toBe(micrometres);
+    expect(toMicrometres(Number(metres))).toBe(micrometres);
+    expect(parseMetres(metres)).toBe(micrometres);
     expect(formatMetres(micrometres)).toBe(text);
+  });
+
+  test.each([
+    ['9007199254.740993', 9_007_199_254_740_993n, '9007199254.740993'],
+    ['9223372036854.775807', 9_223_372_036_854_775_807n, '9223372036854.775807'],
+    ['12345678901234567890.123457', 12_345_678_901_234_567_890_123_457n, '12345678901234567890.123457'],
+    ['1e24', 10n ** 30n, '1000000000000000000000000'],
+    ['0.1e25', 10n ** 30n, '1000000000000000000000000'],
+  ])('%s has more digits than a double', (metres, micrometres, text) => {
+    expect(parseMetres(metres)).toBe(micrometres);
+    expect(formatMetres(micrometres)).toBe(text);
+  });
+
+  test('of more than 128 bits are rejected', () => {
+    const longest = String(2n ** 127n - 1n);
+    const [metres, rest] = [longest.slice(0, -6), longest.slice(-6)];
+    expect(parseMetres(`${metres}.${rest}`)).toBe(2n ** 127n - 1n);
+    for (const text of [`${metres}.${Number(rest) + 1}`, '1e33', '1e99999999999999999999', '9'.repeat(39)]) {
+      expect(parseMetres(text)).toBeUndefined();
+    }
+    expect(parseMetres('0e99999999999999999999')).toBe(0n);
+    expect(parseMetres('1e-99999999999999999999')).toBeUndefined();
+  });
+
+  test.each(['0.0000005', '1e-7', '29.999999999999996', '1.0000001'])(
+    'of a fraction of a micrometre are rejected: %s',
+    (metres) => {
+      expect(toMicrometres(Number(metres))).toBeUndefined();
+      expect(parseMetres(metres)).toBeUndefined();
+    },
+  );
+});
+
+describe('the text of a number', () => {
+  test.each([
+    ['{"a":1.50}', '1.50'],
+    [' { "a" : -1e-06 , "b" : 2 } ', '-1e-06'],
+    ['{"b":{"a":2},"c":[{"a":3},"a",4],"a":1,"d":"a"}', '1'],
+    ['{"a":1,"a":2}', '2'],
+    ['{"\\u0061":1}', '1'],
+    ['{"b":"\\"a\\":2,","a":1}', '1'],
+    ['{"b":"\\\\","a":1}', '1'],
+    ['{"b":"a","c":2}', undefined],
+    ['{}', undefined],
+  ])('%s', (line, text) => {
+    JSON.parse(line);
+    expect(numberText(line, 'a')).toBe(text);
   });
 });
 
@@ -224,6 +270,15 @@ describe('readings', () => {
   );
 });
 
+const SOURCE = {
+  Stream: 'arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes',
+  Shard: 'shardId-000000000000',
+  From: '1',
+  To: '9',
+  Readings: 60,
+  WindowSeconds: 60,
+};
+
 const ROW = {
   Name: 'Shadowfax',
   StatusTime: '2026-11-20 09:17:00.000',
@@ -232,34 +287,68 @@ const ROW = {
   MaxMagicPoints: 112,
   MinHealthPoints: 148,
   MaxHealthPoints: 151,
-  Readings: 60,
-  WindowSeconds: 60,
-  Part: { Stream: 'wildrydes', Shard: 'shardId-000000000000', From: '1', To: '9' },
+  Source: SOURCE,
 };
+
+/** A row with all fields in the canonical form. */
+const CANONICAL =
+  '{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Distance":1800.25,"MinMagicPoints":108,' +
+  '"MaxMagicPoints":112,"MinHealthPoints":148,"MaxHealthPoints":151,"Source":{"Stream":' +
+  '"arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes","Shard":"shardId-000000000000","From":"1","To":"9",' +
+  '"DedupFrom":"0","Readings":60,"Duplicates":3,"WindowSeconds":60}}';
 
 describe('rows', () => {
   test('are read', () => {
-    expect(parseRow(JSON.stringify(ROW))).toEqual({
+    const line = JSON.stringify(ROW);
+    expect(parseRow(` ${line}\r`)).toEqual({
       name: 'Shadowfax',
       start: Date.UTC(2026, 10, 20, 9, 17),
       windowSeconds: 60,
       readings: 60,
       duplicates: 0,
       measures: { distance: 1_789_250_000n, minMagic: 108, maxMagic: 112, minHealth: 148, maxHealth: 151 },
-      source: { stream: 'wildrydes', shard: 'shardId-000000000000', from: '1', to: '9', dedupFrom: '1' },
+      source: { stream: SOURCE.Stream, shard: SOURCE.Shard, from: '1', to: '9', dedupFrom: '1' },
     });
   });
 
   test('of duplicates alone have no measures', () => {
-    const { Name, StatusTime, WindowSeconds } = ROW;
-    const part = { ...ROW.Part, From: '6', Since: '1' };
-    const line = JSON.stringify({ Name, StatusTime, WindowSeconds, Readings: 0, Repeats: 1, Part: part });
-    expect(parseRow(line)).toMatchObject({
-      readings: 0,
-      duplicates: 1,
-      measures: undefined,
-      source: { dedupFrom: '1' },
-    });
+    const { Name, StatusTime } = ROW;
+    const source = { ...SOURCE, From: '6', DedupFrom: '1', Readings: 0, Duplicates: 1 };
+    const row = parseRow(JSON.stringify({ Name, StatusTime, Source: source }));
+    expect(row).toMatchObject({ readings: 0, duplicates: 1, measures: undefined, source: { dedupFrom: '1' } });
+    expect(row && formatRow(row)).toBe(
+      '{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Source":{"Stream":' +
+        '"arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes","Shard":"shardId-000000000000","From":"6","To":"9",' +
+        '"DedupFrom":"1","Readings":0,"Duplicates":1,"WindowSeconds":60}}',
+    );
+  });
+
+  test.each([
+    CANONICAL,
+    JSON.stringify(ROW),
+    JSON.stringify({ ...ROW, Name: 'Ro\u00e7inante \u{1f984} "\\\u0001\n\u007f\u2028' }),
+    CANONICAL.replace('1800.25', '9007199254.740993'),
+    CANONICAL.replace('1800.25', '0.000001').replace('108', '-2147483648'),
+  ])('are formatted in the canonical form: %s', (line) => {
+    const row = parseRow(line);
+    expect(row && formatRow(row)).toBe(line);
+  });
+
+  test('are hashed', () => {
+    // printf %s LINE | sha256sum | head -c 16
+    const hash = (line: string): string | undefined => {
+      const row = parseRow(line);
+      return row && hashRow(row);
+    };
+    expect(hash(CANONICAL)).toBe('963290212ed74c2b');
+    expect(hash(CANONICAL.replace('Shadowfax', 'Ro\u00e7inante'))).toBe('4cc35daa07a5500a');
+    expect(hash(` ${CANONICAL.replace('1800.25', '1.80025e3').replaceAll(',', ', ')}`)).toBe('963290212ed74c2b');
+  });
+
+  test('may be in another form', () => {
+    const source = { ...SOURCE, Duplicates: null, DedupFrom: null };
+    const line = JSON.stringify({ Unknown: { Distance: 1 }, ...ROW, Distance: 1e10, Source: source });
+    expect(parseRow(line)).toMatchObject({ duplicates: 0, measures: { distance: 10n ** 16n } });
   });
 
   test('a record may hold many, and invalid ones are counted', () => {
@@ -278,24 +367,28 @@ describe('rows', () => {
     { MaxMagicPoints: undefined },
     { MinHealthPoints: '1' },
     { MaxHealthPoints: null },
-    { Readings: -1 },
-    { Readings: undefined },
-    { Readings: 0 },
-    { Readings: 1.5 },
-    { Repeats: -1 },
-    { WindowSeconds: 0 },
-    { WindowSeconds: 4_294_967_296 },
-    { Part: undefined },
-    { Part: [] },
-    { Part: 'x' },
-    { Part: { ...ROW.Part, Stream: 7 } },
-    { Part: { ...ROW.Part, Shard: undefined } },
-    { Part: { ...ROW.Part, From: 1 } },
-    { Part: { ...ROW.Part, From: '01' } },
-    { Part: { ...ROW.Part, From: '10' } },
-    { Part: { ...ROW.Part, To: '1'.repeat(130) } },
-    { Part: { ...ROW.Part, Since: '1' } },
-    { Part: { ...ROW.Part, Since: 'x' } },
+    { Distance: 1e33 },
+    { Distance: 0.0000005 },
+    { Source: undefined },
+    { Source: [] },
+    { Source: 'x' },
+    { Source: { ...SOURCE, Readings: -1 } },
+    { Source: { ...SOURCE, Readings: undefined }, Readings: 60 },
+    { Source: { ...SOURCE, Readings: 0 } },
+    { Source: { ...SOURCE, Readings: 1.5 } },
+    { Source: { ...SOURCE, Duplicates: -1 } },
+    { Source: { ...SOURCE, WindowSeconds: 0 } },
+    { Source: { ...SOURCE, WindowSeconds: undefined }, WindowSeconds: 60 },
+    { Source: { ...SOURCE, WindowSeconds: 4_294_967_296 } },
+    { Source: { ...SOURCE, Stream: 7 } },
+    { Source: { ...SOURCE, Shard: undefined } },
+    { Source: { ...SOURCE, From: 1 } },
+    { Source: { ...SOURCE, From: '01' } },
+    { Source: { ...SOURCE, From: '10' } },
+    { Source: { ...SOURCE, To: '1'.repeat(130) } },
+    { Source: { ...SOURCE, DedupFrom: '1' } },
+    { Source: { ...SOURCE, DedupFrom: '2' } },
+    { Source: { ...SOURCE, DedupFrom: 'x' } },
   ])('rejected: %j', (change) => {
     expect(parseRow(JSON.stringify({ ...ROW, ...change }))).toBeUndefined();
   });

@@ -11,10 +11,11 @@ use end_to_end::{TestCloud, reading};
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 use unicorn::merge::merge;
-use unicorn::summary::{Summary, summaries};
+use unicorn::row;
+use windrow_core::row::Row;
 
-fn rows(out: &str) -> Vec<Summary> {
-    summaries(out.as_bytes())
+fn rows(out: &str) -> Vec<Row> {
+    row::rows(out.as_bytes())
         .map(|(line, row)| row.unwrap_or_else(|error| panic!("{error}: {line:?}")))
         .collect()
 }
@@ -23,7 +24,7 @@ fn rows(out: &str) -> Vec<Summary> {
 type Fleet = BTreeMap<String, (u64, i128, [i64; 4])>;
 
 /// Folds rows by unicorn, over all windows.
-fn by_unicorn(rows: Vec<Summary>) -> Fleet {
+fn by_unicorn(rows: Vec<Row>) -> Fleet {
     let mut fleet = Fleet::new();
     for minute in merge(rows) {
         let measures = minute.measures;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use end_to_end::programs::{embedded, run};
 use end_to_end::{TestCloud, by_window, reading};
-use unicorn::summary::summaries;
+use unicorn::row;
 
 /// 86 characters in 258 bytes; and 256 characters in 512 UTF-16 units or 1,024 bytes.
 fn long_names() -> [String; 2] {
@@ -43,9 +43,9 @@ fn producer_sends_long_names() {
             "{}",
             output.err
         );
-        let rows = summaries(output.out.as_bytes()).map(|(_, row)| row.unwrap());
+        let rows = row::rows(output.out.as_bytes()).map(|(_, row)| row.unwrap());
         let readings: u64 = rows
-            .filter(|row| row.name == name)
+            .filter(|row| row::name(&row.key) == Some(name.as_str()))
             .map(|row| row.readings)
             .sum();
         assert_eq!(readings, 3, "{}", output.out);

@@ -8,7 +8,7 @@ use end_to_end::TIME_LIMIT;
 use end_to_end::programs::{ProgramOutput, Running, binary, embedded, endpoint, run};
 use unicorn::distance::Distance;
 use unicorn::merge::merge;
-use unicorn::summary::summaries;
+use unicorn::row;
 use yaml_serde::Value;
 
 /// The path of the program. It is not part of the application, so it is built separately.
@@ -80,7 +80,7 @@ fn archive_and_table_contain_what_was_sent() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let printed = fly(folder, &[]);
-    let minutes = merge(summaries(printed.out.as_bytes()).map(|(_, row)| row.unwrap()));
+    let minutes = merge(row::rows(printed.out.as_bytes()).map(|(_, row)| row.unwrap()));
     let micrometres = minutes
         .iter()
         .map(|minute| minute.measures.distance.micrometres());
@@ -93,7 +93,7 @@ fn archive_and_table_contain_what_was_sent() {
     assert_eq!(all, [format!("420,{sent},7")]);
     let summed = rows(
         folder,
-        "SELECT sum(Readings), sum(Distance), count(*) FROM summary WHERE Exact",
+        "SELECT sum(Readings), sum(Distance), count(*) FROM summary WHERE NOT Gap",
     );
     assert_eq!(summed, [format!("420,{sent},{}", minutes.len())]);
     let differing = "SELECT count(*) FROM (SELECT Name, sum(Distance) AS d FROM wildrydes GROUP BY Name) a \

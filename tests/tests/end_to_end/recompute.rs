@@ -11,16 +11,17 @@ use aws_sdk_dynamodb::types::{
 use end_to_end::programs::{ProgramOutput, program, run};
 use end_to_end::{TestCloud, reading, with_event_time};
 use serde_json::{Value, json};
-use unicorn::merge::{MergedRow, merge};
-use unicorn::summary::Summary;
-use windrow_lambda::processor::row::from_item;
+use unicorn::merge::{FleetRow, merge};
+use unicorn::row::schema;
+use windrow_core::row::Row;
+use windrow_lambda::processor::row::StoredRow;
 
 fn recompute(archive: &Path, arguments: &[&str]) -> ProgramOutput {
     run(program("recompute").arg(archive).args(arguments))
 }
 
 /// A merged row as `--format lines` prints it.
-fn line(minute: &MergedRow) -> Value {
+fn line(minute: &FleetRow) -> Value {
     let measures = &minute.measures;
     let distance: Value = serde_json::from_str(&measures.distance.to_string()).unwrap();
     json!({
@@ -109,11 +110,14 @@ async fn create_table(cloud: &TestCloud, name: &str, key: [&str; 2]) {
     request.send().await.unwrap();
 }
 
-async fn table_rows(cloud: &TestCloud, name: &str) -> Vec<Summary> {
+async fn table_rows(cloud: &TestCloud, name: &str) -> Vec<Row> {
     let scan = cloud.dynamodb.scan().table_name(name).into_paginator();
     let items = scan.items().send().collect::<Result<Vec<_>, _>>().await;
     let items = items.unwrap();
-    items.iter().map(|item| from_item(item).unwrap()).collect()
+    items
+        .iter()
+        .map(|item| StoredRow::from_item(schema(), item).unwrap().row)
+        .collect()
 }
 
 fn archive(folder: &Path, name: &str, readings: &[(String, String)]) -> PathBuf {
@@ -174,7 +178,7 @@ async fn the_table_shows_the_newest_run() {
         output.err
     );
     let minutes = merge(table_rows(&cloud, "Recomputed").await);
-    assert!(minutes.iter().all(|minute| minute.exact));
+    assert!(!minutes.iter().any(|minute| minute.gap));
     let minutes: Vec<Value> = minutes.iter().map(line).collect();
     assert_eq!(minutes, minutes_of(&folder));
 

@@ -10,12 +10,13 @@ use aws_sdk_dynamodb::types::{
 use bytes::Bytes;
 use end_to_end::programs::{ProgramOutput, program, run};
 use end_to_end::{TIME_LIMIT, TestCloud, by_window, read_log, reading};
-use unicorn::summary::{Summary, summaries};
+use unicorn::row::{self, schema};
+use windrow_core::row::Row;
 use windrow_event::Event;
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::processor::Processor;
-use windrow_lambda::processor::row::{KEY, from_item};
+use windrow_lambda::processor::row::StoredRow;
 use windrow_local::functions::Embedded;
 use windrow_local::mapping::{Mapping, MappingOptions, MappingSource};
 use windrow_local::settings::{aggregator_mapping, processor_mapping};
@@ -37,7 +38,7 @@ fn source(cloud: &TestCloud, stream: &str) -> MappingSource {
 
 /// A second processor of the summaries, which writes to [`TABLE`] and retries once.
 fn second_processor(cloud: &TestCloud, failed: &Path) -> Mapping {
-    let table = DynamoTable::new(cloud.dynamodb.clone(), TABLE, KEY);
+    let table = DynamoTable::new(cloud.dynamodb.clone(), TABLE, schema().table_key());
     let rejects = Collected::<Bytes>::default();
     let function = Processor::new(table, rejects, None, Box::new(|_| ()));
     let function = Arc::new(function);
@@ -78,7 +79,11 @@ async fn catch_up(mapping: &Mapping) {
 async fn create_table(cloud: &TestCloud) {
     let mut request = cloud.dynamodb.create_table().table_name(TABLE);
     request = request.billing_mode(BillingMode::PayPerRequest);
-    for (name, kind) in KEY.into_iter().zip([KeyType::Hash, KeyType::Range]) {
+    for (name, kind) in schema()
+        .table_key()
+        .into_iter()
+        .zip([KeyType::Hash, KeyType::Range])
+    {
         let text = ScalarAttributeType::S;
         let definition = AttributeDefinition::builder().attribute_name(name);
         let element = KeySchemaElement::builder().attribute_name(name);
@@ -89,19 +94,19 @@ async fn create_table(cloud: &TestCloud) {
     request.send().await.unwrap();
 }
 
-async fn restored(cloud: &TestCloud) -> Vec<Summary> {
+async fn restored(cloud: &TestCloud) -> Vec<Row> {
     let mut pages = cloud.dynamodb.scan().table_name(TABLE);
     pages = pages.consistent_read(true);
     let mut pages = pages.into_paginator().items().send();
     let mut rows = Vec::new();
     while let Some(item) = pages.next().await {
-        rows.push(from_item(&item.unwrap()).unwrap());
+        rows.push(StoredRow::from_item(schema(), &item.unwrap()).unwrap().row);
     }
     rows
 }
 
-fn sorted(mut rows: Vec<Summary>) -> Vec<Summary> {
-    rows.sort_by_key(|row| (row.name.clone(), row.sort_key()));
+fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
+    rows.sort_by_key(|row| (row.key.clone(), row.sort_value(schema())));
     rows
 }
 
@@ -300,7 +305,7 @@ async fn a_new_mapping_reads_older_records() {
     let late = late.unwrap();
     catch_up(&late).await;
     let sent = sent.items();
-    let rows = sent.iter().flat_map(|record| summaries(&record.data));
+    let rows = sent.iter().flat_map(|record| row::rows(&record.data));
     assert_eq!(
         by_window(rows.map(|(_, row)| row.unwrap()).collect()),
         expected

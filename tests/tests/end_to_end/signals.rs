@@ -12,7 +12,7 @@ use end_to_end::TestCloud;
 use end_to_end::programs::{ProgramOutput, Running, embedded, endpoint, program, run};
 use tempfile::TempDir;
 use unicorn::merge::merge;
-use unicorn::summary::summaries;
+use unicorn::row;
 
 /// The signals that drain a program.
 const SIGNALS: [&str; 3] = ["INT", "TERM", "HUP"];
@@ -49,7 +49,7 @@ fn sent(output: &ProgramOutput) -> usize {
 }
 
 fn in_rows(lines: &str) -> usize {
-    let rows = summaries(lines.as_bytes()).map(|(_, row)| row.unwrap());
+    let rows = row::rows(lines.as_bytes()).map(|(_, row)| row.unwrap());
     let minutes = merge(rows);
     minutes.iter().map(|minute| minute.readings as usize).sum()
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use unicorn::row::schema;
+use windrow_core::schema::EXPIRES_AT;
 use windrow_lambda::aggregator::settings::AggregatorSettings;
 use windrow_lambda::aggregator::settings::WindowTime;
-use windrow_lambda::processor::row::{EXPIRES_AT, KEY};
 use windrow_lambda::processor::settings::ProcessorSettings;
 use windrow_local::mapping::MappingOptions;
 use windrow_local::settings::{ResourceNames, aggregator_mapping, processor_mapping};
@@ -136,7 +137,7 @@ fn names_agree() {
         stream: name("ReadingStream", "Name"),
         summary_stream: name("SummaryStream", "Name"),
         table: name("Table", "TableName"),
-        table_key: KEY.map(str::to_owned),
+        table_key: schema().table_key().map(str::to_owned),
         rejects: name("RejectsDelivery", "DeliveryStreamName"),
     };
     assert_eq!(deployed, local::names());
@@ -187,7 +188,7 @@ fn tables_agree() {
     let keys: Vec<&str> = keys
         .map(|key| key["AttributeName"].as_str().unwrap())
         .collect();
-    assert_eq!(keys, KEY);
+    assert_eq!(keys, schema().table_key());
     let Value::Tagged(expiry) = &table["TimeToLiveSpecification"] else {
         panic!("rows must expire only if a parameter is set");
     };

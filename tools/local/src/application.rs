@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use aws_types::SdkConfig;
 use axum::Router;
+use unicorn::row::schema;
 use windrow_core::fold::StateLimits;
 use windrow_event::Event;
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::processor::Processor;
-use windrow_lambda::processor::row::KEY;
 use windrow_local::functions::{Bootstrap, BootstrapOptions, CargoLambda, Embedded, Function};
 use windrow_local::{Application, Pipeline, ResourceNames, StartError};
 use windrow_write::{DynamoTable, FirehoseStream, KinesisStream};
@@ -132,7 +132,7 @@ fn embedded_processor(names: &ResourceNames, config: &SdkConfig) -> Embedded {
     let dynamodb = aws_sdk_dynamodb::Client::new(config);
     let firehose = aws_sdk_firehose::Client::new(config);
     let function = Arc::new(Processor::new(
-        DynamoTable::new(dynamodb, &names.table, KEY),
+        DynamoTable::new(dynamodb, &names.table, schema().table_key()),
         FirehoseStream::new(firehose, &names.rejects),
         None,
         log_metrics("processor"),

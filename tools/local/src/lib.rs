@@ -28,7 +28,7 @@ mod application;
 mod page;
 
 pub use application::{Functions, WildRydes};
-use windrow_lambda::processor::row::KEY;
+use unicorn::row::schema;
 use windrow_local::{CloudSettings, ResourceNames};
 
 /// The default data directory.
@@ -40,7 +40,7 @@ pub fn names() -> ResourceNames {
         stream: "wildrydes".to_owned(),
         summary_stream: "wildrydes-summary".to_owned(),
         table: "UnicornSensorData".to_owned(),
-        table_key: KEY.map(str::to_owned),
+        table_key: schema().table_key().map(str::to_owned),
         rejects: "wildrydes-rejects".to_owned(),
     }
 }

@@ -17,7 +17,7 @@ use crate::args::{DATA_DIR, QueryArgs};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Engine, diagnostic, tables_of, unknown};
 use crate::output::{Cell, CellKind, Heading, Output, headings, rows};
-use crate::progress::{Measure, QueryProgress};
+use crate::progress::{ProgressMeasure, QueryProgress};
 use crate::sql::{Sql, Texts};
 use crate::summary::{SummaryTable, provider, read, read_data_dir};
 use crate::tables::{ALL, REJECTS, SUMMARY, Table};
@@ -67,7 +67,7 @@ pub(crate) async fn run(
         engine.add(table, Arc::new(provider))?;
     }
 
-    let progress = QueryProgress::start(Measure::Archive(Arc::clone(&readings)));
+    let progress = QueryProgress::start(ProgressMeasure::Archive(Arc::clone(&readings)));
     print(&engine, sql, statement, args, terminal, progress, output).await?;
     note_broken(&readings, &rejects, notes);
     if args.archive.is_none() {
@@ -90,7 +90,7 @@ pub(crate) async fn run_on_table(
     let merged_rows = read(cloud, &args.table).await?;
     add_summary(&mut engine, &merged_rows, notes)?;
     let nothing = Arc::new(Meter::default());
-    let progress = QueryProgress::start(Measure::Archive(nothing));
+    let progress = QueryProgress::start(ProgressMeasure::Archive(nothing));
     print(&engine, sql, statement, args, terminal, progress, output).await
 }
 

@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// What progress is measured by.
 #[derive(Clone, Debug)]
-pub(crate) enum Measure {
+pub(crate) enum ProgressMeasure {
     /// The bytes read of the archive, of a known total.
     Archive(Arc<Meter>),
     /// The bytes that Athena has scanned; the total is unknown.
@@ -35,12 +35,12 @@ pub(crate) struct QueryProgress {
 }
 
 impl QueryProgress {
-    pub(crate) fn start(measure: Measure) -> Self {
+    pub(crate) fn start(measure: ProgressMeasure) -> Self {
         let bar = ProgressBar::hidden();
         let template = match measure {
-            Measure::Archive(_) => "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-            Measure::Athena(_) => "{spinner} Athena: {bytes} scanned, {elapsed}",
-            Measure::Table(_) => "{spinner} {human_pos} rows of the table, {elapsed}",
+            ProgressMeasure::Archive(_) => "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+            ProgressMeasure::Athena(_) => "{spinner} Athena: {bytes} scanned, {elapsed}",
+            ProgressMeasure::Table(_) => "{spinner} {human_pos} rows of the table, {elapsed}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -59,17 +59,17 @@ impl Drop for QueryProgress {
     }
 }
 
-async fn draw(bar: ProgressBar, measure: Measure) {
+async fn draw(bar: ProgressBar, measure: ProgressMeasure) {
     tokio::time::sleep(DELAY).await;
     bar.set_draw_target(ProgressDrawTarget::stderr());
     loop {
         match &measure {
-            Measure::Archive(meter) => {
+            ProgressMeasure::Archive(meter) => {
                 let (read, total) = meter.bytes();
                 bar.set_length(total);
                 bar.set_position(read);
             }
-            Measure::Athena(count) | Measure::Table(count) => {
+            ProgressMeasure::Athena(count) | ProgressMeasure::Table(count) => {
                 bar.set_position(count.load(Ordering::Relaxed));
                 bar.tick();
             }

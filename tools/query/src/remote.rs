@@ -13,7 +13,7 @@ use crate::athena::Athena;
 use crate::engine::names_of;
 use crate::local::run_on_table;
 use crate::output::Output;
-use crate::progress::{Measure, QueryProgress};
+use crate::progress::{ProgressMeasure, QueryProgress};
 use crate::sql::{Sql, Texts};
 use crate::tables::SUMMARY;
 use crate::{QueryError, Terminal, note};
@@ -59,7 +59,7 @@ async fn run_in_athena(
 ) -> Result<(), QueryError> {
     let athena = Athena::new(cloud, &args.workgroup, &args.database);
     let scanned = Arc::new(AtomicU64::new(0));
-    let progress = QueryProgress::start(Measure::Athena(Arc::clone(&scanned)));
+    let progress = QueryProgress::start(ProgressMeasure::Athena(Arc::clone(&scanned)));
     let finished = athena.run(sql, &scanned, stop).await?;
     drop(progress);
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
@@ -13,15 +14,16 @@ use datafusion::arrow::array::{
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
-use unicorn::merge::{MergedRow, merge};
-use unicorn::summary::Summary;
+use unicorn::merge::{FleetRow, merge};
+use unicorn::row::schema;
 use unicorn::totals::Measures;
 use windrow_connect::cloud::Cloud;
-use windrow_lambda::processor::row::{self, Item};
+use windrow_core::row::Row;
+use windrow_lambda::processor::row::{Item, StoredRow};
 use windrow_local::data_dir::{DataDir, DataDirError};
 use windrow_local::table_file::{TableFile, TableFileError};
 
-use crate::progress::{Measure, QueryProgress};
+use crate::progress::{ProgressMeasure, QueryProgress};
 use crate::tables::SUMMARY;
 use windrow_service::chain;
 
@@ -74,7 +76,7 @@ pub enum SummaryError {
 /// Merged rows, and how many items of the table are not rows.
 #[derive(Debug, Default)]
 pub(crate) struct SummaryTable {
-    pub(crate) merged_rows: Vec<MergedRow>,
+    pub(crate) merged_rows: Vec<FleetRow>,
     pub(crate) others: u64,
     /// Where they come from, for a note.
     pub(crate) origin: String,
@@ -83,19 +85,22 @@ pub(crate) struct SummaryTable {
 /// Collects a table's rows page by page. They are merged at the end, because a page may end in the
 /// middle of a window.
 struct TableReading {
-    rows: Vec<Summary>,
+    rows: Vec<Row>,
     others: u64,
+    /// When the reading began, in seconds since the epoch: rows that had expired are ignored.
+    now: i64,
     count: Arc<AtomicU64>,
 }
 
 impl TableReading {
     fn start() -> (Self, QueryProgress) {
         let count = Arc::new(AtomicU64::new(0));
-        let progress = QueryProgress::start(Measure::Table(Arc::clone(&count)));
+        let progress = QueryProgress::start(ProgressMeasure::Table(Arc::clone(&count)));
         let (rows, others) = (Vec::new(), 0);
         let reading = Self {
             rows,
             others,
+            now: now(),
             count,
         };
         (reading, progress)
@@ -103,8 +108,8 @@ impl TableReading {
 
     fn add(&mut self, items: &[Item]) {
         for item in items {
-            match row::from_item(item) {
-                Ok(row) => self.rows.push(row),
+            match StoredRow::from_item(schema(), item) {
+                Ok(row) => self.rows.extend(row.unexpired(self.now)),
                 Err(_) => self.others += 1,
             }
         }
@@ -118,6 +123,15 @@ impl TableReading {
             origin,
         }
     }
+}
+
+/// Seconds since the epoch.
+#[expect(clippy::disallowed_methods, reason = "rows expire by the time of day")]
+fn now() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Reads the table of a data directory: from its file, which is locked meanwhile, or from the local
@@ -220,7 +234,7 @@ pub(crate) async fn read(cloud: &Cloud, table: &str) -> Result<SummaryTable, Sum
 /// # Errors
 /// Never, because the columns are those of [`SUMMARY`].
 pub(crate) fn provider(
-    merged_rows: &[MergedRow],
+    merged_rows: &[FleetRow],
 ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
     let batches: Result<Vec<_>, _> = merged_rows.chunks(BATCH).map(batch).collect();
     Ok(Arc::new(MemTable::try_new(
@@ -229,12 +243,12 @@ pub(crate) fn provider(
     )?))
 }
 
-fn batch(merged_rows: &[MergedRow]) -> Result<RecordBatch, DataFusionError> {
+fn batch(merged_rows: &[FleetRow]) -> Result<RecordBatch, DataFusionError> {
     let points = |point: fn(&Measures) -> i32| -> ArrayRef {
         let points = merged_rows.iter().map(|merged| point(&merged.measures));
         Arc::new(Int32Array::from_iter_values(points))
     };
-    let count = |count: fn(&MergedRow) -> u64| -> ArrayRef {
+    let count = |count: fn(&FleetRow) -> u64| -> ArrayRef {
         let counts = merged_rows
             .iter()
             .map(|merged| i64::try_from(count(merged)).ok());
@@ -250,7 +264,7 @@ fn batch(merged_rows: &[MergedRow]) -> Result<RecordBatch, DataFusionError> {
         (micrometres < TOO_FAR).then_some(micrometres)
     });
     let metres: Decimal128Array = metres.collect();
-    let exact = merged_rows.iter().map(|merged| Some(merged.exact));
+    let gap = merged_rows.iter().map(|merged| Some(merged.gap));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(names.collect::<StringViewArray>()),
         Arc::new(TimestampMillisecondArray::from_iter_values(times)),
@@ -261,7 +275,7 @@ fn batch(merged_rows: &[MergedRow]) -> Result<RecordBatch, DataFusionError> {
         points(|measures| measures.max_health_points),
         count(|merged| merged.readings),
         count(|merged| merged.window_seconds.into()),
-        Arc::new(exact.collect::<BooleanArray>()),
+        Arc::new(gap.collect::<BooleanArray>()),
     ];
     Ok(RecordBatch::try_new(SUMMARY.schema(), columns)?)
 }

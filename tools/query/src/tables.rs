@@ -147,9 +147,9 @@ pub const SUMMARY: Table = Table {
             "Length of the window in seconds",
         ),
         column(
-            "Exact",
+            "Gap",
             ColumnKind::Flag,
-            "Whether the rows are known to hold every reading",
+            "Whether the rows prove that readings are missing; false is no proof that none are",
         ),
     ],
 };

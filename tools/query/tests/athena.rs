@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -19,7 +20,9 @@ use query::{QueryArgs, QueryError, Terminal, run, text};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use unicorn::row::schema;
 use windrow_connect::cloud::Environment;
+use windrow_lambda::processor::row::{Item, TableRow};
 
 /// The responses by operation, each used once except the last, which repeats; and the calls
 /// received.
@@ -397,19 +400,11 @@ async fn summary_is_read_from_dynamodb_in_pages() {
     // Two pages that split a window: rows of one unicorn from two shards, and an item that is not a
     // row.
     let row = |name: &str, shard: &str, metres: &str| {
-        let number = |number: &str| json!({"N": number});
-        json!({
-            "Name": {"S": name},
-            "StatusTime": {"S": format!("2026-11-20 09:17:00.000#{shard}")},
-            "Distance": number(metres),
-            "MinMagicPoints": number("108"), "MaxMagicPoints": number("112"),
-            "MinHealthPoints": number("148"), "MaxHealthPoints": number("151"),
-            "Readings": number("60"), "WindowSeconds": number("60"),
-            "Part": {"M": {
-                "Stream": {"S": "wildrydes"}, "Shard": {"S": shard},
-                "From": {"S": "1"}, "To": {"S": "2"},
-            }},
-        })
+        let line = format!(
+            r#"{{"Name":"{name}","StatusTime":"2026-11-20 09:17:00.000","Distance":{metres},"MinMagicPoints":108,"MaxMagicPoints":112,"MinHealthPoints":148,"MaxHealthPoints":151,"Source":{{"Stream":"wildrydes","Shard":"{shard}","From":"1","To":"2","Readings":60,"WindowSeconds":60}}}}"#
+        );
+        let row = unicorn::row::parse(line.as_bytes()).unwrap();
+        item_json(&TableRow::new(schema(), row, None).to_item())
     };
     let key = json!({"Name": {"S": "Shadowfax"}, "StatusTime": {"S": "x"}});
     let pages = [
@@ -418,14 +413,14 @@ async fn summary_is_read_from_dynamodb_in_pages() {
     ];
     let stand_in = StandIn::default().on("DynamoDB_20120810.Scan", pages.map(AthenaResponse::Ok));
     let url = stand_in.start().await;
-    let sql = "SELECT Name, StatusTime, Distance, Readings, Exact FROM summary ORDER BY Name";
+    let sql = "SELECT Name, StatusTime, Distance, Readings, Gap FROM summary ORDER BY Name";
     let (outcome, out, notes) = ask(&url, &["--format", "csv", "--table", "Rows", sql]).await;
     outcome.unwrap();
     assert_eq!(
         out,
-        "Name,StatusTime,Distance,Readings,Exact\n\
-         Franky,2026-11-20 09:17:00.000,30,60,true\n\
-         Shadowfax,2026-11-20 09:17:00.000,1789.250001,120,true\n"
+        "Name,StatusTime,Distance,Readings,Gap\n\
+         Franky,2026-11-20 09:17:00.000,30,60,false\n\
+         Shadowfax,2026-11-20 09:17:00.000,1789.250001,120,false\n"
     );
     assert!(
         notes.contains("summary: the table Rows\n1 item is not a row: left out\n"),
@@ -435,4 +430,18 @@ async fn summary_is_read_from_dynamodb_in_pages() {
     assert_eq!(scans.len(), 2);
     assert!(scans.iter().all(|scan| scan["TableName"] == "Rows"));
     assert_eq!(stand_in.calls().len(), 2, "Athena is not called");
+}
+
+/// An item as DynamoDB's API sends it.
+fn item_json(item: &Item) -> Value {
+    let attributes = item.iter().map(|(name, value)| {
+        let value = match value {
+            AttributeValue::S(text) => json!({"S": text}),
+            AttributeValue::N(number) => json!({"N": number}),
+            AttributeValue::M(entries) => json!({"M": item_json(entries)}),
+            other => panic!("{other:?}"),
+        };
+        (name.clone(), value)
+    });
+    Value::Object(attributes.collect())
 }

@@ -185,15 +185,15 @@ fn write_tables(rows: &WindowRows, mut output: impl Write) -> io::Result<()> {
 mod tests {
     use proptest::prelude::*;
     use unicorn::distance::Distance;
-    use unicorn::status_time::StatusTime;
     use unicorn::totals::Measures;
+    use windrow_core::time::Timestamp;
 
     use super::*;
 
     fn row(name: &str, distance: i128, points: i32, readings: u64) -> WindowRow<'_> {
         WindowRow {
             name,
-            window_start: StatusTime::from_millis(0),
+            window_start: Timestamp::from_millis(0),
             window_seconds: 60,
             readings,
             duplicates: 0,

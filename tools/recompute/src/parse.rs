@@ -4,10 +4,10 @@ use std::io;
 
 use unicorn::distance::Distance;
 use unicorn::reading::{Reading, first_line};
-use unicorn::status_time::StatusTime;
 use unicorn::totals::{Measures, Totals};
 use windrow_core::aggregate::{Aggregate, Merge};
 use windrow_core::batch::BatchFold;
+use windrow_core::time::Timestamp;
 
 use crate::names::{KnownNames, NameTable};
 use windrow_archive::{ArchiveLine, FileLines, LONGEST_LINE};
@@ -61,7 +61,7 @@ impl Aggregate<ParsedReading> for Totals {
 }
 
 /// Milliseconds since the epoch, rounded down, and the remaining nanoseconds.
-fn millis_and_nanos(time: StatusTime) -> (i64, u32) {
+fn millis_and_nanos(time: Timestamp) -> (i64, u32) {
     const MILLI: i64 = 1_000_000;
     match i64::try_from(time.nanos()) {
         // Dividing 64 bits takes a tenth of the time of 128 bits, and suffices until the year 2262.

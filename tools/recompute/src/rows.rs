@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use unicorn::status_time::StatusTime;
 use unicorn::totals::{Measures, Totals};
 use windrow_core::batch::BatchFold;
+use windrow_core::time::Timestamp;
 
 use crate::names::NameSlot;
 
@@ -26,7 +26,7 @@ pub struct WindowRows {
 /// A window's rows.
 #[derive(Clone, Debug)]
 struct RowWindow {
-    start: StatusTime,
+    start: Timestamp,
     /// The number of rows in earlier windows.
     before: usize,
     indexes: Vec<RowIndex>,
@@ -38,7 +38,7 @@ pub struct WindowRow<'a> {
     /// The unicorn.
     pub name: &'a str,
     /// Start of the window.
-    pub window_start: StatusTime,
+    pub window_start: Timestamp,
     /// Length of the window in seconds.
     pub window_seconds: u32,
     /// How many distinct readings there are.
@@ -84,7 +84,7 @@ impl WindowRows {
         let windows = windows.into_iter().map(|(start, indexes)| {
             let before = len;
             len += indexes.len();
-            let start = StatusTime::from_millis(start);
+            let start = Timestamp::from_millis(start);
             RowWindow {
                 start,
                 before,
@@ -123,7 +123,7 @@ impl WindowRows {
     /// The windows that have rows, each with its rows ordered by name.
     pub fn windows(
         &self,
-    ) -> impl Iterator<Item = (StatusTime, impl Iterator<Item = WindowRow<'_>>)> {
+    ) -> impl Iterator<Item = (Timestamp, impl Iterator<Item = WindowRow<'_>>)> {
         self.between(0..self.len)
     }
 
@@ -131,7 +131,7 @@ impl WindowRows {
     pub fn between(
         &self,
         range: Range<usize>,
-    ) -> impl Iterator<Item = (StatusTime, impl Iterator<Item = WindowRow<'_>>)> {
+    ) -> impl Iterator<Item = (Timestamp, impl Iterator<Item = WindowRow<'_>>)> {
         let ends_before = |window: &RowWindow| window.before + window.indexes.len() <= range.start;
         let first = self.windows.partition_point(ends_before);
         let windows = self.windows.iter().skip(first);
@@ -148,7 +148,7 @@ impl WindowRows {
     }
 
     /// The row at an index; always `Some`.
-    fn row(&self, index: &RowIndex, window_start: StatusTime) -> Option<WindowRow<'_>> {
+    fn row(&self, index: &RowIndex, window_start: Timestamp) -> Option<WindowRow<'_>> {
         let (name, slot) = self.names.get(index.name)?;
         let partition = self.partitions.get(slot.partition as usize)?;
         let accumulator = partition.accumulator(index.accumulator)?;

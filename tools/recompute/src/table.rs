@@ -16,6 +16,7 @@
 //! program by StatusTime, and the rows of both would be added up.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -23,11 +24,13 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeyType, TableDescription};
 use thiserror::Error;
-use unicorn::summary::{SourceRange, Summary};
+use unicorn::row::schema;
 use windrow_connect::cloud::Cloud;
 use windrow_connect::terminal::counted;
+use windrow_core::row::{Row, SourceRange};
 use windrow_core::sequence::{InvalidSequenceNumber, SequenceNumber, SequenceRange};
-use windrow_lambda::processor::row::{self, Item, KEY};
+use windrow_core::value::Value;
+use windrow_lambda::processor::row::{StoredRow, TableRow};
 use windrow_service::chain;
 use windrow_write::{DynamoTable, Policy, deliver};
 
@@ -153,14 +156,14 @@ impl RecomputedTable {
         rows: &WindowRows,
         progress: impl Fn(usize),
     ) -> Result<(), TableError> {
-        let destination = DynamoTable::new(self.client.clone(), &self.name, KEY);
+        let destination = DynamoTable::new(self.client.clone(), &self.name, schema().table_key());
         let mut left = rows.len();
         let mut rows = rows.iter();
         while left > 0 {
-            let items: Vec<Item> = rows
+            let items: Vec<TableRow> = rows
                 .by_ref()
                 .take(ROWS_PER_BATCH)
-                .map(|row| Ok(row::to_item(&summary(&row)?, None)))
+                .map(|row| Ok(TableRow::new(schema(), table_row(&row)?, None)))
                 .collect::<Result<_, InvalidSequenceNumber>>()?;
             let count = items.len();
             left -= count;
@@ -229,43 +232,43 @@ fn has_key_of_rows(table: &TableDescription) -> bool {
     let key: HashMap<&str, &KeyType> = key
         .map(|element| (element.attribute_name(), element.key_type()))
         .collect();
-    let [partition, sort] = KEY;
+    let [partition, sort] = schema().table_key();
     key == HashMap::from([(partition, &KeyType::Hash), (sort, &KeyType::Range)])
 }
 
 /// Describes an item that is not a recomputed row.
 fn foreign(item: &HashMap<String, AttributeValue>) -> Option<String> {
-    match row::from_item(item) {
-        Ok(row) if row.source.stream == ARCHIVE && row.source.shard == ARCHIVE => None,
-        Ok(row) => Some(format!(
-            "rows of the stream {} and its shard {}",
-            row.source.stream, row.source.shard
-        )),
-        Err(_) => Some("items that are not rows".to_owned()),
+    let Ok(stored) = StoredRow::from_item(schema(), item) else {
+        return Some("items that are not rows".to_owned());
+    };
+    let SourceRange { stream, shard, .. } = &*stored.row.source;
+    if stream == ARCHIVE && shard == ARCHIVE {
+        return None;
     }
+    Some(format!("rows of the stream {stream} and its shard {shard}"))
 }
 
 /// Converts a row to the form of the pipeline's table.
 ///
 /// # Errors
 /// Never, if the row has at least one reading.
-pub fn summary(row: &WindowRow<'_>) -> Result<Summary, InvalidSequenceNumber> {
+pub fn table_row(row: &WindowRow<'_>) -> Result<Row, InvalidSequenceNumber> {
     let records = row.readings.saturating_add(row.duplicates);
     let first: SequenceNumber = "1".parse()?;
     let last: SequenceNumber = records.max(1).to_string().parse()?;
     let range = SequenceRange::new(first.clone(), last).unwrap_or(SequenceRange::at(first));
-    Ok(Summary {
-        name: row.name.to_owned(),
+    Ok(Row {
+        key: vec![Value::Text(row.name.to_owned())],
         window_start: row.window_start,
         window_seconds: row.window_seconds,
         readings: row.readings,
         duplicates: row.duplicates,
-        measures: Some(row.measures),
-        source: SourceRange {
+        measures: row.measures.to_row(),
+        source: Arc::new(SourceRange {
             stream: ARCHIVE.to_owned(),
             shard: ARCHIVE.to_owned(),
             range,
             dedup_from: None,
-        },
+        }),
     })
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
-use unicorn::merge::MergedRow;
+use unicorn::merge::FleetRow;
 use windrow_service::chain;
 
 /// A stream's name and a shard's id.
@@ -252,9 +252,9 @@ fn millis(status_time: &str) -> i64 {
 
 /// Converts merged rows, to compare them with those of [`expected`].
 pub fn by_window(
-    merged_rows: impl IntoIterator<Item = MergedRow>,
+    merged_rows: impl IntoIterator<Item = FleetRow>,
 ) -> BTreeMap<OracleKey, OracleRow> {
-    let convert = |merged: MergedRow| {
+    let convert = |merged: FleetRow| {
         let row = OracleRow {
             readings: merged.readings,
             micrometres: merged.measures.distance.micrometres(),

@@ -11,9 +11,10 @@ use local::WildRydes;
 use redrive::{RedriveArgs, redrive};
 use soak::oracle::{LoggedRecord, read_log};
 use tokio_util::sync::CancellationToken;
-use unicorn::summary::Summary;
+use unicorn::row::schema;
 use windrow_connect::cloud::{Environment, Target, TargetArgs};
-use windrow_lambda::processor::row::from_item;
+use windrow_core::row::Row;
+use windrow_lambda::processor::row::StoredRow;
 use windrow_local::{CloudSettings, LocalCloud};
 
 use crate::topology::{self, ChangesEnd};
@@ -49,7 +50,7 @@ pub(crate) struct Evidence {
     /// The records of all streams of readings.
     pub(crate) log: Vec<LoggedRecord>,
     /// The table's rows.
-    pub(crate) rows: Vec<Summary>,
+    pub(crate) rows: Vec<Row>,
     /// How many records of failed batches were redriven.
     pub(crate) redriven: u64,
     /// How often the cloud was started.
@@ -177,14 +178,14 @@ impl Phase {
         Ok(redriven.records as u64)
     }
 
-    async fn rows(&self, table: &str) -> anyhow::Result<Vec<Summary>> {
+    async fn rows(&self, table: &str) -> anyhow::Result<Vec<Row>> {
         let config = windrow_connect::local_config(&self.cloud.endpoint_url());
         let scan = DynamoDb::new(&config).scan().table_name(table);
         let mut pages = scan.into_paginator().send();
         let mut rows = Vec::new();
         while let Some(page) = pages.next().await {
             for item in page?.items() {
-                rows.push(from_item(item)?);
+                rows.push(StoredRow::from_item(schema(), item)?.row);
             }
         }
         Ok(rows)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use soak::oracle::{self, OracleKey, OracleRow, OracleRules};
 use unicorn::merge::merge;
-use unicorn::summary::Summary;
+use windrow_core::row::Row;
 use windrow_local::faults::{FaultKind, Faults};
 
 use crate::SoakState;
@@ -29,7 +29,7 @@ pub(crate) struct Checked {
     after_eviction: u64,
     /// The most that may do so.
     evictable: u64,
-    inexact: u64,
+    gaps: u64,
     table_rows: u64,
     later_ranges: u64,
     phases: u64,
@@ -66,10 +66,10 @@ impl Checked {
 
         let rows = evidence.rows;
         let table_rows = rows.len() as u64;
-        let is_later = |row: &&Summary| row.source.dedup_from.is_some();
+        let is_later = |row: &&Row| row.source.dedup_from.is_some();
         let later_ranges = rows.iter().filter(is_later).count() as u64;
         let merged_rows = merge(rows);
-        let marked = merged_rows.iter().filter(|merged| !merged.exact);
+        let marked = merged_rows.iter().filter(|merged| merged.gap);
         let marked: Vec<OracleKey> = marked
             .map(|merged| (merged.name.clone(), merged.window_start.millis()))
             .collect();
@@ -91,7 +91,7 @@ impl Checked {
             in_rows: found.values().map(|measures| measures.readings).sum(),
             across_boundary: in_windows - identities.len() as u64,
             lost: not_logged.count() as u64,
-            inexact: marked.len() as u64,
+            gaps: marked.len() as u64,
             table_rows,
             later_ranges,
             phases: evidence.phases,
@@ -157,7 +157,7 @@ impl Checked {
             self.lost,
             self.twice,
             self.wrong,
-            self.inexact,
+            self.gaps,
             self.broken_lost,
         ] == [0; 5]
     }
@@ -196,7 +196,7 @@ impl fmt::Display for Checked {
             ("lost", self.lost),
             ("counted twice", self.twice),
             ("windows with wrong values", self.wrong),
-            ("windows marked inexact", self.inexact),
+            ("windows with a gap", self.gaps),
             ("rows in the table", self.table_rows),
             ("of later source ranges", self.later_ranges),
             ("records redriven", self.redriven),

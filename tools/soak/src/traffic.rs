@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use unicorn::status_time::StatusTime;
+use windrow_core::time::Timestamp;
 use windrow_local::faults::{FaultKind, Faults};
 use windrow_write::{KinesisRecord, KinesisStream, Policy, deliver};
 
@@ -229,7 +229,7 @@ impl TrafficSender {
             unicorn.millis += random.random_range(1..2_000);
             let reading = TrafficReading {
                 name: unicorn.name.clone(),
-                time: StatusTime::from_millis(unicorn.millis).to_string(),
+                time: Timestamp::from_millis(unicorn.millis).to_string(),
                 micrometres: random.random_range(0..60_000_000),
                 magic: random.random_range(80..180),
                 health: random.random_range(80..180),

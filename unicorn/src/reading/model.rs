@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::distance::Distance;
-use crate::status_time::StatusTime;
+use windrow_core::time::Timestamp;
 
 /// One reading of one unicorn's sensor.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +13,7 @@ pub struct Reading<'a> {
     /// The unicorn's name: 1 to 256 characters of any script.
     pub name: Cow<'a, str>,
     /// When the sensor took the reading.
-    pub status_time: StatusTime,
+    pub status_time: Timestamp,
     /// Degrees north, -90 to 90.
     pub latitude: Option<f64>,
     /// Degrees east, -180 to 180.
@@ -60,7 +60,7 @@ impl Reading<'_> {
 
 /// Formats a value as a JSON line. Text, numbers and options always serialize, so the line is never
 /// empty.
-pub(crate) fn to_line(value: &impl Serialize) -> Vec<u8> {
+fn to_line(value: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(value).unwrap_or_default();
     line.push(b'\n');
     line

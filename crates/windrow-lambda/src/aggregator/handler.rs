@@ -1,16 +1,20 @@
 //! The handler: fold, emit, respond.
 
+use std::sync::Arc;
+
 use crate::metrics::{Metrics, Sink, Unit};
 use bytes::Bytes;
 use lambda_runtime::{Diagnostic, tracing};
 use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio::time::Instant;
-use unicorn::status_time::StatusTime;
-use unicorn::summary::{SourceRange, Summary};
+use unicorn::row::schema;
 use unicorn::totals::Totals;
-use windrow_core::fold::{RecordStep, Row, StateLimits};
+use windrow_core::fold::{FoldedRow, RecordStep, StateLimits};
+use windrow_core::row::{Row, SourceRange};
 use windrow_core::sequence::InvalidSequenceNumber;
+use windrow_core::time::Timestamp;
+use windrow_core::value::Value;
 use windrow_core::window::Window;
 use windrow_event::{DecodeError, Event, Reject, Response};
 use windrow_service::chain;
@@ -122,6 +126,7 @@ where
         let window_seconds = whole_seconds(window)?;
         let source = RecordSource {
             stream: event.stream().ok_or(Error::NoSource)?,
+            stream_arn: event.stream_arn().ok_or(Error::NoSource)?,
             shard: event.shard().ok_or(Error::NoSource)?,
             window_rule: WindowRule::new(self.window_time, window).ok_or(Error::Window(0))?,
         };
@@ -197,7 +202,7 @@ where
 
     async fn send(
         &self,
-        rows: Vec<Summary>,
+        rows: Vec<Row>,
         rejects: Vec<Bytes>,
         source: RecordSource<'_>,
         deadline: Instant,
@@ -209,7 +214,7 @@ where
             .unwrap_or_default();
         let window_start = rows.first().map(|row| row.window_start.millis());
         let (mut emitted, mut rejects) = tokio::join!(
-            deliver(&self.summaries, pack(rows), &policy),
+            deliver(&self.summaries, pack(schema(), rows), &policy),
             deliver(&self.rejects, rejects, &policy),
         );
         let rejected = emitted.take_rejected();
@@ -283,7 +288,7 @@ fn fold_records(
 struct Closings<'a> {
     source: RecordSource<'a>,
     window_seconds: u32,
-    rows: Vec<Summary>,
+    rows: Vec<Row>,
     source_ranges: u64,
 }
 
@@ -300,9 +305,19 @@ impl<'a> Closings<'a> {
     /// Ends the fold's source range and keeps its rows.
     fn close(&mut self, fold: &mut WindowFold) {
         let closed = fold.close();
-        self.source_ranges += u64::from(!closed.is_empty());
+        let Some(first) = closed.first() else {
+            return;
+        };
+        self.source_ranges += 1;
+        let dedup_from = &first.dedup_from;
+        let range = Arc::new(SourceRange {
+            stream: self.source.stream_arn.to_owned(),
+            shard: self.source.shard.to_owned(),
+            range: first.range.clone(),
+            dedup_from: (dedup_from < first.range.from()).then(|| dedup_from.clone()),
+        });
         let rows = closed.into_iter();
-        let rows = rows.map(|row| summary(row, self.source, self.window_seconds));
+        let rows = rows.map(|folded| row(folded, &range, self.window_seconds));
         self.rows.extend(rows);
     }
 }
@@ -332,22 +347,16 @@ fn lines(record: &Undelivered<KinesisRecord>, template: Reject<'_>) -> Vec<Bytes
     reject.lines().into_iter().map(Bytes::from).collect()
 }
 
-/// Converts a row of the fold into a summary.
-fn summary(row: Row<String, Totals>, source: RecordSource<'_>, window_seconds: u32) -> Summary {
-    let dedup_from = (row.dedup_from < *row.range.from()).then_some(row.dedup_from);
-    Summary {
-        name: row.key,
-        window_start: StatusTime::from_millis(row.window.start),
+/// Converts what the fold has of one window and key into a row of `range`.
+fn row(folded: FoldedRow<String, Totals>, range: &Arc<SourceRange>, window_seconds: u32) -> Row {
+    Row {
+        key: vec![Value::Text(folded.key)],
+        window_start: Timestamp::from_millis(folded.window.start),
         window_seconds,
-        readings: row.readings,
-        duplicates: row.duplicates,
-        measures: row.aggregate.measures(),
-        source: SourceRange {
-            stream: source.stream.to_owned(),
-            shard: source.shard.to_owned(),
-            range: row.range,
-            dedup_from,
-        },
+        readings: folded.readings,
+        duplicates: folded.duplicates,
+        measures: folded.aggregate.to_row(),
+        source: Arc::clone(range),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use unicorn::reading::{Reading, readings};
-use unicorn::rejection::Rejection;
+use windrow_core::rejection::Rejection;
 use windrow_core::window::{Tumbling, Window};
 use windrow_event::{EventRecord, Reject};
 
@@ -46,13 +46,11 @@ impl WindowRule {
             Self::Event(tumbling) => {
                 let time = reading.status_time.millis();
                 if time > arrival.saturating_add(FURTHEST_AHEAD_MILLIS) {
-                    return Err(Rejection::Field {
-                        field: "StatusTime",
-                        problem: format!(
-                            "{} is more than 5 minutes ahead of its arrival",
-                            reading.status_time
-                        ),
-                    });
+                    let problem = format!(
+                        "{} is more than 5 minutes ahead of its arrival",
+                        reading.status_time
+                    );
+                    return Err(Rejection::field("StatusTime", problem));
                 }
                 Ok(tumbling.window_of(time))
             }
@@ -80,6 +78,8 @@ pub struct Intake {
 pub struct RecordSource<'a> {
     /// The name of the stream.
     pub stream: &'a str,
+    /// The ARN of the stream.
+    pub stream_arn: &'a str,
     /// The ID of the shard.
     pub shard: &'a str,
     /// How readings are assigned to windows.

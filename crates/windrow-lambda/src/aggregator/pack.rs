@@ -1,6 +1,7 @@
 //! Packs rows into as few stream records as possible.
 
-use unicorn::summary::Summary;
+use windrow_core::row::Row;
+use windrow_core::schema::Schema;
 use windrow_write::{KinesisRecord, hashed_partition_key};
 
 /// The maximum bytes of rows in one record. A longer row gets a record of its own.
@@ -14,11 +15,11 @@ const RECORD_BYTES: usize = 25_000;
 ///
 /// A record's partition key is a hash of its data, which is always a valid key and spreads the
 /// records over the shards. Consumers do not depend on the order of rows.
-pub fn pack(rows: impl IntoIterator<Item = Summary>) -> Vec<KinesisRecord> {
+pub fn pack(schema: &Schema, rows: impl IntoIterator<Item = Row>) -> Vec<KinesisRecord> {
     let mut records = Vec::new();
     let mut data = Vec::new();
     for row in rows {
-        let line = row.to_line();
+        let line = row.to_line(schema);
         if !data.is_empty() && data.len() + line.len() > RECORD_BYTES {
             records.push(record(std::mem::take(&mut data)));
         }

@@ -6,12 +6,13 @@ use crate::metrics::{Metrics, Sink, Unit};
 use bytes::Bytes;
 use lambda_runtime::tracing;
 use tokio::time::Instant;
-use unicorn::summary::summaries;
+use unicorn::row::{rows, schema};
 use unicorn::totals::Measures;
+use windrow_core::row::Row;
 use windrow_event::{Event, EventRecord, Reject, Response};
 use windrow_write::{Destination, Policy, Reasons, Undelivered, deliver};
 
-use crate::processor::row::{TableRow, TableRows};
+use crate::processor::row::TableRow;
 
 /// The processor function. It writes rows to `table` and sends lines that fail to parse to
 /// `rejects`.
@@ -129,7 +130,6 @@ where
 
     fn read(&self, event: &Event) -> ProcessorIntake {
         let mut intake = ProcessorIntake::default();
-        let mut rows = TableRows::new(self.expire_after_days);
         for (index, record) in event.records().enumerate() {
             let data = match record.data {
                 Ok(data) => data,
@@ -140,12 +140,12 @@ where
                     continue;
                 }
             };
-            for (line, summary) in summaries(data) {
-                match summary {
-                    Ok(summary) => {
-                        let low = |measures: &Measures| measures.vitals_are_low();
-                        intake.low_vitals += u64::from(summary.measures.as_ref().is_some_and(low));
-                        intake.rows.push(index, rows.row(summary));
+            for (line, row) in rows(data) {
+                match row {
+                    Ok(row) => {
+                        intake.low_vitals += u64::from(has_low_vitals(&row));
+                        let row = TableRow::new(schema(), row, self.expire_after_days);
+                        intake.rows.push(index, row);
                     }
                     Err(rejection) => {
                         let reason = rejection.to_string();
@@ -156,6 +156,10 @@ where
         }
         intake
     }
+}
+
+fn has_low_vitals(row: &Row) -> bool {
+    Measures::of_row(row).is_some_and(|measures| measures.vitals_are_low())
 }
 
 /// The deadline for writing to the table. The remaining time is reserved for the rejects, so that a
@@ -172,7 +176,7 @@ fn log_lost(lost: &[Undelivered<Bytes>]) {
     }
 }
 
-/// Adds a row that DynamoDB permanently rejected to the rejects, as its summary line.
+/// Adds a row that DynamoDB permanently rejected to the rejects, as its line.
 fn reject_row(
     event: &Event,
     index: usize,
@@ -183,7 +187,7 @@ fn reject_row(
         return;
     };
     let reason = undelivered.reason.to_string();
-    let line = undelivered.item.summary().to_line();
+    let line = undelivered.item.row().to_line(schema());
     reject(event, index, record, &reason, &line, rejects);
 }
 

@@ -63,9 +63,9 @@ pub fn line(choices: &mut Choices<'_>) -> Vec<u8> {
     line
 }
 
-type Value = fn(&mut Choices<'_>) -> String;
+type FieldValue = fn(&mut Choices<'_>) -> String;
 
-const FIELDS: [(&str, Value); 7] = [
+const FIELDS: [(&str, FieldValue); 7] = [
     ("Name", |choices| {
         if choices.one_in(16) {
             any_value(choices, 2)

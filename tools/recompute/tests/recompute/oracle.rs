@@ -7,7 +7,7 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
-use unicorn::status_time::StatusTime;
+use windrow_core::time::Timestamp;
 
 /// Micrometres, lowest and highest magic, lowest and highest health, readings.
 type WindowMeasures = (i128, i64, i64, i64, i64, u64);
@@ -77,7 +77,7 @@ pub(crate) fn oracle(folder: &Path, window_seconds: i64) -> (Vec<Value>, u64) {
             let metres = accumulator.0 as f64 / 1e6;
             serde_json::json!({
                 "Name": name,
-                "StatusTime": StatusTime::from_millis(start * 1000).to_string(),
+                "StatusTime": Timestamp::from_millis(start * 1000).to_string(),
                 "Distance": metres,
                 "MinMagicPoints": accumulator.1,
                 "MaxMagicPoints": accumulator.2,

@@ -8,10 +8,11 @@ use proptest::prelude::*;
 use recompute::output::RecomputeFormat;
 use recompute::rows::WindowRows;
 use recompute::scan::{PieceSizes, ScanOptions};
-use recompute::table::summary;
+use recompute::table::table_row;
 use serde_json::Value;
-use unicorn::merge::{MergedRow, merge};
-use unicorn::summary::Summary;
+use unicorn::merge::{FleetRow, merge};
+use unicorn::row::schema;
+use windrow_core::row::Row;
 
 use crate::oracle::oracle;
 use crate::{gzip, line, recompute, run, text};
@@ -28,12 +29,12 @@ fn lines(rows: &WindowRows) -> Vec<Value> {
         .collect()
 }
 
-fn summaries(rows: &WindowRows) -> Vec<Summary> {
-    rows.iter().map(|row| summary(&row).unwrap()).collect()
+fn table_rows(rows: &WindowRows) -> Vec<Row> {
+    rows.iter().map(|row| table_row(&row).unwrap()).collect()
 }
 
-fn all_exact(merged_rows: Vec<MergedRow>) -> Vec<MergedRow> {
-    assert!(merged_rows.iter().all(|merged| merged.exact));
+fn without_gaps(merged_rows: Vec<FleetRow>) -> Vec<FleetRow> {
+    assert!(!merged_rows.iter().any(|merged| merged.gap));
     merged_rows
 }
 
@@ -201,17 +202,17 @@ proptest! {
                 file.write(&small, number);
             }
         }
-        let before = summaries(&recompute(&small).0);
-        let after = summaries(&recompute(&large).0);
-        let expected = all_exact(merge(after.clone()));
+        let before = table_rows(&recompute(&small).0);
+        let after = table_rows(&recompute(&large).0);
+        let expected = without_gaps(merge(after.clone()));
         prop_assert_eq!(expected.len(), after.len());
         let both = [before.clone(), after.clone()].concat();
-        prop_assert_eq!(all_exact(merge(both)), expected.clone());
+        prop_assert_eq!(without_gaps(merge(both)), expected.clone());
         // In a table, a row replaces the one with the same key.
         let mut table = BTreeMap::new();
         for row in [before.clone(), after, before].concat() {
-            table.insert((row.name.clone(), row.sort_key()), row);
+            table.insert((row.key.clone(), row.sort_value(schema())), row);
         }
-        prop_assert_eq!(all_exact(merge(table.into_values())), expected);
+        prop_assert_eq!(without_gaps(merge(table.into_values())), expected);
     }
 }

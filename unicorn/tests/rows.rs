@@ -2,117 +2,145 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use unicorn::distance::Distance;
 use unicorn::merge::merge;
 use unicorn::reading::Reading;
-use unicorn::status_time::StatusTime;
-use unicorn::summary::{SourceRange, Summary, summaries};
+use unicorn::row::{parse, rows, schema};
 use unicorn::totals::{Measures, Totals};
 use windrow_core::aggregate::{Aggregate, Merge};
 use windrow_core::codec::{Columnar, Decoder, Encoder};
+use windrow_core::row::{Row, SourceRange};
 use windrow_core::sequence::SequenceRange;
+use windrow_core::time::Timestamp;
+use windrow_core::value::Value;
 
-const LINE: &str = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Distance":10362,"MinMagicPoints":108,"MaxMagicPoints":112,"MinHealthPoints":148,"MaxHealthPoints":151,"Readings":60,"WindowSeconds":60,"Part":{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"49590338271490256608559692538361571095921575989136588898","To":"49590338271490256608559692538361571095921575989136588899"}}"#;
+const LINE: &str = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Distance":10362,"MinMagicPoints":108,"MaxMagicPoints":112,"MinHealthPoints":148,"MaxHealthPoints":151,"Source":{"Stream":"arn:aws:kinesis:us-east-1:123456789012:stream/wildrydes","Shard":"shardId-000000000000","From":"49590338271490256608559692538361571095921575989136588898","To":"49590338271490256608559692538361571095921575989136588899","Readings":60,"WindowSeconds":60}}"#;
 
 fn with(old: &str, new: &str) -> String {
     assert!(LINE.contains(old), "{old}");
     LINE.replacen(old, new, 1)
 }
 
+fn to_text(row: &Row) -> String {
+    String::from_utf8(row.to_line(schema())).unwrap()
+}
+
 #[test]
 fn parsed_rows_are_formatted_unchanged() {
-    let summary = Summary::parse(LINE.as_bytes()).unwrap();
-    assert_eq!(
-        String::from_utf8(summary.to_line()).unwrap(),
-        format!("{LINE}\n")
-    );
+    let row = parse(LINE.as_bytes()).unwrap();
+    assert_eq!(to_text(&row), format!("{LINE}\n"));
 }
 
 /// The hash is part of the table's contract: a row written by one release must be overwritten by
 /// another, not duplicated.
 #[test]
-fn the_sort_key_is_the_window_start_and_source_hash() {
-    let summary = Summary::parse(LINE.as_bytes()).unwrap();
-    let hashed = "wildrydes\nshardId-000000000000\n60\n\
-        49590338271490256608559692538361571095921575989136588898\n\
-        49590338271490256608559692538361571095921575989136588899\n";
-    assert_eq!(hashed.lines().count(), 5);
-    // From `printf` of the text above, piped into `sha256sum`.
+fn the_sort_value_is_the_window_start_and_a_hash_of_the_row() {
+    // From `printf %s LINE | sha256sum`.
+    let sort_value = |line: &str| parse(line.as_bytes()).unwrap().sort_value(schema());
+    assert_eq!(sort_value(LINE), "2026-11-20 09:17:00.000#9171860ca31637f8");
+    let later = with(
+        "8899\",\"Readings",
+        "8899\",\"DedupFrom\":\"495\",\"Readings",
+    );
     assert_eq!(
-        summary.sort_key(),
-        "2026-11-20 09:17:00.000#b99d09a4d474c0e3"
+        sort_value(&later),
+        "2026-11-20 09:17:00.000#c6a58b6dd8082671"
     );
-    let later = with("8899\"}", "8899\",\"Since\":\"495\"}");
-    let later = Summary::parse(later.as_bytes()).unwrap();
-    // From the same text with the line `495` appended.
-    assert_eq!(later.sort_key(), "2026-11-20 09:17:00.000#852edc4bbf9623fd");
-    assert!(
-        String::from_utf8(later.to_line())
-            .unwrap()
-            .ends_with(",\"Since\":\"495\"}}\n")
-    );
+    // Spelled differently, it is the same row.
+    let spelled = later.replace("10362", "1.0362e4").replace(',', " , ");
+    assert_eq!(sort_value(&spelled), sort_value(&later));
 }
 
-/// A source range has such a row if the first of the readings is in an earlier range of the window.
+#[test]
+fn unequal_rows_have_unequal_sort_values() {
+    let mut values = BTreeSet::new();
+    for (old, new) in [
+        ("10362", "10362"),
+        ("10362", "10362.000001"),
+        ("Shadowfax", "Franky"),
+        ("\"Readings\":60", "\"Readings\":61"),
+        ("\"Readings\":60", "\"Readings\":60,\"Duplicates\":1"),
+        ("\"WindowSeconds\":60", "\"WindowSeconds\":2"),
+        ("09:17:00", "09:18:00"),
+        ("us-east-1", "eu-west-1"),
+        ("123456789012", "123456789013"),
+        ("shardId-000000000000", "shardId-000000000001"),
+        ("8898\"", "8897\""),
+        ("8899\"", "88990\""),
+        ("8899\"", "8899\",\"DedupFrom\":\"1\""),
+    ] {
+        let row = parse(with(old, new).as_bytes()).unwrap();
+        assert!(values.insert(row.sort_value(schema())), "{old} -> {new}");
+    }
+}
+
+/// Such a row comes from a source range after the first of its window.
 #[test]
 fn a_row_of_duplicates_has_no_measures() {
-    let line = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Readings":0,"Repeats":2,"WindowSeconds":60,"Part":{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"7","To":"9","Since":"1"}}"#;
-    let summary = Summary::parse(line.as_bytes()).unwrap();
-    assert_eq!(
-        (summary.readings, summary.duplicates, summary.measures),
-        (0, 2, None)
-    );
-    assert_eq!(
-        String::from_utf8(summary.to_line()).unwrap(),
-        format!("{line}\n")
-    );
+    let line = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Source":{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"7","To":"9","DedupFrom":"1","Readings":0,"Duplicates":2,"WindowSeconds":60}}"#;
+    let row = parse(line.as_bytes()).unwrap();
+    assert_eq!((row.readings, row.duplicates), (0, 2));
+    assert!(row.measures.is_empty());
+    assert_eq!(Measures::of_row(&row), None);
+    assert_eq!(to_text(&row), format!("{line}\n"));
+    assert_eq!(merge([row]), []);
 }
 
 #[test]
 fn a_rejection_names_the_field() {
     for (old, new, reason) in [
-        ("\"Readings\":60,", "", "Readings is missing"),
+        (",\"Readings\":60", "", "Source.Readings is missing"),
         (
             "\"Readings\":60",
             "\"Readings\":0",
-            "Readings is 0, and there are no Repeats",
+            "Source.Readings is 0, and there are no Duplicates",
         ),
         (
             "\"Readings\":60",
-            "\"Readings\":60,\"Repeats\":-1",
-            "Repeats is `-1`, which is out of range",
+            "\"Readings\":60,\"Duplicates\":-1",
+            "Source.Duplicates is `-1`, which is out of range",
         ),
         (
-            "8899\"}",
-            "8899\",\"Since\":\"49590338271490256608559692538361571095921575989136588898\"}",
-            "Part.Since does not come before Part.From",
+            "8899\"",
+            "8899\",\"DedupFrom\":\"49590338271490256608559692538361571095921575989136588898\"",
+            "Source.DedupFrom does not come before Source.From",
         ),
         (
             "\"WindowSeconds\":60",
             "\"WindowSeconds\":0",
-            "WindowSeconds is 0",
+            "Source.WindowSeconds is 0",
         ),
         ("10362", "-3", "Distance is `-3`, which is below zero"),
+        (
+            "10362",
+            "0.0000001",
+            "Distance is `0.0000001`, with more than 6 digits after the point",
+        ),
         (
             "112",
             "2147483648",
             "MaxMagicPoints is `2147483648`, which is out of range",
         ),
+        ("Shadowfax", "", "Name is empty"),
+        ("\"Distance\":10362,", "", "Distance is missing"),
         (
             "\"From\":\"4",
             "\"From\":\"04",
-            "Part.From is not a sequence number",
+            "Source.From is not a sequence number",
         ),
         (
             "\"From\":\"4",
             "\"From\":\"9",
-            "Part.To comes before Part.From",
+            "Source.To comes before Source.From",
         ),
         (
             "\"Shard\":\"shardId-000000000000\",",
             "",
-            "Part.Shard is missing",
+            "Source.Shard is missing",
         ),
         (
             "2026-11-20",
@@ -121,48 +149,50 @@ fn a_rejection_names_the_field() {
         ),
     ] {
         let line = with(old, new);
-        let rejection = Summary::parse(line.as_bytes()).unwrap_err();
+        let rejection = parse(line.as_bytes()).unwrap_err();
         assert_eq!(rejection.to_string(), reason);
     }
-    let source = LINE.split_once("\"Part\":").unwrap().1;
+    let source = LINE.split_once("\"Source\":").unwrap().1;
     let line = LINE.replace(source, "7}");
     assert_eq!(
-        Summary::parse(line.as_bytes()).unwrap_err().to_string(),
-        "Part is not an object"
+        parse(line.as_bytes()).unwrap_err().to_string(),
+        "Source is not an object"
     );
 }
 
 #[test]
 fn a_record_holds_many_rows() {
     let record = format!("{LINE}\nbroken\n{}\n", with("Shadowfax", "Franky"));
-    let accepted: Vec<_> = summaries(record.as_bytes())
+    let accepted: Vec<_> = rows(record.as_bytes())
         .map(|(_, row)| row.is_ok())
         .collect();
     assert_eq!(accepted, [true, false, true]);
 }
 
-fn row(name: &str, shard: &str, from: u32, to: u32, readings: u64) -> Summary {
-    let mut summary = Summary::parse(LINE.as_bytes()).unwrap();
-    summary.name = name.to_owned();
-    summary.source = SourceRange {
-        stream: "wildrydes".to_owned(),
-        shard: shard.to_owned(),
-        range: SequenceRange::new(
-            from.to_string().parse().unwrap(),
-            to.to_string().parse().unwrap(),
-        )
-        .unwrap(),
-        dedup_from: None,
-    };
-    summary.readings = readings;
-    summary.measures = Some(Measures {
+fn row(name: &str, shard: &str, from: u32, to: u32, readings: u64) -> Row {
+    let measures = Measures {
         distance: Distance::from_micrometres(i128::from(readings) * 2_500_000),
         min_magic_points: from as i32,
         max_magic_points: to as i32,
         min_health_points: from as i32,
         max_health_points: to as i32,
-    });
-    summary
+    };
+    Row {
+        key: vec![Value::Text(name.to_owned())],
+        readings,
+        measures: measures.to_row(),
+        source: Arc::new(SourceRange {
+            stream: "wildrydes".to_owned(),
+            shard: shard.to_owned(),
+            range: SequenceRange::new(
+                from.to_string().parse().unwrap(),
+                to.to_string().parse().unwrap(),
+            )
+            .unwrap(),
+            dedup_from: None,
+        }),
+        ..parse(LINE.as_bytes()).unwrap()
+    }
 }
 
 #[test]
@@ -227,15 +257,17 @@ proptest! {
     #[test]
     fn rows_round_trip(name in ".{1,60}", millis in 0..4_000_000_000_000_i64, measures in any_measures(), readings in 0..3_u64, duplicates in any::<u64>(), window_seconds in 1..u32::MAX, dedup_from: bool) {
         prop_assume!(readings + duplicates.min(1) > 0);
-        let mut summary = Summary::parse(LINE.as_bytes()).unwrap();
-        summary.name = name;
-        summary.window_start = StatusTime::from_millis(millis);
-        summary.measures = (readings > 0).then_some(measures);
-        summary.readings = readings;
-        summary.duplicates = duplicates;
-        summary.source.dedup_from = dedup_from.then(|| "495".parse().unwrap());
-        summary.window_seconds = window_seconds;
-        prop_assert_eq!(Summary::parse(&summary.to_line()), Ok(summary));
+        let mut row = Row {
+            key: vec![Value::Text(name)],
+            window_start: Timestamp::from_millis(millis),
+            measures: if readings > 0 { measures.to_row() } else { Vec::new() },
+            readings,
+            duplicates,
+            window_seconds,
+            ..parse(LINE.as_bytes()).unwrap()
+        };
+        Arc::make_mut(&mut row.source).dedup_from = dedup_from.then(|| "495".parse().unwrap());
+        prop_assert_eq!(parse(&row.to_line(schema())), Ok(row));
     }
 
     #[test]
@@ -259,7 +291,7 @@ proptest! {
             for (micrometres, magic_points, health_points) in readings {
                 totals.add(&Reading {
                     name: "Rocinante".into(),
-                    status_time: StatusTime::from_millis(0),
+                    status_time: Timestamp::from_millis(0),
                     latitude: None,
                     longitude: None,
                     distance: Distance::from_micrometres((*micrometres).into()),

@@ -1,7 +1,8 @@
 import type { Chart } from '../protocol.ts';
+import { formatMetres } from '../wire/distance.ts';
 import { Names } from '../wire/names.ts';
 import type { Row } from '../wire/rows.ts';
-import type { Totals } from './part.ts';
+import type { Totals } from './source_rows.ts';
 import { Window } from './window.ts';
 
 /** The memory limit for rows, in bytes. */
@@ -20,9 +21,6 @@ const MAX_AHEAD = 600_000;
 
 /** The window length to report before the first row, in seconds. */
 const DEFAULT_WINDOW = 60;
-
-/** Micrometres per metre. */
-const METRE = 1e6;
 
 /** The outcome of adding a row. */
 export type AddResult = 'added' | 'known' | 'old' | 'rejected';
@@ -104,13 +102,14 @@ export class RecentWindows {
       name,
       windowSeconds: windows[0]?.seconds ?? DEFAULT_WINDOW,
       start: points.map(({ start }) => start),
-      distance: points.map(({ totals }) => totals.distance / METRE),
+      distance: points.map(({ totals }) => Number(formatMetres(totals.distance))),
       minMagic: points.map(({ totals }) => totals.minMagic),
       maxMagic: points.map(({ totals }) => totals.maxMagic),
       minHealth: points.map(({ totals }) => totals.minHealth),
       maxHealth: points.map(({ totals }) => totals.maxHealth),
       readings: points.map(({ totals }) => totals.readings),
       unicorns: points.map(({ totals }) => totals.unicorns),
+      gap: points.map(({ totals }) => totals.gap),
     };
   }
 
@@ -130,7 +129,7 @@ export class RecentWindows {
     const key = keyOf(row.start, row.windowSeconds);
     let window = this.#windows.get(key);
     if (window === undefined) {
-      window = new Window(row.start, row.windowSeconds);
+      window = new Window(row.start, row.windowSeconds, this.#names);
       this.#windows.set(key, window);
       this.#bytes += window.bytes;
     }

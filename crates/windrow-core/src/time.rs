@@ -1,4 +1,4 @@
-//! The time format of readings and summaries.
+//! Moments in UTC, and the time format of readings and rows.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use crate::swar;
 /// fraction may be missing or have any number of digits, of which nine count. Dates and times must
 /// exist: there is no 30 February and no second 60. Formatted as `YYYY-MM-DD HH:MM:SS.mmm`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StatusTime {
+pub struct Timestamp {
     nanos: i128,
 }
 
@@ -32,7 +32,7 @@ fn nanos_of(time: DateTime) -> i128 {
     time.duration_since(EPOCH).as_nanos()
 }
 
-impl StatusTime {
+impl Timestamp {
     /// The moment `millis` milliseconds after the epoch, clamped to the years 0 to 9999.
     pub fn from_millis(millis: i64) -> Self {
         let nanos = i128::from(millis) * 1_000_000;
@@ -44,7 +44,7 @@ impl StatusTime {
     /// Parses a time formatted as `YYYY-MM-DD HH:MM:SS.mmm`. Returns `None` if it has another
     /// format or does not exist.
     #[inline(always)]
-    pub(crate) fn from_formatted(text: &[u8; 23]) -> Option<Self> {
+    pub fn from_formatted(text: &[u8; 23]) -> Option<Self> {
         // The last eight bytes overlap the ones before them.
         let [century, _, year, _, _, month, _, _] = pairs(text, 0, *b"0000-00-")?;
         let [day, _, _, hour, _, _, minute, _] = pairs(text, 8, *b"00 00:00")?;
@@ -112,7 +112,7 @@ fn days_since_epoch(year: u32, month: u8, day: u8) -> Option<i64> {
     Some(i64::from(days) - EPOCH)
 }
 
-impl FromStr for StatusTime {
+impl FromStr for Timestamp {
     type Err = InvalidTime;
 
     fn from_str(text: &str) -> Result<Self, InvalidTime> {
@@ -203,7 +203,7 @@ impl TimeScanner<'_> {
     }
 }
 
-impl fmt::Display for StatusTime {
+impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = EPOCH.saturating_add(SignedDuration::from_millis(self.millis()));
         write!(
@@ -243,7 +243,7 @@ mod tests {
             ("9999-12-31 23:59:59.999", "9999-12-31 23:59:59.999"),
             ("1969-12-31 23:59:59.9999", "1969-12-31 23:59:59.999"),
         ] {
-            let time: StatusTime = text.parse().unwrap_or_else(|_| panic!("{text}"));
+            let time: Timestamp = text.parse().unwrap_or_else(|_| panic!("{text}"));
             assert_eq!(time.to_string(), formatted, "{text}");
         }
     }
@@ -276,13 +276,13 @@ mod tests {
             "2026-11-20 09:17:0é",
             "２026-11-20 09:17:08.189",
         ] {
-            assert!(text.parse::<StatusTime>().is_err(), "{text}");
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn times_are_exact_to_the_nanosecond() {
-        let nanos = |text: &str| text.parse::<StatusTime>().unwrap().nanos();
+        let nanos = |text: &str| text.parse::<Timestamp>().unwrap().nanos();
         assert_eq!(nanos("1970-01-01 00:00:00.000000001"), 1);
         assert_eq!(nanos("1970-01-01 00:00:00.0000000019"), 1);
     }
@@ -320,7 +320,7 @@ mod tests {
                     let slow = slow.filter(|_| index < 20 || byte.is_ascii_digit());
                     let slow = slow.filter(|_| index != 10 || byte == b' ');
                     assert_eq!(
-                        StatusTime::from_formatted(&text),
+                        Timestamp::from_formatted(&text),
                         slow,
                         "{}",
                         text.escape_ascii()
@@ -334,26 +334,26 @@ mod tests {
     proptest! {
         #[test]
         fn formatted_times_are_parsed(millis in -62_167_219_200_000..=253_402_300_799_999_i64) {
-            let time = StatusTime::from_millis(millis);
+            let time = Timestamp::from_millis(millis);
             let text = time.to_string();
-            prop_assert_eq!(StatusTime::from_formatted(text.as_bytes().try_into().unwrap()), Some(time));
+            prop_assert_eq!(Timestamp::from_formatted(text.as_bytes().try_into().unwrap()), Some(time));
         }
 
         #[test]
         fn milliseconds_round_trip(millis in -62_167_219_200_000..=253_402_300_799_999_i64) {
-            let time = StatusTime::from_millis(millis);
+            let time = Timestamp::from_millis(millis);
             prop_assert_eq!(time.millis(), millis);
             prop_assert_eq!(time.to_string().parse(), Ok(time));
         }
 
         #[test]
         fn any_text_is_a_time_or_an_error(text in "[0-9TZ:. +-]{0,30}|.*") {
-            let _ = text.parse::<StatusTime>();
+            let _ = text.parse::<Timestamp>();
         }
 
         #[test]
         fn any_millisecond_can_be_formatted(millis: i64) {
-            prop_assert_eq!(StatusTime::from_millis(millis).to_string().len(), 23);
+            prop_assert_eq!(Timestamp::from_millis(millis).to_string().len(), 23);
         }
     }
 }

@@ -5,17 +5,17 @@
 //! are no marks, none of the eight bytes passes.
 
 /// The highest bit of each byte.
-pub(crate) const HIGHEST: u64 = each(0x80);
+pub const HIGHEST: u64 = each(0x80);
 
 /// The same byte eight times.
-pub(crate) const fn each(byte: u8) -> u64 {
+pub const fn each(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
 /// Loads eight bytes of the text from `offset` on. If the text ends before that, the rest is zeros
 /// if `PADDED`, and the result is `None` otherwise.
 #[inline(always)]
-pub(crate) fn at<const PADDED: bool>(text: &[u8], offset: usize) -> Option<u64> {
+pub fn at<const PADDED: bool>(text: &[u8], offset: usize) -> Option<u64> {
     let rest = text.get(offset..)?;
     match rest.first_chunk() {
         Some(bytes) => Some(u64::from_le_bytes(*bytes)),
@@ -33,14 +33,14 @@ fn last(rest: &[u8]) -> u64 {
 
 /// The number of bytes before the first mark; eight if there are no marks.
 #[inline(always)]
-pub(crate) fn before_first(marks: u64) -> usize {
+pub fn before_first(marks: u64) -> usize {
     marks.trailing_zeros() as usize / 8
 }
 
 /// Marks the bytes that are special in a JSON string: quotes, backslashes, and control characters
 /// below the space.
 #[inline(always)]
-pub(crate) fn special(word: u64) -> u64 {
+pub fn special(word: u64) -> u64 {
     let below = |word: u64, limit: u8| word.wrapping_sub(each(limit)) & !word & HIGHEST;
     // Flipping this bit turns a quote into a space and maps the characters below a space to each
     // other, so the bytes to find are those up to a space.
@@ -50,7 +50,7 @@ pub(crate) fn special(word: u64) -> u64 {
 
 /// The values of digits, and marks for the bytes that are not digits.
 #[inline(always)]
-pub(crate) fn digits(word: u64) -> (u64, u64) {
+pub fn digits(word: u64) -> (u64, u64) {
     let values = word ^ each(b'0');
     // Adding this reaches the highest bit for every value above 9.
     let marks = (values.wrapping_add(each(0x7F - 9)) | values) & HIGHEST;
@@ -59,7 +59,7 @@ pub(crate) fn digits(word: u64) -> (u64, u64) {
 
 /// The number of eight decimal digits, given their values.
 #[inline(always)]
-pub(crate) fn number(values: u64) -> u64 {
+pub fn number(values: u64) -> u64 {
     // Combines pairs of digits, then pairs of pairs, then both halves.
     let pairs = values.wrapping_mul(10).wrapping_add(values >> 8) & 0x00FF_00FF_00FF_00FF;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_FFFF_0000_FFFF;

@@ -1,4 +1,4 @@
-//! Why something is not a reading, or not a summary.
+//! Why something is not a reading, or not a row.
 
 use thiserror::Error;
 
@@ -27,22 +27,23 @@ pub enum Rejection {
     #[error("{field} is missing")]
     Missing {
         /// The field's name.
-        field: &'static str,
+        field: String,
     },
     /// A field has an invalid value.
     #[error("{field} {problem}")]
     Field {
         /// The field's name.
-        field: &'static str,
+        field: String,
         /// What is wrong, as the rest of a sentence that starts with the field's name.
         problem: String,
     },
 }
 
 impl Rejection {
-    pub(crate) fn field(field: &'static str, problem: impl Into<String>) -> Self {
+    /// A field has an invalid value. `problem` is the rest of a sentence that starts with its name.
+    pub fn field(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Field {
-            field,
+            field: field.into(),
             problem: problem.into(),
         }
     }

@@ -2,19 +2,19 @@
 
 /// The value of a JSON number times `10^places`, rounded half away from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Scaled {
+pub struct Scaled {
     /// The scaled value.
-    pub(crate) value: i128,
+    pub value: i128,
     /// Whether no rounding was needed.
-    pub(crate) exact: bool,
+    pub exact: bool,
     /// Whether the number is below zero, even if it rounds to zero.
-    pub(crate) negative: bool,
+    pub negative: bool,
 }
 
 /// Scales a JSON number. Returns `None` if the result does not fit an `i128` (38 digits).
 ///
 /// `text` must be a number by JSON's grammar.
-pub(crate) fn scale(text: &str, places: i64) -> Option<Scaled> {
+pub fn scale(text: &str, places: i64) -> Option<Scaled> {
     let (sign, text) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text),

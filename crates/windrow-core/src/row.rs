@@ -1,0 +1,476 @@
+//! Rows: what one window has of one key, from one source range of one shard's log.
+
+mod merged;
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::decimal::Decimal;
+use crate::json::{self, RawField};
+use crate::lines::lines;
+use crate::merge::RowHash;
+use crate::rejection::Rejection;
+use crate::schema::{MeasureColumn, MeasureType, SOURCE, Schema};
+use crate::sequence::{SequenceNumber, SequenceRange};
+use crate::time::Timestamp;
+use crate::value::{NumberType, Value, decimal};
+
+pub use merged::{MergedRow, merge};
+
+/// One row of the summary stream and of the table.
+///
+/// A row is the exact fold of one key's distinct readings of one window in its source range, without
+/// duplicates of earlier readings that were in the dedup cache (see [`SourceRange::dedup_from`]). It
+/// never changes: written again, it overwrites itself with equal values.
+///
+/// Its values fit a [`Schema`], which is not part of it: the caller passes it where it is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The values of the key's columns.
+    pub key: Vec<Value>,
+    /// Start of the window.
+    pub window_start: Timestamp,
+    /// Length of the window in seconds.
+    pub window_seconds: u32,
+    /// The number of distinct readings.
+    pub readings: u64,
+    /// The number of further readings in the source range, which were left out as duplicates.
+    pub duplicates: u64,
+    /// The measures of the distinct readings, one per column; empty if the row has only duplicates.
+    pub measures: Vec<Measure>,
+    /// The part of the log the row was computed from.
+    pub source: Arc<SourceRange>,
+}
+
+/// The range of one shard's log that a row was computed from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceRange {
+    /// The stream: its ARN, which differs between regions and accounts.
+    pub stream: String,
+    /// Id of the shard.
+    pub shard: String,
+    /// The first and last record.
+    pub range: SequenceRange,
+    /// The first record whose readings were in the dedup cache, if it comes before `range`: then
+    /// this is not the first source range of its window.
+    pub dedup_from: Option<SequenceNumber>,
+}
+
+/// A measure of a row, in the form that merges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// A measure that merges by itself: a sum, a minimum or a maximum.
+    Value(Value),
+    /// The parts of an average.
+    Average {
+        /// The sum of the values.
+        sum: Decimal,
+        /// The number of values.
+        count: u64,
+    },
+}
+
+impl Measure {
+    /// Merges the measure of other readings into this one. Measures of different types stay as they
+    /// are; the rows of one schema have none.
+    pub fn merge(&mut self, measure_type: MeasureType, other: &Self) {
+        match (measure_type, self, other) {
+            (_, _, Self::Value(Value::Null)) => {}
+            (_, Self::Value(value @ Value::Null), Self::Value(other)) => *value = other.clone(),
+            (
+                MeasureType::Sum(_),
+                Self::Value(Value::Number(sum)),
+                Self::Value(Value::Number(other)),
+            ) => *sum = sum.plus(*other),
+            (MeasureType::Min(_), Self::Value(value), Self::Value(other)) if other < value => {
+                *value = other.clone();
+            }
+            (MeasureType::Max(_), Self::Value(value), Self::Value(other)) if other > value => {
+                *value = other.clone();
+            }
+            (
+                MeasureType::Average { .. },
+                Self::Average { sum, count },
+                Self::Average {
+                    sum: other_sum,
+                    count: other_count,
+                },
+            ) => {
+                *sum = sum.plus(*other_sum);
+                *count = count.saturating_add(*other_count);
+            }
+            _ => {}
+        }
+    }
+
+    /// The finished value. [`Value::Null`] if there are no values, or the average has more digits
+    /// than a number can.
+    pub fn finish(&self, measure_type: MeasureType) -> Value {
+        match (self, measure_type) {
+            (Self::Value(value), _) => value.clone(),
+            (Self::Average { sum, count }, MeasureType::Average { places, .. }) => sum
+                .divided_by(*count, places)
+                .map_or(Value::Null, Value::Number),
+            (Self::Average { .. }, _) => Value::Null,
+        }
+    }
+}
+
+/// The longest text of a key in the partition attribute. DynamoDB allows 2 KB.
+const LONGEST_KEY: usize = 1024;
+
+impl Row {
+    /// The canonical line, with a newline at its end: the JSON object as it is sent.
+    ///
+    /// Columns come in the order of the schema, then `Source`. A column without a value is left out.
+    pub fn to_line(&self, schema: &Schema) -> Vec<u8> {
+        let mut line = Vec::with_capacity(512);
+        self.write_line(schema, &mut line);
+        line.push(b'\n');
+        line
+    }
+
+    fn write_line(&self, schema: &Schema, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (column, value) in schema.key().iter().zip(&self.key) {
+            write_field(&column.name, value, out);
+        }
+        write_text_field(schema.time(), &self.window_start.to_string(), out);
+        let measures = || schema.measures().iter().zip(&self.measures);
+        for (column, measure) in measures() {
+            if let Measure::Value(value) = measure {
+                write_field(&column.name, value, out);
+            } else {
+                write_field(&column.name, &measure.finish(column.measure_type), out);
+            }
+        }
+        write_name(SOURCE, out);
+        self.write_source(measures(), out);
+        out.push(b'}');
+    }
+
+    fn write_source<'a>(
+        &self,
+        measures: impl Iterator<Item = (&'a MeasureColumn, &'a Measure)>,
+        out: &mut Vec<u8>,
+    ) {
+        let SourceRange {
+            stream,
+            shard,
+            range,
+            dedup_from,
+        } = &*self.source;
+        out.push(b'{');
+        write_text_field("Stream", stream, out);
+        write_text_field("Shard", shard, out);
+        write_text_field("From", range.from().as_str(), out);
+        write_text_field("To", range.to().as_str(), out);
+        if let Some(dedup_from) = dedup_from {
+            write_text_field("DedupFrom", dedup_from.as_str(), out);
+        }
+        write_count("Readings", self.readings, out);
+        if self.duplicates > 0 {
+            write_count("Duplicates", self.duplicates, out);
+        }
+        write_count("WindowSeconds", self.window_seconds.into(), out);
+        let mut has_parts = false;
+        for (column, measure) in measures {
+            let Measure::Average { sum, count } = measure else {
+                continue;
+            };
+            if !has_parts {
+                write_name("Parts", out);
+                out.push(b'{');
+                has_parts = true;
+            }
+            write_name(&column.name, out);
+            out.push(b'{');
+            write_name("Sum", out);
+            sum.append_to(out);
+            write_count("Count", *count, out);
+            out.push(b'}');
+        }
+        if has_parts {
+            out.push(b'}');
+        }
+        out.push(b'}');
+    }
+
+    /// The hash of the canonical line without its newline. Unequal rows have unequal hashes.
+    pub fn hash(&self, schema: &Schema) -> RowHash {
+        let mut line = Vec::with_capacity(512);
+        self.write_line(schema, &mut line);
+        first_eight(&Sha256::digest(line))
+    }
+
+    /// The value of the table's sort attribute, which is called as the schema's time: the window's
+    /// start, `#`, and the [hash](Self::hash) as 16 hex digits. Unequal rows never share a key, and
+    /// equal ones overwrite each other.
+    pub fn sort_value(&self, schema: &Schema) -> String {
+        format!("{}#{}", self.window_start, hex(&self.hash(schema)))
+    }
+
+    /// The value of the table's [partition attribute](Schema::partition_attribute): the key's only
+    /// column if that is text, otherwise the JSON array of its columns, or the SHA-256 of that in
+    /// hex if it is longer than 1 KB.
+    pub fn partition_value(&self, schema: &Schema) -> Cow<'_, str> {
+        if let [Value::Text(text)] = self.key.as_slice()
+            && schema.has_text_key()
+        {
+            return Cow::Borrowed(text);
+        }
+        let mut array = vec![b'['];
+        for (index, value) in self.key.iter().enumerate() {
+            if index > 0 {
+                array.push(b',');
+            }
+            value.write_json(&mut array);
+        }
+        array.push(b']');
+        if array.len() > LONGEST_KEY {
+            return Cow::Owned(hex(&Sha256::digest(array)));
+        }
+        Cow::Owned(String::from_utf8_lossy(&array).into_owned())
+    }
+
+    /// Parses one JSON object. Ignores fields that rows do not have.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`], which names the first invalid field.
+    pub fn parse(schema: &Schema, line: &[u8]) -> Result<Self, Rejection> {
+        let mut names = schema.names();
+        names.push(SOURCE);
+        let fields = json::split_by_name(line, &names)?;
+        let mut fields = fields.into_iter();
+        let mut next = || fields.next().flatten();
+
+        let mut key = Vec::with_capacity(schema.key().len());
+        for column in schema.key() {
+            let value = Value::parse(column.column_type, &column.name, next())?;
+            check_null(&column.name, column.is_nullable, &value)?;
+            key.push(value);
+        }
+        let time = json::text(schema.time(), next())?;
+        let window_start = time.parse().map_err(|error| {
+            Rejection::field(schema.time(), format!("{} {error}", json::quote(&time)))
+        })?;
+        let values: Vec<RawField<'_>> = schema.measures().iter().map(|_| next()).collect();
+        let source = parse_source(next())?;
+
+        let mut measures = Vec::new();
+        if source.readings > 0 {
+            for (column, raw) in schema.measures().iter().zip(values) {
+                measures.push(parse_measure(column, raw, source.parts.as_deref())?);
+            }
+        }
+        Ok(Self {
+            key,
+            window_start,
+            window_seconds: source.window_seconds,
+            readings: source.readings,
+            duplicates: source.duplicates,
+            measures,
+            source: Arc::new(source.range),
+        })
+    }
+}
+
+impl Schema {
+    fn has_text_key(&self) -> bool {
+        let attribute = self.partition_attribute();
+        self.key().iter().any(|column| column.name == attribute)
+    }
+}
+
+fn first_eight(digest: &[u8]) -> RowHash {
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Appends a comma, if needed, and the name of a field.
+fn write_name(name: &str, out: &mut Vec<u8>) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+    json::write_text(name, out);
+    out.push(b':');
+}
+
+fn write_field(name: &str, value: &Value, out: &mut Vec<u8>) {
+    if !value.is_null() {
+        write_name(name, out);
+        value.write_json(out);
+    }
+}
+
+fn write_text_field(name: &str, text: &str, out: &mut Vec<u8>) {
+    write_name(name, out);
+    json::write_text(text, out);
+}
+
+fn write_count(name: &str, count: u64, out: &mut Vec<u8>) {
+    write_name(name, out);
+    out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
+}
+
+fn check_null(field: &str, is_nullable: bool, value: &Value) -> Result<(), Rejection> {
+    if value.is_null() && !is_nullable {
+        return Err(Rejection::Missing {
+            field: field.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn parse_measure(
+    column: &MeasureColumn,
+    raw: RawField<'_>,
+    parts: Option<&str>,
+) -> Result<Measure, Rejection> {
+    let MeasureType::Average { of, .. } = column.measure_type else {
+        let value = Value::parse(column.column_type(), &column.name, raw)?;
+        check_null(&column.name, column.is_nullable, &value)?;
+        return Ok(Measure::Value(value));
+    };
+    let measure = parse_average(&column.name, of, parts)?;
+    // The finished value is for those who read the table by hand; it must not contradict the parts.
+    let finished = measure.finish(column.measure_type);
+    check_null(&column.name, column.is_nullable, &finished)?;
+    if Value::parse(column.column_type(), &column.name, raw)? != finished {
+        return Err(Rejection::field(
+            &column.name,
+            "is not the average that Source.Parts says",
+        ));
+    }
+    Ok(measure)
+}
+
+fn parse_average(column: &str, of: NumberType, parts: Option<&str>) -> Result<Measure, Rejection> {
+    let name = |field: &str| format!("Source.Parts.{column}{field}");
+    let parts = parts.ok_or_else(|| Rejection::Missing { field: name("") })?;
+    let not_an_object = |_| Rejection::field(name(""), "is not an object");
+    let parts = json::split_by_name(parts.as_bytes(), &[column]).map_err(not_an_object)?;
+    let average = json::required(&name(""), parts.first().copied().flatten())?;
+    let fields = json::split_by_name(average.as_bytes(), &["Sum", "Count"]);
+    let fields = fields.map_err(not_an_object)?;
+    let field = |index: usize| fields.get(index).copied().flatten();
+    let any = NumberType {
+        lowest: i128::MIN,
+        highest: i128::MAX,
+        ..of
+    };
+    Ok(Measure::Average {
+        sum: decimal(&name(".Sum"), field(0), any)?,
+        count: json::integer(&name(".Count"), field(1))?,
+    })
+}
+
+/// What is in a row's `Source`.
+struct ParsedSource {
+    range: SourceRange,
+    readings: u64,
+    duplicates: u64,
+    window_seconds: u32,
+    parts: Option<String>,
+}
+
+fn parse_source(raw: RawField<'_>) -> Result<ParsedSource, Rejection> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct SourceFields<'a> {
+        #[serde(borrow)]
+        stream: RawField<'a>,
+        #[serde(borrow)]
+        shard: RawField<'a>,
+        #[serde(borrow)]
+        from: RawField<'a>,
+        #[serde(borrow)]
+        to: RawField<'a>,
+        #[serde(borrow, default)]
+        dedup_from: RawField<'a>,
+        #[serde(borrow)]
+        readings: RawField<'a>,
+        #[serde(borrow, default)]
+        duplicates: RawField<'a>,
+        #[serde(borrow)]
+        window_seconds: RawField<'a>,
+        #[serde(borrow, default)]
+        parts: RawField<'a>,
+    }
+
+    let text = json::required(SOURCE, raw)?;
+    let fields: SourceFields<'_> =
+        json::split(text.as_bytes()).map_err(|_| Rejection::field(SOURCE, "is not an object"))?;
+    let readings = json::integer("Source.Readings", fields.readings)?;
+    let duplicates = match fields.duplicates {
+        None => 0,
+        duplicates => json::integer("Source.Duplicates", duplicates)?,
+    };
+    if readings == 0 && duplicates == 0 {
+        return Err(Rejection::field(
+            "Source.Readings",
+            "is 0, and there are no Duplicates",
+        ));
+    }
+    let window_seconds = json::integer("Source.WindowSeconds", fields.window_seconds)?;
+    if window_seconds == 0 {
+        return Err(Rejection::field("Source.WindowSeconds", "is 0"));
+    }
+    let from = sequence_number("Source.From", fields.from)?;
+    let to = sequence_number("Source.To", fields.to)?;
+    let dedup_from = match fields.dedup_from {
+        None => None,
+        dedup_from => Some(sequence_number("Source.DedupFrom", dedup_from)?),
+    };
+    if dedup_from.as_ref().is_some_and(|first| *first >= from) {
+        return Err(Rejection::field(
+            "Source.DedupFrom",
+            "does not come before Source.From",
+        ));
+    }
+    let range = SequenceRange::new(from, to)
+        .ok_or_else(|| Rejection::field("Source.To", "comes before Source.From"))?;
+    Ok(ParsedSource {
+        range: SourceRange {
+            stream: json::text("Source.Stream", fields.stream)?.into_owned(),
+            shard: json::text("Source.Shard", fields.shard)?.into_owned(),
+            range,
+            dedup_from,
+        },
+        readings,
+        duplicates,
+        window_seconds,
+        parts: fields.parts.map(|parts| parts.get().to_owned()),
+    })
+}
+
+fn sequence_number(field: &str, raw: RawField<'_>) -> Result<SequenceNumber, Rejection> {
+    json::text(field, raw)?
+        .parse()
+        .map_err(|_| Rejection::field(field, "is not a sequence number"))
+}
+
+/// Parses the rows in a record, one per line. Returns each with the line it was parsed from. Blank
+/// lines are skipped.
+pub fn rows<'a>(
+    schema: &'a Schema,
+    record: &'a [u8],
+) -> impl Iterator<Item = (&'a [u8], Result<Row, Rejection>)> {
+    lines(record).map(|(line, is_readable)| {
+        let row = is_readable.and_then(|()| Row::parse(schema, line));
+        (line, row)
+    })
+}

@@ -1,0 +1,335 @@
+//! The columns of a sensor's rows.
+
+use thiserror::Error;
+
+use crate::value::{ColumnType, NumberType};
+
+/// The columns of a sensor's rows: its key, the window's start, and its measures.
+///
+/// A schema is a value, so it may come from a program's types or from text.
+///
+/// ```
+/// use windrow_core::schema::{KeyColumn, MeasureColumn, Schema};
+/// use windrow_core::value::{ColumnType, NumberType};
+///
+/// let celsius = NumberType::decimal(2);
+/// let schema = Schema::new(
+///     vec![KeyColumn::new("Room", ColumnType::Text)],
+///     "Minute",
+///     vec![
+///         MeasureColumn::max("Highest", ColumnType::Number(celsius)),
+///         MeasureColumn::average("Average", celsius, 3),
+///     ],
+/// )?;
+/// assert_eq!(schema.partition_attribute(), "Room");
+/// # Ok::<(), windrow_core::schema::SchemaError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schema {
+    key: Vec<KeyColumn>,
+    time: String,
+    measures: Vec<MeasureColumn>,
+}
+
+/// One column of the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyColumn {
+    /// Its name.
+    pub name: String,
+    /// The type of its values.
+    pub column_type: ColumnType,
+    /// Whether a value may be missing. Rows without it are a key of their own.
+    pub is_nullable: bool,
+}
+
+impl KeyColumn {
+    /// A column whose values are never missing.
+    pub fn new(name: impl Into<String>, column_type: ColumnType) -> Self {
+        Self {
+            name: name.into(),
+            column_type,
+            is_nullable: false,
+        }
+    }
+
+    /// Allows values to be missing.
+    pub fn nullable(self) -> Self {
+        Self {
+            is_nullable: true,
+            ..self
+        }
+    }
+}
+
+/// One column of what is computed per window and key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeasureColumn {
+    /// Its name.
+    pub name: String,
+    /// How it is computed.
+    pub measure_type: MeasureType,
+    /// Whether it may be missing, because none of the window's readings has a value.
+    pub is_nullable: bool,
+}
+
+/// How a measure is computed, and so how two rows' measures are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MeasureType {
+    /// The sum of numbers; the number of readings is a sum as well. Sums of floats are not offered:
+    /// they depend on the order.
+    Sum(NumberType),
+    /// The lowest value.
+    Min(ColumnType),
+    /// The highest value.
+    Max(ColumnType),
+    /// The average of numbers, rounded half away from zero. Rows carry the sum and the count, and
+    /// the average is computed after the merge.
+    Average {
+        /// The type of the sum.
+        of: NumberType,
+        /// The number of digits after the point of the average.
+        places: u8,
+    },
+}
+
+impl MeasureColumn {
+    fn new(name: impl Into<String>, measure_type: MeasureType) -> Self {
+        Self {
+            name: name.into(),
+            measure_type,
+            is_nullable: false,
+        }
+    }
+
+    /// A sum of numbers.
+    pub fn sum(name: impl Into<String>, of: NumberType) -> Self {
+        Self::new(name, MeasureType::Sum(of))
+    }
+
+    /// The lowest value.
+    pub fn min(name: impl Into<String>, of: ColumnType) -> Self {
+        Self::new(name, MeasureType::Min(of))
+    }
+
+    /// The highest value.
+    pub fn max(name: impl Into<String>, of: ColumnType) -> Self {
+        Self::new(name, MeasureType::Max(of))
+    }
+
+    /// The average of numbers, with `places` digits after the point.
+    pub fn average(name: impl Into<String>, of: NumberType, places: u8) -> Self {
+        Self::new(name, MeasureType::Average { of, places })
+    }
+
+    /// Allows the measure to be missing.
+    pub fn nullable(self) -> Self {
+        Self {
+            is_nullable: true,
+            ..self
+        }
+    }
+
+    /// The type of the finished value.
+    pub fn column_type(&self) -> ColumnType {
+        match self.measure_type {
+            MeasureType::Sum(number) => ColumnType::Number(number),
+            MeasureType::Min(column_type) | MeasureType::Max(column_type) => column_type,
+            MeasureType::Average { of, places } => ColumnType::Number(NumberType {
+                scale: places,
+                ..of
+            }),
+        }
+    }
+}
+
+/// Why columns are not a schema.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SchemaError {
+    /// A column has no name.
+    #[error("a column's name is empty")]
+    Unnamed,
+    /// Two columns have the same name.
+    #[error("two columns are called {0}")]
+    SameName(String),
+    /// The name is used for what every row has.
+    #[error("a column cannot be called {0}: every row has an attribute of that name")]
+    Reserved(String),
+    /// A number has more digits after the point than fit.
+    #[error("{column} has {scale} digits after the point, more than {MOST_PLACES}")]
+    Scale {
+        /// The column's name.
+        column: String,
+        /// The number of digits.
+        scale: u8,
+    },
+}
+
+/// The attributes that rows have besides their columns, in the stream or in the table.
+const RESERVED: [&str; 3] = [SOURCE, KEY, EXPIRES_AT];
+
+/// The attribute with the source of a row.
+pub const SOURCE: &str = "Source";
+
+/// The table's partition attribute if no single column of the key can be it.
+const KEY: &str = "Key";
+
+/// The attribute of the table that DynamoDB's time to live uses: seconds since the epoch.
+pub const EXPIRES_AT: &str = "ExpiresAt";
+
+/// The most digits after a number's point: DynamoDB's numbers have 38 digits.
+const MOST_PLACES: u8 = 18;
+
+impl Schema {
+    /// A schema whose rows have the window's start in the column `time`.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError`] if a name is empty, used twice or reserved, or a scale is too large.
+    pub fn new(
+        key: Vec<KeyColumn>,
+        time: impl Into<String>,
+        measures: Vec<MeasureColumn>,
+    ) -> Result<Self, SchemaError> {
+        let schema = Self {
+            key,
+            time: time.into(),
+            measures,
+        };
+        let mut names = schema.names();
+        names.sort_unstable();
+        for pair in names.windows(2) {
+            if pair[0] == pair[1] {
+                return Err(SchemaError::SameName(pair[0].to_owned()));
+            }
+        }
+        for name in names {
+            if name.is_empty() {
+                return Err(SchemaError::Unnamed);
+            }
+            if RESERVED.contains(&name) {
+                return Err(SchemaError::Reserved(name.to_owned()));
+            }
+        }
+        schema.check_scales()?;
+        Ok(schema)
+    }
+
+    fn check_scales(&self) -> Result<(), SchemaError> {
+        let check = |column: &str, number: NumberType| {
+            if number.scale <= MOST_PLACES {
+                return Ok(());
+            }
+            Err(SchemaError::Scale {
+                column: column.to_owned(),
+                scale: number.scale,
+            })
+        };
+        for column in &self.key {
+            if let ColumnType::Number(number) = column.column_type {
+                check(&column.name, number)?;
+            }
+        }
+        for column in &self.measures {
+            if let ColumnType::Number(number) = column.column_type() {
+                check(&column.name, number)?;
+            }
+            if let MeasureType::Average { of, .. } = column.measure_type {
+                check(&column.name, of)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns of the key.
+    pub fn key(&self) -> &[KeyColumn] {
+        &self.key
+    }
+
+    /// The column with the window's start. It is the sort attribute of the table.
+    pub fn time(&self) -> &str {
+        &self.time
+    }
+
+    /// The measures.
+    pub fn measures(&self) -> &[MeasureColumn] {
+        &self.measures
+    }
+
+    /// The names of all columns, in the order of a row.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let key = self.key.iter().map(|column| column.name.as_str());
+        let measures = self.measures.iter().map(|column| column.name.as_str());
+        key.chain([self.time.as_str()]).chain(measures).collect()
+    }
+
+    /// The attributes of the table's key: partition and sort attribute.
+    pub fn table_key(&self) -> [&str; 2] {
+        [self.partition_attribute(), &self.time]
+    }
+
+    /// The partition attribute of the table: the key's column where there is exactly one and its
+    /// values are text and never missing, otherwise `Key`.
+    pub fn partition_attribute(&self) -> &str {
+        match self.key.as_slice() {
+            [column] if column.column_type == ColumnType::Text && !column.is_nullable => {
+                &column.name
+            }
+            _ => KEY,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(names: &[&str]) -> Vec<KeyColumn> {
+        names
+            .iter()
+            .map(|name| KeyColumn::new(*name, ColumnType::Text))
+            .collect()
+    }
+
+    #[test]
+    fn only_a_single_text_is_the_partition_attribute_itself() {
+        let attribute = |key: Vec<KeyColumn>| {
+            let schema = Schema::new(key, "Minute", Vec::new()).unwrap();
+            schema.partition_attribute().to_owned()
+        };
+        assert_eq!(attribute(key(&["Room"])), "Room");
+        assert_eq!(attribute(key(&["Room", "Floor"])), "Key");
+        assert_eq!(attribute(Vec::new()), "Key");
+        let text = || KeyColumn::new("Room", ColumnType::Text);
+        assert_eq!(attribute(vec![text().nullable()]), "Key");
+        let number = KeyColumn::new("Room", ColumnType::Number(NumberType::I64));
+        assert_eq!(attribute(vec![number]), "Key");
+    }
+
+    #[test]
+    fn names_are_checked() {
+        let error = |names: &[&str], time: &str| {
+            let error = Schema::new(key(names), time, Vec::new()).unwrap_err();
+            error.to_string()
+        };
+        assert_eq!(
+            error(&["Room", "Room"], "Minute"),
+            "two columns are called Room"
+        );
+        assert_eq!(
+            error(&["Minute"], "Minute"),
+            "two columns are called Minute"
+        );
+        assert_eq!(error(&["Room"], ""), "a column's name is empty");
+        assert_eq!(
+            error(&["Source"], "Minute"),
+            "a column cannot be called Source: every row has an attribute of that name"
+        );
+        let fine = MeasureColumn::average("Fine", NumberType::decimal(2), 19);
+        assert_eq!(
+            Schema::new(Vec::new(), "Minute", vec![fine])
+                .unwrap_err()
+                .to_string(),
+            "Fine has 19 digits after the point, more than 18"
+        );
+    }
+}

@@ -1,0 +1,280 @@
+//! Values of a row's columns, and their JSON.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use crate::decimal::Decimal;
+use crate::json::{self, RawField};
+use crate::rejection::Rejection;
+
+/// The type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnType {
+    /// Text, not empty.
+    Text,
+    /// An exact number: an integer or a decimal.
+    Number(NumberType),
+    /// A finite 64-bit float.
+    Float,
+    /// True or false.
+    Boolean,
+}
+
+/// An exact number: an integer from `lowest` to `highest`, divided by 10^`scale`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberType {
+    /// The number of digits after the point.
+    pub scale: u8,
+    /// The lowest integer.
+    pub lowest: i128,
+    /// The highest integer.
+    pub highest: i128,
+}
+
+impl NumberType {
+    /// Integers of 32 bits.
+    pub const I32: Self = Self::between(i32::MIN as i128, i32::MAX as i128);
+    /// Integers of 64 bits.
+    pub const I64: Self = Self::between(i64::MIN as i128, i64::MAX as i128);
+    /// Counts.
+    pub const U64: Self = Self::between(0, u64::MAX as i128);
+
+    /// Integers from `lowest` to `highest`.
+    pub const fn between(lowest: i128, highest: i128) -> Self {
+        Self {
+            scale: 0,
+            lowest,
+            highest,
+        }
+    }
+
+    /// Decimals with up to `scale` digits after the point, and 38 digits in all.
+    pub const fn decimal(scale: u8) -> Self {
+        const HIGHEST: i128 = 10_i128.pow(38) - 1;
+        Self {
+            scale,
+            lowest: -HIGHEST,
+            highest: HIGHEST,
+        }
+    }
+}
+
+/// A value of a column.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Value {
+    /// There is none.
+    Null,
+    /// True or false.
+    Boolean(bool),
+    /// An exact number.
+    Number(Decimal),
+    /// A float.
+    Float(Finite),
+    /// Text.
+    Text(String),
+}
+
+/// A float that is a number, ordered numerically. There is only one zero.
+#[derive(Clone, Copy, Debug)]
+pub struct Finite(f64);
+
+impl Finite {
+    /// The float; `None` if it is infinite or not a number.
+    pub fn new(value: f64) -> Option<Self> {
+        // Adding zero turns the negative zero into the positive one.
+        value.is_finite().then_some(Self(value + 0.0))
+    }
+
+    /// The float.
+    pub fn value(self) -> f64 {
+        self.0
+    }
+}
+
+impl Ord for Finite {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Finite {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Finite {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Finite {}
+
+impl std::hash::Hash for Finite {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
+impl Value {
+    /// Parses a field's JSON. A missing field is [`Value::Null`].
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`] if it has another type or is out of range. It names the field.
+    pub fn parse(
+        column_type: ColumnType,
+        field: &str,
+        raw: RawField<'_>,
+    ) -> Result<Self, Rejection> {
+        if raw.is_none() {
+            return Ok(Self::Null);
+        }
+        match column_type {
+            ColumnType::Text => {
+                let text = json::text(field, raw)?;
+                if text.is_empty() {
+                    return Err(Rejection::field(field, "is empty"));
+                }
+                Ok(Self::Text(text.into_owned()))
+            }
+            ColumnType::Number(number) => decimal(field, raw, number).map(Self::Number),
+            ColumnType::Float => float(field, raw).map(Self::Float),
+            ColumnType::Boolean => match json::required(field, raw)? {
+                "true" => Ok(Self::Boolean(true)),
+                "false" => Ok(Self::Boolean(false)),
+                _ => Err(Rejection::field(field, "is neither true nor false")),
+            },
+        }
+    }
+
+    /// Appends the value as JSON.
+    pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.extend(b"null"),
+            Self::Boolean(value) => out.extend(value.to_string().bytes()),
+            Self::Text(text) => json::write_text(text, out),
+            Self::Number(number) => number.append_to(out),
+            Self::Float(float) => write_float(*float, out),
+        }
+    }
+
+    /// Whether there is no value.
+    pub fn is_null(&self) -> bool {
+        *self == Self::Null
+    }
+}
+
+/// Formats the value without quotes; nothing if there is none.
+impl fmt::Display for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => Ok(()),
+            Self::Boolean(value) => value.fmt(formatter),
+            Self::Number(number) => number.fmt(formatter),
+            Self::Float(float) => float.value().fmt(formatter),
+            Self::Text(text) => formatter.write_str(text),
+        }
+    }
+}
+
+/// Parses an exact number.
+pub(crate) fn decimal(
+    field: &str,
+    raw: RawField<'_>,
+    number_type: NumberType,
+) -> Result<Decimal, Rejection> {
+    let scale = number_type.scale;
+    let scaled = json::number(field, raw, scale.into())?;
+    let value = json::required(field, raw)?;
+    if !scaled.exact && scale == 0 {
+        let problem = format!("is {}, which is not an integer", json::quote(value));
+        return Err(Rejection::field(field, problem));
+    }
+    if !scaled.exact {
+        let problem = format!(
+            "is {}, with more than {scale} digits after the point",
+            json::quote(value)
+        );
+        return Err(Rejection::field(field, problem));
+    }
+    if scaled.negative && number_type.lowest == 0 {
+        let problem = format!("is {}, which is below zero", json::quote(value));
+        return Err(Rejection::field(field, problem));
+    }
+    if scaled.value < number_type.lowest || number_type.highest < scaled.value {
+        return Err(json::out_of_range(field, value));
+    }
+    Ok(Decimal {
+        unscaled: scaled.value,
+        scale,
+    })
+}
+
+/// Parses a float.
+fn float(field: &str, raw: RawField<'_>) -> Result<Finite, Rejection> {
+    number_text(field, raw)?
+        .parse()
+        .ok()
+        .and_then(Finite::new)
+        .ok_or_else(|| json::out_of_range(field, raw.map_or("", |raw| raw.get())))
+}
+
+fn number_text<'a>(field: &str, raw: RawField<'a>) -> Result<&'a str, Rejection> {
+    let value = json::required(field, raw)?;
+    if value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        return Ok(value);
+    }
+    Err(Rejection::field(field, "is not a number"))
+}
+
+/// Appends a float as a JSON number.
+fn write_float(float: Finite, out: &mut Vec<u8>) {
+    // Finite numbers always serialize, and writing to a vector cannot fail.
+    let _ = serde_json::to_writer(out, &float.value());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_zero() {
+        assert_eq!(Finite::new(-0.0), Finite::new(0.0));
+        assert_eq!(Finite::new(f64::NAN), None);
+        assert!(Finite::new(-1.0) < Finite::new(0.5));
+    }
+
+    #[test]
+    fn decimals_are_exact() {
+        let parse = |text: &str, number_type| {
+            let line = format!("{{\"A\":{text}}}");
+            let fields = json::split_by_name(line.as_bytes(), &["A"]).unwrap();
+            decimal("A", fields[0], number_type)
+                .map(|decimal| decimal.to_string())
+                .map_err(|rejection| rejection.to_string())
+        };
+        let cents = NumberType::decimal(2);
+        assert_eq!(parse("1.50", cents), Ok("1.5".to_owned()));
+        assert_eq!(parse("-15e-1", cents), Ok("-1.5".to_owned()));
+        for (text, number_type, problem) in [
+            (
+                "1.505",
+                cents,
+                "is `1.505`, with more than 2 digits after the point",
+            ),
+            ("1.5", NumberType::I32, "is `1.5`, which is not an integer"),
+            (
+                "2147483648",
+                NumberType::I32,
+                "is `2147483648`, which is out of range",
+            ),
+            ("-1", NumberType::U64, "is `-1`, which is below zero"),
+            ("\"1\"", cents, "is not a number"),
+            ("null", cents, "is missing"),
+        ] {
+            assert_eq!(parse(text, number_type), Err(format!("A {problem}")));
+        }
+    }
+}
