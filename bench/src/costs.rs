@@ -15,11 +15,12 @@ const ITEM_BYTES: f64 = 430.0;
 const ARCHIVE_RATIO: f64 = 5.0;
 /// Firehose writes an object after this many bytes or after a minute (`BufferingHints`).
 const ARCHIVE_BUFFER_BYTES: f64 = 64.0 * 1_048_576.0;
-/// The functions' own metrics (11 of the aggregator, 6 of the processor) and the five EventCount
-/// metrics of each mapping, which are assumed to be billed the same.
-const METRICS: f64 = 11.0 + 6.0 + 2.0 * 5.0;
+/// Metrics of the aggregator and of the processor.
+pub const FUNCTION_METRICS: [u32; 2] = [14, 7];
+/// EventCount metrics of each of the two mappings, which are assumed to be billed the same.
+const MAPPING_METRICS: u32 = 5;
 /// Alarms in `template.yaml`.
-const ALARMS: f64 = 16.0;
+pub const ALARMS: u32 = 17;
 /// The month whose storage is compared with that of the first.
 const LATER_MONTH: f64 = 12.0;
 
@@ -48,6 +49,8 @@ pub struct CostLine {
 
 /// A fleet's bill for its first month.
 pub fn bill(workload: &Workload) -> Vec<CostLine> {
+    let metrics = FUNCTION_METRICS.map(|metrics| metrics + MAPPING_METRICS);
+    let metrics = f64::from(metrics.iter().sum::<u32>());
     let line = |role: Role, service: &'static str, cost: f64| CostLine {
         service,
         cost,
@@ -64,10 +67,10 @@ pub fn bill(workload: &Workload) -> Vec<CostLine> {
         replaced("CloudWatch, logs", logs(workload)),
         replaced("Lambda aggregator", aggregator(workload)),
         replaced("Lambda processor", processor(workload)),
-        replaced("CloudWatch, metrics", METRICS * prices::METRIC),
+        replaced("CloudWatch, metrics", metrics * prices::METRIC),
         shared(
             "CloudWatch, alarms and a dashboard",
-            ALARMS * prices::ALARM + prices::DASHBOARD,
+            f64::from(ALARMS) * prices::ALARM + prices::DASHBOARD,
         ),
         shared("S3, the archive", archive(workload, 1.0)),
         shared("KMS", encryption(workload)),

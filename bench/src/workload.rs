@@ -19,7 +19,7 @@ pub const PACKED_BYTES: u64 = 25_000;
 /// Bytes of a record in a Lambda event, without its data in base64. Measured.
 pub const EVENT_RECORD_BYTES: u64 = 540;
 /// Bytes of the aggregator's log line of metrics. Measured.
-pub const METRICS_LINE_BYTES: u64 = 826;
+pub const METRICS_LINE_BYTES: u64 = 978;
 /// Bytes that Lambda itself logs per invocation: start and report as JSON, and 26 bytes that
 /// CloudWatch adds to each of the three lines. An estimate.
 pub const PLATFORM_LINES_BYTES: u64 = 600;

@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use bench::{limits, workload};
 use std::sync::Arc;
 
+use bench::{costs, limits, workload};
 use unicorn::distance::Distance;
 use unicorn::reading::readings;
 use unicorn::row::schema;
@@ -162,24 +162,32 @@ fn event_record_bytes() {
     );
 }
 
+const AGGREGATOR: &str = include_str!("../../crates/windrow-lambda/src/aggregator/handler.rs");
+const PROCESSOR: &str = include_str!("../../crates/windrow-lambda/src/processor/handler.rs");
+const TEMPLATE: &str = include_str!("../../template.yaml");
+
+/// The names of the metrics in a handler's source.
+fn metrics(source: &'static str) -> Vec<&'static str> {
+    let before = source
+        .split("\", Unit::")
+        .map(|text| text.rsplit('"').next());
+    let mut names: Vec<&str> = before.flatten().collect();
+    names.pop();
+    names
+}
+
+#[test]
+fn metrics_and_alarms_are_counted() {
+    let emitted = [AGGREGATOR, PROCESSOR].map(|source| metrics(source).len() as u32);
+    assert_eq!(costs::FUNCTION_METRICS, emitted);
+    let alarms = TEMPLATE.matches("Type: AWS::CloudWatch::Alarm\n").count();
+    assert_eq!(costs::ALARMS as usize, alarms);
+}
+
 #[test]
 fn metrics_line_bytes() {
-    let names = [
-        "Readings",
-        "Duplicates",
-        "RedeliveredRecords",
-        "RejectedReadings",
-        "RejectedSummaryRecords",
-        "LostRejects",
-        "Rows",
-        "SourceRanges",
-        "Retries",
-        "Undelivered",
-        "StateBytes",
-        "OpenKeys",
-        "EvictedReadings",
-    ];
-    let values = names.map(|name| (name, Unit::Count, 1_000)).to_vec();
+    let values = metrics(AGGREGATOR).into_iter();
+    let values = values.map(|name| (name, Unit::Count, 1_000)).collect();
     let line = Metrics::new(values).to_line("wildrydes-aggregator", START as u64);
     assert_near(
         "METRICS_LINE_BYTES",

@@ -125,6 +125,7 @@ WATCHED = [
     ("WildRydes", "LostRejects", "Processor"),
     ("WildRydes", "LowVitals", "Processor"),
     ("WildRydes", "EvictedReadings", "Aggregator"),
+    ("WildRydes", "EarlyEnds", "Aggregator"),
 ]
 
 KEPT = ["ArchiveBucket", "DashboardBucket", "OnFailureBucket", "ResultBucket", "Table"]

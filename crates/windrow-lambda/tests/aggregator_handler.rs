@@ -175,6 +175,7 @@ async fn final_invocation_folds_its_records_first() {
         .invoke(&[(1, &reading("Franky", 1, "30", 1))], None, true)
         .await;
     assert_eq!(harness.sent().0[0].readings, 1);
+    assert_eq!(harness.last("EarlyEnds"), 0);
 }
 
 #[tokio::test]
@@ -185,6 +186,7 @@ async fn window_terminated_early_emits_its_rows() {
     let response = harness.function.handle(&event, deadline).await.unwrap();
     assert_eq!(response.state.unwrap().get(), "{}");
     assert_eq!(harness.sent().0.len(), 1);
+    assert_eq!(harness.last("EarlyEnds"), 1);
 }
 
 #[tokio::test]

@@ -190,6 +190,23 @@ impl LocalCloud {
         self.aggregator.restart(from_millis).await;
     }
 
+    /// Disables the aggregator's mappings. Lambda keeps the checkpoints; what it does with the state
+    /// of open windows is not documented, and here it is kept too. A [`drain`](Self::drain) waits
+    /// until the mappings are enabled.
+    pub async fn disable_aggregator(&self) {
+        self.aggregator.set_enabled(false).await;
+    }
+
+    /// Enables the aggregator's mappings again.
+    pub async fn enable_aggregator(&self) {
+        self.aggregator.set_enabled(true).await;
+    }
+
+    /// Changes the most records in a batch of the aggregator's mappings.
+    pub async fn set_aggregator_batch_size(&self, batch_size: usize) {
+        self.aggregator.set_batch_size(batch_size).await;
+    }
+
     /// Creates another stream of readings, which the same aggregator sums into the same table.
     /// [`drain`](Self::drain) drains it too. It has no archive.
     ///

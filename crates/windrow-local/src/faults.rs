@@ -28,7 +28,7 @@
 //! # Ok::<(), windrow_local::faults::InvalidFaults>(())
 //! ```
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -73,8 +73,10 @@ pub enum FaultKind {
     StateLost,
     /// A batch is split in two, even the last one of its window.
     Recut,
-    /// A window is ended early.
-    EndedEarly,
+    /// A window's state is lost, and later records are redelivered before earlier ones.
+    OutOfOrder,
+    /// A batch fails until it goes to the on-failure destination, so its records must be redriven.
+    BatchFailed,
     /// A shard of the readings is split.
     Split,
     /// Two shards of the readings are merged.
@@ -85,11 +87,18 @@ pub enum FaultKind {
     MappingRestarted,
     /// Old summaries are put into their stream again.
     SummariesReplayed,
+    /// The aggregator's mapping is disabled in the middle of a window, and enabled later.
+    MappingDisabled,
+    /// The aggregator's mapping gets another batch size in the middle of a window.
+    MappingUpdated,
+    /// The whole cloud drains and stops while readings are sent, and starts again on the same data
+    /// directory.
+    CloudRestarted,
 }
 
 impl FaultKind {
     /// All kinds, in the order in which a soak prints them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 27] = [
         Self::PutFailed,
         Self::Throttled,
         Self::ResponseDropped,
@@ -107,12 +116,16 @@ impl FaultKind {
         Self::RedeliveredAfterWindow,
         Self::StateLost,
         Self::Recut,
-        Self::EndedEarly,
+        Self::OutOfOrder,
+        Self::BatchFailed,
         Self::Split,
         Self::Merge,
         Self::SummarySplit,
         Self::MappingRestarted,
         Self::SummariesReplayed,
+        Self::MappingDisabled,
+        Self::MappingUpdated,
+        Self::CloudRestarted,
     ];
 
     /// The name in a specification.
@@ -135,12 +148,16 @@ impl FaultKind {
             Self::RedeliveredAfterWindow => "redelivered-after-window",
             Self::StateLost => "state-lost",
             Self::Recut => "recut",
-            Self::EndedEarly => "ended-early",
+            Self::OutOfOrder => "out-of-order",
+            Self::BatchFailed => "batch-failed",
             Self::Split => "split",
             Self::Merge => "merge",
             Self::SummarySplit => "summary-split",
             Self::MappingRestarted => "mapping-restarted",
             Self::SummariesReplayed => "summaries-replayed",
+            Self::MappingDisabled => "mapping-disabled",
+            Self::MappingUpdated => "mapping-updated",
+            Self::CloudRestarted => "cloud-restarted",
         }
     }
 }
@@ -153,59 +170,64 @@ pub struct Faults {
     opportunities: [AtomicU64; FaultKind::ALL.len()],
     injected: [AtomicU64; FaultKind::ALL.len()],
     off: AtomicBool,
-    early_ends: Mutex<HashSet<String>>,
 }
 
 /// When a kind of fault is injected.
 #[derive(Debug)]
-enum InjectionRule {
-    /// At each opportunity, with this probability.
-    Rate(f64),
-    /// At these opportunities, counted from 1. One that was missed is due at the next opportunity.
-    At(Mutex<BTreeSet<u64>>),
+struct InjectionRule {
+    /// The probability at each opportunity.
+    rate: f64,
+    /// The opportunities, counted from 1, at which the fault is forced. One that was missed is due
+    /// at the next opportunity.
+    forced: Mutex<BTreeSet<u64>>,
+    /// Whether the fault was ever to be forced.
+    is_forced: bool,
 }
 
 impl InjectionRule {
-    /// Never.
-    const NEVER: Self = Self::Rate(0.0);
-
-    /// Forces the fault at an opportunity. Replaces a rate.
-    fn force(&mut self, opportunity: u64) {
-        match self {
-            Self::Rate(_) => *self = Self::At(Mutex::new(BTreeSet::from([opportunity]))),
-            Self::At(due) => {
-                let due = due.get_mut().unwrap_or_else(PoisonError::into_inner);
-                due.insert(opportunity);
-            }
+    fn at_rate(rate: f64) -> Self {
+        Self {
+            rate,
+            forced: Mutex::default(),
+            is_forced: false,
         }
     }
 
+    /// No kind is ever injected.
+    fn none() -> [Self; FaultKind::ALL.len()] {
+        FaultKind::ALL.map(|_| Self::at_rate(0.0))
+    }
+
+    /// Also forces the fault at an opportunity.
+    fn force(&mut self, opportunity: u64) {
+        let forced = self.forced.get_mut();
+        forced
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(opportunity);
+        self.is_forced = true;
+    }
+
     fn is_possible(&self) -> bool {
-        match self {
-            Self::Rate(rate) => *rate > 0.0,
-            Self::At(_) => true,
-        }
+        self.rate > 0.0 || self.is_forced
     }
 
     /// Whether to inject the fault at this opportunity.
     fn is_now(&self, opportunity: u64, random: &mut ChaCha8Rng) -> bool {
-        match self {
-            Self::Rate(rate) => random.random_bool(*rate),
-            Self::At(due) => {
-                let mut due = due.lock().unwrap_or_else(PoisonError::into_inner);
-                let is_due = due.first().is_some_and(|first| *first <= opportunity);
-                is_due && due.pop_first().is_some()
-            }
+        let mut forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner);
+        if forced.first().is_some_and(|first| *first <= opportunity) {
+            return forced.pop_first().is_some();
         }
+        random.random_bool(self.rate)
     }
 
-    /// Takes back an injection that had no effect. A forced one is due at the next opportunity.
+    /// Takes back an injection that had no effect. If the fault is forced, it is due at the next
+    /// opportunity.
     fn undo(&self) {
-        if let Self::At(due) = self {
-            let mut due = due.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_forced {
+            let mut forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner);
             // The lowest free number, which is due at the next opportunity.
-            let free = (0..).find(|opportunity| !due.contains(opportunity));
-            due.extend(free);
+            let free = (0..).find(|opportunity| !forced.contains(opportunity));
+            forced.extend(free);
         }
     }
 }
@@ -235,26 +257,25 @@ pub enum InvalidFaults {
 impl Faults {
     /// No faults.
     pub fn none() -> Self {
-        Self::at(0, [const { InjectionRule::NEVER }; FaultKind::ALL.len()])
+        Self::at(0, InjectionRule::none())
     }
 
     /// Parses a specification: parts separated by commas.
     ///
     /// * `name=rate` injects the fault with this probability (0 to 1) at each opportunity.
-    /// * `name@n` forces the fault at the n-th opportunity, counted from 1. Several such parts with
-    ///   the same name add up. A forced fault that has no effect (see [`undo`](Self::undo)) is
+    /// * `name@n` also forces the fault at the n-th opportunity, counted from 1. Several such parts
+    ///   with the same name add up. A forced fault that has no effect (see [`undo`](Self::undo)) is
     ///   injected at the next opportunity instead.
     ///
-    /// `all` stands for every kind. For each kind, a rate replaces all earlier parts, and a forced
-    /// fault replaces an earlier rate. [`FaultKind::Split`] and the kinds after it have one
-    /// opportunity per second.
+    /// `all` stands for every kind. For each kind, a rate replaces all earlier parts.
+    /// [`FaultKind::Split`] and the kinds after it have one opportunity per second.
     ///
     /// # Errors
     ///
     /// [`InvalidFaults`] if a part has neither form, an unknown name, a rate that is not from 0 to
     /// 1, or an `n` that is not at least 1.
     pub fn parse(specification: &str, seed: u64) -> Result<Self, InvalidFaults> {
-        let mut rules = [const { InjectionRule::NEVER }; FaultKind::ALL.len()];
+        let mut rules = InjectionRule::none();
         for part in specification.split(',') {
             let invalid = |problem| InvalidFaults::Invalid {
                 part: part.to_owned(),
@@ -281,7 +302,7 @@ impl Faults {
                 .filter(|rate| (0.0..=1.0).contains(rate))
                 .ok_or_else(|| invalid("the rate must be a number from 0 to 1"))?;
             for kind in named(name)? {
-                rules[*kind as usize] = InjectionRule::Rate(rate);
+                rules[*kind as usize] = InjectionRule::at_rate(rate);
             }
         }
         Ok(Self::at(seed, rules))
@@ -294,7 +315,6 @@ impl Faults {
             opportunities: Default::default(),
             injected: Default::default(),
             off: AtomicBool::new(false),
-            early_ends: Mutex::default(),
         }
     }
 
@@ -335,28 +355,14 @@ impl Faults {
         self.injected[kind as usize].load(Ordering::Relaxed)
     }
 
-    /// Records that a window was ended early after the record with this sequence number.
-    pub(crate) fn ended_early_after(&self, sequence_number: &str) {
-        let mut ends = self
-            .early_ends
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        ends.insert(sequence_number.to_owned());
-    }
-
-    /// The sequence numbers of the records after which a window was ended early. The dedup cache is
-    /// empty after that, so a reading that is sent before and after may count twice.
-    pub fn early_ends(&self) -> HashSet<String> {
-        let ends = self
-            .early_ends
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        ends.clone()
-    }
-
     /// Stops injecting faults.
     pub fn switch_off(&self) {
         self.off.store(true, Ordering::Relaxed);
+    }
+
+    /// Injects faults again.
+    pub fn switch_on(&self) {
+        self.off.store(false, Ordering::Relaxed);
     }
 }
 
@@ -422,7 +428,12 @@ mod tests {
         assert_eq!(injected("crash@2", FaultKind::Split), [0; 0]);
         assert_eq!(injected("all@3", FaultKind::Split), [3]);
         assert_eq!(injected("all@3,split=0", FaultKind::Split), [0; 0]);
-        assert_eq!(injected("all=1,split@5", FaultKind::Split), [5]);
+        assert_eq!(injected("all@3,split=0,split@5", FaultKind::Split), [5]);
+        assert_eq!(injected("all=1,split@5", FaultKind::Split).len(), 100);
+        let rarely = injected("split=0.05", FaultKind::Split);
+        let also_forced = injected("split=0.05,split@5,split@6", FaultKind::Split);
+        assert!(!rarely.contains(&5) && !rarely.contains(&6));
+        assert_eq!(also_forced.len(), rarely.len() + 2);
         assert_eq!(injected("all=1,split@5", FaultKind::Crash).len(), 100);
         assert_eq!(injected("crash@200", FaultKind::Crash), [0; 0]);
         let faults = Faults::parse("crash@2", 1).unwrap();

@@ -36,6 +36,7 @@ use windrow_core::window::{InvalidWindow, Tumbling};
 use windrow_read::Start;
 
 pub use options::MappingOptions;
+pub(crate) use options::MappingUpdate;
 
 use crate::clock::Clock;
 use crate::faults::Faults;
@@ -64,6 +65,7 @@ pub struct MappingSource {
 pub struct Mapping {
     watermark: watch::Receiver<i64>,
     flush: watch::Sender<i64>,
+    update: watch::Sender<MappingUpdate>,
     stop: CancellationToken,
     task: AbortOnDropHandle<()>,
 }
@@ -118,6 +120,7 @@ impl Mapping {
     ) -> Self {
         let (watermark_sender, watermark) = watch::channel(i64::MIN);
         let (flush, flush_receiver) = watch::channel(i64::MAX);
+        let (update, update_receiver) = watch::channel(MappingUpdate::from(&options));
         let stop = CancellationToken::new();
         let source_of_shards = StreamSource {
             client: source.client,
@@ -133,12 +136,14 @@ impl Mapping {
             rules,
             options,
             flush: flush_receiver,
+            update: update_receiver,
             faults,
         });
         let follow = follow_stream(source_of_shards, polling, watermark_sender, stop.clone());
         Self {
             watermark,
             flush,
+            update,
             stop,
             task: AbortOnDropHandle::new(tokio::spawn(follow)),
         }
@@ -154,6 +159,24 @@ impl Mapping {
     /// before `time` has been read. The watermark then passes `time`.
     pub fn flush(&self, time: i64) {
         self.flush.send_replace(time);
+    }
+
+    /// Stops polling after the invocations in flight, until it is enabled again. Keeps each shard's
+    /// checkpoint and, with a tumbling window, the open window's state. The watermark does not
+    /// advance.
+    pub fn disable(&self) {
+        self.update.send_modify(|update| update.enabled = false);
+    }
+
+    /// Polls again, from each shard's checkpoint.
+    pub fn enable(&self) {
+        self.update.send_modify(|update| update.enabled = true);
+    }
+
+    /// Changes the most records in a batch, from each shard's next batch on.
+    pub fn set_batch_size(&self, batch_size: usize) {
+        self.update
+            .send_modify(|update| update.batch_size = batch_size);
     }
 
     /// Stops after the invocations in flight.

@@ -458,7 +458,7 @@ fn help_has_examples() {
     for text in [
         "--faults all=0.01",
         "put-failed, throttled,",
-        "ended-early.",
+        "batch-failed.",
     ] {
         assert!(output.out.contains(text), "{text}: {}", output.out);
     }

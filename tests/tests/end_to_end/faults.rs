@@ -25,7 +25,7 @@ const MUTATIONS: [FaultKind; 11] = [
     FaultKind::RedeliveredAfterWindow,
     FaultKind::StateLost,
     FaultKind::Recut,
-    FaultKind::EndedEarly,
+    FaultKind::OutOfOrder,
 ];
 
 /// Long enough for a batch to arrive before the end of a window, even on a busy machine.
@@ -149,6 +149,29 @@ async fn restarted_mapping_rereads_open_windows() {
         send_rounds(&cloud, "wildrydes", 4 * round + 2..4 * round + 4).await;
     }
     assert_exact(&cloud, "mapping-restarted").await;
+    cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disabled_and_updated_mappings_lose_nothing() {
+    let cloud = start(&Arc::new(Faults::none())).await;
+    for round in 0..4 {
+        let first = 5 * round;
+        send_rounds(&cloud, "wildrydes", first..first + 2).await;
+        // Disabled in the middle of a window, and past its end in every other round.
+        cloud.cloud.disable_aggregator().await;
+        let rounds = if round % 2 == 0 { 1 } else { 3 };
+        send_rounds(&cloud, "wildrydes", first + 2..first + 2 + rounds).await;
+        let batch_size = [1, 7, 1_000, 3][round as usize];
+        cloud.cloud.set_aggregator_batch_size(batch_size).await;
+        cloud.cloud.enable_aggregator().await;
+        if round == 2 {
+            cloud.cloud.set_aggregator_batch_size(20).await;
+            let before = cloud.cloud.aggregator_watermark();
+            cloud.cloud.restart_aggregator(before).await;
+        }
+    }
+    assert_exact(&cloud, "mapping-disabled").await;
     cloud.stop().await;
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use aws_types::SdkConfig;
 use axum::Router;
 use unicorn::row::schema;
+use windrow_core::fold::StateLimits;
 use windrow_event::Event;
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
@@ -36,13 +37,16 @@ pub struct WildRydes {
     pub functions: Functions,
     /// `arrival` or `event`, as the aggregator's `WINDOW_TIME`.
     pub window_time: WindowTime,
+    /// The limits of the aggregator's window state. Only an embedded aggregator can have other ones
+    /// than it is deployed with.
+    pub limits: StateLimits,
 }
 
 impl Application for WildRydes {
     fn pipeline(&self, names: &ResourceNames, config: &SdkConfig) -> Result<Pipeline, StartError> {
         match &self.functions {
             Functions::Embedded => Ok(Pipeline {
-                aggregator: Arc::new(embedded_aggregator(names, self.window_time, config)),
+                aggregator: Arc::new(self.embedded_aggregator(names, config)),
                 processor: Arc::new(embedded_processor(names, config)),
             }),
             Functions::Bootstrap(folder) => {
@@ -62,6 +66,29 @@ impl Application for WildRydes {
 
     fn page(&self, endpoint_url: &str, region: &str, names: &ResourceNames) -> Router {
         crate::page::router(endpoint_url, region, names)
+    }
+}
+
+impl WildRydes {
+    fn embedded_aggregator(&self, names: &ResourceNames, config: &SdkConfig) -> Embedded {
+        let kinesis = aws_sdk_kinesis::Client::new(config);
+        let firehose = aws_sdk_firehose::Client::new(config);
+        let function = Aggregator::new(
+            KinesisStream::new(kinesis, &names.summary_stream),
+            FirehoseStream::new(firehose, &names.rejects),
+            self.window_time,
+            log_metrics("aggregator"),
+        );
+        let function = Arc::new(function.with_limits(self.limits));
+        Embedded::new("aggregator", move |event, deadline| {
+            let function = Arc::clone(&function);
+            async move {
+                let event = Event::from_json(&event).map_err(|error| error.to_string())?;
+                let response = function.handle(&event, deadline).await;
+                let response = response.map_err(|error| error.to_string())?;
+                serde_json::to_vec(&response).map_err(|error| error.to_string())
+            }
+        })
     }
 }
 
@@ -99,30 +126,6 @@ fn bootstrap(
     options.environment.clone_from(environment);
     options.endpoint_url = endpoint_url.map(str::to_owned);
     Ok(Arc::new(Bootstrap::new(options)))
-}
-
-fn embedded_aggregator(
-    names: &ResourceNames,
-    window_time: WindowTime,
-    config: &SdkConfig,
-) -> Embedded {
-    let kinesis = aws_sdk_kinesis::Client::new(config);
-    let firehose = aws_sdk_firehose::Client::new(config);
-    let function = Arc::new(Aggregator::new(
-        KinesisStream::new(kinesis, &names.summary_stream),
-        FirehoseStream::new(firehose, &names.rejects),
-        window_time,
-        log_metrics("aggregator"),
-    ));
-    Embedded::new("aggregator", move |event, deadline| {
-        let function = Arc::clone(&function);
-        async move {
-            let event = Event::from_json(&event).map_err(|error| error.to_string())?;
-            let response = function.handle(&event, deadline).await;
-            let response = response.map_err(|error| error.to_string())?;
-            serde_json::to_vec(&response).map_err(|error| error.to_string())
-        }
-    })
 }
 
 fn embedded_processor(names: &ResourceNames, config: &SdkConfig) -> Embedded {

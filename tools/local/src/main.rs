@@ -127,6 +127,7 @@ impl LocalArgs {
                 WindowTimeArg::Arrival => WindowTime::Arrival,
                 WindowTimeArg::Event => WindowTime::Event,
             },
+            ..WildRydes::default()
         })
     }
 

@@ -2,7 +2,9 @@
 //!
 //! [`soak::oracle`] computes the expected rows from the streams' logs alone.
 
+mod phase;
 mod report;
+mod spelling;
 mod topology;
 mod traffic;
 
@@ -11,32 +13,33 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Parser;
 use local::{Functions, WildRydes};
-use tokio_util::sync::CancellationToken;
+use soak::oracle::OracleRules;
+use windrow_core::fold::StateLimits;
+use windrow_lambda::aggregator::settings::WindowTime;
+use windrow_local::CloudSettings;
 use windrow_local::faults::{FaultKind, Faults};
-use windrow_local::{CloudSettings, LocalCloud};
-
-/// The second stream of readings, aggregated into the same table.
-const SECOND_STREAM: &str = "wildrydes-second";
 
 /// Sends readings through the local cloud while faults are injected, and checks that the table's
 /// rows hold exactly the readings in the streams' logs.
 ///
 /// Prints how often each fault was injected, and how many readings were lost or counted twice.
-/// Exits with 1 if there are any, or if a fault was injected less often than --at-least.
+/// Exits with 1 if there are any, if a row is marked as incomplete although nothing is lost, or if a
+/// fault was injected less often than --at-least.
 #[derive(Parser)]
 #[command(after_help = "\
 Examples:
   cargo run --release -p soak -- --seed 1 --readings 1000000
   cargo run --release -p soak -- --seed 1 --readings 100000 --functions bootstrap
+  cargo run --release -p soak -- --readings 100000 --state evicting --window-time event
   cargo run --release -p soak -- --readings 100000 --faults crash-during=0.3,split=0.5")]
 struct SoakArgs {
     /// Seed of the faults and the readings.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many readings to send.
+    /// How many readings to send. More are sent if a fault was injected less often than --at-least.
     #[arg(long, default_value_t = 1_000_000)]
     readings: u64,
     /// How many unicorns to send them from.
@@ -48,6 +51,9 @@ struct SoakArgs {
     /// Length of the tumbling window.
     #[arg(long, default_value = "3s", value_parser = windrow_connect::duration::parse)]
     window: Duration,
+    /// Which time determines the window of a reading.
+    #[arg(long, value_enum, default_value_t = SoakWindowTime::Arrival)]
+    window_time: SoakWindowTime,
     /// How many shards each stream starts with.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     shards: u32,
@@ -55,32 +61,99 @@ struct SoakArgs {
     #[arg(long, default_value = DEFAULT_FAULTS)]
     faults: String,
     /// Fail unless each enabled fault was injected at least this often.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 1)]
     at_least: u64,
     /// How to run the functions: in this process, or as the deployed binaries next to this one.
     #[arg(long, value_enum, default_value_t = SoakFunctions::Embedded)]
     functions: SoakFunctions,
+    /// How large the aggregator's window state may become [default: small if the functions are
+    /// embedded, else deployed]
+    #[arg(long, value_enum)]
+    state: Option<SoakState>,
     /// Keep the table, the archive and the failed batches in this folder, which must not exist yet.
     #[arg(long)]
     data_dir: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum SoakFunctions {
     Embedded,
     Bootstrap,
 }
 
-/// Each fault is frequent enough to occur in a run of a million readings, and rare enough for the
-/// run to finish.
-const DEFAULT_FAULTS: &str = "all=0.05,delayed=0.02,response-dropped=0.04,throttled=0.03,\
-    iterator-expired=0.02,state-lost=0.2,ended-early=0.1,split=0.9,merge=1,summary-split=0.6,\
-    mapping-restarted=0.6,summaries-replayed=0.9";
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum SoakWindowTime {
+    /// The time it arrived in the stream.
+    Arrival,
+    /// Its StatusTime.
+    Event,
+}
 
-/// The time limit for closing the open windows at the end.
-const DRAIN_LIMIT: Duration = Duration::from_secs(600);
+/// The limits of the aggregator's window state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum SoakState {
+    /// As deployed, which a soak's windows do not reach.
+    Deployed,
+    /// So few accumulators that a window has several source ranges.
+    Small,
+    /// Also so few bytes that readings are evicted from the dedup cache. Duplicates of those may
+    /// count twice, and all others not.
+    Evicting,
+}
+
+/// Each fault is frequent enough to occur in a run of a million readings, and rare enough for the
+/// run to finish. Each is also forced once, early in the run.
+const DEFAULT_FAULTS: &str = "all=0.05,delayed=0.02,response-dropped=0.04,throttled=0.03,\
+    iterator-expired=0.02,state-lost=0.2,out-of-order=0.1,split=0.9,merge=1,summary-split=0.6,\
+    mapping-restarted=0.6,summaries-replayed=0.9,mapping-disabled=0.1,mapping-updated=0.3,all@2,\
+    batch-failed=0,batch-failed@3,cloud-restarted=0,cloud-restarted@10";
+
+/// The most bytes that a reading of the soak takes in the dedup cache: a name, its index and count,
+/// and a time.
+const MOST_BYTES_HELD: usize = 90;
+
+impl SoakState {
+    fn limits(self) -> StateLimits {
+        let deployed = StateLimits::default();
+        match self {
+            Self::Deployed => deployed,
+            Self::Small => StateLimits {
+                accumulators: 30,
+                ..deployed
+            },
+            Self::Evicting => StateLimits {
+                state: 20_000,
+                dedup: 8_000,
+                ..deployed
+            },
+        }
+    }
+
+    /// How many of the last readings the dedup cache holds at least, if it may evict any.
+    fn held(self) -> Option<usize> {
+        // In base64, two generations: at any time, one of them is full.
+        let bytes = self.limits().dedup / 2 * 3 / 4;
+        // A few bytes less, for the table of the keys.
+        (self == Self::Evicting).then_some(bytes * 9 / 10 / MOST_BYTES_HELD)
+    }
+}
 
 impl SoakArgs {
+    fn state(&self) -> anyhow::Result<SoakState> {
+        let is_embedded = self.functions == SoakFunctions::Embedded;
+        let default = if is_embedded {
+            SoakState::Small
+        } else {
+            SoakState::Deployed
+        };
+        let state = self.state.unwrap_or(default);
+        ensure!(
+            is_embedded || state == SoakState::Deployed,
+            "the deployed binaries have no setting for their limits: leave out --state"
+        );
+        Ok(state)
+    }
+
     fn application(&self) -> anyhow::Result<WildRydes> {
         let functions = match self.functions {
             SoakFunctions::Embedded => Functions::Embedded,
@@ -94,13 +167,19 @@ impl SoakArgs {
         };
         Ok(WildRydes {
             functions,
-            ..WildRydes::default()
+            window_time: match self.window_time {
+                SoakWindowTime::Arrival => WindowTime::Arrival,
+                SoakWindowTime::Event => WindowTime::Event,
+            },
+            limits: self.state()?.limits(),
         })
     }
 }
 
 fn main() -> ExitCode {
-    match run(&SoakArgs::parse()) {
+    let arguments = SoakArgs::parse();
+    windrow_connect::terminal::log("off");
+    match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -113,6 +192,7 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
     let faults = Arc::new(Faults::parse(&arguments.faults, arguments.seed)?);
+    let state = arguments.state()?;
     let temporary = tempfile::tempdir()?;
     let data_dir = match &arguments.data_dir {
         Some(folder) => folder.clone(),
@@ -126,76 +206,36 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
         faults: Arc::clone(&faults),
         ..local::settings()
     };
-    let streams = [settings.names.stream.clone(), SECOND_STREAM.to_owned()];
-    let summary_stream = settings.names.summary_stream.clone();
-    let table = settings.names.table.clone();
-    let window_millis = i64::try_from(arguments.window.as_millis())?;
-
-    let cloud = LocalCloud::start(settings, &arguments.application()?).await?;
-    cloud.add_stream(SECOND_STREAM, 1).await?;
-    let config = windrow_connect::local_config(&cloud.endpoint_url());
-    let kinesis = aws_sdk_kinesis::Client::new(&config);
-
-    let stop = CancellationToken::new();
-    let plan = traffic::TrafficPlan {
+    let rules = OracleRules {
+        window_millis: i64::try_from(arguments.window.as_millis())?,
+        by_event_time: arguments.window_time == SoakWindowTime::Event,
+        held: state.held(),
+    };
+    let evidence = phase::run_all(phase::Soak {
+        settings,
+        application: arguments.application()?,
         seed: arguments.seed,
         readings: arguments.readings,
         unicorns: arguments.unicorns,
         rate: arguments.rate,
-        streams: streams.clone(),
-    };
-    let site = topology::Site {
-        cloud: &cloud,
-        kinesis: &kinesis,
-        faults: &faults,
-        stream: &streams[0],
-        summary_stream: &summary_stream,
-        window_millis,
-    };
-    let sent = async {
-        let sent = traffic::send(&kinesis, &plan).await;
-        stop.cancel();
-        sent
-    };
-    let (sent, ()) = tokio::join!(sent, topology::change(&site, &stop));
-    eprintln!("soak: closing the open windows");
-    cloud
-        .drain(DRAIN_LIMIT)
-        .await
-        .context("not all rows reached the table")?;
-    faults.switch_off();
-
-    let checked = report::Checked::of(&report::Evidence {
-        kinesis: &kinesis,
-        dynamodb: &aws_sdk_dynamodb::Client::new(&config),
-        streams: &streams,
-        table: &table,
-        rejects: &data_dir.join("archive").join("wildrydes-rejects"),
-        window_millis,
-        sent: &sent,
-        faults: &faults,
+        at_least: arguments.at_least,
     })
     .await?;
-    cloud.stop().await;
+    let rejects = data_dir.join("archive").join("wildrydes-rejects");
+    let checked = report::Checked::of(evidence, rules, &rejects)?;
 
-    let often_enough = print_report(arguments, &faults, &checked);
-    Ok(checked.is_exact() && often_enough)
-}
-
-/// Prints the injected faults and the result. Returns false if a fault was injected less often than
-/// requested.
-fn print_report(arguments: &SoakArgs, faults: &Faults, checked: &report::Checked) -> bool {
     println!("seed {}", arguments.seed);
-    print!("{}", report::injections(faults));
+    print!("{}", report::injections(&faults));
     print!("{checked}");
-    let too_rare: Vec<&str> = FaultKind::ALL
-        .into_iter()
-        .filter(|kind| faults.can_inject(*kind) && faults.injected(*kind) < arguments.at_least)
-        .map(FaultKind::name)
-        .collect();
+    let untested = checked.untested(state);
+    let too_rare = traffic::too_rare(&faults, arguments.at_least);
+    if !untested.is_empty() {
+        println!("not tested: {}", untested.join(", "));
+    }
     if !too_rare.is_empty() {
-        let (at_least, kinds) = (arguments.at_least, too_rare.join(", "));
+        let kinds: Vec<&str> = too_rare.iter().map(|kind| FaultKind::name(*kind)).collect();
+        let (at_least, kinds) = (arguments.at_least, kinds.join(", "));
         println!("injected fewer than {at_least} times: {kinds}");
     }
-    too_rare.is_empty()
+    Ok(checked.is_exact() && untested.is_empty() && too_rare.is_empty())
 }

@@ -4,7 +4,7 @@
 //! adds them up in loops. Only [`by_window`], which converts rows for comparison, uses the merge
 //! rule.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::ShardIteratorType;
@@ -109,8 +109,24 @@ struct OracleReading<'a> {
     status_time: String,
     #[serde(borrow)]
     distance: &'a RawValue,
-    magic_points: i64,
-    health_points: i64,
+    magic_points: OraclePoints,
+    health_points: OraclePoints,
+}
+
+/// An integer that may be spelled with a fraction or an exponent. All points are small enough for
+/// a double to be exact.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "f64")]
+struct OraclePoints(i64);
+
+impl TryFrom<f64> for OraclePoints {
+    type Error = &'static str;
+
+    fn try_from(number: f64) -> Result<Self, Self::Error> {
+        let integer = number as i64;
+        let is_exact = integer as f64 == number && integer.unsigned_abs() < 1 << 53;
+        is_exact.then_some(Self(integer)).ok_or("not an integer")
+    }
 }
 
 /// The name and StatusTime of a line, or `None` if it is not a reading. The distance must be a
@@ -132,33 +148,61 @@ fn micrometres(metres: &str) -> Option<i128> {
     digits.parse().ok().filter(|value| *value >= 0)
 }
 
+/// How readings are assigned to windows, and which duplicates are recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OracleRules {
+    /// The length of a window.
+    pub window_millis: i64,
+    /// Whether rows are by StatusTime. Duplicates are always recognised by window of arrival.
+    pub by_event_time: bool,
+    /// How many of a shard's last readings in a window the dedup cache holds; `None` for all.
+    pub held: Option<usize>,
+}
+
 /// Computes the rows of a log: the distinct readings of each shard and window, by arrival time,
 /// added up over the shards. Of duplicate readings, the first counts. Lines that are not readings
 /// are skipped.
 pub fn expected(log: &[LoggedRecord], window_millis: i64) -> BTreeMap<OracleKey, OracleRow> {
-    fold(log, window_millis, &HashSet::new())
+    fold(
+        log,
+        OracleRules {
+            window_millis,
+            by_event_time: false,
+            held: None,
+        },
+    )
 }
 
-/// Computes the most that rows may hold if windows were ended early after the records with the
-/// sequence numbers `early_ends`: each duplicate reading counts again after an early end, since
-/// the dedup cache starts empty.
-pub fn at_most(
-    log: &[LoggedRecord],
-    window_millis: i64,
-    early_ends: &HashSet<String>,
-) -> BTreeMap<OracleKey, OracleRow> {
-    fold(log, window_millis, early_ends)
+/// The readings of one shard that arrived in one window.
+#[derive(Default)]
+struct ArrivedReadings {
+    count: usize,
+    /// The number of each reading when it was last counted.
+    counted: HashMap<Identity, usize>,
 }
 
-fn fold(
-    log: &[LoggedRecord],
-    window_millis: i64,
-    early_ends: &HashSet<String>,
-) -> BTreeMap<OracleKey, OracleRow> {
-    let mut known: HashMap<(&StreamShard, i64), HashSet<Identity>> = HashMap::new();
+impl ArrivedReadings {
+    /// Whether a reading counts.
+    fn counts(&mut self, identity: Identity, held: Option<usize>) -> bool {
+        self.count += 1;
+        let earlier = self.counted.get(&identity);
+        let is_held = |at: &usize| held.is_none_or(|held| self.count - at < held);
+        if earlier.is_some_and(is_held) {
+            return false;
+        }
+        self.counted.insert(identity, self.count);
+        true
+    }
+}
+
+/// Computes the rows of a log by `rules`. With [`OracleRules::held`], a duplicate counts whenever
+/// that many readings arrived since it counted last.
+pub fn fold(log: &[LoggedRecord], rules: OracleRules) -> BTreeMap<OracleKey, OracleRow> {
+    let mut known: HashMap<(&StreamShard, i64), ArrivedReadings> = HashMap::new();
     let mut by_window: BTreeMap<OracleKey, OracleRow> = BTreeMap::new();
     for record in log {
-        let window = record.arrival - record.arrival.rem_euclid(window_millis);
+        let window_of = |time: i64| time - time.rem_euclid(rules.window_millis);
+        let arrived = window_of(record.arrival);
         for line in std::str::from_utf8(&record.data)
             .unwrap_or_default()
             .lines()
@@ -166,10 +210,15 @@ fn fold(
             let Some((reading, micrometres)) = parse(line) else {
                 continue;
             };
-            let (magic, health) = (reading.magic_points, reading.health_points);
+            let (magic, health) = (reading.magic_points.0, reading.health_points.0);
+            let window = if rules.by_event_time {
+                window_of(millis(&reading.status_time))
+            } else {
+                arrived
+            };
             let identity = (reading.name.clone(), reading.status_time);
-            let known = known.entry((&record.place, window)).or_default();
-            if !known.insert(identity) {
+            let known = known.entry((&record.place, arrived)).or_default();
+            if !known.counts(identity, rules.held) {
                 continue;
             }
             let row = by_window
@@ -189,14 +238,19 @@ fn fold(
                 high_health.max(health),
             ];
         }
-        if early_ends.contains(&record.sequence_number) {
-            known.remove(&(&record.place, window));
-        }
     }
     by_window
 }
 
-/// Converts merged rows, to compare them with those of [`expected`] and [`at_most`].
+/// A StatusTime such as `2026-09-21 14:14:00.120`, in milliseconds since the epoch; 0 if it is not
+/// one.
+fn millis(status_time: &str) -> i64 {
+    let time = status_time.parse::<jiff::civil::DateTime>();
+    let time = time.and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC));
+    time.map_or(0, |time| time.timestamp().as_millisecond())
+}
+
+/// Converts merged rows, to compare them with those of [`expected`].
 pub fn by_window(
     merged_rows: impl IntoIterator<Item = FleetRow>,
 ) -> BTreeMap<OracleKey, OracleRow> {
@@ -259,15 +313,46 @@ mod tests {
             (("Franky".to_owned(), 60), row(1, 1_500_000, [100; 4])),
         ]);
         assert_eq!(by_window, expected);
-        let most = at_most(&log, 60, &HashSet::from(["010".to_owned()]));
-        assert_eq!(most, expected);
-        let again = record("0", 20, &first);
-        let log = [log[0].clone(), again];
-        assert_eq!(
-            at_most(&log, 60, &HashSet::new()),
-            super::expected(&log, 60)
-        );
-        let most = at_most(&log, 60, &HashSet::from(["010".to_owned()]));
-        assert_eq!(most[&("Franky".to_owned(), 0)], row(2, 3_000_000, [100; 4]));
+    }
+
+    #[test]
+    fn a_duplicate_counts_again_after_as_many_readings_as_are_held() {
+        let line = |second: u32| {
+            line(
+                "Franky",
+                &format!("2026-09-21 14:14:{second:02}.000"),
+                "1",
+                7,
+            )
+        };
+        let log = [
+            record("0", 10, &format!("{}\n{}\n{}", line(1), line(2), line(1))),
+            record("0", 20, &format!("{}\n{}\n{}", line(3), line(4), line(1))),
+        ];
+        let rules = |held| OracleRules {
+            window_millis: 60,
+            by_event_time: false,
+            held,
+        };
+        let counted = |held| fold(&log, rules(held))[&("Franky".to_owned(), 0)].readings;
+        assert_eq!(counted(None), 4);
+        assert_eq!(counted(Some(6)), 4);
+        assert_eq!(counted(Some(5)), 5);
+        assert_eq!(counted(Some(3)), 5);
+        assert_eq!(counted(Some(2)), 6);
+    }
+
+    #[test]
+    fn windows_by_event_time_add_up_over_windows_of_arrival() {
+        let reading = line("Franky", "1970-01-01 00:00:00.130", "1", 7);
+        let log = [10, 70, 71].map(|arrival| record("0", arrival, &reading));
+        let rules = OracleRules {
+            window_millis: 60,
+            by_event_time: true,
+            held: None,
+        };
+        let rows = fold(&log, rules);
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[&("Franky".to_owned(), 120)].readings, 2);
     }
 }

@@ -4,108 +4,114 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use soak::oracle::{self, OracleKey, OracleRow};
+use soak::oracle::{self, OracleKey, OracleRow, OracleRules};
 use unicorn::merge::merge;
-use unicorn::row::schema;
-use windrow_lambda::processor::row::StoredRow;
+use windrow_core::row::Row;
 use windrow_local::faults::{FaultKind, Faults};
 
-use crate::traffic::Sent;
-
-/// What to compare.
-pub(crate) struct Evidence<'a> {
-    pub(crate) kinesis: &'a aws_sdk_kinesis::Client,
-    pub(crate) dynamodb: &'a aws_sdk_dynamodb::Client,
-    pub(crate) streams: &'a [String],
-    pub(crate) table: &'a str,
-    /// The folder of the rejects' archive.
-    pub(crate) rejects: &'a Path,
-    pub(crate) window_millis: i64,
-    pub(crate) sent: &'a Sent,
-    pub(crate) faults: &'a Faults,
-}
+use crate::SoakState;
+use crate::phase::Evidence;
 
 /// The result of the comparison.
 #[derive(Debug, Default)]
 pub(crate) struct Checked {
     sent: u64,
     again: u64,
+    respelled: u64,
     acknowledged: u64,
     distinct: u64,
     in_rows: u64,
     across_boundary: u64,
-    across_early_end: u64,
     lost: u64,
     twice: u64,
     wrong: u64,
+    /// Duplicates that count because the first occurrence was evicted.
+    after_eviction: u64,
+    /// The most that may do so.
+    evictable: u64,
     gaps: u64,
     table_rows: u64,
+    later_ranges: u64,
+    phases: u64,
+    redriven: u64,
     broken: u64,
     broken_lost: u64,
+    /// A few of the windows that are wrong, or marked although nothing is lost.
+    examples: Vec<String>,
 }
 
+/// How many wrong windows to print.
+const MOST_EXAMPLES: usize = 10;
+
 impl Checked {
-    /// Reads the logs, the table and the rejects, and compares them.
-    pub(crate) async fn of(evidence: &Evidence<'_>) -> anyhow::Result<Self> {
-        let mut log = Vec::new();
-        for stream in evidence.streams {
-            log.extend(oracle::read_log(evidence.kinesis, stream).await?);
-        }
-        let lines = log.iter().flat_map(|record| {
+    /// Compares the rows and the rejects with the logs. `rejects` is the folder of the rejects'
+    /// archive.
+    pub(crate) fn of(
+        evidence: Evidence,
+        rules: OracleRules,
+        rejects: &Path,
+    ) -> anyhow::Result<Self> {
+        let lines = evidence.log.iter().flat_map(|record| {
             std::str::from_utf8(&record.data)
                 .unwrap_or_default()
                 .lines()
         });
         let identities: HashSet<(String, String)> = lines.filter_map(oracle::identity).collect();
-        let expected = oracle::expected(&log, evidence.window_millis);
-        let early_ends = evidence.faults.early_ends();
-        let most = oracle::at_most(&log, evidence.window_millis, &early_ends);
+        let most = oracle::fold(&evidence.log, rules);
+        let all_held = OracleRules {
+            held: None,
+            ..rules
+        };
+        let expected = oracle::fold(&evidence.log, all_held);
 
-        let mut rows = Vec::new();
-        let mut pages = evidence
-            .dynamodb
-            .scan()
-            .table_name(evidence.table)
-            .into_paginator()
-            .send();
-        while let Some(page) = pages.next().await {
-            for item in page?.items() {
-                rows.push(StoredRow::from_item(schema(), item)?.row);
-            }
-        }
+        let rows = evidence.rows;
         let table_rows = rows.len() as u64;
+        let is_later = |row: &&Row| row.source.dedup_from.is_some();
+        let later_ranges = rows.iter().filter(is_later).count() as u64;
         let merged_rows = merge(rows);
-        let gaps = merged_rows.iter().filter(|merged| merged.gap).count() as u64;
+        let marked = merged_rows.iter().filter(|merged| merged.gap);
+        let marked: Vec<OracleKey> = marked
+            .map(|merged| (merged.name.clone(), merged.window_start.millis()))
+            .collect();
         let found = oracle::by_window(merged_rows);
 
-        let sent = evidence.sent;
+        let sent = &evidence.sent;
         let in_windows: u64 = expected.values().map(|measures| measures.readings).sum();
         let not_logged = sent
             .acknowledged
             .iter()
             .filter(|identity| !identities.contains(*identity));
-        let rejected = rejected(evidence.rejects)?;
+        let rejected = rejected(rejects)?;
         let mut checked = Self {
             sent: sent.readings,
             again: sent.again,
+            respelled: sent.respelled,
             acknowledged: sent.acknowledged.len() as u64,
             distinct: identities.len() as u64,
             in_rows: found.values().map(|measures| measures.readings).sum(),
             across_boundary: in_windows - identities.len() as u64,
             lost: not_logged.count() as u64,
-            gaps,
+            gaps: marked.len() as u64,
             table_rows,
+            later_ranges,
+            phases: evidence.phases,
+            redriven: evidence.redriven,
             broken: sent.broken.len() as u64,
             broken_lost: sent.broken.difference(&rejected).count() as u64,
             ..Self::default()
         };
-        checked.across_early_end = checked.in_rows.saturating_sub(in_windows);
+        checked.after_eviction = checked.in_rows.saturating_sub(in_windows);
+        let evictable = most.values().map(|measures| measures.readings).sum::<u64>();
+        checked.evictable = evictable - in_windows;
         checked.compare(&expected, &most, &found);
+        for window_key in &marked {
+            checked.example(window_key, "marked as incomplete");
+        }
         Ok(checked)
     }
 
-    /// Compares each window with the logs. A window that was ended early may also count the
-    /// duplicates that arrived after its early end.
+    /// Compares each window with the logs. `most` also counts every duplicate whose first
+    /// occurrence may have been evicted from the dedup cache.
     fn compare(
         &mut self,
         expected: &BTreeMap<OracleKey, OracleRow>,
@@ -115,8 +121,15 @@ impl Checked {
         for (window_key, expected) in expected {
             let (Some(found), Some(most)) = (found.get(window_key), most.get(window_key)) else {
                 self.lost += expected.readings;
+                self.example(window_key, &format!("expected {expected:?}, found none"));
                 continue;
             };
+            if found.readings < expected.readings || found.readings > most.readings {
+                self.example(
+                    window_key,
+                    &format!("expected {expected:?}, found {found:?}"),
+                );
+            }
             self.lost += expected.readings.saturating_sub(found.readings);
             self.twice += found.readings.saturating_sub(most.readings);
             let distances = expected.micrometres..=most.micrometres;
@@ -130,9 +143,41 @@ impl Checked {
         }
     }
 
-    /// Whether nothing was lost, counted twice, or otherwise wrong.
+    fn example(&mut self, (name, window): &OracleKey, problem: &str) {
+        if self.examples.len() < MOST_EXAMPLES {
+            self.examples
+                .push(format!("{name:?} at {window}: {problem}"));
+        }
+    }
+
+    /// Whether nothing was lost, counted twice, or otherwise wrong. A mark on a row whose readings
+    /// are all there is wrong too.
     pub(crate) fn is_exact(&self) -> bool {
-        [self.lost, self.twice, self.wrong, self.broken_lost] == [0; 4]
+        [
+            self.lost,
+            self.twice,
+            self.wrong,
+            self.gaps,
+            self.broken_lost,
+        ] == [0; 5]
+    }
+
+    /// What the run was to test but did not.
+    pub(crate) fn untested(&self, state: SoakState) -> Vec<&'static str> {
+        let is_small = state != SoakState::Deployed;
+        [
+            ("duplicates in another spelling", true, self.respelled),
+            ("rows of later source ranges", is_small, self.later_ranges),
+            (
+                "duplicates after an eviction",
+                state == SoakState::Evicting,
+                self.after_eviction,
+            ),
+        ]
+        .into_iter()
+        .filter(|(_, is_expected, count)| *is_expected && *count == 0)
+        .map(|(what, ..)| what)
+        .collect()
     }
 }
 
@@ -141,20 +186,28 @@ impl fmt::Display for Checked {
         for (what, count) in [
             ("sent", self.sent),
             ("sent again on purpose", self.again),
+            ("of them in another spelling", self.respelled),
             ("acknowledged", self.acknowledged),
             ("distinct, in the logs", self.distinct),
             ("in rows", self.in_rows),
             ("duplicates across a boundary", self.across_boundary),
-            ("duplicates across an early end", self.across_early_end),
+            ("duplicates after an eviction", self.after_eviction),
+            ("at most", self.evictable),
             ("lost", self.lost),
             ("counted twice", self.twice),
             ("windows with wrong values", self.wrong),
             ("windows with a gap", self.gaps),
             ("rows in the table", self.table_rows),
+            ("of later source ranges", self.later_ranges),
+            ("records redriven", self.redriven),
+            ("starts of the cloud", self.phases),
             ("broken lines acknowledged", self.broken),
             ("broken lines not in the rejects", self.broken_lost),
         ] {
             writeln!(formatter, "{what:<32}{count:>10}")?;
+        }
+        for example in &self.examples {
+            writeln!(formatter, "{example}")?;
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! Changes to streams and mappings during the run: splits, merges, restarted mappings and replays.
+//! Changes to streams and mappings during the run: splits, merges, replays, and mappings that are
+//! restarted, disabled and updated.
 
 use std::time::Duration;
 
@@ -27,13 +28,31 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// A stream with this many shards is not split further.
 const MOST_SHARDS: usize = 20;
 
-/// Changes shards and mappings when their faults are injected, until `stop` is cancelled.
-pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
+/// The most records in a batch before a mapping is disabled.
+const SMALL_BATCH: usize = 40;
+/// The largest batch size of a mapping, which is the aggregator's.
+const LARGEST_BATCH: usize = 10_000;
+
+/// Why the changes ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChangesEnd {
+    /// `stop` was cancelled.
+    Stopped,
+    /// The cloud is to be restarted.
+    CloudRestarted,
+}
+
+/// Changes shards and mappings when their faults are injected, until `stop` is cancelled or the
+/// cloud is to be restarted.
+pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) -> ChangesEnd {
     let mut period = tokio::time::interval(PERIOD);
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return ChangesEnd::Stopped,
             _ = period.tick() => {}
+        }
+        if site.faults.inject(FaultKind::CloudRestarted).is_some() {
+            return ChangesEnd::CloudRestarted;
         }
         for kind in [
             FaultKind::Split,
@@ -41,6 +60,8 @@ pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
             FaultKind::SummarySplit,
             FaultKind::MappingRestarted,
             FaultKind::SummariesReplayed,
+            FaultKind::MappingUpdated,
+            FaultKind::MappingDisabled,
         ] {
             let Some(mut random) = site.faults.inject(kind) else {
                 continue;
@@ -49,6 +70,8 @@ pub(crate) async fn change(site: &Site<'_>, stop: &CancellationToken) {
             if let Err(error) = inject(site, kind, &mut random).await {
                 tracing::debug!(%error, kind = kind.name(), "nothing was changed");
                 site.faults.undo(kind);
+            } else {
+                tracing::info!(kind = kind.name(), "injected a fault");
             }
         }
     }
@@ -65,9 +88,34 @@ async fn inject(site: &Site<'_>, kind: FaultKind, random: &mut ChaCha8Rng) -> an
             site.cloud.restart_aggregator(watermark - back).await;
             Ok(())
         }
+        FaultKind::MappingUpdated => {
+            middle_of_window(site.window_millis).await;
+            let batch_size = random.random_range(SMALL_BATCH..=LARGEST_BATCH);
+            site.cloud.set_aggregator_batch_size(batch_size).await;
+            Ok(())
+        }
+        FaultKind::MappingDisabled => {
+            // Small batches leave a state early in the window.
+            site.cloud.set_aggregator_batch_size(SMALL_BATCH).await;
+            middle_of_window(site.window_millis).await;
+            site.cloud.disable_aggregator().await;
+            let millis = random.random_range(0..2 * site.window_millis);
+            tokio::time::sleep(Duration::from_millis(millis.unsigned_abs())).await;
+            site.cloud.set_aggregator_batch_size(LARGEST_BATCH).await;
+            site.cloud.enable_aggregator().await;
+            Ok(())
+        }
         FaultKind::SummariesReplayed => replay(site.kinesis, site.summary_stream, random).await,
         _ => split(site.kinesis, site.stream, random).await,
     }
+}
+
+/// Waits until two thirds of a window have passed, so that its first records were probably folded,
+/// and others follow.
+async fn middle_of_window(window_millis: i64) {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let left = (2 * window_millis / 3 - now).rem_euclid(window_millis);
+    tokio::time::sleep(Duration::from_millis(left.unsigned_abs())).await;
 }
 
 async fn open_shards(client: &Client, stream: &str) -> anyhow::Result<Vec<Shard>> {

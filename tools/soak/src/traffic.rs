@@ -1,6 +1,8 @@
-//! Sends the readings, some of them twice, and some broken lines.
+//! Sends the readings, some of them twice and in another spelling, and some broken lines.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
@@ -9,14 +11,25 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 use windrow_core::time::Timestamp;
+use windrow_local::faults::{FaultKind, Faults};
 use windrow_write::{KinesisRecord, KinesisStream, Policy, deliver};
+
+use crate::spelling::TrafficReading;
 
 /// What to send.
 #[derive(Clone, Debug)]
 pub(crate) struct TrafficPlan {
     pub(crate) seed: u64,
+    /// How many readings to send at least.
     pub(crate) readings: u64,
+    /// More are sent until each enabled fault was injected this often, but not for more than
+    /// `MOST_EXTRA`.
+    pub(crate) at_least: u64,
+    pub(crate) faults: Arc<Faults>,
+    /// The time of the first readings, in milliseconds since the epoch.
+    pub(crate) first_millis: i64,
     pub(crate) unicorns: u32,
     /// Readings per second.
     pub(crate) rate: u64,
@@ -33,6 +46,8 @@ pub(crate) struct Sent {
     pub(crate) acknowledged: BTreeSet<(String, String)>,
     /// How many readings were sent again on purpose.
     pub(crate) again: u64,
+    /// How many of those were spelled differently.
+    pub(crate) respelled: u64,
     /// The unique names in the acknowledged broken lines.
     pub(crate) broken: BTreeSet<String>,
 }
@@ -43,21 +58,39 @@ const TICK: Duration = Duration::from_millis(100);
 /// The time limit for one batch.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// Sends all readings of the plan at its rate.
-pub(crate) async fn send(client: &Client, plan: &TrafficPlan) -> Sent {
+/// How long to send more readings than planned.
+const MOST_EXTRA: Duration = Duration::from_secs(120);
+
+/// Sends all readings of the plan at its rate, or those before `stop`.
+pub(crate) async fn send(client: &Client, plan: &TrafficPlan, stop: &CancellationToken) -> Sent {
     let mut senders = JoinSet::new();
     for number in 0..SENDERS {
-        let sender = TrafficSender::new(client, plan, number);
+        let sender = TrafficSender::new(client, plan, number, stop.clone());
         senders.spawn(sender.run());
     }
     let mut all = Sent::default();
     for sent in senders.join_all().await {
-        all.readings += sent.readings;
-        all.again += sent.again;
-        all.acknowledged.extend(sent.acknowledged);
-        all.broken.extend(sent.broken);
+        all.add(sent);
     }
     all
+}
+
+impl Sent {
+    /// Adds what else was sent.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.readings += other.readings;
+        self.again += other.again;
+        self.respelled += other.respelled;
+        self.acknowledged.extend(other.acknowledged);
+        self.broken.extend(other.broken);
+    }
+}
+
+/// The enabled faults that were injected less than `at_least` times.
+pub(crate) fn too_rare(faults: &Faults, at_least: u64) -> Vec<FaultKind> {
+    let kinds = FaultKind::ALL.into_iter();
+    let rare = |kind: &FaultKind| faults.can_inject(*kind) && faults.injected(*kind) < at_least;
+    kinds.filter(rare).collect()
 }
 
 struct TrafficSender {
@@ -67,6 +100,9 @@ struct TrafficSender {
     unicorns: Vec<TrafficUnicorn>,
     left: u64,
     per_tick: u64,
+    at_least: u64,
+    faults: Arc<Faults>,
+    stop: CancellationToken,
     sent: Sent,
     /// Batches to send again, each at its time or later.
     later: Vec<(Instant, ReadingBatch)>,
@@ -89,15 +125,12 @@ struct ReadingBatch {
 
 #[derive(Clone)]
 enum TrafficLine {
-    Reading(String, String),
+    Reading(TrafficReading),
     Broken(String),
 }
 
-/// The first reading's time: 2026-09-21.
-const FIRST_MILLIS: i64 = 1_790_000_000_000;
-
 impl TrafficSender {
-    fn new(client: &Client, plan: &TrafficPlan, number: u64) -> Self {
+    fn new(client: &Client, plan: &TrafficPlan, number: u64, stop: CancellationToken) -> Self {
         let unicorns = (0..u64::from(plan.unicorns)).filter(|n| n % SENDERS == number);
         let unicorns = unicorns.map(|n| TrafficUnicorn {
             // Some names are in other scripts, and some are long.
@@ -107,7 +140,7 @@ impl TrafficSender {
                 _ => format!("Shadowfax {n}"),
             },
             stream: usize::from(n % 8 == 5),
-            millis: FIRST_MILLIS,
+            millis: plan.first_millis,
         });
         let unicorns: Vec<TrafficUnicorn> = unicorns.collect();
         let share = |total: u64| total / SENDERS + u64::from(number < total % SENDERS);
@@ -122,23 +155,37 @@ impl TrafficSender {
             unicorns,
             left,
             per_tick: (share(plan.rate) / 10).max(1),
+            at_least: plan.at_least,
+            faults: Arc::clone(&plan.faults),
+            stop,
             sent: Sent::default(),
             later: Vec::new(),
         }
     }
 
+    /// Sends until everything is sent. A batch that is being sent at the stop counts as not
+    /// acknowledged.
     async fn run(mut self) -> Sent {
+        let stop = self.stop.clone();
+        stop.run_until_cancelled(self.send_all()).await;
+        self.sent
+    }
+
+    async fn send_all(&mut self) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while self.left > 0 {
+        let mut sent_at = None;
+        while !self.is_done(&mut sent_at) {
             ticks.tick().await;
             let mut batches = [0, 1].map(|stream| ReadingBatch {
                 stream,
                 ..ReadingBatch::default()
             });
             let mut created = 0;
-            while created < self.per_tick.min(self.left) {
-                created += self.make_record(self.left - created, &mut batches);
+            // Once all planned readings are sent, more may be needed.
+            let left = if self.left > 0 { self.left } else { u64::MAX };
+            while created < self.per_tick.min(left) {
+                created += self.make_record(left - created, &mut batches);
             }
             self.left = self.left.saturating_sub(created);
             self.sent.readings += created;
@@ -156,7 +203,18 @@ impl TrafficSender {
         for (_, batch) in std::mem::take(&mut self.later) {
             self.deliver(batch, false).await;
         }
-        self.sent
+    }
+
+    /// Whether nothing is left to send. `sent_at` is when the planned readings were sent.
+    fn is_done(&self, sent_at: &mut Option<Instant>) -> bool {
+        if self.unicorns.is_empty() {
+            return true;
+        }
+        if self.left > 0 {
+            return false;
+        }
+        let sent_at = sent_at.get_or_insert_with(Instant::now);
+        too_rare(&self.faults, self.at_least).is_empty() || sent_at.elapsed() > MOST_EXTRA
     }
 
     /// Adds a record with one to four readings of a unicorn, but at most `most`. Returns how many.
@@ -169,21 +227,19 @@ impl TrafficSender {
         let mut contents = Vec::new();
         for _ in 0..count {
             unicorn.millis += random.random_range(1..2_000);
-            let time = Timestamp::from_millis(unicorn.millis).to_string();
-            let micrometres: u32 = random.random_range(0..60_000_000);
-            text.push_str(&format!(
-                "{{\"Name\":\"{}\",\"StatusTime\":\"{time}\",\"Latitude\":40.7,\"Longitude\":-74.0,\"Distance\":{}.{:06},\"MagicPoints\":{},\"HealthPoints\":{}}}\n",
-                unicorn.name,
-                micrometres / 1_000_000,
-                micrometres % 1_000_000,
-                random.random_range(80..180),
-                random.random_range(80..180),
-            ));
-            contents.push(TrafficLine::Reading(unicorn.name.clone(), time));
+            let reading = TrafficReading {
+                name: unicorn.name.clone(),
+                time: Timestamp::from_millis(unicorn.millis).to_string(),
+                micrometres: random.random_range(0..60_000_000),
+                magic: random.random_range(80..180),
+                health: random.random_range(80..180),
+            };
+            text.push_str(&reading.to_line());
+            contents.push(TrafficLine::Reading(reading));
         }
         if random.random_bool(0.004) {
             let name = format!("broken {} {}", self.number, unicorn.millis);
-            text.push_str(&format!("{{\"Name\":\"{name}\"}}\n"));
+            text.push_str(&broken_line(&name));
             contents.push(TrafficLine::Broken(name));
         }
         let batch = &mut batches[unicorn.stream];
@@ -211,8 +267,9 @@ impl TrafficSender {
             }
             for line in contents {
                 match line.clone() {
-                    TrafficLine::Reading(name, time) => {
-                        self.sent.acknowledged.insert((name, time));
+                    TrafficLine::Reading(reading) => {
+                        let identity = (reading.name, reading.time);
+                        self.sent.acknowledged.insert(identity);
                     }
                     TrafficLine::Broken(name) => {
                         self.sent.broken.insert(name);
@@ -228,16 +285,39 @@ impl TrafficSender {
             .random
             .random_range(1..=20)
             .min(batch.records.len() - first);
-        let again = ReadingBatch {
-            stream: batch.stream,
-            records: batch.records[first..first + count].to_vec(),
-            contents: batch.contents[first..first + count].to_vec(),
-        };
-        let lines = again.contents.iter().flatten();
-        self.sent.again += lines
-            .filter(|line| matches!(line, TrafficLine::Reading(..)))
-            .count() as u64;
+        let again = self.again(&batch, first..first + count);
         let wait = Duration::from_millis(self.random.random_range(0..4_000));
         self.later.push((Instant::now() + wait, again));
     }
+
+    /// Some of the batch's records to send again. Half of them are spelled differently.
+    fn again(&mut self, batch: &ReadingBatch, range: Range<usize>) -> ReadingBatch {
+        let mut again = ReadingBatch {
+            stream: batch.stream,
+            records: batch.records[range.clone()].to_vec(),
+            contents: batch.contents[range].to_vec(),
+        };
+        for (record, lines) in again.records.iter_mut().zip(&again.contents) {
+            let is_respelled = self.random.random();
+            let mut text = String::new();
+            for line in lines {
+                match line {
+                    TrafficLine::Reading(reading) => {
+                        text.push_str(&reading.respelled(&mut self.random));
+                        self.sent.again += 1;
+                        self.sent.respelled += u64::from(is_respelled);
+                    }
+                    TrafficLine::Broken(name) => text.push_str(&broken_line(name)),
+                }
+            }
+            if is_respelled {
+                record.data = Bytes::from(text);
+            }
+        }
+        again
+    }
+}
+
+fn broken_line(name: &str) -> String {
+    format!("{{\"Name\":\"{name}\"}}\n")
 }

@@ -152,6 +152,7 @@ where
             emitted, rejects, ..
         } = &sent;
         let undelivered = emitted.undelivered.len() + rejects.undelivered.len();
+        let early_ends = u64::from(event.is_window_terminated_early);
         (self.sink)(&Metrics::new(vec![
             ("Readings", Unit::Count, intake.readings),
             ("Duplicates", Unit::Count, intake.duplicates),
@@ -166,6 +167,7 @@ where
             ("StateBytes", Unit::Bytes, state.get().len() as u64),
             ("OpenKeys", Unit::Count, open_keys),
             ("EvictedReadings", Unit::Count, evicted),
+            ("EarlyEnds", Unit::Count, early_ends),
         ]));
         all_delivered(
             ["record of summary rows", "records of summary rows"],

@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use windrow_read::ShardRecord;
 
-use super::hooks::{DeliveryHooks, EarlyEnd, InWindow, NextBatch, Rerun};
+use super::hooks::{DeliveryHooks, InWindow, NextBatch, Rerun};
 use crate::faults::{FaultKind, Faults};
 
 /// The maximum number of batches after which a window's state is lost.
@@ -27,8 +27,12 @@ struct Chaos {
     redelivered: usize,
     /// The number of further batches after which the open window's state is lost, if it is lost.
     state_lost: Option<usize>,
+    /// Random numbers for a redelivery out of order, once the open window has several records.
+    out_of_order: Option<ChaCha8Rng>,
     /// Random numbers for a redelivery after the open window has closed, if there is one.
     after_window: Option<ChaCha8Rng>,
+    /// The sequence number of the record whose invocations fail, if there is one.
+    failing: Option<String>,
     /// The open window's delivered records, if a fault needs them.
     kept: Vec<ShardRecord>,
     /// How many records were kept after each batch that had new ones.
@@ -39,10 +43,11 @@ struct Chaos {
 pub(super) fn hooks(faults: &Arc<Faults>, most_kept: usize) -> Box<dyn DeliveryHooks> {
     let kinds = [
         FaultKind::Recut,
-        FaultKind::EndedEarly,
         FaultKind::Redelivered,
         FaultKind::RedeliveredAfterWindow,
         FaultKind::StateLost,
+        FaultKind::OutOfOrder,
+        FaultKind::BatchFailed,
     ];
     if kinds.into_iter().any(|kind| faults.can_inject(kind)) {
         Box::new(Chaos::new(Arc::clone(faults), most_kept))
@@ -58,7 +63,9 @@ impl Chaos {
             most_kept,
             redelivered: 0,
             state_lost: None,
+            out_of_order: None,
             after_window: None,
+            failing: None,
             kept: Vec::new(),
             batches: Vec::new(),
         }
@@ -75,12 +82,15 @@ impl Chaos {
         self.after_window = self.faults.inject(FaultKind::RedeliveredAfterWindow);
         let state_lost = self.faults.inject(FaultKind::StateLost);
         self.state_lost = state_lost.map(|mut random| random.random_range(1..=MOST_BATCHES));
+        self.out_of_order = self.faults.inject(FaultKind::OutOfOrder);
     }
 
     /// Keeps new records of the open window. If there are too many, drops all of them and the
     /// faults that need them.
     fn keep(&mut self, fresh: &[ShardRecord]) {
-        if self.state_lost.is_none() && self.after_window.is_none() {
+        let is_needed =
+            self.state_lost.is_some() || self.out_of_order.is_some() || self.after_window.is_some();
+        if !is_needed {
             return;
         }
         if self.kept.len() + fresh.len() <= self.most_kept {
@@ -92,12 +102,48 @@ impl Chaos {
         }
         self.kept = Vec::new();
         self.batches = Vec::new();
-        if self.state_lost.take().is_some() {
-            self.faults.undo(FaultKind::StateLost);
-        }
+        self.undo_in_window();
         if self.after_window.take().is_some() {
             self.faults.undo(FaultKind::RedeliveredAfterWindow);
         }
+    }
+
+    /// Takes back the faults that were to be injected before the window closes.
+    fn undo_in_window(&mut self) {
+        if self.state_lost.take().is_some() {
+            self.faults.undo(FaultKind::StateLost);
+        }
+        if self.out_of_order.take().is_some() {
+            self.faults.undo(FaultKind::OutOfOrder);
+        }
+    }
+
+    fn is_failing_in(&self, records: &[ShardRecord]) -> bool {
+        let failing = self.failing.as_deref();
+        failing.is_some_and(|failing| records.iter().any(|it| it.sequence_number == failing))
+    }
+
+    /// The open window's records so far, if its state is lost now.
+    fn lost_window(&mut self) -> Option<Vec<ShardRecord>> {
+        if let Some(left) = &mut self.state_lost {
+            *left = left.saturating_sub(1);
+        }
+        // Records that are already being redelivered are delivered first.
+        if self.redelivered > 0 {
+            return None;
+        }
+        if self.state_lost == Some(0) {
+            self.state_lost = None;
+            return Some(self.kept.clone());
+        }
+        if self.kept.len() < 2 {
+            return None;
+        }
+        let mut random = self.out_of_order.take()?;
+        // Every record was processed in order before, and is again: the earlier ones are missing
+        // only from the state that the later ones leave.
+        let from = random.random_range(1..self.kept.len());
+        Some([&self.kept[from..], &self.kept].concat())
     }
 }
 
@@ -110,13 +156,24 @@ impl DeliveryHooks for Chaos {
         random.map_or(count, |mut random| random.random_range(1..count))
     }
 
-    fn early_end(&self) -> Option<EarlyEnd> {
-        let mut random = self.faults.inject(FaultKind::EndedEarly)?;
-        Some(if random.random() {
-            EarlyEnd::WithRecords
-        } else {
-            EarlyEnd::AfterRecords
-        })
+    fn fails(&mut self, batch: &[ShardRecord], is_limited: bool) -> bool {
+        let Some(first) = batch.first().filter(|_| is_limited) else {
+            return false;
+        };
+        if self.failing.is_none() && self.faults.inject(FaultKind::BatchFailed).is_some() {
+            self.failing = Some(first.sequence_number.clone());
+        }
+        self.is_failing_in(batch)
+    }
+
+    fn discarded(&mut self, records: &[ShardRecord]) {
+        if self.is_failing_in(records) {
+            self.failing = None;
+        }
+    }
+
+    fn is_redelivering(&self) -> bool {
+        self.redelivered > 0
     }
 
     fn dropped(&mut self, count: usize) {
@@ -124,10 +181,6 @@ impl DeliveryHooks for Chaos {
     }
 
     fn done(&mut self, batch: Vec<ShardRecord>, window: Option<InWindow>) -> NextBatch {
-        let ended = window.is_some_and(|window| window.ended_early);
-        if let (true, Some(last)) = (ended, batch.last()) {
-            self.faults.ended_early_after(&last.sequence_number);
-        }
         let done_before = self.redelivered.min(batch.len());
         self.redelivered -= done_before;
         if window.is_some_and(|window| window.opened) {
@@ -136,18 +189,11 @@ impl DeliveryHooks for Chaos {
         if window.is_some() {
             self.keep(&batch[done_before..]);
         }
-        if let Some(left) = &mut self.state_lost {
-            *left = left.saturating_sub(1);
-            // Records that are already being redelivered are delivered first.
-            if *left == 0 && self.redelivered == 0 {
-                self.state_lost = None;
-                self.redelivered = self.kept.len();
-                return NextBatch::FromStart(self.kept.clone());
-            }
+        if let Some(records) = self.lost_window() {
+            self.redelivered = records.len();
+            return NextBatch::FromStart(records);
         }
-        // The checkpoint and the state change together, so nothing from before an early end is
-        // redelivered.
-        if done_before == batch.len() || ended {
+        if done_before == batch.len() {
             return NextBatch::Continue;
         }
         let Some(mut random) = self.faults.inject(FaultKind::Redelivered) else {
@@ -166,9 +212,7 @@ impl DeliveryHooks for Chaos {
             self.open(done_before > 0);
         }
         self.keep(&batch[done_before..]);
-        if self.state_lost.take().is_some() {
-            self.faults.undo(FaultKind::StateLost);
-        }
+        self.undo_in_window();
         let random = self.after_window.take();
         let records = std::mem::take(&mut self.kept);
         let batches = std::mem::take(&mut self.batches);
@@ -204,14 +248,8 @@ fn rerun(records: Vec<ShardRecord>, batches: &[usize], random: &mut ChaCha8Rng) 
 mod tests {
     use super::*;
 
-    const FIRST: Option<InWindow> = Some(InWindow {
-        opened: true,
-        ended_early: false,
-    });
-    const LATER: Option<InWindow> = Some(InWindow {
-        opened: false,
-        ended_early: false,
-    });
+    const FIRST: Option<InWindow> = Some(InWindow { opened: true });
+    const LATER: Option<InWindow> = Some(InWindow { opened: false });
 
     fn records(range: std::ops::Range<usize>) -> Vec<ShardRecord> {
         let record = |number: usize| ShardRecord {
@@ -232,7 +270,6 @@ mod tests {
     fn without_faults_no_records_are_kept() {
         let mut chaos = Chaos::new(Arc::new(Faults::none()), 100);
         assert_eq!(chaos.cut(7), 7);
-        assert_eq!(chaos.early_end(), None);
         assert_eq!(chaos.done(records(0..3), FIRST), NextBatch::Continue);
         assert!(chaos.kept.is_empty());
         assert_eq!(chaos.closed(records(3..4), false), None);
@@ -283,24 +320,47 @@ mod tests {
     }
 
     #[test]
+    fn later_records_are_redelivered_before_earlier_ones() {
+        let mut chaos = chaos("out-of-order=1", 100);
+        assert_eq!(chaos.done(records(0..1), FIRST), NextBatch::Continue);
+        let NextBatch::FromStart(again) = chaos.done(records(1..5), LATER) else {
+            panic!("{chaos:?}");
+        };
+        let (later, all) = again.split_at(again.len() - 5);
+        assert_eq!(all, records(0..5));
+        assert_eq!(later, records(5 - later.len()..5));
+        assert!((1..5).contains(&later.len()));
+        // Redelivered records are not redelivered again.
+        assert!(chaos.is_redelivering());
+        assert_eq!(chaos.done(again, FIRST), NextBatch::Continue);
+        assert!(!chaos.is_redelivering());
+        assert_eq!(chaos.closed(records(5..6), false), None);
+        assert_eq!(chaos.faults.injected(FaultKind::OutOfOrder), 1);
+    }
+
+    #[test]
+    fn a_record_fails_until_it_is_discarded() {
+        let mut chaos = chaos("batch-failed@1,batch-failed@3", 100);
+        let batch = records(3..9);
+        assert!(!chaos.fails(&batch, false));
+        assert!(chaos.fails(&batch, true));
+        assert!(chaos.fails(&batch[..1], true));
+        assert!(!chaos.fails(&batch[1..], true));
+        chaos.discarded(&batch[1..]);
+        assert!(chaos.fails(&batch[..1], true));
+        chaos.discarded(&batch[..1]);
+        assert!(!chaos.fails(&batch[1..], true));
+        assert!(chaos.fails(&batch[1..], true));
+        assert_eq!(chaos.faults.injected(FaultKind::BatchFailed), 2);
+    }
+
+    #[test]
     fn a_window_with_too_many_records_gets_no_faults() {
         let mut chaos = chaos("redelivered-after-window=1", 4);
         assert_eq!(chaos.done(records(0..3), FIRST), NextBatch::Continue);
         assert_eq!(chaos.closed(records(3..5), false), None);
         assert_eq!(chaos.faults.injected(FaultKind::RedeliveredAfterWindow), 0);
         assert!(chaos.closed(records(5..9), true).is_some());
-    }
-
-    #[test]
-    fn nothing_is_redelivered_after_an_early_end() {
-        let mut chaos = chaos("redelivered=1", 100);
-        let ended = InWindow {
-            opened: true,
-            ended_early: true,
-        };
-        assert_eq!(chaos.done(records(0..3), Some(ended)), NextBatch::Continue);
-        let next = chaos.done(records(3..6), LATER);
-        assert!(matches!(next, NextBatch::Again(_)), "{next:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use windrow_read::Start;
 
 use super::plan::BatchRules;
-use super::{InvalidMapping, Mapping, MappingOptions, MappingSource, rules};
+use super::{InvalidMapping, Mapping, MappingOptions, MappingSource, MappingUpdate, rules};
 use crate::faults::Faults;
 use crate::functions::Function;
 
@@ -30,6 +30,8 @@ pub(crate) struct Group {
 struct GroupMappings {
     /// The time from which all of them flush; see [`Mapping::flush`].
     flush: i64,
+    /// What was changed since the group was created.
+    update: MappingUpdate,
     mappings: Vec<GroupMapping>,
 }
 
@@ -71,7 +73,6 @@ impl Group {
         Ok(Self {
             function,
             rules: rules(&options)?,
-            options,
             faults,
             marks: Arc::new(ProgressMarks {
                 streams: Mutex::default(),
@@ -79,8 +80,10 @@ impl Group {
             }),
             members: tokio::sync::Mutex::new(GroupMappings {
                 flush: i64::MAX,
+                update: MappingUpdate::from(&options),
                 mappings: Vec::new(),
             }),
+            options,
         })
     }
 
@@ -90,7 +93,7 @@ impl Group {
         // Nothing arrived before that, so the stream is done up to then.
         self.marks.set(&source.stream, created_at);
         let mut members = self.members.lock().await;
-        let member = self.member(source, Start::TrimHorizon, members.flush);
+        let member = self.member(source, Start::TrimHorizon, &members);
         members.mappings.push(member);
     }
 
@@ -98,15 +101,33 @@ impl Group {
     /// open windows is lost.
     pub(crate) async fn restart(&self, from_millis: i64) {
         let mut members = self.members.lock().await;
-        let flush = members.flush;
-        for member in &mut members.mappings {
+        for mut member in std::mem::take(&mut members.mappings) {
             // The emulator truncates arrival times to whole seconds, so a record that arrives now may
             // have an earlier arrival time.
             let from = from_millis.clamp(0, member.source.clock.now_millis());
             let start = Start::AtTimestamp(from - from % 1000);
             // After the timeout, invocations in flight are aborted.
             let _ = tokio::time::timeout(GRACE, member.mapping.halt()).await;
-            *member = self.member(member.source.clone(), start, flush);
+            let restarted = self.member(member.source, start, &members);
+            members.mappings.push(restarted);
+        }
+    }
+
+    /// Disables or enables the mappings; see [`Mapping::disable`].
+    pub(crate) async fn set_enabled(&self, enabled: bool) {
+        self.update(|update| update.enabled = enabled).await;
+    }
+
+    /// See [`Mapping::set_batch_size`].
+    pub(crate) async fn set_batch_size(&self, batch_size: usize) {
+        self.update(|update| update.batch_size = batch_size).await;
+    }
+
+    async fn update(&self, change: impl Fn(&mut MappingUpdate)) {
+        let mut members = self.members.lock().await;
+        change(&mut members.update);
+        for member in &members.mappings {
+            member.mapping.update.send_replace(members.update);
         }
     }
 
@@ -131,7 +152,7 @@ impl Group {
         }
     }
 
-    fn member(&self, source: MappingSource, start: Start, flush: i64) -> GroupMapping {
+    fn member(&self, source: MappingSource, start: Start, group: &GroupMappings) -> GroupMapping {
         let mapping = Mapping::spawn(
             source.clone(),
             Arc::clone(&self.function),
@@ -140,7 +161,8 @@ impl Group {
             start,
             Arc::clone(&self.faults),
         );
-        mapping.flush(flush);
+        mapping.flush(group.flush);
+        mapping.update.send_replace(group.update);
         let (marks, stream) = (Arc::clone(&self.marks), source.stream.clone());
         let mut watermark = mapping.watermark();
         let watermark_task = tokio::spawn(async move {

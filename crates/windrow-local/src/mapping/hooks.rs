@@ -1,7 +1,7 @@
 //! Hooks into the delivery of a shard's records.
 //!
 //! The poller calls [`DeliveryHooks`] before and after each batch. The default hooks change
-//! nothing. To inject faults, `Chaos` redelivers records, splits batches and ends windows early.
+//! nothing. To inject faults, `Chaos` redelivers records and splits batches.
 
 use windrow_read::ShardRecord;
 
@@ -13,9 +13,18 @@ pub(super) trait DeliveryHooks: Send + Sync {
         count
     }
 
-    /// Whether, and how, to end the open window early with its next batch, which is not its last.
-    fn early_end(&self) -> Option<EarlyEnd> {
-        None
+    /// Whether the invocation with `batch` fails instead of being made. `is_limited` says whether
+    /// the batch goes to the on-failure destination if that happens often.
+    fn fails(&mut self, _batch: &[ShardRecord], _is_limited: bool) -> bool {
+        false
+    }
+
+    /// Called before records are discarded.
+    fn discarded(&mut self, _records: &[ShardRecord]) {}
+
+    /// Whether records wait to be delivered again.
+    fn is_redelivering(&self) -> bool {
+        false
     }
 
     /// Called after the first `count` records were dropped without being delivered.
@@ -37,22 +46,11 @@ pub(super) trait DeliveryHooks: Send + Sync {
 /// Delivers as Lambda usually does.
 impl DeliveryHooks for () {}
 
-/// How to end a window early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EarlyEnd {
-    /// In the invocation with the batch's records.
-    WithRecords,
-    /// In an invocation without records, after the batch.
-    AfterRecords,
-}
-
 /// A batch's role in its window.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct InWindow {
     /// Whether the batch opened the window.
     pub(super) opened: bool,
-    /// Whether the window was ended early with the batch, so that it continues with an empty state.
-    pub(super) ended_early: bool,
 }
 
 /// What to deliver after a batch.
@@ -62,7 +60,8 @@ pub(super) enum NextBatch {
     Continue,
     /// These records again, with the current state.
     Again(Vec<ShardRecord>),
-    /// The window from its start, without its state. These are all of its records so far.
+    /// The window without its state. These are all of its records so far, in the order of the log;
+    /// some of them may come twice.
     FromStart(Vec<ShardRecord>),
 }
 

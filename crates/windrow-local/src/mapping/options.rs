@@ -33,6 +33,24 @@ pub struct MappingOptions {
     pub poll_interval: Duration,
 }
 
+/// What can be changed while a mapping runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MappingUpdate {
+    /// Whether it polls the stream (`Enabled`).
+    pub(crate) enabled: bool,
+    /// The most records in a batch (`BatchSize`).
+    pub(crate) batch_size: usize,
+}
+
+impl From<&MappingOptions> for MappingUpdate {
+    fn from(options: &MappingOptions) -> Self {
+        Self {
+            enabled: true,
+            batch_size: options.batch_size,
+        }
+    }
+}
+
 impl Default for MappingOptions {
     fn default() -> Self {
         Self {

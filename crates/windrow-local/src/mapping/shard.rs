@@ -14,10 +14,10 @@ use windrow_read::{ShardReader, ShardRecord, Start};
 use super::chaos;
 use super::flow::{Flow, pause};
 use super::follow::{ProgressMark, ShardWork, StreamSource};
-use super::hooks::{DeliveryHooks, EarlyEnd, InWindow, NextBatch, Rerun};
+use super::hooks::{DeliveryHooks, InWindow, NextBatch, Rerun};
 use super::invoke::{BatchWindow, InvocationOutcome, Invoker, MAX_STATE_BYTES};
 use super::on_failure::FailedBatch;
-use super::options::MappingOptions;
+use super::options::{MappingOptions, MappingUpdate};
 use super::plan::{BatchRules, PollStep, ShardView};
 use crate::faults::Faults;
 use crate::functions::Function;
@@ -37,6 +37,7 @@ pub(super) struct Polling {
     pub(super) rules: BatchRules,
     /// The time from which to flush, in milliseconds since the epoch; `i64::MAX` for never.
     pub(super) flush: watch::Receiver<i64>,
+    pub(super) update: watch::Receiver<MappingUpdate>,
     pub(super) faults: Arc<Faults>,
 }
 
@@ -48,8 +49,7 @@ impl ShardWork for Polling {
         mark: ProgressMark,
         stop: CancellationToken,
     ) {
-        let client = self.source.client.clone();
-        let reader = ShardReader::new(client, self.source.stream.clone(), shard.clone(), start);
+        let reader = self.reader(&shard, start.clone());
         let poller = Poller {
             invoker: Invoker {
                 function: Arc::clone(&self.function),
@@ -58,9 +58,11 @@ impl ShardWork for Polling {
                 shard,
             },
             flush: self.flush.clone(),
+            update: self.update.clone(),
             hooks: chaos::hooks(&self.faults, READ_AHEAD),
             polling: self,
-            reader: reader.limit(READ_AHEAD),
+            reader,
+            checkpoint: start,
             records: VecDeque::new(),
             oldest: Instant::now(),
             read_up_to: i64::MIN,
@@ -70,6 +72,13 @@ impl ShardWork for Polling {
             stop,
         };
         poller.run().await;
+    }
+}
+
+impl Polling {
+    fn reader(&self, shard: &str, start: Start) -> ShardReader {
+        let client = self.source.client.clone();
+        ShardReader::new(client, &self.source.stream, shard, start).limit(READ_AHEAD)
     }
 }
 
@@ -83,7 +92,10 @@ struct Poller {
     polling: Arc<Polling>,
     invoker: Invoker,
     flush: watch::Receiver<i64>,
+    update: watch::Receiver<MappingUpdate>,
     reader: ShardReader,
+    /// The start of the records that were not delivered yet.
+    checkpoint: Start,
     records: VecDeque<ShardRecord>,
     /// When the oldest record in `records` was read.
     oldest: Instant,
@@ -98,9 +110,16 @@ struct Poller {
 impl Poller {
     async fn run(mut self) {
         while !self.stop.is_cancelled() {
+            if !self.update.borrow_and_update().enabled {
+                match self.enabled().await {
+                    Flow::Stop => return,
+                    Flow::Continue | Flow::Replan => continue,
+                }
+            }
+            let rules = self.rules();
             let view = self.view();
-            self.mark.set(self.polling.rules.watermark(view)).await;
-            let flow = match self.polling.rules.next(view) {
+            self.mark.set(rules.watermark(view)).await;
+            let flow = match rules.next(view) {
                 PollStep::Done => return,
                 PollStep::Read => self.read().await,
                 PollStep::Invoke { count, window } => self.deliver(count, window).await,
@@ -111,10 +130,37 @@ impl Poller {
         }
     }
 
+    /// Waits until the mapping is enabled, then reads again from the checkpoint.
+    async fn enabled(&mut self) -> Flow {
+        tokio::select! {
+            () = self.stop.cancelled() => return Flow::Stop,
+            enabled = self.update.wait_for(|update| update.enabled) => if enabled.is_err() {
+                return Flow::Stop;
+            }
+        }
+        // Records that wait to be delivered again come before the checkpoint.
+        if !self.hooks.is_redelivering() {
+            self.reader = self
+                .polling
+                .reader(&self.invoker.shard, self.checkpoint.clone());
+            self.records.clear();
+            self.read_up_to = i64::MIN;
+            self.ended = false;
+        }
+        Flow::Replan
+    }
+
+    fn rules(&self) -> BatchRules {
+        BatchRules {
+            batch_size: self.update.borrow().batch_size,
+            ..self.polling.rules
+        }
+    }
+
     fn view(&self) -> ShardView<'_> {
         let state = self.open.as_ref().and_then(|open| open.state.as_ref());
         let state_bytes = state.map_or(0, |state| state.get().len());
-        let most = self.polling.options.batch_size;
+        let most = self.update.borrow().batch_size;
         ShardView {
             records: &self.records,
             fit: self.invoker.fit(self.records.iter(), most, state_bytes),
@@ -138,6 +184,7 @@ impl Poller {
             tokio::select! {
                 () = self.stop.cancelled() => return Flow::Stop,
                 _ = self.flush.changed() => {}
+                _ = self.update.changed() => return Flow::Replan,
                 () = pause => {}
             }
         }
@@ -183,22 +230,13 @@ impl Poller {
                 return Flow::Continue;
             }
             let batch_window = window.map(|(window, _)| (window, is_final));
-            let early_end = match batch_window {
-                Some((_, false)) => self.hooks.early_end(),
-                _ => None,
-            };
-            let ends_with_batch = early_end == Some(EarlyEnd::WithRecords);
-            let last = batch_window.map(|(window, is_final)| (window, is_final || ends_with_batch));
-            let reason = match self.invoke(batch, last, ends_with_batch).await {
+            let reason = match self.invoke(batch, batch_window, false).await {
                 InvocationOutcome::Done(state) => {
                     left -= batch;
                     failures = 0;
                     // The failed half may contain only one bad record; the rest is delivered whole.
                     most = left;
-                    match self
-                        .after_batch(batch, batch_window, state, early_end)
-                        .await
-                    {
+                    match self.after_batch(batch, batch_window, state).await {
                         Flow::Continue if left > 0 => continue,
                         flow => return flow,
                     }
@@ -246,6 +284,10 @@ impl Poller {
         is_terminated_early: bool,
     ) -> InvocationOutcome {
         let batch = &self.records.make_contiguous()[..count];
+        let options = &self.polling.options;
+        if self.hooks.fails(batch, options.retry_attempts.is_some()) {
+            return InvocationOutcome::Failed("injected fault: the batch fails".to_owned());
+        }
         let open = self.open.as_ref();
         let window = window.map(|(window, is_final)| BatchWindow {
             window,
@@ -253,9 +295,7 @@ impl Poller {
             is_final,
             is_terminated_early,
         });
-        self.invoker
-            .invoke(batch, window, &self.polling.options)
-            .await
+        self.invoker.invoke(batch, window, options).await
     }
 
     /// Continues after a delivered batch with the window's new state.
@@ -264,10 +304,8 @@ impl Poller {
         count: usize,
         window: Option<(Window, bool)>,
         state: Option<Box<RawValue>>,
-        early_end: Option<EarlyEnd>,
     ) -> Flow {
-        let batch: Vec<ShardRecord> = self.records.drain(..count).collect();
-        self.oldest = Instant::now();
+        let batch = self.take_records(count);
         let opened = self.open.is_none();
         let next = match window {
             None => self.hooks.done(batch, None),
@@ -279,22 +317,14 @@ impl Poller {
                 };
             }
             Some((window, false)) => {
-                let state = state.filter(|_| early_end != Some(EarlyEnd::WithRecords));
                 let size = state.as_ref().map_or(0, |state| state.get().len());
-                let ends_after =
-                    size > MAX_STATE_BYTES || early_end == Some(EarlyEnd::AfterRecords);
                 self.open = Some(OpenWindow { window, state });
-                if ends_after && let Flow::Stop = self.end_early(window).await {
+                if size > MAX_STATE_BYTES
+                    && let Flow::Stop = self.end_early(window).await
+                {
                     return Flow::Stop;
                 }
-                let ended_early = ends_after || early_end.is_some();
-                self.hooks.done(
-                    batch,
-                    Some(InWindow {
-                        opened,
-                        ended_early,
-                    }),
-                )
+                self.hooks.done(batch, Some(InWindow { opened }))
             }
         };
         let again = match next {
@@ -353,6 +383,7 @@ impl Poller {
             return;
         }
         let batch = &self.records.make_contiguous()[..count];
+        self.hooks.discarded(batch);
         let event = self.invoker.event(batch, None);
         let now = self.polling.source.clock.now_millis();
         let failed = FailedBatch {
@@ -389,9 +420,27 @@ impl Poller {
     }
 
     fn drop_records(&mut self, count: usize) {
-        self.records.drain(..count);
+        self.take_records(count);
         self.hooks.dropped(count);
+    }
+
+    /// Takes the first `count` records, which are done.
+    fn take_records(&mut self, count: usize) -> Vec<ShardRecord> {
+        let batch: Vec<ShardRecord> = self.records.drain(..count).collect();
         self.oldest = Instant::now();
+        let done = batch.last().map(|last| last.sequence_number.clone());
+        if let Some(done) = done.filter(|done| self.is_after_checkpoint(done)) {
+            self.checkpoint = Start::AfterSequence(done);
+        }
+        batch
+    }
+
+    /// Whether a record is after the checkpoint. One that is delivered again is not.
+    fn is_after_checkpoint(&self, number: &str) -> bool {
+        match &self.checkpoint {
+            Start::AfterSequence(last) => (last.len(), last.as_str()) < (number.len(), number),
+            _ => true,
+        }
     }
 
     /// Delivers records of a closed window again, until the function has accepted them. Drops the

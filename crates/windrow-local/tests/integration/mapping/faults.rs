@@ -57,7 +57,7 @@ fn folded(event: &Event) -> Vec<String> {
 }
 
 fn emits(event: &Event) -> bool {
-    event.is_final_invoke_for_window || event.is_window_terminated_early
+    event.is_final_invoke_for_window
 }
 
 fn fold(event: &Event, _: usize) -> Result<Value, InvokeError> {
@@ -72,8 +72,20 @@ fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|number| format!("{number:04}")).collect()
 }
 
-/// Puts twelve records and returns the events that were delivered.
+/// Puts twelve records and returns the events that were delivered, which a fold that skips old
+/// records can use.
 async fn delivered(
+    options: MappingOptions,
+    specification: &str,
+    handler: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
+) -> (Vec<Event>, Arc<Faults>) {
+    let (events, faults) = delivered_in_any_order(options, specification, handler).await;
+    assert_complete(&events, &numbered(0..12));
+    (events, faults)
+}
+
+/// Puts twelve records and returns the events that were delivered.
+async fn delivered_in_any_order(
     options: MappingOptions,
     specification: &str,
     handler: impl Fn(&Event, usize) -> Result<Value, InvokeError> + Send + Sync + 'static,
@@ -86,7 +98,6 @@ async fn delivered(
     mapped.put(&records).await;
     mapped.finish().await;
     let events = std::mem::take(&mut *mapped.function.events.lock().unwrap());
-    assert_complete(&events, &numbered(0..12));
     (events, faults)
 }
 
@@ -198,28 +209,28 @@ async fn a_window_is_redelivered_from_its_start_after_its_state_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_window_that_ends_early_continues_with_an_empty_state() {
-    let (events, faults) = delivered(small_batches(), "ended-early=1", fold).await;
-    let early = events
-        .iter()
-        .filter(|event| event.is_window_terminated_early);
+async fn later_records_are_redelivered_before_earlier_ones_of_their_window() {
+    let (events, faults) = delivered_in_any_order(one_window(), "out-of-order=1", |event, _| {
+        Ok(json!({"state": data(event)}))
+    })
+    .await;
+    assert_eq!(faults.injected(FaultKind::OutOfOrder), 1);
+    // All records in order, then some of the last ones without a state, then all of them again.
+    let all: Vec<String> = batches(&events).concat();
+    let again = all.iter().skip(1).position(|data| data == "0000").unwrap() + 1;
+    let before = &all[..again];
+    let back = before
+        .windows(2)
+        .position(|pair| pair[1] <= pair[0])
+        .unwrap()
+        + 1;
+    assert_eq!(before[..back], numbered(0..back as u32));
+    assert_eq!(before[back..], before[2 * back - again..back]);
+    assert_eq!(all[again..], numbered(0..12));
     assert_eq!(
-        early.clone().count() as u64,
-        faults.injected(FaultKind::EndedEarly)
+        events.iter().filter(|event| event.state.is_none()).count(),
+        2
     );
-    // Both by the invocation with the batch and by a separate one.
-    assert!(early.clone().any(|event| !event.is_empty()));
-    assert!(
-        early
-            .clone()
-            .any(|event| event.is_empty() && state(event).len() == 1)
-    );
-    for pair in events.windows(2) {
-        if pair[0].is_window_terminated_early {
-            assert!(pair[1].state.is_none());
-        }
-    }
-    assert!(!events.last().unwrap().is_window_terminated_early);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -296,7 +307,7 @@ async fn a_batch_whose_invocation_failed_is_retried_unchanged() {
 /// All faults at once, over several windows of two shards.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_window_is_closed_in_spite_of_faults() {
-    const MUTATIONS: [FaultKind; 11] = [
+    const MUTATIONS: [FaultKind; 10] = [
         FaultKind::Crash,
         FaultKind::CrashDuring,
         FaultKind::CrashAfter,
@@ -307,7 +318,6 @@ async fn every_window_is_closed_in_spite_of_faults() {
         FaultKind::RedeliveredAfterWindow,
         FaultKind::StateLost,
         FaultKind::Recut,
-        FaultKind::EndedEarly,
     ];
     // Batches of four leave a window open, however late they are.
     let forced = MUTATIONS.map(|kind| {

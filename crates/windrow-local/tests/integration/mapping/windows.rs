@@ -130,6 +130,43 @@ async fn a_window_with_too_large_a_state_ends_early_and_continues_empty() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_mapping_keeps_its_checkpoint_and_the_state_of_its_window() {
+    let window = Duration::from_secs(900);
+    clear_of_an_end(window).await;
+    let options = MappingOptions {
+        tumbling_window: Some(window),
+        batch_size: 2,
+        ..MappingOptions::default()
+    };
+    let mapped = Mapped::start(1, options, |event, _| {
+        Ok(json!({"state": {"count": counting(event)}}))
+    })
+    .await;
+    mapped.put(&["a", "b"]).await;
+    until("the first batch was not delivered", || {
+        !mapped.batches().is_empty()
+    })
+    .await;
+    mapped.mapping.disable();
+    mapped.put(&["c", "d", "e"]).await;
+    assert_eq!(mapped.batches(), [["a", "b"]]);
+    mapped.mapping.set_batch_size(1);
+    mapped.mapping.enable();
+    mapped.finish().await;
+    let events = mapped.function.events.lock().unwrap();
+    assert_eq!(
+        events.iter().flat_map(data).collect::<Vec<_>>(),
+        ["a", "b", "c", "d", "e"]
+    );
+    assert!(events[1..].iter().all(|event| event.len() <= 1));
+    assert_eq!(counting(events.last().unwrap()), 5);
+    assert_eq!(
+        events.iter().filter(|event| event.state.is_none()).count(),
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_window_needs_state_in_every_response() {
     let mapped = Mapped::start(1, windows(), |event, before| match before {
         0 => Ok(Value::Null),
