@@ -140,7 +140,9 @@ impl Reference {
     /// Whether a record lies beyond records that were folded before a restart.
     pub(crate) fn passes_by(&self, place: usize) -> bool {
         let passed = self.folded.last().map_or(place, |last| last + 1)..place;
-        self.earlier.places().any(|earlier| passed.contains(&earlier))
+        self.earlier
+            .places()
+            .any(|earlier| passed.contains(&earlier))
     }
 
     pub(crate) fn restart(&mut self) {
