@@ -188,7 +188,9 @@ async fn two_streams_share_the_table_and_drain_together() {
     send_rounds(&cloud, "others", 7..8).await;
     let rows = cloud.drained_rows().await;
     for stream in ["wildrydes", "others"] {
-        let own = rows.iter().filter(|row| row.source.stream.ends_with(&format!(":stream/{stream}")));
+        let own = rows
+            .iter()
+            .filter(|row| row.source.stream.ends_with(&format!(":stream/{stream}")));
         let own = by_window(own.cloned().collect());
         assert_eq!(own, fold_of(&cloud.kinesis, stream).await, "{stream}");
         assert!(!own.is_empty());

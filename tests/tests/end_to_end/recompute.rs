@@ -214,7 +214,11 @@ async fn foreign_tables_are_rejected() {
     let url = cloud.cloud.endpoint_url();
     for (table, code, message) in [
         ("UnicornSensorData", 2, "is the pipeline's"),
-        ("FleetWindows", 1, "holds rows of the stream arn:aws:kinesis:"),
+        (
+            "FleetWindows",
+            1,
+            "holds rows of the stream arn:aws:kinesis:",
+        ),
         ("Missing", 1, "create it with: aws dynamodb create-table"),
         ("OtherKey", 1, "is not Name and StatusTime"),
         ("OtherItems", 1, "holds items that are not rows"),

@@ -206,7 +206,7 @@ mod tests {
         let headings = [
             heading("Name", CellKind::Text),
             heading("Distance", CellKind::Number),
-            heading("Exact", CellKind::Flag),
+            heading("Gap", CellKind::Flag),
             heading("Name", CellKind::Text),
         ];
         let cell = |text: &str| Some(text.to_owned());
@@ -236,7 +236,7 @@ mod tests {
         let (text, left_out) = printed(QueryFormat::Csv, None);
         assert_eq!(
             text,
-            "Name,Distance,Exact,Name\nShadowfax,1789.25,true,\n\
+            "Name,Distance,Gap,Name\nShadowfax,1789.25,true,\n\
              \"a \"\"b\"\",\u{1b}[31m\",NaN,,7\n三,30,false,\n"
         );
         assert!(!left_out);
@@ -247,9 +247,9 @@ mod tests {
         let (text, _) = printed(QueryFormat::Lines, None);
         assert_eq!(
             text,
-            "{\"Name\":\"Shadowfax\",\"Distance\":1789.25,\"Exact\":true,\"Name_2\":null}\n\
-             {\"Name\":\"a \\\"b\\\",\\u001b[31m\",\"Distance\":\"NaN\",\"Exact\":null,\"Name_2\":\"7\"}\n\
-             {\"Name\":\"三\",\"Distance\":30,\"Exact\":false,\"Name_2\":\"\"}\n"
+            "{\"Name\":\"Shadowfax\",\"Distance\":1789.25,\"Gap\":true,\"Name_2\":null}\n\
+             {\"Name\":\"a \\\"b\\\",\\u001b[31m\",\"Distance\":\"NaN\",\"Gap\":null,\"Name_2\":\"7\"}\n\
+             {\"Name\":\"三\",\"Distance\":30,\"Gap\":false,\"Name_2\":\"\"}\n"
         );
     }
 
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(
             text,
             concat!(
-                "Name         Distance  Exact  Name\n",
+                "Name         Distance  Gap    Name\n",
                 "-----------  --------  -----  ----\n",
                 "Shadowfax     1789.25  true\n",
                 "a \"b\",\u{fffd}[31m       NaN         7\n",

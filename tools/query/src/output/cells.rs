@@ -134,12 +134,11 @@ mod tests {
                 "Latitude",
                 Arc::new(Float64Array::from(vec![40.749167, 1e300])),
             ),
-            ("Exact", Arc::new(BooleanArray::from(vec![true, false]))),
+            ("Gap", Arc::new(BooleanArray::from(vec![true, false]))),
         ];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
-        let sql =
-            Sql::read("SELECT name, statustime, 1 AS n, sum(distance), latitude, exact FROM x")
-                .unwrap();
+        let sql = Sql::read("SELECT name, statustime, 1 AS n, sum(distance), latitude, gap FROM x")
+            .unwrap();
         let texts = Texts::of(&sql.parse().unwrap());
         let names: Vec<_> = headings(&batch.schema(), &sql, &texts)
             .into_iter()
@@ -151,7 +150,7 @@ mod tests {
             ("n", CellKind::Text),
             ("sum(Distance)", CellKind::Number),
             ("Latitude", CellKind::Number),
-            ("Exact", CellKind::Flag),
+            ("Gap", CellKind::Flag),
         ];
         assert_eq!(names, expected.map(|(name, kind)| (name.to_owned(), kind)));
         let rows: Vec<Vec<Cell>> = rows(&batch).unwrap().map(Result::unwrap).collect();
