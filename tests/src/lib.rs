@@ -16,7 +16,7 @@ use bytes::Bytes;
 use local::{Functions, WildRydes};
 use serde_json::Value;
 use soak::log::{self, LoggedRecord, fold_log};
-use soak::rows::{WindowKey, flat, merge_twice};
+use soak::rows::{UnicornWindow, flat, merge_twice};
 use tempfile::TempDir;
 use unicorn::row::schema;
 use windrow_core::row::Row;
@@ -195,7 +195,7 @@ pub async fn read_log(client: &Client, stream: &str) -> Vec<LoggedRecord> {
 }
 
 /// Totals by unicorn and start of the window.
-pub type TotalsByWindow = BTreeMap<WindowKey, AuditTotals>;
+pub type TotalsByWindow = BTreeMap<UnicornWindow, AuditTotals>;
 
 /// What the rows must say of a stream's log, in windows of this length by arrival.
 pub async fn fold_of(client: &Client, stream: &str, window: Duration) -> TotalsByWindow {

@@ -8,7 +8,7 @@ use audit::compare::{Difference, DifferenceKind, compare_between};
 use audit::expected::{AuditWindows, ExpectedWindows, LogFold};
 use audit::totals::AuditTotals;
 use soak::log::{Identity, fold_log, identity};
-use soak::rows::{WindowKey, flat, merge_twice};
+use soak::rows::{UnicornWindow, flat, merge_twice};
 use unicorn::reading::readings;
 use windrow_core::row::Row;
 use windrow_local::faults::{FaultKind, Faults};
@@ -140,7 +140,7 @@ impl Checked {
         self.example(&window_key, &problem);
     }
 
-    fn example(&mut self, (name, window): &WindowKey, problem: &str) {
+    fn example(&mut self, (name, window): &UnicornWindow, problem: &str) {
         if self.examples.len() < MOST_EXAMPLES {
             self.examples
                 .push(format!("{name:?} at {window}: {problem}"));

@@ -10,7 +10,7 @@ use unicorn::row::schema;
 use windrow_core::row::Row;
 
 /// A unicorn's name and the start of a window, in milliseconds since the epoch.
-pub type WindowKey = (String, i64);
+pub type UnicornWindow = (String, i64);
 
 /// Rows merged twice.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,7 @@ pub struct MergedTwice {
     /// What the audit's merge says.
     pub found: FoundWindows,
     /// The windows in which the pipeline's merge, which readers use, says anything else.
-    pub merged_differently: Vec<WindowKey>,
+    pub merged_differently: Vec<UnicornWindow>,
 }
 
 /// Merges rows by both merges.
@@ -38,9 +38,9 @@ fn to_audit(row: &Row) -> Option<AuditRow> {
 
 /// The windows of which the rows of readers do not say the same. Readers see no window without
 /// readings.
-fn differing(found: &FoundWindows, merged: Vec<FleetRow>) -> Vec<WindowKey> {
+fn differing(found: &FoundWindows, merged: Vec<FleetRow>) -> Vec<UnicornWindow> {
     let mut differing = Vec::new();
-    let mut seen: BTreeMap<WindowKey, (AuditTotals, bool)> = BTreeMap::new();
+    let mut seen: BTreeMap<UnicornWindow, (AuditTotals, bool)> = BTreeMap::new();
     for row in merged {
         let window_key = (row.name.clone(), row.window_start.millis());
         if seen
@@ -71,7 +71,7 @@ fn totals(row: &FleetRow) -> AuditTotals {
 }
 
 /// All windows, by unicorn and start.
-pub fn flat(found: &FoundWindows) -> impl Iterator<Item = (WindowKey, &FoundWindow)> {
+pub fn flat(found: &FoundWindows) -> impl Iterator<Item = (UnicornWindow, &FoundWindow)> {
     found.iter().flat_map(|(name, windows)| {
         let windows = windows.iter();
         windows.map(move |(start, window)| ((name.clone(), *start), window))
