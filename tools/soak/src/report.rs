@@ -105,7 +105,7 @@ impl Checked {
         for difference in compare_between(&least, &most, &merged.found) {
             checked.add(&difference);
         }
-        // All rows are in the table, so a gap that is not false is one of readings that were lost.
+        // Everything is drained, so any gap is wrong, even one that only duplicates are missing in.
         for (window_key, _) in flat(&merged.found).filter(|(_, window)| window.gap) {
             checked.gaps += 1;
             checked.example(&window_key, "marked as incomplete");
@@ -253,4 +253,80 @@ fn rejected(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use audit::expected::WindowBy;
+    use bytes::Bytes;
+    use soak::log::LoggedRecord;
+    use unicorn::row::parse;
+
+    use super::*;
+
+    const ARRIVAL: i64 = 1_795_166_229_000;
+
+    /// A log of a reading that came three times.
+    fn log() -> Vec<LoggedRecord> {
+        let line = br#"{"Name":"Franky","StatusTime":"2026-11-20 09:17:08","Distance":2,"MagicPoints":9,"HealthPoints":7}"#;
+        let record = |number: i64| LoggedRecord {
+            place: ("wildrydes".to_owned(), "0".to_owned()),
+            sequence_number: number.to_string(),
+            arrival: ARRIVAL + number,
+            data: Bytes::from_static(line),
+        };
+        [1, 2, 3].map(record).to_vec()
+    }
+
+    /// A row of a range of that log.
+    fn row(range: [u8; 2], readings: u8, metres: u8) -> Row {
+        let [from, to] = range;
+        let start = windrow_core::time::Timestamp::from_millis(ARRIVAL / 60_000 * 60_000);
+        let duplicates = to - from + 1 - readings;
+        let line = format!(
+            "{{\"Name\":\"Franky\",\"StatusTime\":\"{start}\",\"Distance\":{metres},\"MinMagicPoints\":9,\"MaxMagicPoints\":9,\"MinHealthPoints\":7,\"MaxHealthPoints\":7,\"Source\":{{\"Stream\":\"arn\",\"Shard\":\"0\",\"From\":\"{from}\",\"To\":\"{to}\",\"Readings\":{readings},\"Duplicates\":{duplicates},\"WindowSeconds\":60}}}}"
+        );
+        parse(line.as_bytes()).unwrap()
+    }
+
+    fn checked(rows: Vec<Row>, held: Option<usize>) -> Checked {
+        let evidence = Evidence {
+            log: log(),
+            rows,
+            ..Evidence::default()
+        };
+        let windows = AuditWindows::new(Duration::from_secs(60), WindowBy::Arrival);
+        let folder = tempfile::tempdir().unwrap();
+        Checked::of(evidence, windows, held, folder.path()).unwrap()
+    }
+
+    #[test]
+    fn every_difference_fails_the_run() {
+        assert!(checked(vec![row([1, 3], 1, 2)], None).is_exact());
+        let lost = checked(Vec::new(), None);
+        assert_eq!((lost.lost, lost.is_exact()), (1, false));
+        let twice = checked(vec![row([1, 3], 2, 4)], None);
+        assert_eq!((twice.twice, twice.is_exact()), (1, false));
+        let wrong = checked(vec![row([1, 3], 1, 3)], None);
+        assert_eq!((wrong.wrong, wrong.is_exact()), (1, false));
+        // Each end of the log is in one row, and the record between them in both.
+        let gap = checked(
+            vec![row([1, 2], 1, 2), row([2, 3], 1, 2), row([2, 2], 1, 2)],
+            None,
+        );
+        assert!(gap.gaps == 1 && !gap.is_exact(), "{gap}");
+    }
+
+    #[test]
+    fn duplicates_may_count_after_an_eviction_but_no_more_often() {
+        let twice = checked(vec![row([1, 3], 2, 4)], Some(2));
+        assert!(twice.is_exact(), "{twice}");
+        assert_eq!((twice.after_eviction, twice.evictable), (1, 1));
+        let wrong = checked(vec![row([1, 3], 2, 5)], Some(2));
+        assert_eq!((wrong.wrong, wrong.is_exact()), (1, false));
+        let thrice = checked(vec![row([1, 3], 3, 6)], Some(2));
+        assert_eq!((thrice.twice, thrice.is_exact()), (1, false));
+    }
 }
