@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use end_to_end::{TIME_LIMIT, TestCloud, by_window, fold_of, reading, with_binaries};
+use windrow_core::row::Row;
 use windrow_local::faults::{FaultKind, Faults};
 
 /// The faults of mappings and functions.
@@ -177,7 +178,8 @@ async fn two_streams_share_the_table_and_drain_together() {
     send_rounds(&cloud, "others", 7..8).await;
     let rows = cloud.drained_rows().await;
     for stream in ["wildrydes", "others"] {
-        let own = rows.iter().filter(|row| row.source.stream == stream);
+        let is_own = |row: &&Row| row.source.stream.ends_with(&format!(":stream/{stream}"));
+        let own = rows.iter().filter(is_own);
         let own = by_window(own.cloned().collect());
         assert_eq!(
             own,
