@@ -1,4 +1,4 @@
-//! Helpers for the end-to-end tests: a local cloud per test, and an oracle.
+//! Helpers for the end-to-end tests: a local cloud per test, and the audit of its rows.
 //!
 //! Each test has its own port, data directory and processes, so all of them can run in parallel.
 
@@ -9,14 +9,15 @@ pub mod programs;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use audit::expected::{AuditWindows, LogFold, WindowBy};
+use audit::totals::AuditTotals;
 use aws_sdk_kinesis::Client;
 use bytes::Bytes;
 use local::{Functions, WildRydes};
 use serde_json::Value;
-use soak::oracle;
-pub use soak::oracle::{LoggedRecord, OracleKey, OracleRow};
+use soak::log::{self, LoggedRecord, fold_log};
+use soak::rows::{UnicornWindow, flat, merge_twice};
 use tempfile::TempDir;
-use unicorn::merge::merge;
 use unicorn::row::schema;
 use windrow_core::row::Row;
 use windrow_lambda::aggregator::settings::WindowTime;
@@ -133,10 +134,9 @@ impl TestCloud {
         rows
     }
 
-    /// The rows that the oracle expects for the log of readings.
-    pub async fn expected(&self, window_millis: i64) -> BTreeMap<OracleKey, OracleRow> {
-        let log = read_log(&self.kinesis, "wildrydes").await;
-        oracle::expected(&log, window_millis)
+    /// What the rows must say of the log of readings, in windows of this length by arrival.
+    pub async fn expected(&self, window: Duration) -> TotalsByWindow {
+        fold_of(&self.kinesis, "wildrydes", window).await
     }
 
     /// The lines of all files of a delivery stream.
@@ -191,12 +191,31 @@ pub async fn send(
 
 /// Reads a stream's whole log.
 pub async fn read_log(client: &Client, stream: &str) -> Vec<LoggedRecord> {
-    oracle::read_log(client, stream).await.unwrap()
+    log::read_log(client, stream).await.unwrap()
 }
 
-/// Merges rows and converts them to the oracle's types.
-pub fn by_window(rows: Vec<Row>) -> BTreeMap<OracleKey, OracleRow> {
-    oracle::by_window(merge(rows))
+/// Totals by unicorn and start of the window.
+pub type TotalsByWindow = BTreeMap<UnicornWindow, AuditTotals>;
+
+/// What the rows must say of a stream's log, in windows of this length by arrival.
+pub async fn fold_of(client: &Client, stream: &str, window: Duration) -> TotalsByWindow {
+    let windows = AuditWindows::new(window, WindowBy::Arrival);
+    let fold = LogFold::new(windows, i64::MIN..i64::MAX);
+    let expected = fold_log(&read_log(client, stream).await, fold);
+    let windows = expected.into_iter().flat_map(|(name, windows)| {
+        let windows = windows.into_iter();
+        windows.map(move |(start, window)| ((name.to_string(), start), window.totals))
+    });
+    windows.collect()
+}
+
+/// Merges rows. Panics if the readers' merge and the audit's do not say the same.
+pub fn by_window(rows: Vec<Row>) -> TotalsByWindow {
+    let merged = merge_twice(rows);
+    assert_eq!(merged.merged_differently, []);
+    flat(&merged.found)
+        .map(|(window_key, window)| (window_key, window.totals))
+        .collect()
 }
 
 /// A reading of `name`, as partition key and line. `number` makes it distinct.

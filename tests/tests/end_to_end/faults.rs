@@ -1,16 +1,11 @@
 //! Injects faults into mappings and functions, and checks that the table is the fold of the log.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_kinesis::Client;
-
-use end_to_end::{
-    OracleKey, OracleRow, TIME_LIMIT, TestCloud, by_window, read_log, reading, with_binaries,
-};
-use soak::oracle::expected;
+use end_to_end::{TIME_LIMIT, TestCloud, by_window, fold_of, reading, with_binaries};
+use windrow_core::row::Row;
 use windrow_local::faults::{FaultKind, Faults};
 
 /// The faults of mappings and functions.
@@ -71,15 +66,10 @@ async fn send_until_injected(cloud: &TestCloud, faults: &Faults, kinds: &[FaultK
     assert!(sent.is_ok(), "{faults:?}");
 }
 
-async fn fold_of(kinesis: &Client, stream: &str) -> BTreeMap<OracleKey, OracleRow> {
-    let window = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
-    expected(&read_log(kinesis, stream).await, window)
-}
-
 /// Drains, and compares the table with the log of the readings.
 async fn assert_exact(cloud: &TestCloud, what: &str) {
     let rows = by_window(cloud.drained_rows().await);
-    let fold = fold_of(&cloud.kinesis, "wildrydes").await;
+    let fold = cloud.expected(WINDOW).await;
     let wrong = fold
         .iter()
         .find(|(window_key, measures)| rows.get(window_key) != Some(measures));
@@ -188,11 +178,14 @@ async fn two_streams_share_the_table_and_drain_together() {
     send_rounds(&cloud, "others", 7..8).await;
     let rows = cloud.drained_rows().await;
     for stream in ["wildrydes", "others"] {
-        let own = rows
-            .iter()
-            .filter(|row| row.source.stream.ends_with(&format!(":stream/{stream}")));
+        let is_own = |row: &&Row| row.source.stream.ends_with(&format!(":stream/{stream}"));
+        let own = rows.iter().filter(is_own);
         let own = by_window(own.cloned().collect());
-        assert_eq!(own, fold_of(&cloud.kinesis, stream).await, "{stream}");
+        assert_eq!(
+            own,
+            fold_of(&cloud.kinesis, stream, WINDOW).await,
+            "{stream}"
+        );
         assert!(!own.is_empty());
     }
     // A drained cloud accepts no more records on any stream.
@@ -208,7 +201,8 @@ async fn two_streams_share_the_table_and_drain_together() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mapping_restarted_during_a_drain_drains_too() {
-    let cloud = TestCloud::start(|settings| settings.window = Duration::from_secs(900)).await;
+    let window = Duration::from_secs(900);
+    let cloud = TestCloud::start(|settings| settings.window = window).await;
     send_rounds(&cloud, "wildrydes", 0..3).await;
     let restarts = async {
         for _ in 0..4 {
@@ -218,7 +212,6 @@ async fn mapping_restarted_during_a_drain_drains_too() {
         }
     };
     let (rows, ()) = tokio::join!(cloud.drained_rows(), restarts);
-    let log = read_log(&cloud.kinesis, "wildrydes").await;
-    assert_eq!(by_window(rows), expected(&log, 900_000));
+    assert_eq!(by_window(rows), cloud.expected(window).await);
     cloud.stop().await;
 }

@@ -1,12 +1,11 @@
-//! Compares the rows of the whole pipeline with an oracle that folds the log independently.
+//! Compares the rows of the whole pipeline with the audit's fold of the log.
 
 use std::ops::Range;
 use std::time::Duration;
 
+use audit::totals::AuditTotals;
 use aws_sdk_kinesis::error::SdkError;
-use end_to_end::{
-    OracleRow, TIME_LIMIT, TestCloud, by_window, reading, with_binaries, with_event_time,
-};
+use end_to_end::{TIME_LIMIT, TestCloud, by_window, reading, with_binaries, with_event_time};
 use tokio::sync::watch;
 
 /// Sends rounds of `size` readings over several seconds and windows. A round number always stands
@@ -27,7 +26,7 @@ async fn assert_exact(cloud: &TestCloud, sent: u64) {
     let rows = by_window(cloud.drained_rows().await);
     let readings: u64 = rows.values().map(|measures| measures.readings).sum();
     assert_eq!(readings, sent);
-    assert_eq!(rows, cloud.expected(2000).await);
+    assert_eq!(rows, cloud.expected(Duration::from_secs(2)).await);
     assert_eq!(cloud.archived("wildrydes").len() as u64, sent);
 }
 
@@ -77,7 +76,7 @@ async fn broken_readings_are_rejected_and_others_counted() {
     cloud.send("wildrydes", named).await;
 
     let rows = by_window(cloud.drained_rows().await);
-    let rows: Vec<&OracleRow> = rows.values().collect();
+    let rows: Vec<&AuditTotals> = rows.values().collect();
     let readings: u64 = rows.iter().map(|measures| measures.readings).sum();
     let micrometres: i128 = rows.iter().map(|measures| measures.micrometres).sum();
     assert_eq!((readings, micrometres), (2, 42_500_000));
@@ -124,12 +123,13 @@ async fn broken_summary_is_rejected() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn duplicates_within_a_window_count_once() {
-    let cloud = TestCloud::start(|settings| settings.window = Duration::from_secs(60)).await;
+    let window = Duration::from_secs(60);
+    let cloud = TestCloud::start(|settings| settings.window = window).await;
     let readings: Vec<_> = (0..50).map(|n| reading("Shadowfax", n, "1", 150)).collect();
     cloud.send("wildrydes", readings.clone()).await;
     cloud.send("wildrydes", readings).await;
     let rows = by_window(cloud.drained_rows().await);
-    assert_eq!(rows, cloud.expected(60_000).await);
+    assert_eq!(rows, cloud.expected(window).await);
     cloud.stop().await;
 }
 

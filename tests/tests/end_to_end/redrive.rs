@@ -143,7 +143,7 @@ async fn failed_batches_can_be_redriven_repeatedly() {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let rows = sorted(cloud.drained_rows().await);
-    let expected = cloud.expected(2000).await;
+    let expected = cloud.expected(WINDOW).await;
     assert_eq!(by_window(rows.clone()), expected);
 
     // A processor without its table fails every record, and the files contain all of them.
@@ -275,7 +275,7 @@ async fn a_new_mapping_reads_older_records() {
         (0..300).map(|number| reading(&format!("unicorn {}", number % 7), number, "2.25", 150));
     cloud.send("wildrydes", readings).await;
     cloud.drained_rows().await;
-    let expected = cloud.expected(2000).await;
+    let expected = cloud.expected(WINDOW).await;
     let readings: u64 = expected.values().map(|measures| measures.readings).sum();
     assert_eq!(readings, 300);
 

@@ -6,7 +6,7 @@ use std::fmt;
 use windrow_connect::terminal::counted;
 
 use crate::expected::{ExpectedWindows, LoggedWindow};
-use crate::merge::FoundWindow;
+use crate::merge::{FoundWindow, FoundWindows};
 use crate::totals::AuditTotals;
 
 /// A window of one unicorn in which the rows do not say what the log says.
@@ -125,49 +125,83 @@ pub fn compare_window(
     log: Option<&LoggedWindow>,
     found: Option<&FoundWindow>,
 ) -> Option<DifferenceKind> {
-    let (log, found) = match (log, found) {
+    compare_bounds(log.map(|log| [log, log]), found)
+}
+
+/// Compares one unicorn's window with the least and the most that the rows may say; `None` if they
+/// are between the two. The two differ only in which duplicates count
+/// ([`LogFold::with_held`](crate::expected::LogFold::with_held)).
+fn compare_bounds(
+    log: Option<[&LoggedWindow; 2]>,
+    found: Option<&FoundWindow>,
+) -> Option<DifferenceKind> {
+    let ([least, most], found) = match (log, found) {
         (None, None) => return None,
         (Some(_), None) => return Some(DifferenceKind::NoRow),
         (None, Some(_)) => return Some(DifferenceKind::NotInLog),
         (Some(log), Some(found)) => (log, found),
     };
-    let (expected, seen) = (log.totals.readings, found.totals.readings);
-    if seen < expected {
-        let readings = expected - seen;
+    let seen = found.totals.readings;
+    if seen < least.totals.readings {
+        let readings = least.totals.readings - seen;
         return Some(DifferenceKind::Missing { readings });
     }
-    if seen > expected {
-        let readings = seen - expected;
+    if seen > most.totals.readings {
+        let readings = seen - most.totals.readings;
         return Some(DifferenceKind::CountedTwice { readings });
     }
-    if found.totals != log.totals {
+    // At a bound, the rows must say what it says.
+    let is_as_expected = match (least.totals.readings, most.totals.readings) {
+        (readings, _) if readings == seen => found.totals == least.totals,
+        (_, readings) if readings == seen => found.totals == most.totals,
+        _ => is_between(&found.totals, &least.totals, &most.totals),
+    };
+    if !is_as_expected {
         return Some(DifferenceKind::Changed);
     }
     // Rows may leave out duplicates; then the claim is true, though no total depends on it.
-    let in_log = u128::from(expected) + u128::from(log.duplicates);
+    let in_log = u128::from(least.totals.readings) + u128::from(least.duplicates);
     let covers_all = match found.covered {
         Some(covered) => covered >= in_log,
-        None => log.duplicates == 0,
+        None => least.duplicates == 0,
     };
     (found.gap && covers_all).then_some(DifferenceKind::FalseGap)
 }
 
-/// What readers see, by unicorn and start of the window.
-pub type FoundWindows = BTreeMap<String, BTreeMap<i64, FoundWindow>>;
+/// Whether totals may come from more duplicates than `least` and fewer than `most`. No distance is
+/// below zero, and duplicates change no extreme.
+fn is_between(totals: &AuditTotals, least: &AuditTotals, most: &AuditTotals) -> bool {
+    (least.micrometres..=most.micrometres).contains(&totals.micrometres)
+        && (totals.magic, totals.health) == (least.magic, least.health)
+}
 
 /// Compares all windows. The differences are ordered by unicorn and window.
 pub fn compare(expected: &ExpectedWindows, found: &FoundWindows) -> Vec<Difference> {
-    let names = expected.keys().map(|name| &**name);
+    compare_between(expected, expected, found)
+}
+
+/// Compares all windows where a dedup cache may have evicted readings: the rows must be between two
+/// folds of one log, of a cache that holds all readings and of one that
+/// [holds fewer](crate::expected::LogFold::with_held). The differences say what the first has, and
+/// are ordered by unicorn and window.
+pub fn compare_between(
+    least: &ExpectedWindows,
+    most: &ExpectedWindows,
+    found: &FoundWindows,
+) -> Vec<Difference> {
+    let names = least.keys().map(|name| &**name);
     let names: BTreeSet<&str> = names.chain(found.keys().map(String::as_str)).collect();
     let mut differences = Vec::new();
     for name in names {
-        let (logged, found) = (expected.get(name), found.get(name));
+        let (logged, most, found) = (least.get(name), most.get(name), found.get(name));
         let starts = logged.into_iter().flat_map(BTreeMap::keys);
         let starts = starts.chain(found.into_iter().flat_map(BTreeMap::keys));
         for start in starts.copied().collect::<BTreeSet<i64>>() {
             let log = logged.and_then(|windows| windows.get(&start));
+            let most = most.and_then(|windows| windows.get(&start));
             let found = found.and_then(|windows| windows.get(&start));
-            if let Some(kind) = compare_window(log, found) {
+            let bounds = log.map(|log| [log, most.unwrap_or(log)]);
+            if let Some(kind) = compare_bounds(bounds, found) {
                 differences.push(Difference {
                     name: name.to_owned(),
                     start: Some(start),
@@ -237,6 +271,50 @@ mod tests {
         assert!(is_false(3, Some(63)));
         assert!(!is_false(3, Some(62)));
         assert!(!is_false(3, None), "a row of duplicates may be missing");
+    }
+
+    #[test]
+    fn totals_between_the_bounds_do_not_differ() {
+        let logged = |readings, micrometres| LoggedWindow {
+            totals: AuditTotals {
+                readings,
+                micrometres,
+                ..TOTALS
+            },
+            duplicates: 70 - readings,
+        };
+        let (least, most) = (logged(60, 600), logged(64, 900));
+        let found = |readings, micrometres, magic, gap| FoundWindow {
+            totals: AuditTotals {
+                readings,
+                micrometres,
+                magic,
+                ..TOTALS
+            },
+            covered: Some(70),
+            gap,
+        };
+        let kind = |found| compare_bounds(Some([&least, &most]), Some(&found));
+        let magic = TOTALS.magic;
+        for (readings, micrometres) in [(60, 600), (61, 600), (62, 777), (63, 900), (64, 900)] {
+            let found = |gap| found(readings, micrometres, magic, gap);
+            assert_eq!(kind(found(false)), None, "{readings}");
+            assert_eq!(kind(found(true)), Some(DifferenceKind::FalseGap));
+        }
+        for (readings, micrometres) in [(60, 601), (61, 599), (63, 901), (64, 899)] {
+            let found = found(readings, micrometres, magic, false);
+            assert_eq!(kind(found), Some(DifferenceKind::Changed), "{readings}");
+        }
+        let changed = found(62, 700, [149, 152], false);
+        assert_eq!(kind(changed), Some(DifferenceKind::Changed));
+        assert_eq!(
+            kind(found(59, 590, magic, false)),
+            Some(DifferenceKind::Missing { readings: 1 })
+        );
+        assert_eq!(
+            kind(found(66, 950, magic, false)),
+            Some(DifferenceKind::CountedTwice { readings: 2 })
+        );
     }
 
     #[test]

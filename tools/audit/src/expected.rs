@@ -3,7 +3,7 @@
 //! The code is independent of the aggregator's fold. It shares only the parser of readings, so it
 //! counts the same lines.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,8 +116,31 @@ pub struct LogFold {
     /// The number of accumulators by window.
     open: BTreeMap<i64, usize>,
     /// The readings of a shard in a Lambda window. Lambda's windows are by arrival, always.
-    known: BTreeMap<(i64, usize), HashSet<ReadingId>>,
+    known: BTreeMap<(i64, usize), KnownReadings>,
+    held: Option<usize>,
     skipped: u64,
+}
+
+/// The readings of one shard in one Lambda window.
+#[derive(Debug, Default)]
+struct KnownReadings {
+    /// How many there are, duplicates included.
+    arrived: usize,
+    /// How many there were when each counted last.
+    counted: HashMap<ReadingId, usize>,
+}
+
+impl KnownReadings {
+    /// Whether the reading that has just arrived counts. The last `held` readings are held.
+    fn counts(&mut self, id: ReadingId, held: Option<usize>) -> bool {
+        let counted = self.counted.get(&id);
+        let is_held = |at: &usize| held.is_none_or(|held| self.arrived - at < held);
+        if counted.is_some_and(is_held) {
+            return false;
+        }
+        self.counted.insert(id, self.arrived);
+        true
+    }
 }
 
 /// A unicorn's number and a StatusTime: milliseconds since the epoch, and nanoseconds.
@@ -133,8 +156,18 @@ impl LogFold {
             numbers: HashMap::new(),
             open: BTreeMap::new(),
             known: BTreeMap::new(),
+            held: None,
             skipped: 0,
         }
+    }
+
+    /// A fold for a dedup cache that surely holds only a shard's last `held` readings in a Lambda
+    /// window: a duplicate counts again whenever that many arrived since it counted last. `None`
+    /// if the cache holds all, as a new fold assumes.
+    ///
+    /// The cache may hold more, so the totals are the most that rows may have.
+    pub fn with_held(self, held: Option<usize>) -> Self {
+        Self { held, ..self }
     }
 
     /// Adds a record of the shard with this number, which the caller chooses. `arrival` is in
@@ -151,10 +184,13 @@ impl LogFold {
             };
             match self.windows.window_of(&reading, arrival) {
                 None => self.skipped += 1,
-                Some(start) if self.range.contains(&start) => {
-                    self.add_reading((lambda_window, shard), start, &reading);
+                Some(start) => {
+                    let lambda = (lambda_window, shard);
+                    self.known.entry(lambda).or_default().arrived += 1;
+                    if self.range.contains(&start) {
+                        self.add_reading(lambda, start, &reading);
+                    }
                 }
-                Some(_) => {}
             }
         }
     }
@@ -164,7 +200,8 @@ impl LogFold {
         let time = reading.status_time;
         let nanos = time.nanos() - i128::from(time.millis()) * 1_000_000;
         let id = (number, time.millis(), nanos as u32);
-        let is_new = self.known.entry(lambda).or_default().insert(id);
+        let known = self.known.entry(lambda).or_default();
+        let is_new = known.counts(id, self.held);
         let Some((_, windows)) = self.keys.get_mut(number as usize) else {
             return;
         };
@@ -191,12 +228,6 @@ impl LogFold {
         self.keys.push((Arc::clone(&name), LoggedKey::new()));
         self.numbers.insert(name, number);
         number
-    }
-
-    /// Ends a shard's Lambda window early, after a record that arrived at `arrival`: readings of
-    /// later records are not duplicates of earlier ones.
-    pub fn end_early(&mut self, shard: usize, arrival: i64) {
-        self.known.remove(&(self.windows.start_of(arrival), shard));
     }
 
     /// Drops what is needed only for records that arrived before `arrival`, of any shard.
@@ -310,16 +341,51 @@ mod tests {
     }
 
     #[test]
-    fn early_end_lets_duplicates_count_again() {
+    fn duplicates_are_known_until_their_lambda_window_ends() {
         let first = line("Franky", 1, "0", "1", 100);
         let mut fold = LogFold::new(windows(WindowBy::Arrival), HOUR);
         fold.add(0, 10, first.as_bytes());
         fold.end_before(59_999);
         fold.add(0, 11, first.as_bytes());
-        fold.end_early(0, 11);
-        fold.add(0, 12, first.as_bytes());
         let expected = window(&fold.finish(), "Franky", 0);
-        assert_eq!((expected.totals.readings, expected.duplicates), (2, 1));
+        assert_eq!((expected.totals.readings, expected.duplicates), (1, 1));
+    }
+
+    #[test]
+    fn a_duplicate_counts_again_after_as_many_readings_as_are_held() {
+        let line = |second| line("Franky", second, "0", "1", 7);
+        // Another spelling of the first.
+        let respelled = line(1)
+            .replace(":", " : ")
+            .replace("00 : 00 : 01.0", "00:00:01");
+        let counted = |held| {
+            let mut fold = LogFold::new(windows(WindowBy::Arrival), HOUR).with_held(held);
+            let first = format!("{}{}{respelled}", line(1), line(2));
+            fold.add(0, 10, first.as_bytes());
+            fold.add(1, 15, line(9).as_bytes());
+            fold.add(
+                0,
+                20,
+                format!("{}{}{}", line(3), line(4), line(1)).as_bytes(),
+            );
+            let window = window(&fold.finish(), "Franky", 0);
+            (window.totals.readings, window.duplicates)
+        };
+        assert_eq!(counted(None), (5, 2));
+        assert_eq!(counted(Some(6)), (5, 2));
+        assert_eq!(counted(Some(5)), (6, 1));
+        assert_eq!(counted(Some(3)), (6, 1));
+        assert_eq!(counted(Some(2)), (7, 0));
+    }
+
+    #[test]
+    fn readings_of_other_windows_are_held_too() {
+        let mut fold = LogFold::new(windows(WindowBy::Event), 0..60_000).with_held(Some(2));
+        let [first, other] = [1, 61].map(|second| line("Franky", second, "0", "1", 7));
+        fold.add(0, 70_000, format!("{first}{other}{first}").as_bytes());
+        let expected = fold.finish();
+        assert_eq!(expected["Franky"].len(), 1);
+        assert_eq!(window(&expected, "Franky", 0).totals.readings, 2);
     }
 
     #[test]

@@ -7,14 +7,15 @@
 //! The pure part is for other checks as well:
 //!
 //! * [`expected::LogFold`] computes what the rows must say from records and their arrival times;
-//! * [`merge::merge_rows`] merges rows by the readers' rule;
+//! * [`merge::merge_windows`] merges rows by the readers' rule;
 //! * [`compare::compare`] compares the two.
 //!
 //! ```
 //! use std::time::Duration;
 //!
-//! use audit::compare::{DifferenceKind, FoundWindows, compare};
+//! use audit::compare::{DifferenceKind, compare};
 //! use audit::expected::{AuditWindows, LogFold, WindowBy};
+//! use audit::merge::FoundWindows;
 //!
 //! let windows = AuditWindows::new(Duration::from_secs(60), WindowBy::Arrival);
 //! let mut fold = LogFold::new(windows, i64::MIN..i64::MAX);

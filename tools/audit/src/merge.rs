@@ -55,6 +55,9 @@ pub struct FoundWindow {
     pub gap: bool,
 }
 
+/// What readers see, by unicorn and start of the window.
+pub type FoundWindows = BTreeMap<String, BTreeMap<i64, FoundWindow>>;
+
 /// Merges all rows of one unicorn and window. They may come in any order and more than once.
 pub fn merge_rows(rows: &[AuditRow]) -> FoundWindow {
     let mut logs: BTreeMap<(&str, &str), Vec<&AuditRow>> = BTreeMap::new();
@@ -78,6 +81,25 @@ pub fn merge_rows(rows: &[AuditRow]) -> FoundWindow {
         covered: Some(covered),
         gap,
     }
+}
+
+/// Merges the rows of all windows, which may come in any order and more than once.
+pub fn merge_windows(rows: impl IntoIterator<Item = AuditRow>) -> FoundWindows {
+    let mut windows: BTreeMap<String, BTreeMap<i64, Vec<AuditRow>>> = BTreeMap::new();
+    for row in rows {
+        let name = windows.entry(row.name.clone()).or_default();
+        name.entry(row.start).or_default().push(row);
+    }
+    let merged = |windows: BTreeMap<i64, Vec<AuditRow>>| {
+        let windows = windows.into_iter();
+        windows
+            .map(|(start, rows)| (start, merge_rows(&rows)))
+            .collect()
+    };
+    let windows = windows.into_iter();
+    windows
+        .map(|(name, windows)| (name, merged(windows)))
+        .collect()
 }
 
 /// A choice among the rows that start at or after some position.
@@ -202,6 +224,38 @@ mod tests {
             row(7, 9, 3, 0, 4),
         ];
         assert_eq!(counted(&rows), [3, 4]);
+    }
+
+    #[test]
+    fn windows_are_merged_by_unicorn_and_start() {
+        let other = AuditRow {
+            name: "Bucephalus".to_owned(),
+            ..row(1, 5, 7, 0, 1)
+        };
+        let next = AuditRow {
+            start: 60_000,
+            ..row(6, 9, 5, 0, 1)
+        };
+        let rows = [
+            row(6, 9, 30, 0, 2),
+            other,
+            row(1, 5, 30, 0, 1),
+            next,
+            row(6, 9, 30, 0, 2),
+        ];
+        let found = merge_windows(rows);
+        let found = found.into_iter().flat_map(|(name, windows)| {
+            let windows = windows.into_iter();
+            windows.map(move |(start, found)| (name.clone(), start, found.totals.readings))
+        });
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            [
+                ("Bucephalus".to_owned(), 0, 7),
+                ("Shadowfax".to_owned(), 0, 60),
+                ("Shadowfax".to_owned(), 60_000, 5),
+            ]
+        );
     }
 
     /// The best of all sets of rows that do not overlap, by trying each.

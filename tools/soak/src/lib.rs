@@ -1,3 +1,6 @@
-//! The oracle that the soak test and the end-to-end tests check rows against.
+//! What the soak test and the end-to-end tests compare: the streams' logs, and the table's rows.
+//!
+//! [`audit`] folds the logs, merges the rows and compares the two.
 
-pub mod oracle;
+pub mod log;
+pub mod rows;

@@ -1,6 +1,6 @@
 //! Sends readings through the pipeline while faults are injected, and checks the rows.
 //!
-//! [`soak::oracle`] computes the expected rows from the streams' logs alone.
+//! [`audit`] computes the expected rows from the streams' logs alone.
 
 mod phase;
 mod report;
@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use audit::expected::{AuditWindows, WindowBy};
 use clap::Parser;
 use local::{Functions, WildRydes};
-use soak::oracle::OracleRules;
 use windrow_core::fold::StateLimits;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_local::CloudSettings;
@@ -206,11 +206,11 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
         faults: Arc::clone(&faults),
         ..local::settings()
     };
-    let rules = OracleRules {
-        window_millis: i64::try_from(arguments.window.as_millis())?,
-        by_event_time: arguments.window_time == SoakWindowTime::Event,
-        held: state.held(),
+    let window_by = match arguments.window_time {
+        SoakWindowTime::Arrival => WindowBy::Arrival,
+        SoakWindowTime::Event => WindowBy::Event,
     };
+    let windows = AuditWindows::new(arguments.window, window_by);
     let evidence = phase::run_all(phase::Soak {
         settings,
         application: arguments.application()?,
@@ -222,7 +222,7 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
     })
     .await?;
     let rejects = data_dir.join("archive").join("wildrydes-rejects");
-    let checked = report::Checked::of(evidence, rules, &rejects)?;
+    let checked = report::Checked::of(evidence, windows, state.held(), &rejects)?;
 
     println!("seed {}", arguments.seed);
     print!("{}", report::injections(&faults));

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_kinesis::Client as Kinesis;
 use local::WildRydes;
 use redrive::{RedriveArgs, redrive};
-use soak::oracle::{LoggedRecord, read_log};
+use soak::log::{LoggedRecord, read_log};
 use tokio_util::sync::CancellationToken;
 use unicorn::row::schema;
 use windrow_connect::cloud::{Environment, Target, TargetArgs};

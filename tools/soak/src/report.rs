@@ -1,11 +1,15 @@
 //! Compares the rows with the logs.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use soak::oracle::{self, OracleKey, OracleRow, OracleRules};
-use unicorn::merge::merge;
+use audit::compare::{Difference, DifferenceKind, compare_between};
+use audit::expected::{AuditWindows, ExpectedWindows, LogFold};
+use audit::totals::AuditTotals;
+use soak::log::{Identity, fold_log, identity};
+use soak::rows::{UnicornWindow, flat, merge_twice};
+use unicorn::reading::readings;
 use windrow_core::row::Row;
 use windrow_local::faults::{FaultKind, Faults};
 
@@ -30,6 +34,10 @@ pub(crate) struct Checked {
     /// The most that may do so.
     evictable: u64,
     gaps: u64,
+    /// Those in which nothing is missing.
+    false_gaps: u64,
+    /// Windows of which readers see something else than the audit.
+    merged_differently: u64,
     table_rows: u64,
     later_ranges: u64,
     phases: u64,
@@ -44,39 +52,29 @@ pub(crate) struct Checked {
 const MOST_EXAMPLES: usize = 10;
 
 impl Checked {
-    /// Compares the rows and the rejects with the logs. `rejects` is the folder of the rejects'
-    /// archive.
+    /// Compares the rows and the rejects with the logs. `held` is how many readings the dedup cache
+    /// surely holds, if not all, and `rejects` the folder of the rejects' archive.
     pub(crate) fn of(
         evidence: Evidence,
-        rules: OracleRules,
+        windows: AuditWindows,
+        held: Option<usize>,
         rejects: &Path,
     ) -> anyhow::Result<Self> {
-        let lines = evidence.log.iter().flat_map(|record| {
-            std::str::from_utf8(&record.data)
-                .unwrap_or_default()
-                .lines()
-        });
-        let identities: HashSet<(String, String)> = lines.filter_map(oracle::identity).collect();
-        let most = oracle::fold(&evidence.log, rules);
-        let all_held = OracleRules {
-            held: None,
-            ..rules
-        };
-        let expected = oracle::fold(&evidence.log, all_held);
+        let log = evidence.log.iter();
+        let lines = log.flat_map(|record| readings(&record.data));
+        let lines = lines.filter_map(|(_, reading)| reading.ok());
+        let identities: HashSet<Identity> = lines.map(|reading| identity(&reading)).collect();
+        let fold = || LogFold::new(windows, i64::MIN..i64::MAX);
+        let least = fold_log(&evidence.log, fold());
+        let most = fold_log(&evidence.log, fold().with_held(held));
 
-        let rows = evidence.rows;
-        let table_rows = rows.len() as u64;
         let is_later = |row: &&Row| row.source.dedup_from.is_some();
-        let later_ranges = rows.iter().filter(is_later).count() as u64;
-        let merged_rows = merge(rows);
-        let marked = merged_rows.iter().filter(|merged| merged.gap);
-        let marked: Vec<OracleKey> = marked
-            .map(|merged| (merged.name.clone(), merged.window_start.millis()))
-            .collect();
-        let found = oracle::by_window(merged_rows);
+        let later_ranges = evidence.rows.iter().filter(is_later).count() as u64;
+        let table_rows = evidence.rows.len() as u64;
+        let merged = merge_twice(evidence.rows);
 
         let sent = &evidence.sent;
-        let in_windows: u64 = expected.values().map(|measures| measures.readings).sum();
+        let in_windows = readings_of(&least);
         let not_logged = sent
             .acknowledged
             .iter()
@@ -88,10 +86,13 @@ impl Checked {
             respelled: sent.respelled,
             acknowledged: sent.acknowledged.len() as u64,
             distinct: identities.len() as u64,
-            in_rows: found.values().map(|measures| measures.readings).sum(),
+            in_rows: flat(&merged.found)
+                .map(|(_, window)| window.totals.readings)
+                .sum(),
             across_boundary: in_windows - identities.len() as u64,
             lost: not_logged.count() as u64,
-            gaps: marked.len() as u64,
+            evictable: readings_of(&most) - in_windows,
+            merged_differently: merged.merged_differently.len() as u64,
             table_rows,
             later_ranges,
             phases: evidence.phases,
@@ -101,65 +102,63 @@ impl Checked {
             ..Self::default()
         };
         checked.after_eviction = checked.in_rows.saturating_sub(in_windows);
-        let evictable = most.values().map(|measures| measures.readings).sum::<u64>();
-        checked.evictable = evictable - in_windows;
-        checked.compare(&expected, &most, &found);
-        for window_key in &marked {
-            checked.example(window_key, "marked as incomplete");
+        for difference in compare_between(&least, &most, &merged.found) {
+            checked.add(&difference);
+        }
+        // Everything is drained, so any gap is wrong, even one that only duplicates are missing in.
+        for (window_key, _) in flat(&merged.found).filter(|(_, window)| window.gap) {
+            checked.gaps += 1;
+            checked.example(&window_key, "marked as incomplete");
+        }
+        for window_key in &merged.merged_differently {
+            checked.example(window_key, "the audit merges its rows differently");
         }
         Ok(checked)
     }
 
-    /// Compares each window with the logs. `most` also counts every duplicate whose first
-    /// occurrence may have been evicted from the dedup cache.
-    fn compare(
-        &mut self,
-        expected: &BTreeMap<OracleKey, OracleRow>,
-        most: &BTreeMap<OracleKey, OracleRow>,
-        found: &BTreeMap<OracleKey, OracleRow>,
-    ) {
-        for (window_key, expected) in expected {
-            let (Some(found), Some(most)) = (found.get(window_key), most.get(window_key)) else {
-                self.lost += expected.readings;
-                self.example(window_key, &format!("expected {expected:?}, found none"));
-                continue;
-            };
-            if found.readings < expected.readings || found.readings > most.readings {
-                self.example(
-                    window_key,
-                    &format!("expected {expected:?}, found {found:?}"),
-                );
-            }
-            self.lost += expected.readings.saturating_sub(found.readings);
-            self.twice += found.readings.saturating_sub(most.readings);
-            let distances = expected.micrometres..=most.micrometres;
-            let correct = expected.points == found.points && distances.contains(&found.micrometres);
-            self.wrong += u64::from(!correct);
+    /// Counts a difference.
+    fn add(&mut self, difference: &Difference) {
+        let Difference {
+            name,
+            start,
+            kind,
+            log,
+            rows,
+        } = difference;
+        let readings = |totals: &Option<AuditTotals>| totals.map_or(0, |totals| totals.readings);
+        match kind {
+            DifferenceKind::NoRow => self.lost += readings(log),
+            DifferenceKind::NotInLog => self.twice += readings(rows),
+            DifferenceKind::Missing { readings } => self.lost += readings,
+            DifferenceKind::CountedTwice { readings } => self.twice += readings,
+            DifferenceKind::FalseGap => self.false_gaps += 1,
+            // The others are about items, which are rows here.
+            _ => self.wrong += 1,
         }
-        for (window_key, found) in found {
-            if !expected.contains_key(window_key) {
-                self.twice += found.readings;
-            }
-        }
+        let window_key = (name.clone(), start.unwrap_or_default());
+        let problem = format!("{kind}: expected {log:?}, found {rows:?}");
+        self.example(&window_key, &problem);
     }
 
-    fn example(&mut self, (name, window): &OracleKey, problem: &str) {
+    fn example(&mut self, (name, window): &UnicornWindow, problem: &str) {
         if self.examples.len() < MOST_EXAMPLES {
             self.examples
                 .push(format!("{name:?} at {window}: {problem}"));
         }
     }
 
-    /// Whether nothing was lost, counted twice, or otherwise wrong. A mark on a row whose readings
-    /// are all there is wrong too.
+    /// Whether nothing was lost, counted twice, merged differently, or otherwise wrong. A mark on a
+    /// row whose readings are all there is wrong too.
     pub(crate) fn is_exact(&self) -> bool {
         [
             self.lost,
             self.twice,
             self.wrong,
             self.gaps,
+            self.false_gaps,
+            self.merged_differently,
             self.broken_lost,
-        ] == [0; 5]
+        ] == [0; 7]
     }
 
     /// What the run was to test but did not.
@@ -197,6 +196,8 @@ impl fmt::Display for Checked {
             ("counted twice", self.twice),
             ("windows with wrong values", self.wrong),
             ("windows with a gap", self.gaps),
+            ("of them with nothing missing", self.false_gaps),
+            ("windows merged differently", self.merged_differently),
             ("rows in the table", self.table_rows),
             ("of later source ranges", self.later_ranges),
             ("records redriven", self.redriven),
@@ -211,6 +212,12 @@ impl fmt::Display for Checked {
         }
         Ok(())
     }
+}
+
+/// How many readings count.
+fn readings_of(expected: &ExpectedWindows) -> u64 {
+    let windows = expected.values().flat_map(|windows| windows.values());
+    windows.map(|window| window.totals.readings).sum()
 }
 
 /// Formats how often each fault was injected.
@@ -246,4 +253,80 @@ fn rejected(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use audit::expected::WindowBy;
+    use bytes::Bytes;
+    use soak::log::LoggedRecord;
+    use unicorn::row::parse;
+
+    use super::*;
+
+    const ARRIVAL: i64 = 1_795_166_229_000;
+
+    /// A log of a reading that came three times.
+    fn log() -> Vec<LoggedRecord> {
+        let line = br#"{"Name":"Franky","StatusTime":"2026-11-20 09:17:08","Distance":2,"MagicPoints":9,"HealthPoints":7}"#;
+        let record = |number: i64| LoggedRecord {
+            place: ("wildrydes".to_owned(), "0".to_owned()),
+            sequence_number: number.to_string(),
+            arrival: ARRIVAL + number,
+            data: Bytes::from_static(line),
+        };
+        [1, 2, 3].map(record).to_vec()
+    }
+
+    /// A row of a range of that log.
+    fn row(range: [u8; 2], readings: u8, metres: u8) -> Row {
+        let [from, to] = range;
+        let start = windrow_core::time::Timestamp::from_millis(ARRIVAL / 60_000 * 60_000);
+        let duplicates = to - from + 1 - readings;
+        let line = format!(
+            "{{\"Name\":\"Franky\",\"StatusTime\":\"{start}\",\"Distance\":{metres},\"MinMagicPoints\":9,\"MaxMagicPoints\":9,\"MinHealthPoints\":7,\"MaxHealthPoints\":7,\"Source\":{{\"Stream\":\"arn\",\"Shard\":\"0\",\"From\":\"{from}\",\"To\":\"{to}\",\"Readings\":{readings},\"Duplicates\":{duplicates},\"WindowSeconds\":60}}}}"
+        );
+        parse(line.as_bytes()).unwrap()
+    }
+
+    fn checked(rows: Vec<Row>, held: Option<usize>) -> Checked {
+        let evidence = Evidence {
+            log: log(),
+            rows,
+            ..Evidence::default()
+        };
+        let windows = AuditWindows::new(Duration::from_secs(60), WindowBy::Arrival);
+        let folder = tempfile::tempdir().unwrap();
+        Checked::of(evidence, windows, held, folder.path()).unwrap()
+    }
+
+    #[test]
+    fn every_difference_fails_the_run() {
+        assert!(checked(vec![row([1, 3], 1, 2)], None).is_exact());
+        let lost = checked(Vec::new(), None);
+        assert_eq!((lost.lost, lost.is_exact()), (1, false));
+        let twice = checked(vec![row([1, 3], 2, 4)], None);
+        assert_eq!((twice.twice, twice.is_exact()), (1, false));
+        let wrong = checked(vec![row([1, 3], 1, 3)], None);
+        assert_eq!((wrong.wrong, wrong.is_exact()), (1, false));
+        // Each end of the log is in one row, and the record between them in both.
+        let gap = checked(
+            vec![row([1, 2], 1, 2), row([2, 3], 1, 2), row([2, 2], 1, 2)],
+            None,
+        );
+        assert!(gap.gaps == 1 && !gap.is_exact(), "{gap}");
+    }
+
+    #[test]
+    fn duplicates_may_count_after_an_eviction_but_no_more_often() {
+        let twice = checked(vec![row([1, 3], 2, 4)], Some(2));
+        assert!(twice.is_exact(), "{twice}");
+        assert_eq!((twice.after_eviction, twice.evictable), (1, 1));
+        let wrong = checked(vec![row([1, 3], 2, 5)], Some(2));
+        assert_eq!((wrong.wrong, wrong.is_exact()), (1, false));
+        let thrice = checked(vec![row([1, 3], 3, 6)], Some(2));
+        assert_eq!((thrice.twice, thrice.is_exact()), (1, false));
+    }
 }

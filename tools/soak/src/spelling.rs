@@ -3,19 +3,26 @@
 use rand::RngExt as _;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
+use soak::log::Identity;
+use windrow_core::time::Timestamp;
 
 /// A reading to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TrafficReading {
     pub(crate) name: String,
     /// Its StatusTime.
-    pub(crate) time: String,
+    pub(crate) time: Timestamp,
     pub(crate) micrometres: u32,
     pub(crate) magic: u32,
     pub(crate) health: u32,
 }
 
 impl TrafficReading {
+    /// What its duplicates share.
+    pub(crate) fn identity(&self) -> Identity {
+        (self.name.clone(), self.time.nanos())
+    }
+
     /// Its line as a producer spells it.
     pub(crate) fn to_line(&self) -> String {
         let Self {
@@ -44,7 +51,7 @@ impl TrafficReading {
         };
         let mut members = vec![
             ("Name", quoted(&self.name, random)),
-            ("StatusTime", quoted(&self.time, random)),
+            ("StatusTime", quoted(&self.time.to_string(), random)),
             ("Distance", metres),
             ("MagicPoints", integer(self.magic, random)),
             ("HealthPoints", integer(self.health, random)),
@@ -108,6 +115,7 @@ fn quoted(text: &str, random: &mut ChaCha8Rng) -> String {
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng as _;
+    use soak::log::identity;
     use unicorn::reading::Reading;
 
     use super::*;
@@ -117,7 +125,7 @@ mod tests {
         let mut random = ChaCha8Rng::seed_from_u64(7);
         let reading = TrafficReading {
             name: "Единорог 🦄 7".to_owned(),
-            time: "2026-09-21 14:14:00.120".to_owned(),
+            time: Timestamp::from_millis(1_790_000_040_120),
             micrometres: 29_120_300,
             magic: 150,
             health: 99,
@@ -133,10 +141,8 @@ mod tests {
                 (other.latitude, other.longitude) = (parsed.latitude, parsed.longitude);
             }
             assert_eq!(other, parsed, "{spelled}");
-            assert_eq!(
-                soak::oracle::identity(&spelled),
-                soak::oracle::identity(&line)
-            );
+            let parsed_identity = other.as_ref().map(identity);
+            assert_eq!(parsed_identity, Some(reading.identity()));
             spellings.insert(spelled);
         }
         assert!(spellings.len() > 150);

@@ -9,6 +9,7 @@ use aws_sdk_kinesis::Client;
 use bytes::Bytes;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use soak::log::Identity;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +44,7 @@ pub(crate) struct Sent {
     /// How many readings were sent, not counting duplicates.
     pub(crate) readings: u64,
     /// The names and StatusTimes of the acknowledged readings.
-    pub(crate) acknowledged: BTreeSet<(String, String)>,
+    pub(crate) acknowledged: BTreeSet<Identity>,
     /// How many readings were sent again on purpose.
     pub(crate) again: u64,
     /// How many of those were spelled differently.
@@ -229,7 +230,7 @@ impl TrafficSender {
             unicorn.millis += random.random_range(1..2_000);
             let reading = TrafficReading {
                 name: unicorn.name.clone(),
-                time: Timestamp::from_millis(unicorn.millis).to_string(),
+                time: Timestamp::from_millis(unicorn.millis),
                 micrometres: random.random_range(0..60_000_000),
                 magic: random.random_range(80..180),
                 health: random.random_range(80..180),
@@ -268,8 +269,7 @@ impl TrafficSender {
             for line in contents {
                 match line.clone() {
                     TrafficLine::Reading(reading) => {
-                        let identity = (reading.name, reading.time);
-                        self.sent.acknowledged.insert(identity);
+                        self.sent.acknowledged.insert(reading.identity());
                     }
                     TrafficLine::Broken(name) => {
                         self.sent.broken.insert(name);
