@@ -11,9 +11,9 @@
 //! The parsers allocate nothing and need no `unsafe`. [`reading`] takes about 70 ns per line, of
 //! which 24 ns are for the coordinates, and [`reading_in_any_order`] takes 140 ns (`cargo bench -p
 //! bench -- parse`). Fixed text is compared at once, as an array; names and digits are scanned
-//! eight bytes at a time ([`swar`]); numbers stay integers ([`ShortDecimal`]). Slices of a length known
-//! to the compiler are bounds-checked once, and `inline(always)` keeps the position in the line in
-//! registers, which saves a fifth of the time.
+//! eight bytes at a time ([`swar`]); numbers stay integers ([`ShortDecimal`]). Slices of a length
+//! known to the compiler are bounds-checked once, and `inline(always)` keeps the position in the
+//! line in registers, which saves a fifth of the time.
 
 use std::borrow::Cow;
 

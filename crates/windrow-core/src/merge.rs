@@ -85,8 +85,8 @@ pub fn select<R: RangedRow>(rows: &[R]) -> Selection {
     }
 }
 
-/// A set of non-overlapping rows: the number of its last row in [`RowChoices::links`]; `None` if it is
-/// empty.
+/// A set of non-overlapping rows: the number of its last row in [`RowChoices::links`]; `None` if it
+/// is empty.
 type Choice = Option<usize>;
 
 /// The sets of rows to choose from. Sets share their first rows.

@@ -23,9 +23,10 @@ pub use merged::{MergedRow, merge};
 
 /// One row of the summary stream and of the table.
 ///
-/// A row is the exact fold of one key's distinct readings of one window in its source range, without
-/// duplicates of earlier readings that were in the dedup cache (see [`SourceRange::dedup_from`]). It
-/// never changes: written again, it overwrites itself with equal values.
+/// A row is the exact fold of one key's distinct readings of one window in its source range,
+/// without duplicates of earlier readings that were in the dedup cache (see
+/// [`SourceRange::dedup_from`]). It never changes: written again, it overwrites itself with equal
+/// values.
 ///
 /// Its values fit a [`Schema`], which is not part of it: the caller passes it where it is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +127,8 @@ const LONGEST_KEY: usize = 1024;
 impl Row {
     /// The canonical line, with a newline at its end: the JSON object as it is sent.
     ///
-    /// Columns come in the order of the schema, then `Source`. A column without a value is left out.
+    /// Columns come in the order of the schema, then `Source`. A column without a value is left
+    /// out.
     pub fn to_line(&self, schema: &Schema) -> Vec<u8> {
         let mut line = Vec::with_capacity(512);
         self.write_line(schema, &mut line);

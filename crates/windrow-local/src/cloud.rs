@@ -190,9 +190,9 @@ impl LocalCloud {
         self.aggregator.restart(from_millis).await;
     }
 
-    /// Disables the aggregator's mappings. Lambda keeps the checkpoints; what it does with the state
-    /// of open windows is not documented, and here it is kept too. A [`drain`](Self::drain) waits
-    /// until the mappings are enabled.
+    /// Disables the aggregator's mappings. Lambda keeps the checkpoints; what it does with the
+    /// state of open windows is not documented, and here it is kept too. A [`drain`](Self::drain)
+    /// waits until the mappings are enabled.
     pub async fn disable_aggregator(&self) {
         self.aggregator.set_enabled(false).await;
     }

@@ -26,8 +26,8 @@ use windrow_local::faults::{FaultKind, Faults};
 /// rows hold exactly the readings in the streams' logs.
 ///
 /// Prints how often each fault was injected, and how many readings were lost or counted twice.
-/// Exits with 1 if there are any, if a row is marked as incomplete although nothing is lost, or if a
-/// fault was injected less often than --at-least.
+/// Exits with 1 if there are any, if a row is marked as incomplete although nothing is lost, or if
+/// a fault was injected less often than --at-least.
 #[derive(Parser)]
 #[command(after_help = "\
 Examples:

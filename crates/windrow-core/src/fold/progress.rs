@@ -24,7 +24,8 @@ impl RecordStep {
     }
 }
 
-/// The maximum number of runs. Lambda invokes the function at most a few times per second and window.
+/// The maximum number of runs. Lambda invokes the function at most a few times per second and
+/// window.
 const MAX_RUNS: usize = 1_000;
 
 /// The records that a fold has folded since it was created or restarted, and its open source range.

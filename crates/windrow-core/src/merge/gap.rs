@@ -42,8 +42,8 @@ pub(super) fn is_proven<R: RangedRow>(rows: &[R], selected: u128) -> bool {
     false
 }
 
-/// The bounds that rows set, and the number of places between which they are. A place is in front of
-/// a record; places are numbered in the order of the log.
+/// The bounds that rows set, and the number of places between which they are. A place is in front
+/// of a record; places are numbered in the order of the log.
 fn bounds<R: RangedRow>(rows: &[R]) -> (Vec<AtLeast>, usize) {
     let ends = rows
         .iter()

@@ -23,8 +23,8 @@ pub(crate) struct Sample {
     pub(crate) time: usize,
 }
 
-/// The value of a reading, which is summed: each time has a digit of its own, so that a sum says how
-/// often each reading was added.
+/// The value of a reading, which is summed: each time has a digit of its own, so that a sum says
+/// how often each reading was added.
 pub(crate) fn value(time: usize) -> i64 {
     1 << (BITS * time)
 }

@@ -1,8 +1,8 @@
 //! Converts rows to items of the table and back.
 //!
 //! The table's key is the schema's [partition attribute](Schema::partition_attribute) and its time,
-//! which is followed by `#` and the row's hash ([`Row::sort_value`]). All other attributes are as in
-//! the row's line.
+//! which is followed by `#` and the row's hash ([`Row::sort_value`]). All other attributes are as
+//! in the row's line.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -239,8 +239,8 @@ impl StoredRow {
 
     /// The row, unless it has expired by `now`, in seconds since the epoch.
     ///
-    /// DynamoDB deletes expired items within days, not at once and not together. A window whose rows
-    /// are deleted only in part must not look whole, so readers ignore what has expired.
+    /// DynamoDB deletes expired items within days, not at once and not together. A window whose
+    /// rows are deleted only in part must not look whole, so readers ignore what has expired.
     pub fn unexpired(self, now: i64) -> Option<Row> {
         let is_expired = self.expires_at.is_some_and(|expires_at| expires_at <= now);
         (!is_expired).then_some(self.row)

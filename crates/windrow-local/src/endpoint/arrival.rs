@@ -34,8 +34,8 @@ pub(super) async fn renew_write_limit(store: &Store, stream: &str, now: i64) {
 }
 
 /// Moves the arrival times of the records that a put has accepted to `now`, in milliseconds since
-/// the epoch, where they are earlier. `response` is the put's response, and is returned. The records
-/// of a response that is not JSON keep their times.
+/// the epoch, where they are earlier. `response` is the put's response, and is returned. The
+/// records of a response that is not JSON keep their times.
 pub(super) async fn stamp(store: &Store, stream: &str, response: Response, now: i64) -> Response {
     let (head, body) = response.into_parts();
     let body = body::to_bytes(body, usize::MAX).await.unwrap_or_default();

@@ -102,8 +102,8 @@ impl Group {
     pub(crate) async fn restart(&self, from_millis: i64) {
         let mut members = self.members.lock().await;
         for mut member in std::mem::take(&mut members.mappings) {
-            // The emulator truncates arrival times to whole seconds, so a record that arrives now may
-            // have an earlier arrival time.
+            // The emulator truncates arrival times to whole seconds, so a record that arrives now
+            // may have an earlier arrival time.
             let from = from_millis.clamp(0, member.source.clock.now_millis());
             let start = Start::AtTimestamp(from - from % 1000);
             // After the timeout, invocations in flight are aborted.
