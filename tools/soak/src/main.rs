@@ -124,7 +124,7 @@ impl SoakState {
             Self::Evicting => StateLimits {
                 state: 20_000,
                 dedup: 8_000,
-                ..deployed
+                accumulators: 30,
             },
         }
     }
