@@ -35,7 +35,7 @@ pub fn split<'a, F: Deserialize<'a>>(line: &'a [u8]) -> Result<F, Rejection> {
 /// [`Rejection`] if the line is not a JSON object or has one of the fields twice.
 pub fn split_by_name<'a>(
     line: &'a [u8],
-    names: &[&'a str],
+    names: &[impl AsRef<str>],
 ) -> Result<Vec<RawField<'a>>, Rejection> {
     let mut deserializer = serde_json::Deserializer::from_str(object(line)?);
     let fields = Fields { names }
@@ -63,11 +63,11 @@ fn not_an_object(error: serde_json::Error) -> Rejection {
 }
 
 /// The fields of an object, by index into `names`.
-struct Fields<'a, 'n> {
-    names: &'n [&'a str],
+struct Fields<'n, N> {
+    names: &'n [N],
 }
 
-impl<'a> DeserializeSeed<'a> for Fields<'a, '_> {
+impl<'a, N: AsRef<str>> DeserializeSeed<'a> for Fields<'_, N> {
     type Value = Vec<RawField<'a>>;
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -75,7 +75,7 @@ impl<'a> DeserializeSeed<'a> for Fields<'a, '_> {
     }
 }
 
-impl<'a> Visitor<'a> for Fields<'a, '_> {
+impl<'a, N: AsRef<str>> Visitor<'a> for Fields<'_, N> {
     type Value = Vec<RawField<'a>>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,14 +92,11 @@ impl<'a> Visitor<'a> for Fields<'a, '_> {
         // Usually, the fields are in the order of the names.
         let mut next = 0;
         while let Some(FieldName(name)) = map.next_key()? {
-            let index = if self
-                .names
-                .get(next)
-                .is_some_and(|expected| *expected == name)
-            {
+            let is_named = |known: &N| known.as_ref() == name;
+            let index = if self.names.get(next).is_some_and(is_named) {
                 Some(next)
             } else {
-                self.names.iter().position(|known| *known == name)
+                self.names.iter().position(is_named)
             };
             let Some(index) = index else {
                 map.next_value::<IgnoredAny>()?;

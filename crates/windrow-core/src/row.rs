@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::decimal::Decimal;
@@ -245,9 +246,17 @@ impl Row {
     ///
     /// [`Rejection`], which names the first invalid field.
     pub fn parse(schema: &Schema, line: &[u8]) -> Result<Self, Rejection> {
-        let mut names = schema.names();
-        names.push(SOURCE);
-        let fields = json::split_by_name(line, &names)?;
+        Self::parse_after(schema, line, None)
+    }
+
+    /// Parses one JSON object. If it has the same source range as the row before it, as most rows
+    /// of a record do, the two share it.
+    fn parse_after(
+        schema: &Schema,
+        line: &[u8],
+        before: Option<&Arc<SourceRange>>,
+    ) -> Result<Self, Rejection> {
+        let fields = json::split_by_name(line, schema.fields())?;
         let mut fields = fields.into_iter();
         let mut next = || fields.next().flatten();
 
@@ -262,12 +271,12 @@ impl Row {
             Rejection::field(schema.time(), format!("{} {error}", json::quote(&time)))
         })?;
         let values: Vec<RawField<'_>> = schema.measures().iter().map(|_| next()).collect();
-        let source = parse_source(next())?;
+        let source = parse_source(next(), before)?;
 
         let mut measures = Vec::new();
         if source.readings > 0 {
             for (column, raw) in schema.measures().iter().zip(values) {
-                measures.push(parse_measure(column, raw, source.parts.as_deref())?);
+                measures.push(parse_measure(column, raw, source.parts)?);
             }
         }
         Ok(Self {
@@ -277,7 +286,7 @@ impl Row {
             readings: source.readings,
             duplicates: source.duplicates,
             measures,
-            source: Arc::new(source.range),
+            source: source.range,
         })
     }
 }
@@ -381,15 +390,18 @@ fn parse_average(column: &str, of: NumberType, parts: Option<&str>) -> Result<Me
 }
 
 /// What is in a row's `Source`.
-struct ParsedSource {
-    range: SourceRange,
+struct ParsedSource<'a> {
+    range: Arc<SourceRange>,
     readings: u64,
     duplicates: u64,
     window_seconds: u32,
-    parts: Option<String>,
+    parts: Option<&'a str>,
 }
 
-fn parse_source(raw: RawField<'_>) -> Result<ParsedSource, Rejection> {
+fn parse_source<'a>(
+    raw: RawField<'a>,
+    before: Option<&Arc<SourceRange>>,
+) -> Result<ParsedSource<'a>, Rejection> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct SourceFields<'a> {
@@ -431,37 +443,73 @@ fn parse_source(raw: RawField<'_>) -> Result<ParsedSource, Rejection> {
     if window_seconds == 0 {
         return Err(Rejection::field("Source.WindowSeconds", "is 0"));
     }
-    let from = sequence_number("Source.From", fields.from)?;
-    let to = sequence_number("Source.To", fields.to)?;
-    let dedup_from = match fields.dedup_from {
-        None => None,
-        dedup_from => Some(sequence_number("Source.DedupFrom", dedup_from)?),
-    };
-    if dedup_from.as_ref().is_some_and(|first| *first >= from) {
-        return Err(Rejection::field(
-            "Source.DedupFrom",
-            "does not come before Source.From",
-        ));
-    }
-    let range = SequenceRange::new(from, to)
-        .ok_or_else(|| Rejection::field("Source.To", "comes before Source.From"))?;
-    Ok(ParsedSource {
-        range: SourceRange {
-            stream: json::text("Source.Stream", fields.stream)?.into_owned(),
-            shard: json::text("Source.Shard", fields.shard)?.into_owned(),
-            range,
-            dedup_from,
+    let texts = SourceTexts {
+        stream: json::text("Source.Stream", fields.stream)?,
+        shard: json::text("Source.Shard", fields.shard)?,
+        from: json::text("Source.From", fields.from)?,
+        to: json::text("Source.To", fields.to)?,
+        dedup_from: match fields.dedup_from {
+            None => None,
+            dedup_from => Some(json::text("Source.DedupFrom", dedup_from)?),
         },
+    };
+    let range = match before {
+        Some(before) if texts.are_of(before) => Arc::clone(before),
+        _ => Arc::new(texts.parse()?),
+    };
+    Ok(ParsedSource {
+        range,
         readings,
         duplicates,
         window_seconds,
-        parts: fields.parts.map(|parts| parts.get().to_owned()),
+        parts: fields.parts.map(RawValue::get),
     })
 }
 
-fn sequence_number(field: &str, raw: RawField<'_>) -> Result<SequenceNumber, Rejection> {
-    json::text(field, raw)?
-        .parse()
+/// The texts of a source range.
+struct SourceTexts<'a> {
+    stream: Cow<'a, str>,
+    shard: Cow<'a, str>,
+    from: Cow<'a, str>,
+    to: Cow<'a, str>,
+    dedup_from: Option<Cow<'a, str>>,
+}
+
+impl SourceTexts<'_> {
+    fn are_of(&self, range: &SourceRange) -> bool {
+        self.to == range.range.to().as_str()
+            && self.from == range.range.from().as_str()
+            && self.dedup_from.as_deref() == range.dedup_from.as_ref().map(SequenceNumber::as_str)
+            && self.shard == range.shard
+            && self.stream == range.stream
+    }
+
+    fn parse(self) -> Result<SourceRange, Rejection> {
+        let from = sequence_number("Source.From", &self.from)?;
+        let to = sequence_number("Source.To", &self.to)?;
+        let dedup_from = self.dedup_from.as_deref();
+        let dedup_from = dedup_from
+            .map(|text| sequence_number("Source.DedupFrom", text))
+            .transpose()?;
+        if dedup_from.as_ref().is_some_and(|first| *first >= from) {
+            return Err(Rejection::field(
+                "Source.DedupFrom",
+                "does not come before Source.From",
+            ));
+        }
+        let range = SequenceRange::new(from, to)
+            .ok_or_else(|| Rejection::field("Source.To", "comes before Source.From"))?;
+        Ok(SourceRange {
+            stream: self.stream.into_owned(),
+            shard: self.shard.into_owned(),
+            range,
+            dedup_from,
+        })
+    }
+}
+
+fn sequence_number(field: &str, text: &str) -> Result<SequenceNumber, Rejection> {
+    text.parse()
         .map_err(|_| Rejection::field(field, "is not a sequence number"))
 }
 
@@ -471,8 +519,12 @@ pub fn rows<'a>(
     schema: &'a Schema,
     record: &'a [u8],
 ) -> impl Iterator<Item = (&'a [u8], Result<Row, Rejection>)> {
-    lines(record).map(|(line, is_readable)| {
-        let row = is_readable.and_then(|()| Row::parse(schema, line));
+    let mut before = None;
+    lines(record).map(move |(line, is_readable)| {
+        let row = is_readable.and_then(|()| Row::parse_after(schema, line, before.as_ref()));
+        if let Ok(row) = &row {
+            before = Some(Arc::clone(&row.source));
+        }
         (line, row)
     })
 }

@@ -29,6 +29,8 @@ pub struct Schema {
     key: Vec<KeyColumn>,
     time: String,
     measures: Vec<MeasureColumn>,
+    /// The names of a row's fields: the key, the time, the measures, and `Source`.
+    fields: Vec<String>,
 }
 
 /// One column of the key.
@@ -190,12 +192,15 @@ impl Schema {
         time: impl Into<String>,
         measures: Vec<MeasureColumn>,
     ) -> Result<Self, SchemaError> {
-        let schema = Self {
+        let mut schema = Self {
             key,
             time: time.into(),
             measures,
+            fields: Vec::new(),
         };
         let mut names = schema.names();
+        let mut fields: Vec<String> = names.iter().copied().map(str::to_owned).collect();
+        fields.push(SOURCE.to_owned());
         names.sort_unstable();
         for pair in names.windows(2) {
             if pair[0] == pair[1] {
@@ -211,6 +216,7 @@ impl Schema {
             }
         }
         schema.check_scales()?;
+        schema.fields = fields;
         Ok(schema)
     }
 
@@ -255,8 +261,12 @@ impl Schema {
         &self.measures
     }
 
-    /// The names of all columns, in the order of a row.
-    pub(crate) fn names(&self) -> Vec<&str> {
+    /// The names of a row's fields: those of the columns, and `Source`.
+    pub(crate) fn fields(&self) -> &[String] {
+        &self.fields
+    }
+
+    fn names(&self) -> Vec<&str> {
         let key = self.key.iter().map(|column| column.name.as_str());
         let measures = self.measures.iter().map(|column| column.name.as_str());
         key.chain([self.time.as_str()]).chain(measures).collect()
