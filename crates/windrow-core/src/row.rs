@@ -1,26 +1,24 @@
 //! Rows: what one window has of one key, from one source range of one shard's log.
 
 mod merged;
+mod parse;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::decimal::Decimal;
-use crate::json::{self, RawField};
-use crate::lines::lines;
+use crate::json;
 use crate::merge::RowHash;
-use crate::rejection::Rejection;
 use crate::schema::{MeasureColumn, MeasureType, SOURCE, Schema};
 use crate::sequence::{SequenceNumber, SequenceRange};
 use crate::time::Timestamp;
-use crate::value::{NumberType, Value, decimal};
+use crate::value::Value;
 
 pub use merged::{MergedRow, merge};
+pub use parse::rows;
 
 /// One row of the summary stream and of the table.
 ///
@@ -239,56 +237,6 @@ impl Row {
         }
         Cow::Owned(String::from_utf8_lossy(&array).into_owned())
     }
-
-    /// Parses one JSON object. Ignores fields that rows do not have.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection`], which names the first invalid field.
-    pub fn parse(schema: &Schema, line: &[u8]) -> Result<Self, Rejection> {
-        Self::parse_after(schema, line, None)
-    }
-
-    /// Parses one JSON object. If it has the same source range as the row before it, as most rows
-    /// of a record do, the two share it.
-    fn parse_after(
-        schema: &Schema,
-        line: &[u8],
-        before: Option<&Arc<SourceRange>>,
-    ) -> Result<Self, Rejection> {
-        let fields = json::split_by_name(line, schema.fields())?;
-        let mut fields = fields.into_iter();
-        let mut next = || fields.next().flatten();
-
-        let mut key = Vec::with_capacity(schema.key().len());
-        for column in schema.key() {
-            let value = Value::parse(column.column_type, &column.name, next())?;
-            check_null(&column.name, column.is_nullable, &value)?;
-            key.push(value);
-        }
-        let time = json::text(schema.time(), next())?;
-        let window_start = time.parse().map_err(|error| {
-            Rejection::field(schema.time(), format!("{} {error}", json::quote(&time)))
-        })?;
-        let values: Vec<RawField<'_>> = schema.measures().iter().map(|_| next()).collect();
-        let source = parse_source(next(), before)?;
-
-        let mut measures = Vec::new();
-        if source.readings > 0 {
-            for (column, raw) in schema.measures().iter().zip(values) {
-                measures.push(parse_measure(column, raw, source.parts)?);
-            }
-        }
-        Ok(Self {
-            key,
-            window_start,
-            window_seconds: source.window_seconds,
-            readings: source.readings,
-            duplicates: source.duplicates,
-            measures,
-            source: source.range,
-        })
-    }
 }
 
 impl Schema {
@@ -335,196 +283,4 @@ fn write_text_field(name: &str, text: &str, out: &mut Vec<u8>) {
 fn write_count(name: &str, count: u64, out: &mut Vec<u8>) {
     write_name(name, out);
     out.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
-}
-
-fn check_null(field: &str, is_nullable: bool, value: &Value) -> Result<(), Rejection> {
-    if value.is_null() && !is_nullable {
-        return Err(Rejection::Missing {
-            field: field.to_owned(),
-        });
-    }
-    Ok(())
-}
-
-fn parse_measure(
-    column: &MeasureColumn,
-    raw: RawField<'_>,
-    parts: Option<&str>,
-) -> Result<Measure, Rejection> {
-    let MeasureType::Average { of, .. } = column.measure_type else {
-        let value = Value::parse(column.column_type(), &column.name, raw)?;
-        check_null(&column.name, column.is_nullable, &value)?;
-        return Ok(Measure::Value(value));
-    };
-    let measure = parse_average(&column.name, of, parts)?;
-    // The finished value is for those who read the table by hand; it must not contradict the parts.
-    let finished = measure.finish(column.measure_type);
-    check_null(&column.name, column.is_nullable, &finished)?;
-    if Value::parse(column.column_type(), &column.name, raw)? != finished {
-        return Err(Rejection::field(
-            &column.name,
-            "is not the average that Source.Parts says",
-        ));
-    }
-    Ok(measure)
-}
-
-fn parse_average(column: &str, of: NumberType, parts: Option<&str>) -> Result<Measure, Rejection> {
-    let name = |field: &str| format!("Source.Parts.{column}{field}");
-    let parts = parts.ok_or_else(|| Rejection::Missing { field: name("") })?;
-    let not_an_object = |_| Rejection::field(name(""), "is not an object");
-    let parts = json::split_by_name(parts.as_bytes(), &[column]).map_err(not_an_object)?;
-    let average = json::required(&name(""), parts.first().copied().flatten())?;
-    let fields = json::split_by_name(average.as_bytes(), &["Sum", "Count"]);
-    let fields = fields.map_err(not_an_object)?;
-    let field = |index: usize| fields.get(index).copied().flatten();
-    let any = NumberType {
-        lowest: i128::MIN,
-        highest: i128::MAX,
-        ..of
-    };
-    Ok(Measure::Average {
-        sum: decimal(&name(".Sum"), field(0), any)?,
-        count: json::integer(&name(".Count"), field(1))?,
-    })
-}
-
-/// What is in a row's `Source`.
-struct ParsedSource<'a> {
-    range: Arc<SourceRange>,
-    readings: u64,
-    duplicates: u64,
-    window_seconds: u32,
-    parts: Option<&'a str>,
-}
-
-fn parse_source<'a>(
-    raw: RawField<'a>,
-    before: Option<&Arc<SourceRange>>,
-) -> Result<ParsedSource<'a>, Rejection> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct SourceFields<'a> {
-        #[serde(borrow)]
-        stream: RawField<'a>,
-        #[serde(borrow)]
-        shard: RawField<'a>,
-        #[serde(borrow)]
-        from: RawField<'a>,
-        #[serde(borrow)]
-        to: RawField<'a>,
-        #[serde(borrow, default)]
-        dedup_from: RawField<'a>,
-        #[serde(borrow)]
-        readings: RawField<'a>,
-        #[serde(borrow, default)]
-        duplicates: RawField<'a>,
-        #[serde(borrow)]
-        window_seconds: RawField<'a>,
-        #[serde(borrow, default)]
-        parts: RawField<'a>,
-    }
-
-    let text = json::required(SOURCE, raw)?;
-    let fields: SourceFields<'_> =
-        json::split(text.as_bytes()).map_err(|_| Rejection::field(SOURCE, "is not an object"))?;
-    let readings = json::integer("Source.Readings", fields.readings)?;
-    let duplicates = match fields.duplicates {
-        None => 0,
-        duplicates => json::integer("Source.Duplicates", duplicates)?,
-    };
-    if readings == 0 && duplicates == 0 {
-        return Err(Rejection::field(
-            "Source.Readings",
-            "is 0, and there are no Duplicates",
-        ));
-    }
-    let window_seconds = json::integer("Source.WindowSeconds", fields.window_seconds)?;
-    if window_seconds == 0 {
-        return Err(Rejection::field("Source.WindowSeconds", "is 0"));
-    }
-    let texts = SourceTexts {
-        stream: json::text("Source.Stream", fields.stream)?,
-        shard: json::text("Source.Shard", fields.shard)?,
-        from: json::text("Source.From", fields.from)?,
-        to: json::text("Source.To", fields.to)?,
-        dedup_from: match fields.dedup_from {
-            None => None,
-            dedup_from => Some(json::text("Source.DedupFrom", dedup_from)?),
-        },
-    };
-    let range = match before {
-        Some(before) if texts.are_of(before) => Arc::clone(before),
-        _ => Arc::new(texts.parse()?),
-    };
-    Ok(ParsedSource {
-        range,
-        readings,
-        duplicates,
-        window_seconds,
-        parts: fields.parts.map(RawValue::get),
-    })
-}
-
-/// The texts of a source range.
-struct SourceTexts<'a> {
-    stream: Cow<'a, str>,
-    shard: Cow<'a, str>,
-    from: Cow<'a, str>,
-    to: Cow<'a, str>,
-    dedup_from: Option<Cow<'a, str>>,
-}
-
-impl SourceTexts<'_> {
-    fn are_of(&self, range: &SourceRange) -> bool {
-        self.to == range.range.to().as_str()
-            && self.from == range.range.from().as_str()
-            && self.dedup_from.as_deref() == range.dedup_from.as_ref().map(SequenceNumber::as_str)
-            && self.shard == range.shard
-            && self.stream == range.stream
-    }
-
-    fn parse(self) -> Result<SourceRange, Rejection> {
-        let from = sequence_number("Source.From", &self.from)?;
-        let to = sequence_number("Source.To", &self.to)?;
-        let dedup_from = self.dedup_from.as_deref();
-        let dedup_from = dedup_from
-            .map(|text| sequence_number("Source.DedupFrom", text))
-            .transpose()?;
-        if dedup_from.as_ref().is_some_and(|first| *first >= from) {
-            return Err(Rejection::field(
-                "Source.DedupFrom",
-                "does not come before Source.From",
-            ));
-        }
-        let range = SequenceRange::new(from, to)
-            .ok_or_else(|| Rejection::field("Source.To", "comes before Source.From"))?;
-        Ok(SourceRange {
-            stream: self.stream.into_owned(),
-            shard: self.shard.into_owned(),
-            range,
-            dedup_from,
-        })
-    }
-}
-
-fn sequence_number(field: &str, text: &str) -> Result<SequenceNumber, Rejection> {
-    text.parse()
-        .map_err(|_| Rejection::field(field, "is not a sequence number"))
-}
-
-/// Parses the rows in a record, one per line. Returns each with the line it was parsed from. Blank
-/// lines are skipped.
-pub fn rows<'a>(
-    schema: &'a Schema,
-    record: &'a [u8],
-) -> impl Iterator<Item = (&'a [u8], Result<Row, Rejection>)> {
-    let mut before = None;
-    lines(record).map(move |(line, is_readable)| {
-        let row = is_readable.and_then(|()| Row::parse_after(schema, line, before.as_ref()));
-        if let Ok(row) = &row {
-            before = Some(Arc::clone(&row.source));
-        }
-        (line, row)
-    })
 }
