@@ -76,8 +76,9 @@ impl Decimal {
         let whole = whole.checked_mul(factor)?.checked_add(rest / divisor)?;
         let rest = (rest % divisor).unsigned_abs();
         let is_half = rest >= divisor.unsigned_abs().div_ceil(2);
+        let rounding = i128::from(is_half) * self.unscaled.signum();
         Some(Self {
-            unscaled: whole + i128::from(is_half) * self.unscaled.signum(),
+            unscaled: whole.checked_add(rounding)?,
             scale: places,
         })
     }
