@@ -156,6 +156,9 @@ mod tests {
         }
         assert_eq!(decimal(1, 0).divided_by(0, 0), None);
         assert_eq!(decimal(i128::MAX, 0).divided_by(1, 1), None);
+        // The quotient is `i128::MAX` and a half.
+        let unscaled = 68_056_473_384_187_692_692_674_921_486_353_642_291;
+        assert_eq!(decimal(unscaled, 0).divided_by(4, 1), None);
     }
 
     proptest! {

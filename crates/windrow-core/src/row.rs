@@ -201,7 +201,8 @@ impl Row {
         out.push(b'}');
     }
 
-    /// The hash of the canonical line without its newline. Unequal rows have unequal hashes.
+    /// The hash of the canonical line without its newline: 64 bits, so that two unequal
+    /// rows practically never have the same one.
     pub fn hash(&self, schema: &Schema) -> RowHash {
         let mut line = Vec::with_capacity(512);
         self.write_line(schema, &mut line);
@@ -209,7 +210,7 @@ impl Row {
     }
 
     /// The value of the table's sort attribute, which is called as the schema's time: the window's
-    /// start, `#`, and the [hash](Self::hash) as 16 hex digits. Unequal rows never share a key, and
+    /// start, `#`, and the [hash](Self::hash) as 16 hex digits. Unequal rows do not share a key, and
     /// equal ones overwrite each other.
     pub fn sort_value(&self, schema: &Schema) -> String {
         format!("{}#{}", self.window_start, hex(&self.hash(schema)))

@@ -136,10 +136,8 @@ impl MeasureColumn {
         match self.measure_type {
             MeasureType::Sum(number) => ColumnType::Number(number),
             MeasureType::Min(column_type) | MeasureType::Max(column_type) => column_type,
-            MeasureType::Average { of, places } => ColumnType::Number(NumberType {
-                scale: places,
-                ..of
-            }),
+            // The bounds of the values are no bounds of an average with more digits.
+            MeasureType::Average { places, .. } => ColumnType::Number(NumberType::any(places)),
         }
     }
 }

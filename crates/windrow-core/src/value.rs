@@ -48,6 +48,15 @@ impl NumberType {
         }
     }
 
+    /// Any number with up to `scale` digits after the point.
+    pub const fn any(scale: u8) -> Self {
+        Self {
+            scale,
+            lowest: i128::MIN,
+            highest: i128::MAX,
+        }
+    }
+
     /// Decimals with up to `scale` digits after the point, and 38 digits in all.
     pub const fn decimal(scale: u8) -> Self {
         const HIGHEST: i128 = 10_i128.pow(38) - 1;

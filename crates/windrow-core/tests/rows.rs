@@ -112,6 +112,32 @@ fn averages_are_finished_after_the_merge() {
     assert_eq!((merged.len(), merged[0].readings), (1, 4));
 }
 
+/// A schema of counts alone has no measures: the number of readings is in every row.
+#[test]
+fn rows_without_measures_are_merged() {
+    let key = vec![KeyColumn::new("Room", ColumnType::Text)];
+    let schema = Schema::new(key, "WindowStart", Vec::new()).unwrap();
+    let line = br#"{"Room":"a","WindowStart":"2026-11-20 09:17:00.000","Source":{"Stream":"s","Shard":"0","From":"1","To":"9","Readings":3,"WindowSeconds":60}}"#;
+    let merged = merge(&schema, [Row::parse(&schema, line).unwrap()]);
+    assert_eq!((merged.len(), merged[0].readings), (1, 3));
+}
+
+#[test]
+fn averages_may_have_more_digits_than_their_values() {
+    let key = vec![KeyColumn::new("Room", ColumnType::Text)];
+    let mean = MeasureColumn::average("Mean", NumberType::I32, 3);
+    let schema = Schema::new(key, "WindowStart", vec![mean]).unwrap();
+    let line = r#"{"Room":"a","WindowStart":"2026-11-20 09:17:00.000","Mean":2147483646.5,"Source":{"Stream":"s","Shard":"0","From":"1","To":"9","Readings":2,"WindowSeconds":60,"Parts":{"Mean":{"Sum":4294967293,"Count":2}}}}"#;
+    let row = Row::parse(&schema, line.as_bytes()).unwrap();
+    let written = row.to_line(&schema);
+    assert_eq!(written.trim_ascii_end(), line.as_bytes());
+    // A sum whose average exceeds every number is no panic.
+    let huge = line
+        .replace("4294967293", "68056473384187692692674921486353642291")
+        .replace(r#""Count":2"#, r#""Count":4"#);
+    assert!(Row::parse(&schema, huge.as_bytes()).is_err());
+}
+
 #[test]
 fn missing_values_leave_others_as_they_are() {
     let without = r#"{"Floor":-1,"WindowStart":"2026-11-20 09:17:00.000","Source":{"Stream":"s","Shard":"1","From":"1","To":"9","Readings":2,"WindowSeconds":60,"Parts":{"Mean":{"Sum":0,"Count":0}}}}"#;

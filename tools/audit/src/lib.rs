@@ -1,8 +1,9 @@
 //! Proves that the table's rows are right, or finds where they are not.
 //!
 //! The audit reads the streams' logs, folds them in code of its own, and compares every window with
-//! what readers of the table see. It shares no code with the pipeline except the parsers of
-//! readings and rows: neither the fold nor the merge rule nor the reader of shards.
+//! what readers of the table see. It shares no code with the pipeline except the wire
+//! formats (parsing readings and rows, and a row's hash): neither the fold nor the merge rule nor
+//! the reader of shards.
 //!
 //! The pure part is for other checks as well:
 //!

@@ -312,14 +312,21 @@ mod tests {
         ) {
             let mut progress = FoldProgress::default();
             let mut folded = BTreeSet::new();
-            let mut in_range = BTreeSet::new();
+            let mut in_range: BTreeSet<u32> = BTreeSet::new();
+            // The first records of the runs that were folded before a restart.
+            let mut earlier: BTreeSet<u32> = BTreeSet::new();
             for (first, count, closes) in invocations {
                 progress = next_invocation(progress);
                 for number in first..first + count {
                     let mut step = begin(&mut progress, number);
                     if step == RecordStep::Restart {
-                        prop_assert!(in_range.first().is_none_or(|first| number < *first));
-                        progress = FoldProgress::default();
+                        let last = folded.last().copied().unwrap_or(number);
+                        let passes_by = earlier.iter().any(|run| last < *run && *run < number);
+                        let is_before = in_range.first().is_none_or(|first| number < *first);
+                        prop_assert!(is_before || passes_by);
+                        let firsts = progress.folded().iter().map(|run| run.from().as_str());
+                        earlier.extend(firsts.map(|first| first.parse::<u32>().unwrap()));
+                        progress = progress.restarted();
                         folded.clear();
                         in_range.clear();
                         step = begin(&mut progress, number);
@@ -330,6 +337,10 @@ mod tests {
                     }
                 }
                 let expected = in_range.first().zip(in_range.last());
+                if let Some((from, to)) = expected {
+                    let mut within = earlier.iter().filter(|run| from < run && *run <= to);
+                    prop_assert!(within.all(|run| folded.contains(run)), "{from} to {to}");
+                }
                 let expected = expected.map(|(from, to)| (from.to_string(), to.to_string()));
                 if closes {
                     prop_assert_eq!(range(&mut progress), expected);

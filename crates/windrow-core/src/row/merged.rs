@@ -46,7 +46,7 @@ pub fn merge(schema: &Schema, rows: impl IntoIterator<Item = Row>) -> Vec<Merged
     let groups = groups.into_iter();
     let merged = groups.filter_map(|((window_start, key, window_seconds), logs)| {
         let merged = merge_logs(schema, logs.into_values());
-        (!merged.measures.is_empty()).then(|| MergedRow {
+        (merged.readings > 0).then(|| MergedRow {
             key,
             window_start,
             window_seconds,

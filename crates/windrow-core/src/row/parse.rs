@@ -107,13 +107,8 @@ fn parse_average(column: &str, of: NumberType, parts: Option<&str>) -> Result<Me
     let fields = json::split_by_name(average.as_bytes(), &["Sum", "Count"]);
     let fields = fields.map_err(not_an_object)?;
     let field = |index: usize| fields.get(index).copied().flatten();
-    let any = NumberType {
-        lowest: i128::MIN,
-        highest: i128::MAX,
-        ..of
-    };
     Ok(Measure::Average {
-        sum: decimal(&name(".Sum"), field(0), any)?,
+        sum: decimal(&name(".Sum"), field(0), NumberType::any(of.scale))?,
         count: json::integer(&name(".Count"), field(1))?,
     })
 }
