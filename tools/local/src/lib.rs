@@ -12,11 +12,14 @@
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
-//! let mut settings = local::settings(); settings.port = 0; settings.data_dir =
-//! folder.path().to_owned(); let cloud = LocalCloud::start(settings, &WildRydes::default()).await?;
-//! println!("AWS_ENDPOINT_URL={}", cloud.endpoint_url()); // Readings sent now are in the table
-//! once their window of a minute ends, or the cloud is drained.
-//! cloud.drain(Duration::from_secs(30)).await?; cloud.stop().await;
+//! let mut settings = local::settings();
+//! settings.port = 0;
+//! # settings.data_dir = folder.path().to_owned();
+//! let cloud = LocalCloud::start(settings, &WildRydes::default()).await?;
+//! println!("AWS_ENDPOINT_URL={}", cloud.endpoint_url());
+//! // Readings sent now are in the table once their window of a minute ends, or the cloud is drained.
+//! cloud.drain(Duration::from_secs(30)).await?;
+//! cloud.stop().await;
 //! # Ok(())
 //! # }
 //! ```
