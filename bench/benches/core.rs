@@ -7,10 +7,13 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use unicorn::reading::readings;
+use unicorn::reading::{Reading, readings};
+use unicorn::sensor::Unicorn;
 use unicorn::totals::Totals;
 use windrow_core::dedup::DedupCache;
-use windrow_core::fold::{Fold, StateLimits};
+use windrow_core::fold::{Fold, OpenRecord, StateLimits};
+use windrow_core::sensor::Sensor;
+use windrow_core::window::Window;
 use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
 
 const RECORDS: usize = 7_000;
@@ -85,6 +88,14 @@ fn event() -> Vec<u8> {
     encode(&source, &records, Some(&window))
 }
 
+fn add(open: &mut OpenRecord<'_, String, Totals>, window: Window, reading: &Reading<'_>) {
+    let sample = Unicorn.values(reading);
+    let identity = Unicorn.identity(reading);
+    open.add(window, reading.name.as_ref(), identity, |totals| {
+        totals.add(sample)
+    });
+}
+
 fn fold(event: &Event) -> Fold<String, Totals> {
     let window = event.window.unwrap();
     let window = windrow_core::window::Window {
@@ -93,15 +104,10 @@ fn fold(event: &Event) -> Fold<String, Totals> {
     };
     let mut fold: Fold<String, Totals> = Fold::new(StateLimits::default());
     for record in event.records() {
-        if fold.begin_record(record.sequence_number).unwrap().is_fold() {
+        let step = fold.begin_record(record.sequence_number).unwrap();
+        if let Some(mut open) = step.into_record() {
             for (_, reading) in readings(record.data.unwrap()) {
-                let reading = reading.unwrap();
-                fold.add(
-                    window,
-                    reading.name.as_ref(),
-                    reading.status_time.nanos(),
-                    &reading,
-                );
+                add(&mut open, window, &reading.unwrap());
             }
         }
     }
@@ -314,9 +320,8 @@ fn full_event_fold(bencher: Bencher) {
         .bench_local(|| {
             let mut fold: Fold<String, Totals> = Fold::new(StateLimits::default());
             for (sequence_number, reading) in &records {
-                if fold.begin_record(sequence_number).unwrap().is_fold() {
-                    let time = reading.status_time.nanos();
-                    fold.add(window, reading.name.as_ref(), time, reading);
+                if let Some(mut open) = fold.begin_record(sequence_number).unwrap().into_record() {
+                    add(&mut open, window, reading);
                 }
             }
             fold

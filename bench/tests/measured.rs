@@ -8,9 +8,11 @@ use bench::{costs, limits, workload};
 use unicorn::distance::Distance;
 use unicorn::reading::readings;
 use unicorn::row::schema;
+use unicorn::sensor::Unicorn;
 use unicorn::totals::{Measures, Totals};
 use windrow_core::fold::{Fold, StateLimits};
 use windrow_core::row::{Row, SourceRange};
+use windrow_core::sensor::Sensor;
 use windrow_core::sequence::SequenceRange;
 use windrow_core::time::Timestamp;
 use windrow_core::value::Value;
@@ -59,12 +61,14 @@ fn fold_window(unicorns: u64) -> (u64, u64) {
     for second in 0..60 {
         for unicorn in 0..unicorns {
             let sequence_number = format!("{SEQUENCE}{:05}", second * unicorns + unicorn);
-            assert!(fold.begin_record(&sequence_number).unwrap().is_fold());
+            let step = fold.begin_record(&sequence_number).unwrap();
+            let mut open = step.into_record().unwrap();
             let text = line(unicorn, second);
             for (_, reading) in readings(text.as_bytes()) {
                 let reading = reading.unwrap();
-                let time = reading.status_time.nanos();
-                assert!(fold.add(window, reading.name.as_ref(), time, &reading));
+                let (identity, sample) = (Unicorn.identity(&reading), Unicorn.values(&reading));
+                let add = |totals: &mut Totals| totals.add(sample);
+                assert!(open.add(window, reading.name.as_ref(), identity, add));
             }
         }
     }

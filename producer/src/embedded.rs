@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use local::WildRydes;
 use windrow_connect::cloud::{Cloud, LOCAL_PORT};
 use windrow_local::{CloudSettings, DashboardPort, LocalCloud, StartError, dashboard};
 
@@ -45,7 +44,7 @@ impl EmbeddedCloud {
             ..local::settings()
         };
         let (window, data_dir) = (settings.window, settings.data_dir.clone());
-        let cloud = LocalCloud::start(settings, &WildRydes::default()).await?;
+        let cloud = LocalCloud::start(settings, &local::wild_rydes()).await?;
         let url = cloud.endpoint_url();
 
         // The commands look at the default port, so it needs no --endpoint-url.

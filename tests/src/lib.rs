@@ -32,7 +32,7 @@ pub const TIME_LIMIT: Duration = Duration::from_secs(300);
 pub fn with_binaries() -> WildRydes {
     WildRydes {
         functions: Functions::Bootstrap(programs::binary("aggregator").with_file_name("")),
-        ..WildRydes::default()
+        ..local::wild_rydes()
     }
 }
 
@@ -40,7 +40,7 @@ pub fn with_binaries() -> WildRydes {
 pub fn with_event_time() -> WildRydes {
     WildRydes {
         window_time: WindowTime::Event,
-        ..WildRydes::default()
+        ..local::wild_rydes()
     }
 }
 
@@ -59,7 +59,7 @@ pub struct TestCloud {
 impl TestCloud {
     /// Starts a cloud with settings modified by `change`.
     pub async fn start(change: impl FnOnce(&mut CloudSettings)) -> Self {
-        Self::start_with(WildRydes::default(), change).await
+        Self::start_with(local::wild_rydes(), change).await
     }
 
     /// Starts a cloud with this application.
@@ -78,7 +78,7 @@ impl TestCloud {
 
     /// Starts a cloud with the data directory of an earlier one.
     pub async fn start_on(data_dir: TempDir) -> Self {
-        Self::start_in(data_dir, &WildRydes::default(), |_| ()).await
+        Self::start_in(data_dir, &local::wild_rydes(), |_| ()).await
     }
 
     async fn start_in(

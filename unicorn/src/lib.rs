@@ -1,6 +1,7 @@
 //! Readings and rows of the Wild Rydes fleet, in their wire format.
 //!
 //! * A [`Reading`](reading::Reading) is what a unicorn's sensor sends: one JSON object per line.
+//! * [`Unicorn`](sensor::Unicorn) is the sensor that the pipeline is given.
 //! * [`Totals`](totals::Totals) is the aggregate per unicorn per window.
 //! * [`row`] has the columns of a [`Row`](windrow_core::row::Row), and [`merge`](merge::merge)
 //!   combines all rows of each window.
@@ -28,5 +29,6 @@ pub mod distance;
 pub mod merge;
 pub mod reading;
 pub mod row;
+pub mod sensor;
 pub mod table;
 pub mod totals;

@@ -8,9 +8,10 @@ use serde::Deserialize;
 
 use crate::distance::Distance;
 use crate::fast;
+use crate::sensor::Unicorn;
 use windrow_core::json::{self, RawField};
-use windrow_core::lines::{next_line, rejection_of};
 use windrow_core::rejection::Rejection;
+use windrow_core::sensor;
 use windrow_core::time::Timestamp;
 
 pub use model::{LONGEST_NAME, Reading};
@@ -143,24 +144,8 @@ pub fn first_line(text: &[u8]) -> Option<(Reading<'_>, &[u8])> {
     matches!(after, [] | [b'\n', ..]).then_some((reading, after))
 }
 
-/// Parses the readings in a record, one per line. Returns each with the line it was parsed from.
-///
-/// Blank lines are skipped. A record with nothing but blank lines is rejected, since its sender
-/// probably meant to send something.
+/// Parses the readings in a record, one per line ([`windrow_core::sensor::readings`]).
 pub fn readings(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<Reading<'_>, Rejection>)> {
-    let mut rejection = rejection_of(record);
-    let mut rest = record;
-    std::iter::from_fn(move || {
-        if let Some(rejection) = rejection.take() {
-            rest = &[];
-            return Some((record, Err(rejection)));
-        }
-        if let Some((reading, after)) = first_line(rest) {
-            let (line, _) = rest.split_at_checked(rest.len() - after.len())?;
-            rest = after.get(1..).unwrap_or_default();
-            return Some((line, Ok(reading)));
-        }
-        let line = next_line(&mut rest)?;
-        Some((line, Reading::parse(line)))
-    })
+    let lines = sensor::readings(&Unicorn, record);
+    lines.filter_map(|(line, reading)| Some((line, reading.transpose()?)))
 }

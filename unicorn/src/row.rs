@@ -67,12 +67,20 @@ pub fn name(key: &[Value]) -> Option<&str> {
     }
 }
 
+/// The name of the metric that counts the rows for which [`has_low_vitals`] is true.
+pub const LOW_VITALS_METRIC: &str = "LowVitals";
+
+/// Whether the unicorn's magic or health was low in the row's window.
+pub fn has_low_vitals(row: &Row) -> bool {
+    Measures::of_row(row).is_some_and(|measures| measures.vitals_are_low())
+}
+
 impl Measures {
     /// The measures of a row; `None` if it has only duplicates.
     pub fn of_row(row: &Row) -> Option<Self> {
         let mut values = row.measures.iter().map(|measure| match measure {
             Measure::Value(value) => value,
-            Measure::Average { .. } => &Value::Null,
+            Measure::Average { .. } | Measure::Ordered { .. } => &Value::Null,
         });
         Self::from_values(&mut values)
     }

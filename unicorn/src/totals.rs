@@ -4,7 +4,7 @@ use windrow_core::aggregate::{Aggregate, Merge, Sum};
 use windrow_core::codec::{CodecError, Columnar, Decoder, Encoder};
 
 use crate::distance::Distance;
-use crate::reading::Reading;
+use crate::sensor::Sample;
 
 /// The aggregate of a unicorn's readings in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,11 +107,13 @@ impl From<Measures> for Totals {
     }
 }
 
-impl Aggregate<Reading<'_>> for Totals {
-    fn add(&mut self, reading: &Reading<'_>) {
-        self.distance.add(&reading.distance.micrometres());
-        self.magic.add(reading.magic_points);
-        self.health.add(reading.health_points);
+impl Totals {
+    /// Adds a reading.
+    #[inline]
+    pub fn add(&mut self, sample: Sample) {
+        self.distance.add(&sample.micrometres);
+        self.magic.add(sample.magic_points);
+        self.health.add(sample.health_points);
     }
 }
 

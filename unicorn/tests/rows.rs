@@ -8,10 +8,10 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use unicorn::distance::Distance;
 use unicorn::merge::merge;
-use unicorn::reading::Reading;
 use unicorn::row::{parse, rows, schema};
+use unicorn::sensor::Sample;
 use unicorn::totals::{Measures, Totals};
-use windrow_core::aggregate::{Aggregate, Merge};
+use windrow_core::aggregate::Merge;
 use windrow_core::codec::{Columnar, Decoder, Encoder};
 use windrow_core::row::{Row, SourceRange};
 use windrow_core::sequence::SequenceRange;
@@ -289,12 +289,8 @@ proptest! {
         let fold = |readings: &[(i64, i32, i32)]| {
             let mut totals = Totals::identity();
             for (micrometres, magic_points, health_points) in readings {
-                totals.add(&Reading {
-                    name: "Rocinante".into(),
-                    status_time: Timestamp::from_millis(0),
-                    latitude: None,
-                    longitude: None,
-                    distance: Distance::from_micrometres((*micrometres).into()),
+                totals.add(Sample {
+                    micrometres: *micrometres,
                     magic_points: *magic_points,
                     health_points: *health_points,
                 });

@@ -11,7 +11,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use serde_json::json;
+use unicorn::sensor::Unicorn;
 use windrow_core::fold::{Fold, StateLimits};
+use windrow_core::sensor::Sensor;
 use windrow_event::{
     Event, EventSource, EventWindow, RecordData, WindowFields, encode, encoded_len,
 };
@@ -117,7 +119,7 @@ fn record<'a>(name: &'a str, sequence_number: &'a str, line: &'a str) -> RecordD
 }
 
 /// Decodes and folds like the aggregator. Returns the fold and its number of readings.
-fn ours(event: &[u8], limits: StateLimits) -> anyhow::Result<(WindowFold, u64)> {
+fn ours(event: &[u8], limits: StateLimits) -> anyhow::Result<(WindowFold<Unicorn>, u64)> {
     let event = Event::from_json(event)?;
     let window = event.window.context("the event has no window")?;
     let source = RecordSource {
@@ -129,11 +131,11 @@ fn ours(event: &[u8], limits: StateLimits) -> anyhow::Result<(WindowFold, u64)> 
             end: window.end,
         }),
     };
-    let mut fold: WindowFold = Fold::new(limits);
+    let mut fold: WindowFold<Unicorn> = Fold::new(limits);
     let mut intake = Intake::default();
     for record in event.records() {
-        if fold.begin_record(record.sequence_number)?.is_fold() {
-            intake.take(source, record, &mut fold);
+        if let Some(open) = fold.begin_record(record.sequence_number)?.into_record() {
+            intake.take(&Unicorn, source, record, open);
         }
     }
     Ok((fold, intake.readings))
@@ -192,12 +194,12 @@ fn peer(event: &[u8]) -> anyhow::Result<(HashMap<String, PeerTotals>, u64)> {
 }
 
 /// A window of unicorns with incompressible names, 60 readings each, without a dedup cache.
-fn state_fold(random: &mut ChaCha8Rng) -> anyhow::Result<WindowFold> {
+fn state_fold(random: &mut ChaCha8Rng) -> anyhow::Result<WindowFold<Unicorn>> {
     let limits = StateLimits {
         dedup: 0,
         ..StateLimits::default()
     };
-    let mut fold: WindowFold = Fold::new(limits);
+    let mut fold: WindowFold<Unicorn> = Fold::new(limits);
     let window = windrow_core::window::Window {
         start: WINDOW.start,
         end: WINDOW.end,
@@ -206,10 +208,12 @@ fn state_fold(random: &mut ChaCha8Rng) -> anyhow::Result<WindowFold> {
     for number in 0..STATE_UNICORNS * 60 {
         let name = &names[number % STATE_UNICORNS];
         let line = line(random, name, number / STATE_UNICORNS);
-        fold.begin_record(&sequence_number(number))?;
+        let step = fold.begin_record(&sequence_number(number))?;
+        let mut open = step.into_record().context("the record is new")?;
         for (_, reading) in unicorn::reading::readings(line.as_bytes()) {
             let reading = reading?;
-            fold.add(window, name.as_str(), reading.status_time.nanos(), &reading);
+            let (identity, sample) = (Unicorn.identity(&reading), Unicorn.values(&reading));
+            open.add(window, name.as_str(), identity, |totals| totals.add(sample));
         }
     }
     Ok(fold)
@@ -249,15 +253,15 @@ fn main() -> anyhow::Result<()> {
 
     let fold = state_fold(&mut random)?;
     let (mut encode_times, mut decode_times) = (Vec::new(), Vec::new());
-    let encoded = state::write(&fold)?;
+    let encoded = state::write(&Unicorn, &fold)?;
     for round in 0..=arguments.rounds {
-        let (encode_time, text) = nanos(|| state::write(black_box(&fold)));
+        let (encode_time, text) = nanos(|| state::write(&Unicorn, black_box(&fold)));
         text?;
         let limits = StateLimits {
             dedup: 0,
             ..StateLimits::default()
         };
-        let (decode_time, decoded) = nanos(|| state::read(black_box(&encoded), limits));
+        let (decode_time, decoded) = nanos(|| state::read(&Unicorn, black_box(&encoded), limits));
         ensure!(decoded?.open() == STATE_UNICORNS);
         if round > 0 {
             encode_times.push(encode_time);

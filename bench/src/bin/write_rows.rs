@@ -39,7 +39,7 @@ async fn main() -> anyhow::Result<()> {
     let client = aws_sdk_dynamodb::Client::new(&config);
     let rejects: Collected<Bytes> = Collected::default();
     let table = DynamoTable::new(client, "UnicornSensorData", schema().table_key());
-    let function = Processor::new(table, &rejects, None, Box::new(|_| ()));
+    let function = Processor::new(schema(), table, &rejects, None, Box::new(|_| ()));
     let mut events = Vec::new();
     for path in &arguments.events {
         events.push(fs::read(path).with_context(|| path.display().to_string())?);

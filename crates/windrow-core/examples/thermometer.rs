@@ -2,8 +2,8 @@
 //!
 //! Run it with `cargo run -p windrow-core --example thermometer`.
 
-use windrow_core::aggregate::Max;
-use windrow_core::fold::{Fold, StateLimits};
+use windrow_core::aggregate::{Aggregate, Max};
+use windrow_core::fold::{Fold, RecordStep, StateLimits};
 use windrow_core::window::Tumbling;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,9 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             None => Fold::new(StateLimits::default()),
         };
         for (sequence_number, room, millis, degrees) in batch {
-            if fold.begin_record(sequence_number)?.is_fold() {
-                let time = i128::from(millis) * 1_000_000;
-                fold.add(minutes.window_of(millis), room, time, &degrees);
+            if let RecordStep::Fold(mut record) = fold.begin_record(sequence_number)? {
+                let (window, time) = (minutes.window_of(millis), i128::from(millis) * 1_000_000);
+                record.add(window, room, Some(time), |highest| highest.add(&degrees));
             }
         }
         state = Some(fold.encode());

@@ -6,7 +6,7 @@ use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 
-use crate::aggregate::{Aggregate, Merge};
+use crate::aggregate::Merge;
 use crate::window::Window;
 
 /// Aggregates by window and key, for tumbling and hopping windows.
@@ -37,22 +37,20 @@ pub struct WindowAccumulator<K, A> {
 }
 
 impl<K: Eq + Hash + Ord, A: Merge> Accumulators<K, A> {
-    /// Adds a reading of `key` to the accumulator of `window`. Returns true if that opened the
+    /// Passes the accumulator of `window` and `key` to `add`. Returns true if that opened the
     /// accumulator.
-    pub fn add<Q, T>(&mut self, window: Window, key: &Q, reading: &T) -> bool
+    pub fn add<Q>(&mut self, window: Window, key: &Q, add: impl FnOnce(&mut A)) -> bool
     where
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
-        A: Aggregate<T>,
-        T: ?Sized,
     {
         let keys = self.windows.entry(window).or_default();
         if let Some(aggregate) = keys.get_mut(key) {
-            aggregate.add(reading);
+            add(aggregate);
             return false;
         }
         let mut aggregate = A::identity();
-        aggregate.add(reading);
+        add(&mut aggregate);
         keys.insert(key.to_owned(), aggregate);
         self.open += 1;
         true
@@ -129,7 +127,7 @@ pub(crate) type KeysOf<'a, K, A> = &'a HashMap<K, A, RandomState>;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::{Count, Max, Sum};
+    use crate::aggregate::{Aggregate, Count, Max, Sum};
     use crate::window::Tumbling;
     use proptest::prelude::*;
 
@@ -140,7 +138,7 @@ mod tests {
         let minutes = Tumbling::new(60_000).unwrap();
         let mut accumulators: Accumulators<String, TestTotals> = Accumulators::default();
         for (time, key) in [(1, "b"), (2, "a"), (60_000, "a"), (-1, "a")] {
-            accumulators.add(minutes.window_of(time), key, &time);
+            accumulators.add(minutes.window_of(time), key, |totals| totals.add(&time));
         }
         assert_eq!(accumulators.len(), 4);
         let closed: Vec<(i64, String)> = accumulators
@@ -162,7 +160,7 @@ mod tests {
         let minutes = Tumbling::new(60_000).unwrap();
         let mut accumulators: Accumulators<u8, TestTotals> = Accumulators::default();
         for time in [0, 253_402_300_799_999, i64::MAX, i64::MIN] {
-            accumulators.add(minutes.window_of(time), &7, &time);
+            accumulators.add(minutes.window_of(time), &7, |totals| totals.add(&time));
         }
         assert_eq!((accumulators.len(), accumulators.by_window().len()), (4, 4));
     }
@@ -178,7 +176,7 @@ mod tests {
             let fold = |readings: &[(i64, u8)]| {
                 let mut accumulators: Accumulators<u8, TestTotals> = Accumulators::default();
                 for (time, key) in readings {
-                    accumulators.add(tumbling.window_of(*time), key, time);
+                    accumulators.add(tumbling.window_of(*time), key, |totals| totals.add(time));
                 }
                 accumulators
             };

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 
-use crate::aggregate::{Aggregate, Merge};
+use crate::aggregate::Merge;
 use crate::window::{Tumbling, Window};
 use times::{OtherTimes, TimesInOrder};
 
@@ -88,18 +88,16 @@ impl<A: Merge> BatchFold<A> {
     }
 
     /// Adds a reading of `key`, taken at `millis` milliseconds and `nanos` nanoseconds (less than a
-    /// million). Returns false if one of the same key and time was added before; this one then only
-    /// counts as a duplicate.
-    pub fn add<T: ?Sized>(&mut self, key: usize, millis: i64, nanos: u32, reading: &T) -> bool
-    where
-        A: Aggregate<T>,
-    {
+    /// million): `add` adds it to its accumulator. Returns false if one of the same key and time was
+    /// added before; this one then only counts as a duplicate.
+    #[inline]
+    pub fn add(&mut self, key: usize, millis: i64, nanos: u32, add: impl FnOnce(&mut A)) -> bool {
         let (start, index) = self.accumulator_of(key, millis);
         let OpenAccumulator { aggregate, times } = &mut self.accumulators[index];
         let after_start = millis.abs_diff(start);
         let is_new = times.insert(after_start, nanos, index, &mut self.other_times);
         if is_new {
-            aggregate.add(reading);
+            add(aggregate);
             self.readings += 1;
         } else {
             self.duplicates += 1;
@@ -198,7 +196,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::aggregate::{Max, Sum};
+    use crate::aggregate::{Aggregate, Max, Sum};
 
     type BatchTotals = (Sum, Max<i64>);
 
@@ -233,12 +231,12 @@ mod tests {
     #[test]
     fn the_first_of_equal_readings_counts() {
         let mut batch = minutes();
-        assert!(batch.add(3, 5, 0, &7_i64));
-        assert!(!batch.add(3, 5, 0, &100_i64));
-        assert!(batch.add(3, 5, 1, &1_i64));
-        assert!(batch.add(3, 60_005, 0, &2_i64));
-        assert!(batch.add(0, 5, 0, &3_i64));
-        assert!(batch.add(3, -1, 0, &4_i64));
+        assert!(batch.add(3, 5, 0, |totals| totals.add(&7_i64)));
+        assert!(!batch.add(3, 5, 0, |totals| totals.add(&100_i64)));
+        assert!(batch.add(3, 5, 1, |totals| totals.add(&1_i64)));
+        assert!(batch.add(3, 60_005, 0, |totals| totals.add(&2_i64)));
+        assert!(batch.add(0, 5, 0, |totals| totals.add(&3_i64)));
+        assert!(batch.add(3, -1, 0, |totals| totals.add(&4_i64)));
         assert_eq!(
             contents(&batch),
             BTreeMap::from([
@@ -255,7 +253,7 @@ mod tests {
     fn distant_times_open_nothing_between_them() {
         let mut batch = minutes();
         for time in [0, 253_402_300_799_999, -62_167_219_200_000, i64::MAX - 1] {
-            batch.add(0, time, 0, &1_i64);
+            batch.add(0, time, 0, |totals| totals.add(&1_i64));
         }
         assert_eq!(batch.accumulators.len(), 4);
         assert!(batch.accumulators.capacity() <= 8);
@@ -283,7 +281,7 @@ mod tests {
             for (key, millis, nanos, value) in readings {
                 // Few distinct times, so that many readings are duplicates.
                 let millis = millis - millis.rem_euclid(10_000);
-                let is_new = batch.add(key, millis, nanos, &i64::from(value));
+                let is_new = batch.add(key, millis, nanos, |totals| totals.add(&i64::from(value)));
                 prop_assert_eq!(is_new, !firsts.contains_key(&(key, millis, nanos)));
                 firsts.entry((key, millis, nanos)).or_insert(value);
                 *added.entry((key, windows.window_of(millis).start)).or_default() += 1;

@@ -198,9 +198,19 @@ impl Decoder {
         if count > self.bytes.len() - self.at {
             return Err(CodecError::Malformed("a column is longer than the state"));
         }
+        self.reserve(count)?;
+        Ok(count)
+    }
+
+    /// Counts `count` values towards the limit, for a column whose length is known already.
+    ///
+    /// # Errors
+    ///
+    /// [`CodecError`] if there are more values than the limit allows.
+    pub(crate) fn reserve(&mut self, count: usize) -> Result<(), CodecError> {
         let left = self.values.checked_sub(count);
         self.values = left.ok_or(CodecError::Malformed("it has too many values"))?;
-        Ok(count)
+        Ok(())
     }
 
     /// Reads `length` raw bytes.
@@ -241,6 +251,12 @@ pub trait Columnar: Sized {
     ///
     /// [`CodecError`] if the text or the bytes are not what an [`Encoder`] wrote.
     fn read(count: usize, input: &mut Decoder) -> Result<Vec<Self>, CodecError>;
+
+    /// How many bytes [`write`](Self::write) takes for this value beyond the 64 that a fold reckons
+    /// with for any accumulator, at most.
+    fn cost(&self) -> usize {
+        0
+    }
 }
 
 impl Columnar for String {

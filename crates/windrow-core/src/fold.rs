@@ -22,10 +22,37 @@ use crate::sequence::{InvalidSequenceNumber, SequenceNumber, SequenceRange};
 use crate::window::Window;
 
 use keys::Keys;
-use progress::FoldProgress;
+use progress::{FoldProgress, ProgressStep};
 use windows::WindowNumbers;
 
-pub use progress::RecordStep;
+/// What to do with a record.
+#[derive(Debug)]
+pub enum RecordStep<'f, K, A> {
+    /// Add its readings.
+    Fold(OpenRecord<'f, K, A>),
+    /// Skip it: it was folded before.
+    Skip,
+    /// [Close](Fold::close) and [restart](Fold::restart) the fold, then begin the record again: it
+    /// comes before the open source range, belongs to a range that is closed already, or follows
+    /// records that were folded before an earlier restart.
+    Restart,
+}
+
+impl<'f, K, A> RecordStep<'f, K, A> {
+    /// The record, if its readings are to be added.
+    pub fn into_record(self) -> Option<OpenRecord<'f, K, A>> {
+        match self {
+            Self::Fold(record) => Some(record),
+            Self::Skip | Self::Restart => None,
+        }
+    }
+}
+
+/// A record that is being folded.
+#[derive(Debug)]
+pub struct OpenRecord<'f, K, A> {
+    fold: &'f mut Fold<K, A>,
+}
 
 /// Limits of a fold's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,12 +124,6 @@ pub(crate) struct CountedAccumulator<A> {
     pub(crate) aggregate: A,
 }
 
-/// An input of an accumulator.
-pub(crate) enum Occurrence<'a, T: ?Sized> {
-    Reading(&'a T),
-    Duplicate,
-}
-
 impl<A: Merge> Merge for CountedAccumulator<A> {
     fn identity() -> Self {
         Self {
@@ -119,18 +140,6 @@ impl<A: Merge> Merge for CountedAccumulator<A> {
     }
 }
 
-impl<T: ?Sized, A: Aggregate<T>> Aggregate<Occurrence<'_, T>> for CountedAccumulator<A> {
-    fn add(&mut self, occurrence: &Occurrence<'_, T>) {
-        match occurrence {
-            Occurrence::Reading(reading) => {
-                self.readings.add(*reading);
-                self.aggregate.add(reading);
-            }
-            Occurrence::Duplicate => self.duplicates.add(&()),
-        }
-    }
-}
-
 /// An upper bound for the size of the encoded state, in bytes.
 #[derive(Clone, Debug, Default)]
 struct SizeEstimate {
@@ -144,7 +153,8 @@ struct SizeEstimate {
     raw: usize,
 }
 
-/// The estimated cost of an accumulator without its key, in bytes before compression.
+/// The estimated cost of an accumulator without its key and without what its aggregate takes beyond
+/// that ([`Columnar::cost`]), in bytes before compression.
 const ACCUMULATOR_COST: usize = 64;
 /// The cost of a window in the table of windows, in bytes before compression.
 const WINDOW_COST: usize = 20;
@@ -179,7 +189,7 @@ where
         }
     }
 
-    /// Begins the record at `sequence_number`, and returns what to do with it.
+    /// Begins the record at `sequence_number`, and says what to do with it.
     ///
     /// Records usually come in the order of the log, and may be delivered again. AWS documents that
     /// records that are processed more than once might be processed out of order.
@@ -190,39 +200,12 @@ where
     pub fn begin_record(
         &mut self,
         sequence_number: &str,
-    ) -> Result<RecordStep, InvalidSequenceNumber> {
-        self.progress.begin(sequence_number)
-    }
-
-    /// Adds a reading of the record begun last to `window`. Returns false if a reading of the same
-    /// key and `time` (nanoseconds since the epoch) was added before; this one then only counts as
-    /// a duplicate.
-    pub fn add<Q, T>(&mut self, window: Window, key: &Q, time: i128, reading: &T) -> bool
-    where
-        K: Borrow<Q>,
-        Q: Eq + Hash + ToOwned<Owned = K> + AsRef<[u8]> + ?Sized,
-        A: Aggregate<T>,
-        T: ?Sized,
-    {
-        let key_len = key.as_ref().len();
-        let number = self.keys.number(key);
-        let (window_number, is_new_window) = self.windows.number(window);
-        if is_new_window {
-            self.size.dedup += WINDOW_COST;
-        }
-        let is_new = self.dedup.insert(&(window_number, number), key_len, time);
-        let occurrence = if is_new {
-            Occurrence::Reading(reading)
-        } else {
-            Occurrence::Duplicate
-        };
-        if is_new {
-            self.size.dedup += key_len + DEDUP_COST;
-        }
-        if self.accumulators.add(window, &number, &occurrence) {
-            self.size.accumulators += key_len + ACCUMULATOR_COST;
-        }
-        is_new
+    ) -> Result<RecordStep<'_, K, A>, InvalidSequenceNumber> {
+        Ok(match self.progress.begin(sequence_number)? {
+            ProgressStep::Fold => RecordStep::Fold(OpenRecord { fold: self }),
+            ProgressStep::Skip => RecordStep::Skip,
+            ProgressStep::Restart => RecordStep::Restart,
+        })
     }
 
     /// Whether the state has reached a limit, so that the fold must be closed before the next
@@ -302,6 +285,69 @@ where
     /// those before a restart included.
     pub fn evicted(&self) -> u64 {
         self.dedup.evicted()
+    }
+}
+
+impl<K, A> OpenRecord<'_, K, A>
+where
+    K: Clone + Eq + Hash + Ord + Columnar + AsRef<[u8]>,
+    A: Merge + Columnar,
+{
+    /// Adds a reading of the record to `window`: `add` adds it to the accumulator of the window and
+    /// `key`.
+    ///
+    /// `identity` tells a key's readings apart, usually by their time in nanoseconds since the
+    /// epoch. If a reading of the same window, key and identity is in the dedup cache, this one only
+    /// counts as a duplicate, and the result is false. A reading without an identity is never a
+    /// duplicate.
+    pub fn add<Q>(
+        &mut self,
+        window: Window,
+        key: &Q,
+        identity: Option<i128>,
+        add: impl FnOnce(&mut A),
+    ) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + AsRef<[u8]> + ?Sized,
+    {
+        let Fold {
+            keys,
+            windows,
+            accumulators,
+            dedup,
+            size,
+            ..
+        } = &mut *self.fold;
+        let key_len = key.as_ref().len();
+        let number = keys.number(key);
+        let (window_number, is_new_window) = windows.number(window);
+        if is_new_window {
+            size.dedup += WINDOW_COST;
+        }
+        let is_new = identity.is_none_or(|identity| {
+            let is_new = dedup.insert(&(window_number, number), key_len, identity);
+            if is_new {
+                size.dedup += key_len + DEDUP_COST;
+            }
+            is_new
+        });
+        let mut grown = 0;
+        let is_opened = accumulators.add(window, &number, |accumulator| {
+            if !is_new {
+                accumulator.duplicates.add(&());
+                return;
+            }
+            accumulator.readings.add(&());
+            let before = accumulator.aggregate.cost();
+            add(&mut accumulator.aggregate);
+            grown = accumulator.aggregate.cost().saturating_sub(before);
+        });
+        size.accumulators += grown;
+        if is_opened {
+            size.accumulators += key_len + ACCUMULATOR_COST;
+        }
+        is_new
     }
 }
 

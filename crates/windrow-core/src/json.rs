@@ -159,11 +159,17 @@ pub fn quote(text: &str) -> String {
 ///
 /// [`Rejection`] if it is missing, something else, or exceeds 128 bits.
 pub fn number(field: &str, raw: RawField<'_>, places: i64) -> Result<Scaled, Rejection> {
+    let value = number_text(field, raw)?;
+    scale(value, places).ok_or_else(|| out_of_range(field, value))
+}
+
+/// The text of a number.
+pub(crate) fn number_text<'a>(field: &str, raw: RawField<'a>) -> Result<&'a str, Rejection> {
     let value = required(field, raw)?;
     if !value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         return Err(Rejection::field(field, "is not a number"));
     }
-    scale(value, places).ok_or_else(|| out_of_range(field, value))
+    Ok(value)
 }
 
 pub(crate) fn out_of_range(field: &str, value: &str) -> Rejection {

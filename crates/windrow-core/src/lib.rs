@@ -3,6 +3,8 @@
 //! This crate is the pure core of the pipeline: it does no IO, reads no clock and knows no sensor.
 //! Times, sequence numbers and readings arrive as arguments, and results depend on nothing else.
 //!
+//! * [`sensor`]: what a reading is, and what is computed of it.
+//! * [`schema`] and [`row`]: the rows that come out, and their JSON.
 //! * [`aggregate`]: counts, sums, minima and maxima.
 //! * [`window`]: which windows a time belongs to: tumbling and hopping windows.
 //! * [`accumulators`]: one aggregate per window and key.
@@ -17,14 +19,17 @@
 //! * [`codec`]: the compact text form of a fold's state between invocations.
 //!
 //! ```
-//! use windrow_core::{aggregate::{Count, Max}, fold::{Fold, StateLimits}, window::Tumbling};
+//! use windrow_core::aggregate::{Aggregate, Count, Max};
+//! use windrow_core::fold::{Fold, RecordStep, StateLimits};
+//! use windrow_core::window::Tumbling;
 //!
 //! let minutes = Tumbling::new(60_000)?;
 //! let mut fold: Fold<String, (Count, Max<i64>)> = Fold::new(StateLimits::default());
 //! let readings = [("1", "kitchen", 500, 21), ("2", "kitchen", 1500, 23)];
 //! for (sequence_number, key, millis, value) in readings {
-//!     if fold.begin_record(sequence_number)?.is_fold() {
-//!         fold.add(minutes.window_of(millis), key, i128::from(millis) * 1_000_000, &value);
+//!     if let RecordStep::Fold(mut record) = fold.begin_record(sequence_number)? {
+//!         let (window, time) = (minutes.window_of(millis), i128::from(millis) * 1_000_000);
+//!         record.add(window, key, Some(time), |totals| totals.add(&value));
 //!     }
 //! }
 //! let rows = fold.close();
@@ -46,6 +51,7 @@ pub mod merge;
 pub mod rejection;
 pub mod row;
 pub mod schema;
+pub mod sensor;
 pub mod sequence;
 #[doc(hidden)]
 pub mod swar;

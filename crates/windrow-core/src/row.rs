@@ -4,6 +4,7 @@ mod merged;
 mod parse;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -12,10 +13,10 @@ use sha2::{Digest, Sha256};
 use crate::decimal::Decimal;
 use crate::json;
 use crate::merge::RowHash;
-use crate::schema::{MeasureColumn, MeasureType, SOURCE, Schema};
-use crate::sequence::{SequenceNumber, SequenceRange};
+use crate::schema::{MeasureColumn, MeasureKind, MeasureType, SOURCE, Schema, key_array};
+use crate::sequence::{self, SequenceNumber, SequenceRange};
 use crate::time::Timestamp;
-use crate::value::Value;
+use crate::value::{FieldValue, Value};
 
 pub use merged::{MergedRow, merge};
 pub use parse::rows;
@@ -72,28 +73,35 @@ pub enum Measure {
         /// The number of values.
         count: u64,
     },
+    /// The value of the first or last reading.
+    Ordered {
+        /// The value.
+        value: Value,
+        /// The order of its reading.
+        order: ReadingOrder<'static>,
+    },
 }
 
 impl Measure {
     /// Merges the measure of other readings into this one. Measures of different types stay as they
     /// are; the rows of one schema have none.
-    pub fn merge(&mut self, measure_type: MeasureType, other: &Self) {
-        match (measure_type, self, other) {
+    pub fn merge(&mut self, kind: MeasureKind, scope: MergeScope, other: &Self) {
+        match (kind, self, other) {
             (_, _, Self::Value(Value::Null)) => {}
-            (_, Self::Value(value @ Value::Null), Self::Value(other)) => *value = other.clone(),
+            (_, held @ Self::Value(Value::Null), other) => held.clone_from(other),
             (
-                MeasureType::Sum(_),
+                MeasureKind::Sum,
                 Self::Value(Value::Number(sum)),
                 Self::Value(Value::Number(other)),
             ) => *sum = sum.plus(*other),
-            (MeasureType::Min(_), Self::Value(value), Self::Value(other)) if other < value => {
-                *value = other.clone();
+            (MeasureKind::Min, Self::Value(value), Self::Value(other)) if other < value => {
+                value.clone_from(other);
             }
-            (MeasureType::Max(_), Self::Value(value), Self::Value(other)) if other > value => {
-                *value = other.clone();
+            (MeasureKind::Max, Self::Value(value), Self::Value(other)) if other > value => {
+                value.clone_from(other);
             }
             (
-                MeasureType::Average { .. },
+                MeasureKind::Average,
                 Self::Average { sum, count },
                 Self::Average {
                     sum: other_sum,
@@ -103,7 +111,31 @@ impl Measure {
                 *sum = sum.plus(*other_sum);
                 *count = count.saturating_add(*other_count);
             }
+            (MeasureKind::First, held, other) if other.compare(held, scope).is_lt() => {
+                held.clone_from(other);
+            }
+            (MeasureKind::Last, held, other) if other.compare(held, scope).is_gt() => {
+                held.clone_from(other);
+            }
             _ => {}
+        }
+    }
+
+    /// Compares the readings that two ordered measures are of. Over several shards, they may have
+    /// the same order; then the values decide, so that the merge does not depend on the order of the
+    /// rows.
+    fn compare(&self, other: &Self, scope: MergeScope) -> Ordering {
+        match (self, other) {
+            (
+                Self::Ordered { value, order },
+                Self::Ordered {
+                    value: other_value,
+                    order: other_order,
+                },
+            ) => order
+                .compare(other_order, scope)
+                .then_with(|| value.cmp(other_value)),
+            _ => Ordering::Equal,
         }
     }
 
@@ -111,11 +143,54 @@ impl Measure {
     /// than a number can.
     pub fn finish(&self, measure_type: MeasureType) -> Value {
         match (self, measure_type) {
-            (Self::Value(value), _) => value.clone(),
+            (Self::Value(value) | Self::Ordered { value, .. }, _) => value.clone(),
             (Self::Average { sum, count }, MeasureType::Average { places, .. }) => sum
                 .divided_by(*count, places)
                 .map_or(Value::Null, Value::Number),
             (Self::Average { .. }, _) => Value::Null,
+        }
+    }
+}
+
+/// What orders readings: where a reading is in its shard's log, and when it was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadingOrder<'a> {
+    /// The sequence number of its record.
+    pub sequence_number: Cow<'a, str>,
+    /// Its index in the record.
+    pub index: u32,
+    /// When the sensor took it, or when the record arrived if readings have no time.
+    pub time: Timestamp,
+}
+
+/// Which readings a merge combines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeScope {
+    /// Those of one shard, which the log orders.
+    SameShard,
+    /// Those of several shards, which only their times order.
+    AcrossShards,
+}
+
+impl ReadingOrder<'_> {
+    /// The order by itself.
+    pub fn into_owned(self) -> ReadingOrder<'static> {
+        ReadingOrder {
+            sequence_number: self.sequence_number.into_owned().into(),
+            ..self
+        }
+    }
+
+    /// Compares two readings.
+    pub fn compare(&self, other: &ReadingOrder<'_>, scope: MergeScope) -> Ordering {
+        let log = || {
+            let numbers = sequence::compare(&self.sequence_number, &other.sequence_number);
+            numbers.then(self.index.cmp(&other.index))
+        };
+        let time = self.time.cmp(&other.time);
+        match scope {
+            MergeScope::SameShard => log().then(time),
+            MergeScope::AcrossShards => time.then_with(log),
         }
     }
 }
@@ -143,10 +218,13 @@ impl Row {
         write_text_field(schema.time(), &self.window_start.to_string(), out);
         let measures = || schema.measures().iter().zip(&self.measures);
         for (column, measure) in measures() {
-            if let Measure::Value(value) = measure {
-                write_field(&column.name, value, out);
-            } else {
-                write_field(&column.name, &measure.finish(column.measure_type), out);
+            match measure {
+                Measure::Value(value) | Measure::Ordered { value, .. } => {
+                    write_field(&column.name, value, out);
+                }
+                Measure::Average { .. } => {
+                    write_field(&column.name, &measure.finish(column.measure_type), out);
+                }
             }
         }
         write_name(SOURCE, out);
@@ -180,20 +258,16 @@ impl Row {
         write_count("WindowSeconds", self.window_seconds.into(), out);
         let mut has_parts = false;
         for (column, measure) in measures {
-            let Measure::Average { sum, count } = measure else {
+            if let Measure::Value(_) = measure {
                 continue;
-            };
+            }
             if !has_parts {
                 write_name("Parts", out);
                 out.push(b'{');
                 has_parts = true;
             }
             write_name(&column.name, out);
-            out.push(b'{');
-            write_name("Sum", out);
-            sum.append_to(out);
-            write_count("Count", *count, out);
-            out.push(b'}');
+            write_parts(measure, out);
         }
         if has_parts {
             out.push(b'}');
@@ -225,25 +299,11 @@ impl Row {
         {
             return Cow::Borrowed(text);
         }
-        let mut array = vec![b'['];
-        for (index, value) in self.key.iter().enumerate() {
-            if index > 0 {
-                array.push(b',');
-            }
-            value.write_json(&mut array);
-        }
-        array.push(b']');
+        let array = key_array(self.key.iter().map(FieldValue::from));
         if array.len() > LONGEST_KEY {
             return Cow::Owned(hex(&Sha256::digest(array)));
         }
-        Cow::Owned(String::from_utf8_lossy(&array).into_owned())
-    }
-}
-
-impl Schema {
-    fn has_text_key(&self) -> bool {
-        let attribute = self.partition_attribute();
-        self.key().iter().any(|column| column.name == attribute)
+        Cow::Owned(array)
     }
 }
 
@@ -258,6 +318,25 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
+}
+
+/// Appends the parts of a measure that does not merge by itself.
+fn write_parts(measure: &Measure, out: &mut Vec<u8>) {
+    out.push(b'{');
+    match measure {
+        Measure::Value(_) => {}
+        Measure::Average { sum, count } => {
+            write_name("Sum", out);
+            sum.append_to(out);
+            write_count("Count", *count, out);
+        }
+        Measure::Ordered { order, .. } => {
+            write_text_field("SequenceNumber", &order.sequence_number, out);
+            write_count("Index", order.index.into(), out);
+            write_text_field("Time", &order.time.to_exact_string(), out);
+        }
+    }
+    out.push(b'}');
 }
 
 /// Appends a comma, if needed, and the name of a field.

@@ -1,8 +1,14 @@
 //! The columns of a sensor's rows.
 
+mod fingerprint;
+
+use std::borrow::Cow;
+
 use thiserror::Error;
 
-use crate::value::{ColumnType, NumberType};
+use crate::json::{self, RawField};
+use crate::rejection::Rejection;
+use crate::value::{ColumnType, FieldValue, NumberType, Value};
 
 /// The columns of a sensor's rows: its key, the window's start, and its measures.
 ///
@@ -31,6 +37,7 @@ pub struct Schema {
     measures: Vec<MeasureColumn>,
     /// The names of a row's fields: the key, the time, the measures, and `Source`.
     fields: Vec<String>,
+    fingerprint: String,
 }
 
 /// One column of the key.
@@ -74,6 +81,23 @@ pub struct MeasureColumn {
     pub is_nullable: bool,
 }
 
+/// How two rows' values of a measure are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MeasureKind {
+    /// Added.
+    Sum,
+    /// The lower one.
+    Min,
+    /// The higher one.
+    Max,
+    /// Sums and counts added.
+    Average,
+    /// The one of the earlier reading.
+    First,
+    /// The one of the later reading.
+    Last,
+}
+
 /// How a measure is computed, and so how two rows' measures are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MeasureType {
@@ -92,6 +116,25 @@ pub enum MeasureType {
         /// The number of digits after the point of the average.
         places: u8,
     },
+    /// The value of the first reading: within a shard by sequence number; over several shards by
+    /// the readings' own time, or by arrival if they have none.
+    First(ColumnType),
+    /// The value of the last reading, by the same order.
+    Last(ColumnType),
+}
+
+impl MeasureType {
+    /// How two rows' values are merged.
+    pub fn kind(self) -> MeasureKind {
+        match self {
+            Self::Sum(_) => MeasureKind::Sum,
+            Self::Min(_) => MeasureKind::Min,
+            Self::Max(_) => MeasureKind::Max,
+            Self::Average { .. } => MeasureKind::Average,
+            Self::First(_) => MeasureKind::First,
+            Self::Last(_) => MeasureKind::Last,
+        }
+    }
 }
 
 impl MeasureColumn {
@@ -123,6 +166,16 @@ impl MeasureColumn {
         Self::new(name, MeasureType::Average { of, places })
     }
 
+    /// The value of the first reading.
+    pub fn first(name: impl Into<String>, of: ColumnType) -> Self {
+        Self::new(name, MeasureType::First(of))
+    }
+
+    /// The value of the last reading.
+    pub fn last(name: impl Into<String>, of: ColumnType) -> Self {
+        Self::new(name, MeasureType::Last(of))
+    }
+
     /// Allows the measure to be missing.
     pub fn nullable(self) -> Self {
         Self {
@@ -135,7 +188,10 @@ impl MeasureColumn {
     pub fn column_type(&self) -> ColumnType {
         match self.measure_type {
             MeasureType::Sum(number) => ColumnType::Number(number),
-            MeasureType::Min(column_type) | MeasureType::Max(column_type) => column_type,
+            MeasureType::Min(column_type)
+            | MeasureType::Max(column_type)
+            | MeasureType::First(column_type)
+            | MeasureType::Last(column_type) => column_type,
             // The bounds of the values are no bounds of an average with more digits.
             MeasureType::Average { places, .. } => ColumnType::Number(NumberType::any(places)),
         }
@@ -177,7 +233,7 @@ const KEY: &str = "Key";
 pub const EXPIRES_AT: &str = "ExpiresAt";
 
 /// The most digits after a number's point: DynamoDB's numbers have 38 digits.
-const MOST_PLACES: u8 = 18;
+pub(crate) const MOST_PLACES: u8 = 18;
 
 impl Schema {
     /// A schema whose rows have the window's start in the column `time`.
@@ -195,6 +251,7 @@ impl Schema {
             time: time.into(),
             measures,
             fields: Vec::new(),
+            fingerprint: String::new(),
         };
         let mut names = schema.names();
         let mut fields: Vec<String> = names.iter().copied().map(str::to_owned).collect();
@@ -215,6 +272,13 @@ impl Schema {
         }
         schema.check_scales()?;
         schema.fields = fields;
+        let Self {
+            key,
+            time,
+            measures,
+            ..
+        } = &schema;
+        schema.fingerprint = fingerprint::fingerprint(key, time, measures);
         Ok(schema)
     }
 
@@ -242,6 +306,11 @@ impl Schema {
             }
         }
         Ok(())
+    }
+
+    /// 16 hex digits that practically always differ between schemas with different columns.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// The columns of the key.
@@ -275,6 +344,43 @@ impl Schema {
         [self.partition_attribute(), &self.time]
     }
 
+    /// The text of a key: the value itself if the [partition
+    /// attribute](Self::partition_attribute) is the key's only column, otherwise the JSON array of
+    /// the values of its columns.
+    pub fn key_text<'v>(&self, values: &'v [FieldValue<'_>]) -> Cow<'v, str> {
+        if let [FieldValue::Text(text)] = values
+            && self.has_text_key()
+        {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(key_array(values.iter().cloned()))
+    }
+
+    /// The values of a key's columns from its [text](Self::key_text).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`] if it is not the text of a key of this schema.
+    pub fn key_values(&self, text: String) -> Result<Vec<Value>, Rejection> {
+        if self.has_text_key() {
+            return Ok(vec![Value::Text(text)]);
+        }
+        let not_a_key = || Rejection::field(KEY, format!("{} is not a key", json::quote(&text)));
+        let raw: Vec<RawField<'_>> = serde_json::from_str(&text).map_err(|_| not_a_key())?;
+        if raw.len() != self.key.len() {
+            return Err(not_a_key());
+        }
+        let columns = self.key.iter().zip(raw);
+        let values =
+            columns.map(|(column, raw)| Value::parse(column.column_type, &column.name, raw));
+        values.collect()
+    }
+
+    /// Whether the partition attribute is a column of the key.
+    pub(crate) fn has_text_key(&self) -> bool {
+        self.partition_attribute() != KEY
+    }
+
     /// The partition attribute of the table: the key's column where there is exactly one and its
     /// values are text and never missing, otherwise `Key`.
     pub fn partition_attribute(&self) -> &str {
@@ -285,6 +391,20 @@ impl Schema {
             _ => KEY,
         }
     }
+}
+
+/// The JSON array of a key's values.
+pub(crate) fn key_array<'v>(values: impl Iterator<Item = FieldValue<'v>>) -> String {
+    let mut array = vec![b'['];
+    for value in values {
+        if array.len() > 1 {
+            array.push(b',');
+        }
+        value.write_json(&mut array);
+    }
+    array.push(b']');
+    // JSON is always UTF-8.
+    String::from_utf8(array).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -311,6 +431,27 @@ mod tests {
         assert_eq!(attribute(vec![text().nullable()]), "Key");
         let number = KeyColumn::new("Room", ColumnType::Number(NumberType::I64));
         assert_eq!(attribute(vec![number]), "Key");
+    }
+
+    #[test]
+    fn schemas_with_other_columns_have_other_fingerprints() {
+        let column = ColumnType::Number(NumberType::decimal(2));
+        let schema = |time, measure| {
+            let schema = Schema::new(key(&["Room"]), time, vec![measure]).unwrap();
+            schema.fingerprint().to_owned()
+        };
+        let expected = schema("Minute", MeasureColumn::min("A", column));
+        // States were written with it.
+        assert_eq!(expected, "62386fb4b36ff9f1");
+        for (time, measure) in [
+            ("Time", MeasureColumn::min("A", column)),
+            ("Minute", MeasureColumn::max("A", column)),
+            ("Minute", MeasureColumn::min("B", column)),
+            ("Minute", MeasureColumn::min("A", column).nullable()),
+            ("Minute", MeasureColumn::min("A", ColumnType::Text)),
+        ] {
+            assert_ne!(schema(time, measure), expected);
+        }
     }
 
     #[test]

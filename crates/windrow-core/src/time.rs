@@ -1,6 +1,6 @@
 //! Moments in UTC, and the time format of readings and rows.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use jiff::SignedDuration;
@@ -41,6 +41,12 @@ impl Timestamp {
         }
     }
 
+    /// The moment `nanos` nanoseconds after the epoch; `None` beyond the years 0 to 9999.
+    pub fn from_nanos(nanos: i128) -> Option<Self> {
+        let years = nanos_of(FIRST)..=nanos_of(LAST);
+        years.contains(&nanos).then_some(Self { nanos })
+    }
+
     /// Parses a time formatted as `YYYY-MM-DD HH:MM:SS.mmm`. Returns `None` if it has another
     /// format or does not exist.
     #[inline(always)]
@@ -73,6 +79,20 @@ impl Timestamp {
     /// Nanoseconds since the epoch.
     pub fn nanos(self) -> i128 {
         self.nanos
+    }
+
+    /// The time with all of its digits: formatted as usual if it is a whole millisecond, otherwise
+    /// with nine digits after the point.
+    pub fn to_exact_string(self) -> String {
+        let mut text = self.to_string();
+        match self.nanos.rem_euclid(1_000_000) {
+            0 => {}
+            nanos => {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{nanos:06}");
+            }
+        }
+        text
     }
 }
 

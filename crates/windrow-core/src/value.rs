@@ -1,11 +1,13 @@
 //! Values of a row's columns, and their JSON.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
 use crate::decimal::Decimal;
 use crate::json::{self, RawField};
 use crate::rejection::Rejection;
+use crate::time::Timestamp;
 
 /// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub enum ColumnType {
     Float,
     /// True or false.
     Boolean,
+    /// A moment in UTC, to the nanosecond.
+    Timestamp,
 }
 
 /// An exact number: an integer from `lowest` to `highest`, divided by 10^`scale`.
@@ -79,8 +83,27 @@ pub enum Value {
     Number(Decimal),
     /// A float.
     Float(Finite),
+    /// A moment.
+    Timestamp(Timestamp),
     /// Text.
     Text(String),
+}
+
+/// The value of a reading's field, which may borrow from its JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldValue<'a> {
+    /// There is none.
+    Null,
+    /// True or false.
+    Boolean(bool),
+    /// An exact number.
+    Number(Decimal),
+    /// A float.
+    Float(Finite),
+    /// A moment.
+    Timestamp(Timestamp),
+    /// Text.
+    Text(Cow<'a, str>),
 }
 
 /// A float that is a number, ordered numerically. There is only one zero.
@@ -126,6 +149,98 @@ impl std::hash::Hash for Finite {
     }
 }
 
+impl<'a> FieldValue<'a> {
+    /// Parses a field's JSON. A missing field is [`FieldValue::Null`].
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`] if it has another type or is out of range. It names the field.
+    pub fn parse(
+        column_type: ColumnType,
+        field: &str,
+        raw: RawField<'a>,
+    ) -> Result<Self, Rejection> {
+        if raw.is_none() {
+            return Ok(Self::Null);
+        }
+        match column_type {
+            ColumnType::Text => {
+                let text = json::text(field, raw)?;
+                if text.is_empty() {
+                    return Err(Rejection::field(field, "is empty"));
+                }
+                Ok(Self::Text(text))
+            }
+            ColumnType::Number(number) => decimal(field, raw, number).map(Self::Number),
+            ColumnType::Float => float(field, raw).map(Self::Float),
+            ColumnType::Boolean => match json::required(field, raw)? {
+                "true" => Ok(Self::Boolean(true)),
+                "false" => Ok(Self::Boolean(false)),
+                _ => Err(Rejection::field(field, "is neither true nor false")),
+            },
+            ColumnType::Timestamp => {
+                let text = json::text(field, raw)?;
+                let time = text.parse().map_err(|error| {
+                    Rejection::field(field, format!("{} {error}", json::quote(&text)))
+                })?;
+                Ok(Self::Timestamp(time))
+            }
+        }
+    }
+
+    /// Appends the value as JSON.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.extend(b"null"),
+            Self::Boolean(false) => out.extend(b"false"),
+            Self::Boolean(true) => out.extend(b"true"),
+            Self::Text(text) => json::write_text(text, out),
+            Self::Number(number) => number.append_to(out),
+            Self::Float(float) => write_float(*float, out),
+            Self::Timestamp(time) => json::write_text(&time.to_exact_string(), out),
+        }
+    }
+
+    /// Whether there is no value.
+    pub fn is_null(&self) -> bool {
+        *self == Self::Null
+    }
+
+    /// The value of a row.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Boolean(value) => Value::Boolean(*value),
+            Self::Number(number) => Value::Number(*number),
+            Self::Float(float) => Value::Float(*float),
+            Self::Timestamp(time) => Value::Timestamp(*time),
+            Self::Text(text) => Value::Text(text.clone().into_owned()),
+        }
+    }
+}
+
+impl<'a> From<&'a Value> for FieldValue<'a> {
+    fn from(value: &'a Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Boolean(value) => Self::Boolean(*value),
+            Value::Number(number) => Self::Number(*number),
+            Value::Float(float) => Self::Float(*float),
+            Value::Timestamp(time) => Self::Timestamp(*time),
+            Value::Text(text) => Self::Text(Cow::Borrowed(text)),
+        }
+    }
+}
+
+impl From<FieldValue<'_>> for Value {
+    fn from(value: FieldValue<'_>) -> Self {
+        match value {
+            FieldValue::Text(text) => Self::Text(text.into_owned()),
+            other => other.to_value(),
+        }
+    }
+}
+
 impl Value {
     /// Parses a field's JSON. A missing field is [`Value::Null`].
     ///
@@ -137,36 +252,12 @@ impl Value {
         field: &str,
         raw: RawField<'_>,
     ) -> Result<Self, Rejection> {
-        if raw.is_none() {
-            return Ok(Self::Null);
-        }
-        match column_type {
-            ColumnType::Text => {
-                let text = json::text(field, raw)?;
-                if text.is_empty() {
-                    return Err(Rejection::field(field, "is empty"));
-                }
-                Ok(Self::Text(text.into_owned()))
-            }
-            ColumnType::Number(number) => decimal(field, raw, number).map(Self::Number),
-            ColumnType::Float => float(field, raw).map(Self::Float),
-            ColumnType::Boolean => match json::required(field, raw)? {
-                "true" => Ok(Self::Boolean(true)),
-                "false" => Ok(Self::Boolean(false)),
-                _ => Err(Rejection::field(field, "is neither true nor false")),
-            },
-        }
+        FieldValue::parse(column_type, field, raw).map(Self::from)
     }
 
     /// Appends the value as JSON.
     pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Null => out.extend(b"null"),
-            Self::Boolean(value) => out.extend(value.to_string().bytes()),
-            Self::Text(text) => json::write_text(text, out),
-            Self::Number(number) => number.append_to(out),
-            Self::Float(float) => write_float(*float, out),
-        }
+        FieldValue::from(self).write_json(out);
     }
 
     /// Whether there is no value.
@@ -183,6 +274,7 @@ impl fmt::Display for Value {
             Self::Boolean(value) => value.fmt(formatter),
             Self::Number(number) => number.fmt(formatter),
             Self::Float(float) => float.value().fmt(formatter),
+            Self::Timestamp(time) => formatter.write_str(&time.to_exact_string()),
             Self::Text(text) => formatter.write_str(text),
         }
     }
@@ -221,21 +313,16 @@ pub(crate) fn decimal(
     })
 }
 
-/// Parses a float.
-fn float(field: &str, raw: RawField<'_>) -> Result<Finite, Rejection> {
-    number_text(field, raw)?
-        .parse()
-        .ok()
-        .and_then(Finite::new)
-        .ok_or_else(|| json::out_of_range(field, raw.map_or("", |raw| raw.get())))
-}
+/// The smallest and the largest absolute value of a number in DynamoDB, other than 0.
+const FLOATS: std::ops::RangeInclusive<f64> = 1e-130..=9.9e125;
 
-fn number_text<'a>(field: &str, raw: RawField<'a>) -> Result<&'a str, Rejection> {
-    let value = json::required(field, raw)?;
-    if value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-        return Ok(value);
-    }
-    Err(Rejection::field(field, "is not a number"))
+/// Parses a float that a table can hold.
+fn float(field: &str, raw: RawField<'_>) -> Result<Finite, Rejection> {
+    let value = json::number_text(field, raw)?;
+    let float = value.parse().ok().and_then(Finite::new);
+    float
+        .filter(|float| float.value() == 0.0 || FLOATS.contains(&float.value().abs()))
+        .ok_or_else(|| json::out_of_range(field, value))
 }
 
 /// Appends a float as a JSON number.

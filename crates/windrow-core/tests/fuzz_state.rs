@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use windrow_core::aggregate::{Max, Min, Sum};
+use windrow_core::aggregate::{Aggregate, Max, Min, Sum};
 use windrow_core::codec::CodecError;
 use windrow_core::fold::{Fold, StateLimits};
 use windrow_core::window::{Tumbling, Window};
@@ -127,11 +127,13 @@ fn step(choices: &mut Choices<'_>, numbers: &mut Vec<u64>) -> FoldStep {
 
 /// Applies a step. Returns whether the record, and then each reading, is new.
 fn apply(fold: &mut FuzzedFold, step: &FoldStep) -> Vec<bool> {
-    let begun = fold.begin_record(&step.sequence_number).unwrap();
-    let mut counted = vec![begun.is_fold()];
-    if begun.is_fold() {
+    let record = fold.begin_record(&step.sequence_number).unwrap();
+    let record = record.into_record();
+    let mut counted = vec![record.is_some()];
+    if let Some(mut record) = record {
         for (window, key, time, value) in &step.readings {
-            counted.push(fold.add(*window, key.as_str(), *time, value));
+            let add = |aggregate: &mut _| Aggregate::add(aggregate, value);
+            counted.push(record.add(*window, key.as_str(), Some(*time), add));
         }
     }
     counted
@@ -212,12 +214,17 @@ fn any_text_is_a_fold_or_an_error() {
         let mut again = decode(&written, limits, MAX_MEMORY_SMALL).unwrap();
         assert_eq!(again.encode(), written);
         let last = "9".repeat(129);
-        assert_eq!(fold.begin_record(&last), again.begin_record(&last));
-        for time in [0, 1, -1_000_000, i128::MAX, i128::MIN] {
-            let window = Window { start: 0, end: 1 };
-            let counted = fold.add(window, "", time, &i64::MIN);
-            assert_eq!(counted, again.add(window, "", time, &i64::MIN));
-        }
+        let begun = [&mut fold, &mut again].map(|fold| {
+            let step = fold.begin_record(&last).unwrap();
+            let mut record = step.into_record()?;
+            let counted = [0, 1, -1_000_000, i128::MAX, i128::MIN].map(|time| {
+                let window = Window { start: 0, end: 1 };
+                let add = |aggregate: &mut _| Aggregate::add(aggregate, &i64::MIN);
+                record.add(window, "", Some(time), add)
+            });
+            Some(counted)
+        });
+        assert_eq!(begun[0], begun[1]);
         let _ = fold.is_full();
         assert_eq!(fold.close(), again.close());
     });
@@ -340,10 +347,11 @@ fn a_long_key_in_many_windows_takes_bounded_memory() {
         let minutes = Tumbling::new(60_000).unwrap();
         let key = "a".repeat(MIB);
         let mut fold = FuzzedFold::new(StateLimits::default());
-        fold.begin_record("1").unwrap();
+        let mut record = fold.begin_record("1").unwrap().into_record().unwrap();
         for minute in 0..400 {
             let window = minutes.window_of(minute * 60_000);
-            fold.add(window, key.as_str(), minute.into(), &0);
+            let add = |aggregate: &mut _| Aggregate::add(aggregate, &0);
+            record.add(window, key.as_str(), Some(minute.into()), add);
         }
         let text = fold.encode();
         drop(fold);

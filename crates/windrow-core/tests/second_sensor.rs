@@ -8,10 +8,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use proptest::prelude::*;
 use windrow_core::aggregate::{Aggregate, Max, Merge, Min, Sum};
 use windrow_core::codec::{CodecError, Columnar, Decoder, Encoder};
-use windrow_core::fold::{Fold, FoldedRow, RecordStep, StateLimits};
+use windrow_core::fold::{Fold, FoldedRow, OpenRecord, RecordStep, StateLimits};
 use windrow_core::merge::{RangedRow, RowHash, select};
 use windrow_core::sequence::SequenceRange;
-use windrow_core::window::{Hopping, Tumbling};
+use windrow_core::window::{Hopping, Tumbling, Window};
 
 #[derive(Clone, Debug)]
 struct Gust {
@@ -95,6 +95,23 @@ impl RangedRow for PowerRow {
     }
 }
 
+/// Begins a record; `None` if it is not to be folded.
+fn begin(fold: &mut Farm, record: usize) -> Option<OpenRecord<'_, String, Power>> {
+    let step = fold.begin_record(&record.to_string()).unwrap();
+    step.into_record()
+}
+
+/// Adds a gust with this identity. Returns whether it is new.
+fn add(
+    record: &mut OpenRecord<'_, String, Power>,
+    window: Window,
+    identity: i128,
+    gust: &Gust,
+) -> bool {
+    let turbine = gust.turbine.as_str();
+    record.add(window, turbine, Some(identity), |power| power.add(gust))
+}
+
 /// Folds the records `from..to` of `log`. At `handovers` the state is encoded and decoded, and the
 /// last `redelivered` records are delivered again. Also returns the number of duplicates.
 fn fold(
@@ -110,15 +127,11 @@ fn fold(
     let mut record = from;
     let mut done = Vec::new();
     while record < to {
-        if fold
-            .begin_record(&(record + 100).to_string())
-            .unwrap()
-            .is_fold()
-        {
+        if let Some(mut open) = begin(&mut fold, record + 100) {
             for gust in &log[record] {
                 let time = i128::from(gust.millis) * 1_000_000;
                 let window = minutes.window_of(gust.millis);
-                if !fold.add(window, gust.turbine.as_str(), time, gust) {
+                if !add(&mut open, window, time, gust) {
                     duplicates += 1;
                 }
             }
@@ -244,7 +257,7 @@ fn a_full_state_stays_within_its_limit() {
     let mut closed = 0;
     let mut longest = 0;
     for number in 0..60_000_u64 {
-        fold.begin_record(&(number + 1).to_string()).unwrap();
+        let mut record = begin(&mut fold, number as usize + 1).unwrap();
         // The names do not compress well.
         let turbine = format!("{:016x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let gust = Gust {
@@ -252,7 +265,7 @@ fn a_full_state_stays_within_its_limit() {
             millis: 5,
             watts: 7,
         };
-        assert!(fold.add(minutes.window_of(5), gust.turbine.as_str(), 5, &gust));
+        assert!(add(&mut record, minutes.window_of(5), 5, &gust));
         if fold.is_full() {
             longest = longest.max(fold.encode().len());
             closed += fold.close().len();
@@ -273,24 +286,19 @@ fn a_fold_is_full_at_the_accumulator_limit() {
     };
     let minutes = Tumbling::new(60_000).unwrap();
     let mut fold = Farm::new(limits);
-    fold.begin_record("1").unwrap();
     for (second, turbine, full) in [
         (1, "a", false),
         (2, "b", false),
         (3, "a", false),
         (4, "c", true),
     ] {
+        let mut record = begin(&mut fold, second as usize).unwrap();
         let gust = Gust {
             turbine: turbine.to_owned(),
             millis: second,
             watts: 7,
         };
-        fold.add(
-            minutes.window_of(second),
-            turbine,
-            i128::from(second),
-            &gust,
-        );
+        add(&mut record, minutes.window_of(second), second.into(), &gust);
         assert_eq!(fold.is_full(), full, "{turbine}");
     }
 }
@@ -298,11 +306,11 @@ fn a_fold_is_full_at_the_accumulator_limit() {
 #[test]
 fn a_record_without_readings_extends_the_range() {
     let mut fold = Farm::new(StateLimits::default());
-    assert!(fold.begin_record("5").unwrap().is_fold());
+    assert!(begin(&mut fold, 5).is_some());
     assert!(fold.close().is_empty());
-    assert_eq!(fold.begin_record("5").unwrap(), RecordStep::Skip);
-    assert_eq!(fold.begin_record("4").unwrap(), RecordStep::Restart);
-    assert!(fold.begin_record("6").unwrap().is_fold());
+    assert!(matches!(fold.begin_record("5"), Ok(RecordStep::Skip)));
+    assert!(matches!(fold.begin_record("4"), Ok(RecordStep::Restart)));
+    assert!(begin(&mut fold, 6).is_some());
     assert!(fold.begin_record("not a number").is_err());
 }
 
@@ -317,10 +325,10 @@ fn duplicates_are_found_per_window() {
         watts: 7,
     };
     // The same reading twice, the second time with an arrival 30 s later.
-    for (record, arrival) in [("1", 70_000), ("2", 100_000)] {
-        assert!(fold.begin_record(record).unwrap().is_fold());
+    for (record, arrival) in [(1, 70_000), (2, 100_000)] {
+        let mut record = begin(&mut fold, record).unwrap();
         for window in hopping.windows_of(arrival) {
-            fold.add(window, "a", 7, &gust(0));
+            add(&mut record, window, 7, &gust(0));
         }
         fold = Farm::decode(&fold.encode(), StateLimits::default()).unwrap();
     }
@@ -346,10 +354,10 @@ proptest! {
         let mut fold = Farm::new(StateLimits::default());
         let mut expected: BTreeMap<i64, (BTreeSet<i128>, u64)> = BTreeMap::new();
         for (record, (arrival, identity, handover)) in arrivals.into_iter().enumerate() {
-            prop_assert!(fold.begin_record(&(record + 1).to_string()).unwrap().is_fold());
+            let mut record = begin(&mut fold, record + 1).unwrap();
             for window in hopping.windows_of(arrival) {
                 let gust = Gust { turbine: "a".to_owned(), millis: 0, watts: 1 };
-                let is_new = fold.add(window, "a", identity, &gust);
+                let is_new = add(&mut record, window, identity, &gust);
                 let (distinct, all) = expected.entry(window.start).or_default();
                 prop_assert_eq!(is_new, distinct.insert(identity));
                 *all += 1;
@@ -381,19 +389,23 @@ fn a_restart_forgets_records_and_readings_but_not_evictions() {
         watts: 1,
     };
     let mut fold = Farm::new(limits);
-    assert!(fold.begin_record("5").unwrap().is_fold());
+    let mut record = begin(&mut fold, 5).unwrap();
     for time in 0..10_000 {
-        fold.add(minutes.window_of(0), "a", time * 1_000_000, &gust);
+        add(&mut record, minutes.window_of(0), time * 1_000_000, &gust);
     }
     let evicted = fold.evicted();
     assert!(evicted > 0);
     assert_eq!(fold.close().len(), 1);
-    assert_eq!(fold.begin_record("4").unwrap(), RecordStep::Restart);
+    assert!(matches!(fold.begin_record("4"), Ok(RecordStep::Restart)));
     fold.restart();
     assert_eq!(fold.evicted(), evicted);
-    for record in ["4", "5"] {
-        assert!(fold.begin_record(record).unwrap().is_fold(), "{record}");
-    }
-    assert!(fold.add(minutes.window_of(0), "a", 9_999 * 1_000_000, &gust));
+    assert!(begin(&mut fold, 4).is_some());
+    let mut record = begin(&mut fold, 5).unwrap();
+    assert!(add(
+        &mut record,
+        minutes.window_of(0),
+        9_999 * 1_000_000,
+        &gust
+    ));
     assert_eq!(fold.close()[0].dedup_from.as_str(), "4");
 }

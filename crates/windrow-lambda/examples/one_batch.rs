@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use unicorn::row::schema;
 use windrow_event::{Event, EventSource, RecordData, encode};
 use windrow_lambda::processor::Processor;
 use windrow_lambda::processor::row::TableRow;
@@ -15,7 +16,7 @@ use windrow_write::Collected;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let table: Collected<TableRow> = Collected::default();
     let rejects: Collected<Bytes> = Collected::default();
-    let function = Processor::new(&table, &rejects, Some(30), Box::new(|_| ()));
+    let function = Processor::new(schema(), &table, &rejects, Some(30), Box::new(|_| ()));
 
     let row = br#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Distance":10362,
         "MinMagicPoints":108,"MaxMagicPoints":112,"MinHealthPoints":148,"MaxHealthPoints":151,

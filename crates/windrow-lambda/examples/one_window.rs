@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use unicorn::sensor::Unicorn;
 use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
@@ -18,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let metrics = Box::new(|metrics: &windrow_lambda::metrics::Metrics| {
         eprintln!("{}", metrics.to_line("aggregator", 0))
     });
-    let function = Aggregator::new(&summaries, &rejects, WindowTime::Arrival, metrics);
+    let function = Aggregator::new(Unicorn, &summaries, &rejects, WindowTime::Arrival, metrics);
 
     let line = |second: u32| {
         format!(

@@ -19,6 +19,8 @@ pub mod metrics;
 pub mod payload;
 #[cfg(feature = "processor")]
 pub mod processor;
+#[cfg(any(feature = "aggregator", feature = "processor"))]
+mod program;
 mod variables;
 
 pub use deadline::handler_deadline;

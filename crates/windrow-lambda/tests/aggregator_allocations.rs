@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use unicorn::sensor::Unicorn;
 use windrow_core::fold::StateLimits;
 use windrow_core::window::Window;
 use windrow_event::{Event, EventSource, RecordData, encode};
@@ -46,7 +47,7 @@ fn event(seconds: Range<usize>) -> Vec<u8> {
     encode(&source, &records, None)
 }
 
-fn take(payload: &[u8], fold: &mut WindowFold) -> Intake {
+fn take(payload: &[u8], fold: &mut WindowFold<Unicorn>) -> Intake {
     let event = Event::from_json(payload).unwrap();
     let source = RecordSource {
         stream: event.stream().unwrap(),
@@ -59,15 +60,16 @@ fn take(payload: &[u8], fold: &mut WindowFold) -> Intake {
     };
     let mut intake = Intake::default();
     for record in event.records() {
-        assert!(fold.begin_record(record.sequence_number).unwrap().is_fold());
-        intake.take(source, record, fold);
+        let step = fold.begin_record(record.sequence_number).unwrap();
+        let open = step.into_record().unwrap();
+        intake.take(&Unicorn, source, record, open);
     }
     intake
 }
 
 #[test]
 fn readings_allocate_nothing() {
-    let mut fold = WindowFold::new(StateLimits::default());
+    let mut fold = WindowFold::<Unicorn>::new(StateLimits::default());
     take(&event(0..1), &mut fold);
     let mut count = |seconds: Range<usize>| {
         let payload = event(seconds.clone());

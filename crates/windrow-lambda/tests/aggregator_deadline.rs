@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 use unicorn::row::rows;
+use unicorn::sensor::Unicorn;
 use windrow_core::row::Row;
 use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
@@ -78,6 +79,7 @@ impl Destination for AlwaysThrottled {
 #[tokio::test(start_paused = true)]
 async fn undelivered_rows_fail_the_invocation() {
     let function = Aggregator::new(
+        Unicorn,
         AlwaysThrottled,
         Collected::default(),
         WindowTime::Arrival,
@@ -143,7 +145,13 @@ impl Destination for SlowStream {
 async fn slow_stream_fails_before_the_deadline_and_a_retry_sends_the_same_rows() {
     let function = |summaries| {
         let rejects = Collected::<Bytes>::default();
-        Aggregator::new(summaries, rejects, WindowTime::Arrival, Box::new(|_| ()))
+        Aggregator::new(
+            Unicorn,
+            summaries,
+            rejects,
+            WindowTime::Arrival,
+            Box::new(|_| ()),
+        )
     };
     let lines: Vec<String> = (0..2000)
         .map(|number| reading(&format!("unicorn {number}")))
@@ -199,7 +207,13 @@ async fn undelivered_rejects_fail_the_invocation() {
     }
 
     let rows = Collected::<KinesisRecord>::default();
-    let function = Aggregator::new(&rows, NeverResponds, WindowTime::Arrival, Box::new(|_| ()));
+    let function = Aggregator::new(
+        Unicorn,
+        &rows,
+        NeverResponds,
+        WindowTime::Arrival,
+        Box::new(|_| ()),
+    );
     let event = event(&[&reading("Franky"), "broken"]);
     let deadline = Instant::now() + Duration::from_secs(5);
     let error = function.handle(&event, deadline).await.unwrap_err();

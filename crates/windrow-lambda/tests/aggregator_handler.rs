@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use unicorn::merge::merge;
 use unicorn::row::{rows, schema};
+use unicorn::sensor::Unicorn;
 use unicorn::totals::Measures;
 use windrow_core::fold::StateLimits;
 use windrow_core::row::Row;
@@ -35,7 +36,7 @@ const SOURCE: EventSource<'_> = EventSource {
 type SentRecords = (Vec<Row>, Vec<serde_json::Value>);
 
 struct Harness {
-    function: Aggregator<&'static Collected<KinesisRecord>, &'static Collected<Bytes>>,
+    function: Aggregator<Unicorn, &'static Collected<KinesisRecord>, &'static Collected<Bytes>>,
     summaries: &'static Collected<KinesisRecord>,
     rejects: &'static Collected<Bytes>,
     metrics: &'static Mutex<Vec<Metrics>>,
@@ -48,7 +49,8 @@ impl Harness {
         let metrics: &'static Mutex<Vec<Metrics>> = Box::leak(Box::default());
         let sink = Box::new(|reported: &Metrics| metrics.lock().unwrap().push(reported.clone()));
         Self {
-            function: Aggregator::new(summaries, rejects, window_time, sink).with_limits(limits),
+            function: Aggregator::new(Unicorn, summaries, rejects, window_time, sink)
+                .with_limits(limits),
             summaries,
             rejects,
             metrics,

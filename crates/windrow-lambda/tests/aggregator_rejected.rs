@@ -10,6 +10,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::time::Instant;
 use unicorn::row::{rows, schema};
+use unicorn::sensor::Unicorn;
 use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::pack::pack;
@@ -95,7 +96,7 @@ where
 {
     let reported: &'static Mutex<Option<Metrics>> = Box::leak(Box::default());
     let sink = Box::new(|metrics: &Metrics| *reported.lock().unwrap() = Some(metrics.clone()));
-    let function = Aggregator::new(summaries, rejects, WindowTime::Arrival, sink);
+    let function = Aggregator::new(Unicorn, summaries, rejects, WindowTime::Arrival, sink);
     let deadline = Instant::now() + Duration::from_secs(3600);
     let result = function.handle(event, deadline).await;
     let result = result.map(|_| ()).map_err(|error| error.to_string());

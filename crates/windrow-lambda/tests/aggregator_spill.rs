@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use unicorn::merge::merge;
 use unicorn::row::rows;
+use unicorn::sensor::Unicorn;
 use windrow_core::row::Row;
 use windrow_core::time::Timestamp;
 use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
@@ -28,7 +29,7 @@ const WINDOW: EventWindow = EventWindow {
 };
 
 struct TestShard {
-    function: Aggregator<&'static Collected<KinesisRecord>, &'static Collected<Bytes>>,
+    function: Aggregator<Unicorn, &'static Collected<KinesisRecord>, &'static Collected<Bytes>>,
     /// The lines of each record. A record's sequence number is its index plus 100.
     log: Vec<String>,
 }
@@ -112,7 +113,7 @@ async fn totals_of_sixty_thousand_unicorns_are_exact_despite_failures() {
     let rejects: &'static Collected<Bytes> = Box::leak(Box::default());
     let sink = Box::new(|_: &windrow_lambda::metrics::Metrics| ());
     let shard = TestShard {
-        function: Aggregator::new(emitted, rejects, WindowTime::Arrival, sink),
+        function: Aggregator::new(Unicorn, emitted, rejects, WindowTime::Arrival, sink),
         log,
     };
 

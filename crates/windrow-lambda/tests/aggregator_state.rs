@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use serde_json::value::RawValue;
-use unicorn::reading::Reading;
+use unicorn::sensor::{Sample, Unicorn};
 use windrow_core::fold::{RecordStep, StateLimits};
-use windrow_core::time::Timestamp;
 use windrow_core::window::Window;
 use windrow_lambda::aggregator::state::{WindowFold, read, write};
+
+type UnicornFold = WindowFold<Unicorn>;
 
 /// [`sample_window`] as written. Such a state may be in flight during any deployment, so never
 /// change this text; add one for each new version.
@@ -18,25 +19,21 @@ const WINDOW: Window = Window {
     end: 1_790_000_100_000,
 };
 
-fn add(fold: &mut WindowFold, number: u64, name: &str, second: i64, metres: i64) {
+fn add(fold: &mut UnicornFold, number: u64, name: &str, second: i64, metres: i64) {
     let step = fold.begin_record(&number.to_string()).unwrap();
-    assert_eq!(step, RecordStep::Fold);
-    let reading = Reading {
-        name: name.into(),
-        status_time: Timestamp::from_millis(WINDOW.start + 1000 * second),
-        latitude: None,
-        longitude: None,
-        distance: unicorn::distance::Distance::from_micrometres(i128::from(metres) * 1_000_000),
+    let sample = Sample {
+        micrometres: metres * 1_000_000,
         magic_points: 100 + i32::try_from(second).unwrap(),
         health_points: 150,
     };
-    let time = i128::from(reading.status_time.millis()) * 1_000_000;
-    fold.add(WINDOW, name, time, &reading);
+    let time = i128::from(WINDOW.start + 1000 * second) * 1_000_000;
+    let mut record = step.into_record().unwrap();
+    record.add(WINDOW, name, Some(time), |totals| totals.add(sample));
 }
 
 /// Two unicorns in four records, the last of which is a duplicate.
-fn sample_window() -> WindowFold {
-    let mut fold = WindowFold::new(StateLimits::default());
+fn sample_window() -> UnicornFold {
+    let mut fold = UnicornFold::new(StateLimits::default());
     add(&mut fold, 10, "Shadowfax", 1, 30);
     add(&mut fold, 11, "Bucéphale", 1, 29);
     add(&mut fold, 13, "Shadowfax", 2, 31);
@@ -48,15 +45,15 @@ fn state(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap()
 }
 
-fn parse(state: &RawValue) -> WindowFold {
-    read(state, StateLimits::default()).unwrap()
+fn parse(state: &RawValue) -> UnicornFold {
+    read(&Unicorn, state, StateLimits::default()).unwrap()
 }
 
 #[test]
 fn golden_state_can_be_read() {
     let mut fold = parse(&state(GOLDEN));
-    assert_eq!(fold.begin_record("14").unwrap(), RecordStep::Skip);
-    assert_eq!(fold.begin_record("11").unwrap(), RecordStep::Skip);
+    assert!(matches!(fold.begin_record("14"), Ok(RecordStep::Skip)));
+    assert!(matches!(fold.begin_record("11"), Ok(RecordStep::Skip)));
     let rows = fold.close();
     let totals: Vec<(&str, u64, u64, String)> = rows
         .iter()
@@ -79,7 +76,7 @@ fn golden_state_can_be_read() {
 
 #[test]
 fn golden_state_is_written_unchanged() {
-    assert_eq!(write(&sample_window()).unwrap().get(), GOLDEN);
+    assert_eq!(write(&Unicorn, &sample_window()).unwrap().get(), GOLDEN);
 }
 
 #[test]
@@ -87,19 +84,25 @@ fn invalid_state_is_an_error() {
     for (text, message) in [
         (
             "7",
-            "the window's state is not {\"version\":..,\"data\":..}",
+            "the window's state is not {\"version\":..,\"schema\":..,\"data\":..}",
         ),
         (
-            r#"{"version":3,"data":""}"#,
+            r#"{"version":3,"schema":"","data":""}"#,
             "the window's state has version 3, and this release reads 1 at most: deploy the \
              release that wrote it, or a later one",
         ),
         (
-            r#"{"version":1,"data":"?"}"#,
+            r#"{"version":1,"schema":"7","data":"?"}"#,
+            "the window's state was written for a sensor with other columns: deploy that one again, \
+             or create a new event source mapping that starts before the window, which computes it \
+             anew",
+        ),
+        (
+            &GOLDEN.replace("Wyi1", "????"),
             "the window's state cannot be read",
         ),
     ] {
-        let error = read(&state(text), StateLimits::default()).unwrap_err();
+        let error = read(&Unicorn, &state(text), StateLimits::default()).unwrap_err();
         assert_eq!(error.to_string(), message);
     }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use unicorn::row::schema;
+use unicorn::row::{LOW_VITALS_METRIC, has_low_vitals, schema};
 use windrow_event::{Event, EventSource, RecordData, Response, encode};
-use windrow_lambda::processor::Processor;
 use windrow_lambda::processor::row::TableRow;
+use windrow_lambda::processor::{Processor, RowMetric};
 use windrow_write::{
     BatchLimits, Collected, Destination, DynamoTable, ItemFailure, Key, SendError,
 };
@@ -102,7 +102,7 @@ impl Destination for TestTable {
 }
 
 async fn handle(table: &TestTable, rejects: &Collected<Bytes>, records: &[&str]) -> Response {
-    let function = Processor::new(table, rejects, None, Box::new(|_| ()));
+    let function = Processor::new(schema(), table, rejects, None, Box::new(|_| ()));
     let deadline = Instant::now() + Duration::from_secs(3600);
     function.handle(&event(records), deadline).await
 }
@@ -177,7 +177,7 @@ async fn unreadable_records_go_to_the_rejects_stream_and_are_not_retried() {
     let backwards = line("c", 1).replace(r#""From":"1""#, r#""From":"3""#);
     let good = line("d", 1);
     let event = damaged(&[&bad_range, "its data is damaged", &backwards, "{", &good]);
-    let function = Processor::new(&table, &rejects, None, Box::new(|_| ()));
+    let function = Processor::new(schema(), &table, &rejects, None, Box::new(|_| ()));
     let deadline = Instant::now() + Duration::from_secs(3600);
     let response = function.handle(&event, deadline).await;
 
@@ -210,7 +210,7 @@ async fn oversized_row_goes_to_the_rejects_stream_unsent() {
     let client = aws_sdk_dynamodb::Client::new(&config);
     let table = DynamoTable::new(client, "UnicornSensorData", schema().table_key());
     let rejects = Collected::<Bytes>::default();
-    let function = Processor::new(table, &rejects, None, Box::new(|_| ()));
+    let function = Processor::new(schema(), table, &rejects, None, Box::new(|_| ()));
     let shard = "s".repeat(400 * 1024);
     let long = line("Shadowfax", 1).replace("shardId-000000000000", &shard);
     let deadline = Instant::now() + Duration::from_secs(3600);
@@ -264,7 +264,7 @@ async fn slow_table_reports_the_first_unwritten_record_before_the_deadline() {
         last_call: Mutex::default(),
     };
     let rejects = Collected::<Bytes>::default();
-    let function = Processor::new(&table, &rejects, None, Box::new(|_| ()));
+    let function = Processor::new(schema(), &table, &rejects, None, Box::new(|_| ()));
     // Each record fills one call.
     let records: Vec<String> = (0..20)
         .map(|record| {
@@ -300,7 +300,7 @@ async fn slow_table_reports_the_first_unwritten_record_before_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn reject_that_is_out_of_time_is_reported() {
     let (table, rejects) = (TestTable::default(), Collected::<Bytes>::default());
-    let function = Processor::new(&table, &rejects, None, Box::new(|_| ()));
+    let function = Processor::new(schema(), &table, &rejects, None, Box::new(|_| ()));
     let deadline = Instant::now();
     let response = function.handle(&event(&["broken"]), deadline).await;
     assert_eq!(response.batch_item_failures, ["100"]);
@@ -327,6 +327,7 @@ async fn low_vitals_are_counted() {
     let counted = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&counted);
     let function = Processor::new(
+        schema(),
         TestTable::default(),
         Collected::<Bytes>::default(),
         None,
@@ -335,6 +336,10 @@ async fn low_vitals_are_counted() {
             sink.lock().unwrap().push(value);
         }),
     );
+    let function = function.with_row_metric(Some(RowMetric {
+        name: LOW_VITALS_METRIC,
+        counts: has_low_vitals,
+    }));
     let strong = line("Bucephalus", 3)
         .replace(r#""MinMagicPoints":1"#, r#""MinMagicPoints":100"#)
         .replace(r#""MaxMagicPoints":2"#, r#""MaxMagicPoints":100"#)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use unicorn::row::schema;
 use windrow_event::{Event, EventSource, RecordData, Response, encode};
 use windrow_lambda::metrics::Metrics;
 use windrow_lambda::processor::Processor;
@@ -102,7 +103,7 @@ async fn invoke(
     let _logging = tracing::subscriber::set_default(subscriber);
     let reported: &'static Mutex<Option<Metrics>> = Box::leak(Box::default());
     let sink = Box::new(|metrics: &Metrics| *reported.lock().unwrap() = Some(metrics.clone()));
-    let function = Processor::new(table, rejects, None, sink);
+    let function = Processor::new(schema(), table, rejects, None, sink);
     let deadline = Instant::now() + Duration::from_secs(3600);
     let response = function.handle(event, deadline).await;
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use end_to_end::programs::{ProgramOutput, program, run};
 use end_to_end::{TIME_LIMIT, TestCloud, by_window, read_log, reading};
 use unicorn::row::{self, schema};
+use unicorn::sensor::Unicorn;
 use windrow_core::row::Row;
 use windrow_event::Event;
 use windrow_lambda::aggregator::Aggregator;
@@ -41,7 +42,7 @@ fn source(cloud: &TestCloud, stream: &str) -> MappingSource {
 fn second_processor(cloud: &TestCloud, failed: &Path) -> Mapping {
     let table = DynamoTable::new(cloud.dynamodb.clone(), TABLE, schema().table_key());
     let rejects = Collected::<Bytes>::default();
-    let function = Processor::new(table, rejects, None, Box::new(|_| ()));
+    let function = Processor::new(schema(), table, rejects, None, Box::new(|_| ()));
     let function = Arc::new(function);
     let embedded = Embedded::new("processor", move |event, deadline| {
         let function = Arc::clone(&function);
@@ -281,7 +282,13 @@ async fn a_new_mapping_reads_older_records() {
 
     let sent: &'static Collected<KinesisRecord> = Box::leak(Box::default());
     let rejects = Collected::<Bytes>::default();
-    let function = Aggregator::new(sent, rejects, WindowTime::Arrival, Box::new(|_| ()));
+    let function = Aggregator::new(
+        Unicorn,
+        sent,
+        rejects,
+        WindowTime::Arrival,
+        Box::new(|_| ()),
+    );
     let function = Arc::new(function);
     let embedded = Embedded::new("aggregator", move |event, deadline| {
         let function = Arc::clone(&function);

@@ -6,7 +6,6 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use local::WildRydes;
 //! use windrow_local::LocalCloud;
 //!
 //! # #[tokio::main]
@@ -15,7 +14,7 @@
 //! let mut settings = local::settings();
 //! settings.port = 0;
 //! # settings.data_dir = folder.path().to_owned();
-//! let cloud = LocalCloud::start(settings, &WildRydes::default()).await?;
+//! let cloud = LocalCloud::start(settings, &local::wild_rydes()).await?;
 //! println!("AWS_ENDPOINT_URL={}", cloud.endpoint_url());
 //! // Readings sent now are in the table once their window of a minute ends, or the cloud is drained.
 //! cloud.drain(Duration::from_secs(30)).await?;
@@ -24,28 +23,65 @@
 //! # }
 //! ```
 
-mod application;
 mod page;
 
-pub use application::{Functions, WildRydes};
-use unicorn::row::schema;
+use unicorn::row::{LOW_VITALS_METRIC, has_low_vitals};
+use unicorn::sensor::Unicorn;
+use windrow_lambda::processor::RowMetric;
 use windrow_local::{CloudSettings, ResourceNames};
+use windrow_pipeline::{LocalProgram, SensorApplication};
 
-/// The default data directory.
-pub const DATA_DIR: &str = ".wildrydes";
+pub use windrow_pipeline::Functions;
 
-/// The names of the application's streams and table, as in the template.
-pub fn names() -> ResourceNames {
-    ResourceNames {
-        stream: "wildrydes".to_owned(),
-        summary_stream: "wildrydes-summary".to_owned(),
-        table: "UnicornSensorData".to_owned(),
-        table_key: schema().table_key().map(str::to_owned),
-        rejects: "wildrydes-rejects".to_owned(),
+/// The application: both functions, and the live map.
+pub type WildRydes = SensorApplication<Unicorn>;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo run -p local
+      Everything in one process. Then, in other terminals:
+      cargo run -p producer -- --name Shadowfax
+      cargo run -p consumer
+
+  cargo build -p aggregator -p processor && cargo run -p local -- --functions bootstrap
+      The functions run as the binaries that are deployed.
+
+  cargo lambda watch -A 127.0.0.1        (in one terminal)
+  cargo run -p local -- --functions cargo-lambda        (in another)
+      An edited handler is live within seconds, while readings keep flowing.
+
+  cargo run -p local -- --faults all=0.01
+      Every kind of fault, at 1 % of its opportunities. The totals stay exact.";
+
+/// The program of the local cloud.
+pub fn program() -> LocalProgram<Unicorn> {
+    let mut program = LocalProgram::new(wild_rydes(), "wildrydes");
+    program.names.table = "UnicornSensorData".to_owned();
+    program.about = "Kinesis, DynamoDB and Firehose on one port of this machine, the pipeline's \
+                     functions, run as Lambda runs them, and a live map of the fleet on another port."
+        .to_owned();
+    program.examples = EXAMPLES.to_owned();
+    program
+}
+
+/// The application as it is deployed. Its functions run in this process.
+pub fn wild_rydes() -> WildRydes {
+    SensorApplication {
+        row_metric: Some(RowMetric {
+            name: LOW_VITALS_METRIC,
+            counts: has_low_vitals,
+        }),
+        page: page::router,
+        ..SensorApplication::new(Unicorn)
     }
 }
 
-/// The default settings of the application's local cloud, with its data in [`DATA_DIR`].
+/// The names of the application's streams and table, as in the template.
+pub fn names() -> ResourceNames {
+    program().names
+}
+
+/// The default settings of the application's local cloud, with its data in `.wildrydes`.
 pub fn settings() -> CloudSettings {
-    CloudSettings::new(names(), DATA_DIR)
+    program().settings()
 }

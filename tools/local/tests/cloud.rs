@@ -21,7 +21,6 @@ use tempfile::TempDir;
 use windrow_local::dashboard::DashboardError;
 use windrow_local::{CloudSettings, DashboardPort, LocalCloud, StartError};
 
-use local::WildRydes;
 use windrow_testkit::retry_within_a_second;
 
 async fn start(folder: &TempDir, port: Option<DashboardPort>) -> Result<LocalCloud, StartError> {
@@ -31,7 +30,7 @@ async fn start(folder: &TempDir, port: Option<DashboardPort>) -> Result<LocalClo
         dashboard: port,
         ..local::settings()
     };
-    LocalCloud::start(settings, &WildRydes::default()).await
+    LocalCloud::start(settings, &local::wild_rydes()).await
 }
 
 async fn get(url: &str) -> (StatusCode, String) {
@@ -140,7 +139,7 @@ fn the_program_prints_the_address_of_the_map() {
         "{output:?}"
     );
     assert!(
-        output[1].starts_with("local: the map is at http://127.0.0.1:"),
+        output[1].starts_with("local: the page is at http://127.0.0.1:"),
         "{output:?}"
     );
 }
@@ -212,7 +211,7 @@ async fn the_read_limit_does_not_affect_the_pipeline() {
         reads_per_second: Some(0),
         ..local::settings()
     };
-    let cloud = LocalCloud::start(settings, &WildRydes::default())
+    let cloud = LocalCloud::start(settings, &local::wild_rydes())
         .await
         .unwrap();
     let config = windrow_connect::local_config(&cloud.endpoint_url());

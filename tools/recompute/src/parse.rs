@@ -2,10 +2,9 @@
 
 use std::io;
 
-use unicorn::distance::Distance;
 use unicorn::reading::{Reading, first_line};
-use unicorn::totals::{Measures, Totals};
-use windrow_core::aggregate::{Aggregate, Merge};
+use unicorn::sensor::Sample;
+use unicorn::totals::Totals;
 use windrow_core::batch::BatchFold;
 use windrow_core::time::Timestamp;
 
@@ -22,9 +21,7 @@ pub(super) struct ParsedReading {
     key: u32,
     millis: i64,
     nanos: u32,
-    magic_points: i32,
-    health_points: i32,
-    micrometres: i64,
+    sample: Sample,
 }
 
 impl ParsedReading {
@@ -34,29 +31,15 @@ impl ParsedReading {
             key,
             millis,
             nanos,
-            magic_points: reading.magic_points,
-            health_points: reading.health_points,
-            // The distance of a reading always fits 64 bits.
-            micrometres: i64::try_from(reading.distance.micrometres()).unwrap_or(i64::MAX),
+            sample: reading.into(),
         }
     }
 
     /// Adds the reading to the accumulators of its unicorn; `batch` is its partition.
     pub(super) fn add_to(&self, batch: &mut BatchFold<Totals>) {
-        batch.add(self.key as usize, self.millis, self.nanos, self);
-    }
-}
-
-/// Adding a reading merges the totals of that reading alone.
-impl Aggregate<ParsedReading> for Totals {
-    fn add(&mut self, entry: &ParsedReading) {
-        self.merge(&Totals::from(Measures {
-            distance: Distance::from_micrometres(entry.micrometres.into()),
-            min_magic_points: entry.magic_points,
-            max_magic_points: entry.magic_points,
-            min_health_points: entry.health_points,
-            max_health_points: entry.health_points,
-        }));
+        batch.add(self.key as usize, self.millis, self.nanos, |totals| {
+            totals.add(self.sample);
+        });
     }
 }
 

@@ -172,6 +172,7 @@ impl SoakArgs {
                 SoakWindowTime::Event => WindowTime::Event,
             },
             limits: self.state()?.limits(),
+            ..local::wild_rydes()
         })
     }
 }

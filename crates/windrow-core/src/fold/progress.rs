@@ -6,7 +6,7 @@ use crate::sequence::{InvalidSequenceNumber, SequenceNumber, SequenceRange, chec
 
 /// What to do with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordStep {
+pub(super) enum ProgressStep {
     /// Add its readings.
     Fold,
     /// Skip it: it was folded before.
@@ -15,13 +15,6 @@ pub enum RecordStep {
     /// before the open source range, belongs to a range that is closed already, or follows records
     /// that were folded before an earlier restart.
     Restart,
-}
-
-impl RecordStep {
-    /// Whether the record's readings are to be added.
-    pub fn is_fold(self) -> bool {
-        self == Self::Fold
-    }
 }
 
 /// The maximum number of runs. Lambda invokes the function at most a few times per second and
@@ -63,7 +56,7 @@ impl FoldProgress {
     }
 
     /// Begins a record.
-    pub(super) fn begin(&mut self, text: &str) -> Result<RecordStep, InvalidSequenceNumber> {
+    pub(super) fn begin(&mut self, text: &str) -> Result<ProgressStep, InvalidSequenceNumber> {
         check(text)?;
         let is_before = |number: &SequenceNumber| compare(text, number.as_str()) == Ordering::Less;
         let is_after = |number: &SequenceNumber| compare(text, number.as_str()).is_gt();
@@ -86,17 +79,17 @@ impl FoldProgress {
             } else {
                 self.current = Some(index);
             }
-            return Ok(RecordStep::Skip);
+            return Ok(ProgressStep::Skip);
         }
         let is_behind = match &self.from {
             Some(from) => is_before(from),
             None => index < self.folded.len(),
         };
         if is_behind {
-            return Ok(RecordStep::Restart);
+            return Ok(ProgressStep::Restart);
         }
         if !follows_current && index == self.folded.len() && self.passes_by(text) {
-            return Ok(RecordStep::Restart);
+            return Ok(ProgressStep::Restart);
         }
         if follows_current {
             self.folded[index - 1].extend_to(text);
@@ -112,7 +105,7 @@ impl FoldProgress {
         if self.from.is_none() {
             self.from = Some(text.parse()?);
         }
-        Ok(RecordStep::Fold)
+        Ok(ProgressStep::Fold)
     }
 
     /// Whether the open range, if it went on with `text`, would pass by a record that was folded
@@ -190,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    fn begin(progress: &mut FoldProgress, number: u32) -> RecordStep {
+    fn begin(progress: &mut FoldProgress, number: u32) -> ProgressStep {
         progress.begin(&number.to_string()).unwrap()
     }
 
@@ -209,17 +202,17 @@ mod tests {
     fn redelivered_records_are_skipped() {
         let mut progress = FoldProgress::default();
         for number in 8..12 {
-            assert_eq!(begin(&mut progress, number), RecordStep::Fold);
+            assert_eq!(begin(&mut progress, number), ProgressStep::Fold);
         }
         let mut progress = next_invocation(progress);
         for number in 9..12 {
-            assert_eq!(begin(&mut progress, number), RecordStep::Skip);
+            assert_eq!(begin(&mut progress, number), ProgressStep::Skip);
         }
-        assert_eq!(begin(&mut progress, 12), RecordStep::Fold);
+        assert_eq!(begin(&mut progress, 12), ProgressStep::Fold);
         assert_eq!(progress.folded.len(), 1, "12 follows 11");
         assert_eq!(range(&mut progress), Some(("8".into(), "12".into())));
         for number in 8..13 {
-            assert_eq!(begin(&mut progress, number), RecordStep::Skip);
+            assert_eq!(begin(&mut progress, number), ProgressStep::Skip);
         }
         assert_eq!(range(&mut progress), None);
     }
@@ -228,10 +221,10 @@ mod tests {
     fn a_record_before_the_range_restarts_the_fold() {
         let mut progress = FoldProgress::default();
         begin(&mut progress, 5);
-        assert_eq!(begin(&mut progress, 4), RecordStep::Restart);
+        assert_eq!(begin(&mut progress, 4), ProgressStep::Restart);
         range(&mut progress);
-        assert_eq!(begin(&mut progress, 4), RecordStep::Restart);
-        assert_eq!(begin(&mut progress, 5), RecordStep::Skip);
+        assert_eq!(begin(&mut progress, 4), ProgressStep::Restart);
+        assert_eq!(begin(&mut progress, 5), ProgressStep::Skip);
     }
 
     /// Otherwise, the range from 1 to 7 would overlap the one from 4 to 6.
@@ -241,14 +234,14 @@ mod tests {
         for number in 4..7 {
             begin(&mut progress, number);
         }
-        assert_eq!(begin(&mut progress, 1), RecordStep::Restart);
+        assert_eq!(begin(&mut progress, 1), ProgressStep::Restart);
         let mut progress = progress.restarted();
-        assert_eq!(begin(&mut progress, 1), RecordStep::Fold);
+        assert_eq!(begin(&mut progress, 1), ProgressStep::Fold);
         let mut progress = next_invocation(progress);
-        assert_eq!(begin(&mut progress, 7), RecordStep::Restart);
+        assert_eq!(begin(&mut progress, 7), ProgressStep::Restart);
         let mut progress = progress.restarted();
-        assert_eq!(begin(&mut progress, 7), RecordStep::Fold);
-        assert_eq!(begin(&mut progress, 8), RecordStep::Fold);
+        assert_eq!(begin(&mut progress, 7), ProgressStep::Fold);
+        assert_eq!(begin(&mut progress, 8), ProgressStep::Fold);
     }
 
     /// Delivered again in order, they belong to the range.
@@ -256,10 +249,10 @@ mod tests {
     fn a_range_takes_what_was_folded_before_a_restart() {
         let mut progress = FoldProgress::default();
         begin(&mut progress, 4);
-        assert_eq!(begin(&mut progress, 1), RecordStep::Restart);
+        assert_eq!(begin(&mut progress, 1), ProgressStep::Restart);
         let mut progress = progress.restarted();
         for number in [1, 4, 7] {
-            assert_eq!(begin(&mut progress, number), RecordStep::Fold);
+            assert_eq!(begin(&mut progress, number), ProgressStep::Fold);
         }
     }
 
@@ -270,13 +263,13 @@ mod tests {
         let mut progress = next_invocation(progress);
         begin(&mut progress, 7);
         let mut progress = next_invocation(progress);
-        assert_eq!(begin(&mut progress, 4), RecordStep::Fold);
-        assert_eq!(begin(&mut progress, 5), RecordStep::Fold);
-        assert_eq!(begin(&mut progress, 7), RecordStep::Skip);
+        assert_eq!(begin(&mut progress, 4), ProgressStep::Fold);
+        assert_eq!(begin(&mut progress, 5), ProgressStep::Fold);
+        assert_eq!(begin(&mut progress, 7), ProgressStep::Skip);
         assert_eq!(progress.folded.len(), 2, "7 follows 5");
         assert_eq!(range(&mut progress), Some(("1".into(), "7".into())));
         // A record of a hole in a closed range can no longer be added to it.
-        assert_eq!(begin(&mut progress, 3), RecordStep::Restart);
+        assert_eq!(begin(&mut progress, 3), ProgressStep::Restart);
     }
 
     #[test]
@@ -298,7 +291,7 @@ mod tests {
         let mut progress = FoldProgress::default();
         for number in 0..2 * MAX_RUNS as u32 {
             progress = next_invocation(progress);
-            assert_eq!(begin(&mut progress, 2 * number), RecordStep::Fold);
+            assert_eq!(begin(&mut progress, 2 * number), ProgressStep::Fold);
         }
         assert_eq!(progress.folded.len(), MAX_RUNS);
         assert_eq!(progress.folded[0].from().as_str(), "0");
@@ -319,7 +312,7 @@ mod tests {
                 progress = next_invocation(progress);
                 for number in first..first + count {
                     let mut step = begin(&mut progress, number);
-                    if step == RecordStep::Restart {
+                    if step == ProgressStep::Restart {
                         let last = folded.last().copied().unwrap_or(number);
                         let passes_by = earlier.iter().any(|run| last < *run && *run < number);
                         let is_before = in_range.first().is_none_or(|first| number < *first);
@@ -331,8 +324,8 @@ mod tests {
                         in_range.clear();
                         step = begin(&mut progress, number);
                     }
-                    prop_assert_eq!(step == RecordStep::Fold, folded.insert(number));
-                    if step == RecordStep::Fold {
+                    prop_assert_eq!(step == ProgressStep::Fold, folded.insert(number));
+                    if step == ProgressStep::Fold {
                         in_range.insert(number);
                     }
                 }

@@ -204,7 +204,7 @@ impl<A: Merge + Columnar> AccumulatorReader<'_, A> {
                 .numbers
                 .get(index)
                 .ok_or(CodecError::Malformed("a key is not in its table"))?;
-            self.raw += self.lengths.get(index).unwrap_or(&0) + ACCUMULATOR_COST;
+            self.raw += self.lengths.get(index).unwrap_or(&0) + ACCUMULATOR_COST + aggregate.cost();
             if self.raw > RAW_LIMIT {
                 return Err(CodecError::TooLong {
                     length: self.raw as u64,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Measure, Row, SourceRange};
+use super::{Measure, MergeScope, Row, SourceRange};
 use crate::merge::{RangedRow, RowHash, select};
 use crate::schema::Schema;
 use crate::sequence::SequenceRange;
@@ -73,20 +73,33 @@ fn merge_logs(schema: &Schema, logs: impl Iterator<Item = Vec<Row>>) -> MergedLo
         let candidates: Vec<Candidate<'_>> = candidates.collect();
         let selection = select(&candidates);
         merged.gap |= selection.gap;
+        let mut of_shard = Vec::new();
         for index in selection.rows {
             let row = &rows[index];
             merged.readings = merged.readings.saturating_add(row.readings);
-            if merged.measures.is_empty() {
-                merged.measures.clone_from(&row.measures);
-                continue;
-            }
-            let columns = schema.measures().iter().zip(&mut merged.measures);
-            for ((column, measure), other) in columns.zip(&row.measures) {
-                measure.merge(column.measure_type, other);
-            }
+            merge_measures(schema, MergeScope::SameShard, &mut of_shard, &row.measures);
         }
+        let scope = MergeScope::AcrossShards;
+        merge_measures(schema, scope, &mut merged.measures, &of_shard);
     }
     merged
+}
+
+/// Merges the measures of other readings into `measures`. None are those of no readings.
+fn merge_measures(
+    schema: &Schema,
+    scope: MergeScope,
+    measures: &mut Vec<Measure>,
+    others: &[Measure],
+) {
+    if measures.is_empty() {
+        measures.extend_from_slice(others);
+        return;
+    }
+    let columns = schema.measures().iter().zip(measures);
+    for ((column, measure), other) in columns.zip(others) {
+        measure.merge(column.measure_type.kind(), scope, other);
+    }
 }
 
 fn finish(schema: &Schema, measures: &[Measure]) -> Vec<Value> {

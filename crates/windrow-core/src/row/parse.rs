@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Measure, Row, SourceRange};
+use super::{Measure, ReadingOrder, Row, SourceRange};
 use crate::json::{self, RawField};
 use crate::lines::lines;
 use crate::rejection::Rejection;
@@ -80,36 +80,97 @@ fn parse_measure(
     raw: RawField<'_>,
     parts: Option<&str>,
 ) -> Result<Measure, Rejection> {
-    let MeasureType::Average { of, .. } = column.measure_type else {
-        let value = Value::parse(column.column_type(), &column.name, raw)?;
-        check_null(&column.name, column.is_nullable, &value)?;
-        return Ok(Measure::Value(value));
-    };
-    let measure = parse_average(&column.name, of, parts)?;
-    // The finished value is for those who read the table by hand; it must not contradict the parts.
-    let finished = measure.finish(column.measure_type);
-    check_null(&column.name, column.is_nullable, &finished)?;
-    if Value::parse(column.column_type(), &column.name, raw)? != finished {
-        return Err(Rejection::field(
-            &column.name,
-            "is not the average that Source.Parts says",
-        ));
+    let name = &column.name;
+    let value = Value::parse(column.column_type(), name, raw)?;
+    match column.measure_type {
+        MeasureType::Sum(_) | MeasureType::Min(_) | MeasureType::Max(_) => {
+            check_null(name, column.is_nullable, &value)?;
+            Ok(Measure::Value(value))
+        }
+        MeasureType::First(_) | MeasureType::Last(_) => {
+            check_null(name, column.is_nullable, &value)?;
+            if value.is_null() {
+                return Ok(Measure::Value(value));
+            }
+            let order = parse_order(&ColumnParts::of(name, parts)?)?;
+            Ok(Measure::Ordered { value, order })
+        }
+        MeasureType::Average { of, .. } => {
+            let measure = parse_average(&ColumnParts::of(name, parts)?, of)?;
+            // The finished value is for those who read the table by hand; it must not contradict
+            // the parts.
+            let finished = measure.finish(column.measure_type);
+            check_null(name, column.is_nullable, &finished)?;
+            if value != finished {
+                return Err(Rejection::field(
+                    name,
+                    "is not the average that Source.Parts says",
+                ));
+            }
+            Ok(measure)
+        }
     }
-    Ok(measure)
 }
 
-fn parse_average(column: &str, of: NumberType, parts: Option<&str>) -> Result<Measure, Rejection> {
-    let name = |field: &str| format!("Source.Parts.{column}{field}");
-    let parts = parts.ok_or_else(|| Rejection::Missing { field: name("") })?;
-    let not_an_object = |_| Rejection::field(name(""), "is not an object");
-    let parts = json::split_by_name(parts.as_bytes(), &[column]).map_err(not_an_object)?;
-    let average = json::required(&name(""), parts.first().copied().flatten())?;
-    let fields = json::split_by_name(average.as_bytes(), &["Sum", "Count"]);
-    let fields = fields.map_err(not_an_object)?;
-    let field = |index: usize| fields.get(index).copied().flatten();
+/// The parts of one column's measure.
+struct ColumnParts<'a> {
+    column: &'a str,
+    json: &'a str,
+}
+
+impl<'a> ColumnParts<'a> {
+    /// Finds the parts of a column in `Source.Parts`.
+    fn of(column: &'a str, parts: Option<&'a str>) -> Result<Self, Rejection> {
+        let this = Self { column, json: "" };
+        let parts = parts.ok_or_else(|| Rejection::Missing {
+            field: this.name(""),
+        })?;
+        let parts = json::split_by_name(parts.as_bytes(), &[column]);
+        let parts = parts.map_err(|_| this.not_an_object())?;
+        let json = json::required(&this.name(""), parts.first().copied().flatten())?;
+        Ok(Self { json, ..this })
+    }
+
+    fn name(&self, field: &str) -> String {
+        format!("Source.Parts.{}{field}", self.column)
+    }
+
+    fn not_an_object(&self) -> Rejection {
+        Rejection::field(self.name(""), "is not an object")
+    }
+
+    fn fields(&self, names: &[&str]) -> Result<Vec<RawField<'a>>, Rejection> {
+        let fields = json::split_by_name(self.json.as_bytes(), names);
+        fields.map_err(|_| self.not_an_object())
+    }
+}
+
+fn parse_average(parts: &ColumnParts<'_>, of: NumberType) -> Result<Measure, Rejection> {
+    let mut fields = parts.fields(&["Sum", "Count"])?.into_iter();
+    let mut next = || fields.next().flatten();
     Ok(Measure::Average {
-        sum: decimal(&name(".Sum"), field(0), NumberType::any(of.scale))?,
-        count: json::integer(&name(".Count"), field(1))?,
+        sum: decimal(&parts.name(".Sum"), next(), NumberType::any(of.scale))?,
+        count: json::integer(&parts.name(".Count"), next())?,
+    })
+}
+
+fn parse_order(parts: &ColumnParts<'_>) -> Result<ReadingOrder<'static>, Rejection> {
+    let mut fields = parts
+        .fields(&["SequenceNumber", "Index", "Time"])?
+        .into_iter();
+    let mut next = || fields.next().flatten();
+    let name = parts.name(".SequenceNumber");
+    let sequence_number = sequence_number(&name, &json::text(&name, next())?)?;
+    let index = json::integer(&parts.name(".Index"), next())?;
+    let name = parts.name(".Time");
+    let time = json::text(&name, next())?;
+    let time = time
+        .parse()
+        .map_err(|error| Rejection::field(name, format!("{} {error}", json::quote(&time))))?;
+    Ok(ReadingOrder {
+        sequence_number: sequence_number.to_string().into(),
+        index,
+        time,
     })
 }
 

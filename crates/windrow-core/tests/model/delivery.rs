@@ -10,7 +10,7 @@ use windrow_core::sequence::SequenceRange;
 use windrow_core::window::Window;
 
 use crate::history::{Act, Ending, Kind, ShardHistory, StateSize};
-use crate::reference::{ClosedRange, RecordSet, Reference, Sample, TIMES, value};
+use crate::reference::{ClosedRange, ModelStep, RecordSet, Reference, Sample, TIMES, value};
 
 /// Sum and extremes of the readings' values.
 pub(crate) type DigitSums = (Sum, Min<i64>, Max<i64>);
@@ -330,27 +330,20 @@ struct ModelInvocation<'a> {
 
 impl ModelInvocation<'_> {
     fn record(&mut self, place: usize) -> Result<(), TestCaseError> {
-        let record = &self.history.log[place];
         let mut step = self.begin(place)?;
-        if step == RecordStep::Restart {
+        if step == ModelStep::Restart {
             self.steps.restarted += 1;
             self.close()?;
             self.fold.restart();
             self.reference.restart();
             step = self.begin(place)?;
-            prop_assert_eq!(step, RecordStep::Fold, "after a restart");
+            prop_assert_eq!(step, ModelStep::Fold, "after a restart");
         }
-        if step == RecordStep::Skip {
+        if step == ModelStep::Skip {
             self.steps.skipped += 1;
             return Ok(());
         }
         self.steps.mended += u64::from(self.reference.open.last() > Some(place));
-        for sample in &record.samples {
-            let group = group(*sample, self.history.by_event_time);
-            let time = sample.time as i128 * 20_000_000_000;
-            let value = value(sample.time);
-            self.fold.add(window(group), KEYS[sample.key], time, &value);
-        }
         self.reference.fold(place);
         if self.fold.is_full() {
             self.steps.flushed += 1;
@@ -359,11 +352,25 @@ impl ModelInvocation<'_> {
         Ok(())
     }
 
-    fn begin(&mut self, place: usize) -> Result<RecordStep, TestCaseError> {
-        let number = &self.history.log[place].number;
-        let step = self.fold.begin_record(number);
-        let step = step.map_err(|error| TestCaseError::fail(error.to_string()))?;
-        if step == RecordStep::Restart && self.reference.passes_by(place) {
+    /// Begins a record, and adds its readings if it is to be folded.
+    fn begin(&mut self, place: usize) -> Result<ModelStep, TestCaseError> {
+        let record = &self.history.log[place];
+        let step = self.fold.begin_record(&record.number);
+        let step = match step.map_err(|error| TestCaseError::fail(error.to_string()))? {
+            RecordStep::Skip => ModelStep::Skip,
+            RecordStep::Restart => ModelStep::Restart,
+            RecordStep::Fold(mut open) => {
+                for sample in &record.samples {
+                    let group = group(*sample, self.history.by_event_time);
+                    let time = sample.time as i128 * 20_000_000_000;
+                    let value = value(sample.time);
+                    let add = |sums: &mut DigitSums| sums.add(&value);
+                    open.add(window(group), KEYS[sample.key], Some(time), add);
+                }
+                ModelStep::Fold
+            }
+        };
+        if step == ModelStep::Restart && self.reference.passes_by(place) {
             return Ok(step);
         }
         prop_assert_eq!(

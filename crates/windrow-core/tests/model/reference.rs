@@ -2,10 +2,16 @@
 
 use std::fmt;
 
-use windrow_core::fold::RecordStep;
-
 /// The number of times that readings have. A reading is identified by its key and time.
 pub(crate) const TIMES: usize = 6;
+
+/// What a fold is to do with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ModelStep {
+    Fold,
+    Skip,
+    Restart,
+}
 
 /// A record of the log.
 #[derive(Clone, Debug)]
@@ -122,18 +128,18 @@ pub(crate) struct ClosedRange {
 impl Reference {
     /// What to do with a record: one that was folded is skipped; one that no range can take any
     /// more, because it comes before the open one or before the end of a closed one, starts over.
-    pub(crate) fn step(&self, place: usize) -> RecordStep {
+    pub(crate) fn step(&self, place: usize) -> ModelStep {
         if self.folded.contains(place) {
-            return RecordStep::Skip;
+            return ModelStep::Skip;
         }
         let is_late = match self.open.first() {
             Some(first) => place < first,
             None => self.folded.last().is_some_and(|last| place < last),
         };
         if is_late {
-            RecordStep::Restart
+            ModelStep::Restart
         } else {
-            RecordStep::Fold
+            ModelStep::Fold
         }
     }
 

@@ -8,13 +8,12 @@ use lambda_runtime::{Diagnostic, tracing};
 use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio::time::Instant;
-use unicorn::row::schema;
-use unicorn::totals::Totals;
-use windrow_core::fold::{FoldedRow, RecordStep, StateLimits};
+use windrow_core::fold::{Fold, FoldedRow, RecordStep, StateLimits};
+use windrow_core::rejection::Rejection;
 use windrow_core::row::{Row, SourceRange};
+use windrow_core::sensor::Sensor;
 use windrow_core::sequence::InvalidSequenceNumber;
 use windrow_core::time::Timestamp;
-use windrow_core::value::Value;
 use windrow_core::window::Window;
 use windrow_event::{DecodeError, Event, Reject, Response};
 use windrow_service::chain;
@@ -45,6 +44,9 @@ pub enum Error {
     /// A record's sequence number is invalid.
     #[error(transparent)]
     SequenceNumber(#[from] InvalidSequenceNumber),
+    /// A key in the window's state is not one of the sensor's.
+    #[error("the window's state has a key of another sensor")]
+    Key(#[source] Rejection),
     /// The event's state cannot be read, or the new state cannot be written.
     #[error(transparent)]
     State(#[from] StateError),
@@ -70,6 +72,7 @@ impl From<Error> for Diagnostic {
             Error::NoSource => "NoSource",
             Error::SequenceNumber(_) => "SequenceNumber",
             Error::State(_) => "State",
+            Error::Key(_) => "Key",
             Error::Undelivered { .. } => "Undelivered",
         };
         Self {
@@ -79,23 +82,26 @@ impl From<Error> for Diagnostic {
     }
 }
 
-/// The aggregator function. It sends packed rows to `summaries` and rejected readings to `rejects`.
-pub struct Aggregator<S, R> {
-    summaries: S,
+/// The aggregator function of a sensor. It sends packed rows to `summaries` and rejected readings to `rejects`.
+pub struct Aggregator<S, D, R> {
+    sensor: S,
+    summaries: D,
     rejects: R,
     window_time: WindowTime,
     limits: StateLimits,
     sink: Sink,
 }
 
-impl<S, R> Aggregator<S, R>
+impl<S, D, R> Aggregator<S, D, R>
 where
-    S: Destination<Item = KinesisRecord>,
+    S: Sensor,
+    D: Destination<Item = KinesisRecord>,
     R: Destination<Item = Bytes>,
 {
     /// A function that sends to `summaries` and `rejects` and passes its metrics to `sink`.
-    pub fn new(summaries: S, rejects: R, window_time: WindowTime, sink: Sink) -> Self {
+    pub fn new(sensor: S, summaries: D, rejects: R, window_time: WindowTime, sink: Sink) -> Self {
         Self {
+            sensor,
             summaries,
             rejects,
             window_time,
@@ -131,11 +137,11 @@ where
             window_rule: WindowRule::new(self.window_time, window).ok_or(Error::Window(0))?,
         };
         let mut fold = match &event.state {
-            Some(state) => state::read(state, self.limits)?,
-            None => WindowFold::new(self.limits),
+            Some(state) => state::read(&self.sensor, state, self.limits)?,
+            None => Fold::new(self.limits),
         };
 
-        let mut closings = Closings::new(source, window_seconds);
+        let mut closings = Closings::new(&self.sensor, source, window_seconds);
         let mut intake = fold_records(event, &mut fold, &mut closings)?;
         let (open_keys, evicted) = (fold.open() as u64, fold.evicted());
         let state = self.next_state(event, fold, &mut closings)?;
@@ -156,6 +162,7 @@ where
         (self.sink)(&Metrics::new(vec![
             ("Readings", Unit::Count, intake.readings),
             ("Duplicates", Unit::Count, intake.duplicates),
+            ("FilteredReadings", Unit::Count, intake.filtered),
             ("RedeliveredRecords", Unit::Count, intake.redelivered),
             ("RejectedReadings", Unit::Count, intake.rejected),
             ("RejectedSummaryRecords", Unit::Count, sent.rejected),
@@ -182,19 +189,19 @@ where
     fn next_state(
         &self,
         event: &Event,
-        mut fold: WindowFold,
-        closings: &mut Closings<'_>,
-    ) -> Result<Box<RawValue>, StateError> {
+        mut fold: WindowFold<S>,
+        closings: &mut Closings<'_, S>,
+    ) -> Result<Box<RawValue>, Error> {
         if event.is_final_invoke_for_window || event.is_window_terminated_early {
-            closings.close(&mut fold);
-            return state::empty();
+            closings.close(&mut fold)?;
+            return Ok(state::empty()?);
         }
-        let state = state::write(&fold)?;
+        let state = state::write(&self.sensor, &fold)?;
         if state.get().len() <= self.limits.state {
             return Ok(state);
         }
-        closings.close(&mut fold);
-        state::write(&fold)
+        closings.close(&mut fold)?;
+        Ok(state::write(&self.sensor, &fold)?)
     }
 
     async fn send(
@@ -211,7 +218,7 @@ where
             .unwrap_or_default();
         let window_start = rows.first().map(|row| row.window_start.millis());
         let (mut emitted, mut rejects) = tokio::join!(
-            deliver(&self.summaries, pack(schema(), rows), &policy),
+            deliver(&self.summaries, pack(self.sensor.schema(), rows), &policy),
             deliver(&self.rejects, rejects, &policy),
         );
         let rejected = emitted.take_rejected();
@@ -252,46 +259,50 @@ where
 
 /// Folds the event's records, skipping those already folded. Closes the fold whenever it is full,
 /// or a record is out of order.
-fn fold_records(
+fn fold_records<S: Sensor>(
     event: &Event,
-    fold: &mut WindowFold,
-    closings: &mut Closings<'_>,
-) -> Result<Intake, InvalidSequenceNumber> {
+    fold: &mut WindowFold<S>,
+    closings: &mut Closings<'_, S>,
+) -> Result<Intake, Error> {
     let mut intake = Intake::default();
     for record in event.records() {
-        let mut step = fold.begin_record(record.sequence_number)?;
-        if step == RecordStep::Restart {
-            tracing::warn!(
-                sequence_number = record.sequence_number,
-                "a record was delivered out of order, starting a new source range"
-            );
-            closings.close(fold);
-            fold.restart();
-            step = fold.begin_record(record.sequence_number)?;
-        }
-        if step == RecordStep::Skip {
+        let step = match fold.begin_record(record.sequence_number)? {
+            RecordStep::Restart => {
+                tracing::warn!(
+                    sequence_number = record.sequence_number,
+                    "a record was delivered out of order, starting a new source range"
+                );
+                closings.close(fold)?;
+                fold.restart();
+                fold.begin_record(record.sequence_number)?
+            }
+            step => step,
+        };
+        let Some(open) = step.into_record() else {
             intake.redelivered += 1;
             continue;
-        }
-        intake.take(closings.source, record, fold);
+        };
+        intake.take(closings.sensor, closings.source, record, open);
         if fold.is_full() {
-            closings.close(fold);
+            closings.close(fold)?;
         }
     }
     Ok(intake)
 }
 
 /// Collects the rows of the source ranges that an invocation closes.
-struct Closings<'a> {
+struct Closings<'a, S> {
+    sensor: &'a S,
     source: RecordSource<'a>,
     window_seconds: u32,
     rows: Vec<Row>,
     source_ranges: u64,
 }
 
-impl<'a> Closings<'a> {
-    fn new(source: RecordSource<'a>, window_seconds: u32) -> Self {
+impl<'a, S: Sensor> Closings<'a, S> {
+    fn new(sensor: &'a S, source: RecordSource<'a>, window_seconds: u32) -> Self {
         Self {
+            sensor,
             source,
             window_seconds,
             rows: Vec::new(),
@@ -300,10 +311,10 @@ impl<'a> Closings<'a> {
     }
 
     /// Ends the fold's source range and keeps its rows.
-    fn close(&mut self, fold: &mut WindowFold) {
+    fn close(&mut self, fold: &mut WindowFold<S>) -> Result<(), Error> {
         let closed = fold.close();
         let Some(first) = closed.first() else {
-            return;
+            return Ok(());
         };
         self.source_ranges += 1;
         let dedup_from = &first.dedup_from;
@@ -313,9 +324,11 @@ impl<'a> Closings<'a> {
             range: first.range.clone(),
             dedup_from: (dedup_from < first.range.from()).then(|| dedup_from.clone()),
         });
-        let rows = closed.into_iter();
-        let rows = rows.map(|folded| row(folded, &range, self.window_seconds));
-        self.rows.extend(rows);
+        for folded in closed {
+            let row = row(self.sensor, folded, &range, self.window_seconds)?;
+            self.rows.push(row);
+        }
+        Ok(())
     }
 }
 
@@ -345,16 +358,22 @@ fn lines(record: &Undelivered<KinesisRecord>, template: Reject<'_>) -> Vec<Bytes
 }
 
 /// Converts what the fold has of one window and key into a row of `range`.
-fn row(folded: FoldedRow<String, Totals>, range: &Arc<SourceRange>, window_seconds: u32) -> Row {
-    Row {
-        key: vec![Value::Text(folded.key)],
+fn row<S: Sensor>(
+    sensor: &S,
+    folded: FoldedRow<String, S::Accumulator>,
+    range: &Arc<SourceRange>,
+    window_seconds: u32,
+) -> Result<Row, Error> {
+    let key = sensor.schema().key_values(folded.key);
+    Ok(Row {
+        key: key.map_err(Error::Key)?,
         window_start: Timestamp::from_millis(folded.window.start),
         window_seconds,
         readings: folded.readings,
         duplicates: folded.duplicates,
-        measures: folded.aggregate.to_row(),
+        measures: sensor.measures(&folded.aggregate),
         source: Arc::clone(range),
-    }
+    })
 }
 
 fn whole_seconds(window: Window) -> Result<u32, Error> {

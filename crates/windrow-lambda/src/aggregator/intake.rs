@@ -1,13 +1,15 @@
 //! Folds a record's readings or rejects them.
 
 use bytes::Bytes;
-use unicorn::reading::{Reading, readings};
+use windrow_core::fold::OpenRecord;
 use windrow_core::rejection::Rejection;
+use windrow_core::row::ReadingOrder;
+use windrow_core::sensor::{Sensor, readings};
+use windrow_core::time::Timestamp;
 use windrow_core::window::{Tumbling, Window};
 use windrow_event::{EventRecord, Reject};
 
 use crate::aggregator::settings::WindowTime;
-use crate::aggregator::state::WindowFold;
 
 /// How far a reading's timestamp may be ahead of its arrival when windows follow event time.
 /// Without this limit, a sensor with a wrong clock could open windows years ahead.
@@ -23,7 +25,7 @@ const MOST_SINGLE_REJECTS: usize = 100;
 pub enum WindowRule {
     /// The window that the record arrived in, as Lambda reports it.
     Arrival(Window),
-    /// The window of the reading's StatusTime.
+    /// The window of the reading's own time.
     Event(Tumbling),
 }
 
@@ -40,21 +42,28 @@ impl WindowRule {
         }
     }
 
-    fn window_of(&self, reading: &Reading<'_>, arrival: i64) -> Result<Window, Rejection> {
-        match self {
-            Self::Arrival(window) => Ok(*window),
-            Self::Event(tumbling) => {
-                let time = reading.status_time.millis();
-                if time > arrival.saturating_add(FURTHEST_AHEAD_MILLIS) {
-                    let problem = format!(
-                        "{} is more than 5 minutes ahead of its arrival",
-                        reading.status_time
-                    );
-                    return Err(Rejection::field("StatusTime", problem));
-                }
-                Ok(tumbling.window_of(time))
-            }
+    fn window_of<S: Sensor>(
+        &self,
+        sensor: &S,
+        reading: &S::Reading<'_>,
+        arrival: i64,
+    ) -> Result<Window, Rejection> {
+        let tumbling = match self {
+            Self::Arrival(window) => return Ok(*window),
+            Self::Event(tumbling) => tumbling,
+        };
+        let field = || sensor.schema().time();
+        let Some(time) = sensor.time(reading) else {
+            return Err(Rejection::Missing {
+                field: field().to_owned(),
+            });
+        };
+        let millis = time.millis();
+        if millis > arrival.saturating_add(FURTHEST_AHEAD_MILLIS) {
+            let problem = format!("{time} is more than 5 minutes ahead of its arrival");
+            return Err(Rejection::field(field(), problem));
         }
+        Ok(tumbling.window_of(millis))
     }
 }
 
@@ -65,12 +74,36 @@ pub struct Intake {
     pub readings: u64,
     /// Duplicates of readings already counted in this window.
     pub duplicates: u64,
+    /// Readings that the sensor's filter left out.
+    pub filtered: u64,
     /// Records that were already folded and therefore skipped.
     pub redelivered: u64,
     /// Lines and whole records that were rejected.
     pub rejected: u64,
     /// The rejects, as lines for the rejects stream.
     pub rejects: Vec<Bytes>,
+}
+
+/// The lines of a record that cannot be read.
+#[derive(Default)]
+struct BadLines {
+    single: usize,
+    combined: u64,
+    text: Vec<u8>,
+}
+
+impl BadLines {
+    /// Counts a line. Returns whether it gets a reject of its own.
+    fn is_single(&mut self, line: &[u8]) -> bool {
+        if self.single < MOST_SINGLE_REJECTS {
+            self.single += 1;
+            return true;
+        }
+        self.combined += 1;
+        self.text.extend_from_slice(line);
+        self.text.push(b'\n');
+        false
+    }
 }
 
 /// The source of one invocation's records, and how they are assigned to windows.
@@ -87,13 +120,13 @@ pub struct RecordSource<'a> {
 }
 
 impl Intake {
-    /// Adds the readings of `record` to `fold`. The caller has already begun the record in the
-    /// fold.
-    pub fn take(
+    /// Adds the readings of `record` to `open`, which is that record in the fold.
+    pub fn take<S: Sensor>(
         &mut self,
+        sensor: &S,
         source: RecordSource<'_>,
         record: EventRecord<'_>,
-        fold: &mut WindowFold,
+        mut open: OpenRecord<'_, String, S::Accumulator>,
     ) {
         let data = match record.data {
             Ok(data) => data,
@@ -103,39 +136,52 @@ impl Intake {
                 return;
             }
         };
-        let mut single_rejects = 0;
-        let mut combined = Vec::new();
-        let mut combined_lines = 0_u64;
-        for (line, reading) in readings(data) {
+        let mut bad_lines = BadLines::default();
+        for ((line, reading), index) in readings(sensor, data).zip(0..) {
             let assigned = reading.and_then(|reading| {
-                let window = source.window_rule.window_of(&reading, record.arrival)?;
-                Ok((window, reading))
+                let Some(reading) = reading else {
+                    return Ok(None);
+                };
+                let rule = source.window_rule;
+                let window = rule.window_of(sensor, &reading, record.arrival)?;
+                Ok(Some((window, reading)))
             });
             let (window, reading) = match assigned {
-                Ok(assigned) => assigned,
-                Err(_) if single_rejects == MOST_SINGLE_REJECTS => {
-                    combined_lines += 1;
-                    combined.extend_from_slice(line);
-                    combined.push(b'\n');
+                Ok(Some(assigned)) => assigned,
+                Ok(None) => {
+                    self.filtered += 1;
                     continue;
                 }
                 Err(rejection) => {
-                    single_rejects += 1;
-                    self.reject(source, record, &rejection.to_string(), line);
+                    if bad_lines.is_single(line) {
+                        self.reject(source, record, &rejection.to_string(), line);
+                    }
                     continue;
                 }
             };
-            let time = reading.status_time.nanos();
-            if fold.add(window, reading.name.as_ref(), time, &reading) {
+            let values = sensor.values(&reading);
+            let order = || ReadingOrder {
+                sequence_number: record.sequence_number.into(),
+                index,
+                time: sensor
+                    .time(&reading)
+                    .unwrap_or_else(|| Timestamp::from_millis(record.arrival)),
+            };
+            let (key, identity) = (sensor.key(&reading), sensor.identity(&reading));
+            let add = |accumulator: &mut _| sensor.add(accumulator, &values, &order());
+            if open.add(window, key.as_ref(), identity, add) {
                 self.readings += 1;
             } else {
                 self.duplicates += 1;
             }
         }
-        if combined_lines > 0 {
-            let reason = format!("{combined_lines} more lines of the record cannot be read");
-            self.reject(source, record, &reason, &combined);
-            self.rejected += combined_lines - 1;
+        if bad_lines.combined > 0 {
+            let reason = format!(
+                "{} more lines of the record cannot be read",
+                bad_lines.combined
+            );
+            self.reject(source, record, &reason, &bad_lines.text);
+            self.rejected += bad_lines.combined - 1;
         }
     }
 

@@ -1,4 +1,5 @@
-//! The fold as the JSON that Lambda carries between invocations: `{"version":1,"data":"..."}`.
+//! The fold as the JSON that Lambda carries between invocations:
+//! `{"version":1,"schema":"...","data":"..."}`.
 //!
 //! Every published version can be read. One release adds the code to read a new version, and only a
 //! later release writes it. A deployment or rollback in the middle of a window therefore always
@@ -7,18 +8,20 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
-use unicorn::totals::Totals;
 use windrow_core::codec::CodecError;
 use windrow_core::fold::{Fold, StateLimits};
+use windrow_core::sensor::Sensor;
 
-/// The fold of a shard's open window.
-pub type WindowFold = Fold<String, Totals>;
+/// The fold of a shard's open window, by the text of the key.
+pub type WindowFold<S> = Fold<String, <S as Sensor>::Accumulator>;
 
 /// Decodes the data of one version.
-type Decode = fn(&str, StateLimits) -> Result<WindowFold, CodecError>;
+type Decode<S> = fn(&str, StateLimits) -> Result<WindowFold<S>, CodecError>;
 
 /// The versions that this release reads.
-const READ: &[(u32, Decode)] = &[(WRITTEN, WindowFold::decode)];
+fn read_versions<S: Sensor>() -> [(u32, Decode<S>); 1] {
+    [(WRITTEN, WindowFold::<S>::decode)]
+}
 
 /// The version that this release writes.
 const WRITTEN: u32 = 1;
@@ -27,7 +30,7 @@ const WRITTEN: u32 = 1;
 #[derive(Debug, Error)]
 pub enum StateError {
     /// It does not have the form of a state.
-    #[error("the window's state is not {{\"version\":..,\"data\":..}}")]
+    #[error("the window's state is not {{\"version\":..,\"schema\":..,\"data\":..}}")]
     Shape(#[source] serde_json::Error),
     /// It has a version that this release does not know.
     #[error(
@@ -40,6 +43,12 @@ pub enum StateError {
         /// The newest version that this release reads.
         newest: u32,
     },
+    /// It was written for other columns.
+    #[error(
+        "the window's state was written for a sensor with other columns: deploy that one again, or \
+         create a new event source mapping that starts before the window, which computes it anew"
+    )]
+    Schema,
     /// Its data is damaged.
     #[error("the window's state cannot be read")]
     Data(#[from] CodecError),
@@ -51,6 +60,8 @@ pub enum StateError {
 #[derive(Serialize, Deserialize)]
 struct Envelope<'a> {
     version: u32,
+    #[serde(default)]
+    schema: &'a str,
     data: &'a str,
 }
 
@@ -59,15 +70,20 @@ struct Envelope<'a> {
 /// # Errors
 ///
 /// [`StateError`] if the state has another form, an unknown version, or damaged data.
-pub fn read(state: &RawValue, limits: StateLimits) -> Result<WindowFold, StateError> {
-    read_any(state, limits, READ)
-}
-
-fn read_any(
+pub fn read<S: Sensor>(
+    sensor: &S,
     state: &RawValue,
     limits: StateLimits,
-    versions: &[(u32, Decode)],
-) -> Result<WindowFold, StateError> {
+) -> Result<WindowFold<S>, StateError> {
+    read_any(sensor, state, limits, &read_versions::<S>())
+}
+
+fn read_any<S: Sensor>(
+    sensor: &S,
+    state: &RawValue,
+    limits: StateLimits,
+    versions: &[(u32, Decode<S>)],
+) -> Result<WindowFold<S>, StateError> {
     let envelope: Envelope<'_> = serde_json::from_str(state.get()).map_err(StateError::Shape)?;
     let found = envelope.version;
     let Some((_, decode)) = versions.iter().find(|(version, _)| *version == found) else {
@@ -75,6 +91,9 @@ fn read_any(
         let newest = newest.unwrap_or_default();
         return Err(StateError::Version { found, newest });
     };
+    if envelope.schema != sensor.schema().fingerprint() {
+        return Err(StateError::Schema);
+    }
     Ok(decode(envelope.data, limits)?)
 }
 
@@ -83,12 +102,17 @@ fn read_any(
 /// # Errors
 ///
 /// [`StateError::Write`] if the state cannot be written as JSON.
-pub fn write(fold: &WindowFold) -> Result<Box<RawValue>, StateError> {
-    write_data(WRITTEN, &fold.encode())
+pub fn write<S: Sensor>(sensor: &S, fold: &WindowFold<S>) -> Result<Box<RawValue>, StateError> {
+    write_data(sensor, WRITTEN, &fold.encode())
 }
 
-fn write_data(version: u32, data: &str) -> Result<Box<RawValue>, StateError> {
-    serde_json::value::to_raw_value(&Envelope { version, data }).map_err(StateError::Write)
+fn write_data(sensor: &impl Sensor, version: u32, data: &str) -> Result<Box<RawValue>, StateError> {
+    let envelope = Envelope {
+        version,
+        schema: sensor.schema().fingerprint(),
+        data,
+    };
+    serde_json::value::to_raw_value(&envelope).map_err(StateError::Write)
 }
 
 /// The state after a window's final invocation: an empty object, which Lambda requires.
@@ -102,48 +126,55 @@ pub fn empty() -> Result<Box<RawValue>, StateError> {
 
 #[cfg(test)]
 mod tests {
+    use unicorn::sensor::Unicorn;
     use windrow_core::fold::RecordStep;
+    use windrow_core::sensor::{DeclaredSensor, Field};
+    use windrow_core::value::ColumnType;
 
     use super::*;
 
+    type UnicornFold = WindowFold<Unicorn>;
+
     /// A release: the versions it reads, and how it writes its own.
     struct Release {
-        read: &'static [(u32, Decode)],
+        read: Vec<(u32, Decode<Unicorn>)>,
         written: u32,
     }
 
     /// Stands for a later version: the data of version 1 behind a mark.
-    fn decode_next(data: &str, limits: StateLimits) -> Result<WindowFold, CodecError> {
+    fn decode_next(data: &str, limits: StateLimits) -> Result<UnicornFold, CodecError> {
         let data = data
             .strip_prefix('+')
             .ok_or(CodecError::Malformed("no mark"))?;
-        WindowFold::decode(data, limits)
+        UnicornFold::decode(data, limits)
     }
 
-    const BOTH: &[(u32, Decode)] = &[(1, WindowFold::decode), (2, decode_next)];
+    fn both() -> Vec<(u32, Decode<Unicorn>)> {
+        vec![(1, UnicornFold::decode), (2, decode_next)]
+    }
 
     impl Release {
         /// One invocation that folds a record.
         fn invoke(&self, state: &RawValue, record: &str) -> Result<Box<RawValue>, StateError> {
-            let mut fold = read_any(state, StateLimits::default(), self.read)?;
-            assert_eq!(fold.begin_record(record).unwrap(), RecordStep::Fold);
+            let mut fold = read_any(&Unicorn, state, StateLimits::default(), &self.read)?;
+            assert!(fold.begin_record(record).unwrap().into_record().is_some());
             let mark = if self.written == 2 { "+" } else { "" };
-            write_data(self.written, &format!("{mark}{}", fold.encode()))
+            write_data(&Unicorn, self.written, &format!("{mark}{}", fold.encode()))
         }
     }
 
     #[test]
     fn a_window_survives_an_upgrade_and_a_rollback() {
         let first = Release {
-            read: READ,
+            read: read_versions::<Unicorn>().into(),
             written: 1,
         };
         let reads_next = Release {
-            read: BOTH,
+            read: both(),
             written: 1,
         };
         let writes_next = Release {
-            read: BOTH,
+            read: both(),
             written: 2,
         };
         let releases = [
@@ -155,14 +186,14 @@ mod tests {
             &reads_next,
             &writes_next,
         ];
-        let mut state = write(&WindowFold::new(StateLimits::default())).unwrap();
+        let mut state = write(&Unicorn, &UnicornFold::new(StateLimits::default())).unwrap();
         for (record, release) in releases.iter().enumerate() {
             state = release.invoke(&state, &record.to_string()).unwrap();
         }
-        let mut fold = read_any(&state, StateLimits::default(), BOTH).unwrap();
+        let mut fold = read_any(&Unicorn, &state, StateLimits::default(), &both()).unwrap();
         for record in 0..releases.len() {
             let step = fold.begin_record(&record.to_string()).unwrap();
-            assert_eq!(step, RecordStep::Skip, "{record}");
+            assert!(matches!(step, RecordStep::Skip), "{record}");
         }
         // A rollback by two releases, which the rule above rules out, loses nothing: it fails.
         let error = first.invoke(&state, "9").unwrap_err();
@@ -171,5 +202,14 @@ mod tests {
             "the window's state has version 2, and this release reads 1 at most: deploy the \
              release that wrote it, or a later one"
         );
+    }
+
+    #[test]
+    fn a_state_for_other_columns_is_not_read() {
+        let state = write(&Unicorn, &UnicornFold::new(StateLimits::default())).unwrap();
+        let field = Field::new("Name", ColumnType::Text).key();
+        let other = DeclaredSensor::new(vec![field]).unwrap();
+        let error = read(&other, &state, StateLimits::default()).unwrap_err();
+        assert!(matches!(error, StateError::Schema), "{error}");
     }
 }

@@ -1,14 +1,14 @@
 //! The handler: read, write, report.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::{Metrics, Sink, Unit};
 use bytes::Bytes;
 use lambda_runtime::tracing;
 use tokio::time::Instant;
-use unicorn::row::{rows, schema};
-use unicorn::totals::Measures;
-use windrow_core::row::Row;
+use windrow_core::row::{Row, rows};
+use windrow_core::schema::Schema;
 use windrow_event::{Event, EventRecord, Reject, Response};
 use windrow_write::{Destination, Policy, Reasons, Undelivered, deliver};
 
@@ -17,10 +17,21 @@ use crate::processor::row::TableRow;
 /// The processor function. It writes rows to `table` and sends lines that fail to parse to
 /// `rejects`.
 pub struct Processor<T, R> {
+    schema: Arc<Schema>,
     table: T,
     rejects: R,
     expire_after_days: Option<u32>,
+    row_metric: Option<RowMetric>,
     sink: Sink,
+}
+
+/// A metric of a sensor: the number of an invocation's rows for which something is true.
+#[derive(Clone, Copy, Debug)]
+pub struct RowMetric {
+    /// The metric's name.
+    pub name: &'static str,
+    /// Whether a row counts.
+    pub counts: fn(&Row) -> bool,
 }
 
 /// The maximum number of lost rejects to log per invocation. A metric has the full count.
@@ -55,7 +66,7 @@ impl<T> Sourced<T> {
 #[derive(Default)]
 struct ProcessorIntake {
     rows: Sourced<TableRow>,
-    low_vitals: u64,
+    counted: u64,
     rejects: Sourced<Bytes>,
 }
 
@@ -64,16 +75,29 @@ where
     T: Destination<Item = TableRow>,
     R: Destination<Item = Bytes>,
 {
-    /// A function that writes to `table` and `rejects` and passes its metrics to `sink`.
+    /// A function that writes rows of `schema` to `table` and `rejects` and passes its metrics to `sink`.
     ///
     /// Rows expire `expire_after_days` after the start of their window, or never.
-    pub fn new(table: T, rejects: R, expire_after_days: Option<u32>, sink: Sink) -> Self {
+    pub fn new(
+        schema: &Arc<Schema>,
+        table: T,
+        rejects: R,
+        expire_after_days: Option<u32>,
+        sink: Sink,
+    ) -> Self {
         Self {
+            schema: Arc::clone(schema),
             table,
             rejects,
             expire_after_days,
+            row_metric: None,
             sink,
         }
+    }
+
+    /// Adds a metric of the sensor.
+    pub fn with_row_metric(self, row_metric: Option<RowMetric>) -> Self {
+        Self { row_metric, ..self }
     }
 
     /// Handles one invocation and returns by `deadline`. The response names the first record that
@@ -85,14 +109,14 @@ where
     pub async fn handle(&self, event: &Event, deadline: Instant) -> Response {
         let ProcessorIntake {
             rows,
-            low_vitals,
+            counted,
             mut rejects,
         } = self.read(event);
         let row_count = rows.items.len() as u64;
         let policy = Policy::until(table_deadline(deadline));
         let mut written = deliver(&self.table, rows.items, &policy).await;
         for rejected in written.take_rejected() {
-            reject_row(event, rows.records[rejected.index], &rejected, &mut rejects);
+            self.reject_row(event, rows.records[rejected.index], &rejected, &mut rejects);
         }
 
         let reject_count = rejects.items.len() as u64;
@@ -112,15 +136,18 @@ where
             tracing::warn!(rows, rejects, %reasons, "could not write all rows and rejects");
         }
 
-        (self.sink)(&Metrics::new(vec![
+        let mut metrics = vec![
             ("Rows", Unit::Count, row_count),
-            ("LowVitals", Unit::Count, low_vitals),
             ("RowsWrittenTwice", Unit::Count, written.merged as u64),
             ("RejectedRows", Unit::Count, reject_count),
             ("LostRejects", Unit::Count, lost.len() as u64),
             ("Retries", Unit::Count, written.retries + rejected.retries),
             ("Undelivered", Unit::Count, failed.len() as u64),
-        ]));
+        ];
+        if let Some(RowMetric { name, .. }) = self.row_metric {
+            metrics.push((name, Unit::Count, counted));
+        }
+        (self.sink)(&Metrics::new(metrics));
         // Lambda redelivers from the lowest sequence number on, so reporting one reports all after
         // it.
         let first = failed.into_iter().map(|(record, _)| record).min();
@@ -140,11 +167,13 @@ where
                     continue;
                 }
             };
-            for (line, row) in rows(data) {
+            for (line, row) in rows(&self.schema, data) {
                 match row {
                     Ok(row) => {
-                        intake.low_vitals += u64::from(has_low_vitals(&row));
-                        let row = TableRow::new(schema(), row, self.expire_after_days);
+                        let metric = self.row_metric;
+                        let counts = metric.is_some_and(|metric| (metric.counts)(&row));
+                        intake.counted += u64::from(counts);
+                        let row = TableRow::new(&self.schema, row, self.expire_after_days);
                         intake.rows.push(index, row);
                     }
                     Err(rejection) => {
@@ -156,10 +185,22 @@ where
         }
         intake
     }
-}
 
-fn has_low_vitals(row: &Row) -> bool {
-    Measures::of_row(row).is_some_and(|measures| measures.vitals_are_low())
+    /// Adds a row that DynamoDB permanently rejected to the rejects, as its line.
+    fn reject_row(
+        &self,
+        event: &Event,
+        index: usize,
+        undelivered: &Undelivered<TableRow>,
+        rejects: &mut Sourced<Bytes>,
+    ) {
+        let Some(record) = event.records().nth(index) else {
+            return;
+        };
+        let reason = undelivered.reason.to_string();
+        let line = undelivered.item.row().to_line(&self.schema);
+        reject(event, index, record, &reason, &line, rejects);
+    }
 }
 
 /// The deadline for writing to the table. The remaining time is reserved for the rejects, so that a
@@ -174,21 +215,6 @@ fn log_lost(lost: &[Undelivered<Bytes>]) {
         let start = windrow_event::reject_start(&reject.item);
         tracing::error!(reason = %reject.reason, start, "rejects stream rejected a reject, which is lost");
     }
-}
-
-/// Adds a row that DynamoDB permanently rejected to the rejects, as its line.
-fn reject_row(
-    event: &Event,
-    index: usize,
-    undelivered: &Undelivered<TableRow>,
-    rejects: &mut Sourced<Bytes>,
-) {
-    let Some(record) = event.records().nth(index) else {
-        return;
-    };
-    let reason = undelivered.reason.to_string();
-    let line = undelivered.item.row().to_line(schema());
-    reject(event, index, record, &reason, &line, rejects);
 }
 
 fn reject(

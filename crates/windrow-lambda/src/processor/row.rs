@@ -109,7 +109,9 @@ impl TableItem for TableRow {
         attributes.text(schema.time(), &self.sort_value);
         for (column, measure) in schema.measures().iter().zip(&row.measures) {
             match measure {
-                Measure::Value(value) => show_value(&column.name, value, attributes),
+                Measure::Value(value) | Measure::Ordered { value, .. } => {
+                    show_value(&column.name, value, attributes);
+                }
                 average => {
                     let finished = average.finish(column.measure_type);
                     show_value(&column.name, &finished, attributes);
@@ -143,6 +145,7 @@ fn show_value(name: &str, value: &Value, attributes: &mut impl Attributes) {
         Value::Boolean(value) => attributes.boolean(name, *value),
         Value::Number(number) => attributes.number(name, number),
         Value::Float(float) => attributes.number(name, float.value()),
+        Value::Timestamp(time) => attributes.text(name, &time.to_exact_string()),
         Value::Text(text) => attributes.text(name, text),
     }
 }
@@ -172,11 +175,17 @@ fn show_source(row: &Row, schema: &Schema, source: &mut impl Attributes) {
     }
     source.map("Parts", |attributes| {
         for (column, measure) in parts() {
-            if let Measure::Average { sum, count } = measure {
-                attributes.map(&column.name, |average| {
-                    average.number("Sum", sum);
-                    average.number("Count", count);
-                });
+            match measure {
+                Measure::Value(_) => {}
+                Measure::Average { sum, count } => attributes.map(&column.name, |parts| {
+                    parts.number("Sum", sum);
+                    parts.number("Count", count);
+                }),
+                Measure::Ordered { order, .. } => attributes.map(&column.name, |parts| {
+                    parts.text("SequenceNumber", &order.sequence_number);
+                    parts.number("Index", order.index);
+                    parts.text("Time", &order.time.to_exact_string());
+                }),
             }
         }
     });

@@ -1,4 +1,4 @@
-//! The Wild Rydes application in a local cloud: both functions, and the live map.
+//! The application that a local cloud runs: both functions of a sensor, and a page.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use aws_types::SdkConfig;
 use axum::Router;
-use unicorn::row::schema;
 use windrow_core::fold::StateLimits;
+use windrow_core::sensor::Sensor;
 use windrow_event::Event;
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
-use windrow_lambda::processor::Processor;
+use windrow_lambda::processor::{Processor, RowMetric};
 use windrow_local::functions::{Bootstrap, BootstrapOptions, CargoLambda, Embedded, Function};
 use windrow_local::{Application, Pipeline, ResourceNames, StartError};
 use windrow_write::{DynamoTable, FirehoseStream, KinesisStream};
@@ -30,9 +30,15 @@ pub enum Functions {
     CargoLambda(SocketAddr),
 }
 
-/// The aggregator, the processor and the live map.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WildRydes {
+/// Creates the page of a local cloud: it reads the streams with these names, in a region, from the
+/// endpoint at a URL.
+pub type Page = fn(endpoint_url: &str, region: &str, names: &ResourceNames) -> Router;
+
+/// The aggregator and the processor of a sensor, and a page.
+#[derive(Clone, Debug)]
+pub struct SensorApplication<S> {
+    /// The sensor.
+    pub sensor: S,
     /// How the functions run.
     pub functions: Functions,
     /// `arrival` or `event`, as the aggregator's `WINDOW_TIME`.
@@ -40,14 +46,32 @@ pub struct WildRydes {
     /// The limits of the aggregator's window state. Only an embedded aggregator can have other ones
     /// than it is deployed with.
     pub limits: StateLimits,
+    /// A metric of the sensor.
+    pub row_metric: Option<RowMetric>,
+    /// The page.
+    pub page: Page,
 }
 
-impl Application for WildRydes {
+impl<S: Sensor + Clone> SensorApplication<S> {
+    /// The application of a sensor, without a page. Its functions run in this process.
+    pub fn new(sensor: S) -> Self {
+        Self {
+            sensor,
+            functions: Functions::default(),
+            window_time: WindowTime::default(),
+            limits: StateLimits::default(),
+            row_metric: None,
+            page: |_, _, _| Router::new(),
+        }
+    }
+}
+
+impl<S: Sensor + Clone> Application for SensorApplication<S> {
     fn pipeline(&self, names: &ResourceNames, config: &SdkConfig) -> Result<Pipeline, StartError> {
         match &self.functions {
             Functions::Embedded => Ok(Pipeline {
                 aggregator: Arc::new(self.embedded_aggregator(names, config)),
-                processor: Arc::new(embedded_processor(names, config)),
+                processor: Arc::new(self.embedded_processor(names, config)),
             }),
             Functions::Bootstrap(folder) => {
                 let environment = environment(names, self.window_time);
@@ -65,15 +89,16 @@ impl Application for WildRydes {
     }
 
     fn page(&self, endpoint_url: &str, region: &str, names: &ResourceNames) -> Router {
-        crate::page::router(endpoint_url, region, names)
+        (self.page)(endpoint_url, region, names)
     }
 }
 
-impl WildRydes {
+impl<S: Sensor + Clone> SensorApplication<S> {
     fn embedded_aggregator(&self, names: &ResourceNames, config: &SdkConfig) -> Embedded {
         let kinesis = aws_sdk_kinesis::Client::new(config);
         let firehose = aws_sdk_firehose::Client::new(config);
         let function = Aggregator::new(
+            self.sensor.clone(),
             KinesisStream::new(kinesis, &names.summary_stream),
             FirehoseStream::new(firehose, &names.rejects),
             self.window_time,
@@ -86,6 +111,28 @@ impl WildRydes {
                 let event = Event::from_json(&event).map_err(|error| error.to_string())?;
                 let response = function.handle(&event, deadline).await;
                 let response = response.map_err(|error| error.to_string())?;
+                serde_json::to_vec(&response).map_err(|error| error.to_string())
+            }
+        })
+    }
+
+    fn embedded_processor(&self, names: &ResourceNames, config: &SdkConfig) -> Embedded {
+        let dynamodb = aws_sdk_dynamodb::Client::new(config);
+        let firehose = aws_sdk_firehose::Client::new(config);
+        let schema = self.sensor.schema();
+        let function = Processor::new(
+            schema,
+            DynamoTable::new(dynamodb, &names.table, schema.table_key()),
+            FirehoseStream::new(firehose, &names.rejects),
+            None,
+            log_metrics("processor"),
+        );
+        let function = Arc::new(function.with_row_metric(self.row_metric));
+        Embedded::new("processor", move |event, deadline| {
+            let function = Arc::clone(&function);
+            async move {
+                let event = Event::from_json(&event).map_err(|error| error.to_string())?;
+                let response = function.handle(&event, deadline).await;
                 serde_json::to_vec(&response).map_err(|error| error.to_string())
             }
         })
@@ -126,25 +173,6 @@ fn bootstrap(
     options.environment.clone_from(environment);
     options.endpoint_url = endpoint_url.map(str::to_owned);
     Ok(Arc::new(Bootstrap::new(options)))
-}
-
-fn embedded_processor(names: &ResourceNames, config: &SdkConfig) -> Embedded {
-    let dynamodb = aws_sdk_dynamodb::Client::new(config);
-    let firehose = aws_sdk_firehose::Client::new(config);
-    let function = Arc::new(Processor::new(
-        DynamoTable::new(dynamodb, &names.table, schema().table_key()),
-        FirehoseStream::new(firehose, &names.rejects),
-        None,
-        log_metrics("processor"),
-    ));
-    Embedded::new("processor", move |event, deadline| {
-        let function = Arc::clone(&function);
-        async move {
-            let event = Event::from_json(&event).map_err(|error| error.to_string())?;
-            let response = function.handle(&event, deadline).await;
-            serde_json::to_vec(&response).map_err(|error| error.to_string())
-        }
-    })
 }
 
 /// Standard output belongs to the program that runs the local cloud, so metrics go to the log.

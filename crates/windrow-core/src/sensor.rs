@@ -1,0 +1,125 @@
+//! Sensors: what a reading is, and what is computed from readings per window and key.
+//!
+//! A [`Sensor`] is a value, so that its schema may come from a program's types or from text. There
+//! are two ways to make one:
+//!
+//! * [`DeclaredSensor`] is made from a list of [fields](Field), or from a struct with marked fields
+//!   by the derive macro of the crate `windrow`. It reads any JSON.
+//! * Implementing the trait gives full control over parsing and over what an accumulator holds.
+
+mod accumulator;
+mod declared;
+mod fields;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::aggregate::Merge;
+use crate::codec::Columnar;
+use crate::lines::{next_line, rejection_of};
+use crate::rejection::Rejection;
+use crate::row::{Measure, ReadingOrder};
+use crate::schema::Schema;
+use crate::time::Timestamp;
+use crate::value::Value;
+
+pub use accumulator::MeasureAccumulators;
+pub use declared::{DeclaredReading, DeclaredSensor, Field, Function, Role, SensorError};
+pub use fields::{FieldType, Fields, Fixed};
+
+/// What a reading is, and what is computed from the readings of a window and key.
+pub trait Sensor: Send + Sync + 'static {
+    /// A parsed reading, which may borrow from its JSON.
+    type Reading<'a>;
+
+    /// What is aggregated of a reading, independent of its JSON.
+    type Values: Send + 'static;
+
+    /// The aggregate of the readings of one window and key.
+    type Accumulator: Merge + Columnar + Send + Sync + 'static;
+
+    /// The columns of the sensor's rows.
+    fn schema(&self) -> &Arc<Schema>;
+
+    /// Parses one JSON object; `None` if the sensor's filter leaves the reading out.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection`] if it is not a reading. It names the invalid field.
+    fn parse<'a>(&self, json: &'a [u8]) -> Result<Option<Self::Reading<'a>>, Rejection>;
+
+    /// Parses the reading in the first line of a text, if it has a form that takes one pass, and
+    /// returns it with what follows: nothing, or a newline and the rest of the text.
+    ///
+    /// `None` does not mean that the line is not a reading. A sensor whose producers all format
+    /// readings in the same way can save the search for the end of each line.
+    #[inline(always)]
+    fn first_line<'a>(&self, _text: &'a [u8]) -> Option<(Self::Reading<'a>, &'a [u8])> {
+        None
+    }
+
+    /// The reading's key, as in [`Schema::key_text`].
+    fn key<'r>(&self, reading: &'r Self::Reading<'_>) -> Cow<'r, str>;
+
+    /// When the sensor took the reading; `None` if readings have no time.
+    fn time(&self, reading: &Self::Reading<'_>) -> Option<Timestamp>;
+
+    /// Tells the readings of a key apart: of those with the same identity, one counts per window.
+    /// `None` if the reading is never a duplicate.
+    ///
+    /// Usually the time in nanoseconds since the epoch. Identities beyond ±2^96 are never
+    /// duplicates, and those that lie close together take less space in the window state.
+    fn identity(&self, reading: &Self::Reading<'_>) -> Option<i128>;
+
+    /// What is aggregated of the reading.
+    fn values(&self, reading: &Self::Reading<'_>) -> Self::Values;
+
+    /// The value that each measure of the schema aggregates; [`Value::Null`] for none. An average
+    /// or a sum gets the number itself; a count is the sum of ones.
+    ///
+    /// This is for checks that compute measures independently of the accumulator.
+    fn inputs(&self, values: &Self::Values) -> Vec<Value>;
+
+    /// Adds a reading to the accumulator of its window and key.
+    fn add(
+        &self,
+        accumulator: &mut Self::Accumulator,
+        values: &Self::Values,
+        order: &ReadingOrder<'_>,
+    );
+
+    /// The measures of an accumulator, one per column of the schema. Empty if it has no readings.
+    fn measures(&self, accumulator: &Self::Accumulator) -> Vec<Measure>;
+}
+
+/// A line of a record, and the reading in it; `None` if the sensor's filter leaves it out.
+pub type ReadingLine<'a, S> = (
+    &'a [u8],
+    Result<Option<<S as Sensor>::Reading<'a>>, Rejection>,
+);
+
+/// Parses the readings in a record, one per line. Returns each with the line it was parsed from.
+///
+/// Blank lines are skipped. A record with nothing but blank lines is rejected, since its sender
+/// probably meant to send something.
+#[inline]
+pub fn readings<'a, S: Sensor>(
+    sensor: &'a S,
+    record: &'a [u8],
+) -> impl Iterator<Item = ReadingLine<'a, S>> {
+    let mut rejection = rejection_of(record);
+    let mut rest = record;
+    std::iter::from_fn(move || {
+        if let Some(rejection) = rejection.take() {
+            rest = &[];
+            return Some((record, Err(rejection)));
+        }
+        if let Some((reading, after)) = sensor.first_line(rest) {
+            let (line, _) = rest.split_at_checked(rest.len() - after.len())?;
+            rest = after.get(1..).unwrap_or_default();
+            return Some((line, Ok(Some(reading))));
+        }
+        let line = next_line(&mut rest)?;
+        Some((line, sensor.parse(line)))
+    })
+}

@@ -1,0 +1,629 @@
+//! Sensors made of a list of fields.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use super::{Fields, MeasureAccumulators, Sensor};
+use crate::decimal::Decimal;
+use crate::json;
+use crate::rejection::Rejection;
+use crate::row::{Measure, ReadingOrder};
+use crate::schema::{KeyColumn, MOST_PLACES, MeasureColumn, Schema, SchemaError};
+use crate::time::Timestamp;
+use crate::value::{ColumnType, FieldValue, NumberType, Value};
+
+/// A field of a sensor's readings, and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name in the readings' JSON.
+    pub name: String,
+    /// The type of its values.
+    pub column_type: ColumnType,
+    /// Whether it may be missing or null.
+    pub is_nullable: bool,
+    /// What it is for.
+    pub roles: Vec<Role>,
+}
+
+/// What a field is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A column of the key.
+    Key,
+    /// When the sensor took the reading.
+    Time,
+    /// Tells the readings of a key apart.
+    Identity,
+    /// Aggregated per window and key.
+    Measure {
+        /// The name of the measure's column.
+        name: String,
+        /// How it is aggregated.
+        function: Function,
+    },
+}
+
+/// How a field's values are aggregated. Readings without a value do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// The sum of numbers.
+    Sum,
+    /// The lowest value.
+    Min,
+    /// The highest value.
+    Max,
+    /// The number of values.
+    Count,
+    /// The average of numbers, with `places` digits after the point.
+    Average {
+        /// The number of digits.
+        places: u8,
+    },
+    /// The value of the first reading ([`MeasureType::First`](crate::schema::MeasureType::First)).
+    First,
+    /// The value of the last reading.
+    Last,
+}
+
+impl Function {
+    /// The average of a field, with two digits more after the point than its values have.
+    pub fn average_of(column_type: ColumnType) -> Self {
+        let scale = match column_type {
+            ColumnType::Number(number) => number.scale,
+            _ => 0,
+        };
+        Self::Average {
+            places: scale.saturating_add(2).min(MOST_PLACES),
+        }
+    }
+}
+
+impl Field {
+    /// A field whose values are never missing, and that is for nothing yet.
+    pub fn new(name: impl Into<String>, column_type: ColumnType) -> Self {
+        Self {
+            name: name.into(),
+            column_type,
+            is_nullable: false,
+            roles: Vec::new(),
+        }
+    }
+
+    /// Allows the field to be missing or null.
+    pub fn nullable(self) -> Self {
+        Self {
+            is_nullable: true,
+            ..self
+        }
+    }
+
+    /// Makes the field a column of the key. Columns have the order of their fields.
+    pub fn key(self) -> Self {
+        self.with(Role::Key)
+    }
+
+    /// Makes the field the time of the reading. It is then part of the identity, unless other fields
+    /// are marked for that.
+    pub fn time(self) -> Self {
+        self.with(Role::Time)
+    }
+
+    /// Makes the field part of the identity.
+    pub fn identity(self) -> Self {
+        self.with(Role::Identity)
+    }
+
+    /// Aggregates the field in a column of this name.
+    pub fn measure(self, name: impl Into<String>, function: Function) -> Self {
+        let name = name.into();
+        self.with(Role::Measure { name, function })
+    }
+
+    fn with(mut self, role: Role) -> Self {
+        self.roles.push(role);
+        self
+    }
+}
+
+impl AsRef<str> for Field {
+    fn as_ref(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Why fields are not a sensor.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SensorError {
+    /// The columns are not a schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// Two fields have the same name.
+    #[error("two fields are called {0}")]
+    SameName(String),
+    /// There are two times.
+    #[error("{0} and {1} are both marked as the time of the reading")]
+    TwoTimes(String, String),
+    /// The time of the reading is not always there, or not a timestamp.
+    #[error("{0} cannot be the time of the reading: it is not a timestamp that is always there")]
+    Time(String),
+    /// A field has a type that cannot be aggregated like this.
+    #[error(
+        "{field} cannot be {function}: only integers and decimals can, since sums of floats depend on their order"
+    )]
+    NotExact {
+        /// The field.
+        field: String,
+        /// What cannot be done with it.
+        function: &'static str,
+    },
+}
+
+/// A sensor made of a list of fields. It reads any JSON object that has them; the order of fields,
+/// spacing, unknown fields and escapes do not matter.
+///
+/// ```
+/// use windrow_core::sensor::{DeclaredSensor, Field, Function, Sensor};
+/// use windrow_core::value::{ColumnType, NumberType};
+///
+/// let celsius = ColumnType::Number(NumberType::decimal(2));
+/// let sensor = DeclaredSensor::new(vec![
+///     Field::new("room", ColumnType::Text).key(),
+///     Field::new("celsius", celsius)
+///         .measure("highest", Function::Max)
+///         .measure("average", Function::Average { places: 1 }),
+/// ])?;
+/// assert_eq!(sensor.schema().measures().len(), 2);
+/// let rejected = sensor.parse(br#"{"room":"attic","celsius":21.505}"#).unwrap_err();
+/// assert_eq!(
+///     rejected.to_string(),
+///     "celsius is `21.505`, with more than 2 digits after the point"
+/// );
+/// # Ok::<(), windrow_core::sensor::SensorError>(())
+/// ```
+#[derive(Clone)]
+pub struct DeclaredSensor {
+    schema: Arc<Schema>,
+    fields: Vec<Field>,
+    key: Vec<usize>,
+    time: Option<usize>,
+    identity: Identity,
+    measures: Vec<Input>,
+    filter: Option<Arc<ReadingFilter>>,
+}
+
+/// Whether a reading counts.
+type ReadingFilter = dyn Fn(&DeclaredReading<'_>) -> bool + Send + Sync;
+
+/// What tells the readings of a key apart.
+#[derive(Clone, Debug)]
+enum Identity {
+    Nothing,
+    Time,
+    Fields(Vec<usize>),
+}
+
+/// What a measure aggregates.
+#[derive(Clone, Copy, Debug)]
+struct Input {
+    field: usize,
+    /// Ones are aggregated instead of values.
+    is_count: bool,
+}
+
+/// A reading of a declared sensor: the values of its fields, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeclaredReading<'a> {
+    /// The values.
+    pub values: Vec<FieldValue<'a>>,
+}
+
+/// The column with the window's start if readings have no time.
+const WINDOW_START: &str = "WindowStart";
+
+/// The longest text of a field, in bytes. DynamoDB's keys have up to 2 KB, and the limits of the
+/// window state and of a row follow from it.
+const LONGEST_TEXT: usize = 2_048;
+
+impl DeclaredSensor {
+    /// A sensor whose readings have these fields.
+    ///
+    /// The rows' time column is called as the time of the readings, or `WindowStart` if they have
+    /// none. Readings of a key are duplicates if they are equal in the fields marked for the
+    /// identity; if none is, in their time; if there is no time either, none is a duplicate.
+    ///
+    /// # Errors
+    ///
+    /// [`SensorError`] if two fields or columns have the same name, if a field cannot be aggregated
+    /// as asked for, or if there is not one time at most.
+    pub fn new(fields: Vec<Field>) -> Result<Self, SensorError> {
+        for (index, field) in fields.iter().enumerate() {
+            if fields[..index].iter().any(|other| other.name == field.name) {
+                return Err(SensorError::SameName(field.name.clone()));
+            }
+        }
+        let marked = |role: Role| -> Vec<usize> {
+            let marked = fields.iter().enumerate();
+            let marked = marked.filter(|(_, field)| field.roles.contains(&role));
+            marked.map(|(index, _)| index).collect()
+        };
+        let key = marked(Role::Key);
+        let time = time_field(&fields, &marked(Role::Time))?;
+        let identity = match (marked(Role::Identity), time) {
+            (marked, _) if !marked.is_empty() => Identity::Fields(marked),
+            (_, Some(_)) => Identity::Time,
+            (_, None) => Identity::Nothing,
+        };
+        let key_columns = key.iter().map(|&index| KeyColumn {
+            name: fields[index].name.clone(),
+            column_type: fields[index].column_type,
+            is_nullable: fields[index].is_nullable,
+        });
+        let mut columns = Vec::new();
+        let mut measures = Vec::new();
+        for (index, field) in fields.iter().enumerate() {
+            for role in &field.roles {
+                if let Role::Measure { name, function } = role {
+                    columns.push(measure_column(field, name, *function)?);
+                    measures.push(Input {
+                        field: index,
+                        is_count: *function == Function::Count,
+                    });
+                }
+            }
+        }
+        let time_column = time.map_or(WINDOW_START, |index| fields[index].name.as_str());
+        let schema = Schema::new(key_columns.collect(), time_column, columns)?;
+        Ok(Self {
+            schema: Arc::new(schema),
+            fields,
+            key,
+            time,
+            identity,
+            measures,
+            filter: None,
+        })
+    }
+
+    /// The sensor whose readings are declared by a type.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn of<F: Fields>() -> Result<Self, SensorError> {
+        let sensor = Self::new(F::fields())?;
+        Ok(match F::FILTER {
+            Some(filter) => sensor.with_filter(move |reading| {
+                F::from_values(&reading.values).is_some_and(|reading| filter(&reading))
+            }),
+            None => sensor,
+        })
+    }
+
+    /// Leaves out the readings for which `filter` is false.
+    pub fn with_filter(
+        self,
+        filter: impl Fn(&DeclaredReading<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let filter: Arc<ReadingFilter> = Arc::new(filter);
+        Self {
+            filter: Some(filter),
+            ..self
+        }
+    }
+
+    /// Makes every reading count: none is a duplicate.
+    pub fn without_identity(self) -> Self {
+        Self {
+            identity: Identity::Nothing,
+            ..self
+        }
+    }
+
+    /// The fields of the readings.
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+}
+
+impl std::fmt::Debug for DeclaredSensor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = formatter.debug_struct("DeclaredSensor");
+        debug.field("fields", &self.fields).finish_non_exhaustive()
+    }
+}
+
+fn time_field(fields: &[Field], marked: &[usize]) -> Result<Option<usize>, SensorError> {
+    match *marked {
+        [] => Ok(None),
+        [time] => {
+            let Field {
+                name,
+                column_type,
+                is_nullable,
+                ..
+            } = &fields[time];
+            if *column_type != ColumnType::Timestamp || *is_nullable {
+                return Err(SensorError::Time(name.clone()));
+            }
+            Ok(Some(time))
+        }
+        [one, other, ..] => {
+            let name = |index: usize| fields[index].name.clone();
+            Err(SensorError::TwoTimes(name(one), name(other)))
+        }
+    }
+}
+
+fn measure_column(
+    field: &Field,
+    name: &str,
+    function: Function,
+) -> Result<MeasureColumn, SensorError> {
+    let of = field.column_type;
+    let exact = |function| match of {
+        ColumnType::Number(number) => Ok(number),
+        _ => Err(SensorError::NotExact {
+            field: field.name.clone(),
+            function,
+        }),
+    };
+    let column = match function {
+        // The bounds of the values are no bounds of their sum.
+        Function::Sum => MeasureColumn::sum(name, NumberType::any(exact("summed")?.scale)),
+        Function::Count => return Ok(MeasureColumn::sum(name, NumberType::U64)),
+        Function::Average { places } => MeasureColumn::average(name, exact("averaged")?, places),
+        Function::Min => MeasureColumn::min(name, of),
+        Function::Max => MeasureColumn::max(name, of),
+        Function::First => MeasureColumn::first(name, of),
+        Function::Last => MeasureColumn::last(name, of),
+    };
+    Ok(if field.is_nullable {
+        column.nullable()
+    } else {
+        column
+    })
+}
+
+fn parse_field<'a>(field: &Field, raw: json::RawField<'a>) -> Result<FieldValue<'a>, Rejection> {
+    let value = FieldValue::parse(field.column_type, &field.name, raw)?;
+    match &value {
+        FieldValue::Null if !field.is_nullable => Err(Rejection::Missing {
+            field: field.name.clone(),
+        }),
+        FieldValue::Text(text) if text.len() > LONGEST_TEXT => {
+            let problem = format!("has {} bytes, more than {LONGEST_TEXT}", text.len());
+            Err(Rejection::field(&field.name, problem))
+        }
+        _ => Ok(value),
+    }
+}
+
+/// An identity of these values: 95 bits of their SHA-256, so that two that differ practically never
+/// have the same one.
+fn hashed<'v>(values: impl Iterator<Item = FieldValue<'v>>) -> i128 {
+    let digest = Sha256::digest(crate::schema::key_array(values));
+    let first = digest.first_chunk().copied().unwrap_or_default();
+    (u128::from_be_bytes(first) >> 33) as i128
+}
+
+impl Sensor for DeclaredSensor {
+    type Reading<'a> = DeclaredReading<'a>;
+    type Values = Vec<Value>;
+    type Accumulator = MeasureAccumulators;
+
+    fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    fn parse<'a>(&self, json: &'a [u8]) -> Result<Option<DeclaredReading<'a>>, Rejection> {
+        let raw = json::split_by_name(json, &self.fields)?;
+        let fields = self.fields.iter().zip(raw);
+        let values = fields.map(|(field, raw)| parse_field(field, raw));
+        let values = values.collect::<Result<_, _>>()?;
+        let reading = DeclaredReading { values };
+        let is_kept = self.filter.as_ref().is_none_or(|keeps| keeps(&reading));
+        Ok(is_kept.then_some(reading))
+    }
+
+    fn key<'r>(&self, reading: &'r DeclaredReading<'_>) -> Cow<'r, str> {
+        let value = |index: &usize| reading.values.get(*index);
+        if let [only] = self.key.as_slice()
+            && let Some(value) = value(only)
+        {
+            return self.schema.key_text(std::slice::from_ref(value));
+        }
+        let values = self.key.iter().filter_map(value).cloned();
+        Cow::Owned(crate::schema::key_array(values))
+    }
+
+    fn time(&self, reading: &DeclaredReading<'_>) -> Option<Timestamp> {
+        match reading.values.get(self.time?)? {
+            FieldValue::Timestamp(time) => Some(*time),
+            _ => None,
+        }
+    }
+
+    fn identity(&self, reading: &DeclaredReading<'_>) -> Option<i128> {
+        match &self.identity {
+            Identity::Nothing => None,
+            Identity::Time => self.time(reading).map(Timestamp::nanos),
+            Identity::Fields(fields) => {
+                let values = fields.iter().filter_map(|index| reading.values.get(*index));
+                Some(hashed(values.cloned()))
+            }
+        }
+    }
+
+    fn values(&self, reading: &DeclaredReading<'_>) -> Vec<Value> {
+        let input = |Input { field, is_count }: &Input| {
+            let value = reading.values.get(*field).unwrap_or(&FieldValue::Null);
+            if !is_count {
+                return value.to_value();
+            }
+            Value::Number(Decimal {
+                unscaled: i128::from(!value.is_null()),
+                scale: 0,
+            })
+        };
+        self.measures.iter().map(input).collect()
+    }
+
+    fn inputs(&self, values: &Vec<Value>) -> Vec<Value> {
+        values.clone()
+    }
+
+    fn add(
+        &self,
+        accumulator: &mut MeasureAccumulators,
+        values: &Vec<Value>,
+        order: &ReadingOrder<'_>,
+    ) {
+        let types = self
+            .schema
+            .measures()
+            .iter()
+            .map(|column| column.measure_type);
+        accumulator.add(types, values.iter(), order);
+    }
+
+    fn measures(&self, accumulator: &MeasureAccumulators) -> Vec<Measure> {
+        accumulator.measures()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::Merge as _;
+
+    const CELSIUS: ColumnType = ColumnType::Number(NumberType::decimal(2));
+
+    fn text(name: &str) -> Field {
+        Field::new(name, ColumnType::Text)
+    }
+
+    fn station() -> DeclaredSensor {
+        DeclaredSensor::new(vec![
+            text("site").key(),
+            text("room").key().nullable(),
+            Field::new("time", ColumnType::Timestamp).time(),
+            Field::new("celsius", CELSIUS)
+                .nullable()
+                .measure("min", Function::Min)
+                .measure("average", Function::Average { places: 3 })
+                .measure("count", Function::Count)
+                .measure("first", Function::First),
+        ])
+        .unwrap()
+    }
+
+    const LINE: &str = r#"{"site":"S","room":"attic","time":"2026-11-20 09:17:08","celsius":21.5}"#;
+
+    fn parse<'a>(sensor: &DeclaredSensor, line: &'a str) -> Result<DeclaredReading<'a>, Rejection> {
+        sensor.parse(line.as_bytes()).map(Option::unwrap)
+    }
+
+    #[test]
+    fn a_reading_has_a_key_a_time_and_an_identity() {
+        let sensor = station();
+        let reading = parse(&sensor, LINE).unwrap();
+        assert_eq!(sensor.key(&reading), r#"["S","attic"]"#);
+        let time = "2026-11-20 09:17:08.000".parse().unwrap();
+        assert_eq!(sensor.time(&reading), Some(time));
+        assert_eq!(sensor.identity(&reading), Some(time.nanos()));
+        let null = LINE.replace("\"attic\"", "null");
+        assert_eq!(sensor.key(&parse(&sensor, &null).unwrap()), r#"["S",null]"#);
+        for (line, rejection) in [
+            (LINE.replace("\"S\"", "7"), "site is not a string"),
+            (LINE.replace("site", "sight"), "site is missing"),
+            (
+                LINE.replace("\"S\"", &format!("\"{}\"", "a".repeat(2_049))),
+                "site has 2049 bytes, more than 2048",
+            ),
+            (
+                LINE.replace("21.5", "21.505"),
+                "celsius is `21.505`, with more than 2 digits after the point",
+            ),
+            (
+                LINE.replace("2026-11-20", "2026-11-31"),
+                "time `2026-11-31 09:17:08` is not a real UTC time of the form YYYY-MM-DD HH:MM:SS.mmm",
+            ),
+        ] {
+            assert_eq!(parse(&sensor, &line).unwrap_err().to_string(), rejection);
+        }
+    }
+
+    #[test]
+    fn marked_fields_are_the_identity() {
+        let fields = vec![text("site").key(), text("id").identity(), text("note")];
+        let sensor = DeclaredSensor::new(fields).unwrap();
+        let identity = |sensor: &DeclaredSensor, id: &str, note: &str| {
+            let line = format!(r#"{{"site":"S","id":"{id}","note":"{note}"}}"#);
+            sensor.identity(&sensor.parse(line.as_bytes()).unwrap().unwrap())
+        };
+        let one = identity(&sensor, "1", "a");
+        assert!(one.is_some_and(|identity| (0..1 << 95).contains(&identity)));
+        assert_eq!(one, identity(&sensor, "1", "b"));
+        assert_ne!(one, identity(&sensor, "2", "a"));
+        assert_eq!(identity(&sensor.without_identity(), "1", "a"), None);
+        let without = DeclaredSensor::new(vec![text("site").key(), text("id"), text("note")]);
+        assert_eq!(identity(&without.unwrap(), "1", "a"), None);
+    }
+
+    #[test]
+    fn readings_are_aggregated() {
+        let sensor = station();
+        let mut accumulator = MeasureAccumulators::identity();
+        for (index, celsius) in ["21.5", "null", "20", "22.25"].into_iter().enumerate() {
+            let line = LINE.replace("21.5", celsius);
+            let reading = sensor.parse(line.as_bytes()).unwrap().unwrap();
+            let order = ReadingOrder {
+                sequence_number: "7".into(),
+                index: index as u32,
+                time: Timestamp::from_millis(0),
+            };
+            sensor.add(&mut accumulator, &sensor.values(&reading), &order);
+        }
+        let measures = sensor.measures(&accumulator);
+        let columns = sensor.schema().measures().iter().zip(&measures);
+        let finished: Vec<String> = columns
+            .map(|(column, measure)| measure.finish(column.measure_type).to_string())
+            .collect();
+        assert_eq!(finished, ["20", "21.25", "3", "21.5"]);
+    }
+
+    #[test]
+    fn filtered_readings_are_left_out() {
+        let sensor = station().with_filter(|reading| !reading.values[1].is_null());
+        assert!(sensor.parse(LINE.as_bytes()).unwrap().is_some());
+        let null = LINE.replace("\"attic\"", "null");
+        assert!(sensor.parse(null.as_bytes()).unwrap().is_none());
+    }
+
+    #[test]
+    fn fields_are_checked() {
+        let error = |fields| DeclaredSensor::new(fields).unwrap_err().to_string();
+        let time = |name: &str| Field::new(name, ColumnType::Timestamp).time();
+        assert_eq!(error(vec![text("a"), text("a")]), "two fields are called a");
+        assert_eq!(
+            error(vec![time("a"), time("b")]),
+            "a and b are both marked as the time of the reading"
+        );
+        assert_eq!(
+            error(vec![time("a").nullable()]),
+            "a cannot be the time of the reading: it is not a timestamp that is always there"
+        );
+        let float = Field::new("a", ColumnType::Float).measure("b", Function::Sum);
+        assert_eq!(
+            error(vec![float]),
+            "a cannot be summed: only integers and decimals can, since sums of floats depend on their order"
+        );
+        assert_eq!(
+            error(vec![text("a").key().measure("a", Function::Min)]),
+            "two columns are called a"
+        );
+    }
+}

@@ -1,0 +1,291 @@
+//! Reads a struct's attributes and writes the implementation.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::meta::ParseNestedMeta;
+use syn::{
+    Data, DeriveInput, Error, Expr, Field, Fields, GenericParam, Ident, LitInt, LitStr, Path,
+    Result, Token,
+};
+
+use crate::names::{NameCase, measure_name};
+
+/// What the attributes of the struct say.
+struct StructOptions {
+    name_case: NameCase,
+    filter: Option<Expr>,
+    /// The path of the crate `windrow`.
+    windrow: Path,
+}
+
+/// What the attributes of a field say.
+struct DeclaredField<'a> {
+    ident: &'a Ident,
+    field: &'a Field,
+    /// Its name in JSON.
+    name: String,
+    roles: Vec<TokenStream>,
+    is_time: bool,
+}
+
+pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
+    let options = struct_options(input)?;
+    let fields = declared_fields(input, &options)?;
+    let StructOptions {
+        filter, windrow, ..
+    } = &options;
+    let ident = &input.ident;
+    let (of_any, of_static, lifetime) = lifetimes(input)?;
+    let filter = match filter {
+        Some(filter) => quote!(::core::option::Option::Some(|reading| (#filter)(reading))),
+        None => quote!(::core::option::Option::None),
+    };
+    let declarations = fields.iter().map(DeclaredField::declaration);
+    let idents: Vec<&Ident> = fields.iter().map(|field| field.ident).collect();
+    Ok(quote! {
+        const _: () = {
+            use #windrow::core as windrow_core;
+            use windrow_core::sensor::{Field, FieldType, Fields, Function, Role};
+            use windrow_core::value::FieldValue;
+
+            #[automatically_derived]
+            impl Fields for #ident #of_static {
+                type Reading<'reading> = #ident #of_any;
+
+                const FILTER: ::core::option::Option<fn(&Self::Reading<'_>) -> bool> = #filter;
+
+                fn fields() -> ::std::vec::Vec<Field> {
+                    fn declared<#lifetime>() -> ::std::vec::Vec<Field> {
+                        ::std::vec![#(#declarations),*]
+                    }
+                    declared()
+                }
+
+                fn from_values<'reading>(
+                    values: &[FieldValue<'reading>],
+                ) -> ::core::option::Option<Self::Reading<'reading>> {
+                    let mut values = values.iter();
+                    ::core::option::Option::Some(#ident {
+                        #(#idents: FieldType::from_value(values.next()?)?,)*
+                    })
+                }
+
+                fn values<'reading>(
+                    reading: &'reading Self::Reading<'_>,
+                ) -> ::std::vec::Vec<FieldValue<'reading>> {
+                    ::std::vec![#(FieldType::to_value(&reading.#idents)),*]
+                }
+            }
+        };
+    })
+}
+
+/// The struct's generic arguments for the lifetime `'reading` and for `'static`, and its lifetime.
+fn lifetimes(input: &DeriveInput) -> Result<(TokenStream, TokenStream, TokenStream)> {
+    let mut parameters = input.generics.params.iter();
+    match (parameters.next(), parameters.next()) {
+        (None, _) => Ok(Default::default()),
+        (Some(GenericParam::Lifetime(only)), None) => Ok((
+            quote!(<'reading>),
+            quote!(<'static>),
+            only.lifetime.to_token_stream(),
+        )),
+        (Some(first), _) => Err(Error::new_spanned(
+            first,
+            "a sensor's readings can have one lifetime, and no other parameters",
+        )),
+    }
+}
+
+fn struct_options(input: &DeriveInput) -> Result<StructOptions> {
+    let mut options = StructOptions {
+        name_case: NameCase::default(),
+        filter: None,
+        windrow: syn::parse_quote!(::windrow),
+    };
+    for attribute in &input.attrs {
+        if !attribute.path().is_ident("sensor") {
+            continue;
+        }
+        attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("rename_all") {
+                options.name_case = NameCase::parse(&meta.value()?.parse()?)?;
+            } else if meta.path.is_ident("filter") {
+                options.filter = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("crate") {
+                options.windrow = meta.value()?.parse()?;
+            } else {
+                return Err(meta.error("expected rename_all, filter or crate"));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(options)
+}
+
+fn declared_fields<'a>(
+    input: &'a DeriveInput,
+    options: &StructOptions,
+) -> Result<Vec<DeclaredField<'a>>> {
+    let Data::Struct(data) = &input.data else {
+        let problem = "a sensor's readings are a struct with named fields";
+        return Err(Error::new_spanned(&input.ident, problem));
+    };
+    let Fields::Named(named) = &data.fields else {
+        let problem = "a sensor's readings are a struct with named fields";
+        return Err(Error::new_spanned(&input.ident, problem));
+    };
+    let mut fields: Vec<DeclaredField<'a>> = Vec::new();
+    for field in &named.named {
+        let Some(ident) = &field.ident else {
+            continue;
+        };
+        let declared = DeclaredField::read(ident, field, options)?;
+        if declared.is_time && fields.iter().any(|field| field.is_time) {
+            let problem = "another field is marked as the time already";
+            return Err(Error::new_spanned(ident, problem));
+        }
+        fields.push(declared);
+    }
+    Ok(fields)
+}
+
+impl<'a> DeclaredField<'a> {
+    fn read(ident: &'a Ident, field: &'a Field, options: &StructOptions) -> Result<Self> {
+        let rust_name = ident.to_string();
+        let rust_name = rust_name.trim_start_matches("r#");
+        let mut name = options.name_case.apply(rust_name);
+        let mut marks: Vec<Mark> = Vec::new();
+        for attribute in &field.attrs {
+            if !attribute.path().is_ident("sensor") {
+                continue;
+            }
+            attribute.parse_nested_meta(|meta| {
+                if meta.path.is_ident("rename") {
+                    name = meta.value()?.parse::<LitStr>()?.value();
+                } else {
+                    marks.push(Mark::read(&meta)?);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(Self {
+            ident,
+            field,
+            roles: marks
+                .iter()
+                .map(|mark| mark.role(&name, &field.ty))
+                .collect(),
+            is_time: marks.iter().any(|mark| matches!(mark, Mark::Time)),
+            name,
+        })
+    }
+
+    /// The expression of the field's declaration.
+    fn declaration(&self) -> TokenStream {
+        let Self {
+            field, name, roles, ..
+        } = self;
+        let field_type = &field.ty;
+        quote! {
+            Field {
+                name: ::std::string::String::from(#name),
+                column_type: <#field_type as FieldType<'_>>::COLUMN_TYPE,
+                is_nullable: <#field_type as FieldType<'_>>::IS_NULLABLE,
+                roles: ::std::vec![#(#roles),*],
+            }
+        }
+    }
+}
+
+/// What a field is for.
+enum Mark {
+    Key,
+    Time,
+    Identity,
+    Measure {
+        /// As in the attribute.
+        function: &'static str,
+        /// The column's name, if it is given.
+        name: Option<String>,
+        /// The digits after the point of an average, if they are given.
+        places: Option<LitInt>,
+    },
+}
+
+const FUNCTIONS: [&str; 7] = ["sum", "min", "max", "count", "avg", "first", "last"];
+
+impl Mark {
+    fn read(meta: &ParseNestedMeta<'_>) -> Result<Self> {
+        for (name, mark) in [
+            ("key", Self::Key),
+            ("time", Self::Time),
+            ("identity", Self::Identity),
+        ] {
+            if meta.path.is_ident(name) {
+                return Ok(mark);
+            }
+        }
+        let function = FUNCTIONS.into_iter().find(|name| meta.path.is_ident(name));
+        let Some(function) = function else {
+            return Err(meta.error(
+                "expected key, time, identity, sum, min, max, count, avg, first, last or rename",
+            ));
+        };
+        let (mut name, mut places) = (None, None);
+        if meta.input.peek(Token![=]) {
+            name = Some(meta.value()?.parse::<LitStr>()?.value());
+        } else if meta.input.peek(syn::token::Paren) {
+            meta.parse_nested_meta(|option| {
+                if option.path.is_ident("name") {
+                    name = Some(option.value()?.parse::<LitStr>()?.value());
+                } else if option.path.is_ident("places") && function == "avg" {
+                    places = Some(option.value()?.parse::<LitInt>()?);
+                } else {
+                    return Err(option.error("expected name, or places for avg"));
+                }
+                Ok(())
+            })?;
+        }
+        Ok(Self::Measure {
+            function,
+            name,
+            places,
+        })
+    }
+
+    /// The expression of the role of a field with this name and type.
+    fn role(&self, field: &str, field_type: &syn::Type) -> TokenStream {
+        let (function, name, places) = match self {
+            Self::Key => return quote!(Role::Key),
+            Self::Time => return quote!(Role::Time),
+            Self::Identity => return quote!(Role::Identity),
+            Self::Measure {
+                function,
+                name,
+                places,
+            } => (*function, name, places),
+        };
+        let name = name
+            .clone()
+            .unwrap_or_else(|| measure_name(function, field));
+        let function = match (function, places) {
+            ("sum", _) => quote!(Function::Sum),
+            ("min", _) => quote!(Function::Min),
+            ("max", _) => quote!(Function::Max),
+            ("count", _) => quote!(Function::Count),
+            ("first", _) => quote!(Function::First),
+            ("last", _) => quote!(Function::Last),
+            (_, Some(places)) => quote!(Function::Average { places: #places }),
+            (_, None) => {
+                quote!(Function::average_of(<#field_type as FieldType<'_>>::COLUMN_TYPE))
+            }
+        };
+        quote! {
+            Role::Measure {
+                name: ::std::string::String::from(#name),
+                function: #function,
+            }
+        }
+    }
+}

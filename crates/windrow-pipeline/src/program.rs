@@ -1,0 +1,339 @@
+//! The program that runs a local cloud until a signal stops it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use windrow_connect::signal::drain_on_signals;
+use windrow_connect::terminal::{self, eprint_line};
+use windrow_core::sensor::{Sensor, SensorError};
+use windrow_lambda::aggregator::settings::WindowTime;
+use windrow_local::dashboard::DashboardError;
+use windrow_local::endpoint::EndpointError;
+use windrow_local::faults::{FaultKind, Faults};
+use windrow_local::{CloudSettings, DashboardPort, LocalCloud, ResourceNames, StartError};
+
+use crate::{Functions, SensorApplication};
+
+/// The time limit for closing the open windows and writing their rows.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// The time limit for the whole shutdown: the drain, and then stopping everything.
+const END: Duration = Duration::from_secs(90);
+
+/// The program of a local cloud, for one application.
+#[derive(Clone, Debug)]
+pub struct LocalProgram<S> {
+    /// What runs in the local cloud. The command line decides how the functions run.
+    pub application: SensorApplication<S>,
+    /// The names of its streams and table.
+    pub names: ResourceNames,
+    /// The default data directory.
+    pub data_dir: String,
+    /// What `--help` says about the program.
+    pub about: String,
+    /// Examples for `--help`.
+    pub examples: String,
+}
+
+impl<S: Sensor + Clone> LocalProgram<S> {
+    /// The program of an application called `name`. Its stream is called the same, and everything
+    /// else begins with it: `thermometer`, `thermometer-summary`, `thermometer-rejects`, and the
+    /// data directory `.thermometer`.
+    pub fn new(application: SensorApplication<S>, name: &str) -> Self {
+        let names = ResourceNames {
+            stream: name.to_owned(),
+            summary_stream: format!("{name}-summary"),
+            table: name.to_owned(),
+            table_key: application.sensor.schema().table_key().map(str::to_owned),
+            rejects: format!("{name}-rejects"),
+        };
+        Self {
+            application,
+            names,
+            data_dir: format!(".{name}"),
+            about:
+                "Kinesis, DynamoDB and Firehose on one port of this machine, and the pipeline's \
+                    functions, run as Lambda runs them."
+                    .to_owned(),
+            examples: String::new(),
+        }
+    }
+
+    /// The settings of the local cloud if the command line says nothing else.
+    pub fn settings(&self) -> CloudSettings {
+        CloudSettings::new(self.names.clone(), &self.data_dir)
+    }
+
+    /// Parses the command line and runs the local cloud until a signal stops it: the whole `main`
+    /// function.
+    pub fn main(self) -> ExitCode {
+        let command = LocalArgs::command()
+            .about(self.about.clone())
+            .after_help(self.examples.clone())
+            .mut_arg("data_dir", |argument| {
+                let help = "Where the table, the archive and failed batches are kept";
+                argument.help(format!("{help} [default: {}]", self.data_dir))
+            });
+        let parsed = LocalArgs::from_arg_matches(&command.get_matches());
+        let arguments = parsed.unwrap_or_else(|error| error.exit());
+        terminal::log("warn");
+        let runtime = Runtime::new().map_err(anyhow::Error::from);
+        match runtime.and_then(|runtime| runtime.block_on(self.run(&arguments))) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        }
+    }
+
+    async fn run(&self, arguments: &LocalArgs) -> anyhow::Result<()> {
+        let settings = arguments.settings(self.settings())?;
+        let faults = Arc::clone(&settings.faults);
+        let stop = end_on_signals(arguments.faults.is_some().then(|| Arc::clone(&faults)))?;
+        let application = SensorApplication {
+            functions: arguments.functions()?,
+            window_time: arguments.window_time(),
+            ..self.application.clone()
+        };
+        let started = LocalCloud::start(settings, &application).await;
+        let cloud = started.map_err(advise)?;
+        eprint_line(&format!("local: {}", cloud.describe()));
+        if let Some(url) = cloud.dashboard_url() {
+            eprint_line(&format!("local: the page is at {url}"));
+        }
+        eprint_line(
+            "local: Ctrl-C closes the open windows and stops the local cloud; twice stops it at once",
+        );
+
+        stop.cancelled().await;
+        eprint_line("local: closing the open windows");
+        let ended = finish(cloud).await;
+        if arguments.faults.is_some() {
+            eprint_line(&format!("faults injected: {}", injected(&faults)));
+        }
+        ended
+    }
+}
+
+/// The whole `main` function of the local cloud of a sensor's application, called `name`
+/// ([`LocalProgram::new`]). It takes a sensor as it is made, and prints what is wrong with it.
+pub fn main<S: Sensor + Clone>(sensor: Result<S, SensorError>, name: &str) -> ExitCode {
+    match sensor {
+        Ok(sensor) => LocalProgram::new(SensorApplication::new(sensor), name).main(),
+        Err(error) => fail(&error.into()),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprint_line(&format!("error: {error:#}"));
+    ExitCode::FAILURE
+}
+
+/// Adds what to do next to an error.
+fn advise(error: StartError) -> anyhow::Error {
+    match error {
+        StartError::Endpoint(error @ EndpointError::PortInUse { .. }) => {
+            let advice = "stop what uses it, or choose another port with --port (0 takes any)";
+            anyhow::anyhow!("{error}: {advice}")
+        }
+        StartError::Dashboard(error @ DashboardError::PortInUse { .. }) => {
+            let advice = "choose another one with --dashboard-port (0 takes any)";
+            anyhow::anyhow!("{error}: {advice}")
+        }
+        error => error.into(),
+    }
+}
+
+#[derive(Debug, Parser)]
+#[command(version)]
+struct LocalArgs {
+    /// The endpoint's port on 127.0.0.1; 0 for any free port.
+    #[arg(long, default_value_t = windrow_local::endpoint::DEFAULT_PORT)]
+    port: u16,
+    /// The dashboard's port on 127.0.0.1; 0 for any free port [default: 8080, or any free port if
+    /// 8080 is in use]
+    #[arg(long, value_name = "PORT")]
+    dashboard_port: Option<u16>,
+    /// Where the table, the archive and failed batches are kept.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// The length of the tumbling window: whole seconds, 1s to 15m.
+    #[arg(long, default_value = "60s", value_parser = windrow_connect::duration::parse_window)]
+    window: Duration,
+    /// Which time decides the window of a reading: its arrival, or its own time.
+    #[arg(long, value_enum, default_value_t = WindowTimeArg::Arrival)]
+    window_time: WindowTimeArg,
+    /// How many shards each stream starts with.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=200))]
+    shards: u32,
+    /// How the functions run.
+    #[arg(long, value_enum, default_value_t = FunctionsArg::Embedded)]
+    functions: FunctionsArg,
+    /// With `--functions cargo-lambda`: the address of `cargo lambda watch`.
+    #[arg(long, default_value = "127.0.0.1:9000")]
+    lambda_address: SocketAddr,
+    /// With `--functions bootstrap`: the folder with the functions' binaries [default: the folder
+    /// of this program]
+    #[arg(long)]
+    bin_dir: Option<PathBuf>,
+    /// How many reads per second each shard allows, over all readers: 5 in Kinesis. The local
+    /// cloud's own readers do not count [default: no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    reads_per_second: Option<u32>,
+    /// The faults to inject, and how often: `throttled=0.1,crash=0.05`, or `all=0.01`.
+    #[arg(long, value_name = "SPEC", value_parser = parse_faults, long_help = faults_help())]
+    faults: Option<String>,
+    /// With `--faults`: the seed. The same seed injects the same faults if the same calls are made
+    /// [default: a random seed, which is printed at the start]
+    #[arg(long, value_name = "N", requires = "faults")]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WindowTimeArg {
+    Arrival,
+    Event,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FunctionsArg {
+    /// In this process, on the JSON that Lambda would send.
+    Embedded,
+    /// As the real binaries, over Lambda's Runtime API.
+    Bootstrap,
+    /// Under a running `cargo lambda watch`.
+    CargoLambda,
+}
+
+impl LocalArgs {
+    fn functions(&self) -> anyhow::Result<Functions> {
+        Ok(match self.functions {
+            FunctionsArg::Embedded => Functions::Embedded,
+            FunctionsArg::CargoLambda => Functions::CargoLambda(self.lambda_address),
+            FunctionsArg::Bootstrap => Functions::Bootstrap(match &self.bin_dir {
+                Some(folder) => folder.clone(),
+                None => own_folder()?,
+            }),
+        })
+    }
+
+    fn window_time(&self) -> WindowTime {
+        match self.window_time {
+            WindowTimeArg::Arrival => WindowTime::Arrival,
+            WindowTimeArg::Event => WindowTime::Event,
+        }
+    }
+
+    /// Applies the flags to the default settings.
+    fn settings(&self, defaults: CloudSettings) -> anyhow::Result<CloudSettings> {
+        Ok(CloudSettings {
+            port: self.port,
+            data_dir: self.data_dir.clone().unwrap_or(defaults.data_dir),
+            shards: self.shards,
+            window: self.window,
+            faults: Arc::new(self.faults()?),
+            dashboard: Some(DashboardPort::from_flag(self.dashboard_port)),
+            reads_per_second: self.reads_per_second,
+            ..defaults
+        })
+    }
+
+    /// The requested faults. Prints them with their seed.
+    fn faults(&self) -> anyhow::Result<Faults> {
+        let Some(specification) = &self.faults else {
+            return Ok(Faults::none());
+        };
+        // Only 32 bits, so that the seed is short to type.
+        let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
+        eprint_line(&format!("faults: {specification}, seed {seed}"));
+        Ok(Faults::parse(specification, seed)?)
+    }
+}
+
+/// Checks a specification of faults. It is parsed later, when the seed is known.
+fn parse_faults(specification: &str) -> Result<String, String> {
+    Faults::parse(specification, 0).map_err(|error| error.to_string())?;
+    let names = specification
+        .split(',')
+        .filter_map(|part| part.split_once(['=', '@']));
+    for (name, _) in names {
+        if let Some(kind) = FaultKind::ALL.into_iter().find(|kind| kind.name() == name)
+            && !injected_here(kind)
+        {
+            return Err(format!("only a soak injects `{name}`"));
+        }
+    }
+    Ok(specification.to_owned())
+}
+
+/// Whether the local cloud itself injects this kind. A soak injects the others.
+fn injected_here(kind: FaultKind) -> bool {
+    kind < FaultKind::Split
+}
+
+fn faults_help() -> String {
+    let kinds: Vec<&str> = FaultKind::ALL
+        .into_iter()
+        .filter(|kind| injected_here(*kind))
+        .map(FaultKind::name)
+        .collect();
+    format!(
+        "The faults to inject, and how often, as comma-separated `name=rate`. A rate is the \
+         probability, from 0 to 1, of the fault at each opportunity. `all=0.01` sets every kind; later \
+         entries override it, as in `all=0.01,delayed=0`. `name@3` injects a fault at the third \
+         opportunity.\n\n\
+         The kinds are {}.",
+        kinds.join(", ")
+    )
+}
+
+fn own_folder() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe().context("cannot find this program's own folder")?;
+    let folder = program
+        .parent()
+        .context("this program's path has no folder")?;
+    Ok(folder.to_owned())
+}
+
+/// A token that the first signal cancels. If the shutdown is cut off, reports what may be lost, and
+/// how often each fault was injected.
+fn end_on_signals(faults: Option<Arc<Faults>>) -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    drain_on_signals(
+        END,
+        move || stopping.cancel(),
+        move |cut| {
+            let mut message = format!(
+                "error: {cut}; readings of the windows that were open are in no row, and the newest may not \
+                 be in the archive"
+            );
+            if let Some(faults) = faults {
+                message.push_str(&format!("\nfaults injected: {}", injected(&faults)));
+            }
+            message
+        },
+    )?;
+    Ok(stop)
+}
+
+/// How often each kind of fault was injected, for the kinds that can be.
+fn injected(faults: &Faults) -> String {
+    let injected: Vec<String> = FaultKind::ALL
+        .into_iter()
+        .filter(|kind| injected_here(*kind) && faults.can_inject(*kind))
+        .map(|kind| format!("{} {}", kind.name(), faults.injected(kind)))
+        .collect();
+    injected.join(", ")
+}
+
+async fn finish(cloud: LocalCloud) -> anyhow::Result<()> {
+    let drained = cloud.drain(DRAIN).await;
+    cloud.stop().await;
+    drained.context("some readings may not be in the table")
+}

@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    windrow::aggregator::main(thermometer::sensor())
+}

@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    windrow::processor::main(thermometer::sensor(), None)
+}
