@@ -366,7 +366,8 @@ async fn invalid_event_is_an_error() {
     );
     assert_eq!(
         error(&format!(
-            r#"{{{window},{source},"state":{{"version":1,"data":"AAAA"}}}}"#
+            r#"{{{window},{source},"state":{{"version":1,"schema":"{}","data":"AAAA"}}}}"#,
+            schema().fingerprint()
         ))
         .await,
         "the window's state cannot be read"
