@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | [`core`] | always | windows, accumulators, the window state and the merge rule |
 //! | `event` | `event` | the Lambda Kinesis event, with tumbling windows |
-//! | `write` | `write` | batched writes to Kinesis, DynamoDB and Firehose |
+//! | `write` | `write`, and `kinesis`, `dynamodb` or `firehose` for each service | batched writes |
 //! | `read` | `read` | reading a stream through expiry, throttling and resharding |
 //! | `local` | `local` | a local cloud for tests |
 //!

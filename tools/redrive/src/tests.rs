@@ -2,7 +2,7 @@ use clap::{CommandFactory, Parser};
 use serde_json::json;
 use tempfile::TempDir;
 use windrow_event::{EventSource, RecordData, encode};
-use windrow_write::{BatchLimits, Collected, ItemFailure, SendError};
+use windrow_write::{BatchLimits, Collected, InvalidItem, ItemFailure, SendError};
 
 use super::*;
 
@@ -77,9 +77,9 @@ impl Destination for Stream {
         self.0.size(record)
     }
 
-    fn check(&self, record: &KinesisRecord) -> Result<(), String> {
+    fn check(&self, record: &KinesisRecord) -> Result<(), InvalidItem> {
         match record.partition_key.as_str() {
-            "failed" => Err("not that one".to_owned()),
+            "failed" => Err(InvalidItem::new("not that one")),
             _ => Ok(()),
         }
     }
