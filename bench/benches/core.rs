@@ -11,7 +11,7 @@ use unicorn::reading::readings;
 use unicorn::totals::Totals;
 use windrow_core::dedup::DedupCache;
 use windrow_core::fold::{Fold, StateLimits};
-use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
+use windrow_event::{Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode};
 
 const RECORDS: usize = 7_000;
 const UNICORNS: usize = 1_000;
@@ -64,7 +64,7 @@ fn event() -> Vec<u8> {
         .map(|(line, sequence_number)| RecordData {
             partition_key: &line[9..25],
             sequence_number,
-            arrival: START,
+            arrival: Timestamp::from_millis(START),
             data: line.as_bytes(),
         })
         .collect();
@@ -74,7 +74,7 @@ fn event() -> Vec<u8> {
         shard_id: "shardId-000000000000",
     };
     let window = WindowFields {
-        window: EventWindow {
+        window: Window {
             start: START,
             end: START + 60_000,
         },
@@ -247,7 +247,7 @@ fn full_event() -> Vec<u8> {
         .map(|(line, sequence_number)| RecordData {
             partition_key: &line[9..25],
             sequence_number,
-            arrival: START,
+            arrival: Timestamp::from_millis(START),
             data: line.as_bytes(),
         })
         .collect();
@@ -257,7 +257,7 @@ fn full_event() -> Vec<u8> {
         shard_id: "shardId-000000000000",
     };
     let window = WindowFields {
-        window: EventWindow {
+        window: Window {
             start: START,
             end: START + 60_000,
         },

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use windrow_core::fold::StateLimits;
 use windrow_core::window::Window;
-use windrow_event::{Event, EventSource, RecordData, encode};
+use windrow_event::{Event, EventSource, RecordData, Timestamp, encode};
 use windrow_lambda::aggregator::intake::{Intake, RecordSource, WindowRule};
 use windrow_lambda::aggregator::state::WindowFold;
 
@@ -34,7 +34,7 @@ fn event(seconds: Range<usize>) -> Vec<u8> {
         .map(|(partition_key, sequence_number, line)| RecordData {
             partition_key,
             sequence_number,
-            arrival: START,
+            arrival: Timestamp::from_millis(START),
             data: line.as_bytes(),
         })
         .collect();

@@ -15,14 +15,14 @@ use unicorn::row::{rows, schema};
 use unicorn::totals::Measures;
 use windrow_core::fold::StateLimits;
 use windrow_core::row::Row;
-use windrow_event::{Event, EventSource, EventWindow, RecordData, Response, WindowFields, encode};
+use windrow_event::{Event, EventSource, RecordData, Response, Window, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::metrics::Metrics;
 use windrow_write::{Collected, KinesisRecord};
 
 const START: i64 = 1_790_000_040_000;
-const WINDOW: EventWindow = EventWindow {
+const WINDOW: Window = Window {
     start: START,
     end: START + 60_000,
 };
@@ -102,7 +102,7 @@ fn event(
         .map(|((_, data), sequence_number)| RecordData {
             partition_key: "Shadowfax",
             sequence_number,
-            arrival: START + 5_000,
+            arrival: Timestamp::from_millis(START + 5_000),
             data: data.as_bytes(),
         })
         .collect();

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::time::Instant;
 use unicorn::row::{rows, schema};
-use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
+use windrow_event::{Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::pack::pack;
 use windrow_lambda::aggregator::settings::WindowTime;
@@ -66,7 +66,7 @@ fn event(names: &[&str]) -> Event {
         .map(|(line, sequence_number)| RecordData {
             partition_key: "key",
             sequence_number,
-            arrival: START + 5_000,
+            arrival: Timestamp::from_millis(START + 5_000),
             data: line.as_bytes(),
         })
         .collect();
@@ -76,7 +76,7 @@ fn event(names: &[&str]) -> Event {
         shard_id: "shardId-000000000007",
     };
     let fields = WindowFields {
-        window: EventWindow {
+        window: Window {
             start: START,
             end: START + 60_000,
         },

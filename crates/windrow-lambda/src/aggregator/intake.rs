@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use unicorn::reading::{Reading, readings};
 use windrow_core::rejection::Rejection;
+use windrow_core::time::Timestamp;
 use windrow_core::window::{Tumbling, Window};
 use windrow_event::{EventRecord, Reject};
 
@@ -40,12 +41,12 @@ impl WindowRule {
         }
     }
 
-    fn window_of(&self, reading: &Reading<'_>, arrival: i64) -> Result<Window, Rejection> {
+    fn window_of(&self, reading: &Reading<'_>, arrival: Timestamp) -> Result<Window, Rejection> {
         match self {
             Self::Arrival(window) => Ok(*window),
             Self::Event(tumbling) => {
                 let time = reading.status_time.millis();
-                if time > arrival.saturating_add(FURTHEST_AHEAD_MILLIS) {
+                if time > arrival.millis().saturating_add(FURTHEST_AHEAD_MILLIS) {
                     let problem = format!(
                         "{} is more than 5 minutes ahead of its arrival",
                         reading.status_time

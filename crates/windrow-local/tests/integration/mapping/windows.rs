@@ -50,7 +50,7 @@ async fn windows_carry_their_state_to_a_final_invoke() {
         assert!(
             event
                 .records()
-                .all(|record| (window.start..window.end).contains(&record.arrival))
+                .all(|record| (window.start..window.end).contains(&record.arrival.millis()))
         );
         assert!(
             open.is_none_or(|open| open == window),
