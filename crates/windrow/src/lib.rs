@@ -5,7 +5,7 @@
 //! | module | feature | what it is for |
 //! |---|---|---|
 //! | [`core`] | always | windows, accumulators, the window state and the merge rule |
-//! | `event` | `event` | the Lambda Kinesis event, with tumbling windows |
+//! | `event` | `event`, and `aws_lambda_events` for conversions | the Lambda Kinesis event, with tumbling windows |
 //! | `write` | `write`, and `kinesis`, `dynamodb` or `firehose` for each service | batched writes |
 //! | `read` | `read` | reading a stream through expiry, throttling and resharding |
 //! | `local` | `local` | a local cloud for tests |
