@@ -15,7 +15,9 @@ use unicorn::row::{rows, schema};
 use unicorn::totals::Measures;
 use windrow_core::fold::StateLimits;
 use windrow_core::row::Row;
-use windrow_event::{Event, EventSource, RecordData, Response, Window, WindowFields, encode};
+use windrow_event::{
+    Event, EventSource, RecordData, Response, Timestamp, Window, WindowFields, encode,
+};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::metrics::Metrics;
@@ -116,7 +118,7 @@ fn event(
 }
 
 fn reading(name: &str, second: i64, metres: &str, points: i32) -> String {
-    let time = windrow_core::time::Timestamp::from_millis(START + second * 1000);
+    let time = Timestamp::from_millis(START + second * 1000);
     format!(
         r#"{{"Name":"{name}","StatusTime":"{time}","Distance":{metres},"MagicPoints":{points},"HealthPoints":{points}}}"#
     )
