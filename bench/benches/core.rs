@@ -13,8 +13,7 @@ use unicorn::totals::Totals;
 use windrow_core::dedup::DedupCache;
 use windrow_core::fold::{Fold, OpenRecord, StateLimits};
 use windrow_core::sensor::Sensor;
-use windrow_core::window::Window;
-use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
+use windrow_event::{Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode};
 
 const RECORDS: usize = 7_000;
 const UNICORNS: usize = 1_000;
@@ -67,7 +66,7 @@ fn event() -> Vec<u8> {
         .map(|(line, sequence_number)| RecordData {
             partition_key: &line[9..25],
             sequence_number,
-            arrival: START,
+            arrival: Timestamp::from_millis(START),
             data: line.as_bytes(),
         })
         .collect();
@@ -77,7 +76,7 @@ fn event() -> Vec<u8> {
         shard_id: "shardId-000000000000",
     };
     let window = WindowFields {
-        window: EventWindow {
+        window: Window {
             start: START,
             end: START + 60_000,
         },
@@ -253,7 +252,7 @@ fn full_event() -> Vec<u8> {
         .map(|(line, sequence_number)| RecordData {
             partition_key: &line[9..25],
             sequence_number,
-            arrival: START,
+            arrival: Timestamp::from_millis(START),
             data: line.as_bytes(),
         })
         .collect();
@@ -263,7 +262,7 @@ fn full_event() -> Vec<u8> {
         shard_id: "shardId-000000000000",
     };
     let window = WindowFields {
-        window: EventWindow {
+        window: Window {
             start: START,
             end: START + 60_000,
         },

@@ -16,7 +16,7 @@ use windrow_core::sensor::Sensor;
 use windrow_core::sequence::SequenceRange;
 use windrow_core::time::Timestamp;
 use windrow_core::value::Value;
-use windrow_event::{EventSource, EventWindow, RecordData, WindowFields, encode};
+use windrow_event::{EventSource, RecordData, Window, WindowFields, encode};
 use windrow_lambda::metrics::{Metrics, Unit};
 
 /// The start of a sequence number in Lambda's documentation; a counter follows it.
@@ -139,7 +139,7 @@ fn event_record_bytes() {
     let record = RecordData {
         partition_key: "Unicorn00001",
         sequence_number: &number,
-        arrival: START,
+        arrival: Timestamp::from_millis(START),
         data: data.as_bytes(),
     };
     let source = EventSource {
@@ -148,7 +148,7 @@ fn event_record_bytes() {
         shard_id: "shardId-000000000000",
     };
     let fields = WindowFields {
-        window: EventWindow {
+        window: Window {
             start: START,
             end: START + 60_000,
         },

@@ -22,11 +22,12 @@ mod printer;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use windrow_connect::cloud::{
     Environment, LOCAL_PORT, LocalCloudNotRunning, Resolved, TargetError, resolve,
 };
 use windrow_connect::stream::StreamError;
-use windrow_read::{FollowOptions, ReadError, Start, follow};
+use windrow_read::{FollowOptions, ReadError, Start, StreamRecord, follow};
 
 pub use args::{Beginning, ConsumerArgs, ConsumerFormat};
 pub use printer::{Printed, Printer};
@@ -34,6 +35,9 @@ pub use printer::{Printed, Printer};
 /// The pause between two reads of a shard. A shard allows five reads per second in total, and the
 /// application's functions and archive share them.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The most records to print between two flushes of the output.
+const MOST_UNFLUSHED: usize = 1_000;
 
 /// Why printing stopped.
 #[derive(Debug, thiserror::Error)]
@@ -81,25 +85,26 @@ pub async fn run(
     let start = match args.from {
         Beginning::Latest => Start::Latest,
         Beginning::Start => Start::TrimHorizon,
-        Beginning::Time(time) => Start::AtTimestamp(time.millis()),
+        Beginning::Time(time) => Start::AtTimestamp(time),
     };
     let client = aws_sdk_kinesis::Client::new(cloud.config());
     let options = FollowOptions {
         poll_interval: POLL_INTERVAL,
         ..FollowOptions::default()
     };
-    let mut stream = follow(client, &args.stream, start, options);
+    // What can be read without waiting is printed before the output is flushed.
+    let mut records = follow(client, &args.stream, start, options).ready_chunks(MOST_UNFLUSHED);
     let mut printer = Printer::new(output, notes, args.format, args.count);
-    while let Some(page) = stream.next().await {
-        let (shard, records) = match page {
-            Ok(page) => page,
-            Err(error) if error.is_transient() => {
-                printer.note(&format!("{error}; retrying"))?;
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        for record in records {
+    while let Some(items) = records.next().await {
+        for item in items {
+            let StreamRecord { shard, record, .. } = match item {
+                Ok(item) => item,
+                Err(error) if error.is_transient() => {
+                    printer.note(&format!("{error}; retrying"))?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             let printed = printer.print(&shard, &record.sequence_number, &record.data);
             if ended(printed)? {
                 return Ok(());

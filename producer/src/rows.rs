@@ -70,7 +70,7 @@ impl NewRows {
 async fn read_shard(reader: &mut ShardReader, found: &mut Vec<Row>) -> Result<bool, ReadError> {
     let mut unreadable = Unreadable::default();
     let closed = loop {
-        let page = reader.next().await?;
+        let page = reader.next_page().await?;
         for record in &page.records {
             for (_, row) in rows(&record.data) {
                 match row {
@@ -85,7 +85,7 @@ async fn read_shard(reader: &mut ShardReader, found: &mut Vec<Row>) -> Result<bo
         if page.ended {
             break true;
         }
-        if page.records.is_empty() && page.millis_behind == 0 {
+        if page.records.is_empty() && page.behind.is_zero() {
             break false;
         }
     };

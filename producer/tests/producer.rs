@@ -55,8 +55,8 @@ async fn count_in_stream(client: &Client) -> BTreeMap<String, u64> {
     let mut reader = ShardReader::new(client.clone(), "wildrydes", shard.id, start);
     let mut found = BTreeMap::new();
     loop {
-        let page = reader.next().await.unwrap();
-        if page.records.is_empty() && page.millis_behind == 0 {
+        let page = reader.next_page().await.unwrap();
+        if page.records.is_empty() && page.behind.is_zero() {
             return found;
         }
         for record in page.records {

@@ -15,7 +15,7 @@ use unicorn::sensor::Unicorn;
 use windrow_core::fold::{Fold, StateLimits};
 use windrow_core::sensor::Sensor;
 use windrow_event::{
-    Event, EventSource, EventWindow, RecordData, WindowFields, encode, encoded_len,
+    Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode, encoded_len,
 };
 use windrow_lambda::aggregator::intake::{Intake, RecordSource, WindowRule};
 use windrow_lambda::aggregator::state::{self, WindowFold};
@@ -40,7 +40,7 @@ const STATE_UNICORNS: usize = 10_000;
 
 /// 2026-09-21 14:14:00 UTC, in milliseconds since the epoch.
 const START: i64 = 1_790_000_040_000;
-const WINDOW: EventWindow = EventWindow {
+const WINDOW: Window = Window {
     start: START,
     end: START + 60_000,
 };
@@ -113,7 +113,7 @@ fn record<'a>(name: &'a str, sequence_number: &'a str, line: &'a str) -> RecordD
     RecordData {
         partition_key: name,
         sequence_number,
-        arrival: START + 30_000,
+        arrival: Timestamp::from_millis(START + 30_000),
         data: line.as_bytes(),
     }
 }

@@ -83,7 +83,7 @@ fn main() -> anyhow::Result<()> {
         let record = RecordData {
             partition_key: &record.partition_key,
             sequence_number,
-            arrival: START + 61_000,
+            arrival: Timestamp::from_millis(START + 61_000),
             data: &record.data,
         };
         let length = encoded_len(&SOURCE, &record);

@@ -25,25 +25,29 @@ pub struct Timestamp {
 pub struct InvalidTime;
 
 const EPOCH: DateTime = jiff::civil::datetime(1970, 1, 1, 0, 0, 0, 0);
-const FIRST: DateTime = jiff::civil::datetime(0, 1, 1, 0, 0, 0, 0);
-const LAST: DateTime = jiff::civil::datetime(9999, 12, 31, 23, 59, 59, 999_999_999);
+/// Nanoseconds since the epoch of the first moment of the year 0, and of the last of the year 9999.
+const FIRST: i128 = -62_167_219_200 * 1_000_000_000;
+const LAST: i128 = 253_402_300_800 * 1_000_000_000 - 1;
 
 fn nanos_of(time: DateTime) -> i128 {
     time.duration_since(EPOCH).as_nanos()
 }
 
 impl Timestamp {
+    /// The Unix epoch, 1970-01-01 00:00:00 UTC.
+    pub const EPOCH: Self = Self { nanos: 0 };
+
     /// The moment `millis` milliseconds after the epoch, clamped to the years 0 to 9999.
-    pub fn from_millis(millis: i64) -> Self {
-        let nanos = i128::from(millis) * 1_000_000;
-        Self {
-            nanos: nanos.clamp(nanos_of(FIRST), nanos_of(LAST)),
-        }
+    pub const fn from_millis(millis: i64) -> Self {
+        let nanos = millis as i128 * 1_000_000;
+        let nanos = if nanos < FIRST { FIRST } else { nanos };
+        let nanos = if nanos > LAST { LAST } else { nanos };
+        Self { nanos }
     }
 
     /// The moment `nanos` nanoseconds after the epoch; `None` beyond the years 0 to 9999.
     pub fn from_nanos(nanos: i128) -> Option<Self> {
-        let years = nanos_of(FIRST)..=nanos_of(LAST);
+        let years = FIRST..=LAST;
         years.contains(&nanos).then_some(Self { nanos })
     }
 
@@ -155,7 +159,7 @@ impl FromStr for Timestamp {
         let time = jiff::civil::Time::new(hour as i8, minute as i8, second as i8, fraction)
             .map_err(|_| InvalidTime)?;
         let nanos = nanos_of(date.to_datetime(time)) - i128::from(offset) * 60_000_000_000;
-        if !(nanos_of(FIRST)..=nanos_of(LAST)).contains(&nanos) {
+        if !(FIRST..=LAST).contains(&nanos) {
             return Err(InvalidTime);
         }
         Ok(Self { nanos })

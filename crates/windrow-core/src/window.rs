@@ -8,6 +8,9 @@
 use thiserror::Error;
 
 /// A span of time in milliseconds: `start <= t < end`.
+///
+/// Everywhere in these crates the milliseconds are since the Unix epoch, as in
+/// [`Timestamp::millis`](crate::time::Timestamp::millis).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window {
     /// First millisecond in the window.

@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use windrow_event::{Event, Reject};
+use windrow_event::{Event, Reject, Timestamp};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut json = Vec::new();
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!(
             "window of {} ms from {}{last}",
             window.end - window.start,
-            window.start
+            Timestamp::from_millis(window.start)
         );
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use windrow_core::time::Timestamp;
 
 use crate::time::Arrival;
 
@@ -16,12 +17,12 @@ pub struct EventRecord<'a> {
     /// The record's sequence number. Compare by length first, then as text: it is a decimal number
     /// that can exceed 128 bits.
     pub sequence_number: &'a str,
-    /// When Kinesis received the record (`approximateArrivalTimestamp`), in milliseconds since the
-    /// epoch, rounded to the nearest, halves away from zero; 0 if the event does not have it.
+    /// When Kinesis received the record (`approximateArrivalTimestamp`), rounded to the nearest
+    /// millisecond, halves away from zero; the epoch if the event does not have it.
     ///
     /// Computed from the decimal digits: it determines the window of a record, and binary fractions
     /// of a second would sometimes be off by one millisecond.
-    pub arrival: i64,
+    pub arrival: Timestamp,
     /// The data that the producer sent, or the base64 that could not be decoded. Other records of
     /// the batch are not affected.
     pub data: Result<&'a [u8], &'a BadBase64>,
@@ -56,6 +57,7 @@ struct RecordEntry {
     sequence_number: usize,
     /// The end of the sequence number.
     text_end: usize,
+    /// In milliseconds since the epoch: half the size of a [`Timestamp`].
     arrival: i64,
     data: Result<Range<usize>, BadBase64>,
 }
@@ -65,7 +67,7 @@ impl RecordBatch {
         self.entries.iter().map(|entry| EventRecord {
             partition_key: &self.text[entry.partition_key..entry.sequence_number],
             sequence_number: &self.text[entry.sequence_number..entry.text_end],
-            arrival: entry.arrival,
+            arrival: Timestamp::from_millis(entry.arrival),
             data: entry.data.as_ref().map(|range| &self.data[range.clone()]),
         })
     }
@@ -117,6 +119,28 @@ impl RecordBatch {
         let data = self.decode(base64)?;
         self.push_entry(partition_key, sequence_number, arrival, Ok(data));
         Some(())
+    }
+
+    /// Adds a record whose data is not in base64.
+    #[cfg(feature = "aws_lambda_events")]
+    pub(crate) fn push_decoded(
+        &mut self,
+        partition_key: &str,
+        sequence_number: &str,
+        arrival: i64,
+        data: &[u8],
+    ) {
+        let start = self.data.len();
+        self.data.extend_from_slice(data);
+        let data = Ok(start..self.data.len());
+        self.push_entry(partition_key, sequence_number, arrival, data);
+    }
+
+    /// Sets what only the first record of an event is asked for.
+    #[cfg(feature = "aws_lambda_events")]
+    pub(crate) fn set_first(&mut self, event_id: Option<String>, source_arn: Option<String>) {
+        self.first_event_id = event_id;
+        self.first_source_arn = source_arn;
     }
 
     /// Reserves space for all data that a payload of `json_len` bytes can have.
@@ -275,7 +299,7 @@ mod tests {
             let kinesis = r#""partitionKey":"","sequenceNumber":"1","data":"""#;
             let json = format!(r#"{{"Records":[{{"kinesis":{{{kinesis}{arrival}}}}}]}}"#);
             let event = Event::from_json(json.as_bytes()).unwrap();
-            assert_eq!(event.records().next().unwrap().arrival, 0);
+            assert_eq!(event.records().next().unwrap().arrival, Timestamp::EPOCH);
         }
     }
 

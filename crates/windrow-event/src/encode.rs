@@ -1,8 +1,9 @@
 //! Encodes events as Lambda does, for a local event source mapping or a test.
 
 use serde_json::value::RawValue;
+use windrow_core::time::Timestamp;
+use windrow_core::window::Window;
 
-use crate::window::EventWindow;
 use crate::{quoted, time};
 
 /// Where the records of an event come from.
@@ -23,8 +24,8 @@ pub struct RecordData<'a> {
     pub partition_key: &'a str,
     /// The record's sequence number.
     pub sequence_number: &'a str,
-    /// When Kinesis received the record, in milliseconds since the epoch.
-    pub arrival: i64,
+    /// When Kinesis received the record. Lambda's JSON has it to the millisecond.
+    pub arrival: Timestamp,
     /// The data that the producer sent.
     pub data: &'a [u8],
 }
@@ -32,8 +33,9 @@ pub struct RecordData<'a> {
 /// The fields of an event with a tumbling window.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowFields<'a> {
-    /// The window itself.
-    pub window: EventWindow,
+    /// The window itself, in milliseconds since the Unix epoch. Its bounds are clamped to the years
+    /// -9999 to 9999.
+    pub window: Window,
     /// The state that the previous invocation returned. `None`, written as `{}`, for the first
     /// invocation.
     pub state: Option<&'a RawValue>,
@@ -100,7 +102,7 @@ fn push_record(json: &mut Vec<u8>, source: &EventSource<'_>, record: &RecordData
             r#""eventID":{},"eventName":"aws:kinesis:record","invokeIdentityArn":{},"#,
             r#""awsRegion":{},"eventSourceARN":{}}}"#,
         ),
-        time::seconds(record.arrival),
+        time::seconds(record.arrival.millis()),
         quoted(&format!("{}:{}", source.shard_id, record.sequence_number)),
         quoted(&format!("arn:aws:iam::{account}:role/lambda-kinesis-role")),
         quoted(source.region),

@@ -4,10 +4,11 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
+use windrow_core::window::Window;
 
 use crate::batch::{EventRecord, RecordBatch};
 use crate::layout;
-use crate::window::EventWindow;
+use crate::window;
 
 /// A batch of records of one shard, as Lambda passes it to a function.
 ///
@@ -22,8 +23,9 @@ use crate::window::EventWindow;
 /// Streams processing in Lambda".
 #[derive(Clone, Debug, Default)]
 pub struct Event {
-    /// The tumbling window that all records of the batch arrived in.
-    pub window: Option<EventWindow>,
+    /// The tumbling window that all records of the batch arrived in, in milliseconds since the Unix
+    /// epoch.
+    pub window: Option<Window>,
     /// The state that the window's previous invocation returned.
     ///
     /// `None` if there is no window, or if this is its first invocation. Lambda then sends the
@@ -37,7 +39,7 @@ pub struct Event {
     pub is_final_invoke_for_window: bool,
     /// Whether Lambda closes the window early, since its state grew too large.
     pub is_window_terminated_early: bool,
-    batch: RecordBatch,
+    pub(crate) batch: RecordBatch,
 }
 
 impl Event {
@@ -45,7 +47,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// If the bytes are not JSON, or not a Kinesis event: without `Records`, or with a record that
+    /// [`DecodeError`] if the bytes are not JSON, or not a Kinesis event: without `Records`, or with a record that
     /// lacks its `sequenceNumber`, `partitionKey` or `data`. Invalid base64 is not an error here;
     /// it is returned as that record's [`data`](EventRecord::data).
     pub fn from_json(json: &[u8]) -> Result<Event, DecodeError> {
@@ -139,8 +141,8 @@ pub enum DecodeError {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct EventJson {
-    #[serde(default)]
-    window: Option<EventWindow>,
+    #[serde(default, deserialize_with = "window::read")]
+    window: Option<Window>,
     #[serde(default, deserialize_with = "carried_state")]
     state: Option<Box<RawValue>>,
     #[serde(default)]

@@ -284,7 +284,8 @@ mod tests {
         let json = format!("{{ \"Records\" :[{FIRST}, {FIRST} ,{FIRST}] , more");
         let (batch, rest) = leading_records(json.as_bytes()).unwrap();
         assert_eq!((batch.len(), rest), (3, b" , more".as_slice()));
-        let arrivals: Vec<i64> = batch.records().map(|record| record.arrival).collect();
+        let arrivals = batch.records().map(|record| record.arrival.millis());
+        let arrivals: Vec<i64> = arrivals.collect();
         assert_eq!(arrivals, [1_607_497_475_189; 3]);
         assert!(leading_records(br#"{"more":1,"Records":[]}"#).is_none());
     }

@@ -1,6 +1,8 @@
 //! Rejected records, formatted as lines without loss.
 
-use crate::{quoted, time};
+use windrow_core::time::Timestamp;
+
+use crate::quoted;
 
 /// The maximum length of a piece of a payload. JSON escapes one byte as at most six (`\u0000`), so
 /// a piece takes up to 960,000 bytes, which leaves 64,000 of a Firehose record's 1,024,000 bytes to
@@ -28,8 +30,8 @@ pub struct Reject<'a> {
     pub sequence_number: &'a str,
     /// The partition key that the producer set.
     pub partition_key: &'a str,
-    /// When Kinesis received the record, in milliseconds since the epoch.
-    pub arrival: i64,
+    /// When Kinesis received the record.
+    pub arrival: Timestamp,
     /// The rejected data, of any length and content.
     pub payload: &'a [u8],
 }
@@ -70,7 +72,7 @@ impl Reject<'_> {
             ("Shard", self.shard),
             ("SequenceNumber", self.sequence_number),
             ("PartitionKey", self.partition_key),
-            ("ArrivalTime", &time::spaced(self.arrival)),
+            ("ArrivalTime", &self.arrival.to_string()),
         ];
         values
             .map(|(name, value)| format!("\"{name}\":{}", quoted(value)))
@@ -122,7 +124,7 @@ mod tests {
             shard: "shardId-000000000000",
             sequence_number: "49590338271490256608559692538361571095921575989136588898",
             partition_key: "Shadow\"fax",
-            arrival: 1_795_166_228_189,
+            arrival: Timestamp::from_millis(1_795_166_228_189),
             payload,
         }
     }

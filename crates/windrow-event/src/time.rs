@@ -80,13 +80,6 @@ pub(crate) fn rfc3339(millis: i64) -> String {
     timestamp(millis).to_string()
 }
 
-/// Formats UTC as `YYYY-MM-DD HH:MM:SS.mmm`.
-pub(crate) fn spaced(millis: i64) -> String {
-    timestamp(millis)
-        .strftime("%Y-%m-%d %H:%M:%S%.3f")
-        .to_string()
-}
-
 /// Parses RFC 3339 with any offset and any number of decimals. Returns milliseconds, truncated.
 pub(crate) fn parse_rfc3339(text: &str) -> Result<i64, jiff::Error> {
     Ok(text.parse::<Timestamp>()?.as_millisecond())
@@ -168,11 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_formatted_as_in_lambda_and_the_archive() {
+    fn dates_are_formatted_as_in_lambda() {
         assert_eq!(rfc3339(1_607_497_440_000), "2020-12-09T07:04:00Z");
         assert_eq!(rfc3339(1_607_497_440_250), "2020-12-09T07:04:00.25Z");
-        assert_eq!(spaced(1_607_497_440_000), "2020-12-09 07:04:00.000");
-        assert_eq!(spaced(1_607_497_440_089), "2020-12-09 07:04:00.089");
         assert_eq!(
             parse_rfc3339("2020-12-09T07:04:00.0005Z").ok(),
             Some(1_607_497_440_000)
@@ -196,7 +187,7 @@ mod tests {
 
         #[test]
         fn any_instant_can_be_formatted(millis: i64) {
-            prop_assert!(!rfc3339(millis).is_empty() && !spaced(millis).is_empty());
+            prop_assert!(!rfc3339(millis).is_empty());
         }
 
         #[test]

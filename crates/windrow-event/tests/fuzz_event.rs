@@ -24,7 +24,7 @@ use aws_lambda_events::event::kinesis::KinesisEvent;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use serde_json::Value;
-use windrow_event::Event;
+use windrow_event::{Event, Timestamp};
 use windrow_testkit::choices::Choices;
 
 /// Runs `PROPTEST_CASES` cases, or `default` if that is not set. Failures are not saved to a file.
@@ -91,6 +91,7 @@ fn same_records(json: &[u8], ours: &Event, theirs: &KinesisEvent) {
             .map(|value| &value["Records"][index]["kinesis"]["approximateArrivalTimestamp"]);
         if arrival.is_some_and(theirs_is_exact) {
             let their_arrival = their.approximate_arrival_timestamp.timestamp_millis();
+            let their_arrival = Timestamp::from_millis(their_arrival);
             assert_eq!(our.arrival, their_arrival, "{shown}");
         }
     }
@@ -200,6 +201,10 @@ fn is_plain(arrival: &Value) -> bool {
     }
 }
 
+/// The times that a [`Timestamp`] can be, in milliseconds.
+const FIRST_MILLIS: f64 = -62_167_219_200_000.0;
+const LAST_MILLIS: f64 = 253_402_300_799_999.0;
+
 /// Compares the event with the JSON itself.
 fn same_values(json: &[u8], ours: &Event) {
     let Ok(value) = serde_json::from_slice::<Value>(json) else {
@@ -226,14 +231,14 @@ fn same_values(json: &[u8], ours: &Event) {
         let decodes = base64_simd::STANDARD.decode_to_vec(&text).is_ok();
         assert_eq!(our.data.is_ok(), decodes, "{shown}");
         match seconds(&kinesis["approximateArrivalTimestamp"]) {
-            None => assert_eq!(our.arrival, 0, "{shown}"),
+            None => assert_eq!(our.arrival, Timestamp::EPOCH, "{shown}"),
             Some(seconds) => {
-                let millis = seconds * 1_000.0;
-                let error = (our.arrival as f64 - millis).abs();
+                let millis = (seconds * 1_000.0).clamp(FIRST_MILLIS, LAST_MILLIS);
+                let arrival = our.arrival.millis();
+                let error = (arrival as f64 - millis).abs();
                 assert!(
                     error <= 0.501 + millis.abs() * 1e-15,
-                    "{} {millis}: {shown}",
-                    our.arrival
+                    "{arrival} {millis}: {shown}"
                 );
             }
         }

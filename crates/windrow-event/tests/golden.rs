@@ -5,12 +5,12 @@
 
 use aws_lambda_events::event::kinesis::{KinesisEvent, KinesisTimeWindowEvent};
 use windrow_event::{
-    DecodeError, Event, EventSource, EventWindow, RecordData, Response, WindowFields, encode,
+    DecodeError, Event, EventSource, RecordData, Response, Timestamp, Window, WindowFields, encode,
 };
 
 const FIRST: &str = "49590338271490256608559692538361571095921575989136588898";
 const HELLO: &[u8] = b"Hello, this is a test.";
-const WINDOW: EventWindow = EventWindow {
+const WINDOW: Window = Window {
     start: 1_607_497_440_000,
     end: 1_607_497_560_000,
 };
@@ -104,9 +104,9 @@ fn plain() {
     let records: Vec<_> = event.records().collect();
     assert_eq!(records[0].partition_key, "1");
     assert_eq!(records[0].sequence_number, FIRST);
-    assert_eq!(records[0].arrival, 1_545_084_650_987);
+    assert_eq!(records[0].arrival.millis(), 1_545_084_650_987);
     assert_eq!(records[0].data, Ok(HELLO));
-    assert_eq!(records[1].arrival, 1_545_084_711_166);
+    assert_eq!(records[1].arrival.millis(), 1_545_084_711_166);
     assert_eq!(records[1].data, Ok(b"This is only a test.".as_slice()));
 }
 
@@ -119,7 +119,8 @@ fn window_with_numbers_in_its_state() {
     assert_eq!(event.shard_id.as_deref(), Some("shardId-000000000006"));
     assert_eq!(event.stream(), Some("lambda-stream"));
     assert!(!event.is_final_invoke_for_window && !event.is_window_terminated_early);
-    assert_eq!(event.records().next().unwrap().arrival, 1_607_497_475_000);
+    let arrival = event.records().next().unwrap().arrival;
+    assert_eq!(arrival, Timestamp::from_millis(1_607_497_475_000));
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn window_variations() {
     assert!(early.is_final_invoke_for_window && early.is_window_terminated_early);
     assert_eq!(
         early.window,
-        Some(EventWindow {
+        Some(Window {
             end: 1_607_497_530_500,
             ..WINDOW
         })
@@ -152,7 +153,8 @@ fn window_variations() {
 #[test]
 fn arrival_times_in_any_number_format() {
     let event = decoded(ARRIVAL_FORMS);
-    let arrivals: Vec<_> = event.records().map(|record| record.arrival).collect();
+    let arrivals = event.records().map(|record| record.arrival.millis());
+    let arrivals: Vec<i64> = arrivals.collect();
     let whole = 1_607_497_475_000;
     assert_eq!(arrivals, [whole + 189, whole + 189, whole, whole]);
 }

@@ -4,7 +4,7 @@ use aws_lambda_events::event::kinesis::KinesisEvent;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use windrow_event::{
-    Event, EventSource, EventWindow, RecordData, WindowFields, encode, encoded_len,
+    Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode, encoded_len,
 };
 
 const SOURCE: EventSource<'static> = EventSource {
@@ -27,7 +27,7 @@ impl Owned {
         RecordData {
             partition_key: &self.partition_key,
             sequence_number: &self.sequence_number,
-            arrival: self.arrival,
+            arrival: Timestamp::from_millis(self.arrival),
             data: &self.data,
         }
     }
@@ -76,10 +76,10 @@ proptest! {
             prop_assert_eq!(our.sequence_number, &their.kinesis.sequence_number);
             prop_assert_eq!(our.data, Ok(sent.data.as_slice()));
             prop_assert_eq!(our.data, Ok(their.kinesis.data.0.as_slice()));
-            prop_assert_eq!(our.arrival, sent.arrival);
+            prop_assert_eq!(our.arrival.millis(), sent.arrival);
             if aws_lambda_events_is_exact(sent.arrival) {
                 let their_arrival = their.kinesis.approximate_arrival_timestamp.timestamp_millis();
-                prop_assert_eq!(our.arrival, their_arrival);
+                prop_assert_eq!(our.arrival.millis(), their_arrival);
             }
 
             let event_id = format!("{}:{}", SOURCE.shard_id, sent.sequence_number);
@@ -102,7 +102,7 @@ proptest! {
         for (our, sent) in ours.records().zip(&batch) {
             prop_assert_eq!(our.data, Ok(sent.data.as_slice()));
             if aws_lambda_events_is_exact(sent.arrival) {
-                prop_assert_eq!(our.arrival, sent.arrival);
+                prop_assert_eq!(our.arrival.millis(), sent.arrival);
             }
         }
     }
@@ -117,7 +117,7 @@ proptest! {
         is_terminated_early: bool,
     ) {
         let records: Vec<_> = batch.iter().map(Owned::as_data).collect();
-        let window = EventWindow { start, end: start + length };
+        let window = Window { start, end: start + length };
         let state = state.map(|state| serde_json::value::to_raw_value(&state).unwrap());
         let fields = WindowFields { window, state: state.as_deref(), is_final, is_terminated_early };
         let event = Event::from_json(&encode(&SOURCE, &records, Some(&fields))).unwrap();
@@ -135,7 +135,7 @@ proptest! {
     fn encoded_lengths_add_up(batch in batch(), windowed: bool) {
         let records: Vec<_> = batch.iter().map(Owned::as_data).collect();
         let fields = WindowFields {
-            window: EventWindow { start: 0, end: 60_000 },
+            window: Window { start: 0, end: 60_000 },
             state: None,
             is_final: false,
             is_terminated_early: false,

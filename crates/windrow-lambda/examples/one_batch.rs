@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 use unicorn::row::schema;
-use windrow_event::{Event, EventSource, RecordData, encode};
+use windrow_event::{Event, EventSource, RecordData, Timestamp, encode};
 use windrow_lambda::processor::Processor;
 use windrow_lambda::processor::row::TableRow;
 use windrow_write::Collected;
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let record = |sequence_number, data| RecordData {
         partition_key: "Shadowfax",
         sequence_number,
-        arrival: 1_795_339_021_000,
+        arrival: Timestamp::from_millis(1_795_339_021_000),
         data,
     };
     let source = EventSource {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 use unicorn::sensor::Unicorn;
-use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
+use windrow_event::{Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_write::{Collected, KinesisRecord};
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|(line, sequence_number)| RecordData {
             partition_key: "Shadowfax",
             sequence_number,
-            arrival: 1_795_339_021_000,
+            arrival: Timestamp::from_millis(1_795_339_021_000),
             data: line.as_bytes(),
         })
         .collect();
@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         shard_id: "shardId-000000000000",
     };
     let window = WindowFields {
-        window: EventWindow {
+        window: Window {
             start: 1_795_338_960_000,
             end: 1_795_339_020_000,
         },

@@ -7,7 +7,7 @@ use std::ops::Range;
 use unicorn::sensor::Unicorn;
 use windrow_core::fold::StateLimits;
 use windrow_core::window::Window;
-use windrow_event::{Event, EventSource, RecordData, encode};
+use windrow_event::{Event, EventSource, RecordData, Timestamp, encode};
 use windrow_lambda::aggregator::intake::{Intake, RecordSource, WindowRule};
 use windrow_lambda::aggregator::state::WindowFold;
 
@@ -35,7 +35,7 @@ fn event(seconds: Range<usize>) -> Vec<u8> {
         .map(|(partition_key, sequence_number, line)| RecordData {
             partition_key,
             sequence_number,
-            arrival: START,
+            arrival: Timestamp::from_millis(START),
             data: line.as_bytes(),
         })
         .collect();

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use unicorn::row::rows;
 use unicorn::sensor::Unicorn;
 use windrow_core::row::Row;
-use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
+use windrow_event::{Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_write::{BatchLimits, Collected, Destination, ItemFailure, KinesisRecord, SendError};
@@ -32,12 +32,12 @@ fn event(data: &[&str]) -> Event {
         .map(|(data, sequence_number)| RecordData {
             partition_key: "Shadowfax",
             sequence_number,
-            arrival: START + 5_000,
+            arrival: Timestamp::from_millis(START + 5_000),
             data: data.as_bytes(),
         })
         .collect();
     let fields = WindowFields {
-        window: EventWindow {
+        window: Window {
             start: START,
             end: START + 60_000,
         },

@@ -16,14 +16,16 @@ use unicorn::sensor::Unicorn;
 use unicorn::totals::Measures;
 use windrow_core::fold::StateLimits;
 use windrow_core::row::Row;
-use windrow_event::{Event, EventSource, EventWindow, RecordData, Response, WindowFields, encode};
+use windrow_event::{
+    Event, EventSource, RecordData, Response, Timestamp, Window, WindowFields, encode,
+};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::metrics::Metrics;
 use windrow_write::{Collected, KinesisRecord};
 
 const START: i64 = 1_790_000_040_000;
-const WINDOW: EventWindow = EventWindow {
+const WINDOW: Window = Window {
     start: START,
     end: START + 60_000,
 };
@@ -104,7 +106,7 @@ fn event(
         .map(|((_, data), sequence_number)| RecordData {
             partition_key: "Shadowfax",
             sequence_number,
-            arrival: START + 5_000,
+            arrival: Timestamp::from_millis(START + 5_000),
             data: data.as_bytes(),
         })
         .collect();
@@ -118,7 +120,7 @@ fn event(
 }
 
 fn reading(name: &str, second: i64, metres: &str, points: i32) -> String {
-    let time = windrow_core::time::Timestamp::from_millis(START + second * 1000);
+    let time = Timestamp::from_millis(START + second * 1000);
     format!(
         r#"{{"Name":"{name}","StatusTime":"{time}","Distance":{metres},"MagicPoints":{points},"HealthPoints":{points}}}"#
     )

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 use unicorn::row::{rows, schema};
 use unicorn::sensor::Unicorn;
-use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
+use windrow_event::{Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::pack::pack;
 use windrow_lambda::aggregator::settings::WindowTime;
@@ -67,7 +67,7 @@ fn event(names: &[&str]) -> Event {
         .map(|(line, sequence_number)| RecordData {
             partition_key: "key",
             sequence_number,
-            arrival: START + 5_000,
+            arrival: Timestamp::from_millis(START + 5_000),
             data: line.as_bytes(),
         })
         .collect();
@@ -77,7 +77,7 @@ fn event(names: &[&str]) -> Event {
         shard_id: "shardId-000000000007",
     };
     let fields = WindowFields {
-        window: EventWindow {
+        window: Window {
             start: START,
             end: START + 60_000,
         },

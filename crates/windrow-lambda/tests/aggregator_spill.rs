@@ -15,7 +15,7 @@ use unicorn::row::rows;
 use unicorn::sensor::Unicorn;
 use windrow_core::row::Row;
 use windrow_core::time::Timestamp;
-use windrow_event::{Event, EventSource, EventWindow, RecordData, WindowFields, encode};
+use windrow_event::{Event, EventSource, RecordData, Window, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_write::{Collected, KinesisRecord};
@@ -23,7 +23,7 @@ use windrow_write::{Collected, KinesisRecord};
 const UNICORNS: u64 = 60_000;
 const LINES_PER_RECORD: usize = 20;
 const RECORDS_PER_BATCH: usize = 500;
-const WINDOW: EventWindow = EventWindow {
+const WINDOW: Window = Window {
     start: 1_790_000_040_000,
     end: 1_790_000_100_000,
 };
@@ -50,7 +50,7 @@ impl TestShard {
             .map(|(data, sequence_number)| RecordData {
                 partition_key: "key",
                 sequence_number,
-                arrival: WINDOW.start + 5_000,
+                arrival: Timestamp::from_millis(WINDOW.start + 5_000),
                 data: data.as_bytes(),
             })
             .collect();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 use unicorn::row::{LOW_VITALS_METRIC, has_low_vitals, schema};
-use windrow_event::{Event, EventSource, RecordData, Response, encode};
+use windrow_event::{Event, EventSource, RecordData, Response, Timestamp, encode};
 use windrow_lambda::processor::row::TableRow;
 use windrow_lambda::processor::{Processor, RowMetric};
 use windrow_write::{
@@ -39,7 +39,7 @@ fn payload(records: &[&str]) -> Vec<u8> {
         .map(|(data, sequence_number)| RecordData {
             partition_key: "key",
             sequence_number,
-            arrival: 1_790_000_045_000,
+            arrival: Timestamp::from_millis(1_790_000_045_000),
             data: data.as_bytes(),
         })
         .collect();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 use unicorn::row::schema;
-use windrow_event::{Event, EventSource, RecordData, Response, encode};
+use windrow_event::{Event, EventSource, RecordData, Response, Timestamp, encode};
 use windrow_lambda::metrics::Metrics;
 use windrow_lambda::processor::Processor;
 use windrow_lambda::processor::row::TableRow;
@@ -70,7 +70,7 @@ fn event(unicorns: usize) -> Event {
     let record = RecordData {
         partition_key: "key",
         sequence_number: "100",
-        arrival: 1_790_000_045_000,
+        arrival: Timestamp::from_millis(1_790_000_045_000),
         data: data.as_bytes(),
     };
     Event::from_json(&encode(&source, &[record], None)).unwrap()

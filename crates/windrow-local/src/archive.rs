@@ -54,7 +54,7 @@ impl ShardWork for ArchiveIntake {
             let requested_at = self.source.clock.now_millis();
             let page = tokio::select! {
                 () = stop.cancelled() => return,
-                page = reader.next() => page,
+                page = reader.next_page() => page,
             };
             match page {
                 Ok(page) => {
@@ -83,8 +83,8 @@ impl ArchiveIntake {
     /// Puts a page into the delivery stream, with one put per hour of arrival: an object's folder
     /// is the hour in which its first record arrived. Retries a failed put until `stop`.
     async fn put(&self, records: &[ShardRecord], stop: &CancellationToken) {
-        const HOUR: i64 = 3_600_000;
-        for records in records.chunk_by(|a, b| a.arrival / HOUR == b.arrival / HOUR) {
+        let hour = |record: &ShardRecord| record.arrival.millis().div_euclid(3_600_000);
+        for records in records.chunk_by(|a, b| hour(a) == hour(b)) {
             let mut lines = Vec::new();
             for record in records {
                 lines.extend_from_slice(&record.data);
@@ -93,7 +93,7 @@ impl ArchiveIntake {
                     lines.push(b'\n');
                 }
             }
-            let arrival = records.first().map_or(0, |record| record.arrival);
+            let arrival = records.first().map_or(0, |record| record.arrival.millis());
             while let Err(error) = self
                 .firehose
                 .put(&self.delivery_stream, lines.clone(), arrival)

@@ -9,7 +9,8 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_sdk_kinesis::primitives::Blob;
 use ferrokinesis::store::StoreOptions;
-use windrow_read::{FollowOptions, Start, follow};
+use futures_util::StreamExt;
+use windrow_read::{FollowOptions, Start, StreamRecord, follow};
 
 const STREAM: &str = "wildrydes";
 const MIDDLE_HASH_KEY: &str = "170141183460469231731687303715884105728";
@@ -65,17 +66,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::time::sleep(Duration::from_millis(100)).await;
     put(&client, "after the split").await?;
 
-    let mut follow = follow(client, STREAM, Start::TrimHorizon, FollowOptions::default());
-    let mut read = 0;
-    while read < 2 {
-        let Some(next) = follow.next().await else {
-            break;
-        };
-        let (shard, records) = next?;
-        for record in records {
-            println!("{shard} {}", String::from_utf8_lossy(&record.data));
-            read += 1;
-        }
+    let options = FollowOptions::default();
+    let mut records = follow(client, STREAM, Start::TrimHorizon, options).take(2);
+    while let Some(item) = records.next().await {
+        let StreamRecord { shard, record, .. } = item?;
+        println!("{shard} {}", String::from_utf8_lossy(&record.data));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use windrow_service::{ErrorClass, ServiceError};
 
 /// Why reading failed, by how to react.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// The stream does not exist, or it no longer has the requested shard.
     #[error("stream {name} does not exist, or no longer has this shard")]

@@ -1,8 +1,13 @@
 //! Follows a whole stream, through splits and merges.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use std::vec;
 
 use aws_sdk_kinesis::Client;
+use futures_core::stream::{FusedStream, Stream};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -40,7 +45,8 @@ impl Default for FollowOptions {
 /// With [`Start::Latest`], shards that are already closed are skipped. A sequence number belongs to
 /// one shard, so it is a valid start only for a stream that begins with a single shard.
 ///
-/// This makes no request to Kinesis before the first call of [`Follow::next`].
+/// This makes no request to Kinesis before the result is polled. `client` is used as it is, except
+/// that its own retries are disabled for these calls.
 pub fn follow(
     client: Client,
     stream: impl Into<String>,
@@ -56,13 +62,37 @@ pub fn follow(
         listed: false,
         stopped: false,
         in_progress: FuturesUnordered::new(),
+        unread: None,
     };
     follow.list_after(Duration::ZERO, true);
     follow
 }
 
-/// A stream that is being followed. Dropping it cancels all requests in progress.
+/// One record of a stream that is being followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamRecord {
+    /// The ID of its shard.
+    pub shard: Arc<str>,
+    /// The record itself.
+    pub record: ShardRecord,
+    /// How far the page that contains it lags behind the end of the shard; zero at the end.
+    pub behind: Duration,
+}
+
+/// A stream that is being followed: a [`Stream`] of its records.
+///
+/// Records of a shard are in order, and come after all records of its parents. Shards that may be
+/// read at the same time are interleaved by pages.
+///
+/// It reads only while it is polled; other records stay in Kinesis. Dropping a future of its next
+/// record loses nothing, and dropping the `Follow` cancels all requests in progress.
+///
+/// # Errors
+///
+/// An item can be a [`ReadError`]. After a [transient error](ReadError::is_transient), poll it again
+/// to continue without losing records. Any other error is the last item.
 #[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
 pub struct Follow {
     client: Client,
     stream: String,
@@ -74,6 +104,26 @@ pub struct Follow {
     stopped: bool,
     /// One read per shard, and the next listing.
     in_progress: FuturesUnordered<BoxFuture<'static, FollowStep>>,
+    /// What is left of the page read last.
+    unread: Option<UnreadPage>,
+}
+
+#[derive(Debug)]
+struct UnreadPage {
+    shard: Arc<str>,
+    behind: Duration,
+    records: vec::IntoIter<ShardRecord>,
+}
+
+impl UnreadPage {
+    fn next(&mut self) -> Option<StreamRecord> {
+        let record = self.records.next()?;
+        Some(StreamRecord {
+            shard: Arc::clone(&self.shard),
+            record,
+            behind: self.behind,
+        })
+    }
 }
 
 /// The result of a read or a listing.
@@ -85,80 +135,93 @@ enum FollowStep {
     },
 }
 
-impl Follow {
-    /// Returns the next records of any shard, and the shard's ID. Records of a shard are in order,
-    /// and come after all records of its parents.
-    ///
-    /// It reads only while the future is polled; other records stay in the stream. Dropping the
-    /// future loses nothing. It returns `None` only after a permanent error.
-    ///
-    /// # Errors
-    /// [`ReadError`]. After a [transient error](ReadError::is_transient), call it again to continue
-    /// without losing records. Any other error ends it.
-    pub async fn next(&mut self) -> Option<Result<(String, Vec<ShardRecord>), ReadError>> {
-        while !self.stopped {
-            let result = match self.in_progress.next().await? {
-                FollowStep::Read(reader, Ok(page)) => Ok(self.take_page(*reader, page)),
-                FollowStep::Read(reader, Err(error)) => {
-                    if error.is_transient() {
-                        self.read_after(self.options.poll_interval, *reader);
-                    }
-                    Err(error)
-                }
-                FollowStep::Listed {
-                    regular,
-                    listing: Ok(listing),
-                } => {
-                    if regular {
-                        self.list_after(self.options.rediscovery_interval, true);
-                    }
-                    self.take_listing(&listing);
-                    Ok(None)
-                }
-                FollowStep::Listed {
-                    regular,
-                    listing: Err(error),
-                } => {
-                    if error.is_transient() {
-                        self.list_after(self.options.poll_interval, regular);
-                    }
-                    Err(error)
-                }
+impl Stream for Follow {
+    type Item = Result<StreamRecord, ReadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(record) = this.unread.as_mut().and_then(UnreadPage::next) {
+                return Poll::Ready(Some(Ok(record)));
+            }
+            this.unread = None;
+            if this.stopped {
+                return Poll::Ready(None);
+            }
+            let Some(step) = ready!(this.in_progress.poll_next_unpin(context)) else {
+                this.stopped = true;
+                return Poll::Ready(None);
             };
-            match result {
-                Ok(None) => {}
-                Ok(Some(records)) => return Some(Ok(records)),
-                Err(error) => {
-                    if !error.is_transient() {
-                        self.stopped = true;
-                        self.in_progress.clear();
-                    }
-                    return Some(Err(error));
+            if let Err(error) = this.take_step(step) {
+                if !error.is_transient() {
+                    this.stopped = true;
+                    this.in_progress.clear();
                 }
+                return Poll::Ready(Some(Err(error)));
             }
         }
-        None
+    }
+}
+
+impl FusedStream for Follow {
+    fn is_terminated(&self) -> bool {
+        self.stopped && self.unread.is_none()
+    }
+}
+
+impl Follow {
+    /// Takes the result of a read or a listing, and schedules what comes after it.
+    ///
+    /// # Errors
+    /// The error of the read or the listing. After a transient one, it is scheduled again.
+    fn take_step(&mut self, step: FollowStep) -> Result<(), ReadError> {
+        match step {
+            FollowStep::Read(reader, Ok(page)) => self.take_page(*reader, page),
+            FollowStep::Read(reader, Err(error)) => {
+                if error.is_transient() {
+                    self.read_after(self.options.poll_interval, *reader);
+                }
+                return Err(error);
+            }
+            FollowStep::Listed {
+                regular,
+                listing: Ok(listing),
+            } => {
+                if regular {
+                    self.list_after(self.options.rediscovery_interval, true);
+                }
+                self.take_listing(&listing);
+            }
+            FollowStep::Listed {
+                regular,
+                listing: Err(error),
+            } => {
+                if error.is_transient() {
+                    self.list_after(self.options.poll_interval, regular);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
-    /// Continues with the shard that returned `page`, or with its children if the shard has ended.
-    fn take_page(
-        &mut self,
-        reader: ShardReader,
-        page: ShardPage,
-    ) -> Option<(String, Vec<ShardRecord>)> {
-        let shard = reader.shard().to_owned();
-        if page.ended {
-            tracing::debug!(stream = self.stream, shard, "shard read to its end");
-            self.lineage.finish(&shard);
-            self.start_ready(&self.later_start());
-            self.list_after(Duration::ZERO, false);
-        } else {
+    /// Takes the records of `page`, and continues with its shard, or with the shard's children if it
+    /// has ended.
+    fn take_page(&mut self, reader: ShardReader, page: ShardPage) {
+        self.unread = Some(UnreadPage {
+            shard: Arc::from(reader.shard()),
+            behind: page.behind,
+            records: page.records.into_iter(),
+        });
+        if !page.ended {
             self.read_after(self.options.poll_interval, reader);
+            return;
         }
-        if page.records.is_empty() {
-            return None;
-        }
-        Some((shard, page.records))
+        let shard = reader.shard();
+        tracing::debug!(stream = self.stream, shard, "shard read to its end");
+        self.lineage.finish(shard);
+        self.start_ready(&self.later_start());
+        self.list_after(Duration::ZERO, false);
     }
 
     /// Updates the lineage with a listing and starts the shards that may be read.
@@ -198,7 +261,7 @@ impl Follow {
     fn read_after(&self, pause: Duration, mut reader: ShardReader) {
         self.in_progress.push(Box::pin(async move {
             tokio::time::sleep(pause).await;
-            let page = reader.next().await;
+            let page = reader.next_page().await;
             FollowStep::Read(Box::new(reader), page)
         }));
     }

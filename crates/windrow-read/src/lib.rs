@@ -1,12 +1,11 @@
-//! Reads a Kinesis stream, through splits and merges of its shards.
+#![doc = include_str!("../README.md")]
+//!
+//! # The pieces
 //!
 //! A stream is a graph of shards. A split or merge closes shards and opens children that continue
 //! where the parents ended, so reading a stream in order means reading parents before children.
 //! [`list`] lists the shards, [`Lineage`] determines which of them may be read now, [`ShardReader`]
-//! reads one of them, and [`follow`] combines the three.
-//!
-//! Expired iterators are renewed at the same record, and throttling and transient errors are
-//! retried. A reader returns every record of its shard once, in order.
+//! reads one of them page by page, and [`follow`] combines the three.
 //!
 //! ```
 //! use windrow_read::{Lineage, Shard};
@@ -23,6 +22,15 @@
 //! lineage.finish("a");
 //! assert_eq!(lineage.ready(), ["b", "c"]);
 //! ```
+//!
+//! # Features
+//!
+//! There are none: the crate needs the SDK of Kinesis, and no other.
+//!
+//! # Times
+//!
+//! A moment is a [`Timestamp`], and a length of time is a [`Duration`](std::time::Duration). The
+//! clock is read for one purpose: an iterator at the latest record can only be renewed by time.
 
 mod error;
 mod follow;
@@ -32,7 +40,9 @@ mod reader;
 mod retry;
 
 pub use error::ReadError;
-pub use follow::{Follow, FollowOptions, follow};
+pub use follow::{Follow, FollowOptions, StreamRecord, follow};
 pub use lineage::Lineage;
 pub use list::{Shard, list};
 pub use reader::{ShardPage, ShardReader, ShardRecord, Start};
+pub use windrow_core::time::Timestamp;
+pub use windrow_service::ServiceError;

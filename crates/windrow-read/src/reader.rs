@@ -1,6 +1,6 @@
 //! Reads one shard.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{Config, retry::RetryConfig};
@@ -8,6 +8,7 @@ use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::ShardIteratorType;
 use bytes::Bytes;
+use windrow_core::time::Timestamp;
 
 use crate::ReadError;
 use crate::retry::RetryBudget;
@@ -22,9 +23,9 @@ pub enum Start {
     TrimHorizon,
     /// The first record that arrives from now on.
     Latest,
-    /// The first record that arrived at or after this time, in milliseconds since 1970-01-01 UTC.
-    /// The time must not be in the future.
-    AtTimestamp(i64),
+    /// The first record that arrived at or after this time, which counts to the millisecond and must
+    /// not be in the future.
+    AtTimestamp(Timestamp),
     /// The record after the one with this sequence number.
     AfterSequence(String),
     /// The record with this sequence number.
@@ -40,9 +41,8 @@ pub struct ShardRecord {
     pub partition_key: String,
     /// The payload.
     pub data: Bytes,
-    /// When it arrived at Kinesis, in milliseconds since 1970-01-01 UTC; 0 if Kinesis does not
-    /// report it.
-    pub arrival: i64,
+    /// When it arrived at Kinesis, to the millisecond; the epoch if Kinesis does not report it.
+    pub arrival: Timestamp,
 }
 
 /// The result of one read.
@@ -50,8 +50,8 @@ pub struct ShardRecord {
 pub struct ShardPage {
     /// The records, in order. Often empty.
     pub records: Vec<ShardRecord>,
-    /// How far this page lags behind the end of the shard, in milliseconds; 0 at the end.
-    pub millis_behind: i64,
+    /// How far this page lags behind the end of the shard; zero at the end.
+    pub behind: Duration,
     /// Whether the shard is closed and read to the end.
     pub ended: bool,
 }
@@ -67,14 +67,14 @@ pub struct ShardReader {
     iterator: Option<String>,
     checkpoint: Option<String>,
     /// The earliest arrival time of the first record to return.
-    not_before: Option<i64>,
+    not_before: Option<Timestamp>,
     ended: bool,
 }
 
 impl ShardReader {
     /// A reader of `shard` that starts at `start`. It makes no request before the first read.
     ///
-    /// The retries of `client` itself are disabled.
+    /// `client` is used as it is, except that its own retries are disabled for these calls.
     pub fn new(
         client: Client,
         stream: impl Into<String>,
@@ -123,11 +123,11 @@ impl ShardReader {
     /// # Errors
     /// [`ReadError`], after retrying throttling and transient errors. No record is skipped: the
     /// next call reads the same records.
-    pub async fn next(&mut self) -> Result<ShardPage, ReadError> {
+    pub async fn next_page(&mut self) -> Result<ShardPage, ReadError> {
         if self.ended {
             return Ok(ShardPage {
                 records: Vec::new(),
-                millis_behind: 0,
+                behind: Duration::ZERO,
                 ended: true,
             });
         }
@@ -170,7 +170,9 @@ impl ShardReader {
             let (kind, sequence_number, timestamp) = match start {
                 Start::TrimHorizon => (ShardIteratorType::TrimHorizon, None, None),
                 Start::Latest => (ShardIteratorType::Latest, None, None),
-                Start::AtTimestamp(time) => (ShardIteratorType::AtTimestamp, None, Some(*time)),
+                Start::AtTimestamp(time) => {
+                    (ShardIteratorType::AtTimestamp, None, Some(time.millis()))
+                }
                 Start::AfterSequence(number) => (
                     ShardIteratorType::AfterSequenceNumber,
                     Some(number.clone()),
@@ -201,7 +203,8 @@ impl ShardReader {
                         // any new iterator starts at this time. It is rounded down, because some
                         // emulators report arrival in whole seconds.
                         Start::Latest => {
-                            self.start = Start::AtTimestamp(requested_at - requested_at % 1000);
+                            let second = requested_at - requested_at % 1000;
+                            self.start = Start::AtTimestamp(Timestamp::from_millis(second));
                         }
                         Start::AtTimestamp(time) if self.checkpoint.is_none() => {
                             self.not_before = Some(time);
@@ -225,7 +228,8 @@ impl ShardReader {
         for record in output.records {
             let arrival = record
                 .approximate_arrival_timestamp
-                .and_then(|time| time.to_millis().ok());
+                .and_then(|time| time.to_millis().ok())
+                .map(Timestamp::from_millis);
             self.checkpoint = Some(record.sequence_number.clone());
             // Kinesis never returns these, but emulators may start at the oldest record if none is
             // later.
@@ -242,13 +246,14 @@ impl ShardReader {
                 sequence_number: record.sequence_number,
                 partition_key: record.partition_key.unwrap_or_default(),
                 data: record.data.into_bytes(),
-                arrival: arrival.unwrap_or(0),
+                arrival: arrival.unwrap_or(Timestamp::EPOCH),
             });
         }
         let millis_behind = output.millis_behind_latest.unwrap_or(0);
+        let behind = Duration::from_millis(u64::try_from(millis_behind).unwrap_or(0));
         ShardPage {
             records,
-            millis_behind,
+            behind,
             ended: self.ended,
         }
     }

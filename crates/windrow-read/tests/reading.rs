@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use emulator::{STREAM, kinesis, kinesis_with_calls, merge, put, split};
+use futures_util::StreamExt;
 use windrow_read::{
-    Follow, FollowOptions, ReadError, ShardReader, ShardRecord, Start, follow, list,
+    Follow, FollowOptions, ReadError, ShardReader, ShardRecord, Start, StreamRecord, Timestamp,
+    follow, list,
 };
 
 const FIRST: &str = "shardId-000000000000";
@@ -42,8 +44,8 @@ fn texts(records: &[ShardRecord]) -> Vec<&str> {
     records.iter().map(text).collect()
 }
 
-/// The next records.
-async fn next(follow: &mut Follow) -> (String, Vec<ShardRecord>) {
+/// The next record.
+async fn next(follow: &mut Follow) -> StreamRecord {
     let next = tokio::time::timeout(LIMIT, follow.next());
     next.await.unwrap().unwrap().unwrap()
 }
@@ -73,7 +75,7 @@ async fn all_records_of_several_shards_are_read_in_pages() {
         let mut reader = reader(&client, &shard.id, Start::TrimHorizon).limit(3);
         assert_eq!(reader.checkpoint(), None);
         loop {
-            let page = reader.next().await.unwrap();
+            let page = reader.next_page().await.unwrap();
             assert!(page.records.len() <= 3 && !page.ended);
             let Some(last) = page.records.last() else {
                 break;
@@ -81,7 +83,7 @@ async fn all_records_of_several_shards_are_read_in_pages() {
             assert_eq!(reader.checkpoint(), Some(last.sequence_number.as_str()));
             for record in &page.records {
                 assert_eq!(record.partition_key, text(record));
-                assert!(record.arrival > 1_600_000_000_000);
+                assert!(record.arrival > Timestamp::from_millis(1_600_000_000_000));
                 assert!(read.insert(record.partition_key.parse::<u32>().unwrap()));
             }
         }
@@ -97,12 +99,12 @@ async fn reader_starts_at_or_after_a_sequence_number() {
     put(&client, "Shadowfax", "three").await;
 
     let page = reader(&client, FIRST, Start::AtSequence(two.clone()))
-        .next()
+        .next_page()
         .await
         .unwrap();
     assert_eq!(texts(&page.records), ["two", "three"]);
     let page = reader(&client, FIRST, Start::AfterSequence(two))
-        .next()
+        .next_page()
         .await
         .unwrap();
     assert_eq!(texts(&page.records), ["three"]);
@@ -117,14 +119,14 @@ async fn closed_shard_ends_and_stays_ended() {
     let mut reader = reader(&client, FIRST, Start::TrimHorizon);
     let mut read = Vec::new();
     loop {
-        let page = reader.next().await.unwrap();
+        let page = reader.next_page().await.unwrap();
         read.extend(page.records);
         if page.ended {
             break;
         }
     }
     assert_eq!(texts(&read), ["one"]);
-    let page = reader.next().await.unwrap();
+    let page = reader.next_page().await.unwrap();
     assert!(page.ended && page.records.is_empty());
 }
 
@@ -132,16 +134,19 @@ async fn closed_shard_ends_and_stays_ended() {
 async fn expired_iterator_is_renewed_at_the_same_record() {
     let client = kinesis(1, 1).await;
     let mut latest = reader(&client, FIRST, Start::Latest);
-    assert!(latest.next().await.unwrap().records.is_empty());
+    assert!(latest.next_page().await.unwrap().records.is_empty());
     put(&client, "Shadowfax", "one").await;
     let mut oldest = reader(&client, FIRST, Start::TrimHorizon);
-    assert_eq!(texts(&oldest.next().await.unwrap().records), ["one"]);
+    assert_eq!(texts(&oldest.next_page().await.unwrap().records), ["one"]);
 
     put(&client, "Shadowfax", "two").await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
 
-    assert_eq!(texts(&oldest.next().await.unwrap().records), ["two"]);
-    assert_eq!(texts(&latest.next().await.unwrap().records), ["one", "two"]);
+    assert_eq!(texts(&oldest.next_page().await.unwrap().records), ["two"]);
+    assert_eq!(
+        texts(&latest.next_page().await.unwrap().records),
+        ["one", "two"]
+    );
 }
 
 #[tokio::test]
@@ -154,7 +159,7 @@ async fn missing_stream_is_reported() {
 
     assert!(is_missing(&list(&client, "elsewhere").await.unwrap_err()));
     let mut reader = ShardReader::new(client.clone(), "elsewhere", FIRST, Start::Latest);
-    assert!(is_missing(&reader.next().await.unwrap_err()));
+    assert!(is_missing(&reader.next_page().await.unwrap_err()));
     let mut follow = follow(client, "elsewhere", Start::Latest, fast_options());
     assert!(is_missing(&follow.next().await.unwrap().unwrap_err()));
     assert!(follow.next().await.is_none());
@@ -202,15 +207,13 @@ async fn resharding_while_writing_loses_nothing_and_keeps_the_order_per_key() {
     let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     let mut order = Vec::new();
     while numbers.values().map(Vec::len).sum::<usize>() < 240 {
-        let (shard, records) = next(&mut follow).await;
-        order.push(shard);
-        for record in &records {
-            let (key, number) = text(record).split_once(':').unwrap();
-            numbers
-                .entry(key.to_owned())
-                .or_default()
-                .push(number.parse().unwrap());
-        }
+        let StreamRecord { shard, record, .. } = next(&mut follow).await;
+        order.push(shard.to_string());
+        let (key, number) = text(&record).split_once(':').unwrap();
+        numbers
+            .entry(key.to_owned())
+            .or_default()
+            .push(number.parse().unwrap());
     }
     writing.await.unwrap();
 
@@ -250,12 +253,12 @@ async fn latest_skips_existing_records_and_misses_no_later_ones() {
     };
     assert!(is_quiet(&mut follow, started).await);
     put(&client, "Shadowfax", "one").await;
-    assert_eq!(texts(&next(&mut follow).await.1), ["one"]);
+    assert_eq!(text(&next(&mut follow).await.record), "one");
 
     merge(&client, SECOND, THIRD).await;
     put(&client, "Shadowfax", "two").await;
-    let (shard, records) = next(&mut follow).await;
-    assert_eq!((shard.as_str(), texts(&records)), (FOURTH, vec!["two"]));
+    let item = next(&mut follow).await;
+    assert_eq!((&*item.shard, text(&item.record)), (FOURTH, "two"));
 }
 
 #[tokio::test]
@@ -270,7 +273,7 @@ async fn start_time_applies_to_children() {
     let mut arrival = None;
     for shard in [SECOND, THIRD] {
         let page = reader(&client, shard, Start::TrimHorizon)
-            .next()
+            .next_page()
             .await
             .unwrap();
         let record = page
@@ -285,6 +288,6 @@ async fn start_time_applies_to_children() {
         Start::AtTimestamp(arrival.unwrap()),
         fast_options(),
     );
-    assert_eq!(texts(&next(&mut follow).await.1), ["after"]);
+    assert_eq!(text(&next(&mut follow).await.record), "after");
     assert!(is_quiet(&mut follow, calls.wait_for_pages(100)).await);
 }

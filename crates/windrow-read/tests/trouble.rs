@@ -15,9 +15,10 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use windrow_read::{FollowOptions, ReadError, ShardReader, Start, follow, list};
+use windrow_read::{FollowOptions, ReadError, ShardReader, Start, Timestamp, follow, list};
 
 /// The response to one request.
 #[derive(Debug, Clone)]
@@ -200,11 +201,11 @@ async fn throttling_and_errors_are_retried_with_the_same_iterator() {
     ]);
     let mut reader = script.reader(Start::TrimHorizon);
     let started = Instant::now();
-    let page = reader.next().await.unwrap();
+    let page = reader.next_page().await.unwrap();
 
     assert_eq!(
-        (page.records.len(), page.millis_behind, page.ended),
-        (1, 7, false)
+        (page.records.len(), page.behind, page.ended),
+        (1, Duration::from_millis(7), false)
     );
     assert_eq!(reader.checkpoint(), Some("1"));
     let iterators: Vec<Value> = script
@@ -224,7 +225,7 @@ async fn retries_end_and_the_next_read_continues_where_this_one_stopped() {
     let script = Script::new(responses);
     let mut reader = script.reader(Start::TrimHorizon);
 
-    let error = reader.next().await.unwrap_err();
+    let error = reader.next_page().await.unwrap_err();
     assert!(error.is_transient());
     assert_eq!(
         error.to_string(),
@@ -236,7 +237,7 @@ async fn retries_end_and_the_next_read_continues_where_this_one_stopped() {
         "{cause}"
     );
 
-    let page = reader.next().await.unwrap();
+    let page = reader.next_page().await.unwrap();
     assert_eq!((page.records.len(), page.ended), (1, true));
     assert_eq!(script.bodies("GetShardIterator").len(), 1);
 }
@@ -244,7 +245,11 @@ async fn retries_end_and_the_next_read_continues_where_this_one_stopped() {
 #[tokio::test(start_paused = true)]
 async fn permanent_error_is_not_retried() {
     let script = Script::new([ScriptedAnswer::Error(400, "AccessDeniedException")]);
-    let error = script.reader(Start::TrimHorizon).next().await.unwrap_err();
+    let error = script
+        .reader(Start::TrimHorizon)
+        .next_page()
+        .await
+        .unwrap_err();
     assert!(matches!(error, ReadError::Permanent { .. }) && !error.is_transient());
     assert_eq!(script.operations(), ["GetShardIterator"]);
 }
@@ -259,8 +264,11 @@ async fn expired_iterator_is_renewed_after_the_last_record() {
         page(&["3"], None),
     ]);
     let mut reader = script.reader(Start::TrimHorizon);
-    reader.next().await.unwrap();
-    assert_eq!(reader.next().await.unwrap().records[0].sequence_number, "3");
+    reader.next_page().await.unwrap();
+    assert_eq!(
+        reader.next_page().await.unwrap().records[0].sequence_number,
+        "3"
+    );
 
     let requests = script.bodies("GetShardIterator");
     assert_eq!(requests[0]["ShardIteratorType"], "TRIM_HORIZON");
@@ -271,7 +279,7 @@ async fn expired_iterator_is_renewed_after_the_last_record() {
 #[tokio::test(start_paused = true)]
 async fn expired_latest_iterator_is_renewed_at_its_creation_time() {
     let script = Script::new([iterator("i"), EXPIRED, iterator("j"), page(&[], Some("k"))]);
-    script.reader(Start::Latest).next().await.unwrap();
+    script.reader(Start::Latest).next_page().await.unwrap();
 
     let requests = script.bodies("GetShardIterator");
     assert_eq!(requests[0]["ShardIteratorType"], "LATEST");
@@ -299,17 +307,17 @@ async fn records_before_the_start_time_are_skipped_up_to_the_first_later_one() {
         ScriptedAnswer::Ok(early),
         ScriptedAnswer::Ok(mixed),
     ]);
-    let mut reader = script.reader(Start::AtTimestamp(9_500));
+    let mut reader = script.reader(Start::AtTimestamp(Timestamp::from_millis(9_500)));
 
-    assert!(reader.next().await.unwrap().records.is_empty());
+    assert!(reader.next_page().await.unwrap().records.is_empty());
     assert_eq!(reader.checkpoint(), Some("2"));
     let arrivals: Vec<(String, i64)> = reader
-        .next()
+        .next_page()
         .await
         .unwrap()
         .records
         .into_iter()
-        .map(|record| (record.sequence_number, record.arrival))
+        .map(|record| (record.sequence_number, record.arrival.millis()))
         .collect();
     assert_eq!(arrivals, [("4".to_owned(), 9_500), ("5".to_owned(), 9_250)]);
 }
@@ -322,7 +330,11 @@ async fn iterators_that_always_expire_end_in_an_error() {
             .chain((0..9).flat_map(|_| [EXPIRED, iterator("i")]))
             .chain([EXPIRED]),
     );
-    let error = script.reader(Start::TrimHorizon).next().await.unwrap_err();
+    let error = script
+        .reader(Start::TrimHorizon)
+        .next_page()
+        .await
+        .unwrap_err();
     assert!(error.is_transient());
 }
 
@@ -330,10 +342,10 @@ async fn iterators_that_always_expire_end_in_an_error() {
 async fn canceled_read_is_repeated() {
     let script = Script::new([iterator("i"), ScriptedAnswer::Hang, page(&["1"], Some("j"))]);
     let mut reader = script.reader(Start::TrimHorizon);
-    let canceled = tokio::time::timeout(Duration::from_millis(10), reader.next()).await;
+    let canceled = tokio::time::timeout(Duration::from_millis(10), reader.next_page()).await;
     assert!(canceled.is_err());
 
-    assert_eq!(reader.next().await.unwrap().records.len(), 1);
+    assert_eq!(reader.next_page().await.unwrap().records.len(), 1);
     let iterators: Vec<Value> = script
         .bodies("GetRecords")
         .iter()
@@ -357,8 +369,9 @@ async fn following_continues_after_a_transient_error() {
     // In a task, because `Follow` must be `Send`.
     let following = tokio::spawn(async move {
         assert!(follow.next().await.unwrap().unwrap_err().is_transient());
-        let (shard, records) = follow.next().await.unwrap().unwrap();
-        assert_eq!((shard.as_str(), records.len()), ("a", 1));
+        let item = follow.next().await.unwrap().unwrap();
+        assert_eq!((&*item.shard, &*item.record.sequence_number), ("a", "1"));
+        assert_eq!(item.behind, Duration::from_millis(7));
     });
     following.await.unwrap();
 }
@@ -376,6 +389,6 @@ async fn failed_listing_is_retried_soon() {
 
     assert!(follow.next().await.unwrap().unwrap_err().is_transient());
     let failed = Instant::now();
-    assert_eq!(follow.next().await.unwrap().unwrap().1.len(), 1);
+    assert!(follow.next().await.unwrap().is_ok());
     assert!(failed.elapsed() < Duration::from_secs(1));
 }

@@ -137,8 +137,9 @@ fn plan<D: Destination>(
             ledger.statuses[index] = ItemStatus::Undelivered(Reason::Rejected(reason));
             continue;
         }
-        if let Err(reason) = destination.check(item) {
-            ledger.statuses[index] = ItemStatus::Undelivered(Reason::Rejected(reason));
+        if let Err(invalid) = destination.check(item) {
+            let reason = Reason::Rejected(invalid.to_string());
+            ledger.statuses[index] = ItemStatus::Undelivered(reason);
             continue;
         }
         let earlier = destination

@@ -28,9 +28,9 @@ pub trait Destination: Send + Sync {
     /// Checks whether the service can accept `item`, apart from its size.
     ///
     /// # Errors
-    /// The reason the service would reject the item. Such an item is returned unsent, because it
-    /// would fail its whole chunk.
-    fn check(&self, _item: &Self::Item) -> Result<(), String> {
+    /// [`InvalidItem`] if the service would reject the item. Such an item is returned unsent, because
+    /// it would fail its whole chunk.
+    fn check(&self, _item: &Self::Item) -> Result<(), InvalidItem> {
         Ok(())
     }
 
@@ -39,7 +39,7 @@ pub trait Destination: Send + Sync {
     /// Returns the items that the service failed, in any order. All others were written.
     ///
     /// # Errors
-    /// If the call failed as a whole, or it is unknown what it wrote.
+    /// [`SendError`] if the call failed as a whole, or it is unknown what it wrote.
     fn send(
         &self,
         chunk: &[&Self::Item],
@@ -62,7 +62,7 @@ impl<D: Destination + ?Sized> Destination for &D {
         (**self).key(item)
     }
 
-    fn check(&self, item: &Self::Item) -> Result<(), String> {
+    fn check(&self, item: &Self::Item) -> Result<(), InvalidItem> {
         (**self).check(item)
     }
 
@@ -100,6 +100,23 @@ impl Key {
             bytes.extend_from_slice(component);
         }
         Self(bytes)
+    }
+}
+
+/// Why the service would reject an item.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct InvalidItem {
+    reason: String,
+}
+
+impl InvalidItem {
+    /// An item that is invalid for this reason, which the delivery reports as
+    /// [`Reason::Rejected`](crate::Reason::Rejected).
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+        }
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Config;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 
 use crate::item::{self, TableItem};
-use crate::{BatchLimits, Destination, ItemFailure, Key, SendError, sdk};
+use crate::{BatchLimits, Destination, InvalidItem, ItemFailure, Key, SendError, sdk};
 
 /// An item of a table: attribute names and values.
 type AttributeMap = HashMap<String, AttributeValue>;
@@ -57,16 +58,16 @@ impl<I> DynamoTable<I> {
     /// The table called `name`. `key_attributes` is the partition key, followed by the sort key if
     /// the table has one.
     ///
-    /// The retries of `client` itself are disabled.
+    /// `client` is used as it is, except that its own retries are disabled for these calls, and that
+    /// the body of a call is written by this crate. Its interceptors see that body from signing on;
+    /// before, they see a call without items.
     pub fn new<A: Into<String>>(
         client: Client,
         name: impl Into<String>,
         key_attributes: impl IntoIterator<Item = A>,
     ) -> Self {
-        let config = client.config().to_builder();
-        let config = config.retry_config(RetryConfig::disabled()).build();
         Self {
-            client: Client::from_conf(config),
+            client,
             name: name.into(),
             key_attributes: key_attributes.into_iter().map(Into::into).collect(),
             items: PhantomData,
@@ -118,20 +119,22 @@ impl<I: TableItem> Destination for DynamoTable<I> {
         key_of(item, &self.key_attributes)
     }
 
-    fn check(&self, item: &I) -> Result<(), String> {
+    fn check(&self, item: &I) -> Result<(), InvalidItem> {
         for (index, name) in self.key_attributes.iter().enumerate() {
             let bytes = item
                 .key_value(name)
-                .map_err(|error| format!("the key attribute {name} {error}"))?;
+                .map_err(|error| InvalidItem::new(format!("the key attribute {name} {error}")))?;
             if bytes.is_empty() {
-                return Err(format!("the key attribute {name} is empty"));
+                return Err(InvalidItem::new(format!(
+                    "the key attribute {name} is empty"
+                )));
             }
             let limit = KEY_BYTES[index.min(1)];
             if bytes.len() > limit {
-                return Err(format!(
+                return Err(InvalidItem::new(format!(
                     "the key attribute {name} has {} bytes, and the limit is {limit}",
                     bytes.len()
-                ));
+                )));
             }
         }
         Ok(())
@@ -145,6 +148,7 @@ impl<I: TableItem> Destination for DynamoTable<I> {
             // The SDK may derive the endpoint from the table name.
             .request_items(&self.name, Vec::new())
             .customize()
+            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .mutate_request(move |request| {
                 let headers = request.headers_mut();
                 headers.insert("content-length", body.len().to_string());
@@ -211,7 +215,6 @@ fn key_of(item: &impl TableItem, key_attributes: &[String]) -> Option<Key> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_dynamodb::config::Config;
     use aws_sdk_dynamodb::primitives::Blob;
     use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 

@@ -1,6 +1,7 @@
 //! Firehose PutRecordBatch.
 
 use aws_sdk_firehose::Client;
+use aws_sdk_firehose::config::Config;
 use aws_sdk_firehose::config::retry::RetryConfig;
 use aws_sdk_firehose::operation::put_record_batch::PutRecordBatchOutput;
 use aws_sdk_firehose::primitives::Blob;
@@ -27,12 +28,12 @@ pub struct FirehoseStream {
 }
 
 impl FirehoseStream {
-    /// The Firehose stream called `name`. The retries of `client` itself are disabled.
+    /// The Firehose stream called `name`.
+    ///
+    /// `client` is used as it is, except that its own retries are disabled for these calls.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        let config = client.config().to_builder();
-        let config = config.retry_config(RetryConfig::disabled()).build();
         Self {
-            client: Client::from_conf(config),
+            client,
             name: name.into(),
         }
     }
@@ -67,6 +68,8 @@ impl Destination for FirehoseStream {
             .put_record_batch()
             .delivery_stream_name(&self.name)
             .set_records(Some(records))
+            .customize()
+            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send()
             .await
             .map_err(sdk::send_error)?;

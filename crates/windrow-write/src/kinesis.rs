@@ -1,6 +1,7 @@
 //! Kinesis PutRecords.
 
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::Config;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
 use aws_sdk_kinesis::primitives::Blob;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::response::{self, ResponseEntry};
-use crate::{BatchLimits, Destination, ItemFailure, SendError, sdk};
+use crate::{BatchLimits, Destination, InvalidItem, ItemFailure, SendError, sdk};
 
 /// The maximum number of records in a PutRecords call (PutRecords, API reference).
 const RECORDS: usize = 500;
@@ -58,12 +59,12 @@ pub struct KinesisStream {
 }
 
 impl KinesisStream {
-    /// The stream called `name`. The retries of `client` itself are disabled.
+    /// The stream called `name`.
+    ///
+    /// `client` is used as it is, except that its own retries are disabled for these calls.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        let config = client.config().to_builder();
-        let config = config.retry_config(RetryConfig::disabled()).build();
         Self {
-            client: Client::from_conf(config),
+            client,
             name: name.into(),
         }
     }
@@ -84,13 +85,13 @@ impl Destination for KinesisStream {
         record.partition_key.len() + record.data.len()
     }
 
-    fn check(&self, record: &KinesisRecord) -> Result<(), String> {
+    fn check(&self, record: &KinesisRecord) -> Result<(), InvalidItem> {
         match record.partition_key.chars().count() {
-            0 => Err("the partition key is empty".to_owned()),
+            0 => Err(InvalidItem::new("the partition key is empty")),
             1..=KEY_CHARACTERS => Ok(()),
-            characters => Err(format!(
+            characters => Err(InvalidItem::new(format!(
                 "the partition key has {characters} characters, and the limit is {KEY_CHARACTERS}"
-            )),
+            ))),
         }
     }
 
@@ -109,6 +110,8 @@ impl Destination for KinesisStream {
             .put_records()
             .stream_name(&self.name)
             .set_records(Some(entries))
+            .customize()
+            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send()
             .await
             .map_err(sdk::send_error)?;
@@ -129,7 +132,6 @@ fn failures(output: &PutRecordsOutput, sent: usize) -> Result<Vec<ItemFailure>, 
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_kinesis::config::Config;
     use aws_sdk_kinesis::types::PutRecordsResultEntry;
 
     use super::*;

@@ -1,51 +1,51 @@
-//! Batched writes that report the outcome of every item.
+#![doc = include_str!("../README.md")]
 //!
-//! Kinesis, DynamoDB and Firehose all accept items in batches, and all three can accept part of a
-//! batch and fail the rest. [`deliver`] is the algorithm they share: split the items into chunks
-//! that the service accepts, send them, retry only what failed, stop at the deadline, and return
-//! what is left with the reason. A [`Destination`] describes what differs between services. This
-//! crate has [`KinesisStream`], [`DynamoTable`] and [`FirehoseStream`], and [`Collected`], which
-//! keeps items in memory for tests.
+//! # Features
 //!
-//! Delivery is at least once. A call without a response may still have been carried out, so an item
-//! that is retried, or returned with [`Reason::OutOfTime`] or [`Reason::Stopped`], may already be
-//! at the destination.
+//! One per service, so that a program depends only on the SDK crates it uses. None is enabled by
+//! default: [`deliver`] and [`Destination`] need no SDK.
 //!
-//! ```
-//! use std::time::Duration;
-//! use windrow_write::{Collected, Policy, deliver};
+//! | feature | adds |
+//! |---|---|
+//! | `kinesis` | `KinesisStream`, `KinesisRecord`, `hashed_partition_key` |
+//! | `dynamodb` | `DynamoTable`, `TableItem`, `Attributes`, `NoKeyValue` |
+//! | `firehose` | `FirehoseStream` |
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() {
-//! let destination = Collected::default();
-//! let policy = Policy::within(Duration::from_secs(5));
+//! # The client
 //!
-//! let report = deliver(&destination, vec!["one", "two"], &policy).await;
-//!
-//! assert_eq!(report.delivered, 2);
-//! assert!(report.undelivered.is_empty());
-//! assert_eq!(destination.items(), ["one", "two"]);
-//! # }
-//! ```
+//! A destination uses the SDK client that it is given, with its connections, credentials,
+//! endpoint and interceptors. It overrides one setting, for its own calls only: the SDK's retries
+//! are disabled, because [`deliver`] retries, and two layers of retries would multiply the waits.
+//! An attempt's timeout is the client's; the deadline of the [`Policy`] cancels it in any case.
 
 mod collected;
 mod deliver;
 mod destination;
+#[cfg(feature = "dynamodb")]
 mod dynamo;
+#[cfg(feature = "firehose")]
 mod firehose;
+#[cfg(feature = "dynamodb")]
 mod item;
+#[cfg(feature = "kinesis")]
 mod kinesis;
 mod policy;
 mod report;
+#[cfg(any(feature = "kinesis", feature = "firehose"))]
 mod response;
+#[cfg(any(feature = "kinesis", feature = "dynamodb", feature = "firehose"))]
 mod sdk;
 
 pub use collected::Collected;
 pub use deliver::deliver;
-pub use destination::{BatchLimits, Destination, ItemFailure, Key, SendError};
+pub use destination::{BatchLimits, Destination, InvalidItem, ItemFailure, Key, SendError};
+#[cfg(feature = "dynamodb")]
 pub use dynamo::DynamoTable;
+#[cfg(feature = "firehose")]
 pub use firehose::FirehoseStream;
+#[cfg(feature = "dynamodb")]
 pub use item::{Attributes, NoKeyValue, TableItem};
+#[cfg(feature = "kinesis")]
 pub use kinesis::{KinesisRecord, KinesisStream, hashed_partition_key};
 pub use policy::Policy;
 pub use report::{DeliveryReport, Reason, Reasons, Undelivered};

@@ -3,9 +3,9 @@
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use windrow_service::{ErrorClass, chain, classify};
 
 use crate::SendError;
@@ -63,10 +63,9 @@ pub(crate) fn sentence(code: Option<&str>, message: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemError;
-    use aws_sdk_kinesis::error::ErrorMetadata;
     use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
     use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::error::ErrorMetadata;
 
     use super::*;
 
@@ -80,7 +79,7 @@ mod tests {
             .code("ValidationException")
             .message("empty key")
             .build();
-        let error = SdkError::service_error(BatchWriteItemError::generic(metadata), response(400));
+        let error = SdkError::service_error(metadata, response(400));
         assert_eq!(
             send_error(error),
             SendError::Invalid("ValidationException: empty key".to_owned())
@@ -89,10 +88,10 @@ mod tests {
 
     #[test]
     fn call_without_a_response_is_transient() {
-        let failed: SdkError<BatchWriteItemError, _> =
+        let failed: SdkError<ErrorMetadata, _> =
             SdkError::dispatch_failure(ConnectorError::io("connection refused".into()));
-        let timeout: SdkError<BatchWriteItemError, _> = SdkError::timeout_error("too slow");
-        let garbled: SdkError<BatchWriteItemError, _> =
+        let timeout: SdkError<ErrorMetadata, _> = SdkError::timeout_error("too slow");
+        let garbled: SdkError<ErrorMetadata, _> =
             SdkError::response_error("not JSON", response(200));
         for (error, cause) in [
             (failed, "connection refused"),
@@ -109,12 +108,12 @@ mod tests {
     #[test]
     fn missing_credentials_are_fatal() {
         let source = CredentialsError::not_loaded("no providers in chain provided credentials");
-        let error: SdkError<BatchWriteItemError, _> =
+        let error: SdkError<ErrorMetadata, _> =
             SdkError::dispatch_failure(ConnectorError::other(source.into(), None));
         assert!(matches!(send_error(error), SendError::Fatal(_)));
 
         let source = CredentialsError::provider_timed_out(std::time::Duration::from_secs(1));
-        let error: SdkError<BatchWriteItemError, _> =
+        let error: SdkError<ErrorMetadata, _> =
             SdkError::dispatch_failure(ConnectorError::other(source.into(), None));
         assert!(matches!(send_error(error), SendError::Transient(_)));
     }

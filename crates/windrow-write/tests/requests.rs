@@ -177,6 +177,29 @@ async fn sdk_does_not_retry() {
     assert_eq!(server.calls.lock().unwrap().len(), 3);
 }
 
+#[tokio::test]
+async fn client_keeps_its_own_settings() {
+    let signed = Signed::default();
+    let (server, config) = server(&signed).await;
+    let client = Client::from_conf(config);
+    let table = DynamoTable::new(client.clone(), TABLE, ["Name"]);
+    let report = deliver(&table, vec![item("Shadowfax")], &policy()).await;
+    assert_eq!((report.delivered, report.calls), (1, 1));
+    assert_eq!(
+        signed.0.lock().unwrap().len(),
+        1,
+        "the client's interceptor"
+    );
+
+    *server.faults.lock().unwrap() = 1;
+    let put = PutRequest::builder().set_item(Some(item("Rocinante")));
+    let put = WriteRequest::builder().put_request(put.build().unwrap());
+    let by_user = client.batch_write_item();
+    let by_user = by_user.request_items(TABLE, vec![put.build()]);
+    by_user.send().await.unwrap();
+    assert_eq!(server.calls.lock().unwrap().len(), 3);
+}
+
 /// An item type that is not a map.
 struct Herd<'a> {
     name: &'a str,

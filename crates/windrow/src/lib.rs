@@ -71,10 +71,10 @@
 //! |---|---|---|
 //! | [`core`] | always | sensors, windows, the window state, rows and the merge rule |
 //! | `aggregator`, `processor` | `lambda` | the two Lambda functions |
-//! | `event` | `event` | the Lambda Kinesis event, with tumbling windows |
 //! | `local` | `local` | the local cloud of a sensor's application |
+//! | `event` | `event`, and `aws_lambda_events` for conversions | the Lambda Kinesis event, with tumbling windows |
+//! | `write` | `write`, and `kinesis`, `dynamodb` or `firehose` for each service | batched writes |
 //! | `read` | `read` | reading a stream through expiry, throttling and resharding |
-//! | `write` | `write` | batched writes to Kinesis, DynamoDB and Firehose |
 
 pub use windrow_core as core;
 pub use windrow_derive::Sensor;

@@ -1,8 +1,8 @@
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 use tempfile::TempDir;
-use windrow_event::{EventSource, RecordData, encode};
-use windrow_write::{BatchLimits, Collected, ItemFailure, SendError};
+use windrow_event::{EventSource, RecordData, Timestamp, encode};
+use windrow_write::{BatchLimits, Collected, InvalidItem, ItemFailure, SendError};
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn event(stream: &str, keys: &[&str]) -> String {
     let records = keys.iter().map(|key| RecordData {
         partition_key: key,
         sequence_number: "7",
-        arrival: 1_790_000_045_000,
+        arrival: Timestamp::from_millis(1_790_000_045_000),
         data: key.as_bytes(),
     });
     let records: Vec<RecordData<'_>> = records.collect();
@@ -77,9 +77,9 @@ impl Destination for Stream {
         self.0.size(record)
     }
 
-    fn check(&self, record: &KinesisRecord) -> Result<(), String> {
+    fn check(&self, record: &KinesisRecord) -> Result<(), InvalidItem> {
         match record.partition_key.as_str() {
-            "failed" => Err("not that one".to_owned()),
+            "failed" => Err(InvalidItem::new("not that one")),
             _ => Ok(()),
         }
     }

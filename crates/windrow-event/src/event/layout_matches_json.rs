@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::{Event, EventJson, decode_by_layout};
-use crate::{EventSource, EventWindow, RecordData, WindowFields, encode};
-
 use windrow_testkit::choices::Choices;
+
+use super::{Event, EventJson, decode_by_layout};
+use crate::{EventSource, RecordData, Timestamp, Window, WindowFields, encode};
 
 const SOURCE: EventSource<'static> = EventSource {
     stream_arn: "arn:aws:kinesis:eu-west-1:123456789012:stream/wildrydes",
@@ -64,12 +64,12 @@ fn event(choices: &mut Choices<'_>) -> Vec<u8> {
         .map(|(key, number, arrival, data)| RecordData {
             partition_key: key,
             sequence_number: number,
-            arrival: *arrival,
+            arrival: Timestamp::from_millis(*arrival),
             data,
         })
         .collect();
     let window = WindowFields {
-        window: EventWindow {
+        window: Window {
             start: 0,
             end: 60_000,
         },
@@ -208,7 +208,7 @@ fn layout_and_json_agree_on_any_changed_byte() {
     let record = |number: &'static str| RecordData {
         partition_key: "Franky",
         sequence_number: number,
-        arrival: 1_607_497_475_189,
+        arrival: Timestamp::from_millis(1_607_497_475_189),
         data: b"Hello",
     };
     let json = encode(&SOURCE, &[record("4959"), record("4960")], None);

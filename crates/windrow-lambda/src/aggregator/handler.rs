@@ -125,10 +125,6 @@ where
     /// See [`enum@Error`]. On any error, Lambda delivers the event again.
     pub async fn handle(&self, event: &Event, deadline: Instant) -> Result<Response, Error> {
         let window = event.window.ok_or(Error::NoWindow)?;
-        let window = Window {
-            start: window.start,
-            end: window.end,
-        };
         let window_seconds = whole_seconds(window)?;
         let source = RecordSource {
             stream: event.stream().ok_or(Error::NoSource)?,
@@ -216,7 +212,7 @@ where
         let last_sequence_number = last_sequence_number
             .map(ToString::to_string)
             .unwrap_or_default();
-        let window_start = rows.first().map(|row| row.window_start.millis());
+        let window_start = rows.first().map(|row| row.window_start);
         let (mut emitted, mut rejects) = tokio::join!(
             deliver(&self.summaries, pack(self.sensor.schema(), rows), &policy),
             deliver(&self.rejects, rejects, &policy),
@@ -235,7 +231,7 @@ where
                 shard: source.shard,
                 sequence_number: &last_sequence_number,
                 partition_key: "",
-                arrival: window_start.unwrap_or_default(),
+                arrival: window_start.unwrap_or(Timestamp::EPOCH),
                 payload: b"",
             };
             let lines = rejected.iter().flat_map(|record| lines(record, template));

@@ -46,7 +46,7 @@ impl WindowRule {
         &self,
         sensor: &S,
         reading: &S::Reading<'_>,
-        arrival: i64,
+        arrival: Timestamp,
     ) -> Result<Window, Rejection> {
         let tumbling = match self {
             Self::Arrival(window) => return Ok(*window),
@@ -59,7 +59,7 @@ impl WindowRule {
             });
         };
         let millis = time.millis();
-        if millis > arrival.saturating_add(FURTHEST_AHEAD_MILLIS) {
+        if millis > arrival.millis().saturating_add(FURTHEST_AHEAD_MILLIS) {
             let problem = format!("{time} is more than 5 minutes ahead of its arrival");
             return Err(Rejection::field(field(), problem));
         }
@@ -163,9 +163,7 @@ impl Intake {
             let order = || ReadingOrder {
                 sequence_number: record.sequence_number.into(),
                 index,
-                time: sensor
-                    .time(&reading)
-                    .unwrap_or_else(|| Timestamp::from_millis(record.arrival)),
+                time: sensor.time(&reading).unwrap_or(record.arrival),
             };
             let (key, identity) = (sensor.key(&reading), sensor.identity(&reading));
             let add = |accumulator: &mut _| sensor.add(accumulator, &values, &order());

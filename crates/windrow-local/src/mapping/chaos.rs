@@ -256,7 +256,7 @@ mod tests {
             sequence_number: number.to_string(),
             partition_key: String::new(),
             data: Default::default(),
-            arrival: 0,
+            arrival: windrow_read::Timestamp::EPOCH,
         };
         range.map(record).collect()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
-use windrow_read::Start;
+use windrow_read::{Start, Timestamp};
 
 use super::plan::BatchRules;
 use super::{InvalidMapping, Mapping, MappingOptions, MappingSource, MappingUpdate, rules};
@@ -105,7 +105,7 @@ impl Group {
             // The emulator truncates arrival times to whole seconds, so a record that arrives now
             // may have an earlier arrival time.
             let from = from_millis.clamp(0, member.source.clock.now_millis());
-            let start = Start::AtTimestamp(from - from % 1000);
+            let start = Start::AtTimestamp(Timestamp::from_millis(from - from % 1000));
             // After the timeout, invocations in flight are aborted.
             let _ = tokio::time::timeout(GRACE, member.mapping.halt()).await;
             let restarted = self.member(member.source, start, &members);

@@ -78,10 +78,7 @@ impl Invoker {
     ) -> Vec<u8> {
         let records: Vec<RecordData<'_>> = records.iter().map(data).collect();
         let fields = window.map(|batch| WindowFields {
-            window: windrow_event::EventWindow {
-                start: batch.window.start,
-                end: batch.window.end,
-            },
+            window: batch.window,
             state: batch.state,
             is_final: batch.is_final,
             is_terminated_early: batch.is_terminated_early,
@@ -179,7 +176,7 @@ mod tests {
                 sequence_number: number.to_string(),
                 partition_key: "key".to_owned(),
                 data: Default::default(),
-                arrival: 0,
+                arrival: windrow_read::Timestamp::EPOCH,
             })
             .collect();
         let options = MappingOptions {

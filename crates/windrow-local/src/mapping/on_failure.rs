@@ -29,7 +29,8 @@ impl FailedBatch<'_> {
     /// Source: "Retain discarded batch records in an S3 destination" in the Lambda developer guide.
     fn to_json(&self) -> String {
         let arrival = |record: Option<&ShardRecord>| {
-            let time = record.and_then(|record| Timestamp::from_millisecond(record.arrival).ok());
+            let time =
+                record.and_then(|record| Timestamp::from_millisecond(record.arrival.millis()).ok());
             time.map(|time| time.to_string())
         };
         let sequence =

@@ -64,7 +64,7 @@ impl BatchRules {
         let window = match (self.tumbling, view.open, first) {
             (None, ..) => None,
             (Some(_), Some(open), _) => Some(open),
-            (Some(tumbling), None, Some(first)) => Some(tumbling.window_of(first.arrival)),
+            (Some(tumbling), None, Some(first)) => Some(tumbling.window_of(first.arrival.millis())),
             (Some(_), None, None) => None,
         };
         let Some(window) = window else {
@@ -77,7 +77,7 @@ impl BatchRules {
         let run = view
             .records
             .iter()
-            .take_while(|record| window.contains(record.arrival))
+            .take_while(|record| window.contains(record.arrival.millis()))
             .count();
         if run > most {
             return PollStep::Invoke {
@@ -123,7 +123,10 @@ impl BatchRules {
             None => arrival,
         };
         // A waiting record may belong to an earlier window than the records before it.
-        let waiting = view.records.iter().map(|record| start(record.arrival));
+        let waiting = view
+            .records
+            .iter()
+            .map(|record| start(record.arrival.millis()));
         let open = view.open.map(|open| open.start);
         match waiting.chain(open).min() {
             // An arrival time may lie slightly in the future (the emulator does this in a new
@@ -136,8 +139,10 @@ impl BatchRules {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+    use windrow_read::Timestamp;
+
+    use super::*;
 
     const MINUTE: i64 = 60_000;
 
@@ -146,7 +151,7 @@ mod tests {
             sequence_number: number.to_string(),
             partition_key: String::new(),
             data: Default::default(),
-            arrival: *arrival,
+            arrival: Timestamp::from_millis(*arrival),
         };
         arrivals.iter().enumerate().map(record).collect()
     }
@@ -311,7 +316,7 @@ mod tests {
                     ..view(&buffer)
                 };
                 let watermark = rules.watermark(view);
-                let waiting = buffer.iter().map(|record: &ShardRecord| record.arrival);
+                let waiting = buffer.iter().map(|record: &ShardRecord| record.arrival.millis());
                 for arrival in waiting.chain(open.map(|open| open.start)) {
                     prop_assert!(watermark <= arrival && watermark < flush_from);
                 }
@@ -326,7 +331,7 @@ mod tests {
                         prop_assert!(count <= rules.batch_size);
                         let batch: Vec<ShardRecord> = buffer.drain(..count).collect();
                         if let Some((window, is_final)) = window {
-                            prop_assert!(batch.iter().all(|record| window.contains(record.arrival)));
+                            prop_assert!(batch.iter().all(|record| window.contains(record.arrival.millis())));
                             prop_assert!(open.is_none() || open == Some(window));
                             open = (!is_final).then_some(window);
                         }

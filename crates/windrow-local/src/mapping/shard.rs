@@ -191,14 +191,14 @@ impl Poller {
         let asked_at = self.now_millis();
         let page = tokio::select! {
             () = self.stop.cancelled() => return Flow::Stop,
-            page = self.reader.next() => page,
+            page = self.reader.next_page() => page,
         };
         match page {
             Ok(page) => {
                 if self.records.is_empty() {
                     self.oldest = Instant::now();
                 }
-                let all = page.millis_behind == 0 && page.records.len() < READ_AHEAD;
+                let all = page.behind.is_zero() && page.records.len() < READ_AHEAD;
                 if all || page.ended {
                     self.read_up_to = asked_at - SETTLE_MILLIS;
                 }
@@ -370,7 +370,7 @@ impl Poller {
             return 0;
         };
         let oldest = self.now_millis() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        let old = |record: &&ShardRecord| record.arrival < oldest;
+        let old = |record: &&ShardRecord| record.arrival.millis() < oldest;
         let count = self.records.iter().take(most).take_while(old).count();
         self.discard(count, "RecordAgeExceeded", 0, "too old").await;
         count

@@ -70,8 +70,8 @@ async fn in_stream(cloud: &TestEndpoint) -> Vec<String> {
         let client = cloud.kinesis();
         let mut reader = ShardReader::new(client, STREAM, shard.id, Start::TrimHorizon);
         loop {
-            match reader.next().await {
-                Ok(page) if page.records.is_empty() && page.millis_behind == 0 => break,
+            match reader.next_page().await {
+                Ok(page) if page.records.is_empty() && page.behind.is_zero() => break,
                 Ok(page) => found.extend(page.records.iter().map(|record| text(&record.data))),
                 Err(error) => assert!(error.is_transient(), "{error}"),
             }
@@ -349,8 +349,8 @@ async fn a_reader_continues_after_its_iterator_expires() {
         let reader = ShardReader::new(client, STREAM, shard.id, Start::TrimHorizon);
         let mut reader = reader.limit(50);
         loop {
-            let page = reader.next().await.unwrap();
-            if page.records.is_empty() && page.millis_behind == 0 {
+            let page = reader.next_page().await.unwrap();
+            if page.records.is_empty() && page.behind.is_zero() {
                 break;
             }
             found.extend(page.records.iter().map(|record| text(&record.data)));

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use windrow_write::{BatchLimits, Destination, ItemFailure, Key, SendError};
+use windrow_write::{BatchLimits, Destination, InvalidItem, ItemFailure, Key, SendError};
 
 /// The scripted response to one call.
 #[derive(Debug, Clone)]
@@ -123,9 +123,9 @@ impl Destination for Flaky {
         item.key.map(|key| Key::new([[key]]))
     }
 
-    fn check(&self, item: &FlakyItem) -> Result<(), String> {
+    fn check(&self, item: &FlakyItem) -> Result<(), InvalidItem> {
         if item.name.is_none() {
-            return Err("the name is missing".to_owned());
+            return Err(InvalidItem::new("the name is missing"));
         }
         Ok(())
     }

@@ -299,7 +299,7 @@ async fn rejects_can_be_queried() {
             shard: "shardId-000000000000",
             sequence_number: "49590338271490256608559692538361571095921575989136588898",
             partition_key: "Shadow\"fax",
-            arrival: 1_795_166_228_189,
+            arrival: windrow_event::Timestamp::from_millis(1_795_166_228_189),
             payload,
         };
         rejected.lines().concat()

@@ -53,7 +53,7 @@ async fn every_record_is_delivered_once_when_the_clock_is_set_back() {
     let mut windows = BTreeMap::new();
     for event in events.iter() {
         let window = event.window.unwrap();
-        let mut arrivals = event.records().map(|record| record.arrival);
+        let mut arrivals = event.records().map(|record| record.arrival.millis());
         assert!(arrivals.all(|arrival| (window.start..window.end).contains(&arrival)));
         let (records, ends) = windows.entry(window.start).or_insert((0, 0));
         *records += data(event).len();

@@ -110,7 +110,7 @@ fn assert_complete(events: &[Event], sent: &[String]) {
         for (data, record) in data(event).into_iter().zip(event.records()) {
             if log.iter().all(|(known, _)| *known != data) {
                 assert!(log.last().is_none_or(|(last, _)| *last < data), "{data}");
-                log.push((data, record.arrival));
+                log.push((data, record.arrival.millis()));
             }
         }
     }
@@ -122,7 +122,11 @@ fn assert_complete(events: &[Event], sent: &[String]) {
         let window = event.window.unwrap();
         windows.insert((event.shard().unwrap(), window.start, window.end));
         let contained = |arrival| (window.start..window.end).contains(&arrival);
-        assert!(event.records().all(|record| contained(record.arrival)));
+        assert!(
+            event
+                .records()
+                .all(|record| contained(record.arrival.millis()))
+        );
     }
     for (shard, start, end) in windows {
         let of_window = |event: &&Event| {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use aws_lambda_events::event::kinesis::{KinesisTimeWindowEvent, KinesisTimeWindowEventResponse};
 use serde_json::{Value, json};
-use windrow_event::Event;
+use windrow_event::{Event, Response};
 use windrow_local::mapping::MappingOptions;
 
 use super::{Mapped, clear_of_an_end, data, failed, until};
@@ -50,7 +51,7 @@ async fn windows_carry_their_state_to_a_final_invoke() {
         assert!(
             event
                 .records()
-                .all(|record| (window.start..window.end).contains(&record.arrival))
+                .all(|record| (window.start..window.end).contains(&record.arrival.millis()))
         );
         assert!(
             open.is_none_or(|open| open == window),
@@ -64,6 +65,41 @@ async fn windows_carry_their_state_to_a_final_invoke() {
     }
     assert_eq!(open, None);
     assert_eq!(totals, 15);
+}
+
+/// The same, with the types of `aws_lambda_events`, whose state is a map of strings.
+fn counting_with_aws_types(event: KinesisTimeWindowEvent) -> KinesisTimeWindowEventResponse {
+    let mut state = event.time_window_properties.state;
+    let before = state.get("count").map_or(0, |count| count.parse().unwrap());
+    let count = before + event.kinesis_event.records.len();
+    state.insert("count".to_owned(), count.to_string());
+    let mut response = KinesisTimeWindowEventResponse::default();
+    response.time_window_event_response_properties.state = state;
+    response
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_with_the_types_of_aws_lambda_events_runs() {
+    let handle = |event: &Event| {
+        let event = KinesisTimeWindowEvent::try_from(event).unwrap();
+        Response::from(counting_with_aws_types(event))
+    };
+    let mapped = Mapped::start(1, windows(), move |event, _| {
+        Ok(serde_json::to_value(handle(event)).unwrap())
+    })
+    .await;
+    mapped.put(&["a", "b", "c", "d", "e"]).await;
+    mapped.finish().await;
+
+    let events = mapped.function.events.lock().unwrap();
+    let last = events
+        .iter()
+        .filter(|event| event.is_final_invoke_for_window);
+    let count = |event: &Event| {
+        let state: Value = serde_json::from_str(handle(event).state.unwrap().get()).unwrap();
+        state["count"].as_str().unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!(last.map(count).sum::<u64>(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
