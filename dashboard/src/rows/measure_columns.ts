@@ -1,0 +1,47 @@
+import { anyNumber, type MeasureColumn, type Schema } from '../schema.ts';
+import { isAverage, type Measure } from '../wire/measures.ts';
+import { ValueColumn } from './value_column.ts';
+
+/** The measures of rows, as columns: one per measure, and two for the parts of an average. */
+export class MeasureColumns {
+  readonly #columns: readonly { readonly values: ValueColumn; readonly counts: ValueColumn | undefined }[];
+
+  constructor(schema: Schema, capacity: number) {
+    this.#columns = schema.measures.map((column) => columnsOf(column, capacity));
+  }
+
+  /** Approximate memory use in bytes. */
+  get bytes(): number {
+    return this.#columns.reduce((sum, { values, counts }) => sum + values.bytes + (counts?.bytes ?? 0), 0);
+  }
+
+  /** Sets the measures of the row at `index`, which has none yet. */
+  set(index: number, measures: readonly Measure[]): void {
+    this.#columns.forEach(({ values, counts }, column) => {
+      const measure = measures[column] ?? null;
+      values.set(index, isAverage(measure) ? measure.sum : measure);
+      counts?.set(index, isAverage(measure) ? measure.count : null);
+    });
+  }
+
+  get(index: number): readonly Measure[] {
+    return this.#columns.map(({ values, counts }) => {
+      const value = values.get(index);
+      const count = counts?.get(index);
+      const isSum = typeof value === 'number' || typeof value === 'bigint';
+      return typeof count === 'number' && isSum ? { sum: value, count } : value;
+    });
+  }
+
+  grow(capacity: number): void {
+    for (const { values, counts } of this.#columns) {
+      values.grow(capacity);
+      counts?.grow(capacity);
+    }
+  }
+}
+
+function columnsOf(column: MeasureColumn, capacity: number) {
+  if (column.kind !== 'average') return { values: new ValueColumn(column.type, capacity), counts: undefined };
+  return { values: new ValueColumn(column.of, capacity), counts: new ValueColumn(anyNumber(0), capacity) };
+}
