@@ -1,5 +1,7 @@
 //! The columns of a sensor's rows.
 
+mod json;
+
 use thiserror::Error;
 
 use crate::value::{ColumnType, NumberType};

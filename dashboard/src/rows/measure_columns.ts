@@ -41,7 +41,9 @@ export class MeasureColumns {
   }
 }
 
-function columnsOf(column: MeasureColumn, capacity: number) {
-  if (column.kind !== 'average') return { values: new ValueColumn(column.type, capacity), counts: undefined };
-  return { values: new ValueColumn(column.of, capacity), counts: new ValueColumn(anyNumber(0), capacity) };
+function columnsOf({ kind, type, of, nullable }: MeasureColumn, capacity: number) {
+  if (kind !== 'average') return { values: new ValueColumn(type, nullable, capacity), counts: undefined };
+  // The sum of values may be out of their bounds.
+  const sum = anyNumber(of.kind === 'number' ? of.scale : 0);
+  return { values: new ValueColumn(sum, false, capacity), counts: new ValueColumn(anyNumber(0), false, capacity) };
 }

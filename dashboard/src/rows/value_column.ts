@@ -1,29 +1,34 @@
-import { grown } from '../wire/columns.ts';
 import type { ColumnType } from '../schema.ts';
+import { grown } from '../wire/columns.ts';
 import type { Value } from '../wire/values.ts';
 
 /** Approximate memory per entry of a map, in bytes. */
 const ENTRY = 50;
 
+/** The bounds of 32-bit integers. */
+const LOWEST_INT32 = -(2n ** 31n);
+const HIGHEST_INT32 = 2n ** 31n - 1n;
+
 /**
- * Values of one column, by row. They are doubles; a map has those that no double can hold: text, and
- * numbers beyond 2^53.
+ * Values of one column, by row. They are doubles, or 32-bit integers if all values are. A map has
+ * what neither can hold: text, and numbers beyond 2^53.
  */
 export class ValueColumn {
   readonly #type: ColumnType;
-  /** NaN where there is no value, or where `#others` has it. */
-  #doubles: Float64Array<ArrayBuffer>;
+  /** Doubles are NaN where there is no value, or where `#others` has it. */
+  #numbers: Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
   readonly #others = new Map<number, string | bigint>();
   #textLength = 0;
 
-  constructor(type: ColumnType, capacity: number) {
+  constructor(type: ColumnType, isNullable: boolean, capacity: number) {
     this.#type = type;
-    this.#doubles = new Float64Array(capacity);
+    const isInt32 = type.kind === 'number' && type.lowest >= LOWEST_INT32 && type.highest <= HIGHEST_INT32;
+    this.#numbers = isInt32 && !isNullable ? new Int32Array(capacity) : new Float64Array(capacity);
   }
 
   /** Approximate memory use in bytes. */
   get bytes(): number {
-    return this.#doubles.byteLength + ENTRY * this.#others.size + 2 * this.#textLength;
+    return this.#numbers.byteLength + ENTRY * this.#others.size + 2 * this.#textLength;
   }
 
   /** Sets the value at `index`, which has none yet. */
@@ -31,19 +36,22 @@ export class ValueColumn {
     if (typeof value === 'string' || typeof value === 'bigint') {
       this.#others.set(index, value);
       this.#textLength += typeof value === 'string' ? value.length : 0;
-      this.#doubles[index] = Number.NaN;
+      this.#numbers[index] = Number.NaN;
     } else {
-      this.#doubles[index] = value === null ? Number.NaN : Number(value);
+      this.#numbers[index] = value === null ? Number.NaN : Number(value);
     }
   }
 
   get(index: number): Value {
-    const double = this.#doubles[index] ?? Number.NaN;
-    if (Number.isNaN(double)) return this.#others.get(index) ?? null;
-    return this.#type.kind === 'boolean' ? double === 1 : double;
+    const number = this.#numbers[index] ?? Number.NaN;
+    if (Number.isNaN(number)) return this.#others.get(index) ?? null;
+    return this.#type.kind === 'boolean' ? number === 1 : number;
   }
 
   grow(capacity: number): void {
-    this.#doubles = grown(this.#doubles, new Float64Array(capacity));
+    this.#numbers =
+      this.#numbers instanceof Int32Array
+        ? grown(this.#numbers, new Int32Array(capacity))
+        : grown(this.#numbers, new Float64Array(capacity));
   }
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 
 import type { Chart, Report } from '../protocol.ts';
 import { Failure } from './kinesis.ts';
+import { UNICORN, unicornKey } from '../unicorn.ts';
 import { MemoryKinesis, seeded, VirtualClock } from './virtual.testing.ts';
 import { Watch } from './watch.ts';
 
@@ -20,6 +21,8 @@ class Scene {
     const kinesisOf = (stream: string): MemoryKinesis => (stream === 'wildrydes' ? this.readings : this.rows);
     this.watch = new Watch({
       config: { region: 'us-east-1', stream: 'wildrydes', summaryStream: 'wildrydes-summary', endpoint: 'http://x' },
+      schema: UNICORN,
+      reads: 'both',
       clock: this.clock,
       random: seeded(1),
       kinesis: {
@@ -95,7 +98,7 @@ test('a chart is sent on request and when it changes, at most twice per second',
   scene.rows.pageSize = 1;
   for (let to = 1; to <= 20; to += 1) scene.row('Shadowfax', to);
   await scene.clock.advance(8_000);
-  expect(scene.charts.at(-1)).toMatchObject({ name: null, readings: [20], unicorns: [1] });
+  expect(scene.charts.at(-1)).toMatchObject({ key: null, readings: [20], keys: [1] });
   expect(scene.charts.length).toBeGreaterThan(3);
   expect(scene.charts.length).toBeLessThan(16);
 
@@ -103,11 +106,11 @@ test('a chart is sent on request and when it changes, at most twice per second',
   scene.row('Shadowfax', 20);
   await scene.clock.advance(5_000);
   expect(scene.charts.length).toBe(sent);
-  scene.watch.chart('Franky');
-  expect(scene.charts.at(-1)).toMatchObject({ name: 'Franky', start: [] });
+  scene.watch.chart(unicornKey('Franky'));
+  expect(scene.charts.at(-1)).toMatchObject({ key: '["Franky"]', start: [] });
   scene.row('Franky', 7);
   await scene.clock.advance(5_000);
-  expect(scene.charts.slice(sent + 1)).toMatchObject([{ name: 'Franky', readings: [7] }]);
+  expect(scene.charts.slice(sent + 1)).toMatchObject([{ key: '["Franky"]', readings: [7] }]);
 });
 
 test('a stream that cannot be read is reported, and the other continues', async () => {
