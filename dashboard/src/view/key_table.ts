@@ -16,7 +16,7 @@ const MARGIN = 12;
 
 const KEY_PIXELS = 120;
 const MEASURE_PIXELS = 110;
-const WINDOW_PIXELS = 160;
+const WINDOW_PIXELS = 190;
 const READINGS_PIXELS = 90;
 
 /** Events of the table. */
@@ -107,7 +107,10 @@ export class KeyTable {
     this.rows.forEach((row, offset) => {
       const data = table.rows[offset];
       row.hidden = data === undefined;
-      if (data === undefined) return;
+      if (data === undefined) {
+        row.removeAttribute('id');
+        return;
+      }
       this.drawRow(row, data, table.first + offset, table);
       if (table.first + offset === this.active) activeId = row.id;
     });
@@ -128,7 +131,7 @@ export class KeyTable {
     row.classList.toggle('gap', data.gap);
     const time = data.start === null ? '–' : formatTime(data.start * 1000).slice(0, 19);
     const texts = [...data.columns, data.gap ? `${time} gap` : time, digits(data.readings), ...data.values];
-    [...row.children].forEach((cell, column) => setText(cell, texts[column] ?? '–'));
+    [...row.children].forEach((cell, column) => setCell(cell, texts[column] ?? '–'));
   }
 
   private makeHead(): HTMLElement {
@@ -200,4 +203,11 @@ export class KeyTable {
     const bottom = top + 2 * ROW_PIXELS - this.box.clientHeight;
     this.box.scrollTop = Math.min(top, Math.max(bottom, this.box.scrollTop));
   }
+}
+
+/** Sets a cell's text; a text that is too long is in its tooltip as well. */
+function setCell(cell: Element, text: string): void {
+  if (cell.textContent === text) return;
+  cell.textContent = text;
+  cell.setAttribute('title', text);
 }

@@ -15,8 +15,6 @@ const MAX_PLOTS = 24;
 /** What a chart shows. */
 interface Subject {
   readonly title: string;
-  /** How it is computed. */
-  readonly note: string;
   /** Whether the chart starts at zero. */
   readonly fromZero: boolean;
   readonly values: (chart: Chart) => Values;
@@ -72,7 +70,7 @@ export class MeasureCharts {
         plot.plot?.setScale('x', range);
       });
       plot.figure.dataset['points'] = String(chart.start.length);
-      setText(plot.summary, this.describe(plot.subject, chart));
+      setText(plot.summary, describe(plot.subject, chart));
     });
   }
 
@@ -100,11 +98,6 @@ export class MeasureCharts {
     this.empty.hidden = !isEmpty;
     this.box.hidden = isEmpty;
     setText(this.empty, chart === undefined ? 'Loading…' : 'No data yet: a window’s totals appear after it ends.');
-  }
-
-  private describe(subject: Subject, chart: Chart): string {
-    const gap = chart.gap.at(-1) ? ' · gap: some readings are missing' : '';
-    return `${subject.note}${subject.newest(chart)} in the last ${windowName(chart.windowSeconds)}${gap}`;
   }
 
   private makePlot(subject: Subject): Plot {
@@ -153,6 +146,10 @@ export class MeasureCharts {
   }
 }
 
+function describe(subject: Subject, chart: Chart): string {
+  return `${subject.newest(chart)}${chart.gap.at(-1) ? ' · gap: some readings are missing' : ''}`;
+}
+
 /** The charts of a schema, and a note on the measures without one. */
 function subjectsOf(schema: Schema): { readonly subjects: readonly Subject[]; readonly note: string } {
   const isDrawn = ({ type }: MeasureColumn): boolean => type.kind !== 'text' && type.kind !== 'timestamp';
@@ -161,17 +158,16 @@ function subjectsOf(schema: Schema): { readonly subjects: readonly Subject[]; re
   const others = columns.filter((one) => !drawn.includes(one)).map(({ column }) => column.name);
   const readings: Subject = {
     title: 'Readings',
-    note: '',
     fromZero: true,
     values: (chart) => chart.readings,
-    newest: (chart) => `${count(chart.readings.at(-1) ?? 0, 'reading')}, ${count(chart.keys.at(-1) ?? 0, 'key')}`,
+    newest: (chart) =>
+      `${digits(chart.readings.at(-1) ?? 0)} in the last ${windowName(chart.windowSeconds)}, ${count(chart.keys.at(-1) ?? 0, 'key')}`,
   };
   const lag: Subject = {
     title: 'Lag of the rows',
-    note: '',
     fromZero: true,
     values: (chart) => chart.lastLag,
-    newest: (chart) => `after the window’s end: ${lagRange(chart.firstLag.at(-1), chart.lastLag.at(-1))}`,
+    newest: (chart) => `${lagRange(chart.firstLag.at(-1), chart.lastLag.at(-1))} after the end of the last ${windowName(chart.windowSeconds)}`,
   };
   return {
     subjects: [readings, ...drawn.map(({ column, index }) => measureSubject(column, index)), lag],
@@ -182,10 +178,9 @@ function subjectsOf(schema: Schema): { readonly subjects: readonly Subject[]; re
 function measureSubject(column: MeasureColumn, index: number): Subject {
   return {
     title: column.name,
-    note: `${column.kind}: `,
     fromZero: column.kind === 'sum',
     values: (chart) => chart.measures[index] ?? [],
-    newest: (chart) => chart.newest[index] ?? '–',
+    newest: (chart) => `${column.kind}: ${chart.newest[index] ?? '–'} in the last ${windowName(chart.windowSeconds)}`,
   };
 }
 
