@@ -14,12 +14,12 @@ use windrow_core::value::{ColumnType, NumberType, Value};
 #[derive(Deserialize)]
 struct Golden {
     schema: Json,
-    cases: Vec<GoldenCase>,
+    cases: Vec<RoomCase>,
 }
 
 /// Rows are text: their hashes and decimals depend on every character.
 #[derive(Deserialize)]
-struct GoldenCase {
+struct RoomCase {
     case: String,
     rows: Vec<String>,
     merged: Vec<String>,
@@ -81,7 +81,7 @@ fn golden() -> Golden {
 #[test]
 fn rows_are_written_and_merged_as_everywhere() {
     let schema = schema();
-    for GoldenCase { case, rows, merged } in golden().cases {
+    for RoomCase { case, rows, merged } in golden().cases {
         let parsed: Vec<Row> = rows
             .iter()
             .map(|row| Row::parse(&schema, row.as_bytes()).unwrap())

@@ -18,7 +18,6 @@ export class ValueColumn {
   /** Doubles are NaN where there is no value, or where `#others` has it. */
   #numbers: Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
   readonly #others = new Map<number, string | bigint>();
-  #textLength = 0;
 
   constructor(type: ColumnType, isNullable: boolean, capacity: number) {
     this.#type = type;
@@ -26,20 +25,20 @@ export class ValueColumn {
     this.#numbers = isInt32 && !isNullable ? new Int32Array(capacity) : new Float64Array(capacity);
   }
 
-  /** Approximate memory use in bytes. */
+  /** Memory use in bytes, besides what {@link set} returned. */
   get bytes(): number {
-    return this.#numbers.byteLength + ENTRY * this.#others.size + 2 * this.#textLength;
+    return this.#numbers.byteLength;
   }
 
-  /** Sets the value at `index`, which has none yet. */
-  set(index: number, value: Value): void {
+  /** Sets the value at `index`, which has none yet. Returns how many more bytes that takes, about. */
+  set(index: number, value: Value): number {
     if (typeof value === 'string' || typeof value === 'bigint') {
       this.#others.set(index, value);
-      this.#textLength += typeof value === 'string' ? value.length : 0;
       this.#numbers[index] = Number.NaN;
-    } else {
-      this.#numbers[index] = value === null ? Number.NaN : Number(value);
+      return ENTRY + (typeof value === 'string' ? 2 * value.length : 0);
     }
+    this.#numbers[index] = value === null ? Number.NaN : Number(value);
+    return 0;
   }
 
   get(index: number): Value {

@@ -194,7 +194,7 @@ export class KeyTable {
 
   private choose(): void {
     const chosen = this.table?.rows[this.active - this.table.first];
-    if (chosen !== undefined) this.events.onSelect(chosen.key, chosen.columns.join(' · '));
+    if (chosen !== undefined) this.events.onSelect(chosen.key, chosen.columns.join(' · ') || 'the only key');
   }
 
   private scrollTo(index: number): void {

@@ -7,7 +7,8 @@ import type { MeasureColumn, Schema } from '../schema.ts';
 import { element, make, setText } from './dom.ts';
 import { timeRange, type Values, windowName, withBreaks } from './plot_data.ts';
 import { buildPlot, PLOT_HEIGHT, plotOptions, plotSeries, styleColour } from './plots.ts';
-import { count, digits, duration } from './words.ts';
+import { lagRange } from './summary.ts';
+import { count, digits } from './words.ts';
 
 /** The most charts; each has a canvas. */
 const MAX_PLOTS = 24;
@@ -182,16 +183,4 @@ function measureSubject(column: MeasureColumn, index: number): Subject {
     values: (chart) => chart.measures[index] ?? [],
     newest: (chart) => `${column.kind}: ${chart.newest[index] ?? '–'} in the last ${windowName(chart.windowSeconds)}`,
   };
-}
-
-/** From the first to the last row, in words: `1.2 s to 3 s`. */
-export function lagRange(first: number | undefined, last: number | undefined): string {
-  if (first === undefined || last === undefined) return '–';
-  const [one, other] = [words(first), words(last)];
-  return one === other ? one : `${one} to ${other}`;
-}
-
-/** Rows can come before the end of their window, as after a partial flush. */
-function words(seconds: number): string {
-  return seconds < 0 ? `${digits(-seconds)} s before the end` : duration(seconds * 1000);
 }

@@ -1,9 +1,8 @@
 /** Rates and lag, in words. */
 
 import type { Health, Table } from '../protocol.ts';
-import { element, make, setText } from './dom.ts';
-import { lagRange } from './measure_charts.ts';
 import { formatTime } from '../wire/time.ts';
+import { element, make, setText } from './dom.ts';
 import { digits, duration, number } from './words.ts';
 
 /** What the summary says: a label, and a text. */
@@ -21,6 +20,18 @@ export function summaryLines(table: Table | undefined, health: Health | undefine
     ['Behind the end of the stream', health === undefined ? '–' : duration(health.lagMillis)],
     ['Windows with a gap', table === undefined ? '–' : `${digits(table.gaps)} of ${digits(table.windows)}`],
   ];
+}
+
+/** From the first to the last row, in words: `1.2 s to 3 s`. */
+export function lagRange(first: number | undefined, last: number | undefined): string {
+  if (first === undefined || last === undefined) return '–';
+  const [one, other] = [words(first), words(last)];
+  return one === other ? one : `${one} to ${other}`;
+}
+
+/** Rows can come before the end of their window, as after a partial flush. */
+function words(seconds: number): string {
+  return seconds < 0 ? `${digits(-seconds)} s before the end` : duration(seconds * 1000);
 }
 
 /** The list with the summary. */
