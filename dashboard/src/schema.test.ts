@@ -14,7 +14,7 @@ const rooms = {
     { name: 'Label', kind: 'max', type: 'text' },
     { name: 'Energy', kind: 'sum', type: 'number', scale: 3, nullable: false },
     { name: 'Open', kind: 'max', type: 'boolean' },
-    { name: 'Changed', kind: 'max', type: 'timestamp' },
+    { name: 'Changed', kind: 'last', type: 'timestamp' },
   ],
 };
 
@@ -31,7 +31,7 @@ test('a schema is parsed', () => {
       { name: 'Label', kind: 'max', of: { kind: 'text' }, type: { kind: 'text' }, nullable: false },
       { name: 'Energy', kind: 'sum', of: anyNumber(3), type: anyNumber(3), nullable: false },
       { name: 'Open', kind: 'max', of: { kind: 'boolean' }, type: { kind: 'boolean' }, nullable: false },
-      { name: 'Changed', kind: 'max', of: { kind: 'timestamp' }, type: { kind: 'timestamp' }, nullable: false },
+      { name: 'Changed', kind: 'last', of: { kind: 'timestamp' }, type: { kind: 'timestamp' }, nullable: false },
     ],
   });
   expect(parseSchema({ key: [], time: 'Minute', measures: [] })).toEqual({ key: [], time: 'Minute', measures: [] });
@@ -59,7 +59,7 @@ describe('an invalid schema is explained', () => {
     [key({ type: 'number', scale: 0, lowest: 0 }), 'Room: lowest is not a string of up to 39 digits'],
     [key({ type: 'number', scale: 0, highest: '9'.repeat(39) }), 'Room: highest exceeds 128 bits'],
     [key({ type: 'number', scale: 0, lowest: '2', highest: '1' }), 'Room: lowest is above highest'],
-    [measure({ kind: 'median' }), 'Mean: the kind "median" is unknown to this page; expected sum, min, max, average'],
+    [measure({ kind: 'median' }), 'Mean: the kind "median" is unknown to this page; expected sum, min, max, average, first, last'],
     [measure({ kind: 'sum' }), 'Mean: places is only for averages'],
     [measure({ places: 19 }), 'Mean: places is not a whole number from 0 to 18'],
     [measure({ type: 'float', scale: undefined }), 'Mean: the average must be of numbers, not of float values'],

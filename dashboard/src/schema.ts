@@ -13,9 +13,9 @@
  * - `type` is `text`, `number`, `float`, `boolean` or `timestamp`. A number is an integer divided by
  *   10^`scale`. The integer is between `lowest` and `highest`, which are strings since a JSON number
  *   may be a double; without them, it has 128 bits.
- * - `kind` is `sum`, `min`, `max` or `average`. Sums and averages are of numbers. For an average,
- *   `type`, `scale` and the bounds are those of its values; `places` is how many digits it has after
- *   the point.
+ * - `kind` is `sum`, `min`, `max`, `average`, `first` or `last`. Sums and averages are of numbers. For
+ *   an average, `type`, `scale` and the bounds are those of its values; `places` is how many digits it
+ *   has after the point.
  * - `nullable` says whether a value may be missing. Without it, none may.
  */
 
@@ -44,7 +44,7 @@ export interface MeasureColumn {
 }
 
 /** How a measure is computed, and so how two rows' measures are merged. */
-export type MeasureKind = 'sum' | 'min' | 'max' | 'average';
+export type MeasureKind = 'sum' | 'min' | 'max' | 'average' | 'first' | 'last';
 
 export type ColumnType = NumberType | { readonly kind: 'text' | 'float' | 'boolean' | 'timestamp' };
 
@@ -69,7 +69,7 @@ const MOST_COLUMNS = 200;
 /** Names that every row uses for itself, in the stream or in the table. */
 const RESERVED = ['Source', 'Key', 'ExpiresAt'];
 
-const KINDS: readonly string[] = ['sum', 'min', 'max', 'average'] satisfies MeasureKind[];
+const KINDS: readonly string[] = ['sum', 'min', 'max', 'average', 'first', 'last'] satisfies MeasureKind[];
 
 /** A schema is invalid. The message is for its author. */
 export class InvalidSchema extends Error {}

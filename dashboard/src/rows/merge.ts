@@ -11,7 +11,7 @@
  */
 
 import type { Schema } from '../schema.ts';
-import { finish, type Measure, mergeMeasures } from '../wire/measures.ts';
+import { finish, type Measure, mergeMeasures, type MergeScope } from '../wire/measures.ts';
 import { hashRow, keyText, type Row } from '../wire/rows.ts';
 import { compareSequenceNumbers, type SourceRange } from '../wire/source.ts';
 import { compareValues, type Value } from '../wire/values.ts';
@@ -72,10 +72,12 @@ function mergeWindow(schema: Schema, rows: readonly Row[]): MergedRow | undefine
   for (const log of byLog(rows)) {
     const selection = select(log.map((row) => ({ ...row, hash: () => hashRow(schema, row) })));
     gap ||= selection.gap;
+    let ofShard: readonly Measure[] | undefined;
     for (const index of selection.rows) {
       readings += log[index]?.readings ?? 0;
-      measures = mergeAll(schema, measures, log[index]?.measures);
+      ofShard = mergeAll(schema, 'one shard', ofShard, log[index]?.measures);
     }
+    measures = mergeAll(schema, 'several shards', measures, ofShard);
   }
   const first = rows[0];
   if (first === undefined || measures === undefined) return undefined;
@@ -86,11 +88,12 @@ function mergeWindow(schema: Schema, rows: readonly Row[]): MergedRow | undefine
 /** The measures of the readings of both. `undefined` are those of no readings. */
 export function mergeAll(
   schema: Schema,
+  scope: MergeScope,
   ones: readonly Measure[] | undefined,
   others: readonly Measure[] | undefined,
 ): readonly Measure[] | undefined {
   if (ones === undefined || others === undefined) return ones ?? others;
-  return schema.measures.map((column, index) => mergeMeasures(column, ones[index] ?? null, others[index] ?? null));
+  return schema.measures.map((column, index) => mergeMeasures(column, scope, ones[index] ?? null, others[index] ?? null));
 }
 
 /** The finished values of all measures. */

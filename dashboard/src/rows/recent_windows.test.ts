@@ -267,7 +267,7 @@ test('charts equal the merge of all rows', () => {
       const starts = [...new Set(merged.map((one) => one.start))];
       const ofWindow = (start: number) => merged.filter((one) => one.start === start);
       const sums = starts.map((start) =>
-        ofWindow(start).reduce<readonly Measure[] | undefined>((sum, one) => mergeAll(UNICORN, sum, one.measures), undefined),
+        ofWindow(start).reduce<readonly Measure[] | undefined>((sum, one) => mergeAll(UNICORN, 'several shards', sum, one.measures), undefined),
       );
       expect(windows.chart(null)).toMatchObject({
         start: starts.map((start) => start / 1000),

@@ -87,7 +87,9 @@ export class Window implements WindowRows {
       for (const rows of log) {
         for (const index of rows.find(key)) locations.push({ rows, index });
       }
-      this.#addSelected(totals, locations);
+      const ofShard = noTotals();
+      this.#addSelected(ofShard, locations);
+      this.#addShard(totals, ofShard);
     }
     totals.keys = totals.readings > 0 ? 1 : 0;
     return totals;
@@ -111,8 +113,10 @@ export class Window implements WindowRows {
     const keys = new NumberSet();
     for (const log of byLog(this.#sources.values())) {
       const [only] = log;
-      if (log.length === 1 && only?.isUnique) this.#addRows(totals, keys, only);
-      else this.#addSelectedOfAll(totals, keys, log);
+      const ofShard = noTotals();
+      if (log.length === 1 && only?.isUnique) this.#addRows(ofShard, keys, only);
+      else this.#addSelectedOfAll(ofShard, keys, log);
+      this.#addShard(totals, ofShard);
     }
     totals.keys = keys.count;
     return totals;
@@ -137,7 +141,6 @@ export class Window implements WindowRows {
 
   /** Adds the rows that count among those of one key, window and log. */
   #addSelected(totals: Totals, locations: readonly Location[]): void {
-    if (locations.length === 0) return;
     const selection = select(locations.map(toLogRow));
     totals.gap ||= selection.gap;
     for (const selected of selection.rows) {
@@ -148,7 +151,13 @@ export class Window implements WindowRows {
 
   #addRow(totals: Totals, rows: SourceRows, index: number): void {
     totals.readings += rows.readingsAt(index);
-    totals.measures = mergeAll(this.schema, totals.measures, rows.measuresAt(index));
+    totals.measures = mergeAll(this.schema, 'one shard', totals.measures, rows.measuresAt(index));
+  }
+
+  #addShard(totals: Totals, ofShard: Totals): void {
+    totals.readings += ofShard.readings;
+    totals.measures = mergeAll(this.schema, 'several shards', totals.measures, ofShard.measures);
+    totals.gap ||= ofShard.gap;
   }
 }
 

@@ -5,11 +5,11 @@ import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 
 import { anyNumber, type MeasureColumn, type Schema } from '../schema.ts';
 import { formatDecimal } from './decimal.ts';
-import { asObject, asText, type Fields, numberText, parseObject } from './fields.ts';
+import { asObject, asText, type Fields, isInteger, numberText, parseObject } from './fields.ts';
 import { splitLines } from './lines.ts';
-import { finish, isAverage, type Measure } from './measures.ts';
-import { isCount, parseSource, type SourceRange } from './source.ts';
-import { formatTime, parseTime } from './time.ts';
+import { finish, isAverage, isOrdered, type Measure } from './measures.ts';
+import { asSequenceNumber, HIGHEST_UINT32, isCount, parseSource, type SourceRange } from './source.ts';
+import { formatTime, parseExactTime, parseTime } from './time.ts';
 import { formatValue, parseValue, type Value } from './values.ts';
 
 /** A row: the totals of one key and window, computed from one range of a shard's log. */
@@ -76,24 +76,49 @@ function parseMeasures(schema: Schema, fields: Fields, source: Fields, line: str
     const { name, type, nullable } = column;
     const value = parseValue(type, fields[name], () => numberText(line, name));
     if (value === undefined || (value === null && !nullable)) return undefined;
-    const measure = column.kind === 'average' ? parseAverage(column, value, parts, line) : value;
+    const measure = parseMeasure(column, value, asObject(parts?.[name]), line);
     if (measure === undefined) return undefined;
     measures.push(measure);
   }
   return measures;
 }
 
-/** Parses the parts of an average; `undefined` if they are invalid or contradict `finished`. */
-function parseAverage(column: MeasureColumn, finished: Value, parts: Fields | undefined, line: string): Measure | undefined {
-  const { name, of } = column;
-  const fields = asObject(parts?.[name]);
-  if (fields === undefined || of.kind !== 'number') return undefined;
-  const path = ['Source', 'Parts', name, 'Sum'];
-  const sum = parseValue(anyNumber(of.scale), fields['Sum'], () => numberText(line, ...path));
-  const count = fields['Count'];
+/**
+ * The measure with the finished `value` and the `parts` of the column in `Source.Parts`; `undefined`
+ * if the parts are invalid or contradict the value.
+ */
+function parseMeasure(column: MeasureColumn, value: Value, parts: Fields | undefined, line: string): Measure | undefined {
+  switch (column.kind) {
+    case 'sum':
+    case 'min':
+    case 'max':
+      return value;
+    case 'first':
+    case 'last':
+      return value === null ? null : parseOrdered(value, parts);
+    case 'average': {
+      const average = parseAverage(column, parts, line);
+      return average !== undefined && finish(column, average) === value ? average : undefined;
+    }
+  }
+}
+
+function parseAverage({ name, of }: MeasureColumn, parts: Fields | undefined, line: string): Measure | undefined {
+  if (of.kind !== 'number') return undefined;
+  const text = (): string | undefined => numberText(line, 'Source', 'Parts', name, 'Sum');
+  const sum = parseValue(anyNumber(of.scale), parts?.['Sum'], text);
+  const count = parts?.['Count'];
   if ((typeof sum !== 'number' && typeof sum !== 'bigint') || !isCount(count)) return undefined;
-  const average = { sum, count };
-  return finish(column, average) === finished ? average : undefined;
+  return { sum, count };
+}
+
+function parseOrdered(value: Value, parts: Fields | undefined): Measure | undefined {
+  const sequenceNumber = asSequenceNumber(parts?.['SequenceNumber']);
+  const index = parts?.['Index'];
+  const text = asText(parts?.['Time']);
+  const time = text === undefined ? undefined : parseExactTime(text);
+  if (sequenceNumber === undefined || time === undefined || !isInteger(index, 0, HIGHEST_UINT32)) return undefined;
+  return { value, sequenceNumber, index, time };
 }
 
 /** Formats a row in the canonical form, in which aggregators write rows. */
@@ -112,9 +137,13 @@ export function formatRow(schema: Schema, row: Row): string {
     const name = JSON.stringify(column.name);
     const value = finish(column, measure);
     if (value !== null) fields.push(`${name}:${formatValue(column.type, value)}`);
-    if (!isAverage(measure)) return;
-    const sum = formatDecimal(measure.sum, column.of.kind === 'number' ? column.of.scale : 0);
-    parts.push(`${name}:{"Sum":${sum},"Count":${measure.count}}`);
+    if (isAverage(measure)) {
+      const sum = formatDecimal(measure.sum, column.of.kind === 'number' ? column.of.scale : 0);
+      parts.push(`${name}:{"Sum":${sum},"Count":${measure.count}}`);
+    } else if (isOrdered(measure)) {
+      const { sequenceNumber, index: place, time } = measure;
+      parts.push(`${name}:{"SequenceNumber":"${sequenceNumber}","Index":${place},"Time":"${time}"}`);
+    }
   });
   let from = `"Source":{"Stream":${JSON.stringify(source.stream)},"Shard":${JSON.stringify(source.shard)}`;
   from += `,"From":"${source.from}","To":"${source.to}"`;

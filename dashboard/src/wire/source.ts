@@ -26,7 +26,7 @@ export interface Source {
   readonly duplicates: number;
 }
 
-const HIGHEST_UINT32 = 2 ** 32 - 1;
+export const HIGHEST_UINT32 = 2 ** 32 - 1;
 
 /** Parses the fields of `Source`; `undefined` if one is missing or invalid. */
 export function parseSource(fields: Fields): Source | undefined {
@@ -59,7 +59,7 @@ export function isCount(value: unknown): value is number {
 }
 
 /** The value if it is a sequence number: 1 to 129 digits without leading zeros. */
-function asSequenceNumber(value: unknown): string | undefined {
+export function asSequenceNumber(value: unknown): string | undefined {
   return typeof value === 'string' && /^(?:0|[1-9]\d{0,128})$/.test(value) ? value : undefined;
 }
 

@@ -3,13 +3,17 @@
 import type { ColumnType } from '../schema.ts';
 import { formatDecimal, toDecimal, type Unscaled } from './decimal.ts';
 import { asText } from './fields.ts';
-import { formatTime, parseTime } from './time.ts';
+import { parseExactTime } from './time.ts';
 
 /**
- * A value of a column. The integer of a number, without its point; a float; a timestamp in
- * milliseconds since the epoch; `null` if there is none. The column's type says which it is.
+ * A value of a column. The integer of a number, without its point; a float; a timestamp as text, to
+ * the nanosecond; `null` if there is none. The column's type says which it is.
  */
 export type Value = string | Unscaled | boolean | null;
+
+/** The smallest and the largest absolute value of a number in DynamoDB, other than 0. */
+const LEAST_FLOAT = 1e-130;
+const MOST_FLOAT = 9.9e125;
 
 /**
  * Parses a field as JSON.parse returned it. `text` returns a number as it is in the line.
@@ -25,13 +29,19 @@ export function parseValue(type: ColumnType, field: unknown, text: () => string 
       return unscaled !== undefined && unscaled >= type.lowest && unscaled <= type.highest ? unscaled : undefined;
     }
     case 'float':
-      // JSON.parse returns infinity for `1e999`. Adding zero makes the negative zero positive.
-      return typeof field === 'number' && Number.isFinite(field) ? field + 0 : undefined;
+      // Adding zero makes the negative zero positive.
+      return typeof field === 'number' && isFloat(field) ? field + 0 : undefined;
     case 'boolean':
       return typeof field === 'boolean' ? field : undefined;
     case 'timestamp':
-      return typeof field === 'string' ? parseTime(field) : undefined;
+      return typeof field === 'string' ? parseExactTime(field) : undefined;
   }
+}
+
+/** Whether a table can hold the float. JSON.parse returns infinity for `1e999`. */
+function isFloat(value: number): boolean {
+  const absolute = Math.abs(value);
+  return value === 0 || (absolute >= LEAST_FLOAT && absolute <= MOST_FLOAT);
 }
 
 /** The value as JSON, in the canonical form. */
@@ -45,7 +55,6 @@ export function displayValue(type: ColumnType, value: Value): string {
   if (value === null) return '–';
   if (type.kind === 'number' && typeof value !== 'string' && typeof value !== 'boolean') return formatDecimal(value, type.scale);
   if (type.kind === 'float' && typeof value === 'number') return formatFloat(value);
-  if (type.kind === 'timestamp' && typeof value === 'number') return formatTime(value);
   return String(value);
 }
 
