@@ -1,6 +1,6 @@
 //! The columns of a sensor's rows.
 
-mod json;
+mod serialize;
 
 use thiserror::Error;
 

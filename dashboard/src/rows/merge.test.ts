@@ -1,15 +1,17 @@
 import { describe, expect, test } from 'vitest';
 
 import golden from '../../../tests/golden/merge.json';
+import goldenOrdered from '../../../tests/golden/merge_ordered.json';
 import goldenRooms from '../../../tests/golden/merge_rooms.json';
 import { parseSchema, type Schema } from '../schema.ts';
 import { seeded } from '../stream/virtual.testing.ts';
 import { UNICORN } from '../unicorn.ts';
-import { formatRow, hashRow, parseRow, type Row } from '../wire/rows.ts';
+import { formatRow, hashRow, keyText, parseRow, type Row } from '../wire/rows.ts';
 import { compareSequenceNumbers } from '../wire/source.ts';
 import { formatTime } from '../wire/time.ts';
-import { formatValue } from '../wire/values.ts';
+import { displayValue, formatValue } from '../wire/values.ts';
 import { type LogRow, merge as mergeRows, type MergedRow, select } from './merge.ts';
+import { RecentWindows } from './recent_windows.ts';
 import { measuresOf } from './unicorn_rows.testing.ts';
 
 /** A merged row as the golden files have it. */
@@ -60,9 +62,27 @@ describe('golden vectors of unicorns', () => {
   });
 });
 
-describe('golden vectors of rooms', () => {
-  const schema = parseSchema(goldenRooms.schema);
-  test.each<GoldenCase>(goldenRooms.cases)('$case', (one) => check(schema, one));
+describe.each([
+  ['rooms', goldenRooms],
+  ['first and last values', goldenOrdered],
+])('golden vectors of %s', (_, { schema: json, cases }) => {
+  const schema = parseSchema(json);
+  test.each<GoldenCase>(cases)('$case', (one) => check(schema, one));
+
+  // The windows that the pages show hold rows in columns, and merge them in another place.
+  test.each<GoldenCase>(cases)('$case: in windows', ({ rows: lines }) => {
+    const rows = lines.flatMap((line) => parseRow(schema, line) ?? []);
+    const windows = new RecentWindows(schema);
+    windows.advance(rows[0]?.start ?? 0);
+    for (const row of [...rows, ...rows]) windows.add(row);
+    for (const { key, readings, measures, gap } of mergeRows(schema, rows)) {
+      expect(windows.chart(keyText(schema, key))).toMatchObject({
+        newest: schema.measures.map(({ type }, index) => displayValue(type, measures[index] ?? null)),
+        readings: [readings],
+        gap: [gap],
+      });
+    }
+  });
 });
 
 /** A row of the records `from` to `to`. Rows that differ only in `distance` differ in their hash. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { anyNumber, type ColumnType } from '../schema.ts';
+import { anyNumber, type ColumnType, parseSchema } from '../schema.ts';
 import { UNICORN } from '../unicorn.ts';
 import { divide, formatDecimal, parseDecimal, plus, toDecimal, type Unscaled } from './decimal.ts';
 import { numberText } from './fields.ts';
@@ -512,6 +512,55 @@ describe('rows', () => {
     { Source: { ...SOURCE, DedupFrom: 'x' } },
   ])('rejected: %j', (change) => {
     expect(parseRow(UNICORN, JSON.stringify({ ...ROW, ...change }))).toBeUndefined();
+  });
+
+  describe('with parts', () => {
+    const schema = parseSchema({
+      key: [],
+      time: 'Minute',
+      measures: [
+        { name: 'Mean', kind: 'average', type: 'number', scale: 2, places: 3, nullable: true },
+        { name: 'Last', kind: 'last', type: 'text', nullable: true },
+      ],
+    });
+    const mean = { Sum: 62, Count: 3 };
+    const last = { SequenceNumber: '7', Index: 0, Time: '2026-11-20 09:17:08.189000001' };
+    const line = (change: object = {}, parts: unknown = { Mean: mean, Last: last }): string =>
+      JSON.stringify({ Minute: '2026-11-20 09:17:00.000', Mean: 20.667, Last: 'a', ...change, Source: { ...SOURCE, Parts: parts } });
+
+    test('are read and written', () => {
+      const row = parseRow(schema, line());
+      expect(row?.measures).toEqual([
+        { sum: 6_200, count: 3 },
+        { value: 'a', sequenceNumber: '7', index: 0, time: '2026-11-20 09:17:08.189000001' },
+      ]);
+      expect(row && formatRow(schema, row)).toBe(line());
+      const exact = line().replace('62', '9007199254740993.01').replace('20.667', '3002399751580331.003');
+      expect(parseRow(schema, exact)?.measures?.[0]).toEqual({ sum: 900_719_925_474_099_301n, count: 3 });
+    });
+
+    test('may be of no values', () => {
+      const none = line({ Mean: null, Last: null }, { Mean: { Sum: 0, Count: 0 } });
+      expect(parseRow(schema, none)?.measures).toEqual([{ sum: 0, count: 0 }, null]);
+    });
+
+    test.each([
+      [{ Mean: 20.666 }, undefined],
+      [{ Mean: null }, undefined],
+      [{}, null],
+      [{}, 7],
+      [{}, { Last: last }],
+      [{}, { Mean: mean }],
+      [{}, { Mean: { Sum: 62.001, Count: 3 }, Last: last }],
+      [{}, { Mean: { Sum: 62, Count: -3 }, Last: last }],
+      [{}, { Mean: { Sum: 62 }, Last: last }],
+      [{}, { Mean: mean, Last: { ...last, SequenceNumber: '07' } }],
+      [{}, { Mean: mean, Last: { ...last, Index: 0.5 } }],
+      [{}, { Mean: mean, Last: { ...last, Time: 'now' } }],
+    ])('rejected: %j %j', (change, parts) => {
+      expect(parseRow(schema, line())).toBeDefined();
+      expect(parseRow(schema, line(change, parts))).toBeUndefined();
+    });
   });
 
   test('sequence numbers compare as numbers', () => {
