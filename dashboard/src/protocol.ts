@@ -98,6 +98,8 @@ export interface Table {
   /** How many windows there are, and how many of them have a gap. */
   readonly windows: number;
   readonly gaps: number;
+  /** Whether windows of the last hour were dropped to save memory. */
+  readonly isCut: boolean;
   /** Length of a window in seconds. */
   readonly windowSeconds: number;
   readonly rows: readonly TableRow[];

@@ -7,7 +7,7 @@ import { compareKeys } from './merge.ts';
 export const MAX_KEYS = 200_000;
 
 /** Approximate memory per key besides its texts, in bytes. */
-const OVERHEAD = 300;
+const OVERHEAD = 200;
 
 /** A key and its number. */
 export interface Key {

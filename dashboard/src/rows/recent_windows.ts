@@ -51,6 +51,8 @@ export class RecentWindows {
   #bytes = 0;
   #arrival = -Infinity;
   #newest: Window | undefined;
+  /** When windows were last dropped to save memory, in milliseconds since the epoch. */
+  #cutAt = -Infinity;
 
   constructor(schema: Schema, limits: Limits = {}) {
     this.#schema = schema;
@@ -142,6 +144,7 @@ export class RecentWindows {
       newest: withReadings[0] === undefined ? null : summaryOf(withReadings[0]),
       windows: withReadings.length,
       gaps: withReadings.filter((window) => window.all().gap).length,
+      isCut: this.#arrival - this.#cutAt < HOUR,
       windowSeconds: windows[0]?.seconds ?? DEFAULT_WINDOW,
       rows: shown.map((key) => this.#tableRow(key, windows)),
     };
@@ -186,6 +189,7 @@ export class RecentWindows {
   }
 
   #dropOldest(): void {
+    this.#cutAt = this.#arrival;
     const oldestFirst = [...this.#windows.values()].sort((a, b) => a.start - b.start);
     for (const window of oldestFirst) {
       if (this.bytes <= this.#maxBytes * KEPT_SHARE) return;

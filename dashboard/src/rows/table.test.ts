@@ -54,7 +54,7 @@ const ALL = { search: '', first: 0, count: 50 };
 describe('the table', () => {
   test('is empty without rows', () => {
     expect(withRows([]).table(ALL)).toEqual({
-      kind: 'table', search: '', keys: 0, matches: 0, first: 0, newest: null, windows: 0, gaps: 0, windowSeconds: 60, rows: [],
+      kind: 'table', search: '', keys: 0, matches: 0, first: 0, newest: null, windows: 0, gaps: 0, isCut: false, windowSeconds: 60, rows: [],
     });
   });
 
@@ -136,7 +136,10 @@ describe('the table', () => {
       }
     }
     expect(windows.table(ALL).keys).toBeLessThan(60);
+    expect(windows.table(ALL).isCut).toBe(true);
     expect(windows.table(ALL).newest?.start).toBe(START / 1000 + 9 * 60);
+    windows.advance(START + 60 * MINUTE);
+    expect(windows.table(ALL).isCut).toBe(false);
   });
 });
 

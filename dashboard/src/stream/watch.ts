@@ -183,9 +183,10 @@ export class Watch {
 
   #send(): void {
     this.#isSendDue = false;
-    this.#sentAt = this.#options.clock.now();
     this.#options.post(this.#windows.chart(this.#chartKey), []);
     this.#sendTable();
+    // Afterwards: with very many keys, this takes time that reading needs as well.
+    this.#sentAt = this.#options.clock.now();
   }
 
   #sendTable(): void {

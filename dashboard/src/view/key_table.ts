@@ -75,7 +75,8 @@ export class KeyTable {
     this.body.style.height = `${table.matches * ROW_PIXELS}px`;
     const matches = table.matches === table.keys ? '' : `${digits(table.matches)} of `;
     const newest = table.newest === null ? '' : `, ${digits(table.newest.keys)} in the newest window`;
-    setText(this.summary, table.keys === 0 ? '' : `${matches}${count(table.keys, 'key')}${newest}`);
+    const cut = table.isCut ? ` · only the last ${count(table.windows, 'window')} fit in memory` : '';
+    setText(this.summary, table.keys === 0 ? '' : `${matches}${count(table.keys, 'key')}${newest}${cut}`);
     this.empty.hidden = table.matches > 0;
     setText(this.empty, table.keys === 0 ? 'No rows yet: a window’s rows appear after it ends.' : 'No matching keys.');
     this.box.setAttribute('aria-rowcount', String(table.matches + 1));

@@ -58,7 +58,7 @@ describe('the summary', () => {
     state: { kind: 'live' }, shards: 1, recordsPerSecond: 1, linesPerSecond: 12.34, lagMillis: 250, rejected: 0, retries: 0,
   };
   const table: Table = {
-    kind: 'table', search: '', keys: 5, matches: 5, first: 0, windows: 61, gaps: 2, windowSeconds: 60, rows: [],
+    kind: 'table', search: '', keys: 5, matches: 5, first: 0, windows: 61, gaps: 2, isCut: false, windowSeconds: 60, rows: [],
     newest: { start: Date.UTC(2026, 10, 20, 9, 17) / 1000, readings: 90, keys: 5, firstLag: 1.2, lastLag: 3 },
   };
 
