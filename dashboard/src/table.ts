@@ -114,6 +114,7 @@ class Page {
       case 'table':
         this.newest = report;
         this.table.update(report);
+        this.summary.update(report, this.health);
         return;
       case 'chart':
         if (report.key === this.selected) this.charts.update(report, Date.now());
