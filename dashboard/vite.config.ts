@@ -8,7 +8,12 @@ export default defineConfig({
   // Relative, so that the page works in any folder of a bucket.
   base: './',
   plugins: [page],
-  build: { target: 'es2023', chunkSizeWarningLimit: 1500 },
+  build: {
+    target: 'es2023',
+    chunkSizeWarningLimit: 1500,
+    // The map, and the table.
+    rolldownOptions: { input: ['index.html', 'table.html'] },
+  },
   worker: { format: 'es', plugins: worker },
   // Tests do not depend on speed: the limit only ends those that hang.
   test: { include: ['src/**/*.test.ts'], testTimeout: 120_000 },

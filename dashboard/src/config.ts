@@ -9,6 +9,10 @@ export interface Config {
   readonly identityPoolId?: string;
   /** For a local cloud: the address of Kinesis. It needs no credentials. */
   readonly endpoint?: string;
+  /**
+   * The columns of the rows, for the table: JSON as `parseSchema` takes it. The map does not need it.
+   */
+  readonly schema?: unknown;
   /** An online base map instead of the built-in one. */
   readonly tiles?: Tiles;
 }

@@ -7,6 +7,7 @@ import { Fleet } from './fleet/fleet.ts';
 import { FleetMap } from './map/map.ts';
 import type { Report, Request } from './protocol.ts';
 import { load } from './settings.ts';
+import { UNICORN, unicornKey } from './unicorn.ts';
 import { Card } from './view/card.ts';
 import { Charts } from './view/charts.ts';
 import { element, setText } from './view/dom.ts';
@@ -26,9 +27,9 @@ async function start(): Promise<void> {
   } catch (error) {
     problem = error instanceof Error ? error.message : String(error);
   }
-  element('settings', HTMLButtonElement).addEventListener('click', () => ask(config, ''));
+  element('settings', HTMLButtonElement).addEventListener('click', () => ask(config, '', 'map'));
   const page = new Page(config);
-  if (config === undefined) ask(undefined, problem);
+  if (config === undefined) ask(undefined, problem, 'map');
   else page.follow(config);
 }
 
@@ -50,10 +51,12 @@ class Page {
       onClose: () => this.select(-1, false),
       onFollow: (follows) => this.map?.follow(follows ? this.selected : -1),
     });
-    this.status = new Status(
-      () => this.send({ kind: 'retry' }),
-      () => ask(config, ''),
-    );
+    this.status = new Status({
+      primary: 'readings',
+      hint: { problem: 'No readings yet.', advice: 'Start a unicorn: cargo run -p producer -- --name Shadowfax' },
+      onRetry: () => this.send({ kind: 'retry' }),
+      onSettings: () => ask(config, '', 'map'),
+    });
     const themes = new Themes(element('theme', HTMLButtonElement), (theme) => {
       this.map?.setTheme(theme);
       this.charts.setTheme();
@@ -75,8 +78,8 @@ class Page {
       const problem = `The page’s worker failed: ${event.message || 'it could not be loaded'}`;
       this.status.handle({ kind: 'failed', stream: 'readings', problem, advice: 'Reload the page.' });
     });
-    this.send({ kind: 'start', config });
-    this.send({ kind: 'chart', name: null });
+    this.send({ kind: 'start', config, schema: UNICORN, reads: 'both' });
+    this.send({ kind: 'chart', key: null });
   }
 
   private openMap(config: Config | undefined, themes: Themes): FleetMap | undefined {
@@ -105,9 +108,9 @@ class Page {
       measure('update', now);
     } else if (report.kind === 'chart') {
       const now = performance.now();
-      if (report.name === this.chartName()) this.charts.update(report, Date.now());
+      if (report.key === this.chartKey()) this.charts.update(report, Date.now());
       measure('chart', now);
-    } else {
+    } else if (report.kind !== 'table') {
       this.status.handle(report);
     }
   }
@@ -138,12 +141,17 @@ class Page {
         element('map', HTMLElement).scrollIntoView({ block: 'nearest' });
       }
     }
-    this.charts.clear(this.chartName());
-    this.send({ kind: 'chart', name: this.chartName() });
+    this.charts.clear(this.selectedName());
+    this.send({ kind: 'chart', key: this.chartKey() });
   }
 
-  private chartName(): string | null {
+  private selectedName(): string | null {
     return this.selected < 0 ? null : (this.fleet.names[this.selected] ?? null);
+  }
+
+  private chartKey(): string | null {
+    const name = this.selectedName();
+    return name === null ? null : unicornKey(name);
   }
 
   private send(request: Request): void {

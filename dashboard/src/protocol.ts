@@ -1,18 +1,22 @@
 /**
  * The messages between the page and its worker.
  *
- * The worker reads, decodes and merges both streams; the page draws. Readings are sent as columns
+ * The worker reads, decodes and merges the streams; the pages draw. Readings are sent as columns
  * in buffers that are transferred, not copied, so that the page need not parse ten thousand of
  * them.
  */
 
 import type { Config } from './config.ts';
+import type { Schema } from './schema.ts';
 
 /** From the page to the worker. */
 export type Request =
-  | { readonly kind: 'start'; readonly config: Config }
-  /** Whose windows to send from now on: one unicorn's, or with `null` the whole fleet's. */
-  | { readonly kind: 'chart'; readonly name: string | null }
+  /** Read the streams. The map needs both of them, the table only that of the rows. */
+  | { readonly kind: 'start'; readonly config: Config; readonly schema: Schema; readonly reads: 'both' | 'rows' }
+  /** Whose windows to send from now on: those of the key with this text, or with `null` of all keys. */
+  | { readonly kind: 'chart'; readonly key: string | null }
+  /** Which part of the table to send from now on. */
+  | { readonly kind: 'table'; readonly view: TableView }
   /** The network is back: make the next attempt now. */
   | { readonly kind: 'retry' };
 
@@ -20,6 +24,7 @@ export type Request =
 export type Report =
   | Readings
   | Chart
+  | Table
   | { readonly kind: 'health'; readonly stream: 'readings' | 'rows'; readonly health: Health }
   /** A permanent error: the stream does not exist, or access is denied. No more data will come. */
   | { readonly kind: 'failed'; readonly stream: 'readings' | 'rows'; readonly problem: string; readonly advice: string };
@@ -45,25 +50,84 @@ export interface Readings {
   readonly magic: Int32Array<ArrayBuffer>;
 }
 
-/** The merged windows of the last hour, oldest first. All arrays have the same length. */
+/**
+ * The merged windows of the last hour, oldest first. All arrays but `newest` have the same length.
+ */
 export interface Chart {
   readonly kind: 'chart';
-  readonly name: string | null;
+  /** The text of the key; `null` for all keys. */
+  readonly key: string | null;
   /** Length of a window in seconds. */
   readonly windowSeconds: number;
   /** Starts of the windows, in seconds since the epoch. */
   readonly start: readonly number[];
-  /** Metres in the window. */
-  readonly distance: readonly number[];
-  readonly minMagic: readonly number[];
-  readonly maxMagic: readonly number[];
-  readonly minHealth: readonly number[];
-  readonly maxHealth: readonly number[];
+  /** By measure of the schema. `null` if a window has no value, or the value is no number. */
+  readonly measures: readonly (readonly (number | null)[])[];
+  /** The newest window's measures as text, exact. */
+  readonly newest: readonly string[];
   readonly readings: readonly number[];
-  /** How many unicorns have readings in the window. */
-  readonly unicorns: readonly number[];
+  /** How many keys have readings in the window. */
+  readonly keys: readonly number[];
   /** Whether the rows prove that some readings of the window are missing. */
   readonly gap: readonly boolean[];
+  /** From the end of the window to the arrival of its first row and of its last, in seconds. */
+  readonly firstLag: readonly number[];
+  readonly lastLag: readonly number[];
+}
+
+/** A part of the table. */
+export interface TableView {
+  /** Only keys that contain this text. */
+  readonly search: string;
+  /** The index of the first row. */
+  readonly first: number;
+  readonly count: number;
+}
+
+/** A part of the table of keys, in their order. */
+export interface Table {
+  readonly kind: 'table';
+  readonly search: string;
+  /** How many keys there are, and how many match the search. */
+  readonly keys: number;
+  readonly matches: number;
+  /** The index of the first row that is sent. */
+  readonly first: number;
+  /** `null` if there is no window with readings. */
+  readonly newest: WindowSummary | null;
+  /** How many windows there are, and how many of them have a gap. */
+  readonly windows: number;
+  readonly gaps: number;
+  /** Whether windows of the last hour were dropped to save memory. */
+  readonly isCut: boolean;
+  /** Length of a window in seconds. */
+  readonly windowSeconds: number;
+  readonly rows: readonly TableRow[];
+}
+
+/** The totals of a window over all keys. */
+export interface WindowSummary {
+  /** Start of the window, in seconds since the epoch. */
+  readonly start: number;
+  readonly readings: number;
+  readonly keys: number;
+  /** From the end of the window to the arrival of its first row and of its last, in seconds. */
+  readonly firstLag: number;
+  readonly lastLag: number;
+}
+
+/** A key and its newest window with readings. */
+export interface TableRow {
+  /** The text of the key. */
+  readonly key: string;
+  /** The values of the key's columns, for people. */
+  readonly columns: readonly string[];
+  /** Start of the window, in seconds since the epoch; `null` if all readings were duplicates. */
+  readonly start: number | null;
+  readonly readings: number;
+  /** The measures, for people; empty without a window. */
+  readonly values: readonly string[];
+  readonly gap: boolean;
 }
 
 /** The health of a stream's reading, reported at least once per second. */
@@ -71,9 +135,9 @@ export interface Health {
   readonly state: State;
   /** How many shards are being read. */
   readonly shards: number;
-  /** Average over the last ten seconds. */
+  /** Average over the last ten seconds, or of rows over the last minute. */
   readonly recordsPerSecond: number;
-  /** Readings (or rows) per second, average over the last ten seconds. */
+  /** Readings (or rows) per second, averaged like records. */
   readonly linesPerSecond: number;
   /** The lag of the slowest shard, in milliseconds, as reported by Kinesis. */
   readonly lagMillis: number;

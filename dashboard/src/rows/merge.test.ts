@@ -1,31 +1,39 @@
 import { describe, expect, test } from 'vitest';
 
 import golden from '../../../tests/golden/merge.json';
+import goldenOrdered from '../../../tests/golden/merge_ordered.json';
+import goldenRooms from '../../../tests/golden/merge_rooms.json';
+import { parseSchema, type Schema } from '../schema.ts';
 import { seeded } from '../stream/virtual.testing.ts';
-import { formatMetres } from '../wire/distance.ts';
-import { numberText } from '../wire/fields.ts';
-import { compareSequenceNumbers, formatRow, hashRow, parseRow, type Row } from '../wire/rows.ts';
+import { UNICORN } from '../unicorn.ts';
+import { formatRow, hashRow, keyText, parseRow, type Row } from '../wire/rows.ts';
+import { compareSequenceNumbers } from '../wire/source.ts';
 import { formatTime } from '../wire/time.ts';
-import { type LogRow, merge, type MergedRow, select } from './merge.ts';
+import { displayValue, formatValue } from '../wire/values.ts';
+import { type LogRow, merge as mergeRows, type MergedRow, select } from './merge.ts';
+import { RecentWindows } from './recent_windows.ts';
+import { measuresOf } from './unicorn_rows.testing.ts';
 
-/** A line of the golden file as an object, with the digits of the distance as in the line. */
-function parseGolden(line: string): object {
-  return { ...JSON.parse(line), Distance: numberText(line, 'Distance') };
+/** A merged row as the golden files have it. */
+function formatMerged(schema: Schema, row: MergedRow): string {
+  const field = (name: string, value: string): string => `${JSON.stringify(name)}:${value}`;
+  const key = schema.key.map(({ name, type }, index) => field(name, formatValue(type, row.key[index] ?? null)));
+  const measures = schema.measures.map(({ name, type }, index) => field(name, formatValue(type, row.measures[index] ?? null)));
+  const rest = [field('Readings', `${row.readings}`), field('WindowSeconds', `${row.windowSeconds}`), field('Gap', `${row.gap}`)];
+  const all = [...key, field(schema.time, JSON.stringify(formatTime(row.start))), ...measures, ...rest];
+  return `{${all.filter((text) => !text.endsWith(':null')).join()}}`;
 }
 
-function toGolden(row: MergedRow): object {
-  return {
-    Name: row.name,
-    StatusTime: formatTime(row.start),
-    Distance: formatMetres(row.distance),
-    MinMagicPoints: row.minMagic,
-    MaxMagicPoints: row.maxMagic,
-    MinHealthPoints: row.minHealth,
-    MaxHealthPoints: row.maxHealth,
-    Readings: row.readings,
-    WindowSeconds: row.windowSeconds,
-    Gap: row.gap,
-  };
+function merge(rows: Iterable<Row>): MergedRow[] {
+  return mergeRows(UNICORN, rows);
+}
+
+function hashOf(row: Row): string {
+  return hashRow(UNICORN, row);
+}
+
+function lineOf(row: Row): string {
+  return formatRow(UNICORN, row);
 }
 
 interface GoldenCase {
@@ -34,36 +42,59 @@ interface GoldenCase {
   readonly merged: readonly string[];
 }
 
-const cases: readonly GoldenCase[] = golden;
-
-describe('golden vectors', () => {
-  test.each(cases)('$case', ({ rows: lines, merged }) => {
-    const rows = lines.map((line) => {
-      const row = parseRow(line);
-      if (row === undefined) throw new Error(line);
-      return row;
-    });
-    const expected = merged.map(parseGolden);
-    expect(merge(rows).map(toGolden)).toEqual(expected);
-    expect(merge([...rows].reverse()).map(toGolden)).toEqual(expected);
-    expect(rows.map(formatRow)).toEqual(lines);
+function check(schema: Schema, { rows: lines, merged }: GoldenCase): void {
+  const rows = lines.map((line) => {
+    const row = parseRow(schema, line);
+    if (row === undefined) throw new Error(line);
+    return row;
   });
+  const format = (row: MergedRow): string => formatMerged(schema, row);
+  expect(mergeRows(schema, rows).map(format)).toEqual(merged);
+  expect(mergeRows(schema, [...rows].reverse()).map(format)).toEqual(merged);
+  expect(rows.map((row) => formatRow(schema, row))).toEqual(lines);
+}
+
+describe('golden vectors of unicorns', () => {
+  test.each<GoldenCase>(golden)('$case', (one) => check(UNICORN, one));
 
   test('exist', () => {
-    expect(cases.length).toBeGreaterThan(10);
+    expect(golden.length).toBeGreaterThan(10);
+  });
+});
+
+describe.each([
+  ['rooms', goldenRooms],
+  ['first and last values', goldenOrdered],
+])('golden vectors of %s', (_, { schema: json, cases }) => {
+  const schema = parseSchema(json);
+  test.each<GoldenCase>(cases)('$case', (one) => check(schema, one));
+
+  // The windows that the pages show hold rows in columns, and merge them in another place.
+  test.each<GoldenCase>(cases)('$case: in windows', ({ rows: lines }) => {
+    const rows = lines.flatMap((line) => parseRow(schema, line) ?? []);
+    const windows = new RecentWindows(schema);
+    windows.advance(rows[0]?.start ?? 0);
+    for (const row of [...rows, ...rows]) windows.add(row);
+    for (const { key, readings, measures, gap } of mergeRows(schema, rows)) {
+      expect(windows.chart(keyText(schema, key))).toMatchObject({
+        newest: schema.measures.map(({ type }, index) => displayValue(type, measures[index] ?? null)),
+        readings: [readings],
+        gap: [gap],
+      });
+    }
   });
 });
 
 /** A row of the records `from` to `to`. Rows that differ only in `distance` differ in their hash. */
 function row(from: number, to: number, readings: number, duplicates = 0, dedupFrom = from, distance = 1n): Row {
   const source = { stream: 'a', shard: 'b', from: String(from), to: String(to), dedupFrom: String(dedupFrom) };
-  const measures = { distance, minMagic: 1, maxMagic: 2, minHealth: 3, maxHealth: 4 };
-  const some = { name: 'x', start: 0, windowSeconds: 60, readings, duplicates, source };
+  const measures = measuresOf({ distance, minMagic: 1, maxMagic: 2, minHealth: 3, maxHealth: 4 });
+  const some = { key: ['x'], start: 0, windowSeconds: 60, readings, duplicates, source };
   return { ...some, measures: readings > 0 ? measures : undefined };
 }
 
 function withHash(one: Row): LogRow {
-  return { ...one, hash: () => hashRow(one) };
+  return { ...one, hash: () => hashOf(one) };
 }
 
 function overlap(one: Row, other: Row): boolean {
@@ -84,8 +115,8 @@ interface Choice {
 
 function choiceOf(rows: readonly Row[]): Choice {
   const inOrder = [...rows].sort((a, b) => compareSequenceNumbers(a.source.from, b.source.from));
-  const hashes = inOrder.map(hashRow).reverse().join(' ');
-  const choice = { covered: 0, readings: 0, lines: inOrder.map(formatRow), hashes };
+  const hashes = inOrder.map(hashOf).reverse().join(' ');
+  const choice = { covered: 0, readings: 0, lines: inOrder.map(lineOf), hashes };
   for (const { readings, duplicates } of rows) {
     choice.covered += readings + duplicates;
     choice.readings += readings;
@@ -136,7 +167,7 @@ function selectedOf(rows: readonly Row[]): Row[] {
 describe('ties', () => {
   test('the smaller hash wins, in any order', () => {
     const [one, other] = [row(1, 9, 10, 0, 1, 1n), row(1, 9, 10, 0, 1, 2n)];
-    const smaller = hashRow(one) < hashRow(other) ? one : other;
+    const smaller = hashOf(one) < hashOf(other) ? one : other;
     expect(selectedOf([one, other])).toEqual([smaller]);
     expect(selectedOf([other, one])).toEqual([smaller]);
   });
@@ -144,13 +175,13 @@ describe('ties', () => {
   test('the end of the log decides first', () => {
     const first = [row(1, 4, 1, 0, 1, 1n), row(1, 4, 1, 0, 1, 2n)];
     const last = [row(5, 9, 1, 0, 5, 1n), row(5, 9, 1, 0, 5, 2n)];
-    const smallest = (rows: readonly Row[]) => [...rows].sort((a, b) => (hashRow(a) < hashRow(b) ? -1 : 1))[0];
+    const smallest = (rows: readonly Row[]) => [...rows].sort((a, b) => (hashOf(a) < hashOf(b) ? -1 : 1))[0];
     expect(selectedOf([...first, ...last])).toEqual([smallest(first), smallest(last)]);
     // One row against two: only the hashes of the last rows count.
     for (let distance = 1n; distance < 20n; distance += 1n) {
       const wide = row(1, 9, 2, 0, 1, distance);
       const [start, end] = [row(1, 4, 1), row(5, 9, 1)];
-      const expected = hashRow(wide) < hashRow(end) ? [wide] : [start, end];
+      const expected = hashOf(wide) < hashOf(end) ? [wide] : [start, end];
       expect(selectedOf([start, wide, end])).toEqual(expected);
     }
   });
@@ -190,7 +221,7 @@ test('a gap in one shard is a gap of the window', () => {
 
 test('distances are exact beyond 2^53 micrometres', () => {
   const far = 2n ** 53n;
-  expect(merge([row(1, 4, 1, 0, 1, far), row(5, 9, 1, 0, 5, 1n)])).toMatchObject([{ distance: far + 1n }]);
+  expect(merge([row(1, 4, 1, 0, 1, far), row(5, 9, 1, 0, 5, 1n)])).toMatchObject([{ measures: [far + 1n, 1, 2, 3, 4] }]);
 });
 
 describe('random rows', () => {
@@ -235,10 +266,10 @@ test('each distinct reading counts once, whatever failed attempts leave', () => 
         else distinct.add(reading);
       }
       const distance = [...distinct].reduce((sum, reading) => sum + 10n ** BigInt(reading % 20), 0n);
-      const measures = { distance, minMagic: 1, maxMagic: 2, minHealth: 3, maxHealth: 4 };
+      const measures = measuresOf({ distance, minMagic: 1, maxMagic: 2, minHealth: 3, maxHealth: 4 });
       const source = { stream: 'a', shard: 'b', from: String(from), to: String(to), dedupFrom: String(dedupFrom) };
       const readings = distinct.size;
-      const all = { name: 'x', start: 0, windowSeconds: 60, readings, duplicates, source };
+      const all = { key: ['x'], start: 0, windowSeconds: 60, readings, duplicates, source };
       return { ...all, measures: readings > 0 ? measures : undefined };
     };
     const rows: Row[] = [];
@@ -254,7 +285,7 @@ test('each distinct reading counts once, whatever failed attempts leave', () => 
     }
     const whole = fold(0, log.length - 1, 0);
     expect(merge(rows)).toEqual([
-      expect.objectContaining({ readings: whole.readings, distance: whole.measures?.distance, gap: false }),
+      expect.objectContaining({ readings: whole.readings, measures: whole.measures, gap: false }),
     ]);
   }
 });

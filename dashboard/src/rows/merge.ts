@@ -10,7 +10,11 @@
  * takes the one whose rows have the smallest hashes, compared from the end of the log backwards.
  */
 
-import { compareSequenceNumbers, hashRow, type Row, type SourceRange } from '../wire/rows.ts';
+import type { Schema } from '../schema.ts';
+import { finish, type Measure, mergeMeasures, type MergeScope } from '../wire/measures.ts';
+import { hashRow, keyText, type Row } from '../wire/rows.ts';
+import { compareSequenceNumbers, type SourceRange } from '../wire/source.ts';
+import { compareValues, type Value } from '../wire/values.ts';
 import { type CountedRow, coveredBy, isGapProven } from './gap.ts';
 
 /** What the rule needs of a row. */
@@ -30,73 +34,80 @@ export interface Selection {
   readonly gap: boolean;
 }
 
-/** The totals of one unicorn and window, merged over all sources. */
+/** The totals of one key and window, merged over all sources. */
 export interface MergedRow {
-  readonly name: string;
+  readonly key: readonly Value[];
   /** Start of the window, in milliseconds since the epoch. */
   readonly start: number;
   readonly windowSeconds: number;
   readonly readings: number;
-  /** In micrometres. */
-  readonly distance: bigint;
-  readonly minMagic: number;
-  readonly maxMagic: number;
-  readonly minHealth: number;
-  readonly maxHealth: number;
+  /** The finished measures, one per column. */
+  readonly measures: readonly Value[];
   /** Whether the rows prove that some readings are missing. */
   readonly gap: boolean;
 }
 
 /**
- * Merges rows by window and name. The result is sorted by start, name and window length.
+ * Merges rows by window and key. The result is sorted by start, key and window length.
  *
  * Rows may come in any order and more than once, but all rows of a window must be present.
  */
-export function merge(rows: Iterable<Row>): MergedRow[] {
+export function merge(schema: Schema, rows: Iterable<Row>): MergedRow[] {
   const windows = new Map<string, Row[]>();
   for (const row of rows) {
-    const key = `${row.start} ${row.windowSeconds} ${row.name}`;
-    const known = windows.get(key);
-    if (known === undefined) windows.set(key, [row]);
+    const window = `${row.start} ${row.windowSeconds} ${keyText(schema, row.key)}`;
+    const known = windows.get(window);
+    if (known === undefined) windows.set(window, [row]);
     else known.push(row);
   }
-  const merged: MergedRow[] = [];
-  for (const window of windows.values()) {
-    const row = mergeWindow(window);
-    if (row !== undefined) merged.push(row);
-  }
-  return merged.sort(
-    (a, b) => a.start - b.start || compareText(a.name, b.name) || a.windowSeconds - b.windowSeconds,
-  );
+  const merged = [...windows.values()].flatMap((window) => mergeWindow(schema, window) ?? []);
+  return merged.sort((a, b) => a.start - b.start || compareKeys(a.key, b.key) || a.windowSeconds - b.windowSeconds);
 }
 
-/** Merges the rows of one unicorn and window; `undefined` if no selected row has a reading. */
-function mergeWindow(rows: readonly Row[]): MergedRow | undefined {
+/** Merges the rows of one key and window; `undefined` if no selected row has a reading. */
+function mergeWindow(schema: Schema, rows: readonly Row[]): MergedRow | undefined {
   let readings = 0;
-  let distance = 0n;
-  let minMagic = Infinity;
-  let maxMagic = -Infinity;
-  let minHealth = Infinity;
-  let maxHealth = -Infinity;
+  let measures: readonly Measure[] | undefined;
   let gap = false;
   for (const log of byLog(rows)) {
-    const selection = select(log.map((row) => ({ ...row, hash: () => hashRow(row) })));
+    const selection = select(log.map((row) => ({ ...row, hash: () => hashRow(schema, row) })));
     gap ||= selection.gap;
+    let ofShard: readonly Measure[] | undefined;
     for (const index of selection.rows) {
-      const measures = log[index]?.measures;
       readings += log[index]?.readings ?? 0;
-      if (measures === undefined) continue;
-      distance += measures.distance;
-      minMagic = Math.min(minMagic, measures.minMagic);
-      maxMagic = Math.max(maxMagic, measures.maxMagic);
-      minHealth = Math.min(minHealth, measures.minHealth);
-      maxHealth = Math.max(maxHealth, measures.maxHealth);
+      ofShard = mergeAll(schema, 'one shard', ofShard, log[index]?.measures);
     }
+    measures = mergeAll(schema, 'several shards', measures, ofShard);
   }
   const first = rows[0];
-  if (first === undefined || minMagic === Infinity) return undefined;
-  const { name, start, windowSeconds } = first;
-  return { name, start, windowSeconds, readings, distance, minMagic, maxMagic, minHealth, maxHealth, gap };
+  if (first === undefined || measures === undefined) return undefined;
+  const { key, start, windowSeconds } = first;
+  return { key, start, windowSeconds, readings, measures: finishAll(schema, measures), gap };
+}
+
+/** The measures of the readings of both. `undefined` are those of no readings. */
+export function mergeAll(
+  schema: Schema,
+  scope: MergeScope,
+  ones: readonly Measure[] | undefined,
+  others: readonly Measure[] | undefined,
+): readonly Measure[] | undefined {
+  if (ones === undefined || others === undefined) return ones ?? others;
+  return schema.measures.map((column, index) => mergeMeasures(column, scope, ones[index] ?? null, others[index] ?? null));
+}
+
+/** The finished values of all measures. */
+export function finishAll(schema: Schema, measures: readonly Measure[]): readonly Value[] {
+  return schema.measures.map((column, index) => finish(column, measures[index] ?? null));
+}
+
+/** Compares two keys, column by column: below 0 if `one` comes first. */
+export function compareKeys(one: readonly Value[], other: readonly Value[]): number {
+  for (const [index, value] of one.entries()) {
+    const order = compareValues(value, other[index] ?? null);
+    if (order !== 0) return order;
+  }
+  return 0;
 }
 
 /** Groups rows by stream, which is an ARN, and shard. */
@@ -112,7 +123,7 @@ export function byLog<R extends { readonly source: SourceRange }>(rows: Iterable
 }
 
 /**
- * Selects the rows that count among those of one unicorn, window and shard.
+ * Selects the rows that count among those of one key, window and shard.
  *
  * Rows may come in any order and more than once: the selected rows are the same.
  */
@@ -186,9 +197,4 @@ function countEndingBefore(sorted: readonly { readonly row: LogRow }[], from: st
     else high = middle;
   }
   return low;
-}
-
-function compareText(one: string, other: string): number {
-  if (one === other) return 0;
-  return one < other ? -1 : 1;
 }

@@ -24,6 +24,7 @@ class Viewer {
       stream: 'wildrydes',
       back: 30_000,
       jumps: false,
+      rateSeconds: 10,
       onRecords: (records) => this.#handleRecords(records),
       onHealth: (health) => this.health.push(health),
       ...options,

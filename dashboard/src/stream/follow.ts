@@ -27,6 +27,8 @@ export interface FollowOptions extends Omit<CallerOptions, 'stop'> {
   readonly stream: string;
   /** How far back to start reading, in milliseconds. */
   readonly back: number;
+  /** The number of seconds to average rates over. */
+  readonly rateSeconds: number;
   /**
    * After more than a minute without a response: whether to skip to `back` before now instead of
    * catching up.
@@ -69,13 +71,13 @@ export class Follow {
   #fault: { readonly error: unknown } | undefined;
 
   constructor(options: FollowOptions) {
-    const { clock, random, back } = options;
+    const { clock, random, back, rateSeconds } = options;
     const now = clock.now();
     this.#options = options;
     this.#caller = new Caller({ ...options, stop: this.#stop.signal });
     this.#listPace = new Pace(random);
-    this.#records = new Rate(now);
-    this.#lines = new Rate(now);
+    this.#records = new Rate(now, rateSeconds);
+    this.#lines = new Rate(now, rateSeconds);
     this.#startTime = now - back;
   }
 

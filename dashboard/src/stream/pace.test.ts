@@ -86,7 +86,7 @@ test.each([
 });
 
 test('a rate is the average of the last ten seconds', () => {
-  const rate = new Rate(5_500);
+  const rate = new Rate(5_500, 10);
   rate.add(30, 5_500);
   expect(rate.perSecond(5_600)).toBe(30);
   expect(rate.perSecond(8_000)).toBe(10);

@@ -1,4 +1,4 @@
-import { compareSequenceNumbers } from '../wire/rows.ts';
+import { compareSequenceNumbers } from '../wire/source.ts';
 import type { Caller } from './caller.ts';
 import type { Clock } from './clock.ts';
 import { Failure, type ReadResult, type Start, type StreamRecord } from './kinesis.ts';

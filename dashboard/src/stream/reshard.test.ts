@@ -19,6 +19,7 @@ function readTexts(kinesis: MemoryKinesis, options: Partial<FollowOptions> = {})
     stream: 'wildrydes',
     back: 30_000,
     jumps: false,
+    rateSeconds: 10,
     onRecords: (records) => {
       texts.push(...records.map((record) => decoder.decode(record.data)));
       return { lines: records.length, rejected: 0 };

@@ -1,6 +1,6 @@
 /** A virtual clock and an in-memory Kinesis for tests, which never wait in real time. */
 
-import { compareSequenceNumbers } from '../wire/rows.ts';
+import { compareSequenceNumbers } from '../wire/source.ts';
 import type { Clock } from './clock.ts';
 import { Failure, type Kinesis, type ReadResult, type ShardPage, type Start, type StreamRecord } from './kinesis.ts';
 

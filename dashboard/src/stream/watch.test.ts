@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 
 import type { Chart, Report } from '../protocol.ts';
 import { Failure } from './kinesis.ts';
+import { UNICORN, unicornKey } from '../unicorn.ts';
 import { MemoryKinesis, seeded, VirtualClock } from './virtual.testing.ts';
 import { Watch } from './watch.ts';
 
@@ -16,10 +17,12 @@ class Scene {
   readonly buffers: ArrayBuffer[] = [];
   readonly watch: Watch;
 
-  constructor() {
+  constructor(reads: 'both' | 'rows' = 'both') {
     const kinesisOf = (stream: string): MemoryKinesis => (stream === 'wildrydes' ? this.readings : this.rows);
     this.watch = new Watch({
       config: { region: 'us-east-1', stream: 'wildrydes', summaryStream: 'wildrydes-summary', endpoint: 'http://x' },
+      schema: UNICORN,
+      reads,
       clock: this.clock,
       random: seeded(1),
       kinesis: {
@@ -95,7 +98,7 @@ test('a chart is sent on request and when it changes, at most twice per second',
   scene.rows.pageSize = 1;
   for (let to = 1; to <= 20; to += 1) scene.row('Shadowfax', to);
   await scene.clock.advance(8_000);
-  expect(scene.charts.at(-1)).toMatchObject({ name: null, readings: [20], unicorns: [1] });
+  expect(scene.charts.at(-1)).toMatchObject({ key: null, readings: [20], keys: [1] });
   expect(scene.charts.length).toBeGreaterThan(3);
   expect(scene.charts.length).toBeLessThan(16);
 
@@ -103,11 +106,11 @@ test('a chart is sent on request and when it changes, at most twice per second',
   scene.row('Shadowfax', 20);
   await scene.clock.advance(5_000);
   expect(scene.charts.length).toBe(sent);
-  scene.watch.chart('Franky');
-  expect(scene.charts.at(-1)).toMatchObject({ name: 'Franky', start: [] });
+  scene.watch.chart(unicornKey('Franky'));
+  expect(scene.charts.at(-1)).toMatchObject({ key: '["Franky"]', start: [] });
   scene.row('Franky', 7);
   await scene.clock.advance(5_000);
-  expect(scene.charts.slice(sent + 1)).toMatchObject([{ name: 'Franky', readings: [7] }]);
+  expect(scene.charts.slice(sent + 1)).toMatchObject([{ key: '["Franky"]', readings: [7] }]);
 });
 
 test('a stream that cannot be read is reported, and the other continues', async () => {
@@ -130,4 +133,32 @@ test('a retry ends the waits of both streams', async () => {
   scene.watch.retry();
   await scene.clock.advance(50);
   expect(scene.readings.calls.length + scene.rows.calls.length).toBe(calls + 2);
+});
+
+test('the table is sent on request and when it changes', async () => {
+  const scene = new Scene('rows');
+  const tables = () => scene.reports.filter((report) => report.kind === 'table');
+  scene.row('Shadowfax', 7);
+  await scene.clock.advance(3_000);
+  expect(tables()).toEqual([]);
+  scene.watch.table({ search: '', first: 0, count: 10 });
+  expect(tables()).toMatchObject([{ keys: 1, rows: [{ key: unicornKey('Shadowfax'), readings: 7 }] }]);
+  // A chart that is requested meanwhile does not delay it.
+  scene.row('Franky', 8);
+  await scene.clock.advance(1_600);
+  scene.watch.chart(null);
+  await scene.clock.advance(3_000);
+  expect(tables().at(-1)).toMatchObject({ keys: 2, rows: [{ readings: 8 }, { readings: 7 }] });
+  scene.watch.table({ search: 'frank', first: 0, count: 10 });
+  expect(tables().at(-1)).toMatchObject({ search: 'frank', matches: 1, rows: [{ readings: 8 }] });
+});
+
+test('the page of the table reads only the rows', async () => {
+  const scene = new Scene('rows');
+  scene.reading('Shadowfax');
+  scene.row('Shadowfax', 7);
+  await scene.clock.advance(5_000);
+  expect(scene.readings.calls).toEqual([]);
+  expect(scene.charts.at(-1)).toMatchObject({ readings: [7] });
+  expect(scene.reports.filter((report) => report.kind === 'health' && report.stream === 'readings')).toEqual([]);
 });

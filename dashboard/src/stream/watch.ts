@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts';
-import type { Report } from '../protocol.ts';
+import type { Report, TableView } from '../protocol.ts';
 import { RecentWindows } from '../rows/recent_windows.ts';
+import type { Schema } from '../schema.ts';
 import { Names } from '../wire/names.ts';
 import { buffersOf, ReadingColumns } from '../wire/readings.ts';
 import { parseRows } from '../wire/rows.ts';
@@ -19,8 +20,14 @@ const READINGS_BACK = 30_000;
  */
 const ROWS_BACK = 3_660_000;
 
-/** The minimum interval between charts that the page did not request, in milliseconds. */
-const CHART_INTERVAL = 500;
+/** The seconds to average rates over. Rows come in bursts, once per window. */
+const READINGS_RATE_SECONDS = 10;
+const ROWS_RATE_SECONDS = 60;
+
+/**
+ * The minimum interval between charts and tables that the page did not request, in milliseconds.
+ */
+const SEND_INTERVAL = 500;
 
 /** The target number of readings per message, so that the page can draw in between. */
 const BATCH_READINGS = 2_500;
@@ -31,6 +38,10 @@ const MAX_CALLS = 6;
 /** The settings and dependencies of a {@link Watch}. */
 export interface WatchOptions {
   readonly config: Config;
+  /** The columns of the rows. */
+  readonly schema: Schema;
+  /** Whether to read both streams, or only that of the rows. */
+  readonly reads: 'both' | 'rows';
   readonly kinesis: Kinesis;
   readonly clock: Clock;
   /** Returns numbers in [0, 1). */
@@ -39,26 +50,30 @@ export interface WatchOptions {
   readonly post: (report: Report, buffers: ArrayBuffer[]) => void;
 }
 
-/** Reads both streams, and reports to the page. */
+/** Reads the streams, and reports to the page. */
 export class Watch {
   readonly #options: WatchOptions;
   readonly #names = new Names();
-  readonly #windows = new RecentWindows();
+  readonly #windows: RecentWindows;
   readonly #readings: Follow;
   readonly #rows: Follow;
   readonly #stop = new AbortController();
-  #chartName: string | null = null;
-  #chartedAt = -Infinity;
-  #isChartDue = false;
+  #chartKey: string | null = null;
+  /** `undefined` until the page requests a table. */
+  #view: TableView | undefined;
+  #sentAt = -Infinity;
+  #isSendDue = false;
 
   constructor(options: WatchOptions) {
     const { config, kinesis, clock, random, post } = options;
     const shared = { kinesis, clock, random, gate: new Gate(MAX_CALLS) };
     this.#options = options;
+    this.#windows = new RecentWindows(options.schema);
     this.#readings = new Follow({
       ...shared,
       stream: config.stream,
       back: READINGS_BACK,
+      rateSeconds: READINGS_RATE_SECONDS,
       jumps: true,
       onRecords: (records) => this.#handleReadings(records),
       onHealth: (health) => post({ kind: 'health', stream: 'readings', health }, []),
@@ -67,6 +82,7 @@ export class Watch {
       ...shared,
       stream: config.summaryStream,
       back: ROWS_BACK,
+      rateSeconds: ROWS_RATE_SECONDS,
       jumps: false,
       onRecords: (records) => this.#handleRows(records),
       onHealth: (health) => post({ kind: 'health', stream: 'rows', health }, []),
@@ -78,9 +94,9 @@ export class Watch {
    * continues.
    */
   async run(): Promise<void> {
-    const { config } = this.#options;
+    const { config, reads } = this.#options;
     await Promise.all([
-      this.#follow(this.#readings, 'readings', config.stream),
+      reads === 'both' ? this.#follow(this.#readings, 'readings', config.stream) : undefined,
       this.#follow(this.#rows, 'rows', config.summaryStream),
     ]);
   }
@@ -92,10 +108,16 @@ export class Watch {
     this.#rows.stop();
   }
 
-  /** Sends the windows of a unicorn, or with `null` of the fleet, now and whenever they change. */
-  chart(name: string | null): void {
-    this.#chartName = name;
-    this.#sendChart();
+  /** Sends the windows of a key, or with `null` of all keys, now and whenever they change. */
+  chart(key: string | null): void {
+    this.#chartKey = key;
+    this.#send();
+  }
+
+  /** Sends a part of the table, now and whenever it changes. */
+  table(view: TableView): void {
+    this.#view = view;
+    this.#sendTable();
   }
 
   /** During an outage, makes the next attempt now. */
@@ -137,31 +159,37 @@ export class Watch {
     let rejected = 0;
     let hasChanged = false;
     for (const record of records) {
-      const parsed = parseRows(record.data);
+      const parsed = parseRows(this.#options.schema, record.data);
       rejected += parsed.rejected;
       this.#windows.advance(record.arrival);
       for (const row of parsed.rows) {
-        const added = this.#windows.add(row);
+        const added = this.#windows.add(row, record.arrival);
         if (added === 'rejected') rejected += 1;
         else lines += 1;
         hasChanged ||= added === 'added';
       }
     }
-    if (hasChanged) void this.#sendChartSoon();
+    if (hasChanged) void this.#sendSoon();
     return { lines, rejected };
   }
 
-  async #sendChartSoon(): Promise<void> {
-    if (this.#isChartDue) return;
-    this.#isChartDue = true;
+  async #sendSoon(): Promise<void> {
+    if (this.#isSendDue) return;
+    this.#isSendDue = true;
     const { clock } = this.#options;
-    await clock.sleep(this.#chartedAt + CHART_INTERVAL - clock.now(), this.#stop.signal);
-    if (this.#isChartDue && !this.#stop.signal.aborted) this.#sendChart();
+    await clock.sleep(this.#sentAt + SEND_INTERVAL - clock.now(), this.#stop.signal);
+    if (this.#isSendDue && !this.#stop.signal.aborted) this.#send();
   }
 
-  #sendChart(): void {
-    this.#isChartDue = false;
-    this.#chartedAt = this.#options.clock.now();
-    this.#options.post(this.#windows.chart(this.#chartName), []);
+  #send(): void {
+    this.#isSendDue = false;
+    this.#options.post(this.#windows.chart(this.#chartKey), []);
+    this.#sendTable();
+    // Afterwards: with very many keys, this takes time that reading needs as well.
+    this.#sentAt = this.#options.clock.now();
+  }
+
+  #sendTable(): void {
+    if (this.#view !== undefined) this.#options.post(this.#windows.table(this.#view), []);
   }
 }

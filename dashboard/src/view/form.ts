@@ -1,6 +1,7 @@
 /** The form for choosing streams: shown if there is no `config.json`, or on request. */
 
 import type { Config } from '../config.ts';
+import { InvalidSchema, parseSchema } from '../schema.ts';
 import { clearSaved, InvalidConfig, parse, save } from '../settings.ts';
 import { element, make, setText } from './dom.ts';
 
@@ -12,8 +13,11 @@ const FIELDS = [
   ['summaryStream', 'Stream of rows', 'wildrydes-summary', ''],
 ] as const;
 
-/** Shows the form. Submitting it saves the settings and reloads the page. */
-export function ask(current: Config | undefined, problem: string): void {
+/**
+ * Shows the form of the map or the table. Submitting it saves the settings and reloads the page. Only
+ * the table needs a schema; the map's form keeps it.
+ */
+export function ask(current: Config | undefined, problem: string, page: 'map' | 'table'): void {
   const dialog = element('form', HTMLDialogElement);
   if (dialog.open) return;
   const title = make('h2', { text: 'Which streams?' });
@@ -35,7 +39,16 @@ export function ask(current: Config | undefined, problem: string): void {
     const caption = make('span', { text: label });
     form.append(make('label', {}, caption, input, make('small', { text: hint })));
   }
-  const open = make('button', { text: 'Open the map' });
+  const schema = make('textarea');
+  schema.name = 'schema';
+  schema.rows = 6;
+  schema.spellcheck = false;
+  schema.value = current?.schema === undefined ? '' : JSON.stringify(current.schema, undefined, 2);
+  if (page === 'table') {
+    const hint = make('small', { text: 'The columns of the rows, as JSON' });
+    form.append(make('label', {}, make('span', { text: 'Schema' }), schema, hint));
+  }
+  const open = make('button', { text: `Open the ${page}` });
   open.type = 'submit';
   const reset = make('button', { class: 'plain', text: 'Use config.json' });
   reset.type = 'button';
@@ -51,8 +64,10 @@ export function ask(current: Config | undefined, problem: string): void {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     const given = Object.fromEntries([...inputs].map(([name, input]) => [name, input.value]));
+    const { tiles } = current ?? {};
     try {
-      save(parse({ ...given, ...(current?.tiles === undefined ? {} : { tiles: current.tiles }) }, 'the form'));
+      const columns = page === 'table' ? { schema: checkSchema(schema.value) } : { schema: current?.schema };
+      save(parse({ ...given, ...columns, ...(tiles === undefined ? {} : { tiles }) }, 'the form'));
       location.reload();
     } catch (error) {
       trouble.hidden = false;
@@ -61,4 +76,17 @@ export function ask(current: Config | undefined, problem: string): void {
   });
   dialog.replaceChildren(title, trouble, form);
   dialog.showModal();
+}
+
+/** The JSON of a schema, which may be missing. Throws {@link InvalidConfig}. */
+function checkSchema(text: string): unknown {
+  if (text.trim() === '') return undefined;
+  try {
+    const schema: unknown = JSON.parse(text);
+    parseSchema(schema);
+    return schema;
+  } catch (error) {
+    if (error instanceof InvalidSchema) throw new InvalidConfig(`the schema: ${error.message}`);
+    throw new InvalidConfig('the schema is not JSON');
+  }
 }

@@ -6,6 +6,7 @@
 import { LOW_VITALS, type Fleet } from '../fleet/fleet.ts';
 import { Order } from '../fleet/order.ts';
 import { element, make, setText } from './dom.ts';
+import { moveTo, visibleRows } from './scroll.ts';
 import { ago, count, digits } from './words.ts';
 
 const ROW_PIXELS = 44;
@@ -105,9 +106,7 @@ export class FleetList {
   }
 
   private draw(now: number): void {
-    const first = Math.max(0, Math.floor(this.box.scrollTop / ROW_PIXELS) - MARGIN);
-    const shown = Math.ceil(this.box.clientHeight / ROW_PIXELS) + 2 * MARGIN;
-    const last = Math.min(this.order.length, first + shown);
+    const { first, last } = visibleRows(this.box.scrollTop, this.box.clientHeight, ROW_PIXELS, this.order.length, MARGIN);
     while (this.rows.length < last - first) this.rows.push(this.makeRow());
     this.rows.forEach((row, offset) => {
       const index = first + offset;
@@ -157,16 +156,8 @@ export class FleetList {
   private onKey(event: KeyboardEvent): void {
     const page = Math.max(1, Math.floor(this.box.clientHeight / ROW_PIXELS) - 1);
     const index = this.order.indexOf(this.active);
-    const last = this.order.length - 1;
-    const to = {
-      ArrowDown: Math.min(last, index + 1),
-      ArrowUp: Math.max(0, index - 1),
-      PageDown: Math.min(last, Math.max(0, index) + page),
-      PageUp: Math.max(0, index - page),
-      Home: 0,
-      End: last,
-    }[event.key];
-    if (to !== undefined && last >= 0) {
+    const to = moveTo(event.key, index, page, this.order.length);
+    if (to !== undefined) {
       event.preventDefault();
       this.active = this.order[to] ?? -1;
       this.scrollTo(to);

@@ -4,19 +4,30 @@ import type { Health, Report } from '../protocol.ts';
 import { element, make, setText } from './dom.ts';
 import { count, duration, number } from './words.ts';
 
+const LABELS = { connecting: 'connecting', live: 'live', throttled: 'slowed down', disconnected: 'disconnected' };
+
 /** A lag above this is shown. */
 const LAG_MILLIS = 5_000;
 
 type Stream = 'readings' | 'rows';
 type Failure = Extract<Report, { kind: 'failed' }>;
 
+/** How a page shows its status. */
+export interface StatusOptions {
+  /** The stream that the page cannot do without. */
+  readonly primary: Stream;
+  /** What to say while the stream has been empty. */
+  readonly hint: { readonly problem: string; readonly advice: string };
+  readonly onRetry: () => void;
+  readonly onSettings: () => void;
+}
+
 /** The status line, the notice and the announcements for screen readers. */
 export class Status {
   private readonly line = element('status', HTMLElement);
   private readonly notice = element('notice', HTMLElement);
   private readonly announcement = element('announcement', HTMLElement);
-  private readonly onRetry: () => void;
-  private readonly onSettings: () => void;
+  private readonly options: StatusOptions;
   private readonly health = new Map<Stream, Health>();
   private readonly failures = new Map<Stream, Failure>();
   private readonly problem = make('p');
@@ -24,9 +35,8 @@ export class Status {
   private readonly action = make('button');
   private onAction: () => void = () => undefined;
 
-  constructor(onRetry: () => void, onSettings: () => void) {
-    this.onRetry = onRetry;
-    this.onSettings = onSettings;
+  constructor(options: StatusOptions) {
+    this.options = options;
     this.action.type = 'button';
     this.action.addEventListener('click', () => this.onAction());
     this.notice.append(this.problem, this.advice, this.action);
@@ -37,35 +47,33 @@ export class Status {
     else this.failures.set(report.stream, report);
   }
 
-  /**
-   * Redraws. `hasReadings`: whether there ever was a reading; `now`: milliseconds since the epoch.
-   */
-  update(hasReadings: boolean, now: number): void {
-    const readings = this.health.get('readings');
-    const rows = this.health.get('rows');
+  /** Redraws. `hasData`: whether there ever was any; `now`: milliseconds since the epoch. */
+  update(hasData: boolean, now: number): void {
+    const { primary, hint, onRetry, onSettings } = this.options;
+    const health = this.health.get(primary);
     const failure = this.failures.get('readings') ?? this.failures.get('rows');
-    const state = failure === undefined ? (readings?.state.kind ?? 'connecting') : 'failed';
+    const state = failure === undefined ? (health?.state.kind ?? 'connecting') : 'failed';
     this.line.dataset['state'] = state;
-    setText(this.line, failure === undefined ? summary(readings, rows) : `${failure.stream}: stopped`);
+    setText(this.line, failure === undefined ? this.summary() : `${failure.stream}: stopped`);
 
     if (failure !== undefined) {
-      this.showNotice(failure.problem, failure.advice, 'Choose streams', this.onSettings);
-    } else if (readings === undefined || readings.state.kind === 'connecting') {
-      this.showNotice('Connecting…', '', '', this.onRetry);
-    } else if (readings.state.kind === 'disconnected') {
-      const seconds = Math.max(0, Math.ceil((readings.state.retryAt - now) / 1000));
+      this.showNotice(failure.problem, failure.advice, 'Choose streams', onSettings);
+    } else if (health === undefined || health.state.kind === 'connecting') {
+      this.showNotice('Connecting…', '', '', onRetry);
+    } else if (health.state.kind === 'disconnected') {
+      const seconds = Math.max(0, Math.ceil((health.state.retryAt - now) / 1000));
       const again = seconds > 0 ? `in ${seconds} s` : 'now';
-      this.showNotice('Disconnected: Kinesis does not respond.', `${readings.state.problem}. Retrying ${again}.`, 'Try now', this.onRetry);
-    } else if (readings.state.kind === 'throttled') {
-      const pause = duration(readings.state.pauseMillis);
+      this.showNotice('Disconnected: Kinesis does not respond.', `${health.state.problem}. Retrying ${again}.`, 'Try now', onRetry);
+    } else if (health.state.kind === 'throttled') {
+      const pause = duration(health.state.pauseMillis);
       this.showNotice(
-        `Slowed down: Kinesis throttles reads of ${readings.state.shards} of ${count(readings.shards, 'shard')}.`,
-        `A shard allows five reads per second, shared by functions, archive and every open map. This map now waits ${pause} between reads.`,
+        `Slowed down: Kinesis throttles reads of ${health.state.shards} of ${count(health.shards, 'shard')}.`,
+        `A shard allows five reads per second, shared by functions, archive and every open page. This page now waits ${pause} between reads.`,
         '',
-        this.onRetry,
+        onRetry,
       );
-    } else if (!hasReadings) {
-      this.showNotice('No readings yet.', 'Start a unicorn: cargo run -p producer -- --name Shadowfax', '', this.onRetry);
+    } else if (!hasData) {
+      this.showNotice(hint.problem, hint.advice, '', onRetry);
     } else {
       this.notice.hidden = true;
       this.announce(state);
@@ -87,19 +95,23 @@ export class Status {
   private announce(message: string): void {
     setText(this.announcement, message === 'live' ? 'Live' : message);
   }
-}
 
-function summary(readings: Health | undefined, rows: Health | undefined): string {
-  if (readings === undefined) return 'connecting';
-  const labels = { connecting: 'connecting', live: 'live', throttled: 'slowed down', disconnected: 'disconnected' };
-  const parts = [labels[readings.state.kind], count(readings.shards, 'shard')];
-  parts.push(`${number(readings.linesPerSecond)} ${readings.linesPerSecond === 1 ? 'reading' : 'readings'}/s`);
-  const lag = Math.max(readings.lagMillis, rows?.lagMillis ?? 0);
-  parts.push(lag > LAG_MILLIS ? `${duration(lag)} lag` : 'no lag');
-  const rejected = readings.rejected + (rows?.rejected ?? 0);
-  if (rejected > 0) parts.push(`${count(rejected, 'rejected line')}`);
-  const retries = readings.retries + (rows?.retries ?? 0);
-  if (retries > 0) parts.push(count(retries, 'retry', 'retries'));
-  if (rows !== undefined && rows.state.kind !== 'live') parts.push(`charts: ${labels[rows.state.kind]}`);
-  return parts.join(' · ');
+  private summary(): string {
+    const { primary } = this.options;
+    const health = this.health.get(primary);
+    const rows = this.health.get('rows');
+    if (health === undefined) return 'connecting';
+    const parts = [LABELS[health.state.kind], count(health.shards, 'shard')];
+    const rate = health.linesPerSecond;
+    parts.push(`${number(rate)} ${rate === 1 ? primary.slice(0, -1) : primary}/s`);
+    const all = [...this.health.values()];
+    const lag = Math.max(...all.map(({ lagMillis }) => lagMillis));
+    parts.push(lag > LAG_MILLIS ? `${duration(lag)} lag` : 'no lag');
+    const rejected = all.reduce((sum, one) => sum + one.rejected, 0);
+    if (rejected > 0) parts.push(`${count(rejected, 'rejected line')}`);
+    const retries = all.reduce((sum, one) => sum + one.retries, 0);
+    if (retries > 0) parts.push(count(retries, 'retry', 'retries'));
+    if (primary !== 'rows' && rows !== undefined && rows.state.kind !== 'live') parts.push(`charts: ${LABELS[rows.state.kind]}`);
+    return parts.join(' · ');
+  }
 }

@@ -23,23 +23,22 @@ const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 
 /**
  * The text of a number as it is in the line, with all its digits; `undefined` if the field is
- * missing.
+ * missing. `path` is the field's name, after those of the objects around it.
  *
  * `line` must be a JSON object. Use it where a double is too short: JSON.parse rounds.
  */
-export function numberText(line: string, key: string): string | undefined {
-  let depth = 0;
+export function numberText(line: string, ...path: readonly string[]): string | undefined {
+  /** The current field of each object around the token. */
+  const fields: unknown[] = [];
   let lastString: unknown;
-  let field: unknown;
   let found: string | undefined;
   for (const [token] of line.matchAll(TOKEN)) {
-    if (token === '{' || token === '[') depth += 1;
-    else if (token === '}' || token === ']') depth -= 1;
-    else if (depth !== 1) continue;
-    else if (token === ',') field = undefined;
-    else if (token === ':') field = lastString;
+    if (token === '{' || token === '[') fields.push(undefined);
+    else if (token === '}' || token === ']') fields.pop();
+    else if (token === ',') fields[fields.length - 1] = undefined;
+    else if (token === ':') fields[fields.length - 1] = lastString;
     else if (token.startsWith('"')) lastString = JSON.parse(token);
-    else if (field === key) found = token;
+    else if (fields.length === path.length && path.every((name, depth) => fields[depth] === name)) found = token;
   }
   return found;
 }

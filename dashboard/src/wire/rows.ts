@@ -1,24 +1,21 @@
+/** Rows of any sensor: their text, their key and their hash. Mirrors `windrow_core::row`. */
+
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 
-import { EXACT_METRES, formatMetres, parseMetres, toMicrometres } from './distance.ts';
-import {
-  asName,
-  asObject,
-  asText,
-  type Fields,
-  isInt32,
-  isInteger,
-  isWithin,
-  numberText,
-  parseObject,
-} from './fields.ts';
+import { anyNumber, type MeasureColumn, type Schema } from '../schema.ts';
+import { formatDecimal } from './decimal.ts';
+import { asObject, asText, type Fields, isInteger, numberText, parseObject } from './fields.ts';
 import { splitLines } from './lines.ts';
-import { formatTime, parseTime } from './time.ts';
+import { finish, isAverage, isOrdered, type Measure } from './measures.ts';
+import { asSequenceNumber, HIGHEST_UINT32, isCount, parseSource, type SourceRange } from './source.ts';
+import { formatTime, parseExactTime, parseTime } from './time.ts';
+import { formatValue, parseValue, type Value } from './values.ts';
 
-/** A row: one unicorn's totals for one window, computed from one range of a shard's log. */
+/** A row: the totals of one key and window, computed from one range of a shard's log. */
 export interface Row {
-  readonly name: string;
+  /** The values of the key's columns. */
+  readonly key: readonly Value[];
   /** Start of the window, in milliseconds since the epoch. */
   readonly start: number;
   readonly windowSeconds: number;
@@ -26,33 +23,9 @@ export interface Row {
   readonly readings: number;
   /** How many duplicates the source range holds. They are not counted in `readings`. */
   readonly duplicates: number;
-  /** `undefined` if the row holds duplicates only. */
-  readonly measures: Measures | undefined;
+  /** One per column; `undefined` if the row holds duplicates only. */
+  readonly measures: readonly Measure[] | undefined;
   readonly source: SourceRange;
-}
-
-/** Totals of at least one reading. */
-export interface Measures {
-  /** In micrometres. */
-  readonly distance: bigint;
-  readonly minMagic: number;
-  readonly maxMagic: number;
-  readonly minHealth: number;
-  readonly maxHealth: number;
-}
-
-/**
- * The range of one shard's log that a row was computed from. Bounds are sequence numbers,
- * inclusive.
- */
-export interface SourceRange {
-  /** The stream's ARN. */
-  readonly stream: string;
-  readonly shard: string;
-  readonly from: string;
-  readonly to: string;
-  /** The first record whose readings were in the dedup cache; `from` if the row does not say. */
-  readonly dedupFrom: string;
 }
 
 /** What a record of the summary stream holds. */
@@ -63,114 +36,134 @@ export interface RowLines {
 }
 
 /** Parses the rows of a record, one per line. */
-export function parseRows(data: Uint8Array): RowLines {
+export function parseRows(schema: Schema, data: Uint8Array): RowLines {
   const { lines, rejected } = splitLines(data);
   const rows: Row[] = [];
   let invalid = rejected;
   for (const line of lines) {
-    const row = parseRow(line);
+    const row = parseRow(schema, line);
     if (row === undefined) invalid += 1;
     else rows.push(row);
   }
   return { rows, rejected: invalid };
 }
 
-const HIGHEST_UINT32 = 2 ** 32 - 1;
-
 /** Parses one row; `undefined` if a field is missing or invalid. */
-export function parseRow(line: string): Row | undefined {
+export function parseRow(schema: Schema, line: string): Row | undefined {
   const fields = parseObject(line);
-  const source = asObject(fields?.['Source']);
-  if (fields === undefined || source === undefined) return undefined;
-  const name = asName(fields['Name']);
-  const statusTime = asText(fields['StatusTime']);
-  const start = statusTime === undefined ? undefined : parseTime(statusTime);
-  const range = parseRange(source);
-  const readings = source['Readings'];
-  const duplicates = source['Duplicates'] ?? 0;
-  const windowSeconds = source['WindowSeconds'];
-  if (name === undefined || start === undefined || range === undefined) return undefined;
-  if (!isInteger(windowSeconds, 1, HIGHEST_UINT32) || !isCount(readings) || !isCount(duplicates)) return undefined;
-  if (readings === 0 && duplicates === 0) return undefined;
-  const measures = readings === 0 ? undefined : parseMeasures(fields, line);
+  const sourceFields = asObject(fields?.['Source']);
+  if (fields === undefined || sourceFields === undefined) return undefined;
+  const time = asText(fields[schema.time]);
+  const start = time === undefined ? undefined : parseTime(time);
+  const source = parseSource(sourceFields);
+  if (start === undefined || source === undefined) return undefined;
+  const key: Value[] = [];
+  for (const { name, type, nullable } of schema.key) {
+    const value = parseValue(type, fields[name], () => numberText(line, name));
+    if (value === undefined || (value === null && !nullable)) return undefined;
+    key.push(value);
+  }
+  const { windowSeconds, readings, duplicates, range } = source;
+  const measures = readings === 0 ? undefined : parseMeasures(schema, fields, sourceFields, line);
   if (readings > 0 && measures === undefined) return undefined;
-  return { name, start, windowSeconds, readings, duplicates, measures, source: range };
+  return { key, start, windowSeconds, readings, duplicates, measures, source: range };
 }
 
-function parseMeasures(fields: Fields, line: string): Measures | undefined {
-  const distance = parseDistance(fields['Distance'], line);
-  const minMagic = fields['MinMagicPoints'];
-  const maxMagic = fields['MaxMagicPoints'];
-  const minHealth = fields['MinHealthPoints'];
-  const maxHealth = fields['MaxHealthPoints'];
-  if (distance === undefined) return undefined;
-  if (!isInt32(minMagic) || !isInt32(maxMagic) || !isInt32(minHealth) || !isInt32(maxHealth)) return undefined;
-  return { distance, minMagic, maxMagic, minHealth, maxHealth };
+function parseMeasures(schema: Schema, fields: Fields, source: Fields, line: string): Measure[] | undefined {
+  const parts = asObject(source['Parts']);
+  const measures: Measure[] = [];
+  for (const column of schema.measures) {
+    const { name, type, nullable } = column;
+    const value = parseValue(type, fields[name], () => numberText(line, name));
+    if (value === undefined || (value === null && !nullable)) return undefined;
+    const measure = parseMeasure(column, value, asObject(parts?.[name]), line);
+    if (measure === undefined) return undefined;
+    measures.push(measure);
+  }
+  return measures;
 }
 
-function parseDistance(value: unknown, line: string): bigint | undefined {
-  if (!isWithin(value, 0, Number.MAX_VALUE)) return undefined;
-  if (value < EXACT_METRES) return toMicrometres(value);
-  return parseMetres(numberText(line, 'Distance') ?? '');
+/**
+ * The measure with the finished `value` and the `parts` of the column in `Source.Parts`; `undefined`
+ * if the parts are invalid or contradict the value.
+ */
+function parseMeasure(column: MeasureColumn, value: Value, parts: Fields | undefined, line: string): Measure | undefined {
+  switch (column.kind) {
+    case 'sum':
+    case 'min':
+    case 'max':
+      return value;
+    case 'first':
+    case 'last':
+      return value === null ? null : parseOrdered(value, parts);
+    case 'average': {
+      const average = parseAverage(column, parts, line);
+      return average !== undefined && finish(column, average) === value ? average : undefined;
+    }
+  }
 }
 
-function parseRange(fields: Fields): SourceRange | undefined {
-  const stream = asText(fields['Stream']);
-  const shard = asText(fields['Shard']);
-  const from = asSequenceNumber(fields['From']);
-  const to = asSequenceNumber(fields['To']);
-  if (stream === undefined || shard === undefined || from === undefined || to === undefined) return undefined;
-  if (compareSequenceNumbers(from, to) > 0) return undefined;
-  const first = fields['DedupFrom'] ?? undefined;
-  if (first === undefined) return { stream, shard, from, to, dedupFrom: from };
-  const dedupFrom = asSequenceNumber(first);
-  if (dedupFrom === undefined || compareSequenceNumbers(dedupFrom, from) >= 0) return undefined;
-  return { stream, shard, from, to, dedupFrom };
+function parseAverage({ name, of }: MeasureColumn, parts: Fields | undefined, line: string): Measure | undefined {
+  if (of.kind !== 'number') return undefined;
+  const text = (): string | undefined => numberText(line, 'Source', 'Parts', name, 'Sum');
+  const sum = parseValue(anyNumber(of.scale), parts?.['Sum'], text);
+  const count = parts?.['Count'];
+  if ((typeof sum !== 'number' && typeof sum !== 'bigint') || !isCount(count)) return undefined;
+  return { sum, count };
 }
 
-/** Whether the value is an integer from 0 to the largest that a double holds exactly. */
-function isCount(value: unknown): value is number {
-  return isInteger(value, 0, Number.MAX_SAFE_INTEGER);
-}
-
-/** The value if it is a sequence number: 1 to 129 digits without leading zeros. */
-function asSequenceNumber(value: unknown): string | undefined {
-  return typeof value === 'string' && /^(?:0|[1-9]\d{0,128})$/.test(value) ? value : undefined;
+function parseOrdered(value: Value, parts: Fields | undefined): Measure | undefined {
+  const sequenceNumber = asSequenceNumber(parts?.['SequenceNumber']);
+  const index = parts?.['Index'];
+  const text = asText(parts?.['Time']);
+  const time = text === undefined ? undefined : parseExactTime(text);
+  if (sequenceNumber === undefined || time === undefined || !isInteger(index, 0, HIGHEST_UINT32)) return undefined;
+  return { value, sequenceNumber, index, time };
 }
 
 /** Formats a row in the canonical form, in which aggregators write rows. */
-export function formatRow(row: Row): string {
+export function formatRow(schema: Schema, row: Row): string {
   const { measures, source } = row;
-  let line = `{"Name":${JSON.stringify(row.name)},"StatusTime":"${formatTime(row.start)}"`;
-  if (measures !== undefined) {
-    line += `,"Distance":${formatMetres(measures.distance)}`;
-    line += `,"MinMagicPoints":${measures.minMagic},"MaxMagicPoints":${measures.maxMagic}`;
-    line += `,"MinHealthPoints":${measures.minHealth},"MaxHealthPoints":${measures.maxHealth}`;
-  }
-  line += `,"Source":{"Stream":${JSON.stringify(source.stream)},"Shard":${JSON.stringify(source.shard)}`;
-  line += `,"From":"${source.from}","To":"${source.to}"`;
-  if (source.dedupFrom !== source.from) line += `,"DedupFrom":"${source.dedupFrom}"`;
-  line += `,"Readings":${row.readings}`;
-  if (row.duplicates > 0) line += `,"Duplicates":${row.duplicates}`;
-  return `${line},"WindowSeconds":${row.windowSeconds}}}`;
+  const fields: string[] = [];
+  const parts: string[] = [];
+  schema.key.forEach(({ name, type }, index) => {
+    const value = row.key[index] ?? null;
+    if (value !== null) fields.push(`${JSON.stringify(name)}:${formatValue(type, value)}`);
+  });
+  fields.push(`${JSON.stringify(schema.time)}:"${formatTime(row.start)}"`);
+  measures?.forEach((measure, index) => {
+    const column = schema.measures[index];
+    if (column === undefined) return;
+    const name = JSON.stringify(column.name);
+    const value = finish(column, measure);
+    if (value !== null) fields.push(`${name}:${formatValue(column.type, value)}`);
+    if (isAverage(measure)) {
+      const sum = formatDecimal(measure.sum, column.of.kind === 'number' ? column.of.scale : 0);
+      parts.push(`${name}:{"Sum":${sum},"Count":${measure.count}}`);
+    } else if (isOrdered(measure)) {
+      const { sequenceNumber, index: place, time } = measure;
+      parts.push(`${name}:{"SequenceNumber":"${sequenceNumber}","Index":${place},"Time":"${time}"}`);
+    }
+  });
+  let from = `"Source":{"Stream":${JSON.stringify(source.stream)},"Shard":${JSON.stringify(source.shard)}`;
+  from += `,"From":"${source.from}","To":"${source.to}"`;
+  if (source.dedupFrom !== source.from) from += `,"DedupFrom":"${source.dedupFrom}"`;
+  from += `,"Readings":${row.readings}`;
+  if (row.duplicates > 0) from += `,"Duplicates":${row.duplicates}`;
+  from += `,"WindowSeconds":${row.windowSeconds}`;
+  if (parts.length > 0) from += `,"Parts":{${parts.join()}}`;
+  return `{${fields.join()},${from}}}`;
+}
+
+/** The key as text: the JSON array of its columns, which the table has as its partition attribute. */
+export function keyText(schema: Schema, key: readonly Value[]): string {
+  return `[${schema.key.map(({ type }, index) => formatValue(type, key[index] ?? null)).join()}]`;
 }
 
 /**
  * The hash of a row: the first 8 bytes of the SHA-256 of its canonical form, as 16 hex digits. It
  * does not depend on the form in which the row was received.
  */
-export function hashRow(row: Row): string {
-  return bytesToHex(sha256(utf8ToBytes(formatRow(row))).subarray(0, 8));
-}
-
-/**
- * Compares two sequence numbers: below 0 if `one` comes first, 0 if they are equal.
- *
- * Sequence numbers can exceed 128 bits, so they are compared as text: first by length, then by
- * digits.
- */
-export function compareSequenceNumbers(one: string, other: string): number {
-  if (one.length !== other.length) return one.length - other.length;
-  if (one === other) return 0;
-  return one < other ? -1 : 1;
+export function hashRow(schema: Schema, row: Row): string {
+  return bytesToHex(sha256(utf8ToBytes(formatRow(schema, row))).subarray(0, 8));
 }

@@ -39,6 +39,18 @@ export function formatTime(millis: number): string {
   return new Date(millis).toISOString().replace('T', ' ').replace('Z', '');
 }
 
+/**
+ * Parses a time to the nanosecond, into text: the form of {@link formatTime} if it is a whole
+ * millisecond, otherwise with nine digits after the point. As text, such times are in the order of
+ * time. `undefined` if it is not a time.
+ */
+export function parseExactTime(text: string): string | undefined {
+  const millis = parseTime(text);
+  if (millis === undefined) return undefined;
+  const nanos = (FORMAT.exec(text)?.[8] ?? '').slice(3, 9).padEnd(6, '0');
+  return formatTime(millis) + (nanos === '000000' ? '' : nanos);
+}
+
 /** Days since 1970-01-01; `undefined` if the date does not exist. */
 function daysSinceEpoch(year: number, month: number, day: number): number | undefined {
   const date = new Date(0);

@@ -1,12 +1,16 @@
 import { describe, expect, test } from 'vitest';
 
-import { formatMetres, parseMetres, toMicrometres } from './distance.ts';
+import { anyNumber, type ColumnType, parseSchema } from '../schema.ts';
+import { UNICORN } from '../unicorn.ts';
+import { divide, formatDecimal, parseDecimal, plus, toDecimal, type Unscaled } from './decimal.ts';
 import { numberText } from './fields.ts';
 import { splitLines } from './lines.ts';
 import { Names } from './names.ts';
 import { buffersOf, ReadingColumns } from './readings.ts';
-import { compareSequenceNumbers, formatRow, hashRow, parseRow, parseRows } from './rows.ts';
+import { formatRow, hashRow, parseRow, parseRows } from './rows.ts';
+import { compareSequenceNumbers } from './source.ts';
 import { formatTime, parseTime } from './time.ts';
+import { compareValues, displayValue, formatValue, parseValue, toDouble, type Value } from './values.ts';
 
 function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
@@ -68,51 +72,158 @@ describe('times', () => {
   });
 });
 
-describe('distances', () => {
+describe('decimals', () => {
   test.each([
-    ['0', 0n, '0'],
-    ['0.000001', 1n, '0.000001'],
-    ['1e-06', 1n, '0.000001'],
-    ['175', 175_000_000n, '175'],
-    ['1.5E+2', 150_000_000n, '150'],
-    ['29.9999990000000', 29_999_999n, '29.999999'],
-    ['1789.25', 1_789_250_000n, '1789.25'],
-    ['2147483647.123456', 2_147_483_647_123_456n, '2147483647.123456'],
-  ])('%s', (metres, micrometres, text) => {
-    expect(toMicrometres(Number(metres))).toBe(micrometres);
-    expect(parseMetres(metres)).toBe(micrometres);
-    expect(formatMetres(micrometres)).toBe(text);
+    ['0', 0, '0'],
+    ['-0', 0, '0'],
+    ['0.000001', 1, '0.000001'],
+    ['-0.000001', -1, '-0.000001'],
+    ['1e-06', 1, '0.000001'],
+    ['175', 175_000_000, '175'],
+    ['-175.5', -175_500_000, '-175.5'],
+    ['1.5E+2', 150_000_000, '150'],
+    ['29.9999990000000', 29_999_999, '29.999999'],
+    ['1789.25', 1_789_250_000, '1789.25'],
+    ['2147483647.123456', 2_147_483_647_123_456, '2147483647.123456'],
+  ])('%s', (line, unscaled, text) => {
+    expect(toDecimal(Number(line), 6, () => line)).toBe(unscaled);
+    expect(parseDecimal(line, 6)).toBe(unscaled);
+    expect(formatDecimal(unscaled, 6)).toBe(text);
   });
 
   test.each([
     ['9007199254.740993', 9_007_199_254_740_993n, '9007199254.740993'],
+    ['-9007199254.740993', -9_007_199_254_740_993n, '-9007199254.740993'],
     ['9223372036854.775807', 9_223_372_036_854_775_807n, '9223372036854.775807'],
     ['12345678901234567890.123457', 12_345_678_901_234_567_890_123_457n, '12345678901234567890.123457'],
     ['1e24', 10n ** 30n, '1000000000000000000000000'],
     ['0.1e25', 10n ** 30n, '1000000000000000000000000'],
-  ])('%s has more digits than a double', (metres, micrometres, text) => {
-    expect(parseMetres(metres)).toBe(micrometres);
-    expect(formatMetres(micrometres)).toBe(text);
+  ])('%s has more digits than a double', (line, unscaled, text) => {
+    expect(toDecimal(Number(line), 6, () => line)).toBe(unscaled);
+    expect(parseDecimal(line, 6)).toBe(unscaled);
+    expect(formatDecimal(unscaled, 6)).toBe(text);
   });
 
   test('of more than 128 bits are rejected', () => {
     const longest = String(2n ** 127n - 1n);
-    const [metres, rest] = [longest.slice(0, -6), longest.slice(-6)];
-    expect(parseMetres(`${metres}.${rest}`)).toBe(2n ** 127n - 1n);
-    for (const text of [`${metres}.${Number(rest) + 1}`, '1e33', '1e99999999999999999999', '9'.repeat(39)]) {
-      expect(parseMetres(text)).toBeUndefined();
+    const [whole, rest] = [longest.slice(0, -6), longest.slice(-6)];
+    expect(parseDecimal(`${whole}.${rest}`, 6)).toBe(2n ** 127n - 1n);
+    expect(parseDecimal(`-${whole}.${Number(rest) + 1}`, 6)).toBe(-(2n ** 127n));
+    for (const text of [`${whole}.${Number(rest) + 1}`, '1e33', '1e99999999999999999999', '9'.repeat(39)]) {
+      expect(parseDecimal(text, 6)).toBeUndefined();
     }
-    expect(parseMetres('0e99999999999999999999')).toBe(0n);
-    expect(parseMetres('1e-99999999999999999999')).toBeUndefined();
+    expect(parseDecimal('0e99999999999999999999', 6)).toBe(0);
+    expect(parseDecimal('1e-99999999999999999999', 6)).toBeUndefined();
   });
 
-  test.each(['0.0000005', '1e-7', '29.999999999999996', '1.0000001'])(
-    'of a fraction of a micrometre are rejected: %s',
-    (metres) => {
-      expect(toMicrometres(Number(metres))).toBeUndefined();
-      expect(parseMetres(metres)).toBeUndefined();
-    },
-  );
+  test.each(['0.0000005', '1e-7', '29.999999999999996', '1.0000001'])('with more digits than fit are rejected: %s', (text) => {
+    expect(toDecimal(Number(text), 6, () => text)).toBeUndefined();
+    expect(parseDecimal(text, 6)).toBeUndefined();
+  });
+
+  test('sums are exact, and wrap at 128 bits', () => {
+    expect(plus(1, 2)).toBe(3);
+    expect(plus(Number.MAX_SAFE_INTEGER, 1)).toBe(2n ** 53n);
+    expect(plus(2n ** 53n, -1)).toBe(Number.MAX_SAFE_INTEGER);
+    expect(plus(2n ** 127n - 1n, 1)).toBe(-(2n ** 127n));
+  });
+
+  // The same as in `windrow_core::decimal`.
+  test.each<[Unscaled, number, number, number, string]>([
+    [10, 0, 4, 1, '2.5'],
+    [10, 0, 4, 0, '3'],
+    [-10, 0, 4, 0, '-3'],
+    [1, 0, 3, 4, '0.3333'],
+    [2, 0, 3, 4, '0.6667'],
+    [-2, 0, 3, 4, '-0.6667'],
+    [12_345, 2, 1, 1, '123.5'],
+    [12_344, 2, 1, 1, '123.4'],
+    [25, 2, 5, 1, '0.1'],
+    [24, 2, 5, 1, '0'],
+    [-25, 2, 5, 1, '-0.1'],
+    [2n ** 127n - 1n, 0, 1, 0, '170141183460469231731687303715884105727'],
+  ])('%s at scale %s, divided by %s, with %s places, is %s', (unscaled, scale, count, places, text) => {
+    expect(formatDecimal(divide(unscaled, scale, count, places) ?? 0, places)).toBe(text);
+  });
+
+  test('a quotient that does not exist is undefined', () => {
+    expect(divide(1, 0, 0, 0)).toBeUndefined();
+    expect(divide(2n ** 127n - 1n, 0, 1, 1)).toBeUndefined();
+    expect(divide(68_056_473_384_187_692_692_674_921_486_353_642_291n, 0, 4, 1)).toBeUndefined();
+  });
+});
+
+describe('values', () => {
+  test.each<[string, Value]>([
+    ['0.0', 0],
+    ['62.0', 62],
+    ['19.5', 19.5],
+    ['-0.001', -0.001],
+    ['0.00001234', 0.00001234],
+    ['1e-6', 1e-6],
+    ['1500000000000000.0', 1.5e15],
+    ['1e+16', 1e16],
+    ['1.2345678901234568e+17', 123_456_789_012_345_680],
+    ['-1e+30', -1e30],
+    ['1e-130', 1e-130],
+    ['9.9e+125', 9.9e125],
+  ])('floats are written as serde_json does: %s', (text, value) => {
+    expect(formatValue({ kind: 'float' }, value)).toBe(text);
+    expect(parseValue({ kind: 'float' }, Number(text), () => text)).toBe(value);
+  });
+
+  test.each<[ColumnType, unknown, Value | undefined]>([
+    [{ kind: 'text' }, 'a', 'a'],
+    [{ kind: 'text' }, '', undefined],
+    [{ kind: 'text' }, 1, undefined],
+    [{ kind: 'text' }, '\ud800', undefined],
+    [{ kind: 'text' }, null, null],
+    [{ kind: 'float' }, Infinity, undefined],
+    [{ kind: 'float' }, 1e126, undefined],
+    [{ kind: 'float' }, -1e-131, undefined],
+    [{ kind: 'float' }, 0, 0],
+    [{ kind: 'float' }, '1', undefined],
+    [{ kind: 'boolean' }, false, false],
+    [{ kind: 'boolean' }, 0, undefined],
+    [{ kind: 'timestamp' }, '2026-11-20T10:17:00+01:00', '2026-11-20 09:17:00.000'],
+    [{ kind: 'timestamp' }, '2026-11-20 09:17:00.1890000019', '2026-11-20 09:17:00.189000001'],
+    [{ kind: 'timestamp' }, '2026-11-20 09:17:00.1890000009', '2026-11-20 09:17:00.189'],
+    [{ kind: 'timestamp' }, '1969-12-31 23:59:59.9999', '1969-12-31 23:59:59.999900000'],
+    [{ kind: 'timestamp' }, 'now', undefined],
+    [{ kind: 'number', scale: 1, lowest: -5n, highest: 20n }, 2, 20],
+    [{ kind: 'number', scale: 1, lowest: -5n, highest: 20n }, -0.5, -5],
+    [{ kind: 'number', scale: 1, lowest: -5n, highest: 20n }, 2.1, undefined],
+    [{ kind: 'number', scale: 1, lowest: -5n, highest: 20n }, -0.6, undefined],
+    [{ kind: 'number', scale: 1, lowest: -5n, highest: 20n }, 0.05, undefined],
+    [{ kind: 'number', scale: 1, lowest: -5n, highest: 20n }, true, undefined],
+  ])('%o takes %j as %j', (type, field, value) => {
+    expect(parseValue(type, field, () => String(field))).toBe(value);
+  });
+
+  test('there is one zero', () => {
+    expect(Object.is(parseValue({ kind: 'float' }, -0, () => '-0'), 0)).toBe(true);
+    expect(Object.is(toDecimal(-0, 2, () => '-0'), 0)).toBe(true);
+  });
+
+  test.each<[readonly Value[]]>([
+    [[null, 'a', 'b', 'ba', '\ufb01', '\u{1f984}']],
+    [[null, false, true]],
+    [[null, '2026-11-20 09:17:00.189', '2026-11-20 09:17:00.189000001', '2026-11-20 09:17:00.190']],
+    [[null, -(2n ** 60n), -1, 0, 1.5, 2, 2n ** 60n]],
+  ])('are ordered: %o', (ascending) => {
+    expect([...ascending].reverse().sort(compareValues)).toEqual(ascending);
+  });
+
+  test('are shown', () => {
+    expect(displayValue({ kind: 'text' }, null)).toBe('–');
+    expect(displayValue({ kind: 'boolean' }, true)).toBe('true');
+    expect(displayValue({ kind: 'timestamp' }, '1970-01-01 00:00:00.000')).toBe('1970-01-01 00:00:00.000');
+    expect(displayValue(anyNumber(2), -105)).toBe('-1.05');
+    expect(toDouble(anyNumber(2), 2n ** 60n)).toBe(2 ** 60 / 100);
+    expect(toDouble({ kind: 'boolean' }, true)).toBe(1);
+    expect(toDouble({ kind: 'text' }, '1')).toBeNull();
+    expect(toDouble({ kind: 'float' }, null)).toBeNull();
+  });
 });
 
 describe('the text of a number', () => {
@@ -129,6 +240,16 @@ describe('the text of a number', () => {
   ])('%s', (line, text) => {
     JSON.parse(line);
     expect(numberText(line, 'a')).toBe(text);
+  });
+
+  test.each([
+    ['{"a":1,"b":{"a":2,"c":3}}', '2'],
+    ['{"b":{"c":{"a":4},"a":2.0},"a":1}', '2.0'],
+    ['{"b":[{"a":3}],"c":{"a":1}}', undefined],
+    ['{"c":{"b":{"a":3}}}', undefined],
+  ])('in an object: %s', (line, text) => {
+    JSON.parse(line);
+    expect(numberText(line, 'b', 'a')).toBe(text);
   });
 });
 
@@ -300,13 +421,13 @@ const CANONICAL =
 describe('rows', () => {
   test('are read', () => {
     const line = JSON.stringify(ROW);
-    expect(parseRow(` ${line}\r`)).toEqual({
-      name: 'Shadowfax',
+    expect(parseRow(UNICORN, ` ${line}\r`)).toEqual({
+      key: ['Shadowfax'],
       start: Date.UTC(2026, 10, 20, 9, 17),
       windowSeconds: 60,
       readings: 60,
       duplicates: 0,
-      measures: { distance: 1_789_250_000n, minMagic: 108, maxMagic: 112, minHealth: 148, maxHealth: 151 },
+      measures: [1_789_250_000, 108, 112, 148, 151],
       source: { stream: SOURCE.Stream, shard: SOURCE.Shard, from: '1', to: '9', dedupFrom: '1' },
     });
   });
@@ -314,9 +435,9 @@ describe('rows', () => {
   test('of duplicates alone have no measures', () => {
     const { Name, StatusTime } = ROW;
     const source = { ...SOURCE, From: '6', DedupFrom: '1', Readings: 0, Duplicates: 1 };
-    const row = parseRow(JSON.stringify({ Name, StatusTime, Source: source }));
+    const row = parseRow(UNICORN, JSON.stringify({ Name, StatusTime, Source: source }));
     expect(row).toMatchObject({ readings: 0, duplicates: 1, measures: undefined, source: { dedupFrom: '1' } });
-    expect(row && formatRow(row)).toBe(
+    expect(row && formatRow(UNICORN, row)).toBe(
       '{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:00.000","Source":{"Stream":' +
         '"arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes","Shard":"shardId-000000000000","From":"6","To":"9",' +
         '"DedupFrom":"1","Readings":0,"Duplicates":1,"WindowSeconds":60}}',
@@ -330,15 +451,15 @@ describe('rows', () => {
     CANONICAL.replace('1800.25', '9007199254.740993'),
     CANONICAL.replace('1800.25', '0.000001').replace('108', '-2147483648'),
   ])('are formatted in the canonical form: %s', (line) => {
-    const row = parseRow(line);
-    expect(row && formatRow(row)).toBe(line);
+    const row = parseRow(UNICORN, line);
+    expect(row && formatRow(UNICORN, row)).toBe(line);
   });
 
   test('are hashed', () => {
     // printf %s LINE | sha256sum | head -c 16
     const hash = (line: string): string | undefined => {
-      const row = parseRow(line);
-      return row && hashRow(row);
+      const row = parseRow(UNICORN, line);
+      return row && hashRow(UNICORN, row);
     };
     expect(hash(CANONICAL)).toBe('963290212ed74c2b');
     expect(hash(CANONICAL.replace('Shadowfax', 'Ro\u00e7inante'))).toBe('4cc35daa07a5500a');
@@ -348,12 +469,12 @@ describe('rows', () => {
   test('may be in another form', () => {
     const source = { ...SOURCE, Duplicates: null, DedupFrom: null };
     const line = JSON.stringify({ Unknown: { Distance: 1 }, ...ROW, Distance: 1e10, Source: source });
-    expect(parseRow(line)).toMatchObject({ duplicates: 0, measures: { distance: 10n ** 16n } });
+    expect(parseRow(UNICORN, line)).toMatchObject({ duplicates: 0, measures: [10n ** 16n, 108, 112, 148, 151] });
   });
 
   test('a record may hold many, and invalid ones are counted', () => {
     const line = JSON.stringify(ROW);
-    const { rows, rejected } = parseRows(bytes(`${line}\n{}\n${line}\n`));
+    const { rows, rejected } = parseRows(UNICORN, bytes(`${line}\n{}\n${line}\n`));
     expect(rows.length).toBe(2);
     expect(rejected).toBe(1);
   });
@@ -390,7 +511,56 @@ describe('rows', () => {
     { Source: { ...SOURCE, DedupFrom: '2' } },
     { Source: { ...SOURCE, DedupFrom: 'x' } },
   ])('rejected: %j', (change) => {
-    expect(parseRow(JSON.stringify({ ...ROW, ...change }))).toBeUndefined();
+    expect(parseRow(UNICORN, JSON.stringify({ ...ROW, ...change }))).toBeUndefined();
+  });
+
+  describe('with parts', () => {
+    const schema = parseSchema({
+      key: [],
+      time: 'Minute',
+      measures: [
+        { name: 'Mean', kind: 'average', type: 'number', scale: 2, places: 3, nullable: true },
+        { name: 'Last', kind: 'last', type: 'text', nullable: true },
+      ],
+    });
+    const mean = { Sum: 62, Count: 3 };
+    const last = { SequenceNumber: '7', Index: 0, Time: '2026-11-20 09:17:08.189000001' };
+    const line = (change: object = {}, parts: unknown = { Mean: mean, Last: last }): string =>
+      JSON.stringify({ Minute: '2026-11-20 09:17:00.000', Mean: 20.667, Last: 'a', ...change, Source: { ...SOURCE, Parts: parts } });
+
+    test('are read and written', () => {
+      const row = parseRow(schema, line());
+      expect(row?.measures).toEqual([
+        { sum: 6_200, count: 3 },
+        { value: 'a', sequenceNumber: '7', index: 0, time: '2026-11-20 09:17:08.189000001' },
+      ]);
+      expect(row && formatRow(schema, row)).toBe(line());
+      const exact = line().replace('62', '9007199254740993.01').replace('20.667', '3002399751580331.003');
+      expect(parseRow(schema, exact)?.measures?.[0]).toEqual({ sum: 900_719_925_474_099_301n, count: 3 });
+    });
+
+    test('may be of no values', () => {
+      const none = line({ Mean: null, Last: null }, { Mean: { Sum: 0, Count: 0 } });
+      expect(parseRow(schema, none)?.measures).toEqual([{ sum: 0, count: 0 }, null]);
+    });
+
+    test.each([
+      [{ Mean: 20.666 }, undefined],
+      [{ Mean: null }, undefined],
+      [{}, null],
+      [{}, 7],
+      [{}, { Last: last }],
+      [{}, { Mean: mean }],
+      [{}, { Mean: { Sum: 62.001, Count: 3 }, Last: last }],
+      [{}, { Mean: { Sum: 62, Count: -3 }, Last: last }],
+      [{}, { Mean: { Sum: 62 }, Last: last }],
+      [{}, { Mean: mean, Last: { ...last, SequenceNumber: '07' } }],
+      [{}, { Mean: mean, Last: { ...last, Index: 0.5 } }],
+      [{}, { Mean: mean, Last: { ...last, Time: 'now' } }],
+    ])('rejected: %j %j', (change, parts) => {
+      expect(parseRow(schema, line())).toBeDefined();
+      expect(parseRow(schema, line(change, parts))).toBeUndefined();
+    });
   });
 
   test('sequence numbers compare as numbers', () => {

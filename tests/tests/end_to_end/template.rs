@@ -246,9 +246,13 @@ fn map_configuration_is_complete() {
         .collect();
     // On AWS the page needs it for credentials.
     needed.push("identityPoolId");
+    // The table needs it.
+    needed.push("schema");
     needed.sort_unstable();
     let config = config.as_object().unwrap();
     let mut given: Vec<&str> = config.keys().map(String::as_str).collect();
     given.sort_unstable();
     assert_eq!(given, needed);
+    let schema = serde_json::to_value(&**unicorn::row::schema()).unwrap();
+    assert_eq!(config["schema"], schema);
 }

@@ -1,8 +1,8 @@
-//! The live map: a web page that is embedded in this program.
+//! The live map and the table: web pages that are embedded in this program.
 //!
 //! Its files are those in `dashboard/dist`, which `npm run build` generates and the repository
-//! includes. `config.json` is generated from the settings: it has the Kinesis endpoint and the
-//! streams to read. The page does everything else in the browser, with the AWS SDK.
+//! includes. `config.json` is generated from the settings: it has the Kinesis endpoint, the streams to
+//! read and the columns of the rows. The pages do everything else in the browser, with the AWS SDK.
 
 use std::borrow::Cow;
 
@@ -30,6 +30,7 @@ pub(crate) fn router(endpoint_url: &str, region: &str, names: &ResourceNames) ->
         "region": region,
         "stream": names.stream,
         "summaryStream": names.summary_stream,
+        "schema": &**unicorn::row::schema(),
     });
     let config = config.to_string();
     let headers = headers(endpoint_url);

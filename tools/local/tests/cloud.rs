@@ -65,8 +65,11 @@ async fn a_browser_finds_the_page_and_the_page_finds_kinesis() {
         "region": "us-east-1",
         "stream": "wildrydes",
         "summaryStream": "wildrydes-summary",
+        "schema": &**unicorn::row::schema(),
     });
     assert_eq!(json(&config), expected);
+    let (status, _) = get(&format!("{url}/table.html")).await;
+    assert_eq!(status, StatusCode::OK);
     let (_, description) = get(&format!("{}/_local", cloud.endpoint_url())).await;
     assert_eq!(json(&description)["dashboard"], url);
 
