@@ -83,6 +83,7 @@ impl Measures {
 
 impl Totals {
     /// The measures; `None` if there are no readings.
+    #[inline]
     pub fn measures(&self) -> Option<Measures> {
         if self.magic.is_none() {
             return None;
@@ -98,6 +99,7 @@ impl Totals {
 }
 
 impl From<Measures> for Totals {
+    #[inline]
     fn from(measures: Measures) -> Self {
         Self {
             distance: Sum::of(measures.distance.micrometres()),
@@ -124,6 +126,7 @@ impl Merge for Totals {
         }
     }
 
+    #[inline]
     fn merge(&mut self, other: &Self) {
         self.distance.merge(&other.distance);
         self.magic.merge(other.magic);
