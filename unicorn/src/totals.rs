@@ -35,6 +35,7 @@ impl Span {
         self.highest = self.highest.max(points);
     }
 
+    #[inline]
     fn merge(&mut self, other: Self) {
         self.lowest = self.lowest.min(other.lowest);
         self.highest = self.highest.max(other.highest);

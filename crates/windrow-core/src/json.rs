@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::rejection::Rejection;
+use crate::swar;
 
 pub use number::{Scaled, scale};
 
@@ -187,6 +188,15 @@ pub fn integer<T: TryFrom<i128>>(field: &str, raw: RawField<'_>) -> Result<T, Re
 
 /// Appends a text as a JSON string.
 pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+    let (words, rest) = text.as_bytes().as_chunks();
+    let is_special = |word: &[u8; 8]| swar::special(u64::from_le_bytes(*word)) != 0;
+    let is_special_byte = |byte: &u8| matches!(byte, ..b' ' | b'"' | b'\\');
+    if !words.iter().any(is_special) && !rest.iter().any(is_special_byte) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     // Text always serializes, and writing to a vector cannot fail.
     let _ = serde_json::to_writer(out, text);
 }
