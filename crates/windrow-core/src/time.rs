@@ -116,6 +116,11 @@ impl FromStr for Timestamp {
     type Err = InvalidTime;
 
     fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        if let Ok(text) = text.as_bytes().try_into()
+            && let Some(time) = Self::from_formatted(text)
+        {
+            return Ok(time);
+        }
         let mut input = TimeScanner { rest: text };
         let date = {
             let (year, _) = (input.digits(4)?, input.one_of("-")?);
