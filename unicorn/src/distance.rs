@@ -19,6 +19,7 @@ impl Distance {
     pub const FARTHEST: Self = Self(i64::MAX as i128);
 
     /// A distance of `micrometres`; negative numbers are clamped to zero.
+    #[inline]
     pub fn from_micrometres(micrometres: i128) -> Self {
         Self(micrometres.max(0))
     }

@@ -35,6 +35,7 @@ impl Span {
         self.highest = self.highest.max(points);
     }
 
+    #[inline]
     fn merge(&mut self, other: Self) {
         self.lowest = self.lowest.min(other.lowest);
         self.highest = self.highest.max(other.highest);
@@ -83,6 +84,7 @@ impl Measures {
 
 impl Totals {
     /// The measures; `None` if there are no readings.
+    #[inline]
     pub fn measures(&self) -> Option<Measures> {
         if self.magic.is_none() {
             return None;
@@ -98,6 +100,7 @@ impl Totals {
 }
 
 impl From<Measures> for Totals {
+    #[inline]
     fn from(measures: Measures) -> Self {
         Self {
             distance: Sum::of(measures.distance.micrometres()),
@@ -126,6 +129,7 @@ impl Merge for Totals {
         }
     }
 
+    #[inline]
     fn merge(&mut self, other: &Self) {
         self.distance.merge(&other.distance);
         self.magic.merge(other.magic);

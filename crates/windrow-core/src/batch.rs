@@ -17,7 +17,7 @@ use foldhash::fast::RandomState;
 
 use crate::aggregate::Merge;
 use crate::window::{Tumbling, Window};
-use times::{OtherTimes, TimesInOrder};
+use times::{AllTimes, TimesInOrder};
 
 /// Aggregates by key and window. Keys are numbers from 0 without large gaps, assigned by the
 /// caller.
@@ -35,7 +35,7 @@ use times::{OtherTimes, TimesInOrder};
 pub struct BatchFold<A> {
     windows: Tumbling,
     accumulators: Vec<OpenAccumulator<A>>,
-    other_times: OtherTimes,
+    times: AllTimes,
     keys: Vec<KeyWindows>,
     /// By key, the accumulators that were opened after one of a later window, by window start.
     late: HashMap<usize, BTreeMap<i64, usize>, RandomState>,
@@ -79,7 +79,7 @@ impl<A: Merge> BatchFold<A> {
         Self {
             windows,
             accumulators: Vec::new(),
-            other_times: OtherTimes::default(),
+            times: AllTimes::new(),
             keys: Vec::new(),
             late: HashMap::default(),
             readings: 0,
@@ -95,7 +95,7 @@ impl<A: Merge> BatchFold<A> {
         let (start, index) = self.accumulator_of(key, millis);
         let OpenAccumulator { aggregate, times } = &mut self.accumulators[index];
         let after_start = millis.abs_diff(start);
-        let is_new = times.insert(after_start, nanos, index, &mut self.other_times);
+        let is_new = self.times.insert(index, times, after_start, nanos);
         if is_new {
             add(aggregate);
             self.readings += 1;
@@ -117,7 +117,7 @@ impl<A: Merge> BatchFold<A> {
     /// none.
     pub fn accumulator(&self, index: usize) -> Option<BatchAccumulator<'_, A>> {
         let OpenAccumulator { aggregate, times } = self.accumulators.get(index)?;
-        let (readings, duplicates) = times.counts(index, &self.other_times);
+        let (readings, duplicates) = self.times.counts(index, *times);
         Some(BatchAccumulator {
             readings,
             duplicates,
@@ -177,7 +177,7 @@ impl<A: Merge> BatchFold<A> {
         } = &mut self.keys[key];
         // A window usually has as many readings as the one before it.
         let before = latest.and_then(|(_, accumulator)| self.accumulators.get(accumulator));
-        let times = TimesInOrder::like(before.map(|accumulator| &accumulator.times));
+        let times = self.times.like(before.map(|accumulator| accumulator.times));
         if newest.is_some_and(|(newest, _)| newest > start) {
             self.late.entry(key).or_default().insert(start, index);
         } else {

@@ -286,7 +286,12 @@ impl Row {
     /// start, `#`, and the [hash](Self::hash) as 16 hex digits. Unequal rows do not share a key, and
     /// equal ones overwrite each other.
     pub fn sort_value(&self, schema: &Schema) -> String {
-        format!("{}#{}", self.window_start, hex(&self.hash(schema)))
+        [
+            &self.window_start.to_string(),
+            "#",
+            &hex(&self.hash(schema)),
+        ]
+        .concat()
     }
 
     /// The value of the table's [partition attribute](Schema::partition_attribute): the key's only

@@ -140,6 +140,11 @@ impl FromStr for Timestamp {
     type Err = InvalidTime;
 
     fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        if let Ok(text) = text.as_bytes().try_into()
+            && let Some(time) = Self::from_formatted(text)
+        {
+            return Ok(time);
+        }
         let mut input = TimeScanner { rest: text };
         let date = {
             let (year, _) = (input.digits(4)?, input.one_of("-")?);
@@ -230,17 +235,27 @@ impl TimeScanner<'_> {
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = EPOCH.saturating_add(SignedDuration::from_millis(self.millis()));
-        write!(
-            formatter,
-            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}",
-            time.year(),
-            time.month(),
-            time.day(),
-            time.hour(),
-            time.minute(),
-            time.second(),
-            time.subsec_nanosecond() / 1_000_000,
-        )
+        // Digit by digit, as `write!` takes a twelfth of the processor's time.
+        let mut text = *b"0000-00-00 00:00:00.000";
+        for (end, number) in [
+            (4, i32::from(time.year())),
+            (7, time.month().into()),
+            (10, time.day().into()),
+            (13, time.hour().into()),
+            (16, time.minute().into()),
+            (19, time.second().into()),
+            (23, time.subsec_nanosecond() / 1_000_000),
+        ] {
+            let mut rest = number.unsigned_abs();
+            for digit in text[..end].iter_mut().rev() {
+                if rest == 0 {
+                    break;
+                }
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        }
+        formatter.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -60,6 +60,7 @@ impl Tumbling {
     }
 
     /// The window that contains `time`.
+    #[inline]
     pub fn window_of(&self, time: i64) -> Window {
         around(time, time.rem_euclid(self.size), self.size)
     }

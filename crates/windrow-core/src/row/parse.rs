@@ -31,7 +31,8 @@ impl Row {
         line: &[u8],
         before: Option<&Arc<SourceRange>>,
     ) -> Result<Self, Rejection> {
-        let fields = json::split_by_name(line, schema.fields())?;
+        let mut fields = json::split_by_name(line, schema.fields())?;
+        let source = fields.pop().flatten();
         let mut fields = fields.into_iter();
         let mut next = || fields.next().flatten();
 
@@ -45,13 +46,13 @@ impl Row {
         let window_start = time.parse().map_err(|error| {
             Rejection::field(schema.time(), format!("{} {error}", json::quote(&time)))
         })?;
-        let values: Vec<RawField<'_>> = schema.measures().iter().map(|_| next()).collect();
-        let source = parse_source(next(), before)?;
+        let source = parse_source(source, before)?;
 
         let mut measures = Vec::new();
         if source.readings > 0 {
-            for (column, raw) in schema.measures().iter().zip(values) {
-                measures.push(parse_measure(column, raw, source.parts)?);
+            measures.reserve_exact(schema.measures().len());
+            for column in schema.measures() {
+                measures.push(parse_measure(column, next(), source.parts)?);
             }
         }
         Ok(Self {
