@@ -7,8 +7,9 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use unicorn::reading::{Reading, readings};
+use unicorn::reading::Reading;
 use unicorn::sensor::Unicorn;
+use unicorn::sensor::readings;
 use unicorn::totals::Totals;
 use windrow_core::dedup::DedupCache;
 use windrow_core::fold::{Fold, OpenRecord, StateLimits};

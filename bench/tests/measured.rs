@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bench::{costs, limits, workload};
 use unicorn::distance::Distance;
-use unicorn::reading::readings;
 use unicorn::row::schema;
 use unicorn::sensor::Unicorn;
+use unicorn::sensor::readings;
 use unicorn::totals::{Measures, Totals};
 use windrow_core::fold::{Fold, StateLimits};
 use windrow_core::row::{Row, SourceRange};

@@ -4,12 +4,12 @@
 
 use std::io::{self, Write};
 
-use producer::flight::Unicorn;
+use producer::flight::FlyingUnicorn;
 use windrow_core::time::Timestamp;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start: Timestamp = "2026-11-20 09:17:00.000".parse()?;
-    let mut unicorn = Unicorn::new("Shadowfax".to_owned(), 7, 0, 1.0);
+    let mut unicorn = FlyingUnicorn::new("Shadowfax".to_owned(), 7, 0, 1.0);
     for second in 0..10 {
         let reading = unicorn.fly(start.millis() + second * 1000);
         io::stdout().write_all(&reading.to_line())?;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use windrow_write::KinesisRecord;
 
-use crate::flight::Unicorn;
+use crate::flight::FlyingUnicorn;
 use crate::progress::ProducerProgress;
 use crate::replay::{Recording, ReplayLine};
 use crate::schedule::Schedule;
@@ -33,7 +33,7 @@ const MOST_REPORTED: u64 = 20;
 /// the epoch. If it is set back, readings continue as if it had not been: a reading with the name
 /// and `StatusTime` of an earlier one would count as its duplicate.
 pub(crate) async fn fly(
-    mut fleet: Vec<Unicorn>,
+    mut fleet: Vec<FlyingUnicorn>,
     mut schedule: Schedule,
     sender: &ReadingSender,
     clock: impl Fn() -> i64,
@@ -176,11 +176,11 @@ mod tests {
 
     use super::*;
 
-    fn fleet(count: usize) -> Vec<Unicorn> {
+    fn fleet(count: usize) -> Vec<FlyingUnicorn> {
         let names = crate::names::names(None, count);
         (0..)
             .zip(names)
-            .map(|(number, name)| Unicorn::new(name, 7, number, 2.0))
+            .map(|(number, name)| FlyingUnicorn::new(name, 7, number, 2.0))
             .collect()
     }
 

@@ -32,7 +32,7 @@ const TURNING_LATITUDE: f64 = 89.99;
 ///
 /// It reads no clock: the same seed, number and rate always give the same flight.
 #[derive(Clone, Debug)]
-pub struct Unicorn {
+pub struct FlyingUnicorn {
     name: String,
     random: ChaCha8Rng,
     /// Clockwise from north, in radians.
@@ -49,7 +49,7 @@ pub struct Unicorn {
     last: Option<i64>,
 }
 
-impl Unicorn {
+impl FlyingUnicorn {
     /// Creates unicorn `number` of the fleet with this `seed`, at the start of its flight. It takes
     /// `rate` readings per second.
     ///
@@ -129,8 +129,8 @@ mod tests {
 
     use super::*;
 
-    fn unicorn(seed: u64, number: u64, rate: f64) -> Unicorn {
-        Unicorn::new("Shadowfax".to_owned(), seed, number, rate)
+    fn unicorn(seed: u64, number: u64, rate: f64) -> FlyingUnicorn {
+        FlyingUnicorn::new("Shadowfax".to_owned(), seed, number, rate)
     }
 
     fn flight(seed: u64, number: u64, rate: f64, readings: i64) -> Vec<Reading<'static>> {

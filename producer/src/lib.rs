@@ -10,9 +10,9 @@
 //!   found, it starts a local one in this process and prints the rows it produces.
 //!
 //! ```
-//! use producer::flight::Unicorn;
+//! use producer::flight::FlyingUnicorn;
 //!
-//! let mut unicorn = Unicorn::new("Shadowfax".to_owned(), 7, 0, 1.0);
+//! let mut unicorn = FlyingUnicorn::new("Shadowfax".to_owned(), 7, 0, 1.0);
 //! let reading = unicorn.fly(1_795_166_228_189);
 //! assert_eq!(reading.status_time.to_string(), "2026-11-20 09:17:08.189");
 //! assert!((29.0..=31.0).contains(&(reading.distance.micrometres() as f64 / 1e6)));
@@ -45,7 +45,7 @@ use windrow_local::StartError;
 use windrow_write::KinesisStream;
 
 use embedded::EmbeddedCloud;
-use flight::Unicorn;
+use flight::FlyingUnicorn;
 use plan::{ProducerPlan, ReadingSource};
 use progress::ProducerProgress;
 use replay::Recording;
@@ -258,8 +258,9 @@ async fn send(
             let total_rate = names.len() as f64 * rate;
             let lanes = (total_rate / READINGS_PER_LANE).ceil() as usize;
             let sender = start(lanes.min(MOST_LANES));
-            let unicorn =
-                |(number, name): (u64, &String)| Unicorn::new(name.clone(), *seed, number, *rate);
+            let unicorn = |(number, name): (u64, &String)| {
+                FlyingUnicorn::new(name.clone(), *seed, number, *rate)
+            };
             let fleet = (0..).zip(names).map(unicorn).collect();
             let schedule = Schedule::new(total_rate, plan.count, plan.duration);
             let skipped = drive::fly(fleet, schedule, &sender, clock, stop).await;

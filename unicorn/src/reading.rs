@@ -8,10 +8,8 @@ use serde::Deserialize;
 
 use crate::distance::Distance;
 use crate::fast;
-use crate::sensor::Unicorn;
 use windrow_core::json::{self, RawField};
 use windrow_core::rejection::Rejection;
-use windrow_core::sensor;
 use windrow_core::time::Timestamp;
 
 pub use model::{LONGEST_NAME, Reading};
@@ -142,10 +140,4 @@ pub fn first_line(text: &[u8]) -> Option<(Reading<'_>, &[u8])> {
     let (reading, after) = fast::reading(text)?;
     let after = after.strip_prefix(b"\r").unwrap_or(after);
     matches!(after, [] | [b'\n', ..]).then_some((reading, after))
-}
-
-/// Parses the readings in a record, one per line ([`windrow_core::sensor::readings`]).
-pub fn readings(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<Reading<'_>, Rejection>)> {
-    let lines = sensor::readings(&Unicorn, record);
-    lines.filter_map(|(line, reading)| Some((line, reading.transpose()?)))
 }

@@ -7,45 +7,22 @@ use windrow_core::decimal::Decimal;
 use windrow_core::rejection::Rejection;
 use windrow_core::row::{Measure, ReadingOrder};
 use windrow_core::schema::Schema;
-use windrow_core::sensor::Sensor;
+use windrow_core::sensor::{self, Sensor};
 use windrow_core::time::Timestamp;
 use windrow_core::value::Value;
 
 use crate::distance::Distance;
 use crate::reading::{Reading, first_line};
 use crate::row::schema;
-use crate::totals::Totals;
+use crate::totals::{ReadingSample, Totals};
 
 /// The sensor of a unicorn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unicorn;
 
-/// What is aggregated of a reading, in 16 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// How far the unicorn moved, in micrometres.
-    pub micrometres: i64,
-    /// The unicorn's magic.
-    pub magic_points: i32,
-    /// The unicorn's health.
-    pub health_points: i32,
-}
-
-impl From<&Reading<'_>> for Sample {
-    #[inline]
-    fn from(reading: &Reading<'_>) -> Self {
-        Self {
-            // The distance of a reading always fits 64 bits.
-            micrometres: i64::try_from(reading.distance.micrometres()).unwrap_or(i64::MAX),
-            magic_points: reading.magic_points,
-            health_points: reading.health_points,
-        }
-    }
-}
-
 impl Sensor for Unicorn {
     type Reading<'a> = Reading<'a>;
-    type Values = Sample;
+    type Values = ReadingSample;
     type Accumulator = Totals;
 
     fn schema(&self) -> &Arc<Schema> {
@@ -78,11 +55,11 @@ impl Sensor for Unicorn {
     }
 
     #[inline]
-    fn values(&self, reading: &Reading<'_>) -> Sample {
+    fn values(&self, reading: &Reading<'_>) -> ReadingSample {
         reading.into()
     }
 
-    fn inputs(&self, sample: &Sample) -> Vec<Value> {
+    fn inputs(&self, sample: &ReadingSample) -> Vec<Value> {
         let points = |points: i32| {
             Value::Number(Decimal {
                 unscaled: points.into(),
@@ -96,11 +73,17 @@ impl Sensor for Unicorn {
     }
 
     #[inline]
-    fn add(&self, totals: &mut Totals, sample: &Sample, _order: &ReadingOrder<'_>) {
+    fn add(&self, totals: &mut Totals, sample: &ReadingSample, _order: &ReadingOrder<'_>) {
         totals.add(*sample);
     }
 
     fn measures(&self, totals: &Totals) -> Vec<Measure> {
         totals.to_row()
     }
+}
+
+/// Parses the readings in a record, one per line ([`windrow_core::sensor::readings`]).
+pub fn readings(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<Reading<'_>, Rejection>)> {
+    let lines = sensor::readings(&Unicorn, record);
+    lines.filter_map(|(line, reading)| Some((line, reading.transpose()?)))
 }

@@ -4,7 +4,30 @@ use windrow_core::aggregate::{Aggregate, Merge, Sum};
 use windrow_core::codec::{CodecError, Columnar, Decoder, Encoder};
 
 use crate::distance::Distance;
-use crate::sensor::Sample;
+use crate::reading::Reading;
+
+/// What is aggregated of a reading, in 16 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadingSample {
+    /// How far the unicorn moved, in micrometres.
+    pub micrometres: i64,
+    /// The unicorn's magic.
+    pub magic_points: i32,
+    /// The unicorn's health.
+    pub health_points: i32,
+}
+
+impl From<&Reading<'_>> for ReadingSample {
+    #[inline]
+    fn from(reading: &Reading<'_>) -> Self {
+        Self {
+            // The distance of a reading always fits 64 bits.
+            micrometres: i64::try_from(reading.distance.micrometres()).unwrap_or(i64::MAX),
+            magic_points: reading.magic_points,
+            health_points: reading.health_points,
+        }
+    }
+}
 
 /// The aggregate of a unicorn's readings in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +136,7 @@ impl From<Measures> for Totals {
 impl Totals {
     /// Adds a reading.
     #[inline]
-    pub fn add(&mut self, sample: Sample) {
+    pub fn add(&mut self, sample: ReadingSample) {
         self.distance.add(&sample.micrometres);
         self.magic.add(sample.magic_points);
         self.health.add(sample.health_points);

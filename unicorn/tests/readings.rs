@@ -4,7 +4,8 @@
 
 use proptest::prelude::*;
 use unicorn::distance::Distance;
-use unicorn::reading::{Reading, readings};
+use unicorn::reading::Reading;
+use unicorn::sensor::readings;
 use windrow_core::time::Timestamp;
 
 const PLAIN: &str = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:08.189","Latitude":42.264444250051326,"Longitude":-71.97582884770408,"Distance":175,"MagicPoints":110,"HealthPoints":150}"#;

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use unicorn::distance::Distance;
 use unicorn::merge::merge;
 use unicorn::row::{parse, rows, schema};
-use unicorn::sensor::Sample;
+use unicorn::totals::ReadingSample;
 use unicorn::totals::{Measures, Totals};
 use windrow_core::aggregate::Merge;
 use windrow_core::codec::{Columnar, Decoder, Encoder};
@@ -289,7 +289,7 @@ proptest! {
         let fold = |readings: &[(i64, i32, i32)]| {
             let mut totals = Totals::identity();
             for (micrometres, magic_points, health_points) in readings {
-                totals.add(Sample {
+                totals.add(ReadingSample {
                     micrometres: *micrometres,
                     magic_points: *magic_points,
                     health_points: *health_points,

@@ -210,7 +210,7 @@ fn state_fold(random: &mut ChaCha8Rng) -> anyhow::Result<WindowFold<Unicorn>> {
         let line = line(random, name, number / STATE_UNICORNS);
         let step = fold.begin_record(&sequence_number(number))?;
         let mut open = step.into_record().context("the record is new")?;
-        for (_, reading) in unicorn::reading::readings(line.as_bytes()) {
+        for (_, reading) in unicorn::sensor::readings(line.as_bytes()) {
             let reading = reading?;
             let (identity, sample) = (Unicorn.identity(&reading), Unicorn.values(&reading));
             open.add(window, name.as_str(), identity, |totals| totals.add(sample));

@@ -38,7 +38,7 @@ pub fn split_by_name<'a>(
     names: &[impl AsRef<str>],
 ) -> Result<Vec<RawField<'a>>, Rejection> {
     let mut deserializer = serde_json::Deserializer::from_str(object(line)?);
-    let fields = Fields { names }
+    let fields = NamedFields { names }
         .deserialize(&mut deserializer)
         .map_err(not_an_object)?;
     deserializer.end().map_err(not_an_object)?;
@@ -63,11 +63,11 @@ fn not_an_object(error: serde_json::Error) -> Rejection {
 }
 
 /// The fields of an object, by index into `names`.
-struct Fields<'n, N> {
+struct NamedFields<'n, N> {
     names: &'n [N],
 }
 
-impl<'a, N: AsRef<str>> DeserializeSeed<'a> for Fields<'_, N> {
+impl<'a, N: AsRef<str>> DeserializeSeed<'a> for NamedFields<'_, N> {
     type Value = Vec<RawField<'a>>;
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -75,7 +75,7 @@ impl<'a, N: AsRef<str>> DeserializeSeed<'a> for Fields<'_, N> {
     }
 }
 
-impl<'a, N: AsRef<str>> Visitor<'a> for Fields<'_, N> {
+impl<'a, N: AsRef<str>> Visitor<'a> for NamedFields<'_, N> {
     type Value = Vec<RawField<'a>>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 use crate::value::Value;
 
 pub use accumulator::MeasureAccumulators;
-pub use declared::{DeclaredReading, DeclaredSensor, Field, Function, Role, SensorError};
+pub use declared::{Aggregation, DeclaredReading, DeclaredSensor, Field, FieldRole, SensorError};
 pub use fields::{FieldType, Fields, Fixed};
 
 /// What a reading is, and what is computed from the readings of a window and key.
@@ -93,7 +93,7 @@ pub trait Sensor: Send + Sync + 'static {
 }
 
 /// A line of a record, and the reading in it; `None` if the sensor's filter leaves it out.
-pub type ReadingLine<'a, S> = (
+pub type ParsedLine<'a, S> = (
     &'a [u8],
     Result<Option<<S as Sensor>::Reading<'a>>, Rejection>,
 );
@@ -106,7 +106,7 @@ pub type ReadingLine<'a, S> = (
 pub fn readings<'a, S: Sensor>(
     sensor: &'a S,
     record: &'a [u8],
-) -> impl Iterator<Item = ReadingLine<'a, S>> {
+) -> impl Iterator<Item = ParsedLine<'a, S>> {
     let mut rejection = rejection_of(record);
     let mut rest = record;
     std::iter::from_fn(move || {

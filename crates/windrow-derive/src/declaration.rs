@@ -45,7 +45,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     Ok(quote! {
         const _: () = {
             use #windrow::core as windrow_core;
-            use windrow_core::sensor::{Field, FieldType, Fields, Function, Role};
+            use windrow_core::sensor::{Field, FieldType, Fields, Aggregation, FieldRole};
             use windrow_core::value::FieldValue;
 
             #[automatically_derived]
@@ -257,9 +257,9 @@ impl Mark {
     /// The expression of the role of a field with this name and type.
     fn role(&self, field: &str, field_type: &syn::Type) -> TokenStream {
         let (function, name, places) = match self {
-            Self::Key => return quote!(Role::Key),
-            Self::Time => return quote!(Role::Time),
-            Self::Identity => return quote!(Role::Identity),
+            Self::Key => return quote!(FieldRole::Key),
+            Self::Time => return quote!(FieldRole::Time),
+            Self::Identity => return quote!(FieldRole::Identity),
             Self::Measure {
                 function,
                 name,
@@ -270,19 +270,19 @@ impl Mark {
             .clone()
             .unwrap_or_else(|| measure_name(function, field));
         let function = match (function, places) {
-            ("sum", _) => quote!(Function::Sum),
-            ("min", _) => quote!(Function::Min),
-            ("max", _) => quote!(Function::Max),
-            ("count", _) => quote!(Function::Count),
-            ("first", _) => quote!(Function::First),
-            ("last", _) => quote!(Function::Last),
-            (_, Some(places)) => quote!(Function::Average { places: #places }),
+            ("sum", _) => quote!(Aggregation::Sum),
+            ("min", _) => quote!(Aggregation::Min),
+            ("max", _) => quote!(Aggregation::Max),
+            ("count", _) => quote!(Aggregation::Count),
+            ("first", _) => quote!(Aggregation::First),
+            ("last", _) => quote!(Aggregation::Last),
+            (_, Some(places)) => quote!(Aggregation::Average { places: #places }),
             (_, None) => {
-                quote!(Function::average_of(<#field_type as FieldType<'_>>::COLUMN_TYPE))
+                quote!(Aggregation::average_of(<#field_type as FieldType<'_>>::COLUMN_TYPE))
             }
         };
         quote! {
-            Role::Measure {
+            FieldRole::Measure {
                 name: ::std::string::String::from(#name),
                 function: #function,
             }

@@ -3,12 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use serde_json::value::RawValue;
-use unicorn::sensor::{Sample, Unicorn};
+use unicorn::sensor::Unicorn;
+use unicorn::totals::ReadingSample;
 use windrow_core::fold::{RecordStep, StateLimits};
 use windrow_core::window::Window;
 use windrow_lambda::aggregator::state::{WindowFold, read, write};
 
-type UnicornFold = WindowFold<Unicorn>;
+type StateFold = WindowFold<Unicorn>;
 
 /// [`sample_window`] as written. Such a state may be in flight during any deployment, so never
 /// change this text; add one for each new version.
@@ -19,9 +20,9 @@ const WINDOW: Window = Window {
     end: 1_790_000_100_000,
 };
 
-fn add(fold: &mut UnicornFold, number: u64, name: &str, second: i64, metres: i64) {
+fn add(fold: &mut StateFold, number: u64, name: &str, second: i64, metres: i64) {
     let step = fold.begin_record(&number.to_string()).unwrap();
-    let sample = Sample {
+    let sample = ReadingSample {
         micrometres: metres * 1_000_000,
         magic_points: 100 + i32::try_from(second).unwrap(),
         health_points: 150,
@@ -32,8 +33,8 @@ fn add(fold: &mut UnicornFold, number: u64, name: &str, second: i64, metres: i64
 }
 
 /// Two unicorns in four records, the last of which is a duplicate.
-fn sample_window() -> UnicornFold {
-    let mut fold = UnicornFold::new(StateLimits::default());
+fn sample_window() -> StateFold {
+    let mut fold = StateFold::new(StateLimits::default());
     add(&mut fold, 10, "Shadowfax", 1, 30);
     add(&mut fold, 11, "Bucéphale", 1, 29);
     add(&mut fold, 13, "Shadowfax", 2, 31);
@@ -45,7 +46,7 @@ fn state(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap()
 }
 
-fn parse(state: &RawValue) -> UnicornFold {
+fn parse(state: &RawValue) -> StateFold {
     read(&Unicorn, state, StateLimits::default()).unwrap()
 }
 

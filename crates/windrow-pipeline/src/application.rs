@@ -32,7 +32,7 @@ pub enum Functions {
 
 /// Creates the page of a local cloud: it reads the streams with these names, in a region, from the
 /// endpoint at a URL.
-pub type Page = fn(endpoint_url: &str, region: &str, names: &ResourceNames) -> Router;
+pub type PageRouter = fn(endpoint_url: &str, region: &str, names: &ResourceNames) -> Router;
 
 /// The aggregator and the processor of a sensor, and a page.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub struct SensorApplication<S> {
     /// A metric of the sensor.
     pub row_metric: Option<RowMetric>,
     /// The page.
-    pub page: Page,
+    pub page: PageRouter,
 }
 
 impl<S: Sensor + Clone> SensorApplication<S> {

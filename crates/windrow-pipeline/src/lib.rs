@@ -7,7 +7,7 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use windrow_core::sensor::{DeclaredSensor, Field, Function};
+//! use windrow_core::sensor::{DeclaredSensor, Field, Aggregation};
 //! use windrow_core::value::{ColumnType, NumberType};
 //! use windrow_local::LocalCloud;
 //! use windrow_pipeline::{LocalProgram, SensorApplication};
@@ -18,7 +18,7 @@
 //! let celsius = ColumnType::Number(NumberType::decimal(2));
 //! let sensor = DeclaredSensor::new(vec![
 //!     Field::new("Room", ColumnType::Text).key(),
-//!     Field::new("Celsius", celsius).measure("Highest", Function::Max),
+//!     Field::new("Celsius", celsius).measure("Highest", Aggregation::Max),
 //! ])?;
 //! let program = LocalProgram::new(SensorApplication::new(sensor), "thermometer");
 //! let mut settings = program.settings();
@@ -35,5 +35,5 @@
 mod application;
 mod program;
 
-pub use application::{Functions, Page, SensorApplication};
+pub use application::{Functions, PageRouter, SensorApplication};
 pub use program::{LocalProgram, main};

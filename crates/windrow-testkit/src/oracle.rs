@@ -9,7 +9,8 @@ pub mod near;
 mod time;
 
 use json::{Json, JsonError};
-use unicorn::reading::{Reading, readings};
+use unicorn::reading::Reading;
+use unicorn::sensor::readings;
 use windrow_core::rejection::Rejection;
 
 /// A reading, with its values in comparable form.

@@ -120,7 +120,7 @@ fn archive_and_table_contain_what_was_sent() {
     let columns = "Name, StatusTime, Latitude, Longitude, Distance, MagicPoints, HealthPoints";
     let sql = format!("SELECT {columns} FROM wildrydes");
     let output = run(&mut query(folder, &["--format", "lines", &sql]));
-    let readings = unicorn::reading::readings(output.out.as_bytes());
+    let readings = unicorn::sensor::readings(output.out.as_bytes());
     let distances = readings.map(|(_, reading)| reading.unwrap().distance.micrometres());
     assert_eq!(Distance::from_micrometres(distances.sum()), sent);
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use unicorn::reading::{Reading, readings};
+use unicorn::reading::Reading;
+use unicorn::sensor::readings;
 
 use crate::totals::AuditTotals;
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use unicorn::reading::{Reading, first_line};
-use unicorn::sensor::Sample;
+use unicorn::totals::ReadingSample;
 use unicorn::totals::Totals;
 use windrow_core::batch::BatchFold;
 use windrow_core::time::Timestamp;
@@ -21,7 +21,7 @@ pub(super) struct ParsedReading {
     key: u32,
     millis: i64,
     nanos: u32,
-    sample: Sample,
+    sample: ReadingSample,
 }
 
 impl ParsedReading {

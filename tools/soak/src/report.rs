@@ -9,7 +9,7 @@ use audit::expected::{AuditWindows, ExpectedWindows, LogFold};
 use audit::totals::AuditTotals;
 use soak::log::{Identity, fold_log, identity};
 use soak::rows::{UnicornWindow, flat, merge_twice};
-use unicorn::reading::readings;
+use unicorn::sensor::readings;
 use windrow_core::row::Row;
 use windrow_local::faults::{FaultKind, Faults};
 

@@ -25,12 +25,12 @@ pub struct Field {
     /// Whether it may be missing or null.
     pub is_nullable: bool,
     /// What it is for.
-    pub roles: Vec<Role>,
+    pub roles: Vec<FieldRole>,
 }
 
 /// What a field is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum FieldRole {
     /// A column of the key.
     Key,
     /// When the sensor took the reading.
@@ -42,13 +42,13 @@ pub enum Role {
         /// The name of the measure's column.
         name: String,
         /// How it is aggregated.
-        function: Function,
+        function: Aggregation,
     },
 }
 
 /// How a field's values are aggregated. Readings without a value do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
+pub enum Aggregation {
     /// The sum of numbers.
     Sum,
     /// The lowest value.
@@ -68,7 +68,7 @@ pub enum Function {
     Last,
 }
 
-impl Function {
+impl Aggregation {
     /// The average of a field, with two digits more after the point than its values have.
     pub fn average_of(column_type: ColumnType) -> Self {
         let scale = match column_type {
@@ -102,27 +102,27 @@ impl Field {
 
     /// Makes the field a column of the key. Columns have the order of their fields.
     pub fn key(self) -> Self {
-        self.with(Role::Key)
+        self.with(FieldRole::Key)
     }
 
     /// Makes the field the time of the reading. It is then part of the identity, unless other fields
     /// are marked for that.
     pub fn time(self) -> Self {
-        self.with(Role::Time)
+        self.with(FieldRole::Time)
     }
 
     /// Makes the field part of the identity.
     pub fn identity(self) -> Self {
-        self.with(Role::Identity)
+        self.with(FieldRole::Identity)
     }
 
     /// Aggregates the field in a column of this name.
-    pub fn measure(self, name: impl Into<String>, function: Function) -> Self {
+    pub fn measure(self, name: impl Into<String>, function: Aggregation) -> Self {
         let name = name.into();
-        self.with(Role::Measure { name, function })
+        self.with(FieldRole::Measure { name, function })
     }
 
-    fn with(mut self, role: Role) -> Self {
+    fn with(mut self, role: FieldRole) -> Self {
         self.roles.push(role);
         self
     }
@@ -165,15 +165,15 @@ pub enum SensorError {
 /// spacing, unknown fields and escapes do not matter.
 ///
 /// ```
-/// use windrow_core::sensor::{DeclaredSensor, Field, Function, Sensor};
+/// use windrow_core::sensor::{DeclaredSensor, Field, Aggregation, Sensor};
 /// use windrow_core::value::{ColumnType, NumberType};
 ///
 /// let celsius = ColumnType::Number(NumberType::decimal(2));
 /// let sensor = DeclaredSensor::new(vec![
 ///     Field::new("room", ColumnType::Text).key(),
 ///     Field::new("celsius", celsius)
-///         .measure("highest", Function::Max)
-///         .measure("average", Function::Average { places: 1 }),
+///         .measure("highest", Aggregation::Max)
+///         .measure("average", Aggregation::Average { places: 1 }),
 /// ])?;
 /// assert_eq!(sensor.schema().measures().len(), 2);
 /// let rejected = sensor.parse(br#"{"room":"attic","celsius":21.505}"#).unwrap_err();
@@ -189,7 +189,7 @@ pub struct DeclaredSensor {
     fields: Vec<Field>,
     key: Vec<usize>,
     time: Option<usize>,
-    identity: Identity,
+    identity: ReadingIdentity,
     measures: Vec<Input>,
     filter: Option<Arc<ReadingFilter>>,
 }
@@ -199,7 +199,7 @@ type ReadingFilter = dyn Fn(&DeclaredReading<'_>) -> bool + Send + Sync;
 
 /// What tells the readings of a key apart.
 #[derive(Clone, Debug)]
-enum Identity {
+enum ReadingIdentity {
     Nothing,
     Time,
     Fields(Vec<usize>),
@@ -244,17 +244,17 @@ impl DeclaredSensor {
                 return Err(SensorError::SameName(field.name.clone()));
             }
         }
-        let marked = |role: Role| -> Vec<usize> {
+        let marked = |role: FieldRole| -> Vec<usize> {
             let marked = fields.iter().enumerate();
             let marked = marked.filter(|(_, field)| field.roles.contains(&role));
             marked.map(|(index, _)| index).collect()
         };
-        let key = marked(Role::Key);
-        let time = time_field(&fields, &marked(Role::Time))?;
-        let identity = match (marked(Role::Identity), time) {
-            (marked, _) if !marked.is_empty() => Identity::Fields(marked),
-            (_, Some(_)) => Identity::Time,
-            (_, None) => Identity::Nothing,
+        let key = marked(FieldRole::Key);
+        let time = time_field(&fields, &marked(FieldRole::Time))?;
+        let identity = match (marked(FieldRole::Identity), time) {
+            (marked, _) if !marked.is_empty() => ReadingIdentity::Fields(marked),
+            (_, Some(_)) => ReadingIdentity::Time,
+            (_, None) => ReadingIdentity::Nothing,
         };
         let key_columns = key.iter().map(|&index| KeyColumn {
             name: fields[index].name.clone(),
@@ -265,11 +265,11 @@ impl DeclaredSensor {
         let mut measures = Vec::new();
         for (index, field) in fields.iter().enumerate() {
             for role in &field.roles {
-                if let Role::Measure { name, function } = role {
+                if let FieldRole::Measure { name, function } = role {
                     columns.push(measure_column(field, name, *function)?);
                     measures.push(Input {
                         field: index,
-                        is_count: *function == Function::Count,
+                        is_count: *function == Aggregation::Count,
                     });
                 }
             }
@@ -317,7 +317,7 @@ impl DeclaredSensor {
     /// Makes every reading count: none is a duplicate.
     pub fn without_identity(self) -> Self {
         Self {
-            identity: Identity::Nothing,
+            identity: ReadingIdentity::Nothing,
             ..self
         }
     }
@@ -360,7 +360,7 @@ fn time_field(fields: &[Field], marked: &[usize]) -> Result<Option<usize>, Senso
 fn measure_column(
     field: &Field,
     name: &str,
-    function: Function,
+    function: Aggregation,
 ) -> Result<MeasureColumn, SensorError> {
     let of = field.column_type;
     let exact = |function| match of {
@@ -372,13 +372,13 @@ fn measure_column(
     };
     let column = match function {
         // The bounds of the values are no bounds of their sum.
-        Function::Sum => MeasureColumn::sum(name, NumberType::any(exact("summed")?.scale)),
-        Function::Count => return Ok(MeasureColumn::sum(name, NumberType::U64)),
-        Function::Average { places } => MeasureColumn::average(name, exact("averaged")?, places),
-        Function::Min => MeasureColumn::min(name, of),
-        Function::Max => MeasureColumn::max(name, of),
-        Function::First => MeasureColumn::first(name, of),
-        Function::Last => MeasureColumn::last(name, of),
+        Aggregation::Sum => MeasureColumn::sum(name, NumberType::any(exact("summed")?.scale)),
+        Aggregation::Count => return Ok(MeasureColumn::sum(name, NumberType::U64)),
+        Aggregation::Average { places } => MeasureColumn::average(name, exact("averaged")?, places),
+        Aggregation::Min => MeasureColumn::min(name, of),
+        Aggregation::Max => MeasureColumn::max(name, of),
+        Aggregation::First => MeasureColumn::first(name, of),
+        Aggregation::Last => MeasureColumn::last(name, of),
     };
     Ok(if field.is_nullable {
         column.nullable()
@@ -448,9 +448,9 @@ impl Sensor for DeclaredSensor {
 
     fn identity(&self, reading: &DeclaredReading<'_>) -> Option<i128> {
         match &self.identity {
-            Identity::Nothing => None,
-            Identity::Time => self.time(reading).map(Timestamp::nanos),
-            Identity::Fields(fields) => {
+            ReadingIdentity::Nothing => None,
+            ReadingIdentity::Time => self.time(reading).map(Timestamp::nanos),
+            ReadingIdentity::Fields(fields) => {
                 let values = fields.iter().filter_map(|index| reading.values.get(*index));
                 Some(hashed(values.cloned()))
             }
@@ -512,10 +512,10 @@ mod tests {
             Field::new("time", ColumnType::Timestamp).time(),
             Field::new("celsius", CELSIUS)
                 .nullable()
-                .measure("min", Function::Min)
-                .measure("average", Function::Average { places: 3 })
-                .measure("count", Function::Count)
-                .measure("first", Function::First),
+                .measure("min", Aggregation::Min)
+                .measure("average", Aggregation::Average { places: 3 })
+                .measure("count", Aggregation::Count)
+                .measure("first", Aggregation::First),
         ])
         .unwrap()
     }
@@ -616,13 +616,13 @@ mod tests {
             error(vec![time("a").nullable()]),
             "a cannot be the time of the reading: it is not a timestamp that is always there"
         );
-        let float = Field::new("a", ColumnType::Float).measure("b", Function::Sum);
+        let float = Field::new("a", ColumnType::Float).measure("b", Aggregation::Sum);
         assert_eq!(
             error(vec![float]),
             "a cannot be summed: only integers and decimals can, since sums of floats depend on their order"
         );
         assert_eq!(
-            error(vec![text("a").key().measure("a", Function::Min)]),
+            error(vec![text("a").key().measure("a", Aggregation::Min)]),
             "two columns are called a"
         );
     }

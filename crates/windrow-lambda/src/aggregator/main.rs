@@ -23,14 +23,14 @@ use crate::program;
 /// ```no_run
 /// use std::process::ExitCode;
 ///
-/// use windrow_core::sensor::{DeclaredSensor, Field, Function};
+/// use windrow_core::sensor::{DeclaredSensor, Field, Aggregation};
 /// use windrow_core::value::{ColumnType, NumberType};
 ///
 /// fn main() -> ExitCode {
 ///     let celsius = ColumnType::Number(NumberType::decimal(2));
 ///     windrow_lambda::aggregator::main(DeclaredSensor::new(vec![
 ///         Field::new("Room", ColumnType::Text).key(),
-///         Field::new("Celsius", celsius).measure("Highest", Function::Max),
+///         Field::new("Celsius", celsius).measure("Highest", Aggregation::Max),
 ///     ]))
 /// }
 /// ```

@@ -63,9 +63,9 @@ pub fn line(choices: &mut Choices<'_>) -> Vec<u8> {
     line
 }
 
-type FieldValue = fn(&mut Choices<'_>) -> String;
+type GeneratedValue = fn(&mut Choices<'_>) -> String;
 
-const FIELDS: [(&str, FieldValue); 7] = [
+const FIELDS: [(&str, GeneratedValue); 7] = [
     ("Name", |choices| {
         if choices.one_in(16) {
             any_value(choices, 2)
