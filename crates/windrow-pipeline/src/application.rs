@@ -23,8 +23,7 @@ pub enum Functions {
     /// In this process, on the JSON that Lambda would send.
     #[default]
     Embedded,
-    /// As the real binaries, over Lambda's Runtime API. The folder contains `aggregator` and
-    /// `processor`.
+    /// As the real [binaries](SensorApplication::binaries), in this folder, over Lambda's Runtime API.
     Bootstrap(PathBuf),
     /// Under `cargo lambda watch`, at this address.
     CargoLambda(SocketAddr),
@@ -41,6 +40,8 @@ pub struct SensorApplication<S> {
     pub sensor: S,
     /// How the functions run.
     pub functions: Functions,
+    /// The names of the aggregator's and the processor's binary.
+    pub binaries: [String; 2],
     /// `arrival` or `event`, as the aggregator's `WINDOW_TIME`.
     pub window_time: WindowTime,
     /// The limits of the aggregator's window state. Only an embedded aggregator can have other ones
@@ -58,6 +59,7 @@ impl<S: Sensor + Clone> SensorApplication<S> {
         Self {
             sensor,
             functions: Functions::default(),
+            binaries: ["aggregator", "processor"].map(str::to_owned),
             window_time: WindowTime::default(),
             limits: StateLimits::default(),
             row_metric: None,
@@ -76,9 +78,10 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
             Functions::Bootstrap(folder) => {
                 let environment = environment(names, self.window_time);
                 let function = |name| bootstrap(name, folder, &environment, config.endpoint_url());
+                let [aggregator, processor] = &self.binaries;
                 Ok(Pipeline {
-                    aggregator: function("aggregator")?,
-                    processor: function("processor")?,
+                    aggregator: function(aggregator)?,
+                    processor: function(processor)?,
                 })
             }
             Functions::CargoLambda(address) => Ok(Pipeline {

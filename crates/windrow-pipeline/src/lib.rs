@@ -37,3 +37,4 @@ mod program;
 
 pub use application::{Functions, PageRouter, SensorApplication};
 pub use program::{LocalProgram, main};
+pub use windrow_local::{CloudSettings, LocalCloud, ResourceNames};

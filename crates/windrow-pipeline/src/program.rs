@@ -44,9 +44,14 @@ pub struct LocalProgram<S> {
 
 impl<S: Sensor + Clone> LocalProgram<S> {
     /// The program of an application called `name`. Its stream is called the same, and everything
-    /// else begins with it: `thermometer`, `thermometer-summary`, `thermometer-rejects`, and the
-    /// data directory `.thermometer`.
+    /// else begins with it: `thermometer-summary`, `thermometer-rejects`, the binaries
+    /// `thermometer-aggregator` and `thermometer-processor`, and the data directory `.thermometer`.
     pub fn new(application: SensorApplication<S>, name: &str) -> Self {
+        let binaries = ["aggregator", "processor"].map(|function| format!("{name}-{function}"));
+        let application = SensorApplication {
+            binaries,
+            ..application
+        };
         let names = ResourceNames {
             stream: name.to_owned(),
             summary_stream: format!("{name}-summary"),

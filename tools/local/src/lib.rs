@@ -57,6 +57,7 @@ Examples:
 pub fn program() -> LocalProgram<Unicorn> {
     let mut program = LocalProgram::new(wild_rydes(), "wildrydes");
     program.names.table = "UnicornSensorData".to_owned();
+    program.application.binaries = wild_rydes().binaries;
     program.about = "Kinesis, DynamoDB and Firehose on one port of this machine, the pipeline's \
                      functions, run as Lambda runs them, and a live map of the fleet on another port."
         .to_owned();

@@ -1,3 +1,5 @@
+//! Both functions in a local cloud.
+
 fn main() -> std::process::ExitCode {
     windrow::local::main(thermometer::sensor(), "thermometer")
 }
