@@ -121,11 +121,11 @@ WATCHED = [
     # Guests of the live map share these reads with Firehose, and with the functions unless they have dedicated reads.
     ("AWS/Kinesis", "ReadProvisionedThroughputExceeded", "ReadingStream"),
     ("AWS/Kinesis", "ReadProvisionedThroughputExceeded", "SummaryStream"),
-    ("WildRydes", "LostRejects", "Aggregator"),
-    ("WildRydes", "LostRejects", "Processor"),
-    ("WildRydes", "LowVitals", "Processor"),
-    ("WildRydes", "EvictedReadings", "Aggregator"),
-    ("WildRydes", "EarlyEnds", "Aggregator"),
+    ("Windrow", "LostRejects", "Aggregator"),
+    ("Windrow", "LostRejects", "Processor"),
+    ("Windrow", "LowVitals", "Processor"),
+    ("Windrow", "EvictedReadings", "Aggregator"),
+    ("Windrow", "EarlyEnds", "Aggregator"),
 ]
 
 KEPT = ["ArchiveBucket", "DashboardBucket", "OnFailureBucket", "ResultBucket", "Table"]
@@ -426,7 +426,7 @@ def alarms(template):
         if (namespace, metric, resource) not in watched:
             yield f"{resource}: no alarm watches {metric}"
     for namespace, metric, resource in watched:
-        if namespace != "WildRydes":
+        if namespace != "Windrow":
             continue
         source = ROOT / "crates" / "windrow-lambda" / "src" / FUNCTIONS[resource] / "handler.rs"
         if f'("{metric}", Unit::' not in source.read_text():

@@ -16,7 +16,7 @@
 use serde_json::{Map, Value, json};
 
 /// The CloudWatch namespace of all metrics.
-pub const NAMESPACE: &str = "WildRydes";
+pub const NAMESPACE: &str = "Windrow";
 
 /// The unit of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ mod tests {
         let line: Value = serde_json::from_str(&line).unwrap();
         let expected = json!({
             "_aws": {"Timestamp": 12, "CloudWatchMetrics": [{
-                "Namespace": "WildRydes",
+                "Namespace": "Windrow",
                 "Dimensions": [["FunctionName"]],
                 "Metrics": [
                     {"Name": "Readings", "Unit": "Count"},
