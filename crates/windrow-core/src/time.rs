@@ -235,7 +235,7 @@ impl TimeScanner<'_> {
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = EPOCH.saturating_add(SignedDuration::from_millis(self.millis()));
-        // Digit by digit, as `write!` takes a twelfth of the processor's time.
+        // Digit by digit: `write!` takes three times as long, a twelfth of what writing a row takes.
         let mut text = *b"0000-00-00 00:00:00.000";
         for (end, number) in [
             (4, i32::from(time.year())),

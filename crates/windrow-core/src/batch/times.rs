@@ -23,9 +23,9 @@ pub(super) struct TimesInOrder {
 /// The times of all accumulators.
 ///
 /// One list has all times in order. A vector per accumulator would have its length next to its
-/// times, and reading both from memory takes 7 % of the whole job. The times in order of an
-/// accumulator are in blocks. Each block is at least as large as all before it together, so an
-/// accumulator has few.
+/// times, and reading both from memory takes a tenth of the whole job. The times in order of an
+/// accumulator are in blocks. Up to [`LARGEST_BLOCK`], each is as large as all before it together,
+/// so there are few to search.
 #[derive(Clone, Debug)]
 pub(super) struct AllTimes {
     /// Blocks of times, ascending. After a block come the `start` and the `capacity` that its
