@@ -19,6 +19,8 @@ Examples:
   producer --window 5s --count 20          rows every five seconds, twenty readings
   producer --format lines > rows.jsonl     the table's rows as JSON lines
   producer --replay readings.jsonl.gz      recorded readings, as fast as the stream accepts them
+  producer --replay t.jsonl --partition-key Site,Room --stream thermometer
+                                           readings of another sensor
   producer --target aws --region us-east-1 to AWS only
 
 Ctrl-C stops sending: calls in flight are finished, and an embedded run closes its open window
@@ -68,6 +70,16 @@ pub struct ProducerArgs {
     /// reads standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "unicorns", "seed"])]
     pub replay: Option<Recording>,
+
+    /// With --replay: the fields of the partition key, for readings of any sensor; every line must
+    /// be a JSON object that has them [default: the readings are those of unicorns]
+    #[arg(
+        long,
+        value_name = "FIELD,...",
+        value_delimiter = ',',
+        requires = "replay"
+    )]
+    pub partition_key: Vec<String>,
 
     /// Stream to send to
     #[arg(long, default_value = "wildrydes", value_parser = windrow_connect::stream::parse_name)]
@@ -221,6 +233,7 @@ mod tests {
             &["--count", "1", "--duration", "1s"],
             &["--replay", "x", "--unicorns", "2"],
             &["--replay", "x", "--name", "Franky"],
+            &["--partition-key", "site"],
             &["--shards", "0"],
             &["Shadowfax"],
         ] {

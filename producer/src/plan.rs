@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::args::{EmbeddedArgs, ProducerArgs};
 use crate::names::names;
-use crate::replay::Recording;
+use crate::replay::{PartitionBy, Recording};
 
 /// The maximum rate of one unicorn, in readings per second: two readings in the same millisecond
 /// would count as one.
@@ -93,6 +93,11 @@ impl ProducerPlan {
                 if rate.is_some_and(|rate| rate > FASTEST_REPLAY) {
                     return Err(InvalidRate::Replay);
                 }
+                let recording = if args.partition_key.is_empty() {
+                    recording
+                } else {
+                    recording.partitioned_by(PartitionBy::Fields(args.partition_key))
+                };
                 (ReadingSource::Recording { recording, rate }, args.count)
             }
             None => {

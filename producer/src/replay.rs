@@ -9,6 +9,8 @@ use std::str::FromStr;
 use bytes::Bytes;
 use unicorn::reading::Reading;
 use windrow_archive::{ArchiveLine, ArchiveLines, Unpacked};
+use windrow_core::json;
+use windrow_core::rejection::Rejection;
 use windrow_write::KinesisRecord;
 
 use crate::send::partition_key;
@@ -16,20 +18,59 @@ use crate::send::partition_key;
 /// The longest line that is sent, in bytes.
 const LONGEST_LINE: usize = 1024 * 1024;
 
+/// Recorded readings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    input: RecordingInput,
+    partition_by: PartitionBy,
+}
+
 /// Where recorded readings come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recording {
+enum RecordingInput {
     /// The standard input: `-`.
     StandardInput,
     /// A file.
     File(PathBuf),
 }
 
+/// What the readings are, and so what their partition key is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PartitionBy {
+    /// A unicorn's readings: its name.
+    #[default]
+    Name,
+    /// The readings of any sensor, which are JSON objects: the values of these fields. The text
+    /// itself if it is one field with a text, otherwise the JSON array of the values.
+    Fields(Vec<String>),
+}
+
+impl PartitionBy {
+    fn partition_key(&self, line: &[u8]) -> Result<String, Rejection> {
+        let fields = match self {
+            Self::Name => return Ok(partition_key(&Reading::parse(line)?.name)),
+            Self::Fields(fields) => fields,
+        };
+        let values = json::split_by_name(line, fields)?;
+        if let ([field], [value]) = (fields.as_slice(), values.as_slice())
+            && let Ok(text) = json::text(field, *value)
+            && !text.is_empty()
+        {
+            return Ok(partition_key(&text));
+        }
+        let mut texts = Vec::with_capacity(values.len());
+        for (field, value) in fields.iter().zip(values) {
+            texts.push(json::required(field, value)?);
+        }
+        Ok(partition_key(&format!("[{}]", texts.join(","))))
+    }
+}
+
 impl fmt::Display for Recording {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::StandardInput => formatter.write_str("the standard input"),
-            Self::File(path) => write!(formatter, "the recording {}", path.display()),
+        match &self.input {
+            RecordingInput::StandardInput => formatter.write_str("the standard input"),
+            RecordingInput::File(path) => write!(formatter, "the recording {}", path.display()),
         }
     }
 }
@@ -38,23 +79,34 @@ impl FromStr for Recording {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "-" => Ok(Self::StandardInput),
-            path => Ok(Self::File(path.into())),
-        }
+        Ok(Self {
+            input: match text {
+                "-" => RecordingInput::StandardInput,
+                path => RecordingInput::File(path.into()),
+            },
+            partition_by: PartitionBy::default(),
+        })
     }
 }
 
 impl Recording {
+    /// Sets what the partition keys are made of.
+    pub fn partitioned_by(self, partition_by: PartitionBy) -> Self {
+        Self {
+            partition_by,
+            ..self
+        }
+    }
+
     /// Checks that the recording can be opened.
     ///
     /// # Errors
     ///
     /// If a file cannot be opened.
     pub fn check(&self) -> io::Result<()> {
-        match self {
-            Self::StandardInput => Ok(()),
-            Self::File(path) => File::open(path).map(drop),
+        match &self.input {
+            RecordingInput::StandardInput => Ok(()),
+            RecordingInput::File(path) => File::open(path).map(drop),
         }
     }
 
@@ -64,18 +116,18 @@ impl Recording {
     ///
     /// If it cannot be opened, or its first bytes cannot be read.
     pub fn open(&self) -> io::Result<ReplayLines<Box<dyn Read + Send>>> {
-        let input: Box<dyn Read + Send> = match self {
-            Self::StandardInput => Box::new(io::stdin()),
-            Self::File(path) => Box::new(File::open(path)?),
+        let input: Box<dyn Read + Send> = match &self.input {
+            RecordingInput::StandardInput => Box::new(io::stdin()),
+            RecordingInput::File(path) => Box::new(File::open(path)?),
         };
-        ReplayLines::new(input)
+        ReplayLines::new(input, self.partition_by.clone())
     }
 }
 
 /// A line of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplayLine {
-    /// A reading, byte by byte as recorded; its partition key is the unicorn's name.
+    /// A reading, byte by byte as recorded.
     Reading(KinesisRecord),
     /// Anything else.
     Broken {
@@ -93,6 +145,7 @@ pub enum ReplayLine {
 #[derive(Debug)]
 pub struct ReplayLines<R: Read> {
     lines: ArchiveLines<Unpacked<R>>,
+    partition_by: PartitionBy,
     number: u64,
     failed: bool,
 }
@@ -103,8 +156,9 @@ impl<R: Read> ReplayLines<R> {
     /// # Errors
     ///
     /// If its first bytes cannot be read.
-    pub fn new(input: R) -> io::Result<Self> {
+    pub fn new(input: R, partition_by: PartitionBy) -> io::Result<Self> {
         Ok(Self {
+            partition_by,
             lines: ArchiveLines::all(Unpacked::new(input)?, Vec::new()),
             number: 0,
             failed: false,
@@ -121,7 +175,7 @@ impl<R: Read> ReplayLines<R> {
                     if line.is_empty() {
                         continue;
                     }
-                    record(line)
+                    record(line, &self.partition_by)
                 }
                 _ => Err(format!("is longer than {LONGEST_LINE} bytes")),
             };
@@ -137,13 +191,14 @@ impl<R: Read> ReplayLines<R> {
     }
 }
 
-fn record(line: &[u8]) -> Result<KinesisRecord, String> {
-    let reading = Reading::parse(line).map_err(|rejection| rejection.to_string())?;
+fn record(line: &[u8], partition_by: &PartitionBy) -> Result<KinesisRecord, String> {
+    let partition_key = partition_by.partition_key(line);
+    let partition_key = partition_key.map_err(|rejection| rejection.to_string())?;
     let mut data = Vec::with_capacity(line.len() + 1);
     data.extend_from_slice(line);
     data.push(b'\n');
     Ok(KinesisRecord {
-        partition_key: partition_key(&reading.name),
+        partition_key,
         data: Bytes::from(data),
     })
 }
@@ -174,7 +229,7 @@ mod tests {
     const LINE: &str = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:08.189","Distance":175,"MagicPoints":110,"HealthPoints":150}"#;
 
     fn lines(input: &[u8]) -> Vec<ReplayLine> {
-        let lines = ReplayLines::new(input).unwrap();
+        let lines = ReplayLines::new(input, PartitionBy::Name).unwrap();
         lines.map(Result::unwrap).collect()
     }
 
@@ -217,6 +272,28 @@ mod tests {
     }
 
     #[test]
+    fn readings_of_any_sensor_are_partitioned_by_their_fields() {
+        let keys = |fields: &[&str], line: &str| {
+            let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+            let partition_by = PartitionBy::Fields(fields);
+            partition_by
+                .partition_key(line.as_bytes())
+                .map_err(|rejection| rejection.to_string())
+        };
+        let line = r#"{"site":"Z\u00fcrich","room":7,"note":null}"#;
+        assert_eq!(keys(&["site"], line), Ok("Zürich".to_owned()));
+        assert_eq!(keys(&["room"], line), Ok("[7]".to_owned()));
+        assert_eq!(
+            keys(&["room", "site"], line),
+            Ok("[7,\"Z\\u00fcrich\"]".to_owned())
+        );
+        assert_eq!(keys(&["note"], line), Err("note is missing".to_owned()));
+        assert!(keys(&["site"], "7").is_err());
+        let long = format!(r#"{{"site":"{}"}}"#, "a".repeat(300));
+        assert!(keys(&["site"], &long).is_ok_and(|key| key.len() <= 256));
+    }
+
+    #[test]
     fn a_line_that_is_too_long_is_broken() {
         let input = format!("{}\n{LINE}\n{}", "x".repeat(3 << 20), "y".repeat(2 << 20));
         let found = lines(input.as_bytes());
@@ -242,7 +319,7 @@ mod tests {
     fn a_truncated_recording_is_an_error_after_its_readings() {
         let mut bytes = gzip(&format!("{LINE}\n"));
         bytes.truncate(bytes.len() - 4);
-        let mut lines = ReplayLines::new(bytes.as_slice()).unwrap();
+        let mut lines = ReplayLines::new(bytes.as_slice(), PartitionBy::Name).unwrap();
         assert_eq!(lines.next().unwrap().unwrap(), reading(LINE));
         assert!(lines.next().unwrap().is_err());
         assert!(lines.next().is_none());
