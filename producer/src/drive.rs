@@ -295,7 +295,7 @@ mod tests {
         let sender = start(stream);
         let progress = Arc::new(ProducerProgress::hidden());
         let stop = CancellationToken::new();
-        let recording = Recording::File(path);
+        let recording = path.display().to_string().parse().unwrap();
         let replayed = replay(recording, limits, rate, &sender, &progress, &stop).await;
         assert!(replayed.error.is_none());
         let times: Vec<i64> = (0..sender.finish().await.sent as i64).collect();
