@@ -155,10 +155,9 @@ where
         } = &sent;
         let undelivered = emitted.undelivered.len() + rejects.undelivered.len();
         let early_ends = u64::from(event.is_window_terminated_early);
-        (self.sink)(&Metrics::new(vec![
+        let mut metrics = vec![
             ("Readings", Unit::Count, intake.readings),
             ("Duplicates", Unit::Count, intake.duplicates),
-            ("FilteredReadings", Unit::Count, intake.filtered),
             ("RedeliveredRecords", Unit::Count, intake.redelivered),
             ("RejectedReadings", Unit::Count, intake.rejected),
             ("RejectedSummaryRecords", Unit::Count, sent.rejected),
@@ -171,7 +170,12 @@ where
             ("OpenKeys", Unit::Count, open_keys),
             ("EvictedReadings", Unit::Count, evicted),
             ("EarlyEnds", Unit::Count, early_ends),
-        ]));
+        ];
+        // CloudWatch bills every metric, and most sensors have no filter.
+        if intake.filtered > 0 {
+            metrics.push(("FilteredReadings", Unit::Count, intake.filtered));
+        }
+        (self.sink)(&Metrics::new(metrics));
         all_delivered(
             ["record of summary rows", "records of summary rows"],
             emitted,
