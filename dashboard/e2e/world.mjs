@@ -73,7 +73,7 @@ export async function startCloud(...flags) {
   ends.push(() => rm(folder, { recursive: true, force: true }));
   const cloud = run('local', '--port', '0', '--dashboard-port', '0', '--data-dir', folder, ...flags);
   const [, endpoint] = await cloud.waitForLine(/answer at (http:\/\/127\.0\.0\.1:\d+)/);
-  const [, map] = await cloud.waitForLine(/map\S* .*?(http:\/\/127\.0\.0\.1:\d+)/);
+  const [, map] = await cloud.waitForLine(/page is at (http:\/\/127\.0\.0\.1:\d+)/);
   const kinesis = new KinesisClient({
     endpoint,
     region: 'us-east-1',

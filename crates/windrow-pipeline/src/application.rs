@@ -49,8 +49,8 @@ pub struct SensorApplication<S> {
     pub limits: StateLimits,
     /// A metric of the sensor.
     pub row_metric: Option<RowMetric>,
-    /// The page.
-    pub page: PageRouter,
+    /// The page, if there is one.
+    pub page: Option<PageRouter>,
 }
 
 impl<S: Sensor + Clone> SensorApplication<S> {
@@ -63,7 +63,7 @@ impl<S: Sensor + Clone> SensorApplication<S> {
             window_time: WindowTime::default(),
             limits: StateLimits::default(),
             row_metric: None,
-            page: |_, _, _| Router::new(),
+            page: None,
         }
     }
 }
@@ -92,7 +92,8 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
     }
 
     fn page(&self, endpoint_url: &str, region: &str, names: &ResourceNames) -> Router {
-        (self.page)(endpoint_url, region, names)
+        let page = self.page.map(|page| page(endpoint_url, region, names));
+        page.unwrap_or_default()
     }
 }
 

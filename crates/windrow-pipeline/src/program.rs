@@ -97,7 +97,10 @@ impl<S: Sensor + Clone> LocalProgram<S> {
     }
 
     async fn run(&self, arguments: &LocalArgs) -> anyhow::Result<()> {
-        let settings = arguments.settings(self.settings())?;
+        let mut settings = arguments.settings(self.settings())?;
+        if self.application.page.is_none() {
+            settings.dashboard = None;
+        }
         let faults = Arc::clone(&settings.faults);
         let stop = end_on_signals(arguments.faults.is_some().then(|| Arc::clone(&faults)))?;
         let application = SensorApplication {

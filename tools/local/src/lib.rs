@@ -72,7 +72,7 @@ pub fn wild_rydes() -> WildRydes {
             name: LOW_VITALS_METRIC,
             counts: has_low_vitals,
         }),
-        page: page::router,
+        page: Some(page::router),
         ..SensorApplication::new(Unicorn)
     }
 }
