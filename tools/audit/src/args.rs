@@ -13,7 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   audit                                             every window that the stream still has
   audit --from '2026-11-20 09:00:00' --to '2026-11-20 10:00:00'
-  audit --target aws --region us-east-1
+  audit --target aws --region us-east-1 --expire-after-days 30
   audit --window 2s --settle 5s                     a local cloud with windows of 2 s
   audit --window-time event                         where WINDOW_TIME is `event`
   audit --format jsonl | jq 'select(.Kind == \"Missing\")'
@@ -23,13 +23,13 @@ Differences:
   30 readings missing         the rows have fewer readings than the log
   2 readings counted twice    they have more: where a reading is sent twice, the first may be gone
                               from the dedup cache (evicted, or the window ended early)
-  rows changed                they have as many readings, but other totals
+  rows changed                they have as many readings, but other measures
   rows of no reading in the log
   the item ... is not a row   its hash is wrong, so it is not what was written
 
 The audit reads at most two pages and 0.9 MB per second of each shard, so that the functions and
-consumers keep the rest of its limits. It queries the table once per unicorn and chunk, and scans it
-once for unicorns that the log does not have; --no-scan leaves that out.
+consumers keep the rest of its limits. It queries the table once per key and chunk, and scans it
+once for keys that the log does not have; --no-scan leaves that out.
 
 Windows that the stream's retention has cut, or whose rows have expired, are not audited. An
 interrupted audit prints where to continue.
@@ -46,14 +46,13 @@ pub struct AuditArgs {
     #[arg(
         long = "stream",
         value_name = "NAME",
-        default_value = "wildrydes",
         value_parser = windrow_connect::stream::parse_name
     )]
     pub streams: Vec<String>,
 
     /// DynamoDB table of rows
-    #[arg(long, value_name = "NAME", default_value = "UnicornSensorData")]
-    pub table: String,
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<String>,
 
     /// First window, as 2026-11-20T09:17:00+01:00 or "2026-11-20 09:17:00" in UTC [default: the
     /// first that the stream has whole]
@@ -86,7 +85,7 @@ pub struct AuditArgs {
     )]
     pub settle: Duration,
 
-    /// Audit this much of the log at a time. Memory grows with it, up to a million unicorns times
+    /// Audit this much of the log at a time. Memory grows with it, up to a million keys times
     /// windows
     #[arg(
         long,
@@ -96,9 +95,14 @@ pub struct AuditArgs {
     )]
     pub chunk: Duration,
 
-    /// Do not look for rows of unicorns that the log does not have, which reads the whole table
+    /// Do not look for rows of keys that the log does not have, which reads the whole table
     #[arg(long)]
     pub no_scan: bool,
+
+    /// How long rows live, as the processor's EXPIRE_AFTER_DAYS. Windows whose rows have expired are
+    /// not audited [default: what most rows say]
+    #[arg(long, value_name = "DAYS")]
+    pub expire_after_days: Option<u32>,
 
     /// How to print differences
     #[arg(long, value_enum, default_value_t = AuditFormat::Table)]
@@ -139,7 +143,7 @@ mod tests {
     fn command_line_is_valid() {
         AuditArgs::command().debug_assert();
         let args = parse(&[]).unwrap();
-        assert_eq!(args.streams, ["wildrydes"]);
+        assert!(args.streams.is_empty() && args.table.is_none());
         let args = parse(&["--stream", "a", "--stream", "b"]).unwrap();
         assert_eq!(args.streams, ["a", "b"]);
     }

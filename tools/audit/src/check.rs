@@ -1,7 +1,10 @@
-//! Checks the items of one unicorn against the log.
+//! Checks the items of one key against the log.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
+
+use windrow_core::schema::Schema;
 
 use crate::compare::{Difference, DifferenceKind, compare_window};
 use crate::expected::{AuditWindows, LoggedKey, WindowBy};
@@ -30,6 +33,8 @@ pub struct AuditedShard {
 /// What is checked.
 #[derive(Clone, Debug)]
 pub struct CheckScope {
+    /// The columns of the rows.
+    pub schema: Arc<Schema>,
     /// The windows.
     pub windows: AuditWindows,
     /// The starts of those that are checked.
@@ -42,24 +47,39 @@ pub struct CheckScope {
 
 /// How long rows live from the start of their window, in seconds, and how many rows say so.
 #[derive(Clone, Debug, Default)]
-pub struct Lifetimes(BTreeMap<i64, u64>);
+pub struct Lifetimes {
+    /// What the user says.
+    said: Option<i64>,
+    /// How many rows have each lifetime.
+    found: BTreeMap<i64, u64>,
+}
 
 impl Lifetimes {
+    /// Lifetimes of rows that expire this many days after the start of their window; `None` if only
+    /// the rows know.
+    pub fn of_days(days: Option<u32>) -> Self {
+        Self {
+            said: days.map(|days| i64::from(days) * 86_400),
+            ..Self::default()
+        }
+    }
+
     /// Adds a row of the window that starts at `start`, in milliseconds since the epoch.
     pub fn add(&mut self, start: i64, expires_at: Option<i64>) {
         let lifetime = match expires_at {
             Some(seconds) => seconds.saturating_sub(start.div_euclid(1000)),
             None => i64::MAX,
         };
-        *self.0.entry(lifetime).or_default() += 1;
+        *self.found.entry(lifetime).or_default() += 1;
     }
 
-    /// Whether the rows of a window have expired by `now`, in seconds since the epoch. The lifetime
-    /// is the most common one: a few rows with another one must not hide that they are missing.
+    /// Whether the rows of a window have expired by `now`, in seconds since the epoch. Unless the
+    /// user says otherwise, the lifetime is the most common one: a few rows with another one must
+    /// not hide that they are missing.
     fn have_ended(&self, start: i64, now: i64) -> bool {
-        let most_common = self.0.iter().max_by_key(|(_, rows)| **rows);
-        most_common
-            .is_some_and(|(lifetime, _)| start.div_euclid(1000).saturating_add(*lifetime) <= now)
+        let most_common = self.found.iter().max_by_key(|(_, rows)| **rows);
+        let lifetime = self.said.or(most_common.map(|(lifetime, _)| *lifetime));
+        lifetime.is_some_and(|lifetime| start.div_euclid(1000).saturating_add(lifetime) <= now)
     }
 }
 
@@ -80,7 +100,7 @@ pub struct Findings {
     pub later_rows: u64,
 }
 
-/// The items of one unicorn and window.
+/// The items of one key and window.
 #[derive(Default)]
 struct WindowItems {
     rows: Vec<AuditRow>,
@@ -90,10 +110,11 @@ struct WindowItems {
 }
 
 impl CheckScope {
-    /// Checks one unicorn: what the log has of it, and all items of the table in the range.
+    /// Checks one key, given as its text: what the log has of it, and all items of the table in the
+    /// range.
     pub fn check(
         &self,
-        name: &str,
+        key: &str,
         log: Option<&LoggedKey>,
         entries: Vec<TableEntry>,
         lifetimes: &mut Lifetimes,
@@ -123,7 +144,8 @@ impl CheckScope {
             let log = log.zip(start).and_then(|(log, start)| log.get(&start));
             findings.readings += log.map_or(0, |log| log.totals.readings);
             let found = (!items.rows.is_empty()).then(|| merge_rows(&items.rows));
-            let kind = match (items.problem, compare_window(log, found.as_ref())) {
+            let compared = compare_window(&self.schema, log, found.as_ref());
+            let kind = match (items.problem, compared) {
                 (Some(problem), _) => Some(problem),
                 (None, Some(_)) if items.expired > 0 => {
                     let rows = items.expired;
@@ -133,10 +155,10 @@ impl CheckScope {
             };
             if let Some(kind) = kind {
                 findings.differences.push(Difference {
-                    name: name.to_owned(),
+                    key: key.to_owned(),
                     start,
                     kind,
-                    log: log.map(|log| log.totals),
+                    log: log.map(|log| log.totals.clone()),
                     rows: found.map(|found| found.totals),
                 });
             }
@@ -198,9 +220,12 @@ impl CheckScope {
 mod tests {
     use std::time::Duration;
 
+    use windrow_core::decimal::Decimal;
+    use windrow_core::value::Value;
+
     use super::*;
     use crate::expected::LoggedWindow;
-    use crate::totals::AuditTotals;
+    use crate::measures::{AuditMeasure, AuditTotals};
 
     const ARN: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/wildrydes";
 
@@ -219,6 +244,7 @@ mod tests {
             shards: HashMap::from([("0".to_owned(), shard)]),
         };
         CheckScope {
+            schema: Arc::clone(unicorn::row::schema()),
             windows: AuditWindows::new(Duration::from_secs(60), by),
             range: minute(0)..minute(60),
             streams: HashMap::from([(ARN.to_owned(), stream)]),
@@ -231,26 +257,37 @@ mod tests {
     }
 
     fn totals(readings: u64) -> AuditTotals {
+        let points = Value::Number(Decimal {
+            unscaled: 150,
+            scale: 0,
+        });
         AuditTotals {
             readings,
-            micrometres: i128::from(readings) * 30_000_000,
-            magic: [150, 150],
-            health: [150, 150],
+            measures: vec![
+                AuditMeasure::Sum(i128::from(readings) * 30_000_000),
+                AuditMeasure::Lowest(points.clone()),
+                AuditMeasure::Highest(points.clone()),
+                AuditMeasure::Lowest(points.clone()),
+                AuditMeasure::Highest(points),
+            ],
         }
     }
 
     fn logged(readings: &[(i64, u64)]) -> LoggedKey {
         let window = |(number, readings): &(i64, u64)| {
             let totals = totals(*readings);
-            let duplicates = 0;
-            (minute(*number), LoggedWindow { totals, duplicates })
+            let window = LoggedWindow {
+                totals,
+                ..LoggedWindow::default()
+            };
+            (minute(*number), window)
         };
         readings.iter().map(window).collect()
     }
 
     fn row(number: i64, from: u64, readings: u64) -> AuditRow {
         AuditRow {
-            name: "Shadowfax".to_owned(),
+            key: "Shadowfax".to_owned(),
             start: minute(number),
             seconds: 60,
             stream: ARN.to_owned(),
@@ -356,6 +393,25 @@ mod tests {
         );
         assert_eq!(findings.expired.len(), 2);
         assert_eq!(findings.windows.len(), 2);
+    }
+
+    #[test]
+    fn windows_without_rows_have_expired_if_the_user_says_how_long_rows_live() {
+        let log = logged(&[(0, 60)]);
+        for (days, is_expired) in [(None, false), (Some(1), false), (Some(0), true)] {
+            let mut findings = Findings::default();
+            let mut lifetimes = Lifetimes::of_days(days);
+            let scope = scope(WindowBy::Arrival);
+            scope.check(
+                "Shadowfax",
+                Some(&log),
+                Vec::new(),
+                &mut lifetimes,
+                &mut findings,
+            );
+            assert_eq!(findings.expired.len(), usize::from(is_expired));
+            assert_eq!(findings.differences.is_empty(), is_expired);
+        }
     }
 
     #[test]

@@ -61,8 +61,8 @@ pub enum AuditError {
         #[source]
         source: ServiceError,
     },
-    /// There are too many unicorns for the memory.
-    #[error("{0} unicorns are too many to audit: choose fewer windows with --from and --to")]
+    /// There are too many keys for the memory.
+    #[error("{0} keys are too many to audit: choose fewer windows with --from and --to")]
     TooManyKeys(usize),
     /// The differences cannot be printed.
     #[error("the differences cannot be printed")]

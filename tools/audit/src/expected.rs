@@ -1,18 +1,22 @@
 //! What the rows must say: the log of readings, folded again.
 //!
-//! The code is independent of the aggregator's fold. It shares only the parser of readings, so it
-//! counts the same lines.
+//! The code is independent of the aggregator's fold and of the sensor's accumulator. It shares only
+//! what the sensor says about one reading: its key, its time, its identity, and the value that each
+//! measure aggregates.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use unicorn::reading::Reading;
-use unicorn::sensor::readings;
+use windrow_core::schema::{MeasureColumn, MeasureType};
+use windrow_core::sensor::{Sensor, readings};
+use windrow_core::time::Timestamp;
 
-use crate::totals::AuditTotals;
+use crate::measures::{AuditTotals, PlaceOrder, ReadingPlace};
+use crate::position::LogPosition;
 
 /// Which time decides the window of a reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -20,11 +24,11 @@ pub enum WindowBy {
     /// When its record arrived in the stream
     #[default]
     Arrival,
-    /// Its own StatusTime
+    /// Its own time
     Event,
 }
 
-/// How far a StatusTime may be ahead of its arrival if it decides the window. Readings further
+/// How far a reading's time may be ahead of its arrival if it decides the window. Readings further
 /// ahead are rejected.
 const FURTHEST_AHEAD: i64 = 300_000;
 
@@ -77,42 +81,59 @@ impl AuditWindows {
         }
     }
 
-    /// The start of the window of a reading; `None` if it is rejected.
-    fn window_of(self, reading: &Reading<'_>, arrival: i64) -> Option<i64> {
+    /// The start of the window of a reading with this time; `None` if it is rejected.
+    fn window_of(self, time: Option<Timestamp>, arrival: i64) -> Option<i64> {
         if self.by == WindowBy::Arrival {
             return Some(self.start_of(arrival));
         }
-        let time = reading.status_time.millis();
+        let time = time?.millis();
         let is_too_far_ahead = time.saturating_sub(arrival) > FURTHEST_AHEAD;
         (!is_too_far_ahead).then(|| self.start_of(time))
     }
 }
 
-/// What the log has of one unicorn and window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the log has of one key and window.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoggedWindow {
     /// The totals of the distinct readings.
     pub totals: AuditTotals,
     /// How many readings were duplicates of these.
     pub duplicates: u64,
+    /// The numbers of the duplicates that count again ([`LogFold::with_held`]): per measure with a
+    /// sum, the sum of those below zero, and of those above. None if no duplicate counts again.
+    pub again: Vec<[i128; 2]>,
 }
 
-/// What the log has of one unicorn, by the start of the window.
+/// What the log has of one key, by the start of the window.
 pub type LoggedKey = BTreeMap<i64, LoggedWindow>;
 
-/// What the rows must say, by unicorn and window.
+/// What the rows must say, by the text of the key and window.
 pub type ExpectedWindows = BTreeMap<Arc<str>, LoggedKey>;
+
+/// A record of a shard's log.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditRecord<'a> {
+    /// Its sequence number.
+    pub position: LogPosition,
+    /// When it arrived, in milliseconds since the epoch.
+    pub arrival: i64,
+    /// Its data.
+    pub data: &'a [u8],
+}
 
 /// Folds a log into the windows whose rows are audited.
 ///
-/// A reading counts once per shard and Lambda window, identified by its Name and its StatusTime to
-/// the nanosecond. The records of one shard must come in the order of its log; those of different
-/// shards may come in any order. Lines that are not readings are skipped.
-#[derive(Debug)]
-pub struct LogFold {
+/// A reading counts once per shard, Lambda window and window of its own, by its key and its
+/// identity; one without an identity always counts. The records of one shard must come in the order
+/// of its log; those of different shards may come in any order. Lines that are not readings are
+/// skipped, and so are readings that the sensor's filter leaves out.
+pub struct LogFold<'s, S> {
+    sensor: &'s S,
+    /// Whether a measure depends on the order of the readings.
+    is_ordered: bool,
     windows: AuditWindows,
     range: Range<i64>,
-    keys: Vec<(Arc<str>, LoggedKey)>,
+    keys: Vec<(Arc<str>, BTreeMap<i64, OpenWindow>)>,
     numbers: HashMap<Arc<str>, u32>,
     /// The number of accumulators by window.
     open: BTreeMap<i64, usize>,
@@ -120,6 +141,16 @@ pub struct LogFold {
     known: BTreeMap<(i64, usize), KnownReadings>,
     held: Option<usize>,
     skipped: u64,
+}
+
+/// What was read of one key and window.
+#[derive(Debug, Default)]
+struct OpenWindow {
+    /// By shard if the order of readings matters, which only a shard's log knows. Few have more
+    /// than one.
+    shards: Vec<(usize, AuditTotals)>,
+    duplicates: u64,
+    again: Vec<[i128; 2]>,
 }
 
 /// The readings of one shard in one Lambda window.
@@ -131,26 +162,47 @@ struct KnownReadings {
     counted: HashMap<ReadingId, usize>,
 }
 
+/// Whether a reading counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReadingCount {
+    First,
+    Again,
+    Duplicate,
+}
+
 impl KnownReadings {
     /// Whether the reading that has just arrived counts. The last `held` readings are held.
-    fn counts(&mut self, id: ReadingId, held: Option<usize>) -> bool {
+    fn count(&mut self, id: ReadingId, held: Option<usize>) -> ReadingCount {
         let counted = self.counted.get(&id);
         let is_held = |at: &usize| held.is_none_or(|held| self.arrived - at < held);
         if counted.is_some_and(is_held) {
-            return false;
+            return ReadingCount::Duplicate;
         }
-        self.counted.insert(id, self.arrived);
-        true
+        match self.counted.insert(id, self.arrived) {
+            None => ReadingCount::First,
+            Some(_) => ReadingCount::Again,
+        }
     }
 }
 
-/// A unicorn's number and a StatusTime: milliseconds since the epoch, and nanoseconds.
-type ReadingId = (u32, i64, u32);
+/// The start of a window, a key's number, and the identity of a reading.
+type ReadingId = (i64, u32, i128);
 
-impl LogFold {
+/// Readings with an identity beyond this are never duplicates.
+const FARTHEST_IDENTITY: u128 = 1 << 96;
+
+impl<'s, S: Sensor> LogFold<'s, S> {
     /// A fold of the windows that start in `range`.
-    pub fn new(windows: AuditWindows, range: Range<i64>) -> Self {
+    pub fn new(sensor: &'s S, windows: AuditWindows, range: Range<i64>) -> Self {
+        let is_ordered = |column: &MeasureColumn| {
+            matches!(
+                column.measure_type,
+                MeasureType::First(_) | MeasureType::Last(_)
+            )
+        };
         Self {
+            sensor,
+            is_ordered: sensor.schema().measures().iter().any(is_ordered),
             windows,
             range,
             keys: Vec::new(),
@@ -171,63 +223,87 @@ impl LogFold {
         Self { held, ..self }
     }
 
-    /// Adds a record of the shard with this number, which the caller chooses. `arrival` is in
-    /// milliseconds since the epoch.
-    pub fn add(&mut self, shard: usize, arrival: i64, data: &[u8]) {
-        let lambda_window = self.windows.start_of(arrival);
+    /// Adds a record of the shard with this number, which the caller chooses.
+    pub fn add(&mut self, shard: usize, record: AuditRecord<'_>) {
+        let lambda_window = self.windows.start_of(record.arrival);
         if self.windows.by == WindowBy::Arrival && !self.range.contains(&lambda_window) {
             return;
         }
-        for (_, reading) in readings(data) {
-            let Ok(reading) = reading else {
+        let sensor = self.sensor;
+        for ((_, reading), index) in readings(sensor, record.data).zip(0..) {
+            let reading = match reading {
+                Ok(Some(reading)) => reading,
+                // The filter leaves it out.
+                Ok(None) => continue,
+                Err(_) => {
+                    self.skipped += 1;
+                    continue;
+                }
+            };
+            let time = sensor.time(&reading);
+            let Some(start) = self.windows.window_of(time, record.arrival) else {
                 self.skipped += 1;
                 continue;
             };
-            match self.windows.window_of(&reading, arrival) {
-                None => self.skipped += 1,
-                Some(start) => {
-                    let lambda = (lambda_window, shard);
-                    self.known.entry(lambda).or_default().arrived += 1;
-                    if self.range.contains(&start) {
-                        self.add_reading(lambda, start, &reading);
-                    }
-                }
+            let lambda = (lambda_window, shard);
+            self.known.entry(lambda).or_default().arrived += 1;
+            if self.range.contains(&start) {
+                let place = ReadingPlace {
+                    position: record.position,
+                    index,
+                    time: time.unwrap_or(Timestamp::from_millis(record.arrival)),
+                };
+                self.add_reading(lambda, start, &reading, place);
             }
         }
     }
 
-    fn add_reading(&mut self, lambda: (i64, usize), start: i64, reading: &Reading<'_>) {
-        let number = self.number(&reading.name);
-        let time = reading.status_time;
-        let nanos = time.nanos() - i128::from(time.millis()) * 1_000_000;
-        let id = (number, time.millis(), nanos as u32);
-        let known = self.known.entry(lambda).or_default();
-        let is_new = known.counts(id, self.held);
+    fn add_reading(
+        &mut self,
+        lambda: (i64, usize),
+        start: i64,
+        reading: &S::Reading<'_>,
+        place: ReadingPlace,
+    ) {
+        let number = self.number(&self.sensor.key(reading));
+        let identity = self.sensor.identity(reading);
+        let identity = identity.filter(|identity| identity.unsigned_abs() < FARTHEST_IDENTITY);
+        let count = match identity {
+            None => ReadingCount::First,
+            Some(identity) => {
+                let known = self.known.entry(lambda).or_default();
+                known.count((start, number, identity), self.held)
+            }
+        };
         let Some((_, windows)) = self.keys.get_mut(number as usize) else {
             return;
         };
         let window = windows.entry(start).or_insert_with(|| {
             *self.open.entry(start).or_default() += 1;
-            LoggedWindow {
-                totals: AuditTotals::NONE,
-                duplicates: 0,
-            }
+            OpenWindow::default()
         });
-        if is_new {
-            window.totals.add(&AuditTotals::of(reading));
-        } else {
+        if count == ReadingCount::Duplicate {
             window.duplicates += 1;
+            return;
         }
+        let values = self.sensor.values(reading);
+        let inputs = self.sensor.inputs(&values);
+        let totals = AuditTotals::of(self.sensor.schema(), inputs, place);
+        if count == ReadingCount::Again {
+            window.add_again(&totals);
+        }
+        let shard = if self.is_ordered { lambda.1 } else { 0 };
+        window.of_shard(shard).add(&totals, PlaceOrder::Log);
     }
 
-    fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.numbers.get(name) {
+    fn number(&mut self, key: &str) -> u32 {
+        if let Some(number) = self.numbers.get(key) {
             return *number;
         }
-        let name: Arc<str> = name.into();
+        let key: Arc<str> = key.into();
         let number = self.keys.len() as u32;
-        self.keys.push((Arc::clone(&name), LoggedKey::new()));
-        self.numbers.insert(name, number);
+        self.keys.push((Arc::clone(&key), BTreeMap::new()));
+        self.numbers.insert(key, number);
         number
     }
 
@@ -237,7 +313,7 @@ impl LogFold {
         self.known = self.known.split_off(&(first, 0));
     }
 
-    /// The number of accumulators: unicorns times windows.
+    /// The number of accumulators: keys times windows.
     pub fn accumulators(&self) -> usize {
         self.open.values().sum()
     }
@@ -258,7 +334,8 @@ impl LogFold {
         self.range.end
     }
 
-    /// Lines that are not readings, or that are too far ahead of their arrival.
+    /// Lines that are not readings, or whose time decides their window and is missing or too far
+    /// ahead of their arrival.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
@@ -266,13 +343,64 @@ impl LogFold {
     /// What the rows of the windows must say.
     pub fn finish(self) -> ExpectedWindows {
         let keys = self.keys.into_iter();
-        keys.filter(|(_, windows)| !windows.is_empty()).collect()
+        let keys = keys.filter(|(_, windows)| !windows.is_empty());
+        let finished = |windows: BTreeMap<i64, OpenWindow>| {
+            let windows = windows.into_iter();
+            windows
+                .map(|(start, window)| (start, window.finish()))
+                .collect()
+        };
+        keys.map(|(key, windows)| (key, finished(windows)))
+            .collect()
+    }
+}
+
+impl OpenWindow {
+    fn of_shard(&mut self, shard: usize) -> &mut AuditTotals {
+        let known = self.shards.iter().position(|(other, _)| *other == shard);
+        let index = known.unwrap_or(self.shards.len());
+        if known.is_none() {
+            self.shards.push((shard, AuditTotals::default()));
+        }
+        &mut self.shards[index].1
+    }
+
+    fn add_again(&mut self, reading: &AuditTotals) {
+        self.again.resize(reading.measures.len(), [0; 2]);
+        for ([below, above], measure) in self.again.iter_mut().zip(&reading.measures) {
+            let number = measure.sum();
+            *below = below.saturating_add(number.min(0));
+            *above = above.saturating_add(number.max(0));
+        }
+    }
+
+    fn finish(self) -> LoggedWindow {
+        let mut totals = AuditTotals::default();
+        for (_, of_shard) in &self.shards {
+            totals.add(of_shard, PlaceOrder::Time);
+        }
+        LoggedWindow {
+            totals,
+            duplicates: self.duplicates,
+            again: self.again,
+        }
+    }
+}
+
+impl<S> fmt::Debug for LogFold<'_, S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("LogFold");
+        debug.field("windows", &self.windows);
+        debug.field("range", &self.range).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use unicorn::sensor::Unicorn;
+    use windrow_core::sensor::{Aggregation, DeclaredSensor, Field};
+    use windrow_core::value::{ColumnType, NumberType};
 
     use super::*;
 
@@ -292,8 +420,32 @@ mod tests {
         )
     }
 
-    fn window(expected: &ExpectedWindows, name: &str, start: i64) -> LoggedWindow {
-        expected[name][&start]
+    fn window(expected: &ExpectedWindows, key: &str, start: i64) -> LoggedWindow {
+        expected[key][&start].clone()
+    }
+
+    /// Adds a record whose sequence number grows with its arrival.
+    fn add<S: Sensor>(
+        fold: &mut LogFold<'_, S>,
+        shard: usize,
+        arrival: i64,
+        data: impl AsRef<str>,
+    ) {
+        let position = LogPosition::parse(&arrival.to_string()).unwrap();
+        let data = data.as_ref().as_bytes();
+        let record = AuditRecord {
+            position,
+            arrival,
+            data,
+        };
+        fold.add(shard, record);
+    }
+
+    fn described(schema: &windrow_core::schema::Schema, totals: &AuditTotals) -> Vec<String> {
+        let columns = schema.measures().iter().zip(&totals.measures);
+        columns
+            .map(|(column, measure)| measure.describe(column))
+            .collect()
     }
 
     #[test]
@@ -316,27 +468,20 @@ mod tests {
 
     #[test]
     fn readings_count_once_per_shard_and_window() {
-        let mut fold = LogFold::new(windows(WindowBy::Arrival), HOUR);
+        let mut fold = LogFold::new(&Unicorn, windows(WindowBy::Arrival), HOUR);
         let first = line("Franky", 1, "0", "1.5", 100);
         let other = line("Franky", 1, "000000001", "0.000001", 99);
-        fold.add(0, 10, format!("{first}neigh\n{first}").as_bytes());
-        fold.add(0, 59_999, other.as_bytes());
-        fold.add(0, 60_000, first.as_bytes());
-        fold.add(1, 10, first.as_bytes());
-        fold.add(1, 3_600_000, first.as_bytes());
+        add(&mut fold, 0, 10, format!("{first}neigh\n{first}"));
+        add(&mut fold, 0, 59_999, other);
+        add(&mut fold, 0, 60_000, &first);
+        add(&mut fold, 1, 10, &first);
+        add(&mut fold, 1, 3_600_000, first);
         assert_eq!((fold.accumulators(), fold.skipped()), (2, 1));
         let expected = fold.finish();
-        let totals = AuditTotals {
-            readings: 3,
-            micrometres: 3_000_001,
-            magic: [99, 100],
-            health: [139, 140],
-        };
-        let duplicates = 1;
-        assert_eq!(
-            window(&expected, "Franky", 0),
-            LoggedWindow { totals, duplicates }
-        );
+        let franky = window(&expected, "Franky", 0);
+        assert_eq!((franky.totals.readings, franky.duplicates), (3, 1));
+        let measures = described(Unicorn.schema(), &franky.totals);
+        assert_eq!(measures, ["3.000001", "99", "100", "139", "140"]);
         assert_eq!(window(&expected, "Franky", 60_000).totals.readings, 1);
         assert_eq!(expected["Franky"].len(), 2);
     }
@@ -344,10 +489,10 @@ mod tests {
     #[test]
     fn duplicates_are_known_until_their_lambda_window_ends() {
         let first = line("Franky", 1, "0", "1", 100);
-        let mut fold = LogFold::new(windows(WindowBy::Arrival), HOUR);
-        fold.add(0, 10, first.as_bytes());
+        let mut fold = LogFold::new(&Unicorn, windows(WindowBy::Arrival), HOUR);
+        add(&mut fold, 0, 10, &first);
         fold.end_before(59_999);
-        fold.add(0, 11, first.as_bytes());
+        add(&mut fold, 0, 11, first);
         let expected = window(&fold.finish(), "Franky", 0);
         assert_eq!((expected.totals.readings, expected.duplicates), (1, 1));
     }
@@ -360,14 +505,15 @@ mod tests {
             .replace(":", " : ")
             .replace("00 : 00 : 01.0", "00:00:01");
         let counted = |held| {
-            let mut fold = LogFold::new(windows(WindowBy::Arrival), HOUR).with_held(held);
+            let mut fold = LogFold::new(&Unicorn, windows(WindowBy::Arrival), HOUR).with_held(held);
             let first = format!("{}{}{respelled}", line(1), line(2));
-            fold.add(0, 10, first.as_bytes());
-            fold.add(1, 15, line(9).as_bytes());
-            fold.add(
+            add(&mut fold, 0, 10, first);
+            add(&mut fold, 1, 15, line(9));
+            add(
+                &mut fold,
                 0,
                 20,
-                format!("{}{}{}", line(3), line(4), line(1)).as_bytes(),
+                format!("{}{}{}", line(3), line(4), line(1)),
             );
             let window = window(&fold.finish(), "Franky", 0);
             (window.totals.readings, window.duplicates)
@@ -381,24 +527,25 @@ mod tests {
 
     #[test]
     fn readings_of_other_windows_are_held_too() {
-        let mut fold = LogFold::new(windows(WindowBy::Event), 0..60_000).with_held(Some(2));
+        let mut fold =
+            LogFold::new(&Unicorn, windows(WindowBy::Event), 0..60_000).with_held(Some(2));
         let [first, other] = [1, 61].map(|second| line("Franky", second, "0", "1", 7));
-        fold.add(0, 70_000, format!("{first}{other}{first}").as_bytes());
+        add(&mut fold, 0, 70_000, format!("{first}{other}{first}"));
         let expected = fold.finish();
         assert_eq!(expected["Franky"].len(), 1);
         assert_eq!(window(&expected, "Franky", 0).totals.readings, 2);
     }
 
     #[test]
-    fn status_time_decides_if_windows_are_by_event_time() {
-        let mut fold = LogFold::new(windows(WindowBy::Event), HOUR);
+    fn the_readings_time_decides_if_windows_are_by_event_time() {
+        let mut fold = LogFold::new(&Unicorn, windows(WindowBy::Event), HOUR);
         // Five minutes ahead of its arrival, and one millisecond more.
-        fold.add(0, 0, line("Franky", 300, "000", "1", 100).as_bytes());
-        fold.add(0, 0, line("Franky", 300, "001", "1", 100).as_bytes());
+        add(&mut fold, 0, 0, line("Franky", 300, "000", "1", 100));
+        add(&mut fold, 0, 0, line("Franky", 300, "001", "1", 100));
         // An hour late. The Lambda window ends before the duplicate arrives.
         let late = line("Franky", 1, "0", "1", 100);
-        fold.add(0, 3_600_000, format!("{late}{late}").as_bytes());
-        fold.add(0, 3_660_000, late.as_bytes());
+        add(&mut fold, 0, 3_600_000, format!("{late}{late}"));
+        add(&mut fold, 0, 3_660_000, late);
         assert_eq!(fold.skipped(), 1);
         let expected = fold.finish();
         assert_eq!(window(&expected, "Franky", 300_000).totals.readings, 1);
@@ -406,19 +553,119 @@ mod tests {
         assert_eq!((late.totals.readings, late.duplicates), (2, 1));
     }
 
+    /// Rooms with a time, which is not the identity, and a filter.
+    fn rooms() -> DeclaredSensor {
+        let celsius = ColumnType::Number(NumberType::decimal(2));
+        let sensor = DeclaredSensor::new(vec![
+            Field::new("Site", ColumnType::Text).key(),
+            Field::new("Room", ColumnType::Text).key().nullable(),
+            Field::new("Time", ColumnType::Timestamp).time(),
+            Field::new("Id", ColumnType::Number(NumberType::I64)).identity(),
+            Field::new("Celsius", celsius)
+                .nullable()
+                .measure("Average", Aggregation::Average { places: 1 })
+                .measure("Count", Aggregation::Count)
+                .measure("First", Aggregation::First)
+                .measure("Last", Aggregation::Last),
+        ]);
+        let sensor = sensor.unwrap();
+        sensor.with_filter(|reading| !reading.values[1].is_null())
+    }
+
+    fn room(id: u32, second: u32, celsius: &str) -> String {
+        let time = format!("1970-01-01 00:00:{second:02}");
+        format!(
+            "{{\"Site\":\"S\",\"Room\":\"R\",\"Time\":\"{time}\",\"Id\":{id},\"Celsius\":{celsius}}}\n"
+        )
+    }
+
+    #[test]
+    fn any_sensor_is_folded() {
+        let sensor = rooms();
+        let mut fold = LogFold::new(&sensor, windows(WindowBy::Arrival), HOUR);
+        let filtered = room(9, 0, "99").replace("\"R\"", "null");
+        // The first in the log is not the first by time.
+        add(&mut fold, 0, 10, [filtered, room(1, 30, "-1.05")].concat());
+        add(
+            &mut fold,
+            0,
+            20,
+            [room(2, 10, "null"), room(3, 20, "4")].concat(),
+        );
+        add(&mut fold, 0, 30, room(1, 31, "7"));
+        // Another shard begins earlier and ends earlier.
+        add(
+            &mut fold,
+            1,
+            40,
+            [room(4, 25, "5"), room(5, 15, "6")].concat(),
+        );
+        assert_eq!(fold.skipped(), 0);
+        let expected = fold.finish();
+        let found = window(&expected, r#"["S","R"]"#, 0);
+        assert_eq!(
+            (expected.len(), found.totals.readings, found.duplicates),
+            (1, 5, 1)
+        );
+        let measures = described(sensor.schema(), &found.totals);
+        assert_eq!(measures, ["3.5 (13.95 / 4)", "4", "5", "4"]);
+    }
+
+    #[test]
+    fn identities_hold_per_window_of_the_reading() {
+        let sensor = rooms();
+        let mut fold = LogFold::new(
+            &sensor,
+            AuditWindows::new(Duration::from_secs(20), WindowBy::Event),
+            HOUR,
+        );
+        add(
+            &mut fold,
+            0,
+            0,
+            [room(1, 5, "1"), room(1, 25, "1"), room(1, 6, "1")].concat(),
+        );
+        let expected = fold.finish();
+        let key = r#"["S","R"]"#;
+        let [first, second] = [0, 20_000].map(|start| window(&expected, key, start));
+        assert_eq!((first.totals.readings, first.duplicates), (1, 1));
+        assert_eq!((second.totals.readings, second.duplicates), (1, 0));
+    }
+
+    #[test]
+    fn without_an_identity_nothing_is_a_duplicate() {
+        let sensor = rooms().without_identity();
+        let mut fold = LogFold::new(&sensor, windows(WindowBy::Arrival), HOUR);
+        add(&mut fold, 0, 0, room(1, 5, "1").repeat(3));
+        let found = window(&fold.finish(), r#"["S","R"]"#, 0);
+        assert_eq!((found.totals.readings, found.duplicates), (3, 0));
+    }
+
+    #[test]
+    fn numbers_that_count_again_are_known() {
+        let sensor = rooms();
+        let fold = LogFold::new(&sensor, windows(WindowBy::Arrival), HOUR);
+        let mut fold = fold.with_held(Some(1));
+        let lines = [room(1, 1, "-2"), room(2, 2, "3")].concat();
+        add(&mut fold, 0, 0, lines.repeat(2));
+        let found = window(&fold.finish(), r#"["S","R"]"#, 0);
+        assert_eq!(found.totals.readings, 4);
+        assert_eq!(found.again[..2], [[-200, 300], [0, 2]]);
+    }
+
     #[test]
     fn the_latest_windows_are_dropped_first() {
-        let mut fold = LogFold::new(windows(WindowBy::Arrival), HOUR);
+        let mut fold = LogFold::new(&Unicorn, windows(WindowBy::Arrival), HOUR);
         for minute in 0..10 {
             for name in ["a", "b", "c"] {
                 let line = line(name, 1, "0", "1", 100);
-                fold.add(0, minute * 60_000, line.as_bytes());
+                add(&mut fold, 0, minute * 60_000, line);
             }
         }
         assert_eq!(fold.shrink_to(30), 3_600_000);
         assert_eq!(fold.shrink_to(14), 240_000);
         assert_eq!(fold.accumulators(), 12);
-        fold.add(0, 240_000, line("d", 1, "0", "1", 100).as_bytes());
+        add(&mut fold, 0, 240_000, line("d", 1, "0", "1", 100));
         assert_eq!(fold.shrink_to(1), 60_000);
         let expected = fold.finish();
         assert_eq!(expected.len(), 3);
@@ -436,14 +683,14 @@ mod tests {
             let mut log: Vec<_> = log;
             log.sort_by_key(|(shard, second, ..)| (*second, *shard));
             let fold = |range: Range<i64>, by_shard: bool| {
-                let mut fold = LogFold::new(windows, range);
+                let mut fold = LogFold::new(&Unicorn, windows, range);
                 let mut log = log.clone();
                 if by_shard {
                     log.sort_by_key(|(shard, second, ..)| (*shard, *second));
                 }
                 for (shard, second, time, name) in log {
                     let line = line(["a", "b"][name as usize], time, "0", "1", 100);
-                    fold.add(shard, i64::from(second) * 1000, line.as_bytes());
+                    add(&mut fold, shard, i64::from(second) * 1000, line);
                 }
                 fold.finish()
             };

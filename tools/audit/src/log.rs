@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use aws_sdk_kinesis::Client;
 use futures_util::future::join_all;
+use windrow_core::sensor::Sensor;
 use windrow_service::ServiceError;
 
 use crate::check::{AuditedShard, AuditedStream};
 use crate::cursor::{ReadFrom, ShardCursor, arrival_of};
 use crate::error::AuditError;
-use crate::expected::{AuditWindows, LogFold, WindowBy};
+use crate::expected::{AuditRecord, AuditWindows, LogFold, WindowBy};
 use crate::position::LogPosition;
 use crate::range::LogAge;
 
@@ -23,7 +24,7 @@ const STEP: i64 = 60_000;
 /// How many shards are read at the same time.
 const CONCURRENT: usize = 16;
 
-/// The number of accumulators (unicorns times windows) at which a chunk ends.
+/// The number of accumulators (keys times windows) at which a chunk ends.
 const MOST_ACCUMULATORS: usize = 1_000_000;
 
 /// A stream and its log.
@@ -178,9 +179,9 @@ impl LogReader {
 
     /// Folds the records of the windows in `span`, or of fewer windows if they have too many
     /// accumulators.
-    pub(crate) async fn read(
+    pub(crate) async fn read<S: Sensor>(
         &mut self,
-        fold: &mut LogFold,
+        fold: &mut LogFold<'_, S>,
         windows: AuditWindows,
         span: ReadSpan,
         clock: impl Fn() -> i64,
@@ -205,18 +206,14 @@ impl LogReader {
                 return Ok(ReadOutcome::Cut);
             }
             fold.end_before(slowest - MARGIN);
-            self.read_pages(
-                &lagging,
-                slowest,
-                |shard, arrival, data, sequence_number| {
-                    if arrival < span.settled {
-                        fold.add(shard, arrival, data);
-                        if windows.by() == WindowBy::Event {
-                            folded_to[shard] = LogPosition::parse(sequence_number);
-                        }
+            self.read_pages(&lagging, slowest, |shard, record| {
+                if record.arrival < span.settled {
+                    fold.add(shard, record);
+                    if windows.by() == WindowBy::Event {
+                        folded_to[shard] = Some(record.position);
                     }
-                },
-            )
+                }
+            })
             .await?;
             if fold.accumulators() > MOST_ACCUMULATORS {
                 to = fold.shrink_to(MOST_ACCUMULATORS);
@@ -271,7 +268,7 @@ impl LogReader {
         &mut self,
         lagging: &[usize],
         slowest: i64,
-        mut take: impl FnMut(usize, i64, &[u8], &str),
+        mut take: impl FnMut(usize, AuditRecord<'_>),
     ) -> Result<(), AuditError> {
         let client = &self.client;
         let cursors = self.cursors.iter_mut().enumerate();
@@ -284,9 +281,12 @@ impl LogReader {
             let pages = join_all(pages).await;
             for ((number, _), page) in cursors.iter().zip(pages) {
                 for record in page? {
-                    let arrival = arrival_of(&record);
-                    let data = record.data.as_ref();
-                    take(*number, arrival, data, &record.sequence_number);
+                    let audited = AuditRecord {
+                        position: LogPosition::parse(&record.sequence_number).unwrap_or_default(),
+                        arrival: arrival_of(&record),
+                        data: record.data.as_ref(),
+                    };
+                    take(*number, audited);
                 }
             }
         }

@@ -9,14 +9,14 @@ mod gap;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use crate::measures::{AuditTotals, PlaceOrder};
 use crate::position::LogPosition;
-use crate::totals::AuditTotals;
 
 /// A row of the table, as this program sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRow {
-    /// The unicorn.
-    pub name: String,
+    /// The text of the key.
+    pub key: String,
     /// Start of the window, in milliseconds since the epoch.
     pub start: i64,
     /// Length of the window in seconds.
@@ -44,8 +44,8 @@ impl AuditRow {
     }
 }
 
-/// What the rows say about one unicorn and window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the rows say about one key and window.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundWindow {
     /// The totals that readers see.
     pub totals: AuditTotals,
@@ -55,26 +55,28 @@ pub struct FoundWindow {
     pub gap: bool,
 }
 
-/// What readers see, by unicorn and start of the window.
+/// What readers see, by the text of the key and start of the window.
 pub type FoundWindows = BTreeMap<String, BTreeMap<i64, FoundWindow>>;
 
-/// Merges all rows of one unicorn and window. They may come in any order and more than once.
+/// Merges all rows of one key and window. They may come in any order and more than once.
 pub fn merge_rows(rows: &[AuditRow]) -> FoundWindow {
     let mut logs: BTreeMap<(&str, &str), Vec<&AuditRow>> = BTreeMap::new();
     for row in rows {
         let log = (row.stream.as_str(), row.shard.as_str());
         logs.entry(log).or_default().push(row);
     }
-    let mut totals = AuditTotals::NONE;
+    let mut totals = AuditTotals::default();
     let (mut covered, mut gap) = (0, false);
     for rows in logs.into_values() {
         let counted = counted_rows(&rows);
         let covered_here: u128 = counted.iter().map(|row| row.covered()).sum();
         covered += covered_here;
         gap |= gap::is_proven(&rows, covered_here);
+        let mut of_shard = AuditTotals::default();
         for row in counted {
-            totals.add(&row.totals);
+            of_shard.add(&row.totals, PlaceOrder::Log);
         }
+        totals.add(&of_shard, PlaceOrder::Time);
     }
     FoundWindow {
         totals,
@@ -87,8 +89,8 @@ pub fn merge_rows(rows: &[AuditRow]) -> FoundWindow {
 pub fn merge_windows(rows: impl IntoIterator<Item = AuditRow>) -> FoundWindows {
     let mut windows: BTreeMap<String, BTreeMap<i64, Vec<AuditRow>>> = BTreeMap::new();
     for row in rows {
-        let name = windows.entry(row.name.clone()).or_default();
-        name.entry(row.start).or_default().push(row);
+        let key = windows.entry(row.key.clone()).or_default();
+        key.entry(row.start).or_default().push(row);
     }
     let merged = |windows: BTreeMap<i64, Vec<AuditRow>>| {
         let windows = windows.into_iter();
@@ -98,7 +100,7 @@ pub fn merge_windows(rows: impl IntoIterator<Item = AuditRow>) -> FoundWindows {
     };
     let windows = windows.into_iter();
     windows
-        .map(|(name, windows)| (name, merged(windows)))
+        .map(|(key, windows)| (key, merged(windows)))
         .collect()
 }
 
@@ -185,7 +187,7 @@ mod tests {
 
     fn row(from: u64, to: u64, readings: u64, duplicates: u64, hash: u8) -> AuditRow {
         AuditRow {
-            name: "Shadowfax".to_owned(),
+            key: "Shadowfax".to_owned(),
             start: 0,
             seconds: 60,
             stream: "wildrydes".to_owned(),
@@ -194,7 +196,7 @@ mod tests {
             to: position(to),
             totals: AuditTotals {
                 readings,
-                ..AuditTotals::NONE
+                ..AuditTotals::default()
             },
             duplicates,
             hash: [hash; 8],
@@ -227,9 +229,9 @@ mod tests {
     }
 
     #[test]
-    fn windows_are_merged_by_unicorn_and_start() {
+    fn windows_are_merged_by_key_and_start() {
         let other = AuditRow {
-            name: "Bucephalus".to_owned(),
+            key: "Bucephalus".to_owned(),
             ..row(1, 5, 7, 0, 1)
         };
         let next = AuditRow {
@@ -244,9 +246,9 @@ mod tests {
             row(6, 9, 30, 0, 2),
         ];
         let found = merge_windows(rows);
-        let found = found.into_iter().flat_map(|(name, windows)| {
+        let found = found.into_iter().flat_map(|(key, windows)| {
             let windows = windows.into_iter();
-            windows.map(move |(start, found)| (name.clone(), start, found.totals.readings))
+            windows.map(move |(start, found)| (key.clone(), start, found.totals.readings))
         });
         assert_eq!(
             found.collect::<Vec<_>>(),

@@ -1,15 +1,19 @@
 //! Prints differences and the result.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use clap::ValueEnum;
-use serde::Serialize;
-use unicorn::distance::Distance;
-use windrow_connect::terminal::printable;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use windrow_connect::terminal::{counted, printable};
+use windrow_core::schema::Schema;
 use windrow_core::time::Timestamp;
+use windrow_core::value::FieldValue;
 
 use crate::compare::Difference;
-use crate::totals::AuditTotals;
+use crate::measures::AuditTotals;
 
 /// How differences are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -27,6 +31,7 @@ const MOST_PRINTED: u64 = 100;
 /// Prints differences, and counts them.
 #[derive(Debug)]
 pub struct AuditReport<W> {
+    schema: Arc<Schema>,
     format: AuditFormat,
     output: W,
     differences: u64,
@@ -36,36 +41,32 @@ pub struct AuditReport<W> {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct DifferenceLine<'a> {
-    name: &'a str,
-    status_time: Option<String>,
+    key: &'a str,
+    window_start: Option<String>,
     kind: &'a str,
     difference: String,
-    log: Option<TotalsLine>,
-    rows: Option<TotalsLine>,
+    log: Option<TotalsLine<'a>>,
+    rows: Option<TotalsLine<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct TotalsLine {
+struct TotalsLine<'a> {
     readings: u64,
-    distance: Distance,
-    #[serde(flatten)]
-    points: Option<PointsLine>,
+    measures: MeasuresLine<'a>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct PointsLine {
-    min_magic_points: i32,
-    max_magic_points: i32,
-    min_health_points: i32,
-    max_health_points: i32,
+/// The values that readers see, by column.
+struct MeasuresLine<'a> {
+    schema: &'a Schema,
+    totals: &'a AuditTotals,
 }
 
 impl<W: Write> AuditReport<W> {
-    /// A report without differences.
-    pub fn new(format: AuditFormat, output: W) -> Self {
+    /// A report without differences, of rows with the columns of this schema.
+    pub fn new(schema: &Arc<Schema>, format: AuditFormat, output: W) -> Self {
         Self {
+            schema: Arc::clone(schema),
             format,
             output,
             differences: 0,
@@ -94,26 +95,28 @@ impl<W: Write> AuditReport<W> {
     }
 
     fn print_text(&mut self, difference: &Difference) -> io::Result<()> {
-        let name = printable(&difference.name);
+        let key = printable(&difference.key);
         let kind = printable(&difference.kind.to_string());
         let start = difference.start.map(Timestamp::from_millis);
         let start = start.map(|start| format!("  {start}")).unwrap_or_default();
-        writeln!(self.output, "{name}{start}  {kind}")?;
-        let log = described(difference.log.as_ref());
-        let rows = described(difference.rows.as_ref());
+        writeln!(self.output, "{key}{start}  {kind}")?;
+        let log = describe(&self.schema, difference.log.as_ref());
+        let rows = describe(&self.schema, difference.rows.as_ref());
         writeln!(self.output, "  log   {log}\n  rows  {rows}")
     }
 
     fn print_json(&mut self, difference: &Difference) -> io::Result<()> {
+        let schema = &self.schema;
+        let totals = |totals| TotalsLine::of(schema, totals);
         let line = DifferenceLine {
-            name: &difference.name,
-            status_time: difference
+            key: &difference.key,
+            window_start: difference
                 .start
                 .map(|start| Timestamp::from_millis(start).to_string()),
             kind: difference.kind.name(),
             difference: difference.kind.to_string(),
-            log: difference.log.as_ref().map(TotalsLine::of),
-            rows: difference.rows.as_ref().map(TotalsLine::of),
+            log: difference.log.as_ref().map(totals),
+            rows: difference.rows.as_ref().map(totals),
         };
         serde_json::to_writer(&mut self.output, &line)?;
         writeln!(self.output)
@@ -128,7 +131,6 @@ impl<W: Write> AuditReport<W> {
         let unprinted = self.differences.saturating_sub(MOST_PRINTED);
         if self.format == AuditFormat::Table {
             if unprinted > 0 {
-                let unprinted = grouped(unprinted);
                 writeln!(self.output, "and {unprinted} more differences")?;
             }
             writeln!(self.output, "{result}")?;
@@ -138,64 +140,68 @@ impl<W: Write> AuditReport<W> {
     }
 }
 
-impl TotalsLine {
-    fn of(totals: &AuditTotals) -> Self {
-        let has_points = totals.readings > 0;
+impl<'a> TotalsLine<'a> {
+    fn of(schema: &'a Schema, totals: &'a AuditTotals) -> Self {
         Self {
             readings: totals.readings,
-            distance: Distance::from_micrometres(totals.micrometres),
-            points: has_points.then_some(PointsLine {
-                min_magic_points: totals.magic[0],
-                max_magic_points: totals.magic[1],
-                min_health_points: totals.health[0],
-                max_health_points: totals.health[1],
-            }),
+            measures: MeasuresLine { schema, totals },
         }
     }
 }
 
-fn described(totals: Option<&AuditTotals>) -> String {
+/// Numbers have all their digits.
+impl Serialize for MeasuresLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let values = self.totals.values(self.schema);
+        let mut map = serializer.serialize_map(Some(values.len()))?;
+        for (column, value) in self.schema.measures().iter().zip(&values) {
+            let mut json = Vec::new();
+            FieldValue::from(value).write_json(&mut json);
+            let json = String::from_utf8(json).map_err(serde::ser::Error::custom)?;
+            let json = RawValue::from_string(json).map_err(serde::ser::Error::custom)?;
+            map.serialize_entry(&column.name, &json)?;
+        }
+        map.end()
+    }
+}
+
+/// The totals as text: `2 readings, Distance 59.5, MinMagicPoints 149`.
+fn describe(schema: &Schema, totals: Option<&AuditTotals>) -> String {
     let Some(totals) = totals else {
         return "nothing".to_owned();
     };
-    let readings = windrow_connect::terminal::counted(totals.readings, "reading");
-    if totals.readings == 0 {
-        return readings;
-    }
-    let (metres, [low_magic, high_magic], [low_health, high_health]) =
-        (totals.metres(), totals.magic, totals.health);
-    format!(
-        "{readings}, {metres} m, magic {low_magic}–{high_magic}, health {low_health}–{high_health}"
-    )
-}
-
-/// A number with commas between thousands: `1,440`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
+    let mut text = counted(totals.readings, "reading");
+    for (column, measure) in schema.measures().iter().zip(&totals.measures) {
+        let (name, value) = (&column.name, measure.describe(column));
+        text.push_str(&printable(&format!(", {name} {value}")));
     }
     text
 }
 
 #[cfg(test)]
 mod tests {
+    use unicorn::row::schema;
+    use windrow_core::decimal::Decimal;
+    use windrow_core::value::Value;
+
     use super::*;
     use crate::compare::DifferenceKind;
+    use crate::measures::AuditMeasure;
 
     fn difference(kind: DifferenceKind) -> Difference {
+        let points = |unscaled| Value::Number(Decimal { unscaled, scale: 0 });
         let log = AuditTotals {
             readings: 60,
-            micrometres: 1_789_250_000,
-            magic: [148, 152],
-            health: [-1, 0],
+            measures: vec![
+                AuditMeasure::Sum(1_789_250_000),
+                AuditMeasure::Lowest(points(148)),
+                AuditMeasure::Highest(points(152)),
+                AuditMeasure::Lowest(points(-1)),
+                AuditMeasure::Highest(points(0)),
+            ],
         };
         Difference {
-            name: "Shadow\u{1b}fax".to_owned(),
+            key: "Shadow\u{1b}fax".to_owned(),
             // date -u -d '2026-11-20 09:17:00' +%s
             start: Some(1_795_166_220_000),
             kind,
@@ -205,7 +211,7 @@ mod tests {
     }
 
     fn printed(format: AuditFormat, differences: &[Difference]) -> String {
-        let mut report = AuditReport::new(format, Vec::new());
+        let mut report = AuditReport::new(schema(), format, Vec::new());
         for difference in differences {
             report.add(difference).unwrap();
         }
@@ -218,37 +224,24 @@ mod tests {
         let difference = difference(DifferenceKind::NoRow);
         let expected = "\
 Shadow\u{fffd}fax  2026-11-20 09:17:00.000  no row
-  log   60 readings, 1789.25 m, magic 148–152, health -1–0
+  log   60 readings, Distance 1789.25, MinMagicPoints 148, MaxMagicPoints 152, MinHealthPoints -1, MaxHealthPoints 0
   rows  nothing
 the result
 ";
         let differences = [difference];
         assert_eq!(printed(AuditFormat::Table, &differences), expected);
-        let line = r#"{"Name":"Shadow\u001bfax","StatusTime":"2026-11-20 09:17:00.000","Kind":"NoRow","Difference":"no row","Log":{"Readings":60,"Distance":1789.25,"MinMagicPoints":148,"MaxMagicPoints":152,"MinHealthPoints":-1,"MaxHealthPoints":0},"Rows":null}"#;
+        let line = r#"{"Key":"Shadow\u001bfax","WindowStart":"2026-11-20 09:17:00.000","Kind":"NoRow","Difference":"no row","Log":{"Readings":60,"Measures":{"Distance":1789.25,"MinMagicPoints":148,"MaxMagicPoints":152,"MinHealthPoints":-1,"MaxHealthPoints":0}},"Rows":null}"#;
         let printed = printed(AuditFormat::Jsonl, &differences);
         assert_eq!(printed, format!("{line}\n"));
     }
 
     #[test]
     fn a_hundred_differences_are_printed() {
-        let differences = vec![difference(DifferenceKind::Changed); 1_234];
+        let differences = vec![difference(DifferenceKind::NotInLog); 1_234];
         let text = printed(AuditFormat::Table, &differences);
-        assert_eq!(text.matches("rows changed").count(), 100);
-        assert!(text.ends_with("\nand 1,134 more differences\nthe result\n"));
+        assert_eq!(text.matches("rows of no reading").count(), 100);
+        assert!(text.ends_with("\nand 1134 more differences\nthe result\n"));
         let lines = printed(AuditFormat::Jsonl, &differences);
         assert_eq!(lines.lines().count(), 100);
-    }
-
-    #[test]
-    fn thousands_are_grouped() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (123_456, "123,456"),
-            (1_234_567, "1,234,567"),
-        ] {
-            assert_eq!(grouped(number), text);
-        }
     }
 }

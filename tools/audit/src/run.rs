@@ -1,6 +1,6 @@
 //! Audits chunk by chunk.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use aws_sdk_kinesis::config::retry::RetryConfig;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::{Cloud, Environment, LOCAL_PORT, Resolved, resolve};
-use windrow_connect::terminal::printable;
+use windrow_connect::terminal::{counted, printable};
+use windrow_core::sensor::Sensor;
 use windrow_core::time::Timestamp;
 
 use crate::args::AuditArgs;
@@ -19,16 +20,17 @@ use crate::error::AuditError;
 use crate::expected::{AuditWindows, LogFold, WindowBy};
 use crate::log::{LogReader, ReadOutcome, ReadSpan};
 use crate::position::LogPosition;
+use crate::program::AuditProgram;
 use crate::range::{AuditRange, RequestedRange, plan};
-use crate::report::{AuditFormat, AuditReport, grouped};
-use crate::stored::TableEntry;
+use crate::report::{AuditFormat, AuditReport};
+use crate::stored::{TableEntry, partition_value};
 use crate::table::{AuditTable, ScannedTable};
 
 /// Attempts per call, and the longest wait between two of them.
 const ATTEMPTS: u32 = 8;
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// How many unicorns are queried at the same time.
+/// How many keys are queried at the same time.
 const CONCURRENT_QUERIES: usize = 16;
 
 /// How many items are scanned between two notes.
@@ -40,14 +42,15 @@ const ITEMS_PER_NOTE: usize = 1_000_000;
 /// # Errors
 ///
 /// [`AuditError`], if the audit does not complete. A note then says where to continue.
-pub async fn run(
+pub async fn run<S: Sensor>(
+    program: &AuditProgram<S>,
     args: &AuditArgs,
     environment: &Environment,
     stop: &CancellationToken,
     output: impl Write,
     mut notes: impl Write,
 ) -> Result<bool, AuditError> {
-    let mut report = AuditReport::new(args.format, output);
+    let mut report = AuditReport::new(program.sensor.schema(), args.format, output);
     let opening = async {
         let cloud = match resolve(&args.target, environment, LOCAL_PORT).await? {
             Resolved::Cloud(cloud) => cloud,
@@ -56,7 +59,7 @@ pub async fn run(
             }
         };
         note(&mut notes, cloud.describe());
-        Audit::open(args, &cloud, &mut notes).await
+        Audit::open(program, args, &cloud, &mut notes).await
     };
     let mut audit = tokio::select! {
         () = stop.cancelled() => return Err(AuditError::Interrupted),
@@ -78,7 +81,6 @@ pub async fn run(
         let unprinted = report.finish(&result)?;
         if args.format == AuditFormat::Jsonl {
             if unprinted > 0 {
-                let unprinted = grouped(unprinted);
                 note(&mut notes, &format!("and {unprinted} more differences"));
             }
             note(&mut notes, &result);
@@ -101,12 +103,14 @@ pub async fn run(
 }
 
 /// A running audit.
-struct Audit {
+struct Audit<'s, S> {
+    sensor: &'s S,
     windows: AuditWindows,
     /// The longest chunk, in milliseconds.
     chunk: i64,
     log: LogReader,
     table: AuditTable,
+    lifetimes: Lifetimes,
     scanned: ScannedTable,
     settled: i64,
     /// The starts of the windows that are left to do.
@@ -119,18 +123,23 @@ struct Audit {
     expired: u64,
 }
 
-impl Audit {
+impl<'s, S: Sensor> Audit<'s, S> {
     async fn open(
+        program: &'s AuditProgram<S>,
         args: &AuditArgs,
         cloud: &Cloud,
         notes: &mut impl Write,
     ) -> Result<Self, AuditError> {
-        for stream in &args.streams {
+        let streams = match args.streams.as_slice() {
+            [] => std::slice::from_ref(&program.stream),
+            streams => streams,
+        };
+        for stream in streams {
             windrow_connect::stream::check(cloud, stream).await?;
         }
         let (kinesis, dynamodb) = clients(cloud);
         let windows = AuditWindows::new(args.window, args.window_time);
-        let mut log = LogReader::open(kinesis, &args.streams).await?;
+        let mut log = LogReader::open(kinesis, streams).await?;
         let ages = log.ages(now()).await?;
         let requested = RequestedRange {
             from: args.from.map(Timestamp::millis),
@@ -150,21 +159,26 @@ impl Audit {
             );
             note(notes, &line);
         }
-        let table = AuditTable::new(dynamodb, &args.table);
+        let sensor = &program.sensor;
+        let table = args.table.as_ref().unwrap_or(&program.table);
+        let table = AuditTable::new(dynamodb, table, sensor.schema());
+        let mut lifetimes = Lifetimes::of_days(args.expire_after_days);
         let scanned = if args.no_scan {
             note(
                 notes,
-                "rows of unicorns that the log does not have are not looked for",
+                "rows of keys that the log does not have are not looked for",
             );
             ScannedTable::default()
         } else {
-            scan(&table, &starts, notes).await?
+            scan(&table, &starts, &mut lifetimes, notes).await?
         };
         Ok(Self {
+            sensor,
             windows,
             chunk: i64::try_from(args.chunk.as_millis()).unwrap_or(i64::MAX),
             log,
             table,
+            lifetimes,
             scanned,
             settled,
             left: starts,
@@ -183,7 +197,7 @@ impl Audit {
     ) -> Result<(), AuditError> {
         while !self.left.is_empty() {
             let starts = self.next_chunk();
-            let mut fold = LogFold::new(self.windows, starts.clone());
+            let mut fold = LogFold::new(self.sensor, self.windows, starts.clone());
             let read_span = ReadSpan {
                 from: starts.start,
                 to: starts.end,
@@ -241,36 +255,46 @@ impl Audit {
         Ok(())
     }
 
-    /// Queries the rows of each unicorn and compares them.
+    /// Queries the rows of each key and compares them.
     async fn check(
         &mut self,
-        fold: LogFold,
+        fold: LogFold<'_, S>,
         starts: &Range<i64>,
         folded_to: &[Option<LogPosition>],
     ) -> Result<Findings, AuditError> {
         let expected = fold.finish();
+        let schema = self.sensor.schema();
         let scope = CheckScope {
+            schema: Arc::clone(schema),
             windows: self.windows,
             range: starts.clone(),
             streams: self.log.audited(folded_to).await?,
             now: now() / 1000,
         };
-        let names: BTreeSet<&Arc<str>> = expected.keys().chain(&self.scanned.names).collect();
+        // What is in the log by its partition, and the partitions that only the table has.
+        let mut partitions: BTreeMap<Arc<str>, Option<&Arc<str>>> = BTreeMap::new();
+        let scanned = self.scanned.partitions.iter();
+        partitions.extend(scanned.map(|partition| (Arc::clone(partition), None)));
+        let logged = expected.keys();
+        partitions.extend(logged.map(|key| (partition_value(schema, key).into(), Some(key))));
         let table = &self.table;
-        let queries = names.into_iter().map(|name| async move {
-            let items = table.items(name, starts).await?;
-            Ok::<_, AuditError>((name, items))
+        let queries = partitions.into_iter().map(|(partition, key)| async move {
+            let items = table.items(&partition, starts).await?;
+            Ok::<_, AuditError>((partition, key, items))
         });
         let mut queries = stream::iter(queries).buffered(CONCURRENT_QUERIES);
         let mut findings = Findings::default();
-        while let Some((name, items)) = queries.try_next().await? {
-            let log = expected.get(name);
-            if log.is_some() || !items.is_empty() {
-                self.keys.insert(Arc::clone(name));
+        while let Some((partition, key, items)) = queries.try_next().await? {
+            let entries = items.iter().map(|item| TableEntry::of(schema, item));
+            let entries: Vec<TableEntry> = entries.collect();
+            let log = key.and_then(|key| expected.get(key));
+            let key = key.map(|key| key.to_string());
+            let key = key.or_else(|| entries.iter().find_map(TableEntry::key).map(str::to_owned));
+            let key = key.unwrap_or_else(|| partition.to_string());
+            if log.is_some() || !entries.is_empty() {
+                self.keys.insert(partition);
             }
-            let entries = items.iter().map(TableEntry::of).collect();
-            let lifetimes: &mut Lifetimes = &mut self.scanned.lifetimes;
-            scope.check(name, log, entries, lifetimes, &mut findings);
+            scope.check(&key, log, entries, &mut self.lifetimes, &mut findings);
         }
         Ok(findings)
     }
@@ -278,14 +302,13 @@ impl Audit {
     /// The result, as one line.
     fn result(&self, differences: u64) -> String {
         let windows = counted(self.audited, "window");
-        let unicorns = counted(self.keys.len() as u64, "unicorn");
+        let keys = counted(self.keys.len() as u64, "key");
         let verb = if differences == 1 {
             "differs"
         } else {
             "differ"
         };
-        let differences = grouped(differences);
-        format!("{windows} of {unicorns} verified, {differences} {verb}")
+        format!("{windows} of {keys} verified, {differences} {verb}")
     }
 }
 
@@ -305,6 +328,7 @@ fn clients(cloud: &Cloud) -> (aws_sdk_kinesis::Client, aws_sdk_dynamodb::Client)
 async fn scan(
     table: &AuditTable,
     starts: &Range<i64>,
+    lifetimes: &mut Lifetimes,
     notes: &mut impl Write,
 ) -> Result<ScannedTable, AuditError> {
     let noted = std::cell::Cell::new(0);
@@ -316,7 +340,7 @@ async fn scan(
             note(&mut *notes.borrow_mut(), &format!("scanned {items}"));
         }
     };
-    table.scan(starts, progress).await
+    table.scan(starts, lifetimes, progress).await
 }
 
 /// The time, in milliseconds since the epoch.
@@ -336,7 +360,7 @@ fn progress(starts: &Range<i64>, findings: &Findings) -> String {
         span(starts),
         counted(findings.windows.len() as u64, "window"),
         counted(findings.readings, "reading"),
-        grouped(findings.differences.len() as u64),
+        findings.differences.len(),
     );
     for (rows, whose) in [
         (findings.earlier_rows, "an earlier stream of the same name"),
@@ -347,11 +371,6 @@ fn progress(starts: &Range<i64>, findings: &Findings) -> String {
         }
     }
     line
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    let ending = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{ending}", grouped(count))
 }
 
 fn span(starts: &Range<i64>) -> String {

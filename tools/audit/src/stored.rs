@@ -1,14 +1,16 @@
 //! Items of the table, read as rows.
 
-use unicorn::row::{name, schema};
-use windrow_core::row::{Measure, Row};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use windrow_core::row::Row;
+use windrow_core::schema::Schema;
 use windrow_core::time::Timestamp;
-use windrow_core::value::Value;
+use windrow_core::value::{ColumnType, FieldValue};
 use windrow_lambda::processor::row::{Item, StoredRow};
 
+use crate::measures::{AuditMeasure, AuditTotals};
 use crate::merge::AuditRow;
 use crate::position::LogPosition;
-use crate::totals::AuditTotals;
 
 /// An item of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,89 +35,168 @@ pub enum TableEntry {
 
 impl TableEntry {
     /// Reads an item. The row's hash is checked, so an item that was changed is not a row.
-    pub fn of(item: &Item) -> Self {
-        let sort_value = item.get(schema().time());
-        let sort_value = sort_value.and_then(|value| value.as_s().ok());
-        let not_a_row = |reason: String| {
+    pub fn of(schema: &Schema, item: &Item) -> Self {
+        let sort_value = text_of(item, schema.time());
+        Self::row_of(schema, item).unwrap_or_else(|reason| {
             let (time, _) = sort_value
                 .and_then(|value| value.split_once('#'))
                 .unwrap_or_default();
             Self::NotARow {
-                sort_value: sort_value.cloned().unwrap_or_default(),
+                sort_value: sort_value.unwrap_or_default().to_owned(),
                 start: time.parse::<Timestamp>().ok().map(Timestamp::millis),
-                reason,
+                reason: reason.to_string(),
             }
-        };
-        let stored = match StoredRow::from_item(schema(), item) {
-            Ok(stored) => stored,
-            Err(error) => return not_a_row(error.to_string()),
-        };
-        let hash = sort_value.and_then(|value| value.rsplit_once('#'));
+        })
+    }
+
+    /// The text of the row's key.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Row { row, .. } => Some(&row.key),
+            Self::NotARow { .. } => None,
+        }
+    }
+
+    fn row_of(schema: &Schema, item: &Item) -> Result<Self, NotARow> {
+        let stored = StoredRow::from_item(schema, item)?;
+        let hash = text_of(item, schema.time()).and_then(|value| value.rsplit_once('#'));
         let hash = hash.and_then(|(_, hash)| u64::from_str_radix(hash, 16).ok());
-        let row = hash.and_then(|hash| audit_row(&stored.row, hash.to_be_bytes()));
-        match row {
-            Some(row) => Self::Row {
+        let hash = hash.ok_or(NotARow::Columns)?;
+        let row = audit_row(schema, &stored.row, hash.to_be_bytes())?;
+        let attribute = schema.partition_attribute();
+        let partition = partition_value(schema, &row.key);
+        match text_of(item, attribute) {
+            Some(found) if found == partition => Ok(Self::Row {
                 row: Box::new(row),
                 expires_at: stored.expires_at,
-            },
-            None => not_a_row("the row is not one of a unicorn".to_owned()),
+            }),
+            found => Err(NotARow::Partition {
+                attribute: attribute.to_owned(),
+                expected: partition,
+                found: found.unwrap_or_default().to_owned(),
+            }),
         }
     }
 }
 
-/// A row and its hash; `None` if it has other columns than a unicorn's rows.
-pub fn audit_row(row: &Row, hash: [u8; 8]) -> Option<AuditRow> {
+/// Why a row cannot be audited.
+#[derive(Debug, Error)]
+pub enum NotARow {
+    /// The item is not a row.
+    #[error(transparent)]
+    Item(#[from] windrow_lambda::processor::row::RowError),
+    /// It has other columns than the schema.
+    #[error("its columns are not those of the schema")]
+    Columns,
+    /// An average is not the one of its sum and count.
+    #[error("{column} is {found}, but its sum and count make {expected}")]
+    Average {
+        /// The column.
+        column: String,
+        /// The average.
+        expected: String,
+        /// The average in the row.
+        found: String,
+    },
+    /// Readers of its key do not find it.
+    #[error("{attribute} is {found}, but its key makes that {expected}")]
+    Partition {
+        /// The partition attribute.
+        attribute: String,
+        /// Its value.
+        expected: String,
+        /// Its value in the item.
+        found: String,
+    },
+}
+
+fn text_of<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    let value = item.get(name).and_then(|value| value.as_s().ok());
+    value.map(String::as_str)
+}
+
+/// The longest text of a key, in bytes, that is a partition attribute unless it is a column.
+const LONGEST_KEY: usize = 1024;
+
+/// The value of the table's partition attribute, from the text of a key.
+pub fn partition_value(schema: &Schema, key: &str) -> String {
+    let is_column = match schema.key() {
+        [only] => only.column_type == ColumnType::Text && !only.is_nullable,
+        _ => false,
+    };
+    if is_column || key.len() <= LONGEST_KEY {
+        return key.to_owned();
+    }
+    let digest = Sha256::digest(key);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A row and its hash.
+///
+/// # Errors
+///
+/// [`NotARow`] if it has other columns than the schema, or an average that is none.
+pub fn audit_row(schema: &Schema, row: &Row, hash: [u8; 8]) -> Result<AuditRow, NotARow> {
     let range = &row.source.range;
-    Some(AuditRow {
-        name: name(&row.key)?.to_owned(),
+    let position = |text: &str| LogPosition::parse(text).ok_or(NotARow::Columns);
+    let key: Vec<FieldValue<'_>> = row.key.iter().map(FieldValue::from).collect();
+    Ok(AuditRow {
+        key: schema.key_text(&key).into_owned(),
         start: row.window_start.millis(),
         seconds: row.window_seconds,
         stream: row.source.stream.clone(),
         shard: row.source.shard.clone(),
-        from: LogPosition::parse(range.from().as_str())?,
-        to: LogPosition::parse(range.to().as_str())?,
-        totals: totals(row)?,
+        from: position(range.from().as_str())?,
+        to: position(range.to().as_str())?,
+        totals: totals(schema, row)?,
         duplicates: row.duplicates,
         hash,
     })
 }
 
-/// The totals of a row, by the names of the columns.
-fn totals(row: &Row) -> Option<AuditTotals> {
+/// The totals of a row.
+fn totals(schema: &Schema, row: &Row) -> Result<AuditTotals, NotARow> {
     if row.readings == 0 {
-        return Some(AuditTotals::NONE);
+        return Ok(AuditTotals::default());
     }
-    let column = |name: &str, scale: u8| {
-        let columns = schema().measures().iter();
-        let index = columns.clone().position(|column| column.name == name)?;
-        match row.measures.get(index)? {
-            Measure::Value(Value::Number(number)) if number.scale == scale => Some(number.unscaled),
-            _ => None,
+    if row.measures.len() != schema.measures().len() {
+        return Err(NotARow::Columns);
+    }
+    let mut measures = Vec::with_capacity(row.measures.len());
+    for (column, measure) in schema.measures().iter().zip(&row.measures) {
+        let audited = AuditMeasure::of_row(column.measure_type, measure).ok_or(NotARow::Columns)?;
+        let found = measure.finish(column.measure_type);
+        let expected = audited.value(column.measure_type);
+        if found != expected {
+            return Err(NotARow::Average {
+                column: column.name.clone(),
+                expected: expected.to_string(),
+                found: found.to_string(),
+            });
         }
-    };
-    let points = |name: &str| i32::try_from(column(name, 0)?).ok();
-    Some(AuditTotals {
+        measures.push(audited);
+    }
+    Ok(AuditTotals {
         readings: row.readings,
-        micrometres: column("Distance", 6)?,
-        magic: [points("MinMagicPoints")?, points("MaxMagicPoints")?],
-        health: [points("MinHealthPoints")?, points("MaxHealthPoints")?],
+        measures,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{BTreeMap, HashMap};
     use std::path::Path;
+    use std::sync::Arc;
 
     use aws_sdk_dynamodb::types::AttributeValue;
     use serde::Deserialize;
-    use serde_json::{Value as Json, json};
-    use sha2::{Digest, Sha256};
-    use unicorn::row::parse;
+    use serde_json::Value as Json;
+    use windrow_core::schema::{KeyColumn, MeasureColumn};
+    use windrow_core::value::{NumberType, Value};
     use windrow_lambda::processor::row::TableRow;
 
     use super::*;
-    use crate::merge::merge_rows;
+    use crate::merge::{FoundWindow, merge_rows};
 
     #[derive(Deserialize)]
     struct AuditCase {
@@ -124,89 +205,202 @@ mod tests {
         merged: Vec<String>,
     }
 
-    fn golden() -> Vec<AuditCase> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/merge.json");
-        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    #[derive(Deserialize)]
+    struct AuditCases {
+        schema: Json,
+        cases: Vec<AuditCase>,
     }
 
-    fn golden_row(line: &str) -> AuditRow {
+    fn golden<T: serde::de::DeserializeOwned>(file: &str) -> T {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
+        serde_json::from_slice(&std::fs::read(folder.join(file)).unwrap()).unwrap()
+    }
+
+    fn unicorns() -> Vec<AuditCase> {
+        golden("merge.json")
+    }
+
+    fn golden_row(schema: &Schema, line: &str) -> AuditRow {
         let digest = Sha256::digest(line);
-        audit_row(
-            &parse(line.as_bytes()).unwrap(),
-            digest[..8].try_into().unwrap(),
+        let row = Row::parse(schema, line.as_bytes()).unwrap();
+        audit_row(schema, &row, digest[..8].try_into().unwrap()).unwrap()
+    }
+
+    /// A merged row, as the golden vectors have it: decimals are text, to be exact.
+    fn merged_line(
+        schema: &Schema,
+        (start, key, seconds): (i64, String, u32),
+        found: &FoundWindow,
+    ) -> String {
+        let key = schema.key_values(key).unwrap();
+        let keys = schema.key().iter().map(|column| column.name.as_str());
+        let measures = schema.measures().iter().map(|column| column.name.as_str());
+        let start = Value::Text(Timestamp::from_millis(start).to_string());
+        let values = found.totals.values(schema);
+        let fields = keys.zip(key).chain([(schema.time(), start)]);
+        let fields = fields.chain(measures.zip(values));
+        let fields = fields.filter(|(_, value)| !value.is_null());
+        let fields = fields.map(|(name, value)| {
+            let mut json = Vec::new();
+            FieldValue::from(&value).write_json(&mut json);
+            format!("\"{name}\":{}", String::from_utf8(json).unwrap())
+        });
+        let fields: Vec<String> = fields.collect();
+        let (readings, gap) = (found.totals.readings, found.gap);
+        format!(
+            "{{{},\"Readings\":{readings},\"WindowSeconds\":{seconds},\"Gap\":{gap}}}",
+            fields.join(",")
         )
-        .unwrap()
+    }
+
+    fn check(schema: &Schema, cases: Vec<AuditCase>) {
+        assert!(!cases.is_empty());
+        for AuditCase { case, rows, merged } in cases {
+            let mut groups: BTreeMap<_, Vec<AuditRow>> = BTreeMap::new();
+            for row in rows.iter().map(|line| golden_row(schema, line)) {
+                let window = (row.start, row.key.clone(), row.seconds);
+                groups.entry(window).or_default().push(row);
+            }
+            let found = groups.into_iter().map(|(window, rows)| {
+                let reversed: Vec<AuditRow> = rows.iter().rev().cloned().collect();
+                let found = merge_rows(&rows);
+                assert_eq!(merge_rows(&reversed), found, "{case}");
+                (found.totals.readings > 0).then(|| merged_line(schema, window, &found))
+            });
+            let mut found: Vec<String> = found.flatten().collect();
+            // Readers order the keys by their values, not by their text.
+            let mut merged = merged;
+            found.sort();
+            merged.sort();
+            assert_eq!(found, merged, "{case}");
+        }
     }
 
     #[test]
     fn rows_merge_as_in_the_golden_vectors() {
-        let cases = golden();
-        assert!(cases.len() > 10);
-        for AuditCase { case, rows, merged } in cases {
-            let mut groups: std::collections::BTreeMap<_, Vec<AuditRow>> = Default::default();
-            for row in rows.iter().map(|line| golden_row(line)) {
-                let window = (row.start, row.name.clone(), row.seconds);
-                groups.entry(window).or_default().push(row);
-            }
-            let found = groups.into_iter().map(|((start, name, seconds), rows)| {
-                let found = merge_rows(&rows);
-                let totals = found.totals;
-                (totals.readings > 0).then(|| {
-                    json!({
-                        "Name": name,
-                        "StatusTime": Timestamp::from_millis(start).to_string(),
-                        "Distance": serde_json::from_str::<Json>(&totals.metres()).unwrap(),
-                        "MinMagicPoints": totals.magic[0],
-                        "MaxMagicPoints": totals.magic[1],
-                        "MinHealthPoints": totals.health[0],
-                        "MaxHealthPoints": totals.health[1],
-                        "Readings": totals.readings,
-                        "WindowSeconds": seconds,
-                        "Gap": found.gap,
-                    })
-                })
-            });
-            let found: Vec<Json> = found.flatten().collect();
-            let expected = merged
-                .iter()
-                .map(|line| serde_json::from_str(line).unwrap());
-            assert_eq!(found, expected.collect::<Vec<Json>>(), "{case}");
-        }
+        check(unicorn::row::schema(), unicorns());
     }
 
-    fn item() -> Item {
-        let cases = golden();
-        let line = cases.iter().find_map(|case| case.rows.first()).unwrap();
-        TableRow::new(schema(), parse(line.as_bytes()).unwrap(), Some(2)).to_item()
+    #[test]
+    fn rows_with_every_type_of_column_merge_as_in_the_golden_vectors() {
+        let AuditCases { schema, cases } = golden("merge_rooms.json");
+        let rooms = rooms();
+        assert_eq!(serde_json::to_value(&rooms).unwrap(), schema);
+        check(&rooms, cases);
+        let price = ColumnType::Number(NumberType::any(2));
+        let ordered = Schema::new(
+            vec![KeyColumn::new("Since", ColumnType::Timestamp)],
+            "Minute",
+            vec![
+                MeasureColumn::first("Opening", price),
+                MeasureColumn::last("Closing", price),
+                MeasureColumn::last("Label", ColumnType::Text).nullable(),
+                MeasureColumn::max("Seen", ColumnType::Timestamp).nullable(),
+            ],
+        );
+        let ordered = ordered.unwrap();
+        let AuditCases { schema, cases } = golden("merge_ordered.json");
+        assert_eq!(serde_json::to_value(&ordered).unwrap(), schema);
+        check(&ordered, cases);
+    }
+
+    fn rooms() -> Schema {
+        let schema = Schema::new(
+            vec![
+                KeyColumn::new("Room", ColumnType::Text).nullable(),
+                KeyColumn::new("Floor", ColumnType::Number(NumberType::I32)),
+            ],
+            "WindowStart",
+            vec![
+                MeasureColumn::average("Mean", NumberType::decimal(2), 3).nullable(),
+                MeasureColumn::sum("Energy", NumberType::any(3)),
+                MeasureColumn::min("Coldest", ColumnType::Number(NumberType::any(1))).nullable(),
+                MeasureColumn::min("Lowest", ColumnType::Float).nullable(),
+                MeasureColumn::max("Label", ColumnType::Text).nullable(),
+                MeasureColumn::max("Open", ColumnType::Boolean).nullable(),
+            ],
+        );
+        schema.unwrap()
+    }
+
+    fn item_of(schema: Schema, line: &str) -> (Arc<Schema>, Item) {
+        let schema = Arc::new(schema);
+        let row = Row::parse(&schema, line.as_bytes()).unwrap();
+        let item = TableRow::new(&schema, row, Some(2)).to_item();
+        (schema, item)
+    }
+
+    fn first_row(cases: &[AuditCase]) -> &str {
+        cases.iter().find_map(|case| case.rows.first()).unwrap()
     }
 
     #[test]
     fn items_are_rows_with_the_hash_of_their_line() {
-        let cases = golden();
-        let line = cases.iter().find_map(|case| case.rows.first()).unwrap();
-        let start = golden_row(line).start;
+        let cases = unicorns();
+        let line = first_row(&cases);
+        let (schema, item) = item_of(Schema::clone(unicorn::row::schema()), line);
+        let row = golden_row(&schema, line);
+        let expires_at = Some(row.start / 1000 + 2 * 86_400);
+        let row = Box::new(row);
         assert_eq!(
-            TableEntry::of(&item()),
-            TableEntry::Row {
-                row: Box::new(golden_row(line)),
-                expires_at: Some(start / 1000 + 2 * 86_400),
-            }
+            TableEntry::of(&schema, &item),
+            TableEntry::Row { row, expires_at }
         );
+    }
+
+    fn reason(schema: &Schema, item: &Item) -> String {
+        match TableEntry::of(schema, item) {
+            TableEntry::NotARow { reason, .. } => reason,
+            row @ TableEntry::Row { .. } => panic!("{row:?}"),
+        }
     }
 
     #[test]
     fn changed_and_foreign_items_are_not_rows() {
-        let mut changed = item();
+        let cases = unicorns();
+        let (schema, mut changed) =
+            item_of(Schema::clone(unicorn::row::schema()), first_row(&cases));
         changed.insert("Distance".to_owned(), AttributeValue::N("7".to_owned()));
-        let TableEntry::NotARow { start, reason, .. } = TableEntry::of(&changed) else {
+        let reason = reason(&schema, &changed);
+        assert!(reason.starts_with("the row's hash is "), "{reason}");
+        let TableEntry::NotARow { start, .. } = TableEntry::of(&schema, &changed) else {
             panic!("{changed:?}");
         };
         assert!(start.is_some());
-        assert!(reason.starts_with("the row's hash is "), "{reason}");
-        let foreign = TableEntry::of(&HashMap::new());
+        let foreign = TableEntry::of(&schema, &HashMap::new());
         assert!(
             matches!(&foreign, TableEntry::NotARow { start: None, sort_value, .. } if sort_value.is_empty()),
             "{foreign:?}"
         );
+    }
+
+    #[test]
+    fn a_row_must_be_where_readers_of_its_key_look() {
+        let AuditCases { cases, .. } = golden("merge_rooms.json");
+        let (schema, mut item) = item_of(rooms(), first_row(&cases));
+        assert!(matches!(
+            TableEntry::of(&schema, &item),
+            TableEntry::Row { .. }
+        ));
+        item.insert("Key".to_owned(), AttributeValue::S("[\"x\",1]".to_owned()));
+        let reason = reason(&schema, &item);
+        assert!(
+            reason.starts_with("Key is [\"x\",1], but its key makes that ["),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn long_keys_are_hashed_as_readers_do() {
+        for (length, is_hashed) in [(900, false), (1_100, true)] {
+            let line = format!(
+                "{{\"Room\":\"{}\",\"Floor\":1,\"WindowStart\":\"2026-11-20 09:17:00.000\",\"Energy\":1,\"Source\":{{\"Stream\":\"s\",\"Shard\":\"0\",\"From\":\"1\",\"To\":\"1\",\"Readings\":1,\"WindowSeconds\":60,\"Parts\":{{\"Mean\":{{\"Sum\":0,\"Count\":0}}}}}}}}",
+                "r".repeat(length)
+            );
+            let (schema, item) = item_of(rooms(), &line);
+            let entry = TableEntry::of(&schema, &item);
+            assert!(matches!(entry, TableEntry::Row { .. }), "{entry:?}");
+            assert_eq!(item["Key"].as_s().unwrap().len() == 64, is_hashed);
+        }
     }
 }

@@ -1,14 +1,13 @@
 //! Reads the table of rows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::AttributeValue;
-use unicorn::row::schema;
-use windrow_core::schema::EXPIRES_AT;
+use windrow_core::schema::{EXPIRES_AT, Schema};
 use windrow_core::time::Timestamp;
 use windrow_lambda::processor::row::Item;
 use windrow_service::ServiceError;
@@ -16,41 +15,42 @@ use windrow_service::ServiceError;
 use crate::check::Lifetimes;
 use crate::error::AuditError;
 
-/// How many unicorns the table may have. Their names are kept in memory.
-const MOST_NAMES: usize = 5_000_000;
+/// How many keys the table may have. They are kept in memory.
+const MOST_KEYS: usize = 5_000_000;
 
 /// The table of rows.
 #[derive(Clone, Debug)]
 pub(crate) struct AuditTable {
     client: Client,
     name: String,
+    schema: Arc<Schema>,
 }
 
 /// What a scan found.
 #[derive(Debug, Default)]
 pub(crate) struct ScannedTable {
-    /// The unicorns that have items in the range.
-    pub(crate) names: BTreeSet<Arc<str>>,
-    /// How long rows live.
-    pub(crate) lifetimes: Lifetimes,
+    /// The values of the partition attribute that items in the range have.
+    pub(crate) partitions: BTreeSet<Arc<str>>,
 }
 
 impl AuditTable {
-    pub(crate) fn new(client: Client, name: &str) -> Self {
+    pub(crate) fn new(client: Client, name: &str, schema: &Arc<Schema>) -> Self {
         Self {
             client,
             name: name.to_owned(),
+            schema: Arc::clone(schema),
         }
     }
 
-    /// Finds the unicorns that have items of windows in `range`. Reads the whole table once, but
+    /// Finds the keys that have items of windows in `range`. Reads the whole table once, but
     /// receives only the keys of items that are not older.
     pub(crate) async fn scan(
         &self,
         range: &Range<i64>,
+        lifetimes: &mut Lifetimes,
         progress: impl Fn(usize),
     ) -> Result<ScannedTable, AuditError> {
-        let [partition, sort] = schema().table_key();
+        let [partition, sort] = self.schema.table_key();
         let pages = self
             .client
             .scan()
@@ -68,10 +68,10 @@ impl AuditTable {
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| self.failed(&error))?;
             for item in page.items() {
-                scanned.add(item, [partition, sort], &end);
+                scanned.add(item, [partition, sort], &end, lifetimes);
             }
-            if scanned.names.len() > MOST_NAMES {
-                return Err(AuditError::TooManyKeys(scanned.names.len()));
+            if scanned.partitions.len() > MOST_KEYS {
+                return Err(AuditError::TooManyKeys(scanned.partitions.len()));
             }
             examined += usize::try_from(page.scanned_count()).unwrap_or_default();
             progress(examined);
@@ -79,23 +79,23 @@ impl AuditTable {
         Ok(scanned)
     }
 
-    /// All items of a unicorn's windows in `range`.
+    /// All items of windows in `range` with this value of the partition attribute.
     pub(crate) async fn items(
         &self,
-        name: &str,
+        key: &str,
         range: &Range<i64>,
     ) -> Result<Vec<Item>, AuditError> {
-        let [partition, sort] = schema().table_key();
+        let [partition, sort] = self.schema.table_key();
         let end = Timestamp::from_millis(range.end).to_string();
         let pages = self
             .client
             .query()
             .table_name(&self.name)
             .consistent_read(true)
-            .key_condition_expression("#partition = :name AND #sort BETWEEN :from AND :to")
+            .key_condition_expression("#partition = :key AND #sort BETWEEN :from AND :to")
             .expression_attribute_names("#partition", partition)
             .expression_attribute_names("#sort", sort)
-            .expression_attribute_values(":name", AttributeValue::S(name.to_owned()))
+            .expression_attribute_values(":key", AttributeValue::S(key.to_owned()))
             .expression_attribute_values(":from", text(range.start))
             .expression_attribute_values(":to", AttributeValue::S(end.clone()));
         let mut pages = pages.into_paginator().send();
@@ -120,19 +120,19 @@ impl AuditTable {
 }
 
 impl ScannedTable {
-    fn add(&mut self, item: &HashMap<String, AttributeValue>, key: [&str; 2], end: &str) {
+    fn add(&mut self, item: &Item, key: [&str; 2], end: &str, lifetimes: &mut Lifetimes) {
         let [partition, sort] = key;
-        let (Some(name), Some(sort)) = (text_of(item, partition), text_of(item, sort)) else {
+        let (Some(partition), Some(sort)) = (text_of(item, partition), text_of(item, sort)) else {
             return;
         };
         let start = sort.split_once('#').map_or(sort.as_str(), |(time, _)| time);
         if let Ok(start) = start.parse::<Timestamp>() {
             let expires_at = item.get(EXPIRES_AT).and_then(|value| value.as_n().ok());
             let expires_at = expires_at.and_then(|seconds| seconds.parse().ok());
-            self.lifetimes.add(start.millis(), expires_at);
+            lifetimes.add(start.millis(), expires_at);
         }
-        if sort.as_str() < end && !self.names.contains(name.as_str()) {
-            self.names.insert(name.as_str().into());
+        if sort.as_str() < end && !self.partitions.contains(partition.as_str()) {
+            self.partitions.insert(partition.as_str().into());
         }
     }
 }
@@ -141,6 +141,6 @@ fn text(start: i64) -> AttributeValue {
     AttributeValue::S(Timestamp::from_millis(start).to_string())
 }
 
-fn text_of<'a>(item: &'a HashMap<String, AttributeValue>, name: &str) -> Option<&'a String> {
+fn text_of<'a>(item: &'a Item, name: &str) -> Option<&'a String> {
     item.get(name).and_then(|value| value.as_s().ok())
 }
