@@ -10,15 +10,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use audit::expected::{AuditWindows, LogFold, WindowBy};
-use audit::totals::AuditTotals;
+use audit::measures::AuditTotals;
 use aws_sdk_kinesis::Client;
 use bytes::Bytes;
 use local::{Functions, WildRydes};
 use serde_json::Value;
 use soak::log::{self, LoggedRecord, fold_log};
-use soak::rows::{UnicornWindow, flat, merge_twice};
+use soak::rows::{KeyWindow, flat, merge_twice};
 use tempfile::TempDir;
 use unicorn::row::schema;
+use unicorn::sensor::Unicorn;
 use windrow_core::row::Row;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::processor::row::StoredRow;
@@ -195,12 +196,12 @@ pub async fn read_log(client: &Client, stream: &str) -> Vec<LoggedRecord> {
 }
 
 /// Totals by unicorn and start of the window.
-pub type TotalsByWindow = BTreeMap<UnicornWindow, AuditTotals>;
+pub type TotalsByWindow = BTreeMap<KeyWindow, AuditTotals>;
 
 /// What the rows must say of a stream's log, in windows of this length by arrival.
 pub async fn fold_of(client: &Client, stream: &str, window: Duration) -> TotalsByWindow {
     let windows = AuditWindows::new(window, WindowBy::Arrival);
-    let fold = LogFold::new(windows, i64::MIN..i64::MAX);
+    let fold = LogFold::new(&Unicorn, windows, i64::MIN..i64::MAX);
     let expected = fold_log(&read_log(client, stream).await, fold);
     let windows = expected.into_iter().flat_map(|(name, windows)| {
         let windows = windows.into_iter();
@@ -211,10 +212,10 @@ pub async fn fold_of(client: &Client, stream: &str, window: Duration) -> TotalsB
 
 /// Merges rows. Panics if the readers' merge and the audit's do not say the same.
 pub fn by_window(rows: Vec<Row>) -> TotalsByWindow {
-    let merged = merge_twice(rows);
+    let merged = merge_twice(schema(), rows);
     assert_eq!(merged.merged_differently, []);
     flat(&merged.found)
-        .map(|(window_key, window)| (window_key, window.totals))
+        .map(|(window_key, window)| (window_key, window.totals.clone()))
         .collect()
 }
 

@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{AuditArgs, AuditError};
+use audit::{AuditArgs, AuditError, AuditProgram};
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Parser;
 use end_to_end::programs::{program, run};
 use end_to_end::{TIME_LIMIT, TestCloud, reading, with_event_time};
 use tokio_util::sync::CancellationToken;
 use unicorn::row::schema;
+use unicorn::sensor::Unicorn;
 use windrow_connect::cloud::Environment;
 use windrow_core::row::{Row, SourceRange};
 use windrow_core::value::Value;
@@ -69,7 +70,12 @@ async fn audit_until(
     };
     let stop = notes.stop.clone();
     let mut out = Vec::new();
-    let running = audit::run(&args, &environment, &stop, &mut out, &mut notes);
+    let program = AuditProgram {
+        sensor: Unicorn,
+        stream: "wildrydes".to_owned(),
+        table: TABLE.to_owned(),
+    };
+    let running = audit::run(&program, &args, &environment, &stop, &mut out, &mut notes);
     let ended = tokio::time::timeout(TIME_LIMIT, running).await.unwrap();
     let (out, notes) = [out, notes.text]
         .map(|text| String::from_utf8(text).unwrap())
@@ -81,7 +87,7 @@ async fn audit(cloud: &TestCloud, arguments: &[&str]) -> Audited {
     audit_until(cloud, arguments, None).await
 }
 
-/// Audits, and returns the differences by unicorn.
+/// Audits, and returns the differences by key.
 async fn differences(cloud: &TestCloud, arguments: &[&str]) -> Vec<(String, String)> {
     let arguments = [&["--format", "jsonl"], arguments].concat();
     let audited = audit(cloud, &arguments).await;
@@ -89,7 +95,7 @@ async fn differences(cloud: &TestCloud, arguments: &[&str]) -> Vec<(String, Stri
     let differences = lines.map(|line| {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         let text = |name: &str| line[name].as_str().unwrap().to_owned();
-        (text("Name"), text("Kind"))
+        (text("Key"), text("Kind"))
     });
     let differences: Vec<_> = differences.collect();
     assert_eq!(
@@ -213,7 +219,7 @@ async fn every_kind_of_damage_is_named() {
     assert!(
         audited
             .out
-            .ends_with(" windows of 12 unicorns verified, 0 differ\n"),
+            .ends_with(" windows of 12 keys verified, 0 differ\n"),
         "{}",
         audited.out
     );
@@ -307,7 +313,7 @@ async fn windows_by_event_time_agree() {
     ];
     let audited = audit(&cloud, &arguments).await;
     assert!(audited.ended.unwrap(), "{}{}", audited.out, audited.notes);
-    assert_eq!(audited.out, "3 windows of 3 unicorns verified, 0 differ\n");
+    assert_eq!(audited.out, "3 windows of 3 keys verified, 0 differ\n");
     // Half of the second batch comes again, in another Lambda window.
     assert!(
         audited.notes.contains(", 80 readings, 0 differ"),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use audit::totals::AuditTotals;
+use audit::measures::AuditTotals;
 use aws_sdk_kinesis::error::SdkError;
 use end_to_end::{TIME_LIMIT, TestCloud, by_window, reading, with_binaries, with_event_time};
 use tokio::sync::watch;
@@ -78,7 +78,7 @@ async fn broken_readings_are_rejected_and_others_counted() {
     let rows = by_window(cloud.drained_rows().await);
     let rows: Vec<&AuditTotals> = rows.values().collect();
     let readings: u64 = rows.iter().map(|measures| measures.readings).sum();
-    let micrometres: i128 = rows.iter().map(|measures| measures.micrometres).sum();
+    let micrometres: i128 = rows.iter().map(|totals| totals.measures[0].sum()).sum();
     assert_eq!((readings, micrometres), (2, 42_500_000));
     let rejects = cloud.archived("wildrydes-rejects");
     let mut reasons: Vec<&str> = rejects

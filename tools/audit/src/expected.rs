@@ -133,7 +133,7 @@ pub struct LogFold<'s, S> {
     is_ordered: bool,
     windows: AuditWindows,
     range: Range<i64>,
-    keys: Vec<(Arc<str>, BTreeMap<i64, OpenWindow>)>,
+    keys: Vec<(Arc<str>, BTreeMap<i64, FoldedWindow>)>,
     numbers: HashMap<Arc<str>, u32>,
     /// The number of accumulators by window.
     open: BTreeMap<i64, usize>,
@@ -145,7 +145,7 @@ pub struct LogFold<'s, S> {
 
 /// What was read of one key and window.
 #[derive(Debug, Default)]
-struct OpenWindow {
+struct FoldedWindow {
     /// By shard if the order of readings matters, which only a shard's log knows. Few have more
     /// than one.
     shards: Vec<(usize, AuditTotals)>,
@@ -280,7 +280,7 @@ impl<'s, S: Sensor> LogFold<'s, S> {
         };
         let window = windows.entry(start).or_insert_with(|| {
             *self.open.entry(start).or_default() += 1;
-            OpenWindow::default()
+            FoldedWindow::default()
         });
         if count == ReadingCount::Duplicate {
             window.duplicates += 1;
@@ -344,7 +344,7 @@ impl<'s, S: Sensor> LogFold<'s, S> {
     pub fn finish(self) -> ExpectedWindows {
         let keys = self.keys.into_iter();
         let keys = keys.filter(|(_, windows)| !windows.is_empty());
-        let finished = |windows: BTreeMap<i64, OpenWindow>| {
+        let finished = |windows: BTreeMap<i64, FoldedWindow>| {
             let windows = windows.into_iter();
             windows
                 .map(|(start, window)| (start, window.finish()))
@@ -355,7 +355,7 @@ impl<'s, S: Sensor> LogFold<'s, S> {
     }
 }
 
-impl OpenWindow {
+impl FoldedWindow {
     fn of_shard(&mut self, shard: usize) -> &mut AuditTotals {
         let known = self.shards.iter().position(|(other, _)| *other == shard);
         let index = known.unwrap_or(self.shards.len());

@@ -219,8 +219,8 @@ impl AuditMeasure {
         }
     }
 
-    /// The sum of the numbers, if it is a measure with one.
-    pub(crate) fn sum(&self) -> i128 {
+    /// The sum of the numbers, without its point; 0 if the measure is none of numbers.
+    pub fn sum(&self) -> i128 {
         match self {
             Self::Sum(sum) | Self::Average { sum, .. } => *sum,
             _ => 0,

@@ -135,7 +135,7 @@ pub fn partition_value(schema: &Schema, key: &str) -> String {
 ///
 /// # Errors
 ///
-/// [`NotARow`] if it has other columns than the schema, or an average that is none.
+/// [`NotARow`] if it has other columns than the schema, or a wrong average.
 pub fn audit_row(schema: &Schema, row: &Row, hash: [u8; 8]) -> Result<AuditRow, NotARow> {
     let range = &row.source.range;
     let position = |text: &str| LogPosition::parse(text).ok_or(NotARow::Columns);

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use audit::expected::{ExpectedWindows, LogFold};
+use audit::expected::{AuditRecord, ExpectedWindows, LogFold};
+use audit::position::LogPosition;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::ShardIteratorType;
 use bytes::Bytes;
 use thiserror::Error;
-use unicorn::reading::Reading;
+use windrow_core::sensor::{Sensor, readings};
 use windrow_service::chain;
 
 /// A stream's name and a shard's id.
 pub type StreamShard = (String, String);
 
-/// A reading's name and its StatusTime, in nanoseconds since the epoch.
+/// The text of a key, and what tells the readings of that key apart.
 pub type Identity = (String, i128);
 
 /// A record in a shard's log.
@@ -82,18 +83,29 @@ pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<LoggedRecord>
     Ok(log)
 }
 
-/// What makes two readings duplicates, however they are spelled.
-pub fn identity(reading: &Reading<'_>) -> Identity {
-    (reading.name.to_string(), reading.status_time.nanos())
+/// What makes the readings in a record duplicates of others, however they are spelled. Readings that
+/// are never duplicates are left out.
+pub fn identities<S: Sensor>(sensor: &S, data: &[u8]) -> Vec<Identity> {
+    let parsed = readings(sensor, data).filter_map(|(_, reading)| reading.ok().flatten());
+    let identities = parsed.filter_map(|reading| {
+        let key = sensor.key(&reading).into_owned();
+        Some((key, sensor.identity(&reading)?))
+    });
+    identities.collect()
 }
 
 /// Folds whole logs.
-pub fn fold_log(log: &[LoggedRecord], mut fold: LogFold) -> ExpectedWindows {
+pub fn fold_log<S: Sensor>(log: &[LoggedRecord], mut fold: LogFold<'_, S>) -> ExpectedWindows {
     let mut numbers: BTreeMap<&StreamShard, usize> = BTreeMap::new();
     for record in log {
         let next = numbers.len();
         let number = *numbers.entry(&record.place).or_insert(next);
-        fold.add(number, record.arrival, &record.data);
+        let record = AuditRecord {
+            position: LogPosition::parse(&record.sequence_number).unwrap_or_default(),
+            arrival: record.arrival,
+            data: &record.data,
+        };
+        fold.add(number, record);
     }
     fold.finish()
 }
@@ -103,6 +115,7 @@ mod tests {
     use std::time::Duration;
 
     use audit::expected::{AuditWindows, WindowBy};
+    use unicorn::sensor::Unicorn;
 
     use super::*;
 
@@ -118,8 +131,8 @@ mod tests {
         let places = [("one", "0"), ("one", "1"), ("two", "0"), ("one", "0")];
         let log = places.map(|(stream, shard)| record(stream, shard));
         let windows = AuditWindows::new(Duration::from_secs(1), WindowBy::Arrival);
-        let expected = fold_log(&log, LogFold::new(windows, 0..1000));
-        let window = expected["Franky"][&0];
+        let expected = fold_log(&log, LogFold::new(&Unicorn, windows, 0..1000));
+        let window = &expected["Franky"][&0];
         assert_eq!((window.totals.readings, window.duplicates), (3, 1));
     }
 }

@@ -4,6 +4,7 @@
 
 mod phase;
 mod report;
+mod sensors;
 mod spelling;
 mod topology;
 mod traffic;
@@ -16,11 +17,13 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use audit::expected::{AuditWindows, WindowBy};
 use clap::Parser;
-use local::{Functions, WildRydes};
 use windrow_core::fold::StateLimits;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_local::CloudSettings;
 use windrow_local::faults::{FaultKind, Faults};
+use windrow_pipeline::{Functions, LocalProgram, SensorApplication};
+
+use crate::sensors::TrafficSensor;
 
 /// Sends readings through the local cloud while faults are injected, and checks that the table's
 /// rows hold exactly the readings in the streams' logs.
@@ -34,6 +37,7 @@ Examples:
   cargo run --release -p soak -- --seed 1 --readings 1000000
   cargo run --release -p soak -- --seed 1 --readings 100000 --functions bootstrap
   cargo run --release -p soak -- --readings 100000 --state evicting --window-time event
+  cargo run --release -p soak -- --readings 100000 --sensor thermometer
   cargo run --release -p soak -- --readings 100000 --faults crash-during=0.3,split=0.5")]
 struct SoakArgs {
     /// Seed of the faults and the readings.
@@ -42,9 +46,12 @@ struct SoakArgs {
     /// How many readings to send. More are sent if a fault was injected less often than --at-least.
     #[arg(long, default_value_t = 1_000_000)]
     readings: u64,
-    /// How many unicorns to send them from.
+    /// Whose readings to send.
+    #[arg(long, value_enum, default_value_t = SoakSensor::Unicorn)]
+    sensor: SoakSensor,
+    /// How many unicorns or rooms to send them from.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
-    unicorns: u32,
+    keys: u32,
     /// Readings per second, in total.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     rate: u64,
@@ -76,6 +83,14 @@ struct SoakArgs {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum SoakSensor {
+    /// The Wild Rydes fleet.
+    Unicorn,
+    /// The rooms of `examples/thermometer`.
+    Thermometer,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum SoakFunctions {
     Embedded,
     Bootstrap,
@@ -85,7 +100,7 @@ enum SoakFunctions {
 enum SoakWindowTime {
     /// The time it arrived in the stream.
     Arrival,
-    /// Its StatusTime.
+    /// Its own time.
     Event,
 }
 
@@ -108,10 +123,6 @@ const DEFAULT_FAULTS: &str = "all=0.05,delayed=0.02,response-dropped=0.04,thrott
     mapping-restarted=0.6,summaries-replayed=0.9,mapping-disabled=0.1,mapping-updated=0.3,all@2,\
     batch-failed=0,batch-failed@3,cloud-restarted=0,cloud-restarted@10";
 
-/// The most bytes that a reading of the soak takes in the dedup cache: a name, its index and count,
-/// and a time.
-const MOST_BYTES_HELD: usize = 90;
-
 impl SoakState {
     fn limits(self) -> StateLimits {
         let deployed = StateLimits::default();
@@ -129,12 +140,13 @@ impl SoakState {
         }
     }
 
-    /// How many of the last readings the dedup cache holds at least, if it may evict any.
-    fn held(self) -> Option<usize> {
+    /// How many of the last readings of a sensor the dedup cache holds at least, if it may evict
+    /// any.
+    fn held<S: TrafficSensor>(self) -> Option<usize> {
         // In base64, two generations: at any time, one of them is full.
         let bytes = self.limits().dedup / 2 * 3 / 4;
         // A few bytes less, for the table of the keys.
-        (self == Self::Evicting).then_some(bytes * 9 / 10 / MOST_BYTES_HELD)
+        (self == Self::Evicting).then_some(bytes * 9 / 10 / S::MOST_BYTES_HELD)
     }
 }
 
@@ -154,7 +166,11 @@ impl SoakArgs {
         Ok(state)
     }
 
-    fn application(&self) -> anyhow::Result<WildRydes> {
+    /// How the application runs.
+    fn application<S: TrafficSensor>(
+        &self,
+        application: SensorApplication<S>,
+    ) -> anyhow::Result<SensorApplication<S>> {
         let functions = match self.functions {
             SoakFunctions::Embedded => Functions::Embedded,
             SoakFunctions::Bootstrap => {
@@ -165,14 +181,14 @@ impl SoakArgs {
                 Functions::Bootstrap(folder.to_owned())
             }
         };
-        Ok(WildRydes {
+        Ok(SensorApplication {
             functions,
             window_time: match self.window_time {
                 SoakWindowTime::Arrival => WindowTime::Arrival,
                 SoakWindowTime::Event => WindowTime::Event,
             },
             limits: self.state()?.limits(),
-            ..local::wild_rydes()
+            ..application
         })
     }
 }
@@ -192,6 +208,23 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
+    match arguments.sensor {
+        SoakSensor::Unicorn => soak(arguments, local::wild_rydes(), local::settings()).await,
+        SoakSensor::Thermometer => {
+            let application = SensorApplication::new(thermometer::sensor()?);
+            let program = LocalProgram::new(application, "thermometer");
+            let settings = program.settings();
+            soak(arguments, program.application, settings).await
+        }
+    }
+}
+
+/// Sends readings of the application's sensor, and checks its rows.
+async fn soak<S: TrafficSensor>(
+    arguments: &SoakArgs,
+    application: SensorApplication<S>,
+    settings: CloudSettings,
+) -> anyhow::Result<bool> {
     let faults = Arc::new(Faults::parse(&arguments.faults, arguments.seed)?);
     let state = arguments.state()?;
     let temporary = tempfile::tempdir()?;
@@ -205,25 +238,27 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
         shards: arguments.shards,
         window: arguments.window,
         faults: Arc::clone(&faults),
-        ..local::settings()
+        ..settings
     };
+    let rejects = data_dir.join("archive").join(&settings.names.rejects);
     let window_by = match arguments.window_time {
         SoakWindowTime::Arrival => WindowBy::Arrival,
         SoakWindowTime::Event => WindowBy::Event,
     };
     let windows = AuditWindows::new(arguments.window, window_by);
-    let evidence = phase::run_all(phase::Soak {
+    let soak = phase::Soak {
         settings,
-        application: arguments.application()?,
+        application: arguments.application(application)?,
         seed: arguments.seed,
         readings: arguments.readings,
-        unicorns: arguments.unicorns,
+        keys: arguments.keys,
         rate: arguments.rate,
         at_least: arguments.at_least,
-    })
-    .await?;
-    let rejects = data_dir.join("archive").join("wildrydes-rejects");
-    let checked = report::Checked::of(evidence, windows, state.held(), &rejects)?;
+    };
+    let evidence = phase::run_all(&soak).await?;
+    let sensor = &soak.application.sensor;
+    let held = state.held::<S>();
+    let checked = report::Checked::of(sensor, evidence, windows, held, &rejects)?;
 
     println!("seed {}", arguments.seed);
     print!("{}", report::injections(&faults));

@@ -7,21 +7,18 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_kinesis::Client as Kinesis;
-use local::WildRydes;
 use redrive::{RedriveArgs, redrive};
 use soak::log::{LoggedRecord, read_log};
 use tokio_util::sync::CancellationToken;
-use unicorn::row::schema;
 use windrow_connect::cloud::{Environment, Target, TargetArgs};
 use windrow_core::row::Row;
 use windrow_lambda::processor::row::StoredRow;
 use windrow_local::{CloudSettings, LocalCloud};
+use windrow_pipeline::SensorApplication;
 
+use crate::sensors::TrafficSensor;
 use crate::topology::{self, ChangesEnd};
 use crate::traffic::{self, Sent, TrafficPlan};
-
-/// The second stream of readings, aggregated into the same table.
-const SECOND_STREAM: &str = "wildrydes-second";
 
 /// The time limit for closing the open windows.
 const DRAIN_LIMIT: Duration = Duration::from_secs(600);
@@ -33,12 +30,12 @@ const FIRST_MILLIS: i64 = 1_700_000_000_000;
 const PHASE_MILLIS: i64 = 1_000_000_000;
 
 /// What to run.
-pub(crate) struct Soak {
+pub(crate) struct Soak<S> {
     pub(crate) settings: CloudSettings,
-    pub(crate) application: WildRydes,
+    pub(crate) application: SensorApplication<S>,
     pub(crate) seed: u64,
     pub(crate) readings: u64,
-    pub(crate) unicorns: u32,
+    pub(crate) keys: u32,
     pub(crate) rate: u64,
     pub(crate) at_least: u64,
 }
@@ -58,12 +55,12 @@ pub(crate) struct Evidence {
 }
 
 /// Runs the phases.
-pub(crate) async fn run_all(soak: Soak) -> anyhow::Result<Evidence> {
+pub(crate) async fn run_all<S: TrafficSensor>(soak: &Soak<S>) -> anyhow::Result<Evidence> {
     let mut evidence = Evidence::default();
     loop {
-        let phase = Phase::start(&soak).await?;
-        let end = phase.send(&soak, &mut evidence).await?;
-        let finished = phase.finish(&soak, &mut evidence).await;
+        let phase = Phase::start(soak).await?;
+        let end = phase.send(soak, &mut evidence).await?;
+        let finished = phase.finish(soak, &mut evidence).await;
         phase.cloud.stop().await;
         finished?;
         evidence.phases += 1;
@@ -81,12 +78,14 @@ struct Phase {
 }
 
 impl Phase {
-    async fn start(soak: &Soak) -> anyhow::Result<Self> {
+    async fn start<S: TrafficSensor>(soak: &Soak<S>) -> anyhow::Result<Self> {
         soak.settings.faults.switch_on();
         let cloud = LocalCloud::start(soak.settings.clone(), &soak.application).await?;
-        cloud.add_stream(SECOND_STREAM, 1).await?;
+        // Its readings are aggregated into the same table.
+        let second = format!("{}-second", soak.settings.names.stream);
+        cloud.add_stream(&second, 1).await?;
         let config = windrow_connect::local_config(&cloud.endpoint_url());
-        let streams = [soak.settings.names.stream.clone(), SECOND_STREAM.to_owned()];
+        let streams = [soak.settings.names.stream.clone(), second];
         Ok(Self {
             cloud,
             kinesis: Kinesis::new(&config),
@@ -96,7 +95,11 @@ impl Phase {
 
     /// Sends readings until all are sent or the cloud is to be restarted. Then drains it, while
     /// readings are still sent if it is to be restarted.
-    async fn send(&self, soak: &Soak, evidence: &mut Evidence) -> anyhow::Result<ChangesEnd> {
+    async fn send<S: TrafficSensor>(
+        &self,
+        soak: &Soak<S>,
+        evidence: &mut Evidence,
+    ) -> anyhow::Result<ChangesEnd> {
         let phase = evidence.phases;
         let plan = TrafficPlan {
             seed: soak.seed.wrapping_add(phase.wrapping_mul(1 << 32)),
@@ -104,7 +107,7 @@ impl Phase {
             at_least: soak.at_least,
             faults: Arc::clone(&soak.settings.faults),
             first_millis: FIRST_MILLIS + PHASE_MILLIS * i64::try_from(phase)?,
-            unicorns: soak.unicorns,
+            keys: soak.keys,
             rate: soak.rate,
             streams: self.streams.clone(),
         };
@@ -118,7 +121,8 @@ impl Phase {
         };
         let (all_sent, drained) = (CancellationToken::new(), CancellationToken::new());
         let sending = async {
-            let sent = traffic::send(&self.kinesis, &plan, &drained).await;
+            let sent =
+                traffic::send(&soak.application.sensor, &self.kinesis, &plan, &drained).await;
             all_sent.cancel();
             sent
         };
@@ -136,7 +140,11 @@ impl Phase {
     }
 
     /// Redrives failed batches, and reads the logs and the table.
-    async fn finish(&self, soak: &Soak, evidence: &mut Evidence) -> anyhow::Result<()> {
+    async fn finish<S: TrafficSensor>(
+        &self,
+        soak: &Soak<S>,
+        evidence: &mut Evidence,
+    ) -> anyhow::Result<()> {
         soak.settings.faults.switch_off();
         evidence.redriven += self.redrive(soak).await?;
         for stream in &self.streams {
@@ -150,12 +158,12 @@ impl Phase {
                 }
             }));
         }
-        evidence.rows = self.rows(&soak.settings.names.table).await?;
+        evidence.rows = self.rows(soak).await?;
         Ok(())
     }
 
     /// Redrives the failed batches, as the program `redrive` does, and waits for their rows.
-    async fn redrive(&self, soak: &Soak) -> anyhow::Result<u64> {
+    async fn redrive<S: TrafficSensor>(&self, soak: &Soak<S>) -> anyhow::Result<u64> {
         let arguments = RedriveArgs {
             folder: None,
             data_dir: soak.settings.data_dir.clone(),
@@ -178,14 +186,16 @@ impl Phase {
         Ok(redriven.records as u64)
     }
 
-    async fn rows(&self, table: &str) -> anyhow::Result<Vec<Row>> {
+    async fn rows<S: TrafficSensor>(&self, soak: &Soak<S>) -> anyhow::Result<Vec<Row>> {
         let config = windrow_connect::local_config(&self.cloud.endpoint_url());
-        let scan = DynamoDb::new(&config).scan().table_name(table);
+        let scan = DynamoDb::new(&config)
+            .scan()
+            .table_name(&soak.settings.names.table);
         let mut pages = scan.into_paginator().send();
         let mut rows = Vec::new();
         while let Some(page) = pages.next().await {
             for item in page?.items() {
-                rows.push(StoredRow::from_item(schema(), item)?.row);
+                rows.push(StoredRow::from_item(soak.application.sensor.schema(), item)?.row);
             }
         }
         Ok(rows)

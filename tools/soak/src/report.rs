@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use audit::compare::{Difference, DifferenceKind, compare_between};
 use audit::expected::{AuditWindows, ExpectedWindows, LogFold};
-use audit::totals::AuditTotals;
-use soak::log::{Identity, fold_log, identity};
-use soak::rows::{UnicornWindow, flat, merge_twice};
-use unicorn::sensor::readings;
+use audit::measures::AuditTotals;
+use soak::log::{Identity, fold_log, identities};
+use soak::rows::{KeyWindow, flat, merge_twice};
 use windrow_core::row::Row;
 use windrow_local::faults::{FaultKind, Faults};
 
 use crate::SoakState;
 use crate::phase::Evidence;
+use crate::sensors::TrafficSensor;
 
 /// The result of the comparison.
 #[derive(Debug, Default)]
@@ -54,24 +54,25 @@ const MOST_EXAMPLES: usize = 10;
 impl Checked {
     /// Compares the rows and the rejects with the logs. `held` is how many readings the dedup cache
     /// surely holds, if not all, and `rejects` the folder of the rejects' archive.
-    pub(crate) fn of(
+    pub(crate) fn of<S: TrafficSensor>(
+        sensor: &S,
         evidence: Evidence,
         windows: AuditWindows,
         held: Option<usize>,
         rejects: &Path,
     ) -> anyhow::Result<Self> {
         let log = evidence.log.iter();
-        let lines = log.flat_map(|record| readings(&record.data));
-        let lines = lines.filter_map(|(_, reading)| reading.ok());
-        let identities: HashSet<Identity> = lines.map(|reading| identity(&reading)).collect();
-        let fold = || LogFold::new(windows, i64::MIN..i64::MAX);
+        let identities: HashSet<Identity> = log
+            .flat_map(|record| identities(sensor, &record.data))
+            .collect();
+        let fold = || LogFold::new(sensor, windows, i64::MIN..i64::MAX);
         let least = fold_log(&evidence.log, fold());
         let most = fold_log(&evidence.log, fold().with_held(held));
 
         let is_later = |row: &&Row| row.source.dedup_from.is_some();
         let later_ranges = evidence.rows.iter().filter(is_later).count() as u64;
         let table_rows = evidence.rows.len() as u64;
-        let merged = merge_twice(evidence.rows);
+        let merged = merge_twice(sensor.schema(), evidence.rows);
 
         let sent = &evidence.sent;
         let in_windows = readings_of(&least);
@@ -79,7 +80,7 @@ impl Checked {
             .acknowledged
             .iter()
             .filter(|identity| !identities.contains(*identity));
-        let rejected = rejected(rejects)?;
+        let rejected = rejected(rejects, S::NAME)?;
         let mut checked = Self {
             sent: sent.readings,
             again: sent.again,
@@ -102,7 +103,7 @@ impl Checked {
             ..Self::default()
         };
         checked.after_eviction = checked.in_rows.saturating_sub(in_windows);
-        for difference in compare_between(&least, &most, &merged.found) {
+        for difference in compare_between(sensor.schema(), &least, &most, &merged.found) {
             checked.add(&difference);
         }
         // Everything is drained, so any gap is wrong, even one that only duplicates are missing in.
@@ -119,13 +120,14 @@ impl Checked {
     /// Counts a difference.
     fn add(&mut self, difference: &Difference) {
         let Difference {
-            name,
+            key,
             start,
             kind,
             log,
             rows,
         } = difference;
-        let readings = |totals: &Option<AuditTotals>| totals.map_or(0, |totals| totals.readings);
+        let readings =
+            |totals: &Option<AuditTotals>| totals.as_ref().map_or(0, |totals| totals.readings);
         match kind {
             DifferenceKind::NoRow => self.lost += readings(log),
             DifferenceKind::NotInLog => self.twice += readings(rows),
@@ -135,15 +137,15 @@ impl Checked {
             // The others are about items, which are rows here.
             _ => self.wrong += 1,
         }
-        let window_key = (name.clone(), start.unwrap_or_default());
+        let window_key = (key.clone(), start.unwrap_or_default());
         let problem = format!("{kind}: expected {log:?}, found {rows:?}");
         self.example(&window_key, &problem);
     }
 
-    fn example(&mut self, (name, window): &UnicornWindow, problem: &str) {
+    fn example(&mut self, (key, window): &KeyWindow, problem: &str) {
         if self.examples.len() < MOST_EXAMPLES {
             self.examples
-                .push(format!("{name:?} at {window}: {problem}"));
+                .push(format!("{key:?} at {window}: {problem}"));
         }
     }
 
@@ -228,8 +230,8 @@ pub(crate) fn injections(faults: &Faults) -> String {
         .collect()
 }
 
-/// Reads the names of the broken lines in the rejects.
-fn rejected(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
+/// Reads the names of the broken lines in the rejects, which are in this field.
+fn rejected(folder: &Path, field: &str) -> anyhow::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -246,7 +248,7 @@ fn rejected(folder: &Path) -> anyhow::Result<BTreeSet<String>> {
                 let rejected: serde_json::Value = serde_json::from_str(line)?;
                 let payload = rejected["Payload"].as_str().unwrap_or_default();
                 let payload: serde_json::Value = serde_json::from_str(payload).unwrap_or_default();
-                if let Some(name) = payload["Name"].as_str() {
+                if let Some(name) = payload[field].as_str() {
                     found.insert(name.to_owned());
                 }
             }
@@ -263,6 +265,7 @@ mod tests {
     use bytes::Bytes;
     use soak::log::LoggedRecord;
     use unicorn::row::parse;
+    use unicorn::sensor::Unicorn;
 
     use super::*;
 
@@ -299,7 +302,7 @@ mod tests {
         };
         let windows = AuditWindows::new(Duration::from_secs(60), WindowBy::Arrival);
         let folder = tempfile::tempdir().unwrap();
-        Checked::of(evidence, windows, held, folder.path()).unwrap()
+        Checked::of(&Unicorn, evidence, windows, held, folder.path()).unwrap()
     }
 
     #[test]

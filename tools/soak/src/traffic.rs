@@ -9,7 +9,7 @@ use aws_sdk_kinesis::Client;
 use bytes::Bytes;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use soak::log::Identity;
+use soak::log::{Identity, identities};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use windrow_core::time::Timestamp;
 use windrow_local::faults::{FaultKind, Faults};
 use windrow_write::{KinesisRecord, KinesisStream, Policy, deliver};
 
+use crate::sensors::TrafficSensor;
 use crate::spelling::TrafficReading;
 
 /// What to send.
@@ -31,10 +32,10 @@ pub(crate) struct TrafficPlan {
     pub(crate) faults: Arc<Faults>,
     /// The time of the first readings, in milliseconds since the epoch.
     pub(crate) first_millis: i64,
-    pub(crate) unicorns: u32,
+    pub(crate) keys: u32,
     /// Readings per second.
     pub(crate) rate: u64,
-    /// Most unicorns send to the first stream, the rest to the second.
+    /// Most keys send to the first stream, the rest to the second.
     pub(crate) streams: [String; 2],
 }
 
@@ -43,7 +44,7 @@ pub(crate) struct TrafficPlan {
 pub(crate) struct Sent {
     /// How many readings were sent, not counting duplicates.
     pub(crate) readings: u64,
-    /// The names and StatusTimes of the acknowledged readings.
+    /// The identities of the acknowledged readings.
     pub(crate) acknowledged: BTreeSet<Identity>,
     /// How many readings were sent again on purpose.
     pub(crate) again: u64,
@@ -63,10 +64,15 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 const MOST_EXTRA: Duration = Duration::from_secs(120);
 
 /// Sends all readings of the plan at its rate, or those before `stop`.
-pub(crate) async fn send(client: &Client, plan: &TrafficPlan, stop: &CancellationToken) -> Sent {
+pub(crate) async fn send<S: TrafficSensor>(
+    sensor: &S,
+    client: &Client,
+    plan: &TrafficPlan,
+    stop: &CancellationToken,
+) -> Sent {
     let mut senders = JoinSet::new();
     for number in 0..SENDERS {
-        let sender = TrafficSender::new(client, plan, number, stop.clone());
+        let sender = TrafficSender::new(sensor.clone(), client, plan, number, stop.clone());
         senders.spawn(sender.run());
     }
     let mut all = Sent::default();
@@ -94,11 +100,12 @@ pub(crate) fn too_rare(faults: &Faults, at_least: u64) -> Vec<FaultKind> {
     kinds.filter(rare).collect()
 }
 
-struct TrafficSender {
+struct TrafficSender<S> {
+    sensor: S,
     number: u64,
     random: ChaCha8Rng,
     streams: [KinesisStream; 2],
-    unicorns: Vec<TrafficUnicorn>,
+    keys: Vec<TrafficKey>,
     left: u64,
     per_tick: u64,
     at_least: u64,
@@ -109,7 +116,7 @@ struct TrafficSender {
     later: Vec<(Instant, ReadingBatch)>,
 }
 
-struct TrafficUnicorn {
+struct TrafficKey {
     name: String,
     /// The index of its stream.
     stream: usize,
@@ -126,14 +133,20 @@ struct ReadingBatch {
 
 #[derive(Clone)]
 enum TrafficLine {
-    Reading(TrafficReading),
+    Reading(TrafficReading, Vec<Identity>),
     Broken(String),
 }
 
-impl TrafficSender {
-    fn new(client: &Client, plan: &TrafficPlan, number: u64, stop: CancellationToken) -> Self {
-        let unicorns = (0..u64::from(plan.unicorns)).filter(|n| n % SENDERS == number);
-        let unicorns = unicorns.map(|n| TrafficUnicorn {
+impl<S: TrafficSensor> TrafficSender<S> {
+    fn new(
+        sensor: S,
+        client: &Client,
+        plan: &TrafficPlan,
+        number: u64,
+        stop: CancellationToken,
+    ) -> Self {
+        let keys = (0..u64::from(plan.keys)).filter(|n| n % SENDERS == number);
+        let keys = keys.map(|n| TrafficKey {
             // Some names are in other scripts, and some are long.
             name: match n % 7 {
                 0 => format!("Единорог {n}"),
@@ -143,17 +156,18 @@ impl TrafficSender {
             stream: usize::from(n % 8 == 5),
             millis: plan.first_millis,
         });
-        let unicorns: Vec<TrafficUnicorn> = unicorns.collect();
+        let keys: Vec<TrafficKey> = keys.collect();
         let share = |total: u64| total / SENDERS + u64::from(number < total % SENDERS);
-        let left = match unicorns.len() {
+        let left = match keys.len() {
             0 => 0,
             _ => share(plan.readings),
         };
         Self {
+            sensor,
             number,
             random: ChaCha8Rng::seed_from_u64(plan.seed.wrapping_mul(SENDERS) + number),
             streams: [0, 1].map(|n| KinesisStream::new(client.clone(), plan.streams[n].clone())),
-            unicorns,
+            keys,
             left,
             per_tick: (share(plan.rate) / 10).max(1),
             at_least: plan.at_least,
@@ -208,7 +222,7 @@ impl TrafficSender {
 
     /// Whether nothing is left to send. `sent_at` is when the planned readings were sent.
     fn is_done(&self, sent_at: &mut Option<Instant>) -> bool {
-        if self.unicorns.is_empty() {
+        if self.keys.is_empty() {
             return true;
         }
         if self.left > 0 {
@@ -218,34 +232,30 @@ impl TrafficSender {
         too_rare(&self.faults, self.at_least).is_empty() || sent_at.elapsed() > MOST_EXTRA
     }
 
-    /// Adds a record with one to four readings of a unicorn, but at most `most`. Returns how many.
+    /// Adds a record with one to four readings of a key, but at most `most`. Returns how many.
     fn make_record(&mut self, most: u64, batches: &mut [ReadingBatch; 2]) -> u64 {
         let random = &mut self.random;
-        let index = random.random_range(0..self.unicorns.len());
-        let unicorn = &mut self.unicorns[index];
+        let index = random.random_range(0..self.keys.len());
+        let key = &mut self.keys[index];
         let count = random.random_range(1..=most.min(4));
         let mut text = String::new();
         let mut contents = Vec::new();
         for _ in 0..count {
-            unicorn.millis += random.random_range(1..2_000);
-            let reading = TrafficReading {
-                name: unicorn.name.clone(),
-                time: Timestamp::from_millis(unicorn.millis),
-                micrometres: random.random_range(0..60_000_000),
-                magic: random.random_range(80..180),
-                health: random.random_range(80..180),
-            };
-            text.push_str(&reading.to_line());
-            contents.push(TrafficLine::Reading(reading));
+            key.millis += random.random_range(1..2_000);
+            let reading = S::reading(&key.name, Timestamp::from_millis(key.millis), random);
+            let line = reading.to_line();
+            text.push_str(&line);
+            let identities = identities(&self.sensor, line.as_bytes());
+            contents.push(TrafficLine::Reading(reading, identities));
         }
         if random.random_bool(0.004) {
-            let name = format!("broken {} {}", self.number, unicorn.millis);
-            text.push_str(&broken_line(&name));
+            let name = format!("broken {} {}", self.number, key.millis);
+            text.push_str(&broken_line::<S>(&name));
             contents.push(TrafficLine::Broken(name));
         }
-        let batch = &mut batches[unicorn.stream];
+        let batch = &mut batches[key.stream];
         batch.records.push(KinesisRecord {
-            partition_key: unicorn.name.clone(),
+            partition_key: key.name.clone(),
             data: Bytes::from(text),
         });
         batch.contents.push(contents);
@@ -268,8 +278,8 @@ impl TrafficSender {
             }
             for line in contents {
                 match line.clone() {
-                    TrafficLine::Reading(reading) => {
-                        self.sent.acknowledged.insert(reading.identity());
+                    TrafficLine::Reading(_, identities) => {
+                        self.sent.acknowledged.extend(identities);
                     }
                     TrafficLine::Broken(name) => {
                         self.sent.broken.insert(name);
@@ -302,12 +312,12 @@ impl TrafficSender {
             let mut text = String::new();
             for line in lines {
                 match line {
-                    TrafficLine::Reading(reading) => {
+                    TrafficLine::Reading(reading, _) => {
                         text.push_str(&reading.respelled(&mut self.random));
                         self.sent.again += 1;
                         self.sent.respelled += u64::from(is_respelled);
                     }
-                    TrafficLine::Broken(name) => text.push_str(&broken_line(name)),
+                    TrafficLine::Broken(name) => text.push_str(&broken_line::<S>(name)),
                 }
             }
             if is_respelled {
@@ -318,6 +328,6 @@ impl TrafficSender {
     }
 }
 
-fn broken_line(name: &str) -> String {
-    format!("{{\"Name\":\"{name}\"}}\n")
+fn broken_line<S: TrafficSensor>(name: &str) -> String {
+    format!("{{\"{}\":\"{name}\"}}\n", S::NAME)
 }
