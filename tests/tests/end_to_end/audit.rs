@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +10,19 @@ use audit::{AuditArgs, AuditError, AuditProgram};
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Parser;
 use end_to_end::programs::{program, run};
-use end_to_end::{TIME_LIMIT, TestCloud, reading, with_event_time};
+use end_to_end::{TIME_LIMIT, TestCloud, reading, send, with_event_time};
 use tokio_util::sync::CancellationToken;
 use unicorn::row::schema;
 use unicorn::sensor::Unicorn;
 use windrow_connect::cloud::Environment;
-use windrow_core::row::{Row, SourceRange};
-use windrow_core::value::Value;
+use windrow_core::decimal::Decimal;
+use windrow_core::row::{Measure, Row, SourceRange};
+use windrow_core::sensor::{Aggregation, DeclaredSensor, Field, Sensor};
+use windrow_core::value::{ColumnType, NumberType, Value};
 use windrow_lambda::processor::row::{Item, StoredRow, TableRow};
 use windrow_local::faults::Faults;
+use windrow_local::{CloudSettings, LocalCloud};
+use windrow_pipeline::{LocalProgram, SensorApplication};
 
 const TABLE: &str = "UnicornSensorData";
 
@@ -56,7 +61,21 @@ async fn audit_until(
     arguments: &[&str],
     stop_at: Option<&'static str>,
 ) -> Audited {
-    let url = cloud.cloud.endpoint_url();
+    let program = AuditProgram {
+        sensor: Unicorn,
+        stream: "wildrydes".to_owned(),
+        table: TABLE.to_owned(),
+    };
+    audit_of(&program, &cloud.cloud, arguments, stop_at).await
+}
+
+async fn audit_of<S: Sensor>(
+    program: &AuditProgram<S>,
+    cloud: &LocalCloud,
+    arguments: &[&str],
+    stop_at: Option<&'static str>,
+) -> Audited {
+    let url = cloud.endpoint_url();
     let usual = ["audit", "--endpoint-url", &url, "--window", "1s"];
     let mut arguments = [&usual, arguments].concat();
     if !arguments.contains(&"--settle") {
@@ -70,12 +89,7 @@ async fn audit_until(
     };
     let stop = notes.stop.clone();
     let mut out = Vec::new();
-    let program = AuditProgram {
-        sensor: Unicorn,
-        stream: "wildrydes".to_owned(),
-        table: TABLE.to_owned(),
-    };
-    let running = audit::run(&program, &args, &environment, &stop, &mut out, &mut notes);
+    let running = audit::run(program, &args, &environment, &stop, &mut out, &mut notes);
     let ended = tokio::time::timeout(TIME_LIMIT, running).await.unwrap();
     let (out, notes) = [out, notes.text]
         .map(|text| String::from_utf8(text).unwrap())
@@ -326,6 +340,103 @@ async fn windows_by_event_time_agree() {
     }
     let found = differences(&cloud, &arguments).await;
     assert_eq!(found, vec![named("unicorn 1", "NoRow"); 3]);
+    cloud.stop().await;
+}
+
+/// Trades, which have neither a time nor an identity. A market may be missing.
+fn trades() -> DeclaredSensor {
+    let price = ColumnType::Number(NumberType::decimal(2));
+    let sensor = DeclaredSensor::new(vec![
+        Field::new("Symbol", ColumnType::Text).key(),
+        Field::new("Market", ColumnType::Text).key().nullable(),
+        Field::new("Price", price)
+            .measure("Opening", Aggregation::First)
+            .measure("Closing", Aggregation::Last)
+            .measure("Average", Aggregation::Average { places: 1 })
+            .measure("Trades", Aggregation::Count),
+    ]);
+    sensor.unwrap()
+}
+
+/// A local cloud whose stream `trades` has two shards and, over several windows, trades of four keys.
+/// Half of the keys are in both shards.
+async fn traded(data_dir: &Path) -> (LocalCloud, AuditProgram<DeclaredSensor>) {
+    let program = LocalProgram::new(SensorApplication::new(trades()), "trades");
+    let settings = CloudSettings {
+        port: 0,
+        data_dir: data_dir.to_owned(),
+        window: Duration::from_secs(1),
+        shards: 2,
+        ..program.settings()
+    };
+    let cloud = LocalCloud::start(settings, &program.application).await;
+    let cloud = cloud.unwrap();
+    let kinesis =
+        aws_sdk_kinesis::Client::new(&windrow_connect::local_config(&cloud.endpoint_url()));
+    for round in 0..3 {
+        let records = (0..40).map(|number| {
+            let market = ["null", "\"Rome\""][number % 2];
+            let symbol = number / 2 % 2;
+            let price = (number * 37 + round * 11) % 100;
+            let line =
+                format!("{{\"Symbol\":\"S{symbol}\",\"Market\":{market},\"Price\":{price}.25}}\n");
+            (
+                format!("partition {}", number % 7),
+                line.repeat(1 + number % 3),
+            )
+        });
+        send(&kinesis, "trades", records).await;
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+    }
+    cloud.drain(TIME_LIMIT).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    (cloud, AuditProgram::new(trades(), "trades"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_sensor_is_audited() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cloud, program) = traded(folder.path()).await;
+    let audited = audit_of(&program, &cloud, &[], None).await;
+    assert!(audited.ended.unwrap(), "{}{}", audited.out, audited.notes);
+    assert!(
+        audited.out.ends_with(" of 4 keys verified, 0 differ\n"),
+        "{}",
+        audited.out
+    );
+
+    let config = windrow_connect::local_config(&cloud.endpoint_url());
+    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+    let schema = program.sensor.schema();
+    let scan = dynamodb.scan().table_name("trades").send().await.unwrap();
+    let [partition, sort] = schema.table_key();
+    let is_of = |item: &&Item| item[partition].as_s().unwrap() == r#"["S1",null]"#;
+    // Rows that hide the original ones, with another opening price.
+    for item in scan.items().iter().filter(is_of) {
+        let mut row = StoredRow::from_item(schema, item).unwrap().row;
+        let Measure::Ordered { value, .. } = &mut row.measures[0] else {
+            panic!("{row:?}");
+        };
+        *value = Value::Number(Decimal {
+            unscaled: -7,
+            scale: 2,
+        });
+        let delete = dynamodb.delete_item().table_name("trades");
+        let delete = delete.key(partition, item[partition].clone());
+        delete.key(sort, item[sort].clone()).send().await.unwrap();
+        let put = dynamodb.put_item().table_name("trades");
+        let put = put.set_item(Some(TableRow::new(schema, row, None).to_item()));
+        put.send().await.unwrap();
+    }
+
+    let audited = audit_of(&program, &cloud, &[], None).await;
+    assert!(!audited.ended.unwrap());
+    let first = audited.out.lines().next().unwrap();
+    assert!(first.starts_with(r#"["S1",null]  "#), "{first}");
+    assert!(
+        first.contains("rows changed: Opening is -0.07 instead of "),
+        "{first}"
+    );
     cloud.stop().await;
 }
 
