@@ -101,7 +101,7 @@ pub struct AuditArgs {
 
     /// How long rows live, as the processor's EXPIRE_AFTER_DAYS. Windows whose rows have expired are
     /// not audited [default: what most rows say]
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     pub expire_after_days: Option<u32>,
 
     /// How to print differences
@@ -157,6 +157,7 @@ mod tests {
             &["--settle", "-1s"],
             &["--format", "xml"],
             &["--stream", "no stream"],
+            &["--expire-after-days", "0"],
         ] {
             let error = parse(arguments).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{arguments:?}");
