@@ -37,7 +37,7 @@ const AHEAD: usize = 4;
 /// Prints rows, ordered by window and the text of the key. The columns are those of the schema,
 /// named as in the pipeline's table, and `Readings` and `WindowSeconds`, unless the schema has
 /// columns of its own with these names. As in the pipeline's rows, a column without a value is left
-/// out of a JSON object; it is an empty field of CSV, where an empty text is in quotes. JSON lines and CSV are formatted by `threads` threads;
+/// out of a JSON object; it is an empty field of CSV. JSON lines and CSV are formatted by `threads` threads;
 /// tables by one, since a table's width depends on all its rows.
 ///
 /// # Errors
@@ -278,7 +278,7 @@ fn push_csv_value(text: &mut Vec<u8>, value: &FieldValue<'_>) {
 
 fn push_csv_text(text: &mut Vec<u8>, value: &str) {
     let needs_quotes = |byte| matches!(byte, b',' | b'"' | b'\r' | b'\n');
-    if value.is_empty() || value.bytes().any(needs_quotes) {
+    if value.bytes().any(needs_quotes) {
         text.push(b'"');
         text.extend_from_slice(value.replace('"', "\"\"").as_bytes());
         text.push(b'"');

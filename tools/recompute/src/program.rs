@@ -10,13 +10,13 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 use windrow_archive::ArchiveListing;
-use windrow_archive::windows::{ScanOptions, ScanReport, WindowRows, scan};
+use windrow_archive::windows::{ScanOptions, ScanReport, scan};
 use windrow_connect::cloud::{Environment, LOCAL_PORT, Resolved, resolve};
 use windrow_connect::terminal::{counted, eprint_line, printable};
 use windrow_core::sensor::{Sensor, SensorError};
 
 use crate::args::RecomputeArgs;
-use crate::output::{self, RecomputeFormat};
+use crate::output;
 use crate::table::{RecomputedTable, check_name};
 
 /// The program that recomputes the windows of one sensor.
@@ -119,11 +119,16 @@ impl<S: Sensor> RecomputeProgram<S> {
         let (rows, report) = scan(&self.sensor, &listing.files, options, &progress)?;
         bar.finish_and_clear();
 
-        if let Some(format) = args.format()
-            && print(&rows, format, threads)?.is_closed()
-            && table.is_none()
-        {
-            return Ok(());
+        if let Some(format) = args.format() {
+            let output = BufWriter::new(io::stdout().lock());
+            match output::write(&rows, format, threads, output) {
+                // A closed output (`| head`) is a normal end.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe && table.is_none() => {
+                    return Ok(());
+                }
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+                _ => {}
+            }
         }
         if let Some((runtime, table)) = table {
             let bar = self::bar(
@@ -159,33 +164,6 @@ impl<S: Sensor> RecomputeProgram<S> {
         let schema = Arc::clone(self.sensor.schema());
         let table = runtime.block_on(RecomputedTable::open(&cloud, name, schema))?;
         Ok((runtime, table))
-    }
-}
-
-/// Whether the output took all rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Printed {
-    All,
-    /// It was closed (`| head`), which is a normal end.
-    Closed,
-}
-
-impl Printed {
-    fn is_closed(self) -> bool {
-        self == Self::Closed
-    }
-}
-
-fn print<S: Sensor>(
-    rows: &WindowRows<'_, S>,
-    format: RecomputeFormat,
-    threads: usize,
-) -> io::Result<Printed> {
-    let output = BufWriter::new(io::stdout().lock());
-    match output::write(rows, format, threads, output) {
-        Ok(()) => Ok(Printed::All),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Printed::Closed),
-        Err(error) => Err(error),
     }
 }
 
