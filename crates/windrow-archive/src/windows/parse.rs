@@ -214,11 +214,11 @@ impl<'n, S: Sensor> Parser<'n, S> {
         let Self { sensor, keys, .. } = self;
         let mut take = |reading: S::Reading<'_>| {
             let time = sensor.time(&reading).ok_or(LineProblem::NoTime)?;
-            let slot = keys.slot(&sensor.key(&reading))?;
             let identity = match sensor.identity(&reading) {
                 Some(identity) if identity == time.nanos() => IdentifiedBy::Time,
                 other => IdentifiedBy::Other(other),
             };
+            let slot = keys.slot(&sensor.key(&reading))?;
             let values = sensor.values(&reading);
             let parsed = ParsedReading::new(slot.key, time, identity, values);
             take(slot.partition as usize, parsed, identity);

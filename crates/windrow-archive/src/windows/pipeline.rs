@@ -130,7 +130,11 @@ impl<S: Sensor> Drop for ScanEnding<'_, '_, '_, S> {
 /// A thread's next job.
 enum Job<'p, S: Sensor> {
     /// Add a bucket to a partition.
-    Add(usize, BatchFold<S::Accumulator>, ReadingBucket<S::Values>),
+    Add(
+        usize,
+        Box<BatchFold<S::Accumulator>>,
+        ReadingBucket<S::Values>,
+    ),
     /// Parse the part in the slot with this ID, into one bucket per partition.
     Parse(u64, FileSplit<'p>, Vec<ReadingBucket<S::Values>>),
     Wait,
@@ -174,7 +178,7 @@ struct BucketSlot<'p, V> {
 
 struct KeyPartition<A> {
     /// `None` while a thread uses it.
-    batch: Option<BatchFold<A>>,
+    batch: Option<Box<BatchFold<A>>>,
     /// The index of the slot that has its next bucket.
     next: usize,
 }
@@ -186,7 +190,7 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
         batches: Vec<BatchFold<S::Accumulator>>,
     ) -> Self {
         let partitions = batches.into_iter().map(|batch| KeyPartition {
-            batch: Some(batch),
+            batch: Some(Box::new(batch)),
             next: 0,
         });
         Self {
@@ -300,7 +304,7 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
     fn added(
         &mut self,
         number: usize,
-        batch: BatchFold<S::Accumulator>,
+        batch: Box<BatchFold<S::Accumulator>>,
         bucket: ReadingBucket<S::Values>,
     ) {
         self.spare.push(bucket);
@@ -344,7 +348,8 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
             Some(failure) => Err(failure),
             None => {
                 let partitions = self.partitions.into_iter();
-                let batches = partitions.filter_map(|partition| partition.batch);
+                let batches =
+                    partitions.filter_map(|partition| partition.batch.map(|batch| *batch));
                 Ok((batches.collect(), self.totals.report))
             }
         }
