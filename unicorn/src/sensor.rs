@@ -44,6 +44,10 @@ impl Sensor for Unicorn {
         Cow::Borrowed(&reading.name)
     }
 
+    fn has_time(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn time(&self, reading: &Reading<'_>) -> Option<Timestamp> {
         Some(reading.status_time)

@@ -1,4 +1,5 @@
-//! The archive of raw readings: which files it has, and the lines in them.
+//! The archive of raw readings: which files it has, the lines in them, and windows computed from
+//! them.
 //!
 //! Firehose writes an archive as files of newline-delimited JSON, plain or compressed with gzip, in
 //! folders named by the hour of arrival. Everything that reads an archive uses this crate, so all
@@ -7,6 +8,7 @@
 //! * [`files`]: lists the files of an archive.
 //! * [`input`]: opens a file, and decompresses it if it is a gzip file.
 //! * [`lines`]: the lines of an input, or those that begin in a range of it.
+//! * [`windows`]: the windows of a sensor, computed from the files.
 //!
 //! ```
 //! use std::io::Cursor;
@@ -21,6 +23,7 @@
 pub mod files;
 pub mod input;
 pub mod lines;
+pub mod windows;
 
 use std::io;
 use std::path::PathBuf;

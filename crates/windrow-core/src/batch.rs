@@ -11,7 +11,7 @@
 
 mod times;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
@@ -22,14 +22,17 @@ use times::{AllTimes, TimesInOrder};
 /// Aggregates by key and window. Keys are numbers from 0 without large gaps, assigned by the
 /// caller.
 ///
-/// A reading is identified by its key and its own time, to the nanosecond. Of readings that are
-/// equal in both, the first counts as a reading and the others as duplicates.
+/// A reading is identified by its key and its own time, to the nanosecond
+/// ([`add`](BatchFold::add)), or by its key and an identity of another kind
+/// ([`add_identified`](BatchFold::add_identified)). Of readings of a window that are equal in both,
+/// the first counts as a reading and the others as duplicates.
 ///
 /// Memory grows with the number of readings and accumulators, never with the time between them:
 ///
 /// * 4 bytes per reading in the order of times, and up to twice that where a window has more
 ///   readings than the one before it;
 /// * about 30 bytes per reading out of order, or with a time that is not a whole millisecond;
+/// * about 60 bytes per reading with an identity that is not a time of its window;
 /// * about 50 bytes per accumulator, in addition to the aggregate.
 #[derive(Clone, Debug)]
 pub struct BatchFold<A> {
@@ -39,6 +42,7 @@ pub struct BatchFold<A> {
     keys: Vec<KeyWindows>,
     /// By key, the accumulators that were opened after one of a later window, by window start.
     late: HashMap<usize, BTreeMap<i64, usize>, RandomState>,
+    identities: Identities,
     readings: u64,
     duplicates: u64,
 }
@@ -52,6 +56,42 @@ pub struct BatchAccumulator<'a, A> {
     pub duplicates: u64,
     /// The aggregate of the distinct readings.
     pub aggregate: &'a A,
+}
+
+/// The identities that are not times of their window, by accumulator. Most sensors have none.
+#[derive(Clone, Debug, Default)]
+struct Identities {
+    known: HashSet<(usize, i128), RandomState>,
+    counts: HashMap<usize, IdentityCounts, RandomState>,
+}
+
+/// The readings of an accumulator that are not in its times.
+#[derive(Clone, Copy, Debug, Default)]
+struct IdentityCounts {
+    readings: u64,
+    duplicates: u64,
+}
+
+impl Identities {
+    /// Inserts the identity of a reading, if it has one. Returns false if it is a duplicate.
+    fn insert(&mut self, accumulator: usize, identity: Option<i128>) -> bool {
+        let is_new = identity.is_none_or(|identity| self.known.insert((accumulator, identity)));
+        let counts = self.counts.entry(accumulator).or_default();
+        if is_new {
+            counts.readings += 1;
+        } else {
+            counts.duplicates += 1;
+        }
+        is_new
+    }
+
+    #[inline]
+    fn counts(&self, accumulator: usize) -> IdentityCounts {
+        if self.counts.is_empty() {
+            return IdentityCounts::default();
+        }
+        self.counts.get(&accumulator).copied().unwrap_or_default()
+    }
 }
 
 /// An accumulator of a window and key.
@@ -82,6 +122,7 @@ impl<A: Merge> BatchFold<A> {
             times: AllTimes::new(),
             keys: Vec::new(),
             late: HashMap::default(),
+            identities: Identities::default(),
             readings: 0,
             duplicates: 0,
         }
@@ -105,6 +146,40 @@ impl<A: Merge> BatchFold<A> {
         is_new
     }
 
+    /// Adds a reading of `key`, taken at `millis` milliseconds, that is not identified by its time.
+    /// Returns false if one of the same key, window and identity was added before; this one then
+    /// only counts as a duplicate. A reading without an identity is never a duplicate.
+    ///
+    /// An identity that is a time of the window, in nanoseconds, is the same as that time in
+    /// [`add`](Self::add).
+    pub fn add_identified(
+        &mut self,
+        key: usize,
+        millis: i64,
+        identity: Option<i128>,
+        add: impl FnOnce(&mut A),
+    ) -> bool {
+        let (start, index) = self.accumulator_of(key, millis);
+        let window = self.windows.window_of(millis);
+        let time = identity.and_then(millis_and_nanos);
+        let time = time.filter(|(millis, _)| window.contains(*millis));
+        let OpenAccumulator { aggregate, times } = &mut self.accumulators[index];
+        let is_new = match time {
+            Some((millis, nanos)) => {
+                let after_start = millis.abs_diff(start);
+                self.times.insert(index, times, after_start, nanos)
+            }
+            None => self.identities.insert(index, identity),
+        };
+        if is_new {
+            add(aggregate);
+            self.readings += 1;
+        } else {
+            self.duplicates += 1;
+        }
+        is_new
+    }
+
     /// The windows of a key: the start of each, and the index of its [`BatchFold::accumulator`].
     pub fn windows_of(&self, key: usize) -> impl Iterator<Item = (i64, usize)> {
         let in_order = self.keys.get(key).into_iter();
@@ -118,9 +193,10 @@ impl<A: Merge> BatchFold<A> {
     pub fn accumulator(&self, index: usize) -> Option<BatchAccumulator<'_, A>> {
         let OpenAccumulator { aggregate, times } = self.accumulators.get(index)?;
         let (readings, duplicates) = self.times.counts(index, *times);
+        let identified = self.identities.counts(index);
         Some(BatchAccumulator {
-            readings,
-            duplicates,
+            readings: readings + identified.readings,
+            duplicates: duplicates + identified.duplicates,
             aggregate,
         })
     }
@@ -191,6 +267,13 @@ impl<A: Merge> BatchFold<A> {
     }
 }
 
+/// Whole milliseconds, rounded down, and the remaining nanoseconds; `None` beyond 64 bits.
+fn millis_and_nanos(nanos: i128) -> Option<(i64, u32)> {
+    const MILLI: i128 = 1_000_000;
+    let millis = i64::try_from(nanos.div_euclid(MILLI)).ok()?;
+    Some((millis, nanos.rem_euclid(MILLI) as u32))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -247,6 +330,39 @@ mod tests {
             ])
         );
         assert_eq!(batch.accumulators.len(), 4);
+    }
+
+    #[test]
+    fn one_reading_of_an_identity_counts_per_window() {
+        let mut batch = minutes();
+        let mut add = |key, millis, identity| {
+            batch.add_identified(key, millis, identity, |totals| totals.add(&1_i64))
+        };
+        assert!(add(0, 5, Some(-7)));
+        assert!(!add(0, 6, Some(-7)));
+        assert!(add(1, 6, Some(-7)));
+        assert!(add(0, 60_000, Some(-7)));
+        assert!(add(0, 5, Some(i128::MAX)));
+        assert!(!add(0, 5, Some(i128::MAX)));
+        for _ in 0..2 {
+            assert!(add(0, 5, None));
+        }
+        // A time of the window, as an identity, is that time.
+        assert!(add(0, 5, Some(9_000_001)));
+        assert!(!batch.add(0, 9, 1, |totals| totals.add(&1_i64)));
+        assert!(batch.add(0, 9, 0, |totals| totals.add(&1_i64)));
+        let mut add = |millis, identity| batch.add_identified(0, millis, Some(identity), |_| ());
+        assert!(!add(59_999, 9_000_000));
+        // In another window it is not.
+        assert!(add(60_001, 9_000_000));
+        assert_eq!(
+            contents(&batch),
+            BTreeMap::from([
+                ((0, 0), (6, 4, 6)),
+                ((0, 60_000), (2, 0, 1)),
+                ((1, 0), (1, 0, 1)),
+            ])
+        );
     }
 
     #[test]

@@ -211,6 +211,9 @@ pub enum SchemaError {
     /// The name is used for what every row has.
     #[error("a column cannot be called {0}: every row has an attribute of that name")]
     Reserved(String),
+    /// There are more measures than a window state can hold.
+    #[error("there are {0} measures, more than {MOST_MEASURES}")]
+    TooManyMeasures(usize),
     /// A number has more digits after the point than fit.
     #[error("{column} has {scale} digits after the point, more than {MOST_PLACES}")]
     Scale {
@@ -220,6 +223,9 @@ pub enum SchemaError {
         scale: u8,
     },
 }
+
+/// The most measures of a schema.
+const MOST_MEASURES: usize = 255;
 
 /// The attributes that rows have besides their columns, in the stream or in the table.
 const RESERVED: [&str; 3] = [SOURCE, KEY, EXPIRES_AT];
@@ -272,6 +278,9 @@ impl Schema {
             }
         }
         schema.check_scales()?;
+        if schema.measures.len() > MOST_MEASURES {
+            return Err(SchemaError::TooManyMeasures(schema.measures.len()));
+        }
         schema.fields = fields;
         schema.fingerprint = fingerprint(&schema);
         Ok(schema)
@@ -492,6 +501,11 @@ mod tests {
                 .unwrap_err()
                 .to_string(),
             "Fine has 19 digits after the point, more than 18"
+        );
+        let many = (0..256).map(|n| MeasureColumn::min(format!("A{n}"), ColumnType::Text));
+        assert_eq!(
+            Schema::new(Vec::new(), "Minute", many.collect()),
+            Err(SchemaError::TooManyMeasures(256))
         );
     }
 }

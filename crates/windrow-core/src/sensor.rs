@@ -51,7 +51,8 @@ pub trait Sensor: Send + Sync + 'static {
     /// Parses the reading in the first line of a text, if it has a form that takes one pass, and
     /// returns it with what follows: nothing, or a newline and the rest of the text.
     ///
-    /// `None` does not mean that the line is not a reading. A sensor whose producers all format
+    /// `None` does not mean that the line is not a reading, and is right for one that the filter
+    /// leaves out. A sensor whose producers all format
     /// readings in the same way can save the search for the end of each line.
     #[inline(always)]
     fn first_line<'a>(&self, _text: &'a [u8]) -> Option<(Self::Reading<'a>, &'a [u8])> {
@@ -60,6 +61,9 @@ pub trait Sensor: Send + Sync + 'static {
 
     /// The reading's key, as in [`Schema::key_text`].
     fn key<'r>(&self, reading: &'r Self::Reading<'_>) -> Cow<'r, str>;
+
+    /// Whether readings have a time. Only then can windows follow it.
+    fn has_time(&self) -> bool;
 
     /// When the sensor took the reading; `None` if readings have no time.
     fn time(&self, reading: &Self::Reading<'_>) -> Option<Timestamp>;
@@ -115,7 +119,7 @@ pub fn readings<'a, S: Sensor>(
             return Some((record, Err(rejection)));
         }
         if let Some((reading, after)) = sensor.first_line(rest) {
-            let (line, _) = rest.split_at_checked(rest.len() - after.len())?;
+            let (line, _) = rest.split_at_checked(rest.len().checked_sub(after.len())?)?;
             rest = after.get(1..).unwrap_or_default();
             return Some((line, Ok(Some(reading))));
         }

@@ -46,6 +46,7 @@ impl Timestamp {
     }
 
     /// The moment `nanos` nanoseconds after the epoch; `None` beyond the years 0 to 9999.
+    #[inline]
     pub fn from_nanos(nanos: i128) -> Option<Self> {
         let years = FIRST..=LAST;
         years.contains(&nanos).then_some(Self { nanos })
@@ -81,6 +82,7 @@ impl Timestamp {
     }
 
     /// Nanoseconds since the epoch.
+    #[inline]
     pub fn nanos(self) -> i128 {
         self.nanos
     }

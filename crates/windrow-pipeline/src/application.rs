@@ -70,6 +70,7 @@ impl<S: Sensor + Clone> SensorApplication<S> {
 
 impl<S: Sensor + Clone> Application for SensorApplication<S> {
     fn pipeline(&self, names: &ResourceNames, config: &SdkConfig) -> Result<Pipeline, StartError> {
+        let [aggregator, processor] = &self.binaries;
         match &self.functions {
             Functions::Embedded => Ok(Pipeline {
                 aggregator: Arc::new(self.embedded_aggregator(names, config)),
@@ -78,15 +79,14 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
             Functions::Bootstrap(folder) => {
                 let environment = environment(names, self.window_time);
                 let function = |name| bootstrap(name, folder, &environment, config.endpoint_url());
-                let [aggregator, processor] = &self.binaries;
                 Ok(Pipeline {
                     aggregator: function(aggregator)?,
                     processor: function(processor)?,
                 })
             }
             Functions::CargoLambda(address) => Ok(Pipeline {
-                aggregator: Arc::new(CargoLambda::new("aggregator", *address)),
-                processor: Arc::new(CargoLambda::new("processor", *address)),
+                aggregator: Arc::new(CargoLambda::new(aggregator, *address)),
+                processor: Arc::new(CargoLambda::new(processor, *address)),
             }),
         }
     }

@@ -103,9 +103,11 @@ impl<S: Sensor + Clone> LocalProgram<S> {
         }
         let faults = Arc::clone(&settings.faults);
         let stop = end_on_signals(arguments.faults.is_some().then(|| Arc::clone(&faults)))?;
+        let window_time = arguments.window_time();
+        window_time.check(&self.application.sensor)?;
         let application = SensorApplication {
             functions: arguments.functions()?,
-            window_time: arguments.window_time(),
+            window_time,
             ..self.application.clone()
         };
         let started = LocalCloud::start(settings, &application).await;

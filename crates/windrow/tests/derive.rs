@@ -82,7 +82,12 @@ fn columns_are_called_as_their_fields() {
             "CountNoise"
         ]
     );
-    let dust = NumberType::decimal(1);
+    // 28 digits, so that a sum fits a table.
+    let highest = 10_i128.pow(28) - 1;
+    let dust = NumberType {
+        scale: 1,
+        ..NumberType::between(-highest, highest)
+    };
     assert_eq!(
         schema.measures()[2].measure_type,
         MeasureType::Average {

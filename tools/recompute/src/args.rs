@@ -7,22 +7,9 @@ use windrow_connect::cloud::TargetArgs;
 
 use crate::output::RecomputeFormat;
 
-const EXAMPLES: &str = "\
-Examples:
-  recompute .wildrydes/archive/wildrydes                      the local cloud's archive
-  recompute .wildrydes/archive/wildrydes/2026/11/20 --window 1h
-  aws s3 sync s3://BUCKET/wildrydes/ archive && recompute archive --format lines > minutes.jsonl
-  recompute archive --table Recomputed --target aws --region us-east-1
-
-Of several readings with the same Name and StatusTime, the first counts, in the order of the files'
-paths and of the lines in a file.
-
-Exits with 0 on success; with 1 if a file cannot be read or rows cannot be written; with 2 for bad
-usage. Lines that are not readings are reported, but do not affect the exit code.";
-
-/// Recomputes every unicorn's windows, by StatusTime, from the archive of raw readings.
+/// Recomputes windows, by the readings' own time, from the archive of raw readings.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "recompute", version, after_help = EXAMPLES)]
+#[command(name = "recompute", version)]
 pub struct RecomputeArgs {
     /// Folders and files of JSON lines, plain or gzipped. Hidden and unfinished files in folders
     /// are skipped: names that start with `.` or `_` or end with `.tmp`

@@ -5,7 +5,7 @@
 //! of the window's readings in the archive, including duplicates. Therefore:
 //!
 //! * a run over the same archive overwrites its rows with equal ones;
-//! * all rows of one unicorn and window overlap, so the merge rule picks one: the row that covers
+//! * all rows of one key and window overlap, so the merge rule picks one: the row that covers
 //!   the most readings. If the archive has grown, that is the later run's row, since new readings
 //!   and duplicates both extend its source range;
 //! * a run over part of an archive does not change windows that an earlier run has read completely.
@@ -13,7 +13,7 @@
 //! If the archive has lost readings since, the old rows still win. Use a new table then.
 //!
 //! The pipeline's own table is rejected: the pipeline assigns windows by arrival time and this
-//! program by StatusTime, and the rows of both would be added up.
+//! program by the readings' time, and the rows of both would be added up.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,23 +24,20 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeyType, TableDescription};
 use thiserror::Error;
-use unicorn::row::schema;
+use windrow_archive::windows::{WindowRow, WindowRows};
 use windrow_connect::cloud::Cloud;
 use windrow_connect::terminal::counted;
 use windrow_core::row::{Row, SourceRange};
+use windrow_core::schema::Schema;
+use windrow_core::sensor::Sensor;
 use windrow_core::sequence::{InvalidSequenceNumber, SequenceNumber, SequenceRange};
 use windrow_core::value::Value;
 use windrow_lambda::processor::row::{StoredRow, TableRow};
 use windrow_service::chain;
 use windrow_write::{DynamoTable, Policy, deliver};
 
-use crate::rows::{WindowRow, WindowRows};
-
 /// The stream and shard name in a row's source range. No Kinesis shard has this name.
 pub const ARCHIVE: &str = "archive";
-
-/// The default table of the pipeline.
-pub const LIVE_TABLE: &str = "UnicornSensorData";
 
 /// How many of a table's items are checked before writing.
 const CHECKED_ITEMS: i32 = 100;
@@ -56,10 +53,15 @@ const TIME_LIMIT: Duration = Duration::from_secs(120);
 pub enum TableError {
     /// It is the pipeline's table.
     #[error(
-        "the table {0} is the pipeline's table, whose rows are by arrival time instead of StatusTime: \
+        "the table {table} is the pipeline's table, whose rows are by arrival time instead of {time}: \
          the rows of both would be added up; use a separate table"
     )]
-    Live(String),
+    Live {
+        /// The table.
+        table: String,
+        /// The column with the time.
+        time: String,
+    },
     /// It holds items that this program did not write.
     #[error(
         "the table {table} holds {what}: the rows of both would be added up; use a separate table"
@@ -72,15 +74,29 @@ pub enum TableError {
     },
     /// It does not exist.
     #[error(
-        "there is no table {0}; create it with: aws dynamodb create-table --table-name {0} \
+        "there is no table {table}; create it with: aws dynamodb create-table --table-name {table} \
          --billing-mode PAY_PER_REQUEST \
-         --attribute-definitions AttributeName=Name,AttributeType=S AttributeName=StatusTime,AttributeType=S \
-         --key-schema AttributeName=Name,KeyType=HASH AttributeName=StatusTime,KeyType=RANGE"
+         --attribute-definitions AttributeName={partition},AttributeType=S AttributeName={sort},AttributeType=S \
+         --key-schema AttributeName={partition},KeyType=HASH AttributeName={sort},KeyType=RANGE"
     )]
-    Missing(String),
+    Missing {
+        /// The table.
+        table: String,
+        /// The partition attribute of its key.
+        partition: String,
+        /// The sort attribute of its key.
+        sort: String,
+    },
     /// Its key schema is wrong.
-    #[error("the key of the table {0} is not Name and StatusTime")]
-    Key(String),
+    #[error("the key of the table {table} is not {partition} and {sort}")]
+    Key {
+        /// The table.
+        table: String,
+        /// The partition attribute that its key should have.
+        partition: String,
+        /// The sort attribute that its key should have.
+        sort: String,
+    },
     /// It cannot be read.
     #[error("the table {table} cannot be read: {reason}")]
     Unreadable {
@@ -107,14 +123,17 @@ pub enum TableError {
     SequenceNumber(#[from] InvalidSequenceNumber),
 }
 
-/// Rejects the names of the pipeline's table: the default, and `live`, the one set in the
-/// environment.
+/// Rejects the names of the pipeline's table, `live`: its default name, and the one set in the
+/// environment, if there is one.
 ///
 /// # Errors
 /// [`TableError::Live`].
-pub fn check_name(name: &str, live: Option<&str>) -> Result<(), TableError> {
-    if name == LIVE_TABLE || live == Some(name) {
-        return Err(TableError::Live(name.to_owned()));
+pub fn check_name(name: &str, live: &[Option<&str>], schema: &Schema) -> Result<(), TableError> {
+    if live.contains(&Some(name)) {
+        return Err(TableError::Live {
+            table: name.to_owned(),
+            time: schema.time().to_owned(),
+        });
     }
     Ok(())
 }
@@ -124,21 +143,23 @@ pub fn check_name(name: &str, live: Option<&str>) -> Result<(), TableError> {
 pub struct RecomputedTable {
     client: Client,
     name: String,
+    schema: Arc<Schema>,
 }
 
 impl RecomputedTable {
-    /// Opens a table. Checks its key and some of its items.
+    /// Opens a table for rows with these columns. Checks its key and some of its items.
     ///
     /// # Errors
     /// [`TableError`] if it does not exist, has another key, or holds other items. The message says
     /// what to do.
-    pub async fn open(cloud: &Cloud, name: &str) -> Result<Self, TableError> {
+    pub async fn open(cloud: &Cloud, name: &str, schema: Arc<Schema>) -> Result<Self, TableError> {
         let config = aws_sdk_dynamodb::config::Builder::from(cloud.config())
             .retry_config(RetryConfig::standard())
             .build();
         let table = Self {
             client: Client::from_conf(config),
             name: name.to_owned(),
+            schema,
         };
         table.check_key().await?;
         table.check_items().await?;
@@ -151,19 +172,20 @@ impl RecomputedTable {
     /// # Errors
     /// [`TableError::Undelivered`] if DynamoDB rejects a row or takes too long. Rows written before
     /// stay; another run writes the rest.
-    pub async fn write(
+    pub async fn write<S: Sensor>(
         &self,
-        rows: &WindowRows,
+        rows: &WindowRows<'_, S>,
         progress: impl Fn(usize),
     ) -> Result<(), TableError> {
-        let destination = DynamoTable::new(self.client.clone(), &self.name, schema().table_key());
+        let destination =
+            DynamoTable::new(self.client.clone(), &self.name, self.schema.table_key());
         let mut left = rows.len();
         let mut rows = rows.iter();
         while left > 0 {
             let items: Vec<TableRow> = rows
                 .by_ref()
                 .take(ROWS_PER_BATCH)
-                .map(|row| Ok(TableRow::new(schema(), table_row(&row)?, None)))
+                .map(|row| Ok(TableRow::new(&self.schema, table_row(row)?, None)))
                 .collect::<Result<_, InvalidSequenceNumber>>()?;
             let count = items.len();
             left -= count;
@@ -188,15 +210,28 @@ impl RecomputedTable {
             .send()
             .await;
         let described = described.map_err(|error| match error.as_service_error() {
-            Some(service) if service.is_resource_not_found_exception() => {
-                TableError::Missing(self.name.clone())
-            }
+            Some(service) if service.is_resource_not_found_exception() => self.missing(),
             _ => self.unreadable(&error),
         })?;
-        if !described.table().is_some_and(has_key_of_rows) {
-            return Err(TableError::Key(self.name.clone()));
+        let key = self.schema.table_key();
+        if described.table().is_some_and(|table| has_key(table, key)) {
+            return Ok(());
         }
-        Ok(())
+        let [partition, sort] = key.map(str::to_owned);
+        Err(TableError::Key {
+            table: self.name.clone(),
+            partition,
+            sort,
+        })
+    }
+
+    fn missing(&self) -> TableError {
+        let [partition, sort] = self.schema.table_key().map(str::to_owned);
+        TableError::Missing {
+            table: self.name.clone(),
+            partition,
+            sort,
+        }
     }
 
     async fn check_items(&self) -> Result<(), TableError> {
@@ -208,7 +243,7 @@ impl RecomputedTable {
         let page = page.consistent_read(true).send().await;
         let page = page.map_err(|error| self.unreadable(&error))?;
         for item in page.items() {
-            if let Some(what) = foreign(item) {
+            if let Some(what) = foreign(&self.schema, item) {
                 let table = self.name.clone();
                 return Err(TableError::Foreign { table, what });
             }
@@ -227,18 +262,17 @@ impl RecomputedTable {
     }
 }
 
-fn has_key_of_rows(table: &TableDescription) -> bool {
+fn has_key(table: &TableDescription, [partition, sort]: [&str; 2]) -> bool {
     let key = table.key_schema().iter();
     let key: HashMap<&str, &KeyType> = key
         .map(|element| (element.attribute_name(), element.key_type()))
         .collect();
-    let [partition, sort] = schema().table_key();
     key == HashMap::from([(partition, &KeyType::Hash), (sort, &KeyType::Range)])
 }
 
 /// Describes an item that is not a recomputed row.
-fn foreign(item: &HashMap<String, AttributeValue>) -> Option<String> {
-    let Ok(stored) = StoredRow::from_item(schema(), item) else {
+fn foreign(schema: &Schema, item: &HashMap<String, AttributeValue>) -> Option<String> {
+    let Ok(stored) = StoredRow::from_item(schema, item) else {
         return Some("items that are not rows".to_owned());
     };
     let SourceRange { stream, shard, .. } = &*stored.row.source;
@@ -252,18 +286,18 @@ fn foreign(item: &HashMap<String, AttributeValue>) -> Option<String> {
 ///
 /// # Errors
 /// Never, if the row has at least one reading.
-pub fn table_row(row: &WindowRow<'_>) -> Result<Row, InvalidSequenceNumber> {
+pub fn table_row(row: WindowRow<'_>) -> Result<Row, InvalidSequenceNumber> {
     let records = row.readings.saturating_add(row.duplicates);
     let first: SequenceNumber = "1".parse()?;
     let last: SequenceNumber = records.max(1).to_string().parse()?;
     let range = SequenceRange::new(first.clone(), last).unwrap_or(SequenceRange::at(first));
     Ok(Row {
-        key: vec![Value::Text(row.name.to_owned())],
+        key: row.key.values().map(Value::from).collect(),
         window_start: row.window_start,
         window_seconds: row.window_seconds,
         readings: row.readings,
         duplicates: row.duplicates,
-        measures: row.measures.to_row(),
+        measures: row.measures,
         source: Arc::new(SourceRange {
             stream: ARCHIVE.to_owned(),
             shard: ARCHIVE.to_owned(),

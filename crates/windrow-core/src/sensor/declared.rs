@@ -149,6 +149,11 @@ pub enum SensorError {
     /// The time of the reading is not always there, or not a timestamp.
     #[error("{0} cannot be the time of the reading: it is not a timestamp that is always there")]
     Time(String),
+    /// An average has too many digits.
+    #[error(
+        "the average of {0} can have at most {MOST_FURTHER_PLACES} digits more than its values"
+    )]
+    Places(String),
     /// A field has a type that cannot be aggregated like this.
     #[error(
         "{field} cannot be {function}: only integers and decimals can, since sums of floats depend on their order"
@@ -232,13 +237,18 @@ impl DeclaredSensor {
     ///
     /// The rows' time column is called as the time of the readings, or `WindowStart` if they have
     /// none. Readings of a key are duplicates if they are equal in the fields marked for the
-    /// identity; if none is, in their time; if there is no time either, none is a duplicate.
+    /// identity, and none is a duplicate if all of these are null. If no field is marked, the time is
+    /// the identity; if there is no time either, none is a duplicate.
+    ///
+    /// A number that is summed or averaged has at most 28 digits, and one less for each digit that the
+    /// average has more than its values. So no sum has more than the 38 that a table can hold.
     ///
     /// # Errors
     ///
     /// [`SensorError`] if two fields or columns have the same name, if a field cannot be aggregated
     /// as asked for, or if there is not one time at most.
     pub fn new(fields: Vec<Field>) -> Result<Self, SensorError> {
+        let fields: Vec<Field> = fields.into_iter().map(narrowed).collect::<Result<_, _>>()?;
         for (index, field) in fields.iter().enumerate() {
             if fields[..index].iter().any(|other| other.name == field.name) {
                 return Err(SensorError::SameName(field.name.clone()));
@@ -387,6 +397,42 @@ fn measure_column(
     })
 }
 
+/// The digits of a number that is summed or averaged, at most. Even of as many values as a window can
+/// have, the sum fits the 38 digits of DynamoDB's numbers.
+const MOST_SUMMED_DIGITS: u8 = 28;
+
+/// How many digits more than its values an average may have, at most.
+const MOST_FURTHER_PLACES: u8 = 10;
+
+/// Narrows the type of a field that is summed or averaged, so that no result is too long for a table.
+fn narrowed(mut field: Field) -> Result<Field, SensorError> {
+    let ColumnType::Number(number) = &mut field.column_type else {
+        return Ok(field);
+    };
+    let mut further = None;
+    for role in &field.roles {
+        let FieldRole::Measure { function, .. } = role else {
+            continue;
+        };
+        let places = match function {
+            Aggregation::Sum => 0,
+            Aggregation::Average { places } => places.saturating_sub(number.scale),
+            _ => continue,
+        };
+        further = further.max(Some(places));
+    }
+    let Some(further) = further else {
+        return Ok(field);
+    };
+    if further > MOST_FURTHER_PLACES {
+        return Err(SensorError::Places(field.name));
+    }
+    let highest = 10_i128.pow((MOST_SUMMED_DIGITS - further).into()) - 1;
+    number.highest = number.highest.min(highest);
+    number.lowest = number.lowest.max(-highest);
+    Ok(field)
+}
+
 fn parse_field<'a>(field: &Field, raw: json::RawField<'a>) -> Result<FieldValue<'a>, Rejection> {
     let value = FieldValue::parse(field.column_type, &field.name, raw)?;
     match &value {
@@ -439,6 +485,10 @@ impl Sensor for DeclaredSensor {
         Cow::Owned(crate::schema::key_array(values))
     }
 
+    fn has_time(&self) -> bool {
+        self.time.is_some()
+    }
+
     fn time(&self, reading: &DeclaredReading<'_>) -> Option<Timestamp> {
         match reading.values.get(self.time?)? {
             FieldValue::Timestamp(time) => Some(*time),
@@ -451,8 +501,9 @@ impl Sensor for DeclaredSensor {
             ReadingIdentity::Nothing => None,
             ReadingIdentity::Time => self.time(reading).map(Timestamp::nanos),
             ReadingIdentity::Fields(fields) => {
-                let values = fields.iter().filter_map(|index| reading.values.get(*index));
-                Some(hashed(values.cloned()))
+                let values = || fields.iter().filter_map(|index| reading.values.get(*index));
+                let is_known = values().any(|value| !value.is_null());
+                is_known.then(|| hashed(values().cloned()))
             }
         }
     }
@@ -569,6 +620,10 @@ mod tests {
         assert_eq!(one, identity(&sensor, "1", "b"));
         assert_ne!(one, identity(&sensor, "2", "a"));
         assert_eq!(identity(&sensor.without_identity(), "1", "a"), None);
+        let fields = vec![text("site").key(), text("id").identity().nullable()];
+        let sensor = DeclaredSensor::new(fields).unwrap();
+        let reading = sensor.parse(br#"{"site":"S"}"#).unwrap().unwrap();
+        assert_eq!(sensor.identity(&reading), None);
         let without = DeclaredSensor::new(vec![text("site").key(), text("id"), text("note")]);
         assert_eq!(identity(&without.unwrap(), "1", "a"), None);
     }
@@ -593,6 +648,41 @@ mod tests {
             .map(|(column, measure)| measure.finish(column.measure_type).to_string())
             .collect();
         assert_eq!(finished, ["20", "21.25", "3", "21.5"]);
+    }
+
+    #[test]
+    fn sums_and_averages_fit_a_table() {
+        let sensor = DeclaredSensor::new(vec![
+            Field::new("a", CELSIUS)
+                .measure("sum", Aggregation::Sum)
+                .measure("average", Aggregation::Average { places: 4 }),
+        ])
+        .unwrap();
+        let digits = |count: usize| format!(r#"{{"a":{}}}"#, "9".repeat(count));
+        // 26 digits of hundredths.
+        let line = digits(24);
+        let reading = sensor.parse(line.as_bytes()).unwrap().unwrap();
+        let rejection = sensor.parse(digits(25).as_bytes()).unwrap_err();
+        assert!(rejection.to_string().ends_with("which is out of range"));
+        let mut accumulator = MeasureAccumulators::identity();
+        let order = ReadingOrder {
+            sequence_number: "7".into(),
+            index: 0,
+            time: Timestamp::from_millis(0),
+        };
+        for _ in 0..1_000 {
+            sensor.add(&mut accumulator, &sensor.values(&reading), &order);
+        }
+        let columns = sensor.schema().measures().iter();
+        let measures = sensor.measures(&accumulator);
+        let finished = columns.zip(&measures);
+        let finished: Vec<String> = finished
+            .map(|(column, measure)| measure.finish(column.measure_type).to_string())
+            .collect();
+        assert_eq!(finished, [format!("{}000", "9".repeat(24)), "9".repeat(24)]);
+        let average = Aggregation::Average { places: 13 };
+        let error = DeclaredSensor::new(vec![Field::new("a", CELSIUS).measure("b", average)]);
+        assert_eq!(error.unwrap_err(), SensorError::Places("a".to_owned()));
     }
 
     #[test]

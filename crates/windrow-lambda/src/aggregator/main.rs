@@ -40,7 +40,7 @@ pub fn main<S: Sensor>(sensor: Result<S, SensorError>) -> ExitCode {
 }
 
 async fn run<S: Sensor>(sensor: S) -> Result<(), Error> {
-    let settings = AggregatorSettings::read(|name| std::env::var(name).ok())?;
+    let settings = AggregatorSettings::read(|name| std::env::var(name).ok())?.check(&sensor)?;
     let config = windrow_connect::lambda_config().await;
     let function = Arc::new(Aggregator::new(
         sensor,

@@ -2,6 +2,7 @@
 
 use crate::variables::{MissingVariable, optional_variable, required_variable};
 use thiserror::Error;
+use windrow_core::sensor::Sensor;
 
 /// Which time determines the window of a reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,20 @@ pub enum WindowTime {
     Arrival,
     /// Its StatusTime. A late reading adds another row for its window.
     Event,
+}
+
+impl WindowTime {
+    /// Checks that the readings of `sensor` have this time.
+    ///
+    /// # Errors
+    ///
+    /// [`AggregatorSettingsError::NoTime`] if they do not.
+    pub fn check(self, sensor: &impl Sensor) -> Result<(), AggregatorSettingsError> {
+        if self == Self::Event && !sensor.has_time() {
+            return Err(AggregatorSettingsError::NoTime);
+        }
+        Ok(())
+    }
 }
 
 /// The function's settings.
@@ -36,9 +51,22 @@ pub enum AggregatorSettingsError {
     /// `WINDOW_TIME` is neither `arrival` nor `event`.
     #[error("WINDOW_TIME is `{0}`: it must be `arrival` or `event`")]
     WindowTime(String),
+    /// `WINDOW_TIME` is `event`, and the sensor's readings have no time.
+    #[error("WINDOW_TIME is `event`, but the readings of this sensor have no time: use `arrival`")]
+    NoTime,
 }
 
 impl AggregatorSettings {
+    /// Checks that the readings of `sensor` have what the settings need.
+    ///
+    /// # Errors
+    ///
+    /// [`AggregatorSettingsError::NoTime`] if windows follow a time that readings do not have.
+    pub fn check(self, sensor: &impl Sensor) -> Result<Self, AggregatorSettingsError> {
+        self.window_time.check(sensor)?;
+        Ok(self)
+    }
+
     /// Reads the settings through `variable`, which looks up an environment variable.
     ///
     /// # Errors
@@ -67,6 +95,9 @@ impl AggregatorSettings {
 
 #[cfg(test)]
 mod tests {
+    use windrow_core::sensor::{DeclaredSensor, Field};
+    use windrow_core::value::ColumnType;
+
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<AggregatorSettings, AggregatorSettingsError> {
@@ -86,6 +117,17 @@ mod tests {
             error.to_string(),
             "the environment variable SUMMARY_STREAM is not set: it names the Kinesis stream for summary rows"
         );
+    }
+
+    #[test]
+    fn windows_follow_only_a_time_that_readings_have() {
+        let timeless = DeclaredSensor::new(vec![Field::new("a", ColumnType::Text).key()]).unwrap();
+        assert_eq!(WindowTime::Arrival.check(&timeless), Ok(()));
+        assert_eq!(
+            WindowTime::Event.check(&timeless),
+            Err(AggregatorSettingsError::NoTime)
+        );
+        assert_eq!(WindowTime::Event.check(&unicorn::sensor::Unicorn), Ok(()));
     }
 
     #[test]

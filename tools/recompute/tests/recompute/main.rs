@@ -3,6 +3,7 @@
 
 mod oracle;
 mod properties;
+mod sensors;
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,9 +17,14 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use recompute::output::{self, RecomputeFormat};
-use recompute::rows::WindowRows;
-use recompute::scan::{PieceSizes, ScanOptions, ScanReport, scan};
+use unicorn::sensor::Unicorn;
+use windrow_archive::windows::{PieceSizes, ScanOptions, ScanReport, WindowRow, WindowRows, scan};
 use windrow_archive::{ArchiveReadError, list};
+use windrow_core::sensor::Sensor;
+use windrow_core::value::Value;
+
+/// The recomputed rows of unicorns.
+type FleetRows = WindowRows<'static, Unicorn>;
 
 fn line(name: &str, time: &str, metres: &str, points: i32) -> String {
     let name = serde_json::to_string(name).unwrap();
@@ -34,19 +40,26 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn run(folder: &Path, options: ScanOptions) -> Result<(WindowRows, ScanReport), ArchiveReadError> {
+fn run(folder: &Path, options: ScanOptions) -> Result<(FleetRows, ScanReport), ArchiveReadError> {
     let listing = list(&[folder.to_owned()])?;
-    scan(&listing.files, options, &|_| ())
+    scan(&Unicorn, &listing.files, options, &|_| ())
 }
 
-fn recompute(folder: &Path) -> (WindowRows, ScanReport) {
+fn recompute(folder: &Path) -> (FleetRows, ScanReport) {
     run(folder, ScanOptions::new(60, 2).unwrap()).unwrap()
 }
 
-fn text(rows: &WindowRows, format: RecomputeFormat) -> String {
+fn text<S: Sensor>(rows: &WindowRows<'_, S>, format: RecomputeFormat) -> String {
     let mut text = Vec::new();
     output::write(rows, format, 1, &mut text).unwrap();
     String::from_utf8(text).unwrap()
+}
+
+/// The finished measures of a unicorn's row.
+fn finished(row: &WindowRow<'_>) -> Vec<String> {
+    let columns = Unicorn.schema().measures().iter().zip(&row.measures);
+    let values = columns.map(|(column, measure)| measure.finish(column.measure_type));
+    values.map(|value: Value| value.to_string()).collect()
 }
 
 #[test]
@@ -83,12 +96,12 @@ Shadowfax,2026-11-20 09:17:00.000,59.500001,110,112,150,152,2,60
         text(&rows, RecomputeFormat::Table),
         "\
 2026-11-20 09:17:00.000, 60 s
-  Name           Distance m          Magic         Health  Readings
-  Rocinante               1            1–1          41–41         1
-  Shadowfax       59.500001        110–112        150–152         2
+  Name        Distance  MinMagicPoints  MaxMagicPoints  MinHealthPoints  MaxHealthPoints  Readings
+  Rocinante          1               1               1               41               41         1
+  Shadowfax  59.500001             110             112              150              152         2
 2026-11-20 09:18:00.000, 60 s
-  Name           Distance m          Magic         Health  Readings
-  Fr\"an,ky�               0          -3–-3          37–37         1
+  Name       Distance  MinMagicPoints  MaxMagicPoints  MinHealthPoints  MaxHealthPoints  Readings
+  Fr\"an,ky�         0              -3              -3               37               37         1
 "
     );
 }
@@ -125,7 +138,7 @@ fn output_does_not_depend_on_the_number_of_threads() {
     // One thread concatenates pieces too: check that they contain all rows.
     let starts = rows
         .iter()
-        .map(|row| format!("{},{},", row.name, row.window_start));
+        .map(|row| format!("{},{},", row.key.text, row.window_start));
     let printed = text(&rows, RecomputeFormat::Csv);
     let printed: Vec<&str> = printed.lines().skip(1).collect();
     assert_eq!(printed.len(), 10_000);
@@ -185,16 +198,22 @@ fn first_reading_by_path_counts() {
     for threads in 1..=8 {
         let options = ScanOptions::new(60, threads).unwrap();
         let (rows, report) = run(folder.path(), options).unwrap();
-        let row = rows.iter().find(|row| row.name == "Shadowfax").unwrap();
-        assert_eq!(row.measures.distance.to_string(), "1.25");
-        assert_eq!((row.measures.max_magic_points, row.duplicates), (7, 2));
+        let row = rows.iter().find(|row| row.key.text == "Shadowfax").unwrap();
+        assert_eq!(finished(&row)[..3], ["1.25", "7", "7"]);
+        assert_eq!(row.duplicates, 2);
         assert_eq!(report.duplicates, 2);
     }
     // The order of the arguments does not matter either.
     let paths = ["2026/11/20/10/a", "2026/11/20/09/b"].map(|path| folder.path().join(path));
     let listing = list(&paths).unwrap();
-    let (rows, _) = scan(&listing.files, ScanOptions::new(60, 2).unwrap(), &|_| ()).unwrap();
-    assert_eq!(rows.iter().next().unwrap().measures.max_magic_points, 8);
+    let (rows, _) = scan(
+        &Unicorn,
+        &listing.files,
+        ScanOptions::new(60, 2).unwrap(),
+        &|_| (),
+    )
+    .unwrap();
+    assert_eq!(finished(&rows.iter().next().unwrap())[2], "8");
 }
 
 #[test]
@@ -332,11 +351,17 @@ fn first_unreadable_file_is_named() {
             ..PieceSizes::default()
         };
         let options = ScanOptions::new(60, 4).unwrap().with_piece_sizes(sizes);
-        let error = scan(&listing.files, options, &|_| ()).unwrap_err();
+        let error = scan(&Unicorn, &listing.files, options, &|_| ()).unwrap_err();
         assert_eq!(error.path, path("c"));
     }
     fs::write(path("c"), "x\n".repeat(50)).unwrap();
-    let error = scan(&listing.files, ScanOptions::new(60, 4).unwrap(), &|_| ()).unwrap_err();
+    let error = scan(
+        &Unicorn,
+        &listing.files,
+        ScanOptions::new(60, 4).unwrap(),
+        &|_| (),
+    )
+    .unwrap_err();
     assert_eq!(error.path, path("d"));
 }
 
@@ -356,7 +381,9 @@ fn panic_in_a_thread_ends_the_run() {
             let calls = AtomicU64::new(0);
             let panics = |_| assert_ne!(calls.fetch_add(1, Ordering::Relaxed), nth, "intended");
             let options = ScanOptions::new(60, 3).unwrap();
-            let outcome = catch_unwind(AssertUnwindSafe(|| scan(&files, options, &panics).is_ok()));
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                scan(&Unicorn, &files, options, &panics).is_ok()
+            }));
             sender.send(outcome.is_err()).unwrap();
         });
         assert_eq!(ended.recv_timeout(Duration::from_secs(300)), Ok(true));
@@ -373,6 +400,12 @@ fn progress_is_in_bytes_of_the_files() {
     let add = |bytes| {
         read.fetch_add(bytes, Ordering::Relaxed);
     };
-    scan(&listing.files, ScanOptions::new(60, 2).unwrap(), &add).unwrap();
+    scan(
+        &Unicorn,
+        &listing.files,
+        ScanOptions::new(60, 2).unwrap(),
+        &add,
+    )
+    .unwrap();
     assert_eq!(read.into_inner(), listing.bytes());
 }

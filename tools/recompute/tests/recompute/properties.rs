@@ -6,18 +6,17 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use recompute::output::RecomputeFormat;
-use recompute::rows::WindowRows;
-use recompute::scan::{PieceSizes, ScanOptions};
 use recompute::table::table_row;
 use serde_json::Value;
 use unicorn::merge::{FleetRow, merge};
 use unicorn::row::schema;
+use windrow_archive::windows::{PieceSizes, ScanOptions};
 use windrow_core::row::Row;
 
 use crate::oracle::oracle;
-use crate::{gzip, line, recompute, run, text};
+use crate::{FleetRows, gzip, line, recompute, run, text};
 
-fn lines(rows: &WindowRows) -> Vec<Value> {
+fn lines(rows: &FleetRows) -> Vec<Value> {
     let text = text(rows, RecomputeFormat::Lines);
     text.lines()
         .map(|line| {
@@ -29,8 +28,8 @@ fn lines(rows: &WindowRows) -> Vec<Value> {
         .collect()
 }
 
-fn table_rows(rows: &WindowRows) -> Vec<Row> {
-    rows.iter().map(|row| table_row(&row).unwrap()).collect()
+fn table_rows(rows: &FleetRows) -> Vec<Row> {
+    rows.iter().map(|row| table_row(row).unwrap()).collect()
 }
 
 fn without_gaps(merged_rows: Vec<FleetRow>) -> Vec<FleetRow> {

@@ -3,10 +3,11 @@
 use std::io;
 use std::ops::Range;
 
-use crate::parse::{ParsedReading, Parser, Piece};
-use crate::report::PieceSizes;
-use windrow_archive::ArchiveFile;
-use windrow_archive::{FileLines, ReadProgress, input};
+use windrow_core::sensor::Sensor;
+
+use super::parse::{IdentifiedBy, ParsedReading, Parser, Piece};
+use super::report::PieceSizes;
+use crate::{ArchiveFile, FileLines, ReadProgress, input};
 
 /// A part of a file to parse.
 pub(super) struct FileSplit<'a> {
@@ -24,18 +25,18 @@ enum PlannedWork<'a> {
 }
 
 impl<'a> FileSplit<'a> {
-    /// Parses the next piece and returns it with the rest of the part, if any. Passes each reading
-    /// and its partition to `take`.
+    /// Parses the next piece and returns it with the rest of the part, if any. Passes each reading,
+    /// its partition and its identity to `take`.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub(super) fn parse(
+    pub(super) fn parse<S: Sensor>(
         self,
-        parser: &mut Parser<'_>,
+        parser: &mut Parser<'_, S>,
         files: &[ArchiveFile],
         sizes: PieceSizes,
         progress: ReadProgress<'a>,
-        take: impl FnMut(usize, ParsedReading),
+        take: impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
     ) -> io::Result<(Piece, Option<Self>)> {
         let mut lines = match self.work {
             PlannedWork::Open(range) => {

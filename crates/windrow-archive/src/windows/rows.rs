@@ -1,23 +1,28 @@
 //! The computed rows.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use unicorn::totals::{Measures, Totals};
 use windrow_core::batch::BatchFold;
+use windrow_core::row::Measure;
+use windrow_core::schema::Schema;
+use windrow_core::sensor::Sensor;
 use windrow_core::time::Timestamp;
+use windrow_core::value::{FieldValue, Value};
 
-use crate::names::NameSlot;
+use super::keys::ArchivedKey;
 
-/// The rows of all windows, ordered by window and name.
-#[derive(Clone, Debug)]
-pub struct WindowRows {
+/// The rows of all windows, ordered by window and the text of the key.
+pub struct WindowRows<'s, S: Sensor> {
+    sensor: &'s S,
     window_seconds: u32,
-    /// Sorted by name.
-    names: Vec<(Arc<str>, NameSlot)>,
-    partitions: Vec<BatchFold<Totals>>,
+    /// Sorted by text.
+    keys: Vec<ArchivedKey>,
+    partitions: Vec<BatchFold<S::Accumulator>>,
     /// Sorted by start.
     windows: Vec<RowWindow>,
     len: usize,
@@ -32,11 +37,11 @@ struct RowWindow {
     indexes: Vec<RowIndex>,
 }
 
-/// The totals of one unicorn and window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The measures of one key and window.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WindowRow<'a> {
-    /// The unicorn.
-    pub name: &'a str,
+    /// The key.
+    pub key: RowKey<'a>,
     /// Start of the window.
     pub window_start: Timestamp,
     /// Length of the window in seconds.
@@ -45,37 +50,66 @@ pub struct WindowRow<'a> {
     pub readings: u64,
     /// How many duplicates were left out.
     pub duplicates: u64,
-    /// The aggregates of the distinct readings.
-    pub measures: Measures,
+    /// The measures of the distinct readings, one per column of the schema.
+    pub measures: Vec<Measure>,
+}
+
+/// The key of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowKey<'a> {
+    /// Its text ([`Schema::key_text`]).
+    pub text: &'a str,
+    /// The values of its columns; `None` if the text itself is the only one.
+    pub columns: Option<&'a [Value]>,
+}
+
+impl<'a> RowKey<'a> {
+    /// The values of its columns.
+    pub fn values(self) -> impl Iterator<Item = FieldValue<'a>> {
+        let text = match self.columns {
+            None => Some(FieldValue::Text(Cow::Borrowed(self.text))),
+            Some(_) => None,
+        };
+        let columns = self.columns.unwrap_or_default().iter();
+        text.into_iter().chain(columns.map(FieldValue::from))
+    }
 }
 
 /// Where a row's accumulator is.
 #[derive(Clone, Copy, Debug)]
 struct RowIndex {
-    /// Index into `WindowRows::names`. A window's rows are sorted by it.
-    name: usize,
-    /// Index into the name's partition.
+    /// Index into `WindowRows::keys`. A window's rows are sorted by it.
+    key: usize,
+    /// Index into the key's partition.
     accumulator: usize,
 }
 
-impl WindowRows {
-    /// Builds the rows from partitions; each name's accumulators are at its slot.
+impl<S: Sensor> fmt::Debug for WindowRows<'_, S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("WindowRows");
+        debug.field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+impl<'s, S: Sensor> WindowRows<'s, S> {
+    /// Builds the rows from partitions; each key's accumulators are at its slot.
     pub(super) fn new(
-        mut names: Vec<(Arc<str>, NameSlot)>,
+        sensor: &'s S,
+        mut keys: Vec<ArchivedKey>,
         window_seconds: u32,
-        partitions: Vec<BatchFold<Totals>>,
+        partitions: Vec<BatchFold<S::Accumulator>>,
     ) -> Self {
-        names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        keys.sort_unstable_by(|one, other| one.text.cmp(&other.text));
         let mut windows: HashMap<i64, Vec<RowIndex>, RandomState> = HashMap::default();
-        // Iterating by name gives each window its rows in that order.
-        for (name, (_, slot)) in names.iter().enumerate() {
+        // Iterating by key gives each window its rows in that order.
+        for (key, ArchivedKey { slot, .. }) in keys.iter().enumerate() {
             let batch = partitions.get(slot.partition as usize);
             let accumulators = batch.map(|batch| batch.windows_of(slot.key as usize));
             for (start, accumulator) in accumulators.into_iter().flatten() {
                 windows
                     .entry(start)
                     .or_default()
-                    .push(RowIndex { name, accumulator });
+                    .push(RowIndex { key, accumulator });
             }
         }
         let mut windows: Vec<(i64, Vec<RowIndex>)> = windows.into_iter().collect();
@@ -92,12 +126,18 @@ impl WindowRows {
             }
         });
         Self {
+            sensor,
             window_seconds,
-            names,
+            keys,
             partitions,
             windows: windows.collect(),
             len,
         }
+    }
+
+    /// The columns of the rows.
+    pub fn schema(&self) -> &Arc<Schema> {
+        self.sensor.schema()
     }
 
     /// Length of the windows in seconds.
@@ -115,12 +155,12 @@ impl WindowRows {
         self.len == 0
     }
 
-    /// All rows, ordered by window and name.
+    /// All rows, ordered by window and the text of the key.
     pub fn iter(&self) -> impl Iterator<Item = WindowRow<'_>> {
         self.windows().flat_map(|(_, rows)| rows)
     }
 
-    /// The windows that have rows, each with its rows ordered by name.
+    /// The windows that have rows, each with its rows ordered by the text of the key.
     pub fn windows(
         &self,
     ) -> impl Iterator<Item = (Timestamp, impl Iterator<Item = WindowRow<'_>>)> {
@@ -149,16 +189,19 @@ impl WindowRows {
 
     /// The row at an index; always `Some`.
     fn row(&self, index: &RowIndex, window_start: Timestamp) -> Option<WindowRow<'_>> {
-        let (name, slot) = self.names.get(index.name)?;
-        let partition = self.partitions.get(slot.partition as usize)?;
+        let key = self.keys.get(index.key)?;
+        let partition = self.partitions.get(key.slot.partition as usize)?;
         let accumulator = partition.accumulator(index.accumulator)?;
         Some(WindowRow {
-            name,
+            key: RowKey {
+                text: &key.text,
+                columns: key.columns.as_deref(),
+            },
             window_start,
             window_seconds: self.window_seconds,
             readings: accumulator.readings,
             duplicates: accumulator.duplicates,
-            measures: accumulator.aggregate.measures()?,
+            measures: self.sensor.measures(accumulator.aggregate),
         })
     }
 }

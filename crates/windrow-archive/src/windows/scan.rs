@@ -1,18 +1,18 @@
-//! Reads all files into totals per unicorn and window.
+//! Reads all files into an aggregate per key and window.
 
-use unicorn::totals::Totals;
+use std::sync::Arc;
+
 use windrow_core::batch::BatchFold;
+use windrow_core::sensor::Sensor;
 use windrow_core::window::{InvalidWindow, Tumbling};
 
-use crate::names::NameTable;
-use crate::parse::Parser;
-use crate::pipeline;
-use crate::plan::ScanPlan;
-use crate::report::ScanTotals;
-pub use crate::report::{PieceSizes, RejectedLine, ScanReport};
-use crate::rows::WindowRows;
-use windrow_archive::ArchiveFile;
-use windrow_archive::ArchiveReadError;
+use super::keys::KeyTable;
+use super::parse::Parser;
+use super::pipeline::{self, Scanned};
+use super::plan::ScanPlan;
+use super::report::{PieceSizes, ScanReport, ScanTotals};
+use super::rows::WindowRows;
+use crate::{ArchiveFile, ArchiveReadError};
 
 /// How to scan.
 #[derive(Clone, Copy, Debug)]
@@ -48,30 +48,34 @@ impl ScanOptions {
     }
 }
 
-/// Reads files and computes every unicorn's windows by StatusTime. Calls `progress` after every
-/// read with the number of bytes read from the file.
+/// Reads files and computes the windows of every key by the readings' own time. Calls `progress`
+/// after every read with the number of bytes read from the file.
 ///
-/// The result depends only on the files and their order. Of readings with the same Name and
-/// StatusTime, the first counts, in the order of the files.
+/// The result depends only on the files and their order. Of readings with the same key, window and
+/// identity, the first counts, in the order of the files. Readings without a time are rejected.
 ///
 /// # Errors
 /// If a file cannot be read to its end. The error names the first such file. There are no partial
 /// results.
-pub fn scan(
+pub fn scan<'s, S: Sensor>(
+    sensor: &'s S,
     files: &[ArchiveFile],
     options: ScanOptions,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<(WindowRows, ScanReport), ArchiveReadError> {
+) -> Result<(WindowRows<'s, S>, ScanReport), ArchiveReadError> {
     let ScanOptions { threads, sizes, .. } = options;
-    let names = NameTable::new(threads);
-    let mut parsers: Vec<Parser<'_>> = (0..threads).map(|_| Parser::new(&names)).collect();
-    let mut partitions: Vec<BatchFold<Totals>> = vec![BatchFold::new(options.windows); threads];
+    let keys = KeyTable::new(Arc::clone(sensor.schema()), threads);
+    let new_parser = |_| Parser::new(sensor, &keys);
+    let mut parsers: Vec<Parser<'_, S>> = (0..threads).map(new_parser).collect();
+    let new_batch = |_| BatchFold::new(options.windows);
+    let mut partitions: Vec<BatchFold<S::Accumulator>> = (0..threads).map(new_batch).collect();
     let mut report = match (parsers.as_mut_slice(), partitions.as_mut_slice()) {
-        ([parser], [batch]) => in_order(files, sizes, progress, parser, batch)?,
+        ([parser], [batch]) => in_order(sensor, files, sizes, progress, parser, batch)?,
         (parsers, _) => {
-            let report;
-            (partitions, report) = pipeline::run(files, sizes, progress, parsers, partitions)?;
-            report
+            let scanned: Scanned<S> =
+                pipeline::run(sensor, files, sizes, progress, parsers, partitions)?;
+            partitions = scanned.0;
+            scanned.1
         }
     };
     drop(parsers);
@@ -79,17 +83,18 @@ pub fn scan(
         report.readings += batch.readings();
         report.duplicates += batch.duplicates();
     }
-    let rows = WindowRows::new(names.into_vec(), options.window_seconds, partitions);
+    let rows = WindowRows::new(sensor, keys.into_vec(), options.window_seconds, partitions);
     Ok((rows, report))
 }
 
 /// Adds readings as they are parsed: a single thread parses them in order.
-fn in_order(
+fn in_order<S: Sensor>(
+    sensor: &S,
     files: &[ArchiveFile],
     sizes: PieceSizes,
     progress: &(dyn Fn(u64) + Sync),
-    parser: &mut Parser<'_>,
-    batch: &mut BatchFold<Totals>,
+    parser: &mut Parser<'_, S>,
+    batch: &mut BatchFold<S::Accumulator>,
 ) -> Result<ScanReport, ArchiveReadError> {
     let mut totals = ScanTotals::default();
     let mut plan = ScanPlan::new(files, sizes);
@@ -97,8 +102,8 @@ fn in_order(
         let number = split.file;
         let file = &files[number];
         loop {
-            let parsed = split.parse(parser, files, sizes, progress, |_, entry| {
-                entry.add_to(batch)
+            let parsed = split.parse(parser, files, sizes, progress, |_, reading, identity| {
+                reading.add_to(sensor, batch, identity);
             });
             let (piece, rest) = parsed.map_err(|source| ArchiveReadError {
                 path: file.path.clone(),

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::parse::{MOST_REPORTED, Piece};
-use windrow_archive::ArchiveFile;
+use super::parse::{MOST_REPORTED, Piece};
+use crate::ArchiveFile;
 
 /// How a scan is divided into pieces. The result does not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +33,17 @@ impl Default for PieceSizes {
 pub struct ScanReport {
     /// Distinct readings.
     pub readings: u64,
-    /// Duplicates: readings with the Name and StatusTime of an earlier one.
+    /// Duplicates: readings with the key, window and identity of an earlier one.
     pub duplicates: u64,
-    /// Lines that are neither readings nor blank.
+    /// Readings that the sensor's filter left out.
+    pub filtered: u64,
+    /// Lines that are neither blank nor readings with a time.
     pub rejected: u64,
     /// The first few rejected lines.
     pub reasons: Vec<RejectedLine>,
 }
 
-/// A line that is not a reading.
+/// A line that is not a reading with a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedLine {
     /// The file.
@@ -68,6 +70,7 @@ impl ScanTotals {
             (self.file, self.lines) = (number, 0);
         }
         self.report.rejected += piece.rejected;
+        self.report.filtered += piece.filtered;
         for (line, reason) in &piece.reasons {
             if self.report.reasons.len() < MOST_REPORTED {
                 self.report.reasons.push(RejectedLine {

@@ -1,7 +1,7 @@
 //! Parses and aggregates files with several threads.
 //!
 //! A queue holds the parts of the files, in the order of the files. Any thread can parse any part,
-//! into one bucket per partition of the names. The buckets of a partition are added in the order of
+//! into one bucket per partition of the keys. The buckets of a partition are added in the order of
 //! the queue, by any thread. So a thread waits only if there is nothing to do or enough text was
 //! read ahead ([`PieceSizes::read_ahead`]), and which of equal readings comes first does not depend
 //! on the threads.
@@ -14,31 +14,31 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use unicorn::totals::Totals;
 use windrow_core::batch::BatchFold;
+use windrow_core::sensor::Sensor;
 
-use crate::parse::{ParsedReading, Parser, Piece};
-use crate::plan::{FileSplit, ScanPlan};
-use crate::report::{PieceSizes, ScanReport, ScanTotals};
-use windrow_archive::ArchiveFile;
-use windrow_archive::ArchiveReadError;
-use windrow_archive::ReadProgress;
+use super::parse::{Parser, Piece, ReadingBucket};
+use super::plan::{FileSplit, ScanPlan};
+use super::report::{PieceSizes, ScanReport, ScanTotals};
+use crate::{ArchiveFile, ArchiveReadError, ReadProgress};
 
-/// Reads all files into partitions, one per parser; each name belongs to one partition. Each parser
+/// Reads all files into partitions, one per parser; each key belongs to one partition. Each parser
 /// runs on its own thread, the first one on the caller's. If a thread cannot be started, the others
 /// do its work.
-pub(super) fn run(
+pub(super) fn run<S: Sensor>(
+    sensor: &S,
     files: &[ArchiveFile],
     sizes: PieceSizes,
     progress: ReadProgress<'_>,
-    parsers: &mut [Parser<'_>],
-    partitions: Vec<BatchFold<Totals>>,
-) -> Result<(Vec<BatchFold<Totals>>, ScanReport), ArchiveReadError> {
+    parsers: &mut [Parser<'_, S>],
+    partitions: Vec<BatchFold<S::Accumulator>>,
+) -> Result<Scanned<S>, ArchiveReadError> {
     let shared = PipelineState {
+        sensor,
         queue: Mutex::new(Queue::new(files, sizes, partitions)),
         changed: Condvar::new(),
     };
-    let work = |number: usize, parser: &mut Parser<'_>| {
+    let work = |number: usize, parser: &mut Parser<'_, S>| {
         let _ending = ScanEnding(&shared);
         shared.work(number, parser, sizes, progress);
     };
@@ -58,17 +58,18 @@ pub(super) fn run(
     queue.unwrap_or_else(PoisonError::into_inner).end()
 }
 
-struct PipelineState<'f, 'p> {
-    queue: Mutex<Queue<'f, 'p>>,
+struct PipelineState<'f, 'p, S: Sensor> {
+    sensor: &'f S,
+    queue: Mutex<Queue<'f, 'p, S>>,
     /// Signaled when something was parsed or added.
     changed: Condvar,
 }
 
-impl<'f, 'p> PipelineState<'f, 'p> {
+impl<'f, 'p, S: Sensor> PipelineState<'f, 'p, S> {
     fn work(
         &self,
         number: usize,
-        parser: &mut Parser<'_>,
+        parser: &mut Parser<'_, S>,
         sizes: PieceSizes,
         progress: ReadProgress<'p>,
     ) {
@@ -78,17 +79,16 @@ impl<'f, 'p> PipelineState<'f, 'p> {
             match queue.next_job(number) {
                 Job::Add(partition, mut batch, mut bucket) => {
                     drop(queue);
-                    for entry in bucket.drain(..) {
-                        entry.add_to(&mut batch);
-                    }
+                    bucket.add_to(self.sensor, &mut batch);
                     queue = self.lock();
                     queue.added(partition, batch, bucket);
                 }
                 Job::Parse(id, split, mut buckets) => {
                     drop(queue);
-                    let parsed = split.parse(parser, files, sizes, progress, |partition, entry| {
-                        buckets[partition].push(entry);
-                    });
+                    let take = |partition: usize, reading, identity| {
+                        buckets[partition].push(reading, identity);
+                    };
+                    let parsed = split.parse(parser, files, sizes, progress, take);
                     queue = self.lock();
                     queue.parsed(id, parsed, buckets);
                 }
@@ -110,15 +110,15 @@ impl<'f, 'p> PipelineState<'f, 'p> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue<'f, 'p>> {
+    fn lock(&self) -> MutexGuard<'_, Queue<'f, 'p, S>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Ends the scan if its thread panics, so that no other thread waits for it.
-struct ScanEnding<'s, 'f, 'p>(&'s PipelineState<'f, 'p>);
+struct ScanEnding<'s, 'f, 'p, S: Sensor>(&'s PipelineState<'f, 'p, S>);
 
-impl Drop for ScanEnding<'_, '_, '_> {
+impl<S: Sensor> Drop for ScanEnding<'_, '_, '_, S> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.0.lock().is_over = true;
@@ -128,27 +128,31 @@ impl Drop for ScanEnding<'_, '_, '_> {
 }
 
 /// A thread's next job.
-enum Job<'p> {
+enum Job<'p, S: Sensor> {
     /// Add a bucket to a partition.
-    Add(usize, BatchFold<Totals>, ReadingBucket),
+    Add(
+        usize,
+        Box<BatchFold<S::Accumulator>>,
+        ReadingBucket<S::Values>,
+    ),
     /// Parse the part in the slot with this ID, into one bucket per partition.
-    Parse(u64, FileSplit<'p>, Vec<ReadingBucket>),
+    Parse(u64, FileSplit<'p>, Vec<ReadingBucket<S::Values>>),
     Wait,
     End,
 }
 
-/// Readings of one partition, in the order of their file.
-type ReadingBucket = Vec<ParsedReading>;
+/// The batches of all partitions, and the report.
+pub(super) type Scanned<S> = (Vec<BatchFold<<S as Sensor>::Accumulator>>, ScanReport);
 
-struct Queue<'f, 'p> {
+struct Queue<'f, 'p, S: Sensor> {
     files: &'f [ArchiveFile],
     plan: ScanPlan<'f>,
     sizes: PieceSizes,
-    slots: VecDeque<BucketSlot<'p>>,
+    slots: VecDeque<BucketSlot<'p, S::Values>>,
     next_id: u64,
-    partitions: Vec<NamePartition>,
+    partitions: Vec<KeyPartition<S::Accumulator>>,
     /// Empty buckets, for reuse.
-    spare: Vec<ReadingBucket>,
+    spare: Vec<ReadingBucket<S::Values>>,
     totals: ScanTotals,
     /// The first file that could not be read.
     failure: Option<ArchiveReadError>,
@@ -158,7 +162,7 @@ struct Queue<'f, 'p> {
 }
 
 /// The slot of a part in the queue.
-struct BucketSlot<'p> {
+struct BucketSlot<'p, V> {
     id: u64,
     file: usize,
     weight: u64,
@@ -167,22 +171,26 @@ struct BucketSlot<'p> {
     /// The result, once it is parsed.
     piece: Option<io::Result<Piece>>,
     /// One bucket per partition, until it is taken.
-    buckets: Vec<ReadingBucket>,
+    buckets: Vec<ReadingBucket<V>>,
     /// How many partitions have added their bucket.
     added: usize,
 }
 
-struct NamePartition {
+struct KeyPartition<A> {
     /// `None` while a thread uses it.
-    batch: Option<BatchFold<Totals>>,
+    batch: Option<Box<BatchFold<A>>>,
     /// The index of the slot that has its next bucket.
     next: usize,
 }
 
-impl<'f, 'p> Queue<'f, 'p> {
-    fn new(files: &'f [ArchiveFile], sizes: PieceSizes, batches: Vec<BatchFold<Totals>>) -> Self {
-        let partitions = batches.into_iter().map(|batch| NamePartition {
-            batch: Some(batch),
+impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
+    fn new(
+        files: &'f [ArchiveFile],
+        sizes: PieceSizes,
+        batches: Vec<BatchFold<S::Accumulator>>,
+    ) -> Self {
+        let partitions = batches.into_iter().map(|batch| KeyPartition {
+            batch: Some(Box::new(batch)),
             next: 0,
         });
         Self {
@@ -200,7 +208,7 @@ impl<'f, 'p> Queue<'f, 'p> {
         }
     }
 
-    fn next_job(&mut self, thread: usize) -> Job<'p> {
+    fn next_job(&mut self, thread: usize) -> Job<'p, S> {
         if self.is_over {
             return Job::End;
         }
@@ -220,7 +228,7 @@ impl<'f, 'p> Queue<'f, 'p> {
     }
 
     /// The next bucket of a partition, unless a thread uses the partition.
-    fn bucket_of(&mut self, number: usize) -> Option<Job<'p>> {
+    fn bucket_of(&mut self, number: usize) -> Option<Job<'p, S>> {
         let partition = self.partitions.get_mut(number)?;
         let slot = self.slots.get_mut(partition.next)?;
         if !matches!(slot.piece, Some(Ok(_))) {
@@ -232,7 +240,7 @@ impl<'f, 'p> Queue<'f, 'p> {
     }
 
     /// The first part that no thread has taken, unless enough text before it is not added yet.
-    fn split(&mut self) -> Option<Job<'p>> {
+    fn split(&mut self) -> Option<Job<'p, S>> {
         let threads = self.partitions.len();
         let most = self.sizes.read_ahead.saturating_mul(threads as u64);
         let mut weight = 0_u64;
@@ -250,7 +258,7 @@ impl<'f, 'p> Queue<'f, 'p> {
                 let mut buckets = self
                     .spare
                     .split_off(self.spare.len().saturating_sub(threads));
-                buckets.resize(threads, ReadingBucket::new());
+                buckets.resize_with(threads, ReadingBucket::default);
                 return Some(Job::Parse(slot.id, split, buckets));
             }
             weight = weight.saturating_add(slot.weight);
@@ -276,7 +284,7 @@ impl<'f, 'p> Queue<'f, 'p> {
         &mut self,
         id: u64,
         parsed: io::Result<(Piece, Option<FileSplit<'p>>)>,
-        buckets: Vec<ReadingBucket>,
+        buckets: Vec<ReadingBucket<S::Values>>,
     ) {
         let Some(index) = self.slots.iter().position(|slot| slot.id == id) else {
             return;
@@ -293,7 +301,12 @@ impl<'f, 'p> Queue<'f, 'p> {
         self.retire();
     }
 
-    fn added(&mut self, number: usize, batch: BatchFold<Totals>, bucket: ReadingBucket) {
+    fn added(
+        &mut self,
+        number: usize,
+        batch: Box<BatchFold<S::Accumulator>>,
+        bucket: ReadingBucket<S::Values>,
+    ) {
         self.spare.push(bucket);
         let partition = &mut self.partitions[number];
         partition.batch = Some(batch);
@@ -330,12 +343,13 @@ impl<'f, 'p> Queue<'f, 'p> {
         }
     }
 
-    fn end(self) -> Result<(Vec<BatchFold<Totals>>, ScanReport), ArchiveReadError> {
+    fn end(self) -> Result<Scanned<S>, ArchiveReadError> {
         match self.failure {
             Some(failure) => Err(failure),
             None => {
                 let partitions = self.partitions.into_iter();
-                let batches = partitions.filter_map(|partition| partition.batch);
+                let batches =
+                    partitions.filter_map(|partition| partition.batch.map(|batch| *batch));
                 Ok((batches.collect(), self.totals.report))
             }
         }

@@ -1,0 +1,294 @@
+//! Parses lines into readings, reduced to what is aggregated.
+
+use std::borrow::Cow;
+use std::io;
+
+use thiserror::Error;
+use windrow_core::batch::BatchFold;
+use windrow_core::rejection::Rejection;
+use windrow_core::row::ReadingOrder;
+use windrow_core::sensor::Sensor;
+use windrow_core::time::Timestamp;
+
+use super::keys::{KeyTable, KnownKeys};
+use crate::{ArchiveLine, FileLines, LONGEST_LINE};
+
+/// How many of a piece's rejected lines are reported with their reason.
+pub(super) const MOST_REPORTED: usize = 5;
+
+/// The parts of a reading that are aggregated: 16 bytes in addition to its values.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ParsedReading<V> {
+    /// The key's number in its partition.
+    key: u32,
+    /// Nanoseconds, less than a million, and [`HAS_IDENTITY`] if the reading is not identified by
+    /// its time.
+    nanos: u32,
+    millis: i64,
+    values: V,
+}
+
+/// The bit of [`ParsedReading::nanos`] that says that the reading is not identified by its time.
+const HAS_IDENTITY: u32 = 1 << 31;
+
+/// What tells a reading apart from others of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IdentifiedBy {
+    /// Its time.
+    Time,
+    /// An identity of another kind, or none.
+    Other(Option<i128>),
+}
+
+/// Readings of one partition, in the order of their file.
+#[derive(Debug)]
+pub(super) struct ReadingBucket<V> {
+    readings: Vec<ParsedReading<V>>,
+    /// The identities of the readings that are not identified by their time.
+    identities: Vec<Option<i128>>,
+}
+
+impl<V> Default for ReadingBucket<V> {
+    fn default() -> Self {
+        Self {
+            readings: Vec::new(),
+            identities: Vec::new(),
+        }
+    }
+}
+
+impl<V> ReadingBucket<V> {
+    #[inline]
+    pub(super) fn push(&mut self, reading: ParsedReading<V>, identity: IdentifiedBy) {
+        if let IdentifiedBy::Other(identity) = identity {
+            self.identities.push(identity);
+        }
+        self.readings.push(reading);
+    }
+
+    /// Adds the readings to the accumulators of their keys, and empties the bucket.
+    pub(super) fn add_to<S: Sensor<Values = V>>(
+        &mut self,
+        sensor: &S,
+        batch: &mut BatchFold<S::Accumulator>,
+    ) {
+        let mut identities = self.identities.drain(..);
+        for reading in self.readings.drain(..) {
+            let identity = if reading.nanos & HAS_IDENTITY == 0 {
+                IdentifiedBy::Time
+            } else {
+                IdentifiedBy::Other(identities.next().flatten())
+            };
+            reading.add_to(sensor, batch, identity);
+        }
+    }
+}
+
+impl<V> ParsedReading<V> {
+    #[inline]
+    fn new(key: u32, time: Timestamp, identity: IdentifiedBy, values: V) -> Self {
+        let (millis, nanos) = millis_and_nanos(time);
+        let has_identity = match identity {
+            IdentifiedBy::Time => 0,
+            IdentifiedBy::Other(_) => HAS_IDENTITY,
+        };
+        Self {
+            key,
+            nanos: nanos | has_identity,
+            millis,
+            values,
+        }
+    }
+
+    /// Adds the reading to the accumulator of its key and window; `batch` is its partition.
+    #[inline]
+    pub(super) fn add_to<S: Sensor<Values = V>>(
+        &self,
+        sensor: &S,
+        batch: &mut BatchFold<S::Accumulator>,
+        identity: IdentifiedBy,
+    ) {
+        let nanos = self.nanos & !HAS_IDENTITY;
+        let (key, millis) = (self.key as usize, self.millis);
+        let add = |accumulator: &mut S::Accumulator| {
+            sensor.add(accumulator, &self.values, &order(millis, nanos));
+        };
+        match identity {
+            IdentifiedBy::Time => batch.add(key, millis, nanos, add),
+            IdentifiedBy::Other(identity) => batch.add_identified(key, millis, identity, add),
+        };
+    }
+}
+
+/// The order of a reading of this time. Readings of an archive have no sequence numbers, so only
+/// their times order them.
+#[inline]
+fn order(millis: i64, nanos: u32) -> ReadingOrder<'static> {
+    let time = Timestamp::from_nanos(i128::from(millis) * 1_000_000 + i128::from(nanos));
+    ReadingOrder {
+        sequence_number: Cow::Borrowed(UNKNOWN),
+        index: 0,
+        time: time.unwrap_or(Timestamp::from_millis(millis)),
+    }
+}
+
+/// The sequence number of every reading of an archive.
+const UNKNOWN: &str = "0";
+
+/// Milliseconds since the epoch, rounded down, and the remaining nanoseconds.
+fn millis_and_nanos(time: Timestamp) -> (i64, u32) {
+    const MILLI: i64 = 1_000_000;
+    match i64::try_from(time.nanos()) {
+        // Dividing 64 bits takes a tenth of the time of 128 bits, and suffices until the year 2262.
+        Ok(nanos) => (nanos.div_euclid(MILLI), nanos.rem_euclid(MILLI) as u32),
+        Err(_) => {
+            let nanos = time.nanos().rem_euclid(MILLI.into());
+            (time.millis(), nanos as u32)
+        }
+    }
+}
+
+/// The result of parsing a piece of a file.
+#[derive(Debug, Default)]
+pub(super) struct Piece {
+    /// The number of lines, including blank ones.
+    pub(super) lines: u64,
+    /// The number of readings that the sensor's filter left out.
+    pub(super) filtered: u64,
+    /// The number of lines that are neither blank nor readings with a time.
+    pub(super) rejected: u64,
+    /// The first of these: the number of the line in the piece, from 1, and the reason.
+    pub(super) reasons: Vec<(u64, String)>,
+    /// Whether this is the last piece of its part of the file.
+    pub(super) is_last: bool,
+}
+
+impl Piece {
+    #[cold]
+    fn reject(&mut self, problem: &LineProblem) {
+        self.rejected += 1;
+        if self.reasons.len() < MOST_REPORTED {
+            self.reasons.push((self.lines, problem.to_string()));
+        }
+    }
+}
+
+/// Why a line is rejected.
+#[derive(Debug, Error)]
+enum LineProblem {
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    #[error("the reading has no time, so it is in no window by time")]
+    NoTime,
+    #[error("the line is longer than {LONGEST_LINE} bytes")]
+    TooLong,
+}
+
+/// A thread's parser.
+#[derive(Debug)]
+pub(super) struct Parser<'n, S> {
+    sensor: &'n S,
+    keys: KnownKeys<'n>,
+    /// The line buffer for the next file.
+    pub(super) buffer: Vec<u8>,
+}
+
+impl<'n, S: Sensor> Parser<'n, S> {
+    pub(super) fn new(sensor: &'n S, keys: &'n KeyTable) -> Self {
+        Self {
+            sensor,
+            keys: KnownKeys::new(keys),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Parses lines until they end or `bytes` bytes are parsed. Passes the partition of each
+    /// reading, the reading and its identity to `take`, in the order of the lines.
+    pub(super) fn piece(
+        &mut self,
+        lines: &mut FileLines<'_>,
+        bytes: u64,
+        mut take: impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
+    ) -> io::Result<Piece> {
+        let mut piece = Piece::default();
+        let Self { sensor, keys, .. } = self;
+        let mut take = |reading: S::Reading<'_>| {
+            let time = sensor.time(&reading).ok_or(LineProblem::NoTime)?;
+            let identity = match sensor.identity(&reading) {
+                Some(identity) if identity == time.nanos() => IdentifiedBy::Time,
+                other => IdentifiedBy::Other(other),
+            };
+            let slot = keys.slot(&sensor.key(&reading))?;
+            let values = sensor.values(&reading);
+            let parsed = ParsedReading::new(slot.key, time, identity, values);
+            take(slot.partition as usize, parsed, identity);
+            Ok::<(), LineProblem>(())
+        };
+        let end = lines.offset().saturating_add(bytes);
+        while lines.offset() < end {
+            // Usually, the next line is buffered and in the producer's format.
+            let buffered = lines.buffered();
+            let first = match sensor.first_line(buffered) {
+                Some((reading, after @ [_, ..])) => {
+                    Some((buffered.len() - after.len() + 1, take(reading)))
+                }
+                _ => None,
+            };
+            if let Some((length, taken)) = first {
+                lines.skip(length);
+                piece.lines += 1;
+                if let Err(problem) = taken {
+                    piece.reject(&problem);
+                }
+                continue;
+            }
+            let Some(line) = lines.next_line()? else {
+                piece.is_last = true;
+                break;
+            };
+            piece.lines += 1;
+            let taken = match line {
+                ArchiveLine::Whole(line) if line.trim_ascii().is_empty() => continue,
+                ArchiveLine::Whole(line) => match sensor.parse(line) {
+                    Ok(Some(reading)) => take(reading),
+                    Ok(None) => {
+                        piece.filtered += 1;
+                        continue;
+                    }
+                    Err(rejection) => Err(rejection.into()),
+                },
+                ArchiveLine::TooLong => Err(LineProblem::TooLong),
+            };
+            if let Err(problem) = taken {
+                piece.reject(&problem);
+            }
+        }
+        Ok(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of the unicorn's values. Threads write and read all readings once.
+    #[test]
+    fn a_reading_of_16_bytes_takes_32() {
+        assert_eq!(size_of::<ParsedReading<[i64; 2]>>(), 32);
+    }
+
+    #[test]
+    fn a_time_is_milliseconds_and_nanoseconds() {
+        for (text, expected) in [
+            ("1970-01-01 00:00:00.001000002", (1, 2)),
+            ("1969-12-31 23:59:59.999999999", (-1, 999_999)),
+            ("0000-01-01 00:00:00.000000001", (-62_167_219_200_000, 1)),
+            (
+                "9999-12-31 23:59:59.999999999",
+                (253_402_300_799_999, 999_999),
+            ),
+        ] {
+            assert_eq!(millis_and_nanos(text.parse().unwrap()), expected, "{text}");
+        }
+    }
+}
