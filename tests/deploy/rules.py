@@ -429,7 +429,10 @@ def alarms(template):
         if namespace != "Windrow":
             continue
         source = ROOT / "crates" / "windrow-lambda" / "src" / FUNCTIONS[resource] / "handler.rs"
-        if f'("{metric}", Unit::' not in source.read_text():
+        # A function emits its own metrics and the sensor's.
+        emits = f'("{metric}", Unit::' in source.read_text()
+        emits |= f'METRIC: &str = "{metric}"' in (ROOT / "unicorn" / "src" / "row.rs").read_text()
+        if not emits:
             yield f"{resource}: does not emit {metric}, which an alarm watches"
 
 
