@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use foldhash::fast::RandomState;
 
 use crate::aggregate::Merge;
+use crate::dedup::FARTHEST;
 use crate::window::{Tumbling, Window};
 use times::{AllTimes, TimesInOrder};
 
@@ -148,7 +149,8 @@ impl<A: Merge> BatchFold<A> {
 
     /// Adds a reading of `key`, taken at `millis` milliseconds, that is not identified by its time.
     /// Returns false if one of the same key, window and identity was added before; this one then
-    /// only counts as a duplicate. A reading without an identity is never a duplicate.
+    /// only counts as a duplicate. A reading without an identity, or with one beyond ±2^96, is never
+    /// a duplicate ([`Sensor::identity`](crate::sensor::Sensor::identity)).
     ///
     /// An identity that is a time of the window, in nanoseconds, is the same as that time in
     /// [`add`](Self::add).
@@ -161,6 +163,7 @@ impl<A: Merge> BatchFold<A> {
     ) -> bool {
         let (start, index) = self.accumulator_of(key, millis);
         let window = self.windows.window_of(millis);
+        let identity = identity.filter(|identity| identity.unsigned_abs() < FARTHEST);
         let time = identity.and_then(millis_and_nanos);
         let time = time.filter(|(millis, _)| window.contains(*millis));
         let OpenAccumulator { aggregate, times } = &mut self.accumulators[index];
@@ -342,11 +345,13 @@ mod tests {
         assert!(!add(0, 6, Some(-7)));
         assert!(add(1, 6, Some(-7)));
         assert!(add(0, 60_000, Some(-7)));
-        assert!(add(0, 5, Some(i128::MAX)));
-        assert!(!add(0, 5, Some(i128::MAX)));
-        for _ in 0..2 {
-            assert!(add(0, 5, None));
+        for never_a_duplicate in [Some(i128::MAX), Some(i128::MIN), Some(1 << 96), None] {
+            assert!(add(0, 5, never_a_duplicate));
+            assert!(add(0, 5, never_a_duplicate));
         }
+        let large = Some((1 << 96) - 1);
+        assert!(add(0, 5, large));
+        assert!(!add(0, 5, large));
         // A time of the window, as an identity, is that time.
         assert!(add(0, 5, Some(9_000_001)));
         assert!(!batch.add(0, 9, 1, |totals| totals.add(&1_i64)));
@@ -358,7 +363,7 @@ mod tests {
         assert_eq!(
             contents(&batch),
             BTreeMap::from([
-                ((0, 0), (6, 4, 6)),
+                ((0, 0), (12, 4, 12)),
                 ((0, 60_000), (2, 0, 1)),
                 ((1, 0), (1, 0, 1)),
             ])
@@ -377,6 +382,36 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn identities_agree_with_a_set(
+            readings in prop::collection::vec(
+                // A small identity can be a time of some windows, but not of others.
+                (0..2_usize, 0..30_i64, prop::option::of(-40_000_000..40_000_000_i128), any::<bool>()),
+                0..300,
+            ),
+        ) {
+            let windows = Tumbling::new(10).unwrap();
+            let mut batch: BatchFold<BatchTotals> = BatchFold::new(windows);
+            let mut known = HashSet::new();
+            for (key, millis, identity, is_time) in readings {
+                // Few distinct ones, so that many readings are duplicates.
+                let identity = identity.map(|identity| identity - identity.rem_euclid(1_500_000));
+                let add = |totals: &mut BatchTotals| totals.add(&1_i64);
+                let (identity, is_new) = if is_time {
+                    let identity = Some(i128::from(millis) * 1_000_000);
+                    (identity, batch.add(key, millis, 0, add))
+                } else {
+                    (identity, batch.add_identified(key, millis, identity, add))
+                };
+                let start = windows.window_of(millis).start;
+                let expected = identity.is_none_or(|identity| known.insert((key, start, identity)));
+                prop_assert_eq!(is_new, expected);
+            }
+            for (_, (readings, _, sum)) in contents(&batch) {
+                prop_assert_eq!(i128::from(readings), sum);
+            }
+        }
+
         #[test]
         fn agrees_with_a_map_of_first_readings(
             readings in prop::collection::vec(

@@ -41,7 +41,7 @@ impl<K> Default for Generation<K> {
 
 /// Times from here on (about 2.5 trillion years from the epoch) are not cached, so that no
 /// difference of two times overflows.
-const FARTHEST: u128 = 1 << 96;
+pub(crate) const FARTHEST: u128 = 1 << 96;
 
 /// The cost of a key beyond its own bytes: its index, its number of readings and its first time.
 const KEY_COST: usize = 20;
