@@ -228,7 +228,7 @@ def check_rows(table, totals):
         return rows if len(rows) >= len(totals) else None
 
     rows = until(f"{len(totals)} rows are in the table", complete)
-    found = {row["Name"]: (int(row["Readings"]), row["Distance"]) for row in rows}
+    found = {row["Name"]: (int(row["Source"]["Readings"]), row["Distance"]) for row in rows}
     if found != totals or len(rows) != len(totals):
         sys.exit(f"the table contains {found}, but the stream {totals}")
     readings = sum(count for count, _ in totals.values())
