@@ -10,8 +10,8 @@ use crate::codec::{CodecError, Decoder, Encoder, unsigned_len};
 
 /// A set of readings by key and time, so that a reading sent twice counts once.
 ///
-/// A reading is identified by its key and its own time, to the nanosecond. Both are stored in full,
-/// so a new reading is never mistaken for a duplicate. The cache is bounded by its encoded size:
+/// A reading is identified by its key and an identity, usually its own time to the nanosecond. Both
+/// are stored in full, so a new reading is never mistaken for a duplicate of another identity. The cache is bounded by its encoded size:
 /// readings go into the younger of two generations, and when that reaches half of the bound, the
 /// older one is evicted and the younger takes its place.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@
 
 mod accumulator;
 mod declared;
+mod field;
 mod fields;
 
 use std::borrow::Cow;
@@ -24,7 +25,8 @@ use crate::time::Timestamp;
 use crate::value::Value;
 
 pub use accumulator::MeasureAccumulators;
-pub use declared::{Aggregation, DeclaredReading, DeclaredSensor, Field, FieldRole, SensorError};
+pub use declared::{DeclaredReading, DeclaredSensor, SensorError};
+pub use field::{Aggregation, Field, FieldRole};
 pub use fields::{FieldType, Fields, Fixed};
 
 /// What a reading is, and what is computed from the readings of a window and key.
