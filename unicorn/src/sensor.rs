@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use windrow_core::decimal::Decimal;
+use windrow_core::json::FieldLayout;
 use windrow_core::rejection::Rejection;
 use windrow_core::row::{Measure, ReadingOrder};
 use windrow_core::schema::Schema;
-use windrow_core::sensor::{self, Sensor};
+use windrow_core::sensor::{self, FirstLine, Sensor};
 use windrow_core::time::Timestamp;
 use windrow_core::value::Value;
 
@@ -35,8 +36,13 @@ impl Sensor for Unicorn {
     }
 
     #[inline(always)]
-    fn first_line<'a>(&self, text: &'a [u8]) -> Option<(Reading<'a>, &'a [u8])> {
-        first_line(text)
+    fn first_line<'a>(
+        &self,
+        _layout: &mut FieldLayout,
+        text: &'a [u8],
+    ) -> Option<FirstLine<'a, Reading<'a>>> {
+        let (reading, after) = first_line(text)?;
+        Some((Some(reading), after))
     }
 
     #[inline]

@@ -1,5 +1,6 @@
 //! Parsing of single fields of a JSON object, so that a rejection can name the field.
 
+mod layout;
 mod number;
 
 use std::borrow::Cow;
@@ -11,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::rejection::Rejection;
 
+pub use layout::FieldLayout;
 pub use number::{Scaled, scale};
 
 /// The raw JSON of a field; `None` if it is missing or null.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::aggregate::Merge;
 use crate::codec::Columnar;
+use crate::json::FieldLayout;
 use crate::lines::{next_line, rejection_of};
 use crate::rejection::Rejection;
 use crate::row::{Measure, ReadingOrder};
@@ -50,14 +51,21 @@ pub trait Sensor: Send + Sync + 'static {
     /// [`Rejection`] if it is not a reading. It names the invalid field.
     fn parse<'a>(&self, json: &'a [u8]) -> Result<Option<Self::Reading<'a>>, Rejection>;
 
-    /// Parses the reading in the first line of a text, if it has a form that takes one pass, and
-    /// returns it with what follows: nothing, or a newline and the rest of the text.
+    /// Parses the reading at the start of a text in one pass, and returns it with what follows:
+    /// nothing, or a newline and the rest of the text. The reading is `None` if the sensor's
+    /// filter leaves it out.
     ///
-    /// `None` does not mean that the line is not a reading, and is right for one that the filter
-    /// leaves out. A sensor whose producers all format
-    /// readings in the same way can save the search for the end of each line.
+    /// Returns `None` if the text starts with anything else. This does not mean that its first line
+    /// is not a reading: white space before one, for example, takes [`parse`](Self::parse). A sensor
+    /// that implements this saves the search for the end of each line.
+    ///
+    /// `layout` is that of the reading before.
     #[inline(always)]
-    fn first_line<'a>(&self, _text: &'a [u8]) -> Option<(Self::Reading<'a>, &'a [u8])> {
+    fn first_line<'a>(
+        &self,
+        _layout: &mut FieldLayout,
+        _text: &'a [u8],
+    ) -> Option<FirstLine<'a, Self::Reading<'a>>> {
         None
     }
 
@@ -98,6 +106,10 @@ pub trait Sensor: Send + Sync + 'static {
     fn measures(&self, accumulator: &Self::Accumulator) -> Vec<Measure>;
 }
 
+/// The reading in the first line of a text, `None` if the sensor's filter leaves it out; and what
+/// follows it.
+pub type FirstLine<'a, R> = (Option<R>, &'a [u8]);
+
 /// A line of a record, and the reading in it; `None` if the sensor's filter leaves it out.
 pub type ParsedLine<'a, S> = (
     &'a [u8],
@@ -115,15 +127,16 @@ pub fn readings<'a, S: Sensor>(
 ) -> impl Iterator<Item = ParsedLine<'a, S>> {
     let mut rejection = rejection_of(record);
     let mut rest = record;
+    let mut layout = FieldLayout::default();
     std::iter::from_fn(move || {
         if let Some(rejection) = rejection.take() {
             rest = &[];
             return Some((record, Err(rejection)));
         }
-        if let Some((reading, after)) = sensor.first_line(rest) {
+        if let Some((reading, after)) = sensor.first_line(&mut layout, rest) {
             let (line, _) = rest.split_at_checked(rest.len().checked_sub(after.len())?)?;
             rest = after.get(1..).unwrap_or_default();
-            return Some((line, Ok(Some(reading))));
+            return Some((line, Ok(reading)));
         }
         let line = next_line(&mut rest)?;
         Some((line, sensor.parse(line)))

@@ -5,6 +5,7 @@ use std::io;
 
 use thiserror::Error;
 use windrow_core::batch::BatchFold;
+use windrow_core::json::FieldLayout;
 use windrow_core::rejection::Rejection;
 use windrow_core::row::ReadingOrder;
 use windrow_core::sensor::Sensor;
@@ -189,6 +190,7 @@ enum LineProblem {
 pub(super) struct Parser<'n, S> {
     sensor: &'n S,
     keys: KnownKeys<'n>,
+    layout: FieldLayout,
     /// The line buffer for the next file.
     pub(super) buffer: Vec<u8>,
 }
@@ -198,6 +200,7 @@ impl<'n, S: Sensor> Parser<'n, S> {
         Self {
             sensor,
             keys: KnownKeys::new(keys),
+            layout: FieldLayout::default(),
             buffer: Vec::new(),
         }
     }
@@ -211,7 +214,12 @@ impl<'n, S: Sensor> Parser<'n, S> {
         mut take: impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
     ) -> io::Result<Piece> {
         let mut piece = Piece::default();
-        let Self { sensor, keys, .. } = self;
+        let Self {
+            sensor,
+            keys,
+            layout,
+            ..
+        } = self;
         let mut take = |reading: S::Reading<'_>| {
             let time = sensor.time(&reading).ok_or(LineProblem::NoTime)?;
             let identity = match sensor.identity(&reading) {
@@ -228,17 +236,19 @@ impl<'n, S: Sensor> Parser<'n, S> {
         while lines.offset() < end {
             // Usually, the next line is buffered and in the producer's format.
             let buffered = lines.buffered();
-            let first = match sensor.first_line(buffered) {
+            let first = match sensor.first_line(layout, buffered) {
                 Some((reading, after @ [_, ..])) => {
-                    Some((buffered.len() - after.len() + 1, take(reading)))
+                    Some((buffered.len() - after.len() + 1, reading.map(&mut take)))
                 }
                 _ => None,
             };
             if let Some((length, taken)) = first {
                 lines.skip(length);
                 piece.lines += 1;
-                if let Err(problem) = taken {
-                    piece.reject(&problem);
+                match taken {
+                    Some(Ok(())) => {}
+                    Some(Err(problem)) => piece.reject(&problem),
+                    None => piece.filtered += 1,
                 }
                 continue;
             }
