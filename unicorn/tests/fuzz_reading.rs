@@ -18,7 +18,7 @@ use windrow_core::rejection::Rejection;
 use windrow_testkit::choices::Choices;
 use windrow_testkit::oracle::generate::line;
 use windrow_testkit::oracle::near::{self, mutate};
-use windrow_testkit::oracle::{check, check_parsers, check_record, json};
+use windrow_testkit::oracle::{check, check_lines, check_parsers, check_record, json};
 
 /// Runs `PROPTEST_CASES` cases, or `default` if that is not set. Failures are not saved to a file.
 fn cases(default: u32) -> ProptestConfig {
@@ -96,15 +96,17 @@ proptest! {
 proptest! {
     #![proptest_config(cases(3_000))]
 
-    /// The end of a line is found by parsing it, or by searching for it.
+    /// Where a reading ends is found by parsing it, or by searching for its end.
     #[test]
-    fn line_ends_agree_with_the_oracle(choices in bytes(160), other in bytes(160)) {
-        let mut choices = Choices::new(&choices);
-        let mut record = near::line(&mut choices);
-        record.extend_from_slice(choices.choose(&["\n", "\r\n", "", "\n\n", " \n", "\n \t"]).as_bytes());
-        record.extend(near::line(&mut Choices::new(&other)));
-        record.extend_from_slice(choices.choose(&["", "\n", "\r\n", "\n\n", "\n\x0c"]).as_bytes());
-        check_record(&record);
+    fn readings_in_a_record_agree_with_the_oracle(
+        choices in bytes(160),
+        other in bytes(160),
+        between in prop::sample::select(&["\n", "\r\n", "", "\n\n", " \n", "\n \t", ",\n", "][", "\u{feff}"][..]),
+        step in 0..80_000_usize,
+    ) {
+        let lines = [&choices, &other].map(|choices| near::line(&mut Choices::new(choices)));
+        check_lines(&lines, between);
+        check_record(&mutate(&lines.join(between.as_bytes()), step));
     }
 }
 

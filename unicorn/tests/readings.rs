@@ -235,12 +235,41 @@ fn a_record_may_hold_several_lines() {
 }
 
 #[test]
-fn two_readings_on_one_line_are_rejected_whole() {
-    let record = format!("{PLAIN}{PLAIN}");
-    let rejected: Vec<_> = readings(record.as_bytes()).collect();
-    assert_eq!(rejected.len(), 1);
-    assert_eq!(rejected[0].0, record.as_bytes());
-    assert!(rejected[0].1.is_err());
+fn readings_need_no_newline_between_them() {
+    for (first, between, last) in [("", "", ""), ("[", ",", "]"), ("\u{feff}", ",\n", "\n")] {
+        let record = format!("{first}{PLAIN}{between}{PLAIN}{last}");
+        let found: Vec<_> = readings(record.as_bytes()).collect();
+        assert_eq!(found.len(), 2, "{record}");
+        for (part, reading) in found {
+            assert_eq!(part, PLAIN.as_bytes());
+            assert_eq!(reading.unwrap().name, "Shadowfax");
+        }
+    }
+}
+
+#[test]
+fn a_pretty_printed_reading_is_one_reading() {
+    let pretty: serde_json::Value = serde_json::from_str(PLAIN).unwrap();
+    let record = format!("{pretty:#}\n{pretty:#}");
+    let names: Vec<_> = readings(record.as_bytes())
+        .map(|(_, reading)| reading.unwrap().name.into_owned())
+        .collect();
+    assert_eq!(names, ["Shadowfax", "Shadowfax"]);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_rejected_once() {
+    let utf16: Vec<u8> = PLAIN.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let reason = "the text is in UTF-16; send UTF-8 instead";
+    let binary = b"\x80\n\n\x81\n{\n\x82\n".as_slice();
+    for (record, reason) in [
+        (utf16.as_slice(), reason),
+        (binary, "the line is not UTF-8 at byte 0"),
+    ] {
+        let rejected: Vec<_> = readings(record).collect();
+        assert_eq!(rejected[0].1.clone().unwrap_err().to_string(), reason);
+        assert!(rejected.len() <= 2, "{rejected:?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! * [`sensor`]: what a reading is, and what is computed of it.
 //! * [`schema`] and [`row`]: the rows that come out, and their JSON.
 //! * [`aggregate`]: counts, sums, minima and maxima.
+//! * [`framing`]: the JSON objects in a text.
 //! * [`window`]: which windows a time belongs to: tumbling and hopping windows.
 //! * [`accumulators`]: one aggregate per window and key.
 //! * [`sequence`]: sequence numbers in a shard's log, and ranges of them.
@@ -45,8 +46,8 @@ pub mod codec;
 pub mod decimal;
 pub mod dedup;
 pub mod fold;
+pub mod framing;
 pub mod json;
-pub mod lines;
 pub mod merge;
 pub mod rejection;
 pub mod row;

@@ -5,7 +5,7 @@ use thiserror::Error;
 /// Why a record or line is rejected. The message names the field, if there is one.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Rejection {
-    /// The record has no lines, or only blank ones.
+    /// The record has nothing but white space.
     #[error("the record is empty")]
     Empty,
     /// The record was aggregated by the Kinesis Producer Library, whose protobuf format is not
@@ -14,6 +14,9 @@ pub enum Rejection {
         "the record is aggregated by the Kinesis Producer Library; send plain JSON lines instead"
     )]
     KplAggregated,
+    /// The text is in UTF-16.
+    #[error("the text is in UTF-16; send UTF-8 instead")]
+    Utf16,
     /// The line is not valid UTF-8.
     #[error("the line is not UTF-8 at byte {at}")]
     NotUtf8 {

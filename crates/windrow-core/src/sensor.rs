@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use crate::aggregate::Merge;
 use crate::codec::Columnar;
+use crate::framing::{self, Part};
 use crate::json::FieldLayout;
-use crate::lines::{next_line, rejection_of};
 use crate::rejection::Rejection;
 use crate::row::{Measure, ReadingOrder};
 use crate::schema::Schema;
@@ -110,22 +110,22 @@ pub trait Sensor: Send + Sync + 'static {
 /// follows it.
 pub type FirstLine<'a, R> = (Option<R>, &'a [u8]);
 
-/// A line of a record, and the reading in it; `None` if the sensor's filter leaves it out.
-pub type ParsedLine<'a, S> = (
+/// A part of a record, and the reading in it; `None` if the sensor's filter leaves it out.
+pub type ParsedPart<'a, S> = (
     &'a [u8],
     Result<Option<<S as Sensor>::Reading<'a>>, Rejection>,
 );
 
-/// Parses the readings in a record, one per line. Returns each with the line it was parsed from.
+/// Parses the readings in a record, which may follow each other in any way that [`framing`] knows.
+/// Returns each with the JSON it was parsed from, and what is not a reading with the reason.
 ///
-/// Blank lines are skipped. A record with nothing but blank lines is rejected, since its sender
-/// probably meant to send something.
+/// A record without anything is rejected, since its sender probably meant to send something.
 #[inline]
 pub fn readings<'a, S: Sensor>(
     sensor: &'a S,
     record: &'a [u8],
-) -> impl Iterator<Item = ParsedLine<'a, S>> {
-    let mut rejection = rejection_of(record);
+) -> impl Iterator<Item = ParsedPart<'a, S>> {
+    let mut rejection = framing::rejection_of(record);
     let mut rest = record;
     let mut layout = FieldLayout::default();
     std::iter::from_fn(move || {
@@ -133,12 +133,35 @@ pub fn readings<'a, S: Sensor>(
             rest = &[];
             return Some((record, Err(rejection)));
         }
-        if let Some((reading, after)) = sensor.first_line(&mut layout, rest) {
-            let (line, _) = rest.split_at_checked(rest.len().checked_sub(after.len())?)?;
-            rest = after.get(1..).unwrap_or_default();
-            return Some((line, Ok(reading)));
-        }
-        let line = next_line(&mut rest)?;
-        Some((line, sensor.parse(line)))
+        next_reading(sensor, &mut layout, &mut rest)
     })
+}
+
+#[inline]
+fn next_reading<'a, S: Sensor>(
+    sensor: &'a S,
+    layout: &mut FieldLayout,
+    rest: &mut &'a [u8],
+) -> Option<ParsedPart<'a, S>> {
+    *rest = rest.get(framing::separators(rest)..)?;
+    if let Some((reading, after)) = sensor.first_line(layout, rest)
+        && framing::may_follow(after)
+    {
+        let part = rest.get(..rest.len().checked_sub(after.len())?)?;
+        *rest = after;
+        return Some((part, Ok(reading)));
+    }
+    Some(match framing::next_part(rest)? {
+        Part::Object(object) => (object, sensor.parse(object)),
+        Part::Other(part) => (part, Err(rejection_of_part(sensor, part))),
+    })
+}
+
+/// Why a part of a text that is not an object is not a reading.
+#[cold]
+pub fn rejection_of_part<S: Sensor>(sensor: &S, part: &[u8]) -> Rejection {
+    match sensor.parse(part) {
+        Err(rejection) => rejection,
+        Ok(_) => Rejection::NotAnObject("it does not end where it should".to_owned()),
+    }
 }

@@ -11,6 +11,7 @@ mod time;
 use json::{Json, JsonError};
 use unicorn::reading::Reading;
 use unicorn::sensor::readings;
+use windrow_core::framing;
 use windrow_core::rejection::Rejection;
 
 /// A reading, with its values in comparable form.
@@ -31,6 +32,7 @@ struct PlainReading {
 enum OracleRejection {
     Empty,
     KplAggregated,
+    Utf16,
     NotUtf8 { at: usize },
     NotAnObject,
     Missing(String),
@@ -77,30 +79,64 @@ pub fn check_parsers(line: &[u8]) {
     }
 }
 
-/// Checks that the real parser and the oracle agree on the lines of a record, and on each line.
+/// Checks that the real parser and the oracle agree on each part of a record, and that the parts
+/// leave out nothing but what may stand between readings.
 ///
 /// # Panics
 ///
 /// If they do not.
 pub fn check_record(record: &[u8]) {
-    let actual: Vec<_> = readings(record)
-        .map(|(line, reading)| (line, plain(reading)))
+    let parts: Vec<_> = readings(record)
+        .map(|(part, reading)| (part, plain(reading)))
         .collect();
-    let blank = |line: &[u8]| line.iter().all(|byte| byte.is_ascii_whitespace());
-    let expected = if record.starts_with(b"\xF3\x89\x9A\xC2") {
-        vec![(record, Err(OracleRejection::KplAggregated))]
-    } else if blank(record) {
-        vec![(record, Err(OracleRejection::Empty))]
-    } else {
-        let lines = record.split(|byte| *byte == b'\n');
-        let read_line = |line| Some((line, read(line)?));
-        let lines: Option<Vec<_>> = lines.filter(|line| !blank(line)).map(read_line).collect();
-        let Some(lines) = lines else {
-            return;
-        };
-        lines
-    };
-    assert_eq!(actual, expected, "{}", record.escape_ascii());
+    let whole = |rejection| vec![(record, Err(rejection))];
+    if record.starts_with(b"\xF3\x89\x9A\xC2") {
+        assert_eq!(parts, whole(OracleRejection::KplAggregated));
+        return;
+    }
+    if framing::is_utf16(record) {
+        assert_eq!(parts, whole(OracleRejection::Utf16));
+        return;
+    }
+    if is_between(record) {
+        assert_eq!(parts, whole(OracleRejection::Empty));
+        return;
+    }
+    let mut end = 0;
+    for (part, reading) in parts {
+        let start = part.as_ptr() as usize - record.as_ptr() as usize;
+        assert!(is_between(&record[end..start]), "{}", record.escape_ascii());
+        end = start + part.len();
+        if let Some(expected) = read(part) {
+            assert_eq!(reading, expected, "{}", part.escape_ascii());
+        }
+    }
+    assert!(is_between(&record[end..]), "{}", record.escape_ascii());
+}
+
+/// Checks that a record of these lines, with `between` between them, has the readings of the lines.
+///
+/// # Panics
+///
+/// If it does not.
+pub fn check_lines(lines: &[Vec<u8>], between: &str) {
+    let record = lines.join(between.as_bytes());
+    let expected: Option<Vec<_>> = lines.iter().map(|line| read(line)?.ok()).collect();
+    check_record(&record);
+    if let Some(expected) = expected
+        && !expected.is_empty()
+    {
+        let found = readings(&record).map(|(_, reading)| plain(reading).ok());
+        let found: Option<Vec<_>> = found.collect();
+        assert_eq!(found, Some(expected), "{}", record.escape_ascii());
+    }
+}
+
+/// Whether a text has only what may stand between readings.
+fn is_between(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text);
+    text.chars()
+        .all(|character| " \t\n\x0C\r,[]\u{1e}\u{feff}".contains(character))
 }
 
 fn plain(reading: Result<Reading<'_>, Rejection>) -> Result<PlainReading, OracleRejection> {
@@ -116,6 +152,7 @@ fn plain(reading: Result<Reading<'_>, Rejection>) -> Result<PlainReading, Oracle
         }),
         Err(Rejection::Empty) => Err(OracleRejection::Empty),
         Err(Rejection::KplAggregated) => Err(OracleRejection::KplAggregated),
+        Err(Rejection::Utf16) => Err(OracleRejection::Utf16),
         Err(Rejection::NotUtf8 { at }) => Err(OracleRejection::NotUtf8 { at }),
         Err(Rejection::NotAnObject(_)) => Err(OracleRejection::NotAnObject),
         Err(Rejection::Missing { field }) => Err(OracleRejection::Missing(field.to_owned())),

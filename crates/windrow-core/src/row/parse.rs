@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Measure, ReadingOrder, Row, SourceRange};
+use crate::framing::{self, Part};
 use crate::json::{self, RawField};
-use crate::lines::lines;
 use crate::rejection::Rejection;
 use crate::schema::{MeasureColumn, MeasureType, SOURCE, Schema};
 use crate::sequence::{SequenceNumber, SequenceRange};
@@ -305,18 +305,25 @@ fn sequence_number(field: &str, text: &str) -> Result<SequenceNumber, Rejection>
         .map_err(|_| Rejection::field(field, "is not a sequence number"))
 }
 
-/// Parses the rows in a record, one per line. Returns each with the line it was parsed from. Blank
-/// lines are skipped.
+/// Parses the rows in a record. Returns each with the JSON it was parsed from, and what is not a row
+/// with the reason.
 pub fn rows<'a>(
     schema: &'a Schema,
     record: &'a [u8],
 ) -> impl Iterator<Item = (&'a [u8], Result<Row, Rejection>)> {
+    let mut rejection = framing::rejection_of(record);
+    let mut rest = record;
     let mut before = None;
-    lines(record).map(move |(line, is_readable)| {
-        let row = is_readable.and_then(|()| Row::parse_after(schema, line, before.as_ref()));
+    std::iter::from_fn(move || {
+        if let Some(rejection) = rejection.take() {
+            rest = &[];
+            return Some((record, Err(rejection)));
+        }
+        let (Part::Object(part) | Part::Other(part)) = framing::next_part(&mut rest)?;
+        let row = Row::parse_after(schema, part, before.as_ref());
         if let Ok(row) = &row {
             before = Some(Arc::clone(&row.source));
         }
-        (line, row)
+        Some((part, row))
     })
 }
