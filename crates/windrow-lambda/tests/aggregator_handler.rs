@@ -245,7 +245,7 @@ async fn rejected_reading_does_not_affect_its_neighbors() {
 #[tokio::test]
 async fn record_of_broken_lines_makes_few_rejects_and_loses_no_line() {
     let harness = Harness::new(WindowTime::Arrival, StateLimits::default());
-    let bad: Vec<String> = (0..100_000).map(|number| format!("x {number}")).collect();
+    let bad: Vec<String> = (0..100_000).map(|number| format!("{{x {number}")).collect();
     let good = reading("Franky", 1, "30", 1);
     let record = format!("{}\n{good}", bad.join("\n"));
     harness.invoke(&[(7, &record)], None, true).await;

@@ -13,7 +13,7 @@ use unicorn::row::{rows, schema};
 use unicorn::sensor::Unicorn;
 use windrow_event::{Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
-use windrow_lambda::aggregator::pack::pack;
+use windrow_lambda::aggregator::pack::Packer;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::metrics::Metrics;
 use windrow_write::{BatchLimits, Collected, Destination, ItemFailure, KinesisRecord, SendError};
@@ -179,14 +179,15 @@ async fn fatal_errors_fail_the_invocation() {
 
 /// The records that the rows of these names are packed into.
 fn packed(names: impl IntoIterator<Item = String>) -> Vec<KinesisRecord> {
-    let rows = names.into_iter().map(|name| {
+    let mut packer = Packer::new(schema());
+    for name in names {
         let name = serde_json::to_string(&name).unwrap();
         let line = format!(
             r#"{{"Name":{name},"StatusTime":"2026-11-20 09:17:00.000","Distance":1.5,"MinMagicPoints":1,"MaxMagicPoints":2,"MinHealthPoints":3,"MaxHealthPoints":4,"Source":{{"Stream":"wildrydes","Shard":"shardId-000000000000","From":"1","To":"2","Readings":1,"WindowSeconds":60}}}}"#
         );
-        rows(line.as_bytes()).next().unwrap().1.unwrap()
-    });
-    pack(schema(), rows.collect::<Vec<_>>())
+        packer.push(&rows(line.as_bytes()).next().unwrap().1.unwrap());
+    }
+    packer.take()
 }
 
 proptest! {

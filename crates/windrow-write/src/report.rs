@@ -20,7 +20,34 @@ pub struct DeliveryReport<T> {
     pub retries: u64,
 }
 
+impl<T> Default for DeliveryReport<T> {
+    /// The outcome of delivering no items.
+    fn default() -> Self {
+        Self {
+            delivered: 0,
+            merged: 0,
+            undelivered: Vec::new(),
+            calls: 0,
+            retries: 0,
+        }
+    }
+}
+
 impl<T> DeliveryReport<T> {
+    /// Adds the outcome of a later delivery, as if its items had been given after those of this one.
+    pub fn append(&mut self, later: Self) {
+        let given = self.delivered + self.merged + self.undelivered.len();
+        let later_undelivered = later.undelivered.into_iter().map(|left| Undelivered {
+            index: given + left.index,
+            ..left
+        });
+        self.undelivered.extend(later_undelivered);
+        self.delivered += later.delivered;
+        self.merged += later.merged;
+        self.calls += later.calls;
+        self.retries += later.retries;
+    }
+
     /// Removes and returns the undelivered items that the service will never accept, in the order
     /// they were given.
     pub fn take_rejected(&mut self) -> Vec<Undelivered<T>> {

@@ -12,7 +12,7 @@ use windrow_core::fold::{Fold, FoldedRow, RecordStep, StateLimits};
 use windrow_core::rejection::Rejection;
 use windrow_core::row::{Row, SourceRange};
 use windrow_core::sensor::Sensor;
-use windrow_core::sequence::InvalidSequenceNumber;
+use windrow_core::sequence::{InvalidSequenceNumber, SequenceNumber};
 use windrow_core::time::Timestamp;
 use windrow_core::window::Window;
 use windrow_event::{DecodeError, Event, Reject, Response};
@@ -22,7 +22,7 @@ use windrow_write::{
 };
 
 use crate::aggregator::intake::{Intake, RecordSource, WindowRule};
-use crate::aggregator::pack::pack;
+use crate::aggregator::pack::Packer;
 use crate::aggregator::settings::WindowTime;
 use crate::aggregator::state::{self, StateError, WindowFold};
 
@@ -137,19 +137,16 @@ where
             None => Fold::new(self.limits),
         };
 
+        let policy = Policy::until(deadline);
         let mut closings = Closings::new(&self.sensor, source, window_seconds);
-        let mut intake = fold_records(event, &mut fold, &mut closings)?;
+        let mut intake = self
+            .fold_records(event, &mut fold, &mut closings, &policy)
+            .await?;
         let (open_keys, evicted) = (fold.open() as u64, fold.evicted());
         let state = self.next_state(event, fold, &mut closings)?;
 
-        let Closings {
-            rows,
-            source_ranges,
-            ..
-        } = closings;
-        let row_count = rows.len() as u64;
         let rejects = std::mem::take(&mut intake.rejects);
-        let sent = self.send(rows, rejects, source, deadline).await;
+        let sent = self.send(&mut closings, rejects, &policy).await;
         let SendOutcome {
             emitted, rejects, ..
         } = &sent;
@@ -162,8 +159,8 @@ where
             ("RejectedReadings", Unit::Count, intake.rejected),
             ("RejectedSummaryRecords", Unit::Count, sent.rejected),
             ("LostRejects", Unit::Count, sent.lost),
-            ("Rows", Unit::Count, row_count),
-            ("SourceRanges", Unit::Count, source_ranges),
+            ("Rows", Unit::Count, closings.rows),
+            ("SourceRanges", Unit::Count, closings.source_ranges),
             ("Retries", Unit::Count, emitted.retries + rejects.retries),
             ("Undelivered", Unit::Count, undelivered as u64),
             ("StateBytes", Unit::Bytes, state.get().len() as u64),
@@ -204,23 +201,60 @@ where
         Ok(state::write(&self.sensor, &fold)?)
     }
 
+    /// Folds the event's records, skipping those already folded. Closes the fold whenever it is
+    /// full, or a record is out of order, and sends the rows once there are many. Stops at the
+    /// deadline.
+    async fn fold_records(
+        &self,
+        event: &Event,
+        fold: &mut WindowFold<S>,
+        closings: &mut Closings<'_, S>,
+        policy: &Policy,
+    ) -> Result<Intake, Error> {
+        let mut intake = Intake::default();
+        for record in event.records() {
+            let step = match fold.begin_record(record.sequence_number)? {
+                RecordStep::Restart => {
+                    tracing::warn!(
+                        sequence_number = record.sequence_number,
+                        "a record was delivered out of order, starting a new source range"
+                    );
+                    closings.close(fold)?;
+                    fold.restart();
+                    fold.begin_record(record.sequence_number)?
+                }
+                step => step,
+            };
+            let Some(open) = step.into_record() else {
+                intake.redelivered += 1;
+                continue;
+            };
+            intake.take(&self.sensor, closings.source, record, open);
+            if fold.is_full() {
+                closings.close(fold)?;
+            }
+            if closings.packer.bytes() > MOST_UNSENT_BYTES {
+                closings.send(&self.summaries, policy).await;
+                let undelivered = &closings.emitted.undelivered;
+                if undelivered.iter().any(|left| !left.reason.is_permanent()) {
+                    break;
+                }
+            }
+        }
+        Ok(intake)
+    }
+
     async fn send(
         &self,
-        rows: Vec<Row>,
+        closings: &mut Closings<'_, S>,
         rejects: Vec<Bytes>,
-        source: RecordSource<'_>,
-        deadline: Instant,
+        policy: &Policy,
     ) -> SendOutcome {
-        let policy = Policy::until(deadline);
-        let last_sequence_number = rows.iter().map(|row| row.source.range.to()).max();
-        let last_sequence_number = last_sequence_number
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let window_start = rows.first().map(|row| row.window_start);
-        let (mut emitted, mut rejects) = tokio::join!(
-            deliver(&self.summaries, pack(self.sensor.schema(), rows), &policy),
-            deliver(&self.rejects, rejects, &policy),
+        let ((), mut rejects) = tokio::join!(
+            closings.send(&self.summaries, policy),
+            deliver(&self.rejects, rejects, policy),
         );
+        let mut emitted = std::mem::take(&mut closings.emitted);
         let rejected = emitted.take_rejected();
         if !rejected.is_empty() {
             let reasons: Reasons = rejected.iter().map(|record| &record.reason).collect();
@@ -231,15 +265,15 @@ where
             );
             let template = Reject {
                 reason: "the summary stream rejected these rows",
-                stream: source.stream,
-                shard: source.shard,
-                sequence_number: &last_sequence_number,
+                stream: closings.source.stream,
+                shard: closings.source.shard,
+                sequence_number: &closings.last_sequence_number(),
                 partition_key: "",
-                arrival: window_start.unwrap_or(Timestamp::EPOCH),
+                arrival: closings.first_window.unwrap_or(Timestamp::EPOCH),
                 payload: b"",
             };
             let lines = rejected.iter().flat_map(|record| lines(record, template));
-            let sent = deliver(&self.rejects, lines.collect(), &policy).await;
+            let sent = deliver(&self.rejects, lines.collect(), policy).await;
             rejects.retries += sent.retries;
             rejects.undelivered.extend(sent.undelivered);
         }
@@ -257,46 +291,23 @@ where
     }
 }
 
-/// Folds the event's records, skipping those already folded. Closes the fold whenever it is full,
-/// or a record is out of order.
-fn fold_records<S: Sensor>(
-    event: &Event,
-    fold: &mut WindowFold<S>,
-    closings: &mut Closings<'_, S>,
-) -> Result<Intake, Error> {
-    let mut intake = Intake::default();
-    for record in event.records() {
-        let step = match fold.begin_record(record.sequence_number)? {
-            RecordStep::Restart => {
-                tracing::warn!(
-                    sequence_number = record.sequence_number,
-                    "a record was delivered out of order, starting a new source range"
-                );
-                closings.close(fold)?;
-                fold.restart();
-                fold.begin_record(record.sequence_number)?
-            }
-            step => step,
-        };
-        let Some(open) = step.into_record() else {
-            intake.redelivered += 1;
-            continue;
-        };
-        intake.take(closings.sensor, closings.source, record, open);
-        if fold.is_full() {
-            closings.close(fold)?;
-        }
-    }
-    Ok(intake)
-}
+/// How many bytes of rows are kept while records are still being folded. Small readings of many keys
+/// can make more than a hundred times as many rows as fit this.
+const MOST_UNSENT_BYTES: usize = 8 << 20;
 
-/// Collects the rows of the source ranges that an invocation closes.
+/// The rows of the source ranges that an invocation closes.
 struct Closings<'a, S> {
     sensor: &'a S,
     source: RecordSource<'a>,
     window_seconds: u32,
-    rows: Vec<Row>,
+    packer: Packer<'a>,
+    /// What was sent so far.
+    emitted: DeliveryReport<KinesisRecord>,
+    rows: u64,
     source_ranges: u64,
+    /// The last record of the source ranges.
+    last_record: Option<SequenceNumber>,
+    first_window: Option<Timestamp>,
 }
 
 impl<'a, S: Sensor> Closings<'a, S> {
@@ -305,12 +316,16 @@ impl<'a, S: Sensor> Closings<'a, S> {
             sensor,
             source,
             window_seconds,
-            rows: Vec::new(),
+            packer: Packer::new(sensor.schema()),
+            emitted: DeliveryReport::default(),
+            rows: 0,
             source_ranges: 0,
+            last_record: None,
+            first_window: None,
         }
     }
 
-    /// Ends the fold's source range and keeps its rows.
+    /// Ends the fold's source range and packs its rows.
     fn close(&mut self, fold: &mut WindowFold<S>) -> Result<(), Error> {
         let closed = fold.close();
         let Some(first) = closed.first() else {
@@ -324,11 +339,25 @@ impl<'a, S: Sensor> Closings<'a, S> {
             range: first.range.clone(),
             dedup_from: (dedup_from < first.range.from()).then(|| dedup_from.clone()),
         });
+        self.last_record = self.last_record.take().max(Some(first.range.to().clone()));
         for folded in closed {
             let row = row(self.sensor, folded, &range, self.window_seconds)?;
-            self.rows.push(row);
+            self.first_window.get_or_insert(row.window_start);
+            self.packer.push(&row);
+            self.rows += 1;
         }
         Ok(())
+    }
+
+    /// Sends the rows that are packed.
+    async fn send(&mut self, summaries: &impl Destination<Item = KinesisRecord>, policy: &Policy) {
+        let sent = deliver(summaries, self.packer.take(), policy).await;
+        self.emitted.append(sent);
+    }
+
+    fn last_sequence_number(&self) -> String {
+        let last = self.last_record.as_ref();
+        last.map(ToString::to_string).unwrap_or_default()
     }
 }
 

@@ -15,25 +15,54 @@ const RECORD_BYTES: usize = 25_000;
 ///
 /// A record's partition key is a hash of its data, which is always a valid key and spreads the
 /// records over the shards. Consumers do not depend on the order of rows.
-pub fn pack(schema: &Schema, rows: impl IntoIterator<Item = Row>) -> Vec<KinesisRecord> {
-    let mut records = Vec::new();
-    let mut data = Vec::new();
-    for row in rows {
-        let line = row.to_line(schema);
-        if !data.is_empty() && data.len() + line.len() > RECORD_BYTES {
-            records.push(record(std::mem::take(&mut data)));
-        }
-        data.extend(line);
-    }
-    if !data.is_empty() {
-        records.push(record(data));
-    }
-    records
+pub struct Packer<'a> {
+    schema: &'a Schema,
+    records: Vec<KinesisRecord>,
+    /// The rows of the next record.
+    data: Vec<u8>,
+    bytes: usize,
 }
 
-fn record(data: Vec<u8>) -> KinesisRecord {
-    KinesisRecord {
-        partition_key: hashed_partition_key(&data),
-        data: data.into(),
+impl<'a> Packer<'a> {
+    /// A packer for rows with these columns.
+    pub fn new(schema: &'a Schema) -> Self {
+        Self {
+            schema,
+            records: Vec::new(),
+            data: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, row: &Row) {
+        let line = row.to_line(self.schema);
+        if !self.data.is_empty() && self.data.len() + line.len() > RECORD_BYTES {
+            self.end_record();
+        }
+        self.bytes += line.len();
+        self.data.extend(line);
+    }
+
+    /// The length of the rows that were not taken yet.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes the records of all rows.
+    pub fn take(&mut self) -> Vec<KinesisRecord> {
+        if !self.data.is_empty() {
+            self.end_record();
+        }
+        self.bytes = 0;
+        std::mem::take(&mut self.records)
+    }
+
+    fn end_record(&mut self) {
+        let data = std::mem::take(&mut self.data);
+        self.records.push(KinesisRecord {
+            partition_key: hashed_partition_key(&data),
+            data: data.into(),
+        });
     }
 }
