@@ -152,8 +152,8 @@ fn a_rejection_names_the_field() {
         ),
         (
             "\"2026-11-20 09:17:08.189\"",
-            "1790000000",
-            "StatusTime is not a string",
+            "true",
+            "StatusTime is neither a string nor a number",
         ),
     ] {
         rejects(with(old, new), reason);
