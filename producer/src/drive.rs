@@ -112,6 +112,10 @@ pub(crate) async fn replay(
                     report_broken(progress, replayed.broken, number, &reason);
                     continue;
                 }
+                Ok(ReplayLine::Damaged(problem)) => {
+                    progress.note(&format!("warning: the recording is damaged: {problem}"));
+                    return;
+                }
                 Err(error) => {
                     replayed.error = Some(error);
                     return;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use unicorn::reading::Reading;
-use windrow_archive::{ArchiveLine, ArchiveLines, Unpacked};
+use windrow_archive::{ArchiveLine, ArchiveLines, InputProblem, Unpacked};
 use windrow_core::json;
 use windrow_core::rejection::Rejection;
 use windrow_write::KinesisRecord;
@@ -136,6 +136,8 @@ pub enum ReplayLine {
         /// Why it is not a reading.
         reason: String,
     },
+    /// The recording was not read to its end, or may have been read wrongly. The last item.
+    Damaged(InputProblem),
 }
 
 /// The readings of a recording, line by line; blank lines are skipped.
@@ -147,7 +149,7 @@ pub struct ReplayLines<R: Read> {
     lines: ArchiveLines<Unpacked<R>>,
     partition_by: PartitionBy,
     number: u64,
-    failed: bool,
+    ended: bool,
 }
 
 impl<R: Read> ReplayLines<R> {
@@ -161,7 +163,7 @@ impl<R: Read> ReplayLines<R> {
             partition_by,
             lines: ArchiveLines::all(Unpacked::new(input)?, Vec::new()),
             number: 0,
-            failed: false,
+            ended: false,
         })
     }
 
@@ -187,7 +189,9 @@ impl<R: Read> ReplayLines<R> {
                 },
             }));
         }
-        Ok(None)
+        let problem = self.lines.input().problem();
+        self.ended = problem.is_some();
+        Ok(problem.map(ReplayLine::Damaged))
     }
 }
 
@@ -207,11 +211,11 @@ impl<R: Read> Iterator for ReplayLines<R> {
     type Item = io::Result<ReplayLine>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
+        if self.ended {
             return None;
         }
         let line = self.read().transpose();
-        self.failed = matches!(line, Some(Err(_)));
+        self.ended |= matches!(line, Some(Err(_)));
         line
     }
 }
@@ -316,12 +320,13 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_recording_is_an_error_after_its_readings() {
+    fn a_truncated_recording_is_damaged_after_its_readings() {
         let mut bytes = gzip(&format!("{LINE}\n"));
         bytes.truncate(bytes.len() - 4);
         let mut lines = ReplayLines::new(bytes.as_slice(), PartitionBy::Name).unwrap();
         assert_eq!(lines.next().unwrap().unwrap(), reading(LINE));
-        assert!(lines.next().unwrap().is_err());
+        let damaged = ReplayLine::Damaged(InputProblem::CutOff);
+        assert_eq!(lines.next().unwrap().unwrap(), damaged);
         assert!(lines.next().is_none());
     }
 

@@ -10,7 +10,7 @@ use crate::distance::Distance;
 use crate::fast;
 use windrow_core::json::{self, RawField};
 use windrow_core::rejection::Rejection;
-use windrow_core::time::Timestamp;
+use windrow_core::value;
 
 pub use model::{LONGEST_NAME, Reading};
 
@@ -66,7 +66,7 @@ impl<'a> Reading<'a> {
         let fields: ReadingFields<'a> = json::split(line)?;
         Ok(Self {
             name: name(fields.name)?,
-            status_time: status_time(fields.status_time)?,
+            status_time: value::timestamp("StatusTime", fields.status_time)?,
             latitude: degrees("Latitude", fields.latitude, 90.0)?,
             longitude: degrees("Longitude", fields.longitude, 180.0)?,
             distance: distance(fields.distance)?,
@@ -90,12 +90,6 @@ fn name(raw: RawField<'_>) -> Result<Cow<'_, str>, Rejection> {
         }
     }
     Ok(name)
-}
-
-fn status_time(raw: RawField<'_>) -> Result<Timestamp, Rejection> {
-    let text = json::text("StatusTime", raw)?;
-    text.parse()
-        .map_err(|error| Rejection::field("StatusTime", format!("{} {error}", json::quote(&text))))
 }
 
 fn distance(raw: RawField<'_>) -> Result<Distance, Rejection> {

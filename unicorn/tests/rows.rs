@@ -145,7 +145,7 @@ fn a_rejection_names_the_field() {
         (
             "2026-11-20",
             "2026-02-30",
-            "StatusTime `2026-02-30 09:17:00.000` is not a real UTC time of the form YYYY-MM-DD HH:MM:SS.mmm",
+            "StatusTime `2026-02-30 09:17:00.000` is not a real time as YYYY-MM-DD HH:MM:SS.mmm in UTC, RFC 3339, or a JSON number of seconds or milliseconds since 1970",
         ),
     ] {
         let line = with(old, new);

@@ -1,6 +1,8 @@
 //! Lists the files of an archive.
 
-use std::fs;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,9 +25,10 @@ pub struct ArchiveFile {
 /// The files of an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ArchiveListing {
-    /// The files, sorted by path, each once.
+    /// The files, sorted by path, each once, however many paths and links lead to it.
     pub files: Vec<ArchiveFile>,
-    /// How many hidden, unfinished and special files, and links to folders, were skipped.
+    /// How many hidden, unfinished and special files, links to folders and loops of links were
+    /// skipped.
     pub skipped: u64,
 }
 
@@ -40,36 +43,90 @@ impl ArchiveListing {
 ///
 /// Within a folder, files and folders whose names start with `.` or `_` or end with `.tmp` are
 /// skipped: tools use such names for hidden or unfinished files. Links to files are followed; links
-/// to folders are skipped, since they may form a loop. A file that is deleted while its folder is
-/// being listed is left out. A path that is given itself is listed whatever its name.
+/// to folders are skipped, since they may form a loop, and so are links that lead to themselves. A
+/// file that is deleted while its folder is being listed is left out. A path that is given itself is
+/// listed whatever its name.
+///
+/// Of several paths of one file, such as hard links, the listing has the first in the order of the
+/// paths, and those with a day before others.
 ///
 /// # Errors
 ///
-/// [`ArchiveReadError`] if a path does not exist, a folder cannot be listed, or a given path is
-/// neither a file nor a folder.
+/// [`ArchiveReadError`] if a path does not exist, a folder cannot be listed, a link leads to a file
+/// that does not exist, or a given path is neither a file nor a folder.
 pub fn list(paths: &[PathBuf]) -> Result<ArchiveListing, ArchiveReadError> {
     let mut listing = ArchiveListing::default();
+    let mut found = FoundFiles::default();
     for path in paths {
         let metadata = fs::metadata(path).map_err(|source| error(path, source))?;
         if metadata.is_dir() {
-            list_folder(path, &mut listing)?;
+            list_folder(path, &mut found, &mut listing.skipped)?;
         } else if metadata.is_file() {
-            listing.files.push(ArchiveFile {
+            let file = ArchiveFile {
                 path: path.clone(),
                 bytes: metadata.len(),
                 day: None,
-            });
+            };
+            found.add(file, &metadata)?;
         } else {
             let source = io::Error::other("it is neither a file nor a folder");
             return Err(error(path, source));
         }
     }
+    listing.files = found.files.into_values().collect();
     listing.files.sort_unstable();
-    listing.files.dedup_by(|a, b| a.path == b.path);
     Ok(listing)
 }
 
-fn list_folder(folder: &Path, listing: &mut ArchiveListing) -> Result<(), ArchiveReadError> {
+/// The files so far, by what tells files apart.
+#[derive(Debug, Default)]
+struct FoundFiles {
+    files: HashMap<FileIdentity, ArchiveFile>,
+}
+
+impl FoundFiles {
+    fn add(&mut self, file: ArchiveFile, metadata: &Metadata) -> Result<(), ArchiveReadError> {
+        let identity =
+            identity(&file.path, metadata).map_err(|source| error(&file.path, source))?;
+        match self.files.entry(identity) {
+            Entry::Vacant(entry) => {
+                entry.insert(file);
+            }
+            Entry::Occupied(mut entry) => {
+                let order = |file: &ArchiveFile| (file.day.is_none(), file.path.clone());
+                if order(&file) < order(entry.get()) {
+                    entry.insert(file);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The device and the number of a file.
+#[cfg(unix)]
+type FileIdentity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(_: &Path, metadata: &Metadata) -> io::Result<FileIdentity> {
+    use std::os::unix::fs::MetadataExt;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+/// The path without links.
+#[cfg(not(unix))]
+type FileIdentity = PathBuf;
+
+#[cfg(not(unix))]
+fn identity(path: &Path, _: &Metadata) -> io::Result<FileIdentity> {
+    fs::canonicalize(path)
+}
+
+fn list_folder(
+    folder: &Path,
+    found: &mut FoundFiles,
+    skipped: &mut u64,
+) -> Result<(), ArchiveReadError> {
     let mut entries = WalkDir::new(folder).min_depth(1).into_iter();
     while let Some(entry) = entries.next() {
         let entry = match entry {
@@ -79,7 +136,7 @@ fn list_folder(folder: &Path, listing: &mut ArchiveListing) -> Result<(), Archiv
         };
         let kind = entry.file_type();
         if is_unfinished(&entry) {
-            listing.skipped += 1;
+            *skipped += 1;
             if kind.is_dir() {
                 entries.skip_current_dir();
             }
@@ -94,16 +151,21 @@ fn list_folder(folder: &Path, listing: &mut ArchiveListing) -> Result<(), Archiv
             Err(failure) if failure.kind() == io::ErrorKind::NotFound && !kind.is_symlink() => {
                 continue;
             }
+            Err(failure) if kind.is_symlink() && is_loop(&failure) => {
+                *skipped += 1;
+                continue;
+            }
             Err(source) => return Err(error(path, source)),
         };
         if metadata.is_file() {
-            listing.files.push(ArchiveFile {
+            let file = ArchiveFile {
                 bytes: metadata.len(),
                 day: day(path.strip_prefix(folder).unwrap_or(path)),
                 path: path.to_owned(),
-            });
+            };
+            found.add(file, &metadata)?;
         } else {
-            listing.skipped += 1;
+            *skipped += 1;
         }
     }
     Ok(())
@@ -113,6 +175,12 @@ fn list_folder(folder: &Path, listing: &mut ArchiveListing) -> Result<(), Archiv
 fn is_deleted(failure: &walkdir::Error) -> bool {
     let kind = failure.io_error().map(io::Error::kind);
     failure.depth() > 0 && kind == Some(io::ErrorKind::NotFound)
+}
+
+/// Whether a link cannot be followed although it leads somewhere and may be read: to itself.
+fn is_loop(failure: &io::Error) -> bool {
+    let other = [io::ErrorKind::NotFound, io::ErrorKind::PermissionDenied];
+    !other.contains(&failure.kind())
 }
 
 fn is_unfinished(entry: &DirEntry) -> bool {
@@ -215,12 +283,37 @@ mod tests {
         fs::write(path("a"), "").unwrap();
         std::os::unix::fs::symlink(folder.path(), path("circle")).unwrap();
         std::os::unix::fs::symlink(path("a"), path("b")).unwrap();
+        std::os::unix::fs::symlink(path("loop"), path("loop")).unwrap();
         let listing = list(&[folder.path().to_owned()]).unwrap();
-        assert_eq!((listing.files.len(), listing.skipped), (2, 1));
+        assert_eq!((listing.files.len(), listing.skipped), (1, 2));
 
         std::os::unix::fs::symlink(path("gone"), path("dangling")).unwrap();
         let error = list(&[folder.path().to_owned()]).unwrap_err();
         assert_eq!(error.path, path("dangling"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_with_several_paths_is_listed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        write(&path("2026/11/20/09/b"));
+        write(&path("2026/11/20/09/c"));
+        fs::hard_link(path("2026/11/20/09/b"), path("2026/11/20/09/a")).unwrap();
+        std::os::unix::fs::symlink(path("2026/11/20/09/c"), path("0")).unwrap();
+        let detour = path("2026/../2026/11/20/09/c");
+        let paths = [detour, path("0"), path("2026"), folder.path().to_owned()];
+        let listing = list(&paths).unwrap();
+        let files = listing.files.into_iter().map(|file| (file.path, file.day));
+        let day = || Some("2026/11/20".to_owned());
+        assert_eq!(
+            files.collect::<Vec<_>>(),
+            [
+                (path("2026/11/20/09/a"), day()),
+                (path("2026/11/20/09/c"), day())
+            ]
+        );
+        assert_eq!(listing.skipped, 0);
     }
 
     #[test]

@@ -3,20 +3,52 @@
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
+use thiserror::Error;
 
+use crate::gzip::{GZIP_MAGIC, GzipText};
 use crate::lines::ArchiveLines;
 
 /// Called after every read with the number of bytes read from the file.
 pub type ReadProgress<'a> = &'a (dyn Fn(u64) + Sync);
 
-/// The first bytes of a gzip file. Source: RFC 1952, section 2.3.1.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
 /// How many compressed bytes to read at once.
 const COMPRESSED_BUFFER: usize = 256 << 10;
+
+/// The byte order marks of UTF-16, which no UTF-8 text starts with.
+const UTF16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
+
+/// Why an input was not read to its end, or may have been read wrongly. The lines before the problem
+/// are read all the same.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum InputProblem {
+    /// The last member of a gzip file is not complete.
+    #[error("its compressed data is cut off; what is before that was read")]
+    CutOff,
+    /// A gzip file has data that cannot be decompressed.
+    #[error("its compressed data is corrupt; what is before that was read, and nothing after it")]
+    Corrupt,
+    /// The checksum of a gzip member is another than that of its text.
+    #[error("its compressed data has a wrong checksum; it was read, but may have changed")]
+    WrongChecksum,
+    /// Something else follows the last member of a gzip file.
+    #[error("its compressed data is followed by other bytes, which were not read")]
+    OtherBytes,
+    /// The text is in UTF-16.
+    #[error("it is in UTF-16, and nothing of it was read; convert it to UTF-8")]
+    Utf16,
+}
+
+/// A file that was not read to its end, or may have been read wrongly.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{}: {problem}", path.display())]
+pub struct FileProblem {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: InputProblem,
+}
 
 /// An input, decompressed if its first bytes are those of a gzip file.
 #[derive(Debug)]
@@ -24,27 +56,45 @@ pub enum Unpacked<R: Read> {
     /// An input that is not compressed.
     Plain(Peeked<R>),
     /// One or more gzip members.
-    Gzip(Box<MultiGzDecoder<BufReader<Peeked<R>>>>),
+    Gzip(Box<Peeked<GzipText<BufReader<Peeked<R>>>>>),
+    /// A text in UTF-16, which is not read.
+    Utf16,
 }
 
 /// An input whose first bytes have been inspected; reads start with them again.
 type Peeked<R> = Chain<Cursor<Vec<u8>>, R>;
 
 impl<R: Read> Unpacked<R> {
-    /// Reads the first bytes of `input` to determine whether it is compressed.
+    /// Reads the first bytes of `input` to determine whether it is compressed, or in UTF-16.
     ///
     /// # Errors
     ///
     /// If they cannot be read.
     pub fn new(mut input: R) -> io::Result<Self> {
         let start = first_bytes(&mut input)?;
-        let is_gzip = start == GZIP_MAGIC;
+        let (is_gzip, is_utf16) = (start == GZIP_MAGIC, is_utf16(&start));
         let whole = Cursor::new(start).chain(input);
-        if is_gzip {
-            let compressed = BufReader::with_capacity(COMPRESSED_BUFFER, whole);
-            return Ok(Self::Gzip(Box::new(MultiGzDecoder::new(compressed))));
+        if is_utf16 {
+            return Ok(Self::Utf16);
         }
-        Ok(Self::Plain(whole))
+        if !is_gzip {
+            return Ok(Self::Plain(whole));
+        }
+        let mut text = GzipText::new(BufReader::with_capacity(COMPRESSED_BUFFER, whole));
+        let start = first_bytes(&mut text)?;
+        if self::is_utf16(&start) {
+            return Ok(Self::Utf16);
+        }
+        Ok(Self::Gzip(Box::new(Cursor::new(start).chain(text))))
+    }
+
+    /// What is wrong with the part that was read. All of the input is to be read first.
+    pub fn problem(&self) -> Option<InputProblem> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Gzip(text) => text.get_ref().1.problem(),
+            Self::Utf16 => Some(InputProblem::Utf16),
+        }
     }
 }
 
@@ -53,6 +103,7 @@ impl<R: Read> Read for Unpacked<R> {
         match self {
             Self::Plain(input) => input.read(buffer),
             Self::Gzip(input) => input.read(buffer),
+            Self::Utf16 => Ok(0),
         }
     }
 }
@@ -89,8 +140,8 @@ pub fn open<'a>(
     Ok(ArchiveLines::all(input, buffer))
 }
 
-/// The lines that begin in `range` of a file, in bytes; all lines of a compressed file, which can
-/// only be read from its start.
+/// The lines that begin in `range` of a file, in bytes; all lines of a file that is not
+/// [divisible](is_divisible), which can only be read from its start.
 ///
 /// # Errors
 ///
@@ -105,7 +156,7 @@ pub fn open_range<'a>(
     if range.start == 0 {
         return Ok(match Unpacked::new(FileInput { file, progress })? {
             input @ Unpacked::Plain(_) => ArchiveLines::until(input, buffer, 0, range.end),
-            input @ Unpacked::Gzip(_) => ArchiveLines::all(input, buffer),
+            input @ (Unpacked::Gzip(_) | Unpacked::Utf16) => ArchiveLines::all(input, buffer),
         });
     }
     let before = range.start - 1;
@@ -114,13 +165,14 @@ pub fn open_range<'a>(
     ArchiveLines::between(Unpacked::Plain(rest), buffer, before, range.end)
 }
 
-/// Whether a file's first bytes are those of a gzip file.
+/// Whether lines can be found from anywhere in a file: it is neither compressed nor in UTF-16.
 ///
 /// # Errors
 ///
 /// If it cannot be opened or read.
-pub fn is_compressed(path: &Path) -> io::Result<bool> {
-    Ok(first_bytes(&mut File::open(path)?)? == GZIP_MAGIC)
+pub fn is_divisible(path: &Path) -> io::Result<bool> {
+    let start = first_bytes(&mut File::open(path)?)?;
+    Ok(start != GZIP_MAGIC && !is_utf16(&start))
 }
 
 fn first_bytes(input: &mut impl Read) -> io::Result<Vec<u8>> {
@@ -128,6 +180,10 @@ fn first_bytes(input: &mut impl Read) -> io::Result<Vec<u8>> {
     let length = GZIP_MAGIC.len() as u64;
     input.by_ref().take(length).read_to_end(&mut start)?;
     Ok(start)
+}
+
+fn is_utf16(start: &[u8]) -> bool {
+    UTF16_MARKS.iter().any(|mark| start == mark)
 }
 
 #[cfg(test)]
@@ -162,19 +218,42 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_or_corrupt_gzip_file_is_an_error() {
-        let whole = gzip("one\ntwo\nthree\n");
-        for length in 2..whole.len() {
-            let error = unpacked(&whole[..length]).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{length}");
+    fn a_problem_is_known_after_the_text() {
+        let problem_of = |bytes: &[u8]| {
+            let mut input = Unpacked::new(bytes).unwrap();
+            let mut text = String::new();
+            input.read_to_string(&mut text).unwrap();
+            (text, input.problem())
+        };
+        let whole = gzip("one\ntwo\n");
+        let cut = problem_of(&whole[..whole.len() - 1]);
+        assert_eq!(cut, ("one\ntwo\n".to_owned(), Some(InputProblem::CutOff)));
+        assert_eq!(problem_of(&whole), ("one\ntwo\n".to_owned(), None));
+        assert_eq!(problem_of(b"one"), ("one".to_owned(), None));
+    }
+
+    #[test]
+    fn utf16_is_recognised_by_its_byte_order_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("readings");
+        for mark in UTF16_MARKS {
+            let text = [&mark[..], b"{\0\n\0"].concat();
+            let packed = {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(&text).unwrap();
+                encoder.finish().unwrap()
+            };
+            for bytes in [text, packed] {
+                let mut input = Unpacked::new(bytes.as_slice()).unwrap();
+                assert_eq!(input.problem(), Some(InputProblem::Utf16));
+                assert_eq!(input.read(&mut [0; 9]).unwrap(), 0);
+                std::fs::write(&path, &bytes).unwrap();
+                assert!(!is_divisible(&path).unwrap());
+                let range = 0..bytes.len() as u64;
+                let mut lines = open_range(&path, &range, Vec::new(), &|_| ()).unwrap();
+                assert_eq!(lines.next_line().unwrap(), None);
+            }
         }
-        let mut corrupt = whole.clone();
-        let checksum = corrupt.len() - 6;
-        corrupt[checksum] ^= 0xff;
-        assert_eq!(
-            unpacked(&corrupt).unwrap_err().kind(),
-            io::ErrorKind::InvalidInput
-        );
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! ```
 
 pub mod files;
+mod gzip;
 pub mod input;
 pub mod lines;
 pub mod windows;
@@ -31,7 +32,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use files::{ArchiveFile, ArchiveListing, list};
-pub use input::{FileInput, FileLines, ReadProgress, Unpacked};
+pub use input::{FileInput, FileLines, FileProblem, InputProblem, ReadProgress, Unpacked};
 pub use lines::{ArchiveLine, ArchiveLines, LONGEST_LINE};
 
 /// A file or folder that cannot be read to its end.

@@ -114,6 +114,11 @@ impl<R: Read> ArchiveLines<R> {
         Ok(Some(ArchiveLine::Whole(&self.buffer[line])))
     }
 
+    /// The input.
+    pub fn input(&self) -> &R {
+        &self.input
+    }
+
     /// The bytes of the next lines that were read already. They may end in the middle of a line.
     pub fn buffered(&self) -> &[u8] {
         match self.end {

@@ -1,27 +1,42 @@
-//! Moments in UTC, and the time format of readings and rows.
+//! Moments in UTC, and the time formats of readings and rows.
+
+mod forms;
 
 use std::fmt::{self, Write as _};
-use std::str::FromStr;
 
 use jiff::SignedDuration;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::DateTime;
 use thiserror::Error;
 
 use crate::swar;
 
 /// A moment in UTC, to the nanosecond, in the years 0 to 9999.
 ///
-/// Parsed from `YYYY-MM-DD HH:MM:SS.mmm` and from RFC 3339 (`2026-11-20T09:17:08.189+01:00`). The
-/// fraction may be missing or have any number of digits, of which nine count. Dates and times must
-/// exist: there is no 30 February and no second 60. Formatted as `YYYY-MM-DD HH:MM:SS.mmm`.
+/// Formatted as `YYYY-MM-DD HH:MM:SS.mmm`. Parsed from text:
+///
+/// * `YYYY-MM-DD HH:MM:SS`, with a space, `T` or `t` between date and time. In UTC, unless an offset
+///   follows: `Z`, `z`, `+01:00`, `+0100` or `+01`. This includes RFC 3339.
+/// * A fraction after `.` or `,`, of any number of digits, of which nine count.
+/// * Dates and times must exist: there is no 30 February and no 24:00.
+///
+/// A leap second, `:60`, exists at the end of any month in UTC, where the standard allows one. A day
+/// has no room for it here, so it is a moment in the last millisecond of its minute: 59.999 seconds
+/// and a thousandth of its fraction, at least a nanosecond. So it counts in its minute, it is after
+/// all other times of that minute with up to three digits, and leap seconds that differ by a
+/// microsecond differ here.
+///
+/// [`from_number`](Self::from_number) parses numbers of seconds or milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp {
     nanos: i128,
 }
 
-/// Text that is not a time.
+/// Text or a number that is not a time.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("is not a real UTC time of the form YYYY-MM-DD HH:MM:SS.mmm")]
+#[error(
+    "is not a real time as YYYY-MM-DD HH:MM:SS.mmm in UTC, RFC 3339, or a JSON number of seconds or \
+     milliseconds since 1970"
+)]
 pub struct InvalidTime;
 
 const EPOCH: DateTime = jiff::civil::datetime(1970, 1, 1, 0, 0, 0, 0);
@@ -73,6 +88,21 @@ impl Timestamp {
         Some(Self {
             nanos: i128::from(millis) * 1_000_000,
         })
+    }
+
+    /// Parses a JSON number: seconds since the epoch from -10^11 up to, but not including, 10^11 (the
+    /// year 5138), and milliseconds otherwise. Decimals are exact to the nanosecond, and rounded
+    /// down beyond it.
+    ///
+    /// So `1795166228.189` and `1795166228189` are the same time. Milliseconds of the years 1966 to
+    /// 1973 are taken for seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTime`] if the text is not a number, or the time is beyond the years 0 to 9999, as
+    /// micro- and nanoseconds since the epoch are.
+    pub fn from_number(text: &str) -> Result<Self, InvalidTime> {
+        forms::number(text)
     }
 
     /// Milliseconds since the epoch, rounded down.
@@ -138,102 +168,6 @@ fn days_since_epoch(year: u32, month: u8, day: u8) -> Option<i64> {
     Some(i64::from(days) - EPOCH)
 }
 
-impl FromStr for Timestamp {
-    type Err = InvalidTime;
-
-    fn from_str(text: &str) -> Result<Self, InvalidTime> {
-        if let Ok(text) = text.as_bytes().try_into()
-            && let Some(time) = Self::from_formatted(text)
-        {
-            return Ok(time);
-        }
-        let mut input = TimeScanner { rest: text };
-        let date = {
-            let (year, _) = (input.digits(4)?, input.one_of("-")?);
-            let (month, _) = (input.digits(2)?, input.one_of("-")?);
-            let day = input.digits(2)?;
-            Date::new(year as i16, month as i8, day as i8).map_err(|_| InvalidTime)?
-        };
-        let separator = input.one_of(" Tt")?;
-        let (hour, _) = (input.digits(2)?, input.one_of(":")?);
-        let (minute, _) = (input.digits(2)?, input.one_of(":")?);
-        let second = input.digits(2)?;
-        let fraction = input.fraction()?;
-        let offset = match input.rest {
-            "" if separator == b' ' => 0,
-            _ => input.offset()?,
-        };
-        let time = jiff::civil::Time::new(hour as i8, minute as i8, second as i8, fraction)
-            .map_err(|_| InvalidTime)?;
-        let nanos = nanos_of(date.to_datetime(time)) - i128::from(offset) * 60_000_000_000;
-        if !(FIRST..=LAST).contains(&nanos) {
-            return Err(InvalidTime);
-        }
-        Ok(Self { nanos })
-    }
-}
-
-struct TimeScanner<'a> {
-    rest: &'a str,
-}
-
-impl TimeScanner<'_> {
-    fn digits(&mut self, count: usize) -> Result<i32, InvalidTime> {
-        let (digits, rest) = self.rest.split_at_checked(count).ok_or(InvalidTime)?;
-        if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-            return Err(InvalidTime);
-        }
-        self.rest = rest;
-        digits.parse().map_err(|_| InvalidTime)
-    }
-
-    fn one_of(&mut self, allowed: &str) -> Result<u8, InvalidTime> {
-        let first = self.rest.bytes().next().ok_or(InvalidTime)?;
-        if !allowed.as_bytes().contains(&first) {
-            return Err(InvalidTime);
-        }
-        self.rest = &self.rest[1..];
-        Ok(first)
-    }
-
-    /// Takes a fraction of a second, in nanoseconds; zero if there is none.
-    fn fraction(&mut self) -> Result<i32, InvalidTime> {
-        let Some(rest) = self.rest.strip_prefix('.') else {
-            return Ok(0);
-        };
-        let end = rest
-            .find(|digit: char| !digit.is_ascii_digit())
-            .unwrap_or(rest.len());
-        if end == 0 {
-            return Err(InvalidTime);
-        }
-        self.rest = &rest[end..];
-        let digits = &rest[..end.min(9)];
-        let value: i32 = digits.parse().map_err(|_| InvalidTime)?;
-        Ok(value * 10_i32.pow(9 - digits.len() as u32))
-    }
-
-    /// Takes an offset, in minutes ahead of UTC. Nothing may follow it.
-    fn offset(&mut self) -> Result<i32, InvalidTime> {
-        let sign = match self.one_of("Zz+-")? {
-            b'+' => 1,
-            b'-' => -1,
-            _ => 0,
-        };
-        if sign != 0 {
-            let (hours, _) = (self.digits(2)?, self.one_of(":")?);
-            let minutes = self.digits(2)?;
-            if self.rest.is_empty() && hours < 24 && minutes < 60 {
-                return Ok(sign * (hours * 60 + minutes));
-            }
-        }
-        match (sign, self.rest) {
-            (0, "") => Ok(0),
-            _ => Err(InvalidTime),
-        }
-    }
-}
-
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = EPOCH.saturating_add(SignedDuration::from_millis(self.millis()));
@@ -263,63 +197,10 @@ impl fmt::Display for Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use jiff::civil::Date;
     use proptest::prelude::*;
 
-    #[test]
-    fn both_formats_are_parsed() {
-        for (text, formatted) in [
-            ("2026-11-20 09:17:08.189", "2026-11-20 09:17:08.189"),
-            ("2026-11-20 09:17:08", "2026-11-20 09:17:08.000"),
-            ("2026-11-20T09:17:08.189Z", "2026-11-20 09:17:08.189"),
-            ("2026-11-20t09:17:08.1z", "2026-11-20 09:17:08.100"),
-            ("2026-11-20 09:17:08.189Z", "2026-11-20 09:17:08.189"),
-            (
-                "2026-11-20T00:17:08.189999999+01:00",
-                "2026-11-19 23:17:08.189",
-            ),
-            ("2026-12-31T23:59:59-00:30", "2027-01-01 00:29:59.000"),
-            ("2024-02-29 00:00:00.000", "2024-02-29 00:00:00.000"),
-            ("0000-01-01 00:00:00.000", "0000-01-01 00:00:00.000"),
-            ("9999-12-31 23:59:59.999", "9999-12-31 23:59:59.999"),
-            ("1969-12-31 23:59:59.9999", "1969-12-31 23:59:59.999"),
-        ] {
-            let time: Timestamp = text.parse().unwrap_or_else(|_| panic!("{text}"));
-            assert_eq!(time.to_string(), formatted, "{text}");
-        }
-    }
-
-    #[test]
-    fn only_existing_times_are_parsed() {
-        for text in [
-            "",
-            "now",
-            "2026-02-30 00:00:00.000",
-            "2026-02-29 00:00:00.000",
-            "2026-13-01 00:00:00.000",
-            "2026-00-01 00:00:00.000",
-            "2026-11-20 24:00:00.000",
-            "2026-11-20 23:60:00.000",
-            "2026-11-20 23:59:60.000",
-            "2026-11-20",
-            "2026-11-20T09:17:08",
-            "2026-11-20 09:17:08.",
-            "2026-11-20 09:17:08.189 ",
-            " 2026-11-20 09:17:08.189",
-            "2026-11-20 09:17:08,189",
-            "2026-11-20 9:17:08.189",
-            "+026-11-20 09:17:08.189",
-            "2026-11-20T09:17:08+24:00",
-            "2026-11-20T09:17:08+0100",
-            "2026-11-20T09:17:08ZZ",
-            "2026-11-20T09:17:08+01:00[Europe/Paris]",
-            "0000-01-01T00:00:00+01:00",
-            "2026-11-20 09:17:0é",
-            "２026-11-20 09:17:08.189",
-        ] {
-            assert!(text.parse::<Timestamp>().is_err(), "{text}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn times_are_exact_to_the_nanosecond() {
@@ -357,9 +238,10 @@ mod tests {
                     let slow = std::str::from_utf8(&text)
                         .ok()
                         .and_then(|text| text.parse().ok());
-                    // A non-digit after the point may be the start of an offset.
+                    // Other forms: an offset after the point, a comma in its place, a leap second.
                     let slow = slow.filter(|_| index < 20 || byte.is_ascii_digit());
                     let slow = slow.filter(|_| index != 10 || byte == b' ');
+                    let slow = slow.filter(|_| index != 19 || byte == b'.');
                     assert_eq!(
                         Timestamp::from_formatted(&text),
                         slow,
@@ -388,7 +270,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_time_or_an_error(text in "[0-9TZ:. +-]{0,30}|.*") {
+        fn any_text_is_a_time_or_an_error(text in "[0-9TZ:., +-]{0,30}|.*") {
             let _ = text.parse::<Timestamp>();
         }
 

@@ -178,13 +178,7 @@ impl<'a> FieldValue<'a> {
                 "false" => Ok(Self::Boolean(false)),
                 _ => Err(Rejection::field(field, "is neither true nor false")),
             },
-            ColumnType::Timestamp => {
-                let text = json::text(field, raw)?;
-                let time = text.parse().map_err(|error| {
-                    Rejection::field(field, format!("{} {error}", json::quote(&text)))
-                })?;
-                Ok(Self::Timestamp(time))
-            }
+            ColumnType::Timestamp => timestamp(field, raw).map(Self::Timestamp),
         }
     }
 
@@ -278,6 +272,26 @@ impl fmt::Display for Value {
             Self::Text(text) => formatter.write_str(text),
         }
     }
+}
+
+/// Parses a time: a string, or a number of seconds or milliseconds since the epoch
+/// ([`Timestamp::from_number`]).
+///
+/// # Errors
+///
+/// [`Rejection`] if it is missing or something else.
+pub fn timestamp(field: &str, raw: RawField<'_>) -> Result<Timestamp, Rejection> {
+    let value = json::required(field, raw)?;
+    let invalid =
+        |text: &str, error| Rejection::field(field, format!("{} {error}", json::quote(text)));
+    if value.starts_with('"') {
+        let text = json::text(field, raw)?;
+        return text.parse().map_err(|error| invalid(&text, error));
+    }
+    if !value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        return Err(Rejection::field(field, "is neither a string nor a number"));
+    }
+    Timestamp::from_number(value).map_err(|error| invalid(value, error))
 }
 
 /// Parses an exact number.

@@ -217,7 +217,10 @@ fn reading(members: &[(Option<String>, Json)]) -> Result<PlainReading, OracleRej
         })?,
         nanos: required("StatusTime", time, |value| match value {
             Json::Text(Some(text)) => time::nanos(text),
-            _ => None,
+            number => {
+                let number = decimal(number)?;
+                time::nanos_of_number(number.negative, &number.whole, &number.fraction)
+            }
         })?,
         latitude: degrees("Latitude", latitude, 90.0)?,
         longitude: degrees("Longitude", longitude, 180.0)?,

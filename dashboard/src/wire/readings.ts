@@ -1,9 +1,9 @@
 import type { Readings } from '../protocol.ts';
 import { grown } from './columns.ts';
-import { asName, asText, type Fields, isInt32, isWithin, parseObject } from './fields.ts';
+import { asName, type Fields, isInt32, isWithin, numberText, parseObject } from './fields.ts';
 import { splitLines } from './lines.ts';
 import type { Names } from './names.ts';
-import { parseTime } from './time.ts';
+import { parseTime, parseTimeNumber } from './time.ts';
 
 /** The maximum distance of a reading, in metres: micrometres in a signed 64-bit integer. */
 const MAX_DISTANCE = 9_223_372_036_854.775;
@@ -46,7 +46,7 @@ export class ReadingColumns {
     let invalid = rejected;
     for (const line of lines) {
       const fields = parseObject(line);
-      if (fields === undefined || !this.#addReading(fields, arrival)) invalid += 1;
+      if (fields === undefined || !this.#addReading(fields, line, arrival)) invalid += 1;
     }
     return invalid;
   }
@@ -72,10 +72,9 @@ export class ReadingColumns {
     };
   }
 
-  #addReading(fields: Fields, arrival: number): boolean {
+  #addReading(fields: Fields, line: string, arrival: number): boolean {
     const name = asName(fields['Name']);
-    const timeText = asText(fields['StatusTime']);
-    const time = timeText === undefined ? undefined : parseTime(timeText);
+    const time = timeOf(fields['StatusTime'], line);
     const latitude = degrees(fields['Latitude'], 90);
     const longitude = degrees(fields['Longitude'], 180);
     const distance = fields['Distance'];
@@ -117,6 +116,13 @@ export class ReadingColumns {
 export function buffersOf(readings: Readings): ArrayBuffer[] {
   const { unicorn, time, arrival, latitude, longitude, distance, health, magic } = readings;
   return [unicorn, time, arrival, latitude, longitude, distance, health, magic].map((column) => column.buffer);
+}
+
+/** A time in milliseconds since the epoch; `undefined` if it is missing or invalid. */
+function timeOf(value: unknown, line: string): number | undefined {
+  if (typeof value === 'string') return parseTime(value);
+  // JSON.parse rounds numbers.
+  return typeof value === 'number' ? parseTimeNumber(numberText(line, 'StatusTime') ?? '') : undefined;
 }
 
 /** A coordinate in degrees: NaN if it is missing, `undefined` if it is invalid. */

@@ -3,7 +3,7 @@
 import type { ColumnType } from '../schema.ts';
 import { formatDecimal, toDecimal, type Unscaled } from './decimal.ts';
 import { asText } from './fields.ts';
-import { parseExactTime } from './time.ts';
+import { parseExactTime, parseExactTimeNumber } from './time.ts';
 
 /**
  * A value of a column. The integer of a number, without its point; a float; a timestamp as text, to
@@ -34,6 +34,7 @@ export function parseValue(type: ColumnType, field: unknown, text: () => string 
     case 'boolean':
       return typeof field === 'boolean' ? field : undefined;
     case 'timestamp':
+      if (typeof field === 'number') return parseExactTimeNumber(text() ?? '');
       return typeof field === 'string' ? parseExactTime(field) : undefined;
   }
 }

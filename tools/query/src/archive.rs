@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use windrow_archive::{ArchiveFile, ArchiveReadError};
+use windrow_archive::{ArchiveFile, ArchiveReadError, FileProblem, InputProblem};
 
 pub use provider::{ArchiveTable, Contents};
 
@@ -34,12 +34,6 @@ pub enum ArchiveError {
     /// A folder cannot be listed or a file cannot be read.
     #[error(transparent)]
     Unreadable(#[from] ArchiveReadError),
-    /// A compressed file ends too early.
-    #[error("{} is truncated: its compressed data is incomplete", path.display())]
-    Truncated {
-        /// The file.
-        path: PathBuf,
-    },
 }
 
 /// The progress of a query's scans, and the number of lines that they could not parse.
@@ -48,6 +42,7 @@ pub struct Meter {
     read: AtomicU64,
     total: AtomicU64,
     broken: Mutex<BTreeMap<PathBuf, u64>>,
+    problems: Mutex<BTreeMap<PathBuf, InputProblem>>,
 }
 
 impl Meter {
@@ -63,6 +58,21 @@ impl Meter {
     pub fn broken(&self) -> u64 {
         let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         broken.values().sum()
+    }
+
+    /// The files that are damaged or in UTF-16, of those that were read completely.
+    pub fn problems(&self) -> Vec<FileProblem> {
+        let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |(path, problem): (&PathBuf, &InputProblem)| FileProblem {
+            path: path.clone(),
+            problem: *problem,
+        };
+        problems.iter().map(of).collect()
+    }
+
+    fn note(&self, file: &ArchiveFile, problem: InputProblem) {
+        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        problems.insert(file.path.clone(), problem);
     }
 
     fn add_total(&self, bytes: u64) {

@@ -183,6 +183,9 @@ async fn print(
 }
 
 fn note_broken(readings: &Meter, rejects: &Meter, notes: &mut impl Write) {
+    for problem in readings.problems().into_iter().chain(rejects.problems()) {
+        note(notes, &format!("warning: {problem}"));
+    }
     if readings.broken() > 0 {
         let broken = are_not(readings.broken(), "line", "reading");
         note(notes, &format!("{broken}: see SELECT * FROM rejects"));

@@ -57,7 +57,8 @@ in a file.";
 
 const EXIT_CODES: &str = "
 Exits with 0 on success; with 1 if a file cannot be read or rows cannot be written; with 2 for bad
-usage. Lines that are not readings are reported, but do not affect the exit code.";
+usage. Lines that are not readings and damaged gzip files are reported, but do not affect the exit
+code.";
 
 impl<S: Sensor> RecomputeProgram<S> {
     /// The program of a sensor whose pipeline writes to the table `live_table`.
@@ -178,6 +179,9 @@ fn bar(length: u64, template: &str) -> ProgressBar {
 }
 
 fn print_summary(listing: &ArchiveListing, report: &ScanReport, rows: usize, time: Duration) {
+    for problem in &report.problems {
+        eprint_line(&printable(&format!("warning: {problem}")));
+    }
     for rejected in &report.reasons {
         let (path, line) = (rejected.path.display(), rejected.line);
         eprint_line(&printable(&format!("{path}:{line}: {}", rejected.reason)));

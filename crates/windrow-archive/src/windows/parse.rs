@@ -12,7 +12,7 @@ use windrow_core::sensor::Sensor;
 use windrow_core::time::Timestamp;
 
 use super::keys::{KeyTable, KnownKeys};
-use crate::{ArchiveLine, FileLines, LONGEST_LINE};
+use crate::{ArchiveLine, FileLines, InputProblem, LONGEST_LINE};
 
 /// How many of a piece's rejected lines are reported with their reason.
 pub(super) const MOST_REPORTED: usize = 5;
@@ -162,6 +162,8 @@ pub(super) struct Piece {
     pub(super) reasons: Vec<(u64, String)>,
     /// Whether this is the last piece of its part of the file.
     pub(super) is_last: bool,
+    /// What is wrong with the file, if this is its last piece.
+    pub(super) problem: Option<InputProblem>,
 }
 
 impl Piece {

@@ -51,8 +51,9 @@ impl<'a> FileSplit<'a> {
             PlannedWork::Continue(lines) => lines,
             PlannedWork::Fail(error) => return Err(error),
         };
-        let piece = parser.piece(&mut lines, sizes.compressed, take)?;
+        let mut piece = parser.piece(&mut lines, sizes.compressed, take)?;
         if piece.is_last {
+            piece.problem = lines.input().problem();
             parser.buffer = lines.into_buffer();
             return Ok((piece, None));
         }
@@ -66,7 +67,7 @@ const OPENING: u64 = 16 << 10;
 /// The assumed compression ratio of a compressed file.
 const COMPRESSION_RATIO: u64 = 8;
 
-/// Files up to this size, in bytes, are not checked for compression.
+/// Files up to this size, in bytes, are not checked for whether they can be divided.
 const SMALL: u64 = 256 << 10;
 
 /// Lists the parts of all files, in order.
@@ -98,9 +99,9 @@ impl<'f> ScanPlan<'f> {
         let mut weight = file.bytes.min(plain);
         let mut failure = None;
         if self.start == 0 && file.bytes > plain.min(SMALL) {
-            match input::is_compressed(&file.path) {
-                Ok(false) => {}
-                Ok(true) => {
+            match input::is_divisible(&file.path) {
+                Ok(true) => {}
+                Ok(false) => {
                     end = file.bytes;
                     weight = file.bytes.saturating_mul(COMPRESSION_RATIO).min(compressed);
                 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::parse::{MOST_REPORTED, Piece};
-use crate::ArchiveFile;
+use crate::{ArchiveFile, FileProblem};
 
 /// How a scan is divided into pieces. The result does not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct ScanReport {
     pub rejected: u64,
     /// The first few rejected lines.
     pub reasons: Vec<RejectedLine>,
+    /// The files that are damaged or in UTF-16, in order. What could be read of them was.
+    pub problems: Vec<FileProblem>,
 }
 
 /// A line that is not a reading with a time.
@@ -79,6 +81,12 @@ impl ScanTotals {
                     reason: reason.clone(),
                 });
             }
+        }
+        if let Some(problem) = piece.problem {
+            self.report.problems.push(FileProblem {
+                path: file.path.clone(),
+                problem,
+            });
         }
         self.lines += piece.lines;
     }

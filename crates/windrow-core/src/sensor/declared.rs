@@ -481,7 +481,7 @@ mod tests {
             ),
             (
                 LINE.replace("2026-11-20", "2026-11-31"),
-                "time `2026-11-31 09:17:08` is not a real UTC time of the form YYYY-MM-DD HH:MM:SS.mmm",
+                "time `2026-11-31 09:17:08` is not a real time as YYYY-MM-DD HH:MM:SS.mmm in UTC, RFC 3339, or a JSON number of seconds or milliseconds since 1970",
             ),
         ] {
             assert_eq!(parse(&sensor, &line).unwrap_err().to_string(), rejection);

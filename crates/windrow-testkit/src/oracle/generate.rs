@@ -180,6 +180,9 @@ fn name(choices: &mut Choices<'_>) -> String {
 }
 
 fn time(choices: &mut Choices<'_>) -> String {
+    if choices.one_in(12) {
+        return time_number(choices);
+    }
     // Mostly a valid time, since a single wrong piece invalidates it.
     let odd = choices.one_in(4);
     let mut piece = |usual: &[&'static str], edges: &[&'static str]| {
@@ -195,10 +198,10 @@ fn time(choices: &mut Choices<'_>) -> String {
     );
     let month = piece(&["12", "01", "03"], &["02", "04", "11", "00", "13", "1"]);
     let day = piece(&["20", "28", "31", "01"], &["29", "30", "00", "32"]);
-    let separator = piece(&[" "], &["T", "t", "_", "  "]);
+    let separator = piece(&[" ", " ", "T", "t"], &["_", "  "]);
     let hour = piece(&["09", "00", "23", "12"], &["24", "99"]);
     let minute = piece(&["17", "00", "59"], &["60"]);
-    let second = piece(&["08", "00", "59"], &["60", "61"]);
+    let second = piece(&["08", "00", "59", "60"], &["61"]);
     let fraction = piece(
         &[
             ".189",
@@ -207,12 +210,18 @@ fn time(choices: &mut Choices<'_>) -> String {
             ".000000001",
             ".9999999999",
             ".00000000000",
+            ",5",
         ],
-        &[".", ",5"],
+        &[".", ",", ".,1"],
     );
     let zone = piece(
-        &["", "Z", "+01:00", "z", "-00:30", "+23:59", "-23:59"],
-        &["+24:00", "+1:00", " ", "-0100", "ZZ", "[UTC]", "+00:60"],
+        &[
+            "", "", "Z", "z", "+01:00", "-00:30", "+23:59", "-23:59", "-0100", "+0000", "+01",
+            "-00",
+        ],
+        &[
+            "+24:00", "+1:00", " ", " UTC", "ZZ", "[UTC]", "+00:60", "+010", "+0060", "+01:",
+        ],
     );
     let mut text =
         format!("{year}-{month}-{day}{separator}{hour}:{minute}:{second}{fraction}{zone}");
@@ -221,6 +230,36 @@ fn time(choices: &mut Choices<'_>) -> String {
         text.insert(index, choices.choose(&['0', ' ', '-', '１', 'é', '+']));
     }
     quoted(choices, &text)
+}
+
+/// A number of seconds or milliseconds since the epoch, or nearly.
+fn time_number(choices: &mut Choices<'_>) -> String {
+    let sign = choices.choose(&["", "", "", "-"]);
+    let whole = choices.choose(&[
+        "0",
+        "1795166228",
+        "1795166228189",
+        "99999999999",
+        "100000000000",
+        "100000000001",
+        "62167219200",
+        "62167219201",
+        "62167219200000",
+        "253402300799999",
+        "253402300800000",
+        "1795166228189000",
+    ]);
+    let rest = choices.choose(&[
+        "",
+        "",
+        ".189",
+        ".000000001",
+        ".9999999999",
+        "e0",
+        "e-3",
+        "E2",
+    ]);
+    format!("{sign}{whole}{rest}")
 }
 
 const INVALID_VALUES: [&str; 10] = [

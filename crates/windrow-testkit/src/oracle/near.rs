@@ -171,8 +171,12 @@ fn time(choices: &mut Choices<'_>) -> String {
     let milli = piece(255, &[0, 999]);
     let date = format!("{year:04}-{month:02}-{day:02}");
     let clock = format!("{hour:02}:{minute:02}:{second:02}");
-    match choices.below(24) {
+    match choices.below(28) {
         0 => format!("{date}T{clock}.{milli:03}Z"),
+        5 => format!("{date}T{clock}.{milli:06}"),
+        6 => format!("{date} {clock},{milli:03}"),
+        7 => format!("{date}T{clock}+0000"),
+        8 => format!("{date}T23:59:60.{milli:03}"),
         1 => format!("{date} {clock}.{milli:03}+01:00"),
         2 => format!("{date} {clock}"),
         3 => format!("{date} {clock}.{milli:09}"),

@@ -19,10 +19,7 @@ pub(super) fn read(
 ) -> Result<ControlFlow<()>, ArchiveError> {
     read_lines(file, meter, each).map_err(|source| {
         let path = file.path.clone();
-        match source.kind() {
-            io::ErrorKind::UnexpectedEof => ArchiveError::Truncated { path },
-            _ => ArchiveReadError { path, source }.into(),
-        }
+        ArchiveReadError { path, source }.into()
     })
 }
 
@@ -41,6 +38,9 @@ fn read_lines(
             return Ok(ControlFlow::Break(()));
         }
     }
+    if let Some(problem) = lines.input().problem() {
+        meter.note(file, problem);
+    }
     Ok(ControlFlow::Continue(()))
 }
 
@@ -51,6 +51,7 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use windrow_archive::InputProblem;
 
     use super::*;
 
@@ -60,7 +61,8 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn read_all(bytes: &[u8]) -> Result<Vec<String>, ArchiveError> {
+    /// The lines, and what is wrong with the file.
+    fn read_all(bytes: &[u8]) -> (Vec<String>, Option<InputProblem>) {
         let folder = tempfile::tempdir().unwrap();
         let file = ArchiveFile {
             path: folder.path().join("file"),
@@ -70,39 +72,41 @@ mod tests {
         fs::write(&file.path, bytes).unwrap();
         let meter = Meter::default();
         let mut found = Vec::new();
-        let _ = read(&file, &meter, |line| {
+        let read = read(&file, &meter, |line| {
             found.push(match line {
                 ArchiveLine::Whole(text) => String::from_utf8_lossy(text).into_owned(),
                 ArchiveLine::TooLong => "too long".to_owned(),
             });
             ControlFlow::Continue(())
-        })?;
+        });
+        assert!(matches!(read, Ok(ControlFlow::Continue(()))));
         assert_eq!(meter.bytes().0, bytes.len() as u64);
-        Ok(found)
+        let problem = meter.problems().into_iter().next();
+        (found, problem.map(|found| found.problem))
     }
 
     #[test]
     fn blank_lines_are_skipped() {
         let text = b"one\n\n \ntwo\nthree";
-        assert_eq!(read_all(text).unwrap(), ["one", "two", "three"]);
-        assert_eq!(read_all(&gzip(text)).unwrap(), ["one", "two", "three"]);
-        assert_eq!(read_all(b"\n").unwrap(), [""; 0]);
+        let lines = ["one", "two", "three"].map(str::to_owned).to_vec();
+        assert_eq!(read_all(text), (lines.clone(), None));
+        assert_eq!(read_all(&gzip(text)), (lines, None));
+        assert_eq!(read_all(b"\n"), (Vec::new(), None));
     }
 
     #[test]
-    fn a_truncated_or_corrupt_file_is_an_error_that_names_it() {
+    fn a_damaged_file_keeps_its_lines() {
         let whole = gzip(b"one\ntwo\nthree\n");
         for length in 2..whole.len() {
-            let error = read_all(&whole[..length]).unwrap_err().to_string();
-            assert!(
-                error.ends_with("file is truncated: its compressed data is incomplete"),
-                "{error}"
-            );
+            let (lines, problem) = read_all(&whole[..length]);
+            assert!(lines.len() < 3 || length > whole.len() - 9, "{length}");
+            assert_eq!(problem, Some(InputProblem::CutOff));
         }
         let mut corrupt = whole.clone();
         let checksum = corrupt.len() - 6;
         corrupt[checksum] ^= 0xff;
-        let error = read_all(&corrupt).unwrap_err().to_string();
-        assert!(error.ends_with("file cannot be read"), "{error}");
+        let (lines, problem) = read_all(&corrupt);
+        assert_eq!(lines, ["one", "two", "three"]);
+        assert_eq!(problem, Some(InputProblem::WrongChecksum));
     }
 }
