@@ -8,15 +8,15 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use unicorn::reading::Reading;
-use windrow_archive::{ArchiveLine, ArchiveLines, InputProblem, Unpacked};
+use windrow_archive::{ArchivePart, ArchiveText, InputProblem, Unpacked};
 use windrow_core::json;
 use windrow_core::rejection::Rejection;
 use windrow_write::KinesisRecord;
 
 use crate::send::partition_key;
 
-/// The longest line that is sent, in bytes.
-const LONGEST_LINE: usize = 1024 * 1024;
+/// The longest reading that is sent, in bytes.
+const LONGEST_READING: usize = 1024 * 1024;
 
 /// Recorded readings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ pub enum ReplayLine {
     Reading(KinesisRecord),
     /// Anything else.
     Broken {
-        /// Number of the line, from 1.
+        /// Number of its first line, from 1.
         number: u64,
         /// Why it is not a reading.
         reason: String,
@@ -140,15 +140,14 @@ pub enum ReplayLine {
     Damaged(InputProblem),
 }
 
-/// The readings of a recording, line by line; blank lines are skipped.
+/// The readings of a recording.
 ///
-/// Memory is bounded: a line of more than 1 MiB is [broken](ReplayLine::Broken). If the input
+/// Memory is bounded: one of more than 1 MiB is [broken](ReplayLine::Broken). If the input
 /// fails, the error is the last item.
 #[derive(Debug)]
 pub struct ReplayLines<R: Read> {
-    lines: ArchiveLines<Unpacked<R>>,
+    text: ArchiveText<Unpacked<R>>,
     partition_by: PartitionBy,
-    number: u64,
     ended: bool,
 }
 
@@ -161,35 +160,29 @@ impl<R: Read> ReplayLines<R> {
     pub fn new(input: R, partition_by: PartitionBy) -> io::Result<Self> {
         Ok(Self {
             partition_by,
-            lines: ArchiveLines::all(Unpacked::new(input)?, Vec::new()),
-            number: 0,
+            text: ArchiveText::all(Unpacked::new(input)?, Vec::new()).counting_lines(),
             ended: false,
         })
     }
 
-    /// The next line that is not blank, or `None` at the end.
+    /// The next part of the recording, or `None` at the end.
     fn read(&mut self) -> io::Result<Option<ReplayLine>> {
-        while let Some(line) = self.lines.next_line()? {
-            self.number += 1;
-            let parsed = match line {
-                ArchiveLine::Whole(line) if line.len() <= LONGEST_LINE => {
-                    let line = line.trim_ascii();
-                    if line.is_empty() {
-                        continue;
-                    }
-                    record(line, &self.partition_by)
+        if self.text.find_part()? {
+            let number = self.text.line();
+            let parsed = match self.text.next_part()? {
+                Some(ArchivePart::Object(part) | ArchivePart::Other(part))
+                    if part.len() <= LONGEST_READING =>
+                {
+                    record(part, &self.partition_by)
                 }
-                _ => Err(format!("is longer than {LONGEST_LINE} bytes")),
+                _ => Err(format!("is longer than {LONGEST_READING} bytes")),
             };
             return Ok(Some(match parsed {
                 Ok(record) => ReplayLine::Reading(record),
-                Err(reason) => ReplayLine::Broken {
-                    number: self.number,
-                    reason,
-                },
+                Err(reason) => ReplayLine::Broken { number, reason },
             }));
         }
-        let problem = self.lines.input().problem();
+        let problem = self.text.input().problem();
         self.ended = problem.is_some();
         Ok(problem.map(ReplayLine::Damaged))
     }
@@ -266,13 +259,28 @@ mod tests {
         let numbers: Vec<Option<u64>> = found
             .iter()
             .map(|line| match line {
-                ReplayLine::Reading(_) => None,
                 ReplayLine::Broken { number, .. } => Some(*number),
+                _ => None,
             })
             .collect();
-        assert_eq!(numbers, [Some(2), None, Some(4), Some(5), None]);
+        assert_eq!(numbers, [Some(2), None, Some(4), None, None]);
         let reason = "StatusTime is missing".to_owned();
         assert_eq!(found[2], ReplayLine::Broken { number: 4, reason });
+    }
+
+    #[test]
+    fn readings_may_be_framed_in_any_way() {
+        let pretty = LINE.replace('{', "{\n  ").replace(",\"", ",\n  \"");
+        for input in [
+            format!("{pretty}\n\n{pretty}\n"),
+            format!("\u{feff}[{pretty},\n{pretty}]"),
+            format!("{pretty}{pretty}"),
+        ] {
+            assert_eq!(
+                lines(input.as_bytes()),
+                [reading(&pretty), reading(&pretty)]
+            );
+        }
     }
 
     #[test]
@@ -299,18 +307,21 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_is_broken() {
-        let input = format!("{}\n{LINE}\n{}", "x".repeat(3 << 20), "y".repeat(2 << 20));
-        let found = lines(input.as_bytes());
+        let spaces = |count| LINE.replacen(':', &format!("{}:", " ".repeat(count)), 1);
         let long = |number| ReplayLine::Broken {
             number,
             reason: "is longer than 1048576 bytes".to_owned(),
         };
-        assert_eq!(found, [long(1), reading(LINE), long(3)]);
-
-        let padded = format!("{LINE}{}", " ".repeat(LONGEST_LINE - LINE.len()));
-        assert_eq!(lines(padded.as_bytes()), [reading(LINE)]);
-        assert_eq!(lines(format!("{padded}\n").as_bytes()), [reading(LINE)]);
-        assert_eq!(lines(format!("{padded} }}\n").as_bytes()), [long(1)]);
+        let fits = spaces(LONGEST_READING - LINE.len());
+        let input = format!(
+            "{}\n{LINE}\n{fits}{}",
+            spaces(3 << 20),
+            "y".repeat(11 << 20)
+        );
+        assert_eq!(lines(input.as_bytes()), [long(1), reading(LINE), long(3)]);
+        assert_eq!(lines(fits.as_bytes()), [reading(&fits)]);
+        let over = spaces(LONGEST_READING - LINE.len() + 1);
+        assert_eq!(lines(over.as_bytes()), [long(1)]);
     }
 
     #[test]
@@ -332,10 +343,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_line_is_a_reading_or_broken(input in prop::collection::vec("[\\PC]{0,20}", 0..20)) {
+        fn every_line_of_an_object_is_a_reading_or_broken(input in prop::collection::vec("\\{[a-z🦄,:\"\\\\]{0,20}", 0..20)) {
             let text = input.join("\n");
-            let filled = input.iter().filter(|line| !line.as_bytes().trim_ascii().is_empty());
-            prop_assert_eq!(lines(text.as_bytes()).len(), filled.count());
+            prop_assert_eq!(lines(text.as_bytes()).len(), input.len());
         }
     }
 }

@@ -7,17 +7,16 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use windrow_core::framing::is_utf16;
+
 use crate::gzip::{GZIP_MAGIC, GzipText};
-use crate::lines::ArchiveLines;
+use crate::text::ArchiveText;
 
 /// Called after every read with the number of bytes read from the file.
 pub type ReadProgress<'a> = &'a (dyn Fn(u64) + Sync);
 
 /// How many compressed bytes to read at once.
 const COMPRESSED_BUFFER: usize = 256 << 10;
-
-/// The byte order marks of UTF-16, which no UTF-8 text starts with.
-const UTF16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 
 /// Why an input was not read to its end, or may have been read wrongly. The lines before the problem
 /// are read all the same.
@@ -72,9 +71,9 @@ impl<R: Read> Unpacked<R> {
     /// If they cannot be read.
     pub fn new(mut input: R) -> io::Result<Self> {
         let start = first_bytes(&mut input)?;
-        let (is_gzip, is_utf16) = (start == GZIP_MAGIC, is_utf16(&start));
+        let (is_gzip, has_utf16) = (start == GZIP_MAGIC, is_utf16(&start));
         let whole = Cursor::new(start).chain(input);
-        if is_utf16 {
+        if has_utf16 {
             return Ok(Self::Utf16);
         }
         if !is_gzip {
@@ -82,7 +81,7 @@ impl<R: Read> Unpacked<R> {
         }
         let mut text = GzipText::new(BufReader::with_capacity(COMPRESSED_BUFFER, whole));
         let start = first_bytes(&mut text)?;
-        if self::is_utf16(&start) {
+        if is_utf16(&start) {
             return Ok(Self::Utf16);
         }
         Ok(Self::Gzip(Box::new(Cursor::new(start).chain(text))))
@@ -108,8 +107,8 @@ impl<R: Read> Read for Unpacked<R> {
     }
 }
 
-/// The lines of a file.
-pub type FileLines<'a> = ArchiveLines<Unpacked<FileInput<'a>>>;
+/// The text of a file.
+pub type FileText<'a> = ArchiveText<Unpacked<FileInput<'a>>>;
 
 /// A file that reports its reads.
 pub struct FileInput<'a> {
@@ -125,7 +124,7 @@ impl Read for FileInput<'_> {
     }
 }
 
-/// The lines of a whole file. `buffer` is used as the line buffer, so that it can be reused.
+/// The text of a whole file. `buffer` is used to read it, so that it can be reused.
 ///
 /// # Errors
 ///
@@ -134,14 +133,17 @@ pub fn open<'a>(
     path: &Path,
     buffer: Vec<u8>,
     progress: ReadProgress<'a>,
-) -> io::Result<FileLines<'a>> {
+) -> io::Result<FileText<'a>> {
     let file = File::open(path)?;
     let input = Unpacked::new(FileInput { file, progress })?;
-    Ok(ArchiveLines::all(input, buffer))
+    Ok(ArchiveText::all(input, buffer))
 }
 
-/// The lines that begin in `range` of a file, in bytes; all lines of a file that is not
-/// [divisible](is_divisible), which can only be read from its start.
+/// The text of a range of a file, in bytes; that of the whole file if it is not
+/// [divisible](is_divisible), and so can only be read from its start.
+///
+/// `is_start` says that a part begins at the start of the range, or a separator. Otherwise it is
+/// supposed that one begins after the next newline ([`ArchiveText::after_newline`]).
 ///
 /// # Errors
 ///
@@ -149,23 +151,47 @@ pub fn open<'a>(
 pub fn open_range<'a>(
     path: &Path,
     range: &Range<u64>,
+    is_start: bool,
     buffer: Vec<u8>,
     progress: ReadProgress<'a>,
-) -> io::Result<FileLines<'a>> {
+) -> io::Result<FileText<'a>> {
     let mut file = File::open(path)?;
     if range.start == 0 {
         return Ok(match Unpacked::new(FileInput { file, progress })? {
-            input @ Unpacked::Plain(_) => ArchiveLines::until(input, buffer, 0, range.end),
-            input @ (Unpacked::Gzip(_) | Unpacked::Utf16) => ArchiveLines::all(input, buffer),
+            input @ Unpacked::Plain(_) => ArchiveText::until(input, buffer, 0, range.end),
+            input @ (Unpacked::Gzip(_) | Unpacked::Utf16) => ArchiveText::all(input, buffer),
         });
     }
-    let before = range.start - 1;
-    file.seek(SeekFrom::Start(before))?;
+    let start = range.start - u64::from(!is_start);
+    file.seek(SeekFrom::Start(start))?;
     let rest = Cursor::new(Vec::new()).chain(FileInput { file, progress });
-    ArchiveLines::between(Unpacked::Plain(rest), buffer, before, range.end)
+    let rest = Unpacked::Plain(rest);
+    if is_start {
+        return Ok(ArchiveText::until(rest, buffer, start, range.end));
+    }
+    ArchiveText::after_newline(rest, buffer, start, range.end)
 }
 
-/// Whether lines can be found from anywhere in a file: it is neither compressed nor in UTF-16.
+/// The number of the line at an offset of a file's text, from 1.
+///
+/// # Errors
+///
+/// If the file cannot be opened or read.
+pub fn line_at(path: &Path, offset: u64) -> io::Result<u64> {
+    let mut input = Unpacked::new(File::open(path)?)?.take(offset);
+    let mut buffer = vec![0; COMPRESSED_BUFFER];
+    let mut line = 1;
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => return Ok(line),
+            Ok(read) => line += memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether a file can be read from anywhere: it is neither compressed nor in UTF-16.
 ///
 /// # Errors
 ///
@@ -182,10 +208,6 @@ fn first_bytes(input: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(start)
 }
 
-fn is_utf16(start: &[u8]) -> bool {
-    UTF16_MARKS.iter().any(|mark| start == mark)
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -194,7 +216,7 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
-    use crate::lines::ArchiveLine;
+    use crate::text::ArchivePart;
 
     fn gzip(text: &str) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -236,7 +258,7 @@ mod tests {
     fn utf16_is_recognised_by_its_byte_order_mark() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("readings");
-        for mark in UTF16_MARKS {
+        for mark in [[0xff, 0xfe], [0xfe, 0xff]] {
             let text = [&mark[..], b"{\0\n\0"].concat();
             let packed = {
                 let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -250,8 +272,8 @@ mod tests {
                 std::fs::write(&path, &bytes).unwrap();
                 assert!(!is_divisible(&path).unwrap());
                 let range = 0..bytes.len() as u64;
-                let mut lines = open_range(&path, &range, Vec::new(), &|_| ()).unwrap();
-                assert_eq!(lines.next_line().unwrap(), None);
+                let mut text = open_range(&path, &range, true, Vec::new(), &|_| ()).unwrap();
+                assert_eq!(text.next_part().unwrap(), None);
             }
         }
     }
@@ -260,18 +282,18 @@ mod tests {
     fn every_byte_of_a_file_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("readings");
-        for bytes in [b"one\ntwo\n".to_vec(), gzip("one\ntwo\n")] {
+        for bytes in [b"{}\n{}\n".to_vec(), gzip("{}\n{}\n")] {
             std::fs::write(&path, &bytes).unwrap();
             let reported = std::sync::atomic::AtomicU64::new(0);
             let progress = |bytes| {
                 reported.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
             };
-            let mut lines = open(&path, Vec::new(), &progress).unwrap();
-            let mut found = Vec::new();
-            while let Some(ArchiveLine::Whole(line)) = lines.next_line().unwrap() {
-                found.push(String::from_utf8(line.to_vec()).unwrap());
+            let mut text = open(&path, Vec::new(), &progress).unwrap();
+            for _ in 0..2 {
+                let part = text.next_part().unwrap();
+                assert_eq!(part, Some(ArchivePart::Object(b"{}")));
             }
-            assert_eq!(found, ["one", "two"]);
+            assert_eq!(text.next_part().unwrap(), None);
             assert_eq!(reported.into_inner(), bytes.len() as u64);
         }
     }

@@ -1,29 +1,29 @@
-//! The archive of raw readings: which files it has, the lines in them, and windows computed from
+//! The archive of raw readings: which files it has, the JSON in them, and windows computed from
 //! them.
 //!
-//! Firehose writes an archive as files of newline-delimited JSON, plain or compressed with gzip, in
-//! folders named by the hour of arrival. Everything that reads an archive uses this crate, so all
-//! tools agree on its files and lines.
+//! Firehose writes an archive as files of JSON objects, plain or compressed with gzip, in folders
+//! named by the hour of arrival. Everything that reads an archive uses this crate, so all tools
+//! agree on its files and readings.
 //!
 //! * [`files`]: lists the files of an archive.
 //! * [`input`]: opens a file, and decompresses it if it is a gzip file.
-//! * [`lines`]: the lines of an input, or those that begin in a range of it.
+//! * [`text`]: the JSON objects of an input, or those that begin in a range of it.
 //! * [`windows`]: the windows of a sensor, computed from the files.
 //!
 //! ```
 //! use std::io::Cursor;
-//! use windrow_archive::{ArchiveLine, ArchiveLines, Unpacked};
+//! use windrow_archive::{ArchivePart, ArchiveText, Unpacked};
 //!
-//! let input = Unpacked::new(Cursor::new("first\nsecond\n"))?;
-//! let mut lines = ArchiveLines::all(input, Vec::new());
-//! assert_eq!(lines.next_line()?, Some(ArchiveLine::Whole(b"first")));
+//! let input = Unpacked::new(Cursor::new("{\"a\":1}{\"a\":2}\n"))?;
+//! let mut text = ArchiveText::all(input, Vec::new());
+//! assert_eq!(text.next_part()?, Some(ArchivePart::Object(b"{\"a\":1}")));
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
 pub mod files;
 mod gzip;
 pub mod input;
-pub mod lines;
+pub mod text;
 pub mod windows;
 
 use std::io;
@@ -32,8 +32,8 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use files::{ArchiveFile, ArchiveListing, list};
-pub use input::{FileInput, FileLines, FileProblem, InputProblem, ReadProgress, Unpacked};
-pub use lines::{ArchiveLine, ArchiveLines, LONGEST_LINE};
+pub use input::{FileInput, FileProblem, FileText, InputProblem, ReadProgress, Unpacked};
+pub use text::{ArchivePart, ArchiveText, LONGEST_PART};
 
 /// A file or folder that cannot be read to its end.
 #[derive(Debug, Error)]

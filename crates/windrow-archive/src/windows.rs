@@ -71,6 +71,6 @@ mod report;
 mod rows;
 mod scan;
 
-pub use report::{PieceSizes, RejectedLine, ScanReport};
+pub use report::{PieceSizes, RejectedPart, ScanReport};
 pub use rows::{RowKey, WindowRow, WindowRows};
 pub use scan::{ScanOptions, scan};

@@ -159,6 +159,11 @@ fn neighbour(line: &[u8], damaged_at: usize) -> Option<usize> {
     }
 }
 
+/// The start of the first line after this one that begins with an object or array.
+pub fn next_line(text: &[u8]) -> Option<usize> {
+    line_start(text, memchr(b'\n', text)?)
+}
+
 /// The start of the next line that begins with an object or array. `newline` ends a line.
 fn line_start(text: &[u8], mut newline: usize) -> Option<usize> {
     loop {

@@ -183,7 +183,10 @@ fn print_summary(listing: &ArchiveListing, report: &ScanReport, rows: usize, tim
         eprint_line(&printable(&format!("warning: {problem}")));
     }
     for rejected in &report.reasons {
-        let (path, line) = (rejected.path.display(), rejected.line);
+        let path = rejected.path.display();
+        let line = rejected
+            .line
+            .map_or("?".to_owned(), |line| line.to_string());
         eprint_line(&printable(&format!("{path}:{line}: {}", rejected.reason)));
     }
     let more = report.rejected - report.reasons.len() as u64;

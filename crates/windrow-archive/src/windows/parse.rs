@@ -1,4 +1,4 @@
-//! Parses lines into readings, reduced to what is aggregated.
+//! Parses text into readings, reduced to what is aggregated.
 
 use std::borrow::Cow;
 use std::io;
@@ -8,13 +8,13 @@ use windrow_core::batch::BatchFold;
 use windrow_core::json::FieldLayout;
 use windrow_core::rejection::Rejection;
 use windrow_core::row::ReadingOrder;
-use windrow_core::sensor::Sensor;
+use windrow_core::sensor::{Sensor, rejection_of_part};
 use windrow_core::time::Timestamp;
 
 use super::keys::{KeyTable, KnownKeys};
-use crate::{ArchiveLine, FileLines, InputProblem, LONGEST_LINE};
+use crate::{ArchivePart, FileText, InputProblem, LONGEST_PART};
 
-/// How many of a piece's rejected lines are reported with their reason.
+/// How many of a piece's rejects are reported with their reason.
 pub(super) const MOST_REPORTED: usize = 5;
 
 /// The parts of a reading that are aggregated: 16 bytes in addition to its values.
@@ -65,6 +65,12 @@ impl<V> ReadingBucket<V> {
             self.identities.push(identity);
         }
         self.readings.push(reading);
+    }
+
+    /// Drops the readings.
+    pub(super) fn clear(&mut self) {
+        self.readings.clear();
+        self.identities.clear();
     }
 
     /// Adds the readings to the accumulators of their keys, and empties the bucket.
@@ -152,13 +158,15 @@ fn millis_and_nanos(time: Timestamp) -> (i64, u32) {
 /// The result of parsing a piece of a file.
 #[derive(Debug, Default)]
 pub(super) struct Piece {
-    /// The number of lines, including blank ones.
-    pub(super) lines: u64,
+    /// Offset of its first part in the file's text; `None` if it continues the piece before.
+    pub(super) start: Option<u64>,
+    /// Offset of the first part after it.
+    pub(super) end: u64,
     /// The number of readings that the sensor's filter left out.
     pub(super) filtered: u64,
-    /// The number of lines that are neither blank nor readings with a time.
+    /// The number of parts that are not readings with a time.
     pub(super) rejected: u64,
-    /// The first of these: the number of the line in the piece, from 1, and the reason.
+    /// The first of these: the offset in the file's text, and the reason.
     pub(super) reasons: Vec<(u64, String)>,
     /// Whether this is the last piece of its part of the file.
     pub(super) is_last: bool,
@@ -168,22 +176,22 @@ pub(super) struct Piece {
 
 impl Piece {
     #[cold]
-    fn reject(&mut self, problem: &LineProblem) {
+    fn reject(&mut self, offset: u64, problem: &ReadingProblem) {
         self.rejected += 1;
         if self.reasons.len() < MOST_REPORTED {
-            self.reasons.push((self.lines, problem.to_string()));
+            self.reasons.push((offset, problem.to_string()));
         }
     }
 }
 
-/// Why a line is rejected.
+/// Why a part of a file is rejected.
 #[derive(Debug, Error)]
-enum LineProblem {
+enum ReadingProblem {
     #[error(transparent)]
     Rejected(#[from] Rejection),
     #[error("the reading has no time, so it is in no window by time")]
     NoTime,
-    #[error("the line is longer than {LONGEST_LINE} bytes")]
+    #[error("it is longer than {LONGEST_PART} bytes")]
     TooLong,
 }
 
@@ -193,7 +201,7 @@ pub(super) struct Parser<'n, S> {
     sensor: &'n S,
     keys: KnownKeys<'n>,
     layout: FieldLayout,
-    /// The line buffer for the next file.
+    /// The buffer for the next file.
     pub(super) buffer: Vec<u8>,
 }
 
@@ -207,11 +215,11 @@ impl<'n, S: Sensor> Parser<'n, S> {
         }
     }
 
-    /// Parses lines until they end or `bytes` bytes are parsed. Passes the partition of each
-    /// reading, the reading and its identity to `take`, in the order of the lines.
+    /// Parses readings until they end or `bytes` bytes are parsed. Passes the partition of each
+    /// reading, the reading and its identity to `take`, in the order of the text.
     pub(super) fn piece(
         &mut self,
-        lines: &mut FileLines<'_>,
+        text: &mut FileText<'_>,
         bytes: u64,
         mut take: impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
     ) -> io::Result<Piece> {
@@ -223,7 +231,7 @@ impl<'n, S: Sensor> Parser<'n, S> {
             ..
         } = self;
         let mut take = |reading: S::Reading<'_>| {
-            let time = sensor.time(&reading).ok_or(LineProblem::NoTime)?;
+            let time = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
             let identity = match sensor.identity(&reading) {
                 Some(identity) if identity == time.nanos() => IdentifiedBy::Time,
                 other => IdentifiedBy::Other(other),
@@ -232,49 +240,46 @@ impl<'n, S: Sensor> Parser<'n, S> {
             let values = sensor.values(&reading);
             let parsed = ParsedReading::new(slot.key, time, identity, values);
             take(slot.partition as usize, parsed, identity);
-            Ok::<(), LineProblem>(())
+            Ok::<(), ReadingProblem>(())
         };
-        let end = lines.offset().saturating_add(bytes);
-        while lines.offset() < end {
-            // Usually, the next line is buffered and in the producer's format.
-            let buffered = lines.buffered();
+        let end = text.offset().saturating_add(bytes);
+        while text.offset() < end {
+            // Usually, the next reading is buffered, takes one pass, and a newline follows.
+            let offset = text.offset();
+            let buffered = text.buffered();
             let first = match sensor.first_line(layout, buffered) {
-                Some((reading, after @ [_, ..])) => {
-                    Some((buffered.len() - after.len() + 1, reading.map(&mut take)))
+                Some((reading, [b'\n', after @ ..])) => {
+                    Some((buffered.len() - after.len(), reading.map(&mut take)))
                 }
                 _ => None,
             };
             if let Some((length, taken)) = first {
-                lines.skip(length);
-                piece.lines += 1;
+                text.skip(length);
                 match taken {
                     Some(Ok(())) => {}
-                    Some(Err(problem)) => piece.reject(&problem),
+                    Some(Err(problem)) => piece.reject(offset, &problem),
                     None => piece.filtered += 1,
                 }
                 continue;
             }
-            let Some(line) = lines.next_line()? else {
+            if !text.find_part()? {
                 piece.is_last = true;
                 break;
+            }
+            let offset = text.offset();
+            let parsed = match text.next_part()? {
+                None => continue,
+                Some(ArchivePart::Object(object)) => sensor.parse(object).map_err(Into::into),
+                Some(ArchivePart::Other(part)) => Err(rejection_of_part(*sensor, part).into()),
+                Some(ArchivePart::TooLong) => Err(ReadingProblem::TooLong),
             };
-            piece.lines += 1;
-            let taken = match line {
-                ArchiveLine::Whole(line) if line.trim_ascii().is_empty() => continue,
-                ArchiveLine::Whole(line) => match sensor.parse(line) {
-                    Ok(Some(reading)) => take(reading),
-                    Ok(None) => {
-                        piece.filtered += 1;
-                        continue;
-                    }
-                    Err(rejection) => Err(rejection.into()),
-                },
-                ArchiveLine::TooLong => Err(LineProblem::TooLong),
-            };
-            if let Err(problem) = taken {
-                piece.reject(&problem);
+            match parsed.and_then(|reading| reading.map(&mut take).transpose()) {
+                Ok(Some(())) => {}
+                Ok(None) => piece.filtered += 1,
+                Err(problem) => piece.reject(offset, &problem),
             }
         }
+        piece.end = text.offset();
         Ok(piece)
     }
 }

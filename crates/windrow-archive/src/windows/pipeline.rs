@@ -1,7 +1,8 @@
 //! Parses and aggregates files with several threads.
 //!
 //! A queue holds the parts of the files, in the order of the files. Any thread can parse any part,
-//! into one bucket per partition of the keys. The buckets of a partition are added in the order of
+//! into one bucket per partition of the keys. A part of a plain file is parsed from its first line
+//! on; if the part before turns out to end elsewhere, it is parsed again from there. The buckets of a partition are added in the order of
 //! the queue, by any thread. So a thread waits only if there is nothing to do or enough text was
 //! read ahead ([`PieceSizes::read_ahead`]), and which of equal readings comes first does not depend
 //! on the threads.
@@ -154,6 +155,8 @@ struct Queue<'f, 'p, S: Sensor> {
     /// Empty buckets, for reuse.
     spare: Vec<ReadingBucket<S::Values>>,
     totals: ScanTotals,
+    /// The file and the end of the last part that is checked.
+    ended: Option<(usize, u64)>,
     /// The first file that could not be read.
     failure: Option<ArchiveReadError>,
     is_over: bool,
@@ -168,8 +171,12 @@ struct BucketSlot<'p, V> {
     weight: u64,
     /// The part, until a thread takes it.
     split: Option<FileSplit<'p>>,
+    /// The end of its range of the file.
+    end: u64,
     /// The result, once it is parsed.
     piece: Option<io::Result<Piece>>,
+    /// Whether it was parsed from where the part before ended.
+    is_checked: bool,
     /// One bucket per partition, until it is taken.
     buckets: Vec<ReadingBucket<V>>,
     /// How many partitions have added their bucket.
@@ -202,6 +209,7 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
             partitions: partitions.collect(),
             spare: Vec::new(),
             totals: ScanTotals::default(),
+            ended: None,
             failure: None,
             is_over: false,
             waiting: 0,
@@ -231,7 +239,7 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
     fn bucket_of(&mut self, number: usize) -> Option<Job<'p, S>> {
         let partition = self.partitions.get_mut(number)?;
         let slot = self.slots.get_mut(partition.next)?;
-        if !matches!(slot.piece, Some(Ok(_))) {
+        if !slot.is_checked {
             return None;
         }
         let batch = partition.batch.take()?;
@@ -271,8 +279,10 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
             id: self.next_id,
             file: split.file,
             weight: split.weight,
+            end: split.end,
             split: Some(split),
             piece: None,
+            is_checked: false,
             buckets: Vec::new(),
             added: 0,
         };
@@ -298,7 +308,32 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
         if let Some(rest) = rest {
             self.insert(index + 1, rest);
         }
+        self.check();
         self.retire();
+    }
+
+    /// Checks the parts that were parsed, in order. Stops at one that is to be parsed again.
+    fn check(&mut self) {
+        for slot in self.slots.iter_mut().filter(|slot| !slot.is_checked) {
+            let Some(Ok(piece)) = &slot.piece else {
+                return;
+            };
+            let before = self.ended.filter(|(file, _)| *file == slot.file);
+            if let (Some(start), Some((file, end))) = (piece.start, before)
+                && start != end
+            {
+                let split = FileSplit::between(file, slot.weight, end, slot.end);
+                slot.split = Some(split);
+                slot.piece = None;
+                for mut bucket in slot.buckets.drain(..) {
+                    bucket.clear();
+                    self.spare.push(bucket);
+                }
+                return;
+            }
+            slot.is_checked = true;
+            self.ended = Some((slot.file, piece.end));
+        }
     }
 
     fn added(
@@ -323,7 +358,7 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
             let file = &self.files[slot.file];
             match slot.piece.take() {
                 Some(Ok(piece)) if slot.added == self.partitions.len() => {
-                    self.totals.note(slot.file, file, &piece);
+                    self.totals.note(file, &piece);
                 }
                 Some(Err(source)) => {
                     let path = file.path.clone();

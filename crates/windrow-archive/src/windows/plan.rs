@@ -7,7 +7,7 @@ use windrow_core::sensor::Sensor;
 
 use super::parse::{IdentifiedBy, ParsedReading, Parser, Piece};
 use super::report::PieceSizes;
-use crate::{ArchiveFile, FileLines, ReadProgress, input};
+use crate::{ArchiveFile, FileText, ReadProgress, input};
 
 /// A part of a file to parse.
 pub(super) struct FileSplit<'a> {
@@ -15,16 +15,29 @@ pub(super) struct FileSplit<'a> {
     pub(super) file: usize,
     /// Its approximate size, in bytes of text.
     pub(super) weight: u64,
+    /// The end of its range of the file, in bytes.
+    pub(super) end: u64,
     work: PlannedWork<'a>,
 }
 
 enum PlannedWork<'a> {
-    Open(Range<u64>),
-    Continue(Box<FileLines<'a>>),
+    /// Read a range of the file. The flag says that a part is known to begin at its start.
+    Open(Range<u64>, bool),
+    Continue(Box<FileText<'a>>),
     Fail(io::Error),
 }
 
 impl<'a> FileSplit<'a> {
+    /// The part of a file up to `end` that begins at `start`, where the one before ended.
+    pub(super) fn between(file: usize, weight: u64, start: u64, end: u64) -> Self {
+        Self {
+            file,
+            weight,
+            end,
+            work: PlannedWork::Open(start..end, true),
+        }
+    }
+
     /// Parses the next piece and returns it with the rest of the part, if any. Passes each reading,
     /// its partition and its identity to `take`.
     ///
@@ -38,26 +51,33 @@ impl<'a> FileSplit<'a> {
         progress: ReadProgress<'a>,
         take: impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
     ) -> io::Result<(Piece, Option<Self>)> {
-        let mut lines = match self.work {
-            PlannedWork::Open(range) => {
+        let mut start = None;
+        let mut text = match self.work {
+            PlannedWork::Open(range, is_start) => {
                 let buffer = std::mem::take(&mut parser.buffer);
-                Box::new(input::open_range(
-                    &files[self.file].path,
-                    &range,
-                    buffer,
-                    progress,
-                )?)
+                let path = &files[self.file].path;
+                let mut text = input::open_range(path, &range, is_start, buffer, progress)?;
+                text.find_part()?;
+                start = Some(text.offset());
+                Box::new(text)
             }
-            PlannedWork::Continue(lines) => lines,
+            PlannedWork::Continue(text) => text,
             PlannedWork::Fail(error) => return Err(error),
         };
-        let mut piece = parser.piece(&mut lines, sizes.compressed, take)?;
+        // A range may have to be parsed again, so it is not divided further.
+        let bytes = if text.is_range() {
+            u64::MAX
+        } else {
+            sizes.compressed
+        };
+        let mut piece = parser.piece(&mut text, bytes, take)?;
+        piece.start = start;
         if piece.is_last {
-            piece.problem = lines.input().problem();
-            parser.buffer = lines.into_buffer();
+            piece.problem = text.input().problem();
+            parser.buffer = text.into_buffer();
             return Ok((piece, None));
         }
-        let work = PlannedWork::Continue(lines);
+        let work = PlannedWork::Continue(text);
         Ok((piece, Some(Self { work, ..self })))
     }
 }
@@ -119,7 +139,8 @@ impl<'f> ScanPlan<'f> {
         Some(FileSplit {
             file: number,
             weight: weight.saturating_add(OPENING),
-            work: failure.map_or(PlannedWork::Open(range), PlannedWork::Fail),
+            end,
+            work: failure.map_or(PlannedWork::Open(range, false), PlannedWork::Fail),
         })
     }
 }

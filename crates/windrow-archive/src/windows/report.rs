@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::parse::{MOST_REPORTED, Piece};
-use crate::{ArchiveFile, FileProblem};
+use crate::{ArchiveFile, FileProblem, input};
 
 /// How a scan is divided into pieces. The result does not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,21 +37,21 @@ pub struct ScanReport {
     pub duplicates: u64,
     /// Readings that the sensor's filter left out.
     pub filtered: u64,
-    /// Lines that are neither blank nor readings with a time.
+    /// Parts that are not readings with a time.
     pub rejected: u64,
-    /// The first few rejected lines.
-    pub reasons: Vec<RejectedLine>,
+    /// The first few of these.
+    pub reasons: Vec<RejectedPart>,
     /// The files that are damaged or in UTF-16, in order. What could be read of them was.
     pub problems: Vec<FileProblem>,
 }
 
-/// A line that is not a reading with a time.
+/// A part of a file that is not a reading with a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RejectedLine {
+pub struct RejectedPart {
     /// The file.
     pub path: PathBuf,
-    /// The line number, from 1.
-    pub line: u64,
+    /// The number of its first line, from 1; `None` if the file cannot be read again.
+    pub line: Option<u64>,
     /// Why it was rejected.
     pub reason: String,
 }
@@ -60,24 +60,19 @@ pub struct RejectedLine {
 #[derive(Default)]
 pub(super) struct ScanTotals {
     pub(super) report: ScanReport,
-    /// The index of the last piece's file, and how many of its lines were read.
-    file: usize,
-    lines: u64,
 }
 
 impl ScanTotals {
     /// Adds a piece. Pieces must be added in the order of the files.
-    pub(super) fn note(&mut self, number: usize, file: &ArchiveFile, piece: &Piece) {
-        if self.file != number {
-            (self.file, self.lines) = (number, 0);
-        }
+    pub(super) fn note(&mut self, file: &ArchiveFile, piece: &Piece) {
         self.report.rejected += piece.rejected;
         self.report.filtered += piece.filtered;
-        for (line, reason) in &piece.reasons {
+        for (offset, reason) in &piece.reasons {
             if self.report.reasons.len() < MOST_REPORTED {
-                self.report.reasons.push(RejectedLine {
+                self.report.reasons.push(RejectedPart {
                     path: file.path.clone(),
-                    line: self.lines + line,
+                    // Few are reported, so lines are not counted while parsing.
+                    line: input::line_at(&file.path, *offset).ok(),
                     reason: reason.clone(),
                 });
             }
@@ -88,6 +83,5 @@ impl ScanTotals {
                 problem,
             });
         }
-        self.lines += piece.lines;
     }
 }

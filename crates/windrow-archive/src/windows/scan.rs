@@ -9,7 +9,7 @@ use windrow_core::window::{InvalidWindow, Tumbling};
 use super::keys::KeyTable;
 use super::parse::Parser;
 use super::pipeline::{self, Scanned};
-use super::plan::ScanPlan;
+use super::plan::{FileSplit, ScanPlan};
 use super::report::{PieceSizes, ScanReport, ScanTotals};
 use super::rows::WindowRows;
 use crate::{ArchiveFile, ArchiveReadError};
@@ -98,8 +98,15 @@ fn in_order<S: Sensor>(
 ) -> Result<ScanReport, ArchiveReadError> {
     let mut totals = ScanTotals::default();
     let mut plan = ScanPlan::new(files, sizes);
+    // Where the last piece of a file ended.
+    let mut ended = None;
     while let Some(mut split) = plan.next() {
         let number = split.file;
+        if let Some((file, start)) = ended
+            && file == number
+        {
+            split = FileSplit::between(file, split.weight, start, split.end);
+        }
         let file = &files[number];
         loop {
             let parsed = split.parse(parser, files, sizes, progress, |_, reading, identity| {
@@ -109,7 +116,8 @@ fn in_order<S: Sensor>(
                 path: file.path.clone(),
                 source,
             })?;
-            totals.note(number, file, &piece);
+            totals.note(file, &piece);
+            ended = Some((number, piece.end));
             match rest {
                 Some(rest) => split = rest,
                 None => break,

@@ -1,13 +1,13 @@
-//! Reads the lines of a file that are not blank.
+//! Reads the JSON objects of a file.
 
 use std::io;
 use std::ops::ControlFlow;
 
-use windrow_archive::{ArchiveFile, ArchiveLine, ArchiveReadError, input};
+use windrow_archive::{ArchiveFile, ArchivePart, ArchiveReadError, input};
 
 use super::{ArchiveError, Meter};
 
-/// Calls `each` with every line of a file that is not blank, until it breaks.
+/// Calls `each` with every part of a file, until it breaks.
 ///
 /// # Errors
 ///
@@ -15,7 +15,7 @@ use super::{ArchiveError, Meter};
 pub(super) fn read(
     file: &ArchiveFile,
     meter: &Meter,
-    each: impl FnMut(ArchiveLine<'_>) -> ControlFlow<()>,
+    each: impl FnMut(ArchivePart<'_>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, ArchiveError> {
     read_lines(file, meter, each).map_err(|source| {
         let path = file.path.clone();
@@ -26,19 +26,16 @@ pub(super) fn read(
 fn read_lines(
     file: &ArchiveFile,
     meter: &Meter,
-    mut each: impl FnMut(ArchiveLine<'_>) -> ControlFlow<()>,
+    mut each: impl FnMut(ArchivePart<'_>) -> ControlFlow<()>,
 ) -> io::Result<ControlFlow<()>> {
     let progress = |bytes| meter.add(bytes);
-    let mut lines = input::open(&file.path, Vec::new(), &progress)?;
-    while let Some(line) = lines.next_line()? {
-        if matches!(line, ArchiveLine::Whole(line) if line.trim_ascii().is_empty()) {
-            continue;
-        }
-        if each(line).is_break() {
+    let mut text = input::open(&file.path, Vec::new(), &progress)?;
+    while let Some(part) = text.next_part()? {
+        if each(part).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
-    if let Some(problem) = lines.input().problem() {
+    if let Some(problem) = text.input().problem() {
         meter.note(file, problem);
     }
     Ok(ControlFlow::Continue(()))
@@ -72,10 +69,10 @@ mod tests {
         fs::write(&file.path, bytes).unwrap();
         let meter = Meter::default();
         let mut found = Vec::new();
-        let read = read(&file, &meter, |line| {
-            found.push(match line {
-                ArchiveLine::Whole(text) => String::from_utf8_lossy(text).into_owned(),
-                ArchiveLine::TooLong => "too long".to_owned(),
+        let read = read(&file, &meter, |part| {
+            found.push(match part {
+                ArchivePart::Object(text) => String::from_utf8_lossy(text).into_owned(),
+                ArchivePart::Other(_) | ArchivePart::TooLong => "not an object".to_owned(),
             });
             ControlFlow::Continue(())
         });
@@ -85,28 +82,31 @@ mod tests {
         (found, problem.map(|found| found.problem))
     }
 
+    const OBJECTS: [&str; 3] = [r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":3}"#];
+
     #[test]
-    fn blank_lines_are_skipped() {
-        let text = b"one\n\n \ntwo\nthree";
-        let lines = ["one", "two", "three"].map(str::to_owned).to_vec();
-        assert_eq!(read_all(text), (lines.clone(), None));
-        assert_eq!(read_all(&gzip(text)), (lines, None));
+    fn objects_are_found_in_plain_and_compressed_files() {
+        let text = OBJECTS.join("\n\n");
+        let objects = OBJECTS.map(str::to_owned).to_vec();
+        assert_eq!(read_all(text.as_bytes()), (objects.clone(), None));
+        assert_eq!(read_all(&gzip(text.as_bytes())), (objects, None));
         assert_eq!(read_all(b"\n"), (Vec::new(), None));
+        assert_eq!(read_all(b"{}neigh").0, ["not an object"]);
     }
 
     #[test]
-    fn a_damaged_file_keeps_its_lines() {
-        let whole = gzip(b"one\ntwo\nthree\n");
+    fn a_damaged_file_keeps_its_objects() {
+        let whole = gzip(OBJECTS.concat().as_bytes());
         for length in 2..whole.len() {
-            let (lines, problem) = read_all(&whole[..length]);
-            assert!(lines.len() < 3 || length > whole.len() - 9, "{length}");
+            let (objects, problem) = read_all(&whole[..length]);
+            assert!(objects.len() <= 3, "{length}");
             assert_eq!(problem, Some(InputProblem::CutOff));
         }
         let mut corrupt = whole.clone();
         let checksum = corrupt.len() - 6;
         corrupt[checksum] ^= 0xff;
-        let (lines, problem) = read_all(&corrupt);
-        assert_eq!(lines, ["one", "two", "three"]);
+        let (objects, problem) = read_all(&corrupt);
+        assert_eq!(objects, OBJECTS);
         assert_eq!(problem, Some(InputProblem::WrongChecksum));
     }
 }

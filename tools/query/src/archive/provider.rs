@@ -22,7 +22,7 @@ use super::lines;
 use super::readings::ReadingColumns;
 use super::rejects::RejectColumns;
 use super::{ArchiveError, Meter};
-use windrow_archive::{ArchiveFile, ArchiveLine};
+use windrow_archive::{ArchiveFile, ArchivePart};
 
 use crate::tables::{READINGS, REJECTS, Table};
 
@@ -212,10 +212,10 @@ impl ArchiveReader {
     fn read_file(&mut self, file: &ArchiveFile, meter: &Meter) -> Result<ControlFlow<()>> {
         let mut broken = 0_u64;
         let mut failed = None;
-        let outcome = lines::read(file, meter, |line| {
-            let taken = match line {
-                ArchiveLine::Whole(text) => self.columns.push(text, file.day.as_deref()),
-                ArchiveLine::TooLong => false,
+        let outcome = lines::read(file, meter, |part| {
+            let taken = match part {
+                ArchivePart::Object(text) => self.columns.push(text, file.day.as_deref()),
+                ArchivePart::Other(_) | ArchivePart::TooLong => false,
             };
             if !taken {
                 broken += 1;

@@ -251,7 +251,11 @@ fn invalid_lines_are_reported_by_file_and_line() {
             .iter()
             .map(|rejected| {
                 let name = rejected.path.file_name().unwrap().to_str().unwrap();
-                (name.to_owned(), rejected.line, rejected.reason.as_str())
+                (
+                    name.to_owned(),
+                    rejected.line.unwrap(),
+                    rejected.reason.as_str(),
+                )
             })
             .collect();
         let missing = |line| ("b".to_owned(), line, "Name is missing");
