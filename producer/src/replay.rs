@@ -268,6 +268,7 @@ mod tests {
             .map(|line| match line {
                 ReplayLine::Reading(_) => None,
                 ReplayLine::Broken { number, .. } => Some(*number),
+                ReplayLine::Damaged(problem) => panic!("{problem}"),
             })
             .collect();
         assert_eq!(numbers, [Some(2), None, Some(4), Some(5), None]);

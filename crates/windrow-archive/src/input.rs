@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use windrow_core::framing;
+
 use crate::gzip::{GZIP_MAGIC, GzipText};
 use crate::lines::ArchiveLines;
 
@@ -15,9 +17,6 @@ pub type ReadProgress<'a> = &'a (dyn Fn(u64) + Sync);
 
 /// How many compressed bytes to read at once.
 const COMPRESSED_BUFFER: usize = 256 << 10;
-
-/// The byte order marks of UTF-16, which no UTF-8 text starts with.
-const UTF16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 
 /// Why an input was not read to its end, or may have been read wrongly. The lines before the problem
 /// are read all the same.
@@ -72,7 +71,7 @@ impl<R: Read> Unpacked<R> {
     /// If they cannot be read.
     pub fn new(mut input: R) -> io::Result<Self> {
         let start = first_bytes(&mut input)?;
-        let (is_gzip, is_utf16) = (start == GZIP_MAGIC, is_utf16(&start));
+        let (is_gzip, is_utf16) = (start == GZIP_MAGIC, framing::is_utf16(&start));
         let whole = Cursor::new(start).chain(input);
         if is_utf16 {
             return Ok(Self::Utf16);
@@ -82,7 +81,7 @@ impl<R: Read> Unpacked<R> {
         }
         let mut text = GzipText::new(BufReader::with_capacity(COMPRESSED_BUFFER, whole));
         let start = first_bytes(&mut text)?;
-        if self::is_utf16(&start) {
+        if framing::is_utf16(&start) {
             return Ok(Self::Utf16);
         }
         Ok(Self::Gzip(Box::new(Cursor::new(start).chain(text))))
@@ -172,7 +171,7 @@ pub fn open_range<'a>(
 /// If it cannot be opened or read.
 pub fn is_divisible(path: &Path) -> io::Result<bool> {
     let start = first_bytes(&mut File::open(path)?)?;
-    Ok(start != GZIP_MAGIC && !is_utf16(&start))
+    Ok(start != GZIP_MAGIC && !framing::is_utf16(&start))
 }
 
 fn first_bytes(input: &mut impl Read) -> io::Result<Vec<u8>> {
@@ -180,10 +179,6 @@ fn first_bytes(input: &mut impl Read) -> io::Result<Vec<u8>> {
     let length = GZIP_MAGIC.len() as u64;
     input.by_ref().take(length).read_to_end(&mut start)?;
     Ok(start)
-}
-
-fn is_utf16(start: &[u8]) -> bool {
-    UTF16_MARKS.iter().any(|mark| start == mark)
 }
 
 #[cfg(test)]
@@ -233,11 +228,11 @@ mod tests {
     }
 
     #[test]
-    fn utf16_is_recognised_by_its_byte_order_mark() {
+    fn utf16_is_recognised() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("readings");
-        for mark in UTF16_MARKS {
-            let text = [&mark[..], b"{\0\n\0"].concat();
+        for mark in [&b"\xff\xfe"[..], b"\xfe\xff", b""] {
+            let text = [mark, b"{\0\n\0"].concat();
             let packed = {
                 let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
                 encoder.write_all(&text).unwrap();
