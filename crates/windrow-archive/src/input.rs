@@ -3,51 +3,19 @@
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-
-use thiserror::Error;
+use std::path::Path;
 
 use windrow_core::framing;
 
 use crate::gzip::{GZIP_MAGIC, GzipText};
 use crate::lines::ArchiveLines;
+use crate::problem::InputProblem;
 
 /// Called after every read with the number of bytes read from the file.
 pub type ReadProgress<'a> = &'a (dyn Fn(u64) + Sync);
 
 /// How many compressed bytes to read at once.
 const COMPRESSED_BUFFER: usize = 256 << 10;
-
-/// Why an input was not read to its end, or may have been read wrongly. The lines before the problem
-/// are read all the same.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum InputProblem {
-    /// The last member of a gzip file is not complete.
-    #[error("its compressed data is cut off; what is before that was read")]
-    CutOff,
-    /// A gzip file has data that cannot be decompressed.
-    #[error("its compressed data is corrupt; what is before that was read, and nothing after it")]
-    Corrupt,
-    /// The checksum of a gzip member is another than that of its text.
-    #[error("its compressed data has a wrong checksum; it was read, but may have changed")]
-    WrongChecksum,
-    /// Something else follows the last member of a gzip file.
-    #[error("its compressed data is followed by other bytes, which were not read")]
-    OtherBytes,
-    /// The text is in UTF-16.
-    #[error("it is in UTF-16, and nothing of it was read; convert it to UTF-8")]
-    Utf16,
-}
-
-/// A file that was not read to its end, or may have been read wrongly.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{}: {problem}", path.display())]
-pub struct FileProblem {
-    /// The file.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub problem: InputProblem,
-}
 
 /// An input, decompressed if its first bytes are those of a gzip file.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 //!
 //! * [`files`]: lists the files of an archive.
 //! * [`input`]: opens a file, and decompresses it if it is a gzip file.
+//! * [`FileProblem`]: a file that is damaged; what is whole is read.
 //! * [`lines`]: the lines of an input, or those that begin in a range of it.
 //! * [`windows`]: the windows of a sensor, computed from the files.
 //!
@@ -24,6 +25,7 @@ pub mod files;
 mod gzip;
 pub mod input;
 pub mod lines;
+mod problem;
 pub mod windows;
 
 use std::io;
@@ -32,8 +34,9 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use files::{ArchiveFile, ArchiveListing, list};
-pub use input::{FileInput, FileLines, FileProblem, InputProblem, ReadProgress, Unpacked};
+pub use input::{FileInput, FileLines, ReadProgress, Unpacked};
 pub use lines::{ArchiveLine, ArchiveLines, LONGEST_LINE};
+pub use problem::{FileProblem, InputProblem};
 
 /// A file or folder that cannot be read to its end.
 #[derive(Debug, Error)]

@@ -99,7 +99,7 @@ mod tests {
         let whole = gzip(b"one\ntwo\nthree\n");
         for length in 2..whole.len() {
             let (lines, problem) = read_all(&whole[..length]);
-            assert!(lines.len() < 3 || length > whole.len() - 9, "{length}");
+            assert!("onetwothree".starts_with(&lines.concat()), "{length}");
             assert_eq!(problem, Some(InputProblem::CutOff));
         }
         let mut corrupt = whole.clone();

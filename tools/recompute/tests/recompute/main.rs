@@ -1,6 +1,7 @@
 //! Compares recomputed rows with a naive fold of the same lines.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod line_table;
 mod oracle;
 mod properties;
 mod sensors;
