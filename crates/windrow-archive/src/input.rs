@@ -39,7 +39,7 @@ impl<R: Read> Unpacked<R> {
     /// If they cannot be read.
     pub fn new(mut input: R) -> io::Result<Self> {
         let start = first_bytes(&mut input)?;
-        let (is_gzip, is_utf16) = (start == GZIP_MAGIC, framing::is_utf16(&start));
+        let (is_gzip, is_utf16) = (start.starts_with(&GZIP_MAGIC), is_utf16(&start));
         let whole = Cursor::new(start).chain(input);
         if is_utf16 {
             return Ok(Self::Utf16);
@@ -49,7 +49,7 @@ impl<R: Read> Unpacked<R> {
         }
         let mut text = GzipText::new(BufReader::with_capacity(COMPRESSED_BUFFER, whole));
         let start = first_bytes(&mut text)?;
-        if framing::is_utf16(&start) {
+        if self::is_utf16(&start) {
             return Ok(Self::Utf16);
         }
         Ok(Self::Gzip(Box::new(Cursor::new(start).chain(text))))
@@ -139,14 +139,25 @@ pub fn open_range<'a>(
 /// If it cannot be opened or read.
 pub fn is_divisible(path: &Path) -> io::Result<bool> {
     let start = first_bytes(&mut File::open(path)?)?;
-    Ok(start != GZIP_MAGIC && !framing::is_utf16(&start))
+    Ok(!start.starts_with(&GZIP_MAGIC) && !is_utf16(&start))
 }
 
+/// The first bytes of an input that are inspected, at most.
+const INSPECTED: usize = 4;
+
 fn first_bytes(input: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut start = Vec::with_capacity(GZIP_MAGIC.len());
-    let length = GZIP_MAGIC.len() as u64;
-    input.by_ref().take(length).read_to_end(&mut start)?;
+    let mut start = Vec::with_capacity(INSPECTED);
+    input
+        .by_ref()
+        .take(INSPECTED as u64)
+        .read_to_end(&mut start)?;
     Ok(start)
+}
+
+/// Whether a text that starts so is in UTF-16. It has a zero beside its first ASCII character, so
+/// bytes that only look like its byte order mark do not hide the lines after them.
+fn is_utf16(start: &[u8]) -> bool {
+    framing::is_utf16(start) && (start.contains(&0) || start.len() < INSPECTED)
 }
 
 #[cfg(test)]
@@ -199,6 +210,7 @@ mod tests {
     fn utf16_is_recognised() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("readings");
+        assert!(!is_utf16(b"\xff\xfe\n{"));
         for mark in [&b"\xff\xfe"[..], b"\xfe\xff", b""] {
             let text = [mark, b"{\0\n\0"].concat();
             let packed = {
