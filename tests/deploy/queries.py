@@ -1,7 +1,8 @@
-"""Runs the template's saved queries on an archive with every kind of broken line.
+"""Runs the template's view and saved queries on an archive with every kind of broken line.
 
-sqlglot translates the Athena SQL to DuckDB's dialect. This checks the logic of the queries, and that the
-view and the tables match; it does not check Athena itself.
+sqlglot translates the Athena SQL to DuckDB's dialect, and athena.py stands in for Athena's JSON functions. This
+checks the logic of the queries, that the view and the tables match, and that the view shows the readings of
+tests/golden/lines.jsonl, which is the table that the parser is tested against. It does not check Athena itself.
 """
 
 import json
@@ -10,25 +11,43 @@ import sys
 import duckdb
 import sqlglot
 
-from template import load, of_type
+import athena
+from template import ROOT, load, of_type
 
-# Athena reads every column of the archive's lines as text, regardless of its JSON type.
-COLUMNS = ["name", "statustime", "latitude", "longitude", "distance", "healthpoints", "magicpoints", "day"]
+COLUMNS = ["line", "day"]
+READING = {
+    "Name": "Shadowfax",
+    "StatusTime": "2026-11-20 09:17:08.189",
+    "Latitude": 42.26,
+    "Longitude": -71.97,
+    "Distance": 175,
+    "MagicPoints": 110,
+    "HealthPoints": 150,
+}
+FRANKY_READING = {"Name": "Franky", "Distance": 30.25, "MagicPoints": 99, "HealthPoints": 100}
+
+
+def line(**fields):
+    return json.dumps(READING | fields)
+
+
 LINES = [
-    ("Shadowfax", "2026-11-20 09:17:08.189", "42.26", "-71.97", "175", "150", "110", "2026/11/20"),
+    (line(), "2026/11/20"),
     # Duplicates, by the archive or the producer, and with another format of the time.
-    ("Shadowfax", "2026-11-20 09:17:08.189", "42.26", "-71.97", "175", "150", "110", "2026/11/20"),
-    ("Shadowfax", "2026-11-20T10:17:08.189+01:00", "42.26", "-71.97", "175", "150", "110", "2026/11/21"),
-    ("Shadowfax", "2026-11-20 09:16:59.999", "42.25", "-71.96", "0.5", "99", "110", "2026/11/20"),
+    (line(), "2026/11/20"),
+    (line(StatusTime="2026-11-20T10:17:08.189+01:00"), "2026/11/21"),
+    (
+        line(StatusTime="2026-11-20 09:16:59.999", Latitude=42.25, Longitude=-71.96, Distance=0.5, HealthPoints=99),
+        "2026/11/20",
+    ),
     # A reading without a location is valid.
-    ("Franky", "2026-11-20T09:17:00Z", None, None, "30.25", "100", "99", "2026/11/20"),
+    (json.dumps({**FRANKY_READING, "StatusTime": "2026-11-20T09:17:00Z"}), "2026/11/20"),
     # Rejected readings are in the archive too, but are not valid readings.
-    ("Franky", "yesterday", "42.26", "-71.97", "1", "150", "150", "2026/11/20"),
-    ("Franky", "2026-11-20 09:17:02.000", "42.26", "-71.97", "-1", "50", "50", "2026/11/20"),
-    ("Franky", "2026-11-20 09:17:03.000", "42.26", "-71.97", "far", "50", "50", "2026/11/20"),
-    (None, "2026-11-20 09:17:04.000", "42.26", "-71.97", "1", "50", "50", "2026/11/20"),
+    (line(Name="Franky", StatusTime="yesterday"), "2026/11/20"),
+    (line(Name="Franky", Distance=-1), "2026/11/20"),
     # A blank line or broken JSON: Firehose appends a newline even if a record already has one.
-    (None, None, None, None, None, None, None, "2026/11/20"),
+    ("", "2026/11/20"),
+    ("neigh", "2026/11/20"),
 ]
 
 EARLY, LATE, FRANKY = "2026-11-20 09:16:59.999", "2026-11-20 09:17:08.189", "2026-11-20 09:17:00"
@@ -55,7 +74,8 @@ def view(template):
     """The view's JSON, after checking that its columns agree with those in the catalog."""
     table = template["Resources"]["ReadingView"]["Properties"]["TableInput"]
     _, variables = table["ViewOriginalText"]["Fn::Sub"]
-    definition = json.loads(variables["View"]["Fn::Base64"]["Fn::Sub"])
+    body, inner = variables["View"]["Fn::Base64"]["Fn::Sub"]
+    definition = json.loads(body.replace("${Sql}", inner["Sql"]))
     shown = [(one["Name"], TYPES[one["Type"]]) for one in table["StorageDescriptor"]["Columns"]]
     inside = [(one["name"], one["type"]) for one in definition["columns"]]
     if shown != inside:
@@ -78,8 +98,54 @@ def text(template, query):
 
 
 def run(database, sql):
-    [translated] = sqlglot.transpile(sql, read="athena", write="duckdb")
+    [translated] = sqlglot.transpile(athena.with_json_macros(sql), read="athena", write="duckdb")
     return database.execute(translated)
+
+
+def archive(database, table, definition, lines):
+    """Makes the table of the archive's lines, and the view over it."""
+    database.execute(f"CREATE OR REPLACE TABLE {table} (line VARCHAR, day VARCHAR)")
+    database.executemany(f"INSERT INTO {table} VALUES (?, ?)", lines)
+    athena.define_json_macros(database, {line for line, _ in lines})
+    run(database, f"CREATE OR REPLACE VIEW wildrydes AS {definition['originalSql']}")
+
+
+def wrong_lines(database, table, definition):
+    """Compares the view with the table of lines. Returns how many cases differ."""
+    text = (ROOT / "tests" / "golden" / "lines.jsonl").read_text()
+    cases = [json.loads(line) for line in text.split("\n") if line]
+    lines = []
+    for number, case in enumerate(cases):
+        data = case["line"].encode() if "line" in case else bytes.fromhex(case["hex"])
+        lines += [(piece, str(number)) for piece in athena.lines(data)]
+    archive(database, table, definition, lines)
+    shown = {}
+    for row in database.execute("SELECT * FROM wildrydes").fetchall():
+        shown.setdefault(int(row[-1]), []).append((row[0], athena.time(row[1]), *row[2:-1]))
+    wrong = 0
+    for number, case in enumerate(cases):
+        expected = [reading_row(reading) for reading in case.get("athena", case["readings"])]
+        if "athena" in case and not (case["why"] and case["athena"] != case["readings"]):
+            sys.exit(f"lines.jsonl: {case['case']}: there is no difference, or no reason for it")
+        if shown.get(number, []) != expected:
+            print(f"{case['case']}: expected {expected}, the view has {shown.get(number, [])}")
+            wrong += 1
+    differ = sum("athena" in case for case in cases)
+    print(f"lines: {len(cases)} cases, {differ} where the view differs from the parser on purpose, {wrong} WRONG")
+    return wrong
+
+
+def reading_row(reading):
+    """A reading as a row of the view, whose times have milliseconds."""
+    return (
+        reading["Name"],
+        reading["StatusTime"][:23],
+        reading.get("Latitude"),
+        reading.get("Longitude"),
+        float(reading["Distance"]),
+        reading["HealthPoints"],
+        reading["MagicPoints"],
+    )
 
 
 def plain(value):
@@ -100,10 +166,8 @@ def main():
         sys.exit(f"LineTable: its columns are {columns}, not {COLUMNS}")
     database = duckdb.connect()
     database.execute("SET TimeZone = 'America/New_York'")
-    declared = ", ".join(f"{column} VARCHAR" for column in COLUMNS)
-    database.execute(f"CREATE TABLE {table['Name']} ({declared})")
-    database.executemany(f"INSERT INTO {table['Name']} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", LINES)
-    run(database, f"CREATE VIEW wildrydes AS {definition['originalSql']}")
+    wrong = wrong_lines(database, table["Name"], definition)
+    archive(database, table["Name"], definition, LINES)
     described = database.execute("SELECT * FROM wildrydes LIMIT 0").description
     if [column[0] for column in described] != [one["name"] for one in definition["columns"]]:
         sys.exit("ReadingView: the columns of its query differ from those that it declares")
@@ -111,7 +175,6 @@ def main():
     queries = of_type(template, "AWS::Athena::NamedQuery")
     if queries.keys() != EXPECTED.keys():
         sys.exit(f"saved queries {sorted(queries)}, expected {sorted(EXPECTED)}")
-    wrong = 0
     for name, query in queries.items():
         rows = run(database, text(template, query["Properties"]["QueryString"])).fetchall()
         rows = [tuple(plain(value) for value in row) for row in rows]

@@ -56,39 +56,10 @@ impl ArchiveListing {
 /// that does not exist, or a given path is neither a file nor a folder.
 pub fn list(paths: &[PathBuf]) -> Result<ArchiveListing, ArchiveReadError> {
     let mut listing = ArchiveListing::default();
-    let mut found = FoundFiles::default();
-    for path in paths {
-        let metadata = fs::metadata(path).map_err(|source| error(path, source))?;
-        if metadata.is_dir() {
-            list_folder(path, &mut found, &mut listing.skipped)?;
-        } else if metadata.is_file() {
-            let file = ArchiveFile {
-                path: path.clone(),
-                bytes: metadata.len(),
-                day: None,
-            };
-            found.add(file, &metadata)?;
-        } else {
-            let source = io::Error::other("it is neither a file nor a folder");
-            return Err(error(path, source));
-        }
-    }
-    listing.files = found.files.into_values().collect();
-    listing.files.sort_unstable();
-    Ok(listing)
-}
-
-/// The files so far, by what tells files apart.
-#[derive(Debug, Default)]
-struct FoundFiles {
-    files: HashMap<FileIdentity, ArchiveFile>,
-}
-
-impl FoundFiles {
-    fn add(&mut self, file: ArchiveFile, metadata: &Metadata) -> Result<(), ArchiveReadError> {
-        let identity =
-            identity(&file.path, metadata).map_err(|source| error(&file.path, source))?;
-        match self.files.entry(identity) {
+    let mut found = HashMap::new();
+    let mut add = |file: ArchiveFile, metadata: &Metadata| {
+        let identity = identity(&file.path, metadata);
+        match found.entry(identity.map_err(|source| error(&file.path, source))?) {
             Entry::Vacant(entry) => {
                 entry.insert(file);
             }
@@ -100,31 +71,44 @@ impl FoundFiles {
             }
         }
         Ok(())
+    };
+    for path in paths {
+        let metadata = fs::metadata(path).map_err(|source| error(path, source))?;
+        if metadata.is_dir() {
+            list_folder(path, &mut add, &mut listing.skipped)?;
+        } else if metadata.is_file() {
+            let file = ArchiveFile {
+                path: path.clone(),
+                bytes: metadata.len(),
+                day: None,
+            };
+            add(file, &metadata)?;
+        } else {
+            let source = io::Error::other("it is neither a file nor a folder");
+            return Err(error(path, source));
+        }
     }
+    listing.files = found.into_values().collect();
+    listing.files.sort_unstable();
+    Ok(listing)
 }
 
-/// The device and the number of a file.
+/// What tells files apart: the device and the number of a file.
 #[cfg(unix)]
-type FileIdentity = (u64, u64);
-
-#[cfg(unix)]
-fn identity(_: &Path, metadata: &Metadata) -> io::Result<FileIdentity> {
+fn identity(_: &Path, metadata: &Metadata) -> io::Result<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// The path without links.
+/// What tells files apart: the path without links.
 #[cfg(not(unix))]
-type FileIdentity = PathBuf;
-
-#[cfg(not(unix))]
-fn identity(path: &Path, _: &Metadata) -> io::Result<FileIdentity> {
+fn identity(path: &Path, _: &Metadata) -> io::Result<PathBuf> {
     fs::canonicalize(path)
 }
 
 fn list_folder(
     folder: &Path,
-    found: &mut FoundFiles,
+    add: &mut impl FnMut(ArchiveFile, &Metadata) -> Result<(), ArchiveReadError>,
     skipped: &mut u64,
 ) -> Result<(), ArchiveReadError> {
     let mut entries = WalkDir::new(folder).min_depth(1).into_iter();
@@ -163,7 +147,7 @@ fn list_folder(
                 day: day(path.strip_prefix(folder).unwrap_or(path)),
                 path: path.to_owned(),
             };
-            found.add(file, &metadata)?;
+            add(file, &metadata)?;
         } else {
             *skipped += 1;
         }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-use crate::input::InputProblem;
+use crate::problem::InputProblem;
 
 /// The first bytes of a member. Source: RFC 1952, section 2.3.1.
 pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];

@@ -3,13 +3,12 @@
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-
-use thiserror::Error;
+use std::path::Path;
 
 use windrow_core::framing::is_utf16;
 
 use crate::gzip::{GZIP_MAGIC, GzipText};
+use crate::problem::InputProblem;
 use crate::text::ArchiveText;
 
 /// Called after every read with the number of bytes read from the file.
@@ -17,37 +16,6 @@ pub type ReadProgress<'a> = &'a (dyn Fn(u64) + Sync);
 
 /// How many compressed bytes to read at once.
 const COMPRESSED_BUFFER: usize = 256 << 10;
-
-/// Why an input was not read to its end, or may have been read wrongly. The lines before the problem
-/// are read all the same.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum InputProblem {
-    /// The last member of a gzip file is not complete.
-    #[error("its compressed data is cut off; what is before that was read")]
-    CutOff,
-    /// A gzip file has data that cannot be decompressed.
-    #[error("its compressed data is corrupt; what is before that was read, and nothing after it")]
-    Corrupt,
-    /// The checksum of a gzip member is another than that of its text.
-    #[error("its compressed data has a wrong checksum; it was read, but may have changed")]
-    WrongChecksum,
-    /// Something else follows the last member of a gzip file.
-    #[error("its compressed data is followed by other bytes, which were not read")]
-    OtherBytes,
-    /// The text is in UTF-16.
-    #[error("it is in UTF-16, and nothing of it was read; convert it to UTF-8")]
-    Utf16,
-}
-
-/// A file that was not read to its end, or may have been read wrongly.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{}: {problem}", path.display())]
-pub struct FileProblem {
-    /// The file.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub problem: InputProblem,
-}
 
 /// An input, decompressed if its first bytes are those of a gzip file.
 #[derive(Debug)]
@@ -71,7 +39,7 @@ impl<R: Read> Unpacked<R> {
     /// If they cannot be read.
     pub fn new(mut input: R) -> io::Result<Self> {
         let start = first_bytes(&mut input)?;
-        let (is_gzip, has_utf16) = (start == GZIP_MAGIC, is_utf16(&start));
+        let (is_gzip, has_utf16) = (start.starts_with(&GZIP_MAGIC), is_utf16(&start));
         let whole = Cursor::new(start).chain(input);
         if has_utf16 {
             return Ok(Self::Utf16);
@@ -198,13 +166,18 @@ pub fn line_at(path: &Path, offset: u64) -> io::Result<u64> {
 /// If it cannot be opened or read.
 pub fn is_divisible(path: &Path) -> io::Result<bool> {
     let start = first_bytes(&mut File::open(path)?)?;
-    Ok(start != GZIP_MAGIC && !is_utf16(&start))
+    Ok(!start.starts_with(&GZIP_MAGIC) && !is_utf16(&start))
 }
 
+/// The first bytes of an input that are inspected, at most.
+const INSPECTED: usize = 4;
+
 fn first_bytes(input: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut start = Vec::with_capacity(GZIP_MAGIC.len());
-    let length = GZIP_MAGIC.len() as u64;
-    input.by_ref().take(length).read_to_end(&mut start)?;
+    let mut start = Vec::with_capacity(INSPECTED);
+    input
+        .by_ref()
+        .take(INSPECTED as u64)
+        .read_to_end(&mut start)?;
     Ok(start)
 }
 
@@ -255,11 +228,12 @@ mod tests {
     }
 
     #[test]
-    fn utf16_is_recognised_by_its_byte_order_mark() {
+    fn utf16_is_recognised() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("readings");
-        for mark in [[0xff, 0xfe], [0xfe, 0xff]] {
-            let text = [&mark[..], b"{\0\n\0"].concat();
+        assert!(!is_utf16(b"\xff\xfe\n{"));
+        for mark in [&b"\xff\xfe"[..], b"\xfe\xff", b""] {
+            let text = [mark, b"{\0\n\0"].concat();
             let packed = {
                 let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
                 encoder.write_all(&text).unwrap();

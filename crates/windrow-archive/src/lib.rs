@@ -7,6 +7,7 @@
 //!
 //! * [`files`]: lists the files of an archive.
 //! * [`input`]: opens a file, and decompresses it if it is a gzip file.
+//! * [`FileProblem`]: a file that is damaged; what is whole is read.
 //! * [`text`]: the JSON objects of an input, or those that begin in a range of it.
 //! * [`windows`]: the windows of a sensor, computed from the files.
 //!
@@ -23,6 +24,7 @@
 pub mod files;
 mod gzip;
 pub mod input;
+mod problem;
 pub mod text;
 pub mod windows;
 
@@ -32,7 +34,8 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use files::{ArchiveFile, ArchiveListing, list};
-pub use input::{FileInput, FileProblem, FileText, InputProblem, ReadProgress, Unpacked};
+pub use input::{FileInput, FileText, ReadProgress, Unpacked};
+pub use problem::{FileProblem, InputProblem};
 pub use text::{ArchivePart, ArchiveText, LONGEST_PART};
 
 /// A file or folder that cannot be read to its end.

@@ -102,11 +102,17 @@ pub fn rejection_of(record: &[u8]) -> Option<Rejection> {
     (separators(record) == record.len()).then_some(Rejection::Empty)
 }
 
-/// Whether a text is in UTF-16, by its byte order mark or by the zeros beside its first bracket.
+/// Whether a text is in UTF-16. It has a zero beside its first bracket, so bytes that only look like
+/// its byte order mark do not hide what is after them.
 pub fn is_utf16(text: &[u8]) -> bool {
     matches!(
         text,
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [b'{' | b'[', 0, ..] | [0, b'{' | b'[', ..]
+        [0xFF, 0xFE]
+            | [0xFE, 0xFF]
+            | [0xFF, 0xFE, _, 0, ..]
+            | [0xFE, 0xFF, 0, ..]
+            | [b'{' | b'[', 0, ..]
+            | [0, b'{' | b'[', ..]
     )
 }
 
@@ -373,8 +379,8 @@ mod tests {
                 assert!(is_utf16(&bytes), "{text}");
             }
         }
-        for text in ["", "{", "{}", "\u{feff}{}"] {
-            assert!(!is_utf16(text.as_bytes()), "{text}");
+        for text in [&b""[..], b"{", b"{}", b"\xEF\xBB\xBF{}", b"\xFF\xFE\n{"] {
+            assert!(!is_utf16(text), "{}", text.escape_ascii());
         }
     }
 

@@ -62,7 +62,7 @@
 //! | [`Fixed<2>`](core::sensor::Fixed) | decimals with up to two digits after the point, exact |
 //! | `f64` | floats |
 //! | `bool` | `true`, `false` |
-//! | [`Timestamp`](core::time::Timestamp) | `2026-11-20 09:17:08.189` (UTC) or RFC 3339 |
+//! | [`Timestamp`](core::time::Timestamp) | `2026-11-20 09:17:08.189` (UTC), RFC 3339, or a number of seconds or milliseconds since 1970 |
 //! | `Option<T>` | may be missing or null |
 //!
 //! # Modules and features

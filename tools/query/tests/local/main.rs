@@ -4,6 +4,7 @@
 
 mod answers;
 mod asking;
+mod line_table;
 
 use std::fs;
 use std::io::Write;

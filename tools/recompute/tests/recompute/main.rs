@@ -1,6 +1,7 @@
 //! Compares recomputed rows with a naive fold of the same lines.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod line_table;
 mod oracle;
 mod properties;
 mod sensors;
@@ -19,7 +20,7 @@ use flate2::write::GzEncoder;
 use recompute::output::{self, RecomputeFormat};
 use unicorn::sensor::Unicorn;
 use windrow_archive::windows::{PieceSizes, ScanOptions, ScanReport, WindowRow, WindowRows, scan};
-use windrow_archive::{ArchiveReadError, list};
+use windrow_archive::{ArchiveReadError, InputProblem, list};
 use windrow_core::sensor::Sensor;
 use windrow_core::value::Value;
 
@@ -316,26 +317,46 @@ fn empty_archive_has_no_rows() {
 }
 
 #[test]
-fn truncated_packed_file_fails_the_run() {
+fn a_damaged_packed_file_keeps_its_readings() {
     let folder = tempfile::tempdir().unwrap();
-    let good = line("Shadowfax", "2026-11-20 09:17:08.189", "1", 1);
-    let whole = [gzip(good.as_bytes()), gzip(b"\n")].concat();
+    let good = line("Shadowfax", "2026-11-20 09:17:08.189", "1", 1) + "\n";
+    let other = line("Shadowfax", "2026-11-20 09:17:09.189", "1", 1) + "\n";
+    let whole = [gzip(good.as_bytes()), gzip(other.as_bytes())].concat();
     fs::write(folder.path().join("a"), &good).unwrap();
     fs::write(folder.path().join("z"), &good).unwrap();
     let path = folder.path().join("b.gz");
-    let first_member = gzip(good.as_bytes()).len();
-    for length in 2..whole.len() {
-        if length == first_member {
-            continue;
+    let problem_of = |bytes: &[u8], threads| {
+        fs::write(&path, bytes).unwrap();
+        let (_, report) = run(folder.path(), ScanOptions::new(60, threads).unwrap()).unwrap();
+        let problem = report.problems.into_iter().next();
+        if let Some(problem) = &problem {
+            assert_eq!(problem.path, path);
         }
-        fs::write(&path, &whole[..length]).unwrap();
-        let error = run(folder.path(), ScanOptions::new(60, 2).unwrap()).unwrap_err();
-        assert_eq!(error.path, path, "{length}");
+        (
+            report.readings,
+            report.duplicates,
+            problem.map(|one| one.problem),
+        )
+    };
+    let first_member = gzip(good.as_bytes()).len();
+    for length in (2..whole.len()).filter(|length| *length != first_member) {
+        for threads in [1, 2] {
+            let (readings, duplicates, problem) = problem_of(&whole[..length], threads);
+            assert_eq!(problem, Some(InputProblem::CutOff), "{length}");
+            assert!(readings >= 1);
+            assert!(duplicates == 2 || length < first_member);
+        }
     }
-    fs::write(&path, [whole.as_slice(), b"garbage"].concat()).unwrap();
-    assert!(run(folder.path(), ScanOptions::new(60, 2).unwrap()).is_err());
-    fs::write(&path, &whole).unwrap();
-    assert_eq!(recompute(folder.path()).1.duplicates, 2);
+    let garbage = problem_of(&[whole.as_slice(), b"garbage"].concat(), 2);
+    assert_eq!(garbage, (2, 2, Some(InputProblem::OtherBytes)));
+    assert_eq!(
+        problem_of(&[whole.as_slice(), &[0; 700]].concat(), 2),
+        (2, 2, None)
+    );
+    assert_eq!(problem_of(&whole, 2), (2, 2, None));
+    let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16 = [&[0xff, 0xfe][..], &utf16].concat();
+    assert_eq!(problem_of(&utf16, 1), (1, 1, Some(InputProblem::Utf16)));
 }
 
 #[test]
