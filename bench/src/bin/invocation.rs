@@ -19,6 +19,7 @@ use windrow_event::{
 };
 use windrow_lambda::aggregator::intake::{Intake, RecordSource, WindowRule};
 use windrow_lambda::aggregator::state::{self, WindowFold};
+use windrow_record::Unpacker;
 
 /// Times decoding and folding a full event, in turn with a peer, and encoding and decoding window
 /// state
@@ -133,9 +134,10 @@ fn ours(event: &[u8], limits: StateLimits) -> anyhow::Result<(WindowFold<Unicorn
     };
     let mut fold: WindowFold<Unicorn> = Fold::new(limits);
     let mut intake = Intake::default();
+    let mut unpacker = Unpacker::default();
     for record in event.records() {
         if let Some(open) = fold.begin_record(record.sequence_number)?.into_record() {
-            intake.take(&Unicorn, source, record, open);
+            intake.take(&Unicorn, source, &mut unpacker, record, open);
         }
     }
     Ok((fold, intake.readings))

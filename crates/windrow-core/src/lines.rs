@@ -2,13 +2,7 @@
 
 use crate::rejection::Rejection;
 
-/// The first bytes of a record aggregated by the Kinesis Producer Library.
-///
-/// Source: `aggregation-format.md` of the amazon-kinesis-producer repository.
-const KPL_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
-
-/// The non-blank lines of a record; or, if it has none or is aggregated, the whole record with its
-/// rejection.
+/// The non-blank lines of a record; or, if it has none, the whole record with its rejection.
 pub fn lines(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<(), Rejection>)> {
     let rejection = rejection_of(record);
     let mut rest = if rejection.is_some() { &[] } else { record };
@@ -19,9 +13,6 @@ pub fn lines(record: &[u8]) -> impl Iterator<Item = (&[u8], Result<(), Rejection
 
 /// Why a record as a whole is rejected, if it is.
 pub fn rejection_of(record: &[u8]) -> Option<Rejection> {
-    if record.starts_with(&KPL_MAGIC) {
-        return Some(Rejection::KplAggregated);
-    }
     record.trim_ascii().is_empty().then_some(Rejection::Empty)
 }
 

@@ -8,12 +8,6 @@ pub enum Rejection {
     /// The record has no lines, or only blank ones.
     #[error("the record is empty")]
     Empty,
-    /// The record was aggregated by the Kinesis Producer Library, whose protobuf format is not
-    /// supported.
-    #[error(
-        "the record is aggregated by the Kinesis Producer Library; send plain JSON lines instead"
-    )]
-    KplAggregated,
     /// The line is not valid UTF-8.
     #[error("the line is not UTF-8 at byte {at}")]
     NotUtf8 {

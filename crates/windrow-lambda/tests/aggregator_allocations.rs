@@ -10,6 +10,7 @@ use windrow_core::window::Window;
 use windrow_event::{Event, EventSource, RecordData, Timestamp, encode};
 use windrow_lambda::aggregator::intake::{Intake, RecordSource, WindowRule};
 use windrow_lambda::aggregator::state::WindowFold;
+use windrow_record::Unpacker;
 
 const UNICORNS: usize = 500;
 const START: i64 = 1_790_000_040_000;
@@ -59,10 +60,11 @@ fn take(payload: &[u8], fold: &mut WindowFold<Unicorn>) -> Intake {
         }),
     };
     let mut intake = Intake::default();
+    let mut unpacker = Unpacker::default();
     for record in event.records() {
         let step = fold.begin_record(record.sequence_number).unwrap();
         let open = step.into_record().unwrap();
-        intake.take(&Unicorn, source, record, open);
+        intake.take(&Unicorn, source, &mut unpacker, record, open);
     }
     intake
 }

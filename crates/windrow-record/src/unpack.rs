@@ -36,6 +36,15 @@ pub struct Payload<'a> {
     pub user_record: Option<UserRecord<'a>>,
 }
 
+impl Payload<'_> {
+    /// Whether something was packed: the payload is not the record as it was sent.
+    #[must_use]
+    pub fn is_packed(&self) -> bool {
+        let is_sent = |data| std::ptr::eq(data, self.sent);
+        self.user_record.is_some() || !self.data.as_ref().is_ok_and(|data| is_sent(*data))
+    }
+}
+
 /// Unpacks records, and keeps its buffers from one to the next.
 #[derive(Debug, Default)]
 pub struct Unpacker {

@@ -1,5 +1,7 @@
 //! The wire formats, byte by byte.
 
+#![expect(clippy::unwrap_used, reason = "the helpers here are tests too")]
+
 use windrow_record::kpl::{Aggregate, Aggregated, KplError};
 use windrow_record::{UnpackError, Unpacker};
 

@@ -1,5 +1,7 @@
 //! Limits, nesting, and damaged records.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::io::Write;
 
 use flate2::Compression;
@@ -58,7 +60,9 @@ fn zstd(data: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(data, 3).unwrap()
 }
 
-const FORMATS: [fn(&[u8]) -> Vec<u8>; 3] = [gzip, zlib, zstd];
+type Compress = fn(&[u8]) -> Vec<u8>;
+
+const FORMATS: [Compress; 3] = [gzip, zlib, zstd];
 
 fn aggregate(user_records: &[(&str, &[u8])]) -> Vec<u8> {
     let mut aggregate = Aggregate::default();

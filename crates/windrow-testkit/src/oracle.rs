@@ -30,7 +30,6 @@ struct PlainReading {
 #[derive(Debug, PartialEq)]
 enum OracleRejection {
     Empty,
-    KplAggregated,
     NotUtf8 { at: usize },
     NotAnObject,
     Missing(String),
@@ -87,9 +86,7 @@ pub fn check_record(record: &[u8]) {
         .map(|(line, reading)| (line, plain(reading)))
         .collect();
     let blank = |line: &[u8]| line.iter().all(|byte| byte.is_ascii_whitespace());
-    let expected = if record.starts_with(b"\xF3\x89\x9A\xC2") {
-        vec![(record, Err(OracleRejection::KplAggregated))]
-    } else if blank(record) {
+    let expected = if blank(record) {
         vec![(record, Err(OracleRejection::Empty))]
     } else {
         let lines = record.split(|byte| *byte == b'\n');
@@ -115,7 +112,6 @@ fn plain(reading: Result<Reading<'_>, Rejection>) -> Result<PlainReading, Oracle
             health_points: reading.health_points,
         }),
         Err(Rejection::Empty) => Err(OracleRejection::Empty),
-        Err(Rejection::KplAggregated) => Err(OracleRejection::KplAggregated),
         Err(Rejection::NotUtf8 { at }) => Err(OracleRejection::NotUtf8 { at }),
         Err(Rejection::NotAnObject(_)) => Err(OracleRejection::NotAnObject),
         Err(Rejection::Missing { field }) => Err(OracleRejection::Missing(field.to_owned())),

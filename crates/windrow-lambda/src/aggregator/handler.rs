@@ -16,6 +16,7 @@ use windrow_core::sequence::InvalidSequenceNumber;
 use windrow_core::time::Timestamp;
 use windrow_core::window::Window;
 use windrow_event::{DecodeError, Event, Reject, Response};
+use windrow_record::Unpacker;
 use windrow_service::chain;
 use windrow_write::{
     DeliveryReport, Destination, KinesisRecord, Policy, Reasons, Undelivered, deliver,
@@ -235,6 +236,7 @@ where
                 shard: source.shard,
                 sequence_number: &last_sequence_number,
                 partition_key: "",
+                sub_sequence_number: None,
                 arrival: window_start.unwrap_or(Timestamp::EPOCH),
                 payload: b"",
             };
@@ -265,6 +267,7 @@ fn fold_records<S: Sensor>(
     closings: &mut Closings<'_, S>,
 ) -> Result<Intake, Error> {
     let mut intake = Intake::default();
+    let mut unpacker = Unpacker::default();
     for record in event.records() {
         let step = match fold.begin_record(record.sequence_number)? {
             RecordStep::Restart => {
@@ -282,7 +285,8 @@ fn fold_records<S: Sensor>(
             intake.redelivered += 1;
             continue;
         };
-        intake.take(closings.sensor, closings.source, record, open);
+        let (sensor, source) = (closings.sensor, closings.source);
+        intake.take(sensor, source, &mut unpacker, record, open);
         if fold.is_full() {
             closings.close(fold)?;
         }
