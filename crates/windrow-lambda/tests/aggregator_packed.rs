@@ -16,7 +16,7 @@ use unicorn::sensor::Unicorn;
 use windrow_event::{Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
-use windrow_record::kpl::Aggregate;
+use windrow_record::kpl::AggregateBuilder;
 use windrow_write::{Collected, KinesisRecord};
 
 const START: i64 = 1_790_000_040_000;
@@ -27,12 +27,12 @@ const SOURCE: EventSource<'_> = EventSource {
 };
 
 #[derive(Default)]
-struct Harness {
+struct PackedHarness {
     summaries: Collected<KinesisRecord>,
     rejects: Collected<Bytes>,
 }
 
-impl Harness {
+impl PackedHarness {
     /// Handles records with these sequence numbers. Returns the state.
     async fn invoke(
         &self,
@@ -127,7 +127,7 @@ fn zlib(data: &[u8]) -> Vec<u8> {
 }
 
 fn aggregate(user_records: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut aggregate = Aggregate::default();
+    let mut aggregate = AggregateBuilder::default();
     for (key, data) in user_records {
         aggregate.add(key, data);
     }
@@ -159,7 +159,7 @@ fn packed() -> Vec<(u64, Vec<u8>)> {
 async fn packed_readings_make_the_rows_of_plain_ones() {
     let plain = (0..12).flat_map(|second| [line("Shadowfax", second), line("Franky", second)]);
     let plain: Vec<_> = (1..).zip(plain).collect();
-    let harness = Harness::default();
+    let harness = PackedHarness::default();
     harness.invoke(&plain, None, true).await;
     let expected = harness.rows();
     assert_eq!(expected.len(), 2);
@@ -171,7 +171,7 @@ async fn packed_readings_make_the_rows_of_plain_ones() {
 
 #[tokio::test]
 async fn redelivered_packed_records_count_once() {
-    let harness = Harness::default();
+    let harness = PackedHarness::default();
     harness.invoke(&packed(), None, true).await;
     let expected = harness.rows();
 
@@ -195,7 +195,7 @@ async fn redelivered_packed_records_count_once() {
 
 #[tokio::test]
 async fn what_cannot_be_unpacked_is_one_reject() {
-    let harness = Harness::default();
+    let harness = PackedHarness::default();
     let good = line("Shadowfax", 1);
     let mut broken_gzip = gzip(b"\n\n\n\n");
     broken_gzip.pop();
@@ -248,7 +248,7 @@ async fn what_cannot_be_unpacked_is_one_reject() {
 
 #[tokio::test]
 async fn many_bad_lines_of_a_packed_record_are_rejected_as_it_was_sent() {
-    let harness = Harness::default();
+    let harness = PackedHarness::default();
     let lines: Vec<u8> = (0..1_000)
         .flat_map(|number| format!("x {number}\n").into_bytes())
         .collect();

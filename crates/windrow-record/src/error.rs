@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::kpl::KplError;
-use crate::unpack::{MOST_LAYERS, MOST_UNPACKED};
+use crate::limits::{MOST_LAYERS, MOST_UNPACKED};
 
 /// Why a record or a user record cannot be unpacked. The same bytes always fail for the same
 /// reason.

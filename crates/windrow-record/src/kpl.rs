@@ -20,8 +20,8 @@ mod message;
 use md5::{Digest, Md5};
 use thiserror::Error;
 
-pub use aggregate::Aggregate;
-use message::Fields;
+pub use aggregate::AggregateBuilder;
+use message::ProtobufFields;
 
 /// The first bytes of an aggregated record.
 const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
@@ -77,6 +77,14 @@ pub fn is_aggregated(record: &[u8]) -> bool {
     record.starts_with(&MAGIC)
 }
 
+/// The hash key of a partition key, which decides the shard of a record: its MD5 digest as a number.
+///
+/// User records whose hash keys are in the range of one shard belong in one aggregated record.
+#[must_use]
+pub fn hash_key(partition_key: &str) -> u128 {
+    u128::from_be_bytes(Md5::digest(partition_key).into())
+}
+
 /// A valid aggregated record, borrowed from its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aggregated<'a> {
@@ -101,7 +109,7 @@ impl<'a> Aggregated<'a> {
         let mut partition_keys = Vec::new();
         let mut explicit_hash_keys = 0;
         let mut is_empty = true;
-        for field in Fields::of(message) {
+        for field in ProtobufFields::of(message) {
             match field?.numbered_bytes() {
                 Some((message::PARTITION_KEYS, key)) => partition_keys.push(text(key)?),
                 Some((message::EXPLICIT_HASH_KEYS, key)) => {
@@ -119,7 +127,7 @@ impl<'a> Aggregated<'a> {
             return Err(KplError::Empty);
         }
         let counts = [partition_keys.len(), explicit_hash_keys];
-        // Fields may come in any order, so keys are looked up once all are known.
+        // ProtobufFields may come in any order, so keys are looked up once all are known.
         for (user_record, entry) in (0..).zip(entries(message)) {
             check(user_record, entry, counts)?;
         }
@@ -155,7 +163,7 @@ impl<'a> Entry<'a> {
     /// Of a field that occurs twice, the last counts, as in any protobuf reader.
     fn read(message: &'a [u8]) -> Result<Self, KplError> {
         let mut entry = Self::default();
-        for field in Fields::of(message) {
+        for field in ProtobufFields::of(message) {
             let field = field?;
             match (field.numbered_integer(), field.numbered_bytes()) {
                 (Some((message::PARTITION_KEY_INDEX, index)), _) => {
@@ -175,7 +183,7 @@ impl<'a> Entry<'a> {
 
 /// The messages of the user records.
 fn entries(message: &[u8]) -> impl Iterator<Item = &[u8]> {
-    Fields::of(message).filter_map(|field| match field.ok()?.numbered_bytes()? {
+    ProtobufFields::of(message).filter_map(|field| match field.ok()?.numbered_bytes()? {
         (message::RECORDS, entry) => Some(entry),
         _ => None,
     })

@@ -20,7 +20,7 @@
 //! ```
 //! use windrow_record::{Unpacker, kpl};
 //!
-//! let mut aggregate = kpl::Aggregate::default();
+//! let mut aggregate = kpl::AggregateBuilder::default();
 //! aggregate.add("Shadowfax", b"one");
 //! aggregate.add("Rocinante", b"two");
 //! let record = aggregate.finish();
@@ -44,7 +44,9 @@
 mod compression;
 mod error;
 pub mod kpl;
+mod limits;
 mod unpack;
 
 pub use error::UnpackError;
-pub use unpack::{MOST_LAYERS, MOST_UNPACKED, Payload, Unpacker, UserRecord};
+pub use limits::{MOST_LAYERS, MOST_UNPACKED};
+pub use unpack::{Payload, Unpacker, UserRecord};

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers here are tests too")]
 
-use windrow_record::kpl::{Aggregate, Aggregated, KplError};
+use windrow_record::kpl::{AggregateBuilder, Aggregated, KplError, hash_key};
 use windrow_record::{UnpackError, Unpacker};
 
 const SHADOWFAX: &str = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:01.000","Distance":1,"MagicPoints":110,"HealthPoints":150}"#;
@@ -38,9 +38,9 @@ fn aggregated() -> Vec<u8> {
 }
 
 /// The data, partition key and sub-sequence number of each payload.
-type Unpacked = Vec<(Result<String, UnpackError>, Option<(String, u64)>)>;
+type GoldenPayloads = Vec<(Result<String, UnpackError>, Option<(String, u64)>)>;
 
-fn unpack(record: &[u8]) -> Unpacked {
+fn unpack(record: &[u8]) -> GoldenPayloads {
     let mut payloads = Vec::new();
     Unpacker::default().unpack(record, |payload| {
         let data = payload
@@ -68,11 +68,18 @@ fn an_aggregated_record_is_read() {
 
 #[test]
 fn an_aggregated_record_is_written() {
-    let mut aggregate = Aggregate::default();
+    let mut aggregate = AggregateBuilder::default();
     aggregate.add("Shadowfax", SHADOWFAX.as_bytes());
     aggregate.add("Rocinante", ROCINANTE.as_bytes());
     assert_eq!(aggregate.len(), 2);
     assert_eq!(aggregate.finish(), aggregated());
+}
+
+/// By Python's `hashlib.md5`.
+#[test]
+fn hash_keys_are_md5() {
+    assert_eq!(hash_key(""), 0xd41d_8cd9_8f00_b204_e980_0998_ecf8_427e);
+    assert_eq!(hash_key("abc"), 0x9001_5098_3cd2_4fb0_d696_3f7d_28e1_7f72);
 }
 
 #[test]

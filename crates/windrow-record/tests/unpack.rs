@@ -8,13 +8,13 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use windrow_record::kpl::{Aggregate, Aggregated, KplError};
+use windrow_record::kpl::{AggregateBuilder, Aggregated, KplError};
 use windrow_record::{MOST_UNPACKED, UnpackError, Unpacker};
 
 /// A payload's data, partition key and sub-sequence number.
-type Unpacked = (Result<Vec<u8>, UnpackError>, Option<(String, u64)>);
+type UnpackedPayload = (Result<Vec<u8>, UnpackError>, Option<(String, u64)>);
 
-fn unpack_with(unpacker: &mut Unpacker, record: &[u8]) -> Vec<Unpacked> {
+fn unpack_with(unpacker: &mut Unpacker, record: &[u8]) -> Vec<UnpackedPayload> {
     let mut payloads = Vec::new();
     unpacker.unpack(record, |payload| {
         let user_record = payload.user_record.map(|user_record| {
@@ -32,7 +32,7 @@ fn unpack_with(unpacker: &mut Unpacker, record: &[u8]) -> Vec<Unpacked> {
     payloads
 }
 
-fn unpack(record: &[u8]) -> Vec<Unpacked> {
+fn unpack(record: &[u8]) -> Vec<UnpackedPayload> {
     unpack_with(&mut Unpacker::default(), record)
 }
 
@@ -65,7 +65,7 @@ type Compress = fn(&[u8]) -> Vec<u8>;
 const FORMATS: [Compress; 3] = [gzip, zlib, zstd];
 
 fn aggregate(user_records: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut aggregate = Aggregate::default();
+    let mut aggregate = AggregateBuilder::default();
     for (key, data) in user_records {
         aggregate.add(key, data);
     }
@@ -346,7 +346,7 @@ proptest! {
         user_records in vec(("\\PC{0,20}", vec(any::<u8>(), 0..200)), 1..20),
         outer in 0_usize..4,
     ) {
-        let mut aggregate = Aggregate::default();
+        let mut aggregate = AggregateBuilder::default();
         for (key, data) in &user_records {
             aggregate.add(key, data);
         }

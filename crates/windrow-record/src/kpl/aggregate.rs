@@ -15,12 +15,12 @@ struct AggregatedRecord {
     #[prost(string, repeated, tag = "2")]
     explicit_hash_key_table: Vec<String>,
     #[prost(message, repeated, tag = "3")]
-    records: Vec<Record>,
+    records: Vec<AggregatedUserRecord>,
 }
 
 /// A user record in the message.
 #[derive(Clone, PartialEq, Message)]
-struct Record {
+struct AggregatedUserRecord {
     #[prost(uint64, required, tag = "1")]
     partition_key_index: u64,
     #[prost(uint64, optional, tag = "2")]
@@ -34,12 +34,12 @@ struct Record {
 /// Whoever sends it sets its partition key, which decides the shard of all of it: one that leads
 /// each user record to the shard that it would have gone to by itself.
 #[derive(Clone, Debug, Default)]
-pub struct Aggregate {
+pub struct AggregateBuilder {
     message: AggregatedRecord,
     keys: HashMap<String, u64>,
 }
 
-impl Aggregate {
+impl AggregateBuilder {
     /// Adds a user record.
     pub fn add(&mut self, partition_key: &str, data: &[u8]) {
         let next = self.keys.len() as u64;
@@ -51,7 +51,7 @@ impl Aggregate {
                 *self.keys.entry(key).or_insert(next)
             }
         };
-        self.message.records.push(Record {
+        self.message.records.push(AggregatedUserRecord {
             partition_key_index,
             explicit_hash_key_index: None,
             data: data.to_vec(),

@@ -58,11 +58,11 @@ impl<'a> ProtobufField<'a> {
 
 /// The fields of a message. An error is the last item.
 #[derive(Clone, Debug)]
-pub(super) struct Fields<'a> {
+pub(super) struct ProtobufFields<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Fields<'a> {
+impl<'a> ProtobufFields<'a> {
     pub(super) fn of(message: &'a [u8]) -> Self {
         Self { rest: message }
     }
@@ -81,7 +81,7 @@ impl<'a> Fields<'a> {
                 ProtobufValue::Bytes(self.take(length)?)
             }
             5 => self.take(4).map(|_| ProtobufValue::Other)?,
-            // Groups, which protobuf gave up long before this format.
+            // Groups, which protobuf deprecated long before this format.
             _ => return None,
         };
         Some(ProtobufField { number, value })
@@ -105,7 +105,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl<'a> Iterator for Fields<'a> {
+impl<'a> Iterator for ProtobufFields<'a> {
     type Item = Result<ProtobufField<'a>, KplError>;
 
     fn next(&mut self) -> Option<Self::Item> {
