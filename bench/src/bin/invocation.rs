@@ -92,7 +92,8 @@ fn readings(random: &mut ChaCha8Rng) -> Vec<(String, String)> {
     let (mut readings, mut bytes) = (Vec::new(), 0);
     for (number, name) in names.iter().cycle().enumerate() {
         let line = line(random, name, number / UNICORNS);
-        let record = record(name, &sequence_number(number), line.as_bytes());
+        let sequence_number = sequence_number(number);
+        let record = record(name, &sequence_number, line.as_bytes());
         bytes += encoded_len(&SOURCE, &record);
         if bytes > EVENT_BYTES {
             break;

@@ -29,9 +29,9 @@ const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
 /// The length of the digest at the end.
 const DIGEST_BYTES: usize = 16;
 
-/// The most partition keys and the most explicit hash keys in an aggregated record: each takes 16
-/// bytes of memory but only two or three of the record. Ten million bytes of readings have fewer.
-const MOST_KEYS: usize = 1 << 18;
+/// The most user records, and the most keys of each kind, in an aggregated record: each takes up to
+/// 24 bytes of memory but as few as two of the record. Ten million bytes of readings have fewer.
+const MOST_ENTRIES: usize = 1 << 18;
 
 /// Why an aggregated record cannot be read.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -62,9 +62,9 @@ pub enum KplError {
         /// The index of the user record.
         user_record: u64,
     },
-    /// There are more keys than any producer writes.
-    #[error("the aggregated record has more than {MOST_KEYS} keys")]
-    TooManyKeys,
+    /// There are more user records or keys than any producer writes.
+    #[error("the aggregated record has more than {MOST_ENTRIES} user records or keys")]
+    TooMany,
     /// The record has no user records.
     #[error("the aggregated record is empty")]
     Empty,
@@ -86,10 +86,11 @@ pub fn hash_key(partition_key: &str) -> u128 {
 }
 
 /// A valid aggregated record, borrowed from its bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aggregated<'a> {
-    message: &'a [u8],
     partition_keys: Vec<&'a str>,
+    /// The index of the partition key, and the data.
+    user_records: Vec<(u32, &'a [u8])>,
 }
 
 impl<'a> Aggregated<'a> {
@@ -106,102 +107,98 @@ impl<'a> Aggregated<'a> {
         if Md5::digest(message).as_slice() != digest {
             return Err(KplError::Digest);
         }
-        let mut partition_keys = Vec::new();
+        let mut aggregated = Self::default();
         let mut explicit_hash_keys = 0;
-        let mut is_empty = true;
+        let mut indexes = KeyIndexes::default();
         for field in ProtobufFields::of(message) {
             match field?.numbered_bytes() {
-                Some((message::PARTITION_KEYS, key)) => partition_keys.push(text(key)?),
+                Some((message::RECORDS, entry)) => {
+                    let user_record = aggregated.user_records.len() as u64;
+                    let user_record = indexes.user_record(user_record, entry)?;
+                    aggregated.user_records.push(user_record);
+                }
+                Some((message::PARTITION_KEYS, key)) => aggregated.partition_keys.push(text(key)?),
                 Some((message::EXPLICIT_HASH_KEYS, key)) => {
                     text(key)?;
                     explicit_hash_keys += 1;
                 }
-                Some((message::RECORDS, _)) => is_empty = false,
                 _ => {}
             }
-            if partition_keys.len() > MOST_KEYS || explicit_hash_keys > MOST_KEYS {
-                return Err(KplError::TooManyKeys);
+            let (records, keys) = (&aggregated.user_records, &aggregated.partition_keys);
+            if records.len().max(keys.len()).max(explicit_hash_keys) > MOST_ENTRIES {
+                return Err(KplError::TooMany);
             }
         }
-        if is_empty {
+        if aggregated.user_records.is_empty() {
             return Err(KplError::Empty);
         }
-        let counts = [partition_keys.len(), explicit_hash_keys];
-        // ProtobufFields may come in any order, so keys are looked up once all are known.
-        for (user_record, entry) in (0..).zip(entries(message)) {
-            check(user_record, entry, counts)?;
-        }
-        Ok(Self {
-            message,
-            partition_keys,
-        })
+        // Fields may come in any order, so indexes are checked once all keys are known.
+        indexes.check([aggregated.partition_keys.len(), explicit_hash_keys])?;
+        Ok(aggregated)
     }
 
     /// The partition key and the data of each user record, in order.
     pub fn user_records(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        let key = |index: u64| {
-            self.partition_keys
-                .get(usize::try_from(index).ok()?)
-                .copied()
-        };
-        entries(self.message).filter_map(move |entry| {
-            let entry = Entry::read(entry).ok()?;
-            Some((key(entry.partition_key?)?, entry.data?))
-        })
+        let key = |index: u32| self.partition_keys.get(index as usize).copied();
+        let user_records = self.user_records.iter();
+        user_records.filter_map(move |(index, data)| Some((key(*index)?, *data)))
     }
 }
 
-/// A user record as it is in the message.
+/// The highest indexes of partition keys and explicit hash keys, each with its user record.
 #[derive(Default)]
-struct Entry<'a> {
-    partition_key: Option<u64>,
-    explicit_hash_key: Option<u64>,
-    data: Option<&'a [u8]>,
+struct KeyIndexes {
+    highest: [Option<(u64, u64)>; 2],
 }
 
-impl<'a> Entry<'a> {
+impl KeyIndexes {
+    /// Reads the message of a user record, and returns the index of its partition key and its data.
+    ///
     /// Of a field that occurs twice, the last counts, as in any protobuf reader.
-    fn read(message: &'a [u8]) -> Result<Self, KplError> {
-        let mut entry = Self::default();
+    fn user_record<'a>(
+        &mut self,
+        user_record: u64,
+        message: &'a [u8],
+    ) -> Result<(u32, &'a [u8]), KplError> {
+        let (mut partition_key, mut explicit_hash_key, mut data) = (None, None, None);
         for field in ProtobufFields::of(message) {
             let field = field?;
-            match (field.numbered_integer(), field.numbered_bytes()) {
-                (Some((message::PARTITION_KEY_INDEX, index)), _) => {
-                    entry.partition_key = Some(index);
-                }
-                (Some((message::EXPLICIT_HASH_KEY_INDEX, index)), _) => {
-                    entry.explicit_hash_key = Some(index);
-                }
-                (_, Some((message::DATA, data))) => entry.data = Some(data),
-                // Tags, which no library writes, and what later versions may add.
+            if let Some((message::DATA, bytes)) = field.numbered_bytes() {
+                data = Some(bytes);
+                continue;
+            }
+            // All else are tags, which no library writes, and what later versions may add.
+            match field.numbered_integer() {
+                Some((message::PARTITION_KEY_INDEX, index)) => partition_key = Some(index),
+                Some((message::EXPLICIT_HASH_KEY_INDEX, index)) => explicit_hash_key = Some(index),
                 _ => {}
             }
         }
-        Ok(entry)
-    }
-}
-
-/// The messages of the user records.
-fn entries(message: &[u8]) -> impl Iterator<Item = &[u8]> {
-    ProtobufFields::of(message).filter_map(|field| match field.ok()?.numbered_bytes()? {
-        (message::RECORDS, entry) => Some(entry),
-        _ => None,
-    })
-}
-
-/// Checks a user record of a message with so many partition keys and explicit hash keys.
-fn check(user_record: u64, entry: &[u8], counts: [usize; 2]) -> Result<(), KplError> {
-    let entry = Entry::read(entry)?;
-    let missing = |field| KplError::Missing { user_record, field };
-    let partition_key = entry.partition_key.ok_or(missing("partition key"))?;
-    entry.data.ok_or(missing("data"))?;
-    let indexes = [Some(partition_key), entry.explicit_hash_key];
-    for (index, count) in indexes.into_iter().zip(counts) {
-        if index.is_some_and(|index| index >= count as u64) {
-            return Err(KplError::NoSuchKey { user_record });
+        let missing = |field| KplError::Missing { user_record, field };
+        let partition_key = partition_key.ok_or(missing("partition key"))?;
+        let data = data.ok_or(missing("data"))?;
+        let indexes = [Some(partition_key), explicit_hash_key];
+        for (highest, index) in self.highest.iter_mut().zip(indexes) {
+            let index = index.map(|index| (index, user_record));
+            if index.map(|(index, _)| index) > highest.map(|(index, _)| index) {
+                *highest = index;
+            }
         }
+        // A truncated index is one that `check` finds too high.
+        Ok((u32::try_from(partition_key).unwrap_or(u32::MAX), data))
     }
-    Ok(())
+
+    /// Checks the indexes in a record with so many partition keys and explicit hash keys.
+    fn check(&self, counts: [usize; 2]) -> Result<(), KplError> {
+        for (highest, count) in self.highest.iter().zip(counts) {
+            if let Some((index, user_record)) = *highest
+                && index >= count as u64
+            {
+                return Err(KplError::NoSuchKey { user_record });
+            }
+        }
+        Ok(())
+    }
 }
 
 fn text(key: &[u8]) -> Result<&str, KplError> {

@@ -266,10 +266,15 @@ fn invalid_aggregates_are_one_error() {
     }
     let short = [&[0xf3, 0x89, 0x9a, 0xc2][..], &[0; 15]].concat();
     assert_eq!(unpack(&short), [(Err(KplError::Truncated.into()), None)]);
+    let records = b"\x1a\x04\x08\x00\x1a\x00".repeat(1 << 19);
+    assert_eq!(
+        unpack(&with_message(&records)),
+        [(Err(KplError::TooMany.into()), None)]
+    );
     let keys = b"\x0a\x00".repeat(1 << 20);
     assert_eq!(
         unpack(&with_message(&keys)),
-        [(Err(KplError::TooManyKeys.into()), None)]
+        [(Err(KplError::TooMany.into()), None)]
     );
 }
 

@@ -1,7 +1,6 @@
 //! The protobuf message of an aggregated record, field by field and without copies.
 //!
-//! A message that prost decodes takes up to 16 times as much memory as its bytes, since a user
-//! record may be 6 bytes short; this takes none.
+//! prost would copy the message and allocate for every field, without a limit.
 
 use prost::decode_length_delimiter;
 
@@ -40,6 +39,7 @@ enum ProtobufValue<'a> {
 
 impl<'a> ProtobufField<'a> {
     /// The number of the field and its value, if that is bytes.
+    #[inline]
     pub(super) fn numbered_bytes(self) -> Option<(u64, &'a [u8])> {
         match self.value {
             ProtobufValue::Bytes(bytes) => Some((self.number, bytes)),
@@ -48,6 +48,7 @@ impl<'a> ProtobufField<'a> {
     }
 
     /// The number of the field and its value, if that is an integer.
+    #[inline]
     pub(super) fn numbered_integer(self) -> Option<(u64, u64)> {
         match self.value {
             ProtobufValue::Integer(integer) => Some((self.number, integer)),
@@ -67,6 +68,7 @@ impl<'a> ProtobufFields<'a> {
         Self { rest: message }
     }
 
+    #[inline]
     fn read(&mut self) -> Option<ProtobufField<'a>> {
         let key = self.varint()?;
         let number = key >> 3;
@@ -87,11 +89,19 @@ impl<'a> ProtobufFields<'a> {
         Some(ProtobufField { number, value })
     }
 
+    #[inline]
     fn varint(&mut self) -> Option<u64> {
-        let (&first, after) = self.rest.split_first()?;
-        if first < 0x80 {
+        // One or two bytes, as nearly all are.
+        let (first, after) = self.rest.split_first()?;
+        if *first < 0x80 {
             self.rest = after;
-            return Some(u64::from(first));
+            return Some(u64::from(*first));
+        }
+        if let Some((second, after)) = after.split_first()
+            && *second < 0x80
+        {
+            self.rest = after;
+            return Some(u64::from(*first & 0x7f) | u64::from(*second) << 7);
         }
         // The only varint that prost reads in public is a length.
         let length = decode_length_delimiter(&mut self.rest).ok()?;
@@ -108,6 +118,7 @@ impl<'a> ProtobufFields<'a> {
 impl<'a> Iterator for ProtobufFields<'a> {
     type Item = Result<ProtobufField<'a>, KplError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
