@@ -7,12 +7,12 @@
 //! # User records of another shard
 //!
 //! After a shard was split or merged, a record may hold user records whose hash key is outside of
-//! its shard's range. The Kinesis Client Library drops the whole aggregated record then, because
-//! the KPL sees from the answer that it went to an unexpected shard and sends the user records
-//! again (`AggregatorUtil.deaggregate` of awslabs/amazon-kinesis-client). AWS's modules for Lambda
-//! keep every user record, since an event does not tell the range of its shard, and so does
-//! [`Aggregated`]: other producers do not send again, and data would be lost. What the KPL does
-//! send again then comes twice, in two shards.
+//! its shard's range. The Kinesis Client Library then drops user records (`AggregatorUtil.java` of
+//! awslabs/amazon-kinesis-client), because the KPL sees from the answer where they went and sends
+//! them again ("Wrong Shard" in `retrier.cc` of awslabs/amazon-kinesis-producer). Other producers do
+//! not send again, so that dropping loses data (issue 11 of awslabs/kinesis-aggregation), and a
+//! Lambda event does not tell the range of its shard. So [`Aggregated`] keeps all of them, as AWS's
+//! modules for Lambda do. What the KPL sends again is then in two shards.
 
 mod aggregate;
 mod message;
