@@ -24,7 +24,7 @@ use windrow_event::{
 use windrow_lambda::aggregator::intake::{Intake, RecordSource, WindowRule};
 use windrow_lambda::aggregator::state::{self, WindowFold};
 use windrow_record::Unpacker;
-use windrow_record::kpl::AggregateBuilder;
+use windrow_record::kpl::{self, AggregateBuilder};
 
 /// Times decoding and folding a full event, in turn with a peer and with the same readings packed in
 /// several ways, and encoding and decoding window state
@@ -198,9 +198,19 @@ fn ours(event: &[u8], limits: StateLimits) -> anyhow::Result<(WindowFold<Unicorn
     let mut fold: WindowFold<Unicorn> = Fold::new(limits);
     let mut intake = Intake::default();
     let mut unpacker = Unpacker::default();
-    for record in event.records() {
+    let data = event
+        .records()
+        .map(|record| record.data.unwrap_or_default());
+    let digests = kpl::check_digests(data);
+    for (record, is_digest_right) in event.records().zip(digests) {
         if let Some(open) = fold.begin_record(record.sequence_number)?.into_record() {
-            intake.take(&Unicorn, source, &mut unpacker, record, open);
+            intake.take(
+                &Unicorn,
+                source,
+                (&mut unpacker, is_digest_right),
+                record,
+                open,
+            );
         }
     }
     Ok((fold, intake.readings))

@@ -64,7 +64,7 @@ fn take(payload: &[u8], fold: &mut WindowFold<Unicorn>) -> Intake {
     for record in event.records() {
         let step = fold.begin_record(record.sequence_number).unwrap();
         let open = step.into_record().unwrap();
-        intake.take(&Unicorn, source, &mut unpacker, record, open);
+        intake.take(&Unicorn, source, (&mut unpacker, false), record, open);
     }
     intake
 }

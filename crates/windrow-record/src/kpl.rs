@@ -15,9 +15,10 @@
 //! modules for Lambda do. What the KPL sends again is then in two shards.
 
 mod aggregate;
+mod md5;
 mod message;
 
-use md5::{Digest, Md5};
+use ::md5::{Digest, Md5};
 use thiserror::Error;
 
 pub use aggregate::AggregateBuilder;
@@ -85,6 +86,40 @@ pub fn hash_key(partition_key: &str) -> u128 {
     u128::from_be_bytes(Md5::digest(partition_key).into())
 }
 
+/// Which of these records are aggregated ones with the right digest, in order.
+///
+/// It takes less than half the time of checking one by one, which is most of the time of reading
+/// them.
+pub fn check_digests<'a>(records: impl IntoIterator<Item = &'a [u8]>) -> Vec<bool> {
+    let mut are_right = Vec::new();
+    let mut waiting: [(usize, &[u8], &[u8; DIGEST_BYTES]); 4] = [(0, &[], &[0; DIGEST_BYTES]); 4];
+    let mut count = 0;
+    for (index, record) in records.into_iter().enumerate() {
+        are_right.push(false);
+        let Some((message, digest)) = split(record) else {
+            continue;
+        };
+        waiting[count] = (index, message, digest);
+        count += 1;
+        if count == waiting.len() {
+            count = 0;
+            let digests = md5::digests(waiting.map(|(_, message, _)| message));
+            for ((index, _, digest), found) in waiting.iter().zip(digests) {
+                are_right[*index] = found == **digest;
+            }
+        }
+    }
+    for (index, message, digest) in &waiting[..count] {
+        are_right[*index] = Md5::digest(message).as_slice() == *digest;
+    }
+    are_right
+}
+
+/// The message of an aggregated record, and its digest.
+fn split(record: &[u8]) -> Option<(&[u8], &[u8; DIGEST_BYTES])> {
+    record.strip_prefix(&MAGIC)?.split_last_chunk()
+}
+
 /// A valid aggregated record, borrowed from its bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aggregated<'a> {
@@ -100,13 +135,24 @@ impl<'a> Aggregated<'a> {
     ///
     /// [`KplError`] if anything in it is invalid, so that a record is read whole or not at all.
     pub fn read(record: &'a [u8]) -> Result<Self, KplError> {
-        let checked = record.strip_prefix(&MAGIC).ok_or(KplError::Truncated)?;
-        let (message, digest) = checked
-            .split_last_chunk::<DIGEST_BYTES>()
-            .ok_or(KplError::Truncated)?;
+        let (message, digest) = split(record).ok_or(KplError::Truncated)?;
         if Md5::digest(message).as_slice() != digest {
             return Err(KplError::Digest);
         }
+        Self::read_message(message)
+    }
+
+    /// Reads a record whose digest [`check_digests`] has found right.
+    ///
+    /// # Errors
+    ///
+    /// [`KplError`], as from [`read`](Self::read).
+    pub fn read_checked(record: &'a [u8]) -> Result<Self, KplError> {
+        let (message, _) = split(record).ok_or(KplError::Truncated)?;
+        Self::read_message(message)
+    }
+
+    fn read_message(message: &'a [u8]) -> Result<Self, KplError> {
         let mut aggregated = Self::default();
         let mut explicit_hash_keys = 0;
         let mut indexes = KeyIndexes::default();

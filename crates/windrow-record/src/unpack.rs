@@ -49,7 +49,19 @@ impl Unpacker {
     /// those beside it are not affected. An aggregated record whose checksum or structure is broken
     /// is one payload as a whole.
     #[inline]
-    pub fn unpack(&mut self, record: &[u8], mut take: impl FnMut(Payload<'_>)) {
+    pub fn unpack(&mut self, record: &[u8], take: impl FnMut(Payload<'_>)) {
+        self.unpack_checked(record, false, take);
+    }
+
+    /// Like [`unpack`](Self::unpack), without checking the digest of an aggregated record again if
+    /// it `is_digest_right`, as [`check_digests`](kpl::check_digests) has found.
+    #[inline]
+    pub fn unpack_checked(
+        &mut self,
+        record: &[u8],
+        is_digest_right: bool,
+        mut take: impl FnMut(Payload<'_>),
+    ) {
         if !is_packed(record) {
             return take(Payload {
                 data: Ok(record),
@@ -57,10 +69,15 @@ impl Unpacker {
                 user_record: None,
             });
         }
-        self.unpack_packed(record, &mut take);
+        self.unpack_packed(record, is_digest_right, &mut take);
     }
 
-    fn unpack_packed(&mut self, record: &[u8], take: &mut dyn FnMut(Payload<'_>)) {
+    fn unpack_packed(
+        &mut self,
+        record: &[u8],
+        is_digest_right: bool,
+        take: &mut dyn FnMut(Payload<'_>),
+    ) {
         let mut budget = MOST_UNPACKED;
         let whole = |data| Payload {
             data,
@@ -74,7 +91,12 @@ impl Unpacker {
         if !kpl::is_aggregated(data) {
             return take(whole(Ok(data)));
         }
-        let aggregated = match kpl::Aggregated::read(data) {
+        let aggregated = if is_digest_right {
+            kpl::Aggregated::read_checked(data)
+        } else {
+            kpl::Aggregated::read(data)
+        };
+        let aggregated = match aggregated {
             Ok(aggregated) => aggregated,
             Err(error) => return take(whole(Err(error.into()))),
         };

@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use windrow_record::kpl::{AggregateBuilder, Aggregated, KplError};
+use windrow_record::kpl::{self, AggregateBuilder, Aggregated, KplError};
 use windrow_record::{MOST_UNPACKED, UnpackError, Unpacker};
 
 /// A payload's data, partition key and sub-sequence number.
@@ -134,6 +134,35 @@ fn every_format_is_unpacked_inside_and_outside_of_an_aggregate() {
             );
             assert_eq!(unpack_one(&outer(&data)).unwrap(), b"one");
         }
+    }
+}
+
+#[test]
+fn digests_of_many_records_are_checked_at_once() {
+    let mut records = Vec::new();
+    for number in 0..11 {
+        let data = vec![b'x'; number * 97];
+        records.push(aggregate(&[("a", &data)]));
+        records.push(data);
+    }
+    *records[4].last_mut().unwrap() ^= 1;
+    records[8][30] ^= 1;
+    records[10].truncate(19);
+    let are_right = kpl::check_digests(records.iter().map(Vec::as_slice));
+    let expected = records
+        .iter()
+        .map(|record| Aggregated::read(record).is_ok());
+    assert_eq!(are_right, expected.collect::<Vec<_>>());
+    assert_eq!(are_right.iter().filter(|is_right| **is_right).count(), 8);
+    for (record, is_right) in records.iter().zip(are_right) {
+        let mut payloads = Vec::new();
+        Unpacker::default().unpack_checked(record, is_right, |payload| {
+            let key = payload
+                .user_record
+                .map(|user_record| user_record.partition_key.to_owned());
+            payloads.push((payload.data.map(<[u8]>::to_vec), key.map(|key| (key, 0))));
+        });
+        assert_eq!(payloads, unpack(record));
     }
 }
 

@@ -16,7 +16,7 @@ use windrow_core::sequence::InvalidSequenceNumber;
 use windrow_core::time::Timestamp;
 use windrow_core::window::Window;
 use windrow_event::{DecodeError, Event, Reject, Response};
-use windrow_record::Unpacker;
+use windrow_record::{Unpacker, kpl};
 use windrow_service::chain;
 use windrow_write::{
     DeliveryReport, Destination, KinesisRecord, Policy, Reasons, Undelivered, deliver,
@@ -268,7 +268,11 @@ fn fold_records<S: Sensor>(
 ) -> Result<Intake, Error> {
     let mut intake = Intake::default();
     let mut unpacker = Unpacker::default();
-    for record in event.records() {
+    let data = event
+        .records()
+        .map(|record| record.data.unwrap_or_default());
+    let digests = kpl::check_digests(data);
+    for (record, is_digest_right) in event.records().zip(digests) {
         let step = match fold.begin_record(record.sequence_number)? {
             RecordStep::Restart => {
                 tracing::warn!(
@@ -286,7 +290,13 @@ fn fold_records<S: Sensor>(
             continue;
         };
         let (sensor, source) = (closings.sensor, closings.source);
-        intake.take(sensor, source, &mut unpacker, record, open);
+        intake.take(
+            sensor,
+            source,
+            (&mut unpacker, is_digest_right),
+            record,
+            open,
+        );
         if fold.is_full() {
             closings.close(fold)?;
         }

@@ -136,12 +136,13 @@ pub struct RecordSource<'a> {
 
 impl Intake {
     /// Adds the readings of `record` to `open`, which is that record in the fold. If it is packed,
-    /// `unpacker` unpacks it.
+    /// `unpacker` unpacks it; if it is an aggregated record, `is_digest_right` says that its digest
+    /// needs no check.
     pub fn take<S: Sensor>(
         &mut self,
         sensor: &S,
         source: RecordSource<'_>,
-        unpacker: &mut Unpacker,
+        (unpacker, is_digest_right): (&mut Unpacker, bool),
         record: EventRecord<'_>,
         open: OpenRecord<'_, String, S::Accumulator>,
     ) {
@@ -162,7 +163,7 @@ impl Intake {
             index: 0,
             bad_lines: BadLines::default(),
         };
-        unpacker.unpack(data, |payload| intake.take(&payload));
+        unpacker.unpack_checked(data, is_digest_right, |payload| intake.take(&payload));
         intake.reject_combined(data);
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use md5::{Digest, Md5};
+use ::md5::{Digest, Md5};
 use prost::Message;
 
 use crate::kpl::MAGIC;
