@@ -16,7 +16,7 @@ const BLOCK: usize = 64;
 type Lanes<const N: usize> = [u32; N];
 
 /// The state of the messages: A, B, C and D.
-type State<const N: usize> = [Lanes<N>; 4];
+type Md5State<const N: usize> = [Lanes<N>; 4];
 
 const INITIAL: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
 
@@ -101,13 +101,13 @@ pub(super) fn digests(messages: [&[u8]; 4]) -> [[u8; 16]; 4] {
     let split = messages.map(|message| message.as_chunks::<BLOCK>());
     let shortest = split.iter().map(|(blocks, _)| blocks.len()).min();
     let shared = shortest.unwrap_or_default();
-    let mut state: State<4> = INITIAL.map(|word| [word; 4]);
+    let mut state: Md5State<4> = INITIAL.map(|word| [word; 4]);
     for index in 0..shared {
         add_blocks(&mut state, split.map(|(blocks, _)| &blocks[index]));
     }
     array::from_fn(|lane| {
         let (blocks, rest) = split[lane];
-        let mut state: State<1> = state.map(|words| [words[lane]]);
+        let mut state: Md5State<1> = state.map(|words| [words[lane]]);
         for block in &blocks[shared..] {
             add_blocks(&mut state, [block]);
         }
@@ -116,7 +116,7 @@ pub(super) fn digests(messages: [&[u8]; 4]) -> [[u8; 16]; 4] {
 }
 
 /// Adds the last bytes, less than a block, and the length.
-fn finish(mut state: State<1>, rest: &[u8], length: usize) -> [u8; 16] {
+fn finish(mut state: Md5State<1>, rest: &[u8], length: usize) -> [u8; 16] {
     let mut last = [0; 2 * BLOCK];
     last[..rest.len()].copy_from_slice(rest);
     last[rest.len()] = 0x80;
@@ -139,7 +139,7 @@ fn finish(mut state: State<1>, rest: &[u8], length: usize) -> [u8; 16] {
 
 /// Adds a block to each message.
 #[inline]
-fn add_blocks<const N: usize>(state: &mut State<N>, blocks: [&[u8; BLOCK]; N]) {
+fn add_blocks<const N: usize>(state: &mut Md5State<N>, blocks: [&[u8; BLOCK]; N]) {
     let mut words = [[0; N]; 16];
     for (lane, block) in blocks.iter().enumerate() {
         for (word, bytes) in words.iter_mut().zip(block.as_chunks().0) {
