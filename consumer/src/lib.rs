@@ -1,7 +1,7 @@
 //! Prints a stream's records as they arrive, line by line.
 //!
 //! The stream can be `wildrydes` with its readings, `wildrydes-summary` with its rows, or any
-//! other. JSON lines are printed indented or unchanged; other lines are printed unchanged, with a
+//! other. Compressed records, and aggregated ones of the Kinesis Producer Library, are unpacked. JSON lines are printed indented or unchanged; other lines are printed unchanged, with a
 //! note. The crate `windrow-read` follows the stream through throttling, expired iterators and
 //! resharding.
 //!

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::num::NonZeroU64;
 
+use windrow_record::{Payload, Unpacker};
+
 use crate::args::ConsumerFormat;
 use crate::pretty::pretty;
 
@@ -14,6 +16,7 @@ pub struct Printer<O, N> {
     format: ConsumerFormat,
     /// How many more lines to print; `None` for no limit.
     left: Option<u64>,
+    unpacker: Unpacker,
 }
 
 /// Whether printing is over.
@@ -34,10 +37,13 @@ impl<O: Write, N: Write> Printer<O, N> {
             notes,
             format,
             left: count.map(NonZeroU64::get),
+            unpacker: Unpacker::default(),
         }
     }
 
-    /// Prints a record's lines, up to the limit. Blank lines are skipped.
+    /// Prints a record's lines, up to the limit. Blank lines are skipped. A compressed record, or an
+    /// aggregated one of the Kinesis Producer Library, is unpacked; if it cannot be, there is a note
+    /// instead.
     ///
     /// # Errors
     /// If the output or the notes cannot be written.
@@ -47,30 +53,66 @@ impl<O: Write, N: Write> Printer<O, N> {
         sequence_number: &str,
         record: &[u8],
     ) -> io::Result<Printed> {
-        for line in record.split(|byte| *byte == b'\n') {
+        let mut unpacker = std::mem::take(&mut self.unpacker);
+        let mut printed = Ok(Printed::SoFar);
+        unpacker.unpack(record, |payload| {
+            if matches!(printed, Ok(Printed::SoFar)) {
+                printed = self.print_payload(shard, sequence_number, &payload);
+            }
+        });
+        self.unpacker = unpacker;
+        printed
+    }
+
+    fn print_payload(
+        &mut self,
+        shard: &str,
+        sequence_number: &str,
+        payload: &Payload<'_>,
+    ) -> io::Result<Printed> {
+        let name = match payload.user_record {
+            None => format!("record {sequence_number} of {shard}"),
+            Some(user_record) => format!(
+                "user record {} of record {sequence_number} of {shard}",
+                user_record.sub_sequence_number
+            ),
+        };
+        let data = match &payload.data {
+            Ok(data) => *data,
+            Err(error) => {
+                self.note(&format!("{name} cannot be read: {error}"))?;
+                return Ok(Printed::SoFar);
+            }
+        };
+        for line in data.split(|byte| *byte == b'\n') {
             let line = line.trim_ascii();
             if line.is_empty() {
                 continue;
             }
-            match self.format {
-                ConsumerFormat::Lines => self.output.write_all(line)?,
-                ConsumerFormat::Pretty => match pretty(line) {
-                    Ok(text) => self.output.write_all(text.as_bytes())?,
-                    Err(reason) => {
-                        self.note(&format!(
-                            "a line of record {sequence_number} of {shard} {reason}"
-                        ))?;
-                        self.output.write_all(line)?;
-                    }
-                },
+            if self.print_line(&name, line)? == Printed::Everything {
+                return Ok(Printed::Everything);
             }
-            self.output.write_all(b"\n")?;
-            if let Some(left) = &mut self.left {
-                *left = left.saturating_sub(1);
-                if *left == 0 {
-                    self.output.flush()?;
-                    return Ok(Printed::Everything);
+        }
+        Ok(Printed::SoFar)
+    }
+
+    fn print_line(&mut self, record: &str, line: &[u8]) -> io::Result<Printed> {
+        match self.format {
+            ConsumerFormat::Lines => self.output.write_all(line)?,
+            ConsumerFormat::Pretty => match pretty(line) {
+                Ok(text) => self.output.write_all(text.as_bytes())?,
+                Err(reason) => {
+                    self.note(&format!("a line of {record} {reason}"))?;
+                    self.output.write_all(line)?;
                 }
+            },
+        }
+        self.output.write_all(b"\n")?;
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.output.flush()?;
+                return Ok(Printed::Everything);
             }
         }
         Ok(Printed::SoFar)
@@ -96,6 +138,8 @@ impl<O: Write, N: Write> Printer<O, N> {
 
 #[cfg(test)]
 mod tests {
+    use windrow_record::kpl::AggregateBuilder;
+
     use super::*;
 
     fn print(
@@ -135,6 +179,23 @@ mod tests {
         );
         let (output, notes, _) = print(ConsumerFormat::Lines, None, &[b"neigh"]);
         assert_eq!((output.as_str(), notes.as_str()), ("neigh\n", ""));
+    }
+
+    #[test]
+    fn aggregated_records_are_unpacked() {
+        let mut aggregate = AggregateBuilder::default();
+        aggregate.add("Shadowfax", b"{\"a\":1}\n{\"a\":2}");
+        aggregate.add("Franky", &[0x1f, 0x8b, 8]);
+        aggregate.add("Shadowfax", b"{\"a\":3}");
+        let record = aggregate.finish();
+        let (output, notes, _) = print(ConsumerFormat::Lines, None, &[&record]);
+        assert_eq!(output, "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
+        let expected = "note: user record 1 of record 7 of shardId-000000000000 cannot be read: \
+                        the gzip data is truncated\n";
+        assert_eq!(notes, expected);
+        let (output, _, printed) = print(ConsumerFormat::Lines, Some(2), &[&record]);
+        assert_eq!(output, "{\"a\":1}\n{\"a\":2}\n");
+        assert_eq!(printed, Printed::Everything);
     }
 
     #[test]

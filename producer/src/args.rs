@@ -21,6 +21,7 @@ Examples:
   producer --replay readings.jsonl.gz      recorded readings, as fast as the stream accepts them
   producer --replay t.jsonl --partition-key Site,Room --stream thermometer
                                            readings of another sensor
+  producer --unicorns 5000 --kpl           aggregated records, which shards accept more readings of
   producer --target aws --region us-east-1 to AWS only
 
 Ctrl-C stops sending: calls in flight are finished, and an embedded run closes its open window
@@ -80,6 +81,17 @@ pub struct ProducerArgs {
         requires = "replay"
     )]
     pub partition_key: Vec<String>,
+
+    /// Pack this many readings of a unicorn into each record, one per line, so that a record is sent
+    /// when its last reading is due; with --kpl, at most this many readings of any unicorns of a
+    /// shard [default: 1; with --kpl, 500]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub readings_per_record: Option<u32>,
+
+    /// Send aggregated records, in the format of the Kinesis Producer Library: of each shard, the
+    /// readings of a tenth of a second
+    #[arg(long)]
+    pub kpl: bool,
 
     /// Stream to send to
     #[arg(long, default_value = "wildrydes", value_parser = windrow_connect::stream::parse_name)]
@@ -234,6 +246,8 @@ mod tests {
             &["--replay", "x", "--unicorns", "2"],
             &["--replay", "x", "--name", "Franky"],
             &["--partition-key", "site"],
+            &["--readings-per-record", "0"],
+            &["--readings-per-record", "10001"],
             &["--shards", "0"],
             &["Shadowfax"],
         ] {

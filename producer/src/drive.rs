@@ -1,6 +1,5 @@
 //! Feeds readings to the sender: simulated ones when due, recorded ones as they are read.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use windrow_write::KinesisRecord;
 
 use crate::flight::FlyingUnicorn;
+use crate::pack::Packer;
 use crate::progress::ProducerProgress;
 use crate::replay::{Recording, ReplayLine};
 use crate::schedule::Schedule;
@@ -35,6 +35,7 @@ const MOST_REPORTED: u64 = 20;
 pub(crate) async fn fly(
     mut fleet: Vec<FlyingUnicorn>,
     mut schedule: Schedule,
+    packer: &mut Packer,
     sender: &ReadingSender,
     clock: impl Fn() -> i64,
     stop: &CancellationToken,
@@ -58,10 +59,13 @@ pub(crate) async fn fly(
                 partition_key: partition_key(&reading.name),
                 data: Bytes::from(reading.to_line()),
             };
-            let sending = stop.run_until_cancelled(sender.send(index, record));
+            let sending = stop.run_until_cancelled(sender.send_all(packer.add(record)));
             if !matches!(sending.await, Some(Ok(()))) {
                 return schedule.skipped();
             }
+        }
+        if sender.send_all(packer.flush_aggregates()).await.is_err() {
+            return schedule.skipped();
         }
         if schedule.is_over(elapsed) {
             break;
@@ -89,6 +93,7 @@ pub(crate) async fn replay(
     recording: Recording,
     limits: (Option<u64>, Option<Duration>),
     rate: Option<f64>,
+    packer: &mut Packer,
     sender: &ReadingSender,
     progress: &Arc<ProducerProgress>,
     stop: &CancellationToken,
@@ -97,7 +102,6 @@ pub(crate) async fn replay(
     let schedule = rate.map(|rate| Schedule::new(rate, None, None));
     let mut lines = read_ahead(recording);
     let start = Instant::now();
-    let names = RandomState::new();
     let mut replayed = Replayed::default();
     let sending = async {
         let mut number = 0;
@@ -122,10 +126,14 @@ pub(crate) async fn replay(
                 }
             };
             if let Some(schedule) = &schedule {
-                sleep_until(start + schedule.due(number)).await;
+                let due = start + schedule.due(number);
+                let is_far = due > Instant::now() + ROUND;
+                if is_far && sender.send_all(packer.flush_aggregates()).await == Err(Halted) {
+                    return;
+                }
+                sleep_until(due).await;
             }
-            let lane = names.hash_one(&record.partition_key);
-            if sender.send(lane, record).await == Err(Halted) {
+            if sender.send_all(packer.add(record)).await == Err(Halted) {
                 return;
             }
             number += 1;
@@ -179,6 +187,7 @@ mod tests {
     use windrow_write::Collected;
 
     use super::*;
+    use crate::pack::Packing;
 
     fn fleet(count: usize) -> Vec<FlyingUnicorn> {
         let names = crate::names::names(None, count);
@@ -201,6 +210,10 @@ mod tests {
             .collect()
     }
 
+    fn single() -> Packer {
+        Packer::new(Packing::Lines(1), &[])
+    }
+
     fn start(stream: &Arc<Collected<KinesisRecord>>) -> ReadingSender {
         ReadingSender::start(Arc::clone(stream), 1, Arc::new(ProducerProgress::hidden()))
     }
@@ -213,7 +226,10 @@ mod tests {
         let started = Instant::now();
         let clock = || 1000 + started.elapsed().as_millis() as i64;
         let stop = CancellationToken::new();
-        assert_eq!(fly(fleet(2), schedule, &sender, clock, &stop).await, 0);
+        assert_eq!(
+            fly(fleet(2), schedule, &mut single(), &sender, clock, &stop).await,
+            0
+        );
         assert_eq!(sender.finish().await.sent, 6);
         let expected = [
             ("Shadowfax", 1000),
@@ -249,7 +265,10 @@ mod tests {
             }
         };
         let stop = CancellationToken::new();
-        assert_eq!(fly(fleet(1), schedule, &sender, clock, &stop).await, 0);
+        assert_eq!(
+            fly(fleet(1), schedule, &mut single(), &sender, clock, &stop).await,
+            0
+        );
         assert_eq!(sender.finish().await.sent, 200);
         let times: Vec<i64> = sent(&stream).into_iter().map(|(_, time)| time).collect();
         assert_eq!(times[0], 100_000);
@@ -264,9 +283,11 @@ mod tests {
         let sender = start(&stream);
         let stop = CancellationToken::new();
         let started = Instant::now();
+        let mut packer = single();
         let flying = fly(
             fleet(1),
             Schedule::new(0.001, None, None),
+            &mut packer,
             &sender,
             || 0,
             &stop,
@@ -300,7 +321,16 @@ mod tests {
         let progress = Arc::new(ProducerProgress::hidden());
         let stop = CancellationToken::new();
         let recording = path.display().to_string().parse().unwrap();
-        let replayed = replay(recording, limits, rate, &sender, &progress, &stop).await;
+        let replayed = replay(
+            recording,
+            limits,
+            rate,
+            &mut single(),
+            &sender,
+            &progress,
+            &stop,
+        )
+        .await;
         assert!(replayed.error.is_none());
         let times: Vec<i64> = (0..sender.finish().await.sent as i64).collect();
         let sent: Vec<i64> = sent(stream).into_iter().map(|(_, time)| time).collect();

@@ -5,6 +5,7 @@
 //!   form.
 //! * [`flight`] simulates a unicorn and [`schedule`] computes when its readings are due. Both are
 //!   pure.
+//! * [`pack`] packs several readings into a record, if that is asked for.
 //! * [`replay`] reads recorded readings.
 //! * [`run`] batches readings into PutRecords calls and retries the ones that fail. If no cloud is
 //!   found, it starts a local one in this process and prints the rows it produces.
@@ -23,6 +24,7 @@ mod drive;
 mod embedded;
 pub mod flight;
 pub mod names;
+pub mod pack;
 pub mod plan;
 mod progress;
 pub mod replay;
@@ -46,6 +48,7 @@ use windrow_write::KinesisStream;
 
 use embedded::EmbeddedCloud;
 use flight::FlyingUnicorn;
+use pack::{Packer, Packing};
 use plan::{ProducerPlan, ReadingSource};
 use progress::ProducerProgress;
 use replay::Recording;
@@ -251,6 +254,19 @@ async fn send(
     stop: &CancellationToken,
 ) -> Outcome {
     let client = aws_sdk_kinesis::Client::new(cloud.config());
+    let shards = match plan.packing {
+        Packing::Lines(_) => Vec::new(),
+        Packing::Kpl(_) => match windrow_read::list(&client, &plan.stream).await {
+            Ok(shards) => shards,
+            Err(error) => {
+                progress.note(&format!(
+                    "could not list shards, so readings are aggregated per unicorn: {error}"
+                ));
+                Vec::new()
+            }
+        },
+    };
+    let mut packer = Packer::new(plan.packing, &shards);
     let stream = Arc::new(KinesisStream::new(client, &plan.stream));
     let start = |lanes| ReadingSender::start(stream, lanes, Arc::clone(progress));
     match &plan.source {
@@ -263,7 +279,8 @@ async fn send(
             };
             let fleet = (0..).zip(names).map(unicorn).collect();
             let schedule = Schedule::new(total_rate, plan.count, plan.duration);
-            let skipped = drive::fly(fleet, schedule, &sender, clock, stop).await;
+            let skipped = drive::fly(fleet, schedule, &mut packer, &sender, clock, stop).await;
+            send_rest(&mut packer, &sender).await;
             if skipped > 0 {
                 progress.note(&format!(
                     "{skipped} readings were skipped: the stream accepts fewer than {total_rate} per \
@@ -277,7 +294,17 @@ async fn send(
             let limits = (plan.count, plan.duration);
             let name = recording.to_string();
             let recording = recording.clone();
-            let replayed = drive::replay(recording, limits, *rate, &sender, progress, stop).await;
+            let replaying = drive::replay(
+                recording,
+                limits,
+                *rate,
+                &mut packer,
+                &sender,
+                progress,
+                stop,
+            );
+            let replayed = replaying.await;
+            send_rest(&mut packer, &sender).await;
             let mut outcome = outcome(sender.finish().await);
             outcome.failed += replayed.broken;
             if let Some(error) = replayed.error {
@@ -287,6 +314,12 @@ async fn send(
             outcome
         }
     }
+}
+
+/// Sends the records that are not full.
+async fn send_rest(packer: &mut Packer, sender: &ReadingSender) {
+    // Fails only after a permanent error, which the sender reports.
+    let _ = sender.send_all(packer.flush()).await;
 }
 
 fn outcome(counts: SendCounts) -> Outcome {

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::args::{EmbeddedArgs, ProducerArgs};
 use crate::names::names;
+use crate::pack::Packing;
 use crate::replay::{PartitionBy, Recording};
 
 /// The maximum rate of one unicorn, in readings per second: two readings in the same millisecond
@@ -25,6 +26,10 @@ const READINGS_PER_SHARD: f64 = 700.0;
 /// The maximum default number of shards.
 const MOST_SHARDS: u32 = 100;
 
+/// The default maximum of readings in an aggregated record: about 70 KB. The Kinesis Producer
+/// Library's default is 50 KB.
+const READINGS_PER_AGGREGATE: u32 = 500;
+
 /// The default number of shards for a replay.
 const REPLAY_SHARDS: u32 = 4;
 
@@ -37,6 +42,8 @@ pub struct ProducerPlan {
     pub count: Option<u64>,
     /// How long to send; `None` for no limit.
     pub duration: Option<Duration>,
+    /// How readings are packed into records.
+    pub packing: Packing,
     /// The stream to send to.
     pub stream: String,
     /// The cloud that has the stream.
@@ -116,6 +123,10 @@ impl ProducerPlan {
             source,
             count,
             duration: args.duration,
+            packing: match (args.kpl, args.readings_per_record) {
+                (true, most) => Packing::Kpl(most.unwrap_or(READINGS_PER_AGGREGATE)),
+                (false, most) => Packing::Lines(most.unwrap_or(1)),
+            },
             stream: args.stream,
             target: args.target,
             embedded: args.embedded,
@@ -175,6 +186,16 @@ mod tests {
             plan(&["--replay", "-", "--count", "3"]).unwrap().count,
             Some(3)
         );
+    }
+
+    #[test]
+    fn readings_are_packed_on_request() {
+        let packing = |arguments: &[&str]| plan(arguments).unwrap().packing;
+        assert_eq!(packing(&[]), Packing::Lines(1));
+        assert_eq!(packing(&["--readings-per-record", "9"]), Packing::Lines(9));
+        assert_eq!(packing(&["--kpl"]), Packing::Kpl(500));
+        let both = ["--kpl", "--readings-per-record", "9", "--replay", "-"];
+        assert_eq!(packing(&both), Packing::Kpl(9));
     }
 
     #[test]

@@ -8,12 +8,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use windrow_write::{Destination, KinesisRecord, Policy, Reason, deliver, hashed_partition_key};
 
+use crate::pack::{PackedRecord, readings_in};
 use crate::progress::ProducerProgress;
 
 /// How long a batch is retried before its remaining readings count as failed.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// The maximum number of readings delivered together: two full calls.
+/// The maximum number of records delivered together: two full calls.
 const BATCH: usize = 1000;
 
 /// How many failures are reported one by one.
@@ -22,7 +23,7 @@ const MOST_REPORTED: u64 = 20;
 /// Sends readings in parallel lanes. Each lane preserves order, and a unicorn always uses the same
 /// lane.
 ///
-/// Each lane has one call in flight and at most [`BATCH`] readings waiting. Adding to a full lane
+/// Each lane has one call in flight and at most [`BATCH`] records waiting. Adding to a full lane
 /// waits, so memory is bounded, and readings that arrive during a call are sent together. Within
 /// one call, Kinesis may fail a reading and accept a later one of the same unicorn; the failed
 /// reading is retried and then follows the later one.
@@ -88,12 +89,19 @@ impl ReadingSender {
         }
     }
 
-    /// Adds a reading to the lane of `number`; equal numbers share a lane. Waits while the lane is
-    /// full.
+    /// Adds records, each to the lane of its number; equal numbers share a lane. Waits while a lane
+    /// is full.
     ///
     /// # Errors
-    /// [`Halted`], after a permanent error. The reading is then not counted.
-    pub(crate) async fn send(&self, number: u64, record: KinesisRecord) -> Result<(), Halted> {
+    /// [`Halted`], after a permanent error. The records are then not counted.
+    pub(crate) async fn send_all(&self, records: Vec<PackedRecord>) -> Result<(), Halted> {
+        for PackedRecord { lane, record } in records {
+            self.send(lane, record).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, number: u64, record: KinesisRecord) -> Result<(), Halted> {
         let lane = (number % self.lanes.len() as u64) as usize;
         tokio::select! {
             biased;
@@ -132,7 +140,7 @@ impl<D: Destination<Item = KinesisRecord>> Lane<D> {
         let mut batch = Vec::new();
         while self.receiver.recv_many(&mut batch, BATCH).await > 0 {
             if self.halted.is_cancelled() {
-                self.counts.failed += batch.len() as u64;
+                self.counts.failed += batch.iter().map(readings_in).sum::<u64>();
                 batch.clear();
                 continue;
             }
@@ -146,11 +154,14 @@ impl<D: Destination<Item = KinesisRecord>> Lane<D> {
             concurrency: 1,
             ..Policy::within(TIME_LIMIT)
         };
+        let readings: u64 = batch.iter().map(readings_in).sum();
         let report = deliver(&*self.destination, batch, &policy).await;
-        self.counts.sent += report.delivered as u64;
-        self.progress.sent(report.delivered as u64);
+        let left = report.undelivered.iter();
+        let failed: u64 = left.map(|left| readings_in(&left.item)).sum();
+        self.counts.sent += readings - failed;
+        self.progress.sent(readings - failed);
         for left in report.undelivered {
-            self.counts.failed += 1;
+            self.counts.failed += readings_in(&left.item);
             if let Reason::Stopped(reason) = &left.reason {
                 self.halted.cancel();
                 self.counts.halted.get_or_insert_with(|| reason.clone());

@@ -284,22 +284,6 @@ fn a_blank_record_is_rejected_once() {
     }
 }
 
-#[test]
-fn a_kpl_record_is_rejected_whole() {
-    let record = [b"\xF3\x89\x9A\xC2\n", PLAIN.as_bytes()].concat();
-    let rejected: Vec<_> = readings(&record).collect();
-    assert_eq!(rejected.len(), 1);
-    assert_eq!(rejected[0].0, record);
-    assert!(
-        rejected[0]
-            .1
-            .clone()
-            .unwrap_err()
-            .to_string()
-            .contains("Kinesis Producer Library")
-    );
-}
-
 proptest! {
     #[test]
     fn formatted_readings_are_parsed(

@@ -1,12 +1,16 @@
-//! Times an aggregator invocation: decoding and folding compared with a peer, and the window state.
+//! Times an aggregator invocation: decoding and folding compared with a peer and between packed and
+//! plain records, and the window state.
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::io::Write;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use aws_lambda_events::event::kinesis::KinesisEvent;
 use clap::Parser;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
@@ -19,9 +23,11 @@ use windrow_event::{
 };
 use windrow_lambda::aggregator::intake::{Intake, RecordSource, WindowRule};
 use windrow_lambda::aggregator::state::{self, WindowFold};
+use windrow_record::Unpacker;
+use windrow_record::kpl::{self, AggregateBuilder};
 
-/// Times decoding and folding a full event, in turn with a peer, and encoding and decoding window
-/// state
+/// Times decoding and folding a full event, in turn with a peer and with the same readings packed in
+/// several ways, and encoding and decoding window state
 ///
 /// Prints one JSON object: medians, lowest and highest in nanoseconds, sizes in bytes.
 #[derive(Debug, Parser)]
@@ -79,42 +85,100 @@ fn sequence_number(number: usize) -> String {
     format!("4959033827149025660855969253836157109592157598{number:010}")
 }
 
-/// An event of 6 MB with one reading per record, and its number of records.
-fn event(random: &mut ChaCha8Rng) -> (Vec<u8>, usize) {
+/// The readings of an event of 6 MB with one reading per record: the partition key and the line of
+/// each.
+fn readings(random: &mut ChaCha8Rng) -> Vec<(String, String)> {
     let names = names(random, UNICORNS);
-    let (mut lines, mut sequence_numbers, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let (mut readings, mut bytes) = (Vec::new(), 0);
     for (number, name) in names.iter().cycle().enumerate() {
         let line = line(random, name, number / UNICORNS);
         let sequence_number = sequence_number(number);
-        bytes += encoded_len(&SOURCE, &record(name, &sequence_number, &line));
+        let record = record(name, &sequence_number, line.as_bytes());
+        bytes += encoded_len(&SOURCE, &record);
         if bytes > EVENT_BYTES {
             break;
         }
-        lines.push(line);
-        sequence_numbers.push(sequence_number);
+        readings.push((name.clone(), line));
     }
-    let records: Vec<RecordData<'_>> = names
-        .iter()
-        .cycle()
-        .zip(&sequence_numbers)
-        .zip(&lines)
-        .map(|((name, sequence_number), line)| record(name, sequence_number, line))
-        .collect();
-    let fields = WindowFields {
-        window: WINDOW,
-        state: None,
-        is_final: false,
-        is_terminated_early: false,
-    };
-    (encode(&SOURCE, &records, Some(&fields)), records.len())
+    readings
 }
 
-fn record<'a>(name: &'a str, sequence_number: &'a str, line: &'a str) -> RecordData<'a> {
+/// How the readings of an event are packed into records.
+#[derive(Clone, Copy, Debug)]
+enum EventPacking {
+    /// One reading per record.
+    Single,
+    /// Lines, about 50 KB per record, which is the default of the KPL.
+    Lines,
+    /// Aggregated records of the same number of readings.
+    Kpl,
+    /// The lines, compressed.
+    Gzip,
+}
+
+/// How many readings are packed into a record.
+const READINGS_PER_RECORD: usize = 250;
+
+impl EventPacking {
+    const ALL: [Self; 4] = [Self::Single, Self::Lines, Self::Kpl, Self::Gzip];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Single => "ours",
+            Self::Lines => "lines",
+            Self::Kpl => "kpl",
+            Self::Gzip => "gzip",
+        }
+    }
+
+    /// An event of these readings.
+    fn event(self, readings: &[(String, String)]) -> anyhow::Result<Vec<u8>> {
+        let size = match self {
+            Self::Single => 1,
+            Self::Lines | Self::Kpl | Self::Gzip => READINGS_PER_RECORD,
+        };
+        let mut packed = Vec::new();
+        for (number, readings) in readings.chunks(size).enumerate() {
+            let (key, _) = readings.first().context("the chunk is empty")?;
+            packed.push((key, sequence_number(number), self.record(readings)?));
+        }
+        let records: Vec<RecordData<'_>> = packed
+            .iter()
+            .map(|(key, sequence_number, data)| record(key, sequence_number, data))
+            .collect();
+        let fields = WindowFields {
+            window: WINDOW,
+            state: None,
+            is_final: false,
+            is_terminated_early: false,
+        };
+        Ok(encode(&SOURCE, &records, Some(&fields)))
+    }
+
+    fn record(self, readings: &[(String, String)]) -> anyhow::Result<Vec<u8>> {
+        if let Self::Kpl = self {
+            let mut aggregate = AggregateBuilder::default();
+            for (key, line) in readings {
+                aggregate.add(key, line.as_bytes());
+            }
+            return Ok(aggregate.finish());
+        }
+        let lines: String = readings.iter().map(|(_, line)| line.as_str()).collect();
+        if let Self::Gzip = self {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(lines.as_bytes())?;
+            return Ok(encoder.finish()?);
+        }
+        Ok(lines.into_bytes())
+    }
+}
+
+fn record<'a>(name: &'a str, sequence_number: &'a str, data: &'a [u8]) -> RecordData<'a> {
     RecordData {
         partition_key: name,
         sequence_number,
         arrival: Timestamp::from_millis(START + 30_000),
-        data: line.as_bytes(),
+        data,
     }
 }
 
@@ -133,9 +197,20 @@ fn ours(event: &[u8], limits: StateLimits) -> anyhow::Result<(WindowFold<Unicorn
     };
     let mut fold: WindowFold<Unicorn> = Fold::new(limits);
     let mut intake = Intake::default();
-    for record in event.records() {
+    let mut unpacker = Unpacker::default();
+    let data = event
+        .records()
+        .map(|record| record.data.unwrap_or_default());
+    let digests = kpl::check_digests(data);
+    for (record, is_digest_right) in event.records().zip(digests) {
         if let Some(open) = fold.begin_record(record.sequence_number)?.into_record() {
-            intake.take(&Unicorn, source, record, open);
+            intake.take(
+                &Unicorn,
+                source,
+                (&mut unpacker, is_digest_right),
+                record,
+                open,
+            );
         }
     }
     Ok((fold, intake.readings))
@@ -232,24 +307,53 @@ fn statistics(mut times: Vec<u64>) -> serde_json::Value {
     json!([times.get(times.len() / 2), times.first(), times.last()])
 }
 
-fn main() -> anyhow::Result<()> {
-    let arguments = InvocationArgs::parse();
-    let mut random = ChaCha8Rng::seed_from_u64(1);
-    let (event, records) = event(&mut random);
-    let (mut our_times, mut peer_times) = (Vec::new(), Vec::new());
+/// Times an event of each packing and the peer's of single readings in turn, and checks that all
+/// count the same readings.
+fn time_events(
+    rounds: u64,
+    readings: &[(String, String)],
+) -> anyhow::Result<serde_json::Map<String, serde_json::Value>> {
+    let mut cases = Vec::new();
+    for packing in EventPacking::ALL {
+        cases.push((packing, packing.event(readings)?, Vec::new()));
+    }
+    let single = EventPacking::Single.event(readings)?;
+    let mut peer_times = Vec::new();
     // The first round warms up.
-    for round in 0..=arguments.rounds {
-        let (our_time, our_result) = nanos(|| ours(black_box(&event), StateLimits::default()));
-        let (peer_time, peer_result) = nanos(|| peer(black_box(&event)));
-        let ((fold, our_readings), (totals, peer_readings)) = (our_result?, peer_result?);
-        ensure!(our_readings == records as u64 && peer_readings == our_readings);
+    for round in 0..=rounds {
+        let (peer_time, peer_result) = nanos(|| peer(black_box(&single)));
+        let (totals, peer_readings) = peer_result?;
         let counted: u64 = totals.values().map(|totals| totals.readings).sum();
-        ensure!(fold.open() == totals.len() && counted == peer_readings);
+        ensure!(peer_readings == readings.len() as u64 && counted == peer_readings);
+        for (packing, event, times) in &mut cases {
+            let (time, result) = nanos(|| ours(black_box(event), StateLimits::default()));
+            let (fold, counted) = result?;
+            ensure!(counted == peer_readings, "{packing:?}: {counted} readings");
+            ensure!(fold.open() == totals.len());
+            if round > 0 {
+                times.push(time);
+            }
+        }
         if round > 0 {
-            our_times.push(our_time);
             peer_times.push(peer_time);
         }
     }
+    let mut report = serde_json::Map::new();
+    report.insert("event_bytes".to_owned(), single.len().into());
+    for (packing, event, times) in cases {
+        let name = packing.name();
+        report.insert(name.to_owned(), statistics(times));
+        report.insert(format!("{name}_bytes"), event.len().into());
+    }
+    report.insert("peer".to_owned(), statistics(peer_times));
+    Ok(report)
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = InvocationArgs::parse();
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let readings = readings(&mut random);
+    let mut report = time_events(arguments.rounds, &readings)?;
 
     let fold = state_fold(&mut random)?;
     let (mut encode_times, mut decode_times) = (Vec::new(), Vec::new());
@@ -268,16 +372,14 @@ fn main() -> anyhow::Result<()> {
             decode_times.push(decode_time);
         }
     }
-    let report = json!({
-        "event_bytes": event.len(),
-        "records": records,
-        "ours": statistics(our_times),
-        "peer": statistics(peer_times),
-        "state_unicorns": STATE_UNICORNS,
-        "state_bytes": encoded.get().len(),
-        "encode": statistics(encode_times),
-        "decode": statistics(decode_times),
-    });
-    println!("{report}");
+    let state = [
+        ("records", readings.len().into()),
+        ("state_unicorns", STATE_UNICORNS.into()),
+        ("state_bytes", encoded.get().len().into()),
+        ("encode", statistics(encode_times)),
+        ("decode", statistics(decode_times)),
+    ];
+    report.extend(state.map(|(name, value)| (name.to_owned(), value)));
+    println!("{}", serde_json::Value::Object(report));
     Ok(())
 }

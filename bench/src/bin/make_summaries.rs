@@ -14,6 +14,7 @@ use windrow_core::sequence::SequenceRange;
 use windrow_core::time::Timestamp;
 use windrow_core::value::Value;
 use windrow_event::{EventSource, RecordData, encode, encoded_len};
+use windrow_lambda::aggregator::pack::Packer;
 
 /// Writes Lambda events of rows, packed as by the aggregator: event-0.json, event-1.json ...
 #[derive(Debug, Parser)]
@@ -71,8 +72,11 @@ fn main() -> anyhow::Result<()> {
         range: SequenceRange::new(from, to).context("the range is reversed")?,
         dedup_from: None,
     });
-    let rows = (0..arguments.rows).map(|number| row(number, &source));
-    let packed = windrow_lambda::aggregator::pack::pack(schema(), rows);
+    let mut packer = Packer::new(schema());
+    for number in 0..arguments.rows {
+        packer.push(&row(number, &source));
+    }
+    let packed = packer.take();
     let numbers: Vec<String> = (1..=packed.len())
         .map(|number| number.to_string())
         .collect();

@@ -14,11 +14,6 @@ use memchr::{memchr, memchr3};
 
 use crate::rejection::Rejection;
 
-/// The first bytes of a record aggregated by the Kinesis Producer Library.
-///
-/// Source: `aggregation-format.md` of the amazon-kinesis-producer repository.
-const KPL_MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
-
 /// The deepest nesting of an object, as in `serde_json`.
 const DEEPEST: u32 = 128;
 
@@ -93,9 +88,6 @@ pub fn next_part<'a>(rest: &mut &'a [u8]) -> Option<Part<'a>> {
 
 /// Why a record as a whole is rejected, if it is.
 pub fn rejection_of(record: &[u8]) -> Option<Rejection> {
-    if record.starts_with(&KPL_MAGIC) {
-        return Some(Rejection::KplAggregated);
-    }
     if is_utf16(record) {
         return Some(Rejection::Utf16);
     }

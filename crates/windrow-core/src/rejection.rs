@@ -8,12 +8,6 @@ pub enum Rejection {
     /// The record has nothing but white space.
     #[error("the record is empty")]
     Empty,
-    /// The record was aggregated by the Kinesis Producer Library, whose protobuf format is not
-    /// supported.
-    #[error(
-        "the record is aggregated by the Kinesis Producer Library; send plain JSON lines instead"
-    )]
-    KplAggregated,
     /// The text is in UTF-16.
     #[error("the text is in UTF-16; send UTF-8 instead")]
     Utf16,

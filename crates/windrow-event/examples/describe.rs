@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     shard,
                     sequence_number: record.sequence_number,
                     partition_key: record.partition_key,
+                    sub_sequence_number: None,
                     arrival: record.arrival,
                     payload: bad.text.as_bytes(),
                 };

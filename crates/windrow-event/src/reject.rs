@@ -28,8 +28,11 @@ pub struct Reject<'a> {
     pub shard: &'a str,
     /// The record's sequence number.
     pub sequence_number: &'a str,
-    /// The partition key that the producer set.
+    /// The partition key that the producer set: for the user record, if it is one.
     pub partition_key: &'a str,
+    /// Which user record it is of an aggregated record of the Kinesis Producer Library, from 0;
+    /// `None` if it is a record of its own, or all of an aggregated one.
+    pub sub_sequence_number: Option<u64>,
     /// When Kinesis received the record.
     pub arrival: Timestamp,
     /// The rejected data, of any length and content.
@@ -39,6 +42,8 @@ pub struct Reject<'a> {
 impl Reject<'_> {
     /// Formats the record as JSON objects, one per line, each with its newline. Every line fits one
     /// Firehose record.
+    ///
+    /// `SubSequenceNumber` is there only for a user record of an aggregated record.
     ///
     /// The payload is in `Payload` if all of it is UTF-8, or else as base64 in `PayloadBase64`. A
     /// payload of more than 160,000 bytes is split into pieces, between characters if it is text.
@@ -74,9 +79,13 @@ impl Reject<'_> {
             ("PartitionKey", self.partition_key),
             ("ArrivalTime", &self.arrival.to_string()),
         ];
-        values
+        let mut fields = values
             .map(|(name, value)| format!("\"{name}\":{}", quoted(value)))
-            .join(",")
+            .join(",");
+        if let Some(number) = self.sub_sequence_number {
+            fields.push_str(&format!(",\"SubSequenceNumber\":{number}"));
+        }
+        fields
     }
 }
 
@@ -124,6 +133,7 @@ mod tests {
             shard: "shardId-000000000000",
             sequence_number: "49590338271490256608559692538361571095921575989136588898",
             partition_key: "Shadow\"fax",
+            sub_sequence_number: None,
             arrival: Timestamp::from_millis(1_795_166_228_189),
             payload,
         }
@@ -173,6 +183,21 @@ mod tests {
             "\n",
         );
         assert_eq!(lines, [expect.as_bytes()]);
+    }
+
+    #[test]
+    fn a_user_record_has_a_sub_sequence_number() {
+        let user_record = Reject {
+            sub_sequence_number: Some(7),
+            ..rejected(b"{}")
+        };
+        let lines = user_record.lines();
+        let value: Value = serde_json::from_slice(&lines[0]).unwrap();
+        assert_eq!(value["SubSequenceNumber"], 7);
+        assert_eq!(joined(&lines), b"{}");
+        let lines = rejected(b"{}").lines();
+        let value: Value = serde_json::from_slice(&lines[0]).unwrap();
+        assert!(value.get("SubSequenceNumber").is_none());
     }
 
     #[test]

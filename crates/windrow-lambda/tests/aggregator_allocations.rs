@@ -14,6 +14,7 @@ use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::intake::{Intake, RecordSource, WindowRule};
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::aggregator::state::WindowFold;
+use windrow_record::Unpacker;
 use windrow_write::{BatchLimits, Destination, ItemFailure, SendError};
 
 const UNICORNS: usize = 500;
@@ -64,10 +65,11 @@ fn take(payload: &[u8], fold: &mut WindowFold<Unicorn>) -> Intake {
         }),
     };
     let mut intake = Intake::default();
+    let mut unpacker = Unpacker::default();
     for record in event.records() {
         let step = fold.begin_record(record.sequence_number).unwrap();
         let open = step.into_record().unwrap();
-        intake.take(&Unicorn, source, record, open);
+        intake.take(&Unicorn, source, (&mut unpacker, false), record, open);
     }
     intake
 }

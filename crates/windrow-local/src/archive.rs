@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use windrow_read::{ShardReader, ShardRecord, Start};
+use windrow_record::kpl::{self, Aggregated};
 
 use crate::firehose::Firehose;
 use crate::mapping::follow::{ProgressMark, ShardWork, StreamSource, follow_stream};
@@ -87,11 +88,7 @@ impl ArchiveIntake {
         for records in records.chunk_by(|a, b| hour(a) == hour(b)) {
             let mut lines = Vec::new();
             for record in records {
-                lines.extend_from_slice(&record.data);
-                // Like Firehose's AppendDelimiterToRecord, but never adds a second newline.
-                if !lines.ends_with(b"\n") {
-                    lines.push(b'\n');
-                }
+                append(&record.data, &mut lines);
             }
             let arrival = records.first().map_or(0, |record| record.arrival.millis());
             while let Err(error) = self
@@ -105,6 +102,61 @@ impl ArchiveIntake {
                     () = tokio::time::sleep(POLL_INTERVAL) => {}
                 }
             }
+        }
+    }
+}
+
+/// Appends a record's data as Firehose delivers it from a Kinesis stream.
+///
+/// An aggregated record of the Kinesis Producer Library is de-aggregated: each of its user records
+/// is a record ("Use the KPL with Amazon Data Firehose", Kinesis Data Streams developer guide). If it
+/// is broken, it is delivered as it is, as the Kinesis Client Library does. Compressed data is not
+/// unpacked: Firehose decompresses only what CloudWatch Logs sends ("Decompress CloudWatch Logs",
+/// Amazon Data Firehose developer guide).
+fn append(data: &[u8], lines: &mut Vec<u8>) {
+    let aggregated = kpl::is_aggregated(data).then(|| Aggregated::read(data));
+    let Some(Ok(aggregated)) = aggregated else {
+        return append_delimited(data, lines);
+    };
+    for (_, data) in aggregated.user_records() {
+        append_delimited(data, lines);
+    }
+}
+
+/// Like Firehose's AppendDelimiterToRecord, but never adds a second newline.
+fn append_delimited(data: &[u8], lines: &mut Vec<u8>) {
+    lines.extend_from_slice(data);
+    if !lines.ends_with(b"\n") {
+        lines.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use windrow_record::kpl::AggregateBuilder;
+
+    use super::*;
+
+    #[test]
+    fn aggregated_records_are_archived_as_their_user_records() {
+        let mut lines = Vec::new();
+        append(b"{\"a\":1}", &mut lines);
+        let mut aggregate = AggregateBuilder::default();
+        aggregate.add("Shadowfax", b"{\"a\":2}\n");
+        aggregate.add("Franky", b"{\"a\":3}");
+        let mut record = aggregate.finish();
+        append(&record, &mut lines);
+        append(b"{\"a\":4}\n", &mut lines);
+        let expected = "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n{\"a\":4}\n";
+        assert_eq!(str::from_utf8(&lines).unwrap(), expected);
+
+        if let Some(last) = record.last_mut() {
+            *last ^= 1;
+        }
+        for as_it_is in [&record[..], &[0x1f, 0x8b, 8, 0]] {
+            lines.clear();
+            append(as_it_is, &mut lines);
+            assert_eq!(lines, [as_it_is, b"\n"].concat());
         }
     }
 }

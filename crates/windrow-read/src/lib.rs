@@ -14,6 +14,7 @@
 //!     id: id.to_owned(),
 //!     parents: parents.iter().map(|parent| (*parent).to_owned()).collect(),
 //!     ended,
+//!     hash_keys: 0..=u128::MAX,
 //! };
 //! let mut lineage = Lineage::default();
 //! lineage.update(&[shard("a", &[], true), shard("b", &["a"], false), shard("c", &["a"], false)]);

@@ -79,6 +79,7 @@ mod tests {
             id: id.to_owned(),
             parents: parents.iter().map(|parent| (*parent).to_owned()).collect(),
             ended: false,
+            hash_keys: 0..=u128::MAX,
         }
     }
 
@@ -176,6 +177,7 @@ mod tests {
                 id,
                 parents,
                 ended: false,
+                hash_keys: 0..=u128::MAX,
             });
         }
 

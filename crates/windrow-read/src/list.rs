@@ -1,5 +1,7 @@
 //! Lists the shards of a stream.
 
+use std::ops::RangeInclusive;
+
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{Config, retry::RetryConfig};
 
@@ -17,6 +19,8 @@ pub struct Shard {
     pub parents: Vec<String>,
     /// Whether it is closed and accepts no more records.
     pub ended: bool,
+    /// The hash keys of its records: the MD5 digests of partition keys, as numbers.
+    pub hash_keys: RangeInclusive<u128>,
 }
 
 /// Lists all shards of `stream` that Kinesis still knows, including closed ones.
@@ -63,9 +67,14 @@ pub async fn list(client: &Client, stream: &str) -> Result<Vec<Shard>, ReadError
 fn shard(listed: &aws_sdk_kinesis::types::Shard) -> Shard {
     let parents = [listed.parent_shard_id(), listed.adjacent_parent_shard_id()];
     let range = listed.sequence_number_range();
+    let hash_keys = listed.hash_key_range().map(|range| {
+        let key = |text: &str| text.parse().unwrap_or_default();
+        key(range.starting_hash_key())..=key(range.ending_hash_key())
+    });
     Shard {
         id: listed.shard_id().to_owned(),
         parents: parents.into_iter().flatten().map(str::to_owned).collect(),
         ended: range.is_some_and(|range| range.ending_sequence_number().is_some()),
+        hash_keys: hash_keys.unwrap_or(0..=u128::MAX),
     }
 }

@@ -31,7 +31,6 @@ struct PlainReading {
 #[derive(Debug, PartialEq)]
 enum OracleRejection {
     Empty,
-    KplAggregated,
     Utf16,
     NotUtf8 { at: usize },
     NotAnObject,
@@ -90,10 +89,6 @@ pub fn check_record(record: &[u8]) {
         .map(|(part, reading)| (part, plain(reading)))
         .collect();
     let whole = |rejection| vec![(record, Err(rejection))];
-    if record.starts_with(b"\xF3\x89\x9A\xC2") {
-        assert_eq!(parts, whole(OracleRejection::KplAggregated));
-        return;
-    }
     if framing::is_utf16(record) {
         assert_eq!(parts, whole(OracleRejection::Utf16));
         return;
@@ -151,7 +146,6 @@ fn plain(reading: Result<Reading<'_>, Rejection>) -> Result<PlainReading, Oracle
             health_points: reading.health_points,
         }),
         Err(Rejection::Empty) => Err(OracleRejection::Empty),
-        Err(Rejection::KplAggregated) => Err(OracleRejection::KplAggregated),
         Err(Rejection::Utf16) => Err(OracleRejection::Utf16),
         Err(Rejection::NotUtf8 { at }) => Err(OracleRejection::NotUtf8 { at }),
         Err(Rejection::NotAnObject(_)) => Err(OracleRejection::NotAnObject),

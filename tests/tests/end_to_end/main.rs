@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod faults;
 mod names;
+mod packed;
 mod pipeline;
 mod query;
 mod recompute;

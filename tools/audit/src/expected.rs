@@ -2,7 +2,7 @@
 //!
 //! The code is independent of the aggregator's fold and of the sensor's accumulator. It shares only
 //! what the sensor says about one reading: its key, its time, its identity, and the value that each
-//! measure aggregates.
+//! measure aggregates; and what a record holds, which has no part in the totals.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -14,6 +14,7 @@ use clap::ValueEnum;
 use windrow_core::schema::{MeasureColumn, MeasureType};
 use windrow_core::sensor::{Sensor, readings};
 use windrow_core::time::Timestamp;
+use windrow_record::{Payload, Unpacker};
 
 use crate::measures::{AuditTotals, PlaceOrder, ReadingPlace};
 use crate::position::LogPosition;
@@ -126,7 +127,7 @@ pub struct AuditRecord<'a> {
 /// A reading counts once per shard, Lambda window and window of its own, by its key and its
 /// identity; one without an identity always counts. The records of one shard must come in the order
 /// of its log; those of different shards may come in any order. Lines that are not readings are
-/// skipped, and so are readings that the sensor's filter leaves out.
+/// skipped, and so are records that cannot be unpacked, and readings that the sensor's filter leaves out.
 pub struct LogFold<'s, S> {
     sensor: &'s S,
     /// Whether a measure depends on the order of the readings.
@@ -141,6 +142,7 @@ pub struct LogFold<'s, S> {
     known: BTreeMap<(i64, usize), KnownReadings>,
     held: Option<usize>,
     skipped: u64,
+    unpacker: Unpacker,
 }
 
 /// What was read of one key and window.
@@ -211,6 +213,7 @@ impl<'s, S: Sensor> LogFold<'s, S> {
             known: BTreeMap::new(),
             held: None,
             skipped: 0,
+            unpacker: Unpacker::default(),
         }
     }
 
@@ -229,8 +232,30 @@ impl<'s, S: Sensor> LogFold<'s, S> {
         if self.windows.by == WindowBy::Arrival && !self.range.contains(&lambda_window) {
             return;
         }
+        let mut unpacker = std::mem::take(&mut self.unpacker);
+        let mut index = 0;
+        unpacker.unpack(record.data, |payload| {
+            self.add_payload((lambda_window, shard), record, &payload, &mut index);
+        });
+        self.unpacker = unpacker;
+    }
+
+    /// Adds a payload of a record. `index` counts the readings of the record.
+    fn add_payload(
+        &mut self,
+        lambda: (i64, usize),
+        record: AuditRecord<'_>,
+        payload: &Payload<'_>,
+        index: &mut u32,
+    ) {
+        let Ok(data) = payload.data else {
+            self.skipped += 1;
+            return;
+        };
         let sensor = self.sensor;
-        for ((_, reading), index) in readings(sensor, record.data).zip(0..) {
+        for (_, reading) in readings(sensor, data) {
+            let place = *index;
+            *index += 1;
             let reading = match reading {
                 Ok(Some(reading)) => reading,
                 // The filter leaves it out.
@@ -245,12 +270,11 @@ impl<'s, S: Sensor> LogFold<'s, S> {
                 self.skipped += 1;
                 continue;
             };
-            let lambda = (lambda_window, shard);
             self.known.entry(lambda).or_default().arrived += 1;
             if self.range.contains(&start) {
                 let place = ReadingPlace {
                     position: record.position,
-                    index,
+                    index: place,
                     time: time.unwrap_or(Timestamp::from_millis(record.arrival)),
                 };
                 self.add_reading(lambda, start, &reading, place);
@@ -334,7 +358,8 @@ impl<'s, S: Sensor> LogFold<'s, S> {
         self.range.end
     }
 
-    /// Lines that are not readings, or whose time decides their window and is missing or too far
+    /// Lines that are not readings, records and user records that cannot be unpacked, and readings
+    /// whose time decides their window and is missing or too far
     /// ahead of their arrival.
     pub fn skipped(&self) -> u64 {
         self.skipped

@@ -170,12 +170,17 @@ pub const REJECTS: Table = Table {
         column(
             "PartitionKey",
             ColumnKind::Text,
-            "Partition key of its record",
+            "Partition key of its record, or user record",
         ),
         column(
             "ArrivalTime",
             ColumnKind::Text,
             "When it arrived in the stream, UTC",
+        ),
+        column(
+            "SubSequenceNumber",
+            ColumnKind::Text,
+            "Its index in an aggregated record, if it was in one",
         ),
         column("Payload", ColumnKind::Text, "The rejected text"),
         column(

@@ -16,6 +16,7 @@ use windrow_core::sequence::{InvalidSequenceNumber, SequenceNumber};
 use windrow_core::time::Timestamp;
 use windrow_core::window::Window;
 use windrow_event::{DecodeError, Event, Reject, Response};
+use windrow_record::{Unpacker, kpl};
 use windrow_service::chain;
 use windrow_write::{
     DeliveryReport, Destination, KinesisRecord, Policy, Reasons, Undelivered, deliver,
@@ -212,7 +213,12 @@ where
         policy: &Policy,
     ) -> Result<Intake, Error> {
         let mut intake = Intake::default();
-        for record in event.records() {
+        let mut unpacker = Unpacker::default();
+        let data = event
+            .records()
+            .map(|record| record.data.unwrap_or_default());
+        let digests = kpl::check_digests(data);
+        for (record, is_digest_right) in event.records().zip(digests) {
             let step = match fold.begin_record(record.sequence_number)? {
                 RecordStep::Restart => {
                     tracing::warn!(
@@ -229,7 +235,8 @@ where
                 intake.redelivered += 1;
                 continue;
             };
-            intake.take(&self.sensor, closings.source, record, open);
+            let unpacker = (&mut unpacker, is_digest_right);
+            intake.take(&self.sensor, closings.source, unpacker, record, open);
             if fold.is_full() {
                 closings.close(fold)?;
             }
@@ -269,6 +276,7 @@ where
                 shard: closings.source.shard,
                 sequence_number: &closings.last_sequence_number(),
                 partition_key: "",
+                sub_sequence_number: None,
                 arrival: closings.first_window.unwrap_or(Timestamp::EPOCH),
                 payload: b"",
             };

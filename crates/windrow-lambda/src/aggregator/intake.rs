@@ -1,5 +1,7 @@
 //! Folds a record's readings or rejects them.
 
+use std::error::Error;
+
 use bytes::Bytes;
 use windrow_core::fold::OpenRecord;
 use windrow_core::rejection::Rejection;
@@ -8,12 +10,17 @@ use windrow_core::sensor::{Sensor, readings};
 use windrow_core::time::Timestamp;
 use windrow_core::window::{Tumbling, Window};
 use windrow_event::{EventRecord, Reject};
+use windrow_record::{Payload, Unpacker, UserRecord};
 
 use crate::aggregator::settings::WindowTime;
 
 /// How far a reading's timestamp may be ahead of its arrival when windows follow event time.
 /// Without this limit, a sensor with a wrong clock could open windows years ahead.
 const FURTHEST_AHEAD_MILLIS: i64 = 5 * 60 * 1000;
+
+/// How many bytes of a packed record's bad lines are rejected individually. What a record unpacks to
+/// may be large, and JSON escapes a byte as up to six.
+const MOST_SINGLE_PACKED_BYTES: usize = 1024 * 1024;
 
 /// How many lines per record are rejected individually. Any further bad lines go into a single
 /// reject, so that a record with a million broken lines does not produce a million rejects and
@@ -88,20 +95,28 @@ pub struct Intake {
 #[derive(Default)]
 struct BadLines {
     single: usize,
+    single_bytes: usize,
     combined: u64,
+    /// The combined lines, unless the record is packed.
     text: Vec<u8>,
+    is_packed: bool,
 }
 
 impl BadLines {
     /// Counts a line. Returns whether it gets a reject of its own.
     fn is_single(&mut self, line: &[u8]) -> bool {
-        if self.single < MOST_SINGLE_REJECTS {
+        let bytes = self.single_bytes.saturating_add(line.len());
+        let fits = !self.is_packed || bytes <= MOST_SINGLE_PACKED_BYTES;
+        if self.single < MOST_SINGLE_REJECTS && fits {
             self.single += 1;
+            self.single_bytes = bytes;
             return true;
         }
         self.combined += 1;
-        self.text.extend_from_slice(line);
-        self.text.push(b'\n');
+        if !self.is_packed {
+            self.text.extend_from_slice(line);
+            self.text.push(b'\n');
+        }
         false
     }
 }
@@ -120,73 +135,43 @@ pub struct RecordSource<'a> {
 }
 
 impl Intake {
-    /// Adds the readings of `record` to `open`, which is that record in the fold.
+    /// Adds the readings of `record` to `open`, which is that record in the fold. If it is packed,
+    /// `unpacker` unpacks it; if it is an aggregated record, `is_digest_right` says that its digest
+    /// needs no check.
     pub fn take<S: Sensor>(
         &mut self,
         sensor: &S,
         source: RecordSource<'_>,
+        (unpacker, is_digest_right): (&mut Unpacker, bool),
         record: EventRecord<'_>,
-        mut open: OpenRecord<'_, String, S::Accumulator>,
+        open: OpenRecord<'_, String, S::Accumulator>,
     ) {
         let data = match record.data {
             Ok(data) => data,
             Err(bad) => {
                 let payload = bad.text.as_bytes();
-                self.reject(source, record, &bad.to_string(), payload);
+                self.reject(source, record, None, &bad.to_string(), payload);
                 return;
             }
         };
-        let mut bad_lines = BadLines::default();
-        for ((line, reading), index) in readings(sensor, data).zip(0..) {
-            let assigned = reading.and_then(|reading| {
-                let Some(reading) = reading else {
-                    return Ok(None);
-                };
-                let rule = source.window_rule;
-                let window = rule.window_of(sensor, &reading, record.arrival)?;
-                Ok(Some((window, reading)))
-            });
-            let (window, reading) = match assigned {
-                Ok(Some(assigned)) => assigned,
-                Ok(None) => {
-                    self.filtered += 1;
-                    continue;
-                }
-                Err(rejection) => {
-                    if bad_lines.is_single(line) {
-                        self.reject(source, record, &rejection.to_string(), line);
-                    }
-                    continue;
-                }
-            };
-            let values = sensor.values(&reading);
-            let order = || ReadingOrder {
-                sequence_number: record.sequence_number.into(),
-                index,
-                time: sensor.time(&reading).unwrap_or(record.arrival),
-            };
-            let (key, identity) = (sensor.key(&reading), sensor.identity(&reading));
-            let add = |accumulator: &mut _| sensor.add(accumulator, &values, &order());
-            if open.add(window, key.as_ref(), identity, add) {
-                self.readings += 1;
-            } else {
-                self.duplicates += 1;
-            }
-        }
-        if bad_lines.combined > 0 {
-            let reason = format!(
-                "{} more lines of the record cannot be read",
-                bad_lines.combined
-            );
-            self.reject(source, record, &reason, &bad_lines.text);
-            self.rejected += bad_lines.combined - 1;
-        }
+        let mut intake = RecordIntake {
+            intake: self,
+            sensor,
+            source,
+            record,
+            open,
+            index: 0,
+            bad_lines: BadLines::default(),
+        };
+        unpacker.unpack_checked(data, is_digest_right, |payload| intake.take(&payload));
+        intake.reject_combined(data);
     }
 
     fn reject(
         &mut self,
         source: RecordSource<'_>,
         record: EventRecord<'_>,
+        user_record: Option<UserRecord<'_>>,
         reason: &str,
         payload: &[u8],
     ) {
@@ -195,12 +180,103 @@ impl Intake {
             stream: source.stream,
             shard: source.shard,
             sequence_number: record.sequence_number,
-            partition_key: record.partition_key,
+            partition_key: user_record.map_or(record.partition_key, |user_record| {
+                user_record.partition_key
+            }),
+            sub_sequence_number: user_record.map(|user_record| user_record.sub_sequence_number),
             arrival: record.arrival,
             payload,
         };
         self.rejected += 1;
         self.rejects
             .extend(rejected.lines().into_iter().map(Bytes::from));
+    }
+}
+
+/// The reading of one record.
+struct RecordIntake<'i, 'r, 'f, S: Sensor> {
+    intake: &'i mut Intake,
+    sensor: &'i S,
+    source: RecordSource<'r>,
+    record: EventRecord<'r>,
+    open: OpenRecord<'f, String, S::Accumulator>,
+    /// How many readings and bad lines came before, in all payloads.
+    index: u32,
+    bad_lines: BadLines,
+}
+
+impl<S: Sensor> RecordIntake<'_, '_, '_, S> {
+    /// Adds the readings of a payload of the record.
+    fn take(&mut self, payload: &Payload<'_>) {
+        self.bad_lines.is_packed |= payload.is_packed();
+        let data = match &payload.data {
+            Ok(data) => *data,
+            Err(error) => return self.reject_line(payload, error, payload.sent),
+        };
+        let sensor = self.sensor;
+        for (line, reading) in readings(sensor, data) {
+            let index = self.index;
+            self.index += 1;
+            let assigned = reading.and_then(|reading| {
+                let Some(reading) = reading else {
+                    return Ok(None);
+                };
+                let rule = self.source.window_rule;
+                let window = rule.window_of(sensor, &reading, self.record.arrival)?;
+                Ok(Some((window, reading)))
+            });
+            match assigned {
+                Ok(Some((window, reading))) => self.add(window, &reading, index),
+                Ok(None) => self.intake.filtered += 1,
+                Err(rejection) => self.reject_line(payload, &rejection, line),
+            }
+        }
+    }
+
+    fn add(&mut self, window: Window, reading: &S::Reading<'_>, index: u32) {
+        let sensor = self.sensor;
+        let values = sensor.values(reading);
+        let order = || ReadingOrder {
+            sequence_number: self.record.sequence_number.into(),
+            index,
+            time: sensor.time(reading).unwrap_or(self.record.arrival),
+        };
+        let (key, identity) = (sensor.key(reading), sensor.identity(reading));
+        let add = |accumulator: &mut _| sensor.add(accumulator, &values, &order());
+        if self.open.add(window, key.as_ref(), identity, add) {
+            self.intake.readings += 1;
+        } else {
+            self.intake.duplicates += 1;
+        }
+    }
+
+    fn reject_line(&mut self, payload: &Payload<'_>, reason: &dyn Error, line: &[u8]) {
+        if self.bad_lines.is_single(line) {
+            let (source, record) = (self.source, self.record);
+            let user_record = payload.user_record;
+            self.intake
+                .reject(source, record, user_record, &reason.to_string(), line);
+        }
+    }
+
+    /// Rejects the bad lines that have no reject of their own: their text, or if the record is
+    /// packed, all of it as it was sent.
+    fn reject_combined(self, sent: &[u8]) {
+        let bad_lines = self.bad_lines;
+        if bad_lines.combined == 0 {
+            return;
+        }
+        let mut reason = format!(
+            "{} more lines of the record cannot be read",
+            bad_lines.combined
+        );
+        let mut text = bad_lines.text.as_slice();
+        if bad_lines.is_packed {
+            reason.push_str("; the payload is the whole record");
+            text = sent;
+        }
+        self.intake
+            .reject(self.source, self.record, None, &reason, text);
+        self.intake.rejected += bad_lines.combined - 1;
     }
 }

@@ -231,6 +231,7 @@ fn reject(
         shard: event.shard().unwrap_or_default(),
         sequence_number: record.sequence_number,
         partition_key: record.partition_key,
+        sub_sequence_number: None,
         arrival: record.arrival,
         payload,
     };

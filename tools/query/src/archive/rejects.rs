@@ -22,6 +22,7 @@ struct RejectLine {
     sequence_number: Option<String>,
     partition_key: Option<String>,
     arrival_time: Option<String>,
+    sub_sequence_number: Option<u64>,
     payload: Option<String>,
     payload_base64: Option<String>,
     piece: Option<u64>,
@@ -58,11 +59,11 @@ impl LineColumns for RejectColumns {
                 "ArrivalTime" => rejected.arrival_time.as_deref(),
                 "Payload" => rejected.payload.as_deref(),
                 "PayloadBase64" => rejected.payload_base64.as_deref(),
-                "Piece" | "Pieces" => {
-                    let value = if *name == "Piece" {
-                        rejected.piece
-                    } else {
-                        rejected.pieces
+                "SubSequenceNumber" | "Piece" | "Pieces" => {
+                    let value = match *name {
+                        "SubSequenceNumber" => rejected.sub_sequence_number,
+                        "Piece" => rejected.piece,
+                        _ => rejected.pieces,
                     };
                     number = value.map(|value| value.to_string());
                     number.as_deref()

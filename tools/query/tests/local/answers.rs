@@ -307,12 +307,15 @@ async fn rejects_can_be_queried() {
             shard: "shardId-000000000000",
             sequence_number: "49590338271490256608559692538361571095921575989136588898",
             partition_key: "Shadow\"fax",
+            sub_sequence_number: None,
             arrival: windrow_event::Timestamp::from_millis(1_795_166_228_189),
             payload,
         };
         rejected.lines().concat()
     };
+    let user_record = br#"{"Reason":"Distance is missing","Stream":"wildrydes","Shard":"shardId-000000000000","SequenceNumber":"4959","PartitionKey":"Shadow\"fax","ArrivalTime":"2026-11-20 09:17:08.189","SubSequenceNumber":3,"Payload":"{}"}"#;
     let lines = [
+        [&user_record[..], b"\n"].concat(),
         rejected(b"{}"),
         rejected(b"\xff"),
         rejected(&[b'x'; 200_000]),
@@ -320,17 +323,18 @@ async fn rejects_can_be_queried() {
     ];
     data.write("wildrydes-rejects/2026/11/20/09/r", lines.concat());
     let answer = data
-        .ask("SELECT Reason, Shard, PartitionKey, ArrivalTime, length(Payload), payloadbase64, Piece, Pieces, day FROM rejects")
+        .ask("SELECT Reason, Shard, PartitionKey, ArrivalTime, SubSequenceNumber, length(Payload), payloadbase64, Piece, Pieces, day FROM rejects")
         .await;
     let same = "Distance is missing,shardId-000000000000,\"Shadow\"\"fax\",2026-11-20 09:17:08.189";
     let rows: Vec<&str> = answer.out.lines().skip(1).collect();
     assert_eq!(
         rows,
         [
-            format!("{same},2,,,,2026/11/20"),
-            format!("{same},,/w==,,,2026/11/20"),
-            format!("{same},160000,,1,2,2026/11/20"),
-            format!("{same},40000,,2,2,2026/11/20"),
+            format!("{same},3,2,,,,2026/11/20"),
+            format!("{same},,2,,,,2026/11/20"),
+            format!("{same},,,/w==,,,2026/11/20"),
+            format!("{same},,160000,,1,2,2026/11/20"),
+            format!("{same},,40000,,2,2,2026/11/20"),
         ]
     );
     assert!(
