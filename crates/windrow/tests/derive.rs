@@ -5,10 +5,11 @@
 use std::borrow::Cow;
 
 use windrow::Sensor;
+use windrow::core::rejection::Rejection;
 use windrow::core::schema::MeasureType;
-use windrow::core::sensor::{DeclaredSensor, Fields, Fixed, Sensor as _};
+use windrow::core::sensor::{DeclaredSensor, FieldType, Fields, Fixed, InvalidValue, Sensor as _};
 use windrow::core::time::Timestamp;
-use windrow::core::value::{ColumnType, NumberType};
+use windrow::core::value::{ColumnType, FieldValue, NumberType};
 
 #[derive(Debug, PartialEq, Sensor)]
 #[sensor(rename_all = "PascalCase", filter = Air::is_plausible)]
@@ -105,7 +106,7 @@ fn readings_are_formatted_and_parsed() {
     assert_eq!(Air::to_line(&air()), LINE.as_bytes());
     let sensor = sensor();
     let reading = sensor.parse(LINE.as_bytes()).unwrap().unwrap();
-    assert_eq!(Air::from_values(&reading.values), Some(air()));
+    assert_eq!(Air::from_values(&reading.values), Ok(air()));
     assert_eq!(sensor.key(&reading), "[\"Zürich \\\"7\\\"\",null]");
     assert_eq!(sensor.identity(&reading), Some(air().taken_at.nanos()));
 }
@@ -114,4 +115,116 @@ fn readings_are_formatted_and_parsed() {
 fn implausible_readings_are_left_out() {
     let negative = LINE.replace("12.5", "-12.5");
     assert_eq!(sensor().parse(negative.as_bytes()).unwrap(), None);
+}
+
+/// Names that an application may have itself.
+#[allow(dead_code)]
+mod names {
+    pub(super) struct Field;
+    pub(super) struct FieldType;
+    pub(super) struct FieldRole;
+    pub(super) struct FieldValue;
+    pub(super) struct Fields;
+    pub(super) struct Aggregation;
+    pub(super) struct Option;
+    pub(super) struct Some;
+    pub(super) struct None;
+    pub(super) struct Vec;
+    pub(super) struct String;
+    pub(super) struct Result;
+    pub(super) struct Ok;
+    pub(super) struct Iterator;
+}
+
+#[test]
+fn names_of_the_application_are_not_used() {
+    #[allow(unused_imports)]
+    use names::*;
+    mod facade {
+        pub(super) use windrow as streams;
+    }
+
+    #[derive(Sensor)]
+    #[sensor(crate = facade::streams)]
+    struct Reading {
+        #[sensor(key)]
+        values: i64,
+        #[sensor(sum, count)]
+        reading: u8,
+    }
+
+    let sensor = windrow::sensor::<Reading>().unwrap();
+    assert_eq!(sensor.fields().len(), 2);
+    let reading = Reading {
+        values: 7,
+        reading: 1,
+    };
+    assert_eq!(
+        Reading::to_line(&reading),
+        b"{\"values\":7,\"reading\":1}\n"
+    );
+}
+
+/// A type of the application.
+#[derive(Debug, PartialEq)]
+struct Percentage(u8);
+
+impl<'a> FieldType<'a> for Percentage {
+    const COLUMN_TYPE: ColumnType = <u8 as FieldType<'_>>::COLUMN_TYPE;
+
+    fn from_value(value: &FieldValue<'a>) -> Result<Self, InvalidValue> {
+        match u8::from_value(value)? {
+            percentage @ 0..=100 => Ok(Self(percentage)),
+            other => Err(InvalidValue::new(format!(
+                "is {other}, which is no percentage"
+            ))),
+        }
+    }
+
+    fn to_value(&self) -> FieldValue<'_> {
+        self.0.to_value()
+    }
+}
+
+#[derive(Sensor)]
+#[sensor(filter = Self::is_damp)]
+struct Cellar {
+    #[sensor(max)]
+    humidity: Option<Percentage>,
+}
+
+impl Cellar {
+    fn is_damp(&self) -> bool {
+        self.humidity > Some(Percentage(50))
+    }
+}
+
+impl PartialOrd for Percentage {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        self.0.partial_cmp(&other.0)
+    }
+}
+
+#[derive(Sensor)]
+struct Attic {
+    #[sensor(max)]
+    humidity: Percentage,
+}
+
+#[test]
+fn a_value_that_its_type_does_not_take_is_rejected() {
+    let cellar = windrow::sensor::<Cellar>().unwrap();
+    let attic = windrow::sensor::<Attic>().unwrap();
+    for sensor in [&cellar, &attic] {
+        assert!(sensor.parse(br#"{"humidity":80}"#).unwrap().is_some());
+        let rejection = sensor.parse(br#"{"humidity":101}"#).unwrap_err();
+        let expected = Rejection::field("humidity", "is 101, which is no percentage");
+        assert_eq!(rejection, expected);
+    }
+    // A reading without a value is one, and not damp.
+    assert_eq!(cellar.parse(b"{}").unwrap(), None);
+    // No filter of the program makes a rejected reading one that is left out.
+    let none = attic.with_filter(|_| false);
+    assert!(none.parse(br#"{"humidity":101}"#).is_err());
+    assert_eq!(none.parse(br#"{"humidity":80}"#).unwrap(), None);
 }
