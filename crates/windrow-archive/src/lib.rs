@@ -1,24 +1,11 @@
-//! The archive of raw readings: which files it has, the lines in them, and windows computed from
-//! them.
+#![doc = include_str!("../README.md")]
 //!
-//! Firehose writes an archive as files of newline-delimited JSON, plain or compressed with gzip, in
-//! folders named by the hour of arrival. Everything that reads an archive uses this crate, so all
-//! tools agree on its files and lines.
+//! # Modules
 //!
 //! * [`files`]: lists the files of an archive.
 //! * [`input`]: opens a file, and decompresses it if it is a gzip file.
 //! * [`lines`]: the lines of an input, or those that begin in a range of it.
 //! * [`windows`]: the windows of a sensor, computed from the files.
-//!
-//! ```
-//! use std::io::Cursor;
-//! use windrow_archive::{ArchiveLine, ArchiveLines, Unpacked};
-//!
-//! let input = Unpacked::new(Cursor::new("first\nsecond\n"))?;
-//! let mut lines = ArchiveLines::all(input, Vec::new());
-//! assert_eq!(lines.next_line()?, Some(ArchiveLine::Whole(b"first")));
-//! # Ok::<(), std::io::Error>(())
-//! ```
 
 pub mod files;
 pub mod input;

@@ -1,5 +1,6 @@
-//! The local cloud: Kinesis, DynamoDB and Firehose on one port of this machine, and the event
-//! source mappings that run the functions.
+#![doc = include_str!("../README.md")]
+//!
+//! # Modules
 //!
 //! - [`endpoint`]: one HTTP endpoint that speaks the protocols of the three services, so that any
 //!   AWS SDK works with it.
@@ -13,8 +14,6 @@
 //! - [`table_file`]: reads the table while no local cloud runs.
 //! - [`functions`]: three ways to run a Lambda function: in this process, as the real
 //!   `bootstrap` binary, or under `cargo lambda watch`.
-//!
-//! `cargo run -p windrow-local --example endpoint` starts the endpoint alone.
 
 mod archive;
 mod clock;
