@@ -330,3 +330,44 @@ impl Mark {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_sensor_is_explained() {
+        let no_struct = "a sensor's readings are a struct with named fields";
+        for (declaration, expected) in [
+            ("enum Air {}", no_struct),
+            ("struct Air(u8);", no_struct),
+            (
+                "struct Air<T> { pm25: T }",
+                "a sensor's readings can have one lifetime, and no other parameters",
+            ),
+            (
+                "struct Air { #[sensor(median)] pm25: u8 }",
+                "expected key, time, identity, sum, min, max, count, avg, first, last or rename",
+            ),
+            (
+                "struct Air { #[sensor(sum(places = 1))] pm25: u8 }",
+                "expected name, or places for avg",
+            ),
+            (
+                "struct Air { #[sensor(time)] a: Timestamp, #[sensor(time)] b: Timestamp }",
+                "another field is marked as the time already",
+            ),
+            (
+                "#[sensor(rename_all = \"kebab-case\")] struct Air {}",
+                "expected snake_case, camelCase or PascalCase",
+            ),
+            (
+                "#[sensor(filer = Air::is_plausible)] struct Air {}",
+                "expected rename_all, filter or crate",
+            ),
+        ] {
+            let input: DeriveInput = syn::parse_str(declaration).unwrap();
+            assert_eq!(expand(&input).unwrap_err().to_string(), expected);
+        }
+    }
+}

@@ -11,7 +11,7 @@ use windrow::core::sensor::{MeasureAccumulators, Sensor as _, readings};
 use windrow::{Fixed, Sensor, Timestamp};
 
 #[derive(Sensor)]
-struct Air {
+struct AirQuality {
     #[sensor(key)]
     station: String,
     #[sensor(sum, max, avg)]
@@ -27,7 +27,7 @@ const RECORD: &[u8] = br#"{"station":"Mitte","pm25":12.5,"aqi":52}
 "#;
 
 fn main() -> Result<(), windrow::SensorError> {
-    let sensor = windrow::sensor::<Air>()?;
+    let sensor = windrow::sensor::<AirQuality>()?;
     let mut stations: BTreeMap<String, MeasureAccumulators> = BTreeMap::new();
     let order = ReadingOrder {
         sequence_number: "1".into(),

@@ -14,7 +14,7 @@
 //! | mark | meaning |
 //! |---|---|
 //! | `key` | a column of the key; several make a key of several columns, none makes one for all readings |
-//! | `time` | when the sensor took the reading. Readings of a key with the same time are duplicates |
+//! | `time` | when the sensor took the reading. Readings of a key with the same time are duplicates. Without a time, none is, and the column of the window's start is called `WindowStart` |
 //! | `identity` | readings of a key are duplicates if they are equal in these fields, instead of the time |
 //! | `sum`, `avg` | of integers and decimals |
 //! | `min`, `max`, `first`, `last` | of any type. First and last are by sequence number within a shard, and by time over several shards |

@@ -12,8 +12,8 @@ use windrow::core::time::Timestamp;
 use windrow::core::value::{ColumnType, FieldValue, NumberType};
 
 #[derive(Debug, PartialEq, Sensor)]
-#[sensor(rename_all = "PascalCase", filter = Air::is_plausible)]
-struct Air<'a> {
+#[sensor(rename_all = "PascalCase", filter = StationReading::is_plausible)]
+struct StationReading<'a> {
     #[sensor(key)]
     station: Cow<'a, str>,
     #[sensor(key)]
@@ -29,18 +29,18 @@ struct Air<'a> {
     is_raining: bool,
 }
 
-impl Air<'_> {
+impl StationReading<'_> {
     fn is_plausible(&self) -> bool {
         self.dust >= Fixed::of_units(0)
     }
 }
 
 fn sensor() -> DeclaredSensor {
-    windrow::sensor::<Air>().unwrap()
+    windrow::sensor::<StationReading>().unwrap()
 }
 
-fn air() -> Air<'static> {
-    Air {
+fn air() -> StationReading<'static> {
+    StationReading {
         station: "Zürich \"7\"".into(),
         floor: None,
         taken_at: "2026-11-20 09:17:08.000000001Z".parse().unwrap(),
@@ -103,10 +103,10 @@ fn columns_are_called_as_their_fields() {
 
 #[test]
 fn readings_are_formatted_and_parsed() {
-    assert_eq!(Air::to_line(&air()), LINE.as_bytes());
+    assert_eq!(StationReading::to_line(&air()), LINE.as_bytes());
     let sensor = sensor();
     let reading = sensor.parse(LINE.as_bytes()).unwrap().unwrap();
-    assert_eq!(Air::from_values(&reading.values), Ok(air()));
+    assert_eq!(StationReading::from_values(&reading.values), Ok(air()));
     assert_eq!(sensor.key(&reading), "[\"Zürich \\\"7\\\"\",null]");
     assert_eq!(sensor.identity(&reading), Some(air().taken_at.nanos()));
 }
@@ -118,22 +118,12 @@ fn implausible_readings_are_left_out() {
 }
 
 /// Names that an application may have itself.
-#[allow(dead_code)]
 mod names {
-    pub(super) struct Field;
-    pub(super) struct FieldType;
-    pub(super) struct FieldRole;
-    pub(super) struct FieldValue;
-    pub(super) struct Fields;
-    pub(super) struct Aggregation;
-    pub(super) struct Option;
-    pub(super) struct Some;
-    pub(super) struct None;
-    pub(super) struct Vec;
-    pub(super) struct String;
-    pub(super) struct Result;
-    pub(super) struct Ok;
-    pub(super) struct Iterator;
+    macro_rules! define {
+        ($($name:ident)+) => { $(#[allow(dead_code)] pub(super) struct $name;)+ };
+    }
+    define!(Field FieldType FieldRole FieldValue Fields Aggregation Rejection);
+    define!(Option Some None Result Ok Err Vec String Iterator);
 }
 
 #[test]
@@ -146,23 +136,20 @@ fn names_of_the_application_are_not_used() {
 
     #[derive(Sensor)]
     #[sensor(crate = facade::streams)]
-    struct Reading {
+    struct Plain {
         #[sensor(key)]
         values: i64,
         #[sensor(sum, count)]
         reading: u8,
     }
 
-    let sensor = windrow::sensor::<Reading>().unwrap();
+    let sensor = windrow::sensor::<Plain>().unwrap();
     assert_eq!(sensor.fields().len(), 2);
-    let reading = Reading {
+    let reading = Plain {
         values: 7,
         reading: 1,
     };
-    assert_eq!(
-        Reading::to_line(&reading),
-        b"{\"values\":7,\"reading\":1}\n"
-    );
+    assert_eq!(Plain::to_line(&reading), b"{\"values\":7,\"reading\":1}\n");
 }
 
 /// A type of the application.

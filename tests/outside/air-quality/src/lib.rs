@@ -4,7 +4,7 @@ use windrow::{DeclaredSensor, Fixed, Sensor, SensorError};
 
 /// `{"station":"Mitte","pm25":12.5,"aqi":52}`
 #[derive(Sensor)]
-pub struct Air {
+pub struct AirReading {
     #[sensor(key)]
     pub station: String,
     /// Micrograms per cubic metre.
@@ -15,5 +15,5 @@ pub struct Air {
 }
 
 pub fn sensor() -> Result<DeclaredSensor, SensorError> {
-    windrow::sensor::<Air>()
+    windrow::sensor::<AirReading>()
 }
