@@ -9,7 +9,7 @@
 //! - [`mapping`]: the event source mapping, which invokes a function with a stream's records as
 //!   Lambda does, including tumbling windows.
 //! - [`LocalCloud`]: all of it together, with the streams, the table and both functions.
-//! - [`dashboard`]: the web page with the live map.
+//! - [`dashboard`]: the web page of the application.
 //! - [`faults`]: faults to inject in front of the services and in the mapping.
 //! - [`table_file`]: reads the table while no local cloud runs.
 //! - [`functions`]: three ways to run a Lambda function: in this process, as the real
