@@ -1,25 +1,12 @@
-//! The archive of raw readings: which files it has, the JSON in them, and windows computed from
-//! them.
+#![doc = include_str!("../README.md")]
 //!
-//! Firehose writes an archive as files of JSON objects, plain or compressed with gzip, in folders
-//! named by the hour of arrival. Everything that reads an archive uses this crate, so all tools
-//! agree on its files and readings.
+//! # Modules
 //!
 //! * [`files`]: lists the files of an archive.
 //! * [`input`]: opens a file, and decompresses it if it is a gzip file.
 //! * [`FileProblem`]: a file that is damaged; what is whole is read.
 //! * [`text`]: the JSON objects of an input, or those that begin in a range of it.
 //! * [`windows`]: the windows of a sensor, computed from the files.
-//!
-//! ```
-//! use std::io::Cursor;
-//! use windrow_archive::{ArchivePart, ArchiveText, Unpacked};
-//!
-//! let input = Unpacked::new(Cursor::new("{\"a\":1}{\"a\":2}\n"))?;
-//! let mut text = ArchiveText::all(input, Vec::new());
-//! assert_eq!(text.next_part()?, Some(ArchivePart::Object(b"{\"a\":1}")));
-//! # Ok::<(), std::io::Error>(())
-//! ```
 
 pub mod files;
 mod gzip;

@@ -1,18 +1,16 @@
-//! Configures the AWS SDK for AWS, an endpoint, or the local cloud.
+#![doc = include_str!("../README.md")]
 //!
 //! A Lambda function uses [`lambda_config`]. Programs that talk to an emulator use
 //! [`local_config`]. Command lines use the flags of [`cloud`] (feature `cli`). [`signal`] and
 //! [`terminal`] have everything else that command lines share.
 //!
-//! Every configuration disables the SDK's own retries, because `windrow-write` and `windrow-read`
-//! retry and two layers of retries would multiply the waits. Every call has a timeout. TLS is
-//! rustls with ring.
+//! # Features
 //!
-//! ```
-//! let config = windrow_connect::local_config("http://127.0.0.1:4566");
-//! assert_eq!(config.endpoint_url(), Some("http://127.0.0.1:4566"));
-//! assert_eq!(config.region().map(AsRef::as_ref), Some("us-east-1"));
-//! ```
+//! | feature | adds |
+//! |---|---|
+//! | `cli` | what command lines share, and the SDK's ways to sign in a user: not for Lambda functions |
+//!
+//! None is enabled by default.
 
 #[cfg(feature = "cli")]
 pub mod cloud;

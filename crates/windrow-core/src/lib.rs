@@ -1,7 +1,6 @@
-//! Exact windowed aggregates over a sharded log.
+#![doc = include_str!("../README.md")]
 //!
-//! This crate is the pure core of the pipeline: it does no IO, reads no clock and knows no sensor.
-//! Times, sequence numbers and readings arrive as arguments, and results depend on nothing else.
+//! # Modules
 //!
 //! * [`sensor`]: what a reading is, and what is computed of it.
 //! * [`schema`] and [`row`]: the rows that come out, and their JSON.
@@ -18,26 +17,6 @@
 //! * [`batch`]: many windows of many keys at once, with a dedup cache that never evicts.
 //! * [`decimal`]: exact decimal numbers.
 //! * [`codec`]: the compact text form of a fold's state between invocations.
-//!
-//! ```
-//! use windrow_core::aggregate::{Aggregate, Count, Max};
-//! use windrow_core::fold::{Fold, RecordStep, StateLimits};
-//! use windrow_core::window::Tumbling;
-//!
-//! let minutes = Tumbling::new(60_000)?;
-//! let mut fold: Fold<String, (Count, Max<i64>)> = Fold::new(StateLimits::default());
-//! let readings = [("1", "kitchen", 500, 21), ("2", "kitchen", 1500, 23)];
-//! for (sequence_number, key, millis, value) in readings {
-//!     if let RecordStep::Fold(mut record) = fold.begin_record(sequence_number)? {
-//!         let (window, time) = (minutes.window_of(millis), i128::from(millis) * 1_000_000);
-//!         record.add(window, key, Some(time), |totals| totals.add(&value));
-//!     }
-//! }
-//! let rows = fold.close();
-//! assert_eq!(rows[0].readings, 2);
-//! assert_eq!(rows[0].aggregate.1.value(), Some(23));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 pub mod accumulators;
 pub mod aggregate;

@@ -28,7 +28,7 @@ use crate::value::Value;
 pub use accumulator::MeasureAccumulators;
 pub use declared::{DeclaredReading, DeclaredSensor, SensorError};
 pub use field::{Aggregation, Field, FieldRole};
-pub use fields::{FieldType, Fields, Fixed};
+pub use fields::{FieldType, Fields, Fixed, InvalidValue};
 
 /// What a reading is, and what is computed from the readings of a window and key.
 pub trait Sensor: Send + Sync + 'static {

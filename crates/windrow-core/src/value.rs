@@ -308,10 +308,9 @@ pub(crate) fn decimal(
         return Err(Rejection::field(field, problem));
     }
     if !scaled.exact {
-        let problem = format!(
-            "is {}, with more than {scale} digits after the point",
-            json::quote(value)
-        );
+        let digits = if scale == 1 { "digit" } else { "digits" };
+        let value = json::quote(value);
+        let problem = format!("is {value}, with more than {scale} {digits} after the point");
         return Err(Rejection::field(field, problem));
     }
     if scaled.negative && number_type.lowest == 0 {

@@ -1,8 +1,9 @@
 //! Reads a struct's attributes and writes the implementation.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::meta::ParseNestedMeta;
+use syn::spanned::Spanned as _;
 use syn::{
     Data, DeriveInput, Error, Expr, Field, Fields, GenericParam, Ident, LitInt, LitStr, Path,
     Result, Token,
@@ -40,40 +41,47 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         Some(filter) => quote!(::core::option::Option::Some(|reading| (#filter)(reading))),
         None => quote!(::core::option::Option::None),
     };
-    let declarations = fields.iter().map(DeclaredField::declaration);
-    let idents: Vec<&Ident> = fields.iter().map(|field| field.ident).collect();
+    let sensor = options.sensor_module();
+    let value = quote!(#windrow::core::value::FieldValue);
+    let declarations = fields.iter().map(|field| field.declaration(&sensor));
+    let readers = fields.iter().map(|field| field.reader(&sensor));
+    let checks = fields
+        .iter()
+        .map(|field| field.constant(&sensor, "IS_CHECKED"));
+    let values = fields.iter().map(|field| field.value(&sensor));
     Ok(quote! {
         const _: () = {
-            use #windrow::core as windrow_core;
-            use windrow_core::sensor::{Field, FieldType, Fields, Aggregation, FieldRole};
-            use windrow_core::value::FieldValue;
-
             #[automatically_derived]
-            impl Fields for #ident #of_static {
+            impl #sensor::Fields for #ident #of_static {
                 type Reading<'reading> = #ident #of_any;
 
                 const FILTER: ::core::option::Option<fn(&Self::Reading<'_>) -> bool> = #filter;
 
-                fn fields() -> ::std::vec::Vec<Field> {
-                    fn declared<#lifetime>() -> ::std::vec::Vec<Field> {
+                const IS_CHECKED: bool = {
+                    const fn is_checked<#lifetime>() -> bool {
+                        false #(|| #checks)*
+                    }
+                    is_checked()
+                };
+
+                fn fields() -> ::std::vec::Vec<#sensor::Field> {
+                    fn declared<#lifetime>() -> ::std::vec::Vec<#sensor::Field> {
                         ::std::vec![#(#declarations),*]
                     }
                     declared()
                 }
 
                 fn from_values<'reading>(
-                    values: &[FieldValue<'reading>],
-                ) -> ::core::option::Option<Self::Reading<'reading>> {
+                    values: &[#value<'reading>],
+                ) -> ::core::result::Result<Self::Reading<'reading>, #windrow::core::rejection::Rejection> {
                     let mut values = values.iter();
-                    ::core::option::Option::Some(#ident {
-                        #(#idents: FieldType::from_value(values.next()?)?,)*
-                    })
+                    ::core::result::Result::Ok(#ident { #(#readers,)* })
                 }
 
                 fn values<'reading>(
                     reading: &'reading Self::Reading<'_>,
-                ) -> ::std::vec::Vec<FieldValue<'reading>> {
-                    ::std::vec![#(FieldType::to_value(&reading.#idents)),*]
+                ) -> ::std::vec::Vec<#value<'reading>> {
+                    ::std::vec![#(#values),*]
                 }
             }
         };
@@ -94,6 +102,15 @@ fn lifetimes(input: &DeriveInput) -> Result<(TokenStream, TokenStream, TokenStre
             first,
             "a sensor's readings can have one lifetime, and no other parameters",
         )),
+    }
+}
+
+impl StructOptions {
+    /// The path of the module that has everything the implementation names, but values. The
+    /// implementation imports nothing: a user's own types may have any name.
+    fn sensor_module(&self) -> TokenStream {
+        let windrow = &self.windrow;
+        quote!(#windrow::core::sensor)
     }
 }
 
@@ -174,7 +191,7 @@ impl<'a> DeclaredField<'a> {
             field,
             roles: marks
                 .iter()
-                .map(|mark| mark.role(&name, &field.ty))
+                .map(|mark| mark.role(&name, &field.ty, &options.sensor_module()))
                 .collect(),
             is_time: marks.iter().any(|mark| matches!(mark, Mark::Time)),
             name,
@@ -182,18 +199,41 @@ impl<'a> DeclaredField<'a> {
     }
 
     /// The expression of the field's declaration.
-    fn declaration(&self) -> TokenStream {
-        let Self {
-            field, name, roles, ..
-        } = self;
-        let field_type = &field.ty;
+    fn declaration(&self, sensor: &TokenStream) -> TokenStream {
+        let Self { name, roles, .. } = self;
+        let column_type = self.constant(sensor, "COLUMN_TYPE");
+        let is_nullable = self.constant(sensor, "IS_NULLABLE");
         quote! {
-            Field {
+            #sensor::Field {
                 name: ::std::string::String::from(#name),
-                column_type: <#field_type as FieldType<'_>>::COLUMN_TYPE,
-                is_nullable: <#field_type as FieldType<'_>>::IS_NULLABLE,
+                column_type: #column_type,
+                is_nullable: #is_nullable,
                 roles: ::std::vec![#(#roles),*],
             }
+        }
+    }
+
+    /// A constant of the field's type.
+    fn constant(&self, sensor: &TokenStream, name: &str) -> TokenStream {
+        let field_type = &self.field.ty;
+        let name = Ident::new(name, Span::call_site());
+        quote!(<#field_type as #sensor::FieldType<'_>>::#name)
+    }
+
+    /// The field with its value, out of the iterator `values`.
+    fn reader(&self, sensor: &TokenStream) -> TokenStream {
+        let Self { ident, name, .. } = self;
+        // An error that the type is not one of a field is then reported at the field.
+        quote_spanned! { self.field.ty.span() =>
+            #ident: #sensor::FieldType::of_field(#name, ::core::iter::Iterator::next(&mut values))?
+        }
+    }
+
+    /// The value of the field of `reading`.
+    fn value(&self, sensor: &TokenStream) -> TokenStream {
+        let ident = self.ident;
+        quote_spanned! { self.field.ty.span() =>
+            #sensor::FieldType::to_value(&reading.#ident)
         }
     }
 }
@@ -255,11 +295,12 @@ impl Mark {
     }
 
     /// The expression of the role of a field with this name and type.
-    fn role(&self, field: &str, field_type: &syn::Type) -> TokenStream {
+    fn role(&self, field: &str, field_type: &syn::Type, sensor: &TokenStream) -> TokenStream {
+        let aggregation = quote!(#sensor::Aggregation);
         let (function, name, places) = match self {
-            Self::Key => return quote!(FieldRole::Key),
-            Self::Time => return quote!(FieldRole::Time),
-            Self::Identity => return quote!(FieldRole::Identity),
+            Self::Key => return quote!(#sensor::FieldRole::Key),
+            Self::Time => return quote!(#sensor::FieldRole::Time),
+            Self::Identity => return quote!(#sensor::FieldRole::Identity),
             Self::Measure {
                 function,
                 name,
@@ -270,22 +311,63 @@ impl Mark {
             .clone()
             .unwrap_or_else(|| measure_name(function, field));
         let function = match (function, places) {
-            ("sum", _) => quote!(Aggregation::Sum),
-            ("min", _) => quote!(Aggregation::Min),
-            ("max", _) => quote!(Aggregation::Max),
-            ("count", _) => quote!(Aggregation::Count),
-            ("first", _) => quote!(Aggregation::First),
-            ("last", _) => quote!(Aggregation::Last),
-            (_, Some(places)) => quote!(Aggregation::Average { places: #places }),
+            ("sum", _) => quote!(#aggregation::Sum),
+            ("min", _) => quote!(#aggregation::Min),
+            ("max", _) => quote!(#aggregation::Max),
+            ("count", _) => quote!(#aggregation::Count),
+            ("first", _) => quote!(#aggregation::First),
+            ("last", _) => quote!(#aggregation::Last),
+            (_, Some(places)) => quote!(#aggregation::Average { places: #places }),
             (_, None) => {
-                quote!(Aggregation::average_of(<#field_type as FieldType<'_>>::COLUMN_TYPE))
+                quote!(#aggregation::average_of(<#field_type as #sensor::FieldType<'_>>::COLUMN_TYPE))
             }
         };
         quote! {
-            FieldRole::Measure {
+            #sensor::FieldRole::Measure {
                 name: ::std::string::String::from(#name),
                 function: #function,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_sensor_is_explained() {
+        let no_struct = "a sensor's readings are a struct with named fields";
+        for (declaration, expected) in [
+            ("enum Air {}", no_struct),
+            ("struct Air(u8);", no_struct),
+            (
+                "struct Air<T> { pm25: T }",
+                "a sensor's readings can have one lifetime, and no other parameters",
+            ),
+            (
+                "struct Air { #[sensor(median)] pm25: u8 }",
+                "expected key, time, identity, sum, min, max, count, avg, first, last or rename",
+            ),
+            (
+                "struct Air { #[sensor(sum(places = 1))] pm25: u8 }",
+                "expected name, or places for avg",
+            ),
+            (
+                "struct Air { #[sensor(time)] a: Timestamp, #[sensor(time)] b: Timestamp }",
+                "another field is marked as the time already",
+            ),
+            (
+                "#[sensor(rename_all = \"kebab-case\")] struct Air {}",
+                "expected snake_case, camelCase or PascalCase",
+            ),
+            (
+                "#[sensor(filer = Air::is_plausible)] struct Air {}",
+                "expected rename_all, filter or crate",
+            ),
+        ] {
+            let input: DeriveInput = syn::parse_str(declaration).unwrap();
+            assert_eq!(expand(&input).unwrap_err().to_string(), expected);
         }
     }
 }

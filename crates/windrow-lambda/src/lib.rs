@@ -1,4 +1,6 @@
-//! The two Lambda functions of a windrow application, and what their binaries share.
+#![doc = include_str!("../README.md")]
+//!
+//! # Modules
 //!
 //! * [`aggregator`] (feature `aggregator`): folds the records of a tumbling window and emits one
 //!   row per key.
@@ -8,8 +10,14 @@
 //! * [`log`]: sets up a function's log.
 //! * [`handler_deadline`]: when a handler must return.
 //!
-//! Both handlers are generic over their destinations: tests pass an in-memory one, Lambda passes
-//! the SDK's.
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `aggregator` | [`aggregator`]: folds the records of a window and emits rows |
+//! | `processor` | [`processor`]: writes rows to DynamoDB |
+//!
+//! None is enabled by default.
 
 #[cfg(feature = "aggregator")]
 pub mod aggregator;

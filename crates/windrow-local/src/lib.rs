@@ -1,5 +1,6 @@
-//! The local cloud: Kinesis, DynamoDB and Firehose on one port of this machine, and the event
-//! source mappings that run the functions.
+#![doc = include_str!("../README.md")]
+//!
+//! # Modules
 //!
 //! - [`endpoint`]: one HTTP endpoint that speaks the protocols of the three services, so that any
 //!   AWS SDK works with it.
@@ -8,13 +9,11 @@
 //! - [`mapping`]: the event source mapping, which invokes a function with a stream's records as
 //!   Lambda does, including tumbling windows.
 //! - [`LocalCloud`]: all of it together, with the streams, the table and both functions.
-//! - [`dashboard`]: the web page with the live map.
+//! - [`dashboard`]: the web page of the application.
 //! - [`faults`]: faults to inject in front of the services and in the mapping.
 //! - [`table_file`]: reads the table while no local cloud runs.
 //! - [`functions`]: three ways to run a Lambda function: in this process, as the real
 //!   `bootstrap` binary, or under `cargo lambda watch`.
-//!
-//! `cargo run -p windrow-local --example endpoint` starts the endpoint alone.
 
 mod archive;
 mod clock;

@@ -17,6 +17,8 @@ use windrow_local::functions::{Bootstrap, BootstrapOptions, CargoLambda, Embedde
 use windrow_local::{Application, Pipeline, ResourceNames, StartError};
 use windrow_write::{DynamoTable, FirehoseStream, KinesisStream};
 
+use crate::page::{self, PageFiles};
+
 /// How the functions run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Functions {
@@ -28,10 +30,6 @@ pub enum Functions {
     /// Under `cargo lambda watch`, at this address.
     CargoLambda(SocketAddr),
 }
-
-/// Creates the page of a local cloud: it reads the streams with these names, in a region, from the
-/// endpoint at a URL.
-pub type PageRouter = fn(endpoint_url: &str, region: &str, names: &ResourceNames) -> Router;
 
 /// The aggregator and the processor of a sensor, and a page.
 #[derive(Clone, Debug)]
@@ -49,12 +47,13 @@ pub struct SensorApplication<S> {
     pub limits: StateLimits,
     /// A metric of the sensor.
     pub row_metric: Option<RowMetric>,
-    /// The page, if there is one.
-    pub page: Option<PageRouter>,
+    /// The files of the page, if there is one.
+    pub page: Option<PageFiles>,
 }
 
 impl<S: Sensor + Clone> SensorApplication<S> {
-    /// The application of a sensor, without a page. Its functions run in this process.
+    /// The application of a sensor. Its functions run in this process, and its page is a live table of
+    /// the keys.
     pub fn new(sensor: S) -> Self {
         Self {
             sensor,
@@ -63,7 +62,7 @@ impl<S: Sensor + Clone> SensorApplication<S> {
             window_time: WindowTime::default(),
             limits: StateLimits::default(),
             row_metric: None,
-            page: None,
+            page: Some(page::live_table),
         }
     }
 }
@@ -92,8 +91,9 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
     }
 
     fn page(&self, endpoint_url: &str, region: &str, names: &ResourceNames) -> Router {
-        let page = self.page.map(|page| page(endpoint_url, region, names));
-        page.unwrap_or_default()
+        let schema = self.sensor.schema();
+        let page = |files| page::router(files, endpoint_url, region, names, schema);
+        self.page.map(page).unwrap_or_default()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::signal::drain_on_signals;
@@ -27,6 +27,10 @@ const DRAIN: Duration = Duration::from_secs(60);
 /// The time limit for the whole shutdown: the drain, and then stopping everything.
 const END: Duration = Duration::from_secs(90);
 
+/// What a local cloud is, for `--help`.
+const ABOUT: &str = "Kinesis, DynamoDB and Firehose on one port of this machine, the pipeline's \
+                     functions, run as Lambda runs them, and a live page on another port.";
+
 /// The program of a local cloud, for one application.
 #[derive(Clone, Debug)]
 pub struct LocalProgram<S> {
@@ -36,6 +40,10 @@ pub struct LocalProgram<S> {
     pub names: ResourceNames,
     /// The default data directory.
     pub data_dir: String,
+    /// The program's name in `--version`.
+    pub command: String,
+    /// What `--version` prints after the name; `None` if there is no such flag.
+    pub version: Option<&'static str>,
     /// What `--help` says about the program.
     pub about: String,
     /// Examples for `--help`.
@@ -45,7 +53,8 @@ pub struct LocalProgram<S> {
 impl<S: Sensor + Clone> LocalProgram<S> {
     /// The program of an application called `name`. Its stream is called the same, and everything
     /// else begins with it: `thermometer-summary`, `thermometer-rejects`, the binaries
-    /// `thermometer-aggregator` and `thermometer-processor`, and the data directory `.thermometer`.
+    /// `thermometer-aggregator` and `thermometer-processor`, the data directory `.thermometer`, and
+    /// the program `thermometer-local`.
     pub fn new(application: SensorApplication<S>, name: &str) -> Self {
         let binaries = ["aggregator", "processor"].map(|function| format!("{name}-{function}"));
         let application = SensorApplication {
@@ -63,10 +72,9 @@ impl<S: Sensor + Clone> LocalProgram<S> {
             application,
             names,
             data_dir: format!(".{name}"),
-            about:
-                "Kinesis, DynamoDB and Firehose on one port of this machine, and the pipeline's \
-                    functions, run as Lambda runs them."
-                    .to_owned(),
+            command: format!("{name}-local"),
+            version: None,
+            about: ABOUT.to_owned(),
             examples: String::new(),
         }
     }
@@ -79,14 +87,7 @@ impl<S: Sensor + Clone> LocalProgram<S> {
     /// Parses the command line and runs the local cloud until a signal stops it: the whole `main`
     /// function.
     pub fn main(self) -> ExitCode {
-        let command = LocalArgs::command()
-            .about(self.about.clone())
-            .after_help(self.examples.clone())
-            .mut_arg("data_dir", |argument| {
-                let help = "Where the table, the archive and failed batches are kept";
-                argument.help(format!("{help} [default: {}]", self.data_dir))
-            });
-        let parsed = LocalArgs::from_arg_matches(&command.get_matches());
+        let parsed = LocalArgs::from_arg_matches(&self.command_line().get_matches());
         let arguments = parsed.unwrap_or_else(|error| error.exit());
         terminal::log("warn");
         let runtime = Runtime::new().map_err(anyhow::Error::from);
@@ -94,6 +95,26 @@ impl<S: Sensor + Clone> LocalProgram<S> {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         }
+    }
+
+    fn command_line(&self) -> Command {
+        let mut command = LocalArgs::command()
+            .display_name(self.command.clone())
+            .about(self.about.clone())
+            .after_help(self.examples.clone())
+            .mut_arg("data_dir", |argument| {
+                let help = "Where the table, the archive and failed batches are kept";
+                argument.help(format!("{help} [default: {}]", self.data_dir))
+            });
+        if let Some(version) = self.version {
+            command = command.version(version);
+        }
+        if self.application.page.is_none() {
+            command = command.mut_arg("dashboard_port", |argument| {
+                argument.hide(true).value_parser(no_page)
+            });
+        }
+        command
     }
 
     async fn run(&self, arguments: &LocalArgs) -> anyhow::Result<()> {
@@ -131,10 +152,19 @@ impl<S: Sensor + Clone> LocalProgram<S> {
 }
 
 /// The whole `main` function of the local cloud of a sensor's application, called `name`
-/// ([`LocalProgram::new`]). It takes a sensor as it is made, and prints what is wrong with it.
-pub fn main<S: Sensor + Clone>(sensor: Result<S, SensorError>, name: &str) -> ExitCode {
+/// ([`LocalProgram::new`]). `version` is the application's, which `env!("CARGO_PKG_VERSION")` is. It
+/// takes a sensor as it is made, and prints what is wrong with it.
+pub fn main<S: Sensor + Clone>(
+    sensor: Result<S, SensorError>,
+    name: &str,
+    version: &'static str,
+) -> ExitCode {
     match sensor {
-        Ok(sensor) => LocalProgram::new(SensorApplication::new(sensor), name).main(),
+        Ok(sensor) => {
+            let mut program = LocalProgram::new(SensorApplication::new(sensor), name);
+            program.version = Some(version);
+            program.main()
+        }
         Err(error) => fail(&error.into()),
     }
 }
@@ -160,7 +190,6 @@ fn advise(error: StartError) -> anyhow::Error {
 }
 
 #[derive(Debug, Parser)]
-#[command(version)]
 struct LocalArgs {
     /// The endpoint's port on 127.0.0.1; 0 for any free port.
     #[arg(long, default_value_t = windrow_local::endpoint::DEFAULT_PORT)]
@@ -265,6 +294,11 @@ impl LocalArgs {
     }
 }
 
+/// The value of `--dashboard-port` where there is no page.
+fn no_page(_port: &str) -> Result<u16, String> {
+    Err("this local cloud has no page".to_owned())
+}
+
 /// Checks a specification of faults. It is parsed later, when the seed is known.
 fn parse_faults(specification: &str) -> Result<String, String> {
     Faults::parse(specification, 0).map_err(|error| error.to_string())?;
@@ -346,4 +380,53 @@ async fn finish(cloud: LocalCloud) -> anyhow::Result<()> {
     let drained = cloud.drain(DRAIN).await;
     cloud.stop().await;
     drained.context("some readings may not be in the table")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+    use windrow_core::sensor::{DeclaredSensor, Field};
+    use windrow_core::value::ColumnType;
+
+    use super::*;
+
+    fn program() -> LocalProgram<DeclaredSensor> {
+        let sensor = DeclaredSensor::new(vec![Field::new("Room", ColumnType::Text).key()]);
+        LocalProgram::new(SensorApplication::new(sensor.unwrap()), "rooms")
+    }
+
+    fn error(program: &LocalProgram<DeclaredSensor>, flags: &[&str]) -> clap::Error {
+        let arguments = ["rooms-local"].iter().chain(flags);
+        program
+            .command_line()
+            .try_get_matches_from(arguments)
+            .unwrap_err()
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_application() {
+        let mut program = program();
+        assert_eq!(
+            error(&program, &["--version"]).kind(),
+            ErrorKind::UnknownArgument
+        );
+        program.version = Some("4.2.0");
+        let printed = error(&program, &["--version"]);
+        assert_eq!(printed.to_string(), "rooms-local 4.2.0\n");
+    }
+
+    #[test]
+    fn only_a_page_has_a_port() {
+        let mut program = program();
+        let flags = ["rooms-local", "--dashboard-port", "0"];
+        assert!(program.command_line().try_get_matches_from(flags).is_ok());
+        program.application.page = None;
+        let message = error(&program, &["--dashboard-port", "0"]).to_string();
+        assert!(
+            message.contains("this local cloud has no page"),
+            "{message}"
+        );
+        let help = error(&program, &["--help"]).to_string();
+        assert!(!help.contains("dashboard-port"), "{help}");
+    }
 }

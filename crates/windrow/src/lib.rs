@@ -1,38 +1,11 @@
-//! Exact windowed aggregates over Kinesis on AWS Lambda, for any sensor.
+#![doc = include_str!("../README.md")]
 //!
-//! Describe a sensor's readings as a struct, and say what to compute per window and key:
+//! # What `derive(Sensor)` implements
 //!
-//! ```
-//! use windrow::Sensor;
-//! use windrow::core::sensor::{Fixed, Sensor as _};
-//! use windrow::core::time::Timestamp;
-//!
-//! #[derive(Sensor)]
-//! struct Temperature {
-//!     #[sensor(key)]
-//!     site: String,
-//!     #[sensor(key)]
-//!     room: String,
-//!     #[sensor(time)]
-//!     time: Timestamp,
-//!     #[sensor(min, max, avg)]
-//!     celsius: Fixed<2>,
-//! }
-//!
-//! let sensor = windrow::sensor::<Temperature>()?;
-//! let names: Vec<&str> = sensor.schema().measures().iter().map(|it| it.name.as_str()).collect();
-//! assert_eq!(names, ["min_celsius", "max_celsius", "avg_celsius"]);
-//! # Ok::<(), windrow::core::sensor::SensorError>(())
-//! ```
-//!
-//! Each of the two Lambda functions is then one line, and so is a local cloud that runs them on a
-//! machine without an AWS account (features `lambda` and `local`):
-//!
-//! ```ignore
-//! fn main() -> ExitCode { windrow::aggregator::main(windrow::sensor::<Temperature>()) }
-//! fn main() -> ExitCode { windrow::processor::main(windrow::sensor::<Temperature>(), None) }
-//! fn main() -> ExitCode { windrow::local::main(windrow::sensor::<Temperature>(), "thermometer") }
-//! ```
+//! The trait [`Fields`](core::sensor::Fields): which fields a reading has, and what they are for. It
+//! does not implement the trait [`core::sensor::Sensor`]: the value that does is a
+//! [`DeclaredSensor`], which [`sensor`] makes of the fields. `Fields` also formats a reading as it
+//! is sent ([`to_line`](core::sensor::Fields::to_line)).
 //!
 //! # Fields
 //!
@@ -41,7 +14,7 @@
 //! | mark | meaning |
 //! |---|---|
 //! | `key` | a column of the key; several make a key of several columns, none makes one for all readings |
-//! | `time` | when the sensor took the reading. Readings of a key with the same time are duplicates |
+//! | `time` | when the sensor took the reading. Readings of a key with the same time are duplicates. Without a time, none is, and the column of the window's start is called `WindowStart` |
 //! | `identity` | readings of a key are duplicates if they are equal in these fields, instead of the time |
 //! | `sum`, `avg` | of integers and decimals |
 //! | `min`, `max`, `first`, `last` | of any type. First and last are by sequence number within a shard, and by time over several shards |
@@ -52,18 +25,37 @@
 //! with a capital; `min = "lowest"` names it. `avg(places = 1)` rounds an average to one digit after
 //! the point; otherwise it has two digits more than its values.
 //!
-//! The attribute of the struct may have `rename_all = "PascalCase"` (or `camelCase`), and
-//! `filter = Type::function`, a function from a reading to whether it counts.
+//! The attribute of the struct may have:
+//!
+//! | option | meaning |
+//! |---|---|
+//! | `rename_all = "PascalCase"` | how the fields are spelled in JSON: `PascalCase`, `camelCase` or `snake_case` |
+//! | `filter = Self::is_plausible` | a function from `&Self` to whether the reading counts |
+//! | `crate = my_crate::windrow` | the path of this crate, if it is not `::windrow`: for a crate that re-exports it |
 //!
 //! | Rust type | JSON |
 //! |---|---|
 //! | `String`, `Cow<'a, str>` | text of 1 to 2048 bytes |
 //! | `i8` to `i64`, `u8` to `u64` | integers; `150.0` is one |
-//! | [`Fixed<2>`](core::sensor::Fixed) | decimals with up to two digits after the point, exact |
+//! | [`Fixed<2>`](Fixed) | decimals with up to two digits after the point, exact |
 //! | `f64` | floats |
 //! | `bool` | `true`, `false` |
-//! | [`Timestamp`](core::time::Timestamp) | `2026-11-20 09:17:08.189` (UTC), RFC 3339, or a number of seconds or milliseconds since 1970 |
+//! | [`Timestamp`] | `2026-11-20 09:17:08.189` (UTC), RFC 3339, or a number of seconds or milliseconds since 1970 |
 //! | `Option<T>` | may be missing or null |
+//!
+//! Any other type does not compile, unless it implements [`FieldType`](core::sensor::FieldType):
+//!
+//! ```compile_fail,E0277
+//! #[derive(windrow::Sensor)]
+//! struct Temperature {
+//!     #[sensor(max)]
+//!     celsius: f32, // `f32` is not the type of a sensor's field
+//! }
+//! ```
+//!
+//! An enum of an application can be such a type, or a number with a bound. A reading whose value
+//! it does not take is rejected, with a reason that names the field. Fields of the JSON that the
+//! struct does not have are ignored.
 //!
 //! # Modules and features
 //!
@@ -77,6 +69,8 @@
 //! | `read` | `read` | reading a stream through expiry, throttling and resharding |
 
 pub use windrow_core as core;
+pub use windrow_core::sensor::{DeclaredSensor, Fixed, SensorError};
+pub use windrow_core::time::Timestamp;
 pub use windrow_derive::Sensor;
 #[cfg(feature = "event")]
 pub use windrow_event as event;
@@ -89,7 +83,7 @@ pub use windrow_read as read;
 #[cfg(feature = "write")]
 pub use windrow_write as write;
 
-use windrow_core::sensor::{DeclaredSensor, Fields, SensorError};
+use windrow_core::sensor::Fields;
 
 /// The sensor that a struct declares.
 ///

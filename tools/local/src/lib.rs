@@ -58,6 +58,8 @@ pub fn program() -> LocalProgram<Unicorn> {
     let mut program = LocalProgram::new(wild_rydes(), "wildrydes");
     program.names.table = "UnicornSensorData".to_owned();
     program.application.binaries = wild_rydes().binaries;
+    program.command = "local".to_owned();
+    program.version = Some(env!("CARGO_PKG_VERSION"));
     program.about = "Kinesis, DynamoDB and Firehose on one port of this machine, the pipeline's \
                      functions, run as Lambda runs them, and a live map of the fleet on another port."
         .to_owned();
@@ -72,7 +74,7 @@ pub fn wild_rydes() -> WildRydes {
             name: LOW_VITALS_METRIC,
             counts: has_low_vitals,
         }),
-        page: Some(page::router),
+        page: Some(page::file),
         ..SensorApplication::new(Unicorn)
     }
 }

@@ -77,8 +77,12 @@ pub struct DeclaredSensor {
     time: Option<usize>,
     identity: ReadingIdentity,
     measures: Vec<Input>,
+    check: Option<ReadingCheck>,
     filter: Option<Arc<ReadingFilter>>,
 }
+
+/// Whether a reading counts, by the type that declares the sensor.
+type ReadingCheck = fn(&DeclaredReading<'_>) -> Result<bool, Rejection>;
 
 /// Whether a reading counts.
 type ReadingFilter = dyn Fn(&DeclaredReading<'_>) -> bool + Send + Sync;
@@ -174,6 +178,7 @@ impl DeclaredSensor {
             time,
             identity,
             measures,
+            check: None,
             filter: None,
         })
     }
@@ -185,15 +190,12 @@ impl DeclaredSensor {
     /// As [`new`](Self::new).
     pub fn of<F: Fields>() -> Result<Self, SensorError> {
         let sensor = Self::new(F::fields())?;
-        Ok(match F::FILTER {
-            Some(filter) => sensor.with_filter(move |reading| {
-                F::from_values(&reading.values).is_some_and(|reading| filter(&reading))
-            }),
-            None => sensor,
-        })
+        let check = (F::IS_CHECKED || F::FILTER.is_some()).then_some(check::<F> as ReadingCheck);
+        Ok(Self { check, ..sensor })
     }
 
-    /// Leaves out the readings for which `filter` is false.
+    /// Leaves out the readings for which `filter` is false, and those that the filter of the type
+    /// leaves out that declares the sensor.
     pub fn with_filter(
         self,
         filter: impl Fn(&DeclaredReading<'_>) -> bool + Send + Sync + 'static,
@@ -224,6 +226,12 @@ impl std::fmt::Debug for DeclaredSensor {
         let mut debug = formatter.debug_struct("DeclaredSensor");
         debug.field("fields", &self.fields).finish_non_exhaustive()
     }
+}
+
+/// Whether the type `F` counts a reading.
+fn check<F: Fields>(reading: &DeclaredReading<'_>) -> Result<bool, Rejection> {
+    let reading = F::from_values(&reading.values)?;
+    Ok(F::FILTER.is_none_or(|filter| filter(&reading)))
 }
 
 fn time_field(fields: &[Field], marked: &[usize]) -> Result<Option<usize>, SensorError> {
@@ -351,6 +359,11 @@ impl Sensor for DeclaredSensor {
         let values = fields.map(|(field, raw)| parse_field(field, raw));
         let values = values.collect::<Result<_, _>>()?;
         let reading = DeclaredReading { values };
+        if let Some(check) = self.check
+            && !check(&reading)?
+        {
+            return Ok(None);
+        }
         let is_kept = self.filter.as_ref().is_none_or(|keeps| keeps(&reading));
         Ok(is_kept.then_some(reading))
     }

@@ -10,7 +10,7 @@ pub enum WindowTime {
     /// The time it arrived in the stream, as in Lambda's own windows.
     #[default]
     Arrival,
-    /// Its StatusTime. A late reading adds another row for its window.
+    /// The time the sensor took it. A late reading adds another row for its window.
     Event,
 }
 
