@@ -38,10 +38,10 @@ impl Sensor for Unicorn {
     #[inline(always)]
     fn first_line<'a>(
         &self,
-        _layout: &mut FieldLayout,
+        layout: &mut FieldLayout,
         text: &'a [u8],
     ) -> Option<FirstLine<'a, Reading<'a>>> {
-        let (reading, after) = first_line(text)?;
+        let (reading, after) = first_line(layout, text)?;
         Some((Some(reading), after))
     }
 
