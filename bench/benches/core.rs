@@ -7,7 +7,7 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use unicorn::reading::{Reading, any_first_line};
+use unicorn::reading::{Reading, first_line};
 use unicorn::sensor::Unicorn;
 use unicorn::sensor::readings;
 use unicorn::totals::Totals;
@@ -144,7 +144,7 @@ fn parse_fleet_by_the_general_parser(bencher: Bencher) {
     let read = || {
         let (mut layout, mut rest) = (FieldLayout::default(), black_box(log.as_slice()));
         std::iter::from_fn(move || {
-            let (reading, after) = any_first_line(&mut layout, rest)?;
+            let (reading, after) = first_line(&mut layout, rest)?;
             rest = after.get(1..).unwrap_or_default();
             Some(reading)
         })

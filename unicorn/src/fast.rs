@@ -3,11 +3,11 @@
 //! Nearly every incoming line was formatted by [`Reading::to_line`] or looks the same: the keys in
 //! that order, no spaces between them, no escapes in the name, numbers without an exponent.
 //! [`reading`] parses only such lines. It never rejects a line: what it does not recognize is left
-//! to the general parser ([`project`](windrow_core::json::project())), which takes any JSON, and 1.3
+//! to the general parser ([`project`](windrow_core::json::project())), which takes any JSON, and 1.5
 //! times as long. Both return the same value for a line that both accept; `tests/fuzz_reading.rs`
 //! checks that.
 //!
-//! The parser allocates nothing and needs no `unsafe`. It takes about 75 ns per line, of which 24 ns
+//! The parser allocates nothing and needs no `unsafe`. It takes about 65 ns per line, of which 24 ns
 //! are for the coordinates (`cargo bench -p bench -- parse`). Fixed text is compared at once, as an
 //! array; names and digits are scanned eight bytes at a time ([`swar`]); numbers stay integers
 //! ([`ShortDecimal`]). Slices of a length known to the compiler are bounds-checked once, and

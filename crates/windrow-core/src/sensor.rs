@@ -51,6 +51,16 @@ pub trait Sensor: Send + Sync + 'static {
     /// [`Rejection`] if it is not a reading. It names the invalid field.
     fn parse<'a>(&self, json: &'a [u8]) -> Result<Option<Self::Reading<'a>>, Rejection>;
 
+    /// As [`first_line`](Self::first_line), for the one form that most readings of the sensor have,
+    /// if it has a faster parser for that. Tried before it.
+    ///
+    /// Two methods, since one value with two origins would be copied, which takes an eighth of the
+    /// time of parsing.
+    #[inline(always)]
+    fn usual_line<'a>(&self, _text: &'a [u8]) -> Option<FirstLine<'a, Self::Reading<'a>>> {
+        None
+    }
+
     /// Parses the reading at the start of a text in one pass, and returns it with what follows:
     /// nothing, or a newline and the rest of the text. The reading is `None` if the sensor's
     /// filter leaves it out.
@@ -144,6 +154,13 @@ fn next_reading<'a, S: Sensor>(
     rest: &mut &'a [u8],
 ) -> Option<ParsedPart<'a, S>> {
     *rest = rest.get(framing::separators(rest)..)?;
+    if let Some((reading, after)) = sensor.usual_line(rest)
+        && framing::may_follow(after)
+    {
+        let part = rest.get(..rest.len().checked_sub(after.len())?)?;
+        *rest = after;
+        return Some((part, Ok(reading)));
+    }
     if let Some((reading, after)) = sensor.first_line(layout, rest)
         && framing::may_follow(after)
     {

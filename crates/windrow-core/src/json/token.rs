@@ -56,7 +56,7 @@ impl<'a> FieldToken<'a> {
             raw,
             kind,
             digits: decimal.digits,
-            places: decimal.places,
+            places: decimal.places as u8,
         }
     }
 
@@ -124,7 +124,7 @@ impl<'a> FieldToken<'a> {
     pub fn decimal(&self) -> Option<(bool, ShortDecimal)> {
         let decimal = ShortDecimal {
             digits: self.digits,
-            places: self.places,
+            places: self.places.into(),
         };
         match self.kind {
             TokenKind::Decimal => Some((false, decimal)),
