@@ -15,6 +15,8 @@ pub struct FieldLayout {
     names: u64,
     /// Those of the names themselves are used while this is empty.
     keys: Vec<KeySpelling>,
+    /// Whether this is not the first object. Noting the keys of the only one would not pay.
+    is_reused: bool,
 }
 
 /// The names of the fields that are wanted of an object.
@@ -84,7 +86,8 @@ impl FieldLayout {
     /// Removes the keys unless they are those of objects with these names.
     #[inline(always)]
     pub(super) fn begin(&mut self, names: &FieldNames) {
-        if self.names != names.hash {
+        self.is_reused = self.names == names.hash;
+        if !self.is_reused {
             self.names = names.hash;
             self.keys.clear();
         }
@@ -124,7 +127,7 @@ impl FieldLayout {
         spelling: &[u8],
         field: usize,
     ) {
-        if index >= MOST_KEYS {
+        if index >= MOST_KEYS || !self.is_reused {
             return;
         }
         if self.keys.is_empty() {
