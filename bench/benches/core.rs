@@ -7,13 +7,15 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use unicorn::reading::Reading;
+use unicorn::reading::{Reading, first_line};
 use unicorn::sensor::Unicorn;
 use unicorn::sensor::readings;
 use unicorn::totals::Totals;
 use windrow_core::dedup::DedupCache;
 use windrow_core::fold::{Fold, OpenRecord, StateLimits};
-use windrow_core::sensor::Sensor;
+use windrow_core::json::FieldLayout;
+use windrow_core::sensor::{Aggregation, DeclaredSensor, Field, Sensor};
+use windrow_core::value::{ColumnType, NumberType};
 use windrow_event::{Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode};
 
 const RECORDS: usize = 7_000;
@@ -132,34 +134,112 @@ fn parse(bencher: Bencher) {
 /// Like `parse`, but the numbers of consecutive lines differ in length.
 #[divan::bench]
 fn parse_fleet(bencher: Bencher) {
-    let log: Vec<u8> = (0..RECORDS)
-        .flat_map(|number| varied_line(number).into_bytes())
-        .collect();
-    parse_log(bencher, &log);
+    parse_log(bencher, &fleet(|line| line));
 }
 
-/// The lines of `parse` with the distance first, as another producer might send them.
+/// The lines of `parse_fleet` by the parser for any JSON.
 #[divan::bench]
-fn parse_in_another_order(bencher: Bencher) {
-    let reordered = |number: usize| {
-        let distance = format!("\"Distance\":29.{number},");
-        let line = line(number).replacen(&distance, "", 1);
-        line.replacen('{', &format!("{{{distance}"), 1)
+fn parse_fleet_by_the_general_parser(bencher: Bencher) {
+    let log = fleet(|line| line);
+    let read = || {
+        let (mut layout, mut rest) = (FieldLayout::default(), black_box(log.as_slice()));
+        std::iter::from_fn(move || {
+            let (reading, after) = first_line(&mut layout, rest)?;
+            rest = after.get(1..).unwrap_or_default();
+            Some(reading)
+        })
+    };
+    assert_eq!(read().count(), RECORDS);
+    bencher
+        .counter(BytesCount::of_slice(&log))
+        .counter(ItemsCount::new(RECORDS))
+        .bench(|| read().map(black_box).count());
+}
+
+/// With the distance first, as another producer might send them.
+#[divan::bench]
+fn parse_fleet_in_another_order(bencher: Bencher) {
+    let reordered = |line: String| {
+        let start = line.find(",\"Distance").unwrap();
+        let end = line.find(",\"Magic").unwrap();
+        let (before, after) = (&line[1..start], &line[end..]);
+        format!("{{{},{before}{after}", &line[start + 1..end])
+    };
+    parse_log(bencher, &fleet(reordered));
+}
+
+/// With spaces, as Python writes JSON.
+#[divan::bench]
+fn parse_fleet_with_spaces(bencher: Bencher) {
+    let spaced = |line: String| line.replace("\":", "\": ").replace(",\"", ", \"");
+    parse_log(bencher, &fleet(spaced));
+}
+
+/// With an identifier, a nested object and a number more.
+#[divan::bench]
+fn parse_fleet_with_unknown_and_nested_fields(bencher: Bencher) {
+    let mut number = 0;
+    let extended = |line: String| {
+        number += 1;
+        let id = format!("{{\"Id\":\"{number:08x}-7c1e\",");
+        let nested = format!(
+            ",\"Device\":{{\"firmware\":\"1.{}.3\",\"ok\":true,\"tags\":[\"a\",\"b\",{number}]}},\"Distance",
+            number % 10
+        );
+        let line = line.replacen('{', &id, 1);
+        let line = line.replacen(",\"Distance", &nested, 1);
+        line.replacen("}\n", ",\"Battery\":71.5}\n", 1)
+    };
+    parse_log(bencher, &fleet(extended));
+}
+
+/// With a character beyond ASCII per name.
+#[divan::bench]
+fn parse_fleet_with_names_beyond_ascii(bencher: Bencher) {
+    let accented = |line: String| line.replacen("\"Name\":\"", "\"Name\":\"é", 1);
+    parse_log(bencher, &fleet(accented));
+}
+
+/// With that character escaped.
+#[divan::bench]
+fn parse_fleet_with_escaped_names(bencher: Bencher) {
+    let escaped = |line: String| line.replacen("\"Name\":\"", "\"Name\":\"\\u00e9", 1);
+    parse_log(bencher, &fleet(escaped));
+}
+
+/// The lines of a declared sensor.
+#[divan::bench]
+fn parse_thermometer(bencher: Bencher) {
+    let celsius = ColumnType::Number(NumberType::decimal(2));
+    let sensor = DeclaredSensor::new(vec![
+        Field::new("site", ColumnType::Text).key(),
+        Field::new("room", ColumnType::Text).key(),
+        Field::new("time", ColumnType::Timestamp).time(),
+        Field::new("celsius", celsius).measure("lowest", Aggregation::Min),
+    ])
+    .unwrap();
+    let line = |number: usize| {
+        let (site, room, second) = (number % 7, number % 100, number % 60);
+        let (whole, hundredths) = (15 + number % 10, number % 100);
+        format!(
+            "{{\"site\":\"S{site}\",\"room\":\"attic {room}\",\"time\":\"2026-09-21 14:14:{second:02}.189\",\"celsius\":{whole}.{hundredths:02}}}\n"
+        )
     };
     let log: Vec<u8> = (0..RECORDS)
-        .flat_map(|number| reordered(number).into_bytes())
+        .flat_map(|number| line(number).into_bytes())
         .collect();
-    parse_log(bencher, &log);
+    let read = |log| windrow_core::sensor::readings(&sensor, log).filter(|(_, it)| it.is_ok());
+    assert_eq!(read(&log).count(), RECORDS);
+    bencher
+        .counter(BytesCount::of_slice(&log))
+        .counter(ItemsCount::new(RECORDS))
+        .bench(|| read(black_box(&log)).count());
 }
 
-/// The lines of `parse` with an extra field, which needs the general JSON parser.
-#[divan::bench]
-fn parse_any_json(bencher: Bencher) {
-    let extended = |number: usize| line(number).replacen('{', "{\"Model\":7,", 1);
-    let log: Vec<u8> = (0..RECORDS)
-        .flat_map(|number| extended(number).into_bytes())
-        .collect();
-    parse_log(bencher, &log);
+/// The lines of `parse_fleet`, changed.
+fn fleet(change: impl FnMut(String) -> String) -> Vec<u8> {
+    let lines = (0..RECORDS).map(varied_line).map(change);
+    lines.flat_map(String::into_bytes).collect()
 }
 
 fn parse_log(bencher: Bencher, log: &[u8]) {

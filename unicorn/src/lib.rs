@@ -22,7 +22,6 @@
 //! # Ok::<(), windrow_core::rejection::Rejection>(())
 //! ```
 
-mod decimal;
 mod fast;
 
 pub mod distance;

@@ -3,12 +3,11 @@
 pub(crate) mod model;
 
 use std::borrow::Cow;
-
-use serde::Deserialize;
+use std::sync::LazyLock;
 
 use crate::distance::Distance;
 use crate::fast;
-use windrow_core::json::{self, RawField};
+use windrow_core::json::{self, FieldLayout, FieldNames, FieldToken, RawField, TokenKind};
 use windrow_core::rejection::Rejection;
 use windrow_core::value;
 
@@ -19,9 +18,7 @@ impl<'a> Reading<'a> {
     ///
     /// The order of keys, spacing, unknown fields and escapes do not matter.
     ///
-    /// A line formatted as [`to_line`](Self::to_line) does is parsed in a seventh of the time that
-    /// other JSON takes, and one with its fields in another order or with spaces between them in
-    /// less than a third.
+    /// A line formatted as [`to_line`](Self::to_line) does takes two thirds of the time of other JSON.
     ///
     /// # Errors
     ///
@@ -31,49 +28,125 @@ impl<'a> Reading<'a> {
     pub fn parse(line: &'a [u8]) -> Result<Self, Rejection> {
         match fast::reading(line) {
             Some((reading, b"" | b"\r" | b"\n" | b"\r\n")) => Ok(reading),
-            _ => Self::parse_other(line),
+            _ => Self::parse_any(line),
         }
     }
 
-    /// Parses a line in another format. A separate function, so that it takes no registers from
+    /// Parses a line of any form. A separate function, so that it takes no registers from
     /// [`parse`](Self::parse).
     #[inline(never)]
-    fn parse_other(line: &'a [u8]) -> Result<Self, Rejection> {
-        fast::reading_in_any_order(line).map_or_else(|| Self::parse_any(line), Ok)
+    fn parse_any(line: &'a [u8]) -> Result<Self, Rejection> {
+        let mut values = [FieldToken::default(); FIELDS];
+        json::fields(&NAMES, &mut FieldLayout::default(), line, &mut values)?;
+        Self::from_fields(&values)
     }
 
-    /// Parses any JSON object.
-    fn parse_any(line: &'a [u8]) -> Result<Self, Rejection> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct ReadingFields<'a> {
-            #[serde(borrow)]
-            name: RawField<'a>,
-            #[serde(borrow)]
-            status_time: RawField<'a>,
-            #[serde(borrow)]
-            latitude: RawField<'a>,
-            #[serde(borrow)]
-            longitude: RawField<'a>,
-            #[serde(borrow)]
-            distance: RawField<'a>,
-            #[serde(borrow)]
-            magic_points: RawField<'a>,
-            #[serde(borrow)]
-            health_points: RawField<'a>,
-        }
+    #[inline(always)]
+    fn from_fields(values: &[FieldToken<'a>; FIELDS]) -> Result<Self, Rejection> {
+        Self::from_usual(values).map_or_else(|| Self::from_unusual(values), Ok)
+    }
 
-        let fields: ReadingFields<'a> = json::split(line)?;
-        Ok(Self {
-            name: name(fields.name)?,
-            status_time: value::timestamp("StatusTime", fields.status_time)?,
-            latitude: degrees("Latitude", fields.latitude, 90.0)?,
-            longitude: degrees("Longitude", fields.longitude, 180.0)?,
-            distance: distance(fields.distance)?,
-            magic_points: json::integer("MagicPoints", fields.magic_points)?,
-            health_points: json::integer("HealthPoints", fields.health_points)?,
+    /// The reading with these values; `None` if one is invalid or has an unusual form.
+    #[inline(always)]
+    fn from_usual(values: &[FieldToken<'a>; FIELDS]) -> Option<Self> {
+        let [name, time, latitude, longitude, distance, magic, health] = values;
+        Some(Self {
+            name: usual_name(name)?,
+            status_time: time.timestamp()?,
+            latitude: usual_degrees(latitude, 90)?,
+            longitude: usual_degrees(longitude, 180)?,
+            distance: usual_distance(distance)?,
+            magic_points: usual_points(magic)?,
+            health_points: usual_points(health)?,
         })
     }
+
+    /// Parses values of any form, in the order of the fields, since a rejection names the first
+    /// that is invalid.
+    #[inline(never)]
+    fn from_unusual(values: &[FieldToken<'a>; FIELDS]) -> Result<Self, Rejection> {
+        let values = values.each_ref().map(FieldToken::raw);
+        let [name_field, time, latitude, longitude, moved, magic, health] = values;
+        Ok(Self {
+            name: name(name_field)?,
+            status_time: value::timestamp("StatusTime", time)?,
+            latitude: degrees("Latitude", latitude, 90.0)?,
+            longitude: degrees("Longitude", longitude, 180.0)?,
+            distance: distance(moved)?,
+            magic_points: json::integer("MagicPoints", magic)?,
+            health_points: json::integer("HealthPoints", health)?,
+        })
+    }
+}
+
+/// The number of fields.
+const FIELDS: usize = 7;
+
+static NAMES: LazyLock<FieldNames> = LazyLock::new(|| {
+    let names: [&str; FIELDS] = [
+        "Name",
+        "StatusTime",
+        "Latitude",
+        "Longitude",
+        "Distance",
+        "MagicPoints",
+        "HealthPoints",
+    ];
+    FieldNames::new(names)
+});
+
+/// Parses the reading at the start of a text, and returns it with what follows: nothing, or a
+/// newline and the rest of the text.
+///
+/// This is one pass, without a search for the end of the line first. It parses only lines formatted
+/// as [`Reading::to_line`] does. `None` does not mean that the line is invalid.
+#[inline(always)]
+pub fn usual_line(text: &[u8]) -> Option<(Reading<'_>, &[u8])> {
+    let (reading, after) = fast::reading(text)?;
+    Some((reading, json::line_end(after)?))
+}
+
+/// As [`usual_line`], for readings of any form, but without white space around them.
+#[inline(never)]
+pub fn first_line<'a>(layout: &mut FieldLayout, text: &'a [u8]) -> Option<(Reading<'a>, &'a [u8])> {
+    let mut values = [FieldToken::default(); FIELDS];
+    let object = json::project(&NAMES, layout, text, &mut values)?;
+    let rest = object.line_end()?;
+    let reading = Reading::from_fields(&values).ok()?;
+    Some((reading, rest))
+}
+
+#[inline(always)]
+fn usual_name<'a>(value: &FieldToken<'a>) -> Option<Cow<'a, str>> {
+    let name = value.text()?;
+    // A name cannot have more characters than bytes.
+    (1..=LONGEST_NAME).contains(&name.len()).then_some(name)
+}
+
+#[inline(always)]
+fn usual_degrees(value: &FieldToken<'_>, limit: u8) -> Option<Option<f64>> {
+    if let TokenKind::Missing | TokenKind::Null = value.kind() {
+        return Some(None);
+    }
+    let (is_negative, degrees) = value.decimal()?;
+    let degrees = degrees.nearest_up_to(limit)?;
+    Some(Some(if is_negative { -degrees } else { degrees }))
+}
+
+#[inline(always)]
+fn usual_distance(value: &FieldToken<'_>) -> Option<Distance> {
+    let (false, metres) = value.decimal()? else {
+        return None;
+    };
+    let distance = Distance::from_micrometres(metres.scale(6)?.into());
+    (distance <= Distance::FARTHEST).then_some(distance)
+}
+
+#[inline(always)]
+fn usual_points(value: &FieldToken<'_>) -> Option<i32> {
+    let (is_negative, points) = value.decimal()?;
+    let points = i64::try_from(points.scale_exactly(0)?).ok()?;
+    i32::try_from(if is_negative { -points } else { points }).ok()
 }
 
 fn name(raw: RawField<'_>) -> Result<Cow<'_, str>, Rejection> {
@@ -122,16 +195,4 @@ fn degrees(field: &str, raw: RawField<'_>, limit: f64) -> Result<Option<f64>, Re
             Err(Rejection::field(field, problem))
         }
     }
-}
-
-/// Parses the reading in the first line of a text. Also returns what follows it: nothing, or a
-/// newline and the rest of the text.
-///
-/// This is one pass, without a search for the end of the line first. It parses only lines formatted
-/// as [`Reading::to_line`] does. `None` does not mean that the line is invalid.
-#[inline(always)]
-pub fn first_line(text: &[u8]) -> Option<(Reading<'_>, &[u8])> {
-    let (reading, after) = fast::reading(text)?;
-    let after = after.strip_prefix(b"\r").unwrap_or(after);
-    matches!(after, [] | [b'\n', ..]).then_some((reading, after))
 }

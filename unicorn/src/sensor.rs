@@ -13,7 +13,7 @@ use windrow_core::time::Timestamp;
 use windrow_core::value::Value;
 
 use crate::distance::Distance;
-use crate::reading::{Reading, first_line};
+use crate::reading::{Reading, first_line, usual_line};
 use crate::row::schema;
 use crate::totals::{ReadingSample, Totals};
 
@@ -36,12 +36,18 @@ impl Sensor for Unicorn {
     }
 
     #[inline(always)]
+    fn usual_line<'a>(&self, text: &'a [u8]) -> Option<FirstLine<'a, Reading<'a>>> {
+        let (reading, after) = usual_line(text)?;
+        Some((Some(reading), after))
+    }
+
+    #[inline]
     fn first_line<'a>(
         &self,
-        _layout: &mut FieldLayout,
+        layout: &mut FieldLayout,
         text: &'a [u8],
     ) -> Option<FirstLine<'a, Reading<'a>>> {
-        let (reading, after) = first_line(text)?;
+        let (reading, after) = first_line(layout, text)?;
         Some((Some(reading), after))
     }
 

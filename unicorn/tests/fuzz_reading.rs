@@ -1,8 +1,8 @@
 //! Compares the parser of readings with a simple one (`oracle`): both accept a line with equal
 //! values, or both reject it for the same field.
 //!
-//! Lines in the usual formats, which have faster parsers, and slightly changed ones are also parsed
-//! with a space before them and with another field in them, which takes the other parsers.
+//! Lines in the usual formats and slightly changed ones are also parsed with a space before them and
+//! with another field in them, which takes the general parser.
 //!
 //! A normal run has more than 200,000 lines. For more, set `PROPTEST_CASES` to the number of cases
 //! per property:

@@ -21,9 +21,8 @@ use windrow_core::sensor::Sensor;
 use windrow_event::{
     Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode, encoded_len,
 };
-use windrow_lambda::aggregator::intake::{Intake, RecordSource, WindowRule};
+use windrow_lambda::aggregator::intake::{Intake, RecordReader, RecordSource, WindowRule};
 use windrow_lambda::aggregator::state::{self, WindowFold};
-use windrow_record::Unpacker;
 use windrow_record::kpl::{self, AggregateBuilder};
 
 /// Times decoding and folding a full event, in turn with a peer and with the same readings packed in
@@ -197,20 +196,14 @@ fn ours(event: &[u8], limits: StateLimits) -> anyhow::Result<(WindowFold<Unicorn
     };
     let mut fold: WindowFold<Unicorn> = Fold::new(limits);
     let mut intake = Intake::default();
-    let mut unpacker = Unpacker::default();
+    let mut reader = RecordReader::default();
     let data = event
         .records()
         .map(|record| record.data.unwrap_or_default());
     let digests = kpl::check_digests(data);
     for (record, is_digest_right) in event.records().zip(digests) {
         if let Some(open) = fold.begin_record(record.sequence_number)?.into_record() {
-            intake.take(
-                &Unicorn,
-                source,
-                (&mut unpacker, is_digest_right),
-                record,
-                open,
-            );
+            intake.take(&Unicorn, source, &mut reader, is_digest_right, record, open);
         }
     }
     Ok((fold, intake.readings))

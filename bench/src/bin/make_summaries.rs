@@ -14,7 +14,7 @@ use windrow_core::sequence::SequenceRange;
 use windrow_core::time::Timestamp;
 use windrow_core::value::Value;
 use windrow_event::{EventSource, RecordData, encode, encoded_len};
-use windrow_lambda::aggregator::pack::Packer;
+use windrow_lambda::aggregator::pack::RowPacker;
 
 /// Writes Lambda events of rows, packed as by the aggregator: event-0.json, event-1.json ...
 #[derive(Debug, Parser)]
@@ -72,7 +72,7 @@ fn main() -> anyhow::Result<()> {
         range: SequenceRange::new(from, to).context("the range is reversed")?,
         dedup_from: None,
     });
-    let mut packer = Packer::new(schema());
+    let mut packer = RowPacker::new(schema());
     for number in 0..arguments.rows {
         packer.push(&row(number, &source));
     }

@@ -51,6 +51,16 @@ pub trait Sensor: Send + Sync + 'static {
     /// [`Rejection`] if it is not a reading. It names the invalid field.
     fn parse<'a>(&self, json: &'a [u8]) -> Result<Option<Self::Reading<'a>>, Rejection>;
 
+    /// As [`first_line`](Self::first_line), for the one form that most readings of the sensor have,
+    /// if it has a faster parser for that. Tried before it.
+    ///
+    /// Two methods, since one value with two origins would be copied, which takes an eighth of the
+    /// time of parsing.
+    #[inline(always)]
+    fn usual_line<'a>(&self, _text: &'a [u8]) -> Option<FirstLine<'a, Self::Reading<'a>>> {
+        None
+    }
+
     /// Parses the reading at the start of a text in one pass, and returns it with what follows:
     /// nothing, or a newline and the rest of the text. The reading is `None` if the sensor's
     /// filter leaves it out.
@@ -125,25 +135,59 @@ pub fn readings<'a, S: Sensor>(
     sensor: &'a S,
     record: &'a [u8],
 ) -> impl Iterator<Item = ParsedPart<'a, S>> {
-    let mut rejection = framing::rejection_of(record);
-    let mut rest = record;
     let mut layout = FieldLayout::default();
-    std::iter::from_fn(move || {
-        if let Some(rejection) = rejection.take() {
-            rest = &[];
-            return Some((record, Err(rejection)));
+    let mut readings = RecordReadings::new(record);
+    std::iter::from_fn(move || readings.next(sensor, &mut layout))
+}
+
+/// The readings in a record, for callers that keep the layout from one record to the next.
+#[derive(Debug)]
+pub struct RecordReadings<'a> {
+    rejection: Option<Rejection>,
+    record: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl<'a> RecordReadings<'a> {
+    /// The readings in a record, as in [`readings`].
+    #[inline]
+    pub fn new(record: &'a [u8]) -> Self {
+        Self {
+            rejection: framing::rejection_of(record),
+            record,
+            rest: record,
         }
-        next_reading(sensor, &mut layout, &mut rest)
-    })
+    }
+
+    /// Parses the next reading; `None` at the end. `layout` is that of the reading before.
+    #[inline]
+    pub fn next<S: Sensor>(
+        &mut self,
+        sensor: &S,
+        layout: &mut FieldLayout,
+    ) -> Option<ParsedPart<'a, S>> {
+        if let Some(rejection) = self.rejection.take() {
+            self.rest = &[];
+            return Some((self.record, Err(rejection)));
+        }
+        next_reading(sensor, layout, &mut self.rest)
+    }
 }
 
 #[inline]
 fn next_reading<'a, S: Sensor>(
-    sensor: &'a S,
+    sensor: &S,
     layout: &mut FieldLayout,
     rest: &mut &'a [u8],
 ) -> Option<ParsedPart<'a, S>> {
     *rest = rest.get(framing::separators(rest)..)?;
+    if let Some((reading, after)) = sensor.usual_line(rest)
+        && framing::may_follow(after)
+    {
+        let part = rest.get(..rest.len().checked_sub(after.len())?)?;
+        *rest = after;
+        return Some((part, Ok(reading)));
+    }
     if let Some((reading, after)) = sensor.first_line(layout, rest)
         && framing::may_follow(after)
     {

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::decimal::Decimal;
-use crate::json::{self, RawField};
+use crate::json::{self, FieldToken, RawField, TokenKind};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -179,6 +179,39 @@ impl<'a> FieldValue<'a> {
                 _ => Err(Rejection::field(field, "is neither true nor false")),
             },
             ColumnType::Timestamp => timestamp(field, raw).map(Self::Timestamp),
+        }
+    }
+
+    /// The value of a field, as it is written; `None` if it is invalid or has an unusual form, which
+    /// takes [`parse`](Self::parse).
+    #[inline(always)]
+    pub(crate) fn from_usual(column_type: ColumnType, token: &FieldToken<'a>) -> Option<Self> {
+        match (column_type, token.kind()) {
+            (_, TokenKind::Missing | TokenKind::Null) => Some(Self::Null),
+            (ColumnType::Text, _) => {
+                let text = token.text()?;
+                (!text.is_empty()).then_some(Self::Text(text))
+            }
+            (ColumnType::Number(number), _) => {
+                let (is_negative, decimal) = token.decimal()?;
+                let unscaled = i128::from(decimal.scale_exactly(number.scale.into())?);
+                let unscaled = if is_negative { -unscaled } else { unscaled };
+                let is_valid = number.lowest <= unscaled && unscaled <= number.highest;
+                is_valid.then_some(Self::Number(Decimal {
+                    unscaled,
+                    scale: number.scale,
+                }))
+            }
+            (ColumnType::Float, _) => {
+                let (is_negative, decimal) = token.decimal()?;
+                let float = decimal.nearest_up_to(u8::MAX)?;
+                let float = Finite::new(if is_negative { -float } else { float })?;
+                Some(Self::Float(float))
+            }
+            (ColumnType::Boolean, TokenKind::True) => Some(Self::Boolean(true)),
+            (ColumnType::Boolean, TokenKind::False) => Some(Self::Boolean(false)),
+            (ColumnType::Boolean, _) => None,
+            (ColumnType::Timestamp, _) => token.timestamp().map(Self::Timestamp),
         }
     }
 

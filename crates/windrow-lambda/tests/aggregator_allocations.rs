@@ -11,10 +11,9 @@ use windrow_core::fold::StateLimits;
 use windrow_core::window::Window;
 use windrow_event::{Event, EventSource, RecordData, Timestamp, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
-use windrow_lambda::aggregator::intake::{Intake, RecordSource, WindowRule};
+use windrow_lambda::aggregator::intake::{Intake, RecordReader, RecordSource, WindowRule};
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::aggregator::state::WindowFold;
-use windrow_record::Unpacker;
 use windrow_write::{BatchLimits, Destination, ItemFailure, SendError};
 
 const UNICORNS: usize = 500;
@@ -65,11 +64,11 @@ fn take(payload: &[u8], fold: &mut WindowFold<Unicorn>) -> Intake {
         }),
     };
     let mut intake = Intake::default();
-    let mut unpacker = Unpacker::default();
+    let mut reader = RecordReader::default();
     for record in event.records() {
         let step = fold.begin_record(record.sequence_number).unwrap();
         let open = step.into_record().unwrap();
-        intake.take(&Unicorn, source, (&mut unpacker, false), record, open);
+        intake.take(&Unicorn, source, &mut reader, false, record, open);
     }
     intake
 }

@@ -13,7 +13,7 @@ use unicorn::row::{rows, schema};
 use unicorn::sensor::Unicorn;
 use windrow_event::{Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
-use windrow_lambda::aggregator::pack::Packer;
+use windrow_lambda::aggregator::pack::RowPacker;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::metrics::Metrics;
 use windrow_write::{BatchLimits, Collected, Destination, ItemFailure, KinesisRecord, SendError};
@@ -179,7 +179,7 @@ async fn fatal_errors_fail_the_invocation() {
 
 /// The records that the rows of these names are packed into.
 fn packed(names: impl IntoIterator<Item = String>) -> Vec<KinesisRecord> {
-    let mut packer = Packer::new(schema());
+    let mut packer = RowPacker::new(schema());
     for name in names {
         let name = serde_json::to_string(&name).unwrap();
         let line = format!(

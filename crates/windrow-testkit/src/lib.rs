@@ -1,12 +1,14 @@
 //! Shared utilities of tests and fuzzers. Not for production: incorrect use panics.
 //!
 //! * [`choices`]: a generator's choices, drawn from bytes, for property tests and fuzzers.
+//! * [`fields`]: the general parser of readings, compared with `serde_json`.
 //! * [`frames`]: handmade window states.
 //! * [`oracle`]: an independent parser of readings, to compare the real one with.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 pub mod choices;
+pub mod fields;
 pub mod frames;
 pub mod oracle;
 

@@ -53,8 +53,8 @@ pub fn check(line: &[u8]) {
     assert_eq!(actual, expected, "{}", line.escape_ascii());
 }
 
-/// Checks that all parsers agree on a line. A space before it excludes the parser for the
-/// producer's format, and another field in it leaves only the parser for any JSON.
+/// Checks that all parsers agree on a line. A space before it, or another field in it, takes the
+/// parser for any JSON.
 ///
 /// # Panics
 ///

@@ -247,11 +247,16 @@ impl<'n, S: Sensor> Parser<'n, S> {
             // Usually, the next reading is buffered, takes one pass, and a newline follows.
             let offset = text.offset();
             let buffered = text.buffered();
-            let first = match sensor.first_line(layout, buffered) {
-                Some((reading, [b'\n', after @ ..])) => {
-                    Some((buffered.len() - after.len(), reading.map(&mut take)))
-                }
-                _ => None,
+            let length = |after: &[u8]| buffered.len() - after.len();
+            let first = match sensor.usual_line(buffered) {
+                Some((reading, [b'\n', rest @ ..])) => Some((length(rest), reading.map(&mut take))),
+                Some(_) => None,
+                None => match sensor.first_line(layout, buffered) {
+                    Some((reading, [b'\n', rest @ ..])) => {
+                        Some((length(rest), reading.map(&mut take)))
+                    }
+                    _ => None,
+                },
             };
             if let Some((length, taken)) = first {
                 text.skip(length);

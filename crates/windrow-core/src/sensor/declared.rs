@@ -6,9 +6,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::{Aggregation, Field, FieldRole, Fields, MeasureAccumulators, Sensor};
+use super::{Aggregation, Field, FieldRole, Fields, FirstLine, MeasureAccumulators, Sensor};
 use crate::decimal::Decimal;
-use crate::json;
+use crate::json::{self, FieldLayout, FieldNames, FieldToken, TokenBuffer};
 use crate::rejection::Rejection;
 use crate::row::{Measure, ReadingOrder};
 use crate::schema::{KeyColumn, MeasureColumn, Schema, SchemaError};
@@ -73,6 +73,8 @@ pub enum SensorError {
 pub struct DeclaredSensor {
     schema: Arc<Schema>,
     fields: Vec<Field>,
+    /// The names of the fields.
+    names: FieldNames,
     key: Vec<usize>,
     time: Option<usize>,
     identity: ReadingIdentity,
@@ -173,6 +175,7 @@ impl DeclaredSensor {
         let schema = Schema::new(key_columns.collect(), time_column, columns)?;
         Ok(Self {
             schema: Arc::new(schema),
+            names: FieldNames::new(fields.iter().map(|field| field.name.as_str())),
             fields,
             key,
             time,
@@ -218,6 +221,29 @@ impl DeclaredSensor {
     /// The fields of the readings.
     pub fn fields(&self) -> &[Field] {
         &self.fields
+    }
+
+    /// The reading with these values, one per field; `None` if the filter leaves it out.
+    #[inline]
+    fn reading<'a>(
+        &self,
+        tokens: &[FieldToken<'a>],
+    ) -> Result<Option<DeclaredReading<'a>>, Rejection> {
+        let mut values = Vec::with_capacity(self.fields.len());
+        for (field, token) in self.fields.iter().zip(tokens) {
+            match usual_value(field, token) {
+                Some(value) => values.push(value),
+                None => values.push(any_value(field, token.raw())?),
+            }
+        }
+        let reading = DeclaredReading { values };
+        if let Some(check) = self.check
+            && !check(&reading)?
+        {
+            return Ok(None);
+        }
+        let is_kept = self.filter.as_ref().is_none_or(|keeps| keeps(&reading));
+        Ok(is_kept.then_some(reading))
     }
 }
 
@@ -322,7 +348,21 @@ fn narrowed(mut field: Field) -> Result<Field, SensorError> {
     Ok(field)
 }
 
-fn parse_field<'a>(field: &Field, raw: json::RawField<'a>) -> Result<FieldValue<'a>, Rejection> {
+/// The value of a field; `None` if it is invalid or has an unusual form.
+#[inline(always)]
+fn usual_value<'a>(field: &Field, token: &FieldToken<'a>) -> Option<FieldValue<'a>> {
+    let value = FieldValue::from_usual(field.column_type, token)?;
+    let is_valid = match &value {
+        FieldValue::Null => field.is_nullable,
+        FieldValue::Text(text) => text.len() <= LONGEST_TEXT,
+        _ => true,
+    };
+    is_valid.then_some(value)
+}
+
+/// Parses a value of any form.
+#[inline(never)]
+fn any_value<'a>(field: &Field, raw: json::RawField<'a>) -> Result<FieldValue<'a>, Rejection> {
     let value = FieldValue::parse(field.column_type, &field.name, raw)?;
     match &value {
         FieldValue::Null if !field.is_nullable => Err(Rejection::Missing {
@@ -354,18 +394,21 @@ impl Sensor for DeclaredSensor {
     }
 
     fn parse<'a>(&self, json: &'a [u8]) -> Result<Option<DeclaredReading<'a>>, Rejection> {
-        let raw = json::split_by_name(json, &self.fields)?;
-        let fields = self.fields.iter().zip(raw);
-        let values = fields.map(|(field, raw)| parse_field(field, raw));
-        let values = values.collect::<Result<_, _>>()?;
-        let reading = DeclaredReading { values };
-        if let Some(check) = self.check
-            && !check(&reading)?
-        {
-            return Ok(None);
-        }
-        let is_kept = self.filter.as_ref().is_none_or(|keeps| keeps(&reading));
-        Ok(is_kept.then_some(reading))
+        let mut tokens = TokenBuffer::new(&self.names);
+        let mut layout = FieldLayout::default();
+        json::fields(&self.names, &mut layout, json, tokens.tokens())?;
+        self.reading(tokens.tokens())
+    }
+
+    fn first_line<'a>(
+        &self,
+        layout: &mut FieldLayout,
+        text: &'a [u8],
+    ) -> Option<FirstLine<'a, DeclaredReading<'a>>> {
+        let mut tokens = TokenBuffer::new(&self.names);
+        let object = json::project(&self.names, layout, text, tokens.tokens())?;
+        let rest = object.line_end()?;
+        Some((self.reading(tokens.tokens()).ok()?, rest))
     }
 
     fn key<'r>(&self, reading: &'r DeclaredReading<'_>) -> Cow<'r, str> {

@@ -16,14 +16,14 @@ use windrow_core::sequence::{InvalidSequenceNumber, SequenceNumber};
 use windrow_core::time::Timestamp;
 use windrow_core::window::Window;
 use windrow_event::{DecodeError, Event, Reject, Response};
-use windrow_record::{Unpacker, kpl};
+use windrow_record::kpl;
 use windrow_service::chain;
 use windrow_write::{
     DeliveryReport, Destination, KinesisRecord, Policy, Reasons, Undelivered, deliver,
 };
 
-use crate::aggregator::intake::{Intake, RecordSource, WindowRule};
-use crate::aggregator::pack::Packer;
+use crate::aggregator::intake::{Intake, RecordReader, RecordSource, WindowRule};
+use crate::aggregator::pack::RowPacker;
 use crate::aggregator::settings::WindowTime;
 use crate::aggregator::state::{self, StateError, WindowFold};
 
@@ -213,7 +213,7 @@ where
         policy: &Policy,
     ) -> Result<Intake, Error> {
         let mut intake = Intake::default();
-        let mut unpacker = Unpacker::default();
+        let mut reader = RecordReader::default();
         let data = event
             .records()
             .map(|record| record.data.unwrap_or_default());
@@ -235,8 +235,8 @@ where
                 intake.redelivered += 1;
                 continue;
             };
-            let unpacker = (&mut unpacker, is_digest_right);
-            intake.take(&self.sensor, closings.source, unpacker, record, open);
+            let (sensor, source) = (&self.sensor, closings.source);
+            intake.take(sensor, source, &mut reader, is_digest_right, record, open);
             if fold.is_full() {
                 closings.close(fold)?;
             }
@@ -308,7 +308,7 @@ struct Closings<'a, S> {
     sensor: &'a S,
     source: RecordSource<'a>,
     window_seconds: u32,
-    packer: Packer<'a>,
+    packer: RowPacker<'a>,
     /// What was sent so far.
     emitted: DeliveryReport<KinesisRecord>,
     rows: u64,
@@ -324,7 +324,7 @@ impl<'a, S: Sensor> Closings<'a, S> {
             sensor,
             source,
             window_seconds,
-            packer: Packer::new(sensor.schema()),
+            packer: RowPacker::new(sensor.schema()),
             emitted: DeliveryReport::default(),
             rows: 0,
             source_ranges: 0,

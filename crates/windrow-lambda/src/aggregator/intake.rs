@@ -4,9 +4,10 @@ use std::error::Error;
 
 use bytes::Bytes;
 use windrow_core::fold::OpenRecord;
+use windrow_core::json::FieldLayout;
 use windrow_core::rejection::Rejection;
 use windrow_core::row::ReadingOrder;
-use windrow_core::sensor::{Sensor, readings};
+use windrow_core::sensor::{RecordReadings, Sensor};
 use windrow_core::time::Timestamp;
 use windrow_core::window::{Tumbling, Window};
 use windrow_event::{EventRecord, Reject};
@@ -134,15 +135,23 @@ pub struct RecordSource<'a> {
     pub window_rule: WindowRule,
 }
 
+/// Reads records one after the other.
+#[derive(Debug, Default)]
+pub struct RecordReader {
+    unpacker: Unpacker,
+    /// The layout of the reading before.
+    layout: FieldLayout,
+}
+
 impl Intake {
-    /// Adds the readings of `record` to `open`, which is that record in the fold. If it is packed,
-    /// `unpacker` unpacks it; if it is an aggregated record, `is_digest_right` says that its digest
-    /// needs no check.
+    /// Adds the readings of `record` to `open`, which is that record in the fold. If it is an
+    /// aggregated record, `is_digest_right` says that its digest needs no check.
     pub fn take<S: Sensor>(
         &mut self,
         sensor: &S,
         source: RecordSource<'_>,
-        (unpacker, is_digest_right): (&mut Unpacker, bool),
+        reader: &mut RecordReader,
+        is_digest_right: bool,
         record: EventRecord<'_>,
         open: OpenRecord<'_, String, S::Accumulator>,
     ) {
@@ -159,10 +168,12 @@ impl Intake {
             sensor,
             source,
             record,
+            layout: &mut reader.layout,
             open,
             index: 0,
             bad_lines: BadLines::default(),
         };
+        let unpacker = &mut reader.unpacker;
         unpacker.unpack_checked(data, is_digest_right, |payload| intake.take(&payload));
         intake.reject_combined(data);
     }
@@ -199,6 +210,7 @@ struct RecordIntake<'i, 'r, 'f, S: Sensor> {
     sensor: &'i S,
     source: RecordSource<'r>,
     record: EventRecord<'r>,
+    layout: &'i mut FieldLayout,
     open: OpenRecord<'f, String, S::Accumulator>,
     /// How many readings and bad lines came before, in all payloads.
     index: u32,
@@ -214,7 +226,8 @@ impl<S: Sensor> RecordIntake<'_, '_, '_, S> {
             Err(error) => return self.reject_line(payload, error, payload.sent),
         };
         let sensor = self.sensor;
-        for (line, reading) in readings(sensor, data) {
+        let mut readings = RecordReadings::new(data);
+        while let Some((line, reading)) = readings.next(sensor, self.layout) {
             let index = self.index;
             self.index += 1;
             let assigned = reading.and_then(|reading| {

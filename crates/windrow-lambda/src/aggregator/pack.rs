@@ -15,7 +15,7 @@ const RECORD_BYTES: usize = 25_000;
 ///
 /// A record's partition key is a hash of its data, which is always a valid key and spreads the
 /// records over the shards. Consumers do not depend on the order of rows.
-pub struct Packer<'a> {
+pub struct RowPacker<'a> {
     schema: &'a Schema,
     records: Vec<KinesisRecord>,
     /// The rows of the next record.
@@ -23,7 +23,7 @@ pub struct Packer<'a> {
     bytes: usize,
 }
 
-impl<'a> Packer<'a> {
+impl<'a> RowPacker<'a> {
     /// A packer for rows with these columns.
     pub fn new(schema: &'a Schema) -> Self {
         Self {

@@ -1,12 +1,12 @@
 //! Short decimals: JSON numbers of up to 19 digits without an exponent.
 
-use windrow_core::swar;
+use crate::swar;
 
 /// A non-negative number: `digits` / 10^`places`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ShortDecimal {
-    digits: u64,
-    places: usize,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShortDecimal {
+    pub(super) digits: u64,
+    pub(super) places: usize,
 }
 
 /// The number of digits that always fit 64 bits.
@@ -29,7 +29,7 @@ const POWERS_OF_TEN: [u64; MAX_DIGITS + 1] = {
 /// Reads byte by byte: integers have few digits, and predicting the branch after the last one is
 /// faster than counting them.
 #[inline(always)]
-pub(crate) fn integer(text: &[u8]) -> Option<(u64, usize)> {
+pub fn integer(text: &[u8]) -> Option<(u64, usize)> {
     let (mut value, mut length) = (0_u64, 0);
     while let Some(byte @ b'0'..=b'9') = text.get(length) {
         value = value.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
@@ -69,30 +69,47 @@ impl ShortDecimal {
     /// no decimal by JSON's grammar, if it has more than 19 digits, or if the text ends less than
     /// eight bytes after it and is not `PADDED`.
     #[inline(always)]
-    pub(crate) fn read<const PADDED: bool>(text: &[u8]) -> Option<(Self, usize)> {
+    pub fn read<const PADDED: bool>(text: &[u8]) -> Option<(Self, usize)> {
         let (whole, before) = integer(text)?;
         let Some((b'.', fraction)) = text.get(before..)?.split_first() else {
-            let (digits, places) = (whole, 0);
-            return Some((Self { digits, places }, before));
+            let short = Self {
+                digits: whole,
+                places: 0,
+            };
+            return Some((short, before));
         };
         let (digits, places) = further_digits::<PADDED>(fraction, whole)?;
         if places == 0 || before + places > MAX_DIGITS {
             return None;
         }
-        Some((Self { digits, places }, before + 1 + places))
+        let short = Self { digits, places };
+        Some((short, before + 1 + places))
     }
 
     /// The number times 10^`places`, rounded to the nearest integer, halves up. `None` if it
     /// exceeds 64 bits.
     #[inline(always)]
-    pub(crate) fn scale(self, places: usize) -> Option<u64> {
-        if self.places <= places {
-            let unit = POWERS_OF_TEN.get(places - self.places)?;
+    pub fn scale(self, places: usize) -> Option<u64> {
+        let own_places = self.places;
+        if own_places <= places {
+            let unit = POWERS_OF_TEN.get(places - own_places)?;
             return self.digits.checked_mul(*unit);
         }
-        let unit = POWERS_OF_TEN[self.places - places];
+        let unit = POWERS_OF_TEN[own_places - places];
         let rounded_up = self.digits % unit >= unit / 2;
         Some(self.digits / unit + u64::from(rounded_up))
+    }
+
+    /// The number times 10^`places`. `None` if it is not an integer or exceeds 64 bits.
+    #[inline(always)]
+    pub fn scale_exactly(self, places: usize) -> Option<u64> {
+        let own_places = self.places;
+        if own_places <= places {
+            let unit = POWERS_OF_TEN.get(places - own_places)?;
+            return self.digits.checked_mul(*unit);
+        }
+        let unit = POWERS_OF_TEN[own_places - places];
+        self.digits.is_multiple_of(unit).then(|| self.digits / unit)
     }
 
     /// The `f64` nearest to the number. `None` if the number is over `limit`.
@@ -102,7 +119,7 @@ impl ShortDecimal {
     /// which is set if there is a remainder. The only rounding, to 53 bits and half to even, is
     /// then the conversion to `f64`. This takes about 3 ns; `str::parse` takes 15 ns.
     #[inline(always)]
-    pub(crate) fn nearest_up_to(self, limit: u8) -> Option<f64> {
+    pub fn nearest_up_to(self, limit: u8) -> Option<f64> {
         let unit = POWERS_OF_TEN[self.places];
         if self.digits > u64::from(limit).saturating_mul(unit) {
             return None;
@@ -128,8 +145,8 @@ impl ShortDecimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::scale;
     use proptest::prelude::*;
-    use windrow_core::json::scale;
 
     fn read(number: &str) -> Option<ShortDecimal> {
         let line = format!("{number},\"Distance\"");
@@ -208,7 +225,10 @@ mod tests {
             // Adjacent `f64` between 64 and 128 are 2^-46 apart.
             let middle = (u128::from(halves | 1) * 10_u128.pow(places as u32)) >> 47;
             let digits = (middle as u64).saturating_add_signed(beside);
-            let decimal = ShortDecimal { digits, places };
+            let decimal = ShortDecimal {
+                digits,
+                places,
+            };
             let unit = POWERS_OF_TEN[places];
             let number = format!("{}.{:0places$}", digits / unit, digits % unit);
             let expected: f64 = number.parse().unwrap();
