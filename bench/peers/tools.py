@@ -127,12 +127,12 @@ def wait(process, limit):
 
 
 def readings(number, unicorns, how="", minutes=60):
-    """A file with `number` readings of `unicorns` unicorns, created if it does not exist yet. `how` is empty or a
-    flag of make_readings: shuffle, respell."""
-    path = WORK / f"readings-{number}-{unicorns}-{minutes}{'-' if how else ''}{how}.jsonl"
+    """A file with `number` readings of `unicorns` unicorns, created if it does not exist yet. `how` is empty or
+    flags of make_readings: shuffle, respell, random, nested."""
+    path = WORK / f"readings-{number}-{unicorns}-{minutes}{''.join(f'-{flag}' for flag in how.split())}.jsonl"
     if not path.exists():
         command = [rust("make_readings"), "--readings", str(number), "--unicorns", str(unicorns)]
-        command += ["--minutes", str(minutes), "--seed", "1"] + ([f"--{how}"] if how else [])
+        command += ["--minutes", str(minutes), "--seed", "1"] + [f"--{flag}" for flag in how.split()]
         make(path, lambda unfinished: call([*command, "--output", str(unfinished)], f"making {path.name}"))
     return in_memory(path)
 

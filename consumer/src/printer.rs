@@ -1,8 +1,10 @@
 //! Prints records as lines.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::num::NonZeroU64;
 
+use windrow_core::framing::{self, Part};
 use windrow_record::{Payload, Unpacker};
 
 use crate::args::ConsumerFormat;
@@ -41,7 +43,8 @@ impl<O: Write, N: Write> Printer<O, N> {
         }
     }
 
-    /// Prints a record's lines, up to the limit. Blank lines are skipped. A compressed record, or an
+    /// Prints a record's JSON objects, one per line, up to the limit, and the lines of anything else.
+    /// Blank lines are skipped. A compressed record, or an
     /// aggregated one of the Kinesis Producer Library, is unpacked; if it cannot be, there is a note
     /// instead.
     ///
@@ -84,12 +87,24 @@ impl<O: Write, N: Write> Printer<O, N> {
                 return Ok(Printed::SoFar);
             }
         };
-        for line in data.split(|byte| *byte == b'\n') {
-            let line = line.trim_ascii();
-            if line.is_empty() {
-                continue;
+        let mut rest = data;
+        while let Some(part) = framing::next_part(&mut rest) {
+            let printed = match part {
+                Part::Object(object) => self.print_line(&name, &one_line(object))?,
+                Part::Other(text) => self.print_lines(&name, text)?,
+            };
+            if printed == Printed::Everything {
+                return Ok(Printed::Everything);
             }
-            if self.print_line(&name, line)? == Printed::Everything {
+        }
+        Ok(Printed::SoFar)
+    }
+
+    /// Prints a text that is not JSON objects, line by line.
+    fn print_lines(&mut self, record: &str, text: &[u8]) -> io::Result<Printed> {
+        for line in text.split(|byte| *byte == b'\n') {
+            let line = line.trim_ascii();
+            if !line.is_empty() && self.print_line(record, line)? == Printed::Everything {
                 return Ok(Printed::Everything);
             }
         }
@@ -136,6 +151,18 @@ impl<O: Write, N: Write> Printer<O, N> {
     }
 }
 
+/// An object on one line: line breaks in JSON are white space between its tokens.
+fn one_line(object: &[u8]) -> Cow<'_, [u8]> {
+    if !object.contains(&b'\n') {
+        return Cow::Borrowed(object);
+    }
+    let byte = |byte: &u8| match byte {
+        b'\n' | b'\r' => b' ',
+        byte => *byte,
+    };
+    Cow::Owned(object.iter().map(byte).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use windrow_record::kpl::AggregateBuilder;
@@ -166,6 +193,14 @@ mod tests {
         let records: [&[u8]; 2] = [b"{\"a\":1}\n\r\n{\"a\":2}\n", b"{\"a\":3}"];
         let (output, notes, _) = print(ConsumerFormat::Lines, None, &records);
         assert_eq!(output, "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
+        assert_eq!(notes, "");
+    }
+
+    #[test]
+    fn objects_are_one_line_each_however_they_are_framed() {
+        let records: [&[u8]; 2] = [b"[{\"a\":1},{\n\"a\":2\r\n}]", b"{\"a\":3}{\"a\":4}"];
+        let (output, notes, _) = print(ConsumerFormat::Lines, None, &records);
+        assert_eq!(output, "{\"a\":1}\n{ \"a\":2  }\n{\"a\":3}\n{\"a\":4}\n");
         assert_eq!(notes, "");
     }
 

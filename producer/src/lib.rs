@@ -76,6 +76,12 @@ pub enum ProducerError {
         /// Where readings would go.
         target: String,
     },
+    /// Readings of another sensor, when the run is embedded.
+    #[error(
+        "--partition-key is for readings of another sensor, which the local cloud in this process \
+         would reject: start that sensor's own local cloud first"
+    )]
+    OtherSensor,
     /// The cloud to send to could not be determined.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -103,7 +109,7 @@ pub enum ProducerError {
 impl ProducerError {
     /// Whether this is a usage error.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::OnlyEmbedded { .. })
+        matches!(self, Self::OnlyEmbedded { .. } | Self::OtherSensor)
     }
 }
 
@@ -159,6 +165,9 @@ pub async fn run(
         }
         Resolved::LocalCloudNotRunning(not_running) if not_running.occupied => {
             Err(ProducerError::PortTaken(not_running))
+        }
+        Resolved::LocalCloudNotRunning(_) if plan.is_of_another_sensor() => {
+            Err(ProducerError::OtherSensor)
         }
         Resolved::LocalCloudNotRunning(_) => {
             let embedded = EmbeddedCloud::start(plan).await?;

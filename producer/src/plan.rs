@@ -88,6 +88,11 @@ pub enum InvalidRate {
 }
 
 impl ProducerPlan {
+    /// Whether the readings are not unicorns'.
+    pub(crate) fn is_of_another_sensor(&self) -> bool {
+        matches!(&self.source, ReadingSource::Recording { recording, .. } if recording.is_of_another_sensor())
+    }
+
     /// Checks the command line. `seed` is used if there is no `--seed`.
     ///
     /// # Errors

@@ -9,8 +9,11 @@ use std::str::FromStr;
 use bytes::Bytes;
 use unicorn::reading::Reading;
 use windrow_archive::{ArchivePart, ArchiveText, InputProblem, Unpacked};
+use windrow_core::decimal::Decimal;
 use windrow_core::json;
 use windrow_core::rejection::Rejection;
+use windrow_core::schema::key_array;
+use windrow_core::value::FieldValue;
 use windrow_write::KinesisRecord;
 
 use crate::send::partition_key;
@@ -41,7 +44,8 @@ pub enum PartitionBy {
     #[default]
     Name,
     /// The readings of any sensor, which are JSON objects: the values of these fields. The text
-    /// itself if it is one field with a text, otherwise the JSON array of the values.
+    /// itself if it is one field with a text, otherwise the canonical JSON array of the values, as in
+    /// [`windrow_core::schema`].
     Fields(Vec<String>),
 }
 
@@ -58,13 +62,37 @@ impl PartitionBy {
         {
             return Ok(partition_key(&text));
         }
-        let mut texts = Vec::with_capacity(values.len());
-        for (field, value) in fields.iter().zip(values) {
-            texts.push(json::required(field, value)?);
+        if values.iter().all(Option::is_none) {
+            let field = fields.join(", ");
+            return Err(Rejection::Missing { field });
         }
-        Ok(partition_key(&format!("[{}]", texts.join(","))))
+        let values = fields.iter().zip(values);
+        let values = values.map(|(field, value)| canonical(field, value));
+        Ok(partition_key(&key_array(values)))
     }
 }
+
+/// A value of a field, however it is spelled: `1.50` is `1.5`, and a missing one is null.
+fn canonical<'a>(field: &str, value: json::RawField<'a>) -> FieldValue<'a> {
+    let Some(raw) = value else {
+        return FieldValue::Null;
+    };
+    if let Ok(text) = json::text(field, value) {
+        return FieldValue::Text(text);
+    }
+    match json::number(field, value, i64::from(MOST_PLACES)) {
+        Ok(number) if number.exact => FieldValue::Number(Decimal {
+            unscaled: number.value,
+            scale: MOST_PLACES,
+        }),
+        _ if raw.get() == "true" => FieldValue::Boolean(true),
+        _ if raw.get() == "false" => FieldValue::Boolean(false),
+        _ => FieldValue::Text(raw.get().into()),
+    }
+}
+
+/// The most digits after the point of a number whose spelling does not matter.
+const MOST_PLACES: u8 = 12;
 
 impl fmt::Display for Recording {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,6 +124,11 @@ impl Recording {
             partition_by,
             ..self
         }
+    }
+
+    /// Whether the readings are not unicorns'.
+    pub(crate) fn is_of_another_sensor(&self) -> bool {
+        self.partition_by != PartitionBy::Name
     }
 
     /// Checks that the recording can be opened.
@@ -297,9 +330,17 @@ mod tests {
         assert_eq!(keys(&["room"], line), Ok("[7]".to_owned()));
         assert_eq!(
             keys(&["room", "site"], line),
-            Ok("[7,\"Z\\u00fcrich\"]".to_owned())
+            Ok("[7,\"Zürich\"]".to_owned())
         );
         assert_eq!(keys(&["note"], line), Err("note is missing".to_owned()));
+        assert_eq!(keys(&["note", "room"], line), Ok("[null,7]".to_owned()));
+        for (spelling, key) in [
+            (r#"{"a":"Z\u00fcrich","b":7.50}"#, "[\"Zürich\",7.5]"),
+            (r#"{"b":75e-1,"a":"Z\u00FCrich"}"#, "[\"Zürich\",7.5]"),
+            (r#"{"a":true,"b":1e300}"#, "[true,\"1e300\"]"),
+        ] {
+            assert_eq!(keys(&["a", "b"], spelling), Ok(key.to_owned()));
+        }
         assert!(keys(&["site"], "7").is_err());
         let long = format!(r#"{{"site":"{}"}}"#, "a".repeat(300));
         assert!(keys(&["site"], &long).is_ok_and(|key| key.len() <= 256));

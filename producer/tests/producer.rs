@@ -83,6 +83,20 @@ async fn run(arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
+async fn readings_of_another_sensor_need_a_cloud_of_their_own() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"{\"site\":\"attic\"}\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let arguments = ["--target", "local", "--port", "0", "--replay", path];
+    let (code, stderr) = run(&[&arguments[..], &["--partition-key", "site"]].concat()).await;
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(
+        stderr.contains("start that sensor's own local cloud first"),
+        "{stderr}"
+    );
+}
+
+#[tokio::test]
 async fn one_unicorn_prints_a_dot_per_reading() {
     // If the machine stalls for more than a second, readings are skipped: try again.
     let (url, client, code, stderr) = loop {

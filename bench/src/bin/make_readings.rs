@@ -3,9 +3,10 @@
 use std::f64::consts::TAU;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use clap::Parser;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -43,8 +44,16 @@ struct MakeReadingsArgs {
     #[arg(long)]
     shuffle: bool,
 
-    /// Reorder the fields and put spaces between them, unlike the producer
+    /// Write all readings in random order, as from many streams
     #[arg(long)]
+    random: bool,
+
+    /// Add an id, a nested object and another number to each reading
+    #[arg(long)]
+    nested: bool,
+
+    /// Reorder the fields and put spaces between them, unlike the producer
+    #[arg(long, conflicts_with = "nested")]
     respell: bool,
 
     /// File to write
@@ -82,7 +91,7 @@ impl Formatter for Spaced {
     }
 }
 
-fn respell(reading: &Reading<'_>, output: &mut impl Write) -> anyhow::Result<()> {
+fn respell(reading: &Reading<'_>, output: &mut dyn Write) -> anyhow::Result<()> {
     let respelled = Respelled {
         status_time: reading.status_time.to_string(),
         name: &reading.name,
@@ -95,6 +104,39 @@ fn respell(reading: &Reading<'_>, output: &mut impl Write) -> anyhow::Result<()>
     respelled.serialize(&mut Serializer::with_formatter(&mut *output, Spaced))?;
     output.write_all(b"\n")?;
     Ok(())
+}
+
+/// Adds fields that a reading does not have, between those that it has.
+fn extend(reading: &Reading<'_>, number: u64, output: &mut dyn Write) -> anyhow::Result<()> {
+    let line = reading.to_line();
+    let at = line.windows(12).position(|part| part == b",\"Distance\":");
+    let (before, after) = line.split_at(at.context("a reading has a distance")?);
+    write!(
+        output,
+        "{{\"id\":\"{:016x}\",",
+        number.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    )?;
+    output.write_all(before.strip_prefix(b"{").unwrap_or(before))?;
+    write!(
+        output,
+        ",\"device\":{{\"model\":\"horn-{}\",\"firmware\":[1,{},0]}},\"battery\":{}.{}",
+        number % 7,
+        number % 10,
+        number % 100,
+        number % 9,
+    )?;
+    output.write_all(after)?;
+    Ok(())
+}
+
+/// The lines of a file in random order.
+fn shuffled(text: &[u8], random: &mut ChaCha8Rng) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let mut lines: Vec<Range<usize>> = memchr::memchr_iter(b'\n', text)
+        .map(|newline| std::mem::replace(&mut start, newline + 1)..newline + 1)
+        .collect();
+    lines.shuffle(random);
+    lines
 }
 
 /// 2026-11-20 09:00:00 UTC, in milliseconds since the epoch.
@@ -176,7 +218,13 @@ fn main() -> anyhow::Result<()> {
         .collect();
     let mut order: Vec<u64> = (0..unicorns).collect();
     let mut shuffling = ChaCha8Rng::seed_from_u64(arguments.seed);
-    let mut output = BufWriter::with_capacity(1 << 20, File::create(&arguments.output)?);
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(&arguments.output)?);
+    let mut kept = Vec::new();
+    let output: &mut dyn Write = if arguments.random {
+        &mut kept
+    } else {
+        &mut file
+    };
     for round in 0..rounds {
         let begin = START + (millis * round / rounds) as i64;
         let end = START + (millis * (round + 1) / rounds) as i64;
@@ -192,13 +240,18 @@ fn main() -> anyhow::Result<()> {
                 let time = flight.time(begin, end, number * 1_000 / unicorns);
                 let reading = flight.fly(time, seconds);
                 if arguments.respell {
-                    respell(&reading, &mut output)?;
+                    respell(&reading, &mut *output)?;
+                } else if arguments.nested {
+                    extend(&reading, round * unicorns + number, output)?;
                 } else {
                     output.write_all(&reading.to_line())?;
                 }
             }
         }
     }
-    output.flush()?;
+    for line in shuffled(&kept, &mut shuffling) {
+        file.write_all(&kept[line])?;
+    }
+    file.flush()?;
     Ok(())
 }

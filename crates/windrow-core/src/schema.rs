@@ -416,7 +416,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The JSON array of a key's values.
-pub(crate) fn key_array<'v>(values: impl Iterator<Item = FieldValue<'v>>) -> String {
+pub fn key_array<'v>(values: impl IntoIterator<Item = FieldValue<'v>>) -> String {
     let mut array = vec![b'['];
     for value in values {
         if array.len() > 1 {
