@@ -232,8 +232,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("readings");
         assert!(!is_utf16(b"\xff\xfe\n{"));
-        for mark in [&b"\xff\xfe"[..], b"\xfe\xff", b""] {
-            let text = [mark, b"{\0\n\0"].concat();
+        for text in [&b"\xff\xfe{\0\n\0"[..], b"\xfe\xff\0{\0\n", b"{\0\n\0"] {
+            let text = text.to_vec();
             let packed = {
                 let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
                 encoder.write_all(&text).unwrap();

@@ -250,13 +250,13 @@ async fn what_cannot_be_unpacked_is_one_reject() {
 async fn many_bad_lines_of_a_packed_record_are_rejected_as_it_was_sent() {
     let harness = PackedHarness::default();
     let lines: Vec<u8> = (0..1_000)
-        .flat_map(|number| format!("x {number}\n").into_bytes())
+        .flat_map(|number| format!("{{x {number}\n").into_bytes())
         .collect();
     let record = gzip(&lines);
     harness.invoke(&[(1, record.clone())], None, true).await;
     let rejects = harness.rejects();
     assert_eq!(rejects.len(), 101);
-    assert_eq!(rejects[99]["Payload"], "x 99");
+    assert_eq!(rejects[99]["Payload"], "{x 99");
     assert_eq!(
         rejects[100]["Reason"],
         "900 more lines of the record cannot be read; the payload is the whole record"
