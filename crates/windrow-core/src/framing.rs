@@ -10,7 +10,7 @@
 //! An object is only delimited here, not validated: brackets must be balanced, and text must be
 //! where JSON can have text.
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 
 use crate::rejection::Rejection;
 
@@ -135,23 +135,30 @@ pub fn frame(text: &[u8], is_whole: bool) -> Frame {
 
 /// Where the next object may start after a part that is not one: behind a closing brace on the
 /// same line, after `damaged_at`; else at the start of a line.
+///
+/// Searches no further than that, since a line may have many damaged objects.
 fn next_start(text: &[u8], damaged_at: usize) -> Option<usize> {
-    let newline = memchr(b'\n', text);
-    let line = text.get(..newline.unwrap_or(text.len()))?;
-    neighbour(line, damaged_at).or_else(|| line_start(text, newline?))
-}
-
-/// Where an object starts that follows a closing brace, at or after `damaged_at`.
-fn neighbour(line: &[u8], damaged_at: usize) -> Option<usize> {
-    if !line.starts_with(b"{") {
-        return None;
+    if let Some(newline) = memchr(b'\n', text.get(..damaged_at)?) {
+        return line_start(text, newline);
     }
-    // What is damaged may be the start of the neighbour itself.
+    if !text.starts_with(b"{") {
+        return next_line(text);
+    }
+    // What is damaged may be the start of the next object itself.
     let mut at = damaged_at.saturating_sub(1);
     loop {
-        at += memchr(b'}', line.get(at..)?)? + 1;
-        let start = at + separators(line.get(at..)?);
-        if line.get(start) == Some(&b'{') {
+        at += memchr2(b'}', b'\n', text.get(at..)?)?;
+        if text.get(at) == Some(&b'\n') {
+            return line_start(text, at);
+        }
+        at += 1;
+        let after = text.get(at..)?;
+        let between = after.get(..separators(after))?;
+        if let Some(newline) = memchr(b'\n', between) {
+            return line_start(text, at + newline);
+        }
+        let start = at + between.len();
+        if text.get(start) == Some(&b'{') {
             return Some(start);
         }
     }
@@ -350,6 +357,15 @@ mod tests {
             ("{ neigh }", &["{ neigh }"]),
         ] {
             assert_eq!(parts(text), expected, "{text}");
+        }
+    }
+
+    /// This would take hours if the rest of the line was searched for each of them.
+    #[test]
+    fn a_line_may_have_many_damaged_objects() {
+        const MANY: usize = 1 << 20;
+        for damaged in ["{\"a\":]}", "{}x{}"] {
+            assert_eq!(parts(&damaged.repeat(MANY)).len(), MANY, "{damaged}");
         }
     }
 
