@@ -5,6 +5,7 @@ use std::io;
 
 use thiserror::Error;
 use windrow_core::batch::BatchFold;
+use windrow_core::framing;
 use windrow_core::json::FieldLayout;
 use windrow_core::rejection::Rejection;
 use windrow_core::row::ReadingOrder;
@@ -245,6 +246,7 @@ impl<'n, S: Sensor> Parser<'n, S> {
         let end = text.offset().saturating_add(bytes);
         while text.offset() < end {
             // Usually, the next reading is buffered, takes one pass, and a newline follows.
+            text.skip(framing::separators(text.buffered()));
             let offset = text.offset();
             let buffered = text.buffered();
             let length = |after: &[u8]| buffered.len() - after.len();
