@@ -247,8 +247,7 @@ impl<'n, S: Sensor> Parser<'n, S> {
         while text.offset() < end {
             // Usually, the next reading is buffered, takes one pass, and a newline follows.
             text.skip(framing::separators(text.buffered()));
-            let offset = text.offset();
-            let buffered = text.buffered();
+            let (offset, buffered) = (text.offset(), text.buffered());
             let length = |after: &[u8]| buffered.len() - after.len();
             let first = match sensor.usual_line(buffered) {
                 Some((reading, [b'\n', rest @ ..])) => Some((length(rest), reading.map(&mut take))),
