@@ -117,7 +117,7 @@ pub(crate) async fn replay(
                     continue;
                 }
                 Ok(ReplayLine::Damaged(problem)) => {
-                    progress.note(&format!("warning: the recording is damaged: {problem}"));
+                    replayed.error = Some(io::Error::other(problem));
                     return;
                 }
                 Err(error) => {

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use windrow_core::framing::{self, Part};
 use windrow_read::Shard;
 use windrow_record::kpl::{self, AggregateBuilder, Aggregated};
 use windrow_write::KinesisRecord;
@@ -177,12 +178,17 @@ fn packed(group: u128, record: KinesisRecord) -> PackedRecord {
     PackedRecord { lane, record }
 }
 
-/// How many readings a record of this producer has. Each ends with a newline.
+/// How many readings a record of this producer has: its objects, which may have line breaks, and the
+/// lines of anything else.
 pub(crate) fn readings_in(record: &KinesisRecord) -> u64 {
-    let data = &record.data;
+    let mut data: &[u8] = &record.data;
     if !kpl::is_aggregated(data) {
-        let newlines = data.iter().filter(|byte| **byte == b'\n').count();
-        return newlines.max(1) as u64;
+        let parts = std::iter::from_fn(|| framing::next_part(&mut data));
+        let readings = parts.map(|part| match part {
+            Part::Object(_) => 1,
+            Part::Other(text) => text.split(|byte| *byte == b'\n').count() as u64,
+        });
+        return readings.sum::<u64>().max(1);
     }
     Aggregated::read(data).map_or(1, |aggregated| aggregated.user_records().count() as u64)
 }
@@ -192,6 +198,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_reading_with_line_breaks_is_one() {
+        let readings = |data: &'static [u8]| {
+            readings_in(&KinesisRecord {
+                partition_key: "key".to_owned(),
+                data: Bytes::from_static(data),
+            })
+        };
+        assert_eq!(readings(b"{\n  \"a\": 1,\n  \"b\": 2\n}\n"), 1);
+        assert_eq!(readings(b"{\"a\":1}\n{\"a\":2}\n"), 2);
+    }
 
     fn shard(range: std::ops::RangeInclusive<u128>, ended: bool) -> Shard {
         Shard {
