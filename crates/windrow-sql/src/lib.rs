@@ -1,0 +1,3 @@
+//! Kinesis Data Analytics SQL as a sensor.
+
+pub mod types;
