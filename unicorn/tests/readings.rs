@@ -202,12 +202,12 @@ fn only_a_json_object_is_a_reading() {
         assert!(
             rejection
                 .to_string()
-                .starts_with("the line is not a JSON object: "),
+                .starts_with("the text is not a JSON object: "),
             "{line}: {rejection}"
         );
     }
     rejects("{}", "Name is missing");
-    rejects(b"{\"Name\":\"\xff\"}", "the line is not UTF-8 at byte 9");
+    rejects(b"{\"Name\":\"\xff\"}", "the text is not UTF-8 at byte 9");
     let twice =
         Reading::parse(with("\"Distance\":175", "\"Distance\":175,\"Distance\":1").as_bytes())
             .unwrap_err();
@@ -264,7 +264,7 @@ fn a_record_that_cannot_be_read_is_rejected_once() {
     let binary = b"\x80\n\n\x81\n{\n\x82\n".as_slice();
     for (record, reason) in [
         (utf16.as_slice(), reason),
-        (binary, "the line is not UTF-8 at byte 0"),
+        (binary, "the text is not UTF-8 at byte 0"),
     ] {
         let rejected: Vec<_> = readings(record).collect();
         assert_eq!(rejected[0].1.clone().unwrap_err().to_string(), reason);

@@ -11,19 +11,32 @@ pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The only compression method: deflate.
 const DEFLATE: u8 = 8;
 
-/// The text of the members of a gzip file, one after the other.
+/// The most data of a damaged member that is searched for what follows the member: the size of a
+/// record.
+const MOST_REREAD: usize = 1 << 20;
+
+/// How many bytes must be text, after damage, to be taken for it.
+const SURELY_TEXT: usize = 16;
+
+/// The text of the members of a gzip file, one after the other, and then what follows them as it is:
+/// Firehose writes compressed and other records into one file. Zero bytes after a member are
+/// padding.
 ///
-/// Damage ends the text instead of failing, after everything that could be decompressed before it;
-/// [`problem`](Self::problem) then says what is wrong. Zero bytes after a member are padding.
+/// Damage is no error: everything before it is read, and after it what comes next that is surely a
+/// member or a line with an object or array. [`problem`](Self::problem) says what is wrong.
 ///
 /// The decoders of `flate2` fail instead, and lose what they decompressed in the same call.
 #[derive(Debug)]
 pub struct GzipText<R> {
-    input: R,
+    input: Rereadable<R>,
     at: MemberPart,
     inflate: Decompress,
     checksum: Crc,
     problem: Option<InputProblem>,
+    /// The data of the member so far, unless that is more than [`MOST_REREAD`] bytes.
+    data: Vec<u8>,
+    /// Whether a newline is to be returned, to end what was cut by damage.
+    is_newline_next: bool,
 }
 
 /// Where the input is.
@@ -35,6 +48,10 @@ enum MemberPart {
     Data,
     /// Before the checksum and the length of a member.
     Trailer,
+    /// In data that cannot be decompressed.
+    Damaged,
+    /// After the last member, in text that is not compressed.
+    Plain,
     /// At the end, or where the rest cannot be read.
     End,
 }
@@ -43,11 +60,13 @@ impl<R: BufRead> GzipText<R> {
     /// The text of `input`, which starts with a member.
     pub(crate) fn new(input: R) -> Self {
         Self {
-            input,
+            input: Rereadable::new(input),
             at: MemberPart::Header { is_first: true },
             inflate: Decompress::new(false),
             checksum: Crc::new(),
             problem: None,
+            data: Vec::new(),
+            is_newline_next: false,
         }
     }
 
@@ -67,40 +86,30 @@ impl<R: BufRead> GzipText<R> {
             self.end(None);
             return Ok(());
         }
-        match self.header_problem()? {
-            None => {
-                self.inflate.reset(false);
-                self.checksum.reset();
-                self.at = MemberPart::Data;
+        let mut start = Vec::with_capacity(HEADER_START);
+        while start.len() < HEADER_START {
+            let Some([byte]) = self.bytes()? else {
+                self.end(Some(InputProblem::CutOff));
+                return Ok(());
+            };
+            start.push(byte);
+            if !may_be_header(&start) {
+                self.input.push_back(&start);
+                self.at = MemberPart::Plain;
+                return Ok(());
             }
-            Some(InputProblem::Corrupt) if !is_first => self.end(Some(InputProblem::OtherBytes)),
-            problem => self.end(problem),
         }
-        Ok(())
+        self.rest_of_header(start.last().copied().unwrap_or_default())
     }
 
-    /// Reads a header. Source: RFC 1952, section 2.3.
-    fn header_problem(&mut self) -> io::Result<Option<InputProblem>> {
+    /// Reads a header after its flags. Source: RFC 1952, section 2.3.
+    fn rest_of_header(&mut self, flags: u8) -> io::Result<()> {
         const HEADER_CHECKSUM: u8 = 1 << 1;
         const EXTRA: u8 = 1 << 2;
         const NAME: u8 = 1 << 3;
         const COMMENT: u8 = 1 << 4;
-        const RESERVED: u8 = 0b1110_0000;
 
-        for magic in GZIP_MAGIC {
-            match self.bytes()? {
-                None => return Ok(Some(InputProblem::CutOff)),
-                Some([byte]) if byte != magic => return Ok(Some(InputProblem::Corrupt)),
-                Some(_) => {}
-            }
-        }
-        let Some([method, flags, ..]) = self.bytes::<8>()? else {
-            return Ok(Some(InputProblem::CutOff));
-        };
-        if method != DEFLATE || flags & RESERVED != 0 {
-            return Ok(Some(InputProblem::Corrupt));
-        }
-        let mut is_whole = true;
+        let mut is_whole = self.bytes::<6>()?.is_some();
         if flags & EXTRA != 0 {
             is_whole &= match self.bytes()? {
                 Some(length) => self.skip_extra(u16::from_le_bytes(length))?,
@@ -111,7 +120,44 @@ impl<R: BufRead> GzipText<R> {
             is_whole &= flags & text == 0 || self.skip_text()?;
         }
         is_whole &= flags & HEADER_CHECKSUM == 0 || self.bytes::<2>()?.is_some();
-        Ok((!is_whole).then_some(InputProblem::CutOff))
+        if !is_whole {
+            self.end(Some(InputProblem::CutOff));
+            return Ok(());
+        }
+        self.inflate.reset(false);
+        self.checksum.reset();
+        self.data.clear();
+        self.at = MemberPart::Data;
+        Ok(())
+    }
+
+    /// Skips data that cannot be decompressed, up to the start of a member, or to a line that starts
+    /// with an object or array and goes on as text.
+    fn skip_damage(&mut self) -> io::Result<()> {
+        // The last bytes, if they may be the start of either.
+        let mut last = Vec::with_capacity(SURELY_TEXT);
+        while let Some([byte]) = self.bytes()? {
+            last.push(byte);
+            if may_be_header(&last) {
+                if last.len() == HEADER_START {
+                    return self.rest_of_header(byte);
+                }
+            } else if !may_be_line(&last) {
+                last.clear();
+                if byte == b'\n' || may_be_header(&[byte]) {
+                    last.push(byte);
+                }
+            }
+            if last.len() == SURELY_TEXT {
+                break;
+            }
+        }
+        if !may_be_line(&last) {
+            last.clear();
+        }
+        self.input.push_back(&last);
+        self.at = MemberPart::Plain;
+        Ok(())
     }
 
     /// Decompresses some data. Returns 0 at its end.
@@ -126,19 +172,33 @@ impl<R: BufRead> GzipText<R> {
             // Both are lengths of slices.
             let read = (self.inflate.total_in() - read) as usize;
             let written = (self.inflate.total_out() - written) as usize;
+            if self.data.len() <= MOST_REREAD {
+                self.data.extend_from_slice(&input[..read]);
+            }
             self.input.consume(read);
             self.checksum.update(&output[..written]);
             match status {
                 Ok(Status::StreamEnd) => self.at = MemberPart::Trailer,
-                Err(_) => self.end(Some(InputProblem::Corrupt)),
+                Err(_) => self.damaged(),
                 Ok(_) if written > 0 => {}
                 Ok(_) if is_end => self.end(Some(InputProblem::CutOff)),
                 Ok(_) if read > 0 => continue,
                 // There is data, and room for more text.
-                Ok(_) => self.end(Some(InputProblem::Corrupt)),
+                Ok(_) => self.damaged(),
             }
             return Ok(written);
         }
+    }
+
+    /// Ends a member that cannot be decompressed. It may have ended long before that is seen, since
+    /// most bytes mean something to the decompressor, so its data is searched for what follows it.
+    fn damaged(&mut self) {
+        if self.data.len() <= MOST_REREAD {
+            self.input.push_back(&self.data);
+        }
+        self.is_newline_next = true;
+        self.problem = self.problem.or(Some(InputProblem::Corrupt));
+        self.at = MemberPart::Damaged;
     }
 
     /// Compares the checksum and the length of a member.
@@ -201,12 +261,91 @@ impl<R: BufRead> GzipText<R> {
     }
 }
 
+/// An input to which bytes can be given back.
+#[derive(Debug)]
+struct Rereadable<R> {
+    back: Vec<u8>,
+    at: usize,
+    input: R,
+}
+
+impl<R> Rereadable<R> {
+    fn new(input: R) -> Self {
+        let (back, at) = (Vec::new(), 0);
+        Self { back, at, input }
+    }
+
+    /// Reads these bytes next.
+    fn push_back(&mut self, bytes: &[u8]) {
+        self.back.splice(..self.at, bytes.iter().copied());
+        self.at = 0;
+    }
+}
+
+impl<R: BufRead> Read for Rereadable<R> {
+    fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.back.len() {
+            return self.input.read(output);
+        }
+        let read = (&self.back[self.at..]).read(output)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+impl<R: BufRead> BufRead for Rereadable<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at == self.back.len() {
+            return self.input.fill_buf();
+        }
+        Ok(&self.back[self.at..])
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        if self.at == self.back.len() {
+            return self.input.consume(bytes);
+        }
+        self.at += bytes;
+    }
+}
+
+/// The length of the start of a header that tells whether it is one: magic, method and flags.
+const HEADER_START: usize = 4;
+
+/// Whether a text of up to [`HEADER_START`] bytes is the start of a header. Source: RFC 1952,
+/// section 2.3.
+fn may_be_header(text: &[u8]) -> bool {
+    const RESERVED: u8 = 0b1110_0000;
+    match text {
+        [magic @ .., DEFLATE, flags] if magic == GZIP_MAGIC => flags & RESERVED == 0,
+        [magic @ .., DEFLATE] if magic == GZIP_MAGIC => true,
+        _ => GZIP_MAGIC.starts_with(text),
+    }
+}
+
+/// Whether a text may be a newline and a line that starts with an object or array.
+fn may_be_line(text: &[u8]) -> bool {
+    match text {
+        [] => false,
+        [b'\n'] => true,
+        [b'\n', b'{' | b'[', rest @ ..] => {
+            let is_text = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
+            rest.iter().all(is_text)
+        }
+        _ => false,
+    }
+}
+
 impl<R: BufRead> Read for GzipText<R> {
     fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
         if output.is_empty() {
             return Ok(0);
         }
         loop {
+            if std::mem::take(&mut self.is_newline_next) {
+                output[0] = b'\n';
+                return Ok(1);
+            }
             match self.at {
                 MemberPart::Header { is_first } => self.header(is_first)?,
                 MemberPart::Data => match self.data(output)? {
@@ -214,6 +353,8 @@ impl<R: BufRead> Read for GzipText<R> {
                     written => return Ok(written),
                 },
                 MemberPart::Trailer => self.trailer()?,
+                MemberPart::Damaged => self.skip_damage()?,
+                MemberPart::Plain => return self.input.read(output),
                 MemberPart::End => return Ok(0),
             }
         }
@@ -284,26 +425,48 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_after_a_member_end_the_text() {
-        let other = [
+    fn other_bytes_after_a_member_are_text() {
+        for bytes in [
             &b"x"[..],
-            b"garbage",
-            b"\0\0x",
-            b"\x1f",
-            b"\x1f\x8b",
+            b"{}\n{}\n",
             b"\x1f\x8b\x07\0\0\0\0\0\0\0",
-        ];
-        for bytes in other {
-            let (read, problem) = text(&[&gzip(b"one\n"), bytes].concat(), 512);
-            assert_eq!(read, b"one\n");
-            let is_cut = matches!(bytes, b"\x1f\x8b" | b"\x1f");
-            let expected = if is_cut {
-                InputProblem::CutOff
-            } else {
-                InputProblem::OtherBytes
-            };
-            assert_eq!(problem, Some(expected), "{}", bytes.escape_ascii());
+            b"\x1fx",
+        ] {
+            for (zeros, piece) in [("", 1), ("\0\0", 1), ("\0\0", 512)] {
+                let file = [&gzip(b"one\n"), zeros.as_bytes(), bytes].concat();
+                let expected = [b"one\n", bytes].concat();
+                assert_eq!(
+                    text(&file, piece),
+                    (expected, None),
+                    "{}",
+                    bytes.escape_ascii()
+                );
+            }
         }
+        for bytes in [&b"\x1f"[..], b"\x1f\x8b", b"\x1f\x8b\x08\0\0"] {
+            let cut = (b"one\n".to_vec(), Some(InputProblem::CutOff));
+            assert_eq!(text(&[&gzip(b"one\n"), bytes].concat(), 512), cut);
+        }
+    }
+
+    #[test]
+    fn what_follows_a_damaged_member_is_read() {
+        let (mut damaged, line) = (gzip(&long()), "{\"a\":1}\n{\"b\":\"\u{1f984}\"}\n");
+        damaged.truncate(damaged.len() / 2);
+        // So many lines that they cannot be a member's data.
+        let line = line.repeat(1_000);
+        for after in [format!("\n{line}").into_bytes(), gzip(line.as_bytes())] {
+            for piece in [1, 512, 1 << 20] {
+                let (read, problem) = text(&[damaged.as_slice(), &after].concat(), piece);
+                assert!(read.ends_with(format!("\n{line}").as_bytes()));
+                assert_eq!(problem, Some(InputProblem::Corrupt));
+            }
+        }
+        damaged.extend([0xff; 400]);
+        let (read, problem) = text(&[damaged.as_slice(), b"\n{}"].concat(), 512);
+        assert!(read.ends_with(b"\n{}") || problem == Some(InputProblem::CutOff));
+        let (read, _) = text(&[damaged.as_slice(), b"\n{\x01\xff"].concat(), 512);
+        assert!(!read.ends_with(b"\xff"));
     }
 
     #[test]

@@ -5,8 +5,6 @@ use std::io::{self, BufReader, Chain, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
-use windrow_core::framing::is_utf16;
-
 use crate::gzip::{GZIP_MAGIC, GzipText};
 use crate::problem::InputProblem;
 use crate::text::ArchiveText;
@@ -22,45 +20,35 @@ const COMPRESSED_BUFFER: usize = 256 << 10;
 pub enum Unpacked<R: Read> {
     /// An input that is not compressed.
     Plain(Peeked<R>),
-    /// One or more gzip members.
-    Gzip(Box<Peeked<GzipText<BufReader<Peeked<R>>>>>),
-    /// A text in UTF-16, which is not read.
-    Utf16,
+    /// One or more gzip members, and the text that follows them.
+    Gzip(Box<GzipText<BufReader<Peeked<R>>>>),
 }
 
 /// An input whose first bytes have been inspected; reads start with them again.
 type Peeked<R> = Chain<Cursor<Vec<u8>>, R>;
 
 impl<R: Read> Unpacked<R> {
-    /// Reads the first bytes of `input` to determine whether it is compressed, or in UTF-16.
+    /// Reads the first bytes of `input` to determine whether it is compressed.
     ///
     /// # Errors
     ///
     /// If they cannot be read.
     pub fn new(mut input: R) -> io::Result<Self> {
         let start = first_bytes(&mut input)?;
-        let (is_gzip, has_utf16) = (start.starts_with(&GZIP_MAGIC), is_utf16(&start));
+        let is_gzip = start.starts_with(&GZIP_MAGIC);
         let whole = Cursor::new(start).chain(input);
-        if has_utf16 {
-            return Ok(Self::Utf16);
-        }
         if !is_gzip {
             return Ok(Self::Plain(whole));
         }
-        let mut text = GzipText::new(BufReader::with_capacity(COMPRESSED_BUFFER, whole));
-        let start = first_bytes(&mut text)?;
-        if is_utf16(&start) {
-            return Ok(Self::Utf16);
-        }
-        Ok(Self::Gzip(Box::new(Cursor::new(start).chain(text))))
+        let input = BufReader::with_capacity(COMPRESSED_BUFFER, whole);
+        Ok(Self::Gzip(Box::new(GzipText::new(input))))
     }
 
     /// What is wrong with the part that was read. All of the input is to be read first.
     pub fn problem(&self) -> Option<InputProblem> {
         match self {
             Self::Plain(_) => None,
-            Self::Gzip(text) => text.get_ref().1.problem(),
-            Self::Utf16 => Some(InputProblem::Utf16),
+            Self::Gzip(text) => text.problem(),
         }
     }
 }
@@ -70,7 +58,6 @@ impl<R: Read> Read for Unpacked<R> {
         match self {
             Self::Plain(input) => input.read(buffer),
             Self::Gzip(input) => input.read(buffer),
-            Self::Utf16 => Ok(0),
         }
     }
 }
@@ -127,7 +114,7 @@ pub fn open_range<'a>(
     if range.start == 0 {
         return Ok(match Unpacked::new(FileInput { file, progress })? {
             input @ Unpacked::Plain(_) => ArchiveText::until(input, buffer, 0, range.end),
-            input @ (Unpacked::Gzip(_) | Unpacked::Utf16) => ArchiveText::all(input, buffer),
+            input @ Unpacked::Gzip(_) => ArchiveText::all(input, buffer),
         });
     }
     let start = range.start - u64::from(!is_start);
@@ -159,18 +146,18 @@ pub fn line_at(path: &Path, offset: u64) -> io::Result<u64> {
     }
 }
 
-/// Whether a file can be read from anywhere: it is neither compressed nor in UTF-16.
+/// Whether a file can be read from anywhere: it does not start with a gzip member.
 ///
 /// # Errors
 ///
 /// If it cannot be opened or read.
 pub fn is_divisible(path: &Path) -> io::Result<bool> {
     let start = first_bytes(&mut File::open(path)?)?;
-    Ok(!start.starts_with(&GZIP_MAGIC) && !is_utf16(&start))
+    Ok(!start.starts_with(&GZIP_MAGIC))
 }
 
 /// The first bytes of an input that are inspected, at most.
-const INSPECTED: usize = 4;
+const INSPECTED: usize = GZIP_MAGIC.len();
 
 fn first_bytes(input: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut start = Vec::with_capacity(INSPECTED);
@@ -187,6 +174,8 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
+
+    use windrow_core::signature::Signature;
 
     use super::*;
     use crate::text::ArchivePart;
@@ -227,27 +216,68 @@ mod tests {
         assert_eq!(problem_of(b"one"), ("one".to_owned(), None));
     }
 
+    /// The objects of a text, and those of the rejected parts that have a signature in parentheses.
+    fn parts(bytes: &[u8]) -> Vec<String> {
+        let mut text = ArchiveText::all(Unpacked::new(bytes).unwrap(), Vec::new());
+        let mut parts = Vec::new();
+        while let Some(part) = text.next_part().unwrap() {
+            parts.push(match part {
+                ArchivePart::Object(object) => String::from_utf8_lossy(object).into_owned(),
+                ArchivePart::Other(part) | ArchivePart::TooLong(part) => {
+                    let signature = Signature::of_other(part);
+                    signature.map_or("other".to_owned(), |signature| format!("({signature})"))
+                }
+            });
+        }
+        assert_eq!(text.input().problem(), None);
+        parts
+    }
+
     #[test]
-    fn utf16_is_recognised() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("readings");
-        assert!(!is_utf16(b"\xff\xfe\n{"));
-        for text in [&b"\xff\xfe{\0\n\0"[..], b"\xfe\xff\0{\0\n", b"{\0\n\0"] {
-            let text = text.to_vec();
-            let packed = {
+    fn members_and_plain_text_may_follow_each_other() {
+        let (one, two, three) = (r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":3}"#);
+        let lines = format!("{two}\n{three}\n");
+        for pieces in [
+            vec![gzip(one), lines.clone().into()],
+            vec![lines.clone().into(), gzip(one)],
+            vec![one.into(), gzip(two), gzip(""), three.into()],
+            vec![gzip(one), two.into(), gzip(three)],
+            // Readings that were compressed before Firehose compressed them.
+            vec![{
+                let records = [gzip(one), gzip(&lines)].concat();
                 let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-                encoder.write_all(&text).unwrap();
+                encoder.write_all(&records).unwrap();
                 encoder.finish().unwrap()
-            };
-            for bytes in [text, packed] {
-                let mut input = Unpacked::new(bytes.as_slice()).unwrap();
-                assert_eq!(input.problem(), Some(InputProblem::Utf16));
-                assert_eq!(input.read(&mut [0; 9]).unwrap(), 0);
-                std::fs::write(&path, &bytes).unwrap();
-                assert!(!is_divisible(&path).unwrap());
-                let range = 0..bytes.len() as u64;
-                let mut text = open_range(&path, &range, true, Vec::new(), &|_| ()).unwrap();
-                assert_eq!(text.next_part().unwrap(), None);
+            }],
+        ] {
+            let mut found = parts(&pieces.concat());
+            found.sort_unstable();
+            assert_eq!(found, [one, two, three]);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_one_part_and_what_follows_is_read() {
+        let utf16 =
+            |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+        let one = gzip("{}");
+        for (foreign, signature) in [
+            (utf16("{\"a\":1}\n{\"a\":2}\n"), "(UTF-16)"),
+            (utf16("\u{feff}{\"a\":{\"b\":1}}"), "(UTF-16)"),
+            (one[..one.len() - 3].to_vec(), "(gzip)"),
+            (b"PK\x03\x04\x14\0".to_vec(), "(a ZIP file)"),
+            (b"\x28\xb5\x2f\xfd\x04\0".to_vec(), "(Zstandard)"),
+            (b"\x78\x9c\xab\x56".to_vec(), "(zlib)"),
+            (
+                b"\xf3\x89\x9a\xc2\x0a\x01".to_vec(),
+                "(an aggregated record of the KPL)",
+            ),
+            (b"\x01\xff\xfe\x02".to_vec(), "(binary data)"),
+        ] {
+            let text = [b"{}\n", foreign.as_slice(), b"\n{}{\"a\":1}\n"].concat();
+            assert_eq!(parts(&text), ["{}", signature, "{}", "{\"a\":1}"]);
+            if !foreign.starts_with(&GZIP_MAGIC) {
+                assert_eq!(parts(&text[3..]), [signature, "{}", "{\"a\":1}"]);
             }
         }
     }

@@ -11,6 +11,7 @@
 pub mod files;
 mod gzip;
 pub mod input;
+mod member;
 mod problem;
 pub mod text;
 pub mod windows;

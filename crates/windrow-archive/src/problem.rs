@@ -4,25 +4,19 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why an input was not read to its end, or may have been read wrongly. The lines before the problem
-/// are read all the same.
+/// Why an input was not read to its end, or may have been read wrongly. What is whole is read
+/// all the same.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InputProblem {
     /// The last member of a gzip file is not complete.
     #[error("its compressed data is cut off; what is before that was read")]
     CutOff,
     /// A gzip file has data that cannot be decompressed.
-    #[error("its compressed data is corrupt; what is before that was read, and nothing after it")]
+    #[error("its compressed data is corrupt; what was found before and after that was read")]
     Corrupt,
     /// The checksum of a gzip member is another than that of its text.
     #[error("its compressed data has a wrong checksum; it was read, but may have changed")]
     WrongChecksum,
-    /// Something else follows the last member of a gzip file.
-    #[error("its compressed data is followed by other bytes, which were not read")]
-    OtherBytes,
-    /// The text is in UTF-16.
-    #[error("it is in UTF-16, and nothing of it was read; convert it to UTF-8")]
-    Utf16,
 }
 
 /// A file that was not read to its end, or may have been read wrongly.

@@ -2,8 +2,11 @@
 
 use std::io::{self, Read};
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 use windrow_core::framing::{self, Frame};
+
+use crate::gzip::GZIP_MAGIC;
+use crate::member::{MemberRead, read_member};
 
 /// The maximum length of a part, in bytes: that of a Kinesis record.
 pub const LONGEST_PART: usize = 10 << 20;
@@ -14,8 +17,11 @@ const BUFFER: usize = 256 << 10;
 /// How many bytes to read at once past the end of a range, for the rest of its last part.
 const BUFFER_PAST_END: usize = 8 << 10;
 
-/// The length of a newline and a byte order mark, which may come before the start of a part.
+/// The length of a byte order mark and what follows it, which may come before the start of a part.
 const LONGEST_START: usize = 4;
+
+/// How many bytes of a part that is too long are returned.
+const LONG_PART_START: usize = 64;
 
 /// A part of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +31,15 @@ pub enum ArchivePart<'a> {
     /// Something else ([`framing`]).
     Other(&'a [u8]),
     /// More than [`LONGEST_PART`] bytes, which are skipped up to the next line that starts with an
-    /// object or array.
-    TooLong,
+    /// object or array. The slice is only its start.
+    TooLong(&'a [u8]),
 }
 
 /// The parts of an input that begin in a range of it, as [`framing`] finds them.
+///
+/// Where a part could begin, a gzip member may be instead: its text is read as if it were there. So
+/// a file may have compressed records between others. A member of more than [`LONGEST_PART`] bytes,
+/// or with a text of more than 16 MiB, is not read.
 ///
 /// Parts are slices of one buffer, which grows only if a part does not fit.
 #[derive(Debug)]
@@ -48,6 +58,16 @@ pub struct ArchiveText<R> {
     is_read: bool,
     /// The number of newlines before `offset`, if they are counted.
     newlines: Option<u64>,
+    /// The text of the gzip member at `offset`.
+    member: Vec<u8>,
+    /// The start of the bytes of `member` that were not returned yet.
+    member_from: usize,
+    /// The length of the gzip member at `offset`; 0 if there is none.
+    member_length: usize,
+    /// The offset of a gzip member that cannot be read.
+    bad_member: Option<u64>,
+    /// The start of the last part that was too long.
+    long_part: Vec<u8>,
 }
 
 impl<R: Read> ArchiveText<R> {
@@ -85,6 +105,11 @@ impl<R: Read> ArchiveText<R> {
             end,
             is_read: false,
             newlines: None,
+            member: Vec::new(),
+            member_from: 0,
+            member_length: 0,
+            bad_member: None,
+            long_part: Vec::new(),
         }
     }
 
@@ -108,6 +133,16 @@ impl<R: Read> ArchiveText<R> {
     /// If the input cannot be read, or ends before the range does.
     pub fn find_part(&mut self) -> io::Result<bool> {
         loop {
+            if self.is_in_member() {
+                let unread = self.unread();
+                let separators = framing::separators(unread);
+                let is_found = separators < unread.len();
+                self.skip(separators);
+                if is_found {
+                    return Ok(true);
+                }
+                self.end_member();
+            }
             let unread = self.unread();
             let separators = framing::separators(unread);
             let left = unread.len() - separators;
@@ -115,7 +150,11 @@ impl<R: Read> ArchiveText<R> {
             let is_found = left >= LONGEST_START || (left > 0 && self.is_read);
             self.skip(separators);
             if is_found || !self.fill()? {
-                return Ok(left > 0 && self.end.is_none_or(|end| self.offset < end));
+                let is_found = left > 0 && self.end.is_none_or(|end| self.offset < end);
+                if is_found && self.find_member()? {
+                    continue;
+                }
+                return Ok(is_found);
             }
         }
     }
@@ -131,29 +170,75 @@ impl<R: Read> ArchiveText<R> {
         }
         loop {
             let text = self.unread();
-            let (length, is_object) = match framing::frame(text, self.is_read) {
+            let is_whole = self.is_read || self.is_in_member();
+            let (length, is_object) = match framing::frame(text, is_whole) {
                 Frame::Object(length) if length <= LONGEST_PART => (length, true),
                 Frame::Other(length) if length <= LONGEST_PART => (length, false),
                 Frame::Incomplete if text.len() <= LONGEST_PART => {
-                    // Twice as much, since the whole part is searched again.
-                    let wanted = text.len() * 2;
-                    while self.to - self.from < wanted && self.fill()? {}
+                    self.fill_twice()?;
                     continue;
                 }
                 _ => {
+                    let start = text.get(..LONG_PART_START).unwrap_or(text).to_vec();
                     self.skip_long_part()?;
-                    return Ok(Some(ArchivePart::TooLong));
+                    self.long_part = start;
+                    return Ok(Some(ArchivePart::TooLong(&self.long_part)));
                 }
             };
-            let part = self.from..self.from + length;
             self.skip(length);
-            let part = &self.buffer[part];
+            // The bytes before the next one.
+            let (buffer, to) = if self.is_in_member() {
+                (&self.member, self.member_from)
+            } else {
+                (&self.buffer, self.from)
+            };
+            let part = &buffer[to - length..to];
             return Ok(Some(if is_object {
                 ArchivePart::Object(part)
             } else {
                 ArchivePart::Other(part.trim_ascii_end())
             }));
         }
+    }
+
+    /// Reads until twice as much is buffered, since what needs more is searched again.
+    fn fill_twice(&mut self) -> io::Result<()> {
+        let wanted = (self.to - self.from) * 2;
+        while self.to - self.from < wanted && self.fill()? {}
+        Ok(())
+    }
+
+    /// Reads the text of the gzip member here. Returns false if there is none that can be read.
+    fn find_member(&mut self) -> io::Result<bool> {
+        if !self.unread().starts_with(&GZIP_MAGIC) || self.bad_member == Some(self.offset) {
+            return Ok(false);
+        }
+        loop {
+            let input = &self.buffer[self.from..self.to];
+            match read_member(input, &mut self.member) {
+                MemberRead::Whole(length) => {
+                    (self.member_from, self.member_length) = (0, length);
+                    return Ok(true);
+                }
+                MemberRead::CutOff if !self.is_read && input.len() <= LONGEST_PART => {
+                    self.fill_twice()?;
+                }
+                MemberRead::CutOff | MemberRead::Bad => {
+                    self.bad_member = Some(self.offset);
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn is_in_member(&self) -> bool {
+        self.member_length > 0
+    }
+
+    fn end_member(&mut self) {
+        let length = std::mem::take(&mut self.member_length);
+        self.skip(length);
     }
 
     /// The input.
@@ -169,11 +254,15 @@ impl<R: Read> ArchiveText<R> {
         }
     }
 
+    #[inline]
     fn unread(&self) -> &[u8] {
+        if self.is_in_member() {
+            return &self.member[self.member_from..];
+        }
         &self.buffer[self.from..self.to]
     }
 
-    /// Offset in the input of the next byte.
+    /// Offset in the input of the next byte, or of the gzip member that it is in.
     pub fn offset(&self) -> u64 {
         self.offset
     }
@@ -204,15 +293,18 @@ impl<R: Read> ArchiveText<R> {
 
     /// Skips up to the next line that starts with an object or array.
     fn skip_long_part(&mut self) -> io::Result<()> {
+        let limit = framing::indent_limit(self.unread());
         loop {
             let unread = self.unread();
-            if let Some(start) = framing::next_line(unread) {
+            if let Some(start) = framing::next_line(unread, limit) {
                 self.skip(start);
                 return Ok(());
             }
-            self.skip(unread.len().saturating_sub(LONGEST_START));
-            if !self.fill()? {
-                self.skip(LONGEST_START);
+            let last_line =
+                memrchr(b'\n', unread).filter(|newline| framing::may_begin(&unread[newline + 1..]));
+            self.skip(last_line.unwrap_or(unread.len()));
+            if self.is_in_member() || !self.fill()? {
+                self.skip(usize::MAX);
                 return Ok(());
             }
         }
@@ -221,6 +313,13 @@ impl<R: Read> ArchiveText<R> {
     /// Skips the first `bytes` of the [buffered](Self::buffered) ones, or all if there are fewer.
     #[inline]
     pub fn skip(&mut self, bytes: usize) {
+        if self.is_in_member() {
+            self.member_from = self
+                .member
+                .len()
+                .min(self.member_from.saturating_add(bytes));
+            return;
+        }
         let bytes = bytes.min(self.to - self.from);
         if let Some(newlines) = &mut self.newlines {
             let skipped = &self.buffer[self.from..self.from + bytes];
@@ -292,7 +391,7 @@ mod tests {
             found.push(match part {
                 ArchivePart::Object(part) => String::from_utf8_lossy(part).into_owned(),
                 ArchivePart::Other(part) => format!("({})", String::from_utf8_lossy(part)),
-                ArchivePart::TooLong => "too long".to_owned(),
+                ArchivePart::TooLong(_) => "too long".to_owned(),
             });
         }
         found
@@ -357,6 +456,15 @@ mod tests {
     }
 
     #[test]
+    fn a_part_that_is_too_long_does_not_hide_the_rest_of_its_array() {
+        let long = "x".repeat(LONGEST_PART);
+        let text = format!(
+            "[\n  {{\n    \"a\": \"{long}\",\n    \"b\": [\n      {{}}\n    ]\n  }},\n  {{\"c\":1}}\n]\n"
+        );
+        assert_eq!(all(text.as_bytes()), ["too long", "{\"c\":1}"]);
+    }
+
+    #[test]
     fn lines_are_counted() {
         let text = "\n{}\n{\n}neigh\n\n{}";
         let mut text = ArchiveText::all(text.as_bytes(), Vec::new()).counting_lines();
@@ -395,7 +503,7 @@ mod tests {
     proptest! {
         #[test]
         fn parts_do_not_depend_on_how_they_are_read(
-            text in "([{}\\[\\]\":,a \n\u{feff}]|\\{\\}\n|\\{\"a\":1\\}){0,40}",
+            text in "([{}\\[\\]\":,a \n\0;\u{feff}]|\\{\\}\n|\\{\"a\":1\\}){0,40}",
             mut cuts in prop::collection::vec(1..80_usize, 0..6),
             at_once in 1..4_usize,
         ) {

@@ -1,11 +1,19 @@
 //! Finds the JSON objects in a text: a record, or a file of an archive.
 //!
 //! Objects may follow each other with or without newlines, other white space or commas between
-//! them, may be elements of arrays, and may be pretty-printed. A byte order mark is skipped.
+//! them, may be elements of arrays, and may be pretty-printed. A byte order mark is skipped, and so
+//! are zeros, with which some devices pad.
 //!
-//! Whatever else a text contains is returned as it is, so that nothing is lost. It extends to the
-//! next line that starts with an object or array. Where an object is damaged, it ends earlier if
-//! another object follows on the same line. So one damaged object does not hide its neighbours.
+//! Whatever else a text contains is returned as it is, so that nothing is lost:
+//!
+//! * It extends to the next line that starts with an object or array. That line may be indented,
+//!   but less than the members of a damaged object that is pretty-printed, so that the objects in it
+//!   are not taken for its neighbours.
+//! * Where an object is damaged, it ends earlier if another object follows on the same line.
+//! * Bytes that only look like a separator (`;`, `|` or `&`, several of them too) are a part of
+//!   their own.
+//!
+//! So one damaged object does not hide its neighbours, and neither does a wrong separator.
 //!
 //! An object is only delimited here, not validated: brackets must be balanced, and text must be
 //! where JSON can have text.
@@ -13,12 +21,20 @@
 use memchr::{memchr, memchr2, memchr3};
 
 use crate::rejection::Rejection;
+use crate::signature::Signature;
 
 /// The deepest nesting of an object, as in `serde_json`.
 const DEEPEST: u32 = 128;
 
 /// A byte order mark. Editors write one at the start of a file, and files may be joined.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// The first bytes of what a record may be packed as, beside zlib: gzip, Zstandard, and aggregated
+/// records of the KPL. Firehose writes records one after the other, with nothing between them.
+const RECORD_MAGICS: [&[u8]; 3] = [b"\x1F\x8B", b"\x28\xB5\x2F\xFD", b"\xF3\x89\x9A\xC2"];
+
+/// The most white space before an object at the start of a line, in bytes.
+pub const DEEPEST_INDENT: usize = 1024;
 
 /// The next part of a text, which starts with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +54,8 @@ pub fn separators(text: &[u8]) -> usize {
     while let Some(first) = rest.first() {
         rest = match first {
             b' ' | b'\t' | b'\n' | 0x0C | b'\r' | b',' | b'[' | b']' => &rest[1..],
-            // Separates the texts of an `application/json-seq` (RFC 7464).
-            0x1E => &rest[1..],
+            // 0x1E separates the texts of an `application/json-seq` (RFC 7464).
+            0 | 0x1E => &rest[1..],
             0xEF if rest.starts_with(BYTE_ORDER_MARK) => &rest[BYTE_ORDER_MARK.len()..],
             _ => break,
         };
@@ -52,8 +68,33 @@ pub fn separators(text: &[u8]) -> usize {
 pub fn may_follow(after: &[u8]) -> bool {
     match after.first() {
         Some(b'\n' | b'{') | None => true,
-        Some(_) => separators(after) > 0,
+        Some(_) => {
+            separators(after) > 0
+                || wrong_separators(after) > 0
+                || RECORD_MAGICS.iter().any(|magic| after.starts_with(magic))
+        }
     }
+}
+
+/// Whether text that follows `after` decides what `after` is: a separator, the start of a packed
+/// record, or damage.
+fn is_open(after: &[u8]) -> bool {
+    let is_wrong = |byte: &&u8| matches!(byte, b';' | b'|' | b'&');
+    let wrong = after.iter().take_while(is_wrong).count();
+    let rest = after.get(wrong..).unwrap_or_default();
+    let mut magics = RECORD_MAGICS.iter().filter(|_| wrong == 0);
+    rest.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(rest)
+        || magics.any(|magic| rest.len() < magic.len() && magic.starts_with(rest))
+}
+
+/// The length of the bytes at the start of `text` that only look like a separator, if another
+/// object, a separator or nothing follows them; else 0.
+pub(crate) fn wrong_separators(text: &[u8]) -> usize {
+    let is_wrong = |byte: &&u8| matches!(byte, b';' | b'|' | b'&');
+    let length = text.iter().take_while(is_wrong).count();
+    let after = text.get(length..).unwrap_or_default();
+    let is_over = after.first().is_none_or(|byte| *byte == b'{') || separators(after) > 0;
+    if is_over { length } else { 0 }
 }
 
 /// A part of a text.
@@ -88,33 +129,26 @@ pub fn next_part<'a>(rest: &mut &'a [u8]) -> Option<Part<'a>> {
 
 /// Why a record as a whole is rejected, if it is.
 pub fn rejection_of(record: &[u8]) -> Option<Rejection> {
-    if is_utf16(record) {
-        return Some(Rejection::Utf16);
+    if let Some(signature) = Signature::of(record) {
+        return Some(signature.into());
     }
     (separators(record) == record.len()).then_some(Rejection::Empty)
-}
-
-/// Whether a text is in UTF-16. It has a zero beside its first bracket, so bytes that only look like
-/// its byte order mark do not hide what is after them.
-pub fn is_utf16(text: &[u8]) -> bool {
-    matches!(
-        text,
-        [0xFF, 0xFE]
-            | [0xFE, 0xFF]
-            | [0xFF, 0xFE, _, 0, ..]
-            | [0xFE, 0xFF, 0, ..]
-            | [b'{' | b'[', 0, ..]
-            | [0, b'{' | b'[', ..]
-    )
 }
 
 /// The part at the start of `text`, which is not empty and starts with no
 /// [separator](separators). `is_whole` says that no more text follows.
 pub fn frame(text: &[u8], is_whole: bool) -> Frame {
+    if !is_whole && is_open(text) {
+        return Frame::Incomplete;
+    }
+    let wrong = wrong_separators(text);
+    if wrong > 0 {
+        return Frame::Other(wrong);
+    }
     let damaged_at = match object(text) {
         ObjectScan::Ends(length) => {
             let after = text.get(length..).unwrap_or_default();
-            if after.is_empty() && !is_whole {
+            if !is_whole && is_open(after) {
                 return Frame::Incomplete;
             }
             if may_follow(after) {
@@ -139,23 +173,23 @@ pub fn frame(text: &[u8], is_whole: bool) -> Frame {
 /// Searches no further than that, since a line may have many damaged objects.
 fn next_start(text: &[u8], damaged_at: usize) -> Option<usize> {
     if let Some(newline) = memchr(b'\n', text.get(..damaged_at)?) {
-        return line_start(text, newline);
+        return line_start(text, newline, indent_limit(text));
     }
     if !text.starts_with(b"{") {
-        return next_line(text);
+        return next_line(text, DEEPEST_INDENT);
     }
     // What is damaged may be the start of the next object itself.
     let mut at = damaged_at.saturating_sub(1);
     loop {
         at += memchr2(b'}', b'\n', text.get(at..)?)?;
         if text.get(at) == Some(&b'\n') {
-            return line_start(text, at);
+            return line_start(text, at, indent_limit(text));
         }
         at += 1;
         let after = text.get(at..)?;
         let between = after.get(..separators(after))?;
         if let Some(newline) = memchr(b'\n', between) {
-            return line_start(text, at + newline);
+            return line_start(text, at + newline, indent_limit(text));
         }
         let start = at + between.len();
         if text.get(start) == Some(&b'{') {
@@ -164,22 +198,65 @@ fn next_start(text: &[u8], damaged_at: usize) -> Option<usize> {
     }
 }
 
-/// The start of the first line after this one that begins with an object or array.
-pub fn next_line(text: &[u8]) -> Option<usize> {
-    line_start(text, memchr(b'\n', text)?)
+/// How far the line after a part may be indented: less than this. `text` starts with the part.
+///
+/// If the part is the start of a pretty-printed object, its members are indented at least this far.
+pub fn indent_limit(text: &[u8]) -> usize {
+    let members = text.strip_prefix(b"{").and_then(|rest| {
+        let line = rest.trim_ascii_start();
+        let before = rest.get(..rest.len() - line.len())?;
+        let indent = before.len() - (memchr::memrchr(b'\n', before)? + 1);
+        line.starts_with(b"\"").then_some(indent)
+    });
+    members.map_or(DEEPEST_INDENT, |indent| indent.clamp(1, DEEPEST_INDENT))
+}
+
+/// The start of the first line after this one that begins with an object or array, and is indented
+/// by less than `limit` bytes. Its indentation is before the start.
+pub fn next_line(text: &[u8], limit: usize) -> Option<usize> {
+    line_start(text, memchr(b'\n', text)?, limit)
 }
 
 /// The start of the next line that begins with an object or array. `newline` ends a line.
-fn line_start(text: &[u8], mut newline: usize) -> Option<usize> {
+fn line_start(text: &[u8], mut newline: usize, limit: usize) -> Option<usize> {
     loop {
         let start = newline + 1;
         let line = text.get(start..)?;
-        let first = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line).first();
-        if let Some(b'{' | b'[') = first {
-            return Some(start);
+        if let Some(indent) = indent_of_start(line)
+            && indent < limit
+        {
+            return Some(start + indent);
         }
         newline = start + memchr(b'\n', line)?;
     }
+}
+
+/// How far the object or array is indented with which a line begins. `None` if it begins with
+/// anything else.
+fn indent_of_start(line: &[u8]) -> Option<usize> {
+    match line.first()? {
+        b'{' | b'[' => Some(0),
+        b' ' | b'\t' => {
+            let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
+            let blanks = line
+                .iter()
+                .take(DEEPEST_INDENT)
+                .take_while(is_blank)
+                .count();
+            matches!(line.get(blanks)?, b'{' | b'[').then_some(blanks)
+        }
+        0xEF => {
+            let line = line.strip_prefix(BYTE_ORDER_MARK)?;
+            matches!(line.first()?, b'{' | b'[').then_some(0)
+        }
+        _ => None,
+    }
+}
+
+/// Whether more text can tell whether a line begins with an object or array. `line` is its start.
+pub fn may_begin(line: &[u8]) -> bool {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    (line.len() < DEEPEST_INDENT && line.iter().all(is_blank)) || BYTE_ORDER_MARK.starts_with(line)
 }
 
 /// The end of an object.
@@ -380,21 +457,36 @@ mod tests {
     }
 
     #[test]
-    fn utf_16_is_recognised() {
-        for order in [u16::to_le_bytes, u16::to_be_bytes] {
-            for text in ["{}", "[{}]", "\u{feff}{}"] {
-                let bytes: Vec<u8> = text.encode_utf16().flat_map(order).collect();
-                assert!(is_utf16(&bytes), "{text}");
-            }
-        }
-        for text in [&b""[..], b"{", b"{}", b"\xEF\xBB\xBF{}", b"\xFF\xFE\n{"] {
-            assert!(!is_utf16(text), "{}", text.escape_ascii());
+    fn a_damaged_element_of_an_indented_array_ends_before_the_next_one() {
+        let array = "[\n  {\"a\":1},\n  {\"a\":]},\n\t{\"b\":{}}\n]\n";
+        assert_eq!(parts(array), ["{\"a\":1}", "({\"a\":]},)", "{\"b\":{}}"]);
+        let damaged = "{\n    \"a\":1,,\"x,\n    \"b\": [\n      {}\n    ]\n  }";
+        let array = format!("[\n  {damaged},\n  {{}}\n]");
+        assert_eq!(parts(&array), [&format!("({damaged},)"), "{}"]);
+        let far = " ".repeat(DEEPEST_INDENT);
+        assert_eq!(parts(&format!("a\n{far}{{}}\n{}", &far[1..])).len(), 1);
+        assert_eq!(parts(&format!("a\n{}{{}}", &far[1..])), ["(a)", "{}"]);
+    }
+
+    #[test]
+    fn zeros_are_white_space_and_wrong_separators_stand_alone() {
+        for (text, expected) in [
+            ("{}\0{}\0\0\n\0{}\0", &["{}", "{}", "{}"][..]),
+            ("{\"a\":\0}{}", &["{\"a\":\0}", "{}"]),
+            ("{};{}", &["{}", "(;)", "{}"]),
+            ("{} ; {};\n{};", &["{}", "(;)", "{}", "(;)", "{}", "(;)"]),
+            ("{}||{}&\0{}", &["{}", "(||)", "{}", "(&)", "{}"]),
+            ("{};x{}\n{}", &["({};x{})", "{}"]),
+            ("{}\u{1f};{}\n{}", &["({}\u{1f};{})", "{}"]),
+            (";neigh{}\n{}", &["(;neigh{})", "{}"]),
+        ] {
+            assert_eq!(parts(text), expected, "{text:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn parts_and_separators_are_the_whole_text(text in "[{}\\[\\]\":,a\\\\ \n\u{feff}]{0,60}") {
+        fn parts_and_separators_are_the_whole_text(text in "[{}\\[\\]\":,a\\\\ \n\0;\u{feff}]{0,60}") {
             let mut rest = text.as_bytes();
             while !rest.is_empty() {
                 let skipped = separators(rest);
@@ -413,7 +505,7 @@ mod tests {
         /// More text changes a part only where more text was asked for.
         #[test]
         fn a_part_does_not_depend_on_what_was_read_ahead(
-            text in "[{}\\[\\]\":,a\\\\ \n]{1,40}",
+            text in "[{}\\[\\]\":,a\\\\ \n\0;\u{feff}]{1,40}",
             cut in 1..40_usize,
         ) {
             let text = text.as_bytes();

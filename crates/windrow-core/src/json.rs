@@ -259,7 +259,7 @@ mod tests {
         ] {
             assert_eq!(
                 fields(line),
-                Err(format!("the line is not a JSON object: {reason}")),
+                Err(format!("the text is not a JSON object: {reason}")),
                 "{line}"
             );
         }

@@ -33,6 +33,7 @@ pub mod row;
 pub mod schema;
 pub mod sensor;
 pub mod sequence;
+pub mod signature;
 #[doc(hidden)]
 pub mod swar;
 pub mod time;

@@ -2,23 +2,25 @@
 
 use thiserror::Error;
 
-/// Why a record or line is rejected. The message names the field, if there is one.
+use crate::signature::Signature;
+
+/// Why a record or a part of one is rejected. The message names the field, if there is one.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Rejection {
     /// The record has nothing but white space.
     #[error("the record is empty")]
     Empty,
-    /// The text is in UTF-16.
-    #[error("the text is in UTF-16; send UTF-8 instead")]
-    Utf16,
-    /// The line is not valid UTF-8.
-    #[error("the line is not UTF-8 at byte {at}")]
+    /// It is in a format that is not read here.
+    #[error("it seems to be {0}: {advice}", advice = .0.advice())]
+    Foreign(Signature),
+    /// The text is not valid UTF-8.
+    #[error("the text is not UTF-8 at byte {at}")]
     NotUtf8 {
         /// The offset of the first invalid byte.
         at: usize,
     },
-    /// The line is not a JSON object, or has a duplicate field.
-    #[error("the line is not a JSON object: {0}")]
+    /// The text is not a JSON object, or has a duplicate field.
+    #[error("the text is not a JSON object: {0}")]
     NotAnObject(String),
     /// A required field is missing or null.
     #[error("{field} is missing")]
@@ -43,5 +45,11 @@ impl Rejection {
             field: field.into(),
             problem: problem.into(),
         }
+    }
+}
+
+impl From<Signature> for Rejection {
+    fn from(signature: Signature) -> Self {
+        Self::Foreign(signature)
     }
 }

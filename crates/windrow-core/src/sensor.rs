@@ -22,6 +22,7 @@ use crate::json::FieldLayout;
 use crate::rejection::Rejection;
 use crate::row::{Measure, ReadingOrder};
 use crate::schema::Schema;
+use crate::signature::Signature;
 use crate::time::Timestamp;
 use crate::value::Value;
 
@@ -204,6 +205,13 @@ fn next_reading<'a, S: Sensor>(
 /// Why a part of a text that is not an object is not a reading.
 #[cold]
 pub fn rejection_of_part<S: Sensor>(sensor: &S, part: &[u8]) -> Rejection {
+    if let Some(signature) = Signature::of_other(part) {
+        return signature.into();
+    }
+    if framing::wrong_separators(part) == part.len() {
+        let problem = "it does not separate readings; use a newline, a comma or nothing";
+        return Rejection::NotAnObject(problem.to_owned());
+    }
     match sensor.parse(part) {
         Err(rejection) => rejection,
         Ok(_) => Rejection::NotAnObject("it does not end where it should".to_owned()),

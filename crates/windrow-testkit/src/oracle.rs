@@ -11,8 +11,8 @@ mod time;
 use json::{Json, JsonError};
 use unicorn::reading::Reading;
 use unicorn::sensor::readings;
-use windrow_core::framing;
 use windrow_core::rejection::Rejection;
+use windrow_core::signature::Signature;
 
 /// A reading, with its values in comparable form.
 #[derive(Debug, PartialEq)]
@@ -31,7 +31,7 @@ struct PlainReading {
 #[derive(Debug, PartialEq)]
 enum OracleRejection {
     Empty,
-    Utf16,
+    Foreign(Signature),
     NotUtf8 { at: usize },
     NotAnObject,
     Missing(String),
@@ -89,8 +89,8 @@ pub fn check_record(record: &[u8]) {
         .map(|(part, reading)| (part, plain(reading)))
         .collect();
     let whole = |rejection| vec![(record, Err(rejection))];
-    if framing::is_utf16(record) {
-        assert_eq!(parts, whole(OracleRejection::Utf16));
+    if let Some(signature) = Signature::of(record) {
+        assert_eq!(parts, whole(OracleRejection::Foreign(signature)));
         return;
     }
     if is_between(record) {
@@ -102,7 +102,13 @@ pub fn check_record(record: &[u8]) {
         let start = part.as_ptr() as usize - record.as_ptr() as usize;
         assert!(is_between(&record[end..start]), "{}", record.escape_ascii());
         end = start + part.len();
-        if let Some(expected) = read(part) {
+        if let Err(OracleRejection::Foreign(_)) = reading {
+            assert!(
+                !matches!(read(part), Some(Ok(_))),
+                "{}",
+                part.escape_ascii()
+            );
+        } else if let Some(expected) = read(part) {
             assert_eq!(reading, expected, "{}", part.escape_ascii());
         }
     }
@@ -131,7 +137,7 @@ pub fn check_lines(lines: &[Vec<u8>], between: &str) {
 fn is_between(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text);
     text.chars()
-        .all(|character| " \t\n\x0C\r,[]\u{1e}\u{feff}".contains(character))
+        .all(|character| " \t\n\x0C\r,[]\0\u{1e}\u{feff}".contains(character))
 }
 
 fn plain(reading: Result<Reading<'_>, Rejection>) -> Result<PlainReading, OracleRejection> {
@@ -146,7 +152,7 @@ fn plain(reading: Result<Reading<'_>, Rejection>) -> Result<PlainReading, Oracle
             health_points: reading.health_points,
         }),
         Err(Rejection::Empty) => Err(OracleRejection::Empty),
-        Err(Rejection::Utf16) => Err(OracleRejection::Utf16),
+        Err(Rejection::Foreign(signature)) => Err(OracleRejection::Foreign(signature)),
         Err(Rejection::NotUtf8 { at }) => Err(OracleRejection::NotUtf8 { at }),
         Err(Rejection::NotAnObject(_)) => Err(OracleRejection::NotAnObject),
         Err(Rejection::Missing { field }) => Err(OracleRejection::Missing(field.to_owned())),

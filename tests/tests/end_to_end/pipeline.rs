@@ -90,7 +90,7 @@ async fn broken_readings_are_rejected_and_others_counted() {
         reasons,
         [
             "Distance is `-1`, which is below zero",
-            "the line is not a JSON object: it does not start with {",
+            "the text is not a JSON object: it does not start with {",
         ]
     );
     assert!(

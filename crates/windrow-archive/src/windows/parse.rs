@@ -10,6 +10,7 @@ use windrow_core::json::FieldLayout;
 use windrow_core::rejection::Rejection;
 use windrow_core::row::ReadingOrder;
 use windrow_core::sensor::{Sensor, rejection_of_part};
+use windrow_core::signature::Signature;
 use windrow_core::time::Timestamp;
 
 use super::keys::{KeyTable, KnownKeys};
@@ -277,7 +278,10 @@ impl<'n, S: Sensor> Parser<'n, S> {
                 None => continue,
                 Some(ArchivePart::Object(object)) => sensor.parse(object).map_err(Into::into),
                 Some(ArchivePart::Other(part)) => Err(rejection_of_part(*sensor, part).into()),
-                Some(ArchivePart::TooLong) => Err(ReadingProblem::TooLong),
+                Some(ArchivePart::TooLong(start)) => Err(match Signature::of_other(start) {
+                    Some(signature) => Rejection::from(signature).into(),
+                    None => ReadingProblem::TooLong,
+                }),
             };
             match parsed.and_then(|reading| reading.map(&mut take).transpose()) {
                 Ok(Some(())) => {}

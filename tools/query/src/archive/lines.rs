@@ -72,7 +72,7 @@ mod tests {
         let read = read(&file, &meter, |part| {
             found.push(match part {
                 ArchivePart::Object(text) => String::from_utf8_lossy(text).into_owned(),
-                ArchivePart::Other(_) | ArchivePart::TooLong => "not an object".to_owned(),
+                ArchivePart::Other(_) | ArchivePart::TooLong(_) => "not an object".to_owned(),
             });
             ControlFlow::Continue(())
         });

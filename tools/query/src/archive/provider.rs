@@ -215,7 +215,7 @@ impl ArchiveReader {
         let outcome = lines::read(file, meter, |part| {
             let taken = match part {
                 ArchivePart::Object(text) => self.columns.push(text, file.day.as_deref()),
-                ArchivePart::Other(_) | ArchivePart::TooLong => false,
+                ArchivePart::Other(_) | ArchivePart::TooLong(_) => false,
             };
             if !taken {
                 broken += 1;

@@ -266,9 +266,9 @@ fn invalid_lines_are_reported_by_file_and_line() {
                 (
                     "a".to_owned(),
                     3,
-                    "the line is not a JSON object: it does not start with {"
+                    "the text is not a JSON object: it does not start with {"
                 ),
-                ("a".to_owned(), 5, "the line is not UTF-8 at byte 9"),
+                ("a".to_owned(), 5, "the text is not UTF-8 at byte 9"),
                 missing(1),
                 missing(2),
                 missing(3),
@@ -348,7 +348,12 @@ fn a_damaged_packed_file_keeps_its_readings() {
         }
     }
     let garbage = problem_of(&[whole.as_slice(), b"garbage"].concat(), 2);
-    assert_eq!(garbage, (2, 2, Some(InputProblem::OtherBytes)));
+    assert_eq!(garbage, (2, 2, None));
+    let plain = problem_of(
+        &[gzip(good.as_bytes()).as_slice(), other.as_bytes()].concat(),
+        2,
+    );
+    assert_eq!(plain, (2, 2, None));
     assert_eq!(
         problem_of(&[whole.as_slice(), &[0; 700]].concat(), 2),
         (2, 2, None)
@@ -356,7 +361,9 @@ fn a_damaged_packed_file_keeps_its_readings() {
     assert_eq!(problem_of(&whole, 2), (2, 2, None));
     let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let utf16 = [&[0xff, 0xfe][..], &utf16].concat();
-    assert_eq!(problem_of(&utf16, 1), (1, 1, Some(InputProblem::Utf16)));
+    assert_eq!(problem_of(&utf16, 1), (1, 1, None));
+    let followed = [utf16.as_slice(), b"\n", other.as_bytes()].concat();
+    assert_eq!(problem_of(&followed, 1), (2, 1, None));
 }
 
 #[test]
