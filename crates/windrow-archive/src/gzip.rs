@@ -18,6 +18,9 @@ const MOST_REREAD: usize = 1 << 20;
 /// How many bytes must be text, after damage, to be taken for it.
 const SURELY_TEXT: usize = 16;
 
+/// The same at the end of the input: a newline and an empty object.
+const SHORTEST_LINE: usize = 3;
+
 /// The text of the members of a gzip file, one after the other, and then what follows them as it is:
 /// Firehose writes compressed and other records into one file. Zero bytes after a member are
 /// padding.
@@ -140,6 +143,7 @@ impl<R: BufRead> GzipText<R> {
             last.push(byte);
             if may_be_header(&last) {
                 if last.len() == HEADER_START {
+                    self.is_newline_next = true;
                     return self.rest_of_header(byte);
                 }
             } else if !may_be_line(&last) {
@@ -152,7 +156,7 @@ impl<R: BufRead> GzipText<R> {
                 break;
             }
         }
-        if !may_be_line(&last) {
+        if last.len() < SHORTEST_LINE || !may_be_line(&last) {
             last.clear();
         }
         self.input.push_back(&last);
@@ -179,12 +183,12 @@ impl<R: BufRead> GzipText<R> {
             self.checksum.update(&output[..written]);
             match status {
                 Ok(Status::StreamEnd) => self.at = MemberPart::Trailer,
-                Err(_) => self.damaged(),
+                Err(_) => self.damaged(InputProblem::Corrupt),
                 Ok(_) if written > 0 => {}
-                Ok(_) if is_end => self.end(Some(InputProblem::CutOff)),
+                Ok(_) if is_end => self.damaged(InputProblem::CutOff),
                 Ok(_) if read > 0 => continue,
                 // There is data, and room for more text.
-                Ok(_) => self.damaged(),
+                Ok(_) => self.damaged(InputProblem::Corrupt),
             }
             return Ok(written);
         }
@@ -192,23 +196,31 @@ impl<R: BufRead> GzipText<R> {
 
     /// Ends a member that cannot be decompressed. It may have ended long before that is seen, since
     /// most bytes mean something to the decompressor, so its data is searched for what follows it.
-    fn damaged(&mut self) {
+    fn damaged(&mut self, problem: InputProblem) {
         if self.data.len() <= MOST_REREAD {
             self.input.push_back(&self.data);
         }
-        self.is_newline_next = true;
-        self.problem = self.problem.or(Some(InputProblem::Corrupt));
+        self.problem = self.problem.or(Some(problem));
         self.at = MemberPart::Damaged;
     }
 
     /// Compares the checksum and the length of a member.
     fn trailer(&mut self) -> io::Result<()> {
-        let Some([a, b, c, d, length @ ..]) = self.bytes::<8>()? else {
+        let Some(trailer) = self.bytes::<8>()? else {
             self.end(Some(InputProblem::CutOff));
             return Ok(());
         };
+        let [a, b, c, d, length @ ..] = trailer;
         let checksum = u32::from_le_bytes([a, b, c, d]);
         if (checksum, u32::from_le_bytes(length)) != (self.checksum.sum(), self.checksum.amount()) {
+            let is_next = |bytes| bytes == b"\n{" || bytes == GZIP_MAGIC;
+            if trailer.windows(2).any(is_next) {
+                // It is cut off, and these are from the line or the member after it.
+                self.input.push_back(&trailer);
+                self.problem = self.problem.or(Some(InputProblem::CutOff));
+                self.at = MemberPart::Damaged;
+                return Ok(());
+            }
             self.problem = self.problem.or(Some(InputProblem::WrongChecksum));
         }
         self.at = MemberPart::Header { is_first: false };
@@ -329,8 +341,11 @@ fn may_be_line(text: &[u8]) -> bool {
         [] => false,
         [b'\n'] => true,
         [b'\n', b'{' | b'[', rest @ ..] => {
-            let is_text = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
-            rest.iter().all(is_text)
+            let is_control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+            // The last character may not be whole.
+            let is_utf8 =
+                str::from_utf8(rest).map_or_else(|error| error.error_len().is_none(), |_| true);
+            is_utf8 && !rest.iter().any(is_control)
         }
         _ => false,
     }
@@ -451,22 +466,37 @@ mod tests {
 
     #[test]
     fn what_follows_a_damaged_member_is_read() {
-        let (mut damaged, line) = (gzip(&long()), "{\"a\":1}\n{\"b\":\"\u{1f984}\"}\n");
-        damaged.truncate(damaged.len() / 2);
-        // So many lines that they cannot be a member's data.
-        let line = line.repeat(1_000);
-        for after in [format!("\n{line}").into_bytes(), gzip(line.as_bytes())] {
-            for piece in [1, 512, 1 << 20] {
-                let (read, problem) = text(&[damaged.as_slice(), &after].concat(), piece);
-                assert!(read.ends_with(format!("\n{line}").as_bytes()));
-                assert_eq!(problem, Some(InputProblem::Corrupt));
+        let whole = gzip(&long());
+        let line = "{\"a\":1}\n{\"b\":\"\u{1f984}\"}\n".repeat(100);
+        for length in [whole.len() / 2, whole.len() - 2] {
+            for after in [format!("\n{line}").into_bytes(), gzip(line.as_bytes())] {
+                for piece in [1, 512, 1 << 20] {
+                    let file = [&whole[..length], &after].concat();
+                    let (read, problem) = text(&file, piece);
+                    assert!(read.ends_with(format!("\n{line}").as_bytes()));
+                    assert!(problem.is_some());
+                }
             }
         }
-        damaged.extend([0xff; 400]);
-        let (read, problem) = text(&[damaged.as_slice(), b"\n{}"].concat(), 512);
-        assert!(read.ends_with(b"\n{}") || problem == Some(InputProblem::CutOff));
-        let (read, _) = text(&[damaged.as_slice(), b"\n{\x01\xff"].concat(), 512);
-        assert!(!read.ends_with(b"\xff"));
+    }
+
+    #[test]
+    fn only_text_is_taken_for_what_follows_damage() {
+        // A block of the type 3, which there is not.
+        let damaged = [&gzip(b"")[..10], &[0xff; 40]].concat();
+        for (after, expected) in [
+            (&b"\n{}"[..], &b"\n{}"[..]),
+            (b"\n[{\"a\":1},\n{\"a\":2}]", b"\n[{\"a\":1},\n{\"a\":2}]"),
+            (b"\n{\"a\":\x01\xff}\n{}\n", b"\n{}\n"),
+            (b"\n{\x01\xff", b""),
+            (b"neigh", b""),
+        ] {
+            let (read, problem) = text(&[&damaged, after].concat(), 512);
+            assert_eq!(
+                (read.as_slice(), problem),
+                (expected, Some(InputProblem::Corrupt))
+            );
+        }
     }
 
     #[test]

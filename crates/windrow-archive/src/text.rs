@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use memchr::{memchr, memrchr};
-use windrow_core::framing::{self, Frame};
+use windrow_core::framing::{self, DEEPEST_INDENT, Frame};
 
 use crate::gzip::GZIP_MAGIC;
 use crate::member::{MemberRead, read_member};
@@ -19,6 +19,9 @@ const BUFFER_PAST_END: usize = 8 << 10;
 
 /// The length of a byte order mark and what follows it, which may come before the start of a part.
 const LONGEST_START: usize = 4;
+
+/// How many bytes are searched for the end of a pretty-printed object that a range begins in.
+const MEMBERS_SEARCHED: usize = 8 << 10;
 
 /// How many bytes of a part that is too long are returned.
 const LONG_PART_START: usize = 64;
@@ -82,8 +85,10 @@ impl<R: Read> ArchiveText<R> {
         Self::new(input, buffer, start, Some(end))
     }
 
-    /// The parts that begin before `end`, of an input that has been read up to `before`, if a part
-    /// begins after the next newline. Only who reads up to there can tell.
+    /// The parts that begin before `end`, of an input that has been read up to `before`, from where one
+    /// probably begins: at the next line, or if that does not start with an object or array but one
+    /// of the lines soon after it does, at the least indented of those. Only who reads up to there
+    /// can tell.
     ///
     /// # Errors
     ///
@@ -91,6 +96,7 @@ impl<R: Read> ArchiveText<R> {
     pub fn after_newline(input: R, buffer: Vec<u8>, before: u64, end: u64) -> io::Result<Self> {
         let mut text = Self::new(input, buffer, before, Some(end));
         text.skip_line()?;
+        text.skip_members()?;
         Ok(text)
     }
 
@@ -291,6 +297,33 @@ impl<R: Read> ArchiveText<R> {
         }
     }
 
+    /// Skips the rest of an object that is probably pretty-printed, if a line of it is next.
+    fn skip_members(&mut self) -> io::Result<()> {
+        while self.to - self.from < MEMBERS_SEARCHED && self.fill()? {}
+        let unread = self.unread();
+        let unread = unread.get(..MEMBERS_SEARCHED).unwrap_or(unread);
+        let line = unread.trim_ascii_start();
+        if !line.starts_with(b"\"") && !line.starts_with(b"}") {
+            return Ok(());
+        }
+        let mut limit = DEEPEST_INDENT;
+        let mut found = None;
+        let mut at = 0;
+        while let Some(start) = framing::next_line(&unread[at..], limit) {
+            at += start;
+            let indent = at - memrchr(b'\n', &unread[..at]).map_or(0, |newline| newline + 1);
+            found = Some(at);
+            if indent == 0 {
+                break;
+            }
+            limit = indent;
+        }
+        if let Some(start) = found {
+            self.skip(start);
+        }
+        Ok(())
+    }
+
     /// Skips up to the next line that starts with an object or array.
     fn skip_long_part(&mut self) -> io::Result<()> {
         let limit = framing::indent_limit(self.unread());
@@ -462,6 +495,37 @@ mod tests {
             "[\n  {{\n    \"a\": \"{long}\",\n    \"b\": [\n      {{}}\n    ]\n  }},\n  {{\"c\":1}}\n]\n"
         );
         assert_eq!(all(text.as_bytes()), ["too long", "{\"c\":1}"]);
+    }
+
+    #[test]
+    fn a_range_of_pretty_printed_objects_begins_with_one() {
+        let object = "{\n  \"a\": [\n    {\n      \"b\": 1\n    }\n  ],\n  \"c\": 2\n}";
+        let array = format!("[\n{}", format!("{object},\n").replace('{', " {").repeat(9));
+        let indented = format!(
+            "[\n{}]\n",
+            format!("{object},").replace('\n', "\n  ").repeat(9)
+        );
+        let indented = indented.replace("[\n{", "[\n  {").replace(",{", ",\n  {");
+        for text in [format!("{object}\n").repeat(9), array, indented] {
+            for cut in 1..text.len() / 2 {
+                let cut_input = &text.as_bytes()[cut - 1..];
+                let (before, end) = (cut as u64 - 1, text.len() as u64);
+                let mut range =
+                    ArchiveText::after_newline(cut_input, Vec::new(), before, end).unwrap();
+                assert!(range.find_part().unwrap());
+                // The nested objects are alike, so that a range within one may begin with another.
+                let start = &text[range.offset() as usize..];
+                assert!(
+                    start.starts_with("{\n") && start.contains("\"a\""),
+                    "{cut} {text}"
+                );
+                let first = range.next_part().unwrap();
+                assert!(
+                    matches!(first, Some(ArchivePart::Object(_))),
+                    "{cut} {first:?}"
+                );
+            }
+        }
     }
 
     #[test]

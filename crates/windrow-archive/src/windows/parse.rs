@@ -197,6 +197,17 @@ enum ReadingProblem {
     TooLong,
 }
 
+impl ReadingProblem {
+    /// A part that is too long is often a whole file of another format.
+    #[cold]
+    fn too_long(start: &[u8]) -> Self {
+        match Signature::of_other(start) {
+            Some(signature) => Self::Rejected(signature.into()),
+            None => Self::TooLong,
+        }
+    }
+}
+
 /// A thread's parser.
 #[derive(Debug)]
 pub(super) struct Parser<'n, S> {
@@ -278,10 +289,7 @@ impl<'n, S: Sensor> Parser<'n, S> {
                 None => continue,
                 Some(ArchivePart::Object(object)) => sensor.parse(object).map_err(Into::into),
                 Some(ArchivePart::Other(part)) => Err(rejection_of_part(*sensor, part).into()),
-                Some(ArchivePart::TooLong(start)) => Err(match Signature::of_other(start) {
-                    Some(signature) => Rejection::from(signature).into(),
-                    None => ReadingProblem::TooLong,
-                }),
+                Some(ArchivePart::TooLong(start)) => Err(ReadingProblem::too_long(start)),
             };
             match parsed.and_then(|reading| reading.map(&mut take).transpose()) {
                 Ok(Some(())) => {}
