@@ -260,7 +260,7 @@ fn a_pretty_printed_reading_is_one_reading() {
 #[test]
 fn a_record_that_cannot_be_read_is_rejected_once() {
     let utf16: Vec<u8> = PLAIN.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let reason = "the text is in UTF-16; send UTF-8 instead";
+    let reason = "it seems to be UTF-16: send UTF-8 instead";
     let binary = b"\x80\n\n\x81\n{\n\x82\n".as_slice();
     for (record, reason) in [
         (utf16.as_slice(), reason),

@@ -303,19 +303,18 @@ impl<R: Read> ArchiveText<R> {
         let unread = self.unread();
         let unread = unread.get(..MEMBERS_SEARCHED).unwrap_or(unread);
         let line = unread.trim_ascii_start();
-        if !line.starts_with(b"\"") && !line.starts_with(b"}") {
-            return Ok(());
-        }
-        let mut limit = DEEPEST_INDENT;
-        let mut found = None;
-        let mut at = 0;
-        while let Some(start) = framing::next_line(&unread[at..], limit) {
+        let mut limit = match line.first() {
+            Some(b'{' | b'[') => unread.len() - line.len(),
+            Some(b'"' | b'}' | b']') => DEEPEST_INDENT,
+            _ => return Ok(()),
+        };
+        let (mut at, mut found) = (0, None);
+        while limit > 0
+            && let Some(start) = framing::next_line(&unread[at..], limit)
+        {
             at += start;
             let indent = at - memrchr(b'\n', &unread[..at]).map_or(0, |newline| newline + 1);
             found = Some(at);
-            if indent == 0 {
-                break;
-            }
             limit = indent;
         }
         if let Some(start) = found {
@@ -513,7 +512,6 @@ mod tests {
                 let mut range =
                     ArchiveText::after_newline(cut_input, Vec::new(), before, end).unwrap();
                 assert!(range.find_part().unwrap());
-                // The nested objects are alike, so that a range within one may begin with another.
                 let start = &text[range.offset() as usize..];
                 assert!(
                     start.starts_with("{\n") && start.contains("\"a\""),

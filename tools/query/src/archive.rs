@@ -60,7 +60,7 @@ impl Meter {
         broken.values().sum()
     }
 
-    /// The files that are damaged or in UTF-16, of those that were read completely.
+    /// The files that are damaged, of those that were read completely.
     pub fn problems(&self) -> Vec<FileProblem> {
         let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
         let of = |(path, problem): (&PathBuf, &InputProblem)| FileProblem {

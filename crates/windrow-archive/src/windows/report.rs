@@ -41,7 +41,7 @@ pub struct ScanReport {
     pub rejected: u64,
     /// The first few of these.
     pub reasons: Vec<RejectedPart>,
-    /// The files that are damaged or in UTF-16, in order. What could be read of them was.
+    /// The files that are damaged, in order. What could be read of them was.
     pub problems: Vec<FileProblem>,
 }
 
