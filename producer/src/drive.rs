@@ -13,7 +13,7 @@ use windrow_write::KinesisRecord;
 use crate::flight::FlyingUnicorn;
 use crate::pack::Packer;
 use crate::progress::ProducerProgress;
-use crate::replay::{Recording, ReplayLine};
+use crate::replay::{Recording, ReplayPart};
 use crate::schedule::Schedule;
 use crate::send::{Halted, ReadingSender, partition_key};
 
@@ -78,14 +78,14 @@ pub(crate) async fn fly(
 /// The outcome of a replay.
 #[derive(Debug, Default)]
 pub(crate) struct Replayed {
-    /// How many lines are not readings.
+    /// How many parts are not readings.
     pub(crate) broken: u64,
     /// The error that ended the recording early, if any.
     pub(crate) error: Option<io::Error>,
 }
 
 /// Sends a recording's readings, `rate` per second or as fast as the stream accepts them. Broken
-/// lines are reported and skipped.
+/// parts are reported and skipped.
 ///
 /// Ends with the recording, at the `limits` (readings and duration), when `stop` is cancelled, or
 /// when the sender halts.
@@ -110,13 +110,13 @@ pub(crate) async fn replay(
                 return;
             };
             let record = match line {
-                Ok(ReplayLine::Reading(record)) => record,
-                Ok(ReplayLine::Broken { number, reason }) => {
+                Ok(ReplayPart::Reading(record)) => record,
+                Ok(ReplayPart::Broken { number, reason }) => {
                     replayed.broken += 1;
                     report_broken(progress, replayed.broken, number, &reason);
                     continue;
                 }
-                Ok(ReplayLine::Damaged(problem)) => {
+                Ok(ReplayPart::Damaged(problem)) => {
                     replayed.error = Some(io::Error::other(problem));
                     return;
                 }
@@ -152,16 +152,16 @@ pub(crate) async fn replay(
 
 fn report_broken(progress: &ProducerProgress, broken: u64, number: u64, reason: &str) {
     if broken <= MOST_REPORTED {
-        progress.note(&format!("line {number} was not sent: {reason}"));
+        progress.note(&format!("the part in line {number} was not sent: {reason}"));
     }
     if broken == MOST_REPORTED {
-        progress.note("further broken lines are counted but not listed");
+        progress.note("further broken parts are counted but not listed");
     }
 }
 
 /// Reads on a separate thread: a blocking read of standard input cannot be cancelled, and the
 /// program can exit without waiting for the thread.
-fn read_ahead(recording: Recording) -> mpsc::Receiver<io::Result<ReplayLine>> {
+fn read_ahead(recording: Recording) -> mpsc::Receiver<io::Result<ReplayPart>> {
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
     std::thread::spawn(move || {
         let lines = match recording.open() {

@@ -292,8 +292,9 @@ async fn send(
             send_rest(&mut packer, &sender).await;
             if skipped > 0 {
                 progress.note(&format!(
-                    "{skipped} readings were skipped: the stream accepts fewer than {total_rate} per \
-                     second; give it more shards or lower --rate"
+                    "{} skipped: the stream accepts fewer than {total_rate} per second; give it more \
+                     shards or lower --rate",
+                    counted(skipped, "reading")
                 ));
             }
             outcome(sender.finish().await)

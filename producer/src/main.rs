@@ -14,7 +14,7 @@ use producer::{Outcome, ProducerError, RunStatus};
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::Environment;
 use windrow_connect::signal::drain_on_signals;
-use windrow_connect::terminal::{self, eprint_line};
+use windrow_connect::terminal::{self, counted, eprint_line};
 
 /// An embedded local cloud makes many small allocations; mimalloc cuts its time by a quarter.
 #[global_allocator]
@@ -57,8 +57,9 @@ fn report(outcome: &Outcome) -> ExitCode {
         eprint_line(&format!("error: {problem}"));
     }
     eprint_line(&format!(
-        "sent {} readings, {} failed",
-        outcome.sent, outcome.failed
+        "sent {}, {} failed",
+        counted(outcome.sent, "reading"),
+        outcome.failed
     ));
     if outcome.failed > 0 || !outcome.problems.is_empty() {
         return ExitCode::FAILURE;

@@ -148,18 +148,18 @@ impl Recording {
     /// # Errors
     ///
     /// If it cannot be opened, or its first bytes cannot be read.
-    pub fn open(&self) -> io::Result<ReplayLines<Box<dyn Read + Send>>> {
+    pub fn open(&self) -> io::Result<ReplayParts<Box<dyn Read + Send>>> {
         let input: Box<dyn Read + Send> = match &self.input {
             RecordingInput::StandardInput => Box::new(io::stdin()),
             RecordingInput::File(path) => Box::new(File::open(path)?),
         };
-        ReplayLines::new(input, self.partition_by.clone())
+        ReplayParts::new(input, self.partition_by.clone())
     }
 }
 
-/// A line of a recording.
+/// A part of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReplayLine {
+pub enum ReplayPart {
     /// A reading, byte by byte as recorded.
     Reading(KinesisRecord),
     /// Anything else.
@@ -175,17 +175,17 @@ pub enum ReplayLine {
 
 /// The readings of a recording.
 ///
-/// Memory is bounded: one of more than 1 MiB is [broken](ReplayLine::Broken). If the input
+/// Memory is bounded: one of more than 1 MiB is [broken](ReplayPart::Broken). If the input
 /// fails, the error is the last item.
 #[derive(Debug)]
-pub struct ReplayLines<R: Read> {
+pub struct ReplayParts<R: Read> {
     text: ArchiveText<Unpacked<R>>,
     partition_by: PartitionBy,
     ended: bool,
 }
 
-impl<R: Read> ReplayLines<R> {
-    /// The lines of `input`, which may be compressed with gzip.
+impl<R: Read> ReplayParts<R> {
+    /// The parts of `input`, which may be compressed with gzip.
     ///
     /// # Errors
     ///
@@ -199,7 +199,7 @@ impl<R: Read> ReplayLines<R> {
     }
 
     /// The next part of the recording, or `None` at the end.
-    fn read(&mut self) -> io::Result<Option<ReplayLine>> {
+    fn read(&mut self) -> io::Result<Option<ReplayPart>> {
         if self.text.find_part()? {
             let number = self.text.line();
             let parsed = match self.text.next_part()? {
@@ -211,13 +211,13 @@ impl<R: Read> ReplayLines<R> {
                 _ => Err(format!("is longer than {LONGEST_READING} bytes")),
             };
             return Ok(Some(match parsed {
-                Ok(record) => ReplayLine::Reading(record),
-                Err(reason) => ReplayLine::Broken { number, reason },
+                Ok(record) => ReplayPart::Reading(record),
+                Err(reason) => ReplayPart::Broken { number, reason },
             }));
         }
         let problem = self.text.input().problem();
         self.ended = problem.is_some();
-        Ok(problem.map(ReplayLine::Damaged))
+        Ok(problem.map(ReplayPart::Damaged))
     }
 }
 
@@ -233,8 +233,8 @@ fn record(line: &[u8], partition_by: &PartitionBy) -> Result<KinesisRecord, Stri
     })
 }
 
-impl<R: Read> Iterator for ReplayLines<R> {
-    type Item = io::Result<ReplayLine>;
+impl<R: Read> Iterator for ReplayParts<R> {
+    type Item = io::Result<ReplayPart>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
@@ -258,13 +258,13 @@ mod tests {
 
     const LINE: &str = r#"{"Name":"Shadowfax","StatusTime":"2026-11-20 09:17:08.189","Distance":175,"MagicPoints":110,"HealthPoints":150}"#;
 
-    fn lines(input: &[u8]) -> Vec<ReplayLine> {
-        let lines = ReplayLines::new(input, PartitionBy::Name).unwrap();
+    fn lines(input: &[u8]) -> Vec<ReplayPart> {
+        let lines = ReplayParts::new(input, PartitionBy::Name).unwrap();
         lines.map(Result::unwrap).collect()
     }
 
-    fn reading(line: &str) -> ReplayLine {
-        ReplayLine::Reading(KinesisRecord {
+    fn reading(line: &str) -> ReplayPart {
+        ReplayPart::Reading(KinesisRecord {
             partition_key: "Shadowfax".to_owned(),
             data: Bytes::from(format!("{line}\n")),
         })
@@ -292,13 +292,13 @@ mod tests {
         let numbers: Vec<Option<u64>> = found
             .iter()
             .map(|line| match line {
-                ReplayLine::Broken { number, .. } => Some(*number),
+                ReplayPart::Broken { number, .. } => Some(*number),
                 _ => None,
             })
             .collect();
         assert_eq!(numbers, [Some(2), None, Some(4), None, None]);
         let reason = "StatusTime is missing".to_owned();
-        assert_eq!(found[2], ReplayLine::Broken { number: 4, reason });
+        assert_eq!(found[2], ReplayPart::Broken { number: 4, reason });
     }
 
     #[test]
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_is_broken() {
         let spaces = |count| LINE.replacen(':', &format!("{}:", " ".repeat(count)), 1);
-        let long = |number| ReplayLine::Broken {
+        let long = |number| ReplayPart::Broken {
             number,
             reason: "is longer than 1048576 bytes".to_owned(),
         };
@@ -375,9 +375,9 @@ mod tests {
     fn a_truncated_recording_is_damaged_after_its_readings() {
         let mut bytes = gzip(&format!("{LINE}\n"));
         bytes.truncate(bytes.len() - 4);
-        let mut lines = ReplayLines::new(bytes.as_slice(), PartitionBy::Name).unwrap();
+        let mut lines = ReplayParts::new(bytes.as_slice(), PartitionBy::Name).unwrap();
         assert_eq!(lines.next().unwrap().unwrap(), reading(LINE));
-        let damaged = ReplayLine::Damaged(InputProblem::CutOff);
+        let damaged = ReplayPart::Damaged(InputProblem::CutOff);
         assert_eq!(lines.next().unwrap().unwrap(), damaged);
         assert!(lines.next().is_none());
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use windrow_connect::terminal::counted;
 
 /// The status of a run in progress. Its text says where the readings are if the run is cut short.
 #[derive(Debug, Default)]
@@ -40,21 +41,24 @@ impl fmt::Display for RunStatus {
         if !self.embedded.load(Ordering::Relaxed) {
             return write!(
                 f,
-                "sent {sent} readings, and readings in flight may have arrived too"
+                "sent {}, and readings in flight may have arrived too",
+                counted(sent, "reading")
             );
         }
         if self.drained.load(Ordering::Relaxed) {
             return write!(
                 f,
-                "the rows of all {sent} readings are in the table, but not all were printed"
+                "the rows of all {} are in the table, but not all were printed",
+                counted(sent, "reading")
             );
         }
         // An upper bound: rows of a closed window may be on their way.
         let open = sent.saturating_sub(self.in_rows.load(Ordering::Relaxed));
         write!(
             f,
-            "up to {open} of the {sent} readings sent by this run, those in the open window, are in no \
-             row; they may also be missing from the archive"
+            "up to {open} of the {} sent by this run, those in the open window, are in no row; they may \
+             also be missing from the archive",
+            counted(sent, "reading")
         )
     }
 }

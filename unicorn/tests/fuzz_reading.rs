@@ -15,21 +15,11 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use unicorn::reading::Reading;
 use windrow_core::rejection::Rejection;
+use windrow_testkit::cases::cases;
 use windrow_testkit::choices::Choices;
 use windrow_testkit::oracle::generate::line;
 use windrow_testkit::oracle::near::{self, mutate};
 use windrow_testkit::oracle::{check, check_lines, check_parsers, check_record, json};
-
-/// Runs `PROPTEST_CASES` cases, or `default` if that is not set. Failures are not saved to a file.
-fn cases(default: u32) -> ProptestConfig {
-    let config = ProptestConfig::default();
-    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
-    ProptestConfig {
-        cases: if is_set { config.cases } else { default },
-        failure_persistence: None,
-        ..config
-    }
-}
 
 fn bytes(longest: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..longest)

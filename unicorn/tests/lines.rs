@@ -33,12 +33,7 @@ struct ExpectedReading {
 
 impl LineCase {
     fn bytes(&self) -> Vec<u8> {
-        let digits = self.hex.clone().unwrap_or_default();
-        let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
-        let bytes = (0..digits.len()).step_by(2).map(byte).collect();
-        self.line
-            .as_ref()
-            .map_or(bytes, |line| line.as_bytes().to_vec())
+        windrow_testkit::lines::bytes(self.line.as_deref(), self.hex.as_deref())
     }
 }
 

@@ -12,21 +12,11 @@ use proptest::prelude::*;
 use serde_json::Value;
 use windrow_core::json::{self, FieldLayout, FieldNames, FieldToken};
 use windrow_core::sensor::{DeclaredSensor, Sensor};
+use windrow_testkit::cases::cases;
 use windrow_testkit::choices::Choices;
 use windrow_testkit::fields::{check_fields, check_sensor, sensor, write};
 use windrow_testkit::oracle::generate;
 use windrow_testkit::oracle::near::{self, mutate};
-
-/// Runs `PROPTEST_CASES` cases, or `default` if that is not set. Failures are not saved to a file.
-fn cases(default: u32) -> ProptestConfig {
-    let config = ProptestConfig::default();
-    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
-    ProptestConfig {
-        cases: if is_set { config.cases } else { default },
-        failure_persistence: None,
-        ..config
-    }
-}
 
 fn bytes(longest: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..longest)

@@ -22,6 +22,7 @@ use windrow_core::aggregate::{Aggregate, Max, Min, Sum};
 use windrow_core::codec::CodecError;
 use windrow_core::fold::{Fold, StateLimits};
 use windrow_core::window::{Tumbling, Window};
+use windrow_testkit::cases::cases;
 use windrow_testkit::choices::Choices;
 use windrow_testkit::frames::{columns, frame, state, state_of, varint};
 
@@ -45,15 +46,8 @@ const MAX_MEMORY_SMALL: usize = LIMIT + 2 * MIB;
 /// Runs a property for `PROPTEST_CASES` cases, or for `default` if that is not set.
 fn check(default: u32, longest: usize, property: impl Fn(&mut Choices<'_>)) {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let config = ProptestConfig::default();
-    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
-    let config = ProptestConfig {
-        cases: if is_set { config.cases } else { default },
-        failure_persistence: None,
-        ..config
-    };
     let bytes = prop::collection::vec(any::<u8>(), 0..longest);
-    let result = TestRunner::new(config).run(&bytes, |choices| {
+    let result = TestRunner::new(cases(default)).run(&bytes, |choices| {
         property(&mut Choices::new(&choices));
         Ok(())
     });

@@ -25,18 +25,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use serde_json::Value;
 use windrow_event::{Event, Timestamp};
+use windrow_testkit::cases::cases;
 use windrow_testkit::choices::Choices;
-
-/// Runs `PROPTEST_CASES` cases, or `default` if that is not set. Failures are not saved to a file.
-fn cases(default: u32) -> ProptestConfig {
-    let config = ProptestConfig::default();
-    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
-    ProptestConfig {
-        cases: if is_set { config.cases } else { default },
-        failure_persistence: None,
-        ..config
-    }
-}
 
 fn choices(longest: usize) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..longest)

@@ -263,7 +263,7 @@ async fn record_of_broken_lines_makes_few_rejects_and_loses_no_line() {
     );
     assert_eq!(
         rejects[100]["Reason"],
-        "99900 more lines of the record cannot be read"
+        "99900 more parts of the record cannot be read"
     );
 }
 

@@ -259,7 +259,7 @@ async fn many_bad_lines_of_a_packed_record_are_rejected_as_it_was_sent() {
     assert_eq!(rejects[99]["Payload"], "{x 99");
     assert_eq!(
         rejects[100]["Reason"],
-        "900 more lines of the record cannot be read; the payload is the whole record"
+        "900 more parts of the record cannot be read; the payload is the whole record"
     );
     let sent = base64_simd::STANDARD.encode_to_string(&record);
     assert_eq!(rejects[100]["PayloadBase64"], sent);

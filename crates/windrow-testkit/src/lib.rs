@@ -1,15 +1,19 @@
 //! Shared utilities of tests and fuzzers. Not for production: incorrect use panics.
 //!
+//! * [`cases`](mod@cases): how many cases property tests run.
 //! * [`choices`]: a generator's choices, drawn from bytes, for property tests and fuzzers.
 //! * [`fields`]: the general parser of readings, compared with `serde_json`.
 //! * [`frames`]: handmade window states.
+//! * [`lines`]: the table of lines that every reader is held to.
 //! * [`oracle`]: an independent parser of readings, to compare the real one with.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+pub mod cases;
 pub mod choices;
 pub mod fields;
 pub mod frames;
+pub mod lines;
 pub mod oracle;
 
 use std::time::Duration;

@@ -36,7 +36,7 @@ pub enum ArchiveError {
     Unreadable(#[from] ArchiveReadError),
 }
 
-/// The progress of a query's scans, and the number of lines that they could not parse.
+/// The progress of a query's scans, and the number of parts that they could not parse.
 #[derive(Debug, Default)]
 pub struct Meter {
     read: AtomicU64,
@@ -54,10 +54,16 @@ impl Meter {
         )
     }
 
-    /// The number of lines that could not be parsed, in the files that were read completely.
+    /// The number of parts that could not be parsed, in the files that were read completely.
     pub fn broken(&self) -> u64 {
         let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         broken.values().sum()
+    }
+
+    /// The files that have such parts, in order.
+    pub fn broken_files(&self) -> Vec<PathBuf> {
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.keys().cloned().collect()
     }
 
     /// The files that are damaged, of those that were read completely.
@@ -83,7 +89,7 @@ impl Meter {
         self.read.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Records the broken lines of a file that was read completely. A file that is read twice, for
+    /// Records the broken parts of a file that was read completely. A file that is read twice, for
     /// a join with itself, counts once.
     fn finish(&self, file: &ArchiveFile, broken: u64) {
         if broken > 0 {

@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
@@ -187,21 +187,39 @@ fn note_broken(readings: &Meter, rejects: &Meter, notes: &mut impl Write) {
         note(notes, &format!("warning: {problem}"));
     }
     if readings.broken() > 0 {
-        let broken = are_not(readings.broken(), "line", "reading");
-        note(notes, &format!("{broken}: see SELECT * FROM rejects"));
+        let broken = are_not(readings.broken(), "part", "reading");
+        note(
+            notes,
+            &format!("{broken}: {}", where_to_look(&readings.broken_files())),
+        );
     }
     if rejects.broken() > 0 {
-        let broken = are_not(rejects.broken(), "line", "reject");
+        let broken = are_not(rejects.broken(), "part", "reject");
         note(notes, &format!("{broken}: left out"));
     }
 }
 
-/// `1 line is not a reading`, `2 lines are not readings`.
+/// `1 part of the archive is not a reading`, `2 parts of the archive are not readings`.
 fn are_not(count: u64, thing: &str, other: &str) -> String {
     match count {
-        1 => format!("1 {thing} is not a {other}"),
-        _ => format!("{count} {thing}s are not {other}s"),
+        1 => format!("1 {thing} of the archive is not a {other}"),
+        _ => format!("{count} {thing}s of the archive are not {other}s"),
     }
+}
+
+/// Where the parts are that are not readings. The table `rejects` has only what an aggregator has
+/// read, and perhaps divided in another way.
+fn where_to_look(files: &[PathBuf]) -> String {
+    let Some(first) = files.first() else {
+        return String::new();
+    };
+    let first = first.display();
+    let others = match files.len() - 1 {
+        0 => String::new(),
+        1 => " and one other file".to_owned(),
+        count => format!(" and {count} other files"),
+    };
+    format!("in {first}{others}; `recompute {first}` prints their lines and the reasons")
 }
 
 /// Notes readings that are not in the archive yet.

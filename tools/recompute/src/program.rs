@@ -191,7 +191,7 @@ fn print_summary(listing: &ArchiveListing, report: &ScanReport, rows: usize, tim
     }
     let more = report.rejected - report.reasons.len() as u64;
     if more > 0 {
-        eprint_line(&format!("and {} more", counted(more, "rejected line")));
+        eprint_line(&format!("and {} more", counted(more, "rejected part")));
     }
     if report.filtered > 0 {
         let filtered = counted(report.filtered, "reading");

@@ -19,12 +19,12 @@ use crate::aggregator::settings::WindowTime;
 /// Without this limit, a sensor with a wrong clock could open windows years ahead.
 const FURTHEST_AHEAD_MILLIS: i64 = 5 * 60 * 1000;
 
-/// How many bytes of a packed record's bad lines are rejected individually. What a record unpacks to
+/// How many bytes of a packed record's bad parts are rejected individually. What a record unpacks to
 /// may be large, and JSON escapes a byte as up to six.
 const MOST_SINGLE_PACKED_BYTES: usize = 1024 * 1024;
 
-/// How many lines per record are rejected individually. Any further bad lines go into a single
-/// reject, so that a record with a million broken lines does not produce a million rejects and
+/// How many parts per record are rejected individually. Any further bad parts go into a single
+/// reject, so that a record with a million broken parts does not produce a million rejects and
 /// block its shard.
 const MOST_SINGLE_REJECTS: usize = 100;
 
@@ -86,25 +86,25 @@ pub struct Intake {
     pub filtered: u64,
     /// Records that were already folded and therefore skipped.
     pub redelivered: u64,
-    /// Lines and whole records that were rejected.
+    /// Parts and whole records that were rejected.
     pub rejected: u64,
     /// The rejects, as lines for the rejects stream.
     pub rejects: Vec<Bytes>,
 }
 
-/// The lines of a record that cannot be read.
+/// The parts of a record that cannot be read.
 #[derive(Default)]
-struct BadLines {
+struct BadParts {
     single: usize,
     single_bytes: usize,
     combined: u64,
-    /// The combined lines, unless the record is packed.
+    /// The combined parts, unless the record is packed.
     text: Vec<u8>,
     is_packed: bool,
 }
 
-impl BadLines {
-    /// Counts a line. Returns whether it gets a reject of its own.
+impl BadParts {
+    /// Counts a part. Returns whether it gets a reject of its own.
     fn is_single(&mut self, line: &[u8]) -> bool {
         let bytes = self.single_bytes.saturating_add(line.len());
         let fits = !self.is_packed || bytes <= MOST_SINGLE_PACKED_BYTES;
@@ -171,7 +171,7 @@ impl Intake {
             layout: &mut reader.layout,
             open,
             index: 0,
-            bad_lines: BadLines::default(),
+            bad_parts: BadParts::default(),
         };
         let unpacker = &mut reader.unpacker;
         unpacker.unpack_checked(data, is_digest_right, |payload| intake.take(&payload));
@@ -212,18 +212,18 @@ struct RecordIntake<'i, 'r, 'f, S: Sensor> {
     record: EventRecord<'r>,
     layout: &'i mut FieldLayout,
     open: OpenRecord<'f, String, S::Accumulator>,
-    /// How many readings and bad lines came before, in all payloads.
+    /// How many readings and bad parts came before, in all payloads.
     index: u32,
-    bad_lines: BadLines,
+    bad_parts: BadParts,
 }
 
 impl<S: Sensor> RecordIntake<'_, '_, '_, S> {
     /// Adds the readings of a payload of the record.
     fn take(&mut self, payload: &Payload<'_>) {
-        self.bad_lines.is_packed |= payload.is_packed();
+        self.bad_parts.is_packed |= payload.is_packed();
         let data = match &payload.data {
             Ok(data) => *data,
-            Err(error) => return self.reject_line(payload, error, payload.sent),
+            Err(error) => return self.reject_part(payload, error, payload.sent),
         };
         let sensor = self.sensor;
         let mut readings = RecordReadings::new(data);
@@ -241,7 +241,7 @@ impl<S: Sensor> RecordIntake<'_, '_, '_, S> {
             match assigned {
                 Ok(Some((window, reading))) => self.add(window, &reading, index),
                 Ok(None) => self.intake.filtered += 1,
-                Err(rejection) => self.reject_line(payload, &rejection, line),
+                Err(rejection) => self.reject_part(payload, &rejection, line),
             }
         }
     }
@@ -263,8 +263,8 @@ impl<S: Sensor> RecordIntake<'_, '_, '_, S> {
         }
     }
 
-    fn reject_line(&mut self, payload: &Payload<'_>, reason: &dyn Error, line: &[u8]) {
-        if self.bad_lines.is_single(line) {
+    fn reject_part(&mut self, payload: &Payload<'_>, reason: &dyn Error, line: &[u8]) {
+        if self.bad_parts.is_single(line) {
             let (source, record) = (self.source, self.record);
             let user_record = payload.user_record;
             self.intake
@@ -272,24 +272,24 @@ impl<S: Sensor> RecordIntake<'_, '_, '_, S> {
         }
     }
 
-    /// Rejects the bad lines that have no reject of their own: their text, or if the record is
+    /// Rejects the bad parts that have no reject of their own: their text, or if the record is
     /// packed, all of it as it was sent.
     fn reject_combined(self, sent: &[u8]) {
-        let bad_lines = self.bad_lines;
-        if bad_lines.combined == 0 {
+        let bad_parts = self.bad_parts;
+        if bad_parts.combined == 0 {
             return;
         }
         let mut reason = format!(
-            "{} more lines of the record cannot be read",
-            bad_lines.combined
+            "{} more parts of the record cannot be read",
+            bad_parts.combined
         );
-        let mut text = bad_lines.text.as_slice();
-        if bad_lines.is_packed {
+        let mut text = bad_parts.text.as_slice();
+        if bad_parts.is_packed {
             reason.push_str("; the payload is the whole record");
             text = sent;
         }
         self.intake
             .reject(self.source, self.record, None, &reason, text);
-        self.intake.rejected += bad_lines.combined - 1;
+        self.intake.rejected += bad_parts.combined - 1;
     }
 }

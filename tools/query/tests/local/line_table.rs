@@ -3,18 +3,9 @@
 use std::path::Path;
 
 use serde_json::Value;
+use windrow_testkit::lines::bytes;
 
 use crate::Data;
-
-/// The bytes of a case's line.
-fn bytes(case: &Value) -> Vec<u8> {
-    if let Some(line) = case["line"].as_str() {
-        return line.as_bytes().to_vec();
-    }
-    let digits = case["hex"].as_str().unwrap();
-    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
-    (0..digits.len()).step_by(2).map(byte).collect()
-}
 
 /// A reading as the table's row shows it: times have milliseconds, and distances are numbers.
 fn row(reading: &Value) -> [Value; 7] {

@@ -8,18 +8,9 @@ use serde_json::Value;
 use windrow_archive::windows::ScanOptions;
 use windrow_core::row::Measure;
 use windrow_core::time::Timestamp;
+use windrow_testkit::lines::bytes;
 
 use super::run;
-
-/// The bytes of a case's line.
-fn bytes(case: &Value) -> Vec<u8> {
-    if let Some(line) = case["line"].as_str() {
-        return line.as_bytes().to_vec();
-    }
-    let digits = case["hex"].as_str().unwrap();
-    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
-    (0..digits.len()).step_by(2).map(byte).collect()
-}
 
 #[test]
 fn every_line_of_the_table() {
@@ -28,7 +19,11 @@ fn every_line_of_the_table() {
     for line in text.lines() {
         let case: Value = serde_json::from_str(line).unwrap();
         let archive = tempfile::tempdir().unwrap();
-        fs::write(archive.path().join("a"), bytes(&case)).unwrap();
+        fs::write(
+            archive.path().join("a"),
+            bytes(case["line"].as_str(), case["hex"].as_str()),
+        )
+        .unwrap();
         let (rows, report) = run(archive.path(), ScanOptions::new(1, 1).unwrap()).unwrap();
         let found: Vec<_> = rows
             .iter()
