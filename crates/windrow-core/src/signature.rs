@@ -34,6 +34,10 @@ pub enum Signature {
     Avro,
     /// Apache Parquet.
     Parquet,
+    /// Data after a header of the AWS Glue Schema Registry.
+    GlueHeader,
+    /// JSON or gzip, encoded as Base64 once more than the service does.
+    Base64,
     /// Other data that is not text.
     Binary,
 }
@@ -81,6 +85,17 @@ impl Signature {
             [b'O', b'b', b'j', 1, ..] => Self::Avro,
             // README.md of apache/parquet-format.
             [b'P', b'A', b'R', b'1', ..] => Self::Parquet,
+            // The version, no compression or zlib, and the UUID of the schema version:
+            // AWSSchemaRegistryConstants.java of awslabs/aws-glue-schema-registry.
+            [3, 0 | 5, rest @ ..] if rest.len() >= 16 => Self::GlueHeader,
+            // `{"`, `[{` and the magic of gzip.
+            [b'e', b'y', b'J', rest @ ..]
+            | [b'W', b'3', b's', rest @ ..]
+            | [b'H', b'4', b's', rest @ ..]
+                if is_base64(rest) =>
+            {
+                Self::Base64
+            }
             _ => return None,
         })
     }
@@ -107,6 +122,8 @@ impl Signature {
             Self::Zip | Self::Bzip2 | Self::Xz | Self::Lz4 | Self::Snappy => {
                 "send JSON, plain or compressed with gzip"
             }
+            Self::GlueHeader => "send the JSON alone, without the schema registry's serializer",
+            Self::Base64 => "send it as it is; the SDK encodes it",
             Self::Avro | Self::Parquet | Self::Binary => "send JSON in UTF-8",
         }
     }
@@ -128,9 +145,18 @@ impl fmt::Display for Signature {
             Self::Kpl => "an aggregated record of the KPL",
             Self::Avro => "Avro",
             Self::Parquet => "Parquet",
+            Self::GlueHeader => "data with a header of the Glue Schema Registry",
+            Self::Base64 => "Base64",
             Self::Binary => "binary data",
         })
     }
+}
+
+/// Whether a text is Base64 of more than a few bytes.
+fn is_base64(text: &[u8]) -> bool {
+    let text = text.trim_ascii_end();
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=\r\n".contains(byte);
+    text.len() > 16 && text.iter().all(is_digit)
 }
 
 #[cfg(test)]
@@ -167,6 +193,7 @@ mod tests {
             b"PK",
             b"BZh9 is text",
             b"x^2",
+            b"eyJust a sentence of some words",
         ] {
             assert_eq!(Signature::of(text), None, "{}", text.escape_ascii());
             let other = Signature::of_other(text);

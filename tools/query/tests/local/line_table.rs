@@ -34,7 +34,10 @@ async fn every_line_of_the_table() {
     // A day tells the rows of a case from those of others.
     let day = |number: usize| format!("2026/{:02}/{:02}", number / 28 + 1, number % 28 + 1);
     for (number, case) in cases.iter().enumerate() {
-        data.write(&format!("wildrydes/{}/00/a", day(number)), bytes(case));
+        data.write(
+            &format!("wildrydes/{}/00/a", day(number)),
+            bytes(case["line"].as_str(), case["hex"].as_str()),
+        );
     }
     let sql = "SELECT Name, StatusTime, Latitude, Longitude, CAST(Distance AS DOUBLE) AS Distance, MagicPoints, \
                HealthPoints, day FROM wildrydes";

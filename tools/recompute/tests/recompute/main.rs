@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod line_table;
+mod odd_inputs;
 mod oracle;
 mod properties;
 mod sensors;
