@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use unicorn::sensor::{Unicorn, readings};
+use unicorn::sensor::readings;
 use windrow_archive::windows::ScanOptions;
 use windrow_record::Unpacker;
 
