@@ -262,8 +262,11 @@ fn archive_and_aggregator_take_the_same_readings_of_odd_inputs() {
                 .iter()
                 .map(|part| part.reason.clone())
                 .collect();
-            // A file that starts with a compressed record that is cut off is reported as such.
-            reasons.extend(report.problems.iter().map(|file| format!("gzip: {file}")));
+            // A file that starts with a compressed record is read as a stream, so that the start of
+            // one that is cut off is text, and the file is reported.
+            if let [problem] = report.problems.as_slice() {
+                reasons = vec![format!("gzip: {problem}")];
+            }
             assert!(is_expected(&reasons), "{name}: {reasons:?}");
         }
     }
