@@ -23,7 +23,7 @@ const ROUND: Duration = Duration::from_millis(100);
 /// How many lines are read ahead.
 const READ_AHEAD: usize = 1000;
 
-/// How many broken lines are reported one by one.
+/// How many broken parts are reported one by one.
 const MOST_REPORTED: u64 = 20;
 
 /// Sends a fleet's readings when they are due, until the schedule is over, `stop` is cancelled or

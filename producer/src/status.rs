@@ -70,7 +70,9 @@ mod tests {
     #[test]
     fn text_says_where_the_readings_are() {
         let status = RunStatus::default();
-        status.add_sent(5);
+        status.add_sent(1);
+        assert!(status.to_string().starts_with("sent 1 reading, "));
+        status.add_sent(4);
         status.add_sent(7);
         assert!(status.to_string().starts_with("sent 12 readings, "));
         status.set_embedded();

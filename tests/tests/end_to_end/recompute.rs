@@ -82,7 +82,7 @@ async fn windows_by_event_time_are_those_of_the_archive() {
         assert!(
             output
                 .err
-                .contains("3000 readings, 0 duplicates left out, 1 rejected line; "),
+                .contains("3000 readings, 0 duplicates left out, 1 rejected part; "),
             "{}",
             output.err
         );
@@ -284,7 +284,7 @@ fn blank_lines_are_ignored() {
     assert_eq!(output.code, Some(0), "{}", output.err);
     assert!(!lines(&output.out).is_empty());
     assert_eq!(output.out, expected.out);
-    assert!(output.err.contains(", 0 rejected lines"), "{}", output.err);
+    assert!(output.err.contains(", 0 rejected parts"), "{}", output.err);
 }
 
 #[test]

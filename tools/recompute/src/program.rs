@@ -57,7 +57,7 @@ in a file.";
 
 const EXIT_CODES: &str = "
 Exits with 0 on success; with 1 if a file cannot be read or rows cannot be written; with 2 for bad
-usage. Lines that are not readings and damaged gzip files are reported, but do not affect the exit
+usage. Parts that are not readings and damaged gzip files are reported, but do not affect the exit
 code.";
 
 impl<S: Sensor> RecomputeProgram<S> {
@@ -207,7 +207,7 @@ fn print_summary(listing: &ArchiveListing, report: &ScanReport, rows: usize, tim
         listing.bytes(),
         counted(report.readings, "reading"),
         counted(report.duplicates, "duplicate"),
-        counted(report.rejected, "rejected line"),
+        counted(report.rejected, "rejected part"),
         counted(rows as u64, "row"),
         time.as_secs_f64(),
     ));

@@ -1,6 +1,5 @@
 use super::*;
 use crate::aggregate::Merge as _;
-use crate::schema::SchemaError;
 use crate::value::{ColumnType, NumberType};
 
 const CELSIUS: ColumnType = ColumnType::Number(NumberType::decimal(2));
