@@ -1,7 +1,5 @@
 //! Which lines are readings: the table that every reader of readings is held to.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::path::Path;
 
 use serde::Deserialize;
