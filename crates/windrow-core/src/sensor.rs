@@ -24,6 +24,7 @@ use crate::row::{Measure, ReadingOrder};
 use crate::schema::Schema;
 use crate::time::Timestamp;
 use crate::value::Value;
+use crate::window::Window;
 
 pub use accumulator::MeasureAccumulators;
 pub use declared::{DeclaredReading, DeclaredSensor, SensorError};
@@ -76,6 +77,27 @@ pub trait Sensor: Send + Sync + 'static {
         _layout: &mut FieldLayout,
         _text: &'a [u8],
     ) -> Option<FirstLine<'a, Self::Reading<'a>>> {
+        None
+    }
+
+    /// Passes on the readings that count of what was parsed, each in one key and window; or why it
+    /// does not count. Usually, that is the reading itself. `arrival` is when its record arrived.
+    ///
+    /// A sensor made of SQL passes on a reading per pump, and none if all of them filter it out.
+    #[inline(always)]
+    fn split<'a>(
+        &self,
+        reading: Self::Reading<'a>,
+        _arrival: Timestamp,
+        mut count: impl FnMut(Result<Self::Reading<'a>, Rejection>),
+    ) {
+        count(Ok(reading));
+    }
+
+    /// The window of a reading that counts, if the sensor has windows of its own. Usually, all
+    /// readings have windows of one length, which is set where the sensor runs.
+    #[inline(always)]
+    fn window(&self, _reading: &Self::Reading<'_>) -> Option<Window> {
         None
     }
 

@@ -265,20 +265,39 @@ impl<'s, S: Sensor> LogFold<'s, S> {
                     continue;
                 }
             };
-            let time = sensor.time(&reading);
-            let Some(start) = self.windows.window_of(time, record.arrival) else {
-                self.skipped += 1;
-                continue;
+            let arrival = Timestamp::from_millis(record.arrival);
+            sensor.split(reading, arrival, |reading| match reading {
+                Ok(reading) => self.add_at(lambda, record, &reading, place),
+                Err(_) => self.skipped += 1,
+            });
+        }
+    }
+
+    /// Adds a reading that is at `index` in a record.
+    fn add_at(
+        &mut self,
+        lambda: (i64, usize),
+        record: AuditRecord<'_>,
+        reading: &S::Reading<'_>,
+        index: u32,
+    ) {
+        let time = self.sensor.time(reading);
+        let start = match self.sensor.window(reading) {
+            Some(window) => Some(window.start),
+            None => self.windows.window_of(time, record.arrival),
+        };
+        let Some(start) = start else {
+            self.skipped += 1;
+            return;
+        };
+        self.known.entry(lambda).or_default().arrived += 1;
+        if self.range.contains(&start) {
+            let place = ReadingPlace {
+                position: record.position,
+                index,
+                time: time.unwrap_or(Timestamp::from_millis(record.arrival)),
             };
-            self.known.entry(lambda).or_default().arrived += 1;
-            if self.range.contains(&start) {
-                let place = ReadingPlace {
-                    position: record.position,
-                    index: place,
-                    time: time.unwrap_or(Timestamp::from_millis(record.arrival)),
-                };
-                self.add_reading(lambda, start, &reading, place);
-            }
+            self.add_reading(lambda, start, reading, place);
         }
     }
 

@@ -354,7 +354,7 @@ fn usual_value<'a>(field: &Field, token: &FieldToken<'a>) -> Option<FieldValue<'
     let value = FieldValue::from_usual(field.column_type, token)?;
     let is_valid = match &value {
         FieldValue::Null => field.is_nullable,
-        FieldValue::Text(text) => text.len() <= LONGEST_TEXT,
+        FieldValue::Text(text) => (1..=LONGEST_TEXT).contains(&text.len()),
         _ => true,
     };
     is_valid.then_some(value)
@@ -368,6 +368,7 @@ fn any_value<'a>(field: &Field, raw: json::RawField<'a>) -> Result<FieldValue<'a
         FieldValue::Null if !field.is_nullable => Err(Rejection::Missing {
             field: field.name.clone(),
         }),
+        FieldValue::Text(text) if text.is_empty() => Err(Rejection::field(&field.name, "is empty")),
         FieldValue::Text(text) if text.len() > LONGEST_TEXT => {
             let problem = format!("has {} bytes, more than {LONGEST_TEXT}", text.len());
             Err(Rejection::field(&field.name, problem))
