@@ -96,6 +96,8 @@ impl AuditWindows {
 /// What the log has of one key and window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoggedWindow {
+    /// The length of the window in milliseconds.
+    pub length: i64,
     /// The totals of the distinct readings.
     pub totals: AuditTotals,
     /// How many readings were duplicates of these.
@@ -148,6 +150,7 @@ pub struct LogFold<'s, S> {
 /// What was read of one key and window.
 #[derive(Debug, Default)]
 struct FoldedWindow {
+    length: i64,
     /// By shard if the order of readings matters, which only a shard's log knows. Few have more
     /// than one.
     shards: Vec<(usize, AuditTotals)>,
@@ -282,11 +285,14 @@ impl<'s, S: Sensor> LogFold<'s, S> {
         index: u32,
     ) {
         let time = self.sensor.time(reading);
-        let start = match self.sensor.window(reading) {
-            Some(window) => Some(window.start),
-            None => self.windows.window_of(time, record.arrival),
+        let window = match self.sensor.window(reading) {
+            Some(window) => Some((window.start, window.end.saturating_sub(window.start))),
+            None => {
+                let start = self.windows.window_of(time, record.arrival);
+                start.map(|start| (start, self.windows.length()))
+            }
         };
-        let Some(start) = start else {
+        let Some((start, length)) = window else {
             self.skipped += 1;
             return;
         };
@@ -297,14 +303,14 @@ impl<'s, S: Sensor> LogFold<'s, S> {
                 index,
                 time: time.unwrap_or(Timestamp::from_millis(record.arrival)),
             };
-            self.add_reading(lambda, start, reading, place);
+            self.add_reading(lambda, (start, length), reading, place);
         }
     }
 
     fn add_reading(
         &mut self,
         lambda: (i64, usize),
-        start: i64,
+        (start, length): (i64, i64),
         reading: &S::Reading<'_>,
         place: ReadingPlace,
     ) {
@@ -323,7 +329,10 @@ impl<'s, S: Sensor> LogFold<'s, S> {
         };
         let window = windows.entry(start).or_insert_with(|| {
             *self.open.entry(start).or_default() += 1;
-            FoldedWindow::default()
+            FoldedWindow {
+                length,
+                ..FoldedWindow::default()
+            }
         });
         if count == ReadingCount::Duplicate {
             window.duplicates += 1;
@@ -424,6 +433,7 @@ impl FoldedWindow {
             totals.add(of_shard, PlaceOrder::Time);
         }
         LoggedWindow {
+            length: self.length,
             totals,
             duplicates: self.duplicates,
             again: self.again,

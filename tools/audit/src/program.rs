@@ -28,7 +28,7 @@ impl<S: Sensor> AuditProgram<S> {
     }
 
     /// The command line, which says what the names are.
-    pub(crate) fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let (stream, table) = (&self.stream, &self.table);
         AuditArgs::command()
             .mut_arg("streams", |argument| {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 use windrow_archive::ArchiveListing;
 use windrow_archive::windows::{ScanOptions, ScanReport, scan};
 use windrow_connect::cloud::{Environment, LOCAL_PORT, Resolved, resolve};
 use windrow_connect::terminal::{counted, eprint_line, printable};
-use windrow_core::sensor::{Sensor, SensorError};
+use windrow_core::sensor::Sensor;
 
 use crate::args::RecomputeArgs;
 use crate::output;
@@ -35,7 +35,7 @@ pub struct RecomputeProgram<S> {
 /// The whole `main` function for the sensor of the application called `name`, as in
 /// `windrow_pipeline::main`: its pipeline's table is called the same. It takes a sensor as it is
 /// made, and prints what is wrong with it.
-pub fn main<S: Sensor>(sensor: Result<S, SensorError>, name: &str) -> ExitCode {
+pub fn main<S: Sensor, E: Into<anyhow::Error>>(sensor: Result<S, E>, name: &str) -> ExitCode {
     match sensor {
         Ok(sensor) => RecomputeProgram::new(sensor, name).main(),
         Err(error) => fail(&error.into()),
@@ -75,17 +75,29 @@ impl<S: Sensor> RecomputeProgram<S> {
 
     /// Parses the command line and runs: the whole `main` function.
     pub fn main(self) -> ExitCode {
-        let mut command = RecomputeArgs::command()
+        let matches = self.command().get_matches();
+        self.run_with(&matches)
+    }
+
+    /// The command line.
+    pub fn command(&self) -> Command {
+        RecomputeArgs::command()
             .about(self.about.clone())
-            .after_help([&self.examples, "\n", EXIT_CODES].concat());
-        let matches = command.get_matches_mut();
-        let args = RecomputeArgs::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+            .after_help([&self.examples, "\n", EXIT_CODES].concat())
+    }
+
+    /// Runs with a command line that was parsed by [`command`](Self::command), to which a program
+    /// may add arguments of its own.
+    pub fn run_with(self, matches: &ArgMatches) -> ExitCode {
+        let args = RecomputeArgs::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
         let environment = Environment::from_iter(std::env::vars_os());
         if let Some(table) = &args.table {
             let live = std::env::var("TABLE_NAME").ok();
             let live = [Some(self.live_table.as_str()), live.as_deref()];
             if let Err(error) = check_name(table, &live, self.sensor.schema()) {
-                command.error(ErrorKind::ValueValidation, error).exit();
+                self.command()
+                    .error(ErrorKind::ValueValidation, error)
+                    .exit();
             }
         }
         match self.run(&args, &environment) {
