@@ -5,6 +5,7 @@
 //! Source Elements to SQL Input Columns" and "Working with JSONPath".
 
 mod coerce;
+mod discover;
 mod export;
 mod path;
 mod reader;
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 use crate::types::{SqlType, TypeError};
 
+pub use discover::SchemaDiscovery;
 pub use path::{JsonPath, PathError};
 pub use reader::{InputReader, InputRows};
 

@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::{Aggregation, Field, FieldRole, Fields, FirstLine, MeasureAccumulators, Sensor};
+use super::{Aggregation, Field, FieldRole, Fields, FirstLine, MeasureAccumulators, Sensor, identity_of};
 use crate::decimal::Decimal;
 use crate::json::{self, FieldLayout, FieldNames, FieldToken, TokenBuffer};
 use crate::rejection::Rejection;
@@ -377,14 +376,6 @@ fn any_value<'a>(field: &Field, raw: json::RawField<'a>) -> Result<FieldValue<'a
     }
 }
 
-/// An identity of these values: 95 bits of their SHA-256, so that two that differ practically never
-/// have the same one.
-fn hashed<'v>(values: impl Iterator<Item = FieldValue<'v>>) -> i128 {
-    let digest = Sha256::digest(crate::schema::key_array(values));
-    let first = digest.first_chunk().copied().unwrap_or_default();
-    (u128::from_be_bytes(first) >> 33) as i128
-}
-
 impl Sensor for DeclaredSensor {
     type Reading<'a> = DeclaredReading<'a>;
     type Values = Vec<Value>;
@@ -441,7 +432,7 @@ impl Sensor for DeclaredSensor {
             ReadingIdentity::Fields(fields) => {
                 let values = || fields.iter().filter_map(|index| reading.values.get(*index));
                 let is_known = values().any(|value| !value.is_null());
-                is_known.then(|| hashed(values().cloned()))
+                is_known.then(|| identity_of(values().cloned()))
             }
         }
     }
