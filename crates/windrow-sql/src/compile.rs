@@ -75,7 +75,10 @@ pub(crate) fn assign(node: Node, column: &str, to: SqlType) -> Compiled {
     }
     let at = node.at;
     if !convert::can_assign(node.value_type, to) {
-        let reason = format!("a value of type {} cannot be assigned to it", node.value_type);
+        let reason = format!(
+            "a value of type {} cannot be assigned to it",
+            node.value_type
+        );
         let construct = format!("column \"{column}\" of type {to}");
         let problem = SqlProblem::new(at, construct, reason);
         return Err(problem.rewrite(format!("write CAST(... AS {to})")));
@@ -117,7 +120,10 @@ pub(crate) fn boolean(node: Node) -> Compiled {
     if node.value_type.is(|sql_type| sql_type == SqlType::Boolean) {
         return Ok(node);
     }
-    let reason = format!("a condition is expected, not a value of type {}", node.value_type);
+    let reason = format!(
+        "a condition is expected, not a value of type {}",
+        node.value_type
+    );
     Err(SqlProblem::new(node.at, "an expression", reason))
 }
 
@@ -190,7 +196,8 @@ impl Compiler<'_> {
             return Err(unsupported(at, "this name"));
         };
         let text = crate::statement::identifier(&stream.value, stream.quote_style);
-        self.scope.check_qualifier(&text, stream.span.start.into())?;
+        self.scope
+            .check_qualifier(&text, stream.span.start.into())?;
         self.name(column)
     }
 
@@ -214,7 +221,10 @@ fn literal(literal: &Literal, at: Position) -> Compiled {
         | Literal::NationalStringLiteral(text) => {
             let length = u32::try_from(text.chars().count()).unwrap_or(MOST_CHARACTERS);
             let length = length.clamp(1, MOST_CHARACTERS);
-            (Value::Text(text.clone()), Type::Sql(SqlType::Varchar(length)))
+            (
+                Value::Text(text.clone()),
+                Type::Sql(SqlType::Varchar(length)),
+            )
         }
         Literal::Number(text, _) => return number(text, at),
         other => return Err(unsupported(at, format!("the literal {other}"))),
@@ -225,11 +235,13 @@ fn literal(literal: &Literal, at: Position) -> Compiled {
 /// `7` is an integer, `7.5` a decimal, `7e5` a float.
 fn number(text: &str, at: Position) -> Compiled {
     let too_large = || SqlProblem::new(at, format!("the number {text}"), "it is out of range");
-    let constant = |value, sql_type| {
-        Ok(Node::leaf(Kind::Constant(value), Type::Sql(sql_type), at))
-    };
+    let constant = |value, sql_type| Ok(Node::leaf(Kind::Constant(value), Type::Sql(sql_type), at));
     if text.contains(['e', 'E']) {
-        let float = text.parse().ok().and_then(Finite::new).ok_or_else(too_large)?;
+        let float = text
+            .parse()
+            .ok()
+            .and_then(Finite::new)
+            .ok_or_else(too_large)?;
         return constant(Value::Float(float), SqlType::Double);
     }
     let scale = text.split_once('.').map_or(0, |(_, digits)| digits.len());

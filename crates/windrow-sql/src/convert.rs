@@ -141,7 +141,9 @@ fn float_to(float: Finite, from: Type, to: SqlType) -> Result<FieldValue<'static
     let text = float_text(value, from == Type::Sql(SqlType::Real));
     if to.is_exact() {
         let number = in_range(exact::parse(&text, to.scale()), to);
-        return number.map(FieldValue::Number).map_err(|_| format!("{text} is out of range for {to}"));
+        return number
+            .map(FieldValue::Number)
+            .map_err(|_| format!("{text} is out of range for {to}"));
     }
     Ok(fit(Cow::Owned(text), to))
 }
@@ -167,7 +169,9 @@ fn text_to(text: Cow<'_, str>, to: SqlType) -> Result<FieldValue<'_>, String> {
     }
     if to.is_float() {
         // The parser also takes `inf`, `nan` and their like.
-        let is_number = trimmed.bytes().all(|byte| !byte.is_ascii_alphabetic() || byte.eq_ignore_ascii_case(&b'e'));
+        let is_number = trimmed
+            .bytes()
+            .all(|byte| !byte.is_ascii_alphabetic() || byte.eq_ignore_ascii_case(&b'e'));
         let float: Option<f64> = trimmed.parse().ok().filter(|_| is_number);
         return finite(float.ok_or_else(invalid)?, to);
     }
@@ -252,7 +256,11 @@ mod tests {
             ("29.5", &[Double, SmallInt][..], "30"),
             ("-29.5", &[Double, SmallInt], "-30"),
             ("361.75", &[Double, SmallInt], "362"),
-            ("32767.5", &[Double, SmallInt], "32767.5 is out of range for SMALLINT"),
+            (
+                "32767.5",
+                &[Double, SmallInt],
+                "32767.5 is out of range for SMALLINT",
+            ),
             ("1.005", &[cents], "1.01"),
             ("999.995", &[cents], "1000 is out of range for DECIMAL(5,2)"),
             ("1e400", &[Double], "the result is out of range for DOUBLE"),
@@ -265,7 +273,11 @@ mod tests {
             (" 7 ", &[Integer], "7"),
             ("true", &[Boolean, Varchar(9)], "TRUE"),
             ("0.1", &[Real, Varchar(9)], "0.1"),
-            ("2026-03-01 10:00:00", &[Timestamp, Date, Varchar(30)], "2026-03-01"),
+            (
+                "2026-03-01 10:00:00",
+                &[Timestamp, Date, Varchar(30)],
+                "2026-03-01",
+            ),
         ] {
             assert_eq!(cast(text, types), expected, "{text}");
         }

@@ -224,10 +224,11 @@ fn arithmetic<'r>(
             floats(operator, float(&left), float(&right), sql_type)
         }
         // Intervals are whole milliseconds, and may be multiplied and divided by any number.
-        Type::Interval(_) if left_node.value_type.is_float() || right_node.value_type.is_float() => {
-            floats(operator, float(&left), float(&right), SqlType::Double).and_then(|value| {
-                convert::convert(value, Type::DOUBLE, SqlType::BigInt)
-            })
+        Type::Interval(_)
+            if left_node.value_type.is_float() || right_node.value_type.is_float() =>
+        {
+            floats(operator, float(&left), float(&right), SqlType::Double)
+                .and_then(|value| convert::convert(value, Type::DOUBLE, SqlType::BigInt))
         }
         value_type => {
             let sql_type = value_type.sql().unwrap_or(SqlType::BigInt);
@@ -280,8 +281,9 @@ fn decimals(
 
 fn negate<'r>(node: &'r Node, inner: &'r Node, row: EvalRow<'r>) -> Evaluated<'r> {
     match evaluate(inner, row)? {
-        FieldValue::Float(float) => convert::finite(-float.value(), SqlType::Double)
-            .map_err(|reason| node.failure(reason)),
+        FieldValue::Float(float) => {
+            convert::finite(-float.value(), SqlType::Double).map_err(|reason| node.failure(reason))
+        }
         FieldValue::Number(number) => {
             let sql_type = node.value_type.sql().unwrap_or(SqlType::BigInt);
             convert::in_range(exact::negate(number), sql_type)

@@ -69,12 +69,7 @@ pub(crate) fn multiply(left: Decimal, right: Decimal, scale: u8) -> Option<Decim
 }
 
 /// The quotient, rounded half away from zero, or cut if `truncated`. `None` also if `right` is 0.
-pub(crate) fn divide(
-    left: Decimal,
-    right: Decimal,
-    scale: u8,
-    truncated: bool,
-) -> Option<Decimal> {
+pub(crate) fn divide(left: Decimal, right: Decimal, scale: u8, truncated: bool) -> Option<Decimal> {
     let shift = i16::from(scale) + i16::from(right.scale) - i16::from(left.scale);
     let (mut numerator, mut denominator) = (left.unscaled, right.unscaled);
     match u8::try_from(shift) {
@@ -225,14 +220,23 @@ mod tests {
         let text = |number: Option<Decimal>| number.map(|number| number.to_string());
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(text(add(number("0.1"), number("0.25"), 2)), some("0.35"));
-        assert_eq!(text(multiply(number("1.5"), number("-1.5"), 2)), some("-2.25"));
-        assert_eq!(text(divide(number("1"), number("3"), 6, false)), some("0.333333"));
+        assert_eq!(
+            text(multiply(number("1.5"), number("-1.5"), 2)),
+            some("-2.25")
+        );
+        assert_eq!(
+            text(divide(number("1"), number("3"), 6, false)),
+            some("0.333333")
+        );
         assert_eq!(text(divide(number("-7"), number("2"), 0, true)), some("-3"));
         assert_eq!(text(divide(number("7"), number("0"), 0, true)), None);
         assert_eq!(text(modulo(number("-7"), number("3"), 0)), some("-1"));
         assert_eq!(text(whole(number("-1.5"), false)), some("-2"));
         assert_eq!(text(whole(number("-1.5"), true)), some("-1"));
-        let most = Decimal { unscaled: i128::MAX, scale: 0 };
+        let most = Decimal {
+            unscaled: i128::MAX,
+            scale: 0,
+        };
         assert_eq!(add(most, most, 0), None);
         assert_eq!(compare(most, number("0.1")), Ordering::Greater);
         assert_eq!(compare(number("0.10"), number("0.1")), Ordering::Equal);
@@ -245,7 +249,10 @@ mod tests {
         assert_eq!(text(f64::from(0.1_f32), true).as_deref(), Some("0.1"));
         assert_eq!(text(1e15, false), None);
         assert_eq!(text(1.0 / 3.0, false).as_deref(), Some("0.333333333333333"));
-        assert_eq!(text(999_999_999_999_999.9, false).as_deref(), Some("999999999999999.9"));
+        assert_eq!(
+            text(999_999_999_999_999.9, false).as_deref(),
+            Some("999999999999999.9")
+        );
     }
 
     proptest! {

@@ -47,12 +47,7 @@ impl Type {
     }
 
     pub(crate) fn is_moment(self) -> bool {
-        self.is(|sql_type| {
-            matches!(
-                sql_type,
-                SqlType::Date | SqlType::Time | SqlType::Timestamp
-            )
-        })
+        self.is(|sql_type| matches!(sql_type, SqlType::Date | SqlType::Time | SqlType::Timestamp))
     }
 }
 

@@ -50,13 +50,15 @@ pub(crate) fn floor_calendar(time: Timestamp, field: TimeField) -> Option<Timest
 
 fn date(time: Timestamp) -> Option<Date> {
     let days = time.millis().div_euclid(DAY);
-    EPOCH.checked_add(jiff::Span::new().try_days(days).ok()?).ok()
+    EPOCH
+        .checked_add(jiff::Span::new().try_days(days).ok()?)
+        .ok()
 }
 
 fn of_date(date: Date) -> Option<Timestamp> {
-    let duration = date.to_datetime(jiff::civil::Time::midnight()).duration_since(EPOCH.to_datetime(
-        jiff::civil::Time::midnight(),
-    ));
+    let duration = date
+        .to_datetime(jiff::civil::Time::midnight())
+        .duration_since(EPOCH.to_datetime(jiff::civil::Time::midnight()));
     of_millis(i64::try_from(duration.as_millis()).ok()?)
 }
 
@@ -143,7 +145,10 @@ mod tests {
         ] {
             assert_eq!(extract(moment, field), Some(expected), "{field:?}");
         }
-        assert_eq!(extract(time("1969-12-31 23:59:59.5"), TimeField::Second), Some(59));
+        assert_eq!(
+            extract(time("1969-12-31 23:59:59.5"), TimeField::Second),
+            Some(59)
+        );
     }
 
     #[test]
@@ -162,7 +167,10 @@ mod tests {
     #[test]
     fn texts_are_times_of_their_type() {
         let text = |text: &str, sql_type| parse(text, sql_type).map(|time| format(time, sql_type));
-        assert_eq!(text("2026-03-01T22:49:10", SqlType::Date).as_deref(), Some("2026-03-01"));
+        assert_eq!(
+            text("2026-03-01T22:49:10", SqlType::Date).as_deref(),
+            Some("2026-03-01")
+        );
         assert_eq!(text("22:49:10", SqlType::Time).as_deref(), Some("22:49:10"));
         assert_eq!(text("2026-02-30", SqlType::Date), None);
         assert_eq!(text("", SqlType::Timestamp), None);

@@ -42,7 +42,11 @@ const FUNCTIONS: &[(&str, &str, Option<&str>)] = &[
     ("RANK", ORDER, None),
     ("ROW_NUMBER", ORDER, None),
     ("CURSOR", "rows cannot be passed to a function", None),
-    ("MONOTONIC", "the order of a stream is not used", Some("leave it out")),
+    (
+        "MONOTONIC",
+        "the order of a stream is not used",
+        Some("leave it out"),
+    ),
     ("ROLLUP", "one SELECT has one set of groups", Some(ONE_PUMP)),
     ("CUBE", "one SELECT has one set of groups", Some(ONE_PUMP)),
 ];
@@ -56,10 +60,20 @@ const ONE_PUMP: &str = "write one pump per set of groups";
 
 /// Words that start what is not supported: word, construct, reason, rewrite.
 const WORDS: &[(&str, &str, &str, Option<&str>)] = &[
-    ("JOIN", "JOIN", JOIN, Some("join the rows where they are read")),
+    (
+        "JOIN",
+        "JOIN",
+        JOIN,
+        Some("join the rows where they are read"),
+    ),
     ("OVER", "OVER", SLIDING, Some(TUMBLING)),
     ("WINDOW", "WINDOW", SLIDING, Some(TUMBLING)),
-    ("UNION", "UNION", SET, Some("write one pump per SELECT, into the same stream")),
+    (
+        "UNION",
+        "UNION",
+        SET,
+        Some("write one pump per SELECT, into the same stream"),
+    ),
     ("EXCEPT", "EXCEPT", SET, None),
     ("INTERSECT", "INTERSECT", SET, None),
     ("EXISTS", "EXISTS", SUBQUERY, Some(NO_SUBQUERY)),
@@ -67,8 +81,7 @@ const WORDS: &[(&str, &str, &str, Option<&str>)] = &[
 
 const JOIN: &str = "joins are not supported";
 const SLIDING: &str = "sliding windows are not supported";
-const TUMBLING: &str =
-    "use a tumbling window: GROUP BY STEP(\"SOURCE_SQL_STREAM_001\".ROWTIME BY INTERVAL '1' MINUTE)";
+const TUMBLING: &str = "use a tumbling window: GROUP BY STEP(\"SOURCE_SQL_STREAM_001\".ROWTIME BY INTERVAL '1' MINUTE)";
 const SET: &str = "a pump has one SELECT";
 const SUBQUERY: &str = "subqueries are not supported";
 const NO_SUBQUERY: &str = "write a pump per SELECT, with a stream between them";
@@ -133,8 +146,7 @@ impl Scan {
             "FROM" if at_top => {
                 self.in_from = true;
                 let next = tokens.get(index + 2).map(|token| &token.token);
-                let is_subquery =
-                    matches!(next, Some(Token::Word(word)) if word.value.eq_ignore_ascii_case("SELECT"));
+                let is_subquery = matches!(next, Some(Token::Word(word)) if word.value.eq_ignore_ascii_case("SELECT"));
                 if is_call && !is_subquery {
                     let reason = "only a stream can be read";
                     self.push(tokens, index, "FROM (", reason, None);

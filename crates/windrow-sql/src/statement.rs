@@ -134,7 +134,10 @@ impl<'t> Cursor<'t> {
     }
 
     fn keyword(&mut self, keyword: &str) -> bool {
-        let is_next = self.rest.first().is_some_and(|token| is_word(token, keyword));
+        let is_next = self
+            .rest
+            .first()
+            .is_some_and(|token| is_word(token, keyword));
         if is_next {
             self.next();
         }
@@ -315,9 +318,10 @@ fn at_end(at: Position) -> impl Fn(SqlProblem) -> SqlProblem {
 }
 
 fn name_position(rest: &[TokenWithSpan]) -> Position {
-    rest.first().map_or(Position { line: 1, column: 1 }, |token| {
-        token.span.start.into()
-    })
+    rest.first()
+        .map_or(Position { line: 1, column: 1 }, |token| {
+            token.span.start.into()
+        })
 }
 
 impl From<SqlProblem> for Vec<SqlProblem> {

@@ -1,8 +1,7 @@
 //! Functions, CAST, and which calls are aggregates.
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart,
-    TrimWhereField,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart, TrimWhereField,
 };
 use windrow_core::decimal::Decimal;
 use windrow_core::value::Value;
@@ -263,18 +262,37 @@ fn function_of(name: &str, args: Vec<Node>, at: Position) -> Compiled {
         "EXP" => (Call::Exponential, 1),
         "LN" => (Call::Logarithm, 1),
         "LOG10" => (Call::Logarithm10, 1),
-        "MOD" => return two(name, args, at, |left, right| operator::arithmetic(Arithmetic::Modulo, left, right)),
+        "MOD" => {
+            return two(name, args, at, |left, right| {
+                operator::arithmetic(Arithmetic::Modulo, left, right)
+            });
+        }
         "NULLIF" => return two(name, args, at, null_if),
-        "TSDIFF" => return two(name, args, at, |start, end| time::millis_between(end, start)),
+        "TSDIFF" => {
+            return two(name, args, at, |start, end| {
+                time::millis_between(end, start)
+            });
+        }
         "COALESCE" => return coalesce(args, at),
         "UNIX_TIMESTAMP" => (Call::UnixTimestamp, 1),
         "TO_TIMESTAMP" => (Call::ToTimestamp, 1),
-        "CURRENT_TIMESTAMP" | "CURRENT_DATE" | "CURRENT_TIME" | "LOCALTIME" | "LOCALTIMESTAMP"
-        | "CURRENT_ROW_TIMESTAMP" | "NOW" => {
+        "CURRENT_TIMESTAMP"
+        | "CURRENT_DATE"
+        | "CURRENT_TIME"
+        | "LOCALTIME"
+        | "LOCALTIMESTAMP"
+        | "CURRENT_ROW_TIMESTAMP"
+        | "NOW" => {
             let reason = "it reads a clock, so a row could not be computed again";
             return Err(SqlProblem::new(at, name, reason).rewrite("use ROWTIME"));
         }
-        _ => return Err(SqlProblem::new(at, format!("function {name}"), "it is not supported")),
+        _ => {
+            return Err(SqlProblem::new(
+                at,
+                format!("function {name}"),
+                "it is not supported",
+            ));
+        }
     };
     if args.len() != count {
         let plural = if count == 1 { "argument" } else { "arguments" };
@@ -348,7 +366,11 @@ fn texts(name: &str, call: Call, args: Vec<Node>, at: Position) -> Compiled {
     for (index, arg) in args.iter().enumerate() {
         let is_text = index < texts;
         check(name, arg, |arg| {
-            arg.is(if is_text { SqlType::is_text } else { SqlType::is_exact })
+            arg.is(if is_text {
+                SqlType::is_text
+            } else {
+                SqlType::is_exact
+            })
         })?;
     }
     let length = |node: &Node| match node.value_type {
@@ -357,9 +379,11 @@ fn texts(name: &str, call: Call, args: Vec<Node>, at: Position) -> Compiled {
     };
     let sql_type = match call {
         Call::CharLength | Call::Position => SqlType::Integer,
-        Call::Overlay => {
-            SqlType::Varchar(length(&args[0]).saturating_add(length(&args[1])).min(MOST_CHARACTERS))
-        }
+        Call::Overlay => SqlType::Varchar(
+            length(&args[0])
+                .saturating_add(length(&args[1]))
+                .min(MOST_CHARACTERS),
+        ),
         // A letter may have an upper case of three.
         Call::Upper | Call::Lower | Call::InitCap => {
             SqlType::Varchar(length(&args[0]).saturating_mul(3).min(MOST_CHARACTERS))

@@ -171,7 +171,11 @@ impl Compiler<'_> {
         let compiled = parse(&pattern, escape)
             .map_err(|reason| SqlProblem::new(at, format!("the pattern '{pattern}'"), reason))?;
         let position = text.at;
-        Node::new(Kind::Matches(Box::new([text]), compiled), Type::BOOLEAN, position)
+        Node::new(
+            Kind::Matches(Box::new([text]), compiled),
+            Type::BOOLEAN,
+            position,
+        )
     }
 
     pub(super) fn case(&mut self, expr: &Expr, at: Position) -> Compiled {
@@ -252,7 +256,11 @@ fn logical(operator: &BinaryOperator, left: Node, right: Node) -> Compiled {
         _ => vec![left],
     };
     parts.push(right);
-    let kind = if is_and { Kind::And(parts) } else { Kind::Or(parts) };
+    let kind = if is_and {
+        Kind::And(parts)
+    } else {
+        Kind::Or(parts)
+    };
     Node::new(kind, Type::BOOLEAN, at)
 }
 
@@ -328,7 +336,11 @@ pub(super) fn arithmetic(operator: Arithmetic, left: Node, right: Node) -> Compi
         }
         [time, Type::Interval(_)] if is_additive && time.is_moment() => {
             let sign = if operator == Arithmetic::Add { 1 } else { -1 };
-            let value_type = if time == Type::Null { Type::TIMESTAMP } else { time };
+            let value_type = if time == Type::Null {
+                Type::TIMESTAMP
+            } else {
+                time
+            };
             return Node::new(Kind::Shift(sign, pair(left, right)), value_type, at);
         }
         [Type::Interval(_), time] if operator == Arithmetic::Add && time.is_moment() => {
@@ -344,7 +356,11 @@ pub(super) fn arithmetic(operator: Arithmetic, left: Node, right: Node) -> Compi
         }
         _ => return Err(mismatch(at, symbol(operator), &types)),
     };
-    Node::new(Kind::Arithmetic(operator, pair(left, right)), value_type, at)
+    Node::new(
+        Kind::Arithmetic(operator, pair(left, right)),
+        value_type,
+        at,
+    )
 }
 
 fn symbol(operator: Arithmetic) -> &'static str {
@@ -386,13 +402,12 @@ pub(super) fn unify(first: Type, node: &Node) -> Result<Type, SqlProblem> {
         (Type::Null, other) | (other, Type::Null) => other,
         (Type::Interval(unit), Type::Interval(_)) => Type::Interval(unit),
         (Type::Sql(left), Type::Sql(right)) if left == right => first,
-        (Type::Sql(SqlType::Varchar(left) | SqlType::Char(left)), Type::Sql(SqlType::Varchar(right) | SqlType::Char(right))) => {
-            Type::Sql(SqlType::Varchar(left.max(right)))
-        }
+        (
+            Type::Sql(SqlType::Varchar(left) | SqlType::Char(left)),
+            Type::Sql(SqlType::Varchar(right) | SqlType::Char(right)),
+        ) => Type::Sql(SqlType::Varchar(left.max(right))),
         _ if both(SqlType::is_integer) => Type::BIGINT,
-        _ if both(SqlType::is_number) => {
-            Type::Sql(number_type(Arithmetic::Add, first, second))
-        }
+        _ if both(SqlType::is_number) => Type::Sql(number_type(Arithmetic::Add, first, second)),
         _ if both(|sql_type| matches!(sql_type, SqlType::Date | SqlType::Timestamp)) => {
             Type::TIMESTAMP
         }

@@ -79,7 +79,9 @@ fn parse_interval(text: &str, first: i64, last: i64) -> Option<i64> {
     if first == 1 && last == 1 {
         return text.parse::<i64>().ok()?.checked_mul(sign);
     }
-    let mut units = UNITS.into_iter().filter(|unit| (last..=first).contains(unit));
+    let mut units = UNITS
+        .into_iter()
+        .filter(|unit| (last..=first).contains(unit));
     let mut total = 0_i64;
     for part in text.split([' ', ':']) {
         let unit = units.next()?;
@@ -111,13 +113,19 @@ pub(super) fn rounded(node: Node, field: &CeilFloorKind, up: bool, at: Position)
         let call = if up { Call::Ceiling } else { Call::Floor };
         return super::call::numbers(name, call, vec![node], at);
     }
-    check(name, &node, |arg| arg.is_moment() || matches!(arg, Type::Interval(_)))?;
+    check(name, &node, |arg| {
+        arg.is_moment() || matches!(arg, Type::Interval(_))
+    })?;
     let value_type = match node.value_type {
         Type::Null => Type::TIMESTAMP,
         other => other,
     };
     if let Some(millis) = millis_of(field) {
-        let call = if up { Call::CeilTime(millis) } else { Call::FloorTime(millis) };
+        let call = if up {
+            Call::CeilTime(millis)
+        } else {
+            Call::FloorTime(millis)
+        };
         return Node::new(Kind::Call(call, vec![node]), value_type, at);
     }
     let call = match field {
@@ -130,7 +138,11 @@ pub(super) fn rounded(node: Node, field: &CeilFloorKind, up: bool, at: Position)
     if up || matches!(value_type, Type::Interval(_)) {
         return Err(unsupported(at, format!("{name} TO {field}")));
     }
-    Node::new(Kind::Call(Call::FloorCalendar(call), vec![node]), value_type, at)
+    Node::new(
+        Kind::Call(Call::FloorCalendar(call), vec![node]),
+        value_type,
+        at,
+    )
 }
 
 /// `STEP(time BY interval)` and `STEP(integer BY integer)`.
@@ -143,7 +155,9 @@ pub(super) fn step(args: Vec<Node>, at: Position) -> Compiled {
         check("STEP", &by, |arg| arg.is(SqlType::is_integer))?;
         return Node::new(Kind::Call(Call::Step, vec![value, by]), Type::BIGINT, at);
     };
-    check("STEP", &value, |arg| arg.is_moment() || matches!(arg, Type::Interval(_)))?;
+    check("STEP", &value, |arg| {
+        arg.is_moment() || matches!(arg, Type::Interval(_))
+    })?;
     let Some(millis) = constant_millis(&by).filter(|millis| *millis > 0) else {
         let reason = "the step is not an INTERVAL literal above zero";
         return Err(SqlProblem::new(at, "STEP", reason));
@@ -152,7 +166,11 @@ pub(super) fn step(args: Vec<Node>, at: Position) -> Compiled {
         Type::Null => Type::TIMESTAMP,
         other => other,
     };
-    Node::new(Kind::Call(Call::FloorTime(millis), vec![value]), value_type, at)
+    Node::new(
+        Kind::Call(Call::FloorTime(millis), vec![value]),
+        value_type,
+        at,
+    )
 }
 
 /// The milliseconds of an interval literal, or another whole number.
@@ -183,7 +201,11 @@ pub(super) fn extract(node: Node, field: &DateTimeField, at: Position) -> Compil
         DateTimeField::Epoch => TimeField::Epoch,
         other => return Err(unsupported(at, format!("EXTRACT of {other}"))),
     };
-    Node::new(Kind::Call(Call::Extract(field), vec![node]), Type::BIGINT, at)
+    Node::new(
+        Kind::Call(Call::Extract(field), vec![node]),
+        Type::BIGINT,
+        at,
+    )
 }
 
 /// `(a - b) SECOND`, of the two times.
@@ -199,7 +221,11 @@ pub(super) fn difference(args: Vec<Node>, unit: &str, at: Position) -> Compiled 
         }
     };
     let Ok([left, right]) = <[Node; 2]>::try_from(args) else {
-        return Err(SqlProblem::new(at, format!("(...) {unit}"), "it is not a difference"));
+        return Err(SqlProblem::new(
+            at,
+            format!("(...) {unit}"),
+            "it is not a difference",
+        ));
     };
     check("-", &left, Type::is_moment)?;
     check("-", &right, Type::is_moment)?;
@@ -233,7 +259,16 @@ pub(crate) fn window_millis(term: &Node) -> Option<i64> {
     match &inner.kind {
         Kind::RowTime if count == 1 => Some(millis),
         Kind::Difference(pair) => match &pair[..] {
-            [Node { kind: Kind::RowTime, .. }, Node { kind: Kind::Constant(Value::Timestamp(from)), .. }] => {
+            [
+                Node {
+                    kind: Kind::RowTime,
+                    ..
+                },
+                Node {
+                    kind: Kind::Constant(Value::Timestamp(from)),
+                    ..
+                },
+            ] => {
                 let is_aligned = from.millis().rem_euclid(millis) == 0;
                 is_aligned.then_some(millis)
             }

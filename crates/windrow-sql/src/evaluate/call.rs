@@ -113,7 +113,12 @@ fn text_call<'r>(
         Some(fourth) => Some(evaluate(fourth, row)?),
         None => None,
     };
-    if second.is_null() || [&third, &fourth].into_iter().flatten().any(FieldValue::is_null) {
+    if second.is_null()
+        || [&third, &fourth]
+            .into_iter()
+            .flatten()
+            .any(FieldValue::is_null)
+    {
         return Ok(FieldValue::Null);
     }
     match function {
@@ -131,7 +136,9 @@ fn text_call<'r>(
             let put = text(second);
             let count = fourth.as_ref().map_or_else(|| length(&put), whole);
             if start < 1 || count < 0 {
-                return Err(node.failure("the start of OVERLAY is below one, or its length below zero"));
+                return Err(
+                    node.failure("the start of OVERLAY is below one, or its length below zero")
+                );
             }
             let before = substring(Cow::Borrowed(&first), 1, Some(start - 1));
             let after = substring(Cow::Borrowed(&first), start.saturating_add(count), None);
@@ -167,9 +174,17 @@ fn trim<'r>(
         return Err(node.failure("TRIM takes exactly one character"));
     };
     let cut = |text: &str| {
-        let start = if leading { text.len() - text.trim_start_matches(character).len() } else { 0 };
+        let start = if leading {
+            text.len() - text.trim_start_matches(character).len()
+        } else {
+            0
+        };
         let rest = &text[start..];
-        let end = if trailing { rest.trim_end_matches(character).len() } else { rest.len() };
+        let end = if trailing {
+            rest.trim_end_matches(character).len()
+        } else {
+            rest.len()
+        };
         start..start + end
     };
     Ok(FieldValue::Text(match first {
@@ -243,12 +258,14 @@ fn time_call<'r>(function: Call, first: &FieldValue<'r>, node: &'r Node) -> Eval
             let floored = moment::floor_calendar(*time, field).ok_or_else(out_of_range)?;
             Ok(FieldValue::Timestamp(floored))
         }
-        (Call::Extract(field), FieldValue::Timestamp(time)) => {
-            Ok(integer(moment::extract(*time, field).ok_or_else(out_of_range)?))
-        }
+        (Call::Extract(field), FieldValue::Timestamp(time)) => Ok(integer(
+            moment::extract(*time, field).ok_or_else(out_of_range)?,
+        )),
         (Call::UnixTimestamp, FieldValue::Timestamp(time)) => Ok(integer(time.millis())),
         (Call::ToTimestamp, FieldValue::Number(millis)) => {
-            let time = i64::try_from(millis.unscaled).ok().and_then(moment::of_millis);
+            let time = i64::try_from(millis.unscaled)
+                .ok()
+                .and_then(moment::of_millis);
             Ok(FieldValue::Timestamp(time.ok_or_else(out_of_range)?))
         }
         _ => Ok(FieldValue::Null),
