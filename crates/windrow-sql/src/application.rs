@@ -8,9 +8,9 @@ use windrow_core::row::MergedRow;
 use windrow_core::schema::Schema;
 use windrow_core::value::Value;
 
-use crate::body::{self, Body, Stateless, Target};
+use crate::body::{self, Body, InsertTarget, Stateless};
 use crate::columns::{Columns, PumpColumns};
-use crate::finish::{Finished, Finisher, Stage};
+use crate::finish::{FinishedRows, Finisher, Stage};
 use crate::graph::{self, CompiledPump, WindowedRoute};
 use crate::output::OutputStream;
 use crate::problem::{Position, SqlProblem, SqlProblems};
@@ -43,7 +43,7 @@ pub struct InputStream {
 
 /// A SQL text, planned: input rows to groups, and merged rows to finished ones.
 #[derive(Clone, Debug)]
-pub struct Application {
+pub struct SqlApplication {
     schema: Arc<Schema>,
     pumps: Vec<Pump>,
     outputs: Vec<Arc<OutputStream>>,
@@ -55,7 +55,7 @@ pub struct Application {
 #[error("the application has no pump {0}")]
 pub struct UnknownPump(pub String);
 
-impl Application {
+impl SqlApplication {
     /// Plans a text.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl Application {
     }
 
     /// The streams that have finished rows.
-    pub fn outputs(&self) -> impl Iterator<Item = &OutputStream> {
+    pub fn outputs(&self) -> impl Iterator<SelectListItem = &OutputStream> {
         self.outputs.iter().map(|stream| &**stream)
     }
 
@@ -120,7 +120,7 @@ impl Application {
     /// # Errors
     ///
     /// [`UnknownPump`] if the row is not of this application.
-    pub fn finish(&self, merged: &MergedRow) -> Result<Finished, UnknownPump> {
+    pub fn finish(&self, merged: &MergedRow) -> Result<FinishedRows, UnknownPump> {
         let pump = match merged.key.first() {
             Some(Value::Text(pump)) => pump.as_str(),
             _ => "",
@@ -290,7 +290,7 @@ impl<'i> Catalog<'i> {
             let reason = "it is the input stream, which pumps cannot write";
             return Err(vec![SqlProblem::new(pump.target.at, construct, reason)]);
         }
-        let target = Target {
+        let target = InsertTarget {
             stream: &pump.target.text,
             columns: target_columns,
             listed: pump.columns.as_deref(),

@@ -4,11 +4,11 @@ use sqlparser::ast::Expr;
 use windrow_core::value::Value;
 
 use crate::compile::{self, Grouping, Ungrouped};
-use crate::expression::{Kind, Node, Type};
+use crate::expression::{Node, NodeKind, Type};
 use crate::group::{ComputedAggregate, Groups, Term};
 use crate::problem::{Position, SqlProblem};
 use crate::scope::Scope;
-use crate::select::{Item, SelectParts};
+use crate::select::{SelectListItem, SelectParts};
 use crate::statement::Name;
 use crate::types::SqlType;
 
@@ -48,11 +48,11 @@ pub(crate) struct Windowed {
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Stateless(Stateless),
-    Windowed(Windowed),
+    Windowed(Box<Windowed>),
 }
 
 /// The stream that a pump writes, and which columns.
-pub(crate) struct Target<'t> {
+pub(crate) struct InsertTarget<'t> {
     pub(crate) stream: &'t str,
     pub(crate) columns: &'t [(String, SqlType)],
     pub(crate) listed: Option<&'t [Name]>,
@@ -66,7 +66,7 @@ pub(crate) struct Target<'t> {
 pub(crate) fn body(
     parts: &SelectParts<'_>,
     scope: &Scope,
-    target: &Target<'_>,
+    target: &InsertTarget<'_>,
 ) -> Result<Body, Vec<SqlProblem>> {
     let mut problems = Problems::default();
     let filter = parts.filter.and_then(|expr| {
@@ -98,7 +98,7 @@ pub(crate) fn body(
         let node = problems.keep(compile::compile(expr, scope, &mut groups));
         order.extend(node.map(|node| (program(node, expr), *is_descending)));
     }
-    problems.or(Body::Windowed(Windowed {
+    problems.or(Body::Windowed(Box::new(Windowed {
         filter,
         terms: groups.terms,
         window: groups.window,
@@ -107,7 +107,7 @@ pub(crate) fn body(
         having,
         outputs,
         order,
-    }))
+    })))
 }
 
 #[derive(Default)]
@@ -140,9 +140,9 @@ fn program(node: Node, expr: &Expr) -> Program {
 }
 
 fn is_grouped(parts: &SelectParts<'_>) -> bool {
-    let calls_aggregate = |item: &Item<'_>| match item {
-        Item::Expr(expr, _) => has_aggregate(expr),
-        Item::All(_) => false,
+    let calls_aggregate = |item: &SelectListItem<'_>| match item {
+        SelectListItem::Expr(expr, _) => has_aggregate(expr),
+        SelectListItem::All(_) => false,
     };
     !parts.group_by.is_empty() || parts.having.is_some() || parts.items.iter().any(calls_aggregate)
 }
@@ -176,7 +176,7 @@ fn aliased<'q>(expr: &'q Expr, parts: &SelectParts<'q>) -> &'q Expr {
         _ => None,
     };
     for (index, item) in parts.items.iter().enumerate() {
-        if let Item::Expr(item, alias) = item
+        if let SelectListItem::Expr(item, alias) = item
             && (ordinal == Some(index + 1)
                 || (alias.as_ref() == Some(&text) && matches!(expr, Expr::Identifier(_))))
         {
@@ -196,17 +196,17 @@ fn selected(
     let mut selected = Vec::new();
     for item in &parts.items {
         match item {
-            Item::Expr(expr, _) => {
+            SelectListItem::Expr(expr, _) => {
                 let node = problems.keep(compile::compile(expr, scope, grouping));
                 selected.push(node.map(|node| program(node, expr)));
             }
-            Item::All(at) if is_grouped(parts) => {
+            SelectListItem::All(at) if is_grouped(parts) => {
                 let reason = "a SELECT with GROUP BY lists its columns";
                 problems.0.push(SqlProblem::new(*at, "*", reason));
             }
-            Item::All(at) => {
+            SelectListItem::All(at) => {
                 for (index, (column, sql_type)) in scope.columns.iter().enumerate() {
-                    let node = Node::leaf(Kind::Column(index), Type::Sql(*sql_type), *at);
+                    let node = Node::leaf(NodeKind::Column(index), Type::Sql(*sql_type), *at);
                     let text = column.clone();
                     selected.push(Some(Program { node, text }));
                 }
@@ -221,7 +221,7 @@ fn selected(
 fn outputs(
     parts: &SelectParts<'_>,
     scope: &Scope,
-    target: &Target<'_>,
+    target: &InsertTarget<'_>,
     grouping: &mut dyn Grouping,
     problems: &mut Problems,
 ) -> Vec<Program> {
@@ -244,7 +244,7 @@ fn outputs(
         return Vec::new();
     }
     let null = |at: Position| Program {
-        node: Node::leaf(Kind::Constant(Value::Null), Type::Null, at),
+        node: Node::leaf(NodeKind::Constant(Value::Null), Type::Null, at),
         text: "NULL".to_owned(),
     };
     let mut outputs: Vec<Program> = target.columns.iter().map(|_| null(parts.at)).collect();
@@ -261,7 +261,7 @@ fn outputs(
     outputs
 }
 
-impl Target<'_> {
+impl InsertTarget<'_> {
     /// The indexes of the columns that are written, in the order of the SELECT list.
     fn indexes(&self, at: Position) -> Result<Vec<usize>, SqlProblem> {
         let Some(listed) = self.listed else {

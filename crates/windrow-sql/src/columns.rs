@@ -4,7 +4,7 @@ use windrow_core::schema::{EXPIRES_AT, KeyColumn, MeasureColumn, SOURCE, Schema,
 use windrow_core::value::{ColumnType, NumberType};
 
 use crate::body::Program;
-use crate::compile::Aggregate;
+use crate::compile::AggregateFunction;
 use crate::expression::Type;
 use crate::finish::{AggregateSource, TermSource};
 use crate::group::{ComputedAggregate, Term};
@@ -133,11 +133,11 @@ impl Columns {
             other => InputForm::Value(scale(other)),
         };
         let (value, count) = match aggregate.aggregate {
-            Aggregate::Count => (None, part(Aggregate::Count, InputForm::One)),
-            Aggregate::Sum => (part(Aggregate::Sum, summed), None),
-            Aggregate::Average => (
-                part(Aggregate::Sum, summed),
-                part(Aggregate::Count, InputForm::One),
+            AggregateFunction::Count => (None, part(AggregateFunction::Count, InputForm::One)),
+            AggregateFunction::Sum => (part(AggregateFunction::Sum, summed), None),
+            AggregateFunction::Average => (
+                part(AggregateFunction::Sum, summed),
+                part(AggregateFunction::Count, InputForm::One),
             ),
             kind => (part(kind, InputForm::Value(scale(arg_type))), None),
         };
@@ -154,14 +154,14 @@ impl Columns {
     fn measure(
         &mut self,
         aggregate: &ComputedAggregate,
-        kind: Aggregate,
+        kind: AggregateFunction,
         form: InputForm,
         inputs: &mut Vec<MeasureInput>,
     ) -> usize {
         let name = match kind {
-            Aggregate::Count => "COUNT",
-            Aggregate::Min => "MIN",
-            Aggregate::Max => "MAX",
+            AggregateFunction::Count => "COUNT",
+            AggregateFunction::Min => "MIN",
+            AggregateFunction::Max => "MAX",
             _ => "SUM",
         };
         let text = format!("{name}({})", aggregate.arg_name);
@@ -222,11 +222,11 @@ impl Columns {
     }
 }
 
-fn measure_column(kind: Aggregate, form: InputForm, arg: Type) -> MeasureColumn {
+fn measure_column(kind: AggregateFunction, form: InputForm, arg: Type) -> MeasureColumn {
     let column = match (kind, form) {
-        (Aggregate::Min, _) => MeasureColumn::min("", column_type(arg)),
-        (Aggregate::Max, _) => MeasureColumn::max("", column_type(arg)),
-        (Aggregate::Count, _) => MeasureColumn::sum("", NumberType::any(0)),
+        (AggregateFunction::Min, _) => MeasureColumn::min("", column_type(arg)),
+        (AggregateFunction::Max, _) => MeasureColumn::max("", column_type(arg)),
+        (AggregateFunction::Count, _) => MeasureColumn::sum("", NumberType::any(0)),
         (_, InputForm::Float { .. }) => MeasureColumn::sum("", NumberType::any(FLOAT_SUM_PLACES)),
         _ => MeasureColumn::sum("", NumberType::any(scale(arg))),
     };

@@ -12,12 +12,12 @@ use windrow_core::value::{Finite, Value};
 use crate::convert;
 use crate::dialect::KinesisDialect;
 use crate::exact;
-use crate::expression::{Kind, Node, Type};
+use crate::expression::{Node, NodeKind, Type};
 use crate::problem::{Position, SqlProblem};
-use crate::scope::{Resolved, Scope};
+use crate::scope::{ResolvedName, Scope};
 use crate::types::{MOST_CHARACTERS, SqlType};
 
-pub(crate) use call::{AVERAGE_PLACES, Aggregate, AggregateCall, aggregate_of};
+pub(crate) use call::{AVERAGE_PLACES, AggregateCall, AggregateFunction, aggregate_of};
 pub(crate) use time::window_millis;
 
 type Compiled = Result<Node, SqlProblem>;
@@ -83,7 +83,7 @@ pub(crate) fn assign(node: Node, column: &str, to: SqlType) -> Compiled {
         let problem = SqlProblem::new(at, construct, reason);
         return Err(problem.rewrite(format!("write CAST(... AS {to})")));
     }
-    Node::new(Kind::Convert(Box::new(node)), Type::Sql(to), at)
+    Node::new(NodeKind::Convert(Box::new(node)), Type::Sql(to), at)
 }
 
 /// Where an expression is.
@@ -184,9 +184,9 @@ impl Compiler<'_> {
         let text = crate::statement::identifier(&name.value, name.quote_style);
         let resolved = self.scope.resolve(&text, at)?;
         let (kind, value_type) = match resolved {
-            Resolved::Column(index, sql_type) => (Kind::Column(index), Type::Sql(sql_type)),
-            Resolved::RowTime => (Kind::RowTime, Type::TIMESTAMP),
-            Resolved::ArrivalTime => (Kind::ArrivalTime, Type::TIMESTAMP),
+            ResolvedName::Column(index, sql_type) => (NodeKind::Column(index), Type::Sql(sql_type)),
+            ResolvedName::RowTime => (NodeKind::RowTime, Type::TIMESTAMP),
+            ResolvedName::ArrivalTime => (NodeKind::ArrivalTime, Type::TIMESTAMP),
         };
         Ok(Node::leaf(kind, value_type, at))
     }
@@ -203,7 +203,7 @@ impl Compiler<'_> {
 
     fn is_null(&mut self, inner: &Expr, at: Position) -> Compiled {
         let node = self.expression(inner)?;
-        Node::new(Kind::IsNull(Box::new(node)), Type::BOOLEAN, at)
+        Node::new(NodeKind::IsNull(Box::new(node)), Type::BOOLEAN, at)
     }
 }
 
@@ -229,13 +229,19 @@ fn literal(literal: &Literal, at: Position) -> Compiled {
         Literal::Number(text, _) => return number(text, at),
         other => return Err(unsupported(at, format!("the literal {other}"))),
     };
-    Ok(Node::leaf(Kind::Constant(value), value_type, at))
+    Ok(Node::leaf(NodeKind::Constant(value), value_type, at))
 }
 
 /// `7` is an integer, `7.5` a decimal, `7e5` a float.
 fn number(text: &str, at: Position) -> Compiled {
     let too_large = || SqlProblem::new(at, format!("the number {text}"), "it is out of range");
-    let constant = |value, sql_type| Ok(Node::leaf(Kind::Constant(value), Type::Sql(sql_type), at));
+    let constant = |value, sql_type| {
+        Ok(Node::leaf(
+            NodeKind::Constant(value),
+            Type::Sql(sql_type),
+            at,
+        ))
+    };
     if text.contains(['e', 'E']) {
         let float = text
             .parse()

@@ -11,7 +11,7 @@ use windrow_core::value::FieldValue;
 
 use crate::convert;
 use crate::exact;
-use crate::expression::{Arithmetic, Comparison, Kind, Node, Type};
+use crate::expression::{Arithmetic, Comparison, Node, NodeKind, Type};
 use crate::moment;
 use crate::problem::Position;
 use crate::types::SqlType;
@@ -27,45 +27,47 @@ pub(crate) struct EvalRow<'r> {
 
 /// Why there is no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub(crate) struct EvalFailure {
     /// Where the expression is.
     pub(crate) at: Position,
     /// Why.
     pub(crate) reason: String,
 }
 
-type Evaluated<'r> = Result<FieldValue<'r>, Failure>;
+type Evaluated<'r> = Result<FieldValue<'r>, EvalFailure>;
 
 /// The value of an expression.
 ///
 /// # Errors
 ///
-/// [`Failure`] for a division by zero, a number out of range and the like.
+/// [`EvalFailure`] for a division by zero, a number out of range and the like.
 pub(crate) fn evaluate<'r>(node: &'r Node, row: EvalRow<'r>) -> Evaluated<'r> {
     match &node.kind {
-        Kind::Constant(value) => Ok(value.into()),
-        Kind::Column(index) => Ok(row.values.get(*index).map_or(FieldValue::Null, borrowed)),
-        Kind::RowTime | Kind::ArrivalTime => Ok(FieldValue::Timestamp(row.time)),
-        Kind::Compare(comparison, is_padded, pair) => compare(*comparison, *is_padded, pair, row),
-        Kind::And(nodes) => all(nodes, false, row),
-        Kind::Or(nodes) => all(nodes, true, row),
-        Kind::Not(inner) => Ok(negated(evaluate(inner, row)?)),
-        Kind::IsNull(inner) => Ok(FieldValue::Boolean(evaluate(inner, row)?.is_null())),
-        Kind::Is(expected, inner) => {
+        NodeKind::Constant(value) => Ok(value.into()),
+        NodeKind::Column(index) => Ok(row.values.get(*index).map_or(FieldValue::Null, borrowed)),
+        NodeKind::RowTime | NodeKind::ArrivalTime => Ok(FieldValue::Timestamp(row.time)),
+        NodeKind::Compare(comparison, is_padded, pair) => {
+            compare(*comparison, *is_padded, pair, row)
+        }
+        NodeKind::And(nodes) => all(nodes, false, row),
+        NodeKind::Or(nodes) => all(nodes, true, row),
+        NodeKind::Not(inner) => Ok(negated(evaluate(inner, row)?)),
+        NodeKind::IsNull(inner) => Ok(FieldValue::Boolean(evaluate(inner, row)?.is_null())),
+        NodeKind::Is(expected, inner) => {
             let value = evaluate(inner, row)?;
             Ok(FieldValue::Boolean(value == FieldValue::Boolean(*expected)))
         }
-        Kind::Matches(text, pattern) => Ok(match evaluate(&text[0], row)? {
+        NodeKind::Matches(text, pattern) => Ok(match evaluate(&text[0], row)? {
             FieldValue::Text(text) => FieldValue::Boolean(pattern.matches(&text)),
             _ => FieldValue::Null,
         }),
-        Kind::Case(branches, otherwise) => case(branches, otherwise, row),
-        Kind::Convert(inner) => converted(node, inner, row),
-        Kind::Call(function, args) => call::call(*function, args, node, row),
-        Kind::Arithmetic(operator, pair) => arithmetic(*operator, pair, node, row),
-        Kind::Negate(inner) => negate(node, inner, row),
-        Kind::Shift(sign, pair) => shift(*sign, pair, node, row),
-        Kind::Difference(pair) => difference(pair, row),
+        NodeKind::Case(branches, otherwise) => case(branches, otherwise, row),
+        NodeKind::Convert(inner) => converted(node, inner, row),
+        NodeKind::Call(function, args) => call::call(*function, args, node, row),
+        NodeKind::Arithmetic(operator, pair) => arithmetic(*operator, pair, node, row),
+        NodeKind::Negate(inner) => negate(node, inner, row),
+        NodeKind::Shift(sign, pair) => shift(*sign, pair, node, row),
+        NodeKind::Difference(pair) => difference(pair, row),
     }
 }
 
@@ -73,8 +75,8 @@ pub(crate) fn evaluate<'r>(node: &'r Node, row: EvalRow<'r>) -> Evaluated<'r> {
 ///
 /// # Errors
 ///
-/// [`Failure`] as in [`evaluate`].
-pub(crate) fn is_true(node: &Node, row: EvalRow<'_>) -> Result<bool, Failure> {
+/// [`EvalFailure`] as in [`evaluate`].
+pub(crate) fn is_true(node: &Node, row: EvalRow<'_>) -> Result<bool, EvalFailure> {
     // The lifetimes of the condition and of the row need not be the same.
     let row = EvalRow { ..row };
     Ok(evaluate(node, row)? == FieldValue::Boolean(true))
@@ -93,8 +95,8 @@ fn borrowed<'r>(value: &'r FieldValue<'r>) -> FieldValue<'r> {
 
 impl Node {
     /// A failure of this expression.
-    fn failure(&self, reason: impl Into<String>) -> Failure {
-        Failure {
+    fn failure(&self, reason: impl Into<String>) -> EvalFailure {
+        EvalFailure {
             at: self.at,
             reason: reason.into(),
         }
@@ -113,9 +115,10 @@ fn all<'r>(nodes: &'r [Node], decisive: bool, row: EvalRow<'r>) -> Evaluated<'r>
             _ => is_unknown = true,
         }
     }
-    Ok(match is_unknown {
-        true => FieldValue::Null,
-        false => FieldValue::Boolean(!decisive),
+    Ok(if is_unknown {
+        FieldValue::Null
+    } else {
+        FieldValue::Boolean(!decisive)
     })
 }
 

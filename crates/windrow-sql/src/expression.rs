@@ -64,7 +64,7 @@ impl std::fmt::Display for Type {
 /// An expression. Two are equal if they compute the same in the same way, wherever they are.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    pub(crate) kind: Kind,
+    pub(crate) kind: NodeKind,
     pub(crate) value_type: Type,
     pub(crate) at: Position,
     depth: u16,
@@ -78,7 +78,7 @@ impl PartialEq for Node {
 
 /// What an expression computes.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum NodeKind {
     /// A literal.
     Constant(Value),
     /// A column of the row, by index.
@@ -195,7 +195,7 @@ pub(crate) enum TimeField {
     Epoch,
 }
 
-impl Kind {
+impl NodeKind {
     fn children(&self) -> Vec<&Node> {
         match self {
             Self::Constant(_) | Self::Column(_) | Self::RowTime | Self::ArrivalTime => Vec::new(),
@@ -223,7 +223,7 @@ impl Node {
     /// # Errors
     ///
     /// [`SqlProblem`] if it is too deep.
-    pub(crate) fn new(kind: Kind, value_type: Type, at: Position) -> Result<Self, SqlProblem> {
+    pub(crate) fn new(kind: NodeKind, value_type: Type, at: Position) -> Result<Self, SqlProblem> {
         let deepest = kind.children().iter().map(|child| child.depth).max();
         let depth = deepest.map_or(0, |depth| depth + 1);
         if depth > DEEPEST {
@@ -239,7 +239,7 @@ impl Node {
     }
 
     /// An expression without parts.
-    pub(crate) fn leaf(kind: Kind, value_type: Type, at: Position) -> Self {
+    pub(crate) fn leaf(kind: NodeKind, value_type: Type, at: Position) -> Self {
         Self {
             kind,
             value_type,
@@ -251,7 +251,7 @@ impl Node {
     /// Whether the expression depends on a column or on the time of the row.
     pub(crate) fn is_constant(&self) -> bool {
         match self.kind {
-            Kind::Column(_) | Kind::RowTime | Kind::ArrivalTime => false,
+            NodeKind::Column(_) | NodeKind::RowTime | NodeKind::ArrivalTime => false,
             _ => self.kind.children().into_iter().all(Self::is_constant),
         }
     }
@@ -262,7 +262,7 @@ impl Node {
     }
 
     fn has_no_column(&self) -> bool {
-        !matches!(self.kind, Kind::Column(_) | Kind::ArrivalTime)
+        !matches!(self.kind, NodeKind::Column(_) | NodeKind::ArrivalTime)
             && self.kind.children().into_iter().all(Self::has_no_column)
     }
 }

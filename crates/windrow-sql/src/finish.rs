@@ -9,7 +9,7 @@ use windrow_core::time::Timestamp;
 use windrow_core::value::{FieldValue, Finite, Value};
 
 use crate::body::{Program, Stateless};
-use crate::compile::{AVERAGE_PLACES, Aggregate};
+use crate::compile::{AVERAGE_PLACES, AggregateFunction};
 use crate::evaluate::{EvalRow, evaluate, is_true};
 use crate::exact;
 use crate::expression::Type;
@@ -19,7 +19,7 @@ use crate::types::SqlType;
 
 /// What becomes of a merged row.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Finished {
+pub struct FinishedRows {
     /// Its rows: none if HAVING leaves it out, and further ones if other pumps read the first.
     pub rows: Vec<OutputRow>,
     /// Values that could not be computed. They are null in the rows.
@@ -61,7 +61,7 @@ pub(crate) enum TermSource {
 /// Which measures an aggregate is computed of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AggregateSource {
-    pub(crate) aggregate: Aggregate,
+    pub(crate) aggregate: AggregateFunction,
     pub(crate) value_type: Type,
     /// The sum, lowest or highest value.
     pub(crate) value: Option<usize>,
@@ -71,8 +71,8 @@ pub(crate) struct AggregateSource {
 
 impl Finisher {
     /// The rows that a merged row becomes.
-    pub(crate) fn finish(&self, merged: &MergedRow) -> Finished {
-        let mut finished = Finished::default();
+    pub(crate) fn finish(&self, merged: &MergedRow) -> FinishedRows {
+        let mut finished = FinishedRows::default();
         let start = merged.window_start;
         let length = i64::from(merged.window_seconds).saturating_mul(1000);
         let end = Timestamp::from_millis(start.millis().saturating_add(length));
@@ -212,19 +212,21 @@ impl AggregateSource {
         let measure = |index: Option<usize>| index.and_then(|index| merged.measures.get(index));
         let value = measure(self.value);
         match self.aggregate {
-            Aggregate::Count => FieldValue::Number(Decimal {
+            AggregateFunction::Count => FieldValue::Number(Decimal {
                 unscaled: self.count(merged),
                 scale: 0,
             }),
-            Aggregate::Min | Aggregate::Max => value.map_or(FieldValue::Null, FieldValue::from),
-            Aggregate::Sum => match value {
+            AggregateFunction::Min | AggregateFunction::Max => {
+                value.map_or(FieldValue::Null, FieldValue::from)
+            }
+            AggregateFunction::Sum => match value {
                 Some(Value::Number(sum)) if self.value_type.is_float() => {
                     float(exact::to_float(*sum))
                 }
                 Some(value) => value.into(),
                 None => FieldValue::Null,
             },
-            Aggregate::Average => match (value, u64::try_from(self.count(merged))) {
+            AggregateFunction::Average => match (value, u64::try_from(self.count(merged))) {
                 (Some(Value::Number(sum)), Ok(count)) if count > 0 => self.average(*sum, count),
                 _ => FieldValue::Null,
             },

@@ -2,9 +2,9 @@
 
 use sqlparser::ast::Expr;
 
-use crate::compile::{self, AVERAGE_PLACES, Aggregate, AggregateCall, Grouping, Ungrouped};
+use crate::compile::{self, AVERAGE_PLACES, AggregateCall, AggregateFunction, Grouping, Ungrouped};
 use crate::exact;
-use crate::expression::{Call, Kind, Node, Type};
+use crate::expression::{Call, Node, NodeKind, Type};
 use crate::problem::{Position, SqlProblem};
 use crate::scope::Scope;
 use crate::select::SelectParts;
@@ -21,7 +21,7 @@ pub(crate) struct Term {
 /// An aggregate that a SELECT computes.
 #[derive(Clone, Debug)]
 pub(crate) struct ComputedAggregate {
-    pub(crate) aggregate: Aggregate,
+    pub(crate) aggregate: AggregateFunction,
     /// What it aggregates; all rows if there is none.
     pub(crate) arg: Option<Node>,
     /// The text of its argument.
@@ -117,7 +117,7 @@ impl<'s> Groups<'s> {
         if known.is_none() {
             self.aggregates.push(computed);
         }
-        let column = Kind::Column(self.terms.len() + index);
+        let column = NodeKind::Column(self.terms.len() + index);
         Ok(Node::leaf(column, value_type, call.at))
     }
 }
@@ -135,10 +135,10 @@ impl Grouping for Groups<'_> {
         };
         let term = self.terms.iter().position(|term| term.node == node);
         if let Some(index) = term {
-            let column = Kind::Column(index);
+            let column = NodeKind::Column(index);
             return Ok(Some(Node::leaf(column, node.value_type, node.at)));
         }
-        if matches!(node.kind, Kind::Column(_) | Kind::ArrivalTime) {
+        if matches!(node.kind, NodeKind::Column(_) | NodeKind::ArrivalTime) {
             let construct = format!("column {}", compile::canonical(expr));
             let reason = "it is neither in GROUP BY nor in an aggregate";
             return Err(SqlProblem::new(node.at, construct, reason));
@@ -153,8 +153,8 @@ fn of_row_time(term: &Term) -> Option<SqlProblem> {
         return None;
     }
     let reason = match &term.node.kind {
-        Kind::RowTime => "windows of one millisecond are not supported",
-        Kind::Call(Call::FloorCalendar(_), _) => {
+        NodeKind::RowTime => "windows of one millisecond are not supported",
+        NodeKind::Call(Call::FloorCalendar(_), _) => {
             "windows of weeks, months and years are not supported"
         }
         _ => "this function of ROWTIME is no tumbling window",
@@ -172,7 +172,7 @@ fn without_window(terms: &[Term], parts: &SelectParts<'_>) -> SqlProblem {
     };
     let at = terms.first().map_or(parts.at, |term| term.node.at);
     let problem = SqlProblem::new(at, construct, RULE);
-    let is_time = |term: &Term| matches!(term.node.kind, Kind::Call(Call::FloorTime(_), _));
+    let is_time = |term: &Term| matches!(term.node.kind, NodeKind::Call(Call::FloorTime(_), _));
     let stream = &parts.from.text;
     problem.rewrite(if terms.iter().any(is_time) {
         format!("add STEP(\"{stream}\".ROWTIME BY INTERVAL '1' MINUTE) to the terms on other times")
@@ -188,16 +188,20 @@ fn without_window(terms: &[Term], parts: &SelectParts<'_>) -> SqlProblem {
 /// * AVG of exact numbers: the same with at least 6 digits after the point.
 /// * SUM and AVG of floats: DOUBLE.
 /// * MIN and MAX: the type of the argument.
-fn result_type(aggregate: Aggregate, arg: Option<&Node>, at: Position) -> Result<Type, SqlProblem> {
-    let Some(arg) = arg.filter(|_| aggregate != Aggregate::Count) else {
+fn result_type(
+    aggregate: AggregateFunction,
+    arg: Option<&Node>,
+    at: Position,
+) -> Result<Type, SqlProblem> {
+    let Some(arg) = arg.filter(|_| aggregate != AggregateFunction::Count) else {
         return Ok(Type::BIGINT);
     };
     let name = match aggregate {
-        Aggregate::Count => "COUNT",
-        Aggregate::Sum => "SUM",
-        Aggregate::Min => "MIN",
-        Aggregate::Max => "MAX",
-        Aggregate::Average => "AVG",
+        AggregateFunction::Count => "COUNT",
+        AggregateFunction::Sum => "SUM",
+        AggregateFunction::Min => "MIN",
+        AggregateFunction::Max => "MAX",
+        AggregateFunction::Average => "AVG",
     };
     let decimal = |scale| SqlType::Decimal {
         precision: exact::MOST_DIGITS,
@@ -208,11 +212,15 @@ fn result_type(aggregate: Aggregate, arg: Option<&Node>, at: Position) -> Result
         return Err(SqlProblem::new(at, name, reason));
     };
     let result = match aggregate {
-        Aggregate::Min | Aggregate::Max if sql_type != SqlType::Boolean => sql_type,
-        Aggregate::Sum if sql_type.is_integer() => SqlType::BigInt,
-        Aggregate::Sum if sql_type.is_exact() => decimal(sql_type.scale()),
-        Aggregate::Average if sql_type.is_exact() => decimal(sql_type.scale().max(AVERAGE_PLACES)),
-        Aggregate::Sum | Aggregate::Average if sql_type.is_float() => SqlType::Double,
+        AggregateFunction::Min | AggregateFunction::Max if sql_type != SqlType::Boolean => sql_type,
+        AggregateFunction::Sum if sql_type.is_integer() => SqlType::BigInt,
+        AggregateFunction::Sum if sql_type.is_exact() => decimal(sql_type.scale()),
+        AggregateFunction::Average if sql_type.is_exact() => {
+            decimal(sql_type.scale().max(AVERAGE_PLACES))
+        }
+        AggregateFunction::Sum | AggregateFunction::Average if sql_type.is_float() => {
+            SqlType::Double
+        }
         _ => {
             let reason = format!("it does not take a value of type {sql_type}");
             return Err(SqlProblem::new(at, name, reason).rewrite("convert with CAST"));

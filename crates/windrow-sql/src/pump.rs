@@ -8,7 +8,7 @@ use windrow_core::value::{FieldValue, Value};
 use windrow_core::window::{InvalidWindow, Tumbling, Window};
 
 use crate::body::{Program, Stateless};
-use crate::evaluate::{EvalRow, Failure, evaluate, is_true};
+use crate::evaluate::{EvalFailure, EvalRow, evaluate, is_true};
 use crate::exact;
 use crate::problem::Position;
 use thiserror::Error;
@@ -66,7 +66,7 @@ pub(crate) enum InputForm {
 
 /// A group that an input row counts in.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Group<'r> {
+pub struct RowGroup<'r> {
     /// The values of the key's columns. Those of other pumps are null.
     pub key: Vec<FieldValue<'r>>,
     /// The window.
@@ -75,9 +75,9 @@ pub struct Group<'r> {
     pub inputs: Vec<Value>,
 }
 
-impl Group<'_> {
-    fn into_owned(self) -> Group<'static> {
-        Group {
+impl RowGroup<'_> {
+    fn into_owned(self) -> RowGroup<'static> {
+        RowGroup {
             key: self.key.into_iter().map(owned).collect(),
             window: self.window,
             inputs: self.inputs,
@@ -111,7 +111,7 @@ pub struct EvalError {
 }
 
 impl EvalError {
-    pub(crate) fn new(pump: &str, program: &Program, failure: Failure) -> Self {
+    pub(crate) fn new(pump: &str, program: &Program, failure: EvalFailure) -> Self {
         Self {
             pump: pump.to_owned(),
             expression: program.text.clone(),
@@ -154,7 +154,7 @@ impl Pump {
         &'r self,
         row: &'r [FieldValue<'r>],
         arrival: Timestamp,
-        groups: &mut Vec<Group<'r>>,
+        groups: &mut Vec<RowGroup<'r>>,
     ) -> Result<(), EvalError> {
         let before = groups.len();
         let row = EvalRow {
@@ -174,7 +174,7 @@ impl Pump {
         &'r self,
         stages: &'r [Stateless],
         row: EvalRow<'r>,
-        groups: &mut Vec<Group<'r>>,
+        groups: &mut Vec<RowGroup<'r>>,
     ) -> Result<(), EvalError> {
         let Some((stage, rest)) = stages.split_first() else {
             groups.extend(self.group(row)?);
@@ -214,7 +214,7 @@ impl Pump {
         evaluate(&program.node, row).map_err(|failure| EvalError::new(&self.name, program, failure))
     }
 
-    fn group<'r>(&'r self, row: EvalRow<'r>) -> Result<Option<Group<'r>>, EvalError> {
+    fn group<'r>(&'r self, row: EvalRow<'r>) -> Result<Option<RowGroup<'r>>, EvalError> {
         if !self.passes(self.filter.as_ref(), row)? {
             return Ok(None);
         }
@@ -233,7 +233,7 @@ impl Pump {
         for input in &self.inputs {
             inputs[input.measure] = self.input(input, row)?;
         }
-        Ok(Some(Group {
+        Ok(Some(RowGroup {
             key,
             window: self.window.window_of(row.time.millis()),
             inputs,
@@ -270,6 +270,6 @@ impl Pump {
 
     fn failed(&self, program: &Program, reason: String) -> EvalError {
         let at = program.node.at;
-        EvalError::new(&self.name, program, Failure { at, reason })
+        EvalError::new(&self.name, program, EvalFailure { at, reason })
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Scope {
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resolved {
+pub(crate) enum ResolvedName {
     /// A column, by index.
     Column(usize, SqlType),
     /// The time of the row.
@@ -39,16 +39,16 @@ impl Scope {
     /// # Errors
     ///
     /// [`SqlProblem`] if there is no such column.
-    pub(crate) fn resolve(&self, name: &str, at: Position) -> Result<Resolved, SqlProblem> {
+    pub(crate) fn resolve(&self, name: &str, at: Position) -> Result<ResolvedName, SqlProblem> {
         let found = self.columns.iter().position(|(column, _)| column == name);
         if let Some(index) = found {
-            return Ok(Resolved::Column(index, self.columns[index].1));
+            return Ok(ResolvedName::Column(index, self.columns[index].1));
         }
         if name == ROWTIME {
-            return Ok(Resolved::RowTime);
+            return Ok(ResolvedName::RowTime);
         }
         if self.is_input && name == ARRIVAL {
-            return Ok(Resolved::ArrivalTime);
+            return Ok(ResolvedName::ArrivalTime);
         }
         let construct = format!("column \"{name}\"");
         if self.is_input && METADATA.contains(&name) {
@@ -84,7 +84,10 @@ impl Scope {
 }
 
 /// The name that differs only in upper and lower case.
-pub(crate) fn similar<'n>(name: &str, mut names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn similar<'n>(
+    name: &str,
+    mut names: impl Iterator<SelectListItem = &'n str>,
+) -> Option<&'n str> {
     let lower = name.to_lowercase();
     names.find(|known| known.to_lowercase() == lower)
 }

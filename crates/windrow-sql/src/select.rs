@@ -13,7 +13,7 @@ pub(crate) struct SelectParts<'q> {
     /// The stream that it reads.
     pub(crate) from: Name,
     pub(crate) alias: Option<String>,
-    pub(crate) items: Vec<Item<'q>>,
+    pub(crate) items: Vec<SelectListItem<'q>>,
     pub(crate) filter: Option<&'q Expr>,
     pub(crate) group_by: &'q [Expr],
     pub(crate) having: Option<&'q Expr>,
@@ -23,7 +23,7 @@ pub(crate) struct SelectParts<'q> {
 }
 
 /// An item of the SELECT list.
-pub(crate) enum Item<'q> {
+pub(crate) enum SelectListItem<'q> {
     /// An expression, and its alias.
     Expr(&'q Expr, Option<String>),
     /// `*`.
@@ -174,20 +174,20 @@ fn source(select: &Select, at: Position) -> Result<(Name, Option<String>), SqlPr
     Ok((from, alias))
 }
 
-fn item<'q>(item: &'q SelectItem, at: Position) -> Result<Item<'q>, SqlProblem> {
+fn item<'q>(item: &'q SelectItem, at: Position) -> Result<SelectListItem<'q>, SqlProblem> {
     match item {
-        SelectItem::UnnamedExpr(expr) => Ok(Item::Expr(expr, None)),
+        SelectItem::UnnamedExpr(expr) => Ok(SelectListItem::Expr(expr, None)),
         SelectItem::ExprWithAlias { expr, alias } => {
             let alias = identifier(&alias.value, alias.quote_style);
-            Ok(Item::Expr(expr, Some(alias)))
+            Ok(SelectListItem::Expr(expr, Some(alias)))
         }
         SelectItem::Wildcard(options) => {
             let at = Position::from(options.wildcard_token.0.span.start);
-            Ok(Item::All(at))
+            Ok(SelectListItem::All(at))
         }
         SelectItem::QualifiedWildcard(_, options) => {
             let at = Position::from(options.wildcard_token.0.span.start);
-            Ok(Item::All(at))
+            Ok(SelectListItem::All(at))
         }
         SelectItem::ExprWithAliases { .. } => Err(SqlProblem::new(
             at,

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use windrow_sql::application::Application;
+use windrow_sql::application::SqlApplication;
 
 fn lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_default();
@@ -36,7 +36,7 @@ fn run(case: &Path) {
         serde_json::from_str(&fs::read_to_string(case.join("schema.json")).unwrap()).unwrap();
     let input = records::input(&schema);
     let text = fs::read_to_string(case.join("query.sql")).unwrap();
-    let application = match Application::new(&text, &input) {
+    let application = match SqlApplication::new(&text, &input) {
         Ok(application) => application,
         Err(problems) => panic!("{}: {problems}", case.display()),
     };

@@ -10,16 +10,16 @@ use super::{Compiled, Compiler, operator, position, time, unsupported};
 use crate::convert;
 use crate::dialect::{DIFFERENCE, STEP};
 use crate::exact;
-use crate::expression::{Arithmetic, Call, Comparison, Kind, Node, Type};
+use crate::expression::{Arithmetic, Call, Comparison, Node, NodeKind, Type};
 use crate::problem::{Position, SqlProblem};
 use crate::types::{MOST_CHARACTERS, SqlType};
 
 /// The digits after the point that quotients and averages of exact numbers have at least.
 pub(crate) const AVERAGE_PLACES: u8 = 6;
 
-/// Aggregate functions.
+/// AggregateFunction functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Aggregate {
+pub(crate) enum AggregateFunction {
     Count,
     Sum,
     Min,
@@ -29,7 +29,7 @@ pub(crate) enum Aggregate {
 
 /// A call of an aggregate function; without an argument, it is `COUNT(*)`.
 pub(crate) struct AggregateCall<'e> {
-    pub(crate) aggregate: Aggregate,
+    pub(crate) aggregate: AggregateFunction,
     pub(crate) arg: Option<&'e Expr>,
     pub(crate) at: Position,
 }
@@ -45,17 +45,21 @@ pub(crate) fn aggregate_of(expr: &Expr) -> Result<Option<AggregateCall<'_>>, Sql
     };
     let name = name(function);
     let aggregate = match name.as_str() {
-        "COUNT" => Aggregate::Count,
-        "SUM" => Aggregate::Sum,
-        "MIN" => Aggregate::Min,
-        "MAX" => Aggregate::Max,
-        "AVG" => Aggregate::Average,
+        "COUNT" => AggregateFunction::Count,
+        "SUM" => AggregateFunction::Sum,
+        "MIN" => AggregateFunction::Min,
+        "MAX" => AggregateFunction::Max,
+        "AVG" => AggregateFunction::Average,
         _ => return Ok(None),
     };
     let at = position(expr);
     check_clauses(function, at)?;
     let arg = match arguments(function).as_slice() {
-        [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] if aggregate == Aggregate::Count => None,
+        [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]
+            if aggregate == AggregateFunction::Count =>
+        {
+            None
+        }
         [FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))] => Some(arg),
         _ => return Err(SqlProblem::new(at, name, "it takes one argument")),
     };
@@ -174,7 +178,7 @@ impl Compiler<'_> {
         let what = match trim_what {
             Some(what) => self.expression(what)?,
             None => {
-                let blank = Kind::Constant(Value::Text(" ".to_owned()));
+                let blank = NodeKind::Constant(Value::Text(" ".to_owned()));
                 Node::leaf(blank, Type::Sql(SqlType::Varchar(1)), at)
             }
         };
@@ -208,7 +212,7 @@ impl Compiler<'_> {
         if node.value_type == Type::Sql(to) {
             return Ok(node);
         }
-        Node::new(Kind::Convert(Box::new(node)), Type::Sql(to), at)
+        Node::new(NodeKind::Convert(Box::new(node)), Type::Sql(to), at)
     }
 
     fn function(&mut self, function: &Function, at: Position) -> Compiled {
@@ -244,9 +248,13 @@ fn units(node: Node, unit: i64) -> Compiled {
         unscaled: unit.into(),
         scale: 0,
     });
-    let unit = Node::leaf(Kind::Constant(unit), Type::BIGINT, at);
+    let unit = Node::leaf(NodeKind::Constant(unit), Type::BIGINT, at);
     let pair = Box::new([node, unit]);
-    Node::new(Kind::Arithmetic(Arithmetic::Divide, pair), Type::BIGINT, at)
+    Node::new(
+        NodeKind::Arithmetic(Arithmetic::Divide, pair),
+        Type::BIGINT,
+        at,
+    )
 }
 
 fn function_of(name: &str, args: Vec<Node>, at: Position) -> Compiled {
@@ -303,11 +311,11 @@ fn function_of(name: &str, args: Vec<Node>, at: Position) -> Compiled {
         Call::Upper | Call::Lower | Call::InitCap | Call::CharLength => texts(name, call, args, at),
         Call::UnixTimestamp => {
             check(name, &args[0], Type::is_moment)?;
-            Node::new(Kind::Call(call, args), Type::BIGINT, at)
+            Node::new(NodeKind::Call(call, args), Type::BIGINT, at)
         }
         Call::ToTimestamp => {
             check(name, &args[0], |arg| arg.is(SqlType::is_integer))?;
-            Node::new(Kind::Call(call, args), Type::TIMESTAMP, at)
+            Node::new(NodeKind::Call(call, args), Type::TIMESTAMP, at)
         }
         _ => numbers(name, call, args, at),
     }
@@ -342,7 +350,11 @@ fn null_if(left: Node, right: Node) -> Compiled {
     // The check is that of a comparison.
     operator::compare(Comparison::Equal, left.clone(), right.clone())?;
     let (value_type, at) = (left.value_type, left.at);
-    Node::new(Kind::Call(Call::NullIf, vec![left, right]), value_type, at)
+    Node::new(
+        NodeKind::Call(Call::NullIf, vec![left, right]),
+        value_type,
+        at,
+    )
 }
 
 fn coalesce(args: Vec<Node>, at: Position) -> Compiled {
@@ -354,7 +366,7 @@ fn coalesce(args: Vec<Node>, at: Position) -> Compiled {
         .into_iter()
         .map(|arg| operator::coerce(arg, value_type))
         .collect();
-    Node::new(Kind::Call(Call::Coalesce, args?), value_type, at)
+    Node::new(NodeKind::Call(Call::Coalesce, args?), value_type, at)
 }
 
 /// A function of texts. The start and length of a part of a text are numbers.
@@ -390,7 +402,7 @@ fn texts(name: &str, call: Call, args: Vec<Node>, at: Position) -> Compiled {
         }
         _ => SqlType::Varchar(length(&args[0])),
     };
-    Node::new(Kind::Call(call, args), Type::Sql(sql_type), at)
+    Node::new(NodeKind::Call(call, args), Type::Sql(sql_type), at)
 }
 
 /// A function of numbers.
@@ -415,5 +427,5 @@ pub(super) fn numbers(name: &str, call: Call, args: Vec<Node>, at: Position) -> 
         (Call::Ceiling | Call::Floor | Call::Sign, _) => arg,
         _ => Type::DOUBLE,
     };
-    Node::new(Kind::Call(call, args), value_type, at)
+    Node::new(NodeKind::Call(call, args), value_type, at)
 }

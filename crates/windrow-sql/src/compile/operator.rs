@@ -5,7 +5,7 @@ use windrow_core::value::Value;
 
 use super::{Compiled, Compiler, boolean, position, unsupported};
 use crate::exact;
-use crate::expression::{Arithmetic, Call, Comparison, Kind, Node, Type};
+use crate::expression::{Arithmetic, Call, Comparison, Node, NodeKind, Type};
 use crate::pattern::Pattern;
 use crate::problem::{Position, SqlProblem};
 use crate::types::{MOST_CHARACTERS, MOST_DIGITS, SqlType};
@@ -14,7 +14,7 @@ use crate::types::{MOST_CHARACTERS, MOST_DIGITS, SqlType};
 pub(super) fn not(node: Node) -> Compiled {
     let node = boolean(node)?;
     let at = node.at;
-    Node::new(Kind::Not(Box::new(node)), Type::BOOLEAN, at)
+    Node::new(NodeKind::Not(Box::new(node)), Type::BOOLEAN, at)
 }
 
 impl Compiler<'_> {
@@ -55,7 +55,7 @@ impl Compiler<'_> {
                 };
                 match operator {
                     UnaryOperator::Plus => Ok(node),
-                    _ => Node::new(Kind::Negate(Box::new(node)), value_type, at),
+                    _ => Node::new(NodeKind::Negate(Box::new(node)), value_type, at),
                 }
             }
             other => Err(unsupported(at, format!("operator {other}"))),
@@ -75,8 +75,8 @@ impl Compiler<'_> {
         };
         let condition = Box::new(boolean(self.expression(inner)?)?);
         let kind = match expected {
-            Some(expected) => Kind::Is(expected, condition),
-            None => Kind::IsNull(condition),
+            Some(expected) => NodeKind::Is(expected, condition),
+            None => NodeKind::IsNull(condition),
         };
         let node = Node::new(kind, Type::BOOLEAN, at)?;
         if is_not { not(node) } else { Ok(node) }
@@ -103,7 +103,10 @@ impl Compiler<'_> {
                     compare(Comparison::GreaterOrEqual, value.clone(), low)?,
                     compare(Comparison::LessOrEqual, value, high)?,
                 ];
-                (Node::new(Kind::And(parts), Type::BOOLEAN, at)?, *negated)
+                (
+                    Node::new(NodeKind::And(parts), Type::BOOLEAN, at)?,
+                    *negated,
+                )
             }
             Expr::Like {
                 negated,
@@ -136,7 +139,7 @@ impl Compiler<'_> {
             let item = self.expression(item)?;
             parts.push(compare(Comparison::Equal, value.clone(), item)?);
         }
-        Node::new(Kind::Or(parts), Type::BOOLEAN, at)
+        Node::new(NodeKind::Or(parts), Type::BOOLEAN, at)
     }
 
     fn matches(
@@ -149,7 +152,7 @@ impl Compiler<'_> {
         let text = self.expression(expr)?;
         let at = position(pattern);
         let pattern = self.expression(pattern)?;
-        let Kind::Constant(Value::Text(pattern)) = pattern.kind else {
+        let NodeKind::Constant(Value::Text(pattern)) = pattern.kind else {
             let reason = "it is not a literal, and only literals are supported";
             return Err(SqlProblem::new(at, "a pattern", reason));
         };
@@ -172,7 +175,7 @@ impl Compiler<'_> {
             .map_err(|reason| SqlProblem::new(at, format!("the pattern '{pattern}'"), reason))?;
         let position = text.at;
         Node::new(
-            Kind::Matches(Box::new([text]), compiled),
+            NodeKind::Matches(Box::new([text]), compiled),
             Type::BOOLEAN,
             position,
         )
@@ -206,7 +209,7 @@ impl Compiler<'_> {
         }
         let otherwise = match else_result {
             Some(otherwise) => self.expression(otherwise)?,
-            None => Node::leaf(Kind::Constant(Value::Null), Type::Null, at),
+            None => Node::leaf(NodeKind::Constant(Value::Null), Type::Null, at),
         };
         value_type = unify(value_type, &otherwise)?;
         let mut converted = Vec::with_capacity(branches.len());
@@ -214,7 +217,7 @@ impl Compiler<'_> {
             converted.push([condition, coerce(result, value_type)?]);
         }
         let otherwise = Box::new(coerce(otherwise, value_type)?);
-        Node::new(Kind::Case(converted, otherwise), value_type, at)
+        Node::new(NodeKind::Case(converted, otherwise), value_type, at)
     }
 }
 
@@ -251,15 +254,15 @@ fn logical(operator: &BinaryOperator, left: Node, right: Node) -> Compiled {
     let at = left.at;
     let is_and = *operator == BinaryOperator::And;
     let mut parts = match left.kind {
-        Kind::And(parts) if is_and => parts,
-        Kind::Or(parts) if !is_and => parts,
+        NodeKind::And(parts) if is_and => parts,
+        NodeKind::Or(parts) if !is_and => parts,
         _ => vec![left],
     };
     parts.push(right);
     let kind = if is_and {
-        Kind::And(parts)
+        NodeKind::And(parts)
     } else {
-        Kind::Or(parts)
+        NodeKind::Or(parts)
     };
     Node::new(kind, Type::BOOLEAN, at)
 }
@@ -277,7 +280,11 @@ fn concat(left: Node, right: Node) -> Compiled {
     };
     let length = first.saturating_add(second).clamp(1, MOST_CHARACTERS);
     let value_type = Type::Sql(SqlType::Varchar(length));
-    Node::new(Kind::Call(Call::Concat, vec![left, right]), value_type, at)
+    Node::new(
+        NodeKind::Call(Call::Concat, vec![left, right]),
+        value_type,
+        at,
+    )
 }
 
 /// A comparison of values that can be compared.
@@ -308,7 +315,7 @@ pub(super) fn compare(comparison: Comparison, left: Node, right: Node) -> Compil
     }
     let is_char = |node: &Node| matches!(node.value_type, Type::Sql(SqlType::Char(_)));
     let is_padded = is_char(&left) || is_char(&right);
-    let kind = Kind::Compare(comparison, is_padded, Box::new([left, right]));
+    let kind = NodeKind::Compare(comparison, is_padded, Box::new([left, right]));
     Node::new(kind, Type::BOOLEAN, at)
 }
 
@@ -341,10 +348,10 @@ pub(super) fn arithmetic(operator: Arithmetic, left: Node, right: Node) -> Compi
             } else {
                 time
             };
-            return Node::new(Kind::Shift(sign, pair(left, right)), value_type, at);
+            return Node::new(NodeKind::Shift(sign, pair(left, right)), value_type, at);
         }
         [Type::Interval(_), time] if operator == Arithmetic::Add && time.is_moment() => {
-            return Node::new(Kind::Shift(1, pair(right, left)), time, at);
+            return Node::new(NodeKind::Shift(1, pair(right, left)), time, at);
         }
         [first, second] if first.is(SqlType::is_number) && second.is(SqlType::is_number) => {
             Type::Sql(number_type(operator, first, second))
@@ -357,7 +364,7 @@ pub(super) fn arithmetic(operator: Arithmetic, left: Node, right: Node) -> Compi
         _ => return Err(mismatch(at, symbol(operator), &types)),
     };
     Node::new(
-        Kind::Arithmetic(operator, pair(left, right)),
+        NodeKind::Arithmetic(operator, pair(left, right)),
         value_type,
         at,
     )
@@ -430,5 +437,5 @@ pub(super) fn coerce(node: Node, value_type: Type) -> Compiled {
         return Ok(node);
     }
     let at = node.at;
-    Node::new(Kind::Convert(Box::new(node)), value_type, at)
+    Node::new(NodeKind::Convert(Box::new(node)), value_type, at)
 }

@@ -6,7 +6,7 @@ use windrow_core::value::Value;
 
 use super::call::check;
 use super::{Compiled, unsupported};
-use crate::expression::{Arithmetic, Call, Kind, Node, TimeField, Type};
+use crate::expression::{Arithmetic, Call, Node, NodeKind, TimeField, Type};
 use crate::moment;
 use crate::problem::{Position, SqlProblem};
 use crate::types::SqlType;
@@ -22,7 +22,7 @@ pub(super) fn typed(typed: &TypedString, at: Position) -> Compiled {
                 let reason = format!("'{text}' is not a value of {sql_type}");
                 return Err(SqlProblem::new(at, format!("a {sql_type} literal"), reason));
             };
-            let constant = Kind::Constant(Value::Timestamp(time));
+            let constant = NodeKind::Constant(Value::Timestamp(time));
             Ok(Node::leaf(constant, Type::Sql(sql_type), at))
         }
         _ => Err(unsupported(at, format!("a {name} literal"))),
@@ -65,7 +65,11 @@ pub(super) fn interval(interval: &Interval, at: Position) -> Compiled {
         unscaled: millis.into(),
         scale: 0,
     });
-    Ok(Node::leaf(Kind::Constant(value), Type::Interval(unit), at))
+    Ok(Node::leaf(
+        NodeKind::Constant(value),
+        Type::Interval(unit),
+        at,
+    ))
 }
 
 /// The milliseconds of `10`, or of `1 02:03:04.5` in the units from the first to the last.
@@ -126,7 +130,7 @@ pub(super) fn rounded(node: Node, field: &CeilFloorKind, up: bool, at: Position)
         } else {
             Call::FloorTime(millis)
         };
-        return Node::new(Kind::Call(call, vec![node]), value_type, at);
+        return Node::new(NodeKind::Call(call, vec![node]), value_type, at);
     }
     let call = match field {
         DateTimeField::Year => TimeField::Year,
@@ -139,7 +143,7 @@ pub(super) fn rounded(node: Node, field: &CeilFloorKind, up: bool, at: Position)
         return Err(unsupported(at, format!("{name} TO {field}")));
     }
     Node::new(
-        Kind::Call(Call::FloorCalendar(call), vec![node]),
+        NodeKind::Call(Call::FloorCalendar(call), vec![node]),
         value_type,
         at,
     )
@@ -153,7 +157,11 @@ pub(super) fn step(args: Vec<Node>, at: Position) -> Compiled {
     let Type::Interval(_) = by.value_type else {
         check("STEP", &value, |arg| arg.is(SqlType::is_integer))?;
         check("STEP", &by, |arg| arg.is(SqlType::is_integer))?;
-        return Node::new(Kind::Call(Call::Step, vec![value, by]), Type::BIGINT, at);
+        return Node::new(
+            NodeKind::Call(Call::Step, vec![value, by]),
+            Type::BIGINT,
+            at,
+        );
     };
     check("STEP", &value, |arg| {
         arg.is_moment() || matches!(arg, Type::Interval(_))
@@ -167,7 +175,7 @@ pub(super) fn step(args: Vec<Node>, at: Position) -> Compiled {
         other => other,
     };
     Node::new(
-        Kind::Call(Call::FloorTime(millis), vec![value]),
+        NodeKind::Call(Call::FloorTime(millis), vec![value]),
         value_type,
         at,
     )
@@ -176,7 +184,7 @@ pub(super) fn step(args: Vec<Node>, at: Position) -> Compiled {
 /// The milliseconds of an interval literal, or another whole number.
 pub(crate) fn constant_millis(node: &Node) -> Option<i64> {
     match &node.kind {
-        Kind::Constant(Value::Number(number)) if number.scale == 0 => {
+        NodeKind::Constant(Value::Number(number)) if number.scale == 0 => {
             i64::try_from(number.unscaled).ok()
         }
         _ => None,
@@ -202,7 +210,7 @@ pub(super) fn extract(node: Node, field: &DateTimeField, at: Position) -> Compil
         other => return Err(unsupported(at, format!("EXTRACT of {other}"))),
     };
     Node::new(
-        Kind::Call(Call::Extract(field), vec![node]),
+        NodeKind::Call(Call::Extract(field), vec![node]),
         Type::BIGINT,
         at,
     )
@@ -230,7 +238,7 @@ pub(super) fn difference(args: Vec<Node>, unit: &str, at: Position) -> Compiled 
     check("-", &left, Type::is_moment)?;
     check("-", &right, Type::is_moment)?;
     let pair = Box::new([left, right]);
-    Node::new(Kind::Difference(pair), Type::Interval(millis), at)
+    Node::new(NodeKind::Difference(pair), Type::Interval(millis), at)
 }
 
 /// The milliseconds between two times.
@@ -239,7 +247,7 @@ pub(super) fn millis_between(left: Node, right: Node) -> Compiled {
     check("TSDIFF", &left, Type::is_moment)?;
     check("TSDIFF", &right, Type::is_moment)?;
     let pair = Box::new([left, right]);
-    Node::new(Kind::Difference(pair), Type::BIGINT, at)
+    Node::new(NodeKind::Difference(pair), Type::BIGINT, at)
 }
 
 /// The length in milliseconds of the tumbling window that a term of GROUP BY defines; `None` if it
@@ -248,24 +256,24 @@ pub(super) fn millis_between(left: Node, right: Node) -> Compiled {
 /// Terms are FLOOR and STEP of ROWTIME, and the idiom `FLOOR((ROWTIME - TIMESTAMP '1970-01-01
 /// 00:00:00') SECOND / 10 TO SECOND)`, whose windows last 10 of its units.
 pub(crate) fn window_millis(term: &Node) -> Option<i64> {
-    let Kind::Call(Call::FloorTime(unit), args) = &term.kind else {
+    let NodeKind::Call(Call::FloorTime(unit), args) = &term.kind else {
         return None;
     };
     let (inner, count) = match &args[0].kind {
-        Kind::Arithmetic(Arithmetic::Divide, pair) => (&pair[0], constant_millis(&pair[1])?),
+        NodeKind::Arithmetic(Arithmetic::Divide, pair) => (&pair[0], constant_millis(&pair[1])?),
         _ => (&args[0], 1),
     };
     let millis = unit.checked_mul(count).filter(|millis| *millis > 0)?;
     match &inner.kind {
-        Kind::RowTime if count == 1 => Some(millis),
-        Kind::Difference(pair) => match &pair[..] {
+        NodeKind::RowTime if count == 1 => Some(millis),
+        NodeKind::Difference(pair) => match &pair[..] {
             [
                 Node {
-                    kind: Kind::RowTime,
+                    kind: NodeKind::RowTime,
                     ..
                 },
                 Node {
-                    kind: Kind::Constant(Value::Timestamp(from)),
+                    kind: NodeKind::Constant(Value::Timestamp(from)),
                     ..
                 },
             ] => {

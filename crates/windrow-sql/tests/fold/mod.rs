@@ -7,7 +7,7 @@ use windrow_core::row::MergedRow;
 use windrow_core::schema::{MeasureColumn, MeasureType};
 use windrow_core::time::Timestamp;
 use windrow_core::value::{FieldValue, Value};
-use windrow_sql::application::Application;
+use windrow_sql::application::SqlApplication;
 use windrow_sql::finish;
 use windrow_sql::output::OutputRow;
 
@@ -15,7 +15,7 @@ use windrow_sql::output::OutputRow;
 pub(crate) type Arrived = (Vec<FieldValue<'static>>, Timestamp);
 
 /// The finished rows, sorted, and the problems on the way.
-pub(crate) fn run(application: &Application, rows: &[Arrived]) -> (Vec<OutputRow>, Vec<String>) {
+pub(crate) fn run(application: &SqlApplication, rows: &[Arrived]) -> (Vec<OutputRow>, Vec<String>) {
     let mut merged: BTreeMap<(i64, i64, Vec<Value>), (u64, Vec<Value>)> = BTreeMap::new();
     let mut problems = Vec::new();
     for (row, arrival) in rows {
@@ -79,7 +79,7 @@ fn add(column: &MeasureColumn, held: &mut Value, value: Value) {
 }
 
 /// Every value is one of its column.
-fn check(application: &Application, key: &[Value], inputs: &[Value]) {
+fn check(application: &SqlApplication, key: &[Value], inputs: &[Value]) {
     use windrow_core::value::ColumnType;
 
     let schema = application.schema();
