@@ -9,6 +9,7 @@ use windrow_core::sensor::{MeasureAccumulators, Sensor as _, readings};
 use windrow_core::time::Timestamp;
 use windrow_core::window::Window;
 
+use crate::finish;
 use crate::output::OutputRow;
 use crate::pump::EvalError;
 use crate::sensor::SqlSensor;
@@ -163,7 +164,7 @@ impl SqlBatch {
             finished.rows.extend(of_row.rows);
             finished.problems.extend(of_row.problems);
         }
-        finished.rows.sort_by(OutputRow::compare);
+        finish::sort(&mut finished.rows);
         finished
     }
 }

@@ -13,20 +13,20 @@ use windrow_core::time::Timestamp;
 use windrow_core::value::{FieldValue, Value};
 use windrow_core::window::Window;
 
-use crate::application::{Application, InputColumn, InputStream};
+use crate::application::{InputColumn, InputStream, SqlApplication};
 use crate::input::{InputReader, InputRows, InputSchema};
 use crate::problem::SqlProblems;
-use crate::pump::{EvalError, Group};
+use crate::pump::{EvalError, RowGroup};
 use crate::types::SqlType;
 
 /// A sensor made of a SQL text and the schema of its input.
 ///
 /// A reading is a JSON object. It counts once per pump that takes it, in the pump's window of its
-/// arrival. The rows have the parts of the aggregates; [`Application::finish`] computes the columns
+/// arrival. The rows have the parts of the aggregates; [`SqlApplication::finish`] computes the columns
 /// of the output streams.
 #[derive(Clone, Debug)]
 pub struct SqlSensor {
-    application: Arc<Application>,
+    application: Arc<SqlApplication>,
     reader: Arc<InputReader>,
     input: Arc<InputSchema>,
     /// The columns that tell readings apart.
@@ -95,7 +95,7 @@ impl SqlSensor {
             columns: columns.collect(),
         };
         Ok(Self {
-            application: Arc::new(Application::new(text, &stream)?),
+            application: Arc::new(SqlApplication::new(text, &stream)?),
             reader: Arc::new(InputReader::new(&input)),
             input: Arc::new(input),
             identity: Arc::default(),
@@ -139,7 +139,7 @@ impl SqlSensor {
     }
 
     /// The SQL text, planned.
-    pub fn application(&self) -> &Arc<Application> {
+    pub fn application(&self) -> &Arc<SqlApplication> {
         &self.application
     }
 
@@ -171,7 +171,7 @@ impl SqlSensor {
 
     fn grouped(
         &self,
-        group: Group<'_>,
+        group: RowGroup<'_>,
         identity: Option<i128>,
         time: Timestamp,
     ) -> Result<GroupedRow, Rejection> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{Aggregation, Field, FieldRole, Fields, FirstLine, MeasureAccumulators, Sensor, identity_of};
+use super::{
+    Aggregation, Field, FieldRole, Fields, FirstLine, MeasureAccumulators, Sensor, identity_of,
+};
 use crate::decimal::Decimal;
 use crate::json::{self, FieldLayout, FieldNames, FieldToken, TokenBuffer};
 use crate::rejection::Rejection;

@@ -1,0 +1,275 @@
+//! Pumps at run time: from an input row to the groups that it counts in.
+
+use std::borrow::Cow;
+
+use windrow_core::decimal::Decimal;
+use windrow_core::time::Timestamp;
+use windrow_core::value::{FieldValue, Value};
+use windrow_core::window::{InvalidWindow, Tumbling, Window};
+
+use crate::body::{Program, Stateless};
+use crate::evaluate::{EvalFailure, EvalRow, evaluate, is_true};
+use crate::exact;
+use crate::problem::Position;
+use thiserror::Error;
+
+/// A pump with a window.
+#[derive(Clone, Debug)]
+pub struct Pump {
+    pub(crate) name: String,
+    pub(crate) stream: String,
+    pub(crate) window: Tumbling,
+    pub(crate) window_seconds: u32,
+    /// How many columns the key has, over all pumps, and how many measures there are.
+    pub(crate) key_len: usize,
+    pub(crate) measures_len: usize,
+    pub(crate) paths: Vec<Path>,
+    pub(crate) filter: Option<Program>,
+    pub(crate) keys: Vec<KeyInput>,
+    pub(crate) inputs: Vec<MeasureInput>,
+}
+
+/// The stateless pumps between the input stream and the window.
+#[derive(Clone, Debug)]
+pub(crate) struct Path(pub(crate) Vec<Stateless>);
+
+/// A term of the key, and which column of the key it is.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyInput {
+    pub(crate) program: Program,
+    pub(crate) column: usize,
+    /// The scale of its numbers.
+    pub(crate) scale: u8,
+}
+
+/// A part of an aggregate, and which measure it is.
+#[derive(Clone, Debug)]
+pub(crate) struct MeasureInput {
+    pub(crate) program: Program,
+    pub(crate) measure: usize,
+    pub(crate) form: InputForm,
+}
+
+/// What of an argument is aggregated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InputForm {
+    /// The value; numbers with this scale.
+    Value(u8),
+    /// One if there is a value.
+    One,
+    /// A float as a decimal.
+    Float {
+        /// Whether it is one of 32 bits.
+        is_real: bool,
+    },
+}
+
+/// A group that an input row counts in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowGroup<'r> {
+    /// The values of the key's columns. Those of other pumps are null.
+    pub key: Vec<FieldValue<'r>>,
+    /// The window.
+    pub window: Window,
+    /// What the row adds to the measures. Those of other pumps are null.
+    pub inputs: Vec<Value>,
+}
+
+impl RowGroup<'_> {
+    fn into_owned(self) -> RowGroup<'static> {
+        RowGroup {
+            key: self.key.into_iter().map(owned).collect(),
+            window: self.window,
+            inputs: self.inputs,
+        }
+    }
+}
+
+fn owned(value: FieldValue<'_>) -> FieldValue<'static> {
+    match value {
+        FieldValue::Text(text) => FieldValue::Text(Cow::Owned(text.into_owned())),
+        FieldValue::Null => FieldValue::Null,
+        FieldValue::Boolean(value) => FieldValue::Boolean(value),
+        FieldValue::Number(number) => FieldValue::Number(number),
+        FieldValue::Float(float) => FieldValue::Float(float),
+        FieldValue::Timestamp(time) => FieldValue::Timestamp(time),
+    }
+}
+
+/// Why an expression has no value for a row.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("pump \"{pump}\": {expression} (line {}, column {}): {reason}", at.line, at.column)]
+pub struct EvalError {
+    /// The pump's name.
+    pub pump: String,
+    /// The expression as text.
+    pub expression: String,
+    /// Where it failed.
+    pub at: Position,
+    /// Why.
+    pub reason: String,
+}
+
+impl EvalError {
+    pub(crate) fn new(pump: &str, program: &Program, failure: EvalFailure) -> Self {
+        Self {
+            pump: pump.to_owned(),
+            expression: program.text.clone(),
+            at: failure.at,
+            reason: failure.reason,
+        }
+    }
+}
+
+impl Pump {
+    pub(crate) fn tumbling(millis: i64) -> Result<Tumbling, InvalidWindow> {
+        Tumbling::new(millis)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The stream that it writes.
+    pub fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    /// The length of its windows.
+    pub fn window_seconds(&self) -> u32 {
+        self.window_seconds
+    }
+
+    /// Adds the groups that an input row counts in to `groups`: none if WHERE leaves it out, and
+    /// several if the pump reads a stream that several pumps write.
+    ///
+    /// `row` has a value per column of the input stream: integers and decimals are numbers with the
+    /// scale of the column, `REAL` and `DOUBLE` are floats, dates and times are timestamps.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError`] if an expression has no value. Then the row counts in no group of this pump.
+    pub fn evaluate<'r>(
+        &'r self,
+        row: &'r [FieldValue<'r>],
+        arrival: Timestamp,
+        groups: &mut Vec<RowGroup<'r>>,
+    ) -> Result<(), EvalError> {
+        let before = groups.len();
+        let row = EvalRow {
+            values: row,
+            time: arrival,
+        };
+        for path in &self.paths {
+            if let Err(error) = self.through(&path.0, row, groups) {
+                groups.truncate(before);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn through<'r>(
+        &'r self,
+        stages: &'r [Stateless],
+        row: EvalRow<'r>,
+        groups: &mut Vec<RowGroup<'r>>,
+    ) -> Result<(), EvalError> {
+        let Some((stage, rest)) = stages.split_first() else {
+            groups.extend(self.group(row)?);
+            return Ok(());
+        };
+        if !self.passes(stage.filter.as_ref(), row)? {
+            return Ok(());
+        }
+        let mut values = Vec::with_capacity(stage.outputs.len());
+        for output in &stage.outputs {
+            values.push(self.value(output, row)?);
+        }
+        let next = EvalRow {
+            values: &values,
+            time: row.time,
+        };
+        let mut inner = Vec::new();
+        self.through(rest, next, &mut inner)?;
+        for group in inner {
+            groups.push(group.into_owned());
+        }
+        Ok(())
+    }
+
+    fn passes(&self, filter: Option<&Program>, row: EvalRow<'_>) -> Result<bool, EvalError> {
+        let Some(filter) = filter else {
+            return Ok(true);
+        };
+        is_true(&filter.node, row).map_err(|failure| EvalError::new(&self.name, filter, failure))
+    }
+
+    fn value<'r>(
+        &self,
+        program: &'r Program,
+        row: EvalRow<'r>,
+    ) -> Result<FieldValue<'r>, EvalError> {
+        evaluate(&program.node, row).map_err(|failure| EvalError::new(&self.name, program, failure))
+    }
+
+    fn group<'r>(&'r self, row: EvalRow<'r>) -> Result<Option<RowGroup<'r>>, EvalError> {
+        if !self.passes(self.filter.as_ref(), row)? {
+            return Ok(None);
+        }
+        let mut key = vec![FieldValue::Null; self.key_len];
+        key[0] = FieldValue::Text(Cow::Borrowed(&self.name));
+        for input in &self.keys {
+            let value = self.value(&input.program, row)?;
+            key[input.column] = match value {
+                FieldValue::Number(number) => {
+                    FieldValue::Number(self.scaled(&input.program, number, input.scale)?)
+                }
+                other => other,
+            };
+        }
+        let mut inputs = vec![Value::Null; self.measures_len];
+        for input in &self.inputs {
+            inputs[input.measure] = self.input(input, row)?;
+        }
+        Ok(Some(RowGroup {
+            key,
+            window: self.window.window_of(row.time.millis()),
+            inputs,
+        }))
+    }
+
+    fn input(&self, input: &MeasureInput, row: EvalRow<'_>) -> Result<Value, EvalError> {
+        let value = self.value(&input.program, EvalRow { ..row })?;
+        Ok(match (input.form, value) {
+            (_, FieldValue::Null) => Value::Null,
+            (InputForm::One, _) => Value::Number(Decimal {
+                unscaled: 1,
+                scale: 0,
+            }),
+            (InputForm::Value(scale), FieldValue::Number(number)) => {
+                Value::Number(self.scaled(&input.program, number, scale)?)
+            }
+            (InputForm::Float { is_real }, FieldValue::Float(float)) => {
+                let number = exact::of_float(float.value(), is_real);
+                let too_large = || "a float to sum is 10^15 or more".to_owned();
+                Value::Number(number.ok_or_else(|| self.failed(&input.program, too_large()))?)
+            }
+            (_, other) => other.into(),
+        })
+    }
+
+    fn scaled(&self, program: &Program, number: Decimal, scale: u8) -> Result<Decimal, EvalError> {
+        if number.scale == scale {
+            return Ok(number);
+        }
+        let scaled = exact::rescale(number, scale);
+        scaled.ok_or_else(|| self.failed(program, format!("{number} is out of range")))
+    }
+
+    fn failed(&self, program: &Program, reason: String) -> EvalError {
+        let at = program.node.at;
+        EvalError::new(&self.name, program, EvalFailure { at, reason })
+    }
+}
