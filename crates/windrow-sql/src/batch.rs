@@ -9,6 +9,7 @@ use windrow_core::sensor::{MeasureAccumulators, Sensor as _, readings};
 use windrow_core::time::Timestamp;
 use windrow_core::window::Window;
 
+use crate::application::SqlApplication;
 use crate::finish;
 use crate::output::OutputRow;
 use crate::pump::EvalError;
@@ -136,7 +137,6 @@ impl SqlBatch {
 
     /// Finishes all windows.
     pub fn finish(self) -> FinishedBatch {
-        let mut finished = FinishedBatch::default();
         let schema = self.sensor.schema();
         let mut merged = Vec::new();
         for ((window, key), totals) in self.groups {
@@ -156,15 +156,22 @@ impl SqlBatch {
                 gap: false,
             });
         }
-        for row in &merged {
-            // They are of this application.
-            let Ok(of_row) = self.sensor.application().finish(row) else {
-                continue;
-            };
+        finish_rows(self.sensor.application(), &merged)
+    }
+}
+
+/// Finishes merged rows of an application. Rows of others are left out.
+pub fn finish_rows<'m>(
+    application: &SqlApplication,
+    merged: impl IntoIterator<Item = &'m MergedRow>,
+) -> FinishedBatch {
+    let mut finished = FinishedBatch::default();
+    for row in merged {
+        if let Ok(of_row) = application.finish(row) {
             finished.rows.extend(of_row.rows);
             finished.problems.extend(of_row.problems);
         }
-        finish::sort(&mut finished.rows);
-        finished
     }
+    finish::sort(&mut finished.rows);
+    finished
 }

@@ -117,6 +117,11 @@ impl SqlSensor {
         })
     }
 
+    /// Whether readings may be duplicates of each other.
+    pub fn has_identity(&self) -> bool {
+        !self.identity.is_empty()
+    }
+
     /// Makes the time in a column stand for ROWTIME, where it is not known when a reading arrived:
     /// in an archive.
     ///
