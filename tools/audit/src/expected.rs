@@ -36,7 +36,10 @@ const FURTHEST_AHEAD: i64 = 300_000;
 /// Tumbling windows, in milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditWindows {
+    /// The length of the windows, or a multiple of all lengths if the sensor has windows of its own.
     length: i64,
+    /// The length of Lambda's windows.
+    lambda: i64,
     by: WindowBy,
 }
 
@@ -46,7 +49,20 @@ impl AuditWindows {
         let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
         Self {
             length: length.max(1),
+            lambda: length.max(1),
             by,
+        }
+    }
+
+    /// The windows of a sensor that has its own, of these lengths, in Lambda's windows of this
+    /// length: what is audited together is a multiple of all of them.
+    pub fn with_lengths(self, lengths: impl IntoIterator<Item = Duration>) -> Self {
+        let lengths = lengths
+            .into_iter()
+            .map(|length| Self::new(length, self.by).length);
+        Self {
+            length: lengths.fold(self.length, common_multiple),
+            ..self
         }
     }
 
@@ -62,11 +78,12 @@ impl AuditWindows {
 
     /// The start of the window that `time` is in.
     pub fn start_of(self, time: i64) -> i64 {
-        let past = match time % self.length {
-            before_zero if before_zero < 0 => before_zero + self.length,
-            past => past,
-        };
-        time.saturating_sub(past)
+        start_of(self.length, time)
+    }
+
+    /// The start of the Lambda window that `time` is in.
+    fn lambda_start_of(self, time: i64) -> i64 {
+        start_of(self.lambda, time)
     }
 
     /// The start of the first window that begins after `time`.
@@ -91,6 +108,24 @@ impl AuditWindows {
         let is_too_far_ahead = time.saturating_sub(arrival) > FURTHEST_AHEAD;
         (!is_too_far_ahead).then(|| self.start_of(time))
     }
+}
+
+fn start_of(length: i64, time: i64) -> i64 {
+    let past = match time % length {
+        before_zero if before_zero < 0 => before_zero + length,
+        past => past,
+    };
+    time.saturating_sub(past)
+}
+
+/// The smallest multiple of both, or the longer one if that is out of range.
+fn common_multiple(one: i64, other: i64) -> i64 {
+    let (mut divisor, mut rest) = (one, other);
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    let multiple = (one / divisor).checked_mul(other);
+    multiple.unwrap_or(one.max(other))
 }
 
 /// What the log has of one key and window.
@@ -231,8 +266,8 @@ impl<'s, S: Sensor> LogFold<'s, S> {
 
     /// Adds a record of the shard with this number, which the caller chooses.
     pub fn add(&mut self, shard: usize, record: AuditRecord<'_>) {
-        let lambda_window = self.windows.start_of(record.arrival);
-        if self.windows.by == WindowBy::Arrival && !self.range.contains(&lambda_window) {
+        let lambda_window = self.windows.lambda_start_of(record.arrival);
+        if self.windows.by == WindowBy::Arrival && !self.range.contains(&record.arrival) {
             return;
         }
         let mut unpacker = std::mem::take(&mut self.unpacker);
@@ -361,7 +396,7 @@ impl<'s, S: Sensor> LogFold<'s, S> {
 
     /// Drops what is needed only for records that arrived before `arrival`, of any shard.
     pub fn end_before(&mut self, arrival: i64) {
-        let first = self.windows.start_of(arrival);
+        let first = self.windows.lambda_start_of(arrival);
         self.known = self.known.split_off(&(first, 0));
     }
 
