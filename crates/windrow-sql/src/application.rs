@@ -111,7 +111,7 @@ impl SqlApplication {
     }
 
     /// The streams that have finished rows.
-    pub fn outputs(&self) -> impl Iterator<SelectListItem = &OutputStream> {
+    pub fn outputs(&self) -> impl Iterator<Item = &OutputStream> {
         self.outputs.iter().map(|stream| &**stream)
     }
 

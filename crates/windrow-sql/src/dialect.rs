@@ -13,7 +13,7 @@ use sqlparser::tokenizer::{Span, Token};
 pub(crate) const STEP: &str = "STEP";
 
 /// What precedes the unit in the name of the function that `(a - b) SECOND` becomes.
-pub(crate) const DIFFERENCE: &str = "interval in ";
+pub(crate) const DIFFERENCE: &str = "INTERVAL IN ";
 
 /// Quoted identifiers are in double quotes; the rest is standard SQL.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ pub mod application;
 mod body;
 pub mod columns;
 mod compile;
+pub mod constructs;
 mod convert;
 mod dialect;
 mod evaluate;

@@ -84,10 +84,7 @@ impl Scope {
 }
 
 /// The name that differs only in upper and lower case.
-pub(crate) fn similar<'n>(
-    name: &str,
-    mut names: impl Iterator<SelectListItem = &'n str>,
-) -> Option<&'n str> {
+pub(crate) fn similar<'n>(name: &str, mut names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let lower = name.to_lowercase();
     names.find(|known| known.to_lowercase() == lower)
 }

@@ -66,6 +66,20 @@ pub(crate) fn aggregate_of(expr: &Expr) -> Result<Option<AggregateCall<'_>>, Sql
     Ok(Some(AggregateCall { aggregate, arg, at }))
 }
 
+/// `STEP(a BY b)` and `(a - b) SECOND`, which the parser knows as functions.
+pub(super) fn spelled(function: &Function) -> Option<String> {
+    let name = name(function);
+    let args = arguments(function);
+    let [first, second] = args.as_slice() else {
+        return None;
+    };
+    if name == STEP {
+        return Some(format!("STEP({first} BY {second})"));
+    }
+    let unit = name.strip_prefix(DIFFERENCE)?;
+    Some(format!("({first} - {second}) {unit}"))
+}
+
 fn name(function: &Function) -> String {
     match function.name.0.as_slice() {
         [.., ObjectNamePart::Identifier(name)] => {
