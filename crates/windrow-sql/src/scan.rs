@@ -86,9 +86,41 @@ const SET: &str = "a pump has one SELECT";
 const SUBQUERY: &str = "subqueries are not supported";
 const NO_SUBQUERY: &str = "write a pump per SELECT, with a stream between them";
 
+/// The most operators of a SELECT. The parser makes a chain of them as deep a tree.
+const MOST_OPERATORS: usize = 1000;
+
+/// Words that are operators.
+const OPERATORS: &[&str] = &[
+    "AND", "OR", "NOT", "IS", "IN", "LIKE", "BETWEEN", "SIMILAR", "COLLATE", "AT", "ESCAPE",
+    "SECOND", "MINUTE", "HOUR", "DAY", "MONTH", "YEAR", "XOR", "ILIKE", "RLIKE", "REGEXP", "DIV",
+    "OVERLAPS",
+];
+
+/// Whether a token may be one of a chain of operators.
+fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => {
+            let upper = word.value.to_ascii_uppercase();
+            word.quote_style.is_none() && OPERATORS.contains(&upper.as_str())
+        }
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::Comma => false,
+        Token::LParen | Token::RParen => false,
+        _ => true,
+    }
+}
+
+fn operators(tokens: &[TokenWithSpan]) -> Option<SqlProblem> {
+    let operators = tokens.iter().filter(|token| is_operator(&token.token));
+    let first_too_many = operators.skip(MOST_OPERATORS).next()?;
+    let reason = format!("it has more than {MOST_OPERATORS} operators");
+    let problem = SqlProblem::new(first_too_many.span.start, "the SELECT", reason);
+    Some(problem.rewrite("write x IN (...) for x = ... OR x = ..."))
+}
+
 /// The unsupported constructs among the tokens of a pump's SELECT.
 pub(crate) fn unsupported(tokens: &[TokenWithSpan]) -> Vec<SqlProblem> {
     let mut scan = Scan::default();
+    scan.problems.extend(operators(tokens));
     for index in 0..tokens.len() {
         scan.token(tokens, index);
     }
@@ -152,6 +184,7 @@ impl Scan {
                     self.push(tokens, index, "FROM (", reason, None);
                 }
             }
+            "SELECT" | "UNION" | "EXCEPT" | "INTERSECT" if at_top => self.in_from = false,
             "WHERE" | "GROUP" | "HAVING" | "ORDER" | "WINDOW" | "WINDOWED" if at_top => {
                 self.in_from = false;
                 if word == "WINDOWED" {
