@@ -155,12 +155,6 @@ const WORDS: &[&str] = &[
 ];
 
 fn plan(text: &str) {
-    if std::env::var("PRINT").is_ok() {
-            "@@ {} {}",
-            text.len(),
-            text.chars().skip(70).take(80).collect::<String>()
-        );
-    }
     let planned = SqlApplication::new(text, &constructs::input());
     if let Err(problems) = planned {
         assert!(!problems.0.is_empty());
@@ -180,7 +174,7 @@ fn in_pump(select: &str) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn any_words_are_planned_or_rejected(words in prop::collection::vec(prop::sample::select(WORDS), 0..40)) {
@@ -215,7 +209,7 @@ proptest! {
 fn long_and_deep_texts_end() {
     let repeated =
         |start: &str, middle: &str, count: usize| format!("{start}{}", middle.repeat(count));
-    for count in [40, 60, 150, 220, 999, 3_000, 20_000] {
+    for count in [40, 60, 150, 220, 999, 10_000] {
         for expression in [
             repeated("1", " + 1", count),
             repeated("'a'", " || 'a'", count),
@@ -447,7 +441,7 @@ fn rows() -> impl Strategy<Value = Vec<fold::Arrived>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn supported_queries_are_planned_and_evaluated(
