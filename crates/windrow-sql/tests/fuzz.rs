@@ -1,6 +1,8 @@
 //! Whatever a text is, planning it ends, and without a panic. Whatever a row is, evaluating a
 //! supported query on it does as well.
 
+#![expect(clippy::unwrap_used, reason = "the helpers here are tests too")]
+
 mod fold;
 
 use std::fs;

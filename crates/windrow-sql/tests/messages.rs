@@ -1,5 +1,7 @@
 //! What is said about what is not supported, word by word.
 
+#![expect(clippy::unwrap_used, reason = "the helpers here are tests too")]
+
 use windrow_sql::application::SqlApplication;
 use windrow_sql::constructs;
 

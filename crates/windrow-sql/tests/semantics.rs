@@ -1,5 +1,7 @@
 //! What queries compute, where AWS documents it or left it open.
 
+#![expect(clippy::unwrap_used, reason = "the helpers here are tests too")]
+
 mod fold;
 
 use windrow_core::decimal::Decimal;
