@@ -118,7 +118,16 @@ impl<'s> Groups<'s> {
             self.aggregates.push(computed);
         }
         let column = NodeKind::Column(self.terms.len() + index);
-        Ok(Node::leaf(column, value_type, call.at))
+        if call.aggregate != AggregateFunction::Sum || value_type != Type::BIGINT {
+            return Ok(Node::leaf(column, value_type, call.at));
+        }
+        // The sum is exact, and may be more than a BIGINT holds.
+        let exact = SqlType::Decimal {
+            precision: exact::MOST_DIGITS,
+            scale: 0,
+        };
+        let sum = Node::leaf(column, Type::Sql(exact), call.at);
+        Node::new(NodeKind::Convert(Box::new(sum)), value_type, call.at)
     }
 }
 

@@ -66,6 +66,8 @@
 //! * Texts are compared by their characters' code points. NULL sorts first.
 //! * A row for which an expression has no value (a division by zero, a number out of range) counts
 //!   in no group of the pump. After the merge, such a value is NULL, with a problem beside it.
+//! * A number whose digits, without the point, exceed 10^30 cannot be summed either.
+//! * `NOT NULL` of a stream's column is accepted, and not checked.
 //! * `VARCHAR` without a length is `VARCHAR(1)`, as in the standard.
 
 pub mod application;

@@ -244,7 +244,7 @@ impl<'t> Cursor<'t> {
                 return Err(self.expected(")").or_at(stream));
             }
         }
-        // No value of a stream is checked against it: rows that AWS wrote kept such nulls as well.
+        // It is accepted, and not checked.
         if self.keyword("NOT") && !self.keyword("NULL") {
             return Err(self.expected("NULL").or_at(stream));
         }

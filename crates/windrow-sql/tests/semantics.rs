@@ -406,3 +406,22 @@ fn rows_of_other_applications_are_not_finished() {
     let error = application.finish(&row).unwrap_err();
     assert_eq!(error.to_string(), "the application has no pump Q");
 }
+
+#[test]
+fn sums_beyond_their_type_are_null_and_never_wrap() {
+    let wide = |count: i64| row("10:00:00.000", "a", 1.0, count, 1);
+    let found = select(
+        "BIGINT;DOUBLE;BIGINT",
+        &format!(
+            "SUM(\"count\" * 4000000000000000000), SUM(CAST(\"count\" AS DOUBLE)), COUNT(*) {SOURCE} GROUP BY FLOOR(ROWTIME TO DAY)"
+        ),
+        &[wide(2), wide(2), wide(-1)],
+    );
+    assert_eq!(
+        found,
+        [
+            r#"{"a":null,"b":3.0,"c":3}"#,
+            "pump \"P\": SUM(count * 4000000000000000000) (line 2, column 48): 12000000000000000000 is out of range for BIGINT",
+        ]
+    );
+}

@@ -78,7 +78,7 @@ fn usual_selects_are_planned() {
             60,
         ),
         (
-            "MAX((ROWTIME - \"time\") SECOND) FROM source_sql_stream_001 GROUP BY \"count\", FLOOR(ROWTIME TO MINUTE) HAVING COUNT(*) > 1 AND MAX(\"price\") > 2 * MIN(\"price\")",
+            "MAX(CAST((ROWTIME - \"time\") SECOND AS BIGINT)) FROM source_sql_stream_001 GROUP BY \"count\", FLOOR(ROWTIME TO MINUTE) HAVING COUNT(*) > 1 AND MAX(\"price\") > 2 * MIN(\"price\")",
             60,
         ),
         (
@@ -89,11 +89,6 @@ fn usual_selects_are_planned() {
         let text = format!(
             "CREATE STREAM out (n BIGINT); CREATE PUMP p AS INSERT INTO out SELECT STREAM {select}"
         );
-        if select.starts_with("MAX((ROWTIME") {
-            let problems = SqlApplication::new(&text, &constructs::input()).unwrap_err();
-            assert!(problems.to_string().contains("INTERVAL"), "{problems}");
-            continue;
-        }
         assert_eq!(
             plans(&text).pumps()[0].window_seconds(),
             seconds,
