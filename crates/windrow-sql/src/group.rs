@@ -71,7 +71,9 @@ impl<'s> Groups<'s> {
             .enumerate()
             .filter_map(|(index, term)| Some((compile::window_millis(&term.node)?, index)));
         let shortest = windows.min();
-        problems.extend(terms.iter().filter_map(of_row_time));
+        // Beside a window, other functions of ROWTIME are keys.
+        let is_wrong = |term: &&Term| shortest.is_none() || term.node.kind == NodeKind::RowTime;
+        problems.extend(terms.iter().filter(is_wrong).filter_map(of_row_time));
         match shortest {
             Some((millis, _)) if millis % 1000 != 0 => {
                 let reason = "windows of whole seconds are supported";

@@ -65,6 +65,8 @@ pub(crate) fn parse(text: &str) -> Statements {
         if !statement.is_empty()
             && let Err(problems) = (Cursor { rest: statement }).statement(&mut statements)
         {
+            let start = name_position(statement);
+            let problems = problems.into_iter().map(|problem| problem.or_at(start));
             statements.problems.extend(problems);
         }
     }

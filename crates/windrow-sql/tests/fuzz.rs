@@ -20,13 +20,15 @@ use windrow_sql::constructs::{self, ACCEPTED, REJECTED};
 static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let cases = fs::read_dir(folder).unwrap();
-    let cases =
-        cases.map(|case| fs::read_to_string(case.unwrap().path().join("query.sql")).unwrap());
+    let mut cases: Vec<String> = cases
+        .map(|case| fs::read_to_string(case.unwrap().path().join("query.sql")).unwrap())
+        .collect();
+    cases.sort();
     let examples = ACCEPTED
         .iter()
         .chain(REJECTED)
         .map(constructs::Construct::text);
-    cases.chain(examples).collect()
+    cases.into_iter().chain(examples).collect()
 });
 
 const WORDS: &[&str] = &[
@@ -176,7 +178,7 @@ fn in_pump(select: &str) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn any_words_are_planned_or_rejected(words in prop::collection::vec(prop::sample::select(WORDS), 0..40)) {
@@ -443,7 +445,7 @@ fn rows() -> impl Strategy<Value = Vec<fold::Arrived>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn supported_queries_are_planned_and_evaluated(

@@ -243,6 +243,10 @@ fn statements_are_whole() {
             "line 1, column 1: the end of a statement: a name is expected before it",
         ),
         (
+            problems("CREATE OR;"),
+            "line 1, column 1: the end of a statement: REPLACE is expected before it",
+        ),
+        (
             problems("CREATE STREAM a (n BIGINT"),
             "line 1, column 15: the end of a statement: , or ) is expected before it",
         ),

@@ -54,6 +54,10 @@ fn usual_selects_are_planned() {
             300,
         ),
         (
+            "COUNT(*) FROM source_sql_stream_001 GROUP BY EXTRACT(HOUR FROM ROWTIME), FLOOR(ROWTIME TO MONTH), FLOOR(ROWTIME TO MINUTE)",
+            60,
+        ),
+        (
             "COUNT(*) minute FROM source_sql_stream_001 GROUP BY FLOOR(ROWTIME TO HOUR)",
             3600,
         ),
