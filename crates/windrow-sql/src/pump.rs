@@ -146,6 +146,16 @@ impl Pump {
         self.window_seconds
     }
 
+    /// The terms of GROUP BY besides the window, as text.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|input| input.program.text.as_str())
+    }
+
+    /// The parts of its aggregates, as text. `COUNT(*)` is the number of readings, and no part.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.inputs.iter().map(|input| input.program.text.as_str())
+    }
+
     /// Adds the groups that an input row counts in to `groups`: none if WHERE leaves it out, and
     /// several if the pump reads a stream that several pumps write.
     ///

@@ -251,6 +251,10 @@ fn pumps_share_columns_with_the_same_text_and_type() {
     let measures = schema.measures().iter().map(|column| column.name.as_str());
     let measures: Vec<&str> = measures.collect();
     assert_eq!(measures, ["SUM(count)", "COUNT(count)", "SUM(count)_2"]);
+    let keys: Vec<&str> = application.pumps()[1].keys().collect();
+    assert_eq!(keys, ["name", "STEP(time BY INTERVAL '1' MINUTE)"]);
+    let parts: Vec<&str> = application.pumps()[2].parts().collect();
+    assert_eq!(parts, ["SUM(count)", "COUNT(count)"]);
     let windows = application
         .pumps()
         .iter()
