@@ -130,7 +130,7 @@ impl Columns {
             Type::Sql(sql_type) if sql_type.is_float() => InputForm::Float {
                 is_real: sql_type == SqlType::Real,
             },
-            other => InputForm::Value(scale(other)),
+            other => InputForm::Sum(scale(other)),
         };
         let (value, count) = match aggregate.aggregate {
             AggregateFunction::Count => (None, part(AggregateFunction::Count, InputForm::One)),

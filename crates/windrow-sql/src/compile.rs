@@ -4,7 +4,7 @@ mod call;
 mod operator;
 mod time;
 
-use sqlparser::ast::{Expr, Ident, Spanned, Value as Literal};
+use sqlparser::ast::{CeilFloorKind, DateTimeField, Expr, Ident, Spanned, Value as Literal};
 use sqlparser::tokenizer::Tokenizer;
 use windrow_core::decimal::Decimal;
 use windrow_core::value::{Finite, Value};
@@ -96,7 +96,7 @@ pub(crate) fn position(expr: &Expr) -> Position {
 pub(crate) fn canonical(expr: &Expr) -> String {
     use sqlparser::tokenizer::Token;
 
-    let text = expr.to_string();
+    let text = spelled(expr);
     let Ok(tokens) = Tokenizer::new(&KinesisDialect, &text).tokenize() else {
         return text;
     };
@@ -114,6 +114,21 @@ pub(crate) fn canonical(expr: &Expr) -> String {
         }
     }
     result
+}
+
+/// The expression as it is written, also where only Kinesis has it.
+fn spelled(expr: &Expr) -> String {
+    match expr {
+        Expr::Floor {
+            expr,
+            field: CeilFloorKind::DateTimeField(field),
+        } if *field != DateTimeField::NoDateTime => format!("FLOOR({} TO {field})", spelled(expr)),
+        Expr::BinaryOp { left, op, right } if matches!(**left, Expr::Function(_)) => {
+            format!("{} {op} {}", spelled(left), spelled(right))
+        }
+        Expr::Function(function) => call::spelled(function).unwrap_or_else(|| expr.to_string()),
+        other => other.to_string(),
+    }
 }
 
 pub(crate) fn boolean(node: Node) -> Compiled {

@@ -13,7 +13,7 @@ use sqlparser::tokenizer::{Span, Token};
 pub(crate) const STEP: &str = "STEP";
 
 /// What precedes the unit in the name of the function that `(a - b) SECOND` becomes.
-pub(crate) const DIFFERENCE: &str = "interval in ";
+pub(crate) const DIFFERENCE: &str = "INTERVAL IN ";
 
 /// Quoted identifiers are in double quotes; the rest is standard SQL.
 #[derive(Debug)]
@@ -76,7 +76,15 @@ impl Dialect for KinesisDialect {
         let Token::Word(word) = &parser.peek_token_ref().token else {
             return None;
         };
-        if word.quote_style.is_some() || parser.peek_nth_token_ref(1).token != Token::LParen {
+        if word.quote_style.is_some() {
+            return None;
+        }
+        let next = &parser.peek_nth_token_ref(1).token;
+        if word.keyword == Keyword::INTERVAL {
+            let is_literal = matches!(next, Token::SingleQuotedString(_) | Token::Number(..));
+            return Some(interval(parser, is_literal));
+        }
+        if *next != Token::LParen {
             return None;
         }
         match word.value.to_ascii_uppercase().as_str() {
@@ -184,6 +192,16 @@ fn step(parser: &mut Parser<'_>) -> Result<Expr, ParserError> {
     let by = parser.parse_expr()?;
     parser.expect_token(&Token::RParen)?;
     Ok(call(STEP, name.span, vec![value, by]))
+}
+
+/// `INTERVAL '10' SECOND`. Only literals: the parser would try other expressions twice, and the
+/// intervals in them twice again.
+fn interval(parser: &mut Parser<'_>, is_literal: bool) -> Result<Expr, ParserError> {
+    parser.next_token();
+    if !is_literal {
+        return parser.expected_ref("a text after INTERVAL", parser.peek_token_ref());
+    }
+    parser.parse_interval()
 }
 
 /// `POSITION(a IN b)`.

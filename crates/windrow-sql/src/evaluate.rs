@@ -41,7 +41,18 @@ type Evaluated<'r> = Result<FieldValue<'r>, EvalFailure>;
 /// # Errors
 ///
 /// [`EvalFailure`] for a division by zero, a number out of range and the like.
+#[inline]
 pub(crate) fn evaluate<'r>(node: &'r Node, row: EvalRow<'r>) -> Evaluated<'r> {
+    // Most keys and aggregates are of columns.
+    if let NodeKind::Column(index) = node.kind
+        && let Some(value) = row.values.get(index)
+    {
+        return Ok(borrowed(value));
+    }
+    compute(node, row)
+}
+
+fn compute<'r>(node: &'r Node, row: EvalRow<'r>) -> Evaluated<'r> {
     match &node.kind {
         NodeKind::Constant(value) => Ok(value.into()),
         NodeKind::Column(index) => Ok(row.values.get(*index).map_or(FieldValue::Null, borrowed)),
@@ -82,6 +93,7 @@ pub(crate) fn is_true(node: &Node, row: EvalRow<'_>) -> Result<bool, EvalFailure
     Ok(evaluate(node, row)? == FieldValue::Boolean(true))
 }
 
+#[inline]
 fn borrowed<'r>(value: &'r FieldValue<'r>) -> FieldValue<'r> {
     match value {
         FieldValue::Text(text) => FieldValue::Text(Cow::Borrowed(text)),

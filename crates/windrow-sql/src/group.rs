@@ -71,7 +71,9 @@ impl<'s> Groups<'s> {
             .enumerate()
             .filter_map(|(index, term)| Some((compile::window_millis(&term.node)?, index)));
         let shortest = windows.min();
-        problems.extend(terms.iter().filter_map(of_row_time));
+        // Beside a window, other functions of ROWTIME are keys.
+        let is_wrong = |term: &&Term| shortest.is_none() || term.node.kind == NodeKind::RowTime;
+        problems.extend(terms.iter().filter(is_wrong).filter_map(of_row_time));
         match shortest {
             Some((millis, _)) if millis % 1000 != 0 => {
                 let reason = "windows of whole seconds are supported";
@@ -118,7 +120,16 @@ impl<'s> Groups<'s> {
             self.aggregates.push(computed);
         }
         let column = NodeKind::Column(self.terms.len() + index);
-        Ok(Node::leaf(column, value_type, call.at))
+        if call.aggregate != AggregateFunction::Sum || value_type != Type::BIGINT {
+            return Ok(Node::leaf(column, value_type, call.at));
+        }
+        // The sum is exact, and may be more than a BIGINT holds.
+        let exact = SqlType::Decimal {
+            precision: exact::MOST_DIGITS,
+            scale: 0,
+        };
+        let sum = Node::leaf(column, Type::Sql(exact), call.at);
+        Node::new(NodeKind::Convert(Box::new(sum)), value_type, call.at)
     }
 }
 

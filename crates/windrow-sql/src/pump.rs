@@ -42,6 +42,9 @@ pub(crate) struct KeyInput {
     pub(crate) scale: u8,
 }
 
+/// The largest number to sum, without its point. A sum of a hundred million of them fits 128 bits.
+const LARGEST_SUMMED: u128 = 10_u128.pow(30);
+
 /// A part of an aggregate, and which measure it is.
 #[derive(Clone, Debug)]
 pub(crate) struct MeasureInput {
@@ -55,6 +58,8 @@ pub(crate) struct MeasureInput {
 pub(crate) enum InputForm {
     /// The value; numbers with this scale.
     Value(u8),
+    /// A number to sum, with this scale.
+    Sum(u8),
     /// One if there is a value.
     One,
     /// A float as a decimal.
@@ -139,6 +144,16 @@ impl Pump {
     /// The length of its windows.
     pub fn window_seconds(&self) -> u32 {
         self.window_seconds
+    }
+
+    /// The terms of GROUP BY besides the window, as text.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|input| input.program.text.as_str())
+    }
+
+    /// The parts of its aggregates, as text. `COUNT(*)` is the number of readings, and no part.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.inputs.iter().map(|input| input.program.text.as_str())
     }
 
     /// Adds the groups that an input row counts in to `groups`: none if WHERE leaves it out, and
@@ -250,6 +265,14 @@ impl Pump {
             }),
             (InputForm::Value(scale), FieldValue::Number(number)) => {
                 Value::Number(self.scaled(&input.program, number, scale)?)
+            }
+            (InputForm::Sum(scale), FieldValue::Number(number)) => {
+                let number = self.scaled(&input.program, number, scale)?;
+                if number.unscaled.unsigned_abs() > LARGEST_SUMMED {
+                    let reason = format!("{number} is too large to sum");
+                    return Err(self.failed(&input.program, reason));
+                }
+                Value::Number(number)
             }
             (InputForm::Float { is_real }, FieldValue::Float(float)) => {
                 let number = exact::of_float(float.value(), is_real);

@@ -86,9 +86,91 @@ const SET: &str = "a pump has one SELECT";
 const SUBQUERY: &str = "subqueries are not supported";
 const NO_SUBQUERY: &str = "write a pump per SELECT, with a stream between them";
 
+/// The most operators of an expression. The parser makes a chain of them as deep a tree.
+const MOST_OPERATORS: usize = 250;
+
+/// Words that are operators.
+const OPERATORS: &[&str] = &[
+    "AND", "OR", "NOT", "IS", "IN", "LIKE", "BETWEEN", "SIMILAR", "COLLATE", "AT", "ESCAPE",
+    "SECOND", "MINUTE", "HOUR", "DAY", "MONTH", "YEAR", "XOR", "ILIKE", "RLIKE", "REGEXP", "DIV",
+    "OVERLAPS",
+];
+
+/// Whether a token may be one of a chain of operators.
+fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => {
+            let upper = word.value.to_ascii_uppercase();
+            word.quote_style.is_none() && OPERATORS.contains(&upper.as_str())
+        }
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::Comma => false,
+        Token::LParen | Token::RParen | Token::Period => false,
+        _ => true,
+    }
+}
+
+/// Words before and after which expressions are apart.
+const SEPARATORS: &[&str] = &[
+    "SELECT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "CASE", "WHEN", "THEN", "ELSE",
+];
+
+/// How many operators an expression has: those of the one that is read, and the most of those
+/// before it in the same parentheses.
+#[derive(Clone, Copy, Default)]
+struct Operators {
+    current: usize,
+    most: usize,
+}
+
+impl Operators {
+    fn most(self) -> usize {
+        self.most.max(self.current)
+    }
+}
+
+/// The place where an expression has too many operators.
+fn operators(tokens: &[TokenWithSpan]) -> Option<SqlProblem> {
+    let mut outer: Vec<Operators> = Vec::new();
+    let mut inner = Operators::default();
+    for token in tokens {
+        match &token.token {
+            Token::LParen => outer.push(std::mem::take(&mut inner)),
+            Token::RParen => {
+                let most = inner.most();
+                inner = outer.pop().unwrap_or_default();
+                inner.current += most;
+            }
+            Token::Comma => {
+                inner = Operators {
+                    current: 0,
+                    most: inner.most(),
+                }
+            }
+            Token::Word(word) if word.quote_style.is_none() => {
+                let upper = word.value.to_ascii_uppercase();
+                if SEPARATORS.contains(&upper.as_str()) {
+                    let most = inner.most();
+                    inner = Operators { current: 0, most };
+                } else if upper == "END" {
+                    inner.current = inner.most();
+                }
+            }
+            _ => {}
+        }
+        inner.current += usize::from(is_operator(&token.token));
+        if inner.current > MOST_OPERATORS {
+            let reason = format!("it has more than {MOST_OPERATORS} operators");
+            let problem = SqlProblem::new(token.span.start, "an expression", reason);
+            return Some(problem.rewrite("write x IN (...) for x = ... OR x = ..."));
+        }
+    }
+    None
+}
+
 /// The unsupported constructs among the tokens of a pump's SELECT.
 pub(crate) fn unsupported(tokens: &[TokenWithSpan]) -> Vec<SqlProblem> {
     let mut scan = Scan::default();
+    scan.problems.extend(operators(tokens));
     for index in 0..tokens.len() {
         scan.token(tokens, index);
     }
@@ -152,6 +234,7 @@ impl Scan {
                     self.push(tokens, index, "FROM (", reason, None);
                 }
             }
+            "SELECT" | "UNION" | "EXCEPT" | "INTERSECT" if at_top => self.in_from = false,
             "WHERE" | "GROUP" | "HAVING" | "ORDER" | "WINDOW" | "WINDOWED" if at_top => {
                 self.in_from = false;
                 if word == "WINDOWED" {

@@ -65,6 +65,8 @@ pub(crate) fn parse(text: &str) -> Statements {
         if !statement.is_empty()
             && let Err(problems) = (Cursor { rest: statement }).statement(&mut statements)
         {
+            let start = name_position(statement);
+            let problems = problems.into_iter().map(|problem| problem.or_at(start));
             statements.problems.extend(problems);
         }
     }
@@ -244,7 +246,7 @@ impl<'t> Cursor<'t> {
                 return Err(self.expected(")").or_at(stream));
             }
         }
-        // No value of a stream is checked against it: rows that AWS wrote kept such nulls as well.
+        // It is accepted, and not checked.
         if self.keyword("NOT") && !self.keyword("NULL") {
             return Err(self.expected("NULL").or_at(stream));
         }

@@ -1,5 +1,7 @@
 //! The cases by hand: each text on its records gives the expected rows.
 
+#![expect(clippy::unwrap_used, reason = "the helpers here are tests too")]
+
 mod fold;
 mod records;
 

@@ -66,6 +66,20 @@ pub(crate) fn aggregate_of(expr: &Expr) -> Result<Option<AggregateCall<'_>>, Sql
     Ok(Some(AggregateCall { aggregate, arg, at }))
 }
 
+/// `STEP(a BY b)` and `(a - b) SECOND`, which the parser knows as functions.
+pub(super) fn spelled(function: &Function) -> Option<String> {
+    let name = name(function);
+    let args = arguments(function);
+    let [first, second] = args.as_slice() else {
+        return None;
+    };
+    if name == STEP {
+        return Some(format!("STEP({first} BY {second})"));
+    }
+    let unit = name.strip_prefix(DIFFERENCE)?;
+    Some(format!("({first} - {second}) {unit}"))
+}
+
 fn name(function: &Function) -> String {
     match function.name.0.as_slice() {
         [.., ObjectNamePart::Identifier(name)] => {
@@ -222,6 +236,7 @@ impl Compiler<'_> {
             let reason = "an aggregate cannot stand here: only in the SELECT list, HAVING and ORDER BY of a SELECT with GROUP BY, and not in another aggregate";
             return Err(SqlProblem::new(at, name, reason));
         }
+        check_name(&name, at)?;
         let mut args = Vec::new();
         for arg in arguments(function) {
             match arg {
@@ -257,6 +272,48 @@ fn units(node: Node, unit: i64) -> Compiled {
     )
 }
 
+/// Rejects functions by their name, before their arguments are looked at.
+fn check_name(name: &str, at: Position) -> Result<(), SqlProblem> {
+    const KNOWN: [&str; 19] = [
+        "ABS",
+        "CHARACTER_LENGTH",
+        "CHAR_LENGTH",
+        "COALESCE",
+        "EXP",
+        "INITCAP",
+        "LN",
+        "LOG10",
+        "LOWER",
+        "MOD",
+        "NULLIF",
+        "POWER",
+        "SIGN",
+        "SQRT",
+        STEP,
+        "TO_TIMESTAMP",
+        "TSDIFF",
+        "UNIX_TIMESTAMP",
+        "UPPER",
+    ];
+    const CLOCKS: [&str; 7] = [
+        "CURRENT_DATE",
+        "CURRENT_ROW_TIMESTAMP",
+        "CURRENT_TIME",
+        "CURRENT_TIMESTAMP",
+        "LOCALTIME",
+        "LOCALTIMESTAMP",
+        "NOW",
+    ];
+    if KNOWN.contains(&name) || name.starts_with(DIFFERENCE) {
+        return Ok(());
+    }
+    if CLOCKS.contains(&name) {
+        let reason = "it reads a clock, so a row could not be computed again";
+        return Err(SqlProblem::new(at, name, reason).rewrite("use ROWTIME"));
+    }
+    Err(unsupported(at, format!("function {name}")))
+}
+
 fn function_of(name: &str, args: Vec<Node>, at: Position) -> Compiled {
     let (call, count) = match name {
         "UPPER" => (Call::Upper, 1),
@@ -284,23 +341,7 @@ fn function_of(name: &str, args: Vec<Node>, at: Position) -> Compiled {
         "COALESCE" => return coalesce(args, at),
         "UNIX_TIMESTAMP" => (Call::UnixTimestamp, 1),
         "TO_TIMESTAMP" => (Call::ToTimestamp, 1),
-        "CURRENT_TIMESTAMP"
-        | "CURRENT_DATE"
-        | "CURRENT_TIME"
-        | "LOCALTIME"
-        | "LOCALTIMESTAMP"
-        | "CURRENT_ROW_TIMESTAMP"
-        | "NOW" => {
-            let reason = "it reads a clock, so a row could not be computed again";
-            return Err(SqlProblem::new(at, name, reason).rewrite("use ROWTIME"));
-        }
-        _ => {
-            return Err(SqlProblem::new(
-                at,
-                format!("function {name}"),
-                "it is not supported",
-            ));
-        }
+        _ => return Err(unsupported(at, format!("function {name}"))),
     };
     if args.len() != count {
         let plural = if count == 1 { "argument" } else { "arguments" };

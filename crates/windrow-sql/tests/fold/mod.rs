@@ -14,9 +14,12 @@ use windrow_sql::output::OutputRow;
 /// An input row and its arrival.
 pub(crate) type Arrived = (Vec<FieldValue<'static>>, Timestamp);
 
+/// The start and end of a window, and a key.
+type FoldKey = (i64, i64, Vec<Value>);
+
 /// The finished rows, sorted, and the problems on the way.
 pub(crate) fn run(application: &SqlApplication, rows: &[Arrived]) -> (Vec<OutputRow>, Vec<String>) {
-    let mut merged: BTreeMap<(i64, i64, Vec<Value>), (u64, Vec<Value>)> = BTreeMap::new();
+    let mut merged: BTreeMap<FoldKey, (u64, Vec<Value>)> = BTreeMap::new();
     let mut problems = Vec::new();
     for (row, arrival) in rows {
         for pump in application.pumps() {
