@@ -256,7 +256,7 @@ fn statements_are_whole() {
         ),
         (
             problems("CREATE STREAM a (n DECIMAL(40,2))"),
-            "line 1, column 20: type DECIMAL(40, 2): `DECIMAL(40, 2)` is out of range: the precision is from 1 to 18, and the scale at most the precision",
+            "line 1, column 20: type DECIMAL(40, 2): `DECIMAL(40, 2)` is out of range: the precision is from 1 to 19, and the scale at most the precision",
         ),
         (
             problems("CREATE STREAM a (n BIGINT) x"),
