@@ -29,7 +29,7 @@
 //!
 //! // The rows of a group are merged elsewhere, and finished here.
 //! let merged = MergedRow {
-//!     key: groups[0].key.iter().map(FieldValue::to_value).collect(),
+//!     key: application.schema().key_values(groups[0].key.clone())?,
 //!     window_start: "2026-03-01 14:00:00.000".parse()?,
 //!     window_seconds: 60,
 //!     readings: 1,

@@ -75,10 +75,6 @@ pub struct GroupedRow {
     inputs: Vec<Value>,
 }
 
-/// The longest text of a key or a measure, in bytes. The limits of the window state and of a row
-/// follow from it.
-const LONGEST_TEXT: usize = 2_048;
-
 impl SqlSensor {
     /// The sensor of a SQL text that reads this input.
     ///
@@ -173,40 +169,6 @@ impl SqlSensor {
         let index = FieldValue::Text(Cow::Owned(index.to_string()));
         is_known.then(|| identity_of(values().cloned().chain([index])))
     }
-
-    fn grouped(
-        &self,
-        group: RowGroup<'_>,
-        identity: Option<i128>,
-        time: Timestamp,
-    ) -> Result<GroupedRow, Rejection> {
-        let schema = self.application.schema();
-        let keys = schema.key().iter().map(|column| &column.name);
-        for (name, value) in keys.zip(&group.key) {
-            check_length(name, value)?;
-        }
-        let measures = schema.measures().iter().map(|column| &column.name);
-        for (name, value) in measures.zip(&group.inputs) {
-            check_length(name, &FieldValue::from(value))?;
-        }
-        Ok(GroupedRow {
-            key: schema.key_text(&group.key).into_owned(),
-            window: group.window,
-            identity,
-            time,
-            inputs: group.inputs,
-        })
-    }
-}
-
-fn check_length(name: &str, value: &FieldValue<'_>) -> Result<(), Rejection> {
-    match value {
-        FieldValue::Text(text) if text.len() > LONGEST_TEXT => {
-            let problem = format!("has {} bytes, more than {LONGEST_TEXT}", text.len());
-            Err(Rejection::field(name, problem))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn rejection(error: &EvalError) -> Rejection {
@@ -256,9 +218,19 @@ impl Sensor for SqlSensor {
             for pump in self.application.pumps() {
                 match pump.evaluate(row, arrival, &mut groups) {
                     Ok(()) => {
-                        for group in groups.drain(..) {
-                            let grouped = self.grouped(group, identity, arrival);
-                            count(grouped.map(SqlReading::Grouped));
+                        for RowGroup {
+                            key,
+                            window,
+                            inputs,
+                        } in groups.drain(..)
+                        {
+                            count(Ok(SqlReading::Grouped(GroupedRow {
+                                key,
+                                window,
+                                identity,
+                                time: arrival,
+                                inputs,
+                            })));
                         }
                     }
                     Err(error) => count(Err(rejection(&error))),

@@ -28,7 +28,7 @@ pub(crate) fn run(application: &SqlApplication, rows: &[Arrived]) -> (Vec<Output
                 problems.push(error.to_string());
             }
             for group in groups {
-                let key: Vec<Value> = group.key.iter().map(FieldValue::to_value).collect();
+                let key = application.schema().key_values(group.key).unwrap();
                 check(application, &key, &group.inputs);
                 let measures = vec![Value::Null; group.inputs.len()];
                 let entry = merged.entry((group.window.start, group.window.end, key));
