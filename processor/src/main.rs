@@ -1,5 +1,6 @@
 //! The processor as a Lambda function: writes summary rows to DynamoDB.
 
+use std::convert::Infallible;
 use std::process::ExitCode;
 
 use unicorn::row::{LOW_VITALS_METRIC, has_low_vitals};
@@ -11,5 +12,5 @@ fn main() -> ExitCode {
         name: LOW_VITALS_METRIC,
         counts: has_low_vitals,
     };
-    windrow_lambda::processor::main(Ok(Unicorn), Some(low_vitals))
+    windrow_lambda::processor::main(Ok::<_, Infallible>(Unicorn), Some(low_vitals))
 }

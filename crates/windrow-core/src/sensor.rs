@@ -15,16 +15,19 @@ mod fields;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::aggregate::Merge;
 use crate::codec::Columnar;
 use crate::framing::{self, Part};
 use crate::json::FieldLayout;
 use crate::rejection::Rejection;
 use crate::row::{Measure, ReadingOrder};
-use crate::schema::Schema;
+use crate::schema::{Schema, key_array};
 use crate::signature::Signature;
 use crate::time::Timestamp;
-use crate::value::Value;
+use crate::value::{FieldValue, Value};
+use crate::window::Window;
 
 pub use accumulator::MeasureAccumulators;
 pub use declared::{DeclaredReading, DeclaredSensor, SensorError};
@@ -77,6 +80,27 @@ pub trait Sensor: Send + Sync + 'static {
         _layout: &mut FieldLayout,
         _text: &'a [u8],
     ) -> Option<FirstLine<'a, Self::Reading<'a>>> {
+        None
+    }
+
+    /// Passes on the readings that count of what was parsed, each in one key and window; or why it
+    /// does not count. Usually, that is the reading itself. `arrival` is when its record arrived.
+    ///
+    /// A sensor made of SQL passes on a reading per pump, and none if all of them filter it out.
+    #[inline(always)]
+    fn split<'a>(
+        &self,
+        reading: Self::Reading<'a>,
+        _arrival: Timestamp,
+        mut count: impl FnMut(Result<Self::Reading<'a>, Rejection>),
+    ) {
+        count(Ok(reading));
+    }
+
+    /// The window of a reading that counts, if the sensor has windows of its own. Usually, all
+    /// readings have windows of one length, which is set where the sensor runs.
+    #[inline(always)]
+    fn window(&self, _reading: &Self::Reading<'_>) -> Option<Window> {
         None
     }
 
@@ -200,6 +224,14 @@ fn next_reading<'a, S: Sensor>(
         Part::Object(object) => (object, sensor.parse(object)),
         Part::Other(part) => (part, Err(rejection_of_part(sensor, part))),
     })
+}
+
+/// An [identity](Sensor::identity) of these values: 95 bits of their SHA-256, so that two that differ
+/// practically never have the same one.
+pub fn identity_of<'v>(values: impl IntoIterator<Item = FieldValue<'v>>) -> i128 {
+    let digest = Sha256::digest(key_array(values));
+    let first = digest.first_chunk().copied().unwrap_or_default();
+    (u128::from_be_bytes(first) >> 33) as i128
 }
 
 /// Why a part of a text that is not an object is not a reading.

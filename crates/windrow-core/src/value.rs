@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 /// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnType {
-    /// Text, not empty.
+    /// Text.
     Text,
     /// An exact number: an integer or a decimal.
     Number(NumberType),
@@ -164,13 +164,7 @@ impl<'a> FieldValue<'a> {
             return Ok(Self::Null);
         }
         match column_type {
-            ColumnType::Text => {
-                let text = json::text(field, raw)?;
-                if text.is_empty() {
-                    return Err(Rejection::field(field, "is empty"));
-                }
-                Ok(Self::Text(text))
-            }
+            ColumnType::Text => json::text(field, raw).map(Self::Text),
             ColumnType::Number(number) => decimal(field, raw, number).map(Self::Number),
             ColumnType::Float => float(field, raw).map(Self::Float),
             ColumnType::Boolean => match json::required(field, raw)? {
@@ -188,10 +182,7 @@ impl<'a> FieldValue<'a> {
     pub(crate) fn from_usual(column_type: ColumnType, token: &FieldToken<'a>) -> Option<Self> {
         match (column_type, token.kind()) {
             (_, TokenKind::Missing | TokenKind::Null) => Some(Self::Null),
-            (ColumnType::Text, _) => {
-                let text = token.text()?;
-                (!text.is_empty()).then_some(Self::Text(text))
-            }
+            (ColumnType::Text, _) => token.text().map(Self::Text),
             (ColumnType::Number(number), _) => {
                 let (is_negative, decimal) = token.decimal()?;
                 let unscaled = i128::from(decimal.scale_exactly(number.scale.into())?);

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::signal::drain_on_signals;
 use windrow_connect::terminal::{self, eprint_line};
-use windrow_core::sensor::{Sensor, SensorError};
+use windrow_core::sensor::Sensor;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_local::dashboard::DashboardError;
 use windrow_local::endpoint::EndpointError;
@@ -87,7 +87,14 @@ impl<S: Sensor + Clone> LocalProgram<S> {
     /// Parses the command line and runs the local cloud until a signal stops it: the whole `main`
     /// function.
     pub fn main(self) -> ExitCode {
-        let parsed = LocalArgs::from_arg_matches(&self.command_line().get_matches());
+        let matches = self.command().get_matches();
+        self.run_with(&matches)
+    }
+
+    /// Runs the local cloud until a signal stops it, with a command line that was parsed by
+    /// [`command`](Self::command), to which a program may add arguments of its own.
+    pub fn run_with(self, matches: &ArgMatches) -> ExitCode {
+        let parsed = LocalArgs::from_arg_matches(matches);
         let arguments = parsed.unwrap_or_else(|error| error.exit());
         terminal::log("warn");
         let runtime = Runtime::new().map_err(anyhow::Error::from);
@@ -97,7 +104,8 @@ impl<S: Sensor + Clone> LocalProgram<S> {
         }
     }
 
-    fn command_line(&self) -> Command {
+    /// The command line.
+    pub fn command(&self) -> Command {
         let mut command = LocalArgs::command()
             .display_name(self.command.clone())
             .about(self.about.clone())
@@ -154,8 +162,8 @@ impl<S: Sensor + Clone> LocalProgram<S> {
 /// The whole `main` function of the local cloud of a sensor's application, called `name`
 /// ([`LocalProgram::new`]). `version` is the application's, which `env!("CARGO_PKG_VERSION")` is. It
 /// takes a sensor as it is made, and prints what is wrong with it.
-pub fn main<S: Sensor + Clone>(
-    sensor: Result<S, SensorError>,
+pub fn main<S: Sensor + Clone, E: Into<anyhow::Error>>(
+    sensor: Result<S, E>,
     name: &str,
     version: &'static str,
 ) -> ExitCode {

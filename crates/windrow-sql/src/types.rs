@@ -45,8 +45,8 @@ pub enum SqlType {
     Timestamp,
 }
 
-/// The most digits of a decimal.
-pub const MOST_DIGITS: u8 = 18;
+/// The most digits of a decimal, as the SQL reference of Kinesis Data Analytics has it.
+pub const MOST_DIGITS: u8 = 19;
 
 /// The most characters of a text.
 pub const MOST_CHARACTERS: u32 = 65_535;
@@ -242,7 +242,7 @@ fn decimal(sizes: &[u32], text: &str) -> Result<SqlType, TypeError> {
             ),
         });
     }
-    // Both are at most 18.
+    // Both are at most 19.
     Ok(SqlType::Decimal {
         precision: precision as u8,
         scale: scale as u8,
@@ -270,7 +270,7 @@ mod tests {
         for (text, expected) in [
             ("varchar(16)", "VARCHAR(16)"),
             ("DECIMAL(10, 2)", "DECIMAL(10,2)"),
-            ("NUMERIC", "DECIMAL(18,0)"),
+            ("NUMERIC", "DECIMAL(19,0)"),
             (" Double  Precision ", "DOUBLE"),
             ("int", "INTEGER"),
             ("CHAR", "CHAR(1)"),
@@ -290,8 +290,8 @@ mod tests {
                 "columns of type VARBINARY are not supported",
             ),
             (
-                "DECIMAL(19,2)",
-                "`DECIMAL(19,2)` is out of range: the precision is from 1 to 18, and the scale at most the precision",
+                "DECIMAL(20,2)",
+                "`DECIMAL(20,2)` is out of range: the precision is from 1 to 19, and the scale at most the precision",
             ),
             (
                 "VARCHAR(0)",

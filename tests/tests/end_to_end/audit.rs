@@ -62,9 +62,8 @@ async fn audit_until(
     stop_at: Option<&'static str>,
 ) -> Audited {
     let program = AuditProgram {
-        sensor: Unicorn,
-        stream: "wildrydes".to_owned(),
         table: TABLE.to_owned(),
+        ..AuditProgram::new(Unicorn, "wildrydes")
     };
     audit_of(&program, &cloud.cloud, arguments, stop_at).await
 }

@@ -127,7 +127,7 @@ impl CheckScope {
         }
         let mut windows: BTreeMap<Option<i64>, WindowItems> = BTreeMap::new();
         for entry in entries {
-            self.sort(entry, &mut windows, findings);
+            self.sort(entry, log, &mut windows, findings);
         }
         let logged = log.into_iter().flat_map(LoggedKey::keys).copied();
         for start in logged.filter(|start| self.range.contains(start)) {
@@ -169,6 +169,7 @@ impl CheckScope {
     fn sort(
         &self,
         entry: TableEntry,
+        log: Option<&LoggedKey>,
         windows: &mut BTreeMap<Option<i64>, WindowItems>,
         findings: &mut Findings,
     ) {
@@ -201,10 +202,12 @@ impl CheckScope {
                 return;
             }
         }
+        let logged = log.and_then(|log| log.get(&row.start));
+        let length = logged.map_or(self.windows.length(), |window| window.length);
         let items = windows.entry(Some(row.start)).or_default();
         if expires_at.is_some_and(|seconds| seconds <= self.now) {
             items.expired += 1;
-        } else if i64::from(row.seconds).saturating_mul(1000) != self.windows.length() {
+        } else if i64::from(row.seconds).saturating_mul(1000) != length {
             let seconds = row.seconds;
             items.problem = Some(DifferenceKind::OtherLength { seconds });
         } else if stream.is_none() {
@@ -277,6 +280,7 @@ mod tests {
         let window = |(number, readings): &(i64, u64)| {
             let totals = totals(*readings);
             let window = LoggedWindow {
+                length: 60_000,
                 totals,
                 ..LoggedWindow::default()
             };

@@ -327,6 +327,7 @@ mod tests {
 
     fn logged(totals: AuditTotals, duplicates: u64) -> LoggedWindow {
         LoggedWindow {
+            length: 60_000,
             totals,
             duplicates,
             ..LoggedWindow::default()

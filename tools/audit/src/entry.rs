@@ -4,14 +4,14 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::FromArgMatches as _;
 use clap::error::ErrorKind;
+use clap::{ArgMatches, FromArgMatches as _};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::Environment;
 use windrow_connect::signal::drain_on_signals;
 use windrow_connect::terminal::{self, eprint_line, printable};
-use windrow_core::sensor::{Sensor, SensorError};
+use windrow_core::sensor::Sensor;
 
 use crate::args::AuditArgs;
 use crate::error::AuditError;
@@ -39,7 +39,7 @@ const GRACE: Duration = Duration::from_secs(3);
 ///     audit::main(sensor, "thermometer")
 /// }
 /// ```
-pub fn main<S: Sensor>(sensor: Result<S, SensorError>, name: &str) -> ExitCode {
+pub fn main<S: Sensor, E: Into<anyhow::Error>>(sensor: Result<S, E>, name: &str) -> ExitCode {
     match sensor {
         Ok(sensor) => AuditProgram::new(sensor, name).main(),
         Err(error) => fail(error.into()),
@@ -49,11 +49,17 @@ pub fn main<S: Sensor>(sensor: Result<S, SensorError>, name: &str) -> ExitCode {
 impl<S: Sensor> AuditProgram<S> {
     /// Parses the command line and audits: the whole `main` function.
     pub fn main(self) -> ExitCode {
-        let mut command = self.command();
-        let parsed = AuditArgs::from_arg_matches(&command.get_matches_mut());
-        let args = parsed.unwrap_or_else(|error| error.exit());
+        let matches = self.command().get_matches();
+        self.run_with(&matches)
+    }
+
+    /// Audits with a command line that was parsed by [`command`](Self::command), to which a program
+    /// may add arguments of its own.
+    pub fn run_with(self, matches: &ArgMatches) -> ExitCode {
+        let args = AuditArgs::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
         if args.is_reversed() {
             let problem = "--from is not before --to";
+            let mut command = self.command();
             command.error(ErrorKind::ValueValidation, problem).exit();
         }
         terminal::log("error");

@@ -36,7 +36,10 @@ const FURTHEST_AHEAD: i64 = 300_000;
 /// Tumbling windows, in milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditWindows {
+    /// The length of the windows, or a multiple of all lengths if the sensor has windows of its own.
     length: i64,
+    /// The length of Lambda's windows.
+    lambda: i64,
     by: WindowBy,
 }
 
@@ -46,7 +49,20 @@ impl AuditWindows {
         let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
         Self {
             length: length.max(1),
+            lambda: length.max(1),
             by,
+        }
+    }
+
+    /// The windows of a sensor that has its own, of these lengths, in Lambda's windows of this
+    /// length: what is audited together is a multiple of all of them.
+    pub fn with_lengths(self, lengths: impl IntoIterator<Item = Duration>) -> Self {
+        let lengths = lengths
+            .into_iter()
+            .map(|length| Self::new(length, self.by).length);
+        Self {
+            length: lengths.fold(self.length, common_multiple),
+            ..self
         }
     }
 
@@ -62,11 +78,12 @@ impl AuditWindows {
 
     /// The start of the window that `time` is in.
     pub fn start_of(self, time: i64) -> i64 {
-        let past = match time % self.length {
-            before_zero if before_zero < 0 => before_zero + self.length,
-            past => past,
-        };
-        time.saturating_sub(past)
+        start_of(self.length, time)
+    }
+
+    /// The start of the Lambda window that `time` is in.
+    fn lambda_start_of(self, time: i64) -> i64 {
+        start_of(self.lambda, time)
     }
 
     /// The start of the first window that begins after `time`.
@@ -93,9 +110,29 @@ impl AuditWindows {
     }
 }
 
+fn start_of(length: i64, time: i64) -> i64 {
+    let past = match time % length {
+        before_zero if before_zero < 0 => before_zero + length,
+        past => past,
+    };
+    time.saturating_sub(past)
+}
+
+/// The smallest multiple of both, or the longer one if that is out of range.
+fn common_multiple(one: i64, other: i64) -> i64 {
+    let (mut divisor, mut rest) = (one, other);
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    let multiple = (one / divisor).checked_mul(other);
+    multiple.unwrap_or(one.max(other))
+}
+
 /// What the log has of one key and window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoggedWindow {
+    /// The length of the window in milliseconds.
+    pub length: i64,
     /// The totals of the distinct readings.
     pub totals: AuditTotals,
     /// How many readings were duplicates of these.
@@ -148,6 +185,7 @@ pub struct LogFold<'s, S> {
 /// What was read of one key and window.
 #[derive(Debug, Default)]
 struct FoldedWindow {
+    length: i64,
     /// By shard if the order of readings matters, which only a shard's log knows. Few have more
     /// than one.
     shards: Vec<(usize, AuditTotals)>,
@@ -228,8 +266,8 @@ impl<'s, S: Sensor> LogFold<'s, S> {
 
     /// Adds a record of the shard with this number, which the caller chooses.
     pub fn add(&mut self, shard: usize, record: AuditRecord<'_>) {
-        let lambda_window = self.windows.start_of(record.arrival);
-        if self.windows.by == WindowBy::Arrival && !self.range.contains(&lambda_window) {
+        let lambda_window = self.windows.lambda_start_of(record.arrival);
+        if self.windows.by == WindowBy::Arrival && !self.range.contains(&record.arrival) {
             return;
         }
         let mut unpacker = std::mem::take(&mut self.unpacker);
@@ -265,27 +303,49 @@ impl<'s, S: Sensor> LogFold<'s, S> {
                     continue;
                 }
             };
-            let time = sensor.time(&reading);
-            let Some(start) = self.windows.window_of(time, record.arrival) else {
-                self.skipped += 1;
-                continue;
-            };
-            self.known.entry(lambda).or_default().arrived += 1;
-            if self.range.contains(&start) {
-                let place = ReadingPlace {
-                    position: record.position,
-                    index: place,
-                    time: time.unwrap_or(Timestamp::from_millis(record.arrival)),
-                };
-                self.add_reading(lambda, start, &reading, place);
+            let arrival = Timestamp::from_millis(record.arrival);
+            sensor.split(reading, arrival, |reading| match reading {
+                Ok(reading) => self.add_at(lambda, record, &reading, place),
+                Err(_) => self.skipped += 1,
+            });
+        }
+    }
+
+    /// Adds a reading that is at `index` in a record.
+    fn add_at(
+        &mut self,
+        lambda: (i64, usize),
+        record: AuditRecord<'_>,
+        reading: &S::Reading<'_>,
+        index: u32,
+    ) {
+        let time = self.sensor.time(reading);
+        let window = match self.sensor.window(reading) {
+            Some(window) => Some((window.start, window.end.saturating_sub(window.start))),
+            None => {
+                let start = self.windows.window_of(time, record.arrival);
+                start.map(|start| (start, self.windows.length()))
             }
+        };
+        let Some((start, length)) = window else {
+            self.skipped += 1;
+            return;
+        };
+        self.known.entry(lambda).or_default().arrived += 1;
+        if self.range.contains(&start) {
+            let place = ReadingPlace {
+                position: record.position,
+                index,
+                time: time.unwrap_or(Timestamp::from_millis(record.arrival)),
+            };
+            self.add_reading(lambda, (start, length), reading, place);
         }
     }
 
     fn add_reading(
         &mut self,
         lambda: (i64, usize),
-        start: i64,
+        (start, length): (i64, i64),
         reading: &S::Reading<'_>,
         place: ReadingPlace,
     ) {
@@ -304,7 +364,10 @@ impl<'s, S: Sensor> LogFold<'s, S> {
         };
         let window = windows.entry(start).or_insert_with(|| {
             *self.open.entry(start).or_default() += 1;
-            FoldedWindow::default()
+            FoldedWindow {
+                length,
+                ..FoldedWindow::default()
+            }
         });
         if count == ReadingCount::Duplicate {
             window.duplicates += 1;
@@ -333,7 +396,7 @@ impl<'s, S: Sensor> LogFold<'s, S> {
 
     /// Drops what is needed only for records that arrived before `arrival`, of any shard.
     pub fn end_before(&mut self, arrival: i64) {
-        let first = self.windows.start_of(arrival);
+        let first = self.windows.lambda_start_of(arrival);
         self.known = self.known.split_off(&(first, 0));
     }
 
@@ -405,6 +468,7 @@ impl FoldedWindow {
             totals.add(of_shard, PlaceOrder::Time);
         }
         LoggedWindow {
+            length: self.length,
             totals,
             duplicates: self.duplicates,
             again: self.again,

@@ -1,16 +1,46 @@
 //! Folds the log of readings again and compares every window with the table's rows: the audit of the
-//! Wild Rydes fleet.
+//! Wild Rydes fleet, or of a Kinesis SQL application.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use audit::AuditProgram;
+use clap::{Args as _, FromArgMatches as _};
+use sql::text::SqlFlags;
 use unicorn::sensor::Unicorn;
+use windrow_connect::terminal::{eprint_line, printable};
+use windrow_sql::sensor::SqlSensor;
 
 fn main() -> ExitCode {
-    let program = AuditProgram {
-        sensor: Unicorn,
-        stream: "wildrydes".to_owned(),
+    let unicorns = unicorns();
+    let matches = SqlFlags::augment_args(unicorns.command()).get_matches();
+    let flags = SqlFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match flags.sensor() {
+        Ok(None) => unicorns.run_with(&matches),
+        Ok(Some(sensor)) => application(sensor).run_with(&matches),
+        Err(error) => {
+            for line in format!("error: {error:#}").lines() {
+                eprint_line(&printable(line));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn unicorns() -> AuditProgram<Unicorn> {
+    AuditProgram {
         table: "UnicornSensorData".to_owned(),
-    };
-    program.main()
+        ..AuditProgram::new(Unicorn, "wildrydes")
+    }
+}
+
+/// The audit of a SQL application, with the names that `local --sql` has.
+fn application(sensor: SqlSensor) -> AuditProgram<SqlSensor> {
+    let pumps = sensor.application().pumps().iter();
+    let lengths = pumps.map(|pump| Duration::from_secs(pump.window_seconds().into()));
+    AuditProgram {
+        own_windows: lengths.collect(),
+        table: "sql".to_owned(),
+        ..AuditProgram::new(sensor, "wildrydes")
+    }
 }

@@ -1,5 +1,7 @@
 //! The audit of one sensor.
 
+use std::time::Duration;
+
 use clap::{Command, CommandFactory as _};
 use windrow_core::sensor::Sensor;
 
@@ -14,6 +16,8 @@ pub struct AuditProgram<S> {
     pub stream: String,
     /// The table of rows, unless the command line names another one.
     pub table: String,
+    /// The lengths of the sensor's own windows, if it has any.
+    pub own_windows: Vec<Duration>,
 }
 
 impl<S: Sensor> AuditProgram<S> {
@@ -24,11 +28,12 @@ impl<S: Sensor> AuditProgram<S> {
             sensor,
             stream: name.to_owned(),
             table: name.to_owned(),
+            own_windows: Vec::new(),
         }
     }
 
     /// The command line, which says what the names are.
-    pub(crate) fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let (stream, table) = (&self.stream, &self.table);
         AuditArgs::command()
             .mut_arg("streams", |argument| {

@@ -138,7 +138,8 @@ impl<'s, S: Sensor> Audit<'s, S> {
             windrow_connect::stream::check(cloud, stream).await?;
         }
         let (kinesis, dynamodb) = clients(cloud);
-        let windows = AuditWindows::new(args.window, args.window_time);
+        let windows = AuditWindows::new(args.window, args.window_time)
+            .with_lengths(program.own_windows.iter().copied());
         let mut log = LogReader::open(kinesis, streams).await?;
         let ages = log.ages(now()).await?;
         let requested = RequestedRange {

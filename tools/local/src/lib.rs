@@ -50,6 +50,9 @@ Examples:
   cargo run -p local -- --functions cargo-lambda        (in another)
       An edited handler is live within seconds, while readings keep flowing.
 
+  cargo run -p local -- --sql ticker.sql --schema schema.json
+      A Kinesis SQL application instead of the unicorns. Then: cargo run -p producer -- --replay ticks.jsonl
+
   cargo run -p local -- --faults all=0.01
       Every kind of fault, at 1 % of its opportunities. The totals stay exact.";
 
@@ -64,6 +67,17 @@ pub fn program() -> LocalProgram<Unicorn> {
                      functions, run as Lambda runs them, and a live map of the fleet on another port."
         .to_owned();
     program.examples = EXAMPLES.to_owned();
+    program
+}
+
+/// The program of the local cloud for a Kinesis SQL application. Its stream of readings is called as that of
+/// the unicorns, so that any producer finds it.
+#[cfg(feature = "sql")]
+pub fn sql_program(
+    sensor: windrow_sql::sensor::SqlSensor,
+) -> LocalProgram<windrow_sql::sensor::SqlSensor> {
+    let mut program = LocalProgram::new(SensorApplication::new(sensor), "sql");
+    program.names.stream = names().stream;
     program
 }
 

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
+use clap::{Args as _, FromArgMatches as _};
 use mimalloc::MiMalloc;
+use sql::text::SqlFlags;
+use windrow_connect::terminal::eprint_line;
 
 /// A local cloud spends its time on small allocations; this allocator takes a quarter less time for
 /// them.
@@ -10,5 +13,16 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    local::program().main()
+    let matches = SqlFlags::augment_args(local::program().command()).get_matches();
+    let flags = SqlFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match flags.sensor() {
+        Ok(None) => local::program().run_with(&matches),
+        Ok(Some(sensor)) => local::sql_program(sensor).run_with(&matches),
+        Err(error) => {
+            for line in format!("error: {error:#}").lines() {
+                eprint_line(line);
+            }
+            ExitCode::FAILURE
+        }
+    }
 }

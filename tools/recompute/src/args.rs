@@ -39,6 +39,11 @@ pub struct RecomputeArgs {
 }
 
 impl RecomputeArgs {
+    /// Whether something is asked for that only rows of the schema have.
+    pub(crate) fn has_other_output(&self) -> bool {
+        self.format.is_some() || self.table.is_some() || self.window != DEFAULT_WINDOW
+    }
+
     /// How to print rows; `None` to print nothing.
     pub fn format(&self) -> Option<RecomputeFormat> {
         match self.table {
@@ -47,6 +52,9 @@ impl RecomputeArgs {
         }
     }
 }
+
+/// The default length of a window, in seconds.
+const DEFAULT_WINDOW: u32 = 60;
 
 /// Parses the length of a window, in seconds.
 fn parse_window(text: &str) -> Result<u32, String> {

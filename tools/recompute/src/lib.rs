@@ -24,11 +24,13 @@
 //! * [`program`]: the program, for one sensor.
 //! * [`output`]: prints rows as text.
 //! * [`table`]: writes rows to a DynamoDB table of their own.
+//! * [`sql`]: finished rows of Kinesis SQL.
 //! * [`args`]: the command line.
 
 pub mod args;
 pub mod output;
 pub mod program;
+pub mod sql;
 pub mod table;
 
 pub use program::{RecomputeProgram, main};

@@ -2,8 +2,12 @@
 
 use std::process::ExitCode;
 
+use clap::{Args, FromArgMatches as _};
 use recompute::RecomputeProgram;
+use sql::text::SqlFlags;
 use unicorn::sensor::Unicorn;
+use windrow_connect::terminal::{eprint_line, printable};
+use windrow_sql::sensor::SqlSensor;
 
 /// The default table of the pipeline.
 const LIVE_TABLE: &str = "UnicornSensorData";
@@ -14,17 +18,66 @@ Examples:
   recompute .wildrydes/archive/wildrydes/2026/11/20 --window 1h
   aws s3 sync s3://BUCKET/wildrydes/ archive && recompute archive --format lines > minutes.jsonl
   recompute archive --table Recomputed --target aws --region us-east-1
+  recompute archive --sql ticker.sql --schema schema.json --rowtime TRADE_TIME
 
 Of several readings with the same Name and StatusTime, the first counts, in the order of the files'
 paths and of the lines in a file.";
 
+/// The flags for a Kinesis SQL application.
+#[derive(Debug, Args)]
+struct SqlArchiveFlags {
+    #[command(flatten)]
+    flags: SqlFlags,
+
+    /// With `--sql`: the TIMESTAMP column that stands for ROWTIME, since an archive does not say when
+    /// a reading arrived. Prints the finished rows as JSON lines
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        requires = "sql",
+        help_heading = "Kinesis SQL"
+    )]
+    rowtime: Option<String>,
+}
+
+impl SqlArchiveFlags {
+    fn program(&self) -> anyhow::Result<Option<RecomputeProgram<SqlSensor>>> {
+        let Some(sensor) = self.flags.sensor()? else {
+            return Ok(None);
+        };
+        let Some(rowtime) = &self.rowtime else {
+            anyhow::bail!(
+                "--sql needs --rowtime: the column with the time that decides the window"
+            );
+        };
+        Ok(Some(recompute::sql::program(
+            sensor.with_rowtime(rowtime)?,
+        )?))
+    }
+}
+
 fn main() -> ExitCode {
-    let program = RecomputeProgram {
+    let unicorns = unicorns();
+    let matches = SqlArchiveFlags::augment_args(unicorns.command()).get_matches();
+    let flags = SqlArchiveFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match flags.program() {
+        Ok(None) => unicorns.run_with(&matches),
+        Ok(Some(program)) => program.run_with(&matches),
+        Err(error) => {
+            for line in format!("error: {error:#}").lines() {
+                eprint_line(&printable(line));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn unicorns() -> RecomputeProgram<Unicorn> {
+    RecomputeProgram {
         about:
             "Recomputes every unicorn's windows, by StatusTime, from the archive of raw readings"
                 .to_owned(),
         examples: EXAMPLES.to_owned(),
         ..RecomputeProgram::new(Unicorn, LIVE_TABLE)
-    };
-    program.main()
+    }
 }

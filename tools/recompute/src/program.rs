@@ -1,19 +1,19 @@
 //! The program, for one sensor.
 
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 use windrow_archive::ArchiveListing;
-use windrow_archive::windows::{ScanOptions, ScanReport, scan};
+use windrow_archive::windows::{ScanOptions, ScanReport, WindowRows, scan};
 use windrow_connect::cloud::{Environment, LOCAL_PORT, Resolved, resolve};
 use windrow_connect::terminal::{counted, eprint_line, printable};
-use windrow_core::sensor::{Sensor, SensorError};
+use windrow_core::sensor::Sensor;
 
 use crate::args::RecomputeArgs;
 use crate::output;
@@ -21,7 +21,7 @@ use crate::table::{RecomputedTable, check_name};
 
 /// The program that recomputes the windows of one sensor.
 #[derive(Clone, Debug)]
-pub struct RecomputeProgram<S> {
+pub struct RecomputeProgram<S: Sensor> {
     /// The sensor.
     pub sensor: S,
     /// The pipeline's table, to which recomputed rows are never written.
@@ -30,12 +30,24 @@ pub struct RecomputeProgram<S> {
     pub about: String,
     /// What `--help` says at its end: examples, and which of several readings counts.
     pub examples: String,
+    /// The sensor's own windows, if it has any.
+    pub own_windows: Option<OwnWindows<S>>,
+}
+
+/// How a sensor with windows of its own is recomputed. There are no other lengths, formats and
+/// tables then.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnWindows<S: Sensor> {
+    /// The length in seconds of the windows to scan.
+    pub scanned_seconds: u32,
+    /// Prints the rows of all windows.
+    pub print: fn(&WindowRows<'_, S>, &mut dyn Write) -> io::Result<()>,
 }
 
 /// The whole `main` function for the sensor of the application called `name`, as in
 /// `windrow_pipeline::main`: its pipeline's table is called the same. It takes a sensor as it is
 /// made, and prints what is wrong with it.
-pub fn main<S: Sensor>(sensor: Result<S, SensorError>, name: &str) -> ExitCode {
+pub fn main<S: Sensor, E: Into<anyhow::Error>>(sensor: Result<S, E>, name: &str) -> ExitCode {
     match sensor {
         Ok(sensor) => RecomputeProgram::new(sensor, name).main(),
         Err(error) => fail(&error.into()),
@@ -70,22 +82,35 @@ impl<S: Sensor> RecomputeProgram<S> {
                 "Recomputes windows, by the readings' own time, from the archive of raw readings"
                     .to_owned(),
             examples: EXAMPLES.to_owned(),
+            own_windows: None,
         }
     }
 
     /// Parses the command line and runs: the whole `main` function.
     pub fn main(self) -> ExitCode {
-        let mut command = RecomputeArgs::command()
+        let matches = self.command().get_matches();
+        self.run_with(&matches)
+    }
+
+    /// The command line.
+    pub fn command(&self) -> Command {
+        RecomputeArgs::command()
             .about(self.about.clone())
-            .after_help([&self.examples, "\n", EXIT_CODES].concat());
-        let matches = command.get_matches_mut();
-        let args = RecomputeArgs::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+            .after_help([&self.examples, "\n", EXIT_CODES].concat())
+    }
+
+    /// Runs with a command line that was parsed by [`command`](Self::command), to which a program
+    /// may add arguments of its own.
+    pub fn run_with(self, matches: &ArgMatches) -> ExitCode {
+        let args = RecomputeArgs::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
         let environment = Environment::from_iter(std::env::vars_os());
         if let Some(table) = &args.table {
             let live = std::env::var("TABLE_NAME").ok();
             let live = [Some(self.live_table.as_str()), live.as_deref()];
             if let Err(error) = check_name(table, &live, self.sensor.schema()) {
-                command.error(ErrorKind::ValueValidation, error).exit();
+                self.command()
+                    .error(ErrorKind::ValueValidation, error)
+                    .exit();
             }
         }
         match self.run(&args, &environment) {
@@ -104,7 +129,12 @@ impl<S: Sensor> RecomputeProgram<S> {
             Some(threads) => threads.into(),
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
-        let options = ScanOptions::new(args.window, threads)?;
+        let own_windows = self.own_windows.as_ref();
+        if own_windows.is_some() && args.has_other_output() {
+            anyhow::bail!("--format, --table and --window have no meaning for a SQL application");
+        }
+        let seconds = own_windows.map_or(args.window, |windows| windows.scanned_seconds);
+        let options = ScanOptions::new(seconds, threads)?;
         // Open the table first: reading may take long.
         let table = match &args.table {
             Some(name) => Some(self.open_table(name, args, environment)?),
@@ -120,16 +150,13 @@ impl<S: Sensor> RecomputeProgram<S> {
         let (rows, report) = scan(&self.sensor, &listing.files, options, &progress)?;
         bar.finish_and_clear();
 
-        if let Some(format) = args.format() {
-            let output = BufWriter::new(io::stdout().lock());
-            match output::write(&rows, format, threads, output) {
-                // A closed output (`| head`) is a normal end.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe && table.is_none() => {
-                    return Ok(());
-                }
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-                _ => {}
+        match self.print(&rows, args, threads) {
+            // A closed output (`| head`) is a normal end.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && table.is_none() => {
+                return Ok(());
             }
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+            _ => {}
         }
         if let Some((runtime, table)) = table {
             let bar = self::bar(
@@ -143,6 +170,20 @@ impl<S: Sensor> RecomputeProgram<S> {
         // The process ends here; freeing its memory at exit is faster than freeing it row by row.
         std::mem::forget(rows);
         Ok(())
+    }
+
+    fn print(
+        &self,
+        rows: &WindowRows<'_, S>,
+        args: &RecomputeArgs,
+        threads: usize,
+    ) -> io::Result<()> {
+        let mut output = BufWriter::new(io::stdout().lock());
+        match (&self.own_windows, args.format()) {
+            (Some(windows), _) => (windows.print)(rows, &mut output),
+            (None, Some(format)) => output::write(rows, format, threads, output),
+            (None, None) => Ok(()),
+        }
     }
 
     fn open_table(

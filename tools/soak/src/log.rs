@@ -9,6 +9,7 @@ use aws_sdk_kinesis::types::ShardIteratorType;
 use bytes::Bytes;
 use thiserror::Error;
 use windrow_core::sensor::{Sensor, readings};
+use windrow_core::time::Timestamp;
 use windrow_service::chain;
 
 /// A stream's name and a shard's id.
@@ -86,12 +87,18 @@ pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<LoggedRecord>
 /// What makes the readings in a record duplicates of others, however they are spelled. Readings that
 /// are never duplicates are left out.
 pub fn identities<S: Sensor>(sensor: &S, data: &[u8]) -> Vec<Identity> {
-    let parsed = readings(sensor, data).filter_map(|(_, reading)| reading.ok().flatten());
-    let identities = parsed.filter_map(|reading| {
-        let key = sensor.key(&reading).into_owned();
-        Some((key, sensor.identity(&reading)?))
-    });
-    identities.collect()
+    let mut identities = Vec::new();
+    for reading in readings(sensor, data).filter_map(|(_, reading)| reading.ok().flatten()) {
+        // No identity depends on the arrival.
+        sensor.split(reading, Timestamp::from_millis(0), |reading| {
+            if let Ok(reading) = reading
+                && let Some(identity) = sensor.identity(&reading)
+            {
+                identities.push((sensor.key(&reading).into_owned(), identity));
+            }
+        });
+    }
+    identities
 }
 
 /// Folds whole logs.

@@ -245,15 +245,27 @@ impl<'n, S: Sensor> Parser<'n, S> {
         } = self;
         let mut take = |reading: S::Reading<'_>| {
             let time = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
-            let identity = match sensor.identity(&reading) {
-                Some(identity) if identity == time.nanos() => IdentifiedBy::Time,
-                other => IdentifiedBy::Other(other),
-            };
-            let slot = keys.slot(&sensor.key(&reading))?;
-            let values = sensor.values(&reading);
-            let parsed = ParsedReading::new(slot.key, time, identity, values);
-            take(slot.partition as usize, parsed, identity);
-            Ok::<(), ReadingProblem>(())
+            let mut taken = Ok(false);
+            // An archive does not say when a record arrived.
+            sensor.split(reading, time, |reading| {
+                let one = reading.map_err(Into::into).and_then(|reading| {
+                    let identity = match sensor.identity(&reading) {
+                        Some(identity) if identity == time.nanos() => IdentifiedBy::Time,
+                        other => IdentifiedBy::Other(other),
+                    };
+                    let slot = keys.slot(&sensor.key(&reading))?;
+                    let values = sensor.values(&reading);
+                    let parsed = ParsedReading::new(slot.key, time, identity, values);
+                    take(slot.partition as usize, parsed, identity);
+                    Ok::<(), ReadingProblem>(())
+                });
+                match one {
+                    Ok(()) if taken.is_ok() => taken = Ok(true),
+                    Ok(()) => {}
+                    Err(problem) => taken = Err(problem),
+                }
+            });
+            taken
         };
         let end = text.offset().saturating_add(bytes);
         while text.offset() < end {
@@ -274,9 +286,9 @@ impl<'n, S: Sensor> Parser<'n, S> {
             if let Some((length, taken)) = first {
                 text.skip(length);
                 match taken {
-                    Some(Ok(())) => {}
+                    Some(Ok(true)) => {}
                     Some(Err(problem)) => piece.reject(offset, &problem),
-                    None => piece.filtered += 1,
+                    Some(Ok(false)) | None => piece.filtered += 1,
                 }
                 continue;
             }
@@ -292,8 +304,8 @@ impl<'n, S: Sensor> Parser<'n, S> {
                 Some(ArchivePart::TooLong(start)) => Err(ReadingProblem::too_long(start)),
             };
             match parsed.and_then(|reading| reading.map(&mut take).transpose()) {
-                Ok(Some(())) => {}
-                Ok(None) => piece.filtered += 1,
+                Ok(Some(true)) => {}
+                Ok(Some(false) | None) => piece.filtered += 1,
                 Err(problem) => piece.reject(offset, &problem),
             }
         }

@@ -135,6 +135,11 @@ impl<'s, S: Sensor> WindowRows<'s, S> {
         }
     }
 
+    /// The sensor.
+    pub fn sensor(&self) -> &'s S {
+        self.sensor
+    }
+
     /// The columns of the rows.
     pub fn schema(&self) -> &Arc<Schema> {
         self.sensor.schema()

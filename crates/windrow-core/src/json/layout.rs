@@ -20,7 +20,7 @@ pub struct FieldLayout {
 }
 
 /// The names of the fields that are wanted of an object.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FieldNames {
     names: Vec<String>,
     hash: u64,

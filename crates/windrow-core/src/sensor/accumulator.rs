@@ -99,7 +99,7 @@ const RECKONED: usize = 64;
 
 impl MeasureAccumulators {
     /// Adds the values of a reading, one per measure.
-    pub(crate) fn add<'v>(
+    pub fn add<'v>(
         &mut self,
         types: impl Iterator<Item = MeasureType>,
         values: impl Iterator<Item = &'v Value>,
@@ -114,7 +114,7 @@ impl MeasureAccumulators {
     }
 
     /// The measures.
-    pub(crate) fn measures(&self) -> Vec<Measure> {
+    pub fn measures(&self) -> Vec<Measure> {
         let measures = self.0.iter().map(|accumulator| &accumulator.measure);
         measures.cloned().collect()
     }

@@ -5,9 +5,10 @@ mod columns;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 
-use super::{Aggregation, Field, FieldRole, Fields, FirstLine, MeasureAccumulators, Sensor};
+use super::{
+    Aggregation, Field, FieldRole, Fields, FirstLine, MeasureAccumulators, Sensor, identity_of,
+};
 use crate::decimal::Decimal;
 use crate::json::{self, FieldLayout, FieldNames, FieldToken, TokenBuffer};
 use crate::rejection::Rejection;
@@ -238,7 +239,7 @@ fn usual_value<'a>(field: &Field, token: &FieldToken<'a>) -> Option<FieldValue<'
     let value = FieldValue::from_usual(field.column_type, token)?;
     let is_valid = match &value {
         FieldValue::Null => field.is_nullable,
-        FieldValue::Text(text) => text.len() <= LONGEST_TEXT,
+        FieldValue::Text(text) => (1..=LONGEST_TEXT).contains(&text.len()),
         _ => true,
     };
     is_valid.then_some(value)
@@ -252,20 +253,13 @@ fn any_value<'a>(field: &Field, raw: json::RawField<'a>) -> Result<FieldValue<'a
         FieldValue::Null if !field.is_nullable => Err(Rejection::Missing {
             field: field.name.clone(),
         }),
+        FieldValue::Text(text) if text.is_empty() => Err(Rejection::field(&field.name, "is empty")),
         FieldValue::Text(text) if text.len() > LONGEST_TEXT => {
             let problem = format!("has {} bytes, more than {LONGEST_TEXT}", text.len());
             Err(Rejection::field(&field.name, problem))
         }
         _ => Ok(value),
     }
-}
-
-/// An identity of these values: 95 bits of their SHA-256, so that two that differ practically never
-/// have the same one.
-fn hashed<'v>(values: impl Iterator<Item = FieldValue<'v>>) -> i128 {
-    let digest = Sha256::digest(crate::schema::key_array(values));
-    let first = digest.first_chunk().copied().unwrap_or_default();
-    (u128::from_be_bytes(first) >> 33) as i128
 }
 
 impl Sensor for DeclaredSensor {
@@ -324,7 +318,7 @@ impl Sensor for DeclaredSensor {
             ReadingIdentity::Fields(fields) => {
                 let values = || fields.iter().filter_map(|index| reading.values.get(*index));
                 let is_known = values().any(|value| !value.is_null());
-                is_known.then(|| hashed(values().cloned()))
+                is_known.then(|| identity_of(values().cloned()))
             }
         }
     }

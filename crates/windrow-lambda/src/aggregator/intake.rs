@@ -56,6 +56,9 @@ impl WindowRule {
         reading: &S::Reading<'_>,
         arrival: Timestamp,
     ) -> Result<Window, Rejection> {
+        if let Some(window) = sensor.window(reading) {
+            return Ok(window);
+        }
         let tumbling = match self {
             Self::Arrival(window) => return Ok(*window),
             Self::Event(tumbling) => tumbling,
@@ -230,19 +233,32 @@ impl<S: Sensor> RecordIntake<'_, '_, '_, S> {
         while let Some((line, reading)) = readings.next(sensor, self.layout) {
             let index = self.index;
             self.index += 1;
-            let assigned = reading.and_then(|reading| {
-                let Some(reading) = reading else {
-                    return Ok(None);
-                };
-                let rule = self.source.window_rule;
-                let window = rule.window_of(sensor, &reading, self.record.arrival)?;
-                Ok(Some((window, reading)))
+            let reading = match reading {
+                Ok(Some(reading)) => reading,
+                Ok(None) => {
+                    self.intake.filtered += 1;
+                    continue;
+                }
+                Err(rejection) => {
+                    self.reject_part(payload, &rejection, line);
+                    continue;
+                }
+            };
+            let arrival = self.record.arrival;
+            let rule = self.source.window_rule;
+            let mut counts = false;
+            sensor.split(reading, arrival, |reading| {
+                counts = true;
+                let assigned = reading.and_then(|reading| {
+                    let window = rule.window_of(sensor, &reading, arrival)?;
+                    Ok((window, reading))
+                });
+                match assigned {
+                    Ok((window, reading)) => self.add(window, &reading, index),
+                    Err(rejection) => self.reject_part(payload, &rejection, line),
+                }
             });
-            match assigned {
-                Ok(Some((window, reading))) => self.add(window, &reading, index),
-                Ok(None) => self.intake.filtered += 1,
-                Err(rejection) => self.reject_part(payload, &rejection, line),
-            }
+            self.intake.filtered += u64::from(!counts);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
-use windrow_core::sensor::{Sensor, SensorError};
+use windrow_core::sensor::Sensor;
 use windrow_event::Event;
 use windrow_write::{FirehoseStream, KinesisStream};
 
@@ -34,9 +34,11 @@ use crate::program;
 ///     ]))
 /// }
 /// ```
-pub fn main<S: Sensor>(sensor: Result<S, SensorError>) -> ExitCode {
+pub fn main<S: Sensor, E: Into<Error>>(sensor: Result<S, E>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread();
-    program::run("aggregator", runtime, async { run(sensor?).await })
+    program::run("aggregator", runtime, async {
+        run(sensor.map_err(Into::into)?).await
+    })
 }
 
 async fn run<S: Sensor>(sensor: S) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use windrow_core::sensor::{Sensor, SensorError};
+use windrow_core::sensor::Sensor;
 use windrow_event::Event;
 use windrow_write::{DynamoTable, FirehoseStream};
 
@@ -17,11 +17,14 @@ use crate::program;
 /// It sets up the log, reads the [settings](crate::processor::settings) from the environment, and
 /// handles invocations until Lambda ends the process. It takes a sensor as it is made, and logs
 /// whatever keeps it from starting.
-pub fn main<S: Sensor>(sensor: Result<S, SensorError>, row_metric: Option<RowMetric>) -> ExitCode {
+pub fn main<S: Sensor, E: Into<Error>>(
+    sensor: Result<S, E>,
+    row_metric: Option<RowMetric>,
+) -> ExitCode {
     // One thread: a function with this little memory gets only a fraction of a vCPU.
     let runtime = tokio::runtime::Builder::new_current_thread();
     program::run("processor", runtime, async {
-        run(sensor?, row_metric).await
+        run(sensor.map_err(Into::into)?, row_metric).await
     })
 }
 

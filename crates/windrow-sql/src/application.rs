@@ -1,0 +1,336 @@
+//! A SQL text, planned.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use thiserror::Error;
+use windrow_core::row::MergedRow;
+use windrow_core::schema::Schema;
+use windrow_core::value::{FieldValue, Value};
+
+use crate::body::{self, Body, InsertTarget, Stateless};
+use crate::columns::{Columns, PumpColumns};
+use crate::finish::{FinishedRows, Finisher, Stage};
+use crate::graph::{self, CompiledPump, WindowedRoute};
+use crate::output::OutputStream;
+use crate::problem::{Position, SqlProblem, SqlProblems};
+use crate::pump::{KeyInput, KeyPiece, Path, Pump};
+use crate::scope::{self, Scope};
+use crate::select;
+use crate::statement::{self, Name, PumpStatement, Statements};
+use crate::types::SqlType;
+
+/// The input stream of an application, unless it has another name.
+pub const INPUT_STREAM: &str = "SOURCE_SQL_STREAM_001";
+
+/// A column of the input stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputColumn {
+    /// Its name.
+    pub name: String,
+    /// The type of its values.
+    pub sql_type: SqlType,
+}
+
+/// The input stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputStream {
+    /// Its name, mostly [`INPUT_STREAM`].
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<InputColumn>,
+}
+
+/// A SQL text, planned: input rows to groups, and merged rows to finished ones.
+#[derive(Clone, Debug)]
+pub struct SqlApplication {
+    schema: Arc<Schema>,
+    pumps: Vec<Pump>,
+    outputs: Vec<Arc<OutputStream>>,
+    finishers: BTreeMap<String, Finisher>,
+}
+
+/// A merged row that is not of this application.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("the application has no pump {0}")]
+pub struct UnknownPump(pub String);
+
+impl SqlApplication {
+    /// Plans a text.
+    ///
+    /// # Errors
+    ///
+    /// All [`SqlProblems`] that were found. A text with one is not run at all.
+    pub fn new(text: &str, input: &InputStream) -> Result<Self, SqlProblems> {
+        let Statements {
+            streams,
+            pumps,
+            mut problems,
+        } = statement::parse(text);
+        // What a statement with a problem would declare is missing for the others.
+        let is_complete = problems.is_empty();
+        let mut catalog = Catalog::new(input);
+        for stream in streams {
+            problems.extend(catalog.add(stream.name, stream.at, stream.columns));
+        }
+        let mut compiled: Vec<CompiledPump> = Vec::new();
+        for pump in &pumps {
+            if compiled.iter().any(|other| other.name == pump.name) {
+                problems.push(twice(pump.at, "pump", &pump.name));
+            }
+            match catalog.compile(pump) {
+                Ok(pump) => compiled.push(pump),
+                Err(others) if is_complete => problems.extend(others),
+                Err(others) => {
+                    let known = others
+                        .into_iter()
+                        .filter(|problem| !problem.construct.starts_with("stream "));
+                    problems.extend(known);
+                }
+            }
+        }
+        if problems.is_empty() && compiled.is_empty() {
+            let start = Position { line: 1, column: 1 };
+            problems.push(SqlProblem::new(start, "the text", "it has no pump"));
+        }
+        if !problems.is_empty() {
+            return Err(SqlProblems::new(problems));
+        }
+        let routes = graph::routes(&compiled, &input.name).map_err(SqlProblems::new)?;
+        Self::of_routes(&routes, &catalog).map_err(SqlProblems::from)
+    }
+
+    /// The columns of the rows: pump, the keys of all pumps, and the parts of their aggregates.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// The pumps with windows, in the order of the text.
+    pub fn pumps(&self) -> &[Pump] {
+        &self.pumps
+    }
+
+    /// The streams that have finished rows.
+    pub fn outputs(&self) -> impl Iterator<Item = &OutputStream> {
+        self.outputs.iter().map(|stream| &**stream)
+    }
+
+    /// Computes the finished rows of a merged row.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownPump`] if the row is not of this application.
+    pub fn finish(&self, merged: &MergedRow) -> Result<FinishedRows, UnknownPump> {
+        let pump = match merged.key.first() {
+            Some(Value::Text(pump)) => pump.as_str(),
+            _ => "",
+        };
+        let finisher = self.finishers.get(pump);
+        let finisher = finisher.ok_or_else(|| UnknownPump(pump.to_owned()))?;
+        Ok(finisher.finish(merged))
+    }
+
+    fn of_routes(routes: &[WindowedRoute<'_>], catalog: &Catalog) -> Result<Self, SqlProblem> {
+        let mut columns = Columns::new();
+        let mut parts: Vec<PumpColumns> = Vec::new();
+        for route in routes {
+            let windowed = route.windowed;
+            parts.push(columns.add(&windowed.terms, windowed.window, &windowed.aggregates));
+        }
+        let start = Position { line: 1, column: 1 };
+        let schema = columns
+            .schema()
+            .map_err(|error| SqlProblem::new(start, "the text", error.to_string()))?;
+        let mut application = Self {
+            schema: Arc::new(schema),
+            pumps: Vec::new(),
+            outputs: Vec::new(),
+            finishers: BTreeMap::new(),
+        };
+        for (route, parts) in routes.iter().zip(parts) {
+            let WindowedRoute { pump, windowed, .. } = route;
+            let window = Pump::tumbling(windowed.window_millis)
+                .map_err(|error| SqlProblem::new(pump.at, "GROUP BY", error.to_string()))?;
+            let finisher = Finisher {
+                pump: pump.name.clone(),
+                stream: application.output(&pump.to, catalog),
+                terms: parts.terms,
+                aggregates: parts.aggregates,
+                having: windowed.having.clone(),
+                outputs: windowed.outputs.clone(),
+                order: windowed.order.clone(),
+                after: application.after(&route.after, catalog),
+            };
+            application.finishers.insert(pump.name.clone(), finisher);
+            let before = route.before.iter();
+            application.pumps.push(Pump {
+                name: pump.name.clone(),
+                stream: pump.to.clone(),
+                window,
+                // At most a day.
+                window_seconds: (windowed.window_millis / 1000) as u32,
+                key_text: key_text(&pump.name, columns.key_len(), &parts.keys),
+                measures_len: columns.measures_len(),
+                paths: before.map(|chain| Path(stages(chain))).collect(),
+                filter: windowed.filter.clone(),
+                keys: parts.keys,
+                inputs: parts.inputs,
+            });
+        }
+        Ok(application)
+    }
+
+    fn output(&mut self, name: &str, catalog: &Catalog) -> Arc<OutputStream> {
+        if let Some(known) = self.outputs.iter().find(|stream| stream.name == name) {
+            return Arc::clone(known);
+        }
+        let stream = Arc::new(OutputStream {
+            name: name.to_owned(),
+            columns: catalog.columns(name).unwrap_or_default().to_vec(),
+        });
+        self.outputs.push(Arc::clone(&stream));
+        stream
+    }
+
+    fn after(&mut self, chains: &[Vec<&CompiledPump>], catalog: &Catalog) -> Vec<Vec<Stage>> {
+        let mut stages = Vec::with_capacity(chains.len());
+        for chain in chains {
+            let mut of_chain = Vec::with_capacity(chain.len());
+            for pump in chain {
+                if let Body::Stateless(stateless) = &pump.body {
+                    of_chain.push(Stage {
+                        pump: pump.name.clone(),
+                        stream: self.output(&pump.to, catalog),
+                        stateless: stateless.clone(),
+                    });
+                }
+            }
+            stages.push(of_chain);
+        }
+        stages
+    }
+}
+
+/// The text of a pump's keys: its name alone if the key has no other column.
+fn key_text(pump: &str, columns: usize, terms: &[KeyInput]) -> Vec<KeyPiece> {
+    if columns == 1 {
+        return vec![KeyPiece::Text(pump.as_bytes().to_vec())];
+    }
+    let mut text = b"[".to_vec();
+    FieldValue::Text(pump.into()).write_json(&mut text);
+    let mut pieces = Vec::new();
+    for column in 1..columns {
+        text.push(b',');
+        match terms.iter().position(|term| term.column == column) {
+            None => text.extend(b"null"),
+            Some(term) => {
+                pieces.push(KeyPiece::Text(std::mem::take(&mut text)));
+                pieces.push(KeyPiece::Term(term));
+            }
+        }
+    }
+    text.push(b']');
+    pieces.push(KeyPiece::Text(text));
+    pieces
+}
+
+fn stages(chain: &[&CompiledPump]) -> Vec<Stateless> {
+    let stages = chain.iter().filter_map(|pump| match &pump.body {
+        Body::Stateless(stateless) => Some(stateless.clone()),
+        Body::Windowed(_) => None,
+    });
+    stages.collect()
+}
+
+fn twice(at: Position, what: &str, name: &str) -> SqlProblem {
+    SqlProblem::new(at, format!("{what} \"{name}\""), "it is created twice")
+}
+
+/// The streams of a text.
+struct Catalog<'i> {
+    input: &'i InputStream,
+    streams: BTreeMap<String, Vec<(String, SqlType)>>,
+}
+
+impl<'i> Catalog<'i> {
+    fn new(input: &'i InputStream) -> Self {
+        let columns = input.columns.iter();
+        let columns = columns.map(|column| (column.name.clone(), column.sql_type));
+        Self {
+            input,
+            streams: BTreeMap::from([(input.name.clone(), columns.collect())]),
+        }
+    }
+
+    fn add(
+        &mut self,
+        name: String,
+        at: Position,
+        columns: Vec<(String, SqlType)>,
+    ) -> Option<SqlProblem> {
+        if self.streams.contains_key(&name) {
+            return Some(twice(at, "stream", &name));
+        }
+        self.streams.insert(name, columns);
+        None
+    }
+
+    fn columns(&self, name: &str) -> Option<&[(String, SqlType)]> {
+        self.streams.get(name).map(Vec::as_slice)
+    }
+
+    fn stream(&self, name: &Name) -> Result<&[(String, SqlType)], SqlProblem> {
+        if let Some(columns) = self.columns(&name.text) {
+            return Ok(columns);
+        }
+        let construct = format!("stream \"{}\"", name.text);
+        let problem = SqlProblem::new(name.at, construct, "no statement creates it");
+        let names = self.streams.keys().map(String::as_str);
+        Err(match scope::similar(&name.text, names) {
+            Some(similar) => problem.rewrite(scope::did_you_mean(similar)),
+            None => problem,
+        })
+    }
+
+    fn compile(&self, pump: &PumpStatement) -> Result<CompiledPump, Vec<SqlProblem>> {
+        let name = Name {
+            text: pump.name.clone(),
+            at: pump.at,
+        };
+        let parts = select::parts(&pump.query, &name)?;
+        let columns = self.stream(&parts.from).map_err(|problem| vec![problem])?;
+        let scope = Scope {
+            names: [Some(parts.from.text.clone()), parts.alias.clone()]
+                .into_iter()
+                .flatten()
+                .collect(),
+            columns: columns.to_vec(),
+            is_input: parts.from.text == self.input.name,
+        };
+        let target_columns = self.stream(&pump.target).map_err(|problem| vec![problem])?;
+        if pump.target.text == self.input.name {
+            let construct = format!("stream \"{}\"", pump.target.text);
+            let reason = "it is the input stream, which pumps cannot write";
+            return Err(vec![SqlProblem::new(pump.target.at, construct, reason)]);
+        }
+        let target = InsertTarget {
+            stream: &pump.target.text,
+            columns: target_columns,
+            listed: pump.columns.as_deref(),
+        };
+        let at = pump.at;
+        let body = body::body(&parts, &scope, &target).map_err(|problems| {
+            let problems = problems.into_iter();
+            problems
+                .map(|problem| problem.or_at(at))
+                .collect::<Vec<_>>()
+        })?;
+        Ok(CompiledPump {
+            name: pump.name.clone(),
+            at: pump.at,
+            from: parts.from,
+            to: pump.target.text.clone(),
+            body,
+        })
+    }
+}

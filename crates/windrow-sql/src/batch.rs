@@ -1,0 +1,177 @@
+//! Runs an application over records, without a stream.
+
+use std::collections::{BTreeMap, HashSet};
+
+use windrow_core::aggregate::Merge as _;
+use windrow_core::rejection::Rejection;
+use windrow_core::row::{MergedRow, ReadingOrder};
+use windrow_core::sensor::{MeasureAccumulators, Sensor as _, readings};
+use windrow_core::time::Timestamp;
+use windrow_core::window::Window;
+
+use crate::application::SqlApplication;
+use crate::finish;
+use crate::output::OutputRow;
+use crate::pump::EvalError;
+use crate::sensor::SqlSensor;
+
+/// Computes the finished rows of an application from records that are all at hand.
+///
+/// ```
+/// use windrow_sql::batch::SqlBatch;
+/// use windrow_sql::input::InputSchema;
+/// use windrow_sql::sensor::SqlSensor;
+///
+/// let input = InputSchema::parse(
+///     r#"{"RecordColumns":[{"Name":"TICKER","SqlType":"VARCHAR(4)","Mapping":"$.ticker"}]}"#,
+/// )?;
+/// let sql = r#"
+///     CREATE OR REPLACE STREAM "TRADES" (TICKER VARCHAR(4), HOW_MANY INTEGER);
+///     CREATE OR REPLACE PUMP "P" AS INSERT INTO "TRADES"
+///     SELECT STREAM TICKER, COUNT(*) FROM SOURCE_SQL_STREAM_001
+///     GROUP BY TICKER, STEP(SOURCE_SQL_STREAM_001.ROWTIME BY INTERVAL '10' SECOND);
+/// "#;
+/// let mut batch = SqlBatch::new(SqlSensor::new(sql, input)?);
+/// let arrival = "2026-03-01 22:49:10.000".parse()?;
+/// assert!(batch.add(br#"{"ticker":"AMZN"} {"ticker":"AMZN"}"#, arrival).is_empty());
+/// let finished = batch.finish();
+/// assert_eq!(finished.rows[0].to_json(), r#"{"TICKER":"AMZN","HOW_MANY":2}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct SqlBatch {
+    sensor: SqlSensor,
+    groups: BTreeMap<(Window, String), GroupTotals>,
+    known: HashSet<(Window, String, i128)>,
+    index: u64,
+}
+
+#[derive(Debug)]
+struct GroupTotals {
+    readings: u64,
+    accumulator: MeasureAccumulators,
+}
+
+/// A part of a record that is rejected, by one pump or by all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedReading {
+    /// The part.
+    pub payload: Vec<u8>,
+    /// Why.
+    pub reason: Rejection,
+}
+
+/// What an application wrote.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FinishedBatch {
+    /// The rows, by window. Those of a window are in the order of its `ORDER BY`.
+    pub rows: Vec<OutputRow>,
+    /// Values that could not be computed. They are null in the rows.
+    pub problems: Vec<EvalError>,
+}
+
+impl SqlBatch {
+    /// A batch without records.
+    pub fn new(sensor: SqlSensor) -> Self {
+        Self {
+            sensor,
+            groups: BTreeMap::new(),
+            known: HashSet::new(),
+            index: 0,
+        }
+    }
+
+    /// Adds a record. Returns what cannot be read of it. A reading may be rejected by one pump and
+    /// count in another.
+    pub fn add(&mut self, record: &[u8], arrival: Timestamp) -> Vec<RejectedReading> {
+        let mut rejected = Vec::new();
+        let sensor = self.sensor.clone();
+        for (part, reading) in readings(&sensor, record) {
+            let mut reject = |reason| {
+                rejected.push(RejectedReading {
+                    payload: part.to_vec(),
+                    reason,
+                });
+            };
+            let reading = match reading {
+                Ok(Some(reading)) => reading,
+                Ok(None) => continue,
+                Err(reason) => {
+                    reject(reason);
+                    continue;
+                }
+            };
+            sensor.split(reading, arrival, |reading| match reading {
+                Ok(reading) => self.count(&reading, arrival),
+                Err(reason) => reject(reason),
+            });
+        }
+        rejected
+    }
+
+    fn count(&mut self, reading: &crate::sensor::SqlReading<'_>, arrival: Timestamp) {
+        let Some(window) = self.sensor.window(reading) else {
+            return;
+        };
+        let key = self.sensor.key(reading).into_owned();
+        if let Some(identity) = self.sensor.identity(reading)
+            && !self.known.insert((window, key.clone(), identity))
+        {
+            return;
+        }
+        let order = ReadingOrder {
+            sequence_number: self.index.to_string().into(),
+            index: 0,
+            time: arrival,
+        };
+        self.index += 1;
+        let totals = self.groups.entry((window, key));
+        let totals = totals.or_insert_with(|| GroupTotals {
+            readings: 0,
+            accumulator: MeasureAccumulators::identity(),
+        });
+        totals.readings += 1;
+        let values = self.sensor.values(reading);
+        self.sensor.add(&mut totals.accumulator, &values, &order);
+    }
+
+    /// Finishes all windows.
+    pub fn finish(self) -> FinishedBatch {
+        let schema = self.sensor.schema();
+        let mut merged = Vec::new();
+        for ((window, key), totals) in self.groups {
+            // They are the texts of keys of this schema.
+            let Ok(key) = schema.key_values(key) else {
+                continue;
+            };
+            let measures = self.sensor.measures(&totals.accumulator);
+            let columns = schema.measures().iter().zip(&measures);
+            let measures = columns.map(|(column, measure)| measure.finish(column.measure_type));
+            merged.push(MergedRow {
+                key,
+                window_start: Timestamp::from_millis(window.start),
+                window_seconds: ((window.end - window.start) / 1000) as u32,
+                readings: totals.readings,
+                measures: measures.collect(),
+                gap: false,
+            });
+        }
+        finish_rows(self.sensor.application(), &merged)
+    }
+}
+
+/// Finishes merged rows of an application. Rows of others are left out.
+pub fn finish_rows<'m>(
+    application: &SqlApplication,
+    merged: impl IntoIterator<Item = &'m MergedRow>,
+) -> FinishedBatch {
+    let mut finished = FinishedBatch::default();
+    for row in merged {
+        if let Ok(of_row) = application.finish(row) {
+            finished.rows.extend(of_row.rows);
+            finished.problems.extend(of_row.problems);
+        }
+    }
+    finish::sort(&mut finished.rows);
+    finished
+}

@@ -1,0 +1,293 @@
+//! What a pump does with a row of the stream that it reads.
+
+use sqlparser::ast::Expr;
+use windrow_core::value::Value;
+
+use crate::compile::{self, Grouping, Ungrouped};
+use crate::expression::{Node, NodeKind, Type};
+use crate::group::{ComputedAggregate, Groups, Term};
+use crate::problem::{Position, SqlProblem};
+use crate::scope::Scope;
+use crate::select::{SelectListItem, SelectParts};
+use crate::statement::Name;
+use crate::types::SqlType;
+
+/// An expression and its text.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    pub(crate) node: Node,
+    pub(crate) text: String,
+}
+
+/// A filter and a projection: rows in, rows out.
+#[derive(Clone, Debug)]
+pub(crate) struct Stateless {
+    pub(crate) filter: Option<Program>,
+    /// One per column of the stream that it writes.
+    pub(crate) outputs: Vec<Program>,
+}
+
+/// A SELECT with GROUP BY. The expressions after the filter are those of a group: its columns are
+/// the terms, then the aggregates; its time is the window's end.
+#[derive(Clone, Debug)]
+pub(crate) struct Windowed {
+    pub(crate) filter: Option<Program>,
+    pub(crate) terms: Vec<Term>,
+    /// Which of the terms is the window.
+    pub(crate) window: usize,
+    pub(crate) window_millis: i64,
+    pub(crate) aggregates: Vec<ComputedAggregate>,
+    pub(crate) having: Option<Program>,
+    /// One per column of the stream that it writes.
+    pub(crate) outputs: Vec<Program>,
+    /// What rows of a window are ordered by, and whether the order is descending.
+    pub(crate) order: Vec<(Program, bool)>,
+}
+
+/// What a pump does.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Stateless(Stateless),
+    Windowed(Box<Windowed>),
+}
+
+/// The stream that a pump writes, and which columns.
+pub(crate) struct InsertTarget<'t> {
+    pub(crate) stream: &'t str,
+    pub(crate) columns: &'t [(String, SqlType)],
+    pub(crate) listed: Option<&'t [Name]>,
+}
+
+/// Compiles a SELECT.
+///
+/// # Errors
+///
+/// [`SqlProblem`] for each part that is not supported.
+pub(crate) fn body(
+    parts: &SelectParts<'_>,
+    scope: &Scope,
+    target: &InsertTarget<'_>,
+) -> Result<Body, Vec<SqlProblem>> {
+    let mut problems = Problems::default();
+    let filter = parts.filter.and_then(|expr| {
+        problems
+            .keep(compile::condition(expr, scope, &mut Ungrouped).map(|node| program(node, expr)))
+    });
+    if !is_grouped(parts) {
+        let outputs = outputs(parts, scope, target, &mut Ungrouped, &mut problems);
+        // The order of single rows is that in which they arrive.
+        for (expr, _) in &parts.order_by {
+            problems.keep(compile::compile(expr, scope, &mut Ungrouped));
+        }
+        return problems.or(Body::Stateless(Stateless { filter, outputs }));
+    }
+    let mut groups = match Groups::new(parts, scope) {
+        Ok(groups) => groups,
+        Err(others) => {
+            problems.0.extend(others);
+            return Err(problems.0);
+        }
+    };
+    let outputs = outputs(parts, scope, target, &mut groups, &mut problems);
+    let having = parts.having.and_then(|expr| {
+        problems.keep(compile::condition(expr, scope, &mut groups).map(|node| program(node, expr)))
+    });
+    let mut order = Vec::new();
+    for (expr, is_descending) in &parts.order_by {
+        let expr = aliased(expr, parts);
+        let node = problems.keep(compile::compile(expr, scope, &mut groups));
+        order.extend(node.map(|node| (program(node, expr), *is_descending)));
+    }
+    problems.or(Body::Windowed(Box::new(Windowed {
+        filter,
+        terms: groups.terms,
+        window: groups.window,
+        window_millis: groups.window_millis,
+        aggregates: groups.aggregates,
+        having,
+        outputs,
+        order,
+    })))
+}
+
+#[derive(Default)]
+struct Problems(Vec<SqlProblem>);
+
+impl Problems {
+    fn keep<T>(&mut self, result: Result<T, SqlProblem>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.0.push(problem);
+                None
+            }
+        }
+    }
+
+    fn or(self, body: Body) -> Result<Body, Vec<SqlProblem>> {
+        if self.0.is_empty() {
+            return Ok(body);
+        }
+        Err(self.0)
+    }
+}
+
+fn program(node: Node, expr: &Expr) -> Program {
+    Program {
+        node,
+        text: compile::canonical(expr),
+    }
+}
+
+fn is_grouped(parts: &SelectParts<'_>) -> bool {
+    let calls_aggregate = |item: &SelectListItem<'_>| match item {
+        SelectListItem::Expr(expr, _) => has_aggregate(expr),
+        SelectListItem::All(_) => false,
+    };
+    !parts.group_by.is_empty() || parts.having.is_some() || parts.items.iter().any(calls_aggregate)
+}
+
+/// Whether an expression of the SELECT list is an aggregate, or arithmetic with one.
+fn has_aggregate(expr: &Expr) -> bool {
+    let mut expr = expr;
+    loop {
+        match expr {
+            Expr::BinaryOp { left, right, .. } => {
+                if has_aggregate_itself(right) {
+                    return true;
+                }
+                expr = left;
+            }
+            Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => expr = inner,
+            other => return has_aggregate_itself(other),
+        }
+    }
+}
+
+fn has_aggregate_itself(expr: &Expr) -> bool {
+    !matches!(compile::aggregate_of(expr), Ok(None))
+}
+
+/// The expression that an alias or a number of the SELECT list stands for.
+fn aliased<'q>(expr: &'q Expr, parts: &SelectParts<'q>) -> &'q Expr {
+    let text = compile::canonical(expr);
+    let ordinal = match expr {
+        Expr::Value(_) => text.parse::<usize>().ok(),
+        _ => None,
+    };
+    for (index, item) in parts.items.iter().enumerate() {
+        if let SelectListItem::Expr(item, alias) = item
+            && (ordinal == Some(index + 1)
+                || (alias.as_ref() == Some(&text) && matches!(expr, Expr::Identifier(_))))
+        {
+            return item;
+        }
+    }
+    expr
+}
+
+/// The values of the SELECT list.
+fn selected(
+    parts: &SelectParts<'_>,
+    scope: &Scope,
+    grouping: &mut dyn Grouping,
+    problems: &mut Problems,
+) -> Vec<Option<Program>> {
+    let mut selected = Vec::new();
+    for item in &parts.items {
+        match item {
+            SelectListItem::Expr(expr, _) => {
+                let node = problems.keep(compile::compile(expr, scope, grouping));
+                selected.push(node.map(|node| program(node, expr)));
+            }
+            SelectListItem::All(at) if is_grouped(parts) => {
+                let reason = "a SELECT with GROUP BY lists its columns";
+                problems.0.push(SqlProblem::new(*at, "*", reason));
+            }
+            SelectListItem::All(at) => {
+                for (index, (column, sql_type)) in scope.columns.iter().enumerate() {
+                    let node = Node::leaf(NodeKind::Column(index), Type::Sql(*sql_type), *at);
+                    let text = column.clone();
+                    selected.push(Some(Program { node, text }));
+                }
+            }
+        }
+    }
+    selected
+}
+
+/// The values of the columns of the stream that is written. Columns that are not in the list of
+/// INSERT are NULL.
+fn outputs(
+    parts: &SelectParts<'_>,
+    scope: &Scope,
+    target: &InsertTarget<'_>,
+    grouping: &mut dyn Grouping,
+    problems: &mut Problems,
+) -> Vec<Program> {
+    let before = problems.0.len();
+    let selected = selected(parts, scope, grouping, problems);
+    let indexes = problems.keep(target.indexes(parts.at));
+    let Some(indexes) = indexes.filter(|_| problems.0.len() == before) else {
+        return Vec::new();
+    };
+    if indexes.len() != selected.len() {
+        let reason = format!(
+            "it has {} values for {} columns of stream \"{}\"",
+            selected.len(),
+            indexes.len(),
+            target.stream
+        );
+        problems
+            .0
+            .push(SqlProblem::new(parts.at, "the SELECT list", reason));
+        return Vec::new();
+    }
+    let null = |at: Position| Program {
+        node: Node::leaf(NodeKind::Constant(Value::Null), Type::Null, at),
+        text: "NULL".to_owned(),
+    };
+    let mut outputs: Vec<Program> = target.columns.iter().map(|_| null(parts.at)).collect();
+    for (index, selected) in indexes.into_iter().zip(selected) {
+        let (Some(program), Some((column, to))) = (selected, target.columns.get(index)) else {
+            continue;
+        };
+        let text = program.text;
+        let assigned = problems.keep(compile::assign(program.node, column, *to));
+        if let Some(node) = assigned {
+            outputs[index] = Program { node, text };
+        }
+    }
+    outputs
+}
+
+impl InsertTarget<'_> {
+    /// The indexes of the columns that are written, in the order of the SELECT list.
+    fn indexes(&self, at: Position) -> Result<Vec<usize>, SqlProblem> {
+        let Some(listed) = self.listed else {
+            return Ok((0..self.columns.len()).collect());
+        };
+        let mut indexes = Vec::with_capacity(listed.len());
+        for name in listed {
+            let found = self
+                .columns
+                .iter()
+                .position(|(column, _)| *column == name.text);
+            let construct = format!("column \"{}\"", name.text);
+            let Some(index) = found else {
+                let reason = format!("stream \"{}\" has no such column", self.stream);
+                let problem = SqlProblem::new(name.at, construct, reason).or_at(at);
+                let columns = self.columns.iter().map(|(column, _)| column.as_str());
+                return Err(match crate::scope::similar(&name.text, columns) {
+                    Some(similar) => problem.rewrite(crate::scope::did_you_mean(similar)),
+                    None => problem,
+                });
+            };
+            if indexes.contains(&index) {
+                return Err(SqlProblem::new(name.at, construct, "it is listed twice"));
+            }
+            indexes.push(index);
+        }
+        Ok(indexes)
+    }
+}

@@ -1,0 +1,287 @@
+//! From merged rows to the rows of the output streams.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use windrow_core::decimal::Decimal;
+use windrow_core::row::MergedRow;
+use windrow_core::time::Timestamp;
+use windrow_core::value::{FieldValue, Finite, Value};
+
+use crate::body::{Program, Stateless};
+use crate::compile::{AVERAGE_PLACES, AggregateFunction};
+use crate::evaluate::{EvalRow, evaluate, is_true};
+use crate::exact;
+use crate::expression::Type;
+use crate::output::{OutputRow, OutputStream};
+use crate::pump::EvalError;
+use crate::types::SqlType;
+
+/// What becomes of a merged row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FinishedRows {
+    /// Its rows: none if HAVING leaves it out, and further ones if other pumps read the first.
+    pub rows: Vec<OutputRow>,
+    /// Values that could not be computed. They are null in the rows.
+    pub problems: Vec<EvalError>,
+}
+
+/// How a pump finishes its merged rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Finisher {
+    pub(crate) pump: String,
+    pub(crate) stream: Arc<OutputStream>,
+    /// Where the values of the terms are.
+    pub(crate) terms: Vec<TermSource>,
+    pub(crate) aggregates: Vec<AggregateSource>,
+    pub(crate) having: Option<Program>,
+    pub(crate) outputs: Vec<Program>,
+    pub(crate) order: Vec<(Program, bool)>,
+    /// Chains of stateless pumps that read the rows.
+    pub(crate) after: Vec<Vec<Stage>>,
+}
+
+/// A stateless pump after a window.
+#[derive(Clone, Debug)]
+pub(crate) struct Stage {
+    pub(crate) pump: String,
+    pub(crate) stream: Arc<OutputStream>,
+    pub(crate) stateless: Stateless,
+}
+
+/// Where the value of a term is.
+#[derive(Clone, Debug)]
+pub(crate) enum TermSource {
+    /// In a column of the key.
+    Key(usize),
+    /// It is computed of the window's start.
+    Window(Program),
+}
+
+/// Which measures an aggregate is computed of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AggregateSource {
+    pub(crate) aggregate: AggregateFunction,
+    pub(crate) value_type: Type,
+    /// The sum, lowest or highest value.
+    pub(crate) value: Option<usize>,
+    /// The number of values; all rows if there is none.
+    pub(crate) count: Option<usize>,
+}
+
+impl Finisher {
+    /// The rows that a merged row becomes.
+    pub(crate) fn finish(&self, merged: &MergedRow) -> FinishedRows {
+        let mut finished = FinishedRows::default();
+        let start = merged.window_start;
+        let length = i64::from(merged.window_seconds).saturating_mul(1000);
+        let end = Timestamp::from_millis(start.millis().saturating_add(length));
+        let mut values: Vec<FieldValue<'_>> = Vec::new();
+        for term in &self.terms {
+            let value = match term {
+                TermSource::Key(index) => merged
+                    .key
+                    .get(*index)
+                    .map_or(FieldValue::Null, FieldValue::from),
+                TermSource::Window(program) => {
+                    let row = EvalRow {
+                        values: &[],
+                        time: start,
+                    };
+                    value(&self.pump, program, row, &mut finished.problems)
+                }
+            };
+            values.push(value);
+        }
+        let aggregates = self.aggregates.iter();
+        values.extend(aggregates.map(|source| source.finish(merged)));
+        let row = EvalRow {
+            values: &values,
+            time: end,
+        };
+        if !passes(
+            &self.pump,
+            self.having.as_ref(),
+            row,
+            &mut finished.problems,
+        ) {
+            return finished;
+        }
+        let outputs = outputs(&self.pump, &self.outputs, row, &mut finished.problems);
+        let order = self.order.iter().map(|(program, is_descending)| {
+            let value = value(&self.pump, program, row, &mut finished.problems);
+            (Value::from(value), *is_descending)
+        });
+        let first = OutputRow {
+            stream: Arc::clone(&self.stream),
+            window_start: start,
+            values: outputs,
+            order: order.collect(),
+        };
+        for chain in &self.after {
+            let row = through(chain, &first, end, &mut finished.problems);
+            finished.rows.extend(row);
+        }
+        finished.rows.insert(0, first);
+        finished
+    }
+}
+
+/// The row that a chain of pumps makes of one; the last of them writes it.
+fn through(
+    chain: &[Stage],
+    first: &OutputRow,
+    end: Timestamp,
+    problems: &mut Vec<EvalError>,
+) -> Option<OutputRow> {
+    let mut current = OutputRow {
+        order: Vec::new(),
+        ..first.clone()
+    };
+    for (index, stage) in chain.iter().enumerate() {
+        let values: Vec<FieldValue<'_>> = current.values.iter().map(FieldValue::from).collect();
+        let row = EvalRow {
+            values: &values,
+            time: end,
+        };
+        // The chains share their beginnings, so each problem is that of the last of one.
+        let mut others = Vec::new();
+        let is_last = index + 1 == chain.len();
+        let into = if is_last { &mut *problems } else { &mut others };
+        if !passes(&stage.pump, stage.stateless.filter.as_ref(), row, into) {
+            return None;
+        }
+        let values = outputs(&stage.pump, &stage.stateless.outputs, row, into);
+        current = OutputRow {
+            stream: Arc::clone(&stage.stream),
+            values,
+            ..current
+        };
+    }
+    Some(current)
+}
+
+fn passes(
+    pump: &str,
+    filter: Option<&Program>,
+    row: EvalRow<'_>,
+    problems: &mut Vec<EvalError>,
+) -> bool {
+    let Some(filter) = filter else {
+        return true;
+    };
+    match is_true(&filter.node, row) {
+        Ok(passes) => passes,
+        Err(failure) => {
+            problems.push(EvalError::new(pump, filter, failure));
+            false
+        }
+    }
+}
+
+fn outputs(
+    pump: &str,
+    programs: &[Program],
+    row: EvalRow<'_>,
+    problems: &mut Vec<EvalError>,
+) -> Vec<Value> {
+    let values = programs.iter().map(|program| {
+        let row = EvalRow { ..row };
+        Value::from(value(pump, program, row, problems))
+    });
+    values.collect()
+}
+
+fn value<'r>(
+    pump: &str,
+    program: &'r Program,
+    row: EvalRow<'r>,
+    problems: &mut Vec<EvalError>,
+) -> FieldValue<'r> {
+    match evaluate(&program.node, row) {
+        Ok(value) => value,
+        Err(failure) => {
+            problems.push(EvalError::new(pump, program, failure));
+            FieldValue::Null
+        }
+    }
+}
+
+impl AggregateSource {
+    fn finish<'m>(&self, merged: &'m MergedRow) -> FieldValue<'m> {
+        let measure = |index: Option<usize>| index.and_then(|index| merged.measures.get(index));
+        let value = measure(self.value);
+        match self.aggregate {
+            AggregateFunction::Count => FieldValue::Number(Decimal {
+                unscaled: self.count(merged),
+                scale: 0,
+            }),
+            AggregateFunction::Min | AggregateFunction::Max => {
+                value.map_or(FieldValue::Null, FieldValue::from)
+            }
+            AggregateFunction::Sum => match value {
+                Some(Value::Number(sum)) if self.value_type.is_float() => {
+                    float(exact::to_float(*sum))
+                }
+                Some(value) => value.into(),
+                None => FieldValue::Null,
+            },
+            AggregateFunction::Average => match (value, u64::try_from(self.count(merged))) {
+                (Some(Value::Number(sum)), Ok(count)) if count > 0 => self.average(*sum, count),
+                _ => FieldValue::Null,
+            },
+        }
+    }
+
+    fn count(&self, merged: &MergedRow) -> i128 {
+        match self.count {
+            None => merged.readings.into(),
+            Some(index) => match merged.measures.get(index) {
+                Some(Value::Number(count)) => count.unscaled,
+                _ => 0,
+            },
+        }
+    }
+
+    fn average(&self, sum: Decimal, count: u64) -> FieldValue<'static> {
+        /// As many digits as a decimal has after its point.
+        const PLACES: u8 = 18;
+        /// From here, that many digits are at least as many as a float has.
+        const PRECISE: u128 = 10_u128.pow(17);
+
+        if !self.value_type.is_float() {
+            let places = self.value_type.sql().map_or(AVERAGE_PLACES, SqlType::scale);
+            let average = sum.divided_by(count, places);
+            return average.map_or(FieldValue::Null, FieldValue::Number);
+        }
+        match sum.divided_by(count, PLACES) {
+            Some(average) if average.unscaled.unsigned_abs() >= PRECISE => {
+                float(exact::to_float(average))
+            }
+            _ => float(exact::to_float(sum) / count as f64),
+        }
+    }
+}
+
+fn float(float: f64) -> FieldValue<'static> {
+    Finite::new(float).map_or(FieldValue::Null, FieldValue::Float)
+}
+
+/// Sorts rows by window, and those of a window as ORDER BY has it. NULL comes first.
+pub fn sort(rows: &mut [OutputRow]) {
+    rows.sort_by(|left, right| {
+        let windows = left.window_start.cmp(&right.window_start);
+        windows.then_with(|| {
+            let terms = left.order.iter().zip(&right.order);
+            let compared = terms.map(|((left, is_descending), (right, _))| {
+                let ordering = left.cmp(right);
+                if *is_descending {
+                    ordering.reverse()
+                } else {
+                    ordering
+                }
+            });
+            compared.fold(Ordering::Equal, Ordering::then)
+        })
+    });
+}

@@ -1,0 +1,334 @@
+//! Pumps at run time: from an input row to the groups that it counts in.
+
+use windrow_core::decimal::Decimal;
+use windrow_core::time::Timestamp;
+use windrow_core::value::{FieldValue, Value};
+use windrow_core::window::{InvalidWindow, Tumbling, Window};
+
+use crate::body::{Program, Stateless};
+use crate::evaluate::{EvalFailure, EvalRow, evaluate, is_true};
+use crate::exact;
+use crate::expression::NodeKind;
+use crate::problem::Position;
+use thiserror::Error;
+
+/// A pump with a window.
+#[derive(Clone, Debug)]
+pub struct Pump {
+    pub(crate) name: String,
+    pub(crate) stream: String,
+    pub(crate) window: Tumbling,
+    pub(crate) window_seconds: u32,
+    /// The text of its keys. The columns of other pumps are null in it.
+    pub(crate) key_text: Vec<KeyPiece>,
+    /// How many measures there are, over all pumps.
+    pub(crate) measures_len: usize,
+    pub(crate) paths: Vec<Path>,
+    pub(crate) filter: Option<Program>,
+    pub(crate) keys: Vec<KeyInput>,
+    pub(crate) inputs: Vec<MeasureInput>,
+}
+
+/// The stateless pumps between the input stream and the window.
+#[derive(Clone, Debug)]
+pub(crate) struct Path(pub(crate) Vec<Stateless>);
+
+/// A piece of the text of a key.
+#[derive(Clone, Debug)]
+pub(crate) enum KeyPiece {
+    /// What all keys of a pump have.
+    Text(Vec<u8>),
+    /// The JSON of the value of a term, by its index.
+    Term(usize),
+}
+
+/// A term of the key, and which column of the key it is.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyInput {
+    pub(crate) program: Program,
+    pub(crate) column: usize,
+    /// The scale of its numbers.
+    pub(crate) scale: u8,
+}
+
+/// The largest number to sum, without its point. A sum of a hundred million of them fits 128 bits.
+const LARGEST_SUMMED: u128 = 10_u128.pow(30);
+
+/// A part of an aggregate, and which measure it is.
+#[derive(Clone, Debug)]
+pub(crate) struct MeasureInput {
+    pub(crate) program: Program,
+    pub(crate) measure: usize,
+    pub(crate) form: InputForm,
+}
+
+/// What of an argument is aggregated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InputForm {
+    /// The value; numbers with this scale.
+    Value(u8),
+    /// A number to sum, with this scale.
+    Sum(u8),
+    /// One if there is a value.
+    One,
+    /// A float as a decimal.
+    Float {
+        /// Whether it is one of 32 bits.
+        is_real: bool,
+    },
+}
+
+/// A group that an input row counts in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowGroup {
+    /// The text of the key ([`Schema::key_text`](windrow_core::schema::Schema::key_text)). The
+    /// columns of other pumps are null.
+    pub key: String,
+    /// The window.
+    pub window: Window,
+    /// What the row adds to the measures. Those of other pumps are null.
+    pub inputs: Vec<Value>,
+}
+
+/// The longest text of a key or a measure, in bytes. The limits of the window state and of a row
+/// follow from it.
+const LONGEST_TEXT: usize = 2_048;
+
+/// Why an expression has no value for a row.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("pump \"{pump}\": {expression} (line {}, column {}): {reason}", at.line, at.column)]
+pub struct EvalError {
+    /// The pump's name.
+    pub pump: String,
+    /// The expression as text.
+    pub expression: String,
+    /// Where it failed.
+    pub at: Position,
+    /// Why.
+    pub reason: String,
+}
+
+impl EvalError {
+    pub(crate) fn new(pump: &str, program: &Program, failure: EvalFailure) -> Self {
+        Self {
+            pump: pump.to_owned(),
+            expression: program.text.clone(),
+            at: failure.at,
+            reason: failure.reason,
+        }
+    }
+}
+
+impl Pump {
+    pub(crate) fn tumbling(millis: i64) -> Result<Tumbling, InvalidWindow> {
+        Tumbling::new(millis)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The stream that it writes.
+    pub fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    /// The length of its windows.
+    pub fn window_seconds(&self) -> u32 {
+        self.window_seconds
+    }
+
+    /// The terms of GROUP BY besides the window, as text.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|input| input.program.text.as_str())
+    }
+
+    /// The parts of its aggregates, as text. `COUNT(*)` is the number of readings, and no part.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.inputs.iter().map(|input| input.program.text.as_str())
+    }
+
+    /// Adds the groups that an input row counts in to `groups`: none if WHERE leaves it out, and
+    /// several if the pump reads a stream that several pumps write.
+    ///
+    /// `row` has a value per column of the input stream: integers and decimals are numbers with the
+    /// scale of the column, `REAL` and `DOUBLE` are floats, dates and times are timestamps.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError`] if an expression has no value. Then the row counts in no group of this pump.
+    pub fn evaluate(
+        &self,
+        row: &[FieldValue<'_>],
+        arrival: Timestamp,
+        groups: &mut Vec<RowGroup>,
+    ) -> Result<(), EvalError> {
+        let before = groups.len();
+        let row = EvalRow {
+            values: row,
+            time: arrival,
+        };
+        for path in &self.paths {
+            if let Err(error) = self.through(&path.0, row, groups) {
+                groups.truncate(before);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn through(
+        &self,
+        stages: &[Stateless],
+        row: EvalRow<'_>,
+        groups: &mut Vec<RowGroup>,
+    ) -> Result<(), EvalError> {
+        let Some((stage, rest)) = stages.split_first() else {
+            groups.extend(self.group(row)?);
+            return Ok(());
+        };
+        if !self.passes(stage.filter.as_ref(), row)? {
+            return Ok(());
+        }
+        let mut values = Vec::with_capacity(stage.outputs.len());
+        for output in &stage.outputs {
+            values.push(self.value(output, row)?);
+        }
+        let next = EvalRow {
+            values: &values,
+            time: row.time,
+        };
+        self.through(rest, next, groups)
+    }
+
+    fn passes(&self, filter: Option<&Program>, row: EvalRow<'_>) -> Result<bool, EvalError> {
+        let Some(filter) = filter else {
+            return Ok(true);
+        };
+        is_true(&filter.node, row).map_err(|failure| EvalError::new(&self.name, filter, failure))
+    }
+
+    fn value<'r>(
+        &self,
+        program: &'r Program,
+        row: EvalRow<'r>,
+    ) -> Result<FieldValue<'r>, EvalError> {
+        evaluate(&program.node, row).map_err(|failure| EvalError::new(&self.name, program, failure))
+    }
+
+    fn group(&self, row: EvalRow<'_>) -> Result<Option<RowGroup>, EvalError> {
+        if !self.passes(self.filter.as_ref(), row)? {
+            return Ok(None);
+        }
+        let mut key = Vec::with_capacity(64);
+        for piece in &self.key_text {
+            match piece {
+                KeyPiece::Text(text) => key.extend_from_slice(text),
+                KeyPiece::Term(index) => self.write_term(&self.keys[*index], row, &mut key)?,
+            }
+        }
+        let mut inputs = vec![Value::Null; self.measures_len];
+        for input in &self.inputs {
+            inputs[input.measure] =
+                self.with_value(&input.program, row, |value| self.input(input, value))?;
+        }
+        Ok(Some(RowGroup {
+            // JSON is always UTF-8.
+            key: String::from_utf8(key).unwrap_or_default(),
+            window: self.window.window_of(row.time.millis()),
+            inputs,
+        }))
+    }
+
+    /// Calls `with` with the value of an expression. Most are columns, whose values need no copy.
+    #[inline]
+    fn with_value<T>(
+        &self,
+        program: &Program,
+        row: EvalRow<'_>,
+        with: impl FnOnce(&FieldValue<'_>) -> Result<T, EvalError>,
+    ) -> Result<T, EvalError> {
+        if let NodeKind::Column(index) = program.node.kind
+            && let Some(value) = row.values.get(index)
+        {
+            return with(value);
+        }
+        with(&self.value(program, row)?)
+    }
+
+    /// Appends the JSON of the value of a term.
+    fn write_term(
+        &self,
+        input: &KeyInput,
+        row: EvalRow<'_>,
+        key: &mut Vec<u8>,
+    ) -> Result<(), EvalError> {
+        let program = &input.program;
+        self.with_value(program, row, |value| {
+            match value {
+                FieldValue::Number(number) => {
+                    let number = self.scaled(program, *number, input.scale)?;
+                    FieldValue::Number(number).write_json(key);
+                }
+                FieldValue::Text(text) if text.len() > LONGEST_TEXT => {
+                    return Err(self.too_long(program, text));
+                }
+                other => other.write_json(key),
+            }
+            Ok(())
+        })
+    }
+
+    #[inline]
+    fn input(&self, input: &MeasureInput, value: &FieldValue<'_>) -> Result<Value, EvalError> {
+        Ok(match (input.form, value) {
+            (_, FieldValue::Null) => Value::Null,
+            (InputForm::One, _) => Value::Number(Decimal {
+                unscaled: 1,
+                scale: 0,
+            }),
+            (InputForm::Value(scale), FieldValue::Number(number)) => {
+                Value::Number(self.scaled(&input.program, *number, scale)?)
+            }
+            (InputForm::Sum(scale), FieldValue::Number(number)) => {
+                let number = self.scaled(&input.program, *number, scale)?;
+                if number.unscaled.unsigned_abs() > LARGEST_SUMMED {
+                    let reason = format!("{number} is too large to sum");
+                    return Err(self.failed(&input.program, reason));
+                }
+                Value::Number(number)
+            }
+            (InputForm::Float { is_real }, FieldValue::Float(float)) => {
+                let number = exact::of_float(float.value(), is_real);
+                let too_large = || "a float to sum is 10^15 or more".to_owned();
+                Value::Number(number.ok_or_else(|| self.failed(&input.program, too_large()))?)
+            }
+            (_, FieldValue::Text(text)) if text.len() > LONGEST_TEXT => {
+                return Err(self.too_long(&input.program, text));
+            }
+            (_, other) => other.to_value(),
+        })
+    }
+
+    fn too_long(&self, program: &Program, text: &str) -> EvalError {
+        let reason = format!(
+            "the text has {} bytes, more than {LONGEST_TEXT}",
+            text.len()
+        );
+        self.failed(program, reason)
+    }
+
+    fn scaled(&self, program: &Program, number: Decimal, scale: u8) -> Result<Decimal, EvalError> {
+        if number.scale == scale {
+            return Ok(number);
+        }
+        let scaled = exact::rescale(number, scale);
+        scaled.ok_or_else(|| self.failed(program, format!("{number} is out of range")))
+    }
+
+    fn failed(&self, program: &Program, reason: String) -> EvalError {
+        let at = program.node.at;
+        EvalError::new(&self.name, program, EvalFailure { at, reason })
+    }
+}

@@ -1,0 +1,95 @@
+//! The names that an expression can use.
+
+use crate::problem::{Position, SqlProblem};
+use crate::types::SqlType;
+
+/// The column that every stream has: the time of a row.
+pub(crate) const ROWTIME: &str = "ROWTIME";
+
+/// The column that the input stream has besides its own: the time at which a record arrived.
+const ARRIVAL: &str = "APPROXIMATE_ARRIVAL_TIME";
+
+/// Columns that Kinesis adds to the input stream, and that are not supported.
+const METADATA: [&str; 3] = ["PARTITION_KEY", "SEQUENCE_NUMBER", "SHARD_ID"];
+
+/// The columns of the stream that a SELECT reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    /// The stream's name, and its alias.
+    pub(crate) names: Vec<String>,
+    pub(crate) columns: Vec<(String, SqlType)>,
+    /// Whether it is the input stream.
+    pub(crate) is_input: bool,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResolvedName {
+    /// A column, by index.
+    Column(usize, SqlType),
+    /// The time of the row.
+    RowTime,
+    /// The time at which the record arrived.
+    ArrivalTime,
+}
+
+impl Scope {
+    /// Resolves a name.
+    ///
+    /// # Errors
+    ///
+    /// [`SqlProblem`] if there is no such column.
+    pub(crate) fn resolve(&self, name: &str, at: Position) -> Result<ResolvedName, SqlProblem> {
+        let found = self.columns.iter().position(|(column, _)| column == name);
+        if let Some(index) = found {
+            return Ok(ResolvedName::Column(index, self.columns[index].1));
+        }
+        if name == ROWTIME {
+            return Ok(ResolvedName::RowTime);
+        }
+        if self.is_input && name == ARRIVAL {
+            return Ok(ResolvedName::ArrivalTime);
+        }
+        let construct = format!("column \"{name}\"");
+        if self.is_input && METADATA.contains(&name) {
+            return Err(SqlProblem::new(at, construct, "it is not supported"));
+        }
+        let stream = self.names.first().map_or("", String::as_str);
+        let reason = format!("stream \"{stream}\" has no such column");
+        let problem = SqlProblem::new(at, construct, reason);
+        let columns = self.columns.iter().map(|(column, _)| column.as_str());
+        Err(match similar(name, columns) {
+            Some(similar) => problem.rewrite(did_you_mean(similar)),
+            None => problem,
+        })
+    }
+
+    /// Checks what stands before the point of `"stream"."column"`.
+    ///
+    /// # Errors
+    ///
+    /// [`SqlProblem`] if it is another stream.
+    pub(crate) fn check_qualifier(&self, name: &str, at: Position) -> Result<(), SqlProblem> {
+        if self.names.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        let reason = "the SELECT does not read this stream";
+        let problem = SqlProblem::new(at, format!("stream \"{name}\""), reason);
+        let names = self.names.iter().map(String::as_str);
+        Err(match similar(name, names) {
+            Some(similar) => problem.rewrite(did_you_mean(similar)),
+            None => problem,
+        })
+    }
+}
+
+/// The name that differs only in upper and lower case.
+pub(crate) fn similar<'n>(name: &str, mut names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let lower = name.to_lowercase();
+    names.find(|known| known.to_lowercase() == lower)
+}
+
+/// The advice to write a name in quotes.
+pub(crate) fn did_you_mean(name: &str) -> String {
+    format!("did you mean \"{name}\"? Names without quotes are in upper case")
+}

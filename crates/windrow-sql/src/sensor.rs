@@ -1,0 +1,304 @@
+//! An application as a sensor.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use thiserror::Error;
+use windrow_core::json::FieldLayout;
+use windrow_core::rejection::Rejection;
+use windrow_core::row::{Measure, ReadingOrder};
+use windrow_core::schema::Schema;
+use windrow_core::sensor::{FirstLine, MeasureAccumulators, Sensor, identity_of};
+use windrow_core::time::Timestamp;
+use windrow_core::value::{FieldValue, Value};
+use windrow_core::window::Window;
+
+use crate::application::{InputColumn, InputStream, SqlApplication};
+use crate::input::{InputReader, InputRows, InputSchema};
+use crate::problem::SqlProblems;
+use crate::pump::{EvalError, RowGroup};
+use crate::types::SqlType;
+
+/// A sensor made of a SQL text and the schema of its input.
+///
+/// A reading is a JSON object. It counts once per pump that takes it, in the pump's window of its
+/// arrival. The rows have the parts of the aggregates; [`SqlApplication::finish`] computes the columns
+/// of the output streams.
+#[derive(Clone, Debug)]
+pub struct SqlSensor {
+    application: Arc<SqlApplication>,
+    reader: Arc<InputReader>,
+    input: Arc<InputSchema>,
+    /// The columns that tell readings apart.
+    identity: Arc<[usize]>,
+    /// The column whose time stands for the arrival.
+    rowtime: Option<usize>,
+}
+
+/// Why a column cannot be used as asked for.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ColumnError {
+    /// There is no such column.
+    #[error("the input has no column {name}; it has {columns}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        columns: String,
+    },
+    /// It is not a timestamp.
+    #[error("the column {name} is a {sql_type}; only a TIMESTAMP can stand for ROWTIME")]
+    NotATime {
+        /// Its name.
+        name: String,
+        /// Its type.
+        sql_type: SqlType,
+    },
+}
+
+/// What was parsed of a JSON object.
+#[derive(Debug)]
+pub enum SqlReading<'a> {
+    /// Its rows.
+    Rows(InputRows<'a>),
+    /// One group that a row counts in.
+    Grouped(GroupedRow),
+}
+
+/// A row of the input in a pump's group and window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupedRow {
+    key: String,
+    window: Window,
+    identity: Option<i128>,
+    time: Timestamp,
+    inputs: Vec<Value>,
+}
+
+impl SqlSensor {
+    /// The sensor of a SQL text that reads this input.
+    ///
+    /// # Errors
+    ///
+    /// All [`SqlProblems`] that were found.
+    pub fn new(text: &str, input: InputSchema) -> Result<Self, SqlProblems> {
+        let columns = input.columns.iter().map(|column| InputColumn {
+            name: column.name.clone(),
+            sql_type: column.sql_type,
+        });
+        let stream = InputStream {
+            name: input.stream.clone(),
+            columns: columns.collect(),
+        };
+        Ok(Self {
+            application: Arc::new(SqlApplication::new(text, &stream)?),
+            reader: Arc::new(InputReader::new(&input)),
+            input: Arc::new(input),
+            identity: Arc::default(),
+            rowtime: None,
+        })
+    }
+
+    /// Makes readings duplicates of each other if these columns are equal, as the producer's retries
+    /// are. Without it, every reading counts, as in Kinesis SQL.
+    ///
+    /// # Errors
+    ///
+    /// [`ColumnError::Unknown`].
+    pub fn with_identity(self, columns: &[impl AsRef<str>]) -> Result<Self, ColumnError> {
+        let indices = columns.iter().map(|name| self.column(name.as_ref()));
+        Ok(Self {
+            identity: indices.collect::<Result<_, _>>()?,
+            ..self
+        })
+    }
+
+    /// Whether readings may be duplicates of each other.
+    pub fn has_identity(&self) -> bool {
+        !self.identity.is_empty()
+    }
+
+    /// Makes the time in a column stand for ROWTIME, where it is not known when a reading arrived:
+    /// in an archive.
+    ///
+    /// # Errors
+    ///
+    /// [`ColumnError`] if there is no such column, or if it is not a timestamp.
+    pub fn with_rowtime(self, column: &str) -> Result<Self, ColumnError> {
+        let index = self.column(column)?;
+        let sql_type = self.input.columns[index].sql_type;
+        if sql_type != SqlType::Timestamp {
+            return Err(ColumnError::NotATime {
+                name: column.to_owned(),
+                sql_type,
+            });
+        }
+        Ok(Self {
+            rowtime: Some(index),
+            ..self
+        })
+    }
+
+    /// The SQL text, planned.
+    pub fn application(&self) -> &Arc<SqlApplication> {
+        &self.application
+    }
+
+    /// The schema of the input.
+    pub fn input(&self) -> &InputSchema {
+        &self.input
+    }
+
+    fn column(&self, name: &str) -> Result<usize, ColumnError> {
+        let columns = &self.input.columns;
+        let index = columns.iter().position(|column| column.name == name);
+        index.ok_or_else(|| {
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            ColumnError::Unknown {
+                name: name.to_owned(),
+                columns: names.join(", "),
+            }
+        })
+    }
+
+    /// What tells a row of a reading apart from others; `None` if nothing does.
+    fn identity_of(&self, index: usize, row: &[FieldValue<'_>]) -> Option<i128> {
+        let values = || self.identity.iter().filter_map(|column| row.get(*column));
+        let is_known = values().any(|value| !value.is_null());
+        // The elements of an array are rows that only their index may tell apart.
+        let index = FieldValue::Text(Cow::Owned(index.to_string()));
+        is_known.then(|| identity_of(values().cloned().chain([index])))
+    }
+}
+
+fn rejection(error: &EvalError) -> Rejection {
+    let problem = format!(
+        "of pump {} has no value for it: {} (line {}, column {})",
+        error.pump, error.reason, error.at.line, error.at.column
+    );
+    Rejection::field(&error.expression, problem)
+}
+
+impl Sensor for SqlSensor {
+    type Reading<'a> = SqlReading<'a>;
+    type Values = Vec<Value>;
+    type Accumulator = MeasureAccumulators;
+
+    fn schema(&self) -> &Arc<Schema> {
+        self.application.schema()
+    }
+
+    fn parse<'a>(&self, json: &'a [u8]) -> Result<Option<SqlReading<'a>>, Rejection> {
+        let rows = self.reader.read(json)?;
+        Ok(Some(SqlReading::Rows(rows)))
+    }
+
+    fn first_line<'a>(
+        &self,
+        layout: &mut FieldLayout,
+        text: &'a [u8],
+    ) -> Option<FirstLine<'a, SqlReading<'a>>> {
+        let (rows, rest) = self.reader.first_line(layout, text)?;
+        Some((Some(SqlReading::Rows(rows)), rest))
+    }
+
+    fn split<'a>(
+        &self,
+        reading: SqlReading<'a>,
+        arrival: Timestamp,
+        mut count: impl FnMut(Result<SqlReading<'a>, Rejection>),
+    ) {
+        let rows = match reading {
+            SqlReading::Rows(rows) => rows,
+            grouped @ SqlReading::Grouped(_) => return count(Ok(grouped)),
+        };
+        let mut groups = Vec::new();
+        for (index, row) in rows.iter().enumerate() {
+            let identity = self.identity_of(index, row);
+            for pump in self.application.pumps() {
+                match pump.evaluate(row, arrival, &mut groups) {
+                    Ok(()) => {
+                        for RowGroup {
+                            key,
+                            window,
+                            inputs,
+                        } in groups.drain(..)
+                        {
+                            count(Ok(SqlReading::Grouped(GroupedRow {
+                                key,
+                                window,
+                                identity,
+                                time: arrival,
+                                inputs,
+                            })));
+                        }
+                    }
+                    Err(error) => count(Err(rejection(&error))),
+                }
+            }
+        }
+    }
+
+    fn window(&self, reading: &SqlReading<'_>) -> Option<Window> {
+        match reading {
+            SqlReading::Rows(_) => None,
+            SqlReading::Grouped(row) => Some(row.window),
+        }
+    }
+
+    /// Nothing before [`split`](Self::split).
+    fn key<'r>(&self, reading: &'r SqlReading<'_>) -> Cow<'r, str> {
+        match reading {
+            SqlReading::Rows(_) => Cow::Borrowed(""),
+            SqlReading::Grouped(row) => Cow::Borrowed(&row.key),
+        }
+    }
+
+    fn has_time(&self) -> bool {
+        self.rowtime.is_some()
+    }
+
+    fn time(&self, reading: &SqlReading<'_>) -> Option<Timestamp> {
+        let column = self.rowtime?;
+        match reading {
+            SqlReading::Grouped(row) => Some(row.time),
+            SqlReading::Rows(rows) => match rows.first(column)? {
+                FieldValue::Timestamp(time) => Some(*time),
+                _ => None,
+            },
+        }
+    }
+
+    fn identity(&self, reading: &SqlReading<'_>) -> Option<i128> {
+        match reading {
+            SqlReading::Rows(_) => None,
+            SqlReading::Grouped(row) => row.identity,
+        }
+    }
+
+    fn values(&self, reading: &SqlReading<'_>) -> Vec<Value> {
+        match reading {
+            SqlReading::Rows(_) => Vec::new(),
+            SqlReading::Grouped(row) => row.inputs.clone(),
+        }
+    }
+
+    fn inputs(&self, values: &Vec<Value>) -> Vec<Value> {
+        values.clone()
+    }
+
+    fn add(
+        &self,
+        accumulator: &mut MeasureAccumulators,
+        values: &Vec<Value>,
+        order: &ReadingOrder<'_>,
+    ) {
+        let columns = self.schema().measures().iter();
+        let types = columns.map(|column| column.measure_type);
+        accumulator.add(types, values.iter(), order);
+    }
+
+    fn measures(&self, accumulator: &MeasureAccumulators) -> Vec<Measure> {
+        accumulator.measures()
+    }
+}

@@ -1,0 +1,135 @@
+//! The files of an application.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::Value;
+use windrow_sql::input::{InputSchema, SchemaDiscovery};
+use windrow_sql::problem::SqlProblems;
+use windrow_sql::sensor::SqlSensor;
+
+/// How many readings of a sample make a schema.
+const SAMPLED: usize = 1_000;
+
+/// Flags of programs for any sensor, which make one of SQL.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SqlFlags {
+    /// Run this Kinesis SQL text instead of the unicorns' sensor
+    #[arg(long, value_name = "FILE", help_heading = "Kinesis SQL")]
+    pub sql: Option<PathBuf>,
+
+    /// With `--sql`: the schema of its input, as JSON: an export of the application, or its
+    /// `InputSchema`
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "sql",
+        help_heading = "Kinesis SQL"
+    )]
+    pub schema: Option<PathBuf>,
+
+    /// With `--sql`: the columns that tell readings apart, so that those sent twice count once
+    /// [default: every reading counts, as in Kinesis SQL]
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        value_delimiter = ',',
+        requires = "sql",
+        help_heading = "Kinesis SQL"
+    )]
+    pub identity: Vec<String>,
+}
+
+impl SqlFlags {
+    /// The sensor that the flags ask for; `None` without `--sql`.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read, or if the text is not supported.
+    pub fn sensor(&self) -> anyhow::Result<Option<SqlSensor>> {
+        let Some(path) = &self.sql else {
+            return Ok(None);
+        };
+        let Some(schema) = &self.schema else {
+            bail!(
+                "--sql needs --schema: the schema of its input. `cargo run -p sql -- discover` makes one of sample readings"
+            );
+        };
+        sensor(path, read_schema(schema)?, &self.identity).map(Some)
+    }
+}
+
+/// The sensor of the text in a file.
+///
+/// # Errors
+///
+/// If the file cannot be read, or if the text is not supported.
+pub fn sensor(path: &Path, schema: InputSchema, identity: &[String]) -> anyhow::Result<SqlSensor> {
+    let text = read(path)?;
+    let sensor = SqlSensor::new(&text, schema);
+    let sensor =
+        sensor.map_err(|problems| anyhow::anyhow!("{}", not_supported(path, &problems)))?;
+    Ok(sensor.with_identity(identity)?)
+}
+
+/// What is said of a text with problems.
+pub fn not_supported(path: &Path, problems: &SqlProblems) -> String {
+    let mut said = format!("{} is not supported", path.display());
+    for problem in &problems.0 {
+        let at = problem.at;
+        said.push_str(&format!(
+            "\n  {}:{}:{}: {}: {}",
+            path.display(),
+            at.line,
+            at.column,
+            problem.construct,
+            problem.reason
+        ));
+        if let Some(rewrite) = &problem.rewrite {
+            said.push_str(&format!("\n      instead: {rewrite}"));
+        }
+    }
+    said
+}
+
+/// The schema in a file.
+///
+/// # Errors
+///
+/// If the file cannot be read, or has no schema that is supported.
+pub fn read_schema(path: &Path) -> anyhow::Result<InputSchema> {
+    InputSchema::parse(&read(path)?).with_context(|| path.display().to_string())
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+/// The schema that the first readings of a file have in common. They are JSON objects, one per
+/// line, or in the field `data` of such.
+///
+/// # Errors
+///
+/// If the file cannot be read, or if there are no readings in it.
+pub fn discover(path: &Path) -> anyhow::Result<InputSchema> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut discovery = SchemaDiscovery::default();
+    for line in BufReader::new(file).lines().take(SAMPLED) {
+        let line = line.with_context(|| format!("cannot read {}", path.display()))?;
+        if let Ok(mut reading) = serde_json::from_str::<Value>(&line) {
+            let is_recorded = reading.get("arrival").is_some();
+            let data = reading.get_mut("data").map(Value::take);
+            discovery.add(&data.filter(|_| is_recorded).unwrap_or(reading));
+        }
+    }
+    discovery.schema().with_context(|| {
+        format!(
+            "{} has no readings, one JSON object per line",
+            path.display()
+        )
+    })
+}
