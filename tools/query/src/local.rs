@@ -199,11 +199,11 @@ fn note_broken(readings: &Meter, rejects: &Meter, notes: &mut impl Write) {
     }
 }
 
-/// `1 part of the archive is not a reading`, `2 parts of the archive are not readings`.
+/// `1 part is not a reading`, `2 parts are not readings`.
 fn are_not(count: u64, thing: &str, other: &str) -> String {
     match count {
-        1 => format!("1 {thing} of the archive is not a {other}"),
-        _ => format!("{count} {thing}s of the archive are not {other}s"),
+        1 => format!("1 {thing} is not a {other}"),
+        _ => format!("{count} {thing}s are not {other}s"),
     }
 }
 

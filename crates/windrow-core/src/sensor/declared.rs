@@ -5,7 +5,6 @@ mod columns;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-
 use super::{
     Aggregation, Field, FieldRole, Fields, FirstLine, MeasureAccumulators, Sensor, identity_of,
 };

@@ -191,7 +191,7 @@ async fn invalid_lines_are_left_out_and_counted_once() {
     let fleet = Data::fleet();
     let answer = fleet.ask("SELECT count(*) FROM wildrydes").await;
     assert_eq!(answer.out, "count(*)\n5\n");
-    let note = "2 parts of the archive are not readings: in ";
+    let note = "2 parts are not readings: in ";
     assert!(answer.notes.contains(note), "{}", answer.notes);
     assert!(!answer.notes.contains("FROM rejects"), "{}", answer.notes);
     let joined = "SELECT count(*) FROM wildrydes a JOIN wildrydes b ON a.Name = b.Name";
@@ -339,9 +339,7 @@ async fn rejects_can_be_queried() {
         ]
     );
     assert!(
-        answer
-            .notes
-            .ends_with("1 part of the archive is not a reject: left out\n"),
+        answer.notes.ends_with("1 part is not a reject: left out\n"),
         "{}",
         answer.notes
     );
