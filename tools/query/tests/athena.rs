@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use clap::Parser;
-use query::{QueryArgs, QueryError, Terminal, run, text};
+use query::{QueryArgs, QueryError, Terminal, run, text, wild_rydes};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -198,6 +198,7 @@ async fn ask_until(
     let terminal = Terminal::default();
     let text = text(&args).unwrap();
     let outcome = run(
+        &wild_rydes::program(),
         &args,
         &text,
         &environment,

@@ -12,7 +12,7 @@ use std::io::Write;
 use clap::Parser;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use query::{QueryArgs, Terminal, run, text};
+use query::{QueryArgs, Terminal, run, text, wild_rydes};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::Environment;
@@ -34,6 +34,7 @@ async fn ask(arguments: &[&str]) -> QueryAnswer {
             let environment = Environment::default();
             let terminal = Terminal::default();
             run(
+                &wild_rydes::program(),
                 &args,
                 &text,
                 &environment,

@@ -1,0 +1,103 @@
+//! The columns of a sensor's readings and of views.
+
+use windrow_core::sensor::{DeclaredReading, DeclaredSensor, Field, FieldRole, Sensor};
+use windrow_core::value::{ColumnType, FieldValue};
+
+/// A column of readings or of a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableColumn {
+    /// Its name.
+    pub name: String,
+    /// The type of its values. Each may be missing.
+    pub column_type: ColumnType,
+    /// What its values mean, for `DESCRIBE`.
+    pub meaning: String,
+}
+
+impl TableColumn {
+    /// A column.
+    pub fn new(
+        name: impl Into<String>,
+        column_type: ColumnType,
+        meaning: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            column_type,
+            meaning: meaning.into(),
+        }
+    }
+}
+
+/// The columns of a sensor's readings, and how their values are found in a reading.
+pub struct ReadingColumns<S: Sensor> {
+    /// The columns, in the order of `SELECT *`.
+    pub columns: Vec<TableColumn>,
+    /// Finds the value of the column with an index.
+    pub value: ColumnValue<S>,
+}
+
+/// Finds the value of the column with an index in a reading.
+pub type ColumnValue<S> =
+    for<'r, 'a> fn(&S, &'r <S as Sensor>::Reading<'a>, usize) -> FieldValue<'r>;
+
+impl<S: Sensor> Clone for ReadingColumns<S> {
+    fn clone(&self) -> Self {
+        Self {
+            columns: self.columns.clone(),
+            value: self.value,
+        }
+    }
+}
+
+impl<S: Sensor> std::fmt::Debug for ReadingColumns<S> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = formatter.debug_struct("ReadingColumns");
+        debug
+            .field("columns", &self.columns)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<&DeclaredSensor> for ReadingColumns<DeclaredSensor> {
+    /// A column per field.
+    fn from(sensor: &DeclaredSensor) -> Self {
+        let column =
+            |field: &Field| TableColumn::new(&field.name, field.column_type, meaning(field));
+        Self {
+            columns: sensor.fields().iter().map(column).collect(),
+            value,
+        }
+    }
+}
+
+fn meaning(field: &Field) -> String {
+    let role = if field.roles.contains(&FieldRole::Key) {
+        "Key"
+    } else if field.roles.contains(&FieldRole::Time) {
+        "When the reading was taken, UTC"
+    } else {
+        "Field of the reading"
+    };
+    let missing = if field.is_nullable {
+        "; may be missing"
+    } else {
+        ""
+    };
+    [role, missing].concat()
+}
+
+fn value<'r>(
+    _: &DeclaredSensor,
+    reading: &'r DeclaredReading<'_>,
+    column: usize,
+) -> FieldValue<'r> {
+    match reading.values.get(column) {
+        None | Some(FieldValue::Null) => FieldValue::Null,
+        Some(FieldValue::Text(text)) => FieldValue::Text(text.as_ref().into()),
+        Some(FieldValue::Boolean(value)) => FieldValue::Boolean(*value),
+        Some(FieldValue::Number(number)) => FieldValue::Number(*number),
+        Some(FieldValue::Float(float)) => FieldValue::Float(*float),
+        Some(FieldValue::Timestamp(time)) => FieldValue::Timestamp(*time),
+    }
+}
