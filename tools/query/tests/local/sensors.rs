@@ -195,7 +195,7 @@ async fn views_are_computed_from_merged_rows() {
     let mut data = thermometers().await;
     data.program.views = vec![sites()];
     let help = data.program.command().render_help().to_string();
-    assert!(help.contains("  sites        A site\n"), "{help}");
+    assert!(help.contains("  sites         A site\n"), "{help}");
     assert_eq!(data.rows("SHOW TABLES").await[3], "sites,A site");
     // `Site` is the spelling of the readings.
     assert_eq!(
@@ -319,7 +319,7 @@ async fn any_names_and_types_can_be_queried() {
     let (names, row) = answer.out.split_once('\n').unwrap();
     assert_eq!(
         names,
-        "WindowStart,Gap,Count,readings,readings_2,WindowSeconds,Gap_2"
+        "WindowStart,Gap,Count,readings,Readings_2,WindowSeconds,Gap_2"
     );
     let row = row.split_once(',').unwrap().1;
     assert_eq!(
