@@ -7,13 +7,18 @@ use datafusion::arrow::array::{
     StringViewBuilder, TimestampMillisecondBuilder,
 };
 use windrow_core::decimal::Decimal;
+use windrow_core::time::Timestamp;
 use windrow_core::value::FieldValue;
 
 use crate::tables::ColumnKind;
 
-/// A column that is built value by value.
+/// A column that is built value by value. A value that is not of its type, or has too many digits for
+/// it, becomes null.
 #[derive(Debug)]
-pub(crate) enum ColumnBuilder {
+pub struct ColumnBuilder(ColumnValues);
+
+#[derive(Debug)]
+enum ColumnValues {
     Text(StringViewBuilder),
     Time(TimestampMillisecondBuilder),
     Float(Float64Builder),
@@ -30,93 +35,152 @@ pub(crate) enum ColumnBuilder {
 
 impl ColumnBuilder {
     pub(crate) fn new(kind: ColumnKind) -> Self {
-        match kind {
-            ColumnKind::Text => Self::Text(StringViewBuilder::new()),
-            ColumnKind::Time => Self::Time(TimestampMillisecondBuilder::new()),
-            ColumnKind::Float => Self::Float(Float64Builder::new()),
-            ColumnKind::Decimal { precision, scale } => Self::Decimal {
+        Self(match kind {
+            ColumnKind::Text => ColumnValues::Text(StringViewBuilder::new()),
+            ColumnKind::Time => ColumnValues::Time(TimestampMillisecondBuilder::new()),
+            ColumnKind::Float => ColumnValues::Float(Float64Builder::new()),
+            ColumnKind::Decimal { precision, scale } => ColumnValues::Decimal {
                 values: Decimal128Builder::new().with_data_type(kind.data_type()),
                 scale,
                 limit: 10_i128.checked_pow(precision.into()).unwrap_or(i128::MAX),
             },
-            ColumnKind::Integer => Self::Integer(Int32Builder::new()),
-            ColumnKind::BigInteger => Self::BigInteger(Int64Builder::new()),
-            ColumnKind::Flag => Self::Flag(BooleanBuilder::new()),
+            ColumnKind::Integer => ColumnValues::Integer(Int32Builder::new()),
+            ColumnKind::BigInteger => ColumnValues::BigInteger(Int64Builder::new()),
+            ColumnKind::Flag => ColumnValues::Flag(BooleanBuilder::new()),
+        })
+    }
+
+    /// Appends a value. Returns false if it became null.
+    pub fn value(&mut self, value: &FieldValue<'_>) -> bool {
+        match value {
+            FieldValue::Null => {
+                self.null();
+                true
+            }
+            FieldValue::Text(text) => self.text(text),
+            FieldValue::Number(number) => self.number(*number),
+            FieldValue::Float(float) => self.float(float.value()),
+            FieldValue::Boolean(flag) => self.boolean(*flag),
+            FieldValue::Timestamp(time) => self.time(*time),
         }
     }
 
-    /// Appends a value. Returns false, and appends null, if the value is not of the column's type
-    /// or has too many digits for it.
+    /// Appends text. Returns false if it became null.
     #[inline]
-    pub(crate) fn append(&mut self, value: &FieldValue<'_>) -> bool {
-        match (self, value) {
-            (Self::Text(texts), FieldValue::Text(text)) => texts.append_value(text),
-            (Self::Text(texts), FieldValue::Number(number)) => {
-                texts.append_value(number.to_string());
-            }
-            (Self::Time(times), FieldValue::Timestamp(time)) => times.append_value(time.millis()),
-            (Self::Float(floats), FieldValue::Float(float)) => floats.append_value(float.value()),
-            (Self::Flag(flags), FieldValue::Boolean(flag)) => flags.append_value(*flag),
-            (
-                Self::Decimal {
-                    values,
-                    scale,
-                    limit,
-                },
-                FieldValue::Number(number),
-            ) => {
-                let unscaled = at_scale(*number, *scale);
-                let unscaled = unscaled.filter(|value| -*limit < *value && *value < *limit);
-                values.append_option(unscaled);
-                return unscaled.is_some();
-            }
-            (Self::Integer(values), FieldValue::Number(number)) => {
-                let whole = at_scale(*number, 0).and_then(|value| value.try_into().ok());
-                values.append_option(whole);
-                return whole.is_some();
-            }
-            (Self::BigInteger(values), FieldValue::Number(number)) => {
-                let whole = at_scale(*number, 0).and_then(|value| value.try_into().ok());
-                values.append_option(whole);
-                return whole.is_some();
-            }
-            (column, value) => {
-                column.append_null();
-                return value.is_null();
+    pub fn text(&mut self, text: &str) -> bool {
+        match &mut self.0 {
+            ColumnValues::Text(values) => values.append_value(text),
+            _ => return self.invalid(),
+        }
+        true
+    }
+
+    /// Appends a time. Returns false if it became null.
+    #[inline]
+    pub fn time(&mut self, time: Timestamp) -> bool {
+        match &mut self.0 {
+            ColumnValues::Time(values) => values.append_value(time.millis()),
+            _ => return self.invalid(),
+        }
+        true
+    }
+
+    /// Appends a float. Returns false if it became null.
+    #[inline]
+    pub fn float(&mut self, float: f64) -> bool {
+        match &mut self.0 {
+            ColumnValues::Float(values) => values.append_value(float),
+            _ => return self.invalid(),
+        }
+        true
+    }
+
+    /// Appends true or false. Returns false if it became null.
+    #[inline]
+    pub fn boolean(&mut self, flag: bool) -> bool {
+        match &mut self.0 {
+            ColumnValues::Flag(values) => values.append_value(flag),
+            _ => return self.invalid(),
+        }
+        true
+    }
+
+    /// Appends a whole number of 32 bits. Returns false if it became null.
+    #[inline]
+    pub fn integer(&mut self, integer: i32) -> bool {
+        match &mut self.0 {
+            ColumnValues::Integer(values) => values.append_value(integer),
+            _ => {
+                return self.number(Decimal {
+                    unscaled: integer.into(),
+                    scale: 0,
+                });
             }
         }
         true
     }
 
-    pub(crate) fn append_text(&mut self, text: Option<&str>) {
-        match self {
-            Self::Text(texts) => texts.append_option(text),
-            other => other.append_null(),
+    /// Appends an exact number. Returns false if it became null.
+    #[inline]
+    pub fn number(&mut self, number: Decimal) -> bool {
+        match &mut self.0 {
+            ColumnValues::Decimal {
+                values,
+                scale,
+                limit,
+            } => {
+                let unscaled = at_scale(number, *scale);
+                let unscaled = unscaled.filter(|value| -*limit < *value && *value < *limit);
+                values.append_option(unscaled);
+                unscaled.is_some()
+            }
+            ColumnValues::Integer(values) => {
+                let whole = at_scale(number, 0).and_then(|value| value.try_into().ok());
+                values.append_option(whole);
+                whole.is_some()
+            }
+            ColumnValues::BigInteger(values) => {
+                let whole = at_scale(number, 0).and_then(|value| value.try_into().ok());
+                values.append_option(whole);
+                whole.is_some()
+            }
+            ColumnValues::Text(values) => {
+                values.append_value(number.to_string());
+                true
+            }
+            _ => self.invalid(),
         }
     }
 
-    fn append_null(&mut self) {
-        match self {
-            Self::Text(values) => values.append_null(),
-            Self::Time(values) => values.append_null(),
-            Self::Float(values) => values.append_null(),
-            Self::Decimal { values, .. } => values.append_null(),
-            Self::Integer(values) => values.append_null(),
-            Self::BigInteger(values) => values.append_null(),
-            Self::Flag(values) => values.append_null(),
+    /// Appends null.
+    pub fn null(&mut self) {
+        match &mut self.0 {
+            ColumnValues::Text(values) => values.append_null(),
+            ColumnValues::Time(values) => values.append_null(),
+            ColumnValues::Float(values) => values.append_null(),
+            ColumnValues::Decimal { values, .. } => values.append_null(),
+            ColumnValues::Integer(values) => values.append_null(),
+            ColumnValues::BigInteger(values) => values.append_null(),
+            ColumnValues::Flag(values) => values.append_null(),
         }
+    }
+
+    #[cold]
+    fn invalid(&mut self) -> bool {
+        self.null();
+        false
     }
 
     /// Removes and returns the values so far.
     pub(crate) fn finish(&mut self) -> ArrayRef {
-        match self {
-            Self::Text(values) => Arc::new(values.finish()),
-            Self::Time(values) => Arc::new(values.finish()),
-            Self::Float(values) => Arc::new(values.finish()),
-            Self::Decimal { values, .. } => Arc::new(values.finish()),
-            Self::Integer(values) => Arc::new(values.finish()),
-            Self::BigInteger(values) => Arc::new(values.finish()),
-            Self::Flag(values) => Arc::new(values.finish()),
+        match &mut self.0 {
+            ColumnValues::Text(values) => Arc::new(values.finish()),
+            ColumnValues::Time(values) => Arc::new(values.finish()),
+            ColumnValues::Float(values) => Arc::new(values.finish()),
+            ColumnValues::Decimal { values, .. } => Arc::new(values.finish()),
+            ColumnValues::Integer(values) => Arc::new(values.finish()),
+            ColumnValues::BigInteger(values) => Arc::new(values.finish()),
+            ColumnValues::Flag(values) => Arc::new(values.finish()),
         }
     }
 }

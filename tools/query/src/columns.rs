@@ -3,6 +3,8 @@
 use windrow_core::sensor::{DeclaredReading, DeclaredSensor, Field, FieldRole, Sensor};
 use windrow_core::value::{ColumnType, FieldValue};
 
+use crate::builder::ColumnBuilder;
+
 /// A column of readings or of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableColumn {
@@ -29,23 +31,22 @@ impl TableColumn {
     }
 }
 
-/// The columns of a sensor's readings, and how their values are found in a reading.
+/// The columns of a sensor's readings, and how to get their values out of a reading.
 pub struct ReadingColumns<S: Sensor> {
     /// The columns, in the order of `SELECT *`.
     pub columns: Vec<TableColumn>,
-    /// Finds the value of the column with an index.
-    pub value: ColumnValue<S>,
+    /// Appends the value of the column with an index.
+    pub append: AppendValue<S>,
 }
 
-/// Finds the value of the column with an index in a reading.
-pub type ColumnValue<S> =
-    for<'r, 'a> fn(&S, &'r <S as Sensor>::Reading<'a>, usize) -> FieldValue<'r>;
+/// Appends the value that the column with an index has in a reading, exactly one.
+pub type AppendValue<S> = fn(&S, &<S as Sensor>::Reading<'_>, usize, &mut ColumnBuilder);
 
 impl<S: Sensor> Clone for ReadingColumns<S> {
     fn clone(&self) -> Self {
         Self {
             columns: self.columns.clone(),
-            value: self.value,
+            append: self.append,
         }
     }
 }
@@ -66,7 +67,7 @@ impl From<&DeclaredSensor> for ReadingColumns<DeclaredSensor> {
             |field: &Field| TableColumn::new(&field.name, field.column_type, meaning(field));
         Self {
             columns: sensor.fields().iter().map(column).collect(),
-            value,
+            append,
         }
     }
 }
@@ -87,17 +88,11 @@ fn meaning(field: &Field) -> String {
     [role, missing].concat()
 }
 
-fn value<'r>(
+fn append(
     _: &DeclaredSensor,
-    reading: &'r DeclaredReading<'_>,
+    reading: &DeclaredReading<'_>,
     column: usize,
-) -> FieldValue<'r> {
-    match reading.values.get(column) {
-        None | Some(FieldValue::Null) => FieldValue::Null,
-        Some(FieldValue::Text(text)) => FieldValue::Text(text.as_ref().into()),
-        Some(FieldValue::Boolean(value)) => FieldValue::Boolean(*value),
-        Some(FieldValue::Number(number)) => FieldValue::Number(*number),
-        Some(FieldValue::Float(float)) => FieldValue::Float(*float),
-        Some(FieldValue::Timestamp(time)) => FieldValue::Timestamp(*time),
-    }
+    values: &mut ColumnBuilder,
+) {
+    values.value(reading.values.get(column).unwrap_or(&FieldValue::Null));
 }

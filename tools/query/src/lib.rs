@@ -52,7 +52,8 @@ use windrow_connect::cloud::{Environment, TargetError};
 use windrow_core::sensor::Sensor;
 
 pub use args::{QueryArgs, QueryFormat};
-pub use columns::{ColumnValue, ReadingColumns, TableColumn};
+pub use builder::ColumnBuilder;
+pub use columns::{AppendValue, ReadingColumns, TableColumn};
 pub use entry::main;
 pub use program::{AthenaNames, QueryProgram};
 pub use view::RowView;

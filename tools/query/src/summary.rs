@@ -272,7 +272,7 @@ pub(crate) fn provider(
             let start = Value::Timestamp(row.window_start);
             let values = row.key.iter().chain([&start]).chain(&row.measures);
             for (column, value) in columns.iter_mut().zip(values.chain(&every_row)) {
-                column.append(&value.into());
+                column.value(&value.into());
             }
         }
         finish(table, &mut columns, rows.len())
@@ -305,7 +305,7 @@ pub(crate) fn view_provider(
                 )));
             }
             for (index, (builder, value)) in columns.iter_mut().zip(row).enumerate() {
-                if !builder.append(&value.into()) {
+                if !builder.value(&value.into()) {
                     let Column { name, kind, .. } = &table.columns[index];
                     let kind = kind.sql();
                     return Err(wrong(format!("`{value}` of {name} does not fit {kind}")));

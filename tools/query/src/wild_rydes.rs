@@ -3,9 +3,9 @@
 use unicorn::distance::Distance;
 use unicorn::reading::Reading;
 use unicorn::sensor::Unicorn;
-use windrow_core::decimal::Decimal;
-use windrow_core::value::{ColumnType, FieldValue, Finite, NumberType};
+use windrow_core::value::{ColumnType, NumberType};
 
+use crate::builder::ColumnBuilder;
 use crate::columns::{ReadingColumns, TableColumn};
 use crate::program::{AthenaNames, QueryProgram};
 use crate::tables::TableLabel;
@@ -87,29 +87,28 @@ fn columns() -> ReadingColumns<Unicorn> {
     let column = |(name, column_type, meaning)| TableColumn::new(name, column_type, meaning);
     ReadingColumns {
         columns: columns.map(column).to_vec(),
-        value,
+        append,
     }
 }
 
-fn value<'r>(_: &Unicorn, reading: &'r Reading<'_>, column: usize) -> FieldValue<'r> {
-    let degrees = |degrees: Option<f64>| {
-        let finite = degrees.and_then(Finite::new);
-        finite.map_or(FieldValue::Null, FieldValue::Float)
+fn append(_: &Unicorn, reading: &Reading<'_>, column: usize, values: &mut ColumnBuilder) {
+    let is_valid = match column {
+        0 => values.text(&reading.name),
+        1 => values.time(reading.status_time),
+        2 => degrees(reading.latitude, values),
+        3 => degrees(reading.longitude, values),
+        4 => values.number(reading.distance.into()),
+        5 => values.integer(reading.health_points),
+        6 => values.integer(reading.magic_points),
+        _ => degrees(None, values),
     };
-    let points = |points: i32| {
-        FieldValue::Number(Decimal {
-            unscaled: points.into(),
-            scale: 0,
-        })
-    };
-    match column {
-        0 => FieldValue::Text(reading.name.as_ref().into()),
-        1 => FieldValue::Timestamp(reading.status_time),
-        2 => degrees(reading.latitude),
-        3 => degrees(reading.longitude),
-        4 => FieldValue::Number(reading.distance.into()),
-        5 => points(reading.health_points),
-        6 => points(reading.magic_points),
-        _ => FieldValue::Null,
+    debug_assert!(is_valid, "column {column} has another type");
+}
+
+fn degrees(degrees: Option<f64>, values: &mut ColumnBuilder) -> bool {
+    if let Some(degrees) = degrees {
+        return values.float(degrees);
     }
+    values.null();
+    true
 }

@@ -7,7 +7,7 @@ use windrow_core::sensor::Sensor;
 
 use super::columns::{ArchiveContents, LineColumns, Pushed};
 use crate::builder::ColumnBuilder;
-use crate::columns::{ColumnValue, ReadingColumns};
+use crate::columns::{AppendValue, ReadingColumns};
 use crate::tables::Table;
 
 /// Readings of a sensor.
@@ -33,7 +33,7 @@ impl<S: Sensor> ArchiveContents for ReadingContents<S> {
         };
         Box::new(ReadingLines {
             sensor: Arc::clone(&self.sensor),
-            value: self.columns.value,
+            append: self.columns.append,
             columns: projection.iter().filter_map(builder).collect(),
         })
     }
@@ -42,7 +42,7 @@ impl<S: Sensor> ArchiveContents for ReadingContents<S> {
 /// Builds the columns that a query needs.
 struct ReadingLines<S: Sensor> {
     sensor: Arc<S>,
-    value: ColumnValue<S>,
+    append: AppendValue<S>,
     /// The column's index in the readings; `None` for the day of arrival.
     columns: Vec<(Option<usize>, ColumnBuilder)>,
 }
@@ -56,10 +56,13 @@ impl<S: Sensor> LineColumns for ReadingLines<S> {
         };
         for (index, builder) in &mut self.columns {
             match index {
-                Some(index) => {
-                    builder.append(&(self.value)(&self.sensor, &reading, *index));
-                }
-                None => builder.append_text(day),
+                Some(index) => (self.append)(&self.sensor, &reading, *index, builder),
+                None => match day {
+                    Some(day) => {
+                        builder.text(day);
+                    }
+                    None => builder.null(),
+                },
             }
         }
         Pushed::Row
