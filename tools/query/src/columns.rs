@@ -1,35 +1,10 @@
-//! The columns of a sensor's readings and of views.
+//! The columns of a sensor's readings.
 
 use windrow_core::sensor::{DeclaredReading, DeclaredSensor, Field, FieldRole, Sensor};
-use windrow_core::value::{ColumnType, FieldValue};
+use windrow_core::value::FieldValue;
 
 use crate::builder::ColumnBuilder;
-
-/// A column of readings or of a view.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableColumn {
-    /// Its name.
-    pub name: String,
-    /// The type of its values. Each may be missing.
-    pub column_type: ColumnType,
-    /// What its values mean, for `DESCRIBE`.
-    pub meaning: String,
-}
-
-impl TableColumn {
-    /// A column.
-    pub fn new(
-        name: impl Into<String>,
-        column_type: ColumnType,
-        meaning: impl Into<String>,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            column_type,
-            meaning: meaning.into(),
-        }
-    }
-}
+use crate::tables::TableColumn;
 
 /// The columns of a sensor's readings, and how to get their values out of a reading.
 pub struct ReadingColumns<S: Sensor> {

@@ -53,9 +53,10 @@ use windrow_core::sensor::Sensor;
 
 pub use args::{QueryArgs, QueryFormat};
 pub use builder::ColumnBuilder;
-pub use columns::{AppendValue, ReadingColumns, TableColumn};
+pub use columns::{AppendValue, ReadingColumns};
 pub use entry::main;
 pub use program::{AthenaNames, QueryProgram};
+pub use tables::{TableColumn, TableLabel};
 pub use view::RowView;
 
 use archive::ArchiveError;

@@ -8,8 +8,6 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit}
 use windrow_core::schema::{self, MeasureType};
 use windrow_core::value::{ColumnType, NumberType};
 
-use crate::columns::TableColumn;
-
 /// A table that can be queried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
@@ -30,6 +28,32 @@ pub struct Column {
     pub kind: ColumnKind,
     /// What its values mean.
     pub meaning: String,
+}
+
+/// A column of readings or of a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableColumn {
+    /// Its name.
+    pub name: String,
+    /// The type of its values. Each may be missing.
+    pub column_type: ColumnType,
+    /// What its values mean, for `DESCRIBE`.
+    pub meaning: String,
+}
+
+impl TableColumn {
+    /// A column.
+    pub fn new(
+        name: impl Into<String>,
+        column_type: ColumnType,
+        meaning: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            column_type,
+            meaning: meaning.into(),
+        }
+    }
 }
 
 /// The type of a column's values.

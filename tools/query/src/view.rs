@@ -5,8 +5,7 @@ use std::sync::Arc;
 use windrow_core::row::MergedRow;
 use windrow_core::value::Value;
 
-use crate::columns::TableColumn;
-use crate::tables::TableLabel;
+use crate::tables::{TableColumn, TableLabel};
 
 /// A table that is computed from the merged rows whenever a query reads it.
 ///

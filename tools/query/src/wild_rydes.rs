@@ -6,9 +6,9 @@ use unicorn::sensor::Unicorn;
 use windrow_core::value::{ColumnType, NumberType};
 
 use crate::builder::ColumnBuilder;
-use crate::columns::{ReadingColumns, TableColumn};
+use crate::columns::ReadingColumns;
 use crate::program::{AthenaNames, QueryProgram};
-use crate::tables::TableLabel;
+use crate::tables::{TableColumn, TableLabel};
 
 const EXAMPLES: &str = "\
 Examples:
