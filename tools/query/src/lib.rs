@@ -33,6 +33,7 @@ mod columns;
 pub mod diagnostic;
 pub mod engine;
 mod entry;
+pub mod kinesis_sql;
 mod local;
 pub mod output;
 mod program;

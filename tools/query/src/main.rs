@@ -1,9 +1,24 @@
-//! SQL over the archive of the fleet's readings and the table of its rows.
+//! SQL over the archive of the fleet's readings and the table of its rows, or over those of a Kinesis
+//! SQL application.
 
 use std::process::ExitCode;
 
-use query::wild_rydes;
+use clap::{Args as _, FromArgMatches as _};
+use query::{kinesis_sql, wild_rydes};
+use sql::text::SqlFlags;
+use windrow_connect::terminal::{eprint_line, printable};
 
 fn main() -> ExitCode {
-    wild_rydes::program().main()
+    let matches = SqlFlags::augment_args(wild_rydes::program().command()).get_matches();
+    let flags = SqlFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match flags.sensor() {
+        Ok(None) => wild_rydes::program().run_with(&matches),
+        Ok(Some(sensor)) => kinesis_sql::program(sensor).run_with(&matches),
+        Err(error) => {
+            for line in format!("error: {error:#}").lines() {
+                eprint_line(&printable(line));
+            }
+            ExitCode::FAILURE
+        }
+    }
 }
