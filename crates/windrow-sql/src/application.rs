@@ -14,7 +14,7 @@ use crate::finish::{FinishedRows, Finisher, Stage};
 use crate::graph::{self, CompiledPump, WindowedRoute};
 use crate::output::OutputStream;
 use crate::problem::{Position, SqlProblem, SqlProblems};
-use crate::pump::{KeyInput, KeyPiece, Path, Pump};
+use crate::pump::{KeyInput, KeyPiece, MeasureInput, Path, Pump};
 use crate::scope::{self, Scope};
 use crate::select;
 use crate::statement::{self, Name, PumpStatement, Statements};
@@ -170,11 +170,10 @@ impl SqlApplication {
                 // At most a day.
                 window_seconds: (windowed.window_millis / 1000) as u32,
                 key_text: key_text(&pump.name, columns.key_len(), &parts.keys),
-                measures_len: columns.measures_len(),
                 paths: before.map(|chain| Path(stages(chain))).collect(),
                 filter: windowed.filter.clone(),
                 keys: parts.keys,
-                inputs: parts.inputs,
+                inputs: by_measure(parts.inputs, columns.measures_len()),
             });
         }
         Ok(application)
@@ -209,6 +208,14 @@ impl SqlApplication {
         }
         stages
     }
+}
+
+fn by_measure(parts: Vec<(usize, MeasureInput)>, measures: usize) -> Vec<Option<MeasureInput>> {
+    let mut inputs = vec![None; measures];
+    for (measure, input) in parts {
+        inputs[measure] = Some(input);
+    }
+    inputs
 }
 
 /// The text of a pump's keys: its name alone if the key has no other column.

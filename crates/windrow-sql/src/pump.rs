@@ -1,5 +1,7 @@
 //! Pumps at run time: from an input row to the groups that it counts in.
 
+use std::sync::Arc;
+
 use windrow_core::decimal::Decimal;
 use windrow_core::time::Timestamp;
 use windrow_core::value::{FieldValue, Value};
@@ -21,12 +23,11 @@ pub struct Pump {
     pub(crate) window_seconds: u32,
     /// The text of its keys. The columns of other pumps are null in it.
     pub(crate) key_text: Vec<KeyPiece>,
-    /// How many measures there are, over all pumps.
-    pub(crate) measures_len: usize,
     pub(crate) paths: Vec<Path>,
     pub(crate) filter: Option<Program>,
     pub(crate) keys: Vec<KeyInput>,
-    pub(crate) inputs: Vec<MeasureInput>,
+    /// What is aggregated, by measure; nothing for those of other pumps.
+    pub(crate) inputs: Vec<Option<MeasureInput>>,
 }
 
 /// The stateless pumps between the input stream and the window.
@@ -58,7 +59,6 @@ const LARGEST_SUMMED: u128 = 10_u128.pow(30);
 #[derive(Clone, Debug)]
 pub(crate) struct MeasureInput {
     pub(crate) program: Program,
-    pub(crate) measure: usize,
     pub(crate) form: InputForm,
 }
 
@@ -87,7 +87,7 @@ pub struct RowGroup {
     /// The window.
     pub window: Window,
     /// What the row adds to the measures. Those of other pumps are null.
-    pub inputs: Vec<Value>,
+    pub inputs: Arc<[Value]>,
 }
 
 /// The longest text of a key or a measure, in bytes. The limits of the window state and of a row
@@ -146,50 +146,41 @@ impl Pump {
 
     /// The parts of its aggregates, as text. `COUNT(*)` is the number of readings, and no part.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
-        self.inputs.iter().map(|input| input.program.text.as_str())
+        let inputs = self.inputs.iter().flatten();
+        inputs.map(|input| input.program.text.as_str())
     }
 
-    /// Adds the groups that an input row counts in to `groups`: none if WHERE leaves it out, and
-    /// several if the pump reads a stream that several pumps write.
+    /// The groups that an input row counts in: none if WHERE leaves it out, and several if the pump
+    /// reads a stream that several pumps write. Instead of a group, there is an [`EvalError`] if an
+    /// expression has no value.
     ///
     /// `row` has a value per column of the input stream: integers and decimals are numbers with the
     /// scale of the column, `REAL` and `DOUBLE` are floats, dates and times are timestamps.
-    ///
-    /// # Errors
-    ///
-    /// [`EvalError`] if an expression has no value. Then the row counts in no group of this pump.
-    pub fn evaluate(
-        &self,
-        row: &[FieldValue<'_>],
+    #[inline]
+    pub fn groups<'r>(
+        &'r self,
+        row: &'r [FieldValue<'r>],
         arrival: Timestamp,
-        groups: &mut Vec<RowGroup>,
-    ) -> Result<(), EvalError> {
-        let before = groups.len();
+    ) -> impl Iterator<Item = Result<RowGroup, EvalError>> + 'r {
         let row = EvalRow {
             values: row,
             time: arrival,
         };
-        for path in &self.paths {
-            if let Err(error) = self.through(&path.0, row, groups) {
-                groups.truncate(before);
-                return Err(error);
-            }
-        }
-        Ok(())
+        self.paths
+            .iter()
+            .filter_map(move |Path(stages)| self.through(stages, row).transpose())
     }
 
     fn through(
         &self,
         stages: &[Stateless],
         row: EvalRow<'_>,
-        groups: &mut Vec<RowGroup>,
-    ) -> Result<(), EvalError> {
+    ) -> Result<Option<RowGroup>, EvalError> {
         let Some((stage, rest)) = stages.split_first() else {
-            groups.extend(self.group(row)?);
-            return Ok(());
+            return self.group(row);
         };
         if !self.passes(stage.filter.as_ref(), row)? {
-            return Ok(());
+            return Ok(None);
         }
         let mut values = Vec::with_capacity(stage.outputs.len());
         for output in &stage.outputs {
@@ -199,7 +190,7 @@ impl Pump {
             values: &values,
             time: row.time,
         };
-        self.through(rest, next, groups)
+        self.through(rest, next)
     }
 
     fn passes(&self, filter: Option<&Program>, row: EvalRow<'_>) -> Result<bool, EvalError> {
@@ -228,10 +219,21 @@ impl Pump {
                 KeyPiece::Term(index) => self.write_term(&self.keys[*index], row, &mut key)?,
             }
         }
-        let mut inputs = vec![Value::Null; self.measures_len];
-        for input in &self.inputs {
-            inputs[input.measure] =
-                self.with_value(&input.program, row, |value| self.input(input, value))?;
+        // Collected at once, since this runs for every reading.
+        let mut failed = None;
+        let inputs = self.inputs.iter().map(|input| {
+            let Some(input) = input else {
+                return Value::Null;
+            };
+            let value = self.with_value(&input.program, row, |value| self.input(input, value));
+            value.unwrap_or_else(|error| {
+                failed = Some(error);
+                Value::Null
+            })
+        });
+        let inputs = inputs.collect();
+        if let Some(error) = failed {
+            return Err(error);
         }
         Ok(Some(RowGroup {
             // JSON is always UTF-8.

@@ -68,11 +68,9 @@ pub enum SqlReading<'a> {
 /// A row of the input in a pump's group and window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupedRow {
-    key: String,
-    window: Window,
+    group: RowGroup,
     identity: Option<i128>,
     time: Timestamp,
-    inputs: Vec<Value>,
 }
 
 impl SqlSensor {
@@ -181,7 +179,7 @@ fn rejection(error: &EvalError) -> Rejection {
 
 impl Sensor for SqlSensor {
     type Reading<'a> = SqlReading<'a>;
-    type Values = Vec<Value>;
+    type Values = Arc<[Value]>;
     type Accumulator = MeasureAccumulators;
 
     fn schema(&self) -> &Arc<Schema> {
@@ -212,28 +210,19 @@ impl Sensor for SqlSensor {
             SqlReading::Rows(rows) => rows,
             grouped @ SqlReading::Grouped(_) => return count(Ok(grouped)),
         };
-        let mut groups = Vec::new();
         for (index, row) in rows.iter().enumerate() {
             let identity = self.identity_of(index, row);
             for pump in self.application.pumps() {
-                match pump.evaluate(row, arrival, &mut groups) {
-                    Ok(()) => {
-                        for RowGroup {
-                            key,
-                            window,
-                            inputs,
-                        } in groups.drain(..)
-                        {
-                            count(Ok(SqlReading::Grouped(GroupedRow {
-                                key,
-                                window,
-                                identity,
-                                time: arrival,
-                                inputs,
-                            })));
-                        }
-                    }
-                    Err(error) => count(Err(rejection(&error))),
+                for group in pump.groups(row, arrival) {
+                    let grouped = group.map(|group| GroupedRow {
+                        group,
+                        identity,
+                        time: arrival,
+                    });
+                    count(match grouped {
+                        Ok(grouped) => Ok(SqlReading::Grouped(grouped)),
+                        Err(error) => Err(rejection(&error)),
+                    });
                 }
             }
         }
@@ -242,7 +231,7 @@ impl Sensor for SqlSensor {
     fn window(&self, reading: &SqlReading<'_>) -> Option<Window> {
         match reading {
             SqlReading::Rows(_) => None,
-            SqlReading::Grouped(row) => Some(row.window),
+            SqlReading::Grouped(row) => Some(row.group.window),
         }
     }
 
@@ -250,7 +239,7 @@ impl Sensor for SqlSensor {
     fn key<'r>(&self, reading: &'r SqlReading<'_>) -> Cow<'r, str> {
         match reading {
             SqlReading::Rows(_) => Cow::Borrowed(""),
-            SqlReading::Grouped(row) => Cow::Borrowed(&row.key),
+            SqlReading::Grouped(row) => Cow::Borrowed(&row.group.key),
         }
     }
 
@@ -276,21 +265,21 @@ impl Sensor for SqlSensor {
         }
     }
 
-    fn values(&self, reading: &SqlReading<'_>) -> Vec<Value> {
+    fn values(&self, reading: &SqlReading<'_>) -> Arc<[Value]> {
         match reading {
-            SqlReading::Rows(_) => Vec::new(),
-            SqlReading::Grouped(row) => row.inputs.clone(),
+            SqlReading::Rows(_) => Arc::default(),
+            SqlReading::Grouped(row) => Arc::clone(&row.group.inputs),
         }
     }
 
-    fn inputs(&self, values: &Vec<Value>) -> Vec<Value> {
-        values.clone()
+    fn inputs(&self, values: &Arc<[Value]>) -> Vec<Value> {
+        values.to_vec()
     }
 
     fn add(
         &self,
         accumulator: &mut MeasureAccumulators,
-        values: &Vec<Value>,
+        values: &Arc<[Value]>,
         order: &ReadingOrder<'_>,
     ) {
         let columns = self.schema().measures().iter();
