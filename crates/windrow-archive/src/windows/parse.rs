@@ -292,26 +292,39 @@ impl<'n, S: Sensor> Parser<'n, S> {
                 }
                 continue;
             }
-            if !text.find_part()? {
+            if !take_part(*sensor, text, &mut piece, &mut take)? {
                 piece.is_last = true;
                 break;
-            }
-            let offset = text.offset();
-            let parsed = match text.next_part()? {
-                None => continue,
-                Some(ArchivePart::Object(object)) => sensor.parse(object).map_err(Into::into),
-                Some(ArchivePart::Other(part)) => Err(rejection_of_part(*sensor, part).into()),
-                Some(ArchivePart::TooLong(start)) => Err(ReadingProblem::too_long(start)),
-            };
-            match parsed.and_then(|reading| reading.map(&mut take).transpose()) {
-                Ok(Some(true)) => {}
-                Ok(Some(false) | None) => piece.filtered += 1,
-                Err(problem) => piece.reject(offset, &problem),
             }
         }
         piece.end = text.offset();
         Ok(piece)
     }
+}
+
+/// Takes the next part of a text in whatever form. Returns false at the end.
+fn take_part<S: Sensor>(
+    sensor: &S,
+    text: &mut FileText<'_>,
+    piece: &mut Piece,
+    take: &mut impl FnMut(S::Reading<'_>) -> Result<bool, ReadingProblem>,
+) -> io::Result<bool> {
+    if !text.find_part()? {
+        return Ok(false);
+    }
+    let offset = text.offset();
+    let parsed = match text.next_part()? {
+        None => return Ok(true),
+        Some(ArchivePart::Object(object)) => sensor.parse(object).map_err(Into::into),
+        Some(ArchivePart::Other(part)) => Err(rejection_of_part(sensor, part).into()),
+        Some(ArchivePart::TooLong(start)) => Err(ReadingProblem::too_long(start)),
+    };
+    match parsed.and_then(|reading| reading.map(take).transpose()) {
+        Ok(Some(true)) => {}
+        Ok(Some(false) | None) => piece.filtered += 1,
+        Err(problem) => piece.reject(offset, &problem),
+    }
+    Ok(true)
 }
 
 #[cfg(test)]
