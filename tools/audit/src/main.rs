@@ -44,3 +44,13 @@ fn application(sensor: SqlSensor) -> AuditProgram<SqlSensor> {
         ..AuditProgram::new(sensor, "wildrydes")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_valid() {
+        SqlFlags::augment_args(unicorns().command()).debug_assert();
+    }
+}

@@ -26,3 +26,13 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_valid() {
+        SqlFlags::augment_args(local::program().command()).debug_assert();
+    }
+}

@@ -22,3 +22,13 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_valid() {
+        SqlFlags::augment_args(wild_rydes::program().command()).debug_assert();
+    }
+}

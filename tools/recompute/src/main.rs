@@ -34,7 +34,7 @@ struct SqlArchiveFlags {
     #[arg(
         long,
         value_name = "COLUMN",
-        requires = "sql",
+        requires = "sql_text",
         help_heading = "Kinesis SQL"
     )]
     rowtime: Option<String>,
@@ -79,5 +79,15 @@ fn unicorns() -> RecomputeProgram<Unicorn> {
                 .to_owned(),
         examples: EXAMPLES.to_owned(),
         ..RecomputeProgram::new(Unicorn, LIVE_TABLE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_valid() {
+        SqlArchiveFlags::augment_args(unicorns().command()).debug_assert();
     }
 }

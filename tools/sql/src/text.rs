@@ -18,15 +18,21 @@ const SAMPLED: usize = 1_000;
 #[derive(Clone, Debug, Default, Args)]
 pub struct SqlFlags {
     /// Run this Kinesis SQL text instead of the unicorns' sensor
-    #[arg(long, value_name = "FILE", help_heading = "Kinesis SQL")]
+    #[arg(
+        id = "sql_text",
+        long = "sql",
+        value_name = "FILE",
+        help_heading = "Kinesis SQL"
+    )]
     pub sql: Option<PathBuf>,
 
     /// With `--sql`: the schema of its input, as JSON: an export of the application, or its
     /// `InputSchema`
     #[arg(
-        long,
+        id = "sql_schema",
+        long = "schema",
         value_name = "FILE",
-        requires = "sql",
+        requires = "sql_text",
         help_heading = "Kinesis SQL"
     )]
     pub schema: Option<PathBuf>,
@@ -34,10 +40,11 @@ pub struct SqlFlags {
     /// With `--sql`: the columns that tell readings apart, so that those sent twice count once
     /// [default: every reading counts, as in Kinesis SQL]
     #[arg(
-        long,
+        id = "sql_identity",
+        long = "identity",
         value_name = "COLUMN",
         value_delimiter = ',',
-        requires = "sql",
+        requires = "sql_text",
         help_heading = "Kinesis SQL"
     )]
     pub identity: Vec<String>,
