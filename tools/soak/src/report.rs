@@ -61,9 +61,10 @@ impl Checked {
         held: Option<usize>,
         rejects: &Path,
     ) -> anyhow::Result<Self> {
+        let telling_apart = sensor.telling_apart();
         let log = evidence.log.iter();
         let identities: HashSet<Identity> = log
-            .flat_map(|record| identities(sensor, &record.data))
+            .flat_map(|record| identities(&telling_apart, &record.data))
             .collect();
         let fold = || LogFold::new(sensor, windows, i64::MIN..i64::MAX);
         let least = fold_log(&evidence.log, fold());
