@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use thiserror::Error;
 use windrow_archive::windows::WindowRows;
+use windrow_connect::terminal::{counted, eprint_line, printable};
 use windrow_core::row::{Measure, MergeScope, MergedRow};
 use windrow_core::sensor::Sensor as _;
 use windrow_core::time::Timestamp;
@@ -116,10 +117,21 @@ fn finish(rows: &WindowRows<'_, SqlSensor>) -> FinishedBatch {
     finish_rows(sensor.application(), &merged)
 }
 
-/// Prints finished rows as JSON lines.
+/// How many problems to print.
+const MOST_PROBLEMS: usize = 5;
+
+/// Prints finished rows as JSON lines, and on standard error why values are null that cannot be computed.
 fn print(rows: &WindowRows<'_, SqlSensor>, output: &mut dyn Write) -> io::Result<()> {
-    for row in &finish(rows).rows {
+    let finished = finish(rows);
+    for row in &finished.rows {
         writeln!(output, "{}", row.to_json())?;
+    }
+    for problem in finished.problems.iter().take(MOST_PROBLEMS) {
+        eprint_line(&printable(&format!("warning: a value is null: {problem}")));
+    }
+    let more = finished.problems.len().saturating_sub(MOST_PROBLEMS) as u64;
+    if more > 0 {
+        eprint_line(&format!("and {} more", counted(more, "null value")));
     }
     output.flush()
 }

@@ -3,6 +3,7 @@
 
 mod line_table;
 mod oracle;
+mod original;
 mod properties;
 mod sensors;
 
