@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use thiserror::Error;
 use windrow_archive::windows::WindowRows;
-use windrow_connect::terminal::{counted, eprint_line, printable};
+use windrow_connect::terminal::{eprint_line, printable};
 use windrow_core::row::{Measure, MergeScope, MergedRow};
 use windrow_core::sensor::Sensor as _;
 use windrow_core::time::Timestamp;
@@ -68,12 +68,15 @@ fn greatest_common_divisor(one: u32, other: u32) -> u32 {
     greatest_common_divisor(other, one % other)
 }
 
+/// The values of a key, the number of readings, and the measures.
+type MergedGroup = (Vec<Value>, u64, Vec<Measure>);
+
 /// Merges rows of scanned windows into rows of the pumps' windows, and finishes these.
 fn finish(rows: &WindowRows<'_, SqlSensor>) -> FinishedBatch {
     let sensor = rows.sensor();
     let schema = sensor.schema();
     let pumps = sensor.application().pumps();
-    let mut merged: BTreeMap<(i64, &str, u32), (Vec<Value>, u64, Vec<Measure>)> = BTreeMap::new();
+    let mut merged: BTreeMap<(i64, &str, u32), MergedGroup> = BTreeMap::new();
     for row in rows.iter() {
         let values: Vec<Value> = row.key.values().map(Value::from).collect();
         let pump = pumps
@@ -129,9 +132,9 @@ fn print(rows: &WindowRows<'_, SqlSensor>, output: &mut dyn Write) -> io::Result
     for problem in finished.problems.iter().take(MOST_PROBLEMS) {
         eprint_line(&printable(&format!("warning: a value is null: {problem}")));
     }
-    let more = finished.problems.len().saturating_sub(MOST_PROBLEMS) as u64;
+    let more = finished.problems.len().saturating_sub(MOST_PROBLEMS);
     if more > 0 {
-        eprint_line(&format!("and {} more", counted(more, "null value")));
+        eprint_line(&format!("and {more} more"));
     }
     output.flush()
 }
