@@ -6,7 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use windrow_core::row::MergedRow;
 use windrow_core::schema::Schema;
-use windrow_core::value::Value;
+use windrow_core::value::{FieldValue, Value};
 
 use crate::body::{self, Body, InsertTarget, Stateless};
 use crate::columns::{Columns, PumpColumns};
@@ -14,7 +14,7 @@ use crate::finish::{FinishedRows, Finisher, Stage};
 use crate::graph::{self, CompiledPump, WindowedRoute};
 use crate::output::OutputStream;
 use crate::problem::{Position, SqlProblem, SqlProblems};
-use crate::pump::{Path, Pump};
+use crate::pump::{KeyInput, KeyPiece, MeasureInput, Path, Pump};
 use crate::scope::{self, Scope};
 use crate::select;
 use crate::statement::{self, Name, PumpStatement, Statements};
@@ -169,12 +169,11 @@ impl SqlApplication {
                 window,
                 // At most a day.
                 window_seconds: (windowed.window_millis / 1000) as u32,
-                key_len: columns.key_len(),
-                measures_len: columns.measures_len(),
+                key_text: key_text(&pump.name, columns.key_len(), &parts.keys),
                 paths: before.map(|chain| Path(stages(chain))).collect(),
                 filter: windowed.filter.clone(),
                 keys: parts.keys,
-                inputs: parts.inputs,
+                inputs: by_measure(parts.inputs, columns.measures_len()),
             });
         }
         Ok(application)
@@ -209,6 +208,37 @@ impl SqlApplication {
         }
         stages
     }
+}
+
+fn by_measure(parts: Vec<(usize, MeasureInput)>, measures: usize) -> Vec<Option<MeasureInput>> {
+    let mut inputs = vec![None; measures];
+    for (measure, input) in parts {
+        inputs[measure] = Some(input);
+    }
+    inputs
+}
+
+/// The text of a pump's keys: its name alone if the key has no other column.
+fn key_text(pump: &str, columns: usize, terms: &[KeyInput]) -> Vec<KeyPiece> {
+    if columns == 1 {
+        return vec![KeyPiece::Text(pump.as_bytes().to_vec())];
+    }
+    let mut text = b"[".to_vec();
+    FieldValue::Text(pump.into()).write_json(&mut text);
+    let mut pieces = Vec::new();
+    for column in 1..columns {
+        text.push(b',');
+        match terms.iter().position(|term| term.column == column) {
+            None => text.extend(b"null"),
+            Some(term) => {
+                pieces.push(KeyPiece::Text(std::mem::take(&mut text)));
+                pieces.push(KeyPiece::Term(term));
+            }
+        }
+    }
+    text.push(b']');
+    pieces.push(KeyPiece::Text(text));
+    pieces
 }
 
 fn stages(chain: &[&CompiledPump]) -> Vec<Stateless> {

@@ -30,7 +30,7 @@ pub(crate) struct Columns {
 /// What a pump needs to fill and to read the columns.
 pub(crate) struct PumpColumns {
     pub(crate) keys: Vec<KeyInput>,
-    pub(crate) inputs: Vec<MeasureInput>,
+    pub(crate) inputs: Vec<(usize, MeasureInput)>,
     pub(crate) terms: Vec<TermSource>,
     pub(crate) aggregates: Vec<AggregateSource>,
 }
@@ -114,7 +114,7 @@ impl Columns {
     fn aggregate(
         &mut self,
         aggregate: &ComputedAggregate,
-        inputs: &mut Vec<MeasureInput>,
+        inputs: &mut Vec<(usize, MeasureInput)>,
     ) -> AggregateSource {
         let mut part = |kind, form| {
             aggregate
@@ -156,7 +156,7 @@ impl Columns {
         aggregate: &ComputedAggregate,
         kind: AggregateFunction,
         form: InputForm,
-        inputs: &mut Vec<MeasureInput>,
+        inputs: &mut Vec<(usize, MeasureInput)>,
     ) -> usize {
         let name = match kind {
             AggregateFunction::Count => "COUNT",
@@ -168,13 +168,13 @@ impl Columns {
         let Some(arg) = &aggregate.arg else {
             return 0;
         };
-        let same = inputs.iter().find(|input| {
+        let same = inputs.iter().find(|(measure, input)| {
             input.program.node == *arg
                 && input.form == form
-                && self.measure_texts[input.measure].starts_with(name)
+                && self.measure_texts[*measure].starts_with(name)
         });
-        if let Some(same) = same {
-            return same.measure;
+        if let Some((measure, _)) = same {
+            return *measure;
         }
         let column = measure_column(kind, form, arg.value_type);
         let known = self
@@ -184,21 +184,18 @@ impl Columns {
             .position(|(measure, known)| {
                 *known == text && measure.measure_type == column.measure_type
             });
-        let shared = known.filter(|index| inputs.iter().all(|input| input.measure != *index));
+        let shared = known.filter(|index| inputs.iter().all(|(measure, _)| measure != index));
         let measure = shared.unwrap_or(self.measures.len());
         if shared.is_none() {
             let name = self.unique(&text);
             self.measures.push(MeasureColumn { name, ..column });
             self.measure_texts.push(text.clone());
         }
-        inputs.push(MeasureInput {
-            program: Program {
-                node: arg.clone(),
-                text,
-            },
-            measure,
-            form,
-        });
+        let program = Program {
+            node: arg.clone(),
+            text,
+        };
+        inputs.push((measure, MeasureInput { program, form }));
         measure
     }
 

@@ -23,17 +23,17 @@
 //!
 //! // One input row, and the group that it counts in.
 //! let row = [FieldValue::Text("AMZN".into())];
-//! let mut groups = Vec::new();
-//! application.pumps()[0].evaluate(&row, "2026-03-01 14:00:05.000".parse()?, &mut groups)?;
-//! assert_eq!(groups[0].window.end - groups[0].window.start, 60_000);
+//! let arrival = "2026-03-01 14:00:05.000".parse()?;
+//! let group = application.pumps()[0].groups(&row, arrival).next().transpose()?.unwrap();
+//! assert_eq!(group.window.end - group.window.start, 60_000);
 //!
 //! // The rows of a group are merged elsewhere, and finished here.
 //! let merged = MergedRow {
-//!     key: groups[0].key.iter().map(FieldValue::to_value).collect(),
+//!     key: application.schema().key_values(group.key.clone())?,
 //!     window_start: "2026-03-01 14:00:00.000".parse()?,
 //!     window_seconds: 60,
 //!     readings: 1,
-//!     measures: groups[0].inputs.clone(),
+//!     measures: group.inputs.to_vec(),
 //!     gap: false,
 //! };
 //! let finished = application.finish(&merged)?;

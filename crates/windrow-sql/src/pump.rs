@@ -1,6 +1,6 @@
 //! Pumps at run time: from an input row to the groups that it counts in.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use windrow_core::decimal::Decimal;
 use windrow_core::time::Timestamp;
@@ -10,6 +10,7 @@ use windrow_core::window::{InvalidWindow, Tumbling, Window};
 use crate::body::{Program, Stateless};
 use crate::evaluate::{EvalFailure, EvalRow, evaluate, is_true};
 use crate::exact;
+use crate::expression::NodeKind;
 use crate::problem::Position;
 use thiserror::Error;
 
@@ -20,18 +21,27 @@ pub struct Pump {
     pub(crate) stream: String,
     pub(crate) window: Tumbling,
     pub(crate) window_seconds: u32,
-    /// How many columns the key has, over all pumps, and how many measures there are.
-    pub(crate) key_len: usize,
-    pub(crate) measures_len: usize,
+    /// The text of its keys. The columns of other pumps are null in it.
+    pub(crate) key_text: Vec<KeyPiece>,
     pub(crate) paths: Vec<Path>,
     pub(crate) filter: Option<Program>,
     pub(crate) keys: Vec<KeyInput>,
-    pub(crate) inputs: Vec<MeasureInput>,
+    /// What is aggregated, by measure; nothing for those of other pumps.
+    pub(crate) inputs: Vec<Option<MeasureInput>>,
 }
 
 /// The stateless pumps between the input stream and the window.
 #[derive(Clone, Debug)]
 pub(crate) struct Path(pub(crate) Vec<Stateless>);
+
+/// A piece of the text of a key.
+#[derive(Clone, Debug)]
+pub(crate) enum KeyPiece {
+    /// What all keys of a pump have.
+    Text(Vec<u8>),
+    /// The JSON of the value of a term, by its index.
+    Term(usize),
+}
 
 /// A term of the key, and which column of the key it is.
 #[derive(Clone, Debug)]
@@ -49,7 +59,6 @@ const LARGEST_SUMMED: u128 = 10_u128.pow(30);
 #[derive(Clone, Debug)]
 pub(crate) struct MeasureInput {
     pub(crate) program: Program,
-    pub(crate) measure: usize,
     pub(crate) form: InputForm,
 }
 
@@ -71,35 +80,19 @@ pub(crate) enum InputForm {
 
 /// A group that an input row counts in.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RowGroup<'r> {
-    /// The values of the key's columns. Those of other pumps are null.
-    pub key: Vec<FieldValue<'r>>,
+pub struct RowGroup {
+    /// The text of the key ([`Schema::key_text`](windrow_core::schema::Schema::key_text)). The
+    /// columns of other pumps are null.
+    pub key: String,
     /// The window.
     pub window: Window,
     /// What the row adds to the measures. Those of other pumps are null.
-    pub inputs: Vec<Value>,
+    pub inputs: Arc<[Value]>,
 }
 
-impl RowGroup<'_> {
-    fn into_owned(self) -> RowGroup<'static> {
-        RowGroup {
-            key: self.key.into_iter().map(owned).collect(),
-            window: self.window,
-            inputs: self.inputs,
-        }
-    }
-}
-
-fn owned(value: FieldValue<'_>) -> FieldValue<'static> {
-    match value {
-        FieldValue::Text(text) => FieldValue::Text(Cow::Owned(text.into_owned())),
-        FieldValue::Null => FieldValue::Null,
-        FieldValue::Boolean(value) => FieldValue::Boolean(value),
-        FieldValue::Number(number) => FieldValue::Number(number),
-        FieldValue::Float(float) => FieldValue::Float(float),
-        FieldValue::Timestamp(time) => FieldValue::Timestamp(time),
-    }
-}
+/// The longest text of a key or a measure, in bytes. The limits of the window state and of a row
+/// follow from it.
+const LONGEST_TEXT: usize = 2_048;
 
 /// Why an expression has no value for a row.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -153,50 +146,41 @@ impl Pump {
 
     /// The parts of its aggregates, as text. `COUNT(*)` is the number of readings, and no part.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
-        self.inputs.iter().map(|input| input.program.text.as_str())
+        let inputs = self.inputs.iter().flatten();
+        inputs.map(|input| input.program.text.as_str())
     }
 
-    /// Adds the groups that an input row counts in to `groups`: none if WHERE leaves it out, and
-    /// several if the pump reads a stream that several pumps write.
+    /// The groups that an input row counts in: none if WHERE leaves it out, and several if the pump
+    /// reads a stream that several pumps write. Instead of a group, there is an [`EvalError`] if an
+    /// expression has no value.
     ///
     /// `row` has a value per column of the input stream: integers and decimals are numbers with the
     /// scale of the column, `REAL` and `DOUBLE` are floats, dates and times are timestamps.
-    ///
-    /// # Errors
-    ///
-    /// [`EvalError`] if an expression has no value. Then the row counts in no group of this pump.
-    pub fn evaluate<'r>(
+    #[inline]
+    pub fn groups<'r>(
         &'r self,
         row: &'r [FieldValue<'r>],
         arrival: Timestamp,
-        groups: &mut Vec<RowGroup<'r>>,
-    ) -> Result<(), EvalError> {
-        let before = groups.len();
+    ) -> impl Iterator<Item = Result<RowGroup, EvalError>> + 'r {
         let row = EvalRow {
             values: row,
             time: arrival,
         };
-        for path in &self.paths {
-            if let Err(error) = self.through(&path.0, row, groups) {
-                groups.truncate(before);
-                return Err(error);
-            }
-        }
-        Ok(())
+        self.paths
+            .iter()
+            .filter_map(move |Path(stages)| self.through(stages, row).transpose())
     }
 
-    fn through<'r>(
-        &'r self,
-        stages: &'r [Stateless],
-        row: EvalRow<'r>,
-        groups: &mut Vec<RowGroup<'r>>,
-    ) -> Result<(), EvalError> {
+    fn through(
+        &self,
+        stages: &[Stateless],
+        row: EvalRow<'_>,
+    ) -> Result<Option<RowGroup>, EvalError> {
         let Some((stage, rest)) = stages.split_first() else {
-            groups.extend(self.group(row)?);
-            return Ok(());
+            return self.group(row);
         };
         if !self.passes(stage.filter.as_ref(), row)? {
-            return Ok(());
+            return Ok(None);
         }
         let mut values = Vec::with_capacity(stage.outputs.len());
         for output in &stage.outputs {
@@ -206,12 +190,7 @@ impl Pump {
             values: &values,
             time: row.time,
         };
-        let mut inner = Vec::new();
-        self.through(rest, next, &mut inner)?;
-        for group in inner {
-            groups.push(group.into_owned());
-        }
-        Ok(())
+        self.through(rest, next)
     }
 
     fn passes(&self, filter: Option<&Program>, row: EvalRow<'_>) -> Result<bool, EvalError> {
@@ -229,34 +208,82 @@ impl Pump {
         evaluate(&program.node, row).map_err(|failure| EvalError::new(&self.name, program, failure))
     }
 
-    fn group<'r>(&'r self, row: EvalRow<'r>) -> Result<Option<RowGroup<'r>>, EvalError> {
+    fn group(&self, row: EvalRow<'_>) -> Result<Option<RowGroup>, EvalError> {
         if !self.passes(self.filter.as_ref(), row)? {
             return Ok(None);
         }
-        let mut key = vec![FieldValue::Null; self.key_len];
-        key[0] = FieldValue::Text(Cow::Borrowed(&self.name));
-        for input in &self.keys {
-            let value = self.value(&input.program, row)?;
-            key[input.column] = match value {
-                FieldValue::Number(number) => {
-                    FieldValue::Number(self.scaled(&input.program, number, input.scale)?)
-                }
-                other => other,
-            };
+        let mut key = Vec::with_capacity(64);
+        for piece in &self.key_text {
+            match piece {
+                KeyPiece::Text(text) => key.extend_from_slice(text),
+                KeyPiece::Term(index) => self.write_term(&self.keys[*index], row, &mut key)?,
+            }
         }
-        let mut inputs = vec![Value::Null; self.measures_len];
-        for input in &self.inputs {
-            inputs[input.measure] = self.input(input, row)?;
+        // Collected at once, since this runs for every reading.
+        let mut failed = None;
+        let inputs = self.inputs.iter().map(|input| {
+            let Some(input) = input else {
+                return Value::Null;
+            };
+            let value = self.with_value(&input.program, row, |value| self.input(input, value));
+            value.unwrap_or_else(|error| {
+                failed = Some(error);
+                Value::Null
+            })
+        });
+        let inputs = inputs.collect();
+        if let Some(error) = failed {
+            return Err(error);
         }
         Ok(Some(RowGroup {
-            key,
+            // JSON is always UTF-8.
+            key: String::from_utf8(key).unwrap_or_default(),
             window: self.window.window_of(row.time.millis()),
             inputs,
         }))
     }
 
-    fn input(&self, input: &MeasureInput, row: EvalRow<'_>) -> Result<Value, EvalError> {
-        let value = self.value(&input.program, EvalRow { ..row })?;
+    /// Calls `with` with the value of an expression. Most are columns, whose values need no copy.
+    #[inline]
+    fn with_value<T>(
+        &self,
+        program: &Program,
+        row: EvalRow<'_>,
+        with: impl FnOnce(&FieldValue<'_>) -> Result<T, EvalError>,
+    ) -> Result<T, EvalError> {
+        if let NodeKind::Column(index) = program.node.kind
+            && let Some(value) = row.values.get(index)
+        {
+            return with(value);
+        }
+        with(&self.value(program, row)?)
+    }
+
+    /// Appends the JSON of the value of a term.
+    fn write_term(
+        &self,
+        input: &KeyInput,
+        row: EvalRow<'_>,
+        key: &mut Vec<u8>,
+    ) -> Result<(), EvalError> {
+        let program = &input.program;
+        self.with_value(program, row, |value| {
+            match value {
+                FieldValue::Number(number) => {
+                    let number = self.scaled(program, *number, input.scale)?;
+                    FieldValue::Number(number).write_json(key);
+                }
+                FieldValue::Text(text) if text.len() > LONGEST_TEXT => {
+                    return Err(self.too_long(program, text));
+                }
+                other => other.write_json(key),
+            }
+            Ok(())
+        })
+    }
+
+    #[inline]
+    fn input(&self, input: &MeasureInput, value: &FieldValue<'_>) -> Result<Value, EvalError> {
         Ok(match (input.form, value) {
             (_, FieldValue::Null) => Value::Null,
             (InputForm::One, _) => Value::Number(Decimal {
@@ -264,10 +291,10 @@ impl Pump {
                 scale: 0,
             }),
             (InputForm::Value(scale), FieldValue::Number(number)) => {
-                Value::Number(self.scaled(&input.program, number, scale)?)
+                Value::Number(self.scaled(&input.program, *number, scale)?)
             }
             (InputForm::Sum(scale), FieldValue::Number(number)) => {
-                let number = self.scaled(&input.program, number, scale)?;
+                let number = self.scaled(&input.program, *number, scale)?;
                 if number.unscaled.unsigned_abs() > LARGEST_SUMMED {
                     let reason = format!("{number} is too large to sum");
                     return Err(self.failed(&input.program, reason));
@@ -279,8 +306,19 @@ impl Pump {
                 let too_large = || "a float to sum is 10^15 or more".to_owned();
                 Value::Number(number.ok_or_else(|| self.failed(&input.program, too_large()))?)
             }
-            (_, other) => other.into(),
+            (_, FieldValue::Text(text)) if text.len() > LONGEST_TEXT => {
+                return Err(self.too_long(&input.program, text));
+            }
+            (_, other) => other.to_value(),
         })
+    }
+
+    fn too_long(&self, program: &Program, text: &str) -> EvalError {
+        let reason = format!(
+            "the text has {} bytes, more than {LONGEST_TEXT}",
+            text.len()
+        );
+        self.failed(program, reason)
     }
 
     fn scaled(&self, program: &Program, number: Decimal, scale: u8) -> Result<Decimal, EvalError> {

@@ -68,16 +68,10 @@ pub enum SqlReading<'a> {
 /// A row of the input in a pump's group and window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupedRow {
-    key: String,
-    window: Window,
+    group: RowGroup,
     identity: Option<i128>,
     time: Timestamp,
-    inputs: Vec<Value>,
 }
-
-/// The longest text of a key or a measure, in bytes. The limits of the window state and of a row
-/// follow from it.
-const LONGEST_TEXT: usize = 2_048;
 
 impl SqlSensor {
     /// The sensor of a SQL text that reads this input.
@@ -173,40 +167,6 @@ impl SqlSensor {
         let index = FieldValue::Text(Cow::Owned(index.to_string()));
         is_known.then(|| identity_of(values().cloned().chain([index])))
     }
-
-    fn grouped(
-        &self,
-        group: RowGroup<'_>,
-        identity: Option<i128>,
-        time: Timestamp,
-    ) -> Result<GroupedRow, Rejection> {
-        let schema = self.application.schema();
-        let keys = schema.key().iter().map(|column| &column.name);
-        for (name, value) in keys.zip(&group.key) {
-            check_length(name, value)?;
-        }
-        let measures = schema.measures().iter().map(|column| &column.name);
-        for (name, value) in measures.zip(&group.inputs) {
-            check_length(name, &FieldValue::from(value))?;
-        }
-        Ok(GroupedRow {
-            key: schema.key_text(&group.key).into_owned(),
-            window: group.window,
-            identity,
-            time,
-            inputs: group.inputs,
-        })
-    }
-}
-
-fn check_length(name: &str, value: &FieldValue<'_>) -> Result<(), Rejection> {
-    match value {
-        FieldValue::Text(text) if text.len() > LONGEST_TEXT => {
-            let problem = format!("has {} bytes, more than {LONGEST_TEXT}", text.len());
-            Err(Rejection::field(name, problem))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn rejection(error: &EvalError) -> Rejection {
@@ -219,7 +179,7 @@ fn rejection(error: &EvalError) -> Rejection {
 
 impl Sensor for SqlSensor {
     type Reading<'a> = SqlReading<'a>;
-    type Values = Vec<Value>;
+    type Values = Arc<[Value]>;
     type Accumulator = MeasureAccumulators;
 
     fn schema(&self) -> &Arc<Schema> {
@@ -250,18 +210,19 @@ impl Sensor for SqlSensor {
             SqlReading::Rows(rows) => rows,
             grouped @ SqlReading::Grouped(_) => return count(Ok(grouped)),
         };
-        let mut groups = Vec::new();
         for (index, row) in rows.iter().enumerate() {
             let identity = self.identity_of(index, row);
             for pump in self.application.pumps() {
-                match pump.evaluate(row, arrival, &mut groups) {
-                    Ok(()) => {
-                        for group in groups.drain(..) {
-                            let grouped = self.grouped(group, identity, arrival);
-                            count(grouped.map(SqlReading::Grouped));
-                        }
-                    }
-                    Err(error) => count(Err(rejection(&error))),
+                for group in pump.groups(row, arrival) {
+                    let grouped = group.map(|group| GroupedRow {
+                        group,
+                        identity,
+                        time: arrival,
+                    });
+                    count(match grouped {
+                        Ok(grouped) => Ok(SqlReading::Grouped(grouped)),
+                        Err(error) => Err(rejection(&error)),
+                    });
                 }
             }
         }
@@ -270,7 +231,7 @@ impl Sensor for SqlSensor {
     fn window(&self, reading: &SqlReading<'_>) -> Option<Window> {
         match reading {
             SqlReading::Rows(_) => None,
-            SqlReading::Grouped(row) => Some(row.window),
+            SqlReading::Grouped(row) => Some(row.group.window),
         }
     }
 
@@ -278,7 +239,7 @@ impl Sensor for SqlSensor {
     fn key<'r>(&self, reading: &'r SqlReading<'_>) -> Cow<'r, str> {
         match reading {
             SqlReading::Rows(_) => Cow::Borrowed(""),
-            SqlReading::Grouped(row) => Cow::Borrowed(&row.key),
+            SqlReading::Grouped(row) => Cow::Borrowed(&row.group.key),
         }
     }
 
@@ -304,21 +265,21 @@ impl Sensor for SqlSensor {
         }
     }
 
-    fn values(&self, reading: &SqlReading<'_>) -> Vec<Value> {
+    fn values(&self, reading: &SqlReading<'_>) -> Arc<[Value]> {
         match reading {
-            SqlReading::Rows(_) => Vec::new(),
-            SqlReading::Grouped(row) => row.inputs.clone(),
+            SqlReading::Rows(_) => Arc::default(),
+            SqlReading::Grouped(row) => Arc::clone(&row.group.inputs),
         }
     }
 
-    fn inputs(&self, values: &Vec<Value>) -> Vec<Value> {
-        values.clone()
+    fn inputs(&self, values: &Arc<[Value]>) -> Vec<Value> {
+        values.to_vec()
     }
 
     fn add(
         &self,
         accumulator: &mut MeasureAccumulators,
-        values: &Vec<Value>,
+        values: &Arc<[Value]>,
         order: &ReadingOrder<'_>,
     ) {
         let columns = self.schema().measures().iter();

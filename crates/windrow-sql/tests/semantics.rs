@@ -254,7 +254,7 @@ fn pumps_share_columns_with_the_same_text_and_type() {
     let keys: Vec<&str> = application.pumps()[1].keys().collect();
     assert_eq!(keys, ["name", "STEP(time BY INTERVAL '1' MINUTE)"]);
     let parts: Vec<&str> = application.pumps()[2].parts().collect();
-    assert_eq!(parts, ["SUM(count)", "COUNT(count)"]);
+    assert_eq!(parts, ["COUNT(count)", "SUM(count)"]);
     let windows = application
         .pumps()
         .iter()

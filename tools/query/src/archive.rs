@@ -15,21 +15,24 @@ use std::sync::{Mutex, PoisonError};
 
 use windrow_archive::{ArchiveFile, ArchiveReadError, FileProblem, InputProblem};
 
-pub use provider::{ArchiveTable, Contents};
+pub use columns::{ArchiveContents, LineColumns, Pushed};
+pub use provider::ArchiveTable;
+pub use readings::ReadingContents;
+pub use rejects::RejectContents;
 
 /// Why the archive cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// There is no archive.
     #[error(
-        "there is no archive in {}: create one with `cargo run -p producer -- --name Shadowfax`, whose \
-         first file appears after a minute or at the end of the run, or name another folder with \
-         --data-dir or --archive",
+        "there is no archive in {}: {help}, or name another folder with --data-dir or --archive",
         folder.display()
     )]
     Missing {
         /// The folder that was searched.
         folder: PathBuf,
+        /// How to create one.
+        help: String,
     },
     /// A folder cannot be listed or a file cannot be read.
     #[error(transparent)]
@@ -42,6 +45,7 @@ pub struct Meter {
     read: AtomicU64,
     total: AtomicU64,
     broken: Mutex<BTreeMap<PathBuf, u64>>,
+    filtered: Mutex<BTreeMap<PathBuf, u64>>,
     problems: Mutex<BTreeMap<PathBuf, InputProblem>>,
 }
 
@@ -58,6 +62,12 @@ impl Meter {
     pub fn broken(&self) -> u64 {
         let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         broken.values().sum()
+    }
+
+    /// The number of readings that the sensor's filter left out, in the same files.
+    pub fn filtered(&self) -> u64 {
+        let filtered = self.filtered.lock().unwrap_or_else(PoisonError::into_inner);
+        filtered.values().sum()
     }
 
     /// The files that are damaged or in UTF-16, of those that were read completely.
@@ -83,12 +93,14 @@ impl Meter {
         self.read.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Records the broken lines of a file that was read completely. A file that is read twice, for
-    /// a join with itself, counts once.
-    fn finish(&self, file: &ArchiveFile, broken: u64) {
-        if broken > 0 {
-            let mut all = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-            all.insert(file.path.clone(), broken);
+    /// Records the lines of a file that was read completely but are no rows. A file that is read
+    /// twice, for a join with itself, counts once.
+    fn finish(&self, file: &ArchiveFile, broken: u64, filtered: u64) {
+        for (count, all) in [(broken, &self.broken), (filtered, &self.filtered)] {
+            if count > 0 {
+                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                all.insert(file.path.clone(), count);
+            }
         }
     }
 }

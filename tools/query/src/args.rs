@@ -6,37 +6,9 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Parser, ValueEnum};
 use windrow_connect::cloud::TargetArgs;
 
-/// The local cloud's default data directory.
-pub const DATA_DIR: &str = ".wildrydes";
-
-const EXAMPLES: &str = "\
-Tables (DESCRIBE lists their columns; names are case-insensitive):
-  wildrydes   readings, from the archive
-  summary     each unicorn's windows, from the table UnicornSensorData, merged
-  rejects     rejected input, with the reason
-
-Examples:
-  query \"SELECT * FROM wildrydes\"
-  query \"SELECT Name, count(*), sum(Distance) FROM wildrydes GROUP BY Name\"
-  query \"SELECT * FROM wildrydes WHERE HealthPoints < 100 OR MagicPoints < 100\"
-  query \"SELECT * FROM wildrydes WHERE StatusTime >= TIMESTAMP '2026-11-20 09:17:00'\"
-  query \"SELECT count(*) FROM wildrydes WHERE day = '2026/11/20'\"        reads only that day
-  query \"SELECT * FROM summary WHERE Name = 'Shadowfax' ORDER BY StatusTime\"
-  query \"SELECT Reason, count(*) FROM rejects GROUP BY Reason\"
-  query --format lines \"SELECT * FROM wildrydes\" | jq .Distance
-  query --file track.sql --format csv > track.csv
-  query --target aws \"SELECT * FROM wildrydes LIMIT 10\"                 in Athena
-
-Locally, Distance is exact to the micrometre; in Athena's view of the archive it is a double. A
-reading that was sent twice is in the archive twice, but counts once in `summary`.
-
-Rows go to standard output, everything else to standard error. Exits with 0 on success and when its
-output is closed; with 1 for bad SQL, if there is nothing to read, and on Ctrl-C, which also stops
-the query on AWS; with 2 for bad usage.";
-
 /// SQL over the archive of readings and the table of rows.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "query", version, about, long_about = None, after_help = EXAMPLES)]
+#[command(name = "query", version, about, long_about = None)]
 #[command(group = ArgGroup::new("statement").required(true).args(["sql", "file"]))]
 #[command(group = ArgGroup::new("here").multiple(true).args(["data_dir", "archive"]))]
 pub struct QueryArgs {
@@ -55,12 +27,11 @@ pub struct QueryArgs {
     #[arg(long, value_name = "N")]
     pub limit: Option<NonZeroUsize>,
 
-    /// Data directory of the local cloud [default: .wildrydes]
+    /// Data directory of the local cloud
     #[arg(long, value_name = "DIR", help_heading = "Local")]
     pub data_dir: Option<PathBuf>,
 
-    /// Folder of the archive, laid out like the bucket: folders wildrydes and wildrydes-rejects,
-    /// files plain or gzipped [default: archive in the data directory]
+    /// Folder of the archive, laid out like the bucket [default: archive in the data directory]
     #[arg(long, value_name = "DIR", help_heading = "Local")]
     pub archive: Option<PathBuf>,
 
@@ -75,31 +46,16 @@ pub struct QueryArgs {
     pub memory: NonZeroUsize,
 
     /// Athena workgroup
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "wildrydes",
-        help_heading = "Target"
-    )]
-    pub workgroup: String,
+    #[arg(long, value_name = "NAME", help_heading = "Target")]
+    pub workgroup: Option<String>,
 
     /// Athena database
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "wildrydes",
-        help_heading = "Target"
-    )]
-    pub database: String,
+    #[arg(long, value_name = "NAME", help_heading = "Target")]
+    pub database: Option<String>,
 
     /// DynamoDB table of rows
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "UnicornSensorData",
-        help_heading = "Target"
-    )]
-    pub table: String,
+    #[arg(long, value_name = "NAME", help_heading = "Target")]
+    pub table: Option<String>,
 
     /// Which cloud to query; --data-dir and --archive always query locally.
     #[command(flatten)]

@@ -21,11 +21,11 @@ use datafusion::sql::sqlparser::ast::Statement as Ast;
 
 use crate::diagnostic::Diagnostic;
 use crate::sql::Sql;
-use crate::tables::{self, Table};
+use crate::tables::{QueryTables, Table};
 use windrow_service::chain;
 
-/// The catalog and database of the tables in Athena.
-const CATALOG: [&str; 2] = ["awsdatacatalog", "wildrydes"];
+/// The catalog of the tables in Athena.
+const CATALOG: &str = "awsdatacatalog";
 
 /// Trino's aggregates that return an arbitrary value.
 const ANY_VALUE: [&str; 2] = ["arbitrary", "any_value"];
@@ -33,7 +33,6 @@ const ANY_VALUE: [&str; 2] = ["arbitrary", "any_value"];
 /// The engine and its tables.
 pub struct Engine {
     context: SessionContext,
-    tables: Vec<&'static Table>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -43,13 +42,12 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Creates an engine without tables. Sorting, grouping and joining use at most `memory_bytes`.
+    /// Creates an engine without tables, which `database` may precede in SQL. Sorting, grouping and joining use at most `memory_bytes`.
     ///
     /// # Errors
     /// If there is no folder for temporary files.
-    pub fn new(memory_bytes: usize) -> Result<Self, DataFusionError> {
-        let [catalog, schema] = CATALOG;
-        let mut config = SessionConfig::new().with_default_catalog_and_schema(catalog, schema);
+    pub fn new(memory_bytes: usize, database: &str) -> Result<Self, DataFusionError> {
+        let mut config = SessionConfig::new().with_default_catalog_and_schema(CATALOG, database);
         let parsing = &mut config.options_mut().sql_parser;
         parsing.dialect = Dialect::Generic;
         // `Sql` has normalized the names, and Trino sorts nulls last.
@@ -68,10 +66,7 @@ impl Engine {
             .build();
         let context = SessionContext::new_with_state(state);
         context.register_udaf(AggregateUDF::clone(&first_value_udaf()).with_aliases(ANY_VALUE));
-        Ok(Self {
-            context,
-            tables: Vec::new(),
-        })
+        Ok(Self { context })
     }
 
     /// Adds a table.
@@ -80,11 +75,11 @@ impl Engine {
     /// If it was added before.
     pub fn add(
         &mut self,
-        table: &'static Table,
+        table: &Table,
         provider: Arc<dyn TableProvider>,
     ) -> Result<(), DataFusionError> {
-        self.context.register_table(table.name, provider)?;
-        self.tables.push(table);
+        let name = TableReference::bare(table.name.as_str());
+        self.context.register_table(name, provider)?;
         Ok(())
     }
 
@@ -146,20 +141,18 @@ pub fn names_of(sql: &Sql, statement: &Ast) -> Result<Vec<TableReference>, Diagn
 pub fn tables_of(
     sql: &Sql,
     statement: &Ast,
-    tables: &[&'static Table],
-) -> Result<Vec<&'static Table>, Diagnostic> {
+    tables: &QueryTables,
+) -> Result<Vec<Arc<Table>>, Diagnostic> {
     let find = |name: TableReference| {
-        let table = tables.iter().find(|table| table.name == name.table());
-        table
-            .copied()
-            .ok_or_else(|| unknown(sql, name.table(), tables))
+        let table = tables.find(name.table()).cloned();
+        table.ok_or_else(|| unknown(sql, name.table(), tables))
     };
     names_of(sql, statement)?.into_iter().map(find).collect()
 }
 
 /// A diagnostic for an unknown table.
-pub fn unknown(sql: &Sql, name: &str, tables: &[&Table]) -> Diagnostic {
-    let help = format!("there are: {}", tables::names(tables));
+pub fn unknown(sql: &Sql, name: &str, tables: &QueryTables) -> Diagnostic {
+    let help = format!("there are: {}", tables.names());
     sql.about(name, format!("there is no table {name}"))
         .help(help)
 }

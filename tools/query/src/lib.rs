@@ -1,5 +1,10 @@
 //! SQL over the archive of readings and the table of rows.
 //!
+//! [`main`] is the whole program for a sensor; the binary `query` is the one for unicorns
+//! ([`wild_rydes`]). A sensor made of a list of fields has a column per field; another one says what
+//! its columns are ([`ReadingColumns`]). A program may have tables of its own, computed from the
+//! merged rows ([`RowView`]).
+//!
 //! * [`sql`]: reads a query's text: a single read-only statement with normalized names.
 //! * [`tables`]: the available tables.
 //! * [`archive`]: streams the archive's files as tables.
@@ -8,45 +13,61 @@
 //! * [`output`]: prints rows as a table, CSV or JSON lines.
 //!
 //! ```
-//! use query::output::Output;
 //! use query::sql::Sql;
+//! use query::wild_rydes;
 //!
-//! let rejected = Sql::read("DROP TABLE wildrydes").unwrap_err();
+//! let tables = wild_rydes::program().tables()?;
+//! let rejected = Sql::read("DROP TABLE wildrydes", &tables).unwrap_err();
 //! assert_eq!(rejected.message(), "DROP is not allowed");
-//! let sql = Sql::read("SELECT name, DISTANCE FROM wildrydes;")?;
+//! let sql = Sql::read("SELECT name, DISTANCE FROM wildrydes;", &tables)?;
 //! assert_eq!(sql.parse()?.to_string(), "SELECT Name, Distance FROM wildrydes");
-//! # Ok::<(), query::diagnostic::Diagnostic>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 pub mod archive;
 pub mod args;
 pub mod athena;
 mod backend;
+mod builder;
+mod columns;
 pub mod diagnostic;
 pub mod engine;
+mod entry;
 mod local;
 pub mod output;
+mod program;
 mod progress;
 mod remote;
 pub mod sql;
 mod summary;
 pub mod tables;
+mod view;
+pub mod wild_rydes;
 
 use std::io::{self, Read, Write};
 
 use datafusion::common::DataFusionError;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::{Environment, TargetError};
+use windrow_core::sensor::Sensor;
 
 pub use args::{QueryArgs, QueryFormat};
+pub use builder::ColumnBuilder;
+pub use columns::{AppendValue, ReadingColumns};
+pub use entry::main;
+pub use program::{AthenaNames, QueryProgram};
+pub use tables::{TableColumn, TableLabel};
+pub use view::RowView;
 
 use archive::ArchiveError;
 use athena::AthenaError;
 use backend::Backend;
 use diagnostic::Diagnostic;
+use local::QueryWork;
 use output::Output;
 use sql::Sql;
 pub use summary::SummaryError;
+use tables::SameTableName;
 
 /// Which of the output streams are terminals.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,9 +99,35 @@ pub enum QueryError {
     Sql(#[from] Diagnostic),
     /// The query needs two services at once.
     #[error(
-        "summary is in DynamoDB and {0} in Athena, and a query cannot read both: run two queries"
+        "{rows} is in DynamoDB and {archive} in Athena, and a query cannot read both: run two queries"
     )]
-    Mixed(String),
+    Mixed {
+        /// The table of rows.
+        rows: String,
+        /// The table of the archive.
+        archive: String,
+    },
+    /// The archive is in no database of Athena.
+    #[error(
+        "{table} is in the archive, of which this program knows no Athena database: copy the archive \
+         with `aws s3 sync s3://BUCKET archive` and query the copy with --archive archive, or name a \
+         database that you have made of it with --database"
+    )]
+    NotInAthena {
+        /// The table.
+        table: String,
+    },
+    /// Two tables have the same name.
+    #[error(transparent)]
+    Tables(#[from] SameTableName),
+    /// A view has a value that is not of its column's type.
+    #[error("the view {view} is wrong: {problem}")]
+    View {
+        /// The view.
+        view: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The archive cannot be read.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
@@ -114,13 +161,18 @@ impl QueryError {
     }
 }
 
-/// Runs the query `text`. Prints its rows to `output` and everything else to `notes`.
+/// Runs the query `text` of a program's tables. Prints its rows to `output` and everything else to `notes`.
 ///
 /// Cancelling `stop` ends the query, on AWS too.
 ///
 /// # Errors
 /// [`QueryError`]. Some rows may have been printed before.
-pub async fn run(
+#[expect(
+    clippy::too_many_arguments,
+    reason = "all that a process has is passed in"
+)]
+pub async fn run<S: Sensor>(
+    program: &QueryProgram<S>,
     args: &QueryArgs,
     text: &str,
     environment: &Environment,
@@ -129,15 +181,23 @@ pub async fn run(
     output: impl Write,
     mut notes: impl Write,
 ) -> Result<(), QueryError> {
-    let sql = Sql::read(text)?;
+    let tables = program.tables()?;
+    let sql = Sql::read(text, &tables)?;
     let mut output = Output::new(output, args.format, args.most_rows());
+    let query = QueryWork {
+        program,
+        args,
+        tables: &tables,
+        sql: &sql,
+        terminal,
+    };
     match backend::decide(args, environment).await? {
         Backend::Remote(cloud) => {
-            remote::run(args, &cloud, &sql, terminal, stop, &mut output, &mut notes).await?;
+            remote::run(&query, &cloud, stop, &mut output, &mut notes).await?;
         }
         Backend::Local(cloud) => {
             let cloud = cloud.as_deref();
-            let work = local::run(args, cloud, &sql, terminal, &mut output, &mut notes);
+            let work = local::run(&query, cloud, &mut output, &mut notes);
             tokio::select! {
                 () = stop.cancelled() => return Err(QueryError::Interrupted),
                 outcome = work => outcome?,

@@ -7,57 +7,82 @@ use std::sync::atomic::AtomicU64;
 use datafusion::common::TableReference;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::Cloud;
+use windrow_core::sensor::Sensor;
 
-use crate::args::QueryArgs;
 use crate::athena::Athena;
-use crate::engine::names_of;
-use crate::local::run_on_table;
+use crate::engine::{names_of, unknown};
+use crate::local::{QueryWork, print_info, run_on_table, table_info};
 use crate::output::Output;
+use crate::program::AthenaNames;
 use crate::progress::{ProgressMeasure, QueryProgress};
-use crate::sql::{Sql, Texts};
-use crate::tables::SUMMARY;
-use crate::{QueryError, Terminal, note};
+use crate::sql::Texts;
+use crate::{QueryError, note};
 
-/// Runs a statement in Athena. A statement that reads `summary`, which is in DynamoDB, runs
-/// locally.
-pub(crate) async fn run(
-    args: &QueryArgs,
+/// Runs a statement in Athena. A statement that reads rows, which are in DynamoDB, runs locally, and
+/// so does everything but a query of the archive if the archive is in no database of Athena.
+pub(crate) async fn run<S: Sensor>(
+    query: &QueryWork<'_, S>,
     cloud: &Cloud,
-    sql: &Sql,
-    terminal: Terminal,
     stop: &CancellationToken,
     output: &mut Output<impl Write>,
     notes: &mut impl Write,
 ) -> Result<(), QueryError> {
+    let QueryWork { tables, sql, .. } = query;
     note(notes, cloud.describe());
-    // A statement that only Athena can parse does not read `summary`.
-    if let Ok(statement) = sql.parse() {
-        let names = names_of(sql, &statement).unwrap_or_default();
-        let is_summary =
-            |name: &TableReference| name.table() == SUMMARY.name && name.schema().is_none();
-        if names.iter().any(is_summary) {
-            if let Some(other) = names.iter().find(|name| !is_summary(name)) {
-                return Err(QueryError::Mixed(other.table().to_owned()));
-            }
-            let work = run_on_table(args, cloud, sql, statement, terminal, output, notes);
-            return tokio::select! {
+    let athena = query.program.athena(query.args);
+    let statement = match (sql.parse(), &athena) {
+        (Ok(statement), _) => statement,
+        // A statement that only Athena can parse does not read rows.
+        (Err(_), Some(athena)) => {
+            return run_in_athena(query, athena, cloud, stop, output, notes).await;
+        }
+        (Err(error), None) => return Err(error.into()),
+    };
+    if athena.is_none()
+        && let Some(about) = table_info(sql, tables, &statement)?
+    {
+        return print_info(about, output);
+    }
+    let names = match (names_of(sql, &statement), &athena) {
+        (Ok(names), _) => names,
+        (Err(_), Some(_)) => Vec::new(),
+        (Err(error), None) => return Err(error.into()),
+    };
+    let is_of_rows =
+        |name: &&TableReference| tables.is_of_rows(name.table()) && name.schema().is_none();
+    let of_archive = names.iter().find(|name| !is_of_rows(name));
+    match (names.iter().find(is_of_rows), of_archive, athena) {
+        (Some(_), None, _) | (None, None, None) => {
+            let work = run_on_table(query, cloud, statement, output, notes);
+            tokio::select! {
                 () = stop.cancelled() => Err(QueryError::Interrupted),
                 outcome = work => outcome,
-            };
+            }
         }
+        (Some(rows), Some(archive), _) => Err(QueryError::Mixed {
+            rows: rows.table().to_owned(),
+            archive: archive.table().to_owned(),
+        }),
+        (None, _, Some(athena)) => run_in_athena(query, &athena, cloud, stop, output, notes).await,
+        (None, Some(archive), None) => match tables.find(archive.table()) {
+            Some(table) => Err(QueryError::NotInAthena {
+                table: table.name.clone(),
+            }),
+            None => Err(unknown(sql, archive.table(), tables).into()),
+        },
     }
-    run_in_athena(args, cloud, sql, stop, output, notes).await
 }
 
-async fn run_in_athena(
-    args: &QueryArgs,
+async fn run_in_athena<S: Sensor>(
+    query: &QueryWork<'_, S>,
+    names: &AthenaNames,
     cloud: &Cloud,
-    sql: &Sql,
     stop: &CancellationToken,
     output: &mut Output<impl Write>,
     notes: &mut impl Write,
 ) -> Result<(), QueryError> {
-    let athena = Athena::new(cloud, &args.workgroup, &args.database);
+    let sql = query.sql;
+    let athena = Athena::new(cloud, &names.workgroup, &names.database);
     let scanned = Arc::new(AtomicU64::new(0));
     let progress = QueryProgress::start(ProgressMeasure::Athena(Arc::clone(&scanned)));
     let finished = athena.run(sql, &scanned, stop).await?;

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::diagnostic::Diagnostic;
-use crate::tables::ALL;
+use crate::tables::QueryTables;
 
 /// The keywords that a statement may start with.
 const READ_VERBS: [&str; 8] = [
@@ -35,12 +35,12 @@ pub struct Sql {
 }
 
 impl Sql {
-    /// Reads a query's text. A semicolon at the end is allowed.
+    /// Reads the text of a query of these tables. A semicolon at the end is allowed.
     ///
     /// # Errors
     /// [`Diagnostic`] if the text is not SQL, is empty, has more than one statement, or is not
     /// read-only.
-    pub fn read(text: &str) -> Result<Self, Diagnostic> {
+    pub fn read(text: &str, tables: &QueryTables) -> Result<Self, Diagnostic> {
         let mut tokens = Tokenizer::new(&GenericDialect {}, text)
             .tokenize_with_location()
             .map_err(|error| {
@@ -58,7 +58,7 @@ impl Sql {
         }
         let statement: Vec<_> = tokens.iter().filter(|token| counts(token)).collect();
         if statement.is_empty() {
-            let help = "for example: SELECT * FROM wildrydes";
+            let help = format!("for example: SELECT * FROM {}", tables.readings.name);
             return Err(Diagnostic::new("the query is empty").help(help));
         }
         if let Some(token) = statement
@@ -71,14 +71,7 @@ impl Sql {
         }
         only_reads(text, &statement)?;
 
-        let mut spellings: BTreeMap<String, String> = ALL
-            .iter()
-            .flat_map(|table| {
-                let columns = table.columns.iter().map(|column| column.name);
-                columns.chain([table.name])
-            })
-            .map(|name| (name.to_lowercase(), name.to_owned()))
-            .collect();
+        let mut spellings = tables.spellings().clone();
         for token in &mut tokens {
             if let Token::Word(word) = &mut token.token {
                 let spelling = spellings.entry(word.value.to_lowercase());
@@ -312,14 +305,19 @@ fn offset(text: &str, line: u64, column: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wild_rydes;
+
+    fn read(text: &str) -> Result<Sql, Diagnostic> {
+        Sql::read(text, &wild_rydes::program().tables().unwrap())
+    }
 
     fn diagnostic(text: &str) -> String {
-        let read = Sql::read(text).and_then(|sql| sql.parse());
+        let read = read(text).and_then(|sql| sql.parse());
         read.unwrap_err().to_string()
     }
 
     fn parsed(text: &str) -> String {
-        Sql::read(text).unwrap().parse().unwrap().to_string()
+        read(text).unwrap().parse().unwrap().to_string()
     }
 
     #[test]
@@ -335,7 +333,7 @@ mod tests {
             "WITH Far AS (SELECT sum(Distance) AS Total FROM wildrydes) SELECT Total FROM Far"
         );
         assert_eq!(parsed("SELECT 'NAME' AS b, B"), "SELECT 'NAME' AS b, b");
-        let sql = Sql::read("SELECT 1 AS HowMany").unwrap();
+        let sql = read("SELECT 1 AS HowMany").unwrap();
         assert_eq!(sql.spelled("howmany"), "HowMany");
         assert_eq!(sql.spelled("healthpoints"), "HealthPoints");
         assert_eq!(sql.spelled("_col1"), "_col1");
@@ -362,12 +360,12 @@ mod tests {
     }
 
     fn parse(text: &str) -> Statement {
-        Sql::read(text).unwrap().parse().unwrap()
+        read(text).unwrap().parse().unwrap()
     }
 
     #[test]
     fn only_one_statement_is_allowed() {
-        let text = |text: &str| Sql::read(text).unwrap().text().to_owned();
+        let text = |text: &str| read(text).unwrap().text().to_owned();
         assert_eq!(text("SELECT 1"), "SELECT 1");
         assert_eq!(text("SELECT 'é;' ;\n ; -- done"), "SELECT 'é;'");
         assert_eq!(
@@ -413,7 +411,7 @@ mod tests {
             "DESCRIBE wildrydes",
             "/* first */ SELECT 1 -- last",
         ] {
-            Sql::read(text).unwrap();
+            read(text).unwrap();
         }
     }
 

@@ -7,34 +7,31 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
-use datafusion::arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringViewArray,
-    TimestampMillisecondArray,
-};
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
-use unicorn::merge::{FleetRow, merge};
-use unicorn::row::schema;
-use unicorn::totals::Measures;
 use windrow_connect::cloud::Cloud;
-use windrow_core::row::Row;
+use windrow_core::decimal::Decimal;
+use windrow_core::row::{MergedRow, Row, merge};
+use windrow_core::schema::Schema;
+use windrow_core::value::Value;
 use windrow_lambda::processor::row::{Item, StoredRow};
 use windrow_local::data_dir::{DataDir, DataDirError};
 use windrow_local::table_file::{TableFile, TableFileError};
-
-use crate::progress::{ProgressMeasure, QueryProgress};
-use crate::tables::SUMMARY;
 use windrow_service::chain;
+
+use crate::QueryError;
+use crate::builder::ColumnBuilder;
+use crate::progress::{ProgressMeasure, QueryProgress};
+use crate::tables::{Column, Table};
+use crate::view::RowView;
 
 /// The local cloud's table, in the data directory.
 const TABLE_FILE: &str = "table.db";
 
 /// Merged rows per batch.
 const BATCH: usize = 8_192;
-
-/// 10^38, the lowest number that a decimal of 38 digits cannot hold.
-const TOO_FAR: i128 = 10_i128.pow(38);
 
 /// Why the table of rows cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -73,10 +70,21 @@ pub enum SummaryError {
     },
 }
 
+/// Where rows are read from.
+#[derive(Clone, Copy)]
+pub(crate) struct RowsSource<'a> {
+    /// The name of their table in SQL.
+    pub(crate) label: &'a str,
+    /// The name of the table in DynamoDB.
+    pub(crate) table: &'a str,
+    /// The columns of the rows.
+    pub(crate) schema: &'a Schema,
+}
+
 /// Merged rows, and how many items of the table are not rows.
 #[derive(Debug, Default)]
 pub(crate) struct SummaryTable {
-    pub(crate) merged_rows: Vec<FleetRow>,
+    pub(crate) merged_rows: Vec<MergedRow>,
     pub(crate) others: u64,
     /// Where they come from, for a note.
     pub(crate) origin: String,
@@ -84,7 +92,8 @@ pub(crate) struct SummaryTable {
 
 /// Collects a table's rows page by page. They are merged at the end, because a page may end in the
 /// middle of a window.
-struct TableReading {
+struct TableReading<'a> {
+    schema: &'a Schema,
     rows: Vec<Row>,
     others: u64,
     /// When the reading began, in seconds since the epoch: rows that had expired are ignored.
@@ -92,12 +101,13 @@ struct TableReading {
     count: Arc<AtomicU64>,
 }
 
-impl TableReading {
-    fn start() -> (Self, QueryProgress) {
+impl<'a> TableReading<'a> {
+    fn start(schema: &'a Schema) -> (Self, QueryProgress) {
         let count = Arc::new(AtomicU64::new(0));
         let progress = QueryProgress::start(ProgressMeasure::Table(Arc::clone(&count)));
         let (rows, others) = (Vec::new(), 0);
         let reading = Self {
+            schema,
             rows,
             others,
             now: now(),
@@ -108,7 +118,7 @@ impl TableReading {
 
     fn add(&mut self, items: &[Item]) {
         for item in items {
-            match StoredRow::from_item(schema(), item) {
+            match StoredRow::from_item(self.schema, item) {
                 Ok(row) => self.rows.extend(row.unexpired(self.now)),
                 Err(_) => self.others += 1,
             }
@@ -118,7 +128,7 @@ impl TableReading {
 
     fn finish(self, origin: String) -> SummaryTable {
         SummaryTable {
-            merged_rows: merge(self.rows),
+            merged_rows: merge(self.schema, self.rows),
             others: self.others,
             origin,
         }
@@ -139,8 +149,9 @@ fn now() -> i64 {
 pub(crate) async fn read_data_dir(
     data_dir: &Path,
     cloud: Option<&Cloud>,
-    table: &str,
+    source: &RowsSource<'_>,
 ) -> Result<SummaryTable, SummaryError> {
+    let RowsSource { label, table, .. } = source;
     if !data_dir.join(TABLE_FILE).is_file() {
         return Ok(SummaryTable {
             origin: format!("there is no table in {} yet", data_dir.display()),
@@ -154,16 +165,16 @@ pub(crate) async fn read_data_dir(
     match DataDir::open(data_dir) {
         Ok(locked) => {
             let file = TableFile::open(locked).map_err(unusable)?;
-            let origin = format!("summary: the table {table} in {}", data_dir.display());
-            read_file(file, table, origin).await
+            let origin = format!("{label}: the table {table} in {}", data_dir.display());
+            read_file(file, source, origin).await
         }
         Err(in_use @ DataDirError::InUse { .. }) => {
             let cloud = cloud.ok_or(SummaryError::Elsewhere { in_use })?;
             let url = cloud.config().endpoint_url().unwrap_or("AWS");
-            let origin = format!("summary: the table {table} of the local cloud at {url}");
+            let origin = format!("{label}: the table {table} of the local cloud at {url}");
             Ok(SummaryTable {
                 origin,
-                ..read(cloud, table).await?
+                ..read(cloud, source).await?
             })
         }
         Err(error) => Err(unusable(error.into())),
@@ -174,15 +185,16 @@ pub(crate) async fn read_data_dir(
 /// the query between two pages.
 async fn read_file(
     file: TableFile,
-    table: &str,
+    source: &RowsSource<'_>,
     origin: String,
 ) -> Result<SummaryTable, SummaryError> {
     let file = Arc::new(file);
+    let table = source.table;
     let unreadable = |reason| SummaryError::Unreadable {
         table: table.to_owned(),
         reason,
     };
-    let (mut reading, _progress) = TableReading::start();
+    let (mut reading, _progress) = TableReading::start(source.schema);
     let mut page = None;
     loop {
         let (file, name) = (Arc::clone(&file), table.to_owned());
@@ -201,7 +213,11 @@ async fn read_file(
 }
 
 /// Reads the whole table from DynamoDB.
-pub(crate) async fn read(cloud: &Cloud, table: &str) -> Result<SummaryTable, SummaryError> {
+pub(crate) async fn read(
+    cloud: &Cloud,
+    source: &RowsSource<'_>,
+) -> Result<SummaryTable, SummaryError> {
+    let RowsSource { label, table, .. } = *source;
     let config = aws_sdk_dynamodb::config::Builder::from(cloud.config())
         .retry_config(RetryConfig::standard())
         .build();
@@ -209,7 +225,7 @@ pub(crate) async fn read(cloud: &Cloud, table: &str) -> Result<SummaryTable, Sum
         .scan()
         .table_name(table);
     let mut pages = scan.into_paginator().send();
-    let (mut reading, _progress) = TableReading::start();
+    let (mut reading, _progress) = TableReading::start(source.schema);
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| {
             let service = error.as_service_error();
@@ -226,56 +242,106 @@ pub(crate) async fn read(cloud: &Cloud, table: &str) -> Result<SummaryTable, Sum
         })?;
         reading.add(page.items());
     }
-    Ok(reading.finish(format!("summary: the table {table}")))
+    Ok(reading.finish(format!("{label}: the table {table}")))
 }
 
 /// The merged rows as a table of the query engine.
 ///
+/// A number with more than 38 digits, which no sensor adds up to, is null here.
+///
 /// # Errors
-/// Never, because the columns are those of [`SUMMARY`].
+/// Never, because the columns are those of the schema.
 pub(crate) fn provider(
-    merged_rows: &[FleetRow],
+    table: &Table,
+    merged_rows: &[MergedRow],
 ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
-    let batches: Result<Vec<_>, _> = merged_rows.chunks(BATCH).map(batch).collect();
-    Ok(Arc::new(MemTable::try_new(
-        SUMMARY.schema(),
-        vec![batches?],
-    )?))
+    let batch = |rows: &[MergedRow]| {
+        let mut columns = builders(table);
+        for row in rows {
+            let number = |number: u64| {
+                Value::Number(Decimal {
+                    unscaled: number.into(),
+                    scale: 0,
+                })
+            };
+            let every_row = [
+                number(row.readings),
+                number(row.window_seconds.into()),
+                Value::Boolean(row.gap),
+            ];
+            let start = Value::Timestamp(row.window_start);
+            let values = row.key.iter().chain([&start]).chain(&row.measures);
+            for (column, value) in columns.iter_mut().zip(values.chain(&every_row)) {
+                column.value(&value.into());
+            }
+        }
+        finish(table, &mut columns, rows.len())
+    };
+    mem_table(table, merged_rows.chunks(BATCH).map(batch))
 }
 
-fn batch(merged_rows: &[FleetRow]) -> Result<RecordBatch, DataFusionError> {
-    let points = |point: fn(&Measures) -> i32| -> ArrayRef {
-        let points = merged_rows.iter().map(|merged| point(&merged.measures));
-        Arc::new(Int32Array::from_iter_values(points))
+/// The rows of a view as a table of the query engine.
+///
+/// # Errors
+/// [`QueryError::View`] if a value is not of its column's type.
+pub(crate) fn view_provider(
+    table: &Table,
+    view: &RowView,
+    merged_rows: &[MergedRow],
+) -> Result<Arc<dyn TableProvider>, QueryError> {
+    let wrong = |problem: String| QueryError::View {
+        view: table.name.clone(),
+        problem,
     };
-    let count = |count: fn(&FleetRow) -> u64| -> ArrayRef {
-        let counts = merged_rows
-            .iter()
-            .map(|merged| i64::try_from(count(merged)).ok());
-        Arc::new(counts.collect::<Int64Array>())
-    };
-    let names = merged_rows.iter().map(|merged| Some(merged.name.as_str()));
-    let times = merged_rows
-        .iter()
-        .map(|merged| merged.window_start.millis());
-    // No unicorn moves this far. A row that says so has no distance here.
-    let metres = merged_rows.iter().map(|merged| {
-        let micrometres = merged.measures.distance.micrometres();
-        (micrometres < TOO_FAR).then_some(micrometres)
-    });
-    let metres: Decimal128Array = metres.collect();
-    let gap = merged_rows.iter().map(|merged| Some(merged.gap));
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(names.collect::<StringViewArray>()),
-        Arc::new(TimestampMillisecondArray::from_iter_values(times)),
-        Arc::new(metres.with_precision_and_scale(38, 6)?),
-        points(|measures| measures.min_magic_points),
-        points(|measures| measures.max_magic_points),
-        points(|measures| measures.min_health_points),
-        points(|measures| measures.max_health_points),
-        count(|merged| merged.readings),
-        count(|merged| merged.window_seconds.into()),
-        Arc::new(gap.collect::<BooleanArray>()),
-    ];
-    Ok(RecordBatch::try_new(SUMMARY.schema(), columns)?)
+    let rows = view.rows(merged_rows);
+    let mut batches = Vec::new();
+    for rows in rows.chunks(BATCH) {
+        let mut columns = builders(table);
+        for row in rows {
+            if row.len() != columns.len() {
+                let (found, expected) = (row.len(), columns.len());
+                return Err(wrong(format!(
+                    "a row has {found} values instead of {expected}"
+                )));
+            }
+            for (index, (builder, value)) in columns.iter_mut().zip(row).enumerate() {
+                if !builder.value(&value.into()) {
+                    let Column { name, kind, .. } = &table.columns[index];
+                    let kind = kind.sql();
+                    return Err(wrong(format!("`{value}` of {name} does not fit {kind}")));
+                }
+            }
+        }
+        batches.push(finish(table, &mut columns, rows.len()));
+    }
+    Ok(mem_table(table, batches.into_iter())?)
+}
+
+fn builders(table: &Table) -> Vec<ColumnBuilder> {
+    let columns = table.columns.iter();
+    columns
+        .map(|column| ColumnBuilder::new(column.kind))
+        .collect()
+}
+
+fn finish(
+    table: &Table,
+    columns: &mut [ColumnBuilder],
+    rows: usize,
+) -> Result<RecordBatch, DataFusionError> {
+    let columns = columns.iter_mut().map(ColumnBuilder::finish).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(
+        table.schema(),
+        columns,
+        &options,
+    )?)
+}
+
+fn mem_table(
+    table: &Table,
+    batches: impl Iterator<Item = Result<RecordBatch, DataFusionError>>,
+) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    let batches = batches.collect::<Result<Vec<_>, _>>()?;
+    Ok(Arc::new(MemTable::try_new(table.schema(), vec![batches])?))
 }

@@ -16,12 +16,17 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use clap::Parser;
-use query::{QueryArgs, QueryError, Terminal, run, text};
+use query::{
+    QueryArgs, QueryError, QueryProgram, RowView, TableColumn, Terminal, run, text, wild_rydes,
+};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use unicorn::row::schema;
 use windrow_connect::cloud::Environment;
+use windrow_core::row::Row;
+use windrow_core::sensor::Sensor;
+use windrow_core::value::ColumnType;
 use windrow_lambda::processor::row::{Item, TableRow};
 
 /// The responses by operation, each used once except the last, which repeats; and the calls
@@ -191,6 +196,15 @@ async fn ask_until(
     arguments: &[&str],
     stop: &CancellationToken,
 ) -> (Result<(), QueryError>, String, String) {
+    ask_program(&wild_rydes::program(), url, arguments, stop).await
+}
+
+async fn ask_program<S: Sensor>(
+    program: &QueryProgram<S>,
+    url: &str,
+    arguments: &[&str],
+    stop: &CancellationToken,
+) -> (Result<(), QueryError>, String, String) {
     let typed = [&["query", "--endpoint-url", url], arguments].concat();
     let args = QueryArgs::try_parse_from(typed).unwrap();
     let (mut out, mut notes) = (Vec::new(), Vec::new());
@@ -198,6 +212,7 @@ async fn ask_until(
     let terminal = Terminal::default();
     let text = text(&args).unwrap();
     let outcome = run(
+        program,
         &args,
         &text,
         &environment,
@@ -430,6 +445,68 @@ async fn summary_is_read_from_dynamodb_in_pages() {
     assert_eq!(scans.len(), 2);
     assert!(scans.iter().all(|scan| scan["TableName"] == "Rows"));
     assert_eq!(stand_in.calls().len(), 2, "Athena is not called");
+}
+
+/// The rows of another sensor are in DynamoDB, too, and so are the views of them. Its archive is in no
+/// database of Athena, unless there is one that the command line names.
+#[tokio::test]
+async fn another_sensor_has_rows_on_aws_and_says_where_its_archive_is() {
+    let sensor = thermometer::sensor().unwrap();
+    let schema = sensor.schema().clone();
+    let mut program = QueryProgram::new(sensor, "thermometer");
+    let columns = vec![TableColumn::new("Room", ColumnType::Text, "")];
+    let view = RowView::new("rooms", "A room", columns, |rows| {
+        rows.iter().map(|row| vec![row.key[1].clone()]).collect()
+    });
+    program.views = vec![view];
+    let line = r#"{"Site":"Rome","Room":"Attic","Time":"2026-11-20 09:17:00.000","MinCelsius":30,"MaxCelsius":31.25,"AvgCelsius":30.625,"CountCelsius":2,"Source":{"Stream":"s","Shard":"a","From":"1","To":"2","Readings":2,"WindowSeconds":60,"Parts":{"AvgCelsius":{"Sum":61.25,"Count":2}}}}"#;
+    let row = Row::parse(&schema, line.as_bytes()).unwrap();
+    let item = item_json(&TableRow::new(&schema, row, None).to_item());
+    let stand_in = StandIn::with_rows(vec![page(&[HEAD, FIRST], None)]).on(
+        "DynamoDB_20120810.Scan",
+        [AthenaResponse::Ok(json!({"Items": [item]}))],
+    );
+    let url = stand_in.start().await;
+    let stop = CancellationToken::new();
+    let query = async |arguments: &[&str]| {
+        let arguments = [&["--format", "csv"], arguments].concat();
+        let (outcome, out, _) = ask_program(&program, &url, &arguments, &stop).await;
+        outcome.map(|()| out).map_err(|error| error.to_string())
+    };
+    let both = "SELECT s.room, AvgCelsius FROM summary s JOIN rooms r ON s.Room = r.Room";
+    assert_eq!(
+        query(&[both]).await.unwrap(),
+        "Room,AvgCelsius\nAttic,30.625\n"
+    );
+    assert_eq!(query(&["SELECT 1 AS n"]).await.unwrap(), "n\n1\n");
+    assert_eq!(query(&["SHOW TABLES"]).await.unwrap().lines().count(), 5);
+    let scans = stand_in.called("DynamoDB_20120810.Scan");
+    assert_eq!(scans, [json!({"TableName": "thermometer"})]);
+
+    let error = query(&["SELECT * FROM Thermometer"]).await.unwrap_err();
+    assert_eq!(
+        error,
+        "thermometer is in the archive, of which this program knows no Athena database: copy the archive \
+         with `aws s3 sync s3://BUCKET archive` and query the copy with --archive archive, or name a \
+         database that you have made of it with --database"
+    );
+    let error = query(&["SELECT * FROM unicorns"]).await.unwrap_err();
+    assert!(error.starts_with("there is no table unicorns"), "{error}");
+    let error = query(&["SELECT * FROM summary, thermometer"])
+        .await
+        .unwrap_err();
+    assert!(error.contains("run two queries"), "{error}");
+    assert!(
+        stand_in
+            .called("AmazonAthena.StartQueryExecution")
+            .is_empty()
+    );
+
+    let named = query(&["--database", "rooms", "SELECT * FROM thermometer"]).await;
+    named.unwrap();
+    let started = &stand_in.called("AmazonAthena.StartQueryExecution")[0];
+    assert_eq!(started["WorkGroup"], "primary");
+    assert_eq!(started["QueryExecutionContext"]["Database"], "rooms");
 }
 
 /// An item as DynamoDB's API sends it.

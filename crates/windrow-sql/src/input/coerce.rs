@@ -26,6 +26,7 @@ pub(super) fn coerce<'a>(
         SqlType::Real => None,
         SqlType::Double => usual_float(token),
         sql_type if sql_type.is_exact() => usual_exact(sql_type, token),
+        SqlType::Timestamp => usual_timestamp(token),
         SqlType::Varchar(length) => token
             .text()
             .map(|text| FieldValue::Text(truncated(text, length))),
@@ -42,6 +43,15 @@ fn usual_float<'a>(token: &FieldToken<'a>) -> Option<FieldValue<'a>> {
     let (is_negative, decimal) = token.decimal()?;
     let float = decimal.nearest_up_to(u8::MAX)?;
     Finite::new(if is_negative { -float } else { float }).map(FieldValue::Float)
+}
+
+fn usual_timestamp<'a>(token: &FieldToken<'a>) -> Option<FieldValue<'a>> {
+    // A number is no timestamp here.
+    if token.kind() != TokenKind::Text {
+        return None;
+    }
+    let millis = token.timestamp()?.millis();
+    Some(FieldValue::Timestamp(Timestamp::from_millis(millis)))
 }
 
 fn usual_exact<'a>(sql_type: SqlType, token: &FieldToken<'a>) -> Option<FieldValue<'a>> {

@@ -94,9 +94,10 @@ impl InputReader {
     fn rows<'a>(&self, tokens: &[FieldToken<'a>]) -> Result<InputRows<'a>, Rejection> {
         let width = self.columns.len();
         if self.root.is_flat {
-            let values = self.columns.iter().zip(tokens);
-            let values = values.map(|(column, token)| coerce(column, token));
-            let values = values.collect::<Result<_, _>>()?;
+            let mut values = Vec::with_capacity(width);
+            for (column, token) in self.columns.iter().zip(tokens) {
+                values.push(coerce(column, token)?);
+            }
             return Ok(InputRows { width, values });
         }
         let mut row = vec![FieldValue::Null; width];

@@ -23,20 +23,23 @@ pub(crate) fn run(application: &SqlApplication, rows: &[Arrived]) -> (Vec<Output
     let mut problems = Vec::new();
     for (row, arrival) in rows {
         for pump in application.pumps() {
-            let mut groups = Vec::new();
-            if let Err(error) = pump.evaluate(row, *arrival, &mut groups) {
-                problems.push(error.to_string());
-            }
-            for group in groups {
-                let key: Vec<Value> = group.key.iter().map(FieldValue::to_value).collect();
+            for group in pump.groups(row, *arrival) {
+                let group = match group {
+                    Ok(group) => group,
+                    Err(error) => {
+                        problems.push(error.to_string());
+                        continue;
+                    }
+                };
+                let key = application.schema().key_values(group.key).unwrap();
                 check(application, &key, &group.inputs);
                 let measures = vec![Value::Null; group.inputs.len()];
                 let entry = merged.entry((group.window.start, group.window.end, key));
                 let (readings, held) = entry.or_insert((0, measures));
                 *readings += 1;
                 let columns = application.schema().measures().iter();
-                for ((column, held), value) in columns.zip(held).zip(group.inputs) {
-                    add(column, held, value);
+                for ((column, held), value) in columns.zip(held).zip(group.inputs.iter()) {
+                    add(column, held, value.clone());
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! Selects the files that a query needs: the names of their folders decide conditions on `day`.
+//! Selects the files that a query needs: the names of their folders decide conditions on the day of
+//! arrival.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,12 +13,10 @@ use datafusion::logical_expr::Expr;
 
 use windrow_archive::ArchiveFile;
 
-const DAY: &str = "day";
-
-/// Whether a condition depends on `day` alone, so that the folders' names decide it.
-pub(super) fn depends_on_day_alone(condition: &Expr) -> bool {
+/// Whether a condition depends on the column `day` alone, so that the folders' names decide it.
+pub(super) fn depends_on_day_alone(condition: &Expr, day: &str) -> bool {
     let columns = condition.column_refs();
-    if columns.is_empty() || columns.iter().any(|column| column.name != DAY) {
+    if columns.is_empty() || columns.iter().any(|column| column.name != day) {
         return false;
     }
     let needs_more = |part: &Expr| {
@@ -35,15 +34,16 @@ pub(super) fn depends_on_day_alone(condition: &Expr) -> bool {
     alone && !condition.is_volatile()
 }
 
-/// The files whose days meet every condition that depends on `day` alone.
+/// The files whose days meet every condition that depends on the column `day` alone.
 pub(super) fn needed(
     files: &[ArchiveFile],
     conditions: &[Expr],
+    day: &str,
     session: &dyn Session,
 ) -> Result<Vec<ArchiveFile>> {
     let conditions: Vec<_> = conditions
         .iter()
-        .filter(|part| depends_on_day_alone(part))
+        .filter(|part| depends_on_day_alone(part, day))
         .collect();
     if conditions.is_empty() {
         return Ok(files.to_vec());
@@ -53,7 +53,7 @@ pub(super) fn needed(
         wanted.insert(file.day.as_deref(), true);
     }
     let days: StringViewArray = wanted.keys().copied().collect();
-    let schema = Arc::new(Schema::new(vec![Field::new(DAY, DataType::Utf8View, true)]));
+    let schema = Arc::new(Schema::new(vec![Field::new(day, DataType::Utf8View, true)]));
     let plain = DFSchema::try_from(Arc::clone(&schema))?;
     let batch = RecordBatch::try_new(schema, vec![Arc::new(days)])?;
     for condition in conditions {

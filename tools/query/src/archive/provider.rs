@@ -1,6 +1,5 @@
 //! The archive as a table of the query engine.
 
-use std::fmt::Debug;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -16,15 +15,13 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use tokio::sync::mpsc::Sender;
 
-use super::columns::LineColumns;
+use super::columns::{ArchiveContents, LineColumns, Pushed};
 use super::filter::{depends_on_day_alone, needed};
 use super::lines;
-use super::readings::ReadingColumns;
-use super::rejects::RejectColumns;
 use super::{ArchiveError, Meter};
 use windrow_archive::{ArchiveFile, ArchivePart};
 
-use crate::tables::{READINGS, REJECTS, Table};
+use crate::tables::Table;
 
 /// The maximum number of rows in a batch.
 const BATCH: usize = 8_192;
@@ -32,54 +29,48 @@ const BATCH: usize = 8_192;
 /// How many batches may wait for a slower consumer.
 const WAITING: usize = 2;
 
-/// What the lines of an archive contain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Contents {
-    /// Readings.
-    Readings,
-    /// Rejected readings and summaries.
-    Rejects,
-}
-
-impl Contents {
-    /// The table of these lines.
-    pub fn table(self) -> &'static Table {
-        match self {
-            Self::Readings => &READINGS,
-            Self::Rejects => &REJECTS,
-        }
-    }
-
-    fn columns(self, projection: &[usize]) -> Box<dyn LineColumns> {
-        match self {
-            Self::Readings => Box::new(ReadingColumns::new(projection)),
-            Self::Rejects => Box::new(RejectColumns::new(projection)),
-        }
-    }
-}
-
 /// Files of the archive as a table.
 ///
 /// Scans are streamed: they hold a few batches per partition in memory, however large the archive.
 /// Only the days and columns that a query needs are read. Each partition reads its files in the
 /// order of their paths, and all partitions have about the same number of bytes.
-#[derive(Debug)]
 pub struct ArchiveTable {
-    contents: Contents,
+    table: Arc<Table>,
+    contents: Arc<dyn ArchiveContents>,
     schema: SchemaRef,
     files: Vec<ArchiveFile>,
     meter: Arc<Meter>,
 }
 
 impl ArchiveTable {
-    /// A table of these files. `meter` counts the bytes read.
-    pub fn new(contents: Contents, files: Vec<ArchiveFile>, meter: Arc<Meter>) -> Self {
+    /// A table of these files. Its last column is the day of arrival. `meter` counts the bytes read.
+    pub fn new(
+        table: Arc<Table>,
+        contents: Arc<dyn ArchiveContents>,
+        files: Vec<ArchiveFile>,
+        meter: Arc<Meter>,
+    ) -> Self {
         Self {
-            schema: contents.table().schema(),
+            schema: table.schema(),
+            table,
             contents,
             files,
             meter,
         }
+    }
+
+    /// The name of the column with the day of arrival.
+    fn day(&self) -> &str {
+        let last = self.table.columns.last();
+        last.map_or("", |column| &column.name)
+    }
+}
+
+impl std::fmt::Debug for ArchiveTable {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = formatter.debug_struct("ArchiveTable");
+        debug.field("table", &self.table.name);
+        debug.field("files", &self.files).finish_non_exhaustive()
     }
 }
 
@@ -98,7 +89,7 @@ impl TableProvider for ArchiveTable {
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
         let support = |filter: &&Expr| {
-            if depends_on_day_alone(filter) {
+            if depends_on_day_alone(filter, self.day()) {
                 TableProviderFilterPushDown::Exact
             } else {
                 TableProviderFilterPushDown::Unsupported
@@ -114,7 +105,7 @@ impl TableProvider for ArchiveTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let files = needed(&self.files, filters, session)?;
+        let files = needed(&self.files, filters, self.day(), session)?;
         let bytes = files.iter().map(|file| file.bytes).sum();
         self.meter.add_total(bytes);
         let projection = match projection {
@@ -124,7 +115,8 @@ impl TableProvider for ArchiveTable {
         let schema = Arc::new(self.schema.project(&projection)?);
         let partition = |files| -> Arc<dyn PartitionStream> {
             Arc::new(ArchivePartition {
-                contents: self.contents,
+                table: Arc::clone(&self.table),
+                contents: Arc::clone(&self.contents),
                 schema: Arc::clone(&schema),
                 projection: projection.clone(),
                 files,
@@ -161,13 +153,21 @@ fn split(files: Vec<ArchiveFile>, count: usize) -> Vec<Vec<ArchiveFile>> {
 }
 
 /// Some of the files, read one after the other.
-#[derive(Debug)]
 struct ArchivePartition {
-    contents: Contents,
+    table: Arc<Table>,
+    contents: Arc<dyn ArchiveContents>,
     schema: SchemaRef,
     projection: Vec<usize>,
     files: Vec<ArchiveFile>,
     meter: Arc<Meter>,
+}
+
+impl std::fmt::Debug for ArchivePartition {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = formatter.debug_struct("ArchivePartition");
+        debug.field("table", &self.table.name);
+        debug.field("files", &self.files).finish_non_exhaustive()
+    }
 }
 
 impl PartitionStream for ArchivePartition {
@@ -179,7 +179,7 @@ impl PartitionStream for ArchivePartition {
         let mut builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), WAITING);
         let sender = builder.tx();
         let reader = ArchiveReader {
-            columns: self.contents.columns(&self.projection),
+            columns: self.contents.columns(&self.table, &self.projection),
             schema: Arc::clone(&self.schema),
             rows: 0,
             sender,
@@ -210,17 +210,21 @@ impl ArchiveReader {
     }
 
     fn read_file(&mut self, file: &ArchiveFile, meter: &Meter) -> Result<ControlFlow<()>> {
-        let mut broken = 0_u64;
+        let (mut broken, mut filtered) = (0_u64, 0_u64);
         let mut failed = None;
         let outcome = lines::read(file, meter, |part| {
-            let taken = match part {
+            let pushed = match part {
                 ArchivePart::Object(text) => self.columns.push(text, file.day.as_deref()),
-                ArchivePart::Other(_) | ArchivePart::TooLong => false,
+                ArchivePart::Other(_) | ArchivePart::TooLong => Pushed::Broken,
             };
-            if !taken {
-                broken += 1;
+            if pushed != Pushed::Row {
+                let count = match pushed {
+                    Pushed::Filtered => &mut filtered,
+                    _ => &mut broken,
+                };
+                *count += 1;
                 // A long file without readings sends no batch, which would fail without a receiver.
-                return if broken.is_multiple_of(BATCH as u64) && self.sender.is_closed() {
+                return if count.is_multiple_of(BATCH as u64) && self.sender.is_closed() {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())
@@ -240,7 +244,7 @@ impl ArchiveReader {
         }
         let outcome = outcome.map_err(external)?;
         if outcome.is_continue() {
-            meter.finish(file, broken);
+            meter.finish(file, broken, filtered);
         }
         Ok(outcome)
     }

@@ -2,90 +2,74 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    ArrayRef, Decimal128Builder, Float64Builder, Int32Builder, StringViewBuilder,
-    TimestampMillisecondBuilder,
-};
-use unicorn::reading::Reading;
+use datafusion::arrow::array::ArrayRef;
+use windrow_core::sensor::Sensor;
 
-use super::columns::LineColumns;
-use crate::tables::{ColumnKind, READINGS};
+use super::columns::{ArchiveContents, LineColumns, Pushed};
+use crate::builder::ColumnBuilder;
+use crate::columns::{AppendValue, ReadingColumns};
+use crate::tables::Table;
 
-/// Builds the columns of `wildrydes` that a query needs.
+/// Readings of a sensor.
 #[derive(Debug)]
-pub(super) struct ReadingColumns(Vec<ReadingColumn>);
-
-#[derive(Debug)]
-enum ReadingColumn {
-    Name(StringViewBuilder),
-    StatusTime(TimestampMillisecondBuilder),
-    Latitude(Float64Builder),
-    Longitude(Float64Builder),
-    Distance(Decimal128Builder),
-    HealthPoints(Int32Builder),
-    MagicPoints(Int32Builder),
-    Day(StringViewBuilder),
+pub struct ReadingContents<S: Sensor> {
+    sensor: Arc<S>,
+    columns: ReadingColumns<S>,
 }
 
-impl ReadingColumns {
-    /// Builds the columns with these indexes, in this order.
-    pub(super) fn new(projection: &[usize]) -> Self {
-        let column = |index: &usize| {
-            Some(match READINGS.columns.get(*index)?.name {
-                "Name" => ReadingColumn::Name(StringViewBuilder::new()),
-                "StatusTime" => ReadingColumn::StatusTime(TimestampMillisecondBuilder::new()),
-                "Latitude" => ReadingColumn::Latitude(Float64Builder::new()),
-                "Longitude" => ReadingColumn::Longitude(Float64Builder::new()),
-                "Distance" => ReadingColumn::Distance(
-                    Decimal128Builder::new().with_data_type(ColumnKind::Metres.data_type()),
-                ),
-                "HealthPoints" => ReadingColumn::HealthPoints(Int32Builder::new()),
-                "MagicPoints" => ReadingColumn::MagicPoints(Int32Builder::new()),
-                _ => ReadingColumn::Day(StringViewBuilder::new()),
-            })
-        };
-        Self(projection.iter().filter_map(column).collect())
+impl<S: Sensor> ReadingContents<S> {
+    /// Readings of `sensor` with these columns, which precede the day of arrival.
+    pub fn new(sensor: Arc<S>, columns: ReadingColumns<S>) -> Self {
+        Self { sensor, columns }
     }
 }
 
-impl LineColumns for ReadingColumns {
-    fn push(&mut self, line: &[u8], day: Option<&str>) -> bool {
-        let Ok(reading) = Reading::parse(line) else {
-            return false;
+impl<S: Sensor> ArchiveContents for ReadingContents<S> {
+    fn columns(&self, table: &Table, projection: &[usize]) -> Box<dyn LineColumns> {
+        let count = self.columns.columns.len();
+        let builder = |index: &usize| {
+            let builder = ColumnBuilder::new(table.columns.get(*index)?.kind);
+            Some(((*index < count).then_some(*index), builder))
         };
-        for column in &mut self.0 {
-            match column {
-                ReadingColumn::Name(names) => names.append_value(&reading.name),
-                ReadingColumn::StatusTime(times) => {
-                    times.append_value(reading.status_time.millis())
-                }
-                ReadingColumn::Latitude(degrees) => degrees.append_option(reading.latitude),
-                ReadingColumn::Longitude(degrees) => degrees.append_option(reading.longitude),
-                ReadingColumn::Distance(metres) => {
-                    metres.append_value(reading.distance.micrometres())
-                }
-                ReadingColumn::HealthPoints(points) => points.append_value(reading.health_points),
-                ReadingColumn::MagicPoints(points) => points.append_value(reading.magic_points),
-                ReadingColumn::Day(days) => days.append_option(day),
+        Box::new(ReadingLines {
+            sensor: Arc::clone(&self.sensor),
+            append: self.columns.append,
+            columns: projection.iter().filter_map(builder).collect(),
+        })
+    }
+}
+
+/// Builds the columns that a query needs.
+struct ReadingLines<S: Sensor> {
+    sensor: Arc<S>,
+    append: AppendValue<S>,
+    /// The column's index in the readings; `None` for the day of arrival.
+    columns: Vec<(Option<usize>, ColumnBuilder)>,
+}
+
+impl<S: Sensor> LineColumns for ReadingLines<S> {
+    fn push(&mut self, line: &[u8], day: Option<&str>) -> Pushed {
+        let reading = match self.sensor.parse(line) {
+            Ok(Some(reading)) => reading,
+            Ok(None) => return Pushed::Filtered,
+            Err(_) => return Pushed::Broken,
+        };
+        for (index, builder) in &mut self.columns {
+            match index {
+                Some(index) => (self.append)(&self.sensor, &reading, *index, builder),
+                None => match day {
+                    Some(day) => {
+                        builder.text(day);
+                    }
+                    None => builder.null(),
+                },
             }
         }
-        true
+        Pushed::Row
     }
 
     fn take(&mut self) -> Vec<ArrayRef> {
-        let array = |column: &mut ReadingColumn| -> ArrayRef {
-            match column {
-                ReadingColumn::Name(texts) | ReadingColumn::Day(texts) => Arc::new(texts.finish()),
-                ReadingColumn::StatusTime(times) => Arc::new(times.finish()),
-                ReadingColumn::Latitude(degrees) | ReadingColumn::Longitude(degrees) => {
-                    Arc::new(degrees.finish())
-                }
-                ReadingColumn::Distance(metres) => Arc::new(metres.finish()),
-                ReadingColumn::HealthPoints(points) | ReadingColumn::MagicPoints(points) => {
-                    Arc::new(points.finish())
-                }
-            }
-        };
-        self.0.iter_mut().map(array).collect()
+        let columns = self.columns.iter_mut();
+        columns.map(|(_, builder)| builder.finish()).collect()
     }
 }

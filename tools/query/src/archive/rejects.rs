@@ -5,12 +5,29 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, StringViewBuilder};
 use serde::Deserialize;
 
-use super::columns::LineColumns;
-use crate::tables::REJECTS;
+use super::columns::{ArchiveContents, LineColumns, Pushed};
+use crate::tables::{REJECT_COLUMNS, Table};
 
-/// Builds the columns of `rejects` that a query needs.
+/// Rejected readings and rows.
+#[derive(Clone, Copy, Debug)]
+pub struct RejectContents;
+
+impl ArchiveContents for RejectContents {
+    fn columns(&self, _: &Table, projection: &[usize]) -> Box<dyn LineColumns> {
+        let name = |index: &usize| REJECT_COLUMNS.get(*index).map_or(DAY, |(name, _)| *name);
+        let names = projection.iter().map(name);
+        Box::new(RejectColumns(
+            names.map(|name| (name, StringViewBuilder::new())).collect(),
+        ))
+    }
+}
+
+/// The column that is not in the line.
+const DAY: &str = "day";
+
+/// Builds the columns of rejects that a query needs.
 #[derive(Debug)]
-pub(super) struct RejectColumns(Vec<(&'static str, StringViewBuilder)>);
+struct RejectColumns(Vec<(&'static str, StringViewBuilder)>);
 
 /// A line as `windrow_event::Reject` formats it.
 #[derive(Deserialize)]
@@ -29,24 +46,10 @@ struct RejectLine {
     pieces: Option<u64>,
 }
 
-impl RejectColumns {
-    /// Builds the columns with these indexes, in this order.
-    pub(super) fn new(projection: &[usize]) -> Self {
-        let names = projection
-            .iter()
-            .filter_map(|index| REJECTS.columns.get(*index));
-        Self(
-            names
-                .map(|column| (column.name, StringViewBuilder::new()))
-                .collect(),
-        )
-    }
-}
-
 impl LineColumns for RejectColumns {
-    fn push(&mut self, line: &[u8], day: Option<&str>) -> bool {
+    fn push(&mut self, line: &[u8], day: Option<&str>) -> Pushed {
         let Ok(rejected) = serde_json::from_slice::<RejectLine>(line) else {
-            return false;
+            return Pushed::Broken;
         };
         for (name, texts) in &mut self.0 {
             let number;
@@ -72,7 +75,7 @@ impl LineColumns for RejectColumns {
             };
             texts.append_option(text);
         }
-        true
+        Pushed::Row
     }
 
     fn take(&mut self) -> Vec<ArrayRef> {

@@ -137,8 +137,8 @@ mod tests {
             ("Gap", Arc::new(BooleanArray::from(vec![true, false]))),
         ];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
-        let sql = Sql::read("SELECT name, statustime, 1 AS n, sum(distance), latitude, gap FROM x")
-            .unwrap();
+        let text = "SELECT name, statustime, 1 AS n, sum(distance), latitude, gap FROM x";
+        let sql = Sql::read(text, &crate::wild_rydes::program().tables().unwrap()).unwrap();
         let texts = Texts::of(&sql.parse().unwrap());
         let names: Vec<_> = headings(&batch.schema(), &sql, &texts)
             .into_iter()

@@ -5,17 +5,19 @@
 mod answers;
 mod asking;
 mod line_table;
+mod sensors;
 
 use std::fs;
 use std::io::Write;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use query::{QueryArgs, Terminal, run, text};
+use query::{QueryArgs, QueryProgram, Terminal, run, text, wild_rydes};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::Environment;
+use windrow_core::sensor::Sensor;
 
 /// A query's output, its notes, and its error as one text.
 #[derive(Debug)]
@@ -26,7 +28,13 @@ struct QueryAnswer {
 }
 
 async fn ask(arguments: &[&str]) -> QueryAnswer {
-    let args = QueryArgs::try_parse_from([&["query"], arguments].concat()).unwrap();
+    ask_program(&wild_rydes::program(), arguments).await
+}
+
+async fn ask_program<S: Sensor>(program: &QueryProgram<S>, arguments: &[&str]) -> QueryAnswer {
+    let typed = [&["query"], arguments].concat();
+    let matches = program.command().try_get_matches_from(typed).unwrap();
+    let args = QueryArgs::from_arg_matches(&matches).unwrap();
     let (mut out, mut notes) = (Vec::new(), Vec::new());
     let outcome = match text(&args) {
         Ok(text) => {
@@ -34,6 +42,7 @@ async fn ask(arguments: &[&str]) -> QueryAnswer {
             let environment = Environment::default();
             let terminal = Terminal::default();
             run(
+                program,
                 &args,
                 &text,
                 &environment,
