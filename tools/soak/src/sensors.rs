@@ -104,7 +104,9 @@ impl TrafficSensor for SqlSensor {
     }
 
     fn telling_apart(&self) -> Self {
-        let columns = self.clone().with_identity(&[Self::NAME, "StatusTime"]);
+        // The original cuts names, so some have the same name and time.
+        let columns = [Self::NAME, "StatusTime", "Distance"];
+        let columns = self.clone().with_identity(&columns);
         columns.unwrap_or_else(|_| self.clone())
     }
 
