@@ -100,7 +100,8 @@ impl TestCloud {
         Self::start_application(application, settings, data_dir).await
     }
 
-    /// Starts a cloud with the application of any sensor. `data_dir` is the folder that the settings name.
+    /// Starts a cloud with the application of any sensor. `data_dir` is the folder that the
+    /// settings name.
     pub async fn start_application<S: Sensor + Clone>(
         application: &SensorApplication<S>,
         settings: CloudSettings,

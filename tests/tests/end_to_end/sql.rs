@@ -75,8 +75,8 @@ fn local_program(flags: &SqlFlags, data_dir: &Path) -> (LocalProgram<SqlSensor>,
     (program, settings)
 }
 
-/// Records of one round, as partition key and data. Some have several readings, some of those equal, and one has a
-/// reading that cannot be converted.
+/// Records of one round, as partition key and data. Some have several equal readings, and one has
+/// a reading that cannot be converted.
 fn records(round: u32) -> Vec<(String, String)> {
     let record = |number: u32| {
         let site = ["\"Berlin\"", "\"Tromsø\"", "null"][number as usize % 3];

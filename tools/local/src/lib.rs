@@ -70,8 +70,8 @@ pub fn program() -> LocalProgram<Unicorn> {
     program
 }
 
-/// The program of the local cloud for the Kinesis SQL application in these files. Its stream of readings
-/// is called as that of the unicorns, so that any producer finds it.
+/// The program of the local cloud for the Kinesis SQL application in these files. Its stream of
+/// readings is called as that of the unicorns, so that any producer finds it.
 ///
 /// # Errors
 ///

@@ -123,7 +123,8 @@ fn finish(rows: &WindowRows<'_, SqlSensor>) -> FinishedBatch {
 /// How many problems to print.
 const MOST_PROBLEMS: usize = 5;
 
-/// Prints finished rows as JSON lines, and on standard error why values are null that cannot be computed.
+/// Prints finished rows as JSON lines, and on standard error why values that cannot be computed
+/// are null.
 fn print(rows: &WindowRows<'_, SqlSensor>, output: &mut dyn Write) -> io::Result<()> {
     let finished = finish(rows);
     for row in &finished.rows {

@@ -30,8 +30,8 @@ pub(crate) const TWO_KEYS: SqlFiles = SqlFiles {
 };
 
 impl SqlFiles {
-    /// The application in a local cloud. If its functions run as binaries, their environment says the same as the
-    /// sensor's here.
+    /// The application in a local cloud. If its functions run as binaries, their environment names
+    /// the same files.
     ///
     /// # Errors
     ///

@@ -28,8 +28,8 @@ pub(crate) trait TrafficSensor: Sensor + Clone {
         format!("{{\"{}\":\"{name}\"}}\n", Self::NAME)
     }
 
-    /// The sensor that tells all readings apart, even if this one counts equal readings as often as they are
-    /// sent.
+    /// The sensor that tells all readings apart, even if this one counts equal readings as often as
+    /// they are sent.
     fn telling_apart(&self) -> Self {
         self.clone()
     }

@@ -44,8 +44,8 @@ fn name(number: u64) -> String {
     }
 }
 
-/// Readings of a fleet that flies for more than eight minutes. Some distances are such that sums end in a half, or
-/// exceed a SMALLINT, and so do some points.
+/// Readings of a fleet that flies for more than eight minutes. Some distances are such that sums
+/// end in a half, or exceed a SMALLINT, and so do some points.
 fn lines() -> Vec<TimedLine> {
     let mut fleet: Vec<FlyingUnicorn> = (0..UNICORNS)
         .map(|number| FlyingUnicorn::new(name(number), 7, number, 1.0))
@@ -88,7 +88,8 @@ fn scanned<'s, S: Sensor>(sensor: &'s S, folder: &Path) -> WindowRows<'s, S> {
     rows
 }
 
-/// What the original must say, from the rows of the unicorns' sensor; and how many sums end in a half.
+/// What the original must say, from the rows of the unicorns' sensor; and how many sums end in a
+/// half.
 fn expected(rows: &WindowRows<'_, Unicorn>) -> (FiguresByWindow, usize) {
     let mut windows: BTreeMap<(String, String), [i128; 5]> = BTreeMap::new();
     for row in rows.iter() {
