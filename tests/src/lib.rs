@@ -21,9 +21,12 @@ use tempfile::TempDir;
 use unicorn::row::schema;
 use unicorn::sensor::Unicorn;
 use windrow_core::row::Row;
+use windrow_core::schema::Schema;
+use windrow_core::sensor::Sensor;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::processor::row::StoredRow;
 use windrow_local::{CloudSettings, LocalCloud};
+use windrow_pipeline::SensorApplication;
 use windrow_write::{KinesisRecord, KinesisStream, Policy, deliver};
 
 /// The time limit of every wait, which only stops a hanging test.
@@ -94,6 +97,16 @@ impl TestCloud {
             ..local::settings()
         };
         change(&mut settings);
+        Self::start_application(application, settings, data_dir).await
+    }
+
+    /// Starts a cloud with the application of any sensor. `data_dir` is the folder that the
+    /// settings name.
+    pub async fn start_application<S: Sensor + Clone>(
+        application: &SensorApplication<S>,
+        settings: CloudSettings,
+        data_dir: TempDir,
+    ) -> Self {
         let cloud = LocalCloud::start(settings, application).await.unwrap();
         let config = windrow_connect::local_config(&cloud.endpoint_url());
         Self {
@@ -117,19 +130,20 @@ impl TestCloud {
 
     /// All rows of the table.
     pub async fn rows(&self) -> Vec<Row> {
-        let mut pages = self
-            .dynamodb
-            .scan()
-            .table_name("UnicornSensorData")
-            .into_paginator()
-            .send();
+        self.rows_of("UnicornSensorData", schema()).await
+    }
+
+    /// All rows of a table with this schema.
+    pub async fn rows_of(&self, table: &str, schema: &Schema) -> Vec<Row> {
+        let scan = self.dynamodb.scan().table_name(table);
+        let mut pages = scan.into_paginator().send();
         let mut rows = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.unwrap();
             rows.extend(
                 page.items()
                     .iter()
-                    .map(|item| StoredRow::from_item(schema(), item).unwrap().row),
+                    .map(|item| StoredRow::from_item(schema, item).unwrap().row),
             );
         }
         rows

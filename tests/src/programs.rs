@@ -41,6 +41,7 @@ pub fn binary(name: &str) -> PathBuf {
             "consumer",
             "recompute",
             "redrive",
+            "sql-functions",
         ] {
             build.args(["-p", package]);
         }

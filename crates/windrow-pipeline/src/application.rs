@@ -40,6 +40,8 @@ pub struct SensorApplication<S> {
     pub functions: Functions,
     /// The names of the aggregator's and the processor's binary.
     pub binaries: [String; 2],
+    /// Environment variables of the binaries, besides those of every sensor.
+    pub environment: BTreeMap<String, String>,
     /// `arrival` or `event`, as the aggregator's `WINDOW_TIME`.
     pub window_time: WindowTime,
     /// The limits of the aggregator's window state. Only an embedded aggregator can have other ones
@@ -59,6 +61,7 @@ impl<S: Sensor + Clone> SensorApplication<S> {
             sensor,
             functions: Functions::default(),
             binaries: ["aggregator", "processor"].map(str::to_owned),
+            environment: BTreeMap::new(),
             window_time: WindowTime::default(),
             limits: StateLimits::default(),
             row_metric: None,
@@ -76,7 +79,7 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
                 processor: Arc::new(self.embedded_processor(names, config)),
             }),
             Functions::Bootstrap(folder) => {
-                let environment = environment(names, self.window_time);
+                let environment = self.environment(names);
                 let function = |name| bootstrap(name, folder, &environment, config.endpoint_url());
                 Ok(Pipeline {
                     aggregator: function(aggregator)?,
@@ -98,6 +101,25 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
 }
 
 impl<S: Sensor + Clone> SensorApplication<S> {
+    /// The environment of both binaries, as in the template.
+    fn environment(&self, names: &ResourceNames) -> BTreeMap<String, String> {
+        let window_time = match self.window_time {
+            WindowTime::Arrival => "arrival",
+            WindowTime::Event => "event",
+        };
+        let mut environment = self.environment.clone();
+        environment.extend(
+            [
+                ("SUMMARY_STREAM", names.summary_stream.as_str()),
+                ("REJECTS_STREAM", &names.rejects),
+                ("TABLE_NAME", &names.table),
+                ("WINDOW_TIME", window_time),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        environment
+    }
+
     fn embedded_aggregator(&self, names: &ResourceNames, config: &SdkConfig) -> Embedded {
         let kinesis = aws_sdk_kinesis::Client::new(config);
         let firehose = aws_sdk_firehose::Client::new(config);
@@ -141,23 +163,6 @@ impl<S: Sensor + Clone> SensorApplication<S> {
             }
         })
     }
-}
-
-/// The environment of both functions, as in the template.
-fn environment(names: &ResourceNames, window_time: WindowTime) -> BTreeMap<String, String> {
-    let window_time = match window_time {
-        WindowTime::Arrival => "arrival",
-        WindowTime::Event => "event",
-    };
-    [
-        ("SUMMARY_STREAM", names.summary_stream.as_str()),
-        ("REJECTS_STREAM", &names.rejects),
-        ("TABLE_NAME", &names.table),
-        ("WINDOW_TIME", window_time),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .collect()
 }
 
 fn bootstrap(

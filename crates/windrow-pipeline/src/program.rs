@@ -406,7 +406,7 @@ mod tests {
     fn error(program: &LocalProgram<DeclaredSensor>, flags: &[&str]) -> clap::Error {
         let arguments = ["rooms-local"].iter().chain(flags);
         program
-            .command_line()
+            .command()
             .try_get_matches_from(arguments)
             .unwrap_err()
     }
@@ -427,7 +427,7 @@ mod tests {
     fn only_a_page_has_a_port() {
         let mut program = program();
         let flags = ["rooms-local", "--dashboard-port", "0"];
-        assert!(program.command_line().try_get_matches_from(flags).is_ok());
+        assert!(program.command().try_get_matches_from(flags).is_ok());
         program.application.page = None;
         let message = error(&program, &["--dashboard-port", "0"]).to_string();
         assert!(

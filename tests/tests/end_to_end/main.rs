@@ -18,4 +18,5 @@ mod redrive;
 mod signals;
 #[cfg(target_os = "linux")]
 mod sockets;
+mod sql;
 mod template;

@@ -70,15 +70,34 @@ pub fn program() -> LocalProgram<Unicorn> {
     program
 }
 
-/// The program of the local cloud for a Kinesis SQL application. Its stream of readings is called as that of
-/// the unicorns, so that any producer finds it.
+/// The program of the local cloud for the Kinesis SQL application in these files. Its stream of
+/// readings is called as that of the unicorns, so that any producer finds it.
+///
+/// # Errors
+///
+/// If the current folder, in which relative paths begin, is not known.
 #[cfg(feature = "sql")]
 pub fn sql_program(
     sensor: windrow_sql::sensor::SqlSensor,
-) -> LocalProgram<windrow_sql::sensor::SqlSensor> {
-    let mut program = LocalProgram::new(SensorApplication::new(sensor), "sql");
+    flags: &sql::text::SqlFlags,
+) -> std::io::Result<LocalProgram<windrow_sql::sensor::SqlSensor>> {
+    let mut application = SensorApplication::new(sensor);
+    let files = [
+        (sql_functions::SQL_FILE, &flags.sql),
+        (sql_functions::SCHEMA_FILE, &flags.schema),
+    ];
+    for (variable, path) in files {
+        if let Some(path) = path {
+            // The functions run in a folder of their own.
+            let path = std::path::absolute(path)?.display().to_string();
+            application.environment.insert(variable.to_owned(), path);
+        }
+    }
+    let identity = (sql_functions::IDENTITY.to_owned(), flags.identity.join(","));
+    application.environment.extend([identity]);
+    let mut program = LocalProgram::new(application, "sql");
     program.names.stream = names().stream;
-    program
+    Ok(program)
 }
 
 /// The application as it is deployed. Its functions run in this process.

@@ -15,16 +15,24 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     let matches = SqlFlags::augment_args(local::program().command()).get_matches();
     let flags = SqlFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    match flags.sensor() {
-        Ok(None) => local::program().run_with(&matches),
-        Ok(Some(sensor)) => local::sql_program(sensor).run_with(&matches),
-        Err(error) => {
-            for line in format!("error: {error:#}").lines() {
-                eprint_line(line);
-            }
-            ExitCode::FAILURE
-        }
+    let sensor = match flags.sensor() {
+        Ok(sensor) => sensor,
+        Err(error) => return fail(&error),
+    };
+    let Some(sensor) = sensor else {
+        return local::program().run_with(&matches);
+    };
+    match local::sql_program(sensor, &flags) {
+        Ok(program) => program.run_with(&matches),
+        Err(error) => fail(&error.into()),
     }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    for line in format!("error: {error:#}").lines() {
+        eprint_line(line);
+    }
+    ExitCode::FAILURE
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use thiserror::Error;
 use windrow_archive::windows::WindowRows;
+use windrow_connect::terminal::{eprint_line, printable};
 use windrow_core::row::{Measure, MergeScope, MergedRow};
 use windrow_core::sensor::Sensor as _;
 use windrow_core::time::Timestamp;
@@ -67,12 +68,15 @@ fn greatest_common_divisor(one: u32, other: u32) -> u32 {
     greatest_common_divisor(other, one % other)
 }
 
+/// The values of a key, the number of readings, and the measures.
+type MergedGroup = (Vec<Value>, u64, Vec<Measure>);
+
 /// Merges rows of scanned windows into rows of the pumps' windows, and finishes these.
 fn finish(rows: &WindowRows<'_, SqlSensor>) -> FinishedBatch {
     let sensor = rows.sensor();
     let schema = sensor.schema();
     let pumps = sensor.application().pumps();
-    let mut merged: BTreeMap<(i64, &str, u32), (Vec<Value>, u64, Vec<Measure>)> = BTreeMap::new();
+    let mut merged: BTreeMap<(i64, &str, u32), MergedGroup> = BTreeMap::new();
     for row in rows.iter() {
         let values: Vec<Value> = row.key.values().map(Value::from).collect();
         let pump = pumps
@@ -116,10 +120,22 @@ fn finish(rows: &WindowRows<'_, SqlSensor>) -> FinishedBatch {
     finish_rows(sensor.application(), &merged)
 }
 
-/// Prints finished rows as JSON lines.
+/// How many problems to print.
+const MOST_PROBLEMS: usize = 5;
+
+/// Prints finished rows as JSON lines, and on standard error why values that cannot be computed
+/// are null.
 fn print(rows: &WindowRows<'_, SqlSensor>, output: &mut dyn Write) -> io::Result<()> {
-    for row in &finish(rows).rows {
+    let finished = finish(rows);
+    for row in &finished.rows {
         writeln!(output, "{}", row.to_json())?;
+    }
+    for problem in finished.problems.iter().take(MOST_PROBLEMS) {
+        eprint_line(&printable(&format!("warning: a value is null: {problem}")));
+    }
+    let more = finished.problems.len().saturating_sub(MOST_PROBLEMS);
+    if more > 0 {
+        eprint_line(&format!("and {more} more"));
     }
     output.flush()
 }

@@ -2,6 +2,7 @@
 //!
 //! [`audit`] computes the expected rows from the streams' logs alone.
 
+mod application;
 mod phase;
 mod report;
 mod sensors;
@@ -23,6 +24,7 @@ use windrow_local::CloudSettings;
 use windrow_local::faults::{FaultKind, Faults};
 use windrow_pipeline::{Functions, LocalProgram, SensorApplication};
 
+use crate::application::SqlFiles;
 use crate::sensors::TrafficSensor;
 
 /// Sends readings through the local cloud while faults are injected, and checks that the table's
@@ -38,6 +40,7 @@ Examples:
   cargo run --release -p soak -- --seed 1 --readings 100000 --functions bootstrap
   cargo run --release -p soak -- --readings 100000 --state evicting --window-time event
   cargo run --release -p soak -- --readings 100000 --sensor thermometer
+  cargo run --release -p soak -- --readings 100000 --sensor sql-two-keys
   cargo run --release -p soak -- --readings 100000 --faults crash-during=0.3,split=0.5")]
 struct SoakArgs {
     /// Seed of the faults and the readings.
@@ -88,6 +91,10 @@ enum SoakSensor {
     Unicorn,
     /// The rooms of `examples/thermometer`.
     Thermometer,
+    /// The original Kinesis SQL application, with windows of a minute. Readings sent twice count twice.
+    SqlOriginal,
+    /// A Kinesis SQL application with two pumps, windows of 2 s and 10 s, and an identity.
+    SqlTwoKeys,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -181,12 +188,14 @@ impl SoakArgs {
                 Functions::Bootstrap(folder.to_owned())
             }
         };
+        let window_time = match self.window_time {
+            SoakWindowTime::Arrival => WindowTime::Arrival,
+            SoakWindowTime::Event => WindowTime::Event,
+        };
+        window_time.check(&application.sensor)?;
         Ok(SensorApplication {
             functions,
-            window_time: match self.window_time {
-                SoakWindowTime::Arrival => WindowTime::Arrival,
-                SoakWindowTime::Event => WindowTime::Event,
-            },
+            window_time,
             limits: self.state()?.limits(),
             ..application
         })
@@ -216,7 +225,15 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
             let settings = program.settings();
             soak(arguments, program.application, settings).await
         }
+        SoakSensor::SqlOriginal => soak_sql(arguments, application::ORIGINAL).await,
+        SoakSensor::SqlTwoKeys => soak_sql(arguments, application::TWO_KEYS).await,
     }
+}
+
+async fn soak_sql(arguments: &SoakArgs, files: SqlFiles) -> anyhow::Result<bool> {
+    let program = files.program()?;
+    let settings = program.settings();
+    soak(arguments, program.application, settings).await
 }
 
 /// Sends readings of the application's sensor, and checks its rows.
@@ -245,7 +262,8 @@ async fn soak<S: TrafficSensor>(
         SoakWindowTime::Arrival => WindowBy::Arrival,
         SoakWindowTime::Event => WindowBy::Event,
     };
-    let windows = AuditWindows::new(arguments.window, window_by);
+    let windows = AuditWindows::new(arguments.window, window_by)
+        .with_lengths(application.sensor.window_lengths());
     let soak = phase::Soak {
         settings,
         application: arguments.application(application)?,

@@ -10,6 +10,8 @@ use audit::measures::AuditTotals;
 use soak::log::{Identity, fold_log, identities};
 use soak::rows::{KeyWindow, flat, merge_twice};
 use windrow_core::row::Row;
+use windrow_core::schema::Schema;
+use windrow_core::value::FieldValue;
 use windrow_local::faults::{FaultKind, Faults};
 
 use crate::SoakState;
@@ -61,9 +63,10 @@ impl Checked {
         held: Option<usize>,
         rejects: &Path,
     ) -> anyhow::Result<Self> {
+        let telling_apart = sensor.telling_apart();
         let log = evidence.log.iter();
         let identities: HashSet<Identity> = log
-            .flat_map(|record| identities(sensor, &record.data))
+            .flat_map(|record| identities(&telling_apart, &record.data))
             .collect();
         let fold = || LogFold::new(sensor, windows, i64::MIN..i64::MAX);
         let least = fold_log(&evidence.log, fold());
@@ -72,6 +75,7 @@ impl Checked {
         let is_later = |row: &&Row| row.source.dedup_from.is_some();
         let later_ranges = evidence.rows.iter().filter(is_later).count() as u64;
         let table_rows = evidence.rows.len() as u64;
+        let other_lengths = other_lengths(sensor.schema(), &least, &evidence.rows);
         let merged = merge_twice(sensor.schema(), evidence.rows);
 
         let sent = &evidence.sent;
@@ -102,6 +106,10 @@ impl Checked {
             broken_lost: sent.broken.difference(&rejected).count() as u64,
             ..Self::default()
         };
+        for window_key in &other_lengths {
+            checked.wrong += 1;
+            checked.example(window_key, "a row says another length of the window");
+        }
         checked.after_eviction = checked.in_rows.saturating_sub(in_windows);
         for difference in compare_between(sensor.schema(), &least, &most, &merged.found) {
             checked.add(&difference);
@@ -216,6 +224,21 @@ impl fmt::Display for Checked {
     }
 }
 
+/// The windows of which a row says another length than the log.
+fn other_lengths(schema: &Schema, expected: &ExpectedWindows, rows: &[Row]) -> BTreeSet<KeyWindow> {
+    let mut found = BTreeSet::new();
+    for row in rows {
+        let key: Vec<FieldValue<'_>> = row.key.iter().map(FieldValue::from).collect();
+        let (key, start) = (schema.key_text(&key), row.window_start.millis());
+        let window = expected.get(&*key).and_then(|windows| windows.get(&start));
+        let length = i64::from(row.window_seconds) * 1000;
+        if window.is_some_and(|window| window.length != length) {
+            found.insert((key.into_owned(), start));
+        }
+    }
+    found
+}
+
 /// How many readings count.
 fn readings_of(expected: &ExpectedWindows) -> u64 {
     let windows = expected.values().flat_map(|windows| windows.values());
@@ -314,6 +337,12 @@ mod tests {
         assert_eq!((twice.twice, twice.is_exact()), (1, false));
         let wrong = checked(vec![row([1, 3], 1, 3)], None);
         assert_eq!((wrong.wrong, wrong.is_exact()), (1, false));
+        let other_length = Row {
+            window_seconds: 30,
+            ..row([1, 3], 1, 2)
+        };
+        let other_length = checked(vec![other_length], None);
+        assert_eq!((other_length.wrong, other_length.is_exact()), (1, false));
         // Each end of the log is in one row, and the record between them in both.
         let gap = checked(
             vec![row([1, 2], 1, 2), row([2, 3], 1, 2), row([2, 2], 1, 2)],

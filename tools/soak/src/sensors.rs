@@ -1,16 +1,19 @@
 //! The sensors whose readings are sent.
 
+use std::time::Duration;
+
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use unicorn::sensor::Unicorn;
 use windrow_core::sensor::{DeclaredSensor, Sensor};
 use windrow_core::time::Timestamp;
+use windrow_sql::sensor::SqlSensor;
 
 use crate::spelling::{TrafficField, TrafficReading};
 
 /// A sensor with readings to send.
 pub(crate) trait TrafficSensor: Sensor + Clone {
-    /// The field with the name that is unique per key. A line with nothing else is broken.
+    /// The field with a name that is unique per key.
     const NAME: &'static str;
 
     /// The most bytes that a reading takes in the dedup cache: the key, its index and count, and a
@@ -19,6 +22,22 @@ pub(crate) trait TrafficSensor: Sensor + Clone {
 
     /// A reading of the key with this name.
     fn reading(name: &str, time: Timestamp, random: &mut ChaCha8Rng) -> TrafficReading;
+
+    /// A line with this name that is not a reading, because everything else is missing.
+    fn broken_line(name: &str) -> String {
+        format!("{{\"{}\":\"{name}\"}}\n", Self::NAME)
+    }
+
+    /// The sensor that tells all readings apart, even if this one counts equal readings as often as
+    /// they are sent.
+    fn telling_apart(&self) -> Self {
+        self.clone()
+    }
+
+    /// The lengths of the sensor's own windows, if it has any.
+    fn window_lengths(&self) -> Vec<Duration> {
+        Vec::new()
+    }
 }
 
 impl TrafficSensor for Unicorn {
@@ -56,6 +75,48 @@ impl TrafficSensor for DeclaredSensor {
     }
 }
 
+/// The applications in [`application`](crate::application), which read the same readings.
+impl TrafficSensor for SqlSensor {
+    const NAME: &'static str = "Name";
+    const MOST_BYTES_HELD: usize = 160;
+
+    fn reading(name: &str, time: Timestamp, random: &mut ChaCha8Rng) -> TrafficReading {
+        let mut fields = vec![
+            TrafficField::text(Self::NAME, name),
+            TrafficField::text("StatusTime", time),
+            TrafficField::number("Distance", random.random_range(0..60_000_000), 6),
+            TrafficField::number("HealthPoints", random.random_range(80..180), 0),
+        ];
+        // What is missing is NULL.
+        if let Some(site) = ["Berlin", "Rome", "Tromsø"].get(name.len() % 4) {
+            fields.push(TrafficField::text("Site", site));
+        }
+        if random.random_bool(0.9) {
+            let points = random.random_range(80..180);
+            fields.push(TrafficField::number("MagicPoints", points, 0));
+        }
+        TrafficReading { fields }
+    }
+
+    /// A column may be missing, but it cannot be what its type does not allow.
+    fn broken_line(name: &str) -> String {
+        format!("{{\"Name\":\"{name}\",\"MagicPoints\":\"many\"}}\n")
+    }
+
+    fn telling_apart(&self) -> Self {
+        // The original cuts names, so some have the same name and time.
+        let columns = [Self::NAME, "StatusTime", "Distance"];
+        let columns = self.clone().with_identity(&columns);
+        columns.unwrap_or_else(|_| self.clone())
+    }
+
+    fn window_lengths(&self) -> Vec<Duration> {
+        let pumps = self.application().pumps().iter();
+        let lengths = pumps.map(|pump| Duration::from_secs(pump.window_seconds().into()));
+        lengths.collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -65,14 +126,27 @@ mod tests {
     use windrow_core::sensor::readings;
 
     use super::*;
+    use crate::application;
 
-    /// The key, the identity and the values of the reading in a line.
-    fn parsed<S: TrafficSensor>(sensor: &S, line: &str) -> Option<String> {
+    /// The key, the identity and the values of what counts of the reading in a line.
+    fn parsed<S: TrafficSensor>(sensor: &S, line: &str) -> Option<Vec<String>> {
         let (_, reading) = readings(sensor, line.as_bytes()).next()?;
         let reading = reading.ok()??;
-        let values = sensor.inputs(&sensor.values(&reading));
-        let identities = identities(sensor, line.as_bytes());
-        Some(format!("{identities:?} {values:?}"))
+        let mut counted = Vec::new();
+        sensor.split(reading, Timestamp::from_millis(0), |reading| {
+            counted.push(match reading {
+                Ok(reading) => {
+                    let inputs = sensor.inputs(&sensor.values(&reading));
+                    format!(
+                        "{} {:?} {inputs:?}",
+                        sensor.key(&reading),
+                        sensor.identity(&reading)
+                    )
+                }
+                Err(rejection) => rejection.to_string(),
+            });
+        });
+        Some(counted)
     }
 
     fn check<S: TrafficSensor>(sensor: &S) {
@@ -90,11 +164,30 @@ mod tests {
             }
         }
         assert!(spellings.len() > 300);
+        let broken = S::broken_line("broken 7");
+        assert_eq!(parsed(sensor, &broken), None, "{broken}");
     }
 
     #[test]
     fn every_spelling_is_the_same_reading() {
         check(&Unicorn);
         check(&thermometer::sensor().unwrap());
+        for files in [application::ORIGINAL, application::TWO_KEYS] {
+            check(&files.program().unwrap().application.sensor);
+        }
+    }
+
+    #[test]
+    fn readings_are_told_apart_even_if_equal_ones_count() {
+        let sensor = application::ORIGINAL.program().unwrap().application.sensor;
+        let reading = |millis| {
+            let mut random = ChaCha8Rng::seed_from_u64(7);
+            SqlSensor::reading("Franky", Timestamp::from_millis(millis), &mut random).to_line()
+        };
+        let told_apart = |line: &str| identities(&sensor.telling_apart(), line.as_bytes());
+        let (one, other) = (reading(1_790_000_040_120), reading(1_790_000_040_121));
+        assert_eq!(told_apart(&one).len(), 1);
+        assert_ne!(told_apart(&one), told_apart(&other));
+        assert_eq!(identities(&sensor, one.as_bytes()), []);
     }
 }

@@ -72,7 +72,7 @@ pub(crate) async fn send<S: TrafficSensor>(
 ) -> Sent {
     let mut senders = JoinSet::new();
     for number in 0..SENDERS {
-        let sender = TrafficSender::new(sensor.clone(), client, plan, number, stop.clone());
+        let sender = TrafficSender::new(sensor.telling_apart(), client, plan, number, stop.clone());
         senders.spawn(sender.run());
     }
     let mut all = Sent::default();
@@ -101,6 +101,7 @@ pub(crate) fn too_rare(faults: &Faults, at_least: u64) -> Vec<FaultKind> {
 }
 
 struct TrafficSender<S> {
+    /// Tells the readings apart.
     sensor: S,
     number: u64,
     random: ChaCha8Rng,
@@ -250,7 +251,7 @@ impl<S: TrafficSensor> TrafficSender<S> {
         }
         if random.random_bool(0.004) {
             let name = format!("broken {} {}", self.number, key.millis);
-            text.push_str(&broken_line::<S>(&name));
+            text.push_str(&S::broken_line(&name));
             contents.push(TrafficLine::Broken(name));
         }
         let batch = &mut batches[key.stream];
@@ -317,7 +318,7 @@ impl<S: TrafficSensor> TrafficSender<S> {
                         self.sent.again += 1;
                         self.sent.respelled += u64::from(is_respelled);
                     }
-                    TrafficLine::Broken(name) => text.push_str(&broken_line::<S>(name)),
+                    TrafficLine::Broken(name) => text.push_str(&S::broken_line(name)),
                 }
             }
             if is_respelled {
@@ -326,8 +327,4 @@ impl<S: TrafficSensor> TrafficSender<S> {
         }
         again
     }
-}
-
-fn broken_line<S: TrafficSensor>(name: &str) -> String {
-    format!("{{\"{}\":\"{name}\"}}\n", S::NAME)
 }

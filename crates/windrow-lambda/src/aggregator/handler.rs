@@ -126,7 +126,7 @@ where
     /// See [`enum@Error`]. On any error, Lambda delivers the event again.
     pub async fn handle(&self, event: &Event, deadline: Instant) -> Result<Response, Error> {
         let window = event.window.ok_or(Error::NoWindow)?;
-        let window_seconds = whole_seconds(window)?;
+        whole_seconds(window)?;
         let source = RecordSource {
             stream: event.stream().ok_or(Error::NoSource)?,
             stream_arn: event.stream_arn().ok_or(Error::NoSource)?,
@@ -139,7 +139,7 @@ where
         };
 
         let policy = Policy::until(deadline);
-        let mut closings = Closings::new(&self.sensor, source, window_seconds);
+        let mut closings = Closings::new(&self.sensor, source);
         let mut intake = self
             .fold_records(event, &mut fold, &mut closings, &policy)
             .await?;
@@ -307,7 +307,6 @@ const MOST_UNSENT_BYTES: usize = 8 << 20;
 struct Closings<'a, S> {
     sensor: &'a S,
     source: RecordSource<'a>,
-    window_seconds: u32,
     packer: RowPacker<'a>,
     /// What was sent so far.
     emitted: DeliveryReport<KinesisRecord>,
@@ -319,11 +318,10 @@ struct Closings<'a, S> {
 }
 
 impl<'a, S: Sensor> Closings<'a, S> {
-    fn new(sensor: &'a S, source: RecordSource<'a>, window_seconds: u32) -> Self {
+    fn new(sensor: &'a S, source: RecordSource<'a>) -> Self {
         Self {
             sensor,
             source,
-            window_seconds,
             packer: RowPacker::new(sensor.schema()),
             emitted: DeliveryReport::default(),
             rows: 0,
@@ -349,7 +347,7 @@ impl<'a, S: Sensor> Closings<'a, S> {
         });
         self.last_record = self.last_record.take().max(Some(first.range.to().clone()));
         for folded in closed {
-            let row = row(self.sensor, folded, &range, self.window_seconds)?;
+            let row = row(self.sensor, folded, &range)?;
             self.first_window.get_or_insert(row.window_start);
             self.packer.push(&row);
             self.rows += 1;
@@ -399,13 +397,13 @@ fn row<S: Sensor>(
     sensor: &S,
     folded: FoldedRow<String, S::Accumulator>,
     range: &Arc<SourceRange>,
-    window_seconds: u32,
 ) -> Result<Row, Error> {
     let key = sensor.schema().key_values(folded.key);
     Ok(Row {
         key: key.map_err(Error::Key)?,
         window_start: Timestamp::from_millis(folded.window.start),
-        window_seconds,
+        // The sensor's own windows may have other lengths than Lambda's.
+        window_seconds: whole_seconds(folded.window)?,
         readings: folded.readings,
         duplicates: folded.duplicates,
         measures: sensor.measures(&folded.aggregate),

@@ -4,6 +4,7 @@
 mod line_table;
 mod odd_inputs;
 mod oracle;
+mod original;
 mod properties;
 mod sensors;
 

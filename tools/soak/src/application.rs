@@ -1,0 +1,56 @@
+//! Applications of Kinesis SQL.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sql_functions::{IDENTITY, SCHEMA_FILE, SQL_FILE};
+use windrow_pipeline::{LocalProgram, SensorApplication};
+use windrow_sql::sensor::SqlSensor;
+
+/// The files of an application, relative to this crate, and the columns that tell its readings apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SqlFiles {
+    sql: &'static str,
+    schema: &'static str,
+    identity: &'static str,
+}
+
+/// The original application, verbatim. Equal readings count as often as they are sent.
+pub(crate) const ORIGINAL: SqlFiles = SqlFiles {
+    sql: "../../crates/windrow-sql/tests/cases/00-seed/query.sql",
+    schema: "../../crates/windrow-sql/tests/cases/00-seed/schema.json",
+    identity: "",
+};
+
+/// Two pumps with windows of different lengths, which leave out duplicates.
+pub(crate) const TWO_KEYS: SqlFiles = SqlFiles {
+    sql: "sql/two-keys.sql",
+    schema: "sql/two-keys.json",
+    identity: "Name,StatusTime",
+};
+
+impl SqlFiles {
+    /// The application in a local cloud. If its functions run as binaries, their environment names
+    /// the same files.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such application.
+    pub(crate) fn program(self) -> anyhow::Result<LocalProgram<SqlSensor>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let path = |name: &str| folder.join(name).display().to_string();
+        let environment = [
+            (SQL_FILE, path(self.sql)),
+            (SCHEMA_FILE, path(self.schema)),
+            (IDENTITY, self.identity.to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value));
+        let environment = BTreeMap::from(environment);
+        let sensor = sql_functions::sensor(|name| environment.get(name).cloned())?;
+        let application = SensorApplication {
+            environment,
+            ..SensorApplication::new(sensor)
+        };
+        Ok(LocalProgram::new(application, "sql"))
+    }
+}
