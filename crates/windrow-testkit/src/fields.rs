@@ -168,6 +168,9 @@ fn values<'a>(fields: &[Field], line: &'a [u8]) -> Result<Vec<FieldValue<'a>>, R
     let mut values = Vec::new();
     for (field, raw) in fields.iter().zip(raw) {
         let value = FieldValue::parse(field.column_type, &field.name, raw)?;
+        if value == FieldValue::Text("".into()) {
+            return Err(Rejection::field(&field.name, "is empty"));
+        }
         match &value {
             FieldValue::Null if !field.is_nullable => {
                 let field = field.name.clone();

@@ -40,6 +40,10 @@ impl Row {
         for column in schema.key() {
             let value = Value::parse(column.column_type, &column.name, next())?;
             check_null(&column.name, column.is_nullable, &value)?;
+            // The table's partition attribute has a value.
+            if schema.has_text_key() && value == Value::Text(String::new()) {
+                return Err(Rejection::field(&column.name, "is empty"));
+            }
             key.push(value);
         }
         let time = json::text(schema.time(), next())?;
