@@ -227,7 +227,7 @@ class Query:
         if self.random.random() >= chance:
             return "", None
         self.features["WHERE"] += 1
-        condition = generator.of("bool", self.random.choice([1, 2, 3]))
+        condition = generator.of("bool", self.random.choice([1, 1, 2, 3]))
         return f"\n  WHERE {condition.text}", condition
 
     def source_name(self, stream):
@@ -240,7 +240,7 @@ class Query:
         """A stateless pump into a stream; its rows are a subquery of DuckDB."""
         name, qualifier = self.source_name(STREAM)
         generator = self.clauses(columns, "source", qualifier)
-        where, condition = self.where(generator, 0.5)
+        where, condition = self.where(generator, 0.3)
         values = [column.leaf() if self.random.random() < 0.5 else generator.any(2) for column in self.random.sample(columns, 2)]
         values += [generator.any(2)]
         targets = [self.target(value) for value in values]
@@ -284,26 +284,27 @@ class Query:
             value = Expression(text, "began", "time")
         return text, millis, value
 
-    def aggregate(self, generator, parts):
-        """An aggregate of a new expression. `parts` gets its argument."""
+    def aggregate(self, generator, name):
+        """An aggregate of a new expression, and its part: a column of this name with the argument."""
         function = self.random.choice(["COUNT(*)", "COUNT", "SUM", "SUM", "MIN", "MAX", "AVG", "AVG"])
         self.features[function] += 1
         if function == "COUNT(*)":
-            return Expression("COUNT(*)", "count(*)", "int", bound=200)
-        kind = self.random.choice(["int", "dec", "float"])
+            return Expression("COUNT(*)", "count(*)", "int", bound=200), []
+        kind = generator.known("int", "dec", "float")
         if function in ("COUNT", "MIN", "MAX"):
-            kind = self.random.choice(["int", "dec", "float", "text", "time"])
+            kind = generator.known("int", "dec", "float", "text", "time")
         value = generator.of(kind, self.random.choice([0, 0, 1, 2, 3]))
-        kind = value.kind
-        if kind == "float" and function in ("SUM", "AVG"):
+        if value.kind == "float" and function in ("SUM", "AVG"):
             # Floats are summed as decimals with 15 digits after the point.
-            value.ok = every(value.ok, f"{value.duck} IS NULL OR abs({value.duck}) < 1e15")
-            argument = f"TRY_CAST({float_text(value)} AS DECIMAL(38, 15))"
+            ok = every(value.ok, f"{value.duck} IS NULL OR abs({value.duck}) < 1e15")
+            part = (name, f"TRY_CAST({float_text(value)} AS DECIMAL(38, 15))", ok)
         else:
-            argument = value.duck
-        name = f"a{len(parts)}"
-        parts.append((name, argument, value.ok))
-        text, bound = f"{function}({value.text})", value.bound
+            part = (name, value.duck, value.ok)
+        return self.aggregated(function, value, name), [part]
+
+    def aggregated(self, function, value, name):
+        """The aggregate of a column with the values of an expression."""
+        kind, text, bound = value.kind, f"{function}({value.text})", value.bound
         if function == "COUNT":
             return Expression(text, f"count({name})", "int", bound=200)
         if function in ("MIN", "MAX"):
@@ -329,19 +330,21 @@ class Query:
         keys = []
         for _ in range(self.random.choice([0, 1, 1, 1, 2, 3])):
             key = self.random.choice(columns).leaf() if self.random.random() < 0.7 else generator.any(2)
-            if key.kind != "bool" and key.text not in [other.text for other in keys] and self.is_key(key):
+            if self.is_key(key) and key.text not in [other.text for other in keys]:
                 keys.append(key)
         self.features[f"{min(len(keys), 2)} keys"] += 1
         terms = [key.text for key in keys]
         terms.insert(self.random.randint(0, len(terms)), term)
         parts, aggregates = [], []
-        for _ in range(self.random.randint(1, 3)):
-            aggregates.append(self.aggregate(generator, parts))
+        for index in range(self.random.randint(1, 3)):
+            value, own = self.aggregate(generator, f"a{index}")
+            aggregates.append(value)
+            parts.append(own)
         grouped = [replace(key, duck=f"k{index}", ok=None) for index, key in enumerate(keys)]
         grouped += [replace(value, duck=f"g{index}") for index, value in enumerate(aggregates)]
         # The time of a finished row is the end of its window.
         end = Expression("ROWTIME", f"(began + INTERVAL {millis} MILLISECOND)", "time")
-        finished = Generator(self.random, lambda: grouped + [end, start], TEXTS)
+        finished = Generator(self.random, lambda: grouped + [end, start], TEXTS, millis if start.kind == "time" else None)
         outputs = [value if self.random.random() < 0.6 else finished.any(2) for value in grouped]
         outputs += [self.random.choice([end, start, finished.any(2)])]
         having, kept = "", None
@@ -350,17 +353,25 @@ class Query:
             kept = finished.of("bool", self.random.choice([1, 2]))
             having = f"\n  HAVING {kept.text}"
         targets = [self.target(value) for value in outputs]
-        declared = ", ".join(f'"c{index}" {to}' for index, to in enumerate(targets))
+        # The names tell the rows of two streams apart.
+        declared = ", ".join(f'"{out.lower()}_{index}" {to}' for index, to in enumerate(targets))
         self.statements.append(f"CREATE OR REPLACE STREAM {out} ({declared});")
         self.statements.append(
             f"CREATE OR REPLACE PUMP {out}_PUMP AS INSERT INTO {out}\nSELECT STREAM {', '.join(value.text for value in outputs)}\n"
             f"  FROM {name}{where}\n  GROUP BY {', '.join(terms)}{having};"
         )
+        # An aggregate that no column has is not computed, so its argument need not have a value.
+        used = self.statements[-1]
+        unused = [index for index, value in enumerate(aggregates) if value.text not in used]
+        parts = [part for index, own in enumerate(parts) if index not in unused for part in own]
+        aggregates = [replace(value, duck="NULL") if index in unused else value for index, value in enumerate(aggregates)]
         self.finish(table, condition, millis, keys, parts, aggregates, kept, outputs, targets)
 
     def is_key(self, key):
-        # A float that is computed may differ in its last digit, which would be another group.
-        return key.kind != "float" or key.duck.startswith('"')
+        # A float that is computed may differ in its last digit, which would be another group. A second
+        # function of ROWTIME may be the window.
+        is_float = key.kind == "float" and not key.duck.startswith('"')
+        return key.kind != "bool" and not is_float and "ROWTIME" not in key.text
 
     def finish(self, table, condition, millis, keys, parts, aggregates, having, outputs, targets):
         selected = [f"floored(arrival, {millis}) AS began"]
@@ -403,37 +414,32 @@ def comparable(value, kind):
 
 
 def ours(printed, query):
-    """The rows that were printed. Those of two streams cannot be told apart; they are compared as one set."""
     rows = []
     for line in printed.splitlines():
-        row = list(json.loads(line, parse_float=decimal.Decimal, parse_int=decimal.Decimal).values())
-        rows.append(tuple(row))
+        row = json.loads(line, parse_float=decimal.Decimal, parse_int=decimal.Decimal)
+        kinds = query.kinds[1 if next(iter(row)).startswith("out1") else 0]
+        rows.append(tuple(map(parsed, row.values(), kinds)))
     return rows
 
 
+def parsed(value, kind):
+    if value is None or kind not in ("float", "real"):
+        return value
+    # A REAL is printed with the digits that tell it from other REALs.
+    return float(value) if kind == "float" else struct.unpack("f", struct.pack("f", value))[0]
+
+
 def matches(left, right):
-    if isinstance(right, float) and isinstance(left, decimal.Decimal):
-        left = float(left)
-        # A REAL is printed with the digits that tell it from other REALs.
-        return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-300) or to_real(left) == right
-    return left == right
-
-
-def to_real(value):
-    try:
-        return struct.unpack("f", struct.pack("f", value))[0]
-    except OverflowError:
-        return None
+    if isinstance(left, float) and isinstance(right, float):
+        return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-300)
+    return left == right and type(left) is type(right)
 
 
 def sorting(row):
-    """Exact values first, then floats by their first digits."""
+    """Numbers by their first digits."""
     texts = []
     for value in row:
-        if isinstance(value, decimal.Decimal | float):
-            texts.append(f"{float(value):.6g}".replace("-0", "0") if float(value) == 0 else f"{float(value):.6g}")
-        else:
-            texts.append(str(value))
+        texts.append(f"{float(value) + 0.0:.6g}" if isinstance(value, float | decimal.Decimal) else str(value))
     return texts
 
 

@@ -35,7 +35,7 @@ CREATE MACRO floored(t, millis) AS
     make_timestamp_ms(epoch_ms(t) - ((epoch_ms(t) % millis) + millis) % millis);
 CREATE MACRO average(total, n) AS
     CASE WHEN abs(total) / n >= 0.1
-        THEN CAST(CAST(CAST(quotient(CAST(total * 1000000000000000 AS HUGEINT) * 1000, n::HUGEINT) AS DECIMAL(38, 0))
+        THEN CAST(CAST(CAST(quotient(CAST(replace(CAST(total AS VARCHAR), '.', '') AS HUGEINT) * 1000, n::HUGEINT) AS DECIMAL(38, 0))
             * CAST('0.000000000000000001' AS DECIMAL(18, 18)) AS VARCHAR) AS DOUBLE)
         ELSE CAST(CAST(total AS VARCHAR) AS DOUBLE) / n END;
 """
@@ -216,16 +216,23 @@ def unified(results):
 class Generator:
     """Generates expressions of the leaves that it is given, by kind."""
 
-    def __init__(self, random, leaves, texts):
+    def __init__(self, random, leaves, texts, window=None):
         self.random = random
         self.leaves = leaves
         self.texts = texts
+        # The milliseconds of the window: FLOOR or STEP of ROWTIME by them is its start.
+        self.window = window
 
     def pick(self, *choices):
         return self.random.choice(choices)
 
     def any(self, depth):
-        return self.of(self.pick("int", "int", "dec", "float", "text", "time"), depth)
+        return self.of(self.known("int", "dec", "float", "text", "time"), depth)
+
+    def known(self, *kinds):
+        """One of these kinds, mostly one that there are leaves of."""
+        leaves = [leaf.kind for leaf in self.leaves() if leaf.kind in kinds]
+        return self.random.choice(leaves) if leaves and self.random.random() < 0.8 else self.random.choice(kinds)
 
     def of(self, kind, depth):
         if depth <= 0 or self.random.random() < 0.15:
@@ -242,7 +249,7 @@ class Generator:
 
     def leaf(self, kind):
         known = [leaf for leaf in self.leaves() if leaf.kind == kind]
-        if known and self.random.random() < 0.75:
+        if known and self.random.random() < 0.85:
             return self.random.choice(known)
         return getattr(self, f"literal_{kind}")()
 
@@ -349,9 +356,16 @@ class Generator:
         return Expression(text, duck, "int", ok=ok, bound=1e14)
 
     def int_cast(self, depth):
-        kind = self.pick("dec", "float", "text", "int")
-        value = self.of(kind, depth - 1)
+        value = self.castable("dec", "float", "text", "int")
         return self.cast(value, self.random.choice(list(BITS)))
+
+    def castable(self, *kinds):
+        """A value to cast to a number. Most texts are not one."""
+        kind = self.random.choice(kinds)
+        if kind == "text" and self.random.random() < 0.8:
+            text = self.pick("12", "-4.5", " 7 ", "1e2", "0.005", "+3", "99.995")
+            return Expression(quoted(text), quoted(text), "text", length=len(text), bound=100)
+        return self.of(kind, 1)
 
     def cast(self, value, to):
         result = converted(value, to)
@@ -401,7 +415,7 @@ class Generator:
         return Expression(text, f"({duck})", "dec", level, ok, scale=scale, bound=bound)
 
     def dec_cast(self, depth):
-        value = self.of(self.pick("int", "dec", "float", "text"), depth - 1)
+        value = self.castable("int", "dec", "float", "text")
         return self.cast(value, self.pick("DECIMAL(9,2)", "DECIMAL(12,4)", "DECIMAL(18,6)", "DECIMAL(5,1)", "DECIMAL(7,0)"))
 
     def dec_function(self, depth):
@@ -441,7 +455,7 @@ class Generator:
         return Expression(text, f"({duck})", "float", level, ok, bound=bound)
 
     def float_cast(self, depth):
-        value = self.of(self.pick("int", "dec", "float", "text"), depth - 1)
+        value = self.castable("int", "dec", "float", "text")
         return self.cast(value, self.pick("DOUBLE", "DOUBLE", "REAL") if value.bound < 1e30 else "DOUBLE")
 
     def float_function(self, depth):
@@ -530,15 +544,21 @@ class Generator:
         if roll < 0.6:
             count, (unit, millis) = self.pick(1, 7, 10), self.pick(("SECOND", 1000), ("MINUTE", 60_000), ("HOUR", 3_600_000))
             text = f"STEP({value.text} BY INTERVAL '{count}' {unit})"
-            return Expression(text, f"floored({value.duck}, {count * millis})", "time", ok=value.ok)
+            duck = self.start(value, count * millis) or f"floored({value.duck}, {count * millis})"
+            return Expression(text, duck, "time", ok=value.ok)
+        # The operand is in parentheses: INTERVAL '1' MINUTE TO SECOND is an interval of another form.
         unit = self.pick("SECOND", "MINUTE", "HOUR", "DAY", "MONTH", "QUARTER", "YEAR", "WEEK")
         if roll < 0.75 and unit in ("SECOND", "MINUTE", "HOUR", "DAY"):
             duck = f"date_trunc('{unit}', {value.duck} + INTERVAL 1 {unit} - INTERVAL 1 MILLISECOND)"
-            return Expression(f"CEIL({value.text} TO {unit})", duck, "time", ok=value.ok)
-        duck = f"CAST(date_trunc('{unit}', {value.duck}) AS TIMESTAMP)"
+            return Expression(f"CEIL({value.at(ATOM)} TO {unit})", duck, "time", ok=value.ok)
+        millis = {"SECOND": 1000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000}.get(unit)
+        duck = self.start(value, millis) or f"CAST(date_trunc('{unit}', {value.duck}) AS TIMESTAMP)"
         if unit == "WEEK":  # It starts on Sunday.
             duck = f"CAST(date_trunc('week', {value.duck} + INTERVAL 1 DAY) - INTERVAL 1 DAY AS TIMESTAMP)"
-        return Expression(f"FLOOR({value.text} TO {unit})", duck, "time", ok=value.ok)
+        return Expression(f"FLOOR({value.at(ATOM)} TO {unit})", duck, "time", ok=value.ok)
+
+    def start(self, value, millis):
+        return "began" if value.text.endswith("ROWTIME") and millis and millis == self.window else None
 
     # Conditions.
 
@@ -549,13 +569,13 @@ class Generator:
         )(depth)
 
     def pair(self, depth):
-        kind = self.pick("int", "number", "number", "text", "text", "time", "bool")
-        if kind == "number":
-            return self.number(depth), self.number(depth)
+        kind = self.known("int", "dec", "float", "text", "time", "bool")
+        if kind in ("int", "dec", "float"):
+            return self.of(kind, depth), self.number(depth)
         return self.of(kind, depth), self.of(kind, depth)
 
     def comparison(self, depth):
-        left, right = self.pair(max(depth - 1, 0)) if depth > 0 else (self.leaf("int"), self.leaf("int"))
+        left, right = self.pair(max(depth - 1, 0))
         symbol = self.pick("=", "<>", "<", "<=", ">", ">=")
         text = f"{left.at(SUM)} {symbol} {right.at(SUM)}"
         return Expression(text, compared(symbol, left, right), "bool", PREDICATE, every(left.ok, right.ok))
@@ -575,7 +595,7 @@ class Generator:
         return Expression(f"NOT {value.at(NOT)}", f"(NOT {value.duck})", "bool", NOT, value.ok)
 
     def membership(self, depth):
-        kind = self.pick("int", "dec", "text", "time")
+        kind = self.known("int", "dec", "text", "time")
         value = self.of(kind, depth - 1)
         items = [self.leaf(kind) for _ in range(self.random.randint(1, 4))]
         negated = self.pick("", "NOT ")
@@ -584,7 +604,7 @@ class Generator:
         return Expression(text, f"({negated}({duck}))", "bool", PREDICATE, value.ok)
 
     def between(self, depth):
-        kind = self.pick("int", "dec", "float", "text", "time")
+        kind = self.known("int", "dec", "float", "text", "time")
         value, low, high = self.of(kind, depth - 1), self.leaf(kind), self.leaf(kind)
         negated = self.pick("", "NOT ")
         text = f"{value.at(SUM)} {negated}BETWEEN {low.at(SUM)} AND {high.at(SUM)}"
@@ -627,7 +647,7 @@ class Generator:
             condition = self.leaf(operand.kind) if operand else self.of("bool", depth - 1)
             branches.append((condition, self.of(kind, depth - 1)))
         # Numbers of another kind, now and then: the result is of a kind that has both.
-        other = self.pick("int", "dec", "float") if kind in ("dec", "float") else kind
+        other = {"dec": self.pick("int", "dec"), "float": self.pick("int", "dec", "float")}.get(kind, kind)
         otherwise = self.of(other, depth - 1) if self.random.random() < 0.7 else None
         results = [result for _, result in branches] + ([otherwise] if otherwise else [])
         kind, shared, ducks = unified(results)
