@@ -41,6 +41,15 @@ CREATE MACRO average(total, n) AS
 """
 
 
+# That of a BIGINT.
+LARGEST = 2**63 - 1
+
+
+def in_range(wide):
+    """When a whole number is a BIGINT, or NULL."""
+    return f"({wide}) IS NULL OR TRY_CAST({wide} AS BIGINT) IS NOT NULL"
+
+
 @dataclass
 class Expression:
     """An expression: its text for both engines, its type, and when it has a value."""
@@ -129,6 +138,7 @@ def converted(value, to):
             duck = f"CASE WHEN abs({duck}) < 1e18 THEN CAST(round({duck}) AS BIGINT) END"
             ok = every(ok, f"{value.duck} IS NULL OR abs({value.duck}) < 1e18")
         else:
+            ok = every(ok, in_range(duck)) if value.bound > LARGEST else ok
             duck = f"TRY_CAST({duck} AS BIGINT)"
         if name != "BIGINT":
             ok = every(ok, f"({duck}) IS NULL OR ({duck}) BETWEEN {-half} AND {half - 1}")
@@ -302,8 +312,6 @@ class Generator:
     def int_arithmetic(self, depth):
         left, right = self.of("int", depth - 1), self.of("int", depth - 1)
         operator = self.pick("+", "-", "*", "/", "%")
-        if operator == "*" and left.bound * right.bound > 1e17:
-            operator = "-"
         ok = every(left.ok, right.ok)
         if operator == "%":
             ok = every(ok, self.can_divide(left, right))
@@ -318,6 +326,9 @@ class Generator:
         else:
             duck = f"{left.duck} {operator} {right.duck}"
         bound = left.bound * right.bound if operator == "*" else left.bound + right.bound
+        if operator != "/" and bound > LARGEST:
+            wide = f"CAST({left.duck} AS HUGEINT) {operator} {right.duck}"
+            duck, ok, bound = f"TRY_CAST({wide} AS BIGINT)", every(ok, in_range(wide)), LARGEST
         return Expression(text, f"({duck})", "int", level, ok, bound=bound)
 
     def can_divide(self, left, right):
@@ -380,7 +391,12 @@ class Generator:
         if function == "STEP":
             by = self.pick(2, 5, 7, 10)
             duck = f"({value.duck} - (({value.duck} % {by}) + {by}) % {by})"
-            return Expression(f"STEP({value.text} BY {by})", duck, **{**shared, "bound": value.bound + by})
+            bound = value.bound + by
+            if bound > LARGEST:
+                wide = f"CAST({value.duck} AS HUGEINT)"
+                wide = f"({wide} - (({wide} % {by}) + {by}) % {by})"
+                duck, shared["ok"], bound = f"TRY_CAST({wide} AS BIGINT)", every(value.ok, in_range(wide)), LARGEST
+            return Expression(f"STEP({value.text} BY {by})", duck, **{**shared, "bound": bound})
         duck = {"ABS": f"abs({value.duck})", "SIGN": f"CAST(sign({value.duck}) AS BIGINT)"}.get(function, value.duck)
         return Expression(f"{function}({value.text})", duck, **shared)
 
@@ -535,6 +551,14 @@ class Generator:
     def some_time(self, depth):
         value = self.of("time", depth - 1)
         roll = self.random.random()
+        if roll < 0.1:
+            text = self.pick("2026-03-01 22:58:59.5", "2026-02-28 23:59:59", "never", "", "2026-02-30 00:00:00", " 2026-03-01 00:00:00 ")
+            other = self.of("text", depth - 1) if roll < 0.02 else Expression(quoted(text), quoted(text), "text")
+            duck = f"TRY_CAST({other.duck} AS TIMESTAMP)"
+            ok = every(other.ok, f"{other.duck} IS NULL OR {duck} IS NOT NULL")
+            return Expression(f"CAST({other.text} AS TIMESTAMP)", duck, "time", ok=ok)
+        if roll < 0.2:
+            return Expression(f"CAST(CAST({value.text} AS DATE) AS TIMESTAMP)", f"CAST(CAST({value.duck} AS DATE) AS TIMESTAMP)", "time", ok=value.ok)
         if roll < 0.4:
             count = self.pick("1", "10", "90", "-5")
             unit = self.pick("SECOND", "MINUTE", "HOUR", "DAY")
