@@ -37,6 +37,12 @@ impl RecordedRecord<'_> {
     }
 }
 
+/// The data of a record in one line; `None` if it is another line.
+pub(crate) fn data(line: &str) -> Option<Vec<u8>> {
+    let record: RecordedRecord<'_> = serde_json::from_str(line).ok()?;
+    record.bytes().map(Cow::into_owned)
+}
+
 /// What was run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunReport {

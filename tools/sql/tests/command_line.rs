@@ -73,7 +73,7 @@ fn run_prints_rows_and_rejects() {
     // Without a schema, one is made of the records.
     is_golden(
         "run-discovered.txt",
-        &["run", args[1], "--input", "records.jsonl"],
+        &["run", args[1], "--input", "clean-records.jsonl"],
         0,
     );
     is_golden(
