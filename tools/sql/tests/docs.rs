@@ -25,12 +25,12 @@ fn accepted(construct: &Construct) -> String {
 fn rejected(construct: &Construct) -> String {
     let because = construct.rejected.unwrap();
     let rewrite = because.rewrite.unwrap_or_default();
-    // Its name is what the message names.
+    // A name is what the message names: SQL, or a description.
     let is_sql = construct.name.chars().all(|letter| !letter.is_lowercase());
-    let name = if is_sql {
-        code(construct.name)
-    } else {
-        cell(construct.name)
+    let name = match construct.name {
+        "pump \"P\"" => "a filter that ends in an output stream".to_owned(),
+        name if is_sql => code(name),
+        name => cell(name),
     };
     format!(
         "| {name} | {} | {} |\n",
