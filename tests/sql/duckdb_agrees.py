@@ -53,7 +53,7 @@ def kind_of(sql_type):
     return {
         "DECIMAL": lambda: {"kind": "dec", "scale": sizes[1], "bound": 10 ** (sizes[0] - sizes[1])},
         "DOUBLE": lambda: {"kind": "float", "bound": 1e15},
-        "REAL": lambda: {"kind": "float", "bound": 1e5, "is_plain": True, "is_real": True},
+        "REAL": lambda: {"kind": "float", "bound": 1e9, "is_plain": True, "is_real": True},
         "VARCHAR": lambda: {"kind": "text", "length": sizes[0]},
         "CHAR": lambda: {"kind": "text", "length": sizes[0], "is_char": True},
         "BOOLEAN": lambda: {"kind": "bool"},
@@ -136,7 +136,8 @@ class Input:
                 text = "0" if text == "-0" else text
             return pick([Raw(text), Raw(text), text]), f"CAST('{text}' AS DECIMAL(38, {column.kind['scale']}))", False
         if kind == "float":
-            text = pick(EXTREMES if name == "DOUBLE" and roll > 0.85 else FLOATS)
+            extremes = EXTREMES if name == "DOUBLE" else ["177240.6", "1234567.9", "177240592", "-16777216"]
+            text = pick(extremes if roll > 0.85 else FLOATS)
             duck = f"CAST(CAST('{text}' AS {'FLOAT' if name == 'REAL' else 'DOUBLE'}) AS DOUBLE)"
             return pick([Raw(text), Raw(text), text]), duck, False
         if kind == "bool":

@@ -7,7 +7,8 @@ Three things differ between the two, and are translated here rather than left ou
   NULL, and a condition beside it (`ok`) says for which rows it has a value.
 - Types. Integers are BIGINT and decimals DECIMAL(38, scale) in DuckDB, cast where Kinesis SQL
   converts. Quotients of decimals, which are floats in DuckDB, are computed of whole numbers.
-- Floats become decimals as they are written: by their shortest text. DuckDB rounds the binary value.
+- Floats become decimals as they are written: by their shortest text, or exactly if they are whole. DuckDB
+  rounds the binary value.
 
 Not generated, each for a reason: letters with several capitals, which DuckDB maps one by one; floats
 as text below 10^-4 and from 10^15, for which DuckDB writes an exponent; numbers beyond 38 digits,
@@ -95,7 +96,11 @@ def as_float(expression):
 
 def float_text(expression):
     inner = f"CAST({expression.duck} AS FLOAT)" if expression.is_real else expression.duck
-    return f"CAST({inner} AS VARCHAR)"
+    # A whole float is exact: the shortest text of a large one has zeros for digits.
+    return (
+        f"CASE WHEN {expression.duck} = trunc({expression.duck}) AND abs({expression.duck}) < 1e37 "
+        f"THEN CAST(CAST({expression.duck} AS HUGEINT) AS VARCHAR) ELSE CAST({inner} AS VARCHAR) END"
+    )
 
 
 def unscaled(expression):
