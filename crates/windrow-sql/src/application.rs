@@ -48,6 +48,8 @@ pub struct SqlApplication {
     pumps: Vec<Pump>,
     outputs: Vec<Arc<OutputStream>>,
     finishers: BTreeMap<String, Finisher>,
+    /// The pumps before a window, and the streams that they write.
+    feeds: BTreeMap<String, String>,
 }
 
 /// A merged row that is not of this application.
@@ -115,6 +117,13 @@ impl SqlApplication {
         self.outputs.iter().map(|stream| &**stream)
     }
 
+    /// The pumps that filter before a window, and the streams that they write. These streams are part
+    /// of the computation; their rows are written nowhere.
+    pub fn feeds(&self) -> impl Iterator<Item = (&str, &str)> {
+        let feeds = self.feeds.iter();
+        feeds.map(|(pump, stream)| (pump.as_str(), stream.as_str()))
+    }
+
     /// Computes the finished rows of a merged row.
     ///
     /// # Errors
@@ -146,6 +155,7 @@ impl SqlApplication {
             pumps: Vec::new(),
             outputs: Vec::new(),
             finishers: BTreeMap::new(),
+            feeds: BTreeMap::new(),
         };
         for (route, parts) in routes.iter().zip(parts) {
             let WindowedRoute { pump, windowed, .. } = route;
@@ -162,6 +172,9 @@ impl SqlApplication {
                 after: application.after(&route.after, catalog),
             };
             application.finishers.insert(pump.name.clone(), finisher);
+            let feeds = route.before.iter().flatten();
+            let feeds = feeds.map(|pump| (pump.name.clone(), pump.to.clone()));
+            application.feeds.extend(feeds);
             let before = route.before.iter();
             application.pumps.push(Pump {
                 name: pump.name.clone(),

@@ -140,7 +140,7 @@ fn float_to(float: Finite, from: Type, to: SqlType) -> Result<FieldValue<'static
     }
     let text = float_text(value, from == Type::Sql(SqlType::Real));
     if to.is_exact() {
-        let number = in_range(exact::parse(&text, to.scale()), to);
+        let number = in_range(exact::of_text_or_whole(&text, value, to.scale()), to);
         return number
             .map(FieldValue::Number)
             .map_err(|_| format!("{text} is out of range for {to}"));
@@ -148,9 +148,11 @@ fn float_to(float: Finite, from: Type, to: SqlType) -> Result<FieldValue<'static
     Ok(fit(Cow::Owned(text), to))
 }
 
-/// The shortest text that is this float.
+/// The shortest text that is this float. Of a whole `REAL` it has all digits, not zeros for some.
 pub(crate) fn float_text(float: f64, is_real: bool) -> String {
-    if is_real {
+    const WHOLE: f64 = (1_u64 << 53) as f64;
+    let is_whole = float.fract() == 0.0 && float.abs() < WHOLE;
+    if is_real && !is_whole {
         return (float as f32).to_string();
     }
     float.to_string()
@@ -262,6 +264,15 @@ mod tests {
                 "32767.5 is out of range for SMALLINT",
             ),
             ("1.005", &[cents], "1.01"),
+            ("1.005", &[Double, cents], "1.01"),
+            (
+                "4611686018427387904",
+                &[Double, BigInt],
+                "4611686018427387904",
+            ),
+            ("177240590", &[Real, Integer], "177240592"),
+            ("177240590", &[Real, Varchar(12)], "177240592"),
+            ("177240.6", &[Real, Varchar(12)], "177240.6"),
             ("999.995", &[cents], "1000 is out of range for DECIMAL(5,2)"),
             ("1e400", &[Double], "the result is out of range for DOUBLE"),
             ("inf", &[Double], "'inf' is not a value of DOUBLE"),

@@ -159,6 +159,20 @@ pub(crate) fn parse(text: &str, scale: u8) -> Option<Decimal> {
     })
 }
 
+/// A float with `scale` digits after the point, rounded half away from zero: of its text, or exactly
+/// if it is a whole number, whose shortest text may have zeros for digits.
+pub(crate) fn of_text_or_whole(text: &str, float: f64, scale: u8) -> Option<Decimal> {
+    const LIMIT: f64 = 1e38;
+    if float.fract() != 0.0 || float.abs() >= LIMIT {
+        return parse(text, scale);
+    }
+    let whole = Decimal {
+        unscaled: float as i128,
+        scale: 0,
+    };
+    rescale(whole, scale)
+}
+
 /// A float as the decimal of its shortest text, with [`FLOAT_SUM_PLACES`] digits after the point.
 /// `None` if it is 10^15 or more.
 ///
@@ -167,6 +181,10 @@ pub(crate) fn of_float(float: f64, is_real: bool) -> Option<Decimal> {
     const LIMIT: f64 = 1e15;
     if float.is_nan() || float.abs() >= LIMIT {
         return None;
+    }
+    let single = float as f32;
+    if is_real && f64::from(single) == float {
+        return of_text_or_whole(&single.to_string(), float, FLOAT_SUM_PLACES);
     }
     // A number of 15 digits is the shortest text of the float nearest to it, if it is so short.
     const PLACES: u8 = 6;
@@ -177,10 +195,6 @@ pub(crate) fn of_float(float: f64, is_real: bool) -> Option<Decimal> {
             unscaled: scaled as i128 * power,
             scale: FLOAT_SUM_PLACES,
         });
-    }
-    let single = float as f32;
-    if is_real && f64::from(single) == float {
-        return parse(&single.to_string(), FLOAT_SUM_PLACES);
     }
     parse(&float.to_string(), FLOAT_SUM_PLACES)
 }
@@ -247,6 +261,9 @@ mod tests {
         let text = |float, is_real| of_float(float, is_real).map(|number| number.to_string());
         assert_eq!(text(0.1, false).as_deref(), Some("0.1"));
         assert_eq!(text(f64::from(0.1_f32), true).as_deref(), Some("0.1"));
+        let single = |float: f32| text(f64::from(float), true);
+        assert_eq!(single(177_240.6).as_deref(), Some("177240.6"));
+        assert_eq!(single(177_240_590.0).as_deref(), Some("177240592"));
         assert_eq!(text(1e15, false), None);
         assert_eq!(text(1.0 / 3.0, false).as_deref(), Some("0.333333333333333"));
         assert_eq!(

@@ -62,6 +62,10 @@
 //! * AVG of integers and decimals is an exact decimal with at least 6 digits after the point.
 //! * Numbers are rounded half away from zero. A quotient of integers is cut.
 //! * Arithmetic on integers gives BIGINT, and on decimals up to 38 digits. Nothing wraps.
+//! * A float becomes an integer or a decimal by its shortest text, too: 1.005 is 1.01 with two digits.
+//!   A whole float is exact, also where its shortest text has zeros for digits.
+//! * Numbers become text without zeros at the end and without an exponent.
+//! * `FLOOR(... TO WEEK)` starts on Sunday, and `EXTRACT(WEEK ...)` is that of ISO 8601.
 //! * `CHAR` is compared without the blanks at its end, `VARCHAR` with them.
 //! * Texts are compared by their characters' code points. NULL sorts first.
 //! * A row for which an expression has no value (a division by zero, a number out of range) counts

@@ -183,6 +183,8 @@ struct Scan {
     depth: usize,
     /// Whether the tokens are those between FROM and the next clause.
     in_from: bool,
+    /// The depth of a call that is rejected, while its arguments are read. They go with it.
+    rejected_call: Option<usize>,
 }
 
 impl Scan {
@@ -190,13 +192,18 @@ impl Scan {
         let at = tokens[index].span.start;
         match &tokens[index].token {
             Token::LParen => self.depth += 1,
-            Token::RParen => self.depth = self.depth.saturating_sub(1),
+            Token::RParen => {
+                self.depth = self.depth.saturating_sub(1);
+                if self.rejected_call == Some(self.depth) {
+                    self.rejected_call = None;
+                }
+            }
             Token::Comma if self.in_from && self.depth == 0 => {
                 let rewrite = "join the rows where they are read";
                 let problem = SqlProblem::new(at, "a comma in FROM", JOIN).rewrite(rewrite);
                 self.problems.push(problem);
             }
-            Token::Word(word) if word.quote_style.is_none() => {
+            Token::Word(word) if word.quote_style.is_none() && self.rejected_call.is_none() => {
                 self.word(tokens, index, &word.value.to_ascii_uppercase());
             }
             _ => {}
@@ -215,6 +222,7 @@ impl Scan {
         let call = FUNCTIONS.iter().find(|(name, ..)| is_call && *name == word);
         if let Some((name, reason, rewrite)) = call {
             self.push(tokens, index, name, reason, *rewrite);
+            self.rejected_call = Some(self.depth);
         }
         let listed = WORDS.iter().find(|(listed, ..)| *listed == word);
         if let Some((_, construct, reason, rewrite)) = listed {

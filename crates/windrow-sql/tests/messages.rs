@@ -306,3 +306,14 @@ fn statements_are_whole() {
         assert_eq!(text, expected);
     }
 }
+
+#[test]
+fn the_arguments_of_a_rejected_function_are_not_named() {
+    check(
+        &format!(
+            "SELECT STREAM 'x', score FROM TABLE(RANDOM_CUT_FOREST(CURSOR(SELECT STREAM * FROM {SOURCE}), 100)) WHERE LAG(score) > 1"
+        ),
+        "line 3, column 37: RANDOM_CUT_FOREST: its result is random, so it cannot be computed exactly\n\
+         line 3, column 121: LAG: it depends on the order of the rows of a window",
+    );
+}

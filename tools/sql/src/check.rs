@@ -36,6 +36,12 @@ pub fn describe(sensor: &SqlSensor) -> String {
             pump.window_seconds()
         );
     }
+    for (pump, stream) in application.feeds() {
+        let _ = writeln!(
+            text,
+            "\nPump {pump} writes {stream}, which a pump above reads. Its rows are not an output."
+        );
+    }
     for stream in streams {
         let _ = writeln!(text, "\nThe rows of {} have:", stream.name);
         for (name, sql_type) in &stream.columns {

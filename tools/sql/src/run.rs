@@ -37,6 +37,19 @@ impl RecordedRecord<'_> {
     }
 }
 
+/// An error in one line of a file. The parser only knows that line, and would call it the first.
+fn without_line(error: &serde_json::Error) -> anyhow::Error {
+    let text = error.to_string();
+    let reason = text.split(" at line ").next().unwrap_or_default();
+    anyhow::anyhow!("{reason} at column {}", error.column())
+}
+
+/// The data of a record in one line; `None` if it is another line.
+pub(crate) fn data(line: &str) -> Option<Vec<u8>> {
+    let record: RecordedRecord<'_> = serde_json::from_str(line).ok()?;
+    record.bytes().map(Cow::into_owned)
+}
+
 /// What was run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunReport {
@@ -75,7 +88,8 @@ pub fn run(
                 "line {number} of the input is not a record, as {{\"arrival\":\"2026-03-01 22:49:10.000\",\"data\":{{...}}}} is"
             )
         };
-        let record: RecordedRecord<'_> = serde_json::from_str(&line).with_context(context)?;
+        let record = serde_json::from_str(&line).map_err(|error| without_line(&error));
+        let record: RecordedRecord<'_> = record.with_context(context)?;
         let bytes = record.bytes();
         let bytes = bytes.ok_or_else(|| anyhow::anyhow!("it needs `data` or `raw`"));
         let arrival: Timestamp = record.arrival.parse().with_context(context)?;

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::Value;
-use windrow_sql::input::{InputSchema, SchemaDiscovery};
+use windrow_sql::input::{InputError, InputSchema, SchemaDiscovery};
 use windrow_sql::problem::SqlProblems;
 use windrow_sql::sensor::SqlSensor;
+
+use crate::run;
 
 /// How many readings of a sample make a schema.
 const SAMPLED: usize = 1_000;
@@ -117,7 +119,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 /// The schema that the first readings of a file have in common. They are JSON objects, one per
-/// line, or in the field `data` of such.
+/// line, or the data of records, as `sql run` takes them.
 ///
 /// # Errors
 ///
@@ -127,16 +129,17 @@ pub fn discover(path: &Path) -> anyhow::Result<InputSchema> {
     let mut discovery = SchemaDiscovery::default();
     for line in BufReader::new(file).lines().take(SAMPLED) {
         let line = line.with_context(|| format!("cannot read {}", path.display()))?;
-        if let Ok(mut reading) = serde_json::from_str::<Value>(&line) {
-            let is_recorded = reading.get("arrival").is_some();
-            let data = reading.get_mut("data").map(Value::take);
-            discovery.add(&data.filter(|_| is_recorded).unwrap_or(reading));
+        let line = run::data(&line).unwrap_or_else(|| line.into_bytes());
+        let readings = serde_json::Deserializer::from_slice(&line).into_iter::<Value>();
+        for reading in readings.map_while(Result::ok) {
+            discovery.add(&reading);
         }
     }
-    discovery.schema().with_context(|| {
-        format!(
+    discovery.schema().map_err(|error| match error {
+        InputError::NoColumns => anyhow::anyhow!(
             "{} has no readings, one JSON object per line",
             path.display()
-        )
+        ),
+        other => anyhow::Error::new(other).context(path.display().to_string()),
     })
 }
