@@ -28,6 +28,13 @@ CREATE MACRO quotient(n, d) AS
         * ((2::HUGEINT * abs(n) + abs(d)) // (2::HUGEINT * abs(d)))
     END;
 CREATE MACRO shortest(t) AS CASE WHEN contains(t, '.') THEN rtrim(rtrim(t, '0'), '.') ELSE t END;
+-- Of two texts that are as near, the one away from zero.
+CREATE MACRO digits(x, form) AS format(form, CAST(x AS DOUBLE) * 1.000000000001);
+CREATE MACRO real_text(x) AS
+    CASE WHEN CAST(digits(x, '{:.6g}') AS FLOAT) = x THEN digits(x, '{:.6g}')
+        WHEN CAST(digits(x, '{:.7g}') AS FLOAT) = x THEN digits(x, '{:.7g}')
+        WHEN CAST(digits(x, '{:.8g}') AS FLOAT) = x THEN digits(x, '{:.8g}')
+        ELSE digits(x, '{:.9g}') END;
 CREATE MACRO part(t, first, past) AS substring(t, greatest(first, 1), greatest(past, first, 1) - greatest(first, 1));
 CREATE MACRO initials(t) AS coalesce(list_aggregate(list_transform(range(1, length(t) + 1), lambda i:
     CASE WHEN i > 1 AND regexp_matches(t[i - 1], '[\\p{L}\\p{N}]') THEN lower(t[i]) ELSE upper(t[i]) END),
@@ -95,11 +102,12 @@ def as_float(expression):
 
 
 def float_text(expression):
-    inner = f"CAST({expression.duck} AS FLOAT)" if expression.is_real else expression.duck
+    # DuckDB's own text of a FLOAT is not always the shortest.
+    text = f"real_text(CAST({expression.duck} AS FLOAT))" if expression.is_real else f"CAST({expression.duck} AS VARCHAR)"
     # A whole float is exact: the shortest text of a large one has zeros for digits.
     return (
         f"CASE WHEN {expression.duck} = trunc({expression.duck}) AND abs({expression.duck}) < 1e37 "
-        f"THEN CAST(CAST({expression.duck} AS HUGEINT) AS VARCHAR) ELSE CAST({inner} AS VARCHAR) END"
+        f"THEN CAST(CAST({expression.duck} AS HUGEINT) AS VARCHAR) ELSE {text} END"
     )
 
 
@@ -139,9 +147,10 @@ def converted(value, to):
             duck = f"TRY_CAST({duck} AS BIGINT)"
             ok = fails(duck)
         elif value.kind == "float":
-            # The range is that of the rounded number; 1e18 keeps clear of BIGINT's ends.
-            duck = f"CASE WHEN abs({duck}) < 1e18 THEN CAST(round({duck}) AS BIGINT) END"
-            ok = every(ok, f"{value.duck} IS NULL OR abs({value.duck}) < 1e18")
+            # The largest float that is a BIGINT is below 2^63.
+            fits = f"({duck} >= CAST({-(2**63)} AS DOUBLE) AND {duck} < CAST({2**63} AS DOUBLE))"
+            duck = f"CASE WHEN {fits} THEN CAST(round({duck}) AS BIGINT) END"
+            ok = every(ok, f"{value.duck} IS NULL OR {fits}")
         else:
             ok = every(ok, in_range(duck)) if value.bound > LARGEST else ok
             duck = f"TRY_CAST({duck} AS BIGINT)"
@@ -321,17 +330,21 @@ class Generator:
         if operator == "%":
             ok = every(ok, self.can_divide(left, right))
             text = f"MOD({left.text}, {right.text})"
-            duck = f"CASE WHEN {right.duck} <> 0 THEN {left.duck} % {right.duck} END"
+            # As HUGEINT: the lowest BIGINT divided by -1 is none.
+            duck = f"CASE WHEN {right.duck} <> 0 THEN CAST(CAST({left.duck} AS HUGEINT) % {right.duck} AS BIGINT) END"
             return Expression(text, f"({duck})", "int", ok=ok, bound=left.bound)
         level = SUM if operator in "+-" else PRODUCT
         text = f"{left.at(level)} {operator} {right.at(level + 1)}"
         if operator == "/":
             ok = every(ok, self.can_divide(left, right))
             duck = f"CASE WHEN {right.duck} <> 0 THEN {left.duck} // {right.duck} END"
+            if left.bound >= LARGEST:
+                wide = f"CASE WHEN {right.duck} <> 0 THEN CAST({left.duck} AS HUGEINT) // {right.duck} END"
+                duck, ok = f"TRY_CAST({wide} AS BIGINT)", every(ok, in_range(wide))
         else:
             duck = f"{left.duck} {operator} {right.duck}"
         bound = left.bound * right.bound if operator == "*" else left.bound + right.bound
-        if operator != "/" and bound > LARGEST:
+        if operator != "/" and bound >= LARGEST:
             wide = f"CAST({left.duck} AS HUGEINT) {operator} {right.duck}"
             duck, ok, bound = f"TRY_CAST({wide} AS BIGINT)", every(ok, in_range(wide)), LARGEST
         return Expression(text, f"({duck})", "int", level, ok, bound=bound)
@@ -391,13 +404,18 @@ class Generator:
         value = self.of("int", depth - 1)
         shared = {"kind": "int", "ok": value.ok, "bound": value.bound}
         function = self.pick("ABS", "SIGN", "FLOOR", "CEIL", "STEP", "-")
+        if function in ("-", "ABS") and value.bound >= LARGEST:
+            wide = f"-CAST({value.duck} AS HUGEINT)" if function == "-" else f"abs(CAST({value.duck} AS HUGEINT))"
+            shared["ok"] = every(value.ok, in_range(wide))
+            text, level = (f"-{value.at(ATOM)}", UNARY) if function == "-" else (f"ABS({value.text})", ATOM)
+            return Expression(text, f"TRY_CAST({wide} AS BIGINT)", level=level, **shared)
         if function == "-":
             return Expression(f"-{value.at(ATOM)}", f"(-{value.duck})", level=UNARY, **shared)
         if function == "STEP":
             by = self.pick(2, 5, 7, 10)
             duck = f"({value.duck} - (({value.duck} % {by}) + {by}) % {by})"
             bound = value.bound + by
-            if bound > LARGEST:
+            if bound >= LARGEST:
                 wide = f"CAST({value.duck} AS HUGEINT)"
                 wide = f"({wide} - (({wide} % {by}) + {by}) % {by})"
                 duck, shared["ok"], bound = f"TRY_CAST({wide} AS BIGINT)", every(value.ok, in_range(wide)), LARGEST
