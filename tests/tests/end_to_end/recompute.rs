@@ -245,7 +245,7 @@ fn exit_codes() {
     assert_eq!(output.code, Some(0), "{}", output.err);
     assert!(output.out.contains("\n  unicorn 16"), "{}", output.out);
 
-    fs::write(archive.join("b"), b"\x1f\x8bnot packed at all").unwrap();
+    fs::write(archive.join("b"), b"\x1f\x8b\x08\x00not packed at all").unwrap();
     let output = recompute(&archive, &[]);
     assert_eq!(output.code, Some(0));
     assert!(output.out.contains("\n  unicorn 16"), "{}", output.out);
