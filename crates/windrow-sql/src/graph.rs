@@ -1,7 +1,7 @@
 //! Which rows reach which pump: chains of filters and projections are followed to the windows that
 //! they feed, and from the windows on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::body::{Body, Windowed};
 use crate::problem::{Position, SqlProblem};
@@ -94,26 +94,33 @@ struct Graph<'p, 'i> {
 impl<'p> Graph<'p, '_> {
     /// A pump is part of a cycle if its own rows reach it.
     fn cycles(&self) -> Vec<SqlProblem> {
-        let mut problems = Vec::new();
+        let mut targets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for pump in self.pumps {
-            let mut reached = BTreeSet::from([pump.to.as_str()]);
-            loop {
-                let reading = self.pumps.iter();
-                let next = reading.filter(|next| reached.contains(next.from.text.as_str()));
-                let next: Vec<&str> = next.map(|next| next.to.as_str()).collect();
-                let before = reached.len();
-                reached.extend(next);
-                if reached.len() == before {
-                    break;
+            let of_stream = targets.entry(pump.from.text.as_str()).or_default();
+            of_stream.push(pump.to.as_str());
+        }
+        let is_cyclic = |pump: &&CompiledPump| {
+            let mut reached = BTreeSet::new();
+            let mut next = vec![pump.to.as_str()];
+            while let Some(stream) = next.pop() {
+                if stream == pump.from.text {
+                    return true;
+                }
+                if reached.insert(stream) {
+                    next.extend(targets.get(stream).into_iter().flatten());
                 }
             }
-            if reached.contains(pump.from.text.as_str()) {
-                let construct = format!("pump \"{}\"", pump.name);
-                let reason = "it reads rows that were made of its own";
-                problems.push(SqlProblem::new(pump.at, construct, reason));
-            }
-        }
-        problems
+            false
+        };
+        let problem = |pump: &CompiledPump| {
+            let construct = format!("pump \"{}\"", pump.name);
+            SqlProblem::new(
+                pump.at,
+                construct,
+                "it reads rows that were made of its own",
+            )
+        };
+        self.pumps.iter().filter(is_cyclic).map(problem).collect()
     }
 
     fn upstream(

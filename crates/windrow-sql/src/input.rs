@@ -42,6 +42,9 @@ pub struct RecordColumn {
 /// The name of the stream if the export does not say it.
 pub const USUAL_STREAM: &str = "SOURCE_SQL_STREAM_001";
 
+/// The time at which a reading arrived.
+const ROWTIME: &str = "ROWTIME";
+
 /// Why a text is not the schema of an input that is supported.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -73,11 +76,16 @@ pub enum InputError {
     /// A column has no name.
     #[error("column {0} has no name")]
     Unnamed(usize),
+    /// A column hides the time of arrival.
+    #[error(
+        "a column cannot be called {0}, which is the time at which a reading arrived; give it another name"
+    )]
+    Reserved(String),
     /// Two columns have the same name.
     #[error("two columns are called {0}")]
     SameName(String),
     /// A column has no type, or an invalid one.
-    #[error("the column {column}: {source}")]
+    #[error("the type of the column {column} is not supported")]
     Type {
         /// The column's name.
         column: String,
@@ -85,7 +93,7 @@ pub enum InputError {
         source: TypeError,
     },
     /// A column's mapping is invalid.
-    #[error("the mapping of the column {column}: {source}")]
+    #[error("the mapping of the column {column} is not supported")]
     Path {
         /// The column's name.
         column: String,
@@ -125,6 +133,9 @@ impl InputSchema {
             let is_same = |other: &RecordColumn| other.name == column.name;
             if columns[..index].iter().any(is_same) {
                 return Err(InputError::SameName(column.name.clone()));
+            }
+            if column.name == ROWTIME {
+                return Err(InputError::Reserved(column.name.clone()));
             }
             if column.path.flattened().is_none() {
                 continue;

@@ -86,6 +86,8 @@ pub struct RowGroup {
     pub key: String,
     /// The window.
     pub window: Window,
+    /// Through which of the pump's chains of pumps the row came, counted from 0.
+    pub chain: usize,
     /// What the row adds to the measures. Those of other pumps are null.
     pub inputs: Arc<[Value]>,
 }
@@ -166,9 +168,11 @@ impl Pump {
             values: row,
             time: arrival,
         };
-        self.paths
-            .iter()
-            .filter_map(move |Path(stages)| self.through(stages, row).transpose())
+        let paths = self.paths.iter().enumerate();
+        paths.filter_map(move |(chain, Path(stages))| {
+            let group = self.through(stages, row).transpose()?;
+            Some(group.map(|group| RowGroup { chain, ..group }))
+        })
     }
 
     fn through(
@@ -239,6 +243,7 @@ impl Pump {
             // JSON is always UTF-8.
             key: String::from_utf8(key).unwrap_or_default(),
             window: self.window.window_of(row.time.millis()),
+            chain: 0,
             inputs,
         }))
     }

@@ -159,13 +159,27 @@ impl SqlSensor {
         })
     }
 
-    /// What tells a row of a reading apart from others; `None` if nothing does.
-    fn identity_of(&self, index: usize, row: &[FieldValue<'_>]) -> Option<i128> {
+    /// What tells a row of a reading apart from others in a window; `None` if nothing does. A row may
+    /// come through several chains of pumps, and counts once for each.
+    fn identity_of(&self, index: usize, chain: usize, row: &[FieldValue<'_>]) -> Option<i128> {
         let values = || self.identity.iter().filter_map(|column| row.get(*column));
         let is_known = values().any(|value| !value.is_null());
         // The elements of an array are rows that only their index may tell apart.
-        let index = FieldValue::Text(Cow::Owned(index.to_string()));
-        is_known.then(|| identity_of(values().cloned().chain([index])))
+        let place = FieldValue::Text(Cow::Owned(format!("{index} {chain}")));
+        is_known.then(|| identity_of(values().cloned().chain([place])))
+    }
+
+    /// The time that stands for the arrival of a row.
+    fn rowtime(&self, row: &[FieldValue<'_>], arrival: Timestamp) -> Result<Timestamp, Rejection> {
+        let Some(column) = self.rowtime else {
+            return Ok(arrival);
+        };
+        match row.get(column) {
+            Some(FieldValue::Timestamp(time)) => Ok(*time),
+            _ => Err(Rejection::Missing {
+                field: self.input.columns[column].name.clone(),
+            }),
+        }
     }
 }
 
@@ -211,13 +225,19 @@ impl Sensor for SqlSensor {
             grouped @ SqlReading::Grouped(_) => return count(Ok(grouped)),
         };
         for (index, row) in rows.iter().enumerate() {
-            let identity = self.identity_of(index, row);
+            let time = match self.rowtime(row, arrival) {
+                Ok(time) => time,
+                Err(rejection) => {
+                    count(Err(rejection));
+                    continue;
+                }
+            };
             for pump in self.application.pumps() {
-                for group in pump.groups(row, arrival) {
+                for group in pump.groups(row, time) {
                     let grouped = group.map(|group| GroupedRow {
+                        identity: self.identity_of(index, group.chain, row),
                         group,
-                        identity,
-                        time: arrival,
+                        time,
                     });
                     count(match grouped {
                         Ok(grouped) => Ok(SqlReading::Grouped(grouped)),
@@ -251,10 +271,10 @@ impl Sensor for SqlSensor {
         let column = self.rowtime?;
         match reading {
             SqlReading::Grouped(row) => Some(row.time),
-            SqlReading::Rows(rows) => match rows.first(column)? {
+            SqlReading::Rows(rows) => rows.iter().find_map(|row| match row.get(column)? {
                 FieldValue::Timestamp(time) => Some(*time),
                 _ => None,
-            },
+            }),
         }
     }
 

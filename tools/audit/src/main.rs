@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use audit::AuditProgram;
-use clap::{Args as _, FromArgMatches as _};
-use sql::text::SqlFlags;
+use clap::FromArgMatches as _;
+use sql::text::{SqlFlags, with_flags};
 use unicorn::sensor::Unicorn;
 use windrow_connect::terminal::{eprint_line, printable};
 use windrow_sql::sensor::SqlSensor;
 
 fn main() -> ExitCode {
     let unicorns = unicorns();
-    let matches = SqlFlags::augment_args(unicorns.command()).get_matches();
+    let matches = with_flags::<SqlFlags>(unicorns.command()).get_matches();
     let flags = SqlFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match flags.sensor() {
         Ok(None) => unicorns.run_with(&matches),
@@ -51,6 +51,6 @@ mod tests {
 
     #[test]
     fn command_line_is_valid() {
-        SqlFlags::augment_args(unicorns().command()).debug_assert();
+        with_flags::<SqlFlags>(unicorns().command()).debug_assert();
     }
 }

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::{Args as _, FromArgMatches as _};
+use clap::FromArgMatches as _;
 use mimalloc::MiMalloc;
-use sql::text::SqlFlags;
+use sql::text::{SqlFlags, with_flags};
 use windrow_connect::terminal::eprint_line;
 
 /// A local cloud spends its time on small allocations; this allocator takes a quarter less time for
@@ -13,7 +13,7 @@ use windrow_connect::terminal::eprint_line;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    let matches = SqlFlags::augment_args(local::program().command()).get_matches();
+    let matches = with_flags::<SqlFlags>(local::program().command()).get_matches();
     let flags = SqlFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let sensor = match flags.sensor() {
         Ok(sensor) => sensor,
@@ -41,6 +41,6 @@ mod tests {
 
     #[test]
     fn command_line_is_valid() {
-        SqlFlags::augment_args(local::program().command()).debug_assert();
+        with_flags::<SqlFlags>(local::program().command()).debug_assert();
     }
 }

@@ -3,13 +3,13 @@
 
 use std::process::ExitCode;
 
-use clap::{Args as _, FromArgMatches as _};
+use clap::FromArgMatches as _;
 use query::{kinesis_sql, wild_rydes};
-use sql::text::SqlFlags;
+use sql::text::{SqlFlags, with_flags};
 use windrow_connect::terminal::{eprint_line, printable};
 
 fn main() -> ExitCode {
-    let matches = SqlFlags::augment_args(wild_rydes::program().command()).get_matches();
+    let matches = with_flags::<SqlFlags>(wild_rydes::program().command()).get_matches();
     let flags = SqlFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match flags.sensor() {
         Ok(None) => wild_rydes::program().run_with(&matches),
@@ -29,6 +29,6 @@ mod tests {
 
     #[test]
     fn command_line_is_valid() {
-        SqlFlags::augment_args(wild_rydes::program().command()).debug_assert();
+        with_flags::<SqlFlags>(wild_rydes::program().command()).debug_assert();
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, FromArgMatches as _};
 use recompute::RecomputeProgram;
-use sql::text::SqlFlags;
+use sql::text::{SqlFlags, with_flags};
 use unicorn::sensor::Unicorn;
 use windrow_connect::terminal::{eprint_line, printable};
 use windrow_sql::sensor::SqlSensor;
@@ -58,7 +58,7 @@ impl SqlArchiveFlags {
 
 fn main() -> ExitCode {
     let unicorns = unicorns();
-    let matches = SqlArchiveFlags::augment_args(unicorns.command()).get_matches();
+    let matches = with_flags::<SqlArchiveFlags>(unicorns.command()).get_matches();
     let flags = SqlArchiveFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match flags.program() {
         Ok(None) => unicorns.run_with(&matches),
@@ -88,6 +88,6 @@ mod tests {
 
     #[test]
     fn command_line_is_valid() {
-        SqlArchiveFlags::augment_args(unicorns().command()).debug_assert();
+        with_flags::<SqlArchiveFlags>(unicorns().command()).debug_assert();
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use sql::text::warn;
 use thiserror::Error;
 use windrow_archive::windows::WindowRows;
-use windrow_connect::terminal::{eprint_line, printable};
 use windrow_core::row::{Measure, MergeScope, MergedRow};
 use windrow_core::sensor::Sensor as _;
 use windrow_core::time::Timestamp;
@@ -120,9 +120,6 @@ fn finish(rows: &WindowRows<'_, SqlSensor>) -> FinishedBatch {
     finish_rows(sensor.application(), &merged)
 }
 
-/// How many problems to print.
-const MOST_PROBLEMS: usize = 5;
-
 /// Prints finished rows as JSON lines, and on standard error why values that cannot be computed
 /// are null.
 fn print(rows: &WindowRows<'_, SqlSensor>, output: &mut dyn Write) -> io::Result<()> {
@@ -130,12 +127,6 @@ fn print(rows: &WindowRows<'_, SqlSensor>, output: &mut dyn Write) -> io::Result
     for row in &finished.rows {
         writeln!(output, "{}", row.to_json())?;
     }
-    for problem in finished.problems.iter().take(MOST_PROBLEMS) {
-        eprint_line(&printable(&format!("warning: a value is null: {problem}")));
-    }
-    let more = finished.problems.len().saturating_sub(MOST_PROBLEMS);
-    if more > 0 {
-        eprint_line(&format!("and {more} more"));
-    }
+    warn(&finished.problems);
     output.flush()
 }

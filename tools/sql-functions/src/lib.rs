@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use thiserror::Error;
+use windrow_service::chain;
 use windrow_sql::input::{InputError, InputSchema};
 use windrow_sql::problem::SqlProblems;
 use windrow_sql::sensor::{ColumnError, SqlSensor};
@@ -40,7 +41,7 @@ pub enum FunctionError {
         source: std::io::Error,
     },
     /// The schema is not supported.
-    #[error("{path}: {source}")]
+    #[error("{path}: {}", chain(source))]
     Schema {
         /// Its path.
         path: PathBuf,

@@ -5,10 +5,12 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::Args;
+use clap::{Args, Command};
 use serde_json::Value;
+use windrow_connect::terminal::{eprint_line, printable};
 use windrow_sql::input::{InputError, InputSchema, SchemaDiscovery};
 use windrow_sql::problem::SqlProblems;
+use windrow_sql::pump::EvalError;
 use windrow_sql::sensor::SqlSensor;
 
 use crate::run;
@@ -71,6 +73,16 @@ impl SqlFlags {
     }
 }
 
+/// Adds flags to a program's command line, whose description stays as it is.
+pub fn with_flags<F: Args>(command: Command) -> Command {
+    let about = command.get_about().cloned();
+    let command = F::augment_args(command);
+    match about {
+        Some(about) => command.about(about),
+        None => command,
+    }
+}
+
 /// The sensor of the text in a file.
 ///
 /// # Errors
@@ -102,6 +114,20 @@ pub fn not_supported(path: &Path, problems: &SqlProblems) -> String {
         }
     }
     said
+}
+
+/// How many values that could not be computed are named.
+const MOST_NAMED: usize = 5;
+
+/// Says on standard error why values of finished rows are null, or rows are missing.
+pub fn warn(problems: &[EvalError]) {
+    for problem in problems.iter().take(MOST_NAMED) {
+        eprint_line(&printable(&format!("warning: no value: {problem}")));
+    }
+    let more = problems.len().saturating_sub(MOST_NAMED);
+    if more > 0 {
+        eprint_line(&format!("and {more} more"));
+    }
 }
 
 /// The schema in a file.

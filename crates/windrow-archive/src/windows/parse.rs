@@ -244,11 +244,12 @@ impl<'n, S: Sensor> Parser<'n, S> {
             ..
         } = self;
         let mut take = |reading: S::Reading<'_>| {
-            let time = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
-            let mut taken = Ok(false);
             // An archive does not say when a record arrived.
-            sensor.split(reading, time, |reading| {
+            let arrival = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
+            let mut taken = Ok(false);
+            sensor.split(reading, arrival, |reading| {
                 let one = reading.map_err(Into::into).and_then(|reading| {
+                    let time = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
                     let identity = match sensor.identity(&reading) {
                         Some(identity) if identity == time.nanos() => IdentifiedBy::Time,
                         other => IdentifiedBy::Other(other),

@@ -146,6 +146,11 @@ fn not_a(sql_type: SqlType, raw: &str) -> String {
         SqlType::Decimal { .. } | SqlType::Real | SqlType::Double => {
             format!("is {value}, which is not a number")
         }
+        SqlType::Date => format!("is {value}, which is not a DATE such as \"1992-02-14\""),
+        SqlType::Time => format!("is {value}, which is not a TIME such as \"18:35:44\""),
+        SqlType::Timestamp => {
+            format!("is {value}, which is not a TIMESTAMP such as \"1992-02-14 18:35:44.0\"")
+        }
         _ => format!("is {value}, which is not a {sql_type}"),
     }
 }
@@ -236,7 +241,15 @@ fn datetime<'a>(
         _ if text.len() == "1992-02-14".len() => format!("{text} 00:00:00").parse(),
         _ => text.parse::<Timestamp>(),
     };
-    let time = time.map_err(|error| format!("{} {error}", json::quote(text)))?;
+    let time = time.map_err(|_| {
+        let value = json::quote(text);
+        let form = match sql_type {
+            SqlType::Date => "1992-02-14",
+            SqlType::Time => "18:35:44",
+            _ => "1992-02-14 18:35:44.0",
+        };
+        format!("is {value}, which is not a {sql_type} such as {form}")
+    })?;
     let millis = time.millis();
     const DAY: i64 = 86_400_000;
     let millis = match sql_type {

@@ -40,6 +40,10 @@ impl SchemaDiscovery {
 
     fn add_object(&mut self, path: &mut Vec<String>, value: &Value) {
         for (name, value) in value.as_object().into_iter().flatten() {
+            // No mapping has a name without characters.
+            if name.is_empty() {
+                continue;
+            }
             path.push(name.clone());
             if value.is_object() && path.len() < DEEPEST {
                 self.add_object(path, value);
@@ -71,7 +75,10 @@ impl SchemaDiscovery {
         let columns = self.fields.iter().map(|(path, sampled)| {
             let name = last(path);
             let others = self.fields.iter().filter(|(other, _)| last(other) == name);
-            let name = if others.count() > 1 {
+            let is_hidden = name == super::ROWTIME;
+            let name = if is_hidden {
+                format!("{name}_FIELD")
+            } else if others.count() > 1 {
                 path.join("_")
             } else {
                 name

@@ -244,11 +244,11 @@ mod tests {
             (column(json!({"SqlType": "DATE"})), "column 1 has no name"),
             (
                 column(json!({"Name": "A", "SqlType": "JSON"})),
-                "the column A: `JSON` is not a type of Kinesis SQL",
+                "the type of the column A is not supported",
             ),
             (
                 column(json!({"Name": "A", "SqlType": "DATE", "Mapping": "A"})),
-                "the mapping of the column A: `A` does not start with `$.`",
+                "the mapping of the column A is not supported",
             ),
             (
                 json!({"RecordColumns": [
