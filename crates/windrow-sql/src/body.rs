@@ -4,6 +4,7 @@ use sqlparser::ast::Expr;
 use windrow_core::value::Value;
 
 use crate::compile::{self, Grouping, Ungrouped};
+use crate::distinct::{self, DistinctColumn};
 use crate::expression::{Node, NodeKind, Type};
 use crate::group::{ComputedAggregate, Groups, Term};
 use crate::problem::{Position, SqlProblem};
@@ -42,6 +43,9 @@ pub(crate) struct Windowed {
     pub(crate) outputs: Vec<Program>,
     /// What rows of a window are ordered by, and whether the order is descending.
     pub(crate) order: Vec<(Program, bool)>,
+    /// The SELECT of which this is the subquery. Its filter, terms and aggregates are those of the
+    /// merged rows of this: the columns are the terms, the time is the window's start.
+    pub(crate) outer: Option<Box<Self>>,
 }
 
 /// What a pump does.
@@ -68,20 +72,44 @@ pub(crate) fn body(
     scope: &Scope,
     target: &InsertTarget<'_>,
 ) -> Result<Body, Vec<SqlProblem>> {
-    let mut problems = Problems::default();
-    let filter = parts.filter.and_then(|expr| {
-        problems
-            .keep(compile::condition(expr, scope, &mut Ungrouped).map(|node| program(node, expr)))
-    });
-    if !is_grouped(parts) {
-        let outputs = outputs(parts, scope, target, &mut Ungrouped, &mut problems);
-        // The order of single rows is that in which they arrive.
-        for (expr, _) in &parts.order_by {
-            problems.keep(compile::compile(expr, scope, &mut Ungrouped));
-        }
-        return problems.or(Body::Stateless(Stateless { filter, outputs }));
+    if let Some(inner) = &parts.subquery {
+        let windowed = of_subquery(parts, inner, scope, target)?;
+        return Ok(Body::Windowed(Box::new(windowed)));
     }
-    let mut groups = match Groups::new(parts, scope) {
+    if parts.is_distinct || is_grouped(parts) {
+        let windowed = windowed(parts, scope, target)?;
+        return Ok(Body::Windowed(Box::new(windowed)));
+    }
+    let mut problems = Problems::default();
+    let filter = filter(parts, scope, &mut problems);
+    let outputs = outputs(parts, scope, target, &mut Ungrouped, &mut problems);
+    // The order of single rows is that in which they arrive.
+    for (expr, _) in &parts.order_by {
+        problems.keep(compile::compile(expr, scope, &mut Ungrouped));
+    }
+    problems.or(Body::Stateless(Stateless { filter, outputs }))
+}
+
+fn filter(parts: &SelectParts<'_>, scope: &Scope, problems: &mut Problems) -> Option<Program> {
+    let expr = parts.filter?;
+    let node = problems.keep(compile::condition(expr, scope, &mut Ungrouped))?;
+    Some(program(node, expr))
+}
+
+/// A SELECT with GROUP BY, or with DISTINCT: the rows that are equal are a group.
+fn windowed(
+    parts: &SelectParts<'_>,
+    scope: &Scope,
+    target: &InsertTarget<'_>,
+) -> Result<Windowed, Vec<SqlProblem>> {
+    let mut problems = Problems::default();
+    let filter = filter(parts, scope, &mut problems);
+    let groups = if parts.is_distinct {
+        distinct_groups(parts, scope).map(|(groups, _)| groups)
+    } else {
+        Groups::new(parts, scope)
+    };
+    let mut groups = match groups {
         Ok(groups) => groups,
         Err(others) => {
             problems.0.extend(others);
@@ -98,7 +126,7 @@ pub(crate) fn body(
         let node = problems.keep(compile::compile(expr, scope, &mut groups));
         order.extend(node.map(|node| (program(node, expr), *is_descending)));
     }
-    problems.or(Body::Windowed(Box::new(Windowed {
+    problems.or(Windowed {
         filter,
         terms: groups.terms,
         window: groups.window,
@@ -107,7 +135,86 @@ pub(crate) fn body(
         having,
         outputs,
         order,
-    })))
+        outer: None,
+    })
+}
+
+fn distinct_groups<'s>(
+    parts: &SelectParts<'_>,
+    scope: &'s Scope,
+) -> Result<(Groups<'s>, Vec<DistinctColumn>), Vec<SqlProblem>> {
+    if is_grouped(parts) {
+        let reason = "groups are distinct already";
+        let problem = SqlProblem::new(parts.at, "SELECT DISTINCT with groups", reason);
+        return Err(problem.rewrite("leave DISTINCT out").into());
+    }
+    let columns = distinct::columns(parts, scope)?;
+    let groups = Groups::distinct(distinct::terms(&columns), parts, scope)?;
+    Ok((groups, columns))
+}
+
+/// `SELECT ... FROM (SELECT DISTINCT ...) GROUP BY ...`.
+fn of_subquery(
+    parts: &SelectParts<'_>,
+    inner: &SelectParts<'_>,
+    scope: &Scope,
+    target: &InsertTarget<'_>,
+) -> Result<Windowed, Vec<SqlProblem>> {
+    let mut problems = Problems::default();
+    let filter = filter(inner, scope, &mut problems);
+    let rows = distinct_groups(inner, scope).and_then(|(groups, columns)| {
+        let rows = distinct::rows(&columns, &groups, inner.at)?;
+        Ok((groups, rows))
+    });
+    let (groups, rows) = match rows {
+        Ok(rows) => rows,
+        Err(others) => {
+            problems.0.extend(others);
+            return Err(problems.0);
+        }
+    };
+    if parts.is_distinct || !is_grouped(parts) {
+        let reason = "only a SELECT with GROUP BY can read its rows";
+        let problem = SqlProblem::new(parts.at, "SELECT DISTINCT in a subquery", reason);
+        problems
+            .0
+            .push(problem.rewrite("write SELECT DISTINCT without the subquery"));
+        return Err(problems.0);
+    }
+    let outer_scope = Scope {
+        names: parts.alias.iter().cloned().collect(),
+        columns: Vec::new(),
+        is_input: false,
+        distinct: Some(rows),
+    };
+    let outer = windowed(parts, &outer_scope, target).and_then(|outer| {
+        let filter = outer.filter.iter().map(|filter| &filter.node);
+        let terms = outer.terms.iter().map(|term| &term.node);
+        let args = outer
+            .aggregates
+            .iter()
+            .filter_map(|computed| computed.arg.as_ref());
+        let nodes = filter.chain(terms).chain(args);
+        distinct::check(nodes, outer.window_millis, groups.window_millis, inner.at)?;
+        Ok(outer)
+    });
+    match outer {
+        Ok(outer) => problems.or(Windowed {
+            filter,
+            terms: groups.terms,
+            window: groups.window,
+            window_millis: groups.window_millis,
+            aggregates: Vec::new(),
+            having: None,
+            outputs: Vec::new(),
+            order: Vec::new(),
+            outer: Some(Box::new(outer)),
+        }),
+        Err(others) => {
+            problems.0.extend(others);
+            Err(problems.0)
+        }
+    }
 }
 
 #[derive(Default)]
@@ -124,9 +231,9 @@ impl Problems {
         }
     }
 
-    fn or(self, body: Body) -> Result<Body, Vec<SqlProblem>> {
+    fn or<T>(self, compiled: T) -> Result<T, Vec<SqlProblem>> {
         if self.0.is_empty() {
-            return Ok(body);
+            return Ok(compiled);
         }
         Err(self.0)
     }
@@ -200,7 +307,7 @@ fn selected(
                 let node = problems.keep(compile::compile(expr, scope, grouping));
                 selected.push(node.map(|node| program(node, expr)));
             }
-            SelectListItem::All(at) if is_grouped(parts) => {
+            SelectListItem::All(at) if is_grouped(parts) && !parts.is_distinct => {
                 let reason = "a SELECT with GROUP BY lists its columns";
                 problems.0.push(SqlProblem::new(*at, "*", reason));
             }
@@ -208,6 +315,7 @@ fn selected(
                 for (index, (column, sql_type)) in scope.columns.iter().enumerate() {
                     let node = Node::leaf(NodeKind::Column(index), Type::Sql(*sql_type), *at);
                     let text = column.clone();
+                    let node = grouping.of_term(node);
                     selected.push(Some(Program { node, text }));
                 }
             }

@@ -36,7 +36,7 @@
 //!     measures: group.inputs.to_vec(),
 //!     gap: false,
 //! };
-//! let finished = application.finish(&merged)?;
+//! let finished = application.finish([&merged])?;
 //! assert_eq!(finished.rows[0].to_json(), r#"{"ticker":"AMZN","trades":1}"#);
 //! # assert!(matches!(merged.key[0], Value::Text(_)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -82,6 +82,7 @@ mod compile;
 pub mod constructs;
 mod convert;
 mod dialect;
+mod distinct;
 mod evaluate;
 mod exact;
 mod expression;

@@ -86,6 +86,9 @@ const SET: &str = "a pump has one SELECT";
 const SUBQUERY: &str = "subqueries are not supported";
 const NO_SUBQUERY: &str = "write a pump per SELECT, with a stream between them";
 
+/// The form that AWS documents for distinct counts.
+const DISTINCT_ROWS: &str = "count the rows of a subquery: SELECT STREAM COUNT(*) FROM (SELECT STREAM DISTINCT \"x\", FLOOR(s.ROWTIME TO MINUTE) AS \"t\" FROM \"SOURCE_SQL_STREAM_001\" AS s) AS d GROUP BY d.\"t\"";
+
 /// The most operators of an expression. The parser makes a chain of them as deep a tree.
 const MOST_OPERATORS: usize = 250;
 
@@ -177,6 +180,16 @@ pub(crate) fn unsupported(tokens: &[TokenWithSpan]) -> Vec<SqlProblem> {
     scan.problems
 }
 
+/// Whether a token is this word, unquoted.
+pub(crate) fn is_word(token: &TokenWithSpan, expected: &str) -> bool {
+    match &token.token {
+        Token::Word(word) => {
+            word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected)
+        }
+        _ => false,
+    }
+}
+
 #[derive(Default)]
 struct Scan {
     problems: Vec<SqlProblem>,
@@ -255,12 +268,28 @@ impl Scan {
                     );
                 }
             }
-            "SELECT" if index > 0 && tokens[index - 1].token == Token::LParen => {
-                self.push(tokens, index, "a subquery", SUBQUERY, Some(NO_SUBQUERY));
+            "SELECT" if self.is_subquery(tokens, index) => {
+                let reason = "only SELECT DISTINCT can be one, after FROM";
+                self.push(tokens, index, "a subquery", reason, Some(NO_SUBQUERY));
             }
             "DISTINCT" => self.distinct(tokens, index),
             _ => {}
         }
+    }
+
+    /// Whether a SELECT is a subquery, apart from `FROM (SELECT STREAM DISTINCT ...)`.
+    fn is_subquery(&self, tokens: &[TokenWithSpan], index: usize) -> bool {
+        if index == 0 || tokens[index - 1].token != Token::LParen {
+            return false;
+        }
+        let is = |index: Option<usize>, word| {
+            let token = index.and_then(|index| tokens.get(index));
+            token.is_some_and(|token| is_word(token, word))
+        };
+        let is_read = self.depth == 1 && is(index.checked_sub(2), "FROM");
+        let is_distinct = is(Some(index + 1), "DISTINCT")
+            || is(Some(index + 1), "STREAM") && is(Some(index + 2), "DISTINCT");
+        !(is_read && is_distinct)
     }
 
     fn distinct(&mut self, tokens: &[TokenWithSpan], index: usize) {
@@ -269,14 +298,11 @@ impl Scan {
             token.map(|token| token.token.to_string().to_ascii_uppercase())
         };
         let word = before(1).unwrap_or_default();
-        if word == "SELECT" || word == "STREAM" {
-            let reason = "it is not supported yet";
-            self.push(tokens, index, "SELECT DISTINCT", reason, None);
-        } else if word == "(" {
+        if word == "(" {
             let name = before(2).unwrap_or_default();
             let construct = format!("{name}(DISTINCT)");
-            let reason = "distinct values are not counted per window, and AWS rejected it as well";
-            self.push(tokens, index, &construct, reason, None);
+            let reason = "aggregates take all values, and AWS rejected it as well";
+            self.push(tokens, index, &construct, reason, Some(DISTINCT_ROWS));
         }
     }
 

@@ -1,0 +1,291 @@
+//! `SELECT DISTINCT`, by itself and as a subquery: which forms are planned, and what they count.
+
+#![expect(clippy::unwrap_used, reason = "the helpers here are tests too")]
+
+mod fold;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use windrow_core::decimal::Decimal;
+use windrow_core::time::Timestamp;
+use windrow_core::value::{FieldValue, Finite};
+use windrow_sql::application::{SqlApplication, UnknownPump};
+use windrow_sql::constructs;
+
+const SOURCE: &str = "FROM source_sql_stream_001 AS s";
+
+fn plan(text: &str) -> SqlApplication {
+    SqlApplication::new(text, &constructs::input())
+        .unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+}
+
+/// A row of name, price and count, so many milliseconds after 2026-03-01 10:00.
+fn row<'n>(
+    millis: i64,
+    name: impl Into<Option<&'n str>>,
+    price: f64,
+    count: impl Into<Option<i64>>,
+) -> fold::Arrived {
+    let start: Timestamp = "2026-03-01 10:00:00.000".parse().unwrap();
+    let arrival = Timestamp::from_millis(start.millis() + millis);
+    let number = |unscaled, scale| FieldValue::Number(Decimal { unscaled, scale });
+    let name = name.into().map(str::to_owned);
+    let count: Option<i64> = count.into();
+    let values = vec![
+        name.map_or(FieldValue::Null, |name| FieldValue::Text(name.into())),
+        FieldValue::Float(Finite::new(price).unwrap()),
+        count.map_or(FieldValue::Null, |count| number(count.into(), 0)),
+        number(100, 2),
+        FieldValue::Timestamp(Timestamp::from_millis(arrival.millis() - 3_600_000)),
+    ];
+    (values, arrival)
+}
+
+/// Two minutes of pages (`name`) and visitors (`count`).
+fn visits() -> Vec<fold::Arrived> {
+    vec![
+        row(0, "home", 1.0, 1),
+        row(1, "home", 1.0, 1),
+        row(2, "home", 2.0, 1),
+        row(59_999, "home", 1.0, 2),
+        row(30_000, "cart", 1.0, 1),
+        row(30_000, "cart", 1.0, None),
+        row(30_001, "cart", 1.0, None),
+        row(60_000, "home", 1.0, 1),
+        row(60_001, None, 1.0, 3),
+        row(60_002, None, 1.0, 3),
+    ]
+}
+
+/// The rows of a SELECT into columns of these types, called a, b and so on; then the problems.
+fn select(types: &str, select: &str, rows: &[fold::Arrived]) -> Vec<String> {
+    let names = ["a", "b", "c", "d", "e"];
+    let columns: Vec<String> = types
+        .split(';')
+        .zip(names)
+        .map(|(sql_type, name)| format!("\"{name}\" {sql_type}"))
+        .collect();
+    let text = format!(
+        "CREATE STREAM out ({});\nCREATE PUMP p AS INSERT INTO out {select}",
+        columns.join(", ")
+    );
+    let (rows, problems) = fold::run(&plan(&text), rows);
+    let rows = rows.iter().map(|row| row.to_json());
+    rows.chain(problems).collect()
+}
+
+#[test]
+fn visitors_are_counted_once_per_window() {
+    for (time, term) in [
+        (
+            "STEP(s.ROWTIME BY INTERVAL '60' SECOND) AS \"t\"",
+            "d.\"t\"",
+        ),
+        ("STEP(s.ROWTIME BY INTERVAL '60' SECOND) AS \"t\"", "\"t\""),
+        (
+            "STEP(s.ROWTIME BY INTERVAL '60' SECOND) AS \"t\"",
+            "STEP(d.\"t\" BY INTERVAL '60' SECOND)",
+        ),
+        (
+            "FLOOR(s.ROWTIME TO MINUTE) AS \"t\"",
+            "FLOOR(d.\"t\" TO MINUTE), FLOOR(d.ROWTIME TO MINUTE)",
+        ),
+        ("FLOOR(s.ROWTIME TO MINUTE)", "FLOOR(d.ROWTIME TO MINUTE)"),
+        (
+            "s.ROWTIME, FLOOR(s.ROWTIME TO MINUTE)",
+            "STEP(d.ROWTIME BY INTERVAL '1' MINUTE)",
+        ),
+        (
+            "ROWTIME AS window_time, STEP((s.rowtime) BY INTERVAL '1' MINUTE)",
+            "STEP((d.window_time) BY INTERVAL '1' MINUTE)",
+        ),
+        (
+            "FLOOR((s.ROWTIME - TIMESTAMP '1970-01-01 00:00:00') SECOND / 60 TO SECOND) AS \"t\"",
+            "d.\"t\"",
+        ),
+    ] {
+        let found = select(
+            "BIGINT;BIGINT",
+            &format!(
+                "SELECT STREAM COUNT(*), COUNT(d.\"count\") FROM (SELECT STREAM DISTINCT \"count\", {time} {SOURCE}) AS d GROUP BY {term}"
+            ),
+            &visits(),
+        );
+        assert_eq!(
+            found,
+            [r#"{"a":3,"b":2}"#, r#"{"a":2,"b":2}"#],
+            "{time} {term}"
+        );
+    }
+}
+
+#[test]
+fn outer_groups_are_groups_of_distinct_rows() {
+    let found = select(
+        "VARCHAR(8);BIGINT;BIGINT;TIMESTAMP;TIMESTAMP",
+        &format!(
+            "SELECT STREAM d.page, COUNT(*), SUM(d.visitor), d.t, ROWTIME FROM (SELECT STREAM DISTINCT \"name\" AS page, \"count\" AS visitor, FLOOR(s.ROWTIME TO MINUTE) AS t {SOURCE} WHERE \"price\" < 2) AS d GROUP BY d.page, d.t ORDER BY d.t, COUNT(*), page"
+        ),
+        &visits(),
+    );
+    assert_eq!(
+        found,
+        [
+            r#"{"a":"cart","b":2,"c":1,"d":"2026-03-01 10:00:00.000","e":"2026-03-01 10:01:00.000"}"#,
+            r#"{"a":"home","b":2,"c":3,"d":"2026-03-01 10:00:00.000","e":"2026-03-01 10:01:00.000"}"#,
+            r#"{"a":null,"b":1,"c":3,"d":"2026-03-01 10:01:00.000","e":"2026-03-01 10:02:00.000"}"#,
+            r#"{"a":"home","b":1,"c":1,"d":"2026-03-01 10:01:00.000","e":"2026-03-01 10:02:00.000"}"#,
+        ]
+    );
+}
+
+#[test]
+fn the_outer_select_has_filters_and_aggregates() {
+    let found = select(
+        "BIGINT;DOUBLE;INTEGER;INTEGER",
+        &format!(
+            "SELECT STREAM COUNT(*), AVG(d.\"price\"), MIN(d.\"count\"), MAX(d.\"count\") FROM (SELECT STREAM DISTINCT *, FLOOR(s.ROWTIME TO DAY) AS day {SOURCE}) AS d WHERE d.\"name\" = 'home' GROUP BY day HAVING COUNT(*) > 1"
+        ),
+        &visits()[..4],
+    );
+    // The event time is a column too, so all four rows are distinct.
+    assert_eq!(found, [r#"{"a":4,"b":1.25,"c":1,"d":2}"#]);
+}
+
+#[test]
+fn what_cannot_be_computed_of_a_distinct_row_counts_nowhere() {
+    let found = select(
+        "BIGINT;BIGINT",
+        &format!(
+            "SELECT STREAM SUM(6 / \"count\"), COUNT(*) FROM (SELECT STREAM DISTINCT \"count\", FLOOR(s.ROWTIME TO MINUTE) AS t {SOURCE}) AS d GROUP BY t"
+        ),
+        &[
+            row(0, "a", 1.0, 0),
+            row(0, "a", 1.0, 0),
+            row(0, "a", 1.0, 2),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            r#"{"a":3,"b":1}"#,
+            "pump \"P\": SUM(6 / count) (line 2, column 51): division by zero",
+        ]
+    );
+}
+
+#[test]
+fn distinct_rows_are_an_output_too() {
+    let found = select(
+        "VARCHAR(8);TIMESTAMP;TIMESTAMP;VARCHAR(4)",
+        &format!(
+            "SELECT STREAM DISTINCT \"name\", ROWTIME, FLOOR(s.ROWTIME TO MINUTE), 'x' {SOURCE} ORDER BY FLOOR(s.ROWTIME TO MINUTE), \"name\" DESC"
+        ),
+        &visits(),
+    );
+    assert_eq!(
+        found,
+        [
+            r#"{"a":"home","b":"2026-03-01 10:01:00.000","c":"2026-03-01 10:00:00.000","d":"x"}"#,
+            r#"{"a":"cart","b":"2026-03-01 10:01:00.000","c":"2026-03-01 10:00:00.000","d":"x"}"#,
+            r#"{"a":"home","b":"2026-03-01 10:02:00.000","c":"2026-03-01 10:01:00.000","d":"x"}"#,
+            r#"{"a":null,"b":"2026-03-01 10:02:00.000","c":"2026-03-01 10:01:00.000","d":"x"}"#,
+        ]
+    );
+}
+
+#[test]
+fn distinct_rows_feed_and_are_fed_by_pumps_that_filter() {
+    let text = "CREATE STREAM seen (who INTEGER, page VARCHAR(16));
+        CREATE PUMP before AS INSERT INTO seen SELECT STREAM \"count\", \"name\" FROM source_sql_stream_001 WHERE \"name\" <> 'cart';
+        CREATE STREAM counted (n BIGINT);
+        CREATE PUMP p AS INSERT INTO counted SELECT STREAM COUNT(*) FROM (SELECT STREAM DISTINCT who, FLOOR(seen.ROWTIME TO MINUTE) AS t FROM seen) AS d GROUP BY t;
+        CREATE STREAM many (n BIGINT, ended TIMESTAMP);
+        CREATE PUMP after AS INSERT INTO many SELECT STREAM n, ROWTIME FROM counted WHERE n > 1";
+    let application = plan(text);
+    assert!(application.pumps()[0].is_regrouped());
+    let (rows, problems) = fold::run(&application, &visits());
+    let rows: Vec<String> = rows.iter().map(|row| row.to_json()).collect();
+    assert_eq!(
+        rows,
+        [
+            r#"{"N":2}"#,
+            r#"{"N":2,"ENDED":"2026-03-01 10:01:00.000"}"#,
+            r#"{"N":1}"#,
+        ]
+    );
+    assert_eq!(problems, Vec::<String>::new());
+}
+
+const VISITORS: &str = "CREATE STREAM out (page VARCHAR(16), visitors BIGINT, t TIMESTAMP);
+    CREATE PUMP p AS INSERT INTO out SELECT STREAM d.page, COUNT(d.visitor), d.t
+    FROM (SELECT STREAM DISTINCT \"name\" AS page, \"count\" AS visitor, STEP(s.ROWTIME BY INTERVAL '10' SECOND) AS t
+          FROM source_sql_stream_001 AS s) AS d
+    GROUP BY d.page, d.t";
+
+#[test]
+fn rows_of_a_window_are_finished_together_and_once() {
+    let application = plan(VISITORS);
+    let merged = fold::merged(&application, &[row(0, "a", 1.0, 1), row(0, "a", 1.0, 2)]).0;
+    let twice = application.finish(merged.iter().chain(&merged)).unwrap();
+    assert_eq!(twice, application.finish(&merged).unwrap());
+    assert_eq!(twice.rows.len(), 1);
+    let mut other = merged[0].clone();
+    other.key[0] = windrow_core::value::Value::Text("q".to_owned());
+    assert!(!application.has(&other));
+    assert_eq!(
+        application.finish([&other]),
+        Err(UnknownPump("q".to_owned()))
+    );
+}
+
+fn any_visit() -> impl Strategy<Value = (i64, Option<String>, Option<i64>)> {
+    (
+        0_i64..40_000,
+        proptest::option::of("[a-c]"),
+        proptest::option::of(0_i64..6),
+    )
+}
+
+proptest! {
+    #[test]
+    fn distinct_counts_are_those_of_sets(
+        visits in proptest::collection::vec((any_visit(), 0_usize..4), 0..200),
+    ) {
+        let application = plan(VISITORS);
+        let mut sets: BTreeMap<(i64, Option<String>), BTreeSet<i64>> = BTreeMap::new();
+        let mut shards: Vec<Vec<fold::Arrived>> = vec![Vec::new(); 4];
+        for ((millis, page, visitor), shard) in &visits {
+            let set = sets.entry((millis / 10_000, page.clone())).or_default();
+            set.extend(*visitor);
+            shards[*shard].push(row(*millis, page.as_deref(), 1.0, *visitor));
+        }
+        // Each shard has rows of its own, which are merged by key and window.
+        let mut merged = BTreeMap::new();
+        for rows in &shards {
+            for part in fold::merged(&application, rows).0 {
+                let whole = merged.entry((part.window_start, part.key.clone()));
+                whole
+                    .and_modify(|whole: &mut windrow_core::row::MergedRow| whole.readings += part.readings)
+                    .or_insert(part);
+            }
+        }
+        let finished = application.finish(merged.values()).unwrap();
+        prop_assert!(finished.problems.is_empty());
+        let mut found: Vec<String> = finished.rows.iter().map(|row| row.to_json()).collect();
+        found.sort();
+        let mut expected: Vec<String> = sets
+            .iter()
+            .map(|((window, page), visitors)| {
+                let page = page.as_ref().map_or("null".to_owned(), |page| format!("\"{page}\""));
+                format!(
+                    r#"{{"PAGE":{page},"VISITORS":{},"T":"2026-03-01 10:00:{window}0.000"}}"#,
+                    visitors.len()
+                )
+            })
+            .collect();
+        expected.sort();
+        prop_assert_eq!(found, expected);
+    }
+}
