@@ -27,7 +27,7 @@
 //! let group = application.pumps()[0].groups(&row, arrival).next().transpose()?.unwrap();
 //! assert_eq!(group.window.end - group.window.start, 60_000);
 //!
-//! // The rows of a group are merged elsewhere, and finished here.
+//! // The rows of a window are merged elsewhere, and finished here.
 //! let merged = MergedRow {
 //!     key: application.schema().key_values(group.key.clone())?,
 //!     window_start: "2026-03-01 14:00:00.000".parse()?,
@@ -56,6 +56,8 @@
 //!
 //! * `ROWTIME` is the time at which a record arrived. In a grouped SELECT it is the window's end,
 //!   and the term of GROUP BY is its start.
+//! * `ROWTIME` does not tell the rows of SELECT DISTINCT apart. It is the window's end there, and the
+//!   window's start in terms of a SELECT that reads them.
 //! * Windows start at multiples of their length since the epoch.
 //! * Floats are summed as exact decimals: each as its shortest text, rounded to 15 digits after the
 //!   point. So sums do not depend on the order. A float of 10^15 or more cannot be summed.

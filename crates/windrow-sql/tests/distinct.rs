@@ -170,7 +170,7 @@ fn what_cannot_be_computed_of_a_distinct_row_counts_nowhere() {
         found,
         [
             r#"{"a":3,"b":1}"#,
-            "pump \"P\": SUM(6 / count) (line 2, column 51): division by zero",
+            "pump \"P\": SUM(6 / count) (line 2, column 56): division by zero",
         ]
     );
 }
@@ -216,6 +216,139 @@ fn distinct_rows_feed_and_are_fed_by_pumps_that_filter() {
         ]
     );
     assert_eq!(problems, Vec::<String>::new());
+}
+
+fn problems(select: &str) -> String {
+    let text = format!("CREATE STREAM out (n BIGINT);\nCREATE PUMP p AS INSERT INTO out\n{select}");
+    match SqlApplication::new(&text, &constructs::input()) {
+        Ok(_) => "no problem".to_owned(),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+#[test]
+fn what_is_not_supported_is_named() {
+    let inner = |items: &str, rest: &str| {
+        format!(
+            "SELECT STREAM COUNT(*) FROM (SELECT STREAM DISTINCT {items}\n{SOURCE}) AS d\n{rest}"
+        )
+    };
+    let per_minute = "\"name\", FLOOR(s.ROWTIME TO MINUTE) AS t";
+    for (select, expected) in [
+        (
+            inner("\"name\"", "GROUP BY FLOOR(d.ROWTIME TO MINUTE)"),
+            r#"line 3, column 30: SELECT DISTINCT without a ROWTIME term: the distinct rows of a stream need a column with a term on ROWTIME, or they would never be complete; add STEP("SOURCE_SQL_STREAM_001".ROWTIME BY INTERVAL '1' MINUTE)"#,
+        ),
+        (
+            inner(per_minute, "GROUP BY \"name\""),
+            r#"line 5, column 10: GROUP BY without a ROWTIME term: an aggregate over a stream needs a GROUP BY term on ROWTIME, or its groups would never end; add STEP("D".ROWTIME BY INTERVAL '1' MINUTE)"#,
+        ),
+        (
+            inner(per_minute, ""),
+            r#"line 3, column 1: an aggregate without GROUP BY: an aggregate over a stream needs a GROUP BY term on ROWTIME, or its groups would never end; add STEP("D".ROWTIME BY INTERVAL '1' MINUTE)"#,
+        ),
+        (
+            inner(
+                per_minute,
+                "GROUP BY STEP(d.ROWTIME BY INTERVAL '10' SECOND)",
+            ),
+            "line 3, column 30: SELECT DISTINCT in a subquery: its windows last 60 s, and those of the SELECT around it 10 s; use the same term on ROWTIME in both",
+        ),
+        (
+            inner(per_minute, "GROUP BY FLOOR(d.ROWTIME TO HOUR)"),
+            "line 3, column 30: SELECT DISTINCT in a subquery: its windows last 60 s, and those of the SELECT around it 3600 s; use the same term on ROWTIME in both",
+        ),
+        (
+            inner(per_minute, "GROUP BY d.ROWTIME"),
+            "line 5, column 12: GROUP BY ROWTIME: windows of one millisecond are not supported; use FLOOR(ROWTIME TO MINUTE) or STEP(ROWTIME BY INTERVAL '10' SECOND)",
+        ),
+        (
+            inner(per_minute, "GROUP BY t, EXTRACT(SECOND FROM d.ROWTIME)"),
+            "line 5, column 33: ROWTIME of a distinct row: the readings of a distinct row have several times, of which only the window is known; use the term on ROWTIME that is the window",
+        ),
+        (
+            inner(per_minute, "WHERE d.ROWTIME > TO_TIMESTAMP(0) GROUP BY t"),
+            "line 5, column 9: ROWTIME of a distinct row: the readings of a distinct row have several times, of which only the window is known; use the term on ROWTIME that is the window",
+        ),
+        (
+            inner(per_minute, "GROUP BY t, d.\"count\""),
+            r#"line 5, column 15: column "count": the subquery has no such column"#,
+        ),
+        (
+            inner(per_minute, "GROUP BY t, s.\"name\""),
+            r#"line 5, column 13: stream "S": the SELECT does not read this stream"#,
+        ),
+        (
+            inner(per_minute, "GROUP BY t HAVING name = 'a'"),
+            r#"line 5, column 19: column "NAME": the subquery has no such column; did you mean "name"? Names without quotes are in upper case"#,
+        ),
+        (
+            inner(per_minute, "GROUP BY t HAVING \"name\" = 'a'"),
+            "line 5, column 19: column name: it is neither in GROUP BY nor in an aggregate",
+        ),
+        (
+            inner(
+                "\"name\", \"name\", FLOOR(s.ROWTIME TO MINUTE) AS t",
+                "GROUP BY t",
+            ),
+            r#"line 3, column 30: column "name": another column of the subquery has this name"#,
+        ),
+        (
+            inner("COUNT(*), FLOOR(s.ROWTIME TO MINUTE) AS t", "GROUP BY t"),
+            "line 3, column 30: SELECT DISTINCT with groups: groups are distinct already; leave DISTINCT out",
+        ),
+        (
+            inner(per_minute, "GROUP BY t").replace("COUNT(*)", "DISTINCT COUNT(*)"),
+            "line 3, column 1: SELECT DISTINCT in a subquery: only a SELECT with GROUP BY can read its rows; write SELECT DISTINCT without the subquery",
+        ),
+        (
+            inner(per_minute, "").replace("COUNT(*)", "d.\"name\""),
+            "line 3, column 1: SELECT DISTINCT in a subquery: only a SELECT with GROUP BY can read its rows; write SELECT DISTINCT without the subquery",
+        ),
+        (
+            inner(per_minute, "GROUP BY t").replace(") AS d", " ORDER BY \"name\") AS d"),
+            "line 4, column 42: ORDER BY in a subquery: the rows of a subquery have no order",
+        ),
+        (
+            inner(per_minute, "GROUP BY t").replace("AS d", "AS d (a, b)"),
+            "line 4, column 37: a list of aliases: it is not supported",
+        ),
+        (
+            inner(per_minute, "GROUP BY t").replace(
+                SOURCE,
+                "FROM (SELECT STREAM DISTINCT * FROM source_sql_stream_001) AS s",
+            ),
+            "line 4, column 7: a subquery: only SELECT DISTINCT can be one, after FROM; write a pump per SELECT, with a stream between them",
+        ),
+        (
+            inner(per_minute, "GROUP BY t").replace("AS s)", "AS s, b)"),
+            "line 3, column 30: FROM: joins are not supported",
+        ),
+        (
+            inner(per_minute, "GROUP BY t").replace("DISTINCT", "DISTINCT ON (\"name\")"),
+            "line 3, column 30: SELECT DISTINCT ON: it is not supported",
+        ),
+        (
+            inner(per_minute, "GROUP BY t").replace("DISTINCT", ""),
+            "line 3, column 30: a subquery: only SELECT DISTINCT can be one, after FROM; write a pump per SELECT, with a stream between them",
+        ),
+        (
+            format!("SELECT STREAM DISTINCT \"count\" {SOURCE} ORDER BY ROWTIME"),
+            r#"line 3, column 1: SELECT DISTINCT without a ROWTIME term: the distinct rows of a stream need a column with a term on ROWTIME, or they would never be complete; add STEP("SOURCE_SQL_STREAM_001".ROWTIME BY INTERVAL '1' MINUTE)"#,
+        ),
+        (
+            format!("SELECT STREAM DISTINCT \"count\", FLOOR(s.ROWTIME TO MONTH) {SOURCE}"),
+            "line 3, column 39: SELECT DISTINCT FLOOR(ROWTIME TO MONTH): windows of weeks, months and years are not supported; use FLOOR(ROWTIME TO MINUTE) or STEP(ROWTIME BY INTERVAL '10' SECOND)",
+        ),
+        (
+            format!(
+                "SELECT STREAM \"count\" {SOURCE} WHERE \"name\" IN (SELECT DISTINCT \"name\" FROM source_sql_stream_001)"
+            ),
+            "line 3, column 72: a subquery: only SELECT DISTINCT can be one, after FROM; write a pump per SELECT, with a stream between them",
+        ),
+    ] {
+        assert_eq!(problems(&select), expected, "{select}");
+    }
 }
 
 const VISITORS: &str = "CREATE STREAM out (page VARCHAR(16), visitors BIGINT, t TIMESTAMP);
