@@ -137,25 +137,17 @@ impl SqlApplication {
         &self,
         merged: impl IntoIterator<Item = &'m MergedRow>,
     ) -> Result<FinishedRows, UnknownPump> {
-        let mut finished = FinishedRows::default();
-        let mut together: BTreeMap<&str, (&Regrouping, Vec<&MergedRow>)> = BTreeMap::new();
+        let mut by_pump: BTreeMap<&str, (&Finishing, Vec<&MergedRow>)> = BTreeMap::new();
         for row in merged {
             let pump = pump_of(row);
-            match self.finishers.get(pump) {
-                None => return Err(UnknownPump(pump.to_owned())),
-                Some(Finishing::Single(finisher)) => {
-                    let of_row = finisher.finish(row);
-                    finished.rows.extend(of_row.rows);
-                    finished.problems.extend(of_row.problems);
-                }
-                Some(Finishing::Regrouped(regrouping)) => {
-                    let rows = together.entry(pump);
-                    rows.or_insert((regrouping, Vec::new())).1.push(row);
-                }
-            }
+            let finishing = self.finishers.get(pump);
+            let finishing = finishing.ok_or_else(|| UnknownPump(pump.to_owned()))?;
+            let (_, rows) = by_pump.entry(pump).or_insert((finishing, Vec::new()));
+            rows.push(row);
         }
-        for (regrouping, rows) in together.into_values() {
-            let of_rows = regrouping.finish(&rows);
+        let mut finished = FinishedRows::default();
+        for (finishing, rows) in by_pump.into_values() {
+            let of_rows = finishing.finish(&rows);
             finished.rows.extend(of_rows.rows);
             finished.problems.extend(of_rows.problems);
         }
@@ -220,7 +212,11 @@ impl SqlApplication {
             after,
         };
         let Some(outer) = &windowed.outer else {
-            return Ok(Finishing::Single(finisher(windowed, parts)));
+            let finisher = finisher(windowed, parts);
+            return Ok(match windowed.most {
+                Some(most) => Finishing::Most(finisher, most),
+                None => Finishing::Single(finisher),
+            });
         };
         // The distinct rows are an input of their own.
         let mut columns = Columns::new();
@@ -294,7 +290,7 @@ fn pump_of_window(
         window_seconds: (windowed.window_millis / 1000) as u32,
         key_text: key_text(&pump.name, columns.key_len(), &parts.keys),
         paths,
-        is_regrouped: windowed.outer.is_some(),
+        is_regrouped: windowed.outer.is_some() || windowed.most.is_some(),
         filter: windowed.filter.clone(),
         keys: parts.keys,
         inputs: by_measure(parts.inputs, columns.measures_len()),

@@ -156,12 +156,15 @@ pub const ACCEPTED: &[Construct] = &[
         r#"SELECT STREAM d."name", COUNT(*) FROM (SELECT STREAM DISTINCT "name", "count", STEP(s.ROWTIME BY INTERVAL '60' SECOND) AS "t" FROM "SOURCE_SQL_STREAM_001" AS s WHERE "price" > 0) AS d GROUP BY d."name", STEP(d."t" BY INTERVAL '60' SECOND)"#,
     ),
     accepted(
+        "TOP_K_ITEMS_TUMBLING",
+        r#"SELECT STREAM * FROM TABLE(TOP_K_ITEMS_TUMBLING(CURSOR(SELECT STREAM * FROM "SOURCE_SQL_STREAM_001" WHERE "price" > 0), 'name', 10, 60))"#,
+    ),
+    accepted(
         "Several pumps into one stream",
         "CREATE STREAM a (n BIGINT);\nCREATE PUMP p AS INSERT INTO a SELECT STREAM COUNT(*) FROM source_sql_stream_001 GROUP BY FLOOR(ROWTIME TO MINUTE);\nCREATE PUMP q AS INSERT INTO a SELECT STREAM COUNT(*) FROM source_sql_stream_001 GROUP BY FLOOR(ROWTIME TO HOUR)",
     ),
 ];
 
-const NOT_YET: &str = "it is not supported yet";
 const STEP_REWRITE: Option<&str> =
     Some("add STEP(\"SOURCE_SQL_STREAM_001\".ROWTIME BY INTERVAL '1' MINUTE)");
 const TUMBLING: Option<&str> = Some(
@@ -210,12 +213,6 @@ pub const REJECTED: &[Construct] = &[
         r#"SELECT STREAM "name", "count" FROM TABLE(HOTSPOTS("SOURCE_SQL_STREAM_001", 1000, 0.2, 17))"#,
         RANDOM,
         None,
-    ),
-    rejected(
-        "TOP_K_ITEMS_TUMBLING",
-        r#"SELECT STREAM "name", "count" FROM TABLE(TOP_K_ITEMS_TUMBLING("SOURCE_SQL_STREAM_001", 'name', 10, 60))"#,
-        NOT_YET,
-        Some("count per item with GROUP BY, and sort the rows of a window"),
     ),
     rejected(
         "JOIN",

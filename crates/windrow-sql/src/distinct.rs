@@ -13,8 +13,8 @@ use crate::statement::identifier;
 /// A column of `SELECT DISTINCT`.
 pub(crate) struct DistinctColumn {
     /// Its alias, or the name of the column that it is.
-    name: Option<String>,
-    value: Term,
+    pub(crate) name: Option<String>,
+    pub(crate) value: Term,
 }
 
 /// The columns of a SELECT.

@@ -1,6 +1,6 @@
 //! From merged rows to the rows of the output streams.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -52,6 +52,38 @@ pub(crate) enum Finishing {
     Single(Finisher),
     /// Those of a window together.
     Regrouped(Box<Regrouping>),
+    /// Of those of a window, so many with the most readings, and each of them by itself.
+    Most(Finisher, usize),
+}
+
+impl Finishing {
+    /// The finished rows of the merged rows of one or more windows, which are all at hand. A row
+    /// that is there twice counts once.
+    pub(crate) fn finish(&self, rows: &[&MergedRow]) -> FinishedRows {
+        match self {
+            Self::Single(finisher) => finisher.finish_all(rows),
+            Self::Regrouped(regrouping) => regrouping.finish(rows),
+            Self::Most(finisher, most) => finisher.finish_all(&with_most(rows, *most)),
+        }
+    }
+}
+
+/// The rows of each window that have the most readings. Of those with as many, the keys in order.
+fn with_most<'m>(rows: &[&'m MergedRow], most: usize) -> Vec<&'m MergedRow> {
+    let mut windows: BTreeMap<Timestamp, BTreeMap<&[Value], &MergedRow>> = BTreeMap::new();
+    for row in rows {
+        let of_window = windows.entry(row.window_start).or_default();
+        of_window.insert(&row.key, row);
+    }
+    let mut kept = Vec::new();
+    for of_window in windows.into_values() {
+        // The sort is stable, so that the order of the keys stays.
+        let mut of_window: Vec<&MergedRow> = of_window.into_values().collect();
+        of_window.sort_by_key(|row| Reverse(row.readings));
+        of_window.truncate(most);
+        kept.extend(of_window);
+    }
+    kept
 }
 
 /// How a pump computes groups of merged rows, each of which is a distinct row of a window.
@@ -95,6 +127,16 @@ pub(crate) struct AggregateSource {
 }
 
 impl Finisher {
+    fn finish_all(&self, rows: &[&MergedRow]) -> FinishedRows {
+        let mut finished = FinishedRows::default();
+        for row in rows {
+            let of_row = self.finish(row);
+            finished.rows.extend(of_row.rows);
+            finished.problems.extend(of_row.problems);
+        }
+        finished
+    }
+
     /// The rows that a merged row becomes.
     pub(crate) fn finish(&self, merged: &MergedRow) -> FinishedRows {
         let mut finished = FinishedRows::default();
@@ -137,9 +179,7 @@ impl Finisher {
 }
 
 impl Regrouping {
-    /// The finished rows of the merged rows of one or more windows, which are all at hand. A row
-    /// that is there twice counts once.
-    pub(crate) fn finish(&self, rows: &[&MergedRow]) -> FinishedRows {
+    fn finish(&self, rows: &[&MergedRow]) -> FinishedRows {
         let mut finished = FinishedRows::default();
         let mut groups: BTreeMap<(Timestamp, String), (MergedRow, MeasureAccumulators)> =
             BTreeMap::new();

@@ -58,6 +58,7 @@
 //!   and the term of GROUP BY is its start.
 //! * `ROWTIME` does not tell the rows of SELECT DISTINCT apart. It is the window's end there, and the
 //!   window's start in terms of a SELECT that reads them.
+//! * Of values that are equally frequent, TOP_K_ITEMS_TUMBLING keeps the lowest. NULL is not a value.
 //! * Windows start at multiples of their length since the epoch.
 //! * Floats are summed as exact decimals: each as its shortest text, rounded to 15 digits after the
 //!   point. So sums do not depend on the order. A float of 10^15 or more cannot be summed.
@@ -102,4 +103,5 @@ mod scope;
 mod select;
 pub mod sensor;
 mod statement;
+mod top;
 pub mod types;

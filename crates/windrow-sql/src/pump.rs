@@ -140,8 +140,8 @@ impl Pump {
         self.window_seconds
     }
 
-    /// Whether it computes its finished rows of the distinct rows of a window, so that all merged rows
-    /// of the window have to be finished together, and all again when one of them changes.
+    /// Whether a finished row depends on several merged rows of its window, so that all of them have
+    /// to be finished together, and all again when one of them changes.
     pub fn is_regrouped(&self) -> bool {
         self.is_regrouped
     }

@@ -10,11 +10,6 @@ const FUNCTIONS: &[(&str, &str, Option<&str>)] = &[
     ("RANDOM_CUT_FOREST", RANDOMISED, None),
     ("RANDOM_CUT_FOREST_WITH_EXPLANATION", RANDOMISED, None),
     ("HOTSPOTS", RANDOMISED, None),
-    (
-        "TOP_K_ITEMS_TUMBLING",
-        "it is not supported yet",
-        Some("count per item with GROUP BY, and sort the rows of a window"),
-    ),
     ("APPROXIMATE_TOP_K", "it is not supported", None),
     ("COUNT_DISTINCT_ITEMS_TUMBLING", "it is approximate", None),
     ("GROUP_RANK", "it ranks rows over many groups", None),
@@ -190,6 +185,14 @@ pub(crate) fn is_word(token: &TokenWithSpan, expected: &str) -> bool {
     }
 }
 
+/// Whether a word is the CURSOR of `TOP_K_ITEMS_TUMBLING(CURSOR(SELECT ...), ...)`.
+fn is_cursor(tokens: &[TokenWithSpan], index: usize) -> bool {
+    let before = |back: usize| index.checked_sub(back).and_then(|index| tokens.get(index));
+    is_word(&tokens[index], "CURSOR")
+        && before(1).is_some_and(|token| token.token == Token::LParen)
+        && before(2).is_some_and(|token| is_word(token, "TOP_K_ITEMS_TUMBLING"))
+}
+
 #[derive(Default)]
 struct Scan {
     problems: Vec<SqlProblem>,
@@ -233,6 +236,7 @@ impl Scan {
         }
         self.clause(word, is_call, index, tokens);
         let call = FUNCTIONS.iter().find(|(name, ..)| is_call && *name == word);
+        let call = call.filter(|_| !is_cursor(tokens, index));
         if let Some((name, reason, rewrite)) = call {
             self.push(tokens, index, name, reason, *rewrite);
             self.rejected_call = Some(self.depth);
@@ -289,7 +293,10 @@ impl Scan {
         let is_read = self.depth == 1 && is(index.checked_sub(2), "FROM");
         let is_distinct = is(Some(index + 1), "DISTINCT")
             || is(Some(index + 1), "STREAM") && is(Some(index + 2), "DISTINCT");
-        !(is_read && is_distinct)
+        let is_of_cursor = index
+            .checked_sub(2)
+            .is_some_and(|index| is_cursor(tokens, index));
+        !(is_read && is_distinct || is_of_cursor)
     }
 
     fn distinct(&mut self, tokens: &[TokenWithSpan], index: usize) {

@@ -7,6 +7,7 @@ use sqlparser::ast::{
 
 use crate::problem::{Position, SqlProblem};
 use crate::statement::{Name, identifier};
+use crate::top::{self, TopCall, TopValues};
 
 /// The parts of a SELECT that are supported.
 pub(crate) struct SelectParts<'q> {
@@ -15,6 +16,8 @@ pub(crate) struct SelectParts<'q> {
     pub(crate) alias: Option<String>,
     /// The subquery between it and the stream.
     pub(crate) subquery: Option<Box<Self>>,
+    /// What the rows of the subquery go through first.
+    pub(crate) top: Option<TopValues>,
     pub(crate) is_distinct: bool,
     pub(crate) items: Vec<SelectListItem<'q>>,
     pub(crate) filter: Option<&'q Expr>,
@@ -78,6 +81,7 @@ pub(crate) fn parts<'q>(query: &'q Query, pump: &Name) -> Result<SelectParts<'q>
         from: source.stream,
         alias: source.alias,
         subquery: source.subquery,
+        top: source.top,
         is_distinct: matches!(select.distinct, Some(Distinct::Distinct)),
         items,
         filter: select.selection.as_ref(),
@@ -148,6 +152,7 @@ struct SelectSource<'q> {
     stream: Name,
     alias: Option<String>,
     subquery: Option<Box<SelectParts<'q>>>,
+    top: Option<TopValues>,
 }
 
 /// The one stream or subquery after FROM.
@@ -176,6 +181,11 @@ fn source<'q>(
     {
         return of_subquery(subquery, alias.as_ref(), pump, at);
     }
+    if let TableFactor::TableFunction { expr, alias } = &table.relation
+        && let Some(call) = top::call(expr)?
+    {
+        return of_top(&call, alias.as_ref(), pump);
+    }
     let TableFactor::Table {
         name,
         alias,
@@ -200,6 +210,36 @@ fn source<'q>(
         stream,
         alias,
         subquery: None,
+        top: None,
+    })
+}
+
+/// The rows of `TOP_K_ITEMS_TUMBLING`.
+fn of_top<'q>(
+    call: &TopCall<'q>,
+    alias: Option<&TableAlias>,
+    pump: &Name,
+) -> Result<SelectSource<'q>, Vec<SqlProblem>> {
+    let cursor = parts(call.cursor, pump)?;
+    let reason = if cursor.is_distinct || cursor.subquery.is_some() {
+        Some("only a SELECT of a stream can be one")
+    } else if !cursor.order_by.is_empty() {
+        Some("its rows have no order")
+    } else {
+        None
+    };
+    if let Some(reason) = reason {
+        return Err(SqlProblem::new(cursor.at, "CURSOR", reason).into());
+    }
+    if let Some(alias) = alias.filter(|alias| !alias.columns.is_empty()) {
+        let at = alias.name.span.start;
+        return Err(SqlProblem::new(at, "a list of aliases", "it is not supported").into());
+    }
+    Ok(SelectSource {
+        stream: cursor.from.clone(),
+        alias: alias.map(|alias| identifier(&alias.name.value, alias.name.quote_style)),
+        subquery: Some(Box::new(cursor)),
+        top: Some(call.top.clone()),
     })
 }
 
@@ -227,6 +267,7 @@ fn of_subquery<'q>(
         stream: inner.from.clone(),
         alias: alias.map(|alias| identifier(&alias.name.value, alias.name.quote_style)),
         subquery: Some(Box::new(inner)),
+        top: None,
     })
 }
 

@@ -1,4 +1,5 @@
-//! `SELECT DISTINCT`, by itself and as a subquery: which forms are planned, and what they count.
+//! What is computed of all merged rows of a window: `SELECT DISTINCT` as a subquery, and
+//! `TOP_K_ITEMS_TUMBLING`. `SELECT DISTINCT` by itself is here too.
 
 #![expect(clippy::unwrap_used, reason = "the helpers here are tests too")]
 
@@ -345,6 +346,115 @@ fn what_is_not_supported_is_named() {
                 "SELECT STREAM \"count\" {SOURCE} WHERE \"name\" IN (SELECT DISTINCT \"name\" FROM source_sql_stream_001)"
             ),
             "line 3, column 72: a subquery: only SELECT DISTINCT can be one, after FROM; write a pump per SELECT, with a stream between them",
+        ),
+    ] {
+        assert_eq!(problems(&select), expected, "{select}");
+    }
+}
+
+fn top(cursor: &str, rest: &str) -> String {
+    format!("SELECT STREAM * FROM TABLE (TOP_K_ITEMS_TUMBLING(\n  CURSOR({cursor}), {rest}))")
+}
+
+#[test]
+fn the_most_frequent_values_are_kept() {
+    let rows = [
+        row(0, "c", 1.0, 1),
+        row(1, "c", 1.0, 1),
+        row(2, "b", 1.0, 1),
+        row(3, "a", 1.0, 1),
+        row(4, "d", 1.0, 1),
+        row(5, None, 1.0, 1),
+        row(6, None, 1.0, 1),
+        row(7, "z", -1.0, 1),
+        row(8, "z", -1.0, 1),
+        row(10_000, "z", 1.0, 1),
+    ];
+    let cursor = format!("SELECT STREAM * {SOURCE} WHERE \"price\" > 0");
+    let expected = [
+        r#"{"a":"c","b":2}"#,
+        r#"{"a":"a","b":1}"#,
+        r#"{"a":"z","b":1}"#,
+    ];
+    let found = select("VARCHAR(4);BIGINT", &top(&cursor, "'name', 2, 10"), &rows);
+    assert_eq!(found, expected);
+    let cursor = cursor.replace('*', "\"name\" AS n");
+    let listed = top(&cursor, "'N', 2, 10").replace('*', "t.ITEM, ITEM_COUNT, ROWTIME") + " AS t";
+    let found = select("VARCHAR(4);DOUBLE;TIMESTAMP", &listed, &rows[..4]);
+    assert_eq!(
+        found,
+        [
+            r#"{"a":"c","b":2.0,"c":"2026-03-01 10:00:10.000"}"#,
+            r#"{"a":"a","b":1.0,"c":"2026-03-01 10:00:10.000"}"#,
+        ]
+    );
+}
+
+#[test]
+fn other_forms_of_top_k_are_named() {
+    let all = format!("SELECT STREAM * {SOURCE}");
+    let name = "'name', 2, 60";
+    let usual = || top(&all, name).replacen('*', "ITEM_COUNT", 1);
+    for (select, expected) in [
+        (
+            usual().replace("CURSOR(SELECT", "(SELECT"),
+            "line 4, column 4: a subquery: only SELECT DISTINCT can be one, after FROM; write a pump per SELECT, with a stream between them",
+        ),
+        (
+            top(&all, "2, 60"),
+            r#"line 3, column 29: TOP_K_ITEMS_TUMBLING: it takes 4 arguments, and has 3; write TOP_K_ITEMS_TUMBLING(CURSOR(SELECT STREAM * FROM "SOURCE_SQL_STREAM_001"), 'column', 10, 60)"#,
+        ),
+        (
+            top(&all, "name, 2, 60"),
+            r#"line 3, column 29: TOP_K_ITEMS_TUMBLING: its second argument is not a text; write TOP_K_ITEMS_TUMBLING(CURSOR(SELECT STREAM * FROM "SOURCE_SQL_STREAM_001"), 'column', 10, 60)"#,
+        ),
+        (
+            top(&all, "'name', 0, 60"),
+            r#"line 3, column 29: TOP_K_ITEMS_TUMBLING: it keeps from 1 to 100000 values; write TOP_K_ITEMS_TUMBLING(CURSOR(SELECT STREAM * FROM "SOURCE_SQL_STREAM_001"), 'column', 10, 60)"#,
+        ),
+        (
+            top(&all, "'name', 2, 3601"),
+            r#"line 3, column 29: TOP_K_ITEMS_TUMBLING: its windows last from 1 to 3600 s; write TOP_K_ITEMS_TUMBLING(CURSOR(SELECT STREAM * FROM "SOURCE_SQL_STREAM_001"), 'column', 10, 60)"#,
+        ),
+        (
+            top(&all, "'NAME', 2, 60"),
+            r#"line 3, column 29: column "NAME": the CURSOR has no such column"#,
+        ),
+        (
+            top(&all, name),
+            r#"line 3, column 1: the SELECT list: it has 2 values for 1 columns of stream "OUT""#,
+        ),
+        (
+            usual() + " WHERE ITEM_COUNT > 1",
+            "line 3, column 1: TOP_K_ITEMS_TUMBLING: the SELECT that reads it has only a list, without other clauses and aggregates; write a pump that reads the stream of its rows",
+        ),
+        (
+            usual() + " GROUP BY FLOOR(ROWTIME TO MINUTE)",
+            "line 3, column 1: TOP_K_ITEMS_TUMBLING: the SELECT that reads it has only a list, without other clauses and aggregates; write a pump that reads the stream of its rows",
+        ),
+        (
+            top(&all.replace('*', "DISTINCT \"name\""), name),
+            "line 4, column 10: CURSOR: only a SELECT of a stream can be one",
+        ),
+        (
+            top(&all.replace('*', "COUNT(*)"), name),
+            "line 4, column 10: CURSOR: only a SELECT without GROUP BY and aggregates can be one",
+        ),
+        (
+            top(&(all.clone() + " ORDER BY \"name\""), name),
+            "line 4, column 10: CURSOR: its rows have no order",
+        ),
+        (
+            format!("SELECT STREAM TOP_K_ITEMS_TUMBLING(CURSOR({all}), {name}) {SOURCE}"),
+            "line 3, column 15: function TOP_K_ITEMS_TUMBLING: it is not supported",
+        ),
+        (
+            format!("SELECT STREAM \"count\" FROM TABLE(CURSOR({all}))"),
+            "line 3, column 34: CURSOR: rows cannot be passed to a function",
+        ),
+        (
+            "SELECT STREAM \"count\" FROM TABLE(OTHER(\"name\"))".to_owned(),
+            "line 3, column 1: FROM: only a stream can be read",
         ),
     ] {
         assert_eq!(problems(&select), expected, "{select}");

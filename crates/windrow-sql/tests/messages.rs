@@ -50,7 +50,6 @@ fn every_rejected_construct_has_a_message() {
         ("RANDOM_CUT_FOREST", format!("line 2, column 90: RANDOM_CUT_FOREST: {random}")),
         ("RANDOM_CUT_FOREST_WITH_EXPLANATION", format!("line 2, column 90: RANDOM_CUT_FOREST_WITH_EXPLANATION: {random}")),
         ("HOTSPOTS", format!("line 2, column 90: HOTSPOTS: {random}")),
-        ("TOP_K_ITEMS_TUMBLING", "line 2, column 90: TOP_K_ITEMS_TUMBLING: it is not supported yet; count per item with GROUP BY, and sort the rows of a window".to_owned()),
         ("JOIN", "line 2, column 117: JOIN: joins are not supported; join the rows where they are read".to_owned()),
         ("a comma in FROM", "line 2, column 116: a comma in FROM: joins are not supported; join the rows where they are read".to_owned()),
         ("GROUP BY without a ROWTIME term", format!("line 2, column 118: GROUP BY without a ROWTIME term: {rule}")),
