@@ -219,6 +219,31 @@ fn distinct_rows_feed_and_are_fed_by_pumps_that_filter() {
     assert_eq!(problems, Vec::<String>::new());
 }
 
+#[test]
+fn a_time_may_be_grouped_by_twice() {
+    let found = select(
+        "BIGINT;BIGINT;VARCHAR(8)",
+        "SELECT STREAM UNIX_TIMESTAMP(TIME_WINDOW) / 60000, COUNT(distinct_stream.event_id) AS unique_count, distinct_stream.app
+         FROM (
+            SELECT STREAM DISTINCT
+                rowtime as window_time,
+                \"SOURCE_SQL_STREAM_001\".\"count\" as event_id,
+                \"SOURCE_SQL_STREAM_001\".\"name\" as app,
+                STEP(\"SOURCE_SQL_STREAM_001\".rowtime BY INTERVAL '1' MINUTE) as TIME_WINDOW
+            FROM \"SOURCE_SQL_STREAM_001\"
+         ) as distinct_stream
+         GROUP BY app, TIME_WINDOW, STEP(distinct_stream.window_time BY INTERVAL '1' MINUTE)",
+        &visits()[5..8],
+    );
+    assert_eq!(
+        found,
+        [
+            r#"{"a":29539320,"b":0,"c":"cart"}"#,
+            r#"{"a":29539321,"b":1,"c":"home"}"#,
+        ]
+    );
+}
+
 fn problems(select: &str) -> String {
     let text = format!("CREATE STREAM out (n BIGINT);\nCREATE PUMP p AS INSERT INTO out\n{select}");
     match SqlApplication::new(&text, &constructs::input()) {
