@@ -8,9 +8,9 @@ use windrow_core::row::MergedRow;
 use windrow_core::schema::Schema;
 use windrow_core::value::{FieldValue, Value};
 
-use crate::body::{self, Body, InsertTarget, Stateless};
+use crate::body::{self, Body, InsertTarget, Stateless, Windowed};
 use crate::columns::{Columns, PumpColumns};
-use crate::finish::{FinishedRows, Finisher, Stage};
+use crate::finish::{FinishedRows, Finisher, Finishing, Regrouping, Stage};
 use crate::graph::{self, CompiledPump, WindowedRoute};
 use crate::output::OutputStream;
 use crate::problem::{Position, SqlProblem, SqlProblems};
@@ -47,7 +47,7 @@ pub struct SqlApplication {
     schema: Arc<Schema>,
     pumps: Vec<Pump>,
     outputs: Vec<Arc<OutputStream>>,
-    finishers: BTreeMap<String, Finisher>,
+    finishers: BTreeMap<String, Finishing>,
     /// The pumps before a window, and the streams that they write.
     feeds: BTreeMap<String, String>,
 }
@@ -124,19 +124,39 @@ impl SqlApplication {
         feeds.map(|(pump, stream)| (pump.as_str(), stream.as_str()))
     }
 
-    /// Computes the finished rows of a merged row.
+    /// Computes the finished rows of the merged rows of one or more windows.
+    ///
+    /// Rows of a pump that [is regrouped](Pump::is_regrouped) are finished together: without one of
+    /// them, the finished rows of its window would be wrong. Rows of other pumps are finished each by
+    /// itself.
     ///
     /// # Errors
     ///
-    /// [`UnknownPump`] if the row is not of this application.
-    pub fn finish(&self, merged: &MergedRow) -> Result<FinishedRows, UnknownPump> {
-        let pump = match merged.key.first() {
-            Some(Value::Text(pump)) => pump.as_str(),
-            _ => "",
-        };
-        let finisher = self.finishers.get(pump);
-        let finisher = finisher.ok_or_else(|| UnknownPump(pump.to_owned()))?;
-        Ok(finisher.finish(merged))
+    /// [`UnknownPump`] if a row is not of this application.
+    pub fn finish<'m>(
+        &self,
+        merged: impl IntoIterator<Item = &'m MergedRow>,
+    ) -> Result<FinishedRows, UnknownPump> {
+        let mut by_pump: BTreeMap<&str, (&Finishing, Vec<&MergedRow>)> = BTreeMap::new();
+        for row in merged {
+            let pump = pump_of(row);
+            let finishing = self.finishers.get(pump);
+            let finishing = finishing.ok_or_else(|| UnknownPump(pump.to_owned()))?;
+            let (_, rows) = by_pump.entry(pump).or_insert((finishing, Vec::new()));
+            rows.push(row);
+        }
+        let mut finished = FinishedRows::default();
+        for (finishing, rows) in by_pump.into_values() {
+            let of_rows = finishing.finish(&rows);
+            finished.rows.extend(of_rows.rows);
+            finished.problems.extend(of_rows.problems);
+        }
+        Ok(finished)
+    }
+
+    /// Whether a merged row is of this application.
+    pub fn has(&self, merged: &MergedRow) -> bool {
+        self.finishers.contains_key(pump_of(merged))
     }
 
     fn of_routes(routes: &[WindowedRoute<'_>], catalog: &Catalog) -> Result<Self, SqlProblem> {
@@ -159,37 +179,59 @@ impl SqlApplication {
         };
         for (route, parts) in routes.iter().zip(parts) {
             let WindowedRoute { pump, windowed, .. } = route;
-            let window = Pump::tumbling(windowed.window_millis)
-                .map_err(|error| SqlProblem::new(pump.at, "GROUP BY", error.to_string()))?;
-            let finisher = Finisher {
-                pump: pump.name.clone(),
-                stream: application.output(&pump.to, catalog),
-                terms: parts.terms,
-                aggregates: parts.aggregates,
-                having: windowed.having.clone(),
-                outputs: windowed.outputs.clone(),
-                order: windowed.order.clone(),
-                after: application.after(&route.after, catalog),
-            };
-            application.finishers.insert(pump.name.clone(), finisher);
+            let finishing = application.finishing(route, &parts, catalog)?;
+            application.finishers.insert(pump.name.clone(), finishing);
             let feeds = route.before.iter().flatten();
             let feeds = feeds.map(|pump| (pump.name.clone(), pump.to.clone()));
             application.feeds.extend(feeds);
             let before = route.before.iter();
-            application.pumps.push(Pump {
-                name: pump.name.clone(),
-                stream: pump.to.clone(),
-                window,
-                // At most a day.
-                window_seconds: (windowed.window_millis / 1000) as u32,
-                key_text: key_text(&pump.name, columns.key_len(), &parts.keys),
-                paths: before.map(|chain| Path(stages(chain))).collect(),
-                filter: windowed.filter.clone(),
-                keys: parts.keys,
-                inputs: by_measure(parts.inputs, columns.measures_len()),
-            });
+            let paths = before.map(|chain| Path(stages(chain))).collect();
+            let grouping = pump_of_window(pump, windowed, paths, parts, &columns)?;
+            application.pumps.push(grouping);
         }
         Ok(application)
+    }
+
+    fn finishing(
+        &mut self,
+        route: &WindowedRoute<'_>,
+        parts: &PumpColumns,
+        catalog: &Catalog,
+    ) -> Result<Finishing, SqlProblem> {
+        let WindowedRoute { pump, windowed, .. } = route;
+        let stream = self.output(&pump.to, catalog);
+        let after = self.after(&route.after, catalog);
+        let finisher = |windowed: &Windowed, parts: &PumpColumns| Finisher {
+            pump: pump.name.clone(),
+            stream,
+            terms: parts.terms.clone(),
+            aggregates: parts.aggregates.clone(),
+            having: windowed.having.clone(),
+            outputs: windowed.outputs.clone(),
+            order: windowed.order.clone(),
+            after,
+        };
+        let Some(outer) = &windowed.outer else {
+            let finisher = finisher(windowed, parts);
+            return Ok(match windowed.most {
+                Some(most) => Finishing::Most(finisher, most),
+                None => Finishing::Single(finisher),
+            });
+        };
+        // The distinct rows are an input of their own.
+        let mut columns = Columns::new();
+        let outer_parts = columns.add(&outer.terms, outer.window, &outer.aggregates);
+        let schema = columns
+            .schema()
+            .map_err(|error| SqlProblem::new(pump.at, "GROUP BY", error.to_string()))?;
+        let finisher = finisher(outer, &outer_parts);
+        let grouping = pump_of_window(pump, outer, Vec::new(), outer_parts, &columns)?;
+        Ok(Finishing::Regrouped(Box::new(Regrouping {
+            terms: parts.terms.clone(),
+            pump: grouping,
+            schema: Arc::new(schema),
+            finisher,
+        })))
     }
 
     fn output(&mut self, name: &str, catalog: &Catalog) -> Arc<OutputStream> {
@@ -221,6 +263,38 @@ impl SqlApplication {
         }
         stages
     }
+}
+
+/// The name of the pump of a row.
+fn pump_of(merged: &MergedRow) -> &str {
+    match merged.key.first() {
+        Some(Value::Text(pump)) => pump,
+        _ => "",
+    }
+}
+
+fn pump_of_window(
+    pump: &CompiledPump,
+    windowed: &Windowed,
+    paths: Vec<Path>,
+    parts: PumpColumns,
+    columns: &Columns,
+) -> Result<Pump, SqlProblem> {
+    let window = Pump::tumbling(windowed.window_millis)
+        .map_err(|error| SqlProblem::new(pump.at, "GROUP BY", error.to_string()))?;
+    Ok(Pump {
+        name: pump.name.clone(),
+        stream: pump.to.clone(),
+        window,
+        // At most a day.
+        window_seconds: (windowed.window_millis / 1000) as u32,
+        key_text: key_text(&pump.name, columns.key_len(), &parts.keys),
+        paths,
+        is_regrouped: windowed.outer.is_some() || windowed.most.is_some(),
+        filter: windowed.filter.clone(),
+        keys: parts.keys,
+        inputs: by_measure(parts.inputs, columns.measures_len()),
+    })
 }
 
 fn by_measure(parts: Vec<(usize, MeasureInput)>, measures: usize) -> Vec<Option<MeasureInput>> {
@@ -319,13 +393,16 @@ impl<'i> Catalog<'i> {
         };
         let parts = select::parts(&pump.query, &name)?;
         let columns = self.stream(&parts.from).map_err(|problem| vec![problem])?;
+        // A subquery is what reads the stream, if there is one.
+        let reader = parts.subquery.as_deref().unwrap_or(&parts);
         let scope = Scope {
-            names: [Some(parts.from.text.clone()), parts.alias.clone()]
+            names: [Some(reader.from.text.clone()), reader.alias.clone()]
                 .into_iter()
                 .flatten()
                 .collect(),
             columns: columns.to_vec(),
             is_input: parts.from.text == self.input.name,
+            distinct: None,
         };
         let target_columns = self.stream(&pump.target).map_err(|problem| vec![problem])?;
         if pump.target.text == self.input.name {

@@ -160,18 +160,17 @@ impl SqlBatch {
     }
 }
 
-/// Finishes merged rows of an application. Rows of others are left out.
+/// Finishes the merged rows of one or more windows, each with all its rows. Rows of other
+/// applications are left out.
 pub fn finish_rows<'m>(
     application: &SqlApplication,
     merged: impl IntoIterator<Item = &'m MergedRow>,
 ) -> FinishedBatch {
-    let mut finished = FinishedBatch::default();
-    for row in merged {
-        if let Ok(of_row) = application.finish(row) {
-            finished.rows.extend(of_row.rows);
-            finished.problems.extend(of_row.problems);
-        }
-    }
+    let known = merged.into_iter().filter(|row| application.has(row));
+    let mut finished = application.finish(known).unwrap_or_default();
     finish::sort(&mut finished.rows);
-    finished
+    FinishedBatch {
+        rows: finished.rows,
+        problems: finished.problems,
+    }
 }

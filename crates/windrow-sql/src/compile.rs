@@ -29,6 +29,11 @@ const DEEPEST: usize = 100;
 pub(crate) trait Grouping {
     /// The expression as a column of the group, if it is one.
     fn column(&mut self, expr: &Expr) -> Result<Option<Node>, SqlProblem>;
+
+    /// The column of the group that has the value of a column, if one does.
+    fn of_term(&self, column: Node) -> Node {
+        column
+    }
 }
 
 /// An expression of a SELECT without groups.
@@ -202,6 +207,7 @@ impl Compiler<'_> {
             ResolvedName::Column(index, sql_type) => (NodeKind::Column(index), Type::Sql(sql_type)),
             ResolvedName::RowTime => (NodeKind::RowTime, Type::TIMESTAMP),
             ResolvedName::ArrivalTime => (NodeKind::ArrivalTime, Type::TIMESTAMP),
+            ResolvedName::Distinct(node) => return Ok(node.clone().moved_to(at)),
         };
         Ok(Node::leaf(kind, value_type, at))
     }

@@ -148,12 +148,23 @@ pub const ACCEPTED: &[Construct] = &[
         "CREATE STREAM a (x VARCHAR(16), n BIGINT);\nCREATE PUMP p AS INSERT INTO a SELECT STREAM \"name\", COUNT(*) FROM source_sql_stream_001 GROUP BY \"name\", FLOOR(ROWTIME TO MINUTE);\nCREATE STREAM b (x VARCHAR(16), ended TIMESTAMP);\nCREATE PUMP q AS INSERT INTO b SELECT STREAM x, ROWTIME FROM a WHERE n > 10",
     ),
     accepted(
+        "SELECT DISTINCT",
+        "CREATE STREAM a (x VARCHAR(16), n INTEGER, minute TIMESTAMP);\nCREATE PUMP p AS INSERT INTO a SELECT STREAM DISTINCT \"name\", \"count\", FLOOR(source_sql_stream_001.ROWTIME TO MINUTE) FROM source_sql_stream_001",
+    ),
+    accepted(
+        "Distinct counts: aggregates over a SELECT DISTINCT of the same window",
+        r#"SELECT STREAM d."name", COUNT(*) FROM (SELECT STREAM DISTINCT "name", "count", STEP(s.ROWTIME BY INTERVAL '60' SECOND) AS "t" FROM "SOURCE_SQL_STREAM_001" AS s WHERE "price" > 0) AS d GROUP BY d."name", STEP(d."t" BY INTERVAL '60' SECOND)"#,
+    ),
+    accepted(
+        "TOP_K_ITEMS_TUMBLING",
+        r#"SELECT STREAM * FROM TABLE(TOP_K_ITEMS_TUMBLING(CURSOR(SELECT STREAM * FROM "SOURCE_SQL_STREAM_001" WHERE "price" > 0), 'name', 10, 60))"#,
+    ),
+    accepted(
         "Several pumps into one stream",
         "CREATE STREAM a (n BIGINT);\nCREATE PUMP p AS INSERT INTO a SELECT STREAM COUNT(*) FROM source_sql_stream_001 GROUP BY FLOOR(ROWTIME TO MINUTE);\nCREATE PUMP q AS INSERT INTO a SELECT STREAM COUNT(*) FROM source_sql_stream_001 GROUP BY FLOOR(ROWTIME TO HOUR)",
     ),
 ];
 
-const NOT_YET: &str = "it is not supported yet";
 const STEP_REWRITE: Option<&str> =
     Some("add STEP(\"SOURCE_SQL_STREAM_001\".ROWTIME BY INTERVAL '1' MINUTE)");
 const TUMBLING: Option<&str> = Some(
@@ -204,12 +215,6 @@ pub const REJECTED: &[Construct] = &[
         None,
     ),
     rejected(
-        "TOP_K_ITEMS_TUMBLING",
-        r#"SELECT STREAM "name", "count" FROM TABLE(TOP_K_ITEMS_TUMBLING("SOURCE_SQL_STREAM_001", 'name', 10, 60))"#,
-        NOT_YET,
-        Some("count per item with GROUP BY, and sort the rows of a window"),
-    ),
-    rejected(
         "JOIN",
         r#"SELECT STREAM a."name", a."count" FROM "SOURCE_SQL_STREAM_001" AS a JOIN "SOURCE_SQL_STREAM_001" AS b ON a."name" = b."name""#,
         "joins are not supported",
@@ -242,14 +247,28 @@ pub const REJECTED: &[Construct] = &[
     rejected(
         "COUNT(DISTINCT)",
         r#"SELECT STREAM 'all', COUNT(DISTINCT "name") FROM "SOURCE_SQL_STREAM_001" GROUP BY FLOOR(ROWTIME TO MINUTE)"#,
-        "distinct values are not counted per window, and AWS rejected it as well",
-        None,
+        "aggregates take all values, and AWS rejected it as well",
+        Some(
+            r#"count the rows of a subquery: SELECT STREAM COUNT(*) FROM (SELECT STREAM DISTINCT "x", FLOOR(s.ROWTIME TO MINUTE) AS "t" FROM "SOURCE_SQL_STREAM_001" AS s) AS d GROUP BY d."t""#,
+        ),
     ),
     rejected(
-        "SELECT DISTINCT",
+        "SELECT DISTINCT without a ROWTIME term",
         r#"SELECT STREAM DISTINCT "name", "count" FROM "SOURCE_SQL_STREAM_001""#,
-        NOT_YET,
-        None,
+        "the distinct rows of a stream need a column with a term on ROWTIME, or they would never be complete",
+        STEP_REWRITE,
+    ),
+    rejected(
+        "SELECT DISTINCT with groups",
+        r#"SELECT STREAM DISTINCT "name", COUNT(*) FROM "SOURCE_SQL_STREAM_001" GROUP BY "name", FLOOR(ROWTIME TO MINUTE)"#,
+        "groups are distinct already",
+        Some("leave DISTINCT out"),
+    ),
+    rejected(
+        "SELECT DISTINCT in a subquery",
+        r#"SELECT STREAM 'all', COUNT(*) FROM (SELECT STREAM DISTINCT "name", FLOOR(s.ROWTIME TO MINUTE) AS "t" FROM "SOURCE_SQL_STREAM_001" AS s) AS d GROUP BY FLOOR(d."t" TO HOUR)"#,
+        "its windows last 60 s, and those of the SELECT around it 3600 s",
+        Some("use the same term on ROWTIME in both"),
     ),
     rejected(
         "REGEX_LOG_PARSE",
@@ -266,7 +285,7 @@ pub const REJECTED: &[Construct] = &[
     rejected(
         "a subquery",
         r#"SELECT STREAM "name", "count" FROM (SELECT STREAM * FROM "SOURCE_SQL_STREAM_001")"#,
-        "subqueries are not supported",
+        "only SELECT DISTINCT can be one, after FROM",
         SUBQUERY,
     ),
     rejected(

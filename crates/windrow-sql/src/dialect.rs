@@ -42,6 +42,11 @@ impl Dialect for KinesisDialect {
         ch.is_alphanumeric() || ch == '_' || ch == '$'
     }
 
+    /// `CURSOR(SELECT ...)`.
+    fn supports_subquery_as_function_arg(&self) -> bool {
+        true
+    }
+
     fn supports_group_by_expr(&self) -> bool {
         true
     }

@@ -248,6 +248,11 @@ impl Node {
         }
     }
 
+    /// The same expression at another place of the text.
+    pub(crate) fn moved_to(self, at: Position) -> Self {
+        Self { at, ..self }
+    }
+
     /// Whether the expression depends on a column or on the time of the row.
     pub(crate) fn is_constant(&self) -> bool {
         match self.kind {
@@ -259,6 +264,16 @@ impl Node {
     /// Whether the expression depends on the time of the row, and on nothing else.
     pub(crate) fn is_of_row_time(&self) -> bool {
         !self.is_constant() && self.has_no_column()
+    }
+
+    /// Whether a time of the row is only used where `is_known` holds for what is computed of it.
+    pub(crate) fn uses_time_only_where(&self, is_known: &impl Fn(&Self) -> bool) -> bool {
+        if is_known(self) {
+            return true;
+        }
+        let children = || self.kind.children().into_iter();
+        !matches!(self.kind, NodeKind::RowTime)
+            && children().all(|child| child.uses_time_only_where(is_known))
     }
 
     fn has_no_column(&self) -> bool {

@@ -1,10 +1,14 @@
 //! From merged rows to the rows of the output streams.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use windrow_core::aggregate::Merge as _;
 use windrow_core::decimal::Decimal;
-use windrow_core::row::MergedRow;
+use windrow_core::row::{MergedRow, ReadingOrder};
+use windrow_core::schema::Schema;
+use windrow_core::sensor::MeasureAccumulators;
 use windrow_core::time::Timestamp;
 use windrow_core::value::{FieldValue, Finite, Value};
 
@@ -14,13 +18,13 @@ use crate::evaluate::{EvalRow, evaluate, is_true};
 use crate::exact;
 use crate::expression::Type;
 use crate::output::{OutputRow, OutputStream};
-use crate::pump::EvalError;
+use crate::pump::{EvalError, Pump};
 use crate::types::SqlType;
 
-/// What becomes of a merged row.
+/// What becomes of merged rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FinishedRows {
-    /// Its rows: none if HAVING leaves it out, and further ones if other pumps read the first.
+    /// The rows: none if HAVING leaves them out, and further ones if other pumps read the first.
     pub rows: Vec<OutputRow>,
     /// Values that could not be computed. They are null in the rows.
     pub problems: Vec<EvalError>,
@@ -39,6 +43,59 @@ pub(crate) struct Finisher {
     pub(crate) order: Vec<(Program, bool)>,
     /// Chains of stateless pumps that read the rows.
     pub(crate) after: Vec<Vec<Stage>>,
+}
+
+/// How the merged rows of a pump become finished ones.
+#[derive(Clone, Debug)]
+pub(crate) enum Finishing {
+    /// Each by itself.
+    Single(Finisher),
+    /// Those of a window together.
+    Regrouped(Box<Regrouping>),
+    /// Of those of a window, so many with the most readings, and each of them by itself.
+    Most(Finisher, usize),
+}
+
+impl Finishing {
+    /// The finished rows of the merged rows of one or more windows, which are all at hand. A row
+    /// that is there twice counts once.
+    pub(crate) fn finish(&self, rows: &[&MergedRow]) -> FinishedRows {
+        match self {
+            Self::Single(finisher) => finisher.finish_all(rows),
+            Self::Regrouped(regrouping) => regrouping.finish(rows),
+            Self::Most(finisher, most) => finisher.finish_all(&with_most(rows, *most)),
+        }
+    }
+}
+
+/// The rows of each window that have the most readings. Of those with as many, the keys in order.
+fn with_most<'m>(rows: &[&'m MergedRow], most: usize) -> Vec<&'m MergedRow> {
+    let mut windows: BTreeMap<Timestamp, BTreeMap<&[Value], &MergedRow>> = BTreeMap::new();
+    for row in rows {
+        let of_window = windows.entry(row.window_start).or_default();
+        of_window.insert(&row.key, row);
+    }
+    let mut kept = Vec::new();
+    for of_window in windows.into_values() {
+        // The sort is stable, so that the order of the keys stays.
+        let mut of_window: Vec<&MergedRow> = of_window.into_values().collect();
+        of_window.sort_by_key(|row| Reverse(row.readings));
+        of_window.truncate(most);
+        kept.extend(of_window);
+    }
+    kept
+}
+
+/// How a pump computes groups of merged rows, each of which is a distinct row of a window.
+#[derive(Clone, Debug)]
+pub(crate) struct Regrouping {
+    /// Where the values of the distinct row are.
+    pub(crate) terms: Vec<TermSource>,
+    /// The groups that a distinct row counts in.
+    pub(crate) pump: Pump,
+    /// The columns of these groups.
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) finisher: Finisher,
 }
 
 /// A stateless pump after a window.
@@ -70,29 +127,23 @@ pub(crate) struct AggregateSource {
 }
 
 impl Finisher {
+    fn finish_all(&self, rows: &[&MergedRow]) -> FinishedRows {
+        let mut finished = FinishedRows::default();
+        for row in rows {
+            let of_row = self.finish(row);
+            finished.rows.extend(of_row.rows);
+            finished.problems.extend(of_row.problems);
+        }
+        finished
+    }
+
     /// The rows that a merged row becomes.
     pub(crate) fn finish(&self, merged: &MergedRow) -> FinishedRows {
         let mut finished = FinishedRows::default();
         let start = merged.window_start;
         let length = i64::from(merged.window_seconds).saturating_mul(1000);
         let end = Timestamp::from_millis(start.millis().saturating_add(length));
-        let mut values: Vec<FieldValue<'_>> = Vec::new();
-        for term in &self.terms {
-            let value = match term {
-                TermSource::Key(index) => merged
-                    .key
-                    .get(*index)
-                    .map_or(FieldValue::Null, FieldValue::from),
-                TermSource::Window(program) => {
-                    let row = EvalRow {
-                        values: &[],
-                        time: start,
-                    };
-                    value(&self.pump, program, row, &mut finished.problems)
-                }
-            };
-            values.push(value);
-        }
+        let mut values = terms(&self.pump, &self.terms, merged, &mut finished.problems);
         let aggregates = self.aggregates.iter();
         values.extend(aggregates.map(|source| source.finish(merged)));
         let row = EvalRow {
@@ -125,6 +176,93 @@ impl Finisher {
         finished.rows.insert(0, first);
         finished
     }
+}
+
+impl Regrouping {
+    fn finish(&self, rows: &[&MergedRow]) -> FinishedRows {
+        let mut finished = FinishedRows::default();
+        let mut groups: BTreeMap<(Timestamp, String), (MergedRow, MeasureAccumulators)> =
+            BTreeMap::new();
+        let mut known = BTreeSet::new();
+        for (index, row) in rows.iter().enumerate() {
+            if !known.insert((row.window_start, &row.key)) {
+                continue;
+            }
+            let name = &self.finisher.pump;
+            let values = terms(name, &self.terms, row, &mut finished.problems);
+            let distinct = EvalRow {
+                values: &values,
+                time: row.window_start,
+            };
+            let group = match self.pump.group(distinct) {
+                Ok(Some(group)) => group,
+                Ok(None) => continue,
+                Err(error) => {
+                    finished.problems.push(error);
+                    continue;
+                }
+            };
+            // It is the text of a key of this schema.
+            let Ok(key) = self.schema.key_values(group.key.clone()) else {
+                continue;
+            };
+            let (total, accumulator) = groups
+                .entry((row.window_start, group.key))
+                .or_insert_with(|| (without_values(row, key), MeasureAccumulators::identity()));
+            total.readings += 1;
+            let order = ReadingOrder {
+                sequence_number: index.to_string().into(),
+                index: 0,
+                time: row.window_start,
+            };
+            let types = self.schema.measures().iter();
+            let types = types.map(|column| column.measure_type);
+            accumulator.add(types, group.inputs.iter(), &order);
+        }
+        for (mut total, accumulator) in groups.into_values() {
+            let measures = accumulator.measures();
+            let columns = self.schema.measures().iter().zip(&measures);
+            let values = columns.map(|(column, measure)| measure.finish(column.measure_type));
+            total.measures = values.collect();
+            let of_group = self.finisher.finish(&total);
+            finished.rows.extend(of_group.rows);
+            finished.problems.extend(of_group.problems);
+        }
+        finished
+    }
+}
+
+/// A group of the window of a row, before the first row is added.
+fn without_values(row: &MergedRow, key: Vec<Value>) -> MergedRow {
+    MergedRow {
+        key,
+        window_start: row.window_start,
+        window_seconds: row.window_seconds,
+        readings: 0,
+        measures: Vec::new(),
+        gap: false,
+    }
+}
+
+/// The values of the terms of a merged row.
+fn terms<'m>(
+    pump: &str,
+    terms: &'m [TermSource],
+    merged: &'m MergedRow,
+    problems: &mut Vec<EvalError>,
+) -> Vec<FieldValue<'m>> {
+    let row = EvalRow {
+        values: &[],
+        time: merged.window_start,
+    };
+    let values = terms.iter().map(|term| match term {
+        TermSource::Key(index) => {
+            let value = merged.key.get(*index);
+            value.map_or(FieldValue::Null, FieldValue::from)
+        }
+        TermSource::Window(program) => value(pump, program, row, problems),
+    });
+    values.collect()
 }
 
 /// The row that a chain of pumps makes of one; the last of them writes it.

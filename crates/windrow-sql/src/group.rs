@@ -6,8 +6,9 @@ use crate::compile::{self, AVERAGE_PLACES, AggregateCall, AggregateFunction, Gro
 use crate::exact;
 use crate::expression::{Call, Node, NodeKind, Type};
 use crate::problem::{Position, SqlProblem};
-use crate::scope::Scope;
+use crate::scope::{ROWTIME, Scope};
 use crate::select::SelectParts;
+use crate::statement::identifier;
 use crate::types::SqlType;
 
 /// A term of GROUP BY.
@@ -57,7 +58,7 @@ impl<'s> Groups<'s> {
         let mut problems = Vec::new();
         let mut terms: Vec<Term> = Vec::new();
         for expr in parts.group_by {
-            match compile::compile(expr, scope, &mut Ungrouped) {
+            match term(expr, scope) {
                 Ok(node) if terms.iter().any(|term| term.node == node) => {}
                 Ok(node) => terms.push(Term {
                     node,
@@ -66,6 +67,29 @@ impl<'s> Groups<'s> {
                 Err(problem) => problems.push(problem),
             }
         }
+        Self::of_terms("GROUP BY", terms, problems, parts, scope)
+    }
+
+    /// The groups of `SELECT DISTINCT`: each has the rows that are equal.
+    ///
+    /// # Errors
+    ///
+    /// [`SqlProblem`] if no term is a window, or one that is not supported.
+    pub(crate) fn distinct(
+        terms: Vec<Term>,
+        parts: &SelectParts<'_>,
+        scope: &'s Scope,
+    ) -> Result<Self, Vec<SqlProblem>> {
+        Self::of_terms("SELECT DISTINCT", terms, Vec::new(), parts, scope)
+    }
+
+    fn of_terms(
+        clause: &'static str,
+        terms: Vec<Term>,
+        mut problems: Vec<SqlProblem>,
+        parts: &SelectParts<'_>,
+        scope: &'s Scope,
+    ) -> Result<Self, Vec<SqlProblem>> {
         let windows = terms
             .iter()
             .enumerate()
@@ -73,15 +97,20 @@ impl<'s> Groups<'s> {
         let shortest = windows.min();
         // Beside a window, other functions of ROWTIME are keys.
         let is_wrong = |term: &&Term| shortest.is_none() || term.node.kind == NodeKind::RowTime;
-        problems.extend(terms.iter().filter(is_wrong).filter_map(of_row_time));
+        problems.extend(
+            terms
+                .iter()
+                .filter(is_wrong)
+                .filter_map(|term| of_row_time(clause, term)),
+        );
         match shortest {
             Some((millis, _)) if millis % 1000 != 0 => {
                 let reason = "windows of whole seconds are supported";
-                problems.push(SqlProblem::new(parts.at, "GROUP BY", reason));
+                problems.push(SqlProblem::new(parts.at, clause, reason));
             }
             Some((millis, _)) if millis > LONGEST => {
                 let reason = "windows of up to a day are supported";
-                problems.push(SqlProblem::new(parts.at, "GROUP BY", reason));
+                problems.push(SqlProblem::new(parts.at, clause, reason));
             }
             Some((window_millis, window)) if problems.is_empty() => {
                 return Ok(Self {
@@ -92,7 +121,7 @@ impl<'s> Groups<'s> {
                     aggregates: Vec::new(),
                 });
             }
-            None if problems.is_empty() => problems.push(without_window(&terms, parts)),
+            None if problems.is_empty() => problems.push(without_window(clause, &terms, parts)),
             _ => {}
         }
         Err(problems)
@@ -134,6 +163,13 @@ impl<'s> Groups<'s> {
 }
 
 impl Grouping for Groups<'_> {
+    fn of_term(&self, column: Node) -> Node {
+        match self.terms.iter().position(|term| term.node == column) {
+            Some(index) => Node::leaf(NodeKind::Column(index), column.value_type, column.at),
+            None => column,
+        }
+    }
+
     fn column(&mut self, expr: &Expr) -> Result<Option<Node>, SqlProblem> {
         if let Some(call) = compile::aggregate_of(expr)? {
             return self.aggregate(&call).map(Some);
@@ -141,7 +177,7 @@ impl Grouping for Groups<'_> {
         if matches!(expr, Expr::Value(_) | Expr::Nested(_)) {
             return Ok(None);
         }
-        let Ok(node) = compile::compile(expr, self.scope, &mut Ungrouped) else {
+        let Ok(node) = term(expr, self.scope) else {
             return Ok(None);
         };
         let term = self.terms.iter().position(|term| term.node == node);
@@ -149,7 +185,8 @@ impl Grouping for Groups<'_> {
             let column = NodeKind::Column(index);
             return Ok(Some(Node::leaf(column, node.value_type, node.at)));
         }
-        if matches!(node.kind, NodeKind::Column(_) | NodeKind::ArrivalTime) {
+        let is_column = matches!(node.kind, NodeKind::Column(_) | NodeKind::ArrivalTime);
+        if is_column || names_distinct(expr, self.scope) {
             let construct = format!("column {}", compile::canonical(expr));
             let reason = "it is neither in GROUP BY nor in an aggregate";
             return Err(SqlProblem::new(node.at, construct, reason));
@@ -158,8 +195,46 @@ impl Grouping for Groups<'_> {
     }
 }
 
+/// Compiles a term of GROUP BY. Rounding a window's start down once more is rounding once, to the
+/// longer of two lengths of which one is a multiple of the other.
+fn term(expr: &Expr, scope: &Scope) -> Result<Node, SqlProblem> {
+    let node = compile::compile(expr, scope, &mut Ungrouped)?;
+    if scope.distinct.is_none() {
+        return Ok(node);
+    }
+    let NodeKind::Call(Call::FloorTime(millis), args) = &node.kind else {
+        return Ok(node);
+    };
+    let [inner] = args.as_slice() else {
+        return Ok(node);
+    };
+    let NodeKind::Call(Call::FloorTime(_), of_inner) = &inner.kind else {
+        return Ok(node);
+    };
+    match compile::window_millis(inner) {
+        Some(of_window) if *millis > 0 && of_window % millis == 0 => Ok(inner.clone()),
+        Some(of_window) if millis % of_window == 0 && of_inner[0].kind == NodeKind::RowTime => {
+            let call = NodeKind::Call(Call::FloorTime(*millis), of_inner.clone());
+            Node::new(call, node.value_type, node.at)
+        }
+        _ => Ok(node),
+    }
+}
+
+/// Whether an expression is the name of a column of a subquery, and not its time.
+fn names_distinct(expr: &Expr, scope: &Scope) -> bool {
+    let name = match expr {
+        Expr::Identifier(name) => Some(name),
+        Expr::CompoundIdentifier(names) => names.last(),
+        _ => None,
+    };
+    let name = name.map(|name| identifier(&name.value, name.quote_style));
+    let column = scope.distinct.as_ref().zip(name);
+    column.is_some_and(|(rows, name)| name != ROWTIME && rows.column(&name).is_some())
+}
+
 /// Terms on ROWTIME that are no window of a fixed length.
-fn of_row_time(term: &Term) -> Option<SqlProblem> {
+fn of_row_time(clause: &str, term: &Term) -> Option<SqlProblem> {
     if !term.node.is_of_row_time() || compile::window_millis(&term.node).is_some() {
         return None;
     }
@@ -170,21 +245,26 @@ fn of_row_time(term: &Term) -> Option<SqlProblem> {
         }
         _ => "this function of ROWTIME is no tumbling window",
     };
-    let construct = format!("GROUP BY {}", term.name);
+    let construct = format!("{clause} {}", term.name);
     let problem = SqlProblem::new(term.node.at, construct, reason);
     Some(problem.rewrite("use FLOOR(ROWTIME TO MINUTE) or STEP(ROWTIME BY INTERVAL '10' SECOND)"))
 }
 
-fn without_window(terms: &[Term], parts: &SelectParts<'_>) -> SqlProblem {
-    let construct = if terms.is_empty() {
-        "an aggregate without GROUP BY"
+fn without_window(clause: &str, terms: &[Term], parts: &SelectParts<'_>) -> SqlProblem {
+    let problem = if clause != "GROUP BY" {
+        let construct = format!("{clause} without a ROWTIME term");
+        let reason = "the distinct rows of a stream need a column with a term on ROWTIME, or they would never be complete";
+        SqlProblem::new(parts.at, construct, reason)
+    } else if let Some(first) = terms.first() {
+        SqlProblem::new(first.node.at, "GROUP BY without a ROWTIME term", RULE)
     } else {
-        "GROUP BY without a ROWTIME term"
+        SqlProblem::new(parts.at, "an aggregate without GROUP BY", RULE)
     };
-    let at = terms.first().map_or(parts.at, |term| term.node.at);
-    let problem = SqlProblem::new(at, construct, RULE);
     let is_time = |term: &Term| matches!(term.node.kind, NodeKind::Call(Call::FloorTime(_), _));
-    let stream = &parts.from.text;
+    let stream = match (&parts.subquery, &parts.alias) {
+        (Some(_), Some(alias)) => alias,
+        _ => &parts.from.text,
+    };
     problem.rewrite(if terms.iter().any(is_time) {
         format!("add STEP(\"{stream}\".ROWTIME BY INTERVAL '1' MINUTE) to the terms on other times")
     } else {

@@ -27,7 +27,7 @@
 //! let group = application.pumps()[0].groups(&row, arrival).next().transpose()?.unwrap();
 //! assert_eq!(group.window.end - group.window.start, 60_000);
 //!
-//! // The rows of a group are merged elsewhere, and finished here.
+//! // The rows of a window are merged elsewhere, and finished here.
 //! let merged = MergedRow {
 //!     key: application.schema().key_values(group.key.clone())?,
 //!     window_start: "2026-03-01 14:00:00.000".parse()?,
@@ -36,7 +36,7 @@
 //!     measures: group.inputs.to_vec(),
 //!     gap: false,
 //! };
-//! let finished = application.finish(&merged)?;
+//! let finished = application.finish([&merged])?;
 //! assert_eq!(finished.rows[0].to_json(), r#"{"ticker":"AMZN","trades":1}"#);
 //! # assert!(matches!(merged.key[0], Value::Text(_)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -56,6 +56,9 @@
 //!
 //! * `ROWTIME` is the time at which a record arrived. In a grouped SELECT it is the window's end,
 //!   and the term of GROUP BY is its start.
+//! * `ROWTIME` does not tell the rows of SELECT DISTINCT apart. It is the window's end there, and the
+//!   window's start in terms of a SELECT that reads them.
+//! * Of values that are equally frequent, TOP_K_ITEMS_TUMBLING keeps the lowest. NULL is not a value.
 //! * Windows start at multiples of their length since the epoch.
 //! * Floats are summed as exact decimals: each as its shortest text, rounded to 15 digits after the
 //!   point. So sums do not depend on the order. A float of 10^15 or more cannot be summed.
@@ -82,6 +85,7 @@ mod compile;
 pub mod constructs;
 mod convert;
 mod dialect;
+mod distinct;
 mod evaluate;
 mod exact;
 mod expression;
@@ -99,4 +103,5 @@ mod scope;
 mod select;
 pub mod sensor;
 mod statement;
+mod top;
 pub mod types;

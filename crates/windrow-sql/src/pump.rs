@@ -24,6 +24,7 @@ pub struct Pump {
     /// The text of its keys. The columns of other pumps are null in it.
     pub(crate) key_text: Vec<KeyPiece>,
     pub(crate) paths: Vec<Path>,
+    pub(crate) is_regrouped: bool,
     pub(crate) filter: Option<Program>,
     pub(crate) keys: Vec<KeyInput>,
     /// What is aggregated, by measure; nothing for those of other pumps.
@@ -141,6 +142,12 @@ impl Pump {
         self.window_seconds
     }
 
+    /// Whether a finished row depends on several merged rows of its window, so that all of them have
+    /// to be finished together, and all again when one of them changes.
+    pub fn is_regrouped(&self) -> bool {
+        self.is_regrouped
+    }
+
     /// The terms of GROUP BY besides the window, as text.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(|input| input.program.text.as_str())
@@ -212,7 +219,8 @@ impl Pump {
         evaluate(&program.node, row).map_err(|failure| EvalError::new(&self.name, program, failure))
     }
 
-    fn group(&self, row: EvalRow<'_>) -> Result<Option<RowGroup>, EvalError> {
+    /// The group that a row of the stream counts in that the window reads.
+    pub(crate) fn group(&self, row: EvalRow<'_>) -> Result<Option<RowGroup>, EvalError> {
         if !self.passes(self.filter.as_ref(), row)? {
             return Ok(None);
         }

@@ -10,11 +10,6 @@ const FUNCTIONS: &[(&str, &str, Option<&str>)] = &[
     ("RANDOM_CUT_FOREST", RANDOMISED, None),
     ("RANDOM_CUT_FOREST_WITH_EXPLANATION", RANDOMISED, None),
     ("HOTSPOTS", RANDOMISED, None),
-    (
-        "TOP_K_ITEMS_TUMBLING",
-        "it is not supported yet",
-        Some("count per item with GROUP BY, and sort the rows of a window"),
-    ),
     ("APPROXIMATE_TOP_K", "it is not supported", None),
     ("COUNT_DISTINCT_ITEMS_TUMBLING", "it is approximate", None),
     ("GROUP_RANK", "it ranks rows over many groups", None),
@@ -85,6 +80,9 @@ const TUMBLING: &str = "use a tumbling window: GROUP BY STEP(\"SOURCE_SQL_STREAM
 const SET: &str = "a pump has one SELECT";
 const SUBQUERY: &str = "subqueries are not supported";
 const NO_SUBQUERY: &str = "write a pump per SELECT, with a stream between them";
+
+/// The form that AWS documents for distinct counts.
+const DISTINCT_ROWS: &str = "count the rows of a subquery: SELECT STREAM COUNT(*) FROM (SELECT STREAM DISTINCT \"x\", FLOOR(s.ROWTIME TO MINUTE) AS \"t\" FROM \"SOURCE_SQL_STREAM_001\" AS s) AS d GROUP BY d.\"t\"";
 
 /// The most operators of an expression. The parser makes a chain of them as deep a tree.
 const MOST_OPERATORS: usize = 250;
@@ -177,6 +175,24 @@ pub(crate) fn unsupported(tokens: &[TokenWithSpan]) -> Vec<SqlProblem> {
     scan.problems
 }
 
+/// Whether a token is this word, unquoted.
+pub(crate) fn is_word(token: &TokenWithSpan, expected: &str) -> bool {
+    match &token.token {
+        Token::Word(word) => {
+            word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a word is the CURSOR of `TOP_K_ITEMS_TUMBLING(CURSOR(SELECT ...), ...)`.
+fn is_cursor(tokens: &[TokenWithSpan], index: usize) -> bool {
+    let before = |back: usize| index.checked_sub(back).and_then(|index| tokens.get(index));
+    is_word(&tokens[index], "CURSOR")
+        && before(1).is_some_and(|token| token.token == Token::LParen)
+        && before(2).is_some_and(|token| is_word(token, "TOP_K_ITEMS_TUMBLING"))
+}
+
 #[derive(Default)]
 struct Scan {
     problems: Vec<SqlProblem>,
@@ -220,6 +236,7 @@ impl Scan {
         }
         self.clause(word, is_call, index, tokens);
         let call = FUNCTIONS.iter().find(|(name, ..)| is_call && *name == word);
+        let call = call.filter(|_| !is_cursor(tokens, index));
         if let Some((name, reason, rewrite)) = call {
             self.push(tokens, index, name, reason, *rewrite);
             self.rejected_call = Some(self.depth);
@@ -255,12 +272,31 @@ impl Scan {
                     );
                 }
             }
-            "SELECT" if index > 0 && tokens[index - 1].token == Token::LParen => {
-                self.push(tokens, index, "a subquery", SUBQUERY, Some(NO_SUBQUERY));
+            "SELECT" if self.is_subquery(tokens, index) => {
+                let reason = "only SELECT DISTINCT can be one, after FROM";
+                self.push(tokens, index, "a subquery", reason, Some(NO_SUBQUERY));
             }
             "DISTINCT" => self.distinct(tokens, index),
             _ => {}
         }
+    }
+
+    /// Whether a SELECT is a subquery, apart from `FROM (SELECT STREAM DISTINCT ...)`.
+    fn is_subquery(&self, tokens: &[TokenWithSpan], index: usize) -> bool {
+        if index == 0 || tokens[index - 1].token != Token::LParen {
+            return false;
+        }
+        let is = |index: Option<usize>, word| {
+            let token = index.and_then(|index| tokens.get(index));
+            token.is_some_and(|token| is_word(token, word))
+        };
+        let is_read = self.depth == 1 && is(index.checked_sub(2), "FROM");
+        let is_distinct = is(Some(index + 1), "DISTINCT")
+            || is(Some(index + 1), "STREAM") && is(Some(index + 2), "DISTINCT");
+        let is_of_cursor = index
+            .checked_sub(2)
+            .is_some_and(|index| is_cursor(tokens, index));
+        !(is_read && is_distinct || is_of_cursor)
     }
 
     fn distinct(&mut self, tokens: &[TokenWithSpan], index: usize) {
@@ -269,14 +305,11 @@ impl Scan {
             token.map(|token| token.token.to_string().to_ascii_uppercase())
         };
         let word = before(1).unwrap_or_default();
-        if word == "SELECT" || word == "STREAM" {
-            let reason = "it is not supported yet";
-            self.push(tokens, index, "SELECT DISTINCT", reason, None);
-        } else if word == "(" {
+        if word == "(" {
             let name = before(2).unwrap_or_default();
             let construct = format!("{name}(DISTINCT)");
-            let reason = "distinct values are not counted per window, and AWS rejected it as well";
-            self.push(tokens, index, &construct, reason, None);
+            let reason = "aggregates take all values, and AWS rejected it as well";
+            self.push(tokens, index, &construct, reason, Some(DISTINCT_ROWS));
         }
     }
 

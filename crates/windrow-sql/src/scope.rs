@@ -1,5 +1,6 @@
 //! The names that an expression can use.
 
+use crate::expression::Node;
 use crate::problem::{Position, SqlProblem};
 use crate::types::SqlType;
 
@@ -20,17 +21,35 @@ pub(crate) struct Scope {
     pub(crate) columns: Vec<(String, SqlType)>,
     /// Whether it is the input stream.
     pub(crate) is_input: bool,
+    /// What a subquery has instead of columns of a stream.
+    pub(crate) distinct: Option<DistinctRows>,
+}
+
+/// The rows of `SELECT DISTINCT`, after the merge. Their time is the start of their window.
+#[derive(Clone, Debug)]
+pub(crate) struct DistinctRows {
+    /// The columns that have a name, and their values: an index is that of a term of the subquery.
+    pub(crate) columns: Vec<(String, Node)>,
+}
+
+impl DistinctRows {
+    pub(crate) fn column(&self, name: &str) -> Option<&Node> {
+        let found = self.columns.iter().find(|(column, _)| column == name);
+        found.map(|(_, node)| node)
+    }
 }
 
 /// What a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ResolvedName {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ResolvedName<'s> {
     /// A column, by index.
     Column(usize, SqlType),
     /// The time of the row.
     RowTime,
     /// The time at which the record arrived.
     ArrivalTime,
+    /// A column of a subquery.
+    Distinct(&'s Node),
 }
 
 impl Scope {
@@ -39,7 +58,10 @@ impl Scope {
     /// # Errors
     ///
     /// [`SqlProblem`] if there is no such column.
-    pub(crate) fn resolve(&self, name: &str, at: Position) -> Result<ResolvedName, SqlProblem> {
+    pub(crate) fn resolve(&self, name: &str, at: Position) -> Result<ResolvedName<'_>, SqlProblem> {
+        if let Some(node) = self.distinct.as_ref().and_then(|rows| rows.column(name)) {
+            return Ok(ResolvedName::Distinct(node));
+        }
         let found = self.columns.iter().position(|(column, _)| column == name);
         if let Some(index) = found {
             return Ok(ResolvedName::Column(index, self.columns[index].1));
@@ -55,9 +77,15 @@ impl Scope {
             return Err(SqlProblem::new(at, construct, "it is not supported"));
         }
         let stream = self.names.first().map_or("", String::as_str);
-        let reason = format!("stream \"{stream}\" has no such column");
+        let reason = match &self.distinct {
+            None => format!("stream \"{stream}\" has no such column"),
+            Some(_) => "the subquery has no such column".to_owned(),
+        };
         let problem = SqlProblem::new(at, construct, reason);
+        let of_subquery = self.distinct.iter().flat_map(|rows| &rows.columns);
+        let of_subquery = of_subquery.map(|(column, _)| column.as_str());
         let columns = self.columns.iter().map(|(column, _)| column.as_str());
+        let columns = columns.chain(of_subquery);
         Err(match similar(name, columns) {
             Some(similar) => problem.rewrite(did_you_mean(similar)),
             None => problem,

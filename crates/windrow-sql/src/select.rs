@@ -2,17 +2,23 @@
 
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr,
-    Spanned, TableFactor,
+    Spanned, TableAlias, TableFactor,
 };
 
 use crate::problem::{Position, SqlProblem};
 use crate::statement::{Name, identifier};
+use crate::top::{self, TopCall, TopValues};
 
 /// The parts of a SELECT that are supported.
 pub(crate) struct SelectParts<'q> {
     /// The stream that it reads.
     pub(crate) from: Name,
     pub(crate) alias: Option<String>,
+    /// The subquery between it and the stream.
+    pub(crate) subquery: Option<Box<Self>>,
+    /// What the rows of the subquery go through first.
+    pub(crate) top: Option<TopValues>,
+    pub(crate) is_distinct: bool,
     pub(crate) items: Vec<SelectListItem<'q>>,
     pub(crate) filter: Option<&'q Expr>,
     pub(crate) group_by: &'q [Expr],
@@ -43,10 +49,10 @@ pub(crate) fn parts<'q>(query: &'q Query, pump: &Name) -> Result<SelectParts<'q>
     let at = Position::from(select.select_token.0.span.start);
     let at = if at.line == 0 { pump.at } else { at };
     let mut problems = leftovers(query, select, at);
-    let from = match source(select, at) {
+    let from = match source(select, pump, at) {
         Ok(from) => Some(from),
-        Err(problem) => {
-            problems.push(problem);
+        Err(others) => {
+            problems.extend(others);
             None
         }
     };
@@ -68,12 +74,15 @@ pub(crate) fn parts<'q>(query: &'q Query, pump: &Name) -> Result<SelectParts<'q>
             &[]
         }
     };
-    let (Some((from, alias)), true) = (from, problems.is_empty()) else {
+    let (Some(source), true) = (from, problems.is_empty()) else {
         return Err(problems);
     };
     Ok(SelectParts {
-        from,
-        alias,
+        from: source.stream,
+        alias: source.alias,
+        subquery: source.subquery,
+        top: source.top,
+        is_distinct: matches!(select.distinct, Some(Distinct::Distinct)),
         items,
         filter: select.selection.as_ref(),
         group_by,
@@ -109,8 +118,8 @@ fn leftovers(query: &Query, select: &Select, at: Position) -> Vec<SqlProblem> {
         ("FOR", !query.locks.is_empty() || query.for_clause.is_some()),
         ("ORDER BY ALL", orders_all),
         (
-            "SELECT DISTINCT",
-            matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_))),
+            "SELECT DISTINCT ON",
+            matches!(select.distinct, Some(Distinct::On(_))),
         ),
         ("TOP", select.top.is_some()),
         ("INTO", select.into.is_some()),
@@ -138,18 +147,44 @@ fn leftovers(query: &Query, select: &Select, at: Position) -> Vec<SqlProblem> {
         .collect()
 }
 
-/// The one stream after FROM, and its alias.
-fn source(select: &Select, at: Position) -> Result<(Name, Option<String>), SqlProblem> {
+/// What a SELECT reads.
+struct SelectSource<'q> {
+    stream: Name,
+    alias: Option<String>,
+    subquery: Option<Box<SelectParts<'q>>>,
+    top: Option<TopValues>,
+}
+
+/// The one stream or subquery after FROM.
+fn source<'q>(
+    select: &'q Select,
+    pump: &Name,
+    at: Position,
+) -> Result<SelectSource<'q>, Vec<SqlProblem>> {
     let [table] = select.from.as_slice() else {
         let reason = match select.from.len() {
             0 => "it is missing",
             _ => "joins are not supported",
         };
-        return Err(SqlProblem::new(at, "FROM", reason));
+        return Err(SqlProblem::new(at, "FROM", reason).into());
     };
     if let Some(join) = table.joins.first() {
         let at = join.relation.span().start;
-        return Err(SqlProblem::new(at, "JOIN", "joins are not supported"));
+        return Err(SqlProblem::new(at, "JOIN", "joins are not supported").into());
+    }
+    if let TableFactor::Derived {
+        lateral: false,
+        subquery,
+        alias,
+        sample: None,
+    } = &table.relation
+    {
+        return of_subquery(subquery, alias.as_ref(), pump, at);
+    }
+    if let TableFactor::TableFunction { expr, alias } = &table.relation
+        && let Some(call) = top::call(expr)?
+    {
+        return of_top(&call, alias.as_ref(), pump);
     }
     let TableFactor::Table {
         name,
@@ -158,20 +193,82 @@ fn source(select: &Select, at: Position) -> Result<(Name, Option<String>), SqlPr
         ..
     } = &table.relation
     else {
-        return Err(SqlProblem::new(at, "FROM", "only a stream can be read"));
+        return Err(SqlProblem::new(at, "FROM", "only a stream can be read").into());
     };
     let last = name.0.last().and_then(|part| part.as_ident());
     let Some(last) = last else {
-        return Err(SqlProblem::new(at, "FROM", "only a stream can be read"));
+        return Err(SqlProblem::new(at, "FROM", "only a stream can be read").into());
     };
-    let from = Name {
+    let stream = Name {
         text: identifier(&last.value, last.quote_style),
         at: last.span.start.into(),
     };
     let alias = alias
         .as_ref()
         .map(|alias| identifier(&alias.name.value, alias.name.quote_style));
-    Ok((from, alias))
+    Ok(SelectSource {
+        stream,
+        alias,
+        subquery: None,
+        top: None,
+    })
+}
+
+/// The rows of `TOP_K_ITEMS_TUMBLING`.
+fn of_top<'q>(
+    call: &TopCall<'q>,
+    alias: Option<&TableAlias>,
+    pump: &Name,
+) -> Result<SelectSource<'q>, Vec<SqlProblem>> {
+    let cursor = parts(call.cursor, pump)?;
+    let reason = if cursor.is_distinct || cursor.subquery.is_some() {
+        Some("only a SELECT of a stream can be one")
+    } else if !cursor.order_by.is_empty() {
+        Some("its rows have no order")
+    } else {
+        None
+    };
+    if let Some(reason) = reason {
+        return Err(SqlProblem::new(cursor.at, "CURSOR", reason).into());
+    }
+    if let Some(alias) = alias.filter(|alias| !alias.columns.is_empty()) {
+        let at = alias.name.span.start;
+        return Err(SqlProblem::new(at, "a list of aliases", "it is not supported").into());
+    }
+    Ok(SelectSource {
+        stream: cursor.from.clone(),
+        alias: alias.map(|alias| identifier(&alias.name.value, alias.name.quote_style)),
+        subquery: Some(Box::new(cursor)),
+        top: Some(call.top.clone()),
+    })
+}
+
+fn of_subquery<'q>(
+    query: &'q Query,
+    alias: Option<&TableAlias>,
+    pump: &Name,
+    at: Position,
+) -> Result<SelectSource<'q>, Vec<SqlProblem>> {
+    let inner = parts(query, pump)?;
+    if let Some(alias) = alias.filter(|alias| !alias.columns.is_empty()) {
+        let at = alias.name.span.start;
+        return Err(SqlProblem::new(at, "a list of aliases", "it is not supported").into());
+    }
+    if !inner.is_distinct || inner.subquery.is_some() {
+        let reason = "only one SELECT DISTINCT can be a subquery";
+        return Err(SqlProblem::new(at, "a subquery", reason).into());
+    }
+    if let Some((expr, _)) = inner.order_by.first() {
+        let at = expr.span().start;
+        let reason = "the rows of a subquery have no order";
+        return Err(SqlProblem::new(at, "ORDER BY in a subquery", reason).into());
+    }
+    Ok(SelectSource {
+        stream: inner.from.clone(),
+        alias: alias.map(|alias| identifier(&alias.name.value, alias.name.quote_style)),
+        subquery: Some(Box::new(inner)),
+        top: None,
+    })
 }
 
 fn item<'q>(item: &'q SelectItem, at: Position) -> Result<SelectListItem<'q>, SqlProblem> {

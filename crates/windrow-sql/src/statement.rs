@@ -7,7 +7,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 
 use crate::dialect::KinesisDialect;
 use crate::problem::{Position, SqlProblem};
-use crate::scan;
+use crate::scan::{self, is_word};
 use crate::types::SqlType;
 
 /// The longest text in bytes. AWS allowed 100 KB.
@@ -329,16 +329,6 @@ fn name_position(rest: &[TokenWithSpan]) -> Position {
 impl From<SqlProblem> for Vec<SqlProblem> {
     fn from(problem: SqlProblem) -> Self {
         vec![problem]
-    }
-}
-
-/// Whether a token is this word, unquoted.
-pub(crate) fn is_word(token: &TokenWithSpan, expected: &str) -> bool {
-    match &token.token {
-        Token::Word(word) => {
-            word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected)
-        }
-        _ => false,
     }
 }
 

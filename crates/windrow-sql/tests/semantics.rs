@@ -407,7 +407,7 @@ fn rows_of_other_applications_are_not_finished() {
         measures: Vec::new(),
         gap: false,
     };
-    let error = application.finish(&row).unwrap_err();
+    let error = application.finish([&row]).unwrap_err();
     assert_eq!(error.to_string(), "the application has no pump Q");
 }
 

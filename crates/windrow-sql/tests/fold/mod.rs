@@ -19,6 +19,19 @@ type FoldKey = (i64, i64, Vec<Value>);
 
 /// The finished rows, sorted, and the problems on the way.
 pub(crate) fn run(application: &SqlApplication, rows: &[Arrived]) -> (Vec<OutputRow>, Vec<String>) {
+    let (merged, mut problems) = merged(application, rows);
+    let done = application.finish(&merged).unwrap();
+    problems.extend(done.problems.iter().map(ToString::to_string));
+    let mut finished = done.rows;
+    finish::sort(&mut finished);
+    (finished, problems)
+}
+
+/// The merged rows, and the problems on the way.
+pub(crate) fn merged(
+    application: &SqlApplication,
+    rows: &[Arrived],
+) -> (Vec<MergedRow>, Vec<String>) {
     let mut merged: BTreeMap<FoldKey, (u64, Vec<Value>)> = BTreeMap::new();
     let mut problems = Vec::new();
     for (row, arrival) in rows {
@@ -44,22 +57,18 @@ pub(crate) fn run(application: &SqlApplication, rows: &[Arrived]) -> (Vec<Output
             }
         }
     }
-    let mut finished = Vec::new();
-    for ((start, end, key), (readings, measures)) in merged {
-        let row = MergedRow {
+    let merged = merged
+        .into_iter()
+        .map(|((start, end, key), (readings, measures))| MergedRow {
             key,
             window_start: Timestamp::from_millis(start),
             window_seconds: ((end - start) / 1000) as u32,
             readings,
             measures,
             gap: false,
-        };
-        let done = application.finish(&row).unwrap();
-        finished.extend(done.rows);
-        problems.extend(done.problems.iter().map(ToString::to_string));
-    }
-    finish::sort(&mut finished);
-    (finished, problems)
+        })
+        .collect();
+    (merged, problems)
 }
 
 fn add(column: &MeasureColumn, held: &mut Value, value: Value) {

@@ -1,0 +1,1 @@
+SELECT page, strftime(t,'%Y-%m-%d %H:%M:%S.%g') AS began, COUNT(*)::INTEGER AS visitors FROM (SELECT DISTINCT page, visitor, date_trunc('minute', arrival) AS t FROM src WHERE status = 200) GROUP BY page, t
