@@ -453,6 +453,7 @@ FUNCTION_PROFILE = {
     "profile.release.codegen-units = 1": "codegen-units",
     'profile.release.panic = "abort"': "panic",
     'profile.release.package."*".opt-level = "s"': None,
+    'profile.release.package.sqlparser.opt-level = "s"': None,
 }
 
 
@@ -467,7 +468,7 @@ def read_profiles():
 
 
 def profiles(settings):
-    """Only the two functions use fat LTO, so that everything else builds within minutes."""
+    """Only functions use fat LTO, so that everything else builds within minutes."""
     for setting, name in FUNCTION_PROFILE.items():
         if setting not in settings["functions"]:
             yield f"CargoLambda.toml: build.config does not contain {setting}"
