@@ -167,6 +167,8 @@ def functions(template, expected=FUNCTIONS):
             yield f"{name}: Binary is {built}, which the workspace does not build"
         elif built != binary:
             yield f"{name}: Binary is {built}, not {binary}"
+        for ignored in sorted(build.get("BuildProperties", {}).keys() - {"Binary"}):
+            yield f"{name}: {ignored} is a build property that SAM ignores for Rust"
         if build.get("BuildMethod") != "rust-cargolambda":
             yield f"{name}: BuildMethod is {build.get('BuildMethod')}, not rust-cargolambda"
         for setting, value in [
@@ -576,6 +578,8 @@ def mutations():
     binary = ["Metadata", "BuildProperties", "Binary"]
     yield "a renamed binary", resource("Processor", binary, "proccessor"), "Processor: Binary is proccessor"
     yield "a swapped binary", resource("Processor", binary, "aggregator"), "Processor: Binary is aggregator"
+    flags = ["Metadata", "BuildProperties", "CargoLambdaFlags"]
+    yield "flags of a build", resource("Processor", flags, ["--package", "x"]), "Processor: CargoLambdaFlags is"
     yield "a wildcard action", grant("AggregatorRole", Action="kinesis:*"), "the wildcard action kinesis:*"
     yield "a wildcard resource", grant("GuestRole", Resource="*"), "GuestRole: WatchTheFleet allows"
     yield (

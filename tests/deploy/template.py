@@ -28,7 +28,8 @@ def to_cloudformation(template):
     """The template that `sam deploy` would pass to CloudFormation, with fake S3 locations for code and layers."""
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     template = copy.deepcopy(template)
-    template["Globals"]["Function"]["CodeUri"] = {"Bucket": "artifacts", "Key": "function.zip"}
+    for function in of_type(template, "AWS::Serverless::Function").values():
+        function["Properties"]["CodeUri"] = {"Bucket": "artifacts", "Key": "function.zip"}
     for layer in of_type(template, "AWS::Serverless::LayerVersion").values():
         layer["Properties"]["ContentUri"] = {"Bucket": "artifacts", "Key": "layer.zip"}
     return transform(template, {}, NoManagedPolicies())
