@@ -8,17 +8,23 @@ roles, alarms. The patches:
 - It ignores DeletionPolicy. Here it keeps resources whose policy says so.
 - It supports only functions as Firehose processors. Here it appends the delimiter too.
 - It does not report whether a stack is protected, which `sam delete` requires.
+- It gives a function's layers only to Python and Node. Here the functions of a SQL application find the
+  files of their layer, though not in /opt, which belongs to this machine.
 
 Takes its address from BIND_HOST and GATEWAY_PORT, like ministack.
 """
 
+import hashlib
+import io
 import os
+import pathlib
+import zipfile
 
 # Otherwise it would listen on every address for IoT devices.
 os.environ["IOT_MTLS_ENABLED"] = "0"
 
 from ministack.app import main  # noqa: E402
-from ministack.services import cloudformation, firehose  # noqa: E402
+from ministack.services import cloudformation, firehose, lambda_svc  # noqa: E402
 from ministack.services.cloudformation import handlers, provisioners, stacks  # noqa: E402
 
 STAND_INS = [
@@ -93,9 +99,29 @@ def report_termination_protection():
     handlers._xml = with_protection
 
 
+def unpack_layers():
+    """Unpacks a function's layers beneath the working directory, and says by variables where the files are."""
+    variables = lambda_svc._runtime_env_vars
+
+    def with_layers(config):
+        found = {}
+        for layer in config.get("Layers") or []:
+            data = lambda_svc._resolve_layer_zip(layer["Arn"])
+            folder = pathlib.Path("layers", hashlib.sha256(data).hexdigest()).absolute()
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                archive.extractall(folder)
+            for variable, name in [("SQL_FILE", "application.sql"), ("SCHEMA_FILE", "schema.json")]:
+                if (folder / name).exists():
+                    found[variable] = str(folder / name)
+        return found | variables(config)
+
+    lambda_svc._runtime_env_vars = with_layers
+
+
 if __name__ == "__main__":
     add_stand_ins()
     honour_deletion_policies()
     append_delimiters()
     report_termination_protection()
+    unpack_layers()
     main()

@@ -135,27 +135,27 @@ def as_list(value):
     return value if isinstance(value, list) else [value]
 
 
-def mappings(template):
+def mappings(template, expected=MAPPINGS):
     found = of_type(template, "AWS::Lambda::EventSourceMapping")
-    for name in sorted(found.keys() - MAPPINGS.keys()):
+    for name in sorted(found.keys() - expected.keys()):
         yield f"{name}: a mapping without a rule"
-    for name, expected in MAPPINGS.items():
+    for name, settings in expected.items():
         if name not in found:
             yield f"{name}: missing mapping"
             continue
         properties = found[name]["Properties"]
-        for setting, value in expected.items():
+        for setting, value in settings.items():
             actual = default(template, properties.get(setting))
             if actual != value:
                 yield f"{name}: {setting} is {actual}, not {value}"
 
 
-def functions(template):
+def functions(template, expected=FUNCTIONS):
     found = of_type(template, "AWS::Lambda::Function")
     binaries = workspace_binaries()
-    for name in sorted(found.keys() - FUNCTIONS.keys()):
+    for name in sorted(found.keys() - expected.keys()):
         yield f"{name}: a function without a rule"
-    for name, binary in FUNCTIONS.items():
+    for name, binary in expected.items():
         function = found.get(name)
         if function is None:
             yield f"{name}: missing function"
@@ -167,6 +167,8 @@ def functions(template):
             yield f"{name}: Binary is {built}, which the workspace does not build"
         elif built != binary:
             yield f"{name}: Binary is {built}, not {binary}"
+        for ignored in sorted(build.get("BuildProperties", {}).keys() - {"Binary"}):
+            yield f"{name}: {ignored} is a build property that SAM ignores for Rust"
         if build.get("BuildMethod") != "rust-cargolambda":
             yield f"{name}: BuildMethod is {build.get('BuildMethod')}, not rust-cargolambda"
         for setting, value in [
@@ -188,11 +190,11 @@ def workspace_binaries():
     return {target["name"] for target in targets if "bin" in target["kind"]}
 
 
-def permissions(template):
+def permissions(template, expected=PERMISSIONS):
     roles = of_type(template, "AWS::IAM::Role")
-    for name in sorted(roles.keys() - PERMISSIONS.keys()):
+    for name in sorted(roles.keys() - expected.keys()):
         yield f"{name}: a role without a rule"
-    for name, expected in PERMISSIONS.items():
+    for name, permitted in expected.items():
         if name not in roles:
             yield f"{name}: missing role"
             continue
@@ -201,7 +203,7 @@ def permissions(template):
             yield f"{name}: has managed policies, which are not limited to named resources"
         granted = set()
         for statement in statements(properties):
-            sid = statement["Sid"]
+            sid = statement.get("Sid", "a statement")
             unknown = statement.keys() - {"Sid", "Effect", "Action", "Resource"}
             if unknown or statement["Effect"] != "Allow":
                 yield f"{name}: {sid} is not a plain Allow of actions on resources"
@@ -215,7 +217,7 @@ def permissions(template):
                     granted.add((action, json.dumps(resource)))
         needed = {
             (action, json.dumps(resource))
-            for actions, resources in expected
+            for actions, resources in permitted
             for action in actions
             for resource in resources
         }
@@ -233,24 +235,8 @@ def statements(role):
 
 def trust(template):
     """Who may assume a role: a service only for this account, and a guest only through this identity pool."""
-    roles = of_type(template, "AWS::IAM::Role")
-    trusted = {
-        name: role["Properties"]["AssumeRolePolicyDocument"]["Statement"] for name, role in roles.items()
-    }
-    for name in sorted(roles.keys() - SERVICES.keys() - {"GuestRole"}):
-        yield f"{name}: no rule defines who may assume it"
-    for name, service in SERVICES.items():
-        expected = {
-            "Effect": "Allow",
-            "Principal": {"Service": service},
-            "Action": "sts:AssumeRole",
-            "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
-        }
-        if [one["Principal"] for one in trusted[name]] != [{"Service": service}]:
-            yield f"{name}: principals other than {service} may assume it"
-        elif trusted[name] != [expected]:
-            yield f"{name}: {service} may assume it for another account or with other actions"
-    guest = trusted["GuestRole"]
+    yield from service_trust(template)
+    guest = trusted_by(template)["GuestRole"]
     expected = {
         "Effect": "Allow",
         "Principal": {"Federated": "cognito-identity.amazonaws.com"},
@@ -264,6 +250,28 @@ def trust(template):
         yield "GuestRole: principals other than guests of IdentityPool may assume it"
     if template["Resources"]["IdentityPool"]["Properties"].get("AllowClassicFlow") is not False:
         yield "IdentityPool: AllowClassicFlow is not false"
+
+
+def trusted_by(template):
+    roles = of_type(template, "AWS::IAM::Role").items()
+    return {name: role["Properties"]["AssumeRolePolicyDocument"]["Statement"] for name, role in roles}
+
+
+def service_trust(template):
+    trusted = trusted_by(template)
+    for name in sorted(trusted.keys() - SERVICES.keys() - {"GuestRole"}):
+        yield f"{name}: no rule defines who may assume it"
+    for name, service in SERVICES.items():
+        expected = {
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+        }
+        if [one["Principal"] for one in trusted[name]] != [{"Service": service}]:
+            yield f"{name}: principals other than {service} may assume it"
+        elif trusted[name] != [expected]:
+            yield f"{name}: {service} may assume it for another account or with other actions"
 
 
 def buckets(template):
@@ -310,29 +318,27 @@ PUBLIC_ACCESS = [
 ]
 
 
-def retention(template):
+def retention(template, kept=KEPT):
     """Resources with data outlive the stack, unless its creation failed."""
     for name, resource in template["Resources"].items():
         policy = resource.get("DeletionPolicy", "Delete")
         replaced = resource.get("UpdateReplacePolicy", "Delete")
-        if name in KEPT and (policy, replaced) != ("RetainExceptOnCreate", "Retain"):
+        if name in kept and (policy, replaced) != ("RetainExceptOnCreate", "Retain"):
             yield f"{name}: has data that a deletion or replacement would delete"
-        if name not in KEPT and policy != "Delete":
+        if name not in kept and policy != "Delete":
             yield f"{name}: would outlive the stack, which the guide does not document"
 
 
-def storage(template):
+def storage(template, key=("Name", "StatusTime")):
     for name, stream in of_type(template, "AWS::Kinesis::Stream").items():
         if stream["Properties"].get("StreamEncryption", {}).get("EncryptionType") != "KMS":
             yield f"{name}: is not encrypted"
     table = template["Resources"]["Table"]["Properties"]
     keys = [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]]
-    if keys != [("Name", "HASH"), ("StatusTime", "RANGE")]:
+    if keys != list(zip(key, ["HASH", "RANGE"])):
         yield f"Table: key is {keys}"
     if not table.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled"):
         yield "Table: has no point-in-time recovery"
-    if default(template, table.get("DeletionProtectionEnabled")) != "true":
-        yield "Table: has no deletion protection by default"
     for name, delivery in of_type(template, "AWS::KinesisFirehose::DeliveryStream").items():
         target = delivery["Properties"]["ExtendedS3DestinationConfiguration"]
         if target.get("CompressionFormat") != "GZIP":
@@ -345,6 +351,12 @@ def storage(template):
             yield f"{name}: records without a newline run together in its objects"
         if not from_stream and "ProcessingConfiguration" in target:
             yield f"{name}: lines already end in newlines; a delimiter would add blank lines"
+
+
+def protection(template):
+    table = template["Resources"]["Table"]["Properties"]
+    if default(template, table.get("DeletionProtectionEnabled")) != "true":
+        yield "Table: has no deletion protection by default"
 
 
 # Firehose expects the delimiter as a backslash and an n.
@@ -443,6 +455,7 @@ FUNCTION_PROFILE = {
     "profile.release.codegen-units = 1": "codegen-units",
     'profile.release.panic = "abort"': "panic",
     'profile.release.package."*".opt-level = "s"': None,
+    'profile.release.package.sqlparser.opt-level = "s"': None,
 }
 
 
@@ -457,7 +470,7 @@ def read_profiles():
 
 
 def profiles(settings):
-    """Only the two functions use fat LTO, so that everything else builds within minutes."""
+    """Only functions use fat LTO, so that everything else builds within minutes."""
     for setting, name in FUNCTION_PROFILE.items():
         if setting not in settings["functions"]:
             yield f"CargoLambda.toml: build.config does not contain {setting}"
@@ -488,7 +501,7 @@ def profile_mutations():
     yield "programs that abort", with_release("panic", "abort"), "aborts the program on a panic"
 
 
-RULES = [mappings, functions, permissions, trust, buckets, retention, storage, public, page, alarms]
+RULES = [mappings, functions, permissions, trust, buckets, retention, storage, protection, public, page, alarms]
 
 
 def problems(template, settings=None):
@@ -565,6 +578,8 @@ def mutations():
     binary = ["Metadata", "BuildProperties", "Binary"]
     yield "a renamed binary", resource("Processor", binary, "proccessor"), "Processor: Binary is proccessor"
     yield "a swapped binary", resource("Processor", binary, "aggregator"), "Processor: Binary is aggregator"
+    flags = ["Metadata", "BuildProperties", "CargoLambdaFlags"]
+    yield "flags of a build", resource("Processor", flags, ["--package", "x"]), "Processor: CargoLambdaFlags is"
     yield "a wildcard action", grant("AggregatorRole", Action="kinesis:*"), "the wildcard action kinesis:*"
     yield "a wildcard resource", grant("GuestRole", Resource="*"), "GuestRole: WatchTheFleet allows"
     yield (

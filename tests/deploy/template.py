@@ -1,4 +1,7 @@
-"""Loads template.yaml, as written or transformed by SAM into plain CloudFormation."""
+"""Loads template.yaml or another template, as written or transformed by SAM into plain CloudFormation.
+
+`template.py PATH` prints the transformed template.
+"""
 
 import copy
 import json
@@ -17,15 +20,18 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
 
 
-def load():
-    return yaml_parse(TEMPLATE.read_text())
+def load(path=TEMPLATE):
+    return yaml_parse(pathlib.Path(path).read_text())
 
 
 def to_cloudformation(template):
-    """The template that `sam deploy` would pass to CloudFormation, with a fake S3 location for the code."""
+    """The template that `sam deploy` would pass to CloudFormation, with fake S3 locations for code and layers."""
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     template = copy.deepcopy(template)
-    template["Globals"]["Function"]["CodeUri"] = {"Bucket": "artifacts", "Key": "function.zip"}
+    for function in of_type(template, "AWS::Serverless::Function").values():
+        function["Properties"]["CodeUri"] = {"Bucket": "artifacts", "Key": "function.zip"}
+    for layer in of_type(template, "AWS::Serverless::LayerVersion").values():
+        layer["Properties"]["ContentUri"] = {"Bucket": "artifacts", "Key": "layer.zip"}
     return transform(template, {}, NoManagedPolicies())
 
 
@@ -50,4 +56,4 @@ def default(template, value):
 
 
 if __name__ == "__main__":
-    json.dump(to_cloudformation(load()), sys.stdout, indent=2, default=str)
+    json.dump(to_cloudformation(load(sys.argv[1])), sys.stdout, indent=2, default=str)
