@@ -165,6 +165,7 @@ impl Finisher {
         });
         let first = OutputRow {
             stream: Arc::clone(&self.stream),
+            pump: self.pump.as_str().into(),
             window_start: start,
             values: outputs,
             order: order.collect(),
@@ -405,11 +406,19 @@ fn float(float: f64) -> FieldValue<'static> {
     Finite::new(float).map_or(FieldValue::Null, FieldValue::Float)
 }
 
-/// Sorts rows by window, and those of a window as ORDER BY has it. NULL comes first.
+/// Sorts rows by window, stream and pump, and those of a pump as its ORDER BY has it. NULL comes
+/// first.
 pub fn sort(rows: &mut [OutputRow]) {
+    let place = |row: &OutputRow| {
+        (
+            row.window_start,
+            row.stream.name.clone(),
+            Arc::clone(&row.pump),
+        )
+    };
     rows.sort_by(|left, right| {
-        let windows = left.window_start.cmp(&right.window_start);
-        windows.then_with(|| {
+        // Only rows of one pump have the same terms.
+        place(left).cmp(&place(right)).then_with(|| {
             let terms = left.order.iter().zip(&right.order);
             let compared = terms.map(|((left, is_descending), (right, _))| {
                 let ordering = left.cmp(right);

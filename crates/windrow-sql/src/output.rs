@@ -23,6 +23,8 @@ pub struct OutputStream {
 pub struct OutputRow {
     /// The stream.
     pub stream: Arc<OutputStream>,
+    /// The pump with the window.
+    pub pump: Arc<str>,
     /// The start of the window that it was computed from.
     pub window_start: Timestamp,
     /// The values, one per column of the stream.

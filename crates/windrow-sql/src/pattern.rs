@@ -1,6 +1,6 @@
 //! The patterns of LIKE and SIMILAR TO.
 
-use regex::Regex;
+use regex_lite::Regex;
 
 /// A compiled pattern. It matches in time linear in the text.
 #[derive(Clone, Debug)]
@@ -81,11 +81,10 @@ impl Pattern {
 
     fn compile(mut source: String) -> Result<Self, String> {
         source.push_str(")$");
-        let mut builder = regex::RegexBuilder::new(&source);
+        let mut builder = regex_lite::RegexBuilder::new(&source);
         match builder.size_limit(LARGEST).build() {
             Ok(regex) => Ok(Self { source, regex }),
-            Err(regex::Error::CompiledTooBig(_)) => Err("the pattern is too large".to_owned()),
-            Err(_) => Err("the pattern is not valid".to_owned()),
+            Err(_) => Err("the pattern is not valid, or too large".to_owned()),
         }
     }
 
@@ -98,7 +97,7 @@ const ESCAPE_AT_END: &str = "the pattern ends with its escape character";
 
 fn push_literal(source: &mut String, character: char) {
     let mut buffer = [0; 4];
-    source.push_str(&regex::escape(character.encode_utf8(&mut buffer)));
+    source.push_str(&regex_lite::escape(character.encode_utf8(&mut buffer)));
 }
 
 #[cfg(test)]
