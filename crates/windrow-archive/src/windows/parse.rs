@@ -237,12 +237,7 @@ impl<'n, S: Sensor> Parser<'n, S> {
         mut take: impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
     ) -> io::Result<Piece> {
         let mut piece = Piece::default();
-        let Self {
-            sensor,
-            keys,
-            layout,
-            ..
-        } = self;
+        let (sensor, keys, layout) = (self.sensor, &mut self.keys, &mut self.layout);
         let mut take = |reading: S::Reading<'_>| {
             // An archive does not say when a record arrived.
             let arrival = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
