@@ -288,7 +288,7 @@ impl<'n, S: Sensor> Parser<'n, S> {
                 }
                 continue;
             }
-            if !take_part(*sensor, text, &mut piece, &mut take)? {
+            if !take_part(sensor, text, &mut piece, &mut take)? {
                 piece.is_last = true;
                 break;
             }
