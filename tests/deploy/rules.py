@@ -455,7 +455,7 @@ FUNCTION_PROFILE = {
     "profile.release.codegen-units = 1": "codegen-units",
     'profile.release.panic = "abort"': "panic",
     'profile.release.package."*".opt-level = "s"': None,
-    'profile.release.package.sqlparser.opt-level = "s"': None,
+    'profile.release.package.sqlparser.opt-level = "z"': None,
 }
 
 
