@@ -15,6 +15,8 @@ fn sql(args: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_sql"))
         .args(args)
         .current_dir(folder())
+        // The width of a help text that is not printed to a terminal.
+        .env("COLUMNS", "100")
         .output()
         .unwrap();
     (
