@@ -9,8 +9,9 @@ pub mod programs;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use audit::expected::{AuditWindows, LogFold, WindowBy};
+use audit::expected::LogFold;
 use audit::measures::AuditTotals;
+use audit::windows::{AuditWindows, WindowBy};
 use aws_sdk_kinesis::Client;
 use bytes::Bytes;
 use local::{Functions, WildRydes};

@@ -6,8 +6,8 @@ use clap::Parser;
 use windrow_connect::cloud::TargetArgs;
 use windrow_core::time::Timestamp;
 
-use crate::expected::WindowBy;
 use crate::report::AuditFormat;
+use crate::windows::WindowBy;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use windrow_core::schema::Schema;
 
 use crate::compare::{Difference, DifferenceKind, compare_window};
-use crate::expected::{AuditWindows, LoggedKey, WindowBy};
+use crate::expected::LoggedKey;
 use crate::merge::{AuditRow, merge_rows};
 use crate::position::LogPosition;
 use crate::stored::TableEntry;
+use crate::windows::{AuditWindows, WindowBy};
 
 /// A stream whose rows are audited.
 #[derive(Clone, Debug, Default)]

@@ -17,7 +17,8 @@
 //! use std::time::Duration;
 //!
 //! use audit::compare::{DifferenceKind, compare};
-//! use audit::expected::{AuditRecord, AuditWindows, LogFold, WindowBy};
+//! use audit::expected::{AuditRecord, LogFold};
+//! use audit::windows::{AuditWindows, WindowBy};
 //! use audit::merge::FoundWindows;
 //! use audit::position::LogPosition;
 //! use windrow_core::sensor::{Aggregation, DeclaredSensor, Field, Sensor as _};
@@ -61,6 +62,7 @@ pub mod report;
 mod run;
 pub mod stored;
 mod table;
+pub mod windows;
 
 pub use args::AuditArgs;
 pub use entry::main;

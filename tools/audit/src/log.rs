@@ -10,9 +10,10 @@ use windrow_service::ServiceError;
 use crate::check::{AuditedShard, AuditedStream};
 use crate::cursor::{ReadFrom, ShardCursor, arrival_of};
 use crate::error::AuditError;
-use crate::expected::{AuditRecord, AuditWindows, LogFold, WindowBy};
+use crate::expected::{AuditRecord, LogFold};
 use crate::position::LogPosition;
 use crate::range::LogAge;
+use crate::windows::{AuditWindows, WindowBy};
 
 /// Arrival times within a shard are approximate, so a record may arrive this much before an earlier
 /// one.

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use audit::AuditProgram;
 use clap::FromArgMatches as _;
-use sql::text::{SqlFlags, with_flags};
+use sql::text::{SqlFlags, fail, with_flags};
 use unicorn::sensor::Unicorn;
-use windrow_connect::terminal::{eprint_line, printable};
 use windrow_sql::sensor::SqlSensor;
 
 fn main() -> ExitCode {
@@ -18,12 +17,7 @@ fn main() -> ExitCode {
     match flags.sensor() {
         Ok(None) => unicorns.run_with(&matches),
         Ok(Some(sensor)) => application(sensor).run_with(&matches),
-        Err(error) => {
-            for line in format!("error: {error:#}").lines() {
-                eprint_line(&printable(line));
-            }
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use thiserror::Error;
 use windrow_core::time::Timestamp;
 
-use crate::expected::AuditWindows;
+use crate::windows::AuditWindows;
 
 /// The shortest retention of a stream. A younger stream still has every record.
 const SHORTEST_RETENTION: i64 = 24 * 3_600_000;
@@ -142,7 +142,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::expected::WindowBy;
+    use crate::windows::WindowBy;
 
     const MINUTE: i64 = 60_000;
     const DAY: i64 = 24 * 60 * MINUTE;

@@ -17,7 +17,7 @@ use windrow_core::time::Timestamp;
 use crate::args::AuditArgs;
 use crate::check::{CheckScope, Findings, Lifetimes};
 use crate::error::AuditError;
-use crate::expected::{AuditWindows, LogFold, WindowBy};
+use crate::expected::LogFold;
 use crate::log::{LogReader, ReadOutcome, ReadSpan};
 use crate::position::LogPosition;
 use crate::program::AuditProgram;
@@ -25,6 +25,7 @@ use crate::range::{AuditRange, RequestedRange, plan};
 use crate::report::{AuditFormat, AuditReport};
 use crate::stored::{TableEntry, partition_value};
 use crate::table::{AuditTable, ScannedTable};
+use crate::windows::{AuditWindows, WindowBy};
 
 /// Attempts per call, and the longest wait between two of them.
 const ATTEMPTS: u32 = 8;

@@ -121,7 +121,7 @@ pub fn fold_log<S: Sensor>(log: &[LoggedRecord], mut fold: LogFold<'_, S>) -> Ex
 mod tests {
     use std::time::Duration;
 
-    use audit::expected::{AuditWindows, WindowBy};
+    use audit::windows::{AuditWindows, WindowBy};
     use unicorn::sensor::Unicorn;
 
     use super::*;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use audit::expected::{AuditWindows, WindowBy};
+use audit::windows::{AuditWindows, WindowBy};
 use clap::Parser;
 use windrow_core::fold::StateLimits;
 use windrow_lambda::aggregator::settings::WindowTime;

@@ -5,8 +5,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use audit::compare::{Difference, DifferenceKind, compare_between};
-use audit::expected::{AuditWindows, ExpectedWindows, LogFold};
+use audit::expected::{ExpectedWindows, LogFold};
 use audit::measures::AuditTotals;
+use audit::windows::AuditWindows;
 use soak::log::{Identity, fold_log, identities};
 use soak::rows::{KeyWindow, flat, merge_twice};
 use windrow_core::row::Row;
@@ -284,7 +285,7 @@ fn rejected(folder: &Path, field: &str) -> anyhow::Result<BTreeSet<String>> {
 mod tests {
     use std::time::Duration;
 
-    use audit::expected::WindowBy;
+    use audit::windows::WindowBy;
     use bytes::Bytes;
     use soak::log::LoggedRecord;
     use unicorn::row::parse;
