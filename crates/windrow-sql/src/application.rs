@@ -392,7 +392,13 @@ impl<'i> Catalog<'i> {
             at: pump.at,
         };
         let parts = select::parts(&pump.query, &name)?;
-        let columns = self.stream(&parts.from).map_err(|problem| vec![problem])?;
+        let columns = self.stream(&parts.from).map_err(|problem| {
+            let input = format!("the input stream is \"{}\"", self.input.name);
+            vec![match problem.rewrite {
+                None => problem.rewrite(input),
+                Some(_) => problem,
+            }]
+        })?;
         // A subquery is what reads the stream, if there is one.
         let reader = parts.subquery.as_deref().unwrap_or(&parts);
         let scope = Scope {

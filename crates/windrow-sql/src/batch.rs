@@ -10,10 +10,8 @@ use windrow_core::time::Timestamp;
 use windrow_core::window::Window;
 
 use crate::application::SqlApplication;
-use crate::finish;
-use crate::output::OutputRow;
-use crate::pump::EvalError;
-use crate::sensor::SqlSensor;
+use crate::finish::{self, FinishedRows};
+use crate::sensor::{SqlReading, SqlSensor};
 
 /// Computes the finished rows of an application from records that are all at hand.
 ///
@@ -61,15 +59,6 @@ pub struct RejectedReading {
     pub reason: Rejection,
 }
 
-/// What an application wrote.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FinishedBatch {
-    /// The rows, by window. Those of a window are in the order of its `ORDER BY`.
-    pub rows: Vec<OutputRow>,
-    /// Values that could not be computed. They are null in the rows.
-    pub problems: Vec<EvalError>,
-}
-
 impl SqlBatch {
     /// A batch without records.
     pub fn new(sensor: SqlSensor) -> Self {
@@ -109,7 +98,7 @@ impl SqlBatch {
         rejected
     }
 
-    fn count(&mut self, reading: &crate::sensor::SqlReading<'_>, arrival: Timestamp) {
+    fn count(&mut self, reading: &SqlReading<'_>, arrival: Timestamp) {
         let Some(window) = self.sensor.window(reading) else {
             return;
         };
@@ -136,7 +125,7 @@ impl SqlBatch {
     }
 
     /// Finishes all windows.
-    pub fn finish(self) -> FinishedBatch {
+    pub fn finish(self) -> FinishedRows {
         let schema = self.sensor.schema();
         let mut merged = Vec::new();
         for ((window, key), totals) in self.groups {
@@ -160,17 +149,14 @@ impl SqlBatch {
     }
 }
 
-/// Finishes the merged rows of one or more windows, each with all its rows. Rows of other
-/// applications are left out.
+/// Finishes the merged rows of one or more windows, each with all its rows, and sorts them. Rows of
+/// other applications are left out.
 pub fn finish_rows<'m>(
     application: &SqlApplication,
     merged: impl IntoIterator<Item = &'m MergedRow>,
-) -> FinishedBatch {
+) -> FinishedRows {
     let known = merged.into_iter().filter(|row| application.has(row));
     let mut finished = application.finish(known).unwrap_or_default();
     finish::sort(&mut finished.rows);
-    FinishedBatch {
-        rows: finished.rows,
-        problems: finished.problems,
-    }
+    finished
 }

@@ -194,7 +194,7 @@ pub const REJECTED: &[Construct] = &[
         "WINDOWED BY STAGGER",
         r#"SELECT STREAM "name", COUNT(*) FROM "SOURCE_SQL_STREAM_001" WINDOWED BY STAGGER (PARTITION BY "name" RANGE INTERVAL '1' MINUTE)"#,
         "stagger windows are not supported",
-        Some("group by STEP on the same column"),
+        Some("group by STEP on the same column, beside STEP(ROWTIME BY INTERVAL ...)"),
     ),
     rejected(
         "RANDOM_CUT_FOREST",

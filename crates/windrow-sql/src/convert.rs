@@ -198,7 +198,7 @@ fn shortened(text: &str) -> Cow<'_, str> {
 }
 
 /// A text cut or filled to its type's length.
-fn fit(text: Cow<'_, str>, to: SqlType) -> FieldValue<'_> {
+pub(crate) fn fit(text: Cow<'_, str>, to: SqlType) -> FieldValue<'_> {
     let (length, is_filled) = match to {
         SqlType::Char(length) => (length as usize, true),
         SqlType::Varchar(length) => (length as usize, false),

@@ -132,7 +132,10 @@ impl Finisher {
         for row in rows {
             let of_row = self.finish(row);
             finished.rows.extend(of_row.rows);
-            finished.problems.extend(of_row.problems);
+            let problems = of_row.problems.into_iter();
+            finished
+                .problems
+                .extend(problems.map(|problem| problem.of(row)));
         }
         finished
     }
@@ -195,7 +198,7 @@ impl Regrouping {
                 values: &values,
                 time: row.window_start,
             };
-            let group = match self.pump.group(distinct) {
+            let group = match self.pump.group(0, distinct) {
                 Ok(Some(group)) => group,
                 Ok(None) => continue,
                 Err(error) => {

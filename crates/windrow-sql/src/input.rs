@@ -39,9 +39,6 @@ pub struct RecordColumn {
     pub path: JsonPath,
 }
 
-/// The name of the stream if the export does not say it.
-pub const USUAL_STREAM: &str = "SOURCE_SQL_STREAM_001";
-
 /// The time at which a reading arrived.
 const ROWTIME: &str = "ROWTIME";
 

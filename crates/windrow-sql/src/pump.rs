@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use windrow_core::decimal::Decimal;
+use windrow_core::row::MergedRow;
+use windrow_core::schema::key_array;
 use windrow_core::time::Timestamp;
 use windrow_core::value::{FieldValue, Value};
 use windrow_core::window::{InvalidWindow, Tumbling, Window};
@@ -99,7 +101,7 @@ const LONGEST_TEXT: usize = 2_048;
 
 /// Why an expression has no value for a row.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("pump \"{pump}\": {expression} (line {}, column {}): {reason}", at.line, at.column)]
+#[error("pump \"{pump}\": {expression} (line {}, column {}): {reason}{}", at.line, at.column, in_group(group))]
 pub struct EvalError {
     /// The pump's name.
     pub pump: String,
@@ -109,6 +111,15 @@ pub struct EvalError {
     pub at: Position,
     /// Why.
     pub reason: String,
+    /// The group whose finished row has no value: the start of its window, and the text of its key.
+    pub group: Option<Box<(Timestamp, String)>>,
+}
+
+fn in_group(group: &Option<Box<(Timestamp, String)>>) -> String {
+    match group {
+        Some(group) => format!(", in the window of {}, for the key {}", group.0, group.1),
+        None => String::new(),
+    }
 }
 
 impl EvalError {
@@ -118,6 +129,16 @@ impl EvalError {
             expression: program.text.clone(),
             at: failure.at,
             reason: failure.reason,
+            group: None,
+        }
+    }
+
+    /// Names the group.
+    pub(crate) fn of(self, merged: &MergedRow) -> Self {
+        let key = key_array(merged.key.iter().map(FieldValue::from));
+        Self {
+            group: Some(Box::new((merged.window_start, key))),
+            ..self
         }
     }
 }
@@ -176,19 +197,17 @@ impl Pump {
             time: arrival,
         };
         let paths = self.paths.iter().enumerate();
-        paths.filter_map(move |(chain, Path(stages))| {
-            let group = self.through(stages, row).transpose()?;
-            Some(group.map(|group| RowGroup { chain, ..group }))
-        })
+        paths.filter_map(move |(chain, Path(stages))| self.through(chain, stages, row).transpose())
     }
 
     fn through(
         &self,
+        chain: usize,
         stages: &[Stateless],
         row: EvalRow<'_>,
     ) -> Result<Option<RowGroup>, EvalError> {
         let Some((stage, rest)) = stages.split_first() else {
-            return self.group(row);
+            return self.group(chain, row);
         };
         if !self.passes(stage.filter.as_ref(), row)? {
             return Ok(None);
@@ -201,7 +220,7 @@ impl Pump {
             values: &values,
             time: row.time,
         };
-        self.through(rest, next)
+        self.through(chain, rest, next)
     }
 
     fn passes(&self, filter: Option<&Program>, row: EvalRow<'_>) -> Result<bool, EvalError> {
@@ -219,8 +238,13 @@ impl Pump {
         evaluate(&program.node, row).map_err(|failure| EvalError::new(&self.name, program, failure))
     }
 
-    /// The group that a row of the stream counts in that the window reads.
-    pub(crate) fn group(&self, row: EvalRow<'_>) -> Result<Option<RowGroup>, EvalError> {
+    /// The group that a row of the stream that the window reads counts in, if it came through the
+    /// chain of this number.
+    pub(crate) fn group(
+        &self,
+        chain: usize,
+        row: EvalRow<'_>,
+    ) -> Result<Option<RowGroup>, EvalError> {
         if !self.passes(self.filter.as_ref(), row)? {
             return Ok(None);
         }
@@ -251,7 +275,7 @@ impl Pump {
             // JSON is always UTF-8.
             key: String::from_utf8(key).unwrap_or_default(),
             window: self.window.window_of(row.time.millis()),
-            chain: 0,
+            chain,
             inputs,
         }))
     }

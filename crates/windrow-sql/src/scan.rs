@@ -268,7 +268,7 @@ impl Scan {
                         index,
                         "WINDOWED BY STAGGER",
                         "stagger windows are not supported",
-                        Some("group by STEP on the same column"),
+                        Some("group by STEP on the same column, beside STEP(ROWTIME BY INTERVAL ...)"),
                     );
                 }
             }

@@ -2,14 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers here are tests too")]
 
-mod fold;
-mod records;
-
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use windrow_sql::application::SqlApplication;
+use windrow_sql::batch::SqlBatch;
+use windrow_sql::input::InputSchema;
+use windrow_sql::sensor::SqlSensor;
 
 fn lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_default();
@@ -34,20 +33,35 @@ fn comparable(row: &Value) -> String {
 }
 
 fn run(case: &Path) {
-    let schema: Value =
-        serde_json::from_str(&fs::read_to_string(case.join("schema.json")).unwrap()).unwrap();
-    let input = records::input(&schema);
-    let text = fs::read_to_string(case.join("query.sql")).unwrap();
-    let application = match SqlApplication::new(&text, &input) {
-        Ok(application) => application,
+    let read = |name: &str| fs::read_to_string(case.join(name)).unwrap();
+    let input = InputSchema::parse(&read("schema.json")).unwrap();
+    let sensor = match SqlSensor::new(&read("query.sql"), input) {
+        Ok(sensor) => sensor,
         Err(problems) => panic!("{}: {problems}", case.display()),
     };
-    let records = lines(&case.join("input.jsonl"));
-    let (rows, rejected) = records::rows(&schema, &input, &records);
+    let mut batch = SqlBatch::new(sensor);
+    let mut rejected = Vec::new();
+    for record in lines(&case.join("input.jsonl")) {
+        let arrival = record["arrival"].as_str().unwrap();
+        let data = match record["raw"].as_str() {
+            Some(raw) => raw.to_owned(),
+            None => record["data"].to_string(),
+        };
+        for reading in batch.add(data.as_bytes(), arrival.parse().unwrap()) {
+            rejected.push((arrival.to_owned(), reading.reason.to_string()));
+        }
+    }
     let errors = lines(&case.join("expected-errors.jsonl"));
-    assert_eq!(rejected, errors.len(), "{}", case.display());
-    let (finished, problems) = fold::run(&application, &rows);
-    assert_eq!(problems, Vec::<String>::new(), "{}", case.display());
+    assert_eq!(rejected.len(), errors.len(), "{rejected:?}");
+    for ((arrival, reason), error) in rejected.iter().zip(&errors) {
+        assert_eq!(arrival, error["arrival"].as_str().unwrap());
+        if let Some(column) = error["column"].as_str() {
+            assert!(reason.starts_with(&format!("{column} is ")), "{reason}");
+        }
+    }
+    let finished = batch.finish();
+    assert_eq!(finished.problems, [], "{}", case.display());
+    let finished = finished.rows;
     let parsed = finished
         .iter()
         .map(|row| serde_json::from_str(&row.to_json()).unwrap());

@@ -46,7 +46,7 @@ fn every_rejected_construct_has_a_message() {
     let expected = [
         ("OVER", format!("line 2, column 80: OVER: sliding windows are not supported; {tumbling}")),
         ("WINDOW", format!("line 2, column 108: WINDOW: sliding windows are not supported; {tumbling}")),
-        ("WINDOWED BY STAGGER", "line 2, column 109: WINDOWED BY STAGGER: stagger windows are not supported; group by STEP on the same column".to_owned()),
+        ("WINDOWED BY STAGGER", "line 2, column 109: WINDOWED BY STAGGER: stagger windows are not supported; group by STEP on the same column, beside STEP(ROWTIME BY INTERVAL ...)".to_owned()),
         ("RANDOM_CUT_FOREST", format!("line 2, column 90: RANDOM_CUT_FOREST: {random}")),
         ("RANDOM_CUT_FOREST_WITH_EXPLANATION", format!("line 2, column 90: RANDOM_CUT_FOREST_WITH_EXPLANATION: {random}")),
         ("HOTSPOTS", format!("line 2, column 90: HOTSPOTS: {random}")),

@@ -14,7 +14,8 @@ use windrow_core::sensor::Sensor as _;
 use windrow_core::time::Timestamp;
 use windrow_local::CloudSettings;
 use windrow_pipeline::LocalProgram;
-use windrow_sql::batch::{FinishedBatch, SqlBatch, finish_rows};
+use windrow_sql::batch::{SqlBatch, finish_rows};
+use windrow_sql::finish::FinishedRows;
 use windrow_sql::sensor::SqlSensor;
 
 /// Two pumps, with windows of one and two seconds.
@@ -94,7 +95,7 @@ fn records(round: u32) -> Vec<(String, String)> {
 }
 
 /// The rows in the order of their JSON.
-fn lines(finished: &FinishedBatch) -> Vec<String> {
+fn lines(finished: &FinishedRows) -> Vec<String> {
     let rows = finished.rows.iter();
     let mut lines: Vec<String> = rows
         .map(|row| format!("{} {}", row.stream.name, row.to_json()))
@@ -104,7 +105,7 @@ fn lines(finished: &FinishedBatch) -> Vec<String> {
 }
 
 /// What the rows of the table say, finished.
-fn finished(sensor: &SqlSensor, rows: Vec<Row>) -> FinishedBatch {
+fn finished(sensor: &SqlSensor, rows: Vec<Row>) -> FinishedRows {
     let merged = merge(sensor.schema(), rows);
     assert!(merged.iter().all(|row| !row.gap));
     finish_rows(sensor.application(), &merged)

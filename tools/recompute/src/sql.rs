@@ -11,7 +11,8 @@ use windrow_core::sensor::Sensor as _;
 use windrow_core::time::Timestamp;
 use windrow_core::value::Value;
 use windrow_core::window::Tumbling;
-use windrow_sql::batch::{FinishedBatch, finish_rows};
+use windrow_sql::batch::finish_rows;
+use windrow_sql::finish::FinishedRows;
 use windrow_sql::sensor::SqlSensor;
 
 use crate::program::{OwnWindows, RecomputeProgram};
@@ -72,7 +73,7 @@ fn greatest_common_divisor(one: u32, other: u32) -> u32 {
 type MergedGroup = (Vec<Value>, u64, Vec<Measure>);
 
 /// Merges rows of scanned windows into rows of the pumps' windows, and finishes these.
-fn finish(rows: &WindowRows<'_, SqlSensor>) -> FinishedBatch {
+fn finish(rows: &WindowRows<'_, SqlSensor>) -> FinishedRows {
     let sensor = rows.sensor();
     let schema = sensor.schema();
     let pumps = sensor.application().pumps();

@@ -9,6 +9,7 @@ use windrow_core::time::Timestamp;
 use windrow_core::value::{FieldValue, Finite};
 
 use super::RecordColumn;
+use crate::convert::fit;
 use crate::types::SqlType;
 
 /// The value of a column.
@@ -27,9 +28,7 @@ pub(super) fn coerce<'a>(
         SqlType::Double => usual_float(token),
         sql_type if sql_type.is_exact() => usual_exact(sql_type, token),
         SqlType::Timestamp => usual_timestamp(token),
-        SqlType::Varchar(length) => token
-            .text()
-            .map(|text| FieldValue::Text(truncated(text, length))),
+        SqlType::Varchar(_) => token.text().map(|text| fit(text, column.sql_type)),
         _ => None,
     };
     match value {
@@ -64,24 +63,6 @@ fn usual_exact<'a>(sql_type: SqlType, token: &FieldToken<'a>) -> Option<FieldVal
     is_valid.then_some(FieldValue::Number(Decimal { unscaled, scale }))
 }
 
-/// A text of up to so many characters.
-fn truncated(text: Cow<'_, str>, length: u32) -> Cow<'_, str> {
-    let length = length as usize;
-    if text.len() <= length {
-        return text;
-    }
-    match text.char_indices().nth(length) {
-        None => text,
-        Some((end, _)) => match text {
-            Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
-            Cow::Owned(mut text) => {
-                text.truncate(end);
-                Cow::Owned(text)
-            }
-        },
-    }
-}
-
 /// The value of a JSON value of any form, or what is wrong with it.
 #[inline(never)]
 fn unusual<'a>(sql_type: SqlType, token: &FieldToken<'a>) -> Result<FieldValue<'a>, String> {
@@ -90,34 +71,16 @@ fn unusual<'a>(sql_type: SqlType, token: &FieldToken<'a>) -> Result<FieldValue<'
     let raw = raw.ok_or_else(|| "is not JSON".to_owned())?;
     match sql_type {
         SqlType::Boolean => boolean(raw, token),
-        SqlType::Char(length) | SqlType::Varchar(length) => {
-            let text = if raw.starts_with('"') {
-                let text = token.text();
-                text.ok_or_else(|| format!("is {}, which is not text", json::quote(raw)))?
-            } else {
-                Cow::Borrowed(raw)
-            };
-            let text = truncated(text, length);
-            Ok(FieldValue::Text(match sql_type {
-                SqlType::Char(_) => padded(text, length),
-                _ => text,
-            }))
+        SqlType::Char(_) | SqlType::Varchar(_) if raw.starts_with('"') => {
+            let text = token.text();
+            let text = text.ok_or_else(|| format!("is {}, which is not text", json::quote(raw)))?;
+            Ok(fit(text, sql_type))
         }
+        SqlType::Char(_) | SqlType::Varchar(_) => Ok(fit(Cow::Borrowed(raw), sql_type)),
         SqlType::Date | SqlType::Time | SqlType::Timestamp => datetime(sql_type, raw, token),
         SqlType::Real | SqlType::Double => float(sql_type, raw, token),
         _ => exact(sql_type, raw, token),
     }
-}
-
-/// A text with blanks up to its length.
-fn padded(text: Cow<'_, str>, length: u32) -> Cow<'_, str> {
-    let blanks = (length as usize).saturating_sub(text.chars().count());
-    if blanks == 0 {
-        return text;
-    }
-    let mut text = text.into_owned();
-    text.extend(std::iter::repeat_n(' ', blanks));
-    Cow::Owned(text)
 }
 
 fn boolean<'a>(raw: &str, token: &FieldToken<'a>) -> Result<FieldValue<'a>, String> {

@@ -3,7 +3,8 @@
 use serde_json::Value;
 use windrow_core::time::Timestamp;
 
-use super::{InputError, InputSchema, JsonPath, RecordColumn, USUAL_STREAM};
+use super::{InputError, InputSchema, JsonPath, RecordColumn};
+use crate::application::INPUT_STREAM;
 use crate::types::{MOST_CHARACTERS, SqlType};
 
 /// The deepest object whose fields become columns.
@@ -89,7 +90,7 @@ impl SchemaDiscovery {
                 path: JsonPath::of_fields(path.clone()),
             }
         });
-        InputSchema::new(USUAL_STREAM, columns.collect())
+        InputSchema::new(INPUT_STREAM, columns.collect())
     }
 }
 
@@ -197,6 +198,21 @@ mod tests {
                 "Place_Id INTEGER $.Place.Id",
             ]
         );
+    }
+
+    #[test]
+    fn a_schema_can_be_read_again() {
+        let mut discovery = SchemaDiscovery::default();
+        discovery.add(&json!({"": 1, "ROWTIME": 2, "a.b": {"": 3, "it's": 4}}));
+        let schema = discovery.schema().unwrap();
+        let names: Vec<&str> = schema
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        assert_eq!(names, ["ROWTIME_FIELD", "it's"]);
+        let read = InputSchema::parse(&schema.to_json().to_string()).unwrap();
+        assert_eq!(read, schema);
     }
 
     #[test]

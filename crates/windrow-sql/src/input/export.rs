@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{InputError, InputSchema, JsonPath, RecordColumn, USUAL_STREAM};
+use super::{InputError, InputSchema, JsonPath, RecordColumn};
+use crate::application::INPUT_STREAM;
 use crate::types::TypeError;
 
 /// The schema in an export.
@@ -34,7 +35,7 @@ pub(super) fn parse(export: &Value) -> Result<InputSchema, InputError> {
     let columns = columns.map(|(index, column)| record_column(index, column));
     let stream = match around.prefix {
         Some(prefix) => format!("{prefix}_001"),
-        None => USUAL_STREAM.to_owned(),
+        None => INPUT_STREAM.to_owned(),
     };
     InputSchema::new(stream, columns.collect::<Result<_, _>>()?)
 }
@@ -249,6 +250,10 @@ mod tests {
             (
                 column(json!({"Name": "A", "SqlType": "DATE", "Mapping": "A"})),
                 "the mapping of the column A is not supported",
+            ),
+            (
+                column(json!({"Name": "ROWTIME", "SqlType": "TIMESTAMP"})),
+                "a column cannot be called ROWTIME, which is the time at which a reading arrived; give it another name",
             ),
             (
                 json!({"RecordColumns": [
