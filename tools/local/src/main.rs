@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
 use mimalloc::MiMalloc;
-use sql::text::{SqlFlags, with_flags};
-use windrow_connect::terminal::eprint_line;
+use sql::text::{SqlFlags, fail, with_flags};
 
 /// A local cloud spends its time on small allocations; this allocator takes a quarter less time for
 /// them.
@@ -26,13 +25,6 @@ fn main() -> ExitCode {
         Ok(program) => program.run_with(&matches),
         Err(error) => fail(&error.into()),
     }
-}
-
-fn fail(error: &anyhow::Error) -> ExitCode {
-    for line in format!("error: {error:#}").lines() {
-        eprint_line(line);
-    }
-    ExitCode::FAILURE
 }
 
 #[cfg(test)]

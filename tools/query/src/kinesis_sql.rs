@@ -113,3 +113,15 @@ fn append(_: &SqlSensor, reading: &SqlReading<'_>, column: usize, values: &mut C
     let is_valid = values.value(value.unwrap_or(&FieldValue::Null));
     debug_assert!(is_valid, "column {column} has another type");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_differ_not_only_in_case() {
+        let mut names = TableNames::default();
+        let unique = ["Readings", "readings", "READINGS", "parts"].map(|name| names.unique(name));
+        assert_eq!(unique, ["Readings", "readings_2", "READINGS_3", "parts"]);
+    }
+}

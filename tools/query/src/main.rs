@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
 use query::{kinesis_sql, wild_rydes};
-use sql::text::{SqlFlags, with_flags};
-use windrow_connect::terminal::{eprint_line, printable};
+use sql::text::{SqlFlags, fail, with_flags};
 
 fn main() -> ExitCode {
     let matches = with_flags::<SqlFlags>(wild_rydes::program().command()).get_matches();
@@ -14,12 +13,7 @@ fn main() -> ExitCode {
     match flags.sensor() {
         Ok(None) => wild_rydes::program().run_with(&matches),
         Ok(Some(sensor)) => kinesis_sql::program(sensor).run_with(&matches),
-        Err(error) => {
-            for line in format!("error: {error:#}").lines() {
-                eprint_line(&printable(line));
-            }
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
 }
 

@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args, FromArgMatches as _};
 use recompute::RecomputeProgram;
-use sql::text::{SqlFlags, with_flags};
+use sql::text::{SqlFlags, fail, with_flags};
 use unicorn::sensor::Unicorn;
-use windrow_connect::terminal::{eprint_line, printable};
 use windrow_sql::sensor::SqlSensor;
 
 /// The default table of the pipeline.
@@ -63,12 +62,7 @@ fn main() -> ExitCode {
     match flags.program() {
         Ok(None) => unicorns.run_with(&matches),
         Ok(Some(program)) => program.run_with(&matches),
-        Err(error) => {
-            for line in format!("error: {error:#}").lines() {
-                eprint_line(&printable(line));
-            }
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
 }
 

@@ -37,6 +37,6 @@ fn rows(case: &SqlCase) -> anyhow::Result<[String; 2]> {
     let schema = InputSchema::parse(&case.schema.to_string())?;
     let sensor = SqlSensor::new(&case.sql, schema)?;
     let (mut rows, mut rejects) = (Vec::new(), Vec::new());
-    run(sensor, case.input.as_bytes(), &mut rows, &mut rejects)?;
+    run(sensor, None, case.input.as_bytes(), &mut rows, &mut rejects)?;
     Ok([String::from_utf8(rows)?, String::from_utf8(rejects)?])
 }

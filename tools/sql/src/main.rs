@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use sql::check::describe;
 use sql::run::run;
-use sql::text::{discover, read_schema, sensor};
-use windrow_connect::terminal::{counted, eprint_line, printable};
+use sql::text::{discover, fail, read_schema, sensor};
+use windrow_connect::terminal::{counted, eprint_line};
 use windrow_sql::input::InputSchema;
 use windrow_sql::sensor::SqlSensor;
 
@@ -76,6 +76,9 @@ struct RunArgs {
     /// instead of `data` with text or base64; `-` for standard input
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
+    /// Print only the rows of this output stream [default: those of all]
+    #[arg(long, value_name = "NAME")]
+    stream: Option<String>,
 }
 
 impl ApplicationArgs {
@@ -109,13 +112,7 @@ fn printed(schema: &InputSchema) -> anyhow::Result<String> {
 fn main() -> ExitCode {
     match execute(SqlArgs::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // The lines of an error are its problems.
-            for line in format!("error: {error:#}").lines() {
-                eprint_line(&printable(line));
-            }
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
 }
 
@@ -126,13 +123,13 @@ fn execute(command: SqlCommand) -> anyhow::Result<()> {
         SqlCommand::Run(args) => {
             let sensor = args.application.sensor(Some(&args.input))?;
             let output = BufWriter::new(io::stdout().lock());
-            let rejects = io::stderr();
+            let (stream, rejects) = (args.stream.as_deref(), io::stderr());
             let report = if args.input == Path::new("-") {
-                run(sensor, io::stdin().lock(), output, rejects)?
+                run(sensor, stream, io::stdin().lock(), output, rejects)?
             } else {
                 let file = File::open(&args.input);
                 let file = file.with_context(|| format!("cannot read {}", args.input.display()))?;
-                run(sensor, BufReader::new(file), output, rejects)?
+                run(sensor, stream, BufReader::new(file), output, rejects)?
             };
             eprint_line(&format!(
                 "{}: {}, {} rejected{}",

@@ -64,17 +64,23 @@ pub struct RunReport {
 }
 
 /// Reads records, one per line, and writes the finished rows, and what is rejected, as JSON lines.
-/// All windows are finished at the end.
+/// All windows are finished at the end. With `stream`, only the rows of that output stream are
+/// written.
 ///
 /// # Errors
 ///
-/// If a line is not a record, or if something cannot be read or written.
+/// If there is no such output stream, if a line is not a record, or if something cannot be read or
+/// written.
 pub fn run(
     sensor: SqlSensor,
+    stream: Option<&str>,
     input: impl BufRead,
     mut output: impl Write,
     mut rejects: impl Write,
 ) -> anyhow::Result<RunReport> {
+    if let Some(stream) = stream {
+        check_stream(&sensor, stream)?;
+    }
     let mut report = RunReport::default();
     let mut batch = SqlBatch::new(sensor);
     for (index, line) in input.lines().enumerate() {
@@ -106,6 +112,9 @@ pub fn run(
     }
     let finished = batch.finish();
     for row in &finished.rows {
+        if stream.is_some_and(|stream| row.stream.name != stream) {
+            continue;
+        }
         report.rows += 1;
         writeln!(output, "{}", row.to_json())?;
     }
@@ -115,4 +124,19 @@ pub fn run(
     }
     output.flush()?;
     Ok(report)
+}
+
+fn check_stream(sensor: &SqlSensor, stream: &str) -> anyhow::Result<()> {
+    let names = sensor
+        .application()
+        .outputs()
+        .map(|output| output.name.as_str());
+    let names: Vec<&str> = names.collect();
+    if names.contains(&stream) {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "there is no output stream {stream}; there is {}",
+        names.join(", ")
+    )
 }

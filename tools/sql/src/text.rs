@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Command};
@@ -18,7 +19,7 @@ use crate::run;
 /// How many readings of a sample make a schema.
 const SAMPLED: usize = 1_000;
 
-/// Flags of programs for any sensor, which make one of SQL.
+/// The flags that make a program run a Kinesis SQL application instead of its own sensor.
 #[derive(Clone, Debug, Default, Args)]
 pub struct SqlFlags {
     /// Run this Kinesis SQL text instead of the unicorns' sensor
@@ -94,6 +95,14 @@ pub fn sensor(path: &Path, schema: InputSchema, identity: &[String]) -> anyhow::
     let sensor =
         sensor.map_err(|problems| anyhow::anyhow!("{}", not_supported(path, &problems)))?;
     Ok(sensor.with_identity(identity)?)
+}
+
+/// Prints an error, whose further lines are the problems of a text. The exit code of the program.
+pub fn fail(error: &anyhow::Error) -> ExitCode {
+    for line in format!("error: {error:#}").lines() {
+        eprint_line(&printable(line));
+    }
+    ExitCode::FAILURE
 }
 
 /// What is said of a text with problems.
