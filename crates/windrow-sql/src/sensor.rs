@@ -164,9 +164,11 @@ impl SqlSensor {
     fn identity_of(&self, index: usize, chain: usize, row: &[FieldValue<'_>]) -> Option<i128> {
         let values = || self.identity.iter().filter_map(|column| row.get(*column));
         let is_known = values().any(|value| !value.is_null());
-        // The elements of an array are rows that only their index may tell apart.
-        let place = FieldValue::Text(Cow::Owned(format!("{index} {chain}")));
-        is_known.then(|| identity_of(values().cloned().chain([place])))
+        is_known.then(|| {
+            // The elements of an array are rows that only their index may tell apart.
+            let place = FieldValue::Text(Cow::Owned(format!("{index} {chain}")));
+            identity_of(values().cloned().chain([place]))
+        })
     }
 
     /// The time that stands for the arrival of a row.

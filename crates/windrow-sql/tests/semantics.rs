@@ -151,8 +151,8 @@ fn what_does_not_fit_is_null_with_a_problem() {
         found,
         [
             r#"{"a":"ab","b":null,"c":2,"d":null}"#,
-            "pump \"P\": SUM(count) * 30000 (line 2, column 65): 90000 is out of range for SMALLINT",
-            "pump \"P\": 1 / (SUM(count) - 3) (line 2, column 102): division by zero",
+            "pump \"P\": SUM(count) * 30000 (line 2, column 65): 90000 is out of range for SMALLINT, in the window of 2026-03-01 10:00:00.000, for the key [\"P\",\"a\"]",
+            "pump \"P\": 1 / (SUM(count) - 3) (line 2, column 102): division by zero, in the window of 2026-03-01 10:00:00.000, for the key [\"P\",\"a\"]",
         ]
     );
 }
@@ -425,7 +425,7 @@ fn sums_beyond_their_type_are_null_and_never_wrap() {
         found,
         [
             r#"{"a":null,"b":3.0,"c":3}"#,
-            "pump \"P\": SUM(count * 4000000000000000000) (line 2, column 48): 12000000000000000000 is out of range for BIGINT",
+            "pump \"P\": SUM(count * 4000000000000000000) (line 2, column 48): 12000000000000000000 is out of range for BIGINT, in the window of 2026-03-01 00:00:00.000, for the key [\"P\"]",
         ]
     );
 }
