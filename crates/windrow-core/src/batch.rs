@@ -9,15 +9,17 @@
 //! others in its window, which takes one or two comparisons to check. Any other order has the same
 //! results but is slower.
 
+mod key_windows;
 mod times;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
 use crate::aggregate::Merge;
 use crate::dedup::FARTHEST;
-use crate::window::{Tumbling, Window};
+use crate::window::Tumbling;
+use key_windows::AllWindows;
 use times::{AllTimes, TimesInOrder};
 
 /// Aggregates by key and window. Keys are numbers from 0 without large gaps, assigned by the
@@ -34,15 +36,13 @@ use times::{AllTimes, TimesInOrder};
 ///   readings than the one before it;
 /// * about 30 bytes per reading out of order, or with a time that is not a whole millisecond;
 /// * about 60 bytes per reading with an identity that is not a time of its window;
-/// * about 50 bytes per accumulator, in addition to the aggregate.
+/// * about 60 bytes per accumulator, in addition to the aggregate, and up to 300 bytes per key.
 #[derive(Clone, Debug)]
 pub struct BatchFold<A> {
     windows: Tumbling,
     accumulators: Vec<OpenAccumulator<A>>,
     times: AllTimes,
-    keys: Vec<KeyWindows>,
-    /// By key, the accumulators that were opened after one of a later window, by window start.
-    late: HashMap<usize, BTreeMap<i64, usize>, RandomState>,
+    opened: AllWindows,
     identities: Identities,
     readings: u64,
     duplicates: u64,
@@ -63,35 +63,26 @@ pub struct BatchAccumulator<'a, A> {
 #[derive(Clone, Debug, Default)]
 struct Identities {
     known: HashSet<(usize, i128), RandomState>,
-    counts: HashMap<usize, IdentityCounts, RandomState>,
-}
-
-/// The readings of an accumulator that are not in its times.
-#[derive(Clone, Copy, Debug, Default)]
-struct IdentityCounts {
-    readings: u64,
-    duplicates: u64,
+    /// The number of duplicates, by accumulator.
+    duplicates: HashMap<usize, u64, RandomState>,
 }
 
 impl Identities {
-    /// Inserts the identity of a reading, if it has one. Returns false if it is a duplicate.
-    fn insert(&mut self, accumulator: usize, identity: Option<i128>) -> bool {
-        let is_new = identity.is_none_or(|identity| self.known.insert((accumulator, identity)));
-        let counts = self.counts.entry(accumulator).or_default();
-        if is_new {
-            counts.readings += 1;
-        } else {
-            counts.duplicates += 1;
+    /// Inserts the identity of a reading. Returns false if it is a duplicate.
+    fn insert(&mut self, accumulator: usize, identity: i128) -> bool {
+        let is_new = self.known.insert((accumulator, identity));
+        if !is_new {
+            *self.duplicates.entry(accumulator).or_default() += 1;
         }
         is_new
     }
 
     #[inline]
-    fn counts(&self, accumulator: usize) -> IdentityCounts {
-        if self.counts.is_empty() {
-            return IdentityCounts::default();
+    fn duplicates(&self, accumulator: usize) -> u64 {
+        if self.duplicates.is_empty() {
+            return 0;
         }
-        self.counts.get(&accumulator).copied().unwrap_or_default()
+        self.duplicates.get(&accumulator).copied().unwrap_or(0)
     }
 }
 
@@ -100,18 +91,8 @@ impl Identities {
 struct OpenAccumulator<A> {
     aggregate: A,
     times: TimesInOrder,
-}
-
-/// The accumulators of a key, by index.
-#[derive(Clone, Debug, Default)]
-struct KeyWindows {
-    /// The window and accumulator of the last reading. Usually, the next reading has the same.
-    latest: Option<(Window, usize)>,
-    /// The start and accumulator of the newest window.
-    newest: Option<(i64, usize)>,
-    /// The starts and accumulators of earlier windows, ascending, except those in
-    /// [`BatchFold::late`].
-    older: Vec<(i64, usize)>,
+    /// The number of readings that are not identified by their time.
+    others: u64,
 }
 
 impl<A: Merge> BatchFold<A> {
@@ -121,8 +102,7 @@ impl<A: Merge> BatchFold<A> {
             windows,
             accumulators: Vec::new(),
             times: AllTimes::new(),
-            keys: Vec::new(),
-            late: HashMap::default(),
+            opened: AllWindows::default(),
             identities: Identities::default(),
             readings: 0,
             duplicates: 0,
@@ -135,7 +115,9 @@ impl<A: Merge> BatchFold<A> {
     #[inline]
     pub fn add(&mut self, key: usize, millis: i64, nanos: u32, add: impl FnOnce(&mut A)) -> bool {
         let (start, index) = self.accumulator_of(key, millis);
-        let OpenAccumulator { aggregate, times } = &mut self.accumulators[index];
+        let OpenAccumulator {
+            aggregate, times, ..
+        } = &mut self.accumulators[index];
         let after_start = millis.abs_diff(start);
         let is_new = self.times.insert(index, times, after_start, nanos);
         if is_new {
@@ -166,13 +148,22 @@ impl<A: Merge> BatchFold<A> {
         let identity = identity.filter(|identity| identity.unsigned_abs() < FARTHEST);
         let time = identity.and_then(millis_and_nanos);
         let time = time.filter(|(millis, _)| window.contains(*millis));
-        let OpenAccumulator { aggregate, times } = &mut self.accumulators[index];
-        let is_new = match time {
-            Some((millis, nanos)) => {
+        let OpenAccumulator {
+            aggregate,
+            times,
+            others,
+        } = &mut self.accumulators[index];
+        let is_new = match (time, identity) {
+            (Some((millis, nanos)), _) => {
                 let after_start = millis.abs_diff(start);
                 self.times.insert(index, times, after_start, nanos)
             }
-            None => self.identities.insert(index, identity),
+            (None, identity) => {
+                let is_new =
+                    identity.is_none_or(|identity| self.identities.insert(index, identity));
+                *others += u64::from(is_new);
+                is_new
+            }
         };
         if is_new {
             add(aggregate);
@@ -185,21 +176,22 @@ impl<A: Merge> BatchFold<A> {
 
     /// The windows of a key: the start of each, and the index of its [`BatchFold::accumulator`].
     pub fn windows_of(&self, key: usize) -> impl Iterator<Item = (i64, usize)> {
-        let in_order = self.keys.get(key).into_iter();
-        let in_order = in_order.flat_map(|key| key.older.iter().chain(&key.newest).copied());
-        let late = self.late.get(&key).into_iter().flatten();
-        in_order.chain(late.map(|(&start, &accumulator)| (start, accumulator)))
+        let windows = self.opened.of(key);
+        windows.map(|(number, accumulator)| (self.windows.start_of(number), accumulator))
     }
 
     /// The accumulator at an index that [`BatchFold::windows_of`] returned; `None` if there is
     /// none.
     pub fn accumulator(&self, index: usize) -> Option<BatchAccumulator<'_, A>> {
-        let OpenAccumulator { aggregate, times } = self.accumulators.get(index)?;
+        let OpenAccumulator {
+            aggregate,
+            times,
+            others,
+        } = self.accumulators.get(index)?;
         let (readings, duplicates) = self.times.counts(index, *times);
-        let identified = self.identities.counts(index);
         Some(BatchAccumulator {
-            readings: readings + identified.readings,
-            duplicates: duplicates + identified.duplicates,
+            readings: readings + others,
+            duplicates: duplicates + self.identities.duplicates(index),
             aggregate,
         })
     }
@@ -216,55 +208,36 @@ impl<A: Merge> BatchFold<A> {
 
     /// The start of the window of a key and time, and the index of its accumulator, which is opened
     /// if needed.
+    #[inline]
     fn accumulator_of(&mut self, key: usize, millis: i64) -> (i64, usize) {
-        if key >= self.keys.len() {
-            self.keys.resize(key + 1, KeyWindows::default());
-        }
-        if let Some((window, accumulator)) = self.keys[key].latest
+        let latest = self.opened.key(key).latest;
+        if let Some((window, accumulator)) = latest
             && window.contains(millis)
         {
             return (window.start, accumulator);
         }
         let window = self.windows.window_of(millis);
-        let accumulator = match self.find(key, window.start) {
+        let number = self.windows.number_of(millis);
+        let accumulator = match self.opened.find(key, number) {
             Some(accumulator) => accumulator,
-            None => self.open(key, window.start),
+            None => self.open(key, number),
         };
-        self.keys[key].latest = Some((window, accumulator));
+        self.opened.key(key).latest = Some((window, accumulator));
         (window.start, accumulator)
     }
 
-    fn find(&self, key: usize, start: i64) -> Option<usize> {
-        let KeyWindows { newest, older, .. } = &self.keys[key];
-        match *newest {
-            Some((newest, accumulator)) if newest == start => return Some(accumulator),
-            Some((newest, _)) if newest > start => {}
-            _ => return None,
-        }
-        match older.binary_search_by_key(&start, |(start, _)| *start) {
-            Ok(found) => Some(older[found].1),
-            Err(_) => self.late.get(&key)?.get(&start).copied(),
-        }
-    }
-
-    fn open(&mut self, key: usize, start: i64) -> usize {
+    #[cold]
+    fn open(&mut self, key: usize, number: i64) -> usize {
         let index = self.accumulators.len();
-        let KeyWindows {
-            latest,
-            newest,
-            older,
-        } = &mut self.keys[key];
         // A window usually has as many readings as the one before it.
+        let latest = self.opened.key(key).latest;
         let before = latest.and_then(|(_, accumulator)| self.accumulators.get(accumulator));
         let times = self.times.like(before.map(|accumulator| accumulator.times));
-        if newest.is_some_and(|(newest, _)| newest > start) {
-            self.late.entry(key).or_default().insert(start, index);
-        } else {
-            older.extend(newest.replace((start, index)));
-        }
+        self.opened.insert(key, number, index);
         self.accumulators.push(OpenAccumulator {
             aggregate: A::identity(),
             times,
+            others: 0,
         });
         index
     }
@@ -279,6 +252,8 @@ fn millis_and_nanos(nanos: i128) -> Option<(i64, u32)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -293,7 +268,7 @@ mod tests {
     /// Readings, duplicates and sum by key and window start.
     fn contents(batch: &BatchFold<BatchTotals>) -> BTreeMap<(usize, i64), (u64, u64, i128)> {
         let mut contents = BTreeMap::new();
-        for key in 0..batch.keys.len() {
+        for key in 0..batch.opened.keys() {
             for (start, accumulator) in batch.windows_of(key) {
                 let accumulator = batch.accumulator(accumulator).unwrap();
                 let sum = accumulator.aggregate.0.value();
@@ -378,7 +353,7 @@ mod tests {
         }
         assert_eq!(batch.accumulators.len(), 4);
         assert!(batch.accumulators.capacity() <= 8);
-        assert!(batch.keys[0].older.capacity() <= 8);
+        assert!(batch.opened.key(0).slots() <= 64);
     }
 
     proptest! {

@@ -8,6 +8,9 @@ use std::fmt;
 /// not depend on the order. The decimals of a column have one scale, and then they compare as
 /// numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+// Half of the 16 bytes by which 128 bits are aligned, so that a decimal takes 24 bytes, not 32. An
+// accumulator is mostly decimals, and adding to one mostly waits for memory.
+#[repr(packed(8))]
 pub struct Decimal {
     /// The number without its point.
     pub unscaled: i128,

@@ -76,8 +76,8 @@ pub enum Measure {
     Ordered {
         /// The value.
         value: Value,
-        /// The order of its reading.
-        order: ReadingOrder<'static>,
+        /// The order of its reading. Boxed, since few measures have one.
+        order: Box<ReadingOrder<'static>>,
     },
 }
 

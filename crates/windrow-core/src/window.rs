@@ -64,6 +64,18 @@ impl Tumbling {
     pub fn window_of(&self, time: i64) -> Window {
         around(time, time.rem_euclid(self.size), self.size)
     }
+
+    /// The number of the window that contains `time`. The window that starts at 0 has number 0, and
+    /// the next one has number 1.
+    #[inline]
+    pub(crate) fn number_of(&self, time: i64) -> i64 {
+        time.div_euclid(self.size)
+    }
+
+    /// The start of the window of this number.
+    pub(crate) fn start_of(&self, number: i64) -> i64 {
+        number.saturating_mul(self.size)
+    }
 }
 
 /// Windows of one size, one starting every hop: a time is in `size / hop` of them.

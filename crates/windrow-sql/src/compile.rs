@@ -276,7 +276,8 @@ fn number(text: &str, at: Position) -> Compiled {
         return Err(too_large());
     }
     let number: Decimal = exact::parse(text, scale as u8).ok_or_else(too_large)?;
-    let sql_type = match number.unscaled {
+    let unscaled = number.unscaled;
+    let sql_type = match unscaled {
         _ if scale > 0 => SqlType::Decimal {
             precision: exact::MOST_DIGITS,
             scale: scale as u8,

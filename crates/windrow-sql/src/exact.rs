@@ -94,14 +94,14 @@ pub(crate) fn modulo(left: Decimal, right: Decimal, scale: u8) -> Option<Decimal
 /// Compares two numbers of any scale.
 pub(crate) fn compare(left: Decimal, right: Decimal) -> Ordering {
     if left.scale == right.scale {
-        return left.unscaled.cmp(&right.unscaled);
+        return left.cmp(&right);
     }
     let scale = left.scale.max(right.scale);
     match (rescale(left, scale), rescale(right, scale)) {
-        (Some(left), Some(right)) => left.unscaled.cmp(&right.unscaled),
+        (Some(left), Some(right)) => left.cmp(&right),
         // One of them has more than 38 digits at this scale: it is the larger one.
-        (None, _) => left.unscaled.cmp(&0),
-        (_, None) => 0.cmp(&right.unscaled),
+        (None, _) => left.unscaled.signum().cmp(&0),
+        (_, None) => 0.cmp(&right.unscaled.signum()),
     }
 }
 

@@ -3,10 +3,14 @@
 use std::process::ExitCode;
 
 use clap::{Args, FromArgMatches as _};
+use mimalloc::MiMalloc;
 use recompute::RecomputeProgram;
 use sql::text::{SqlFlags, fail, with_flags};
 use unicorn::sensor::Unicorn;
 use windrow_sql::sensor::SqlSensor;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The default table of the pipeline.
 const LIVE_TABLE: &str = "UnicornSensorData";

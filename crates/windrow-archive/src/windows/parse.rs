@@ -69,6 +69,11 @@ impl<V> ReadingBucket<V> {
         self.readings.push(reading);
     }
 
+    /// The number of readings.
+    pub(super) fn len(&self) -> usize {
+        self.readings.len()
+    }
+
     /// Drops the readings.
     pub(super) fn clear(&mut self) {
         self.readings.clear();

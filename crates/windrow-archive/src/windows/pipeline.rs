@@ -2,13 +2,13 @@
 //!
 //! A queue holds the parts of the files, in the order of the files. Any thread can parse any part,
 //! into one bucket per partition of the keys. A part of a plain file is parsed from its first line
-//! on; if the part before turns out to end elsewhere, it is parsed again from there. The buckets of a partition are added in the order of
-//! the queue, by any thread. So a thread waits only if there is nothing to do or enough text was
+//! on; if the part before turns out to end elsewhere, it is parsed again from there. Each thread has
+//! a share of the partitions. The buckets of a share are added in the order of the queue, by any
+//! thread. So a thread waits only if there is nothing to do or enough text was
 //! read ahead ([`PieceSizes::read_ahead`]), and which of equal readings comes first does not depend
 //! on the threads.
 //!
-//! Before a thread parses more, it adds the buckets of the partition with its own number: the
-//! readings parsed last are then still in the processor's cache, and usually the accumulators, too.
+//! Before a thread parses more, it adds the buckets of its own share: the readings parsed last are then still in the processor's cache, and usually the accumulators, too.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,8 +23,8 @@ use super::plan::{FileSplit, ScanPlan};
 use super::report::{PieceSizes, ScanReport, ScanTotals};
 use crate::{ArchiveFile, ArchiveReadError, ReadProgress};
 
-/// Reads all files into partitions, one per parser; each key belongs to one partition. Each parser
-/// runs on its own thread, the first one on the caller's. If a thread cannot be started, the others
+/// Reads all files into partitions; each key belongs to one of them, and each parser has a share of
+/// them, of equal size. Each parser runs on its own thread, the first one on the caller's. If a thread cannot be started, the others
 /// do its work.
 pub(super) fn run<S: Sensor>(
     sensor: &S,
@@ -32,11 +32,11 @@ pub(super) fn run<S: Sensor>(
     sizes: PieceSizes,
     progress: ReadProgress<'_>,
     parsers: &mut [Parser<'_, S>],
-    partitions: Vec<BatchFold<S::Accumulator>>,
+    shares: Vec<Vec<BatchFold<S::Accumulator>>>,
 ) -> Result<Scanned<S>, ArchiveReadError> {
     let shared = PipelineState {
         sensor,
-        queue: Mutex::new(Queue::new(files, sizes, partitions)),
+        queue: Mutex::new(Queue::new(files, sizes, shares)),
         changed: Condvar::new(),
     };
     let work = |number: usize, parser: &mut Parser<'_, S>| {
@@ -78,11 +78,13 @@ impl<'f, 'p, S: Sensor> PipelineState<'f, 'p, S> {
         let files = queue.files;
         loop {
             match queue.next_job(number) {
-                Job::Add(partition, mut batch, mut bucket) => {
+                Job::Add(share, mut partitions, mut buckets) => {
                     drop(queue);
-                    bucket.add_to(self.sensor, &mut batch);
+                    for (bucket, partition) in buckets.iter_mut().zip(&mut partitions) {
+                        bucket.add_to(self.sensor, partition);
+                    }
                     queue = self.lock();
-                    queue.added(partition, batch, bucket);
+                    queue.added(share, partitions, buckets);
                 }
                 Job::Parse(id, split, mut buckets) => {
                     drop(queue);
@@ -130,11 +132,11 @@ impl<S: Sensor> Drop for ScanEnding<'_, '_, '_, S> {
 
 /// A thread's next job.
 enum Job<'p, S: Sensor> {
-    /// Add a bucket to a partition.
+    /// Add one bucket to each partition of a share.
     Add(
         usize,
-        Box<BatchFold<S::Accumulator>>,
-        ReadingBucket<S::Values>,
+        Vec<BatchFold<S::Accumulator>>,
+        Vec<ReadingBucket<S::Values>>,
     ),
     /// Parse the part in the slot with this ID, into one bucket per partition.
     Parse(u64, FileSplit<'p>, Vec<ReadingBucket<S::Values>>),
@@ -142,8 +144,8 @@ enum Job<'p, S: Sensor> {
     End,
 }
 
-/// The batches of all partitions, and the report.
-pub(super) type Scanned<S> = (Vec<BatchFold<<S as Sensor>::Accumulator>>, ScanReport);
+/// The partitions of all shares, and the report.
+pub(super) type Scanned<S> = (Vec<Vec<BatchFold<<S as Sensor>::Accumulator>>>, ScanReport);
 
 struct Queue<'f, 'p, S: Sensor> {
     files: &'f [ArchiveFile],
@@ -151,7 +153,7 @@ struct Queue<'f, 'p, S: Sensor> {
     sizes: PieceSizes,
     slots: VecDeque<BucketSlot<'p, S::Values>>,
     next_id: u64,
-    partitions: Vec<KeyPartition<S::Accumulator>>,
+    shares: Vec<PartitionShare<S::Accumulator>>,
     /// Empty buckets, for reuse.
     spare: Vec<ReadingBucket<S::Values>>,
     totals: ScanTotals,
@@ -179,14 +181,18 @@ struct BucketSlot<'p, V> {
     is_checked: bool,
     /// One bucket per partition, until it is taken.
     buckets: Vec<ReadingBucket<V>>,
-    /// How many partitions have added their bucket.
+    /// How many shares have added their buckets.
     added: usize,
 }
 
-struct KeyPartition<A> {
-    /// `None` while a thread uses it.
-    batch: Option<Box<BatchFold<A>>>,
-    /// The index of the slot that has its next bucket.
+/// The partitions of a thread.
+struct PartitionShare<A> {
+    /// `None` while a thread uses them.
+    partitions: Option<Vec<BatchFold<A>>>,
+    /// The number of its first partition, and how many it has.
+    first: usize,
+    len: usize,
+    /// The index of the slot that has its next buckets.
     next: usize,
 }
 
@@ -194,11 +200,18 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
     fn new(
         files: &'f [ArchiveFile],
         sizes: PieceSizes,
-        batches: Vec<BatchFold<S::Accumulator>>,
+        shares: Vec<Vec<BatchFold<S::Accumulator>>>,
     ) -> Self {
-        let partitions = batches.into_iter().map(|batch| KeyPartition {
-            batch: Some(Box::new(batch)),
-            next: 0,
+        let mut first = 0;
+        let shares = shares.into_iter().map(|partitions| {
+            let len = partitions.len();
+            first += len;
+            PartitionShare {
+                partitions: Some(partitions),
+                first: first - len,
+                len,
+                next: 0,
+            }
         });
         Self {
             files,
@@ -206,7 +219,7 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
             sizes,
             slots: VecDeque::new(),
             next_id: 0,
-            partitions: partitions.collect(),
+            shares: shares.collect(),
             spare: Vec::new(),
             totals: ScanTotals::default(),
             ended: None,
@@ -220,11 +233,11 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
         if self.is_over {
             return Job::End;
         }
-        let mut others = (0..self.partitions.len()).filter(|&number| number != thread);
+        let mut others = (0..self.shares.len()).filter(|&number| number != thread);
         let job = self
-            .bucket_of(thread)
+            .buckets_of(thread)
             .or_else(|| self.split())
-            .or_else(|| others.find_map(|number| self.bucket_of(number)));
+            .or_else(|| others.find_map(|number| self.buckets_of(number)));
         match job {
             Some(job) => job,
             None if self.slots.is_empty() => {
@@ -235,21 +248,26 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
         }
     }
 
-    /// The next bucket of a partition, unless a thread uses the partition.
-    fn bucket_of(&mut self, number: usize) -> Option<Job<'p, S>> {
-        let partition = self.partitions.get_mut(number)?;
-        let slot = self.slots.get_mut(partition.next)?;
+    /// The next buckets of a share, unless a thread uses it.
+    fn buckets_of(&mut self, number: usize) -> Option<Job<'p, S>> {
+        let share = self.shares.get_mut(number)?;
+        let slot = self.slots.get_mut(share.next)?;
         if !slot.is_checked {
             return None;
         }
-        let batch = partition.batch.take()?;
-        let bucket = slot.buckets.get_mut(number).map(std::mem::take);
-        Some(Job::Add(number, batch, bucket.unwrap_or_default()))
+        let partitions = share.partitions.take()?;
+        let buckets = slot.buckets.iter_mut().skip(share.first).take(share.len);
+        Some(Job::Add(
+            number,
+            partitions,
+            buckets.map(std::mem::take).collect(),
+        ))
     }
 
     /// The first part that no thread has taken, unless enough text before it is not added yet.
     fn split(&mut self) -> Option<Job<'p, S>> {
-        let threads = self.partitions.len();
+        let threads = self.shares.len();
+        let partitions = self.shares.iter().map(|share| share.len).sum();
         let most = self.sizes.read_ahead.saturating_mul(threads as u64);
         let mut weight = 0_u64;
         for index in 0.. {
@@ -265,8 +283,8 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
             if let Some(split) = slot.split.take() {
                 let mut buckets = self
                     .spare
-                    .split_off(self.spare.len().saturating_sub(threads));
-                buckets.resize_with(threads, ReadingBucket::default);
+                    .split_off(self.spare.len().saturating_sub(partitions));
+                buckets.resize_with(partitions, ReadingBucket::default);
                 return Some(Job::Parse(slot.id, split, buckets));
             }
             weight = weight.saturating_add(slot.weight);
@@ -339,25 +357,25 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
     fn added(
         &mut self,
         number: usize,
-        batch: Box<BatchFold<S::Accumulator>>,
-        bucket: ReadingBucket<S::Values>,
+        partitions: Vec<BatchFold<S::Accumulator>>,
+        buckets: Vec<ReadingBucket<S::Values>>,
     ) {
-        self.spare.push(bucket);
-        let partition = &mut self.partitions[number];
-        partition.batch = Some(batch);
-        if let Some(slot) = self.slots.get_mut(partition.next) {
+        self.spare.extend(buckets);
+        let share = &mut self.shares[number];
+        share.partitions = Some(partitions);
+        if let Some(slot) = self.slots.get_mut(share.next) {
             slot.added += 1;
         }
-        partition.next += 1;
+        share.next += 1;
         self.retire();
     }
 
-    /// Removes the parts that all partitions have added. Stops at a file that cannot be read.
+    /// Removes the parts that all shares have added. Stops at a file that cannot be read.
     fn retire(&mut self) {
         while let Some(slot) = self.slots.front_mut() {
             let file = &self.files[slot.file];
             match slot.piece.take() {
-                Some(Ok(piece)) if slot.added == self.partitions.len() => {
+                Some(Ok(piece)) if slot.added == self.shares.len() => {
                     self.totals.note(file, &piece);
                 }
                 Some(Err(source)) => {
@@ -372,8 +390,8 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
                 }
             }
             self.slots.pop_front();
-            for partition in &mut self.partitions {
-                partition.next -= 1;
+            for share in &mut self.shares {
+                share.next -= 1;
             }
         }
     }
@@ -382,10 +400,9 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
         match self.failure {
             Some(failure) => Err(failure),
             None => {
-                let partitions = self.partitions.into_iter();
-                let batches =
-                    partitions.filter_map(|partition| partition.batch.map(|batch| *batch));
-                Ok((batches.collect(), self.totals.report))
+                let shares = self.shares.into_iter();
+                let shares = shares.filter_map(|share| share.partitions);
+                Ok((shares.collect(), self.totals.report))
             }
         }
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use foldhash::fast::RandomState;
 
 /// The times of an accumulator, in milliseconds and nanoseconds after the start of its window: the
-/// whole milliseconds that arrived in order. They are the latest one here, and those before it in
-/// blocks of [`AllTimes::list`].
+/// whole milliseconds, unless there are many and they did not arrive in order. They are the latest
+/// one here, and those before it in blocks of [`AllTimes::list`], ascending.
 ///
 /// These are 16 bytes, and a single time needs no block.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,8 +33,8 @@ pub(super) struct AllTimes {
     list: Vec<u32>,
     /// The length from which on the list gets no more blocks.
     full: usize,
-    /// By accumulator, the times that did not arrive in order, or are not whole milliseconds.
-    /// Usually there are none.
+    /// By accumulator, the times that are not whole milliseconds, and those that did not arrive in
+    /// order and would move too many others. Usually there are none.
     others: HashMap<usize, OtherTimes, RandomState>,
 }
 
@@ -48,6 +48,10 @@ struct OtherTimes {
 
 /// The minimum and the maximum size of a first block.
 const FIRST_BLOCK: std::ops::RangeInclusive<u32> = 4..=256;
+
+/// The maximum number of times in order that a time is inserted among. Moving half of them takes as
+/// long as inserting into a tree.
+const MOST_MOVED: u32 = 2_048;
 
 /// The maximum size of a block.
 const LARGEST_BLOCK: u32 = 1 << 24;
@@ -104,7 +108,7 @@ impl AllTimes {
             times.len += 1;
             return true;
         }
-        self.insert_other(index, *times, millis, nanos)
+        self.insert_other(index, times, millis, nanos)
     }
 
     /// The number of distinct times of the accumulator `index`, and the number of duplicates.
@@ -152,14 +156,62 @@ impl AllTimes {
         true
     }
 
-    #[cold]
-    fn insert_other(&mut self, index: usize, times: TimesInOrder, millis: u64, nanos: u32) -> bool {
-        let is_in_order =
-            nanos == 0 && u32::try_from(millis).is_ok_and(|whole| self.is_in_order(times, whole));
+    fn insert_other(
+        &mut self,
+        index: usize,
+        times: &mut TimesInOrder,
+        millis: u64,
+        nanos: u32,
+    ) -> bool {
+        let whole = u32::try_from(millis).ok().filter(|_| nanos == 0);
+        let is_in_order = whole.is_some_and(|whole| self.is_in_order(*times, whole));
+        if !is_in_order
+            && let Some(whole) = whole
+            && self.insert_among(times, whole)
+        {
+            return true;
+        }
         let others = self.others.entry(index).or_default();
         let is_new = !is_in_order && others.times.insert((millis, nanos));
         others.duplicates += u64::from(!is_new);
         is_new
+    }
+
+    /// Inserts a time before the latest one in order, and moves those between them. Returns false if
+    /// it is later, there are too many times, or there is no room.
+    fn insert_among(&mut self, times: &mut TimesInOrder, whole: u32) -> bool {
+        let is_earlier = times.len > 0 && whole < times.latest;
+        if !is_earlier || times.len > MOST_MOVED || !self.keep_latest(times) {
+            return false;
+        }
+        // The last place is free, since the latest time is not only in a block.
+        let (mut start, mut capacity, mut end) = (times.start, times.capacity, times.len);
+        while capacity > 0 {
+            let index = |time: u32| start.wrapping_add(time) as usize;
+            let (before_start, before) =
+                (self.list[index(capacity)], self.list[index(capacity) + 1]);
+            if end > before {
+                let block = &mut self.list[index(before)..index(end)];
+                let last = block.len() - 1;
+                let place = block[..last].partition_point(|time| *time < whole);
+                block.copy_within(place..last, place + 1);
+                if place > 0 || before == 0 {
+                    block[place] = whole;
+                    break;
+                }
+                // All of the block are later, and so may be the last one of the block before.
+                let previous = self.list[before_start.wrapping_add(before - 1) as usize];
+                let first = index(before);
+                if previous < whole {
+                    self.list[first] = whole;
+                    break;
+                }
+                self.list[first] = previous;
+            }
+            (start, capacity, end) = (before_start, before, end.min(before));
+        }
+        times.len += 1;
+        true
     }
 
     /// Whether a time is among those in order.

@@ -97,7 +97,7 @@ fn parse_measure(
             if value.is_null() {
                 return Ok(Measure::Value(value));
             }
-            let order = parse_order(&ColumnParts::of(name, parts)?)?;
+            let order = Box::new(parse_order(&ColumnParts::of(name, parts)?)?);
             Ok(Measure::Ordered { value, order })
         }
         MeasureType::Average { of, .. } => {

@@ -51,7 +51,7 @@ impl MeasureAccumulator {
             {
                 *measure = Measure::Ordered {
                     value: value.clone(),
-                    order: order.clone().into_owned(),
+                    order: Box::new(order.clone().into_owned()),
                 };
             }
             (_, Measure::Value(held @ Value::Null), value) => held.clone_from(value),

@@ -204,8 +204,8 @@ macro_rules! integers {
 
             fn from_value(value: &FieldValue<'a>) -> Result<Self, InvalidValue> {
                 match value {
-                    FieldValue::Number(Decimal { unscaled, scale: 0 }) => {
-                        let integer = Self::try_from(*unscaled);
+                    FieldValue::Number(number) if number.scale == 0 => {
+                        let integer = Self::try_from(number.unscaled);
                         integer.map_err(|_| InvalidValue::new("is out of range"))
                     }
                     _ => Err(InvalidValue::not_of(Self::COLUMN_TYPE)),
@@ -324,9 +324,7 @@ impl<'a, const PLACES: u8> FieldType<'a> for Fixed<PLACES> {
 
     fn from_value(value: &FieldValue<'a>) -> Result<Self, InvalidValue> {
         match value {
-            FieldValue::Number(Decimal { unscaled, scale }) if *scale == PLACES => {
-                Ok(Self(*unscaled))
-            }
+            FieldValue::Number(number) if number.scale == PLACES => Ok(Self(number.unscaled)),
             _ => Err(InvalidValue::not_of(Self::COLUMN_TYPE)),
         }
     }

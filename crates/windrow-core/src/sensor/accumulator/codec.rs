@@ -114,7 +114,10 @@ fn read_ordered(count: usize, input: &mut Decoder) -> Result<Vec<Measure>, Codec
             index: input.unsigned_as()?,
             time: read_time(input)?,
         };
-        Ok(Measure::Ordered { value, order })
+        Ok(Measure::Ordered {
+            value,
+            order: Box::new(order),
+        })
     });
     ordered.collect()
 }
