@@ -10,9 +10,10 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 // Half of the 16 bytes by which 128 bits are aligned, so that a decimal takes 24 bytes, not 32. An
 // accumulator is mostly decimals, and adding to one mostly waits for memory.
-#[repr(packed(8))]
+#[repr(Rust, packed(8))]
 pub struct Decimal {
-    /// The number without its point.
+    /// The number without its point. It can be copied, but not borrowed: it may be less aligned than
+    /// other numbers of its size.
     pub unscaled: i128,
     /// How many of the digits come after the point.
     pub scale: u8,
