@@ -67,6 +67,8 @@
 //! * Arithmetic on integers gives BIGINT, and on decimals up to 38 digits. Nothing wraps.
 //! * A float becomes an integer or a decimal by its shortest text, too: 1.005 is 1.01 with two digits.
 //!   A whole float is exact, also where its shortest text has zeros for digits.
+//! * TIMESTAMP_TO_CHAR formats as Java's `SimpleDateFormat` does for the US and UTC. Of NULL it is the
+//!   text `null`, as AWS documents.
 //! * Numbers become text without zeros at the end and without an exponent.
 //! * `FLOOR(... TO WEEK)` starts on Sunday, and `EXTRACT(WEEK ...)` is that of ISO 8601.
 //! * `CHAR` is compared without the blanks at its end, `VARCHAR` with them.
@@ -103,5 +105,6 @@ mod scope;
 mod select;
 pub mod sensor;
 mod statement;
+mod time_pattern;
 mod top;
 pub mod types;

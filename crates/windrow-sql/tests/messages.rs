@@ -175,6 +175,21 @@ fn types_go_together() {
         "line 3, column 24: operator -: the unit of the difference is missing; write (a - b) SECOND",
     );
     check(
+        &grouped("TIMESTAMP_TO_CHAR('yyyy G', ROWTIME), COUNT(*)", PER_MINUTE),
+        "line 3, column 33: the pattern 'yyyy G': the letter G has no meaning in it",
+    );
+    check(
+        &grouped(
+            "TIMESTAMP_TO_CHAR(\"name\", \"time\"), COUNT(*)",
+            "GROUP BY \"name\", \"time\", FLOOR(ROWTIME TO MINUTE)",
+        ),
+        "line 3, column 33: TIMESTAMP_TO_CHAR: its pattern is not a literal, and only literals are supported",
+    );
+    check(
+        &grouped("TIME_TO_CHAR('y', COUNT(*)), 1", PER_MINUTE),
+        "line 3, column 33: TIME_TO_CHAR: it does not take a value of type BIGINT; convert with CAST",
+    );
+    check(
         &grouped("'a', COUNT(*), 1", PER_MINUTE),
         "line 3, column 1: the SELECT list: it has 3 values for 2 columns of stream \"OUT\"",
     );

@@ -347,6 +347,28 @@ fn functions_compute_what_is_documented() {
             "CAST(\"time\" AS VARCHAR(30))",
             "\"2026-03-01 09:00:01.500\"",
         ),
+        (
+            "VARCHAR(40)",
+            "TIMESTAMP_TO_CHAR('EEE, d MMM yy ''at'' HH:mm:ss.SSS Z', \"time\")",
+            "\"Sun, 1 Mar 26 at 09:00:01.500 +0000\"",
+        ),
+        (
+            "VARCHAR(9)",
+            "DATE_TO_CHAR('MM/dd', CAST(\"time\" AS DATE))",
+            "\"03/01\"",
+        ),
+        (
+            "VARCHAR(9)",
+            "TIME_TO_CHAR('h:mm a', CAST(\"time\" AS TIME))",
+            "\"9:00 AM\"",
+        ),
+        // As AWS documents it, for this function alone.
+        (
+            "VARCHAR(9)",
+            "TIMESTAMP_TO_CHAR('y', NULLIF(\"time\", \"time\"))",
+            "\"null\"",
+        ),
+        ("VARCHAR(9)", "DATE_TO_CHAR('y', NULL)", "null"),
         ("DATE", "CAST(\"time\" AS DATE)", "\"2026-03-01\""),
         ("TIME", "CAST(\"time\" AS TIME)", "\"09:00:01\""),
         (
