@@ -61,7 +61,8 @@
 //! * Of values that are equally frequent, TOP_K_ITEMS_TUMBLING keeps the lowest. NULL is not a value.
 //! * Windows start at multiples of their length since the epoch.
 //! * Floats are summed as exact decimals: each as its shortest text, rounded to 15 digits after the
-//!   point. So sums do not depend on the order. A float of 10^15 or more cannot be summed.
+//!   point. So sums do not depend on the order. A float of 10^15 or more cannot be summed, but its
+//!   CAST to DECIMAL(19,0) can.
 //! * AVG of integers and decimals is an exact decimal with at least 6 digits after the point.
 //! * Numbers are rounded half away from zero. A quotient of integers is cut.
 //! * Arithmetic on integers gives BIGINT, and on decimals up to 38 digits. Nothing wraps.

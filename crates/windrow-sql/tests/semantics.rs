@@ -413,9 +413,31 @@ fn floats_of_10_to_the_15_are_not_summed() {
         found,
         [
             r#"{"a":999999999999999.9}"#,
-            "pump \"P\": SUM(price) (line 2, column 52): a float to sum is 10^15 or more",
+            "pump \"P\": SUM(price) (line 2, column 52): a float to sum is 10^15 or more: sum CAST(... AS DECIMAL(19,0))",
         ]
     );
+    // What the message says is exact.
+    let large = [9_007_199_254_740_993.0, 4e18, 5e18 + 1024.0, -0.5];
+    let rows: Vec<fold::Arrived> = large
+        .into_iter()
+        .map(|price| row("10:00:00.000", "a", price, 1, 1))
+        .collect();
+    let found = select(
+        "VARCHAR(30)",
+        &format!(
+            "CAST(SUM(CAST(\"price\" AS DECIMAL(19,0))) AS VARCHAR(30)) {SOURCE} GROUP BY FLOOR(ROWTIME TO DAY)"
+        ),
+        &rows,
+    );
+    // The first is the float 9007199254740992.
+    assert_eq!(found, [r#"{"a":"9009007199254742015"}"#]);
+    let found = select(
+        "BIGINT",
+        &format!("SUM(CAST(\"price\" AS DECIMAL(19,0))) {SOURCE} GROUP BY FLOOR(ROWTIME TO DAY)"),
+        &[row("10:00:00.000", "a", 1e19, 1, 1)],
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("is out of range for DECIMAL(19,0)"));
 }
 
 #[test]
