@@ -83,6 +83,12 @@ fn run_prints_rows_and_rejects() {
         &[&args[..], &["--input", "sample.jsonl"]].concat(),
         1,
     );
+    // What is not a record is reported, and the rest is read.
+    is_golden(
+        "run-of-some-other-lines.txt",
+        &[&args[..], &["--input", "some-records.jsonl"]].concat(),
+        1,
+    );
 }
 
 #[test]
