@@ -48,7 +48,7 @@ const RULE: &str =
     "an aggregate over a stream needs a GROUP BY term on ROWTIME, or its groups would never end";
 
 /// The longest window: a day.
-const LONGEST: i64 = 86_400_000;
+pub(crate) const LONGEST: i64 = 86_400_000;
 
 impl<'s> Groups<'s> {
     /// The groups of a SELECT, and the problems of its terms, or that none is a window. With one, they

@@ -49,6 +49,7 @@
 //! * [`finish`] and [`output`]: from merged rows to rows of the output streams.
 //! * [`problem`]: why a text is not supported. One construct that is not rejects the whole text.
 //! * [`constructs`]: what is supported and what is not, with examples.
+//! * [`limits`]: what texts and readings are at most.
 //! * [`columns`]: the names of columns that every schema has.
 //! * [`types`]: the types of SQL columns.
 //!
@@ -96,6 +97,7 @@ pub mod finish;
 mod graph;
 mod group;
 pub mod input;
+pub mod limits;
 mod moment;
 pub mod output;
 mod pattern;

@@ -101,7 +101,7 @@ pub struct RowGroup {
 
 /// The longest text of a key or a measure, in bytes. The limits of the window state and of a row
 /// follow from it.
-const LONGEST_TEXT: usize = 2_048;
+pub(crate) const LONGEST_TEXT: usize = 2_048;
 
 /// Why an expression has no value for a row.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
