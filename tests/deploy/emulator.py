@@ -1,4 +1,4 @@
-"""The AWS emulator in which `stack.py` and `ticker.py` deploy, and what they do in it.
+"""The AWS emulator in which `stack.py`, `thermometer.py` and `ticker.py` deploy, and what they do in it.
 
 The emulator's mappings have no tumbling windows. So these scripts build a window's event from the records in
 the stream and invoke the deployed aggregator with it. (Windows are tested in the local cloud.)

@@ -1,4 +1,5 @@
-"""Runs checkov on a transformed template, whose path it takes: wildrydes.json or ticker.json.
+"""Runs checkov on a transformed template, whose path it takes: wildrydes.json,
+thermometer.json or ticker.json.
 
 Its findings must be exactly the accepted ones below, each listed with a reason. An unlisted finding fails,
 and so does a listed one that is no longer found.
@@ -26,6 +27,16 @@ REASONS = {
     "CKV_AWS_366": "a public map needs guests; GuestRole may only read two streams, and PublicDashboard=false omits the pool",
 }
 
+EXAMPLE = {
+    "CKV_AWS_18": ["Bucket"],
+    "CKV_AWS_115": FUNCTIONS,
+    "CKV_AWS_116": FUNCTIONS,
+    "CKV_AWS_117": FUNCTIONS,
+    "CKV_AWS_119": ["Table"],
+    "CKV_AWS_158": ["AggregatorLog", "ProcessorLog"],
+    "CKV_AWS_173": FUNCTIONS,
+}
+
 ACCEPTED = {
     "wildrydes": {
         "CKV_AWS_18": ["ArchiveBucket", "DashboardBucket", "OnFailureBucket", "ResultBucket"],
@@ -41,15 +52,8 @@ ACCEPTED = {
         "CKV_AWS_174": ["Distribution"],
         "CKV_AWS_366": ["IdentityPool"],
     },
-    "ticker": {
-        "CKV_AWS_18": ["Bucket"],
-        "CKV_AWS_115": FUNCTIONS,
-        "CKV_AWS_116": FUNCTIONS,
-        "CKV_AWS_117": FUNCTIONS,
-        "CKV_AWS_119": ["Table"],
-        "CKV_AWS_158": ["AggregatorLog", "ProcessorLog"],
-        "CKV_AWS_173": FUNCTIONS,
-    },
+    "thermometer": EXAMPLE,
+    "ticker": EXAMPLE,
 }
 
 

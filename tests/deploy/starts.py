@@ -1,7 +1,7 @@
-"""Measures how long the built functions of examples/ticker take from exec until they ask for an event.
+"""Measures how long the built functions of an example take from exec until they ask for an event.
 
 Takes the output folder of `sam build` for x86_64. Fails if the fastest of several starts takes longer than 8 ms:
-others may have to wait for a busy machine. The parser of SQL is part of each start.
+others may have to wait for a busy machine. The parser of SQL is part of each start of the ticker.
 """
 
 import os
@@ -21,18 +21,19 @@ APPLICATION = ROOT / "examples" / "ticker" / "application"
 
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
+    # Only the functions of SQL read these files.
     "SQL_FILE": str(APPLICATION / "application.sql"),
     "SCHEMA_FILE": str(APPLICATION / "schema.json"),
-    "SUMMARY_STREAM": "ticker-summary",
-    "REJECTS_STREAM": "ticker-rejects",
-    "TABLE_NAME": "ticker",
+    "SUMMARY_STREAM": "summary",
+    "REJECTS_STREAM": "rejects",
+    "TABLE_NAME": "rows",
     "AWS_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_LAMBDA_FUNCTION_NAME": "ticker",
+    "AWS_LAMBDA_FUNCTION_NAME": "example",
     "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
-    "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/ticker",
+    "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/example",
     "AWS_LAMBDA_LOG_STREAM_NAME": "local",
 }
 

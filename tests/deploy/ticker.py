@@ -14,8 +14,8 @@ import boto3
 
 import emulator
 from emulator import archive, until
+from example_rules import KEPT
 from template import ROOT
-from ticker_rules import KEPT
 
 STACK = "ticker"
 EXAMPLE = ROOT / "examples" / "ticker"

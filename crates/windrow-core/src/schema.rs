@@ -70,7 +70,7 @@ pub enum SchemaError {
 }
 
 /// The most measures of a schema.
-const MOST_MEASURES: usize = 255;
+pub const MOST_MEASURES: usize = 255;
 
 /// The attributes that rows have besides their columns, in the stream or in the table.
 const RESERVED: [&str; 3] = [SOURCE, KEY, EXPIRES_AT];

@@ -76,12 +76,13 @@ fn is_zlib_header(cmf: u8, flg: u8) -> bool {
     is_deflate && !needs_dictionary && u16::from_be_bytes([cmf, flg]).is_multiple_of(31)
 }
 
-/// Replaces `output` by what `data` unpacks to, which is at most `most` bytes.
+/// Replaces `output` by what `data` unpacks to, which is at most `most` bytes. What follows the members
+/// of gzip is text as it is, as in a file of the archive.
 ///
 /// # Errors
 ///
-/// [`UnpackError`] if `data` is not valid in its format from its first byte to its last, or if it
-/// unpacks to more than `most` bytes. `output` then holds anything.
+/// [`UnpackError`] if `data` is not valid in its format, if anything follows the data of another one
+/// than gzip, or if it unpacks to more than `most` bytes. `output` then holds anything.
 pub(crate) fn decompress(
     format: Format,
     data: &[u8],
@@ -93,13 +94,17 @@ pub(crate) fn decompress(
     match format {
         Format::Gzip => {
             let mut rest = data;
-            while !rest.is_empty() {
-                if !rest.starts_with(&GZIP_MAGIC) {
-                    return Err(format.corrupt());
-                }
+            while rest.starts_with(&GZIP_MAGIC) {
                 let member = Decompress::new_gzip(WINDOW_BITS);
                 rest = inflate(format, member, rest, most, output)?;
+                // Zeros after a member are padding.
+                let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+                rest = rest.get(zeros..).unwrap_or_default();
             }
+            if rest.len() > most.saturating_sub(output.len()) {
+                return Err(UnpackError::TooLarge);
+            }
+            output.extend_from_slice(rest);
             Ok(())
         }
         Format::Zlib => match inflate(format, Decompress::new(true), data, most, output)? {

@@ -9,7 +9,7 @@ use crate::limits::{MOST_LAYERS, MOST_UNPACKED};
 /// reason.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum UnpackError {
-    /// The compressed data is corrupt, or something that is not compressed follows it.
+    /// The compressed data is corrupt, or something follows zlib or Zstandard data.
     #[error("the {format} data is corrupt")]
     Corrupt {
         /// The name of the compression format.

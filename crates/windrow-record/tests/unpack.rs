@@ -245,8 +245,39 @@ fn a_broken_user_record_does_not_affect_the_others() {
 }
 
 #[test]
-fn bytes_after_the_compressed_data_are_an_error() {
-    for (format, name) in FORMATS.into_iter().zip(["gzip", "zlib", "Zstandard"]) {
+fn text_after_gzip_members_is_read_as_it_is() {
+    let readings = gzip(b"{}\n");
+    let padded = [&b"\0"[..], &readings, b"2"].concat();
+    let cases: [(&[u8], &[u8]); 6] = [
+        (b"{\"a\":1}", b"{}\n{\"a\":1}"),
+        (b"\n", b"{}\n\n"),
+        // Zeros are padding, also between members.
+        (b"\0\0", b"{}\n"),
+        (b"\0\0[1]", b"{}\n[1]"),
+        (&padded, b"{}\n{}\n2"),
+        // What is no reading is rejected by itself.
+        (b"\xff", b"{}\n\xff"),
+    ];
+    for (after, expected) in cases {
+        let record = [&readings[..], after].concat();
+        assert_eq!(unpack_one(&record).unwrap(), expected, "{after:?}");
+        // Also in another member.
+        assert_eq!(unpack_one(&gzip(&record)).unwrap(), expected, "{after:?}");
+    }
+    let text = vec![b' '; MOST_UNPACKED];
+    let record = [&readings[..], &text[3..]].concat();
+    assert_eq!(unpack_one(&record).unwrap().len(), MOST_UNPACKED);
+    let record = [&readings[..], &text[2..]].concat();
+    assert_eq!(unpack_one(&record), Err(UnpackError::TooLarge));
+}
+
+#[test]
+fn bytes_after_other_compressed_data_are_an_error() {
+    for (format, name) in FORMATS
+        .into_iter()
+        .zip(["gzip", "zlib", "Zstandard"])
+        .skip(1)
+    {
         for after in [&[0][..], b"\n", b"{}"] {
             let record = [&format(b"{}"), after].concat();
             let corrupt = UnpackError::Corrupt { format: name };

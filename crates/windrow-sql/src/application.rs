@@ -391,14 +391,22 @@ impl<'i> Catalog<'i> {
             text: pump.name.clone(),
             at: pump.at,
         };
-        let parts = select::parts(&pump.query, &name)?;
+        let (parts, leftovers) = select::parts(&pump.query, &name)?;
         let columns = self.stream(&parts.from).map_err(|problem| {
             let input = format!("the input stream is \"{}\"", self.input.name);
-            vec![match problem.rewrite {
+            match problem.rewrite {
                 None => problem.rewrite(input),
                 Some(_) => problem,
-            }]
-        })?;
+            }
+        });
+        let target_columns = self.stream(&pump.target);
+        let (columns, target_columns) = match (columns, target_columns) {
+            (Ok(columns), Ok(target_columns)) => (columns, target_columns),
+            (columns, target) => {
+                let streams = [columns.err(), target.err()].into_iter().flatten();
+                return Err(leftovers.into_iter().chain(streams).collect());
+            }
+        };
         // A subquery is what reads the stream, if there is one.
         let reader = parts.subquery.as_deref().unwrap_or(&parts);
         let scope = Scope {
@@ -410,7 +418,6 @@ impl<'i> Catalog<'i> {
             is_input: parts.from.text == self.input.name,
             distinct: None,
         };
-        let target_columns = self.stream(&pump.target).map_err(|problem| vec![problem])?;
         if pump.target.text == self.input.name {
             let construct = format!("stream \"{}\"", pump.target.text);
             let reason = "it is the input stream, which pumps cannot write";
@@ -422,12 +429,13 @@ impl<'i> Catalog<'i> {
             listed: pump.columns.as_deref(),
         };
         let at = pump.at;
-        let body = body::body(&parts, &scope, &target).map_err(|problems| {
-            let problems = problems.into_iter();
-            problems
-                .map(|problem| problem.or_at(at))
-                .collect::<Vec<_>>()
-        })?;
+        let body = match body::body(&parts, &scope, &target) {
+            Ok(body) if leftovers.is_empty() => body,
+            body => {
+                let problems = body.err().into_iter().flatten().chain(leftovers);
+                return Err(problems.map(|problem| problem.or_at(at)).collect());
+            }
+        };
         Ok(CompiledPump {
             name: pump.name.clone(),
             at: pump.at,

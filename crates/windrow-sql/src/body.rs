@@ -110,17 +110,18 @@ fn windowed(
 ) -> Result<Windowed, Vec<SqlProblem>> {
     let mut problems = Problems::default();
     let filter = filter(parts, scope, &mut problems);
-    let groups = if parts.is_distinct {
-        distinct_groups(parts, scope).map(|(groups, _)| groups)
-    } else {
-        Groups::new(parts, scope)
-    };
-    let mut groups = match groups {
-        Ok(groups) => groups,
-        Err(others) => {
-            problems.0.extend(others);
-            return Err(problems.0);
+    let mut groups = if parts.is_distinct {
+        match distinct_groups(parts, scope) {
+            Ok((groups, _)) => groups,
+            Err(others) => {
+                problems.0.extend(others);
+                return Err(problems.0);
+            }
         }
+    } else {
+        let (groups, others) = Groups::new(parts, scope);
+        problems.0.extend(others);
+        groups
     };
     let outputs = outputs(parts, scope, target, &mut groups, &mut problems);
     let having = parts.having.and_then(|expr| {
@@ -329,11 +330,11 @@ fn with_value(filter: Option<Program>, counted: &Term) -> Result<Program, SqlPro
 struct Problems(Vec<SqlProblem>);
 
 impl Problems {
-    fn keep<T>(&mut self, result: Result<T, SqlProblem>) -> Option<T> {
+    fn keep<T>(&mut self, result: Result<T, impl Into<Vec<SqlProblem>>>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
-            Err(problem) => {
-                self.0.push(problem);
+            Err(problems) => {
+                self.0.extend(problems.into());
                 None
             }
         }
@@ -401,14 +402,16 @@ fn aliased<'q>(expr: &'q Expr, parts: &SelectParts<'q>) -> &'q Expr {
     expr
 }
 
-/// The values of the SELECT list.
+/// The values of the SELECT list, without those that have a problem; `None` if it is not known how
+/// many there are.
 fn selected(
     parts: &SelectParts<'_>,
     scope: &Scope,
     grouping: &mut dyn Grouping,
     problems: &mut Problems,
-) -> Vec<Option<Program>> {
+) -> Option<Vec<Option<Program>>> {
     let mut selected = Vec::new();
+    let mut is_complete = true;
     for item in &parts.items {
         match item {
             SelectListItem::Expr(expr, _) => {
@@ -418,6 +421,7 @@ fn selected(
             SelectListItem::All(at) if is_grouped(parts) && !parts.is_distinct => {
                 let reason = "a SELECT with GROUP BY lists its columns";
                 problems.0.push(SqlProblem::new(*at, "*", reason));
+                is_complete = false;
             }
             SelectListItem::All(at) => {
                 let rows = scope.distinct.iter().flat_map(|rows| &rows.columns);
@@ -434,7 +438,7 @@ fn selected(
             }
         }
     }
-    selected
+    is_complete.then_some(selected)
 }
 
 /// The values of the columns of the stream that is written. Columns that are not in the list of
@@ -446,10 +450,9 @@ fn outputs(
     grouping: &mut dyn Grouping,
     problems: &mut Problems,
 ) -> Vec<Program> {
-    let before = problems.0.len();
     let selected = selected(parts, scope, grouping, problems);
     let indexes = problems.keep(target.indexes(parts.at));
-    let Some(indexes) = indexes.filter(|_| problems.0.len() == before) else {
+    let (Some(selected), Some(indexes)) = (selected, indexes) else {
         return Vec::new();
     };
     if indexes.len() != selected.len() {

@@ -25,10 +25,17 @@ type Compiled = Result<Node, SqlProblem>;
 /// How deep the parser's expressions may be, apart from chains of operators.
 const DEEPEST: usize = 100;
 
+/// The most problems of an expression that are noted. Further parts are not compiled.
+const MOST_PROBLEMS: usize = 20;
+
 /// What a grouped SELECT makes of an expression before it is compiled as usual.
 pub(crate) trait Grouping {
     /// The expression as a column of the group, if it is one.
-    fn column(&mut self, expr: &Expr) -> Result<Option<Node>, SqlProblem>;
+    ///
+    /// # Errors
+    ///
+    /// [`SqlProblem`] for each part that is not supported.
+    fn column(&mut self, expr: &Expr) -> Result<Option<Node>, Vec<SqlProblem>>;
 
     /// The column of the group that has the value of a column, if one does.
     fn of_term(&self, column: Node) -> Node {
@@ -40,7 +47,7 @@ pub(crate) trait Grouping {
 pub(crate) struct Ungrouped;
 
 impl Grouping for Ungrouped {
-    fn column(&mut self, _: &Expr) -> Result<Option<Node>, SqlProblem> {
+    fn column(&mut self, _: &Expr) -> Result<Option<Node>, Vec<SqlProblem>> {
         Ok(None)
     }
 }
@@ -49,24 +56,38 @@ impl Grouping for Ungrouped {
 ///
 /// # Errors
 ///
-/// [`SqlProblem`] if it is not supported.
-pub(crate) fn compile(expr: &Expr, scope: &Scope, grouping: &mut dyn Grouping) -> Compiled {
+/// [`SqlProblem`] for each part that is not supported.
+pub(crate) fn compile(
+    expr: &Expr,
+    scope: &Scope,
+    grouping: &mut dyn Grouping,
+) -> Result<Node, Vec<SqlProblem>> {
     let mut compiler = Compiler {
         scope,
         grouping,
         depth: 0,
+        problems: Vec::new(),
     };
-    compiler.expression(expr)
+    let node = compiler.expression(expr)?;
+    if compiler.problems.is_empty() {
+        Ok(node)
+    } else {
+        Err(compiler.problems)
+    }
 }
 
 /// Compiles a condition.
 ///
 /// # Errors
 ///
-/// [`SqlProblem`] if it is not supported, or not a condition.
-pub(crate) fn condition(expr: &Expr, scope: &Scope, grouping: &mut dyn Grouping) -> Compiled {
+/// [`SqlProblem`] for each part that is not supported, or if it is not a condition.
+pub(crate) fn condition(
+    expr: &Expr,
+    scope: &Scope,
+    grouping: &mut dyn Grouping,
+) -> Result<Node, Vec<SqlProblem>> {
     let node = compile(expr, scope, grouping)?;
-    boolean(node)
+    Ok(boolean(node)?)
 }
 
 /// Assigns a value to a column.
@@ -151,21 +172,49 @@ struct Compiler<'c> {
     scope: &'c Scope,
     grouping: &'c mut dyn Grouping,
     depth: usize,
+    /// What is wrong with the parts of the expression that were compiled so far.
+    problems: Vec<SqlProblem>,
 }
 
 impl Compiler<'_> {
+    /// An expression; where there is a problem, it is noted, and NULL goes everywhere in its place, so
+    /// that further parts are compiled.
     fn expression(&mut self, expr: &Expr) -> Compiled {
         if self.depth > DEEPEST {
             let reason = format!("it is nested more than {DEEPEST} deep");
             return Err(SqlProblem::new(position(expr), "an expression", reason));
         }
-        if let Some(column) = self.grouping.column(expr)? {
+        if self.problems.len() >= MOST_PROBLEMS {
+            return Ok(null(position(expr)));
+        }
+        if let Some(column) = self.column(expr) {
             return Ok(column);
         }
+        let before = self.problems.len();
         self.depth += 1;
         let compiled = self.usual(expr);
         self.depth -= 1;
-        compiled
+        match compiled {
+            Ok(node) => Ok(node),
+            Err(problem) => Ok(self.without(problem, before, position(expr))),
+        }
+    }
+
+    /// The expression as a column of the group, if it is one.
+    fn column(&mut self, expr: &Expr) -> Option<Node> {
+        self.grouping.column(expr).unwrap_or_else(|problems| {
+            self.problems.extend(problems);
+            Some(null(position(expr)))
+        })
+    }
+
+    /// Notes a problem of an expression, unless it may follow from one of its parts: from one that
+    /// was noted since there were `before`. Returns what goes in the place of the expression.
+    fn without(&mut self, problem: SqlProblem, before: usize, at: Position) -> Node {
+        if self.problems.len() == before {
+            self.problems.push(problem);
+        }
+        null(at)
     }
 
     fn usual(&mut self, expr: &Expr) -> Compiled {
@@ -226,6 +275,10 @@ impl Compiler<'_> {
         let node = self.expression(inner)?;
         Node::new(NodeKind::IsNull(Box::new(node)), Type::BOOLEAN, at)
     }
+}
+
+fn null(at: Position) -> Node {
+    Node::leaf(NodeKind::Constant(Value::Null), Type::Null, at)
 }
 
 fn unsupported(at: Position, construct: impl Into<String>) -> SqlProblem {

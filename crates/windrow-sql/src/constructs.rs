@@ -136,6 +136,10 @@ pub const ACCEPTED: &[Construct] = &[
         r#"SELECT STREAM "name", MAX(EXTRACT(HOUR FROM "time") + UNIX_TIMESTAMP("time") + TSDIFF("time", ROWTIME) + CAST((ROWTIME - "time") SECOND AS BIGINT)) FROM "SOURCE_SQL_STREAM_001" WHERE "time" + INTERVAL '1' HOUR > TO_TIMESTAMP(0) GROUP BY "name", FLOOR(ROWTIME TO MINUTE)"#,
     ),
     accepted(
+        "Times as text",
+        r#"SELECT STREAM TIMESTAMP_TO_CHAR('yyyy-MM-dd''T''HH:mm:ss.SSS', ROWTIME), COUNT(*) FROM "SOURCE_SQL_STREAM_001" GROUP BY FLOOR(ROWTIME TO MINUTE), TIMESTAMP_TO_CHAR('EEEE', "time"), DATE_TO_CHAR('MMM d', CAST("time" AS DATE)), TIME_TO_CHAR('h a', CAST("time" AS TIME))"#,
+    ),
+    accepted(
         "COALESCE, NULLIF and CAST",
         r#"SELECT STREAM COALESCE(NULLIF("name", ''), 'none'), SUM(CAST("price" AS INTEGER)) FROM "SOURCE_SQL_STREAM_001" GROUP BY COALESCE(NULLIF("name", ''), 'none'), FLOOR(ROWTIME TO MINUTE)"#,
     ),

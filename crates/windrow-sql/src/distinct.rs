@@ -39,7 +39,7 @@ pub(crate) fn columns(
                             name: compile::canonical(expr),
                         },
                     }),
-                    Err(problem) => problems.push(problem),
+                    Err(others) => problems.extend(others),
                 }
             }
             SelectListItem::All(at) => {

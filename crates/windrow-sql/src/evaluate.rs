@@ -36,6 +36,9 @@ pub(crate) struct EvalFailure {
 
 type Evaluated<'r> = Result<FieldValue<'r>, EvalFailure>;
 
+/// What is wrong with a time beyond the years 0 to 9999.
+const OUT_OF_RANGE: &str = "the time is out of range";
+
 /// The value of an expression.
 ///
 /// # Errors
@@ -71,6 +74,14 @@ fn compute<'r>(node: &'r Node, row: EvalRow<'r>) -> Evaluated<'r> {
         NodeKind::Matches(text, pattern) => Ok(match evaluate(&text[0], row)? {
             FieldValue::Text(text) => FieldValue::Boolean(pattern.matches(&text)),
             _ => FieldValue::Null,
+        }),
+        NodeKind::Format(time, pattern, of_null) => Ok(match evaluate(&time[0], row)? {
+            FieldValue::Timestamp(time) => {
+                let date = moment::date(time).ok_or_else(|| node.failure(OUT_OF_RANGE))?;
+                let of_day = time.millis().rem_euclid(moment::DAY);
+                FieldValue::Text(pattern.format(date, of_day).into())
+            }
+            _ => of_null.map_or(FieldValue::Null, |text| FieldValue::Text(text.into())),
         }),
         NodeKind::Case(branches, otherwise) => case(branches, otherwise, row),
         NodeKind::Convert(inner) => converted(node, inner, row),
@@ -328,7 +339,7 @@ fn shift<'r>(
         SqlType::Time => shifted.and_then(|time| moment::round_to(time, sql_type)),
         _ => shifted,
     };
-    let shifted = shifted.ok_or_else(|| node.failure("the time is out of range"))?;
+    let shifted = shifted.ok_or_else(|| node.failure(OUT_OF_RANGE))?;
     Ok(FieldValue::Timestamp(shifted))
 }
 

@@ -9,6 +9,9 @@ use crate::types::FLOAT_SUM_PLACES;
 /// The most digits of a computed decimal.
 pub(crate) const MOST_DIGITS: u8 = 38;
 
+/// From here, floats are not summed.
+pub(crate) const FLOAT_SUM_LIMIT: f64 = 1e15;
+
 fn power(digits: u8) -> Option<i128> {
     10_i128.checked_pow(digits.into())
 }
@@ -174,11 +177,11 @@ pub(crate) fn of_text_or_whole(text: &str, float: f64, scale: u8) -> Option<Deci
 }
 
 /// A float as the decimal of its shortest text, with [`FLOAT_SUM_PLACES`] digits after the point.
-/// `None` if it is 10^15 or more.
+/// `None` from [`FLOAT_SUM_LIMIT`].
 ///
 /// So 0.1 and 0.2 add up to 0.3: what was written is summed, not its binary neighbour.
 pub(crate) fn of_float(float: f64, is_real: bool) -> Option<Decimal> {
-    const LIMIT: f64 = 1e15;
+    const LIMIT: f64 = FLOAT_SUM_LIMIT;
     if float.is_nan() || float.abs() >= LIMIT {
         return None;
     }

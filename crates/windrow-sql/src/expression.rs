@@ -4,6 +4,7 @@ use windrow_core::value::Value;
 
 use crate::pattern::Pattern;
 use crate::problem::{Position, SqlProblem};
+use crate::time_pattern::TimePattern;
 use crate::types::SqlType;
 
 /// How deep a typed expression may be, so that evaluating and dropping it needs little stack.
@@ -109,6 +110,8 @@ pub(crate) enum NodeKind {
     Is(bool, Box<Node>),
     /// Whether a text has a form.
     Matches(Box<[Node; 1]>, Pattern),
+    /// A time as text of a pattern, and the text of NULL.
+    Format(Box<[Node; 1]>, TimePattern, Option<&'static str>),
     /// Branches of condition and result, then the result if none is true.
     Case(Vec<[Node; 2]>, Box<Node>),
     /// A value as one of the node's type.
@@ -207,7 +210,7 @@ impl NodeKind {
             | Self::Shift(_, pair)
             | Self::Difference(pair)
             | Self::Compare(_, _, pair) => pair.iter().collect(),
-            Self::Matches(text, _) => text.iter().collect(),
+            Self::Matches(inner, _) | Self::Format(inner, ..) => inner.iter().collect(),
             Self::And(nodes) | Self::Or(nodes) | Self::Call(_, nodes) => nodes.iter().collect(),
             Self::Case(branches, otherwise) => {
                 let branches = branches.iter().flatten();

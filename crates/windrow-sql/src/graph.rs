@@ -31,7 +31,7 @@ pub(crate) struct WindowedRoute<'p> {
 }
 
 /// The most chains before or after a window.
-const MOST_CHAINS: usize = 64;
+pub(crate) const MOST_CHAINS: usize = 64;
 
 /// The windows of an application.
 ///

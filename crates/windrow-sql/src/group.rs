@@ -39,6 +39,8 @@ pub(crate) struct Groups<'s> {
     pub(crate) window: usize,
     pub(crate) window_millis: i64,
     pub(crate) aggregates: Vec<ComputedAggregate>,
+    /// Whether all terms are known. Otherwise, any column may be one.
+    is_complete: bool,
 }
 
 /// What AWS says about SELECTs with aggregates.
@@ -46,15 +48,12 @@ const RULE: &str =
     "an aggregate over a stream needs a GROUP BY term on ROWTIME, or its groups would never end";
 
 /// The longest window: a day.
-const LONGEST: i64 = 86_400_000;
+pub(crate) const LONGEST: i64 = 86_400_000;
 
 impl<'s> Groups<'s> {
-    /// The groups of a SELECT.
-    ///
-    /// # Errors
-    ///
-    /// [`SqlProblem`] for each term that is not supported, or if none is a window.
-    pub(crate) fn new(parts: &SelectParts<'_>, scope: &'s Scope) -> Result<Self, Vec<SqlProblem>> {
+    /// The groups of a SELECT, and the problems of its terms, or that none is a window. With one, they
+    /// are only good for finding those of the other clauses.
+    pub(crate) fn new(parts: &SelectParts<'_>, scope: &'s Scope) -> (Self, Vec<SqlProblem>) {
         let mut problems = Vec::new();
         let mut terms: Vec<Term> = Vec::new();
         for expr in parts.group_by {
@@ -64,7 +63,7 @@ impl<'s> Groups<'s> {
                     node,
                     name: compile::canonical(expr),
                 }),
-                Err(problem) => problems.push(problem),
+                Err(others) => problems.extend(others),
             }
         }
         Self::of_terms("GROUP BY", terms, problems, parts, scope)
@@ -80,7 +79,11 @@ impl<'s> Groups<'s> {
         parts: &SelectParts<'_>,
         scope: &'s Scope,
     ) -> Result<Self, Vec<SqlProblem>> {
-        Self::of_terms("SELECT DISTINCT", terms, Vec::new(), parts, scope)
+        let of_terms = Self::of_terms("SELECT DISTINCT", terms, Vec::new(), parts, scope);
+        match of_terms {
+            (groups, problems) if problems.is_empty() => Ok(groups),
+            (_, problems) => Err(problems),
+        }
     }
 
     fn of_terms(
@@ -89,7 +92,7 @@ impl<'s> Groups<'s> {
         mut problems: Vec<SqlProblem>,
         parts: &SelectParts<'_>,
         scope: &'s Scope,
-    ) -> Result<Self, Vec<SqlProblem>> {
+    ) -> (Self, Vec<SqlProblem>) {
         let windows = terms
             .iter()
             .enumerate()
@@ -112,23 +115,23 @@ impl<'s> Groups<'s> {
                 let reason = "windows of up to a day are supported";
                 problems.push(SqlProblem::new(parts.at, clause, reason));
             }
-            Some((window_millis, window)) if problems.is_empty() => {
-                return Ok(Self {
-                    scope,
-                    terms,
-                    window,
-                    window_millis,
-                    aggregates: Vec::new(),
-                });
-            }
             None if problems.is_empty() => problems.push(without_window(clause, &terms, parts)),
             _ => {}
         }
-        Err(problems)
+        let (window_millis, window) = shortest.unwrap_or_default();
+        let groups = Self {
+            scope,
+            terms,
+            window,
+            window_millis,
+            aggregates: Vec::new(),
+            is_complete: problems.is_empty(),
+        };
+        (groups, problems)
     }
 
     /// The index of an aggregate, which is added if it is new.
-    fn aggregate(&mut self, call: &AggregateCall<'_>) -> Result<Node, SqlProblem> {
+    fn aggregate(&mut self, call: &AggregateCall<'_>) -> Result<Node, Vec<SqlProblem>> {
         let arg = match call.arg {
             Some(arg) => Some(compile::compile(arg, self.scope, &mut Ungrouped)?),
             None => None,
@@ -158,7 +161,8 @@ impl<'s> Groups<'s> {
             scale: 0,
         };
         let sum = Node::leaf(column, Type::Sql(exact), call.at);
-        Node::new(NodeKind::Convert(Box::new(sum)), value_type, call.at)
+        let kind = NodeKind::Convert(Box::new(sum));
+        Ok(Node::new(kind, value_type, call.at)?)
     }
 }
 
@@ -170,7 +174,7 @@ impl Grouping for Groups<'_> {
         }
     }
 
-    fn column(&mut self, expr: &Expr) -> Result<Option<Node>, SqlProblem> {
+    fn column(&mut self, expr: &Expr) -> Result<Option<Node>, Vec<SqlProblem>> {
         if let Some(call) = compile::aggregate_of(expr)? {
             return self.aggregate(&call).map(Some);
         }
@@ -186,10 +190,10 @@ impl Grouping for Groups<'_> {
             return Ok(Some(Node::leaf(column, node.value_type, node.at)));
         }
         let is_column = matches!(node.kind, NodeKind::Column(_) | NodeKind::ArrivalTime);
-        if is_column || names_distinct(expr, self.scope) {
+        if self.is_complete && (is_column || names_distinct(expr, self.scope)) {
             let construct = format!("column {}", compile::canonical(expr));
             let reason = "it is neither in GROUP BY nor in an aggregate";
-            return Err(SqlProblem::new(node.at, construct, reason));
+            return Err(SqlProblem::new(node.at, construct, reason).into());
         }
         Ok(None)
     }
@@ -197,7 +201,7 @@ impl Grouping for Groups<'_> {
 
 /// Compiles a term of GROUP BY. Rounding a window's start down once more is rounding once, to the
 /// longer of two lengths of which one is a multiple of the other.
-fn term(expr: &Expr, scope: &Scope) -> Result<Node, SqlProblem> {
+fn term(expr: &Expr, scope: &Scope) -> Result<Node, Vec<SqlProblem>> {
     let node = compile::compile(expr, scope, &mut Ungrouped)?;
     if scope.distinct.is_none() {
         return Ok(node);
@@ -215,7 +219,7 @@ fn term(expr: &Expr, scope: &Scope) -> Result<Node, SqlProblem> {
         Some(of_window) if *millis > 0 && of_window % millis == 0 => Ok(inner.clone()),
         Some(of_window) if millis % of_window == 0 && of_inner[0].kind == NodeKind::RowTime => {
             let call = NodeKind::Call(Call::FloorTime(*millis), of_inner.clone());
-            Node::new(call, node.value_type, node.at)
+            Ok(Node::new(call, node.value_type, node.at)?)
         }
         _ => Ok(node),
     }

@@ -49,6 +49,7 @@
 //! * [`finish`] and [`output`]: from merged rows to rows of the output streams.
 //! * [`problem`]: why a text is not supported. One construct that is not rejects the whole text.
 //! * [`constructs`]: what is supported and what is not, with examples.
+//! * [`limits`]: what texts and readings are at most.
 //! * [`columns`]: the names of columns that every schema has.
 //! * [`types`]: the types of SQL columns.
 //!
@@ -61,12 +62,15 @@
 //! * Of values that are equally frequent, TOP_K_ITEMS_TUMBLING keeps the lowest. NULL is not a value.
 //! * Windows start at multiples of their length since the epoch.
 //! * Floats are summed as exact decimals: each as its shortest text, rounded to 15 digits after the
-//!   point. So sums do not depend on the order. A float of 10^15 or more cannot be summed.
+//!   point. So sums do not depend on the order. A float of 10^15 or more cannot be summed, but its
+//!   CAST to DECIMAL(19,0) can.
 //! * AVG of integers and decimals is an exact decimal with at least 6 digits after the point.
 //! * Numbers are rounded half away from zero. A quotient of integers is cut.
 //! * Arithmetic on integers gives BIGINT, and on decimals up to 38 digits. Nothing wraps.
 //! * A float becomes an integer or a decimal by its shortest text, too: 1.005 is 1.01 with two digits.
 //!   A whole float is exact, also where its shortest text has zeros for digits.
+//! * TIMESTAMP_TO_CHAR formats as Java's `SimpleDateFormat` does for the US and UTC. Of NULL it is the
+//!   text `null`, as AWS documents.
 //! * Numbers become text without zeros at the end and without an exponent.
 //! * `FLOOR(... TO WEEK)` starts on Sunday, and `EXTRACT(WEEK ...)` is that of ISO 8601.
 //! * `CHAR` is compared without the blanks at its end, `VARCHAR` with them.
@@ -93,6 +97,7 @@ pub mod finish;
 mod graph;
 mod group;
 pub mod input;
+pub mod limits;
 mod moment;
 pub mod output;
 mod pattern;
@@ -103,5 +108,6 @@ mod scope;
 mod select;
 pub mod sensor;
 mod statement;
+mod time_pattern;
 mod top;
 pub mod types;

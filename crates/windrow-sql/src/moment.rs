@@ -48,7 +48,8 @@ pub(crate) fn floor_calendar(time: Timestamp, field: TimeField) -> Option<Timest
     of_date(start)
 }
 
-fn date(time: Timestamp) -> Option<Date> {
+/// The day that a moment is in.
+pub(crate) fn date(time: Timestamp) -> Option<Date> {
     let days = time.millis().div_euclid(DAY);
     EPOCH
         .checked_add(jiff::Span::new().try_days(days).ok()?)

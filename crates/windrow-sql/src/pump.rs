@@ -56,7 +56,11 @@ pub(crate) struct KeyInput {
 }
 
 /// The largest number to sum, without its point. A sum of a hundred million of them fits 128 bits.
-const LARGEST_SUMMED: u128 = 10_u128.pow(30);
+pub(crate) const LARGEST_SUMMED: u128 = 10_u128.pow(30);
+
+/// Why a float has no part in a sum. With its 15 digits after the point, a larger one would leave no
+/// room for the sum of as many.
+const FLOAT_TOO_LARGE: &str = "a float to sum is 10^15 or more: sum CAST(... AS DECIMAL(19,0))";
 
 /// A part of an aggregate, and which measure it is.
 #[derive(Clone, Debug)]
@@ -97,7 +101,7 @@ pub struct RowGroup {
 
 /// The longest text of a key or a measure, in bytes. The limits of the window state and of a row
 /// follow from it.
-const LONGEST_TEXT: usize = 2_048;
+pub(crate) const LONGEST_TEXT: usize = 2_048;
 
 /// Why an expression has no value for a row.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -340,8 +344,8 @@ impl Pump {
             }
             (InputForm::Float { is_real }, FieldValue::Float(float)) => {
                 let number = exact::of_float(float.value(), is_real);
-                let too_large = || "a float to sum is 10^15 or more".to_owned();
-                Value::Number(number.ok_or_else(|| self.failed(&input.program, too_large()))?)
+                let failed = || self.failed(&input.program, FLOAT_TOO_LARGE.to_owned());
+                Value::Number(number.ok_or_else(failed)?)
             }
             (_, FieldValue::Text(text)) if text.len() > LONGEST_TEXT => {
                 return Err(self.too_long(&input.program, text));

@@ -85,7 +85,7 @@ const NO_SUBQUERY: &str = "write a pump per SELECT, with a stream between them";
 const DISTINCT_ROWS: &str = "count the rows of a subquery: SELECT STREAM COUNT(*) FROM (SELECT STREAM DISTINCT \"x\", FLOOR(s.ROWTIME TO MINUTE) AS \"t\" FROM \"SOURCE_SQL_STREAM_001\" AS s) AS d GROUP BY d.\"t\"";
 
 /// The most operators of an expression. The parser makes a chain of them as deep a tree.
-const MOST_OPERATORS: usize = 128;
+pub(crate) const MOST_OPERATORS: usize = 128;
 
 /// Words that are operators.
 const OPERATORS: &[&str] = &[

@@ -36,19 +36,23 @@ pub(crate) enum SelectListItem<'q> {
     All(Position),
 }
 
-/// Takes a SELECT apart.
+/// Takes a SELECT apart. Clauses that are not supported are left out, and their problems are beside it.
 ///
 /// # Errors
 ///
-/// [`SqlProblem`] for each part that is not supported.
-pub(crate) fn parts<'q>(query: &'q Query, pump: &Name) -> Result<SelectParts<'q>, Vec<SqlProblem>> {
+/// [`SqlProblem`] for each part that is not supported, if the others depend on one.
+pub(crate) fn parts<'q>(
+    query: &'q Query,
+    pump: &Name,
+) -> Result<(SelectParts<'q>, Vec<SqlProblem>), Vec<SqlProblem>> {
     let SetExpr::Select(select) = &*query.body else {
         let reason = "it is not a SELECT";
         return Err(vec![SqlProblem::new(pump.at, "the pump", reason)]);
     };
     let at = Position::from(select.select_token.0.span.start);
     let at = if at.line == 0 { pump.at } else { at };
-    let mut problems = leftovers(query, select, at);
+    let leftovers = leftovers(query, select, at);
+    let mut problems = Vec::new();
     let from = match source(select, pump, at) {
         Ok(from) => Some(from),
         Err(others) => {
@@ -75,9 +79,10 @@ pub(crate) fn parts<'q>(query: &'q Query, pump: &Name) -> Result<SelectParts<'q>
         }
     };
     let (Some(source), true) = (from, problems.is_empty()) else {
+        problems.extend(leftovers);
         return Err(problems);
     };
-    Ok(SelectParts {
+    let parts = SelectParts {
         from: source.stream,
         alias: source.alias,
         subquery: source.subquery,
@@ -89,7 +94,16 @@ pub(crate) fn parts<'q>(query: &'q Query, pump: &Name) -> Result<SelectParts<'q>
         having: select.having.as_ref(),
         order_by: order(query),
         at,
-    })
+    };
+    Ok((parts, leftovers))
+}
+
+/// The parts of a SELECT in another one.
+fn inner_parts<'q>(query: &'q Query, pump: &Name) -> Result<SelectParts<'q>, Vec<SqlProblem>> {
+    match parts(query, pump)? {
+        (parts, leftovers) if leftovers.is_empty() => Ok(parts),
+        (_, leftovers) => Err(leftovers),
+    }
 }
 
 fn order(query: &Query) -> Vec<(&Expr, bool)> {
@@ -220,7 +234,7 @@ fn of_top<'q>(
     alias: Option<&TableAlias>,
     pump: &Name,
 ) -> Result<SelectSource<'q>, Vec<SqlProblem>> {
-    let cursor = parts(call.cursor, pump)?;
+    let cursor = inner_parts(call.cursor, pump)?;
     let reason = if cursor.is_distinct || cursor.subquery.is_some() {
         Some("only a SELECT of a stream can be one")
     } else if !cursor.order_by.is_empty() {
@@ -249,7 +263,7 @@ fn of_subquery<'q>(
     pump: &Name,
     at: Position,
 ) -> Result<SelectSource<'q>, Vec<SqlProblem>> {
-    let inner = parts(query, pump)?;
+    let inner = inner_parts(query, pump)?;
     if let Some(alias) = alias.filter(|alias| !alias.columns.is_empty()) {
         let at = alias.name.span.start;
         return Err(SqlProblem::new(at, "a list of aliases", "it is not supported").into());

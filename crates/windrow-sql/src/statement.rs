@@ -11,10 +11,10 @@ use crate::scan::{self, is_word};
 use crate::types::SqlType;
 
 /// The longest text in bytes. AWS allowed 100 KB.
-const LONGEST_TEXT: usize = 256 * 1024;
+pub(crate) const LONGEST_TEXT: usize = 256 * 1024;
 
 /// How deep expressions may be nested.
-const DEEPEST: usize = 50;
+pub(crate) const DEEPEST: usize = 50;
 
 /// `CREATE STREAM`.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use crate::statement::identifier;
 const NAME: &str = "TOP_K_ITEMS_TUMBLING";
 
 /// The most values and seconds that AWS allows.
-const MOST_VALUES: usize = 100_000;
-const MOST_SECONDS: usize = 3600;
+pub(crate) const MOST_VALUES: usize = 100_000;
+pub(crate) const MOST_SECONDS: usize = 3600;
 
 /// A call of the function.
 pub(crate) struct TopCall<'q> {

@@ -61,6 +61,8 @@ const WORDS: &[&str] = &[
     "'10'",
     "TIMESTAMP",
     "'1970-01-01 00:00:00'",
+    "TIMESTAMP_TO_CHAR(",
+    "'yyyy-MM-dd EEE'",
     "ROWTIME",
     "COUNT(*)",
     "COUNT(",

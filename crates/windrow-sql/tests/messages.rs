@@ -175,6 +175,21 @@ fn types_go_together() {
         "line 3, column 24: operator -: the unit of the difference is missing; write (a - b) SECOND",
     );
     check(
+        &grouped("TIMESTAMP_TO_CHAR('yyyy G', ROWTIME), COUNT(*)", PER_MINUTE),
+        "line 3, column 33: the pattern 'yyyy G': the letter G has no meaning in it",
+    );
+    check(
+        &grouped(
+            "TIMESTAMP_TO_CHAR(\"name\", \"time\"), COUNT(*)",
+            "GROUP BY \"name\", \"time\", FLOOR(ROWTIME TO MINUTE)",
+        ),
+        "line 3, column 33: TIMESTAMP_TO_CHAR: its pattern is not a literal, and only literals are supported",
+    );
+    check(
+        &grouped("TIME_TO_CHAR('y', COUNT(*)), 1", PER_MINUTE),
+        "line 3, column 33: TIME_TO_CHAR: it does not take a value of type BIGINT; convert with CAST",
+    );
+    check(
         &grouped("'a', COUNT(*), 1", PER_MINUTE),
         "line 3, column 1: the SELECT list: it has 3 values for 2 columns of stream \"OUT\"",
     );
@@ -231,6 +246,48 @@ fn all_problems_are_reported_in_the_order_of_the_text() {
          line 3, column 20: NOW: it reads a clock, so a row could not be computed again; use ROWTIME\n\
          line 4, column 36: column \"b\": stream \"SOURCE_SQL_STREAM_001\" has no such column",
     );
+}
+
+#[test]
+fn every_part_with_a_problem_is_named_once() {
+    check(
+        &grouped(
+            "UPPER(\"a\") || \"b\", SUM(\"name\") + 1",
+            "WHERE \"c\" > INTERVAL '1' MINUTE AND \"count\" = 'x' AND 5 \
+             GROUP BY \"d\", FLOOR(ROWTIME TO WEEK) HAVING SUM(\"e\") > 1 AND COUNT(*) ORDER BY \"f\"",
+        ),
+        "line 3, column 21: column \"a\": stream \"SOURCE_SQL_STREAM_001\" has no such column\n\
+         line 3, column 29: column \"b\": stream \"SOURCE_SQL_STREAM_001\" has no such column\n\
+         line 3, column 34: SUM: it does not take a value of type VARCHAR(16); convert with CAST\n\
+         line 4, column 36: column \"c\": stream \"SOURCE_SQL_STREAM_001\" has no such column\n\
+         line 4, column 66: operator =: it does not take INTEGER and VARCHAR(1); convert with CAST\n\
+         line 4, column 84: an expression: a condition is expected, not a value of type INTEGER\n\
+         line 4, column 95: column \"d\": stream \"SOURCE_SQL_STREAM_001\" has no such column\n\
+         line 4, column 106: GROUP BY FLOOR(ROWTIME TO WEEK): windows of weeks, months and years are not supported; use FLOOR(ROWTIME TO MINUTE) or STEP(ROWTIME BY INTERVAL '10' SECOND)\n\
+         line 4, column 134: column \"e\": stream \"SOURCE_SQL_STREAM_001\" has no such column\n\
+         line 4, column 147: an expression: a condition is expected, not a value of type BIGINT\n\
+         line 4, column 165: column \"f\": stream \"SOURCE_SQL_STREAM_001\" has no such column",
+    );
+    // How many values there are is independent of what they are.
+    check(
+        &grouped("\"a\", 1, 2", PER_MINUTE),
+        "line 3, column 1: the SELECT list: it has 3 values for 2 columns of stream \"OUT\"\n\
+         line 3, column 15: column \"a\": stream \"SOURCE_SQL_STREAM_001\" has no such column",
+    );
+    // A group may be what is not known.
+    check(
+        &grouped(
+            "\"name\", \"count\"",
+            "GROUP BY \"nam\", FLOOR(ROWTIME TO MINUTE)",
+        ),
+        "line 4, column 39: column \"nam\": stream \"SOURCE_SQL_STREAM_001\" has no such column",
+    );
+    let many: Vec<String> = (0..100).map(|index| format!("\"c{index}\"")).collect();
+    let many = of_select(&grouped(
+        "'a', 1",
+        &format!("WHERE 1 IN ({})", many.join(", ")),
+    ));
+    assert_eq!(many.lines().count(), 20);
 }
 
 #[test]

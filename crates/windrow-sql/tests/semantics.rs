@@ -347,6 +347,28 @@ fn functions_compute_what_is_documented() {
             "CAST(\"time\" AS VARCHAR(30))",
             "\"2026-03-01 09:00:01.500\"",
         ),
+        (
+            "VARCHAR(40)",
+            "TIMESTAMP_TO_CHAR('EEE, d MMM yy ''at'' HH:mm:ss.SSS Z', \"time\")",
+            "\"Sun, 1 Mar 26 at 09:00:01.500 +0000\"",
+        ),
+        (
+            "VARCHAR(9)",
+            "DATE_TO_CHAR('MM/dd', CAST(\"time\" AS DATE))",
+            "\"03/01\"",
+        ),
+        (
+            "VARCHAR(9)",
+            "TIME_TO_CHAR('h:mm a', CAST(\"time\" AS TIME))",
+            "\"9:00 AM\"",
+        ),
+        // As AWS documents it, for this function alone.
+        (
+            "VARCHAR(9)",
+            "TIMESTAMP_TO_CHAR('y', NULLIF(\"time\", \"time\"))",
+            "\"null\"",
+        ),
+        ("VARCHAR(9)", "DATE_TO_CHAR('y', NULL)", "null"),
         ("DATE", "CAST(\"time\" AS DATE)", "\"2026-03-01\""),
         ("TIME", "CAST(\"time\" AS TIME)", "\"09:00:01\""),
         (
@@ -391,9 +413,31 @@ fn floats_of_10_to_the_15_are_not_summed() {
         found,
         [
             r#"{"a":999999999999999.9}"#,
-            "pump \"P\": SUM(price) (line 2, column 52): a float to sum is 10^15 or more",
+            "pump \"P\": SUM(price) (line 2, column 52): a float to sum is 10^15 or more: sum CAST(... AS DECIMAL(19,0))",
         ]
     );
+    // What the message says is exact.
+    let large = [9_007_199_254_740_993.0, 4e18, 5e18 + 1024.0, -0.5];
+    let rows: Vec<fold::Arrived> = large
+        .into_iter()
+        .map(|price| row("10:00:00.000", "a", price, 1, 1))
+        .collect();
+    let found = select(
+        "VARCHAR(30)",
+        &format!(
+            "CAST(SUM(CAST(\"price\" AS DECIMAL(19,0))) AS VARCHAR(30)) {SOURCE} GROUP BY FLOOR(ROWTIME TO DAY)"
+        ),
+        &rows,
+    );
+    // The first is the float 9007199254740992.
+    assert_eq!(found, [r#"{"a":"9009007199254742015"}"#]);
+    let found = select(
+        "BIGINT",
+        &format!("SUM(CAST(\"price\" AS DECIMAL(19,0))) {SOURCE} GROUP BY FLOOR(ROWTIME TO DAY)"),
+        &[row("10:00:00.000", "a", 1e19, 1, 1)],
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("is out of range for DECIMAL(19,0)"));
 }
 
 #[test]

@@ -157,7 +157,8 @@ impl<'s, S: Sensor> LogFold<'s, S> {
     /// Adds a record of the shard with this number, which the caller chooses.
     pub fn add(&mut self, shard: usize, record: AuditRecord<'_>) {
         let lambda_window = self.windows.lambda_start_of(record.arrival);
-        if self.windows.by() == WindowBy::Arrival && !self.range.contains(&record.arrival) {
+        let arrivals = self.range.start..self.windows.arrivals_end(self.range.end);
+        if self.windows.by() == WindowBy::Arrival && !arrivals.contains(&record.arrival) {
             return;
         }
         let mut unpacker = std::mem::take(&mut self.unpacker);
@@ -382,6 +383,8 @@ mod tests {
     use unicorn::sensor::Unicorn;
     use windrow_core::sensor::{Aggregation, DeclaredSensor, Field};
     use windrow_core::value::{ColumnType, NumberType};
+    use windrow_sql::input::InputSchema;
+    use windrow_sql::sensor::SqlSensor;
 
     use super::*;
 
@@ -593,6 +596,52 @@ mod tests {
         let [first, second] = [0, 20_000].map(|start| window(&expected, key, start));
         assert_eq!((first.totals.readings, first.duplicates), (1, 1));
         assert_eq!((second.totals.readings, second.duplicates), (1, 0));
+    }
+
+    /// A Kinesis SQL application with windows of 7 s and of an hour.
+    fn trades() -> SqlSensor {
+        let schema = r#"{"RecordFormat":{"RecordFormatType":"JSON"},"RecordColumns":[{"Name":"x","SqlType":"INTEGER","Mapping":"$.x"}]}"#;
+        let pump = |name: &str, seconds: u32| {
+            format!(
+                "CREATE PUMP {name} AS INSERT INTO a SELECT STREAM COUNT(*) FROM source_sql_stream_001 \
+                 GROUP BY STEP(source_sql_stream_001.ROWTIME BY INTERVAL '{seconds}' SECOND);"
+            )
+        };
+        let text = format!(
+            "CREATE STREAM a (n BIGINT);{}{}",
+            pump("short", 7),
+            pump("long", 3_600)
+        );
+        SqlSensor::new(&text, InputSchema::parse(schema).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn windows_that_start_in_the_range_are_whole() {
+        let sensor = trades();
+        let windows = AuditWindows::new(Duration::from_secs(7), WindowBy::Arrival);
+        let windows = windows.with_lengths([7, 3_600].map(Duration::from_secs));
+        assert_eq!((windows.length(), windows.overlap()), (3_600_000, 7_000));
+        let fold = |range| {
+            let mut fold = LogFold::new(&sensor, windows, range);
+            for arrival in [3_597_000, 3_599_000, 3_601_000, 3_606_000] {
+                add(&mut fold, 0, arrival, "{}");
+            }
+            fold.finish()
+        };
+        let found = fold(0..3_600_000);
+        let readings = |key: &str| -> Vec<(i64, u64)> {
+            let windows = found[key].iter();
+            let readings = windows.map(|(start, window)| (*start, window.totals.readings));
+            readings.collect()
+        };
+        // The second window of 7 s ends in the second hour.
+        assert_eq!(readings("SHORT"), [(3_591_000, 1), (3_598_000, 2)]);
+        assert_eq!(readings("LONG"), [(0, 2)]);
+        let mut joined = found;
+        for (key, windows) in fold(3_600_000..7_200_000) {
+            joined.entry(key).or_default().extend(windows);
+        }
+        assert_eq!(joined, fold(0..7_200_000));
     }
 
     #[test]

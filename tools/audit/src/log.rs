@@ -194,7 +194,7 @@ impl LogReader {
         let mut folded_to = vec![None; self.cursors.len()];
         let mut to = span.to;
         let mut arrival_to = match windows.by() {
-            WindowBy::Arrival => to,
+            WindowBy::Arrival => windows.arrivals_end(to),
             WindowBy::Event => span.settled,
         };
         loop {
@@ -219,7 +219,7 @@ impl LogReader {
             if fold.accumulators() > MOST_ACCUMULATORS {
                 to = fold.shrink_to(MOST_ACCUMULATORS);
                 if windows.by() == WindowBy::Arrival {
-                    arrival_to = to;
+                    arrival_to = arrival_to.min(windows.arrivals_end(to));
                 }
                 if fold.accumulators() > 4 * MOST_ACCUMULATORS {
                     return Err(AuditError::TooManyKeys(fold.accumulators()));

@@ -70,6 +70,19 @@ pub enum NothingToAudit {
         /// The end of the last window that has settled.
         settled: Timestamp,
     },
+    /// No log ever has a window whole that has settled.
+    #[error(
+        "records of {stream} are retained for {retention} s, in which no window of {length} s is \
+         whole and settled: raise the stream's retention"
+    )]
+    RetainedTooShort {
+        /// The name of the stream.
+        stream: String,
+        /// How long records are retained, in seconds.
+        retention: i64,
+        /// The length of a window, in seconds.
+        length: i64,
+    },
     /// The stream no longer has the requested windows.
     #[error("the log no longer has windows before {first} whole: choose a later --to")]
     Cut {
@@ -114,7 +127,9 @@ pub fn plan(
         Some(from) if from == windows.start_of(from) => from.max(first_whole),
         Some(from) => windows.next_after(from).max(first_whole),
     };
-    let settled = windows.start_of(now.saturating_sub(requested.settle));
+    // Windows that start before the end of the range may end after it.
+    let settling = requested.settle.saturating_add(windows.overlap());
+    let settled = windows.start_of(now.saturating_sub(settling));
     let to = windows
         .start_of(requested.to.unwrap_or(settled))
         .min(settled);
@@ -122,6 +137,15 @@ pub fn plan(
         let first = Timestamp::from_millis(from);
         if to < settled && first_whole >= to {
             return Err(NothingToAudit::Cut { first });
+        }
+        let needed = windows.length().saturating_add(settling);
+        let is_too_short = |log: &LogAge| !log.is_whole(now) && log.retention - HEADROOM < needed;
+        if let Some((stream, log)) = logs.iter().find(|(_, log)| is_too_short(log)) {
+            return Err(NothingToAudit::RetainedTooShort {
+                stream: stream.clone(),
+                retention: log.retention / 1000,
+                length: windows.length() / 1000,
+            });
         }
         let settled = Timestamp::from_millis(to);
         return Err(NothingToAudit::NotSettled { first, settled });
@@ -132,7 +156,7 @@ pub fn plan(
         .is_none_or(|requested| requested < first_whole);
     Ok(AuditRange {
         starts: from..to,
-        settled,
+        settled: settled.saturating_add(windows.overlap()),
         cut: (is_cut && is_shorter).then_some(first_whole),
     })
 }
@@ -235,5 +259,46 @@ mod tests {
         assert!(matches!(unsettled, NothingToAudit::NotSettled { .. }));
         let cut = reason((Some(0), Some(DAY)), old(99 * DAY));
         assert!(matches!(cut, NothingToAudit::Cut { .. }));
+    }
+
+    /// The windows of 7 s and of a day, of a stream with this log.
+    fn days(log: LogAge, now: i64) -> Result<AuditRange, NothingToAudit> {
+        let windows = AuditWindows::new(Duration::from_secs(7), WindowBy::Arrival);
+        let windows = windows.with_lengths([7, 86_400].map(Duration::from_secs));
+        let requested = RequestedRange {
+            settle: 2 * MINUTE,
+            ..RequestedRange::default()
+        };
+        plan(windows, requested, &[("trades".to_owned(), log)], now)
+    }
+
+    #[test]
+    fn windows_that_overlap_settle() {
+        let log = LogAge {
+            created: 100 * DAY - 10 * MINUTE,
+            ..young()
+        };
+        let settled = 100 * DAY + 2 * MINUTE + 7_000;
+        let early = days(log, settled - 1);
+        assert!(matches!(early, Err(NothingToAudit::NotSettled { .. })));
+        let range = days(log, settled).unwrap();
+        assert_eq!(range.starts, 99 * DAY..100 * DAY);
+        // The last window of 7 s ends in the next day.
+        assert_eq!(range.settled, 100 * DAY + 7_000);
+    }
+
+    #[test]
+    fn a_log_may_be_too_short_for_a_window() {
+        let error = days(old(99 * DAY), NOW).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "records of trades are retained for 86400 s, in which no window of 86400 s is whole \
+             and settled: raise the stream's retention"
+        );
+        let log = LogAge {
+            retention: 3 * DAY,
+            ..old(97 * DAY)
+        };
+        assert_eq!(days(log, NOW).unwrap().starts, 98 * DAY..99 * DAY);
     }
 }

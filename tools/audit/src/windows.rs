@@ -19,11 +19,21 @@ pub enum WindowBy {
 /// ahead are rejected.
 const FURTHEST_AHEAD: i64 = 300_000;
 
+/// How long the windows of several lengths are that are audited together: an hour. A common multiple
+/// may be longer than any log.
+const LONGEST_TOGETHER: i64 = 3_600_000;
+
 /// Tumbling windows, in milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditWindows {
-    /// The length of the windows, or a multiple of all lengths if the sensor has windows of its own.
+    /// The length of the windows. If the sensor has windows of its own, a multiple of all lengths, or
+    /// the longest one.
     length: i64,
+    /// The length of the longest windows.
+    longest: i64,
+    /// The length of the longest windows of which `length` is not a multiple, so that they may begin
+    /// before a multiple of it and end after.
+    overlap: i64,
     /// The length of Lambda's windows.
     lambda: i64,
     by: WindowBy,
@@ -32,22 +42,35 @@ pub struct AuditWindows {
 impl AuditWindows {
     /// Windows of this length, which is rounded down to whole milliseconds and is at least one.
     pub fn new(length: Duration, by: WindowBy) -> Self {
-        let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+        let length = millis(length);
         Self {
-            length: length.max(1),
-            lambda: length.max(1),
+            length,
+            longest: length,
+            overlap: 0,
+            lambda: length,
             by,
         }
     }
 
     /// The windows of a sensor that has its own, of these lengths, in Lambda's windows of this
-    /// length: what is audited together is a multiple of all of them.
+    /// length: what is audited together is a multiple of all of them, or the longest windows if
+    /// that is longer than an hour.
     pub fn with_lengths(self, lengths: impl IntoIterator<Item = Duration>) -> Self {
-        let lengths = lengths
-            .into_iter()
-            .map(|length| Self::new(length, self.by).length);
+        let lengths: Vec<i64> = lengths.into_iter().map(millis).collect();
+        let Some(longest) = lengths.iter().copied().max() else {
+            return self;
+        };
+        let together = lengths.iter().copied().fold(self.lambda, common_multiple);
+        let length = if together > LONGEST_TOGETHER.max(longest) {
+            longest
+        } else {
+            together
+        };
+        let overlaps = lengths.into_iter().filter(|own| length % own != 0);
         Self {
-            length: lengths.fold(self.length, common_multiple),
+            length,
+            longest,
+            overlap: overlaps.max().unwrap_or(0),
             ..self
         }
     }
@@ -77,6 +100,23 @@ impl AuditWindows {
         self.start_of(time).saturating_add(self.length)
     }
 
+    /// The time before which all readings have arrived of the windows that start before `end`, if
+    /// readings belong to windows by their arrival.
+    pub(crate) fn arrivals_end(self, end: i64) -> i64 {
+        let further = if end == self.start_of(end) {
+            self.overlap
+        } else {
+            self.longest
+        };
+        end.saturating_add(further)
+    }
+
+    /// How long after a multiple of [`length`](Self::length) the last window ends that starts
+    /// before.
+    pub(crate) fn overlap(self) -> i64 {
+        self.overlap
+    }
+
     /// How long before the start of a window its first reading may arrive.
     pub fn earliest_arrival(self) -> i64 {
         match self.by {
@@ -94,6 +134,11 @@ impl AuditWindows {
         let is_too_far_ahead = time.saturating_sub(arrival) > FURTHEST_AHEAD;
         (!is_too_far_ahead).then(|| self.start_of(time))
     }
+}
+
+/// A length in milliseconds, at least one.
+fn millis(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX).max(1)
 }
 
 fn start_of(length: i64, time: i64) -> i64 {
@@ -144,7 +189,25 @@ mod tests {
         assert_eq!(windows.length(), 420_000);
         assert_eq!(windows.start_of(430_000), 420_000);
         assert_eq!(windows.lambda_start_of(430_000), 429_000);
+        assert_eq!(windows.arrivals_end(840_000), 840_000);
+        // The windows of a minute end later than those that start before this.
+        assert_eq!(windows.arrivals_end(470_000), 530_000);
         let longest = [u64::MAX, 7].map(Duration::from_secs);
         assert_eq!(windows.with_lengths(longest).length(), i64::MAX);
+    }
+
+    #[test]
+    fn windows_without_a_short_common_multiple_overlap() {
+        let windows = AuditWindows::new(Duration::from_secs(7), WindowBy::Arrival);
+        let day = windows.with_lengths([7, 86_400].map(Duration::from_secs));
+        assert_eq!(day.length(), 86_400_000);
+        // A window of 7 s begins 6 s before the end of the first day.
+        assert_eq!(day.overlap(), 7_000);
+        assert_eq!(day.arrivals_end(86_400_000), 86_407_000);
+        let hour = windows.with_lengths([7, 3_600].map(Duration::from_secs));
+        assert_eq!((hour.length(), hour.overlap()), (3_600_000, 7_000));
+        // Lambda's windows may overlap: no reading belongs to one.
+        let day = windows.with_lengths([Duration::from_secs(86_400)]);
+        assert_eq!((day.length(), day.overlap()), (86_400_000, 0));
     }
 }

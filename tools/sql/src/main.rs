@@ -5,7 +5,7 @@ use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use sql::check::describe;
 use sql::run::run;
@@ -26,8 +26,8 @@ Examples:
 The schema is in what these print: aws kinesisanalytics describe-application, aws kinesisanalyticsv2
 describe-application, terraform show -json, and in a CloudFormation template in JSON.
 
-Exits with 0 on success; with 1 if the text is not supported or a file cannot be read; with 2 for bad
-usage.";
+Exits with 0 on success; with 1 if the text is not supported, if a file cannot be read, or if a line
+of the input is not a record; with 2 for bad usage.";
 
 /// Checks the SQL text of a Kinesis Data Analytics application, and runs it over a file of records.
 #[derive(Debug, Parser)]
@@ -133,7 +133,7 @@ fn execute(command: SqlCommand) -> anyhow::Result<()> {
             };
             eprint_line(&format!(
                 "{}: {}, {} rejected{}",
-                counted(report.records, "record"),
+                counted(report.lines - report.invalid, "record"),
                 counted(report.rows, "row"),
                 report.rejected,
                 match report.problems {
@@ -141,6 +141,13 @@ fn execute(command: SqlCommand) -> anyhow::Result<()> {
                     problems => format!(", {} could not be computed", counted(problems, "value")),
                 }
             ));
+            if report.invalid > 0 {
+                let (invalid, lines) = (report.invalid, counted(report.lines, "line"));
+                bail!(
+                    "{invalid} of {lines} could not be read as a record, such as \
+                     {{\"arrival\":\"2026-03-01 22:49:10.000\",\"data\":{{...}}}}"
+                );
+            }
         }
     }
     Ok(())

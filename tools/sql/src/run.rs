@@ -37,11 +37,28 @@ impl RecordedRecord<'_> {
     }
 }
 
-/// An error in one line of a file. The parser only knows that line, and would call it the first.
-fn without_line(error: &serde_json::Error) -> anyhow::Error {
+/// What is wrong with a line. The parser only knows that line, and would call it the first.
+fn without_line(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let reason = text.split(" at line ").next().unwrap_or_default();
-    anyhow::anyhow!("{reason} at column {}", error.column())
+    format!("{reason} at column {}", error.column())
+}
+
+/// The record in a line: its arrival as it is written and as a time, and its data.
+///
+/// # Errors
+///
+/// Why the line is not a record.
+fn record(line: &[u8]) -> Result<(String, Timestamp, Vec<u8>), String> {
+    let record: Result<RecordedRecord<'_>, _> = serde_json::from_slice(line);
+    let record = record.map_err(|error| without_line(&error))?;
+    let data = record
+        .bytes()
+        .ok_or("it needs `data` or `raw`")?
+        .into_owned();
+    let arrival = record.arrival.parse::<Timestamp>();
+    let arrival = arrival.map_err(|error| format!("`{}` {error}", record.arrival))?;
+    Ok((record.arrival, arrival, data))
 }
 
 /// The data of a record in one line; `None` if it is another line.
@@ -53,9 +70,11 @@ pub(crate) fn data(line: &str) -> Option<Vec<u8>> {
 /// What was run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunReport {
-    /// How many records there were.
-    pub records: u64,
-    /// How many of their readings were rejected.
+    /// How many lines there were, without blank ones.
+    pub lines: u64,
+    /// How many of them were not records.
+    pub invalid: u64,
+    /// How many readings of the others were rejected.
     pub rejected: u64,
     /// How many rows were written.
     pub rows: u64,
@@ -65,16 +84,15 @@ pub struct RunReport {
 
 /// Reads records, one per line, and writes the finished rows, and what is rejected, as JSON lines.
 /// All windows are finished at the end. With `stream`, only the rows of that output stream are
-/// written.
+/// written. A line that is not a record is a reject, too.
 ///
 /// # Errors
 ///
-/// If there is no such output stream, if a line is not a record, or if something cannot be read or
-/// written.
+/// If there is no such output stream, or if something cannot be read or written.
 pub fn run(
     sensor: SqlSensor,
     stream: Option<&str>,
-    input: impl BufRead,
+    mut input: impl BufRead,
     mut output: impl Write,
     mut rejects: impl Write,
 ) -> anyhow::Result<RunReport> {
@@ -83,31 +101,37 @@ pub fn run(
     }
     let mut report = RunReport::default();
     let mut batch = SqlBatch::new(sensor);
-    for (index, line) in input.lines().enumerate() {
-        let line = line.context("cannot read the input")?;
-        if line.trim().is_empty() {
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        line.clear();
+        let read = input.read_until(b'\n', &mut line);
+        if read.context("cannot read the input")? == 0 {
+            break;
+        }
+        let text = line.trim_ascii();
+        if text.is_empty() {
             continue;
         }
-        let context = || {
-            let number = index + 1;
-            format!(
-                "line {number} of the input is not a record, as {{\"arrival\":\"2026-03-01 22:49:10.000\",\"data\":{{...}}}} is"
-            )
+        report.lines += 1;
+        let (written, arrival, data) = match record(text) {
+            Ok(record) => record,
+            Err(reason) => {
+                report.invalid += 1;
+                let payload = String::from_utf8_lossy(text);
+                let reason = format!("it is not a record: {reason}");
+                let reject = json!({"line": number, "reason": reason, "payload": payload});
+                writeln!(rejects, "{reject}")?;
+                continue;
+            }
         };
-        let record = serde_json::from_str(&line).map_err(|error| without_line(&error));
-        let record: RecordedRecord<'_> = record.with_context(context)?;
-        let bytes = record.bytes();
-        let bytes = bytes.ok_or_else(|| anyhow::anyhow!("it needs `data` or `raw`"));
-        let arrival: Timestamp = record.arrival.parse().with_context(context)?;
-        report.records += 1;
-        for rejected in batch.add(&bytes.with_context(context)?, arrival) {
+        for rejected in batch.add(&data, arrival) {
             report.rejected += 1;
-            let line = json!({
-                "arrival": record.arrival,
+            let reject = json!({
+                "arrival": written,
                 "reason": rejected.reason.to_string(),
                 "payload": String::from_utf8_lossy(&rejected.payload),
             });
-            writeln!(rejects, "{line}")?;
+            writeln!(rejects, "{reject}")?;
         }
     }
     let finished = batch.finish();

@@ -55,7 +55,7 @@ fn check_says_what_a_text_computes_or_why_it_is_not_supported() {
         .filter(|name| name.ends_with(".sql"))
         .collect();
     texts.sort();
-    assert_eq!(texts.len(), 10);
+    assert_eq!(texts.len(), 11);
     for (index, text) in texts.iter().enumerate() {
         let golden = text.replace(".sql", ".txt");
         // The first half is supported.
@@ -81,6 +81,12 @@ fn run_prints_rows_and_rejects() {
     is_golden(
         "run-of-other-lines.txt",
         &[&args[..], &["--input", "sample.jsonl"]].concat(),
+        1,
+    );
+    // What is not a record is reported, and the rest is read.
+    is_golden(
+        "run-of-some-other-lines.txt",
+        &[&args[..], &["--input", "some-records.jsonl"]].concat(),
         1,
     );
 }

@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use windrow_sql::constructs::{ACCEPTED, Construct, REJECTED};
+use windrow_sql::limits::{Rejected, limits};
 
-const START: &str = "<!-- constructs: UPDATE_DOCS=1 cargo test -p sql --test docs -->\n";
-const END: &str = "<!-- end of constructs -->";
+const UPDATE: &str = "UPDATE_DOCS=1 cargo test -p sql --test docs";
 
 /// A text as a cell of a table.
 fn cell(text: &str) -> String {
@@ -39,7 +39,7 @@ fn rejected(construct: &Construct) -> String {
     )
 }
 
-fn tables() -> String {
+fn constructs() -> String {
     let mut text = String::from("\n| accepted | example |\n|---|---|\n");
     text.extend(ACCEPTED.iter().map(accepted));
     text.push_str("\n| rejected | why | instead |\n|---|---|---|\n");
@@ -48,20 +48,34 @@ fn tables() -> String {
     text
 }
 
+fn limit_table() -> String {
+    let mut text = String::from("\n| what | at most | beyond it |\n|---|---|---|\n");
+    for limit in limits() {
+        let rejected = match limit.rejected {
+            Rejected::Text => "the text is rejected",
+            Rejected::Reading => "the reading is rejected",
+        };
+        text.push_str(&format!("| {} | {} | {rejected} |\n", limit.of, limit.most));
+    }
+    text.push('\n');
+    text
+}
+
 #[test]
 fn the_tables_are_those_of_the_crate() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/kinesis-sql.md");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = text.split_once(START).unwrap();
-    let (found, after) = rest.split_once(END).unwrap();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        let updated = format!("{before}{START}{}{END}{after}", tables());
-        std::fs::write(&path, updated).unwrap();
-        return;
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    for (name, table) in [("constructs", constructs()), ("limits", limit_table())] {
+        let start = format!("<!-- {name}: {UPDATE} -->\n");
+        let end = format!("<!-- end of {name} -->");
+        let (before, rest) = text.split_once(&start).unwrap();
+        let (found, after) = rest.split_once(&end).unwrap();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            text = format!("{before}{start}{table}{end}{after}");
+            std::fs::write(&path, &text).unwrap();
+            continue;
+        }
+        let hint = format!("run this and commit the result: {UPDATE}");
+        assert_eq!(found, table, "{hint}");
     }
-    assert_eq!(
-        found,
-        tables(),
-        "run this and commit the result: UPDATE_DOCS=1 cargo test -p sql --test docs"
-    );
 }

@@ -274,11 +274,12 @@ fn units(node: Node, unit: i64) -> Compiled {
 
 /// Rejects functions by their name, before their arguments are looked at.
 fn check_name(name: &str, at: Position) -> Result<(), SqlProblem> {
-    const KNOWN: [&str; 19] = [
+    const KNOWN: [&str; 22] = [
         "ABS",
         "CHARACTER_LENGTH",
         "CHAR_LENGTH",
         "COALESCE",
+        "DATE_TO_CHAR",
         "EXP",
         "INITCAP",
         "LN",
@@ -290,6 +291,8 @@ fn check_name(name: &str, at: Position) -> Result<(), SqlProblem> {
         "SIGN",
         "SQRT",
         STEP,
+        "TIMESTAMP_TO_CHAR",
+        "TIME_TO_CHAR",
         "TO_TIMESTAMP",
         "TSDIFF",
         "UNIX_TIMESTAMP",
@@ -336,6 +339,11 @@ fn function_of(name: &str, args: Vec<Node>, at: Position) -> Compiled {
         "TSDIFF" => {
             return two(name, args, at, |start, end| {
                 time::millis_between(end, start)
+            });
+        }
+        "DATE_TO_CHAR" | "TIMESTAMP_TO_CHAR" | "TIME_TO_CHAR" => {
+            return two(name, args, at, |pattern, time| {
+                time::to_char(name, &pattern, time, at)
             });
         }
         "COALESCE" => return coalesce(args, at),

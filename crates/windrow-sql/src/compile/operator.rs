@@ -22,11 +22,13 @@ impl Compiler<'_> {
     pub(super) fn binary(&mut self, expr: &Expr) -> Compiled {
         let mut first = expr;
         let mut rest = Vec::new();
+        // From here on, problems are those of what is combined: others follow from them.
+        let mut before = self.problems.len();
         let mut node = None;
         while let Expr::BinaryOp { left, op, right } = first {
             rest.push((op, right));
             first = left;
-            node = self.grouping.column(first)?;
+            node = self.column(first);
             if node.is_some() {
                 break;
             }
@@ -37,7 +39,15 @@ impl Compiler<'_> {
         };
         for (operator, right) in rest.into_iter().rev() {
             let right = self.expression(right)?;
-            node = combine(operator, node, right)?;
+            // Whatever is wrong with a part of it, a condition is a condition.
+            if matches!(operator, BinaryOperator::And | BinaryOperator::Or) {
+                before = self.problems.len();
+            }
+            let at = node.at;
+            node = match combine(operator, node, right) {
+                Ok(node) => node,
+                Err(problem) => self.without(problem, before, at),
+            };
         }
         Ok(node)
     }

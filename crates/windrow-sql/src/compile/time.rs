@@ -9,7 +9,8 @@ use super::{Compiled, unsupported};
 use crate::expression::{Arithmetic, Call, Node, NodeKind, TimeField, Type};
 use crate::moment;
 use crate::problem::{Position, SqlProblem};
-use crate::types::SqlType;
+use crate::time_pattern::TimePattern;
+use crate::types::{MOST_CHARACTERS, SqlType};
 
 /// `TIMESTAMP '2026-03-01 22:49:10'`, `DATE '...'` and `TIME '...'`.
 pub(super) fn typed(typed: &TypedString, at: Position) -> Compiled {
@@ -214,6 +215,24 @@ pub(super) fn extract(node: Node, field: &DateTimeField, at: Position) -> Compil
         Type::BIGINT,
         at,
     )
+}
+
+/// `TIMESTAMP_TO_CHAR(pattern, time)`, and those of dates and times of day.
+pub(super) fn to_char(name: &str, pattern: &Node, time: Node, at: Position) -> Compiled {
+    let NodeKind::Constant(Value::Text(text)) = &pattern.kind else {
+        let reason = "its pattern is not a literal, and only literals are supported";
+        return Err(SqlProblem::new(pattern.at, name, reason));
+    };
+    let pattern = TimePattern::parse(text)
+        .map_err(|reason| SqlProblem::new(pattern.at, format!("the pattern '{text}'"), reason))?;
+    check(name, &time, Type::is_moment)?;
+    // AWS documents this text, for this function alone.
+    let of_null = (name == "TIMESTAMP_TO_CHAR").then_some("null");
+    let shortest = of_null.map_or(1, str::len);
+    let length = u32::try_from(pattern.longest().max(shortest)).unwrap_or(MOST_CHARACTERS);
+    let value_type = Type::Sql(SqlType::Varchar(length));
+    let kind = NodeKind::Format(Box::new([time]), pattern, of_null);
+    Node::new(kind, value_type, at)
 }
 
 /// `(a - b) SECOND`, of the two times.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use windrow_core::decimal::Decimal;
 use windrow_core::value::FieldValue;
 
-use super::{EvalRow, Evaluated, decimal, evaluate, float, order};
+use super::{EvalRow, Evaluated, OUT_OF_RANGE, decimal, evaluate, float, order};
 use crate::convert;
 use crate::exact;
 use crate::expression::{Call, Node, Type};
@@ -231,7 +231,7 @@ fn position(searched: &str, text: &str) -> i64 {
 }
 
 fn time_call<'r>(function: Call, first: &FieldValue<'r>, node: &'r Node) -> Evaluated<'r> {
-    let out_of_range = || node.failure("the time is out of range");
+    let out_of_range = || node.failure(OUT_OF_RANGE);
     match (function, first) {
         (Call::FloorTime(millis), FieldValue::Timestamp(time)) => {
             let floored = moment::floor(*time, millis).ok_or_else(out_of_range)?;

@@ -1,4 +1,4 @@
-"""Checks examples/ticker/template.yaml with the rules for template.yaml that apply to it.
+"""Checks the templates of the examples with the rules for template.yaml that apply to them.
 
 Prints each problem and exits with 1 if there is one. `rules.py --mutate` tests the rules.
 """
@@ -9,14 +9,14 @@ import rules
 from rules import LOG, MAPPINGS, READ, get_att, objects
 from template import ROOT, load, to_cloudformation
 
-TEMPLATE = ROOT / "examples" / "ticker" / "template.yaml"
+# The folder, the beginning of the binaries' names, the window in seconds, and the key of the table.
+EXAMPLES = [
+    ("thermometer", "thermometer", 60, ("Key", "Time")),
+    ("ticker", "sql", 10, ("Key", "WindowStart")),
+]
 KEPT = ["Bucket", "Table"]
 
 ON_FAILURE = {"DestinationConfig": {"OnFailure": {"Destination": get_att("Bucket")}}}
-TICKER_MAPPINGS = {
-    "AggregatorReadings": MAPPINGS["AggregatorReadings"] | {"TumblingWindowInSeconds": 10},
-    "ProcessorSummaries": MAPPINGS["ProcessorSummaries"] | ON_FAILURE,
-}
 
 PERMISSIONS = {
     "AggregatorRole": [
@@ -43,20 +43,28 @@ PERMISSIONS = {
 }
 
 
-def problems(template):
-    yield from rules.mappings(template, TICKER_MAPPINGS)
-    yield from rules.functions(template, {"Aggregator": "sql-aggregator", "Processor": "sql-processor"})
+def problems(template, binaries, seconds, key):
+    mappings = {
+        "AggregatorReadings": MAPPINGS["AggregatorReadings"] | {"TumblingWindowInSeconds": seconds},
+        "ProcessorSummaries": MAPPINGS["ProcessorSummaries"] | ON_FAILURE,
+    }
+    yield from rules.mappings(template, mappings)
+    functions = {"Aggregator": f"{binaries}-aggregator", "Processor": f"{binaries}-processor"}
+    yield from rules.functions(template, functions)
     yield from rules.permissions(template, PERMISSIONS)
     yield from rules.service_trust(template)
     yield from rules.buckets(template)
     yield from rules.retention(template, KEPT)
-    yield from rules.storage(template, ("Key", "WindowStart"))
+    yield from rules.storage(template, key)
 
 
 def main():
-    found = list(problems(to_cloudformation(load(TEMPLATE))))
-    for problem in found:
-        print(problem)
+    found = 0
+    for folder, *expected in EXAMPLES:
+        template = to_cloudformation(load(ROOT / "examples" / folder / "template.yaml"))
+        for problem in problems(template, *expected):
+            print(f"{folder}: {problem}")
+            found += 1
     sys.exit(1 if found else 0)
 
 
