@@ -43,28 +43,7 @@ pub fn describe(sensor: &SqlSensor) -> String {
             column.name, column.sql_type, column.path
         );
     }
-    for pump in pumps {
-        let _ = writeln!(
-            text,
-            "\nPump {} writes {}, in windows of {} s by arrival.",
-            pump.name(),
-            pump.stream(),
-            pump.window_seconds()
-        );
-    }
-    for pump in stateless {
-        let (name, stream) = (pump.name(), &pump.stream().name);
-        let _ = writeln!(
-            text,
-            "\nPump {name} writes {stream}, without a window: each row when its record arrives."
-        );
-    }
-    for (pump, stream) in application.feeds() {
-        let _ = writeln!(
-            text,
-            "\nPump {pump} writes {stream}, which another pump reads. Its rows are not an output."
-        );
-    }
+    describe_pumps(&mut text, application);
     for stream in streams {
         let _ = writeln!(text, "\nThe rows of {} have:", stream.name);
         for (name, sql_type) in &stream.columns {
@@ -84,6 +63,33 @@ pub fn describe(sensor: &SqlSensor) -> String {
         );
     }
     text
+}
+
+/// Which pump writes which stream.
+fn describe_pumps(text: &mut String, application: &SqlApplication) {
+    // Writing to a string cannot fail.
+    for pump in application.pumps() {
+        let _ = writeln!(
+            text,
+            "\nPump {} writes {}, in windows of {} s by arrival.",
+            pump.name(),
+            pump.stream(),
+            pump.window_seconds()
+        );
+    }
+    for pump in application.stateless() {
+        let (name, stream) = (pump.name(), &pump.stream().name);
+        let _ = writeln!(
+            text,
+            "\nPump {name} writes {stream}, without a window: each row when its record arrives."
+        );
+    }
+    for (pump, stream) in application.feeds() {
+        let _ = writeln!(
+            text,
+            "\nPump {pump} writes {stream}, which another pump reads. Its rows are not an output."
+        );
+    }
 }
 
 /// Which columns the summary stream and the table have.
