@@ -31,9 +31,9 @@ CREATE OR REPLACE PUMP "HEALTH_PUMP" AS INSERT INTO "ALARMS" ("Name", "Why")
 CREATE OR REPLACE STREAM "MILES" ("Name" VARCHAR(40), "Miles" DOUBLE);
 CREATE OR REPLACE PUMP "MILES_PUMP" AS INSERT INTO "MILES"
     SELECT STREAM "Name", "Distance" / 1609.344 FROM "SOURCE_SQL_STREAM_001";
-CREATE OR REPLACE STREAM "far away" ("Name" VARCHAR(40), "Miles" DECIMAL(9,3));
+CREATE OR REPLACE STREAM "far away" ("Name" VARCHAR(40), "Miles" DECIMAL(9,3), "Long" VARCHAR(5000));
 CREATE OR REPLACE PUMP "FAR_PUMP" AS INSERT INTO "far away"
-    SELECT STREAM "Name", "Miles" FROM "MILES" WHERE "Miles" > 0.2;
+    SELECT STREAM "Name", "Miles", 'LONG TEXT' FROM "MILES" WHERE "Miles" > 0.2;
 "#;
 
 const WINDOW: &str = r#"
@@ -138,6 +138,8 @@ impl OutputCloud {
 
 fn write(folder: &Path, text: &str) -> SqlFlags {
     let (sql, schema) = (folder.join("application.sql"), folder.join("schema.json"));
+    // So long that the rows of a batch become several records.
+    let text = text.replace("LONG TEXT", &"x".repeat(4_000));
     fs::write(&sql, text).unwrap();
     fs::write(&schema, SCHEMA).unwrap();
     SqlFlags {
