@@ -5,6 +5,8 @@
 //! * [`aggregator`] (feature `aggregator`): folds the records of a tumbling window and emits one
 //!   row per key.
 //! * [`processor`] (feature `processor`): writes rows to DynamoDB.
+//! * [`records`] (feature `aggregator`): reads the readings of records, for functions of one's own.
+//! * [`program`] and [`variables`]: what the programs of functions share.
 //! * [`payload`]: gives a handler the raw bytes of an invocation's payload, bypassing serde.
 //! * [`metrics`]: an invocation's metrics in CloudWatch's embedded metric format.
 //! * [`log`]: sets up a function's log.
@@ -27,9 +29,10 @@ pub mod metrics;
 pub mod payload;
 #[cfg(feature = "processor")]
 pub mod processor;
-#[cfg(any(feature = "aggregator", feature = "processor"))]
-mod program;
-mod variables;
+pub mod program;
+#[cfg(feature = "aggregator")]
+pub mod records;
+pub mod variables;
 
 pub use deadline::handler_deadline;
 pub use variables::MissingVariable;

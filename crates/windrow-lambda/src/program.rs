@@ -1,13 +1,13 @@
-//! What the two functions' programs share.
+//! What the programs of functions share.
 
 use std::process::ExitCode;
 
 use lambda_runtime::{Error, tracing};
 use tokio::runtime::Builder;
 
-/// Runs a function's program until it ends. An error is logged and fails the program, so that Lambda
-/// shows it.
-pub(crate) fn run(
+/// Runs a function's program until it ends, after setting up its log. An error is logged and fails the
+/// program, so that Lambda shows it.
+pub fn run(
     name: &str,
     mut runtime: Builder,
     program: impl Future<Output = Result<(), Error>>,

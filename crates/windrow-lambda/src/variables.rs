@@ -11,15 +11,16 @@ pub struct MissingVariable {
 }
 
 /// Looks up an environment variable through `variable`. `None` if it is not set or is empty.
-pub(crate) fn optional_variable(
-    variable: impl Fn(&str) -> Option<String>,
-    name: &str,
-) -> Option<String> {
+pub fn optional_variable(variable: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     variable(name).filter(|value| !value.is_empty())
 }
 
 /// Looks up a required environment variable. `meaning` is what it names, for the error message.
-pub(crate) fn required_variable(
+///
+/// # Errors
+///
+/// [`MissingVariable`] if it is not set or is empty.
+pub fn required_variable(
     variable: impl Fn(&str) -> Option<String>,
     name: &'static str,
     meaning: &'static str,

@@ -1,5 +1,6 @@
 //! The whole local cloud: endpoint, streams, table and mappings.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,10 +21,12 @@ use crate::endpoint::{Endpoint, EndpointOptions, as_own};
 use crate::firehose::{BufferingHints, DeliverySource, Firehose, FirehoseError};
 use crate::functions::{Faulty, Function};
 use crate::mapping::follow::StreamSource;
-use crate::mapping::group::Group;
+use crate::mapping::group::MappingGroups;
 use crate::mapping::{InvalidMapping, Mapping, MappingSource};
 use crate::resources::{create_stream, create_table};
-use crate::settings::{CloudSettings, ResourceNames, aggregator_mapping, processor_mapping};
+use crate::settings::{
+    CloudSettings, ResourceNames, aggregator_mapping, processor_mapping, stateless_mapping,
+};
 use crate::start_error::StartError;
 
 /// The folder of the data directory that holds failed batches of rows: the on-failure destination
@@ -38,10 +41,12 @@ pub struct DrainError {
     waited: Duration,
 }
 
-/// The two functions of a local cloud.
+/// The functions of a local cloud.
 pub struct Pipeline {
-    /// Invoked for every stream of readings.
-    pub aggregator: Arc<dyn Function>,
+    /// Invoked for every stream of readings, with tumbling windows, if there is one.
+    pub aggregator: Option<Arc<dyn Function>>,
+    /// Invoked for every stream of readings, without windows, if there is one.
+    pub stateless: Option<Arc<dyn Function>>,
     /// Invoked for the stream of rows.
     pub processor: Arc<dyn Function>,
 }
@@ -71,8 +76,8 @@ pub struct LocalCloud {
     endpoint_stop: CancellationToken,
     dashboard: Option<Dashboard>,
     sources: Sources,
-    /// The aggregator's mappings, one per stream of readings.
-    aggregator: Group,
+    /// The mappings of the functions that read readings, one per function and stream.
+    readers: MappingGroups,
     processor: Mapping,
     archive: AbortOnDropHandle<()>,
     archive_watermark: watch::Receiver<i64>,
@@ -107,6 +112,10 @@ impl LocalCloud {
         let created_at = settings.clock.now_millis();
         create_stream(&kinesis, &names.stream, settings.shards).await?;
         create_stream(&kinesis, &names.summary_stream, settings.shards).await?;
+        let outputs: BTreeSet<&String> = names.outputs.values().collect();
+        for output in outputs {
+            create_stream(&kinesis, output, settings.shards).await?;
+        }
         create_table(&dynamodb, &names.table, &names.table_key).await?;
         let sources = Sources {
             client: kinesis,
@@ -117,7 +126,7 @@ impl LocalCloud {
         create_delivery_streams(endpoint.firehose(), names, sources.arn(&names.stream)).await?;
 
         let pipeline = application.pipeline(names, &config)?;
-        let (aggregator, processor) =
+        let (readers, processor) =
             start_mappings(&settings, &sources, pipeline, created_at).await?;
         let archive_stop = CancellationToken::new();
         let (archive, archive_watermark) = start_archive(
@@ -127,7 +136,7 @@ impl LocalCloud {
         );
         let (sender, watermark) = watch::channel(i64::MIN);
         let watermark_task = combine(
-            aggregator.watermark(),
+            readers.watermark(),
             processor.watermark(),
             sender,
             settings.clock.clone(),
@@ -138,7 +147,7 @@ impl LocalCloud {
             endpoint_stop,
             dashboard,
             sources,
-            aggregator,
+            readers,
             processor,
             archive,
             archive_watermark,
@@ -177,34 +186,36 @@ impl LocalCloud {
     }
 
     /// The time up to which the aggregator has closed its windows, in milliseconds since the epoch.
-    /// Their rows may not be in the table yet.
+    /// Their rows may not be in the table yet. If rows without windows are written, those of readings
+    /// that arrived before are.
     pub fn aggregator_watermark(&self) -> i64 {
-        *self.aggregator.watermark().borrow()
+        *self.readers.watermark().borrow()
     }
 
-    /// Restarts the aggregator's mappings. In every shard, they read the records that arrived at
+    /// Restarts the aggregator's mappings, and those of the function without windows, as everything
+    /// that is done to the aggregator's is done to both. In every shard, they read the records that arrived at
     /// `from_millis` (since the epoch) or later. The state of open windows is lost, so readings are
     /// lost too if `from_millis` is after [`aggregator_watermark`](Self::aggregator_watermark).
     /// Aborts invocations that do not end within five seconds.
     pub async fn restart_aggregator(&self, from_millis: i64) {
-        self.aggregator.restart(from_millis).await;
+        self.readers.restart(from_millis).await;
     }
 
     /// Disables the aggregator's mappings. Lambda keeps the checkpoints; what it does with the
     /// state of open windows is not documented, and here it is kept too. A [`drain`](Self::drain)
     /// waits until the mappings are enabled.
     pub async fn disable_aggregator(&self) {
-        self.aggregator.set_enabled(false).await;
+        self.readers.set_enabled(false).await;
     }
 
     /// Enables the aggregator's mappings again.
     pub async fn enable_aggregator(&self) {
-        self.aggregator.set_enabled(true).await;
+        self.readers.set_enabled(true).await;
     }
 
     /// Changes the most records in a batch of the aggregator's mappings.
     pub async fn set_aggregator_batch_size(&self, batch_size: usize) {
-        self.aggregator.set_batch_size(batch_size).await;
+        self.readers.set_batch_size(batch_size).await;
     }
 
     /// Creates another stream of readings, which the same aggregator sums into the same table.
@@ -216,9 +227,8 @@ impl LocalCloud {
     pub async fn add_stream(&self, name: &str, shards: u32) -> Result<(), StartError> {
         let created_at = self.clock().now_millis();
         create_stream(&self.sources.client, name, shards).await?;
-        self.aggregator
-            .add(self.sources.source(name), created_at)
-            .await;
+        let source = self.sources.source(name);
+        self.readers.add(&source, created_at).await;
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         streams.push(name.to_owned());
         Ok(())
@@ -247,8 +257,13 @@ impl LocalCloud {
             self.endpoint.close_stream(&stream).await;
         }
         let sent = self.clock().now_millis();
-        self.aggregator.flush(sent).await;
-        wait("the aggregator", self.aggregator.watermark(), sent).await?;
+        self.readers.flush(sent).await;
+        wait(
+            "a function that reads readings",
+            self.readers.watermark(),
+            sent,
+        )
+        .await?;
         let summed = self.clock().now_millis();
         self.processor.flush(summed);
         wait("the processor", self.processor.watermark(), summed).await?;
@@ -266,7 +281,7 @@ impl LocalCloud {
 
     /// Stops everything, after the invocations in flight.
     pub async fn stop(self) {
-        self.aggregator.stop().await;
+        self.readers.stop().await;
         self.processor.stop().await;
         self.archive_stop.cancel();
         // If the task was aborted, there is nothing left to wait for.
@@ -304,29 +319,33 @@ async fn start_dashboard(
     Ok(Some(dashboard))
 }
 
-/// Starts the mappings of both functions. The streams were created at `created_at` or later.
+/// Starts the mappings of the functions. The streams were created at `created_at` or later.
 async fn start_mappings(
     settings: &CloudSettings,
     sources: &Sources,
     pipeline: Pipeline,
     created_at: i64,
-) -> Result<(Group, Mapping), InvalidMapping> {
-    let faulty = |function| Arc::new(Faulty::new(function, Arc::clone(&settings.faults)));
-    let aggregator = Group::new(
-        faulty(pipeline.aggregator),
-        aggregator_mapping(settings.window),
-        Arc::clone(&settings.faults),
-    )?;
+) -> Result<(MappingGroups, Mapping), InvalidMapping> {
+    let faults = || Arc::clone(&settings.faults);
+    let faulty = |function| Arc::new(Faulty::new(function, faults()));
+    let mut readers = MappingGroups::new();
+    if let Some(aggregator) = pipeline.aggregator {
+        let options = aggregator_mapping(settings.window);
+        readers.push(faulty(aggregator), options, faults())?;
+    }
+    if let Some(stateless) = pipeline.stateless {
+        readers.push(faulty(stateless), stateless_mapping(), faults())?;
+    }
     let readings = sources.source(&settings.names.stream);
-    aggregator.add(readings, created_at).await;
+    readers.add(&readings, created_at).await;
     let processor = Mapping::start_with(
         sources.source(&settings.names.summary_stream),
         faulty(pipeline.processor),
         processor_mapping(settings.data_dir.join(ON_FAILURE)),
         Start::TrimHorizon,
-        Arc::clone(&settings.faults),
+        faults(),
     )?;
-    Ok((aggregator, processor))
+    Ok((readers, processor))
 }
 
 /// Creates the delivery streams of the archive and of the rejects.

@@ -1,5 +1,6 @@
 //! The settings of a local cloud, with the same names and numbers as the deployed application.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct ResourceNames {
     pub table_key: [String; 2],
     /// The Firehose stream of rejected readings and rows.
     pub rejects: String,
+    /// The Kinesis stream of each output without windows, by the output's name.
+    pub outputs: BTreeMap<String, String>,
 }
 
 /// The settings of a local cloud.
@@ -32,7 +35,7 @@ pub struct CloudSettings {
     pub port: u16,
     /// Where the table, the archive and failed batches are kept.
     pub data_dir: PathBuf,
-    /// How many shards each of the two streams starts with.
+    /// How many shards each stream starts with.
     pub shards: u32,
     /// The length of the tumbling window.
     pub window: Duration,
@@ -76,6 +79,18 @@ pub fn aggregator_mapping(window: Duration) -> MappingOptions {
         batch_size: 10_000,
         batching_window: Duration::from_secs(1),
         tumbling_window: Some(window),
+        ..MappingOptions::default()
+    }
+}
+
+/// The mapping of a function that writes rows of readings without windows.
+///
+/// It retries without limit, from the first record of which not all rows are written.
+pub fn stateless_mapping() -> MappingOptions {
+    MappingOptions {
+        batch_size: 10_000,
+        batching_window: Duration::from_secs(1),
+        report_batch_item_failures: true,
         ..MappingOptions::default()
     }
 }

@@ -1,4 +1,4 @@
-//! The application that a local cloud runs: both functions of a sensor, and a page.
+//! The application that a local cloud runs: the functions of a sensor, and a page.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,11 +31,25 @@ pub enum Functions {
     CargoLambda(SocketAddr),
 }
 
+/// A function that reads readings without windows, and writes to the
+/// [outputs](ResourceNames::outputs).
+#[derive(Clone, Debug)]
+pub struct StatelessFunction<S> {
+    /// The name of its binary.
+    pub binary: String,
+    /// Makes the function that runs in this process.
+    pub embedded: fn(&S, &ResourceNames, &SdkConfig) -> Embedded,
+}
+
 /// The aggregator and the processor of a sensor, and a page.
 #[derive(Clone, Debug)]
 pub struct SensorApplication<S> {
     /// The sensor.
     pub sensor: S,
+    /// Whether the sensor has windows. Without, the aggregator does not run.
+    pub has_windows: bool,
+    /// A function that reads readings without windows, if there is one.
+    pub stateless: Option<StatelessFunction<S>>,
     /// How the functions run.
     pub functions: Functions,
     /// The names of the aggregator's and the processor's binary.
@@ -59,6 +73,8 @@ impl<S: Sensor + Clone> SensorApplication<S> {
     pub fn new(sensor: S) -> Self {
         Self {
             sensor,
+            has_windows: true,
+            stateless: None,
             functions: Functions::default(),
             binaries: ["aggregator", "processor"].map(str::to_owned),
             environment: BTreeMap::new(),
@@ -73,23 +89,38 @@ impl<S: Sensor + Clone> SensorApplication<S> {
 impl<S: Sensor + Clone> Application for SensorApplication<S> {
     fn pipeline(&self, names: &ResourceNames, config: &SdkConfig) -> Result<Pipeline, StartError> {
         let [aggregator, processor] = &self.binaries;
+        let aggregator = self.has_windows.then_some(aggregator);
+        let stateless = self.stateless.as_ref();
         match &self.functions {
-            Functions::Embedded => Ok(Pipeline {
-                aggregator: Arc::new(self.embedded_aggregator(names, config)),
-                processor: Arc::new(self.embedded_processor(names, config)),
-            }),
+            Functions::Embedded => {
+                let aggregator = aggregator.map(|_| self.embedded_aggregator(names, config));
+                let stateless =
+                    stateless.map(|stateless| (stateless.embedded)(&self.sensor, names, config));
+                Ok(Pipeline {
+                    aggregator: aggregator.map(shared),
+                    stateless: stateless.map(shared),
+                    processor: Arc::new(self.embedded_processor(names, config)),
+                })
+            }
             Functions::Bootstrap(folder) => {
                 let environment = self.environment(names);
-                let function = |name| bootstrap(name, folder, &environment, config.endpoint_url());
+                let function =
+                    |name: &String| bootstrap(name, folder, &environment, config.endpoint_url());
+                let binary = stateless.map(|stateless| &stateless.binary);
                 Ok(Pipeline {
-                    aggregator: function(aggregator)?,
+                    aggregator: aggregator.map(function).transpose()?,
+                    stateless: binary.map(function).transpose()?,
                     processor: function(processor)?,
                 })
             }
-            Functions::CargoLambda(address) => Ok(Pipeline {
-                aggregator: Arc::new(CargoLambda::new(aggregator, *address)),
-                processor: Arc::new(CargoLambda::new(processor, *address)),
-            }),
+            Functions::CargoLambda(address) => {
+                let function = |name: &String| shared(CargoLambda::new(name, *address));
+                Ok(Pipeline {
+                    aggregator: aggregator.map(function),
+                    stateless: stateless.map(|stateless| function(&stateless.binary)),
+                    processor: function(processor),
+                })
+            }
         }
     }
 
@@ -101,7 +132,7 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
 }
 
 impl<S: Sensor + Clone> SensorApplication<S> {
-    /// The environment of both binaries, as in the template.
+    /// The environment of all binaries, as in the template.
     fn environment(&self, names: &ResourceNames) -> BTreeMap<String, String> {
         let window_time = match self.window_time {
             WindowTime::Arrival => "arrival",
@@ -117,6 +148,10 @@ impl<S: Sensor + Clone> SensorApplication<S> {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
+        if !names.outputs.is_empty() {
+            let outputs = serde_json::json!(names.outputs).to_string();
+            environment.insert("OUTPUT_STREAMS".to_owned(), outputs);
+        }
         environment
     }
 
@@ -165,6 +200,10 @@ impl<S: Sensor + Clone> SensorApplication<S> {
     }
 }
 
+fn shared(function: impl Function + 'static) -> Arc<dyn Function> {
+    Arc::new(function)
+}
+
 fn bootstrap(
     name: &str,
     folder: &Path,
@@ -184,7 +223,8 @@ fn bootstrap(
     Ok(Arc::new(Bootstrap::new(options)))
 }
 
-/// Standard output belongs to the program that runs the local cloud, so metrics go to the log.
-fn log_metrics(function: &'static str) -> windrow_lambda::metrics::Sink {
+/// What receives the metrics of an embedded function: the log, since standard output belongs to the
+/// program that runs the local cloud.
+pub fn log_metrics(function: &'static str) -> windrow_lambda::metrics::Sink {
     Box::new(move |metrics| tracing::debug!(metrics = metrics.to_line(function, 0), "invocation"))
 }

@@ -1,5 +1,6 @@
 //! The program that runs a local cloud until a signal stops it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,6 +68,7 @@ impl<S: Sensor + Clone> LocalProgram<S> {
             table: name.to_owned(),
             table_key: application.sensor.schema().table_key().map(str::to_owned),
             rejects: format!("{name}-rejects"),
+            outputs: BTreeMap::new(),
         };
         Self {
             application,
@@ -142,6 +144,11 @@ impl<S: Sensor + Clone> LocalProgram<S> {
         let started = LocalCloud::start(settings, &application).await;
         let cloud = started.map_err(advise)?;
         eprint_line(&format!("local: {}", cloud.describe()));
+        for (output, stream) in &self.names.outputs {
+            eprint_line(&terminal::printable(&format!(
+                "local: the rows of {output} go to the stream {stream}"
+            )));
+        }
         if let Some(url) = cloud.dashboard_url() {
             eprint_line(&format!("local: the page is at {url}"));
         }

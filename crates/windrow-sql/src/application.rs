@@ -11,12 +11,13 @@ use windrow_core::value::{FieldValue, Value};
 use crate::body::{self, Body, InsertTarget, Stateless, Windowed};
 use crate::columns::{Columns, PumpColumns};
 use crate::finish::{FinishedRows, Finisher, Finishing, Regrouping, Stage};
-use crate::graph::{self, CompiledPump, WindowedRoute};
-use crate::output::OutputStream;
+use crate::graph::{self, CompiledPump, Routes, StatelessRoute, WindowedRoute};
+use crate::output::{OutputStream, ROW_ID};
 use crate::problem::{Position, SqlProblem, SqlProblems};
 use crate::pump::{KeyInput, KeyPiece, MeasureInput, Path, Pump};
 use crate::scope::{self, Scope};
 use crate::select;
+use crate::stateless::StatelessPump;
 use crate::statement::{self, Name, PumpStatement, Statements};
 use crate::types::SqlType;
 
@@ -41,14 +42,17 @@ pub struct InputStream {
     pub columns: Vec<InputColumn>,
 }
 
-/// A SQL text, planned: input rows to groups, and merged rows to finished ones.
+/// A SQL text, planned: input rows to groups, and merged rows to finished ones; or, without windows,
+/// input rows to rows of the outputs.
 #[derive(Clone, Debug)]
 pub struct SqlApplication {
     schema: Arc<Schema>,
     pumps: Vec<Pump>,
     outputs: Vec<Arc<OutputStream>>,
+    stateless: Vec<StatelessPump>,
+    stateless_outputs: Vec<Arc<OutputStream>>,
     finishers: BTreeMap<String, Finishing>,
-    /// The pumps before a window, and the streams that they write.
+    /// The pumps before a window or another stateless pump, and the streams that they write.
     feeds: BTreeMap<String, String>,
 }
 
@@ -112,13 +116,25 @@ impl SqlApplication {
         &self.pumps
     }
 
-    /// The streams that have finished rows.
+    /// The pumps that write rows of the input to an output without a window, in the order of the
+    /// text.
+    pub fn stateless(&self) -> &[StatelessPump] {
+        &self.stateless
+    }
+
+    /// The streams that [stateless pumps](Self::stateless) write. A stream may be one of the
+    /// [`outputs`](Self::outputs), too.
+    pub fn stateless_outputs(&self) -> impl Iterator<Item = &OutputStream> {
+        self.stateless_outputs.iter().map(|stream| &**stream)
+    }
+
+    /// The streams that have finished rows of windows.
     pub fn outputs(&self) -> impl Iterator<Item = &OutputStream> {
         self.outputs.iter().map(|stream| &**stream)
     }
 
-    /// The pumps that filter before a window, and the streams that they write. These streams are part
-    /// of the computation; their rows are written nowhere.
+    /// The pumps that filter before a window or another pump without one, and the streams that they
+    /// write. These streams are part of the computation; their rows are written nowhere.
     pub fn feeds(&self) -> impl Iterator<Item = (&str, &str)> {
         let feeds = self.feeds.iter();
         feeds.map(|(pump, stream)| (pump.as_str(), stream.as_str()))
@@ -159,10 +175,10 @@ impl SqlApplication {
         self.finishers.contains_key(pump_of(merged))
     }
 
-    fn of_routes(routes: &[WindowedRoute<'_>], catalog: &Catalog) -> Result<Self, SqlProblem> {
+    fn of_routes(routes: &Routes<'_>, catalog: &Catalog) -> Result<Self, SqlProblem> {
         let mut columns = Columns::new();
         let mut parts: Vec<PumpColumns> = Vec::new();
-        for route in routes {
+        for route in &routes.windowed {
             let windowed = route.windowed;
             parts.push(columns.add(&windowed.terms, windowed.window, &windowed.aggregates));
         }
@@ -174,22 +190,58 @@ impl SqlApplication {
             schema: Arc::new(schema),
             pumps: Vec::new(),
             outputs: Vec::new(),
+            stateless: Vec::new(),
+            stateless_outputs: Vec::new(),
             finishers: BTreeMap::new(),
             feeds: BTreeMap::new(),
         };
-        for (route, parts) in routes.iter().zip(parts) {
+        for (route, parts) in routes.windowed.iter().zip(parts) {
             let WindowedRoute { pump, windowed, .. } = route;
             let finishing = application.finishing(route, &parts, catalog)?;
             application.finishers.insert(pump.name.clone(), finishing);
-            let feeds = route.before.iter().flatten();
-            let feeds = feeds.map(|pump| (pump.name.clone(), pump.to.clone()));
-            application.feeds.extend(feeds);
+            application.add_feeds(route.before.iter().flatten());
             let before = route.before.iter();
             let paths = before.map(|chain| Path(stages(chain))).collect();
             let grouping = pump_of_window(pump, windowed, paths, parts, &columns)?;
             application.pumps.push(grouping);
         }
+        for route in &routes.stateless {
+            let pump = application.stateless_pump(route, catalog)?;
+            application.stateless.push(pump);
+        }
         Ok(application)
+    }
+
+    fn add_feeds<'p>(&mut self, pumps: impl Iterator<Item = &'p &'p CompiledPump>) {
+        let feeds = pumps.map(|pump| (pump.name.clone(), pump.to.clone()));
+        self.feeds.extend(feeds);
+    }
+
+    fn stateless_pump(
+        &mut self,
+        route: &StatelessRoute<'_>,
+        catalog: &Catalog,
+    ) -> Result<StatelessPump, SqlProblem> {
+        let StatelessRoute { pump, chains } = route;
+        let stream = output(&mut self.stateless_outputs, &pump.to, catalog);
+        let mut columns = stream.columns.iter();
+        if let Some((column, _)) = columns.find(|(name, _)| name.eq_ignore_ascii_case(ROW_ID)) {
+            let construct = format!("column \"{column}\" of stream \"{}\"", pump.to);
+            let reason = format!("{ROW_ID} is the field with the id of each row of this output");
+            let problem = SqlProblem::new(pump.at, construct, reason);
+            return Err(problem.rewrite("give the column another name"));
+        }
+        let own = |other: &&&CompiledPump| other.name != pump.name;
+        self.add_feeds(chains.iter().flatten().filter(own));
+        // The streams in between are no outputs.
+        let mut between = Vec::new();
+        let chains = chains.iter();
+        let chains = chains.map(|chain| chain_stages(chain, &mut between, catalog));
+        Ok(StatelessPump {
+            name: pump.name.clone(),
+            stream,
+            chains: chains.collect(),
+        })
     }
 
     fn finishing(
@@ -199,7 +251,7 @@ impl SqlApplication {
         catalog: &Catalog,
     ) -> Result<Finishing, SqlProblem> {
         let WindowedRoute { pump, windowed, .. } = route;
-        let stream = self.output(&pump.to, catalog);
+        let stream = output(&mut self.outputs, &pump.to, catalog);
         let after = self.after(&route.after, catalog);
         let finisher = |windowed: &Windowed, parts: &PumpColumns| Finisher {
             pump: pump.name.clone(),
@@ -234,35 +286,41 @@ impl SqlApplication {
         })))
     }
 
-    fn output(&mut self, name: &str, catalog: &Catalog) -> Arc<OutputStream> {
-        if let Some(known) = self.outputs.iter().find(|stream| stream.name == name) {
-            return Arc::clone(known);
-        }
-        let stream = Arc::new(OutputStream {
-            name: name.to_owned(),
-            columns: catalog.columns(name).unwrap_or_default().to_vec(),
-        });
-        self.outputs.push(Arc::clone(&stream));
-        stream
-    }
-
     fn after(&mut self, chains: &[Vec<&CompiledPump>], catalog: &Catalog) -> Vec<Vec<Stage>> {
-        let mut stages = Vec::with_capacity(chains.len());
-        for chain in chains {
-            let mut of_chain = Vec::with_capacity(chain.len());
-            for pump in chain {
-                if let Body::Stateless(stateless) = &pump.body {
-                    of_chain.push(Stage {
-                        pump: pump.name.clone(),
-                        stream: self.output(&pump.to, catalog),
-                        stateless: stateless.clone(),
-                    });
-                }
-            }
-            stages.push(of_chain);
-        }
-        stages
+        let chains = chains.iter();
+        let stages = chains.map(|chain| chain_stages(chain, &mut self.outputs, catalog));
+        stages.collect()
     }
+}
+
+/// The stream of this name among those that are known, to which it is added if it is new.
+fn output(known: &mut Vec<Arc<OutputStream>>, name: &str, catalog: &Catalog) -> Arc<OutputStream> {
+    if let Some(known) = known.iter().find(|stream| stream.name == name) {
+        return Arc::clone(known);
+    }
+    let stream = Arc::new(OutputStream {
+        name: name.to_owned(),
+        columns: catalog.columns(name).unwrap_or_default().to_vec(),
+    });
+    known.push(Arc::clone(&stream));
+    stream
+}
+
+/// The stages of a chain of stateless pumps.
+fn chain_stages(
+    chain: &[&CompiledPump],
+    known: &mut Vec<Arc<OutputStream>>,
+    catalog: &Catalog,
+) -> Vec<Stage> {
+    let stages = chain.iter().filter_map(|pump| match &pump.body {
+        Body::Stateless(stateless) => Some(Stage {
+            pump: pump.name.clone(),
+            stream: output(known, &pump.to, catalog),
+            stateless: stateless.clone(),
+        }),
+        Body::Windowed(_) => None,
+    });
+    stages.collect()
 }
 
 /// The name of the pump of a row.

@@ -11,6 +11,7 @@ use windrow_core::window::Window;
 
 use crate::application::SqlApplication;
 use crate::finish::{self, FinishedRows};
+use crate::output::OutputRow;
 use crate::sensor::{SqlReading, SqlSensor};
 
 /// Computes the finished rows of an application from records that are all at hand.
@@ -41,6 +42,7 @@ pub struct SqlBatch {
     sensor: SqlSensor,
     groups: BTreeMap<(Window, String), GroupTotals>,
     known: HashSet<(Window, String, i128)>,
+    rows: Vec<OutputRow>,
     index: u64,
 }
 
@@ -66,6 +68,7 @@ impl SqlBatch {
             sensor,
             groups: BTreeMap::new(),
             known: HashSet::new(),
+            rows: Vec::new(),
             index: 0,
         }
     }
@@ -90,6 +93,10 @@ impl SqlBatch {
                     continue;
                 }
             };
+            sensor.stateless_rows(&reading, arrival, |row| match row {
+                Ok(row) => self.rows.push(row),
+                Err(reason) => reject(reason),
+            });
             sensor.split(reading, arrival, |reading| match reading {
                 Ok(reading) => self.count(&reading, arrival),
                 Err(reason) => reject(reason),
@@ -124,8 +131,21 @@ impl SqlBatch {
         self.sensor.add(&mut totals.accumulator, &values, &order);
     }
 
-    /// Finishes all windows.
-    pub fn finish(self) -> FinishedRows {
+    /// Takes the rows of the outputs without windows that were added since the last call, in the order
+    /// of their records.
+    pub fn take_rows(&mut self) -> Vec<OutputRow> {
+        std::mem::take(&mut self.rows)
+    }
+
+    /// Finishes all windows. Rows that were not [taken](Self::take_rows) are before those of windows.
+    pub fn finish(mut self) -> FinishedRows {
+        let mut rows = self.take_rows();
+        let mut finished = self.finish_windows();
+        rows.append(&mut finished.rows);
+        FinishedRows { rows, ..finished }
+    }
+
+    fn finish_windows(self) -> FinishedRows {
         let schema = self.sensor.schema();
         let mut merged = Vec::new();
         for ((window, key), totals) in self.groups {

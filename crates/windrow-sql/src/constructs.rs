@@ -144,6 +144,14 @@ pub const ACCEPTED: &[Construct] = &[
         r#"SELECT STREAM COALESCE(NULLIF("name", ''), 'none'), SUM(CAST("price" AS INTEGER)) FROM "SOURCE_SQL_STREAM_001" GROUP BY COALESCE(NULLIF("name", ''), 'none'), FLOOR(ROWTIME TO MINUTE)"#,
     ),
     accepted(
+        "A filter that ends in an output",
+        r#"SELECT STREAM "name", "count" * 2 FROM "SOURCE_SQL_STREAM_001" WHERE "price" > 1"#,
+    ),
+    accepted(
+        "Chains of filters, several into one output",
+        "CREATE STREAM a (x VARCHAR(16), y DOUBLE);\nCREATE PUMP p AS INSERT INTO a SELECT STREAM \"name\", \"price\" FROM source_sql_stream_001;\nCREATE STREAM b (x VARCHAR(16), why VARCHAR(8));\nCREATE PUMP q AS INSERT INTO b SELECT STREAM x, 'high' FROM a WHERE y > 9;\nCREATE PUMP r AS INSERT INTO b SELECT STREAM x, 'none' FROM a WHERE y IS NULL",
+    ),
+    accepted(
         "Pumps that filter, before a window",
         "CREATE STREAM a (x VARCHAR(16), y DOUBLE);\nCREATE PUMP p AS INSERT INTO a SELECT STREAM \"name\", \"price\" FROM source_sql_stream_001 WHERE \"price\" > 1;\nCREATE STREAM b (x VARCHAR(16), total DOUBLE);\nCREATE PUMP q AS INSERT INTO b (total, x) SELECT STREAM SUM(y), x FROM a GROUP BY x, FLOOR(a.ROWTIME TO MINUTE)",
     ),
@@ -303,12 +311,6 @@ pub const REJECTED: &[Construct] = &[
         r#"SELECT STREAM CAST(CURRENT_TIMESTAMP AS VARCHAR(32)), COUNT(*) FROM "SOURCE_SQL_STREAM_001" GROUP BY FLOOR(ROWTIME TO MINUTE)"#,
         "it reads a clock, so a row could not be computed again",
         Some("use ROWTIME"),
-    ),
-    rejected(
-        "pump \"P\"",
-        r#"SELECT STREAM "name", "count" FROM "SOURCE_SQL_STREAM_001" WHERE "price" > 1"#,
-        "filters that end in an output stream are not supported yet",
-        None,
     ),
     rejected(
         "a window over a window",

@@ -33,25 +33,56 @@ pub(crate) struct WindowedRoute<'p> {
 /// The most chains before or after a window.
 pub(crate) const MOST_CHAINS: usize = 64;
 
-/// The windows of an application.
+/// What rows of the input go through.
+#[derive(Debug)]
+pub(crate) struct Routes<'p> {
+    pub(crate) windowed: Vec<WindowedRoute<'p>>,
+    pub(crate) stateless: Vec<StatelessRoute<'p>>,
+}
+
+/// A stateless pump whose rows are an output.
+#[derive(Debug)]
+pub(crate) struct StatelessRoute<'p> {
+    pub(crate) pump: &'p CompiledPump,
+    /// The chains of stateless pumps from the input stream. The last of each is the pump itself.
+    pub(crate) chains: Vec<Vec<&'p CompiledPump>>,
+}
+
+/// The windows of an application, and the outputs that no window is before. An output of stateless
+/// pumps is a stream that no other pump reads.
 ///
 /// # Errors
 ///
-/// [`SqlProblem`] for each pump that is not reached, is not used, or reads what it cannot.
+/// [`SqlProblem`] for each pump that is not reached, or reads what it cannot.
 pub(crate) fn routes<'p>(
     pumps: &'p [CompiledPump],
     input: &str,
-) -> Result<Vec<WindowedRoute<'p>>, Vec<SqlProblem>> {
+) -> Result<Routes<'p>, Vec<SqlProblem>> {
     let graph = Graph { pumps, input };
     let mut problems = graph.cycles();
+    problems.extend(graph.unwritten());
     if !problems.is_empty() {
         return Err(problems);
     }
-    let mut routes = Vec::new();
-    let mut used = BTreeSet::new();
+    let reached = graph.streams_of_input();
+    let mut routes = Routes {
+        windowed: Vec::new(),
+        stateless: Vec::new(),
+    };
     for pump in pumps {
-        let Body::Windowed(windowed) = &pump.body else {
-            continue;
+        let windowed = match &pump.body {
+            Body::Windowed(windowed) => windowed,
+            Body::Stateless(_) if graph.is_read(&pump.to) => continue,
+            Body::Stateless(_) => {
+                let mut chains = Vec::new();
+                match graph.sources(&reached, pump, vec![pump], &mut chains) {
+                    Err(problem) => problems.push(problem),
+                    // Only finished rows of windows reach it.
+                    Ok(()) if chains.is_empty() => {}
+                    Ok(()) => routes.stateless.push(StatelessRoute { pump, chains }),
+                }
+                continue;
+            }
         };
         let (mut before, mut after) = (Vec::new(), Vec::new());
         let walked = graph
@@ -59,25 +90,13 @@ pub(crate) fn routes<'p>(
             .and_then(|()| graph.downstream(pump, &pump.to, Vec::new(), &mut after));
         match walked {
             Err(problem) => problems.push(problem),
-            Ok(()) if before.is_empty() => problems.push(unwritten(pump)),
-            Ok(()) => {
-                let chains = before.iter().chain(&after);
-                used.extend(chains.flatten().map(|pump| pump.name.as_str()));
-                routes.push(WindowedRoute {
-                    pump,
-                    windowed,
-                    before,
-                    after,
-                });
-            }
+            Ok(()) => routes.windowed.push(WindowedRoute {
+                pump,
+                windowed,
+                before,
+                after,
+            }),
         }
-    }
-    // Which of the others are not used is only known once all windows are.
-    if problems.is_empty() {
-        problems.extend(pumps.iter().filter_map(|pump| {
-            let is_stateless = matches!(pump.body, Body::Stateless(_));
-            (is_stateless && !used.contains(pump.name.as_str())).then(|| unused(pump))
-        }));
     }
     if problems.is_empty() {
         Ok(routes)
@@ -121,6 +140,64 @@ impl<'p> Graph<'p, '_> {
             )
         };
         self.pumps.iter().filter(is_cyclic).map(problem).collect()
+    }
+
+    /// Pumps that read a stream without rows. Where there are none, and no cycles, rows of the input
+    /// reach every pump.
+    fn unwritten(&self) -> Vec<SqlProblem> {
+        let is_written =
+            |stream: &str| stream == self.input || self.pumps.iter().any(|pump| pump.to == stream);
+        let pumps = self.pumps.iter();
+        let unwritten = pumps.filter(|pump| !is_written(&pump.from.text));
+        unwritten.map(unwritten_stream).collect()
+    }
+
+    fn is_read(&self, stream: &str) -> bool {
+        self.pumps.iter().any(|pump| pump.from.text == stream)
+    }
+
+    /// The streams that have rows of the input, without a window in between.
+    fn streams_of_input(&self) -> BTreeSet<&str> {
+        let mut reached = BTreeSet::new();
+        let mut next = vec![self.input];
+        while let Some(stream) = next.pop() {
+            if reached.insert(stream) {
+                let is_next = |pump: &&CompiledPump| {
+                    pump.from.text == stream && matches!(pump.body, Body::Stateless(_))
+                };
+                let readers = self.pumps.iter().filter(is_next);
+                next.extend(readers.map(|pump| pump.to.as_str()));
+            }
+        }
+        reached
+    }
+
+    /// The chains of stateless pumps from the input stream to the first pump of `chain`, each
+    /// followed by `chain`. `reached` are the streams that have rows of the input, so that no step
+    /// is in vain.
+    fn sources(
+        &self,
+        reached: &BTreeSet<&str>,
+        output: &CompiledPump,
+        chain: Vec<&'p CompiledPump>,
+        chains: &mut Vec<Vec<&'p CompiledPump>>,
+    ) -> Result<(), SqlProblem> {
+        let Some(first) = chain.first().copied() else {
+            return Ok(());
+        };
+        check_length(output, chains.len().max(chain.len()))?;
+        let is_before = |pump: &&CompiledPump| {
+            let is_reached = reached.contains(pump.from.text.as_str());
+            pump.to == first.from.text && matches!(pump.body, Body::Stateless(_)) && is_reached
+        };
+        for pump in self.pumps.iter().filter(is_before) {
+            let longer = std::iter::once(pump).chain(chain.iter().copied());
+            self.sources(reached, output, longer.collect(), chains)?;
+        }
+        if first.from.text == self.input {
+            chains.push(chain);
+        }
+        Ok(())
     }
 
     fn upstream(
@@ -188,17 +265,11 @@ fn window_over_window(reader: &CompiledPump, written_by: &str) -> SqlProblem {
     problem.rewrite("aggregate the input stream")
 }
 
-fn unwritten(pump: &CompiledPump) -> SqlProblem {
+fn unwritten_stream(pump: &CompiledPump) -> SqlProblem {
     let construct = format!("stream \"{}\"", pump.from.text);
     SqlProblem::new(
         pump.from.at,
         construct,
         "no pump writes it, so it has no rows",
     )
-}
-
-fn unused(pump: &CompiledPump) -> SqlProblem {
-    let construct = format!("pump \"{}\"", pump.name);
-    let reason = "filters that end in an output stream are not supported yet";
-    SqlProblem::new(pump.at, construct, reason)
 }

@@ -46,6 +46,7 @@
 //!
 //! * [`application`]: a text, planned. Start here.
 //! * [`pump`]: from an input row to the groups that it counts in.
+//! * [`stateless`]: from an input row to rows of outputs, for pumps without windows.
 //! * [`finish`] and [`output`]: from merged rows to rows of the output streams.
 //! * [`problem`]: why a text is not supported. One construct that is not rejects the whole text.
 //! * [`constructs`]: what is supported and what is not, with examples.
@@ -107,6 +108,7 @@ mod scan;
 mod scope;
 mod select;
 pub mod sensor;
+pub mod stateless;
 mod statement;
 mod time_pattern;
 mod top;

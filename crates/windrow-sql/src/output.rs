@@ -1,5 +1,6 @@
 //! Rows of the output streams, and their JSON.
 
+use std::fmt;
 use std::sync::Arc;
 
 use windrow_core::time::Timestamp;
@@ -9,7 +10,11 @@ use crate::convert::float_text;
 use crate::moment;
 use crate::types::SqlType;
 
-/// A stream that pumps with windows write, or pumps that read their rows.
+/// The field with the [`RowId`] in the JSON of a row. No column of such an output has this name,
+/// whatever its case, since readers of JSON may ignore it.
+pub const ROW_ID: &str = "RowId";
+
+/// A stream that has rows of windows, or rows of pumps without windows that no other pump reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputStream {
     /// Its name.
@@ -18,14 +23,50 @@ pub struct OutputStream {
     pub columns: Vec<(String, SqlType)>,
 }
 
-/// A finished row.
+/// Tells a row apart from all others of an application: a row that is written again has the same one.
+///
+/// Its text is `STREAM/SHARD/SEQUENCE-NUMBER/SUB-SEQUENCE-NUMBER/INDEX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowId<'a> {
+    /// The name of the stream of the row's record.
+    pub stream: &'a str,
+    /// The id of the shard.
+    pub shard: &'a str,
+    /// The sequence number of the record.
+    pub sequence_number: &'a str,
+    /// Which user record it was of an aggregated record of the Kinesis Producer Library, from 0; 0 if
+    /// it was a record of its own.
+    pub sub_sequence_number: u64,
+    /// Which of the rows it is that the user record or the record became, from 0. The rows of all
+    /// outputs are counted together.
+    pub index: u64,
+}
+
+impl fmt::Display for RowId<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            stream,
+            shard,
+            sequence_number,
+            sub_sequence_number,
+            index,
+        } = self;
+        write!(
+            formatter,
+            "{stream}/{shard}/{sequence_number}/{sub_sequence_number}/{index}"
+        )
+    }
+}
+
+/// A row of an output stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputRow {
     /// The stream.
     pub stream: Arc<OutputStream>,
-    /// The pump with the window.
+    /// The pump with the window, or without one, the pump that wrote it.
     pub pump: Arc<str>,
-    /// The start of the window that it was computed from.
+    /// The start of the window that it was computed from. Without a window, the time at which its
+    /// record arrived.
     pub window_start: Timestamp,
     /// The values, one per column of the stream.
     pub values: Vec<Value>,
@@ -39,6 +80,27 @@ impl OutputRow {
     /// Numbers are numbers with all their digits, timestamps are texts such as `2026-03-01
     /// 22:49:10.000`, and a missing value is `null`.
     pub fn to_json(&self) -> String {
+        let mut json = self.fields();
+        json.push(b'}');
+        // JSON is always UTF-8.
+        String::from_utf8(json).unwrap_or_default()
+    }
+
+    /// Appends the row as a line: its [JSON](Self::to_json), with its id in the last field,
+    /// [`RowId`](ROW_ID).
+    pub fn write_line(&self, id: RowId<'_>, line: &mut Vec<u8>) {
+        line.extend(self.fields());
+        if !self.stream.columns.is_empty() {
+            line.push(b',');
+        }
+        FieldValue::Text(ROW_ID.into()).write_json(line);
+        line.push(b':');
+        FieldValue::Text(id.to_string().into()).write_json(line);
+        line.extend(b"}\n");
+    }
+
+    /// The JSON object up to its end.
+    fn fields(&self) -> Vec<u8> {
         let mut json = vec![b'{'];
         for ((name, sql_type), value) in self.stream.columns.iter().zip(&self.values) {
             if json.len() > 1 {
@@ -57,8 +119,6 @@ impl OutputRow {
                 other => FieldValue::from(other).write_json(&mut json),
             }
         }
-        json.push(b'}');
-        // JSON is always UTF-8.
-        String::from_utf8(json).unwrap_or_default()
+        json
     }
 }

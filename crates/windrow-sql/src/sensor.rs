@@ -15,6 +15,7 @@ use windrow_core::window::Window;
 
 use crate::application::{InputColumn, InputStream, SqlApplication};
 use crate::input::{InputReader, InputRows, InputSchema};
+use crate::output::OutputRow;
 use crate::problem::SqlProblems;
 use crate::pump::{EvalError, RowGroup};
 use crate::types::SqlType;
@@ -145,6 +146,43 @@ impl SqlSensor {
     /// The schema of the input.
     pub fn input(&self) -> &InputSchema {
         &self.input
+    }
+
+    /// Passes on the rows of the [stateless outputs](SqlApplication::stateless_outputs) that a
+    /// reading becomes, in an order that is always the same. Instead of a row, there is a
+    /// [`Rejection`] if an expression of a pump has no value; other pumps still write theirs.
+    pub fn stateless_rows(
+        &self,
+        reading: &SqlReading<'_>,
+        arrival: Timestamp,
+        mut take: impl FnMut(Result<OutputRow, Rejection>),
+    ) {
+        let SqlReading::Rows(rows) = reading else {
+            return;
+        };
+        for row in rows.iter() {
+            let time = match self.rowtime(row, arrival) {
+                Ok(time) => time,
+                Err(rejection) => {
+                    take(Err(rejection));
+                    continue;
+                }
+            };
+            // Pumps may share the first pumps of their chains, which fail once.
+            let mut failed: Vec<EvalError> = Vec::new();
+            for pump in self.application.stateless() {
+                for written in pump.rows(row, time) {
+                    match written {
+                        Ok(written) => take(Ok(written)),
+                        Err(error) if failed.contains(&error) => {}
+                        Err(error) => {
+                            take(Err(rejection(&error)));
+                            failed.push(error);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     fn column(&self, name: &str) -> Result<usize, ColumnError> {

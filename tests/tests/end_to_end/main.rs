@@ -19,4 +19,5 @@ mod signals;
 #[cfg(target_os = "linux")]
 mod sockets;
 mod sql;
+mod stateless;
 mod template;

@@ -139,6 +139,7 @@ fn names_agree() {
         table: name("Table", "TableName"),
         table_key: schema().table_key().map(str::to_owned),
         rejects: name("RejectsDelivery", "DeliveryStreamName"),
+        outputs: BTreeMap::new(),
     };
     assert_eq!(deployed, local::names());
     // One name for the stream and the Firehose stream that archives it.

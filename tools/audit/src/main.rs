@@ -16,6 +16,10 @@ fn main() -> ExitCode {
     let flags = SqlFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match flags.sensor() {
         Ok(None) => unicorns.run_with(&matches),
+        Ok(Some(sensor)) if sensor.application().pumps().is_empty() => {
+            let reason = "the application has no windows, so there are no rows to audit";
+            fail(&anyhow::anyhow!(reason))
+        }
         Ok(Some(sensor)) => application(sensor).run_with(&matches),
         Err(error) => fail(&error),
     }

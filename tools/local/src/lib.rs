@@ -23,6 +23,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "sql")]
+mod outputs;
 mod page;
 
 use unicorn::row::{LOW_VITALS_METRIC, has_low_vitals};
@@ -31,6 +33,8 @@ use windrow_lambda::processor::RowMetric;
 use windrow_local::{CloudSettings, ResourceNames};
 use windrow_pipeline::{LocalProgram, SensorApplication};
 
+#[cfg(feature = "sql")]
+pub use outputs::with_outputs;
 pub use windrow_pipeline::Functions;
 
 /// The application: both functions, and the live map.
@@ -97,7 +101,7 @@ pub fn sql_program(
     application.environment.extend([identity]);
     let mut program = LocalProgram::new(application, "sql");
     program.names.stream = names().stream;
-    Ok(program)
+    Ok(with_outputs(program))
 }
 
 /// The application as it is deployed. Its functions run in this process.

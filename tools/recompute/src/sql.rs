@@ -20,6 +20,11 @@ use crate::program::{OwnWindows, RecomputeProgram};
 /// Why an application cannot be recomputed.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum NotRecomputable {
+    /// There is nothing to compute.
+    #[error(
+        "the application has no windows; `sql run` prints the rows of its outputs from a file of records"
+    )]
+    NoWindows,
     /// Duplicates are left out per window, and the windows have different lengths.
     #[error(
         "readings that are sent twice can be left out only if all pumps have windows of one length; these have {0} s and {1} s"
@@ -32,8 +37,12 @@ pub enum NotRecomputable {
 ///
 /// # Errors
 ///
-/// [`NotRecomputable`] if there is an identity, and the windows have different lengths.
+/// [`NotRecomputable`] if there are no windows, or if there is an identity, and the windows have
+/// different lengths.
 pub fn program(sensor: SqlSensor) -> Result<RecomputeProgram<SqlSensor>, NotRecomputable> {
+    if sensor.application().pumps().is_empty() {
+        return Err(NotRecomputable::NoWindows);
+    }
     let own_windows = OwnWindows {
         scanned_seconds: scanned_seconds(&sensor)?,
         print,

@@ -29,6 +29,13 @@ pub(crate) const TWO_KEYS: SqlFiles = SqlFiles {
     identity: "Name,StatusTime",
 };
 
+/// Rows of windows, and rows without, of two outputs. One of them gets rows by several chains of pumps.
+pub(crate) const STATELESS: SqlFiles = SqlFiles {
+    sql: "sql/stateless.sql",
+    schema: "sql/two-keys.json",
+    identity: "Name,StatusTime",
+};
+
 impl SqlFiles {
     /// The application in a local cloud. If its functions run as binaries, their environment names
     /// the same files.
@@ -51,6 +58,6 @@ impl SqlFiles {
             environment,
             ..SensorApplication::new(sensor)
         };
-        Ok(LocalProgram::new(application, "sql"))
+        Ok(local::with_outputs(LocalProgram::new(application, "sql")))
     }
 }

@@ -3,4 +3,5 @@
 //! [`audit`] folds the logs, merges the rows and compares the two.
 
 pub mod log;
+pub mod outputs;
 pub mod rows;

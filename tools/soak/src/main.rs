@@ -41,6 +41,7 @@ Examples:
   cargo run --release -p soak -- --readings 100000 --state evicting --window-time event
   cargo run --release -p soak -- --readings 100000 --sensor thermometer
   cargo run --release -p soak -- --readings 100000 --sensor sql-two-keys
+  cargo run --release -p soak -- --readings 100000 --sensor sql-stateless
   cargo run --release -p soak -- --readings 100000 --faults crash-during=0.3,split=0.5")]
 struct SoakArgs {
     /// Seed of the faults and the readings.
@@ -95,6 +96,8 @@ enum SoakSensor {
     SqlOriginal,
     /// A Kinesis SQL application with two pumps, windows of 2 s and 10 s, and an identity.
     SqlTwoKeys,
+    /// A Kinesis SQL application with a window of 2 s, and pumps that write two outputs without one.
+    SqlStateless,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -227,6 +230,7 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
         }
         SoakSensor::SqlOriginal => soak_sql(arguments, application::ORIGINAL).await,
         SoakSensor::SqlTwoKeys => soak_sql(arguments, application::TWO_KEYS).await,
+        SoakSensor::SqlStateless => soak_sql(arguments, application::STATELESS).await,
     }
 }
 

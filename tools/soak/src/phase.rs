@@ -1,6 +1,7 @@
 //! The phases of a run: the local cloud is started, gets readings, drains, and stops, once or
 //! several times on the same data directory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_kinesis::Client as Kinesis;
 use redrive::{RedriveArgs, redrive};
 use soak::log::{LoggedRecord, read_log};
+use soak::outputs::OutputCheck;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::{Environment, Target, TargetArgs};
 use windrow_core::row::Row;
@@ -48,6 +50,8 @@ pub(crate) struct Evidence {
     pub(crate) log: Vec<LoggedRecord>,
     /// The table's rows.
     pub(crate) rows: Vec<Row>,
+    /// What the outputs without windows have.
+    pub(crate) outputs: OutputCheck,
     /// How many records of failed batches were redriven.
     pub(crate) redriven: u64,
     /// How often the cloud was started.
@@ -147,8 +151,14 @@ impl Phase {
     ) -> anyhow::Result<()> {
         soak.settings.faults.switch_off();
         evidence.redriven += self.redrive(soak).await?;
+        let mut outputs = BTreeMap::new();
+        for (output, stream) in &soak.settings.names.outputs {
+            outputs.insert(output.clone(), read_log(&self.kinesis, stream).await?);
+        }
+        let mut whole_log = Vec::new();
         for stream in &self.streams {
             let log = read_log(&self.kinesis, stream).await?;
+            whole_log.extend(log.iter().cloned());
             // A shard of the next phase has the same name, and none of these records.
             evidence.log.extend(log.into_iter().map(|record| {
                 let (stream, shard) = record.place;
@@ -158,6 +168,10 @@ impl Phase {
                 }
             }));
         }
+        // The outputs are those of this phase, as the readings are.
+        let sensor = &soak.application.sensor;
+        let checked = sensor.check_outputs(&whole_log, &outputs);
+        evidence.outputs.add(checked);
         evidence.rows = self.rows(soak).await?;
         Ok(())
     }

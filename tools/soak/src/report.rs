@@ -9,6 +9,7 @@ use audit::expected::{ExpectedWindows, LogFold};
 use audit::measures::AuditTotals;
 use audit::windows::AuditWindows;
 use soak::log::{Identity, fold_log, identities};
+use soak::outputs::OutputCheck;
 use soak::rows::{KeyWindow, flat, merge_twice};
 use windrow_core::row::Row;
 use windrow_core::schema::Schema;
@@ -47,6 +48,7 @@ pub(crate) struct Checked {
     redriven: u64,
     broken: u64,
     broken_lost: u64,
+    outputs: OutputCheck,
     /// A few of the windows that are wrong, or marked although nothing is lost.
     examples: Vec<String>,
 }
@@ -105,6 +107,7 @@ impl Checked {
             redriven: evidence.redriven,
             broken: sent.broken.len() as u64,
             broken_lost: sent.broken.difference(&rejected).count() as u64,
+            outputs: evidence.outputs,
             ..Self::default()
         };
         for window_key in &other_lengths {
@@ -170,6 +173,7 @@ impl Checked {
             self.merged_differently,
             self.broken_lost,
         ] == [0; 7]
+            && self.outputs.is_right()
     }
 
     /// What the run was to test but did not.
@@ -221,7 +225,10 @@ impl fmt::Display for Checked {
         for example in &self.examples {
             writeln!(formatter, "{example}")?;
         }
-        Ok(())
+        if self.outputs == OutputCheck::default() {
+            return Ok(());
+        }
+        self.outputs.fmt(formatter)
     }
 }
 

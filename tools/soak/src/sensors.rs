@@ -1,9 +1,12 @@
 //! The sensors whose readings are sent.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
+use soak::log::LoggedRecord;
+use soak::outputs::OutputCheck;
 use unicorn::sensor::Unicorn;
 use windrow_core::sensor::{DeclaredSensor, Sensor};
 use windrow_core::time::Timestamp;
@@ -32,6 +35,15 @@ pub(crate) trait TrafficSensor: Sensor + Clone {
     /// they are sent.
     fn telling_apart(&self) -> Self {
         self.clone()
+    }
+
+    /// Compares the logs of the outputs without windows, by their names, with the log of readings.
+    fn check_outputs(
+        &self,
+        _log: &[LoggedRecord],
+        _outputs: &BTreeMap<String, Vec<LoggedRecord>>,
+    ) -> OutputCheck {
+        OutputCheck::default()
     }
 
     /// The lengths of the sensor's own windows, if it has any.
@@ -110,6 +122,14 @@ impl TrafficSensor for SqlSensor {
         columns.unwrap_or_else(|_| self.clone())
     }
 
+    fn check_outputs(
+        &self,
+        log: &[LoggedRecord],
+        outputs: &BTreeMap<String, Vec<LoggedRecord>>,
+    ) -> OutputCheck {
+        OutputCheck::of(self, log, outputs)
+    }
+
     fn window_lengths(&self) -> Vec<Duration> {
         let pumps = self.application().pumps().iter();
         let lengths = pumps.map(|pump| Duration::from_secs(pump.window_seconds().into()));
@@ -172,7 +192,11 @@ mod tests {
     fn every_spelling_is_the_same_reading() {
         check(&Unicorn);
         check(&thermometer::sensor().unwrap());
-        for files in [application::ORIGINAL, application::TWO_KEYS] {
+        for files in [
+            application::ORIGINAL,
+            application::TWO_KEYS,
+            application::STATELESS,
+        ] {
             check(&files.program().unwrap().application.sensor);
         }
     }

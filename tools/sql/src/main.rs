@@ -19,7 +19,7 @@ Examples:
   sql check ticker.sql --schema application.json
       Says what the text computes, or what in it is not supported, and why.
   sql run ticker.sql --schema application.json --input records.jsonl
-      Prints the finished rows of all windows as JSON lines.
+      Prints the rows of all outputs as JSON lines.
   sql discover ticks.jsonl > schema.json
       Makes a schema of sample readings, where none was exported.
 
@@ -41,7 +41,7 @@ struct SqlArgs {
 enum SqlCommand {
     /// Says what a text computes, or what in it is not supported
     Check(ApplicationArgs),
-    /// Prints the finished rows of a file of records as JSON lines, and rejects on standard error
+    /// Prints the rows of a file of records as JSON lines, and rejects on standard error
     Run(RunArgs),
     /// Prints a schema made of sample readings, one JSON object per line
     Discover {

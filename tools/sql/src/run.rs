@@ -9,6 +9,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use windrow_core::time::Timestamp;
 use windrow_sql::batch::SqlBatch;
+use windrow_sql::output::OutputRow;
 use windrow_sql::sensor::SqlSensor;
 
 /// A record of the input, in one line.
@@ -82,9 +83,9 @@ pub struct RunReport {
     pub problems: u64,
 }
 
-/// Reads records, one per line, and writes the finished rows, and what is rejected, as JSON lines.
-/// All windows are finished at the end. With `stream`, only the rows of that output stream are
-/// written. A line that is not a record is a reject, too.
+/// Reads records, one per line, and writes the rows of the outputs, and what is rejected, as JSON lines.
+/// Rows without a window are written at once, and all windows are finished at the end. With `stream`,
+/// only the rows of that output stream are written. A line that is not a record is a reject, too.
 ///
 /// # Errors
 ///
@@ -133,15 +134,10 @@ pub fn run(
             });
             writeln!(rejects, "{reject}")?;
         }
+        report.rows += write_rows(&batch.take_rows(), stream, &mut output)?;
     }
     let finished = batch.finish();
-    for row in &finished.rows {
-        if stream.is_some_and(|stream| row.stream.name != stream) {
-            continue;
-        }
-        report.rows += 1;
-        writeln!(output, "{}", row.to_json())?;
-    }
+    report.rows += write_rows(&finished.rows, stream, &mut output)?;
     for problem in &finished.problems {
         report.problems += 1;
         writeln!(rejects, "{}", json!({"problem": problem.to_string()}))?;
@@ -150,12 +146,31 @@ pub fn run(
     Ok(report)
 }
 
+/// Writes the rows of a stream, or all. Returns how many there were.
+fn write_rows(
+    rows: &[OutputRow],
+    stream: Option<&str>,
+    output: &mut impl Write,
+) -> anyhow::Result<u64> {
+    let mut written = 0;
+    for row in rows {
+        if stream.is_none_or(|stream| row.stream.name == stream) {
+            written += 1;
+            writeln!(output, "{}", row.to_json())?;
+        }
+    }
+    Ok(written)
+}
+
 fn check_stream(sensor: &SqlSensor, stream: &str) -> anyhow::Result<()> {
-    let names = sensor
-        .application()
-        .outputs()
-        .map(|output| output.name.as_str());
-    let names: Vec<&str> = names.collect();
+    let application = sensor.application();
+    let outputs = application.outputs().chain(application.stateless_outputs());
+    let mut names: Vec<&str> = Vec::new();
+    for output in outputs {
+        if !names.contains(&output.name.as_str()) {
+            names.push(&output.name);
+        }
+    }
     if names.contains(&stream) {
         return Ok(());
     }

@@ -28,7 +28,6 @@ fn rejected(construct: &Construct) -> String {
     // A name is what the message names: SQL, or a description.
     let is_sql = construct.name.chars().all(|letter| !letter.is_lowercase());
     let name = match construct.name {
-        "pump \"P\"" => "a filter that ends in an output stream".to_owned(),
         name if is_sql => code(name),
         name => cell(name),
     };

@@ -146,7 +146,7 @@ where
         let (open_keys, evicted) = (fold.open() as u64, fold.evicted());
         let state = self.next_state(event, fold, &mut closings)?;
 
-        let rejects = std::mem::take(&mut intake.rejects);
+        let rejects = std::mem::take(&mut intake.rejected.lines);
         let sent = self.send(&mut closings, rejects, &policy).await;
         let SendOutcome {
             emitted, rejects, ..
@@ -157,7 +157,7 @@ where
             ("Readings", Unit::Count, intake.readings),
             ("Duplicates", Unit::Count, intake.duplicates),
             ("RedeliveredRecords", Unit::Count, intake.redelivered),
-            ("RejectedReadings", Unit::Count, intake.rejected),
+            ("RejectedReadings", Unit::Count, intake.rejected.count),
             ("RejectedSummaryRecords", Unit::Count, sent.rejected),
             ("LostRejects", Unit::Count, sent.lost),
             ("Rows", Unit::Count, closings.rows),

@@ -1,4 +1,4 @@
-//! One function on several streams: the same mapping for each, and one watermark.
+//! Functions on several streams: per function the same mapping for each, and one watermark of all.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,8 +17,17 @@ use crate::functions::Function;
 /// How long invocations in flight may take to end before a mapping is replaced.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// The mappings of several functions, each of which reads the same streams.
+#[derive(Debug)]
+pub(crate) struct MappingGroups {
+    groups: Vec<Group>,
+    marks: Arc<ProgressMarks>,
+}
+
 /// The mappings of one function.
-pub(crate) struct Group {
+struct Group {
+    /// Tells the group apart from others.
+    number: usize,
     function: Arc<dyn Function>,
     options: MappingOptions,
     rules: BatchRules,
@@ -41,20 +50,21 @@ struct GroupMapping {
     _watermark_task: AbortOnDropHandle<()>,
 }
 
-/// The watermark of each stream, and the lowest of them.
+/// The watermark of each function and stream, and the lowest of them.
+#[derive(Debug)]
 struct ProgressMarks {
-    streams: Mutex<BTreeMap<String, i64>>,
+    marks: Mutex<BTreeMap<(usize, String), i64>>,
     lowest: watch::Sender<i64>,
 }
 
 impl ProgressMarks {
-    /// Records a stream's watermark. It never goes back, even while a restarted mapping delivers
-    /// old records again.
-    fn set(&self, stream: &str, time: i64) {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let mark = streams.entry(stream.to_owned()).or_insert(time);
+    /// Records the watermark of a group's stream. It never goes back, even while a restarted mapping
+    /// delivers old records again.
+    fn set(&self, group: usize, stream: &str, time: i64) {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mark = marks.entry((group, stream.to_owned())).or_insert(time);
         *mark = time.max(*mark);
-        let lowest = streams.values().copied().min().unwrap_or(i64::MIN);
+        let lowest = marks.values().copied().min().unwrap_or(i64::MIN);
         self.lowest.send_if_modified(|before| {
             let moved = lowest > *before;
             *before = lowest.max(*before);
@@ -63,35 +73,96 @@ impl ProgressMarks {
     }
 }
 
-impl Group {
-    /// Creates a group without mappings.
-    pub(crate) fn new(
+impl MappingGroups {
+    /// No functions.
+    pub(crate) fn new() -> Self {
+        Self {
+            groups: Vec::new(),
+            marks: Arc::new(ProgressMarks {
+                marks: Mutex::default(),
+                lowest: watch::channel(i64::MIN).0,
+            }),
+        }
+    }
+
+    /// Adds a function, without mappings.
+    pub(crate) fn push(
+        &mut self,
         function: Arc<dyn Function>,
         options: MappingOptions,
         faults: Arc<Faults>,
-    ) -> Result<Self, InvalidMapping> {
-        Ok(Self {
+    ) -> Result<(), InvalidMapping> {
+        self.groups.push(Group {
+            number: self.groups.len(),
             function,
             rules: rules(&options)?,
             faults,
-            marks: Arc::new(ProgressMarks {
-                streams: Mutex::default(),
-                lowest: watch::channel(i64::MIN).0,
-            }),
+            marks: Arc::clone(&self.marks),
             members: tokio::sync::Mutex::new(GroupMappings {
                 flush: i64::MAX,
                 update: MappingUpdate::from(&options),
                 mappings: Vec::new(),
             }),
             options,
-        })
+        });
+        Ok(())
     }
 
     /// Maps a stream that was created at `created_at` (milliseconds since the epoch), from its
-    /// oldest record.
-    pub(crate) async fn add(&self, source: MappingSource, created_at: i64) {
+    /// oldest record, to each function.
+    pub(crate) async fn add(&self, source: &MappingSource, created_at: i64) {
         // Nothing arrived before that, so the stream is done up to then.
-        self.marks.set(&source.stream, created_at);
+        for group in &self.groups {
+            self.marks.set(group.number, &source.stream, created_at);
+        }
+        for group in &self.groups {
+            group.add(source.clone()).await;
+        }
+    }
+
+    /// See [`Group::restart`].
+    pub(crate) async fn restart(&self, from_millis: i64) {
+        for group in &self.groups {
+            group.restart(from_millis).await;
+        }
+    }
+
+    /// Disables or enables the mappings; see [`Mapping::disable`].
+    pub(crate) async fn set_enabled(&self, enabled: bool) {
+        for group in &self.groups {
+            group.update(|update| update.enabled = enabled).await;
+        }
+    }
+
+    /// See [`Mapping::set_batch_size`].
+    pub(crate) async fn set_batch_size(&self, batch_size: usize) {
+        for group in &self.groups {
+            group.update(|update| update.batch_size = batch_size).await;
+        }
+    }
+
+    /// The lowest watermark of all mappings; see [`Mapping::watermark`].
+    pub(crate) fn watermark(&self) -> watch::Receiver<i64> {
+        self.marks.lowest.subscribe()
+    }
+
+    /// See [`Mapping::flush`].
+    pub(crate) async fn flush(&self, time: i64) {
+        for group in &self.groups {
+            group.flush(time).await;
+        }
+    }
+
+    /// Stops after the invocations in flight.
+    pub(crate) async fn stop(self) {
+        for group in self.groups {
+            group.stop().await;
+        }
+    }
+}
+
+impl Group {
+    async fn add(&self, source: MappingSource) {
         let mut members = self.members.lock().await;
         let member = self.member(source, Start::TrimHorizon, &members);
         members.mappings.push(member);
@@ -99,7 +170,7 @@ impl Group {
 
     /// Restarts the mappings at the records that arrived at `from_millis` or later. The state of
     /// open windows is lost.
-    pub(crate) async fn restart(&self, from_millis: i64) {
+    async fn restart(&self, from_millis: i64) {
         let mut members = self.members.lock().await;
         for mut member in std::mem::take(&mut members.mappings) {
             // The emulator truncates arrival times to whole seconds, so a record that arrives now
@@ -113,16 +184,6 @@ impl Group {
         }
     }
 
-    /// Disables or enables the mappings; see [`Mapping::disable`].
-    pub(crate) async fn set_enabled(&self, enabled: bool) {
-        self.update(|update| update.enabled = enabled).await;
-    }
-
-    /// See [`Mapping::set_batch_size`].
-    pub(crate) async fn set_batch_size(&self, batch_size: usize) {
-        self.update(|update| update.batch_size = batch_size).await;
-    }
-
     async fn update(&self, change: impl Fn(&mut MappingUpdate)) {
         let mut members = self.members.lock().await;
         change(&mut members.update);
@@ -131,13 +192,7 @@ impl Group {
         }
     }
 
-    /// The lowest watermark of all mappings; see [`Mapping::watermark`].
-    pub(crate) fn watermark(&self) -> watch::Receiver<i64> {
-        self.marks.lowest.subscribe()
-    }
-
-    /// See [`Mapping::flush`].
-    pub(crate) async fn flush(&self, time: i64) {
+    async fn flush(&self, time: i64) {
         let mut members = self.members.lock().await;
         members.flush = time;
         for member in &members.mappings {
@@ -145,14 +200,13 @@ impl Group {
         }
     }
 
-    /// Stops after the invocations in flight.
-    pub(crate) async fn stop(self) {
+    async fn stop(self) {
         for member in self.members.into_inner().mappings {
             member.mapping.stop().await;
         }
     }
 
-    fn member(&self, source: MappingSource, start: Start, group: &GroupMappings) -> GroupMapping {
+    fn member(&self, source: MappingSource, start: Start, members: &GroupMappings) -> GroupMapping {
         let mapping = Mapping::spawn(
             source.clone(),
             Arc::clone(&self.function),
@@ -161,14 +215,15 @@ impl Group {
             start,
             Arc::clone(&self.faults),
         );
-        mapping.flush(group.flush);
-        mapping.update.send_replace(group.update);
+        mapping.flush(members.flush);
+        mapping.update.send_replace(members.update);
         let (marks, stream) = (Arc::clone(&self.marks), source.stream.clone());
+        let group = self.number;
         let mut watermark = mapping.watermark();
         let watermark_task = tokio::spawn(async move {
             while watermark.changed().await.is_ok() {
                 let time = *watermark.borrow_and_update();
-                marks.set(&stream, time);
+                marks.set(group, &stream, time);
             }
         });
         GroupMapping {
