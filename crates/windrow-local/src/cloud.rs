@@ -192,9 +192,9 @@ impl LocalCloud {
         *self.readers.watermark().borrow()
     }
 
-    /// Restarts the aggregator's mappings, and those of the function without windows, as everything
-    /// that is done to the aggregator's is done to both. In every shard, they read the records that arrived at
-    /// `from_millis` (since the epoch) or later. The state of open windows is lost, so readings are
+    /// Restarts the aggregator's mappings, and those of the function without windows: what is done to
+    /// the aggregator's mappings is done to both. In every shard, they read the records that arrived
+    /// at `from_millis` (since the epoch) or later. The state of open windows is lost, so readings are
     /// lost too if `from_millis` is after [`aggregator_watermark`](Self::aggregator_watermark).
     /// Aborts invocations that do not end within five seconds.
     pub async fn restart_aggregator(&self, from_millis: i64) {

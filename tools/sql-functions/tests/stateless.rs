@@ -330,6 +330,26 @@ async fn rows_that_a_stream_rejects_are_rejects() {
     assert_eq!(harness.metric("RejectedRowRecords"), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_record_that_becomes_too_many_rows_does_not_block_its_shard() {
+    let harness = WriterHarness::new();
+    let data = line(12).repeat(130_000).into_bytes();
+    let records = [(100, data.clone()), record(101, &[14])];
+    assert_eq!(harness.handle(&records).await, None);
+    let rejects = harness.rejects();
+    let reason = rejects[0]["Reason"].as_str().unwrap();
+    assert!(reason.starts_with("its last "), "{reason}");
+    let payloads = rejects
+        .iter()
+        .map(|reject| reject["Payload"].as_str().unwrap());
+    assert_eq!(payloads.collect::<String>().into_bytes(), data);
+    let (high, even) = (harness.high.lines(), harness.even.lines());
+    let left_out = 260_002 - high.len() - even.len();
+    assert!((20_000..200_000).contains(&left_out), "{left_out}");
+    assert!(reason.contains(&format!(" {left_out} rows ")), "{reason}");
+    assert!(high.last().unwrap().contains("/101/0/0"));
+}
+
 /// Random numbers that are always the same.
 struct Lcg(u64);
 

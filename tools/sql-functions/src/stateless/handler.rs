@@ -9,7 +9,7 @@ use lambda_runtime::tracing;
 use thiserror::Error;
 use tokio::time::Instant;
 use windrow_core::rejection::Rejection;
-use windrow_event::{Event, Reject, Response};
+use windrow_event::{Event, EventRecord, Reject, Response};
 use windrow_lambda::metrics::{Metrics, Sink, Unit};
 use windrow_lambda::records::{
     ReadingOrigin, ReadingTaker, RecordPlace, RecordReader, RejectedParts,
@@ -24,6 +24,12 @@ use super::pack::{OrderedPacker, PackedRows};
 /// How many bytes of rows are kept while records are still being read. Many pumps can make several
 /// times as many bytes of a batch as it has.
 const MOST_UNSENT_BYTES: usize = 8 << 20;
+
+/// How many bytes of rows one record may become: 16 MiB, as much as it may unpack to.
+///
+/// What is not written of a record comes again with it, so all its rows have to be written within one
+/// invocation, or the record would block its shard for ever. A shard of the output takes 1 MB per second.
+const MOST_RECORD_BYTES: usize = 16 << 20;
 
 /// The maximum time of an invocation to reserve for its rejects.
 const MOST_FOR_REJECTS: Duration = Duration::from_secs(3);
@@ -169,6 +175,7 @@ where
                 batch,
                 &mut rejected,
             );
+            batch.end_record(record, &mut rejected);
             batch.counts.rejected += rejected.count;
             let lines = rejected.lines.into_iter();
             batch.rejects.extend(lines.map(|line| (index, false, line)));
@@ -302,8 +309,11 @@ struct RowBatch<'a> {
     rejects: Vec<SourcedReject>,
     counts: RowCounts,
     sent: SentRows,
-    /// The index of the record that is read.
+    /// The index of the record that is read, how many bytes of rows it became, and how many rows are
+    /// beyond the limit.
     record: usize,
+    record_bytes: usize,
+    left_out: u64,
     /// Its user record, and how many rows that became so far.
     sub_sequence_number: u64,
     index: u64,
@@ -320,6 +330,8 @@ impl<'a> RowBatch<'a> {
             counts: RowCounts::default(),
             sent: SentRows::default(),
             record: 0,
+            record_bytes: 0,
+            left_out: 0,
             sub_sequence_number: 0,
             index: 0,
             line: Vec::new(),
@@ -328,8 +340,34 @@ impl<'a> RowBatch<'a> {
 
     fn begin_record(&mut self, record: usize) {
         self.record = record;
+        self.record_bytes = 0;
+        self.left_out = 0;
         self.sub_sequence_number = 0;
         self.index = 0;
+    }
+
+    /// Rejects a record of which some rows are left out.
+    fn end_record(&self, record: EventRecord<'_>, rejected: &mut RejectedParts) {
+        if self.left_out == 0 {
+            return;
+        }
+        let reject = Reject {
+            reason: &format!(
+                "its last {} rows are not written, since it becomes more than {MOST_RECORD_BYTES} bytes of rows; the payload is the whole record",
+                self.left_out
+            ),
+            stream: self.place.stream,
+            shard: self.place.shard,
+            sequence_number: record.sequence_number,
+            partition_key: record.partition_key,
+            sub_sequence_number: None,
+            arrival: record.arrival,
+            payload: record.data.unwrap_or_default(),
+        };
+        rejected.count += 1;
+        rejected
+            .lines
+            .extend(reject.lines().into_iter().map(Bytes::from));
     }
 
     fn bytes(&self) -> usize {
@@ -372,6 +410,11 @@ impl ReadingTaker<SqlSensor> for RowBatch<'_> {
             if let Some(packer) = packer.and_then(|index| self.packers.get_mut(*index)) {
                 self.line.clear();
                 row.write_line(id, &mut self.line);
+                self.record_bytes = self.record_bytes.saturating_add(self.line.len());
+                if self.record_bytes > MOST_RECORD_BYTES {
+                    self.left_out += 1;
+                    return;
+                }
                 packer.push(&self.line, self.record);
                 self.counts.rows += 1;
             }
