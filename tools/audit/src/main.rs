@@ -5,14 +5,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use audit::AuditProgram;
-use clap::FromArgMatches as _;
+use clap::{Command, FromArgMatches as _};
 use sql::text::{SqlFlags, fail, with_flags};
 use unicorn::sensor::Unicorn;
 use windrow_sql::sensor::SqlSensor;
 
+const ABOUT: &str = "Folds the log of readings again and compares every window with the table's rows: those of the Wild \
+                     Rydes fleet, or with --sql those of a Kinesis SQL application";
+
 fn main() -> ExitCode {
     let unicorns = unicorns();
-    let matches = with_flags::<SqlFlags>(unicorns.command()).get_matches();
+    let matches = command(&unicorns).get_matches();
     let flags = SqlFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match flags.sensor() {
         Ok(None) => unicorns.run_with(&matches),
@@ -23,6 +26,10 @@ fn main() -> ExitCode {
         Ok(Some(sensor)) => application(sensor).run_with(&matches),
         Err(error) => fail(&error),
     }
+}
+
+fn command(unicorns: &AuditProgram<Unicorn>) -> Command {
+    with_flags::<SqlFlags>(unicorns.command().about(ABOUT))
 }
 
 fn unicorns() -> AuditProgram<Unicorn> {
@@ -49,6 +56,9 @@ mod tests {
 
     #[test]
     fn command_line_is_valid() {
-        with_flags::<SqlFlags>(unicorns().command()).debug_assert();
+        let mut command = command(&unicorns());
+        let help = command.render_help().to_string();
+        assert!(help.contains("a Kinesis SQL application"), "{help}");
+        command.debug_assert();
     }
 }

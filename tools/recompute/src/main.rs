@@ -59,6 +59,9 @@ impl SqlArchiveFlags {
     }
 }
 
+const ABOUT: &str = "Recomputes windows from the archive of raw readings: every unicorn's by StatusTime, or with --sql \
+                     those of a Kinesis SQL application";
+
 fn main() -> ExitCode {
     let unicorns = unicorns();
     let matches = with_flags::<SqlArchiveFlags>(unicorns.command()).get_matches();
@@ -72,9 +75,7 @@ fn main() -> ExitCode {
 
 fn unicorns() -> RecomputeProgram<Unicorn> {
     RecomputeProgram {
-        about:
-            "Recomputes every unicorn's windows, by StatusTime, from the archive of raw readings"
-                .to_owned(),
+        about: ABOUT.to_owned(),
         examples: EXAMPLES.to_owned(),
         ..RecomputeProgram::new(Unicorn, LIVE_TABLE)
     }

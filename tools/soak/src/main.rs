@@ -19,6 +19,7 @@ use anyhow::{Context as _, ensure};
 use audit::windows::{AuditWindows, WindowBy};
 use clap::Parser;
 use windrow_core::fold::StateLimits;
+use windrow_core::sensor::DeclaredSensor;
 use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_local::CloudSettings;
 use windrow_local::faults::{FaultKind, Faults};
@@ -40,6 +41,7 @@ Examples:
   cargo run --release -p soak -- --seed 1 --readings 100000 --functions bootstrap
   cargo run --release -p soak -- --readings 100000 --state evicting --window-time event
   cargo run --release -p soak -- --readings 100000 --sensor thermometer
+  cargo run --release -p soak -- --readings 100000 --sensor first-last
   cargo run --release -p soak -- --readings 100000 --sensor sql-two-keys
   cargo run --release -p soak -- --readings 100000 --sensor sql-stateless
   cargo run --release -p soak -- --readings 100000 --faults crash-during=0.3,split=0.5")]
@@ -92,6 +94,8 @@ enum SoakSensor {
     Unicorn,
     /// The rooms of `examples/thermometer`.
     Thermometer,
+    /// The same rooms, also with the first and the last temperature and note.
+    FirstLast,
     /// The original Kinesis SQL application, with windows of a minute. Readings sent twice count twice.
     SqlOriginal,
     /// A Kinesis SQL application with two pumps, windows of 2 s and 10 s, and an identity.
@@ -222,16 +226,25 @@ fn main() -> ExitCode {
 async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
     match arguments.sensor {
         SoakSensor::Unicorn => soak(arguments, local::wild_rydes(), local::settings()).await,
-        SoakSensor::Thermometer => {
-            let application = SensorApplication::new(thermometer::sensor()?);
-            let program = LocalProgram::new(application, "thermometer");
-            let settings = program.settings();
-            soak(arguments, program.application, settings).await
+        SoakSensor::Thermometer => soak_declared(arguments, thermometer::sensor()?).await,
+        SoakSensor::FirstLast => {
+            let is_embedded = arguments.functions == SoakFunctions::Embedded;
+            ensure!(
+                is_embedded,
+                "--sensor first-last has no binaries: leave out --functions"
+            );
+            soak_declared(arguments, sensors::first_last()?).await
         }
         SoakSensor::SqlOriginal => soak_sql(arguments, application::ORIGINAL).await,
         SoakSensor::SqlTwoKeys => soak_sql(arguments, application::TWO_KEYS).await,
         SoakSensor::SqlStateless => soak_sql(arguments, application::STATELESS).await,
     }
+}
+
+async fn soak_declared(arguments: &SoakArgs, sensor: DeclaredSensor) -> anyhow::Result<bool> {
+    let program = LocalProgram::new(SensorApplication::new(sensor), "thermometer");
+    let settings = program.settings();
+    soak(arguments, program.application, settings).await
 }
 
 async fn soak_sql(arguments: &SoakArgs, files: SqlFiles) -> anyhow::Result<bool> {

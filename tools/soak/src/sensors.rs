@@ -8,8 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use soak::log::LoggedRecord;
 use soak::outputs::OutputCheck;
 use unicorn::sensor::Unicorn;
-use windrow_core::sensor::{DeclaredSensor, Sensor};
+use windrow_core::sensor::{Aggregation, DeclaredSensor, Field, Sensor, SensorError};
 use windrow_core::time::Timestamp;
+use windrow_core::value::{ColumnType, NumberType};
 use windrow_sql::sensor::SqlSensor;
 
 use crate::spelling::{TrafficField, TrafficReading};
@@ -70,19 +71,50 @@ impl TrafficSensor for Unicorn {
     }
 }
 
-/// The thermometers of `examples/thermometer`. A room's name says its site.
+/// The measures of the thermometers, and also the first and the last temperature of a room, and its
+/// first and last note. Most readings have none.
+///
+/// # Errors
+///
+/// None: the declaration does not contradict itself.
+pub(crate) fn first_last() -> Result<DeclaredSensor, SensorError> {
+    let celsius = ColumnType::Number(NumberType::decimal(2));
+    DeclaredSensor::new(vec![
+        Field::new("Site", ColumnType::Text).key(),
+        Field::new("Room", ColumnType::Text).key(),
+        Field::new("Time", ColumnType::Timestamp).time(),
+        Field::new("Celsius", celsius)
+            .measure("MinCelsius", Aggregation::Min)
+            .measure("MaxCelsius", Aggregation::Max)
+            .measure("AvgCelsius", Aggregation::average_of(celsius))
+            .measure("CountCelsius", Aggregation::Count)
+            .measure("First", Aggregation::First)
+            .measure("Last", Aggregation::Last),
+        Field::new("Note", ColumnType::Text)
+            .nullable()
+            .measure("FirstNote", Aggregation::First)
+            .measure("LastNote", Aggregation::Last),
+    ])
+}
+
+/// The thermometers of `examples/thermometer`, which have no notes, and [`first_last`]. A room's name
+/// says its site.
 impl TrafficSensor for DeclaredSensor {
     const NAME: &'static str = "Room";
     const MOST_BYTES_HELD: usize = 110;
 
     fn reading(name: &str, time: Timestamp, random: &mut ChaCha8Rng) -> TrafficReading {
         let site = ["Berlin", "Rome", "Tromsø"][name.len() % 3];
-        let fields = vec![
+        let mut fields = vec![
             TrafficField::text("Site", site),
             TrafficField::text(Self::NAME, name),
             TrafficField::text("Time", time),
             TrafficField::number("Celsius", random.random_range(-4_000..5_000), 2),
         ];
+        if random.random_bool(0.3) {
+            let note = format!("№ {}", random.random_range(0..1_000));
+            fields.push(TrafficField::text("Note", note));
+        }
         TrafficReading { fields }
     }
 }
@@ -192,6 +224,7 @@ mod tests {
     fn every_spelling_is_the_same_reading() {
         check(&Unicorn);
         check(&thermometer::sensor().unwrap());
+        check(&first_last().unwrap());
         for files in [
             application::ORIGINAL,
             application::TWO_KEYS,

@@ -22,7 +22,7 @@ const SAMPLED: usize = 1_000;
 /// The flags that make a program run a Kinesis SQL application instead of its own sensor.
 #[derive(Clone, Debug, Default, Args)]
 pub struct SqlFlags {
-    /// Run this Kinesis SQL text instead of the unicorns' sensor
+    /// Kinesis SQL text of an application, which takes the place of the Wild Rydes fleet
     #[arg(
         id = "sql_text",
         long = "sql",
