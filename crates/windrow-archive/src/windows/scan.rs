@@ -96,7 +96,7 @@ pub fn scan<'s, S: Sensor>(
 /// Adding a reading mostly waits for memory: for the accumulator of its key and window, which is
 /// anywhere if readings are in random order. The accumulators of a partition are few and together,
 /// and so many readings are added to one after another that most find theirs in the cache. That
-/// halves the time of 5 million readings in random order, and costs nothing in any other.
+/// halves the time of 5 million readings in random order, and costs next to nothing in any other.
 const PARTITIONS: usize = 64;
 
 /// How many readings of a partition a single thread parses before it adds them: so many that those
