@@ -32,9 +32,9 @@ use times::{AllTimes, TimesInOrder};
 ///
 /// Memory grows with the number of readings and accumulators, never with the time between them:
 ///
-/// * 4 bytes per reading in the order of times, and up to twice that where a window has more
+/// * 4 bytes per reading at a whole millisecond, and up to twice that where a window has more
 ///   readings than the one before it;
-/// * about 30 bytes per reading out of order, or with a time that is not a whole millisecond;
+/// * about 30 bytes per reading at another time, or out of order in a window of thousands;
 /// * about 60 bytes per reading with an identity that is not a time of its window;
 /// * about 60 bytes per accumulator, in addition to the aggregate, and up to 300 bytes per key.
 #[derive(Clone, Debug)]

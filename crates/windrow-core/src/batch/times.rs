@@ -256,6 +256,25 @@ mod tests {
         assert_eq!(all.like(Some(times)).capacity, 59);
     }
 
+    /// A time before the latest moves up to [`MOST_MOVED`] others, and is kept apart from more.
+    #[test]
+    fn times_out_of_order_are_distinct_in_windows_of_any_size() {
+        for (len, others) in [(MOST_MOVED - 1, 0), (MOST_MOVED, 1), (MOST_MOVED + 1, 2)] {
+            let mut all = AllTimes::new();
+            let mut times = TimesInOrder::default();
+            for time in 0..len {
+                assert!(all.insert(0, &mut times, u64::from(2 * time), 0));
+            }
+            for early in [1, u64::from(len) | 1] {
+                assert!(all.insert(0, &mut times, early, 0));
+                assert!(!all.insert(0, &mut times, early, 0));
+                assert!(!all.insert(0, &mut times, early - 1, 0));
+            }
+            assert_eq!(all.counts(0, times), (u64::from(len) + 2, 4));
+            assert_eq!(all.others[&0].times.len(), others, "{len}");
+        }
+    }
+
     #[test]
     fn the_first_block_is_limited() {
         let mut all = AllTimes::new();
