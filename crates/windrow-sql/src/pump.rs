@@ -213,33 +213,14 @@ impl Pump {
         let Some((stage, rest)) = stages.split_first() else {
             return self.group(chain, row);
         };
-        if !self.passes(stage.filter.as_ref(), row)? {
+        let Some(values) = projected(&self.name, stage, row)? else {
             return Ok(None);
-        }
-        let mut values = Vec::with_capacity(stage.outputs.len());
-        for output in &stage.outputs {
-            values.push(self.value(output, row)?);
-        }
+        };
         let next = EvalRow {
             values: &values,
             time: row.time,
         };
         self.through(chain, rest, next)
-    }
-
-    fn passes(&self, filter: Option<&Program>, row: EvalRow<'_>) -> Result<bool, EvalError> {
-        let Some(filter) = filter else {
-            return Ok(true);
-        };
-        is_true(&filter.node, row).map_err(|failure| EvalError::new(&self.name, filter, failure))
-    }
-
-    fn value<'r>(
-        &self,
-        program: &'r Program,
-        row: EvalRow<'r>,
-    ) -> Result<FieldValue<'r>, EvalError> {
-        evaluate(&program.node, row).map_err(|failure| EvalError::new(&self.name, program, failure))
     }
 
     /// The group that a row of the stream that the window reads counts in, if it came through the
@@ -249,7 +230,7 @@ impl Pump {
         chain: usize,
         row: EvalRow<'_>,
     ) -> Result<Option<RowGroup>, EvalError> {
-        if !self.passes(self.filter.as_ref(), row)? {
+        if !passes(&self.name, self.filter.as_ref(), row)? {
             return Ok(None);
         }
         let mut key = Vec::with_capacity(64);
@@ -297,7 +278,7 @@ impl Pump {
         {
             return with(value);
         }
-        with(&self.value(program, row)?)
+        with(&value(&self.name, program, row)?)
     }
 
     /// Appends the JSON of the value of a term.
@@ -374,4 +355,36 @@ impl Pump {
         let at = program.node.at;
         EvalError::new(&self.name, program, EvalFailure { at, reason })
     }
+}
+
+/// The values that a stateless pump makes of a row; `None` if its WHERE leaves the row out. An error
+/// names the pump `pump`.
+pub(crate) fn projected<'r>(
+    pump: &str,
+    stage: &'r Stateless,
+    row: EvalRow<'r>,
+) -> Result<Option<Vec<FieldValue<'r>>>, EvalError> {
+    if !passes(pump, stage.filter.as_ref(), row)? {
+        return Ok(None);
+    }
+    let mut values = Vec::with_capacity(stage.outputs.len());
+    for output in &stage.outputs {
+        values.push(value(pump, output, row)?);
+    }
+    Ok(Some(values))
+}
+
+fn passes(pump: &str, filter: Option<&Program>, row: EvalRow<'_>) -> Result<bool, EvalError> {
+    let Some(filter) = filter else {
+        return Ok(true);
+    };
+    is_true(&filter.node, row).map_err(|failure| EvalError::new(pump, filter, failure))
+}
+
+fn value<'r>(
+    pump: &str,
+    program: &'r Program,
+    row: EvalRow<'r>,
+) -> Result<FieldValue<'r>, EvalError> {
+    evaluate(&program.node, row).map_err(|failure| EvalError::new(pump, program, failure))
 }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use windrow_core::time::Timestamp;
 use windrow_core::value::FieldValue;
 
-use crate::body::Program;
-use crate::evaluate::{EvalRow, evaluate, is_true};
+use crate::evaluate::EvalRow;
 use crate::finish::Stage;
 use crate::output::{OutputRow, OutputStream};
-use crate::pump::EvalError;
+use crate::pump::{EvalError, projected};
 
 /// A pump that filters and projects rows, and writes an output stream.
 ///
@@ -60,17 +59,9 @@ impl StatelessPump {
                 order: Vec::new(),
             }));
         };
-        let failed = |program: &Program, failure| EvalError::new(&stage.pump, program, failure);
-        if let Some(filter) = &stage.stateless.filter
-            && !is_true(&filter.node, row).map_err(|failure| failed(filter, failure))?
-        {
+        let Some(values) = projected(&stage.pump, &stage.stateless, row)? else {
             return Ok(None);
-        }
-        let mut values = Vec::with_capacity(stage.stateless.outputs.len());
-        for output in &stage.stateless.outputs {
-            let value = evaluate(&output.node, row);
-            values.push(value.map_err(|failure| failed(output, failure))?);
-        }
+        };
         let next = EvalRow {
             values: &values,
             time: row.time,
