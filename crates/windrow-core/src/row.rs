@@ -2,6 +2,7 @@
 
 mod merged;
 mod parse;
+mod watermark;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -18,7 +19,8 @@ use crate::time::Timestamp;
 use crate::value::{FieldValue, Value};
 
 pub use merged::{MergedRow, merge};
-pub use parse::rows;
+pub use parse::{Summary, rows, summaries};
+pub use watermark::ShardWatermark;
 
 /// One row of the summary stream and of the table.
 ///
@@ -303,12 +305,18 @@ impl Row {
         {
             return Cow::Borrowed(text);
         }
-        let array = key_array(self.key.iter().map(FieldValue::from));
-        if array.len() > LONGEST_KEY {
-            return Cow::Owned(hex(&Sha256::digest(array)));
-        }
-        Cow::Owned(array)
+        Cow::Owned(key_text(&self.key))
     }
+}
+
+/// The text of a key: the JSON array of its columns, or the SHA-256 of that in hex if it is longer
+/// than 1 KB.
+pub fn key_text(key: &[Value]) -> String {
+    let array = key_array(key.iter().map(FieldValue::from));
+    if array.len() > LONGEST_KEY {
+        return hex(&Sha256::digest(array));
+    }
+    array
 }
 
 fn first_eight(digest: &[u8]) -> RowHash {

@@ -60,7 +60,7 @@ pub(crate) fn check(text: &str) -> Result<(), InvalidSequenceNumber> {
 }
 
 /// Compares sequence numbers as text.
-pub(crate) fn compare(one: &str, other: &str) -> Ordering {
+pub fn compare(one: &str, other: &str) -> Ordering {
     (one.len(), one).cmp(&(other.len(), other))
 }
 

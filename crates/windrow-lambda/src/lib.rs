@@ -4,6 +4,8 @@
 //!
 //! * [`aggregator`] (feature `aggregator`): folds the records of a tumbling window and emits one
 //!   row per key.
+//! * [`finisher`] (feature `finisher`): writes finished rows to streams once their windows are
+//!   complete.
 //! * [`processor`] (feature `processor`): writes rows to DynamoDB.
 //! * [`records`] (feature `aggregator`): reads the readings of records, for functions of one's own.
 //! * [`program`] and [`variables`]: what the programs of functions share.
@@ -17,6 +19,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `aggregator` | [`aggregator`]: folds the records of a window and emits rows |
+//! | `finisher` | [`finisher`]: writes finished rows to streams once their windows are complete |
 //! | `processor` | [`processor`]: writes rows to DynamoDB |
 //!
 //! None is enabled by default.
@@ -24,6 +27,8 @@
 #[cfg(feature = "aggregator")]
 pub mod aggregator;
 mod deadline;
+#[cfg(feature = "finisher")]
+pub mod finisher;
 pub mod log;
 pub mod metrics;
 pub mod payload;

@@ -25,6 +25,8 @@ pub enum Unit {
     Count,
     /// Bytes.
     Bytes,
+    /// Seconds.
+    Seconds,
 }
 
 impl Unit {
@@ -32,6 +34,7 @@ impl Unit {
         match self {
             Self::Count => "Count",
             Self::Bytes => "Bytes",
+            Self::Seconds => "Seconds",
         }
     }
 }

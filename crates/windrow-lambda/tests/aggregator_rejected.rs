@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 use unicorn::row::{rows, schema};
 use unicorn::sensor::Unicorn;
+use windrow_core::row::ShardWatermark;
 use windrow_event::{Event, EventSource, RecordData, Timestamp, Window, WindowFields, encode};
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::pack::RowPacker;
@@ -150,7 +151,11 @@ async fn permanently_rejected_rejects_do_not_fail_the_invocation() {
     let rejects = FailingDestination::new(SendError::Invalid);
     let (result, metrics) = invoke(&summaries, &rejects, &event(&["Shadowfax"])).await;
     assert_eq!(result, Ok(()));
-    assert_eq!(summaries.take().len(), 1);
+    // The rows, and then how far they are complete.
+    let sent = summaries.take();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(ShardWatermark::parse(&sent[0].data), None);
+    assert!(ShardWatermark::parse(&sent[1].data).is_some());
     assert_eq!(metrics.value("LostRejects"), Some(1));
 
     let failing = FailingDestination::new(SendError::Invalid);

@@ -24,8 +24,10 @@ use crate::mapping::follow::StreamSource;
 use crate::mapping::group::MappingGroups;
 use crate::mapping::{InvalidMapping, Mapping, MappingSource};
 use crate::resources::{create_stream, create_table};
+use crate::schedule::Schedule;
 use crate::settings::{
-    CloudSettings, ResourceNames, aggregator_mapping, processor_mapping, stateless_mapping,
+    CloudSettings, FINISHER_PERIOD, PROGRESS_KEY, ResourceNames, aggregator_mapping,
+    processor_mapping, stateless_mapping,
 };
 use crate::start_error::StartError;
 
@@ -49,6 +51,8 @@ pub struct Pipeline {
     pub stateless: Option<Arc<dyn Function>>,
     /// Invoked for the stream of rows.
     pub processor: Arc<dyn Function>,
+    /// Invoked at regular times, to finish the windows that are complete, if it runs.
+    pub finisher: Option<Arc<dyn Function>>,
 }
 
 /// What a program runs in its local cloud: the functions and the page, which know what the streams
@@ -79,6 +83,7 @@ pub struct LocalCloud {
     /// The mappings of the functions that read readings, one per function and stream.
     readers: MappingGroups,
     processor: Mapping,
+    finisher: Option<Schedule>,
     archive: AbortOnDropHandle<()>,
     archive_watermark: watch::Receiver<i64>,
     archive_stop: CancellationToken,
@@ -112,11 +117,11 @@ impl LocalCloud {
         let created_at = settings.clock.now_millis();
         create_stream(&kinesis, &names.stream, settings.shards).await?;
         create_stream(&kinesis, &names.summary_stream, settings.shards).await?;
-        let outputs: BTreeSet<&String> = names.outputs.values().collect();
-        for output in outputs {
-            create_stream(&kinesis, output, settings.shards).await?;
-        }
+        create_outputs(&kinesis, names, settings.shards).await?;
         create_table(&dynamodb, &names.table, &names.table_key).await?;
+        if !names.finished.is_empty() {
+            create_table(&dynamodb, &names.progress_table, &[PROGRESS_KEY]).await?;
+        }
         let sources = Sources {
             client: kinesis,
             region,
@@ -125,9 +130,15 @@ impl LocalCloud {
         };
         create_delivery_streams(endpoint.firehose(), names, sources.arn(&names.stream)).await?;
 
-        let pipeline = application.pipeline(names, &config)?;
+        let mut pipeline = application.pipeline(names, &config)?;
+        let finisher = pipeline.finisher.take();
         let (readers, processor) =
             start_mappings(&settings, &sources, pipeline, created_at).await?;
+        let finisher = finisher.map(|finisher| {
+            let faults = Arc::clone(&settings.faults);
+            let finisher = Arc::new(Faulty::new(finisher, faults));
+            Schedule::start(finisher, FINISHER_PERIOD, settings.clock.clone())
+        });
         let archive_stop = CancellationToken::new();
         let (archive, archive_watermark) = start_archive(
             sources.followed(&names.stream),
@@ -149,6 +160,7 @@ impl LocalCloud {
             sources,
             readers,
             processor,
+            finisher,
             archive,
             archive_watermark,
             archive_stop,
@@ -267,6 +279,14 @@ impl LocalCloud {
         let summed = self.clock().now_millis();
         self.processor.flush(summed);
         wait("the processor", self.processor.watermark(), summed).await?;
+        if let Some(finisher) = &self.finisher
+            && !finisher.drain(deadline).await
+        {
+            return Err(DrainError {
+                what: "the finisher",
+                waited: timeout,
+            });
+        }
         wait("the archive", self.archive_watermark.clone(), sent).await?;
         if let Err(error) = self.endpoint.firehose().flush().await {
             tracing::warn!(%error, "the archive's last objects are not delivered yet");
@@ -283,6 +303,9 @@ impl LocalCloud {
     pub async fn stop(self) {
         self.readers.stop().await;
         self.processor.stop().await;
+        if let Some(finisher) = self.finisher {
+            finisher.stop().await;
+        }
         self.archive_stop.cancel();
         // If the task was aborted, there is nothing left to wait for.
         let _ = self.archive.await;
@@ -346,6 +369,20 @@ async fn start_mappings(
         faults(),
     )?;
     Ok((readers, processor))
+}
+
+/// Creates the streams of the outputs. Several outputs may have one stream.
+async fn create_outputs(
+    kinesis: &aws_sdk_kinesis::Client,
+    names: &ResourceNames,
+    shards: u32,
+) -> Result<(), StartError> {
+    let outputs = names.outputs.values().chain(names.finished.values());
+    let outputs: BTreeSet<&String> = outputs.collect();
+    for output in outputs {
+        create_stream(kinesis, output, shards).await?;
+    }
+    Ok(())
 }
 
 /// Creates the delivery streams of the archive and of the rejects.

@@ -20,6 +20,7 @@ mod clock;
 mod cloud;
 mod loopback;
 mod resources;
+mod schedule;
 mod server;
 mod service_error;
 mod start_error;

@@ -58,11 +58,11 @@ pub(crate) async fn create_stream(
     }
 }
 
-/// Creates the table of rows, unless it exists.
+/// Creates a table, unless it exists. Its `key` is a partition key, and a sort key if there is one.
 pub(crate) async fn create_table(
     client: &aws_sdk_dynamodb::Client,
     name: &str,
-    key: &[String; 2],
+    key: &[impl AsRef<str>],
 ) -> Result<(), StartError> {
     // Listed first, since a failed attempt would log a warning in the emulator.
     let listed = client.list_tables().send().await;
@@ -75,6 +75,7 @@ pub(crate) async fn create_table(
         .table_name(name)
         .billing_mode(BillingMode::PayPerRequest);
     for (attribute, kind) in key.iter().zip([KeyType::Hash, KeyType::Range]) {
+        let attribute = attribute.as_ref();
         let definition = AttributeDefinition::builder()
             .attribute_name(attribute)
             .attribute_type(ScalarAttributeType::S)

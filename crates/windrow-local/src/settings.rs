@@ -26,6 +26,11 @@ pub struct ResourceNames {
     pub rejects: String,
     /// The Kinesis stream of each output without windows, by the output's name.
     pub outputs: BTreeMap<String, String>,
+    /// The Kinesis stream of the finished rows of each output, by the output's name; none if the
+    /// finisher does not run.
+    pub finished: BTreeMap<String, String>,
+    /// The DynamoDB table of the finisher's progress.
+    pub progress_table: String,
 }
 
 /// The settings of a local cloud.
@@ -94,6 +99,13 @@ pub fn stateless_mapping() -> MappingOptions {
         ..MappingOptions::default()
     }
 }
+
+/// How often the finisher is invoked. On AWS, it is invoked when there is a watermark, and once per
+/// minute.
+pub const FINISHER_PERIOD: Duration = Duration::from_millis(500);
+
+/// The partition key of the table of the finisher's progress.
+pub const PROGRESS_KEY: &str = "Log";
 
 /// The processor's mapping: finite retries, then the on-failure destination.
 pub fn processor_mapping(on_failure: PathBuf) -> MappingOptions {

@@ -9,12 +9,18 @@ use aws_types::SdkConfig;
 use axum::Router;
 use windrow_core::fold::StateLimits;
 use windrow_core::sensor::Sensor;
+use windrow_core::time::Timestamp;
 use windrow_event::Event;
 use windrow_lambda::aggregator::Aggregator;
 use windrow_lambda::aggregator::settings::WindowTime;
+use windrow_lambda::finisher::settings::FinisherSettings;
+use windrow_lambda::finisher::{
+    FinisherStreams, MergedOutput, WINDOWS, WindowOutputs, finish_time, finisher,
+};
 use windrow_lambda::processor::{Processor, RowMetric};
 use windrow_local::functions::{Bootstrap, BootstrapOptions, CargoLambda, Embedded, Function};
 use windrow_local::{Application, Pipeline, ResourceNames, StartError};
+use windrow_service::chain;
 use windrow_write::{DynamoTable, FirehoseStream, KinesisStream};
 
 use crate::page::{self, PageFiles};
@@ -31,10 +37,9 @@ pub enum Functions {
     CargoLambda(SocketAddr),
 }
 
-/// A function that reads readings without windows, and writes to the
-/// [outputs](ResourceNames::outputs).
+/// A function that writes the streams of outputs.
 #[derive(Clone, Debug)]
-pub struct StatelessFunction<S> {
+pub struct OutputFunction<S> {
     /// The name of its binary.
     pub binary: String,
     /// Makes the function that runs in this process.
@@ -48,8 +53,11 @@ pub struct SensorApplication<S> {
     pub sensor: S,
     /// Whether the sensor has windows. Without, the aggregator does not run.
     pub has_windows: bool,
-    /// A function that reads readings without windows, if there is one.
-    pub stateless: Option<StatelessFunction<S>>,
+    /// A function that reads readings without windows, and writes to the
+    /// [outputs](ResourceNames::outputs), if there is one.
+    pub stateless: Option<OutputFunction<S>>,
+    /// A function that finishes windows, and writes their rows to [streams](ResourceNames::finished).
+    pub finisher: Option<OutputFunction<S>>,
     /// How the functions run.
     pub functions: Functions,
     /// The names of the aggregator's and the processor's binary.
@@ -75,6 +83,7 @@ impl<S: Sensor + Clone> SensorApplication<S> {
             sensor,
             has_windows: true,
             stateless: None,
+            finisher: None,
             functions: Functions::default(),
             binaries: ["aggregator", "processor"].map(str::to_owned),
             environment: BTreeMap::new(),
@@ -91,26 +100,34 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
         let [aggregator, processor] = &self.binaries;
         let aggregator = self.has_windows.then_some(aggregator);
         let stateless = self.stateless.as_ref();
+        let finisher = self.finisher.as_ref();
         match &self.functions {
             Functions::Embedded => {
                 let aggregator = aggregator.map(|_| self.embedded_aggregator(names, config));
-                let stateless =
-                    stateless.map(|stateless| (stateless.embedded)(&self.sensor, names, config));
+                let embedded = |function: &OutputFunction<S>| {
+                    shared((function.embedded)(&self.sensor, names, config))
+                };
                 Ok(Pipeline {
                     aggregator: aggregator.map(shared),
-                    stateless: stateless.map(shared),
+                    stateless: stateless.map(embedded),
                     processor: Arc::new(self.embedded_processor(names, config)),
+                    finisher: finisher.map(embedded),
                 })
             }
             Functions::Bootstrap(folder) => {
-                let environment = self.environment(names);
-                let function =
-                    |name: &String| bootstrap(name, folder, &environment, config.endpoint_url());
-                let binary = stateless.map(|stateless| &stateless.binary);
+                let function = |name: &String, outputs: &BTreeMap<String, String>| {
+                    let environment = self.environment(names, outputs);
+                    bootstrap(name, folder, &environment, config.endpoint_url())
+                };
+                let without = |name: &String| function(name, &BTreeMap::new());
+                let stateless =
+                    stateless.map(|stateless| function(&stateless.binary, &names.outputs));
+                let finisher = finisher.map(|finisher| function(&finisher.binary, &names.finished));
                 Ok(Pipeline {
-                    aggregator: aggregator.map(function).transpose()?,
-                    stateless: binary.map(function).transpose()?,
-                    processor: function(processor)?,
+                    aggregator: aggregator.map(without).transpose()?,
+                    stateless: stateless.transpose()?,
+                    processor: without(processor)?,
+                    finisher: finisher.transpose()?,
                 })
             }
             Functions::CargoLambda(address) => {
@@ -119,6 +136,7 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
                     aggregator: aggregator.map(function),
                     stateless: stateless.map(|stateless| function(&stateless.binary)),
                     processor: function(processor),
+                    finisher: finisher.map(|finisher| function(&finisher.binary)),
                 })
             }
         }
@@ -132,8 +150,12 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
 }
 
 impl<S: Sensor + Clone> SensorApplication<S> {
-    /// The environment of all binaries, as in the template.
-    fn environment(&self, names: &ResourceNames) -> BTreeMap<String, String> {
+    /// The environment of a binary that writes these outputs, as in the template.
+    fn environment(
+        &self,
+        names: &ResourceNames,
+        outputs: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
         let window_time = match self.window_time {
             WindowTime::Arrival => "arrival",
             WindowTime::Event => "event",
@@ -141,15 +163,17 @@ impl<S: Sensor + Clone> SensorApplication<S> {
         let mut environment = self.environment.clone();
         environment.extend(
             [
-                ("SUMMARY_STREAM", names.summary_stream.as_str()),
+                ("READING_STREAM", names.stream.as_str()),
+                ("SUMMARY_STREAM", &names.summary_stream),
+                ("PROGRESS_TABLE", &names.progress_table),
                 ("REJECTS_STREAM", &names.rejects),
                 ("TABLE_NAME", &names.table),
                 ("WINDOW_TIME", window_time),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
-        if !names.outputs.is_empty() {
-            let outputs = serde_json::json!(names.outputs).to_string();
+        if !outputs.is_empty() {
+            let outputs = serde_json::json!(outputs).to_string();
             environment.insert("OUTPUT_STREAMS".to_owned(), outputs);
         }
         environment
@@ -197,6 +221,51 @@ impl<S: Sensor + Clone> SensorApplication<S> {
                 serde_json::to_vec(&response).map_err(|error| error.to_string())
             }
         })
+    }
+}
+
+/// The finisher of some outputs, which runs in this process.
+pub fn embedded_finisher(
+    outputs: impl WindowOutputs,
+    names: &ResourceNames,
+    config: &SdkConfig,
+) -> Embedded {
+    let settings = FinisherSettings {
+        function_name: FINISHER.to_owned(),
+        streams: FinisherStreams {
+            summaries: names.summary_stream.clone(),
+            readings: names.stream.clone(),
+        },
+        progress_table: names.progress_table.clone(),
+        output_streams: names.finished.clone(),
+        rejects_stream: names.rejects.clone(),
+    };
+    let function = finisher(outputs, settings, config, log_metrics(FINISHER));
+    let function = Arc::new(function);
+    Embedded::new(FINISHER, move |event, deadline| {
+        let function = Arc::clone(&function);
+        async move {
+            let time = finish_time(&event, Timestamp::EPOCH);
+            let finished = function.handle(time, deadline).await;
+            finished.map_err(|error| chain(&error))?;
+            Ok(b"null".to_vec())
+        }
+    })
+}
+
+/// The name of the finisher.
+const FINISHER: &str = "finisher";
+
+impl<S: Sensor> OutputFunction<S> {
+    /// The finisher of a sensor, which writes its merged rows. `binary` is the name of its binary.
+    pub fn finisher(binary: impl Into<String>) -> Self {
+        Self {
+            binary: binary.into(),
+            embedded: |sensor, names, config| {
+                let outputs = MergedOutput::new(sensor.schema(), WINDOWS);
+                embedded_finisher(outputs, names, config)
+            },
+        }
     }
 }
 

@@ -4,7 +4,9 @@ mod application;
 mod page;
 mod program;
 
-pub use application::{Functions, SensorApplication, StatelessFunction, log_metrics};
+pub use application::{
+    Functions, OutputFunction, SensorApplication, embedded_finisher, log_metrics,
+};
 pub use page::PageFiles;
 pub use program::{LocalProgram, main};
 pub use windrow_local::{CloudSettings, LocalCloud, ResourceNames};

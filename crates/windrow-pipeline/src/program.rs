@@ -69,6 +69,8 @@ impl<S: Sensor + Clone> LocalProgram<S> {
             table_key: application.sensor.schema().table_key().map(str::to_owned),
             rejects: format!("{name}-rejects"),
             outputs: BTreeMap::new(),
+            finished: BTreeMap::new(),
+            progress_table: format!("{name}-progress"),
         };
         Self {
             application,
@@ -144,7 +146,7 @@ impl<S: Sensor + Clone> LocalProgram<S> {
         let started = LocalCloud::start(settings, &application).await;
         let cloud = started.map_err(advise)?;
         eprint_line(&format!("local: {}", cloud.describe()));
-        for (output, stream) in &self.names.outputs {
+        for (output, stream) in self.names.outputs.iter().chain(&self.names.finished) {
             eprint_line(&terminal::printable(&format!(
                 "local: the rows of {output} go to the stream {stream}"
             )));

@@ -161,6 +161,7 @@ impl SqlBatch {
                 window_start: Timestamp::from_millis(window.start),
                 window_seconds: ((window.end - window.start) / 1000) as u32,
                 readings: totals.readings,
+                duplicates: 0,
                 measures: measures.collect(),
                 gap: false,
             });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use windrow_core::aggregate::Merge as _;
 use windrow_core::decimal::Decimal;
-use windrow_core::row::{MergedRow, ReadingOrder};
+use windrow_core::row::{MergedRow, ReadingOrder, key_text};
 use windrow_core::schema::Schema;
 use windrow_core::sensor::MeasureAccumulators;
 use windrow_core::time::Timestamp;
@@ -169,6 +169,12 @@ impl Finisher {
         let first = OutputRow {
             stream: Arc::clone(&self.stream),
             pump: self.pump.as_str().into(),
+            id: format!(
+                "{}/{start}/{}/{}",
+                self.pump,
+                merged.window_seconds,
+                key_text(&merged.key)
+            ),
             window_start: start,
             values: outputs,
             order: order.collect(),
@@ -243,6 +249,7 @@ fn without_values(row: &MergedRow, key: Vec<Value>) -> MergedRow {
         window_start: row.window_start,
         window_seconds: row.window_seconds,
         readings: 0,
+        duplicates: 0,
         measures: Vec::new(),
         gap: false,
     }
@@ -296,6 +303,7 @@ fn through(
         let values = outputs(&stage.pump, &stage.stateless.outputs, row, into);
         current = OutputRow {
             stream: Arc::clone(&stage.stream),
+            id: format!("{}/{}", stage.pump, current.id),
             values,
             ..current
         };

@@ -33,6 +33,7 @@
 //!     window_start: "2026-03-01 14:00:00.000".parse()?,
 //!     window_seconds: 60,
 //!     readings: 1,
+//!     duplicates: 0,
 //!     measures: group.inputs.to_vec(),
 //!     gap: false,
 //! };

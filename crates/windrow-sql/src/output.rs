@@ -65,6 +65,9 @@ pub struct OutputRow {
     pub stream: Arc<OutputStream>,
     /// The pump with the window, or without one, the pump that wrote it.
     pub pump: Arc<str>,
+    /// What tells it apart from all other rows of windows of the application: the pumps that it came
+    /// through, its window, and its group. Empty without a window, where a row has a [`RowId`].
+    pub id: String,
     /// The start of the window that it was computed from. Without a window, the time at which its
     /// record arrived.
     pub window_start: Timestamp,
@@ -99,8 +102,8 @@ impl OutputRow {
         line.extend(b"}\n");
     }
 
-    /// The JSON object up to its end.
-    fn fields(&self) -> Vec<u8> {
+    /// The [JSON](Self::to_json) object without the brace at its end.
+    pub fn fields(&self) -> Vec<u8> {
         let mut json = vec![b'{'];
         for ((name, sql_type), value) in self.stream.columns.iter().zip(&self.values) {
             if json.len() > 1 {

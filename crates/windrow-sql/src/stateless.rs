@@ -54,6 +54,7 @@ impl StatelessPump {
             return Ok(Some(OutputRow {
                 stream: Arc::clone(&self.stream),
                 pump: self.name.as_str().into(),
+                id: String::new(),
                 window_start: row.time,
                 values: row.values.iter().map(FieldValue::to_value).collect(),
                 order: Vec::new(),

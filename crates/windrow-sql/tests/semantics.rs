@@ -448,6 +448,7 @@ fn rows_of_other_applications_are_not_finished() {
         window_start: Timestamp::EPOCH,
         window_seconds: 60,
         readings: 1,
+        duplicates: 0,
         measures: Vec::new(),
         gap: false,
     };

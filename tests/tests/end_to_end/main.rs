@@ -8,6 +8,7 @@ mod audit;
 mod clock;
 mod commands;
 mod faults;
+mod finished;
 mod names;
 mod packed;
 mod pipeline;

@@ -140,6 +140,8 @@ fn names_agree() {
         table_key: schema().table_key().map(str::to_owned),
         rejects: name("RejectsDelivery", "DeliveryStreamName"),
         outputs: BTreeMap::new(),
+        finished: BTreeMap::new(),
+        progress_table: "wildrydes-progress".to_owned(),
     };
     assert_eq!(deployed, local::names());
     // One name for the stream and the Firehose stream that archives it.

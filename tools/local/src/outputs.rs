@@ -1,41 +1,66 @@
-//! The outputs of a Kinesis SQL application that need no window.
+//! The outputs of a Kinesis SQL application.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_types::SdkConfig;
+use sql_functions::finished::SqlOutputs;
 use windrow_event::Event;
 use windrow_local::ResourceNames;
 use windrow_local::functions::Embedded;
-use windrow_pipeline::{LocalProgram, StatelessFunction, log_metrics};
+use windrow_pipeline::{LocalProgram, OutputFunction, embedded_finisher, log_metrics};
 use windrow_sql::sensor::SqlSensor;
 
-/// The name of the function, and of its binary.
-const FUNCTION: &str = "sql-stateless";
+/// The name of the function that writes rows without windows, and of its binary.
+const STATELESS: &str = "sql-stateless";
 
 /// The most characters of an output's name in that of its stream. Kinesis takes 128.
 const MOST_CHARACTERS: usize = 100;
 
-/// Adds the function that writes rows without windows, and the streams that it writes, if the
-/// application has such rows. Without windows, there is no aggregator.
+/// Adds the functions that write rows without windows and finished rows of windows, each if the
+/// application has such rows, and the streams that they write. Without windows, there is no
+/// aggregator.
 pub fn with_outputs(mut program: LocalProgram<SqlSensor>) -> LocalProgram<SqlSensor> {
     let application = Arc::clone(program.application.sensor.application());
-    if application.stateless().is_empty() {
-        return program;
-    }
     let names = &mut program.names;
+    // An output can have rows of both kinds.
+    let outputs = application.stateless_outputs().chain(application.outputs());
+    let outputs: BTreeSet<&str> = outputs.map(|output| output.name.as_str()).collect();
     let mut taken = vec![names.stream.clone(), names.summary_stream.clone()];
-    let outputs = application.stateless_outputs().map(|output| {
-        let stream = stream_name(&output.name, &taken);
+    let mut streams = BTreeMap::new();
+    for output in outputs {
+        let stream = stream_name(output, &taken);
         taken.push(stream.clone());
-        (output.name.clone(), stream)
-    });
-    names.outputs = outputs.collect::<BTreeMap<_, _>>();
+        streams.insert(output.to_owned(), stream);
+    }
+    let streams_of = |names: Vec<&str>| {
+        let streams = names
+            .into_iter()
+            .filter_map(|name| streams.get_key_value(name));
+        streams
+            .map(|(output, stream)| (output.clone(), stream.clone()))
+            .collect()
+    };
+    let stateless = application.stateless_outputs();
+    names.outputs = streams_of(stateless.map(|output| output.name.as_str()).collect());
+    let windows = application.outputs();
+    names.finished = streams_of(windows.map(|output| output.name.as_str()).collect());
     program.application.has_windows = !application.pumps().is_empty();
-    program.application.stateless = Some(StatelessFunction {
-        binary: FUNCTION.to_owned(),
-        embedded,
-    });
+    if !names.outputs.is_empty() {
+        program.application.stateless = Some(OutputFunction {
+            binary: STATELESS.to_owned(),
+            embedded: stateless_writer,
+        });
+    }
+    if !names.finished.is_empty() {
+        program.application.finisher = Some(OutputFunction {
+            binary: "sql-finisher".to_owned(),
+            embedded: |sensor, names, config| {
+                let outputs = SqlOutputs::new(Arc::clone(sensor.application()));
+                embedded_finisher(outputs, names, config)
+            },
+        });
+    }
     program
 }
 
@@ -62,15 +87,15 @@ fn stream_name(output: &str, taken: &[String]) -> String {
     unique
 }
 
-fn embedded(sensor: &SqlSensor, names: &ResourceNames, config: &SdkConfig) -> Embedded {
+fn stateless_writer(sensor: &SqlSensor, names: &ResourceNames, config: &SdkConfig) -> Embedded {
     let function = Arc::new(sql_functions::stateless::writer(
         sensor.clone(),
         &names.outputs,
         &names.rejects,
         config,
-        log_metrics(FUNCTION),
+        log_metrics(STATELESS),
     ));
-    Embedded::new(FUNCTION, move |event, deadline| {
+    Embedded::new(STATELESS, move |event, deadline| {
         let function = Arc::clone(&function);
         async move {
             let event = Event::from_json(&event).map_err(|error| error.to_string())?;

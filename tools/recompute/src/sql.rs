@@ -122,6 +122,7 @@ fn finish(rows: &WindowRows<'_, SqlSensor>) -> FinishedRows {
                 window_start: Timestamp::from_millis(start),
                 window_seconds,
                 readings,
+                duplicates: 0,
                 measures: measures.collect(),
                 gap: false,
             }

@@ -2,6 +2,7 @@
 //!
 //! [`audit`] folds the logs, merges the rows and compares the two.
 
+pub mod finished;
 pub mod log;
 pub mod outputs;
 pub mod rows;

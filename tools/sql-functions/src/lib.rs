@@ -1,9 +1,10 @@
-//! The functions of a Kinesis SQL application: the sensor of all, and the handler of pumps without
-//! windows.
+//! The functions of a Kinesis SQL application: the sensor of all, the handler of pumps without
+//! windows, and the outputs of windows.
 //!
 //! The SQL text and the schema of its input are files, since neither fits into what a function's
 //! environment can hold: of a layer, which is in `/opt`, or of the function's package.
 
+pub mod finished;
 pub mod stateless;
 
 use std::path::PathBuf;

@@ -20,6 +20,8 @@ pub struct MergedRow {
     pub window_seconds: u32,
     /// The number of distinct readings.
     pub readings: u64,
+    /// The number of further readings in the rows that count, which were left out as duplicates.
+    pub duplicates: u64,
     /// The finished measures, one per column of the schema.
     pub measures: Vec<Value>,
     /// Whether the rows prove that records of the window are in none of the rows that count. False
@@ -51,6 +53,7 @@ pub fn merge(schema: &Schema, rows: impl IntoIterator<Item = Row>) -> Vec<Merged
             window_start,
             window_seconds,
             readings: merged.readings,
+            duplicates: merged.duplicates,
             measures: finish(schema, &merged.measures),
             gap: merged.gap,
         })
@@ -61,6 +64,7 @@ pub fn merge(schema: &Schema, rows: impl IntoIterator<Item = Row>) -> Vec<Merged
 #[derive(Default)]
 struct MergedLogs {
     readings: u64,
+    duplicates: u64,
     measures: Vec<Measure>,
     gap: bool,
 }
@@ -77,6 +81,7 @@ fn merge_logs(schema: &Schema, logs: impl Iterator<Item = Vec<Row>>) -> MergedLo
         for index in selection.rows {
             let row = &rows[index];
             merged.readings = merged.readings.saturating_add(row.readings);
+            merged.duplicates = merged.duplicates.saturating_add(row.duplicates);
             merge_measures(schema, MergeScope::SameShard, &mut of_shard, &row.measures);
         }
         let scope = MergeScope::AcrossShards;

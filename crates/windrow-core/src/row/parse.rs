@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Measure, ReadingOrder, Row, SourceRange};
+use super::{Measure, ReadingOrder, Row, ShardWatermark, SourceRange};
 use crate::framing::{self, Part};
 use crate::json::{self, RawField};
 use crate::rejection::Rejection;
@@ -310,24 +310,44 @@ fn sequence_number(field: &str, text: &str) -> Result<SequenceNumber, Rejection>
 }
 
 /// Parses the rows in a record. Returns each with the JSON it was parsed from, and what is not a row
-/// with the reason.
+/// with the reason. Leaves out [watermarks](ShardWatermark).
 pub fn rows<'a>(
     schema: &'a Schema,
     record: &'a [u8],
 ) -> impl Iterator<Item = (&'a [u8], Result<Row, Rejection>)> {
+    summaries(schema, record).filter_map(|summary| match summary {
+        Summary::Row(part, row) => Some((part, row)),
+        Summary::Watermark(_) => None,
+    })
+}
+
+/// What a record of the summary stream holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Summary<'a> {
+    /// A row, or why it is not one, with the JSON it was parsed from.
+    Row(&'a [u8], Result<Row, Rejection>),
+    /// How far the rows of a shard are complete.
+    Watermark(ShardWatermark),
+}
+
+/// Parses the rows and the watermarks in a record.
+pub fn summaries<'a>(schema: &'a Schema, record: &'a [u8]) -> impl Iterator<Item = Summary<'a>> {
     let mut rejection = framing::rejection_of(record);
     let mut rest = record;
     let mut before = None;
     std::iter::from_fn(move || {
         if let Some(rejection) = rejection.take() {
             rest = &[];
-            return Some((record, Err(rejection)));
+            return Some(Summary::Row(record, Err(rejection)));
         }
         let (Part::Object(part) | Part::Other(part)) = framing::next_part(&mut rest)?;
+        if let Some(watermark) = ShardWatermark::parse(part) {
+            return Some(Summary::Watermark(watermark));
+        }
         let row = Row::parse_after(schema, part, before.as_ref());
         if let Ok(row) = &row {
             before = Some(Arc::clone(&row.source));
         }
-        Some((part, row))
+        Some(Summary::Row(part, row))
     })
 }

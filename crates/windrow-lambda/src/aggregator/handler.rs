@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 use windrow_core::fold::{Fold, FoldedRow, RecordStep, StateLimits};
 use windrow_core::rejection::Rejection;
-use windrow_core::row::{Row, SourceRange};
+use windrow_core::row::{Row, ShardWatermark, SourceRange};
 use windrow_core::sensor::Sensor;
 use windrow_core::sequence::{InvalidSequenceNumber, SequenceNumber};
 use windrow_core::time::Timestamp;
@@ -20,6 +20,7 @@ use windrow_record::kpl;
 use windrow_service::chain;
 use windrow_write::{
     DeliveryReport, Destination, KinesisRecord, Policy, Reasons, Undelivered, deliver,
+    hashed_partition_key,
 };
 
 use crate::aggregator::intake::{Intake, RecordReader, RecordSource, WindowRule};
@@ -179,7 +180,36 @@ where
             emitted,
         )?;
         all_delivered(["reject", "rejects"], rejects)?;
+        if event.is_final_invoke_for_window {
+            self.send_watermark(source, window, &policy).await?;
+        }
         Ok(Response::with_state(state))
+    }
+
+    /// Sends the watermark of a window that has ended, after all its rows were acknowledged.
+    ///
+    /// A watermark that the stream permanently rejects is left out: the next one says as much.
+    async fn send_watermark(
+        &self,
+        source: RecordSource<'_>,
+        window: Window,
+        policy: &Policy,
+    ) -> Result<(), Error> {
+        let watermark = ShardWatermark {
+            stream: source.stream_arn.to_owned(),
+            shard: source.shard.to_owned(),
+            through: Timestamp::from_millis(window.end),
+        };
+        let data = watermark.to_line();
+        let record = KinesisRecord {
+            partition_key: hashed_partition_key(&data),
+            data: data.into(),
+        };
+        let mut sent = deliver(&self.summaries, vec![record], policy).await;
+        for rejected in sent.take_rejected() {
+            tracing::error!(reason = %rejected.reason, "summary stream rejected a watermark");
+        }
+        all_delivered(["watermark", "watermarks"], &sent)
     }
 
     /// The state to return. It is empty once the window has ended. If it would exceed the limit,

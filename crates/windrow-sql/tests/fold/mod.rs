@@ -64,6 +64,7 @@ pub(crate) fn merged(
             window_start: Timestamp::from_millis(start),
             window_seconds: ((end - start) / 1000) as u32,
             readings,
+            duplicates: 0,
             measures,
             gap: false,
         })

@@ -1,0 +1,95 @@
+//! Reads the stream of rows to its end.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+use windrow_core::time::Timestamp;
+use windrow_read::{ReadError, Shard, ShardPage, ShardReader, ShardRecord, Start};
+
+use super::progress::Progress;
+
+/// The most records of a page.
+const MOST_RECORDS: usize = 10_000;
+
+/// The pause between two reads of a shard, which allows five per second for all its readers.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The stream of rows, and when to stop reading it.
+pub(super) struct SummaryStream<'a> {
+    pub(super) client: &'a aws_sdk_kinesis::Client,
+    pub(super) name: &'a str,
+    pub(super) shards: &'a [Shard],
+    pub(super) deadline: Instant,
+}
+
+/// Why not all rows were read.
+#[derive(Debug)]
+pub(super) enum SummaryError {
+    Read(ReadError),
+    OutOfTime,
+}
+
+impl SummaryStream<'_> {
+    /// Reads all shards from where they are not finished.
+    pub(super) async fn read(
+        &self,
+        progress: &Progress,
+        take: impl FnMut(&str, ShardRecord),
+    ) -> Result<(), SummaryError> {
+        let start = |shard: &str| {
+            let progress = progress.shards.get(shard);
+            let finished = progress.and_then(|progress| progress.finished.clone());
+            finished.map_or(Start::TrimHorizon, Start::AfterSequence)
+        };
+        self.read_from(start, take).await
+    }
+
+    /// Reads all shards from a time on.
+    pub(super) async fn read_since(
+        &self,
+        time: Timestamp,
+        take: impl FnMut(&str, ShardRecord),
+    ) -> Result<(), SummaryError> {
+        self.read_from(|_| Start::AtTimestamp(time), take).await
+    }
+
+    async fn read_from(
+        &self,
+        start: impl Fn(&str) -> Start,
+        mut take: impl FnMut(&str, ShardRecord),
+    ) -> Result<(), SummaryError> {
+        let mut reading = FuturesUnordered::new();
+        for shard in self.shards {
+            let (client, start) = (self.client.clone(), start(&shard.id));
+            let reader = ShardReader::new(client, self.name, &shard.id, start);
+            reading.push(next_page(reader, Duration::ZERO));
+        }
+        let read_all = async {
+            while let Some((reader, page)) = reading.next().await {
+                let page = page.map_err(SummaryError::Read)?;
+                // Some emulators never say how far a page is behind.
+                let is_full = page.records.len() >= MOST_RECORDS;
+                for record in page.records {
+                    take(reader.shard(), record);
+                }
+                if !page.ended && (is_full || !page.behind.is_zero()) {
+                    reading.push(next_page(reader, PAUSE));
+                }
+            }
+            Ok(())
+        };
+        let read = tokio::time::timeout_at(self.deadline, read_all).await;
+        read.unwrap_or(Err(SummaryError::OutOfTime))
+    }
+}
+
+async fn next_page(
+    mut reader: ShardReader,
+    pause: Duration,
+) -> (ShardReader, Result<ShardPage, ReadError>) {
+    tokio::time::sleep(pause).await;
+    let page = reader.next_page().await;
+    (reader, page)
+}

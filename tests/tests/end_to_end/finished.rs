@@ -1,0 +1,249 @@
+//! Finished rows in the local cloud: of every window, once it is complete, through all faults.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use end_to_end::programs::binary;
+use end_to_end::{TIME_LIMIT, TestCloud, read_log};
+use local::Functions;
+use serde_json::Value;
+use soak::finished::FinishedCheck;
+use sql::text::SqlFlags;
+use sql_functions::finished::SqlOutputs;
+use tempfile::TempDir;
+use windrow_local::CloudSettings;
+use windrow_local::faults::{FaultKind, Faults};
+use windrow_pipeline::OutputFunction;
+
+/// Windows of two lengths, a distinct count, a HAVING, and a chain of pumps after a window.
+const WINDOWS: &str = r#"
+CREATE OR REPLACE STREAM "TOTALS" ("Name" VARCHAR(40), "At" TIMESTAMP, "Readings" INTEGER, "Distance" DOUBLE);
+CREATE OR REPLACE PUMP "TOTAL_PUMP" AS INSERT INTO "TOTALS"
+    SELECT STREAM "Name", STEP("SOURCE_SQL_STREAM_001".ROWTIME BY INTERVAL '1' SECOND), COUNT(*), SUM("Distance")
+    FROM "SOURCE_SQL_STREAM_001"
+    GROUP BY "Name", STEP("SOURCE_SQL_STREAM_001".ROWTIME BY INTERVAL '1' SECOND);
+CREATE OR REPLACE STREAM "FAR" ("Name" VARCHAR(40), "Distance" DOUBLE);
+CREATE OR REPLACE PUMP "FAR_PUMP" AS INSERT INTO "FAR"
+    SELECT STREAM "Name", "Distance" FROM "TOTALS" WHERE "Distance" > 400;
+CREATE OR REPLACE STREAM "BUSY" ("MagicPoints" INTEGER, "Readings" INTEGER);
+CREATE OR REPLACE PUMP "BUSY_PUMP" AS INSERT INTO "BUSY"
+    SELECT STREAM "MagicPoints", COUNT(*) FROM "SOURCE_SQL_STREAM_001"
+    GROUP BY "MagicPoints", STEP("SOURCE_SQL_STREAM_001".ROWTIME BY INTERVAL '2' SECOND)
+    HAVING COUNT(*) > 1;
+CREATE OR REPLACE STREAM "NAMES" ("Names" INTEGER);
+CREATE OR REPLACE PUMP "NAME_PUMP" AS INSERT INTO "NAMES"
+    SELECT STREAM COUNT(*) FROM (
+        SELECT STREAM DISTINCT "Name",
+            STEP("SOURCE_SQL_STREAM_001".ROWTIME BY INTERVAL '1' SECOND) AS "At"
+        FROM "SOURCE_SQL_STREAM_001")
+    GROUP BY "At";
+"#;
+
+const SCHEMA: &str = r#"{"RecordColumns": [
+    {"Name": "Name", "SqlType": "VARCHAR(40)", "Mapping": "$.Name"},
+    {"Name": "Distance", "SqlType": "DOUBLE", "Mapping": "$.Distance"},
+    {"Name": "MagicPoints", "SqlType": "INTEGER", "Mapping": "$.MagicPoints"}
+]}"#;
+
+struct FinishedCloud {
+    cloud: TestCloud,
+    outputs: SqlOutputs,
+    finished: BTreeMap<String, String>,
+    faults: Arc<Faults>,
+    _files: TempDir,
+}
+
+impl FinishedCloud {
+    async fn start(functions: Functions, faults: &Arc<Faults>) -> Self {
+        let [files, data_dir] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let (sql, schema) = (files.path().join("a.sql"), files.path().join("s.json"));
+        fs::write(&sql, WINDOWS).unwrap();
+        fs::write(&schema, SCHEMA).unwrap();
+        let flags = SqlFlags {
+            sql: Some(sql),
+            schema: Some(schema),
+            identity: Vec::new(),
+        };
+        let sensor = flags.sensor().unwrap().unwrap();
+        let mut program = local::sql_program(sensor.clone(), &flags).unwrap();
+        program.application.functions = functions;
+        let settings = CloudSettings {
+            port: 0,
+            data_dir: data_dir.path().to_owned(),
+            window: Duration::from_secs(1),
+            shards: 3,
+            faults: Arc::clone(faults),
+            ..program.settings()
+        };
+        let finished = settings.names.finished.clone();
+        let cloud = TestCloud::start_application(&program.application, settings, data_dir).await;
+        Self {
+            cloud,
+            outputs: SqlOutputs::new(Arc::clone(sensor.application())),
+            finished,
+            faults: Arc::clone(faults),
+            _files: files,
+        }
+    }
+
+    /// Sends a round of readings. The records of most rounds are in one or two of the shards.
+    async fn send(&self, round: u32) {
+        let lines = (0..40).map(|number| {
+            let (name, metres, magic) = (number % 9, number * 7 + round, number % 12);
+            let line = format!(
+                "{{\"Name\":\"unicorn {name}\",\"Distance\":{metres}.25,\"MagicPoints\":{magic}}}\n"
+            );
+            (format!("partition {}", number % (1 + round % 4)), line)
+        });
+        self.cloud.send("wildrydes", lines).await;
+    }
+
+    async fn output(&self, output: &str) -> Vec<Value> {
+        let log = read_log(&self.cloud.kinesis, &self.finished[output]).await;
+        let lines = log
+            .iter()
+            .map(|record| serde_json::from_slice(&record.data).unwrap());
+        lines.collect()
+    }
+
+    /// Closes the cloud's streams, and compares the finished rows with the rows.
+    async fn checked(&self) -> FinishedCheck {
+        self.cloud.cloud.drain(TIME_LIMIT).await.unwrap();
+        self.faults.switch_off();
+        let summaries = read_log(&self.cloud.kinesis, "sql-summary").await;
+        let mut finished = BTreeMap::new();
+        for (output, stream) in &self.finished {
+            finished.insert(output.clone(), read_log(&self.cloud.kinesis, stream).await);
+        }
+        FinishedCheck::of(&self.outputs, &summaries, &finished)
+    }
+}
+
+/// Waits until `condition` is true.
+async fn until(mut condition: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let waited = tokio::time::timeout(TIME_LIMIT, waiting).await;
+    waited.expect("it did not happen in time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_are_finished_once_though_shards_are_idle() {
+    let cloud = FinishedCloud::start(Functions::Embedded, &Arc::new(Faults::none())).await;
+    let names: Vec<&str> = cloud.finished.keys().map(String::as_str).collect();
+    assert_eq!(names, ["BUSY", "FAR", "NAMES", "TOTALS"]);
+    // All records are in one shard, so the others never have a watermark.
+    cloud.send(0).await;
+    until(async || !cloud.output("BUSY").await.is_empty()).await;
+    assert_eq!(cloud.output("TOTALS").await.len(), 9);
+    assert_eq!(cloud.output("NAMES").await[0]["Names"], 9);
+    for round in 1..12 {
+        cloud.send(round).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    let checked = cloud.checked().await;
+    assert!(checked.is_right(), "{checked}");
+    assert!(checked.expected > 60, "{checked}");
+    cloud.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_window_is_finished_before_all_its_records_are_aggregated() {
+    let cloud = FinishedCloud::start(Functions::Embedded, &Arc::new(Faults::none())).await;
+    cloud.cloud.cloud.disable_aggregator().await;
+    for round in 0..4 {
+        cloud.send(round).await;
+    }
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(cloud.output("TOTALS").await, [] as [Value; 0]);
+    cloud.cloud.cloud.enable_aggregator().await;
+    let checked = cloud.checked().await;
+    assert!(checked.is_right(), "{checked}");
+    // Nothing arrived late, so nothing was revised.
+    assert_eq!(checked.revised, 0, "{checked}");
+    let ids: BTreeSet<String> = cloud
+        .output("TOTALS")
+        .await
+        .iter()
+        .map(|row| row["RowId"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(ids.len() >= 9);
+    cloud.cloud.stop().await;
+}
+
+/// The faults that can disturb the finisher, or give it late rows.
+const DISTURBING: [FaultKind; 12] = [
+    FaultKind::PutFailed,
+    FaultKind::Throttled,
+    FaultKind::ResponseDropped,
+    FaultKind::IteratorExpired,
+    FaultKind::Crash,
+    FaultKind::CrashDuring,
+    FaultKind::CrashAfter,
+    FaultKind::TimeOut,
+    FaultKind::TwiceAtOnce,
+    FaultKind::TwiceLate,
+    FaultKind::Redelivered,
+    FaultKind::OutOfOrder,
+];
+
+async fn check_through(specification: &str, functions: Functions) {
+    let faults = Arc::new(Faults::parse(specification, 11).unwrap());
+    let cloud = FinishedCloud::start(functions, &faults).await;
+    for round in 0..16 {
+        cloud.send(round).await;
+        if round % 5 == 4 {
+            let before = cloud.cloud.cloud.aggregator_watermark();
+            cloud.cloud.cloud.restart_aggregator(before - 1500).await;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    let checked = cloud.checked().await;
+    assert!(checked.is_right(), "{specification}: {checked}");
+    assert!(checked.expected > 60, "{checked}");
+    cloud.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_highest_revisions_are_right_under_all_faults_together() {
+    let specification = DISTURBING
+        .map(|kind| format!("{}=0.05", kind.name()))
+        .join(",");
+    check_through(&specification, Functions::Embedded).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_highest_revisions_are_right_when_binaries_are_killed() {
+    let folder = tokio::task::spawn_blocking(|| {
+        ["sql-aggregator", "sql-processor"].map(binary);
+        binary("sql-finisher").with_file_name("")
+    });
+    let functions = Functions::Bootstrap(folder.await.unwrap());
+    check_through("crash-during=0.1,time-out=0.1", functions).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unicorns_have_finished_rows_too() {
+    let mut application = local::wild_rydes();
+    application.finisher = Some(OutputFunction::finisher("finisher"));
+    let cloud = TestCloud::start_with(application, |settings| {
+        let stream = "wildrydes-finished".to_owned();
+        settings.names.finished = BTreeMap::from([("windows".to_owned(), stream)]);
+    })
+    .await;
+    let lines = (0..5).map(|number| end_to_end::reading("Shadowfax", number, "1.5", 7));
+    cloud.send("wildrydes", lines).await;
+    cloud.cloud.drain(TIME_LIMIT).await.unwrap();
+    let log = read_log(&cloud.kinesis, "wildrydes-finished").await;
+    let rows = log
+        .iter()
+        .map(|record| serde_json::from_slice::<Value>(&record.data).unwrap());
+    let metres = rows.map(|row| row["Distance"].as_f64().unwrap());
+    assert!((metres.sum::<f64>() - 7.5).abs() < 1e-9);
+    cloud.stop().await;
+}
