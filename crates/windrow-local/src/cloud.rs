@@ -24,7 +24,7 @@ use crate::mapping::follow::StreamSource;
 use crate::mapping::group::MappingGroups;
 use crate::mapping::{InvalidMapping, Mapping, MappingSource};
 use crate::resources::{create_stream, create_table};
-use crate::schedule::Schedule;
+use crate::schedule::FunctionSchedule;
 use crate::settings::{
     CloudSettings, FINISHER_PERIOD, PROGRESS_KEY, ResourceNames, aggregator_mapping,
     processor_mapping, stateless_mapping,
@@ -83,7 +83,7 @@ pub struct LocalCloud {
     /// The mappings of the functions that read readings, one per function and stream.
     readers: MappingGroups,
     processor: Mapping,
-    finisher: Option<Schedule>,
+    finisher: Option<FunctionSchedule>,
     archive: AbortOnDropHandle<()>,
     archive_watermark: watch::Receiver<i64>,
     archive_stop: CancellationToken,
@@ -137,7 +137,7 @@ impl LocalCloud {
         let finisher = finisher.map(|finisher| {
             let faults = Arc::clone(&settings.faults);
             let finisher = Arc::new(Faulty::new(finisher, faults));
-            Schedule::start(finisher, FINISHER_PERIOD, settings.clock.clone())
+            FunctionSchedule::start(finisher, FINISHER_PERIOD, settings.clock.clone())
         });
         let archive_stop = CancellationToken::new();
         let (archive, archive_watermark) = start_archive(

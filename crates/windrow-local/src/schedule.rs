@@ -18,23 +18,23 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A running schedule. Dropping it aborts it; [`stop`](Self::stop) lets it finish first.
-pub(crate) struct Schedule {
+pub(crate) struct FunctionSchedule {
     function: Arc<dyn Function>,
     clock: Clock,
     stop: CancellationToken,
     task: AbortOnDropHandle<()>,
 }
 
-impl std::fmt::Debug for Schedule {
+impl std::fmt::Debug for FunctionSchedule {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
-            .debug_struct("Schedule")
+            .debug_struct("FunctionSchedule")
             .field("function", &self.function.name())
             .finish_non_exhaustive()
     }
 }
 
-impl Schedule {
+impl FunctionSchedule {
     /// Invokes `function` whenever `period` has passed since it ended.
     pub(crate) fn start(function: Arc<dyn Function>, period: Duration, clock: Clock) -> Self {
         let stop = CancellationToken::new();

@@ -10,7 +10,7 @@ use windrow_core::value::{FieldValue, Value};
 
 use crate::body::{self, Body, InsertTarget, Stateless, Windowed};
 use crate::columns::{Columns, PumpColumns};
-use crate::finish::{FinishedRows, Finisher, Finishing, Regrouping, Stage};
+use crate::finish::{FinishedRows, Finishing, PumpFinisher, Regrouping, Stage};
 use crate::graph::{self, CompiledPump, Routes, StatelessRoute, WindowedRoute};
 use crate::output::{OutputStream, ROW_ID};
 use crate::problem::{Position, SqlProblem, SqlProblems};
@@ -253,7 +253,7 @@ impl SqlApplication {
         let WindowedRoute { pump, windowed, .. } = route;
         let stream = output(&mut self.outputs, &pump.to, catalog);
         let after = self.after(&route.after, catalog);
-        let finisher = |windowed: &Windowed, parts: &PumpColumns| Finisher {
+        let finisher = |windowed: &Windowed, parts: &PumpColumns| PumpFinisher {
             pump: pump.name.clone(),
             stream,
             terms: parts.terms.clone(),

@@ -32,7 +32,7 @@ pub struct FinishedRows {
 
 /// How a pump finishes its merged rows.
 #[derive(Clone, Debug)]
-pub(crate) struct Finisher {
+pub(crate) struct PumpFinisher {
     pub(crate) pump: String,
     pub(crate) stream: Arc<OutputStream>,
     /// Where the values of the terms are.
@@ -49,11 +49,11 @@ pub(crate) struct Finisher {
 #[derive(Clone, Debug)]
 pub(crate) enum Finishing {
     /// Each by itself.
-    Single(Finisher),
+    Single(PumpFinisher),
     /// Those of a window together.
     Regrouped(Box<Regrouping>),
     /// Of those of a window, so many with the most readings, and each of them by itself.
-    Most(Finisher, usize),
+    Most(PumpFinisher, usize),
 }
 
 impl Finishing {
@@ -95,7 +95,7 @@ pub(crate) struct Regrouping {
     pub(crate) pump: Pump,
     /// The columns of these groups.
     pub(crate) schema: Arc<Schema>,
-    pub(crate) finisher: Finisher,
+    pub(crate) finisher: PumpFinisher,
 }
 
 /// A stateless pump after a window.
@@ -126,7 +126,7 @@ pub(crate) struct AggregateSource {
     pub(crate) count: Option<usize>,
 }
 
-impl Finisher {
+impl PumpFinisher {
     fn finish_all(&self, rows: &[&MergedRow]) -> FinishedRows {
         let mut finished = FinishedRows::default();
         for row in rows {

@@ -15,7 +15,7 @@ use windrow_write::{Destination, KinesisRecord, Policy, deliver, hashed_partitio
 
 use super::outputs::{OutputLine, WindowOutputs, changed_lines, lines};
 use super::progress::{Progress, ProgressError, ProgressTable, StoredProgress};
-use super::summaries::{SummaryError, SummaryStream};
+use super::summaries::{SummaryReadError, SummaryStream};
 use super::watermark::{FinishTime, shard_states, stream_watermark};
 use super::windows::{LateRows, ListedShards, OpenWindows, WindowSpan, name_of};
 use crate::metrics::{Metrics, Sink, Unit};
@@ -82,11 +82,11 @@ impl From<FinisherError> for Diagnostic {
     }
 }
 
-impl From<SummaryError> for FinisherError {
-    fn from(error: SummaryError) -> Self {
+impl From<SummaryReadError> for FinisherError {
+    fn from(error: SummaryReadError) -> Self {
         match error {
-            SummaryError::Read(error) => Self::Read(error),
-            SummaryError::OutOfTime => Self::OutOfTime,
+            SummaryReadError::Read(error) => Self::Read(error),
+            SummaryReadError::OutOfTime => Self::OutOfTime,
         }
     }
 }

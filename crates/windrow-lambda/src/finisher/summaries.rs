@@ -26,7 +26,7 @@ pub(super) struct SummaryStream<'a> {
 
 /// Why not all rows were read.
 #[derive(Debug)]
-pub(super) enum SummaryError {
+pub(super) enum SummaryReadError {
     Read(ReadError),
     OutOfTime,
 }
@@ -37,7 +37,7 @@ impl SummaryStream<'_> {
         &self,
         progress: &Progress,
         take: impl FnMut(&str, ShardRecord),
-    ) -> Result<(), SummaryError> {
+    ) -> Result<(), SummaryReadError> {
         let start = |shard: &str| {
             let progress = progress.shards.get(shard);
             let finished = progress.and_then(|progress| progress.finished.clone());
@@ -51,7 +51,7 @@ impl SummaryStream<'_> {
         &self,
         time: Timestamp,
         take: impl FnMut(&str, ShardRecord),
-    ) -> Result<(), SummaryError> {
+    ) -> Result<(), SummaryReadError> {
         self.read_from(|_| Start::AtTimestamp(time), take).await
     }
 
@@ -59,7 +59,7 @@ impl SummaryStream<'_> {
         &self,
         start: impl Fn(&str) -> Start,
         mut take: impl FnMut(&str, ShardRecord),
-    ) -> Result<(), SummaryError> {
+    ) -> Result<(), SummaryReadError> {
         let mut reading = FuturesUnordered::new();
         for shard in self.shards {
             let (client, start) = (self.client.clone(), start(&shard.id));
@@ -68,7 +68,7 @@ impl SummaryStream<'_> {
         }
         let read_all = async {
             while let Some((reader, page)) = reading.next().await {
-                let page = page.map_err(SummaryError::Read)?;
+                let page = page.map_err(SummaryReadError::Read)?;
                 // Some emulators never say how far a page is behind.
                 let is_full = page.records.len() >= MOST_RECORDS;
                 for record in page.records {
@@ -81,7 +81,7 @@ impl SummaryStream<'_> {
             Ok(())
         };
         let read = tokio::time::timeout_at(self.deadline, read_all).await;
-        read.unwrap_or(Err(SummaryError::OutOfTime))
+        read.unwrap_or(Err(SummaryReadError::OutOfTime))
     }
 }
 
