@@ -93,6 +93,24 @@ impl<S: Sensor + Clone> SensorApplication<S> {
             page: Some(page::live_table),
         }
     }
+
+    /// Adds a finisher that writes the merged rows of each window, unless there is one, and names its
+    /// stream. Its binary is `finisher`.
+    ///
+    /// # Errors
+    ///
+    /// [`ByEventTime`] if windows follow the readings' own time.
+    pub fn finish_windows(&mut self, names: &mut ResourceNames) -> Result<(), ByEventTime> {
+        if self.window_time == WindowTime::Event {
+            return Err(ByEventTime);
+        }
+        if self.finisher.is_none() {
+            let stream = format!("{}-finished", names.stream);
+            names.finished = BTreeMap::from([(WINDOWS.to_owned(), stream)]);
+            self.finisher = Some(OutputFunction::finisher(FINISHER));
+        }
+        Ok(())
+    }
 }
 
 impl<S: Sensor + Clone> Application for SensorApplication<S> {
@@ -255,6 +273,13 @@ pub fn embedded_finisher(
 
 /// The name of the finisher.
 const FINISHER: &str = "finisher";
+
+/// Windows by the readings' own time are never known to be complete.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "finished rows need windows by arrival time: by event time, a late reading can belong to any window"
+)]
+pub struct ByEventTime;
 
 impl<S: Sensor> OutputFunction<S> {
     /// The finisher of a sensor, which writes its merged rows. `binary` is the name of its binary.
