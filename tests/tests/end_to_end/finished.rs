@@ -132,8 +132,7 @@ async fn until(mut condition: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    let waited = tokio::time::timeout(TIME_LIMIT, waiting).await;
-    waited.expect("it did not happen in time");
+    tokio::time::timeout(TIME_LIMIT, waiting).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,10 +272,7 @@ async fn the_highest_revisions_are_right_under_all_faults_together() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_highest_revisions_are_right_when_binaries_are_killed() {
-    let folder = tokio::task::spawn_blocking(|| {
-        ["sql-aggregator", "sql-processor"].map(binary);
-        binary("sql-finisher").with_file_name("")
-    });
+    let folder = tokio::task::spawn_blocking(|| binary("sql-finisher").with_file_name(""));
     let functions = Functions::Bootstrap(folder.await.unwrap());
     check_through("crash-during=0.1,time-out=0.1", functions).await;
 }

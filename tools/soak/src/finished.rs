@@ -43,7 +43,7 @@ struct LatestRow {
 }
 
 /// The end of the window of each row, in milliseconds since the epoch, and its JSON, by its id.
-type ExpectedRows = HashMap<String, (i64, Value)>;
+type ExpectedFinished = HashMap<String, (i64, Value)>;
 
 impl FinishedCheck {
     /// Compares the logs of the outputs, by their names, with the log of the stream of rows.
@@ -92,7 +92,7 @@ impl FinishedCheck {
         [self.lost, self.wrong, self.contradicting] == [0; 3]
     }
 
-    fn compare(&mut self, output: &str, mut expected: ExpectedRows, records: &[LoggedRecord]) {
+    fn compare(&mut self, output: &str, mut expected: ExpectedFinished, records: &[LoggedRecord]) {
         let latest = self.latest(output, records);
         for (id, row) in latest {
             let mut line = row.line;
@@ -195,7 +195,7 @@ impl fmt::Display for FinishedCheck {
 fn expected_rows(
     outputs: &impl WindowOutputs,
     summaries: &[LoggedRecord],
-) -> BTreeMap<String, ExpectedRows> {
+) -> BTreeMap<String, ExpectedFinished> {
     let schema = outputs.schema();
     let parsed = summaries
         .iter()
@@ -206,7 +206,7 @@ fn expected_rows(
         let window = (row.window_start, row.window_seconds);
         windows.entry(window).or_default().push(row);
     }
-    let mut expected: BTreeMap<String, ExpectedRows> = BTreeMap::new();
+    let mut expected: BTreeMap<String, ExpectedFinished> = BTreeMap::new();
     for ((start, seconds), merged) in windows {
         let end = start.millis() + i64::from(seconds) * 1000;
         for row in outputs.finish(&merged) {
