@@ -257,6 +257,7 @@ pub fn embedded_finisher(
         progress_table: names.progress_table.clone(),
         output_streams: names.finished.clone(),
         rejects_stream: names.rejects.clone(),
+        memory: None,
     };
     let function = finisher(outputs, settings, config, log_metrics(FINISHER));
     let function = Arc::new(function);

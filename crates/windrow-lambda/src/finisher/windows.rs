@@ -214,7 +214,9 @@ pub(super) struct LateRows<'a> {
     windows: &'a BTreeSet<WindowSpan>,
     /// For each row whether it was read before.
     rows: BTreeMap<WindowSpan, Vec<(Row, bool)>>,
+    /// How many rows these are, and how many may be held.
     count: usize,
+    most: usize,
 }
 
 impl<'a> LateRows<'a> {
@@ -222,6 +224,7 @@ impl<'a> LateRows<'a> {
         schema: &'a Schema,
         before: &'a Progress,
         windows: &'a BTreeSet<WindowSpan>,
+        most: usize,
     ) -> Self {
         Self {
             schema,
@@ -229,6 +232,7 @@ impl<'a> LateRows<'a> {
             windows,
             rows: BTreeMap::new(),
             count: 0,
+            most,
         }
     }
 
@@ -240,16 +244,16 @@ impl<'a> LateRows<'a> {
         for (_, row) in windrow_core::row::rows(self.schema, &record.data) {
             let Ok(row) = row else { continue };
             let window = WindowSpan::of(&row);
-            if self.windows.contains(&window) {
+            if self.windows.contains(&window) && !self.are_too_many() {
                 self.rows.entry(window).or_default().push((row, was_read));
                 self.count += 1;
             }
         }
     }
 
-    /// How many rows are held.
-    pub(super) fn held(&self) -> usize {
-        self.count
+    /// Whether these are more rows than may be held.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.count > self.most
     }
 
     /// Each window, with the merged rows of what was read before, and of everything.
@@ -420,10 +424,10 @@ mod tests {
             end: 1000,
             start: 0,
         }]);
-        let mut late = LateRows::new(&schema, &before, &windows);
+        let mut late = LateRows::new(&schema, &before, &windows, 100);
         late.take(SHARD, &rows(5, &[("Attic", 0), ("Attic", 1)]));
         late.take(SHARD, &rows(6, &[("Loft", 0), ("Attic", 0)]));
-        assert_eq!(late.held(), 3);
+        assert!(!late.are_too_many());
         let merged: Vec<_> = late.windows().collect();
         let sizes = merged
             .iter()
