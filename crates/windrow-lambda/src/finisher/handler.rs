@@ -14,7 +14,7 @@ use windrow_service::chain;
 use windrow_write::{Destination, KinesisRecord, Policy, deliver, hashed_partition_key};
 
 use super::outputs::{OutputLine, WindowOutputs, changed_lines, lines};
-use super::progress::{Progress, ProgressError, ProgressTable, StoredProgress};
+use super::progress::{Attempt, Progress, ProgressError, ProgressTable, StoredProgress};
 use super::summaries::{SummaryReadError, SummaryStream};
 use super::watermark::{FinishTime, shard_states, stream_watermark};
 use super::windows::{LateRows, ListedShards, OpenWindows, WindowSpan, name_of};
@@ -288,32 +288,57 @@ where
         summaries
             .read(&before, |shard, record| open.take(shard, record))
             .await?;
-        self.finish_late(&summaries, &before, open.late(), time, deadline, counts)
-            .await?;
-
         self.check_memory(&open)?;
-        let watermark = self.watermark(&open, shards, time).await?;
+        let watermark = match &before.attempt {
+            Some(attempt) => attempt.through.unwrap_or(i64::MIN),
+            None => self.watermark(&open, shards, time).await?,
+        };
         counts.waiting_seconds = waiting_seconds(&open, watermark, time);
+        let late = std::mem::take(&mut open.late);
         let mut finished = None;
-        let mut written = Ok(());
-        while let Some((window, merged)) = open.pop(watermark) {
-            let lines = lines(&self.outputs, &merged);
-            written = self.write(lines, window, deadline, counts).await;
-            if written.is_err() {
+        loop {
+            let attempt = match stored.progress.attempt.take() {
+                Some(attempt) => attempt,
+                None => open.attempt(watermark),
+            };
+            let has_late = !late.is_empty() && finished.is_none();
+            if attempt.through.is_none() && !has_late {
                 break;
             }
-            counts.windows += 1;
-            // Several windows may end at the same time.
-            if open.ends().next() != Some(window.end) {
-                finished = Some(window.end);
+            self.begin(log, stored, &attempt).await?;
+            if has_late {
+                self.finish_late(&summaries, &before, &attempt, &late, deadline, counts)
+                    .await?;
             }
+            finished = Some(attempt.through);
+            while let Some((window, merged)) = open.pop(attempt.through.unwrap_or(i64::MIN)) {
+                let lines = lines(&self.outputs, &merged);
+                self.write(lines, window, deadline, counts).await?;
+                counts.windows += 1;
+            }
+            stored.progress = open.progress(attempt.through, &shards.listed());
         }
-        let is_done = !open.is_cut() || finished.is_none();
-        stored.progress = open.progress(finished, &shards.listed());
-        if stored.progress != before {
+        let progress = open.progress(finished.flatten(), &shards.listed());
+        if progress != before {
+            stored.progress = progress;
             self.progress.write(log, stored).await?;
         }
-        written.map(|()| is_done)
+        // What came since an attempt that was repeated, and what was left out, is still to be done.
+        Ok(before.attempt.is_none() && (!open.is_cut() || finished.is_none()))
+    }
+
+    /// Writes down what is to be written to the outputs, unless that was done.
+    async fn begin(
+        &self,
+        log: &str,
+        stored: &mut StoredProgress,
+        attempt: &Attempt,
+    ) -> Result<(), FinisherError> {
+        stored.progress.attempt = Some(attempt.clone());
+        if stored.written.as_ref() != Some(&stored.progress) {
+            self.progress.write(log, stored).await?;
+        }
+        Ok(())
     }
 
     fn check_memory(&self, open: &OpenWindows<'_>) -> Result<(), FinisherError> {
@@ -356,16 +381,17 @@ where
         &self,
         summaries: &SummaryStream<'_>,
         before: &Progress,
+        attempt: &Attempt,
         windows: &BTreeSet<WindowSpan>,
-        time: FinishTime,
         deadline: Instant,
         counts: &mut FinishCounts,
     ) -> Result<(), FinisherError> {
         let Some(start) = windows.iter().map(|window| window.start).min() else {
             return Ok(());
         };
-        let start = Timestamp::from_millis(start.min(time.now.millis()));
-        let mut late = LateRows::new(self.outputs.schema(), before, windows, self.most_rows);
+        let start = Timestamp::from_millis(start);
+        let schema = self.outputs.schema();
+        let mut late = LateRows::new(schema, before, attempt, windows, self.most_rows);
         let left = deadline.saturating_duration_since(Instant::now());
         let summaries = SummaryStream {
             deadline: Instant::now() + left / 2,
