@@ -14,7 +14,7 @@ use windrow_service::chain;
 use windrow_write::{Destination, KinesisRecord, Policy, deliver, hashed_partition_key};
 
 use super::outputs::{OutputLine, WindowOutputs, changed_lines, lines};
-use super::progress::{Attempt, Progress, ProgressError, ProgressTable, StoredProgress};
+use super::progress::{FinishAttempt, Progress, ProgressError, ProgressTable, StoredProgress};
 use super::summaries::{SummaryReadError, SummaryStream};
 use super::watermark::{FinishTime, shard_states, stream_watermark};
 use super::windows::{LateRows, ListedShards, OpenWindows, WindowSpan, name_of};
@@ -332,7 +332,7 @@ where
         &self,
         log: &str,
         stored: &mut StoredProgress,
-        attempt: &Attempt,
+        attempt: &FinishAttempt,
     ) -> Result<(), FinisherError> {
         stored.progress.attempt = Some(attempt.clone());
         if stored.written.as_ref() != Some(&stored.progress) {
@@ -381,7 +381,7 @@ where
         &self,
         summaries: &SummaryStream<'_>,
         before: &Progress,
-        attempt: &Attempt,
+        attempt: &FinishAttempt,
         windows: &BTreeSet<WindowSpan>,
         deadline: Instant,
         counts: &mut FinishCounts,

@@ -23,7 +23,7 @@ pub struct Progress {
     /// What is being written to the outputs. If an invocation ends before it is done, the next one
     /// writes the same: it leaves out whatever came since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempt: Option<Attempt>,
+    pub attempt: Option<FinishAttempt>,
 }
 
 /// What an invocation writes to the outputs.
@@ -32,7 +32,7 @@ pub struct Progress {
 /// row that the first has written vanish, and the second would not know that it has to say so.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Attempt {
+pub struct FinishAttempt {
     /// The end of the windows that are finished, in milliseconds since the epoch; none if there are
     /// only finished windows of which rows arrived late.
     pub through: Option<i64>,
@@ -40,7 +40,7 @@ pub struct Attempt {
     pub read: BTreeMap<String, String>,
 }
 
-impl Attempt {
+impl FinishAttempt {
     /// Whether a record of a shard counts.
     pub(super) fn covers(&self, shard: &str, sequence_number: &str) -> bool {
         let last = self.read.get(shard);

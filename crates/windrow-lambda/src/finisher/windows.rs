@@ -7,7 +7,7 @@ use windrow_core::schema::Schema;
 use windrow_core::sequence;
 use windrow_read::ShardRecord;
 
-use super::progress::{Attempt, Progress, ShardProgress};
+use super::progress::{FinishAttempt, Progress, ShardProgress};
 
 /// A window, in milliseconds since the epoch. Ordered by its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -159,7 +159,7 @@ impl<'a> OpenWindows<'a> {
     }
 
     /// What to write next: the first windows, if they end by `time`.
-    pub(super) fn attempt(&self, time: i64) -> Attempt {
+    pub(super) fn attempt(&self, time: i64) -> FinishAttempt {
         let read_before = self.before.shards.iter().filter_map(|(shard, progress)| {
             let read = progress.read.clone()?;
             Some((shard.clone(), read))
@@ -170,7 +170,7 @@ impl<'a> OpenWindows<'a> {
                 read.insert(shard.clone(), last.clone());
             }
         }
-        Attempt {
+        FinishAttempt {
             through: self.ends().next().filter(|end| *end <= time),
             read,
         }
@@ -229,7 +229,7 @@ pub(super) struct ListedShards {
 pub(super) struct LateRows<'a> {
     schema: &'a Schema,
     before: &'a Progress,
-    attempt: &'a Attempt,
+    attempt: &'a FinishAttempt,
     windows: &'a BTreeSet<WindowSpan>,
     /// For each row whether it was read before.
     rows: BTreeMap<WindowSpan, Vec<(Row, bool)>>,
@@ -242,7 +242,7 @@ impl<'a> LateRows<'a> {
     pub(super) fn new(
         schema: &'a Schema,
         before: &'a Progress,
-        attempt: &'a Attempt,
+        attempt: &'a FinishAttempt,
         windows: &'a BTreeSet<WindowSpan>,
         most: usize,
     ) -> Self {
@@ -473,7 +473,7 @@ mod tests {
             read: Some("5".to_owned()),
         };
         before.shards.insert(SHARD.to_owned(), shard);
-        let attempt = Attempt {
+        let attempt = FinishAttempt {
             through: None,
             read: BTreeMap::from([(SHARD.to_owned(), "6".to_owned())]),
         };
