@@ -145,6 +145,9 @@ impl<S: Sensor + Clone> LocalProgram<S> {
         };
         if arguments.finished_rows {
             application.finish_windows(&mut settings.names)?;
+        } else if window_time == WindowTime::Event {
+            application.finisher = None;
+            settings.names.finished.clear();
         }
         let names = settings.names.clone();
         let started = LocalCloud::start(settings, &application).await;

@@ -1,5 +1,6 @@
 //! From merged rows to the rows of the output streams.
 
+use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -171,7 +172,7 @@ impl PumpFinisher {
             pump: self.pump.as_str().into(),
             id: format!(
                 "{}/{start}/{}/{}",
-                self.pump,
+                part_of_id(&self.pump),
                 merged.window_seconds,
                 key_text(&merged.key)
             ),
@@ -276,6 +277,15 @@ fn terms<'m>(
     values.collect()
 }
 
+/// A name as a part of an id: in quotes if it has a slash, which ends a part.
+pub(crate) fn part_of_id(name: &str) -> Cow<'_, str> {
+    if name.contains(['/', '"']) {
+        Cow::Owned(format!("\"{}\"", name.replace('"', "\"\"")))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
 /// The row that a chain of pumps makes of one; the last of them writes it.
 fn through(
     chain: &[Stage],
@@ -303,7 +313,7 @@ fn through(
         let values = outputs(&stage.pump, &stage.stateless.outputs, row, into);
         current = OutputRow {
             stream: Arc::clone(&stage.stream),
-            id: format!("{}/{}", stage.pump, current.id),
+            id: format!("{}/{}", part_of_id(&stage.pump), current.id),
             values,
             ..current
         };

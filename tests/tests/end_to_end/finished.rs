@@ -104,6 +104,21 @@ impl FinishedCloud {
         self.cloud.send("wildrydes", lines).await;
     }
 
+    /// Splits the first shard of a stream, as soon as its faults allow it.
+    async fn split(&self, stream: &str) {
+        until(async || {
+            let split = self.cloud.kinesis.split_shard().stream_name(stream);
+            let split = split.shard_to_split("shardId-000000000000");
+            // In the middle of the first of three shards.
+            let split = split.new_starting_hash_key((1_u128 << 125).to_string());
+            // The answer to the first attempt may be lost.
+            let _ = split.send().await;
+            let listed = self.cloud.kinesis.list_shards().stream_name(stream).send();
+            listed.await.is_ok_and(|listed| listed.shards().len() > 3)
+        })
+        .await;
+    }
+
     async fn output(&self, output: &str) -> Vec<Value> {
         let log = read_log(&self.cloud.kinesis, &self.finished[output]).await;
         let lines = log
@@ -250,6 +265,10 @@ async fn check_through(specification: &str, functions: Functions) {
     let cloud = FinishedCloud::start(functions, &faults).await;
     for round in 0..16 {
         cloud.send(round).await;
+        if round == 7 {
+            cloud.split("wildrydes").await;
+            cloud.split("sql-summary").await;
+        }
         if round % 5 == 4 {
             let before = cloud.cloud.cloud.aggregator_watermark();
             cloud.cloud.cloud.restart_aggregator(before - 1500).await;

@@ -180,7 +180,9 @@ where
             emitted,
         )?;
         all_delivered(["reject", "rejects"], rejects)?;
-        if event.is_final_invoke_for_window {
+        // A window that ended early goes on, and by event time, readings of any window may follow.
+        let has_ended = event.is_final_invoke_for_window && !event.is_window_terminated_early;
+        if has_ended && self.window_time == WindowTime::Arrival {
             self.send_watermark(source, window, &policy).await?;
         }
         Ok(Response::with_state(state))
@@ -200,10 +202,10 @@ where
             shard: source.shard.to_owned(),
             through: Timestamp::from_millis(window.end),
         };
-        let data = watermark.to_line();
         let record = KinesisRecord {
-            partition_key: hashed_partition_key(&data),
-            data: data.into(),
+            // In one shard, so that what waits for watermarks is not invoked once for each shard.
+            partition_key: hashed_partition_key(source.stream_arn.as_bytes()),
+            data: watermark.to_line().into(),
         };
         let mut sent = deliver(&self.summaries, vec![record], policy).await;
         for rejected in sent.take_rejected() {

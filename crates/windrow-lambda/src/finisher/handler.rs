@@ -7,6 +7,7 @@ use bytes::Bytes;
 use lambda_runtime::{Diagnostic, tracing};
 use thiserror::Error;
 use tokio::time::Instant;
+use windrow_core::row::MergedRow;
 use windrow_core::time::Timestamp;
 use windrow_event::Reject;
 use windrow_read::{ReadError, Shard, list};
@@ -14,17 +15,25 @@ use windrow_service::chain;
 use windrow_write::{Destination, KinesisRecord, Policy, deliver, hashed_partition_key};
 
 use super::outputs::{OutputLine, WindowOutputs, changed_lines, lines};
-use super::progress::{FinishAttempt, Progress, ProgressError, ProgressTable, StoredProgress};
-use super::summaries::{SummaryReadError, SummaryStream};
-use super::watermark::{FinishTime, shard_states, stream_watermark};
-use super::windows::{LateRows, ListedShards, OpenWindows, WindowSpan, name_of};
+use super::progress::{
+    FinishAttempt, Progress, ProgressError, ProgressTable, StoredProgress, name_of,
+};
+use super::summaries::{MARGIN_MILLIS, SummaryReadError, SummaryStream};
+use super::watermark::{FinishTime, ReadingStream, shard_states};
+use super::windows::{LateRows, ListedShards, OpenWindows, WindowSpan};
 use crate::metrics::{Metrics, Sink, Unit};
 
 /// The most rows of open windows to hold in memory, unless the settings say it.
 const MOST_ROWS: usize = 100_000;
 
-/// How often to start again because another invocation was faster.
+/// How often to start again because another invocation saved its progress first.
 const MOST_ATTEMPTS: u32 = 3;
+
+/// How often to read the streams in one invocation. What is left is for the next one.
+const MOST_PASSES: u32 = 100;
+
+/// How long before its expiry a row counts as expired.
+const EXPIRY_MARGIN_MILLIS: i64 = 600_000;
 
 /// Why an invocation failed. Nothing is lost: the next one does what this one did not.
 #[derive(Debug, Error)]
@@ -125,12 +134,58 @@ struct FinishCounts {
     late_windows: u64,
     /// Windows of which rows arrived so late that those before were not found in time.
     skipped_late: u64,
+    /// Windows that were not complete before their first rows expired.
+    expired: u64,
     rows: u64,
     rejected: u64,
     lost: u64,
     retries: u64,
     /// How long ago the first window ended that is not complete.
     waiting_seconds: u64,
+}
+
+/// The stream of rows.
+struct SummaryLog {
+    /// The key of the progress: the stream's ARN, and when it was created. A stream that was created
+    /// again has other records.
+    key: String,
+    /// When it was created, and how long it keeps records, in milliseconds.
+    created: i64,
+    retention: i64,
+}
+
+impl SummaryLog {
+    /// From when on a new finisher reads: what is older than an hour was finished by nobody, and
+    /// nobody waits for it.
+    fn since(&self, time: FinishTime) -> i64 {
+        let created = self.created.saturating_sub(MARGIN_MILLIS);
+        created.max(time.now.millis().saturating_sub(3_600_000))
+    }
+
+    /// The start of the first windows of which all rows are read.
+    fn first_start(&self, progress: &Progress) -> i64 {
+        if progress.since < self.created {
+            return i64::MIN;
+        }
+        progress.since
+    }
+}
+
+/// What a pass over the streams goes by.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    log: &'a SummaryLog,
+    shards: &'a StreamShards,
+    time: FinishTime,
+    deadline: Instant,
+}
+
+impl Pass<'_> {
+    /// Whether the first rows of a window may not be in the stream any more.
+    fn has_expired(self, window: WindowSpan) -> bool {
+        let kept_since = self.time.now.millis().saturating_sub(self.log.retention);
+        window.start < kept_since.saturating_add(EXPIRY_MARGIN_MILLIS)
+    }
 }
 
 /// What is known of the streams before their records are read.
@@ -179,21 +234,28 @@ where
     /// Finishes the windows that are complete, and those of which rows arrived late. Returns by
     /// `deadline`.
     ///
+    /// If another invocation is at it at the same time, this one leaves the rest to that one.
+    ///
     /// # Errors
     ///
     /// [`FinisherError`]. The next invocation does what was not done.
     pub async fn handle(&self, time: FinishTime, deadline: Instant) -> Result<(), FinisherError> {
         let log = self.log().await?;
-        let mut counts = FinishCounts::default();
         let mut attempt = 1;
-        let finished = loop {
+        let (finished, counts) = loop {
+            let mut counts = FinishCounts::default();
             let finished = self.finish(&log, time, deadline, &mut counts).await;
             let overtaken = matches!(
                 finished,
                 Err(FinisherError::Progress(ProgressError::Overtaken))
             );
-            if !overtaken || attempt == MOST_ATTEMPTS {
-                break finished;
+            if !overtaken {
+                break (finished, counts);
+            }
+            if attempt == MOST_ATTEMPTS {
+                // Nothing comes after a drain.
+                let left = if time.is_drained { finished } else { Ok(()) };
+                break (left, counts);
             }
             attempt += 1;
         };
@@ -201,6 +263,7 @@ where
             ("FinishedWindows", Unit::Count, counts.windows),
             ("LateWindows", Unit::Count, counts.late_windows),
             ("SkippedLateWindows", Unit::Count, counts.skipped_late),
+            ("ExpiredWindows", Unit::Count, counts.expired),
             ("FinishedRows", Unit::Count, counts.rows),
             ("RejectedFinishedRows", Unit::Count, counts.rejected),
             ("LostRejects", Unit::Count, counts.lost),
@@ -212,51 +275,65 @@ where
 
     async fn finish(
         &self,
-        log: &str,
+        log: &SummaryLog,
         time: FinishTime,
         deadline: Instant,
         counts: &mut FinishCounts,
     ) -> Result<(), FinisherError> {
-        let mut stored = self.progress.read(log).await?;
-        loop {
-            let shards = self.shards(&stored.progress).await?;
-            let pass = self.pass(log, &mut stored, &shards, time, deadline, counts);
-            if pass.await? {
-                return Ok(());
-            }
-            // Windows were left out for want of memory, and those before them are finished.
+        let mut stored = self.progress.read(&log.key).await?;
+        if stored.version == 0 {
+            stored.progress.since = log.since(time);
         }
+        for _ in 0..MOST_PASSES {
+            let shards = self.shards(&stored.progress).await?;
+            let pass = Pass {
+                log,
+                shards: &shards,
+                time,
+                deadline,
+            };
+            if self.pass(pass, &mut stored, counts).await? {
+                break;
+            }
+        }
+        if stored.written.as_ref() != Some(&stored.progress) {
+            self.progress.write(&log.key, &mut stored).await?;
+        }
+        Ok(())
     }
 
-    /// The key of the progress: the stream of rows, and when it was created. A stream that was
-    /// created again has other records.
-    async fn log(&self) -> Result<String, FinisherError> {
+    async fn log(&self) -> Result<SummaryLog, FinisherError> {
         let stream = &self.streams.summaries;
         let described = self.kinesis.describe_stream_summary().stream_name(stream);
-        let described = described
-            .send()
-            .await
-            .map_err(|error| FinisherError::Stream {
-                stream: stream.clone(),
-                reason: chain(&error),
-            })?;
+        let described = described.send().await;
+        let described = described.map_err(|error| FinisherError::Stream {
+            stream: stream.clone(),
+            reason: chain(&error),
+        })?;
         let summary = described.stream_description_summary();
         let arn = summary.map_or(stream.as_str(), |summary| summary.stream_arn());
         let created = summary.map(|summary| summary.stream_creation_timestamp());
         let created = created.and_then(|time| time.to_millis().ok()).unwrap_or(0);
-        Ok(format!("{arn} {}", Timestamp::from_millis(created)))
+        let hours = summary.map_or(24, |summary| summary.retention_period_hours());
+        Ok(SummaryLog {
+            key: format!("{arn} {}", Timestamp::from_millis(created)),
+            created,
+            retention: i64::from(hours) * 3_600_000,
+        })
     }
 
     async fn shards(&self, progress: &Progress) -> Result<StreamShards, FinisherError> {
-        let mut names = BTreeSet::from([self.streams.readings.as_str()]);
-        names.extend(progress.watermarks.keys().map(|arn| name_of(arn)));
+        let of_watermarks = progress.watermarks.keys().map(|arn| name_of(arn));
+        let known: BTreeSet<&str> = of_watermarks.collect();
+        let configured = self.streams.readings.as_str();
         let mut readings = BTreeMap::new();
-        for name in names {
-            let shards = match list(&self.kinesis, name).await {
-                Err(ReadError::NoSuchStream { .. }) => Vec::new(),
+        for name in known.iter().copied().chain([configured]) {
+            let listed = match list(&self.kinesis, name).await {
+                // It was deleted, or its name was never right.
+                Err(ReadError::NoSuchStream { .. }) if known.contains(name) => Vec::new(),
                 listed => listed?,
             };
-            readings.insert(name.to_owned(), shards);
+            readings.insert(name.to_owned(), listed);
         }
         let summaries = list(&self.kinesis, &self.streams.summaries).await?;
         Ok(StreamShards {
@@ -265,25 +342,26 @@ where
         })
     }
 
-    /// Reads the rows of open windows once, and finishes what is complete. Returns whether no
-    /// complete window is left.
+    /// Reads the rows of open windows once, and finishes those that are complete by the watermarks
+    /// that were known before. A watermark that is read now comes after its rows, but these may be in
+    /// shards that were read before it was sent.
+    ///
+    /// Returns whether there is nothing left to do.
     async fn pass(
         &self,
-        log: &str,
+        pass: Pass<'_>,
         stored: &mut StoredProgress,
-        shards: &StreamShards,
-        time: FinishTime,
-        deadline: Instant,
         counts: &mut FinishCounts,
     ) -> Result<bool, FinisherError> {
         let before = stored.progress.clone();
+        let first_start = pass.log.first_start(&before);
         let schema = self.outputs.schema();
-        let mut open = OpenWindows::new(schema, &before, self.most_rows);
+        let mut open = OpenWindows::new(schema, &before, self.most_rows, first_start);
         let summaries = SummaryStream {
             client: &self.kinesis,
             name: &self.streams.summaries,
-            shards: &shards.summaries,
-            deadline,
+            shards: &pass.shards.summaries,
+            deadline: pass.deadline,
         };
         summaries
             .read(&before, |shard, record| open.take(shard, record))
@@ -291,53 +369,70 @@ where
         self.check_memory(&open)?;
         let watermark = match &before.attempt {
             Some(attempt) => attempt.through.unwrap_or(i64::MIN),
-            None => self.watermark(&open, shards, time).await?,
+            None => self.watermark(&mut open, &before, pass).await?,
         };
-        counts.waiting_seconds = waiting_seconds(&open, watermark, time);
+        counts.waiting_seconds = waiting_seconds(&open, watermark, pass.time);
         let late = std::mem::take(&mut open.late);
+        let listed = pass.shards.listed();
         let mut finished = None;
         loop {
-            let attempt = match stored.progress.attempt.take() {
-                Some(attempt) => attempt,
-                None => open.attempt(watermark),
-            };
+            let attempt = stored.progress.attempt.take();
+            let attempt = attempt.unwrap_or_else(|| open.attempt(watermark));
             let has_late = !late.is_empty() && finished.is_none();
             if attempt.through.is_none() && !has_late {
                 break;
             }
-            self.begin(log, stored, &attempt).await?;
+            self.begin(pass.log, stored, &attempt).await?;
             if has_late {
-                self.finish_late(&summaries, &before, &attempt, &late, deadline, counts)
+                let rows = LateRows::new(schema, &before, &attempt, &late, self.most_rows);
+                self.finish_late(&summaries, rows, &late, pass, counts)
                     .await?;
             }
-            finished = Some(attempt.through);
             while let Some((window, merged)) = open.pop(attempt.through.unwrap_or(i64::MIN)) {
-                let lines = lines(&self.outputs, &merged);
-                self.write(lines, window, deadline, counts).await?;
-                counts.windows += 1;
+                self.finish_window(window, &merged, pass, counts).await?;
             }
-            stored.progress = open.progress(attempt.through, &shards.listed());
+            finished = Some(attempt.through);
+            stored.progress = open.progress(attempt.through, &listed, None);
         }
-        let progress = open.progress(finished.flatten(), &shards.listed());
-        if progress != before {
-            stored.progress = progress;
-            self.progress.write(log, stored).await?;
-        }
+        let is_repeated = before.attempt.is_some();
+        let ended_at = (!is_repeated).then(|| pass.time.now.millis());
+        stored.progress = open.progress(finished.flatten(), &listed, ended_at);
         // What came since an attempt that was repeated, and what was left out, is still to be done.
-        Ok(before.attempt.is_none() && (!open.is_cut() || finished.is_none()))
+        let is_left = is_repeated || (open.is_cut() && finished.is_some());
+        let has_new = stored.progress.watermarks != before.watermarks;
+        Ok(!is_left && !has_new)
     }
 
     /// Writes down what is to be written to the outputs, unless that was done.
     async fn begin(
         &self,
-        log: &str,
+        log: &SummaryLog,
         stored: &mut StoredProgress,
         attempt: &FinishAttempt,
     ) -> Result<(), FinisherError> {
         stored.progress.attempt = Some(attempt.clone());
         if stored.written.as_ref() != Some(&stored.progress) {
-            self.progress.write(log, stored).await?;
+            self.progress.write(&log.key, stored).await?;
         }
+        Ok(())
+    }
+
+    async fn finish_window(
+        &self,
+        window: WindowSpan,
+        merged: &[MergedRow],
+        pass: Pass<'_>,
+        counts: &mut FinishCounts,
+    ) -> Result<(), FinisherError> {
+        if pass.has_expired(window) {
+            let start = Timestamp::from_millis(window.start);
+            tracing::error!(%start, "rows of a window have expired before it was complete, so it is not finished");
+            counts.expired += 1;
+            return Ok(());
+        }
+        let lines = lines(&self.outputs, merged);
+        self.write(lines, window, pass.deadline, counts).await?;
+        counts.windows += 1;
         Ok(())
     }
 
@@ -351,66 +446,82 @@ where
         }
     }
 
-    /// Up to when the windows are complete in all shards.
+    /// Up to when the windows are complete in all shards, by the watermarks that were known before.
     async fn watermark(
         &self,
-        open: &OpenWindows<'_>,
-        shards: &StreamShards,
-        time: FinishTime,
+        open: &mut OpenWindows<'_>,
+        before: &Progress,
+        pass: Pass<'_>,
     ) -> Result<i64, FinisherError> {
+        let time = pass.time;
         let has_ended = |end: &i64| time.is_drained || *end <= time.now.millis();
         let Some(needed) = open.ends().rfind(has_ended) else {
             return Ok(i64::MIN);
         };
-        let mut watermark = needed;
-        for (stream, shards) in &shards.readings {
-            let watermarks = open.watermarks().iter();
-            let mut of_stream = watermarks.filter(|(arn, _)| name_of(arn) == stream);
-            let states = shard_states(shards, of_stream.next().map(|(_, shards)| shards));
-            let of_stream = stream_watermark(&self.kinesis, stream, states, needed, time).await?;
-            watermark = watermark.min(of_stream);
+        let mut through = needed;
+        for (name, shards) in &pass.shards.readings {
+            let stream = ReadingStream {
+                client: &self.kinesis,
+                name,
+                since: before.since,
+                idle: before.idle.get(name),
+                time,
+            };
+            let known = before.watermarks_of(name);
+            let looking = stream.watermark(shard_states(shards, &known), needed);
+            let looking = tokio::time::timeout_at(pass.deadline, looking).await;
+            let found = looking.map_err(|_| FinisherError::OutOfTime)??;
+            through = through.min(found.through);
+            open.found_idle(name, found.idle);
         }
-        Ok(watermark)
+        Ok(through)
     }
 
     /// Writes the rows again that late rows change.
     ///
     /// Rows can be so late that the stream has too many between them and those before. Waiting for
-    /// them would keep all other windows, so they are left out.
+    /// them would hold up all other windows, so they are left out.
     async fn finish_late(
         &self,
         summaries: &SummaryStream<'_>,
-        before: &Progress,
-        attempt: &FinishAttempt,
+        mut rows: LateRows<'_>,
         windows: &BTreeSet<WindowSpan>,
-        deadline: Instant,
+        pass: Pass<'_>,
         counts: &mut FinishCounts,
     ) -> Result<(), FinisherError> {
-        let Some(start) = windows.iter().map(|window| window.start).min() else {
-            return Ok(());
-        };
-        let start = Timestamp::from_millis(start);
-        let schema = self.outputs.schema();
-        let mut late = LateRows::new(schema, before, attempt, windows, self.most_rows);
-        let left = deadline.saturating_duration_since(Instant::now());
+        let starts = windows.iter().filter(|window| !pass.has_expired(**window));
+        let left = pass.deadline.saturating_duration_since(Instant::now());
         let summaries = SummaryStream {
             deadline: Instant::now() + left / 2,
             ..*summaries
         };
-        let read = summaries.read_since(start, |shard, record| late.take(shard, &record));
-        let read = read.await;
-        if matches!(read, Err(SummaryReadError::OutOfTime)) || late.are_too_many() {
+        let mut is_read = false;
+        if let Some(start) = starts.map(|window| window.start).min() {
+            let since = Timestamp::from_millis(start);
+            let reading = summaries.read_since(since, |shard, record| rows.take(shard, &record));
+            is_read = match reading.await {
+                Err(SummaryReadError::OutOfTime) => false,
+                read => read.map(|()| !rows.are_too_many())?,
+            };
+        }
+        if !is_read {
             let windows = windows.len();
-            tracing::error!(windows, %start, "rows arrived too late, their windows are not revised");
+            tracing::error!(
+                windows,
+                "rows arrived too late, so their windows are not revised"
+            );
             counts.skipped_late += windows as u64;
             return Ok(());
         }
-        read?;
-        for (window, before, after) in late.windows() {
+        for (window, before, after) in rows.windows() {
+            if pass.has_expired(window) {
+                counts.skipped_late += 1;
+                continue;
+            }
             let lines = changed_lines(&self.outputs, &before, &after);
             if !lines.is_empty() {
                 counts.late_windows += 1;
-                self.write(lines, window, deadline, counts).await?;
+                self.write(lines, window, pass.deadline, counts).await?;
             }
         }
         Ok(())

@@ -9,17 +9,21 @@ use thiserror::Error;
 use windrow_core::sequence;
 use windrow_service::chain;
 
-/// What the finisher has done so far.
+/// What the finisher has done so far. All times are milliseconds since the epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Progress {
-    /// Windows that ended by then are finished, in milliseconds since the epoch.
+    /// From when on the streams are read.
+    pub since: i64,
+    /// Windows that ended by then are finished.
     pub finished_through: Option<i64>,
     /// The shards of the stream of rows.
     pub shards: BTreeMap<String, ShardProgress>,
-    /// The watermarks of the shards of each stream of readings, in milliseconds since the epoch, by
-    /// the stream's ARN and the shard's ID.
+    /// The watermarks of the shards of each stream of readings, by the stream's ARN and the shard's ID.
     pub watermarks: BTreeMap<String, BTreeMap<String, i64>>,
+    /// Until when shards without watermarks were found to have no records, by the stream's name and
+    /// the shard's ID.
+    pub idle: BTreeMap<String, BTreeMap<String, i64>>,
     /// What is being written to the outputs. If an invocation ends before it is done, the next one
     /// writes the same: it leaves out whatever came since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,8 +37,8 @@ pub struct Progress {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct FinishAttempt {
-    /// The end of the windows that are finished, in milliseconds since the epoch; none if there are
-    /// only finished windows of which rows arrived late.
+    /// Windows that end by then are finished; none if there are only finished windows of which rows
+    /// arrived late.
     pub through: Option<i64>,
     /// The last record that counts, of each shard of the stream of rows.
     pub read: BTreeMap<String, String>,
@@ -56,15 +60,36 @@ pub struct ShardProgress {
     pub finished: Option<String>,
     /// The last record that was read.
     pub read: Option<String>,
+    /// When the shard was last read to its end.
+    pub ended_at: i64,
 }
 
 impl Progress {
+    /// The watermarks of a stream of this name, whatever account or Region it is in.
+    pub(super) fn watermarks_of(&self, name: &str) -> BTreeMap<String, i64> {
+        let named = self
+            .watermarks
+            .iter()
+            .filter(|(arn, _)| name_of(arn) == name);
+        let mut of_name = BTreeMap::new();
+        for (shard, through) in named.flat_map(|(_, shards)| shards) {
+            let known = of_name.entry(shard.clone()).or_insert(*through);
+            *known = (*known).max(*through);
+        }
+        of_name
+    }
+
     /// Raises the watermark of a shard.
     pub(super) fn raise(&mut self, stream: String, shard: String, through: i64) {
         let of_stream = self.watermarks.entry(stream).or_default();
         let watermark = of_stream.entry(shard).or_insert(through);
         *watermark = through.max(*watermark);
     }
+}
+
+/// The name of a stream, from its ARN.
+pub(super) fn name_of(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
 }
 
 /// Why progress could not be read or written.
@@ -231,6 +256,7 @@ mod tests {
         let shard = ShardProgress {
             finished: None,
             read: Some("12".to_owned()),
+            ended_at: 7,
         };
         progress.shards.insert("shardId-0".to_owned(), shard);
         let json = serde_json::to_string(&progress).unwrap();

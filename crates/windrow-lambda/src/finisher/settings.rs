@@ -37,6 +37,11 @@ pub enum FinisherSettingsError {
     /// A required variable is not set.
     #[error(transparent)]
     Missing(#[from] MissingVariable),
+    /// Windows follow the readings' own time.
+    #[error(
+        "WINDOW_TIME is `event`, but only windows by arrival time are ever known to be complete: use `arrival`, or leave out the finisher"
+    )]
+    EventTime,
     /// [`OUTPUT_STREAMS`] is something else.
     #[error(
         "{OUTPUT_STREAMS} is not a JSON object of names, such as {{\"TOTALS\":\"ticker-totals\"}}: {0}"
@@ -68,8 +73,12 @@ impl FinisherSettings {
     ///
     /// # Errors
     ///
-    /// The error names the variable that is missing or wrong.
+    /// The error names the variable that is missing or wrong. `WINDOW_TIME`, a setting of the
+    /// aggregator, is wrong if it is `event`.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, FinisherSettingsError> {
+        if optional_variable(&variable, "WINDOW_TIME").as_deref() == Some("event") {
+            return Err(FinisherSettingsError::EventTime);
+        }
         let required = |name, meaning| required_variable(&variable, name, meaning);
         let output_streams = required(OUTPUT_STREAMS, "the Kinesis stream of each output")?;
         Ok(Self {
@@ -128,6 +137,7 @@ mod tests {
 
     fn checked(output_streams: &str, column: &str) -> String {
         let settings = FinisherSettings::read(|name| match name {
+            "WINDOW_TIME" => Some("arrival".to_owned()),
             OUTPUT_STREAMS => Some(output_streams.to_owned()),
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" => Some("256".to_owned()),
             other => Some(other.to_lowercase()),
@@ -158,6 +168,15 @@ mod tests {
         );
         assert!(checked("windows=a", "Highest").contains("is not a JSON object of names"));
         assert!(checked("", "Highest").contains("OUTPUT_STREAMS is not set"));
+    }
+
+    #[test]
+    fn windows_by_event_time_are_never_complete() {
+        let error = FinisherSettings::read(|_| Some("event".to_owned())).unwrap_err();
+        assert!(
+            error.to_string().starts_with("WINDOW_TIME is `event`"),
+            "{error}"
+        );
     }
 
     #[test]

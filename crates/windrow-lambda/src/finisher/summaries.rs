@@ -8,10 +8,13 @@ use tokio::time::Instant;
 use windrow_core::time::Timestamp;
 use windrow_read::{ReadError, Shard, ShardPage, ShardReader, ShardRecord, Start};
 
-use super::progress::Progress;
+use super::progress::{Progress, ShardProgress};
 
 /// The most records of a page.
 const MOST_RECORDS: usize = 10_000;
+
+/// How far clocks may differ.
+pub(super) const MARGIN_MILLIS: i64 = 60_000;
 
 /// The pause between two reads of a shard, which allows five per second for all its readers.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -33,15 +36,24 @@ pub(super) enum SummaryReadError {
 
 impl SummaryStream<'_> {
     /// Reads all shards from where they are not finished.
+    ///
+    /// Kinesis returns empty pages for the time in which a shard had no records, so a shard that has
+    /// nothing to finish is read from the time at which it was last read to its end.
     pub(super) async fn read(
         &self,
         progress: &Progress,
         take: impl FnMut(&str, ShardRecord),
     ) -> Result<(), SummaryReadError> {
-        let start = |shard: &str| {
-            let progress = progress.shards.get(shard);
-            let finished = progress.and_then(|progress| progress.finished.clone());
-            finished.map_or(Start::TrimHorizon, Start::AfterSequence)
+        let at = |millis: i64| Start::AtTimestamp(Timestamp::from_millis(millis));
+        let start = |shard: &str| match progress.shards.get(shard) {
+            Some(shard) if shard.finished == shard.read => at(progress
+                .since
+                .max(shard.ended_at.saturating_sub(MARGIN_MILLIS))),
+            Some(ShardProgress {
+                finished: Some(finished),
+                ..
+            }) => Start::AfterSequence(finished.clone()),
+            _ => at(progress.since),
         };
         self.read_from(start, take).await
     }

@@ -3,40 +3,26 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures_util::future::join_all;
+use lambda_runtime::tracing;
 use windrow_core::time::Timestamp;
 use windrow_read::{ReadError, Shard, ShardReader, Start};
 
 /// The most shards to look into at once.
 const CONCURRENT_LOOKS: usize = 8;
 
-/// The most pages to look through for the next record of a shard. Kinesis may return empty pages
-/// before the end of a shard.
+/// The most pages to look through at once for the next record of a shard.
 const MOST_PAGES: usize = 20;
 
 /// How long before now a shard without records is complete: a record that was just acknowledged may
 /// not be readable yet.
 const GRACE_MILLIS: i64 = 1000;
 
-/// What is known of a shard of readings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ShardState {
-    /// Its windows are complete up to this time.
-    Through(i64),
-    /// Whether its records from this time on were aggregated is not known; from the start, if there
-    /// is no time.
-    Unknown(Option<i64>),
-}
-
-/// What the watermarks say about the shards of a stream.
+/// Up to when the watermarks say that the windows of each shard of a stream are complete.
 pub(super) fn shard_states<'s>(
     shards: &'s [Shard],
-    watermarks: Option<&BTreeMap<String, i64>>,
-) -> Vec<(&'s Shard, ShardState)> {
-    let watermark = |shard: &str| {
-        watermarks
-            .and_then(|of_stream| of_stream.get(shard))
-            .copied()
-    };
+    watermarks: &BTreeMap<String, i64>,
+) -> Vec<(&'s Shard, Option<i64>)> {
+    let watermark = |shard: &str| watermarks.get(shard).copied();
     let mut children: HashMap<&str, Vec<&Shard>> = HashMap::new();
     for shard in shards {
         for parent in &shard.parents {
@@ -60,12 +46,9 @@ pub(super) fn shard_states<'s>(
         false
     };
     let states = shards.iter().map(|shard| {
-        let state = match watermark(&shard.id) {
-            _ if shard.ended && has_followed(shard) => ShardState::Through(i64::MAX),
-            Some(through) => ShardState::Through(through),
-            None => ShardState::Unknown(None),
-        };
-        (shard, state)
+        let is_read = shard.ended && has_followed(shard);
+        let through = is_read.then_some(i64::MAX);
+        (shard, through.or_else(|| watermark(&shard.id)))
     });
     states.collect()
 }
@@ -89,86 +72,96 @@ impl FinishTime {
     }
 }
 
-/// Up to when the windows of all shards of a stream are complete. Looks into shards whose watermark
-/// is before `needed`.
-pub(super) async fn stream_watermark(
-    client: &aws_sdk_kinesis::Client,
-    stream: &str,
-    states: Vec<(&Shard, ShardState)>,
-    needed: i64,
-    time: FinishTime,
-) -> Result<i64, ReadError> {
-    let mut watermark = i64::MAX;
-    let mut unknown: Vec<(&Shard, Option<i64>)> = Vec::new();
-    for (shard, state) in states {
-        match state {
-            ShardState::Through(through) if through >= needed => {
-                watermark = watermark.min(through);
+/// Up to when the windows of the shards of a stream are complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StreamWatermark {
+    /// Up to when those of all shards are.
+    pub(super) through: i64,
+    /// Until when shards were found to have no records.
+    pub(super) idle: BTreeMap<String, i64>,
+}
+
+/// A stream of readings.
+#[derive(Clone, Copy)]
+pub(super) struct ReadingStream<'a> {
+    pub(super) client: &'a aws_sdk_kinesis::Client,
+    pub(super) name: &'a str,
+    /// From when on its records count.
+    pub(super) since: i64,
+    /// Until when shards were found to have no records before.
+    pub(super) idle: Option<&'a BTreeMap<String, i64>>,
+    pub(super) time: FinishTime,
+}
+
+impl ReadingStream<'_> {
+    /// Up to when the windows are complete, of which `needed` is the last end. Looks into shards
+    /// whose watermark is before that.
+    pub(super) async fn watermark(
+        self,
+        states: Vec<(&Shard, Option<i64>)>,
+        needed: i64,
+    ) -> Result<StreamWatermark, ReadError> {
+        let mut watermark = StreamWatermark {
+            through: i64::MAX,
+            idle: BTreeMap::new(),
+        };
+        let (known, unknown): (Vec<_>, Vec<_>) = states
+            .into_iter()
+            .partition(|(_, through)| through.is_some_and(|through| through >= needed));
+        for (_, through) in known {
+            watermark.through = watermark.through.min(through.unwrap_or(i64::MAX));
+        }
+        for unknown in unknown.chunks(CONCURRENT_LOOKS) {
+            let looks = unknown.iter().map(|(shard, through)| {
+                let from = through.unwrap_or(self.since);
+                let idle = self.idle.and_then(|idle| idle.get(&shard.id)).copied();
+                self.look(shard, from.max(idle.unwrap_or(i64::MIN)))
+            });
+            for ((shard, _), look) in unknown.iter().zip(join_all(looks).await) {
+                let (through, idle) = look?;
+                if through < needed {
+                    let (stream, shard) = (self.name, &shard.id);
+                    let through = Timestamp::from_millis(through);
+                    tracing::info!(stream, shard, %through, "windows wait for a shard");
+                }
+                watermark.through = watermark.through.min(through);
+                if let Some(idle) = idle {
+                    watermark.idle.insert(shard.id.clone(), idle);
+                }
             }
-            ShardState::Through(through) => unknown.push((shard, Some(through))),
-            ShardState::Unknown(from) => unknown.push((shard, from)),
         }
+        Ok(watermark)
     }
-    for unknown in unknown.chunks(CONCURRENT_LOOKS) {
-        let looks = unknown
-            .iter()
-            .map(|(shard, from)| idle_watermark(client, stream, shard, *from, time));
-        for look in join_all(looks).await {
-            watermark = watermark.min(look?);
+
+    /// Up to when the windows of a shard are complete if all its records before `from` were
+    /// aggregated, and until when it has no records from then on.
+    async fn look(self, shard: &Shard, from: i64) -> Result<(i64, Option<i64>), ReadError> {
+        let now = self.time.now.millis();
+        // A window that was closed early ends in the future, where no shard can be read from.
+        let start = Start::AtTimestamp(Timestamp::from_millis(from.min(now)));
+        let mut reader =
+            ShardReader::new(self.client.clone(), self.name, &shard.id, start).limit(1);
+        let mut reached = from;
+        for _ in 0..MOST_PAGES {
+            let page = reader.next_page().await?;
+            if let Some(record) = page.records.first() {
+                let arrival = record.arrival.millis().max(from);
+                return Ok((arrival, Some(arrival)));
+            }
+            if page.ended && shard.ended {
+                return Ok((i64::MAX, None));
+            }
+            if page.ended || page.behind.is_zero() {
+                let through = self.time.of_idle_shard();
+                let idle = now.saturating_sub(GRACE_MILLIS);
+                return Ok((through.max(from), Some(idle.max(from))));
+            }
+            // Kinesis returns empty pages for the time in which a shard had no records.
+            let behind = i64::try_from(page.behind.as_millis()).unwrap_or(i64::MAX);
+            reached = reached.max(now.saturating_sub(behind).saturating_sub(GRACE_MILLIS));
         }
+        Ok((reached, Some(reached)))
     }
-    Ok(watermark)
-}
-
-/// Up to when the windows of a shard are complete if all its records before `from` were aggregated.
-async fn idle_watermark(
-    client: &aws_sdk_kinesis::Client,
-    stream: &str,
-    shard: &Shard,
-    from: Option<i64>,
-    time: FinishTime,
-) -> Result<i64, ReadError> {
-    let known = from.unwrap_or(i64::MIN);
-    let next = next_record(client, stream, &shard.id, from, time).await?;
-    Ok(match next {
-        NextRecord::At(arrival) => arrival.millis().max(known),
-        NextRecord::None if shard.ended => i64::MAX,
-        NextRecord::None => time.of_idle_shard().max(known),
-        NextRecord::Unknown => known,
-    })
-}
-
-/// The first record of a shard from a time on.
-enum NextRecord {
-    At(Timestamp),
-    None,
-    /// It was not found in time.
-    Unknown,
-}
-
-async fn next_record(
-    client: &aws_sdk_kinesis::Client,
-    stream: &str,
-    shard: &str,
-    from: Option<i64>,
-    time: FinishTime,
-) -> Result<NextRecord, ReadError> {
-    // A window that was closed early ends in the future, where no shard can be read from.
-    let start = match from {
-        Some(from) => Start::AtTimestamp(Timestamp::from_millis(from.min(time.now.millis()))),
-        None => Start::TrimHorizon,
-    };
-    let mut reader = ShardReader::new(client.clone(), stream, shard, start).limit(1);
-    for _ in 0..MOST_PAGES {
-        let page = reader.next_page().await?;
-        if let Some(record) = page.records.first() {
-            return Ok(NextRecord::At(record.arrival));
-        }
-        if page.ended || page.behind.is_zero() {
-            return Ok(NextRecord::None);
-        }
-    }
-    Ok(NextRecord::Unknown)
 }
 
 #[cfg(test)]
@@ -184,12 +177,12 @@ mod tests {
         }
     }
 
-    fn states(shards: &[Shard], watermarks: &[(&str, i64)]) -> Vec<ShardState> {
+    fn states(shards: &[Shard], watermarks: &[(&str, i64)]) -> Vec<Option<i64>> {
         let watermarks = watermarks
             .iter()
             .map(|(shard, through)| ((*shard).to_owned(), *through));
         let watermarks: BTreeMap<String, i64> = watermarks.collect();
-        let states = shard_states(shards, Some(&watermarks));
+        let states = shard_states(shards, &watermarks);
         states.into_iter().map(|(_, state)| state).collect()
     }
 
@@ -201,18 +194,17 @@ mod tests {
             shard("c", &["a"], false),
             shard("d", &["b"], false),
         ];
-        let unknown = ShardState::Unknown(None);
-        assert_eq!(states(&shards, &[]), [unknown; 4]);
-        let all = ShardState::Through(i64::MAX);
+        assert_eq!(states(&shards, &[]), [None; 4]);
+        let all = Some(i64::MAX);
         let known = states(&shards, &[("a", 3), ("d", 9)]);
-        assert_eq!(known, [all, all, unknown, ShardState::Through(9)]);
+        assert_eq!(known, [all, all, None, Some(9)]);
         let known = states(&shards, &[("a", 3)]);
-        assert_eq!(known[0], ShardState::Through(3));
+        assert_eq!(known[0], Some(3));
     }
 
     #[test]
     fn shards_that_are_their_own_ancestors_end() {
         let shards = [shard("a", &["b"], true), shard("b", &["a"], true)];
-        assert_eq!(states(&shards, &[]), [ShardState::Unknown(None); 2]);
+        assert_eq!(states(&shards, &[]), [None; 2]);
     }
 }

@@ -7,7 +7,13 @@ use windrow_core::schema::Schema;
 use windrow_core::sequence;
 use windrow_read::ShardRecord;
 
-use super::progress::{FinishAttempt, Progress, ShardProgress};
+use super::progress::{FinishAttempt, Progress, ShardProgress, name_of};
+
+/// How many rows an attempt has, if there are so many. The table is written to for each.
+const ATTEMPT_ROWS: usize = 10_000;
+
+/// By how much a time must differ from that in the table, to be written for itself.
+const WORTH_WRITING_MILLIS: i64 = 60_000;
 
 /// A window, in milliseconds since the epoch. Ordered by its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +46,8 @@ pub(super) struct OpenWindows<'a> {
     most: usize,
     /// Windows that end at this time or later are left out, since there are too many rows.
     cut: Option<i64>,
+    /// Windows that start before are left out, since some of their rows were not read.
+    first_start: i64,
     /// Finished windows that have new rows.
     pub(super) late: BTreeSet<WindowSpan>,
     shards: BTreeMap<String, ShardPass>,
@@ -53,8 +61,13 @@ struct ShardPass {
 }
 
 impl<'a> OpenWindows<'a> {
-    /// Holds at most `most` rows.
-    pub(super) fn new(schema: &'a Schema, before: &'a Progress, most: usize) -> Self {
+    /// Holds at most `most` rows, of windows that start at `first_start` or later.
+    pub(super) fn new(
+        schema: &'a Schema,
+        before: &'a Progress,
+        most: usize,
+        first_start: i64,
+    ) -> Self {
         Self {
             schema,
             before,
@@ -63,6 +76,7 @@ impl<'a> OpenWindows<'a> {
             count: 0,
             most,
             cut: None,
+            first_start,
             late: BTreeSet::new(),
             shards: BTreeMap::new(),
         }
@@ -75,7 +89,14 @@ impl<'a> OpenWindows<'a> {
         if attempt.is_some_and(|attempt| !attempt.covers(shard, &record.sequence_number)) {
             return;
         }
-        let read = self.before.shards.get(shard).and_then(read_of);
+        let progress = self.before.shards.get(shard);
+        let finished = progress.and_then(|progress| progress.finished.as_deref());
+        if finished
+            .is_some_and(|finished| sequence::compare(&record.sequence_number, finished).is_le())
+        {
+            return;
+        }
+        let read = progress.and_then(read_of);
         let is_new =
             read.is_none_or(|read| sequence::compare(&record.sequence_number, read).is_gt());
         let finished_through = self.before.finished_through.unwrap_or(i64::MIN);
@@ -93,6 +114,9 @@ impl<'a> OpenWindows<'a> {
                 }
             };
             let window = WindowSpan::of(&row);
+            if window.start < self.first_start {
+                continue;
+            }
             if window.end > finished_through {
                 latest = latest.max(Some(window.end));
                 self.hold(window, row);
@@ -143,9 +167,13 @@ impl<'a> OpenWindows<'a> {
         self.rows.keys().map(|window| window.end)
     }
 
-    /// The watermarks, with those of this pass.
-    pub(super) fn watermarks(&self) -> &BTreeMap<String, BTreeMap<String, i64>> {
-        &self.progress.watermarks
+    /// Until when shards of a stream of readings were found to have no records.
+    pub(super) fn found_idle(&mut self, stream: &str, shards: BTreeMap<String, i64>) {
+        let of_stream = self.progress.idle.entry(stream.to_owned()).or_default();
+        for (shard, until) in shards {
+            let before = of_stream.get(&shard).copied().unwrap_or_default();
+            of_stream.insert(shard, later(before, until));
+        }
     }
 
     /// Takes the merged rows of the first window, if that ends by `time`.
@@ -158,7 +186,8 @@ impl<'a> OpenWindows<'a> {
         Some((window, merge(self.schema, rows)))
     }
 
-    /// What to write next: the first windows, if they end by `time`.
+    /// What to write next: the first windows of those that end by `time`, with so many rows that it
+    /// pays to write down the attempt.
     pub(super) fn attempt(&self, time: i64) -> FinishAttempt {
         let read_before = self.before.shards.iter().filter_map(|(shard, progress)| {
             let read = progress.read.clone()?;
@@ -171,14 +200,38 @@ impl<'a> OpenWindows<'a> {
             }
         }
         FinishAttempt {
-            through: self.ends().next().filter(|end| *end <= time),
+            through: self.first_ends(time),
             read,
         }
     }
 
+    fn first_ends(&self, time: i64) -> Option<i64> {
+        let mut through = None;
+        let mut rows = 0;
+        let complete = self
+            .rows
+            .iter()
+            .take_while(|(window, _)| window.end <= time);
+        for (window, of_window) in complete {
+            if rows > ATTEMPT_ROWS && through != Some(window.end) {
+                break;
+            }
+            through = Some(window.end);
+            rows += of_window.len();
+        }
+        through
+    }
+
     /// The progress once all windows that end by `time` are finished, and all late rows. Leaves out
     /// shards that are no longer `listed`.
-    pub(super) fn progress(&self, time: Option<i64>, listed: &ListedShards) -> Progress {
+    ///
+    /// If all shards were read to their ends, `ended_at` is when that began.
+    pub(super) fn progress(
+        &self,
+        time: Option<i64>,
+        listed: &ListedShards,
+        ended_at: Option<i64>,
+    ) -> Progress {
         let mut progress = self.progress.clone();
         progress.attempt = None;
         progress.finished_through = progress.finished_through.max(time);
@@ -197,6 +250,15 @@ impl<'a> OpenWindows<'a> {
         }
         let shards = &mut progress.shards;
         shards.retain(|shard, _| listed.summaries.contains(shard));
+        for shard in ended_at.iter().flat_map(|_| &listed.summaries) {
+            let shard = shards.entry(shard.clone()).or_default();
+            shard.ended_at = later(shard.ended_at, ended_at.unwrap_or_default());
+        }
+        for (stream, of_stream) in &mut progress.idle {
+            if let Some(listed) = listed.readings.get(stream) {
+                of_stream.retain(|shard, _| listed.contains(shard));
+            }
+        }
         for (stream, of_stream) in &mut progress.watermarks {
             if let Some(listed) = listed.readings.get(name_of(stream)) {
                 of_stream.retain(|shard, _| listed.contains(shard));
@@ -207,9 +269,12 @@ impl<'a> OpenWindows<'a> {
     }
 }
 
-/// The name of a stream, from its ARN.
-pub(super) fn name_of(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
+/// `time`, if that is a good deal later than `before`: not so much is worth a write to the table.
+pub(super) fn later(before: i64, time: i64) -> i64 {
+    if time.saturating_sub(before) < WORTH_WRITING_MILLIS {
+        return before;
+    }
+    time
 }
 
 fn read_of(progress: &ShardProgress) -> Option<&str> {
@@ -334,6 +399,10 @@ mod tests {
         }
     }
 
+    fn opened<'a>(schema: &'a Schema, before: &'a Progress, most: usize) -> OpenWindows<'a> {
+        OpenWindows::new(schema, before, most, i64::MIN)
+    }
+
     fn record(number: u64, data: Vec<u8>) -> ShardRecord {
         ShardRecord {
             sequence_number: number.to_string(),
@@ -362,7 +431,7 @@ mod tests {
     fn windows_are_read_again_until_they_are_finished() {
         let schema = schema();
         let before = Progress::default();
-        let mut open = OpenWindows::new(&schema, &before, 100);
+        let mut open = opened(&schema, &before, 100);
         open.take(SHARD, rows(8, &[("Attic", 0), ("Loft", 0)]));
         open.take(SHARD, rows(9, &[("Attic", 0)]));
         open.take(SHARD, rows(10, &[("Attic", 0), ("Attic", 1)]));
@@ -371,13 +440,13 @@ mod tests {
         assert_eq!(open.pop(999), None);
         let (window, merged) = open.pop(1999).unwrap();
         assert_eq!((window.start, window.end, merged.len()), (0, 1000, 2));
-        let progress = open.progress(Some(1000), &listed(&[]));
+        let progress = open.progress(Some(1000), &listed(&[]), None);
         let shard = &progress.shards[SHARD];
         assert_eq!(shard.finished.as_deref(), Some("9"));
         assert_eq!(shard.read.as_deref(), Some("11"));
 
         // Read again from there: what was finished is left out, and only new rows are late.
-        let mut open = OpenWindows::new(&schema, &progress, 100);
+        let mut open = opened(&schema, &progress, 100);
         open.take(SHARD, rows(10, &[("Attic", 0), ("Attic", 1)]));
         open.take(SHARD, rows(11, &[("Attic", 0)]));
         assert!(open.late.is_empty());
@@ -385,7 +454,7 @@ mod tests {
         let late: Vec<WindowSpan> = open.late.iter().copied().collect();
         assert_eq!(late, [window]);
         assert_eq!(open.pop(2000).unwrap().1.len(), 2);
-        let progress = open.progress(Some(2000), &listed(&[]));
+        let progress = open.progress(Some(2000), &listed(&[]), None);
         assert_eq!(progress.shards[SHARD].finished.as_deref(), Some("12"));
     }
 
@@ -393,28 +462,29 @@ mod tests {
     fn an_attempt_is_repeated_without_what_came_since() {
         let schema = schema();
         let mut before = Progress::default();
-        let mut open = OpenWindows::new(&schema, &before, 100);
+        let mut open = opened(&schema, &before, 100);
         open.take(SHARD, rows(1, &[("Attic", 0), ("Attic", 1)]));
         assert_eq!(open.attempt(999).through, None);
-        let attempt = open.attempt(5000);
+        assert_eq!(open.attempt(5000).through, Some(2000));
+        let attempt = open.attempt(1000);
         assert_eq!(attempt.through, Some(1000));
         assert!(attempt.covers(SHARD, "1") && !attempt.covers(SHARD, "2"));
         before.attempt = Some(attempt.clone());
 
-        let mut open = OpenWindows::new(&schema, &before, 100);
+        let mut open = opened(&schema, &before, 100);
         open.take(SHARD, rows(1, &[("Attic", 0), ("Attic", 1)]));
         open.take(SHARD, rows(2, &[("Loft", 0)]));
         open.take("another", rows(1, &[("Loft", 0)]));
         assert_eq!(open.pop(1000).unwrap().1.len(), 1);
-        let progress = open.progress(attempt.through, &listed(&[]));
+        let progress = open.progress(attempt.through, &listed(&[]), None);
         assert_eq!(progress.attempt, None);
 
         // Then they are late.
-        let mut open = OpenWindows::new(&schema, &progress, 100);
+        let mut open = opened(&schema, &progress, 100);
         open.take(SHARD, rows(2, &[("Loft", 0)]));
         assert_eq!(open.late.len(), 1);
         // Shards of which nothing was read this time count as far as they were read before.
-        let open = OpenWindows::new(&schema, &progress, 100);
+        let open = opened(&schema, &progress, 100);
         assert!(open.attempt(5000).covers(SHARD, "1"));
     }
 
@@ -422,7 +492,7 @@ mod tests {
     fn watermarks_of_listed_shards_are_kept() {
         let schema = schema();
         let before = Progress::default();
-        let mut open = OpenWindows::new(&schema, &before, 100);
+        let mut open = opened(&schema, &before, 100);
         for (number, shard) in [(1, "a"), (2, "b"), (3, "c")] {
             let watermark = ShardWatermark {
                 stream: ARN.to_owned(),
@@ -431,14 +501,14 @@ mod tests {
             };
             open.take(SHARD, record(number, watermark.to_line()));
         }
-        let progress = open.progress(None, &listed(&["a", "c"]));
+        let progress = open.progress(None, &listed(&["a", "c"]), None);
         let watermarks: Vec<_> = progress.watermarks[ARN].keys().collect();
         assert_eq!(watermarks, ["a", "c"]);
         // A stream that was not listed yet.
-        let open = OpenWindows::new(&schema, &progress, 100);
+        let open = opened(&schema, &progress, 100);
         let unlisted = ListedShards::default();
         assert_eq!(
-            open.progress(None, &unlisted).watermarks,
+            open.progress(None, &unlisted, None).watermarks,
             progress.watermarks
         );
     }
@@ -447,7 +517,7 @@ mod tests {
     fn the_last_windows_are_left_out_if_there_are_too_many_rows() {
         let schema = schema();
         let before = Progress::default();
-        let mut open = OpenWindows::new(&schema, &before, 3);
+        let mut open = opened(&schema, &before, 3);
         open.take(SHARD, rows(1, &[("Attic", 2), ("Attic", 1), ("Attic", 0)]));
         assert!(!open.is_cut());
         open.take(SHARD, rows(2, &[("Loft", 0), ("Loft", 2), ("Loft", 1)]));
@@ -457,9 +527,9 @@ mod tests {
         assert_eq!(open.pop(5000).unwrap().1.len(), 2);
         assert_eq!(open.pop(5000), None);
         // They are read again.
-        let progress = open.progress(Some(1000), &listed(&[]));
+        let progress = open.progress(Some(1000), &listed(&[]), None);
         assert_eq!(progress.shards[SHARD].finished, None);
-        let mut open = OpenWindows::new(&schema, &progress, 1);
+        let mut open = opened(&schema, &progress, 1);
         open.take(SHARD, rows(1, &[("Attic", 1), ("Loft", 1)]));
         assert_eq!(open.too_many(), Some(2000));
     }
@@ -471,6 +541,7 @@ mod tests {
         let shard = ShardProgress {
             finished: Some("5".to_owned()),
             read: Some("5".to_owned()),
+            ended_at: 0,
         };
         before.shards.insert(SHARD.to_owned(), shard);
         let attempt = FinishAttempt {
