@@ -9,6 +9,7 @@ use windrow_event::Event;
 use windrow_local::ResourceNames;
 use windrow_local::functions::Embedded;
 use windrow_pipeline::{LocalProgram, OutputFunction, embedded_finisher, log_metrics};
+use windrow_sql::output::OutputStream;
 use windrow_sql::sensor::SqlSensor;
 
 /// The name of the function that writes rows without windows, and of its binary.
@@ -49,12 +50,14 @@ pub fn with_outputs(mut program: LocalProgram<SqlSensor>) -> LocalProgram<SqlSen
     if !names.outputs.is_empty() {
         program.application.stateless = Some(OutputFunction {
             binary: STATELESS.to_owned(),
+            columns: |sensor| columns(sensor.application().stateless_outputs()),
             embedded: stateless_writer,
         });
     }
     if !names.finished.is_empty() {
         program.application.finisher = Some(OutputFunction {
             binary: "sql-finisher".to_owned(),
+            columns: |sensor| columns(sensor.application().outputs()),
             embedded: |sensor, names, config| {
                 let outputs = SqlOutputs::new(Arc::clone(sensor.application()));
                 embedded_finisher(outputs, names, config)
@@ -62,6 +65,15 @@ pub fn with_outputs(mut program: LocalProgram<SqlSensor>) -> LocalProgram<SqlSen
         });
     }
     program
+}
+
+/// The columns of each output.
+fn columns<'a>(outputs: impl Iterator<Item = &'a OutputStream>) -> BTreeMap<String, Vec<String>> {
+    let columns = outputs.map(|output| {
+        let columns = output.columns.iter().map(|(column, _)| column.clone());
+        (output.name.clone(), columns.collect())
+    });
+    columns.collect()
 }
 
 /// A name for the stream of an output that differs from those that are taken. Kinesis allows fewer
