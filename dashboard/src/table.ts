@@ -62,6 +62,9 @@ function explain(config: Config, problem: string): void {
   setText(element('status', HTMLElement), 'no schema');
 }
 
+/** The sections of the keys. */
+const KEYS_SECTIONS = ['summary-section', 'keys', 'charts-section'];
+
 /** What the page shows: the keys, or an output. */
 type View = 'keys' | Output;
 
@@ -133,7 +136,7 @@ class Page {
     element('skip', HTMLAnchorElement).hash = isKeys ? 'search' : 'output';
     for (const [other, button] of this.buttons) button.setAttribute('aria-pressed', String(other === view));
     this.status.show(subjectOf(this.config, view));
-    this.keys?.setHidden(!isKeys);
+    for (const id of KEYS_SECTIONS) element(id, HTMLElement).hidden = !isKeys;
     this.output.show(isKeys ? null : view);
     this.tick();
   }

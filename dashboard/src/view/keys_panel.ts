@@ -9,7 +9,6 @@ import { Summary } from './summary.ts';
 
 export class KeysPanel {
   private readonly send: (request: Request) => void;
-  private readonly sections = ['summary-section', 'keys', 'charts-section'].map((id) => element(id, HTMLElement));
   private readonly table: KeyTable;
   private readonly charts: MeasureCharts;
   private readonly summary = new Summary();
@@ -33,10 +32,6 @@ export class KeysPanel {
   /** Whether there are keys. */
   get hasData(): boolean {
     return (this.newest?.keys ?? 0) > 0;
-  }
-
-  setHidden(isHidden: boolean): void {
-    for (const section of this.sections) section.hidden = isHidden;
   }
 
   setTheme(): void {

@@ -45,7 +45,7 @@ export class Status {
     this.notice.append(this.problem, this.advice, this.action);
   }
 
-  /** Another subject: what is known of the output before it is forgotten. */
+  /** Shows the status of another subject. What is known of an output is dropped. */
   show(subject: StatusSubject): void {
     this.subject = subject;
     this.health.delete('output');
@@ -120,8 +120,8 @@ export class Status {
     if (health === undefined) return 'connecting';
     const parts = [LABELS[health.state.kind], count(health.shards, 'shard')];
     const rate = health.linesPerSecond;
-    const lines = primary === 'readings' ? 'readings' : 'rows';
-    parts.push(`${number(rate)} ${rate === 1 ? lines.slice(0, -1) : lines}/s`);
+    // An output says itself how many rows arrive.
+    if (primary !== 'output') parts.push(`${number(rate)} ${rate === 1 ? primary.slice(0, -1) : primary}/s`);
     const all = this.streams.flatMap((stream) => this.health.get(stream) ?? []);
     const lag = Math.max(...all.map(({ lagMillis }) => lagMillis));
     parts.push(lag > LAG_MILLIS ? `${duration(lag)} lag` : 'no lag');
