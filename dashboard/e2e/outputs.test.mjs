@@ -133,7 +133,7 @@ describe('the outputs of a text with a window and a filter', () => {
     for (const [, , , at] of rows) assert.match(at, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}$/);
     assert.equal(await page.locator('main img, main b, main i').count(), 0);
     assert.equal(await page.locator('h1').textContent(), 'sql--b-HOT--b-');
-    assert.equal(await page.locator('#notice').isVisible(), false);
+    await page.locator('#notice').waitFor({ state: 'hidden' });
     assert.match(await seen.status(), /^live · 1 shard · no lag/);
   });
 
@@ -186,12 +186,12 @@ describe('the outputs of a text with a window and a filter', () => {
   });
 
   test('are read only while they are shown', async () => {
-    const known = ['sql-summary', 'sql--b-HOT--b-', 'sql-ROOM_TOTALS', 'sql--b-HOT--b-'];
-    assert.deepEqual(listed.slice(0, 4).sort(), known.sort());
+    const streams = () => [...new Set(listed)].sort();
+    assert.deepEqual(streams(), ['sql--b-HOT--b-', 'sql-ROOM_TOTALS', 'sql-summary']);
     listed.length = 0;
-    // A stream that is read is listed every 30 s.
+    // The shards of a stream that is read are listed every 30 s.
     await pause(32_000);
-    assert.deepEqual(listed, ['sql-summary']);
+    assert.deepEqual(streams(), ['sql-summary']);
   });
 
   for (const colorScheme of ['light', 'dark']) {
