@@ -38,6 +38,6 @@ mod windows;
 
 pub use handler::{Finisher, FinisherError, FinisherStreams};
 pub use main::{WINDOWS, finish_time, finisher, main, main_of};
-pub use outputs::{FinishedRow, MergedOutput, WindowOutputs};
+pub use outputs::{FinishedRow, MergedOutput, WindowOutputs, own_field};
 pub use progress::{Progress, ProgressError, ProgressTable, ShardProgress};
 pub use watermark::FinishTime;

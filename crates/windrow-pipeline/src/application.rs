@@ -95,6 +95,24 @@ impl<S: Sensor + Clone> SensorApplication<S> {
             page: Some(page::live_table),
         }
     }
+
+    /// Adds a finisher that writes the merged rows of each window, unless there is one, and names its
+    /// stream. Its binary is `finisher`.
+    ///
+    /// # Errors
+    ///
+    /// [`ByEventTime`] if windows follow the readings' own time.
+    pub fn finish_windows(&mut self, names: &mut ResourceNames) -> Result<(), ByEventTime> {
+        if self.window_time == WindowTime::Event {
+            return Err(ByEventTime);
+        }
+        if self.finisher.is_none() {
+            let stream = format!("{}-finished", names.stream);
+            names.finished = BTreeMap::from([(WINDOWS.to_owned(), stream)]);
+            self.finisher = Some(OutputFunction::finisher(FINISHER));
+        }
+        Ok(())
+    }
 }
 
 impl<S: Sensor + Clone> Application for SensorApplication<S> {
@@ -267,6 +285,7 @@ pub fn embedded_finisher(
         progress_table: names.progress_table.clone(),
         output_streams: names.finished.clone(),
         rejects_stream: names.rejects.clone(),
+        memory: None,
     };
     let function = finisher(outputs, settings, config, log_metrics(FINISHER));
     let function = Arc::new(function);
@@ -283,6 +302,13 @@ pub fn embedded_finisher(
 
 /// The name of the finisher.
 const FINISHER: &str = "finisher";
+
+/// Windows by the readings' own time are never known to be complete.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "finished rows need windows by arrival time: by event time, a late reading can belong to any window"
+)]
+pub struct ByEventTime;
 
 impl<S: Sensor> OutputFunction<S> {
     /// The finisher of a sensor, which writes its merged rows. `binary` is the name of its binary.

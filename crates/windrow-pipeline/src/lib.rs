@@ -5,7 +5,7 @@ mod page;
 mod program;
 
 pub use application::{
-    Functions, OutputFunction, SensorApplication, embedded_finisher, log_metrics,
+    ByEventTime, Functions, OutputFunction, SensorApplication, embedded_finisher, log_metrics,
 };
 pub use page::PageFiles;
 pub use program::{LocalProgram, main};

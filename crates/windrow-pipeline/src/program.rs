@@ -138,15 +138,19 @@ impl<S: Sensor + Clone> LocalProgram<S> {
         let stop = end_on_signals(arguments.faults.is_some().then(|| Arc::clone(&faults)))?;
         let window_time = arguments.window_time();
         window_time.check(&self.application.sensor)?;
-        let application = SensorApplication {
+        let mut application = SensorApplication {
             functions: arguments.functions()?,
             window_time,
             ..self.application.clone()
         };
+        if arguments.finished_rows {
+            application.finish_windows(&mut settings.names)?;
+        }
+        let names = settings.names.clone();
         let started = LocalCloud::start(settings, &application).await;
         let cloud = started.map_err(advise)?;
         eprint_line(&format!("local: {}", cloud.describe()));
-        for (output, stream) in self.names.outputs.iter().chain(&self.names.finished) {
+        for (output, stream) in names.outputs.iter().chain(&names.finished) {
             eprint_line(&terminal::printable(&format!(
                 "local: the rows of {output} go to the stream {stream}"
             )));
@@ -224,6 +228,10 @@ struct LocalArgs {
     /// Which time decides the window of a reading: its arrival, or its own time.
     #[arg(long, value_enum, default_value_t = WindowTimeArg::Arrival)]
     window_time: WindowTimeArg,
+    /// Write the merged rows of each window to a stream of their own once the window is complete:
+    /// `wildrydes-finished`, if the stream of readings is `wildrydes`.
+    #[arg(long)]
+    finished_rows: bool,
     /// How many shards each stream starts with.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=200))]
     shards: u32,

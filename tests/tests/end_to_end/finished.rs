@@ -15,7 +15,6 @@ use sql_functions::finished::SqlOutputs;
 use tempfile::TempDir;
 use windrow_local::CloudSettings;
 use windrow_local::faults::{FaultKind, Faults};
-use windrow_pipeline::OutputFunction;
 
 /// Windows of two lengths, a distinct count, a HAVING, and a chain of pumps after a window.
 const WINDOWS: &str = r#"
@@ -32,6 +31,11 @@ CREATE OR REPLACE PUMP "BUSY_PUMP" AS INSERT INTO "BUSY"
     SELECT STREAM "MagicPoints", COUNT(*) FROM "SOURCE_SQL_STREAM_001"
     GROUP BY "MagicPoints", STEP("SOURCE_SQL_STREAM_001".ROWTIME BY INTERVAL '2' SECOND)
     HAVING COUNT(*) > 1;
+CREATE OR REPLACE STREAM "QUIET" ("Name" VARCHAR(40), "Readings" INTEGER);
+CREATE OR REPLACE PUMP "QUIET_PUMP" AS INSERT INTO "QUIET"
+    SELECT STREAM "Name", COUNT(*) FROM "SOURCE_SQL_STREAM_001"
+    GROUP BY "Name", STEP("SOURCE_SQL_STREAM_001".ROWTIME BY INTERVAL '1' SECOND)
+    HAVING COUNT(*) < 2;
 CREATE OR REPLACE STREAM "NAMES" ("Names" INTEGER);
 CREATE OR REPLACE PUMP "NAME_PUMP" AS INSERT INTO "NAMES"
     SELECT STREAM COUNT(*) FROM (
@@ -128,15 +132,14 @@ async fn until(mut condition: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    let waited = tokio::time::timeout(TIME_LIMIT, waiting).await;
-    waited.expect("it did not happen in time");
+    tokio::time::timeout(TIME_LIMIT, waiting).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_are_finished_once_though_shards_are_idle() {
     let cloud = FinishedCloud::start(Functions::Embedded, &Arc::new(Faults::none())).await;
     let names: Vec<&str> = cloud.finished.keys().map(String::as_str).collect();
-    assert_eq!(names, ["BUSY", "FAR", "NAMES", "TOTALS"]);
+    assert_eq!(names, ["BUSY", "FAR", "NAMES", "QUIET", "TOTALS"]);
     // All records are in one shard, so the others never have a watermark.
     cloud.send(0).await;
     until(async || !cloud.output("BUSY").await.is_empty()).await;
@@ -173,6 +176,56 @@ async fn no_window_is_finished_before_all_its_records_are_aggregated() {
         .map(|row| row["RowId"].as_str().unwrap().to_owned())
         .collect();
     assert!(ids.len() >= 9);
+    cloud.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_rows_revise_and_remove_finished_ones() {
+    let cloud = FinishedCloud::start(Functions::Embedded, &Arc::new(Faults::none())).await;
+    let line = "{\"Name\":\"late\",\"Distance\":300.5,\"MagicPoints\":7}\n";
+    let reading = [("key".to_owned(), line.to_owned())];
+    cloud.cloud.send("wildrydes", reading).await;
+    until(async || cloud.output("QUIET").await.len() == 1).await;
+    until(async || cloud.output("TOTALS").await.len() == 1).await;
+    assert!(cloud.output("FAR").await.is_empty());
+    let summaries = read_log(&cloud.cloud.kinesis, "sql-summary").await;
+    let rows = summaries
+        .iter()
+        .filter_map(|record| std::str::from_utf8(&record.data).ok());
+    let rows: String = rows.filter(|rows| rows.contains("late")).collect();
+
+    // The same rows, as of another shard.
+    let of_other_shard = rows.replace(
+        "\"Shard\":\"shardId-00000000000",
+        "\"Shard\":\"shardId-00000000099",
+    );
+    assert_ne!(rows, of_other_shard);
+    let late = [("key".to_owned(), of_other_shard)];
+    cloud.cloud.send("sql-summary", late).await;
+    until(async || cloud.output("QUIET").await.len() == 2).await;
+    until(async || cloud.output("TOTALS").await.len() == 2).await;
+    let quiet = cloud.output("QUIET").await;
+    assert_eq!(quiet[0]["Readings"], 1);
+    assert_eq!(quiet[0]["RowId"], quiet[1]["RowId"]);
+    assert_eq!(quiet[1]["Removed"], true);
+    let totals = cloud.output("TOTALS").await;
+    assert_eq!(totals[0]["RowId"], totals[1]["RowId"]);
+    assert!(totals[0]["Revision"].as_u64() < totals[1]["Revision"].as_u64());
+    assert_eq!(
+        (&totals[0]["Distance"], &totals[1]["Distance"]),
+        (&300.5.into(), &601.0.into())
+    );
+    // The pump after the window reads the revised row.
+    until(async || cloud.output("FAR").await.len() == 1).await;
+
+    // Rows that come again change nothing.
+    cloud
+        .cloud
+        .send("sql-summary", [("other key".to_owned(), rows)])
+        .await;
+    let checked = cloud.checked().await;
+    assert!(checked.is_right(), "{checked}");
+    assert_eq!(cloud.output("TOTALS").await.len(), 2);
     cloud.cloud.stop().await;
 }
 
@@ -219,10 +272,7 @@ async fn the_highest_revisions_are_right_under_all_faults_together() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_highest_revisions_are_right_when_binaries_are_killed() {
-    let folder = tokio::task::spawn_blocking(|| {
-        ["sql-aggregator", "sql-processor"].map(binary);
-        binary("sql-finisher").with_file_name("")
-    });
+    let folder = tokio::task::spawn_blocking(|| binary("sql-finisher").with_file_name(""));
     let functions = Functions::Bootstrap(folder.await.unwrap());
     check_through("crash-during=0.1,time-out=0.1", functions).await;
 }
@@ -230,12 +280,9 @@ async fn the_highest_revisions_are_right_when_binaries_are_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unicorns_have_finished_rows_too() {
     let mut application = local::wild_rydes();
-    application.finisher = Some(OutputFunction::finisher("finisher"));
-    let cloud = TestCloud::start_with(application, |settings| {
-        let stream = "wildrydes-finished".to_owned();
-        settings.names.finished = BTreeMap::from([("windows".to_owned(), stream)]);
-    })
-    .await;
+    let mut names = local::names();
+    application.finish_windows(&mut names).unwrap();
+    let cloud = TestCloud::start_with(application, |settings| settings.names = names).await;
     let lines = (0..5).map(|number| end_to_end::reading("Shadowfax", number, "1.5", 7));
     cloud.send("wildrydes", lines).await;
     cloud.cloud.drain(TIME_LIMIT).await.unwrap();

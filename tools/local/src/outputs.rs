@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_types::SdkConfig;
 use sql_functions::finished::SqlOutputs;
 use windrow_event::Event;
+use windrow_lambda::finisher::{WindowOutputs as _, own_field};
 use windrow_local::ResourceNames;
 use windrow_local::functions::Embedded;
 use windrow_pipeline::{LocalProgram, OutputFunction, embedded_finisher, log_metrics};
@@ -44,8 +45,12 @@ pub fn with_outputs(mut program: LocalProgram<SqlSensor>) -> LocalProgram<SqlSen
     };
     let stateless = application.stateless_outputs();
     names.outputs = streams_of(stateless.map(|output| output.name.as_str()).collect());
-    let windows = application.outputs();
-    names.finished = streams_of(windows.map(|output| output.name.as_str()).collect());
+    let finished = SqlOutputs::new(Arc::clone(&application)).columns();
+    let can_finish = finished
+        .iter()
+        .filter(|(_, columns)| own_field(columns).is_none())
+        .map(|(output, _)| output.as_str());
+    names.finished = streams_of(can_finish.collect());
     program.application.has_windows = !application.pumps().is_empty();
     if !names.outputs.is_empty() {
         program.application.stateless = Some(OutputFunction {

@@ -24,6 +24,9 @@ pub struct FinishedCheck {
     pub wrong: u64,
     /// Lines of one row and revision that differ.
     pub contradicting: u64,
+    /// How long after the end of its window each row was first written, in milliseconds. Rows of
+    /// windows that were closed early are left out.
+    pub latencies: Vec<i64>,
     /// A few of the rows that are wrong.
     pub examples: Vec<String>,
 }
@@ -35,7 +38,12 @@ const MOST_EXAMPLES: usize = 10;
 struct LatestRow {
     revision: u64,
     line: Value,
+    /// When its first revision arrived.
+    first: i64,
 }
+
+/// The end of the window of each row, in milliseconds since the epoch, and its JSON, by its id.
+type ExpectedFinished = HashMap<String, (i64, Value)>;
 
 impl FinishedCheck {
     /// Compares the logs of the outputs, by their names, with the log of the stream of rows.
@@ -65,8 +73,18 @@ impl FinishedCheck {
         self.lost += other.lost;
         self.wrong += other.wrong;
         self.contradicting += other.contradicting;
+        self.latencies.extend(other.latencies);
         self.examples.extend(other.examples);
         self.examples.truncate(MOST_EXAMPLES);
+    }
+
+    /// The latency that so many percent of the rows have at most, in milliseconds; `None` without
+    /// rows.
+    pub fn latency(&self, percent: usize) -> Option<i64> {
+        let mut sorted = self.latencies.clone();
+        sorted.sort_unstable();
+        let last = sorted.len().checked_sub(1)?;
+        sorted.get(last * percent / 100).copied()
     }
 
     /// Whether the highest revision of every row is right.
@@ -74,12 +92,7 @@ impl FinishedCheck {
         [self.lost, self.wrong, self.contradicting] == [0; 3]
     }
 
-    fn compare(
-        &mut self,
-        output: &str,
-        mut expected: HashMap<String, Value>,
-        records: &[LoggedRecord],
-    ) {
+    fn compare(&mut self, output: &str, mut expected: ExpectedFinished, records: &[LoggedRecord]) {
         let latest = self.latest(output, records);
         for (id, row) in latest {
             let mut line = row.line;
@@ -90,15 +103,18 @@ impl FinishedCheck {
             }
             match expected.remove(&id) {
                 None if is_removed => {}
-                Some(right) if right == line => {}
+                Some((end, right)) if right == line => {
+                    let latency = row.first - end;
+                    self.latencies.extend((latency > 0).then_some(latency));
+                }
                 other => {
                     self.wrong += 1;
-                    let right = other.map_or("no row".to_owned(), |right| right.to_string());
+                    let right = other.map_or("no row".to_owned(), |(_, right)| right.to_string());
                     self.example(output, &right, &format!("{id}: {line}"));
                 }
             }
         }
-        for (id, right) in expected {
+        for (id, (_, right)) in expected {
             self.lost += 1;
             self.example(output, &right.to_string(), &format!("{id}: missing"));
         }
@@ -121,16 +137,23 @@ impl FinishedCheck {
                 };
                 let id = id.to_owned();
                 let Some(known) = latest.get_mut(&id) else {
-                    latest.insert(id, LatestRow { revision, line });
+                    let row = LatestRow {
+                        revision,
+                        line,
+                        first: record.arrival,
+                    };
+                    latest.insert(id, row);
                     continue;
                 };
                 if known.revision == revision && known.line != line {
                     self.contradicting += 1;
                     self.example(output, &known.line.to_string(), &line.to_string());
                 }
+                known.first = known.first.min(record.arrival);
                 if known.revision < revision {
                     self.revised += 1;
-                    *known = LatestRow { revision, line };
+                    known.revision = revision;
+                    known.line = line;
                 }
             }
         }
@@ -157,6 +180,10 @@ impl fmt::Display for FinishedCheck {
         ] {
             writeln!(formatter, "{what:<32}{count:>10}")?;
         }
+        if let (Some(half), Some(most)) = (self.latency(50), self.latency(99)) {
+            let what = "written after the window's end";
+            writeln!(formatter, "{what:<32}{half:>10} ms p50, {most} ms p99")?;
+        }
         for example in &self.examples {
             writeln!(formatter, "{example}")?;
         }
@@ -164,11 +191,11 @@ impl fmt::Display for FinishedCheck {
     }
 }
 
-/// The rows that each output must have, by id.
+/// The rows that each output must have.
 fn expected_rows(
     outputs: &impl WindowOutputs,
     summaries: &[LoggedRecord],
-) -> BTreeMap<String, HashMap<String, Value>> {
+) -> BTreeMap<String, ExpectedFinished> {
     let schema = outputs.schema();
     let parsed = summaries
         .iter()
@@ -179,13 +206,16 @@ fn expected_rows(
         let window = (row.window_start, row.window_seconds);
         windows.entry(window).or_default().push(row);
     }
-    let mut expected: BTreeMap<String, HashMap<String, Value>> = BTreeMap::new();
-    for row in windows.values().flat_map(|merged| outputs.finish(merged)) {
-        let mut json = row.fields;
-        json.push(b'}');
-        let row_json = serde_json::from_slice(&json).unwrap_or_default();
-        let of_output = expected.entry(row.output.as_ref().to_owned()).or_default();
-        of_output.insert(row.id, row_json);
+    let mut expected: BTreeMap<String, ExpectedFinished> = BTreeMap::new();
+    for ((start, seconds), merged) in windows {
+        let end = start.millis() + i64::from(seconds) * 1000;
+        for row in outputs.finish(&merged) {
+            let mut json = row.fields;
+            json.push(b'}');
+            let json = serde_json::from_slice(&json).unwrap_or_default();
+            let of_output = expected.entry(row.output.as_ref().to_owned()).or_default();
+            of_output.insert(row.id, (end, json));
+        }
     }
     expected
 }

@@ -180,6 +180,20 @@ impl SoakArgs {
         Ok(state)
     }
 
+    /// Adds the finisher, which is for windows by arrival time. It is not among the binaries of every
+    /// sensor.
+    fn finish<S: TrafficSensor>(
+        &self,
+        application: &mut SensorApplication<S>,
+        settings: &mut CloudSettings,
+    ) -> anyhow::Result<()> {
+        let is_embedded = self.functions == SoakFunctions::Embedded;
+        if self.window_time == SoakWindowTime::Arrival && is_embedded {
+            application.finish_windows(&mut settings.names)?;
+        }
+        Ok(())
+    }
+
     /// How the application runs.
     fn application<S: TrafficSensor>(
         &self,
@@ -225,7 +239,11 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
     match arguments.sensor {
-        SoakSensor::Unicorn => soak(arguments, local::wild_rydes(), local::settings()).await,
+        SoakSensor::Unicorn => {
+            let (mut application, mut settings) = (local::wild_rydes(), local::settings());
+            arguments.finish(&mut application, &mut settings)?;
+            soak(arguments, application, settings).await
+        }
         SoakSensor::Thermometer => soak_declared(arguments, thermometer::sensor()?).await,
         SoakSensor::FirstLast => {
             let is_embedded = arguments.functions == SoakFunctions::Embedded;
@@ -242,8 +260,9 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
 }
 
 async fn soak_declared(arguments: &SoakArgs, sensor: DeclaredSensor) -> anyhow::Result<bool> {
-    let program = LocalProgram::new(SensorApplication::new(sensor), "thermometer");
-    let settings = program.settings();
+    let mut program = LocalProgram::new(SensorApplication::new(sensor), "thermometer");
+    let mut settings = program.settings();
+    arguments.finish(&mut program.application, &mut settings)?;
     soak(arguments, program.application, settings).await
 }
 

@@ -9,6 +9,7 @@ use anyhow::{Context as _, ensure};
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_kinesis::Client as Kinesis;
 use redrive::{RedriveArgs, redrive};
+use soak::finished::FinishedCheck;
 use soak::log::{LoggedRecord, read_log};
 use soak::outputs::OutputCheck;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,8 @@ pub(crate) struct Evidence {
     pub(crate) rows: Vec<Row>,
     /// What the outputs without windows have.
     pub(crate) outputs: OutputCheck,
+    /// What the streams of finished rows have.
+    pub(crate) finished: FinishedCheck,
     /// How many records of failed batches were redriven.
     pub(crate) redriven: u64,
     /// How often the cloud was started.
@@ -172,8 +175,27 @@ impl Phase {
         let sensor = &soak.application.sensor;
         let checked = sensor.check_outputs(&whole_log, &outputs);
         evidence.outputs.add(checked);
+        evidence.finished.add(self.finished(soak).await?);
         evidence.rows = self.rows(soak).await?;
         Ok(())
+    }
+
+    /// Compares the finished rows with the rows of this phase.
+    async fn finished<S: TrafficSensor>(&self, soak: &Soak<S>) -> anyhow::Result<FinishedCheck> {
+        let names = &soak.settings.names;
+        if names.finished.is_empty() {
+            return Ok(FinishedCheck::default());
+        }
+        let summaries = read_log(&self.kinesis, &names.summary_stream).await?;
+        let mut finished = BTreeMap::new();
+        for (output, stream) in &names.finished {
+            let mut log = read_log(&self.kinesis, stream).await?;
+            // A stream may also have rows without windows, which have no revision.
+            log.retain(|record| has_revision(&record.data));
+            finished.insert(output.clone(), log);
+        }
+        let outputs = soak.application.sensor.window_outputs();
+        Ok(FinishedCheck::of(&outputs, &summaries, &finished))
     }
 
     /// Redrives the failed batches, as the program `redrive` does, and waits for their rows.
@@ -214,4 +236,9 @@ impl Phase {
         }
         Ok(rows)
     }
+}
+
+fn has_revision(data: &[u8]) -> bool {
+    let row = serde_json::from_slice::<serde_json::Value>(data);
+    row.is_ok_and(|row| row.get("Revision").is_some())
 }

@@ -8,6 +8,7 @@ use audit::compare::{Difference, DifferenceKind, compare_between};
 use audit::expected::{ExpectedWindows, LogFold};
 use audit::measures::AuditTotals;
 use audit::windows::AuditWindows;
+use soak::finished::FinishedCheck;
 use soak::log::{Identity, fold_log, identities};
 use soak::outputs::OutputCheck;
 use soak::rows::{KeyWindow, flat, merge_twice};
@@ -49,6 +50,7 @@ pub(crate) struct Checked {
     broken: u64,
     broken_lost: u64,
     outputs: OutputCheck,
+    finished: FinishedCheck,
     /// A few of the windows that are wrong, or marked although nothing is lost.
     examples: Vec<String>,
 }
@@ -108,6 +110,7 @@ impl Checked {
             broken: sent.broken.len() as u64,
             broken_lost: sent.broken.difference(&rejected).count() as u64,
             outputs: evidence.outputs,
+            finished: evidence.finished,
             ..Self::default()
         };
         for window_key in &other_lengths {
@@ -174,6 +177,7 @@ impl Checked {
             self.broken_lost,
         ] == [0; 7]
             && self.outputs.is_right()
+            && self.finished.is_right()
     }
 
     /// What the run was to test but did not.
@@ -225,10 +229,13 @@ impl fmt::Display for Checked {
         for example in &self.examples {
             writeln!(formatter, "{example}")?;
         }
-        if self.outputs == OutputCheck::default() {
-            return Ok(());
+        if self.outputs != OutputCheck::default() {
+            self.outputs.fmt(formatter)?;
         }
-        self.outputs.fmt(formatter)
+        if self.finished != FinishedCheck::default() {
+            self.finished.fmt(formatter)?;
+        }
+        Ok(())
     }
 }
 

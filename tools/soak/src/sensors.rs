@@ -1,16 +1,19 @@
 //! The sensors whose readings are sent.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use soak::log::LoggedRecord;
 use soak::outputs::OutputCheck;
+use sql_functions::finished::SqlOutputs;
 use unicorn::sensor::Unicorn;
 use windrow_core::sensor::{Aggregation, DeclaredSensor, Field, Sensor, SensorError};
 use windrow_core::time::Timestamp;
 use windrow_core::value::{ColumnType, NumberType};
+use windrow_lambda::finisher::{MergedOutput, WINDOWS, WindowOutputs};
 use windrow_sql::sensor::SqlSensor;
 
 use crate::spelling::{TrafficField, TrafficReading};
@@ -45,6 +48,11 @@ pub(crate) trait TrafficSensor: Sensor + Clone {
         _outputs: &BTreeMap<String, Vec<LoggedRecord>>,
     ) -> OutputCheck {
         OutputCheck::default()
+    }
+
+    /// What the finisher writes.
+    fn window_outputs(&self) -> impl WindowOutputs {
+        MergedOutput::new(self.schema(), WINDOWS)
     }
 
     /// The lengths of the sensor's own windows, if it has any.
@@ -152,6 +160,10 @@ impl TrafficSensor for SqlSensor {
         let columns = [Self::NAME, "StatusTime", "Distance"];
         let columns = self.clone().with_identity(&columns);
         columns.unwrap_or_else(|_| self.clone())
+    }
+
+    fn window_outputs(&self) -> impl WindowOutputs {
+        SqlOutputs::new(Arc::clone(self.application()))
     }
 
     fn check_outputs(

@@ -14,14 +14,17 @@ use windrow_service::chain;
 use windrow_write::{Destination, KinesisRecord, Policy, deliver, hashed_partition_key};
 
 use super::outputs::{OutputLine, WindowOutputs, changed_lines, lines};
-use super::progress::{Progress, ProgressError, ProgressTable, StoredProgress};
+use super::progress::{FinishAttempt, Progress, ProgressError, ProgressTable, StoredProgress};
 use super::summaries::{SummaryReadError, SummaryStream};
 use super::watermark::{FinishTime, shard_states, stream_watermark};
 use super::windows::{LateRows, ListedShards, OpenWindows, WindowSpan, name_of};
 use crate::metrics::{Metrics, Sink, Unit};
 
-/// The most rows of open windows to hold in memory. A row takes about a kilobyte.
-const MOST_ROWS: usize = 200_000;
+/// The most rows of open windows to hold in memory, unless the settings say it.
+const MOST_ROWS: usize = 100_000;
+
+/// How often to start again because another invocation was faster.
+const MOST_ATTEMPTS: u32 = 3;
 
 /// Why an invocation failed. Nothing is lost: the next one does what this one did not.
 #[derive(Debug, Error)]
@@ -47,7 +50,9 @@ pub enum FinisherError {
     )]
     OutOfTime,
     /// The rows of one window are more than memory holds.
-    #[error("the windows that end at {end} have more than {most} rows")]
+    #[error(
+        "the windows that end at {end} have more than the {most} rows that memory holds: give the function more memory"
+    )]
     TooManyRows {
         /// The end of the window.
         end: Timestamp,
@@ -118,6 +123,8 @@ pub struct Finisher<W, D, R> {
 struct FinishCounts {
     windows: u64,
     late_windows: u64,
+    /// Windows of which rows arrived so late that those before were not found in time.
+    skipped_late: u64,
     rows: u64,
     rejected: u64,
     lost: u64,
@@ -178,25 +185,46 @@ where
     pub async fn handle(&self, time: FinishTime, deadline: Instant) -> Result<(), FinisherError> {
         let log = self.log().await?;
         let mut counts = FinishCounts::default();
-        let mut stored = self.progress.read(&log).await?;
+        let mut attempt = 1;
+        let finished = loop {
+            let finished = self.finish(&log, time, deadline, &mut counts).await;
+            let overtaken = matches!(
+                finished,
+                Err(FinisherError::Progress(ProgressError::Overtaken))
+            );
+            if !overtaken || attempt == MOST_ATTEMPTS {
+                break finished;
+            }
+            attempt += 1;
+        };
+        (self.sink)(&Metrics::new(vec![
+            ("FinishedWindows", Unit::Count, counts.windows),
+            ("LateWindows", Unit::Count, counts.late_windows),
+            ("SkippedLateWindows", Unit::Count, counts.skipped_late),
+            ("FinishedRows", Unit::Count, counts.rows),
+            ("RejectedFinishedRows", Unit::Count, counts.rejected),
+            ("LostRejects", Unit::Count, counts.lost),
+            ("Retries", Unit::Count, counts.retries),
+            ("WaitingSeconds", Unit::Seconds, counts.waiting_seconds),
+        ]));
+        finished
+    }
+
+    async fn finish(
+        &self,
+        log: &str,
+        time: FinishTime,
+        deadline: Instant,
+        counts: &mut FinishCounts,
+    ) -> Result<(), FinisherError> {
+        let mut stored = self.progress.read(log).await?;
         loop {
             let shards = self.shards(&stored.progress).await?;
-            let is_done = self.pass(&log, &mut stored, &shards, time, deadline, &mut counts);
-            let is_done = is_done.await;
-            // Windows were left out for want of memory, and those before them are finished.
-            if let Ok(false) = is_done {
-                continue;
+            let pass = self.pass(log, &mut stored, &shards, time, deadline, counts);
+            if pass.await? {
+                return Ok(());
             }
-            (self.sink)(&Metrics::new(vec![
-                ("FinishedWindows", Unit::Count, counts.windows),
-                ("LateWindows", Unit::Count, counts.late_windows),
-                ("FinishedRows", Unit::Count, counts.rows),
-                ("RejectedFinishedRows", Unit::Count, counts.rejected),
-                ("LostRejects", Unit::Count, counts.lost),
-                ("Retries", Unit::Count, counts.retries),
-                ("WaitingSeconds", Unit::Seconds, counts.waiting_seconds),
-            ]));
-            return is_done.map(|_| ());
+            // Windows were left out for want of memory, and those before them are finished.
         }
     }
 
@@ -260,32 +288,57 @@ where
         summaries
             .read(&before, |shard, record| open.take(shard, record))
             .await?;
-        self.finish_late(&summaries, &before, open.late(), time, deadline, counts)
-            .await?;
-
         self.check_memory(&open)?;
-        let watermark = self.watermark(&open, shards, time).await?;
+        let watermark = match &before.attempt {
+            Some(attempt) => attempt.through.unwrap_or(i64::MIN),
+            None => self.watermark(&open, shards, time).await?,
+        };
         counts.waiting_seconds = waiting_seconds(&open, watermark, time);
+        let late = std::mem::take(&mut open.late);
         let mut finished = None;
-        let mut written = Ok(());
-        while let Some((window, merged)) = open.pop(watermark) {
-            let lines = lines(&self.outputs, &merged);
-            written = self.write(lines, window, deadline, counts).await;
-            if written.is_err() {
+        loop {
+            let attempt = match stored.progress.attempt.take() {
+                Some(attempt) => attempt,
+                None => open.attempt(watermark),
+            };
+            let has_late = !late.is_empty() && finished.is_none();
+            if attempt.through.is_none() && !has_late {
                 break;
             }
-            counts.windows += 1;
-            // Several windows may end at the same time.
-            if open.ends().next() != Some(window.end) {
-                finished = Some(window.end);
+            self.begin(log, stored, &attempt).await?;
+            if has_late {
+                self.finish_late(&summaries, &before, &attempt, &late, deadline, counts)
+                    .await?;
             }
+            finished = Some(attempt.through);
+            while let Some((window, merged)) = open.pop(attempt.through.unwrap_or(i64::MIN)) {
+                let lines = lines(&self.outputs, &merged);
+                self.write(lines, window, deadline, counts).await?;
+                counts.windows += 1;
+            }
+            stored.progress = open.progress(attempt.through, &shards.listed());
         }
-        let is_done = !open.is_cut() || finished.is_none();
-        stored.progress = open.progress(finished, &shards.listed());
-        if stored.progress != before {
+        let progress = open.progress(finished.flatten(), &shards.listed());
+        if progress != before {
+            stored.progress = progress;
             self.progress.write(log, stored).await?;
         }
-        written.map(|()| is_done)
+        // What came since an attempt that was repeated, and what was left out, is still to be done.
+        Ok(before.attempt.is_none() && (!open.is_cut() || finished.is_none()))
+    }
+
+    /// Writes down what is to be written to the outputs, unless that was done.
+    async fn begin(
+        &self,
+        log: &str,
+        stored: &mut StoredProgress,
+        attempt: &FinishAttempt,
+    ) -> Result<(), FinisherError> {
+        stored.progress.attempt = Some(attempt.clone());
+        if stored.written.as_ref() != Some(&stored.progress) {
+            self.progress.write(log, stored).await?;
+        }
+        Ok(())
     }
 
     fn check_memory(&self, open: &OpenWindows<'_>) -> Result<(), FinisherError> {
@@ -321,29 +374,38 @@ where
     }
 
     /// Writes the rows again that late rows change.
+    ///
+    /// Rows can be so late that the stream has too many between them and those before. Waiting for
+    /// them would keep all other windows, so they are left out.
     async fn finish_late(
         &self,
         summaries: &SummaryStream<'_>,
         before: &Progress,
+        attempt: &FinishAttempt,
         windows: &BTreeSet<WindowSpan>,
-        time: FinishTime,
         deadline: Instant,
         counts: &mut FinishCounts,
     ) -> Result<(), FinisherError> {
         let Some(start) = windows.iter().map(|window| window.start).min() else {
             return Ok(());
         };
-        let start = Timestamp::from_millis(start.min(time.now.millis()));
-        let mut late = LateRows::new(self.outputs.schema(), before, windows);
-        summaries
-            .read_since(start, |shard, record| late.take(shard, &record))
-            .await?;
-        if late.held() > self.most_rows {
-            return Err(FinisherError::TooManyRows {
-                end: Timestamp::from_millis(windows.first().map_or(0, |window| window.end)),
-                most: self.most_rows,
-            });
+        let start = Timestamp::from_millis(start);
+        let schema = self.outputs.schema();
+        let mut late = LateRows::new(schema, before, attempt, windows, self.most_rows);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let summaries = SummaryStream {
+            deadline: Instant::now() + left / 2,
+            ..*summaries
+        };
+        let read = summaries.read_since(start, |shard, record| late.take(shard, &record));
+        let read = read.await;
+        if matches!(read, Err(SummaryReadError::OutOfTime)) || late.are_too_many() {
+            let windows = windows.len();
+            tracing::error!(windows, %start, "rows arrived too late, their windows are not revised");
+            counts.skipped_late += windows as u64;
+            return Ok(());
         }
+        read?;
         for (window, before, after) in late.windows() {
             let lines = changed_lines(&self.outputs, &before, &after);
             if !lines.is_empty() {

@@ -71,7 +71,7 @@ pub fn finisher<W: WindowOutputs>(
         streams.map(|(output, stream)| (output, KinesisStream::new(kinesis.clone(), stream)));
     let dynamodb = aws_sdk_dynamodb::Client::new(config);
     let firehose = aws_sdk_firehose::Client::new(config);
-    Finisher::new(
+    let finisher = Finisher::new(
         outputs,
         kinesis.clone(),
         settings.streams,
@@ -79,8 +79,16 @@ pub fn finisher<W: WindowOutputs>(
         destinations.collect(),
         FirehoseStream::new(firehose, settings.rejects_stream),
         sink,
-    )
+    );
+    match settings.memory {
+        Some(memory) => finisher.with_most_rows(memory.saturating_mul(ROWS_PER_MB)),
+        None => finisher,
+    }
 }
+
+/// How many rows of open windows are held per MB of the function's memory: a row and what it becomes
+/// take up to 2 KB.
+const ROWS_PER_MB: usize = 500;
 
 /// The time that an event says, as those of a schedule do; otherwise, `now`.
 pub fn finish_time(payload: &[u8], now: Timestamp) -> FinishTime {

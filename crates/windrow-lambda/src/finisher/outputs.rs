@@ -14,8 +14,15 @@ const REVISION: &str = "Revision";
 /// The field that says that there is no such row any more.
 const REMOVED: &str = "Removed";
 
-/// The fields that the finisher adds to a row.
-pub(super) const OWN_FIELDS: [&str; 3] = [ROW_ID, REVISION, REMOVED];
+/// The first of an output's columns that is called as a field that the finisher adds to rows,
+/// whatever its case, since readers of JSON may ignore that. Such an output cannot be finished.
+pub fn own_field(columns: &[String]) -> Option<&str> {
+    let is_own = |column: &&String| {
+        let mut own = [ROW_ID, REVISION, REMOVED].into_iter();
+        own.any(|field| field.eq_ignore_ascii_case(column))
+    };
+    columns.iter().find(is_own).map(String::as_str)
+}
 
 /// Computes the finished rows of windows.
 pub trait WindowOutputs: Send + Sync + 'static {

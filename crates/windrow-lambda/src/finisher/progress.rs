@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use windrow_core::sequence;
 use windrow_service::chain;
 
 /// What the finisher has done so far.
@@ -19,6 +20,32 @@ pub struct Progress {
     /// The watermarks of the shards of each stream of readings, in milliseconds since the epoch, by
     /// the stream's ARN and the shard's ID.
     pub watermarks: BTreeMap<String, BTreeMap<String, i64>>,
+    /// What is being written to the outputs. If an invocation ends before it is done, the next one
+    /// writes the same: it leaves out whatever came since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<FinishAttempt>,
+}
+
+/// What an invocation writes to the outputs.
+///
+/// It is written down first. Otherwise, rows that arrive between two attempts could make a finished
+/// row that the first has written vanish, and the second would not know that it has to say so.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct FinishAttempt {
+    /// The end of the windows that are finished, in milliseconds since the epoch; none if there are
+    /// only finished windows of which rows arrived late.
+    pub through: Option<i64>,
+    /// The last record that counts, of each shard of the stream of rows.
+    pub read: BTreeMap<String, String>,
+}
+
+impl FinishAttempt {
+    /// Whether a record of a shard counts.
+    pub(super) fn covers(&self, shard: &str, sequence_number: &str) -> bool {
+        let last = self.read.get(shard);
+        last.is_some_and(|last| sequence::compare(sequence_number, last).is_le())
+    }
 }
 
 /// How far a shard of the stream of rows was read.
@@ -66,8 +93,7 @@ pub enum ProgressError {
         /// Why.
         reason: String,
     },
-    /// Another invocation has written its progress meanwhile. What this one wrote to the outputs
-    /// is written once more at worst.
+    /// Another invocation has written its progress meanwhile.
     #[error("another invocation of the finisher ran at the same time")]
     Overtaken,
 }
@@ -84,10 +110,13 @@ pub struct ProgressTable {
     table: String,
 }
 
-/// Progress with the version of its item: 0 if there is none.
+/// Progress with what the table has of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct StoredProgress {
     pub(super) progress: Progress,
+    /// What is in the table, if there is an item.
+    pub(super) written: Option<Progress>,
+    /// The version of the item: 0 if there is none.
     pub(super) version: u64,
 }
 
@@ -140,6 +169,7 @@ impl ProgressTable {
         match request.send().await {
             Ok(_) => {
                 stored.version = next;
+                stored.written = Some(stored.progress.clone());
                 Ok(())
             }
             Err(error) => {
@@ -167,11 +197,14 @@ fn parse(item: &HashMap<String, AttributeValue>) -> Result<StoredProgress, Strin
         Some(AttributeValue::S(text) | AttributeValue::N(text)) => Ok(text.as_str()),
         _ => Err(format!("it has no {name}")),
     };
+    let progress: Progress =
+        serde_json::from_str(text(PROGRESS)?).map_err(|error| error.to_string())?;
     Ok(StoredProgress {
         version: text(VERSION)?
             .parse()
             .map_err(|_| format!("its {VERSION} is not a number"))?,
-        progress: serde_json::from_str(text(PROGRESS)?).map_err(|error| error.to_string())?,
+        written: Some(progress.clone()),
+        progress,
     })
 }
 
@@ -206,6 +239,7 @@ mod tests {
             (PROGRESS.to_owned(), AttributeValue::S(json)),
         ]);
         let stored = StoredProgress {
+            written: Some(progress.clone()),
             progress,
             version: 3,
         };

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use super::outputs::OWN_FIELDS;
+use super::outputs::own_field;
 use super::{FinisherStreams, WindowOutputs};
-use crate::variables::{MissingVariable, required_variable};
+use crate::variables::{MissingVariable, optional_variable, required_variable};
 
 /// The environment variable that names the Kinesis stream of each output.
 pub const OUTPUT_STREAMS: &str = "OUTPUT_STREAMS";
@@ -26,6 +26,9 @@ pub struct FinisherSettings {
     /// `REJECTS_STREAM`: the Firehose stream that rows go to which the stream of their output
     /// rejects.
     pub rejects_stream: String,
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`: the function's memory in MB, set by Lambda. It decides how
+    /// many rows of open windows are held.
+    pub memory: Option<usize>,
 }
 
 /// A setting that is missing or wrong.
@@ -79,6 +82,8 @@ impl FinisherSettings {
             output_streams: serde_json::from_str(&output_streams)
                 .map_err(FinisherSettingsError::NotNames)?,
             rejects_stream: required("REJECTS_STREAM", "the Firehose stream for rejected rows")?,
+            memory: optional_variable(&variable, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+                .and_then(|memory| memory.parse().ok()),
         })
     }
 
@@ -102,16 +107,64 @@ impl FinisherSettings {
             });
         }
         for (output, columns) in columns {
-            // Readers of JSON may ignore the case.
-            let is_own = |column: &&String| {
-                let mut own = OWN_FIELDS.iter();
-                own.any(|field| field.eq_ignore_ascii_case(column))
-            };
-            if let Some(column) = columns.iter().find(is_own) {
-                let column = column.clone();
+            if let Some(column) = own_field(&columns) {
+                let column = column.to_owned();
                 return Err(FinisherSettingsError::OwnField { output, column });
             }
         }
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use windrow_core::schema::{KeyColumn, MeasureColumn, Schema};
+    use windrow_core::value::{ColumnType, NumberType};
+
+    use super::super::MergedOutput;
+    use super::*;
+
+    fn checked(output_streams: &str, column: &str) -> String {
+        let settings = FinisherSettings::read(|name| match name {
+            OUTPUT_STREAMS => Some(output_streams.to_owned()),
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" => Some("256".to_owned()),
+            other => Some(other.to_lowercase()),
+        });
+        let key = vec![KeyColumn::new("Room", ColumnType::Text)];
+        let measure = MeasureColumn::max(column, ColumnType::Number(NumberType::I32));
+        let schema = Schema::new(key, "WindowStart", vec![measure]).unwrap();
+        let outputs = MergedOutput::new(&Arc::new(schema), "windows");
+        match settings.and_then(|settings| settings.check(&outputs)) {
+            Ok(settings) => format!("{:?} {:?}", settings.output_streams, settings.memory),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn every_output_has_a_stream() {
+        assert_eq!(
+            checked(r#"{"windows":"rooms-finished"}"#, "Highest"),
+            r#"{"windows": "rooms-finished"} Some(256)"#
+        );
+        assert_eq!(
+            checked("{}", "Highest"),
+            "OUTPUT_STREAMS names no stream for the output windows"
+        );
+        assert_eq!(
+            checked(r#"{"windows":"a","doors":"b"}"#, "Highest"),
+            "OUTPUT_STREAMS names a stream for doors, but the outputs of windows are windows"
+        );
+        assert!(checked("windows=a", "Highest").contains("is not a JSON object of names"));
+        assert!(checked("", "Highest").contains("OUTPUT_STREAMS is not set"));
+    }
+
+    #[test]
+    fn columns_are_not_called_as_fields_of_the_finisher() {
+        assert_eq!(
+            checked(r#"{"windows":"a"}"#, "revision"),
+            "the output windows has a column revision, which is a field that finished rows have"
+        );
     }
 }

@@ -7,7 +7,7 @@ use windrow_core::schema::Schema;
 use windrow_core::sequence;
 use windrow_read::ShardRecord;
 
-use super::progress::{Progress, ShardProgress};
+use super::progress::{FinishAttempt, Progress, ShardProgress};
 
 /// A window, in milliseconds since the epoch. Ordered by its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +40,8 @@ pub(super) struct OpenWindows<'a> {
     most: usize,
     /// Windows that end at this time or later are left out, since there are too many rows.
     cut: Option<i64>,
-    late: BTreeSet<WindowSpan>,
+    /// Finished windows that have new rows.
+    pub(super) late: BTreeSet<WindowSpan>,
     shards: BTreeMap<String, ShardPass>,
 }
 
@@ -67,9 +68,13 @@ impl<'a> OpenWindows<'a> {
         }
     }
 
-    /// Takes a record of a shard. The records of a shard come in order, after
-    /// [`finished`](ShardProgress::finished).
+    /// Takes a record of a shard, unless it came after an [attempt](Progress::attempt) that is to be
+    /// repeated. The records of a shard come in order, after [`finished`](ShardProgress::finished).
     pub(super) fn take(&mut self, shard: &str, record: ShardRecord) {
+        let attempt = self.before.attempt.as_ref();
+        if attempt.is_some_and(|attempt| !attempt.covers(shard, &record.sequence_number)) {
+            return;
+        }
         let read = self.before.shards.get(shard).and_then(read_of);
         let is_new =
             read.is_none_or(|read| sequence::compare(&record.sequence_number, read).is_gt());
@@ -133,11 +138,6 @@ impl<'a> OpenWindows<'a> {
         }
     }
 
-    /// The finished windows that have new rows.
-    pub(super) fn late(&self) -> &BTreeSet<WindowSpan> {
-        &self.late
-    }
-
     /// The ends of the windows that are not finished.
     pub(super) fn ends(&self) -> impl DoubleEndedIterator<Item = i64> {
         self.rows.keys().map(|window| window.end)
@@ -158,13 +158,33 @@ impl<'a> OpenWindows<'a> {
         Some((window, merge(self.schema, rows)))
     }
 
-    /// The progress once all windows that end by `time` are finished. Leaves out shards that are no
-    /// longer `listed`.
-    pub(super) fn progress(mut self, time: Option<i64>, listed: &ListedShards) -> Progress {
-        self.progress.finished_through = self.progress.finished_through.max(time);
-        let finished_through = self.progress.finished_through.unwrap_or(i64::MIN);
-        for (shard, pass) in self.shards {
-            let progress = self.progress.shards.entry(shard).or_default();
+    /// What to write next: the first windows, if they end by `time`.
+    pub(super) fn attempt(&self, time: i64) -> FinishAttempt {
+        let read_before = self.before.shards.iter().filter_map(|(shard, progress)| {
+            let read = progress.read.clone()?;
+            Some((shard.clone(), read))
+        });
+        let mut read: BTreeMap<String, String> = read_before.collect();
+        for (shard, pass) in &self.shards {
+            if let Some((last, _)) = pass.records.last() {
+                read.insert(shard.clone(), last.clone());
+            }
+        }
+        FinishAttempt {
+            through: self.ends().next().filter(|end| *end <= time),
+            read,
+        }
+    }
+
+    /// The progress once all windows that end by `time` are finished, and all late rows. Leaves out
+    /// shards that are no longer `listed`.
+    pub(super) fn progress(&self, time: Option<i64>, listed: &ListedShards) -> Progress {
+        let mut progress = self.progress.clone();
+        progress.attempt = None;
+        progress.finished_through = progress.finished_through.max(time);
+        let finished_through = progress.finished_through.unwrap_or(i64::MIN);
+        for (shard, pass) in &self.shards {
+            let progress = progress.shards.entry(shard.clone()).or_default();
             for (sequence_number, latest) in &pass.records {
                 if latest.is_some_and(|latest| latest > finished_through) {
                     break;
@@ -175,17 +195,15 @@ impl<'a> OpenWindows<'a> {
                 progress.read = Some(last.clone());
             }
         }
-        let shards = &mut self.progress.shards;
+        let shards = &mut progress.shards;
         shards.retain(|shard, _| listed.summaries.contains(shard));
-        for (stream, of_stream) in &mut self.progress.watermarks {
+        for (stream, of_stream) in &mut progress.watermarks {
             if let Some(listed) = listed.readings.get(name_of(stream)) {
                 of_stream.retain(|shard, _| listed.contains(shard));
             }
         }
-        self.progress
-            .watermarks
-            .retain(|_, shards| !shards.is_empty());
-        self.progress
+        progress.watermarks.retain(|_, shards| !shards.is_empty());
+        progress
     }
 }
 
@@ -211,45 +229,55 @@ pub(super) struct ListedShards {
 pub(super) struct LateRows<'a> {
     schema: &'a Schema,
     before: &'a Progress,
+    attempt: &'a FinishAttempt,
     windows: &'a BTreeSet<WindowSpan>,
     /// For each row whether it was read before.
     rows: BTreeMap<WindowSpan, Vec<(Row, bool)>>,
+    /// How many rows these are, and how many may be held.
     count: usize,
+    most: usize,
 }
 
 impl<'a> LateRows<'a> {
     pub(super) fn new(
         schema: &'a Schema,
         before: &'a Progress,
+        attempt: &'a FinishAttempt,
         windows: &'a BTreeSet<WindowSpan>,
+        most: usize,
     ) -> Self {
         Self {
             schema,
             before,
+            attempt,
             windows,
             rows: BTreeMap::new(),
             count: 0,
+            most,
         }
     }
 
-    /// Takes a record of a shard.
+    /// Takes a record of a shard, unless it came after the attempt.
     pub(super) fn take(&mut self, shard: &str, record: &ShardRecord) {
+        if !self.attempt.covers(shard, &record.sequence_number) {
+            return;
+        }
         let read = self.before.shards.get(shard).and_then(read_of);
         let was_read =
             read.is_some_and(|read| sequence::compare(&record.sequence_number, read).is_le());
         for (_, row) in windrow_core::row::rows(self.schema, &record.data) {
             let Ok(row) = row else { continue };
             let window = WindowSpan::of(&row);
-            if self.windows.contains(&window) {
+            if self.windows.contains(&window) && !self.are_too_many() {
                 self.rows.entry(window).or_default().push((row, was_read));
                 self.count += 1;
             }
         }
     }
 
-    /// How many rows are held.
-    pub(super) fn held(&self) -> usize {
-        self.count
+    /// Whether these are more rows than may be held.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.count > self.most
     }
 
     /// Each window, with the merged rows of what was read before, and of everything.
@@ -352,13 +380,42 @@ mod tests {
         let mut open = OpenWindows::new(&schema, &progress, 100);
         open.take(SHARD, rows(10, &[("Attic", 0), ("Attic", 1)]));
         open.take(SHARD, rows(11, &[("Attic", 0)]));
-        assert!(open.late().is_empty());
+        assert!(open.late.is_empty());
         open.take(SHARD, rows(12, &[("Cellar", 0), ("Cellar", 1)]));
-        let late: Vec<WindowSpan> = open.late().iter().copied().collect();
+        let late: Vec<WindowSpan> = open.late.iter().copied().collect();
         assert_eq!(late, [window]);
         assert_eq!(open.pop(2000).unwrap().1.len(), 2);
         let progress = open.progress(Some(2000), &listed(&[]));
         assert_eq!(progress.shards[SHARD].finished.as_deref(), Some("12"));
+    }
+
+    #[test]
+    fn an_attempt_is_repeated_without_what_came_since() {
+        let schema = schema();
+        let mut before = Progress::default();
+        let mut open = OpenWindows::new(&schema, &before, 100);
+        open.take(SHARD, rows(1, &[("Attic", 0), ("Attic", 1)]));
+        assert_eq!(open.attempt(999).through, None);
+        let attempt = open.attempt(5000);
+        assert_eq!(attempt.through, Some(1000));
+        assert!(attempt.covers(SHARD, "1") && !attempt.covers(SHARD, "2"));
+        before.attempt = Some(attempt.clone());
+
+        let mut open = OpenWindows::new(&schema, &before, 100);
+        open.take(SHARD, rows(1, &[("Attic", 0), ("Attic", 1)]));
+        open.take(SHARD, rows(2, &[("Loft", 0)]));
+        open.take("another", rows(1, &[("Loft", 0)]));
+        assert_eq!(open.pop(1000).unwrap().1.len(), 1);
+        let progress = open.progress(attempt.through, &listed(&[]));
+        assert_eq!(progress.attempt, None);
+
+        // Then they are late.
+        let mut open = OpenWindows::new(&schema, &progress, 100);
+        open.take(SHARD, rows(2, &[("Loft", 0)]));
+        assert_eq!(open.late.len(), 1);
+        // Shards of which nothing was read this time count as far as they were read before.
+        let open = OpenWindows::new(&schema, &progress, 100);
+        assert!(open.attempt(5000).covers(SHARD, "1"));
     }
 
     #[test]
@@ -416,14 +473,19 @@ mod tests {
             read: Some("5".to_owned()),
         };
         before.shards.insert(SHARD.to_owned(), shard);
+        let attempt = FinishAttempt {
+            through: None,
+            read: BTreeMap::from([(SHARD.to_owned(), "6".to_owned())]),
+        };
         let windows = BTreeSet::from([WindowSpan {
             end: 1000,
             start: 0,
         }]);
-        let mut late = LateRows::new(&schema, &before, &windows);
+        let mut late = LateRows::new(&schema, &before, &attempt, &windows, 100);
         late.take(SHARD, &rows(5, &[("Attic", 0), ("Attic", 1)]));
         late.take(SHARD, &rows(6, &[("Loft", 0), ("Attic", 0)]));
-        assert_eq!(late.held(), 3);
+        late.take(SHARD, &rows(7, &[("Cellar", 0)]));
+        assert!(!late.are_too_many());
         let merged: Vec<_> = late.windows().collect();
         let sizes = merged
             .iter()

@@ -30,7 +30,9 @@ pub enum RowError {
     #[error("{0} does not end in `#` and a hash")]
     SortKey(String),
     /// The attributes are not those that the hash was made of: something else changed the item.
-    #[error("the row's hash is {expected}, but {attribute} ends in {found}")]
+    #[error(
+        "the row's hash is {expected}, but {attribute} ends in {found}: something changed the item, or a sensor with other columns wrote it"
+    )]
     Hash {
         /// The sort attribute.
         attribute: String,
