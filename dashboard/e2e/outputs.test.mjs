@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { AxeBuilder } from '@axe-core/playwright';
 import { PutRecordsCommand } from '@aws-sdk/client-kinesis';
 
-import { endAll, open, pause, startBrowser, startCloud, temporaryFolder, until } from './world.mjs';
+import { endAll, fly, open, pause, startBrowser, startCloud, temporaryFolder, until } from './world.mjs';
 
 const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url));
 const HTML_NAME = '<img src=x onerror=alert(1)>';
@@ -229,5 +229,18 @@ test('without windows, the page opens on the first output', async () => {
   await until('a row', async () => (await seen.rows())[0]?.[0] === 'attic');
   await seen.choose('COLD');
   await until('a row', async () => (await seen.rows()).join() === 'cellar');
+  assert.deepEqual(page.problems, []);
+});
+
+test('the finished rows of a sensor are an output as well', async () => {
+  const cloud = await startCloud('--finished-rows', '--window', '2s');
+  fly(cloud, '--unicorns', '3', '--seed', '7');
+  const page = await open(browser, `${cloud.map}/table.html`);
+  const seen = see(page);
+  await seen.choose('windows');
+  const columns = ['Name', 'StatusTime', 'Distance', 'MinMagicPoints', 'MaxMagicPoints', 'MinHealthPoints', 'MaxHealthPoints'];
+  assert.deepEqual(await seen.titles(), columns);
+  await until('the rows of three unicorns', async () => new Set((await seen.rows()).map(([name]) => name)).size === 3);
+  for (const cells of await seen.rows()) assert.ok(cells.slice(2).every((text) => /^\d+(\.\d+)?$/.test(text)), cells.join());
   assert.deepEqual(page.problems, []);
 });
