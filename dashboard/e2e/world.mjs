@@ -67,10 +67,16 @@ export function run(name, ...flags) {
   return running;
 }
 
-/** Starts a local cloud on free ports. */
-export async function startCloud(...flags) {
+/** A new folder, which is removed at the end. */
+export async function temporaryFolder() {
   const folder = await mkdtemp(join(tmpdir(), 'wildrydes-map-'));
   ends.push(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Starts a local cloud on free ports. */
+export async function startCloud(...flags) {
+  const folder = await temporaryFolder();
   const cloud = run('local', '--port', '0', '--dashboard-port', '0', '--data-dir', folder, ...flags);
   const [, endpoint] = await cloud.waitForLine(/answer at (http:\/\/127\.0\.0\.1:\d+)/);
   const [, map] = await cloud.waitForLine(/page is at (http:\/\/127\.0\.0\.1:\d+)/);

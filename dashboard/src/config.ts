@@ -13,8 +13,19 @@ export interface Config {
    * The columns of the rows, for the table: JSON as `parseSchema` takes it. The map does not need it.
    */
   readonly schema?: unknown;
+  /** The outputs of the application, for the table. */
+  readonly outputs?: readonly Output[];
   /** An online base map instead of the built-in one. */
   readonly tiles?: Tiles;
+}
+
+/** An output, whose rows are in a stream of their own. */
+export interface Output {
+  readonly name: string;
+  readonly stream: string;
+  readonly columns: readonly string[];
+  /** Whether it has finished rows of windows, which have revisions. */
+  readonly hasWindows: boolean;
 }
 
 /** A source of raster tiles. */

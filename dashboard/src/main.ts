@@ -110,7 +110,7 @@ class Page {
       const now = performance.now();
       if (report.key === this.chartKey()) this.charts.update(report, Date.now());
       measure('chart', now);
-    } else if (report.kind !== 'table') {
+    } else if (report.kind === 'health' || report.kind === 'failed') {
       this.status.handle(report);
     }
   }

@@ -6,17 +6,22 @@
  * them.
  */
 
-import type { Config } from './config.ts';
+import type { Config, Output } from './config.ts';
 import type { Schema } from './schema.ts';
 
 /** From the page to the worker. */
 export type Request =
-  /** Read the streams. The map needs both of them, the table only that of the rows. */
-  | { readonly kind: 'start'; readonly config: Config; readonly schema: Schema; readonly reads: 'both' | 'rows' }
+  /**
+   * Read the streams. The map needs both of them, the table only that of the rows. Without a schema,
+   * neither is read.
+   */
+  | { readonly kind: 'start'; readonly config: Config; readonly schema: Schema | undefined; readonly reads: 'both' | 'rows' }
   /** Whose windows to send from now on: those of the key with this text, or with `null` of all keys. */
   | { readonly kind: 'chart'; readonly key: string | null }
   /** Which part of the table to send from now on. */
   | { readonly kind: 'table'; readonly view: TableView }
+  /** Which output to read, and which part of its rows to send from now on; with `null`, none. */
+  | { readonly kind: 'output'; readonly view: OutputView | null }
   /** The network is back: make the next attempt now. */
   | { readonly kind: 'retry' };
 
@@ -25,9 +30,31 @@ export type Report =
   | Readings
   | Chart
   | Table
-  | { readonly kind: 'health'; readonly stream: 'readings' | 'rows'; readonly health: Health }
-  /** A permanent error: the stream does not exist, or access is denied. No more data will come. */
-  | { readonly kind: 'failed'; readonly stream: 'readings' | 'rows'; readonly problem: string; readonly advice: string };
+  | OutputTable
+  | HealthReport
+  | FailureReport;
+
+/** How the reading of a stream goes. */
+export interface HealthReport {
+  readonly kind: 'health';
+  readonly stream: StreamKind;
+  /** The name of the output, if the stream is that of one. */
+  readonly output?: string;
+  readonly health: Health;
+}
+
+/** A permanent error: the stream does not exist, or access is denied. No more data will come. */
+export interface FailureReport {
+  readonly kind: 'failed';
+  readonly stream: StreamKind;
+  /** The name of the output, if the stream is that of one. */
+  readonly output?: string;
+  readonly problem: string;
+  readonly advice: string;
+}
+
+/** What a stream has. */
+export type StreamKind = 'readings' | 'rows' | 'output';
 
 /** Readings in the order they were read. All arrays have the same length. */
 export interface Readings {
@@ -128,6 +155,33 @@ export interface TableRow {
   /** The measures, for people; empty without a window. */
   readonly values: readonly string[];
   readonly gap: boolean;
+}
+
+/** A part of an output's rows, newest first. */
+export interface OutputView {
+  readonly output: Output;
+  /** The index of the first row. */
+  readonly first: number;
+  readonly count: number;
+}
+
+/** A part of an output's rows, newest first. */
+export interface OutputTable {
+  readonly kind: 'output';
+  /** The output's name. */
+  readonly name: string;
+  /** How many rows there are. */
+  readonly size: number;
+  /** Whether older rows were dropped to save memory. */
+  readonly isCut: boolean;
+  /** How many rows arrived in the last minute. */
+  readonly perMinute: number;
+  /** The index of the first row that is sent. */
+  readonly first: number;
+  /** By row, the values of the output's columns, for people. */
+  readonly cells: readonly (readonly string[])[];
+  /** Which columns have numbers. */
+  readonly numbers: readonly boolean[];
 }
 
 /** The health of a stream's reading, reported at least once per second. */

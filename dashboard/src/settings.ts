@@ -3,7 +3,7 @@
  * next to the page.
  */
 
-import type { Config, Tiles } from './config.ts';
+import type { Config, Output, Tiles } from './config.ts';
 
 const KEY = 'wildrydes.config';
 
@@ -49,7 +49,7 @@ export function parse(value: unknown, source: string): Config {
   const stream = required('stream');
   const summaryStream = required('summaryStream');
   for (const name of [stream, summaryStream]) {
-    if (!/^[a-zA-Z0-9_.-]{1,128}$/.test(name)) throw new InvalidConfig(`${source}: ${name} is not a stream name`);
+    if (!isStreamName(name)) throw new InvalidConfig(`${source}: ${name} is not a stream name`);
   }
   const identityPoolId = text('identityPoolId');
   const endpoint = text('endpoint');
@@ -61,6 +61,7 @@ export function parse(value: unknown, source: string): Config {
     throw new InvalidConfig(`${source}: ${identityPoolId} is not an identity pool id; expected something like us-east-1:00000000-0000-0000-0000-000000000000`);
   }
   const tiles = parseTiles(given['tiles'], source);
+  const outputs = parseOutputs(given['outputs'], source);
   return {
     region,
     stream,
@@ -68,9 +69,33 @@ export function parse(value: unknown, source: string): Config {
     ...(identityPoolId === undefined ? {} : { identityPoolId }),
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(tiles === undefined ? {} : { tiles }),
+    ...(outputs === undefined ? {} : { outputs }),
     // The page that needs it checks it.
     ...(given['schema'] === undefined ? {} : { schema: given['schema'] }),
   };
+}
+
+function parseOutputs(value: unknown, source: string): Output[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!Array.isArray(value)) throw new InvalidConfig(`${source}: outputs is not a list`);
+  const outputs = value.map((output, index) => parseOutput(output, `${source}: outputs[${index}]`));
+  const twice = outputs.find(({ name }, index) => outputs.findIndex((other) => other.name === name) !== index);
+  if (twice !== undefined) throw new InvalidConfig(`${source}: two outputs are called ${twice.name}`);
+  return outputs;
+}
+
+function parseOutput(value: unknown, where: string): Output {
+  const { name, stream, columns, hasWindows } = (value ?? {}) as Record<string, unknown>;
+  if (typeof name !== 'string' || name === '') throw new InvalidConfig(`${where}.name is not a name`);
+  if (typeof stream !== 'string' || !isStreamName(stream)) throw new InvalidConfig(`${where}.stream is not a stream name`);
+  const isText = (column: unknown): column is string => typeof column === 'string';
+  if (!Array.isArray(columns) || !columns.every(isText)) throw new InvalidConfig(`${where}.columns is not a list of names`);
+  if (typeof hasWindows !== 'boolean') throw new InvalidConfig(`${where}.hasWindows is neither true nor false`);
+  return { name, stream, columns, hasWindows };
+}
+
+function isStreamName(name: string): boolean {
+  return /^[a-zA-Z0-9_.-]{1,128}$/.test(name);
 }
 
 function parseTiles(value: unknown, source: string): Tiles | undefined {

@@ -1,17 +1,19 @@
-/** The live table of any sensor: starts the worker that reads its rows, and shows its reports. */
+/**
+ * The live table of any sensor and of the outputs of an application: starts the worker that reads
+ * their rows, and shows its reports.
+ */
 
 import './view/style.css';
 
-import type { Config } from './config.ts';
-import type { Health, Report, Request, Table } from './protocol.ts';
+import type { Config, Output } from './config.ts';
+import type { FailureReport, HealthReport, Report, Request } from './protocol.ts';
 import { InvalidSchema, parseSchema, type Schema } from './schema.ts';
 import { load } from './settings.ts';
 import { element, make, setText } from './view/dom.ts';
 import { ask } from './view/form.ts';
-import { KeyTable } from './view/key_table.ts';
-import { MeasureCharts } from './view/measure_charts.ts';
-import { Status } from './view/status.ts';
-import { Summary } from './view/summary.ts';
+import { KeysPanel } from './view/keys_panel.ts';
+import { OutputPanel } from './view/output_panel.ts';
+import { Status, type StatusSubject } from './view/status.ts';
 import { Themes } from './view/theme.ts';
 
 /** How often rates and the status are updated, in milliseconds. */
@@ -29,7 +31,8 @@ async function start(): Promise<void> {
     if (error instanceof InvalidSchema) problem = `The schema is invalid: ${problem}.`;
   }
   element('settings', HTMLButtonElement).addEventListener('click', () => ask(config, '', 'table'));
-  if (config !== undefined && schema !== undefined) {
+  const hasOutputs = (config?.outputs ?? []).length > 0;
+  if (config !== undefined && (schema !== undefined || (hasOutputs && problem === ''))) {
     new Page(config, schema).follow();
     return;
   }
@@ -59,72 +62,102 @@ function explain(config: Config, problem: string): void {
   setText(element('status', HTMLElement), 'no schema');
 }
 
+/** The sections of the keys. */
+const KEYS_SECTIONS = ['summary-section', 'keys', 'charts-section'];
+
+/** What the page shows: the keys, or an output. */
+type View = 'keys' | Output;
+
 class Page {
   private readonly config: Config;
-  private readonly schema: Schema;
-  private readonly table: KeyTable;
-  private readonly charts: MeasureCharts;
-  private readonly summary = new Summary();
+  private readonly schema: Schema | undefined;
+  private readonly keys: KeysPanel | undefined;
+  private readonly output: OutputPanel;
   private readonly status: Status;
-  private readonly all = element('all', HTMLButtonElement);
+  private readonly buttons = new Map<View, HTMLButtonElement>();
+  private view: View;
   private worker: Worker | undefined;
-  private newest: Table | undefined;
-  private health: Health | undefined;
-  /** The text of the key that was chosen; `null` for all keys. */
-  private selected: string | null = null;
 
-  constructor(config: Config, schema: Schema) {
+  /** There are keys if there is a schema, and otherwise outputs. */
+  constructor(config: Config, schema: Schema | undefined) {
     this.config = config;
     this.schema = schema;
-    this.charts = new MeasureCharts(schema);
-    this.table = new KeyTable(schema, {
-      onView: (view) => this.send({ kind: 'table', view }),
-      onSelect: (key, name) => this.select(key, name),
-    });
+    this.keys = schema === undefined ? undefined : new KeysPanel(schema, (request) => this.send(request));
+    this.output = new OutputPanel((view) => this.send({ kind: 'output', view }));
+    const views: View[] = [...(schema === undefined ? [] : (['keys'] as const)), ...(config.outputs ?? [])];
+    this.view = views[0] ?? 'keys';
     this.status = new Status({
-      primary: 'rows',
-      hint: { problem: 'No rows yet.', advice: `Rows of ${config.summaryStream} appear after a window ends. The page shows the last hour.` },
+      ...subjectOf(config, this.view),
       onRetry: () => this.send({ kind: 'retry' }),
       onSettings: () => ask(config, '', 'table'),
     });
-    new Themes(element('theme', HTMLButtonElement), () => this.charts.setTheme());
-    setText(element('title', HTMLElement), config.summaryStream);
-    document.title = config.summaryStream;
-    this.all.addEventListener('click', () => this.select(null, null));
-    this.summary.update(undefined, undefined);
+    new Themes(element('theme', HTMLButtonElement), () => this.keys?.setTheme());
+    this.makeButtons(views);
     setInterval(() => this.tick(), TICK_MILLIS);
     addEventListener('online', () => this.send({ kind: 'retry' }));
   }
 
-  /** Starts reading the rows. */
+  /** Starts reading. */
   follow(): void {
     const { config, schema } = this;
     this.worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
     this.worker.addEventListener('message', (event: MessageEvent<Report>) => this.handle(event.data));
     this.worker.addEventListener('error', (event) => {
       const problem = `The page’s worker failed: ${event.message || 'it could not be loaded'}`;
-      this.status.handle({ kind: 'failed', stream: 'rows', problem, advice: 'Reload the page.' });
+      const failed = { kind: 'failed', problem, advice: 'Reload the page.' } as const;
+      this.status.handle({ ...failed, stream: 'rows' });
+      this.status.handle({ ...failed, stream: 'output' });
     });
     this.send({ kind: 'start', config, schema, reads: 'rows' });
-    this.send({ kind: 'table', view: { search: '', first: 0, count: 50 } });
+    if (schema !== undefined) this.send({ kind: 'table', view: { search: '', first: 0, count: 50 } });
+    this.show(this.view);
+  }
+
+  private makeButtons(views: readonly View[]): void {
+    const nav = element('views', HTMLElement);
+    nav.hidden = views.length < 2;
+    for (const view of views) {
+      const button = make('button', { class: 'plain', text: view === 'keys' ? 'Keys' : view.name });
+      button.type = 'button';
+      button.addEventListener('click', () => {
+        if (view !== this.view) this.show(view);
+      });
+      this.buttons.set(view, button);
+      nav.append(button);
+    }
+  }
+
+  private show(view: View): void {
+    this.view = view;
+    const isKeys = view === 'keys';
+    const stream = isKeys ? this.config.summaryStream : view.stream;
+    setText(element('title', HTMLElement), stream);
+    document.title = stream;
+    element('skip', HTMLAnchorElement).hash = isKeys ? 'search' : 'output';
+    for (const [other, button] of this.buttons) button.setAttribute('aria-pressed', String(other === view));
+    this.status.show(subjectOf(this.config, view));
+    for (const id of KEYS_SECTIONS) element(id, HTMLElement).hidden = !isKeys;
+    this.output.show(isKeys ? null : view);
+    this.tick();
   }
 
   private handle(report: Report): void {
     switch (report.kind) {
       case 'table':
-        this.newest = report;
-        this.table.update(report);
-        this.summary.update(report, this.health);
+        this.keys?.updateTable(report);
         return;
       case 'chart':
-        if (report.key === this.selected) this.charts.update(report, Date.now());
+        this.keys?.updateChart(report);
+        return;
+      case 'output':
+        this.output.update(report);
         return;
       case 'health':
-        this.health = report.health;
-        this.status.handle(report);
+        if (report.stream === 'rows') this.keys?.updateHealth(report.health);
+        if (this.isCurrent(report)) this.status.handle(report);
         return;
       case 'failed':
-        this.status.handle(report);
+        if (this.isCurrent(report)) this.status.handle(report);
         return;
       case 'readings':
         // This page does not ask for them.
@@ -132,23 +165,32 @@ class Page {
     }
   }
 
-  private tick(): void {
-    this.summary.update(this.newest, this.health);
-    this.status.update((this.newest?.keys ?? 0) > 0, Date.now());
+  /** Whether a report is not of an output that was shown before. */
+  private isCurrent({ output }: HealthReport | FailureReport): boolean {
+    return output === undefined || (this.view !== 'keys' && this.view.name === output);
   }
 
-  /** Shows the charts of a key, or with `null` of all keys. */
-  private select(key: string | null, name: string | null): void {
-    this.selected = key;
-    this.table.select(key);
-    this.all.hidden = key === null;
-    this.charts.clear(name);
-    this.send({ kind: 'chart', key });
+  private tick(): void {
+    this.keys?.tick();
+    const hasData = this.view === 'keys' ? (this.keys?.hasData ?? false) : this.output.hasData;
+    this.status.update(hasData, Date.now());
   }
 
   private send(request: Request): void {
     this.worker?.postMessage(request);
   }
+}
+
+function subjectOf({ summaryStream }: Config, view: View): StatusSubject {
+  const problem = 'No rows yet.';
+  if (view === 'keys') {
+    return { primary: 'rows', hint: { problem, advice: `Rows of ${summaryStream} appear after a window ends. The page shows the last hour.` } };
+  }
+  const { stream, hasWindows } = view;
+  const advice = hasWindows
+    ? `Rows of ${stream} appear once their window is complete. The page shows the newest of the last hour.`
+    : `Rows of ${stream} appear as soon as they are written. The page shows the newest of the last five minutes.`;
+  return { primary: 'output', hint: { problem, advice } };
 }
 
 start().catch((error: unknown) => {

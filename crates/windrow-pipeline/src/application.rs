@@ -23,7 +23,7 @@ use windrow_local::{Application, Pipeline, ResourceNames, StartError};
 use windrow_service::chain;
 use windrow_write::{DynamoTable, FirehoseStream, KinesisStream};
 
-use crate::page::{self, PageFiles};
+use crate::page::{self, PageConfig, PageFiles, PageOutput};
 
 /// How the functions run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub enum Functions {
 pub struct OutputFunction<S> {
     /// The name of its binary.
     pub binary: String,
+    /// The columns of each of its outputs, by the output's name.
+    pub columns: fn(&S) -> BTreeMap<String, Vec<String>>,
     /// Makes the function that runs in this process.
     pub embedded: fn(&S, &ResourceNames, &SdkConfig) -> Embedded,
 }
@@ -161,8 +163,15 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
     }
 
     fn page(&self, endpoint_url: &str, region: &str, names: &ResourceNames) -> Router {
-        let schema = self.sensor.schema();
-        let page = |files| page::router(files, endpoint_url, region, names, schema);
+        let config = PageConfig {
+            endpoint_url,
+            region,
+            names,
+            // Without windows, there are no rows in the summary stream.
+            schema: self.has_windows.then(|| &**self.sensor.schema()),
+            outputs: self.page_outputs(names),
+        };
+        let page = |files| page::router(files, &config);
         self.page.map(page).unwrap_or_default()
     }
 }
@@ -195,6 +204,25 @@ impl<S: Sensor + Clone> SensorApplication<S> {
             environment.insert("OUTPUT_STREAMS".to_owned(), outputs);
         }
         environment
+    }
+
+    /// The outputs that the functions write, by name. One with rows of both functions is listed once.
+    fn page_outputs(&self, names: &ResourceNames) -> Vec<PageOutput> {
+        let streams = names.outputs.iter().chain(&names.finished);
+        let streams: BTreeMap<&String, &String> = streams.collect();
+        let functions = [&self.stateless, &self.finisher].into_iter().flatten();
+        let mut columns: BTreeMap<String, Vec<String>> = functions
+            .flat_map(|function| (function.columns)(&self.sensor))
+            .collect();
+        streams
+            .into_iter()
+            .map(|(name, stream)| PageOutput {
+                columns: columns.remove(name).unwrap_or_default(),
+                has_windows: names.finished.contains_key(name),
+                name: name.clone(),
+                stream: stream.clone(),
+            })
+            .collect()
     }
 
     fn embedded_aggregator(&self, names: &ResourceNames, config: &SdkConfig) -> Embedded {
@@ -287,12 +315,16 @@ impl<S: Sensor> OutputFunction<S> {
     pub fn finisher(binary: impl Into<String>) -> Self {
         Self {
             binary: binary.into(),
+            columns: |sensor| merged_output(sensor).columns(),
             embedded: |sensor, names, config| {
-                let outputs = MergedOutput::new(sensor.schema(), WINDOWS);
-                embedded_finisher(outputs, names, config)
+                embedded_finisher(merged_output(sensor), names, config)
             },
         }
     }
+}
+
+fn merged_output(sensor: &impl Sensor) -> MergedOutput {
+    MergedOutput::new(sensor.schema(), WINDOWS)
 }
 
 fn shared(function: impl Function + 'static) -> Arc<dyn Function> {

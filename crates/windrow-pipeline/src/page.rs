@@ -1,7 +1,7 @@
 //! The page of a local cloud: its files, and `config.json`.
 //!
 //! `config.json` is generated from the settings: it has the Kinesis endpoint, the streams to read and
-//! the columns of the rows. The page does everything else in the browser, with the AWS SDK.
+//! the columns of their rows. The page does everything else in the browser, with the AWS SDK.
 //!
 //! The files in `page` are those of the live table, which works for any sensor. `npm run build` in
 //! `dashboard` generates them, and the repository includes them.
@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use rust_embed::RustEmbed;
-use serde_json::json;
+use serde_json::{Value, json};
 use windrow_core::schema::Schema;
 use windrow_local::ResourceNames;
 
@@ -33,24 +33,69 @@ pub(crate) fn live_table(path: &str) -> Option<Cow<'static, [u8]>> {
     LiveTable::get(path).map(|file| file.data)
 }
 
-/// Serves each file to GET and HEAD, and nothing else. The page reads the streams in `names`, in
-/// `region`, from the endpoint at `endpoint_url`; their rows have the columns of `schema`.
-pub(crate) fn router(
-    files: PageFiles,
-    endpoint_url: &str,
-    region: &str,
-    names: &ResourceNames,
-    schema: &Schema,
-) -> Router {
-    let config = json!({
-        "endpoint": endpoint_url,
-        "region": region,
-        "stream": names.stream,
-        "summaryStream": names.summary_stream,
-        "schema": schema,
-    });
-    let config = config.to_string();
-    let headers = headers(endpoint_url);
+/// What the page reads.
+#[derive(Debug)]
+pub(crate) struct PageConfig<'a> {
+    /// The address of the endpoint with the streams.
+    pub(crate) endpoint_url: &'a str,
+    /// Their region.
+    pub(crate) region: &'a str,
+    /// The names of the streams.
+    pub(crate) names: &'a ResourceNames,
+    /// The columns of the rows in the summary stream; `None` if there are no windows.
+    pub(crate) schema: Option<&'a Schema>,
+    /// The outputs, in the order in which the page has them.
+    pub(crate) outputs: Vec<PageOutput>,
+}
+
+/// An output whose rows the page shows.
+#[derive(Debug)]
+pub(crate) struct PageOutput {
+    /// Its name.
+    pub(crate) name: String,
+    /// The stream of its rows.
+    pub(crate) stream: String,
+    /// Its columns.
+    pub(crate) columns: Vec<String>,
+    /// Whether it has finished rows of windows, which have revisions.
+    pub(crate) has_windows: bool,
+}
+
+impl PageConfig<'_> {
+    /// The content of `config.json`.
+    fn to_json(&self) -> String {
+        let mut config = json!({
+            "endpoint": self.endpoint_url,
+            "region": self.region,
+            "stream": self.names.stream,
+            "summaryStream": self.names.summary_stream,
+        });
+        if let Some(schema) = self.schema {
+            config["schema"] = json!(schema);
+        }
+        if !self.outputs.is_empty() {
+            let outputs = self.outputs.iter().map(PageOutput::to_json);
+            config["outputs"] = outputs.collect();
+        }
+        config.to_string()
+    }
+}
+
+impl PageOutput {
+    fn to_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "stream": self.stream,
+            "columns": self.columns,
+            "hasWindows": self.has_windows,
+        })
+    }
+}
+
+/// Serves each file to GET and HEAD, and nothing else.
+pub(crate) fn router(files: PageFiles, config: &PageConfig<'_>) -> Router {
+    let headers = headers(config.endpoint_url);
+    let config = config.to_json();
     let respond = move |request: Request| {
         let mut response = respond(files, &request, &config);
         response.headers_mut().extend(headers.clone());
@@ -136,29 +181,51 @@ fn headers(endpoint_url: &str) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use axum::http::Method;
     use axum::response::Response;
     use http_body_util::BodyExt as _;
     use tower::ServiceExt as _;
-    use windrow_core::sensor::{Aggregation, DeclaredSensor, Field, Sensor as _};
+    use windrow_core::sensor::{Aggregation, DeclaredSensor, Field};
     use windrow_core::value::ColumnType;
+    use windrow_local::Application as _;
+    use windrow_local::functions::Embedded;
 
     use super::*;
-    use crate::{LocalProgram, SensorApplication};
+    use crate::{LocalProgram, OutputFunction, SensorApplication};
 
     const ENDPOINT: &str = "http://127.0.0.1:4566";
 
-    async fn ask(method: Method, path: &str) -> Response {
+    fn rooms() -> LocalProgram<DeclaredSensor> {
         let sensor = DeclaredSensor::new(vec![
             Field::new("Room", ColumnType::Text).key(),
             Field::new("Celsius", ColumnType::Float).measure("Highest", Aggregation::Max),
         ]);
-        let program = LocalProgram::new(SensorApplication::new(sensor.unwrap()), "rooms");
-        let schema = program.application.sensor.schema();
-        let router = router(live_table, ENDPOINT, "us-east-1", &program.names, schema);
+        LocalProgram::new(SensorApplication::new(sensor.unwrap()), "rooms")
+    }
+
+    async fn ask(method: Method, path: &str) -> Response {
+        ask_of(&rooms(), method, path).await
+    }
+
+    async fn ask_of(
+        program: &LocalProgram<DeclaredSensor>,
+        method: Method,
+        path: &str,
+    ) -> Response {
+        let LocalProgram {
+            application, names, ..
+        } = program;
+        let router = application.page(ENDPOINT, "us-east-1", names);
         let request = Request::builder().method(method).uri(path);
         let request = request.body(Body::empty()).unwrap();
         router.oneshot(request).await.unwrap()
+    }
+
+    async fn config_of(program: &LocalProgram<DeclaredSensor>) -> Value {
+        let config = ask_of(program, Method::GET, "/config.json").await;
+        serde_json::from_slice(&body(config).await).unwrap()
     }
 
     async fn body(response: Response) -> Vec<u8> {
@@ -187,12 +254,52 @@ mod tests {
 
     #[tokio::test]
     async fn the_page_knows_the_columns() {
-        let config = body(ask(Method::GET, "/config.json").await).await;
-        let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+        let config = config_of(&rooms()).await;
         assert_eq!(config["endpoint"], ENDPOINT);
         assert_eq!(config["summaryStream"], "rooms-summary");
         assert_eq!(config["schema"]["key"][0]["name"], "Room");
         assert_eq!(config["schema"]["measures"][0]["name"], "Highest");
+        assert_eq!(config.get("outputs"), None);
+    }
+
+    #[tokio::test]
+    async fn the_page_knows_the_outputs_and_their_columns() {
+        let mut program = rooms();
+        let stream = |(output, stream): (&str, &str)| (output.to_owned(), stream.to_owned());
+        program.names.finished = [("windows", "rooms-finished")].map(stream).into();
+        program.application.finisher = Some(OutputFunction::finisher("rooms-finisher"));
+        let windows = json!({
+            "name": "windows",
+            "stream": "rooms-finished",
+            "columns": ["Room", "WindowStart", "Highest"],
+            "hasWindows": true,
+        });
+        assert_eq!(config_of(&program).await["outputs"], json!([windows]));
+
+        program.names.outputs = [("alarms", "rooms-alarms"), ("windows", "rooms-finished")]
+            .map(stream)
+            .into();
+        program.application.stateless = Some(OutputFunction {
+            binary: "rooms-alarms".to_owned(),
+            columns: |_| {
+                let columns = ["Room", "Celsius"].map(str::to_owned).to_vec();
+                BTreeMap::from([("alarms".to_owned(), columns)])
+            },
+            embedded: |_, _, _| Embedded::new("alarms", |_, _| std::future::ready(Ok(Vec::new()))),
+        });
+        let alarms = json!({
+            "name": "alarms",
+            "stream": "rooms-alarms",
+            "columns": ["Room", "Celsius"],
+            "hasWindows": false,
+        });
+        let config = config_of(&program).await;
+        // An output with rows of both kinds is there once.
+        assert_eq!(config["outputs"], json!([alarms, windows]));
+        assert_eq!(config["schema"]["key"][0]["name"], "Room");
+
+        program.application.has_windows = false;
+        assert_eq!(config_of(&program).await.get("schema"), None);
     }
 
     #[tokio::test]

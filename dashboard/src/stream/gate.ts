@@ -1,3 +1,6 @@
+/** The maximum number of concurrent calls: a browser's connection limit per host. */
+export const MAX_CALLS = 6;
+
 /** A fair semaphore: limits how many tasks run at once. */
 export class Gate {
   #free: number;

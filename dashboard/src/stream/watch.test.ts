@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 
 import type { Chart, Report } from '../protocol.ts';
+import { Gate, MAX_CALLS } from './gate.ts';
 import { Failure } from './kinesis.ts';
 import { UNICORN, unicornKey } from '../unicorn.ts';
 import { MemoryKinesis, seeded, VirtualClock } from './virtual.testing.ts';
@@ -25,6 +26,7 @@ class Scene {
       reads,
       clock: this.clock,
       random: seeded(1),
+      gate: new Gate(MAX_CALLS),
       kinesis: {
         listShards: (stream, token, signal) => kinesisOf(stream).listShards(stream, token, signal),
         iterator: async (stream, shard, start, signal) =>

@@ -8,7 +8,7 @@ import { parseRows } from '../wire/rows.ts';
 import { advise } from './advice.ts';
 import type { Clock } from './clock.ts';
 import { Follow, type ParseCounts } from './follow.ts';
-import { Gate } from './gate.ts';
+import type { Gate } from './gate.ts';
 import { Failure, type Kinesis, type StreamRecord } from './kinesis.ts';
 
 /** How far back readings start, in milliseconds: enough to fill the map. */
@@ -32,9 +32,6 @@ const SEND_INTERVAL = 500;
 /** The target number of readings per message, so that the page can draw in between. */
 const BATCH_READINGS = 2_500;
 
-/** The maximum number of concurrent calls: a browser's connection limit per host. */
-const MAX_CALLS = 6;
-
 /** The settings and dependencies of a {@link Watch}. */
 export interface WatchOptions {
   readonly config: Config;
@@ -46,6 +43,7 @@ export interface WatchOptions {
   readonly clock: Clock;
   /** Returns numbers in [0, 1). */
   readonly random: () => number;
+  readonly gate: Gate;
   /** Sends a report, and transfers the buffers. */
   readonly post: (report: Report, buffers: ArrayBuffer[]) => void;
 }
@@ -65,8 +63,8 @@ export class Watch {
   #isSendDue = false;
 
   constructor(options: WatchOptions) {
-    const { config, kinesis, clock, random, post } = options;
-    const shared = { kinesis, clock, random, gate: new Gate(MAX_CALLS) };
+    const { config, kinesis, clock, random, gate, post } = options;
+    const shared = { kinesis, clock, random, gate };
     this.#options = options;
     this.#windows = new RecentWindows(options.schema);
     this.#readings = new Follow({

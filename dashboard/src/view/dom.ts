@@ -24,3 +24,10 @@ export function make<Tag extends keyof HTMLElementTagNameMap>(
 export function setText(target: Element, text: string): void {
   if (target.textContent !== text) target.textContent = text;
 }
+
+/** Sets a cell's text; a text that is too long is in its tooltip as well. */
+export function setCell(cell: Element, text: string): void {
+  if (cell.textContent === text) return;
+  cell.textContent = text;
+  cell.setAttribute('title', text);
+}

@@ -64,10 +64,10 @@ export function ask(current: Config | undefined, problem: string, page: 'map' | 
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     const given = Object.fromEntries([...inputs].map(([name, input]) => [name, input.value]));
-    const { tiles } = current ?? {};
+    const { tiles, outputs } = current ?? {};
     try {
       const columns = page === 'table' ? { schema: checkSchema(schema.value) } : { schema: current?.schema };
-      save(parse({ ...given, ...columns, ...(tiles === undefined ? {} : { tiles }) }, 'the form'));
+      save(parse({ ...given, ...columns, tiles, outputs }, 'the form'));
       location.reload();
     } catch (error) {
       trouble.hidden = false;

@@ -6,7 +6,7 @@
 import type { Table, TableRow, TableView } from '../protocol.ts';
 import type { Schema } from '../schema.ts';
 import { formatTime } from '../wire/time.ts';
-import { element, make, setText } from './dom.ts';
+import { element, make, setCell, setText } from './dom.ts';
 import { moveTo, visibleRows } from './scroll.ts';
 import { count, digits } from './words.ts';
 
@@ -204,11 +204,4 @@ export class KeyTable {
     const bottom = top + 2 * ROW_PIXELS - this.box.clientHeight;
     this.box.scrollTop = Math.min(top, Math.max(bottom, this.box.scrollTop));
   }
-}
-
-/** Sets a cell's text; a text that is too long is in its tooltip as well. */
-function setCell(cell: Element, text: string): void {
-  if (cell.textContent === text) return;
-  cell.textContent = text;
-  cell.setAttribute('title', text);
 }

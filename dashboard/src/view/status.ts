@@ -1,6 +1,6 @@
 /** The health of the streams: a status line, and a notice if there is a problem. */
 
-import type { Health, Report } from '../protocol.ts';
+import type { FailureReport, Health, HealthReport, StreamKind } from '../protocol.ts';
 import { element, make, setText } from './dom.ts';
 import { count, duration, number } from './words.ts';
 
@@ -9,15 +9,16 @@ const LABELS = { connecting: 'connecting', live: 'live', throttled: 'slowed down
 /** A lag above this is shown. */
 const LAG_MILLIS = 5_000;
 
-type Stream = 'readings' | 'rows';
-type Failure = Extract<Report, { kind: 'failed' }>;
-
-/** How a page shows its status. */
-export interface StatusOptions {
+/** What a page shows. */
+export interface StatusSubject {
   /** The stream that the page cannot do without. */
-  readonly primary: Stream;
+  readonly primary: StreamKind;
   /** What to say while the stream has been empty. */
   readonly hint: { readonly problem: string; readonly advice: string };
+}
+
+/** How a page shows its status. */
+export interface StatusOptions extends StatusSubject {
   readonly onRetry: () => void;
   readonly onSettings: () => void;
 }
@@ -28,8 +29,9 @@ export class Status {
   private readonly notice = element('notice', HTMLElement);
   private readonly announcement = element('announcement', HTMLElement);
   private readonly options: StatusOptions;
-  private readonly health = new Map<Stream, Health>();
-  private readonly failures = new Map<Stream, Failure>();
+  private readonly health = new Map<StreamKind, Health>();
+  private readonly failures = new Map<StreamKind, FailureReport>();
+  private subject: StatusSubject;
   private readonly problem = make('p');
   private readonly advice = make('p', { class: 'advice' });
   private readonly action = make('button');
@@ -37,21 +39,30 @@ export class Status {
 
   constructor(options: StatusOptions) {
     this.options = options;
+    this.subject = options;
     this.action.type = 'button';
     this.action.addEventListener('click', () => this.onAction());
     this.notice.append(this.problem, this.advice, this.action);
   }
 
-  handle(report: Extract<Report, { kind: 'health' | 'failed' }>): void {
+  /** Shows the status of another subject. What is known of an output is dropped. */
+  show(subject: StatusSubject): void {
+    this.subject = subject;
+    this.health.delete('output');
+    if (this.failures.get('output')?.output !== undefined) this.failures.delete('output');
+  }
+
+  handle(report: HealthReport | FailureReport): void {
     if (report.kind === 'health') this.health.set(report.stream, report.health);
     else this.failures.set(report.stream, report);
   }
 
   /** Redraws. `hasData`: whether there ever was any; `now`: milliseconds since the epoch. */
   update(hasData: boolean, now: number): void {
-    const { primary, hint, onRetry, onSettings } = this.options;
+    const { onRetry, onSettings } = this.options;
+    const { primary, hint } = this.subject;
     const health = this.health.get(primary);
-    const failure = this.failures.get('readings') ?? this.failures.get('rows');
+    const failure = this.streams.map((stream) => this.failures.get(stream)).find((found) => found !== undefined);
     const state = failure === undefined ? (health?.state.kind ?? 'connecting') : 'failed';
     this.line.dataset['state'] = state;
     setText(this.line, failure === undefined ? this.summary() : `${failure.stream}: stopped`);
@@ -80,6 +91,12 @@ export class Status {
     }
   }
 
+  /** The streams whose status is shown. */
+  private get streams(): readonly StreamKind[] {
+    const { primary } = this.subject;
+    return primary === 'readings' ? ['readings', 'rows'] : [primary];
+  }
+
   private showNotice(problem: string, advice: string, action: string, onAction: () => void): void {
     this.notice.hidden = false;
     setText(this.problem, problem);
@@ -97,21 +114,22 @@ export class Status {
   }
 
   private summary(): string {
-    const { primary } = this.options;
+    const { primary } = this.subject;
     const health = this.health.get(primary);
     const rows = this.health.get('rows');
     if (health === undefined) return 'connecting';
     const parts = [LABELS[health.state.kind], count(health.shards, 'shard')];
     const rate = health.linesPerSecond;
-    parts.push(`${number(rate)} ${rate === 1 ? primary.slice(0, -1) : primary}/s`);
-    const all = [...this.health.values()];
+    // An output says itself how many rows arrive.
+    if (primary !== 'output') parts.push(`${number(rate)} ${rate === 1 ? primary.slice(0, -1) : primary}/s`);
+    const all = this.streams.flatMap((stream) => this.health.get(stream) ?? []);
     const lag = Math.max(...all.map(({ lagMillis }) => lagMillis));
     parts.push(lag > LAG_MILLIS ? `${duration(lag)} lag` : 'no lag');
     const rejected = all.reduce((sum, one) => sum + one.rejected, 0);
     if (rejected > 0) parts.push(`${count(rejected, 'rejected line')}`);
     const retries = all.reduce((sum, one) => sum + one.retries, 0);
     if (retries > 0) parts.push(count(retries, 'retry', 'retries'));
-    if (primary !== 'rows' && rows !== undefined && rows.state.kind !== 'live') parts.push(`charts: ${LABELS[rows.state.kind]}`);
+    if (primary === 'readings' && rows !== undefined && rows.state.kind !== 'live') parts.push(`charts: ${LABELS[rows.state.kind]}`);
     return parts.join(' · ');
   }
 }

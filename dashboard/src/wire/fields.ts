@@ -43,6 +43,23 @@ export function numberText(line: string, ...path: readonly string[]): string | u
   return found;
 }
 
+/** The numbers among the fields of a line, by name, each as {@link numberText} returns it. */
+export function numberTexts(line: string): Map<string, string> {
+  const texts = new Map<string, string>();
+  let depth = 0;
+  let name = '';
+  let lastString = '';
+  for (const [token] of line.matchAll(TOKEN)) {
+    if (token === '{' || token === '[') depth += 1;
+    else if (token === '}' || token === ']') depth -= 1;
+    else if (depth !== 1 || token === ',') continue;
+    else if (token === ':') name = JSON.parse(lastString) as string;
+    else if (token.startsWith('"')) lastString = token;
+    else if (/^[-\d]/.test(token)) texts.set(name, token);
+  }
+  return texts;
+}
+
 /** The value if it is a JSON object. */
 export function asObject(value: unknown): Fields | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;

@@ -35,17 +35,29 @@ export interface RowLines {
   readonly rejected: number;
 }
 
-/** Parses the rows of a record, one per line. */
+/**
+ * Parses the rows of a record, one per line. Watermarks, which aggregators send into the same stream,
+ * are left out.
+ */
 export function parseRows(schema: Schema, data: Uint8Array): RowLines {
   const { lines, rejected } = splitLines(data);
   const rows: Row[] = [];
   let invalid = rejected;
   for (const line of lines) {
     const row = parseRow(schema, line);
-    if (row === undefined) invalid += 1;
-    else rows.push(row);
+    if (row !== undefined) rows.push(row);
+    else if (!isWatermark(line)) invalid += 1;
   }
   return { rows, rejected: invalid };
+}
+
+/** Whether a line says how far the rows of a shard are complete. Mirrors `windrow_core::row::ShardWatermark`. */
+function isWatermark(line: string): boolean {
+  // No line of a row has an object in its first field.
+  if (!line.startsWith('{"Watermark":{')) return false;
+  const { Stream: stream, Shard: shard, Through: through } = asObject(parseObject(line)?.['Watermark']) ?? {};
+  const time = asText(through);
+  return asText(stream) !== undefined && asText(shard) !== undefined && time !== undefined && parseTime(time) !== undefined;
 }
 
 /** Parses one row; `undefined` if a field is missing or invalid. */

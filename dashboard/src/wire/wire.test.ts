@@ -445,6 +445,22 @@ describe('rows', () => {
     expect(rejected).toBe(1);
   });
 
+  test('watermarks are neither rows nor rejected', () => {
+    const watermark = { Stream: SOURCE.Stream, Shard: SOURCE.Shard, Through: '2026-11-20 09:18:00.000' };
+    const parse = (...lines: unknown[]) => parseRows(UNICORN, bytes(lines.map((line) => `${JSON.stringify(line)}\n`).join('')));
+    expect(parse({ Watermark: watermark })).toEqual({ rows: [], rejected: 0 });
+    expect(parse({ Watermark: watermark }, ROW)).toMatchObject({ rows: [{ readings: SOURCE.Readings }], rejected: 0 });
+    for (const invalid of [
+      { ...watermark, Stream: undefined },
+      { ...watermark, Shard: 7 },
+      { ...watermark, Through: 'now' },
+      [watermark],
+      'x',
+    ]) {
+      expect(parse({ Watermark: invalid })).toEqual({ rows: [], rejected: 1 });
+    }
+  });
+
   test.each([
     { Name: '' },
     { StatusTime: 'now' },

@@ -10,6 +10,7 @@ use windrow_lambda::finisher::{WindowOutputs as _, own_field};
 use windrow_local::ResourceNames;
 use windrow_local::functions::Embedded;
 use windrow_pipeline::{LocalProgram, OutputFunction, embedded_finisher, log_metrics};
+use windrow_sql::output::OutputStream;
 use windrow_sql::sensor::SqlSensor;
 
 /// The name of the function that writes rows without windows, and of its binary.
@@ -54,12 +55,14 @@ pub fn with_outputs(mut program: LocalProgram<SqlSensor>) -> LocalProgram<SqlSen
     if !names.outputs.is_empty() {
         program.application.stateless = Some(OutputFunction {
             binary: STATELESS.to_owned(),
+            columns: |sensor| columns(sensor.application().stateless_outputs()),
             embedded: stateless_writer,
         });
     }
     if !names.finished.is_empty() {
         program.application.finisher = Some(OutputFunction {
             binary: "sql-finisher".to_owned(),
+            columns: |sensor| columns(sensor.application().outputs()),
             embedded: |sensor, names, config| {
                 let outputs = SqlOutputs::new(Arc::clone(sensor.application()));
                 embedded_finisher(outputs, names, config)
@@ -67,6 +70,15 @@ pub fn with_outputs(mut program: LocalProgram<SqlSensor>) -> LocalProgram<SqlSen
         });
     }
     program
+}
+
+/// The columns of each output.
+fn columns<'a>(outputs: impl Iterator<Item = &'a OutputStream>) -> BTreeMap<String, Vec<String>> {
+    let columns = outputs.map(|output| {
+        let columns = output.columns.iter().map(|(column, _)| column.clone());
+        (output.name.clone(), columns.collect())
+    });
+    columns.collect()
 }
 
 /// A name for the stream of an output that differs from those that are taken. Kinesis allows fewer
@@ -113,7 +125,73 @@ fn stateless_writer(sensor: &SqlSensor, names: &ResourceNames, config: &SdkConfi
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::extract::Request;
+    use http_body_util::BodyExt as _;
+    use serde_json::{Value, json};
+    use tower::ServiceExt as _;
+    use windrow_local::Application as _;
+    use windrow_pipeline::SensorApplication;
+    use windrow_sql::input::InputSchema;
+
     use super::*;
+
+    const FILTER: &str = r#"
+        CREATE STREAM "HOT" ("ROOM" VARCHAR(64), "AT" TIMESTAMP);
+        CREATE PUMP "HOT_PUMP" AS INSERT INTO "HOT"
+            SELECT STREAM "ROOM", ROWTIME FROM "SOURCE_SQL_STREAM_001" WHERE "CELSIUS" > 30;"#;
+    const WINDOW: &str = r#"
+        CREATE STREAM "TOTALS" ("ROOM" VARCHAR(64), "READINGS" INTEGER);
+        CREATE PUMP "TOTALS_PUMP" AS INSERT INTO "TOTALS"
+            SELECT STREAM "ROOM", COUNT(*) FROM "SOURCE_SQL_STREAM_001"
+            GROUP BY "ROOM", FLOOR("SOURCE_SQL_STREAM_001".ROWTIME TO MINUTE);"#;
+    const SCHEMA: &str = r#"{
+        "RecordColumns": [
+            {"Name": "ROOM", "SqlType": "VARCHAR(64)", "Mapping": "$.room"},
+            {"Name": "CELSIUS", "SqlType": "DECIMAL(9,2)", "Mapping": "$.celsius"}
+        ],
+        "RecordFormat": {
+            "RecordFormatType": "JSON",
+            "MappingParameters": {"JSONMappingParameters": {"RecordRowPath": "$"}}
+        }
+    }"#;
+
+    /// What the page of an application knows.
+    async fn config(sql: &str) -> Value {
+        let sensor = SqlSensor::new(sql, InputSchema::parse(SCHEMA).unwrap()).unwrap();
+        let program = with_outputs(LocalProgram::new(SensorApplication::new(sensor), "sql"));
+        let endpoint = "http://127.0.0.1:4566";
+        let page = program
+            .application
+            .page(endpoint, "us-east-1", &program.names);
+        let request = Request::builder().uri("/config.json");
+        let request = request.body(Body::empty()).unwrap();
+        let response = page.oneshot(request).await.unwrap();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_page_knows_the_columns_of_every_output() {
+        let hot = json!({
+            "name": "HOT",
+            "stream": "sql-HOT",
+            "columns": ["ROOM", "AT"],
+            "hasWindows": false,
+        });
+        let totals = json!({
+            "name": "TOTALS",
+            "stream": "sql-TOTALS",
+            "columns": ["ROOM", "READINGS"],
+            "hasWindows": true,
+        });
+        let both = config(&format!("{FILTER}{WINDOW}")).await;
+        assert_eq!(both["outputs"], json!([hot, totals]));
+        assert!(both["schema"].is_object());
+        let without_windows = config(FILTER).await;
+        assert_eq!(without_windows["outputs"], json!([hot]));
+        assert_eq!(without_windows.get("schema"), None);
+    }
 
     #[test]
     fn streams_have_names_that_kinesis_takes() {
