@@ -16,6 +16,7 @@ use unicorn::sensor::Unicorn;
 use unicorn::totals::Measures;
 use windrow_core::fold::StateLimits;
 use windrow_core::row::Row;
+use windrow_core::row::ShardWatermark;
 use windrow_event::{
     Event, EventSource, RecordData, Response, Timestamp, Window, WindowFields, encode,
 };
@@ -191,6 +192,42 @@ async fn window_terminated_early_emits_its_rows() {
     assert_eq!(response.state.unwrap().get(), "{}");
     assert_eq!(harness.sent().0.len(), 1);
     assert_eq!(harness.last("EarlyEnds"), 1);
+}
+
+#[tokio::test]
+async fn the_watermark_of_a_window_that_has_ended_is_the_last_record() {
+    let records = [(1, reading("Shadowfax", 1, "29.5", 150))];
+    let records: Vec<(u64, &str)> = records
+        .iter()
+        .map(|(n, line)| (*n, line.as_str()))
+        .collect();
+    let watermarks = async |window_time, is_final, is_terminated_early| {
+        let harness = Harness::new(window_time, StateLimits::default());
+        let event = event(&records, None, is_final, is_terminated_early);
+        let deadline = Instant::now() + Duration::from_secs(3600);
+        harness.function.handle(&event, deadline).await.unwrap();
+        let sent = harness.summaries.take();
+        let watermarks = sent
+            .iter()
+            .map(|record| ShardWatermark::parse(&record.data));
+        watermarks.collect::<Vec<_>>()
+    };
+    let watermark = ShardWatermark {
+        stream: SOURCE.stream_arn.to_owned(),
+        shard: SOURCE.shard_id.to_owned(),
+        through: Timestamp::from_millis(WINDOW.end),
+    };
+    let arrival = WindowTime::Arrival;
+    assert_eq!(
+        watermarks(arrival, true, false).await,
+        [None, Some(watermark)]
+    );
+    // The window goes on.
+    assert_eq!(watermarks(arrival, false, false).await, []);
+    assert_eq!(watermarks(arrival, false, true).await, [None]);
+    assert_eq!(watermarks(arrival, true, true).await, [None]);
+    // Readings of the window may follow at any time.
+    assert_eq!(watermarks(WindowTime::Event, true, false).await, [None]);
 }
 
 #[tokio::test]
