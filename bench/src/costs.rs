@@ -1,5 +1,7 @@
 //! A fleet's monthly bill by service, and the tables of `docs/costs.md`.
 
+pub mod kinesis_sql;
+
 use crate::limits;
 use crate::prices::{self, GB, KB, tiered};
 use crate::table::{TextTable, count, difference, dollars};
@@ -226,7 +228,7 @@ fn encryption(workload: &Workload) -> f64 {
 }
 
 fn rows(workload: &Workload) -> f64 {
-    workload.unicorns as f64 * windows()
+    workload.rows as f64 * windows()
 }
 
 fn windows() -> f64 {

@@ -60,6 +60,8 @@ pub const GB_SECOND: &Tiers = &[
 /// A write of up to 1 KB on demand. Seen 2025-07-21 in Airbyte, "Amazon DynamoDB Pricing". AWS
 /// halved it on 2024-11-01.
 pub const WRITE_UNIT: f64 = 0.625 / 1e6;
+/// A consistent read of up to 4 KB on demand. Seen there too.
+pub const READ_UNIT: f64 = 0.125 / 1e6;
 /// A GB-month of rows. Seen 2024-11-15 in infracost, `dynamodb_table_test.golden`, for us-east-2.
 pub const TABLE_GB_MONTH: f64 = 0.25;
 /// A GB-month of point-in-time recovery. Seen there too.
@@ -114,13 +116,14 @@ pub const KMS_REQUESTS: f64 = 730.0 * 12.0;
 
 // Managed Service for Apache Flink, aws.amazon.com/managed-service-apache-flink/pricing. According
 // to its developer guide, "Per second billing", these are billed: KPUs, one more for orchestration,
-// and running application storage, of which each KPU includes 50 GB.
+// and running application storage, of which each KPU has 50 GB.
 
-/// An hour of a KPU. Seen 2021-06-21 in infracost's issue 639, which names no Region, and for a
-/// bill of us-east-1 2019-12-18 in issue 6 of
-/// aws-solutions/real-time-iot-device-monitoring-with-kinesis.
+/// An hour of a KPU. Seen 2026-09-20 in api-evangelist/kinesis, `plans/kinesis-plans-pricing.yml`,
+/// which quotes the examples of AWS's own page, and without a date in the examples of the guide's
+/// "Per second billing".
 pub const KPU_HOUR: f64 = 0.11;
-/// A GB-month of running application storage. From memory.
+/// A GB-month of running application storage. Seen in both, as above. The guide's examples bill the
+/// 50 GB that each KPU has, except the one for orchestration.
 pub const KPU_GB_MONTH: f64 = 0.10;
 /// GB of running application storage per KPU.
 pub const KPU_GB: f64 = 50.0;

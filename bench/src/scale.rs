@@ -144,6 +144,7 @@ fn most_unicorns(fleet: &Workload, mode: StreamMode) -> f64 {
     let fits = |unicorns: u64| {
         let fleet = Workload {
             unicorns,
+            rows: unicorns,
             mode,
             ..*fleet
         };
@@ -331,6 +332,7 @@ pub fn page(fleet: &Workload, sizes: &[u64]) -> String {
         .iter()
         .map(|unicorns| Workload {
             unicorns: *unicorns,
+            rows: *unicorns,
             ..*fleet
         })
         .collect();
@@ -394,6 +396,7 @@ mod tests {
         assert!((488_000.0..=490_500.0).contains(&unicorns), "{unicorns}");
         let fleet = |unicorns| Workload {
             unicorns,
+            rows: unicorns,
             ..Workload::of(1)
         };
         assert!(concurrency(&fleet(unicorns as u64)) <= 1_000);

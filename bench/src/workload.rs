@@ -43,6 +43,9 @@ pub enum StreamMode {
 pub struct Workload {
     /// The number of unicorns; at least one.
     pub unicorns: u64,
+    /// The number of rows per window: one per unicorn, unless the readings are those of another
+    /// sensor.
+    pub rows: u64,
     /// Bytes of one reading with its newline.
     pub reading_bytes: u64,
     /// The number of readings per record.
@@ -72,6 +75,7 @@ impl Workload {
     pub fn of(unicorns: u64) -> Self {
         Self {
             unicorns,
+            rows: unicorns,
             reading_bytes: 200,
             readings_per_record: 1,
             batching_window: 1.0,
@@ -120,7 +124,7 @@ impl Workload {
 
     /// Bytes of a minute's rows.
     pub fn row_bytes(&self) -> f64 {
-        self.unicorns as f64 * ROW_BYTES as f64
+        self.rows as f64 * ROW_BYTES as f64
     }
 
     /// The number of shards of the summary stream.
@@ -174,7 +178,7 @@ impl Workload {
 
     /// Milliseconds that the processor runs per minute, over all its invocations.
     pub fn processor_millis(&self) -> f64 {
-        let calls = (self.unicorns as f64 / limits::BATCH_WRITE_ITEMS).ceil();
+        let calls = (self.rows as f64 / limits::BATCH_WRITE_ITEMS).ceil();
         let rounds = (calls / limits::CALLS_AT_ONCE).ceil();
         self.processor_invocations() * self.fixed_millis + rounds * self.write_millis
     }

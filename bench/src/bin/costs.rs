@@ -1,6 +1,6 @@
 //! Prints the monthly cost of a fleet on AWS as Markdown tables.
 
-use bench::costs;
+use bench::costs::{self, kinesis_sql};
 use bench::workload::{StreamMode, Workload};
 use clap::{Parser, ValueEnum};
 
@@ -17,6 +17,7 @@ use clap::{Parser, ValueEnum};
 #[command(after_help = "\
 Examples:
   cargo run -p bench --bin costs
+  cargo run -p bench --bin costs -- --kinesis-sql
   cargo run -p bench --bin costs -- --unicorns 5000 --readings-per-record 25
   cargo run -p bench --bin costs -- --unicorns 20000 --stream-mode provisioned --batching-window 10")]
 struct CostsArgs {
@@ -84,6 +85,10 @@ struct CostsArgs {
     /// Give the functions dedicated reads (DedicatedReads), the default if the live map is public
     #[arg(long)]
     dedicated_reads: bool,
+
+    /// Print the tables of Kinesis SQL applications instead, with their own fleets
+    #[arg(long, exclusive = true)]
+    kinesis_sql: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -96,6 +101,7 @@ impl CostsArgs {
     fn workload(&self, unicorns: u64) -> Workload {
         Workload {
             unicorns,
+            rows: unicorns,
             reading_bytes: self.reading_bytes,
             readings_per_record: self.readings_per_record,
             batching_window: self.batching_window as f64,
@@ -116,6 +122,10 @@ impl CostsArgs {
 
 fn main() {
     let arguments = CostsArgs::parse();
+    if arguments.kinesis_sql {
+        print!("{}", kinesis_sql::page(&kinesis_sql::fleets()));
+        return;
+    }
     let unicorns = arguments.unicorns.iter();
     let fleets: Vec<Workload> = unicorns.map(|number| arguments.workload(*number)).collect();
     print!("{}", costs::page(&fleets));

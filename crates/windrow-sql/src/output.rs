@@ -14,6 +14,15 @@ use crate::types::SqlType;
 /// whatever its case, since readers of JSON may ignore it.
 pub const ROW_ID: &str = "RowId";
 
+/// The field with the revision of a finished row: of the rows with one id, that with the highest
+/// counts.
+pub const REVISION: &str = "Revision";
+
+/// The fields that are added to the finished rows of windows, the last one to rows that are no longer
+/// there. If an output has a column with such a name, whatever its case, its finished rows cannot be
+/// written to a stream.
+pub const FINISHED_FIELDS: [&str; 3] = [ROW_ID, REVISION, "Removed"];
+
 /// A stream that has rows of windows, or rows of pumps without windows that no other pump reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputStream {

@@ -7,6 +7,7 @@ mod audit;
 #[cfg(target_os = "linux")]
 mod clock;
 mod commands;
+mod examples;
 mod faults;
 mod finished;
 mod names;

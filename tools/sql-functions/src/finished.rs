@@ -57,3 +57,43 @@ impl WindowOutputs for SqlOutputs {
         rows.collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use windrow_lambda::finisher::settings::FinisherSettings;
+    use windrow_sql::input::InputSchema;
+    use windrow_sql::output::FINISHED_FIELDS;
+    use windrow_sql::sensor::SqlSensor;
+
+    use super::*;
+
+    #[test]
+    fn fields_of_finished_rows_cannot_be_columns() {
+        let checked = |column: &str| {
+            let text = format!(
+                r#"CREATE STREAM "OUT" ("{column}" BIGINT);
+                CREATE PUMP "P" AS INSERT INTO "OUT" SELECT STREAM COUNT(*)
+                FROM source_sql_stream_001 GROUP BY FLOOR(ROWTIME TO MINUTE);"#
+            );
+            let schema = r#"{"RecordColumns":[{"Name":"id","SqlType":"INTEGER"}]}"#;
+            let sensor = SqlSensor::new(&text, InputSchema::parse(schema).unwrap()).unwrap();
+            let outputs = SqlOutputs::new(Arc::clone(sensor.application()));
+            let settings = FinisherSettings::read(|name| {
+                let value = if name == "OUTPUT_STREAMS" {
+                    r#"{"OUT":"out"}"#
+                } else {
+                    "name"
+                };
+                Some(value.to_owned())
+            });
+            settings.unwrap().check(&outputs).is_ok()
+        };
+        assert!(checked("n"));
+        for field in FINISHED_FIELDS {
+            assert!(
+                !checked(field) && !checked(&field.to_lowercase()),
+                "{field}"
+            );
+        }
+    }
+}

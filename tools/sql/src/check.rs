@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use windrow_connect::terminal::counted;
 use windrow_core::schema::MeasureColumn;
 use windrow_sql::application::SqlApplication;
-use windrow_sql::output::{OutputStream, ROW_ID};
+use windrow_sql::output::{FINISHED_FIELDS, OutputStream, REVISION, ROW_ID};
 use windrow_sql::sensor::SqlSensor;
 
 /// What an application reads, computes and writes, as text for people.
@@ -52,14 +52,15 @@ pub fn describe(sensor: &SqlSensor) -> String {
     }
     if !pumps.is_empty() {
         describe_parts(&mut text, application);
+        describe_finished(&mut text, application);
     }
     if !stateless.is_empty() {
         let streams = application.stateless_outputs();
         let streams: Vec<&str> = streams.map(|stream| stream.name.as_str()).collect();
         let _ = writeln!(
             text,
-            "\nThe function sql-stateless writes the rows of {}, each with its {ROW_ID}.",
-            streams.join(", ")
+            "\nThe function sql-stateless {} {ROW_ID}.",
+            rows_to_streams(&streams)
         );
     }
     text
@@ -115,4 +116,65 @@ fn describe_parts(text: &mut String, application: &SqlApplication) {
             measures => format!("the measures {measures}, and the number of readings"),
         }
     );
+}
+
+/// Where the finished rows of windows go.
+fn describe_finished(text: &mut String, application: &SqlApplication) {
+    let streams = application.outputs();
+    let streams: Vec<&str> = streams.map(|stream| stream.name.as_str()).collect();
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "\nOnce a window is complete, the function sql-finisher {} {ROW_ID} and {REVISION}.",
+        rows_to_streams(&streams)
+    );
+    for stream in application.outputs() {
+        for (column, _) in &stream.columns {
+            let mut fields = FINISHED_FIELDS.into_iter();
+            if let Some(field) = fields.find(|field| field.eq_ignore_ascii_case(column)) {
+                let _ = writeln!(
+                    text,
+                    "\nsql-finisher cannot write {}, which has a column {column}: {field} is a field that \
+                     it adds. Give the column another name.",
+                    stream.name
+                );
+            }
+        }
+    }
+}
+
+/// What is said of the functions that write the rows of outputs to streams.
+fn rows_to_streams(outputs: &[&str]) -> String {
+    let (outputs, streams) = match outputs {
+        [output] => ((*output).to_owned(), "stream"),
+        outputs => (outputs.join(", "), "streams"),
+    };
+    format!(
+        "writes the rows of {outputs} to the Kinesis {streams} that OUTPUT_STREAMS names, each with its"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use windrow_sql::input::InputSchema;
+
+    use super::*;
+
+    #[test]
+    fn columns_with_names_of_fields_are_named() {
+        let schema = r#"{"RecordColumns":[{"Name":"id","SqlType":"INTEGER"}]}"#;
+        let described = |column: &str| {
+            let text = format!(
+                r#"CREATE STREAM "OUT" ("n" BIGINT, "{column}" BIGINT);
+                CREATE PUMP "P" AS INSERT INTO "OUT" SELECT STREAM COUNT(*), MAX("id")
+                FROM source_sql_stream_001 GROUP BY FLOOR(ROWTIME TO MINUTE);"#
+            );
+            describe(&SqlSensor::new(&text, InputSchema::parse(schema).unwrap()).unwrap())
+        };
+        assert!(!described("most").contains("another name"));
+        let text = described("removed");
+        let warning = "sql-finisher cannot write OUT, which has a column removed: Removed is a field \
+                       that it adds. Give the column another name.\n";
+        assert!(text.ends_with(warning), "{text}");
+    }
 }

@@ -10,11 +10,17 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// Runs it in the folder of golden files: the exit code, standard output and standard error.
-fn sql(args: &[&str]) -> (i32, String, String) {
+/// The folder of an application among the examples.
+fn example(name: &str) -> PathBuf {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/sql");
+    examples.join(name)
+}
+
+/// Runs it in a folder: the exit code, standard output and standard error.
+fn sql(folder: &Path, args: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_sql"))
         .args(args)
-        .current_dir(folder())
+        .current_dir(folder)
         // The width of a help text that is not printed to a terminal.
         .env("COLUMNS", "100")
         .output()
@@ -26,9 +32,14 @@ fn sql(args: &[&str]) -> (i32, String, String) {
     )
 }
 
-/// Compares what a run prints with a file.
+/// Compares what a run in the folder of golden files prints with one of them.
 fn is_golden(file: &str, args: &[&str], code: i32) {
-    let (exit, output, errors) = sql(args);
+    is_golden_in(&folder(), file, args, code);
+}
+
+/// Compares what a run in a folder prints with a golden file.
+fn is_golden_in(current: &Path, file: &str, args: &[&str], code: i32) {
+    let (exit, output, errors) = sql(current, args);
     let found = format!(
         "$ sql {}\n{output}{}{errors}exit code {exit}\n",
         args.join(" "),
@@ -38,13 +49,16 @@ fn is_golden(file: &str, args: &[&str], code: i32) {
             "-- standard error\n"
         }
     );
-    let path = folder().join(file);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, &found).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(found, expected, "{}", path.display());
+    is_content(&folder().join(file), &found);
     assert_eq!(exit, code, "{file}");
+}
+
+fn is_content(path: &Path, found: &str) {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, found).unwrap();
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(found, expected, "{}", path.display());
 }
 
 #[test]
@@ -99,6 +113,25 @@ fn run_prints_rows_without_windows() {
     let of_stream = |stream| [&args[..], &["--stream", stream]].concat();
     is_golden("run-of-stream.txt", &of_stream("LARGE"), 0);
     is_golden("run-of-no-stream.txt", &of_stream("TRAFFIC"), 1);
+}
+
+#[test]
+fn examples_give_the_rows_beside_them() {
+    for name in ["alarms", "page-views", "visitors"] {
+        let (example, golden) = (example(name), format!("example-{name}.txt"));
+        let files = ["application.sql", "--schema", "schema.json"];
+        is_golden_in(&example, &golden, &[&["check"], &files[..]].concat(), 0);
+        let args = [&["run"], &files[..], &["--input", "records.jsonl"]].concat();
+        let (code, rows, _) = sql(&example, &args);
+        is_content(&example.join("rows.jsonl"), &rows);
+        assert_eq!(code, 0, "{name}");
+        // The schema of the readings that the soak sends has the same columns, and others.
+        let soak = format!("../../../tools/soak/sql/{name}.json");
+        let identity = ["--identity", "Name,StatusTime"];
+        let args = [&["check", files[0], "--schema", &soak], &identity[..]].concat();
+        let (code, _, errors) = sql(&example, &args);
+        assert_eq!(code, 0, "{name}: {errors}");
+    }
 }
 
 #[test]
