@@ -200,10 +200,10 @@ where
             shard: source.shard.to_owned(),
             through: Timestamp::from_millis(window.end),
         };
-        let data = watermark.to_line();
         let record = KinesisRecord {
-            partition_key: hashed_partition_key(&data),
-            data: data.into(),
+            // In one shard, so that what waits for watermarks is not invoked once for each shard.
+            partition_key: hashed_partition_key(source.stream_arn.as_bytes()),
+            data: watermark.to_line().into(),
         };
         let mut sent = deliver(&self.summaries, vec![record], policy).await;
         for rejected in sent.take_rejected() {

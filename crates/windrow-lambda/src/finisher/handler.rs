@@ -183,9 +183,15 @@ where
             let shards = self.shards(&stored.progress).await?;
             let is_done = self.pass(&log, &mut stored, &shards, time, deadline, &mut counts);
             let is_done = is_done.await;
-            // Windows were left out for want of memory, and those before them are finished.
-            if let Ok(false) = is_done {
-                continue;
+            match is_done {
+                // Windows were left out for want of memory, and those before them are finished.
+                Ok(false) => continue,
+                // It may have left windows that are complete by now.
+                Err(FinisherError::Progress(ProgressError::Overtaken)) => {
+                    stored = self.progress.read(&log).await?;
+                    continue;
+                }
+                _ => {}
             }
             (self.sink)(&Metrics::new(vec![
                 ("FinishedWindows", Unit::Count, counts.windows),
