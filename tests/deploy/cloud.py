@@ -8,14 +8,18 @@ roles, alarms. The patches:
 - It ignores DeletionPolicy. Here it keeps resources whose policy says so.
 - It supports only functions as Firehose processors. Here it appends the delimiter too.
 - It does not report whether a stack is protected, which `sam delete` requires.
+- It does not look into the data of Kinesis records, so a mapping with a filter would deliver none. Here
+  it matches the filter with what is JSON.
 - It gives a function's layers only to Python and Node. Here the functions of a SQL application find the
   files of their layer, though not in /opt, which belongs to this machine.
 
 Takes its address from BIND_HOST and GATEWAY_PORT, like ministack.
 """
 
+import base64
 import hashlib
 import io
+import json
 import os
 import pathlib
 import zipfile
@@ -99,6 +103,24 @@ def report_termination_protection():
     handlers._xml = with_protection
 
 
+def filter_kinesis_data():
+    """Matches a mapping's filters with the data of each record, under its only key that Lambda offers to them."""
+    apply = lambda_svc._apply_filter_criteria
+
+    def data(record):
+        try:
+            return {"data": json.loads(base64.b64decode(record["kinesis"]["data"]))}
+        except ValueError:
+            return {}
+
+    def by_data(records, mapping):
+        if not all("kinesis" in record for record in records):
+            return apply(records, mapping)
+        return [record for record in records if apply([data(record)], mapping)]
+
+    lambda_svc._apply_filter_criteria = by_data
+
+
 def unpack_layers():
     """Unpacks a function's layers beneath the working directory, and says by variables where the files are."""
     variables = lambda_svc._runtime_env_vars
@@ -123,5 +145,6 @@ if __name__ == "__main__":
     honour_deletion_policies()
     append_delimiters()
     report_termination_protection()
+    filter_kinesis_data()
     unpack_layers()
     main()

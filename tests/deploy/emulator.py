@@ -7,6 +7,7 @@ the stream and invoke the deployed aggregator with it. (Windows are tested in th
 import base64
 import contextlib
 import datetime
+import decimal
 import gzip
 import json
 import os
@@ -162,6 +163,40 @@ def close_window(stack_name, shards, seconds):
     print(f"aggregator: closed the window of {len(shards)} shards")
 
 
+def finish_windows(stack_name, shards):
+    """Waits until watermarks have invoked the deployed finisher, and then finishes all windows.
+
+    The emulator's schedule invokes it too, but not within the first minute, and a window may end only then. An
+    event of a schedule says what time it is. So this sends one from a time at which all windows have ended.
+    """
+    table = boto3.resource("dynamodb").Table(f"{stack_name}-progress")
+    [arn] = {arn for arn, _ in shards}
+
+    def has_read():
+        [item] = table.scan()["Items"] or [{"Progress": "{}"}]
+        watermarks = json.loads(item["Progress"]).get("Watermarks", {})
+        return watermarks.get(arn, {}).keys() == {shard for _, shard in shards}
+
+    until("watermarks have invoked the finisher", has_read)
+    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=5)
+    event = {"source": "aws.events", "detail-type": "Scheduled Event", "time": later.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    response = boto3.client("lambda").invoke(FunctionName=f"{stack_name}-finisher", Payload=json.dumps(event))
+    if "FunctionError" in response:
+        sys.exit(f"the finisher returned {response['Payload'].read()}")
+    print(f"finisher: read the watermarks of {len(shards)} shards")
+
+
+def finished_rows(stream):
+    """The rows of a stream of finished rows, each with its highest revision, without the fields of the finisher."""
+    newest = {}
+    for line in lines(read_shards(stream)):
+        row = json.loads(line, parse_float=decimal.Decimal, parse_int=decimal.Decimal)
+        row_id, revision = row.pop("RowId"), row.pop("Revision")
+        if revision >= newest.get(row_id, (0, None))[0]:
+            newest[row_id] = (revision, row)
+    return [row for _, row in newest.values() if "Removed" not in row]
+
+
 def lambda_record(arn, shard, record):
     # The emulator pads sequence numbers with leading zeros; Kinesis does not.
     number = record["SequenceNumber"].lstrip("0")
@@ -227,6 +262,7 @@ def existing():
         ("Roles", "iam", "list_roles", "RoleName"),
         ("MetricAlarms", "cloudwatch", "describe_alarms", "AlarmName"),
         ("DashboardEntries", "cloudwatch", "list_dashboards", "DashboardName"),
+        ("Rules", "events", "list_rules", "Name"),
         ("logGroups", "logs", "describe_log_groups", "logGroupName"),
     ]:
         response = getattr(boto3.client(client), operation)()

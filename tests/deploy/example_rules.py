@@ -6,13 +6,14 @@ Prints each problem and exits with 1 if there is one. `rules.py --mutate` tests 
 import sys
 
 import rules
-from rules import LOG, MAPPINGS, READ, get_att, objects
+from rules import LOG, LOOK, MAPPINGS, READ, get_att, objects
 from template import ROOT, load, to_cloudformation
 
-# The folder, the beginning of the binaries' names, the window in seconds, and the key of the table.
+# The folder, the beginning of the binaries' names, the window in seconds, the key of the table, and the
+# stream of each output of finished rows.
 EXAMPLES = [
-    ("thermometer", "thermometer", 60, ("Key", "Time")),
-    ("ticker", "sql", 10, ("Key", "WindowStart")),
+    ("thermometer", "thermometer", 60, ("Key", "Time"), {}),
+    ("ticker", "sql", 10, ("Key", "WindowStart"), {"TRADES_PER_TICKER": "TradesPerTicker", "BUSY_SECTORS": "BusySectors"}),
 ]
 KEPT = ["Bucket", "Table"]
 
@@ -42,16 +43,40 @@ PERMISSIONS = {
     ],
 }
 
+# The examples watch the finisher only, as nobody else knows whether finished rows are to come.
+WATCHED = [
+    ("AWS/Lambda", "Errors", "Finisher"),
+    ("Windrow", "WaitingSeconds", "Finisher"),
+]
 
-def problems(template, binaries, seconds, key):
+
+def finisher_permissions(streams):
+    return [
+        ([f"kinesis:{action}" for action in READ], [get_att("SummaryStream")]),
+        ([f"kinesis:{action}" for action in LOOK], [get_att("ReadingStream")]),
+        (["dynamodb:GetItem", "dynamodb:PutItem"], [get_att("ProgressTable")]),
+        (["kinesis:PutRecords"], [get_att(stream) for stream in streams]),
+        (["firehose:PutRecordBatch"], [get_att("RejectsDelivery")]),
+        (LOG, [get_att("FinisherLog")]),
+    ]
+
+
+def problems(template, binaries, seconds, key, outputs):
     mappings = {
         "AggregatorReadings": MAPPINGS["AggregatorReadings"] | {"TumblingWindowInSeconds": seconds},
         "ProcessorSummaries": MAPPINGS["ProcessorSummaries"] | ON_FAILURE,
     }
-    yield from rules.mappings(template, mappings)
     functions = {"Aggregator": f"{binaries}-aggregator", "Processor": f"{binaries}-processor"}
+    permissions = dict(PERMISSIONS)
+    if outputs:
+        mappings["FinisherWatermarks"] = MAPPINGS["FinisherWatermarks"]
+        functions["Finisher"] = f"{binaries}-finisher"
+        permissions["FinisherRole"] = finisher_permissions(outputs.values())
+        yield from rules.finisher(template, outputs)
+        yield from rules.alarms(template, WATCHED)
+    yield from rules.mappings(template, mappings)
     yield from rules.functions(template, functions)
-    yield from rules.permissions(template, PERMISSIONS)
+    yield from rules.permissions(template, permissions)
     yield from rules.service_trust(template)
     yield from rules.buckets(template)
     yield from rules.retention(template, KEPT)

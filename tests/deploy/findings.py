@@ -11,14 +11,16 @@ import subprocess
 import sys
 
 FUNCTIONS = ["Aggregator", "Processor"]
+FINISHED = [*FUNCTIONS, "Finisher"]
 
 REASONS = {
     "CKV_AWS_18": "access logs would need another bucket, whose own access is not logged; CloudTrail data events cover an account",
     "CKV_AWS_21": "query results, deleted after 7 days",
+    "CKV_AWS_28": "progress, which is computed again from the streams without it",
     "CKV_AWS_68": "a WAF costs more per month than the page, which is static",
     "CKV_AWS_86": "the page is public and static; visits are not recorded",
-    "CKV_AWS_115": "the mappings run one invocation per shard, and a limit would only delay them",
-    "CKV_AWS_116": "a dead letter queue is for asynchronous invocations; the mappings retry, and the processor's has a bucket",
+    "CKV_AWS_115": "the mappings run one invocation per shard, and a limit would only delay them; small accounts cannot reserve any",
+    "CKV_AWS_116": "a dead letter queue is for asynchronous invocations; the mappings retry, the processor's has a bucket, and the next event of the finisher's schedule does what a failed one left",
     "CKV_AWS_117": "the functions talk to public AWS endpoints over TLS only; a VPC would add NAT and nothing else",
     "CKV_AWS_119": "encrypted with the AWS managed key; a customer managed key is the account owner's choice",
     "CKV_AWS_158": "encrypted by CloudWatch; logs contain counts and stream names, but no readings",
@@ -37,23 +39,35 @@ EXAMPLE = {
     "CKV_AWS_173": FUNCTIONS,
 }
 
+# The ticker has a finisher.
+TICKER = EXAMPLE | {
+    "CKV_AWS_28": ["ProgressTable"],
+    "CKV_AWS_115": FINISHED,
+    "CKV_AWS_116": FINISHED,
+    "CKV_AWS_117": FINISHED,
+    "CKV_AWS_119": ["ProgressTable", "Table"],
+    "CKV_AWS_158": ["AggregatorLog", "FinisherLog", "ProcessorLog"],
+    "CKV_AWS_173": FINISHED,
+}
+
 ACCEPTED = {
     "wildrydes": {
         "CKV_AWS_18": ["ArchiveBucket", "DashboardBucket", "OnFailureBucket", "ResultBucket"],
         "CKV_AWS_21": ["ResultBucket"],
+        "CKV_AWS_28": ["ProgressTable"],
         "CKV_AWS_68": ["Distribution"],
         "CKV_AWS_86": ["Distribution"],
-        "CKV_AWS_115": FUNCTIONS,
-        "CKV_AWS_116": FUNCTIONS,
-        "CKV_AWS_117": FUNCTIONS,
-        "CKV_AWS_119": ["Table"],
-        "CKV_AWS_158": ["AggregatorLog", "DeliveryLog", "ProcessorLog"],
-        "CKV_AWS_173": FUNCTIONS,
+        "CKV_AWS_115": FINISHED,
+        "CKV_AWS_116": FINISHED,
+        "CKV_AWS_117": FINISHED,
+        "CKV_AWS_119": ["ProgressTable", "Table"],
+        "CKV_AWS_158": ["AggregatorLog", "DeliveryLog", "FinisherLog", "ProcessorLog"],
+        "CKV_AWS_173": FINISHED,
         "CKV_AWS_174": ["Distribution"],
         "CKV_AWS_366": ["IdentityPool"],
     },
     "thermometer": EXAMPLE,
-    "ticker": EXAMPLE,
+    "ticker": TICKER,
 }
 
 

@@ -22,6 +22,7 @@ def objects(bucket):
 
 
 READ = ["DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards"]
+LOOK = ["GetRecords", "GetShardIterator", "ListShards"]
 LOG = ["logs:CreateLogStream", "logs:PutLogEvents"]
 
 # Each role's permissions, exactly.
@@ -47,6 +48,14 @@ PERMISSIONS = {
         (["s3:ListBucket"], [get_att("OnFailureBucket")]),
         (["s3:PutObject"], [objects("OnFailureBucket")]),
         (LOG, [get_att("ProcessorLog")]),
+    ],
+    "FinisherRole": [
+        ([f"kinesis:{action}" for action in READ], [get_att("SummaryStream")]),
+        ([f"kinesis:{action}" for action in LOOK], [get_att("ReadingStream")]),
+        (["dynamodb:GetItem", "dynamodb:PutItem"], [get_att("ProgressTable")]),
+        (["kinesis:PutRecords"], [get_att("FinishedStream")]),
+        (["firehose:PutRecordBatch"], [get_att("RejectsDelivery")]),
+        (LOG, [get_att("FinisherLog")]),
     ],
     "DeliveryRole": [
         (
@@ -96,14 +105,28 @@ MAPPINGS = {
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "DestinationConfig": {"OnFailure": {"Destination": get_att("OnFailureBucket")}},
     },
+    # Only tells the finisher when to look, so it keeps no records.
+    "FinisherWatermarks": {
+        "EventSourceArn": get_att("SummaryStream"),
+        "FilterCriteria": {"Filters": [{"Pattern": '{"data":{"Watermark":{"Stream":[{"exists":true}]}}}'}]},
+        "StartingPosition": "LATEST",
+        "ParallelizationFactor": 1,
+        "TumblingWindowInSeconds": None,
+        "MaximumRetryAttempts": 2,
+        "MaximumRecordAgeInSeconds": 60,
+        "BisectBatchOnFunctionError": False,
+        "FunctionResponseTypes": None,
+        "DestinationConfig": None,
+    },
 }
 
-FUNCTIONS = {"Aggregator": "aggregator", "Processor": "processor"}
+FUNCTIONS = {"Aggregator": "aggregator", "Processor": "processor", "Finisher": "finisher"}
 
 # The service that assumes each role.
 SERVICES = {
     "AggregatorRole": "lambda.amazonaws.com",
     "ProcessorRole": "lambda.amazonaws.com",
+    "FinisherRole": "lambda.amazonaws.com",
     "DeliveryRole": "firehose.amazonaws.com",
 }
 
@@ -113,8 +136,10 @@ WATCHED = [
     ("AWS/Lambda", "IteratorAge", "Processor"),
     ("AWS/Lambda", "Errors", "Aggregator"),
     ("AWS/Lambda", "Errors", "Processor"),
+    ("AWS/Lambda", "Errors", "Finisher"),
     ("AWS/Lambda", "Throttles", "Aggregator"),
     ("AWS/Lambda", "Throttles", "Processor"),
+    ("AWS/Lambda", "Throttles", "Finisher"),
     ("AWS/Lambda", "OnFailureDestinationDeliveredEventCount", "ProcessorSummaries"),
     ("AWS/Lambda", "DroppedEventCount", "ProcessorSummaries"),
     ("AWS/Firehose", "IncomingRecords", "RejectsDelivery"),
@@ -123,10 +148,18 @@ WATCHED = [
     ("AWS/Kinesis", "ReadProvisionedThroughputExceeded", "SummaryStream"),
     ("Windrow", "LostRejects", "Aggregator"),
     ("Windrow", "LostRejects", "Processor"),
+    ("Windrow", "LostRejects", "Finisher"),
+    ("Windrow", "WaitingSeconds", "Finisher"),
     ("Windrow", "LowVitals", "Processor"),
     ("Windrow", "EvictedReadings", "Aggregator"),
     ("Windrow", "EarlyEnds", "Aggregator"),
 ]
+
+# What exists only with FinishedRows. Neither progress nor finished rows outlive the stack.
+FINISHED = ["Finisher", "FinisherLog", "FinisherRole", "FinisherWatermarks", "FinisherSchedule", "ProgressTable"]
+FINISHED_CONDITION = {"Fn::Equals": [{"Ref": "FinishedRows"}, "true"]}
+
+FINISHED_OUTPUTS = {"windows": "FinishedStream"}
 
 KEPT = ["ArchiveBucket", "DashboardBucket", "OnFailureBucket", "ResultBucket", "Table"]
 
@@ -262,6 +295,8 @@ def service_trust(template):
     for name in sorted(trusted.keys() - SERVICES.keys() - {"GuestRole"}):
         yield f"{name}: no rule defines who may assume it"
     for name, service in SERVICES.items():
+        if name not in trusted:
+            continue
         expected = {
             "Effect": "Allow",
             "Principal": {"Service": service},
@@ -353,6 +388,52 @@ def storage(template, key=("Name", "StatusTime")):
             yield f"{name}: lines already end in newlines; a delimiter would add blank lines"
 
 
+def finisher(template, outputs=FINISHED_OUTPUTS):
+    """The finisher and all that it needs: streams for its outputs, its progress, and a schedule."""
+    resources = template["Resources"]
+    if template["Conditions"].get("FinishedRows") != FINISHED_CONDITION:
+        yield f"FinishedRows: condition is {json.dumps(template['Conditions'].get('FinishedRows'))}"
+    for name in [*FINISHED, *outputs.values()]:
+        if resources.get(name, {}).get("Condition") != "FinishedRows":
+            yield f"{name}: is missing, or exists without FinishedRows"
+    variables = resources["Finisher"]["Properties"]["Environment"]["Variables"]
+    streams = {output: f"${{{stream}}}" for output, stream in outputs.items()}
+    if json.loads(variables["OUTPUT_STREAMS"]["Fn::Sub"]) != streams:
+        yield f"Finisher: OUTPUT_STREAMS is {variables['OUTPUT_STREAMS']}, not {streams}"
+    for variable, name in [
+        ("SUMMARY_STREAM", "SummaryStream"),
+        ("READING_STREAM", "ReadingStream"),
+        ("PROGRESS_TABLE", "ProgressTable"),
+    ]:
+        if variables.get(variable) != {"Ref": name}:
+            yield f"Finisher: {variable} is {variables.get(variable)}, not {name}"
+    # Small accounts have no concurrency to reserve, and invocations may overlap.
+    if "ReservedConcurrentExecutions" in resources["Finisher"]["Properties"]:
+        yield "Finisher: reserves concurrency"
+    table = resources["ProgressTable"]["Properties"]
+    if table["KeySchema"] != [{"AttributeName": "Log", "KeyType": "HASH"}]:
+        yield f"ProgressTable: key is {table['KeySchema']}"
+    if table.get("BillingMode") != "PAY_PER_REQUEST":
+        yield "ProgressTable: is not on demand"
+    schedule = resources.get("FinisherSchedule", {}).get("Properties", {})
+    targets = [target["Arn"] for target in schedule.get("Targets", [])]
+    if (schedule.get("ScheduleExpression"), targets) != ("rate(1 minute)", [get_att("Finisher")]):
+        yield "FinisherSchedule: does not invoke the finisher once per minute"
+    if schedule.get("State", "ENABLED") != "ENABLED":
+        yield "FinisherSchedule: is not enabled"
+
+
+def arrival_only(template):
+    """A window by event time is never known to be complete."""
+    rule = template.get("Rules", {}).get("FinishedRowsByArrival", {})
+    asserted = [one["Assert"] for one in rule.get("Assertions", [])]
+    expected = [{"Fn::Equals": [{"Ref": "WindowTime"}, "arrival"]}]
+    if rule.get("RuleCondition") != FINISHED_CONDITION or asserted != expected:
+        yield "FinishedRowsByArrival: does not keep FinishedRows from windows by event time"
+    if template["Parameters"]["FinishedRows"]["Default"] != "false":
+        yield "FinishedRows: is not false by default"
+
+
 def protection(template):
     table = template["Resources"]["Table"]["Properties"]
     if default(template, table.get("DeletionProtectionEnabled")) != "true":
@@ -422,19 +503,20 @@ def page(template):
             yield f"DistributionHeaders: policy has no {directive}"
 
 
-def alarms(template):
+def alarms(template, expected=WATCHED):
     watched = set()
     for name, alarm in of_type(template, "AWS::CloudWatch::Alarm").items():
         properties = alarm["Properties"]
         [dimension] = properties["Dimensions"]
+        watches = template["Resources"][dimension["Value"]["Ref"]]
         watched.add((properties["Namespace"], properties["MetricName"], dimension["Value"]["Ref"]))
         if "AlarmActions" not in properties:
             yield f"{name}: has no AlarmActions"
-        if "Condition" in alarm:
-            yield f"{name}: exists only under a condition"
+        if alarm.get("Condition") != watches.get("Condition"):
+            yield f"{name}: exists only under a condition, or without what it watches"
         if properties.get("TreatMissingData") != "notBreaching":
             yield f"{name}: fires on missing data"
-    for namespace, metric, resource in WATCHED:
+    for namespace, metric, resource in expected:
         if (namespace, metric, resource) not in watched:
             yield f"{resource}: no alarm watches {metric}"
     for namespace, metric, resource in watched:
@@ -501,7 +583,21 @@ def profile_mutations():
     yield "programs that abort", with_release("panic", "abort"), "aborts the program on a panic"
 
 
-RULES = [mappings, functions, permissions, trust, buckets, retention, storage, protection, public, page, alarms]
+RULES = [
+    mappings,
+    functions,
+    permissions,
+    trust,
+    buckets,
+    retention,
+    storage,
+    finisher,
+    arrival_only,
+    protection,
+    public,
+    page,
+    alarms,
+]
 
 
 def problems(template, settings=None):
@@ -511,7 +607,8 @@ def problems(template, settings=None):
 
 
 def event(template, function):
-    [mapping] = template["Resources"][function]["Properties"]["Events"].values()
+    events = template["Resources"][function]["Properties"]["Events"].values()
+    [mapping] = [event for event in events if event["Type"] == "Kinesis"]
     return mapping["Properties"]
 
 
@@ -547,9 +644,13 @@ def mutations():
 
         return change
 
-    for function, mapping in [("Aggregator", "AggregatorReadings"), ("Processor", "ProcessorSummaries")]:
+    for function, mapping, position in [
+        ("Aggregator", "AggregatorReadings", "LATEST"),
+        ("Processor", "ProcessorSummaries", "LATEST"),
+        ("Finisher", "FinisherWatermarks", "TRIM_HORIZON"),
+    ]:
         for name, value in [
-            ("StartingPosition", "LATEST"),
+            ("StartingPosition", position),
             ("ParallelizationFactor", 2),
             ("MaximumRetryAttempts", 3),
             ("DestinationConfig", {"OnFailure": {"Destination": {"Ref": "Queue"}}}),
@@ -615,6 +716,7 @@ def mutations():
             f"{stream}: no alarm watches ReadProvisionedThroughputExceeded",
         )
     yield from guest_mutations(resource)
+    yield from finisher_mutations(setting, resource)
     for role in SERVICES:
         statement = ["Properties", "AssumeRolePolicyDocument", "Statement", 0]
         yield (
@@ -650,6 +752,58 @@ def mutations():
         resource("SummaryStream", ["Properties", "StreamEncryption"], None),
         "SummaryStream: is not encrypted",
     )
+
+
+def finisher_mutations(setting, resource):
+    """Mutations that would keep the finisher from being invoked, or from knowing what is complete."""
+
+    def unconditional(template):
+        template["Rules"]["FinishedRowsByArrival"]["Assertions"] = []
+
+    def by_default(template):
+        template["Parameters"]["FinishedRows"]["Default"] = "true"
+
+    filters = {"Filters": [{"Pattern": '{"Watermark":[{"exists":true}]}'}]}
+    yield "another filter", setting("Finisher", "FilterCriteria", filters), "FinisherWatermarks: FilterCriteria is"
+    yield "no filter", setting("Finisher", "FilterCriteria", None), "FinisherWatermarks: FilterCriteria is"
+    readings = setting("Finisher", "Stream", get_att("ReadingStream"))
+    yield "watermarks of another stream", readings, "FinisherWatermarks: EventSourceArn is"
+    schedule = ["Properties", "Events", "Schedule"]
+    for name, path, value in [
+        ("no schedule", schedule, None),
+        ("a rare schedule", [*schedule, "Properties", "Schedule"], "rate(1 day)"),
+    ]:
+        yield name, resource("Finisher", path, value), "FinisherSchedule: does not invoke the finisher"
+    enabled = [*schedule, "Properties", "Enabled"]
+    yield "a disabled schedule", resource("Finisher", enabled, False), "FinisherSchedule: is not enabled"
+    variables = ["Properties", "Environment", "Variables"]
+    yield (
+        "an unknown output",
+        resource("Finisher", [*variables, "OUTPUT_STREAMS"], {"Fn::Sub": '{"rows":"${FinishedStream}"}'}),
+        "Finisher: OUTPUT_STREAMS is",
+    )
+    yield (
+        "another stream of readings",
+        resource("Finisher", [*variables, "READING_STREAM"], {"Ref": "SummaryStream"}),
+        "Finisher: READING_STREAM is",
+    )
+    reserved = ["Properties", "ReservedConcurrentExecutions"]
+    yield "reserved concurrency", resource("Finisher", reserved, 1), "Finisher: reserves concurrency"
+    for name in ["ProgressTable", "FinishedStream"]:
+        yield f"{name} without its condition", resource(name, ["Condition"], None), f"{name}: is missing, or exists"
+    key = ["Properties", "KeySchema", 0, "AttributeName"]
+    yield "another key of the progress", resource("ProgressTable", key, "log"), "ProgressTable: key is"
+    provisioned = resource("ProgressTable", ["Properties", "BillingMode"], "PROVISIONED")
+    yield "provisioned progress", provisioned, "ProgressTable: is not on demand"
+    yield "finished rows by event time", unconditional, "FinishedRowsByArrival: does not"
+    yield "finished rows by default", by_default, "FinishedRows: is not false by default"
+    yield (
+        "an alarm without its function",
+        resource("FinisherWaiting", ["Condition"], None),
+        "FinisherWaiting: exists only under a condition, or without what it watches",
+    )
+    waiting = resource("FinisherWaiting", ["Properties", "MetricName"], "Waiting")
+    yield "an alarm on nothing", waiting, "Finisher: no alarm watches WaitingSeconds"
 
 
 def guest_mutations(resource):

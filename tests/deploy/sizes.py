@@ -8,6 +8,8 @@ import pathlib
 import sys
 import zipfile
 
+from template import built_functions
+
 LIMIT = 4_000_000
 # Bytes 18 and 19 of an ELF file name the machine.
 MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
@@ -15,7 +17,7 @@ MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 
 def main():
     build = pathlib.Path(sys.argv[1])
-    for function in ["Aggregator", "Processor"]:
+    for function in built_functions(build):
         bootstrap = (build / function / "bootstrap").read_bytes()
         if bootstrap[:4] != b"\x7fELF" or bootstrap[18] != MACHINES[build.name]:
             sys.exit(f"{function}: its bootstrap is not for {build.name}")

@@ -1,6 +1,6 @@
 """Deploys the built stack to an AWS emulator, sends readings through it, and deletes it.
 
-Takes the output folder of `sam build` for x86_64. This runs the template, both deployed functions and the
+Takes the output folder of `sam build` for x86_64. This runs the template, the deployed functions and the
 producer, with the emulator's streams, processor mapping, table, Firehose and S3.
 """
 
@@ -28,7 +28,7 @@ def main():
 
 def check(build):
     # Everything except dedicated reads, which the emulator does not support.
-    everything = ["PublicDashboard=true", "DedicatedReads=false"]
+    everything = ["PublicDashboard=true", "DedicatedReads=false", "FinishedRows=true"]
     emulator.deploy(STACK, build / "template.yaml", ROOT / "samconfig.toml", *everything)
     outputs = emulator.stack_outputs(STACK)
     emulator.stop_windowless_mapping(STACK)
@@ -36,6 +36,8 @@ def check(build):
     sent = emulator.read_shards(outputs["ReadingStream"])
     emulator.close_window(STACK, sent, 60)
     check_rows(outputs["Table"], expected(sent))
+    emulator.finish_windows(STACK, sent)
+    check_finished(outputs["FinishedStream"], expected(sent))
     check_archive(outputs["ArchiveBucket"], sent)
     emulator.delete(STACK, KEPT)
 
@@ -72,6 +74,15 @@ def check_rows(table, totals):
     readings = sum(count for count, _ in totals.values())
     metres = sum(metres for _, metres in totals.values())
     print(f"table: {len(rows)} rows of {readings} readings and {metres} m, equal to the stream")
+
+
+def check_finished(stream, totals):
+    rows = emulator.finished_rows(stream)
+    found = {row["Name"]: row["Distance"] for row in rows}
+    expected = {name: metres for name, (_, metres) in totals.items()}
+    if found != expected or len(rows) != len(expected):
+        sys.exit(f"the stream of finished rows contains {rows}, but the totals are {expected}")
+    print(f"finished rows: {len(rows)}, equal to the stream")
 
 
 def check_archive(bucket, shards):

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from template import ROOT
+from template import ROOT, built_functions
 
 LIMIT_MILLIS = 8
 STARTS = 20
@@ -24,7 +24,10 @@ ENVIRONMENT = {
     # Only the functions of SQL read these files.
     "SQL_FILE": str(APPLICATION / "application.sql"),
     "SCHEMA_FILE": str(APPLICATION / "schema.json"),
+    "READING_STREAM": "readings",
     "SUMMARY_STREAM": "summary",
+    "OUTPUT_STREAMS": '{"TRADES_PER_TICKER":"trades","BUSY_SECTORS":"sectors"}',
+    "PROGRESS_TABLE": "progress",
     "REJECTS_STREAM": "rejects",
     "TABLE_NAME": "rows",
     "AWS_REGION": "us-east-1",
@@ -61,7 +64,7 @@ def start(bootstrap):
 
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
-    for function in ["Aggregator", "Processor"]:
+    for function in built_functions(build):
         times = [start(build / function / "bootstrap") for _ in range(STARTS)]
         fastest, median = min(times), statistics.median(times)
         print(f"{function}: asks for an event {fastest:.1f} ms after exec, or {median:.1f} ms in the median")

@@ -48,6 +48,11 @@ def of_type(template, resource_type):
     return {name: resource for name, resource in resources if resource["Type"] == resource_type}
 
 
+def built_functions(build):
+    """The functions in the output folder of `sam build`, by logical ID, in the order of its template."""
+    return list(of_type(load(build / "template.yaml"), "AWS::Serverless::Function"))
+
+
 def default(template, value):
     """The value, or the parameter's default if it is a Ref to a parameter."""
     if isinstance(value, dict) and list(value) == ["Ref"]:

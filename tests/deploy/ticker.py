@@ -1,7 +1,7 @@
 """Deploys the built examples/ticker to an AWS emulator, sends it its trades, and deletes it.
 
-Takes the output folder of `sam build` for x86_64. The rows in the table, merged over shards, must have the
-totals of the trades in the stream, computed here without the SQL text.
+Takes the output folder of `sam build` for x86_64. The rows in the table, merged over shards, and the finished
+rows must have the totals of the trades in the stream, computed here without the SQL text.
 """
 
 import datetime
@@ -46,6 +46,8 @@ def check(build):
     sent = emulator.read_shards(outputs["Stream"])
     emulator.close_window(STACK, sent, 10)
     check_rows(outputs["Table"], sent, prices)
+    emulator.finish_windows(STACK, sent)
+    check_finished(outputs, expected(sent))
     [rejected] = until("the rejected trade is in the bucket", lambda: archive(outputs["Bucket"], "rejects/"))
     print(f"rejects: {json.loads(rejected)['Reason']}")
     emulator.delete(STACK, KEPT)
@@ -109,6 +111,28 @@ def check_rows(table, shards, prices):
     if (trades, total) != (len(prices), sum(prices)):
         sys.exit(f"the table contains {trades} trades of {total}, but the file {len(prices)} of {sum(prices)}")
     print(f"table: {len(rows)} rows of {trades} trades, whose prices sum to {total}, equal to the file")
+
+
+def check_finished(outputs, merged):
+    trades, sectors = [], []
+    for (pump, key, start), (readings, parts) in merged.items():
+        if pump == "TICKER_PUMP":
+            lowest, highest, total = parts
+            average = (total / readings).quantize(decimal.Decimal("0.01"), decimal.ROUND_HALF_UP)
+            ended = datetime.datetime.fromtimestamp(start + 10, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S.000")
+            names = ["TICKER_SYMBOL", "TRADES", "LOWEST", "HIGHEST", "AVERAGE", "ENDED"]
+            trades.append(dict(zip(names, [key, readings, lowest, highest, average, ended])))
+        elif readings >= 3:
+            sectors.append(dict(zip(["SECTOR", "TRADES", "RISING"], [key, readings, *parts])))
+    for name, rows in [("TradesPerTicker", trades), ("BusySectors", sectors)]:
+        finished = emulator.finished_rows(outputs[name])
+        if sort(finished) != sort(rows):
+            sys.exit(f"the stream {name} contains {sort(finished)}, but the merged rows are {sort(rows)}")
+        print(f"finished rows: {len(rows)} in {name}, equal to the merged ones")
+
+
+def sort(rows):
+    return sorted(sorted(row.items()) for row in rows)
 
 
 if __name__ == "__main__":

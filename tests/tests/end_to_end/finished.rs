@@ -13,8 +13,11 @@ use soak::finished::FinishedCheck;
 use sql::text::SqlFlags;
 use sql_functions::finished::SqlOutputs;
 use tempfile::TempDir;
-use windrow_local::CloudSettings;
+use windrow_core::time::Timestamp;
 use windrow_local::faults::{FaultKind, Faults};
+use windrow_local::functions::Function as _;
+use windrow_local::{Clock, CloudSettings, ResourceNames};
+use windrow_pipeline::embedded_finisher;
 
 /// Windows of two lengths, a distinct count, a HAVING, and a chain of pumps after a window.
 const WINDOWS: &str = r#"
@@ -54,7 +57,7 @@ const SCHEMA: &str = r#"{"RecordColumns": [
 struct FinishedCloud {
     cloud: TestCloud,
     outputs: SqlOutputs,
-    finished: BTreeMap<String, String>,
+    names: ResourceNames,
     faults: Arc<Faults>,
     _files: TempDir,
 }
@@ -81,12 +84,12 @@ impl FinishedCloud {
             faults: Arc::clone(faults),
             ..program.settings()
         };
-        let finished = settings.names.finished.clone();
+        let names = settings.names.clone();
         let cloud = TestCloud::start_application(&program.application, settings, data_dir).await;
         Self {
             cloud,
             outputs: SqlOutputs::new(Arc::clone(sensor.application())),
-            finished,
+            names,
             faults: Arc::clone(faults),
             _files: files,
         }
@@ -120,7 +123,7 @@ impl FinishedCloud {
     }
 
     async fn output(&self, output: &str) -> Vec<Value> {
-        let log = read_log(&self.cloud.kinesis, &self.finished[output]).await;
+        let log = read_log(&self.cloud.kinesis, &self.names.finished[output]).await;
         let lines = log
             .iter()
             .map(|record| serde_json::from_slice(&record.data).unwrap());
@@ -133,7 +136,7 @@ impl FinishedCloud {
         self.faults.switch_off();
         let summaries = read_log(&self.cloud.kinesis, "sql-summary").await;
         let mut finished = BTreeMap::new();
-        for (output, stream) in &self.finished {
+        for (output, stream) in &self.names.finished {
             finished.insert(output.clone(), read_log(&self.cloud.kinesis, stream).await);
         }
         FinishedCheck::of(&self.outputs, &summaries, &finished)
@@ -153,8 +156,8 @@ async fn until(mut condition: impl AsyncFnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_are_finished_once_though_shards_are_idle() {
     let cloud = FinishedCloud::start(Functions::Embedded, &Arc::new(Faults::none())).await;
-    let names: Vec<&str> = cloud.finished.keys().map(String::as_str).collect();
-    assert_eq!(names, ["BUSY", "FAR", "NAMES", "QUIET", "TOTALS"]);
+    let outputs: Vec<&String> = cloud.names.finished.keys().collect();
+    assert_eq!(outputs, ["BUSY", "FAR", "NAMES", "QUIET", "TOTALS"]);
     // All records are in one shard, so the others never have a watermark.
     cloud.send(0).await;
     until(async || !cloud.output("BUSY").await.is_empty()).await;
@@ -241,6 +244,31 @@ async fn late_rows_revise_and_remove_finished_ones() {
     let checked = cloud.checked().await;
     assert!(checked.is_right(), "{checked}");
     assert_eq!(cloud.output("TOTALS").await.len(), 2);
+    cloud.cloud.stop().await;
+}
+
+/// On AWS, watermarks and a schedule invoke the function, whether it is running or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn invocations_at_the_same_time_succeed() {
+    let cloud = FinishedCloud::start(Functions::Embedded, &Arc::new(Faults::none())).await;
+    let config = windrow_connect::local_config(&cloud.cloud.cloud.endpoint_url());
+    let finisher = embedded_finisher(cloud.outputs.clone(), &cloud.names, &config);
+    let clock = Clock::system();
+    for round in 0..6 {
+        cloud.send(round).await;
+        let time = Timestamp::from_millis(clock.now_millis()).to_string();
+        let event = serde_json::json!({"time": time}).to_string();
+        let invoke = || finisher.invoke(event.clone().into(), TIME_LIMIT);
+        let results = tokio::join!(invoke(), invoke(), invoke(), invoke());
+        let results: [_; 4] = results.into();
+        for result in results {
+            result.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    let checked = cloud.checked().await;
+    assert!(checked.is_right(), "{checked}");
+    assert!(checked.expected > 30, "{checked}");
     cloud.cloud.stop().await;
 }
 

@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use unicorn::row::schema;
+use windrow_core::row::ShardWatermark;
 use windrow_core::schema::EXPIRES_AT;
+use windrow_core::time::Timestamp;
 use windrow_lambda::aggregator::settings::AggregatorSettings;
 use windrow_lambda::aggregator::settings::WindowTime;
+use windrow_lambda::finisher::settings::FinisherSettings;
+use windrow_lambda::finisher::{FinisherStreams, MergedOutput, WINDOWS};
 use windrow_lambda::processor::settings::ProcessorSettings;
 use windrow_local::mapping::MappingOptions;
-use windrow_local::settings::{ResourceNames, aggregator_mapping, processor_mapping};
+use windrow_local::settings::{PROGRESS_KEY, ResourceNames, aggregator_mapping, processor_mapping};
 use yaml_serde::Value;
 
 fn file(path: &str) -> String {
@@ -22,7 +26,11 @@ struct Template(Value);
 
 impl Template {
     fn read() -> Self {
-        Self(yaml_serde::from_str(&file("template.yaml")).unwrap())
+        Self::read_from("template.yaml")
+    }
+
+    fn read_from(path: &str) -> Self {
+        Self(yaml_serde::from_str(&file(path)).unwrap())
     }
 
     fn properties(&self, resource: &str) -> &Value {
@@ -140,8 +148,9 @@ fn names_agree() {
         table_key: schema().table_key().map(str::to_owned),
         rejects: name("RejectsDelivery", "DeliveryStreamName"),
         outputs: BTreeMap::new(),
+        // The local cloud has no finisher for unicorns, unless a program adds one.
         finished: BTreeMap::new(),
-        progress_table: "wildrydes-progress".to_owned(),
+        progress_table: name("ProgressTable", "TableName"),
     };
     assert_eq!(deployed, local::names());
     // One name for the stream and the Firehose stream that archives it.
@@ -199,6 +208,42 @@ fn tables_agree() {
 }
 
 #[test]
+fn progress_tables_agree() {
+    let template = Template::read();
+    let keys = &template.properties("ProgressTable")["KeySchema"];
+    assert_eq!(keys.as_sequence().unwrap().len(), 1);
+    assert_eq!(keys[0]["AttributeName"], PROGRESS_KEY);
+    assert_eq!(keys[0]["KeyType"], "HASH");
+}
+
+/// The filter of the finisher's mapping lets watermarks pass, and no rows.
+#[test]
+fn watermarks_pass_the_filter() {
+    for template in [
+        Template::read(),
+        Template::read_from("examples/ticker/template.yaml"),
+    ] {
+        let events = &template.properties("Finisher")["Events"];
+        let filters = &events["Watermarks"]["Properties"]["FilterCriteria"]["Filters"];
+        assert_eq!(filters.as_sequence().unwrap().len(), 1);
+        let pattern: serde_json::Value =
+            serde_json::from_str(filters[0]["Pattern"].as_str().unwrap()).unwrap();
+        let stream = serde_json::json!([{"exists": true}]);
+        assert_eq!(
+            pattern,
+            serde_json::json!({"data": {"Watermark": {"Stream": stream}}})
+        );
+    }
+    let watermark = ShardWatermark {
+        stream: "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes".to_owned(),
+        shard: "shardId-000000000000".to_owned(),
+        through: Timestamp::EPOCH,
+    };
+    let line: serde_json::Value = serde_json::from_slice(&watermark.to_line()).unwrap();
+    assert!(line["Watermark"]["Stream"].is_string());
+}
+
+#[test]
 fn functions_accept_their_variables() {
     let template = Template::read();
     let names = local::names();
@@ -217,6 +262,17 @@ fn functions_accept_their_variables() {
     assert_eq!(processor.table_name, names.table);
     assert_eq!(processor.rejects_stream, names.rejects);
     assert_eq!(processor.expire_after_days, None);
+    let outputs = MergedOutput::new(schema(), WINDOWS);
+    let finisher = FinisherSettings::read(read("Finisher")).unwrap();
+    let finisher = finisher.check(&outputs).unwrap();
+    let streams = FinisherStreams {
+        summaries: names.summary_stream,
+        readings: names.stream,
+    };
+    assert_eq!(finisher.streams, streams);
+    assert_eq!(finisher.progress_table, names.progress_table);
+    assert_eq!(finisher.output_streams[WINDOWS], "wildrydes-finished");
+    assert_eq!(finisher.rejects_stream, names.rejects);
 }
 
 /// Checks the variables of the functions under `cargo lambda watch`.
