@@ -36,6 +36,25 @@ pub(crate) const STATELESS: SqlFiles = SqlFiles {
     identity: "Name,StatusTime",
 };
 
+/// The texts of `examples/sql`. Their columns are mapped to the fields of the readings here.
+pub(crate) const EXAMPLES: [SqlFiles; 3] = [
+    SqlFiles {
+        sql: "../../examples/sql/alarms/application.sql",
+        schema: "sql/alarms.json",
+        identity: "",
+    },
+    SqlFiles {
+        sql: "../../examples/sql/page-views/application.sql",
+        schema: "sql/page-views.json",
+        identity: "",
+    },
+    SqlFiles {
+        sql: "../../examples/sql/visitors/application.sql",
+        schema: "sql/visitors.json",
+        identity: "",
+    },
+];
+
 impl SqlFiles {
     /// The application in a local cloud. If its functions run as binaries, their environment names
     /// the same files.

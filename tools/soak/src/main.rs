@@ -102,6 +102,12 @@ enum SoakSensor {
     SqlTwoKeys,
     /// A Kinesis SQL application with a window of 2 s, and pumps that write two outputs without one.
     SqlStateless,
+    /// The filter of `examples/sql/alarms`, which has no window: add --at-least 0 --state deployed.
+    SqlAlarms,
+    /// The windows of a minute of `examples/sql/page-views`, with a top 10.
+    SqlPageViews,
+    /// The distinct counts of `examples/sql/visitors`, with windows of a minute.
+    SqlVisitors,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -256,6 +262,9 @@ async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
         SoakSensor::SqlOriginal => soak_sql(arguments, application::ORIGINAL).await,
         SoakSensor::SqlTwoKeys => soak_sql(arguments, application::TWO_KEYS).await,
         SoakSensor::SqlStateless => soak_sql(arguments, application::STATELESS).await,
+        SoakSensor::SqlAlarms => soak_sql(arguments, application::EXAMPLES[0]).await,
+        SoakSensor::SqlPageViews => soak_sql(arguments, application::EXAMPLES[1]).await,
+        SoakSensor::SqlVisitors => soak_sql(arguments, application::EXAMPLES[2]).await,
     }
 }
 
