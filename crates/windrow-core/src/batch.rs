@@ -20,7 +20,7 @@ use crate::aggregate::Merge;
 use crate::dedup::FARTHEST;
 use crate::window::Tumbling;
 use key_windows::AllWindows;
-use times::{AllTimes, TimesInOrder};
+use times::{AllTimes, WholeTimes};
 
 /// Aggregates by key and window. Keys are numbers from 0 without large gaps, assigned by the
 /// caller.
@@ -34,7 +34,8 @@ use times::{AllTimes, TimesInOrder};
 ///
 /// * 4 bytes per reading at a whole millisecond, and up to twice that where a window has more
 ///   readings than the one before it;
-/// * about 30 bytes per reading at another time, or out of order in a window of thousands;
+/// * 6 to 16 bytes per reading at a whole millisecond in a window whose readings are not in order;
+/// * about 30 bytes per reading at another time;
 /// * about 60 bytes per reading with an identity that is not a time of its window;
 /// * about 60 bytes per accumulator, in addition to the aggregate, and up to 300 bytes per key.
 #[derive(Clone, Debug)]
@@ -90,7 +91,7 @@ impl Identities {
 #[derive(Clone, Debug)]
 struct OpenAccumulator<A> {
     aggregate: A,
-    times: TimesInOrder,
+    times: WholeTimes,
     /// The number of readings that are not identified by their time.
     others: u64,
 }
