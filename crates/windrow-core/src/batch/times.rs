@@ -212,13 +212,29 @@ impl AllTimes {
         Some(true)
     }
 
+    /// What is where a time is looked for first, if the times are in a table.
+    #[inline]
+    pub(super) fn fetch(&self, times: WholeTimes, millis: u64) -> u32 {
+        if times.is_ordered() {
+            return 0;
+        }
+        let index = times.start as usize + self.first_slot(times.capacity, millis as u32);
+        self.list.get(index).copied().unwrap_or(0)
+    }
+
+    /// Where in a table a time is looked for first.
+    #[inline]
+    fn first_slot(&self, capacity: u32, whole: u32) -> usize {
+        let hash = u64::from(whole).wrapping_mul(self.multiplier);
+        (hash >> (64 - capacity.trailing_zeros())) as usize
+    }
+
     /// The slot of a table that has a time, or in which to put it.
     #[inline]
     fn slot(&mut self, table: WholeTimes, whole: u32) -> &mut u32 {
         let (start, capacity) = (table.start as usize, table.capacity as usize);
+        let mut index = self.first_slot(table.capacity, whole);
         let slots = &mut self.list[start..start + capacity];
-        let hash = u64::from(whole).wrapping_mul(self.multiplier);
-        let mut index = (hash >> (64 - capacity.trailing_zeros())) as usize;
         while slots[index] != whole && slots[index] != EMPTY {
             index = (index + 1) & (capacity - 1);
         }
