@@ -53,6 +53,7 @@ impl Span {
         highest: i32::MIN,
     };
 
+    #[inline]
     fn add(&mut self, points: i32) {
         self.lowest = self.lowest.min(points);
         self.highest = self.highest.max(points);

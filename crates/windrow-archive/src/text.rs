@@ -273,6 +273,12 @@ impl<R: Read> ArchiveText<R> {
         self.offset
     }
 
+    /// How many bytes of the input are left in the range, from [`offset`](Self::offset) on.
+    pub fn left_in_range(&self) -> u64 {
+        self.end
+            .map_or(u64::MAX, |end| end.saturating_sub(self.offset))
+    }
+
     /// Whether this is a range of an input.
     pub fn is_range(&self) -> bool {
         self.end.is_some()

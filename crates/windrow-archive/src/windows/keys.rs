@@ -13,26 +13,26 @@ use windrow_core::value::Value;
 #[derive(Debug)]
 pub(super) struct KeyTable {
     schema: Arc<Schema>,
-    partitions: usize,
+    shares: usize,
     numbered: Mutex<Numbered>,
 }
 
 /// Where the readings of a key are aggregated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct KeySlot {
-    /// The index of the partition.
-    pub(super) partition: u32,
-    /// The key's number in the partition. A partition's numbers have no gaps.
+    /// The index of the share.
+    pub(super) share: u32,
+    /// The key's number in the share. A share's numbers have no gaps.
     pub(super) key: u32,
 }
 
 impl KeySlot {
-    /// The slot of the key with this number. Keys are assigned to partitions round-robin.
-    fn of(number: usize, partitions: usize) -> Self {
+    /// The slot of the key with this number. Keys are assigned to shares round-robin.
+    fn of(number: usize, shares: usize) -> Self {
         // Numbers that overflow would need half a terabyte of keys.
         Self {
-            partition: (number % partitions) as u32,
-            key: (number / partitions) as u32,
+            share: (number % shares) as u32,
+            key: (number / shares) as u32,
         }
     }
 }
@@ -54,11 +54,11 @@ struct Numbered {
 }
 
 impl KeyTable {
-    /// An empty table for `partitions` partitions, at least one.
-    pub(super) fn new(schema: Arc<Schema>, partitions: usize) -> Self {
+    /// An empty table for `shares` shares, at least one.
+    pub(super) fn new(schema: Arc<Schema>, shares: usize) -> Self {
         Self {
             schema,
-            partitions: partitions.max(1),
+            shares: shares.max(1),
             numbered: Mutex::default(),
         }
     }
@@ -85,7 +85,7 @@ impl KeyTable {
             Some(self.schema.key_values(key.to_owned())?.into_boxed_slice())
         };
         let text = Arc::<str>::from(key);
-        let slot = KeySlot::of(numbered.by_number.len(), self.partitions);
+        let slot = KeySlot::of(numbered.by_number.len(), self.shares);
         numbered.by_number.push(ArchivedKey {
             text: Arc::clone(&text),
             slot,
@@ -207,10 +207,10 @@ mod tests {
         #[test]
         fn threads_agree_on_slots(
             lookups in prop::collection::vec((0..3_usize, "[ab]{0,3}"), 0..200),
-            partitions in 0..4_usize,
+            shares in 0..4_usize,
         ) {
-            let names = KeyTable::new(schema(ColumnType::Text), partitions);
-            let partitions = partitions.max(1);
+            let names = KeyTable::new(schema(ColumnType::Text), shares);
+            let shares = shares.max(1);
             let mut threads = [(); 3].map(|()| KnownKeys::new(&names));
             let mut slots = HashMap::new();
             for (thread, name) in lookups {
@@ -221,7 +221,7 @@ mod tests {
             prop_assert_eq!(by_number.len(), slots.len());
             for (number, key) in by_number.iter().enumerate() {
                 prop_assert_eq!(slots[&*key.text], key.slot);
-                prop_assert_eq!(key.slot, KeySlot::of(number, partitions));
+                prop_assert_eq!(key.slot, KeySlot::of(number, shares));
             }
         }
     }

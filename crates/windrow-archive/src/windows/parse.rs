@@ -22,7 +22,7 @@ pub(super) const MOST_REPORTED: usize = 5;
 /// The parts of a reading that are aggregated: 16 bytes in addition to its values.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ParsedReading<V> {
-    /// The key's number in its partition.
+    /// The key's number in its share.
     key: u32,
     /// Nanoseconds, less than a million, and [`HAS_IDENTITY`] if the reading is not identified by
     /// its time.
@@ -43,7 +43,7 @@ pub(super) enum IdentifiedBy {
     Other(Option<i128>),
 }
 
-/// Readings of one partition, in the order of their file.
+/// Readings of one share or partition of the keys, in the order of their file.
 #[derive(Debug)]
 pub(super) struct ReadingBucket<V> {
     readings: Vec<ParsedReading<V>>,
@@ -80,23 +80,45 @@ impl<V> ReadingBucket<V> {
         self.identities.clear();
     }
 
-    /// Adds the readings to the accumulators of their keys, and empties the bucket.
+    /// Takes the readings, with what identifies them.
+    #[inline]
+    pub(super) fn drain(&mut self, mut take: impl FnMut(ParsedReading<V>, IdentifiedBy)) {
+        let mut identities = self.identities.drain(..);
+        for reading in self.readings.drain(..) {
+            let identity = reading.identified_by(&mut identities);
+            take(reading, identity);
+        }
+    }
+
+    /// Adds the readings to the accumulators of their keys, and empties the bucket. `number` is the
+    /// number of a key in `batch`, given that in the share.
+    #[inline]
     pub(super) fn add_to<S: Sensor<Values = V>>(
         &mut self,
         sensor: &S,
         batch: &mut BatchFold<S::Accumulator>,
+        number: impl Fn(usize) -> usize,
     ) {
         let mut identities = self.identities.drain(..);
-        for reading in self.readings.drain(..) {
-            let identity = if reading.nanos & HAS_IDENTITY == 0 {
-                IdentifiedBy::Time
-            } else {
-                IdentifiedBy::Other(identities.next().flatten())
-            };
-            reading.add_to(sensor, batch, identity);
+        for readings in self.readings.chunks(FETCHED) {
+            batch.fetch(
+                readings
+                    .iter()
+                    .map(|reading| (number(reading.key()), reading.millis)),
+            );
+            for reading in readings {
+                let identity = reading.identified_by(&mut identities);
+                reading.add_to(sensor, batch, number(reading.key()), identity);
+            }
         }
+        drop(identities);
+        self.readings.clear();
     }
 }
+
+/// How many readings the memory is fetched for at once. The processor waits for about as many parts
+/// of the memory at once.
+const FETCHED: usize = 16;
 
 impl<V> ParsedReading<V> {
     #[inline]
@@ -114,16 +136,38 @@ impl<V> ParsedReading<V> {
         }
     }
 
-    /// Adds the reading to the accumulator of its key and window; `batch` is its partition.
+    /// What identifies the reading, given the next identity of its bucket.
+    #[inline]
+    fn identified_by(&self, identities: &mut impl Iterator<Item = Option<i128>>) -> IdentifiedBy {
+        if self.nanos & HAS_IDENTITY == 0 {
+            return IdentifiedBy::Time;
+        }
+        IdentifiedBy::Other(identities.next().flatten())
+    }
+
+    /// The key's number in its share.
+    #[inline]
+    pub(super) fn key(&self) -> usize {
+        self.key as usize
+    }
+
+    /// Its time in milliseconds.
+    #[inline]
+    pub(super) fn millis(&self) -> i64 {
+        self.millis
+    }
+
+    /// Adds the reading to the accumulator of its window and of `key`, its key's number in `batch`.
     #[inline]
     pub(super) fn add_to<S: Sensor<Values = V>>(
         &self,
         sensor: &S,
         batch: &mut BatchFold<S::Accumulator>,
+        key: usize,
         identity: IdentifiedBy,
     ) {
         let nanos = self.nanos & !HAS_IDENTITY;
-        let (key, millis) = (self.key as usize, self.millis);
+        let millis = self.millis;
         let add = |accumulator: &mut S::Accumulator| {
             sensor.add(accumulator, &self.values, &order(millis, nanos));
         };
@@ -150,6 +194,7 @@ fn order(millis: i64, nanos: u32) -> ReadingOrder<'static> {
 const UNKNOWN: &str = "0";
 
 /// Milliseconds since the epoch, rounded down, and the remaining nanoseconds.
+#[inline]
 fn millis_and_nanos(time: Timestamp) -> (i64, u32) {
     const MILLI: i64 = 1_000_000;
     match i64::try_from(time.nanos()) {
@@ -233,7 +278,7 @@ impl<'n, S: Sensor> Parser<'n, S> {
         }
     }
 
-    /// Parses readings until they end or `bytes` bytes are parsed. Passes the partition of each
+    /// Parses readings until they end or `bytes` bytes are parsed. Passes the share of each
     /// reading, the reading and its identity to `take`, in the order of the text.
     pub(super) fn piece(
         &mut self,
@@ -242,58 +287,20 @@ impl<'n, S: Sensor> Parser<'n, S> {
         mut take: impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
     ) -> io::Result<Piece> {
         let mut piece = Piece::default();
-        let (sensor, keys, layout) = (self.sensor, &mut self.keys, &mut self.layout);
-        let mut take = |reading: S::Reading<'_>| {
-            // An archive does not say when a record arrived.
-            let arrival = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
-            let mut taken = Ok(false);
-            sensor.split(reading, arrival, |reading| {
-                let one = reading.map_err(Into::into).and_then(|reading| {
-                    let time = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
-                    let identity = match sensor.identity(&reading) {
-                        Some(identity) if identity == time.nanos() => IdentifiedBy::Time,
-                        other => IdentifiedBy::Other(other),
-                    };
-                    let slot = keys.slot(&sensor.key(&reading))?;
-                    let values = sensor.values(&reading);
-                    let parsed = ParsedReading::new(slot.key, time, identity, values);
-                    take(slot.partition as usize, parsed, identity);
-                    Ok::<(), ReadingProblem>(())
-                });
-                match one {
-                    Ok(()) if taken.is_ok() => taken = Ok(true),
-                    Ok(()) => {}
-                    Err(problem) => taken = Err(problem),
-                }
-            });
-            taken
-        };
         let end = text.offset().saturating_add(bytes);
         while text.offset() < end {
-            // Usually, the next reading is buffered, takes one pass, and a newline follows.
             text.skip(framing::separators(text.buffered()));
-            let (offset, buffered) = (text.offset(), text.buffered());
-            let length = |after: &[u8]| buffered.len() - after.len();
-            let first = match sensor.usual_line(buffered) {
-                Some((reading, [b'\n', rest @ ..])) => Some((length(rest), reading.map(&mut take))),
-                Some(_) => None,
-                None => match sensor.first_line(layout, buffered) {
-                    Some((reading, [b'\n', rest @ ..])) => {
-                        Some((length(rest), reading.map(&mut take)))
-                    }
-                    _ => None,
-                },
-            };
-            if let Some((length, taken)) = first {
+            let most = text.left_in_range().min(end.saturating_sub(text.offset()));
+            let lines = self.lines(text.buffered(), most, &mut take);
+            text.skip(lines.length);
+            piece.filtered += lines.filtered;
+            if let Some((length, problem)) = lines.rejected {
+                piece.reject(text.offset(), &problem);
                 text.skip(length);
-                match taken {
-                    Some(Ok(true)) => {}
-                    Some(Err(problem)) => piece.reject(offset, &problem),
-                    Some(Ok(false)) | None => piece.filtered += 1,
-                }
                 continue;
             }
-            if !take_part(sensor, text, &mut piece, &mut take)? {
+            let is_stuck = lines.length == 0 || (lines.length as u64) < most;
+            if is_stuck && !self.part(text, &mut piece, &mut take)? {
                 piece.is_last = true;
                 break;
             }
@@ -301,31 +308,152 @@ impl<'n, S: Sensor> Parser<'n, S> {
         piece.end = text.offset();
         Ok(piece)
     }
+
+    /// Takes readings that are each a line, without white space around them, up to the first one that
+    /// is rejected, to anything else, or until `most` bytes are parsed.
+    ///
+    /// A loop of its own, since nearly all readings are such lines, and its position in the text is
+    /// in a register.
+    #[inline(always)]
+    fn lines(
+        &mut self,
+        text: &[u8],
+        most: u64,
+        take: &mut impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
+    ) -> TakenLines {
+        let (sensor, keys) = (self.sensor, &mut self.keys);
+        let mut lines = TakenLines::default();
+        let mut rest = text;
+        while (lines.length as u64) < most {
+            let (taken, after) = match sensor.usual_line(rest) {
+                Some((reading, [b'\n', after @ ..])) => {
+                    (take_reading(sensor, keys, reading, take), after)
+                }
+                Some(_) => break,
+                None => match sensor.first_line(&mut self.layout, rest) {
+                    Some((reading, [b'\n', after @ ..])) => {
+                        (take_any_reading(sensor, keys, reading, take), after)
+                    }
+                    _ => break,
+                },
+            };
+            match taken {
+                Ok(true) => {}
+                Ok(false) => lines.filtered += 1,
+                Err(problem) => {
+                    lines.rejected = Some((rest.len() - after.len(), problem));
+                    break;
+                }
+            }
+            rest = after;
+            lines.length = text.len() - rest.len();
+        }
+        lines
+    }
+
+    /// Takes the next part of a text in whatever form. Returns false at the end.
+    fn part(
+        &mut self,
+        text: &mut FileText<'_>,
+        piece: &mut Piece,
+        take: &mut impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
+    ) -> io::Result<bool> {
+        if !text.find_part()? {
+            return Ok(false);
+        }
+        let offset = text.offset();
+        let parsed = match text.next_part()? {
+            None => return Ok(true),
+            Some(ArchivePart::Object(object)) => self.sensor.parse(object).map_err(Into::into),
+            Some(ArchivePart::Other(part)) => Err(rejection_of_part(self.sensor, part).into()),
+            Some(ArchivePart::TooLong(start)) => Err(ReadingProblem::too_long(start)),
+        };
+        let taken = parsed
+            .map_err(Box::new)
+            .and_then(|reading| take_any_reading(self.sensor, &mut self.keys, reading, take));
+        match taken {
+            Ok(true) => {}
+            Ok(false) => piece.filtered += 1,
+            Err(problem) => piece.reject(offset, &problem),
+        }
+        Ok(true)
+    }
 }
 
-/// Takes the next part of a text in whatever form. Returns false at the end.
-fn take_part<S: Sensor>(
+/// Lines whose readings were taken.
+#[derive(Default)]
+struct TakenLines {
+    /// Their length, with newlines.
+    length: usize,
+    /// How many of them the sensor's filter left out.
+    filtered: u64,
+    /// The length of the line after them, if it is rejected, and why.
+    rejected: Option<(usize, Box<ReadingProblem>)>,
+}
+
+/// Takes the readings that count of what was parsed. Returns whether there are any.
+///
+/// The problem is in a box, so that the result is returned in registers.
+#[inline(always)]
+fn take_reading<S: Sensor>(
     sensor: &S,
-    text: &mut FileText<'_>,
-    piece: &mut Piece,
-    take: &mut impl FnMut(S::Reading<'_>) -> Result<bool, ReadingProblem>,
-) -> io::Result<bool> {
-    if !text.find_part()? {
+    keys: &mut KnownKeys<'_>,
+    reading: Option<S::Reading<'_>>,
+    take: &mut impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
+) -> Result<bool, Box<ReadingProblem>> {
+    let Some(reading) = reading else {
         return Ok(false);
-    }
-    let offset = text.offset();
-    let parsed = match text.next_part()? {
-        None => return Ok(true),
-        Some(ArchivePart::Object(object)) => sensor.parse(object).map_err(Into::into),
-        Some(ArchivePart::Other(part)) => Err(rejection_of_part(sensor, part).into()),
-        Some(ArchivePart::TooLong(start)) => Err(ReadingProblem::too_long(start)),
     };
-    match parsed.and_then(|reading| reading.map(take).transpose()) {
-        Ok(Some(true)) => {}
-        Ok(Some(false) | None) => piece.filtered += 1,
-        Err(problem) => piece.reject(offset, &problem),
+    // An archive does not say when a record arrived.
+    let arrival = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
+    // Two variables, since a `Result` is written in parts and read as a whole, for which the
+    // processor waits until the parts are in the cache. That would take a tenth of the whole job.
+    let (mut is_taken, mut failure) = (false, None);
+    sensor.split(reading, arrival, |reading| {
+        match take_one(sensor, keys, reading, take) {
+            Ok(()) => is_taken = true,
+            Err(problem) => failure = Some(Box::new(problem)),
+        }
+    });
+    match failure {
+        Some(problem) => Err(problem),
+        None => Ok(is_taken),
     }
-    Ok(true)
+}
+
+/// Takes a reading that counts.
+#[inline(always)]
+fn take_one<S: Sensor>(
+    sensor: &S,
+    keys: &mut KnownKeys<'_>,
+    reading: Result<S::Reading<'_>, Rejection>,
+    take: &mut impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
+) -> Result<(), ReadingProblem> {
+    let reading = reading?;
+    let time = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
+    let identity = match sensor.identity(&reading) {
+        Some(identity) if identity == time.nanos() => IdentifiedBy::Time,
+        other => IdentifiedBy::Other(other),
+    };
+    let slot = keys.slot(&sensor.key(&reading))?;
+    let values = sensor.values(&reading);
+    let parsed = ParsedReading::new(slot.key, time, identity, values);
+    take(slot.share as usize, parsed, identity);
+    Ok(())
+}
+
+/// As [`take_reading`], for readings of less usual forms. A separate function, so that it takes no
+/// registers from that.
+#[inline(never)]
+fn take_any_reading<S: Sensor>(
+    sensor: &S,
+    keys: &mut KnownKeys<'_>,
+    reading: Option<S::Reading<'_>>,
+    take: &mut impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
+) -> Result<bool, Box<ReadingProblem>> {
+    // A closure of its own type, so that the compiler has one place to inline `take_reading`'s at.
+    let mut take_any = |share: usize, parsed, identity| take(share, parsed, identity);
+    take_reading(sensor, keys, reading, &mut take_any)
 }
 
 #[cfg(test)]

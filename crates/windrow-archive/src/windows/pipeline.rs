@@ -1,38 +1,38 @@
 //! Parses and aggregates files with several threads.
 //!
 //! A queue holds the parts of the files, in the order of the files. Any thread can parse any part,
-//! into one bucket per partition of the keys. A part of a plain file is parsed from its first line
-//! on; if the part before turns out to end elsewhere, it is parsed again from there. Each thread has
-//! a share of the partitions. The buckets of a share are added in the order of the queue, by any
-//! thread. So a thread waits only if there is nothing to do or enough text was
+//! into one bucket per share of the keys, of which each thread has one. A part of a plain file is parsed from its first line
+//! on; if the part before turns out to end elsewhere, it is parsed again from there. The
+//! buckets of a share are added in the order of the queue, by any thread. So a thread waits only if there is nothing to do or enough text was
 //! read ahead ([`PieceSizes::read_ahead`]), and which of equal readings comes first does not depend
 //! on the threads.
 //!
-//! Before a thread parses more, it adds the buckets of its own share: the readings parsed last are then still in the processor's cache, and usually the accumulators, too.
+//! Before a thread parses more, it adds the buckets of its own share: the readings parsed last are
+//! then still in the processor's cache, and usually the accumulators, too.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use windrow_core::batch::BatchFold;
 use windrow_core::sensor::Sensor;
 
 use super::parse::{Parser, Piece, ReadingBucket};
 use super::plan::{FileSplit, ScanPlan};
 use super::report::{PieceSizes, ScanReport, ScanTotals};
+use super::share::ShareFold;
 use crate::{ArchiveFile, ArchiveReadError, ReadProgress};
 
-/// Reads all files into partitions; each key belongs to one of them, and each parser has a share of
-/// them, of equal size. Each parser runs on its own thread, the first one on the caller's. If a thread cannot be started, the others
-/// do its work.
+/// Reads all files into shares; each key belongs to one of them, and each parser has one. Each parser
+/// runs on its own thread, the first one on the caller's. If a thread cannot be started, the others do
+/// its work.
 pub(super) fn run<S: Sensor>(
     sensor: &S,
     files: &[ArchiveFile],
     sizes: PieceSizes,
     progress: ReadProgress<'_>,
     parsers: &mut [Parser<'_, S>],
-    shares: Vec<Vec<BatchFold<S::Accumulator>>>,
+    shares: Vec<ShareFold<S>>,
 ) -> Result<Scanned<S>, ArchiveReadError> {
     let shared = PipelineState {
         sensor,
@@ -78,18 +78,16 @@ impl<'f, 'p, S: Sensor> PipelineState<'f, 'p, S> {
         let files = queue.files;
         loop {
             match queue.next_job(number) {
-                Job::Add(share, mut partitions, mut buckets) => {
+                Job::Add(share, mut fold, mut bucket) => {
                     drop(queue);
-                    for (bucket, partition) in buckets.iter_mut().zip(&mut partitions) {
-                        bucket.add_to(self.sensor, partition);
-                    }
+                    bucket.drain(|reading, identity| fold.add(self.sensor, reading, identity));
                     queue = self.lock();
-                    queue.added(share, partitions, buckets);
+                    queue.added(share, fold, bucket);
                 }
                 Job::Parse(id, split, mut buckets) => {
                     drop(queue);
-                    let take = |partition: usize, reading, identity| {
-                        buckets[partition].push(reading, identity);
+                    let take = |share: usize, reading, identity| {
+                        buckets[share].push(reading, identity);
                     };
                     let parsed = split.parse(parser, files, sizes, progress, take);
                     queue = self.lock();
@@ -132,20 +130,16 @@ impl<S: Sensor> Drop for ScanEnding<'_, '_, '_, S> {
 
 /// A thread's next job.
 enum Job<'p, S: Sensor> {
-    /// Add one bucket to each partition of a share.
-    Add(
-        usize,
-        Vec<BatchFold<S::Accumulator>>,
-        Vec<ReadingBucket<S::Values>>,
-    ),
-    /// Parse the part in the slot with this ID, into one bucket per partition.
+    /// Add a bucket to a share.
+    Add(usize, ShareFold<S>, ReadingBucket<S::Values>),
+    /// Parse the part in the slot with this ID, into one bucket per share.
     Parse(u64, FileSplit<'p>, Vec<ReadingBucket<S::Values>>),
     Wait,
     End,
 }
 
-/// The partitions of all shares, and the report.
-pub(super) type Scanned<S> = (Vec<Vec<BatchFold<<S as Sensor>::Accumulator>>>, ScanReport);
+/// The shares, and the report.
+pub(super) type Scanned<S> = (Vec<ShareFold<S>>, ScanReport);
 
 struct Queue<'f, 'p, S: Sensor> {
     files: &'f [ArchiveFile],
@@ -153,7 +147,7 @@ struct Queue<'f, 'p, S: Sensor> {
     sizes: PieceSizes,
     slots: VecDeque<BucketSlot<'p, S::Values>>,
     next_id: u64,
-    shares: Vec<PartitionShare<S::Accumulator>>,
+    shares: Vec<QueuedShare<S>>,
     /// Empty buckets, for reuse.
     spare: Vec<ReadingBucket<S::Values>>,
     totals: ScanTotals,
@@ -179,39 +173,25 @@ struct BucketSlot<'p, V> {
     piece: Option<io::Result<Piece>>,
     /// Whether it was parsed from where the part before ended.
     is_checked: bool,
-    /// One bucket per partition, until it is taken.
+    /// One bucket per share, until it is taken.
     buckets: Vec<ReadingBucket<V>>,
     /// How many shares have added their buckets.
     added: usize,
 }
 
-/// The partitions of a thread.
-struct PartitionShare<A> {
-    /// `None` while a thread uses them.
-    partitions: Option<Vec<BatchFold<A>>>,
-    /// The number of its first partition, and how many it has.
-    first: usize,
-    len: usize,
-    /// The index of the slot that has its next buckets.
+/// The share of a thread.
+struct QueuedShare<S: Sensor> {
+    /// `None` while a thread uses it.
+    fold: Option<ShareFold<S>>,
+    /// The index of the slot that has its next bucket.
     next: usize,
 }
 
 impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
-    fn new(
-        files: &'f [ArchiveFile],
-        sizes: PieceSizes,
-        shares: Vec<Vec<BatchFold<S::Accumulator>>>,
-    ) -> Self {
-        let mut first = 0;
-        let shares = shares.into_iter().map(|partitions| {
-            let len = partitions.len();
-            first += len;
-            PartitionShare {
-                partitions: Some(partitions),
-                first: first - len,
-                len,
-                next: 0,
-            }
+    fn new(files: &'f [ArchiveFile], sizes: PieceSizes, shares: Vec<ShareFold<S>>) -> Self {
+        let shares = shares.into_iter().map(|fold| QueuedShare {
+            fold: Some(fold),
+            next: 0,
         });
         Self {
             files,
@@ -235,9 +215,9 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
         }
         let mut others = (0..self.shares.len()).filter(|&number| number != thread);
         let job = self
-            .buckets_of(thread)
+            .bucket_of(thread)
             .or_else(|| self.split())
-            .or_else(|| others.find_map(|number| self.buckets_of(number)));
+            .or_else(|| others.find_map(|number| self.bucket_of(number)));
         match job {
             Some(job) => job,
             None if self.slots.is_empty() => {
@@ -248,26 +228,21 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
         }
     }
 
-    /// The next buckets of a share, unless a thread uses it.
-    fn buckets_of(&mut self, number: usize) -> Option<Job<'p, S>> {
+    /// The next bucket of a share, unless a thread uses it.
+    fn bucket_of(&mut self, number: usize) -> Option<Job<'p, S>> {
         let share = self.shares.get_mut(number)?;
         let slot = self.slots.get_mut(share.next)?;
         if !slot.is_checked {
             return None;
         }
-        let partitions = share.partitions.take()?;
-        let buckets = slot.buckets.iter_mut().skip(share.first).take(share.len);
-        Some(Job::Add(
-            number,
-            partitions,
-            buckets.map(std::mem::take).collect(),
-        ))
+        let fold = share.fold.take()?;
+        let bucket = slot.buckets.get_mut(number).map(std::mem::take);
+        Some(Job::Add(number, fold, bucket.unwrap_or_default()))
     }
 
     /// The first part that no thread has taken, unless enough text before it is not added yet.
     fn split(&mut self) -> Option<Job<'p, S>> {
         let threads = self.shares.len();
-        let partitions = self.shares.iter().map(|share| share.len).sum();
         let most = self.sizes.read_ahead.saturating_mul(threads as u64);
         let mut weight = 0_u64;
         for index in 0.. {
@@ -281,10 +256,9 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
             }
             let slot = self.slots.get_mut(index)?;
             if let Some(split) = slot.split.take() {
-                let mut buckets = self
-                    .spare
-                    .split_off(self.spare.len().saturating_sub(partitions));
-                buckets.resize_with(partitions, ReadingBucket::default);
+                let spare = self.spare.len().saturating_sub(threads);
+                let mut buckets = self.spare.split_off(spare);
+                buckets.resize_with(threads, ReadingBucket::default);
                 return Some(Job::Parse(slot.id, split, buckets));
             }
             weight = weight.saturating_add(slot.weight);
@@ -354,15 +328,10 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
         }
     }
 
-    fn added(
-        &mut self,
-        number: usize,
-        partitions: Vec<BatchFold<S::Accumulator>>,
-        buckets: Vec<ReadingBucket<S::Values>>,
-    ) {
-        self.spare.extend(buckets);
+    fn added(&mut self, number: usize, fold: ShareFold<S>, bucket: ReadingBucket<S::Values>) {
+        self.spare.push(bucket);
         let share = &mut self.shares[number];
-        share.partitions = Some(partitions);
+        share.fold = Some(fold);
         if let Some(slot) = self.slots.get_mut(share.next) {
             slot.added += 1;
         }
@@ -401,7 +370,7 @@ impl<'f, 'p, S: Sensor> Queue<'f, 'p, S> {
             Some(failure) => Err(failure),
             None => {
                 let shares = self.shares.into_iter();
-                let shares = shares.filter_map(|share| share.partitions);
+                let shares = shares.filter_map(|share| share.fold);
                 Ok((shares.collect(), self.totals.report))
             }
         }

@@ -39,7 +39,7 @@ impl<'a> FileSplit<'a> {
     }
 
     /// Parses the next piece and returns it with the rest of the part, if any. Passes each reading,
-    /// its partition and its identity to `take`.
+    /// its share and its identity to `take`.
     ///
     /// # Errors
     /// If the file cannot be read.

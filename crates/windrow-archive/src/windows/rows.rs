@@ -15,6 +15,7 @@ use windrow_core::time::Timestamp;
 use windrow_core::value::{FieldValue, Value};
 
 use super::keys::ArchivedKey;
+use super::share::partition_among_all;
 
 /// The rows of all windows, ordered by window and the text of the key.
 pub struct WindowRows<'s, S: Sensor> {
@@ -22,6 +23,7 @@ pub struct WindowRows<'s, S: Sensor> {
     window_seconds: u32,
     /// Sorted by text.
     keys: Vec<ArchivedKey>,
+    /// The partitions of all shares, in turn.
     partitions: Vec<BatchFold<S::Accumulator>>,
     /// Sorted by start.
     windows: Vec<RowWindow>,
@@ -103,8 +105,9 @@ impl<'s, S: Sensor> WindowRows<'s, S> {
         let mut windows: HashMap<i64, Vec<RowIndex>, RandomState> = HashMap::default();
         // Iterating by key gives each window its rows in that order.
         for (key, ArchivedKey { slot, .. }) in keys.iter().enumerate() {
-            let batch = partitions.get(slot.partition as usize);
-            let accumulators = batch.map(|batch| batch.windows_of(slot.key as usize));
+            let (partition, number) = partition_among_all(*slot);
+            let batch = partitions.get(partition);
+            let accumulators = batch.map(|batch| batch.windows_of(number));
             for (start, accumulator) in accumulators.into_iter().flatten() {
                 windows
                     .entry(start)
@@ -195,8 +198,11 @@ impl<'s, S: Sensor> WindowRows<'s, S> {
     /// The row at an index; always `Some`.
     fn row(&self, index: &RowIndex, window_start: Timestamp) -> Option<WindowRow<'_>> {
         let key = self.keys.get(index.key)?;
-        let partition = self.partitions.get(key.slot.partition as usize)?;
-        let accumulator = partition.accumulator(index.accumulator)?;
+        let (partition, _) = partition_among_all(key.slot);
+        let accumulator = self
+            .partitions
+            .get(partition)?
+            .accumulator(index.accumulator)?;
         Some(WindowRow {
             key: RowKey {
                 text: &key.text,

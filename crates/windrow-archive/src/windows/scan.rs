@@ -1,6 +1,5 @@
 //! Reads all files into an aggregate per key and window.
 
-use std::mem::needs_drop;
 use std::sync::Arc;
 
 use windrow_core::batch::BatchFold;
@@ -8,11 +7,12 @@ use windrow_core::sensor::Sensor;
 use windrow_core::window::{InvalidWindow, Tumbling};
 
 use super::keys::KeyTable;
-use super::parse::{Parser, ReadingBucket};
-use super::pipeline::{self, Scanned};
+use super::parse::Parser;
+use super::pipeline;
 use super::plan::{FileSplit, ScanPlan};
 use super::report::{PieceSizes, ScanReport, ScanTotals};
 use super::rows::WindowRows;
+use super::share::ShareFold;
 use crate::{ArchiveFile, ArchiveReadError};
 
 /// How to scan.
@@ -65,23 +65,23 @@ pub fn scan<'s, S: Sensor>(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(WindowRows<'s, S>, ScanReport), ArchiveReadError> {
     let ScanOptions { threads, sizes, .. } = options;
-    let partitions_per_thread = (PARTITIONS / threads).max(1);
-    let keys = KeyTable::new(Arc::clone(sensor.schema()), threads * partitions_per_thread);
+    let keys = KeyTable::new(Arc::clone(sensor.schema()), threads);
     let new_parser = |_| Parser::new(sensor, &keys);
     let mut parsers: Vec<Parser<'_, S>> = (0..threads).map(new_parser).collect();
-    let new_batch = |_| BatchFold::new(options.windows);
-    let shares = (0..threads).map(|_| (0..partitions_per_thread).map(new_batch).collect());
-    let mut shares: Vec<Vec<BatchFold<S::Accumulator>>> = shares.collect();
+    let window_millis = u64::from(options.window_seconds) * 1000;
+    let new_share = |_| ShareFold::new(options.windows, window_millis);
+    let mut shares: Vec<ShareFold<S>> = (0..threads).map(new_share).collect();
     let mut report = match (parsers.as_mut_slice(), shares.as_mut_slice()) {
-        ([parser], [partitions]) => in_order(sensor, files, sizes, progress, parser, partitions)?,
+        ([parser], [share]) => in_order(sensor, files, sizes, progress, parser, share)?,
         (parsers, _) => {
-            let scanned: Scanned<S> =
-                pipeline::run(sensor, files, sizes, progress, parsers, shares)?;
+            let scanned = pipeline::run(sensor, files, sizes, progress, parsers, shares)?;
             shares = scanned.0;
             scanned.1
         }
     };
-    let partitions: Vec<BatchFold<S::Accumulator>> = shares.into_iter().flatten().collect();
+    let partitions = shares.into_iter();
+    let partitions = partitions.flat_map(|share| share.into_partitions(sensor));
+    let partitions: Vec<BatchFold<S::Accumulator>> = partitions.collect();
     drop(parsers);
     for batch in &partitions {
         report.readings += batch.readings();
@@ -91,35 +91,19 @@ pub fn scan<'s, S: Sensor>(
     Ok((rows, report))
 }
 
-/// How many partitions the keys have at least.
-///
-/// Adding a reading mostly waits for memory: for the accumulator of its key and window, which is
-/// anywhere if readings are in random order. The accumulators of a partition are few and together,
-/// and so many readings are added to one after another that most find theirs in the cache. That
-/// halves the time of 5 million readings in random order, and costs next to nothing in any other.
-const PARTITIONS: usize = 64;
-
-/// How many readings of a partition a single thread parses before it adds them: so many that those
-/// of all partitions take about 4 MB. Values that own memory are larger than their size says.
-const fn bucket_len<V>() -> usize {
-    if needs_drop::<V>() { 256 } else { 2_048 }
-}
-
-/// Adds the readings of each partition in the order of the files, by a single thread.
+/// Adds the readings in the order of the files, by a single thread.
 fn in_order<S: Sensor>(
     sensor: &S,
     files: &[ArchiveFile],
     sizes: PieceSizes,
     progress: &(dyn Fn(u64) + Sync),
     parser: &mut Parser<'_, S>,
-    partitions: &mut [BatchFold<S::Accumulator>],
+    share: &mut ShareFold<S>,
 ) -> Result<ScanReport, ArchiveReadError> {
     let mut totals = ScanTotals::default();
     let mut plan = ScanPlan::new(files, sizes);
     // Where the last piece of a file ended.
     let mut ended = None;
-    let mut buckets: Vec<ReadingBucket<S::Values>> = Vec::new();
-    buckets.resize_with(partitions.len(), ReadingBucket::default);
     while let Some(mut split) = plan.next() {
         let number = split.file;
         if let Some((file, start)) = ended
@@ -129,19 +113,8 @@ fn in_order<S: Sensor>(
         }
         let file = &files[number];
         loop {
-            let parsed = split.parse(
-                parser,
-                files,
-                sizes,
-                progress,
-                |number: usize, reading, identity| {
-                    let bucket = &mut buckets[number];
-                    bucket.push(reading, identity);
-                    if bucket.len() == bucket_len::<S::Values>() {
-                        bucket.add_to(sensor, &mut partitions[number]);
-                    }
-                },
-            );
+            let take = |_, reading, identity| share.add(sensor, reading, identity);
+            let parsed = split.parse(parser, files, sizes, progress, take);
             let (piece, rest) = parsed.map_err(|source| ArchiveReadError {
                 path: file.path.clone(),
                 source,
@@ -153,9 +126,6 @@ fn in_order<S: Sensor>(
                 None => break,
             }
         }
-    }
-    for (bucket, partition) in buckets.iter_mut().zip(partitions) {
-        bucket.add_to(sensor, partition);
     }
     Ok(totals.report)
 }
