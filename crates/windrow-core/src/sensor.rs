@@ -29,7 +29,7 @@ use crate::time::Timestamp;
 use crate::value::{FieldValue, Value};
 use crate::window::Window;
 
-pub use accumulator::MeasureAccumulators;
+pub use accumulator::{MeasureAccumulators, OpenMeasures};
 pub use declared::{DeclaredReading, DeclaredSensor, SensorError};
 pub use field::{Aggregation, Field, FieldRole};
 pub use fields::{FieldType, Fields, Fixed, InvalidValue};
