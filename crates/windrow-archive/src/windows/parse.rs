@@ -61,7 +61,7 @@ impl<V> Default for ReadingBucket<V> {
 }
 
 impl<V> ReadingBucket<V> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, reading: ParsedReading<V>, identity: IdentifiedBy) {
         if let IdentifiedBy::Other(identity) = identity {
             self.identities.push(identity);
@@ -202,6 +202,14 @@ enum ReadingProblem {
     TooLong,
 }
 
+/// A problem as the result of every reading: a pointer, since results are copied.
+type BoxedProblem = Box<ReadingProblem>;
+
+#[cold]
+fn boxed(rejection: Rejection) -> BoxedProblem {
+    Box::new(rejection.into())
+}
+
 impl ReadingProblem {
     /// A part that is too long is often a whole file of another format.
     #[cold]
@@ -219,6 +227,8 @@ pub(super) struct Parser<'n, S> {
     sensor: &'n S,
     keys: KnownKeys<'n>,
     layout: FieldLayout,
+    /// The buffer for the next key.
+    key: String,
     /// The buffer for the next file.
     pub(super) buffer: Vec<u8>,
 }
@@ -229,6 +239,7 @@ impl<'n, S: Sensor> Parser<'n, S> {
             sensor,
             keys: KnownKeys::new(keys),
             layout: FieldLayout::default(),
+            key: String::new(),
             buffer: Vec::new(),
         }
     }
@@ -243,30 +254,34 @@ impl<'n, S: Sensor> Parser<'n, S> {
     ) -> io::Result<Piece> {
         let mut piece = Piece::default();
         let (sensor, keys, layout) = (self.sensor, &mut self.keys, &mut self.layout);
-        let mut take = |reading: S::Reading<'_>| {
+        let key = &mut self.key;
+        let mut filtered = 0;
+        let mut take = |reading: &mut S::Reading<'_>| -> Result<(), BoxedProblem> {
             // An archive does not say when a record arrived.
-            let arrival = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
-            let mut taken = Ok(false);
+            let no_time = || Box::new(ReadingProblem::NoTime);
+            let arrival = sensor.time(reading).ok_or_else(no_time)?;
+            let mut counts = false;
+            let mut problem = None;
             sensor.split(reading, arrival, |reading| {
-                let one = reading.map_err(Into::into).and_then(|reading| {
-                    let time = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
-                    let identity = match sensor.identity(&reading) {
+                counts = true;
+                let one = reading.map_err(boxed).and_then(|reading| {
+                    let time = sensor.time(reading).ok_or_else(no_time)?;
+                    let identity = match sensor.identity(reading) {
                         Some(identity) if identity == time.nanos() => IdentifiedBy::Time,
                         other => IdentifiedBy::Other(other),
                     };
-                    let slot = keys.slot(&sensor.key(&reading))?;
-                    let values = sensor.values(&reading);
+                    let slot = keys.slot(sensor.key_in(reading, key)).map_err(boxed)?;
+                    let values = sensor.values(reading);
                     let parsed = ParsedReading::new(slot.key, time, identity, values);
                     take(slot.partition as usize, parsed, identity);
-                    Ok::<(), ReadingProblem>(())
+                    Ok::<(), BoxedProblem>(())
                 });
-                match one {
-                    Ok(()) if taken.is_ok() => taken = Ok(true),
-                    Ok(()) => {}
-                    Err(problem) => taken = Err(problem),
+                if let Err(reason) = one {
+                    problem = Some(reason);
                 }
             });
-            taken
+            filtered += u64::from(!counts);
+            problem.map_or(Ok(()), Err)
         };
         let end = text.offset().saturating_add(bytes);
         while text.offset() < end {
@@ -275,21 +290,26 @@ impl<'n, S: Sensor> Parser<'n, S> {
             let (offset, buffered) = (text.offset(), text.buffered());
             let length = |after: &[u8]| buffered.len() - after.len();
             let first = match sensor.usual_line(buffered) {
-                Some((reading, [b'\n', rest @ ..])) => Some((length(rest), reading.map(&mut take))),
+                Some((mut reading, [b'\n', rest @ ..])) => {
+                    Some((length(rest), reading.as_mut().map(&mut take)))
+                }
                 Some(_) => None,
-                None => match sensor.first_line(layout, buffered) {
-                    Some((reading, [b'\n', rest @ ..])) => {
-                        Some((length(rest), reading.map(&mut take)))
+                None => {
+                    let mut reading = None;
+                    match sensor.first_line(layout, buffered, &mut reading) {
+                        Some([b'\n', rest @ ..]) => {
+                            Some((length(rest), reading.as_mut().map(&mut take)))
+                        }
+                        _ => None,
                     }
-                    _ => None,
-                },
+                }
             };
             if let Some((length, taken)) = first {
                 text.skip(length);
                 match taken {
-                    Some(Ok(true)) => {}
+                    Some(Ok(())) => {}
                     Some(Err(problem)) => piece.reject(offset, &problem),
-                    Some(Ok(false)) | None => piece.filtered += 1,
+                    None => piece.filtered += 1,
                 }
                 continue;
             }
@@ -298,6 +318,7 @@ impl<'n, S: Sensor> Parser<'n, S> {
                 break;
             }
         }
+        piece.filtered += filtered;
         piece.end = text.offset();
         Ok(piece)
     }
@@ -308,7 +329,7 @@ fn take_part<S: Sensor>(
     sensor: &S,
     text: &mut FileText<'_>,
     piece: &mut Piece,
-    take: &mut impl FnMut(S::Reading<'_>) -> Result<bool, ReadingProblem>,
+    take: &mut impl FnMut(&mut S::Reading<'_>) -> Result<(), BoxedProblem>,
 ) -> io::Result<bool> {
     if !text.find_part()? {
         return Ok(false);
@@ -316,13 +337,13 @@ fn take_part<S: Sensor>(
     let offset = text.offset();
     let parsed = match text.next_part()? {
         None => return Ok(true),
-        Some(ArchivePart::Object(object)) => sensor.parse(object).map_err(Into::into),
-        Some(ArchivePart::Other(part)) => Err(rejection_of_part(sensor, part).into()),
-        Some(ArchivePart::TooLong(start)) => Err(ReadingProblem::too_long(start)),
+        Some(ArchivePart::Object(object)) => sensor.parse(object).map_err(boxed),
+        Some(ArchivePart::Other(part)) => Err(boxed(rejection_of_part(sensor, part))),
+        Some(ArchivePart::TooLong(start)) => Err(Box::new(ReadingProblem::too_long(start))),
     };
-    match parsed.and_then(|reading| reading.map(take).transpose()) {
-        Ok(Some(true)) => {}
-        Ok(Some(false) | None) => piece.filtered += 1,
+    match parsed.and_then(|mut reading| reading.as_mut().map(take).transpose()) {
+        Ok(Some(())) => {}
+        Ok(None) => piece.filtered += 1,
         Err(problem) => piece.reject(offset, &problem),
     }
     Ok(true)
