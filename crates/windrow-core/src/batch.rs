@@ -136,6 +136,7 @@ impl<A: Merge> BatchFold<A> {
     ///
     /// An identity that is a time of the window, in nanoseconds, is the same as that time in
     /// [`add`](Self::add).
+    #[inline]
     pub fn add_identified(
         &mut self,
         key: usize,
@@ -144,10 +145,9 @@ impl<A: Merge> BatchFold<A> {
         add: impl FnOnce(&mut A),
     ) -> bool {
         let (start, index) = self.accumulator_of(key, millis);
-        let window = self.windows.window_of(millis);
         let identity = identity.filter(|identity| identity.unsigned_abs() < FARTHEST);
         let time = identity.and_then(millis_and_nanos);
-        let time = time.filter(|(millis, _)| window.contains(*millis));
+        let time = time.filter(|(time, _)| self.windows.window_of(millis).contains(*time));
         let OpenAccumulator {
             aggregate,
             times,

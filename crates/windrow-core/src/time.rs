@@ -109,13 +109,18 @@ impl Timestamp {
     /// Milliseconds since the epoch, rounded down.
     #[inline]
     pub fn millis(self) -> i64 {
-        const MILLI: i64 = 1_000_000;
         match i64::try_from(self.nanos) {
             // Dividing 64 bits takes a tenth of the time of 128 bits, and suffices until the year 2262.
-            Ok(nanos) => nanos.div_euclid(MILLI),
-            // Milliseconds of ten thousand years always fit an i64.
-            Err(_) => self.nanos.div_euclid(MILLI.into()) as i64,
+            Ok(nanos) => nanos.div_euclid(1_000_000),
+            Err(_) => self.distant_millis(),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn distant_millis(self) -> i64 {
+        // Milliseconds of ten thousand years always fit an i64.
+        self.nanos.div_euclid(1_000_000) as i64
     }
 
     /// Nanoseconds since the epoch.

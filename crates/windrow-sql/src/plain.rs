@@ -126,9 +126,6 @@ pub struct PlainValues {
     numbers: [i64; MOST_NUMBERS],
 }
 
-/// The index of no pump.
-const NO_PUMP: u16 = u16::MAX;
-
 /// The shift of a slot without a value.
 const MISSING: u8 = u8::MAX;
 
@@ -252,10 +249,10 @@ impl PlainStep {
 }
 
 impl<'a> PlainReading<'a> {
-    /// Nothing, in no group.
+    /// Nothing, in a group of the first pump.
     pub(crate) const EMPTY: Self = Self {
         values: PlainValues {
-            pump: NO_PUMP,
+            pump: 0,
             shifts: [MISSING; MOST_NUMBERS],
             numbers: [0; MOST_NUMBERS],
         },
@@ -263,8 +260,7 @@ impl<'a> PlainReading<'a> {
         millis: 0,
     };
 
-    /// The index of the pump in whose group it counts. There is none of that index before it
-    /// [counts](Self::enter) in one.
+    /// The index of the pump in whose group it counts.
     #[inline]
     pub(crate) fn pump(&self) -> usize {
         self.values.pump.into()
@@ -273,7 +269,10 @@ impl<'a> PlainReading<'a> {
     /// Makes it count in a group of this pump.
     #[inline]
     pub(crate) fn enter(&mut self, pump: u16) {
-        self.values.pump = pump;
+        // To write what is copied soon after takes longer than to check.
+        if self.values.pump != pump {
+            self.values.pump = pump;
+        }
     }
 
     /// What is aggregated of it.

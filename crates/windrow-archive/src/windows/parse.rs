@@ -24,31 +24,36 @@ pub(super) const MOST_REPORTED: usize = 5;
 pub(super) struct ParsedReading<V> {
     /// The key's number in its partition.
     key: u32,
-    /// Nanoseconds, less than a million, and [`HAS_IDENTITY`] if the reading is not identified by
-    /// its time.
+    /// Nanoseconds, less than a million, and [`HAS_IDENTITY`] or [`HAS_NO_IDENTITY`] if the reading is
+    /// not identified by its time.
     nanos: u32,
     millis: i64,
     values: V,
 }
 
-/// The bit of [`ParsedReading::nanos`] that says that the reading is not identified by its time.
+/// The bit of [`ParsedReading::nanos`] that says that the reading has an identity of another kind.
 const HAS_IDENTITY: u32 = 1 << 31;
+
+/// The bit that says that the reading is never a duplicate.
+const HAS_NO_IDENTITY: u32 = 1 << 30;
 
 /// What tells a reading apart from others of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IdentifiedBy {
     /// Its time.
     Time,
-    /// An identity of another kind, or none.
-    Other(Option<i128>),
+    /// An identity of another kind.
+    Other(i128),
+    /// Nothing: it is never a duplicate.
+    Nothing,
 }
 
 /// Readings of one partition, in the order of their file.
 #[derive(Debug)]
 pub(super) struct ReadingBucket<V> {
     readings: Vec<ParsedReading<V>>,
-    /// The identities of the readings that are not identified by their time.
-    identities: Vec<Option<i128>>,
+    /// The identities of another kind than a time.
+    identities: Vec<i128>,
 }
 
 impl<V> Default for ReadingBucket<V> {
@@ -88,10 +93,12 @@ impl<V> ReadingBucket<V> {
     ) {
         let mut identities = self.identities.drain(..);
         for reading in self.readings.drain(..) {
-            let identity = if reading.nanos & HAS_IDENTITY == 0 {
-                IdentifiedBy::Time
-            } else {
-                IdentifiedBy::Other(identities.next().flatten())
+            let identity = match reading.nanos & (HAS_IDENTITY | HAS_NO_IDENTITY) {
+                0 => IdentifiedBy::Time,
+                HAS_IDENTITY => identities
+                    .next()
+                    .map_or(IdentifiedBy::Nothing, IdentifiedBy::Other),
+                _ => IdentifiedBy::Nothing,
             };
             reading.add_to(sensor, batch, identity);
         }
@@ -105,6 +112,7 @@ impl<V> ParsedReading<V> {
         let has_identity = match identity {
             IdentifiedBy::Time => 0,
             IdentifiedBy::Other(_) => HAS_IDENTITY,
+            IdentifiedBy::Nothing => HAS_NO_IDENTITY,
         };
         Self {
             key,
@@ -122,14 +130,15 @@ impl<V> ParsedReading<V> {
         batch: &mut BatchFold<S::Accumulator>,
         identity: IdentifiedBy,
     ) {
-        let nanos = self.nanos & !HAS_IDENTITY;
+        let nanos = self.nanos & !(HAS_IDENTITY | HAS_NO_IDENTITY);
         let (key, millis) = (self.key as usize, self.millis);
         let add = |accumulator: &mut S::Accumulator| {
             sensor.add(accumulator, &self.values, &order(millis, nanos));
         };
         match identity {
             IdentifiedBy::Time => batch.add(key, millis, nanos, add),
-            IdentifiedBy::Other(identity) => batch.add_identified(key, millis, identity, add),
+            IdentifiedBy::Other(identity) => batch.add_identified(key, millis, Some(identity), add),
+            IdentifiedBy::Nothing => batch.add_identified(key, millis, None, add),
         };
     }
 }
@@ -268,7 +277,8 @@ impl<'n, S: Sensor> Parser<'n, S> {
                     let time = sensor.time(reading).ok_or_else(no_time)?;
                     let identity = match sensor.identity(reading) {
                         Some(identity) if identity == time.nanos() => IdentifiedBy::Time,
-                        other => IdentifiedBy::Other(other),
+                        Some(identity) => IdentifiedBy::Other(identity),
+                        None => IdentifiedBy::Nothing,
                     };
                     let slot = keys.slot(sensor.key_in(reading, key)).map_err(boxed)?;
                     let values = sensor.values(reading);

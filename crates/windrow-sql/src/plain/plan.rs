@@ -1,8 +1,8 @@
 //! Which applications are of the usual form.
 
 use super::{
-    MOST_NUMBERS, MOST_TEXTS, NO_PUMP, PlainForm, PlainInput, PlainKeyPiece, PlainMeasure,
-    PlainPlan, PlainPump, PlainStep,
+    MOST_NUMBERS, MOST_TEXTS, PlainForm, PlainInput, PlainKeyPiece, PlainMeasure, PlainPlan,
+    PlainPump, PlainStep,
 };
 use crate::application::SqlApplication;
 use crate::body::Program;
@@ -38,9 +38,7 @@ impl PlainPlan {
             .map(|pump| planner.pump(pump))
             .collect::<Option<_>>()?;
         // The index of a pump has 16 bits.
-        if pumps.len() >= NO_PUMP.into() {
-            return None;
-        }
+        u16::try_from(pumps.len()).ok()?;
         planner.check_others();
         Some(Self {
             steps: planner.steps,
