@@ -109,7 +109,7 @@ const MOST_TEXTS: usize = 3;
 
 /// What is kept of a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlainReading<'a> {
+pub struct PlainRow<'a> {
     values: PlainValues,
     texts: [Option<&'a str>; MOST_TEXTS],
     /// Milliseconds since the epoch: the time in the column that stands for the arrival, or the
@@ -152,7 +152,7 @@ impl PlainPlan {
         &self,
         columns: &[RecordColumn],
         tokens: &[FieldToken<'a>],
-        reading: &mut PlainReading<'a>,
+        reading: &mut PlainRow<'a>,
     ) -> bool {
         let mut steps = self.steps.iter();
         steps.all(|step| step.take(columns, tokens, reading).is_some())
@@ -166,7 +166,7 @@ impl PlainPlan {
 
     /// Appends the text of the key.
     #[inline]
-    pub(crate) fn write_key(&self, reading: &PlainReading<'_>, key: &mut String) {
+    pub(crate) fn write_key(&self, reading: &PlainRow<'_>, key: &mut String) {
         let pieces = self.pump(&reading.values).map(|pump| pump.key.iter());
         for piece in pieces.into_iter().flatten() {
             match piece {
@@ -215,7 +215,7 @@ impl PlainStep {
         &self,
         columns: &[RecordColumn],
         tokens: &[FieldToken<'a>],
-        reading: &mut PlainReading<'a>,
+        reading: &mut PlainRow<'a>,
     ) -> Option<()> {
         let token = tokens.get(self.column)?;
         if let TokenKind::Missing | TokenKind::Null = token.kind() {
@@ -248,7 +248,7 @@ impl PlainStep {
     }
 }
 
-impl<'a> PlainReading<'a> {
+impl<'a> PlainRow<'a> {
     /// Nothing, in a group of the first pump.
     pub(crate) const EMPTY: Self = Self {
         values: PlainValues {

@@ -21,7 +21,7 @@ use crate::problem::SqlProblems;
 use crate::pump::{EvalError, RowGroup};
 use crate::types::SqlType;
 
-pub use crate::plain::{PlainReading, PlainValues};
+pub use crate::plain::{PlainRow, PlainValues};
 
 /// A sensor made of a SQL text and the schema of its input.
 ///
@@ -72,7 +72,7 @@ pub enum SqlReading<'a> {
     /// One group that a row counts in.
     Grouped(GroupedRow),
     /// What counts of its only row, if that is only values of columns.
-    Plain(PlainReading<'a>),
+    Plain(PlainRow<'a>),
 }
 
 /// What is aggregated of a reading.
@@ -308,8 +308,7 @@ impl Sensor for SqlSensor {
         let mut is_read = false;
         let rest = self.reader.first_fields(layout, text, |tokens| {
             if let Some(plan) = &self.plain
-                && let SqlReading::Plain(plain) =
-                    reading.insert(SqlReading::Plain(PlainReading::EMPTY))
+                && let SqlReading::Plain(plain) = reading.insert(SqlReading::Plain(PlainRow::EMPTY))
                 && plan.read(&self.input.columns, tokens, plain)
             {
                 is_read = true;

@@ -266,32 +266,9 @@ impl<'n, S: Sensor> Parser<'n, S> {
         let key = &mut self.key;
         let mut filtered = 0;
         let mut take = |reading: &mut S::Reading<'_>| -> Result<(), BoxedProblem> {
-            // An archive does not say when a record arrived.
-            let no_time = || Box::new(ReadingProblem::NoTime);
-            let arrival = sensor.time(reading).ok_or_else(no_time)?;
-            let mut counts = false;
-            let mut problem = None;
-            sensor.split(reading, arrival, |reading| {
-                counts = true;
-                let one = reading.map_err(boxed).and_then(|reading| {
-                    let time = sensor.time(reading).ok_or_else(no_time)?;
-                    let identity = match sensor.identity(reading) {
-                        Some(identity) if identity == time.nanos() => IdentifiedBy::Time,
-                        Some(identity) => IdentifiedBy::Other(identity),
-                        None => IdentifiedBy::Nothing,
-                    };
-                    let slot = keys.slot(sensor.key_in(reading, key)).map_err(boxed)?;
-                    let values = sensor.values(reading);
-                    let parsed = ParsedReading::new(slot.key, time, identity, values);
-                    take(slot.partition as usize, parsed, identity);
-                    Ok::<(), BoxedProblem>(())
-                });
-                if let Err(reason) = one {
-                    problem = Some(reason);
-                }
-            });
+            let counts = count(sensor, keys, key, reading, &mut take)?;
             filtered += u64::from(!counts);
-            problem.map_or(Ok(()), Err)
+            Ok(())
         };
         let end = text.offset().saturating_add(bytes);
         while text.offset() < end {
@@ -332,6 +309,42 @@ impl<'n, S: Sensor> Parser<'n, S> {
         piece.end = text.offset();
         Ok(piece)
     }
+}
+
+/// Passes on what counts of a reading, and returns whether anything does. `key` is memory for keys.
+#[inline]
+fn count<S: Sensor>(
+    sensor: &S,
+    keys: &mut KnownKeys<'_>,
+    key: &mut String,
+    reading: &mut S::Reading<'_>,
+    take: &mut impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
+) -> Result<bool, BoxedProblem> {
+    // An archive does not say when a record arrived.
+    let no_time = || Box::new(ReadingProblem::NoTime);
+    let arrival = sensor.time(reading).ok_or_else(no_time)?;
+    let mut counts = false;
+    let mut problem = None;
+    sensor.split(reading, arrival, |reading| {
+        counts = true;
+        let one = reading.map_err(boxed).and_then(|reading| {
+            let time = sensor.time(reading).ok_or_else(no_time)?;
+            let identity = match sensor.identity(reading) {
+                Some(identity) if identity == time.nanos() => IdentifiedBy::Time,
+                Some(identity) => IdentifiedBy::Other(identity),
+                None => IdentifiedBy::Nothing,
+            };
+            let slot = keys.slot(sensor.key_in(reading, key)).map_err(boxed)?;
+            let values = sensor.values(reading);
+            let parsed = ParsedReading::new(slot.key, time, identity, values);
+            take(slot.partition as usize, parsed, identity);
+            Ok::<(), BoxedProblem>(())
+        });
+        if let Err(reason) = one {
+            problem = Some(reason);
+        }
+    });
+    problem.map_or(Ok(counts), Err)
 }
 
 /// Takes the next part of a text in whatever form. Returns false at the end.
