@@ -86,7 +86,8 @@ pub trait Sensor: Send + Sync + 'static {
     }
 
     /// Passes on the readings that count of what was parsed, each in one key and window; or why it
-    /// does not count. Usually, that is the reading itself. `arrival` is when its record arrived.
+    /// does not count. Usually, that is the reading itself. `arrival` is when its record arrived. What
+    /// was parsed may be changed, and has no meaning after that.
     ///
     /// A sensor made of SQL passes on a reading per pump, and none if all of them filter it out.
     #[inline(always)]
