@@ -46,9 +46,11 @@ impl Sensor for Unicorn {
         &self,
         layout: &mut FieldLayout,
         text: &'a [u8],
-    ) -> Option<FirstLine<'a, Reading<'a>>> {
-        let (reading, after) = first_line(layout, text)?;
-        Some((Some(reading), after))
+        reading: &mut Option<Reading<'a>>,
+    ) -> Option<&'a [u8]> {
+        let (first, after) = first_line(layout, text)?;
+        *reading = Some(first);
+        Some(after)
     }
 
     #[inline]

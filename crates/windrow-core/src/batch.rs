@@ -148,6 +148,7 @@ impl<A: Merge> BatchFold<A> {
     ///
     /// An identity that is a time of the window, in nanoseconds, is the same as that time in
     /// [`add`](Self::add).
+    #[inline]
     pub fn add_identified(
         &mut self,
         key: usize,
@@ -156,10 +157,9 @@ impl<A: Merge> BatchFold<A> {
         add: impl FnOnce(&mut A),
     ) -> bool {
         let (start, index) = self.accumulator_of(key, millis);
-        let window = self.windows.window_of(millis);
         let identity = identity.filter(|identity| identity.unsigned_abs() < FARTHEST);
         let time = identity.and_then(millis_and_nanos);
-        let time = time.filter(|(millis, _)| window.contains(*millis));
+        let time = time.filter(|(time, _)| self.windows.window_of(millis).contains(*time));
         let OpenAccumulator { aggregate, times } = &mut self.accumulators[index];
         let is_new = match (time, identity) {
             (Some((millis, nanos)), _) => {

@@ -53,6 +53,7 @@ impl Timestamp {
     pub const EPOCH: Self = Self { nanos: 0 };
 
     /// The moment `millis` milliseconds after the epoch, clamped to the years 0 to 9999.
+    #[inline]
     pub const fn from_millis(millis: i64) -> Self {
         let nanos = millis as i128 * 1_000_000;
         let nanos = if nanos < FIRST { FIRST } else { nanos };
@@ -106,7 +107,18 @@ impl Timestamp {
     }
 
     /// Milliseconds since the epoch, rounded down.
+    #[inline]
     pub fn millis(self) -> i64 {
+        match i64::try_from(self.nanos) {
+            // Dividing 64 bits takes a tenth of the time of 128 bits, and suffices until the year 2262.
+            Ok(nanos) => nanos.div_euclid(1_000_000),
+            Err(_) => self.distant_millis(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn distant_millis(self) -> i64 {
         // Milliseconds of ten thousand years always fit an i64.
         self.nanos.div_euclid(1_000_000) as i64
     }

@@ -85,7 +85,7 @@ impl SqlBatch {
                     reason,
                 });
             };
-            let reading = match reading {
+            let mut reading = match reading {
                 Ok(Some(reading)) => reading,
                 Ok(None) => continue,
                 Err(reason) => {
@@ -97,8 +97,8 @@ impl SqlBatch {
                 Ok(row) => self.rows.push(row),
                 Err(reason) => reject(reason),
             });
-            sensor.split(reading, arrival, |reading| match reading {
-                Ok(reading) => self.count(&reading, arrival),
+            sensor.split(&mut reading, arrival, |reading| match reading {
+                Ok(reading) => self.count(reading, arrival),
                 Err(reason) => reject(reason),
             });
         }

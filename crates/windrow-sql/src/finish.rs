@@ -430,13 +430,10 @@ fn float(float: f64) -> FieldValue<'static> {
 /// Sorts rows by window, stream and pump, and those of a pump as its ORDER BY has it. NULL comes
 /// first.
 pub fn sort(rows: &mut [OutputRow]) {
-    let place = |row: &OutputRow| {
-        (
-            row.window_start,
-            row.stream.name.clone(),
-            Arc::clone(&row.pump),
-        )
-    };
+    fn place(row: &OutputRow) -> (Timestamp, &str, &str) {
+        (row.window_start, &row.stream.name, &row.pump)
+    }
+
     rows.sort_by(|left, right| {
         // Only rows of one pump have the same terms.
         place(left).cmp(&place(right)).then_with(|| {

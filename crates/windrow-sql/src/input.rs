@@ -4,7 +4,7 @@
 //! JSON becomes columns as the developer guide of Kinesis Data Analytics says in "Mapping Streaming
 //! Source Elements to SQL Input Columns" and "Working with JSONPath".
 
-mod coerce;
+pub(crate) mod coerce;
 mod discover;
 mod export;
 mod path;

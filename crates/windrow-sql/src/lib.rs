@@ -103,6 +103,7 @@ pub mod limits;
 mod moment;
 pub mod output;
 mod pattern;
+mod plain;
 pub mod problem;
 pub mod pump;
 mod scan;

@@ -8,7 +8,7 @@ use windrow_core::json::FieldLayout;
 use windrow_core::rejection::Rejection;
 use windrow_core::row::{Measure, ReadingOrder};
 use windrow_core::schema::Schema;
-use windrow_core::sensor::{FirstLine, MeasureAccumulators, Sensor, identity_of};
+use windrow_core::sensor::{MeasureAccumulators, Sensor, identity_of};
 use windrow_core::time::Timestamp;
 use windrow_core::value::{FieldValue, Value};
 use windrow_core::window::Window;
@@ -16,9 +16,12 @@ use windrow_core::window::Window;
 use crate::application::{InputColumn, InputStream, SqlApplication};
 use crate::input::{InputReader, InputRows, InputSchema};
 use crate::output::OutputRow;
+use crate::plain::PlainPlan;
 use crate::problem::SqlProblems;
 use crate::pump::{EvalError, RowGroup};
 use crate::types::SqlType;
+
+pub use crate::plain::{PlainRow, PlainValues};
 
 /// A sensor made of a SQL text and the schema of its input.
 ///
@@ -34,6 +37,10 @@ pub struct SqlSensor {
     identity: Arc<[usize]>,
     /// The column whose time stands for the arrival.
     rowtime: Option<usize>,
+    /// Whether all readings are [`SqlReading::Rows`].
+    has_rows: bool,
+    /// For readings without rows.
+    plain: Option<Arc<PlainPlan>>,
 }
 
 /// Why a column cannot be used as asked for.
@@ -64,6 +71,17 @@ pub enum SqlReading<'a> {
     Rows(InputRows<'a>),
     /// One group that a row counts in.
     Grouped(GroupedRow),
+    /// What counts of its only row, if that is only values of columns.
+    Plain(PlainRow<'a>),
+}
+
+/// What is aggregated of a reading.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SqlValues {
+    /// The values of columns.
+    Plain(PlainValues),
+    /// The values of measures.
+    Measures(Arc<[Value]>),
 }
 
 /// A row of the input in a pump's group and window.
@@ -89,13 +107,39 @@ impl SqlSensor {
             name: input.stream.clone(),
             columns: columns.collect(),
         };
-        Ok(Self {
+        let sensor = Self {
             application: Arc::new(SqlApplication::new(text, &stream)?),
             reader: Arc::new(InputReader::new(&input)),
             input: Arc::new(input),
             identity: Arc::default(),
             rowtime: None,
-        })
+            has_rows: false,
+            plain: None,
+        };
+        Ok(sensor.planned())
+    }
+
+    /// Plans readings without rows.
+    fn planned(self) -> Self {
+        let columns = self.reader.flat_columns();
+        let columns = columns.filter(|_| !self.has_rows && !self.has_identity());
+        let plan = columns
+            .and_then(|columns| PlainPlan::new(&self.application, columns, self.rowtime))
+            .map(Arc::new);
+        Self {
+            plain: plan,
+            ..self
+        }
+    }
+
+    /// Makes all readings [`SqlReading::Rows`], for callers that want the values of columns. Parsing
+    /// and counting them takes longer.
+    pub fn with_rows(self) -> Self {
+        let sensor = Self {
+            has_rows: true,
+            ..self
+        };
+        sensor.planned()
     }
 
     /// Makes readings duplicates of each other if these columns are equal, as the producer's retries
@@ -106,10 +150,11 @@ impl SqlSensor {
     /// [`ColumnError::Unknown`].
     pub fn with_identity(self, columns: &[impl AsRef<str>]) -> Result<Self, ColumnError> {
         let indices = columns.iter().map(|name| self.column(name.as_ref()));
-        Ok(Self {
+        let sensor = Self {
             identity: indices.collect::<Result<_, _>>()?,
             ..self
-        })
+        };
+        Ok(sensor.planned())
     }
 
     /// Whether readings may be duplicates of each other.
@@ -132,10 +177,11 @@ impl SqlSensor {
                 sql_type,
             });
         }
-        Ok(Self {
+        let sensor = Self {
             rowtime: Some(index),
             ..self
-        })
+        };
+        Ok(sensor.planned())
     }
 
     /// The SQL text, planned.
@@ -182,6 +228,14 @@ impl SqlSensor {
                     }
                 }
             }
+        }
+    }
+
+    /// Passes on the measures that values add to, and what to each.
+    #[inline]
+    fn each_input(&self, values: &PlainValues, take: impl FnMut(usize, Value)) {
+        if let Some(plan) = &self.plain {
+            plan.inputs(values, take);
         }
     }
 
@@ -233,7 +287,7 @@ fn rejection(error: &EvalError) -> Rejection {
 
 impl Sensor for SqlSensor {
     type Reading<'a> = SqlReading<'a>;
-    type Values = Arc<[Value]>;
+    type Values = SqlValues;
     type Accumulator = MeasureAccumulators;
 
     fn schema(&self) -> &Arc<Schema> {
@@ -249,20 +303,44 @@ impl Sensor for SqlSensor {
         &self,
         layout: &mut FieldLayout,
         text: &'a [u8],
-    ) -> Option<FirstLine<'a, SqlReading<'a>>> {
-        let (rows, rest) = self.reader.first_line(layout, text)?;
-        Some((Some(SqlReading::Rows(rows)), rest))
+        reading: &mut Option<SqlReading<'a>>,
+    ) -> Option<&'a [u8]> {
+        let mut is_read = false;
+        let rest = self.reader.first_fields(layout, text, |tokens| {
+            if let Some(plan) = &self.plain
+                && let SqlReading::Plain(plain) = reading.insert(SqlReading::Plain(PlainRow::EMPTY))
+                && plan.read(&self.input.columns, tokens, plain)
+            {
+                is_read = true;
+                return;
+            }
+            *reading = self.reader.rows(tokens).ok().map(SqlReading::Rows);
+            is_read = reading.is_some();
+        })?;
+        is_read.then_some(rest)
     }
 
-    fn split<'a>(
+    fn split(
         &self,
-        reading: SqlReading<'a>,
+        reading: &mut SqlReading<'_>,
         arrival: Timestamp,
-        mut count: impl FnMut(Result<SqlReading<'a>, Rejection>),
+        mut count: impl FnMut(Result<&SqlReading<'_>, Rejection>),
     ) {
         let rows = match reading {
             SqlReading::Rows(rows) => rows,
-            grouped @ SqlReading::Grouped(_) => return count(Ok(grouped)),
+            SqlReading::Grouped(_) => return count(Ok(reading)),
+            SqlReading::Plain(_) => {
+                for pump in 0..self.plain.as_ref().map_or(0, |plan| plan.pumps()) {
+                    if let SqlReading::Plain(plain) = reading {
+                        plain.enter(pump);
+                        if self.rowtime.is_none() {
+                            plain.millis = arrival.millis();
+                        }
+                    }
+                    count(Ok(reading));
+                }
+                return;
+            }
         };
         for (index, row) in rows.iter().enumerate() {
             let time = match self.rowtime(row, arrival) {
@@ -279,19 +357,24 @@ impl Sensor for SqlSensor {
                         group,
                         time,
                     });
-                    count(match grouped {
-                        Ok(grouped) => Ok(SqlReading::Grouped(grouped)),
-                        Err(error) => Err(rejection(&error)),
-                    });
+                    match grouped {
+                        Ok(grouped) => count(Ok(&SqlReading::Grouped(grouped))),
+                        Err(error) => count(Err(rejection(&error))),
+                    }
                 }
             }
         }
     }
 
+    #[inline]
     fn window(&self, reading: &SqlReading<'_>) -> Option<Window> {
         match reading {
             SqlReading::Rows(_) => None,
             SqlReading::Grouped(row) => Some(row.group.window),
+            SqlReading::Plain(reading) => {
+                let pump = self.application.pumps().get(reading.pump())?;
+                Some(pump.window.window_of(reading.millis))
+            }
         }
     }
 
@@ -300,6 +383,26 @@ impl Sensor for SqlSensor {
         match reading {
             SqlReading::Rows(_) => Cow::Borrowed(""),
             SqlReading::Grouped(row) => Cow::Borrowed(&row.group.key),
+            SqlReading::Plain(_) => {
+                let mut key = String::with_capacity(64);
+                self.key_in(reading, &mut key);
+                Cow::Owned(key)
+            }
+        }
+    }
+
+    #[inline]
+    fn key_in<'r>(&self, reading: &'r SqlReading<'_>, memory: &'r mut String) -> &'r str {
+        match reading {
+            SqlReading::Rows(_) => "",
+            SqlReading::Grouped(row) => &row.group.key,
+            SqlReading::Plain(reading) => {
+                memory.clear();
+                if let Some(plan) = &self.plain {
+                    plan.write_key(reading, memory);
+                }
+                memory
+            }
         }
     }
 
@@ -307,10 +410,12 @@ impl Sensor for SqlSensor {
         self.rowtime.is_some()
     }
 
+    #[inline]
     fn time(&self, reading: &SqlReading<'_>) -> Option<Timestamp> {
         let column = self.rowtime?;
         match reading {
             SqlReading::Grouped(row) => Some(row.time),
+            SqlReading::Plain(reading) => Some(Timestamp::from_millis(reading.millis)),
             SqlReading::Rows(rows) => rows.iter().find_map(|row| match row.get(column)? {
                 FieldValue::Timestamp(time) => Some(*time),
                 _ => None,
@@ -318,33 +423,50 @@ impl Sensor for SqlSensor {
         }
     }
 
+    #[inline]
     fn identity(&self, reading: &SqlReading<'_>) -> Option<i128> {
         match reading {
-            SqlReading::Rows(_) => None,
             SqlReading::Grouped(row) => row.identity,
+            _ => None,
         }
     }
 
-    fn values(&self, reading: &SqlReading<'_>) -> Arc<[Value]> {
+    #[inline]
+    fn values(&self, reading: &SqlReading<'_>) -> SqlValues {
         match reading {
-            SqlReading::Rows(_) => Arc::default(),
-            SqlReading::Grouped(row) => Arc::clone(&row.group.inputs),
+            SqlReading::Rows(_) => SqlValues::Measures(Arc::default()),
+            SqlReading::Grouped(row) => SqlValues::Measures(Arc::clone(&row.group.inputs)),
+            SqlReading::Plain(reading) => SqlValues::Plain(reading.values()),
         }
     }
 
-    fn inputs(&self, values: &Arc<[Value]>) -> Vec<Value> {
-        values.to_vec()
+    fn inputs(&self, values: &SqlValues) -> Vec<Value> {
+        match values {
+            SqlValues::Measures(values) => values.to_vec(),
+            SqlValues::Plain(values) => {
+                let mut inputs = vec![Value::Null; self.schema().measures().len()];
+                self.each_input(values, |measure, value| inputs[measure] = value);
+                inputs
+            }
+        }
     }
 
+    #[inline]
     fn add(
         &self,
         accumulator: &mut MeasureAccumulators,
-        values: &Arc<[Value]>,
+        values: &SqlValues,
         order: &ReadingOrder<'_>,
     ) {
         let columns = self.schema().measures().iter();
         let types = columns.map(|column| column.measure_type);
-        accumulator.add(types, values.iter(), order);
+        match values {
+            SqlValues::Measures(values) => accumulator.add(types, values.iter(), order),
+            SqlValues::Plain(values) => {
+                let mut opened = accumulator.open(types);
+                self.each_input(values, |measure, value| opened.add(measure, &value, order));
+            }
+        }
     }
 
     fn measures(&self, accumulator: &MeasureAccumulators) -> Vec<Measure> {

@@ -80,12 +80,12 @@ fn each_element_of_an_array_has_its_own_time() {
     let mut rejected = Vec::new();
     let arrival: Timestamp = ARRIVAL.parse().unwrap();
     sensor.split(
-        reading.unwrap().unwrap(),
+        &mut reading.unwrap().unwrap(),
         arrival,
         |reading| match reading {
             Ok(reading) => {
-                let window = sensor.window(&reading).unwrap();
-                starts.push((window.start - arrival.millis(), sensor.time(&reading)));
+                let window = sensor.window(reading).unwrap();
+                starts.push((window.start - arrival.millis(), sensor.time(reading)));
             }
             Err(rejection) => rejected.push(rejection.to_string()),
         },

@@ -185,7 +185,7 @@ impl<'s, S: Sensor> LogFold<'s, S> {
         for (_, reading) in readings(sensor, data) {
             let place = *index;
             *index += 1;
-            let reading = match reading {
+            let mut reading = match reading {
                 Ok(Some(reading)) => reading,
                 // The filter leaves it out.
                 Ok(None) => continue,
@@ -195,8 +195,8 @@ impl<'s, S: Sensor> LogFold<'s, S> {
                 }
             };
             let arrival = Timestamp::from_millis(record.arrival);
-            sensor.split(reading, arrival, |reading| match reading {
-                Ok(reading) => self.add_at(lambda, record, &reading, place),
+            sensor.split(&mut reading, arrival, |reading| match reading {
+                Ok(reading) => self.add_at(lambda, record, reading, place),
                 Err(_) => self.skipped += 1,
             });
         }

@@ -25,6 +25,8 @@ Each output stream is a table of finished rows. The table `parts` has what they 
 
 /// The program for an application, with the names that `local --sql` has.
 pub fn program(sensor: SqlSensor) -> QueryProgram<SqlSensor> {
+    // The columns of readings are queried.
+    let sensor = sensor.with_rows();
     let application = Arc::clone(sensor.application());
     let mut names = TableNames::default();
     let mut view = |stream: &OutputStream| {
@@ -108,7 +110,7 @@ fn columns(sensor: &SqlSensor) -> ReadingColumns<SqlSensor> {
 fn append(_: &SqlSensor, reading: &SqlReading<'_>, column: usize, values: &mut ColumnBuilder) {
     let value = match reading {
         SqlReading::Rows(rows) => rows.first(column),
-        SqlReading::Grouped(_) => None,
+        _ => None,
     };
     let is_valid = values.value(value.unwrap_or(&FieldValue::Null));
     debug_assert!(is_valid, "column {column} has another type");

@@ -88,13 +88,13 @@ pub async fn read_log(client: &Client, stream: &str) -> Result<Vec<LoggedRecord>
 /// are never duplicates are left out.
 pub fn identities<S: Sensor>(sensor: &S, data: &[u8]) -> Vec<Identity> {
     let mut identities = Vec::new();
-    for reading in readings(sensor, data).filter_map(|(_, reading)| reading.ok().flatten()) {
+    for mut reading in readings(sensor, data).filter_map(|(_, reading)| reading.ok().flatten()) {
         // No identity depends on the arrival.
-        sensor.split(reading, Timestamp::from_millis(0), |reading| {
+        sensor.split(&mut reading, Timestamp::from_millis(0), |reading| {
             if let Ok(reading) = reading
-                && let Some(identity) = sensor.identity(&reading)
+                && let Some(identity) = sensor.identity(reading)
             {
-                identities.push((sensor.key(&reading).into_owned(), identity));
+                identities.push((sensor.key(reading).into_owned(), identity));
             }
         });
     }

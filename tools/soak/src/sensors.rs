@@ -195,16 +195,16 @@ mod tests {
     /// The key, the identity and the values of what counts of the reading in a line.
     fn parsed<S: TrafficSensor>(sensor: &S, line: &str) -> Option<Vec<String>> {
         let (_, reading) = readings(sensor, line.as_bytes()).next()?;
-        let reading = reading.ok()??;
+        let mut reading = reading.ok()??;
         let mut counted = Vec::new();
-        sensor.split(reading, Timestamp::from_millis(0), |reading| {
+        sensor.split(&mut reading, Timestamp::from_millis(0), |reading| {
             counted.push(match reading {
                 Ok(reading) => {
-                    let inputs = sensor.inputs(&sensor.values(&reading));
+                    let inputs = sensor.inputs(&sensor.values(reading));
                     format!(
                         "{} {:?} {inputs:?}",
-                        sensor.key(&reading),
-                        sensor.identity(&reading)
+                        sensor.key(reading),
+                        sensor.identity(reading)
                     )
                 }
                 Err(rejection) => rejection.to_string(),

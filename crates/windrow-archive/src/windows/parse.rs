@@ -24,23 +24,28 @@ pub(super) const MOST_REPORTED: usize = 5;
 pub(super) struct ParsedReading<V> {
     /// The key's number in its share.
     key: u32,
-    /// Nanoseconds, less than a million, and [`HAS_IDENTITY`] if the reading is not identified by
-    /// its time.
+    /// Nanoseconds, less than a million, and [`HAS_IDENTITY`] or [`HAS_NO_IDENTITY`] if the reading is
+    /// not identified by its time.
     nanos: u32,
     millis: i64,
     values: V,
 }
 
-/// The bit of [`ParsedReading::nanos`] that says that the reading is not identified by its time.
+/// The bit of [`ParsedReading::nanos`] that says that the reading has an identity of another kind.
 const HAS_IDENTITY: u32 = 1 << 31;
+
+/// The bit that says that the reading has none.
+const HAS_NO_IDENTITY: u32 = 1 << 30;
 
 /// What tells a reading apart from others of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IdentifiedBy {
     /// Its time.
     Time,
-    /// An identity of another kind, or none.
-    Other(Option<i128>),
+    /// An identity of another kind.
+    Other(i128),
+    /// Nothing: it is never a duplicate.
+    Nothing,
 }
 
 /// Readings of one share or partition of the keys, in the order of their file.
@@ -48,7 +53,7 @@ pub(super) enum IdentifiedBy {
 pub(super) struct ReadingBucket<V> {
     readings: Vec<ParsedReading<V>>,
     /// The identities of the readings that are not identified by their time.
-    identities: Vec<Option<i128>>,
+    identities: Vec<i128>,
 }
 
 impl<V> Default for ReadingBucket<V> {
@@ -127,6 +132,7 @@ impl<V> ParsedReading<V> {
         let has_identity = match identity {
             IdentifiedBy::Time => 0,
             IdentifiedBy::Other(_) => HAS_IDENTITY,
+            IdentifiedBy::Nothing => HAS_NO_IDENTITY,
         };
         Self {
             key,
@@ -138,11 +144,14 @@ impl<V> ParsedReading<V> {
 
     /// What identifies the reading, given the next identity of its bucket.
     #[inline]
-    fn identified_by(&self, identities: &mut impl Iterator<Item = Option<i128>>) -> IdentifiedBy {
-        if self.nanos & HAS_IDENTITY == 0 {
-            return IdentifiedBy::Time;
+    fn identified_by(&self, identities: &mut impl Iterator<Item = i128>) -> IdentifiedBy {
+        match self.nanos & (HAS_IDENTITY | HAS_NO_IDENTITY) {
+            0 => IdentifiedBy::Time,
+            HAS_IDENTITY => identities
+                .next()
+                .map_or(IdentifiedBy::Nothing, IdentifiedBy::Other),
+            _ => IdentifiedBy::Nothing,
         }
-        IdentifiedBy::Other(identities.next().flatten())
     }
 
     /// The key's number in its share.
@@ -166,14 +175,15 @@ impl<V> ParsedReading<V> {
         key: usize,
         identity: IdentifiedBy,
     ) {
-        let nanos = self.nanos & !HAS_IDENTITY;
+        let nanos = self.nanos & !(HAS_IDENTITY | HAS_NO_IDENTITY);
         let millis = self.millis;
         let add = |accumulator: &mut S::Accumulator| {
             sensor.add(accumulator, &self.values, &order(millis, nanos));
         };
         match identity {
             IdentifiedBy::Time => batch.add(key, millis, nanos, add),
-            IdentifiedBy::Other(identity) => batch.add_identified(key, millis, identity, add),
+            IdentifiedBy::Other(identity) => batch.add_identified(key, millis, Some(identity), add),
+            IdentifiedBy::Nothing => batch.add_identified(key, millis, None, add),
         };
     }
 }
@@ -264,6 +274,8 @@ pub(super) struct Parser<'n, S> {
     sensor: &'n S,
     keys: KnownKeys<'n>,
     layout: FieldLayout,
+    /// Memory for the next key.
+    key: String,
     /// The buffer for the next file.
     pub(super) buffer: Vec<u8>,
 }
@@ -274,6 +286,7 @@ impl<'n, S: Sensor> Parser<'n, S> {
             sensor,
             keys: KnownKeys::new(keys),
             layout: FieldLayout::default(),
+            key: String::new(),
             buffer: Vec::new(),
         }
     }
@@ -321,21 +334,30 @@ impl<'n, S: Sensor> Parser<'n, S> {
         most: u64,
         take: &mut impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
     ) -> TakenLines {
-        let (sensor, keys) = (self.sensor, &mut self.keys);
+        let sensor = self.sensor;
+        let mut keys = KeyLookup {
+            keys: &mut self.keys,
+            memory: &mut self.key,
+        };
         let mut lines = TakenLines::default();
         let mut rest = text;
         while (lines.length as u64) < most {
             let (taken, after) = match sensor.usual_line(rest) {
-                Some((reading, [b'\n', after @ ..])) => {
-                    (take_reading(sensor, keys, reading, take), after)
+                Some((mut reading, [b'\n', after @ ..])) => {
+                    let reading = reading.as_mut();
+                    (take_reading(sensor, &mut keys, reading, take), after)
                 }
                 Some(_) => break,
-                None => match sensor.first_line(&mut self.layout, rest) {
-                    Some((reading, [b'\n', after @ ..])) => {
-                        (take_any_reading(sensor, keys, reading, take), after)
+                None => {
+                    let mut reading = None;
+                    match sensor.first_line(&mut self.layout, rest, &mut reading) {
+                        Some([b'\n', after @ ..]) => {
+                            let reading = reading.as_mut();
+                            (take_any_reading(sensor, &mut keys, reading, take), after)
+                        }
+                        _ => break,
                     }
-                    _ => break,
-                },
+                }
             };
             match taken {
                 Ok(true) => {}
@@ -368,9 +390,13 @@ impl<'n, S: Sensor> Parser<'n, S> {
             Some(ArchivePart::Other(part)) => Err(rejection_of_part(self.sensor, part).into()),
             Some(ArchivePart::TooLong(start)) => Err(ReadingProblem::too_long(start)),
         };
-        let taken = parsed
-            .map_err(Box::new)
-            .and_then(|reading| take_any_reading(self.sensor, &mut self.keys, reading, take));
+        let mut keys = KeyLookup {
+            keys: &mut self.keys,
+            memory: &mut self.key,
+        };
+        let taken = parsed.map_err(Box::new).and_then(|mut reading| {
+            take_any_reading(self.sensor, &mut keys, reading.as_mut(), take)
+        });
         match taken {
             Ok(true) => {}
             Ok(false) => piece.filtered += 1,
@@ -391,21 +417,28 @@ struct TakenLines {
     rejected: Option<(usize, Box<ReadingProblem>)>,
 }
 
+/// Finds the numbers of keys.
+struct KeyLookup<'p, 'n> {
+    keys: &'p mut KnownKeys<'n>,
+    /// Memory for a key that is not a part of its reading.
+    memory: &'p mut String,
+}
+
 /// Takes the readings that count of what was parsed. Returns whether there are any.
 ///
 /// The problem is in a box, so that the result is returned in registers.
 #[inline(always)]
 fn take_reading<S: Sensor>(
     sensor: &S,
-    keys: &mut KnownKeys<'_>,
-    reading: Option<S::Reading<'_>>,
+    keys: &mut KeyLookup<'_, '_>,
+    reading: Option<&mut S::Reading<'_>>,
     take: &mut impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
 ) -> Result<bool, Box<ReadingProblem>> {
     let Some(reading) = reading else {
         return Ok(false);
     };
     // An archive does not say when a record arrived.
-    let arrival = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
+    let arrival = sensor.time(reading).ok_or(ReadingProblem::NoTime)?;
     // Two variables, since a `Result` is written in parts and read as a whole, for which the
     // processor waits until the parts are in the cache. That would take a tenth of the whole job.
     let (mut is_taken, mut failure) = (false, None);
@@ -425,18 +458,19 @@ fn take_reading<S: Sensor>(
 #[inline(always)]
 fn take_one<S: Sensor>(
     sensor: &S,
-    keys: &mut KnownKeys<'_>,
-    reading: Result<S::Reading<'_>, Rejection>,
+    keys: &mut KeyLookup<'_, '_>,
+    reading: Result<&S::Reading<'_>, Rejection>,
     take: &mut impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
 ) -> Result<(), ReadingProblem> {
     let reading = reading?;
-    let time = sensor.time(&reading).ok_or(ReadingProblem::NoTime)?;
-    let identity = match sensor.identity(&reading) {
+    let time = sensor.time(reading).ok_or(ReadingProblem::NoTime)?;
+    let identity = match sensor.identity(reading) {
         Some(identity) if identity == time.nanos() => IdentifiedBy::Time,
-        other => IdentifiedBy::Other(other),
+        Some(identity) => IdentifiedBy::Other(identity),
+        None => IdentifiedBy::Nothing,
     };
-    let slot = keys.slot(&sensor.key(&reading))?;
-    let values = sensor.values(&reading);
+    let slot = keys.keys.slot(sensor.key_in(reading, keys.memory))?;
+    let values = sensor.values(reading);
     let parsed = ParsedReading::new(slot.key, time, identity, values);
     take(slot.share as usize, parsed, identity);
     Ok(())
@@ -447,8 +481,8 @@ fn take_one<S: Sensor>(
 #[inline(never)]
 fn take_any_reading<S: Sensor>(
     sensor: &S,
-    keys: &mut KnownKeys<'_>,
-    reading: Option<S::Reading<'_>>,
+    keys: &mut KeyLookup<'_, '_>,
+    reading: Option<&mut S::Reading<'_>>,
     take: &mut impl FnMut(usize, ParsedReading<S::Values>, IdentifiedBy),
 ) -> Result<bool, Box<ReadingProblem>> {
     // A closure of its own type, so that the compiler has one place to inline `take_reading`'s at.

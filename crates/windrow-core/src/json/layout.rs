@@ -130,8 +130,9 @@ impl FieldLayout {
         if index >= MOST_KEYS || !self.is_reused {
             return;
         }
+        // The names after it have turned out to be in another order.
         if self.keys.is_empty() {
-            self.keys.clone_from(&names.keys);
+            self.keys.extend(names.keys.iter().take(index).cloned());
         }
         let key = KeySpelling::new(spelling, field);
         match self.keys.get_mut(index) {

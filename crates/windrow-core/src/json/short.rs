@@ -86,6 +86,18 @@ impl ShortDecimal {
         Some((short, before + 1 + places))
     }
 
+    /// Its digits, without the point.
+    #[inline(always)]
+    pub fn digits(self) -> u64 {
+        self.digits
+    }
+
+    /// How many of the digits come after the point.
+    #[inline(always)]
+    pub fn places(self) -> usize {
+        self.places
+    }
+
     /// The number times 10^`places`, rounded to the nearest integer, halves up. `None` if it
     /// exceeds 64 bits.
     #[inline(always)]

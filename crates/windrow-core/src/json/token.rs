@@ -88,8 +88,14 @@ impl<'a> FieldToken<'a> {
         if let TokenKind::EscapedText = self.kind {
             return unescaped(std::str::from_utf8(self.raw).ok()?).map(Cow::Owned);
         }
-        let text = std::str::from_utf8(self.plain_bytes()?).ok()?;
-        Some(Cow::Borrowed(text))
+        self.plain_text().map(Cow::Borrowed)
+    }
+
+    /// The characters of a string that has no escapes; `None` if it is something else. As all
+    /// characters of JSON between quotes, they need no escapes either.
+    #[inline(always)]
+    pub fn plain_text(&self) -> Option<&'a str> {
+        std::str::from_utf8(self.plain_bytes()?).ok()
     }
 
     /// The bytes of a string that has no escapes.
@@ -104,9 +110,14 @@ impl<'a> FieldToken<'a> {
     /// The time of a value of a usual form. `None` if the value has another form, or is no time.
     #[inline(always)]
     pub fn timestamp(&self) -> Option<Timestamp> {
-        let usual = self.plain_bytes().and_then(|text| text.try_into().ok());
-        let time = usual.and_then(Timestamp::from_formatted);
-        time.or_else(|| self.other_timestamp())
+        self.formatted_time().or_else(|| self.other_timestamp())
+    }
+
+    /// The time of a string as times are [formatted](Timestamp), which is a whole millisecond. `None`
+    /// if the value has another form, or is no time.
+    #[inline(always)]
+    pub fn formatted_time(&self) -> Option<Timestamp> {
+        Timestamp::from_formatted(self.plain_bytes()?.try_into().ok()?)
     }
 
     #[inline(never)]

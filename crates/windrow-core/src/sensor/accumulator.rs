@@ -7,47 +7,149 @@ use crate::codec::{CodecError, Columnar, Decoder, Encoder};
 use crate::decimal::Decimal;
 use crate::row::{Measure, MergeScope, ReadingOrder};
 use crate::schema::{MeasureKind, MeasureType};
-use crate::value::Value;
+use crate::value::{Finite, Value};
 
 /// The measures of a declared sensor's readings of one window and key. Empty if there are no
 /// readings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeasureAccumulators(Vec<MeasureAccumulator>);
 
-/// One measure, and how it takes the next value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct MeasureAccumulator {
-    kind: MeasureKind,
-    measure: Measure,
+/// The accumulators of all measures, by their index.
+#[derive(Debug)]
+pub struct OpenMeasures<'m>(&'m mut [MeasureAccumulator]);
+
+impl OpenMeasures<'_> {
+    /// Adds the value that a reading has for a measure. Does nothing if there is no such measure.
+    #[inline]
+    pub fn add(&mut self, measure: usize, value: &Value, order: &ReadingOrder<'_>) {
+        if let Some(accumulator) = self.0.get_mut(measure) {
+            accumulator.add(value, order);
+        }
+    }
 }
+
+/// One measure, and how it takes the next value.
+///
+/// Most measures are numbers, and adding to one mostly waits for memory. So it takes 32 bytes, and has
+/// what is larger than a number elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum MeasureAccumulator {
+    /// A sum, a minimum or a maximum of exact numbers.
+    Number {
+        kind: MeasureKind,
+        scale: u8,
+        unscaled: Unscaled,
+    },
+    /// A minimum or a maximum of floats.
+    Float(MeasureKind, Finite),
+    /// The parts of an average.
+    Average {
+        scale: u8,
+        sum: Unscaled,
+        count: u64,
+    },
+    /// Nothing yet.
+    Empty(MeasureKind),
+    /// Any other.
+    Other(MeasureKind, Box<Measure>),
+}
+
+/// The unscaled number of a [`Decimal`], which is less aligned than other numbers of its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(Rust, packed(8))]
+struct Unscaled(i128);
 
 impl MeasureAccumulator {
     fn new(measure_type: MeasureType) -> Self {
-        let measure = match measure_type {
-            MeasureType::Average { of, .. } => Measure::Average {
-                sum: Decimal {
-                    unscaled: 0,
-                    scale: of.scale,
-                },
+        match measure_type {
+            MeasureType::Average { of, .. } => Self::Average {
+                scale: of.scale,
+                sum: Unscaled(0),
                 count: 0,
             },
-            _ => Measure::Value(Value::Null),
-        };
-        Self {
-            kind: measure_type.kind(),
-            measure,
+            _ => Self::Empty(measure_type.kind()),
         }
     }
 
+    fn from_measure(kind: MeasureKind, measure: Measure) -> Self {
+        use MeasureKind::{Max, Min, Sum};
+        match (kind, measure) {
+            (_, Measure::Value(Value::Null)) => Self::Empty(kind),
+            (Sum | Min | Max, Measure::Value(Value::Number(number))) => Self::Number {
+                kind,
+                scale: number.scale,
+                unscaled: Unscaled(number.unscaled),
+            },
+            (Min | Max, Measure::Value(Value::Float(float))) => Self::Float(kind, float),
+            (MeasureKind::Average, Measure::Average { sum, count }) => Self::Average {
+                scale: sum.scale,
+                sum: Unscaled(sum.unscaled),
+                count,
+            },
+            (_, measure) => Self::Other(kind, Box::new(measure)),
+        }
+    }
+
+    fn kind(&self) -> MeasureKind {
+        match self {
+            Self::Number { kind, .. }
+            | Self::Float(kind, _)
+            | Self::Empty(kind)
+            | Self::Other(kind, _) => *kind,
+            Self::Average { .. } => MeasureKind::Average,
+        }
+    }
+
+    fn measure(&self) -> Measure {
+        match self {
+            Self::Number {
+                scale, unscaled, ..
+            } => Measure::Value(Value::Number(unscaled.with(*scale))),
+            Self::Float(_, float) => Measure::Value(Value::Float(*float)),
+            Self::Average { scale, sum, count } => Measure::Average {
+                sum: sum.with(*scale),
+                count: *count,
+            },
+            Self::Empty(_) => Measure::Value(Value::Null),
+            Self::Other(_, measure) => (**measure).clone(),
+        }
+    }
+
+    #[inline]
     fn add(&mut self, value: &Value, order: &ReadingOrder<'_>) {
-        match (self.kind, &mut self.measure, value) {
-            (_, _, Value::Null) => {}
-            (_, Measure::Average { sum, count }, Value::Number(number)) => {
-                *sum = sum.plus(*number);
+        match (&mut *self, value) {
+            (_, Value::Null) => {}
+            (
+                Self::Number {
+                    kind,
+                    scale,
+                    unscaled,
+                },
+                Value::Number(number),
+            ) => {
+                let held = unscaled.with(*scale);
+                let held = match kind {
+                    MeasureKind::Sum => held.plus(*number),
+                    MeasureKind::Min => held.min(*number),
+                    _ => held.max(*number),
+                };
+                (*scale, unscaled.0) = (held.scale, held.unscaled);
+            }
+            (Self::Average { scale, sum, count }, Value::Number(number)) => {
+                sum.0 = sum.with(*scale).plus(*number).unscaled;
                 *count = count.saturating_add(1);
             }
+            _ => self.add_other(value, order),
+        }
+    }
+
+    /// Adds the first value, or one of a rarer type.
+    #[inline(never)]
+    fn add_other(&mut self, value: &Value, order: &ReadingOrder<'_>) {
+        let (kind, mut measure) = (self.kind(), self.measure());
+        match (kind, &mut measure, value) {
             (MeasureKind::First | MeasureKind::Last, measure, value)
-                if takes_place(self.kind, measure, order) =>
+                if takes_place(kind, measure, order) =>
             {
                 *measure = Measure::Ordered {
                     value: value.clone(),
@@ -55,17 +157,15 @@ impl MeasureAccumulator {
                 };
             }
             (_, Measure::Value(held @ Value::Null), value) => held.clone_from(value),
-            (MeasureKind::Sum, Measure::Value(Value::Number(sum)), Value::Number(number)) => {
-                *sum = sum.plus(*number);
-            }
             (MeasureKind::Min, Measure::Value(lowest), value) if value < lowest => {
                 lowest.clone_from(value);
             }
             (MeasureKind::Max, Measure::Value(highest), value) if value > highest => {
                 highest.clone_from(value);
             }
-            _ => {}
+            _ => return,
         }
+        *self = Self::from_measure(kind, measure);
     }
 
     /// An upper bound for the encoded size in bytes, before compression.
@@ -74,10 +174,25 @@ impl MeasureAccumulator {
             Value::Text(text) => text.len() + 4,
             _ => 24,
         };
-        match &self.measure {
-            Measure::Value(value) => cost_of(value),
-            Measure::Average { .. } => 32,
-            Measure::Ordered { value, order } => cost_of(value) + order.sequence_number.len() + 24,
+        match self {
+            Self::Number { .. } | Self::Float(..) | Self::Empty(_) => 24,
+            Self::Average { .. } => 32,
+            Self::Other(_, measure) => match &**measure {
+                Measure::Value(value) => cost_of(value),
+                Measure::Average { .. } => 32,
+                Measure::Ordered { value, order } => {
+                    cost_of(value) + order.sequence_number.len() + 24
+                }
+            },
+        }
+    }
+}
+
+impl Unscaled {
+    fn with(self, scale: u8) -> Decimal {
+        Decimal {
+            unscaled: self.0,
+            scale,
         }
     }
 }
@@ -105,18 +220,24 @@ impl MeasureAccumulators {
         values: impl Iterator<Item = &'v Value>,
         order: &ReadingOrder<'_>,
     ) {
-        if self.0.is_empty() {
-            self.0.extend(types.map(MeasureAccumulator::new));
-        }
-        for (accumulator, value) in self.0.iter_mut().zip(values) {
+        let OpenMeasures(accumulators) = self.open(types);
+        for (accumulator, value) in accumulators.iter_mut().zip(values) {
             accumulator.add(value, order);
         }
     }
 
+    /// The accumulators of all measures, to which values can be added one by one.
+    #[inline]
+    pub fn open(&mut self, types: impl Iterator<Item = MeasureType>) -> OpenMeasures<'_> {
+        if self.0.is_empty() {
+            self.0.extend(types.map(MeasureAccumulator::new));
+        }
+        OpenMeasures(&mut self.0)
+    }
+
     /// The measures.
     pub fn measures(&self) -> Vec<Measure> {
-        let measures = self.0.iter().map(|accumulator| &accumulator.measure);
-        measures.cloned().collect()
+        self.0.iter().map(MeasureAccumulator::measure).collect()
     }
 }
 
@@ -131,8 +252,9 @@ impl Merge for MeasureAccumulators {
             return;
         }
         for (accumulator, other) in self.0.iter_mut().zip(&other.0) {
-            let MeasureAccumulator { kind, measure } = accumulator;
-            measure.merge(*kind, MergeScope::SameShard, &other.measure);
+            let (kind, mut measure) = (accumulator.kind(), accumulator.measure());
+            measure.merge(kind, MergeScope::SameShard, &other.measure());
+            *accumulator = MeasureAccumulator::from_measure(kind, measure);
         }
     }
 }
@@ -158,7 +280,7 @@ mod tests {
 
     use super::*;
     use crate::time::Timestamp;
-    use crate::value::{ColumnType, Finite, NumberType};
+    use crate::value::{ColumnType, NumberType};
 
     const KINDS: usize = 6;
 

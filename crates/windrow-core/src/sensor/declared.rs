@@ -5,9 +5,7 @@ mod columns;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{
-    Aggregation, Field, FieldRole, Fields, FirstLine, MeasureAccumulators, Sensor, identity_of,
-};
+use super::{Aggregation, Field, FieldRole, Fields, MeasureAccumulators, Sensor, identity_of};
 use crate::decimal::Decimal;
 use crate::json::{self, FieldLayout, FieldNames, FieldToken, TokenBuffer};
 use crate::rejection::Rejection;
@@ -281,11 +279,12 @@ impl Sensor for DeclaredSensor {
         &self,
         layout: &mut FieldLayout,
         text: &'a [u8],
-    ) -> Option<FirstLine<'a, DeclaredReading<'a>>> {
+        reading: &mut Option<DeclaredReading<'a>>,
+    ) -> Option<&'a [u8]> {
         let mut tokens = TokenBuffer::new(&self.names);
         let object = json::project(&self.names, layout, text, tokens.tokens())?;
-        let rest = object.line_end()?;
-        Some((self.reading(tokens.tokens()).ok()?, rest))
+        *reading = self.reading(tokens.tokens()).ok()?;
+        object.line_end()
     }
 
     fn key<'r>(&self, reading: &'r DeclaredReading<'_>) -> Cow<'r, str> {

@@ -141,20 +141,20 @@ impl<S: Sensor> ReadingTaker<S> for FoldTaker<'_, '_, S> {
         place: ReadingOrigin<'_>,
         mut reject: impl FnMut(&Rejection),
     ) {
-        let Some(reading) = reading else {
+        let Some(mut reading) = reading else {
             *self.filtered += 1;
             return;
         };
         let (arrival, rule) = (place.record.arrival, self.rule);
         let mut counts = false;
-        sensor.split(reading, arrival, |reading| {
+        sensor.split(&mut reading, arrival, |reading| {
             counts = true;
             let assigned = reading.and_then(|reading| {
-                let window = rule.window_of(sensor, &reading, arrival)?;
+                let window = rule.window_of(sensor, reading, arrival)?;
                 Ok((window, reading))
             });
             match assigned {
-                Ok((window, reading)) => self.add(sensor, window, &reading, place),
+                Ok((window, reading)) => self.add(sensor, window, reading, place),
                 Err(rejection) => reject(&rejection),
             }
         });

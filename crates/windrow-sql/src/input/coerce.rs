@@ -18,16 +18,16 @@ use crate::types::SqlType;
 ///
 /// [`Rejection`] if it cannot be converted to the column's type. It names the column.
 #[inline]
-pub(super) fn coerce<'a>(
+pub(crate) fn coerce<'a>(
     column: &RecordColumn,
     token: &FieldToken<'a>,
 ) -> Result<FieldValue<'a>, Rejection> {
     let value = match column.sql_type {
         _ if matches!(token.kind(), TokenKind::Missing | TokenKind::Null) => Some(FieldValue::Null),
         SqlType::Real => None,
-        SqlType::Double => usual_float(token),
+        SqlType::Double => usual_float(token).map(FieldValue::Float),
         sql_type if sql_type.is_exact() => usual_exact(sql_type, token),
-        SqlType::Timestamp => usual_timestamp(token),
+        SqlType::Timestamp => usual_timestamp(token).map(FieldValue::Timestamp),
         SqlType::Varchar(_) => token.text().map(|text| fit(text, column.sql_type)),
         _ => None,
     };
@@ -38,19 +38,28 @@ pub(super) fn coerce<'a>(
     }
 }
 
-fn usual_float<'a>(token: &FieldToken<'a>) -> Option<FieldValue<'a>> {
+/// The float of a number of the usual form.
+#[inline]
+pub(crate) fn usual_float(token: &FieldToken<'_>) -> Option<Finite> {
     let (is_negative, decimal) = token.decimal()?;
     let float = decimal.nearest_up_to(u8::MAX)?;
-    Finite::new(if is_negative { -float } else { float }).map(FieldValue::Float)
+    Finite::new(if is_negative { -float } else { float })
 }
 
-fn usual_timestamp<'a>(token: &FieldToken<'a>) -> Option<FieldValue<'a>> {
+/// The time of a string of the usual form.
+#[inline]
+pub(crate) fn usual_timestamp(token: &FieldToken<'_>) -> Option<Timestamp> {
+    token.formatted_time().or_else(|| other_timestamp(token))
+}
+
+#[inline(never)]
+fn other_timestamp(token: &FieldToken<'_>) -> Option<Timestamp> {
     // A number is no timestamp here.
     if token.kind() != TokenKind::Text {
         return None;
     }
     let millis = token.timestamp()?.millis();
-    Some(FieldValue::Timestamp(Timestamp::from_millis(millis)))
+    Some(Timestamp::from_millis(millis))
 }
 
 fn usual_exact<'a>(sql_type: SqlType, token: &FieldToken<'a>) -> Option<FieldValue<'a>> {

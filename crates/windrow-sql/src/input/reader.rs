@@ -85,13 +85,36 @@ impl InputReader {
         layout: &mut FieldLayout,
         text: &'a [u8],
     ) -> Option<(InputRows<'a>, &'a [u8])> {
+        let mut rows = None;
+        let rest = self.first_fields(layout, text, |tokens| {
+            rows = self.rows(tokens).ok();
+        })?;
+        Some((rows?, rest))
+    }
+
+    /// Passes on the fields at the root of the JSON object at the start of a text, and returns what
+    /// follows it on its line; `None` if it is something else than such a line.
+    #[inline(always)]
+    pub(crate) fn first_fields<'a>(
+        &self,
+        layout: &mut FieldLayout,
+        text: &'a [u8],
+        take: impl FnOnce(&[FieldToken<'a>]),
+    ) -> Option<&'a [u8]> {
         let mut tokens = TokenBuffer::new(&self.root.names);
         let object = json::project(&self.root.names, layout, text, tokens.tokens())?;
         let rest = object.line_end()?;
-        Some((self.rows(tokens.tokens()).ok()?, rest))
+        take(tokens.tokens());
+        Some(rest)
     }
 
-    fn rows<'a>(&self, tokens: &[FieldToken<'a>]) -> Result<InputRows<'a>, Rejection> {
+    /// The columns, if they are the fields at the root, in their order.
+    pub(crate) fn flat_columns(&self) -> Option<&[RecordColumn]> {
+        self.root.is_flat.then_some(&self.columns)
+    }
+
+    /// The rows in an object whose fields at the root are these.
+    pub(crate) fn rows<'a>(&self, tokens: &[FieldToken<'a>]) -> Result<InputRows<'a>, Rejection> {
         let width = self.columns.len();
         if self.root.is_flat {
             let mut values = Vec::with_capacity(width);

@@ -26,11 +26,12 @@ pub(super) fn write(values: &[&MeasureAccumulators], out: &mut Encoder) {
         out.raw(&[value.0.len().min(usize::from(u8::MAX)) as u8]);
     }
     let first = values.first().map_or(&[][..], |first| &first.0);
-    for (index, MeasureAccumulator { kind, .. }) in first.iter().enumerate() {
-        let number = KINDS.iter().position(|known| known == kind);
+    for (index, first) in first.iter().enumerate() {
+        let kind = first.kind();
+        let number = KINDS.iter().position(|known| *known == kind);
         out.raw(&[number.unwrap_or_default() as u8]);
         let column = values.iter().filter_map(|value| value.0.get(index));
-        let column: Vec<&Measure> = column.map(|accumulator| &accumulator.measure).collect();
+        let column: Vec<Measure> = column.map(MeasureAccumulator::measure).collect();
         match kind {
             MeasureKind::Average => write_averages(&column, out),
             MeasureKind::First | MeasureKind::Last => write_ordered(&column, out),
@@ -63,13 +64,14 @@ pub(super) fn read(
         };
         let measures: Vec<Measure> = measures?;
         for (accumulator, measure) in accumulators.iter_mut().zip(measures) {
-            accumulator.0.push(MeasureAccumulator { kind, measure });
+            let measure = MeasureAccumulator::from_measure(kind, measure);
+            accumulator.0.push(measure);
         }
     }
     Ok(accumulators)
 }
 
-fn write_averages(measures: &[&Measure], out: &mut Encoder) {
+fn write_averages(measures: &[Measure], out: &mut Encoder) {
     for measure in measures {
         if let Measure::Average { sum, count } = measure {
             out.raw(&[sum.scale]);
@@ -87,7 +89,7 @@ fn read_average(input: &mut Decoder) -> Result<Measure, CodecError> {
 }
 
 /// Writes the values, then the orders of those that are not null.
-fn write_ordered(measures: &[&Measure], out: &mut Encoder) {
+fn write_ordered(measures: &[Measure], out: &mut Encoder) {
     write_values(measures, out);
     for measure in measures {
         if let Measure::Ordered { order, .. } = measure {
@@ -123,7 +125,7 @@ fn read_ordered(count: usize, input: &mut Decoder) -> Result<Vec<Measure>, Codec
 }
 
 /// Writes the types of all values, then the values.
-fn write_values(measures: &[&Measure], out: &mut Encoder) {
+fn write_values(measures: &[Measure], out: &mut Encoder) {
     let values = || {
         measures.iter().map(|measure| match measure {
             Measure::Value(value) | Measure::Ordered { value, .. } => value,
