@@ -30,14 +30,14 @@ const PUT_MILLIS: f64 = 20.0;
 /// Rows per PutRecords.
 const PUT_RECORDS: f64 = 500.0;
 /// Metrics of the finisher.
-const FINISHER_METRICS: u32 = 8;
+const FINISHER_METRICS: u32 = 9;
 /// Alarms of the finisher in `examples/ticker/template.yaml`.
 const FINISHER_ALARMS: f64 = 2.0;
 /// Invocations per window by the finisher's mapping, which collects watermarks for three seconds: all
 /// are in one shard of the summary stream, and come at nearly the same time.
 const BY_WATERMARKS: f64 = 2.0;
-/// Writes of the finisher's progress per invocation: before it writes rows, and after.
-const PROGRESS_WRITES: f64 = 2.0;
+/// How often an invocation reads the rows: a watermark counts once they are read again after it.
+const PASSES: f64 = 2.0;
 /// Bytes of the finisher's progress, without shards, and per shard of either stream.
 const PROGRESS_BYTES: [f64; 2] = [300.0, 150.0];
 /// Bytes of a record with a watermark.
@@ -103,7 +103,7 @@ impl SqlFleet {
         let merge = self.workload.rows as f64 * FINISHED_ROW_MICROS / 1_000.0 / core;
         let calls = (self.keys as f64 / PUT_RECORDS).ceil();
         let puts = (calls / limits::CALLS_AT_ONCE).ceil() * self.outputs as f64;
-        finisher_invocations() * (FINISHER_MILLIS + read + merge) + puts * PUT_MILLIS
+        finisher_invocations() * (FINISHER_MILLIS + PASSES * (read + merge)) + puts * PUT_MILLIS
     }
 
     /// Bytes of the finisher's progress.
@@ -150,15 +150,18 @@ impl SqlFleet {
             StreamMode::OnDemand => {
                 let watermarks = self.workload.active_shards() as f64 * WATERMARK_BYTES;
                 let bytes = (self.workload.row_bytes() + watermarks) * windows();
-                bytes / GB * (1.0 + finisher_invocations()) * prices::ON_DEMAND_OUT
+                bytes / GB * (1.0 + PASSES * finisher_invocations()) * prices::ON_DEMAND_OUT
             }
             StreamMode::Provisioned => 0.0,
         };
         let seconds = self.finisher_millis() * windows() / 1_000.0;
-        let units = (self.progress_bytes() / KB as f64).ceil() * PROGRESS_WRITES;
-        reads
-            + invocations * units * prices::WRITE_UNIT
-            + self.finisher_invoked(invocations, seconds)
+        // It writes its progress before it writes rows, and once more in any case.
+        reads + invocations * self.progress_write() + self.finisher_invoked(invocations, seconds)
+    }
+
+    /// Writing the finisher's progress once.
+    fn progress_write(&self) -> f64 {
+        (self.progress_bytes() / KB as f64).ceil() * prices::WRITE_UNIT
     }
 
     /// What the finisher costs for being invoked, whatever it finds.
@@ -166,7 +169,7 @@ impl SqlFleet {
         let gb_seconds = seconds * FINISHER_MEMORY / 1_024.0;
         let logs = invocations * (METRICS_LINE_BYTES + PLATFORM_LINES_BYTES) as f64 / GB;
         let reads = (self.progress_bytes() / (4 * KB) as f64).ceil() * prices::READ_UNIT;
-        invocations * (prices::INVOCATION + reads)
+        invocations * (prices::INVOCATION + reads + self.progress_write())
             + tiered(gb_seconds, prices::GB_SECOND)
             + logs * prices::LOG_GB
             + f64::from(FINISHER_METRICS) * prices::METRIC
@@ -393,7 +396,7 @@ mod tests {
         assert_cents(fleet.outputs(), 2.0 * (29.20 + 3.3417 + 0.4895));
         // 2,000 rows of 20 us at 1,024/1,769 of a core are 69.1 ms, read in 100 ms; two calls of 20 ms
         // per output.
-        let millis = 3.0 * (200.0 + 100.0 + 69.102) + 40.0;
+        let millis = 3.0 * (200.0 + 2.0 * (100.0 + 69.102)) + 40.0;
         assert!((fleet.finisher_millis() - millis).abs() < 0.01);
     }
 
@@ -401,13 +404,14 @@ mod tests {
     fn the_finisher_of_a_medium_application() {
         let fleet = SqlFleet::new("medium", 1_000, 1_000, 2);
         let invocations = 3.0 * 43_800.0;
-        // 800 KB of rows and 720 bytes of watermarks, read by the mapping and by each invocation.
-        let reads = 800_720.0 * 43_800.0 / GB * 4.0 * 0.04;
+        // 800 KB of rows and 720 bytes of watermarks, read by the mapping, and twice by each
+        // invocation.
+        let reads = 800_720.0 * 43_800.0 / GB * 7.0 * 0.04;
         // 1,500 bytes of progress.
         let progress = invocations * (4.0 * 0.625 + 0.125) / 1e6;
-        let lambda = invocations * 0.20 / 1e6 + 1.147_31 * 43_800.0 * 0.000_013_333_4;
+        let lambda = invocations * 0.20 / 1e6 + 1.654_61 * 43_800.0 * 0.000_013_333_4;
         let logs = invocations * 1_578.0 / GB * 0.50;
-        let watched = 8.0 * 0.30 + 2.0 * 0.10;
+        let watched = 9.0 * 0.30 + 2.0 * 0.10;
         let expected = reads + progress + lambda + logs + watched;
         assert_cents(fleet.finisher(), expected);
     }
@@ -415,16 +419,17 @@ mod tests {
     #[test]
     fn idle_streams_are_billed_per_hour() {
         let fleet = SqlFleet::new("small", 10, 100, 1);
-        // Three streams; 43,800 invocations that take 200 ms and log 1,578 bytes, and 2.60 for metrics
-        // and alarms.
-        let lambda = 43_800.0 * (0.20 + 0.125) / 1e6 + 8_760.0 * 0.000_013_333_4;
+        // Three streams; 43,800 invocations that take 200 ms, log 1,578 bytes, and write 1,500 bytes of
+        // progress; and 2.90 for metrics and alarms.
+        let lambda = 43_800.0 * (0.20 + 0.125 + 2.0 * 0.625) / 1e6 + 8_760.0 * 0.000_013_333_4;
         let logs = 43_800.0 * 1_578.0 / GB * 0.50;
-        assert_cents(fleet.idle(), 87.60 + lambda + logs + 2.60);
+        assert_cents(fleet.idle(), 87.60 + lambda + logs + 2.90);
         // Two streams, 2 KPUs and 50 GB.
         assert_cents(fleet.flink_idle(), 58.40 + 165.60);
-        // Three shards instead.
+        // Three shards instead. The progress of two of them takes one write.
         let provisioned = fleet.provisioned();
-        assert_cents(provisioned.idle(), 32.85 + lambda + logs + 2.60);
+        let lambda = lambda - 43_800.0 * 0.625 / 1e6;
+        assert_cents(provisioned.idle(), 32.85 + lambda + logs + 2.90);
         assert_cents(provisioned.flink_idle(), 21.90 + 165.60);
     }
 
