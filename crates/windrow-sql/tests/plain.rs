@@ -110,12 +110,14 @@ const TIMES: [&str; 6] = [
     "\"1969-12-31 23:59:59.999\"",
 ];
 
+/// The columns of the key, and the aggregates.
+type TestPump = (Vec<Index>, Vec<(&'static str, Index)>);
+
 #[derive(Clone, Debug)]
 struct PlainCase {
     types: Vec<&'static str>,
     has_rowtime: bool,
-    /// By pump, its keys and aggregates.
-    pumps: Vec<(Vec<Index>, Vec<(&'static str, Index)>)>,
+    pumps: Vec<TestPump>,
     /// The values of the columns, by line.
     lines: Vec<Vec<Option<String>>>,
 }
@@ -161,7 +163,7 @@ fn value(sql_type: &str) -> BoxedStrategy<Option<String>> {
     .boxed()
 }
 
-fn pump() -> impl Strategy<Value = (Vec<Index>, Vec<(&'static str, Index)>)> {
+fn pump() -> impl Strategy<Value = TestPump> {
     let aggregate = (
         select(&["SUM", "AVG", "MIN", "MAX", "COUNT"][..]),
         any::<Index>(),
