@@ -164,11 +164,12 @@ def close_window(stack_name, shards, seconds):
 
 
 def finish_windows(stack_name, shards):
-    """Waits until watermarks have invoked the deployed finisher, and then finishes all windows.
+    """Waits until the mapping for watermarks has invoked the deployed finisher, and then finishes all windows.
 
-    The emulator's schedule invokes it too, but not within the first minute, and a window may end only then. An
-    event of a schedule says what time it is. So this sends one from a time at which all windows have ended.
+    The emulator's schedule invokes it too, once per minute. An event of a schedule says what time it is. So this does
+    not wait until the last window has ended, but sends such an event from a time at which all have.
     """
+    client = boto3.client("lambda")
     table = boto3.resource("dynamodb").Table(f"{stack_name}-progress")
     [arn] = {arn for arn, _ in shards}
 
@@ -177,10 +178,15 @@ def finish_windows(stack_name, shards):
         watermarks = json.loads(item["Progress"]).get("Watermarks", {})
         return watermarks.get(arn, {}).keys() == {shard for _, shard in shards}
 
-    until("watermarks have invoked the finisher", has_read)
+    def is_invoked():
+        [mapping] = client.list_event_source_mappings(FunctionName=f"{stack_name}-finisher")["EventSourceMappings"]
+        return mapping["LastProcessingResult"].startswith("OK")
+
+    until("watermarks have invoked the finisher", is_invoked)
+    until("the finisher has read all watermarks", has_read)
     later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=5)
     event = {"source": "aws.events", "detail-type": "Scheduled Event", "time": later.strftime("%Y-%m-%dT%H:%M:%SZ")}
-    response = boto3.client("lambda").invoke(FunctionName=f"{stack_name}-finisher", Payload=json.dumps(event))
+    response = client.invoke(FunctionName=f"{stack_name}-finisher", Payload=json.dumps(event))
     if "FunctionError" in response:
         sys.exit(f"the finisher returned {response['Payload'].read()}")
     print(f"finisher: read the watermarks of {len(shards)} shards")

@@ -150,6 +150,8 @@ WATCHED = [
     ("Windrow", "LostRejects", "Processor"),
     ("Windrow", "LostRejects", "Finisher"),
     ("Windrow", "WaitingSeconds", "Finisher"),
+    ("Windrow", "ExpiredWindows", "Finisher"),
+    ("Windrow", "SkippedLateWindows", "Finisher"),
     ("Windrow", "LowVitals", "Processor"),
     ("Windrow", "EvictedReadings", "Aggregator"),
     ("Windrow", "EarlyEnds", "Aggregator"),
