@@ -5,6 +5,7 @@ breaks the template in memory, one setting at a time, and exits with 1 unless ea
 """
 
 import copy
+import functools
 import json
 import subprocess
 import sys
@@ -218,6 +219,7 @@ def functions(template, expected=FUNCTIONS):
             yield f"{name}: the default architecture is not arm64"
 
 
+@functools.cache
 def workspace_binaries():
     command = ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"]
     metadata = json.loads(subprocess.check_output(command, cwd=ROOT))
