@@ -27,6 +27,7 @@
 //! * [`Finisher`]: the handler.
 //! * [`main`](main()): the whole program.
 
+mod error;
 mod handler;
 mod main;
 mod outputs;
@@ -36,7 +37,8 @@ mod summaries;
 mod watermark;
 mod windows;
 
-pub use handler::{Finisher, FinisherError, FinisherStreams};
+pub use error::FinisherError;
+pub use handler::{Finisher, FinisherStreams};
 pub use main::{WINDOWS, finish_time, finisher, main, main_of};
 pub use outputs::{FinishedRow, MergedOutput, WindowOutputs, own_field};
 pub use progress::{Progress, ProgressError, ProgressTable, ShardProgress};
