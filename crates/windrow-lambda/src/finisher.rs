@@ -29,17 +29,22 @@
 
 mod error;
 mod handler;
+mod late;
 mod main;
 mod outputs;
 mod progress;
 pub mod settings;
+mod streams;
 mod summaries;
+#[cfg(test)]
+mod testing;
 mod watermark;
 mod windows;
 
 pub use error::FinisherError;
-pub use handler::{Finisher, FinisherStreams};
+pub use handler::Finisher;
 pub use main::{WINDOWS, finish_time, finisher, main, main_of};
 pub use outputs::{FinishedRow, MergedOutput, WindowOutputs, own_field};
 pub use progress::{Progress, ProgressError, ProgressTable, ShardProgress};
+pub use streams::FinisherStreams;
 pub use watermark::FinishTime;

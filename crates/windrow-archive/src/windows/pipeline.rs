@@ -17,7 +17,8 @@ use std::thread;
 
 use windrow_core::sensor::Sensor;
 
-use super::parse::{Parser, Piece, ReadingBucket};
+use super::bucket::ReadingBucket;
+use super::parse::{Parser, Piece};
 use super::plan::{FileSplit, ScanPlan};
 use super::report::{PieceSizes, ScanReport, ScanTotals};
 use super::share::ShareFold;

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use windrow_core::sensor::Sensor;
 
-use super::parse::{IdentifiedBy, ParsedReading, Parser, Piece};
+use super::bucket::{IdentifiedBy, ParsedReading};
+use super::parse::{Parser, Piece};
 use super::report::PieceSizes;
 use crate::{ArchiveFile, FileText, ReadProgress, input};
 

@@ -6,8 +6,8 @@ use windrow_core::batch::BatchFold;
 use windrow_core::sensor::Sensor;
 use windrow_core::window::Tumbling;
 
+use super::bucket::{IdentifiedBy, ParsedReading, ReadingBucket};
 use super::keys::KeySlot;
-use super::parse::{IdentifiedBy, ParsedReading, ReadingBucket};
 
 /// The accumulators of a thread's share of the keys, in partitions.
 ///

@@ -9,18 +9,16 @@ use tokio::time::Instant;
 use windrow_core::row::MergedRow;
 use windrow_core::time::Timestamp;
 use windrow_event::Reject;
-use windrow_read::{ReadError, Shard, list};
-use windrow_service::chain;
 use windrow_write::{Destination, KinesisRecord, Policy, deliver, hashed_partition_key};
 
 use super::error::FinisherError;
+use super::late::LateRows;
 use super::outputs::{OutputLine, WindowOutputs, changed_lines, lines};
-use super::progress::{
-    FinishAttempt, Progress, ProgressError, ProgressTable, StoredProgress, name_of,
-};
-use super::summaries::{MARGIN_MILLIS, SummaryReadError, SummaryStream};
+use super::progress::{FinishAttempt, Progress, ProgressError, ProgressTable, StoredProgress};
+use super::streams::{FinisherStreams, StreamShards, SummaryLog};
+use super::summaries::{SummaryReadError, SummaryStream};
 use super::watermark::{FinishTime, ReadingStream, shard_states};
-use super::windows::{LateRows, ListedShards, OpenWindows, WindowSpan};
+use super::windows::{OpenWindows, WindowSpan};
 use crate::metrics::{Metrics, Sink, Unit};
 
 /// The most rows of open windows to hold in memory, unless the settings say it.
@@ -34,15 +32,6 @@ const MOST_PASSES: u32 = 100;
 
 /// How long before its expiry a row counts as expired.
 const EXPIRY_MARGIN_MILLIS: i64 = 600_000;
-
-/// The names of the streams that the finisher reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FinisherStreams {
-    /// The stream of rows.
-    pub summaries: String,
-    /// The stream of readings. Other streams of readings are known once they have a watermark.
-    pub readings: String,
-}
 
 /// The finisher function. It writes the rows of the outputs to their destinations, and those that
 /// a destination permanently rejects to `rejects`.
@@ -74,33 +63,6 @@ struct FinishCounts {
     waiting_seconds: u64,
 }
 
-/// The stream of rows.
-struct SummaryLog {
-    /// The key of the progress: the stream's ARN, and when it was created. A stream that was created
-    /// again has other records.
-    key: String,
-    /// When it was created, and how long it keeps records, in milliseconds.
-    created: i64,
-    retention: i64,
-}
-
-impl SummaryLog {
-    /// From when on a new finisher reads: what is older than an hour was finished by nobody, and
-    /// nobody waits for it.
-    fn since(&self, time: FinishTime) -> i64 {
-        let created = self.created.saturating_sub(MARGIN_MILLIS);
-        created.max(time.now.millis().saturating_sub(3_600_000))
-    }
-
-    /// The start of the first windows of which all rows are read.
-    fn first_start(&self, progress: &Progress) -> i64 {
-        if progress.since < self.created {
-            return i64::MIN;
-        }
-        progress.since
-    }
-}
-
 /// What a pass over the streams goes by.
 #[derive(Clone, Copy)]
 struct Pass<'a> {
@@ -116,13 +78,6 @@ impl Pass<'_> {
         let kept_since = self.time.now.millis().saturating_sub(self.log.retention);
         window.start < kept_since.saturating_add(EXPIRY_MARGIN_MILLIS)
     }
-}
-
-/// What is known of the streams before their records are read.
-struct StreamShards {
-    summaries: Vec<Shard>,
-    /// Those of each stream of readings, by its name. A stream that was deleted has none.
-    readings: BTreeMap<String, Vec<Shard>>,
 }
 
 impl<W, D, R> Finisher<W, D, R>
@@ -170,7 +125,7 @@ where
     ///
     /// [`FinisherError`]. The next invocation does what was not done.
     pub async fn handle(&self, time: FinishTime, deadline: Instant) -> Result<(), FinisherError> {
-        let log = self.log().await?;
+        let log = SummaryLog::describe(&self.kinesis, &self.streams.summaries).await?;
         let mut attempt = 1;
         let (finished, counts) = loop {
             let mut counts = FinishCounts::default();
@@ -215,7 +170,7 @@ where
             stored.progress.since = log.since(time);
         }
         for _ in 0..MOST_PASSES {
-            let shards = self.shards(&stored.progress).await?;
+            let shards = StreamShards::list(&self.kinesis, &self.streams, &stored.progress).await?;
             let pass = Pass {
                 log,
                 shards: &shards,
@@ -230,46 +185,6 @@ where
             self.progress.write(&log.key, &mut stored).await?;
         }
         Ok(())
-    }
-
-    async fn log(&self) -> Result<SummaryLog, FinisherError> {
-        let stream = &self.streams.summaries;
-        let described = self.kinesis.describe_stream_summary().stream_name(stream);
-        let described = described.send().await;
-        let described = described.map_err(|error| FinisherError::Stream {
-            stream: stream.clone(),
-            reason: chain(&error),
-        })?;
-        let summary = described.stream_description_summary();
-        let arn = summary.map_or(stream.as_str(), |summary| summary.stream_arn());
-        let created = summary.map(|summary| summary.stream_creation_timestamp());
-        let created = created.and_then(|time| time.to_millis().ok()).unwrap_or(0);
-        let hours = summary.map_or(24, |summary| summary.retention_period_hours());
-        Ok(SummaryLog {
-            key: format!("{arn} {}", Timestamp::from_millis(created)),
-            created,
-            retention: i64::from(hours) * 3_600_000,
-        })
-    }
-
-    async fn shards(&self, progress: &Progress) -> Result<StreamShards, FinisherError> {
-        let of_watermarks = progress.watermarks.keys().map(|arn| name_of(arn));
-        let known: BTreeSet<&str> = of_watermarks.collect();
-        let configured = self.streams.readings.as_str();
-        let mut readings = BTreeMap::new();
-        for name in known.iter().copied().chain([configured]) {
-            let listed = match list(&self.kinesis, name).await {
-                // It was deleted, or its name was never right.
-                Err(ReadError::NoSuchStream { .. }) if known.contains(name) => Vec::new(),
-                listed => listed?,
-            };
-            readings.insert(name.to_owned(), listed);
-        }
-        let summaries = list(&self.kinesis, &self.streams.summaries).await?;
-        Ok(StreamShards {
-            summaries,
-            readings,
-        })
     }
 
     /// Reads the rows of open windows once, and finishes those that are complete by the watermarks
@@ -527,17 +442,4 @@ fn undelivered<T>(undelivered: &[windrow_write::Undelivered<T>]) -> Result<(), F
         count: undelivered.len(),
         reason: first.reason.to_string(),
     })
-}
-
-impl StreamShards {
-    fn listed(&self) -> ListedShards {
-        let ids = |shards: &[Shard]| shards.iter().map(|shard| shard.id.clone()).collect();
-        let readings = self.readings.iter();
-        ListedShards {
-            summaries: ids(&self.summaries),
-            readings: readings
-                .map(|(stream, shards)| (stream.clone(), ids(shards)))
-                .collect(),
-        }
-    }
 }

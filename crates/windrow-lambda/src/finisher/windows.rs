@@ -7,7 +7,7 @@ use windrow_core::schema::Schema;
 use windrow_core::sequence;
 use windrow_read::ShardRecord;
 
-use super::progress::{FinishAttempt, Progress, ShardProgress, name_of};
+use super::progress::{FinishAttempt, Progress, name_of};
 
 /// How many rows an attempt has, if there are so many. The table is written to for each.
 const ATTEMPT_ROWS: usize = 10_000;
@@ -23,7 +23,7 @@ pub(super) struct WindowSpan {
 }
 
 impl WindowSpan {
-    fn of(row: &Row) -> Self {
+    pub(super) fn of(row: &Row) -> Self {
         let start = row.window_start.millis();
         let length = i64::from(row.window_seconds).saturating_mul(1000);
         Self {
@@ -96,7 +96,7 @@ impl<'a> OpenWindows<'a> {
         {
             return;
         }
-        let read = progress.and_then(read_of);
+        let read = progress.and_then(|progress| progress.read.as_deref());
         let is_new =
             read.is_none_or(|read| sequence::compare(&record.sequence_number, read).is_gt());
         let finished_through = self.before.finished_through.unwrap_or(i64::MIN);
@@ -277,10 +277,6 @@ pub(super) fn later(before: i64, time: i64) -> i64 {
     time
 }
 
-fn read_of(progress: &ShardProgress) -> Option<&str> {
-    progress.read.as_deref()
-}
-
 /// The shards that there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ListedShards {
@@ -290,133 +286,16 @@ pub(super) struct ListedShards {
     pub(super) readings: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// The rows of finished windows of which rows arrived late: all those that were read before, and all.
-pub(super) struct LateRows<'a> {
-    schema: &'a Schema,
-    before: &'a Progress,
-    attempt: &'a FinishAttempt,
-    windows: &'a BTreeSet<WindowSpan>,
-    /// For each row whether it was read before.
-    rows: BTreeMap<WindowSpan, Vec<(Row, bool)>>,
-    /// How many rows these are, and how many may be held.
-    count: usize,
-    most: usize,
-}
-
-impl<'a> LateRows<'a> {
-    pub(super) fn new(
-        schema: &'a Schema,
-        before: &'a Progress,
-        attempt: &'a FinishAttempt,
-        windows: &'a BTreeSet<WindowSpan>,
-        most: usize,
-    ) -> Self {
-        Self {
-            schema,
-            before,
-            attempt,
-            windows,
-            rows: BTreeMap::new(),
-            count: 0,
-            most,
-        }
-    }
-
-    /// Takes a record of a shard, unless it came after the attempt.
-    pub(super) fn take(&mut self, shard: &str, record: &ShardRecord) {
-        if !self.attempt.covers(shard, &record.sequence_number) {
-            return;
-        }
-        let read = self.before.shards.get(shard).and_then(read_of);
-        let was_read =
-            read.is_some_and(|read| sequence::compare(&record.sequence_number, read).is_le());
-        for (_, row) in windrow_core::row::rows(self.schema, &record.data) {
-            let Ok(row) = row else { continue };
-            let window = WindowSpan::of(&row);
-            if self.windows.contains(&window) && !self.are_too_many() {
-                self.rows.entry(window).or_default().push((row, was_read));
-                self.count += 1;
-            }
-        }
-    }
-
-    /// Whether these are more rows than may be held.
-    pub(super) fn are_too_many(&self) -> bool {
-        self.count > self.most
-    }
-
-    /// Each window, with the merged rows of what was read before, and of everything.
-    pub(super) fn windows(
-        self,
-    ) -> impl Iterator<Item = (WindowSpan, Vec<MergedRow>, Vec<MergedRow>)> {
-        let schema = self.schema;
-        self.rows.into_iter().map(move |(window, rows)| {
-            let before = rows.iter().filter(|(_, was_read)| *was_read);
-            let before = merge(schema, before.map(|(row, _)| row.clone()));
-            let after = merge(schema, rows.into_iter().map(|(row, _)| row));
-            (window, before, after)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use windrow_core::row::{Measure, ShardWatermark, SourceRange};
-    use windrow_core::schema::{KeyColumn, MeasureColumn};
-    use windrow_core::sequence::SequenceRange;
+    use windrow_core::row::ShardWatermark;
     use windrow_core::time::Timestamp;
-    use windrow_core::value::{ColumnType, Value};
 
+    use super::super::testing::{ARN, SHARD, record, rows, schema};
     use super::*;
-
-    const SHARD: &str = "shardId-000000000000";
-    const ARN: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes";
-
-    fn schema() -> Schema {
-        let key = vec![KeyColumn::new("Room", ColumnType::Text)];
-        let last = MeasureColumn::max("Note", ColumnType::Text);
-        Schema::new(key, "WindowStart", vec![last]).unwrap()
-    }
-
-    /// A row of the window of a second that starts at this second.
-    fn row(room: &str, second: i64) -> Row {
-        let [from, to] = ["1", "2"].map(|number| number.parse().unwrap());
-        Row {
-            key: vec![Value::Text(room.to_owned())],
-            window_start: Timestamp::from_millis(second * 1000),
-            window_seconds: 1,
-            readings: 1,
-            duplicates: 0,
-            measures: vec![Measure::Value(Value::Text("note".to_owned()))],
-            source: Arc::new(SourceRange {
-                stream: ARN.to_owned(),
-                shard: SHARD.to_owned(),
-                range: SequenceRange::new(from, to).unwrap(),
-                dedup_from: None,
-            }),
-        }
-    }
 
     fn opened<'a>(schema: &'a Schema, before: &'a Progress, most: usize) -> OpenWindows<'a> {
         OpenWindows::new(schema, before, most, i64::MIN)
-    }
-
-    fn record(number: u64, data: Vec<u8>) -> ShardRecord {
-        ShardRecord {
-            sequence_number: number.to_string(),
-            partition_key: String::new(),
-            data: data.into(),
-            arrival: Timestamp::EPOCH,
-        }
-    }
-
-    fn rows(number: u64, rows: &[(&str, i64)]) -> ShardRecord {
-        let lines = rows
-            .iter()
-            .map(|(room, second)| row(room, *second).to_line(&schema()));
-        record(number, lines.flatten().collect())
     }
 
     fn listed(readings: &[&str]) -> ListedShards {
@@ -532,35 +411,5 @@ mod tests {
         let mut open = opened(&schema, &progress, 1);
         open.take(SHARD, rows(1, &[("Attic", 1), ("Loft", 1)]));
         assert_eq!(open.too_many(), Some(2000));
-    }
-
-    #[test]
-    fn late_rows_are_merged_with_those_that_were_read_before() {
-        let schema = schema();
-        let mut before = Progress::default();
-        let shard = ShardProgress {
-            finished: Some("5".to_owned()),
-            read: Some("5".to_owned()),
-            ended_at: 0,
-        };
-        before.shards.insert(SHARD.to_owned(), shard);
-        let attempt = FinishAttempt {
-            through: None,
-            read: BTreeMap::from([(SHARD.to_owned(), "6".to_owned())]),
-        };
-        let windows = BTreeSet::from([WindowSpan {
-            end: 1000,
-            start: 0,
-        }]);
-        let mut late = LateRows::new(&schema, &before, &attempt, &windows, 100);
-        late.take(SHARD, &rows(5, &[("Attic", 0), ("Attic", 1)]));
-        late.take(SHARD, &rows(6, &[("Loft", 0), ("Attic", 0)]));
-        late.take(SHARD, &rows(7, &[("Cellar", 0)]));
-        assert!(!late.are_too_many());
-        let merged: Vec<_> = late.windows().collect();
-        let sizes = merged
-            .iter()
-            .map(|(_, before, after)| (before.len(), after.len()));
-        assert_eq!(sizes.collect::<Vec<_>>(), [(1, 2)]);
     }
 }
