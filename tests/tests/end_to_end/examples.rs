@@ -10,10 +10,10 @@ use end_to_end::{TIME_LIMIT, TestCloud, read_log};
 use serde_json::{Value, json};
 use soak::log::LoggedRecord;
 use sql::run::run;
-use sql::text::SqlFlags;
 use windrow_core::time::Timestamp;
-use windrow_local::CloudSettings;
 use windrow_sql::sensor::SqlSensor;
+
+use crate::sql_application::{flags_of, settings_of};
 
 /// How often each record is sent.
 const ROUNDS: usize = 4;
@@ -97,20 +97,10 @@ fn sorted(rows: impl Iterator<Item = Value>) -> Vec<String> {
 /// Sends the records of an example, and compares each of its outputs. Returns their names.
 async fn check(example: &str) -> Vec<String> {
     let data_dir = tempfile::tempdir().unwrap();
-    let flags = SqlFlags {
-        sql: Some(folder(example).join("application.sql")),
-        schema: Some(folder(example).join("schema.json")),
-        identity: Vec::new(),
-    };
+    let flags = flags_of(&folder(example));
     let sensor = flags.sensor().unwrap().unwrap();
     let program = local::sql_program(sensor.clone(), &flags).unwrap();
-    let settings = CloudSettings {
-        port: 0,
-        data_dir: data_dir.path().to_owned(),
-        window: Duration::from_secs(1),
-        shards: 3,
-        ..program.settings()
-    };
+    let settings = settings_of(&program, data_dir.path());
     let names = [&settings.names.outputs, &settings.names.finished];
     let streams: BTreeMap<String, String> = names.into_iter().flatten().map(owned).collect();
     let cloud = TestCloud::start_application(&program.application, settings, data_dir).await;

@@ -1,7 +1,6 @@
 //! Finished rows in the local cloud: of every window, once it is complete, through all faults.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,6 @@ use end_to_end::{TIME_LIMIT, TestCloud, read_log};
 use local::Functions;
 use serde_json::Value;
 use soak::finished::FinishedCheck;
-use sql::text::SqlFlags;
 use sql_functions::finished::SqlOutputs;
 use tempfile::TempDir;
 use windrow_core::time::Timestamp;
@@ -18,6 +16,8 @@ use windrow_local::faults::{FaultKind, Faults};
 use windrow_local::functions::Function as _;
 use windrow_local::{Clock, CloudSettings, ResourceNames};
 use windrow_pipeline::embedded_finisher;
+
+use crate::sql_application::{settings_of, write_files};
 
 /// Windows of two lengths, a distinct count, a HAVING, and a chain of pumps after a window.
 const WINDOWS: &str = r#"
@@ -65,24 +65,14 @@ struct FinishedCloud {
 impl FinishedCloud {
     async fn start(functions: Functions, faults: &Arc<Faults>) -> Self {
         let [files, data_dir] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let (sql, schema) = (files.path().join("a.sql"), files.path().join("s.json"));
-        fs::write(&sql, WINDOWS).unwrap();
-        fs::write(&schema, SCHEMA).unwrap();
-        let flags = SqlFlags {
-            sql: Some(sql),
-            schema: Some(schema),
-            identity: Vec::new(),
-        };
+        let flags = write_files(files.path(), WINDOWS, SCHEMA);
         let sensor = flags.sensor().unwrap().unwrap();
         let mut program = local::sql_program(sensor.clone(), &flags).unwrap();
         program.application.functions = functions;
         let settings = CloudSettings {
-            port: 0,
-            data_dir: data_dir.path().to_owned(),
-            window: Duration::from_secs(1),
             shards: 3,
             faults: Arc::clone(faults),
-            ..program.settings()
+            ..settings_of(&program, data_dir.path())
         };
         let names = settings.names.clone();
         let cloud = TestCloud::start_application(&program.application, settings, data_dir).await;

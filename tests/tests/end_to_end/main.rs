@@ -21,5 +21,6 @@ mod signals;
 #[cfg(target_os = "linux")]
 mod sockets;
 mod sql;
+mod sql_application;
 mod stateless;
 mod template;

@@ -1,6 +1,5 @@
 //! A Kinesis SQL application in the local cloud: its finished rows, its audit and its rejects.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +16,8 @@ use windrow_pipeline::LocalProgram;
 use windrow_sql::batch::{SqlBatch, finish_rows};
 use windrow_sql::finish::FinishedRows;
 use windrow_sql::sensor::SqlSensor;
+
+use crate::sql_application::{settings_of, write_files};
 
 /// Two pumps, with windows of one and two seconds.
 const SQL: &str = r#"
@@ -52,27 +53,14 @@ const BROKEN: &str = r#"{"Name":"Franky","MagicPoints":"many"}"#;
 
 /// The application's files in a folder.
 fn files(folder: &Path) -> SqlFlags {
-    let (sql, schema) = (folder.join("application.sql"), folder.join("schema.json"));
-    fs::write(&sql, SQL).unwrap();
-    fs::write(&schema, SCHEMA).unwrap();
-    SqlFlags {
-        sql: Some(sql),
-        schema: Some(schema),
-        identity: Vec::new(),
-    }
+    write_files(folder, SQL, SCHEMA)
 }
 
 /// The application in the local cloud, and the settings of that.
 fn local_program(flags: &SqlFlags, data_dir: &Path) -> (LocalProgram<SqlSensor>, CloudSettings) {
     let sensor = flags.sensor().unwrap().unwrap();
     let program = local::sql_program(sensor, flags).unwrap();
-    let settings = CloudSettings {
-        port: 0,
-        data_dir: data_dir.to_owned(),
-        window: Duration::from_secs(1),
-        shards: 2,
-        ..program.settings()
-    };
+    let settings = settings_of(&program, data_dir);
     (program, settings)
 }
 

@@ -1,7 +1,6 @@
 //! Kinesis SQL without windows in the local cloud: every row is written, in order, through all faults.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +18,8 @@ use windrow_local::faults::{FaultKind, Faults};
 use windrow_record::kpl::AggregateBuilder;
 use windrow_sql::sensor::SqlSensor;
 use windrow_write::{KinesisRecord, KinesisStream, Policy, deliver};
+
+use crate::sql_application::{settings_of, write_files};
 
 /// Two pumps write one output, and another one comes by a chain of pumps.
 const OUTPUTS: &str = r#"
@@ -85,12 +86,8 @@ impl OutputCloud {
         let mut program = local::sql_program(sensor.clone(), &flags).unwrap();
         program.application.functions = functions;
         let settings = CloudSettings {
-            port: 0,
-            data_dir: data_dir.path().to_owned(),
-            window: Duration::from_secs(1),
-            shards: 2,
             faults: Arc::clone(faults),
-            ..program.settings()
+            ..settings_of(&program, data_dir.path())
         };
         let outputs = settings.names.outputs.clone();
         let cloud = TestCloud::start_application(&program.application, settings, data_dir).await;
@@ -137,16 +134,9 @@ impl OutputCloud {
 }
 
 fn write(folder: &Path, text: &str) -> SqlFlags {
-    let (sql, schema) = (folder.join("application.sql"), folder.join("schema.json"));
     // So long that the rows of a batch become several records.
     let text = text.replace("LONG TEXT", &"x".repeat(4_000));
-    fs::write(&sql, text).unwrap();
-    fs::write(&schema, SCHEMA).unwrap();
-    SqlFlags {
-        sql: Some(sql),
-        schema: Some(schema),
-        identity: Vec::new(),
-    }
+    write_files(folder, &text, SCHEMA)
 }
 
 /// Records of one round, as partition key and data.
