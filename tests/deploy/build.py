@@ -1,6 +1,7 @@
 """Builds the functions of a template with `sam build`.
 
-Takes the template's folder, and the output folder, whose name is the architecture.
+Takes the template's folder, and the output folder, whose name is the architecture. Those for arm64 are built
+without optimisation and without SAM: that takes a quarter of the time, and says whether they compile and link.
 
 SAM runs cargo-lambda for one function after the other, and most of that is a link that uses one core. So this
 first builds all binaries of a package at once, with the same options. SAM finds them built.
@@ -23,9 +24,12 @@ def main():
     for function in of_type(template, "AWS::Serverless::Function").values():
         package = folder / (common | function["Properties"])["CodeUri"]
         binaries[package] += ["--bin", function["Metadata"]["BuildProperties"]["Binary"]]
-    architecture = ["--arm64"] if output.name == "arm64" else []
+    if output.name == "arm64":
+        for package, chosen in binaries.items():
+            run(["cargo", "lambda", "build", "--arm64", "--lambda-dir", output, *chosen], package)
+        return
     for package, chosen in binaries.items():
-        run(["cargo", "lambda", "build", "--release", *architecture, *chosen], package)
+        run(["cargo", "lambda", "build", "--release", *chosen], package)
     run(["sam", "build", "--build-dir", output, "--parameter-overrides", f"Architecture={output.name}"], folder)
 
 
