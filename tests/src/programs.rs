@@ -12,13 +12,15 @@ const EXIT_LIMIT: Duration = Duration::from_secs(240);
 /// The path of a program of the workspace.
 ///
 /// Cargo builds a package's programs only for the tests of that package, so the first call here
-/// builds those that the tests need. If they are up to date, this takes a moment.
+/// builds those of the workspace. They share the libraries of the tests, since a build of the whole
+/// workspace has the features of its tests (see this package's `Cargo.toml`): what is left is to
+/// link them.
 pub fn binary(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--offline"]);
+        build.args(["build", "--workspace", "--bins", "--quiet", "--offline"]);
         // The variables that cargo sets for this test's package would make build scripts run again.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
@@ -31,19 +33,6 @@ pub fn binary(name: &str) -> PathBuf {
         let folder = test.parent().unwrap().parent().unwrap().to_owned();
         if folder.ends_with("release") {
             build.arg("--release");
-        }
-        for package in [
-            "audit",
-            "aggregator",
-            "processor",
-            "local",
-            "producer",
-            "consumer",
-            "recompute",
-            "redrive",
-            "sql-functions",
-        ] {
-            build.args(["-p", package]);
         }
         assert!(
             build.status().unwrap().success(),

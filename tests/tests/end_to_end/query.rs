@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use end_to_end::TIME_LIMIT;
 use end_to_end::programs::{ProgramOutput, Running, binary, embedded, endpoint, run};
@@ -11,33 +10,9 @@ use unicorn::merge::merge;
 use unicorn::row;
 use yaml_serde::Value;
 
-/// The path of the program. It is not part of the application, so it is built separately.
-fn query_binary() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let built = BUILT.get_or_init(|| {
-        let producer = binary("producer");
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--offline", "-p", "query"]);
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-                build.env_remove(&*name);
-            }
-        }
-        if producer.parent().unwrap().ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "query failed to build");
-        let name = format!("query{}", std::env::consts::EXE_SUFFIX);
-        producer.with_file_name(name)
-    });
-    built.clone()
-}
-
 /// A query of the data in `folder`, without credentials and environment.
 fn query(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(query_binary());
+    let mut command = Command::new(binary("query"));
     command
         .env_clear()
         .env("HOME", "/nonexistent")
