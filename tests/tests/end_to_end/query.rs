@@ -1,6 +1,6 @@
 //! Runs `query` on the data of the local cloud and the producer.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use end_to_end::TIME_LIMIT;
