@@ -60,6 +60,17 @@ def has(*elements):
     return Match(f"a list with {list(elements)}", holds)
 
 
+def any_order(*elements):
+    """A list of exactly these elements, in any order."""
+
+    def holds(value, variables):
+        if not isinstance(value, list) or len(value) != len(elements):
+            return False
+        return all(any(problem(element, found, variables) is None for found in value) for element in elements)
+
+    return Match(f"in any order {list(elements)}", holds)
+
+
 def has_no(element):
     """A list without this element."""
 
@@ -81,7 +92,7 @@ def starts_with(*elements):
 
 def after_number(name):
     """A sequence number that is greater than that of the variable."""
-    return Match(f"a sequence number after {name}", lambda value, names: int(value) > int(names[name]))
+    return Match(f"a sequence number after {{{name}}}", lambda value, names: int(value) > int(names[name]))
 
 
 def during(before, after, slack=0):
@@ -90,7 +101,7 @@ def during(before, after, slack=0):
     def holds(value, names):
         return isinstance(value, Millis) and names[before] - slack <= value <= names[after] + slack
 
-    return Match(f"a time from {before} to {after}", holds)
+    return Match(f"a time from {{{before}}} to {{{after}}}, within {slack} ms", holds)
 
 
 def bytes_at_most(limit, least):
@@ -124,10 +135,12 @@ def problem(expected, found, variables, path=""):
 
 
 def filled(value, variables):
-    """The value with variables in place of their names."""
+    """The value with variables in place of their names. What is not the name of a variable stays."""
     if isinstance(value, str):
         name = re.fullmatch(r"\{(\w+)\}", value)
-        return variables[name[1]] if name else re.sub(r"\{(\w+)\}", lambda found: str(variables[found[1]]), value)
+        if name:
+            return variables.get(name[1], value)
+        return re.sub(r"\{(\w+)\}", lambda found: str(variables.get(found[1], found[0])), value)
     if isinstance(value, dict):
         return {filled(key, variables): filled(part, variables) for key, part in value.items()}
     if isinstance(value, list):

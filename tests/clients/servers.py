@@ -24,8 +24,6 @@ ENVIRONMENT = {
     "AWS_CONFIG_FILE": "/dev/null",
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
     "AWS_EC2_METADATA_DISABLED": "true",
-    # Otherwise the SDK for JavaScript warns of old versions of Node.
-    "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 

@@ -1,6 +1,6 @@
 """Consumers with enhanced fan-out are registered, and subscribe to shards."""
 
-from matching import absent, has, has_no, length, like, present
+from matching import absent, any_order, has, has_no, length, like, present
 from steps import Case, Group, Step, active, new_stream, put
 
 SHARDS = [f"shardId-{number:012}" for number in range(3)]
@@ -79,7 +79,7 @@ REGISTRY = [
             Step(
                 "ListStreamConsumers",
                 {"StreamARN": "{arn}", "MaxResults": 1},
-                {"Consumers": [{"ConsumerName": "first"}, {"ConsumerName": "second"}]},
+                {"Consumers": any_order({"ConsumerName": "first"}, {"ConsumerName": "second"})},
                 follow={"NextToken": "NextToken"},
                 keep=("StreamARN", "MaxResults"),
                 gather="Consumers",
@@ -219,6 +219,7 @@ SUBSCRIPTIONS = [
             events(
                 [{"Data": b"a"}],
                 to_end=True,
+                # By this the Kinesis Client Library recognizes the end.
                 ContinuationSequenceNumber=absent(),
                 ChildShards=has(
                     {"ShardId": SHARDS[1], "ParentShards": [SHARDS[0]]},

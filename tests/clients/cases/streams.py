@@ -1,6 +1,6 @@
 """Streams are created, described, listed and deleted."""
 
-from matching import absent, at_least, during, has, length, like, present
+from matching import absent, any_order, at_least, during, length, like, present
 from steps import Case, Group, Step, active, new_stream
 
 ON_DEMAND = {"StreamMode": "ON_DEMAND"}
@@ -75,11 +75,10 @@ CREATE = [
                 "ListTagsForStream",
                 {"StreamName": "{stream}"},
                 {
-                    "Tags": has({"Key": "team", "Value": "stables"}),
+                    "Tags": any_order({"Key": "team", "Value": "stables"}, {"Key": "empty"}),
                     "HasMoreTags": False,
                 },
             ),
-            Step("ListTagsForStream", {"StreamName": "{stream}"}, {"Tags": has({"Key": "empty"})}),
         ],
     ),
     Case(
@@ -90,13 +89,13 @@ CREATE = [
         ],
     ),
     Case(
-        "creation time to the second or better",
+        "creation time",
         [
             Step("CreateStream", {"StreamName": "{stream}", "ShardCount": 1}, save={"sent": "before"}),
             active(),
             Step("ListStreams", save={"seen": "after"}),
-            # AWS gives it in whole seconds, and does not say how it rounds.
-            summary(StreamCreationTimestamp=during("sent", "seen", slack=1000)),
+            # AWS calls it approximate.
+            summary(StreamCreationTimestamp=during("sent", "seen", slack=10_000)),
         ],
     ),
 ]
