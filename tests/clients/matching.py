@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Callable
 
-from steps import Millis
+from times import Later, Millis
 
 MISSING = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 
@@ -104,6 +104,11 @@ def during(before, after, slack=0):
     return Match(f"a time from {{{before}}} to {{{after}}}, within {slack} ms", holds)
 
 
+def clock_after(name, millis):
+    """Any answer, if the call began so many milliseconds after the variable's time."""
+    return Match(f"a call {millis} ms after {{{name}}}", lambda _, names: names["before"] > names[name] + millis)
+
+
 def bytes_at_most(limit, least):
     """Records of at most this many bytes together, and at least `least` records."""
 
@@ -148,14 +153,6 @@ def filled(value, variables):
     if isinstance(value, Later):
         return Millis(variables[value.name] + value.millis)
     return value
-
-
-@dataclass(frozen=True)
-class Later:
-    """The time of a variable, so many milliseconds later."""
-
-    name: str
-    millis: int
 
 
 def picked(value, path):

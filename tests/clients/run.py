@@ -2,6 +2,7 @@
 
 import argparse
 import concurrent.futures
+import dataclasses
 import os
 import pathlib
 import sys
@@ -12,6 +13,7 @@ import servers
 from cases import GROUPS
 from steps import CLIENTS
 
+BEGIN, END = "<!-- tests/clients/check: begin -->", "<!-- tests/clients/check: end -->"
 NAMES = {"boto3": "boto3", "cli": "AWS CLI", "js": "JavaScript", "cbor": "CBOR"}
 
 
@@ -20,7 +22,11 @@ def main():
     parser.add_argument("--endpoint", help="the URL of a server [default: starts our local cloud]")
     parser.add_argument("--client", choices=CLIENTS, help="only this client [default: all]")
     parser.add_argument("--only", default="", help="only cases with this text in their group or name")
-    parser.add_argument("--markdown", type=pathlib.Path, help="where to write the table of results")
+    parser.add_argument(
+        "--markdown",
+        type=pathlib.Path,
+        help="where to write the table of results: into this file, or in it, between the lines that say so",
+    )
     parser.add_argument(
         "--programs",
         type=pathlib.Path,
@@ -37,7 +43,7 @@ def main():
         with servers.local_cloud(arguments.programs) as endpoint:
             results = run(clients, endpoint, groups)
     if arguments.markdown:
-        arguments.markdown.write_text(markdown(clients, results))
+        write_table(arguments.markdown, markdown(clients, results))
     failed = [result for result in results if result.problem]
     for result in failed:
         print(f"{result.client}: {result.group}: {result.case}: {result.problem}")
@@ -50,7 +56,7 @@ def chosen(text):
     for group in GROUPS:
         cases = [case for case in group.cases if text.lower() in f"{group.name}: {case.name}".lower()]
         if cases:
-            yield type(group)(group.name, cases, group.setup, group.clients)
+            yield dataclasses.replace(group, cases=cases)
 
 
 def run(clients, endpoint, groups):
@@ -84,6 +90,15 @@ def markdown(clients, results):
         lines.append(f"| {'' if group == before else group} | {case} | {' | '.join(marks)} |")
         before = group
     return "\n".join(lines) + "\n"
+
+
+def write_table(path, table):
+    """Writes the table to a file, or replaces the one between BEGIN and END in a document."""
+    text = path.read_text() if path.exists() else ""
+    if BEGIN in text:
+        before, rest = text.split(BEGIN)
+        table = f"{before}{BEGIN}\n\n{table}\n{END}{rest.split(END)[1]}"
+    path.write_text(table)
 
 
 def mark(result):

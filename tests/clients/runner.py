@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import wire
 from matching import MISSING, Match, filled, picked, problem
-from steps import CLIENTS, Millis
+from steps import CLIENTS
+from times import Millis
 
 HERE = pathlib.Path(__file__).resolve().parent
 COMMANDS = {
@@ -157,8 +158,9 @@ def run_step(driver, step, variables):
         # The pause grows, so that a slow server is not slowed down further.
         time.sleep(pause)
         pause = min(pause * 1.5, 0.5)
+    found = around | answer.get("answer", {})
     try:
-        return {name: around[path] if path in around else picked(answer["answer"], path) for name, path in step.save.items()}
+        return {name: picked(found, path) for name, path in step.save.items()}
     except (KeyError, IndexError, TypeError):
         raise Failed(f"{operation}: the answer lacks {', '.join(step.save.values())}: {shown(answer)}") from None
 

@@ -6,11 +6,9 @@ becomes its value, whatever type that has. Every case has a variable `stream`, a
 
 from dataclasses import dataclass, field, replace
 
+from matching import clock_after
+
 CLIENTS = ["boto3", "cli", "js", "cbor"]
-
-
-class Millis(int):
-    """A time, in milliseconds since the epoch."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +82,11 @@ def active(name="{stream}", open_shards=None):
 def put(data, key="a", name="{stream}", **save):
     """A step that puts a record. `save` are variables, and the fields of the answer that they become."""
     return Step("PutRecord", {"StreamName": name, "Data": data, "PartitionKey": key}, save=save)
+
+
+def passed(time):
+    """A step that waits until the time of the variable has passed, by more than a clock can be unsure of."""
+    return Step("ListStreams", {"Limit": 1}, clock_after(time, 5), until=True)
 
 
 def iterator(kind="TRIM_HORIZON", shard="shardId-000000000000", name="{stream}", **arguments):

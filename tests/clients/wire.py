@@ -10,7 +10,7 @@ import datetime
 import json
 import sys
 
-from steps import Millis
+from times import Millis
 
 
 def encoded(value):

@@ -82,10 +82,7 @@ FIREHOSE = [
                 {"ExclusiveStartDeliveryStreamName": "{stream}-a", "Limit": 1},
                 {"DeliveryStreamNames": ["{stream}-b"], "HasMoreDeliveryStreams": True},
             ),
-            *(
-                Step("firehose.DeleteDeliveryStream", {"DeliveryStreamName": "{stream}-" + letter})
-                for letter in "abc"
-            ),
+            *(Step("firehose.DeleteDeliveryStream", {"DeliveryStreamName": "{stream}-" + letter}) for letter in "abc"),
         ],
     ),
     Case(

@@ -6,6 +6,7 @@ from steps import Case, Group, Step, active, iterator, new_stream, put
 ARN = {"StreamARN": "{arn}"}
 RECORD = {"Data": b"by ARN", "PartitionKey": "a"}
 HASH_KEY = str(2**126)
+INVALID = ("InvalidArgumentException", "ValidationException")
 SHARDS = [f"shardId-{number:012}" for number in range(4)]
 
 
@@ -63,7 +64,7 @@ SHARED = [
             Step("PutRecord", {"StreamARN": "{arn}-missing", **RECORD}, error="ResourceNotFoundException"),
         ],
     ),
-    Case("neither name nor ARN: an error", [Step("ListShards", error=("InvalidArgumentException", "ValidationException"))]),
+    Case("neither name nor ARN: an error", [Step("ListShards", error=INVALID)]),
 ]
 
 OWN = [

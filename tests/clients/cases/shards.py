@@ -3,8 +3,9 @@
 The stream had two shards. The first was split between the times `early` and `late`, which gave two more.
 """
 
-from matching import Later, absent, length, present
-from steps import Case, Group, Step, active, iterator, new_stream, put, read
+from matching import absent, length, present
+from steps import Case, Group, Step, active, iterator, new_stream, passed, put, read
+from times import Later
 
 SHARDS = [f"shardId-{number:012}" for number in range(4)]
 SPLIT_KEY = str(2**126)
@@ -117,11 +118,14 @@ GROUPS = [
             # The MD5 of the key "a" is in the first quarter of all hash keys.
             put(b"early", "a"),
             *arrival(SHARDS[0], "early"),
+            passed("early"),
             Step(
                 "SplitShard",
                 {"StreamName": "{stream}", "ShardToSplit": SHARDS[0], "NewStartingHashKey": SPLIT_KEY},
             ),
             active(open_shards=3),
+            Step("ListStreams", {"Limit": 1}, save={"split": "after"}),
+            passed("split"),
             put(b"late", "a"),
             *arrival(SHARDS[2], "late"),
         ],

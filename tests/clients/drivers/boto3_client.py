@@ -8,7 +8,7 @@ import botocore
 import botocore.exceptions
 
 import wire
-from steps import Millis
+from times import Millis
 from subscriptions import Subscriptions
 
 clients = {}

@@ -11,6 +11,7 @@ import urllib.parse
 import cbor2
 
 import wire
+from times import Millis
 
 TYPE = "application/x-amz-cbor-1.1"
 TIME = 1
@@ -31,18 +32,17 @@ def main():
 def call(_service, operation, arguments):
     headers = {
         "Content-Type": TYPE,
-        "Accept": TYPE,
         "X-Amz-Target": f"Kinesis_20131202.{operation}",
         "X-Amz-Date": "20260101T000000Z",
         "Authorization": AUTHORIZATION,
     }
-    body = cbor2.dumps(arguments, encoders={wire.Millis: tagged}, indefinite_containers=True)
+    body = cbor2.dumps(arguments, encoders={Millis: tagged}, indefinite_containers=True)
     response, body = exchange(body, headers)
     answer = {}
     if body:
         if response.getheader("Content-Type") != TYPE:
             raise wire.CallError("not CBOR", f"{response.status} {response.getheader('Content-Type')}: {body[:200]}")
-        answer = with_times(cbor2.loads(body, semantic_decoders={TIME: lambda decoder: wire.Millis(decoder.decode())}))
+        answer = with_times(cbor2.loads(body, semantic_decoders={TIME: lambda decoder: Millis(decoder.decode())}))
     if response.status != 200:
         kind = answer.get("__type", f"status {response.status}")
         raise wire.CallError(kind.split("#")[-1], answer.get("message", ""))
@@ -71,7 +71,7 @@ def with_times(value):
     if isinstance(value, list):
         return [with_times(part) for part in value]
     if isinstance(value, dict):
-        return {key: wire.Millis(part) if key in TIMES else with_times(part) for key, part in value.items()}
+        return {key: Millis(part) if key in TIMES else with_times(part) for key, part in value.items()}
     return value
 
 

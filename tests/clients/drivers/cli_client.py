@@ -15,6 +15,7 @@ import botocore
 from awscli.clidriver import create_clidriver
 
 import wire
+from times import Millis
 
 driver = create_clidriver()
 
@@ -50,7 +51,7 @@ def as_input(value):
     """Version 1 of the CLI takes bytes within an argument as text."""
     if isinstance(value, bytes):
         return value.decode()
-    if isinstance(value, wire.Millis):
+    if isinstance(value, Millis):
         return value / 1000
     if isinstance(value, dict):
         return {key: as_input(part) for key, part in value.items()}
@@ -70,7 +71,7 @@ def as_output(value, shape):
     if shape.type_name == "map":
         return {key: as_output(part, shape.value) for key, part in value.items()}
     if shape.type_name == "timestamp" and isinstance(value, (int, float)):
-        return wire.Millis(round(value * 1000))
+        return Millis(round(value * 1000))
     if shape.type_name == "blob":
         return base64.b64decode(value)
     return value
