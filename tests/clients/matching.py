@@ -46,10 +46,6 @@ def like(pattern):
     return Match(f"text like {pattern}", lambda value, _: isinstance(value, str) and re.fullmatch(pattern, value))
 
 
-def one_of(*values):
-    return Match(" or ".join(map(repr, values)), lambda value, _: value in values)
-
-
 def has(*elements):
     """A list with these elements, in this order, and perhaps others."""
 

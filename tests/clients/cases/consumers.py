@@ -6,7 +6,7 @@ from steps import Case, Group, Step, active, new_stream, put
 SHARDS = [f"shardId-{number:012}" for number in range(3)]
 ARN = r"arn:aws:kinesis:[a-z0-9-]+:\d{12}:stream/[\w.-]+/consumer/[\w.-]+:\d+"
 A, B, C = ({"Data": data, "SequenceNumber": f"{{{data.decode()}}}"} for data in (b"a", b"b", b"c"))
-# Version 1 of the AWS CLI cannot read a stream of events, and the SDK for Java does not use CBOR for it.
+# The AWS CLI does not have the operation, and our CBOR client reads no streams of events.
 SUBSCRIBERS = ("boto3", "js")
 
 

@@ -3,7 +3,7 @@
 from matching import has, has_no, length, like, present
 from steps import Case, Group, Step
 
-# The SDK for Java uses CBOR for Kinesis alone.
+# Our CBOR client speaks to Kinesis alone.
 CLIENTS = ("boto3", "cli", "js")
 ARN = r"arn:aws:firehose:[a-z0-9-]+:\d{12}:deliverystream/[\w.-]+"
 DESTINATION = {
