@@ -24,9 +24,17 @@ impl FieldChecks {
     pub(crate) fn range(&mut self, field: &str, value: Option<i64>, from: i64, to: i64) {
         let Some(value) = value else { return };
         if value < from {
-            self.fails(field, value, format_args!("Member must have value greater than or equal to {from}"));
+            self.fails(
+                field,
+                value,
+                format_args!("Member must have value greater than or equal to {from}"),
+            );
         } else if value > to {
-            self.fails(field, value, format_args!("Member must have value less than or equal to {to}"));
+            self.fails(
+                field,
+                value,
+                format_args!("Member must have value less than or equal to {to}"),
+            );
         }
     }
 
@@ -36,9 +44,17 @@ impl FieldChecks {
         // Few characters are more than four bytes in any encoding.
         let count = value.chars().take(to + 1).count();
         if count < from {
-            self.fails(field, value, format_args!("Member must have length greater than or equal to {from}"));
+            self.fails(
+                field,
+                value,
+                format_args!("Member must have length greater than or equal to {from}"),
+            );
         } else if count > to {
-            self.fails(field, value, format_args!("Member must have length less than or equal to {to}"));
+            self.fails(
+                field,
+                value,
+                format_args!("Member must have length less than or equal to {to}"),
+            );
         }
     }
 
@@ -47,9 +63,17 @@ impl FieldChecks {
         let Some(count) = count else { return };
         let shown = format_args!("[{count} entries]");
         if count < from {
-            self.fails(field, shown, format_args!("Member must have length greater than or equal to {from}"));
+            self.fails(
+                field,
+                shown,
+                format_args!("Member must have length greater than or equal to {from}"),
+            );
         } else if count > to {
-            self.fails(field, shown, format_args!("Member must have length less than or equal to {to}"));
+            self.fails(
+                field,
+                shown,
+                format_args!("Member must have length less than or equal to {to}"),
+            );
         }
     }
 
@@ -64,7 +88,11 @@ impl FieldChecks {
         if let Some(value) = value
             && !matches(value)
         {
-            self.fails(field, value, format_args!("Member must satisfy regular expression pattern: {pattern}"));
+            self.fails(
+                field,
+                value,
+                format_args!("Member must satisfy regular expression pattern: {pattern}"),
+            );
         }
     }
 
@@ -74,7 +102,11 @@ impl FieldChecks {
             && !allowed.contains(&value)
         {
             let allowed = allowed.join(", ");
-            self.fails(field, value, format_args!("Member must satisfy enum value set: [{allowed}]"));
+            self.fails(
+                field,
+                value,
+                format_args!("Member must satisfy enum value set: [{allowed}]"),
+            );
         }
     }
 
@@ -129,7 +161,12 @@ mod tests {
         assert_eq!(error.code(), ErrorCode::ValidationException);
         let message = error.message();
         assert!(message.starts_with("4 validation errors detected: Value null at 'shardId'"));
-        for part in ["'0' at 'limit'", "at 'partitionKey'", "less than or equal to 256", "'a b' at 'streamName'"] {
+        for part in [
+            "'0' at 'limit'",
+            "at 'partitionKey'",
+            "less than or equal to 256",
+            "'a b' at 'streamName'",
+        ] {
             assert!(message.contains(part), "{message}");
         }
         assert_eq!(FieldChecks::default().finish(), Ok(()));

@@ -46,7 +46,10 @@ pub(crate) async fn respond(store: &Arc<Store>, request: Request) -> Response {
         );
         return error_response(format, &error);
     };
-    let target = head.headers.get(TARGET).and_then(|target| target.to_str().ok());
+    let target = head
+        .headers
+        .get(TARGET)
+        .and_then(|target| target.to_str().ok());
     let target = target.unwrap_or_default();
     let Some(operation) = target.strip_prefix(SERVICE) else {
         return error_response(format, &unknown_operation(target));

@@ -129,7 +129,9 @@ impl Kinesis {
     #[must_use]
     pub fn stream_names(&self) -> Vec<String> {
         let streams = self.store.streams().into_iter();
-        streams.map(|stream| stream.state().meta.name.clone()).collect()
+        streams
+            .map(|stream| stream.state().meta.name.clone())
+            .collect()
     }
 
     /// Creates a provisioned stream with this many shards, and waits until it is ACTIVE.
@@ -188,7 +190,9 @@ impl Kinesis {
         let mut ids = Vec::new();
         let mut token = None;
         loop {
-            let page = self.store.list_shards(&ListShardsInput::of(stream, token))?;
+            let page = self
+                .store
+                .list_shards(&ListShardsInput::of(stream, token))?;
             ids.extend(page.shards.into_iter().map(|shard| shard.shard_id));
             token = page.next_token;
             if token.is_none() {
@@ -215,7 +219,9 @@ impl Kinesis {
         let (stream, state) = self.store.find_ready(target)?;
         let shard = self.store.find_shard(&state, shard)?;
         let cursor = self.store.start(&state, &shard, &start.into()).await?;
-        Ok(self.store.iterator(stream.number, shard.meta.number, cursor))
+        Ok(self
+            .store
+            .iterator(stream.number, shard.meta.number, cursor))
     }
 
     /// Reads records. Does not count for the limit on reads.

@@ -123,7 +123,11 @@ mod tests {
 
     #[test]
     fn the_form_is_that_of_the_api_reference() {
-        for text in ["0", "1", "49590338271490256608559692538361571095921575989136588898"] {
+        for text in [
+            "0",
+            "1",
+            "49590338271490256608559692538361571095921575989136588898",
+        ] {
             assert!(is_sequence_number(text), "{text}");
         }
         for text in ["", "01", "-1", "1a", "１"] {

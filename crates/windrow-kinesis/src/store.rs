@@ -86,7 +86,10 @@ impl Store {
     /// The open shards of all streams.
     pub(crate) fn open_shards(&self) -> usize {
         let streams = self.streams();
-        streams.iter().map(|stream| stream.state().open().len()).sum()
+        streams
+            .iter()
+            .map(|stream| stream.state().open().len())
+            .sum()
     }
 
     /// The ARN of a stream.
@@ -121,11 +124,18 @@ impl Store {
         let folder = open::stream_folder(&self.options.folder, number);
         let name = meta.name.clone();
         let (path, saved) = (folder.clone(), meta.clone());
-        let logs = self.blocking(&folder, move || create_files(&path, &saved)).await?;
+        let logs = self
+            .blocking(&folder, move || create_files(&path, &saved))
+            .await?;
         let shards = meta.shards.iter().zip(logs);
         let shards = shards.map(|(shard, log)| Arc::new(LiveShard::new(shard.clone(), log)));
         let until = Instant::now() + self.options.change_delay;
-        let state = StreamState::new(meta.clone(), shards.collect(), StreamStatus::Creating, until);
+        let state = StreamState::new(
+            meta.clone(),
+            shards.collect(),
+            StreamStatus::Creating,
+            until,
+        );
         let stream = Arc::new(LiveStream::new(number, folder, state));
         let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
         streams.insert(name, stream);
@@ -141,7 +151,11 @@ impl Store {
         let _catalog = self.catalog.lock().await;
         let _change = stream.change.lock().await;
         let mut state = StreamState::clone(&stream.state());
-        let logs: Vec<_> = state.shards.iter().map(|shard| Arc::clone(&shard.log)).collect();
+        let logs: Vec<_> = state
+            .shards
+            .iter()
+            .map(|shard| Arc::clone(&shard.log))
+            .collect();
         let close = move |closed| logs.iter().for_each(|log| log.set_closed(closed));
         let reopen = close.clone();
         self.writer.run(move || close(true)).await;
@@ -370,7 +384,10 @@ fn shard_folder(folder: &Path, number: u32) -> PathBuf {
 fn tick(store: &Mutex<Weak<Store>>, ticks: &AtomicU64) {
     let tick = ticks.fetch_add(1, Ordering::SeqCst);
     if tick.is_multiple_of(RETENTION_SECONDS) {
-        let store = store.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let store = store
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .upgrade();
         if let Some(store) = store {
             store.delete_expired();
         }

@@ -146,8 +146,7 @@ impl StreamState {
     }
 
     pub(crate) fn shard(&self, number: u32, now: i64) -> Option<&Arc<LiveShard>> {
-        self.readable(now)
-            .find(|shard| shard.meta.number == number)
+        self.readable(now).find(|shard| shard.meta.number == number)
     }
 }
 

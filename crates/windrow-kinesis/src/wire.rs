@@ -64,7 +64,9 @@ impl WireFormat {
     pub(crate) fn encode(self, value: &impl Serialize) -> Result<Bytes, KinesisError> {
         let mut body = Vec::new();
         let encoded = match self {
-            Self::Json => serde_json::to_writer(&mut body, value).map_err(|error| error.to_string()),
+            Self::Json => {
+                serde_json::to_writer(&mut body, value).map_err(|error| error.to_string())
+            }
             Self::Cbor => {
                 ciborium::into_writer(value, &mut body).map_err(|error| error.to_string())
             }
@@ -204,10 +206,24 @@ impl<'de> Deserialize<'de> for WireBytes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WireTime(pub(crate) i64);
 
+impl WireTime {
+    /// Seconds since the epoch, never less than the time. A float is mostly a little less or more
+    /// than it, and the SDK for Rust cuts off what is below a nanosecond: of .189 s it makes 188 ms.
+    fn seconds(self) -> f64 {
+        let seconds = self.0 as f64 / 1000.0;
+        let millis = self.0.rem_euclid(1000) as f64;
+        if (seconds - seconds.floor()) * 1000.0 < millis {
+            seconds.next_up()
+        } else {
+            seconds
+        }
+    }
+}
+
 impl Serialize for WireTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.serialize_f64(self.0 as f64 / 1000.0)
+            serializer.serialize_f64(self.seconds())
         } else {
             serializer.serialize_i64(self.0)
         }
@@ -273,6 +289,15 @@ mod tests {
             prop_assert_eq!(bytes_of(&read.data), &data[..]);
         }
 
+        /// Whether a client rounds or cuts off, it gets the right millisecond.
+        #[test]
+        fn seconds_keep_the_millisecond(time in 0..9_000_000_000_000_i64) {
+            let seconds = WireTime(time).seconds();
+            prop_assert_eq!((seconds * 1000.0).round() as i64, time);
+            let nanos = ((seconds - seconds.floor()) * 1e9) as i64;
+            prop_assert_eq!(seconds.floor() as i64 * 1000 + nanos / 1_000_000, time);
+        }
+
         #[test]
         fn any_body_is_decoded_without_a_panic(body in proptest::collection::vec(any::<u8>(), 0..100)) {
             let _ = decode_json::<ValuesIn<WireText<'_>>>(&body);
@@ -287,7 +312,7 @@ mod tests {
             time: WireTime(1_795_166_228_189),
         };
         let json = WireFormat::Json.encode(&sent).unwrap();
-        assert_eq!(json, r#"{"data":"bmVpZ2g=","time":1795166228.189}"#);
+        assert_eq!(json, r#"{"data":"bmVpZ2g=","time":1795166228.1890001}"#);
         let cbor = WireFormat::Cbor.encode(&sent).unwrap();
         let expected = b"\xa2\x64data\x45neigh\x64time\x1b\x00\x00\x01\xa1\xf7";
         assert_eq!(cbor[..expected.len() - 2], expected[..expected.len() - 2]);
@@ -306,7 +331,10 @@ mod tests {
     fn the_format_is_that_of_the_content_type() {
         let of = WireFormat::of;
         assert_eq!(of("application/x-amz-json-1.1"), Some(WireFormat::Json));
-        assert_eq!(of("Application/X-Amz-Json-1.1; charset=utf-8"), Some(WireFormat::Json));
+        assert_eq!(
+            of("Application/X-Amz-Json-1.1; charset=utf-8"),
+            Some(WireFormat::Json)
+        );
         assert_eq!(of("application/x-amz-cbor-1.1"), Some(WireFormat::Cbor));
         assert_eq!(of("text/plain"), None);
     }

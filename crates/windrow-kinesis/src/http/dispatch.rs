@@ -44,9 +44,13 @@ pub(super) async fn call(
         format,
         body,
     };
-    let is_put = matches!(operation, "PutRecord" | "PutRecords");
-    // A put says so itself: its body is large.
-    if !is_put && call.is_dry_run() {
+    // The other operations that can be tried are the puts, which say so themselves: their bodies are
+    // large.
+    let can_be_tried = matches!(
+        operation,
+        "GetRecords" | "GetShardIterator" | "SubscribeToShard"
+    );
+    if can_be_tried && call.is_dry_run() {
         return Err(KinesisError::dry_run());
     }
     let output = match operation {

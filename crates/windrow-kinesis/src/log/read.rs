@@ -85,7 +85,10 @@ struct SegmentView {
 enum PlaceView {
     Segment(SegmentView),
     /// Nothing yet. The cursor is at the end.
-    End { end: LogCursor, closed: bool },
+    End {
+        end: LogCursor,
+        closed: bool,
+    },
 }
 
 impl ShardLog {

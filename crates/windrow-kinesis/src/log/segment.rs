@@ -136,7 +136,12 @@ mod tests {
 
     #[test]
     fn only_segments_have_a_first_place() {
-        for name in ["lock", "1.log", "00000000000000000001.log.new", "0000000000000000000x.log"] {
+        for name in [
+            "lock",
+            "1.log",
+            "00000000000000000001.log.new",
+            "0000000000000000000x.log",
+        ] {
             assert_eq!(first_of(Path::new(name)), None, "{name}");
         }
     }

@@ -173,13 +173,10 @@ impl ShardLog {
         let mut slices: Vec<IoSlice<'_>> = encoded
             .iter()
             .zip(blocks)
-            .flat_map(|(header, block)| {
-                [IoSlice::new(header), IoSlice::new(block.payload.bytes())]
-            })
+            .flat_map(|(header, block)| [IoSlice::new(header), IoSlice::new(block.payload.bytes())])
             .collect();
         let written = (&*newest.file).seek(SeekFrom::Start(newest.length));
-        let written =
-            written.and_then(|_| files::write_all_vectored(&newest.file, &mut slices));
+        let written = written.and_then(|_| files::write_all_vectored(&newest.file, &mut slices));
         if let Err(source) = written {
             // What is after the length is never read, and is overwritten by the next append. It is
             // cut off so that it does not come back at the next start.
@@ -200,7 +197,10 @@ impl ShardLog {
         let mut state = self.state();
         state.next = last.end();
         state.last_arrival = last.arrival;
-        state.records += headers.iter().map(|header| u64::from(header.count)).sum::<u64>();
+        state.records += headers
+            .iter()
+            .map(|header| u64::from(header.count))
+            .sum::<u64>();
         if let Some(facts) = state.segments.back_mut() {
             facts.length += headers.iter().map(BlockHeader::block_length).sum::<u64>();
             facts.first_arrival = facts.first_arrival.min(last.arrival);
@@ -301,6 +301,8 @@ impl ShardLog {
     pub(crate) fn records(&self) -> u64 {
         let state = self.state();
         let oldest = state.segments.front();
-        oldest.map_or(0, |oldest| state.records.saturating_sub(oldest.records_before))
+        oldest.map_or(0, |oldest| {
+            state.records.saturating_sub(oldest.records_before)
+        })
     }
 }

@@ -234,7 +234,11 @@ fn segments_are_read_across_and_opened_without_being_read() {
     let check = |log: &ShardLog| {
         let (records, last) = read_all(log, log.oldest(), 7);
         assert_eq!(records.len(), 50);
-        assert!((0..).zip(&records).all(|(time, record)| record.arrival == time));
+        assert!(
+            (0..)
+                .zip(&records)
+                .all(|(time, record)| record.arrival == time)
+        );
         assert_eq!(last.next, log.latest());
         for time in 0..50 {
             let cursor = log.at_time(time).unwrap();
@@ -248,7 +252,10 @@ fn segments_are_read_across_and_opened_without_being_read() {
     check(&log);
     drop(log);
     let (log, report) = open(folder.path());
-    assert_eq!((report.records, report.cut_off_bytes(), report.damage.len()), (50, 0, 0));
+    assert_eq!(
+        (report.records, report.cut_off_bytes(), report.damage.len()),
+        (50, 0, 0)
+    );
     check(&log);
 }
 
@@ -257,7 +264,10 @@ fn whole_segments_past_retention_are_deleted_and_older_records_are_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let log = filled(folder.path(), 50);
     let cursor = log.oldest();
-    let page = PageLimits { horizon: 20, ..limits(1000) };
+    let page = PageLimits {
+        horizon: 20,
+        ..limits(1000)
+    };
     let arrivals = |log: &ShardLog| -> Vec<i64> {
         let read = log.read(cursor, page).unwrap();
         read.records.iter().map(|record| record.arrival).collect()
@@ -269,7 +279,11 @@ fn whole_segments_past_retention_are_deleted_and_older_records_are_not_read() {
     assert_eq!(arrivals(&log), expected);
     assert_eq!(log.records(), 50 - 16);
     log.delete_before(1000).unwrap();
-    assert_eq!(segments(folder.path()).len(), 1, "the newest says where the shard goes on");
+    assert_eq!(
+        segments(folder.path()).len(),
+        1,
+        "the newest says where the shard goes on"
+    );
     drop(log);
     let (log, report) = open(folder.path());
     assert_eq!(report.records, 2);

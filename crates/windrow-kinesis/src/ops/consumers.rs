@@ -121,7 +121,8 @@ impl Store {
                 )));
             }
             meta.consumers.push(consumer);
-            meta.consumers.sort_by(|one, other| one.name.cmp(&other.name));
+            meta.consumers
+                .sort_by(|one, other| one.name.cmp(&other.name));
             Ok(())
         })
         .await?;
@@ -225,7 +226,11 @@ impl Store {
         };
         let stream = self.find(target)?;
         let state = stream.state();
-        let found = state.meta.consumers.iter().find(|consumer| consumer.name == *name);
+        let found = state
+            .meta
+            .consumers
+            .iter()
+            .find(|consumer| consumer.name == *name);
         let consumer = found.cloned().ok_or_else(|| self.no_consumer(name))?;
         Ok((stream, consumer))
     }
@@ -248,16 +253,19 @@ impl Store {
             return Err(self.no_consumer(arn));
         };
         let state = stream.state();
-        let found = state.meta.consumers.iter().find(|consumer| {
-            consumer.name == name && consumer.created.div_euclid(1000) == created
-        });
+        let found =
+            state.meta.consumers.iter().find(|consumer| {
+                consumer.name == name && consumer.created.div_euclid(1000) == created
+            });
         let consumer = found.cloned().ok_or_else(|| self.no_consumer(&name))?;
         Ok((stream, consumer))
     }
 
     fn no_consumer(&self, name: &str) -> KinesisError {
         let account = &self.options.account;
-        KinesisError::not_found(format!("Consumer {name} under account {account} not found."))
+        KinesisError::not_found(format!(
+            "Consumer {name} under account {account} not found."
+        ))
     }
 
     fn consumer_output(

@@ -232,8 +232,7 @@ impl Store {
         let mut parts = ShardParts::new(state, bytes + records.len() * RECORD_OVERHEAD);
         for (index, (record, hash)) in records.iter().zip(hashes).enumerate() {
             let part = parts.part_for(*hash)?;
-            let over = self.options.write_limits
-                && !part.shard.limits.try_write(size(record), now);
+            let over = self.options.write_limits && !part.shard.limits.try_write(size(record), now);
             if over {
                 results.push(Err(self.rate_exceeded(&state.meta.name, &part.shard.id)));
                 continue;
@@ -288,7 +287,11 @@ impl Store {
                         continue;
                     };
                     let data = EncodedBytes::Raw(&record.data);
-                    if part.payload.push(&key, |bytes| data.append_to(bytes)).is_ok() {
+                    if part
+                        .payload
+                        .push(&key, |bytes| data.append_to(bytes))
+                        .is_ok()
+                    {
                         part.records.push((index, hash));
                     }
                 }
@@ -381,8 +384,16 @@ fn check_entries<T: AsRef<str>, B>(
         }
         let field = |name| format!("records.{}.member.{name}", index + 1);
         checks.required(&field("data"), entry.data.as_ref());
-        check_key(&mut checks, &field("partitionKey"), entry.partition_key.as_ref());
-        check_hash(&mut checks, &field("explicitHashKey"), entry.explicit_hash_key.as_ref());
+        check_key(
+            &mut checks,
+            &field("partitionKey"),
+            entry.partition_key.as_ref(),
+        );
+        check_hash(
+            &mut checks,
+            &field("explicitHashKey"),
+            entry.explicit_hash_key.as_ref(),
+        );
     }
     checks.finish()
 }

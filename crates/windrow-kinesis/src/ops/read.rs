@@ -212,7 +212,9 @@ impl Store {
         }
         let limit = input.limit.unwrap_or(i64::from(MAX_RECORDS));
         let limit = usize::try_from(limit).unwrap_or_default();
-        let page = self.read_page(&state, shard, token.cursor, limit, MAX_BYTES).await?;
+        let page = self
+            .read_page(&state, shard, token.cursor, limit, MAX_BYTES)
+            .await?;
         let newest = stream.state();
         let ended = page.ended && is_closed(&newest, shard);
         let next = || self.iterator(stream.number, shard.meta.number, page.next);
@@ -243,7 +245,9 @@ impl Store {
         };
         let log = Arc::clone(&shard.log);
         let path = log.folder().to_owned();
-        let mut page = self.blocking(&path, move || log.read(cursor, limits)).await?;
+        let mut page = self
+            .blocking(&path, move || log.read(cursor, limits))
+            .await?;
         if !page.damage.is_empty() {
             self.report_damage(std::mem::take(&mut page.damage));
         }

@@ -231,7 +231,9 @@ impl Store {
 
     pub(crate) fn describe_limits(&self) -> DescribeLimitsOutput {
         let streams = self.streams();
-        let on_demand = streams.iter().filter(|stream| stream.state().meta.on_demand);
+        let on_demand = streams
+            .iter()
+            .filter(|stream| stream.state().meta.on_demand);
         DescribeLimitsOutput {
             shard_limit: self.options.shard_limit,
             open_shard_count: self.open_shards(),

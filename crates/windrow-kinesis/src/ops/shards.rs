@@ -119,7 +119,10 @@ impl Store {
         {
             return Err(self.no_stream(&state.meta.name));
         }
-        let start = input.exclusive_start_shard_id.as_deref().and_then(shard_number);
+        let start = input
+            .exclusive_start_shard_id
+            .as_deref()
+            .and_then(shard_number);
         let after = page.as_ref().map(|page| page.after).or(start);
         let filter = page.map_or_else(|| input.shard_filter.clone(), |page| page.filter);
         let limit = input.max_results.unwrap_or(MAX_PAGE).min(MAX_PAGE);
@@ -169,15 +172,26 @@ impl ListShardsInput {
         if let Some(filter) = &self.shard_filter {
             checks.required("shardFilter.type", filter.kind.as_ref());
             checks.one_of("shardFilter.type", filter.kind.as_deref(), &FILTERS);
-            checks.pattern("shardFilter.shardId", filter.shard_id.as_deref(), NAME_PATTERN, is_name);
+            checks.pattern(
+                "shardFilter.shardId",
+                filter.shard_id.as_deref(),
+                NAME_PATTERN,
+                is_name,
+            );
         }
         checks.finish()?;
 
         if self.next_token.is_some() {
             let others = [
                 ("StreamName", self.stream_name.is_some()),
-                ("StreamCreationTimestamp", self.stream_creation_timestamp.is_some()),
-                ("ExclusiveStartShardId", self.exclusive_start_shard_id.is_some()),
+                (
+                    "StreamCreationTimestamp",
+                    self.stream_creation_timestamp.is_some(),
+                ),
+                (
+                    "ExclusiveStartShardId",
+                    self.exclusive_start_shard_id.is_some(),
+                ),
             ];
             if let Some((name, _)) = others.iter().find(|(_, present)| *present) {
                 return Err(KinesisError::invalid_argument(format!(
@@ -187,12 +201,16 @@ impl ListShardsInput {
         }
         let filter = self.shard_filter.as_ref();
         let (kind, needs, missing) = match filter.and_then(|filter| filter.kind.as_deref()) {
-            Some(kind @ "AFTER_SHARD_ID") => {
-                (kind, "ShardId", filter.is_some_and(|filter| filter.shard_id.is_none()))
-            }
-            Some(kind @ ("AT_TIMESTAMP" | "FROM_TIMESTAMP")) => {
-                (kind, "Timestamp", filter.is_some_and(|filter| filter.timestamp.is_none()))
-            }
+            Some(kind @ "AFTER_SHARD_ID") => (
+                kind,
+                "ShardId",
+                filter.is_some_and(|filter| filter.shard_id.is_none()),
+            ),
+            Some(kind @ ("AT_TIMESTAMP" | "FROM_TIMESTAMP")) => (
+                kind,
+                "Timestamp",
+                filter.is_some_and(|filter| filter.timestamp.is_none()),
+            ),
             _ => return Ok(()),
         };
         if missing {
@@ -209,7 +227,9 @@ impl ShardFilterInput {
     fn matches(&self, state: &StreamState, shard: &LiveShard, now: i64) -> bool {
         let horizon = now.saturating_sub(state.meta.retention_millis());
         let horizon = horizon.max(state.meta.created);
-        let time = self.timestamp.map_or(horizon, |WireTime(time)| time.max(horizon));
+        let time = self
+            .timestamp
+            .map_or(horizon, |WireTime(time)| time.max(horizon));
         let open_at = |time| {
             let closed = shard.meta.closed;
             shard.meta.created <= time && closed.is_none_or(|closed| closed > time)

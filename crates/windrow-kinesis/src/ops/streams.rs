@@ -277,7 +277,9 @@ impl Store {
         let state = self.find(target)?.state();
         let limit = usize::try_from(input.limit.unwrap_or(PAGE).min(PAGE)).unwrap_or_default();
         let after = start.and_then(shard_number);
-        let status = state.status(Instant::now()).unwrap_or(StreamStatus::Deleting);
+        let status = state
+            .status(Instant::now())
+            .unwrap_or(StreamStatus::Deleting);
         let is_listed = status != StreamStatus::Creating;
         let mut shards = state
             .readable(self.now())

@@ -10,7 +10,9 @@ use tokio::time::{Instant, timeout};
 use crate::check::{FieldChecks, NAME_PATTERN, is_name};
 use crate::error::KinesisError;
 use crate::log::read::LogCursor;
-use crate::ops::read::{ChildShardOutput, MAX_RECORDS, ReadStart, RecordOutput, children, is_closed};
+use crate::ops::read::{
+    ChildShardOutput, MAX_RECORDS, ReadStart, RecordOutput, children, is_closed,
+};
 use crate::ops::target::check_consumer_arn;
 use crate::sequence::SequencePlace;
 use crate::store::Store;
@@ -77,11 +79,14 @@ impl Store {
         checks.pattern("shardId", input.shard_id.as_deref(), NAME_PATTERN, is_name);
         checks.required("startingPosition", input.starting_position.as_ref());
         let start = input.starting_position.unwrap_or_default();
-        start.check(&mut checks, "startingPosition.type", "startingPosition.sequenceNumber");
+        start.check(
+            &mut checks,
+            "startingPosition.type",
+            "startingPosition.sequenceNumber",
+        );
         checks.finish()?;
 
-        let (stream, consumer) =
-            self.consumer_by_arn(&input.consumer_arn.unwrap_or_default())?;
+        let (stream, consumer) = self.consumer_by_arn(&input.consumer_arn.unwrap_or_default())?;
         let state = stream.state();
         let shard = self.find_shard(&state, &input.shard_id.unwrap_or_default())?;
         let cursor = self.start(&state, &shard, &start).await?;
@@ -102,12 +107,12 @@ impl Store {
         })
     }
 
-    fn take_over(
-        &self,
-        key: (u64, String, u32),
-    ) -> Result<oneshot::Receiver<()>, KinesisError> {
+    fn take_over(&self, key: (u64, String, u32)) -> Result<oneshot::Receiver<()>, KinesisError> {
         let now = Instant::now();
-        let mut all = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self
+            .subscriptions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, (_, subscription)| !subscription.is_closed());
         if let Some((since, _)) = all.get(&key)
             && now.saturating_duration_since(*since) < TAKEOVER
@@ -156,7 +161,9 @@ impl Subscription {
         let (store, shard) = (&self.store, &self.shard);
         let state = self.stream.state();
         let records = usize::try_from(MAX_RECORDS).unwrap_or_default();
-        let page = store.read_page(&state, shard, self.cursor, records, EVENT_BYTES).await;
+        let page = store
+            .read_page(&state, shard, self.cursor, records, EVENT_BYTES)
+            .await;
         let page = page.ok()?;
         self.cursor = page.next;
         let newest = self.stream.state();

@@ -117,7 +117,8 @@ impl Store {
         checks.finish()?;
         let stream = self.find(input.target())?;
         let added = TagChange::Add(input.tags.unwrap_or_default());
-        self.change(&stream, |meta| added.apply(&mut meta.tags)).await
+        self.change(&stream, |meta| added.apply(&mut meta.tags))
+            .await
     }
 
     pub(crate) async fn remove_tags_from_stream(
@@ -133,7 +134,8 @@ impl Store {
         checks.finish()?;
         let stream = self.find(input.target())?;
         let removed = TagChange::Remove(input.tag_keys.unwrap_or_default());
-        self.change(&stream, |meta| removed.apply(&mut meta.tags)).await
+        self.change(&stream, |meta| removed.apply(&mut meta.tags))
+            .await
     }
 
     pub(crate) fn list_tags_for_stream(
@@ -144,12 +146,19 @@ impl Store {
         input.target().check(&mut checks);
         checks.range("limit", input.limit, 1, MAX_PAGE);
         let start = input.exclusive_start_tag_key.as_ref();
-        checks.length("exclusiveStartTagKey", start.map(String::as_str), 1, MAX_KEY);
+        checks.length(
+            "exclusiveStartTagKey",
+            start.map(String::as_str),
+            1,
+            MAX_KEY,
+        );
         checks.finish()?;
         let state = self.find(input.target())?.state();
         let limit = usize::try_from(input.limit.unwrap_or(MAX_PAGE)).unwrap_or_default();
         let mut tags = state.meta.tags.iter();
-        let mut tags = tags.by_ref().filter(|(key, _)| start.is_none_or(|start| *key > start));
+        let mut tags = tags
+            .by_ref()
+            .filter(|(key, _)| start.is_none_or(|start| *key > start));
         let listed = tags.by_ref().take(limit).map(TagOutput::of).collect();
         Ok(ListTagsOutput {
             tags: listed,
@@ -196,8 +205,10 @@ impl Store {
 
     async fn change_tags(&self, arn: &str, change: TagChange) -> Result<(), KinesisError> {
         let (stream, consumer) = self.tagged(arn)?;
-        self.change(&stream, |meta| change.apply(tags_of(meta, consumer.as_ref())?))
-            .await
+        self.change(&stream, |meta| {
+            change.apply(tags_of(meta, consumer.as_ref())?)
+        })
+        .await
     }
 
     fn tagged(&self, arn: &str) -> Result<Tagged, KinesisError> {
@@ -223,9 +234,8 @@ fn tags_of<'a>(
         return Ok(&mut meta.tags);
     };
     let mut consumers = meta.consumers.iter_mut();
-    let found = consumers.find(|consumer| {
-        consumer.name == *name && consumer.created.div_euclid(1000) == *created
-    });
+    let found = consumers
+        .find(|consumer| consumer.name == *name && consumer.created.div_euclid(1000) == *created);
     let missing = || KinesisError::not_found(format!("Consumer {name} not found."));
     Ok(&mut found.ok_or_else(missing)?.tags)
 }

@@ -171,7 +171,9 @@ impl Store {
     pub(crate) fn find_resource(&self, arn: &str) -> Result<ResourceTarget, KinesisError> {
         let resource = self.own_resource(arn)?;
         let Some((stream, consumer, created)) = consumer_parts(resource) else {
-            let stream = self.stream(resource).ok_or_else(|| self.no_stream(resource))?;
+            let stream = self
+                .stream(resource)
+                .ok_or_else(|| self.no_stream(resource))?;
             return Ok(ResourceTarget::Stream(stream));
         };
         Ok(ResourceTarget::Consumer {
@@ -249,6 +251,8 @@ mod tests {
         let consumer = "arn:aws:kinesis:us-east-1:000000000000:stream/s/consumer/c:1700000000";
         assert!(is_consumer_arn(consumer));
         assert_eq!(consumer_parts("s/consumer/c:17"), Some(("s", "c", 17)));
-        assert!(!is_consumer_arn("arn:aws:kinesis:us-east-1:000000000000:stream/s/consumer/c"));
+        assert!(!is_consumer_arn(
+            "arn:aws:kinesis:us-east-1:000000000000:stream/s/consumer/c"
+        ));
     }
 }

@@ -126,10 +126,7 @@ fn secret(root: &Path) -> Result<u64, OpenError> {
 type FoundStreams = BTreeMap<String, Arc<LiveStream>>;
 
 /// The streams of a folder by name, and the number of the next one.
-fn open_streams(
-    root: &Path,
-    report: &mut OpenReport,
-) -> Result<(FoundStreams, u64), OpenError> {
+fn open_streams(root: &Path, report: &mut OpenReport) -> Result<(FoundStreams, u64), OpenError> {
     let mut folders = Vec::new();
     for entry in fs::read_dir(root).map_err(unusable(root))? {
         let path = entry.map_err(unusable(root))?.path();
