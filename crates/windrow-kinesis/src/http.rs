@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::error::{ErrorCode, KinesisError};
 use crate::store::Store;
 use crate::wire::WireFormat;
-use dispatch::Answer;
+use dispatch::CallAnswer;
 
 /// The largest request body: 10 MiB of data in base64, and some margin.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -56,8 +56,10 @@ pub(crate) async fn respond(store: &Arc<Store>, request: Request) -> Response {
     };
     let counted = head.extensions.get::<Unmetered>().is_none();
     match dispatch::call(store, operation, format, &body, counted).await {
-        Ok(Answer::Body(body)) => with_headers(StatusCode::OK, format.content_type(), body.into()),
-        Ok(Answer::Events(subscription)) => events::response(*subscription, format),
+        Ok(CallAnswer::Body(body)) => {
+            with_headers(StatusCode::OK, format.content_type(), body.into())
+        }
+        Ok(CallAnswer::Events(subscription)) => events::response(*subscription, format),
         Err(error) => error_response(format, &error),
     }
 }

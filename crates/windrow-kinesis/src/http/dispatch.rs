@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::wire::{WireBytes, WireFormat, WireText, decode_json};
 
 /// What a call is answered with.
-pub(super) enum Answer {
+pub(super) enum CallAnswer {
     Body(Bytes),
     Events(Box<Subscription>),
 }
@@ -38,7 +38,7 @@ pub(super) async fn call(
     format: WireFormat,
     body: &Bytes,
     counted: bool,
-) -> Result<Answer, KinesisError> {
+) -> Result<CallAnswer, KinesisError> {
     let call = OperationCall {
         store,
         format,
@@ -60,14 +60,14 @@ pub(super) async fn call(
         "GetShardIterator" => call.output(&store.get_shard_iterator(call.input()?).await?),
         "SubscribeToShard" => {
             let subscription = store.subscribe_to_shard(call.input()?).await?;
-            return Ok(Answer::Events(Box::new(subscription)));
+            return Ok(CallAnswer::Events(Box::new(subscription)));
         }
         _ => match call.describe(operation)? {
             Some(output) => Ok(output),
             None => call.change(operation).await,
         },
     };
-    output.map(Answer::Body)
+    output.map(CallAnswer::Body)
 }
 
 impl OperationCall<'_> {

@@ -84,12 +84,12 @@ impl BlockHeader {
 
 /// The records of a block that is yet to be written.
 #[derive(Debug, Default)]
-pub(crate) struct Payload {
+pub(crate) struct BlockPayload {
     bytes: Vec<u8>,
     count: u32,
 }
 
-impl Payload {
+impl BlockPayload {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self {
             bytes: Vec::with_capacity(capacity),
@@ -222,7 +222,7 @@ mod tests {
                 0..20,
             ),
         ) {
-            let mut payload = Payload::default();
+            let mut payload = BlockPayload::default();
             for (key, data) in &records {
                 let written = payload.push(key, |bytes| {
                     bytes.extend_from_slice(data);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::block::BlockHeader;
-use super::scan::{BadRange, BlockScan, Scanned};
+use super::scan::{BadRange, BlockScan, FoundBlock};
 use super::segment::{self, SEGMENT_HEADER, SegmentHeader};
 use super::shard_log::{LogState, SegmentFacts, ShardLog};
 use crate::files;
@@ -150,13 +150,13 @@ fn scan(segment: &FoundSegment, report: &mut OpenReport) -> io::Result<Option<Ne
     let (mut records, mut first_arrival, mut last) = (0, i64::MAX, None);
     let valid = loop {
         match blocks.next_valid()? {
-            Scanned::Block(header) => {
+            FoundBlock::Valid(header) => {
                 records += u64::from(header.count);
                 first_arrival = first_arrival.min(header.arrival);
                 last = Some(header);
             }
-            Scanned::Bad(range) => report.damage.push(damage(&segment.path, range)),
-            Scanned::End { valid } => break valid,
+            FoundBlock::Bad(range) => report.damage.push(damage(&segment.path, range)),
+            FoundBlock::End { valid } => break valid,
         }
     };
     if segment.length > valid {
@@ -192,7 +192,7 @@ impl FoundSegment {
         let mut blocks = BlockScan::new(&self.file, salt, SEGMENT_HEADER, self.length);
         let mut first = blocks.peek()?;
         if first.is_none() {
-            while let Scanned::Bad(range) = blocks.next_valid()? {
+            while let FoundBlock::Bad(range) = blocks.next_valid()? {
                 report.damage.push(damage(&self.path, range));
                 first = blocks.peek()?;
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::block::{BlockHeader, BlockRecords, ENCRYPTED};
-use super::scan::{BlockScan, Scanned};
+use super::scan::{BlockScan, FoundBlock};
 use super::segment::{self, SEGMENT_HEADER};
 use super::shard_log::{LogState, SegmentFacts, ShardLog};
 use crate::files;
@@ -145,8 +145,8 @@ impl ShardLog {
                 }
                 Some(header) => blocks.skip(&header),
                 None => match blocks.next_valid()? {
-                    Scanned::End { .. } => break,
-                    Scanned::Bad(_) | Scanned::Block(_) => {}
+                    FoundBlock::End { .. } => break,
+                    FoundBlock::Bad(_) | FoundBlock::Valid(_) => {}
                 },
             }
         }
@@ -315,9 +315,9 @@ fn read_segment(
         }
         let offset = scan.offset();
         let bytes = match scan.next_valid()? {
-            Scanned::Bad(range) => range.length,
-            Scanned::Block(_) => continue,
-            Scanned::End { .. } => {
+            FoundBlock::Bad(range) => range.length,
+            FoundBlock::Valid(_) => continue,
+            FoundBlock::End { .. } => {
                 page.next.place = page.next.place.max(view.end);
                 view.facts.length - offset
             }

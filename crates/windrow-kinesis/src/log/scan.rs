@@ -20,9 +20,9 @@ pub(crate) struct BadRange {
 
 /// What is at the cursor of a [`BlockScan`].
 #[derive(Debug)]
-pub(crate) enum Scanned {
+pub(crate) enum FoundBlock {
     /// A valid block. Its payload is read with [`BlockScan::payload`].
-    Block(BlockHeader),
+    Valid(BlockHeader),
     /// Bytes that are no block, and a block after them.
     Bad(BadRange),
     /// The end. `valid` is the offset after the last block.
@@ -89,21 +89,21 @@ impl<'a> BlockScan<'a> {
     /// # Errors
     ///
     /// The system's error.
-    pub(crate) fn next_valid(&mut self) -> io::Result<Scanned> {
+    pub(crate) fn next_valid(&mut self) -> io::Result<FoundBlock> {
         let offset = self.offset;
         if let Some(header) = self.valid_at(offset)? {
             self.skip(&header);
-            return Ok(Scanned::Block(header));
+            return Ok(FoundBlock::Valid(header));
         }
         match self.search()? {
             Some(found) => {
                 self.offset = found;
-                Ok(Scanned::Bad(BadRange {
+                Ok(FoundBlock::Bad(BadRange {
                     offset,
                     length: found - offset,
                 }))
             }
-            None => Ok(Scanned::End { valid: offset }),
+            None => Ok(FoundBlock::End { valid: offset }),
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::block::{BlockHeader, Payload};
+use super::block::{BlockHeader, BlockPayload};
 use super::segment::{self, SEGMENT_BYTES, SEGMENT_HEADER, SegmentHeader};
 use crate::files;
 
@@ -58,13 +58,13 @@ impl LogState {
 /// A block that is yet to be appended.
 #[derive(Debug)]
 pub(crate) struct NewBlock {
-    pub(crate) payload: Payload,
+    pub(crate) payload: BlockPayload,
     pub(crate) checksum: u32,
     pub(crate) flags: u32,
 }
 
 impl NewBlock {
-    pub(crate) fn new(payload: Payload, flags: u32) -> Self {
+    pub(crate) fn new(payload: BlockPayload, flags: u32) -> Self {
         Self {
             checksum: crc32fast::hash(payload.bytes()),
             payload,
@@ -282,7 +282,7 @@ impl ShardLog {
             let mut state = self.state();
             // No record of a segment arrived after the first of the next.
             let past = state.segments.get(1);
-            if !past.is_some_and(|next| next.first_arrival < horizon) {
+            if past.is_none_or(|next| next.first_arrival >= horizon) {
                 return Ok(());
             }
             let Some(oldest) = state.segments.pop_front() else {

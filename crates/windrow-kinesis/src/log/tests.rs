@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::block::{HEADER, Payload, RECORD_OVERHEAD};
+use super::block::{BlockPayload, HEADER, RECORD_OVERHEAD};
 use super::read::{LogCursor, LogPage, PageLimits, StoredRecord};
 use super::segment::{SEGMENT_BYTES, SEGMENT_HEADER};
 use super::shard_log::{AppendError, NewBlock, ShardLog};
@@ -19,7 +19,7 @@ fn open(folder: &Path) -> (ShardLog, OpenReport) {
 }
 
 fn block(records: &[Vec<u8>]) -> NewBlock {
-    let mut payload = Payload::default();
+    let mut payload = BlockPayload::default();
     for data in records {
         let pushed = payload.push("key", |bytes| {
             bytes.extend_from_slice(data);
@@ -350,7 +350,8 @@ fn a_record_that_looks_like_a_block_is_a_record() {
     // Another log's block, so with another salt; then this one is damaged around it.
     let other = tempfile::tempdir().unwrap();
     let (log, _) = open(other.path());
-    log.append(&[&block(&[inner.clone()])], 1).unwrap();
+    log.append(&[&block(std::slice::from_ref(&inner))], 1)
+        .unwrap();
     log.append(&[&block(&[vec![3]])], 1).unwrap();
     drop(log);
     let path = segments(other.path()).remove(0);

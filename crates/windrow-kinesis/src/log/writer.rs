@@ -93,7 +93,7 @@ impl LogWriter {
         let disk = Arc::new(watch::Sender::new(DiskStatus::Working));
         let unsynced = Arc::new(UnsyncedLogs::default());
         let (jobs, waiting) = mpsc::channel();
-        let group = Group {
+        let group = GroupCommit {
             now,
             disk: Arc::clone(&disk),
             unsynced: Arc::clone(&unsynced),
@@ -191,13 +191,13 @@ impl Drop for LogWriter {
 }
 
 /// What the writer thread works with.
-struct Group {
+struct GroupCommit {
     now: Now,
     disk: Arc<watch::Sender<DiskStatus>>,
     unsynced: Arc<UnsyncedLogs>,
 }
 
-impl Group {
+impl GroupCommit {
     fn run(self, waiting: &Receiver<WriterJob>) {
         while let Ok(first) = waiting.recv() {
             let mut appends = Vec::new();

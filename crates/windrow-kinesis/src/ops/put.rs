@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::check::FieldChecks;
 use crate::error::{ErrorCode, KinesisError};
-use crate::log::block::{ENCRYPTED, Payload, RECORD_OVERHEAD};
+use crate::log::block::{BlockPayload, ENCRYPTED, RECORD_OVERHEAD};
 use crate::log::shard_log::{Appended, NewBlock};
 use crate::log::writer::WriteError;
 use crate::ops::target::StreamTarget;
@@ -117,7 +117,7 @@ pub(crate) struct RecordPut {
 /// The records of a put for one shard.
 struct ShardPart {
     shard: Arc<LiveShard>,
-    payload: Payload,
+    payload: BlockPayload,
     /// The index in the call and the hash key of each.
     records: Vec<(usize, u128)>,
 }
@@ -332,7 +332,7 @@ impl<'a> ShardParts<'a> {
         let index = *index.get_or_insert_with(|| {
             self.parts.push(ShardPart {
                 shard: Arc::clone(shard),
-                payload: Payload::with_capacity(self.capacity),
+                payload: BlockPayload::with_capacity(self.capacity),
                 records: Vec::new(),
             });
             self.parts.len() - 1
