@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -22,9 +22,6 @@ use crate::stream::{LiveShard, LiveStream, StreamState, StreamStatus, shard_id};
 
 /// How much damage is remembered, so that each is reported once.
 const DAMAGE_REMEMBERED: usize = 1_000;
-
-/// How often, in seconds, what is past retention is deleted.
-const RETENTION_SECONDS: u64 = 10;
 
 /// The latest subscription of each consumer to each shard: by the stream's number, the consumer's
 /// name and the shard's number. Dropping the sender ends the subscription.
@@ -42,7 +39,7 @@ pub(crate) struct Store {
     pub(crate) process: u64,
     /// When the folder was opened.
     pub(crate) opened: Instant,
-    streams: Streams,
+    streams: Arc<Streams>,
     next_number: AtomicU64,
     /// Held while streams are created or deleted.
     catalog: tokio::sync::Mutex<()>,
@@ -156,9 +153,14 @@ impl Store {
             .iter()
             .map(|shard| Arc::clone(&shard.log))
             .collect();
-        let close = move |closed| logs.iter().for_each(|log| log.set_closed(closed));
-        let reopen = close.clone();
-        self.writer.run(move || close(true)).await;
+        let open: Vec<_> = state
+            .open()
+            .iter()
+            .map(|shard| Arc::clone(&shard.log))
+            .collect();
+        self.writer
+            .run(move || logs.iter().for_each(|log| log.set_deleted(true)))
+            .await;
         let folder = stream.folder.clone();
         let trash = open::deleted_folder(&self.options.folder, stream.number);
         let deleted = self
@@ -172,7 +174,9 @@ impl Store {
         if let Err(error) = deleted
             && stream.folder.exists()
         {
-            self.writer.run(move || reopen(false)).await;
+            self.writer
+                .run(move || open.iter().for_each(|log| log.set_deleted(false)))
+                .await;
             return Err(error);
         }
         let until = Instant::now() + self.options.change_delay;
@@ -192,7 +196,7 @@ impl Store {
         change: impl FnOnce(&mut StreamMeta) -> Result<(), KinesisError>,
     ) -> Result<(), KinesisError> {
         let _change = stream.change.lock().await;
-        let before = stream.state();
+        let before = self.existing(stream)?;
         let mut meta = before.meta.clone();
         change(&mut meta)?;
         if meta == before.meta {
@@ -218,7 +222,7 @@ impl Store {
         change: impl FnOnce(&StreamState) -> Result<ShardChange, KinesisError>,
     ) -> Result<(), KinesisError> {
         let _change = stream.change.lock().await;
-        let before = stream.state();
+        let before = self.existing(stream)?;
         let ShardChange { close, open } = change(&before)?;
         let logs: Vec<_> = before
             .shards
@@ -262,6 +266,18 @@ impl Store {
         let state = StreamState::new(meta.clone(), shards, StreamStatus::Updating, until);
         stream.set_state(state);
         Ok(())
+    }
+
+    /// The state of a stream whose files are there.
+    fn existing(&self, stream: &LiveStream) -> Result<Arc<StreamState>, KinesisError> {
+        let state = stream.state();
+        match state.status(Instant::now()) {
+            Some(StreamStatus::Deleting) | None => Err(KinesisError::not_found(format!(
+                "Stream {} under account {} is deleted.",
+                state.meta.name, self.options.account
+            ))),
+            Some(_) => Ok(state),
+        }
     }
 
     async fn open_shards_of(
@@ -323,22 +339,6 @@ impl Store {
         let known = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
         known.clone()
     }
-
-    /// Deletes what is past its retention.
-    pub(crate) fn delete_expired(&self) {
-        let now = self.now();
-        for stream in self.streams() {
-            let state = stream.state();
-            let horizon = now.saturating_sub(state.meta.retention_millis());
-            for shard in &state.shards {
-                if let Err((path, error)) = shard.log.delete_before(horizon) {
-                    tracing::warn!(path = %path.display(), %error, "a segment past its retention could not be deleted");
-                }
-            }
-        }
-        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
-        streams.retain(|_, stream| stream.state().status(Instant::now()).is_some());
-    }
 }
 
 /// The shards that a change closes, by number, and those that it opens.
@@ -380,16 +380,21 @@ fn shard_folder(folder: &Path, number: u32) -> PathBuf {
     folder.join(shard_id(number))
 }
 
-/// What the thread that syncs does besides, as long as the store is there.
-fn tick(store: &Mutex<Weak<Store>>, ticks: &AtomicU64) {
-    let tick = ticks.fetch_add(1, Ordering::SeqCst);
-    if tick.is_multiple_of(RETENTION_SECONDS) {
-        let store = store
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .upgrade();
-        if let Some(store) = store {
-            store.delete_expired();
+/// Deletes the segments that are past their retention at `now`, and what is left in memory of deleted
+/// streams.
+fn delete_expired(streams: &Streams, now: i64) {
+    let all: Vec<_> = {
+        let mut streams = streams.write().unwrap_or_else(PoisonError::into_inner);
+        streams.retain(|_, stream| stream.state().status(Instant::now()).is_some());
+        streams.values().cloned().collect()
+    };
+    for stream in all {
+        let state = stream.state();
+        let horizon = now.saturating_sub(state.meta.retention_millis());
+        for shard in &state.shards {
+            if let Err((path, error)) = shard.log.delete_before(horizon) {
+                tracing::warn!(path = %path.display(), %error, "a segment past its retention could not be deleted");
+            }
         }
     }
 }

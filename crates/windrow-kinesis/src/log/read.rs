@@ -195,8 +195,9 @@ impl ShardLog {
         let first = view.facts.first;
         let state = self.state();
         let is_listed = state.segments.iter().any(|segment| segment.first == first);
+        let is_lost = is_listed && !state.deleted;
         drop(state);
-        if is_listed {
+        if is_lost {
             page.damage.push(Damage {
                 path: view.path.clone(),
                 offset: 0,

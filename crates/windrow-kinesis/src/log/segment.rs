@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use bytes::Buf as _;
 
 use crate::files;
+use crate::sequence::LAST_PLACE;
 
 /// A segment longer than this gets no more blocks.
 pub(crate) const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
@@ -104,7 +105,9 @@ pub(crate) fn first_of(path: &Path) -> Option<u64> {
         return None;
     }
     let name = path.file_stem()?.to_str()?;
-    (name.len() == 20).then(|| name.parse().ok())?
+    let first: u64 = (name.len() == 20).then(|| name.parse().ok())??;
+    // So that no place after it overflows.
+    (first <= LAST_PLACE / 2).then_some(first)
 }
 
 #[cfg(test)]
@@ -141,6 +144,7 @@ mod tests {
             "1.log",
             "00000000000000000001.log.new",
             "0000000000000000000x.log",
+            "18446744073709551615.log",
         ] {
             assert_eq!(first_of(Path::new(name)), None, "{name}");
         }

@@ -37,6 +37,8 @@ pub(super) struct LogState {
     pub(super) records: u64,
     pub(super) last_arrival: i64,
     pub(super) closed: bool,
+    /// The files are gone, or are about to be: that they are missing is no damage.
+    pub(super) deleted: bool,
     /// Files that were written to since the last sync.
     unsynced: Vec<Arc<File>>,
 }
@@ -50,6 +52,7 @@ impl LogState {
             records: 0,
             last_arrival: i64::MIN,
             closed: false,
+            deleted: false,
             unsynced: Vec::new(),
         }
     }
@@ -136,6 +139,12 @@ impl ShardLog {
     pub(crate) fn set_closed(&self, closed: bool) {
         self.state().closed = closed;
         self.grown.send_modify(|_| {});
+    }
+
+    /// Closes the log because its files are being deleted, or opens it again.
+    pub(crate) fn set_deleted(&self, deleted: bool) {
+        self.state().deleted = deleted;
+        self.set_closed(deleted);
     }
 
     /// Appends blocks with one write. They can be read once this returns. Only the writer thread

@@ -181,10 +181,7 @@ impl Drop for LogWriter {
         }
         if let Some((stop, sync)) = self.sync.take() {
             drop(stop);
-            // The tick may have held the last reference to what owns this.
-            if sync.thread().id() != thread::current().id() {
-                let _ = sync.join();
-            }
+            let _ = sync.join();
         }
         self.unsynced.sync(&self.disk);
     }

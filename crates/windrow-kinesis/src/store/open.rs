@@ -5,13 +5,13 @@ use std::fs::{self, File, TryLockError};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Store, shard_folder, tick};
+use super::{Store, delete_expired, shard_folder};
 use crate::files;
 use crate::log::shard_log::ShardLog;
 use crate::log::writer::LogWriter;
@@ -22,6 +22,9 @@ use crate::stream::{LiveShard, LiveStream, StreamState, StreamStatus};
 
 /// The version of the files. A folder with another one is not opened.
 const FORMAT: u32 = 1;
+
+/// How often, in seconds, what is past retention is deleted.
+const RETENTION_SECONDS: u64 = 10;
 
 const FORMAT_FILE: &str = "kinesis.json";
 const LOCK_FILE: &str = "lock";
@@ -69,24 +72,29 @@ impl Store {
         let mut report = OpenReport::default();
         let (streams, next_number) = open_streams(&root, &mut report)?;
 
-        let owner = Arc::new(Mutex::new(Weak::new()));
-        let (ticking, ticks) = (Arc::clone(&owner), AtomicU64::new(0));
-        let clock = Arc::clone(&options.clock);
-        let writer = LogWriter::start(clock, move || tick(&ticking, &ticks));
+        let streams = Arc::new(RwLock::new(streams));
+        let (expiring, now) = (Arc::clone(&streams), Arc::clone(&options.clock));
+        let ticks = AtomicU64::new(0);
+        let tick = move || {
+            let tick = ticks.fetch_add(1, Ordering::SeqCst);
+            if tick.is_multiple_of(RETENTION_SECONDS) {
+                delete_expired(&expiring, now());
+            }
+        };
+        let writer = LogWriter::start(Arc::clone(&options.clock), tick);
         let store = Arc::new(Self {
             options,
             writer: writer.map_err(unusable(&root))?,
             secret,
             process: RandomState::new().hash_one(secret),
             opened: Instant::now(),
-            streams: RwLock::new(streams),
+            streams,
             next_number: AtomicU64::new(next_number),
             catalog: tokio::sync::Mutex::new(()),
             damage: Mutex::new(report.damage.clone()),
             subscriptions: Mutex::default(),
             _lock: lock,
         });
-        *owner.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&store);
         Ok((store, report))
     }
 }

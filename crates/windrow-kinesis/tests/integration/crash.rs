@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use windrow_kinesis::{
-    IteratorStart, Kinesis, KinesisError, KinesisOptions, NewRecord, OpenReport,
+    DiskStatus, ErrorCode, IteratorStart, Kinesis, KinesisError, KinesisOptions, NewRecord,
+    OpenReport,
 };
 
 use crate::server::STREAM;
@@ -173,4 +174,84 @@ async fn iterators_go_on_in_the_next_process_and_so_do_sequence_numbers() {
         .collect();
     assert_eq!(keys, ["b", "c"]);
     tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+const LIMITED: &str = "WINDROW_KINESIS_TEST_LIMITED";
+
+/// Writes until a file reaches the size that it may have, and prints what is acknowledged. As a test
+/// by itself it does nothing.
+#[tokio::test]
+async fn limited_child() {
+    let Some(folder) = std::env::var_os(LIMITED) else {
+        return;
+    };
+    let (kinesis, _) = open(folder.as_ref());
+    kinesis.create_stream(STREAM, 1).await.unwrap();
+    let put = async |key: String, bytes: usize| {
+        let record = NewRecord {
+            partition_key: key.clone(),
+            data: Bytes::from(vec![1; bytes]),
+        };
+        let put = kinesis
+            .put_records(STREAM, &[record])
+            .await
+            .unwrap()
+            .remove(0);
+        if put.is_ok() {
+            println!("ack {key}");
+        }
+        put.map_err(|error| error.code())
+    };
+    let mut failures = 0;
+    for number in 0..40 {
+        // The large ones do not fit from some point on, and are written in part; small ones still do.
+        if let Err(code) = put(format!("large{number}"), 60_000).await {
+            assert_eq!(code, ErrorCode::InternalFailure);
+            assert_ne!(*kinesis.disk().borrow(), DiskStatus::Working);
+            failures += 1;
+            put(format!("small{number}"), 10).await.unwrap();
+            assert_eq!(*kinesis.disk().borrow(), DiskStatus::Working);
+        }
+    }
+    assert!(failures > 2);
+    println!("done");
+    // Without a chance to clean up.
+    std::process::abort();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_the_disk_takes_in_part_is_never_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("sh")
+        .args([
+            "-c",
+            r#"trap "" XFSZ; ulimit -f 1000; exec "$0" crash::limited_child --exact --nocapture"#,
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .env(LIMITED, folder.path())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed.contains("done"),
+        "{printed} {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let acknowledged: Vec<_> = printed
+        .lines()
+        .filter_map(|line| line.strip_prefix("ack "))
+        .collect();
+    let (kinesis, report) = open(folder.path());
+    assert_eq!((report.cut_off, report.damage), (vec![], vec![]));
+    let shard = kinesis.list_shards(STREAM).unwrap().remove(0);
+    let start = IteratorStart::TrimHorizon;
+    let iterator = kinesis.shard_iterator(STREAM, &shard, start).await.unwrap();
+    let page = kinesis.get_records(&iterator, 1000).await.unwrap();
+    let keys: Vec<_> = page
+        .records
+        .iter()
+        .map(|record| &*record.partition_key)
+        .collect();
+    assert_eq!(keys, acknowledged);
 }
