@@ -1,5 +1,6 @@
 //! The archive's intake: a Kinesis stream as the source of a Firehose delivery stream.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,9 +8,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use windrow_read::{ShardReader, ShardRecord, Start};
 use windrow_record::kpl::{self, Aggregated};
+use windrow_service::chain;
 
-use crate::firehose::Firehose;
+use crate::firehose::{Firehose, FirehoseError, ShardPosition};
 use crate::mapping::follow::{ProgressMark, ShardWork, StreamSource, follow_stream};
+use crate::resources::stream_created;
 
 /// How often an idle shard is read.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -18,8 +21,9 @@ const PAGE: usize = 10_000;
 /// A record may become readable this long after its arrival time; see the mapping's poller.
 const SETTLE_MILLIS: i64 = 100;
 
-/// Copies every record of `source` into `delivery_stream` until `stop`. Sends the time up to which
-/// records are archived, in milliseconds since the epoch, to `watermark`.
+/// Copies every record of `source` into `delivery_stream` until `stop`, each once: after a restart, it
+/// goes on after the records that the delivery stream has. Sends the time up to which records are
+/// archived, in milliseconds since the epoch, to `watermark`.
 pub(crate) async fn archive(
     source: StreamSource,
     firehose: Firehose,
@@ -27,18 +31,45 @@ pub(crate) async fn archive(
     watermark: watch::Sender<i64>,
     stop: CancellationToken,
 ) {
+    let positions = loop {
+        match positions(&source, &firehose, &delivery_stream).await {
+            Ok(positions) => break positions,
+            Err(error) => {
+                tracing::warn!(stream = source.stream, error, "cannot start the archive");
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
+        }
+    };
     let intake = Arc::new(ArchiveIntake {
         source: source.clone(),
         firehose,
         delivery_stream,
+        positions,
     });
     follow_stream(source, intake, watermark, stop).await;
+}
+
+/// The last record of each shard that is in the delivery stream.
+async fn positions(
+    source: &StreamSource,
+    firehose: &Firehose,
+    delivery_stream: &str,
+) -> Result<BTreeMap<String, String>, String> {
+    let created = stream_created(&source.client, &source.stream).await;
+    let created = created.map_err(|error| chain(&error))?;
+    let positions = firehose.positions(delivery_stream, created);
+    positions.map_err(|error| chain(&error))
 }
 
 struct ArchiveIntake {
     source: StreamSource,
     firehose: Firehose,
     delivery_stream: String,
+    /// The last record of each shard that an earlier process has put.
+    positions: BTreeMap<String, String>,
 }
 
 impl ShardWork for ArchiveIntake {
@@ -50,7 +81,9 @@ impl ShardWork for ArchiveIntake {
         stop: CancellationToken,
     ) {
         let client = self.source.client.clone();
-        let mut reader = ShardReader::new(client, &self.source.stream, shard, start).limit(PAGE);
+        let position = self.positions.get(&shard).cloned();
+        let start = position.map_or(start, Start::AfterSequence);
+        let mut reader = ShardReader::new(client, &self.source.stream, &shard, start).limit(PAGE);
         while !stop.is_cancelled() {
             let requested_at = self.source.clock.now_millis();
             let page = tokio::select! {
@@ -59,7 +92,7 @@ impl ShardWork for ArchiveIntake {
             };
             match page {
                 Ok(page) => {
-                    self.put(&page.records, &stop).await;
+                    self.put(&shard, &page.records, &stop).await;
                     if page.ended {
                         return;
                     }
@@ -83,20 +116,31 @@ impl ShardWork for ArchiveIntake {
 impl ArchiveIntake {
     /// Puts a page into the delivery stream, with one put per hour of arrival: an object's folder
     /// is the hour in which its first record arrived. Retries a failed put until `stop`.
-    async fn put(&self, records: &[ShardRecord], stop: &CancellationToken) {
+    async fn put(&self, shard: &str, records: &[ShardRecord], stop: &CancellationToken) {
         let hour = |record: &ShardRecord| record.arrival.millis().div_euclid(3_600_000);
         for records in records.chunk_by(|a, b| hour(a) == hour(b)) {
+            let ([first, ..], [.., last]) = (records, records) else {
+                continue;
+            };
             let mut lines = Vec::new();
             for record in records {
                 append(&record.data, &mut lines);
             }
-            let arrival = records.first().map_or(0, |record| record.arrival.millis());
-            while let Err(error) = self
-                .firehose
-                .put(&self.delivery_stream, lines.clone(), arrival)
-                .await
-            {
-                tracing::warn!(%error, "cannot write to the archive");
+            let position = ShardPosition {
+                shard: shard.to_owned(),
+                sequence_number: last.sequence_number.clone(),
+            };
+            let arrival = first.arrival.millis();
+            let put = || {
+                let (lines, position) = (lines.clone(), position.clone());
+                let firehose = &self.firehose;
+                firehose.put_from_shard(&self.delivery_stream, lines, arrival, position)
+            };
+            while let Err(error) = put().await {
+                // Trouble with the disk is reported where it occurs.
+                if !matches!(error, FirehoseError::Unavailable { .. }) {
+                    tracing::warn!(%error, "cannot write to the archive");
+                }
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(POLL_INTERVAL) => {}
