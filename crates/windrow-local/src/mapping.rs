@@ -94,7 +94,7 @@ pub enum MappingError {
 pub(crate) struct MappingPlan {
     pub(crate) function: Arc<dyn Function>,
     pub(crate) options: MappingOptions,
-    pub(crate) rules: BatchRules,
+    rules: BatchRules,
     pub(crate) faults: Arc<Faults>,
 }
 

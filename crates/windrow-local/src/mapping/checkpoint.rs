@@ -265,13 +265,18 @@ impl Checkpoints {
                 () = tokio::time::sleep(RETRY_PAUSE) => {}
             }
         };
+        self.keep_of(created);
+        true
+    }
+
+    /// Drops what was saved of streams that were not created at `created`.
+    pub(super) fn keep_of(&self, created: i64) {
         let mut saved = lock(&self.saved);
         saved.created = created;
         saved
             .shards
             .retain(|_, shard| shard.stream_created == created);
         saved.is_resumed = !saved.shards.is_empty();
-        true
     }
 
     /// Whether a shard was done to its end before this start.

@@ -37,6 +37,14 @@ pub(crate) struct ProgressMark {
 }
 
 impl ProgressMark {
+    /// Reports to `marks`.
+    pub(crate) fn new(shard: &str, marks: mpsc::Sender<(String, i64)>) -> Self {
+        Self {
+            shard: shard.to_owned(),
+            marks,
+        }
+    }
+
     /// Everything that arrived in this shard before `time` is done.
     pub(crate) async fn set(&self, time: i64) {
         // Nothing receives marks after the stop.
@@ -108,10 +116,7 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                         } else {
                             Start::TrimHorizon
                         };
-                        let mark = ProgressMark {
-                            shard: shard.clone(),
-                            marks: marks.clone(),
-                        };
+                        let mark = ProgressMark::new(&shard, marks.clone());
                         let (work, stop) = (Arc::clone(&work), stop.clone());
                         tasks.spawn(async move {
                             work.run(shard.clone(), start, mark, stop).await;

@@ -332,3 +332,6 @@ impl Poller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
