@@ -4,8 +4,6 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::whole_file;
-
 const LOCK_FILE: &str = "lock";
 const DATABASE_FILE: &str = "table.db";
 const RUNNING_FILE: &str = "running";
@@ -82,11 +80,11 @@ impl DataDir {
     /// [`DataDirError::Unusable`] if the directory cannot be written to.
     pub(crate) fn begin_run(&self) -> Result<(), DataDirError> {
         let path = self.path.join(RUNNING_FILE);
-        let process = format!("{}\n", std::process::id());
-        whole_file::replace(&path, process.as_bytes()).map_err(|source| DataDirError::Unusable {
-            path: self.path.clone(),
-            source,
-        })
+        let options = &mut OpenOptions::new();
+        without_following(options.create(true).truncate(true).write(true))
+            .open(&path)
+            .and_then(|mut file| writeln!(file, "{}", std::process::id()))
+            .map_err(|source| DataDirError::of_file(&path, source))
     }
 
     /// Removes the mark of a run that ends cleanly.

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_that_ends_in_trouble_is_in_the_tally() {
+    fn a_writer_that_ends_in_trouble_is_counted() {
         let trouble = DiskTrouble::new();
         assert_eq!(trouble.totals(), None);
         let writer = trouble.writer();

@@ -28,6 +28,7 @@
 
 mod api;
 mod committed;
+mod error;
 mod object;
 
 use std::collections::BTreeMap;
@@ -44,6 +45,8 @@ use crate::disk_trouble::{DiskTrouble, DiskWriter};
 pub(crate) use api::call;
 pub use committed::ObjectsFound;
 use committed::StateFolder;
+pub use error::FirehoseError;
+use error::{not_found, unavailable};
 use object::ObjectWriter;
 pub use object::ShardPosition;
 
@@ -426,12 +429,6 @@ impl FirehoseState {
     }
 }
 
-fn not_found(name: &str) -> FirehoseError {
-    FirehoseError::NotFound {
-        name: name.to_owned(),
-    }
-}
-
 /// Reports how a write of a delivery stream ended.
 fn told(
     disk: &DiskWriter,
@@ -444,55 +441,6 @@ fn told(
         Err(error) => disk.failed(folder, error),
     }
     written.map_err(|source| unavailable(name, source))
-}
-
-/// Why a call to a delivery stream failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FirehoseError {
-    /// There is no delivery stream of that name.
-    #[error("delivery stream {name} not found")]
-    NotFound {
-        /// The requested name.
-        name: String,
-    },
-    /// There is one of that name already.
-    #[error("delivery stream {name} already exists")]
-    AlreadyExists {
-        /// The requested name.
-        name: String,
-    },
-    /// A file of the data directory cannot be read, or is damaged: remove it. What it says is
-    /// acknowledged is then delivered again, if it comes from a Kinesis stream.
-    #[error("{} cannot be used: remove it, or choose another data directory", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: io::Error,
-    },
-    /// The call can never succeed as it is.
-    #[error("{message}")]
-    Invalid {
-        /// What is wrong with it.
-        message: String,
-    },
-    /// The disk is full or the directory cannot be written to: try again later. Nothing
-    /// acknowledged is lost.
-    #[error("delivery stream {name} cannot write: {source}")]
-    Unavailable {
-        /// The delivery stream.
-        name: String,
-        /// The operating system's error.
-        source: io::Error,
-    },
-}
-
-fn unavailable(name: &str, source: io::Error) -> FirehoseError {
-    FirehoseError::Unavailable {
-        name: name.to_owned(),
-        source,
-    }
 }
 
 /// The name becomes a directory, so `.` and `..` are rejected too, although Firehose's own pattern

@@ -86,7 +86,7 @@ impl<S> SavedWindow<S> {
 }
 
 /// The progress of a shard, to be saved.
-pub(super) struct ShardProgress<'a> {
+pub(super) struct ShardToSave<'a> {
     pub(super) start: SavedStart,
     pub(super) records: u64,
     pub(super) finished: bool,
@@ -354,7 +354,7 @@ pub(super) struct CheckpointWriter {
 impl CheckpointWriter {
     /// Saves the progress of the shard. Retries a failed write until it succeeds or `stop` is
     /// cancelled; returns whether it succeeded.
-    pub(super) async fn save(&self, progress: ShardProgress<'_>, stop: &CancellationToken) -> bool {
+    pub(super) async fn save(&self, progress: ShardToSave<'_>, stop: &CancellationToken) -> bool {
         let content: Arc<[u8]> = match self.content(progress) {
             Ok(content) => content.into(),
             Err(error) => {
@@ -391,7 +391,7 @@ impl CheckpointWriter {
         }
     }
 
-    fn content(&self, progress: ShardProgress<'_>) -> serde_json::Result<Vec<u8>> {
+    fn content(&self, progress: ShardToSave<'_>) -> serde_json::Result<Vec<u8>> {
         let checkpoints = &self.checkpoints;
         let window = progress.window.map(|(window, opened, state)| SavedWindow {
             start: window.start,
@@ -459,7 +459,7 @@ mod tests {
             end: 120_000,
         };
         let opened = SavedStart::After("3".to_owned());
-        let progress = ShardProgress {
+        let progress = ShardToSave {
             start: SavedStart::After(number.to_owned()),
             records: 5,
             finished,
@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_restart_on_purpose_forgets_what_was_saved() {
+    async fn a_restart_on_purpose_replaces_what_was_saved() {
         let folder = tempfile::tempdir().unwrap();
         let first = load(folder.path(), "1").unwrap();
         save(&first, "one", "8", false).await;

@@ -14,7 +14,7 @@ use windrow_core::window::Window;
 use windrow_read::{ReadError, ShardPage, ShardReader, ShardRecord, Start};
 
 use super::chaos;
-use super::checkpoint::{CheckpointWriter, Checkpoints, SavedStart, ShardProgress};
+use super::checkpoint::{CheckpointWriter, Checkpoints, SavedStart, ShardToSave};
 use super::flow::{Flow, pause};
 use super::follow::{ProgressMark, ShardWork, StreamSource};
 use super::hooks::DeliveryHooks;
@@ -236,7 +236,7 @@ impl Poller {
             .as_ref()
             .and_then(|open| SavedStart::of(&open.opened, now));
         let open = self.open.as_ref().zip(opened.as_ref());
-        let progress = ShardProgress {
+        let progress = ShardToSave {
             start,
             records: saving.records,
             finished,

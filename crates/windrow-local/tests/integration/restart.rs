@@ -33,12 +33,12 @@ const LIMIT: Duration = Duration::from_secs(300);
 const STREAM: &str = "stream";
 
 /// A row: the records of one range of a shard's window, by their data.
-type FoldedRow = (String, i64, Vec<u32>);
+type RangeRow = (String, i64, Vec<u32>);
 
 /// Folds the records of a window, and remembers the rows.
 #[derive(Default)]
 struct Folding {
-    rows: Mutex<BTreeSet<FoldedRow>>,
+    rows: Mutex<BTreeSet<RangeRow>>,
     invocations: Mutex<usize>,
 }
 

@@ -23,14 +23,14 @@ const WINDOW: i64 = 60_000;
 
 /// A shard, and what its function did.
 #[derive(Default)]
-struct World {
+struct FakeShard {
     log: Vec<ShardRecord>,
     /// After how many steps each process is killed.
     kills: Mutex<VecDeque<usize>>,
     killed: Notify,
     /// The sizes of the pages and of failures, in turn.
     pages: Mutex<VecDeque<usize>>,
-    failures: Mutex<VecDeque<Failure>>,
+    failures: Mutex<VecDeque<Misbehaviour>>,
     /// Batches with this record always fail.
     poison: Option<usize>,
     is_windowed: bool,
@@ -39,7 +39,7 @@ struct World {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Failure {
+enum Misbehaviour {
     None,
     /// After what the function did.
     Late,
@@ -57,7 +57,7 @@ struct Effects {
     delivered: Vec<usize>,
 }
 
-impl World {
+impl FakeShard {
     /// Whether the process is killed at this step.
     fn is_killed(&self) -> bool {
         let mut kills = self.kills.lock().unwrap();
@@ -130,15 +130,15 @@ impl World {
             return failed();
         }
         let failure = self.failures.lock().unwrap().pop_front();
-        let failure = failure.unwrap_or(Failure::None);
+        let failure = failure.unwrap_or(Misbehaviour::None);
         let mut response = json!({});
         if self.is_windowed {
             let padding = match failure {
-                Failure::LargeState if !self.has_faults => 1_000_001,
+                Misbehaviour::LargeState if !self.has_faults => 1_000_001,
                 _ => 0,
             };
             response = self.fold(&event, &indexes, padding);
-        } else if let Failure::Partial(count) = failure
+        } else if let Misbehaviour::Partial(count) = failure
             && count < indexes.len()
         {
             let failed = &self.log[indexes[count]].sequence_number;
@@ -148,13 +148,13 @@ impl World {
         self.effects.lock().unwrap().delivered.extend(indexes);
         self.step().await;
         match failure {
-            Failure::Late => failed(),
+            Misbehaviour::Late => failed(),
             _ => Ok(response.to_string().into_bytes()),
         }
     }
 }
 
-impl Function for World {
+impl Function for FakeShard {
     fn name(&self) -> &str {
         "function"
     }
@@ -165,12 +165,12 @@ impl Function for World {
 }
 
 /// Reads the shard's log from a record on. The shard is closed.
-struct LogReader {
-    world: Arc<World>,
+struct FakeReader {
+    world: Arc<FakeShard>,
     next: usize,
 }
 
-impl PageReader for LogReader {
+impl PageReader for FakeReader {
     fn next_page(&mut self) -> BoxFuture<'_, Result<ShardPage, ReadError>> {
         Box::pin(async {
             self.world.step().await;
@@ -203,7 +203,7 @@ fn checkpoints(folder: &Path) -> Checkpoints {
 }
 
 /// Runs a poller until it is done or killed. Returns whether it is done, and its last watermark.
-async fn run(world: &Arc<World>, folder: &Path, faults: &Arc<Faults>) -> (bool, i64) {
+async fn run(world: &Arc<FakeShard>, folder: &Path, faults: &Arc<Faults>) -> (bool, i64) {
     let (_flush, flush) = watch::channel(i64::MAX);
     let options = MappingOptions {
         batch_size: 5,
@@ -242,7 +242,7 @@ async fn run(world: &Arc<World>, folder: &Path, faults: &Arc<Faults>) -> (bool, 
                 _ => 0,
             };
             let world = Arc::clone(&opened);
-            Box::new(LogReader { world, next })
+            Box::new(FakeReader { world, next })
         }),
     };
     let (marks, mut received) = mpsc::channel(1_000_000);
@@ -267,10 +267,10 @@ async fn run(world: &Arc<World>, folder: &Path, faults: &Arc<Faults>) -> (bool, 
 
 /// Runs pollers until one is done.
 fn run_all(
-    world: World,
+    world: FakeShard,
     faults: &str,
     is_exact: bool,
-) -> Result<(Arc<World>, tempfile::TempDir), TestCaseError> {
+) -> Result<(Arc<FakeShard>, tempfile::TempDir), TestCaseError> {
     let folder = tempfile::tempdir().unwrap();
     let world = Arc::new(world);
     let faults = match faults {
@@ -324,7 +324,7 @@ fn windows(log: &[ShardRecord]) -> BTreeMap<i64, (usize, usize)> {
 }
 
 /// Whether some rows of a window that do not overlap cover its records.
-fn is_covered(world: &World, window: i64, from: usize, to: usize) -> bool {
+fn is_covered(world: &FakeShard, window: i64, from: usize, to: usize) -> bool {
     let effects = world.effects.lock().unwrap();
     let mut reached = BTreeSet::from([from]);
     for (_, first, last) in effects.rows.iter().filter(|(start, ..)| *start == window) {
@@ -353,12 +353,12 @@ fn gaps() -> impl Strategy<Value = Vec<i64>> {
     vec(prop_oneof![4 => 0..2_000_i64, 1 => 0..2 * WINDOW], 0..40)
 }
 
-fn failure() -> impl Strategy<Value = Failure> {
+fn misbehaviour() -> impl Strategy<Value = Misbehaviour> {
     prop_oneof![
-        8 => Just(Failure::None),
-        2 => Just(Failure::Late),
-        2 => (0..5_usize).prop_map(Failure::Partial),
-        1 => Just(Failure::LargeState),
+        8 => Just(Misbehaviour::None),
+        2 => Just(Misbehaviour::Late),
+        2 => (0..5_usize).prop_map(Misbehaviour::Partial),
+        1 => Just(Misbehaviour::LargeState),
     ]
 }
 
@@ -372,7 +372,7 @@ proptest! {
         gaps in gaps(),
         kills in vec(0..12_usize, 0..8),
         pages in vec(0..9_usize, 40),
-        failures in vec(failure(), 60),
+        failures in vec(misbehaviour(), 60),
         faults in prop_oneof![
             Just(""),
             Just("recut=0.3,redelivered=0.3"),
@@ -380,14 +380,14 @@ proptest! {
             Just("out-of-order=0.7,redelivered-after-window=0.5"),
         ],
     ) {
-        let world = World {
+        let world = FakeShard {
             log: log(&gaps),
             kills: Mutex::new(kills.into()),
             pages: Mutex::new(pages.into()),
             failures: Mutex::new(failures.into()),
             is_windowed: true,
             has_faults: !faults.is_empty(),
-            ..World::default()
+            ..FakeShard::default()
         };
         let (world, _folder) = run_all(world, faults, faults.is_empty())?;
         for (start, (from, to)) in windows(&world.log) {
@@ -403,18 +403,18 @@ proptest! {
         gaps in gaps(),
         kills in vec(0..12_usize, 0..8),
         pages in vec(0..9_usize, 40),
-        failures in vec(failure(), 60),
+        failures in vec(misbehaviour(), 60),
         poison in proptest::option::of(0..40_usize),
     ) {
         let killed = kills.len();
-        let late = failures.iter().filter(|failure| matches!(failure, Failure::Late)).count();
-        let world = World {
+        let late = failures.iter().filter(|failure| matches!(failure, Misbehaviour::Late)).count();
+        let world = FakeShard {
             log: log(&gaps),
             kills: Mutex::new(kills.into()),
             pages: Mutex::new(pages.into()),
             failures: Mutex::new(failures.into()),
             poison,
-            ..World::default()
+            ..FakeShard::default()
         };
         let (world, folder) = run_all(world, "", true)?;
         let delivered = std::mem::take(&mut world.effects.lock().unwrap().delivered);
@@ -434,7 +434,7 @@ proptest! {
 }
 
 /// The records of the batches in the on-failure destination.
-fn failed_records(folder: &Path, world: &World) -> BTreeSet<usize> {
+fn failed_records(folder: &Path, world: &FakeShard) -> BTreeSet<usize> {
     let mut failed = BTreeSet::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
