@@ -92,6 +92,8 @@ pub enum MappingError {
 
 /// What a mapping does, as it was checked at the start.
 pub(crate) struct MappingPlan {
+    /// Tells the mapping apart from others of the same stream.
+    pub(crate) name: String,
     pub(crate) function: Arc<dyn Function>,
     pub(crate) options: MappingOptions,
     rules: BatchRules,
@@ -100,12 +102,14 @@ pub(crate) struct MappingPlan {
 
 impl MappingPlan {
     pub(crate) fn new(
+        name: &str,
         function: Arc<dyn Function>,
         options: MappingOptions,
         faults: Arc<Faults>,
     ) -> Result<Self, MappingError> {
         let rules = rules(&options)?;
         Ok(Self {
+            name: name.to_owned(),
             function,
             options,
             rules,
@@ -122,8 +126,8 @@ impl MappingPlan {
         let Some(folder) = &self.options.checkpoints else {
             return Ok(None);
         };
-        let (function, version) = (self.function.name(), &self.options.state_version);
-        Checkpoints::load(folder, function, stream, version, disk.clone()).map(Some)
+        let version = &self.options.state_version;
+        Checkpoints::load(folder, &self.name, stream, version, disk.clone()).map(Some)
     }
 }
 
@@ -160,9 +164,11 @@ impl Mapping {
         start: Start,
         faults: Arc<Faults>,
     ) -> Result<Self, MappingError> {
-        let plan = MappingPlan::new(function, options, faults)?;
-        let checkpoints = plan.load(&source.stream, &DiskTrouble::new())?;
-        Ok(Self::spawn(source, &plan, start, checkpoints))
+        let name = function.name().to_owned();
+        let plan = MappingPlan::new(&name, function, options, faults)?;
+        let disk = DiskTrouble::new();
+        let checkpoints = plan.load(&source.stream, &disk)?;
+        Ok(Self::spawn(source, &plan, start, checkpoints, disk))
     }
 
     pub(crate) fn spawn(
@@ -170,6 +176,7 @@ impl Mapping {
         plan: &MappingPlan,
         start: Start,
         checkpoints: Option<Checkpoints>,
+        disk: DiskTrouble,
     ) -> Self {
         let (watermark_sender, watermark) = watch::channel(i64::MIN);
         let (flush, flush_receiver) = watch::channel(i64::MAX);
@@ -194,6 +201,7 @@ impl Mapping {
             update: update_receiver,
             faults: Arc::clone(&plan.faults),
             checkpoints: checkpoints.clone(),
+            disk,
         });
         let (saved, stopped) = (checkpoints.clone(), stop.clone());
         let follow = async move {

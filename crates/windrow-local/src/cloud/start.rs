@@ -176,8 +176,7 @@ async fn start_dashboard(
     Ok(Some(dashboard))
 }
 
-/// Starts the mappings of the functions, and adds to `report` where they go on. The streams were
-/// created at `before` (milliseconds since the epoch) or later, unless they existed.
+/// Starts the mappings of the functions. Returns where they go on, too.
 async fn start_mappings(
     settings: &CloudSettings,
     sources: &Sources,
@@ -185,13 +184,14 @@ async fn start_mappings(
     streams: Streams,
     disk: &DiskTrouble,
 ) -> Result<(MappingGroups, Mapping, Vec<ResumedFunction>), StartError> {
-    let plan = |function, options| {
+    let plan = |name, function, options| {
         let faults = || Arc::clone(&settings.faults);
         let options = MappingOptions {
             checkpoints: Some(settings.data_dir.join(MAPPINGS)),
             ..options
         };
-        MappingPlan::new(Arc::new(Faulty::new(function, faults())), options, faults())
+        let function = Arc::new(Faulty::new(function, faults()));
+        MappingPlan::new(name, function, options, faults())
     };
     let mut readers = MappingGroups::new(disk.clone());
     if let Some(aggregator) = pipeline.aggregator {
@@ -199,13 +199,14 @@ async fn start_mappings(
             state_version: pipeline.state_version,
             ..aggregator_mapping(settings.window)
         };
-        readers.push(plan(aggregator, options)?);
+        readers.push(plan("aggregator", aggregator, options)?);
     }
     if let Some(stateless) = pipeline.stateless {
-        readers.push(plan(stateless, stateless_mapping())?);
+        readers.push(plan("stateless", stateless, stateless_mapping())?);
     }
     let on_failure = settings.data_dir.join(ON_FAILURE);
-    let processor = plan(pipeline.processor, processor_mapping(on_failure))?;
+    let options = processor_mapping(on_failure);
+    let processor = plan("processor", pipeline.processor, options)?;
     let rows = sources.source(&settings.names.summary_stream);
     let checkpoints = processor.load(&rows.stream, disk)?;
 
@@ -223,7 +224,7 @@ async fn start_mappings(
         .and_then(|saved| saved.totals(streams.rows.created));
     if let Some(totals) = totals {
         settings.clock.not_before(totals.saved_at);
-        resumed.push((processor.function.name().to_owned(), &rows, totals));
+        resumed.push((processor.name.clone(), &rows, totals));
     }
     let resumed = resumed
         .into_iter()
@@ -233,7 +234,8 @@ async fn start_mappings(
             records: totals.records,
         });
     let resumed = resumed.collect();
-    let processor = Mapping::spawn(rows.clone(), &processor, Start::TrimHorizon, checkpoints);
+    let start = Start::TrimHorizon;
+    let processor = Mapping::spawn(rows.clone(), &processor, start, checkpoints, disk.clone());
     Ok((readers, processor, resumed))
 }
 

@@ -1,5 +1,5 @@
 //! What a mapping keeps on disk, so that a killed process goes on where it was: per shard one small
-//! file, `<folder>/<function>/<stream>/<shard>.json`.
+//! file, `<folder>/<mapping>/<stream>/<shard>.json`. A mapping is named by its function.
 //!
 //! A file has the last record that is done and the window that is open after it, with its state.
 //! The two belong together: an earlier record with its state would only deliver some records again,
@@ -37,6 +37,8 @@ pub(super) enum SavedStart {
     Oldest,
     /// The first record that arrived at this time or later, in milliseconds since the epoch.
     At(i64),
+    /// The record with this sequence number.
+    From(String),
     /// The record after the one with this sequence number.
     After(String),
 }
@@ -46,8 +48,8 @@ pub(super) enum SavedStart {
 #[serde(rename_all = "camelCase")]
 pub(super) struct SavedShard<S> {
     version: u32,
-    /// The function and the stream, since a file system may not tell all names apart.
-    function: String,
+    /// The mapping and the stream, since a file system may not tell all names apart.
+    mapping: String,
     stream: String,
     /// When the stream was created, which tells it apart from others of its name.
     stream_created: i64,
@@ -139,7 +141,7 @@ pub(crate) struct SavedTotals {
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
     folder: PathBuf,
-    function: String,
+    mapping: String,
     stream: String,
     state_version: String,
     disk: DiskTrouble,
@@ -162,14 +164,14 @@ impl Checkpoints {
     /// depend on.
     pub(crate) fn load(
         root: &Path,
-        function: &str,
+        mapping: &str,
         stream: &str,
         state_version: &str,
         disk: DiskTrouble,
     ) -> Result<Self, CheckpointError> {
-        let folder = root.join(safe_name(function)).join(safe_name(stream));
+        let folder = root.join(safe_name(mapping)).join(safe_name(stream));
         let checkpoints = Self {
-            function: function.to_owned(),
+            mapping: mapping.to_owned(),
             stream: stream.to_owned(),
             state_version: state_version.to_owned(),
             disk,
@@ -220,8 +222,8 @@ impl Checkpoints {
         };
         let found = if saved.version != VERSION {
             format!("version {}, and this is version {VERSION}", saved.version)
-        } else if (&saved.function, &saved.stream) != (&self.function, &self.stream) {
-            format!("{} on {}", saved.function, saved.stream)
+        } else if (&saved.mapping, &saved.stream) != (&self.mapping, &self.stream) {
+            format!("{} on {}", saved.mapping, saved.stream)
         } else {
             return Ok(Some(saved));
         };
@@ -294,15 +296,16 @@ impl Checkpoints {
         lock(&self.saved).is_resumed
     }
 
-    /// What was saved of a shard. A window whose state is of another version is read again.
-    pub(super) fn take(&self, shard: &str) -> Option<SavedShard<Box<RawValue>>> {
+    /// What was saved of a shard. If the mapping has no windows any more, or the state of the open one
+    /// is of another version, its records are read again.
+    pub(super) fn take(&self, shard: &str, has_windows: bool) -> Option<SavedShard<Box<RawValue>>> {
         let mut saved = lock(&self.saved).shards.remove(&safe_name(shard))?;
         if let Some(window) = saved
             .window
-            .take_if(|window| window.state_version != self.state_version)
+            .take_if(|window| !has_windows || window.state_version != self.state_version)
         {
             tracing::warn!(
-                function = self.function,
+                mapping = self.mapping,
                 shard,
                 "the state of the open window is of another version of the function; its records are \
                  read again"
@@ -333,7 +336,7 @@ impl Checkpoints {
         }
         Self {
             folder: self.folder.clone(),
-            function: self.function.clone(),
+            mapping: self.mapping.clone(),
             stream: self.stream.clone(),
             state_version: self.state_version.clone(),
             disk: self.disk.clone(),
@@ -402,7 +405,7 @@ impl CheckpointWriter {
         });
         serde_json::to_vec(&SavedShard {
             version: VERSION,
-            function: checkpoints.function.clone(),
+            mapping: checkpoints.mapping.clone(),
             stream: checkpoints.stream.clone(),
             stream_created: lock(&checkpoints.saved).created,
             saved_at: progress.now,
@@ -419,21 +422,22 @@ impl From<SavedStart> for Start {
         match start {
             SavedStart::Oldest => Self::TrimHorizon,
             SavedStart::At(millis) => Self::AtTimestamp(Timestamp::from_millis(millis)),
+            SavedStart::From(number) => Self::AtSequence(number),
             SavedStart::After(number) => Self::AfterSequence(number),
         }
     }
 }
 
 impl SavedStart {
-    /// A start as it is saved at the time `now`; `None` if it cannot be.
-    pub(super) fn of(start: &Start, now: i64) -> Option<Self> {
+    /// A start as it is saved at the time `now`.
+    pub(super) fn of(start: &Start, now: i64) -> Self {
         match start {
-            Start::TrimHorizon => Some(Self::Oldest),
+            Start::TrimHorizon => Self::Oldest,
             // Some emulators report arrival in whole seconds.
-            Start::Latest => Some(Self::At(now - now.rem_euclid(1000))),
-            Start::AtTimestamp(time) => Some(Self::At(time.millis())),
-            Start::AfterSequence(number) => Some(Self::After(number.clone())),
-            Start::AtSequence(_) => None,
+            Start::Latest => Self::At(now - now.rem_euclid(1000)),
+            Start::AtTimestamp(time) => Self::At(time.millis()),
+            Start::AfterSequence(number) => Self::After(number.clone()),
+            Start::AtSequence(number) => Self::From(number.clone()),
         }
     }
 }

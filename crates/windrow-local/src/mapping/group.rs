@@ -32,6 +32,7 @@ struct Group {
     number: usize,
     plan: MappingPlan,
     marks: Arc<ProgressMarks>,
+    disk: DiskTrouble,
     members: tokio::sync::Mutex<GroupMappings>,
 }
 
@@ -90,6 +91,7 @@ impl MappingGroups {
         self.groups.push(Group {
             number: self.groups.len(),
             marks: Arc::clone(&self.marks),
+            disk: self.disk.clone(),
             members: tokio::sync::Mutex::new(GroupMappings {
                 flush: i64::MAX,
                 update: MappingUpdate::from(&plan.options),
@@ -126,7 +128,7 @@ impl MappingGroups {
                 .and_then(|saved| saved.totals(created.created));
             if let Some(totals) = totals {
                 source.clock.not_before(totals.saved_at);
-                resumed.push((group.plan.function.name().to_owned(), totals));
+                resumed.push((group.plan.name.clone(), totals));
             }
             group.add(source.clone(), checkpoints).await;
         }
@@ -227,7 +229,13 @@ impl Group {
         checkpoints: Option<Checkpoints>,
         members: &GroupMappings,
     ) -> GroupMapping {
-        let mapping = Mapping::spawn(source.clone(), &self.plan, start, checkpoints);
+        let mapping = Mapping::spawn(
+            source.clone(),
+            &self.plan,
+            start,
+            checkpoints,
+            self.disk.clone(),
+        );
         mapping.flush(members.flush);
         mapping.update.send_replace(members.update);
         let (marks, stream) = (Arc::clone(&self.marks), source.stream.clone());

@@ -21,6 +21,7 @@ use super::hooks::DeliveryHooks;
 use super::invoke::Invoker;
 use super::options::{MappingOptions, MappingUpdate};
 use super::plan::{BatchRules, PollStep, ShardView};
+use crate::disk_trouble::{DiskTrouble, DiskWriter};
 use crate::faults::Faults;
 use crate::functions::Function;
 
@@ -43,6 +44,8 @@ pub(super) struct Polling {
     pub(super) faults: Arc<Faults>,
     /// What is kept on disk, if anything is.
     pub(super) checkpoints: Option<Arc<Checkpoints>>,
+    /// The disk of the on-failure destination.
+    pub(super) disk: DiskTrouble,
     /// Opens a reader of a shard.
     pub(super) open: OpenReader,
 }
@@ -117,6 +120,8 @@ struct Poller {
     /// The start of the records that were not delivered yet.
     checkpoint: Start,
     saving: Option<Saving>,
+    /// Writes to the on-failure destination.
+    failed: DiskWriter,
     records: VecDeque<ShardRecord>,
     /// When the oldest record in `records` was read.
     oldest: Instant,
@@ -141,7 +146,7 @@ impl Poller {
         let (mut open, mut saving) = (None, None);
         if let Some(checkpoints) = &polling.checkpoints {
             let (mut records, mut is_saved) = (0, false);
-            if let Some(saved) = checkpoints.take(&shard) {
+            if let Some(saved) = checkpoints.take(&shard, polling.rules.tumbling.is_some()) {
                 (records, is_saved) = (saved.records, true);
                 checkpoint = saved.start.into();
                 open = saved.window.map(|saved| OpenWindow {
@@ -154,7 +159,7 @@ impl Poller {
             } else if checkpoint == Start::Latest {
                 // A later start at the latest record would skip what arrives until then.
                 let now = polling.source.clock.now_millis();
-                checkpoint = SavedStart::of(&checkpoint, now).map_or(checkpoint, Start::from);
+                checkpoint = SavedStart::of(&checkpoint, now).into();
             }
             saving = Some(Saving {
                 writer: checkpoints.writer(&shard),
@@ -175,6 +180,7 @@ impl Poller {
             flush: polling.flush.clone(),
             update: polling.update.clone(),
             hooks: chaos::hooks(&polling.faults, READ_AHEAD),
+            failed: polling.disk.writer(),
             polling,
             checkpoint,
             saving,
@@ -228,16 +234,11 @@ impl Poller {
             return Flow::Continue;
         };
         let now = self.now_millis();
-        let Some(start) = SavedStart::of(&self.checkpoint, now) else {
-            return Flow::Continue;
-        };
-        let opened = self
-            .open
-            .as_ref()
-            .and_then(|open| SavedStart::of(&open.opened, now));
-        let open = self.open.as_ref().zip(opened.as_ref());
+        let open = self.open.as_ref();
+        let opened = open.map(|open| SavedStart::of(&open.opened, now));
+        let open = open.zip(opened.as_ref());
         let progress = ShardToSave {
-            start,
+            start: SavedStart::of(&self.checkpoint, now),
             records: saving.records,
             finished,
             window: open.map(|(open, opened)| (open.window, opened, open.state.as_deref())),

@@ -247,12 +247,13 @@ impl Poller {
             Some(folder) => loop {
                 match failed.write(folder).await {
                     Ok(path) => {
+                        self.failed.succeeded();
                         let path = path.display();
                         tracing::error!(count, condition, %path, "records failed permanently");
                         break;
                     }
                     Err(error) => {
-                        tracing::error!(count, condition, %error, "cannot write to the on-failure destination; records are kept");
+                        self.failed.failed(folder, &error);
                         // Delivery stops until they are written, because there is no other copy.
                         if let Flow::Stop = pause(&self.stop, u32::MAX).await {
                             return Flow::Stop;

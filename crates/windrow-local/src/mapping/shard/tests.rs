@@ -236,6 +236,7 @@ async fn run(world: &Arc<FakeShard>, folder: &Path, faults: &Arc<Faults>) -> (bo
         update,
         faults: Arc::clone(faults),
         checkpoints: Some(Arc::new(checkpoints(folder))),
+        disk: DiskTrouble::new(),
         open: Box::new(move |_, start| {
             let next = match start {
                 Start::AfterSequence(number) => opened.index(&number) + 1,
@@ -295,7 +296,7 @@ fn run_all(
             }
             if is_exact {
                 // What the watermark has passed is saved, so it is not delivered again.
-                let again = checkpoints(folder.path()).take(SHARD);
+                let again = checkpoints(folder.path()).take(SHARD, world.is_windowed);
                 let next = again.map_or(0, |saved| match saved.start {
                     SavedStart::After(number) => world.index(&number) + 1,
                     _ => 0,
