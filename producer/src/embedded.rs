@@ -61,8 +61,11 @@ impl EmbeddedCloud {
             _ => map,
         };
         let (stream, summary) = (&names.stream, &names.summary_stream);
+        let report = cloud.restart_report();
+        let report = report.map(|report| format!("local: {report}\n"));
+        let report = report.unwrap_or_default();
         let welcome = format!(
-            "target: an embedded local cloud at {url}\n\
+            "{report}target: an embedded local cloud at {url}\n\
              \x20 map       {map}\n\
              \x20 data      {data_dir}\n\
              \x20 streams   {stream}, {summary}\n\

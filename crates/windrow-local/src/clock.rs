@@ -63,6 +63,14 @@ impl Clock {
         }
     }
 
+    /// From now on, the time is never before `millis` since the epoch: a time that an earlier
+    /// process has read from its clock.
+    pub fn not_before(&self, millis: i64) {
+        let elapsed = saturated(self.state.started.elapsed().as_nanos());
+        let start = millis.saturating_mul(NANOS).saturating_sub(elapsed);
+        self.state.start.fetch_max(start, Ordering::SeqCst);
+    }
+
     /// The current time, in milliseconds since the epoch.
     #[must_use]
     pub fn now_millis(&self) -> i64 {
@@ -71,8 +79,6 @@ impl Clock {
 
     /// The current time, and that of the wall clock.
     pub(crate) fn times(&self) -> ClockTimes {
-        const NANOS: i64 = 1_000_000;
-
         // The wall clock first: a delay between the two must not make this clock run ahead.
         let wall = (self.state.wall)().duration_since(UNIX_EPOCH);
         let wall = wall.map_or(0, |since| saturated(since.as_nanos()));
@@ -85,6 +91,9 @@ impl Clock {
         }
     }
 }
+
+/// The nanoseconds in a millisecond.
+const NANOS: i64 = 1_000_000;
 
 fn saturated(nanos: u128) -> i64 {
     i64::try_from(nanos).unwrap_or(i64::MAX)
@@ -128,6 +137,20 @@ mod tests {
         wall.fetch_add(2 * HOUR, Ordering::SeqCst);
         assert_eq!(clock.now_millis(), start + 3_600_000);
         assert!(!clock.times().is_set_back());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_goes_on_from_an_earlier_process() {
+        let (_, clock) = settable();
+        let start = clock.now_millis();
+        clock.not_before(start - 5_000);
+        assert_eq!(clock.now_millis(), start);
+        tokio::time::advance(Duration::from_millis(300)).await;
+        clock.not_before(start + 60_000);
+        assert_eq!(clock.now_millis(), start + 60_000);
+        tokio::time::advance(Duration::from_millis(700)).await;
+        assert_eq!(clock.now_millis(), start + 60_700);
+        assert!(clock.times().is_set_back());
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! The data directory: the table and the archive, which outlive the process.
+//! The data directory, which outlives the process.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 const LOCK_FILE: &str = "lock";
 const DATABASE_FILE: &str = "table.db";
+const RUNNING_FILE: &str = "running";
 
 /// The suffixes of the files that SQLite keeps next to a database.
 const DATABASE_COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -65,6 +66,37 @@ impl DataDir {
         &self.path
     }
 
+    /// Whether an earlier run has left data, and whether it ended without a clean stop.
+    pub(crate) fn earlier_run(&self) -> Option<EarlierRun> {
+        let exists = |file| fs::symlink_metadata(self.path.join(file)).is_ok();
+        let is_unclean = exists(RUNNING_FILE);
+        (is_unclean || exists(DATABASE_FILE)).then_some(EarlierRun { is_unclean })
+    }
+
+    /// Marks the directory as used by a run, until [`end_run`](Self::end_run).
+    ///
+    /// # Errors
+    ///
+    /// [`DataDirError::Unusable`] if the directory cannot be written to.
+    pub(crate) fn begin_run(&self) -> Result<(), DataDirError> {
+        let path = self.path.join(RUNNING_FILE);
+        let options = &mut OpenOptions::new();
+        without_following(options.create(true).truncate(true).write(true))
+            .open(&path)
+            .and_then(|mut file| writeln!(file, "{}", std::process::id()))
+            .map_err(|source| DataDirError::of_file(&path, source))
+    }
+
+    /// Removes the mark of a run that ends cleanly.
+    pub(crate) fn end_run(&self) {
+        let path = self.path.join(RUNNING_FILE);
+        if let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), %error, "cannot remove the mark of this run");
+        }
+    }
+
     /// The path of the database's file, which need not exist yet.
     ///
     /// # Errors
@@ -82,6 +114,13 @@ impl DataDir {
         }
         Ok(file)
     }
+}
+
+/// A run that has used a data directory before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EarlierRun {
+    /// Whether it ended without a clean stop.
+    pub(crate) is_unclean: bool,
 }
 
 /// Makes `options` reject a symbolic link instead of following it, and a pipe instead of waiting
@@ -192,6 +231,27 @@ mod tests {
         let options = without_following(options.create(true).append(true));
         assert!(options.open(folder.path().join("log")).is_err());
         assert!(options.open(folder.path().join("another")).is_ok());
+    }
+
+    #[test]
+    fn a_run_leaves_a_mark_unless_it_ends_cleanly() {
+        let folder = tempfile::tempdir().unwrap();
+        let earlier = || {
+            let data_dir = DataDir::open(folder.path()).unwrap();
+            let earlier = data_dir.earlier_run().map(|earlier| earlier.is_unclean);
+            (data_dir, earlier)
+        };
+        let (killed, before) = earlier();
+        assert_eq!(before, None);
+        killed.begin_run().unwrap();
+        drop(killed);
+        let (clean, before) = earlier();
+        assert_eq!(before, Some(true));
+        clean.begin_run().unwrap();
+        clean.end_run();
+        drop(clean);
+        fs::write(folder.path().join(DATABASE_FILE), "").unwrap();
+        assert_eq!(earlier().1, Some(false));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!
 //! Kinesis is the `ferrokinesis` crate, in memory: its streams are lost when the process ends.
 //! DynamoDB is the `dynoxide-rs` crate, stored in `table.db` in the data directory. Firehose is
-//! [`crate::firehose`].
+//! [`crate::firehose`], whose delivery streams outlive the process.
 
 mod arrival;
 mod dynamodb;
@@ -28,9 +28,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::Clock;
-use crate::data_dir::{DataDir, DataDirError};
+use crate::data_dir::{DataDir, DataDirError, EarlierRun};
+use crate::disk_trouble::DiskTrouble;
 use crate::faults::Faults;
-use crate::firehose::Firehose;
+use crate::firehose::{Firehose, FirehoseError};
 use crate::server::{Callers, ServerLimits, serve};
 use dynamodb::DynamoDb;
 use reads::ReadLimit;
@@ -105,6 +106,8 @@ pub struct Endpoint {
     dynamodb: DynamoDb,
     stop: CancellationToken,
     data_dir: DataDir,
+    earlier_run: Option<EarlierRun>,
+    disk: DiskTrouble,
 }
 
 impl Endpoint {
@@ -127,8 +130,13 @@ impl Endpoint {
             })?;
 
         let data_dir = DataDir::open(&options.data_dir)?;
+        let earlier_run = data_dir.earlier_run();
+        let disk = DiskTrouble::new();
         let dynamodb = DynamoDb::open(&data_dir.database()?)?;
-        let firehose = Firehose::new(data_dir.path(), &options.region, &options.account);
+        let (region, account) = (&options.region, &options.account);
+        let firehose = Firehose::with_disk(data_dir.path(), region, account, disk.clone());
+        firehose.restore().await?;
+        data_dir.begin_run()?;
         let (kinesis, store) = kinesis::start(&options);
         let limit = |reads| ReadLimit::new(reads, options.account.clone());
         let services = Arc::new(Services {
@@ -157,7 +165,26 @@ impl Endpoint {
             dynamodb,
             stop,
             data_dir,
+            earlier_run,
+            disk,
         })
+    }
+
+    /// The run that has used the data directory before, if there was one.
+    pub(crate) fn earlier_run(&self) -> Option<EarlierRun> {
+        self.earlier_run
+    }
+
+    /// The trouble with the disk of the data directory.
+    pub(crate) fn disk(&self) -> &DiskTrouble {
+        &self.disk
+    }
+
+    /// Ends a start that failed. The next run on the data directory finds what this one has found.
+    pub(crate) fn abandon(self) {
+        if !self.earlier_run.is_some_and(|earlier| earlier.is_unclean) {
+            self.data_dir.end_run();
+        }
     }
 
     /// The address it listens on, always on 127.0.0.1.
@@ -202,7 +229,7 @@ impl Endpoint {
 
     /// Waits until `stop` is cancelled and the endpoint has shut down: requests in flight are
     /// finished (for at most five seconds), buffered objects are delivered, the table is closed and
-    /// the data directory is unlocked.
+    /// the data directory is unlocked. The next run on it then finds a clean end.
     pub async fn stopped(mut self) {
         self.stop.cancelled().await;
         if tokio::time::timeout(GRACE, &mut self.server).await.is_err() {
@@ -216,6 +243,8 @@ impl Endpoint {
             tracing::error!(%error, "buffered objects are not delivered yet; the next start delivers them");
         }
         self.dynamodb.stop(GRACE).await;
+        self.disk.log_totals();
+        self.data_dir.end_run();
         drop(self.data_dir);
     }
 }
@@ -251,6 +280,9 @@ pub enum EndpointError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// What delivery streams have left in the data directory cannot be used.
+    #[error(transparent)]
+    Firehose(#[from] FirehoseError),
     /// The table's file cannot be opened: it is not a database, or has a newer format.
     #[error("the table {} cannot be opened", path.display())]
     Table {

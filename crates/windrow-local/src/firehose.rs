@@ -5,10 +5,11 @@
 //! The name consists of delivery stream, version, time and a random part. The content is the
 //! records, with nothing between them; for lines, send records that end in a newline.
 //!
-//! A record is acknowledged once it is in an unfinished object under `<data directory>/incoming/`.
-//! Complete objects are moved from there into the archive, so a reader never sees a partial one.
-//! Unfinished objects of a killed process are delivered when their delivery stream is created
-//! again. Delivery streams themselves do not survive a restart.
+//! A record is acknowledged once it is in an unfinished object under `<data directory>/incoming/`, and
+//! a file under `<data directory>/firehose/` says so. Complete objects are moved from there into the
+//! archive, so a reader never sees a partial one. After a killed process, unfinished objects are cut to
+//! what was acknowledged, and delivered when their delivery stream is created again. An endpoint creates
+//! those that it finds in its data directory.
 //!
 //! ```
 //! use windrow_local::firehose::{BufferingHints, DeliverySource, Firehose};
@@ -26,6 +27,8 @@
 //! ```
 
 mod api;
+mod committed;
+mod error;
 mod object;
 
 use std::collections::BTreeMap;
@@ -35,16 +38,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::disk_trouble::{DiskTrouble, DiskWriter};
 pub(crate) use api::call;
+pub use committed::ObjectsFound;
+use committed::StateFolder;
+pub use error::FirehoseError;
+use error::{not_found, unavailable};
 use object::ObjectWriter;
+pub use object::ShardPosition;
 
 /// How often to check for objects that are due.
 const DUE_CHECK: Duration = Duration::from_millis(250);
 
 /// When an object is delivered: if it is full or has waited long enough, whichever comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BufferingHints {
     /// The size in bytes. The put that reaches it delivers the object, so an object may exceed it
     /// by one put.
@@ -64,12 +74,12 @@ impl Default for BufferingHints {
 }
 
 /// Where a delivery stream's records come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeliverySource {
     /// From `PutRecord` and `PutRecordBatch`.
     DirectPut,
     /// From a Kinesis stream. The API then rejects records; the reader of the stream passes them to
-    /// [`Firehose::put`].
+    /// [`Firehose::put_from_shard`].
     Kinesis {
         /// The stream's ARN.
         stream_arn: String,
@@ -77,7 +87,7 @@ pub enum DeliverySource {
 }
 
 /// A delivery stream as it was created.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryStream {
     /// Its name, unique among the delivery streams.
     pub name: String,
@@ -88,6 +98,7 @@ pub struct DeliveryStream {
     /// When its objects are delivered.
     pub buffering: BufferingHints,
     /// When it was created.
+    #[serde(with = "committed::seconds")]
     pub created: Timestamp,
 }
 
@@ -101,9 +112,13 @@ pub struct Firehose {
 struct FirehoseState {
     incoming: PathBuf,
     archive: PathBuf,
+    /// The folder of what is known of each delivery stream.
+    states: PathBuf,
     region: String,
     account: String,
     streams: Mutex<BTreeMap<String, Arc<StreamEntry>>>,
+    found: Mutex<ObjectsFound>,
+    disk: DiskTrouble,
 }
 
 #[derive(Debug)]
@@ -112,21 +127,74 @@ struct StreamEntry {
     /// `None` once the delivery stream is deleted, so that a put that has already looked it up is
     /// not acknowledged.
     writer: Mutex<Option<ObjectWriter>>,
+    puts: DiskWriter,
+    deliveries: DiskWriter,
 }
 
 impl Firehose {
     /// Creates it without delivery streams. Nothing is written before the first one is created.
     #[must_use]
     pub fn new(data_dir: &Path, region: &str, account: &str) -> Self {
+        Self::with_disk(data_dir, region, account, DiskTrouble::new())
+    }
+
+    /// Like [`new`](Self::new), with a disk that others write to as well.
+    pub(crate) fn with_disk(
+        data_dir: &Path,
+        region: &str,
+        account: &str,
+        disk: DiskTrouble,
+    ) -> Self {
         Self {
             shared: Arc::new(FirehoseState {
                 incoming: data_dir.join("incoming"),
                 archive: data_dir.join("archive"),
+                states: data_dir.join("firehose"),
                 region: region.to_owned(),
                 account: account.to_owned(),
                 streams: Mutex::default(),
+                found: Mutex::default(),
+                disk,
             }),
         }
+    }
+
+    /// Creates the delivery streams that an earlier process had, and delivers what it left.
+    ///
+    /// # Errors
+    ///
+    /// [`FirehoseError::Unreadable`] if a file in the data directory cannot be used, and
+    /// [`FirehoseError::Unavailable`] if the directory cannot be written to.
+    pub async fn restore(&self) -> Result<(), FirehoseError> {
+        let shared = Arc::clone(&self.shared);
+        blocking("", move || {
+            let entries = match std::fs::read_dir(&shared.states) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                entries => entries,
+            };
+            let unreadable = |source| FirehoseError::Unreadable {
+                path: shared.states.clone(),
+                source,
+            };
+            for entry in entries.map_err(unreadable)? {
+                let name = entry.map_err(unreadable)?.file_name();
+                let Some(name) = name.to_str().filter(|name| check_name(name).is_ok()) else {
+                    continue;
+                };
+                let folder = StateFolder::new(&shared.states, name);
+                if let Some(stream) = folder.read_definition()? {
+                    shared.open(stream)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// What earlier processes had left of the delivery streams that were created since the start.
+    #[must_use]
+    pub fn found(&self) -> ObjectsFound {
+        *lock(&self.shared.found)
     }
 
     /// Creates a delivery stream, active at once, and delivers the unfinished objects that an
@@ -157,19 +225,13 @@ impl Firehose {
 
         let shared = Arc::clone(&self.shared);
         blocking(name, move || {
-            let mut streams = lock(&shared.streams);
-            if streams.contains_key(&stream.name) {
-                return Err(FirehoseError::AlreadyExists { name: stream.name });
-            }
-            let writer =
-                ObjectWriter::open(&shared.incoming, &shared.archive, &stream.name, buffering)
-                    .map_err(|source| unavailable(&stream.name, source))?;
-            let entry = StreamEntry {
-                writer: Mutex::new(Some(writer)),
-                stream,
-            };
-            streams.insert(entry.stream.name.clone(), Arc::new(entry));
-            Ok(())
+            let folder = StateFolder::new(&shared.states, &stream.name);
+            let defined = stream.clone();
+            shared.open(stream)?;
+            folder.write_definition(&defined).map_err(|source| {
+                lock(&shared.streams).remove(&defined.name);
+                unavailable(&defined.name, source)
+            })
         })
         .await
     }
@@ -190,6 +252,10 @@ impl Firehose {
                     .deliver()
                     .map_err(|source| unavailable(&entry.stream.name, source))?;
             }
+            let folder = StateFolder::new(&shared.states, &entry.stream.name);
+            folder
+                .remove()
+                .map_err(|source| unavailable(&entry.stream.name, source))?;
             *writer = None;
             lock(&shared.streams).remove(&entry.stream.name);
             Ok(())
@@ -227,6 +293,51 @@ impl Firehose {
     /// written, in which case none of it is; [`FirehoseError::Invalid`] for an arrival outside the
     /// years -9999 to 9999.
     pub async fn put(&self, name: &str, data: Vec<u8>, arrival: i64) -> Result<(), FirehoseError> {
+        self.append(name, data, arrival, None).await
+    }
+
+    /// Like [`put`](Self::put), for records of a shard of the delivery stream's source, up to
+    /// `position`: once they are acknowledged, [`positions`](Self::positions) has it, even if this
+    /// process is killed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`put`](Self::put).
+    pub async fn put_from_shard(
+        &self,
+        name: &str,
+        data: Vec<u8>,
+        arrival: i64,
+        position: ShardPosition,
+    ) -> Result<(), FirehoseError> {
+        self.append(name, data, arrival, Some(position)).await
+    }
+
+    /// The last record of each shard that is in the delivery stream: its sequence number, by the
+    /// shard's ID. The source was created at `source_created`, in milliseconds since the epoch.
+    /// Positions in another stream of the same name are dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`FirehoseError::NotFound`].
+    pub fn positions(
+        &self,
+        name: &str,
+        source_created: i64,
+    ) -> Result<BTreeMap<String, String>, FirehoseError> {
+        let entry = self.entry(name)?;
+        let mut writer = lock(&entry.writer);
+        let writer = writer.as_mut().ok_or_else(|| not_found(name))?;
+        Ok(writer.positions(source_created))
+    }
+
+    async fn append(
+        &self,
+        name: &str,
+        data: Vec<u8>,
+        arrival: i64,
+        position: Option<ShardPosition>,
+    ) -> Result<(), FirehoseError> {
         let arrival =
             Timestamp::from_millisecond(arrival).map_err(|error| FirehoseError::Invalid {
                 message: format!("the arrival time: {error}"),
@@ -234,14 +345,10 @@ impl Firehose {
         let entry = self.entry(name)?;
         blocking(name, move || {
             let mut writer = lock(&entry.writer);
-            let Some(writer) = writer.as_mut() else {
-                return Err(FirehoseError::NotFound {
-                    name: entry.stream.name.clone(),
-                });
-            };
-            writer
-                .append(&data, arrival, Instant::now())
-                .map_err(|source| unavailable(&entry.stream.name, source))
+            let name = &entry.stream.name;
+            let writer = writer.as_mut().ok_or_else(|| not_found(name))?;
+            let appended = writer.append(&data, arrival, Instant::now(), position);
+            told(&entry.puts, writer.incoming(), name, appended)
         })
         .await
     }
@@ -274,9 +381,13 @@ impl Firehose {
         blocking("", move || {
             let mut outcome = Ok(());
             for entry in entries {
-                let delivered = lock(&entry.writer).as_mut().map_or(Ok(()), &deliver);
-                outcome = outcome
-                    .and(delivered.map_err(|source| unavailable(&entry.stream.name, source)));
+                let mut writer = lock(&entry.writer);
+                let Some(writer) = writer.as_mut() else {
+                    continue;
+                };
+                let delivered = deliver(writer);
+                let name = &entry.stream.name;
+                outcome = outcome.and(told(&entry.deliveries, writer.archived(), name, delivered));
             }
             outcome
         })
@@ -285,51 +396,51 @@ impl Firehose {
 
     fn entry(&self, name: &str) -> Result<Arc<StreamEntry>, FirehoseError> {
         let entry = lock(&self.shared.streams).get(name).cloned();
-        entry.ok_or_else(|| FirehoseError::NotFound {
-            name: name.to_owned(),
-        })
+        entry.ok_or_else(|| not_found(name))
     }
 }
 
-/// Why a call to a delivery stream failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FirehoseError {
-    /// There is no delivery stream of that name.
-    #[error("delivery stream {name} not found")]
-    NotFound {
-        /// The requested name.
-        name: String,
-    },
-    /// There is one of that name already.
-    #[error("delivery stream {name} already exists")]
-    AlreadyExists {
-        /// The requested name.
-        name: String,
-    },
-    /// The call can never succeed as it is.
-    #[error("{message}")]
-    Invalid {
-        /// What is wrong with it.
-        message: String,
-    },
-    /// The disk is full or the directory cannot be written to: try again later. Nothing
-    /// acknowledged is lost.
-    #[error("delivery stream {name} cannot write: {source}")]
-    Unavailable {
-        /// The delivery stream.
-        name: String,
-        /// The operating system's error.
-        source: io::Error,
-    },
+impl FirehoseState {
+    /// Opens a delivery stream, and delivers what an earlier process left of it.
+    fn open(&self, stream: DeliveryStream) -> Result<(), FirehoseError> {
+        let mut streams = lock(&self.streams);
+        if streams.contains_key(&stream.name) {
+            return Err(FirehoseError::AlreadyExists { name: stream.name });
+        }
+        let folder = StateFolder::new(&self.states, &stream.name);
+        let committed = folder.read_committed()?;
+        let (writer, found) = ObjectWriter::open(
+            &self.incoming,
+            &self.archive,
+            folder.committed(),
+            &stream,
+            committed,
+        )
+        .map_err(|source| unavailable(&stream.name, source))?;
+        lock(&self.found).add(found);
+        let entry = StreamEntry {
+            writer: Mutex::new(Some(writer)),
+            puts: self.disk.writer(),
+            deliveries: self.disk.writer(),
+            stream,
+        };
+        streams.insert(entry.stream.name.clone(), Arc::new(entry));
+        Ok(())
+    }
 }
 
-fn unavailable(name: &str, source: io::Error) -> FirehoseError {
-    tracing::error!(delivery_stream = name, error = %source, "delivery stream cannot write");
-    FirehoseError::Unavailable {
-        name: name.to_owned(),
-        source,
+/// Reports how a write of a delivery stream ended.
+fn told(
+    disk: &DiskWriter,
+    folder: &Path,
+    name: &str,
+    written: io::Result<()>,
+) -> Result<(), FirehoseError> {
+    match &written {
+        Ok(()) => disk.succeeded(),
+        Err(error) => disk.failed(folder, error),
     }
+    written.map_err(|source| unavailable(name, source))
 }
 
 /// The name becomes a directory, so `.` and `..` are rejected too, although Firehose's own pattern
@@ -363,56 +474,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The texts of all files in a folder.
-    fn texts(folder: &Path) -> Vec<String> {
-        let mut texts = Vec::new();
-        for entry in std::fs::read_dir(folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                texts.extend(self::texts(&path));
-            } else {
-                texts.push(std::fs::read_to_string(path).unwrap());
-            }
-        }
-        texts.sort();
-        texts
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_object_is_delivered_when_its_interval_ends() {
-        let folder = tempfile::tempdir().unwrap();
-        let archive = folder.path().join("archive");
-        let firehose = Firehose::new(folder.path(), "us-east-1", "000000000000");
-        let buffering = BufferingHints {
-            bytes: 1_000_000,
-            interval: Duration::from_secs(60),
-        };
-        let created = firehose.create("rides", DeliverySource::DirectPut, buffering);
-        created.await.unwrap();
-        let _deliveries = tokio::spawn(firehose.clone().deliver_when_due());
-        let put = async |line: &str| {
-            let data = line.as_bytes().to_vec();
-            firehose.put("rides", data, 1_795_166_228_189).await
-        };
-
-        let start = Instant::now();
-        put("one\n").await.unwrap();
-        tokio::time::sleep_until(start + Duration::from_secs(50)).await;
-        // The interval is counted from the first record, not from the last.
-        put("two\n").await.unwrap();
-        tokio::time::sleep_until(start + Duration::from_millis(59_900)).await;
-        assert_eq!(texts(&archive), [""; 0]);
-        tokio::time::sleep_until(start + Duration::from_secs(60) + 2 * DUE_CHECK).await;
-        assert_eq!(texts(&archive), ["one\ntwo\n"]);
-
-        // The next object has its own interval.
-        put("three\n").await.unwrap();
-        tokio::time::sleep(Duration::from_secs(59)).await;
-        assert_eq!(texts(&archive).len(), 1);
-        tokio::time::sleep(Duration::from_secs(1) + 2 * DUE_CHECK).await;
-        assert_eq!(texts(&archive), ["one\ntwo\n", "three\n"]);
-    }
-}
+mod tests;

@@ -18,12 +18,15 @@
 mod archive;
 mod clock;
 mod cloud;
+mod disk_trouble;
 mod loopback;
 mod resources;
+mod restart;
 mod schedule;
 mod server;
 mod service_error;
 mod start_error;
+mod whole_file;
 
 pub mod dashboard;
 pub mod data_dir;
@@ -38,5 +41,7 @@ pub mod table_file;
 pub use clock::Clock;
 pub use cloud::{Application, DrainError, LocalCloud, ON_FAILURE, Pipeline};
 pub use dashboard::DashboardPort;
+pub use disk_trouble::{DiskTrouble, DiskWriter, TroubleTotals};
+pub use restart::{RestartReport, ResumedFunction, StreamsFound};
 pub use settings::{CloudSettings, ResourceNames};
 pub use start_error::StartError;

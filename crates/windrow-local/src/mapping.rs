@@ -5,16 +5,20 @@
 //! responses, bisection, retry and age limits, an on-failure destination, one invocation per shard
 //! at a time, and parents drained before their children.
 //!
-//! Like Lambda, it delivers every batch at least once.
+//! Like Lambda, it delivers every batch at least once. With a folder for checkpoints, that holds
+//! across a restart too: a new mapping of the same function and stream goes on where the last one was,
+//! even if that was killed.
 //!
 //! * `plan` decides what a shard's poller does next, as a pure function.
 //! * `invoke` builds the event and interprets the response.
 //! * `shard` is the poller: it reads, invokes, and retries.
+//! * `checkpoint` keeps each shard's progress on disk.
 //! * `follow` runs one poller per shard and tracks the progress of all.
 //! * `group` maps several streams to one function.
 //! * `chaos` injects faults into delivery, within the guarantees of Lambda.
 
 mod chaos;
+mod checkpoint;
 mod flow;
 pub(crate) mod follow;
 pub(crate) mod group;
@@ -35,15 +39,18 @@ use tokio_util::task::AbortOnDropHandle;
 use windrow_core::window::{InvalidWindow, Tumbling};
 use windrow_read::Start;
 
+pub use checkpoint::CheckpointError;
+pub(crate) use checkpoint::{Checkpoints, SavedTotals};
 pub use options::MappingOptions;
 pub(crate) use options::MappingUpdate;
 
 use crate::clock::Clock;
+use crate::disk_trouble::DiskTrouble;
 use crate::faults::Faults;
 use crate::functions::Function;
 use follow::{StreamSource, follow_stream};
 use plan::BatchRules;
-use shard::Polling;
+use shard::{Polling, readers};
 
 /// A stream, with the names that the function's events carry.
 #[derive(Clone, Debug)]
@@ -66,26 +73,77 @@ pub struct Mapping {
     watermark: watch::Receiver<i64>,
     flush: watch::Sender<i64>,
     update: watch::Sender<MappingUpdate>,
+    checkpoints: Option<Arc<Checkpoints>>,
     stop: CancellationToken,
     task: AbortOnDropHandle<()>,
 }
 
-/// An invalid tumbling window.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("invalid tumbling window")]
-pub struct InvalidMapping(#[from] InvalidWindow);
+/// Why a mapping cannot start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MappingError {
+    /// The tumbling window is invalid.
+    #[error("invalid tumbling window")]
+    Window(#[from] InvalidWindow),
+    /// What it has saved cannot be used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}
+
+/// What a mapping does, as it was checked at the start.
+pub(crate) struct MappingPlan {
+    /// Tells the mapping apart from others of the same stream.
+    pub(crate) name: String,
+    pub(crate) function: Arc<dyn Function>,
+    pub(crate) options: MappingOptions,
+    rules: BatchRules,
+    pub(crate) faults: Arc<Faults>,
+}
+
+impl MappingPlan {
+    pub(crate) fn new(
+        name: &str,
+        function: Arc<dyn Function>,
+        options: MappingOptions,
+        faults: Arc<Faults>,
+    ) -> Result<Self, MappingError> {
+        let rules = rules(&options)?;
+        Ok(Self {
+            name: name.to_owned(),
+            function,
+            options,
+            rules,
+            faults,
+        })
+    }
+
+    /// Reads what a mapping of a stream has saved, if it saves anything.
+    pub(crate) fn load(
+        &self,
+        stream: &str,
+        disk: &DiskTrouble,
+    ) -> Result<Option<Checkpoints>, CheckpointError> {
+        let Some(folder) = &self.options.checkpoints else {
+            return Ok(None);
+        };
+        let version = &self.options.state_version;
+        Checkpoints::load(folder, &self.name, stream, version, disk.clone()).map(Some)
+    }
+}
 
 impl Mapping {
-    /// Starts to invoke `function` with the stream's records, from the oldest on.
+    /// Starts to invoke `function` with the stream's records, from the oldest on or, with a folder
+    /// for checkpoints, from where an earlier mapping was.
     ///
     /// # Errors
     ///
-    /// [`InvalidMapping`] if the window is not a valid tumbling window.
+    /// [`MappingError::Window`] if the window is not a valid tumbling window, and
+    /// [`MappingError::Checkpoint`] if what an earlier mapping has saved cannot be used.
     pub fn start(
         source: MappingSource,
         function: Arc<dyn Function>,
         options: MappingOptions,
-    ) -> Result<Self, InvalidMapping> {
+    ) -> Result<Self, MappingError> {
         let faults = Arc::new(Faults::none());
         Self::start_with(source, function, options, Start::TrimHorizon, faults)
     }
@@ -98,29 +156,31 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// [`InvalidMapping`] if the window is not a valid tumbling window.
+    /// As for [`start`](Self::start).
     pub fn start_with(
         source: MappingSource,
         function: Arc<dyn Function>,
         options: MappingOptions,
         start: Start,
         faults: Arc<Faults>,
-    ) -> Result<Self, InvalidMapping> {
-        let rules = rules(&options)?;
-        Ok(Self::spawn(source, function, options, rules, start, faults))
+    ) -> Result<Self, MappingError> {
+        let name = function.name().to_owned();
+        let plan = MappingPlan::new(&name, function, options, faults)?;
+        let disk = DiskTrouble::new();
+        let checkpoints = plan.load(&source.stream, &disk)?;
+        Ok(Self::spawn(source, &plan, start, checkpoints, disk))
     }
 
-    fn spawn(
+    pub(crate) fn spawn(
         source: MappingSource,
-        function: Arc<dyn Function>,
-        options: MappingOptions,
-        rules: BatchRules,
+        plan: &MappingPlan,
         start: Start,
-        faults: Arc<Faults>,
+        checkpoints: Option<Checkpoints>,
+        disk: DiskTrouble,
     ) -> Self {
         let (watermark_sender, watermark) = watch::channel(i64::MIN);
         let (flush, flush_receiver) = watch::channel(i64::MAX);
-        let (update, update_receiver) = watch::channel(MappingUpdate::from(&options));
+        let (update, update_receiver) = watch::channel(MappingUpdate::from(&plan.options));
         let stop = CancellationToken::new();
         let source_of_shards = StreamSource {
             client: source.client,
@@ -128,25 +188,44 @@ impl Mapping {
             start,
             clock: source.clock,
         };
+        let checkpoints = checkpoints.map(Arc::new);
         let polling = Arc::new(Polling {
+            open: readers(&source_of_shards),
             source: source_of_shards.clone(),
             stream_arn: source.stream_arn,
             region: source.region,
-            function,
-            rules,
-            options,
+            function: Arc::clone(&plan.function),
+            rules: plan.rules,
+            options: plan.options.clone(),
             flush: flush_receiver,
             update: update_receiver,
-            faults,
+            faults: Arc::clone(&plan.faults),
+            checkpoints: checkpoints.clone(),
+            disk,
         });
-        let follow = follow_stream(source_of_shards, polling, watermark_sender, stop.clone());
+        let (saved, stopped) = (checkpoints.clone(), stop.clone());
+        let follow = async move {
+            if let Some(saved) = saved
+                && !saved.identify(&source_of_shards.client, &stopped).await
+            {
+                return;
+            }
+            follow_stream(source_of_shards, polling, watermark_sender, stopped).await;
+        };
         Self {
             watermark,
             flush,
             update,
+            checkpoints,
             stop,
             task: AbortOnDropHandle::new(tokio::spawn(follow)),
         }
+    }
+
+    /// The checkpoints of a mapping that replaces this one, without what this one has saved.
+    fn restarted_checkpoints(&self) -> Option<Checkpoints> {
+        let checkpoints = self.checkpoints.as_deref();
+        checkpoints.map(Checkpoints::restarted)
     }
 
     /// The time, in milliseconds since the epoch, up to which the stream is done: every record that
@@ -191,7 +270,7 @@ impl Mapping {
     }
 }
 
-fn rules(options: &MappingOptions) -> Result<BatchRules, InvalidMapping> {
+fn rules(options: &MappingOptions) -> Result<BatchRules, InvalidWindow> {
     let millis = |window: Duration| i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
     let tumbling = options
         .tumbling_window

@@ -5,7 +5,9 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
-use aws_sdk_kinesis::types::StreamStatus;
+use aws_sdk_kinesis::error::SdkError;
+use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
+use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamStatus};
 use tokio::time::Instant;
 use windrow_service::chain;
 
@@ -21,32 +23,45 @@ fn failed(what: &str, error: impl std::error::Error) -> StartError {
     }
 }
 
-/// Creates a stream and waits until it is active.
+/// A stream that exists now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CreatedStream {
+    /// When it was created, in milliseconds since the epoch.
+    pub(crate) created: i64,
+    /// Whether it existed before.
+    pub(crate) existed: bool,
+}
+
+/// Creates a stream, unless it exists, and waits until it is active.
 pub(crate) async fn create_stream(
     client: &aws_sdk_kinesis::Client,
     name: &str,
     shards: u32,
-) -> Result<(), StartError> {
-    client
-        .create_stream()
-        .stream_name(name)
-        .shard_count(i32::try_from(shards).unwrap_or(i32::MAX))
-        .send()
-        .await
-        .map_err(|error| failed(name, error))?;
+) -> Result<CreatedStream, StartError> {
+    let wanted = i32::try_from(shards).unwrap_or(i32::MAX);
+    let created = client.create_stream().stream_name(name).shard_count(wanted);
+    let existed = match created.send().await {
+        Ok(_) => false,
+        Err(error) => match error.as_service_error() {
+            Some(service) if service.is_resource_in_use_exception() => true,
+            _ => return Err(failed(name, error)),
+        },
+    };
     let deadline = Instant::now() + TIME_LIMIT;
     loop {
-        let summary = client
-            .describe_stream_summary()
-            .stream_name(name)
-            .send()
-            .await;
+        let summary = summary(client, name).await;
         let summary = summary.map_err(|error| failed(name, error))?;
-        let status = summary
-            .stream_description_summary()
-            .map(|summary| summary.stream_status());
-        if status == Some(&StreamStatus::Active) {
-            return Ok(());
+        let status = summary.stream_status();
+        if *status == StreamStatus::Active {
+            let open = summary.open_shard_count();
+            if existed && open != wanted {
+                tracing::warn!(
+                    "the stream {name} has {open} shards from an earlier run; --shards applies to new \
+                     streams"
+                );
+            }
+            let created = created_at(&summary);
+            return Ok(CreatedStream { created, existed });
         }
         if Instant::now() > deadline {
             return Err(StartError::Resource {
@@ -56,6 +71,29 @@ pub(crate) async fn create_stream(
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// When a stream was created, in milliseconds since the epoch.
+pub(crate) async fn stream_created(
+    client: &aws_sdk_kinesis::Client,
+    name: &str,
+) -> Result<i64, SdkError<DescribeStreamSummaryError>> {
+    Ok(created_at(&summary(client, name).await?))
+}
+
+async fn summary(
+    client: &aws_sdk_kinesis::Client,
+    name: &str,
+) -> Result<StreamDescriptionSummary, SdkError<DescribeStreamSummaryError>> {
+    let described = client.describe_stream_summary().stream_name(name).send();
+    let summary = described.await?.stream_description_summary;
+    summary.ok_or_else(|| SdkError::construction_failure("the response describes no stream"))
+}
+
+fn created_at(summary: &StreamDescriptionSummary) -> i64 {
+    // The local cloud's streams all have a time that can be told in milliseconds.
+    let created = summary.stream_creation_timestamp();
+    created.to_millis().unwrap_or_default()
 }
 
 /// Creates a table, unless it exists. Its `key` is a partition key, and a sort key if there is one.

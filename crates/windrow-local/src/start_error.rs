@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::dashboard::DashboardError;
 use crate::endpoint::EndpointError;
 use crate::firehose::FirehoseError;
-use crate::mapping::InvalidMapping;
+use crate::mapping::{CheckpointError, MappingError};
 
 /// Why the local cloud does not start.
 #[derive(Debug, Error)]
@@ -29,9 +29,9 @@ pub enum StartError {
     /// A delivery stream cannot be created.
     #[error(transparent)]
     Firehose(#[from] FirehoseError),
-    /// The window is not a valid tumbling window.
+    /// The window is not a valid tumbling window, or what a mapping has saved cannot be used.
     #[error(transparent)]
-    Mapping(#[from] InvalidMapping),
+    Mapping(#[from] MappingError),
     /// A function's binary does not exist.
     #[error("{} does not exist: build it with `cargo build -p {name}`", path.display())]
     NoBinary {
@@ -40,4 +40,10 @@ pub enum StartError {
         /// Where its binary should be.
         path: PathBuf,
     },
+}
+
+impl From<CheckpointError> for StartError {
+    fn from(error: CheckpointError) -> Self {
+        Self::Mapping(error.into())
+    }
 }

@@ -121,6 +121,7 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
         let aggregator = self.has_windows.then_some(aggregator);
         let stateless = self.stateless.as_ref();
         let finisher = self.finisher.as_ref();
+        let state_version = self.state_version();
         match &self.functions {
             Functions::Embedded => {
                 let aggregator = aggregator.map(|_| self.embedded_aggregator(names, config));
@@ -132,6 +133,7 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
                     stateless: stateless.map(embedded),
                     processor: Arc::new(self.embedded_processor(names, config)),
                     finisher: finisher.map(embedded),
+                    state_version,
                 })
             }
             Functions::Bootstrap(folder) => {
@@ -148,6 +150,7 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
                     stateless: stateless.transpose()?,
                     processor: without(processor)?,
                     finisher: finisher.transpose()?,
+                    state_version,
                 })
             }
             Functions::CargoLambda(address) => {
@@ -157,6 +160,7 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
                     stateless: stateless.map(|stateless| function(&stateless.binary)),
                     processor: function(processor),
                     finisher: finisher.map(|finisher| function(&finisher.binary)),
+                    state_version,
                 })
             }
         }
@@ -177,16 +181,20 @@ impl<S: Sensor + Clone> Application for SensorApplication<S> {
 }
 
 impl<S: Sensor + Clone> SensorApplication<S> {
+    /// What a window's state depends on. The aggregator rejects a state of other columns, and one by
+    /// another time would mix windows.
+    fn state_version(&self) -> String {
+        let fingerprint = self.sensor.schema().fingerprint();
+        format!("{fingerprint} {}", window_time_name(self.window_time))
+    }
+
     /// The environment of a binary that writes these outputs, as in the template.
     fn environment(
         &self,
         names: &ResourceNames,
         outputs: &BTreeMap<String, String>,
     ) -> BTreeMap<String, String> {
-        let window_time = match self.window_time {
-            WindowTime::Arrival => "arrival",
-            WindowTime::Event => "event",
-        };
+        let window_time = window_time_name(self.window_time);
         let mut environment = self.environment.clone();
         environment.extend(
             [
@@ -267,6 +275,14 @@ impl<S: Sensor + Clone> SensorApplication<S> {
                 serde_json::to_vec(&response).map_err(|error| error.to_string())
             }
         })
+    }
+}
+
+/// The value of `WINDOW_TIME`.
+fn window_time_name(window_time: WindowTime) -> &'static str {
+    match window_time {
+        WindowTime::Arrival => "arrival",
+        WindowTime::Event => "event",
     }
 }
 

@@ -115,7 +115,7 @@ impl<S: Sensor + Clone> LocalProgram<S> {
             .about(self.about.clone())
             .after_help(self.examples.clone())
             .mut_arg("data_dir", |argument| {
-                let help = "Where the table, the archive and failed batches are kept";
+                let help = "Where everything is kept: the table, the archive, and where the functions go on";
                 argument.help(format!("{help} [default: {}]", self.data_dir))
             });
         if let Some(version) = self.version {
@@ -152,6 +152,9 @@ impl<S: Sensor + Clone> LocalProgram<S> {
         let names = settings.names.clone();
         let started = LocalCloud::start(settings, &application).await;
         let cloud = started.map_err(advise)?;
+        if let Some(report) = cloud.restart_report() {
+            eprint_line(&terminal::printable(&format!("local: {report}")));
+        }
         eprint_line(&format!("local: {}", cloud.describe()));
         for (output, stream) in names.outputs.iter().chain(&names.finished) {
             eprint_line(&terminal::printable(&format!(
@@ -222,7 +225,7 @@ struct LocalArgs {
     /// 8080 is in use]
     #[arg(long, value_name = "PORT")]
     dashboard_port: Option<u16>,
-    /// Where the table, the archive and failed batches are kept.
+    /// Where everything is kept: the table, the archive, and where the functions go on.
     #[arg(long)]
     data_dir: Option<PathBuf>,
     /// The length of the tumbling window: whole seconds, 1s to 15m.

@@ -148,6 +148,25 @@ fn the_program_prints_the_address_of_the_map() {
 }
 
 #[test]
+fn the_program_says_that_the_last_run_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let first_line = || {
+        let running = program(&folder, &["--dashboard-port", "0"]).spawn();
+        let mut running = running.unwrap();
+        let output = BufReader::new(running.stderr.take().unwrap()).lines();
+        let lines: Vec<String> = output.map(Result::unwrap).take(2).collect();
+        running.kill().unwrap();
+        running.wait().unwrap();
+        lines
+    };
+    assert!(first_line()[0].contains("answer at"));
+    let lines = first_line();
+    let expected = "local: the last run ended without a clean stop: ";
+    assert!(lines[0].starts_with(expected), "{lines:?}");
+    assert!(lines[1].contains("answer at"), "{lines:?}");
+}
+
+#[test]
 fn the_program_fails_if_the_requested_port_is_in_use() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

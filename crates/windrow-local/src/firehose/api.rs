@@ -73,7 +73,9 @@ impl CallError {
             Self::Firehose(FirehoseError::Invalid { .. }) => {
                 (StatusCode::BAD_REQUEST, "InvalidArgumentException")
             }
-            Self::Firehose(FirehoseError::Unavailable { .. }) => (
+            Self::Firehose(
+                FirehoseError::Unavailable { .. } | FirehoseError::Unreadable { .. },
+            ) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "ServiceUnavailableException",
             ),

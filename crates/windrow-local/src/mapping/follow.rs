@@ -37,6 +37,14 @@ pub(crate) struct ProgressMark {
 }
 
 impl ProgressMark {
+    /// Reports to `marks`.
+    pub(crate) fn new(shard: &str, marks: mpsc::Sender<(String, i64)>) -> Self {
+        Self {
+            shard: shard.to_owned(),
+            marks,
+        }
+    }
+
     /// Everything that arrived in this shard before `time` is done.
     pub(crate) async fn set(&self, time: i64) {
         // Nothing receives marks after the stop.
@@ -46,6 +54,11 @@ impl ProgressMark {
 
 /// The work on one shard.
 pub(crate) trait ShardWork: Send + Sync + 'static {
+    /// Whether a shard was processed to its end by an earlier process.
+    fn is_finished(&self, _shard: &str) -> bool {
+        false
+    }
+
     /// Processes a shard from `start`. Returns at its end, or once `stop` is cancelled.
     fn run(
         self: Arc<Self>,
@@ -94,17 +107,16 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                     Err(error) => {
                         tracing::warn!(stream = source.stream, %error, "cannot list the shards");
                     }
-                    Ok(listed) => for (shard, in_first_listing) in shards.update(&listed, requested_at) {
+                    Ok(listed) => for (shard, in_first_listing) in
+                        shards.update(&listed, requested_at, |shard| work.is_finished(shard))
+                    {
                         tracing::debug!(stream = source.stream, shard, "reading a shard");
                         let start = if in_first_listing {
                             source.start.clone()
                         } else {
                             Start::TrimHorizon
                         };
-                        let mark = ProgressMark {
-                            shard: shard.clone(),
-                            marks: marks.clone(),
-                        };
+                        let mark = ProgressMark::new(&shard, marks.clone());
                         let (work, stop) = (Arc::clone(&work), stop.clone());
                         tasks.spawn(async move {
                             work.run(shard.clone(), start, mark, stop).await;
@@ -158,8 +170,17 @@ impl FollowedShards {
     }
 
     /// Applies a listing that was requested at `requested_at`. Returns the shards that can be read
-    /// now, each with whether it was in the first listing.
-    fn update(&mut self, listed: &[Shard], requested_at: i64) -> Vec<(String, bool)> {
+    /// now, each with whether it was in the first listing. `is_finished` says which shards an earlier
+    /// process has processed to their ends.
+    fn update(
+        &mut self,
+        listed: &[Shard],
+        requested_at: i64,
+        is_finished: impl Fn(&str) -> bool,
+    ) -> Vec<(String, bool)> {
+        for shard in listed.iter().filter(|shard| is_finished(&shard.id)) {
+            self.finish(shard.id.clone());
+        }
         self.listed_at = requested_at;
         for shard in listed {
             if !self.finished.contains(&shard.id) {

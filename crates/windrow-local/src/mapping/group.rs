@@ -9,10 +9,11 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use windrow_read::{Start, Timestamp};
 
-use super::plan::BatchRules;
-use super::{InvalidMapping, Mapping, MappingOptions, MappingSource, MappingUpdate, rules};
-use crate::faults::Faults;
-use crate::functions::Function;
+use super::{
+    CheckpointError, Checkpoints, Mapping, MappingPlan, MappingSource, MappingUpdate, SavedTotals,
+};
+use crate::disk_trouble::DiskTrouble;
+use crate::resources::CreatedStream;
 
 /// How long invocations in flight may take to end before a mapping is replaced.
 const GRACE: Duration = Duration::from_secs(5);
@@ -22,17 +23,16 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) struct MappingGroups {
     groups: Vec<Group>,
     marks: Arc<ProgressMarks>,
+    disk: DiskTrouble,
 }
 
 /// The mappings of one function.
 struct Group {
     /// Tells the group apart from others.
     number: usize,
-    function: Arc<dyn Function>,
-    options: MappingOptions,
-    rules: BatchRules,
-    faults: Arc<Faults>,
+    plan: MappingPlan,
     marks: Arc<ProgressMarks>,
+    disk: DiskTrouble,
     members: tokio::sync::Mutex<GroupMappings>,
 }
 
@@ -75,49 +75,64 @@ impl ProgressMarks {
 
 impl MappingGroups {
     /// No functions.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(disk: DiskTrouble) -> Self {
         Self {
             groups: Vec::new(),
             marks: Arc::new(ProgressMarks {
                 marks: Mutex::default(),
                 lowest: watch::channel(i64::MIN).0,
             }),
+            disk,
         }
     }
 
     /// Adds a function, without mappings.
-    pub(crate) fn push(
-        &mut self,
-        function: Arc<dyn Function>,
-        options: MappingOptions,
-        faults: Arc<Faults>,
-    ) -> Result<(), InvalidMapping> {
+    pub(crate) fn push(&mut self, plan: MappingPlan) {
         self.groups.push(Group {
             number: self.groups.len(),
-            function,
-            rules: rules(&options)?,
-            faults,
             marks: Arc::clone(&self.marks),
+            disk: self.disk.clone(),
             members: tokio::sync::Mutex::new(GroupMappings {
                 flush: i64::MAX,
-                update: MappingUpdate::from(&options),
+                update: MappingUpdate::from(&plan.options),
                 mappings: Vec::new(),
             }),
-            options,
+            plan,
         });
-        Ok(())
     }
 
-    /// Maps a stream that was created at `created_at` (milliseconds since the epoch), from its
-    /// oldest record, to each function.
-    pub(crate) async fn add(&self, source: &MappingSource, created_at: i64) {
-        // Nothing arrived before that, so the stream is done up to then.
+    /// Maps a stream to each function, from where an earlier process was or from its oldest record.
+    /// Nothing arrived in it before `done_before` (milliseconds since the epoch). Returns what the
+    /// earlier process has done, for each function with its name.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError`] if what it has saved cannot be used. Nothing is mapped then.
+    pub(crate) async fn add(
+        &self,
+        source: &MappingSource,
+        created: CreatedStream,
+        done_before: i64,
+    ) -> Result<Vec<(String, SavedTotals)>, CheckpointError> {
+        let mut loaded = Vec::new();
         for group in &self.groups {
-            self.marks.set(group.number, &source.stream, created_at);
+            loaded.push((group, group.plan.load(&source.stream, &self.disk)?));
         }
         for group in &self.groups {
-            group.add(source.clone()).await;
+            self.marks.set(group.number, &source.stream, done_before);
         }
+        let mut resumed = Vec::new();
+        for (group, checkpoints) in loaded {
+            let totals = checkpoints
+                .as_ref()
+                .and_then(|saved| saved.totals(created.created));
+            if let Some(totals) = totals {
+                source.clock.not_before(totals.saved_at);
+                resumed.push((group.plan.name.clone(), totals));
+            }
+            group.add(source.clone(), checkpoints).await;
+        }
+        Ok(resumed)
     }
 
     /// See [`Group::restart`].
@@ -162,14 +177,14 @@ impl MappingGroups {
 }
 
 impl Group {
-    async fn add(&self, source: MappingSource) {
+    async fn add(&self, source: MappingSource, checkpoints: Option<Checkpoints>) {
         let mut members = self.members.lock().await;
-        let member = self.member(source, Start::TrimHorizon, &members);
+        let member = self.member(source, Start::TrimHorizon, checkpoints, &members);
         members.mappings.push(member);
     }
 
     /// Restarts the mappings at the records that arrived at `from_millis` or later. The state of
-    /// open windows is lost.
+    /// open windows is lost, and what is saved is replaced.
     async fn restart(&self, from_millis: i64) {
         let mut members = self.members.lock().await;
         for mut member in std::mem::take(&mut members.mappings) {
@@ -179,7 +194,8 @@ impl Group {
             let start = Start::AtTimestamp(Timestamp::from_millis(from - from % 1000));
             // After the timeout, invocations in flight are aborted.
             let _ = tokio::time::timeout(GRACE, member.mapping.halt()).await;
-            let restarted = self.member(member.source, start, &members);
+            let checkpoints = member.mapping.restarted_checkpoints();
+            let restarted = self.member(member.source, start, checkpoints, &members);
             members.mappings.push(restarted);
         }
     }
@@ -206,14 +222,19 @@ impl Group {
         }
     }
 
-    fn member(&self, source: MappingSource, start: Start, members: &GroupMappings) -> GroupMapping {
+    fn member(
+        &self,
+        source: MappingSource,
+        start: Start,
+        checkpoints: Option<Checkpoints>,
+        members: &GroupMappings,
+    ) -> GroupMapping {
         let mapping = Mapping::spawn(
             source.clone(),
-            Arc::clone(&self.function),
-            self.options.clone(),
-            self.rules,
+            &self.plan,
             start,
-            Arc::clone(&self.faults),
+            checkpoints,
+            self.disk.clone(),
         );
         mapping.flush(members.flush);
         mapping.update.send_replace(members.update);
@@ -238,8 +259,8 @@ impl fmt::Debug for Group {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Group")
-            .field("function", &self.function.name())
-            .field("options", &self.options)
+            .field("function", &self.plan.function.name())
+            .field("options", &self.plan.options)
             .finish_non_exhaustive()
     }
 }

@@ -26,6 +26,13 @@ pub struct MappingOptions {
     pub record_age: Option<Duration>,
     /// The folder for failed batches (the S3 on-failure destination).
     pub on_failure: Option<PathBuf>,
+    /// The folder for checkpoints, so that the mapping goes on where it was after a restart, even if
+    /// it was killed; `None` to keep nothing. Each function and stream has a folder in it. A mapping
+    /// reads it when it starts, so the last one of the same function and stream must have ended.
+    pub checkpoints: Option<PathBuf>,
+    /// What the states of windows depend on, such as the columns of a sensor. After a restart with
+    /// another version, an open window's records are delivered again, without its state.
+    pub state_version: String,
     /// The function's timeout.
     pub function_timeout: Duration,
     /// How often an idle shard is read. Lambda reads once per second; a shard allows five reads per
@@ -62,6 +69,8 @@ impl Default for MappingOptions {
             retry_attempts: None,
             record_age: None,
             on_failure: None,
+            checkpoints: None,
+            state_version: String::new(),
             function_timeout: Duration::from_secs(60),
             poll_interval: Duration::from_millis(250),
         }

@@ -1,24 +1,27 @@
 //! One shard's poller: read, batch, invoke, retry.
 
+mod deliver;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windrow_core::window::Window;
-use windrow_read::{ShardReader, ShardRecord, Start};
+use windrow_read::{ReadError, ShardPage, ShardReader, ShardRecord, Start};
 
 use super::chaos;
+use super::checkpoint::{CheckpointWriter, Checkpoints, SavedStart, ShardToSave};
 use super::flow::{Flow, pause};
 use super::follow::{ProgressMark, ShardWork, StreamSource};
-use super::hooks::{DeliveryHooks, InWindow, NextBatch, Rerun};
-use super::invoke::{BatchWindow, InvocationOutcome, Invoker, MAX_STATE_BYTES};
-use super::on_failure::FailedBatch;
+use super::hooks::DeliveryHooks;
+use super::invoke::Invoker;
 use super::options::{MappingOptions, MappingUpdate};
 use super::plan::{BatchRules, PollStep, ShardView};
+use crate::disk_trouble::{DiskTrouble, DiskWriter};
 use crate::faults::Faults;
 use crate::functions::Function;
 
@@ -39,9 +42,43 @@ pub(super) struct Polling {
     pub(super) flush: watch::Receiver<i64>,
     pub(super) update: watch::Receiver<MappingUpdate>,
     pub(super) faults: Arc<Faults>,
+    /// What is kept on disk, if anything is.
+    pub(super) checkpoints: Option<Arc<Checkpoints>>,
+    /// The disk of the on-failure destination.
+    pub(super) disk: DiskTrouble,
+    /// Opens a reader of a shard.
+    pub(super) open: OpenReader,
+}
+
+/// Reads a shard, a page at a time.
+pub(super) trait PageReader: Send + Sync {
+    /// The next page.
+    fn next_page(&mut self) -> BoxFuture<'_, Result<ShardPage, ReadError>>;
+}
+
+impl PageReader for ShardReader {
+    fn next_page(&mut self) -> BoxFuture<'_, Result<ShardPage, ReadError>> {
+        Box::pin(self.next_page())
+    }
+}
+
+/// Opens a reader of a shard, from a record on.
+type OpenReader = Box<dyn Fn(&str, Start) -> Box<dyn PageReader> + Send + Sync>;
+
+/// Opens readers of a stream's shards.
+pub(super) fn readers(source: &StreamSource) -> OpenReader {
+    let (client, stream) = (source.client.clone(), source.stream.clone());
+    Box::new(move |shard, start| {
+        Box::new(ShardReader::new(client.clone(), &stream, shard, start).limit(READ_AHEAD))
+    })
 }
 
 impl ShardWork for Polling {
+    fn is_finished(&self, shard: &str) -> bool {
+        let checkpoints = self.checkpoints.as_ref();
+        checkpoints.is_some_and(|checkpoints| checkpoints.is_finished(shard))
+    }
+
     async fn run(
         self: Arc<Self>,
         shard: String,
@@ -49,36 +86,7 @@ impl ShardWork for Polling {
         mark: ProgressMark,
         stop: CancellationToken,
     ) {
-        let reader = self.reader(&shard, start.clone());
-        let poller = Poller {
-            invoker: Invoker {
-                function: Arc::clone(&self.function),
-                stream_arn: self.stream_arn.clone(),
-                region: self.region.clone(),
-                shard,
-            },
-            flush: self.flush.clone(),
-            update: self.update.clone(),
-            hooks: chaos::hooks(&self.faults, READ_AHEAD),
-            polling: self,
-            reader,
-            checkpoint: start,
-            records: VecDeque::new(),
-            oldest: Instant::now(),
-            read_up_to: i64::MIN,
-            ended: false,
-            open: None,
-            mark,
-            stop,
-        };
-        poller.run().await;
-    }
-}
-
-impl Polling {
-    fn reader(&self, shard: &str, start: Start) -> ShardReader {
-        let client = self.source.client.clone();
-        ShardReader::new(client, &self.source.stream, shard, start).limit(READ_AHEAD)
+        Poller::new(self, shard, start, mark, stop).run().await;
     }
 }
 
@@ -86,6 +94,21 @@ impl Polling {
 struct OpenWindow {
     window: Window,
     state: Option<Box<RawValue>>,
+    /// The start of its records.
+    opened: Start,
+}
+
+/// How a poller saves its shard's progress.
+struct Saving {
+    writer: CheckpointWriter,
+    /// Whether there is a file.
+    is_saved: bool,
+    /// How many records are done.
+    records: u64,
+    /// How many of the next records must be done again until the state is that of the checkpoint.
+    rebuild: usize,
+    /// The start of the window whose records are done again.
+    rebuilt_from: Option<Start>,
 }
 
 struct Poller {
@@ -93,9 +116,12 @@ struct Poller {
     invoker: Invoker,
     flush: watch::Receiver<i64>,
     update: watch::Receiver<MappingUpdate>,
-    reader: ShardReader,
+    reader: Box<dyn PageReader>,
     /// The start of the records that were not delivered yet.
     checkpoint: Start,
+    saving: Option<Saving>,
+    /// Writes to the on-failure destination.
+    failed: DiskWriter,
     records: VecDeque<ShardRecord>,
     /// When the oldest record in `records` was read.
     oldest: Instant,
@@ -108,7 +134,75 @@ struct Poller {
 }
 
 impl Poller {
+    /// A poller that goes on where an earlier process has left the shard, or begins at `start`.
+    fn new(
+        polling: Arc<Polling>,
+        shard: String,
+        start: Start,
+        mark: ProgressMark,
+        stop: CancellationToken,
+    ) -> Self {
+        let mut checkpoint = start;
+        let (mut open, mut saving) = (None, None);
+        if let Some(checkpoints) = &polling.checkpoints {
+            let (mut records, mut is_saved) = (0, false);
+            if let Some(saved) = checkpoints.take(&shard, polling.rules.tumbling.is_some()) {
+                (records, is_saved) = (saved.records, true);
+                checkpoint = saved.start.into();
+                open = saved.window.map(|saved| OpenWindow {
+                    window: saved.window(),
+                    opened: saved.opened.into(),
+                    state: saved.state,
+                });
+            } else if checkpoints.is_resumed() {
+                checkpoint = Start::TrimHorizon;
+            } else if checkpoint == Start::Latest {
+                // A later start at the latest record would skip what arrives until then.
+                let now = polling.source.clock.now_millis();
+                checkpoint = SavedStart::of(&checkpoint, now).into();
+            }
+            saving = Some(Saving {
+                writer: checkpoints.writer(&shard),
+                is_saved,
+                records,
+                rebuild: 0,
+                rebuilt_from: None,
+            });
+        }
+        Self {
+            reader: (polling.open)(&shard, checkpoint.clone()),
+            invoker: Invoker {
+                function: Arc::clone(&polling.function),
+                stream_arn: polling.stream_arn.clone(),
+                region: polling.region.clone(),
+                shard,
+            },
+            flush: polling.flush.clone(),
+            update: polling.update.clone(),
+            hooks: chaos::hooks(&polling.faults, READ_AHEAD),
+            failed: polling.disk.writer(),
+            polling,
+            checkpoint,
+            saving,
+            records: VecDeque::new(),
+            oldest: Instant::now(),
+            read_up_to: i64::MIN,
+            ended: false,
+            open,
+            mark,
+            stop,
+        }
+    }
+
     async fn run(mut self) {
+        // Without a file, another start would be at the oldest record.
+        let is_saved = self.saving.as_ref().is_none_or(|saving| saving.is_saved);
+        if !is_saved
+            && self.checkpoint != Start::TrimHorizon
+            && let Flow::Stop = self.save(false).await
+        {
+            return;
+        }
         while !self.stop.is_cancelled() {
             if !self.update.borrow_and_update().enabled {
                 match self.enabled().await {
@@ -120,13 +214,40 @@ impl Poller {
             let view = self.view();
             self.mark.set(rules.watermark(view)).await;
             let flow = match rules.next(view) {
-                PollStep::Done => return,
+                PollStep::Done => {
+                    self.save(true).await;
+                    return;
+                }
                 PollStep::Read => self.read().await,
                 PollStep::Invoke { count, window } => self.deliver(count, window).await,
             };
             if let Flow::Stop = flow {
                 return;
             }
+        }
+    }
+
+    /// Saves the shard's progress, unless the open window's state is that of an earlier record. Does
+    /// not return before that has succeeded, or the mapping stops.
+    async fn save(&self, finished: bool) -> Flow {
+        let Some(saving) = self.saving.as_ref().filter(|saving| saving.rebuild == 0) else {
+            return Flow::Continue;
+        };
+        let now = self.now_millis();
+        let open = self.open.as_ref();
+        let opened = open.map(|open| SavedStart::of(&open.opened, now));
+        let open = open.zip(opened.as_ref());
+        let progress = ShardToSave {
+            start: SavedStart::of(&self.checkpoint, now),
+            records: saving.records,
+            finished,
+            window: open.map(|(open, opened)| (open.window, opened, open.state.as_deref())),
+            now,
+        };
+        if saving.writer.save(progress, &self.stop).await {
+            Flow::Continue
+        } else {
+            Flow::Stop
         }
     }
 
@@ -140,9 +261,7 @@ impl Poller {
         }
         // Records that wait to be delivered again come before the checkpoint.
         if !self.hooks.is_redelivering() {
-            self.reader = self
-                .polling
-                .reader(&self.invoker.shard, self.checkpoint.clone());
+            self.reader = (self.polling.open)(&self.invoker.shard, self.checkpoint.clone());
             self.records.clear();
             self.read_up_to = i64::MIN;
             self.ended = false;
@@ -213,275 +332,7 @@ impl Poller {
             }
         }
     }
-
-    /// Delivers the first `count` records to the function, until it has accepted them or they are
-    /// discarded. After a failure, the same records are delivered again, or half of them if the
-    /// mapping bisects.
-    async fn deliver(&mut self, count: usize, window: Option<(Window, bool)>) -> Flow {
-        let mut left = count;
-        let mut most = self.hooks.cut(count);
-        // Failures of the batch at the front. Any progress starts a new batch.
-        let mut failures = 0_u32;
-        loop {
-            left -= self.discard_old(left).await;
-            let batch = most.min(left);
-            let is_final = window.is_some_and(|(_, is_final)| is_final) && batch == left;
-            if batch == 0 && !is_final {
-                return Flow::Continue;
-            }
-            let batch_window = window.map(|(window, _)| (window, is_final));
-            let reason = match self.invoke(batch, batch_window, false).await {
-                InvocationOutcome::Done(state) => {
-                    left -= batch;
-                    failures = 0;
-                    // The failed half may contain only one bad record; the rest is delivered whole.
-                    most = left;
-                    match self.after_batch(batch, batch_window, state).await {
-                        Flow::Continue if left > 0 => continue,
-                        flow => return flow,
-                    }
-                }
-                InvocationOutcome::Partial(done) => {
-                    self.drop_records(done);
-                    left -= done;
-                    most = left;
-                    failures = 0;
-                    if let Flow::Stop = pause(&self.stop, failures).await {
-                        return Flow::Stop;
-                    }
-                    continue;
-                }
-                InvocationOutcome::Failed(reason) => reason,
-            };
-            let shard = &self.invoker.shard;
-            let function = self.invoker.function.name();
-            tracing::warn!(function, shard, failures, reason, "a batch failed");
-            if self.polling.options.bisect_on_error && batch > 1 {
-                // Lambda does not count a bisection among the attempts.
-                most = batch.div_ceil(2);
-            } else {
-                failures += 1;
-                let retries = self.polling.options.retry_attempts;
-                if retries.is_some_and(|retries| failures > retries) {
-                    let condition = "RetryAttemptsExhausted";
-                    self.discard(batch, condition, failures, &reason).await;
-                    left -= batch;
-                    most = left;
-                    failures = 0;
-                    continue;
-                }
-            }
-            if let Flow::Stop = pause(&self.stop, failures).await {
-                return Flow::Stop;
-            }
-        }
-    }
-
-    async fn invoke(
-        &mut self,
-        count: usize,
-        window: Option<(Window, bool)>,
-        is_terminated_early: bool,
-    ) -> InvocationOutcome {
-        let batch = &self.records.make_contiguous()[..count];
-        let options = &self.polling.options;
-        if self.hooks.fails(batch, options.retry_attempts.is_some()) {
-            return InvocationOutcome::Failed("injected fault: the batch fails".to_owned());
-        }
-        let open = self.open.as_ref();
-        let window = window.map(|(window, is_final)| BatchWindow {
-            window,
-            state: open.and_then(|open| open.state.as_deref()),
-            is_final,
-            is_terminated_early,
-        });
-        self.invoker.invoke(batch, window, options).await
-    }
-
-    /// Continues after a delivered batch with the window's new state.
-    async fn after_batch(
-        &mut self,
-        count: usize,
-        window: Option<(Window, bool)>,
-        state: Option<Box<RawValue>>,
-    ) -> Flow {
-        let batch = self.take_records(count);
-        let opened = self.open.is_none();
-        let next = match window {
-            None => self.hooks.done(batch, None),
-            Some((window, true)) => {
-                self.open = None;
-                return match self.hooks.closed(batch, opened) {
-                    None => Flow::Continue,
-                    Some(rerun) => self.deliver_again(window, rerun).await,
-                };
-            }
-            Some((window, false)) => {
-                let size = state.as_ref().map_or(0, |state| state.get().len());
-                self.open = Some(OpenWindow { window, state });
-                if size > MAX_STATE_BYTES
-                    && let Flow::Stop = self.end_early(window).await
-                {
-                    return Flow::Stop;
-                }
-                self.hooks.done(batch, Some(InWindow { opened }))
-            }
-        };
-        let again = match next {
-            NextBatch::Continue => return Flow::Continue,
-            NextBatch::Again(records) => records,
-            NextBatch::FromStart(records) => {
-                self.open = None;
-                records
-            }
-        };
-        for record in again.into_iter().rev() {
-            self.records.push_front(record);
-        }
-        Flow::Replan
-    }
-
-    /// Ends the open window early, as Lambda does when its state is too large. The window continues
-    /// with an empty state.
-    async fn end_early(&mut self, window: Window) -> Flow {
-        let mut failures = 0;
-        loop {
-            let reason = match self.invoke(0, Some((window, true)), true).await {
-                InvocationOutcome::Done(_) => {
-                    let state = None;
-                    self.open = Some(OpenWindow { window, state });
-                    return Flow::Continue;
-                }
-                InvocationOutcome::Partial(_) => "only some records were accepted".to_owned(),
-                InvocationOutcome::Failed(reason) => reason,
-            };
-            failures += 1;
-            let shard = &self.invoker.shard;
-            tracing::warn!(shard, failures, reason, "a window could not be ended early");
-            if let Flow::Stop = pause(&self.stop, failures).await {
-                return Flow::Stop;
-            }
-        }
-    }
-
-    /// Discards the records at the front that are older than the mapping allows. Returns how many.
-    async fn discard_old(&mut self, most: usize) -> usize {
-        let Some(age) = self.polling.options.record_age else {
-            return 0;
-        };
-        let oldest = self.now_millis() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        let old = |record: &&ShardRecord| record.arrival.millis() < oldest;
-        let count = self.records.iter().take(most).take_while(old).count();
-        self.discard(count, "RecordAgeExceeded", 0, "too old").await;
-        count
-    }
-
-    /// Writes the first `count` records to the on-failure destination, if there is one, and drops
-    /// them.
-    async fn discard(&mut self, count: usize, condition: &str, attempts: u32, reason: &str) {
-        if count == 0 {
-            return;
-        }
-        let batch = &self.records.make_contiguous()[..count];
-        self.hooks.discarded(batch);
-        let event = self.invoker.event(batch, None);
-        let now = self.polling.source.clock.now_millis();
-        let failed = FailedBatch {
-            function: self.invoker.function.name(),
-            stream_arn: &self.invoker.stream_arn,
-            shard: &self.invoker.shard,
-            condition,
-            attempts,
-            reason,
-            records: batch,
-            event: &event,
-            now: Timestamp::from_millisecond(now).unwrap_or_default(),
-        };
-        match &self.polling.options.on_failure {
-            None => tracing::error!(count, condition, "records failed permanently and are lost"),
-            Some(folder) => loop {
-                match failed.write(folder).await {
-                    Ok(path) => {
-                        let path = path.display();
-                        tracing::error!(count, condition, %path, "records failed permanently");
-                        break;
-                    }
-                    Err(error) => {
-                        tracing::error!(count, condition, %error, "cannot write to the on-failure destination; records are kept");
-                        // Delivery stops until they are written, because there is no other copy.
-                        if let Flow::Stop = pause(&self.stop, u32::MAX).await {
-                            return;
-                        }
-                    }
-                }
-            },
-        }
-        self.drop_records(count);
-    }
-
-    fn drop_records(&mut self, count: usize) {
-        self.take_records(count);
-        self.hooks.dropped(count);
-    }
-
-    /// Takes the first `count` records, which are done.
-    fn take_records(&mut self, count: usize) -> Vec<ShardRecord> {
-        let batch: Vec<ShardRecord> = self.records.drain(..count).collect();
-        self.oldest = Instant::now();
-        let done = batch.last().map(|last| last.sequence_number.clone());
-        if let Some(done) = done.filter(|done| self.is_after_checkpoint(done)) {
-            self.checkpoint = Start::AfterSequence(done);
-        }
-        batch
-    }
-
-    /// Whether a record is after the checkpoint. One that is delivered again is not.
-    fn is_after_checkpoint(&self, number: &str) -> bool {
-        match &self.checkpoint {
-            Start::AfterSequence(last) => (last.len(), last.as_str()) < (number.len(), number),
-            _ => true,
-        }
-    }
-
-    /// Delivers records of a closed window again, until the function has accepted them. Drops the
-    /// state that it returns last.
-    async fn deliver_again(&self, window: Window, rerun: Rerun) -> Flow {
-        let options = &self.polling.options;
-        let mut left = rerun.records.as_slice();
-        let mut most = rerun.first;
-        let mut state: Option<Box<RawValue>> = None;
-        let mut failures = 0;
-        while !left.is_empty() {
-            let state_bytes = state.as_ref().map_or(0, |state| state.get().len());
-            let fit = self
-                .invoker
-                .fit(left.iter(), options.batch_size, state_bytes);
-            let count = left.len().min(most).min(options.batch_size).min(fit.max(1));
-            let batch = BatchWindow {
-                window,
-                state: state.as_deref(),
-                is_final: count == left.len(),
-                is_terminated_early: false,
-            };
-            match self
-                .invoker
-                .invoke(&left[..count], Some(batch), options)
-                .await
-            {
-                InvocationOutcome::Done(next) => {
-                    state = next;
-                    left = &left[count..];
-                    most = usize::MAX;
-                    failures = 0;
-                }
-                InvocationOutcome::Partial(_) | InvocationOutcome::Failed(_) => {
-                    failures += 1;
-                    if let Flow::Stop = pause(&self.stop, failures).await {
-                        return Flow::Stop;
-                    }
-                }
-            }
-        }
-        Flow::Continue
-    }
 }
+
+#[cfg(test)]
+mod tests;

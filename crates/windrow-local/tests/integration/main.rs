@@ -11,6 +11,7 @@ mod endpoint_faults;
 mod endpoint_reads;
 mod firehose;
 mod mapping;
+mod restart;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,209 @@
+//! Opens the log of a shard: finds its end, cuts off what a crash left, and reports damage.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::block::BlockHeader;
+use super::scan::{BadRange, BlockScan, FoundBlock};
+use super::segment::{self, SEGMENT_HEADER, SegmentHeader};
+use super::shard_log::{LogState, SegmentFacts, ShardLog};
+use crate::files;
+use crate::report::{CutOff, Damage, OpenError, OpenReport};
+
+/// How many places a start skips. A power cut can lose the end of a log, and a reader may have seen
+/// what was lost: no new record may get the sequence number of such a record.
+const SKIPPED_PLACES: u64 = 1_000_000;
+
+/// The suffix that a segment with a damaged header gets. Nothing can be read from it, but it is the
+/// user's data.
+const DAMAGED: &str = "damaged";
+
+/// A segment whose header is valid.
+struct FoundSegment {
+    file: File,
+    path: PathBuf,
+    header: SegmentHeader,
+    length: u64,
+}
+
+/// What is in the newest segment.
+struct NewestContent {
+    first_arrival: i64,
+    /// The header of its last block.
+    last: BlockHeader,
+    records: u64,
+    /// The offset after its last block.
+    valid: u64,
+}
+
+impl ShardLog {
+    /// Opens the log in a folder, which is created if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if the folder or one of its files cannot be read or written. Damage is no error.
+    pub(crate) fn open(folder: PathBuf, report: &mut OpenReport) -> Result<Self, OpenError> {
+        fs::create_dir_all(&folder).map_err(unusable(&folder))?;
+        let mut state = LogState::new();
+        let mut found = find(&folder, report, &mut state.next)?;
+        while let Some(newest) = found.pop() {
+            let content = scan(&newest, report).map_err(unusable(&newest.path))?;
+            let Some(content) = content else {
+                // It got no block, so the one before it is the newest again.
+                fs::remove_file(&newest.path).map_err(unusable(&newest.path))?;
+                continue;
+            };
+            for older in &found {
+                let facts = older.facts(report).map_err(unusable(&older.path))?;
+                state.segments.push_back(facts);
+            }
+            state.records = newest.header.records_before + content.records;
+            state.next = state.next.max(content.last.end());
+            state.last_arrival = content.last.arrival;
+            state.segments.push_back(SegmentFacts {
+                first: newest.header.first,
+                records_before: newest.header.records_before,
+                salt: newest.header.salt,
+                first_arrival: content.first_arrival,
+                length: content.valid,
+            });
+            state.newest = Some(Arc::new(newest.file));
+            break;
+        }
+        if state.next > 1 {
+            state.next += SKIPPED_PLACES;
+        }
+        let log = Self::from_state(folder, state);
+        report.records += log.records();
+        Ok(log)
+    }
+}
+
+fn unusable(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Unusable { path, source }
+}
+
+/// The segments of a folder in order. `next` is raised past the places that a damaged one can have.
+fn find(
+    folder: &Path,
+    report: &mut OpenReport,
+    next: &mut u64,
+) -> Result<Vec<FoundSegment>, OpenError> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unusable(folder))? {
+        let path = entry.map_err(unusable(folder))?.path();
+        if let Some(first) = segment::first_of(&path) {
+            paths.push((first, path));
+        }
+    }
+    paths.sort();
+
+    let last = paths.len().saturating_sub(1);
+    let mut found = Vec::new();
+    for (index, (first, path)) in paths.into_iter().enumerate() {
+        let file = files::open_to_write(&path).map_err(unusable(&path))?;
+        let length = file.metadata().map_err(unusable(&path))?.len();
+        let header = SegmentHeader::read(&file).map_err(unusable(&path))?;
+        if let Some(header) = header.filter(|header| header.first == first) {
+            found.push(FoundSegment {
+                file,
+                path,
+                header,
+                length,
+            });
+            continue;
+        }
+        drop(file);
+        if index == last && length < SEGMENT_HEADER {
+            fs::remove_file(&path).map_err(unusable(&path))?;
+            report.cut_off.push(CutOff {
+                path,
+                offset: 0,
+                bytes: length,
+            });
+            continue;
+        }
+        // Each of its records took more than one byte.
+        *next = (*next).max(first.saturating_add(length));
+        let kept = path.with_extension(DAMAGED);
+        fs::rename(&path, &kept).map_err(unusable(&path))?;
+        report.damage.push(Damage {
+            path: kept,
+            offset: 0,
+            bytes: length,
+        });
+    }
+    Ok(found)
+}
+
+/// Reads the newest segment, and cuts off what is after its last block. `None` if it has no block.
+fn scan(segment: &FoundSegment, report: &mut OpenReport) -> io::Result<Option<NewestContent>> {
+    let mut blocks = BlockScan::new(
+        &segment.file,
+        segment.header.salt,
+        SEGMENT_HEADER,
+        segment.length,
+    );
+    let (mut records, mut first_arrival, mut last) = (0, i64::MAX, None);
+    let valid = loop {
+        match blocks.next_valid()? {
+            FoundBlock::Valid(header) => {
+                records += u64::from(header.count);
+                first_arrival = first_arrival.min(header.arrival);
+                last = Some(header);
+            }
+            FoundBlock::Bad(range) => report.damage.push(damage(&segment.path, range)),
+            FoundBlock::End { valid } => break valid,
+        }
+    };
+    if segment.length > valid {
+        segment.file.set_len(valid)?;
+        segment.file.sync_data()?;
+        report.cut_off.push(CutOff {
+            path: segment.path.clone(),
+            offset: valid,
+            bytes: segment.length - valid,
+        });
+    }
+    Ok(last.map(|last| NewestContent {
+        first_arrival,
+        last,
+        records,
+        valid,
+    }))
+}
+
+fn damage(path: &Path, range: BadRange) -> Damage {
+    Damage {
+        path: path.to_owned(),
+        offset: range.offset,
+        bytes: range.length,
+    }
+}
+
+impl FoundSegment {
+    /// What is in memory of a segment that is full. Only its first block is read; damage in the
+    /// others is reported when they are.
+    fn facts(&self, report: &mut OpenReport) -> io::Result<SegmentFacts> {
+        let salt = self.header.salt;
+        let mut blocks = BlockScan::new(&self.file, salt, SEGMENT_HEADER, self.length);
+        let mut first = blocks.peek()?;
+        if first.is_none() {
+            while let FoundBlock::Bad(range) = blocks.next_valid()? {
+                report.damage.push(damage(&self.path, range));
+                first = blocks.peek()?;
+            }
+        }
+        Ok(SegmentFacts {
+            first: self.header.first,
+            records_before: self.header.records_before,
+            salt,
+            // Without any, it can be deleted as soon as the next one.
+            first_arrival: first.map_or(i64::MIN, |first| first.arrival),
+            length: self.length,
+        })
+    }
+}

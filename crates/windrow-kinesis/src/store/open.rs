@@ -1,0 +1,227 @@
+//! Opens a folder.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::{Store, delete_expired, shard_folder};
+use crate::files;
+use crate::log::shard_log::ShardLog;
+use crate::log::writer::LogWriter;
+use crate::meta::{self, StreamMeta};
+use crate::options::KinesisOptions;
+use crate::report::{CutOff, Damage, OpenError, OpenReport};
+use crate::stream::{LiveShard, LiveStream, StreamState, StreamStatus};
+
+/// The version of the files. A folder with another one is not opened.
+const FORMAT: u32 = 1;
+
+/// How often, in seconds, what is past retention is deleted.
+const RETENTION_SECONDS: u64 = 10;
+
+const FORMAT_FILE: &str = "kinesis.json";
+const LOCK_FILE: &str = "lock";
+const STREAM_PREFIX: &str = "stream-";
+const DELETED_PREFIX: &str = "deleted-";
+
+/// What the file of the whole folder says.
+#[derive(Serialize, Deserialize)]
+struct FolderFormat {
+    format: u32,
+    secret: u64,
+}
+
+/// The folder of the stream with this number. Names of streams are no names of folders: `..` is one.
+pub(super) fn stream_folder(root: &Path, number: u64) -> PathBuf {
+    root.join(format!("{STREAM_PREFIX}{number:06}"))
+}
+
+/// What the folder of a stream is renamed to before its files are deleted.
+pub(super) fn deleted_folder(root: &Path, number: u64) -> PathBuf {
+    root.join(format!("{DELETED_PREFIX}{number:06}"))
+}
+
+fn number_after(prefix: &str, path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    name.strip_prefix(prefix)?.parse().ok()
+}
+
+fn unusable(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Unusable { path, source }
+}
+
+impl Store {
+    /// Opens the folder of the options, which is created if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub(crate) fn open(options: KinesisOptions) -> Result<(Arc<Self>, OpenReport), OpenError> {
+        let root = options.folder.clone();
+        fs::create_dir_all(&root).map_err(unusable(&root))?;
+        let lock = lock(&root)?;
+        let secret = secret(&root)?;
+        let mut report = OpenReport::default();
+        let (streams, next_number) = open_streams(&root, &mut report)?;
+
+        let streams = Arc::new(RwLock::new(streams));
+        let (expiring, now) = (Arc::clone(&streams), Arc::clone(&options.clock));
+        let ticks = AtomicU64::new(0);
+        let tick = move || {
+            let tick = ticks.fetch_add(1, Ordering::SeqCst);
+            if tick.is_multiple_of(RETENTION_SECONDS) {
+                delete_expired(&expiring, now());
+            }
+        };
+        let writer = LogWriter::start(Arc::clone(&options.clock), tick);
+        let store = Arc::new(Self {
+            options,
+            writer: writer.map_err(unusable(&root))?,
+            secret,
+            process: RandomState::new().hash_one(secret),
+            opened: Instant::now(),
+            streams,
+            next_number: AtomicU64::new(next_number),
+            catalog: tokio::sync::Mutex::new(()),
+            damage: Mutex::new(report.damage.clone()),
+            subscriptions: Mutex::default(),
+            _lock: lock,
+        });
+        Ok((store, report))
+    }
+}
+
+fn lock(root: &Path) -> Result<File, OpenError> {
+    let path = root.join(LOCK_FILE);
+    let lock = files::open_or_create(&path).map_err(unusable(&path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
+            path: root.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(OpenError::Unusable { path, source }),
+    }
+}
+
+fn secret(root: &Path) -> Result<u64, OpenError> {
+    let path = root.join(FORMAT_FILE);
+    match fs::read(&path) {
+        Ok(file) => match meta::decode::<FolderFormat>(&file) {
+            Some(found) if found.format == FORMAT => Ok(found.secret),
+            _ => Err(OpenError::UnknownFormat { path }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let new = FolderFormat {
+                format: FORMAT,
+                secret: RandomState::new().hash_one(root),
+            };
+            let written = meta::encode(&new).and_then(|file| files::replace(&path, &file));
+            written.map_err(unusable(&path))?;
+            Ok(new.secret)
+        }
+        Err(source) => Err(OpenError::Unusable { path, source }),
+    }
+}
+
+type FoundStreams = BTreeMap<String, Arc<LiveStream>>;
+
+/// The streams of a folder by name, and the number of the next one.
+fn open_streams(root: &Path, report: &mut OpenReport) -> Result<(FoundStreams, u64), OpenError> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(root).map_err(unusable(root))? {
+        let path = entry.map_err(unusable(root))?.path();
+        if let Some(number) = number_after(STREAM_PREFIX, &path) {
+            folders.push((number, path));
+        } else if number_after(DELETED_PREFIX, &path).is_some() {
+            fs::remove_dir_all(&path).map_err(unusable(&path))?;
+        }
+    }
+    folders.sort();
+    let next_number = folders.last().map_or(1, |(number, _)| number + 1);
+
+    let mut streams = FoundStreams::new();
+    for (number, folder) in folders {
+        cut_off_unfinished(&folder, report)?;
+        let path = meta::path(&folder);
+        let file = match fs::read(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                pass_unnamed(&folder, path, report)?;
+                continue;
+            }
+            Err(source) => return Err(OpenError::Unusable { path, source }),
+        };
+        let Some(meta) = meta::decode::<StreamMeta>(&file) else {
+            report.damage.push(Damage {
+                path,
+                offset: 0,
+                bytes: file.len() as u64,
+            });
+            continue;
+        };
+        let name = meta.name.clone();
+        let stream = open_stream(number, folder, meta, report)?;
+        streams.insert(name, Arc::new(stream));
+    }
+    Ok((streams, next_number))
+}
+
+/// Removes a folder that was being created when the process ended. One that has records has lost its
+/// file, and is kept.
+fn pass_unnamed(folder: &Path, file: PathBuf, report: &mut OpenReport) -> Result<(), OpenError> {
+    let mut has_records = false;
+    for shard in fs::read_dir(folder).map_err(unusable(folder))? {
+        let shard = shard.map_err(unusable(folder))?.path();
+        let segments = fs::read_dir(&shard).map_err(unusable(&shard))?;
+        has_records |= segments.count() > 0;
+    }
+    if !has_records {
+        return fs::remove_dir_all(folder).map_err(unusable(folder));
+    }
+    report.damage.push(Damage {
+        path: file,
+        offset: 0,
+        bytes: 0,
+    });
+    Ok(())
+}
+
+/// Removes the file that was to replace a stream's when the process ended.
+fn cut_off_unfinished(folder: &Path, report: &mut OpenReport) -> Result<(), OpenError> {
+    let path = files::temporary(&meta::path(folder));
+    let Ok(found) = fs::symlink_metadata(&path) else {
+        return Ok(());
+    };
+    fs::remove_file(&path).map_err(unusable(&path))?;
+    report.cut_off.push(CutOff {
+        path,
+        offset: 0,
+        bytes: found.len(),
+    });
+    Ok(())
+}
+
+fn open_stream(
+    number: u64,
+    folder: PathBuf,
+    meta: StreamMeta,
+    report: &mut OpenReport,
+) -> Result<LiveStream, OpenError> {
+    let mut shards = Vec::with_capacity(meta.shards.len());
+    for shard in &meta.shards {
+        let log = ShardLog::open(shard_folder(&folder, shard.number), report)?;
+        shards.push(Arc::new(LiveShard::new(shard.clone(), log)));
+    }
+    report.streams += 1;
+    report.shards += shards.len();
+    let state = StreamState::new(meta, shards, StreamStatus::Active, Instant::now());
+    Ok(LiveStream::new(number, folder, state))
+}

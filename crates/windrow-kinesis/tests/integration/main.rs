@@ -1,0 +1,12 @@
+//! The API as clients use it, and the files as a crash leaves them.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod crash;
+mod disk;
+mod formats;
+mod operations;
+mod records;
+mod reshard;
+mod server;
+mod subscribe;

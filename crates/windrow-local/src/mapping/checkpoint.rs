@@ -1,0 +1,450 @@
+//! What a mapping keeps on disk, so that a killed process goes on where it was: per shard one small
+//! file, `<folder>/<mapping>/<stream>/<shard>.json`. A mapping is named by its function.
+//!
+//! A file has the last record that is done and the window that is open after it, with its state.
+//! The two belong together: an earlier record with its state would only deliver some records again,
+//! but a later record would lose what is between.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+use windrow_core::window::Window;
+use windrow_read::{Start, Timestamp};
+
+use crate::disk_trouble::{DiskTrouble, DiskWriter};
+use crate::resources::stream_created;
+use crate::whole_file::{self, safe_name};
+
+/// The version of the files.
+const VERSION: u32 = 1;
+
+/// The pause before a failed write is retried.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// From where a shard is read on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum SavedStart {
+    /// The oldest record.
+    Oldest,
+    /// The first record that arrived at this time or later, in milliseconds since the epoch.
+    At(i64),
+    /// The record with this sequence number.
+    From(String),
+    /// The record after the one with this sequence number.
+    After(String),
+}
+
+/// What is kept of a shard. `S` is the state of its open window.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SavedShard<S> {
+    version: u32,
+    /// The mapping and the stream, since a file system may not tell all names apart.
+    mapping: String,
+    stream: String,
+    /// When the stream was created, which tells it apart from others of its name.
+    stream_created: i64,
+    /// When this was written.
+    pub(super) saved_at: i64,
+    /// Everything before that is done, apart from what the open window's state holds.
+    pub(super) start: SavedStart,
+    /// How many records that were.
+    pub(super) records: u64,
+    /// Whether the shard is closed and done to its end.
+    pub(super) finished: bool,
+    pub(super) window: Option<SavedWindow<S>>,
+}
+
+/// An open window.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SavedWindow<S> {
+    /// In milliseconds since the epoch.
+    start: i64,
+    end: i64,
+    /// From where the window's records are read again if a function cannot go on with the state.
+    pub(super) opened: SavedStart,
+    /// What the function's state depends on.
+    state_version: String,
+    pub(super) state: Option<S>,
+}
+
+impl<S> SavedWindow<S> {
+    pub(super) fn window(&self) -> Window {
+        Window {
+            start: self.start,
+            end: self.end,
+        }
+    }
+}
+
+/// The progress of a shard, to be saved.
+pub(super) struct ShardToSave<'a> {
+    pub(super) start: SavedStart,
+    pub(super) records: u64,
+    pub(super) finished: bool,
+    pub(super) window: Option<(Window, &'a SavedStart, Option<&'a RawValue>)>,
+    pub(super) now: i64,
+}
+
+/// Why what a mapping has saved cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The file or its folder cannot be read.
+    #[error("the checkpoint {} cannot be read: make it readable, or remove it to deliver its shard's records again from the oldest one", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is damaged, or was written by a newer version.
+    #[error("the checkpoint {} is damaged: remove it to deliver its shard's records again from the oldest one", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The file belongs to another version or mapping.
+    #[error("the checkpoint {} is of {found}: remove it to deliver its shard's records again from the oldest one", path.display())]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// To what it belongs.
+        found: String,
+    },
+}
+
+/// How far the shards of a mapping were done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SavedTotals {
+    /// How many records are done.
+    pub(crate) records: u64,
+    /// When that was saved last, in milliseconds since the epoch.
+    pub(crate) saved_at: i64,
+}
+
+/// The checkpoints of one mapping.
+#[derive(Debug)]
+pub(crate) struct Checkpoints {
+    folder: PathBuf,
+    mapping: String,
+    stream: String,
+    state_version: String,
+    disk: DiskTrouble,
+    /// Whether files may be written; not once the mapping was restarted on purpose.
+    is_open: Arc<RwLock<bool>>,
+    saved: Mutex<SavedShards>,
+}
+
+#[derive(Debug, Default)]
+struct SavedShards {
+    /// When the mapping's stream was created, once that is known.
+    created: i64,
+    /// Whether shards of this stream were saved before this start.
+    is_resumed: bool,
+    shards: BTreeMap<String, SavedShard<Box<RawValue>>>,
+}
+
+impl Checkpoints {
+    /// Reads what a mapping has saved in `root`. `state_version` is what the states of its windows
+    /// depend on.
+    pub(crate) fn load(
+        root: &Path,
+        mapping: &str,
+        stream: &str,
+        state_version: &str,
+        disk: DiskTrouble,
+    ) -> Result<Self, CheckpointError> {
+        let folder = root.join(safe_name(mapping)).join(safe_name(stream));
+        let checkpoints = Self {
+            mapping: mapping.to_owned(),
+            stream: stream.to_owned(),
+            state_version: state_version.to_owned(),
+            disk,
+            is_open: Arc::new(RwLock::new(true)),
+            saved: Mutex::default(),
+            folder,
+        };
+        let shards = checkpoints.read_all()?;
+        lock(&checkpoints.saved).shards = shards;
+        Ok(checkpoints)
+    }
+
+    fn read_all(&self) -> Result<BTreeMap<String, SavedShard<Box<RawValue>>>, CheckpointError> {
+        let unreadable = |source| CheckpointError::Unreadable {
+            path: self.folder.clone(),
+            source,
+        };
+        whole_file::remove_unfinished(&self.folder).map_err(unreadable)?;
+        let mut shards = BTreeMap::new();
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(shards),
+            entries => entries.map_err(unreadable)?,
+        };
+        for entry in entries {
+            let path = entry.map_err(unreadable)?.path();
+            let shard = path.file_stem().and_then(|stem| stem.to_str());
+            let (Some(shard), true) = (shard, path.extension().is_some_and(|end| end == "json"))
+            else {
+                continue;
+            };
+            if let Some(saved) = self.read(&path)? {
+                shards.insert(shard.to_owned(), saved);
+            }
+        }
+        Ok(shards)
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<SavedShard<Box<RawValue>>>, CheckpointError> {
+        let path = path.to_owned();
+        let content = match whole_file::read(&path) {
+            Ok(Some(content)) => content,
+            Ok(None) => return Ok(None),
+            Err(source) => return Err(CheckpointError::Unreadable { path, source }),
+        };
+        let saved: SavedShard<Box<RawValue>> = match serde_json::from_slice(&content) {
+            Ok(saved) => saved,
+            Err(source) => return Err(CheckpointError::Damaged { path, source }),
+        };
+        let found = if saved.version != VERSION {
+            format!("version {}, and this is version {VERSION}", saved.version)
+        } else if (&saved.mapping, &saved.stream) != (&self.mapping, &self.stream) {
+            format!("{} on {}", saved.mapping, saved.stream)
+        } else {
+            return Ok(Some(saved));
+        };
+        Err(CheckpointError::Other { path, found })
+    }
+
+    /// How far the mapping was done, if its stream is the one that was created at `created`.
+    pub(crate) fn totals(&self, created: i64) -> Option<SavedTotals> {
+        let saved = lock(&self.saved);
+        let shards = saved.shards.values();
+        let shards = shards.filter(|shard| shard.stream_created == created);
+        shards.fold(None, |totals: Option<SavedTotals>, shard| {
+            let totals = totals.unwrap_or_default();
+            Some(SavedTotals {
+                records: totals.records + shard.records,
+                saved_at: totals.saved_at.max(shard.saved_at),
+            })
+        })
+    }
+
+    /// Learns which stream it is, and drops what was saved of another one of its name. Returns
+    /// whether it has learnt that before `stop`.
+    pub(super) async fn identify(
+        &self,
+        client: &aws_sdk_kinesis::Client,
+        stop: &CancellationToken,
+    ) -> bool {
+        let created = loop {
+            let created = tokio::select! {
+                () = stop.cancelled() => return false,
+                created = stream_created(client, &self.stream) => created,
+            };
+            match created {
+                Ok(created) => break created,
+                Err(error) => {
+                    tracing::warn!(stream = self.stream, %error, "cannot describe the stream");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return false,
+                () = tokio::time::sleep(RETRY_PAUSE) => {}
+            }
+        };
+        self.keep_of(created);
+        true
+    }
+
+    /// Drops what was saved of streams that were not created at `created`.
+    pub(super) fn keep_of(&self, created: i64) {
+        let mut saved = lock(&self.saved);
+        saved.created = created;
+        saved
+            .shards
+            .retain(|_, shard| shard.stream_created == created);
+        saved.is_resumed = !saved.shards.is_empty();
+    }
+
+    /// Whether a shard was done to its end before this start.
+    pub(super) fn is_finished(&self, shard: &str) -> bool {
+        let saved = lock(&self.saved);
+        saved
+            .shards
+            .get(&safe_name(shard))
+            .is_some_and(|shard| shard.finished)
+    }
+
+    /// Whether any shard was saved before this start. Shards that were not are then read from their
+    /// oldest record: the mapping existed before them.
+    pub(super) fn is_resumed(&self) -> bool {
+        lock(&self.saved).is_resumed
+    }
+
+    /// What was saved of a shard. If the mapping has no windows any more, or the state of the open one
+    /// is of another version, its records are read again.
+    pub(super) fn take(&self, shard: &str, has_windows: bool) -> Option<SavedShard<Box<RawValue>>> {
+        let mut saved = lock(&self.saved).shards.remove(&safe_name(shard))?;
+        if let Some(window) = saved
+            .window
+            .take_if(|window| !has_windows || window.state_version != self.state_version)
+        {
+            tracing::warn!(
+                mapping = self.mapping,
+                shard,
+                "the state of the open window is of another version of the function; its records are \
+                 read again"
+            );
+            saved.start = window.opened;
+        }
+        Some(saved)
+    }
+
+    /// A writer of a shard's file.
+    pub(super) fn writer(self: &Arc<Self>, shard: &str) -> CheckpointWriter {
+        CheckpointWriter {
+            path: self.folder.join(format!("{}.json", safe_name(shard))),
+            disk: self.disk.writer(),
+            checkpoints: Arc::clone(self),
+        }
+    }
+
+    /// Removes all that was saved, for a mapping that is restarted on purpose, and returns its
+    /// checkpoints. What the mapping before still writes has no effect.
+    pub(super) fn restarted(&self) -> Self {
+        let mut is_open = self.is_open.write().unwrap_or_else(PoisonError::into_inner);
+        *is_open = false;
+        if let Err(error) = fs::remove_dir_all(&self.folder)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(folder = %self.folder.display(), %error, "cannot remove checkpoints");
+        }
+        Self {
+            folder: self.folder.clone(),
+            mapping: self.mapping.clone(),
+            stream: self.stream.clone(),
+            state_version: self.state_version.clone(),
+            disk: self.disk.clone(),
+            is_open: Arc::new(RwLock::new(true)),
+            saved: Mutex::default(),
+        }
+    }
+}
+
+/// Writes the file of one shard.
+#[derive(Debug)]
+pub(super) struct CheckpointWriter {
+    path: PathBuf,
+    disk: DiskWriter,
+    checkpoints: Arc<Checkpoints>,
+}
+
+impl CheckpointWriter {
+    /// Saves the progress of the shard. Retries a failed write until it succeeds or `stop` is
+    /// cancelled; returns whether it succeeded.
+    pub(super) async fn save(&self, progress: ShardToSave<'_>, stop: &CancellationToken) -> bool {
+        let content: Arc<[u8]> = match self.content(progress) {
+            Ok(content) => content.into(),
+            Err(error) => {
+                // Text, numbers and a state that was read as JSON can always be written.
+                tracing::error!(path = %self.path.display(), %error, "a checkpoint cannot be written as JSON");
+                return false;
+            }
+        };
+        loop {
+            let (path, content) = (self.path.clone(), Arc::clone(&content));
+            let is_open = Arc::clone(&self.checkpoints.is_open);
+            let written = tokio::task::spawn_blocking(move || {
+                let is_open = is_open.read().unwrap_or_else(PoisonError::into_inner);
+                if *is_open {
+                    whole_file::replace(&path, &content)
+                } else {
+                    Ok(())
+                }
+            });
+            match written
+                .await
+                .unwrap_or_else(|error| Err(io::Error::other(error)))
+            {
+                Ok(()) => {
+                    self.disk.succeeded();
+                    return true;
+                }
+                Err(error) => self.disk.failed(&self.path, &error),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return false,
+                () = tokio::time::sleep(RETRY_PAUSE) => {}
+            }
+        }
+    }
+
+    fn content(&self, progress: ShardToSave<'_>) -> serde_json::Result<Vec<u8>> {
+        let checkpoints = &self.checkpoints;
+        let window = progress.window.map(|(window, opened, state)| SavedWindow {
+            start: window.start,
+            end: window.end,
+            opened: opened.clone(),
+            state_version: checkpoints.state_version.clone(),
+            state,
+        });
+        serde_json::to_vec(&SavedShard {
+            version: VERSION,
+            mapping: checkpoints.mapping.clone(),
+            stream: checkpoints.stream.clone(),
+            stream_created: lock(&checkpoints.saved).created,
+            saved_at: progress.now,
+            start: progress.start,
+            records: progress.records,
+            finished: progress.finished,
+            window,
+        })
+    }
+}
+
+impl From<SavedStart> for Start {
+    fn from(start: SavedStart) -> Self {
+        match start {
+            SavedStart::Oldest => Self::TrimHorizon,
+            SavedStart::At(millis) => Self::AtTimestamp(Timestamp::from_millis(millis)),
+            SavedStart::From(number) => Self::AtSequence(number),
+            SavedStart::After(number) => Self::AfterSequence(number),
+        }
+    }
+}
+
+impl SavedStart {
+    /// A start as it is saved at the time `now`.
+    pub(super) fn of(start: &Start, now: i64) -> Self {
+        match start {
+            Start::TrimHorizon => Self::Oldest,
+            // Some emulators report arrival in whole seconds.
+            Start::Latest => Self::At(now - now.rem_euclid(1000)),
+            Start::AtTimestamp(time) => Self::At(time.millis()),
+            Start::AfterSequence(number) => Self::After(number.clone()),
+            Start::AtSequence(number) => Self::From(number.clone()),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
