@@ -26,21 +26,6 @@ struct ClockState {
     start: AtomicI64,
 }
 
-/// Two clocks at the same moment, in milliseconds since the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ClockTimes {
-    /// The time of the clock that never goes back.
-    pub(crate) now: i64,
-    pub(crate) wall: i64,
-}
-
-impl ClockTimes {
-    /// Whether the wall clock was set back and has not caught up.
-    pub(crate) fn is_set_back(&self) -> bool {
-        self.wall < self.now
-    }
-}
-
 impl Clock {
     /// A clock that follows the system's.
     #[expect(
@@ -74,21 +59,13 @@ impl Clock {
     /// The current time, in milliseconds since the epoch.
     #[must_use]
     pub fn now_millis(&self) -> i64 {
-        self.times().now
-    }
-
-    /// The current time, and that of the wall clock.
-    pub(crate) fn times(&self) -> ClockTimes {
         // The wall clock first: a delay between the two must not make this clock run ahead.
         let wall = (self.state.wall)().duration_since(UNIX_EPOCH);
         let wall = wall.map_or(0, |since| saturated(since.as_nanos()));
         let elapsed = saturated(self.state.started.elapsed().as_nanos());
         let start = wall.saturating_sub(elapsed);
         let furthest = self.state.start.fetch_max(start, Ordering::SeqCst);
-        ClockTimes {
-            now: furthest.max(start).saturating_add(elapsed) / NANOS,
-            wall: wall / NANOS,
-        }
+        furthest.max(start).saturating_add(elapsed) / NANOS
     }
 }
 
@@ -128,15 +105,12 @@ mod tests {
         let (wall, clock) = settable();
         let start = clock.now_millis();
         assert_eq!(start, 1_795_166_228_189);
-        assert!(!clock.times().is_set_back());
         wall.fetch_sub(HOUR, Ordering::SeqCst);
         assert_eq!(clock.now_millis(), start);
-        assert!(clock.times().is_set_back());
         tokio::time::advance(Duration::from_millis(700)).await;
         assert_eq!(clock.now_millis(), start + 700);
         wall.fetch_add(2 * HOUR, Ordering::SeqCst);
         assert_eq!(clock.now_millis(), start + 3_600_000);
-        assert!(!clock.times().is_set_back());
     }
 
     #[tokio::test(start_paused = true)]
@@ -150,7 +124,6 @@ mod tests {
         assert_eq!(clock.now_millis(), start + 60_000);
         tokio::time::advance(Duration::from_millis(700)).await;
         assert_eq!(clock.now_millis(), start + 60_700);
-        assert!(clock.times().is_set_back());
     }
 
     proptest! {
@@ -171,10 +144,10 @@ mod tests {
                 for (set, passed) in steps {
                     wall.store(set, Ordering::SeqCst);
                     tokio::time::advance(Duration::from_millis(passed)).await;
-                    let times = clock.times();
-                    prop_assert!(times.now >= before + i64::try_from(passed).unwrap());
-                    prop_assert!(times.now >= times.wall);
-                    before = times.now;
+                    let now = clock.now_millis();
+                    prop_assert!(now >= before + i64::try_from(passed).unwrap());
+                    prop_assert!(now >= i64::try_from(set).unwrap());
+                    before = now;
                 }
                 Ok(())
             })?;

@@ -4,17 +4,15 @@
 //! short JSON description, by which a client recognizes the local cloud. Requests for another host,
 //! or from a web page of another machine, are rejected.
 //!
-//! Kinesis is the `ferrokinesis` crate, in memory: its streams are lost when the process ends.
+//! Kinesis is the `windrow-kinesis` crate, whose streams are in `kinesis/` in the data directory.
 //! DynamoDB is the `dynoxide-rs` crate, stored in `table.db` in the data directory. Firehose is
 //! [`crate::firehose`], whose delivery streams outlive the process.
 
-mod arrival;
 mod dynamodb;
 mod faults;
-mod iterator;
 mod kinesis;
+mod own_clients;
 mod partial;
-mod reads;
 mod router;
 
 use std::io;
@@ -26,6 +24,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use windrow_kinesis::{OpenError, OpenReport};
 
 use crate::clock::Clock;
 use crate::data_dir::{DataDir, DataDirError, EarlierRun};
@@ -34,8 +33,7 @@ use crate::faults::Faults;
 use crate::firehose::{Firehose, FirehoseError};
 use crate::server::{Callers, ServerLimits, serve};
 use dynamodb::DynamoDb;
-use reads::ReadLimit;
-pub(crate) use reads::as_own;
+pub(crate) use own_clients::as_own;
 use router::Services;
 
 /// The largest request body: a Kinesis call of 10 MiB in base64, plus some margin. DynamoDB's own
@@ -56,7 +54,7 @@ const LIMITS: ServerLimits = ServerLimits::new(Callers::ThisMachine, 512, MAX_RE
 pub struct EndpointOptions {
     /// The port on 127.0.0.1. Zero picks a free one; see [`Endpoint::address`].
     pub port: u16,
-    /// Where the table and the archive are kept. Only one process at a time can use it.
+    /// Where the streams, the table and the archive are kept. Only one process at a time can use it.
     pub data_dir: PathBuf,
     /// The region in every ARN.
     pub region: String,
@@ -107,6 +105,7 @@ pub struct Endpoint {
     stop: CancellationToken,
     data_dir: DataDir,
     earlier_run: Option<EarlierRun>,
+    streams: OpenReport,
     disk: DiskTrouble,
 }
 
@@ -137,15 +136,12 @@ impl Endpoint {
         let firehose = Firehose::with_disk(data_dir.path(), region, account, disk.clone());
         firehose.restore().await?;
         data_dir.begin_run()?;
-        let (kinesis, store) = kinesis::start(&options);
-        let limit = |reads| ReadLimit::new(reads, options.account.clone());
+        let (kinesis, streams) = kinesis::open(&options, data_dir.path()).await?;
+        tokio::spawn(kinesis::report_trouble(kinesis.disk(), disk.writer()));
         let services = Arc::new(Services {
             region: options.region,
             kinesis,
-            store,
             clock: options.clock,
-            kinesis_order: Default::default(),
-            read_limit: options.reads_per_second.map(limit),
             dynamodb: dynamodb.clone(),
             firehose: firehose.clone(),
             dashboard: OnceLock::new(),
@@ -166,6 +162,7 @@ impl Endpoint {
             stop,
             data_dir,
             earlier_run,
+            streams,
             disk,
         })
     }
@@ -173,6 +170,11 @@ impl Endpoint {
     /// The run that has used the data directory before, if there was one.
     pub(crate) fn earlier_run(&self) -> Option<EarlierRun> {
         self.earlier_run
+    }
+
+    /// What was found in the streams' files.
+    pub(crate) fn streams(&self) -> &OpenReport {
+        &self.streams
     }
 
     /// The trouble with the disk of the data directory.
@@ -224,7 +226,7 @@ impl Endpoint {
     /// Closes the Kinesis stream `stream` to writers, who get the error ServiceUnavailable. When
     /// this returns, every acknowledged record can be read.
     pub async fn close_stream(&self, stream: &str) {
-        self.services.close_stream(stream).await;
+        self.services.kinesis.close_stream(stream).await;
     }
 
     /// Waits until `stop` is cancelled and the endpoint has shut down: requests in flight are
@@ -291,5 +293,19 @@ pub enum EndpointError {
         /// The database's error.
         #[source]
         source: dynoxide::DynoxideError,
+    },
+    /// The streams' files cannot be read or written.
+    #[error("the streams of the data directory cannot be opened")]
+    Kinesis {
+        /// Which file, and why.
+        #[source]
+        source: OpenError,
+    },
+    /// The start was interrupted.
+    #[error("the start was interrupted")]
+    Stopped {
+        /// Why.
+        #[source]
+        source: tokio::task::JoinError,
     },
 }

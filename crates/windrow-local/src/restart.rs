@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
+use windrow_kinesis::OpenReport;
+
 use crate::firehose::ObjectsFound;
 
 /// What an earlier run has left in the data directory, and what became of it.
@@ -26,6 +28,18 @@ pub struct StreamsFound {
     pub streams: u64,
     /// How many records they have.
     pub records: u64,
+    /// How many bytes of unacknowledged puts were removed.
+    pub removed: u64,
+}
+
+impl From<&OpenReport> for StreamsFound {
+    fn from(report: &OpenReport) -> Self {
+        Self {
+            streams: report.streams as u64,
+            records: report.records,
+            removed: report.cut_off_bytes(),
+        }
+    }
 }
 
 /// Where a function goes on in a stream.
@@ -53,9 +67,18 @@ impl fmt::Display for RestartReport {
             separator = "; ";
             formatter.write_str(text)
         };
-        if let Some(StreamsFound { streams, records }) = self.streams {
-            let (streams, records) = (counted(streams, "stream"), counted(records, "record"));
-            item(&format!("{streams} with {records}"))?;
+        if let Some(found) = self.streams {
+            let streams = counted(found.streams, "stream");
+            item(&format!(
+                "{streams} with {}",
+                counted(found.records, "record")
+            ))?;
+            if found.removed > 0 {
+                let removed = counted(found.removed, "byte");
+                item(&format!(
+                    "{removed} of unacknowledged puts removed from them"
+                ))?;
+            }
         }
         for resumed in &self.functions {
             item(&format!(
@@ -106,6 +129,7 @@ mod tests {
             streams: Some(StreamsFound {
                 streams: 3,
                 records: 48_201,
+                removed: 17,
             }),
             functions: vec![
                 resumed("aggregator", "wildrydes", 47_900),
@@ -118,8 +142,8 @@ mod tests {
         report.objects.removed = 230;
         assert_eq!(
             report.to_string(),
-            "the last run ended without a clean stop: 3 streams with 48,201 records; the aggregator goes \
-             on after 47,900 records of wildrydes; the processor goes on after 1 record of \
+            "the last run ended without a clean stop: 3 streams with 48,201 records; 17 bytes of \
+             unacknowledged puts removed from them; the aggregator goes on after 47,900 records of wildrydes; the processor goes on after 1 record of \
              wildrydes-summary; 1 object of 12,345 bytes completed, 230 bytes of unacknowledged puts \
              removed"
         );

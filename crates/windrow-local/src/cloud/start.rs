@@ -94,7 +94,7 @@ impl CloudParts {
         );
         let report = endpoint.earlier_run().map(|earlier| RestartReport {
             is_unclean: earlier.is_unclean,
-            streams: None,
+            streams: Some(endpoint.streams().into()),
             functions,
             objects: endpoint.firehose().found(),
         });
