@@ -168,3 +168,74 @@ impl Store {
         hasher.finalize()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::options::KinesisOptions;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// An iterator comes back as it was, and no other text is one.
+        #[test]
+        fn iterators_come_back(
+            stream in any::<u64>(),
+            shard in any::<u32>(),
+            place in any::<u64>(),
+            segment in any::<u64>(),
+            offset in any::<u64>(),
+            changed in any::<prop::sample::Index>(),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let (store, _) = Store::open(KinesisOptions::new(folder.path())).unwrap();
+            let cursor = LogCursor { place, segment, offset };
+            let text = store.iterator(stream, shard, cursor);
+            prop_assert!(text.len() <= 512);
+            let token = store.parse_iterator(&text).unwrap();
+            prop_assert_eq!((token.stream, token.shard, token.cursor), (stream, shard, cursor));
+
+            let mut other = text.clone().into_bytes();
+            let at = changed.index(other.len());
+            other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+            let other = String::from_utf8(other).unwrap();
+            prop_assert!(store.parse_iterator(&other).is_err());
+            prop_assert!(store.parse_iterator(&text[..at]).is_err());
+            prop_assert!(store.parse_page::<String>(&text).is_err());
+
+            let elsewhere = tempfile::tempdir().unwrap();
+            let (elsewhere, _) = Store::open(KinesisOptions::new(elsewhere.path())).unwrap();
+            prop_assert!(elsewhere.parse_iterator(&text).is_err());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_of_another_process_expire_by_the_wall_clock() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |now: i64| {
+            let mut options = KinesisOptions::new(folder.path());
+            options.clock = std::sync::Arc::new(move || now);
+            Store::open(options).unwrap().0
+        };
+        let store = open(1_000_000);
+        let iterator = store.iterator(1, 0, LogCursor::at(1));
+        let page = store.page_token(&"after");
+        tokio::time::advance(Duration::from_secs(300)).await;
+        store.parse_iterator(&iterator).unwrap();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let error = store.parse_iterator(&iterator).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::ExpiredIteratorException);
+        let error = store.parse_page::<String>(&page).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::ExpiredNextTokenException);
+        drop(store);
+
+        // In the next process: five minutes later, more than that, and after the clock was set back.
+        for (now, valid) in [(1_300_000, true), (1_300_001, false), (0, true)] {
+            let store = open(now);
+            assert_eq!(store.parse_iterator(&iterator).is_ok(), valid, "{now}");
+            assert_eq!(store.parse_page::<String>(&page).is_ok(), valid, "{now}");
+        }
+    }
+}

@@ -44,7 +44,7 @@ async fn a_shard_goes_on_with_its_window() {
     assert_eq!(next.totals(8), None);
     next.keep_of(7);
     assert!(next.is_resumed() && next.is_finished("two") && !next.is_finished("one"));
-    let saved = next.take("one").unwrap();
+    let saved = next.take("one", true).unwrap();
     assert_eq!(saved.start, SavedStart::After("8".to_owned()));
     let window = saved.window.unwrap();
     assert_eq!((window.start, window.end), (60_000, 120_000));
@@ -53,14 +53,20 @@ async fn a_shard_goes_on_with_its_window() {
     // A function of another version reads the window's records again.
     let other = load(folder.path(), "2").unwrap();
     other.keep_of(7);
-    let saved = other.take("one").unwrap();
+    let saved = other.take("one", true).unwrap();
     assert_eq!(saved.start, SavedStart::After("3".to_owned()));
     assert!(saved.window.is_none());
+
+    // So does a mapping without windows.
+    let other = load(folder.path(), "1").unwrap();
+    other.keep_of(7);
+    let saved = other.take("one", false).unwrap();
+    assert_eq!(saved.start, SavedStart::After("3".to_owned()));
 
     // Another stream of the same name is read from its start.
     let other = load(folder.path(), "1").unwrap();
     other.keep_of(8);
-    assert!(!other.is_resumed() && other.take("one").is_none() && !other.is_finished("two"));
+    assert!(!other.is_resumed() && other.take("one", true).is_none() && !other.is_finished("two"));
 }
 
 #[tokio::test]
@@ -84,7 +90,7 @@ async fn an_error_names_the_file() {
     let path = folder.path().join("function/a%2Fstream/one.json");
     let content = fs::read_to_string(&path).unwrap();
     let version = content.replace(r#""version":1"#, r#""version":2"#);
-    let function = content.replace(r#""function":"function""#, r#""function":"Function""#);
+    let function = content.replace(r#""mapping":"function""#, r#""mapping":"Function""#);
     for changed in [&content[..content.len() / 2], &version, &function, ""] {
         fs::write(&path, changed).unwrap();
         let error = load(folder.path(), "1").unwrap_err().to_string();
