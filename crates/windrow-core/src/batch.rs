@@ -9,6 +9,7 @@
 //! others in its window, which takes one or two comparisons to check. Any other order has the same
 //! results but is slower.
 
+mod chunks;
 mod key_windows;
 mod times;
 
@@ -20,6 +21,7 @@ use foldhash::fast::RandomState;
 use crate::aggregate::Merge;
 use crate::dedup::FARTHEST;
 use crate::window::Tumbling;
+use chunks::Chunks;
 use key_windows::AllWindows;
 use times::{AllTimes, WholeTimes};
 
@@ -42,7 +44,7 @@ use times::{AllTimes, WholeTimes};
 #[derive(Clone, Debug)]
 pub struct BatchFold<A> {
     windows: Tumbling,
-    accumulators: Vec<OpenAccumulator<A>>,
+    accumulators: Chunks<OpenAccumulator<A>>,
     times: AllTimes,
     opened: AllWindows,
     identities: Identities,
@@ -114,7 +116,7 @@ impl<A: Merge> BatchFold<A> {
     pub fn new(windows: Tumbling) -> Self {
         Self {
             windows,
-            accumulators: Vec::new(),
+            accumulators: Chunks::new(),
             times: AllTimes::new(),
             opened: AllWindows::default(),
             identities: Identities::default(),
@@ -129,7 +131,7 @@ impl<A: Merge> BatchFold<A> {
     #[inline]
     pub fn add(&mut self, key: usize, millis: i64, nanos: u32, add: impl FnOnce(&mut A)) -> bool {
         let (start, index) = self.accumulator_of(key, millis);
-        let OpenAccumulator { aggregate, times } = &mut self.accumulators[index];
+        let OpenAccumulator { aggregate, times } = self.accumulators.at(index);
         let after_start = millis.abs_diff(start);
         let is_new = self.times.insert(index, times, after_start, nanos);
         if is_new {
@@ -160,7 +162,7 @@ impl<A: Merge> BatchFold<A> {
         let identity = identity.filter(|identity| identity.unsigned_abs() < FARTHEST);
         let time = identity.and_then(millis_and_nanos);
         let time = time.filter(|(time, _)| self.windows.window_of(millis).contains(*time));
-        let OpenAccumulator { aggregate, times } = &mut self.accumulators[index];
+        let OpenAccumulator { aggregate, times } = self.accumulators.at(index);
         let is_new = match (time, identity) {
             (Some((millis, nanos)), _) => {
                 let after_start = millis.abs_diff(start);

@@ -1,9 +1,9 @@
 //! All streams of a folder: how they are opened, found, created, changed and deleted.
 
+mod lock;
 mod open;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use self::lock::FolderLock;
 use crate::error::KinesisError;
 use crate::log::shard_log::ShardLog;
 use crate::log::writer::LogWriter;
@@ -45,8 +46,8 @@ pub(crate) struct Store {
     catalog: tokio::sync::Mutex<()>,
     damage: Mutex<Vec<Damage>>,
     pub(crate) subscriptions: Mutex<Subscriptions>,
-    /// The system releases the lock when the file is closed, after a crash as well.
-    _lock: File,
+    /// Dropped last.
+    _lock: FolderLock,
 }
 
 impl Store {

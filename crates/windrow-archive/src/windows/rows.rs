@@ -79,9 +79,11 @@ impl<'a> RowKey<'a> {
 
 /// Where a row's accumulator is.
 #[derive(Clone, Copy, Debug)]
+// 12 bytes, not 16: there may be a row per reading.
+#[repr(Rust, packed(4))]
 struct RowIndex {
     /// Index into `WindowRows::keys`. A window's rows are sorted by it.
-    key: usize,
+    key: u32,
     /// Index into the key's partition.
     accumulator: usize,
 }
@@ -104,7 +106,8 @@ impl<'s, S: Sensor> WindowRows<'s, S> {
         keys.sort_unstable_by(|one, other| one.text.cmp(&other.text));
         let mut windows: HashMap<i64, Vec<RowIndex>, RandomState> = HashMap::default();
         // Iterating by key gives each window its rows in that order.
-        for (key, ArchivedKey { slot, .. }) in keys.iter().enumerate() {
+        // More keys than 32 bits can number would need a terabyte.
+        for (key, ArchivedKey { slot, .. }) in (0_u32..).zip(&keys) {
             let (partition, number) = partition_among_all(*slot);
             let batch = partitions.get(partition);
             let accumulators = batch.map(|batch| batch.windows_of(number));
@@ -197,7 +200,7 @@ impl<'s, S: Sensor> WindowRows<'s, S> {
 
     /// The row at an index; always `Some`.
     fn row(&self, index: &RowIndex, window_start: Timestamp) -> Option<WindowRow<'_>> {
-        let key = self.keys.get(index.key)?;
+        let key = self.keys.get(index.key as usize)?;
         let (partition, _) = partition_among_all(key.slot);
         let accumulator = self
             .partitions

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::block::BlockHeader;
+use super::block::{BlockHeader, HEADER};
 use super::scan::{BadRange, BlockScan, FoundBlock};
 use super::segment::{self, SEGMENT_HEADER, SegmentHeader};
 use super::shard_log::{LogState, SegmentFacts, ShardLog};
@@ -20,9 +20,8 @@ const SKIPPED_PLACES: u64 = 1_000_000;
 /// user's data.
 const DAMAGED: &str = "damaged";
 
-/// A segment whose header is valid.
+/// A segment whose header is valid. Its file is not held open: there can be many thousands.
 struct FoundSegment {
-    file: File,
     path: PathBuf,
     header: SegmentHeader,
     length: u64,
@@ -49,14 +48,21 @@ impl ShardLog {
         let mut state = LogState::new();
         let mut found = find(&folder, report, &mut state.next)?;
         while let Some(newest) = found.pop() {
-            let content = scan(&newest, report).map_err(unusable(&newest.path))?;
+            let file = files::open_to_write(&newest.path).map_err(unusable(&newest.path))?;
+            let content = scan(&newest, &file, report).map_err(unusable(&newest.path))?;
             let Some(content) = content else {
                 // It got no block, so the one before it is the newest again.
                 fs::remove_file(&newest.path).map_err(unusable(&newest.path))?;
                 continue;
             };
             for older in &found {
-                let facts = older.facts(report).map_err(unusable(&older.path))?;
+                let mut facts = older.facts(report).map_err(unusable(&older.path))?;
+                // Arrival times are searched, so they must not go back where one is unknown.
+                let before = state
+                    .segments
+                    .back()
+                    .map_or(i64::MIN, |before| before.first_arrival);
+                facts.first_arrival = facts.first_arrival.max(before);
                 state.segments.push_back(facts);
             }
             state.records = newest.header.records_before + content.records;
@@ -69,7 +75,7 @@ impl ShardLog {
                 first_arrival: content.first_arrival,
                 length: content.valid,
             });
-            state.newest = Some(Arc::new(newest.file));
+            state.newest = Some(Arc::new(file));
             break;
         }
         if state.next > 1 {
@@ -104,19 +110,17 @@ fn find(
     let last = paths.len().saturating_sub(1);
     let mut found = Vec::new();
     for (index, (first, path)) in paths.into_iter().enumerate() {
-        let file = files::open_to_write(&path).map_err(unusable(&path))?;
+        let file = files::open_to_read(&path).map_err(unusable(&path))?;
         let length = file.metadata().map_err(unusable(&path))?.len();
         let header = SegmentHeader::read(&file).map_err(unusable(&path))?;
         if let Some(header) = header.filter(|header| header.first == first) {
             found.push(FoundSegment {
-                file,
                 path,
                 header,
                 length,
             });
             continue;
         }
-        drop(file);
         if index == last && length < SEGMENT_HEADER {
             fs::remove_file(&path).map_err(unusable(&path))?;
             report.cut_off.push(CutOff {
@@ -140,13 +144,13 @@ fn find(
 }
 
 /// Reads the newest segment, and cuts off what is after its last block. `None` if it has no block.
-fn scan(segment: &FoundSegment, report: &mut OpenReport) -> io::Result<Option<NewestContent>> {
-    let mut blocks = BlockScan::new(
-        &segment.file,
-        segment.header.salt,
-        SEGMENT_HEADER,
-        segment.length,
-    );
+fn scan(
+    segment: &FoundSegment,
+    file: &File,
+    report: &mut OpenReport,
+) -> io::Result<Option<NewestContent>> {
+    let salt = segment.header.salt;
+    let mut blocks = BlockScan::new(file, salt, SEGMENT_HEADER, segment.length);
     let (mut records, mut first_arrival, mut last) = (0, i64::MAX, None);
     let valid = loop {
         match blocks.next_valid()? {
@@ -160,8 +164,8 @@ fn scan(segment: &FoundSegment, report: &mut OpenReport) -> io::Result<Option<Ne
         }
     };
     if segment.length > valid {
-        segment.file.set_len(valid)?;
-        segment.file.sync_data()?;
+        file.set_len(valid)?;
+        file.sync_data()?;
         report.cut_off.push(CutOff {
             path: segment.path.clone(),
             offset: valid,
@@ -189,9 +193,16 @@ impl FoundSegment {
     /// others is reported when they are.
     fn facts(&self, report: &mut OpenReport) -> io::Result<SegmentFacts> {
         let salt = self.header.salt;
-        let mut blocks = BlockScan::new(&self.file, salt, SEGMENT_HEADER, self.length);
-        let mut first = blocks.peek()?;
+        let file = files::open_to_read(&self.path)?;
+        let mut first = None;
+        let mut bytes = [0; HEADER];
+        if self.length >= SEGMENT_HEADER + HEADER as u64 {
+            // No more than this: there can be thousands of segments.
+            files::read_exact_at(&file, &mut bytes, SEGMENT_HEADER)?;
+            first = BlockHeader::decode(&bytes, salt);
+        }
         if first.is_none() {
+            let mut blocks = BlockScan::new(&file, salt, SEGMENT_HEADER, self.length);
             while let FoundBlock::Bad(range) = blocks.next_valid()? {
                 report.damage.push(damage(&self.path, range));
                 first = blocks.peek()?;
@@ -201,7 +212,6 @@ impl FoundSegment {
             first: self.header.first,
             records_before: self.header.records_before,
             salt,
-            // Without any, it can be deleted as soon as the next one.
             first_arrival: first.map_or(i64::MIN, |first| first.arrival),
             length: self.length,
         })

@@ -1,7 +1,7 @@
 //! Opens a folder.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::lock::FolderLock;
 use super::{Store, delete_expired, shard_folder};
 use crate::files;
 use crate::log::shard_log::ShardLog;
@@ -27,7 +28,6 @@ const FORMAT: u32 = 1;
 const RETENTION_SECONDS: u64 = 10;
 
 const FORMAT_FILE: &str = "kinesis.json";
-const LOCK_FILE: &str = "lock";
 const STREAM_PREFIX: &str = "stream-";
 const DELETED_PREFIX: &str = "deleted-";
 
@@ -67,7 +67,7 @@ impl Store {
     pub(crate) fn open(options: KinesisOptions) -> Result<(Arc<Self>, OpenReport), OpenError> {
         let root = options.folder.clone();
         fs::create_dir_all(&root).map_err(unusable(&root))?;
-        let lock = lock(&root)?;
+        let lock = FolderLock::new(&root)?;
         let secret = secret(&root)?;
         let mut report = OpenReport::default();
         let (streams, next_number) = open_streams(&root, &mut report)?;
@@ -96,18 +96,6 @@ impl Store {
             _lock: lock,
         });
         Ok((store, report))
-    }
-}
-
-fn lock(root: &Path) -> Result<File, OpenError> {
-    let path = root.join(LOCK_FILE);
-    let lock = files::open_or_create(&path).map_err(unusable(&path))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
-            path: root.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(OpenError::Unusable { path, source }),
     }
 }
 

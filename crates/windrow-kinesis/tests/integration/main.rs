@@ -5,8 +5,10 @@
 mod crash;
 mod disk;
 mod formats;
+mod limits;
 mod operations;
 mod records;
 mod reshard;
+mod resources;
 mod server;
 mod subscribe;
