@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -19,17 +20,24 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A running schedule. Dropping it aborts it; [`stop`](Self::stop) lets it finish first.
 pub(crate) struct FunctionSchedule {
-    function: Arc<dyn Function>,
-    clock: Clock,
+    scheduled: Arc<Scheduled>,
     stop: CancellationToken,
     task: AbortOnDropHandle<()>,
+}
+
+/// A function, and what its events need.
+struct Scheduled {
+    function: Arc<dyn Function>,
+    clock: Clock,
+    /// Held by an invocation: two at the same time would do the same work, and write it twice.
+    running: Mutex<()>,
 }
 
 impl std::fmt::Debug for FunctionSchedule {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("FunctionSchedule")
-            .field("function", &self.function.name())
+            .field("function", &self.scheduled.function.name())
             .finish_non_exhaustive()
     }
 }
@@ -38,10 +46,14 @@ impl FunctionSchedule {
     /// Invokes `function` whenever `period` has passed since it ended.
     pub(crate) fn start(function: Arc<dyn Function>, period: Duration, clock: Clock) -> Self {
         let stop = CancellationToken::new();
-        let task = repeat(Arc::clone(&function), period, clock.clone(), stop.clone());
-        Self {
+        let scheduled = Arc::new(Scheduled {
             function,
             clock,
+            running: Mutex::default(),
+        });
+        let task = repeat(Arc::clone(&scheduled), period, stop.clone());
+        Self {
+            scheduled,
             stop,
             task: AbortOnDropHandle::new(tokio::spawn(task)),
         }
@@ -51,7 +63,7 @@ impl FunctionSchedule {
     /// succeeds. Returns whether it did by `deadline`.
     pub(crate) async fn drain(&self, deadline: Instant) -> bool {
         let succeeds = async {
-            while !invoke(&*self.function, &self.clock, true).await {
+            while !self.scheduled.invoke(true).await {
                 tokio::time::sleep(PAUSE).await;
             }
         };
@@ -66,37 +78,39 @@ impl FunctionSchedule {
     }
 }
 
-async fn repeat(
-    function: Arc<dyn Function>,
-    period: Duration,
-    clock: Clock,
-    stop: CancellationToken,
-) {
+async fn repeat(scheduled: Arc<Scheduled>, period: Duration, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(period) => {}
         }
-        invoke(&*function, &clock, false).await;
+        scheduled.invoke(false).await;
     }
 }
 
-/// Whether the function succeeded on an event like one of EventBridge's. `drained` is ours: it says
-/// that nothing more will come.
-async fn invoke(function: &dyn Function, clock: &Clock, drained: bool) -> bool {
-    let time = Timestamp::from_millis(clock.now_millis()).to_string();
-    let event = serde_json::json!({
-        "detail-type": "Scheduled Event",
-        "source": "aws.events",
-        "time": format!("{}Z", time.replace(' ', "T")),
-        "detail": {},
-        "drained": drained,
-    });
-    match function.invoke(event.to_string().into(), TIMEOUT).await {
-        Ok(_) => true,
-        Err(error) => {
-            tracing::info!(function = function.name(), %error, "a scheduled invocation failed");
-            false
+impl Scheduled {
+    /// Whether the function succeeded on an event like one of EventBridge's. `drained` is ours: it says
+    /// that nothing more will come.
+    async fn invoke(&self, drained: bool) -> bool {
+        let _running = self.running.lock().await;
+        let time = Timestamp::from_millis(self.clock.now_millis()).to_string();
+        let event = serde_json::json!({
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "time": format!("{}Z", time.replace(' ', "T")),
+            "detail": {},
+            "drained": drained,
+        });
+        match self
+            .function
+            .invoke(event.to_string().into(), TIMEOUT)
+            .await
+        {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::info!(function = self.function.name(), %error, "a scheduled invocation failed");
+                false
+            }
         }
     }
 }

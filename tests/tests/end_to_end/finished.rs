@@ -324,10 +324,11 @@ async fn unicorns_have_finished_rows_too() {
     cloud.send("wildrydes", lines).await;
     cloud.cloud.drain(TIME_LIMIT).await.unwrap();
     let log = read_log(&cloud.kinesis, "wildrydes-finished").await;
-    let rows = log
+    let rows: Vec<Value> = log
         .iter()
-        .map(|record| serde_json::from_slice::<Value>(&record.data).unwrap());
-    let metres = rows.map(|row| row["Distance"].as_f64().unwrap());
-    assert!((metres.sum::<f64>() - 7.5).abs() < 1e-9);
+        .map(|record| serde_json::from_slice(&record.data).unwrap())
+        .collect();
+    let metres = rows.iter().map(|row| row["Distance"].as_f64().unwrap());
+    assert!((metres.sum::<f64>() - 7.5).abs() < 1e-9, "{rows:?}");
     cloud.stop().await;
 }
