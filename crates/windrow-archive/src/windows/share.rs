@@ -35,7 +35,7 @@ pub(super) struct ShareFold<S: Sensor> {
 }
 
 /// The number of partitions, a power of two.
-const PARTITIONS: usize = 64;
+const PARTITIONS: usize = 16;
 
 /// How many keys in a row are in the same partition, a power of two: as many as have their
 /// accumulators near each other while readings are in order.
@@ -48,7 +48,7 @@ const CHECKED: u32 = 8_192;
 const FAR_KEY: usize = 1_024;
 
 /// How many readings of a partition are kept before they are added: so many that those
-/// of all partitions take about 4 MB. Values that own memory are larger than their size says.
+/// of all partitions take about 1 MB. Values that own memory are larger than their size says.
 const fn bucket_len<V>() -> usize {
     if needs_drop::<V>() { 256 } else { 2_048 }
 }
