@@ -16,9 +16,17 @@ use end_to_end::programs::{Running, endpoint, program};
 use end_to_end::{TestCloud, by_window, read_log};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use soak::finished::FinishedCheck;
 use soak::log::LoggedRecord;
+use soak::outputs::OutputCheck;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use unicorn::row::schema;
+use windrow_core::row::merge;
+use windrow_core::sensor::Sensor as _;
+use windrow_lambda::finisher::{MergedOutput, WINDOWS};
+
+use crate::sql_application::{settings_of, write_files};
 
 use writers::{SentLines, WriterPlan, Writers};
 
@@ -318,6 +326,95 @@ fn what_was_acknowledged_survives_twenty_kills() {
         tokio::time::sleep(WINDOW).await;
         let audited = super::audit::agrees(&cloud).await;
         eprintln!("{name}: audit: {}", audited.trim_end());
+        cloud.stop().await;
+    });
+}
+
+#[test]
+fn rejects_survive_kills_also_in_a_drain() {
+    let name = "rejects";
+    let mut plan = KillPlan::new(7);
+    plan.writers.has_broken = true;
+    plan.writers.retries = false;
+    plan.in_drain = true;
+    let run = kill_again_and_again(name, &plan);
+    run.runtime.block_on(async {
+        let cloud = check(name, run.data_dir, &run.lines).await;
+        assert!(!cloud.archived("wildrydes-rejects").is_empty());
+        cloud.stop().await;
+    });
+}
+
+#[test]
+fn finished_rows_survive_kills() {
+    let name = "finished rows";
+    let mut plan = KillPlan::new(6);
+    plan.flags = vec!["--finished-rows".to_owned()];
+    let run = kill_again_and_again(name, &plan);
+    run.runtime.block_on(async {
+        let cloud = check(name, run.data_dir, &run.lines).await;
+        let summaries = read_log(&cloud.kinesis, "wildrydes-summary").await;
+        let finished = read_log(&cloud.kinesis, "wildrydes-finished").await;
+        let finished = BTreeMap::from([(WINDOWS.to_owned(), finished)]);
+        let outputs = MergedOutput::new(schema(), WINDOWS);
+        let checked = FinishedCheck::of(&outputs, &summaries, &finished);
+        eprintln!("{name}:\n{checked}");
+        assert!(checked.is_right() && checked.expected > 0, "{checked}");
+        cloud.stop().await;
+    });
+}
+
+/// A window, and an output without one.
+const SQL: &str = r#"
+CREATE OR REPLACE STREAM "COUNTS" ("Name" VARCHAR(20), "Readings" INTEGER);
+CREATE OR REPLACE PUMP "COUNT_PUMP" AS INSERT INTO "COUNTS" SELECT STREAM "Name", COUNT(*)
+    FROM "SOURCE_SQL_STREAM_001"
+    GROUP BY "Name", STEP("SOURCE_SQL_STREAM_001".ROWTIME BY INTERVAL '2' SECOND);
+CREATE OR REPLACE STREAM "ALARMS" ("Name" VARCHAR(20), "StatusTime" VARCHAR(30));
+CREATE OR REPLACE PUMP "ALARM_PUMP" AS INSERT INTO "ALARMS" SELECT STREAM "Name", "StatusTime"
+    FROM "SOURCE_SQL_STREAM_001" WHERE "MagicPoints" > 20;
+"#;
+
+const SCHEMA: &str = r#"{"RecordColumns": [
+    {"Name": "Name", "SqlType": "VARCHAR(20)", "Mapping": "$.Name"},
+    {"Name": "StatusTime", "SqlType": "VARCHAR(30)", "Mapping": "$.StatusTime"},
+    {"Name": "MagicPoints", "SqlType": "INTEGER", "Mapping": "$.MagicPoints"}
+]}"#;
+
+#[test]
+fn outputs_of_sql_survive_kills() {
+    let name = "SQL";
+    let files = tempfile::tempdir().unwrap();
+    let sql = write_files(files.path(), SQL, SCHEMA);
+    let sensor = sql.sensor().unwrap().unwrap();
+    let application = local::sql_program(sensor.clone(), &sql).unwrap();
+    let mut plan = KillPlan::new(6);
+    for (flag, file) in [("--sql", &sql.sql), ("--schema", &sql.schema)] {
+        let file = file.as_ref().unwrap().display().to_string();
+        plan.flags.extend([flag.to_owned(), file]);
+    }
+    let run = kill_again_and_again(name, &plan);
+    run.runtime.block_on(async {
+        let settings = settings_of(&application, run.data_dir.path());
+        let outputs = settings.names.outputs.clone();
+        let application = &application.application;
+        let cloud = TestCloud::start_application(application, settings, run.data_dir).await;
+        let records = read_log(&cloud.kinesis, "wildrydes").await;
+        let log = lines_of(&records);
+        check_log(&run.lines, &log);
+        check_archive(&cloud, &log);
+        let mut written = BTreeMap::new();
+        for (output, stream) in outputs {
+            written.insert(output, read_log(&cloud.kinesis, &stream).await);
+        }
+        let checked = OutputCheck::of(&sensor, &records, &written);
+        eprintln!("{name}:\n{checked}");
+        assert!(checked.is_right() && checked.expected > 0, "{checked}");
+        // Equal readings count as often as they are in the log.
+        let rows = merge(sensor.schema(), cloud.rows_of("sql", sensor.schema()).await);
+        let in_rows: u64 = rows.iter().map(|row| row.readings).sum();
+        let in_log: u64 = log.values().map(|count| u64::from(*count)).sum();
+        assert_eq!(in_rows, in_log);
         cloud.stop().await;
     });
 }
