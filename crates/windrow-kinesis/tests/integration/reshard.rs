@@ -1,7 +1,10 @@
 //! Splits, merges, new counts, and the lists of shards.
 
 use aws_sdk_kinesis::primitives::DateTime;
-use aws_sdk_kinesis::types::{ScalingType, Shard, ShardFilter, ShardFilterType, ShardIteratorType};
+use aws_sdk_kinesis::types::{
+    ScalingType, Shard, ShardFilter, ShardFilterType, ShardIteratorType, StreamMode,
+    StreamModeDetails,
+};
 
 use crate::server::{FIRST, STREAM, TestServer, entry, failure, start, start_with};
 
@@ -339,4 +342,34 @@ async fn resharding_loses_no_put_that_is_under_way() {
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 150 * 20);
+}
+
+#[tokio::test]
+async fn an_on_demand_stream_cannot_be_resharded() {
+    let server = start_with(|_| {}).await;
+    let client = &server.client;
+    let on_demand = StreamModeDetails::builder()
+        .stream_mode(StreamMode::OnDemand)
+        .build()
+        .unwrap();
+    let create = client.create_stream().stream_name(STREAM);
+    let create = create.stream_mode_details(on_demand);
+    create.send().await.unwrap();
+    server.active(STREAM).await;
+
+    let split = client.split_shard().stream_name(STREAM);
+    let split = split.shard_to_split(FIRST).new_starting_hash_key("1000");
+    let merge = client.merge_shards().stream_name(STREAM);
+    let merge = merge.shard_to_merge(FIRST).adjacent_shard_to_merge(id(1));
+    let update = client.update_shard_count().stream_name(STREAM);
+    let update = update
+        .target_shard_count(5)
+        .scaling_type(ScalingType::UniformScaling);
+    for failed in [
+        failure(split.send().await).0,
+        failure(merge.send().await).0,
+        failure(update.send().await).0,
+    ] {
+        assert_eq!(failed, "ValidationException");
+    }
 }
