@@ -99,7 +99,7 @@ impl LocalCloud {
         {
             Ok(parts) => parts,
             Err(error) => {
-                endpoint.abandon();
+                endpoint.abandon().await;
                 return Err(error);
             }
         };

@@ -185,11 +185,12 @@ impl Endpoint {
         &self.disk
     }
 
-    /// Ends a start that failed. The next run on the data directory finds what this one has found.
-    pub(crate) fn abandon(self) {
-        if !self.earlier_run.is_some_and(|earlier| earlier.is_unclean) {
-            self.data_dir.end_run();
-        }
+    /// Stops after a start that failed. The next run on the data directory finds what this one has
+    /// found.
+    pub(crate) async fn abandon(self) {
+        self.stop.cancel();
+        let is_clean = !self.earlier_run.is_some_and(|earlier| earlier.is_unclean);
+        self.close(is_clean).await;
     }
 
     /// The address it listens on, always on 127.0.0.1.
@@ -235,8 +236,13 @@ impl Endpoint {
     /// Waits until `stop` is cancelled and the endpoint has shut down: requests in flight are
     /// finished (for at most five seconds), buffered objects are delivered, the table is closed and
     /// the data directory is unlocked. The next run on it then finds a clean end.
-    pub async fn stopped(mut self) {
+    pub async fn stopped(self) {
         self.stop.cancelled().await;
+        self.close(true).await;
+    }
+
+    /// Closes everything, and marks the run as ended if it ends cleanly.
+    async fn close(mut self, is_clean: bool) {
         if tokio::time::timeout(GRACE, &mut self.server).await.is_err() {
             tracing::warn!(
                 seconds = GRACE.as_secs(),
@@ -249,7 +255,11 @@ impl Endpoint {
         }
         self.dynamodb.stop(GRACE).await;
         self.disk.log_totals();
-        self.data_dir.end_run();
+        // The streams are closed before another process can lock the directory.
+        drop(self.services);
+        if is_clean {
+            self.data_dir.end_run();
+        }
         drop(self.data_dir);
     }
 }
