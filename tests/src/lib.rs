@@ -157,7 +157,16 @@ impl TestCloud {
 
     /// The lines of all files of a delivery stream.
     pub fn archived(&self, delivery_stream: &str) -> Vec<Value> {
-        let mut lines = Vec::new();
+        let text = self.archived_text(delivery_stream);
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| Value::from(line)))
+            .collect()
+    }
+
+    /// All files of a delivery stream, one after the other.
+    pub fn archived_text(&self, delivery_stream: &str) -> String {
+        let mut text = String::new();
         let mut folders = vec![self.data_dir.path().join("archive").join(delivery_stream)];
         while let Some(folder) = folders.pop() {
             let Ok(entries) = std::fs::read_dir(folder) else {
@@ -168,14 +177,11 @@ impl TestCloud {
                 if path.is_dir() {
                     folders.push(path);
                 } else {
-                    let text = std::fs::read_to_string(path).unwrap();
-                    lines.extend(text.lines().map(|line| {
-                        serde_json::from_str(line).unwrap_or_else(|_| Value::from(line))
-                    }));
+                    text.push_str(&std::fs::read_to_string(path).unwrap());
                 }
             }
         }
-        lines
+        text
     }
 
     /// Stops the cloud.

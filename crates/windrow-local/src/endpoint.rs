@@ -1,6 +1,7 @@
 //! One HTTP endpoint on 127.0.0.1 that serves Kinesis, DynamoDB and Firehose to any AWS SDK.
 //!
-//! `POST /` goes to the service in the `X-Amz-Target` header. `GET /` and `GET /_local` return a
+//! `POST /` goes to the service in the `X-Amz-Target` header, or to STS, which knows
+//! GetCallerIdentity, if it is a signed form. `GET /` and `GET /_local` return a
 //! short JSON description, by which a client recognizes the local cloud. Requests for another host,
 //! or from a web page of another machine, are rejected.
 //!
@@ -14,6 +15,7 @@ mod kinesis;
 mod own_clients;
 mod partial;
 mod router;
+mod sts;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -140,6 +142,7 @@ impl Endpoint {
         tokio::spawn(kinesis::report_trouble(kinesis.disk(), disk.writer()));
         let services = Arc::new(Services {
             region: options.region,
+            account: options.account,
             kinesis,
             clock: options.clock,
             dynamodb: dynamodb.clone(),

@@ -1,9 +1,11 @@
 //! Firehose on this machine: delivery streams that write objects into `<data directory>/archive/`.
 //!
-//! Objects have the names and contents that Firehose would give them in a bucket. The folder is
-//! `<delivery stream>/YYYY/MM/DD/HH/`, the UTC hour in which the object's oldest record arrived.
-//! The name consists of delivery stream, version, time and a random part. The content is the
-//! records, with nothing between them; for lines, send records that end in a newline.
+//! Objects have the names and contents that Firehose would give them in a bucket, and the folder
+//! `archive/<delivery stream>/` stands for the bucket. In it, the folder is `YYYY/MM/DD/HH/`, the UTC
+//! hour in which the object's oldest record arrived, or what the delivery stream's [`ObjectPrefix`]
+//! says. The name consists of delivery stream, version, time and a random part. The content is the
+//! records, with nothing between them; for lines, send records that end in a newline. It is plain, or
+//! one gzip file ([`Compression`]).
 //!
 //! A record is acknowledged once it is in an unfinished object under `<data directory>/incoming/`, and
 //! a file under `<data directory>/firehose/` says so. Complete objects are moved from there into the
@@ -28,8 +30,11 @@
 
 mod api;
 mod committed;
+mod definition;
 mod error;
 mod object;
+mod prefix;
+mod tags;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -38,69 +43,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::disk_trouble::{DiskTrouble, DiskWriter};
 pub(crate) use api::call;
 pub use committed::ObjectsFound;
 use committed::StateFolder;
+use definition::check_name;
+pub use definition::{
+    BufferingHints, Compression, DeliverySettings, DeliverySource, DeliveryStream, DeliveryTags,
+    Destination,
+};
 pub use error::FirehoseError;
 use error::{not_found, unavailable};
 use object::ObjectWriter;
 pub use object::ShardPosition;
+pub use prefix::{ObjectPrefix, PrefixError};
+use tags::check_new_tags;
 
 /// How often to check for objects that are due.
 const DUE_CHECK: Duration = Duration::from_millis(250);
-
-/// When an object is delivered: if it is full or has waited long enough, whichever comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BufferingHints {
-    /// The size in bytes. The put that reaches it delivers the object, so an object may exceed it
-    /// by one put.
-    pub bytes: u64,
-    /// The time since the object's first record.
-    pub interval: Duration,
-}
-
-impl Default for BufferingHints {
-    /// 5 MiB as on AWS, but 60 s instead of 300 s, since someone is waiting for the first object.
-    fn default() -> Self {
-        Self {
-            bytes: 5 * 1024 * 1024,
-            interval: Duration::from_secs(60),
-        }
-    }
-}
-
-/// Where a delivery stream's records come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DeliverySource {
-    /// From `PutRecord` and `PutRecordBatch`.
-    DirectPut,
-    /// From a Kinesis stream. The API then rejects records; the reader of the stream passes them to
-    /// [`Firehose::put_from_shard`].
-    Kinesis {
-        /// The stream's ARN.
-        stream_arn: String,
-    },
-}
-
-/// A delivery stream as it was created.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeliveryStream {
-    /// Its name, unique among the delivery streams.
-    pub name: String,
-    /// Its ARN.
-    pub arn: String,
-    /// Where its records come from.
-    pub source: DeliverySource,
-    /// When its objects are delivered.
-    pub buffering: BufferingHints,
-    /// When it was created.
-    #[serde(with = "committed::seconds")]
-    pub created: Timestamp,
-}
 
 /// All delivery streams of a data directory. Clones share them.
 #[derive(Clone, Debug)]
@@ -123,7 +85,9 @@ struct FirehoseState {
 
 #[derive(Debug)]
 struct StreamEntry {
-    stream: DeliveryStream,
+    name: String,
+    /// Its tags change. Locked after `writer`, if both are.
+    definition: Mutex<DeliveryStream>,
     /// `None` once the delivery stream is deleted, so that a put that has already looked it up is
     /// not acknowledged.
     writer: Mutex<Option<ObjectWriter>>,
@@ -197,29 +161,44 @@ impl Firehose {
         *lock(&self.shared.found)
     }
 
-    /// Creates a delivery stream, active at once, and delivers the unfinished objects that an
-    /// earlier process left under its name.
+    /// Creates a delivery stream of plain objects; see [`create_with`](Self::create_with).
     ///
     /// # Errors
     ///
-    /// [`FirehoseError::Invalid`] if the name is not 1 to 64 of `a-zA-Z0-9_.-` or would lead out of
-    /// the archive, [`FirehoseError::AlreadyExists`], and [`FirehoseError::Unavailable`] if the
-    /// directory cannot be written to.
+    /// As for [`create_with`](Self::create_with).
     pub async fn create(
         &self,
         name: &str,
         source: DeliverySource,
         buffering: BufferingHints,
     ) -> Result<(), FirehoseError> {
+        let settings = DeliverySettings::plain(source, buffering);
+        self.create_with(name, settings).await
+    }
+
+    /// Creates a delivery stream, active at once, and delivers the unfinished objects that an
+    /// earlier process left under its name.
+    ///
+    /// # Errors
+    ///
+    /// [`FirehoseError::Invalid`] if the name is not 1 to 64 of `a-zA-Z0-9_.-` or would lead out of
+    /// the archive, or a tag is invalid, [`FirehoseError::LimitExceeded`] for too many tags,
+    /// [`FirehoseError::AlreadyExists`], and [`FirehoseError::Unavailable`] if the
+    /// directory cannot be written to.
+    pub async fn create_with(
+        &self,
+        name: &str,
+        settings: DeliverySettings,
+    ) -> Result<(), FirehoseError> {
         check_name(name)?;
+        check_new_tags(&settings.tags)?;
         let stream = DeliveryStream {
             name: name.to_owned(),
             arn: format!(
                 "arn:aws:firehose:{}:{}:deliverystream/{name}",
                 self.shared.region, self.shared.account
             ),
-            source,
-            buffering,
+            settings,
             created: Timestamp::now(),
         };
 
@@ -250,26 +229,26 @@ impl Firehose {
             if let Some(writer) = writer.as_mut() {
                 writer
                     .deliver()
-                    .map_err(|source| unavailable(&entry.stream.name, source))?;
+                    .map_err(|source| unavailable(&entry.name, source))?;
             }
-            let folder = StateFolder::new(&shared.states, &entry.stream.name);
+            let folder = StateFolder::new(&shared.states, &entry.name);
             folder
                 .remove()
-                .map_err(|source| unavailable(&entry.stream.name, source))?;
+                .map_err(|source| unavailable(&entry.name, source))?;
             *writer = None;
-            lock(&shared.streams).remove(&entry.stream.name);
+            lock(&shared.streams).remove(&entry.name);
             Ok(())
         })
         .await
     }
 
-    /// A delivery stream as it was created.
+    /// A delivery stream as it was created, with its tags of now.
     ///
     /// # Errors
     ///
     /// [`FirehoseError::NotFound`].
     pub fn describe(&self, name: &str) -> Result<DeliveryStream, FirehoseError> {
-        Ok(self.entry(name)?.stream.clone())
+        Ok(lock(&self.entry(name)?.definition).clone())
     }
 
     /// All delivery streams, by name.
@@ -277,7 +256,7 @@ impl Firehose {
     pub fn list(&self) -> Vec<DeliveryStream> {
         lock(&self.shared.streams)
             .values()
-            .map(|entry| entry.stream.clone())
+            .map(|entry| lock(&entry.definition).clone())
             .collect()
     }
 
@@ -345,7 +324,7 @@ impl Firehose {
         let entry = self.entry(name)?;
         blocking(name, move || {
             let mut writer = lock(&entry.writer);
-            let name = &entry.stream.name;
+            let name = &entry.name;
             let writer = writer.as_mut().ok_or_else(|| not_found(name))?;
             let appended = writer.append(&data, arrival, Instant::now(), position);
             told(&entry.puts, writer.incoming(), name, appended)
@@ -386,7 +365,7 @@ impl Firehose {
                     continue;
                 };
                 let delivered = deliver(writer);
-                let name = &entry.stream.name;
+                let name = &entry.name;
                 outcome = outcome.and(told(&entry.deliveries, writer.archived(), name, delivered));
             }
             outcome
@@ -422,9 +401,10 @@ impl FirehoseState {
             writer: Mutex::new(Some(writer)),
             puts: self.disk.writer(),
             deliveries: self.disk.writer(),
-            stream,
+            name: stream.name.clone(),
+            definition: Mutex::new(stream),
         };
-        streams.insert(entry.stream.name.clone(), Arc::new(entry));
+        streams.insert(entry.name.clone(), Arc::new(entry));
         Ok(())
     }
 }
@@ -441,20 +421,6 @@ fn told(
         Err(error) => disk.failed(folder, error),
     }
     written.map_err(|source| unavailable(name, source))
-}
-
-/// The name becomes a directory, so `.` and `..` are rejected too, although Firehose's own pattern
-/// allows them.
-fn check_name(name: &str) -> Result<(), FirehoseError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) && !matches!(name, "." | "..") {
-        return Ok(());
-    }
-    Err(FirehoseError::Invalid {
-        message: format!(
-            "invalid delivery stream name {name:?}: use 1 to 64 of a-z, A-Z, 0-9, '_', '.' and '-'"
-        ),
-    })
 }
 
 /// Runs file operations on a blocking thread.

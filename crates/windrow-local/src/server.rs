@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::loopback::is_loopback;
-use crate::service_error::error_response;
+use crate::service_error::ErrorFormat;
 
 /// The pause before the next try if no connection could be accepted, or there was no room for it.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -306,7 +306,7 @@ fn rejection<B>(request: &Request<B>, callers: Callers) -> Option<Response> {
         .map(|authority| authority.as_str());
     let mut hosts = hosts.chain(authority).peekable();
     if hosts.peek().is_none() || !hosts.all(is_loopback) {
-        return Some(error_response(
+        return Some(ErrorFormat::of(headers).response(
             StatusCode::MISDIRECTED_REQUEST,
             "AccessDeniedException",
             "only this machine may call this server, as 127.0.0.1 or localhost",
@@ -332,7 +332,7 @@ fn rejection<B>(request: &Request<B>, callers: Callers) -> Option<Response> {
         Callers::ThisMachine => "only pages of this machine may call this server",
     };
     let kind = "AccessDeniedException";
-    Some(error_response(StatusCode::FORBIDDEN, kind, message))
+    Some(ErrorFormat::of(headers).response(StatusCode::FORBIDDEN, kind, message))
 }
 
 /// Whether there are headers that browsers send and that pages cannot remove.
@@ -365,8 +365,9 @@ async fn receive(
     limits: ServerLimits,
 ) -> Result<Request<Body>, Response> {
     let (mut parts, body) = request.into_parts();
+    let format = ErrorFormat::of(&parts.headers);
     let Ok(read) = tokio::time::timeout(limits.body, read(body, limits.body_bytes)).await else {
-        return Err(error_response(
+        return Err(format.response(
             StatusCode::REQUEST_TIMEOUT,
             "RequestTimeout",
             "the request's body did not arrive in time",
@@ -379,7 +380,7 @@ async fn receive(
             Bytes::new()
         }
         Err(_) => {
-            return Err(error_response(
+            return Err(format.response(
                 StatusCode::BAD_REQUEST,
                 "SerializationException",
                 "the request's body broke off",

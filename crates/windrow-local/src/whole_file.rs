@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::data_dir::without_following;
 
 /// The end of the names of files that are being written.
-const UNFINISHED: &str = "tmp";
+pub(crate) const UNFINISHED: &str = "tmp";
 
 /// Replaces a file. Creates its folder if it is missing.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -31,11 +31,13 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Creates an unfinished file, or empties the one that is there.
+pub(crate) fn create_unfinished(unfinished: &Path) -> io::Result<File> {
+    without_following(OpenOptions::new().write(true).create(true).truncate(true)).open(unfinished)
+}
+
 fn create(unfinished: &Path, path: &Path) -> io::Result<File> {
-    let create = || {
-        without_following(OpenOptions::new().write(true).create(true).truncate(true))
-            .open(unfinished)
-    };
+    let create = || create_unfinished(unfinished);
     match (create(), path.parent()) {
         (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(folder)?;

@@ -75,8 +75,11 @@ async fn audit_of<S: Sensor>(
     stop_at: Option<&'static str>,
 ) -> Audited {
     let url = cloud.endpoint_url();
-    let usual = ["audit", "--endpoint-url", &url, "--window", "1s"];
+    let usual = ["audit", "--endpoint-url", &url];
     let mut arguments = [&usual, arguments].concat();
+    if !arguments.contains(&"--window") {
+        arguments.extend(["--window", "1s"]);
+    }
     if !arguments.contains(&"--settle") {
         arguments.extend(["--settle", "0s"]);
     }
@@ -98,6 +101,14 @@ async fn audit_of<S: Sensor>(
 
 async fn audit(cloud: &TestCloud, arguments: &[&str]) -> Audited {
     audit_until(cloud, arguments, None).await
+}
+
+/// Audits a cloud with windows of two seconds, which must have ended and agree with the log. Returns
+/// what the audit printed.
+pub(crate) async fn agrees(cloud: &TestCloud) -> String {
+    let audited = audit(cloud, &["--window", "2s"]).await;
+    assert!(audited.ended.unwrap(), "{}{}", audited.out, audited.notes);
+    audited.out
 }
 
 /// Audits, and returns the differences by key.

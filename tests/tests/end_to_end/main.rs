@@ -10,6 +10,8 @@ mod commands;
 mod examples;
 mod faults;
 mod finished;
+#[cfg(unix)]
+mod killed;
 mod names;
 mod packed;
 mod pipeline;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{FieldChecks, NAME_PATTERN, is_name};
-use crate::error::KinesisError;
+use crate::error::{ErrorCode, KinesisError};
 use crate::meta::{LAST_HASH, ShardMeta};
 use crate::ops::target::{StreamTarget, check_active};
 use crate::sequence::is_sequence_number;
@@ -74,6 +74,7 @@ impl Store {
         let (now, room) = (self.now(), self.room_for_shards());
         let change = |state: &StreamState| {
             check_active(state)?;
+            self.check_provisioned(state)?;
             let shard = self.open_shard(state, &id)?;
             let ShardMeta {
                 first_hash,
@@ -112,6 +113,7 @@ impl Store {
         let now = self.now();
         let change = |state: &StreamState| {
             check_active(state)?;
+            self.check_provisioned(state)?;
             let first = self.open_shard(state, &one)?;
             let second = self.open_shard(state, &other)?;
             if !are_adjacent(&first.meta, &second.meta) {
@@ -146,6 +148,7 @@ impl Store {
         let stream = self.find(target)?;
         let state = stream.state();
         check_active(&state)?;
+        self.check_provisioned(&state)?;
         let count = usize::try_from(count.unwrap_or_default()).unwrap_or_default();
         let current = state.open().len();
         // Source: Kinesis API reference, `UpdateShardCount`.
@@ -184,6 +187,23 @@ impl Store {
             current_shard_count: current,
             target_shard_count: count,
         })
+    }
+
+    /// # Errors
+    ///
+    /// ValidationException if Kinesis itself decides how many shards the stream has. Source: Kinesis
+    /// API reference, the errors of `SplitShard`, `MergeShards` and `UpdateShardCount`.
+    fn check_provisioned(&self, state: &StreamState) -> Result<(), KinesisError> {
+        if !state.meta.on_demand {
+            return Ok(());
+        }
+        Err(KinesisError::new(
+            ErrorCode::ValidationException,
+            format!(
+                "The shards of stream {} under account {} cannot be changed: its capacity mode is on-demand, and only a provisioned stream can be resharded.",
+                state.meta.name, self.options.account
+            ),
+        ))
     }
 
     /// How many more shards may be open, over all streams.

@@ -1,7 +1,10 @@
 //! Splits, merges, new counts, and the lists of shards.
 
 use aws_sdk_kinesis::primitives::DateTime;
-use aws_sdk_kinesis::types::{ScalingType, Shard, ShardFilter, ShardFilterType, ShardIteratorType};
+use aws_sdk_kinesis::types::{
+    ScalingType, Shard, ShardFilter, ShardFilterType, ShardIteratorType, StreamMode,
+    StreamModeDetails,
+};
 
 use crate::server::{FIRST, STREAM, TestServer, entry, failure, start, start_with};
 
@@ -230,15 +233,7 @@ async fn shards_are_listed_by_pages_with_a_token_alone() {
         .await
         .unwrap();
     assert_eq!(numbers(&after.shards.unwrap()), [3, 4]);
-    // The AWS CLI and boto3 send the name again. AWS rejects that.
-    let page = call.clone().max_results(2).send().await.unwrap();
-    let named = call.next_token(page.next_token.unwrap());
-    let rest = named.clone().send().await.unwrap();
-    assert_eq!(numbers(&rest.shards.unwrap()), [2, 3, 4]);
-    server.create("other", 1).await;
-    let other = named.clone().stream_name("other").send().await;
-    assert_eq!(failure(other).0, "InvalidArgumentException");
-    let both = named.exclusive_start_shard_id(id(1)).send().await;
+    let both = call.next_token("AAAA").send().await;
     assert_eq!(failure(both).0, "InvalidArgumentException");
     let call = server.client.list_shards().next_token("AAAA");
     assert_eq!(failure(call.send().await).0, "InvalidArgumentException");
@@ -339,4 +334,34 @@ async fn resharding_loses_no_put_that_is_under_way() {
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 150 * 20);
+}
+
+#[tokio::test]
+async fn an_on_demand_stream_cannot_be_resharded() {
+    let server = start_with(|_| {}).await;
+    let client = &server.client;
+    let on_demand = StreamModeDetails::builder()
+        .stream_mode(StreamMode::OnDemand)
+        .build()
+        .unwrap();
+    let create = client.create_stream().stream_name(STREAM);
+    let create = create.stream_mode_details(on_demand);
+    create.send().await.unwrap();
+    server.active(STREAM).await;
+
+    let split = client.split_shard().stream_name(STREAM);
+    let split = split.shard_to_split(FIRST).new_starting_hash_key("1000");
+    let merge = client.merge_shards().stream_name(STREAM);
+    let merge = merge.shard_to_merge(FIRST).adjacent_shard_to_merge(id(1));
+    let update = client.update_shard_count().stream_name(STREAM);
+    let update = update
+        .target_shard_count(5)
+        .scaling_type(ScalingType::UniformScaling);
+    for failed in [
+        failure(split.send().await).0,
+        failure(merge.send().await).0,
+        failure(update.send().await).0,
+    ] {
+        assert_eq!(failed, "ValidationException");
+    }
 }

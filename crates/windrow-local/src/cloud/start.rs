@@ -271,7 +271,7 @@ async fn create_delivery_streams(
         let hints = BufferingHints::default();
         match firehose.create(name, source.clone(), hints).await {
             Err(FirehoseError::AlreadyExists { .. })
-                if firehose.describe(name)?.source == source => {}
+                if firehose.describe(name)?.settings.source == source => {}
             created => created?,
         }
     }

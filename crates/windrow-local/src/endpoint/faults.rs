@@ -20,7 +20,7 @@ use rand_chacha::ChaCha8Rng;
 use super::MAX_REQUEST_BYTES;
 use super::partial::{Operation, PartialCall};
 use crate::faults::{FaultKind, Faults};
-use crate::service_error::error_response;
+use crate::service_error::{ErrorFormat, error_response};
 
 /// How long a delayed call waits, in milliseconds.
 const DELAY_MILLIS: std::ops::RangeInclusive<u64> = 1..=300;
@@ -41,13 +41,14 @@ pub(super) async fn inject(
     let Some(call) = FaultyCall::of(request.headers()) else {
         return next.run(request).await;
     };
+    let format = ErrorFormat::of(request.headers());
     if let Some(rng) = faults.inject(FaultKind::Throttled) {
         tracing::debug!(?call, "injected fault: throttled");
-        return call.throttled(rng);
+        return call.throttled(format, rng);
     }
     if call == FaultyCall::GetRecords && faults.inject(FaultKind::IteratorExpired).is_some() {
         tracing::debug!(?call, "injected fault: iterator expired");
-        return error_response(
+        return format.response(
             StatusCode::BAD_REQUEST,
             "ExpiredIteratorException",
             "Iterator expired (an injected fault)",
@@ -122,9 +123,9 @@ impl FaultyCall {
     }
 
     /// The service's own throttling error.
-    fn throttled(self, mut rng: ChaCha8Rng) -> Response {
+    fn throttled(self, format: ErrorFormat, mut rng: ChaCha8Rng) -> Response {
         match self {
-            Self::PutRecords | Self::GetRecords | Self::OtherKinesis => error_response(
+            Self::PutRecords | Self::GetRecords | Self::OtherKinesis => format.response(
                 StatusCode::BAD_REQUEST,
                 "ProvisionedThroughputExceededException",
                 "Rate exceeded for a shard of the stream (an injected fault)",
@@ -164,19 +165,21 @@ async fn fail_some(
     next: Next,
 ) -> Result<Response, Response> {
     let (mut parts, body) = request.into_parts();
+    let format = ErrorFormat::of(&parts.headers);
     let Ok(body) = body::to_bytes(body, MAX_REQUEST_BYTES).await else {
-        return Err(error_response(
+        return Err(format.response(
             StatusCode::BAD_REQUEST,
             "SerializationException",
             "the request could not be read",
         ));
     };
-    let Some(mut partial) = PartialCall::of(operation, &body, |count| choose(count, rng)) else {
+    let Some(mut partial) = PartialCall::of(operation, format, &body, |count| choose(count, rng))
+    else {
         let request = Request::from_parts(parts, Body::from(body));
         return Err(next.run(request).await);
     };
     let (mut head, body) = match partial.request.take() {
-        None => (Response::new(()).into_parts().0, Bytes::from_static(b"{}")),
+        None => (Response::new(()).into_parts().0, Bytes::new()),
         Some(remaining) => {
             parts.headers.remove(header::CONTENT_LENGTH);
             let request = Request::from_parts(parts, Body::from(remaining));
@@ -191,7 +194,7 @@ async fn fail_some(
     };
     let Some(body) = partial.response(&body) else {
         // The remaining records are written. The client cannot know that, and retries them all.
-        return Err(error_response(
+        return Err(format.response(
             StatusCode::INTERNAL_SERVER_ERROR,
             "InternalFailure",
             "the service's response could not be read",
@@ -199,10 +202,9 @@ async fn fail_some(
     };
     head.headers.remove(header::CONTENT_LENGTH);
     let content_type = match operation {
-        Operation::BatchWriteItem => "application/x-amz-json-1.0",
-        Operation::PutRecords | Operation::PutRecordBatch => "application/x-amz-json-1.1",
+        Operation::BatchWriteItem => HeaderValue::from_static("application/x-amz-json-1.0"),
+        Operation::PutRecords | Operation::PutRecordBatch => format.content_type(),
     };
-    let content_type = HeaderValue::from_static(content_type);
     head.headers.insert(header::CONTENT_TYPE, content_type);
     Ok(Response::from_parts(head, Body::from(body)))
 }

@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+
+use crate::service_error::ErrorFormat;
 
 /// The fields of a JSON object, each as its raw text.
 type JsonFields = BTreeMap<String, Box<RawValue>>;
@@ -26,6 +29,7 @@ pub(super) enum Operation {
 pub(super) struct PartialCall {
     /// The request without the failed records. `None` if no record remains.
     pub(super) request: Option<Vec<u8>>,
+    format: ErrorFormat,
     failed: FailedEntries,
 }
 
@@ -44,9 +48,13 @@ impl PartialCall {
     /// Returns `None` if the request cannot be parsed or no record fails.
     pub(super) fn of(
         operation: Operation,
+        format: ErrorFormat,
         request: &[u8],
         choose: impl FnOnce(usize) -> Vec<bool>,
     ) -> Option<Self> {
+        if format == ErrorFormat::Cbor {
+            return Self::of_cbor(operation, request, choose);
+        }
         let mut fields: JsonFields = serde_json::from_slice(request).ok()?;
         if operation == Operation::BatchWriteItem {
             return Self::of_items(fields, choose);
@@ -71,6 +79,38 @@ impl PartialCall {
         };
         Some(Self {
             request,
+            format,
+            failed: FailedEntries::ByIndex(operation, failed),
+        })
+    }
+
+    /// A call in CBOR, which Kinesis alone has.
+    fn of_cbor(
+        operation: Operation,
+        request: &[u8],
+        choose: impl FnOnce(usize) -> Vec<bool>,
+    ) -> Option<Self> {
+        if operation != Operation::PutRecords {
+            return None;
+        }
+        let mut request: ciborium::Value = ciborium::from_reader(request).ok()?;
+        let mut fields = request.as_map_mut()?.iter_mut();
+        let (_, records) = fields.find(|(name, _)| name.as_text() == Some("Records"))?;
+        let records = records.as_array_mut()?;
+        let failed = choose(records.len());
+        if !failed.contains(&true) {
+            return None;
+        }
+        let mut choices = failed.iter();
+        records.retain(|_| choices.next() == Some(&false));
+        let request = if records.is_empty() {
+            None
+        } else {
+            Some(cbor(&request)?)
+        };
+        Some(Self {
+            request,
+            format: ErrorFormat::Cbor,
             failed: FailedEntries::ByIndex(operation, failed),
         })
     }
@@ -100,15 +140,38 @@ impl PartialCall {
         };
         Some(Self {
             request,
+            format: ErrorFormat::Json,
             failed: FailedEntries::Items(failed),
         })
     }
 
     /// Builds the response to the whole call from the service's response to the remaining records,
-    /// or from `{}` if there are none.
+    /// or from an empty body if there are none.
     ///
     /// Returns `None` if the service's response does not match the request.
     pub(super) fn response(self, response: &[u8]) -> Option<Vec<u8>> {
+        match self.format {
+            _ if response.is_empty() => self.encoded(b"{}"),
+            ErrorFormat::Json => self.encoded(response),
+            ErrorFormat::Cbor => {
+                // It has neither bytes nor times, so it means the same in JSON.
+                let response: Value = ciborium::from_reader(response).ok()?;
+                self.encoded(response.to_string().as_bytes())
+            }
+        }
+    }
+
+    /// The response to the whole call, from the service's in JSON.
+    fn encoded(self, response: &[u8]) -> Option<Vec<u8>> {
+        let format = self.format;
+        let whole = self.whole(response)?;
+        match format {
+            ErrorFormat::Json => Some(whole),
+            ErrorFormat::Cbor => cbor(&serde_json::from_slice::<Value>(&whole).ok()?),
+        }
+    }
+
+    fn whole(self, response: &[u8]) -> Option<Vec<u8>> {
         let mut fields: JsonFields = serde_json::from_slice(response).ok()?;
         match self.failed {
             FailedEntries::ByIndex(operation, failed) => {
@@ -166,6 +229,12 @@ fn failure(operation: Operation) -> Value {
     }
 }
 
+fn cbor(value: &impl Serialize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).ok()?;
+    Some(bytes)
+}
+
 fn field<T: DeserializeOwned>(fields: &JsonFields, name: &str) -> Option<T> {
     serde_json::from_str(fields.get(name)?.get()).ok()
 }
@@ -175,7 +244,8 @@ mod tests {
     use super::*;
 
     fn partial(operation: Operation, request: &Value, failed: &[bool]) -> Option<PartialCall> {
-        PartialCall::of(operation, request.to_string().as_bytes(), |count| {
+        let request = request.to_string();
+        PartialCall::of(operation, ErrorFormat::Json, request.as_bytes(), |count| {
             assert_eq!(count, failed.len());
             failed.to_vec()
         })
@@ -242,13 +312,13 @@ mod tests {
         let request = json!({ "Records": [{ "Data": "a" }] });
         let failed = partial(Operation::PutRecords, &request, &[true]).unwrap();
         assert_eq!(failed.request, None);
-        assert_eq!(value(failed.response(b"{}"))["FailedRecordCount"], 1);
+        assert_eq!(value(failed.response(b""))["FailedRecordCount"], 1);
 
         let request = json!({ "RequestItems": { "t": [{}] } });
         let failed = partial(Operation::BatchWriteItem, &request, &[true]).unwrap();
         assert_eq!(failed.request, None);
         assert_eq!(
-            value(failed.response(b"{}")),
+            value(failed.response(b"")),
             json!({ "UnprocessedItems": { "t": [{}] } })
         );
     }
@@ -257,9 +327,11 @@ mod tests {
     fn malformed_and_empty_requests_are_left_alone() {
         for request in ["", "[]", "{}", r#"{"Records":1}"#, r#"{"RequestItems":[]}"#] {
             for operation in [Operation::PutRecords, Operation::BatchWriteItem] {
-                let partial =
-                    PartialCall::of(operation, request.as_bytes(), |count| vec![true; count]);
-                assert!(partial.is_none(), "{request}");
+                for format in [ErrorFormat::Json, ErrorFormat::Cbor] {
+                    let partial =
+                        PartialCall::of(operation, format, request.as_bytes(), |n| vec![true; n]);
+                    assert!(partial.is_none(), "{request}");
+                }
             }
         }
         assert!(partial(Operation::PutRecords, &json!({ "Records": [] }), &[]).is_none());
@@ -271,12 +343,47 @@ mod tests {
     #[test]
     fn a_mismatched_response_is_none() {
         let request = json!({ "Records": [{ "Data": "a" }, { "Data": "b" }] });
-        for response in ["", "[]", "{}"] {
+        for response in ["", "[]", "{}", "{\"Records\":[]}"] {
             let partial = partial(Operation::PutRecords, &request, &[true, false]).unwrap();
             assert!(
                 partial.response(response.as_bytes()).is_none(),
                 "{response}"
             );
         }
+    }
+
+    #[test]
+    fn a_call_in_cbor_keeps_its_bytes_and_its_format() {
+        use ciborium::cbor;
+
+        let encoded = |value: ciborium::Value| super::cbor(&value).unwrap();
+        let bytes = |byte| ciborium::Value::Bytes(vec![byte]);
+        let request = encoded(
+            cbor!({ "Records" => [{ "Data" => bytes(1) }, { "Data" => bytes(2) }], "StreamName" => "s" })
+                .unwrap(),
+        );
+        let of = |operation, failed: [bool; 2]| {
+            PartialCall::of(operation, ErrorFormat::Cbor, &request, |_| failed.to_vec())
+        };
+        let mut partial = of(Operation::PutRecords, [true, false]).unwrap();
+        let remaining = cbor!({ "Records" => [{ "Data" => bytes(2) }], "StreamName" => "s" });
+        assert_eq!(partial.request.take(), Some(encoded(remaining.unwrap())));
+        let response = cbor!({ "FailedRecordCount" => 0, "Records" => [{ "ShardId" => "0" }] });
+        let response = partial.response(&encoded(response.unwrap())).unwrap();
+        let response: Value = ciborium::from_reader(&response[..]).unwrap();
+        assert_eq!(response["FailedRecordCount"], 1);
+        assert_eq!(
+            response["Records"][0]["ErrorCode"],
+            "ProvisionedThroughputExceededException"
+        );
+        assert_eq!(response["Records"][1]["ShardId"], "0");
+
+        let all = of(Operation::PutRecords, [true, true]).unwrap();
+        assert_eq!(all.request, None);
+        let response = all.response(b"").unwrap();
+        let response: Value = ciborium::from_reader(&response[..]).unwrap();
+        assert_eq!(response["FailedRecordCount"], 2);
+        assert!(of(Operation::PutRecords, [false, false]).is_none());
+        assert!(of(Operation::PutRecordBatch, [true, true]).is_none());
     }
 }

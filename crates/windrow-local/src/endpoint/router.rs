@@ -18,16 +18,17 @@ use windrow_kinesis::Kinesis;
 use super::MAX_REQUEST_BYTES;
 use super::dynamodb::DynamoDb;
 use super::faults::inject;
-use super::kinesis;
+use super::{kinesis, sts};
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::firehose::{self, Firehose};
 use crate::server::{BodyTooLarge, is_this_machine};
-use crate::service_error::error_response;
+use crate::service_error::{ErrorFormat, error_response, media_type};
 
 /// The services behind the endpoint.
 pub(super) struct Services {
     pub(super) region: String,
+    pub(super) account: String,
     pub(super) kinesis: Kinesis,
     /// The clock of the arrival times.
     pub(super) clock: Clock,
@@ -57,6 +58,10 @@ pub(super) fn router(services: Arc<Services>, faults: Arc<Faults>) -> Router {
 }
 
 async fn dispatch(State(services): State<Arc<Services>>, mut request: Request) -> Response {
+    if sts::may_be_call(request.headers()) {
+        let (_, body) = read(request).await;
+        return sts::call(&services.account, &body);
+    }
     if let Some(rejection) = rejection(&request) {
         return rejection;
     }
@@ -77,12 +82,12 @@ async fn dispatch(State(services): State<Arc<Services>>, mut request: Request) -
             let (_, body) = read(request).await;
             firehose::call(&services.firehose, operation, &body).await
         }
-        "" => error_response(
+        "" => ErrorFormat::of(request.headers()).response(
             StatusCode::BAD_REQUEST,
             "UnknownOperationException",
             "the X-Amz-Target header is missing",
         ),
-        _ => error_response(
+        _ => ErrorFormat::of(request.headers()).response(
             StatusCode::BAD_REQUEST,
             "UnknownOperationException",
             &format!(
@@ -94,7 +99,7 @@ async fn dispatch(State(services): State<Arc<Services>>, mut request: Request) -
 
 /// The error response if a request does not have the form of a service call. Requests that a web
 /// page can send without a CORS preflight have neither the services' content types nor the header
-/// with the operation.
+/// with the operation. The forms of STS come before this; see [`sts`].
 fn rejection(request: &Request) -> Option<Response> {
     const TYPES: [&str; 5] = [
         "application/json",
@@ -105,16 +110,13 @@ fn rejection(request: &Request) -> Option<Response> {
     ];
 
     if request.extensions().get::<BodyTooLarge>().is_some() {
-        return Some(error_response(
+        return Some(ErrorFormat::of(request.headers()).response(
             StatusCode::PAYLOAD_TOO_LARGE,
             "RequestEntityTooLargeException",
             &format!("the request is larger than {MAX_REQUEST_BYTES} bytes"),
         ));
     }
-    let content_type = request.headers().get(header::CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok());
-    let content_type = content_type.unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let media_type = media_type(request.headers());
     if TYPES
         .iter()
         .any(|known| media_type.eq_ignore_ascii_case(known))

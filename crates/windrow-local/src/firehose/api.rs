@@ -1,6 +1,8 @@
 //! The Firehose protocol: JSON in, JSON out.
 
-use std::time::Duration;
+mod create;
+mod describe;
+mod tags;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -11,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{BufferingHints, DeliverySource, DeliveryStream, Firehose, FirehoseError};
+use super::{DeliverySource, Firehose, FirehoseError};
 use crate::service_error::error_response;
 
 /// The service's quotas. Source: Firehose Developer Guide, "Amazon Data Firehose Quota".
@@ -19,14 +21,18 @@ const MAX_BATCH_RECORDS: usize = 500;
 const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 const MAX_RECORD_BYTES: usize = 1_000 * 1024;
 
-/// The default page size of `ListDeliveryStreams`.
+/// The default page size of `ListDeliveryStreams`, and the largest.
 const LIST_LIMIT: usize = 10;
+const MAX_LIST_LIMIT: usize = 10_000;
 
 /// Handles one call.
 pub(crate) async fn call(firehose: &Firehose, operation: &str, body: &[u8]) -> Response {
     let outcome = match operation {
-        "CreateDeliveryStream" => create(firehose, body).await,
-        "DescribeDeliveryStream" => describe(firehose, body),
+        "CreateDeliveryStream" => create::create(firehose, body).await,
+        "DescribeDeliveryStream" => describe::describe(firehose, body),
+        "ListTagsForDeliveryStream" => tags::list(firehose, body),
+        "TagDeliveryStream" => tags::tag(firehose, body).await,
+        "UntagDeliveryStream" => tags::untag(firehose, body).await,
         "ListDeliveryStreams" => list(firehose, body),
         "DeleteDeliveryStream" => delete(firehose, body).await,
         "PutRecord" => put_record(firehose, body).await,
@@ -73,6 +79,9 @@ impl CallError {
             Self::Firehose(FirehoseError::Invalid { .. }) => {
                 (StatusCode::BAD_REQUEST, "InvalidArgumentException")
             }
+            Self::Firehose(FirehoseError::LimitExceeded { .. }) => {
+                (StatusCode::BAD_REQUEST, "LimitExceededException")
+            }
             Self::Firehose(
                 FirehoseError::Unavailable { .. } | FirehoseError::Unreadable { .. },
             ) => (
@@ -95,144 +104,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, CallError> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct CreateInput {
-    delivery_stream_name: String,
-    delivery_stream_type: Option<String>,
-    kinesis_stream_source_configuration: Option<KinesisSource>,
-    #[serde(rename = "ExtendedS3DestinationConfiguration")]
-    extended_s3: Option<S3Destination>,
-    #[serde(rename = "S3DestinationConfiguration")]
-    s3: Option<S3Destination>,
-}
-
-#[derive(Deserialize)]
-struct KinesisSource {
-    #[serde(rename = "KinesisStreamARN")]
-    stream_arn: String,
-}
-
-/// The bucket and the prefix are ignored.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct S3Destination {
-    buffering_hints: Option<HintsInput>,
-    compression_format: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct HintsInput {
-    #[serde(rename = "SizeInMBs")]
-    size_in_mbs: Option<u64>,
-    #[serde(rename = "IntervalInSeconds")]
-    interval_in_seconds: Option<u64>,
-}
-
-async fn create(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
-    let input: CreateInput = parse(body)?;
-    let source = match (
-        input.delivery_stream_type.as_deref(),
-        input.kinesis_stream_source_configuration,
-    ) {
-        (None | Some("DirectPut"), None) => DeliverySource::DirectPut,
-        (Some("KinesisStreamAsSource"), Some(source)) => DeliverySource::Kinesis {
-            stream_arn: source.stream_arn,
-        },
-        _ => {
-            return Err(invalid(
-                "the source must be DirectPut, or KinesisStreamAsSource with a KinesisStreamSourceConfiguration",
-            ));
-        }
-    };
-    let destination = match (input.extended_s3, input.s3) {
-        (Some(destination), None) | (None, Some(destination)) => destination,
-        _ => {
-            return Err(invalid(
-                "there must be exactly one destination, and it must be S3",
-            ));
-        }
-    };
-    if !matches!(
-        destination.compression_format.as_deref(),
-        None | Some("UNCOMPRESSED")
-    ) {
-        return Err(invalid(
-            "compression is not supported: set CompressionFormat to UNCOMPRESSED",
-        ));
-    }
-
-    let buffering = destination
-        .buffering_hints
-        .map_or(Ok(BufferingHints::default()), buffering)?;
-    firehose
-        .create(&input.delivery_stream_name, source, buffering)
-        .await?;
-    let created = firehose.describe(&input.delivery_stream_name)?;
-    Ok(json!({ "DeliveryStreamARN": created.arn }))
-}
-
-fn buffering(hints: HintsInput) -> Result<BufferingHints, CallError> {
-    let mut buffering = BufferingHints::default();
-    if let Some(size) = hints.size_in_mbs {
-        if !(1..=128).contains(&size) {
-            return Err(invalid("SizeInMBs must be 1 to 128"));
-        }
-        buffering.bytes = size * 1024 * 1024;
-    }
-    if let Some(seconds) = hints.interval_in_seconds {
-        if seconds > 900 {
-            return Err(invalid("IntervalInSeconds must be 0 to 900"));
-        }
-        buffering.interval = Duration::from_secs(seconds);
-    }
-    Ok(buffering)
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
 struct NameInput {
     delivery_stream_name: String,
-}
-
-fn describe(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
-    let input: NameInput = parse(body)?;
-    let DeliveryStream {
-        name,
-        arn,
-        source,
-        buffering,
-        created,
-    } = firehose.describe(&input.delivery_stream_name)?;
-
-    let hints = json!({
-        "SizeInMBs": buffering.bytes.div_ceil(1024 * 1024),
-        "IntervalInSeconds": buffering.interval.as_secs(),
-    });
-    let destination = json!({
-        "RoleARN": "arn:aws:iam::000000000000:role/local",
-        "BucketARN": "arn:aws:s3:::local",
-        "BufferingHints": hints,
-        "CompressionFormat": "UNCOMPRESSED",
-        "EncryptionConfiguration": { "NoEncryptionConfig": "NoEncryption" },
-    });
-    let mut description = json!({
-        "DeliveryStreamName": name,
-        "DeliveryStreamARN": arn,
-        "DeliveryStreamStatus": "ACTIVE",
-        "DeliveryStreamType": type_of(&source),
-        "VersionId": "1",
-        "CreateTimestamp": created.as_second(),
-        "Destinations": [{
-            "DestinationId": "destinationId-000000000001",
-            "S3DestinationDescription": destination,
-            "ExtendedS3DestinationDescription": destination,
-        }],
-        "HasMoreDestinations": false,
-    });
-    if let DeliverySource::Kinesis { stream_arn } = source {
-        description["Source"] =
-            json!({ "KinesisStreamSourceDescription": { "KinesisStreamARN": stream_arn } });
-    }
-    Ok(json!({ "DeliveryStreamDescription": description }))
 }
 
 fn type_of(source: &DeliverySource) -> &'static str {
@@ -252,6 +125,10 @@ struct ListInput {
 
 fn list(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
     let input: ListInput = parse(body)?;
+    let limit = input.limit.unwrap_or(LIST_LIMIT);
+    if !(1..=MAX_LIST_LIMIT).contains(&limit) {
+        return Err(invalid(format!("Limit must be 1 to {MAX_LIST_LIMIT}")));
+    }
     let after = input
         .exclusive_start_delivery_stream_name
         .unwrap_or_default();
@@ -262,12 +139,11 @@ fn list(firehose: &Firehose, body: &[u8]) -> Result<Value, CallError> {
             input
                 .delivery_stream_type
                 .as_deref()
-                .is_none_or(|kind| kind == type_of(&stream.source))
+                .is_none_or(|kind| kind == type_of(&stream.settings.source))
         })
         .map(|stream| stream.name)
         .filter(|name| *name > after)
         .collect();
-    let limit = input.limit.unwrap_or(LIST_LIMIT);
     let has_more = names.len() > limit;
     names.truncate(limit);
     Ok(json!({ "DeliveryStreamNames": names, "HasMoreDeliveryStreams": has_more }))
@@ -328,7 +204,8 @@ async fn put(
     name: &str,
     records: Vec<FirehoseRecord>,
 ) -> Result<Vec<String>, CallError> {
-    if firehose.describe(name)?.source != DeliverySource::DirectPut {
+    let settings = firehose.describe(name)?.settings;
+    if settings.source != DeliverySource::DirectPut {
         return Err(invalid(format!(
             "delivery stream {name} takes its records from a Kinesis stream"
         )));
@@ -354,8 +231,10 @@ async fn put(
     }
 
     let mut joined = Vec::with_capacity(total);
+    let delimiter = settings.destination.delimiter.unwrap_or_default();
     for record in &records {
         joined.extend_from_slice(&record.data);
+        joined.extend_from_slice(delimiter.as_bytes());
     }
     firehose
         .put(name, joined, Timestamp::now().as_millisecond())

@@ -10,10 +10,10 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{DeliveryStream, FirehoseError};
+use super::definition::DeliveryStream;
+use super::error::FirehoseError;
 use crate::restart::counted;
 use crate::whole_file;
 
@@ -130,19 +130,4 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, FirehoseError> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// Times as whole seconds, for the file of a delivery stream.
-pub(super) mod seconds {
-    use serde::{Deserializer, Serializer, de::Error as _};
-
-    use super::{Deserialize as _, Timestamp};
-
-    pub(crate) fn serialize<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_i64(time.as_second())
-    }
-
-    pub(crate) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Timestamp, D::Error> {
-        Timestamp::from_second(i64::deserialize(from)?).map_err(D::Error::custom)
-    }
 }

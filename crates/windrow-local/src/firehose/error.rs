@@ -34,6 +34,12 @@ pub enum FirehoseError {
         /// What is wrong with it.
         message: String,
     },
+    /// The delivery stream has as many tags as it can.
+    #[error("{message}")]
+    LimitExceeded {
+        /// Which limit.
+        message: String,
+    },
     /// The disk is full or the directory cannot be written to: try again later. Nothing
     /// acknowledged is lost.
     #[error("delivery stream {name} cannot write: {source}")]

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
+use flate2::write::GzEncoder;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::committed::{Committed, CommittedObject, ObjectsFound};
-use super::{BufferingHints, DeliveryStream};
+use super::definition::{BufferingHints, Compression, DeliveryStream};
+use super::prefix::ObjectPrefix;
 use crate::whole_file;
 
 /// The last record of a put, in the shard that it comes from.
@@ -30,6 +33,10 @@ pub(super) struct ObjectWriter {
     incoming: PathBuf,
     archive: PathBuf,
     buffering: BufferingHints,
+    prefix: ObjectPrefix,
+    compression: Compression,
+    /// The end of a complete object's name.
+    extension: String,
     open: Option<OpenObject>,
     committed: Committed,
     /// The file of `committed`.
@@ -67,17 +74,25 @@ impl ObjectWriter {
         stream: &DeliveryStream,
         committed: Option<Committed>,
     ) -> io::Result<(Self, ObjectsFound)> {
+        let destination = &stream.settings.destination;
+        let compression = destination.compression;
+        let extension = destination.file_extension.clone();
         let mut writer = Self {
             name: stream.name.clone(),
             incoming: incoming.join(&stream.name),
             archive: archive.join(&stream.name),
-            buffering: stream.buffering,
+            buffering: stream.settings.buffering,
+            prefix: destination.prefix.clone().unwrap_or_default(),
+            compression,
+            extension: extension.unwrap_or_else(|| compression.extension().to_owned()),
             open: None,
             committed: Committed::default(),
             commits,
         };
         fs::create_dir_all(&writer.incoming)?;
         fs::create_dir_all(&writer.archive)?;
+        // Of an object that was being compressed, the plain one is there too.
+        whole_file::remove_unfinished(&writer.incoming)?;
         let mut found = ObjectsFound::default();
         for left_behind in fs::read_dir(&writer.incoming)? {
             let file_name = left_behind?.file_name();
@@ -99,7 +114,7 @@ impl ObjectWriter {
     fn cut(&self, object: &str, committed: &Committed) -> io::Result<u64> {
         let path = self.incoming.join(object);
         let metadata = fs::symlink_metadata(&path)?;
-        if !metadata.is_file() || self.hour_of(object).is_none() {
+        if !metadata.is_file() || self.time_of(object).is_none() {
             return Ok(0);
         }
         let acknowledged = committed.object.as_ref();
@@ -255,10 +270,10 @@ impl ObjectWriter {
         })
     }
 
-    /// Moves an object from `incoming` to the folder of its hour, and returns its size. Removes it if
+    /// Moves an object from `incoming` to its place in the archive, and returns its size. Removes it if
     /// it is empty: nothing in it was acknowledged.
     fn archive(&self, object: &str) -> io::Result<u64> {
-        let Some(hour) = self.hour_of(object) else {
+        let Some(key) = self.key_of(object) else {
             tracing::warn!(
                 delivery_stream = self.name,
                 object,
@@ -292,27 +307,57 @@ impl ObjectWriter {
             fs::remove_file(unfinished)?;
             return Ok(0);
         }
-        let folder = self.archive.join(hour);
-        fs::create_dir_all(&folder)?;
-        fs::rename(unfinished, folder.join(object))?;
+        let complete = self.archive.join(key);
+        if let Some(folder) = complete.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        match self.compression {
+            Compression::Uncompressed => fs::rename(unfinished, complete)?,
+            Compression::Gzip => self.compress(object, &unfinished, &complete)?,
+        }
         Ok(bytes)
     }
 
-    /// `YYYY/MM/DD/HH`, from the object's name.
-    fn hour_of(&self, object: &str) -> Option<String> {
+    /// Moves an object, and compresses it on the way. A process that is killed before the plain object is
+    /// removed leaves both; the next one replaces the complete object by an equal one.
+    fn compress(&self, object: &str, unfinished: &Path, complete: &Path) -> io::Result<()> {
+        let compressed = self
+            .incoming
+            .join(format!("{object}.{}", whole_file::UNFINISHED));
+        let written = (|| {
+            let mut plain = BufReader::new(File::open(unfinished)?);
+            let file = whole_file::create_unfinished(&compressed)?;
+            let mut encoder = GzEncoder::new(file, flate2::Compression::default());
+            io::copy(&mut plain, &mut encoder)?;
+            encoder.finish()?;
+            fs::rename(&compressed, complete)
+        })();
+        if written.is_err() {
+            // On a full disk, half of a file would only take room.
+            let _ = fs::remove_file(&compressed);
+        }
+        written?;
+        fs::remove_file(unfinished)
+    }
+
+    /// The path of a complete object below the archive's folder. It depends on nothing but the object's
+    /// name. `None` if the name is not that of an object.
+    fn key_of(&self, object: &str) -> Option<String> {
+        let prefix = self.prefix.evaluate(self.time_of(object)?, object);
+        Some(format!("{prefix}{object}{}", self.extension))
+    }
+
+    /// When the object's oldest record arrived, from the object's name.
+    fn time_of(&self, object: &str) -> Option<DateTime> {
         let time = object
             .strip_prefix(&self.name)?
             .strip_prefix("-1-")?
-            .get(.."YYYY-MM-DD-HH".len())?;
-        if !time
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'-')
-        {
-            return None;
-        }
-        Some(time.replace('-', "/"))
+            .get(.."YYYY-MM-DD-HH-MM-SS".len())?;
+        DateTime::strptime("%Y-%m-%d-%H-%M-%S", time).ok()
     }
 }
 
+#[cfg(test)]
+mod gzip_tests;
 #[cfg(test)]
 mod tests;

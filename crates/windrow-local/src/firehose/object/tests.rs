@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::{prop_assert_eq, proptest};
 
-use super::super::DeliverySource;
 use super::super::committed::StateFolder;
+use super::super::definition::{DeliverySettings, DeliverySource};
 use super::*;
 
 const HINTS: BufferingHints = BufferingHints {
@@ -14,7 +14,7 @@ const HINTS: BufferingHints = BufferingHints {
     interval: Duration::from_secs(60),
 };
 
-fn arrival(text: &str) -> Timestamp {
+pub(super) fn arrival(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -37,13 +37,21 @@ fn open(folder: &Path) -> ObjectWriter {
     reopen(folder).0
 }
 
-/// Opens the writer, and returns what was found.
+/// Opens the writer of plain objects, and returns what was found.
 fn reopen(folder: &Path) -> (ObjectWriter, ObjectsFound) {
+    open_with(folder, |_| {})
+}
+
+pub(super) fn open_with(
+    folder: &Path,
+    set: impl FnOnce(&mut DeliverySettings),
+) -> (ObjectWriter, ObjectsFound) {
+    let mut settings = DeliverySettings::plain(DeliverySource::DirectPut, HINTS);
+    set(&mut settings);
     let stream = DeliveryStream {
         name: "rides".to_owned(),
         arn: String::new(),
-        source: DeliverySource::DirectPut,
-        buffering: HINTS,
+        settings,
         created: Timestamp::UNIX_EPOCH,
     };
     let state = StateFolder::new(&folder.join("firehose"), "rides");
