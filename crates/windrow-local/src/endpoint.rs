@@ -62,7 +62,7 @@ pub struct EndpointOptions {
     /// An address to listen on besides 127.0.0.1 and `[::1]`. Whoever can reach it can read and write
     /// everything: no credentials are checked.
     pub bind: Option<IpAddr>,
-    /// Other hosts that requests may name. Web pages of these hosts may call, too.
+    /// Other hosts that requests may name.
     pub allowed_hosts: Vec<HostName>,
     /// Where the streams, the table and the archive are kept. Only one process at a time can use it.
     pub data_dir: PathBuf,

@@ -13,7 +13,8 @@ use crate::loopback::{host_of, is_loopback};
 /// A host name by which a server may be called besides those of this machine, such as
 /// `host.docker.internal`, or an address.
 ///
-/// Web pages whose host has this name may call too, so allow only names that you control.
+/// Allow only names that you control: that foreign names are rejected keeps out web pages whose name
+/// comes to resolve to this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName(String);
 

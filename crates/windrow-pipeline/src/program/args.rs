@@ -24,7 +24,7 @@ pub(super) struct LocalArgs {
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<IpAddr>,
     /// Answer requests for another host too, such as host.docker.internal or the name of a service in
-    /// a compose file; may be repeated. Web pages of that host may call, too.
+    /// a compose file; may be repeated. Allow only names that you control.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<HostName>,
     /// The dashboard's port on 127.0.0.1 and [::1]; 0 for any free port [default: 8080, or any free port if
