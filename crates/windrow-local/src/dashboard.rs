@@ -1,6 +1,6 @@
 //! The dashboard: a page of the application, served next to the endpoint.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -8,6 +8,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::hosts::AllowedHosts;
+use crate::listen;
 use crate::server::{Callers, ServerLimits, serve};
 
 /// The default port.
@@ -62,11 +64,11 @@ pub enum DashboardError {
 #[derive(Debug)]
 pub(crate) struct Dashboard {
     address: SocketAddr,
-    server: AbortOnDropHandle<()>,
+    servers: Vec<AbortOnDropHandle<()>>,
 }
 
 impl Dashboard {
-    /// Serves `page` on 127.0.0.1 until `stop`.
+    /// Serves `page` on 127.0.0.1 and `[::1]` until `stop`.
     ///
     /// # Errors
     ///
@@ -76,10 +78,16 @@ impl Dashboard {
         page: Router,
         stop: CancellationToken,
     ) -> Result<Self, DashboardError> {
-        let (listener, address) = listen(port).await?;
-        let serving = serve(listener, page, LIMITS, stop);
-        let server = AbortOnDropHandle::new(tokio::spawn(serving));
-        Ok(Self { address, server })
+        let (listeners, address) = listen(port).await?;
+        let servers = listeners.into_iter().map(|listener| {
+            let hosts = AllowedHosts::default();
+            let serving = serve(listener, page.clone(), LIMITS, hosts, stop.clone());
+            AbortOnDropHandle::new(tokio::spawn(serving))
+        });
+        Ok(Self {
+            address,
+            servers: servers.collect(),
+        })
     }
 
     /// The URL for a browser.
@@ -88,32 +96,30 @@ impl Dashboard {
     }
 
     /// Waits for requests in flight, for at most five seconds. To be called after the stop.
-    pub(crate) async fn stopped(mut self) {
-        if tokio::time::timeout(GRACE, &mut self.server).await.is_err() {
+    pub(crate) async fn stopped(self) {
+        let ended = futures_util::future::join_all(self.servers);
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
             tracing::warn!("requests were cut off when the dashboard stopped");
         }
     }
 }
 
-async fn listen(port: DashboardPort) -> Result<(TcpListener, SocketAddr), DashboardError> {
-    let bind = async |port| {
-        let opened = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-        let opened = opened.and_then(|listener| Ok((listener.local_addr()?, listener)));
-        match opened {
-            Ok((address, listener)) => Ok((listener, address)),
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-                Err(DashboardError::PortInUse { port })
-            }
-            Err(source) => Err(DashboardError::Listen { port, source }),
-        }
+async fn listen(port: DashboardPort) -> Result<(Vec<TcpListener>, SocketAddr), DashboardError> {
+    let open = async |port| {
+        listen::listen(None, port)
+            .await
+            .map_err(|source| match source.kind() {
+                std::io::ErrorKind::AddrInUse => DashboardError::PortInUse { port },
+                _ => DashboardError::Listen { port, source },
+            })
     };
     match port {
-        DashboardPort::Exactly(port) => bind(port).await,
-        DashboardPort::Preferred(port) => match bind(port).await {
+        DashboardPort::Exactly(port) => open(port).await,
+        DashboardPort::Preferred(port) => match open(port).await {
             Ok(opened) => Ok(opened),
             Err(error) => {
                 tracing::info!(%error, "using a free port for the dashboard instead");
-                bind(0).await
+                open(0).await
             }
         },
     }

@@ -1,4 +1,4 @@
-//! One HTTP endpoint on 127.0.0.1 that serves Kinesis, DynamoDB and Firehose to any AWS SDK.
+//! One HTTP endpoint on 127.0.0.1 and `[::1]` that serves Kinesis, DynamoDB and Firehose to any AWS SDK.
 //!
 //! `POST /` goes to the service in the `X-Amz-Target` header, or to STS, which knows
 //! GetCallerIdentity, if it is a signed form. `GET /` and `GET /_local` return a
@@ -18,11 +18,12 @@ mod router;
 mod sts;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -33,6 +34,8 @@ use crate::data_dir::{DataDir, DataDirError, EarlierRun};
 use crate::disk_trouble::DiskTrouble;
 use crate::faults::Faults;
 use crate::firehose::{Firehose, FirehoseError};
+use crate::hosts::{AllowedHosts, HostName};
+use crate::listen::listen;
 use crate::server::{Callers, ServerLimits, serve};
 use dynamodb::DynamoDb;
 pub(crate) use own_clients::as_own;
@@ -54,8 +57,13 @@ const LIMITS: ServerLimits = ServerLimits::new(Callers::ThisMachine, 512, MAX_RE
 /// The settings of an [`Endpoint`].
 #[derive(Clone, Debug)]
 pub struct EndpointOptions {
-    /// The port on 127.0.0.1. Zero picks a free one; see [`Endpoint::address`].
+    /// The port. Zero picks a free one; see [`Endpoint::address`].
     pub port: u16,
+    /// An address to listen on besides 127.0.0.1 and `[::1]`. Whoever can reach it can read and write
+    /// everything: no credentials are checked.
+    pub bind: Option<IpAddr>,
+    /// Other hosts that requests may name.
+    pub allowed_hosts: Vec<HostName>,
     /// Where the streams, the table and the archive are kept. Only one process at a time can use it.
     pub data_dir: PathBuf,
     /// The region in every ARN.
@@ -80,6 +88,8 @@ impl EndpointOptions {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             port: DEFAULT_PORT,
+            bind: None,
+            allowed_hosts: Vec::new(),
             data_dir: data_dir.into(),
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
@@ -101,7 +111,7 @@ pub struct Endpoint {
     address: SocketAddr,
     services: Arc<Services>,
     firehose: Firehose,
-    server: AbortOnDropHandle<()>,
+    servers: Vec<AbortOnDropHandle<()>>,
     deliveries: AbortOnDropHandle<()>,
     dynamodb: DynamoDb,
     stop: CancellationToken,
@@ -122,14 +132,8 @@ impl Endpoint {
         options: EndpointOptions,
         stop: CancellationToken,
     ) -> Result<Self, EndpointError> {
-        let listener = listen(options.port).await?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| EndpointError::Listen {
-                port: options.port,
-                source,
-            })?;
-
+        let (listeners, address) = open_port(&options).await?;
+        let hosts = AllowedHosts::new(options.bind, &options.allowed_hosts);
         let data_dir = DataDir::open(&options.data_dir)?;
         let earlier_run = data_dir.earlier_run();
         let disk = DiskTrouble::new();
@@ -151,15 +155,17 @@ impl Endpoint {
         });
         let router = router::router(Arc::clone(&services), options.faults);
 
-        let serving = serve(listener, router, LIMITS, stop.clone());
-        let server = AbortOnDropHandle::new(tokio::spawn(serving));
+        let servers = listeners.into_iter().map(|listener| {
+            let (router, hosts, stop) = (router.clone(), hosts.clone(), stop.clone());
+            AbortOnDropHandle::new(tokio::spawn(serve(listener, router, LIMITS, hosts, stop)))
+        });
         let deliveries = AbortOnDropHandle::new(tokio::spawn(firehose.clone().deliver_when_due()));
         tracing::info!(%address, data_dir = %data_dir.path().display(), "local cloud is listening");
         Ok(Self {
             address,
             services,
             firehose,
-            server,
+            servers: servers.collect(),
             deliveries,
             dynamodb,
             stop,
@@ -193,7 +199,7 @@ impl Endpoint {
         self.close(is_clean).await;
     }
 
-    /// The address it listens on, always on 127.0.0.1.
+    /// The address for clients of this machine: 127.0.0.1, or `::1` if it is bound to `::`.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -243,7 +249,8 @@ impl Endpoint {
 
     /// Closes everything, and marks the run as ended if it ends cleanly.
     async fn close(mut self, is_clean: bool) {
-        if tokio::time::timeout(GRACE, &mut self.server).await.is_err() {
+        let ended = join_all(std::mem::take(&mut self.servers));
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
             tracing::warn!(
                 seconds = GRACE.as_secs(),
                 "requests were cut off when the local cloud stopped"
@@ -264,11 +271,17 @@ impl Endpoint {
     }
 }
 
-async fn listen(port: u16) -> Result<TcpListener, EndpointError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+async fn open_port(
+    options: &EndpointOptions,
+) -> Result<(Vec<TcpListener>, SocketAddr), EndpointError> {
+    let (port, bind) = (options.port, options.bind);
+    listen(bind, port)
         .await
-        .map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => EndpointError::PortInUse { port },
+        .map_err(|source| match (source.kind(), bind) {
+            (io::ErrorKind::AddrInUse, _) => EndpointError::PortInUse { port },
+            (io::ErrorKind::AddrNotAvailable, Some(address)) => {
+                EndpointError::NoSuchAddress { address, source }
+            }
             _ => EndpointError::Listen { port, source },
         })
 }
@@ -288,6 +301,15 @@ pub enum EndpointError {
     Listen {
         /// The port.
         port: u16,
+        /// The operating system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// The address to listen on is none of this machine.
+    #[error("this machine does not have the address {address}")]
+    NoSuchAddress {
+        /// The address.
+        address: IpAddr,
         /// The operating system's error.
         #[source]
         source: io::Error,

@@ -52,7 +52,7 @@ use committed::StateFolder;
 use definition::check_name;
 pub use definition::{
     BufferingHints, Compression, DeliverySettings, DeliverySource, DeliveryStream, DeliveryTags,
-    Destination,
+    ObjectDestination,
 };
 pub use error::FirehoseError;
 use error::{not_found, unavailable};

@@ -5,11 +5,16 @@
 /// Only names that no other machine can have count: anyone can register a name that resolves to
 /// this machine.
 pub(crate) fn is_loopback(authority: &str) -> bool {
-    let host = match authority.rsplit_once(':') {
+    let host = host_of(authority);
+    matches!(host, "127.0.0.1" | "[::1]") || host.eq_ignore_ascii_case("localhost")
+}
+
+/// The host of an authority.
+pub(crate) fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
-    };
-    matches!(host, "127.0.0.1" | "[::1]") || host.eq_ignore_ascii_case("localhost")
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! Every web page that is open in a browser of this machine, and every program on it, can reach a
 //! port of 127.0.0.1. So each server
 //!
-//! * accepts only requests whose host is this machine, which keeps out pages whose own name
-//!   resolves to 127.0.0.1, and only from the [`Callers`] it is meant for. It recognizes browsers
+//! * accepts only requests whose host is this machine, or one of the other [`AllowedHosts`], which
+//!   keeps out pages whose own name resolves to 127.0.0.1, and only from the [`Callers`] it is meant for. It recognizes browsers
 //!   by the headers that they add; a browser from before 2023 may add none to a plain GET;
 //! * reads a request's whole body before its router gets it, up to a limit of size and time;
 //! * holds a bounded number of connections: if all are taken, it closes the one that has waited
@@ -33,6 +33,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::hosts::AllowedHosts;
 use crate::loopback::is_loopback;
 use crate::service_error::ErrorFormat;
 
@@ -88,6 +89,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     limits: ServerLimits,
+    hosts: AllowedHosts,
     stop: CancellationToken,
 ) {
     let mut connections = Connections::new(limits.connections);
@@ -112,8 +114,11 @@ pub(crate) async fn serve(
         };
         let router = router.clone();
         let for_requests = Arc::clone(&connection);
+        let hosts = hosts.clone();
         let service = service_fn(move |request| {
-            handle(request, router.clone(), Arc::clone(&for_requests), limits)
+            let rejection = rejection(&request, limits.callers, &hosts);
+            let (router, connection) = (router.clone(), Arc::clone(&for_requests));
+            handle(request, rejection, router, connection, limits)
         });
         let served = builder.serve_connection(TokioIo::new(stream), service);
         let served = graceful.watch(served.into_owned());
@@ -267,16 +272,17 @@ impl Drop for ConnectionWork {
     }
 }
 
-/// Checks a request, reads its body, and passes it to the router.
+/// Reads a request's body, and passes it to the router, unless it is rejected.
 async fn handle(
     request: Request<Incoming>,
+    rejection: Option<Response>,
     router: Router,
     connection: Arc<Connection>,
     limits: ServerLimits,
 ) -> Result<Response, Infallible> {
     connection.has_sent_request.store(true, Ordering::Relaxed);
     connection.set_waiting();
-    if let Some(rejection) = rejection(&request, limits.callers) {
+    if let Some(rejection) = rejection {
         return Ok(rejection);
     }
     let request = match receive(request, limits).await {
@@ -295,7 +301,11 @@ async fn handle(
 }
 
 /// The error response if the request's head shows that its sender may not call.
-fn rejection<B>(request: &Request<B>, callers: Callers) -> Option<Response> {
+fn rejection<B>(
+    request: &Request<B>,
+    callers: Callers,
+    allowed: &AllowedHosts,
+) -> Option<Response> {
     let (method, headers) = (request.method(), request.headers());
     let hosts = headers.get_all(header::HOST).iter();
     let hosts = hosts.map(|host| host.to_str().unwrap_or_default());
@@ -305,11 +315,11 @@ fn rejection<B>(request: &Request<B>, callers: Callers) -> Option<Response> {
         .authority()
         .map(|authority| authority.as_str());
     let mut hosts = hosts.chain(authority).peekable();
-    if hosts.peek().is_none() || !hosts.all(is_loopback) {
+    if hosts.peek().is_none() || !hosts.all(|host| allowed.allow(host)) {
         return Some(ErrorFormat::of(headers).response(
             StatusCode::MISDIRECTED_REQUEST,
             "AccessDeniedException",
-            "only this machine may call this server, as 127.0.0.1 or localhost",
+            "this server answers to 127.0.0.1, [::1] and localhost, and to hosts that were allowed when it was started (--allow-host NAME)",
         ));
     }
     let may_call = match callers {

@@ -1,6 +1,7 @@
 //! The settings of a local cloud, with the same names and numbers as the deployed application.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use crate::clock::Clock;
 use crate::dashboard::DashboardPort;
 use crate::endpoint::DEFAULT_PORT;
 use crate::faults::Faults;
+use crate::hosts::HostName;
 use crate::mapping::MappingOptions;
 
 /// The names of the streams and the table.
@@ -36,8 +38,13 @@ pub struct ResourceNames {
 /// The settings of a local cloud.
 #[derive(Clone, Debug)]
 pub struct CloudSettings {
-    /// The port of the endpoint on 127.0.0.1. 0 picks a free port.
+    /// The port of the endpoint. 0 picks a free port.
     pub port: u16,
+    /// An address on which the endpoint listens besides 127.0.0.1 and `[::1]`. Whoever can reach it
+    /// can read and write everything: no credentials are checked.
+    pub bind: Option<IpAddr>,
+    /// Other hosts that requests to the endpoint may name.
+    pub allowed_hosts: Vec<HostName>,
     /// Where the table, the archive and failed batches are kept.
     pub data_dir: PathBuf,
     /// How many shards each stream starts with.
@@ -63,6 +70,8 @@ impl CloudSettings {
     pub fn new(names: ResourceNames, data_dir: impl Into<PathBuf>) -> Self {
         Self {
             port: DEFAULT_PORT,
+            bind: None,
+            allowed_hosts: Vec::new(),
             data_dir: data_dir.into(),
             shards: 1,
             window: Duration::from_secs(60),

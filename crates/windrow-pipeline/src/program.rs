@@ -1,14 +1,14 @@
 //! The program that runs a local cloud until a signal stops it.
 
+mod args;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use windrow_connect::signal::drain_on_signals;
@@ -18,9 +18,10 @@ use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_local::dashboard::DashboardError;
 use windrow_local::endpoint::EndpointError;
 use windrow_local::faults::{FaultKind, Faults};
-use windrow_local::{CloudSettings, DashboardPort, LocalCloud, ResourceNames, StartError};
+use windrow_local::{CloudSettings, LocalCloud, ResourceNames, StartError};
 
-use crate::{Functions, SensorApplication};
+use crate::SensorApplication;
+use args::{LocalArgs, injected_here, no_page};
 
 /// The time limit for closing the open windows and writing their rows.
 const DRAIN: Duration = Duration::from_secs(60);
@@ -156,6 +157,9 @@ impl<S: Sensor + Clone> LocalProgram<S> {
             eprint_line(&terminal::printable(&format!("local: {report}")));
         }
         eprint_line(&format!("local: {}", cloud.describe()));
+        if let Some(warning) = arguments.warning() {
+            eprint_line(&warning);
+        }
         for (output, stream) in names.outputs.iter().chain(&names.finished) {
             eprint_line(&terminal::printable(&format!(
                 "local: the rows of {output} go to the stream {stream}"
@@ -208,171 +212,16 @@ fn advise(error: StartError) -> anyhow::Error {
             let advice = "stop what uses it, or choose another port with --port (0 takes any)";
             anyhow::anyhow!("{error}: {advice}")
         }
+        StartError::Endpoint(error @ EndpointError::NoSuchAddress { .. }) => {
+            let advice = "choose one of its own with --bind, or 0.0.0.0 for all";
+            anyhow::anyhow!("{error}: {advice}")
+        }
         StartError::Dashboard(error @ DashboardError::PortInUse { .. }) => {
             let advice = "choose another one with --dashboard-port (0 takes any)";
             anyhow::anyhow!("{error}: {advice}")
         }
         error => error.into(),
     }
-}
-
-#[derive(Debug, Parser)]
-struct LocalArgs {
-    /// The endpoint's port on 127.0.0.1; 0 for any free port.
-    #[arg(long, default_value_t = windrow_local::endpoint::DEFAULT_PORT)]
-    port: u16,
-    /// The dashboard's port on 127.0.0.1; 0 for any free port [default: 8080, or any free port if
-    /// 8080 is in use]
-    #[arg(long, value_name = "PORT")]
-    dashboard_port: Option<u16>,
-    /// Where everything is kept: the table, the archive, and where the functions go on.
-    #[arg(long)]
-    data_dir: Option<PathBuf>,
-    /// The length of the tumbling window: whole seconds, 1s to 15m.
-    #[arg(long, default_value = "60s", value_parser = windrow_connect::duration::parse_window)]
-    window: Duration,
-    /// Which time decides the window of a reading: its arrival, or its own time.
-    #[arg(long, value_enum, default_value_t = WindowTimeArg::Arrival)]
-    window_time: WindowTimeArg,
-    /// Write the merged rows of each window to a stream of their own once the window is complete:
-    /// `wildrydes-finished`, if the stream of readings is `wildrydes`.
-    #[arg(long)]
-    finished_rows: bool,
-    /// How many shards each stream starts with.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=200))]
-    shards: u32,
-    /// How the functions run.
-    #[arg(long, value_enum, default_value_t = FunctionsArg::Embedded)]
-    functions: FunctionsArg,
-    /// With `--functions cargo-lambda`: the address of `cargo lambda watch`.
-    #[arg(long, default_value = "127.0.0.1:9000")]
-    lambda_address: SocketAddr,
-    /// With `--functions bootstrap`: the folder with the functions' binaries [default: the folder
-    /// of this program]
-    #[arg(long)]
-    bin_dir: Option<PathBuf>,
-    /// How many reads per second each shard allows, over all readers: 5 in Kinesis. The local
-    /// cloud's own readers do not count [default: no limit]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    reads_per_second: Option<u32>,
-    /// The faults to inject, and how often: `throttled=0.1,crash=0.05`, or `all=0.01`.
-    #[arg(long, value_name = "SPEC", value_parser = parse_faults, long_help = faults_help())]
-    faults: Option<String>,
-    /// With `--faults`: the seed. The same seed injects the same faults if the same calls are made
-    /// [default: a random seed, which is printed at the start]
-    #[arg(long, value_name = "N", requires = "faults")]
-    seed: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum WindowTimeArg {
-    Arrival,
-    Event,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum FunctionsArg {
-    /// In this process, on the JSON that Lambda would send.
-    Embedded,
-    /// As the real binaries, over Lambda's Runtime API.
-    Bootstrap,
-    /// Under a running `cargo lambda watch`.
-    CargoLambda,
-}
-
-impl LocalArgs {
-    fn functions(&self) -> anyhow::Result<Functions> {
-        Ok(match self.functions {
-            FunctionsArg::Embedded => Functions::Embedded,
-            FunctionsArg::CargoLambda => Functions::CargoLambda(self.lambda_address),
-            FunctionsArg::Bootstrap => Functions::Bootstrap(match &self.bin_dir {
-                Some(folder) => folder.clone(),
-                None => own_folder()?,
-            }),
-        })
-    }
-
-    fn window_time(&self) -> WindowTime {
-        match self.window_time {
-            WindowTimeArg::Arrival => WindowTime::Arrival,
-            WindowTimeArg::Event => WindowTime::Event,
-        }
-    }
-
-    /// Applies the flags to the default settings.
-    fn settings(&self, defaults: CloudSettings) -> anyhow::Result<CloudSettings> {
-        Ok(CloudSettings {
-            port: self.port,
-            data_dir: self.data_dir.clone().unwrap_or(defaults.data_dir),
-            shards: self.shards,
-            window: self.window,
-            faults: Arc::new(self.faults()?),
-            dashboard: Some(DashboardPort::from_flag(self.dashboard_port)),
-            reads_per_second: self.reads_per_second,
-            ..defaults
-        })
-    }
-
-    /// The requested faults. Prints them with their seed.
-    fn faults(&self) -> anyhow::Result<Faults> {
-        let Some(specification) = &self.faults else {
-            return Ok(Faults::none());
-        };
-        // Only 32 bits, so that the seed is short to type.
-        let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
-        eprint_line(&format!("faults: {specification}, seed {seed}"));
-        Ok(Faults::parse(specification, seed)?)
-    }
-}
-
-/// The value of `--dashboard-port` where there is no page.
-fn no_page(_port: &str) -> Result<u16, String> {
-    Err("this local cloud has no page".to_owned())
-}
-
-/// Checks a specification of faults. It is parsed later, when the seed is known.
-fn parse_faults(specification: &str) -> Result<String, String> {
-    Faults::parse(specification, 0).map_err(|error| error.to_string())?;
-    let names = specification
-        .split(',')
-        .filter_map(|part| part.split_once(['=', '@']));
-    for (name, _) in names {
-        if let Some(kind) = FaultKind::ALL.into_iter().find(|kind| kind.name() == name)
-            && !injected_here(kind)
-        {
-            return Err(format!("only a soak injects `{name}`"));
-        }
-    }
-    Ok(specification.to_owned())
-}
-
-/// Whether the local cloud itself injects this kind. A soak injects the others.
-fn injected_here(kind: FaultKind) -> bool {
-    kind < FaultKind::Split
-}
-
-fn faults_help() -> String {
-    let kinds: Vec<&str> = FaultKind::ALL
-        .into_iter()
-        .filter(|kind| injected_here(*kind))
-        .map(FaultKind::name)
-        .collect();
-    format!(
-        "The faults to inject, and how often, as comma-separated `name=rate`. A rate is the \
-         probability, from 0 to 1, of the fault at each opportunity. `all=0.01` sets every kind; later \
-         entries override it, as in `all=0.01,delayed=0`. `name@3` injects a fault at the third \
-         opportunity.\n\n\
-         The kinds are {}.",
-        kinds.join(", ")
-    )
-}
-
-fn own_folder() -> anyhow::Result<PathBuf> {
-    let program = std::env::current_exe().context("cannot find this program's own folder")?;
-    let folder = program
-        .parent()
-        .context("this program's path has no folder")?;
-    Ok(folder.to_owned())
 }
 
 /// A token that the first signal cancels. If the shutdown is cut off, reports what may be lost, and

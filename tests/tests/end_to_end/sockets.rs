@@ -1,11 +1,11 @@
 //! Finds every socket on which a local cloud listens, and checks that each rejects foreign
 //! requests: from web pages of other hosts, and for foreign host names that resolve to this machine
-//! (DNS rebinding).
+//! (DNS rebinding). One of the sockets is on an address beyond the default ones (`--bind`).
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use end_to_end::programs::{Running, endpoint, program};
@@ -15,6 +15,9 @@ use end_to_end::{TestCloud, by_window, reading, send};
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 const TABLE: &str = "UnicornSensorData";
+
+/// The address of `--bind`: of loopback, so that nothing else reaches the test.
+const BOUND: &str = "127.0.0.2";
 
 /// The local endpoint of every TCP socket on which a process listens.
 ///
@@ -102,6 +105,10 @@ fn foreign_headers(own_host: &str) -> Vec<(&'static str, Vec<(&'static str, Stri
                 origin("http://evil.example:80"),
             ],
         ),
+        (
+            "foreign host that ends in an allowed one",
+            vec![("Host", "evil.host.docker.internal".to_owned())],
+        ),
         ("no host", vec![]),
     ]
 }
@@ -183,10 +190,13 @@ async fn every_socket_rejects_foreign_requests() {
     let mut command = program("local");
     command
         .args(["--port", "0", "--dashboard-port", "0", "--window", "1s"])
+        .args(["--bind", BOUND, "--allow-host", "host.docker.internal"])
         .args(["--functions", "bootstrap", "--data-dir"])
         .arg(folder.path());
     let mut local = Running::start(&mut command);
     let url = endpoint(&local.until("local: "));
+    let warning = local.until("warning: ");
+    assert!(warning.contains("whoever can reach 127.0.0.2"), "{warning}");
     let config = windrow_connect::local_config(&url);
     let kinesis = aws_sdk_kinesis::Client::new(&config);
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
@@ -194,11 +204,14 @@ async fn every_socket_rejects_foreign_requests() {
 
     // The Runtime API listens on one socket per function, from its first invocation on.
     send(&kinesis, "wildrydes", readings(0)).await;
+    // The endpoint has three addresses and the dashboard two, if this machine has IPv6.
+    let has_ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    let expected = if has_ipv6 { 7 } else { 5 };
     let process = local.id();
     let sockets = tokio::time::timeout(TIMEOUT, async {
         loop {
             let sockets = listening(process);
-            if sockets.len() >= 4 {
+            if sockets.len() >= expected {
                 return sockets;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -209,8 +222,12 @@ async fn every_socket_rejects_foreign_requests() {
         .unwrap_or_else(|_| panic!("{:?}", listening(process)));
     let of_endpoint: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
     assert!(sockets.contains(&of_endpoint), "{sockets:?}");
+    let bound = SocketAddr::new(BOUND.parse().unwrap(), of_endpoint.port());
+    assert!(sockets.contains(&bound), "{sockets:?}");
     for socket in &sockets {
         assert!(socket.ip().is_loopback(), "{socket}");
+        let is_default = socket.ip() == Ipv4Addr::LOCALHOST || socket.ip() == Ipv6Addr::LOCALHOST;
+        assert!(is_default || *socket == bound, "{socket}");
     }
 
     // Readings keep flowing during the checks.

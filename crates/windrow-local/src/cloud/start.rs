@@ -154,6 +154,8 @@ async fn create_resources(
 pub(super) fn endpoint_options(settings: &CloudSettings) -> EndpointOptions {
     let mut options = EndpointOptions::new(&settings.data_dir);
     options.port = settings.port;
+    options.bind = settings.bind;
+    options.allowed_hosts.clone_from(&settings.allowed_hosts);
     options.faults = Arc::clone(&settings.faults);
     options.reads_per_second = settings.reads_per_second;
     options.clock = settings.clock.clone();

@@ -76,7 +76,7 @@ impl Compression {
 /// Where objects go, and in which form.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Destination {
+pub struct ObjectDestination {
     /// How objects are compressed.
     pub compression: Compression,
     /// The prefix of objects. `None` is the folder of the hour.
@@ -102,7 +102,7 @@ pub struct DeliverySettings {
     pub buffering: BufferingHints,
     /// Where its objects go.
     #[serde(default)]
-    pub destination: Destination,
+    pub destination: ObjectDestination,
     /// Its tags.
     #[serde(default)]
     pub tags: DeliveryTags,
@@ -115,7 +115,7 @@ impl DeliverySettings {
         Self {
             source,
             buffering,
-            destination: Destination::default(),
+            destination: ObjectDestination::default(),
             tags: DeliveryTags::new(),
         }
     }

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{InvokeError, MAX_PAYLOAD_BYTES, response_too_large};
+use crate::hosts::AllowedHosts;
 use crate::server::{BodyTooLarge, Callers, ServerLimits, serve};
 
 /// A process polls on one connection, and responds on the same or another one.
@@ -70,7 +71,8 @@ impl RuntimeApi {
             reported,
         });
 
-        let serving = serve(listener, router(shared), LIMITS, CancellationToken::new());
+        let (hosts, stop) = (AllowedHosts::default(), CancellationToken::new());
+        let serving = serve(listener, router(shared), LIMITS, hosts, stop);
         let server = tokio::spawn(serving);
         Ok(Self {
             address,

@@ -35,7 +35,9 @@ async fn start(limits: ServerLimits) -> (std::net::SocketAddr, tokio::task::Join
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    (address, tokio::spawn(serve(listener, router, limits, stop)))
+    let hosts = AllowedHosts::default();
+    let serving = serve(listener, router, limits, hosts, stop);
+    (address, tokio::spawn(serving))
 }
 
 /// Sends text on a new connection.

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod access;
 mod bootstrap;
 mod cargo_lambda;
 mod clock;
@@ -10,6 +11,7 @@ mod endpoint;
 mod endpoint_faults;
 mod endpoint_reads;
 mod firehose;
+mod firehose_settings;
 mod mapping;
 mod restart;
 

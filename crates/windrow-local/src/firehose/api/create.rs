@@ -9,7 +9,7 @@ use super::tags::{TagInput, tags_of};
 use super::{CallError, invalid, parse};
 use crate::firehose::prefix::{ObjectPrefix, check_error_output};
 use crate::firehose::{
-    BufferingHints, Compression, DeliverySettings, DeliverySource, Destination, Firehose,
+    BufferingHints, Compression, DeliverySettings, DeliverySource, Firehose, ObjectDestination,
 };
 
 /// The most bytes of a file extension, so that the whole name fits into a file system's.
@@ -46,7 +46,7 @@ struct S3Destination {
     s3_backup_mode: Option<String>,
     data_format_conversion_configuration: Option<Switch>,
     dynamic_partitioning_configuration: Option<Switch>,
-    processing_configuration: Option<Processing>,
+    processing_configuration: Option<ProcessingInput>,
     /// All other fields.
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -69,24 +69,24 @@ struct Switch {
 
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Processing {
+struct ProcessingInput {
     enabled: Option<bool>,
     #[serde(default)]
-    processors: Vec<Processor>,
+    processors: Vec<ProcessorInput>,
 }
 
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Processor {
+struct ProcessorInput {
     #[serde(rename = "Type")]
     kind: String,
     #[serde(default)]
-    parameters: Vec<Parameter>,
+    parameters: Vec<ParameterInput>,
 }
 
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Parameter {
+struct ParameterInput {
     parameter_name: String,
     parameter_value: String,
 }
@@ -144,7 +144,7 @@ fn hints(hints: &HintsInput) -> Result<BufferingHints, CallError> {
     Ok(buffering)
 }
 
-fn destination(given: S3Destination) -> Result<Destination, CallError> {
+fn destination(given: S3Destination) -> Result<ObjectDestination, CallError> {
     reject_unsupported(&given)?;
     let compression = match given.compression_format.as_deref() {
         None | Some("UNCOMPRESSED") => Compression::Uncompressed,
@@ -175,7 +175,7 @@ fn destination(given: S3Destination) -> Result<Destination, CallError> {
         echoed.insert("ProcessingConfiguration".to_owned(), described(&processing));
     }
     echoed.retain(|field, value| ECHOED.contains(&field.as_str()) && !value.is_null());
-    Ok(Destination {
+    Ok(ObjectDestination {
         compression,
         prefix,
         file_extension: extension,
@@ -236,7 +236,7 @@ fn check_extension(extension: &str) -> Result<(), CallError> {
 }
 
 /// What is appended to each record, from the processors.
-fn delimiter(processing: &Processing) -> Result<Option<String>, CallError> {
+fn delimiter(processing: &ProcessingInput) -> Result<Option<String>, CallError> {
     if !processing.enabled.unwrap_or(false) {
         return Ok(None);
     }
@@ -257,7 +257,7 @@ fn delimiter(processing: &Processing) -> Result<Option<String>, CallError> {
     Ok(delimiter)
 }
 
-fn described(processing: &Processing) -> Value {
+fn described(processing: &ProcessingInput) -> Value {
     let processors: Vec<Value> = processing
         .processors
         .iter()
