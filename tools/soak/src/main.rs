@@ -141,7 +141,8 @@ enum SoakState {
 const DEFAULT_FAULTS: &str = "all=0.05,delayed=0.02,response-dropped=0.04,throttled=0.03,\
     iterator-expired=0.02,state-lost=0.2,out-of-order=0.1,split=0.9,merge=1,summary-split=0.6,\
     mapping-restarted=0.6,summaries-replayed=0.9,mapping-disabled=0.1,mapping-updated=0.3,all@2,\
-    batch-failed=0,batch-failed@3,cloud-restarted=0,cloud-restarted@10";
+    batch-failed=0,batch-failed@3,cloud-restarted=0,cloud-restarted@10,\
+    cloud-killed=0.05,cloud-killed@6";
 
 impl SoakState {
     fn limits(self) -> StateLimits {
@@ -282,7 +283,7 @@ async fn soak_sql(arguments: &SoakArgs, files: SqlFiles) -> anyhow::Result<bool>
 }
 
 /// Sends readings of the application's sensor, and checks its rows.
-async fn soak<S: TrafficSensor>(
+async fn soak<S: TrafficSensor + 'static>(
     arguments: &SoakArgs,
     application: SensorApplication<S>,
     settings: CloudSettings,

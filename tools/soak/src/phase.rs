@@ -1,5 +1,5 @@
-//! The phases of a run: the local cloud is started, gets readings, drains, and stops, once or
-//! several times on the same data directory.
+//! The phases of a run: the local cloud is started, gets readings, and is drained and stopped, or
+//! killed, once or several times on the same data directory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use redrive::{RedriveArgs, redrive};
 use soak::finished::FinishedCheck;
 use soak::log::{LoggedRecord, read_log};
 use soak::outputs::OutputCheck;
+use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::{Environment, Target, TargetArgs};
 use windrow_core::row::Row;
@@ -62,53 +63,120 @@ pub(crate) struct Evidence {
 }
 
 /// Runs the phases.
-pub(crate) async fn run_all<S: TrafficSensor>(soak: &Soak<S>) -> anyhow::Result<Evidence> {
+pub(crate) async fn run_all<S: TrafficSensor + 'static>(
+    soak: &Soak<S>,
+) -> anyhow::Result<Evidence> {
     let mut evidence = Evidence::default();
+    let mut drained_at = i64::MIN;
     loop {
-        let phase = Phase::start(soak).await?;
+        let mut phase = Phase::start(soak, drained_at).await?;
         let end = phase.send(soak, &mut evidence).await?;
-        let finished = phase.finish(soak, &mut evidence).await;
-        phase.cloud.stop().await;
-        finished?;
         evidence.phases += 1;
-        if end == ChangesEnd::Stopped {
-            return Ok(evidence);
+        match end {
+            ChangesEnd::CloudKilled => {}
+            ChangesEnd::CloudRestarted => {
+                evidence.redriven += phase.redrive(soak).await?;
+                drained_at = phase.cloud.clock().now_millis();
+                phase.stop().await?;
+            }
+            ChangesEnd::Stopped => {
+                let finished = phase.finish(soak, &mut evidence).await;
+                phase.stop().await?;
+                finished?;
+                return Ok(evidence);
+            }
         }
     }
 }
 
 /// A running cloud.
 struct Phase {
-    cloud: LocalCloud,
+    cloud: Arc<LocalCloud>,
+    /// Where it runs, so that it can be killed.
+    runtime: CloudRuntime,
     kinesis: Kinesis,
     streams: [String; 2],
+    drained_at: i64,
 }
 
 impl Phase {
-    async fn start<S: TrafficSensor>(soak: &Soak<S>) -> anyhow::Result<Self> {
+    async fn start<S: TrafficSensor + 'static>(
+        soak: &Soak<S>,
+        drained_at: i64,
+    ) -> anyhow::Result<Self> {
         soak.settings.faults.switch_on();
-        let cloud = LocalCloud::start(soak.settings.clone(), &soak.application).await?;
-        // Its readings are aggregated into the same table.
+        let runtime = CloudRuntime(Some(Runtime::new()?));
+        let (settings, application) = (soak.settings.clone(), soak.application.clone());
         let second = format!("{}-second", soak.settings.names.stream);
-        cloud.add_stream(&second, 1).await?;
+        let streams = [soak.settings.names.stream.clone(), second.clone()];
+        let starting = async move {
+            let cloud = LocalCloud::start(settings, &application).await?;
+            // Its readings are aggregated into the same table.
+            cloud.add_stream(&second, 1).await?;
+            anyhow::Ok(cloud)
+        };
+        let cloud = runtime.handle()?.spawn(starting).await??;
         let config = windrow_connect::local_config(&cloud.endpoint_url());
-        let streams = [soak.settings.names.stream.clone(), second];
         Ok(Self {
-            cloud,
+            cloud: Arc::new(cloud),
+            runtime,
             kinesis: Kinesis::new(&config),
             streams,
+            drained_at,
         })
     }
 
-    /// Sends readings until all are sent or the cloud is to be restarted. Then drains it, while
-    /// readings are still sent if it is to be restarted.
+    /// Sends readings until all are sent or the cloud is to be restarted or killed. Then drains or kills
+    /// it, while readings are still sent if it is started again.
     async fn send<S: TrafficSensor>(
-        &self,
+        &mut self,
         soak: &Soak<S>,
         evidence: &mut Evidence,
     ) -> anyhow::Result<ChangesEnd> {
+        let plan = self.plan(soak, evidence)?;
+        let handle = self.runtime.handle()?.clone();
+        let site = topology::Site {
+            cloud: &self.cloud,
+            runtime: handle,
+            kinesis: &self.kinesis,
+            faults: &soak.settings.faults,
+            stream: &self.streams[0],
+            summary_stream: &soak.settings.names.summary_stream,
+            window_millis: i64::try_from(soak.settings.window.as_millis())?,
+            drained_at: self.drained_at,
+        };
+        let (all_sent, ended) = (CancellationToken::new(), CancellationToken::new());
+        let sending = async {
+            let sent = traffic::send(&soak.application.sensor, &self.kinesis, &plan, &ended).await;
+            all_sent.cancel();
+            sent
+        };
+        let changing = async {
+            let end = topology::change(&site, &all_sent).await;
+            if end == ChangesEnd::CloudKilled {
+                eprintln!("soak: killing the cloud");
+                self.runtime.kill().await?;
+                ended.cancel();
+                return anyhow::Ok(end);
+            }
+            eprintln!("soak: closing the open windows");
+            let outcome = self.cloud.drain(DRAIN_LIMIT).await;
+            ended.cancel();
+            outcome.context("not all rows reached the table")?;
+            Ok(end)
+        };
+        let (sent, end) = tokio::join!(sending, changing);
+        evidence.sent.add(sent);
+        end
+    }
+
+    fn plan<S: TrafficSensor>(
+        &self,
+        soak: &Soak<S>,
+        evidence: &Evidence,
+    ) -> anyhow::Result<TrafficPlan> {
         let phase = evidence.phases;
-        let plan = TrafficPlan {
+        Ok(TrafficPlan {
             seed: soak.seed.wrapping_add(phase.wrapping_mul(1 << 32)),
             readings: soak.readings.saturating_sub(evidence.sent.readings),
             at_least: soak.at_least,
@@ -117,33 +185,14 @@ impl Phase {
             keys: soak.keys,
             rate: soak.rate,
             streams: self.streams.clone(),
-        };
-        let site = topology::Site {
-            cloud: &self.cloud,
-            kinesis: &self.kinesis,
-            faults: &soak.settings.faults,
-            stream: &self.streams[0],
-            summary_stream: &soak.settings.names.summary_stream,
-            window_millis: i64::try_from(soak.settings.window.as_millis())?,
-        };
-        let (all_sent, drained) = (CancellationToken::new(), CancellationToken::new());
-        let sending = async {
-            let sent =
-                traffic::send(&soak.application.sensor, &self.kinesis, &plan, &drained).await;
-            all_sent.cancel();
-            sent
-        };
-        let changing = async {
-            let end = topology::change(&site, &all_sent).await;
-            eprintln!("soak: closing the open windows");
-            let outcome = self.cloud.drain(DRAIN_LIMIT).await;
-            drained.cancel();
-            outcome.context("not all rows reached the table")?;
-            anyhow::Ok(end)
-        };
-        let (sent, end) = tokio::join!(sending, changing);
-        evidence.sent.add(sent);
-        end
+        })
+    }
+
+    /// Stops the cloud, after a drain.
+    async fn stop(mut self) -> anyhow::Result<()> {
+        let cloud = Arc::into_inner(self.cloud).context("the cloud is still used")?;
+        cloud.stop().await;
+        self.runtime.kill().await
     }
 
     /// Redrives failed batches, and reads the logs and the table.
@@ -152,35 +201,22 @@ impl Phase {
         soak: &Soak<S>,
         evidence: &mut Evidence,
     ) -> anyhow::Result<()> {
-        soak.settings.faults.switch_off();
         evidence.redriven += self.redrive(soak).await?;
         let mut outputs = BTreeMap::new();
         for (output, stream) in &soak.settings.names.outputs {
             outputs.insert(output.clone(), read_log(&self.kinesis, stream).await?);
         }
-        let mut whole_log = Vec::new();
         for stream in &self.streams {
-            let log = read_log(&self.kinesis, stream).await?;
-            whole_log.extend(log.iter().cloned());
-            // A shard of the next phase has the same name, and none of these records.
-            evidence.log.extend(log.into_iter().map(|record| {
-                let (stream, shard) = record.place;
-                LoggedRecord {
-                    place: (stream, format!("{shard} {}", evidence.phases)),
-                    ..record
-                }
-            }));
+            evidence.log.extend(read_log(&self.kinesis, stream).await?);
         }
-        // The outputs are those of this phase, as the readings are.
         let sensor = &soak.application.sensor;
-        let checked = sensor.check_outputs(&whole_log, &outputs);
-        evidence.outputs.add(checked);
-        evidence.finished.add(self.finished(soak).await?);
+        evidence.outputs = sensor.check_outputs(&evidence.log, &outputs);
+        evidence.finished = self.finished(soak).await?;
         evidence.rows = self.rows(soak).await?;
         Ok(())
     }
 
-    /// Compares the finished rows with the rows of this phase.
+    /// Compares the finished rows with the rows.
     async fn finished<S: TrafficSensor>(&self, soak: &Soak<S>) -> anyhow::Result<FinishedCheck> {
         let names = &soak.settings.names;
         if names.finished.is_empty() {
@@ -198,8 +234,10 @@ impl Phase {
         Ok(FinishedCheck::of(&outputs, &summaries, &finished))
     }
 
-    /// Redrives the failed batches, as the program `redrive` does, and waits for their rows.
+    /// Redrives the failed batches, as the program `redrive` does, and waits for their rows. No fault is
+    /// injected from here on.
     async fn redrive<S: TrafficSensor>(&self, soak: &Soak<S>) -> anyhow::Result<u64> {
+        soak.settings.faults.switch_off();
         let arguments = RedriveArgs {
             folder: None,
             data_dir: soak.settings.data_dir.clone(),
@@ -235,6 +273,33 @@ impl Phase {
             }
         }
         Ok(rows)
+    }
+}
+
+/// Where a cloud runs. None after it was killed.
+struct CloudRuntime(Option<Runtime>);
+
+impl CloudRuntime {
+    fn handle(&self) -> anyhow::Result<&Handle> {
+        let runtime = self.0.as_ref().context("the cloud was killed")?;
+        Ok(runtime.handle())
+    }
+
+    /// Cuts off what runs here where it waits, as far as a process can do that to a part of itself.
+    /// What is in the middle of a write completes it.
+    async fn kill(&mut self) -> anyhow::Result<()> {
+        let runtime = self.0.take().context("the cloud was killed")?;
+        let kill = move || runtime.shutdown_timeout(DRAIN_LIMIT);
+        Ok(tokio::task::spawn_blocking(kill).await?)
+    }
+}
+
+impl Drop for CloudRuntime {
+    fn drop(&mut self) {
+        // Another runtime must not wait for it.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -71,7 +71,7 @@ async fn until_after(millis: i64) {
     }
 }
 
-/// The arrival times of the first shard's records, which the emulator truncates to whole seconds.
+/// The arrival times of the first shard's records.
 async fn arrivals(client: &Client) -> Vec<i64> {
     let call = client.get_shard_iterator().stream_name(STREAM);
     let call = call
@@ -103,12 +103,13 @@ async fn an_iterator_after_the_last_record_reads_what_arrives_next() {
     put(&client, "after").await;
     assert_eq!(texts(&client, &iterator).await, ["after"]);
 
-    // If there is a later record, the iterator starts there, even if the time is slightly later in
-    // the same second.
+    // To the millisecond.
     let arrival = arrivals(&client).await[1];
     until_after(arrival + 1).await;
-    let same_second = iterator_at(&client, FIRST, arrival + 1).await.unwrap();
-    assert_eq!(texts(&client, &same_second).await, ["after"]);
+    let exact = iterator_at(&client, FIRST, arrival).await.unwrap();
+    assert_eq!(texts(&client, &exact).await, ["after"]);
+    let later = iterator_at(&client, FIRST, arrival + 1).await.unwrap();
+    assert!(texts(&client, &later).await.is_empty());
     let again = iterator_at(&client, FIRST, between).await.unwrap();
     assert_eq!(texts(&client, &again).await, ["after"]);
     let all = iterator_at(&client, FIRST, start).await.unwrap();

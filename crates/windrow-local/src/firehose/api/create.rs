@@ -41,6 +41,7 @@ struct S3Destination {
     buffering_hints: Option<HintsInput>,
     compression_format: Option<String>,
     prefix: Option<String>,
+    error_output_prefix: Option<String>,
     file_extension: Option<String>,
     custom_time_zone: Option<String>,
     s3_backup_mode: Option<String>,
@@ -160,9 +161,11 @@ fn destination(given: S3Destination) -> Result<ObjectDestination, CallError> {
         .transpose()
         .map_err(|error| invalid(error.to_string()))?;
     let mut echoed = given.rest;
-    let error_output = echoed.get("ErrorOutputPrefix").and_then(Value::as_str);
-    check_error_output(error_output, prefix.as_ref())
+    check_error_output(given.error_output_prefix.as_deref(), prefix.as_ref())
         .map_err(|error| invalid(error.to_string()))?;
+    if let Some(error_output) = given.error_output_prefix {
+        echoed.insert("ErrorOutputPrefix".to_owned(), json!(error_output));
+    }
     let extension = given
         .file_extension
         .filter(|extension| !extension.is_empty());
