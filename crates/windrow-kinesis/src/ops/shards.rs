@@ -99,18 +99,23 @@ impl Store {
         input: &ListShardsInput,
     ) -> Result<ListShardsOutput, KinesisError> {
         input.check()?;
+        let target = StreamTarget::new(input.stream_name.as_ref(), input.stream_arn.as_ref());
         let (stream, page) = match &input.next_token {
             Some(token) => {
                 let page: ShardsPage = self.parse_page(token)?;
                 let stream = self.stream_by_number(page.stream);
                 let gone = || KinesisError::not_found("The stream of the NextToken is deleted.");
-                (stream.ok_or_else(gone)?, Some(page))
+                let stream = stream.ok_or_else(gone)?;
+                let is_named = target.name.is_some() || target.arn.is_some();
+                // AWS rejects any name beside a token, and with it the pages of the AWS CLI.
+                if is_named && self.find(target)?.number != stream.number {
+                    return Err(KinesisError::invalid_argument(
+                        "NextToken and StreamName cannot be provided together: they are of different streams.",
+                    ));
+                }
+                (stream, Some(page))
             }
-            None => {
-                let target =
-                    StreamTarget::new(input.stream_name.as_ref(), input.stream_arn.as_ref());
-                (self.find_ready(target)?.0, None)
-            }
+            None => (self.find_ready(target)?.0, None),
         };
         let state = stream.state();
         if let Some(WireTime(created)) = input.stream_creation_timestamp
@@ -183,7 +188,6 @@ impl ListShardsInput {
 
         if self.next_token.is_some() {
             let others = [
-                ("StreamName", self.stream_name.is_some()),
                 (
                     "StreamCreationTimestamp",
                     self.stream_creation_timestamp.is_some(),

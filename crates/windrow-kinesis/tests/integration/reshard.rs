@@ -233,7 +233,15 @@ async fn shards_are_listed_by_pages_with_a_token_alone() {
         .await
         .unwrap();
     assert_eq!(numbers(&after.shards.unwrap()), [3, 4]);
-    let both = call.next_token("AAAA").send().await;
+    // The AWS CLI and boto3 send the name again. AWS rejects that.
+    let page = call.clone().max_results(2).send().await.unwrap();
+    let named = call.next_token(page.next_token.unwrap());
+    let rest = named.clone().send().await.unwrap();
+    assert_eq!(numbers(&rest.shards.unwrap()), [2, 3, 4]);
+    server.create("other", 1).await;
+    let other = named.clone().stream_name("other").send().await;
+    assert_eq!(failure(other).0, "InvalidArgumentException");
+    let both = named.exclusive_start_shard_id(id(1)).send().await;
     assert_eq!(failure(both).0, "InvalidArgumentException");
     let call = server.client.list_shards().next_token("AAAA");
     assert_eq!(failure(call.send().await).0, "InvalidArgumentException");
