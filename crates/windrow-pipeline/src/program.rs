@@ -115,7 +115,7 @@ impl<S: Sensor + Clone> LocalProgram<S> {
             .about(self.about.clone())
             .after_help(self.examples.clone())
             .mut_arg("data_dir", |argument| {
-                let help = "Where everything is kept: the table, the archive, and where the functions go on";
+                let help = "Where everything is kept: the streams, the table, the archive, and where the functions go on";
                 argument.help(format!("{help} [default: {}]", self.data_dir))
             });
         if let Some(version) = self.version {
@@ -225,7 +225,7 @@ struct LocalArgs {
     /// 8080 is in use]
     #[arg(long, value_name = "PORT")]
     dashboard_port: Option<u16>,
-    /// Where everything is kept: the table, the archive, and where the functions go on.
+    /// Where everything is kept: the streams, the table, the archive, and where the functions go on.
     #[arg(long)]
     data_dir: Option<PathBuf>,
     /// The length of the tumbling window: whole seconds, 1s to 15m.
