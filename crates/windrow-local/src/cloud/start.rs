@@ -48,7 +48,7 @@ pub(super) struct CloudParts {
 
 /// The streams that the functions read.
 #[derive(Clone, Copy)]
-struct Streams {
+struct PipelineStreams {
     readings: CreatedStream,
     rows: CreatedStream,
     /// When they were created at the earliest, unless they existed.
@@ -133,7 +133,7 @@ async fn create_resources(
     settings: &CloudSettings,
     kinesis: &aws_sdk_kinesis::Client,
     config: &aws_types::SdkConfig,
-) -> Result<Streams, StartError> {
+) -> Result<PipelineStreams, StartError> {
     let names = &settings.names;
     let before = settings.clock.now_millis();
     let readings = create_stream(kinesis, &names.stream, settings.shards).await?;
@@ -144,7 +144,7 @@ async fn create_resources(
     if !names.finished.is_empty() {
         create_table(&dynamodb, &names.progress_table, &[PROGRESS_KEY]).await?;
     }
-    Ok(Streams {
+    Ok(PipelineStreams {
         readings,
         rows,
         before,
@@ -181,7 +181,7 @@ async fn start_mappings(
     settings: &CloudSettings,
     sources: &Sources,
     pipeline: Pipeline,
-    streams: Streams,
+    streams: PipelineStreams,
     disk: &DiskTrouble,
 ) -> Result<(MappingGroups, Mapping, Vec<ResumedFunction>), StartError> {
     let plan = |name, function, options| {
