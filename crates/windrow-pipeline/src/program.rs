@@ -116,7 +116,7 @@ impl<S: Sensor + Clone> LocalProgram<S> {
             .about(self.about.clone())
             .after_help(self.examples.clone())
             .mut_arg("data_dir", |argument| {
-                let help = "Where everything is kept: the table, the archive, and where the functions go on";
+                let help = "Where everything is kept: the streams, the table, the archive, and where the functions go on";
                 argument.help(format!("{help} [default: {}]", self.data_dir))
             });
         if let Some(version) = self.version {

@@ -103,10 +103,10 @@ async fn audit(cloud: &TestCloud, arguments: &[&str]) -> Audited {
     audit_until(cloud, arguments, None).await
 }
 
-/// Audits a cloud with windows of two seconds, which must have ended and agree with the log. Returns
+/// Audits a cloud with windows of this length, which must have ended and agree with the log. Returns
 /// what the audit printed.
-pub(crate) async fn agrees(cloud: &TestCloud) -> String {
-    let audited = audit(cloud, &["--window", "2s"]).await;
+pub(crate) async fn agrees(cloud: &TestCloud, window: &str) -> String {
+    let audited = audit(cloud, &["--window", window]).await;
     assert!(audited.ended.unwrap(), "{}{}", audited.out, audited.notes);
     audited.out
 }

@@ -30,7 +30,8 @@ use crate::sql_application::{settings_of, write_files};
 
 use writers::{SentLines, WriterPlan, Writers};
 
-const WINDOW: Duration = Duration::from_secs(2);
+/// So long that many kills find a saved state of an open window: the aggregator gets a batch per second.
+const WINDOW: Duration = Duration::from_secs(4);
 
 /// What is killed, and how often.
 struct KillPlan {
@@ -108,7 +109,7 @@ fn start(data_dir: &Path, flags: &[String]) -> Running {
         "--dashboard-port",
         "0",
         "--window",
-        "2s",
+        "4s",
         "--shards",
         "2",
         "--data-dir",
@@ -143,6 +144,17 @@ async fn split(client: &Client) -> bool {
     split.send().await.is_ok()
 }
 
+/// Whether a checkpoint of the aggregator has the state of an open window.
+fn has_saved_state(data_dir: &Path) -> bool {
+    let checkpoints = std::fs::read_dir(data_dir.join("mappings/aggregator/wildrydes"));
+    checkpoints.into_iter().flatten().any(|checkpoint| {
+        let text = std::fs::read(checkpoint.unwrap().path()).unwrap();
+        let saved = serde_json::from_slice::<serde_json::Value>(&text);
+        // A file that was not completed is not read by a start either.
+        saved.is_ok_and(|saved| !saved["window"]["state"].is_null())
+    })
+}
+
 /// Kills `local` as planned while readings are sent, then drains it.
 fn kill_again_and_again(name: &str, plan: &KillPlan) -> KilledRun {
     let seed = plan.writers.seed;
@@ -152,7 +164,7 @@ fn kill_again_and_again(name: &str, plan: &KillPlan) -> KilledRun {
     let runtime = Runtime::new().unwrap();
     let writers = Writers::start(plan.writers, &runtime);
     let mut last = None;
-    let mut is_split = false;
+    let (mut is_split, mut with_state) = (false, 0);
     let moments = plan.moments(&mut random);
     for (index, moment) in moments.into_iter().enumerate() {
         let mut pause = |millis| {
@@ -165,11 +177,12 @@ fn kill_again_and_again(name: &str, plan: &KillPlan) -> KilledRun {
         } else {
             let client = ready(&mut local, last);
             writers.connect(&client);
-            pause(700);
+            // The first batch comes after a second.
+            pause(2_600);
             if !is_split && index >= plan.kills / 2 {
                 is_split = runtime.block_on(split(&client));
             }
-            pause(700);
+            pause(300);
         }
         last = Some(UNCLEAN);
         if moment == KillMoment::InDrain {
@@ -182,6 +195,7 @@ fn kill_again_and_again(name: &str, plan: &KillPlan) -> KilledRun {
             assert!(local.signal("KILL"));
             assert_eq!(local.end().code, None);
         }
+        with_state += usize::from(has_saved_state(data_dir.path()));
     }
     let mut local = start(data_dir.path(), &plan.flags);
     let client = ready(&mut local, last);
@@ -195,7 +209,8 @@ fn kill_again_and_again(name: &str, plan: &KillPlan) -> KilledRun {
     assert_eq!(output.code, Some(0), "{}", output.err);
     let lines = writers.stop(&runtime);
     eprintln!(
-        "{name}: {} kills, {} lines sent, {} acknowledged",
+        "{name}: {} kills, {with_state} of them with a saved state of an open window, {} lines \
+         sent, {} acknowledged",
         plan.kills,
         lines.len(),
         acknowledged(&lines).count(),
@@ -322,7 +337,7 @@ fn what_was_acknowledged_survives_twenty_kills() {
         let cloud = check(name, run.data_dir, &run.lines).await;
         // The last window ends by the clock.
         tokio::time::sleep(WINDOW).await;
-        let audited = super::audit::agrees(&cloud).await;
+        let audited = super::audit::agrees(&cloud, "4s").await;
         eprintln!("{name}: audit: {}", audited.trim_end());
         cloud.stop().await;
     });

@@ -31,7 +31,7 @@ pub(super) struct LocalArgs {
     /// 8080 is in use]
     #[arg(long, value_name = "PORT")]
     dashboard_port: Option<u16>,
-    /// Where everything is kept: the table, the archive, and where the functions go on.
+    /// Where everything is kept: the streams, the table, the archive, and where the functions go on.
     #[arg(long)]
     data_dir: Option<PathBuf>,
     /// The length of the tumbling window: whole seconds, 1s to 15m.

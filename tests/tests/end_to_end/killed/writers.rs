@@ -117,7 +117,7 @@ impl LineWriter {
                 Some(failed) => failed,
                 None => (0..batch.len()).collect(),
             };
-            let pause = if failed.is_empty() { 0..10 } else { 20..40 };
+            let pause = if failed.is_empty() { 10..50 } else { 20..60 };
             self.remember(batch, &failed);
             tokio::time::sleep(Duration::from_millis(self.random.random_range(pause))).await;
         }
@@ -126,7 +126,7 @@ impl LineWriter {
 
     /// The records of the next call: those that were not acknowledged, and new ones.
     fn batch(&mut self) -> Vec<LinesOfRecord> {
-        let count = self.random.random_range(1..20);
+        let count = self.random.random_range(1..10);
         let mut batch: Vec<_> = self.again.drain(..self.again.len().min(count)).collect();
         while batch.len() < count {
             let record = self.record();
