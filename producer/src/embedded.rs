@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use windrow_connect::cloud::{Cloud, LOCAL_PORT};
+use windrow_core::time::Timestamp;
 use windrow_local::{CloudSettings, DashboardPort, LocalCloud, StartError, dashboard};
 
 use crate::plan::ProducerPlan;
@@ -18,6 +19,8 @@ pub(crate) struct EmbeddedCloud {
     pub(crate) target: Cloud,
     /// Name of the summary stream.
     pub(crate) summary_stream: String,
+    /// The time before it was started. Older rows are of earlier runs on its data directory.
+    pub(crate) started: Timestamp,
     /// Name of the table of rows.
     pub(crate) table: String,
     /// The message to print at the start.
@@ -44,6 +47,7 @@ impl EmbeddedCloud {
             ..local::settings()
         };
         let (window, data_dir) = (settings.window, settings.data_dir.clone());
+        let started = Timestamp::from_millis(settings.clock.now_millis());
         let cloud = LocalCloud::start(settings, &local::wild_rydes()).await?;
         let url = cloud.endpoint_url();
 
@@ -82,6 +86,7 @@ impl EmbeddedCloud {
             cloud,
             target: Cloud::local(&url, None),
             summary_stream: names.summary_stream,
+            started,
             table: names.table,
             welcome,
         })

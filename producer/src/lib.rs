@@ -188,7 +188,7 @@ async fn run_embedded(
 ) -> Outcome {
     let progress = Arc::new(progress(plan, status));
     let report = ProducerReport::new(
-        NewRows::new(&embedded.target, &embedded.summary_stream),
+        NewRows::new(&embedded.target, &embedded.summary_stream, embedded.started),
         RowTable::new(&embedded.target, &embedded.table),
         plan.embedded.format,
         Arc::clone(&progress),
@@ -236,7 +236,10 @@ fn balance(sent: u64, in_rows: u64) -> String {
             format!("the rows hold {readings}, {difference} fewer than this run sent")
         }
         std::cmp::Ordering::Greater => {
-            format!("the rows hold {readings}, {difference} more than this run sent")
+            format!(
+                "the rows hold {readings}, {difference} more than this run sent: an earlier run or \
+                 another program sent them, or they were sent twice"
+            )
         }
     }
 }

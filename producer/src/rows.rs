@@ -18,17 +18,19 @@ use windrow_read::{Lineage, ReadError, ShardReader, Start};
 pub(crate) struct NewRows {
     client: aws_sdk_kinesis::Client,
     stream: String,
+    since: Timestamp,
     lineage: Lineage,
     readers: Vec<ShardReader>,
     found: Vec<Row>,
 }
 
 impl NewRows {
-    /// Reads `stream` from its oldest record.
-    pub(crate) fn new(cloud: &Cloud, stream: impl Into<String>) -> Self {
+    /// Reads the records of `stream` that arrived at `since` or later.
+    pub(crate) fn new(cloud: &Cloud, stream: impl Into<String>, since: Timestamp) -> Self {
         Self {
             client: aws_sdk_kinesis::Client::new(cloud.config()),
             stream: stream.into(),
+            since,
             lineage: Lineage::default(),
             readers: Vec::new(),
             found: Vec::new(),
@@ -45,8 +47,9 @@ impl NewRows {
         loop {
             for shard in self.lineage.ready() {
                 let (client, stream) = (self.client.clone(), self.stream.as_str());
+                let start = Start::AtTimestamp(self.since);
                 self.readers
-                    .push(ShardReader::new(client, stream, shard, Start::TrimHorizon));
+                    .push(ShardReader::new(client, stream, shard, start));
             }
             let mut ended = Vec::new();
             for reader in &mut self.readers {

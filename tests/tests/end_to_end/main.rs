@@ -18,6 +18,7 @@ mod pipeline;
 mod query;
 mod recompute;
 mod redrive;
+mod runs;
 #[cfg(unix)]
 mod signals;
 #[cfg(target_os = "linux")]
