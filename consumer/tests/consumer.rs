@@ -1,23 +1,25 @@
-//! Tests the command against a Kinesis emulator.
+//! Tests the command against a local Kinesis.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::process::{Output, Stdio};
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
-use ferrokinesis::store::StoreOptions;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::process::Command;
+use windrow_kinesis::{Kinesis, KinesisOptions};
 
-/// Starts a Kinesis emulator with a stream `wildrydes` that holds `records`. Returns its URL.
+/// Starts a local Kinesis with a stream `wildrydes` that holds `records`. Returns its URL.
 async fn kinesis(records: &[&[u8]]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (app, _store) = ferrokinesis::create_app(StoreOptions {
-        create_stream_ms: 0,
-        ..StoreOptions::default()
+    let folder = tempfile::tempdir().unwrap();
+    let (kinesis, _report) = Kinesis::open(KinesisOptions::new(folder.path())).unwrap();
+    tokio::spawn(async move {
+        // The folder goes with the server.
+        let _folder = folder;
+        axum::serve(listener, kinesis.router()).await
     });
-    tokio::spawn(async move { axum::serve(listener, app).await });
 
     let client = Client::new(&windrow_connect::local_config(&url));
     let create = client.create_stream().stream_name("wildrydes");

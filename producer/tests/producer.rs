@@ -1,4 +1,4 @@
-//! Tests the command on its own and against a Kinesis emulator. The end-to-end tests cover the
+//! Tests the command on its own and against a local Kinesis. The end-to-end tests cover the
 //! embedded run.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -8,28 +8,29 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 
 use aws_sdk_kinesis::Client;
-use ferrokinesis::store::StoreOptions;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 use unicorn::reading::Reading;
 use unicorn::sensor::readings;
+use windrow_kinesis::{Kinesis, KinesisOptions};
 use windrow_local::endpoint::{Endpoint, EndpointOptions};
 use windrow_local::faults::{FaultKind, Faults};
 use windrow_read::{ShardReader, Start};
 
-/// Starts a Kinesis emulator that enforces the real limits, with the stream `wildrydes` of one
+/// Starts a local Kinesis, which has the limits of the real one, with the stream `wildrydes` of one
 /// shard.
 async fn kinesis() -> (String, Client) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (app, _store) = ferrokinesis::create_app(StoreOptions {
-        create_stream_ms: 0,
-        enforce_limits: true,
-        ..StoreOptions::default()
+    let folder = tempfile::tempdir().unwrap();
+    let (kinesis, _report) = Kinesis::open(KinesisOptions::new(folder.path())).unwrap();
+    tokio::spawn(async move {
+        // The folder goes with the server.
+        let _folder = folder;
+        axum::serve(listener, kinesis.router()).await
     });
-    tokio::spawn(async move { axum::serve(listener, app).await });
     let client = create_stream(&url).await;
     (url, client)
 }

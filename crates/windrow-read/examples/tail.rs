@@ -8,23 +8,23 @@ use std::time::Duration;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_sdk_kinesis::primitives::Blob;
-use ferrokinesis::store::StoreOptions;
 use futures_util::StreamExt;
+use windrow_kinesis::{Kinesis, KinesisOptions};
 use windrow_read::{FollowOptions, Start, StreamRecord, follow};
 
 const STREAM: &str = "wildrydes";
 const MIDDLE_HASH_KEY: &str = "170141183460469231731687303715884105728";
 
 async fn emulator() -> Result<Client, Box<dyn Error>> {
-    let options = StoreOptions {
-        create_stream_ms: 0,
-        update_stream_ms: 0,
-        ..StoreOptions::default()
-    };
-    let (app, _store) = ferrokinesis::create_app(options);
+    let folder = tempfile::tempdir()?;
+    let (kinesis, _report) = Kinesis::open(KinesisOptions::new(folder.path()))?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
     let endpoint = format!("http://{}", listener.local_addr()?);
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    tokio::spawn(async move {
+        // The folder goes with the server.
+        let _folder = folder;
+        axum::serve(listener, kinesis.router()).await
+    });
 
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())

@@ -1,4 +1,4 @@
-//! Reading from an emulator through the real SDK, during splits and merges.
+//! Reading from a local Kinesis through the real SDK, during splits and merges.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -22,6 +22,9 @@ const FOURTH: &str = "shardId-000000000003";
 
 /// A timeout that is reached only if a test hangs.
 const LIMIT: Duration = Duration::from_secs(300);
+
+/// How long an iterator stays valid where that does not matter, as on AWS.
+const ITERATOR_LIFETIME: Duration = Duration::from_secs(300);
 
 fn fast_options() -> FollowOptions {
     let rediscovery_interval = Duration::from_millis(50);
@@ -64,7 +67,7 @@ async fn is_quiet(follow: &mut Follow, end: impl Future<Output = ()>) -> bool {
 
 #[tokio::test]
 async fn all_records_of_several_shards_are_read_in_pages() {
-    let client = kinesis(3, 300).await;
+    let client = kinesis(3, ITERATOR_LIFETIME).await;
     for number in 0..40 {
         put(&client, &number.to_string(), &number.to_string()).await;
     }
@@ -93,7 +96,7 @@ async fn all_records_of_several_shards_are_read_in_pages() {
 
 #[tokio::test]
 async fn reader_starts_at_or_after_a_sequence_number() {
-    let client = kinesis(1, 300).await;
+    let client = kinesis(1, ITERATOR_LIFETIME).await;
     put(&client, "Shadowfax", "one").await;
     let two = put(&client, "Shadowfax", "two").await;
     put(&client, "Shadowfax", "three").await;
@@ -112,7 +115,7 @@ async fn reader_starts_at_or_after_a_sequence_number() {
 
 #[tokio::test]
 async fn closed_shard_ends_and_stays_ended() {
-    let client = kinesis(1, 300).await;
+    let client = kinesis(1, ITERATOR_LIFETIME).await;
     put(&client, "Shadowfax", "one").await;
     split(&client, FIRST).await;
 
@@ -132,7 +135,7 @@ async fn closed_shard_ends_and_stays_ended() {
 
 #[tokio::test]
 async fn expired_iterator_is_renewed_at_the_same_record() {
-    let client = kinesis(1, 1).await;
+    let client = kinesis(1, Duration::from_secs(1)).await;
     let mut latest = reader(&client, FIRST, Start::Latest);
     assert!(latest.next_page().await.unwrap().records.is_empty());
     put(&client, "Shadowfax", "one").await;
@@ -151,7 +154,7 @@ async fn expired_iterator_is_renewed_at_the_same_record() {
 
 #[tokio::test]
 async fn missing_stream_is_reported() {
-    let client = kinesis(1, 300).await;
+    let client = kinesis(1, ITERATOR_LIFETIME).await;
     let is_missing = |error: &ReadError| match error {
         ReadError::NoSuchStream { name } => name == "elsewhere",
         _ => false,
@@ -183,7 +186,7 @@ async fn write(client: &Client, from: u32) {
 
 #[tokio::test]
 async fn resharding_while_writing_loses_nothing_and_keeps_the_order_per_key() {
-    let (client, calls) = kinesis_with_calls(2, 300).await;
+    let (client, calls) = kinesis_with_calls(2, ITERATOR_LIFETIME).await;
     let writer = client.clone();
     let writing = tokio::spawn(async move {
         write(&writer, 0).await;
@@ -240,7 +243,7 @@ async fn resharding_while_writing_loses_nothing_and_keeps_the_order_per_key() {
 
 #[tokio::test]
 async fn latest_skips_existing_records_and_misses_no_later_ones() {
-    let (client, calls) = kinesis_with_calls(1, 300).await;
+    let (client, calls) = kinesis_with_calls(1, ITERATOR_LIFETIME).await;
     put(&client, "Shadowfax", "before the split").await;
     split(&client, FIRST).await;
     put(&client, "Shadowfax", "before the start").await;
@@ -263,7 +266,7 @@ async fn latest_skips_existing_records_and_misses_no_later_ones() {
 
 #[tokio::test]
 async fn start_time_applies_to_children() {
-    let (client, calls) = kinesis_with_calls(1, 300).await;
+    let (client, calls) = kinesis_with_calls(1, ITERATOR_LIFETIME).await;
     split(&client, FIRST).await;
     put(&client, "Shadowfax", "before").await;
     // The emulator reports arrival in whole seconds, and a new shard's clock is one second ahead.

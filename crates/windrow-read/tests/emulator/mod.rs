@@ -11,10 +11,10 @@ use axum::body::{self, Body};
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use ferrokinesis::store::StoreOptions;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use windrow_kinesis::{Kinesis, KinesisOptions};
 
 pub(crate) const STREAM: &str = "wildrydes";
 
@@ -61,28 +61,31 @@ async fn count(State(calls): State<ReaderCalls>, request: Request, next: Next) -
     response
 }
 
-/// An emulator with the stream [`STREAM`], whose changes take no time.
-pub(crate) async fn kinesis(shards: i32, iterator_ttl_seconds: u64) -> Client {
-    kinesis_with_calls(shards, iterator_ttl_seconds).await.0
+/// A local Kinesis with the stream [`STREAM`].
+pub(crate) async fn kinesis(shards: i32, iterator_lifetime: Duration) -> Client {
+    kinesis_with_calls(shards, iterator_lifetime).await.0
 }
 
 /// Like [`kinesis`], and also returns the calls of its readers.
 pub(crate) async fn kinesis_with_calls(
     shards: i32,
-    iterator_ttl_seconds: u64,
+    iterator_lifetime: Duration,
 ) -> (Client, ReaderCalls) {
     let calls = ReaderCalls::default();
-    let options = StoreOptions {
-        create_stream_ms: 0,
-        update_stream_ms: 0,
-        iterator_ttl_seconds,
-        ..StoreOptions::default()
-    };
-    let (app, _store) = ferrokinesis::create_app(options);
-    let app = app.layer(from_fn_with_state(calls.clone(), count));
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = KinesisOptions::new(folder.path());
+    options.iterator_lifetime = iterator_lifetime;
+    let (kinesis, _report) = Kinesis::open(options).unwrap();
+    let app = kinesis
+        .router()
+        .layer(from_fn_with_state(calls.clone(), count));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    tokio::spawn(async move {
+        // The folder goes with the server.
+        let _folder = folder;
+        axum::serve(listener, app).await
+    });
 
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())

@@ -4,10 +4,10 @@ use std::time::Duration;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_kinesis::types::ShardIteratorType;
 use aws_smithy_http_client::Builder;
-use ferrokinesis::store::StoreOptions;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use windrow_kinesis::{Kinesis, KinesisOptions};
 use windrow_write::{
     BatchLimits, Destination, ItemFailure, KinesisRecord, KinesisStream, Policy, Reason, SendError,
     deliver,
@@ -15,15 +15,17 @@ use windrow_write::{
 
 use crate::policy;
 
-/// A new Kinesis emulator with the stream `wildrydes`.
+/// A new local Kinesis with the stream `wildrydes`.
 async fn kinesis(shards: i32) -> aws_sdk_kinesis::Client {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (app, _store) = ferrokinesis::create_app(StoreOptions {
-        create_stream_ms: 0,
-        ..StoreOptions::default()
+    let folder = tempfile::tempdir().unwrap();
+    let (kinesis, _report) = Kinesis::open(KinesisOptions::new(folder.path())).unwrap();
+    tokio::spawn(async move {
+        // The folder goes with the server.
+        let _folder = folder;
+        axum::serve(listener, kinesis.router()).await
     });
-    tokio::spawn(async move { axum::serve(listener, app).await });
 
     let client = aws_sdk_kinesis::Client::from_conf(config!(aws_sdk_kinesis, port));
     client
