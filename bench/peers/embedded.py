@@ -28,7 +28,7 @@ def local_suite(options):
         raise Failure(f"the producer did not report what it sent: {stderr[-300:]}")
     sent, failed = (int(number.replace(",", "")) for number in ended.groups())
     rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
-    counted = sum(row["Readings"] for row in rows)
+    counted = sum(row["Source"]["Readings"] for row in rows)
     output.unlink()
     skipped = re.search(r"[\d,]+ readings were skipped: .*", stderr)
     return text(sent, failed, rows, counted, cpu, wall, duration, " ".join(flags), skipped.group(0) if skipped else "")

@@ -38,7 +38,7 @@ pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
 }
 
-/// Reads at an offset. Here this moves the cursor, so writers seek before they write.
+/// Reads at an offset. Here this moves the file's cursor.
 #[cfg(windows)]
 pub(crate) fn read_exact_at(file: &File, mut buffer: &mut [u8], offset: u64) -> io::Result<()> {
     let mut at = offset;
@@ -53,11 +53,16 @@ pub(crate) fn read_exact_at(file: &File, mut buffer: &mut [u8], offset: u64) -> 
     Ok(())
 }
 
-/// Writes all slices in order with as few calls as the system allows: one for up to 1,024 slices.
-pub(crate) fn write_all_vectored(
+/// Writes all slices in order at an offset, with as few calls as the system allows: one for up to
+/// 1,024 slices. One thread at a time can do that.
+#[cfg(unix)]
+pub(crate) fn write_all_vectored_at(
     mut file: &File,
     mut slices: &mut [io::IoSlice<'_>],
+    offset: u64,
 ) -> io::Result<()> {
+    // Nothing else moves the cursor here.
+    io::Seek::seek(&mut file, io::SeekFrom::Start(offset))?;
     io::IoSlice::advance_slices(&mut slices, 0);
     while !slices.is_empty() {
         match file.write_vectored(slices) {
@@ -65,6 +70,29 @@ pub(crate) fn write_all_vectored(
             Ok(written) => io::IoSlice::advance_slices(&mut slices, written),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Writes all slices in order at an offset. Whoever reads the file moves the cursor, so each write
+/// says where it goes.
+#[cfg(windows)]
+pub(crate) fn write_all_vectored_at(
+    file: &File,
+    slices: &mut [io::IoSlice<'_>],
+    offset: u64,
+) -> io::Result<()> {
+    let mut at = offset;
+    for slice in slices {
+        let mut rest: &[u8] = slice;
+        while !rest.is_empty() {
+            let written = std::os::windows::fs::FileExt::seek_write(file, rest, at)?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            rest = &rest[written..];
+            at += written as u64;
         }
     }
     Ok(())
@@ -132,8 +160,11 @@ mod tests {
         let path = folder.path().join("file");
         let parts: Vec<Vec<u8>> = (0..3000_u32).map(|n| n.to_le_bytes().to_vec()).collect();
         let mut slices: Vec<_> = parts.iter().map(|part| io::IoSlice::new(part)).collect();
-        write_all_vectored(&create(&path).unwrap(), &mut slices).unwrap();
+        let file = create(&path).unwrap();
+        write_all_vectored_at(&file, &mut slices, 0).unwrap();
         assert_eq!(fs::read(&path).unwrap(), parts.concat());
+        write_all_vectored_at(&file, &mut [io::IoSlice::new(b"!")], 5).unwrap();
+        assert_eq!(fs::read(&path).unwrap()[4..7], [1, b'!', 0]);
     }
 
     #[cfg(unix)]

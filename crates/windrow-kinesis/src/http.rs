@@ -55,7 +55,7 @@ pub(crate) async fn respond(store: &Arc<Store>, request: Request) -> Response {
         return error_response(format, &unknown_operation(target));
     };
     let counted = head.extensions.get::<Unmetered>().is_none();
-    match dispatch::call(store, operation, format, &body, counted).await {
+    match dispatch::call(store, operation, format, body, counted).await {
         Ok(CallAnswer::Body(body)) => {
             with_headers(StatusCode::OK, format.content_type(), body.into())
         }

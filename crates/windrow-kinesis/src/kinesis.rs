@@ -11,14 +11,14 @@ use tokio::sync::watch;
 
 use crate::error::KinesisError;
 use crate::http;
-use crate::ops::put::RecordToPut;
+use crate::ops::put::{RecordToPut, check_keys};
 use crate::ops::read::{GetRecordsInput, ReadStart};
 use crate::ops::shards::ListShardsInput;
 use crate::ops::streams::CreateStreamInput;
 use crate::ops::target::StreamTarget;
 use crate::options::KinesisOptions;
 use crate::report::{Damage, DiskStatus, OpenError, OpenReport};
-use crate::store::Store;
+use crate::store::{Store, complete};
 use crate::wire::{EncodedBytes, WireTime};
 
 /// Kinesis Data Streams in a folder. Clones share it.
@@ -145,7 +145,8 @@ impl Kinesis {
             shard_count: Some(i64::from(shards)),
             ..CreateStreamInput::default()
         };
-        self.store.create_stream(input).await?;
+        let store = Arc::clone(&self.store);
+        complete(async move { store.create_stream(input).await }).await?;
         tokio::time::sleep(self.store.options.change_delay).await;
         Ok(())
     }
@@ -161,6 +162,7 @@ impl Kinesis {
         stream: &str,
         records: &[NewRecord],
     ) -> Result<Vec<Result<(Arc<str>, String), KinesisError>>, KinesisError> {
+        check_keys(records.iter().map(|record| record.partition_key.as_str()))?;
         let records: Vec<_> = records
             .iter()
             .map(|record| RecordToPut {

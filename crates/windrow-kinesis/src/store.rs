@@ -123,7 +123,7 @@ impl Store {
         let name = meta.name.clone();
         let (path, saved) = (folder.clone(), meta.clone());
         let logs = self
-            .blocking(&folder, move || create_files(&path, &saved))
+            .writing(&folder, move || create_files(&path, &saved))
             .await?;
         let shards = meta.shards.iter().zip(logs);
         let shards = shards.map(|(shard, log)| Arc::new(LiveShard::new(shard.clone(), log)));
@@ -165,10 +165,11 @@ impl Store {
         let folder = stream.folder.clone();
         let trash = open::deleted_folder(&self.options.folder, stream.number);
         let deleted = self
-            .blocking(&stream.folder, move || {
+            .writing(&stream.folder, move || {
                 // From here on a crash leaves no half of a stream: the next start deletes the rest.
                 std::fs::rename(&folder, &trash)?;
-                let _ = std::fs::remove_dir_all(&trash);
+                // If this fails, the next start does it. The empty folder stays: it keeps the number.
+                let _ = open::remove_content(&trash);
                 trash.parent().map_or(Ok(()), crate::files::sync_folder)
             })
             .await;
@@ -287,7 +288,7 @@ impl Store {
         shards: &[ShardMeta],
     ) -> Result<Vec<Arc<LiveShard>>, KinesisError> {
         let (folder, shards) = (stream.folder.clone(), shards.to_vec());
-        self.blocking(&stream.folder, move || {
+        self.writing(&stream.folder, move || {
             let open = |shard: ShardMeta| {
                 let log = empty_log(&folder, &shard)?;
                 Ok(Arc::new(LiveShard::new(shard, log)))
@@ -299,29 +300,40 @@ impl Store {
 
     async fn save(&self, stream: &LiveStream, meta: &StreamMeta) -> Result<(), KinesisError> {
         let (folder, meta) = (stream.folder.clone(), meta.clone());
-        self.blocking(&stream.folder, move || meta::write(&folder, &meta))
+        self.writing(&stream.folder, move || meta::write(&folder, &meta))
             .await
     }
 
-    /// Runs what waits for the disk where it holds nobody up.
+    /// Runs what reads from the disk where it holds nobody up.
     ///
     /// # Errors
     ///
-    /// InternalFailure. The system's error goes to those who watch the disk.
-    pub(crate) async fn blocking<T: Send + 'static>(
+    /// InternalFailure. The system's error is logged.
+    pub(crate) async fn reading<T: Send + 'static>(
         &self,
         path: &Path,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T, KinesisError> {
-        let done = tokio::task::spawn_blocking(work).await;
-        match done {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                self.writer.report_failure(path.to_owned(), &error);
-                Err(KinesisError::disk())
-            }
-            Err(_) => Err(KinesisError::disk()),
-        }
+        let done = blocking(work).await;
+        done.map_err(|error| {
+            tracing::error!(path = %path.display(), %error, "a log cannot be read");
+            KinesisError::disk()
+        })
+    }
+
+    /// Runs what writes to the disk where it holds nobody up.
+    ///
+    /// # Errors
+    ///
+    /// InternalFailure. The system's error goes to those who watch the disk.
+    async fn writing<T: Send + 'static>(
+        &self,
+        path: &Path,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, KinesisError> {
+        let done = blocking(work).await;
+        self.writer.report_write(path, done.as_ref().map(|_| ()));
+        done.map_err(|_| KinesisError::disk())
     }
 
     /// Remembers damage, and logs what is new.
@@ -347,6 +359,29 @@ impl Store {
 pub(crate) struct ShardChange {
     pub(crate) close: Vec<u32>,
     pub(crate) open: Vec<ShardMeta>,
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// Runs a change to its end, even if whoever waits for it goes away: half of a change would leave
+/// the files and the memory with different streams.
+///
+/// # Errors
+///
+/// The error of the change.
+pub(crate) async fn complete<T: Send + 'static>(
+    change: impl Future<Output = Result<T, KinesisError>> + Send + 'static,
+) -> Result<T, KinesisError> {
+    let done = tokio::spawn(change).await;
+    done.unwrap_or_else(|error| {
+        tracing::error!(%error, "a change of a stream broke off");
+        Err(KinesisError::disk())
+    })
 }
 
 fn create_files(folder: &Path, meta: &StreamMeta) -> io::Result<Vec<ShardLog>> {

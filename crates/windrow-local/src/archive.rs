@@ -16,7 +16,7 @@ use crate::resources::stream_created;
 
 /// How often an idle shard is read.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// The most records of one read. A shorter page means that the reader has caught up.
+/// The most records of one read.
 const PAGE: usize = 10_000;
 /// A record may become readable this long after its arrival time; see the mapping's poller.
 const SETTLE_MILLIS: i64 = 100;
@@ -96,7 +96,8 @@ impl ShardWork for ArchiveIntake {
                     if page.ended {
                         return;
                     }
-                    if page.records.len() == PAGE {
+                    // A page can also be short because it has 10 MiB.
+                    if !page.behind.is_zero() {
                         continue;
                     }
                     mark.set(requested_at - SETTLE_MILLIS).await;

@@ -226,7 +226,13 @@ impl LocalCloud {
             }
         };
         for stream in self.streams() {
-            self.endpoint.close_stream(&stream).await;
+            let closed = self.endpoint.close_stream(&stream);
+            if tokio::time::timeout_at(deadline, closed).await.is_err() {
+                return Err(DrainError {
+                    what: "a call that writes readings",
+                    waited: timeout,
+                });
+            }
         }
         let sent = self.clock().now_millis();
         self.parts.readers.flush(sent).await;

@@ -141,8 +141,9 @@ impl Endpoint {
         let (region, account) = (&options.region, &options.account);
         let firehose = Firehose::with_disk(data_dir.path(), region, account, disk.clone());
         firehose.restore().await?;
-        data_dir.begin_run()?;
         let (kinesis, streams) = kinesis::open(&options, data_dir.path()).await?;
+        // Last, so that a start that fails is no run that ended without a clean stop.
+        data_dir.begin_run()?;
         tokio::spawn(kinesis::report_trouble(kinesis.disk(), disk.writer()));
         let services = Arc::new(Services {
             region: options.region,

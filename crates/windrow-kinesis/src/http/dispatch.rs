@@ -11,7 +11,7 @@ use crate::error::KinesisError;
 use crate::ops::put::{PutRecordInput, PutRecordsInput};
 use crate::ops::settings::account_settings;
 use crate::ops::subscribe::Subscription;
-use crate::store::Store;
+use crate::store::{Store, complete};
 use crate::wire::{WireBytes, WireFormat, WireText, decode_json};
 
 /// What a call is answered with.
@@ -21,10 +21,10 @@ pub(super) enum CallAnswer {
 }
 
 /// A call of one operation.
-struct OperationCall<'a> {
-    store: &'a Arc<Store>,
+struct OperationCall {
+    store: Arc<Store>,
     format: WireFormat,
-    body: &'a Bytes,
+    body: Bytes,
 }
 
 /// Calls an operation. `counted` says whether a read counts for the limit on reads.
@@ -36,11 +36,11 @@ pub(super) async fn call(
     store: &Arc<Store>,
     operation: &str,
     format: WireFormat,
-    body: &Bytes,
+    body: Bytes,
     counted: bool,
 ) -> Result<CallAnswer, KinesisError> {
     let call = OperationCall {
-        store,
+        store: Arc::clone(store),
         format,
         body,
     };
@@ -64,17 +64,20 @@ pub(super) async fn call(
         }
         _ => match call.describe(operation)? {
             Some(output) => Ok(output),
-            None => call.change(operation).await,
+            None => {
+                let operation = operation.to_owned();
+                complete(async move { call.change(&operation).await }).await
+            }
         },
     };
     output.map(CallAnswer::Body)
 }
 
-impl OperationCall<'_> {
+impl OperationCall {
     async fn put_record(&self) -> Result<Bytes, KinesisError> {
         let output = match self.format {
             WireFormat::Json => {
-                let input: PutRecordInput<WireText<'_>, WireText<'_>> = decode_json(self.body)?;
+                let input: PutRecordInput<WireText<'_>, WireText<'_>> = decode_json(&self.body)?;
                 self.store.put_record(input).await?
             }
             WireFormat::Cbor => {
@@ -88,7 +91,7 @@ impl OperationCall<'_> {
     async fn put_records(&self) -> Result<Bytes, KinesisError> {
         let output = match self.format {
             WireFormat::Json => {
-                let input: PutRecordsInput<WireText<'_>, WireText<'_>> = decode_json(self.body)?;
+                let input: PutRecordsInput<WireText<'_>, WireText<'_>> = decode_json(&self.body)?;
                 self.store.put_records(input).await?
             }
             WireFormat::Cbor => {
@@ -100,7 +103,7 @@ impl OperationCall<'_> {
     }
 
     fn input<T: DeserializeOwned>(&self) -> Result<T, KinesisError> {
-        self.format.decode(self.body)
+        self.format.decode(&self.body)
     }
 
     fn output(&self, output: &impl Serialize) -> Result<Bytes, KinesisError> {
@@ -120,7 +123,7 @@ impl OperationCall<'_> {
 
     /// The operations that change nothing. `None` for any other.
     fn describe(&self, operation: &str) -> Result<Option<Bytes>, KinesisError> {
-        let store = self.store;
+        let store = &self.store;
         let output = match operation {
             "DescribeAccountSettings" => self.output(&account_settings()),
             "DescribeLimits" => self.output(&store.describe_limits()),
@@ -141,7 +144,7 @@ impl OperationCall<'_> {
 
     /// The operations that change a stream.
     async fn change(&self, operation: &str) -> Result<Bytes, KinesisError> {
-        let store = self.store;
+        let store = &self.store;
         match operation {
             "DisableEnhancedMonitoring" | "EnableEnhancedMonitoring" => {
                 let enable = operation == "EnableEnhancedMonitoring";

@@ -51,7 +51,10 @@ impl ShardLog {
             let file = files::open_to_write(&newest.path).map_err(unusable(&newest.path))?;
             let content = scan(&newest, &file, report).map_err(unusable(&newest.path))?;
             let Some(content) = content else {
-                // It got no block, so the one before it is the newest again.
+                // It has no block, so the one before it is the newest again.
+                state.next = state
+                    .next
+                    .max(places_after(newest.header.first, newest.length));
                 fs::remove_file(&newest.path).map_err(unusable(&newest.path))?;
                 continue;
             };
@@ -78,13 +81,20 @@ impl ShardLog {
             state.newest = Some(Arc::new(file));
             break;
         }
+        // Any file may have had records.
         if state.next > 1 {
-            state.next += SKIPPED_PLACES;
+            state.next = state.next.saturating_add(SKIPPED_PLACES);
         }
         let log = Self::from_state(folder, state);
         report.records += log.records();
         Ok(log)
     }
+}
+
+/// A place after all that a segment can have had whose blocks are lost: each record took more than
+/// one byte.
+fn places_after(first: u64, length: u64) -> u64 {
+    first.saturating_add(length.max(1))
 }
 
 fn unusable(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
@@ -121,6 +131,7 @@ fn find(
             });
             continue;
         }
+        *next = (*next).max(places_after(first, length));
         if index == last && length < SEGMENT_HEADER {
             fs::remove_file(&path).map_err(unusable(&path))?;
             report.cut_off.push(CutOff {
@@ -130,8 +141,6 @@ fn find(
             });
             continue;
         }
-        // Each of its records took more than one byte.
-        *next = (*next).max(first.saturating_add(length));
         let kept = path.with_extension(DAMAGED);
         fs::rename(&path, &kept).map_err(unusable(&path))?;
         report.damage.push(Damage {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, IoSlice, Seek as _, SeekFrom};
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -184,8 +184,7 @@ impl ShardLog {
             .zip(blocks)
             .flat_map(|(header, block)| [IoSlice::new(header), IoSlice::new(block.payload.bytes())])
             .collect();
-        let written = (&*newest.file).seek(SeekFrom::Start(newest.length));
-        let written = written.and_then(|_| files::write_all_vectored(&newest.file, &mut slices));
+        let written = files::write_all_vectored_at(&newest.file, &mut slices, newest.length);
         if let Err(source) = written {
             // What is after the length is never read, and is overwritten by the next append. It is
             // cut off so that it does not come back at the next start.
@@ -274,10 +273,17 @@ impl ShardLog {
     ///
     /// # Errors
     ///
-    /// The system's error.
+    /// The system's first error. What failed is tried again by the next call.
     pub(crate) fn sync(&self) -> io::Result<()> {
         let files = std::mem::take(&mut self.state().unsynced);
-        files.iter().try_for_each(|file| file.sync_data())
+        let mut result = Ok(());
+        for file in files {
+            if let Err(error) = file.sync_data() {
+                self.state().unsynced.push(file);
+                result = result.and(Err(error));
+            }
+        }
+        result
     }
 
     /// Deletes the segments whose records all arrived before `horizon`. The newest always stays: it

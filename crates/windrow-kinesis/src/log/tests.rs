@@ -212,7 +212,8 @@ proptest! {
         let (log, report) = open(folder.path());
         prop_assert_eq!(report.records, 0);
         prop_assert_eq!(report.cut_off.len() + report.damage.len(), 1);
-        prop_assert!(log.append(&[&block(&[vec![1]])], 1).unwrap()[0].first > 0);
+        // Nobody knows which records it had, so the places after it are skipped.
+        prop_assert!(log.append(&[&block(&[vec![1]])], 1).unwrap()[0].first > 1_000_000);
     }
 }
 

@@ -7,7 +7,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use tokio::sync::{oneshot, watch};
 
@@ -72,12 +75,17 @@ impl UnsyncedLogs {
         }
     }
 
+    /// The logs, without keeping those who add others waiting for the disk.
+    fn take(&self) -> Vec<Weak<ShardLog>> {
+        std::mem::take(&mut *self.logs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes the logs durable. One that fails is tried again the next time.
     fn sync(&self, disk: &watch::Sender<DiskStatus>) {
-        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        let logs = std::mem::take(&mut *logs);
-        for log in logs.iter().filter_map(Weak::upgrade) {
+        for log in self.take().iter().filter_map(Weak::upgrade) {
             if let Err(error) = log.sync() {
                 failing(disk, log.folder().to_owned(), &error);
+                self.add(&log);
             }
         }
     }
@@ -125,9 +133,12 @@ impl LogWriter {
         self.disk.subscribe()
     }
 
-    /// Reports the failure to write another file than a log.
-    pub(crate) fn report_failure(&self, path: PathBuf, error: &io::Error) {
-        failing(&self.disk, path, error);
+    /// Reports whether another file than a log could be written.
+    pub(crate) fn report_write(&self, path: &Path, written: Result<(), &io::Error>) {
+        match written {
+            Ok(()) => working(&self.disk),
+            Err(error) => failing(&self.disk, path.to_owned(), error),
+        }
     }
 
     /// Appends a block, and returns once it is written and can be read.

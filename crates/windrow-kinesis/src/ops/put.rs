@@ -215,8 +215,9 @@ impl Store {
         }
         let mut results: PutResults = Vec::with_capacity(records.len());
         let parts = self.route(&state, records, &hashes, &mut results)?;
-        self.write(&stream, &state, parts, &mut results).await;
-        Ok((results, state.meta.encryption_key.is_some()))
+        let encrypted = state.meta.encryption_key.is_some();
+        self.write(&stream, state, parts, &mut results).await;
+        Ok((results, encrypted))
     }
 
     /// Sorts the records by shard. Those over a shard's limit have their error already.
@@ -249,7 +250,7 @@ impl Store {
     async fn write(
         &self,
         stream: &LiveStream,
-        state: &StreamState,
+        mut state: Arc<StreamState>,
         mut parts: Vec<ShardPart>,
         results: &mut PutResults,
     ) {
@@ -276,7 +277,12 @@ impl Store {
             }
             // Whoever closes a shard holds this until its children are there.
             drop(stream.change.lock().await);
-            let state = stream.state();
+            let before = std::mem::replace(&mut state, stream.state());
+            if Arc::ptr_eq(&before, &state) {
+                // The change failed, so its shards may take records again. The caller tries that: the
+                // records have the error of a disk that failed.
+                return;
+            }
             let mut again = ShardParts::new(&state, 0);
             for (records, block) in moved {
                 for ((index, hash), record) in records.into_iter().zip(block.payload.into_records())
@@ -394,6 +400,23 @@ fn check_entries<T: AsRef<str>, B>(
             &field("explicitHashKey"),
             entry.explicit_hash_key.as_ref(),
         );
+    }
+    checks.finish()
+}
+
+/// Checks the partition keys of a call's records.
+///
+/// # Errors
+///
+/// ValidationException, which names the records.
+pub(crate) fn check_keys<'a>(keys: impl Iterator<Item = &'a str>) -> Result<(), KinesisError> {
+    let mut checks = FieldChecks::default();
+    for (index, key) in keys.enumerate() {
+        // No character is shorter than a byte.
+        if !(1..=MAX_KEY_CHARACTERS).contains(&key.len()) {
+            let field = format!("records.{}.member.partitionKey", index + 1);
+            check_key(&mut checks, &field, Some(&key));
+        }
     }
     checks.finish()
 }

@@ -161,7 +161,7 @@ impl Store {
                 }
                 let log = Arc::clone(&shard.log);
                 let path = log.folder().to_owned();
-                self.blocking(&path, move || log.at_time(time)).await
+                self.reading(&path, move || log.at_time(time)).await
             }
             _ => {
                 let Some(number) = &start.sequence_number else {
@@ -246,7 +246,7 @@ impl Store {
         let log = Arc::clone(&shard.log);
         let path = log.folder().to_owned();
         let mut page = self
-            .blocking(&path, move || log.read(cursor, limits))
+            .reading(&path, move || log.read(cursor, limits))
             .await?;
         if !page.damage.is_empty() {
             self.report_damage(std::mem::take(&mut page.damage));

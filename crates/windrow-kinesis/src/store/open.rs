@@ -123,17 +123,18 @@ type FoundStreams = BTreeMap<String, Arc<LiveStream>>;
 
 /// The streams of a folder by name, and the number of the next one.
 fn open_streams(root: &Path, report: &mut OpenReport) -> Result<(FoundStreams, u64), OpenError> {
-    let mut folders = Vec::new();
+    let (mut folders, mut deleted) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(root).map_err(unusable(root))? {
         let path = entry.map_err(unusable(root))?.path();
         if let Some(number) = number_after(STREAM_PREFIX, &path) {
             folders.push((number, path));
-        } else if number_after(DELETED_PREFIX, &path).is_some() {
-            fs::remove_dir_all(&path).map_err(unusable(&path))?;
+        } else if let Some(number) = number_after(DELETED_PREFIX, &path) {
+            deleted.push((number, path));
         }
     }
     folders.sort();
-    let next_number = folders.last().map_or(1, |(number, _)| number + 1);
+    let newest = folders.last().map_or(0, |(number, _)| *number);
+    let next_number = remove_deleted(deleted, newest)? + 1;
 
     let mut streams = FoundStreams::new();
     for (number, folder) in folders {
@@ -156,10 +157,48 @@ fn open_streams(root: &Path, report: &mut OpenReport) -> Result<(FoundStreams, u
             continue;
         };
         let name = meta.name.clone();
+        if streams.contains_key(&name) {
+            report.damage.push(Damage {
+                path,
+                offset: 0,
+                bytes: file.len() as u64,
+            });
+            continue;
+        }
         let stream = open_stream(number, folder, meta, report)?;
         streams.insert(name, Arc::new(stream));
     }
     Ok((streams, next_number))
+}
+
+/// Removes what is left of deleted streams. Returns the number of the newest stream that there was:
+/// iterators of a deleted stream are valid for a while, so no other may get its number. The folder of
+/// the newest stays for that, without its content.
+fn remove_deleted(mut deleted: Vec<(u64, PathBuf)>, newest: u64) -> Result<u64, OpenError> {
+    deleted.sort();
+    let last = deleted.last().map_or(0, |(number, _)| *number);
+    for (number, path) in deleted {
+        let removed = if number == last && number > newest {
+            remove_content(&path)
+        } else {
+            fs::remove_dir_all(&path)
+        };
+        removed.map_err(unusable(&path))?;
+    }
+    Ok(newest.max(last))
+}
+
+/// Empties a folder of folders and files.
+pub(super) fn remove_content(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a folder that was being created when the process ended. One that has records has lost its
