@@ -43,7 +43,8 @@ async fn put(kinesis: &Kinesis, stream: &str) -> Result<(), KinesisError> {
         partition_key: "Shadowfax".to_owned(),
         data: Bytes::from_static(b"neigh"),
     };
-    let put = kinesis.put_records(stream, &[record]);
+    let records = [record];
+    let put = kinesis.put_records(stream, &records);
     let results = tokio::time::timeout(LIMIT, put).await.unwrap()?;
     results
         .into_iter()
