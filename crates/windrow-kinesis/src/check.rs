@@ -38,10 +38,18 @@ impl FieldChecks {
         }
     }
 
+    /// A shard's id.
+    pub(crate) fn shard_id(&mut self, field: &str, id: Option<&String>) {
+        self.required(field, id);
+        let id = id.map(String::as_str);
+        self.length(field, id, 1, 128);
+        self.pattern(field, id, NAME_PATTERN, is_name);
+    }
+
     /// Text must have a number of Unicode characters in a range.
     pub(crate) fn length(&mut self, field: &str, value: Option<&str>, from: usize, to: usize) {
         let Some(value) = value else { return };
-        // Few characters are more than four bytes in any encoding.
+        // A long text is not counted to its end.
         let count = value.chars().take(to + 1).count();
         if count < from {
             self.fails(

@@ -12,6 +12,8 @@ use sql::text::{SqlFlags, fail, with_flags};
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    use_small_pages();
     let matches = with_flags::<SqlFlags>(local::program().command()).get_matches();
     let flags = SqlFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let sensor = match flags.sensor() {
@@ -25,6 +27,14 @@ fn main() -> ExitCode {
         Ok(program) => program.run_with(&matches),
         Err(error) => fail(&error.into()),
     }
+}
+
+/// With the system's large pages, the allocator keeps three times as much memory. They would save a
+/// tenth of the CPU time, which a server that is mostly idle does not need.
+#[cfg(target_os = "linux")]
+fn use_small_pages() {
+    // An old system does not know the call. It only takes more memory.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::check::{FieldChecks, NAME_PATTERN, is_name};
+use crate::check::FieldChecks;
 use crate::error::KinesisError;
 use crate::log::read::{LogCursor, LogPage, PageLimits, StoredRecord};
 use crate::ops::shards::HashKeyRange;
@@ -116,9 +116,7 @@ impl Store {
         let target = StreamTarget::new(input.stream_name.as_ref(), input.stream_arn.as_ref());
         let mut checks = FieldChecks::default();
         target.check(&mut checks);
-        checks.required("shardId", input.shard_id.as_ref());
-        checks.length("shardId", input.shard_id.as_deref(), 1, 128);
-        checks.pattern("shardId", input.shard_id.as_deref(), NAME_PATTERN, is_name);
+        checks.shard_id("shardId", input.shard_id.as_ref());
         let start = ReadStart {
             kind: input.shard_iterator_type,
             sequence_number: input.starting_sequence_number,
@@ -203,7 +201,9 @@ impl Store {
                 "StreamARN names another stream than the ShardIterator.",
             ));
         }
-        let shard = state.shard(token.shard, self.now()).ok_or_else(gone)?;
+        let shard = state.shard(token.shard, self.now()).ok_or_else(|| {
+            KinesisError::not_found("The shard of the ShardIterator is past its retention.")
+        })?;
         if counted
             && let Some(limit) = self.options.reads_per_second
             && !shard.limits.try_read(limit, Instant::now())

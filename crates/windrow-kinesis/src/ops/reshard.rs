@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{FieldChecks, NAME_PATTERN, is_name};
+use crate::check::FieldChecks;
 use crate::error::{ErrorCode, KinesisError};
 use crate::meta::{LAST_HASH, ShardMeta};
 use crate::ops::target::{StreamTarget, check_active};
@@ -12,7 +12,7 @@ use crate::sequence::is_sequence_number;
 use crate::store::{ShardChange, Store};
 use crate::stream::{LiveShard, StreamState};
 
-/// The most shards of a stream. A million would not be an accident.
+/// The most shards that a stream can be given at once: more is a mistake, and would take minutes.
 const MAX_SHARDS: i64 = 100_000;
 
 #[derive(Debug, Default, Deserialize)]
@@ -60,7 +60,7 @@ impl Store {
         let target = StreamTarget::new(input.stream_name.as_ref(), input.stream_arn.as_ref());
         let mut checks = FieldChecks::default();
         target.check(&mut checks);
-        check_shard_id(&mut checks, "shardToSplit", input.shard_to_split.as_ref());
+        checks.shard_id("shardToSplit", input.shard_to_split.as_ref());
         let key = input.new_starting_hash_key;
         checks.required("newStartingHashKey", key.as_ref());
         let pattern = r"0|([1-9]\d{0,38})";
@@ -104,8 +104,8 @@ impl Store {
         let mut checks = FieldChecks::default();
         target.check(&mut checks);
         let (one, other) = (input.shard_to_merge, input.adjacent_shard_to_merge);
-        check_shard_id(&mut checks, "shardToMerge", one.as_ref());
-        check_shard_id(&mut checks, "adjacentShardToMerge", other.as_ref());
+        checks.shard_id("shardToMerge", one.as_ref());
+        checks.shard_id("adjacentShardToMerge", other.as_ref());
         checks.finish()?;
 
         let stream = self.find(target)?;
@@ -238,13 +238,6 @@ impl Store {
             state.meta.name, self.options.account
         )))
     }
-}
-
-fn check_shard_id(checks: &mut FieldChecks, field: &str, id: Option<&String>) {
-    checks.required(field, id);
-    let id = id.map(String::as_str);
-    checks.length(field, id, 1, 128);
-    checks.pattern(field, id, NAME_PATTERN, is_name);
 }
 
 fn are_adjacent(one: &ShardMeta, other: &ShardMeta) -> bool {

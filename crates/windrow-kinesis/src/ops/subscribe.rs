@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 
-use crate::check::{FieldChecks, NAME_PATTERN, is_name};
+use crate::check::FieldChecks;
 use crate::error::KinesisError;
 use crate::log::read::LogCursor;
 use crate::ops::read::{
@@ -75,8 +75,7 @@ impl Store {
         let mut checks = FieldChecks::default();
         checks.required("consumerARN", input.consumer_arn.as_ref());
         check_consumer_arn(&mut checks, input.consumer_arn.as_deref());
-        checks.required("shardId", input.shard_id.as_ref());
-        checks.pattern("shardId", input.shard_id.as_deref(), NAME_PATTERN, is_name);
+        checks.shard_id("shardId", input.shard_id.as_ref());
         checks.required("startingPosition", input.starting_position.as_ref());
         let start = input.starting_position.unwrap_or_default();
         start.check(

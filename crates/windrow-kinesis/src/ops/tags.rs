@@ -155,10 +155,8 @@ impl Store {
         checks.finish()?;
         let state = self.find(input.target())?.state();
         let limit = usize::try_from(input.limit.unwrap_or(MAX_PAGE)).unwrap_or_default();
-        let mut tags = state.meta.tags.iter();
-        let mut tags = tags
-            .by_ref()
-            .filter(|(key, _)| start.is_none_or(|start| *key > start));
+        let all = state.meta.tags.iter();
+        let mut tags = all.filter(|(key, _)| start.is_none_or(|start| *key > start));
         let listed = tags.by_ref().take(limit).map(TagOutput::of).collect();
         Ok(ListTagsOutput {
             tags: listed,

@@ -48,8 +48,7 @@ async fn put(kinesis: &Kinesis, stream: &str) -> Result<(), KinesisError> {
     let results = tokio::time::timeout(LIMIT, put).await.unwrap()?;
     results
         .into_iter()
-        .map(|result| result.map(|_| ()))
-        .collect()
+        .try_for_each(|result| result.map(|_| ()))
 }
 
 /// Waits until the call has had its effect, which it has although nobody waits for its answer.

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use bytes::Bytes;
 use windrow_kinesis::{
@@ -173,7 +172,6 @@ async fn iterators_go_on_in_the_next_process_and_so_do_sequence_numbers() {
         .map(|record| &*record.partition_key)
         .collect();
     assert_eq!(keys, ["b", "c"]);
-    tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
 const LIMITED: &str = "WINDROW_KINESIS_TEST_LIMITED";
