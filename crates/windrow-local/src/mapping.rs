@@ -10,6 +10,7 @@
 //! even if that was killed.
 //!
 //! * `plan` decides what a shard's poller does next, as a pure function.
+//! * `filter` decides which records the function gets.
 //! * `invoke` builds the event and interprets the response.
 //! * `shard` is the poller: it reads, invokes, and retries.
 //! * `checkpoint` keeps each shard's progress on disk.
@@ -19,6 +20,7 @@
 
 mod chaos;
 mod checkpoint;
+mod filter;
 mod flow;
 pub(crate) mod follow;
 pub(crate) mod group;
@@ -41,6 +43,7 @@ use windrow_read::Start;
 
 pub use checkpoint::CheckpointError;
 pub(crate) use checkpoint::{Checkpoints, SavedTotals};
+pub use filter::{FilterCriteria, FilterError, FilterProblem};
 pub use options::MappingOptions;
 pub(crate) use options::MappingUpdate;
 
@@ -108,6 +111,16 @@ impl MappingPlan {
         faults: Arc<Faults>,
     ) -> Result<Self, MappingError> {
         let rules = rules(&options)?;
+        let metadata = options.filter_criteria.metadata();
+        if !metadata.is_empty() {
+            let fields = metadata.join(", ");
+            tracing::warn!(
+                name,
+                fields,
+                "a filter has fields other than `data`: here they match, but Lambda's guide says that \
+                 Kinesis records are filtered on `data` alone"
+            );
+        }
         Ok(Self {
             name: name.to_owned(),
             function,

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::filter::FilterCriteria;
+
 /// The settings of one event source mapping.
 ///
 /// Source: "Polling and batching streams" and "Retain discarded batch records" in the Lambda
@@ -11,6 +13,8 @@ use std::time::Duration;
 pub struct MappingOptions {
     /// The most records in a batch (`BatchSize`).
     pub batch_size: usize,
+    /// Which records the function gets (`FilterCriteria`).
+    pub filter_criteria: FilterCriteria,
     /// How long to wait for a full batch before sending a short one
     /// (`MaximumBatchingWindowInSeconds`).
     pub batching_window: Duration,
@@ -62,6 +66,7 @@ impl Default for MappingOptions {
     fn default() -> Self {
         Self {
             batch_size: 100,
+            filter_criteria: FilterCriteria::default(),
             batching_window: Duration::ZERO,
             tumbling_window: None,
             report_batch_item_failures: false,

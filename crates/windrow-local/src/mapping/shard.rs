@@ -111,6 +111,13 @@ struct Saving {
     rebuilt_from: Option<Start>,
 }
 
+/// Records that follow each other and do not match the filters.
+struct FilteredRun {
+    /// The sequence number of the last one.
+    last: String,
+    count: u64,
+}
+
 struct Poller {
     polling: Arc<Polling>,
     invoker: Invoker,
@@ -123,6 +130,8 @@ struct Poller {
     /// Writes to the on-failure destination.
     failed: DiskWriter,
     records: VecDeque<ShardRecord>,
+    /// The records among those in `records` and after them that the function does not get.
+    filtered: VecDeque<FilteredRun>,
     /// When the oldest record in `records` was read.
     oldest: Instant,
     read_up_to: i64,
@@ -185,6 +194,7 @@ impl Poller {
             checkpoint,
             saving,
             records: VecDeque::new(),
+            filtered: VecDeque::new(),
             oldest: Instant::now(),
             read_up_to: i64::MIN,
             ended: false,
@@ -263,6 +273,7 @@ impl Poller {
         if !self.hooks.is_redelivering() {
             self.reader = (self.polling.open)(&self.invoker.shard, self.checkpoint.clone());
             self.records.clear();
+            self.filtered.clear();
             self.read_up_to = i64::MIN;
             self.ended = false;
         }
@@ -322,7 +333,10 @@ impl Poller {
                     self.read_up_to = asked_at - SETTLE_MILLIS;
                 }
                 self.ended = page.ended;
-                self.records.extend(page.records);
+                self.accept(page.records);
+                if self.skip_filtered() {
+                    return self.save(false).await;
+                }
                 Flow::Continue
             }
             Err(error) => {
@@ -332,6 +346,55 @@ impl Poller {
             }
         }
     }
+
+    /// Queues the records of a page that the function gets, and notes the others.
+    fn accept(&mut self, page: Vec<ShardRecord>) {
+        for record in page {
+            if self.polling.options.filter_criteria.matches(&record) {
+                self.records.push_back(record);
+                continue;
+            }
+            let queued = self.records.back().map(|it| &it.sequence_number);
+            match self.filtered.back_mut() {
+                Some(run) if queued.is_none_or(|queued| is_later(&run.last, queued)) => {
+                    run.last = record.sequence_number;
+                    run.count += 1;
+                }
+                _ => self.filtered.push_back(FilteredRun {
+                    last: record.sequence_number,
+                    count: 1,
+                }),
+            }
+        }
+    }
+
+    /// Moves the checkpoint over the records that the function does not get, up to the next one that
+    /// it does get. Returns whether there were any.
+    fn skip_filtered(&mut self) -> bool {
+        let queued = self.records.front();
+        let queued = queued.map(|queued| queued.sequence_number.clone());
+        let is_before = |run: &mut FilteredRun| {
+            let queued = queued.as_deref();
+            queued.is_none_or(|queued| is_later(queued, &run.last))
+        };
+        let mut moved = false;
+        while let Some(run) = self.filtered.pop_front_if(is_before) {
+            if let Some(saving) = &mut self.saving {
+                saving.records += run.count;
+            }
+            // One between records of a batch is before the last of them.
+            if self.is_after_checkpoint(&run.last) {
+                self.checkpoint = Start::AfterSequence(run.last);
+            }
+            moved = true;
+        }
+        moved
+    }
+}
+
+/// Whether a sequence number is greater than another one.
+fn is_later(number: &str, than: &str) -> bool {
+    (number.len(), number) > (than.len(), than)
 }
 
 #[cfg(test)]

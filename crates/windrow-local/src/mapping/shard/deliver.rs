@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use windrow_core::window::Window;
 use windrow_read::{ShardRecord, Start};
 
-use super::{OpenWindow, Poller};
+use super::{OpenWindow, Poller, is_later};
 use crate::mapping::flow::{Flow, pause};
 use crate::mapping::hooks::{InWindow, NextBatch, Rerun};
 use crate::mapping::invoke::{BatchWindow, InvocationOutcome, MAX_STATE_BYTES};
@@ -289,13 +289,14 @@ impl Poller {
         if let Some(done) = done.filter(|done| self.is_after_checkpoint(done)) {
             self.checkpoint = Start::AfterSequence(done);
         }
+        self.skip_filtered();
         batch
     }
 
     /// Whether a record is after the checkpoint. One that is delivered again is not.
-    fn is_after_checkpoint(&self, number: &str) -> bool {
+    pub(super) fn is_after_checkpoint(&self, number: &str) -> bool {
         match &self.checkpoint {
-            Start::AfterSequence(last) => (last.len(), last.as_str()) < (number.len(), number),
+            Start::AfterSequence(last) => is_later(number, last),
             _ => true,
         }
     }

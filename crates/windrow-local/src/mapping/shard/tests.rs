@@ -17,6 +17,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::disk_trouble::DiskTrouble;
 use crate::functions::InvokeError;
+use crate::mapping::filter::FilterCriteria;
 
 const SHARD: &str = "shardId-000000000000";
 const WINDOW: i64 = 60_000;
@@ -33,6 +34,7 @@ struct FakeShard {
     failures: Mutex<VecDeque<Misbehaviour>>,
     /// Batches with this record always fail.
     poison: Option<usize>,
+    criteria: FilterCriteria,
     is_windowed: bool,
     has_faults: bool,
     effects: Mutex<Effects>,
@@ -211,6 +213,7 @@ async fn run(world: &Arc<FakeShard>, folder: &Path, faults: &Arc<Faults>) -> (bo
         bisect_on_error: !world.is_windowed,
         retry_attempts: (!world.is_windowed).then_some(1),
         on_failure: Some(folder.join("on-failure")),
+        filter_criteria: world.criteria.clone(),
         ..MappingOptions::default()
     };
     let (_update, update) = watch::channel(MappingUpdate::from(&options));
@@ -287,7 +290,8 @@ fn run_all(
         loop {
             let (is_done, watermark) = run(&world, folder.path(), &faults).await;
             for (start, (from, to)) in windows(&world.log) {
-                if world.is_windowed && start + WINDOW <= watermark {
+                let is_filtered = world.criteria != FilterCriteria::default();
+                if world.is_windowed && !is_filtered && start + WINDOW <= watermark {
                     prop_assert!(is_covered(&world, start, from, to), "{start} is not done");
                 }
             }
@@ -395,6 +399,40 @@ proptest! {
             let rows = &world.effects.lock().unwrap().rows.clone();
             prop_assert!(is_covered(&world, start, from, to), "{start} {from} {to}: {rows:?}");
         }
+    }
+
+    /// The function gets the records that match the filters, all of them and in order; the others
+    /// count as done. With windows as well.
+    #[test]
+    fn a_killed_poller_skips_what_the_filters_exclude(
+        gaps in gaps(),
+        matches in vec(prop_oneof![1 => Just(true), 2 => Just(false)], 40),
+        kills in vec(0..12_usize, 0..8),
+        pages in vec(0..9_usize, 40),
+        is_windowed: bool,
+    ) {
+        let mut log = log(&gaps);
+        for (record, matches) in log.iter_mut().zip(&matches) {
+            record.data = if *matches { "{\"a\": 1}" } else { "1" }.into();
+        }
+        let world = FakeShard {
+            log,
+            kills: Mutex::new(kills.into()),
+            pages: Mutex::new(pages.into()),
+            is_windowed,
+            criteria: FilterCriteria::new([r#"{"data": {"a": [1]}}"#]).unwrap(),
+            ..FakeShard::default()
+        };
+        let expected: Vec<usize> = (0..world.log.len()).filter(|index| matches[*index]).collect();
+        let (world, folder) = run_all(world, "", false)?;
+        let mut delivered = world.effects.lock().unwrap().delivered.clone();
+        let again = delivered.windows(2).filter(|pair| pair[1] <= pair[0]).count();
+        prop_assert!(again <= 8, "{delivered:?}");
+        delivered.sort_unstable();
+        delivered.dedup();
+        prop_assert_eq!(delivered, expected);
+        let totals = checkpoints(folder.path()).totals(7).unwrap();
+        prop_assert_eq!(totals.records, world.log.len() as u64);
     }
 
     /// Without windows, every record is delivered, the first time in order, or goes to the on-failure

@@ -2,6 +2,7 @@
 
 mod clock;
 mod faults;
+mod filters;
 mod retries;
 mod windows;
 
