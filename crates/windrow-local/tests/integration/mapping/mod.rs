@@ -3,7 +3,9 @@
 mod clock;
 mod faults;
 mod filters;
+mod lanes;
 mod retries;
+mod updates;
 mod windows;
 
 use std::sync::{Arc, Mutex};
