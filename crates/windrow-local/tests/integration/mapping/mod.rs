@@ -5,6 +5,7 @@ mod faults;
 mod filters;
 mod lanes;
 mod retries;
+mod starts;
 mod updates;
 mod windows;
 
