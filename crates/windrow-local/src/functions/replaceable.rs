@@ -21,9 +21,8 @@ use super::{Function, InvokeError};
 ///
 /// # #[tokio::main]
 /// # async fn main() {
-/// let version = |number: u8| Arc::new(Embedded::new("f", async move |_, _| Ok(vec![number])));
-/// let function = Replaceable::new(version(1));
-/// function.replace(version(2));
+/// let function = Replaceable::new(Arc::new(Embedded::new("f", async |_, _| Ok(vec![1]))));
+/// function.replace(Arc::new(Embedded::new("f", async |_, _| Ok(vec![2]))));
 /// assert_eq!(function.invoke(Vec::new(), Duration::from_secs(3)).await, Ok(vec![2]));
 /// # }
 /// ```
