@@ -4,7 +4,7 @@
 //! | `do`    | what happens                                 |
 //! |---------|----------------------------------------------|
 //! | `echo`  | returns the event                            |
-//! | `env`   | returns its environment                      |
+//! | `env`   | returns its environment and arguments        |
 //! | `fail`  | returns an error                             |
 //! | `sleep` | prints `sleeping` and sleeps for an hour     |
 //! | `exit`  | exits the process                            |
@@ -32,6 +32,8 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
             let variables: BTreeMap<String, String> = std::env::vars().collect();
             Ok(json!({
                 "env": variables,
+                "arguments": std::env::args().skip(1).collect::<Vec<_>>(),
+                "folder": std::env::current_dir()?,
                 "arn": event.context.invoked_function_arn,
                 "deadline": event.context.deadline,
                 "request": event.context.request_id,

@@ -1,17 +1,20 @@
-//! Three ways to run a Lambda function on this machine, behind one trait.
+//! Ways to run a Lambda function on this machine, behind one trait.
 //!
 //! - [`Embedded`]: the handler in this process. Nothing to build, easy to debug.
-//! - [`Bootstrap`]: the deployed binary, over Lambda's Runtime API. It starts, sees its environment
-//!   and crashes as on AWS.
+//! - [`Bootstrap`]: the deployed binary, or a program in any language, over Lambda's Runtime API. It
+//!   starts, sees its environment and crashes as on AWS.
 //! - [`CargoLambda`]: a running `cargo lambda watch`, which rebuilds the function whenever its
 //!   source changes.
 //!
 //! [`Faulty`] wraps any of them and injects faults: it crashes, times out or runs twice.
+//! [`Replaceable`] wraps one that is replaced while it is mapped.
 
 mod bootstrap;
 mod cargo_lambda;
+mod command;
 mod embedded;
 mod faulty;
+mod replaceable;
 mod runtime_api;
 
 use std::time::Duration;
@@ -21,8 +24,10 @@ use futures_util::future::BoxFuture;
 
 pub use bootstrap::{Bootstrap, BootstrapOptions, FunctionLog};
 pub use cargo_lambda::CargoLambda;
+pub use command::CommandError;
 pub use embedded::Embedded;
 pub use faulty::Faulty;
+pub use replaceable::Replaceable;
 
 /// The most bytes of a synchronous invocation's request, and of its response.
 /// Source: Lambda Developer Guide, "Lambda quotas" (6 MB each).
@@ -80,6 +85,16 @@ pub enum InvokeError {
     #[error("the function timed out after {} ms", after.as_millis())]
     TimedOut {
         /// The timeout.
+        after: Duration,
+    },
+    /// Its process started, but did not ask for an event in time.
+    #[error(
+        "the function did not ask for an event within {} ms of its start: it must ask the Runtime API \
+         at AWS_LAMBDA_RUNTIME_API for one",
+        after.as_millis()
+    )]
+    NeverAsked {
+        /// How long a process may take.
         after: Duration,
     },
     /// It ended without a response: an exit, a signal or a panic.

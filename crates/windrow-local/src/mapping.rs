@@ -2,14 +2,15 @@
 //!
 //! It follows the documentation of Lambda's own pollers: batches and batching windows, tumbling
 //! windows with state and their final invoke, windows ended early past 1 MB of state, partial batch
-//! responses, bisection, retry and age limits, an on-failure destination, one invocation per shard
-//! at a time, and parents drained before their children.
+//! responses, bisection, retry and age limits, on-failure destinations, filters, one invocation per
+//! shard or lane at a time, and parents drained before their children.
 //!
 //! Like Lambda, it delivers every batch at least once. With a folder for checkpoints, that holds
 //! across a restart too: a new mapping of the same function and stream goes on where the last one was,
 //! even if that was killed.
 //!
 //! * `plan` decides what a shard's poller does next, as a pure function.
+//! * `filter` decides which records the function gets.
 //! * `invoke` builds the event and interprets the response.
 //! * `shard` is the poller: it reads, invokes, and retries.
 //! * `checkpoint` keeps each shard's progress on disk.
@@ -19,6 +20,7 @@
 
 mod chaos;
 mod checkpoint;
+mod filter;
 mod flow;
 pub(crate) mod follow;
 pub(crate) mod group;
@@ -41,6 +43,8 @@ use windrow_read::Start;
 
 pub use checkpoint::CheckpointError;
 pub(crate) use checkpoint::{Checkpoints, SavedTotals};
+pub use filter::{FilterCriteria, FilterError, FilterProblem};
+pub use on_failure::OnFailure;
 pub use options::MappingOptions;
 pub(crate) use options::MappingUpdate;
 
@@ -51,6 +55,9 @@ use crate::functions::Function;
 use follow::{StreamSource, follow_stream};
 use plan::BatchRules;
 use shard::{Polling, readers};
+
+/// The most batches of a shard at a time.
+const MAX_PARALLELIZATION: usize = 10;
 
 /// A stream, with the names that the function's events carry.
 #[derive(Clone, Debug)]
@@ -85,6 +92,12 @@ pub enum MappingError {
     /// The tumbling window is invalid.
     #[error("invalid tumbling window")]
     Window(#[from] InvalidWindow),
+    /// The parallelization factor is not from 1 to 10.
+    #[error("the parallelization factor is {0}, and must be from 1 to {MAX_PARALLELIZATION}")]
+    Parallelization(usize),
+    /// Several batches of a shard cannot share a window's state.
+    #[error("the parallelization factor is {0}, and must be 1 with a tumbling window")]
+    ParallelWindows(usize),
     /// What it has saved cannot be used.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -108,6 +121,22 @@ impl MappingPlan {
         faults: Arc<Faults>,
     ) -> Result<Self, MappingError> {
         let rules = rules(&options)?;
+        match options.parallelization_factor {
+            1 => {}
+            2..=MAX_PARALLELIZATION if rules.tumbling.is_none() => {}
+            factor @ 2..=MAX_PARALLELIZATION => return Err(MappingError::ParallelWindows(factor)),
+            factor => return Err(MappingError::Parallelization(factor)),
+        }
+        let metadata = options.filter_criteria.metadata();
+        if !metadata.is_empty() {
+            let fields = metadata.join(", ");
+            tracing::warn!(
+                name,
+                fields,
+                "a filter has fields other than `data`: here they match, but Lambda's guide says that \
+                 Kinesis records are filtered on `data` alone"
+            );
+        }
         Ok(Self {
             name: name.to_owned(),
             function,
@@ -180,7 +209,15 @@ impl Mapping {
     ) -> Self {
         let (watermark_sender, watermark) = watch::channel(i64::MIN);
         let (flush, flush_receiver) = watch::channel(i64::MAX);
-        let (update, update_receiver) = watch::channel(MappingUpdate::from(&plan.options));
+        let mut initial = MappingUpdate::from(&plan.options);
+        if let Some(enabled) = checkpoints.as_ref().and_then(Checkpoints::enabled) {
+            initial.enabled = enabled;
+        }
+        if !initial.enabled {
+            let (function, stream) = (&plan.name, &source.stream);
+            tracing::info!(function, stream, "the mapping is disabled");
+        }
+        let (update, update_receiver) = watch::channel(initial);
         let stop = CancellationToken::new();
         let source_of_shards = StreamSource {
             client: source.client,
@@ -242,14 +279,21 @@ impl Mapping {
 
     /// Stops polling after the invocations in flight, until it is enabled again. Keeps each shard's
     /// checkpoint and, with a tumbling window, the open window's state. The watermark does not
-    /// advance.
+    /// advance. With a folder for checkpoints, the mapping is disabled after a restart too.
     pub fn disable(&self) {
-        self.update.send_modify(|update| update.enabled = false);
+        self.set_enabled(false);
     }
 
     /// Polls again, from each shard's checkpoint.
     pub fn enable(&self) {
-        self.update.send_modify(|update| update.enabled = true);
+        self.set_enabled(true);
+    }
+
+    fn set_enabled(&self, enabled: bool) {
+        self.update.send_modify(|update| update.enabled = enabled);
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.save_enabled(enabled);
+        }
     }
 
     /// Changes the most records in a batch, from each shard's next batch on.

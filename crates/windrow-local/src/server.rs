@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::Response;
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
@@ -345,10 +345,10 @@ fn rejection<B>(
     Some(ErrorFormat::of(headers).response(StatusCode::FORBIDDEN, kind, message))
 }
 
-/// Whether there are headers that browsers send and that pages cannot remove.
+/// Whether there is a header that browsers send with every request to this machine, and that pages
+/// cannot remove. Node's `fetch` sends `Sec-Fetch-Mode` alone.
 fn is_from_browser(headers: &HeaderMap) -> bool {
-    let mut names = headers.keys().map(HeaderName::as_str);
-    names.any(|name| name.starts_with("sec-fetch-"))
+    headers.contains_key("sec-fetch-site")
 }
 
 /// The value of a header that says why a browser sent a request. Empty for a program's request.

@@ -11,7 +11,7 @@ use crate::dashboard::DashboardPort;
 use crate::endpoint::DEFAULT_PORT;
 use crate::faults::Faults;
 use crate::hosts::HostName;
-use crate::mapping::MappingOptions;
+use crate::mapping::{MappingOptions, OnFailure};
 
 /// The names of the streams and the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +125,7 @@ pub fn processor_mapping(on_failure: PathBuf) -> MappingOptions {
         bisect_on_error: true,
         retry_attempts: Some(10),
         record_age: Some(Duration::from_secs(24 * 60 * 60)),
-        on_failure: Some(on_failure),
+        on_failure: Some(OnFailure::S3(on_failure)),
         ..MappingOptions::default()
     }
 }

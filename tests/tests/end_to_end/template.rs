@@ -13,7 +13,7 @@ use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::finisher::settings::FinisherSettings;
 use windrow_lambda::finisher::{FinisherStreams, MergedOutput, WINDOWS};
 use windrow_lambda::processor::settings::ProcessorSettings;
-use windrow_local::mapping::MappingOptions;
+use windrow_local::mapping::{MappingOptions, OnFailure};
 use windrow_local::settings::{PROGRESS_KEY, ResourceNames, aggregator_mapping, processor_mapping};
 use yaml_serde::Value;
 
@@ -121,7 +121,7 @@ impl Template {
             retry_attempts: limit(&mapping["MaximumRetryAttempts"])
                 .map(|limit| limit.try_into().unwrap()),
             record_age: limit(&mapping["MaximumRecordAgeInSeconds"]).map(Duration::from_secs),
-            on_failure: (!on_failure.is_null()).then(|| PathBuf::from("on-failure")),
+            on_failure: (!on_failure.is_null()).then(|| OnFailure::S3(PathBuf::from("on-failure"))),
             function_timeout: seconds(&properties["Timeout"]),
             ..MappingOptions::default()
         }

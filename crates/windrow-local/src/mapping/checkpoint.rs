@@ -4,6 +4,9 @@
 //! A file has the last record that is done and the window that is open after it, with its state.
 //! The two belong together: an earlier record with its state would only deliver some records again,
 //! but a later record would lose what is between.
+//!
+//! Beside the folder of a stream, `<folder>/<mapping>/<stream>+state` has `Enabled` or `Disabled` once
+//! the mapping was disabled or enabled.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -62,7 +65,13 @@ pub(super) struct SavedShard<S> {
     /// Whether the shard is closed and done to its end.
     pub(super) finished: bool,
     pub(super) window: Option<SavedWindow<S>>,
+    /// What lanes have done after `start`. A record is done if it is in one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) lanes: Vec<LaneSet>,
 }
+
+/// The sequence number up to which each lane of a shard is done, if it is known.
+pub(super) type LaneSet = Vec<Option<String>>;
 
 /// An open window.
 #[derive(Debug, Serialize, Deserialize)]
@@ -93,6 +102,7 @@ pub(super) struct ShardToSave<'a> {
     pub(super) records: u64,
     pub(super) finished: bool,
     pub(super) window: Option<(Window, &'a SavedStart, Option<&'a RawValue>)>,
+    pub(super) lanes: Vec<LaneSet>,
     pub(super) now: i64,
 }
 
@@ -118,6 +128,12 @@ pub enum CheckpointError {
         #[source]
         source: serde_json::Error,
     },
+    /// The file of the mapping's state has something else in it.
+    #[error("{} has neither Enabled nor Disabled in it: write one of them, or remove it to start the mapping as its settings say", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file belongs to another version or mapping.
     #[error("the checkpoint {} is of {found}: remove it to deliver its shard's records again from the oldest one", path.display())]
     Other {
@@ -141,6 +157,8 @@ pub(crate) struct SavedTotals {
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
     folder: PathBuf,
+    /// Whether the mapping was disabled or enabled, if it was.
+    enabled: Mutex<Option<bool>>,
     mapping: String,
     stream: String,
     state_version: String,
@@ -177,11 +195,56 @@ impl Checkpoints {
             disk,
             is_open: Arc::new(RwLock::new(true)),
             saved: Mutex::default(),
+            enabled: Mutex::default(),
             folder,
         };
+        *lock(&checkpoints.enabled) = checkpoints.read_enabled()?;
         let shards = checkpoints.read_all()?;
         lock(&checkpoints.saved).shards = shards;
         Ok(checkpoints)
+    }
+
+    /// The file of the mapping's state. No stream's folder has a plus in its name.
+    fn state_path(&self) -> PathBuf {
+        let mut path = self.folder.clone().into_os_string();
+        path.push("+state");
+        path.into()
+    }
+
+    fn read_enabled(&self) -> Result<Option<bool>, CheckpointError> {
+        let path = self.state_path();
+        match whole_file::read(&path) {
+            Ok(None) => Ok(None),
+            Ok(Some(state)) => match state.trim_ascii() {
+                b"Enabled" => Ok(Some(true)),
+                b"Disabled" => Ok(Some(false)),
+                _ => Err(CheckpointError::State { path }),
+            },
+            Err(source) => Err(CheckpointError::Unreadable { path, source }),
+        }
+    }
+
+    /// Whether the mapping was disabled or enabled last, also by an earlier process; `None` if neither
+    /// happened.
+    pub(super) fn enabled(&self) -> Option<bool> {
+        *lock(&self.enabled)
+    }
+
+    /// Saves that the mapping was disabled or enabled.
+    pub(super) fn save_enabled(&self, enabled: bool) {
+        let mut saved = lock(&self.enabled);
+        if *saved == Some(enabled) {
+            return;
+        }
+        let (path, state) = (
+            self.state_path(),
+            if enabled { "Enabled" } else { "Disabled" },
+        );
+        if let Err(error) = whole_file::replace(&path, state.as_bytes()) {
+            let path = path.display();
+            tracing::warn!(%path, %error, state, "the mapping's state does not outlive this process");
+        }
+        *saved = Some(enabled);
     }
 
     fn read_all(&self) -> Result<BTreeMap<String, SavedShard<Box<RawValue>>>, CheckpointError> {
@@ -312,6 +375,10 @@ impl Checkpoints {
             );
             saved.start = window.opened;
         }
+        if has_windows {
+            // A window's records are those of the shard, in its order.
+            saved.lanes.clear();
+        }
         Some(saved)
     }
 
@@ -324,11 +391,16 @@ impl Checkpoints {
         }
     }
 
+    /// From now on, what is still written has no effect.
+    pub(super) fn close(&self) {
+        let mut is_open = self.is_open.write().unwrap_or_else(PoisonError::into_inner);
+        *is_open = false;
+    }
+
     /// Removes all that was saved, for a mapping that is restarted on purpose, and returns its
     /// checkpoints. What the mapping before still writes has no effect.
     pub(super) fn restarted(&self) -> Self {
-        let mut is_open = self.is_open.write().unwrap_or_else(PoisonError::into_inner);
-        *is_open = false;
+        self.close();
         if let Err(error) = fs::remove_dir_all(&self.folder)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -336,6 +408,7 @@ impl Checkpoints {
         }
         Self {
             folder: self.folder.clone(),
+            enabled: Mutex::new(self.enabled()),
             mapping: self.mapping.clone(),
             stream: self.stream.clone(),
             state_version: self.state_version.clone(),
@@ -413,6 +486,7 @@ impl CheckpointWriter {
             records: progress.records,
             finished: progress.finished,
             window,
+            lanes: progress.lanes,
         })
     }
 }

@@ -9,9 +9,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use windrow_read::{Start, Timestamp};
 
-use super::{
-    CheckpointError, Checkpoints, Mapping, MappingPlan, MappingSource, MappingUpdate, SavedTotals,
-};
+use super::{CheckpointError, Checkpoints, Mapping, MappingPlan, MappingSource, SavedTotals};
 use crate::disk_trouble::DiskTrouble;
 use crate::resources::CreatedStream;
 
@@ -40,7 +38,8 @@ struct GroupMappings {
     /// The time from which all of them flush; see [`Mapping::flush`].
     flush: i64,
     /// What was changed since the group was created.
-    update: MappingUpdate,
+    enabled: Option<bool>,
+    batch_size: Option<usize>,
     mappings: Vec<GroupMapping>,
 }
 
@@ -94,7 +93,8 @@ impl MappingGroups {
             disk: self.disk.clone(),
             members: tokio::sync::Mutex::new(GroupMappings {
                 flush: i64::MAX,
-                update: MappingUpdate::from(&plan.options),
+                enabled: None,
+                batch_size: None,
                 mappings: Vec::new(),
             }),
             plan,
@@ -145,14 +145,22 @@ impl MappingGroups {
     /// Disables or enables the mappings; see [`Mapping::disable`].
     pub(crate) async fn set_enabled(&self, enabled: bool) {
         for group in &self.groups {
-            group.update(|update| update.enabled = enabled).await;
+            let mut members = group.members.lock().await;
+            members.enabled = Some(enabled);
+            for member in &members.mappings {
+                member.mapping.set_enabled(enabled);
+            }
         }
     }
 
     /// See [`Mapping::set_batch_size`].
     pub(crate) async fn set_batch_size(&self, batch_size: usize) {
         for group in &self.groups {
-            group.update(|update| update.batch_size = batch_size).await;
+            let mut members = group.members.lock().await;
+            members.batch_size = Some(batch_size);
+            for member in &members.mappings {
+                member.mapping.set_batch_size(batch_size);
+            }
         }
     }
 
@@ -200,14 +208,6 @@ impl Group {
         }
     }
 
-    async fn update(&self, change: impl Fn(&mut MappingUpdate)) {
-        let mut members = self.members.lock().await;
-        change(&mut members.update);
-        for member in &members.mappings {
-            member.mapping.update.send_replace(members.update);
-        }
-    }
-
     async fn flush(&self, time: i64) {
         let mut members = self.members.lock().await;
         members.flush = time;
@@ -237,7 +237,12 @@ impl Group {
             self.disk.clone(),
         );
         mapping.flush(members.flush);
-        mapping.update.send_replace(members.update);
+        if let Some(enabled) = members.enabled {
+            mapping.set_enabled(enabled);
+        }
+        if let Some(batch_size) = members.batch_size {
+            mapping.set_batch_size(batch_size);
+        }
         let (marks, stream) = (Arc::clone(&self.marks), source.stream.clone());
         let group = self.number;
         let mut watermark = mapping.watermark();

@@ -3,14 +3,25 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::filter::FilterCriteria;
+use super::on_failure::OnFailure;
+
 /// The settings of one event source mapping.
 ///
 /// Source: "Polling and batching streams" and "Retain discarded batch records" in the Lambda
-/// developer guide. The parallelization factor is 1, as a tumbling window requires.
+/// developer guide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MappingOptions {
     /// The most records in a batch (`BatchSize`).
     pub batch_size: usize,
+    /// Whether it polls the stream (`Enabled`). With a folder for checkpoints, a mapping that was
+    /// disabled or enabled stays so after a restart, whatever this says.
+    pub enabled: bool,
+    /// How many batches of a shard are delivered at a time (`ParallelizationFactor`), from 1 to 10. The
+    /// records of a partition key stay in order. It must be 1 with a tumbling window.
+    pub parallelization_factor: usize,
+    /// Which records the function gets (`FilterCriteria`).
+    pub filter_criteria: FilterCriteria,
     /// How long to wait for a full batch before sending a short one
     /// (`MaximumBatchingWindowInSeconds`).
     pub batching_window: Duration,
@@ -24,8 +35,8 @@ pub struct MappingOptions {
     pub retry_attempts: Option<u32>,
     /// How old a record may be before it fails; `None` for any age (`MaximumRecordAgeInSeconds`).
     pub record_age: Option<Duration>,
-    /// The folder for failed batches (the S3 on-failure destination).
-    pub on_failure: Option<PathBuf>,
+    /// Where failed batches go (`DestinationConfig`).
+    pub on_failure: Option<OnFailure>,
     /// The folder for checkpoints, so that the mapping goes on where it was after a restart, even if
     /// it was killed; `None` to keep nothing. Each function and stream has a folder in it. A mapping
     /// reads it when it starts, so the last one of the same function and stream must have ended.
@@ -43,7 +54,7 @@ pub struct MappingOptions {
 /// What can be changed while a mapping runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MappingUpdate {
-    /// Whether it polls the stream (`Enabled`).
+    /// Whether it polls the stream.
     pub(crate) enabled: bool,
     /// The most records in a batch (`BatchSize`).
     pub(crate) batch_size: usize,
@@ -52,7 +63,7 @@ pub(crate) struct MappingUpdate {
 impl From<&MappingOptions> for MappingUpdate {
     fn from(options: &MappingOptions) -> Self {
         Self {
-            enabled: true,
+            enabled: options.enabled,
             batch_size: options.batch_size,
         }
     }
@@ -62,6 +73,9 @@ impl Default for MappingOptions {
     fn default() -> Self {
         Self {
             batch_size: 100,
+            enabled: true,
+            parallelization_factor: 1,
+            filter_criteria: FilterCriteria::default(),
             batching_window: Duration::ZERO,
             tumbling_window: None,
             report_batch_item_failures: false,

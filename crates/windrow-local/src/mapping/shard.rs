@@ -1,29 +1,33 @@
 //! One shard's poller: read, batch, invoke, retry.
 
 mod deliver;
+mod lanes;
+mod pages;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windrow_core::window::Window;
-use windrow_read::{ReadError, ShardPage, ShardReader, ShardRecord, Start};
+use windrow_read::{ReadError, ShardReader, ShardRecord, Start};
 
 use super::chaos;
-use super::checkpoint::{CheckpointWriter, Checkpoints, SavedStart, ShardToSave};
+use super::checkpoint::{CheckpointWriter, Checkpoints, LaneSet, SavedStart, ShardToSave};
 use super::flow::{Flow, pause};
 use super::follow::{ProgressMark, ShardWork, StreamSource};
 use super::hooks::DeliveryHooks;
 use super::invoke::Invoker;
 use super::options::{MappingOptions, MappingUpdate};
 use super::plan::{BatchRules, PollStep, ShardView};
+use crate::clock::Clock;
 use crate::disk_trouble::{DiskTrouble, DiskWriter};
 use crate::faults::Faults;
 use crate::functions::Function;
+use lanes::{LaneReader, LaneSaving, LaneSplitter, run_lanes};
+use pages::{PageRead, PageReader, is_later, read_page};
 
 /// The maximum number of records to read ahead of the function.
 const READ_AHEAD: usize = 10_000;
@@ -50,18 +54,6 @@ pub(super) struct Polling {
     pub(super) open: OpenReader,
 }
 
-/// Reads a shard, a page at a time.
-pub(super) trait PageReader: Send + Sync {
-    /// The next page.
-    fn next_page(&mut self) -> BoxFuture<'_, Result<ShardPage, ReadError>>;
-}
-
-impl PageReader for ShardReader {
-    fn next_page(&mut self) -> BoxFuture<'_, Result<ShardPage, ReadError>> {
-        Box::pin(self.next_page())
-    }
-}
-
 /// Opens a reader of a shard, from a record on.
 type OpenReader = Box<dyn Fn(&str, Start) -> Box<dyn PageReader> + Send + Sync>;
 
@@ -86,7 +78,98 @@ impl ShardWork for Polling {
         mark: ProgressMark,
         stop: CancellationToken,
     ) {
-        Poller::new(self, shard, start, mark, stop).run().await;
+        let begin = self.begin(&shard, start);
+        let has_lanes = begin
+            .saved
+            .as_ref()
+            .is_some_and(|saved| !saved.lanes.is_empty());
+        if has_lanes || self.options.parallelization_factor > 1 {
+            self.run_lanes(shard, begin, mark, stop).await;
+        } else {
+            Poller::of_shard(self, shard, begin, mark, stop).run().await;
+        }
+    }
+}
+
+impl Polling {
+    /// Begins where an earlier process has left the shard, or at `start`.
+    fn begin(&self, shard: &str, start: Start) -> ShardBegin {
+        let mut begin = ShardBegin {
+            checkpoint: start,
+            open: None,
+            saved: None,
+        };
+        let Some(checkpoints) = &self.checkpoints else {
+            return begin;
+        };
+        let mut progress = SavedProgress {
+            writer: checkpoints.writer(shard),
+            is_saved: false,
+            records: 0,
+            lanes: Vec::new(),
+        };
+        if let Some(saved) = checkpoints.take(shard, self.rules.tumbling.is_some()) {
+            (progress.records, progress.is_saved) = (saved.records, true);
+            progress.lanes = saved.lanes;
+            begin.checkpoint = saved.start.into();
+            begin.open = saved.window.map(|saved| OpenWindow {
+                window: saved.window(),
+                opened: saved.opened.into(),
+                state: saved.state,
+            });
+        } else if checkpoints.is_resumed() {
+            begin.checkpoint = Start::TrimHorizon;
+        } else if begin.checkpoint == Start::Latest {
+            // A later start at the latest record would skip what arrives until then.
+            let now = self.source.clock.now_millis();
+            begin.checkpoint = SavedStart::of(&begin.checkpoint, now).into();
+        }
+        begin.saved = Some(progress);
+        begin
+    }
+
+    /// Runs a poller for each of the shard's lanes.
+    async fn run_lanes(
+        self: Arc<Self>,
+        shard: String,
+        begin: ShardBegin,
+        mark: ProgressMark,
+        stop: CancellationToken,
+    ) {
+        let lanes = self.options.parallelization_factor;
+        let checkpoint = begin.checkpoint;
+        let saved = begin.saved.map(|saved| {
+            let start = checkpoint.clone();
+            let done = saved.lanes.clone();
+            let saving = LaneSaving::new(saved.writer, start, saved.records, lanes, done);
+            (Arc::new(saving), saved.is_saved, saved.lanes)
+        });
+        let reader = (self.open)(&shard, checkpoint.clone());
+        let done = saved.as_ref().map(|(_, _, done)| done.clone());
+        let clock = self.source.clock.clone();
+        let splitter =
+            LaneSplitter::new(reader, lanes, done.unwrap_or_default(), clock, READ_AHEAD);
+        let splitter = Arc::new(splitter);
+        run_lanes(lanes, &mark, |lane, mark| {
+            let pages = Pages::Lane(LaneReader {
+                splitter: Arc::clone(&splitter),
+                lane,
+            });
+            let saving = saved.as_ref().map(|(saving, is_saved, _)| Saving {
+                writer: ProgressWriter::Lane(Arc::clone(saving), lane),
+                is_saved: *is_saved,
+                records: 0,
+                rebuild: 0,
+                rebuilt_from: None,
+            });
+            let (polling, shard, stop) = (Arc::clone(&self), shard.clone(), stop.clone());
+            let poller = Poller {
+                saving,
+                ..Poller::new(polling, shard, pages, checkpoint.clone(), mark, stop)
+            };
+            poller.run()
+        })
+        .await;
     }
 }
 
@@ -98,9 +181,9 @@ struct OpenWindow {
     opened: Start,
 }
 
-/// How a poller saves its shard's progress.
+/// How a poller saves its progress.
 struct Saving {
-    writer: CheckpointWriter,
+    writer: ProgressWriter,
     /// Whether there is a file.
     is_saved: bool,
     /// How many records are done.
@@ -111,18 +194,63 @@ struct Saving {
     rebuilt_from: Option<Start>,
 }
 
+enum ProgressWriter {
+    Shard(CheckpointWriter),
+    Lane(Arc<LaneSaving>, usize),
+}
+
+/// What a poller reads.
+enum Pages {
+    Shard(Box<dyn PageReader>),
+    /// A lane, which does not go back.
+    Lane(LaneReader),
+}
+
+impl Pages {
+    async fn next(&mut self, clock: &Clock) -> Result<PageRead, ReadError> {
+        match self {
+            Self::Shard(reader) => read_page(&mut **reader, clock, READ_AHEAD).await,
+            Self::Lane(lane) => lane.next().await,
+        }
+    }
+}
+
+/// Where a shard begins, and what an earlier process has done of it.
+struct ShardBegin {
+    checkpoint: Start,
+    open: Option<OpenWindow>,
+    saved: Option<SavedProgress>,
+}
+
+struct SavedProgress {
+    writer: CheckpointWriter,
+    is_saved: bool,
+    records: u64,
+    /// What lanes had done after the checkpoint.
+    lanes: Vec<LaneSet>,
+}
+
+/// Records that follow each other and do not match the filters.
+struct FilteredRun {
+    /// The sequence number of the last one.
+    last: String,
+    count: u64,
+}
+
 struct Poller {
     polling: Arc<Polling>,
     invoker: Invoker,
     flush: watch::Receiver<i64>,
     update: watch::Receiver<MappingUpdate>,
-    reader: Box<dyn PageReader>,
+    pages: Pages,
     /// The start of the records that were not delivered yet.
     checkpoint: Start,
     saving: Option<Saving>,
     /// Writes to the on-failure destination.
     failed: DiskWriter,
     records: VecDeque<ShardRecord>,
+    /// The records among those in `records` and after them that the function does not get.
+    filtered: VecDeque<FilteredRun>,
     /// When the oldest record in `records` was read.
     oldest: Instant,
     read_up_to: i64,
@@ -134,43 +262,46 @@ struct Poller {
 }
 
 impl Poller {
-    /// A poller that goes on where an earlier process has left the shard, or begins at `start`.
-    fn new(
+    /// A poller of a whole shard.
+    fn of_shard(
         polling: Arc<Polling>,
         shard: String,
-        start: Start,
+        begin: ShardBegin,
         mark: ProgressMark,
         stop: CancellationToken,
     ) -> Self {
-        let mut checkpoint = start;
-        let (mut open, mut saving) = (None, None);
-        if let Some(checkpoints) = &polling.checkpoints {
-            let (mut records, mut is_saved) = (0, false);
-            if let Some(saved) = checkpoints.take(&shard, polling.rules.tumbling.is_some()) {
-                (records, is_saved) = (saved.records, true);
-                checkpoint = saved.start.into();
-                open = saved.window.map(|saved| OpenWindow {
-                    window: saved.window(),
-                    opened: saved.opened.into(),
-                    state: saved.state,
-                });
-            } else if checkpoints.is_resumed() {
-                checkpoint = Start::TrimHorizon;
-            } else if checkpoint == Start::Latest {
-                // A later start at the latest record would skip what arrives until then.
-                let now = polling.source.clock.now_millis();
-                checkpoint = SavedStart::of(&checkpoint, now).into();
-            }
-            saving = Some(Saving {
-                writer: checkpoints.writer(&shard),
-                is_saved,
-                records,
-                rebuild: 0,
-                rebuilt_from: None,
-            });
-        }
+        let reader = (polling.open)(&shard, begin.checkpoint.clone());
+        let saving = begin.saved.map(|saved| Saving {
+            writer: ProgressWriter::Shard(saved.writer),
+            is_saved: saved.is_saved,
+            records: saved.records,
+            rebuild: 0,
+            rebuilt_from: None,
+        });
         Self {
-            reader: (polling.open)(&shard, checkpoint.clone()),
+            saving,
+            open: begin.open,
+            ..Self::new(
+                polling,
+                shard,
+                Pages::Shard(reader),
+                begin.checkpoint,
+                mark,
+                stop,
+            )
+        }
+    }
+
+    fn new(
+        polling: Arc<Polling>,
+        shard: String,
+        pages: Pages,
+        checkpoint: Start,
+        mark: ProgressMark,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            pages,
             invoker: Invoker {
                 function: Arc::clone(&polling.function),
                 stream_arn: polling.stream_arn.clone(),
@@ -183,12 +314,13 @@ impl Poller {
             failed: polling.disk.writer(),
             polling,
             checkpoint,
-            saving,
+            saving: None,
             records: VecDeque::new(),
+            filtered: VecDeque::new(),
             oldest: Instant::now(),
             read_up_to: i64::MIN,
             ended: false,
-            open,
+            open: None,
             mark,
             stop,
         }
@@ -234,6 +366,18 @@ impl Poller {
             return Flow::Continue;
         };
         let now = self.now_millis();
+        let writer = match &saving.writer {
+            ProgressWriter::Shard(writer) => writer,
+            ProgressWriter::Lane(lanes, lane) => {
+                let (checkpoint, records) = (&self.checkpoint, saving.records);
+                let saved = lanes.save(*lane, checkpoint, records, finished, now, &self.stop);
+                return if saved.await {
+                    Flow::Continue
+                } else {
+                    Flow::Stop
+                };
+            }
+        };
         let open = self.open.as_ref();
         let opened = open.map(|open| SavedStart::of(&open.opened, now));
         let open = open.zip(opened.as_ref());
@@ -242,9 +386,10 @@ impl Poller {
             records: saving.records,
             finished,
             window: open.map(|(open, opened)| (open.window, opened, open.state.as_deref())),
+            lanes: Vec::new(),
             now,
         };
-        if saving.writer.save(progress, &self.stop).await {
+        if writer.save(progress, &self.stop).await {
             Flow::Continue
         } else {
             Flow::Stop
@@ -260,9 +405,12 @@ impl Poller {
             }
         }
         // Records that wait to be delivered again come before the checkpoint.
-        if !self.hooks.is_redelivering() {
-            self.reader = (self.polling.open)(&self.invoker.shard, self.checkpoint.clone());
+        if let Pages::Shard(reader) = &mut self.pages
+            && !self.hooks.is_redelivering()
+        {
+            *reader = (self.polling.open)(&self.invoker.shard, self.checkpoint.clone());
             self.records.clear();
+            self.filtered.clear();
             self.read_up_to = i64::MIN;
             self.ended = false;
         }
@@ -307,22 +455,23 @@ impl Poller {
                 () = pause => {}
             }
         }
-        let asked_at = self.now_millis();
         let page = tokio::select! {
             () = self.stop.cancelled() => return Flow::Stop,
-            page = self.reader.next_page() => page,
+            page = self.pages.next(&self.polling.source.clock) => page,
         };
         match page {
             Ok(page) => {
                 if self.records.is_empty() {
                     self.oldest = Instant::now();
                 }
-                let all = page.behind.is_zero() && page.records.len() < READ_AHEAD;
-                if all || page.ended {
-                    self.read_up_to = asked_at - SETTLE_MILLIS;
+                if page.is_tip || page.ended {
+                    self.read_up_to = page.asked_at - SETTLE_MILLIS;
                 }
                 self.ended = page.ended;
-                self.records.extend(page.records);
+                self.accept(page);
+                if self.skip_filtered() {
+                    return self.save(false).await;
+                }
                 Flow::Continue
             }
             Err(error) => {
@@ -331,6 +480,61 @@ impl Poller {
                 pause(&self.stop, 0).await
             }
         }
+    }
+
+    /// Queues the records of a page that the function gets, and notes the others.
+    fn accept(&mut self, page: PageRead) {
+        for record in page.records {
+            if self.polling.options.filter_criteria.matches(&record) {
+                self.records.push_back(record);
+            } else {
+                self.skip(record.sequence_number, 1);
+            }
+        }
+        let is_lane = matches!(self.pages, Pages::Lane(_));
+        if let Some(last) = page.last.filter(|_| is_lane) {
+            // The records in between are those of other lanes.
+            self.skip(last, 0);
+        }
+    }
+
+    /// Notes that `count` records that the function does not get are followed by none that it gets
+    /// up to the one with the sequence number `last`.
+    fn skip(&mut self, last: String, count: u64) {
+        let queued = self.records.back().map(|it| &it.sequence_number);
+        if queued.is_some_and(|queued| !is_later(&last, queued)) {
+            return;
+        }
+        match self.filtered.back_mut() {
+            Some(run) if queued.is_none_or(|queued| is_later(&run.last, queued)) => {
+                run.last = last;
+                run.count += count;
+            }
+            _ => self.filtered.push_back(FilteredRun { last, count }),
+        }
+    }
+
+    /// Moves the checkpoint over the records that the function does not get, up to the next one that
+    /// it does get. Returns whether there were any.
+    fn skip_filtered(&mut self) -> bool {
+        let queued = self.records.front();
+        let queued = queued.map(|queued| queued.sequence_number.clone());
+        let is_before = |run: &mut FilteredRun| {
+            let queued = queued.as_deref();
+            queued.is_none_or(|queued| is_later(queued, &run.last))
+        };
+        let mut moved = false;
+        while let Some(run) = self.filtered.pop_front_if(is_before) {
+            if let Some(saving) = &mut self.saving {
+                saving.records += run.count;
+            }
+            // One between records of a batch is before the last of them.
+            if self.is_after_checkpoint(&run.last) {
+                self.checkpoint = Start::AfterSequence(run.last);
+            }
+            moved = true;
+        }
+        moved
     }
 }
 

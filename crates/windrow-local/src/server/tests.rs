@@ -105,6 +105,8 @@ async fn access_of_pages_depends_on_the_callers() {
         (image, 403, 403),
         (link, 200, 403),
         (typed, 200, 403),
+        // Node's `fetch`.
+        ("Sec-Fetch-Mode: cors\r\n", 200, 200),
         (&format!("{own}Sec-Fetch-Site: cross-site\r\n"), 200, 403),
     ] {
         for (callers, status) in [

@@ -159,7 +159,10 @@ async fn a_process_that_exits_at_once_is_restarted_with_growing_pauses() {
         assert_eq!(
             crashed,
             InvokeError::Crashed {
-                status: "exit status: 4".to_owned()
+                status: format!(
+                    "exit status: 4, before it asked for an event; its output is in {}",
+                    folder.path().join("log").display()
+                )
             }
         );
     }
@@ -185,6 +188,82 @@ async fn a_missing_binary_is_reported_with_the_build_command() {
         "{message}"
     );
     assert!(message.contains("`cargo build -p aggregator`"), "{message}");
+}
+
+/// A command in the folder of the examples.
+fn command(text: &str) -> BootstrapOptions {
+    let examples = example("function").parent().unwrap().to_owned();
+    BootstrapOptions::command("function", text, examples, "/nonexistent:/usr/bin:/bin").unwrap()
+}
+
+async fn error_of(options: BootstrapOptions) -> InvokeError {
+    let function = Bootstrap::new(options);
+    invoke(&function, json!({}), LIMIT).await.unwrap_err()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_command_has_its_arguments_folder_and_handler() {
+    let mut options = command("./function one 'two three' app.handler");
+    let folder = options.folder.clone().unwrap();
+    options
+        .environment
+        .insert("MORE".to_owned(), "1".to_owned());
+    let function = Bootstrap::new(options);
+    let response = invoke(&function, json!({ "do": "env" }), LIMIT)
+        .await
+        .unwrap();
+    assert_eq!(
+        response["arguments"],
+        json!(["one", "two three", "app.handler"])
+    );
+    assert_eq!(response["folder"], json!(folder.canonicalize().unwrap()));
+    let env = &response["env"];
+    assert_eq!(env["_HANDLER"], "app.handler");
+    assert_eq!(env["LAMBDA_TASK_ROOT"], json!(folder));
+    assert_eq!(env["PATH"], "/nonexistent:/usr/bin:/bin");
+    assert_eq!((&env["MORE"], &env["HOME"]), (&json!("1"), &Value::Null));
+
+    let function = Bootstrap::new(command("./function"));
+    let response = invoke(&function, json!({ "do": "env" }), LIMIT)
+        .await
+        .unwrap();
+    assert_eq!(response["env"]["_HANDLER"], "./function");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_program_that_is_not_found_is_named_with_what_was_tried() {
+    let error = error_of(command("no-such-program app.handler")).await;
+    assert_eq!(
+        error.to_string(),
+        "the function cannot be reached: the program `no-such-program` is not found: tried \
+         /nonexistent/no-such-program, /usr/bin/no-such-program, /bin/no-such-program"
+    );
+    let options = command("./no-such-program");
+    let tried = options.folder.clone().unwrap().join("./no-such-program");
+    let message = error_of(options).await.to_string();
+    assert!(
+        message.ends_with(&format!("is not found: tried {}", tried.display())),
+        "{message}"
+    );
+
+    let mut options = command("sleep 600");
+    options.folder = Some(PathBuf::from("/nonexistent"));
+    let message = error_of(options).await.to_string();
+    assert!(
+        message.ends_with("/nonexistent is not a folder"),
+        "{message}"
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_program_that_never_asks_for_an_event_is_stopped() {
+    let mut options = command("sleep 600");
+    options.init_timeout = Duration::from_millis(50);
+    let after = options.init_timeout;
+    assert_eq!(error_of(options).await, InvokeError::NeverAsked { after });
 }
 
 #[tokio::test]

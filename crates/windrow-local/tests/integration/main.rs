@@ -12,6 +12,7 @@ mod endpoint_faults;
 mod endpoint_reads;
 mod firehose;
 mod firehose_settings;
+mod languages;
 mod mapping;
 mod restart;
 

@@ -20,6 +20,7 @@ async fn save(checkpoints: &Arc<Checkpoints>, shard: &str, number: &str, finishe
         records: 5,
         finished,
         window: (!finished).then_some((window, &opened, Some(&*state))),
+        lanes: Vec::new(),
         now: 99_000,
     };
     let writer = checkpoints.writer(shard);

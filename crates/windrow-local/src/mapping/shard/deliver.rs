@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use windrow_core::window::Window;
 use windrow_read::{ShardRecord, Start};
 
+use super::pages::is_later;
 use super::{OpenWindow, Poller};
 use crate::mapping::flow::{Flow, pause};
 use crate::mapping::hooks::{InWindow, NextBatch, Rerun};
@@ -22,7 +23,7 @@ impl Poller {
         // Failures of the batch at the front. Any progress starts a new batch.
         let mut failures = 0_u32;
         loop {
-            match self.discard_old(left).await {
+            match self.discard_old(left, failures).await {
                 Some(discarded) => left -= discarded,
                 None => return Flow::Stop,
             }
@@ -202,14 +203,15 @@ impl Poller {
 
     /// Discards the records at the front that are older than the mapping allows. Returns how many;
     /// `None` if the mapping stops.
-    async fn discard_old(&mut self, most: usize) -> Option<usize> {
+    async fn discard_old(&mut self, most: usize, attempts: u32) -> Option<usize> {
         let Some(age) = self.polling.options.record_age else {
             return Some(0);
         };
         let oldest = self.now_millis() - i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let old = |record: &&ShardRecord| record.arrival.millis() < oldest;
         let count = self.records.iter().take(most).take_while(old).count();
-        match self.discard(count, "RecordAgeExceeded", 0, "too old").await {
+        let condition = "RecordAgeExceeded";
+        match self.discard(count, condition, attempts, "too old").await {
             Flow::Stop => None,
             Flow::Continue | Flow::Replan => Some(count),
         }
@@ -237,23 +239,29 @@ impl Poller {
             shard: &self.invoker.shard,
             condition,
             attempts,
-            reason,
             records: batch,
             event: &event,
             now: Timestamp::from_millisecond(now).unwrap_or_default(),
         };
         match &self.polling.options.on_failure {
-            None => tracing::error!(count, condition, "records failed permanently and are lost"),
-            Some(folder) => loop {
-                match failed.write(folder).await {
+            None => {
+                tracing::error!(
+                    count,
+                    condition,
+                    reason,
+                    "records failed permanently and are lost"
+                );
+            }
+            Some(to) => loop {
+                match failed.write(to).await {
                     Ok(path) => {
                         self.failed.succeeded();
                         let path = path.display();
-                        tracing::error!(count, condition, %path, "records failed permanently");
+                        tracing::error!(count, condition, reason, %path, "records failed permanently");
                         break;
                     }
                     Err(error) => {
-                        self.failed.failed(folder, &error);
+                        self.failed.failed(to.folder(), &error);
                         // Delivery stops until they are written, because there is no other copy.
                         if let Flow::Stop = pause(&self.stop, u32::MAX).await {
                             return Flow::Stop;
@@ -289,13 +297,14 @@ impl Poller {
         if let Some(done) = done.filter(|done| self.is_after_checkpoint(done)) {
             self.checkpoint = Start::AfterSequence(done);
         }
+        self.skip_filtered();
         batch
     }
 
     /// Whether a record is after the checkpoint. One that is delivered again is not.
-    fn is_after_checkpoint(&self, number: &str) -> bool {
+    pub(super) fn is_after_checkpoint(&self, number: &str) -> bool {
         match &self.checkpoint {
-            Start::AfterSequence(last) => (last.len(), last.as_str()) < (number.len(), number),
+            Start::AfterSequence(last) => is_later(number, last),
             _ => true,
         }
     }

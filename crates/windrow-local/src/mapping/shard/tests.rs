@@ -5,18 +5,21 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
 use windrow_core::window::Tumbling;
 use windrow_event::Event;
-use windrow_read::Timestamp;
+use windrow_read::{ShardPage, Timestamp};
 
 use super::*;
 use crate::clock::Clock;
 use crate::disk_trouble::DiskTrouble;
 use crate::functions::InvokeError;
+use crate::mapping::filter::FilterCriteria;
+use crate::mapping::on_failure::OnFailure;
 
 const SHARD: &str = "shardId-000000000000";
 const WINDOW: i64 = 60_000;
@@ -33,6 +36,9 @@ struct FakeShard {
     failures: Mutex<VecDeque<Misbehaviour>>,
     /// Batches with this record always fail.
     poison: Option<usize>,
+    criteria: FilterCriteria,
+    /// How many lanes each process has, in turn.
+    lanes: Mutex<VecDeque<usize>>,
     is_windowed: bool,
     has_faults: bool,
     effects: Mutex<Effects>,
@@ -54,7 +60,10 @@ enum Misbehaviour {
 struct Effects {
     /// The rows: the window's start, and the first and the last record.
     rows: BTreeSet<(i64, usize, usize)>,
+    /// By this process.
     delivered: Vec<usize>,
+    /// By all processes before.
+    all: Vec<usize>,
 }
 
 impl FakeShard {
@@ -205,12 +214,15 @@ fn checkpoints(folder: &Path) -> Checkpoints {
 /// Runs a poller until it is done or killed. Returns whether it is done, and its last watermark.
 async fn run(world: &Arc<FakeShard>, folder: &Path, faults: &Arc<Faults>) -> (bool, i64) {
     let (_flush, flush) = watch::channel(i64::MAX);
+    let lanes = world.lanes.lock().unwrap().pop_front().unwrap_or(1);
     let options = MappingOptions {
         batch_size: 5,
+        parallelization_factor: lanes,
         report_batch_item_failures: !world.is_windowed,
         bisect_on_error: !world.is_windowed,
         retry_attempts: (!world.is_windowed).then_some(1),
-        on_failure: Some(folder.join("on-failure")),
+        on_failure: Some(OnFailure::S3(folder.join("on-failure"))),
+        filter_criteria: world.criteria.clone(),
         ..MappingOptions::default()
     };
     let (_update, update) = watch::channel(MappingUpdate::from(&options));
@@ -221,6 +233,7 @@ async fn run(world: &Arc<FakeShard>, folder: &Path, faults: &Arc<Faults>) -> (bo
         clock: Clock::system(),
     };
     let opened = Arc::clone(world);
+    let saved = Arc::new(checkpoints(folder));
     let polling = Polling {
         source,
         stream_arn: "arn:aws:kinesis:us-east-1:000000000000:stream/stream".to_owned(),
@@ -235,7 +248,7 @@ async fn run(world: &Arc<FakeShard>, folder: &Path, faults: &Arc<Faults>) -> (bo
         flush,
         update,
         faults: Arc::clone(faults),
-        checkpoints: Some(Arc::new(checkpoints(folder))),
+        checkpoints: Some(Arc::clone(&saved)),
         disk: DiskTrouble::new(),
         open: Box::new(move |_, start| {
             let next = match start {
@@ -247,8 +260,7 @@ async fn run(world: &Arc<FakeShard>, folder: &Path, faults: &Arc<Faults>) -> (bo
         }),
     };
     let (marks, mut received) = mpsc::channel(1_000_000);
-    let poller = Poller::new(
-        Arc::new(polling),
+    let running = Arc::new(polling).run(
         SHARD.to_owned(),
         Start::TrimHorizon,
         ProgressMark::new(SHARD, marks),
@@ -257,8 +269,10 @@ async fn run(world: &Arc<FakeShard>, folder: &Path, faults: &Arc<Faults>) -> (bo
     let is_done = tokio::select! {
         biased;
         () = world.killed.notified() => false,
-        () = poller.run() => true,
+        () = running => true,
     };
+    // What another lane is saving is saved before the process ends, or never.
+    saved.close();
     let mut watermark = i64::MIN;
     while let Ok((_, time)) = received.try_recv() {
         watermark = watermark.max(time);
@@ -284,13 +298,21 @@ fn run_all(
         .start_paused(true)
         .build();
     runtime.unwrap().block_on(async {
+        let mut saved_before = BTreeSet::new();
         loop {
             let (is_done, watermark) = run(&world, folder.path(), &faults).await;
             for (start, (from, to)) in windows(&world.log) {
-                if world.is_windowed && start + WINDOW <= watermark {
+                let is_filtered = world.criteria != FilterCriteria::default();
+                if world.is_windowed && !is_filtered && start + WINDOW <= watermark {
                     prop_assert!(is_covered(&world, start, from, to), "{start} is not done");
                 }
             }
+            let again = world.effects.lock().unwrap().delivered.split_off(0);
+            for index in &again {
+                prop_assert!(!saved_before.contains(index), "{index} was done: {again:?}");
+            }
+            world.effects.lock().unwrap().all.extend(again);
+            saved_before = done_records(&world, folder.path());
             if is_done {
                 break;
             }
@@ -312,6 +334,26 @@ fn run_all(
         Ok(())
     })?;
     Ok((world, folder))
+}
+
+/// The records that are saved as done. Those of an open window may be delivered again.
+fn done_records(world: &FakeShard, folder: &Path) -> BTreeSet<usize> {
+    let Some(saved) = checkpoints(folder).take(SHARD, world.is_windowed) else {
+        return BTreeSet::new();
+    };
+    if world.has_faults {
+        return BTreeSet::new();
+    }
+    let start = match saved.start {
+        SavedStart::After(number) => world.index(&number) + 1,
+        _ => 0,
+    };
+    let is_done = |index: &usize| {
+        let record = &world.log[*index];
+        let mut lanes = saved.lanes.iter();
+        *index < start || lanes.any(|lanes| lanes::is_done(record, lanes))
+    };
+    (0..world.log.len()).filter(is_done).collect()
 }
 
 /// The first and the last record of each window.
@@ -397,6 +439,82 @@ proptest! {
         }
     }
 
+    /// With several lanes, and another number of them after each kill, every record is delivered, those
+    /// of a partition key in order, and none again that was saved as done.
+    #[test]
+    fn killed_lanes_go_on_where_each_was(
+        gaps in gaps(),
+        keys in vec(0..6_u8, 40),
+        kills in vec(0..20_usize, 0..8),
+        pages in vec(0..9_usize, 40),
+        lanes in vec(1..5_usize, 9),
+        misbehaviour in vec(misbehaviour(), 60),
+    ) {
+        let mut log = log(&gaps);
+        for (record, key) in log.iter_mut().zip(&keys) {
+            record.partition_key = key.to_string();
+        }
+        let mut failures: VecDeque<Misbehaviour> = misbehaviour.into();
+        // What a function has done before it failed is delivered again, as it must be.
+        failures.retain(|failure| !matches!(failure, Misbehaviour::Late));
+        let world = FakeShard {
+            log,
+            kills: Mutex::new(kills.into()),
+            pages: Mutex::new(pages.into()),
+            failures: Mutex::new(failures),
+            lanes: Mutex::new(lanes.into()),
+            ..FakeShard::default()
+        };
+        let (world, folder) = run_all(world, "", false)?;
+        let delivered = world.effects.lock().unwrap().all.clone();
+        let mut first = BTreeMap::new();
+        for (position, index) in delivered.iter().enumerate() {
+            first.entry(*index).or_insert(position);
+        }
+        prop_assert_eq!(first.len(), world.log.len());
+        let mut last: BTreeMap<&str, usize> = BTreeMap::new();
+        for (index, position) in first {
+            let before = last.insert(&world.log[index].partition_key, position);
+            prop_assert!(before.is_none_or(|before| before < position), "{delivered:?}");
+        }
+        let totals = checkpoints(folder.path()).totals(7).unwrap();
+        prop_assert_eq!(totals.records, world.log.len() as u64);
+    }
+
+    /// The function gets the records that match the filters, all of them and in order; the others
+    /// count as done. With windows as well.
+    #[test]
+    fn a_killed_poller_skips_what_the_filters_exclude(
+        gaps in gaps(),
+        matches in vec(prop_oneof![1 => Just(true), 2 => Just(false)], 40),
+        kills in vec(0..12_usize, 0..8),
+        pages in vec(0..9_usize, 40),
+        is_windowed: bool,
+    ) {
+        let mut log = log(&gaps);
+        for (record, matches) in log.iter_mut().zip(&matches) {
+            record.data = if *matches { "{\"a\": 1}" } else { "1" }.into();
+        }
+        let world = FakeShard {
+            log,
+            kills: Mutex::new(kills.into()),
+            pages: Mutex::new(pages.into()),
+            is_windowed,
+            criteria: FilterCriteria::new([r#"{"data": {"a": [1]}}"#]).unwrap(),
+            ..FakeShard::default()
+        };
+        let expected: Vec<usize> = (0..world.log.len()).filter(|index| matches[*index]).collect();
+        let (world, folder) = run_all(world, "", false)?;
+        let mut delivered = world.effects.lock().unwrap().all.clone();
+        let again = delivered.windows(2).filter(|pair| pair[1] <= pair[0]).count();
+        prop_assert!(again <= 8, "{delivered:?}");
+        delivered.sort_unstable();
+        delivered.dedup();
+        prop_assert_eq!(delivered, expected);
+        let totals = checkpoints(folder.path()).totals(7).unwrap();
+        prop_assert_eq!(totals.records, world.log.len() as u64);
+    }
+
     /// Without windows, every record is delivered, the first time in order, or goes to the on-failure
     /// destination. A kill alone delivers again only what was not saved: at most one batch.
     #[test]
@@ -418,7 +536,7 @@ proptest! {
             ..FakeShard::default()
         };
         let (world, folder) = run_all(world, "", true)?;
-        let delivered = std::mem::take(&mut world.effects.lock().unwrap().delivered);
+        let delivered = std::mem::take(&mut world.effects.lock().unwrap().all);
         let all: BTreeSet<usize> = delivered.iter().copied().collect();
         let failed = failed_records(&folder.path().join("on-failure"), &world);
         let expected: BTreeSet<usize> = (0..world.log.len()).collect();

@@ -2,7 +2,11 @@
 
 mod clock;
 mod faults;
+mod filters;
+mod lanes;
 mod retries;
+mod starts;
+mod updates;
 mod windows;
 
 use std::sync::{Arc, Mutex};
@@ -137,7 +141,7 @@ impl Mapped {
     }
 }
 
-fn source(cloud: &TestEndpoint) -> MappingSource {
+pub(crate) fn source(cloud: &TestEndpoint) -> MappingSource {
     MappingSource {
         client: cloud.kinesis(),
         stream: "stream".to_owned(),
@@ -148,7 +152,7 @@ fn source(cloud: &TestEndpoint) -> MappingSource {
 }
 
 /// Flushes a mapping, and waits until everything that was put is done.
-async fn finish(mapping: &Mapping, clock: &Clock) {
+pub(crate) async fn finish(mapping: &Mapping, clock: &Clock) {
     let now = clock.now_millis();
     mapping.flush(now);
     let mut watermark = mapping.watermark();
@@ -160,7 +164,7 @@ async fn finish(mapping: &Mapping, clock: &Clock) {
 }
 
 /// Waits until `condition` holds.
-async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     let wait = async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(10)).await;

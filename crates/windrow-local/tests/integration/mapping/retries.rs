@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use windrow_event::Event;
 use windrow_local::functions::{Function, InvokeError};
-use windrow_local::mapping::{Mapping, MappingOptions};
+use windrow_local::mapping::{Mapping, MappingOptions, OnFailure};
 
 use super::{
     Mapped, RecordingFunction, TIME_LIMIT, data, failed, finish, reporting, source, until,
@@ -55,7 +55,7 @@ async fn bisection_isolates_the_bad_record_for_the_on_failure_destination() {
     let options = MappingOptions {
         bisect_on_error: true,
         retry_attempts: Some(1),
-        on_failure: Some(folder.path().to_owned()),
+        on_failure: Some(OnFailure::S3(folder.path().to_owned())),
         ..reporting()
     };
     let mapped = Mapped::start(1, options, |event, _| match data(event) {
@@ -104,7 +104,7 @@ async fn progress_resets_the_attempts() {
     let folder = tempfile::tempdir().unwrap();
     let options = MappingOptions {
         retry_attempts: Some(1),
-        on_failure: Some(folder.path().to_owned()),
+        on_failure: Some(OnFailure::S3(folder.path().to_owned())),
         ..reporting()
     };
     // It handles one record of each batch, so every batch except the last fails in part.
@@ -129,7 +129,7 @@ async fn a_bisection_does_not_count_as_an_attempt() {
     let options = MappingOptions {
         bisect_on_error: true,
         retry_attempts: Some(1),
-        on_failure: Some(folder.path().to_owned()),
+        on_failure: Some(OnFailure::S3(folder.path().to_owned())),
         ..reporting()
     };
     // Every batch fails until it is down to one record, which then fails once itself.
@@ -278,7 +278,7 @@ async fn records_past_their_age_fail() {
     let folder = tempfile::tempdir().unwrap();
     let options = MappingOptions {
         record_age: Some(Duration::from_secs(3)),
-        on_failure: Some(folder.path().to_owned()),
+        on_failure: Some(OnFailure::S3(folder.path().to_owned())),
         ..reporting()
     };
     let mapped = Mapped::start(1, options, |event, _| match data(event)[0].as_str() {
