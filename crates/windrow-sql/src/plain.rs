@@ -167,7 +167,9 @@ impl<'a> FieldVisitor<'a> for PlainColumns<'_, '_, 'a> {
     #[inline(always)]
     fn visit(&mut self, column: usize, start: ValueStart<'a>) -> Option<ValueEnd<'a>> {
         let step = self.plan.steps.get(column)?;
-        let end = step.take(self.columns, start, self.reading)?;
+        let Some(end) = step.take(self.columns, start, self.reading) else {
+            return step.take_null(start);
+        };
         for step in &self.plan.further_steps {
             if step.column == column {
                 step.take_again(self.columns, start, self.reading)?;
@@ -256,6 +258,12 @@ impl PlainPlan {
 }
 
 impl PlainStep {
+    /// The end of a null, unless it would stand for the arrival.
+    #[cold]
+    fn take_null<'a>(&self, start: ValueStart<'a>) -> Option<ValueEnd<'a>> {
+        start.null().filter(|_| self.form != PlainForm::RowTime)
+    }
+
     /// As [`take`](Self::take), which is inlined only once.
     #[inline(never)]
     fn take_again<'a>(
@@ -267,8 +275,8 @@ impl PlainStep {
         self.take(columns, start, reading).map(drop)
     }
 
-    /// Keeps the value of its column, and returns its end; `None` if it is invalid or has an unusual
-    /// form.
+    /// Keeps the value of its column, and returns its end; `None` if it is null or invalid or has an
+    /// unusual form.
     #[inline(always)]
     fn take<'a>(
         &self,
@@ -276,9 +284,6 @@ impl PlainStep {
         start: ValueStart<'a>,
         reading: &mut PlainRow<'a>,
     ) -> Option<ValueEnd<'a>> {
-        if let Some(end) = start.null() {
-            return (self.form != PlainForm::RowTime).then_some(end);
-        }
         let (shift, number, end) = match self.form {
             PlainForm::Exact {
                 scale,
@@ -286,7 +291,11 @@ impl PlainStep {
                 highest,
             } => {
                 let (is_negative, decimal, end) = start.decimal()?;
-                (0, exact(is_negative, decimal, scale, lowest..=highest)?, end)
+                (
+                    0,
+                    exact(is_negative, decimal, scale, lowest..=highest)?,
+                    end,
+                )
             }
             PlainForm::Digits => {
                 let (is_negative, decimal, end) = start.decimal()?;

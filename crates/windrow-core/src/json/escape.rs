@@ -105,7 +105,15 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_strings() {
-        for content in [&b""[..], b"a", b"a\\", b"\\u12", b"\t\"", b"\xff\"", b"\\x\""] {
+        for content in [
+            &b""[..],
+            b"a",
+            b"a\\",
+            b"\\u12",
+            b"\t\"",
+            b"\xff\"",
+            b"\\x\"",
+        ] {
             assert_eq!(text(content), None, "{}", content.escape_ascii());
         }
     }

@@ -87,31 +87,36 @@ pub fn visit<'a>(
 ) -> Option<Projected<'a>> {
     layout.begin(names);
     let mut rest = text;
-    let mut index = 0;
     let mut has_newline = false;
     let mut seen = FieldSet::default();
-    let mut keys = layout.keys(names).iter();
+    // The keys that are expected next, after `taken` others. How many of them were taken follows from
+    // the length, which is one variable less in the loop.
+    let mut keys = layout.keys(names);
+    let (mut taken, mut expected) = (0, keys.len());
     loop {
-        let known = keys.next().and_then(|key| Some((key.field, key.take(rest)?)));
+        let known = keys.split_first();
+        let known = known.and_then(|(key, after)| Some((key.field, key.take(rest)?, after)));
         let (field, value) = match known {
-            Some(known) => {
-                index += 1;
-                known
+            Some((field, value, after)) => {
+                keys = after;
+                (field, value)
             }
             None => {
+                let index = taken + expected - keys.len();
                 if index > 0
                     && let [b'}', rest @ ..] = rest
                 {
                     return Some(Projected { rest, has_newline });
                 }
                 let next = next_key(names, layout, index, rest)?;
-                index = next.index;
                 has_newline |= next.has_newline;
                 if next.is_end {
                     let rest = next.rest;
                     return Some(Projected { rest, has_newline });
                 }
-                keys = layout.keys(names).get(index..).unwrap_or_default().iter();
+                taken = next.index;
+                keys = layout.keys(names).get(taken..).unwrap_or_default();
+                expected = keys.len();
                 (next.field, next.rest)
             }
         };
@@ -141,22 +146,22 @@ impl FieldSet {
     #[inline(always)]
     fn insert(&mut self, field: usize) -> bool {
         if field >= u64::BITS as usize {
-            return self.insert_other(field);
+            return insert_other(&mut self.others, field);
         }
         let bit = 1 << field;
         let is_new = self.few & bit == 0;
         self.few |= bit;
         is_new
     }
+}
 
-    #[cold]
-    fn insert_other(&mut self, field: usize) -> bool {
-        let is_new = !self.others.contains(&field);
-        if is_new {
-            self.others.push(field);
-        }
-        is_new
+#[cold]
+fn insert_other(others: &mut Vec<usize>, field: usize) -> bool {
+    let is_new = !others.contains(&field);
+    if is_new {
+        others.push(field);
     }
+    is_new
 }
 
 /// A key that the layout does not predict, or the end of the object.

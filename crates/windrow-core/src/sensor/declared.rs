@@ -17,8 +17,8 @@ use crate::time::Timestamp;
 use crate::value::{FieldValue, Value};
 
 pub use columns::SensorError;
-pub use inputs::DeclaredInputs;
 use columns::{measure_column, narrowed, time_field};
+pub use inputs::DeclaredInputs;
 use inputs::InputPlan;
 
 /// A sensor made of a list of fields. It reads any JSON object that has them; the order of fields,
@@ -228,7 +228,12 @@ impl DeclaredSensor {
     #[cold]
     fn parse_any<'a>(&self, json: &'a [u8]) -> Result<Option<DeclaredReading<'a>>, Rejection> {
         let mut tokens = TokenBuffer::new(&self.names);
-        json::fields(&self.names, &mut FieldLayout::default(), json, tokens.tokens())?;
+        json::fields(
+            &self.names,
+            &mut FieldLayout::default(),
+            json,
+            tokens.tokens(),
+        )?;
         let fields = self.fields.iter().zip(tokens.tokens());
         let values = fields.map(|(field, token)| any_value(field, token.raw()));
         self.reading(values.collect::<Result<_, _>>()?)

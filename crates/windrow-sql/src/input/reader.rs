@@ -1,9 +1,7 @@
 //! Reads the rows in the JSON of a record.
 
 use serde_json::value::RawValue;
-use windrow_core::json::{
-    self, FieldLayout, FieldNames, FieldToken, FieldVisitor, TokenBuffer,
-};
+use windrow_core::json::{self, FieldLayout, FieldNames, FieldToken, FieldVisitor, TokenBuffer};
 use windrow_core::rejection::Rejection;
 use windrow_core::value::FieldValue;
 

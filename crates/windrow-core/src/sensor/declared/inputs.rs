@@ -8,8 +8,7 @@ use crate::value::{ColumnType, FieldValue, Value};
 
 /// What a declared sensor aggregates of a reading.
 ///
-/// Usually a few numbers, which take no memory of the heap: a thermometer's readings are added in two
-/// thirds of the time this way.
+/// Usually a few numbers, which take no memory of the heap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeclaredInputs(AggregatedInputs);
 
@@ -76,10 +75,12 @@ impl InputPlan {
     #[inline]
     pub(super) fn of(&self, values: &[FieldValue<'_>]) -> DeclaredInputs {
         let numbers = self.numbers.as_deref();
-        DeclaredInputs(match numbers.and_then(|fields| few_numbers(fields, values)) {
-            Some(numbers) => AggregatedInputs::Numbers(numbers),
-            None => AggregatedInputs::Values(self.any(values)),
-        })
+        DeclaredInputs(
+            match numbers.and_then(|fields| few_numbers(fields, values)) {
+                Some(numbers) => AggregatedInputs::Numbers(numbers),
+                None => AggregatedInputs::Values(self.any(values)),
+            },
+        )
     }
 
     #[inline(never)]
@@ -181,5 +182,69 @@ fn scale(field: &Field) -> Option<u8> {
     match field.column_type {
         ColumnType::Number(number) => Some(number.scale),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::NumberType;
+
+    fn number(unscaled: i128) -> FieldValue<'static> {
+        FieldValue::Number(Decimal { unscaled, scale: 2 })
+    }
+
+    fn field(column_type: ColumnType) -> Field {
+        Field::new("A", column_type)
+    }
+
+    /// A field that is counted and one that is both counted and aggregated.
+    const MEASURES: [(usize, bool); 3] = [(2, true), (0, false), (0, true)];
+
+    #[test]
+    fn a_few_numbers_are_the_values_of_all_measures() {
+        let decimal = ColumnType::Number(NumberType::decimal(2));
+        let fields = [decimal, ColumnType::Text, decimal].map(field);
+        let plan = InputPlan::new(&fields, MEASURES.to_vec());
+        let text = || FieldValue::Text("x".into());
+        for (values, are_few) in [
+            ([number(150), text(), number(-7)], true),
+            ([number(i64::MAX.into()), text(), FieldValue::Null], true),
+            ([FieldValue::Null, FieldValue::Null, number(0)], true),
+            ([number(i128::from(i64::MAX) + 1), text(), number(1)], false),
+        ] {
+            let inputs = plan.of(&values);
+            let is_few = matches!(inputs.0, AggregatedInputs::Numbers(_));
+            assert_eq!(is_few, are_few, "{values:?}");
+            assert_eq!(plan.values(&inputs), plan.any(&values), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn other_values_are_kept_as_they_are() {
+        let fields = [ColumnType::Float, ColumnType::Text, ColumnType::Text].map(field);
+        let plan = InputPlan::new(&fields, MEASURES.to_vec());
+        let values = [
+            FieldValue::Boolean(true),
+            FieldValue::Null,
+            FieldValue::Null,
+        ];
+        let inputs = plan.of(&values);
+        assert_eq!(plan.values(&inputs), plan.any(&values));
+        assert_eq!(plan.values(&inputs)[1], Value::Boolean(true));
+    }
+
+    #[test]
+    fn many_numbers_are_values() {
+        let decimal = ColumnType::Number(NumberType::decimal(2));
+        for count in [MOST_NUMBERS, MOST_NUMBERS + 1] {
+            let fields: Vec<Field> = (0..count).map(|_| field(decimal)).collect();
+            let plan = InputPlan::new(&fields, (0..count).map(|field| (field, false)).collect());
+            let values = vec![number(5); count];
+            let inputs = plan.of(&values);
+            let is_few = matches!(inputs.0, AggregatedInputs::Numbers(_));
+            assert_eq!(is_few, count == MOST_NUMBERS);
+            assert_eq!(plan.values(&inputs), plan.any(&values));
+        }
     }
 }
