@@ -160,10 +160,11 @@ mod tests {
         prop_assert!(null.is_none_or(with_rest));
         let boolean = start.boolean();
         prop_assert_eq!(boolean.is_some(), is(&[TokenKind::True, TokenKind::False]));
-        prop_assert!(
-            boolean
-                .is_none_or(|(value, end)| { value == is(&[TokenKind::True]) && with_rest(end) })
+        prop_assert_eq!(
+            boolean.map(|(value, _)| value),
+            boolean.map(|_| is(&[TokenKind::True]))
         );
+        prop_assert!(boolean.is_none_or(|(_, end)| with_rest(end)));
         let decimal = start.decimal();
         prop_assert_eq!(
             decimal.map(|(is_negative, decimal, _)| (is_negative, decimal)),
