@@ -7,8 +7,12 @@ use std::sync::LazyLock;
 
 use crate::distance::Distance;
 use crate::fast;
-use windrow_core::json::{self, FieldLayout, FieldNames, FieldToken, RawField, TokenKind};
+use windrow_core::json::short::ShortDecimal;
+use windrow_core::json::{
+    self, FieldLayout, FieldNames, FieldToken, FieldVisitor, RawField, ValueEnd, ValueStart,
+};
 use windrow_core::rejection::Rejection;
+use windrow_core::time::Timestamp;
 use windrow_core::value;
 
 pub use model::{LONGEST_NAME, Reading};
@@ -36,29 +40,16 @@ impl<'a> Reading<'a> {
     /// [`parse`](Self::parse).
     #[inline(never)]
     fn parse_any(line: &'a [u8]) -> Result<Self, Rejection> {
+        let mut fields = UsualFields::default();
+        if let Some(object) = json::visit(&NAMES, &mut FieldLayout::default(), line, &mut fields)
+            && object.is_all()
+            && let Some(reading) = fields.reading()
+        {
+            return Ok(reading);
+        }
         let mut values = [FieldToken::default(); FIELDS];
         json::fields(&NAMES, &mut FieldLayout::default(), line, &mut values)?;
-        Self::from_fields(&values)
-    }
-
-    #[inline(always)]
-    fn from_fields(values: &[FieldToken<'a>; FIELDS]) -> Result<Self, Rejection> {
-        Self::from_usual(values).map_or_else(|| Self::from_unusual(values), Ok)
-    }
-
-    /// The reading with these values; `None` if one is invalid or has an unusual form.
-    #[inline(always)]
-    fn from_usual(values: &[FieldToken<'a>; FIELDS]) -> Option<Self> {
-        let [name, time, latitude, longitude, distance, magic, health] = values;
-        Some(Self {
-            name: usual_name(name)?,
-            status_time: time.timestamp()?,
-            latitude: usual_degrees(latitude, 90)?,
-            longitude: usual_degrees(longitude, 180)?,
-            distance: usual_distance(distance)?,
-            magic_points: usual_points(magic)?,
-            health_points: usual_points(health)?,
-        })
+        Self::from_unusual(&values)
     }
 
     /// Parses values of any form, in the order of the fields, since a rejection names the first
@@ -109,42 +100,88 @@ pub fn usual_line(text: &[u8]) -> Option<(Reading<'_>, &[u8])> {
 /// As [`usual_line`], for readings of any form, but without white space around them.
 #[inline(never)]
 pub fn first_line<'a>(layout: &mut FieldLayout, text: &'a [u8]) -> Option<(Reading<'a>, &'a [u8])> {
-    let mut values = [FieldToken::default(); FIELDS];
-    let object = json::project(&NAMES, layout, text, &mut values)?;
-    let rest = object.line_end()?;
-    let reading = Reading::from_fields(&values).ok()?;
-    Some((reading, rest))
+    let mut fields = UsualFields::default();
+    let rest = json::visit(&NAMES, layout, text, &mut fields)?.line_end()?;
+    Some((fields.reading()?, rest))
 }
 
-#[inline(always)]
-fn usual_name<'a>(value: &FieldToken<'a>) -> Option<Cow<'a, str>> {
-    let name = value.text()?;
-    // A name cannot have more characters than bytes.
-    (1..=LONGEST_NAME).contains(&name.len()).then_some(name)
+/// The fields of a reading whose values have usual forms.
+#[derive(Default)]
+struct UsualFields<'a> {
+    name: Option<Cow<'a, str>>,
+    status_time: Option<Timestamp>,
+    latitude: Option<f64>,
+    longitude: Option<f64>,
+    distance: Option<Distance>,
+    magic_points: Option<i32>,
+    health_points: Option<i32>,
 }
 
-#[inline(always)]
-fn usual_degrees(value: &FieldToken<'_>, limit: u8) -> Option<Option<f64>> {
-    if let TokenKind::Missing | TokenKind::Null = value.kind() {
-        return Some(None);
+impl<'a> UsualFields<'a> {
+    /// The reading; `None` if it lacks a field that it must have.
+    #[inline(always)]
+    fn reading(self) -> Option<Reading<'a>> {
+        Some(Reading {
+            name: self.name?,
+            status_time: self.status_time?,
+            latitude: self.latitude,
+            longitude: self.longitude,
+            distance: self.distance?,
+            magic_points: self.magic_points?,
+            health_points: self.health_points?,
+        })
     }
-    let (is_negative, degrees) = value.decimal()?;
-    let degrees = degrees.nearest_up_to(limit)?;
-    Some(Some(if is_negative { -degrees } else { degrees }))
+}
+
+/// Stops at a value that is invalid or has an unusual form.
+impl<'a> FieldVisitor<'a> for UsualFields<'a> {
+    #[inline(always)]
+    fn visit(&mut self, field: usize, start: ValueStart<'a>) -> Option<ValueEnd<'a>> {
+        if field == 0 {
+            let (name, end) = start.text()?;
+            // A name cannot have more characters than bytes.
+            self.name = (1..=LONGEST_NAME).contains(&name.len()).then_some(name);
+            return Some(end);
+        }
+        if field == 1 {
+            let (time, end) = start.timestamp()?;
+            self.status_time = Some(time);
+            return Some(end);
+        }
+        if let 2 | 3 = field
+            && let Some(end) = start.null()
+        {
+            return Some(end);
+        }
+        let (is_negative, decimal, end) = start.decimal()?;
+        match field {
+            2 => self.latitude = Some(usual_degrees(is_negative, decimal, 90)?),
+            3 => self.longitude = Some(usual_degrees(is_negative, decimal, 180)?),
+            4 => self.distance = Some(usual_distance(is_negative, decimal)?),
+            5 => self.magic_points = Some(usual_points(is_negative, decimal)?),
+            _ => self.health_points = Some(usual_points(is_negative, decimal)?),
+        }
+        Some(end)
+    }
 }
 
 #[inline(always)]
-fn usual_distance(value: &FieldToken<'_>) -> Option<Distance> {
-    let (false, metres) = value.decimal()? else {
+fn usual_degrees(is_negative: bool, degrees: ShortDecimal, limit: u8) -> Option<f64> {
+    let degrees = degrees.nearest_up_to(limit)?;
+    Some(if is_negative { -degrees } else { degrees })
+}
+
+#[inline(always)]
+fn usual_distance(is_negative: bool, metres: ShortDecimal) -> Option<Distance> {
+    if is_negative {
         return None;
-    };
+    }
     let distance = Distance::from_micrometres(metres.scale(6)?.into());
     (distance <= Distance::FARTHEST).then_some(distance)
 }
 
 #[inline(always)]
-fn usual_points(value: &FieldToken<'_>) -> Option<i32> {
-    let (is_negative, points) = value.decimal()?;
+fn usual_points(is_negative: bool, points: ShortDecimal) -> Option<i32> {
     let points = i64::try_from(points.scale_exactly(0)?).ok()?;
     i32::try_from(if is_negative { -points } else { points }).ok()
 }

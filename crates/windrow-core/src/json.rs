@@ -4,11 +4,13 @@
 //! fewer than readings, are parsed by way of `serde_json` ([`split`]), which also explains why a
 //! text is not an object.
 
+mod escape;
 mod layout;
 mod number;
 mod project;
 mod scan;
 pub mod short;
+mod start;
 mod token;
 
 use std::borrow::Cow;
@@ -22,7 +24,8 @@ use crate::rejection::Rejection;
 
 pub use layout::{FieldLayout, FieldNames};
 pub use number::{Scaled, scale};
-pub use project::{Projected, fields, line_end, project};
+pub use project::{Projected, fields, line_end, project, visit};
+pub use start::{FieldVisitor, ValueEnd, ValueStart};
 pub use token::{FieldToken, TokenBuffer, TokenKind};
 
 /// The raw JSON of a field; `None` if it is missing or null.
@@ -208,12 +211,7 @@ pub fn integer<T: TryFrom<i128>>(field: &str, raw: RawField<'_>) -> Result<T, Re
 
 /// Appends a text as a JSON string.
 pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
-    // Looks at all bytes, which takes less time than to stop at the first that needs an escape.
-    let needs_escape = |byte: u8| matches!(byte, ..b' ' | b'"' | b'\\');
-    if text
-        .bytes()
-        .fold(false, |so_far, byte| so_far | needs_escape(byte))
-    {
+    if has_escapes(text) {
         // Text always serializes, and writing to a vector cannot fail.
         let _ = serde_json::to_writer(out, text);
         return;
@@ -221,6 +219,15 @@ pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     out.extend_from_slice(text.as_bytes());
     out.push(b'"');
+}
+
+/// Whether a text has escapes as a JSON string.
+#[inline]
+pub(crate) fn has_escapes(text: &str) -> bool {
+    // Looks at all bytes, which takes less time than to stop at the first that needs an escape.
+    let needs_escape = |byte: u8| matches!(byte, ..b' ' | b'"' | b'\\');
+    text.bytes()
+        .fold(false, |so_far, byte| so_far | needs_escape(byte))
 }
 
 #[cfg(test)]

@@ -274,6 +274,36 @@ pub fn key_array<'v>(values: impl IntoIterator<Item = FieldValue<'v>>) -> String
     String::from_utf8(array).unwrap_or_default()
 }
 
+/// Appends the [`key_array`] of these values to a text, without memory of its own for usual ones.
+#[inline]
+pub(crate) fn write_key_array<'v>(
+    values: impl Iterator<Item = &'v FieldValue<'v>>,
+    array: &mut String,
+) {
+    let mut separator = '[';
+    for value in values {
+        array.push(separator);
+        separator = ',';
+        match value {
+            FieldValue::Text(text) if !json::has_escapes(text) => {
+                array.push('"');
+                array.push_str(text);
+                array.push('"');
+            }
+            other => {
+                let mut json = Vec::new();
+                other.write_json(&mut json);
+                // JSON is always UTF-8.
+                array.push_str(&String::from_utf8(json).unwrap_or_default());
+            }
+        }
+    }
+    if separator == '[' {
+        array.push('[');
+    }
+    array.push(']');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

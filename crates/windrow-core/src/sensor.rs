@@ -30,7 +30,7 @@ use crate::value::{FieldValue, Value};
 use crate::window::Window;
 
 pub use accumulator::{MeasureAccumulators, OpenMeasures};
-pub use declared::{DeclaredReading, DeclaredSensor, SensorError};
+pub use declared::{DeclaredInputs, DeclaredReading, DeclaredSensor, SensorError};
 pub use field::{Aggregation, Field, FieldRole};
 pub use fields::{FieldType, Fields, Fixed, InvalidValue};
 

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::decimal::Decimal;
-use crate::json::{self, FieldToken, RawField, TokenKind};
+use crate::json::{self, RawField, ValueEnd, ValueStart};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -176,33 +176,43 @@ impl<'a> FieldValue<'a> {
         }
     }
 
-    /// The value of a field, as it is written; `None` if it is invalid or has an unusual form, which
-    /// takes [`parse`](Self::parse).
+    /// The value of a field, and its end; `None` if it is null or invalid or has an unusual form,
+    /// which takes [`parse`](Self::parse).
     #[inline(always)]
-    pub(crate) fn from_usual(column_type: ColumnType, token: &FieldToken<'a>) -> Option<Self> {
-        match (column_type, token.kind()) {
-            (_, TokenKind::Missing | TokenKind::Null) => Some(Self::Null),
-            (ColumnType::Text, _) => token.text().map(Self::Text),
-            (ColumnType::Number(number), _) => {
-                let (is_negative, decimal) = token.decimal()?;
+    pub(crate) fn from_usual(
+        column_type: ColumnType,
+        start: ValueStart<'a>,
+    ) -> Option<(Self, ValueEnd<'a>)> {
+        match column_type {
+            ColumnType::Text => {
+                let (text, end) = start.text()?;
+                Some((Self::Text(text), end))
+            }
+            ColumnType::Number(number) => {
+                let (is_negative, decimal, end) = start.decimal()?;
                 let unscaled = i128::from(decimal.scale_exactly(number.scale.into())?);
                 let unscaled = if is_negative { -unscaled } else { unscaled };
                 let is_valid = number.lowest <= unscaled && unscaled <= number.highest;
-                is_valid.then_some(Self::Number(Decimal {
+                let value = Self::Number(Decimal {
                     unscaled,
                     scale: number.scale,
-                }))
+                });
+                is_valid.then_some((value, end))
             }
-            (ColumnType::Float, _) => {
-                let (is_negative, decimal) = token.decimal()?;
+            ColumnType::Float => {
+                let (is_negative, decimal, end) = start.decimal()?;
                 let float = decimal.nearest_up_to(u8::MAX)?;
                 let float = Finite::new(if is_negative { -float } else { float })?;
-                Some(Self::Float(float))
+                Some((Self::Float(float), end))
             }
-            (ColumnType::Boolean, TokenKind::True) => Some(Self::Boolean(true)),
-            (ColumnType::Boolean, TokenKind::False) => Some(Self::Boolean(false)),
-            (ColumnType::Boolean, _) => None,
-            (ColumnType::Timestamp, _) => token.timestamp().map(Self::Timestamp),
+            ColumnType::Boolean => {
+                let (value, end) = start.boolean()?;
+                Some((Self::Boolean(value), end))
+            }
+            ColumnType::Timestamp => {
+                let (time, end) = start.timestamp()?;
+                Some((Self::Timestamp(time), end))
+            }
         }
     }
 

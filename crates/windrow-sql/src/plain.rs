@@ -9,9 +9,13 @@
 mod plan;
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 use windrow_core::decimal::Decimal;
-use windrow_core::json::{FieldToken, TokenKind};
+use windrow_core::json::short::ShortDecimal;
+use windrow_core::json::{FieldVisitor, ValueEnd, ValueStart};
+use windrow_core::row::ReadingOrder;
+use windrow_core::sensor::OpenMeasures;
 use windrow_core::time::Timestamp;
 use windrow_core::value::{Finite, Value};
 
@@ -23,8 +27,12 @@ use crate::types::FLOAT_SUM_PLACES;
 /// How readings become groups, if all keys and aggregates are columns of the input.
 #[derive(Clone, Debug)]
 pub(crate) struct PlainPlan {
-    /// At least one per column of the input.
+    /// One per column of the input.
     steps: Vec<PlainStep>,
+    /// Those of columns that are kept in more than one form.
+    further_steps: Vec<PlainStep>,
+    /// Whether the time in a column stands for the arrival.
+    has_rowtime: bool,
     pumps: Vec<PlainPump>,
 }
 
@@ -126,6 +134,9 @@ pub struct PlainValues {
     numbers: [i64; MOST_NUMBERS],
 }
 
+/// What stands for the arrival before it is known; no time has these milliseconds.
+const NO_TIME: i64 = i64::MIN;
+
 /// The shift of a slot without a value.
 const MISSING: u8 = u8::MAX;
 
@@ -144,20 +155,39 @@ const FLOAT_SUM_POWERS: [i64; FLOAT_SUM_PLACES as usize + 1] = {
     powers
 };
 
-impl PlainPlan {
-    /// Reads what is kept of the row whose columns have these values. Returns false if one of them is
-    /// invalid or has an unusual form, or if there is no time that stands for the arrival.
-    #[inline]
-    pub(crate) fn read<'a>(
-        &self,
-        columns: &[RecordColumn],
-        tokens: &[FieldToken<'a>],
-        reading: &mut PlainRow<'a>,
-    ) -> bool {
-        let mut steps = self.steps.iter();
-        steps.all(|step| step.take(columns, tokens, reading).is_some())
-    }
+/// Reads what is kept of the columns of a row.
+pub(crate) struct PlainColumns<'p, 'r, 'a> {
+    pub(crate) plan: &'p PlainPlan,
+    pub(crate) columns: &'p [RecordColumn],
+    pub(crate) reading: &'r mut PlainRow<'a>,
+}
 
+impl<'a> FieldVisitor<'a> for PlainColumns<'_, '_, 'a> {
+    /// Stops if the value is invalid or has an unusual form.
+    #[inline(always)]
+    fn visit(&mut self, column: usize, start: ValueStart<'a>) -> Option<ValueEnd<'a>> {
+        let step = self.plan.steps.get(column)?;
+        let Some(end) = step.take(self.columns, start, self.reading) else {
+            return step.take_null(start);
+        };
+        for step in &self.plan.further_steps {
+            if step.column == column {
+                step.take_again(self.columns, start, self.reading)?;
+            }
+        }
+        Some(end)
+    }
+}
+
+impl PlainColumns<'_, '_, '_> {
+    /// Whether all values that a reading must have were read.
+    #[inline]
+    pub(crate) fn are_complete(&self) -> bool {
+        !self.plan.has_rowtime || self.reading.millis != NO_TIME
+    }
+}
+
+impl PlainPlan {
     /// How many pumps there are.
     #[inline]
     pub(crate) fn pumps(&self) -> u16 {
@@ -194,11 +224,30 @@ impl PlainPlan {
     }
 
     /// Passes on the measures that a reading adds to, and what to each.
-    #[inline]
     pub(crate) fn inputs(&self, values: &PlainValues, mut take: impl FnMut(usize, Value)) {
         let measures = self.pump(values).map(|pump| pump.measures.iter());
         for measure in measures.into_iter().flatten() {
             take(measure.measure, values.value(measure.slot, measure.input));
+        }
+    }
+
+    /// Adds a reading to its measures.
+    #[inline]
+    pub(crate) fn add_to(
+        &self,
+        values: &PlainValues,
+        opened: &mut OpenMeasures<'_>,
+        order: &ReadingOrder<'_>,
+    ) {
+        let measures = self.pump(values).map(|pump| pump.measures.iter());
+        for measure in measures.into_iter().flatten() {
+            match values.number(measure.slot, measure.input) {
+                Some(number) => opened.add_number(measure.measure, number, order),
+                None => {
+                    let value = values.value(measure.slot, measure.input);
+                    opened.add(measure.measure, &value, order);
+                }
+            }
         }
     }
 
@@ -209,42 +258,78 @@ impl PlainPlan {
 }
 
 impl PlainStep {
-    /// Keeps the value of its column; `None` if that is invalid or has an unusual form.
+    /// The end of a null, unless it would stand for the arrival.
+    #[cold]
+    fn take_null<'a>(&self, start: ValueStart<'a>) -> Option<ValueEnd<'a>> {
+        start.null().filter(|_| self.form != PlainForm::RowTime)
+    }
+
+    /// As [`take`](Self::take), which is inlined only once.
+    #[inline(never)]
+    fn take_again<'a>(
+        &self,
+        columns: &[RecordColumn],
+        start: ValueStart<'a>,
+        reading: &mut PlainRow<'a>,
+    ) -> Option<()> {
+        self.take(columns, start, reading).map(drop)
+    }
+
+    /// Keeps the value of its column, and returns its end; `None` if it is null or invalid or has an
+    /// unusual form.
     #[inline(always)]
     fn take<'a>(
         &self,
         columns: &[RecordColumn],
-        tokens: &[FieldToken<'a>],
+        start: ValueStart<'a>,
         reading: &mut PlainRow<'a>,
-    ) -> Option<()> {
-        let token = tokens.get(self.column)?;
-        if let TokenKind::Missing | TokenKind::Null = token.kind() {
-            return (self.form != PlainForm::RowTime).then_some(());
-        }
-        let (shift, number) = match self.form {
+    ) -> Option<ValueEnd<'a>> {
+        let (shift, number, end) = match self.form {
             PlainForm::Exact {
                 scale,
                 lowest,
                 highest,
-            } => (0, exact(token, scale, lowest, highest)?),
-            PlainForm::Digits => digits(token)?,
+            } => {
+                let (is_negative, decimal, end) = start.decimal()?;
+                (
+                    0,
+                    exact(is_negative, decimal, scale, lowest..=highest)?,
+                    end,
+                )
+            }
+            PlainForm::Digits => {
+                let (is_negative, decimal, end) = start.decimal()?;
+                let (shift, digits) = digits(is_negative, decimal)?;
+                (shift, digits, end)
+            }
             PlainForm::Text { length } => {
-                *reading.texts.get_mut(self.slot)? = Some(text(token, length)?);
-                return Some(());
+                let (text, end) = start.plain_text()?;
+                *reading.texts.get_mut(self.slot)? = Some(shortened(text, length)?);
+                return Some(end);
             }
             PlainForm::RowTime => {
-                reading.millis = usual_timestamp(token)?.millis();
-                return Some(());
+                let (millis, end) = millis(start)?;
+                reading.millis = millis;
+                return Some(end);
             }
-            PlainForm::Bits => (0, usual_float(token)?.value().to_bits().cast_signed()),
-            PlainForm::Millis => (0, usual_timestamp(token)?.millis()),
+            PlainForm::Millis => {
+                let (millis, end) = millis(start)?;
+                (0, millis, end)
+            }
+            PlainForm::Bits => {
+                let (token, end) = start.token()?;
+                let bits = usual_float(&token)?.value().to_bits();
+                (0, bits.cast_signed(), end)
+            }
             PlainForm::Checked => {
-                return coerce(columns.get(self.column)?, token).ok().map(drop);
+                let (token, end) = start.token()?;
+                coerce(columns.get(self.column)?, &token).ok()?;
+                return Some(end);
             }
         };
         *reading.values.shifts.get_mut(self.slot)? = shift;
         *reading.values.numbers.get_mut(self.slot)? = number;
-        Some(())
+        Some(end)
     }
 }
 
@@ -257,7 +342,7 @@ impl<'a> PlainRow<'a> {
             numbers: [0; MOST_NUMBERS],
         },
         texts: [None; MOST_TEXTS],
-        millis: 0,
+        millis: NO_TIME,
     };
 
     /// The index of the pump in whose group it counts.
@@ -283,40 +368,60 @@ impl<'a> PlainRow<'a> {
 }
 
 impl PlainValues {
+    /// What a measure aggregates, if that is an exact number.
     #[inline]
+    fn number(&self, slot: usize, input: PlainInput) -> Option<Decimal> {
+        let (shift, kept) = (*self.shifts.get(slot)?, *self.numbers.get(slot)?);
+        if shift == MISSING {
+            return None;
+        }
+        let (unscaled, scale) = match input {
+            PlainInput::One => (1, 0),
+            PlainInput::Exact(scale) => (kept.into(), scale),
+            PlainInput::Digits => {
+                let power = *FLOAT_SUM_POWERS.get(usize::from(shift))?;
+                (i128::from(kept) * i128::from(power), FLOAT_SUM_PLACES)
+            }
+            PlainInput::Bits | PlainInput::Millis => return None,
+        };
+        Some(Decimal { unscaled, scale })
+    }
+
+    /// What a measure aggregates.
     fn value(&self, slot: usize, input: PlainInput) -> Value {
-        let number = |unscaled: i128, scale| Value::Number(Decimal { unscaled, scale });
+        if let Some(number) = self.number(slot, input) {
+            return Value::Number(number);
+        }
         let (Some(&shift), Some(&kept)) = (self.shifts.get(slot), self.numbers.get(slot)) else {
             return Value::Null;
         };
         match input {
             _ if shift == MISSING => Value::Null,
-            PlainInput::One => number(1, 0),
-            PlainInput::Exact(scale) => number(kept.into(), scale),
-            PlainInput::Digits => match FLOAT_SUM_POWERS.get(usize::from(shift)) {
-                Some(&power) => number(i128::from(kept) * i128::from(power), FLOAT_SUM_PLACES),
-                None => Value::Null,
-            },
             PlainInput::Bits => {
                 let float = Finite::new(f64::from_bits(kept.cast_unsigned()));
                 float.map_or(Value::Null, Value::Float)
             }
             PlainInput::Millis => Value::Timestamp(Timestamp::from_millis(kept)),
+            PlainInput::One | PlainInput::Exact(_) | PlainInput::Digits => Value::Null,
         }
     }
 }
 
-#[inline]
-fn exact(token: &FieldToken<'_>, scale: u8, lowest: i64, highest: i64) -> Option<i64> {
-    let (is_negative, decimal) = token.decimal()?;
+#[inline(always)]
+fn exact(
+    is_negative: bool,
+    decimal: ShortDecimal,
+    scale: u8,
+    range: RangeInclusive<i64>,
+) -> Option<i64> {
     let unscaled = i64::try_from(decimal.scale_exactly(scale.into())?).ok()?;
     let unscaled = if is_negative { -unscaled } else { unscaled };
-    (lowest <= unscaled && unscaled <= highest).then_some(unscaled)
+    range.contains(&unscaled).then_some(unscaled)
 }
 
-#[inline]
-fn digits(token: &FieldToken<'_>) -> Option<(u8, i64)> {
-    let (is_negative, decimal) = token.decimal()?;
+/// The digits of a float, and the power of ten to multiply them by.
+#[inline(always)]
+fn digits(is_negative: bool, decimal: ShortDecimal) -> Option<(u8, i64)> {
     let shift = usize::from(FLOAT_SUM_PLACES).checked_sub(decimal.places())?;
     if decimal.digits() >= DIGITS_LIMIT {
         return None;
@@ -325,9 +430,19 @@ fn digits(token: &FieldToken<'_>) -> Option<(u8, i64)> {
     Some((shift as u8, if is_negative { -digits } else { digits }))
 }
 
-#[inline]
-fn text<'a>(token: &FieldToken<'a>, length: usize) -> Option<&'a str> {
-    let text = token.plain_text()?;
+/// The milliseconds of a time.
+#[inline(always)]
+fn millis(start: ValueStart<'_>) -> Option<(i64, ValueEnd<'_>)> {
+    if let Some((time, end)) = start.formatted_time() {
+        return Some((time.millis(), end));
+    }
+    let (token, end) = start.token()?;
+    Some((usual_timestamp(&token)?.millis(), end))
+}
+
+/// The first characters of a text.
+#[inline(always)]
+fn shortened(text: &str, length: usize) -> Option<&str> {
     if text.len() > LONGEST_TEXT {
         return None;
     }

@@ -16,7 +16,7 @@ use windrow_core::window::Window;
 use crate::application::{InputColumn, InputStream, SqlApplication};
 use crate::input::{InputReader, InputRows, InputSchema};
 use crate::output::OutputRow;
-use crate::plain::PlainPlan;
+use crate::plain::{PlainColumns, PlainPlan};
 use crate::problem::SqlProblems;
 use crate::pump::{EvalError, RowGroup};
 use crate::types::SqlType;
@@ -231,14 +231,6 @@ impl SqlSensor {
         }
     }
 
-    /// Passes on the measures that values add to, and what to each.
-    #[inline]
-    fn each_input(&self, values: &PlainValues, take: impl FnMut(usize, Value)) {
-        if let Some(plan) = &self.plain {
-            plan.inputs(values, take);
-        }
-    }
-
     fn column(&self, name: &str) -> Result<usize, ColumnError> {
         let columns = &self.input.columns;
         let index = columns.iter().position(|column| column.name == name);
@@ -305,19 +297,22 @@ impl Sensor for SqlSensor {
         text: &'a [u8],
         reading: &mut Option<SqlReading<'a>>,
     ) -> Option<&'a [u8]> {
-        let mut is_read = false;
-        let rest = self.reader.first_fields(layout, text, |tokens| {
-            if let Some(plan) = &self.plain
-                && let SqlReading::Plain(plain) = reading.insert(SqlReading::Plain(PlainRow::EMPTY))
-                && plan.read(&self.input.columns, tokens, plain)
-            {
-                is_read = true;
-                return;
+        if let Some(plan) = &self.plain
+            && let SqlReading::Plain(plain) = reading.insert(SqlReading::Plain(PlainRow::EMPTY))
+        {
+            let mut columns = PlainColumns {
+                plan,
+                columns: &self.input.columns,
+                reading: plain,
+            };
+            let rest = self.reader.visit(layout, text, &mut columns);
+            if rest.is_some() && columns.are_complete() {
+                return rest;
             }
-            *reading = self.reader.rows(tokens).ok().map(SqlReading::Rows);
-            is_read = reading.is_some();
-        })?;
-        is_read.then_some(rest)
+        }
+        let (rows, rest) = self.reader.first_line(layout, text)?;
+        *reading = Some(SqlReading::Rows(rows));
+        Some(rest)
     }
 
     fn split(
@@ -445,7 +440,9 @@ impl Sensor for SqlSensor {
             SqlValues::Measures(values) => values.to_vec(),
             SqlValues::Plain(values) => {
                 let mut inputs = vec![Value::Null; self.schema().measures().len()];
-                self.each_input(values, |measure, value| inputs[measure] = value);
+                if let Some(plan) = &self.plain {
+                    plan.inputs(values, |measure, value| inputs[measure] = value);
+                }
                 inputs
             }
         }
@@ -463,8 +460,9 @@ impl Sensor for SqlSensor {
         match values {
             SqlValues::Measures(values) => accumulator.add(types, values.iter(), order),
             SqlValues::Plain(values) => {
-                let mut opened = accumulator.open(types);
-                self.each_input(values, |measure, value| opened.add(measure, &value, order));
+                if let Some(plan) = &self.plain {
+                    plan.add_to(values, &mut accumulator.open(types), order);
+                }
             }
         }
     }

@@ -116,7 +116,6 @@ const FETCHED: usize = 16;
 impl<V> ParsedReading<V> {
     #[inline]
     pub(super) fn new(key: u32, time: Timestamp, identity: IdentifiedBy, values: V) -> Self {
-        let (millis, nanos) = millis_and_nanos(time);
         let has_identity = match identity {
             IdentifiedBy::Time => 0,
             IdentifiedBy::Other(_) => HAS_IDENTITY,
@@ -124,8 +123,8 @@ impl<V> ParsedReading<V> {
         };
         Self {
             key,
-            nanos: nanos | has_identity,
-            millis,
+            nanos: time.nanos_after_millis() | has_identity,
+            millis: time.millis(),
             values,
         }
     }
@@ -180,30 +179,15 @@ impl<V> ParsedReading<V> {
 /// their times order them.
 #[inline]
 fn order(millis: i64, nanos: u32) -> ReadingOrder<'static> {
-    let time = Timestamp::from_nanos(i128::from(millis) * 1_000_000 + i128::from(nanos));
     ReadingOrder {
         sequence_number: Cow::Borrowed(UNKNOWN),
         index: 0,
-        time: time.unwrap_or(Timestamp::from_millis(millis)),
+        time: Timestamp::from_millis(millis).with_nanos_after_millis(nanos),
     }
 }
 
 /// The sequence number of every reading of an archive.
 const UNKNOWN: &str = "0";
-
-/// Milliseconds since the epoch, rounded down, and the remaining nanoseconds.
-#[inline]
-fn millis_and_nanos(time: Timestamp) -> (i64, u32) {
-    const MILLI: i64 = 1_000_000;
-    match i64::try_from(time.nanos()) {
-        // Dividing 64 bits takes a tenth of the time of 128 bits, and suffices until the year 2262.
-        Ok(nanos) => (nanos.div_euclid(MILLI), nanos.rem_euclid(MILLI) as u32),
-        Err(_) => {
-            let nanos = time.nanos().rem_euclid(MILLI.into());
-            (time.millis(), nanos as u32)
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -213,20 +197,5 @@ mod tests {
     #[test]
     fn a_reading_of_16_bytes_takes_32() {
         assert_eq!(size_of::<ParsedReading<[i64; 2]>>(), 32);
-    }
-
-    #[test]
-    fn a_time_is_milliseconds_and_nanoseconds() {
-        for (text, expected) in [
-            ("1970-01-01 00:00:00.001000002", (1, 2)),
-            ("1969-12-31 23:59:59.999999999", (-1, 999_999)),
-            ("0000-01-01 00:00:00.000000001", (-62_167_219_200_000, 1)),
-            (
-                "9999-12-31 23:59:59.999999999",
-                (253_402_300_799_999, 999_999),
-            ),
-        ] {
-            assert_eq!(millis_and_nanos(text.parse().unwrap()), expected, "{text}");
-        }
     }
 }

@@ -112,11 +112,7 @@ impl FieldLayout {
         text: &'a [u8],
     ) -> Option<(usize, usize, &'a [u8])> {
         let mut keys = self.keys(names).iter().enumerate().skip(index);
-        keys.find_map(|(index, key)| match key.take(text)? {
-            // Only the start of a key with more space after its colon.
-            [..=b' ', ..] => None,
-            rest => Some((index, key.field, rest)),
-        })
+        keys.find_map(|(index, key)| Some((index, key.field, key.take(text)?)))
     }
 
     /// Notes how the key with this index is spelled.
@@ -163,9 +159,8 @@ impl KeySpelling {
         }
     }
 
-    /// Takes the key at the start of a text. Returns the text after it; `None` if
-    /// the text starts with another key or has fewer than 16 bytes. The text may have more space
-    /// after it than the key has.
+    /// Takes the key at the start of a text. Returns the text after it; `None` if the text starts with
+    /// another key, has more space after its colon, or has fewer than 16 bytes.
     #[inline(always)]
     pub(super) fn take<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
         let [low, high] = halves(*text.first_chunk()?);
@@ -178,7 +173,7 @@ impl KeySpelling {
         if self.length > 16 && !text[16..].starts_with(&self.further) {
             return None;
         }
-        Some(rest)
+        (!matches!(rest, [..=b' ', ..])).then_some(rest)
     }
 }
 

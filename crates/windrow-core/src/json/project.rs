@@ -8,7 +8,8 @@
 
 use super::layout::{FieldLayout, FieldNames, OTHER};
 use super::scan;
-use super::token::{FieldToken, TokenKind};
+use super::start::{FieldVisitor, ValueEnd, ValueStart};
+use super::token::FieldToken;
 use crate::rejection::Rejection;
 
 /// What [`project`] found besides the values.
@@ -29,6 +30,12 @@ impl<'a> Projected<'a> {
             return None;
         }
         line_end(self.rest)
+    }
+
+    /// Whether nothing but white space follows the object.
+    #[inline]
+    pub fn is_all(&self) -> bool {
+        scan::after_space(self.rest).is_empty()
     }
 }
 
@@ -52,49 +59,109 @@ pub fn project<'a>(
     text: &'a [u8],
     values: &mut [FieldToken<'a>],
 ) -> Option<Projected<'a>> {
-    layout.begin(names);
-    let mut rest = text;
-    let mut index = 0;
-    let mut has_newline = false;
-    loop {
-        for key in layout.keys(names).get(index..).unwrap_or_default() {
-            let Some((value, after)) = key.take(rest).and_then(scan::value) else {
-                break;
-            };
-            rest = after;
-            index += 1;
-            has_newline |= value.has_newline();
-            put(values, key.field, value)?;
-        }
-        if index > 0
-            && let [b'}', rest @ ..] = rest
-        {
-            return Some(Projected { rest, has_newline });
-        }
-        let next = next_key(names, layout, index, rest)?;
-        rest = next.rest;
-        index = next.index;
-        has_newline |= next.has_newline;
-        if next.is_end {
-            return Some(Projected { rest, has_newline });
-        }
-        let (value, after) = scan::value(rest)?;
-        rest = after;
-        has_newline |= value.has_newline();
-        put(values, next.field, value)?;
+    visit(names, layout, text, &mut FoundTokens { values })
+}
+
+/// Keeps the values of fields as they are written.
+struct FoundTokens<'v, 'a> {
+    values: &'v mut [FieldToken<'a>],
+}
+
+impl<'a> FieldVisitor<'a> for FoundTokens<'_, 'a> {
+    #[inline(always)]
+    fn visit(&mut self, field: usize, start: ValueStart<'a>) -> Option<ValueEnd<'a>> {
+        let (value, end) = start.token()?;
+        *self.values.get_mut(field)? = value;
+        Some(end)
     }
 }
 
-/// Sets a value. Does nothing if the field is not wanted; `None` if the value was set before.
+/// Passes on where the values of wanted fields start in the object at the start of a text, in their
+/// order there. Returns `None` if the visitor stops. Everything else is as in [`project`].
 #[inline(always)]
-fn put<'a>(values: &mut [FieldToken<'a>], field: usize, value: FieldToken<'a>) -> Option<()> {
-    if let Some(known) = values.get_mut(field) {
-        if known.kind() != TokenKind::Missing {
+pub fn visit<'a>(
+    names: &FieldNames,
+    layout: &mut FieldLayout,
+    text: &'a [u8],
+    visitor: &mut impl FieldVisitor<'a>,
+) -> Option<Projected<'a>> {
+    layout.begin(names);
+    let mut rest = text;
+    let mut has_newline = false;
+    let mut seen = FieldSet::default();
+    // The keys that are expected next, after `taken` others. How many of them were taken follows from
+    // the length, which is one variable less in the loop.
+    let mut keys = layout.keys(names);
+    let (mut taken, mut expected) = (0, keys.len());
+    loop {
+        let known = keys.split_first();
+        let known = known.and_then(|(key, after)| Some((key.field, key.take(rest)?, after)));
+        let (field, value) = match known {
+            Some((field, value, after)) => {
+                keys = after;
+                (field, value)
+            }
+            None => {
+                let index = taken + expected - keys.len();
+                if index > 0
+                    && let [b'}', rest @ ..] = rest
+                {
+                    return Some(Projected { rest, has_newline });
+                }
+                let next = next_key(names, layout, index, rest)?;
+                has_newline |= next.has_newline;
+                if next.is_end {
+                    let rest = next.rest;
+                    return Some(Projected { rest, has_newline });
+                }
+                taken = next.index;
+                keys = layout.keys(names).get(taken..).unwrap_or_default();
+                expected = keys.len();
+                (next.field, next.rest)
+            }
+        };
+        let start = ValueStart::new(value);
+        let end = if field == OTHER {
+            start.skip()?
+        } else if seen.insert(field) {
+            visitor.visit(field, start)?
+        } else {
             return None;
-        }
-        *known = value;
+        };
+        rest = end.rest;
+        has_newline |= end.has_newline;
     }
-    Some(())
+}
+
+/// The fields that an object was found to have.
+#[derive(Default)]
+struct FieldSet {
+    /// A bit for each of the first 64.
+    few: u64,
+    others: Vec<usize>,
+}
+
+impl FieldSet {
+    /// Inserts a field. Returns false if it is known.
+    #[inline(always)]
+    fn insert(&mut self, field: usize) -> bool {
+        if field >= u64::BITS as usize {
+            return insert_other(&mut self.others, field);
+        }
+        let bit = 1 << field;
+        let is_new = self.few & bit == 0;
+        self.few |= bit;
+        is_new
+    }
+}
+
+#[cold]
+fn insert_other(others: &mut Vec<usize>, field: usize) -> bool {
+    let is_new = !others.contains(&field);
+    if is_new {
+        others.push(field);
+    }
+    is_new
 }
 
 /// A key that the layout does not predict, or the end of the object.
@@ -175,7 +242,7 @@ pub fn fields<'a>(
     values: &mut [FieldToken<'a>],
 ) -> Result<(), Rejection> {
     match project(names, layout, line, values) {
-        Some(object) if scan::after_space(object.rest).is_empty() => Ok(()),
+        Some(object) if object.is_all() => Ok(()),
         _ => Err(rejection(names, line)),
     }
 }

@@ -12,32 +12,99 @@ const DEEPEST: u32 = 127;
 /// value, or if it is nested too deep.
 #[inline(always)]
 pub(super) fn value(text: &[u8]) -> Option<(FieldToken<'_>, &[u8])> {
-    let mut decimal = ShortDecimal::default();
-    let (kind, length) = match text {
-        [b'"', ..] => string(text)?,
-        [first @ (b'-' | b'0'..=b'9'), after @ ..] => {
-            let (kind, digits) = if *first == b'-' {
-                (TokenKind::NegativeDecimal, after)
-            } else {
-                (TokenKind::Decimal, text)
-            };
-            match ShortDecimal::read::<true>(digits) {
-                Some((short, length)) if !has_exponent(digits, length) => {
-                    decimal = short;
-                    (kind, length + text.len() - digits.len())
-                }
-                _ => (TokenKind::LongNumber, number(text)?),
-            }
+    match text {
+        [b'"', ..] => {
+            let (kind, length) = string(text)?;
+            token(text, kind, length)
         }
-        _ => other_value(text)?,
-    };
-    let (raw, rest) = text.split_at_checked(length)?;
-    Some((FieldToken::new(kind, raw, decimal), rest))
+        [b'-' | b'0'..=b'9', ..] => match decimal(text) {
+            Some((is_negative, decimal, rest)) => {
+                let kind = if is_negative {
+                    TokenKind::NegativeDecimal
+                } else {
+                    TokenKind::Decimal
+                };
+                let raw = text.get(..text.len() - rest.len())?;
+                Some((FieldToken::new(kind, raw, decimal), rest))
+            }
+            None => token(text, TokenKind::LongNumber, number(text)?),
+        },
+        _ => {
+            let (kind, length) = other_value(text)?;
+            token(text, kind, length)
+        }
+    }
 }
 
+/// A value that is no number of the usual form, and the text after it.
 #[inline(always)]
-fn has_exponent(text: &[u8], length: usize) -> bool {
-    matches!(text.get(length), Some(b'e' | b'E'))
+fn token(text: &[u8], kind: TokenKind, length: usize) -> Option<(FieldToken<'_>, &[u8])> {
+    let (raw, rest) = text.split_at_checked(length)?;
+    let token = FieldToken::new(kind, raw, ShortDecimal::default());
+    Some((token, rest))
+}
+
+/// Takes the number of the usual form at the start of a text: whether it has a minus, and the rest
+/// of it.
+#[inline(always)]
+pub(super) fn decimal(text: &[u8]) -> Option<(bool, ShortDecimal, &[u8])> {
+    let (is_negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        _ => (false, text),
+    };
+    let (decimal, length) = ShortDecimal::read::<true>(digits)?;
+    let rest = digits.get(length..)?;
+    if let [b'e' | b'E', ..] = rest {
+        return None;
+    }
+    Some((is_negative, decimal, rest))
+}
+
+/// The text after the value at its start, and whether the value has a line break.
+#[inline(always)]
+pub(super) fn skip(text: &[u8]) -> Option<(&[u8], bool)> {
+    let length = match text {
+        [b'"', ..] => string(text)?.1,
+        [b'-' | b'0'..=b'9', ..] => match usual_number(text) {
+            Some(length) => length,
+            None => number(text)?,
+        },
+        _ => {
+            let (token, rest) = value(text)?;
+            return Some((rest, token.has_newline()));
+        }
+    };
+    Some((text.get(length..)?, false))
+}
+
+/// The length of the number at the start of a text, if it has no exponent.
+#[inline(always)]
+fn usual_number(text: &[u8]) -> Option<usize> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let whole = digits.iter().take_while(|digit| digit.is_ascii_digit());
+    let whole = whole.count();
+    if whole == 0 || (whole > 1 && digits.first() == Some(&b'0')) {
+        return None;
+    }
+    let mut rest = digits.get(whole..)?;
+    if let [b'.', fraction @ ..] = rest {
+        let mut places = 0;
+        loop {
+            let (_, marks) = swar::digits(swar::at::<true>(fraction, places)?);
+            places += swar::before_first(marks);
+            if marks != 0 {
+                break;
+            }
+        }
+        if places == 0 {
+            return None;
+        }
+        rest = fraction.get(places..)?;
+    }
+    match rest {
+        [b'e' | b'E', ..] => None,
+        _ => Some(text.len() - rest.len()),
+    }
 }
 
 /// The length of a literal, an object or an array.
@@ -82,6 +149,23 @@ fn string(text: &[u8]) -> Option<(TokenKind, usize)> {
     }
     let is_utf8 = all & swar::HIGHEST == 0 || is_utf8(content, length);
     is_utf8.then_some((TokenKind::Text, length + 2))
+}
+
+/// Takes the string without escapes at the start of a text, without its quotes.
+#[inline(always)]
+pub(super) fn plain_text(text: &[u8]) -> Option<(&str, &[u8])> {
+    let content = text.strip_prefix(b"\"")?;
+    let mut length = 0;
+    loop {
+        let marks = swar::special(swar::at::<true>(content, length)?);
+        length += swar::before_first(marks);
+        if marks != 0 {
+            break;
+        }
+    }
+    let (plain, rest) = content.split_at_checked(length)?;
+    let rest = rest.strip_prefix(b"\"")?;
+    Some((std::str::from_utf8(plain).ok()?, rest))
 }
 
 #[inline(never)]

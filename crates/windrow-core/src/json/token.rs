@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::RawField;
+use super::escape;
 use super::layout::FieldNames;
 use super::short::ShortDecimal;
 use crate::time::Timestamp;
@@ -86,7 +87,8 @@ impl<'a> FieldToken<'a> {
     #[inline(always)]
     pub fn text(&self) -> Option<Cow<'a, str>> {
         if let TokenKind::EscapedText = self.kind {
-            return unescaped(std::str::from_utf8(self.raw).ok()?).map(Cow::Owned);
+            let (text, _) = escape::text(self.raw.get(1..)?)?;
+            return Some(Cow::Owned(text));
         }
         self.plain_text().map(Cow::Borrowed)
     }
@@ -184,78 +186,9 @@ impl<'a> TokenBuffer<'a> {
     }
 }
 
-/// The characters of a string with valid escapes. `None` if it has half of a surrogate pair.
-#[inline(never)]
-fn unescaped(raw: &str) -> Option<String> {
-    let mut rest = raw.get(1..raw.len().checked_sub(1)?)?;
-    // No escape is shorter than its character.
-    let mut text = String::with_capacity(rest.len());
-    // Escapes are mostly close together, where a call of memchr takes longer than this loop.
-    while let Some(plain) = rest.bytes().position(|byte| byte == b'\\') {
-        text.push_str(rest.get(..plain)?);
-        let (escape, after) = rest.get(plain + 1..)?.split_at_checked(1)?;
-        rest = after;
-        text.push(match escape {
-            "b" => '\u{8}',
-            "f" => '\u{c}',
-            "n" => '\n',
-            "r" => '\r',
-            "t" => '\t',
-            "u" => {
-                let unit = code_unit(&mut rest)?;
-                match char::from_u32(unit) {
-                    Some(character) => character,
-                    None => surrogate_pair(unit, &mut rest)?,
-                }
-            }
-            // A quote, a slash or a backslash.
-            itself => itself.chars().next()?,
-        });
-    }
-    text.push_str(rest);
-    Some(text)
-}
-
-/// Takes four hex digits.
-fn code_unit(rest: &mut &str) -> Option<u32> {
-    let (digits, after) = rest.split_at_checked(4)?;
-    *rest = after;
-    digits
-        .chars()
-        .try_fold(0, |unit, digit| Some(16 * unit + digit.to_digit(16)?))
-}
-
-/// The character of a pair whose first half is taken. Takes the second half.
-fn surrogate_pair(first: u32, rest: &mut &str) -> Option<char> {
-    *rest = rest.strip_prefix("\\u")?;
-    let second = code_unit(rest)?;
-    if !(0xD800..0xDC00).contains(&first) || !(0xDC00..0xE000).contains(&second) {
-        return None;
-    }
-    char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn escapes_are_characters() {
-        for (raw, text) in [
-            (r#""""#, Some("")),
-            (r#""\"\\\/\b\f\n\r\t""#, Some("\"\\/\u{8}\u{c}\n\r\t")),
-            (r#""Sh\u00e9dowf\u00E0x 1""#, Some("Shédowfàx 1")),
-            (r#""é\ud83e\udd84!""#, Some("é🦄!")),
-            (r#""\ud83e""#, None),
-            (r#""\ud83e\ud83e""#, None),
-            (r#""\udd84\ud83e""#, None),
-            (r#""\ud83e\n""#, None),
-        ] {
-            assert_eq!(unescaped(raw).as_deref(), text, "{raw}");
-            let theirs = serde_json::from_str::<String>(raw).ok();
-            assert_eq!(theirs.as_deref(), text, "{raw}");
-        }
-    }
 
     #[test]
     fn there_is_a_token_per_name() {

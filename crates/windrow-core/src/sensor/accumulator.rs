@@ -26,6 +26,14 @@ impl OpenMeasures<'_> {
             accumulator.add(value, order);
         }
     }
+
+    /// As [`add`](Self::add) for a number, which takes less time than as a value.
+    #[inline]
+    pub fn add_number(&mut self, measure: usize, number: Decimal, order: &ReadingOrder<'_>) {
+        if let Some(accumulator) = self.0.get_mut(measure) {
+            accumulator.add_number(number, order);
+        }
+    }
 }
 
 /// One measure, and how it takes the next value.
@@ -117,29 +125,34 @@ impl MeasureAccumulator {
 
     #[inline]
     fn add(&mut self, value: &Value, order: &ReadingOrder<'_>) {
-        match (&mut *self, value) {
-            (_, Value::Null) => {}
-            (
-                Self::Number {
-                    kind,
-                    scale,
-                    unscaled,
-                },
-                Value::Number(number),
-            ) => {
+        match value {
+            Value::Null => {}
+            Value::Number(number) => self.add_number(*number, order),
+            _ => self.add_other(value, order),
+        }
+    }
+
+    #[inline]
+    fn add_number(&mut self, number: Decimal, order: &ReadingOrder<'_>) {
+        match self {
+            Self::Number {
+                kind,
+                scale,
+                unscaled,
+            } => {
                 let held = unscaled.with(*scale);
                 let held = match kind {
-                    MeasureKind::Sum => held.plus(*number),
-                    MeasureKind::Min => held.min(*number),
-                    _ => held.max(*number),
+                    MeasureKind::Sum => held.plus(number),
+                    MeasureKind::Min => held.min(number),
+                    _ => held.max(number),
                 };
                 (*scale, unscaled.0) = (held.scale, held.unscaled);
             }
-            (Self::Average { scale, sum, count }, Value::Number(number)) => {
-                sum.0 = sum.with(*scale).plus(*number).unscaled;
+            Self::Average { scale, sum, count } => {
+                sum.0 = sum.with(*scale).plus(number).unscaled;
                 *count = count.saturating_add(1);
             }
-            _ => self.add_other(value, order),
+            _ => self.add_other(&Value::Number(number), order),
         }
     }
 

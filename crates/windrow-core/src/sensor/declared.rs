@@ -1,21 +1,25 @@
 //! Sensors made of a list of fields.
 
 mod columns;
+mod inputs;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Aggregation, Field, FieldRole, Fields, MeasureAccumulators, Sensor, identity_of};
-use crate::decimal::Decimal;
-use crate::json::{self, FieldLayout, FieldNames, FieldToken, TokenBuffer};
+use crate::json::{
+    self, FieldLayout, FieldNames, FieldVisitor, Projected, TokenBuffer, ValueEnd, ValueStart,
+};
 use crate::rejection::Rejection;
 use crate::row::{Measure, ReadingOrder};
-use crate::schema::{KeyColumn, Schema};
+use crate::schema::{self, KeyColumn, Schema};
 use crate::time::Timestamp;
 use crate::value::{FieldValue, Value};
 
 pub use columns::SensorError;
 use columns::{measure_column, narrowed, time_field};
+pub use inputs::DeclaredInputs;
+use inputs::InputPlan;
 
 /// A sensor made of a list of fields. It reads any JSON object that has them; the order of fields,
 /// spacing, unknown fields and escapes do not matter.
@@ -48,7 +52,7 @@ pub struct DeclaredSensor {
     key: Vec<usize>,
     time: Option<usize>,
     identity: ReadingIdentity,
-    measures: Vec<Input>,
+    inputs: InputPlan,
     check: Option<ReadingCheck>,
     filter: Option<Arc<ReadingFilter>>,
 }
@@ -65,14 +69,6 @@ enum ReadingIdentity {
     Nothing,
     Time,
     Fields(Vec<usize>),
-}
-
-/// What a measure aggregates.
-#[derive(Clone, Copy, Debug)]
-struct Input {
-    field: usize,
-    /// Ones are aggregated instead of values.
-    is_count: bool,
 }
 
 /// A reading of a declared sensor: the values of its fields, in their order.
@@ -134,10 +130,7 @@ impl DeclaredSensor {
             for role in &field.roles {
                 if let FieldRole::Measure { name, function } = role {
                     columns.push(measure_column(field, name, *function)?);
-                    measures.push(Input {
-                        field: index,
-                        is_count: *function == Aggregation::Count,
-                    });
+                    measures.push((index, *function == Aggregation::Count));
                 }
             }
         }
@@ -146,11 +139,11 @@ impl DeclaredSensor {
         Ok(Self {
             schema: Arc::new(schema),
             names: FieldNames::new(fields.iter().map(|field| field.name.as_str())),
+            inputs: InputPlan::new(&fields, measures),
             fields,
             key,
             time,
             identity,
-            measures,
             check: None,
             filter: None,
         })
@@ -197,15 +190,8 @@ impl DeclaredSensor {
     #[inline]
     fn reading<'a>(
         &self,
-        tokens: &[FieldToken<'a>],
+        values: Vec<FieldValue<'a>>,
     ) -> Result<Option<DeclaredReading<'a>>, Rejection> {
-        let mut values = Vec::with_capacity(self.fields.len());
-        for (field, token) in self.fields.iter().zip(tokens) {
-            match usual_value(field, token) {
-                Some(value) => values.push(value),
-                None => values.push(any_value(field, token.raw())?),
-            }
-        }
         let reading = DeclaredReading { values };
         if let Some(check) = self.check
             && !check(&reading)?
@@ -214,6 +200,43 @@ impl DeclaredSensor {
         }
         let is_kept = self.filter.as_ref().is_none_or(|keeps| keeps(&reading));
         Ok(is_kept.then_some(reading))
+    }
+
+    /// Parses the values of the object at the start of a text; `None` if it is none, or if one of
+    /// them is invalid.
+    #[inline(always)]
+    fn visit<'a>(
+        &self,
+        layout: &mut FieldLayout,
+        text: &'a [u8],
+    ) -> Option<(Vec<FieldValue<'a>>, Projected<'a>)> {
+        let mut declared = VisitedFields {
+            fields: &self.fields,
+            values: Vec::with_capacity(self.fields.len()),
+        };
+        declared.values.resize(self.fields.len(), FieldValue::Null);
+        let object = json::visit(&self.names, layout, text, &mut declared)?;
+        let values = declared.values;
+        let is_complete = |(field, value): (&Field, &FieldValue<'_>)| {
+            field.is_nullable || !matches!(value, FieldValue::Null)
+        };
+        let is_complete = self.fields.iter().zip(&values).all(is_complete);
+        is_complete.then_some((values, object))
+    }
+
+    /// Parses an object that is no reading, or has too much white space.
+    #[cold]
+    fn parse_any<'a>(&self, json: &'a [u8]) -> Result<Option<DeclaredReading<'a>>, Rejection> {
+        let mut tokens = TokenBuffer::new(&self.names);
+        json::fields(
+            &self.names,
+            &mut FieldLayout::default(),
+            json,
+            tokens.tokens(),
+        )?;
+        let fields = self.fields.iter().zip(tokens.tokens());
+        let values = fields.map(|(field, token)| any_value(field, token.raw()));
+        self.reading(values.collect::<Result<_, _>>()?)
     }
 }
 
@@ -230,16 +253,37 @@ fn check<F: Fields>(reading: &DeclaredReading<'_>) -> Result<bool, Rejection> {
     Ok(F::FILTER.is_none_or(|filter| filter(&reading)))
 }
 
-/// The value of a field; `None` if it is invalid or has an unusual form.
+/// The values of the fields that were found so far; null for others.
+struct VisitedFields<'f, 'a> {
+    fields: &'f [Field],
+    values: Vec<FieldValue<'a>>,
+}
+
+/// Stops at an invalid value.
+impl<'a> FieldVisitor<'a> for VisitedFields<'_, 'a> {
+    #[inline(always)]
+    fn visit(&mut self, field: usize, start: ValueStart<'a>) -> Option<ValueEnd<'a>> {
+        let value = self.values.get_mut(field)?;
+        let field = self.fields.get(field)?;
+        if let Some((usual, end)) = FieldValue::from_usual(field.column_type, start)
+            && is_short(&usual)
+        {
+            *value = usual;
+            return Some(end);
+        }
+        let (token, end) = start.token()?;
+        *value = any_value(field, token.raw()).ok()?;
+        Some(end)
+    }
+}
+
+/// Whether a text is neither empty nor too long.
 #[inline(always)]
-fn usual_value<'a>(field: &Field, token: &FieldToken<'a>) -> Option<FieldValue<'a>> {
-    let value = FieldValue::from_usual(field.column_type, token)?;
-    let is_valid = match &value {
-        FieldValue::Null => field.is_nullable,
+fn is_short(value: &FieldValue<'_>) -> bool {
+    match value {
         FieldValue::Text(text) => (1..=LONGEST_TEXT).contains(&text.len()),
         _ => true,
-    };
-    is_valid.then_some(value)
+    }
 }
 
 /// Parses a value of any form.
@@ -261,7 +305,7 @@ fn any_value<'a>(field: &Field, raw: json::RawField<'a>) -> Result<FieldValue<'a
 
 impl Sensor for DeclaredSensor {
     type Reading<'a> = DeclaredReading<'a>;
-    type Values = Vec<Value>;
+    type Values = DeclaredInputs;
     type Accumulator = MeasureAccumulators;
 
     fn schema(&self) -> &Arc<Schema> {
@@ -269,10 +313,10 @@ impl Sensor for DeclaredSensor {
     }
 
     fn parse<'a>(&self, json: &'a [u8]) -> Result<Option<DeclaredReading<'a>>, Rejection> {
-        let mut tokens = TokenBuffer::new(&self.names);
-        let mut layout = FieldLayout::default();
-        json::fields(&self.names, &mut layout, json, tokens.tokens())?;
-        self.reading(tokens.tokens())
+        match self.visit(&mut FieldLayout::default(), json) {
+            Some((values, object)) if object.is_all() => self.reading(values),
+            _ => self.parse_any(json),
+        }
     }
 
     fn first_line<'a>(
@@ -281,9 +325,8 @@ impl Sensor for DeclaredSensor {
         text: &'a [u8],
         reading: &mut Option<DeclaredReading<'a>>,
     ) -> Option<&'a [u8]> {
-        let mut tokens = TokenBuffer::new(&self.names);
-        let object = json::project(&self.names, layout, text, tokens.tokens())?;
-        *reading = self.reading(tokens.tokens()).ok()?;
+        let (values, object) = self.visit(layout, text)?;
+        *reading = self.reading(values).ok()?;
         object.line_end()
     }
 
@@ -295,7 +338,21 @@ impl Sensor for DeclaredSensor {
             return self.schema.key_text(std::slice::from_ref(value));
         }
         let values = self.key.iter().filter_map(value).cloned();
-        Cow::Owned(crate::schema::key_array(values))
+        Cow::Owned(schema::key_array(values))
+    }
+
+    #[inline]
+    fn key_in<'r>(&self, reading: &'r DeclaredReading<'_>, memory: &'r mut String) -> &'r str {
+        let value = |index: &usize| reading.values.get(*index);
+        if let [only] = self.key.as_slice()
+            && let Some(FieldValue::Text(text)) = value(only)
+            && self.schema.has_text_key()
+        {
+            return text;
+        }
+        memory.clear();
+        schema::write_key_array(self.key.iter().filter_map(value), memory);
+        memory
     }
 
     fn has_time(&self) -> bool {
@@ -321,36 +378,25 @@ impl Sensor for DeclaredSensor {
         }
     }
 
-    fn values(&self, reading: &DeclaredReading<'_>) -> Vec<Value> {
-        let input = |Input { field, is_count }: &Input| {
-            let value = reading.values.get(*field).unwrap_or(&FieldValue::Null);
-            if !is_count {
-                return value.to_value();
-            }
-            Value::Number(Decimal {
-                unscaled: i128::from(!value.is_null()),
-                scale: 0,
-            })
-        };
-        self.measures.iter().map(input).collect()
+    #[inline]
+    fn values(&self, reading: &DeclaredReading<'_>) -> DeclaredInputs {
+        self.inputs.of(&reading.values)
     }
 
-    fn inputs(&self, values: &Vec<Value>) -> Vec<Value> {
-        values.clone()
+    fn inputs(&self, values: &DeclaredInputs) -> Vec<Value> {
+        self.inputs.values(values)
     }
 
+    #[inline]
     fn add(
         &self,
         accumulator: &mut MeasureAccumulators,
-        values: &Vec<Value>,
+        values: &DeclaredInputs,
         order: &ReadingOrder<'_>,
     ) {
-        let types = self
-            .schema
-            .measures()
-            .iter()
-            .map(|column| column.measure_type);
-        accumulator.add(types, values.iter(), order);
+        let columns = self.schema.measures().iter();
+        let mut opened = accumulator.open(columns.map(|column| column.measure_type));
+        self.inputs.add_to(values, &mut opened, order);
     }
 
     fn measures(&self, accumulator: &MeasureAccumulators) -> Vec<Measure> {

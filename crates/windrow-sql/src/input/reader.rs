@@ -1,7 +1,7 @@
 //! Reads the rows in the JSON of a record.
 
 use serde_json::value::RawValue;
-use windrow_core::json::{self, FieldLayout, FieldNames, FieldToken, TokenBuffer};
+use windrow_core::json::{self, FieldLayout, FieldNames, FieldToken, FieldVisitor, TokenBuffer};
 use windrow_core::rejection::Rejection;
 use windrow_core::value::FieldValue;
 
@@ -85,27 +85,24 @@ impl InputReader {
         layout: &mut FieldLayout,
         text: &'a [u8],
     ) -> Option<(InputRows<'a>, &'a [u8])> {
-        let mut rows = None;
-        let rest = self.first_fields(layout, text, |tokens| {
-            rows = self.rows(tokens).ok();
-        })?;
-        Some((rows?, rest))
-    }
-
-    /// Passes on the fields at the root of the JSON object at the start of a text, and returns what
-    /// follows it on its line; `None` if it is something else than such a line.
-    #[inline(always)]
-    pub(crate) fn first_fields<'a>(
-        &self,
-        layout: &mut FieldLayout,
-        text: &'a [u8],
-        take: impl FnOnce(&[FieldToken<'a>]),
-    ) -> Option<&'a [u8]> {
         let mut tokens = TokenBuffer::new(&self.root.names);
         let object = json::project(&self.root.names, layout, text, tokens.tokens())?;
         let rest = object.line_end()?;
-        take(tokens.tokens());
-        Some(rest)
+        let rows = self.rows(tokens.tokens()).ok()?;
+        Some((rows, rest))
+    }
+
+    /// Passes on where the fields at the root of the JSON object at the start of a text start, as in
+    /// [`json::visit`]. Returns what follows the object on its line; `None` if it is something else
+    /// than such a line.
+    #[inline(always)]
+    pub(crate) fn visit<'a>(
+        &self,
+        layout: &mut FieldLayout,
+        text: &'a [u8],
+        visitor: &mut impl FieldVisitor<'a>,
+    ) -> Option<&'a [u8]> {
+        json::visit(&self.root.names, layout, text, visitor)?.line_end()
     }
 
     /// The columns, if they are the fields at the root, in their order.

@@ -40,8 +40,11 @@ impl PlainPlan {
         // The index of a pump has 16 bits.
         u16::try_from(pumps.len()).ok()?;
         planner.check_others();
+        let (steps, further_steps) = planner.by_column();
         Some(Self {
-            steps: planner.steps,
+            steps,
+            further_steps,
+            has_rowtime: rowtime.is_some(),
             pumps,
         })
     }
@@ -145,6 +148,20 @@ impl PlainPlanner<'_> {
         }
         self.steps.push(PlainStep { column, form, slot });
         Some(slot)
+    }
+
+    /// The first step of each column, and all others.
+    fn by_column(mut self) -> (Vec<PlainStep>, Vec<PlainStep>) {
+        self.steps.sort_by_key(|step| step.column);
+        let (mut first, mut others) = (Vec::new(), Vec::new());
+        for step in self.steps {
+            if step.column == first.len() {
+                first.push(step);
+            } else {
+                others.push(step);
+            }
+        }
+        (first, others)
     }
 
     /// Checks the columns of which nothing is kept.
