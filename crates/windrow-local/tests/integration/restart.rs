@@ -248,7 +248,7 @@ async fn a_mapping_does_not_go_past_what_it_cannot_save() {
     fs::write(&saved, "in the way").unwrap();
     let before = invocations();
     put(&cloud, 3..30).await;
-    until(&|| invocations() > before).await;
+    // What it cannot save now, it may have invoked already.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert!(
         invocations() <= before + 1,
