@@ -28,6 +28,7 @@ use windrow_connect::cloud::{
 };
 use windrow_connect::stream::StreamError;
 use windrow_read::{FollowOptions, ReadError, Start, StreamRecord, follow};
+use windrow_service::chain;
 
 pub use args::{Beginning, ConsumerArgs, ConsumerFormat};
 pub use printer::{Printed, Printer};
@@ -100,7 +101,7 @@ pub async fn run(
             let StreamRecord { shard, record, .. } = match item {
                 Ok(item) => item,
                 Err(error) if error.is_transient() => {
-                    printer.note(&format!("{error}; retrying"))?;
+                    printer.note(&format!("{}; retrying", chain(&error)))?;
                     continue;
                 }
                 Err(error) => return Err(error.into()),

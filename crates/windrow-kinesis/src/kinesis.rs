@@ -104,6 +104,11 @@ impl Kinesis {
         Ok((Self { store }, report))
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(store: Arc<Store>) -> Self {
+        Self { store }
+    }
+
     /// A router that answers `POST /`.
     pub fn router(&self) -> Router {
         let kinesis = self.clone();

@@ -1,5 +1,6 @@
 //! All streams of a folder: how they are opened, found, created, changed and deleted.
 
+mod expire;
 mod lock;
 mod open;
 
@@ -414,23 +415,4 @@ fn empty_log(folder: &Path, shard: &ShardMeta) -> io::Result<ShardLog> {
 
 fn shard_folder(folder: &Path, number: u32) -> PathBuf {
     folder.join(shard_id(number))
-}
-
-/// Deletes the segments that are past their retention at `now`, and what is left in memory of deleted
-/// streams.
-fn delete_expired(streams: &Streams, now: i64) {
-    let all: Vec<_> = {
-        let mut streams = streams.write().unwrap_or_else(PoisonError::into_inner);
-        streams.retain(|_, stream| stream.state().status(Instant::now()).is_some());
-        streams.values().cloned().collect()
-    };
-    for stream in all {
-        let state = stream.state();
-        let horizon = now.saturating_sub(state.meta.retention_millis());
-        for shard in &state.shards {
-            if let Err((path, error)) = shard.log.delete_before(horizon) {
-                tracing::warn!(path = %path.display(), %error, "a segment past its retention could not be deleted");
-            }
-        }
-    }
 }

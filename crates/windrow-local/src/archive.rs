@@ -187,6 +187,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
     use tokio::runtime::Runtime;
     use windrow_record::kpl::AggregateBuilder;
+    use windrow_testkit::files::texts;
 
     use super::*;
     use crate::endpoint::{Endpoint, EndpointOptions};
@@ -213,19 +214,6 @@ mod tests {
             lines.clear();
             append(as_it_is, &mut lines);
             assert_eq!(lines, [as_it_is, b"\n"].concat());
-        }
-    }
-
-    /// The lines of all files in a folder.
-    fn lines(folder: &Path, found: &mut Vec<String>) {
-        for entry in std::fs::read_dir(folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                lines(&path, found);
-            } else {
-                let text = std::fs::read_to_string(path).unwrap();
-                found.extend(text.lines().map(str::to_owned));
-            }
         }
     }
 
@@ -310,8 +298,9 @@ mod tests {
         firehose.flush().await.unwrap();
         kill(runtime).await;
 
-        let mut archived = Vec::new();
-        lines(&folder.path().join("archive"), &mut archived);
+        let texts = texts(&folder.path().join("archive"));
+        let lines = texts.iter().flat_map(|text| text.lines());
+        let mut archived: Vec<String> = lines.map(str::to_owned).collect();
         archived.sort();
         let sent = (0..BATCHES).flat_map(|batch| (0..5).map(move |key| format!("{batch} {key}")));
         let mut sent: Vec<String> = sent.collect();

@@ -187,6 +187,11 @@ impl Endpoint {
         &self.streams
     }
 
+    /// The names of the streams that exist.
+    pub(crate) fn stream_names(&self) -> Vec<String> {
+        self.services.kinesis.stream_names()
+    }
+
     /// The trouble with the disk of the data directory.
     pub(crate) fn disk(&self) -> &DiskTrouble {
         &self.disk

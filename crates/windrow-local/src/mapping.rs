@@ -42,7 +42,7 @@ use windrow_core::window::{InvalidWindow, Tumbling};
 use windrow_read::Start;
 
 pub use checkpoint::CheckpointError;
-pub(crate) use checkpoint::{Checkpoints, SavedTotals};
+pub(crate) use checkpoint::{Checkpoints, SavedTotals, remove_missing_streams};
 pub use filter::{FilterCriteria, FilterError, FilterProblem};
 pub use on_failure::OnFailure;
 pub use options::MappingOptions;

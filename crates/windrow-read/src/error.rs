@@ -16,10 +16,14 @@ pub enum ReadError {
     },
     /// Kinesis throttled every attempt, failed, or returned no usable response. This may be
     /// transient: the same call can be repeated, and no record is skipped.
-    #[error("could not read stream {name} in {tries} attempts")]
+    #[error("could not read stream {name} in {tries} attempts: {call} at {endpoint} failed")]
     Unavailable {
         /// The stream's name.
         name: String,
+        /// The last call, such as `GetRecords`.
+        call: &'static str,
+        /// The URL of its endpoint.
+        endpoint: String,
         /// The number of attempts, with a growing wait between them.
         tries: u32,
         /// The error of the last attempt.

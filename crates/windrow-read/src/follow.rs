@@ -46,7 +46,8 @@ impl Default for FollowOptions {
 /// one shard, so it is a valid start only for a stream that begins with a single shard.
 ///
 /// This makes no request to Kinesis before the result is polled. `client` is used as it is, except
-/// that its own retries are disabled for these calls.
+/// that for these calls its own retries are disabled, and ListShards and GetShardIterator have a time
+/// limit of five seconds or less.
 pub fn follow(
     client: Client,
     stream: impl Into<String>,

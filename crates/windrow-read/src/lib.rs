@@ -33,6 +33,7 @@
 //! A moment is a [`Timestamp`], and a length of time is a [`Duration`](std::time::Duration). The
 //! clock is read for one purpose: an iterator at the latest record can only be renewed by time.
 
+mod call;
 mod error;
 mod follow;
 mod lineage;

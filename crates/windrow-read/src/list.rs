@@ -3,10 +3,9 @@
 use std::ops::RangeInclusive;
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::{Config, retry::RetryConfig};
 
-use crate::ReadError;
 use crate::retry::RetryBudget;
+use crate::{ReadError, call};
 
 /// One shard of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,13 +42,14 @@ pub async fn list(client: &Client, stream: &str) -> Result<Vec<Shard>, ReadError
             .set_stream_name(name)
             .set_next_token(token.clone())
             .customize()
-            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
+            .config_override(call::small(client))
+            .interceptor(budget.endpoint())
             .send()
             .await;
         let output = match result {
             Ok(output) => output,
             Err(error) => {
-                if budget.wait(error).await? {
+                if budget.wait("ListShards", error).await? {
                     shards.clear();
                     token = None;
                 }

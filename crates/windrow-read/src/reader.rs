@@ -3,15 +3,14 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::{Config, retry::RetryConfig};
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::ShardIteratorType;
 use bytes::Bytes;
 use windrow_core::time::Timestamp;
 
-use crate::ReadError;
 use crate::retry::RetryBudget;
+use crate::{ReadError, call};
 
 /// The maximum number of records in a GetRecords response (GetRecords, API reference).
 pub(crate) const MOST_RECORDS: usize = 10_000;
@@ -74,7 +73,8 @@ pub struct ShardReader {
 impl ShardReader {
     /// A reader of `shard` that starts at `start`. It makes no request before the first read.
     ///
-    /// `client` is used as it is, except that its own retries are disabled for these calls.
+    /// `client` is used as it is, except that for these calls its own retries are disabled, and
+    /// GetShardIterator has a time limit of five seconds or less.
     pub fn new(
         client: Client,
         stream: impl Into<String>,
@@ -145,13 +145,14 @@ impl ShardReader {
                 // The limit is clamped to 10,000, so the conversion cannot fail.
                 .limit(i32::try_from(self.limit).unwrap_or(i32::MAX))
                 .customize()
-                .config_override(Config::builder().retry_config(RetryConfig::disabled()))
+                .config_override(call::large())
+                .interceptor(budget.endpoint())
                 .send()
                 .await;
             match result {
                 Ok(output) => return Ok(self.take_page(output)),
                 Err(error) => {
-                    if budget.wait(error).await? {
+                    if budget.wait("GetRecords", error).await? {
                         self.iterator = None;
                     }
                 }
@@ -193,7 +194,8 @@ impl ShardReader {
                 .set_starting_sequence_number(sequence_number)
                 .set_timestamp(timestamp.map(DateTime::from_millis))
                 .customize()
-                .config_override(Config::builder().retry_config(RetryConfig::disabled()))
+                .config_override(call::small(&self.client))
+                .interceptor(budget.endpoint())
                 .send()
                 .await;
             match result {
@@ -214,7 +216,7 @@ impl ShardReader {
                     return Ok(output.shard_iterator.unwrap_or_default());
                 }
                 Err(error) => {
-                    budget.wait(error).await?;
+                    budget.wait("GetShardIterator", error).await?;
                 }
             }
         }
@@ -228,8 +230,8 @@ impl ShardReader {
         for record in output.records {
             let arrival = record
                 .approximate_arrival_timestamp
-                .and_then(|time| time.to_millis().ok())
-                .map(Timestamp::from_millis);
+                .as_ref()
+                .map(nearest_millis);
             self.checkpoint = Some(record.sequence_number.clone());
             // Kinesis never returns these, but emulators may start at the oldest record if none is
             // later.
@@ -257,6 +259,14 @@ impl ShardReader {
             ended: self.ended,
         }
     }
+}
+
+/// The millisecond of a time in a response. In JSON and CBOR it is a binary fraction of seconds, which
+/// may be up to 0.3 microseconds early: 1764513818.652 becomes .651999950.
+fn nearest_millis(time: &DateTime) -> Timestamp {
+    const EARLY_NANOS: i128 = 1_000;
+    let millis = (time.as_nanos() + EARLY_NANOS).div_euclid(1_000_000);
+    Timestamp::from_millis(i64::try_from(millis).unwrap_or_default())
 }
 
 /// The current time, in milliseconds since 1970-01-01 UTC.

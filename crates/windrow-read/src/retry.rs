@@ -6,8 +6,9 @@ use std::time::Duration;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use windrow_service::{Backoff, ServiceError};
+use windrow_service::{Backoff, ServiceError, chain};
 
+use crate::call::CallEndpoint;
 use crate::error::{ReadError, ReadFailure, failure};
 
 /// The maximum number of attempts per read. With the waits below, they take ten seconds on average.
@@ -22,24 +23,38 @@ const BACKOFF: Backoff = Backoff {
 /// Counts the failed attempts of one read.
 pub(crate) struct RetryBudget {
     stream: String,
+    endpoint: CallEndpoint,
     failed_attempts: u32,
+    /// Whether a warning has been logged.
+    warned: bool,
 }
 
 impl RetryBudget {
     pub(crate) fn new(stream: &str) -> Self {
         Self {
             stream: stream.to_owned(),
+            endpoint: CallEndpoint::default(),
             failed_attempts: 0,
+            warned: false,
         }
     }
 
-    /// Waits before the next attempt, with full jitter. Returns whether that attempt needs a new
-    /// iterator or token.
+    /// What each call must be intercepted by, so that errors name its endpoint.
+    pub(crate) fn endpoint(&self) -> CallEndpoint {
+        self.endpoint.clone()
+    }
+
+    /// Waits before the next attempt after one of `call` failed, with full jitter. Returns whether
+    /// that attempt needs a new iterator or token.
+    ///
+    /// The first attempt that ran out of time is logged as a warning, because the others can take
+    /// minutes.
     ///
     /// # Errors
     /// If the error is permanent, or all attempts are used up.
     pub(crate) async fn wait<E>(
         &mut self,
+        call: &'static str,
         error: SdkError<E, HttpResponse>,
     ) -> Result<bool, ReadError>
     where
@@ -62,12 +77,25 @@ impl RetryBudget {
         if self.failed_attempts >= ATTEMPTS {
             return Err(ReadError::Unavailable {
                 name,
+                call,
+                endpoint: self.endpoint.url().to_owned(),
                 tries: ATTEMPTS,
                 source: ServiceError::from(&error),
             });
         }
+        if timed_out(&error) && !self.warned {
+            self.warned = true;
+            tracing::warn!(
+                stream = name,
+                call,
+                endpoint = self.endpoint.url(),
+                error = chain(&error),
+                "no response in time, retrying"
+            );
+        }
         tracing::debug!(
             stream = name,
+            call,
             failed_attempts = self.failed_attempts,
             ?wait,
             code = error.code(),
@@ -75,5 +103,14 @@ impl RetryBudget {
         );
         tokio::time::sleep(wait).await;
         Ok(failure == ReadFailure::Expired)
+    }
+}
+
+/// Whether the time limit of the call has passed, or that of connecting.
+fn timed_out<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) => true,
+        SdkError::DispatchFailure(failure) => failure.is_timeout(),
+        _ => false,
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::error::Error;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tracing_subscriber::fmt::MakeWriter;
 use windrow_read::{FollowOptions, ReadError, ShardReader, Start, Timestamp, follow, list};
 
 /// The response to one request.
@@ -119,6 +121,34 @@ impl HttpConnector for Script {
             }
             ScriptedAnswer::Hang => HttpConnectorFuture::new(std::future::pending()),
         }
+    }
+}
+
+/// What was logged.
+#[derive(Debug, Clone, Default)]
+struct LogBuffer(Arc<Mutex<Vec<u8>>>);
+
+impl LogBuffer {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for LogBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for LogBuffer {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
     }
 }
 
@@ -229,7 +259,8 @@ async fn retries_end_and_the_next_read_continues_where_this_one_stopped() {
     assert!(error.is_transient());
     assert_eq!(
         error.to_string(),
-        "could not read stream wildrydes in 10 attempts"
+        "could not read stream wildrydes in 10 attempts: \
+         GetRecords at https://kinesis.us-east-1.amazonaws.com failed"
     );
     let cause = error.source().unwrap().to_string();
     assert!(
@@ -240,6 +271,44 @@ async fn retries_end_and_the_next_read_continues_where_this_one_stopped() {
     let page = reader.next_page().await.unwrap();
     assert_eq!((page.records.len(), page.ended), (1, true));
     assert_eq!(script.bodies("GetShardIterator").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_attempt_that_runs_out_of_time_is_logged_and_the_next_one_made() {
+    let script = Script::new([
+        ScriptedAnswer::Hang,
+        ScriptedAnswer::Hang,
+        iterator("i"),
+        page(&["1"], Some("j")),
+    ]);
+    let log = LogBuffer::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let started = Instant::now();
+    let mut reader = script.reader(Start::AtTimestamp(Timestamp::from_millis(9_500)));
+    assert_eq!(reader.next_page().await.unwrap().records.len(), 1);
+
+    let limit = Duration::from_secs(5);
+    let elapsed = started.elapsed();
+    assert!(
+        elapsed >= 2 * limit && elapsed < 2 * limit + Duration::from_secs(1),
+        "{elapsed:?}"
+    );
+    let log = log.text();
+    assert_eq!(log.lines().count(), 1, "{log}");
+    for part in [
+        "no response in time",
+        "stream=\"wildrydes\"",
+        "call=\"GetShardIterator\"",
+        "endpoint=\"https://kinesis.us-east-1.amazonaws.com\"",
+    ] {
+        assert!(log.contains(part), "{part} in {log}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -320,6 +389,34 @@ async fn records_before_the_start_time_are_skipped_up_to_the_first_later_one() {
         .map(|record| (record.sequence_number, record.arrival.millis()))
         .collect();
     assert_eq!(arrivals, [("4".to_owned(), 9_500), ("5".to_owned(), 9_250)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn record_of_the_start_millisecond_is_read() {
+    // As a binary fraction, every other one of these is a little early.
+    for start in 1_764_513_818_650..1_764_513_818_660_i64 {
+        let record = |number: &str, millis: i64| {
+            json!({
+                "SequenceNumber": number,
+                "PartitionKey": "Shadowfax",
+                "Data": "e30=",
+                "ApproximateArrivalTimestamp": millis as f64 / 1e3,
+            })
+        };
+        let records = json!({
+            "Records": [record("1", start - 1), record("2", start)],
+            "NextShardIterator": "j",
+        });
+        let script = Script::new([iterator("i"), ScriptedAnswer::Ok(records)]);
+        let mut reader = script.reader(Start::AtTimestamp(Timestamp::from_millis(start)));
+        let page = reader.next_page().await.unwrap();
+        let arrivals: Vec<i64> = page
+            .records
+            .iter()
+            .map(|read| read.arrival.millis())
+            .collect();
+        assert_eq!(arrivals, [start]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

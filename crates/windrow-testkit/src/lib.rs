@@ -3,6 +3,7 @@
 //! * [`cases`](mod@cases): how many cases property tests run.
 //! * [`choices`]: a generator's choices, drawn from bytes, for property tests and fuzzers.
 //! * [`fields`]: the general parser of readings, compared with `serde_json`.
+//! * [`files`](mod@files): the files below a folder.
 //! * [`frames`]: handmade window states.
 //! * [`lines`]: the table of lines that every reader is held to.
 //! * [`oracle`]: an independent parser of readings, to compare the real one with.
@@ -12,6 +13,7 @@
 pub mod cases;
 pub mod choices;
 pub mod fields;
+pub mod files;
 pub mod frames;
 pub mod lines;
 pub mod oracle;

@@ -220,12 +220,12 @@ impl ShardCursor {
     }
 }
 
-/// When a record arrived, in milliseconds since the epoch.
+/// When a record arrived, in milliseconds since the epoch. A response has a binary fraction of seconds,
+/// which may be a little early.
 pub(crate) fn arrival_of(record: &Record) -> i64 {
     let arrival = record.approximate_arrival_timestamp;
-    arrival
-        .and_then(|time| time.to_millis().ok())
-        .unwrap_or_default()
+    let nanos = arrival.map_or(0, |time| time.as_nanos() + 1_000);
+    i64::try_from(nanos.div_euclid(1_000_000)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -234,6 +234,19 @@ mod tests {
     use aws_sdk_kinesis::types::SequenceNumberRange;
 
     use super::*;
+
+    #[test]
+    fn arrival_times_are_exact_to_the_millisecond() {
+        for millis in [0, 1_764_513_818_651, 1_764_513_818_652, 1_764_513_818_653] {
+            let time = DateTime::from_secs_f64(millis as f64 / 1e3);
+            let record = Record::builder()
+                .sequence_number("1")
+                .partition_key("k")
+                .data(Blob::new(""))
+                .approximate_arrival_timestamp(time);
+            assert_eq!(arrival_of(&record.build().unwrap()), millis);
+        }
+    }
 
     fn cursor() -> ShardCursor {
         let range = SequenceNumberRange::builder().starting_sequence_number("7");

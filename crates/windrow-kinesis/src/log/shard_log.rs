@@ -134,8 +134,8 @@ impl ShardLog {
         self.grown.subscribe()
     }
 
-    /// Rejects further blocks, or accepts them again. Only the writer thread calls it, so no append
-    /// is under way.
+    /// Rejects further blocks, or accepts them again. Only the writer thread calls it for an open log,
+    /// so no append is under way.
     pub(crate) fn set_closed(&self, closed: bool) {
         self.state().closed = closed;
         self.grown.send_modify(|_| {});

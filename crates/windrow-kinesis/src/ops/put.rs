@@ -320,10 +320,13 @@ struct ShardParts<'a> {
 impl<'a> ShardParts<'a> {
     fn new(state: &'a StreamState, bytes: usize) -> Self {
         let shards = state.open().len().max(1);
+        // Those of deleted shards are missing among them.
+        let numbers = state.shards.last().map_or(0, |last| last.meta.number + 1);
+        let numbers = usize::try_from(numbers).unwrap_or_default();
         Self {
             state,
             parts: Vec::new(),
-            by_number: vec![None; state.shards.len()],
+            by_number: vec![None; numbers],
             // Hash keys spread evenly, but not exactly.
             capacity: bytes / shards + bytes / (4 * shards),
         }

@@ -11,15 +11,16 @@ use std::sync::{Arc, Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::expire::delete_expired;
 use super::lock::FolderLock;
-use super::{Store, delete_expired, shard_folder};
+use super::{Store, shard_folder};
 use crate::files;
 use crate::log::shard_log::ShardLog;
 use crate::log::writer::LogWriter;
 use crate::meta::{self, StreamMeta};
 use crate::options::KinesisOptions;
 use crate::report::{CutOff, Damage, OpenError, OpenReport};
-use crate::stream::{LiveShard, LiveStream, StreamState, StreamStatus};
+use crate::stream::{LiveShard, LiveStream, StreamState, StreamStatus, shard_number};
 
 /// The version of the files. A folder with another one is not opened.
 const FORMAT: u32 = 1;
@@ -242,6 +243,7 @@ fn open_stream(
     meta: StreamMeta,
     report: &mut OpenReport,
 ) -> Result<LiveStream, OpenError> {
+    remove_deleted_shards(&folder, &meta)?;
     let mut shards = Vec::with_capacity(meta.shards.len());
     for shard in &meta.shards {
         let log = ShardLog::open(shard_folder(&folder, shard.number), report)?;
@@ -251,4 +253,22 @@ fn open_stream(
     report.shards += shards.len();
     let state = StreamState::new(meta, shards, StreamStatus::Active, Instant::now());
     Ok(LiveStream::new(number, folder, state))
+}
+
+/// Removes the folders of shards that were being deleted when the process ended. One with a later
+/// number than those of the stream is none of them: it was being opened.
+fn remove_deleted_shards(folder: &Path, meta: &StreamMeta) -> Result<(), OpenError> {
+    let newest = meta.shards.iter().map(|shard| shard.number).max();
+    for entry in fs::read_dir(folder).map_err(unusable(folder))? {
+        let path = entry.map_err(unusable(folder))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(number) = name.and_then(shard_number) else {
+            continue;
+        };
+        let is_listed = meta.shards.iter().any(|shard| shard.number == number);
+        if !is_listed && newest.is_some_and(|newest| number < newest) {
+            fs::remove_dir_all(&path).map_err(unusable(&path))?;
+        }
+    }
+    Ok(())
 }

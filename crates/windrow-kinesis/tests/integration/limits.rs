@@ -68,14 +68,7 @@ async fn larger_records_are_allowed_where_that_is_set() {
         .stream_name(STREAM)
         .partition_key("k");
     call.data(Blob::new(data.clone())).send().await.unwrap();
-    let iterator = server.iterator(FIRST, ShardIteratorType::TrimHorizon).await;
-    let page = server
-        .client
-        .get_records()
-        .shard_iterator(iterator)
-        .send()
-        .await
-        .unwrap();
+    let page = server.oldest_page(FIRST).await;
     assert_eq!(page.records[0].data.as_ref(), data);
 }
 
@@ -150,24 +143,11 @@ async fn a_page_has_at_most_ten_mebibytes() {
         let put = call.set_records(Some(records)).send().await.unwrap();
         assert_eq!(put.failed_record_count, Some(0));
     }
-    let iterator = server.iterator(FIRST, ShardIteratorType::TrimHorizon).await;
-    let page = server
-        .client
-        .get_records()
-        .shard_iterator(iterator)
-        .send()
-        .await
-        .unwrap();
+    let page = server.oldest_page(FIRST).await;
     assert_eq!(page.records.len(), 10);
     assert!(page.millis_behind_latest.unwrap() > 0);
     let next = page.next_shard_iterator.unwrap();
-    let page = server
-        .client
-        .get_records()
-        .shard_iterator(next)
-        .send()
-        .await
-        .unwrap();
+    let page = server.read(next).await;
     assert_eq!(
         (page.records.len(), page.millis_behind_latest),
         (2, Some(0))

@@ -380,14 +380,7 @@ async fn settings_are_changed_and_survive_a_restart() {
         described.enhanced_monitoring[0].shard_level_metrics().len(),
         6
     );
-    let iterator = server.iterator(FIRST, ShardIteratorType::TrimHorizon).await;
-    let page = server
-        .client
-        .get_records()
-        .shard_iterator(iterator)
-        .send()
-        .await
-        .unwrap();
+    let page = server.oldest_page(FIRST).await;
     assert_eq!(page.records[0].encryption_type, Some(EncryptionType::Kms));
 }
 

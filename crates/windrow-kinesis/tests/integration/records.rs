@@ -24,14 +24,7 @@ async fn records_come_back_in_order_with_key_data_and_time() {
     assert_eq!(shard, FIRST);
     assert!(first < second && first.len() == 56 && first.starts_with("49"));
 
-    let iterator = server.iterator(FIRST, ShardIteratorType::TrimHorizon).await;
-    let page = server
-        .client
-        .get_records()
-        .shard_iterator(iterator)
-        .send()
-        .await
-        .unwrap();
+    let page = server.oldest_page(FIRST).await;
     let [one, other] = &page.records[..] else {
         panic!("{page:?}")
     };
@@ -68,13 +61,7 @@ async fn every_iterator_type_starts_where_it_says() {
         let call = call.set_starting_sequence_number(number.cloned());
         let call = call.set_timestamp(time.map(DateTime::from_millis));
         let iterator = call.send().await.unwrap().shard_iterator.unwrap();
-        let page = server
-            .client
-            .get_records()
-            .shard_iterator(iterator)
-            .send()
-            .await
-            .unwrap();
+        let page = server.read(iterator).await;
         let texts = page
             .records
             .iter()
@@ -255,14 +242,7 @@ async fn the_clock_may_step_back() {
     server.put("k", "a").await;
     server.advance(-3_600_000);
     server.put("k", "b").await;
-    let iterator = server.iterator(FIRST, ShardIteratorType::TrimHorizon).await;
-    let page = server
-        .client
-        .get_records()
-        .shard_iterator(iterator)
-        .send()
-        .await
-        .unwrap();
+    let page = server.oldest_page(FIRST).await;
     assert!(page.records.iter().map(arrival).eq([NOON; 2]));
 }
 

@@ -84,8 +84,7 @@ async fn a_split_ends_the_parent_and_names_its_children() {
     let children = match page.next_shard_iterator {
         None => page.child_shards,
         Some(next) => {
-            let call = server.client.get_records().shard_iterator(next);
-            let page = call.send().await.unwrap();
+            let page = server.read(next).await;
             assert!(page.records.is_empty() && page.next_shard_iterator.is_none());
             page.child_shards
         }

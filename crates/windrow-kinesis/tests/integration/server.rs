@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Shard, ShardIteratorType, StreamStatus};
 use tempfile::TempDir;
@@ -117,11 +118,20 @@ impl TestServer {
         call.send().await.unwrap().shard_iterator.unwrap()
     }
 
-    /// The data of all records of a shard, as text.
-    pub(crate) async fn texts(&self, shard: &str) -> Vec<String> {
+    pub(crate) async fn read(&self, iterator: impl Into<String>) -> GetRecordsOutput {
+        let call = self.client.get_records().shard_iterator(iterator);
+        call.send().await.unwrap()
+    }
+
+    /// The oldest records of a shard.
+    pub(crate) async fn oldest_page(&self, shard: &str) -> GetRecordsOutput {
         let iterator = self.iterator(shard, ShardIteratorType::TrimHorizon).await;
-        let page = self.client.get_records().shard_iterator(iterator);
-        let page = page.send().await.unwrap();
+        self.read(iterator).await
+    }
+
+    /// The data of the oldest records of a shard, as text.
+    pub(crate) async fn texts(&self, shard: &str) -> Vec<String> {
+        let page = self.oldest_page(shard).await;
         let text = |data: &Blob| String::from_utf8(data.as_ref().to_vec()).unwrap();
         page.records
             .iter()

@@ -18,7 +18,9 @@ use crate::firehose::{BufferingHints, DeliverySource, Firehose, FirehoseError};
 use crate::functions::Faulty;
 use crate::mapping::follow::StreamSource;
 use crate::mapping::group::MappingGroups;
-use crate::mapping::{Mapping, MappingOptions, MappingPlan, MappingSource, SavedTotals};
+use crate::mapping::{
+    Mapping, MappingOptions, MappingPlan, MappingSource, SavedTotals, remove_missing_streams,
+};
 use crate::resources::{CreatedStream, create_stream, create_table};
 use crate::restart::{RestartReport, ResumedFunction};
 use crate::schedule::FunctionSchedule;
@@ -81,6 +83,7 @@ impl CloudParts {
         let disk = endpoint.disk();
         let (readers, processor, functions) =
             start_mappings(settings, &sources, pipeline, streams, disk).await?;
+        remove_old_checkpoints(settings, endpoint);
         let finisher = finisher.map(|finisher| {
             let faults = Arc::clone(&settings.faults);
             let finisher = Arc::new(Faulty::new(finisher, faults));
@@ -239,6 +242,16 @@ async fn start_mappings(
     let start = Start::TrimHorizon;
     let processor = Mapping::spawn(rows.clone(), &processor, start, checkpoints, disk.clone());
     Ok((readers, processor, resumed))
+}
+
+/// Removes what mappings have saved of streams that were deleted. All that the functions read exist by
+/// now, and no other can be mapped before the start is over.
+fn remove_old_checkpoints(settings: &CloudSettings, endpoint: &Endpoint) {
+    // A stream with a damaged file may come back from a copy of that file.
+    if endpoint.streams().damage.is_empty() {
+        let folder = settings.data_dir.join(MAPPINGS);
+        remove_missing_streams(&folder, &endpoint.stream_names());
+    }
 }
 
 /// Up to when nothing had arrived in a stream that was created at `before` or later, in milliseconds

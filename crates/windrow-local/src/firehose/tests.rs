@@ -1,18 +1,12 @@
 //! Tests of delivery streams.
 
+use windrow_testkit::files::texts;
+
 use super::*;
 
-/// The texts of all files in a folder.
-fn texts(folder: &Path) -> Vec<String> {
-    let mut texts = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            texts.extend(self::texts(&path));
-        } else {
-            texts.push(std::fs::read_to_string(path).unwrap());
-        }
-    }
+/// The texts of all files in a folder, in order.
+fn sorted_texts(folder: &Path) -> Vec<String> {
+    let mut texts = texts(folder);
     texts.sort();
     texts
 }
@@ -40,14 +34,14 @@ async fn an_object_is_delivered_when_its_interval_ends() {
     // The interval is counted from the first record, not from the last.
     put("two\n").await.unwrap();
     tokio::time::sleep_until(start + Duration::from_millis(59_900)).await;
-    assert_eq!(texts(&archive), [""; 0]);
+    assert_eq!(sorted_texts(&archive), [""; 0]);
     tokio::time::sleep_until(start + Duration::from_secs(60) + 2 * DUE_CHECK).await;
-    assert_eq!(texts(&archive), ["one\ntwo\n"]);
+    assert_eq!(sorted_texts(&archive), ["one\ntwo\n"]);
 
     // The next object has its own interval.
     put("three\n").await.unwrap();
     tokio::time::sleep(Duration::from_secs(59)).await;
-    assert_eq!(texts(&archive).len(), 1);
+    assert_eq!(sorted_texts(&archive).len(), 1);
     tokio::time::sleep(Duration::from_secs(1) + 2 * DUE_CHECK).await;
-    assert_eq!(texts(&archive), ["one\ntwo\n", "three\n"]);
+    assert_eq!(sorted_texts(&archive), ["one\ntwo\n", "three\n"]);
 }

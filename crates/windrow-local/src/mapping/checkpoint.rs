@@ -8,7 +8,9 @@
 //! Beside the folder of a stream, `<folder>/<mapping>/<stream>+state` has `Enabled` or `Disabled` once
 //! the mapping was disabled or enabled.
 
-use std::collections::BTreeMap;
+mod remove;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 use windrow_core::window::Window;
 use windrow_read::{Start, Timestamp};
 
+pub(crate) use self::remove::remove_missing_streams;
+use self::remove::remove_shard;
 use crate::disk_trouble::{DiskTrouble, DiskWriter};
 use crate::resources::stream_created;
 use crate::whole_file::{self, safe_name};
@@ -144,7 +148,7 @@ pub enum CheckpointError {
     },
 }
 
-/// How far the shards of a mapping were done.
+/// How far the shards of a mapping that are still there were done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SavedTotals {
     /// How many records are done.
@@ -175,6 +179,8 @@ struct SavedShards {
     /// Whether shards of this stream were saved before this start.
     is_resumed: bool,
     shards: BTreeMap<String, SavedShard<Box<RawValue>>>,
+    /// The shards that may have a file, by the names of the files.
+    files: BTreeSet<String>,
 }
 
 impl Checkpoints {
@@ -200,7 +206,10 @@ impl Checkpoints {
         };
         *lock(&checkpoints.enabled) = checkpoints.read_enabled()?;
         let shards = checkpoints.read_all()?;
-        lock(&checkpoints.saved).shards = shards;
+        let mut saved = lock(&checkpoints.saved);
+        saved.files = shards.keys().cloned().collect();
+        saved.shards = shards;
+        drop(saved);
         Ok(checkpoints)
     }
 
@@ -334,14 +343,45 @@ impl Checkpoints {
         true
     }
 
-    /// Drops what was saved of streams that were not created at `created`.
+    /// Drops what was saved of streams that were not created at `created`, and removes its files.
     pub(super) fn keep_of(&self, created: i64) {
         let mut saved = lock(&self.saved);
+        let SavedShards { shards, files, .. } = &mut *saved;
+        shards.retain(|file, shard| {
+            let is_kept = shard.stream_created == created;
+            if !is_kept {
+                files.remove(file);
+                remove_shard(&self.path(file));
+            }
+            is_kept
+        });
         saved.created = created;
-        saved
-            .shards
-            .retain(|_, shard| shard.stream_created == created);
         saved.is_resumed = !saved.shards.is_empty();
+    }
+
+    /// Removes what was saved of shards that the stream no longer has, so that can never be read again.
+    pub(super) fn keep_listed<'a>(&self, listed: impl Iterator<Item = &'a str>) {
+        let is_open = self.is_open.read().unwrap_or_else(PoisonError::into_inner);
+        let mut saved = lock(&self.saved);
+        let listed: BTreeSet<String> = listed.map(safe_name).collect();
+        let missing: Vec<String> = saved.files.difference(&listed).cloned().collect();
+        if missing.is_empty() || !*is_open {
+            return;
+        }
+        // As long as no other shard has a file, these say that the mapping existed before.
+        if !listed.iter().any(|file| self.path(file).exists()) {
+            return;
+        }
+        for file in missing {
+            remove_shard(&self.path(&file));
+            saved.files.remove(&file);
+            saved.shards.remove(&file);
+        }
+    }
+
+    /// The file of this name.
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(format!("{file}.json"))
     }
 
     /// Whether a shard was done to its end before this start.
@@ -384,8 +424,11 @@ impl Checkpoints {
 
     /// A writer of a shard's file.
     pub(super) fn writer(self: &Arc<Self>, shard: &str) -> CheckpointWriter {
+        let file = safe_name(shard);
+        let path = self.path(&file);
+        lock(&self.saved).files.insert(file);
         CheckpointWriter {
-            path: self.folder.join(format!("{}.json", safe_name(shard))),
+            path,
             disk: self.disk.writer(),
             checkpoints: Arc::clone(self),
         }

@@ -59,6 +59,9 @@ pub(crate) trait ShardWork: Send + Sync + 'static {
         false
     }
 
+    /// Learns which shards the stream has: one that is missing never comes back.
+    fn listed(&self, _shards: &[Shard]) {}
+
     /// Processes a shard from `start`. Returns at its end, or once `stop` is cancelled.
     fn run(
         self: Arc<Self>,
@@ -107,22 +110,25 @@ pub(crate) async fn follow_stream<W: ShardWork>(
                     Err(error) => {
                         tracing::warn!(stream = source.stream, %error, "cannot list the shards");
                     }
-                    Ok(listed) => for (shard, in_first_listing) in
-                        shards.update(&listed, requested_at, |shard| work.is_finished(shard))
-                    {
-                        tracing::debug!(stream = source.stream, shard, "reading a shard");
-                        let start = if in_first_listing {
-                            source.start.clone()
-                        } else {
-                            Start::TrimHorizon
-                        };
-                        let mark = ProgressMark::new(&shard, marks.clone());
-                        let (work, stop) = (Arc::clone(&work), stop.clone());
-                        tasks.spawn(async move {
-                            work.run(shard.clone(), start, mark, stop).await;
-                            shard
-                        });
-                    },
+                    Ok(listed) => {
+                        work.listed(&listed);
+                        for (shard, in_first_listing) in
+                            shards.update(&listed, requested_at, |shard| work.is_finished(shard))
+                        {
+                            tracing::debug!(stream = source.stream, shard, "reading a shard");
+                            let start = if in_first_listing {
+                                source.start.clone()
+                            } else {
+                                Start::TrimHorizon
+                            };
+                            let mark = ProgressMark::new(&shard, marks.clone());
+                            let (work, stop) = (Arc::clone(&work), stop.clone());
+                            tasks.spawn(async move {
+                                work.run(shard.clone(), start, mark, stop).await;
+                                shard
+                            });
+                        }
+                    }
                 }
             }
             Some((shard, time)) = received_marks.recv() => shards.mark(&shard, time),

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windrow_core::window::Window;
-use windrow_read::{ReadError, ShardReader, ShardRecord, Start};
+use windrow_read::{ReadError, Shard, ShardReader, ShardRecord, Start};
 
 use super::chaos;
 use super::checkpoint::{CheckpointWriter, Checkpoints, LaneSet, SavedStart, ShardToSave};
@@ -69,6 +69,12 @@ impl ShardWork for Polling {
     fn is_finished(&self, shard: &str) -> bool {
         let checkpoints = self.checkpoints.as_ref();
         checkpoints.is_some_and(|checkpoints| checkpoints.is_finished(shard))
+    }
+
+    fn listed(&self, shards: &[Shard]) {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.keep_listed(shards.iter().map(|shard| shard.id.as_str()));
+        }
     }
 
     async fn run(

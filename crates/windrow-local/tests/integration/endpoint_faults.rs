@@ -15,6 +15,7 @@ use axum::body::Bytes;
 use windrow_local::faults::{FaultKind, Faults};
 use windrow_local::firehose::{BufferingHints, DeliverySource};
 use windrow_read::{ShardReader, Start};
+use windrow_testkit::files::files;
 use windrow_write::{
     Backoff, Destination, DynamoTable, FirehoseStream, KinesisRecord, KinesisStream, Policy,
     deliver,
@@ -22,7 +23,6 @@ use windrow_write::{
 
 use crate::TestEndpoint;
 use crate::endpoint::{create_stream, create_table};
-use crate::firehose::files;
 
 const STREAM: &str = "wildrydes";
 const KEY: [&str; 2] = ["Name", "StatusTime"];

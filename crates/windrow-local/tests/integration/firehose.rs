@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_sdk_firehose::Client;
@@ -13,6 +13,7 @@ use aws_sdk_firehose::types::{
 use windrow_local::firehose::{
     BufferingHints as Buffering, DeliverySource, Firehose, FirehoseError,
 };
+use windrow_testkit::files::{files, texts};
 
 use crate::TestEndpoint;
 
@@ -42,20 +43,6 @@ async fn create(client: &Client, name: &str) {
         .send()
         .await
         .unwrap();
-}
-
-pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
 }
 
 #[tokio::test]
@@ -163,11 +150,7 @@ async fn the_endpoint_delivers_objects_when_they_are_due() {
     };
     let delivered = tokio::time::timeout(Duration::from_secs(300), delivered);
     delivered.await.unwrap();
-    let texts: Vec<String> = files(&hour)
-        .iter()
-        .map(|path| fs::read_to_string(path).unwrap())
-        .collect();
-    assert_eq!(texts, ["line\n"]);
+    assert_eq!(texts(&hour), ["line\n"]);
 }
 
 #[tokio::test]

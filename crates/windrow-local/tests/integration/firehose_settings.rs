@@ -13,9 +13,9 @@ use aws_sdk_firehose::types::{
     ProcessorParameterName, ProcessorType, Record, S3BackupMode, Tag,
 };
 use flate2::read::GzDecoder;
+use windrow_testkit::files::files;
 
 use crate::TestEndpoint;
-use crate::firehose::files;
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/firehose";
 

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
+use windrow_testkit::files::files;
 
 use super::super::prefix::ObjectPrefix;
 use super::tests::{arrival, open_with};
@@ -12,21 +13,6 @@ fn gzip(folder: &Path) -> (ObjectWriter, ObjectsFound) {
     open_with(folder, |settings| {
         settings.destination.compression = Compression::Gzip;
     })
-}
-
-/// The files below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
 }
 
 /// The content of a file that is one gzip member and nothing else.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::{prop_assert_eq, proptest};
+use windrow_testkit::files::{files, texts};
 
 use super::super::committed::StateFolder;
 use super::super::definition::{DeliverySettings, DeliverySource};
@@ -18,19 +19,11 @@ pub(super) fn arrival(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
+/// The paths and the texts of the files below a folder.
 fn objects(folder: &Path) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_dir() {
-            found.extend(objects(&entry.path()));
-        } else {
-            let text = fs::read_to_string(entry.path()).unwrap();
-            found.push((entry.path().to_string_lossy().into_owned(), text));
-        }
-    }
-    found.sort();
-    found
+    let paths = files(folder).into_iter();
+    let paths = paths.map(|path| path.to_string_lossy().into_owned());
+    paths.zip(texts(folder)).collect()
 }
 
 fn open(folder: &Path) -> ObjectWriter {
@@ -287,6 +280,28 @@ fn a_put_that_cannot_be_committed_leaves_nothing() {
         BTreeMap::from([("a".to_owned(), "2".to_owned())])
     );
     assert_eq!(writer.positions(6), BTreeMap::new());
+}
+
+#[test]
+fn a_put_that_cannot_be_written_commits_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = open(folder.path());
+    let (at, now) = (arrival("2026-11-20T09:00:00Z"), Instant::now());
+    assert_eq!(writer.positions(5), BTreeMap::new());
+    writer.append(b"one ", at, now, position("a", 1)).unwrap();
+    // A file that is open to read stands for a full disk.
+    let path = files(&folder.path().join("incoming")).pop().unwrap();
+    writer.open.as_mut().unwrap().file = File::open(path).unwrap();
+    writer
+        .append(b"two ", at, now, position("a", 2))
+        .unwrap_err();
+    drop(writer);
+
+    let (mut writer, found) = reopen(folder.path());
+    assert_eq!((found.bytes, found.removed), (4, 0));
+    let one = BTreeMap::from([("a".to_owned(), "1".to_owned())]);
+    assert_eq!(writer.positions(5), one, "the second put would be lost");
+    assert_eq!(texts(&folder.path().join("archive")), ["one "]);
 }
 
 proptest! {

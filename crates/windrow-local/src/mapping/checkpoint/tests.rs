@@ -70,6 +70,89 @@ async fn a_shard_goes_on_with_its_window() {
     assert!(!other.is_resumed() && other.take("one", true).is_none() && !other.is_finished("two"));
 }
 
+/// The names of the files of the mapping's stream.
+fn saved_files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder.join("function/a%2Fstream")).into_iter();
+    let entries = entries.flatten();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn files_of_another_stream_of_the_same_name_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = load(folder.path(), "1").unwrap();
+    first.keep_of(7);
+    save(&first, "one", "8", false).await;
+    save(&first, "two", "9", true).await;
+    let next = load(folder.path(), "1").unwrap();
+    // Until it is known which stream it is, all are kept.
+    assert_eq!(saved_files(folder.path()).len(), 2);
+    next.keep_of(7);
+    assert_eq!(saved_files(folder.path()).len(), 2);
+    let other = load(folder.path(), "1").unwrap();
+    other.keep_of(8);
+    assert_eq!(saved_files(folder.path()), [""; 0]);
+    save(&other, "one", "2", false).await;
+    assert_eq!(saved_files(folder.path()), ["one.json"]);
+}
+
+#[tokio::test]
+async fn files_of_shards_that_are_not_there_any_more_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = load(folder.path(), "1").unwrap();
+    first.keep_of(7);
+    save(&first, "parent", "8", true).await;
+    // Nothing but this file says that the mapping has read the stream before.
+    first.keep_listed(["child"].into_iter());
+    assert_eq!(saved_files(folder.path()), ["parent.json"]);
+
+    let next = load(folder.path(), "1").unwrap();
+    next.keep_of(7);
+    next.keep_listed(["parent", "child"].into_iter());
+    assert!(next.is_resumed() && next.is_finished("parent"));
+    save(&next, "child", "9", false).await;
+    next.keep_listed(["parent", "child"].into_iter());
+    assert_eq!(saved_files(folder.path()), ["child.json", "parent.json"]);
+    next.keep_listed(["child"].into_iter());
+    assert_eq!(saved_files(folder.path()), ["child.json"]);
+
+    let last = load(folder.path(), "1").unwrap();
+    last.keep_of(7);
+    assert!(last.is_resumed() && !last.is_finished("parent"));
+    let saved = last.take("child", true).unwrap();
+    assert_eq!(saved.start, SavedStart::After("9".to_owned()));
+    // A mapping that was replaced removes nothing.
+    let replaced = load(folder.path(), "1").unwrap();
+    let restarted = Arc::new(replaced.restarted());
+    save(&restarted, "child", "1", false).await;
+    save(&restarted, "other", "1", false).await;
+    replaced.keep_listed(["other"].into_iter());
+    assert_eq!(saved_files(folder.path()), ["child.json", "other.json"]);
+}
+
+#[tokio::test]
+async fn folders_of_missing_streams_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = load(folder.path(), "1").unwrap();
+    save(&first, "one", "8", false).await;
+    fs::create_dir(folder.path().join("function/Gone")).unwrap();
+    fs::write(folder.path().join("function/Gone/one.json"), "{").unwrap();
+    fs::write(folder.path().join("function/file"), "not a folder").unwrap();
+    // Capital letters may be small ones.
+    let existing = ["A/Stream".to_owned()];
+    remove_missing_streams(folder.path(), &existing);
+    assert!(!folder.path().join("function/Gone").exists());
+    assert!(folder.path().join("function/file").exists());
+    assert_eq!(saved_files(folder.path()), ["one.json"]);
+    remove_missing_streams(folder.path(), &[]);
+    assert_eq!(saved_files(folder.path()), [""; 0]);
+    remove_missing_streams(&folder.path().join("missing"), &[]);
+}
+
 #[tokio::test]
 async fn a_restart_on_purpose_replaces_what_was_saved() {
     let folder = tempfile::tempdir().unwrap();

@@ -11,13 +11,13 @@ use tokio::sync::Notify;
 use windrow_event::Event;
 use windrow_local::functions::{Function, InvokeError};
 use windrow_local::mapping::{Mapping, MappingOptions, OnFailure};
+use windrow_testkit::files::files;
 
 use super::{
     Mapped, RecordingFunction, TIME_LIMIT, data, failed, finish, reporting, source, until,
 };
 use crate::TestEndpoint;
 use crate::endpoint::create_stream;
-use crate::firehose::files;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_batch_is_retried_until_it_succeeds() {
