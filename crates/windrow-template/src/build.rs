@@ -6,10 +6,10 @@ mod mappings;
 mod schedules;
 mod storage;
 
-use crate::options::StackOptions;
 use crate::error::TemplateError;
 use crate::model::{LeftOut, NamedResource, StackModel, TemplateProblem};
 use crate::node::{NodeEntry, TemplateNode};
+use crate::options::StackOptions;
 use crate::properties::Properties;
 use crate::scope::{SAM, StackScope, transforms};
 use mappings::{add_event, add_mapping};
@@ -63,7 +63,10 @@ struct ModelBuilder<'s, 't> {
 /// What is read once all functions are known.
 enum Deferred<'t> {
     /// An event in the properties of the function of this logical id.
-    Event { function: String, event: NodeEntry },
+    Event {
+        function: String,
+        event: NodeEntry,
+    },
     Resource(&'t NodeEntry),
 }
 
@@ -102,7 +105,8 @@ impl<'s, 't> ModelBuilder<'s, 't> {
             return Err(TemplateError::invalid(resource.line, message));
         };
         if kind.starts_with("AWS::Serverless::") && !self.scope.is_sam() {
-            let message = format!("`{logical_id}` is of a type of SAM, which needs `Transform: {SAM}`");
+            let message =
+                format!("`{logical_id}` is of a type of SAM, which needs `Transform: {SAM}`");
             return Err(TemplateError::invalid(resource.line, message));
         }
         if !self.scope.exists(resource)? {
@@ -117,7 +121,9 @@ impl<'s, 't> ModelBuilder<'s, 't> {
             "AWS::Lambda::Function" | "AWS::Serverless::Function" => {
                 self.add_function(resource, kind)?;
             }
-            "AWS::Lambda::EventSourceMapping" | "AWS::Events::Rule" | "AWS::Scheduler::Schedule" => {
+            "AWS::Lambda::EventSourceMapping"
+            | "AWS::Events::Rule"
+            | "AWS::Scheduler::Schedule" => {
                 self.later.push(Deferred::Resource(resource));
             }
             "AWS::SQS::Queue" => {

@@ -80,7 +80,10 @@ impl StackScope<'_> {
             ("Fn::Select", [index, items]) => self.select(index, items, line),
             ("Fn::Base64", _) => {
                 let text = self.text_of(argument, function)?;
-                let text = self.bounded(line, base64_simd::STANDARD.encode_to_string(text.as_bytes()))?;
+                let text = self.bounded(
+                    line,
+                    base64_simd::STANDARD.encode_to_string(text.as_bytes()),
+                )?;
                 Ok(TemplateNode::text(line, text))
             }
             ("Fn::GetAZs", _) => {
@@ -145,7 +148,8 @@ impl StackScope<'_> {
             _ => {
                 let text = self.text_of(argument, "Fn::GetAtt")?;
                 let Some((resource, attribute)) = text.split_once('.') else {
-                    let message = format!("`{text}` must be a resource and an attribute, as in `Stream.Arn`");
+                    let message =
+                        format!("`{text}` must be a resource and an attribute, as in `Stream.Arn`");
                     return Err(TemplateError::invalid(line, message));
                 };
                 (resource.to_owned(), attribute.to_owned())
@@ -163,8 +167,19 @@ impl StackScope<'_> {
         let (text, variables) = match &argument.value {
             NodeValue::Text(text) => (text, None),
             NodeValue::List(items) => match items.as_slice() {
-                [TemplateNode { value: NodeValue::Text(text), .. }, variables] => (text, Some(variables)),
-                _ => return Err(TemplateError::invalid(line, "Fn::Sub needs a text and a map")),
+                [
+                    TemplateNode {
+                        value: NodeValue::Text(text),
+                        ..
+                    },
+                    variables,
+                ] => (text, Some(variables)),
+                _ => {
+                    return Err(TemplateError::invalid(
+                        line,
+                        "Fn::Sub needs a text and a map",
+                    ));
+                }
             },
             _ => return Err(TemplateError::invalid(line, "Fn::Sub needs text")),
         };

@@ -25,7 +25,7 @@ pub(crate) fn name_property(kind: &str) -> Option<&'static str> {
 }
 
 /// A resource that a function refers to.
-pub(crate) struct Identity<'o> {
+pub(crate) struct ResourceIdentity<'o> {
     options: &'o StackOptions,
     kind: &'o str,
     name: String,
@@ -33,7 +33,7 @@ pub(crate) struct Identity<'o> {
     stream_arn: Option<String>,
 }
 
-impl<'o> Identity<'o> {
+impl<'o> ResourceIdentity<'o> {
     pub(crate) fn new(
         options: &'o StackOptions,
         kind: &'o str,
@@ -67,7 +67,9 @@ impl<'o> Identity<'o> {
     /// What `Fn::GetAtt` returns, if that can be known without AWS.
     pub(crate) fn attribute(&self, attribute: &str) -> Option<String> {
         let Self { name, options, .. } = self;
-        let StackOptions { region, account, .. } = options;
+        let StackOptions {
+            region, account, ..
+        } = options;
         Some(match (self.kind, attribute) {
             ("AWS::Kinesis::Stream", "Arn") => self.arn("kinesis", &format!("stream/{name}")),
             ("AWS::Kinesis::StreamConsumer", "ConsumerARN") => {
@@ -77,7 +79,9 @@ impl<'o> Identity<'o> {
             ("AWS::Kinesis::StreamConsumer", "ConsumerName") => name.clone(),
             ("AWS::Kinesis::StreamConsumer", "ConsumerStatus") => "ACTIVE".to_owned(),
             (
-                "AWS::DynamoDB::Table" | "AWS::DynamoDB::GlobalTable" | "AWS::Serverless::SimpleTable",
+                "AWS::DynamoDB::Table"
+                | "AWS::DynamoDB::GlobalTable"
+                | "AWS::Serverless::SimpleTable",
                 "Arn",
             ) => self.arn("dynamodb", &format!("table/{name}")),
             ("AWS::DynamoDB::Table" | "AWS::DynamoDB::GlobalTable", "StreamArn") => {
@@ -113,7 +117,9 @@ impl<'o> Identity<'o> {
     }
 
     fn arn(&self, service: &str, resource: &str) -> String {
-        let StackOptions { region, account, .. } = self.options;
+        let StackOptions {
+            region, account, ..
+        } = self.options;
         format!("arn:aws:{service}:{region}:{account}:{resource}")
     }
 }

@@ -104,9 +104,9 @@ impl TemplateNode {
             NodeValue::List(items) => Box::new(items.iter()),
             NodeValue::Map(entries) => Box::new(entries.iter().map(|entry| &entry.value)),
         };
-        let (depth, count) = inner.map(Self::extent).fold((0, 0), |all, one| {
-            (usize::max(all.0, one.0), all.1 + one.1)
-        });
+        let (depth, count) = inner
+            .map(Self::extent)
+            .fold((0, 0), |all, one| (usize::max(all.0, one.0), all.1 + one.1));
         (depth + 1, count + 1)
     }
 }

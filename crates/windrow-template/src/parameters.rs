@@ -129,7 +129,11 @@ impl ParameterDefinition<'_> {
                 return Err(self.rejected(value, &range));
             }
         }
-        if let Some(allowed) = self.node.get("AllowedValues").and_then(TemplateNode::as_list) {
+        if let Some(allowed) = self
+            .node
+            .get("AllowedValues")
+            .and_then(TemplateNode::as_list)
+        {
             let allowed: Vec<&str> = allowed.iter().filter_map(TemplateNode::as_text).collect();
             if !allowed.contains(&value) {
                 let wanted = format!("one of {}", allowed.join(", "));
@@ -205,7 +209,10 @@ mod tests {
     #[test]
     fn an_unknown_override_has_a_hint() {
         assert_eq!(
-            message("StreamName: {Type: String, Default: a}\n", &[("Streamname", "b")]),
+            message(
+                "StreamName: {Type: String, Default: a}\n",
+                &[("Streamname", "b")]
+            ),
             "the template has no parameter `Streamname`; did you mean `StreamName`?"
         );
     }
@@ -213,11 +220,27 @@ mod tests {
     #[test]
     fn constraints_are_checked() {
         let cases = [
-            ("{Type: Number, MinValue: 1, MaxValue: 9}", "10", "it must be 1 to 9"),
+            (
+                "{Type: Number, MinValue: 1, MaxValue: 9}",
+                "10",
+                "it must be 1 to 9",
+            ),
             ("{Type: Number}", "x", "it must be a number"),
-            ("{Type: String, AllowedValues: [a, b]}", "c", "it must be one of a, b"),
-            ("{Type: String, AllowedPattern: '[a-z]+'}", "ab1", "a match of [a-z]+"),
-            ("{Type: String, MinLength: 2}", "a", "at least 2 characters long"),
+            (
+                "{Type: String, AllowedValues: [a, b]}",
+                "c",
+                "it must be one of a, b",
+            ),
+            (
+                "{Type: String, AllowedPattern: '[a-z]+'}",
+                "ab1",
+                "a match of [a-z]+",
+            ),
+            (
+                "{Type: String, MinLength: 2}",
+                "a",
+                "at least 2 characters long",
+            ),
             (
                 "{Type: String, NoEcho: true, MaxLength: 2, ConstraintDescription: short}",
                 "secret",
@@ -228,7 +251,13 @@ mod tests {
             let found = message(&format!("P: {definition}\n"), &[("P", value)]);
             assert!(found.contains(expected), "{found}");
         }
-        assert!(values("P: {Type: String, AllowedPattern: '(?=a).*'}", &[("P", "b")]).is_ok());
+        assert!(
+            values(
+                "P: {Type: String, AllowedPattern: '(?=a).*'}",
+                &[("P", "b")]
+            )
+            .is_ok()
+        );
     }
 
     #[test]

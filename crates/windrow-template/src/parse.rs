@@ -84,7 +84,10 @@ impl TreeBuilder {
             Event::Scalar(text, style, anchor, tag) => {
                 let is_key = matches!(
                     self.open.last(),
-                    Some(OpenNode { content: OpenContent::Map(_, None), .. })
+                    Some(OpenNode {
+                        content: OpenContent::Map(_, None),
+                        ..
+                    })
                 );
                 let value = if is_key {
                     // Names such as `null` are keys as they are.
@@ -173,7 +176,11 @@ impl TreeBuilder {
             None => self.root = Some(node),
             Some(OpenContent::List(items)) => items.push(node),
             Some(OpenContent::Map(entries, key)) => match key.take() {
-                Some((key, line)) => entries.push(NodeEntry { key, line, value: node }),
+                Some((key, line)) => entries.push(NodeEntry {
+                    key,
+                    line,
+                    value: node,
+                }),
                 None => {
                     let Some(text) = node.as_text() else {
                         let message = format!("a key must be text, and this is {}", node.kind());
@@ -295,7 +302,10 @@ mod tests {
 
     #[test]
     fn a_key_may_be_set_once() {
-        assert_eq!(message("a: 1\nb: 2\na: 3\n"), "line 3: `a` is already set in line 1");
+        assert_eq!(
+            message("a: 1\nb: 2\na: 3\n"),
+            "line 3: `a` is already set in line 1"
+        );
     }
 
     #[test]

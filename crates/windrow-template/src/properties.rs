@@ -11,12 +11,13 @@ pub(crate) struct Properties<'s, 't> {
     scope: &'s StackScope<'t>,
     /// The resource, for messages.
     owner: String,
+    /// Its line.
     pub(crate) line: usize,
     entries: Vec<NodeEntry>,
 }
 
 impl<'s, 't> Properties<'s, 't> {
-    /// The properties in a map. `line` is that of the resource.
+    /// The properties in a map. `line` is that of the owner.
     pub(crate) fn new(
         scope: &'s StackScope<'t>,
         owner: impl Into<String>,
@@ -24,18 +25,13 @@ impl<'s, 't> Properties<'s, 't> {
         node: Option<&TemplateNode>,
     ) -> Result<Self, TemplateError> {
         let owner = owner.into();
-        let (line, entries) = match node {
-            None => (line, Vec::new()),
-            Some(node) => {
-                let node = scope.shallow(node)?;
-                match node.value {
-                    NodeValue::Map(entries) => (node.line, entries),
-                    NodeValue::Absent => (node.line, Vec::new()),
-                    _ => {
-                        let message = format!("the properties of {owner} must be a map");
-                        return Err(TemplateError::invalid(node.line, message));
-                    }
-                }
+        let node = node.map(|node| scope.shallow(node)).transpose()?;
+        let entries = match node.map(|node| node.value) {
+            None | Some(NodeValue::Absent) => Vec::new(),
+            Some(NodeValue::Map(entries)) => entries,
+            Some(_) => {
+                let message = format!("the properties of {owner} must be a map");
+                return Err(TemplateError::invalid(line, message));
             }
         };
         Ok(Self {
@@ -46,7 +42,7 @@ impl<'s, 't> Properties<'s, 't> {
         })
     }
 
-    /// The line of a property, or of all if it is missing.
+    /// The line of a property, or of the owner if it is missing.
     pub(crate) fn line_of(&self, key: &str) -> usize {
         let mut entries = self.entries.iter().filter(|entry| entry.key == key);
         entries.next().map_or(self.line, |entry| entry.line)
@@ -106,7 +102,8 @@ impl<'s, 't> Properties<'s, 't> {
             Ok(number) if bounds.contains(&number) => Ok(Some(number)),
             _ => {
                 let (least, most) = bounds.into_inner();
-                let message = format!("is {text}; it must be a whole number from {least} to {most}");
+                let message =
+                    format!("is {text}; it must be a whole number from {least} to {most}");
                 Err(self.error(key, &message))
             }
         }

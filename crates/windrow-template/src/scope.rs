@@ -3,11 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 
-use crate::options::StackOptions;
 use crate::error::{TemplateError, hint};
-use crate::identity::{Identity, name_property};
+use crate::identity::{ResourceIdentity, name_property};
 use crate::model::TemplateProblem;
 use crate::node::{NodeEntry, NodeValue, TemplateNode};
+use crate::options::StackOptions;
 use crate::parameters::{ParameterValue, parameter_values};
 
 /// How deeply calls may be nested, those behind references included.
@@ -92,7 +92,10 @@ impl<'t> StackScope<'t> {
         }
         self.steps.set(self.steps.get() + 1);
         if self.steps.get() > MOST_STEPS {
-            return Err(TemplateError::invalid(line, "the template takes too long to resolve"));
+            return Err(TemplateError::invalid(
+                line,
+                "the template takes too long to resolve",
+            ));
         }
         self.depth.set(self.depth.get() + 1);
         let resolved = resolve();
@@ -139,7 +142,9 @@ impl<'t> StackScope<'t> {
         }
         let conditions = self.root.get("Conditions");
         let Some(condition) = conditions.and_then(|section| section.get(name)) else {
-            let names = conditions.and_then(TemplateNode::as_map).unwrap_or_default();
+            let names = conditions
+                .and_then(TemplateNode::as_map)
+                .unwrap_or_default();
             let hint = hint(name, names.iter().map(|entry| entry.key.as_str()));
             let message = format!("there is no condition `{name}`{hint}");
             return Err(TemplateError::invalid(line, message));
@@ -153,7 +158,12 @@ impl<'t> StackScope<'t> {
     /// Evaluates a function that is true or false.
     fn test(&self, node: &TemplateNode) -> Result<bool, TemplateError> {
         let line = node.line;
-        let unknown = || TemplateError::invalid(line, "a condition must be Fn::Equals, Fn::And, Fn::Or, Fn::Not or Condition");
+        let unknown = || {
+            TemplateError::invalid(
+                line,
+                "a condition must be Fn::Equals, Fn::And, Fn::Or, Fn::Not or Condition",
+            )
+        };
         let Some([entry]) = node.as_map() else {
             return Err(unknown());
         };
@@ -170,7 +180,9 @@ impl<'t> StackScope<'t> {
             ("Fn::Not", [one]) => Ok(!self.test(one)?),
             ("Fn::And", [_, ..]) => all(arguments.iter().map(|one| self.test(one))),
             ("Fn::Or", [_, ..]) => {
-                let none = all(arguments.iter().map(|one| self.test(one).map(|holds| !holds)))?;
+                let none = all(arguments
+                    .iter()
+                    .map(|one| self.test(one).map(|holds| !holds)))?;
                 Ok(!none)
             }
             _ => Err(unknown()),
@@ -183,7 +195,10 @@ impl<'t> StackScope<'t> {
             None => Ok(true),
             Some(node) => match node.as_text() {
                 Some(name) => self.holds(name, node.line),
-                None => Err(TemplateError::invalid(node.line, "`Condition` must be a name")),
+                None => Err(TemplateError::invalid(
+                    node.line,
+                    "`Condition` must be a name",
+                )),
             },
         }
     }
@@ -250,7 +265,11 @@ impl<'t> StackScope<'t> {
     }
 
     /// A resource's type and name.
-    fn identity(&self, logical_id: &str, line: usize) -> Result<Identity<'_>, TemplateError> {
+    fn identity(
+        &self,
+        logical_id: &str,
+        line: usize,
+    ) -> Result<ResourceIdentity<'_>, TemplateError> {
         let Some(resource) = self.resource(logical_id) else {
             return self.generated(logical_id, line);
         };
@@ -278,11 +297,11 @@ impl<'t> StackScope<'t> {
             }
             _ => None,
         };
-        Ok(Identity::new(self.options, kind, name, stream))
+        Ok(ResourceIdentity::new(self.options, kind, name, stream))
     }
 
     /// A resource that SAM adds: a role, a mapping, an alias or a version of a function, an API.
-    fn generated(&self, name: &str, line: usize) -> Result<Identity<'_>, TemplateError> {
+    fn generated(&self, name: &str, line: usize) -> Result<ResourceIdentity<'_>, TemplateError> {
         let owner = self.is_sam.then(|| {
             let mut owners = self.resources.iter().filter(|resource| {
                 let kind = resource.value.get("Type").and_then(TemplateNode::as_text);
@@ -304,7 +323,12 @@ impl<'t> StackScope<'t> {
                 return Err(TemplateError::invalid(line, message));
             }
         };
-        Ok(Identity::new(self.options, kind, name.to_owned(), None))
+        Ok(ResourceIdentity::new(
+            self.options,
+            kind,
+            name.to_owned(),
+            None,
+        ))
     }
 
     /// A resource's own name. Where the template sets none, it is the logical id, in lowercase for a
@@ -345,7 +369,9 @@ pub(crate) fn transforms(root: &TemplateNode) -> Vec<(String, usize)> {
     let Some(transform) = root.get("Transform") else {
         return Vec::new();
     };
-    let all = transform.as_list().unwrap_or(std::slice::from_ref(transform));
+    let all = transform
+        .as_list()
+        .unwrap_or(std::slice::from_ref(transform));
     let names = all.iter().map(|node| {
         let name = node.as_text().or_else(|| node.get("Name")?.as_text());
         (name.unwrap_or("Fn::Transform").to_owned(), node.line)
@@ -368,7 +394,11 @@ fn all(
 fn same_value(one: &TemplateNode, other: &TemplateNode) -> bool {
     match (&one.value, &other.value) {
         (NodeValue::List(one), NodeValue::List(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_value(one, other))
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(other)
+                    .all(|(one, other)| same_value(one, other))
         }
         (NodeValue::Map(one), NodeValue::Map(other)) => {
             one.len() == other.len()

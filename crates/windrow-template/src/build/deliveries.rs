@@ -20,10 +20,16 @@ const OTHER_DESTINATIONS: [&str; 8] = [
 ];
 
 impl ModelBuilder<'_, '_> {
-    pub(super) fn add_delivery_stream(&mut self, resource: &NodeEntry) -> Result<(), TemplateError> {
+    pub(super) fn add_delivery_stream(
+        &mut self,
+        resource: &NodeEntry,
+    ) -> Result<(), TemplateError> {
         let properties = self.properties(resource)?;
         let source_stream = self.delivery_source(resource, &properties)?;
-        let own = ["ExtendedS3DestinationConfiguration", "S3DestinationConfiguration"];
+        let own = [
+            "ExtendedS3DestinationConfiguration",
+            "S3DestinationConfiguration",
+        ];
         let destination = match properties.first_of(&own)? {
             Some(key) => Some(properties.section(key)?),
             None => None,
@@ -100,7 +106,10 @@ impl ModelBuilder<'_, '_> {
         destination: &Properties<'_, '_>,
     ) -> Result<Option<String>, TemplateError> {
         let conversion = destination.section("DataFormatConversionConfiguration")?;
-        if conversion.entries().iter().any(|entry| entry.key == "Enabled")
+        if conversion
+            .entries()
+            .iter()
+            .any(|entry| entry.key == "Enabled")
             && conversion.flag("Enabled")? == Some(true)
         {
             let message = format!(

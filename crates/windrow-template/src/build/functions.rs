@@ -22,8 +22,7 @@ impl ModelBuilder<'_, '_> {
             Some(globals) => Some(with_globals(globals, node)),
             None => node.cloned(),
         };
-        let properties =
-            Properties::new(self.scope, &resource.key, resource.line, node.as_ref())?;
+        let properties = Properties::new(self.scope, &resource.key, resource.line, node.as_ref())?;
         let code = if is_sam {
             serverless_code(&properties)?
         } else {
@@ -38,7 +37,10 @@ impl ModelBuilder<'_, '_> {
             self.problem(resource.line, message);
         }
         if !properties.list("Layers")?.is_empty() {
-            let message = format!("the layers of the function {} are not in /opt here", resource.key);
+            let message = format!(
+                "the layers of the function {} are not in /opt here",
+                resource.key
+            );
             self.problem(properties.line_of("Layers"), message);
         }
         let timeout = properties.unsigned("Timeout", 1..=900)?.unwrap_or(3);
@@ -50,7 +52,9 @@ impl ModelBuilder<'_, '_> {
             code,
             build: self.build_method(resource)?,
             timeout: Duration::from_secs(timeout.into()),
-            memory_mb: properties.unsigned("MemorySize", 128..=10_240)?.unwrap_or(128),
+            memory_mb: properties
+                .unsigned("MemorySize", 128..=10_240)?
+                .unwrap_or(128),
             environment: self.environment(&properties)?,
             line: resource.line,
         };
@@ -191,7 +195,10 @@ fn lambda_code(properties: &Properties<'_, '_>) -> Result<FunctionCode, Template
 }
 
 fn code_at(uri: String) -> FunctionCode {
-    match uri.strip_prefix("s3://").and_then(|object| object.split_once('/')) {
+    match uri
+        .strip_prefix("s3://")
+        .and_then(|object| object.split_once('/'))
+    {
         Some((bucket, key)) => FunctionCode::Object {
             bucket: bucket.to_owned(),
             key: key.to_owned(),

@@ -85,7 +85,8 @@ impl ModelBuilder<'_, '_> {
                 return Ok(());
             }
             None => {
-                let message = format!("the mapping {logical_id} reads from `{arn}`, which is no ARN");
+                let message =
+                    format!("the mapping {logical_id} reads from `{arn}`, which is no ARN");
                 return Err(TemplateError::invalid(properties.line, message));
             }
         };
@@ -108,7 +109,9 @@ impl ModelBuilder<'_, '_> {
             start: start(properties)?,
             retry_attempts: retry_attempts(properties)?,
             record_age: record_age(properties)?,
-            bisect_on_error: properties.flag("BisectBatchOnFunctionError")?.unwrap_or(false),
+            bisect_on_error: properties
+                .flag("BisectBatchOnFunctionError")?
+                .unwrap_or(false),
             report_batch_item_failures: report_failures(properties)?,
             on_failure: self.on_failure(&logical_id, properties)?,
             filters: filters(properties)?,
@@ -126,7 +129,9 @@ impl ModelBuilder<'_, '_> {
         logical_id: &str,
         properties: &Properties<'_, '_>,
     ) -> Result<Option<FailureDestination>, TemplateError> {
-        let destination = properties.section("DestinationConfig")?.section("OnFailure")?;
+        let destination = properties
+            .section("DestinationConfig")?
+            .section("OnFailure")?;
         let Some(arn) = destination.text("Destination")? else {
             return Ok(None);
         };

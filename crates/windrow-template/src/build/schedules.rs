@@ -22,7 +22,13 @@ impl ModelBuilder<'_, '_> {
         };
         let expression = properties.required(key)?;
         let input = properties.text("Input")?;
-        self.push_rate(logical_id, function.to_owned(), &expression, input, properties)
+        self.push_rate(
+            logical_id,
+            function.to_owned(),
+            &expression,
+            input,
+            properties,
+        )
     }
 
     /// Adds an `AWS::Events::Rule`.
@@ -67,7 +73,13 @@ impl ModelBuilder<'_, '_> {
             return Ok(());
         };
         let input = target.text("Input")?;
-        self.push_rate(resource.key.clone(), function, expression, input, properties)
+        self.push_rate(
+            resource.key.clone(),
+            function,
+            expression,
+            input,
+            properties,
+        )
     }
 
     fn push_rate(
@@ -122,7 +134,12 @@ mod tests {
     fn rates_are_read() {
         assert_eq!(rate("rate(1 minute)"), Some(Duration::from_secs(60)));
         assert_eq!(rate("rate(2 hours)"), Some(Duration::from_secs(7200)));
-        for other in ["cron(0 12 * * ? *)", "rate(0 minutes)", "rate(5)", "rate(1 week)"] {
+        for other in [
+            "cron(0 12 * * ? *)",
+            "rate(0 minutes)",
+            "rate(5)",
+            "rate(1 week)",
+        ] {
             assert_eq!(rate(other), None, "{other}");
         }
     }

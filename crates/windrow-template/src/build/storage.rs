@@ -153,7 +153,9 @@ fn projection(properties: &Properties<'_, '_>) -> Result<IndexProjection, Templa
     match properties.text("ProjectionType")?.as_deref() {
         Some("ALL") => Ok(IndexProjection::All),
         None | Some("KEYS_ONLY") => Ok(IndexProjection::KeysOnly),
-        Some("INCLUDE") => Ok(IndexProjection::Include(properties.texts("NonKeyAttributes")?)),
+        Some("INCLUDE") => Ok(IndexProjection::Include(
+            properties.texts("NonKeyAttributes")?,
+        )),
         Some(_) => Err(properties.error("ProjectionType", "must be ALL, KEYS_ONLY or INCLUDE")),
     }
 }
