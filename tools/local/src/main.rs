@@ -1,8 +1,9 @@
-//! Runs the Wild Rydes application in a local cloud until a signal stops it.
+//! Runs the Wild Rydes application, or that of a template, in a local cloud until a signal stops it.
 
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
+use local::stack::StackFlags;
 use mimalloc::MiMalloc;
 use sql::text::{SqlFlags, fail, with_flags};
 
@@ -12,7 +13,11 @@ use sql::text::{SqlFlags, fail, with_flags};
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    let matches = with_flags::<SqlFlags>(local::program().command()).get_matches();
+    let matches = command().get_matches();
+    let stack = StackFlags::of(&matches).unwrap_or_else(|error| error.exit());
+    if let Some(ended) = stack.run(&matches) {
+        return ended;
+    }
     let flags = SqlFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let sensor = match flags.sensor() {
         Ok(sensor) => sensor,
@@ -27,12 +32,16 @@ fn main() -> ExitCode {
     }
 }
 
+fn command() -> clap::Command {
+    with_flags::<StackFlags>(with_flags::<SqlFlags>(local::program().command()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn command_line_is_valid() {
-        with_flags::<SqlFlags>(local::program().command()).debug_assert();
+        command().debug_assert();
     }
 }

@@ -14,6 +14,7 @@ mod firehose;
 mod firehose_settings;
 mod mapping;
 mod restart;
+mod stack;
 
 use std::path::Path;
 use std::sync::Arc;
