@@ -70,6 +70,16 @@ enum Deferred<'t> {
     Resource(&'t NodeEntry),
 }
 
+/// Names become those of files, so what AWS does not allow in them must not get there.
+fn check_logical_id(logical_id: &str, line: usize) -> Result<(), TemplateError> {
+    let is_valid = logical_id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_valid && (1..=255).contains(&logical_id.len()) {
+        return Ok(());
+    }
+    let message = format!("`{logical_id}` must have letters and digits only");
+    Err(TemplateError::invalid(line, message))
+}
+
 /// What is wrong with a type that one would expect to run.
 fn why_not(kind: &str) -> Option<&'static str> {
     Some(match kind {
@@ -100,6 +110,7 @@ impl<'s, 't> ModelBuilder<'s, 't> {
             self.problem(resource.line, format!("{logical_id} is not expanded"));
             return Ok(());
         }
+        check_logical_id(logical_id, resource.line)?;
         let Some(kind) = resource.value.get("Type").and_then(TemplateNode::as_text) else {
             let message = format!("the resource `{logical_id}` has no type");
             return Err(TemplateError::invalid(resource.line, message));

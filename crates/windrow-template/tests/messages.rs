@@ -137,3 +137,17 @@ fn what_is_not_needed_may_be_anything() {
     );
     assert_eq!(resolve(&text), Ok(()));
 }
+
+#[test]
+fn a_failure_destination_is_a_name() {
+    let settings =
+        "            DestinationConfig: {OnFailure: {Destination: 'arn:aws:s3:::../outside'}}\n";
+    let template = StackTemplate::parse(&with_settings(settings)).unwrap();
+    let stack = template.resolve(&StackOptions::default()).unwrap();
+    assert_eq!(stack.mappings[0].on_failure, None);
+    let message = &stack.problems[0].message;
+    assert!(
+        message.contains("`arn:aws:s3:::../outside`, which is no bucket"),
+        "{message}"
+    );
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, FromArgMatches as _};
 use tokio::runtime::Runtime;

@@ -88,7 +88,8 @@ type Kept = Arc<Mutex<Vec<Value>>>;
 /// stream that its environment names, which the second function reads.
 async fn start(data_dir: &Path, kept: &Kept) -> StackCloud {
     let settings = StackSettings::new(options(data_dir));
-    let started = StackCloud::start(settings, &stack(), |function, config| {
+    let stack = stack();
+    let started = StackCloud::start(settings, &stack, |function, config| {
         let kinesis = aws_sdk_kinesis::Client::new(config);
         let kept = Arc::clone(kept);
         let name = function.name.clone();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Deferred, ModelBuilder};
+use super::{Deferred, ModelBuilder, check_logical_id};
 use crate::error::TemplateError;
 use crate::model::{FunctionBuild, FunctionCode, FunctionResource};
 use crate::node::{NodeEntry, NodeValue, TemplateNode};
@@ -61,6 +61,7 @@ impl ModelBuilder<'_, '_> {
         self.model.functions.push(function);
         if is_sam {
             for event in properties.section("Events")?.entries() {
+                check_logical_id(&event.key, event.line)?;
                 self.later.push(Deferred::Event {
                     function: resource.key.clone(),
                     event: event.clone(),
@@ -76,8 +77,10 @@ impl ModelBuilder<'_, '_> {
         properties: &Properties<'_, '_>,
     ) -> Result<String, TemplateError> {
         let name = self.name(resource)?;
-        if name.is_empty() {
-            return Err(properties.error("FunctionName", "is empty"));
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if name.is_empty() || !name.bytes().all(is_allowed) {
+            let message = format!("is `{name}`; it must have letters, digits, `-` and `_` only");
+            return Err(properties.error("FunctionName", &message));
         }
         Ok(name)
     }

@@ -136,7 +136,9 @@ impl ModelBuilder<'_, '_> {
             return Ok(None);
         };
         match arn_parts(&arn) {
-            Some(("s3", name)) => Ok(Some(FailureDestination::Bucket(name.to_owned()))),
+            Some(("s3", name)) if is_bucket(name) => {
+                Ok(Some(FailureDestination::Bucket(name.to_owned())))
+            }
             Some(("sqs", name)) => Ok(Some(FailureDestination::Queue(name.to_owned()))),
             Some(("sns", name)) => Ok(Some(FailureDestination::Topic(name.to_owned()))),
             _ => {
@@ -149,6 +151,12 @@ impl ModelBuilder<'_, '_> {
             }
         }
     }
+}
+
+/// Whether a bucket may have this name.
+fn is_bucket(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    name.bytes().all(is_allowed) && name.starts_with(|first: char| first.is_ascii_alphanumeric())
 }
 
 fn start(properties: &Properties<'_, '_>) -> Result<MappingStart, TemplateError> {

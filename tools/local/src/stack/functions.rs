@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use aws_types::SdkConfig;
 use windrow_local::StartError;
 use windrow_local::functions::{Bootstrap, BootstrapOptions, Function};
