@@ -113,9 +113,9 @@ fn local(folder: &Path, flags: &[&str]) -> Command {
 }
 
 /// A running program. It is killed when dropped.
-struct Running(Child);
+struct LocalProcess(Child);
 
-impl Drop for Running {
+impl Drop for LocalProcess {
     fn drop(&mut self) {
         // It may have ended.
         let _ = self.0.kill();
@@ -147,7 +147,7 @@ fn ended(output: Output) -> (Option<i32>, String) {
 async fn a_foreign_template_runs() {
     let folder = application();
     let mut command = local(folder.path(), &["--parameter-overrides", "Stage=test"]);
-    let mut program = Running(command.spawn().unwrap());
+    let mut program = LocalProcess(command.spawn().unwrap());
     let mut log = BufReader::new(program.0.stderr.take().unwrap());
     let started = until(&mut log, "Ctrl-C");
     for expected in [

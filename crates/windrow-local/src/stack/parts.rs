@@ -72,21 +72,8 @@ impl StackParts {
             account: options.account.clone(),
             clock: options.clock.clone(),
         };
-        let mut streams = BTreeMap::new();
-        for stream in &stack.streams {
-            let created = create_stack_stream(&sources.client, stream, shards).await?;
-            streams.insert(stream.name.clone(), created);
-        }
-        let dynamodb = aws_sdk_dynamodb::Client::new(&config);
-        for table in &stack.tables {
-            create_stack_table(&dynamodb, table).await?;
-        }
-        for delivery in &stack.delivery_streams {
-            let source_arn = delivery.source_stream.as_deref();
-            let source_arn = source_arn.map(|stream| sources.arn(stream));
-            create_stack_delivery(endpoint.firehose(), delivery, source_arn).await?;
-        }
-        let mut functions = BTreeMap::new();
+        let streams = create_resources(stack, shards, endpoint, &sources, &config).await?;
+        let mut functions = RunningFunctions::new();
         for function in &stack.functions {
             if let Some(runs) = run(function, &config)? {
                 let runs = Arc::new(Faulty::new(runs, Arc::clone(&options.faults)));
@@ -108,22 +95,7 @@ impl StackParts {
                 mappings.push(starter.start(mapping, function, Arc::clone(runs) as _)?);
             }
         }
-        let mut schedules = Vec::new();
-        for schedule in stack
-            .schedules
-            .iter()
-            .filter(|schedule| schedule.is_enabled)
-        {
-            if let Some((function, runs)) = functions.get(schedule.function.as_str()) {
-                schedules.push(FunctionSchedule::start_with(
-                    Arc::clone(runs) as _,
-                    function.timeout,
-                    schedule.input.clone(),
-                    schedule.period,
-                    options.clock.clone(),
-                ));
-            }
-        }
+        let schedules = start_schedules(stack, &functions, &options.clock);
         let archive_stop = CancellationToken::new();
         let archives = stack.delivery_streams.iter().filter_map(|delivery| {
             let stream = delivery.source_stream.as_deref()?;
@@ -186,6 +158,56 @@ impl StackParts {
             let _ = archive.task.await;
         }
     }
+}
+
+/// Creates the streams, tables and delivery streams, unless an earlier run has. Returns the streams.
+async fn create_resources(
+    stack: &StackModel,
+    shards: Option<u32>,
+    endpoint: &Endpoint,
+    sources: &Sources,
+    config: &SdkConfig,
+) -> Result<BTreeMap<String, CreatedStream>, StartError> {
+    let mut streams = BTreeMap::new();
+    for stream in &stack.streams {
+        let created = create_stack_stream(&sources.client, stream, shards).await?;
+        streams.insert(stream.name.clone(), created);
+    }
+    let dynamodb = aws_sdk_dynamodb::Client::new(config);
+    for table in &stack.tables {
+        create_stack_table(&dynamodb, table).await?;
+    }
+    for delivery in &stack.delivery_streams {
+        let source_arn = delivery.source_stream.as_deref();
+        let source_arn = source_arn.map(|stream| sources.arn(stream));
+        create_stack_delivery(endpoint.firehose(), delivery, source_arn).await?;
+    }
+    Ok(streams)
+}
+
+/// The functions that run, by their logical ids.
+type RunningFunctions<'m> = BTreeMap<&'m str, (&'m FunctionResource, Arc<Faulty>)>;
+
+fn start_schedules(
+    stack: &StackModel,
+    functions: &RunningFunctions<'_>,
+    clock: &Clock,
+) -> Vec<FunctionSchedule> {
+    let enabled = stack
+        .schedules
+        .iter()
+        .filter(|schedule| schedule.is_enabled);
+    let schedules = enabled.filter_map(|schedule| {
+        let (function, runs) = functions.get(schedule.function.as_str())?;
+        Some(FunctionSchedule::start_with(
+            Arc::clone(runs) as _,
+            function.timeout,
+            schedule.input.clone(),
+            schedule.period,
+            clock.clone(),
+        ))
+    });
+    schedules.collect()
 }
 
 /// Waits until a watermark has passed a time.
