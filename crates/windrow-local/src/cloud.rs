@@ -22,7 +22,7 @@ use crate::resources::create_stream;
 use crate::restart::RestartReport;
 use crate::settings::{CloudSettings, ResourceNames};
 use crate::start_error::StartError;
-use start::{CloudParts, describe, done_before, endpoint_options};
+use start::{CloudParts, describe, done_before};
 
 /// The folder of the data directory that holds failed batches of rows: the on-failure destination
 /// of the processor's mapping.
@@ -34,6 +34,12 @@ pub const ON_FAILURE: &str = "on-failure";
 pub struct DrainError {
     what: &'static str,
     waited: Duration,
+}
+
+impl DrainError {
+    pub(crate) fn new(what: &'static str, waited: Duration) -> Self {
+        Self { what, waited }
+    }
 }
 
 /// The functions of a local cloud.
@@ -93,7 +99,7 @@ impl LocalCloud {
         application: &impl Application,
     ) -> Result<Self, StartError> {
         let endpoint_stop = CancellationToken::new();
-        let options = endpoint_options(&settings);
+        let options = settings.endpoint_options();
         let endpoint = Endpoint::start(options, endpoint_stop.clone()).await?;
         let parts = match CloudParts::start(&settings, application, &endpoint, &endpoint_stop).await
         {

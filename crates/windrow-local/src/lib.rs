@@ -9,6 +9,7 @@
 //! - [`mapping`]: the event source mapping, which invokes a function with a stream's records as
 //!   Lambda does, including tumbling windows.
 //! - [`LocalCloud`]: all of it together, with the streams, the table and both functions.
+//! - [`stack`]: a local cloud made from a SAM or CloudFormation template, for any application.
 //! - [`dashboard`]: the web page of the application.
 //! - [`faults`]: faults to inject in front of the services and in the mapping.
 //! - [`table_file`]: reads the table while no local cloud runs.
@@ -27,6 +28,7 @@ mod restart;
 mod schedule;
 mod server;
 mod service_error;
+mod sources;
 mod start_error;
 mod whole_file;
 
@@ -38,6 +40,7 @@ pub mod firehose;
 pub mod functions;
 pub mod mapping;
 pub mod settings;
+pub mod stack;
 pub mod table_file;
 
 pub use clock::Clock;

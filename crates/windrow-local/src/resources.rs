@@ -7,7 +7,9 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_sdk_kinesis::error::SdkError;
 use aws_sdk_kinesis::operation::describe_stream_summary::DescribeStreamSummaryError;
-use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamStatus};
+use aws_sdk_kinesis::types::{
+    StreamDescriptionSummary, StreamMode, StreamModeDetails, StreamStatus,
+};
 use tokio::time::Instant;
 use windrow_service::chain;
 
@@ -16,7 +18,7 @@ use crate::start_error::StartError;
 /// How long a stream may take to become active.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-fn failed(what: &str, error: impl std::error::Error) -> StartError {
+pub(crate) fn failed(what: &str, error: impl std::error::Error) -> StartError {
     StartError::Resource {
         what: what.to_owned(),
         reason: chain(&error),
@@ -32,14 +34,42 @@ pub(crate) struct CreatedStream {
     pub(crate) existed: bool,
 }
 
-/// Creates a stream, unless it exists, and waits until it is active.
+/// How a stream gets its shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamCapacity {
+    /// It starts with so many.
+    Provisioned(u32),
+    /// As Kinesis likes.
+    OnDemand,
+}
+
+/// Creates a stream with so many shards, unless it exists, and waits until it is active.
 pub(crate) async fn create_stream(
     client: &aws_sdk_kinesis::Client,
     name: &str,
     shards: u32,
 ) -> Result<CreatedStream, StartError> {
-    let wanted = i32::try_from(shards).unwrap_or(i32::MAX);
-    let created = client.create_stream().stream_name(name).shard_count(wanted);
+    create_stream_with(client, name, StreamCapacity::Provisioned(shards)).await
+}
+
+/// Creates a stream, unless it exists, and waits until it is active.
+pub(crate) async fn create_stream_with(
+    client: &aws_sdk_kinesis::Client,
+    name: &str,
+    capacity: StreamCapacity,
+) -> Result<CreatedStream, StartError> {
+    let created = client.create_stream().stream_name(name);
+    let (created, wanted) = match capacity {
+        StreamCapacity::Provisioned(shards) => {
+            let wanted = i32::try_from(shards).unwrap_or(i32::MAX);
+            (created.shard_count(wanted), Some(wanted))
+        }
+        StreamCapacity::OnDemand => {
+            let mode = StreamModeDetails::builder().stream_mode(StreamMode::OnDemand);
+            let mode = mode.build().map_err(|error| failed(name, error))?;
+            (created.stream_mode_details(mode), None)
+        }
+    };
     let existed = match created.send().await {
         Ok(_) => false,
         Err(error) => match error.as_service_error() {
@@ -54,7 +84,7 @@ pub(crate) async fn create_stream(
         let status = summary.stream_status();
         if *status == StreamStatus::Active {
             let open = summary.open_shard_count();
-            if existed && open != wanted {
+            if existed && wanted.is_some_and(|wanted| open != wanted) {
                 tracing::warn!(
                     "the stream {name} has {open} shards from an earlier run; --shards applies to new \
                      streams"
@@ -81,7 +111,26 @@ pub(crate) async fn stream_created(
     Ok(created_at(&summary(client, name).await?))
 }
 
-async fn summary(
+/// Whether there is a table. Creating one that exists would log a warning in the emulator.
+pub(crate) async fn table_exists(
+    client: &aws_sdk_dynamodb::Client,
+    name: &str,
+) -> Result<bool, StartError> {
+    let mut start = None;
+    loop {
+        let listed = client.list_tables().set_exclusive_start_table_name(start);
+        let page = listed.send().await.map_err(|error| failed(name, error))?;
+        if page.table_names().iter().any(|table| table == name) {
+            return Ok(true);
+        }
+        start = page.last_evaluated_table_name;
+        if start.is_none() {
+            return Ok(false);
+        }
+    }
+}
+
+pub(crate) async fn summary(
     client: &aws_sdk_kinesis::Client,
     name: &str,
 ) -> Result<StreamDescriptionSummary, SdkError<DescribeStreamSummaryError>> {
@@ -102,10 +151,7 @@ pub(crate) async fn create_table(
     name: &str,
     key: &[impl AsRef<str>],
 ) -> Result<(), StartError> {
-    // Listed first, since a failed attempt would log a warning in the emulator.
-    let listed = client.list_tables().send().await;
-    let tables = listed.map_err(|error| failed(name, error))?;
-    if tables.table_names().iter().any(|table| table == name) {
+    if table_exists(client, name).await? {
         return Ok(());
     }
     let mut request = client

@@ -12,7 +12,7 @@ use windrow_core::time::Timestamp;
 use crate::clock::Clock;
 use crate::functions::Function;
 
-/// The function's timeout.
+/// The timeout of a function without one of its own.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The pause between two attempts of the last invocation.
@@ -28,6 +28,10 @@ pub(crate) struct FunctionSchedule {
 /// A function, and what its events need.
 struct Scheduled {
     function: Arc<dyn Function>,
+    /// The function's timeout.
+    timeout: Duration,
+    /// The event, if it is always the same.
+    input: Option<String>,
     clock: Clock,
     /// Held by an invocation: two at the same time would do the same work, and write it twice.
     running: Mutex<()>,
@@ -45,9 +49,22 @@ impl std::fmt::Debug for FunctionSchedule {
 impl FunctionSchedule {
     /// Invokes `function` whenever `period` has passed since it ended.
     pub(crate) fn start(function: Arc<dyn Function>, period: Duration, clock: Clock) -> Self {
+        Self::start_with(function, TIMEOUT, None, period, clock)
+    }
+
+    /// Like [`start`](Self::start), with a timeout and, instead of EventBridge's event, `input`.
+    pub(crate) fn start_with(
+        function: Arc<dyn Function>,
+        timeout: Duration,
+        input: Option<String>,
+        period: Duration,
+        clock: Clock,
+    ) -> Self {
         let stop = CancellationToken::new();
         let scheduled = Arc::new(Scheduled {
             function,
+            timeout,
+            input,
             clock,
             running: Mutex::default(),
         });
@@ -101,11 +118,11 @@ impl Scheduled {
             "detail": {},
             "drained": drained,
         });
-        match self
-            .function
-            .invoke(event.to_string().into(), TIMEOUT)
-            .await
-        {
+        let event = match &self.input {
+            Some(input) => input.clone(),
+            None => event.to_string(),
+        };
+        match self.function.invoke(event.into(), self.timeout).await {
             Ok(_) => true,
             Err(error) => {
                 tracing::info!(function = self.function.name(), %error, "a scheduled invocation failed");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::dashboard::DashboardPort;
-use crate::endpoint::DEFAULT_PORT;
+use crate::endpoint::{DEFAULT_PORT, EndpointOptions};
 use crate::faults::Faults;
 use crate::hosts::HostName;
 use crate::mapping::{MappingOptions, OnFailure};
@@ -81,6 +81,20 @@ impl CloudSettings {
             reads_per_second: None,
             clock: Clock::system(),
         }
+    }
+}
+
+impl CloudSettings {
+    /// The settings of the endpoint.
+    pub fn endpoint_options(&self) -> EndpointOptions {
+        let mut options = EndpointOptions::new(&self.data_dir);
+        options.port = self.port;
+        options.bind = self.bind;
+        options.allowed_hosts.clone_from(&self.allowed_hosts);
+        options.faults = Arc::clone(&self.faults);
+        options.reads_per_second = self.reads_per_second;
+        options.clock = self.clock.clone();
+        options
     }
 }
 

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::dashboard::DashboardError;
 use crate::endpoint::EndpointError;
 use crate::firehose::FirehoseError;
-use crate::mapping::{CheckpointError, MappingError};
+use crate::mapping::{CheckpointError, FilterError, MappingError};
 
 /// Why the local cloud does not start.
 #[derive(Debug, Error)]
@@ -32,6 +32,16 @@ pub enum StartError {
     /// The window is not a valid tumbling window, or what a mapping has saved cannot be used.
     #[error(transparent)]
     Mapping(#[from] MappingError),
+    /// The filters of a mapping are not valid.
+    #[error("line {line}: the filters of the mapping {mapping} are not valid")]
+    Filter {
+        /// The mapping.
+        mapping: String,
+        /// The line of the template that defines it.
+        line: usize,
+        /// Where, and what is wrong there.
+        source: FilterError,
+    },
     /// A function's binary does not exist.
     #[error("{} does not exist: build it with `cargo build -p {name}`", path.display())]
     NoBinary {

@@ -8,5 +8,5 @@ pub use application::{
     ByEventTime, Functions, OutputFunction, SensorApplication, embedded_finisher, log_metrics,
 };
 pub use page::PageFiles;
-pub use program::{LocalProgram, main};
+pub use program::{LocalProgram, advise, main};
 pub use windrow_local::{CloudSettings, LocalCloud, ResourceNames};

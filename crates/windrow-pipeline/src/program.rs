@@ -109,6 +109,16 @@ impl<S: Sensor + Clone> LocalProgram<S> {
         }
     }
 
+    /// The settings of the local cloud by a command line that was parsed by
+    /// [`command`](Self::command), for a program that runs something else in it.
+    ///
+    /// # Errors
+    ///
+    /// If the faults in it are invalid.
+    pub fn settings_by(&self, matches: &ArgMatches) -> anyhow::Result<CloudSettings> {
+        LocalArgs::from_arg_matches(matches)?.settings(self.settings())
+    }
+
     /// The command line.
     pub fn command(&self) -> Command {
         let mut command = LocalArgs::command()
@@ -206,7 +216,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 }
 
 /// Adds what to do next to an error.
-fn advise(error: StartError) -> anyhow::Error {
+pub fn advise(error: StartError) -> anyhow::Error {
     match error {
         StartError::Endpoint(error @ EndpointError::PortInUse { .. }) => {
             let advice = "stop what uses it, or choose another port with --port (0 takes any)";

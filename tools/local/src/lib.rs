@@ -26,6 +26,8 @@
 #[cfg(feature = "sql")]
 mod outputs;
 mod page;
+#[cfg(feature = "sql")]
+pub mod stack;
 
 use unicorn::row::{LOW_VITALS_METRIC, has_low_vitals};
 use unicorn::sensor::Unicorn;
@@ -56,6 +58,9 @@ Examples:
 
   cargo run -p local -- --sql ticker.sql --schema schema.json
       A Kinesis SQL application instead of the unicorns. Then: cargo run -p producer -- --replay ticks.jsonl
+
+  cargo run -p local -- --template template.yaml --parameter-overrides Stage=test
+      The streams, tables and functions of a SAM or CloudFormation template instead.
 
   cargo run -p local -- --faults all=0.01
       Every kind of fault, at 1 % of its opportunities. The totals stay exact.";

@@ -1,8 +1,9 @@
-//! Runs the Wild Rydes application in a local cloud until a signal stops it.
+//! Runs the Wild Rydes application, or that of a template, in a local cloud until a signal stops it.
 
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
+use local::stack::StackFlags;
 use mimalloc::MiMalloc;
 use sql::text::{SqlFlags, fail, with_flags};
 
@@ -14,7 +15,11 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     use_small_pages();
-    let matches = with_flags::<SqlFlags>(local::program().command()).get_matches();
+    let matches = command().get_matches();
+    let stack = StackFlags::of(&matches).unwrap_or_else(|error| error.exit());
+    if let Some(ended) = stack.run(&matches) {
+        return ended;
+    }
     let flags = SqlFlags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let sensor = match flags.sensor() {
         Ok(sensor) => sensor,
@@ -37,12 +42,16 @@ fn use_small_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
+fn command() -> clap::Command {
+    with_flags::<StackFlags>(with_flags::<SqlFlags>(local::program().command()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn command_line_is_valid() {
-        with_flags::<SqlFlags>(local::program().command()).debug_assert();
+        command().debug_assert();
     }
 }

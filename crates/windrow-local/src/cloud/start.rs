@@ -10,10 +10,9 @@ use windrow_read::Start;
 
 use super::{Application, ON_FAILURE, Pipeline};
 use crate::archive::archive;
-use crate::clock::Clock;
 use crate::dashboard::Dashboard;
 use crate::disk_trouble::DiskTrouble;
-use crate::endpoint::{Endpoint, EndpointOptions, as_own};
+use crate::endpoint::{Endpoint, as_own};
 use crate::firehose::{BufferingHints, DeliverySource, Firehose, FirehoseError};
 use crate::functions::Faulty;
 use crate::mapping::follow::StreamSource;
@@ -28,6 +27,7 @@ use crate::settings::{
     CloudSettings, FINISHER_PERIOD, PROGRESS_KEY, ResourceNames, aggregator_mapping,
     processor_mapping, stateless_mapping,
 };
+use crate::sources::Sources;
 use crate::start_error::StartError;
 
 /// The folder of the data directory that holds the mappings' checkpoints.
@@ -65,7 +65,7 @@ impl CloudParts {
         endpoint: &Endpoint,
         stop: &CancellationToken,
     ) -> Result<Self, StartError> {
-        let options = endpoint_options(settings);
+        let options = settings.endpoint_options();
         let dashboard = start_dashboard(settings, application, endpoint, stop).await?;
         let config = as_own(windrow_connect::local_config(&endpoint.url()));
         let sources = Sources {
@@ -152,17 +152,6 @@ async fn create_resources(
         rows,
         before,
     })
-}
-
-pub(super) fn endpoint_options(settings: &CloudSettings) -> EndpointOptions {
-    let mut options = EndpointOptions::new(&settings.data_dir);
-    options.port = settings.port;
-    options.bind = settings.bind;
-    options.allowed_hosts.clone_from(&settings.allowed_hosts);
-    options.faults = Arc::clone(&settings.faults);
-    options.reads_per_second = settings.reads_per_second;
-    options.clock = settings.clock.clone();
-    options
 }
 
 /// Serves the dashboard if the settings ask for it, and adds its URL to the endpoint's description.
@@ -315,42 +304,4 @@ pub(super) fn describe(settings: &CloudSettings, endpoint_url: &str) -> String {
         names.table,
         settings.data_dir.display(),
     )
-}
-
-/// Creates the sources of the streams.
-#[derive(Debug)]
-pub(super) struct Sources {
-    pub(super) client: aws_sdk_kinesis::Client,
-    region: String,
-    account: String,
-    pub(super) clock: Clock,
-}
-
-impl Sources {
-    fn arn(&self, stream: &str) -> String {
-        let Self {
-            region, account, ..
-        } = self;
-        format!("arn:aws:kinesis:{region}:{account}:stream/{stream}")
-    }
-
-    /// A stream to read from its oldest record.
-    fn followed(&self, stream: &str) -> StreamSource {
-        StreamSource {
-            client: self.client.clone(),
-            stream: stream.to_owned(),
-            start: Start::TrimHorizon,
-            clock: self.clock.clone(),
-        }
-    }
-
-    pub(super) fn source(&self, stream: &str) -> MappingSource {
-        MappingSource {
-            client: self.client.clone(),
-            stream: stream.to_owned(),
-            stream_arn: self.arn(stream),
-            region: self.region.clone(),
-            clock: self.clock.clone(),
-        }
-    }
 }

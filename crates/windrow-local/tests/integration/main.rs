@@ -15,6 +15,7 @@ mod firehose_settings;
 mod languages;
 mod mapping;
 mod restart;
+mod stack;
 
 use std::path::Path;
 use std::sync::Arc;
