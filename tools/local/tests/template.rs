@@ -145,8 +145,19 @@ fn ended(output: Output) -> (Option<i32>, String) {
 
 #[tokio::test]
 async fn a_foreign_template_runs() {
+    runs(&["--parameter-overrides", "Stage=test"]).await;
+}
+
+#[tokio::test]
+async fn a_function_may_be_a_command() {
+    let command = "Total=python3 'bootstrap'";
+    runs(&["--parameter-overrides", "Stage=test", "--function", command]).await;
+}
+
+/// Runs the template with these flags until the function has summed all amounts.
+async fn runs(flags: &[&str]) {
     let folder = application();
-    let mut command = local(folder.path(), &["--parameter-overrides", "Stage=test"]);
+    let mut command = local(folder.path(), flags);
     let mut program = LocalProcess(command.spawn().unwrap());
     let mut log = BufReader::new(program.0.stderr.take().unwrap());
     let started = until(&mut log, "Ctrl-C");
@@ -154,7 +165,7 @@ async fn a_foreign_template_runs() {
         "Kinesis test-orders; DynamoDB Totals answer at http://127.0.0.1:",
         "the function Total gets the records of test-orders in windows of 1 s",
         "line 22: the event Web of the function Total is of the type Api",
-        "line 23: the function Report does not run, since there is no binary",
+        "line 23: the function Report does not run, since it is not known how",
         "left out: AWS::IAM::Role\n",
     ] {
         assert!(started.contains(expected), "{expected}: {started}");
@@ -209,8 +220,13 @@ fn what_is_wrong_is_said() {
             "the template has no function `Totl`; it has Total, Report",
         ),
         (
-            &["--parameter-overrides", "Stage=a", "--function", "Total=x"],
-            "x is not a file",
+            &[
+                "--parameter-overrides",
+                "Stage=a",
+                "--function",
+                "Total=build/x",
+            ],
+            "build/x is not a file",
         ),
         (&["--window", "5s"], "cannot be used with"),
     ];
