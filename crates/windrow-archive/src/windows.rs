@@ -32,7 +32,7 @@
 //! Memory is that of [`BatchFold`](windrow_core::batch::BatchFold) (4 to 8 bytes per reading at
 //! a whole millisecond, up to 16 if windows are few and long or readings are not in order, about 30 at
 //! other times, and about 60 if readings have another identity than their time), about 100 bytes per unicorn and window or what another
-//! sensor's accumulator takes, up to 300 bytes per key, about 20 megabytes per thread, and the text
+//! sensor's accumulator takes, up to 300 bytes per key, about 10 megabytes per thread, and the text
 //! that is read ahead.
 //!
 //! ```

@@ -1,5 +1,7 @@
 //! Aggregates the readings of a share of the keys.
 
+use std::mem::needs_drop;
+
 use windrow_core::batch::BatchFold;
 use windrow_core::sensor::Sensor;
 use windrow_core::window::Tumbling;
@@ -32,9 +34,8 @@ pub(super) struct ShareFold<S: Sensor> {
     window_millis: u64,
 }
 
-/// The number of partitions, a power of two: so many that the accumulators of one, for a thousand keys
-/// and an hour of minutes, fit the second cache of the processor.
-const PARTITIONS: usize = 64;
+/// The number of partitions, a power of two.
+const PARTITIONS: usize = 16;
 
 /// How many keys in a row are in the same partition, a power of two: as many as have their
 /// accumulators near each other while readings are in order.
@@ -46,11 +47,10 @@ const CHECKED: u32 = 8_192;
 /// If more keys are between those of two readings, their accumulators are not near each other.
 const FAR_KEY: usize = 1_024;
 
-/// How many readings of a partition are kept before they are added: so many that several of them have
-/// the same accumulator, and those of all partitions take about 8 MB.
+/// How many readings of a partition are kept before they are added: so many that those
+/// of all partitions take about 1 MB. Values that own memory are larger than their size says.
 const fn bucket_len<V>() -> usize {
-    const BUCKET_BYTES: usize = 1 << 17;
-    BUCKET_BYTES / size_of::<ParsedReading<V>>()
+    if needs_drop::<V>() { 256 } else { 2_048 }
 }
 
 /// Where a key's accumulators are: the index of the partition among those of all shares, in turn, and
