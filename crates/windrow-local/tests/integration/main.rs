@@ -17,8 +17,10 @@ mod mapping;
 mod restart;
 mod stack;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -78,6 +80,21 @@ impl TestEndpoint {
     fn firehose(&self) -> aws_sdk_firehose::Client {
         aws_sdk_firehose::Client::new(&windrow_connect::local_config(&self.endpoint.url()))
     }
+}
+
+/// Waits until a local cloud that was dropped has left its data directory: its tasks are dropped a
+/// moment later.
+async fn until_unlocked(data_dir: &Path) {
+    let lock = File::open(data_dir.join("kinesis/lock")).unwrap();
+    let unlocked = async {
+        while lock.try_lock().is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), unlocked)
+        .await
+        .unwrap();
+    lock.unlock().unwrap();
 }
 
 fn options(data_dir: &Path) -> EndpointOptions {

@@ -26,8 +26,8 @@ use windrow_local::{Application, CloudSettings, LocalCloud, Pipeline, ResourceNa
 use windrow_read::Start;
 use windrow_testkit::files::{files, texts};
 
-use crate::TestEndpoint;
 use crate::endpoint::create_stream;
+use crate::{TestEndpoint, until_unlocked};
 
 const LIMIT: Duration = Duration::from_secs(300);
 const STREAM: &str = "stream";
@@ -301,6 +301,7 @@ async fn delivery_streams_outlive_the_process() {
         endpoint, folder, ..
     } = cloud;
     drop(endpoint);
+    until_unlocked(folder.path()).await;
     let object = files(&folder.path().join("incoming")).pop().unwrap();
     fs::write(&object, "before\nunfin").unwrap();
 
@@ -428,6 +429,7 @@ async fn a_restart_says_how_the_last_run_ended() {
             .starts_with("going on with what the last run has left: ")
     );
     drop(cloud);
+    until_unlocked(folder.path()).await;
     let (cloud, report) = start().await;
     assert!(
         report
