@@ -6,6 +6,7 @@ mod pages;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::sync::watch;
@@ -260,6 +261,8 @@ struct Poller {
     /// When the oldest record in `records` was read.
     oldest: Instant,
     read_up_to: i64,
+    /// Whether the last read reached the end of what there was.
+    at_tip: bool,
     ended: bool,
     open: Option<OpenWindow>,
     hooks: Box<dyn DeliveryHooks>,
@@ -325,6 +328,7 @@ impl Poller {
             filtered: VecDeque::new(),
             oldest: Instant::now(),
             read_up_to: i64::MIN,
+            at_tip: false,
             ended: false,
             open: None,
             mark,
@@ -418,6 +422,7 @@ impl Poller {
             self.records.clear();
             self.filtered.clear();
             self.read_up_to = i64::MIN;
+            self.at_tip = false;
             self.ended = false;
         }
         Flow::Replan
@@ -452,8 +457,8 @@ impl Poller {
     /// Reads once. Waits first if the last read reached the end, so that an idle shard is not
     /// polled without a pause.
     async fn read(&mut self) -> Flow {
-        if self.read_up_to > i64::MIN {
-            let pause = tokio::time::sleep(self.polling.options.poll_interval);
+        if self.at_tip {
+            let pause = tokio::time::sleep(self.pause_at_tip());
             tokio::select! {
                 () = self.stop.cancelled() => return Flow::Stop,
                 _ = self.flush.changed() => {}
@@ -470,7 +475,8 @@ impl Poller {
                 if self.records.is_empty() {
                     self.oldest = Instant::now();
                 }
-                if page.is_tip || page.ended {
+                self.at_tip = page.is_tip || page.ended;
+                if self.at_tip {
                     self.read_up_to = page.asked_at - SETTLE_MILLIS;
                 }
                 self.ended = page.ended;
@@ -485,6 +491,19 @@ impl Poller {
                 tracing::warn!(stream = self.polling.source.stream, shard, %error, "cannot read");
                 pause(&self.stop, 0).await
             }
+        }
+    }
+
+    /// How long to wait for new records: the poll interval, or less if the open window ends before.
+    fn pause_at_tip(&self) -> Duration {
+        let interval = self.polling.options.poll_interval;
+        let Some(open) = &self.open else {
+            return interval;
+        };
+        let left = open.window.end + SETTLE_MILLIS - self.now_millis();
+        match u64::try_from(left) {
+            Ok(left) if left > 0 => interval.min(Duration::from_millis(left)),
+            _ => interval,
         }
     }
 
