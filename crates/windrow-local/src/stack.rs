@@ -1,7 +1,7 @@
 //! A local cloud made from a SAM or CloudFormation template.
 //!
 //! [`StackCloud::start`] creates the streams, tables and delivery streams of a
-//! [`StackModel`](windrow_template::StackModel), and starts its event source mappings and schedules.
+//! [`StackModel`], and starts its event source mappings and schedules.
 //! The caller says how each function runs: as any [`Function`].
 //!
 //! ```
