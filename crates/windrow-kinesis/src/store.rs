@@ -149,7 +149,10 @@ impl Store {
     pub(crate) async fn delete(&self, stream: &LiveStream) -> Result<(), KinesisError> {
         let _catalog = self.catalog.lock().await;
         let _change = stream.change.lock().await;
-        let mut state = StreamState::clone(&stream.state());
+        let Ok(state) = self.existing(stream) else {
+            // A call before this one has deleted it.
+            return Ok(());
+        };
         let logs: Vec<_> = state
             .shards
             .iter()
@@ -183,7 +186,8 @@ impl Store {
             return Err(error);
         }
         let until = Instant::now() + self.options.change_delay;
-        state = StreamState::new(state.meta, Vec::new(), StreamStatus::Deleting, until);
+        let meta = state.meta.clone();
+        let state = StreamState::new(meta, Vec::new(), StreamStatus::Deleting, until);
         stream.set_state(state);
         Ok(())
     }

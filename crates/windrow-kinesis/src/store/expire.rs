@@ -56,12 +56,15 @@ fn delete_shards(stream: &LiveStream, now: i64) -> io::Result<()> {
     let mut state = StreamState::clone(&before);
     (state.meta, state.shards) = (meta, kept);
     stream.set_state(state);
+    // Whoever still reads them finds that their files are missing, which is no damage.
+    dropped.iter().for_each(|shard| shard.log.set_deleted(true));
+    let mut result = Ok(());
     for shard in dropped {
-        // Whoever still reads it finds that its files are missing, which is no damage.
-        shard.log.set_deleted(true);
-        fs::remove_dir_all(shard_folder(&stream.folder, shard.meta.number))?;
+        // One that fails does not keep the others.
+        let removed = fs::remove_dir_all(shard_folder(&stream.folder, shard.meta.number));
+        result = result.and(removed);
     }
-    Ok(())
+    result
 }
 
 #[cfg(test)]

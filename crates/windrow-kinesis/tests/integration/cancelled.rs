@@ -10,7 +10,7 @@ use axum::extract::Request;
 use axum::http::header;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use windrow_kinesis::{Kinesis, KinesisError, NewRecord};
+use windrow_kinesis::{DiskStatus, Kinesis, KinesisError, NewRecord};
 
 use crate::server::{FIRST, options};
 
@@ -100,6 +100,7 @@ async fn a_change_goes_on_to_its_end_when_its_client_leaves() {
         }
         put(&kinesis, &stream).await.unwrap_err();
     }
+    assert_eq!(*kinesis.disk().borrow(), DiskStatus::Working);
     drop(kinesis);
     let (_, report) = Kinesis::open(options(&folder, &clock)).unwrap();
     assert_eq!((report.streams, report.damage.len()), (0, 0));
