@@ -9,6 +9,7 @@
 //! the mapping was disabled or enabled.
 
 mod remove;
+mod saved;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,15 +18,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
-use windrow_core::window::Window;
-use windrow_read::{Start, Timestamp};
 
 pub(crate) use self::remove::remove_missing_streams;
 use self::remove::remove_shard;
+use self::saved::SavedWindow;
+pub(super) use self::saved::{LaneSet, SavedShard, SavedStart, ShardToSave};
 use crate::disk_trouble::{DiskTrouble, DiskWriter};
 use crate::resources::stream_created;
 use crate::whole_file::{self, safe_name};
@@ -35,80 +35,6 @@ const VERSION: u32 = 1;
 
 /// The pause before a failed write is retried.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
-
-/// From where a shard is read on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum SavedStart {
-    /// The oldest record.
-    Oldest,
-    /// The first record that arrived at this time or later, in milliseconds since the epoch.
-    At(i64),
-    /// The record with this sequence number.
-    From(String),
-    /// The record after the one with this sequence number.
-    After(String),
-}
-
-/// What is kept of a shard. `S` is the state of its open window.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct SavedShard<S> {
-    version: u32,
-    /// The mapping and the stream, since a file system may not tell all names apart.
-    mapping: String,
-    stream: String,
-    /// When the stream was created, which tells it apart from others of its name.
-    stream_created: i64,
-    /// When this was written.
-    pub(super) saved_at: i64,
-    /// Everything before that is done, apart from what the open window's state holds.
-    pub(super) start: SavedStart,
-    /// How many records that were.
-    pub(super) records: u64,
-    /// Whether the shard is closed and done to its end.
-    pub(super) finished: bool,
-    pub(super) window: Option<SavedWindow<S>>,
-    /// What lanes have done after `start`. A record is done if it is in one of these.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) lanes: Vec<LaneSet>,
-}
-
-/// The sequence number up to which each lane of a shard is done, if it is known.
-pub(super) type LaneSet = Vec<Option<String>>;
-
-/// An open window.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct SavedWindow<S> {
-    /// In milliseconds since the epoch.
-    start: i64,
-    end: i64,
-    /// From where the window's records are read again if a function cannot go on with the state.
-    pub(super) opened: SavedStart,
-    /// What the function's state depends on.
-    state_version: String,
-    pub(super) state: Option<S>,
-}
-
-impl<S> SavedWindow<S> {
-    pub(super) fn window(&self) -> Window {
-        Window {
-            start: self.start,
-            end: self.end,
-        }
-    }
-}
-
-/// The progress of a shard, to be saved.
-pub(super) struct ShardToSave<'a> {
-    pub(super) start: SavedStart,
-    pub(super) records: u64,
-    pub(super) finished: bool,
-    pub(super) window: Option<(Window, &'a SavedStart, Option<&'a RawValue>)>,
-    pub(super) lanes: Vec<LaneSet>,
-    pub(super) now: i64,
-}
 
 /// Why what a mapping has saved cannot be used.
 #[derive(Debug, Error)]
@@ -531,31 +457,6 @@ impl CheckpointWriter {
             window,
             lanes: progress.lanes,
         })
-    }
-}
-
-impl From<SavedStart> for Start {
-    fn from(start: SavedStart) -> Self {
-        match start {
-            SavedStart::Oldest => Self::TrimHorizon,
-            SavedStart::At(millis) => Self::AtTimestamp(Timestamp::from_millis(millis)),
-            SavedStart::From(number) => Self::AtSequence(number),
-            SavedStart::After(number) => Self::AfterSequence(number),
-        }
-    }
-}
-
-impl SavedStart {
-    /// A start as it is saved at the time `now`.
-    pub(super) fn of(start: &Start, now: i64) -> Self {
-        match start {
-            Start::TrimHorizon => Self::Oldest,
-            // Some emulators report arrival in whole seconds.
-            Start::Latest => Self::At(now - now.rem_euclid(1000)),
-            Start::AtTimestamp(time) => Self::At(time.millis()),
-            Start::AfterSequence(number) => Self::After(number.clone()),
-            Start::AtSequence(number) => Self::From(number.clone()),
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One shard's poller: read, batch, invoke, retry.
 
+mod begin;
 mod deliver;
 mod lanes;
 mod pages;
@@ -16,7 +17,7 @@ use windrow_core::window::Window;
 use windrow_read::{ReadError, Shard, ShardReader, ShardRecord, Start};
 
 use super::chaos;
-use super::checkpoint::{CheckpointWriter, Checkpoints, LaneSet, SavedStart, ShardToSave};
+use super::checkpoint::{CheckpointWriter, Checkpoints, SavedStart, ShardToSave};
 use super::flow::{Flow, pause};
 use super::follow::{ProgressMark, ShardWork, StreamSource};
 use super::hooks::DeliveryHooks;
@@ -27,7 +28,8 @@ use crate::clock::Clock;
 use crate::disk_trouble::{DiskTrouble, DiskWriter};
 use crate::faults::Faults;
 use crate::functions::Function;
-use lanes::{LaneReader, LaneSaving, LaneSplitter, run_lanes};
+use begin::ShardBegin;
+use lanes::{LaneReader, LaneSaving};
 use pages::{PageRead, PageReader, is_later, read_page};
 
 /// The maximum number of records to read ahead of the function.
@@ -98,88 +100,6 @@ impl ShardWork for Polling {
     }
 }
 
-impl Polling {
-    /// Begins where an earlier process has left the shard, or at `start`.
-    fn begin(&self, shard: &str, start: Start) -> ShardBegin {
-        let mut begin = ShardBegin {
-            checkpoint: start,
-            open: None,
-            saved: None,
-        };
-        let Some(checkpoints) = &self.checkpoints else {
-            return begin;
-        };
-        let mut progress = SavedProgress {
-            writer: checkpoints.writer(shard),
-            is_saved: false,
-            records: 0,
-            lanes: Vec::new(),
-        };
-        if let Some(saved) = checkpoints.take(shard, self.rules.tumbling.is_some()) {
-            (progress.records, progress.is_saved) = (saved.records, true);
-            progress.lanes = saved.lanes;
-            begin.checkpoint = saved.start.into();
-            begin.open = saved.window.map(|saved| OpenWindow {
-                window: saved.window(),
-                opened: saved.opened.into(),
-                state: saved.state,
-            });
-        } else if checkpoints.is_resumed() {
-            begin.checkpoint = Start::TrimHorizon;
-        } else if begin.checkpoint == Start::Latest {
-            // A later start at the latest record would skip what arrives until then.
-            let now = self.source.clock.now_millis();
-            begin.checkpoint = SavedStart::of(&begin.checkpoint, now).into();
-        }
-        begin.saved = Some(progress);
-        begin
-    }
-
-    /// Runs a poller for each of the shard's lanes.
-    async fn run_lanes(
-        self: Arc<Self>,
-        shard: String,
-        begin: ShardBegin,
-        mark: ProgressMark,
-        stop: CancellationToken,
-    ) {
-        let lanes = self.options.parallelization_factor;
-        let checkpoint = begin.checkpoint;
-        let saved = begin.saved.map(|saved| {
-            let start = checkpoint.clone();
-            let done = saved.lanes.clone();
-            let saving = LaneSaving::new(saved.writer, start, saved.records, lanes, done);
-            (Arc::new(saving), saved.is_saved, saved.lanes)
-        });
-        let reader = (self.open)(&shard, checkpoint.clone());
-        let done = saved.as_ref().map(|(_, _, done)| done.clone());
-        let clock = self.source.clock.clone();
-        let splitter =
-            LaneSplitter::new(reader, lanes, done.unwrap_or_default(), clock, READ_AHEAD);
-        let splitter = Arc::new(splitter);
-        run_lanes(lanes, &mark, |lane, mark| {
-            let pages = Pages::Lane(LaneReader {
-                splitter: Arc::clone(&splitter),
-                lane,
-            });
-            let saving = saved.as_ref().map(|(saving, is_saved, _)| Saving {
-                writer: ProgressWriter::Lane(Arc::clone(saving), lane),
-                is_saved: *is_saved,
-                records: 0,
-                rebuild: 0,
-                rebuilt_from: None,
-            });
-            let (polling, shard, stop) = (Arc::clone(&self), shard.clone(), stop.clone());
-            let poller = Poller {
-                saving,
-                ..Poller::new(polling, shard, pages, checkpoint.clone(), mark, stop)
-            };
-            poller.run()
-        })
-        .await;
-    }
-}
-
 /// A window that is still open.
 struct OpenWindow {
     window: Window,
@@ -220,21 +140,6 @@ impl Pages {
             Self::Lane(lane) => lane.next().await,
         }
     }
-}
-
-/// Where a shard begins, and what an earlier process has done of it.
-struct ShardBegin {
-    checkpoint: Start,
-    open: Option<OpenWindow>,
-    saved: Option<SavedProgress>,
-}
-
-struct SavedProgress {
-    writer: CheckpointWriter,
-    is_saved: bool,
-    records: u64,
-    /// What lanes had done after the checkpoint.
-    lanes: Vec<LaneSet>,
 }
 
 /// Records that follow each other and do not match the filters.

@@ -13,7 +13,8 @@ pub(super) fn remove_shard(path: &Path) {
     log_failure(path, fs::remove_file(path));
 }
 
-/// Removes all that mappings have saved in `root` of streams that are not among `existing`. A stream of
+/// Removes the checkpoints in `root` of streams that are not among `existing`, but not whether a mapping
+/// is disabled: on Lambda too, a mapping outlives its stream. A stream of
 /// the same name that is created later is another one, and is read from its start in any case.
 pub(crate) fn remove_missing_streams(root: &Path, existing: &[String]) {
     // A file system may not tell capital letters from small ones.

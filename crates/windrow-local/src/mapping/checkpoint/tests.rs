@@ -1,5 +1,7 @@
 //! Tests of what a mapping keeps on disk.
 
+use windrow_core::window::Window;
+
 use super::*;
 
 fn load(folder: &Path, version: &str) -> Result<Arc<Checkpoints>, CheckpointError> {

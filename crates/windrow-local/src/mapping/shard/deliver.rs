@@ -13,34 +13,51 @@ use crate::mapping::hooks::{InWindow, NextBatch, Rerun};
 use crate::mapping::invoke::{BatchWindow, InvocationOutcome, MAX_STATE_BYTES};
 use crate::mapping::on_failure::FailedBatch;
 
+/// What is left of the records to deliver.
+struct Remaining {
+    left: usize,
+    /// The most records of a batch; fewer than `left` while a failed batch is being bisected.
+    most: usize,
+    /// Failures of the batch at the front.
+    failures: u32,
+}
+
+impl Remaining {
+    /// Goes on behind `count` records. What follows is a new batch, and is delivered whole: the
+    /// failed half may have contained the only bad record.
+    fn went_on(&mut self, count: usize) {
+        self.left -= count;
+        self.most = self.left;
+        self.failures = 0;
+    }
+}
+
 impl Poller {
     /// Delivers the first `count` records to the function, until it has accepted them or they are
     /// discarded. After a failure, the same records are delivered again, or half of them if the
     /// mapping bisects.
     pub(super) async fn deliver(&mut self, count: usize, window: Option<(Window, bool)>) -> Flow {
-        let mut left = count;
-        let mut most = self.hooks.cut(count);
-        // Failures of the batch at the front. Any progress starts a new batch.
-        let mut failures = 0_u32;
+        let mut rest = Remaining {
+            left: count,
+            most: self.hooks.cut(count),
+            failures: 0,
+        };
         loop {
-            match self.discard_old(left, failures).await {
-                Some(discarded) => left -= discarded,
+            match self.discard_old(rest.left, rest.failures).await {
+                Some(discarded) => rest.left -= discarded,
                 None => return Flow::Stop,
             }
-            let batch = most.min(left);
-            let is_final = window.is_some_and(|(_, is_final)| is_final) && batch == left;
+            let batch = rest.most.min(rest.left);
+            let is_final = window.is_some_and(|(_, is_final)| is_final) && batch == rest.left;
             if batch == 0 && !is_final {
                 return Flow::Continue;
             }
             let batch_window = window.map(|(window, _)| (window, is_final));
             let reason = match self.invoke(batch, batch_window, false).await {
                 InvocationOutcome::Done(state) => {
-                    left -= batch;
-                    failures = 0;
-                    // The failed half may contain only one bad record; the rest is delivered whole.
-                    most = left;
+                    rest.went_on(batch);
                     match self.after_batch(batch, batch_window, state).await {
-                        Flow::Continue if left > 0 => continue,
+                        Flow::Continue if rest.left > 0 => continue,
                         flow => return flow,
                     }
                 }
@@ -49,40 +66,46 @@ impl Poller {
                     if let Flow::Stop = self.save(false).await {
                         return Flow::Stop;
                     }
-                    left -= done;
-                    most = left;
-                    failures = 0;
-                    if let Flow::Stop = pause(&self.stop, failures).await {
+                    rest.went_on(done);
+                    if let Flow::Stop = pause(&self.stop, rest.failures).await {
                         return Flow::Stop;
                     }
                     continue;
                 }
                 InvocationOutcome::Failed(reason) => reason,
             };
-            let shard = &self.invoker.shard;
-            let function = self.invoker.function.name();
-            tracing::warn!(function, shard, failures, reason, "a batch failed");
-            if self.polling.options.bisect_on_error && batch > 1 {
-                // Lambda does not count a bisection among the attempts.
-                most = batch.div_ceil(2);
-            } else {
-                failures += 1;
-                let retries = self.polling.options.retry_attempts;
-                if retries.is_some_and(|retries| failures > retries) {
-                    let condition = "RetryAttemptsExhausted";
-                    let discarded = self.discard(batch, condition, failures, &reason).await;
-                    if let Flow::Stop = discarded {
-                        return Flow::Stop;
-                    }
-                    left -= batch;
-                    most = left;
-                    failures = 0;
-                    continue;
-                }
+            match self.after_failure(batch, &mut rest, &reason).await {
+                Flow::Continue => {}
+                flow => return flow,
             }
-            if let Flow::Stop = pause(&self.stop, failures).await {
-                return Flow::Stop;
+        }
+    }
+
+    /// Decides what to deliver after the first `batch` records have failed: half of them, the same
+    /// ones after a pause, or those behind them if they may not be tried again.
+    async fn after_failure(&mut self, batch: usize, rest: &mut Remaining, reason: &str) -> Flow {
+        let shard = &self.invoker.shard;
+        let function = self.invoker.function.name();
+        let failures = rest.failures;
+        tracing::warn!(function, shard, failures, reason, "a batch failed");
+        if self.polling.options.bisect_on_error && batch > 1 {
+            // Lambda does not count a bisection among the attempts.
+            rest.most = batch.div_ceil(2);
+        } else {
+            rest.failures += 1;
+            let retries = self.polling.options.retry_attempts;
+            if retries.is_some_and(|retries| rest.failures > retries) {
+                let condition = "RetryAttemptsExhausted";
+                let discarded = self.discard(batch, condition, rest.failures, reason).await;
+                rest.went_on(batch);
+                return discarded;
             }
+        }
+        match pause(&self.stop, rest.failures).await {
+            Flow::Continue if self.update.borrow().enabled => Flow::Continue,
+            Flow::Stop => Flow::Stop,
+            // What has failed is still at the front when the mapping is enabled again.
+            Flow::Continue | Flow::Replan => Flow::Replan,
         }
     }
 

@@ -4,7 +4,7 @@
 //!
 //! The lanes share one reader, and one file for their progress: the record up to which all of them
 //! are done and, for each lane, how far it is ahead of that. A restart delivers nothing again that a
-//! lane had done, with another number of lanes too.
+//! lane had saved as done, with another number of lanes too.
 
 use std::sync::Arc;
 
@@ -14,7 +14,9 @@ use tokio::sync::{Mutex, MutexGuard, Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use windrow_read::{ReadError, ShardRecord, Start};
 
+use super::begin::ShardBegin;
 use super::pages::{PageRead, PageReader, is_later, read_page};
+use super::{Pages, Poller, Polling, ProgressWriter, READ_AHEAD, Saving};
 use crate::clock::Clock;
 use crate::mapping::checkpoint::{CheckpointWriter, LaneSet, SavedStart, ShardToSave};
 use crate::mapping::follow::ProgressMark;
@@ -240,6 +242,52 @@ fn order(number: &Option<String>) -> Option<(usize, &str)> {
     number
         .as_ref()
         .map(|number| (number.len(), number.as_str()))
+}
+
+impl Polling {
+    /// Runs a poller for each of the shard's lanes.
+    pub(super) async fn run_lanes(
+        self: Arc<Self>,
+        shard: String,
+        begin: ShardBegin,
+        mark: ProgressMark,
+        stop: CancellationToken,
+    ) {
+        let lanes = self.options.parallelization_factor;
+        let checkpoint = begin.checkpoint;
+        let saved = begin.saved.map(|saved| {
+            let start = checkpoint.clone();
+            let done = saved.lanes.clone();
+            let saving = LaneSaving::new(saved.writer, start, saved.records, lanes, done);
+            (Arc::new(saving), saved.is_saved, saved.lanes)
+        });
+        let reader = (self.open)(&shard, checkpoint.clone());
+        let done = saved.as_ref().map(|(_, _, done)| done.clone());
+        let clock = self.source.clock.clone();
+        let splitter =
+            LaneSplitter::new(reader, lanes, done.unwrap_or_default(), clock, READ_AHEAD);
+        let splitter = Arc::new(splitter);
+        run_lanes(lanes, &mark, |lane, mark| {
+            let pages = Pages::Lane(LaneReader {
+                splitter: Arc::clone(&splitter),
+                lane,
+            });
+            let saving = saved.as_ref().map(|(saving, is_saved, _)| Saving {
+                writer: ProgressWriter::Lane(Arc::clone(saving), lane),
+                is_saved: *is_saved,
+                records: 0,
+                rebuild: 0,
+                rebuilt_from: None,
+            });
+            let (polling, shard, stop) = (Arc::clone(&self), shard.clone(), stop.clone());
+            let poller = Poller {
+                saving,
+                ..Poller::new(polling, shard, pages, checkpoint.clone(), mark, stop)
+            };
+            poller.run()
+        })
+        .await;
+    }
 }
 
 /// Runs a shard's lanes until all have ended. `run` starts one, with the mark that it reports to.

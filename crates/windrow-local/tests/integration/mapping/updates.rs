@@ -1,6 +1,7 @@
 //! Mappings and functions that are changed in the middle of a window.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use windrow_event::Event;
 use windrow_local::functions::{Embedded, Function, Replaceable};
 use windrow_local::mapping::{Mapping, MappingError, MappingOptions};
 
-use super::{Mapped, clear_of_an_end, data, finish, source, until};
+use super::{Mapped, clear_of_an_end, data, failed, finish, source, until};
 
 const WINDOW: Duration = Duration::from_secs(900);
 
@@ -104,6 +105,33 @@ async fn a_mapping_that_begins_disabled_is_enabled_later() {
     mapped.mapping.enable();
     mapped.finish().await;
     assert_eq!(mapped.batches(), [["a"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_batch_waits_while_its_mapping_is_disabled() {
+    let is_mended = Arc::new(AtomicBool::new(false));
+    let mended = Arc::clone(&is_mended);
+    let handler = move |_: &Event, _| {
+        if mended.load(Ordering::SeqCst) {
+            Ok(Value::Null)
+        } else {
+            Err(failed())
+        }
+    };
+    let mapped = Mapped::start(1, MappingOptions::default(), handler).await;
+    mapped.put(&["a"]).await;
+    let is_tried = || !mapped.batches().is_empty();
+    until("the batch was not delivered", is_tried).await;
+    mapped.mapping.disable();
+    let attempts = mapped.batches().len();
+    // One more may have begun. The one after it would follow within a second.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let after = mapped.batches().len();
+    assert!(after <= attempts + 1, "{attempts}, then {after}");
+    is_mended.store(true, Ordering::SeqCst);
+    mapped.mapping.enable();
+    mapped.finish().await;
+    assert_eq!(mapped.batches().len(), after + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
