@@ -145,18 +145,23 @@ fn ended(output: Output) -> (Option<i32>, String) {
 
 #[tokio::test]
 async fn a_foreign_template_runs() {
-    runs(&["--parameter-overrides", "Stage=test"]).await;
+    runs(&application(), &["--parameter-overrides", "Stage=test"]).await;
 }
 
 #[tokio::test]
 async fn a_function_may_be_a_command() {
-    let command = "Total=python3 'bootstrap'";
-    runs(&["--parameter-overrides", "Stage=test", "--function", command]).await;
+    let folder = application();
+    let code = folder.path().join("total");
+    // Nothing else would find it there.
+    std::fs::rename(code.join("bootstrap"), code.join("app.py")).unwrap();
+    let command = "Total=python3 'app.py'";
+    let overrides = "ParameterKey=Stage,ParameterValue=test";
+    let flags = ["--parameter-overrides", overrides, "--function", command];
+    runs(&folder, &flags).await;
 }
 
 /// Runs the template with these flags until the function has summed all amounts.
-async fn runs(flags: &[&str]) {
-    let folder = application();
+async fn runs(folder: &TempDir, flags: &[&str]) {
     let mut command = local(folder.path(), flags);
     let mut program = LocalProcess(command.spawn().unwrap());
     let mut log = BufReader::new(program.0.stderr.take().unwrap());

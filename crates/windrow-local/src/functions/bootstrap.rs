@@ -240,6 +240,8 @@ impl Bootstrap {
         }
         let program = command::find(&self.options.program, folder.as_deref(), path)
             .map_err(|tried| self.not_found(&tried))?;
+        // It is started in another folder.
+        let program = std::path::absolute(&program).unwrap_or(program);
         let spawned = self
             .process(&program, api)
             .and_then(|mut process| process.spawn());

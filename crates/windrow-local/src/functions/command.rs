@@ -45,7 +45,7 @@ pub(super) fn find(
     let is_name = program.components().count() == 1 && !program.is_absolute();
     if !is_name || program.starts_with(".") {
         let file = folder.map_or_else(|| program.to_owned(), |folder| folder.join(program));
-        return if file.exists() {
+        return if file.is_file() {
             Ok(file)
         } else {
             Err(vec![file])
