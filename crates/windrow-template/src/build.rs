@@ -197,9 +197,9 @@ impl<'s, 't> ModelBuilder<'s, 't> {
     /// The logical id of the function with this name or ARN.
     fn function(&self, reference: &str) -> Option<String> {
         // NAME, NAME:ALIAS, ACCOUNT:function:NAME or the ARN, each with or without an alias.
-        let name = match reference.split_once("function:") {
+        let name = match reference.split_once(":function:") {
             Some((_, name)) => name,
-            None => reference,
+            None => reference.strip_prefix("function:").unwrap_or(reference),
         };
         let name = name.split(':').next().unwrap_or(name);
         let mut functions = self.model.functions.iter();

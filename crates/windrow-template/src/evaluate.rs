@@ -94,8 +94,8 @@ impl StackScope<'_> {
             }
             ("Fn::ImportValue", _) => {
                 let name = self.text_of(argument, function)?;
-                let message = format!("the export `{name}` is in another stack, which is not here");
-                Err(TemplateError::unsupported(line, message))
+                self.add_unknown(line, &name);
+                Ok(TemplateNode::text(line, self.bounded(line, name)?))
             }
             ("Fn::If" | "Fn::FindInMap" | "Fn::Join" | "Fn::Split" | "Fn::Select", _) => {
                 let message = format!("{function} has the wrong number of arguments");

@@ -201,6 +201,8 @@ pub struct FunctionResource {
     pub runtime: Option<String>,
     /// Where its code is.
     pub code: FunctionCode,
+    /// The folders of its layers, relative to the template. On AWS, their files are in `/opt`.
+    pub layers: Vec<String>,
     /// How it is built (`Metadata` with `BuildMethod`), if the template says so.
     pub build: Option<FunctionBuild>,
     /// How long an invocation may take.

@@ -12,19 +12,40 @@ pub(crate) enum ParameterValue {
     List(Vec<String>),
     /// It is in the Parameter Store. An error only if something needs it.
     InParameterStore,
+    /// The parameter at this line has neither a value nor a default. An error only if something needs
+    /// it: many are for resources that do not run here.
+    Missing(usize),
 }
 
 impl ParameterValue {
-    pub(crate) fn node(&self, line: usize) -> Option<TemplateNode> {
+    /// The value of the parameter `name` where the template needs it.
+    ///
+    /// # Errors
+    ///
+    /// If it is not known.
+    pub(crate) fn node(&self, name: &str, line: usize) -> Result<TemplateNode, TemplateError> {
         let value = match self {
             Self::Text(text) => NodeValue::Text(text.clone()),
             Self::List(items) => {
                 let items = items.iter().map(|item| TemplateNode::text(line, item));
                 NodeValue::List(items.collect())
             }
-            Self::InParameterStore => return None,
+            Self::InParameterStore => {
+                let message = format!(
+                    "the value of the parameter `{name}` is in the Parameter Store: give it with \
+                     --parameter-overrides {name}=VALUE"
+                );
+                return Err(TemplateError::unsupported(line, message));
+            }
+            Self::Missing(defined) => {
+                let message = format!(
+                    "the parameter `{name}` (line {defined}) has no default: give it a value with \
+                     --parameter-overrides {name}=VALUE"
+                );
+                return Err(failed(name, message));
+            }
         };
-        Some(TemplateNode::new(line, value))
+        Ok(TemplateNode::new(line, value))
     }
 }
 
@@ -81,14 +102,7 @@ impl ParameterDefinition<'_> {
             (Some(text), _) => text,
             (None, _) if is_stored => return Ok(ParameterValue::InParameterStore),
             (None, Some(text)) => text,
-            (None, None) => {
-                let Self { name, line, .. } = self;
-                let message = format!(
-                    "the parameter `{name}` (line {line}) has no default: give it a value with \
-                     --parameter-overrides {name}=VALUE"
-                );
-                return Err(failed(name, message));
-            }
+            (None, None) => return Ok(ParameterValue::Missing(self.line)),
         };
         if kind == "CommaDelimitedList" || kind.contains("List<") {
             let items: Vec<String> = match text.trim() {
@@ -197,9 +211,11 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_value_says_how_to_give_it() {
+    fn a_missing_value_says_how_to_give_it_where_it_is_needed() {
+        let missing = values("Stage:\n  Type: String\n", &[]).unwrap();
+        let error = missing["Stage"].node("Stage", 9).unwrap_err();
         assert_eq!(
-            message("Stage:\n  Type: String\n", &[]),
+            error.to_string(),
             "the parameter `Stage` (line 1) has no default: give it a value with \
              --parameter-overrides Stage=VALUE"
         );

@@ -58,6 +58,11 @@ impl<'s, 't> Properties<'s, 't> {
         Ok(None)
     }
 
+    /// What has them, for messages.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
+    }
+
     /// A property whose parts are not resolved yet.
     pub(crate) fn get(&self, key: &str) -> Result<Option<TemplateNode>, TemplateError> {
         let mut entries = self.entries.iter().filter(|entry| entry.key == key);

@@ -75,6 +75,13 @@ impl<'t> StackScope<'t> {
         self.is_sam
     }
 
+    /// Notes a value that only AWS knows, or another stack.
+    pub(crate) fn add_unknown(&self, line: usize, text: &str) {
+        let message = format!("only AWS knows `{text}`; the value here is the text itself");
+        let mut unknown = self.unknown.borrow_mut();
+        unknown.push(TemplateProblem { line, message });
+    }
+
     /// References whose value only AWS knows.
     pub(crate) fn into_unknown(self) -> Vec<TemplateProblem> {
         self.unknown.into_inner()
@@ -213,13 +220,7 @@ impl<'t> StackScope<'t> {
             return Ok(value);
         }
         if let Some(value) = self.parameters.get(name) {
-            return value.node(line).ok_or_else(|| {
-                let message = format!(
-                    "the value of the parameter `{name}` is in the Parameter Store: give it with \
-                     --parameter-overrides {name}=VALUE"
-                );
-                TemplateError::unsupported(line, message)
-            });
+            return value.node(name, line);
         }
         let text = self.identity(name, line)?.reference();
         Ok(TemplateNode::text(line, self.bounded(line, text)?))
@@ -235,9 +236,7 @@ impl<'t> StackScope<'t> {
         let identity = self.identity(logical_id, line)?;
         let text = identity.attribute(attribute).unwrap_or_else(|| {
             let text = format!("{logical_id}.{attribute}");
-            let message = format!("only AWS knows `{text}`; the value here is this text");
-            let mut unknown = self.unknown.borrow_mut();
-            unknown.push(TemplateProblem { line, message });
+            self.add_unknown(line, &text);
             text
         });
         Ok(TemplateNode::text(line, self.bounded(line, text)?))
@@ -303,32 +302,31 @@ impl<'t> StackScope<'t> {
     /// A resource that SAM adds: a role, a mapping, an alias or a version of a function, an API.
     fn generated(&self, name: &str, line: usize) -> Result<ResourceIdentity<'_>, TemplateError> {
         let owner = self.is_sam.then(|| {
-            let mut owners = self.resources.iter().filter(|resource| {
-                let kind = resource.value.get("Type").and_then(TemplateNode::as_text);
-                name.starts_with(&resource.key)
-                    && kind.is_some_and(|kind| kind.starts_with("AWS::Serverless::"))
+            let owners = self.resources.iter().filter(|resource| {
+                let suffix = name.strip_prefix(&resource.key);
+                suffix.is_some_and(|suffix| is_generated(resource, suffix))
             });
-            owners.next()
+            owners.max_by_key(|resource| resource.key.len())
         });
+        let mut name = name.to_owned();
         let kind = match owner.flatten() {
             Some(_) if name.ends_with("Role") => "AWS::IAM::Role",
-            Some(owner) if name[owner.key.len()..].starts_with('.') => "AWS::Serverless::Function",
+            Some(owner) if name[owner.key.len()..].starts_with('.') => {
+                let qualifier = name.split_off(owner.key.len());
+                name = self.name(owner, line)? + &qualifier;
+                "AWS::Serverless::Function"
+            }
             Some(_) => "",
-            None if self.is_sam && name.starts_with("Serverless") => "",
+            None if self.is_sam && is_implicit_api(&name) => "",
             None => {
                 let parameters = self.parameters.keys().map(String::as_str);
                 let resources = self.resources.iter().map(|resource| resource.key.as_str());
-                let hint = hint(name, parameters.chain(resources));
+                let hint = hint(&name, parameters.chain(resources));
                 let message = format!("`{name}` is neither a parameter nor a resource{hint}");
                 return Err(TemplateError::invalid(line, message));
             }
         };
-        Ok(ResourceIdentity::new(
-            self.options,
-            kind,
-            name.to_owned(),
-            None,
-        ))
+        Ok(ResourceIdentity::new(self.options, kind, name, None))
     }
 
     /// A resource's own name. Where the template sets none, it is the logical id, in lowercase for a
@@ -362,6 +360,31 @@ impl<'t> StackScope<'t> {
         names.insert(logical_id.to_owned(), name.clone());
         Ok(name)
     }
+}
+
+/// Whether SAM makes a resource with this suffix for one of its own.
+///
+/// Source: "Generated CloudFormation resources for AWS SAM".
+fn is_generated(resource: &NodeEntry, suffix: &str) -> bool {
+    let kind = resource.value.get("Type").and_then(TemplateNode::as_text);
+    let is_sam = kind.is_some_and(|kind| kind.starts_with("AWS::Serverless::"));
+    let starts = [".", "Alias", "Version", "Deployment"];
+    let events = resource.value.get("Properties");
+    let events = events.and_then(|properties| properties.get("Events")?.as_map());
+    let is_event = |suffix: &str| {
+        let mut events = events.unwrap_or_default().iter();
+        events.any(|event| suffix.starts_with(&event.key))
+    };
+    is_sam
+        && (starts.iter().any(|start| suffix.starts_with(start))
+            || suffix.ends_with("Role")
+            || suffix.ends_with("Stage")
+            || is_event(suffix))
+}
+
+/// Whether this is an API that SAM makes for the events of functions.
+fn is_implicit_api(name: &str) -> bool {
+    name.starts_with("ServerlessRestApi") || name.starts_with("ServerlessHttpApi")
 }
 
 /// The transforms of a template, with their lines.

@@ -1,6 +1,10 @@
-//! What a user reads of a template that makes no sense.
+//! What a user reads of a template that makes no sense, or not all of which runs here.
 
-use windrow_template::{StackOptions, StackTemplate, TemplateError};
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use windrow_template::{StackModel, StackOptions, StackTemplate, TemplateError};
 
 const STREAM: &str = "  Ticks: {Type: AWS::Kinesis::Stream, Properties: {ShardCount: 1}}\n";
 
@@ -85,10 +89,6 @@ fn a_tumbling_window_needs_one_batch_at_a_time() {
 fn messages_name_what_is_wrong() {
     let cases = [
         (
-            "Resources:\n  A: {Type: AWS::Kinesis::Stream, Properties: {Name: !ImportValue other-name}}\n",
-            "line 2: the export `other-name` is in another stack, which is not here",
-        ),
-        (
             "Resources:\n  Ticks: {Type: AWS::Kinesis::Stream}\n  B: {Type: AWS::Kinesis::Stream, Properties: {Name: !Ref Tick}}\n",
             "line 3: `Tick` is neither a parameter nor a resource; did you mean `Ticks`?",
         ),
@@ -138,16 +138,114 @@ fn what_is_not_needed_may_be_anything() {
     assert_eq!(resolve(&text), Ok(()));
 }
 
+fn model(text: &str) -> StackModel {
+    let template = StackTemplate::parse(text).unwrap();
+    template.resolve(&StackOptions::default()).unwrap()
+}
+
 #[test]
 fn a_failure_destination_is_a_name() {
+    for arn in [
+        "arn:aws:s3:::../outside",
+        "arn:aws:sqs:us-east-1:000000000000:../outside",
+        "arn:aws:sns:us-east-1:000000000000:/outside",
+    ] {
+        let settings =
+            format!("            DestinationConfig: {{OnFailure: {{Destination: '{arn}'}}}}\n");
+        let stack = model(&with_settings(&settings));
+        assert_eq!(stack.mappings[0].on_failure, None);
+        let message = &stack.problems[0].message;
+        assert!(
+            message.contains(&format!("`{arn}`, which is no bucket")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn minus_one_is_no_limit() {
     let settings =
-        "            DestinationConfig: {OnFailure: {Destination: 'arn:aws:s3:::../outside'}}\n";
-    let template = StackTemplate::parse(&with_settings(settings)).unwrap();
-    let stack = template.resolve(&StackOptions::default()).unwrap();
-    assert_eq!(stack.mappings[0].on_failure, None);
-    let message = &stack.problems[0].message;
-    assert!(
-        message.contains("`arn:aws:s3:::../outside`, which is no bucket"),
-        "{message}"
+        "            MaximumRetryAttempts: -1\n            MaximumRecordAgeInSeconds: -1\n";
+    let mapping = model(&with_settings(settings)).mappings.remove(0);
+    assert_eq!((mapping.retry_attempts, mapping.record_age), (None, None));
+    let settings =
+        "            MaximumRetryAttempts: 0\n            MaximumRecordAgeInSeconds: 60\n";
+    let mapping = model(&with_settings(settings)).mappings.remove(0);
+    let minute = Duration::from_secs(60);
+    assert_eq!(
+        (mapping.retry_attempts, mapping.record_age),
+        (Some(0), Some(minute))
+    );
+}
+
+#[test]
+fn what_only_aws_knows_is_named_and_stops_nothing() {
+    let stack = model(&format!(
+        "Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Powertools: {{Type: 'AWS::SSM::Parameter::Value<String>'}}
+  Vpc: {{Type: String}}
+Resources:
+{STREAM}  Sum:
+    Type: AWS::Serverless::Function
+    Properties:
+      Layers: [!Ref Powertools, !ImportValue shared-layer]
+      VpcConfig: {{VpcId: !Ref Vpc}}
+      Environment:
+        Variables:
+          POOL: !ImportValue pool
+          PASSWORD: '{{{{resolve:secretsmanager:db}}}}'
+      Events:
+        Other: {{Type: Kinesis, Properties: {{Stream: !ImportValue orders, StartingPosition: LATEST}}}}
+"
+    ));
+    let problems: Vec<String> = stack.problems.iter().map(ToString::to_string).collect();
+    for expected in [
+        "line 10: a layer of the function Sum is no folder beside the template, so its files are missing here",
+        "line 14: only AWS knows `pool`; the value here is the text itself",
+        "line 15: only AWS knows `PASSWORD of Sum`; the value here is the text itself",
+        "line 17: the mapping SumOther does not run: it reads from `orders`, which is not the ARN of a stream",
+    ] {
+        assert!(
+            problems.iter().any(|problem| problem == expected),
+            "{expected}: {problems:#?}"
+        );
+    }
+    assert_eq!(stack.functions[0].environment["POOL"], "pool");
+    assert_eq!(stack.mappings, []);
+}
+
+#[test]
+fn what_sam_makes_is_known_and_nothing_else() {
+    let with = |reference: &str| {
+        format!(
+            "Transform: AWS::Serverless-2016-10-31
+Resources:
+{STREAM}  Tot: {{Type: AWS::Serverless::Function}}
+  Total:
+    Type: AWS::Serverless::Function
+    Properties: {{FunctionName: sum-function}}
+  Mapping:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      FunctionName: {reference}
+      EventSourceArn: !GetAtt Ticks.Arn
+      StartingPosition: LATEST
+"
+        )
+    };
+    for reference in [
+        "!Ref Total.Alias",
+        "!Ref Total",
+        "!GetAtt Total.Arn",
+        "sum-function:live",
+        "function:sum-function:live",
+    ] {
+        let stack = model(&with(reference));
+        assert_eq!(stack.mappings[0].function, "Total", "{reference}");
+    }
+    assert_eq!(
+        message(&with("!Ref Totl")),
+        "line 11: `Totl` is neither a parameter nor a resource; did you mean `Total`?"
     );
 }

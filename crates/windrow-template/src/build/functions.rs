@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Deferred, ModelBuilder, check_logical_id};
 use crate::error::TemplateError;
+use crate::identity::ResourceIdentity;
 use crate::model::{FunctionBuild, FunctionCode, FunctionResource};
 use crate::node::{NodeEntry, NodeValue, TemplateNode};
 use crate::properties::Properties;
@@ -30,19 +31,13 @@ impl ModelBuilder<'_, '_> {
         };
         if code == FunctionCode::Image {
             let message = format!(
-                "the function {} is a container image, which the local cloud does not run; give it \
-                 a command instead",
+                "the function {0} is a container image, which does not run here: it needs \
+                 --function {0}=COMMAND",
                 resource.key
             );
             self.problem(resource.line, message);
         }
-        if !properties.list("Layers")?.is_empty() {
-            let message = format!(
-                "the layers of the function {} are not in /opt here",
-                resource.key
-            );
-            self.problem(properties.line_of("Layers"), message);
-        }
+        let layers = self.layers(&resource.key, &properties)?;
         let timeout = properties.unsigned("Timeout", 1..=900)?.unwrap_or(3);
         let function = FunctionResource {
             logical_id: resource.key.clone(),
@@ -50,6 +45,7 @@ impl ModelBuilder<'_, '_> {
             handler: properties.text("Handler")?,
             runtime: properties.text("Runtime")?,
             code,
+            layers,
             build: self.build_method(resource)?,
             timeout: Duration::from_secs(timeout.into()),
             memory_mb: properties
@@ -69,6 +65,67 @@ impl ModelBuilder<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// The folders of a function's layers.
+    fn layers(
+        &mut self,
+        function: &str,
+        properties: &Properties<'_, '_>,
+    ) -> Result<Vec<String>, TemplateError> {
+        let Some(layers) = properties.get("Layers")? else {
+            return Ok(Vec::new());
+        };
+        let NodeValue::List(layers) = layers.value else {
+            return Err(properties.error("Layers", "must be a list of ARNs"));
+        };
+        let mut folders = Vec::new();
+        for layer in layers {
+            // One whose ARN only AWS knows is like any other that is not here.
+            let folder = match self.scope.shallow(&layer) {
+                Ok(resolved) if resolved.is_absent() => continue,
+                Ok(TemplateNode {
+                    value: NodeValue::Text(arn),
+                    ..
+                }) => self.layer_folder(&arn)?,
+                _ => None,
+            };
+            if let Some(folder) = folder {
+                folders.push(folder);
+            } else {
+                let message = format!(
+                    "a layer of the function {function} is no folder beside the template, so its files \
+                     are missing here"
+                );
+                self.problem(layer.line, message);
+            }
+        }
+        Ok(folders)
+    }
+
+    /// The folder of the layer with this ARN, if the template has it as a folder.
+    fn layer_folder(&self, arn: &str) -> Result<Option<String>, TemplateError> {
+        for resource in self.scope.resources {
+            let kind = resource.value.get("Type").and_then(TemplateNode::as_text);
+            let Some(kind @ "AWS::Serverless::LayerVersion") = kind else {
+                continue;
+            };
+            let name = self.name(resource)?;
+            let layer = ResourceIdentity::new(self.scope.options, kind, name, None);
+            if layer.reference() != arn {
+                continue;
+            }
+            let node = resource.value.get("Properties");
+            let layer = Properties::new(self.scope, &resource.key, resource.line, node)?;
+            return Ok(match layer.get("ContentUri")?.map(|node| node.value) {
+                Some(NodeValue::Text(uri)) => match code_at(uri) {
+                    FunctionCode::Path(folder) => Some(folder),
+                    _ => None,
+                },
+                _ => None,
+            });
+        }
+        Ok(None)
     }
 
     fn function_name(
@@ -106,6 +163,10 @@ impl ModelBuilder<'_, '_> {
         let mut environment = BTreeMap::new();
         for entry in variables.entries() {
             if let Some(value) = variables.text(&entry.key)? {
+                if value.contains("{{resolve:") {
+                    let text = format!("{} of {}", entry.key, properties.owner());
+                    self.scope.add_unknown(entry.line, &text);
+                }
                 environment.insert(entry.key.clone(), value);
             }
         }

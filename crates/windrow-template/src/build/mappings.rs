@@ -85,9 +85,11 @@ impl ModelBuilder<'_, '_> {
                 return Ok(());
             }
             None => {
-                let message =
-                    format!("the mapping {logical_id} reads from `{arn}`, which is no ARN");
-                return Err(TemplateError::invalid(properties.line, message));
+                let message = format!(
+                    "the mapping {logical_id} does not run: it reads from `{arn}`, which is not the ARN of a stream"
+                );
+                self.problem(properties.line, message);
+                return Ok(());
             }
         };
         let seconds = |value: Option<u32>| Duration::from_secs(value.unwrap_or(0).into());
@@ -136,11 +138,15 @@ impl ModelBuilder<'_, '_> {
             return Ok(None);
         };
         match arn_parts(&arn) {
-            Some(("s3", name)) if is_bucket(name) => {
+            Some(("s3", name)) if is_name(name) => {
                 Ok(Some(FailureDestination::Bucket(name.to_owned())))
             }
-            Some(("sqs", name)) => Ok(Some(FailureDestination::Queue(name.to_owned()))),
-            Some(("sns", name)) => Ok(Some(FailureDestination::Topic(name.to_owned()))),
+            Some(("sqs", name)) if is_name(name) => {
+                Ok(Some(FailureDestination::Queue(name.to_owned())))
+            }
+            Some(("sns", name)) if is_name(name) => {
+                Ok(Some(FailureDestination::Topic(name.to_owned())))
+            }
             _ => {
                 let message = format!(
                     "failed batches of the mapping {logical_id} go to `{arn}`, which is no bucket, \
@@ -153,10 +159,11 @@ impl ModelBuilder<'_, '_> {
     }
 }
 
-/// Whether a bucket may have this name.
-fn is_bucket(name: &str) -> bool {
+/// Whether a bucket, a queue or a topic may have this name, which becomes that of a folder.
+fn is_name(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    name.bytes().all(is_allowed) && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+    let is_start = |first: char| first.is_ascii_alphanumeric() || first == '_';
+    name.bytes().all(is_allowed) && name.starts_with(is_start)
 }
 
 fn start(properties: &Properties<'_, '_>) -> Result<MappingStart, TemplateError> {
