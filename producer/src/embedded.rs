@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use windrow_connect::cloud::{Cloud, LOCAL_PORT};
 use windrow_core::time::Timestamp;
-use windrow_local::{CloudSettings, DashboardPort, LocalCloud, StartError, dashboard};
+use windrow_local::{CloudSettings, DashboardPort, LocalCloud, dashboard};
 
+use crate::ProducerError;
 use crate::plan::ProducerPlan;
 
 /// The time limit for closing the open windows and writing their rows at the end of a run.
@@ -31,20 +32,23 @@ impl EmbeddedCloud {
     /// Starts a local cloud as described by `plan`.
     ///
     /// # Errors
-    /// [`StartError`], for example if a requested port or the data directory is in use.
-    pub(crate) async fn start(plan: &ProducerPlan) -> Result<Self, StartError> {
-        let defaults = local::settings();
+    /// [`ProducerError::Start`], for example if a requested port or the data directory is in use.
+    pub(crate) async fn start(plan: &ProducerPlan) -> Result<Self, ProducerError> {
+        let defaults = local::settings()?;
         let embedded = &plan.embedded;
         let mut names = defaults.names.clone();
         names.stream.clone_from(&plan.stream);
         let settings = CloudSettings {
             port: plan.port(),
-            data_dir: embedded.data_dir.clone().unwrap_or(defaults.data_dir),
+            data_dir: embedded
+                .data_dir
+                .clone()
+                .unwrap_or(defaults.data_dir.clone()),
             shards: plan.shards(),
             window: embedded.window.unwrap_or(defaults.window),
             names: names.clone(),
             dashboard: Some(DashboardPort::from_flag(embedded.dashboard_port)),
-            ..local::settings()
+            ..defaults
         };
         let (window, data_dir) = (settings.window, settings.data_dir.clone());
         let started = Timestamp::from_millis(settings.clock.now_millis());

@@ -104,6 +104,9 @@ pub enum ProducerError {
         "the local cloud failed to start (--port, --dashboard-port and --data-dir choose its ports and folder)"
     )]
     Start(#[from] StartError),
+    /// The template of the embedded local cloud is not valid.
+    #[error(transparent)]
+    Template(#[from] local::PipelineTemplateError),
 }
 
 impl ProducerError {

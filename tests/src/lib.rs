@@ -95,7 +95,7 @@ impl TestCloud {
             port: 0,
             data_dir: data_dir.path().to_owned(),
             window: Duration::from_secs(2),
-            ..local::settings()
+            ..local::settings().unwrap()
         };
         change(&mut settings);
         Self::start_application(application, settings, data_dir).await

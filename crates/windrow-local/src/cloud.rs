@@ -2,6 +2,8 @@
 
 mod start;
 
+pub(crate) use start::{MAPPINGS, remove_old_checkpoints};
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,10 +25,6 @@ use crate::restart::RestartReport;
 use crate::settings::{CloudSettings, ResourceNames};
 use crate::start_error::StartError;
 use start::{CloudParts, describe, done_before};
-
-/// The folder of the data directory that holds failed batches of rows: the on-failure destination
-/// of the processor's mapping.
-pub const ON_FAILURE: &str = "on-failure";
 
 /// A drain that did not finish in time.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

@@ -44,10 +44,10 @@ pub mod stack;
 pub mod table_file;
 
 pub use clock::Clock;
-pub use cloud::{Application, DrainError, LocalCloud, ON_FAILURE, Pipeline};
+pub use cloud::{Application, DrainError, LocalCloud, Pipeline};
 pub use dashboard::DashboardPort;
 pub use disk_trouble::{DiskTrouble, DiskWriter, TroubleTotals};
 pub use hosts::{HostName, HostNameError};
 pub use restart::{RestartReport, ResumedFunction, StreamsFound};
-pub use settings::{CloudSettings, ResourceNames};
+pub use settings::{CloudSettings, ON_FAILURE, ResourceNames};
 pub use start_error::StartError;

@@ -13,6 +13,10 @@ use crate::faults::Faults;
 use crate::hosts::HostName;
 use crate::mapping::{MappingOptions, OnFailure};
 
+/// The folder of the data directory that holds failed batches of rows: the on-failure destination
+/// of the processor's mapping.
+pub const ON_FAILURE: &str = "on-failure";
+
 /// The names of the streams and the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceNames {
@@ -51,6 +55,8 @@ pub struct CloudSettings {
     pub shards: u32,
     /// The length of the tumbling window.
     pub window: Duration,
+    /// The settings of the event source mappings.
+    pub mappings: PipelineMappings,
     /// The names of streams and table.
     pub names: ResourceNames,
     /// Faults to inject.
@@ -75,6 +81,7 @@ impl CloudSettings {
             data_dir: data_dir.into(),
             shards: 1,
             window: Duration::from_secs(60),
+            mappings: PipelineMappings::default(),
             names,
             faults: Arc::new(Faults::none()),
             dashboard: None,
@@ -98,28 +105,49 @@ impl CloudSettings {
     }
 }
 
-/// The aggregator's mapping.
+/// The settings of a pipeline's event source mappings.
 ///
-/// It retries without limit, since dropping a batch would lose readings. Rejected readings do not
-/// fail a batch.
-pub fn aggregator_mapping(window: Duration) -> MappingOptions {
-    MappingOptions {
-        batch_size: 10_000,
-        batching_window: Duration::from_secs(1),
-        tumbling_window: Some(window),
-        ..MappingOptions::default()
-    }
+/// The local cloud sets what depends on where it runs: the checkpoints, and where failed batches go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PipelineMappings {
+    /// The aggregator's mapping. Its window is [`CloudSettings::window`].
+    pub aggregator: MappingOptions,
+    /// The mapping of a function that writes rows of readings without windows.
+    pub stateless: MappingOptions,
+    /// The processor's mapping.
+    pub processor: MappingOptions,
 }
 
-/// The mapping of a function that writes rows of readings without windows.
-///
-/// It retries without limit, from the first record of which not all rows are written.
-pub fn stateless_mapping() -> MappingOptions {
-    MappingOptions {
-        batch_size: 10_000,
-        batching_window: Duration::from_secs(1),
-        report_batch_item_failures: true,
-        ..MappingOptions::default()
+impl Default for PipelineMappings {
+    /// The settings of a pipeline that no template describes.
+    ///
+    /// What reads readings retries without limit, since dropping a batch would lose readings, and
+    /// rejected readings do not fail a batch. Rows have finite retries, and then the on-failure
+    /// destination.
+    fn default() -> Self {
+        let readings = MappingOptions {
+            batch_size: 10_000,
+            batching_window: Duration::from_secs(1),
+            ..MappingOptions::default()
+        };
+        Self {
+            aggregator: readings.clone(),
+            // It retries from the first record of which not all rows are written.
+            stateless: MappingOptions {
+                report_batch_item_failures: true,
+                ..readings
+            },
+            processor: MappingOptions {
+                batch_size: 100,
+                batching_window: Duration::ZERO,
+                report_batch_item_failures: true,
+                bisect_on_error: true,
+                retry_attempts: Some(10),
+                record_age: Some(Duration::from_secs(24 * 60 * 60)),
+                on_failure: Some(OnFailure::S3(ON_FAILURE.into())),
+                ..MappingOptions::default()
+            },
+        }
     }
 }
 
@@ -129,17 +157,3 @@ pub const FINISHER_PERIOD: Duration = Duration::from_millis(500);
 
 /// The partition key of the table of the finisher's progress.
 pub const PROGRESS_KEY: &str = "Log";
-
-/// The processor's mapping: finite retries, then the on-failure destination.
-pub fn processor_mapping(on_failure: PathBuf) -> MappingOptions {
-    MappingOptions {
-        batch_size: 100,
-        batching_window: Duration::ZERO,
-        report_batch_item_failures: true,
-        bisect_on_error: true,
-        retry_attempts: Some(10),
-        record_age: Some(Duration::from_secs(24 * 60 * 60)),
-        on_failure: Some(OnFailure::S3(on_failure)),
-        ..MappingOptions::default()
-    }
-}

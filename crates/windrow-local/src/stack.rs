@@ -62,6 +62,7 @@ use crate::endpoint::{Endpoint, EndpointOptions};
 use crate::functions::Function;
 use crate::restart::RestartReport;
 use crate::start_error::StartError;
+pub use mappings::mapping_options;
 use parts::StackParts;
 
 /// What a template does not say.

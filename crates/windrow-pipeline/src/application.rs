@@ -96,19 +96,22 @@ impl<S: Sensor + Clone> SensorApplication<S> {
         }
     }
 
-    /// Adds a finisher that writes the merged rows of each window, unless there is one, and names its
-    /// stream. Its binary is `finisher`.
+    /// Adds a finisher that writes the merged rows of each window to `stream`, unless there is one. Its
+    /// binary is `finisher`.
     ///
     /// # Errors
     ///
     /// [`ByEventTime`] if windows follow the readings' own time.
-    pub fn finish_windows(&mut self, names: &mut ResourceNames) -> Result<(), ByEventTime> {
+    pub fn finish_windows(
+        &mut self,
+        names: &mut ResourceNames,
+        stream: &str,
+    ) -> Result<(), ByEventTime> {
         if self.window_time == WindowTime::Event {
             return Err(ByEventTime);
         }
         if self.finisher.is_none() {
-            let stream = format!("{}-finished", names.stream);
-            names.finished = BTreeMap::from([(WINDOWS.to_owned(), stream)]);
+            names.finished = BTreeMap::from([(WINDOWS.to_owned(), stream.to_owned())]);
             self.finisher = Some(OutputFunction::finisher(FINISHER));
         }
         Ok(())

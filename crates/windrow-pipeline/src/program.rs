@@ -18,9 +18,11 @@ use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_local::dashboard::DashboardError;
 use windrow_local::endpoint::EndpointError;
 use windrow_local::faults::{FaultKind, Faults};
+use windrow_local::settings::PipelineMappings;
 use windrow_local::{CloudSettings, LocalCloud, ResourceNames, StartError};
 
 use crate::SensorApplication;
+use crate::template::{PipelineTemplate, PipelineTemplateError};
 use args::{LocalArgs, injected_here, no_page};
 
 /// The time limit for closing the open windows and writing their rows.
@@ -40,6 +42,12 @@ pub struct LocalProgram<S> {
     pub application: SensorApplication<S>,
     /// The names of its streams and table.
     pub names: ResourceNames,
+    /// The stream of finished rows, if they are asked for.
+    pub finished_stream: String,
+    /// The settings of its mappings.
+    pub mappings: PipelineMappings,
+    /// The length of its windows, unless the command line says another.
+    pub window: Duration,
     /// The default data directory.
     pub data_dir: String,
     /// The program's name in `--version`.
@@ -76,6 +84,9 @@ impl<S: Sensor + Clone> LocalProgram<S> {
         Self {
             application,
             names,
+            finished_stream: format!("{name}-finished"),
+            mappings: PipelineMappings::default(),
+            window: Duration::from_secs(60),
             data_dir: format!(".{name}"),
             command: format!("{name}-local"),
             version: None,
@@ -84,9 +95,39 @@ impl<S: Sensor + Clone> LocalProgram<S> {
         }
     }
 
+    /// The program of an application that a SAM template deploys, with the template's names and
+    /// settings, and the defaults of its parameters. What else the template has does not run. The
+    /// data directory and the program are named after the stream of readings, as by
+    /// [`new`](Self::new).
+    ///
+    /// # Errors
+    ///
+    /// [`PipelineTemplateError`] if the template is not valid, or lacks something that a pipeline has.
+    pub fn from_template(
+        application: SensorApplication<S>,
+        template: &str,
+    ) -> Result<Self, PipelineTemplateError> {
+        let template = PipelineTemplate::read(template)?;
+        let mut program = Self::new(application, &template.names.stream);
+        if let Some(binaries) = template.binaries {
+            program.application.binaries = binaries;
+        }
+        Ok(Self {
+            names: template.names,
+            finished_stream: template.finished_stream,
+            mappings: template.mappings,
+            window: template.window,
+            ..program
+        })
+    }
+
     /// The settings of the local cloud if the command line says nothing else.
     pub fn settings(&self) -> CloudSettings {
-        CloudSettings::new(self.names.clone(), &self.data_dir)
+        CloudSettings {
+            window: self.window,
+            mappings: self.mappings.clone(),
+            ..CloudSettings::new(self.names.clone(), &self.data_dir)
+        }
     }
 
     /// Parses the command line and runs the local cloud until a signal stops it: the whole `main`
@@ -119,6 +160,15 @@ impl<S: Sensor + Clone> LocalProgram<S> {
         LocalArgs::from_arg_matches(matches)?.settings(self.settings())
     }
 
+    /// What to say of the address of such a command line, if others can reach it.
+    ///
+    /// # Errors
+    ///
+    /// If it was parsed by another command.
+    pub fn warning_of(&self, matches: &ArgMatches) -> anyhow::Result<Option<String>> {
+        Ok(LocalArgs::from_arg_matches(matches)?.warning())
+    }
+
     /// The command line.
     pub fn command(&self) -> Command {
         let mut command = LocalArgs::command()
@@ -128,6 +178,10 @@ impl<S: Sensor + Clone> LocalProgram<S> {
             .mut_arg("data_dir", |argument| {
                 let help = "Where everything is kept: the streams, the table, the archive, and where the functions go on";
                 argument.help(format!("{help} [default: {}]", self.data_dir))
+            })
+            .mut_arg("window", |argument| {
+                let help = "The length of the tumbling window: whole seconds, 1s to 15m";
+                argument.help(format!("{help} [default: {} s]", self.window.as_secs()))
             });
         if let Some(version) = self.version {
             command = command.version(version);
@@ -155,7 +209,7 @@ impl<S: Sensor + Clone> LocalProgram<S> {
             ..self.application.clone()
         };
         if arguments.finished_rows {
-            application.finish_windows(&mut settings.names)?;
+            application.finish_windows(&mut settings.names, &self.finished_stream)?;
         } else if window_time == WindowTime::Event {
             application.finisher = None;
             settings.names.finished.clear();
@@ -207,6 +261,26 @@ pub fn main<S: Sensor + Clone, E: Into<anyhow::Error>>(
             program.main()
         }
         Err(error) => fail(&error.into()),
+    }
+}
+
+/// The same as [`main`], with the names and settings of the SAM template that deploys the application
+/// ([`LocalProgram::from_template`]).
+pub fn from_template<S: Sensor + Clone, E: Into<anyhow::Error>>(
+    sensor: Result<S, E>,
+    template: &str,
+    version: &'static str,
+) -> ExitCode {
+    let program = sensor.map_err(E::into).and_then(|sensor| {
+        let application = SensorApplication::new(sensor);
+        Ok(LocalProgram::from_template(application, template)?)
+    });
+    match program {
+        Ok(mut program) => {
+            program.version = Some(version);
+            program.main()
+        }
+        Err(error) => fail(&error),
     }
 }
 

@@ -27,7 +27,8 @@ const LINES: [&str; 7] = [
 async fn rows(functions: Functions, data_dir: &Path) -> Vec<String> {
     let sensor = thermometer::sensor().unwrap();
     let schema = sensor.schema().clone();
-    let program = LocalProgram::new(SensorApplication::new(sensor), "thermometer");
+    let template = include_str!("../template.yaml");
+    let program = LocalProgram::from_template(SensorApplication::new(sensor), template).unwrap();
     let mut settings = program.settings();
     settings.port = 0;
     settings.data_dir = data_dir.to_owned();

@@ -317,8 +317,10 @@ async fn the_highest_revisions_are_right_when_binaries_are_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unicorns_have_finished_rows_too() {
     let mut application = local::wild_rydes();
-    let mut names = local::names();
-    application.finish_windows(&mut names).unwrap();
+    let mut names = local::names().unwrap();
+    application
+        .finish_windows(&mut names, "wildrydes-finished")
+        .unwrap();
     let cloud = TestCloud::start_with(application, |settings| settings.names = names).await;
     let lines = (0..5).map(|number| end_to_end::reading("Shadowfax", number, "1.5", 7));
     cloud.send("wildrydes", lines).await;

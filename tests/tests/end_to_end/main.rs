@@ -11,6 +11,8 @@ mod examples;
 mod faults;
 mod finished;
 #[cfg(unix)]
+mod from_template;
+#[cfg(unix)]
 mod killed;
 mod names;
 mod packed;

@@ -20,8 +20,8 @@ use windrow_lambda::aggregator::settings::WindowTime;
 use windrow_lambda::processor::Processor;
 use windrow_lambda::processor::row::StoredRow;
 use windrow_local::functions::Embedded;
-use windrow_local::mapping::{Mapping, MappingOptions, MappingSource};
-use windrow_local::settings::{aggregator_mapping, processor_mapping};
+use windrow_local::mapping::{Mapping, MappingOptions, MappingSource, OnFailure};
+use windrow_local::settings::PipelineMappings;
 use windrow_write::{Collected, DynamoTable, KinesisRecord};
 
 const WINDOW: Duration = Duration::from_secs(2);
@@ -55,7 +55,8 @@ fn second_processor(cloud: &TestCloud, failed: &Path) -> Mapping {
     });
     let options = MappingOptions {
         retry_attempts: Some(1),
-        ..processor_mapping(failed.to_owned())
+        on_failure: Some(OnFailure::S3(failed.to_owned())),
+        ..PipelineMappings::default().processor
     };
     let summaries = source(cloud, "wildrydes-summary");
     Mapping::start(summaries, Arc::new(embedded), options).unwrap()
@@ -306,7 +307,10 @@ async fn a_new_mapping_reads_older_records() {
     let late = Mapping::start(
         source(&cloud, "wildrydes"),
         Arc::new(embedded),
-        aggregator_mapping(WINDOW),
+        MappingOptions {
+            tumbling_window: Some(WINDOW),
+            ..PipelineMappings::default().aggregator
+        },
     );
     let late = late.unwrap();
     catch_up(&cloud, &late).await;

@@ -1,20 +1,19 @@
-//! Checks that template.yaml and the settings of the local cloud agree.
+//! Checks template.yaml against what the programs expect of it. The local cloud takes its names and
+//! settings from it, so nothing has to agree.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use unicorn::row::schema;
 use windrow_core::row::ShardWatermark;
 use windrow_core::schema::EXPIRES_AT;
 use windrow_core::time::Timestamp;
-use windrow_lambda::aggregator::settings::AggregatorSettings;
-use windrow_lambda::aggregator::settings::WindowTime;
+use windrow_lambda::aggregator::settings::{AggregatorSettings, WindowTime};
 use windrow_lambda::finisher::settings::FinisherSettings;
 use windrow_lambda::finisher::{FinisherStreams, MergedOutput, WINDOWS};
 use windrow_lambda::processor::settings::ProcessorSettings;
-use windrow_local::mapping::{MappingOptions, OnFailure};
-use windrow_local::settings::{PROGRESS_KEY, ResourceNames, aggregator_mapping, processor_mapping};
+use windrow_local::settings::PROGRESS_KEY;
+use windrow_template::{FunctionResource, StackModel, StackOptions, StackTemplate, TableResource};
 use yaml_serde::Value;
 
 fn file(path: &str) -> String {
@@ -22,212 +21,71 @@ fn file(path: &str) -> String {
     std::fs::read_to_string(root.join(path)).unwrap()
 }
 
-struct Template(Value);
-
-impl Template {
-    fn read() -> Self {
-        Self::read_from("template.yaml")
-    }
-
-    fn read_from(path: &str) -> Self {
-        Self(yaml_serde::from_str(&file(path)).unwrap())
-    }
-
-    fn properties(&self, resource: &str) -> &Value {
-        let properties = &self.0["Resources"][resource]["Properties"];
-        assert!(properties.is_mapping(), "missing resource {resource}");
-        properties
-    }
-
-    /// Resolves a value with the defaults of all parameters: `!Ref` and `!Sub` of parameters and of
-    /// named resources.
-    fn resolve(&self, value: &Value) -> Value {
-        let Value::Tagged(tagged) = value else {
-            return value.clone();
-        };
-        let tag = tagged.tag.to_string();
-        match (tag.as_str(), &tagged.value) {
-            ("!Ref", Value::String(name)) => self.reference(name),
-            ("!Sub", Value::String(text)) => Value::String(self.substitute(text)),
-            ("!If", Value::Sequence(branches)) => {
-                let condition = branches[0].as_str().unwrap();
-                let branch = if self.holds(condition) { 1 } else { 2 };
-                self.resolve(&branches[branch])
-            }
-            _ => value.clone(),
-        }
-    }
-
-    fn reference(&self, name: &str) -> Value {
-        let parameter = &self.0["Parameters"][name]["Default"];
-        if !parameter.is_null() {
-            return parameter.clone();
-        }
-        let properties = self.properties(name);
-        let names = ["Name", "TableName", "DeliveryStreamName"];
-        let named = names.iter().map(|own| &properties[*own]);
-        let named = named.into_iter().find(|own| !own.is_null()).unwrap();
-        self.resolve(named)
-    }
-
-    fn substitute(&self, text: &str) -> String {
-        let mut resolved = text.to_owned();
-        while let Some(start) = resolved.find("${") {
-            let end = start + resolved[start..].find('}').unwrap();
-            let value = self.reference(&resolved[start + 2..end]);
-            resolved.replace_range(start..=end, value.as_str().unwrap());
-        }
-        resolved
-    }
-
-    /// Every condition used here is false with the default parameters.
-    fn holds(&self, condition: &str) -> bool {
-        assert!(!self.0["Conditions"][condition].is_null(), "{condition}");
-        false
-    }
-
-    fn text(&self, value: &Value) -> String {
-        self.resolve(value).as_str().unwrap().to_owned()
-    }
-
-    fn number(&self, value: &Value) -> i64 {
-        self.resolve(value).as_i64().unwrap()
-    }
-
-    /// The options of a mapping, with the timeout of its function, as the local cloud's type.
-    fn mapping(&self, function: &str, event: &str) -> MappingOptions {
-        let properties = self.properties(function);
-        let mapping = &properties["Events"][event]["Properties"];
-        let seconds = |value: &Value| Duration::from_secs(self.number(value).try_into().unwrap());
-        let limit = |value: &Value| match self.number(value) {
-            -1 => None,
-            limit => Some(u64::try_from(limit).unwrap()),
-        };
-        let responses = &mapping["FunctionResponseTypes"];
-        let on_failure = &mapping["DestinationConfig"]["OnFailure"]["Destination"];
-        assert_eq!(mapping["StartingPosition"], "TRIM_HORIZON");
-        assert_eq!(self.number(&mapping["ParallelizationFactor"]), 1);
-        MappingOptions {
-            batch_size: self.number(&mapping["BatchSize"]).try_into().unwrap(),
-            batching_window: seconds(&mapping["MaximumBatchingWindowInSeconds"]),
-            tumbling_window: match &mapping["TumblingWindowInSeconds"] {
-                Value::Null => None,
-                window => Some(seconds(window)),
-            },
-            report_batch_item_failures: responses.as_sequence().is_some_and(|types| {
-                types.contains(&Value::String("ReportBatchItemFailures".to_owned()))
-            }),
-            bisect_on_error: mapping["BisectBatchOnFunctionError"].as_bool().unwrap(),
-            retry_attempts: limit(&mapping["MaximumRetryAttempts"])
-                .map(|limit| limit.try_into().unwrap()),
-            record_age: limit(&mapping["MaximumRecordAgeInSeconds"]).map(Duration::from_secs),
-            on_failure: (!on_failure.is_null()).then(|| OnFailure::S3(PathBuf::from("on-failure"))),
-            function_timeout: seconds(&properties["Timeout"]),
-            ..MappingOptions::default()
-        }
-    }
-
-    fn variables(&self, function: &str) -> BTreeMap<String, String> {
-        let variables = &self.properties(function)["Environment"]["Variables"];
-        let variables = variables.as_mapping().unwrap().iter();
-        variables
-            .map(|(name, value)| (name.as_str().unwrap().to_owned(), self.text(value)))
-            .collect()
-    }
-}
-
-#[test]
-fn names_agree() {
-    let template = Template::read();
-    let name =
-        |resource: &str, property: &str| template.text(&template.properties(resource)[property]);
-    let deployed = ResourceNames {
-        stream: name("ReadingStream", "Name"),
-        summary_stream: name("SummaryStream", "Name"),
-        table: name("Table", "TableName"),
-        table_key: schema().table_key().map(str::to_owned),
-        rejects: name("RejectsDelivery", "DeliveryStreamName"),
-        outputs: BTreeMap::new(),
-        // The local cloud has no finisher for unicorns, unless a program adds one.
-        finished: BTreeMap::new(),
-        progress_table: name("ProgressTable", "TableName"),
+/// A template with these parameters, and else with the defaults.
+fn stack(path: &str, parameters: &[(&str, &str)]) -> StackModel {
+    let parameters = parameters.iter();
+    let options = StackOptions {
+        parameters: parameters
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        ..StackOptions::default()
     };
-    assert_eq!(deployed, local::names());
-    // One name for the stream and the Firehose stream that archives it.
-    assert_eq!(
-        name("ReadingDelivery", "DeliveryStreamName"),
-        deployed.stream
-    );
+    let template = StackTemplate::parse(&file(path)).unwrap();
+    template.resolve(&options).unwrap()
 }
 
+fn function<'s>(stack: &'s StackModel, logical_id: &str) -> &'s FunctionResource {
+    stack.function(logical_id).unwrap()
+}
+
+fn table<'s>(stack: &'s StackModel, logical_id: &str) -> &'s TableResource {
+    let mut tables = stack.tables.iter();
+    tables.find(|table| table.logical_id == logical_id).unwrap()
+}
+
+/// The local cloud keeps the objects of a Firehose stream in a folder of its name.
 #[test]
-fn archive_folders_agree() {
-    let template = Template::read();
-    let names = local::names();
-    for (delivery, folder) in [
-        ("ReadingDelivery", names.stream),
-        ("RejectsDelivery", names.rejects),
-    ] {
-        let destination = &template.properties(delivery)["ExtendedS3DestinationConfiguration"];
+fn archive_folders_have_the_names_of_their_streams() {
+    let stack = stack("template.yaml", &[]);
+    assert_eq!(stack.delivery_streams.len(), 2);
+    for delivery in stack.delivery_streams {
         // Firehose appends YYYY/MM/DD/HH/, as does the local one.
-        assert_eq!(
-            template.text(&destination["Prefix"]),
-            format!("{folder}/"),
-            "{delivery}"
-        );
+        let prefix = delivery.prefix.unwrap();
+        assert_eq!(prefix, format!("{}/", delivery.name));
+        if let Some(stream) = delivery.source_stream {
+            assert_eq!(stream, delivery.name);
+        }
     }
 }
 
 #[test]
-fn mappings_agree() {
-    let template = Template::read();
-    let settings = local::settings();
-    assert_eq!(
-        template.mapping("Aggregator", "Readings"),
-        aggregator_mapping(settings.window)
-    );
-    assert_eq!(
-        template.mapping("Processor", "Summaries"),
-        processor_mapping(PathBuf::from("on-failure"))
-    );
-}
-
-#[test]
-fn tables_agree() {
-    let template = Template::read();
-    let table = template.properties("Table");
-    let keys = table["KeySchema"].as_sequence().unwrap().iter();
-    let keys: Vec<&str> = keys
-        .map(|key| key["AttributeName"].as_str().unwrap())
-        .collect();
+fn tables_have_the_keys_of_their_items() {
+    let forever = stack("template.yaml", &[("FinishedRows", "true")]);
+    let rows = table(&forever, "Table");
+    let keys: Vec<&str> = rows.key.iter().map(|key| key.name.as_str()).collect();
     assert_eq!(keys, schema().table_key());
-    let Value::Tagged(expiry) = &table["TimeToLiveSpecification"] else {
-        panic!("rows must expire only if a parameter is set");
-    };
-    assert_eq!(expiry.value[1]["AttributeName"], EXPIRES_AT);
-}
-
-#[test]
-fn progress_tables_agree() {
-    let template = Template::read();
-    let keys = &template.properties("ProgressTable")["KeySchema"];
-    assert_eq!(keys.as_sequence().unwrap().len(), 1);
-    assert_eq!(keys[0]["AttributeName"], PROGRESS_KEY);
-    assert_eq!(keys[0]["KeyType"], "HASH");
+    assert_eq!(rows.expiry, None);
+    let progress = table(&forever, "ProgressTable");
+    let keys: Vec<&str> = progress.key.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(keys, [PROGRESS_KEY]);
+    let expiring = stack("template.yaml", &[("RowsExpireAfterDays", "30")]);
+    let rows = table(&expiring, "Table");
+    assert_eq!(rows.expiry.as_deref(), Some(EXPIRES_AT));
 }
 
 /// The filter of the finisher's mapping lets watermarks pass, and no rows.
 #[test]
 fn watermarks_pass_the_filter() {
-    for template in [
-        Template::read(),
-        Template::read_from("examples/ticker/template.yaml"),
-    ] {
-        let events = &template.properties("Finisher")["Events"];
-        let filters = &events["Watermarks"]["Properties"]["FilterCriteria"]["Filters"];
-        assert_eq!(filters.as_sequence().unwrap().len(), 1);
-        let pattern: serde_json::Value =
-            serde_json::from_str(filters[0]["Pattern"].as_str().unwrap()).unwrap();
+    for path in ["template.yaml", "examples/ticker/template.yaml"] {
+        let stack = stack(path, &[("FinishedRows", "true")]);
+        let mut mappings = stack.mappings.iter();
+        let watermarks = mappings
+            .find(|mapping| mapping.function == "Finisher")
+            .unwrap();
+        let [pattern] = &watermarks.filters[..] else {
+            panic!("{:?}", watermarks.filters);
+        };
+        let pattern: serde_json::Value = serde_json::from_str(pattern).unwrap();
         let stream = serde_json::json!([{"exists": true}]);
         assert_eq!(
             pattern,
@@ -245,12 +103,12 @@ fn watermarks_pass_the_filter() {
 
 #[test]
 fn functions_accept_their_variables() {
-    let template = Template::read();
-    let names = local::names();
-    let read = |function: &str| {
-        let mut variables = template.variables(function);
-        let name = template.text(&template.properties(function)["FunctionName"]);
-        variables.insert("AWS_LAMBDA_FUNCTION_NAME".to_owned(), name);
+    let stack = stack("template.yaml", &[("FinishedRows", "true")]);
+    let names = local::names().unwrap();
+    let read = |logical_id: &str| {
+        let function = function(&stack, logical_id);
+        let mut variables = function.environment.clone();
+        variables.insert("AWS_LAMBDA_FUNCTION_NAME".to_owned(), function.name.clone());
         move |name: &str| variables.get(name).cloned()
     };
     let aggregator = AggregatorSettings::read(read("Aggregator")).unwrap();
@@ -281,7 +139,7 @@ fn cargo_lambda_names_agree() {
     let text = file("tools/local/functions.env");
     let lines = text.lines().filter_map(|line| line.split_once('='));
     let variables: BTreeMap<&str, &str> = lines.collect();
-    let names = local::names();
+    let names = local::names().unwrap();
     assert_eq!(variables["SUMMARY_STREAM"], names.summary_stream);
     assert_eq!(variables["REJECTS_STREAM"], names.rejects);
     assert_eq!(variables["TABLE_NAME"], names.table);
@@ -289,7 +147,8 @@ fn cargo_lambda_names_agree() {
 
 #[test]
 fn map_configuration_is_complete() {
-    let outputs = &Template::read().0["Outputs"]["DashboardConfig"]["Value"];
+    let template: Value = yaml_serde::from_str(&file("template.yaml")).unwrap();
+    let outputs = &template["Outputs"]["DashboardConfig"]["Value"];
     let Value::Tagged(tagged) = outputs else {
         panic!("{outputs:?}")
     };

@@ -1,7 +1,8 @@
 //! The Wild Rydes application in a local cloud.
 //!
 //! [`windrow_local`] is a local cloud for any application. This crate adds the Wild Rydes
-//! application: the names of its streams and table, both functions, and the live map.
+//! application: both functions, and the live map. The names of its streams and table, and the settings
+//! of its mappings, are those of `template.yaml`, which is part of the program.
 //!
 //! ```
 //! use std::time::Duration;
@@ -11,7 +12,7 @@
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
-//! let mut settings = local::settings();
+//! let mut settings = local::settings()?;
 //! settings.port = 0;
 //! # settings.data_dir = folder.path().to_owned();
 //! let cloud = LocalCloud::start(settings, &local::wild_rydes()).await?;
@@ -37,7 +38,7 @@ use windrow_pipeline::{LocalProgram, SensorApplication};
 
 #[cfg(feature = "sql")]
 pub use outputs::with_outputs;
-pub use windrow_pipeline::Functions;
+pub use windrow_pipeline::{Functions, PipelineTemplateError};
 
 /// The application: both functions, and the live map.
 pub type WildRydes = SensorApplication<Unicorn>;
@@ -65,18 +66,23 @@ Examples:
   cargo run -p local -- --faults all=0.01
       Every kind of fault, at 1 % of its opportunities. The totals stay exact.";
 
-/// The program of the local cloud.
-pub fn program() -> LocalProgram<Unicorn> {
-    let mut program = LocalProgram::new(wild_rydes(), "wildrydes");
-    program.names.table = "UnicornSensorData".to_owned();
-    program.application.binaries = wild_rydes().binaries;
+/// The template that deploys the application.
+const TEMPLATE: &str = include_str!("../../../template.yaml");
+
+/// The program of the local cloud, with the names and settings of the template.
+///
+/// # Errors
+///
+/// If the template is not valid.
+pub fn program() -> Result<LocalProgram<Unicorn>, PipelineTemplateError> {
+    let mut program = LocalProgram::from_template(wild_rydes(), TEMPLATE)?;
     program.command = "local".to_owned();
     program.version = Some(env!("CARGO_PKG_VERSION"));
     program.about = "Kinesis, DynamoDB and Firehose on one port of this machine, the pipeline's \
                      functions, run as Lambda runs them, and a live map of the fleet on another port."
         .to_owned();
     program.examples = EXAMPLES.to_owned();
-    program
+    Ok(program)
 }
 
 /// The program of the local cloud for the Kinesis SQL application in these files. Its stream of
@@ -84,12 +90,12 @@ pub fn program() -> LocalProgram<Unicorn> {
 ///
 /// # Errors
 ///
-/// If the current folder, in which relative paths begin, is not known.
+/// If the current folder, in which relative paths begin, is not known, or the template is not valid.
 #[cfg(feature = "sql")]
 pub fn sql_program(
     sensor: windrow_sql::sensor::SqlSensor,
     flags: &sql::text::SqlFlags,
-) -> std::io::Result<LocalProgram<windrow_sql::sensor::SqlSensor>> {
+) -> anyhow::Result<LocalProgram<windrow_sql::sensor::SqlSensor>> {
     let mut application = SensorApplication::new(sensor);
     let files = [
         (sql_functions::SQL_FILE, &flags.sql),
@@ -105,7 +111,7 @@ pub fn sql_program(
     let identity = (sql_functions::IDENTITY.to_owned(), flags.identity.join(","));
     application.environment.extend([identity]);
     let mut program = LocalProgram::new(application, "sql");
-    program.names.stream = names().stream;
+    program.names.stream = names()?.stream;
     Ok(with_outputs(program))
 }
 
@@ -121,12 +127,20 @@ pub fn wild_rydes() -> WildRydes {
     }
 }
 
-/// The names of the application's streams and table, as in the template.
-pub fn names() -> ResourceNames {
-    program().names
+/// The names of the application's streams and table.
+///
+/// # Errors
+///
+/// If the template is not valid.
+pub fn names() -> Result<ResourceNames, PipelineTemplateError> {
+    Ok(program()?.names)
 }
 
 /// The default settings of the application's local cloud, with its data in `.wildrydes`.
-pub fn settings() -> CloudSettings {
-    program().settings()
+///
+/// # Errors
+///
+/// If the template is not valid.
+pub fn settings() -> Result<CloudSettings, PipelineTemplateError> {
+    Ok(program()?.settings())
 }

@@ -6,6 +6,8 @@ use clap::FromArgMatches as _;
 use local::stack::StackFlags;
 use mimalloc::MiMalloc;
 use sql::text::{SqlFlags, fail, with_flags};
+use unicorn::sensor::Unicorn;
+use windrow_pipeline::LocalProgram;
 
 /// A local cloud spends its time on small allocations; this allocator takes a quarter less time for
 /// them.
@@ -15,7 +17,11 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     use_small_pages();
-    let matches = command().get_matches();
+    let program = match local::program() {
+        Ok(program) => program,
+        Err(error) => return fail(&error.into()),
+    };
+    let matches = command(&program).get_matches();
     let stack = StackFlags::of(&matches).unwrap_or_else(|error| error.exit());
     if let Some(ended) = stack.run(&matches) {
         return ended;
@@ -26,11 +32,11 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error),
     };
     let Some(sensor) = sensor else {
-        return local::program().run_with(&matches);
+        return program.run_with(&matches);
     };
     match local::sql_program(sensor, &flags) {
         Ok(program) => program.run_with(&matches),
-        Err(error) => fail(&error.into()),
+        Err(error) => fail(&error),
     }
 }
 
@@ -42,8 +48,8 @@ fn use_small_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-fn command() -> clap::Command {
-    with_flags::<StackFlags>(with_flags::<SqlFlags>(local::program().command()))
+fn command(program: &LocalProgram<Unicorn>) -> clap::Command {
+    with_flags::<StackFlags>(with_flags::<SqlFlags>(program.command()))
 }
 
 #[cfg(test)]
@@ -52,6 +58,6 @@ mod tests {
 
     #[test]
     fn command_line_is_valid() {
-        command().debug_assert();
+        command(&local::program().unwrap()).debug_assert();
     }
 }

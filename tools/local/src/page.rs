@@ -53,7 +53,7 @@ mod tests {
     async fn get(path: &str) -> Response {
         let request = Request::builder().uri(path);
         let request = request.body(Body::empty()).unwrap();
-        let router = crate::wild_rydes().page(ENDPOINT, "us-east-1", &crate::names());
+        let router = crate::wild_rydes().page(ENDPOINT, "us-east-1", &crate::names().unwrap());
         router.oneshot(request).await.unwrap()
     }
 

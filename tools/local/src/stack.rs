@@ -48,11 +48,11 @@ pub struct StackFlags {
         long,
         value_name = "NAME=VALUE",
         num_args = 1..,
-        value_parser = pair,
+        value_parser = overrides,
         requires = "template",
         help_heading = "Template"
     )]
-    pub parameter_overrides: Vec<(String, String)>,
+    pub parameter_overrides: Vec<Vec<(String, String)>>,
 
     /// With `--template`: what runs a function, by its logical id or its name; may be repeated. A
     /// binary, or a command that speaks the Runtime API, such as
@@ -75,6 +75,35 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// One or several parameters, in each of the forms that SAM takes: `Stage=test Shards=2`, or
+/// `ParameterKey=Stage,ParameterValue=test`.
+fn overrides(text: &str) -> Result<Vec<(String, String)>, String> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for word in text.split_whitespace() {
+        let long = word.strip_prefix("ParameterKey=");
+        let long = long.and_then(|long| long.split_once(",ParameterValue="));
+        match (
+            long.map_or_else(
+                || pair(word),
+                |(name, value)| Ok((name.into(), value.into())),
+            ),
+            found.last_mut(),
+        ) {
+            (Ok(pair), _) => found.push(pair),
+            // A value with blanks.
+            (Err(_), Some((_, value))) => {
+                value.push(' ');
+                value.push_str(word);
+            }
+            (Err(error), None) => return Err(error),
+        }
+    }
+    if found.is_empty() {
+        return pair(text).map(|pair| vec![pair]);
+    }
+    Ok(found)
+}
+
 impl StackFlags {
     /// Runs the template that a command line names, if it names one.
     ///
@@ -84,7 +113,7 @@ impl StackFlags {
         terminal::log("warn");
         let run = || -> anyhow::Result<()> {
             let stack = self.stack(path)?;
-            let settings = crate::program().settings_by(matches)?;
+            let settings = crate::program()?.settings_by(matches)?;
             Runtime::new()?.block_on(self.serve(path, &stack, settings, matches))
         };
         Some(match run() {
@@ -109,7 +138,8 @@ impl StackFlags {
     fn stack(&self, path: &Path) -> anyhow::Result<StackModel> {
         let shown = path.display();
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-        let parameters: BTreeMap<_, _> = self.parameter_overrides.iter().cloned().collect();
+        let parameters: BTreeMap<_, _> =
+            self.parameter_overrides.iter().flatten().cloned().collect();
         let options = StackOptions {
             parameters,
             ..StackOptions::default()
@@ -146,6 +176,9 @@ impl StackFlags {
             say(&report.to_string());
         }
         describe(stack, &cloud.endpoint_url(), &data_dir);
+        if let Some(warning) = crate::program()?.warning_of(matches)? {
+            eprint_line(&warning);
+        }
         for note in finder.notes() {
             say(&note);
         }

@@ -28,7 +28,7 @@ async fn start(folder: &TempDir, port: Option<DashboardPort>) -> Result<LocalClo
         port: 0,
         data_dir: folder.path().to_owned(),
         dashboard: port,
-        ..local::settings()
+        ..local::settings().unwrap()
     };
     LocalCloud::start(settings, &local::wild_rydes()).await
 }
@@ -231,7 +231,7 @@ async fn the_read_limit_does_not_affect_the_pipeline() {
         data_dir: folder.path().to_owned(),
         // No other client may read at all.
         reads_per_second: Some(0),
-        ..local::settings()
+        ..local::settings().unwrap()
     };
     let cloud = LocalCloud::start(settings, &local::wild_rydes())
         .await

@@ -196,7 +196,8 @@ impl SoakArgs {
     ) -> anyhow::Result<()> {
         let is_embedded = self.functions == SoakFunctions::Embedded;
         if self.window_time == SoakWindowTime::Arrival && is_embedded {
-            application.finish_windows(&mut settings.names)?;
+            let stream = format!("{}-finished", settings.names.stream);
+            application.finish_windows(&mut settings.names, &stream)?;
         }
         Ok(())
     }
@@ -247,7 +248,7 @@ fn main() -> ExitCode {
 async fn run(arguments: &SoakArgs) -> anyhow::Result<bool> {
     match arguments.sensor {
         SoakSensor::Unicorn => {
-            let (mut application, mut settings) = (local::wild_rydes(), local::settings());
+            let (mut application, mut settings) = (local::wild_rydes(), local::settings()?);
             arguments.finish(&mut application, &mut settings)?;
             soak(arguments, application, settings).await
         }

@@ -7,7 +7,7 @@
 pub mod finished;
 pub mod stateless;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use windrow_service::chain;
@@ -15,11 +15,19 @@ use windrow_sql::input::{InputError, InputSchema};
 use windrow_sql::problem::SqlProblems;
 use windrow_sql::sensor::{ColumnError, SqlSensor};
 
-/// Where the SQL text is, unless the environment variable [`SQL_FILE`] says it.
-pub const USUAL_SQL: &str = "/opt/application.sql";
+/// The SQL text in a layer, unless the environment variable [`SQL_FILE`] names another file.
+pub const USUAL_SQL: &str = "application.sql";
 
-/// Where the schema of the input is, unless the environment variable [`SCHEMA_FILE`] says it.
-pub const USUAL_SCHEMA: &str = "/opt/schema.json";
+/// The schema of the input in a layer, unless the environment variable [`SCHEMA_FILE`] names another
+/// file.
+pub const USUAL_SCHEMA: &str = "schema.json";
+
+/// Where Lambda puts the files of layers.
+const LAYERS: &str = "/opt";
+
+/// The environment variable with the folders of layers, separated as in `PATH`, where their files are
+/// not in `/opt`: in a local cloud.
+pub const LAYER_FOLDERS: &str = "LAYER_FOLDERS";
 
 /// The environment variable with the path of the SQL text.
 pub const SQL_FILE: &str = "SQL_FILE";
@@ -71,9 +79,10 @@ pub enum FunctionError {
 ///
 /// [`FunctionError`].
 pub fn sensor(variable: impl Fn(&str) -> Option<String>) -> Result<SqlSensor, FunctionError> {
+    let layers = variable(LAYER_FOLDERS).unwrap_or_default();
     let path = |name, usual: &str| -> PathBuf {
         let path = variable(name).filter(|path| !path.is_empty());
-        path.map_or_else(|| usual.into(), PathBuf::from)
+        path.map_or_else(|| in_layer(&layers, usual), PathBuf::from)
     };
     let (sql, schema) = (path(SQL_FILE, USUAL_SQL), path(SCHEMA_FILE, USUAL_SCHEMA));
     let text = read(&sql, SQL_FILE)?;
@@ -90,7 +99,15 @@ pub fn sensor(variable: impl Fn(&str) -> Option<String>) -> Result<SqlSensor, Fu
     Ok(sensor.with_identity(&columns)?)
 }
 
-fn read(path: &std::path::Path, variable: &'static str) -> Result<String, FunctionError> {
+/// A file of a layer. Of two layers with that file, the later one counts, as on Lambda.
+fn in_layer(folders: &str, file: &str) -> PathBuf {
+    let folders = std::env::split_paths(folders).filter(|folder| folder.is_absolute());
+    let files: Vec<PathBuf> = folders.map(|folder| folder.join(file)).collect();
+    let found = files.into_iter().rfind(|file| file.is_file());
+    found.unwrap_or_else(|| Path::new(LAYERS).join(file))
+}
+
+fn read(path: &Path, variable: &'static str) -> Result<String, FunctionError> {
     std::fs::read_to_string(path).map_err(|source| FunctionError::File {
         path: path.to_owned(),
         variable,
@@ -116,7 +133,8 @@ mod tests {
             sensor(|name| match name {
                 SQL_FILE => Some(sql.display().to_string()),
                 SCHEMA_FILE => Some(schema.display().to_string()),
-                _ => Some(identity.to_owned()),
+                IDENTITY => Some(identity.to_owned()),
+                _ => None,
             })
         };
         let error = made("").unwrap_err().to_string();
@@ -138,6 +156,25 @@ mod tests {
         );
         std::fs::write(&sql, SQL.replace("COUNT(*)", "COUNT(DISTINCT id)")).unwrap();
         assert!(made("").unwrap_err().to_string().contains("line 3"));
+    }
+
+    #[test]
+    fn the_files_are_in_a_layer() {
+        let [first, second, third] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let folders = [&first, &second, &third].map(|folder| folder.path().to_owned());
+        let folders = std::env::join_paths(folders).unwrap();
+        let of_layers =
+            || sensor(|name| (name == LAYER_FOLDERS).then(|| folders.to_str().unwrap().to_owned()));
+        let columns = r#"{"RecordColumns":[{"Name":"id","SqlType":"INTEGER"}]}"#;
+        std::fs::write(first.path().join(USUAL_SQL), "no SQL").unwrap();
+        std::fs::write(second.path().join(USUAL_SQL), SQL).unwrap();
+        let error = of_layers().unwrap_err().to_string();
+        assert!(
+            error.starts_with("cannot read /opt/schema.json; "),
+            "{error}"
+        );
+        std::fs::write(third.path().join(USUAL_SCHEMA), columns).unwrap();
+        assert!(of_layers().is_ok());
         let error = sensor(|_| None).unwrap_err().to_string();
         assert!(
             error.starts_with("cannot read /opt/application.sql; "),

@@ -1,6 +1,7 @@
 //! Starts the parts of a local cloud.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -8,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use windrow_read::Start;
 
-use super::{Application, ON_FAILURE, Pipeline};
+use super::{Application, Pipeline};
 use crate::archive::archive;
 use crate::dashboard::Dashboard;
 use crate::disk_trouble::DiskTrouble;
@@ -18,20 +19,18 @@ use crate::functions::Faulty;
 use crate::mapping::follow::StreamSource;
 use crate::mapping::group::MappingGroups;
 use crate::mapping::{
-    Mapping, MappingOptions, MappingPlan, MappingSource, SavedTotals, remove_missing_streams,
+    Mapping, MappingOptions, MappingPlan, MappingSource, OnFailure, SavedTotals,
+    remove_missing_streams,
 };
 use crate::resources::{CreatedStream, create_stream, create_table};
 use crate::restart::{RestartReport, ResumedFunction};
 use crate::schedule::FunctionSchedule;
-use crate::settings::{
-    CloudSettings, FINISHER_PERIOD, PROGRESS_KEY, ResourceNames, aggregator_mapping,
-    processor_mapping, stateless_mapping,
-};
+use crate::settings::{CloudSettings, FINISHER_PERIOD, ON_FAILURE, PROGRESS_KEY, ResourceNames};
 use crate::sources::Sources;
 use crate::start_error::StartError;
 
 /// The folder of the data directory that holds the mappings' checkpoints.
-const MAPPINGS: &str = "mappings";
+pub(crate) const MAPPINGS: &str = "mappings";
 
 /// What runs on the endpoint. Dropping it aborts it.
 #[derive(Debug)]
@@ -83,7 +82,7 @@ impl CloudParts {
         let disk = endpoint.disk();
         let (readers, processor, functions) =
             start_mappings(settings, &sources, pipeline, streams, disk).await?;
-        remove_old_checkpoints(settings, endpoint);
+        remove_old_checkpoints(&settings.data_dir, endpoint);
         let finisher = finisher.map(|finisher| {
             let faults = Arc::clone(&settings.faults);
             let finisher = Arc::new(Faulty::new(finisher, faults));
@@ -178,10 +177,13 @@ async fn start_mappings(
     streams: CreatedStreams,
     disk: &DiskTrouble,
 ) -> Result<(MappingGroups, Mapping, Vec<ResumedFunction>), StartError> {
-    let plan = |name, function, options| {
+    let on_failure = settings.data_dir.join(ON_FAILURE);
+    let plan = |name, function, options: MappingOptions| {
         let faults = || Arc::clone(&settings.faults);
+        let has_destination = options.on_failure.is_some();
         let options = MappingOptions {
             checkpoints: Some(settings.data_dir.join(MAPPINGS)),
+            on_failure: has_destination.then(|| OnFailure::S3(on_failure.clone())),
             ..options
         };
         let function = Arc::new(Faulty::new(function, faults()));
@@ -190,16 +192,17 @@ async fn start_mappings(
     let mut readers = MappingGroups::new(disk.clone());
     if let Some(aggregator) = pipeline.aggregator {
         let options = MappingOptions {
+            tumbling_window: Some(settings.window),
             state_version: pipeline.state_version,
-            ..aggregator_mapping(settings.window)
+            ..settings.mappings.aggregator.clone()
         };
         readers.push(plan("aggregator", aggregator, options)?);
     }
     if let Some(stateless) = pipeline.stateless {
-        readers.push(plan("stateless", stateless, stateless_mapping())?);
+        let options = settings.mappings.stateless.clone();
+        readers.push(plan("stateless", stateless, options)?);
     }
-    let on_failure = settings.data_dir.join(ON_FAILURE);
-    let options = processor_mapping(on_failure);
+    let options = settings.mappings.processor.clone();
     let processor = plan("processor", pipeline.processor, options)?;
     let rows = sources.source(&settings.names.summary_stream);
     let checkpoints = processor.load(&rows.stream, disk)?;
@@ -235,10 +238,10 @@ async fn start_mappings(
 
 /// Removes what mappings have saved of streams that were deleted. All that the functions read exist by
 /// now, and no other can be mapped before the start is over.
-fn remove_old_checkpoints(settings: &CloudSettings, endpoint: &Endpoint) {
+pub(crate) fn remove_old_checkpoints(data_dir: &Path, endpoint: &Endpoint) {
     // A stream with a damaged file may come back from a copy of that file.
     if endpoint.streams().damage.is_empty() {
-        let folder = settings.data_dir.join(MAPPINGS);
+        let folder = data_dir.join(MAPPINGS);
         remove_missing_streams(&folder, &endpoint.stream_names());
     }
 }

@@ -6,19 +6,17 @@ use windrow_read::{Start, Timestamp};
 use windrow_template::{FailureDestination, FunctionResource, MappingResource, MappingStart};
 
 use crate::clock::Clock;
-use crate::cloud::ON_FAILURE;
+use crate::cloud::MAPPINGS;
 use crate::mapping::{FilterCriteria, MappingOptions, OnFailure};
+use crate::settings::ON_FAILURE;
 use crate::start_error::StartError;
 
-/// The folder of the data directory that holds the mappings' checkpoints.
-const CHECKPOINTS: &str = "mappings";
-
-/// The options of a mapping.
+/// The options of a template's mapping. Checkpoints and failed batches are kept in `data_dir`.
 ///
 /// # Errors
 ///
-/// If its filters are not valid.
-pub(super) fn mapping_options(
+/// [`StartError::Filter`] if its filters are not valid.
+pub fn mapping_options(
     mapping: &MappingResource,
     function: &FunctionResource,
     data_dir: &Path,
@@ -34,12 +32,13 @@ pub(super) fn mapping_options(
         .on_failure
         .as_ref()
         .map(|destination| match destination {
-            FailureDestination::Bucket(bucket) => OnFailure::S3(failed.join(bucket)),
-            FailureDestination::Queue(queue) => OnFailure::Sqs(failed.join(queue)),
-            FailureDestination::Topic(topic) => OnFailure::Sns(failed.join(topic)),
+            FailureDestination::Bucket(bucket) => OnFailure::S3(failed.join("s3").join(bucket)),
+            FailureDestination::Queue(queue) => OnFailure::Sqs(failed.join("sqs").join(queue)),
+            FailureDestination::Topic(topic) => OnFailure::Sns(failed.join("sns").join(topic)),
         });
     // A state belongs to windows of one length.
-    let window = mapping.tumbling_window.unwrap_or_default();
+    let window = mapping.tumbling_window;
+    let state_version = window.map_or_else(String::new, |window| format!("{} s", window.as_secs()));
     Ok(MappingOptions {
         batch_size: usize::try_from(mapping.batch_size).unwrap_or(usize::MAX),
         batching_window: mapping.batching_window,
@@ -52,8 +51,8 @@ pub(super) fn mapping_options(
             .unwrap_or(usize::MAX),
         filter_criteria,
         on_failure,
-        checkpoints: Some(data_dir.join(CHECKPOINTS)),
-        state_version: format!("{} s", window.as_secs()),
+        checkpoints: Some(data_dir.join(MAPPINGS)),
+        state_version,
         function_timeout: function.timeout,
         ..MappingOptions::default()
     })

@@ -15,7 +15,7 @@ use super::create::{create_stack_delivery, create_stack_stream, create_stack_tab
 use super::mappings::{mapping_options, mapping_start};
 use crate::archive::archive;
 use crate::clock::Clock;
-use crate::cloud::DrainError;
+use crate::cloud::{DrainError, remove_old_checkpoints};
 use crate::endpoint::{Endpoint, EndpointOptions, as_own};
 use crate::functions::{Faulty, Function};
 use crate::mapping::{Mapping, MappingPlan};
@@ -71,6 +71,7 @@ impl StackParts {
             clock: options.clock.clone(),
         };
         let streams = create_resources(stack, shards, endpoint, &sources, &config).await?;
+        remove_old_checkpoints(&options.data_dir, endpoint);
         let mut functions = RunningFunctions::new();
         for function in &stack.functions {
             if let Some(runs) = run(function, &config)? {

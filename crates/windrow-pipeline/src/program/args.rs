@@ -35,8 +35,8 @@ pub(super) struct LocalArgs {
     #[arg(long)]
     data_dir: Option<PathBuf>,
     /// The length of the tumbling window: whole seconds, 1s to 15m.
-    #[arg(long, default_value = "60s", value_parser = windrow_connect::duration::parse_window)]
-    window: Duration,
+    #[arg(long, value_parser = windrow_connect::duration::parse_window)]
+    window: Option<Duration>,
     /// Which time decides the window of a reading: its arrival, or its own time.
     #[arg(long, value_enum, default_value_t = WindowTimeArg::Arrival)]
     window_time: WindowTimeArg,
@@ -134,7 +134,7 @@ impl LocalArgs {
             allowed_hosts: self.allow_host.clone(),
             data_dir: self.data_dir.clone().unwrap_or(defaults.data_dir),
             shards: self.shards,
-            window: self.window,
+            window: self.window.unwrap_or(defaults.window),
             faults: Arc::new(self.faults()?),
             dashboard: Some(DashboardPort::from_flag(self.dashboard_port)),
             reads_per_second: self.reads_per_second,

@@ -1,9 +1,9 @@
 //! Both functions in a local cloud.
 
 fn main() -> std::process::ExitCode {
-    windrow::local::main(
+    windrow::local::from_template(
         thermometer::sensor(),
-        "thermometer",
+        include_str!("../../template.yaml"),
         env!("CARGO_PKG_VERSION"),
     )
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, bail};
 use aws_types::SdkConfig;
+use sql_functions::LAYER_FOLDERS;
 use windrow_local::functions::{Bootstrap, BootstrapOptions, Function};
 use windrow_template::{FunctionCode, FunctionResource, StackModel};
 
@@ -94,10 +95,48 @@ impl FunctionFinder {
         let mut options = options
             .map_err(|note| self.locked_notes().push(note))
             .ok()?;
-        options.environment.clone_from(&function.environment);
+        self.add_layers(&mut options, function);
+        // What the template says wins.
+        options.environment.extend(function.environment.clone());
+        if let Some(handler) = &function.handler {
+            options.handler.clone_from(handler);
+        }
         options.endpoint_url = config.endpoint_url().map(str::to_owned);
         options.memory_mb = function.memory_mb;
         Some(Arc::new(Bootstrap::new(options)))
+    }
+
+    /// Adds the folders of a function's layers to the paths in which Lambda looks for what is in
+    /// `/opt`. Here `/opt` is the machine's own.
+    ///
+    /// Source: Lambda Developer Guide, "Layer paths for each Lambda runtime".
+    fn add_layers(&self, options: &mut BootstrapOptions, function: &FunctionResource) {
+        let layers = function.layers.iter().map(|layer| self.folder.join(layer));
+        let layers: Vec<PathBuf> = layers.collect();
+        if layers.is_empty() {
+            return;
+        }
+        let inside = |folder: &str| layers.iter().map(|layer| layer.join(folder)).collect();
+        let searched: [(&str, Vec<PathBuf>); 4] = [
+            (LAYER_FOLDERS, layers.clone()),
+            ("LD_LIBRARY_PATH", inside("lib")),
+            ("NODE_PATH", inside("nodejs/node_modules")),
+            ("PYTHONPATH", inside("python")),
+        ];
+        for (variable, folders) in searched {
+            // A folder with a colon in its name cannot be in such a list.
+            if let Ok(folders) = std::env::join_paths(folders) {
+                let folders = folders.to_string_lossy().into_owned();
+                options.environment.insert(variable.to_owned(), folders);
+            }
+        }
+        let programs: Vec<PathBuf> = inside("bin");
+        let path = programs
+            .into_iter()
+            .chain(std::env::split_paths(&options.path));
+        if let Ok(path) = std::env::join_paths(path.collect::<Vec<_>>()) {
+            options.path = path;
+        }
     }
 
     /// What runs a function.
@@ -122,13 +161,8 @@ impl FunctionFinder {
                     _ => self.folder.clone(),
                 };
                 let path = std::env::var_os("PATH").unwrap_or_default();
-                let options = BootstrapOptions::command(name, command, folder, path);
-                let mut options = options
-                    .map_err(|error| format!("the function {logical_id} does not run: {error}"))?;
-                if let Some(handler) = &function.handler {
-                    options.handler.clone_from(handler);
-                }
-                Ok(options)
+                BootstrapOptions::command(name, command, folder, path)
+                    .map_err(|error| format!("the function {logical_id} does not run: {error}"))
             }
             None => match self.binary(function) {
                 Some(binary) => Ok(BootstrapOptions::new(name, binary)),
