@@ -1,5 +1,5 @@
-//! Prints what a template has: `cargo run -p windrow-template --example describe -- template.yaml
-//! [Parameter=Value ...]`.
+//! Prints what a template has: `cargo run -p windrow-template --example describe_template --
+//! template.yaml [Parameter=Value ...]`.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use windrow_template::{StackModel, StackOptions, StackTemplate};
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let Some(path) = arguments.next() else {
-        eprintln!("usage: describe TEMPLATE [Parameter=Value ...]");
+        eprintln!("usage: describe_template TEMPLATE [Parameter=Value ...]");
         return ExitCode::from(2);
     };
     let mut options = StackOptions::default();
