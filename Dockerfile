@@ -24,8 +24,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     mkdir /programs /data; \
     for program in $PROGRAMS; do \
         cp "target/release/$program" /programs/; \
-        readelf --program-headers "/programs/$program" > /tmp/headers; \
-        if grep INTERP /tmp/headers; then echo "error: $program is not static" >&2; exit 1; fi; \
+        readelf --program-headers "/programs/$program" > headers; \
+        if grep INTERP headers; then echo "error: $program is not static" >&2; exit 1; fi; \
     done
 
 FROM scratch AS binaries
