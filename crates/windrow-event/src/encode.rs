@@ -1,5 +1,7 @@
 //! Encodes events as Lambda does, for a local event source mapping or a test.
 
+use std::io::{self, Write};
+
 use serde_json::value::RawValue;
 use windrow_core::time::Timestamp;
 use windrow_core::window::Window;
@@ -55,12 +57,20 @@ pub fn encode(
     records: &[RecordData<'_>],
     window: Option<&WindowFields<'_>>,
 ) -> Vec<u8> {
+    let mut tail = Vec::new();
+    in_memory(write_tail(&mut tail, source));
     let mut json = b"{\"Records\":[".to_vec();
     for (index, record) in records.iter().enumerate() {
         if index > 0 {
             json.push(b',');
         }
-        push_record(&mut json, source, record);
+        in_memory(write_before_data(&mut json, record));
+        // The encoder reserves exactly what it needs, so it would move the whole event for every
+        // record. `reserve` grows it by more.
+        json.reserve(base64_simd::STANDARD.encoded_length(record.data.len()));
+        base64_simd::STANDARD.encode_append(record.data, &mut json);
+        in_memory(write_after_data(&mut json, source, record));
+        json.extend_from_slice(&tail);
     }
     json.push(b']');
     if let Some(fields) = window {
@@ -77,43 +87,63 @@ pub fn encode(
 /// poller can therefore keep a payload under Lambda's 6 MB without encoding it first.
 #[must_use]
 pub fn encoded_len(source: &EventSource<'_>, record: &RecordData<'_>) -> usize {
-    let mut json = Vec::new();
-    push_record(
-        &mut json,
-        source,
-        &RecordData {
-            data: &[],
-            ..*record
-        },
-    );
-    json.len() + base64_simd::STANDARD.encoded_length(record.data.len()) + 1
+    let mut counted = Counted(0);
+    in_memory(write_before_data(&mut counted, record));
+    in_memory(write_after_data(&mut counted, source, record));
+    in_memory(write_tail(&mut counted, source));
+    counted.0 + base64_simd::STANDARD.encoded_length(record.data.len()) + 1
 }
 
-fn push_record(json: &mut Vec<u8>, source: &EventSource<'_>, record: &RecordData<'_>) {
-    let before_data = format!(
-        r#"{{"kinesis":{{"kinesisSchemaVersion":"1.0","partitionKey":{},"sequenceNumber":{},"data":""#,
-        quoted(record.partition_key),
-        quoted(record.sequence_number),
-    );
+/// Counts what is written, and drops it.
+struct Counted(usize);
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Drops the result of writing into memory, which does not fail.
+fn in_memory(_written: io::Result<()>) {}
+
+/// Writes a record up to its data.
+fn write_before_data(out: &mut impl Write, record: &RecordData<'_>) -> io::Result<()> {
+    out.write_all(br#"{"kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"#)?;
+    serde_json::to_writer(&mut *out, record.partition_key)?;
+    out.write_all(br#","sequenceNumber":"#)?;
+    serde_json::to_writer(&mut *out, record.sequence_number)?;
+    out.write_all(br#","data":""#)
+}
+
+/// Writes what differs between records after their data.
+fn write_after_data(
+    out: &mut impl Write,
+    source: &EventSource<'_>,
+    record: &RecordData<'_>,
+) -> io::Result<()> {
+    out.write_all(br#"","approximateArrivalTimestamp":"#)?;
+    time::write_seconds(out, record.arrival.millis())?;
+    out.write_all(br#"},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"#)?;
+    let id = format_args!("{}:{}", source.shard_id, record.sequence_number);
+    Ok(serde_json::to_writer(out, &id)?)
+}
+
+/// Writes the end of every record.
+fn write_tail(out: &mut impl Write, source: &EventSource<'_>) -> io::Result<()> {
     let account = source.stream_arn.split(':').nth(4).unwrap_or_default();
-    let after_data = format!(
-        concat!(
-            r#"","approximateArrivalTimestamp":{}}},"eventSource":"aws:kinesis","eventVersion":"1.0","#,
-            r#""eventID":{},"eventName":"aws:kinesis:record","invokeIdentityArn":{},"#,
-            r#""awsRegion":{},"eventSourceARN":{}}}"#,
-        ),
-        time::seconds(record.arrival.millis()),
-        quoted(&format!("{}:{}", source.shard_id, record.sequence_number)),
-        quoted(&format!("arn:aws:iam::{account}:role/lambda-kinesis-role")),
-        quoted(source.region),
-        quoted(source.stream_arn),
-    );
-    json.extend_from_slice(before_data.as_bytes());
-    // The encoder reserves exactly what it needs, so it would move the whole event for every
-    // record. `reserve` grows it by more.
-    json.reserve(base64_simd::STANDARD.encoded_length(record.data.len()) + after_data.len());
-    base64_simd::STANDARD.encode_append(record.data, json);
-    json.extend_from_slice(after_data.as_bytes());
+    out.write_all(br#","eventName":"aws:kinesis:record","invokeIdentityArn":"#)?;
+    let role = format_args!("arn:aws:iam::{account}:role/lambda-kinesis-role");
+    serde_json::to_writer(&mut *out, &role)?;
+    out.write_all(br#","awsRegion":"#)?;
+    serde_json::to_writer(&mut *out, source.region)?;
+    out.write_all(br#","eventSourceARN":"#)?;
+    serde_json::to_writer(&mut *out, source.stream_arn)?;
+    out.write_all(b"}")
 }
 
 fn push_window(json: &mut Vec<u8>, source: &EventSource<'_>, fields: &WindowFields<'_>) {

@@ -1,5 +1,6 @@
 //! The time formats on the wire, to and from milliseconds since the epoch.
 
+use std::io::{self, Write};
 use std::num::IntErrorKind;
 
 use jiff::Timestamp;
@@ -68,11 +69,11 @@ fn parse_exponent(text: &str) -> Option<i64> {
     }
 }
 
-/// Formats seconds with exactly three decimals, as Lambda does for arrival times.
-pub(crate) fn seconds(millis: i64) -> String {
+/// Writes seconds with exactly three decimals, as Lambda does for arrival times.
+pub(crate) fn write_seconds(out: &mut impl Write, millis: i64) -> io::Result<()> {
     let sign = if millis < 0 { "-" } else { "" };
     let millis = millis.unsigned_abs();
-    format!("{sign}{}.{:03}", millis / 1000, millis % 1000)
+    write!(out, "{sign}{}.{:03}", millis / 1000, millis % 1000)
 }
 
 /// Formats UTC as RFC 3339, without a fraction if it is zero.
@@ -177,7 +178,9 @@ mod tests {
     proptest! {
         #[test]
         fn seconds_round_trip(millis in -9_223_372_036_854_775_000..9_223_372_036_854_775_000_i64) {
-            prop_assert_eq!(parse_seconds(&seconds(millis)), Some(millis));
+            let mut written = Vec::new();
+            write_seconds(&mut written, millis).unwrap();
+            prop_assert_eq!(parse_seconds(str::from_utf8(&written).unwrap()), Some(millis));
         }
 
         #[test]
