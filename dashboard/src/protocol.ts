@@ -189,10 +189,13 @@ export interface Health {
   readonly state: State;
   /** How many shards are being read. */
   readonly shards: number;
-  /** Average over the last ten seconds, or of rows over the last minute. */
-  readonly recordsPerSecond: number;
+  /**
+   * Average over the last ten seconds, or of rows over the last minute, without what was there before.
+   * `null` before it is known.
+   */
+  readonly recordsPerSecond: number | null;
   /** Readings (or rows) per second, averaged like records. */
-  readonly linesPerSecond: number;
+  readonly linesPerSecond: number | null;
   /** The lag of the slowest shard, in milliseconds, as reported by Kinesis. */
   readonly lagMillis: number;
   /** Lines rejected since the start. */
@@ -206,5 +209,8 @@ export type State =
   | { readonly kind: 'live' }
   /** Kinesis throttles reads: a shard allows five per second to all its readers together. */
   | { readonly kind: 'throttled'; readonly shards: number; readonly pauseMillis: number }
-  /** Kinesis does not respond; `retryAt` is in milliseconds since the epoch. */
-  | { readonly kind: 'disconnected'; readonly problem: string; readonly retryAt: number };
+  /**
+   * Kinesis does not respond. `since`: when it last did, `null` if it never did; `retryAt`: when the
+   * next attempt is due. Both are in milliseconds since the epoch.
+   */
+  | { readonly kind: 'disconnected'; readonly problem: string; readonly since: number | null; readonly retryAt: number };

@@ -23,6 +23,31 @@ test('calls that fail together count once', async () => {
   expect(caller.outage?.retryAt).toBeLessThanOrEqual(clock.now() + 2_000);
 });
 
+test('a success resets the wait, however long it had become', async () => {
+  const { clock, caller } = setUp();
+  let calledAt = 0;
+  const fail = (): Promise<void> =>
+    caller.call(() => {
+      calledAt = clock.now();
+      return Promise.reject(down);
+    }).catch(() => {});
+  for (let failure = 0; failure < 6; failure += 1) {
+    const failed = fail();
+    await clock.advance(15_000);
+    await failed;
+  }
+  expect(caller.outage?.since).toBeNull();
+  expect((caller.outage?.retryAt ?? 0) - calledAt).toBeGreaterThan(14_000);
+  void caller.call(() => Promise.resolve());
+  await clock.advance(15_000);
+  expect(caller.outage).toBeUndefined();
+  const now = clock.now();
+  await fail();
+  expect(caller.outage).toMatchObject({ since: expect.any(Number), retryAt: expect.any(Number) });
+  expect(caller.outage?.since).toBeLessThanOrEqual(now);
+  expect(caller.outage?.retryAt).toBeLessThanOrEqual(now + 2_000);
+});
+
 test('the response to a slow call ends the waits of the others', async () => {
   const { clock, caller } = setUp();
   const { signal } = new AbortController();

@@ -12,6 +12,8 @@ const MAX_RENEWALS = 5;
 /** Why calls are on hold. */
 export interface Outage {
   readonly problem: string;
+  /** When the service last responded, in milliseconds since the epoch; `null` if it never did. */
+  readonly since: number | null;
   /** When the next attempt is due, in milliseconds since the epoch. */
   readonly retryAt: number;
 }
@@ -47,6 +49,7 @@ export class Caller {
   /** How often the credentials were renewed since the start. */
   #generation = 0;
   #outage: Outage | undefined;
+  #respondedAt: number | null = null;
   /** Ends the waits for the next attempt. */
   #wake = new AbortController();
   /** Resolves when the probing call is done. */
@@ -150,10 +153,11 @@ export class Caller {
     // Calls that were in flight together fail together, and count once.
     if (this.#outage !== undefined && this.#outage.retryAt > now) return;
     this.#failures += 1;
-    this.#outage = { problem, retryAt: now + backoff(this.#failures, random()) };
+    this.#outage = { problem, since: this.#respondedAt, retryAt: now + backoff(this.#failures, random()) };
   }
 
   #markUp(): void {
+    this.#respondedAt = this.#options.clock.now();
     this.#failures = 0;
     this.#outage = undefined;
     this.#wake.abort();

@@ -127,6 +127,50 @@ describe('reading', () => {
     expect(health?.retries).toBe(0);
   });
 
+  /** Puts `perSecond` records per second for `seconds`, and advances the clock. */
+  async function fly(kinesis: MemoryKinesis, perSecond: number, seconds: number): Promise<void> {
+    for (let put = 0; put < perSecond * seconds; put += 1) {
+      kinesis.put(FIRST, 'a');
+      await kinesis.clock.advance(1_000 / perSecond);
+    }
+  }
+
+  test('has a rate without what was there before it started', async () => {
+    const { kinesis, viewer } = setUp();
+    for (let number = 0; number < 300; number += 1) kinesis.put(FIRST, 'old', 29_000 - number * 90);
+    await kinesis.clock.advance(500);
+    expect(viewer.texts.length).toBe(300);
+    await fly(kinesis, 10, 12);
+    expect(viewer.health[0]?.linesPerSecond).toBeNull();
+    for (const { linesPerSecond } of viewer.health) expect(linesPerSecond ?? 0).toBeLessThan(15);
+    expect(viewer.health.at(-1)?.linesPerSecond).toBeGreaterThan(8);
+    expect(viewer.health.at(-1)?.recordsPerSecond).toBe(viewer.health.at(-1)?.linesPerSecond);
+  });
+
+  test('has a rate without a backlog of many reads', async () => {
+    const { kinesis, viewer } = setUp();
+    kinesis.pageSize = 20;
+    for (let number = 0; number < 300; number += 1) kinesis.put(FIRST, 'old', 29_000 - number * 90);
+    await fly(kinesis, 10, 20);
+    expect(viewer.texts.length).toBeGreaterThan(480);
+    for (const { linesPerSecond } of viewer.health) expect(linesPerSecond ?? 0).toBeLessThan(16);
+    expect(viewer.health.at(-1)?.linesPerSecond).toBeGreaterThan(8);
+  });
+
+  test.each([true, false])('has the same rate after a gap; one that jumps: %s', async (jumps) => {
+    const { kinesis, viewer } = setUp(1, { jumps });
+    await fly(kinesis, 10, 15);
+    kinesis.fault = () => new Failure('unreachable', 'Failed to fetch');
+    await fly(kinesis, 10, 90);
+    kinesis.fault = () => undefined;
+    viewer.health.length = 0;
+    await fly(kinesis, 10, 30);
+    expect(viewer.state?.kind).toBe('live');
+    for (const { linesPerSecond } of viewer.health) expect(linesPerSecond ?? 10).toBeLessThan(16);
+    expect(viewer.health.at(-1)?.linesPerSecond).toBeGreaterThan(8);
+    expect(viewer.health.at(-1)?.linesPerSecond).toBeLessThan(12);
+  });
+
   test('reports the lag of the slowest shard', async () => {
     const { kinesis, viewer } = setUp();
     kinesis.pageSize = 1;
@@ -284,12 +328,17 @@ describe('outages', () => {
     const { kinesis, viewer } = setUp(20);
     await kinesis.clock.advance(5_000);
     for (const shard of kinesis.shards.keys()) kinesis.put(shard, shard);
+    await kinesis.clock.advance(2_000);
+    const lastResponse = kinesis.clock.now();
     kinesis.fault = () => down;
     await kinesis.clock.advance(10_000);
     kinesis.maxConcurrent = 0;
     const calls = kinesis.calls.length;
     await kinesis.clock.advance(120_000);
     expect(viewer.state).toMatchObject({ kind: 'disconnected', problem: 'Failed to fetch' });
+    // One of twenty shards was read just before.
+    const since = viewer.state?.kind === 'disconnected' ? viewer.state.since : null;
+    expect(lastResponse - (since ?? 0)).toBeLessThan(500);
     expect(kinesis.maxConcurrent).toBe(1);
     const made = kinesis.calls.length - calls;
     expect(made).toBeGreaterThan(7);

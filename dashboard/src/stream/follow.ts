@@ -3,7 +3,6 @@ import { Caller, type CallerOptions, Stopped } from './caller.ts';
 import { Failure, type Shard, type Start, type StreamRecord } from './kinesis.ts';
 import { Lineage } from './lineage.ts';
 import { Pace } from './pace.ts';
-import { Rate } from './rate.ts';
 import { ShardReader } from './reader.ts';
 
 /** The interval between listings of the shards, in milliseconds. */
@@ -55,8 +54,6 @@ export class Follow {
   readonly #lineage = new Lineage();
   readonly #readers = new Map<string, ShardReader>();
   readonly #listPace: Pace;
-  readonly #records: Rate;
-  readonly #lines: Rate;
   /** Where to start in the initial shards, in milliseconds since the epoch. */
   #startTime: number;
   /** The latest time that a reader jumped to. */
@@ -71,14 +68,11 @@ export class Follow {
   #fault: { readonly error: unknown } | undefined;
 
   constructor(options: FollowOptions) {
-    const { clock, random, back, rateSeconds } = options;
-    const now = clock.now();
+    const { clock, random, back } = options;
     this.#options = options;
     this.#caller = new Caller({ ...options, stop: this.#stop.signal });
     this.#listPace = new Pace(random);
-    this.#records = new Rate(now, rateSeconds);
-    this.#lines = new Rate(now, rateSeconds);
-    this.#startTime = now - back;
+    this.#startTime = clock.now() - back;
   }
 
   /** Reads until it is stopped. Fails on a permanent error, usually a {@link Failure}. */
@@ -215,12 +209,10 @@ export class Follow {
     return { kind: 'horizon' };
   }
 
-  #handleRecords(records: readonly StreamRecord[]): void {
-    const now = this.#options.clock.now();
+  #handleRecords(records: readonly StreamRecord[]): number {
     const { lines, rejected } = this.#options.onRecords(records);
-    this.#records.add(records.length, now);
-    this.#lines.add(lines, now);
     this.#rejected += rejected;
+    return lines;
   }
 
   #onResponse(): void {
@@ -245,15 +237,14 @@ export class Follow {
   }
 
   #report(): void {
-    const now = this.#options.clock.now();
     const state = this.#state();
     this.#reportedState = state.kind;
     const readers = [...this.#readers.values()];
     this.#options.onHealth({
       state,
       shards: readers.length,
-      recordsPerSecond: this.#records.perSecond(now),
-      linesPerSecond: this.#lines.perSecond(now),
+      recordsPerSecond: sumOf(readers.map((reader) => reader.recordsPerSecond)),
+      linesPerSecond: sumOf(readers.map((reader) => reader.linesPerSecond)),
       lagMillis: Math.max(0, ...readers.map((reader) => reader.lagMillis)),
       rejected: this.#rejected,
       retries: this.#retries,
@@ -270,4 +261,10 @@ export class Follow {
     if (pauses.length > 0) return { kind: 'throttled', shards: pauses.length, pauseMillis: Math.max(...pauses) };
     return { kind: this.#hasResponse ? 'live' : 'connecting' };
   }
+}
+
+/** The sum of the rates that are known; `null` if none is. */
+function sumOf(rates: readonly (number | undefined)[]): number | null {
+  const known = rates.filter((rate) => rate !== undefined);
+  return known.length === 0 ? null : known.reduce((sum, rate) => sum + rate, 0);
 }

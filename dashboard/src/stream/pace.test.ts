@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 
 import { backoff } from './backoff.ts';
 import { Pace } from './pace.ts';
-import { Rate } from './rate.ts';
 import { seeded } from './virtual.testing.ts';
 
 test('waits grow from one to fifteen seconds, with full jitter', () => {
@@ -79,24 +78,8 @@ test.each([
   [12, 5],
 ])('%i viewers share %i reads per second, and none starves', (viewers, quota) => {
   const { longest, reads, throttled } = simulate(viewers, quota);
-  // Unicorns fade after 30 s without readings.
+  // Unicorns are dimmed after 30 s without readings.
   expect(Math.max(...longest)).toBeLessThan(30);
   expect(reads / Math.min(viewers, quota)).toBeGreaterThan(0.5);
   expect(throttled).toBeLessThan(reads / 2);
-});
-
-test('a rate is the average of the last ten seconds', () => {
-  const rate = new Rate(5_500, 10);
-  rate.add(30, 5_500);
-  expect(rate.perSecond(5_600)).toBe(30);
-  expect(rate.perSecond(8_000)).toBe(10);
-  rate.add(20, 14_999);
-  expect(rate.perSecond(14_999)).toBeCloseTo(50 / 9);
-  expect(rate.perSecond(15_000)).toBe(2);
-  expect(rate.perSecond(24_000)).toBe(0);
-  rate.add(10, 1_000_000);
-  expect(rate.perSecond(1_000_000)).toBe(1);
-  // If the clock is set back, events count in the newest second.
-  rate.add(10, 900_000);
-  expect(rate.perSecond(900_000)).toBe(2);
 });

@@ -1,35 +1,65 @@
-/** Counts events per second, averaged over the last seconds. */
+interface Span {
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+}
+
+/** A rate of less time than this is of this time, in milliseconds. */
+const SHORTEST = 1_000;
+
+/**
+ * Counts the events of a shard per second, averaged over the last seconds that were read.
+ *
+ * Each read has what arrived since the read before, so its events are spread over that time. What
+ * was there before the first read is no part of the rate, and a long gap between two reads does not
+ * raise it.
+ */
 export class Rate {
-  readonly #started: number;
-  /** The count of each second, in a ring: the index is the second modulo its length. */
-  readonly #counts: number[];
-  #newest: number;
+  readonly #millis: number;
+  #started: number | undefined;
+  #until = -Infinity;
+  #spans: Span[] = [];
 
-  /** Starts at `now`, in milliseconds since the epoch. Averages over `seconds`. */
-  constructor(now: number, seconds: number) {
-    this.#started = Math.floor(now / 1000);
-    this.#counts = new Array<number>(seconds).fill(0);
-    this.#newest = this.#started;
+  /** Averages over `seconds`. */
+  constructor(seconds: number) {
+    this.#millis = seconds * 1_000;
   }
 
-  /** Adds `count` events at `now`. */
-  add(count: number, now: number): void {
-    this.#advance(now);
-    const index = this.#newest % this.#counts.length;
-    this.#counts[index] = (this.#counts[index] ?? 0) + count;
+  /** Drops what was counted: the next read starts. */
+  reset(): void {
+    this.#started = undefined;
+    this.#until = -Infinity;
+    this.#spans = [];
   }
 
-  /** The rate at `now`. In the first seconds it is the average since the start. */
-  perSecond(now: number): number {
-    this.#advance(now);
-    const passed = Math.min(Math.max(this.#newest - this.#started, 1), this.#counts.length);
-    return this.#counts.reduce((sum, count) => sum + count, 0) / passed;
+  /** A read got everything up to `until`, in milliseconds; nothing is known of the time before. */
+  start(until: number): void {
+    this.#started = until;
+    this.#until = until;
+    this.#spans = [];
   }
 
-  #advance(now: number): void {
-    const second = Math.floor(now / 1000);
-    const first = Math.max(this.#newest + 1, second - this.#counts.length + 1);
-    for (let passed = first; passed <= second; passed += 1) this.#counts[passed % this.#counts.length] = 0;
-    this.#newest = Math.max(this.#newest, second);
+  /** A read got `count` events, which are all that arrived from the read before to `until`. */
+  add(count: number, until: number): void {
+    if (this.#started === undefined) {
+      this.start(until);
+      return;
+    }
+    // The page's clock may have been set back.
+    if (until < this.#started) this.start(until);
+    if (until <= this.#until) return;
+    if (count > 0) this.#spans.push({ from: this.#until, to: until, count });
+    this.#until = until;
+    const oldest = until - this.#millis;
+    this.#spans = this.#spans.filter(({ to }) => to > oldest);
+  }
+
+  /** The rate up to the last read; `undefined` before there were two. */
+  get perSecond(): number | undefined {
+    const first = Math.max(this.#started ?? Infinity, this.#until - this.#millis);
+    if (!(this.#until > first)) return undefined;
+    let counted = 0;
+    for (const { from, to, count } of this.#spans) counted += (count * (to - Math.max(from, first))) / (to - from);
+    return (1_000 * counted) / Math.max(SHORTEST, this.#until - first);
   }
 }

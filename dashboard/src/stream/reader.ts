@@ -3,6 +3,7 @@ import type { Caller } from './caller.ts';
 import type { Clock } from './clock.ts';
 import { Failure, type ReadResult, type Start, type StreamRecord } from './kinesis.ts';
 import { Pace } from './pace.ts';
+import { Rate } from './rate.ts';
 
 /** The maximum number of records per read (GetRecords, API reference). */
 export const MAX_RECORDS = 10_000;
@@ -25,8 +26,10 @@ export interface ReaderOptions {
    * and older records are skipped. If `undefined`, nothing is skipped.
    */
   readonly jumpBack: number | undefined;
-  /** Receives the records of every non-empty read, in order. */
-  readonly onRecords: (records: readonly StreamRecord[]) => void;
+  /** The number of seconds to average rates over. */
+  readonly rateSeconds: number;
+  /** Receives the records of every non-empty read, in order. Returns how many lines they had. */
+  readonly onRecords: (records: readonly StreamRecord[]) => number;
   /** Called after every successful read. */
   readonly onResponse: () => void;
   /** Called after a jump with its target time, in milliseconds since the epoch. */
@@ -52,6 +55,8 @@ export class ShardReader {
   readonly #options: ReaderOptions;
   readonly #shard: string;
   readonly #pace: Pace;
+  readonly #records: Rate;
+  readonly #lines: Rate;
   #start: Start;
   /** Where the next iterator points to. */
   #checkpoint: Start;
@@ -61,6 +66,8 @@ export class ShardReader {
   /** Records that arrived before this time are skipped, up to the first one that did not. */
   #notBefore = -Infinity;
   #respondedAt: number;
+  /** When the reading started, or jumped. */
+  #startedAt: number;
   #lagMillis = 0;
   /** Whether the iterator replaces one that failed, and has not been read from yet. */
   #isReplacement = false;
@@ -69,7 +76,10 @@ export class ShardReader {
     this.#options = options;
     this.#shard = shard;
     this.#pace = new Pace(options.random);
+    this.#records = new Rate(options.rateSeconds);
+    this.#lines = new Rate(options.rateSeconds);
     this.#respondedAt = options.clock.now();
+    this.#startedAt = this.#respondedAt;
     this.#start = start;
     this.#checkpoint = start;
     this.#startAt(start);
@@ -78,6 +88,19 @@ export class ShardReader {
   /** The lag behind the shard's end at the last read, in milliseconds. */
   get lagMillis(): number {
     return this.#lagMillis;
+  }
+
+  /**
+   * Records that arrived per second, without those from before the first read; `undefined` before
+   * the second read.
+   */
+  get recordsPerSecond(): number | undefined {
+    return this.#records.perSecond;
+  }
+
+  /** Lines that arrived per second, like records. */
+  get linesPerSecond(): number | undefined {
+    return this.#lines.perSecond;
   }
 
   /** The pause between reads while Kinesis throttles, in milliseconds. */
@@ -126,8 +149,20 @@ export class ShardReader {
     this.#lagMillis = result.lagMillis;
     this.#iterator = result.next;
     const records = result.records.filter((record) => this.#isNew(record));
-    if (records.length > 0) this.#options.onRecords(records);
+    const lines = records.length > 0 ? this.#options.onRecords(records) : 0;
+    this.#count(records.length, lines, result);
     return result.next === undefined ? 'finished' : 'open';
+  }
+
+  /** Counts what a read had, unless it is older than the reader. */
+  #count(records: number, lines: number, result: ReadResult): void {
+    const until = this.#respondedAt - result.lagMillis;
+    // Some servers report no lag. A full read without one may be anywhere in the shard.
+    const isUnknown = result.records.length >= MAX_RECORDS && result.lagMillis <= CATCH_UP_LAG;
+    for (const [rate, count] of [[this.#records, records], [this.#lines, lines]] as const) {
+      if (until < this.#startedAt || isUnknown) rate.start(until);
+      else rate.add(count, until);
+    }
   }
 
   #isNew(record: StreamRecord): boolean {
@@ -194,6 +229,7 @@ export class ShardReader {
     const now = clock.now();
     if (jumpBack === undefined || now - this.#respondedAt <= JUMP_AFTER) return;
     this.#respondedAt = now;
+    this.#startedAt = now;
     this.#start = { kind: 'time', millis: now - jumpBack };
     // `#last` is kept, so that nothing is delivered twice even if the page's clock is slow.
     this.#startAt(this.#start);
@@ -204,5 +240,8 @@ export class ShardReader {
     this.#checkpoint = start;
     this.#iterator = undefined;
     this.#notBefore = start.kind === 'time' ? start.millis : -Infinity;
+    // The next read has what is there.
+    this.#records.reset();
+    this.#lines.reset();
   }
 }

@@ -137,6 +137,22 @@ test('a retry ends the waits of both streams', async () => {
   expect(scene.readings.calls.length + scene.rows.calls.length).toBe(calls + 2);
 });
 
+test('once one stream responds again, the other does not wait any longer', async () => {
+  const scene = new Scene();
+  const down = new Failure('unreachable', 'x');
+  await scene.clock.advance(3_000);
+  scene.readings.fault = () => down;
+  scene.rows.fault = () => down;
+  await scene.clock.advance(120_000);
+  scene.readings.fault = () => undefined;
+  scene.rows.fault = () => undefined;
+  const stateOf = (stream: string): string | undefined =>
+    scene.reports.filter((report) => report.kind === 'health').findLast((report) => report.stream === stream)?.health.state.kind;
+  for (let waited = 0; waited < 200 && stateOf('readings') === 'disconnected'; waited += 1) await scene.clock.advance(100);
+  await scene.clock.advance(100);
+  expect([stateOf('readings'), stateOf('rows')]).toEqual(['live', 'live']);
+});
+
 test('the table is sent on request and when it changes', async () => {
   const scene = new Scene('rows');
   const tables = () => scene.reports.filter((report) => report.kind === 'table');

@@ -1,5 +1,5 @@
 import type { Config } from '../config.ts';
-import type { Report, TableView } from '../protocol.ts';
+import type { Health, Report, StreamKind, TableView } from '../protocol.ts';
 import { RecentWindows } from '../rows/recent_windows.ts';
 import type { Schema } from '../schema.ts';
 import { Names } from '../wire/names.ts';
@@ -56,6 +56,8 @@ export class Watch {
   readonly #readings: Follow;
   readonly #rows: Follow;
   readonly #stop = new AbortController();
+  /** The streams that do not respond. */
+  readonly #down = new Set<StreamKind>();
   #chartKey: string | null = null;
   /** `undefined` until the page requests a table. */
   #view: TableView | undefined;
@@ -63,7 +65,7 @@ export class Watch {
   #isSendDue = false;
 
   constructor(options: WatchOptions) {
-    const { config, kinesis, clock, random, gate, post } = options;
+    const { config, kinesis, clock, random, gate } = options;
     const shared = { kinesis, clock, random, gate };
     this.#options = options;
     this.#windows = new RecentWindows(options.schema);
@@ -74,7 +76,7 @@ export class Watch {
       rateSeconds: READINGS_RATE_SECONDS,
       jumps: true,
       onRecords: (records) => this.#handleReadings(records),
-      onHealth: (health) => post({ kind: 'health', stream: 'readings', health }, []),
+      onHealth: (health) => this.#handleHealth('readings', health),
     });
     this.#rows = new Follow({
       ...shared,
@@ -83,7 +85,7 @@ export class Watch {
       rateSeconds: ROWS_RATE_SECONDS,
       jumps: false,
       onRecords: (records) => this.#handleRows(records),
-      onHealth: (health) => post({ kind: 'health', stream: 'rows', health }, []),
+      onHealth: (health) => this.#handleHealth('rows', health),
     });
   }
 
@@ -132,6 +134,18 @@ export class Watch {
       const failure = error instanceof Failure ? error : new Failure('rejected', String(error));
       post({ kind: 'failed', stream, ...advise(failure, name, config) }, []);
     }
+  }
+
+  /** Once one stream responds again, the other need not wait any longer. */
+  #handleHealth(stream: 'readings' | 'rows', health: Health): void {
+    const isDown = health.state.kind === 'disconnected';
+    if (this.#down.has(stream) && !isDown) {
+      if (stream === 'readings') this.#rows.retry();
+      else this.#readings.retry();
+    }
+    if (isDown) this.#down.add(stream);
+    else this.#down.delete(stream);
+    this.#options.post({ kind: 'health', stream, health }, []);
   }
 
   #handleReadings(records: readonly StreamRecord[]): ParseCounts {

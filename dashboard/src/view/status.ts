@@ -121,7 +121,7 @@ export class Status {
     const parts = [LABELS[health.state.kind], count(health.shards, 'shard')];
     const rate = health.linesPerSecond;
     // An output says itself how many rows arrive.
-    if (primary !== 'output') parts.push(`${number(rate)} ${rate === 1 ? primary.slice(0, -1) : primary}/s`);
+    if (rate !== null && primary !== 'output') parts.push(`${number(rate)} ${rate === 1 ? primary.slice(0, -1) : primary}/s`);
     const all = this.streams.flatMap((stream) => this.health.get(stream) ?? []);
     const lag = Math.max(...all.map(({ lagMillis }) => lagMillis));
     parts.push(lag > LAG_MILLIS ? `${duration(lag)} lag` : 'no lag');

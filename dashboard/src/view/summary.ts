@@ -11,11 +11,12 @@ export type SummaryLine = readonly [label: string, text: string];
 /** The lines of the summary. `undefined`: not known yet. */
 export function summaryLines(table: Table | undefined, health: Health | undefined): readonly SummaryLine[] {
   const newest = table?.newest ?? undefined;
+  const rows = health?.linesPerSecond;
   const perSecond = newest === undefined || table === undefined ? undefined : newest.readings / table.windowSeconds;
   return [
     ['Newest window', newest === undefined ? '–' : `${formatTime(newest.start * 1000).slice(0, 19)} UTC`],
     ['Readings per second', perSecond === undefined ? '–' : number(perSecond)],
-    ['Rows per second', health === undefined ? '–' : number(health.linesPerSecond)],
+    ['Rows per second', typeof rows === 'number' ? number(rows) : '–'],
     ['Rows come after the window’s end by', lagRange(newest?.firstLag, newest?.lastLag)],
     ['Behind the end of the stream', health === undefined ? '–' : duration(health.lagMillis)],
     ['Windows with a gap', table === undefined ? '–' : `${digits(table.gaps)} of ${digits(table.windows)}`],
