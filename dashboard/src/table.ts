@@ -56,7 +56,7 @@ function explain(config: Config, problem: string): void {
       class: 'advice',
       text: 'Add them to config.json as schema, or under Choose streams. For a key Room and a measure Highest, it is:',
     }),
-    make('pre', { text: JSON.stringify({ schema: example }, undefined, 2) }),
+    make('pre', {}, document.createTextNode(JSON.stringify({ schema: example }, undefined, 2))),
     choose,
   );
   setText(element('status', HTMLElement), 'no schema');

@@ -14,6 +14,7 @@ import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import type { Tiles } from '../config.ts';
 import { FADE_MILLIS, SILENT_MILLIS, type Fleet } from '../fleet/fleet.ts';
 import { latitudeOf, longitudeOf, mercatorX, mercatorY, metresPerUnit } from '../fleet/mercator.ts';
+import { setText } from '../view/dom.ts';
 import type { Theme } from '../view/theme.ts';
 import { baseStyle, firstLabel } from './base.ts';
 import { FleetLayer, type Palette } from './layer.ts';
@@ -257,7 +258,7 @@ export class FleetMap {
     this.map.getCanvas().style.cursor = unicorn >= 0 ? 'pointer' : '';
     this.tip.hidden = unicorn < 0;
     if (unicorn < 0) return;
-    this.tip.textContent = this.fleet.names[unicorn] ?? '';
+    setText(this.tip, this.fleet.names[unicorn] ?? '');
     this.tip.style.transform = `translate(${x + 14}px, ${y + 14}px)`;
   }
 }

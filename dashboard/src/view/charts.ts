@@ -5,10 +5,11 @@
 import type uPlot from 'uplot';
 
 import type { Chart } from '../protocol.ts';
+import { ChartClock } from './chart_clock.ts';
 import { element, make, setText } from './dom.ts';
-import { timeRange, windowName, withBreaks } from './plot_data.ts';
-import { buildPlot, PLOT_HEIGHT, plotOptions, plotSeries, styleColour } from './plots.ts';
-import { count, number } from './words.ts';
+import { tipText, withBreaks } from './plot_data.ts';
+import { buildPlot, PLOT_HEIGHT, plotOptions, plotSeries, pointerTip, styleColour } from './plots.ts';
+import { count, exact, number } from './words.ts';
 
 interface Plot {
   readonly figure: HTMLElement;
@@ -23,6 +24,7 @@ interface Plot {
 export class Charts {
   private readonly box = element('charts', HTMLElement);
   private readonly title = element('charts-title', HTMLElement);
+  private readonly clock = new ChartClock();
   private readonly empty = make('p', { class: 'empty' });
   private readonly plots: Plot[];
   private chart: Chart | undefined;
@@ -44,7 +46,10 @@ export class Charts {
   update(chart: Chart, now: number): void {
     this.chart = chart;
     this.showTitle(chart);
-    if (chart.start.length === 0) return;
+    if (chart.start.length === 0) {
+      this.clock.stop();
+      return;
+    }
     const { times, columns } = withBreaks(chart.start, chart.windowSeconds, chart.measures);
     const [distance, minMagic, maxMagic, minHealth, maxHealth] = columns;
     const data: uPlot.AlignedData[] = [
@@ -52,7 +57,7 @@ export class Charts {
       [times, maxMagic ?? [], minMagic ?? []],
       [times, maxHealth ?? [], minHealth ?? []],
     ];
-    const range = timeRange(times, chart.windowSeconds, now / 1000);
+    const range = this.clock.start(chart, times, now);
     this.plots.forEach((plot, index) => {
       plot.data = data[index] ?? [[]];
       if (plot.plot === undefined) this.build(plot);
@@ -65,12 +70,20 @@ export class Charts {
     });
   }
 
+  /** Moves the charts on with the clock; `now` is in milliseconds since the epoch. */
+  tick(now: number): void {
+    const range = this.clock.tick(now, this.box.clientWidth);
+    if (range === undefined) return;
+    for (const { plot } of this.plots) plot?.setScale('x', range);
+  }
+
   /**
    * Empties the charts, and shows whose data comes next: a unicorn's, or with `null` the fleet's.
    */
   clear(name: string | null): void {
     this.name = name;
     this.chart = undefined;
+    this.clock.stop();
     this.showTitle(undefined);
   }
 
@@ -109,6 +122,7 @@ export class Charts {
     const options: uPlot.Options = {
       ...plotOptions(plot.figure.clientWidth),
       series,
+      plugins: [pointerTip((index) => this.tip(plot, index))],
       bands: band ? [{ series: [1, 2], fill: `${colour}33` }] : [],
       scales: band
         ? { y: { range: (_, min, max) => [Math.floor((min - 4) / 5) * 5, Math.ceil((max + 4) / 5) * 5] } }
@@ -118,16 +132,25 @@ export class Charts {
   }
 
   private describe(plot: Plot, chart: Chart, index: number): void {
-    const window = windowName(chart.windowSeconds);
     const unicorns = this.name === null ? `, ${count(chart.keys.at(-1) ?? 0, 'unicorn')}` : '';
     const gap = chart.gap.at(-1) ? ' · gap: some readings are missing' : '';
     const [distance, minMagic, maxMagic, minHealth, maxHealth] = chart.measures.map((values) => values.at(-1) ?? 0);
     const summary = [
-      `${number(distance ?? 0)} m in the last ${window}${unicorns}${gap}`,
-      `${minMagic} to ${maxMagic} in the last ${window}`,
-      `${minHealth} to ${maxHealth} in the last ${window}`,
+      `${number(distance ?? 0)} m in the last window${unicorns}${gap}`,
+      `${minMagic} to ${maxMagic} points in the last window`,
+      `${minHealth} to ${maxHealth} points in the last window`,
     ][index];
     setText(plot.summary, summary ?? '');
+  }
+
+  /** The window under the pointer, and its value. */
+  private tip(plot: Plot, index: number): string | undefined {
+    const [start, highest, lowest] = plot.data.map((column) => column[index] ?? null);
+    if (typeof start !== 'number' || this.chart === undefined) return undefined;
+    const [high, low] = [highest, lowest].map((value) => (typeof value === 'number' ? exact(value) : null));
+    const range = high === null ? null : `${low ?? '–'} to ${high} points`;
+    const value = plot.title === 'Distance' && high !== null ? `${high} m` : range;
+    return tipText(start, this.chart.windowSeconds, value);
   }
 
   private resize(): void {

@@ -52,8 +52,9 @@ export class KeysPanel {
     this.health = health;
   }
 
-  /** Updates the rates. */
+  /** Updates the rates, and moves the charts on. */
   tick(): void {
+    this.charts.tick(Date.now());
     this.summary.update(this.newest, this.health);
   }
 

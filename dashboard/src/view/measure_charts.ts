@@ -4,11 +4,12 @@ import uPlot from 'uplot';
 
 import type { Chart } from '../protocol.ts';
 import type { MeasureColumn, Schema } from '../schema.ts';
+import { ChartClock } from './chart_clock.ts';
 import { element, make, setText } from './dom.ts';
-import { timeRange, type Values, windowName, withBreaks } from './plot_data.ts';
-import { buildPlot, PLOT_HEIGHT, plotOptions, plotSeries, styleColour } from './plots.ts';
+import { tipText, type Values, withBreaks } from './plot_data.ts';
+import { buildPlot, PLOT_HEIGHT, plotOptions, plotSeries, pointerTip, styleColour } from './plots.ts';
 import { lagRange } from './summary.ts';
-import { count, digits } from './words.ts';
+import { count, digits, duration, exact } from './words.ts';
 
 /** The most charts; each has a canvas. */
 const MAX_PLOTS = 24;
@@ -21,6 +22,8 @@ interface Subject {
   readonly values: (chart: Chart) => Values;
   /** The newest window's value in words. */
   readonly newest: (chart: Chart) => string;
+  /** A value in words, with what it is of. */
+  readonly words: (value: number) => string;
 }
 
 interface Plot {
@@ -35,6 +38,7 @@ interface Plot {
 export class MeasureCharts {
   private readonly box = element('charts', HTMLElement);
   private readonly title = element('charts-title', HTMLElement);
+  private readonly clock = new ChartClock();
   private readonly note = make('p', { class: 'empty' });
   private readonly empty = make('p', { class: 'empty' });
   private readonly plots: Plot[];
@@ -60,9 +64,12 @@ export class MeasureCharts {
     this.chart = chart;
     this.gaps = chart.start.filter((_, index) => chart.gap[index]);
     this.showTitle();
-    if (chart.start.length === 0) return;
+    if (chart.start.length === 0) {
+      this.clock.stop();
+      return;
+    }
     const { times, columns } = withBreaks(chart.start, chart.windowSeconds, this.plots.map(({ subject }) => subject.values(chart)));
-    const range = timeRange(times, chart.windowSeconds, now / 1000);
+    const range = this.clock.start(chart, times, now);
     this.plots.forEach((plot, index) => {
       plot.data = [times, columns[index] ?? []];
       if (plot.plot === undefined) this.build(plot);
@@ -75,10 +82,18 @@ export class MeasureCharts {
     });
   }
 
+  /** Moves the charts on with the clock; `now` is in milliseconds since the epoch. */
+  tick(now: number): void {
+    const range = this.clock.tick(now, this.box.clientWidth);
+    if (range === undefined) return;
+    for (const { plot } of this.plots) plot?.setScale('x', range);
+  }
+
   /** Empties the charts, and shows whose data comes next: a key's, or with `null` that of all keys. */
   clear(name: string | null): void {
     this.name = name;
     this.chart = undefined;
+    this.clock.stop();
     this.showTitle();
   }
 
@@ -117,6 +132,7 @@ export class MeasureCharts {
       ...plotOptions(plot.figure.clientWidth),
       series: [{}, { ...plotSeries(title, colour), ...(fromZero ? { fill: `${colour}22` } : {}) }],
       scales: fromZero ? { y: { range: (_, min, max) => [Math.min(0, min * 1.1), Math.max(1, max * 1.1)] } } : {},
+      plugins: [pointerTip((index) => this.tip(plot, index))],
       hooks: { drawAxes: [(drawn) => this.drawGaps(drawn, gapColour)] },
     };
     plot.plot = buildPlot(options, plot.data, plot.figure);
@@ -138,6 +154,13 @@ export class MeasureCharts {
       ctx.stroke();
     }
     ctx.restore();
+  }
+
+  /** The window under the pointer, and its value. */
+  private tip({ subject, data }: Plot, index: number): string | undefined {
+    const [start, value] = data.map((column) => column[index] ?? null);
+    if (typeof start !== 'number' || this.chart === undefined) return undefined;
+    return tipText(start, this.chart.windowSeconds, typeof value === 'number' ? subject.words(value) : null);
   }
 
   private resize(): void {
@@ -162,13 +185,15 @@ function subjectsOf(schema: Schema): { readonly subjects: readonly Subject[]; re
     fromZero: true,
     values: (chart) => chart.readings,
     newest: (chart) =>
-      `${digits(chart.readings.at(-1) ?? 0)} in the last ${windowName(chart.windowSeconds)}, ${count(chart.keys.at(-1) ?? 0, 'key')}`,
+      `${digits(chart.readings.at(-1) ?? 0)} in the last window, ${count(chart.keys.at(-1) ?? 0, 'key')}`,
+    words: (value) => count(value, 'reading'),
   };
   const lag: Subject = {
     title: 'Lag of the rows',
     fromZero: true,
     values: (chart) => chart.lastLag,
-    newest: (chart) => `${lagRange(chart.firstLag.at(-1), chart.lastLag.at(-1))} after the end of the last ${windowName(chart.windowSeconds)}`,
+    newest: (chart) => `${lagRange(chart.firstLag.at(-1), chart.lastLag.at(-1))} after the end of the last window`,
+    words: (value) => `${duration(value * 1000)} after the window’s end`,
   };
   return {
     subjects: [readings, ...drawn.map(({ column, index }) => measureSubject(column, index)), lag],
@@ -181,6 +206,7 @@ function measureSubject(column: MeasureColumn, index: number): Subject {
     title: column.name,
     fromZero: column.kind === 'sum',
     values: (chart) => chart.measures[index] ?? [],
-    newest: (chart) => `${column.kind}: ${chart.newest[index] ?? '–'} in the last ${windowName(chart.windowSeconds)}`,
+    newest: (chart) => `${column.kind}: ${chart.newest[index] ?? '–'} in the last window`,
+    words: (value) => `${column.kind} ${column.type.kind === 'boolean' ? String(value === 1) : exact(value)}`,
   };
 }

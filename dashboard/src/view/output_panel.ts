@@ -7,6 +7,7 @@ import type { Output } from '../config.ts';
 import type { OutputTable, OutputView } from '../protocol.ts';
 import { element, make, setCell, setText } from './dom.ts';
 import { visibleRows } from './scroll.ts';
+import { visible } from './visible.ts';
 import { count, digits } from './words.ts';
 
 const ROW_PIXELS = 32;
@@ -58,7 +59,7 @@ export class OutputPanel {
     }
     const { name, columns } = output;
     setText(this.title, name);
-    this.box.setAttribute('aria-label', `Rows of ${name}, newest first`);
+    this.box.setAttribute('aria-label', `Rows of ${visible(name)}, newest first`);
     this.box.setAttribute('aria-colcount', String(columns.length));
     this.box.style.setProperty('--columns', columns.map(() => `minmax(${COLUMN_PIXELS}px, 1fr)`).join(' '));
     this.box.style.setProperty('--width', `${columns.length * COLUMN_PIXELS}px`);

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 
 import type { Health, Table } from '../protocol.ts';
-import { timeRange, withBreaks } from './plot_data.ts';
+import { hasMoved, timeRange, tipText, windowAge, withBreaks } from './plot_data.ts';
 import { moveTo, visibleRows } from './scroll.ts';
 import { lagRange, summaryLines } from './summary.ts';
+import { clockTime, exact } from './words.ts';
 
 describe('plots', () => {
   test('break where there are no windows', () => {
@@ -21,6 +22,33 @@ describe('plots', () => {
     expect(timeRange([0, 7_200], 60, 7_300)).toEqual({ min: 3_700, max: 7_300 });
     // The page's clock may be behind.
     expect(timeRange([0, 1_200], 60, 0)).toEqual({ min: 0, max: 1_260 });
+  });
+
+  test('move on with the clock, though no window comes', () => {
+    expect(timeRange([0, 60], 60, 3_000)).toEqual({ min: 0, max: 3_000 });
+    expect(timeRange([0, 60], 60, 9_000)).toEqual({ min: 5_400, max: 9_000 });
+    const shown = timeRange([0], 5, 100);
+    expect(hasMoved(undefined, shown, 400)).toBe(true);
+    expect(hasMoved(shown, timeRange([0], 5, 100.2), 400)).toBe(false);
+    expect(hasMoved(shown, timeRange([0], 5, 100.3), 400)).toBe(true);
+    expect(hasMoved(shown, timeRange([0], 5, 160), 0)).toBe(false);
+  });
+
+  test('say when the last window ended', () => {
+    expect(windowAge([0, 5, 10], 5, 60)).toBe('last window ended 45 s ago · windows of 5 s · times in UTC');
+    expect(windowAge([0], 300, 600)).toBe('last window ended 5 min ago · windows of 5 min · times in UTC');
+    // The page's clock may be behind.
+    expect(windowAge([0], 60, 0)).toBe('last window ended now · windows of 1 min · times in UTC');
+    expect(windowAge([], 60, 600)).toBe('');
+  });
+
+  test('say what is under the pointer, in UTC', () => {
+    const start = Date.UTC(2026, 10, 20, 17, 58) / 1000;
+    expect(tipText(start, 60, '1,503 m')).toBe('17:58 to 17:59 UTC: 1,503 m');
+    expect(tipText(start, 5, '108 to 112 points')).toBe('17:58 to 17:58:05 UTC: 108 to 112 points');
+    expect(tipText(start - 5, 5, null)).toBe('17:57:55 to 17:58 UTC: no readings');
+    expect(clockTime(Number.NaN)).toBe('–');
+    expect(exact(1_503.123456)).toBe('1,503.123456');
   });
 });
 

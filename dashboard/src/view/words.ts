@@ -4,6 +4,7 @@ const MPH_PER_METRE_PER_SECOND = 2.23694;
 const KMH_PER_METRE_PER_SECOND = 3.6;
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+const allDigits = new Intl.NumberFormat('en', { maximumSignificantDigits: 15 });
 const tenths = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 
 export function count(number: number, one: string, many = `${one}s`): string {
@@ -13,6 +14,11 @@ export function count(number: number, one: string, many = `${one}s`): string {
 /** A whole number with thousands separators. */
 export function digits(value: number): string {
   return whole.format(value);
+}
+
+/** A number with all its digits, of which a double has 15. */
+export function exact(value: number): string {
+  return allDigits.format(value);
 }
 
 /** A number, with one decimal if it is below 100. */
@@ -45,6 +51,12 @@ export function position(latitude: number, longitude: number): string {
   const north = latitude < 0 ? 'S' : 'N';
   const east = longitude < 0 ? 'W' : 'E';
   return `${Math.abs(latitude).toFixed(4)}° ${north}, ${Math.abs(longitude).toFixed(4)}° ${east}`;
+}
+
+/** The time of day in UTC, of seconds since the epoch: `17:58`, or `17:58:10` within a minute. */
+export function clockTime(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '–';
+  return new Date(seconds * 1000).toISOString().slice(11, seconds % 60 === 0 ? 16 : 19);
 }
 
 /** A StatusTime in UTC. */
