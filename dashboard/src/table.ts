@@ -10,6 +10,7 @@ import type { FailureReport, HealthReport, Report, Request } from './protocol.ts
 import { InvalidSchema, parseSchema, type Schema } from './schema.ts';
 import { load } from './settings.ts';
 import { element, make, setText } from './view/dom.ts';
+import { onEscape } from './view/escape.ts';
 import { ask } from './view/form.ts';
 import { KeysPanel } from './view/keys_panel.ts';
 import { OutputPanel } from './view/output_panel.ts';
@@ -92,6 +93,9 @@ class Page {
       onSettings: () => ask(config, '', 'table'),
     });
     new Themes(element('theme', HTMLButtonElement), () => this.keys?.setTheme());
+    onEscape(() => {
+      if (this.view === 'keys') this.keys?.deselect();
+    });
     this.makeButtons(views);
     setInterval(() => this.tick(), TICK_MILLIS);
     addEventListener('online', () => this.send({ kind: 'retry' }));

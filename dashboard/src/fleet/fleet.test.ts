@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { FADE_MILLIS, Fleet, SILENT_MILLIS } from './fleet.ts';
+import { FADE_MILLIS, Fleet, SILENT_MILLIS, SILENT_OPACITY } from './fleet.ts';
 import { mercatorX, mercatorY } from './mercator.ts';
 import { readings } from './readings.testing.ts';
 
@@ -71,15 +71,30 @@ describe('a unicorn', () => {
     expect(fleet.position(0, 0)[0]).toBeNaN();
   });
 
-  test('fades out after 30 s without readings, and reappears with the next one', () => {
+  test('is dimmed after 30 s without readings, however long, and no longer with the next one', () => {
     const fleet = new Fleet();
     fleet.apply(readings([{ second: 100 }], ['Shadowfax']), 0);
     expect(fleet.opacity(0, SILENT_MILLIS)).toBe(1);
     expect(fleet.isSilent(0, SILENT_MILLIS)).toBe(true);
-    expect(fleet.opacity(0, SILENT_MILLIS + FADE_MILLIS / 2)).toBe(0.5);
-    expect(fleet.opacity(0, SILENT_MILLIS + FADE_MILLIS)).toBe(0);
+    expect(fleet.sighting(0, SILENT_MILLIS).isSilent).toBe(true);
+    expect(fleet.opacity(0, SILENT_MILLIS + FADE_MILLIS / 2)).toBeCloseTo((1 + SILENT_OPACITY) / 2);
+    expect(fleet.opacity(0, SILENT_MILLIS + FADE_MILLIS)).toBeCloseTo(SILENT_OPACITY);
+    expect(fleet.opacity(0, 3_600_000)).toBeCloseTo(SILENT_OPACITY);
+    expect(fleet.position(0, 3_600_000)).toEqual([mercatorX(-74), mercatorY(40)]);
     fleet.apply(readings([{ second: 150 }]), 50_000);
     expect(fleet.opacity(0, 50_000)).toBe(1);
+  });
+
+  test('does not fall silent while the page gets no readings at all', () => {
+    const fleet = new Fleet();
+    fleet.apply(readings([{ second: 100 }], ['Shadowfax']), 0);
+    fleet.frozenAt = 10_000;
+    expect(fleet.isSilent(0, 600_000)).toBe(false);
+    expect(fleet.opacity(0, 600_000)).toBe(1);
+    // How long ago it was is still true.
+    expect(fleet.sighting(0, 600_000)).toMatchObject({ silence: 600_000, isSilent: false });
+    fleet.frozenAt = Infinity;
+    expect(fleet.isSilent(0, 600_000)).toBe(true);
   });
 
   test('is silent since its last reading arrived, by the stream’s clock', () => {

@@ -9,10 +9,12 @@ import type { Readings } from '../protocol.ts';
 import { mercatorX, mercatorY, metresPerUnit } from './mercator.ts';
 import { Trails } from './trails.ts';
 
-/** A unicorn without readings for this long is silent, and fades out. */
+/** A unicorn without readings for this long is silent, and is dimmed. */
 export const SILENT_MILLIS = 30_000;
-/** How long the fade takes. */
+/** How long the dimming takes. */
 export const FADE_MILLIS = 2_000;
+/** The opacity of a silent unicorn. */
+export const SILENT_OPACITY = 0.35;
 /** Vitals below this are highlighted. */
 export const LOW_VITALS = 100;
 
@@ -40,6 +42,7 @@ export interface Sighting {
   readonly statusTime: number;
   /** Milliseconds since its last reading. */
   readonly silence: number;
+  readonly isSilent: boolean;
 }
 
 /** All unicorns, by number. */
@@ -55,6 +58,8 @@ export class Fleet {
   readonly trails = new Trails();
   /** Whether markers glide from reading to reading; otherwise they jump. */
   glides = true;
+  /** Since when the page gets no readings from anyone: no unicorn falls silent after this time. */
+  frozenAt = Infinity;
 
   statusTime = new Float64Array(0);
   lastReadingAt = new Float64Array(0);
@@ -112,14 +117,19 @@ export class Fleet {
     return [fromX + (at(this.toX, unicorn) - fromX) * progress, fromY + (at(this.toY, unicorn) - fromY) * progress];
   }
 
-  /** A unicorn's opacity: 1 while it sends readings, 0 once it has faded out. */
+  /** A unicorn's opacity: 1 while it sends readings, {@link SILENT_OPACITY} once it is silent. */
   opacity(unicorn: number, now: number): number {
-    const faded = now - at(this.lastReadingAt, unicorn) - SILENT_MILLIS;
-    return Math.min(1, Math.max(0, 1 - faded / FADE_MILLIS));
+    const faded = (this.judgedAt(now) - at(this.lastReadingAt, unicorn) - SILENT_MILLIS) / FADE_MILLIS;
+    return 1 - (1 - SILENT_OPACITY) * Math.min(1, Math.max(0, faded));
   }
 
   isSilent(unicorn: number, now: number): boolean {
-    return now - at(this.lastReadingAt, unicorn) >= SILENT_MILLIS;
+    return this.judgedAt(now) - at(this.lastReadingAt, unicorn) >= SILENT_MILLIS;
+  }
+
+  /** The time up to which it is known who sends readings. */
+  judgedAt(now: number): number {
+    return Math.min(now, this.frozenAt);
   }
 
   /** The lower of health and magic. */
@@ -137,6 +147,7 @@ export class Fleet {
       longitude: at(this.longitude, unicorn),
       statusTime: at(this.statusTime, unicorn),
       silence: now - at(this.lastReadingAt, unicorn),
+      isSilent: this.isSilent(unicorn, now),
     };
   }
 

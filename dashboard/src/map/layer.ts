@@ -121,6 +121,7 @@ export class FleetLayer implements CustomLayerInterface {
       gl.uniformMatrix4fv(location('u_matrix'), false, matrix);
       gl.uniform2f(location('u_viewport'), gl.drawingBufferWidth, gl.drawingBufferHeight);
       gl.uniform1f(location('u_now'), now - this.uploadedAt);
+      gl.uniform1f(location('u_judged'), this.fleet.judgedAt(now) - this.uploadedAt);
       gl.uniform1f(location('u_selected'), this.selected);
       return location;
     };
@@ -220,7 +221,7 @@ export class FleetLayer implements CustomLayerInterface {
       columns[start + 4] = Math.max(-1e8, (fleet.glideStart[unicorn] ?? 0) - now);
       columns[start + 5] = fleet.glideMillis[unicorn] ?? 1;
       // A unicorn without a known location is not drawn.
-      columns[start + 6] = Number.isNaN(fleet.toX[unicorn] ?? NaN) ? -1e8 : lastReading;
+      columns[start + 6] = Number.isNaN(fleet.toX[unicorn] ?? NaN) ? -2e8 : lastReading;
       columns[start + 7] = unicorn;
       columns[start + 8] = (fleet.tailX[unicorn] ?? NaN) - originX;
       columns[start + 9] = (fleet.tailY[unicorn] ?? NaN) - originY;

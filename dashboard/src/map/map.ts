@@ -14,8 +14,10 @@ import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import type { Tiles } from '../config.ts';
 import { FADE_MILLIS, SILENT_MILLIS, type Fleet } from '../fleet/fleet.ts';
 import { latitudeOf, longitudeOf, mercatorX, mercatorY, metresPerUnit } from '../fleet/mercator.ts';
+import type { View } from '../view/address.ts';
 import { setText } from '../view/dom.ts';
 import type { Theme } from '../view/theme.ts';
+import { ago } from '../view/words.ts';
 import { baseStyle, firstLabel } from './base.ts';
 import { FleetLayer, type Palette } from './layer.ts';
 
@@ -46,6 +48,17 @@ export interface MapEvents {
   onFit(fits: boolean): void;
   /** The map stopped following a unicorn. */
   onUnfollow(): void;
+  /** The view changed. */
+  onMove(): void;
+}
+
+/** The settings and dependencies of a {@link FleetMap}. */
+export interface MapOptions {
+  readonly fleet: Fleet;
+  readonly tiles: Tiles | undefined;
+  readonly theme: Theme;
+  readonly view: View | undefined;
+  readonly events: MapEvents;
 }
 
 export class FleetMap {
@@ -55,23 +68,26 @@ export class FleetMap {
   private readonly tiles: Tiles | undefined;
   private readonly tip: HTMLElement;
   private layer: FleetLayer;
-  private fits = true;
+  private fits: boolean;
   private fittedAt = -Infinity;
   private followed = -1;
   private frame: ReturnType<typeof setTimeout> | undefined;
 
-  /** Throws if the browser does not support WebGL 2. */
-  constructor(container: HTMLElement, fleet: Fleet, tiles: Tiles | undefined, theme: Theme, events: MapEvents) {
+  /**
+   * Opens the map with `view`, or fitted to the fleet. Throws if the browser does not support WebGL 2.
+   */
+  constructor(container: HTMLElement, { fleet, tiles, theme, view, events }: MapOptions) {
     setWorkerUrl(workerUrl);
     this.fleet = fleet;
     this.events = events;
+    this.fits = view === undefined;
     this.tiles = tiles;
     this.layer = new FleetLayer(fleet, PALETTES[theme]);
     this.map = new MapLibre({
       container,
       style: baseStyle(theme, tiles),
-      center: [START.longitude, START.latitude],
-      zoom: 10,
+      center: [view?.longitude ?? START.longitude, view?.latitude ?? START.latitude],
+      zoom: view?.zoom ?? 10,
       minZoom: 1,
       maxZoom: 17,
       maxPitch: 0,
@@ -100,6 +116,7 @@ export class FleetMap {
       this.unfit();
       this.unfollow();
     });
+    this.map.on('moveend', () => events.onMove());
     this.map.on('zoomstart', (event) => {
       if (event.originalEvent !== undefined) this.unfit();
     });
@@ -121,6 +138,24 @@ export class FleetMap {
     this.layer = new FleetLayer(this.fleet, PALETTES[theme]);
     this.layer.selected = selected;
     this.map.setStyle(baseStyle(theme, this.tiles), { diff: false });
+  }
+
+  /** What the user looks at; `undefined` while the view is kept fitted to the fleet. */
+  get view(): View | undefined {
+    if (this.fits) return undefined;
+    const { lat, lng } = this.map.getCenter();
+    return { zoom: this.map.getZoom(), latitude: lat, longitude: lng };
+  }
+
+  /** Shows a view, or with `undefined` the whole fleet. */
+  show(view: View | undefined): void {
+    if (view === undefined) {
+      if (!this.fits) this.fit();
+      return;
+    }
+    this.unfollow();
+    this.unfit();
+    this.map.jumpTo({ center: [view.longitude, view.latitude], zoom: view.zoom });
   }
 
   /** Highlights a unicorn, or with -1 none. */
@@ -208,14 +243,18 @@ export class FleetMap {
     this.map.fitBounds(bounds, { padding: 60, maxZoom: 12, duration: first ? 0 : 900 });
   }
 
-  /** West, south, east and north of all unicorns that are not silent. */
+  /** West, south, east and north of all unicorns that are not silent, or of all if all are. */
   private bounds(now: number): LngLatBoundsLike | undefined {
+    return this.boundsOf((unicorn) => !this.fleet.isSilent(unicorn, now)) ?? this.boundsOf(() => true);
+  }
+
+  private boundsOf(counts: (unicorn: number) => boolean): LngLatBoundsLike | undefined {
     const { fleet } = this;
     let [west, north, east, south] = [Infinity, Infinity, -Infinity, -Infinity];
     for (let unicorn = 0; unicorn < fleet.size; unicorn += 1) {
       const x = fleet.toX[unicorn] ?? NaN;
       const y = fleet.toY[unicorn] ?? NaN;
-      if (Number.isNaN(x) || fleet.isSilent(unicorn, now)) continue;
+      if (Number.isNaN(x) || !counts(unicorn)) continue;
       west = Math.min(west, x);
       east = Math.max(east, x);
       north = Math.min(north, y);
@@ -237,7 +276,6 @@ export class FleetMap {
     let found = -1;
     let shortest = this.layer.markerSize() / 2 + CLICK_MARGIN;
     for (let unicorn = 0; unicorn < fleet.size; unicorn += 1) {
-      if (fleet.opacity(unicorn, now) === 0) continue;
       const [atX, atY] = fleet.position(unicorn, now);
       const pixelX = (atX - middleX) * scale + box.clientWidth / 2;
       const pixelY = (atY - middleY) * scale + box.clientHeight / 2;
@@ -258,7 +296,8 @@ export class FleetMap {
     this.map.getCanvas().style.cursor = unicorn >= 0 ? 'pointer' : '';
     this.tip.hidden = unicorn < 0;
     if (unicorn < 0) return;
-    setText(this.tip, this.fleet.names[unicorn] ?? '');
+    const { name, silence, isSilent } = this.fleet.sighting(unicorn, performance.now());
+    setText(this.tip, isSilent ? `${name}, last heard ${ago(silence)}` : name);
     this.tip.style.transform = `translate(${x + 14}px, ${y + 14}px)`;
   }
 }

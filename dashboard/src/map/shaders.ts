@@ -1,6 +1,6 @@
 /** The shaders for markers and trails. Colours are premultiplied, as MapLibre expects. */
 
-import { FADE_MILLIS, SILENT_MILLIS } from '../fleet/fleet.ts';
+import { FADE_MILLIS, SILENT_MILLIS, SILENT_OPACITY } from '../fleet/fleet.ts';
 
 /** Shared by all vertex shaders. Times are milliseconds since the columns were uploaded. */
 const COMMON = `#version 300 es
@@ -8,13 +8,14 @@ precision highp float;
 uniform mat4 u_matrix;
 uniform vec2 u_viewport;
 uniform float u_now;
+uniform float u_judged;
 uniform float u_selected;
 
 const float SILENT = float(${SILENT_MILLIS});
 const float FADE = float(${FADE_MILLIS});
 
 float strength(float heard) {
-  return clamp(1.0 - (u_now - heard - SILENT) / FADE, 0.0, 1.0);
+  return clamp(1.0 - (u_judged - heard - SILENT) / FADE, 0.0, 1.0);
 }
 
 vec2 glided(vec2 from, vec2 to, vec2 glide) {
@@ -48,7 +49,7 @@ void main() {
 }
 `;
 
-/** Fixed trail segments. They fade with age, and with their unicorn. */
+/** Fixed trail segments. They fade with age, and once their unicorn is silent. */
 export const TRAILS = {
   vertex: `${COMMON}${LINE}
 uniform float u_seconds;
@@ -102,7 +103,8 @@ out float v_low;
 out float v_chosen;
 out float v_size;
 void main() {
-  v_strength = strength(a_times.z);
+  // Only one without a location is not drawn.
+  v_strength = a_times.z > -1.5e8 ? mix(float(${SILENT_OPACITY}), 1.0, strength(a_times.z)) : 0.0;
   v_low = a_low;
   v_chosen = a_times.w == u_selected ? 1.0 : 0.0;
   v_size = u_size * mix(1.0, 1.35, v_chosen);

@@ -1,3 +1,4 @@
+import { localCommand } from '../commands.ts';
 import type { Config } from '../config.ts';
 import type { Failure } from './kinesis.ts';
 
@@ -18,7 +19,7 @@ export function advise(failure: Failure, stream: string, config: Config): Advice
         advice:
           endpoint === undefined
             ? `Deploy the application to ${region}, or set the stack's region and stream names in config.json. Then reload the page.`
-            : 'Start the local cloud, which creates the stream: cargo run -p local. Then reload the page.',
+            : `Start the local cloud, which creates the stream: ${localCommand(endpoint)}. Then reload the page.`,
       };
     case 'denied':
       return {

@@ -1,6 +1,6 @@
 /** The card of the unicorn that was chosen. */
 
-import { LOW_VITALS, SILENT_MILLIS, type Sighting } from '../fleet/fleet.ts';
+import { LOW_VITALS, type Sighting } from '../fleet/fleet.ts';
 import { element, make, setText } from './dom.ts';
 import { ago, position, speed, statusTime } from './words.ts';
 
@@ -20,7 +20,7 @@ export class Card {
   private readonly health = make('dd');
   private readonly magic = make('dd');
   private readonly location = make('dd');
-  private readonly lastSeen = make('dd');
+  private readonly lastHeard = make('dd');
 
   constructor(events: CardEvents) {
     this.name.id = 'card-name';
@@ -40,24 +40,35 @@ export class Card {
       ['Health', this.health],
       ['Magic', this.magic],
       ['Position', this.location],
-      ['Last seen', this.lastSeen],
+      ['Last heard', this.lastHeard],
     ] as const;
     const facts = make('dl', {}, ...rows.flatMap(([term, value]) => [make('dt', { text: term }), value]));
     this.root.append(make('div', { class: 'top' }, this.name, close), facts, this.follow);
-    this.root.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape') events.onClose();
-    });
   }
 
   show(sighting: Sighting): void {
     this.root.hidden = false;
+    this.follow.hidden = false;
     setText(this.name, sighting.name);
     setText(this.speed, speed(sighting.speed));
     this.setVital(this.health, sighting.health);
     this.setVital(this.magic, sighting.magic);
     setText(this.location, position(sighting.latitude, sighting.longitude));
-    setText(this.lastSeen, `${ago(sighting.silence)} (${statusTime(sighting.statusTime)})`);
-    this.root.classList.toggle('silent', sighting.silence >= SILENT_MILLIS);
+    setText(this.lastHeard, `${ago(sighting.silence)} (${statusTime(sighting.statusTime)})`);
+    this.root.classList.toggle('silent', sighting.isSilent);
+  }
+
+  /** Shows that there are no readings of a unicorn. */
+  showUnknown(name: string): void {
+    this.root.hidden = false;
+    this.follow.hidden = true;
+    setText(this.name, name);
+    for (const value of [this.speed, this.health, this.magic, this.location]) {
+      value.classList.remove('low');
+      setText(value, '–');
+    }
+    setText(this.lastHeard, 'not since this page is open');
+    this.root.classList.add('silent');
   }
 
   hide(): void {

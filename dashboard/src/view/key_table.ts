@@ -65,6 +65,7 @@ export class KeyTable {
       this.active = -1;
       this.request();
     });
+    this.search.addEventListener('keydown', (event) => this.onSearchKey(event));
     new ResizeObserver(() => this.request()).observe(this.box);
   }
 
@@ -189,8 +190,21 @@ export class KeyTable {
       this.draw();
     } else if (event.key === 'Enter' || event.key === ' ') {
       event.preventDefault();
+      if (this.active < 0) this.active = Math.ceil(this.box.scrollTop / ROW_PIXELS);
       this.choose();
     }
+  }
+
+  /** From the search, Enter chooses the first match, and the arrow leads to the table. */
+  private onSearchKey(event: KeyboardEvent): void {
+    if (event.isComposing || (event.key !== 'Enter' && event.key !== 'ArrowDown')) return;
+    event.preventDefault();
+    // The matches may not be known yet.
+    if (this.table?.search !== this.search.value || this.table.matches === 0) return;
+    this.active = 0;
+    if (event.key === 'Enter') this.choose();
+    else this.box.focus();
+    this.draw();
   }
 
   private choose(): void {

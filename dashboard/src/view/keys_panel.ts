@@ -25,13 +25,18 @@ export class KeysPanel {
       onView: (view) => send({ kind: 'table', view }),
       onSelect: (key, name) => this.select(key, name),
     });
-    this.all.addEventListener('click', () => this.select(null, null));
+    this.all.addEventListener('click', () => this.deselect());
     this.summary.update(undefined, undefined);
   }
 
   /** Whether there are keys. */
   get hasData(): boolean {
     return (this.newest?.keys ?? 0) > 0;
+  }
+
+  /** Shows the charts of all keys. */
+  deselect(): void {
+    if (this.selected !== null) this.select(null, null);
   }
 
   setTheme(): void {

@@ -56,6 +56,7 @@ export class FleetList {
       this.box.scrollTop = 0;
       this.reorder(performance.now());
     });
+    this.search.addEventListener('keydown', (event) => this.onSearchKey(event));
     new ResizeObserver(() => this.draw(performance.now())).observe(this.box);
   }
 
@@ -124,11 +125,7 @@ export class FleetList {
     const vitals = make('span', { class: 'vitals' });
     const root = make('div', { class: 'row' }, name, vitals);
     root.setAttribute('role', 'option');
-    root.addEventListener('click', () => {
-      const unicorn = Number(root.dataset['unicorn']);
-      this.active = unicorn;
-      this.onSelect(unicorn);
-    });
+    root.addEventListener('click', () => this.choose(this.order.indexOf(Number(root.dataset['unicorn']))));
     this.canvas.append(root);
     return { root, name, vitals };
   }
@@ -148,7 +145,7 @@ export class FleetList {
     row.root.classList.toggle('low', fleet.vitals(unicorn) < LOW_VITALS);
     row.root.classList.toggle('silent', silent);
     setText(row.name, fleet.names[unicorn] ?? '');
-    const silence = silent ? `silent, ${ago(now - (fleet.lastReadingAt[unicorn] ?? 0))}` : '';
+    const silence = silent ? `last heard ${ago(now - (fleet.lastReadingAt[unicorn] ?? 0))}` : '';
     const unwell = fleet.vitals(unicorn) < LOW_VITALS ? 'unwell · ' : '';
     setText(row.vitals, silence === '' ? `${unwell}health ${health} · magic ${magic}` : silence);
   }
@@ -162,10 +159,32 @@ export class FleetList {
       this.active = this.order[to] ?? -1;
       this.scrollTo(to);
       this.draw(performance.now());
-    } else if ((event.key === 'Enter' || event.key === ' ') && index >= 0) {
+    } else if (event.key === 'Enter' || event.key === ' ') {
       event.preventDefault();
-      this.onSelect(this.active);
+      this.choose(Math.max(0, index));
     }
+  }
+
+  /** From the search, Enter chooses the first match, and the arrow leads to the list. */
+  private onSearchKey(event: KeyboardEvent): void {
+    if (event.isComposing || (event.key !== 'Enter' && event.key !== 'ArrowDown')) return;
+    event.preventDefault();
+    this.reorder(performance.now());
+    if (event.key === 'Enter') {
+      this.choose(0);
+      return;
+    }
+    this.active = this.order[0] ?? -1;
+    this.box.focus();
+    this.draw(performance.now());
+  }
+
+  /** Chooses the unicorn at a place of the list. */
+  private choose(index: number): void {
+    const unicorn = this.order[index];
+    if (unicorn === undefined) return;
+    this.active = unicorn;
+    this.onSelect(unicorn);
   }
 
   private scrollTo(index: number): void {

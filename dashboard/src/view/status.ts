@@ -2,19 +2,23 @@
 
 import type { FailureReport, Health, HealthReport, StreamKind } from '../protocol.ts';
 import { element, make, setText } from './dom.ts';
-import { count, duration, number } from './words.ts';
-
-const LABELS = { connecting: 'connecting', live: 'live', throttled: 'slowed down', disconnected: 'disconnected' };
-
-/** A lag above this is shown. */
-const LAG_MILLIS = 5_000;
+import { statusLine } from './status_line.ts';
+import { count, duration, timeOfDay } from './words.ts';
 
 /** What a page shows. */
 export interface StatusSubject {
   /** The stream that the page cannot do without. */
   readonly primary: StreamKind;
   /** What to say while the stream has been empty. */
-  readonly hint: { readonly problem: string; readonly advice: string };
+  readonly hint: Hint;
+}
+
+/** A problem, and what to do about it. */
+export interface Hint {
+  readonly problem: string;
+  readonly advice: string;
+  /** A command that helps, to be pasted into a shell. */
+  readonly command?: string;
 }
 
 /** How a page shows its status. */
@@ -34,6 +38,7 @@ export class Status {
   private subject: StatusSubject;
   private readonly problem = make('p');
   private readonly advice = make('p', { class: 'advice' });
+  private readonly command = make('code', { class: 'command' });
   private readonly action = make('button');
   private onAction: () => void = () => undefined;
 
@@ -42,7 +47,7 @@ export class Status {
     this.subject = options;
     this.action.type = 'button';
     this.action.addEventListener('click', () => this.onAction());
-    this.notice.append(this.problem, this.advice, this.action);
+    this.notice.append(this.problem, this.advice, this.command, this.action);
   }
 
   /** Shows the status of another subject. What is known of an output is dropped. */
@@ -65,26 +70,27 @@ export class Status {
     const failure = this.streams.map((stream) => this.failures.get(stream)).find((found) => found !== undefined);
     const state = failure === undefined ? (health?.state.kind ?? 'connecting') : 'failed';
     this.line.dataset['state'] = state;
-    setText(this.line, failure === undefined ? this.summary() : `${failure.stream}: stopped`);
+    setText(this.line, failure === undefined ? statusLine(primary, this.streams, this.health) : `${failure.stream}: stopped`);
 
     if (failure !== undefined) {
-      this.showNotice(failure.problem, failure.advice, 'Choose streams', onSettings);
+      this.showNotice(failure, 'Choose streams', onSettings);
     } else if (health === undefined || health.state.kind === 'connecting') {
-      this.showNotice('Connecting…', '', '', onRetry);
+      this.showNotice({ problem: 'Connecting…', advice: '' });
     } else if (health.state.kind === 'disconnected') {
-      const seconds = Math.max(0, Math.ceil((health.state.retryAt - now) / 1000));
+      const { problem, since, retryAt } = health.state;
+      const seconds = Math.max(0, Math.ceil((retryAt - now) / 1000));
       const again = seconds > 0 ? `in ${seconds} s` : 'now';
-      this.showNotice('Disconnected: Kinesis does not respond.', `${health.state.problem}. Retrying ${again}.`, 'Try now', onRetry);
+      const frozen = since === null ? '' : ` The page shows what was known at ${timeOfDay(since)} UTC.`;
+      const advice = `${problem}.${frozen} Retrying ${again}.`;
+      this.showNotice({ problem: 'Disconnected: Kinesis does not respond.', advice }, 'Try now', onRetry);
     } else if (health.state.kind === 'throttled') {
       const pause = duration(health.state.pauseMillis);
-      this.showNotice(
-        `Slowed down: Kinesis throttles reads of ${health.state.shards} of ${count(health.shards, 'shard')}.`,
-        `A shard allows five reads per second, shared by functions, archive and every open page. This page now waits ${pause} between reads.`,
-        '',
-        onRetry,
-      );
+      this.showNotice({
+        problem: `Slowed down: Kinesis throttles reads of ${health.state.shards} of ${count(health.shards, 'shard')}.`,
+        advice: `A shard allows five reads per second, shared by functions, archive and every open page. This page now waits ${pause} between reads.`,
+      });
     } else if (!hasData) {
-      this.showNotice(hint.problem, hint.advice, '', onRetry);
+      this.showNotice(hint);
     } else {
       this.notice.hidden = true;
       this.announce(state);
@@ -97,11 +103,13 @@ export class Status {
     return primary === 'readings' ? ['readings', 'rows'] : [primary];
   }
 
-  private showNotice(problem: string, advice: string, action: string, onAction: () => void): void {
+  private showNotice({ problem, advice, command = '' }: Hint, action = '', onAction = (): void => undefined): void {
     this.notice.hidden = false;
     setText(this.problem, problem);
     setText(this.advice, advice);
     this.advice.hidden = advice === '';
+    setText(this.command, command);
+    this.command.hidden = command === '';
     setText(this.action, action);
     this.action.hidden = action === '';
     this.onAction = onAction;
@@ -111,25 +119,5 @@ export class Status {
   /** Announces a change to screen readers. */
   private announce(message: string): void {
     setText(this.announcement, message === 'live' ? 'Live' : message);
-  }
-
-  private summary(): string {
-    const { primary } = this.subject;
-    const health = this.health.get(primary);
-    const rows = this.health.get('rows');
-    if (health === undefined) return 'connecting';
-    const parts = [LABELS[health.state.kind], count(health.shards, 'shard')];
-    const rate = health.linesPerSecond;
-    // An output says itself how many rows arrive.
-    if (rate !== null && primary !== 'output') parts.push(`${number(rate)} ${rate === 1 ? primary.slice(0, -1) : primary}/s`);
-    const all = this.streams.flatMap((stream) => this.health.get(stream) ?? []);
-    const lag = Math.max(...all.map(({ lagMillis }) => lagMillis));
-    parts.push(lag > LAG_MILLIS ? `${duration(lag)} lag` : 'no lag');
-    const rejected = all.reduce((sum, one) => sum + one.rejected, 0);
-    if (rejected > 0) parts.push(`${count(rejected, 'rejected line')}`);
-    const retries = all.reduce((sum, one) => sum + one.retries, 0);
-    if (retries > 0) parts.push(count(retries, 'retry', 'retries'));
-    if (primary === 'readings' && rows !== undefined && rows.state.kind !== 'live') parts.push(`charts: ${LABELS[rows.state.kind]}`);
-    return parts.join(' · ');
   }
 }

@@ -56,7 +56,12 @@ export function position(latitude: number, longitude: number): string {
 /** The time of day in UTC, of seconds since the epoch: `17:58`, or `17:58:10` within a minute. */
 export function clockTime(seconds: number): string {
   if (!Number.isFinite(seconds)) return '–';
-  return new Date(seconds * 1000).toISOString().slice(11, seconds % 60 === 0 ? 16 : 19);
+  return timeOfDay(seconds * 1000).slice(0, seconds % 60 === 0 ? 5 : 8);
+}
+
+/** The time of day in UTC, of milliseconds since the epoch: `17:58:10`. */
+export function timeOfDay(millis: number): string {
+  return new Date(millis).toISOString().slice(11, 19);
 }
 
 /** A StatusTime in UTC. */
