@@ -15,6 +15,7 @@ const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url));
 const HTML_NAME = '<img src=x onerror=alert(1)>';
 /** Overrides the direction of the text after it; a control character; more than a double holds. */
 const ODD_NAME = '\u202eabc\u0007';
+const ODD_NAME_SHOWN = String.raw`\u202Eabc\u0007`;
 const SERIAL = '9007199254740993';
 
 const FILTER = `
@@ -126,7 +127,7 @@ describe('the outputs of a text with a window and a filter', () => {
     await until('three rows', async () => (await seen.count()).startsWith('3 rows · 3 per minute'));
     const rows = await seen.rows();
     assert.deepEqual(rows.map((row) => row.slice(0, 3)), [
-      [ODD_NAME, SERIAL, '99'],
+      [ODD_NAME_SHOWN, SERIAL, '99'],
       [HTML_NAME, SERIAL, '40.25'],
       ['attic', SERIAL, '31.5'],
     ]);

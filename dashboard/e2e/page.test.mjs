@@ -6,25 +6,33 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { AxeBuilder } from '@axe-core/playwright';
-import { SplitShardCommand, ListShardsCommand } from '@aws-sdk/client-kinesis';
+import { ListShardsCommand, PutRecordCommand, SplitShardCommand } from '@aws-sdk/client-kinesis';
 
-import { endAll, fly, open, pause, pixels, sent, startBrowser, startCloud, until } from './world.mjs';
+import { endAll, fly, open, pause, pixels, run, sent, startBrowser, startCloud, until } from './world.mjs';
 
 const SCREENSHOTS = fileURLToPath(new URL('../screenshots/', import.meta.url));
 const MARKER = [92, 64, 184];
 const SELECTED_RIM = [255, 217, 51];
 const HTML_NAME = '<img src=x onerror=alert(1)>';
+/** Overrides the direction of the text after it, breaks the line, and colours a terminal. */
+const ODD_NAME = '\u202egnp.\nexe\u001b[31m';
 const WINDOW_SECONDS = 5;
+/** A time zone that is not UTC, and not whole hours from it. */
+const timezoneId = 'Asia/Kolkata';
 
 let browser;
 let cloud;
 let page;
+let fleet;
 
 const status = () => page.locator('#status').textContent();
 const count = () => page.locator('#fleet-count').textContent();
 const rows = () => page.locator('#fleet-list [role=option]:visible');
 const notice = () => page.locator('#notice');
 const card = () => page.locator('#card');
+const age = () => page.locator('#charts-age').textContent();
+const hash = () => decodeURIComponent(new URL(page.url()).hash);
+const rateOf = (text) => Number(text.match(/([\d.]+) readings?\/s/)?.[1] ?? NaN);
 
 async function search(text) {
   await page.locator('#search').fill(text);
@@ -50,22 +58,38 @@ after(endAll);
 
 describe('the live map', () => {
   test('explains how to start a unicorn while there is none', async () => {
-    page = await open(browser, cloud.map);
+    page = await open(browser, cloud.map, { timezoneId });
     await notice().getByText('No readings yet.').waitFor();
-    await notice().getByText('cargo run -p producer').waitFor();
+    const command = await notice().locator('code').textContent();
+    const words = command.split(' ');
+    assert.equal(words.slice(0, 5).join(' '), 'cargo run -p producer --');
+    const unicorn = run('producer', ...words.slice(5));
+    await until('the unicorn is in the list', async () => (await count()).startsWith('1 flying'));
+    assert.equal(await rows().first().locator('.name').textContent(), 'Shadowfax');
+    await unicorn.end();
   });
 
   test('shows fifty unicorns in the list and on the map', async () => {
-    fly(cloud, '--unicorns', '50', '--seed', '7');
+    fleet = fly(cloud, '--unicorns', '50', '--seed', '7');
     await until('fifty unicorns in the list', async () => (await count()).startsWith('50 flying'));
     await until('live', async () => /^live · 1 shard · [\d.]+ readings\/s · no lag/.test(await status()));
     const { count: painted, height } = await pixels(page, MARKER);
     assert.ok(height > 300, `the map is ${height} pixels high`);
     assert.ok(painted > 100, `${painted} pixels look like markers`);
-    await until('readings arrive at the expected rate', async () => {
-      const [, rate] = (await status()).match(/([\d.]+) readings\/s/);
-      return Math.abs(Number(rate) - 50) < 8;
+    await until('readings arrive at the expected rate', async () => Math.abs(rateOf(await status()) - 50) < 8);
+  });
+
+  test('shows no rate that has the readings from before it was opened', async () => {
+    await pause(10_000);
+    const other = await open(browser, cloud.map);
+    const rates = [];
+    await until('some rates', async () => {
+      const text = await other.locator('#status').textContent();
+      if (/readings?\/s/.test(text)) rates.push(rateOf(text));
+      return rates.length > 20;
     });
+    assert.ok(Math.max(...rates) < 120, `the rates ${[...new Set(rates)].join(', ')}`);
+    await other.context().close();
   });
 
   test('shows the latest values on a card, and markers that glide', async () => {
@@ -131,7 +155,24 @@ describe('the live map', () => {
     const points = async () => Number(await page.locator('#charts figure').first().getAttribute('data-points'));
     const first = await until('a first point', points);
     await until('another point', async () => (await points()) > first, 4 * WINDOW_SECONDS * 1000 + 20_000);
-    await page.getByText(new RegExp(`^[\\d,]+ m in the last ${WINDOW_SECONDS} s, 50 unicorns`)).waitFor();
+    await page.getByText(/^[\d,]+ m in the last window, 50 unicorns/).waitFor();
+    assert.match(await age(), /^last window ended (now|\d+ s ago) · windows of 5 s · times in UTC$/);
+  });
+
+  test('says what is under the pointer of a chart, in UTC', async () => {
+    const plots = page.locator('#charts .u-over');
+    for (const [index, value] of [/: [\d,.]+ m$/, /: \d+ to \d+ points$/, /: \d+ to \d+ points$/].entries()) {
+      const box = await plots.nth(index).boundingBox();
+      await page.mouse.move(box.x + box.width - 20, box.y + box.height / 2);
+      const text = await plots.nth(index).locator('.tip:visible').textContent();
+      assert.match(text, value);
+      const [, start] = text.match(/^(\d\d:\d\d)(?::\d\d)? to \d\d:\d\d(?::\d\d)? UTC/);
+      const minutes = (time) => Number(time.slice(0, 2)) * 60 + Number(time.slice(3, 5));
+      const passed = (minutes(new Date().toISOString().slice(11, 16)) - minutes(start) + 1_440) % 1_440;
+      assert.ok(passed < 60, `${text} at ${new Date().toISOString()}`);
+    }
+    await page.mouse.move(0, 0);
+    await until('no tip', async () => (await page.locator('#charts .tip:visible').count()) === 0);
   });
 
   test('shows names as text, not as HTML', async () => {
@@ -147,6 +188,52 @@ describe('the live map', () => {
     await named.end();
   });
 
+  test('shows control characters of names as escapes', async () => {
+    const shown = String.raw`\u202Egnp.\u000Aexe\u001B[31m`;
+    const StatusTime = new Date().toISOString().replace('T', ' ').replace('Z', '');
+    const reading = { Name: ODD_NAME, StatusTime, Latitude: 40.8, Longitude: -74, Distance: 1, MagicPoints: 90, HealthPoints: 99 };
+    await cloud.kinesis.send(
+      new PutRecordCommand({ StreamName: 'wildrydes', PartitionKey: 'odd', Data: Buffer.from(JSON.stringify(reading)) }),
+    );
+    await search('exe');
+    await until('it is in the list', async () => (await rows().count()) === 1);
+    assert.equal(await rows().first().locator('.name').textContent(), shown);
+    await rows().first().click();
+    assert.equal(await page.locator('#card-name').textContent(), shown);
+    assert.equal(await page.locator('#charts-title').textContent(), `Last hour of ${shown}`);
+    assert.match(hash(), new RegExp('unicorn=\u202egnp'));
+    await page.screenshot({ path: `${SCREENSHOTS}odd-name.png` });
+    await page.keyboard.press('Escape');
+    await search('');
+  });
+
+  test('keeps the view and the choice in the address', async () => {
+    await page.getByRole('button', { name: 'Show the whole fleet' }).click({ timeout: 2_000 }).catch(() => undefined);
+    await until('nothing in the address', async () => new URL(page.url()).hash === '');
+    await select('Bucephalus');
+    await until('both are in the address', async () => /^#map=[\d.]+\/[\d.]+\/-[\d.]+&unicorn=Bucephalus$/.test(hash()));
+    const before = hash();
+    await page.reload();
+    await card().waitFor();
+    assert.equal(await page.locator('#card-name').textContent(), 'Bucephalus');
+    await until('its readings', async () => /Last heard\s*(now|[2-3] s ago)/.test(await card().innerText()));
+    assert.equal(hash(), before);
+    assert.equal(await page.locator('#charts-title').textContent(), 'Last hour of Bucephalus');
+
+    // A link, and the way back.
+    await page.evaluate(() => (location.hash = 'map=9/41/-74.5&unicorn=Nobody%20at%20all'));
+    await until('the other name', async () => (await page.locator('#card-name').textContent()) === 'Nobody at all');
+    await card().getByText('not since this page is open').waitFor();
+    await page.goBack();
+    await until('the name before', async () => (await page.locator('#card-name').textContent()) === 'Bucephalus');
+    assert.equal(hash(), before);
+    await page.keyboard.press('Escape');
+    await until('no choice', async () => !hash().includes('unicorn'));
+    await page.getByRole('button', { name: 'Show the whole fleet' }).click();
+    await until('no view', async () => new URL(page.url()).hash === '');
+    assert.deepEqual(page.problems, []);
+  });
+
   test('keeps reading through a split', async () => {
     const { Shards: shards } = await cloud.kinesis.send(new ListShardsCommand({ StreamName: 'wildrydes' }));
     const [{ ShardId, HashKeyRange }] = shards;
@@ -156,18 +243,15 @@ describe('the live map', () => {
     );
     await until('two shards are read', async () => (await status()).includes('2 shards'));
     await pause(12_000);
-    await until('readings arrive at the expected rate', async () => {
-      const [, rate] = (await status()).match(/([\d.]+) readings\/s/);
-      return Math.abs(Number(rate) - 50) < 8;
-    });
+    await until('readings arrive at the expected rate', async () => Math.abs(rateOf(await status()) - 50) < 8);
     for (const name of ['Shadowfax', 'Bucephalus', 'Rocinante', 'Franky']) {
       await select(name);
-      await until(`${name} sends readings`, async () => /Last seen\s*(now|[2-3] s ago)/.test(await card().innerText()), 10_000);
+      await until(`${name} sends readings`, async () => /Last heard\s*(now|[2-3] s ago)/.test(await card().innerText()), 10_000);
       await closeCard();
     }
   });
 
-  test('fades silent unicorns after 30 s, and shows them again', async () => {
+  test('dims silent unicorns after 30 s, and shows them again', async () => {
     const solo = fly(cloud, '--name', 'Solo');
     await until('Solo is in the list', async () => {
       await search('Solo');
@@ -178,10 +262,22 @@ describe('the live map', () => {
     await solo.end();
     const stopped = Date.now();
     await search('Solo');
+    // It glides to where its last reading was.
+    await pause(5_000);
+    const { x, y } = await pixels(page, SELECTED_RIM);
+    const box = await page.locator('#map').boundingBox();
     await until('Solo is silent', async () => (await count()).includes('1 silent'));
     const waited = (Date.now() - stopped) / 1000;
     assert.ok(waited > 25 && waited < 40, `silent after ${waited} s`);
-    await until('Solo is not drawn', async () => (await pixels(page, SELECTED_RIM)).count === 0);
+    await until('Solo is dimmed', async () => (await pixels(page, SELECTED_RIM)).count === 0);
+    assert.match(await rows().first().locator('.vitals').textContent(), /^last heard (\d+ s|\d+ min) ago$/);
+    assert.match(await card().innerText(), /Last heard\s*\d+ (s|min) ago/);
+    await page.mouse.move(box.x + x, box.y + y);
+    await page.locator('#map .tip', { hasText: /^Solo, last heard \d+ (s|min) ago$/ }).waitFor();
+    await page.screenshot({ path: `${SCREENSHOTS}silent.png` });
+    await closeCard();
+    await page.mouse.click(box.x + x, box.y + y);
+    await until('a click opens its card', async () => (await page.locator('#card-name:visible').textContent()) === 'Solo');
 
     const again = fly(cloud, '--name', 'Solo');
     await until('Solo sends readings', async () => (await count()).includes('1 flying'));
@@ -197,7 +293,16 @@ describe('the live map', () => {
     await page.context().setOffline(true);
     await notice().getByText('Disconnected: Kinesis does not respond.').waitFor();
     await page.getByRole('button', { name: 'Try now' }).waitFor();
-    assert.match(await status(), /disconnected/);
+    assert.match(await status(), /^disconnected · frozen since \d\d:\d\d:\d\d UTC$/);
+    const [since] = (await status()).match(/\d\d:\d\d:\d\d/);
+    const passed = Date.now() - Date.parse(`${new Date().toISOString().slice(0, 10)}T${since}Z`);
+    assert.ok(passed > 0 && passed < 60_000, `frozen since ${since} at ${new Date().toISOString()}`);
+    await notice().getByText(`The page shows what was known at ${since} UTC.`).waitFor();
+    // Nobody is taken for silent, since nobody can be heard.
+    await pause(35_000);
+    assert.match(await count(), /^50 flying/);
+    assert.match(await status(), new RegExp(`frozen since ${since}`));
+    await page.screenshot({ path: `${SCREENSHOTS}frozen.png` });
     await page.context().setOffline(false);
     await notice().getByText('Disconnected: Kinesis does not respond.').waitFor({ state: 'hidden' });
     await until('live', async () => (await status()).startsWith('live'));
@@ -217,6 +322,27 @@ describe('the live map', () => {
       await page.locator('#card-name').textContent(),
       await page.locator(`#${active} .name`).textContent(),
     );
+    await page.keyboard.press('Escape');
+    await card().waitFor({ state: 'hidden' });
+    await page.keyboard.press('Enter');
+    await card().waitFor();
+    // From the card, Escape returns to the list.
+    await page.getByRole('button', { name: 'Close the card' }).focus();
+    await page.keyboard.press('Escape');
+    await card().waitFor({ state: 'hidden' });
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'fleet-list');
+    // In the search, Enter chooses the first match, and Escape first empties it.
+    await page.locator('#search').focus();
+    await page.keyboard.type('rocin');
+    await page.keyboard.press('Enter');
+    await until('the match', async () => (await page.locator('#card-name:visible').textContent()).startsWith('Rocinante'));
+    await page.keyboard.press('Escape');
+    assert.equal(await page.locator('#search').inputValue(), '');
+    assert.ok(await card().isVisible());
+    await page.keyboard.press('Escape');
+    await card().waitFor({ state: 'hidden' });
+    await page.keyboard.press('ArrowDown');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'fleet-list');
   });
 
   for (const colorScheme of ['light', 'dark']) {
@@ -242,6 +368,19 @@ describe('the live map', () => {
       });
     }
   }
+
+  test('moves the charts on with the clock while no readings come', async () => {
+    await fleet.end();
+    const ended = async () => Number((await age()).match(/ended (\d+) s ago/)?.[1] ?? 0);
+    await until('windows end no longer', async () => (await ended()) > 3 * WINDOW_SECONDS);
+    const plot = page.locator('#charts figure').first();
+    const points = await plot.getAttribute('data-points');
+    const before = await plot.screenshot();
+    const first = await ended();
+    await until('time passes', async () => (await ended()) > first + 10);
+    assert.equal(await plot.getAttribute('data-points'), points);
+    assert.ok(!before.equals(await plot.screenshot()), 'the chart stands still');
+  });
 
   test('logs no errors except for the lost connection', () => {
     assert.deepEqual(page.problems.filter((text) => !text.includes('ERR_INTERNET_DISCONNECTED')), []);

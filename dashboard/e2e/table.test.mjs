@@ -145,12 +145,37 @@ describe('the table of rooms', () => {
     assert.equal(await title(), 'Last hour of all keys · 1 window with a gap');
     await rows().nth(2).click();
     await until('the charts of the key', async () => (await title()) === 'Last hour of north · 9');
-    await page.getByText('average: 20.25 in the last minute').waitFor();
-    await page.getByText('sum: 9007199254740992.501 in the last minute').waitFor();
+    await page.getByText('average: 20.25 in the last window').waitFor();
+    await page.getByText('sum: 9007199254740992.501 in the last window').waitFor();
     assert.equal(await page.locator('#charts figure').first().getAttribute('data-points'), '2');
     await page.getByRole('button', { name: 'Show all keys' }).click();
     await until('the charts of all keys', async () => (await title()).startsWith('Last hour of all keys'));
-    await page.getByText('40 in the last minute, 4 keys').waitFor();
+    await page.getByText('40 in the last window, 4 keys').waitFor();
+    assert.match(await page.locator('#charts-age').textContent(), /^last window ended .+ ago · windows of 1 min · times in UTC$/);
+  });
+
+  test('says what is under the pointer of a chart', async () => {
+    const plot = page.locator('#charts .u-over').first();
+    const box = await plot.boundingBox();
+    const texts = new Set();
+    for (let x = 2; x < box.width; x += 8) {
+      await page.mouse.move(box.x + x, box.y + 20);
+      texts.add(await plot.locator('.tip').textContent());
+    }
+    const time = (millis) => new Date(millis).toISOString().slice(11, 16);
+    assert.ok(texts.has(`${time(NEWEST)} to ${time(NEWEST + MINUTE)} UTC: 40 readings`), [...texts].join('; '));
+  });
+
+  test('shows the charts of the key that Enter chooses, and with Escape of all keys', async () => {
+    await page.locator('#search').focus();
+    await page.keyboard.type('south');
+    await until('the match', async () => (await count()).startsWith('1 of 5 keys'));
+    await page.keyboard.press('Enter');
+    await until('the charts of the key', async () => (await title()).startsWith('Last hour of south · 1'));
+    await page.keyboard.press('Escape');
+    assert.equal(await page.locator('#search').inputValue(), '');
+    await page.keyboard.press('Escape');
+    await until('the charts of all keys', async () => (await title()).startsWith('Last hour of all keys'));
   });
 
   test('counts lines that are not rows of the schema', async () => {
@@ -241,7 +266,7 @@ test('shows the unicorns without any settings', async () => {
   const first = other.locator('#table [data-key]').first();
   await until('exact distances', async () => /^\d+(\.\d+)?$/.test((await first.locator('span').allTextContents())[3]));
   await first.click();
-  await other.getByText(/^sum: [\d.]+ in the last 5 s/).waitFor();
+  await other.getByText(/^sum: [\d.]+ in the last window/).waitFor();
   await other.getByRole('link', { name: 'Map' }).click();
   await other.locator('#fleet-list').waitFor();
   assert.deepEqual(other.problems, []);

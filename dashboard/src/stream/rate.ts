@@ -39,8 +39,12 @@ export class Rate {
     this.#spans = [];
   }
 
-  /** A read got `count` events, which are all that arrived from the read before to `until`. */
-  add(count: number, until: number): void {
+  /**
+   * A read got `count` events, which are all that arrived from the read before to `until`. Their
+   * arrival times are up to `spread` milliseconds apart: more than the time between two reads if the
+   * response to the one before was slow.
+   */
+  add(count: number, until: number, spread: number): void {
     if (this.#started === undefined) {
       this.start(until);
       return;
@@ -48,7 +52,9 @@ export class Rate {
     // The page's clock may have been set back.
     if (until < this.#started) this.start(until);
     if (until <= this.#until) return;
-    if (count > 0) this.#spans.push({ from: this.#until, to: until, count });
+    const from = Math.min(this.#until, until - spread);
+    this.#started = Math.min(this.#started ?? from, from);
+    if (count > 0) this.#spans.push({ from, to: until, count });
     this.#until = until;
     const oldest = until - this.#millis;
     this.#spans = this.#spans.filter(({ to }) => to > oldest);

@@ -159,9 +159,10 @@ export class ShardReader {
     const until = this.#respondedAt - result.lagMillis;
     // Some servers report no lag. A full read without one may be anywhere in the shard.
     const isUnknown = result.records.length >= MAX_RECORDS && result.lagMillis <= CATCH_UP_LAG;
+    const spread = Math.max(0, (result.records.at(-1)?.arrival ?? 0) - (result.records[0]?.arrival ?? 0));
     for (const [rate, count] of [[this.#records, records], [this.#lines, lines]] as const) {
       if (until < this.#startedAt || isUnknown) rate.start(until);
-      else rate.add(count, until);
+      else rate.add(count, until, spread);
     }
   }
 
