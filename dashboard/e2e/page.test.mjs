@@ -266,9 +266,11 @@ describe('the live map', () => {
     await until('Solo is drawn', async () => (await pixels(page, SELECTED_RIM)).count > 20);
     await solo.end();
     const stopped = Date.now();
-    await search('Solo');
-    // It glides to where its last reading was.
+    // It glides to where its last reading was, which is then in the centre, beside the card.
     await pause(5_000);
+    await select('Solo');
+    await search('Solo');
+    await pause(1_000);
     const { x, y } = await pixels(page, SELECTED_RIM);
     const box = await page.locator('#map').boundingBox();
     await until('Solo is silent', async () => (await count()).includes('1 silent'));

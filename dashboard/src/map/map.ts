@@ -298,6 +298,7 @@ export class FleetMap {
     if (unicorn < 0) return;
     const { name, silence, isSilent } = this.fleet.sighting(unicorn, performance.now());
     setText(this.tip, isSilent ? `${name}, last heard ${ago(silence)}` : name);
-    this.tip.style.transform = `translate(${x + 14}px, ${y + 14}px)`;
+    const most = this.map.getContainer().clientWidth - this.tip.offsetWidth - 4;
+    this.tip.style.transform = `translate(${Math.max(0, Math.min(x + 14, most))}px, ${y + 14}px)`;
   }
 }
