@@ -14,6 +14,18 @@ pub enum ReadError {
         /// The stream's name.
         name: String,
     },
+    /// The shard that was being read no longer exists: its records have expired. A stream that is
+    /// followed goes on with its other shards.
+    #[error(
+        "shard {shard} of stream {name} no longer exists, so its remaining records are gone; reading \
+         goes on with the other shards"
+    )]
+    ShardGone {
+        /// The stream's name.
+        name: String,
+        /// The ID of the shard.
+        shard: String,
+    },
     /// Kinesis throttled every attempt, failed, or returned no usable response. This may be
     /// transient: the same call can be repeated, and no record is skipped.
     #[error("could not read stream {name} in {tries} attempts: {call} at {endpoint} failed")]
@@ -42,10 +54,10 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// Whether the same call may succeed later.
+    /// Whether reading goes on: the same call may succeed later, or other shards can be read.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::ShardGone { .. })
     }
 }
 
@@ -66,15 +78,27 @@ pub(crate) fn failure<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>
         .raw_response()
         .map(|response| response.status().as_u16());
     match error {
-        SdkError::ServiceError(response) => classify(response.err().code(), status),
+        SdkError::ServiceError(response) => {
+            let error = response.err();
+            classify(error.code(), error.message(), status)
+        }
         SdkError::ConstructionFailure(_) => ReadFailure::Permanent,
         _ => ReadFailure::Transient,
     }
 }
 
+/// The start of the message about a start time in the future. Observed, not documented.
+const FUTURE_START: &str = "The timestampInMillis parameter cannot be greater than";
+
 /// Classifies the errors of GetRecords, GetShardIterator and ListShards (API reference).
-fn classify(code: Option<&str>, status: Option<u16>) -> ReadFailure {
+fn classify(code: Option<&str>, message: Option<&str>, status: Option<u16>) -> ReadFailure {
     match code.unwrap_or_default() {
+        // A start that has just come may still be in the future for Kinesis.
+        "InvalidArgumentException"
+            if message.is_some_and(|text| text.starts_with(FUTURE_START)) =>
+        {
+            return ReadFailure::Transient;
+        }
         "ExpiredIteratorException" | "ExpiredNextTokenException" => return ReadFailure::Expired,
         // The stream is still being created or updated.
         "ResourceInUseException" => return ReadFailure::Transient,
@@ -121,10 +145,19 @@ mod tests {
             (Some("UnknownCode"), 400, ReadFailure::Permanent),
         ] {
             assert_eq!(
-                classify(code, Some(status)),
+                classify(code, None, Some(status)),
                 expected,
                 "{code:?} with status {status}"
             );
         }
+    }
+
+    #[test]
+    fn start_in_the_future_is_retried() {
+        let message = "The timestampInMillis parameter cannot be greater than the \
+                       currentTimestampInMillis. timestampInMillis: 2, currentTimestampInMillis: 1";
+        let failure = |text| classify(Some("InvalidArgumentException"), Some(text), Some(400));
+        assert_eq!(failure(message), ReadFailure::Transient);
+        assert_eq!(failure("Invalid ShardIterator."), ReadFailure::Permanent);
     }
 }

@@ -39,15 +39,16 @@ impl Default for FollowOptions {
     }
 }
 
-/// Follows all shards of `stream`. Shards without existing parents are read from `start`. The
-/// others are read from their first record, once their parents are read to the end.
+/// Follows all shards of `stream`, which is a name or an ARN. Shards without existing parents are read
+/// from `start`. The others are read from their first record, once their parents are read to the end.
 ///
 /// With [`Start::Latest`], shards that are already closed are skipped. A sequence number belongs to
 /// one shard, so it is a valid start only for a stream that begins with a single shard.
 ///
 /// This makes no request to Kinesis before the result is polled. `client` is used as it is, except
-/// that for these calls its own retries are disabled, and ListShards and GetShardIterator have a time
-/// limit of five seconds or less.
+/// that for these calls its own retries are disabled, but for one if a wrong clock may be why a
+/// signature was not accepted, and ListShards and GetShardIterator have a time limit of five seconds or
+/// less.
 pub fn follow(
     client: Client,
     stream: impl Into<String>,
@@ -91,7 +92,8 @@ pub struct StreamRecord {
 /// # Errors
 ///
 /// An item can be a [`ReadError`]. After a [transient error](ReadError::is_transient), poll it again
-/// to continue without losing records. Any other error is the last item.
+/// to continue; only the records of a [shard that is gone](ReadError::ShardGone) are lost. Any other
+/// error is the last item.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Follow {
@@ -178,6 +180,12 @@ impl Follow {
     fn take_step(&mut self, step: FollowStep) -> Result<(), ReadError> {
         match step {
             FollowStep::Read(reader, Ok(page)) => self.take_page(*reader, page),
+            FollowStep::Read(reader, Err(ReadError::NoSuchStream { name })) => {
+                // If the stream itself is gone, the listing says so.
+                let shard = reader.shard().to_owned();
+                self.finish(&shard);
+                return Err(ReadError::ShardGone { name, shard });
+            }
             FollowStep::Read(reader, Err(error)) => {
                 if error.is_transient() {
                     self.read_after(self.options.poll_interval, *reader);
@@ -220,6 +228,11 @@ impl Follow {
         }
         let shard = reader.shard();
         tracing::debug!(stream = self.stream, shard, "shard read to its end");
+        self.finish(shard);
+    }
+
+    /// Continues with the children of a shard that has no more records.
+    fn finish(&mut self, shard: &str) {
         self.lineage.finish(shard);
         self.start_ready(&self.later_start());
         self.list_after(Duration::ZERO, false);

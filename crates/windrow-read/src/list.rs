@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::operation::list_shards::ListShardsError;
 
 use crate::retry::RetryBudget;
 use crate::{ReadError, call};
@@ -22,27 +23,26 @@ pub struct Shard {
     pub hash_keys: RangeInclusive<u128>,
 }
 
-/// Lists all shards of `stream` that Kinesis still knows, including closed ones.
+/// Lists all shards of `stream` that Kinesis still knows, including closed ones. `stream` is a name or
+/// an ARN.
 ///
 /// # Errors
 /// [`ReadError`], after retrying throttling and transient errors.
 pub async fn list(client: &Client, stream: &str) -> Result<Vec<Shard>, ReadError> {
+    let (stream_name, stream_arn) = call::name_and_arn(stream);
     let mut budget = RetryBudget::new(stream);
     let mut shards = Vec::new();
     let mut token: Option<String> = None;
     loop {
-        // Kinesis accepts either the name or the token, not both.
-        let name = if token.is_none() {
-            Some(stream.to_owned())
-        } else {
-            None
-        };
+        // Kinesis accepts either the stream or the token, not both.
+        let is_first = token.is_none();
         let result = client
             .list_shards()
-            .set_stream_name(name)
+            .set_stream_name(stream_name.clone().filter(|_| is_first))
+            .set_stream_arn(stream_arn.clone().filter(|_| is_first))
             .set_next_token(token.clone())
             .customize()
-            .config_override(call::small(client))
+            .config_override(call::small::<ListShardsError>(client))
             .interceptor(budget.endpoint())
             .send()
             .await;

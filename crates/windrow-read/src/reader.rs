@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
+use aws_sdk_kinesis::operation::get_records::{GetRecordsError, GetRecordsOutput};
+use aws_sdk_kinesis::operation::get_shard_iterator::GetShardIteratorError;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::ShardIteratorType;
 use bytes::Bytes;
@@ -71,10 +72,12 @@ pub struct ShardReader {
 }
 
 impl ShardReader {
-    /// A reader of `shard` that starts at `start`. It makes no request before the first read.
+    /// A reader of `shard` that starts at `start`. It makes no request before the first read. `stream`
+    /// is a name or an ARN.
     ///
-    /// `client` is used as it is, except that for these calls its own retries are disabled, and
-    /// GetShardIterator has a time limit of five seconds or less.
+    /// `client` is used as it is, except that for these calls its own retries are disabled, but for one
+    /// if a wrong clock may be why a signature was not accepted, and GetShardIterator has a time limit of
+    /// five seconds or less.
     pub fn new(
         client: Client,
         stream: impl Into<String>,
@@ -142,10 +145,11 @@ impl ShardReader {
                 .client
                 .get_records()
                 .shard_iterator(iterator)
+                .set_stream_arn(call::name_and_arn(&self.stream).1)
                 // The limit is clamped to 10,000, so the conversion cannot fail.
                 .limit(i32::try_from(self.limit).unwrap_or(i32::MAX))
                 .customize()
-                .config_override(call::large())
+                .config_override(call::large::<GetRecordsError>())
                 .interceptor(budget.endpoint())
                 .send()
                 .await;
@@ -185,16 +189,18 @@ impl ShardReader {
                     None,
                 ),
             };
+            let (stream_name, stream_arn) = call::name_and_arn(&self.stream);
             let result = self
                 .client
                 .get_shard_iterator()
-                .stream_name(&self.stream)
+                .set_stream_name(stream_name)
+                .set_stream_arn(stream_arn)
                 .shard_id(&self.shard)
                 .shard_iterator_type(kind)
                 .set_starting_sequence_number(sequence_number)
                 .set_timestamp(timestamp.map(DateTime::from_millis))
                 .customize()
-                .config_override(call::small(&self.client))
+                .config_override(call::small::<GetShardIteratorError>(&self.client))
                 .interceptor(budget.endpoint())
                 .send()
                 .await;

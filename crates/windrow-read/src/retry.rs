@@ -67,7 +67,7 @@ impl RetryBudget {
             ReadFailure::Permanent => {
                 return Err(ReadError::Permanent {
                     name,
-                    source: ServiceError::from(&error),
+                    source: ServiceError::of_call(&error),
                 });
             }
             ReadFailure::Expired | ReadFailure::Transient => {}
@@ -80,7 +80,7 @@ impl RetryBudget {
                 call,
                 endpoint: self.endpoint.url().to_owned(),
                 tries: ATTEMPTS,
-                source: ServiceError::from(&error),
+                source: ServiceError::of_call(&error),
             });
         }
         if timed_out(&error) && !self.warned {

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
-use emulator::{STREAM, kinesis, kinesis_with_calls, merge, put, split};
+use emulator::{STREAM, kinesis, kinesis_with_calls, kinesis_with_clock, merge, put, split};
 use futures_util::StreamExt;
 use windrow_read::{
     Follow, FollowOptions, ReadError, ShardReader, ShardRecord, Start, StreamRecord, Timestamp,
     follow, list,
 };
+use windrow_testkit::network::ServiceClock;
 
 const FIRST: &str = "shardId-000000000000";
 const SECOND: &str = "shardId-000000000001";
@@ -293,4 +294,47 @@ async fn start_time_applies_to_children() {
     );
     assert_eq!(text(&next(&mut follow).await.record), "after");
     assert!(is_quiet(&mut follow, calls.wait_for_pages(100)).await);
+}
+
+#[tokio::test]
+async fn wrong_clock_costs_one_call_whenever_it_is_set() {
+    let clock = ServiceClock::default();
+    let (client, _) = kinesis_with_clock(1, ITERATOR_LIFETIME, &clock).await;
+    put(&client, "Shadowfax", "one").await;
+    let mut rejected = 0;
+    // The last one is stale: the clock is right again, and the client still corrects it.
+    for ahead in [600, -600, 0] {
+        clock.set(ahead);
+        let mut reader = reader(&client, FIRST, Start::TrimHorizon);
+        assert_eq!(texts(&reader.next_page().await.unwrap().records), ["one"]);
+        rejected += 1;
+        assert_eq!(clock.rejected(), rejected, "{ahead}");
+    }
+    assert_eq!(list(&client, STREAM).await.unwrap().len(), 1);
+    assert_eq!(clock.rejected(), rejected);
+}
+
+#[tokio::test]
+async fn signature_that_is_never_accepted_is_tried_twice() {
+    let clock = ServiceClock::ahead_by(-603);
+    let (client, _) = kinesis_with_clock(1, ITERATOR_LIFETIME, &clock).await;
+    let broken = clock.clone().accepting_none();
+    let url = serve(broken.of(axum::Router::new())).await;
+    let config = client.config().to_builder().endpoint_url(url).build();
+    let before = clock.rejected();
+    let error = list(&aws_sdk_kinesis::Client::from_conf(config), STREAM)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ReadError::Permanent { .. }), "{error}");
+    assert_eq!(clock.rejected() - before, 2);
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("this machine's clock is 10 min "), "{cause}");
+    assert!(cause.ends_with(" ahead of AWS"), "{cause}");
+}
+
+async fn serve(router: axum::Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
 }

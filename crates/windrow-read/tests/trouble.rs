@@ -489,3 +489,77 @@ async fn failed_listing_is_retried_soon() {
     assert!(follow.next().await.unwrap().is_ok());
     assert!(failed.elapsed() < Duration::from_secs(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn shard_that_is_gone_is_noted_and_the_others_are_read() {
+    const GONE: ScriptedAnswer = ScriptedAnswer::Error(400, "ResourceNotFoundException");
+    let child = json!({
+        "Shards": [{
+            "ShardId": "b",
+            "ParentShardId": "a",
+            "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "1"},
+            "SequenceNumberRange": {"StartingSequenceNumber": "0"},
+        }],
+    });
+    let script = Script::new([
+        shards(&["a"], None),
+        iterator("i"),
+        page(&["1"], Some("j")),
+        GONE,
+        ScriptedAnswer::Ok(child),
+        iterator("k"),
+        page(&["2"], Some("l")),
+    ]);
+    let options = FollowOptions {
+        rediscovery_interval: Duration::from_secs(3600),
+        ..FollowOptions::default()
+    };
+    let mut follow = follow(script.client(), "wildrydes", Start::TrimHorizon, options);
+
+    let first = follow.next().await.unwrap().unwrap();
+    assert_eq!(&*first.shard, "a");
+    let gone = follow.next().await.unwrap().unwrap_err();
+    assert!(gone.is_transient());
+    let expected = "shard a of stream wildrydes no longer exists, so its remaining records are gone; \
+                    reading goes on with the other shards";
+    assert_eq!(gone.to_string(), expected);
+    let second = follow.next().await.unwrap().unwrap();
+    assert_eq!(
+        (&*second.shard, &*second.record.sequence_number),
+        ("b", "2")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn stream_that_is_gone_ends_the_reading() {
+    let gone = ScriptedAnswer::Error(400, "ResourceNotFoundException");
+    let script = Script::new([shards(&["a"], None), iterator("i"), gone]);
+    let options = FollowOptions::default();
+    let mut follow = follow(script.client(), "wildrydes", Start::TrimHorizon, options);
+    let first = follow.next().await.unwrap().unwrap_err();
+    assert!(matches!(first, ReadError::ShardGone { .. }));
+    let last = follow.next().await.unwrap().unwrap_err();
+    assert!(matches!(last, ReadError::NoSuchStream { .. }));
+    assert!(follow.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn stream_is_named_by_its_arn_wherever_kinesis_allows() {
+    const ARN: &str = "arn:aws:kinesis:us-east-1:123456789012:stream/wildrydes";
+    let script = Script::new([
+        shards(&["a"], Some("token")),
+        shards(&["b"], None),
+        iterator("i"),
+        page(&[], Some("j")),
+    ]);
+    assert_eq!(list(&script.client(), ARN).await.unwrap().len(), 2);
+    let mut reader = ShardReader::new(script.client(), ARN, "a", Start::TrimHorizon);
+    reader.next_page().await.unwrap();
+    for operation in ["ListShards", "GetShardIterator", "GetRecords"] {
+        for body in script.bodies(operation) {
+            assert_eq!(body.get("StreamName"), None, "{operation}");
+            let by_token = body.get("NextToken").is_some();
+            assert_eq!(body.get("StreamARN").is_none(), by_token, "{operation}");
+        }
+    }
+}

@@ -2,8 +2,12 @@
 
 use std::error::Error;
 
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use thiserror::Error;
+
+use crate::ClockOffset;
 
 /// An error of a call, whatever its operation.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -14,6 +18,19 @@ pub struct ServiceError {
 }
 
 impl ServiceError {
+    /// The error of a call. Its message names the clock's offset if that may be why the signature was
+    /// not accepted.
+    pub fn of_call<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let mut service_error = Self::from(error);
+        if let Some(offset) = ClockOffset::of(error) {
+            service_error.message.push_str(&format!("; {offset}"));
+        }
+        service_error
+    }
+
     /// The error code that the service returned, if it returned one.
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()

@@ -6,6 +6,7 @@
 //! * [`files`](mod@files): the files below a folder.
 //! * [`frames`]: handmade window states.
 //! * [`lines`]: the table of lines that every reader is held to.
+//! * `network` (feature `network`): TLS by a private certificate authority, a proxy, and a wrong clock.
 //! * [`oracle`]: an independent parser of readings, to compare the real one with.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
@@ -16,6 +17,8 @@ pub mod fields;
 pub mod files;
 pub mod frames;
 pub mod lines;
+#[cfg(feature = "network")]
+pub mod network;
 pub mod oracle;
 
 use std::time::Duration;

@@ -5,10 +5,10 @@ use std::marker::PhantomData;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Config;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
+use aws_sdk_dynamodb::operation::batch_write_item::{BatchWriteItemError, BatchWriteItemOutput};
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
+use windrow_service::{ClockRetry, clock_retry_config};
 
 use crate::item::{self, TableItem};
 use crate::{BatchLimits, Destination, InvalidItem, ItemFailure, Key, SendError, sdk};
@@ -58,9 +58,10 @@ impl<I> DynamoTable<I> {
     /// The table called `name`. `key_attributes` is the partition key, followed by the sort key if
     /// the table has one.
     ///
-    /// `client` is used as it is, except that its own retries are disabled for these calls, and that
-    /// the body of a call is written by this crate. Its interceptors see that body from signing on;
-    /// before, they see a call without items.
+    /// `client` is used as it is, except that its own retries are disabled for these calls, but for one
+    /// if a wrong clock may be why a signature was not accepted, and that the body of a call is written
+    /// by this crate. Its interceptors see that body from signing on; before, they see a call without
+    /// items.
     pub fn new<A: Into<String>>(
         client: Client,
         name: impl Into<String>,
@@ -148,7 +149,11 @@ impl<I: TableItem> Destination for DynamoTable<I> {
             // The SDK may derive the endpoint from the table name.
             .request_items(&self.name, Vec::new())
             .customize()
-            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
+            .config_override(
+                Config::builder()
+                    .retry_config(clock_retry_config())
+                    .retry_classifier(ClockRetry::<BatchWriteItemError>::new()),
+            )
             .mutate_request(move |request| {
                 let headers = request.headers_mut();
                 headers.insert("content-length", body.len().to_string());

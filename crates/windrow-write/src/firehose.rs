@@ -2,11 +2,11 @@
 
 use aws_sdk_firehose::Client;
 use aws_sdk_firehose::config::Config;
-use aws_sdk_firehose::config::retry::RetryConfig;
-use aws_sdk_firehose::operation::put_record_batch::PutRecordBatchOutput;
+use aws_sdk_firehose::operation::put_record_batch::{PutRecordBatchError, PutRecordBatchOutput};
 use aws_sdk_firehose::primitives::Blob;
 use aws_sdk_firehose::types::Record;
 use bytes::Bytes;
+use windrow_service::{ClockRetry, clock_retry_config};
 
 use crate::response::{self, ResponseEntry};
 use crate::{BatchLimits, Destination, ItemFailure, SendError, sdk};
@@ -30,7 +30,8 @@ pub struct FirehoseStream {
 impl FirehoseStream {
     /// The Firehose stream called `name`.
     ///
-    /// `client` is used as it is, except that its own retries are disabled for these calls.
+    /// `client` is used as it is, except that its own retries are disabled for these calls, but for one
+    /// if a wrong clock may be why a signature was not accepted.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self {
             client,
@@ -69,7 +70,11 @@ impl Destination for FirehoseStream {
             .delivery_stream_name(&self.name)
             .set_records(Some(records))
             .customize()
-            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
+            .config_override(
+                Config::builder()
+                    .retry_config(clock_retry_config())
+                    .retry_classifier(ClockRetry::<PutRecordBatchError>::new()),
+            )
             .send()
             .await
             .map_err(sdk::send_error)?;

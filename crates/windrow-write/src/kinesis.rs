@@ -2,12 +2,12 @@
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::Config;
-use aws_sdk_kinesis::config::retry::RetryConfig;
-use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
+use aws_sdk_kinesis::operation::put_records::{PutRecordsError, PutRecordsOutput};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use windrow_service::{ClockRetry, clock_retry_config};
 
 use crate::response::{self, ResponseEntry};
 use crate::{BatchLimits, Destination, InvalidItem, ItemFailure, SendError, sdk};
@@ -59,9 +59,10 @@ pub struct KinesisStream {
 }
 
 impl KinesisStream {
-    /// The stream called `name`.
+    /// The stream with this name or ARN.
     ///
-    /// `client` is used as it is, except that its own retries are disabled for these calls.
+    /// `client` is used as it is, except that its own retries are disabled for these calls, but for one
+    /// if a wrong clock may be why a signature was not accepted.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self {
             client,
@@ -105,13 +106,21 @@ impl Destination for KinesisStream {
                 .map_err(|error| SendError::Invalid(error.to_string()))?;
             entries.push(entry);
         }
-        let output = self
-            .client
-            .put_records()
-            .stream_name(&self.name)
+        let call = self.client.put_records();
+        // A name has no colon.
+        let call = if self.name.starts_with("arn:") {
+            call.stream_arn(&self.name)
+        } else {
+            call.stream_name(&self.name)
+        };
+        let output = call
             .set_records(Some(entries))
             .customize()
-            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
+            .config_override(
+                Config::builder()
+                    .retry_config(clock_retry_config())
+                    .retry_classifier(ClockRetry::<PutRecordsError>::new()),
+            )
             .send()
             .await
             .map_err(sdk::send_error)?;

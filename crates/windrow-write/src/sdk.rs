@@ -6,7 +6,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use windrow_service::{ErrorClass, chain, classify};
+use windrow_service::{ClockOffset, ErrorClass, chain, classify};
 
 use crate::SendError;
 
@@ -21,7 +21,10 @@ where
     match &error {
         SdkError::ServiceError(response) => {
             let (code, message) = (response.err().code(), response.err().message());
-            let reason = sentence(code, message);
+            let mut reason = sentence(code, message);
+            if let Some(offset) = ClockOffset::of(&error) {
+                reason.push_str(&format!("; {offset}"));
+            }
             match classify(code, message, status) {
                 ErrorClass::Throttled => SendError::Throttled(reason),
                 ErrorClass::Transient => SendError::Transient(reason),

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use windrow_kinesis::{Kinesis, KinesisOptions};
+use windrow_testkit::network::ServiceClock;
 
 pub(crate) const STREAM: &str = "wildrydes";
 
@@ -71,6 +72,15 @@ pub(crate) async fn kinesis_with_calls(
     shards: i32,
     iterator_lifetime: Duration,
 ) -> (Client, ReaderCalls) {
+    kinesis_with_clock(shards, iterator_lifetime, &ServiceClock::default()).await
+}
+
+/// Like [`kinesis_with_calls`], by this clock.
+pub(crate) async fn kinesis_with_clock(
+    shards: i32,
+    iterator_lifetime: Duration,
+    clock: &ServiceClock,
+) -> (Client, ReaderCalls) {
     let calls = ReaderCalls::default();
     let folder = tempfile::tempdir().unwrap();
     let mut options = KinesisOptions::new(folder.path());
@@ -79,6 +89,7 @@ pub(crate) async fn kinesis_with_calls(
     let app = kinesis
         .router()
         .layer(from_fn_with_state(calls.clone(), count));
+    let app = clock.of(app);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

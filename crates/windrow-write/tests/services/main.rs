@@ -28,6 +28,8 @@ macro_rules! config {
     };
 }
 
+#[cfg(all(feature = "kinesis", feature = "dynamodb", feature = "firehose"))]
+mod clock;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 #[cfg(feature = "firehose")]
