@@ -7,6 +7,7 @@ use clap::{Parser, ValueEnum};
 use unicorn::reading::LONGEST_NAME;
 use windrow_connect::cloud::TargetArgs;
 use windrow_connect::duration;
+use windrow_connect::stream::parse_name_or_arn;
 
 use crate::replay::Recording;
 
@@ -51,7 +52,7 @@ pub struct ProducerArgs {
     /// A unicorn flies about 30 m per second at any rate. If the stream accepts fewer readings, the
     /// producer catches up on at most one second's worth and skips the rest
     /// [default: 1; with --replay, as many as the stream accepts]
-    #[arg(long, value_name = "R", value_parser = parse_rate)]
+    #[arg(long, value_name = "R", value_parser = parse_rate, allow_negative_numbers = true)]
     pub rate: Option<f64>,
 
     /// Stop after this many readings per unicorn; with --replay, after this many in total
@@ -93,8 +94,8 @@ pub struct ProducerArgs {
     #[arg(long)]
     pub kpl: bool,
 
-    /// Stream to send to
-    #[arg(long, default_value = "wildrydes", value_parser = windrow_connect::stream::parse_name)]
+    /// Stream to send to: its name, or its ARN, which may be of another account
+    #[arg(long, default_value = "wildrydes", value_parser = parse_name_or_arn)]
     pub stream: String,
 
     /// Which cloud to send to.
@@ -177,12 +178,20 @@ fn parse_name(text: &str) -> Result<String, String> {
     }
 }
 
+/// The lowest rate: a reading in 17 minutes.
+const SLOWEST: f64 = 0.001;
+
 fn parse_rate(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.parse().map_err(|_| "not a number")?;
-    if rate.is_finite() && rate >= 0.001 {
+    let (number, unit) = match text.strip_suffix(['k', 'K']) {
+        Some(thousands) => (thousands, 1e3),
+        None => (text, 1.0),
+    };
+    let rate: Result<f64, _> = number.parse();
+    let rate = rate.map_err(|_| "not a number per second, such as 0.5, 200, 10k or 1e6")? * unit;
+    if rate.is_finite() && rate >= SLOWEST {
         return Ok(rate);
     }
-    Err("must be 0.001 or more".to_owned())
+    Err(format!("must be {SLOWEST} readings per second or more"))
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -216,6 +225,32 @@ mod tests {
         }
         for text in ["", "90", "s", "-5s", "0s", "5 parsecs"] {
             assert!(parse(&["--duration", text]).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_may_be_thousands() {
+        for (text, rate) in [
+            ("0.5", 0.5),
+            ("200", 200.0),
+            ("10k", 1e4),
+            ("1.5K", 1500.0),
+            ("1e6", 1e6),
+        ] {
+            assert_eq!(parse(&["--rate", text]).unwrap().rate, Some(rate), "{text}");
+        }
+        for (text, reason) in [
+            ("-1", "must be 0.001 readings per second or more"),
+            ("0", "must be 0.001 readings per second or more"),
+            (
+                "10,000",
+                "not a number per second, such as 0.5, 200, 10k or 1e6",
+            ),
+            ("k", "not a number per second"),
+            ("100/s", "not a number per second"),
+        ] {
+            let error = parse(&["--rate", text]).unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
         }
     }
 

@@ -82,6 +82,8 @@ pub(crate) struct Replayed {
     pub(crate) broken: u64,
     /// The error that ended the recording early, if any.
     pub(crate) error: Option<io::Error>,
+    /// Whether the recording ended without a reading or anything else.
+    pub(crate) is_empty: bool,
 }
 
 /// Sends a recording's readings, `rate` per second or as fast as the stream accepts them. Broken
@@ -107,6 +109,7 @@ pub(crate) async fn replay(
         let mut number = 0;
         while count.is_none_or(|count| number < count) {
             let Some(line) = lines.recv().await else {
+                replayed.is_empty = number == 0 && replayed.broken == 0;
                 return;
             };
             let record = match line {

@@ -39,13 +39,15 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use windrow_connect::cloud::{
-    Cloud, CloudLocation, Environment, LocalCloudNotRunning, Resolved, TargetError, resolve,
+    AwsService, Cloud, CloudLocation, Environment, LocalCloudNotRunning, Resolved, TargetError,
+    resolve,
 };
-use windrow_connect::stream::StreamError;
+use windrow_connect::stream::{StreamError, region_of};
 use windrow_connect::terminal::counted;
 use windrow_local::StartError;
 use windrow_write::KinesisStream;
 
+use drive::Replayed;
 use embedded::EmbeddedCloud;
 use flight::FlyingUnicorn;
 use pack::{Packer, Packing};
@@ -82,6 +84,12 @@ pub enum ProducerError {
          would reject: start that sensor's own local cloud first"
     )]
     OtherSensor,
+    /// The ARN of a stream, when the run is embedded.
+    #[error(
+        "--stream is an ARN, but the local cloud in this process makes streams of its own: sign in to \
+         AWS to use that stream, or give a name"
+    )]
+    OthersStream,
     /// The cloud to send to could not be determined.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -151,7 +159,8 @@ pub async fn run(
                 source,
             })?;
     }
-    match resolve(&plan.target, environment, plan.port()).await? {
+    let target = plan.target.in_region_of(&plan.stream)?;
+    match resolve(&target, environment, &[AwsService::Kinesis], plan.port()).await? {
         Resolved::Cloud(cloud) => {
             // With a running local cloud, --port is how it was found.
             let port_counts = cloud.location() != CloudLocation::Local;
@@ -171,6 +180,9 @@ pub async fn run(
         }
         Resolved::LocalCloudNotRunning(_) if plan.is_of_another_sensor() => {
             Err(ProducerError::OtherSensor)
+        }
+        Resolved::LocalCloudNotRunning(_) if region_of(&plan.stream).is_some() => {
+            Err(ProducerError::OthersStream)
         }
         Resolved::LocalCloudNotRunning(_) => {
             let embedded = EmbeddedCloud::start(plan).await?;
@@ -309,9 +321,8 @@ async fn send(
             let sender = start(MOST_LANES);
             let limits = (plan.count, plan.duration);
             let name = recording.to_string();
-            let recording = recording.clone();
             let replaying = drive::replay(
-                recording,
+                recording.clone(),
                 limits,
                 *rate,
                 &mut packer,
@@ -323,13 +334,19 @@ async fn send(
             send_rest(&mut packer, &sender).await;
             let mut outcome = outcome(sender.finish().await);
             outcome.failed += replayed.broken;
-            if let Some(error) = replayed.error {
-                let problem = format!("{name} could not be read to the end: {error}");
-                outcome.problems.push(problem);
-            }
+            outcome.problems.extend(problem(&name, &replayed));
             outcome
         }
     }
+}
+
+/// What is wrong with the recording as a whole.
+fn problem(name: &str, replayed: &Replayed) -> Option<String> {
+    if replayed.is_empty {
+        return Some(format!("{name} has no readings"));
+    }
+    let error = replayed.error.as_ref()?;
+    Some(format!("{name} could not be read to the end: {error}"))
 }
 
 /// Sends the records that are not full.

@@ -18,18 +18,25 @@ use windrow_kinesis::{Kinesis, KinesisOptions};
 use windrow_local::endpoint::{Endpoint, EndpointOptions};
 use windrow_local::faults::{FaultKind, Faults};
 use windrow_read::{ShardReader, Start};
+use windrow_testkit::network::ServiceClock;
 
 /// Starts a local Kinesis, which has the limits of the real one, with the stream `wildrydes` of one
 /// shard.
 async fn kinesis() -> (String, Client) {
+    kinesis_by(&ServiceClock::default()).await
+}
+
+/// Like [`kinesis`], by this clock.
+async fn kinesis_by(clock: &ServiceClock) -> (String, Client) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let (kinesis, _report) = Kinesis::open(KinesisOptions::new(folder.path())).unwrap();
+    let router = clock.of(kinesis.router());
     tokio::spawn(async move {
         // The folder goes with the server.
         let _folder = folder;
-        axum::serve(listener, kinesis.router()).await
+        axum::serve(listener, router).await
     });
     let client = create_stream(&url).await;
     (url, client)
@@ -161,6 +168,87 @@ async fn recording_is_sent_without_its_broken_lines() {
     assert!(stderr.ends_with("sent 2 readings, 2 failed\n"), "{stderr}");
     let expected = BTreeMap::from([("Franky".to_owned(), 1), ("Zoë".to_owned(), 1)]);
     assert_eq!(count_in_stream(&client).await, expected);
+}
+
+#[tokio::test]
+async fn empty_recording_is_an_error() {
+    let (url, _client) = kinesis().await;
+    for text in ["", "\n \n"] {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let path = file.path().to_str().unwrap();
+        let (code, stderr) = run(&["--endpoint-url", &url, "--replay", path]).await;
+        assert_eq!(code, Some(1), "{stderr}");
+        let expected =
+            format!("error: the recording {path} has no readings\nsent 0 readings, 0 failed\n");
+        assert!(stderr.ends_with(&expected), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_clock_costs_one_call_of_each_client() {
+    let clock = ServiceClock::default();
+    let (url, client) = kinesis_by(&clock).await;
+    clock.set(603);
+    let arguments = [
+        "--endpoint-url",
+        &url,
+        "--unicorns",
+        "5",
+        "--rate",
+        "100",
+        "--count",
+        "1",
+    ];
+    let (code, stderr) = run(&arguments).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.ends_with("sent 5 readings, 0 failed\n"), "{stderr}");
+    // One client checks the stream, another sends.
+    assert_eq!(clock.rejected(), 2);
+    let found = count_in_stream(&client).await;
+    assert_eq!(found.values().sum::<u64>(), 5);
+}
+
+#[tokio::test]
+async fn stream_may_be_named_by_its_arn() {
+    const ARN: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/wildrydes";
+    let (url, client) = kinesis().await;
+    let arguments = [
+        "--endpoint-url",
+        &url,
+        "--stream",
+        ARN,
+        "--rate",
+        "100",
+        "--count",
+        "2",
+    ];
+    let (code, stderr) = run(&arguments).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(count_in_stream(&client).await.values().sum::<u64>(), 2);
+
+    let (code, stderr) = run(&["--target", "local", "--port", "0", "--stream", ARN]).await;
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stderr.starts_with("error: --stream is an ARN, but the local cloud"),
+        "{stderr}"
+    );
+}
+
+#[tokio::test]
+async fn misspelt_profile_never_starts_a_local_cloud() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = producer(&["--count", "1", "--port", "0", "--dashboard-port", "0"]);
+    command
+        .env("HOME", folder.path())
+        .env("AWS_PROFILE", "prdo");
+    command.arg("--data-dir").arg(folder.path().join("data"));
+    let Output { status, stderr, .. } = command.output().await.unwrap();
+    let stderr = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    let expected = "error: there is no profile \"prdo\", which AWS_PROFILE names";
+    assert!(stderr.starts_with(expected), "{stderr}");
+    assert!(!folder.path().join("data").exists());
 }
 
 #[cfg(unix)]

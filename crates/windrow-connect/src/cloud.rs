@@ -6,18 +6,25 @@
 mod aws;
 mod credentials;
 mod decide;
+mod endpoints;
 mod environment;
 mod error;
 mod probe;
 
+use std::borrow::Cow;
+
+use aws_config::profile::ProfileSet;
 use aws_config::{Region, SdkConfig};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use clap::{Args, ValueEnum};
 
+pub use endpoints::AwsService;
 pub use environment::Environment;
-pub use error::{LocalCloudNotRunning, TargetError};
+pub use error::{LocalCloudNotRunning, ProfileFiles, TargetError};
 
+use crate::network::{NetworkError, NetworkSettings};
 use crate::sdk::{LOCAL_REGION, local_config};
-use decide::{Credentials, Decision};
+use decide::{Credentials, Decision, TargetPlan, flag_value};
 use probe::ProbeResult;
 
 /// The default port of the local cloud.
@@ -44,8 +51,9 @@ pub struct TargetArgs {
     #[arg(long, value_enum, default_value_t = Target::Auto)]
     pub target: Target,
 
-    /// Endpoint to use instead of the region's default, such as http://127.0.0.1:4566
-    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL")]
+    /// Endpoint to use instead of the region's default, such as http://127.0.0.1:4566 [default: the
+    /// service's own variable, as in AWS_ENDPOINT_URL_KINESIS, or AWS_ENDPOINT_URL, or the profile's]
+    #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,
 
     /// AWS region [default: AWS_REGION, or the profile's]
@@ -114,24 +122,52 @@ impl Cloud {
     }
 }
 
-/// Determines where calls go.
+impl TargetArgs {
+    /// With the region of the stream, if that is an ARN. Its region counts more than the
+    /// environment's.
+    ///
+    /// # Errors
+    /// [`TargetError::OtherRegion`], if `--region` names another one.
+    pub fn in_region_of(&self, stream: &str) -> Result<Self, TargetError> {
+        let Some(region) = crate::stream::region_of(stream) else {
+            return Ok(self.clone());
+        };
+        if flag_value(&self.region).is_some_and(|flag| flag != region) {
+            return Err(TargetError::OtherRegion {
+                stream: stream.to_owned(),
+                region: region.to_owned(),
+            });
+        }
+        Ok(Self {
+            region: Some(region.to_owned()),
+            ..self.clone()
+        })
+    }
+}
+
+/// Determines where the calls of `services` go.
 ///
-/// * An endpoint takes precedence: `--endpoint-url`, or `AWS_ENDPOINT_URL`. A loopback endpoint
-///   gets made-up credentials. Other endpoints get the credentials of the environment or a profile,
-///   if there are any.
+/// * An endpoint takes precedence: `--endpoint-url`, or those of the environment and the profile, in the
+///   SDK's order. A loopback endpoint gets made-up credentials. Other endpoints get the credentials of
+///   the environment or a profile, if there are any.
 /// * `aws` uses the SDK's full search for credentials and the region, including instance metadata.
-/// * `auto` without an endpoint is AWS if the environment or a profile file has credentials.
-///   Finding them needs no network; using an SSO or role profile does.
+/// * `auto` without an endpoint is AWS if the environment or a profile file has credentials, and if the
+///   flag or `AWS_PROFILE` names a profile. Finding them needs no network; using an SSO or role profile
+///   does.
 /// * `local`, and `auto` without credentials, is the local cloud, if it responds at 127.0.0.1 on
 ///   `local_port` within five seconds. With port 0, none counts as running: that is for callers
 ///   that start their own local cloud.
 ///
+/// Calls to AWS and to endpoints go by the proxies, and trust the certificate authorities, of the
+/// environment and the profile.
+///
 /// # Errors
-/// [`TargetError`] if the flags contradict each other, or if the target is AWS and credentials or
-/// the region are missing. Every message says what to do.
+/// [`TargetError`] if the flags contradict each other, if a profile does not exist, or if the target is
+/// AWS and credentials or the region are missing. Every message says what to do.
 pub async fn resolve(
     args: &TargetArgs,
     environment: &Environment,
+    services: &[AwsService],
     local_port: u16,
 ) -> Result<Resolved, TargetError> {
     // The local cloud needs no profile, so an invalid profile file must not fail it.
@@ -139,23 +175,53 @@ pub async fn resolve(
         Target::Local => None,
         Target::Auto | Target::Aws => Some(environment.profiles(args.profile.as_deref()).await?),
     };
-    let decision = decide::decide(args, environment, profiles.as_ref())?;
-    match decision {
-        Decision::Cloud(plan) => match (plan.credentials, plan.endpoint) {
-            (Credentials::MadeUp, Some(url)) => {
-                let config = made_up_config(&url, plan.region.as_deref());
-                Ok(Resolved::Cloud(Box::new(Cloud {
-                    location: CloudLocation::Endpoint,
-                    config,
-                    description: format!("target: the endpoint {url}, with made-up credentials"),
-                })))
-            }
-            (credentials, endpoint) => {
-                let cloud = aws::connect(credentials, endpoint, plan.region).await?;
-                Ok(Resolved::Cloud(Box::new(cloud)))
-            }
-        },
+    let profiles = profiles.as_ref();
+    match decide::decide(args, environment, profiles, services)? {
         Decision::Local => Ok(local(args.region.as_deref(), local_port).await),
+        Decision::Cloud(plan) => {
+            let client = network(environment, profiles)?.client()?;
+            let cloud = if plan.credentials == Credentials::MadeUp {
+                made_up(plan, client)
+            } else {
+                aws::connect(plan, client, profiles).await?
+            };
+            Ok(Resolved::Cloud(Box::new(cloud)))
+        }
+    }
+}
+
+fn network(
+    environment: &Environment,
+    profiles: Option<&ProfileSet>,
+) -> Result<NetworkSettings, NetworkError> {
+    let settings = NetworkSettings::read(|name| environment.get(name).map(Cow::Borrowed))?;
+    let Some(profiles) = profiles else {
+        return Ok(settings);
+    };
+    Ok(match profiles.get("ca_bundle") {
+        Some(path) if !path.trim().is_empty() => {
+            settings.or_ca_bundle(path, profiles.selected_profile())
+        }
+        _ => settings,
+    })
+}
+
+/// Endpoints that need no real credentials.
+fn made_up(plan: TargetPlan, client: SharedHttpClient) -> Cloud {
+    let region = plan.region.unwrap_or(LOCAL_REGION.to_owned());
+    // The endpoint is set below.
+    let config = local_config("")
+        .into_builder()
+        .region(Region::new(region))
+        .http_client(client);
+    let description = format!(
+        "target: {}, with made-up credentials",
+        plan.endpoints.describe()
+    );
+    Cloud {
+        location: CloudLocation::Endpoint,
+        config: plan.endpoints.apply(config).build(),
+        description,
     }
 }
 

@@ -30,6 +30,12 @@ pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
         .ok_or_else(|| InvalidDuration::Form(text.to_owned()))
 }
 
+/// The duration in whole seconds as a flag would have it: `1h 30m`.
+pub fn readable(duration: Duration) -> String {
+    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    format!("{:#}", SignedDuration::from_secs(seconds))
+}
+
 /// Parses the length of a tumbling window: whole seconds, from 1 s to 15 minutes, as in Lambda.
 ///
 /// # Errors

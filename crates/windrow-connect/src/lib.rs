@@ -16,6 +16,7 @@
 pub mod cloud;
 #[cfg(feature = "cli")]
 pub mod duration;
+mod network;
 mod sdk;
 #[cfg(feature = "cli")]
 pub mod signal;
@@ -24,4 +25,5 @@ pub mod stream;
 #[cfg(feature = "cli")]
 pub mod terminal;
 
+pub use network::{CaBundleOrigin, NetworkError};
 pub use sdk::{http_client, lambda_config, local_config};

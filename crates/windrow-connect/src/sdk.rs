@@ -1,5 +1,6 @@
 //! SDK configurations.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use aws_config::environment::{
@@ -14,6 +15,8 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use crate::network::{NetworkError, NetworkSettings};
+
 /// The default region of the local cloud.
 pub(crate) const LOCAL_REGION: &str = "us-east-1";
 
@@ -25,7 +28,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The largest call is a PutRecords of 10 MiB, which takes 10 seconds at 8 Mbit/s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An HTTP and HTTPS client that uses rustls with ring.
+/// An HTTP and HTTPS client that uses rustls with ring, no proxy, and the system's certificate
+/// authorities.
 ///
 /// Clients made from the same configuration share its connections. Connections belong to the
 /// runtime that made them, so there is no client for the whole process.
@@ -35,21 +39,27 @@ pub fn http_client() -> SharedHttpClient {
         .build_https()
 }
 
-/// The configuration of a Lambda function. The region, credentials and `AWS_ENDPOINT_URL` come from
-/// environment variables.
+/// The configuration of a Lambda function. The region, credentials and endpoints come from
+/// environment variables, and so do proxies (`HTTPS_PROXY`, `NO_PROXY`) and the certificate authorities
+/// to trust (`AWS_CA_BUNDLE`).
 ///
 /// It does not search instance metadata or profiles: a function has neither, and the search would
 /// slow down its cold start. Without a region or credentials, the first call fails with an error
 /// that says so.
-pub async fn lambda_config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
+///
+/// # Errors
+/// [`NetworkError`], if a proxy is not a URL, or the certificate authorities cannot be read.
+pub async fn lambda_config() -> Result<SdkConfig, NetworkError> {
+    let variable = |name: &str| std::env::var(name).ok().map(Cow::Owned);
+    let client = NetworkSettings::read(variable)?.client()?;
+    Ok(aws_config::defaults(BehaviorVersion::latest())
         .region(EnvironmentVariableRegionProvider::new())
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        .http_client(http_client())
+        .http_client(client)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts())
         .load()
-        .await
+        .await)
 }
 
 /// The configuration for an emulator at `endpoint_url`: made-up credentials and the region

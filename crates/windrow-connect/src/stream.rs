@@ -1,12 +1,13 @@
 //! Checks that a command's stream exists, before anything else, so that the user gets a helpful
 //! error.
 
+use std::error::Error;
 use std::fmt;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{Config, retry::RetryConfig};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
-
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use windrow_service::ServiceError;
 
 use crate::cloud::{Cloud, CloudLocation};
@@ -27,6 +28,15 @@ pub enum StreamError {
         name: String,
         /// The streams that exist, and how to create the application's.
         existing: Existing,
+    },
+    /// There is no stream with this ARN, which may be in another account.
+    #[error(
+        "there is no stream {arn}, or its account does not allow this one to use it: check the ARN, and \
+         the stream's resource policy"
+    )]
+    UnknownArn {
+        /// The stream's ARN.
+        arn: String,
     },
     /// The cloud cannot be reached or does not respond in time.
     #[error("{target} does not respond ({help})")]
@@ -79,6 +89,42 @@ pub fn parse_name(text: &str) -> Result<String, InvalidName> {
     Err(InvalidName)
 }
 
+/// A text that is neither a valid stream name nor a stream's ARN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidStream {
+    /// It does not start as an ARN.
+    #[error("{InvalidName}; or give the stream's ARN")]
+    Name,
+    /// It starts as an ARN.
+    #[error("a stream's ARN has the form arn:aws:kinesis:REGION:ACCOUNT:stream/NAME")]
+    Arn,
+}
+
+/// Parses the name or the ARN of a stream from a command line.
+///
+/// # Errors
+/// If it is neither.
+pub fn parse_name_or_arn(text: &str) -> Result<String, InvalidStream> {
+    if text.starts_with("arn:") {
+        let region = region_of(text).map(|_| text.to_owned());
+        return region.ok_or(InvalidStream::Arn);
+    }
+    parse_name(text).map_err(|InvalidName| InvalidStream::Name)
+}
+
+/// The region in a stream's ARN, or `None` if the text is not one.
+pub fn region_of(stream: &str) -> Option<&str> {
+    let mut parts = stream.splitn(6, ':');
+    let is_stream = parts.next() == Some("arn")
+        && parts.next()?.starts_with("aws")
+        && parts.next() == Some("kinesis");
+    let (region, account) = (parts.next()?, parts.next()?);
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    let name = parts.next()?.strip_prefix("stream/")?;
+    let is_arn = is_stream && !region.is_empty() && is_account && parse_name(name).is_ok();
+    is_arn.then_some(region)
+}
+
 /// The streams that exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Existing {
@@ -107,7 +153,7 @@ impl fmt::Display for Existing {
     }
 }
 
-/// Checks that `stream` exists. A caller without permission to describe it gets `Ok`.
+/// Checks that `stream`, a name or an ARN, exists. A caller without permission to describe it gets `Ok`.
 ///
 /// # Errors
 /// [`StreamError`], after three attempts if the error may be transient.
@@ -115,35 +161,24 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
     let client = Client::new(cloud.config());
     let retrying =
         || Config::builder().retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-    let result = client
-        .describe_stream_summary()
-        .stream_name(stream)
-        .customize()
-        .config_override(retrying())
-        .send()
-        .await;
+    let is_arn = region_of(stream).is_some();
+    let call = client.describe_stream_summary();
+    let call = if is_arn {
+        call.stream_arn(stream)
+    } else {
+        call.stream_name(stream)
+    };
+    let result = call.customize().config_override(retrying()).send().await;
     let Err(error) = result else {
         return Ok(());
     };
     let SdkError::ServiceError(response) = &error else {
-        let target = describe(cloud);
-        return Err(match error {
-            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => StreamError::Unreachable {
-                target,
-                help: match cloud.location() {
-                    CloudLocation::Aws => "check the network and the name of the region",
-                    CloudLocation::Endpoint | CloudLocation::Local => {
-                        "is a cloud running there? `cargo run -p local` starts one"
-                    }
-                },
-                source: ServiceError::from(&error),
-            },
-            _ => StreamError::NoUsableResponse {
-                target,
-                source: ServiceError::from(&error),
-            },
-        });
+        return Err(no_response(cloud, &error));
     };
+    if response.err().is_resource_not_found_exception() && is_arn {
+        let arn = stream.to_owned();
+        return Err(StreamError::UnknownArn { arn });
+    }
     if response.err().is_resource_not_found_exception() {
         let listed = client
             .list_streams()
@@ -165,16 +200,48 @@ pub async fn check(cloud: &Cloud, stream: &str) -> Result<(), StreamError> {
         Some("AccessDeniedException") => Ok(()),
         Some("LimitExceededException") => Err(StreamError::NoUsableResponse {
             target: describe(cloud),
-            source: ServiceError::from(&error),
+            source: ServiceError::of_call(&error),
         }),
         _ if response.raw().status().is_server_error() => Err(StreamError::NoUsableResponse {
             target: describe(cloud),
-            source: ServiceError::from(&error),
+            source: ServiceError::of_call(&error),
         }),
         _ => Err(StreamError::Rejected {
             name: stream.to_owned(),
-            source: ServiceError::from(&error),
+            source: ServiceError::of_call(&error),
         }),
+    }
+}
+
+/// The error of a call without a response, or whose response cannot be read.
+fn no_response<E>(cloud: &Cloud, error: &SdkError<E, HttpResponse>) -> StreamError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let target = describe(cloud);
+    let source = ServiceError::of_call(error);
+    if !matches!(
+        error,
+        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_)
+    ) {
+        return StreamError::NoUsableResponse { target, source };
+    }
+    let help = match cloud.location() {
+        _ if source.to_string().contains("invalid peer certificate") => {
+            "its certificate is not trusted; AWS_CA_BUNDLE can name the authorities to trust"
+        }
+        CloudLocation::Aws => {
+            "check the network, the region, and the proxy and its certificates (HTTPS_PROXY, \
+             AWS_CA_BUNDLE)"
+        }
+        CloudLocation::Endpoint | CloudLocation::Local => {
+            "is a cloud running there? `cargo run -p local` starts one"
+        }
+    };
+    StreamError::Unreachable {
+        target,
+        help,
+        source,
     }
 }
 
@@ -242,6 +309,35 @@ mod tests {
         }
         for name in ["", "bad name", "wildrydes/", "ä", &"x".repeat(129)] {
             assert_eq!(parse_name(name), Err(InvalidName), "{name}");
+            assert_eq!(parse_name_or_arn(name), Err(InvalidStream::Name), "{name}");
+        }
+    }
+
+    #[test]
+    fn arn_names_a_region() {
+        for (arn, region) in [
+            (
+                "arn:aws:kinesis:us-east-1:123456789012:stream/wildrydes",
+                "us-east-1",
+            ),
+            (
+                "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/A-1_b.c",
+                "cn-north-1",
+            ),
+        ] {
+            assert_eq!(region_of(arn), Some(region));
+            assert_eq!(parse_name_or_arn(arn), Ok(arn.to_owned()));
+        }
+        for arn in [
+            "arn:",
+            "arn:aws:kinesis:us-east-1:123456789012:wildrydes",
+            "arn:aws:kinesis::123456789012:stream/wildrydes",
+            "arn:aws:kinesis:us-east-1:12345:stream/wildrydes",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/",
+            "arn:aws:kinesis:us-east-1:123456789012:stream/wildrydes/consumer/map:1",
+            "arn:aws:firehose:us-east-1:123456789012:stream/wildrydes",
+        ] {
+            assert_eq!(parse_name_or_arn(arn), Err(InvalidStream::Arn), "{arn}");
         }
     }
 }

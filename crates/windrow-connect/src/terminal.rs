@@ -11,13 +11,17 @@ const CLOSED_TERMINAL: Option<i32> = Some(5);
 #[cfg(not(unix))]
 const CLOSED_TERMINAL: Option<i32> = None;
 
+/// The SDK logs these errors of a profile, and returns them too.
+const RETURNED: &str = "aws_config::profile::credentials=off";
+
 /// Logs to standard error, with the filter in `RUST_LOG`, or `default`, such as `warn`, if that is
 /// not set.
 ///
 /// Log lines are colored only on a terminal, and only if `NO_COLOR` is not set. Errors writing them
 /// are ignored. Does nothing if the process already has a subscriber.
 pub fn log(default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{default},{RETURNED}")));
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)

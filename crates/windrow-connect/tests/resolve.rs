@@ -1,21 +1,24 @@
 //! Resolves the local cloud and loopback endpoints.
 #![cfg(feature = "cli")]
 
+use aws_types::service_config::ServiceConfigKey;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
 use windrow_connect::cloud::{
-    Cloud, CloudLocation, Environment, LocalCloudNotRunning, Resolved, Target, TargetArgs,
-    TargetError, resolve,
+    AwsService, Cloud, CloudLocation, Environment, LocalCloudNotRunning, Resolved, Target,
+    TargetArgs, TargetError, resolve,
 };
+
+const SERVICES: [AwsService; 1] = [AwsService::Kinesis];
 
 async fn resolve_local(port: u16) -> Result<Resolved, TargetError> {
     let args = TargetArgs {
         target: Target::Local,
         ..TargetArgs::default()
     };
-    resolve(&args, &Environment::default(), port).await
+    resolve(&args, &Environment::default(), &SERVICES, port).await
 }
 
 fn cloud(resolved: Resolved) -> Cloud {
@@ -82,7 +85,7 @@ async fn loopback_endpoint_gets_no_real_credentials() {
         region: Some("eu-west-1".to_owned()),
         ..TargetArgs::default()
     };
-    let cloud = cloud(resolve(&args, &environment, 0).await.unwrap());
+    let cloud = cloud(resolve(&args, &environment, &SERVICES, 0).await.unwrap());
     assert_eq!(cloud.location(), CloudLocation::Endpoint);
     assert_eq!(
         cloud.config().region().map(AsRef::as_ref),
@@ -91,4 +94,50 @@ async fn loopback_endpoint_gets_no_real_credentials() {
     let description = "target: the endpoint http://localhost:9, with made-up credentials";
     assert_eq!(cloud.describe(), description);
     assert!(!format!("{environment:?}").contains("secret\""));
+}
+
+#[tokio::test]
+async fn each_service_goes_to_its_own_endpoint() {
+    let variables = [
+        ("AWS_ENDPOINT_URL_KINESIS", "http://127.0.0.1:2"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ("HOME", "/nonexistent"),
+    ];
+    let environment = Environment::from_iter(variables.map(|(k, v)| (k.into(), v.into())));
+    let services = [AwsService::Kinesis, AwsService::DynamoDb];
+    let args = TargetArgs::default();
+    let cloud = cloud(resolve(&args, &environment, &services, 0).await.unwrap());
+    let url = |service, variable| {
+        let key = ServiceConfigKey::builder()
+            .service_id(service)
+            .env(variable);
+        let key = key.profile("endpoint_url").build().unwrap();
+        cloud.config().service_config().unwrap().load_config(key)
+    };
+    let kinesis = url("Kinesis", "AWS_ENDPOINT_URL");
+    assert_eq!(kinesis.as_deref(), Some("http://127.0.0.1:2"));
+    let dynamodb = url("DynamoDB", "AWS_ENDPOINT_URL");
+    assert_eq!(dynamodb.as_deref(), Some("http://127.0.0.1:1"));
+    assert_eq!(url("Kinesis", "AWS_OTHER"), None);
+    assert_eq!(cloud.config().endpoint_url(), None);
+}
+
+#[test]
+fn region_of_an_arn_counts() {
+    let arn = "arn:aws:kinesis:eu-north-1:123456789012:stream/wildrydes";
+    let args = TargetArgs::default();
+    let region = |args: TargetArgs| args.in_region_of(arn).map(|args| args.region);
+    assert_eq!(region(args.clone()).unwrap().as_deref(), Some("eu-north-1"));
+    assert_eq!(args.in_region_of("wildrydes").unwrap().region, None);
+    let with_flag = |region: &str| TargetArgs {
+        region: Some(region.to_owned()),
+        ..args.clone()
+    };
+    assert!(region(with_flag("eu-north-1")).is_ok());
+    assert_eq!(
+        region(with_flag("us-east-1")).unwrap_err().to_string(),
+        format!(
+            "the stream {arn} is in the region eu-north-1, not in that of --region: remove --region"
+        )
+    );
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
-use windrow_connect::cloud::{Cloud, Environment, LOCAL_PORT, Resolved, resolve};
+use windrow_connect::cloud::{AwsService, Cloud, Environment, LOCAL_PORT, Resolved, resolve};
 use windrow_connect::terminal::{counted, printable};
 use windrow_core::sensor::Sensor;
 use windrow_core::time::Timestamp;
@@ -53,7 +53,8 @@ pub async fn run<S: Sensor>(
 ) -> Result<bool, AuditError> {
     let mut report = AuditReport::new(program.sensor.schema(), args.format, output);
     let opening = async {
-        let cloud = match resolve(&args.target, environment, LOCAL_PORT).await? {
+        let services = [AwsService::Kinesis, AwsService::DynamoDb];
+        let cloud = match resolve(&args.target, environment, &services, LOCAL_PORT).await? {
             Resolved::Cloud(cloud) => cloud,
             Resolved::LocalCloudNotRunning(not_running) => {
                 return Err(AuditError::LocalCloudNotRunning(not_running));

@@ -1,11 +1,15 @@
 //! Decides whether a query runs locally or on AWS.
 
 use windrow_connect::cloud::{
-    Cloud, CloudLocation, Environment, LOCAL_PORT, Resolved, Target, TargetArgs, resolve,
+    AwsService, Cloud, CloudLocation, Environment, LOCAL_PORT, Resolved, Target, TargetArgs,
+    resolve,
 };
 
 use crate::QueryError;
 use crate::args::QueryArgs;
+
+/// The services that a query calls.
+const SERVICES: [AwsService; 2] = [AwsService::Athena, AwsService::DynamoDb];
 
 /// Where a query is run.
 #[derive(Debug)]
@@ -29,7 +33,7 @@ pub(crate) async fn decide(
         }
         target.target = Target::Local;
     }
-    let Resolved::Cloud(cloud) = resolve(&target, environment, LOCAL_PORT).await? else {
+    let Resolved::Cloud(cloud) = resolve(&target, environment, &SERVICES, LOCAL_PORT).await? else {
         return Ok(Backend::Local(None));
     };
     let is_local = match cloud.location() {
@@ -61,6 +65,6 @@ async fn is_local_cloud(cloud: &Cloud, environment: &Environment) -> bool {
         target: Target::Local,
         ..TargetArgs::default()
     };
-    let resolved = resolve(&target, environment, port).await;
+    let resolved = resolve(&target, environment, &SERVICES, port).await;
     matches!(resolved, Ok(Resolved::Cloud(_)))
 }

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 use windrow_archive::ArchiveListing;
 use windrow_archive::windows::{ScanOptions, ScanReport, WindowRows, scan};
-use windrow_connect::cloud::{Environment, LOCAL_PORT, Resolved, resolve};
+use windrow_connect::cloud::{AwsService, Environment, LOCAL_PORT, Resolved, resolve};
 use windrow_connect::terminal::{counted, eprint_line, printable};
 use windrow_core::sensor::Sensor;
 
@@ -193,7 +193,13 @@ impl<S: Sensor> RecomputeProgram<S> {
         environment: &Environment,
     ) -> anyhow::Result<(Runtime, RecomputedTable)> {
         let runtime = Runtime::new()?;
-        let resolved = runtime.block_on(resolve(&args.target, environment, LOCAL_PORT))?;
+        let resolving = resolve(
+            &args.target,
+            environment,
+            &[AwsService::DynamoDb],
+            LOCAL_PORT,
+        );
+        let resolved = runtime.block_on(resolving)?;
         let cloud = match resolved {
             Resolved::Cloud(cloud) => cloud,
             Resolved::LocalCloudNotRunning(not_running) => {

@@ -13,8 +13,8 @@ use clap::Parser;
 use serde::Deserialize;
 use thiserror::Error;
 use windrow_connect::cloud::{
-    CloudLocation, Environment, LOCAL_PORT, LocalCloudNotRunning, Resolved, Target, TargetArgs,
-    TargetError, resolve,
+    AwsService, CloudLocation, Environment, LOCAL_PORT, LocalCloudNotRunning, Resolved, Target,
+    TargetArgs, TargetError, resolve,
 };
 use windrow_connect::stream::StreamError;
 use windrow_connect::terminal::counted;
@@ -149,7 +149,8 @@ pub async fn redrive(
         return Ok(found.report_unreadable(&mut notes));
     }
 
-    let cloud = match resolve(&args.target, environment, LOCAL_PORT).await? {
+    let services = [AwsService::Kinesis];
+    let cloud = match resolve(&args.target, environment, &services, LOCAL_PORT).await? {
         Resolved::Cloud(cloud) => cloud,
         Resolved::LocalCloudNotRunning(not_running) => {
             return Err(RedriveError::LocalCloudNotRunning(not_running));

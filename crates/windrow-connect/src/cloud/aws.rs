@@ -3,19 +3,21 @@
 use std::time::Duration;
 
 use aws_config::ecs::EcsCredentialsProvider;
-use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::time::timeout;
+use windrow_service::chain;
 
-use super::credentials::FoundCredentials;
-use super::decide::Credentials;
+use super::credentials::{FoundCredentials, sign_in_command};
+use super::decide::{Credentials, TargetPlan};
 use super::{Cloud, CloudLocation, TargetError};
-use crate::sdk::{http_client, local_credentials, timeouts};
+use crate::sdk::{local_credentials, timeouts};
 
 /// The timeout for getting credentials. The SDK's search ends with several requests to instance
 /// metadata, and a profile may run a program.
@@ -24,22 +26,23 @@ const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(20);
 /// Makes the configuration and gets the credentials once, so that missing credentials are reported
 /// at startup.
 pub(super) async fn connect(
-    credentials: Credentials,
-    endpoint: Option<String>,
-    region: Option<String>,
+    plan: TargetPlan,
+    client: SharedHttpClient,
+    profiles: Option<&ProfileSet>,
 ) -> Result<Cloud, TargetError> {
+    let TargetPlan {
+        endpoints,
+        credentials,
+        region,
+    } = plan;
     let region = region.map(Region::new);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http_client())
-        .retry_config(RetryConfig::disabled())
+        .http_client(client.clone())
         .timeout_config(timeouts());
     if let Some(region) = &region {
         loader = loader.region(region.clone());
     }
-    if let Some(endpoint) = &endpoint {
-        loader = loader.endpoint_url(endpoint);
-    }
-    let (provider, whose) = provider(&credentials, region);
+    let (provider, whose) = provider(&credentials, client, region);
     if let Some(provider) = provider {
         loader = loader.credentials_provider(provider);
     }
@@ -50,12 +53,11 @@ pub(super) async fn connect(
     let limited = timeout(CREDENTIALS_TIMEOUT, async {
         let config = loader.load().await;
         let Some(provider) = config.credentials_provider() else {
-            let missing = CredentialsError::not_loaded("no credentials provider");
-            return Err(TargetError::NoCredentials(missing));
+            return Err(TargetError::NoCredentials);
         };
         match provider.provide_credentials().await {
             Ok(_) => Ok(config),
-            Err(error) => Err(TargetError::NoCredentials(error)),
+            Err(error) => Err(failure(error, &credentials, profiles)),
         }
     });
     let config = limited.await.unwrap_or(Err(TargetError::SlowCredentials {
@@ -63,32 +65,75 @@ pub(super) async fn connect(
     }))?;
 
     let region = config.region().ok_or(TargetError::NoRegion)?;
-    let (location, description) = match endpoint {
-        Some(url) => (
-            CloudLocation::Endpoint,
-            format!("target: the endpoint {url}, region {region}, with {whose}"),
-        ),
-        None => (
-            CloudLocation::Aws,
-            format!("target: AWS, region {region}, with {whose}"),
-        ),
+    let description = format!(
+        "target: {}, region {region}, with {whose}",
+        endpoints.describe()
+    );
+    let location = if endpoints.is_empty() {
+        CloudLocation::Aws
+    } else {
+        CloudLocation::Endpoint
     };
+    // Until here, the SDK retries, because nothing else retries its calls for credentials.
+    let config = config.into_builder().retry_config(RetryConfig::disabled());
     Ok(Cloud {
         location,
-        config,
+        config: endpoints.apply(config).build(),
         description,
     })
+}
+
+/// Why there are no credentials.
+fn failure(
+    error: CredentialsError,
+    credentials: &Credentials,
+    profiles: Option<&ProfileSet>,
+) -> TargetError {
+    let profile = match credentials {
+        Credentials::Found(FoundCredentials::Profile(name)) => Some(name.as_str()),
+        Credentials::Chain => profiles.map(ProfileSet::selected_profile),
+        _ => None,
+    };
+    if let (Some(profile), Some(profiles)) = (profile, profiles)
+        && lacks_session(&error)
+        && let Some(command) = sign_in_command(profiles, profile)
+    {
+        let profile = profile.to_owned();
+        return TargetError::NoSession { profile, command };
+    }
+    if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+        return TargetError::NoCredentials;
+    }
+    TargetError::FailedCredentials(error)
+}
+
+/// Whether signing in would help. The SDK's errors for this are private, so their texts count
+/// (aws-config 1.13).
+fn lacks_session(error: &CredentialsError) -> bool {
+    const TEXTS: [&str; 6] = [
+        "cached Login token is expired",
+        "Please reauthenticate",
+        "the SSO token has expired",
+        // There is no file in the cache: no session was ever begun.
+        "No such file or directory",
+        "failed to load the cached SSO token",
+        // The portal of IAM Identity Center no longer accepts the token.
+        "UnauthorizedException",
+    ];
+    let text = chain(error);
+    TEXTS.iter().any(|known| text.contains(known))
 }
 
 /// The credentials provider, or `None` for the SDK's own search, and a description of the
 /// credentials.
 fn provider(
     credentials: &Credentials,
+    client: SharedHttpClient,
     region: Option<Region>,
 ) -> (Option<SharedCredentialsProvider>, String) {
     let settings = ProviderConfig::without_region()
         .with_behavior_version(Some(BehaviorVersion::latest()))
-        .with_http_client(http_client())
+        .with_http_client(client)
         .with_timeout_config(timeouts())
         .with_region(region);
     let (provider, whose) = match credentials {

@@ -19,13 +19,42 @@ pub(super) enum FoundCredentials {
 }
 
 /// A profile with one of these keys has credentials, or specifies how to get them.
-const PROFILE_KEYS: [&str; 5] = [
+const PROFILE_KEYS: [&str; 6] = [
     "aws_access_key_id",
-    "sso_session",
-    "sso_start_url",
+    LOGIN_KEY,
+    SSO_KEYS[0],
+    SSO_KEYS[1],
     "credential_process",
     "role_arn",
 ];
+
+/// The key of a profile that `aws login` has made.
+const LOGIN_KEY: &str = "login_session";
+/// The keys of a profile with IAM Identity Center, which was called SSO.
+const SSO_KEYS: [&str; 2] = ["sso_session", "sso_start_url"];
+
+/// The command that signs in to the profile, or to the one whose credentials it uses. `None` if it
+/// needs none.
+pub(super) fn sign_in_command(profiles: &ProfileSet, profile: &str) -> Option<String> {
+    let mut name = profile;
+    // A profile that names itself must not be searched for ever.
+    for _ in 0..=profiles.profiles().count() {
+        let found = profiles.get_profile(name)?;
+        let option = if name == "default" {
+            String::new()
+        } else {
+            format!(" --profile {name}")
+        };
+        if SSO_KEYS.iter().any(|key| is_set(found, key)) {
+            return Some(format!("aws sso login{option}"));
+        }
+        if is_set(found, LOGIN_KEY) {
+            return Some(format!("aws login{option}"));
+        }
+        name = found.get("source_profile")?;
+    }
+    None
+}
 
 /// Searches the same sources as the SDK, in the same order, except those that need the network.
 ///
@@ -63,12 +92,12 @@ pub(super) fn find(
 }
 
 fn has_credentials(profile: &Profile) -> bool {
-    let is_set = |key: &&str| {
-        profile
-            .get(key)
-            .is_some_and(|value| !value.trim().is_empty())
-    };
-    PROFILE_KEYS.iter().any(is_set)
+    PROFILE_KEYS.iter().any(|key| is_set(profile, key))
+}
+
+fn is_set(profile: &Profile, key: &str) -> bool {
+    let value = profile.get(key);
+    value.is_some_and(|value| !value.trim().is_empty())
 }
 
 fn variables(environment: &Environment) -> Option<Keys> {

@@ -1,9 +1,9 @@
 //! The rules for the target, as a pure function of flags, environment and profile files.
 
 use aws_config::profile::ProfileSet;
-use http::Uri;
 
 use super::credentials::{self, FoundCredentials};
+use super::endpoints::{AwsService, Endpoints};
 use super::environment::Environment;
 use super::{Target, TargetArgs, TargetError};
 
@@ -19,7 +19,7 @@ pub(super) enum Decision {
 /// How to reach AWS or an endpoint.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TargetPlan {
-    pub(super) endpoint: Option<String>,
+    pub(super) endpoints: Endpoints,
     pub(super) credentials: Credentials,
     pub(super) region: Option<String>,
 }
@@ -35,84 +35,122 @@ pub(super) enum Credentials {
     Chain,
 }
 
-/// Decides where calls go. `profiles` is `None` if profiles are not used.
+/// Decides where the calls of `services` go. `profiles` is `None` if profiles are not used.
 pub(super) fn decide(
     args: &TargetArgs,
     environment: &Environment,
     profiles: Option<&ProfileSet>,
+    services: &[AwsService],
 ) -> Result<Decision, TargetError> {
-    let endpoint = match flag_value(&args.endpoint_url) {
-        Some(url) => Some(ConfiguredEndpoint::parse(url)?),
-        None => None,
-    };
+    let profile_flag = flag_value(&args.profile);
+    let chosen = profile_flag.or_else(|| environment.get(PROFILE_VARIABLE));
+    if let (Some(name), Some(profiles)) = (chosen, profiles) {
+        check_profile(name, profile_flag.is_some(), environment, profiles)?;
+    }
+    let flag = flag_value(&args.endpoint_url);
+    let endpoints = Endpoints::find(flag, &environment.variables(), profiles, services)?;
     if args.target == Target::Local {
-        return local(args, environment, endpoint);
+        return local(args, environment, endpoints);
     }
 
-    let profile_flag = flag_value(&args.profile);
     let found =
         profiles.and_then(|profiles| credentials::find(environment, profiles, profile_flag));
-    if let (Some(name), None) = (profile_flag, &found) {
-        return Err(TargetError::NoCredentialsInProfile(name.to_owned()));
-    }
+    let no_credentials = |name: &str| TargetError::NoCredentialsInProfile {
+        profile: name.to_owned(),
+        files: environment.profile_files(),
+    };
     let region = region(args, environment, profiles);
-
     if args.target == Target::Aws {
-        if let Some(endpoint) = &endpoint
-            && endpoint.is_loopback
-        {
-            return Err(TargetError::LoopbackIsNotAws(endpoint.url.clone()));
+        if let Some(endpoint) = endpoints.loopback() {
+            return Err(TargetError::LoopbackIsNotAws(endpoint.to_string()));
         }
         let credentials = match (profile_flag, found) {
             (Some(_), Some(found)) => Credentials::Found(found),
-            _ => Credentials::Chain,
+            (Some(name), None) => return Err(no_credentials(name)),
+            (None, _) => Credentials::Chain,
         };
         return Ok(Decision::Cloud(TargetPlan {
-            endpoint: endpoint.map(|endpoint| endpoint.url),
+            endpoints,
             credentials,
             region,
         }));
     }
 
-    match (endpoint, found) {
-        (Some(endpoint), found) => {
-            let credentials = match found {
-                Some(found) if !endpoint.is_loopback => Credentials::Found(found),
-                _ => Credentials::MadeUp,
-            };
-            Ok(Decision::Cloud(TargetPlan {
-                endpoint: Some(endpoint.url),
-                credentials,
-                region,
-            }))
-        }
-        (None, Some(found)) => Ok(Decision::Cloud(TargetPlan {
-            endpoint: None,
+    if !endpoints.is_empty() {
+        endpoints.check_alike()?;
+        let credentials = match found {
+            Some(found) if endpoints.loopback().is_none() => Credentials::Found(found),
+            _ => Credentials::MadeUp,
+        };
+        return Ok(Decision::Cloud(TargetPlan {
+            endpoints,
+            credentials,
+            region,
+        }));
+    }
+    match (found, chosen) {
+        (Some(found), _) => Ok(Decision::Cloud(TargetPlan {
+            endpoints,
             credentials: Credentials::Found(found),
             region: Some(region.ok_or(TargetError::NoRegion)?),
         })),
-        (None, None) => Ok(Decision::Local),
+        // Whoever names a profile means AWS.
+        (None, Some(name)) if profile_flag.is_some() || name != DEFAULT_PROFILE => {
+            Err(no_credentials(name))
+        }
+        (None, _) => Ok(Decision::Local),
     }
+}
+
+const PROFILE_VARIABLE: &str = "AWS_PROFILE";
+/// The profile that is used if none is named.
+const DEFAULT_PROFILE: &str = "default";
+
+/// Checks that the profile exists. The default one need not, as for the SDK, unless a flag names it.
+fn check_profile(
+    name: &str,
+    is_flag: bool,
+    environment: &Environment,
+    profiles: &ProfileSet,
+) -> Result<(), TargetError> {
+    if profiles.get_profile(name).is_some() || (name == DEFAULT_PROFILE && !is_flag) {
+        return Ok(());
+    }
+    let mut existing: Vec<String> = profiles.profiles().map(str::to_owned).collect();
+    existing.sort();
+    Err(TargetError::NoSuchProfile {
+        profile: name.to_owned(),
+        origin: if is_flag {
+            "--profile"
+        } else {
+            PROFILE_VARIABLE
+        },
+        files: environment.profile_files(),
+        existing,
+    })
 }
 
 fn local(
     args: &TargetArgs,
     environment: &Environment,
-    endpoint: Option<ConfiguredEndpoint>,
+    endpoints: Endpoints,
 ) -> Result<Decision, TargetError> {
-    match endpoint {
-        None => Ok(Decision::Local),
-        Some(endpoint) if endpoint.is_loopback => Ok(Decision::Cloud(TargetPlan {
-            endpoint: Some(endpoint.url),
-            credentials: Credentials::MadeUp,
-            region: region(args, environment, None),
-        })),
-        Some(endpoint) => Err(TargetError::NotLocal(endpoint.url)),
+    if endpoints.is_empty() {
+        return Ok(Decision::Local);
     }
+    if let Some(endpoint) = endpoints.remote() {
+        return Err(TargetError::NotLocal(endpoint.to_string()));
+    }
+    endpoints.check_alike()?;
+    Ok(Decision::Cloud(TargetPlan {
+        endpoints,
+        credentials: Credentials::MadeUp,
+        region: region(args, environment, None),
+    }))
 }
 
 /// A flag's value. An empty value counts as not set.
-fn flag_value(flag: &Option<String>) -> Option<&str> {
+pub(super) fn flag_value(flag: &Option<String>) -> Option<&str> {
     flag.as_deref()
         .map(str::trim)
         .filter(|value| !value.is_empty())
@@ -128,34 +166,6 @@ fn region(
         .or_else(|| environment.get("AWS_DEFAULT_REGION"))
         .or_else(|| profiles?.get("region"))
         .map(str::to_owned)
-}
-
-struct ConfiguredEndpoint {
-    url: String,
-    is_loopback: bool,
-}
-
-impl ConfiguredEndpoint {
-    fn parse(url: &str) -> Result<Self, TargetError> {
-        let invalid = || TargetError::InvalidEndpoint(url.to_owned());
-        let uri: Uri = url.parse().map_err(|_| invalid())?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(invalid());
-        }
-        let host = uri.host().filter(|host| !host.is_empty());
-        Ok(Self {
-            url: url.to_owned(),
-            is_loopback: is_loopback(host.ok_or_else(invalid)?),
-        })
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    match address.parse::<std::net::IpAddr>() {
-        Ok(address) => address.is_loopback(),
-        Err(_) => host.eq_ignore_ascii_case("localhost"),
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use aws_config::profile::{self, ProfileSet};
 use aws_types::os_shim_internal::{Env, Fs};
 
 use super::TargetError;
+use super::error::ProfileFiles;
 
 /// The environment variables, read by main with `Environment::from_iter(std::env::vars_os())`.
 ///
@@ -37,6 +38,22 @@ impl Environment {
         if value.is_empty() { None } else { Some(value) }
     }
 
+    /// The variables that are not empty, for the SDK's functions.
+    pub(super) fn variables(&self) -> Env {
+        let set = self.0.iter().filter(|(_, value)| !value.trim().is_empty());
+        let set = set.map(|(name, value)| (name.clone(), value.clone()));
+        Env::from(set.collect::<HashMap<_, _>>())
+    }
+
+    /// The names of the profile files, as the user would write them.
+    pub(super) fn profile_files(&self) -> ProfileFiles {
+        let file = |variable, default: &str| self.get(variable).unwrap_or(default).to_owned();
+        ProfileFiles {
+            config: file("AWS_CONFIG_FILE", "~/.aws/config"),
+            credentials: file("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+        }
+    }
+
     /// Reads the profile files, from the locations that the variables specify.
     ///
     /// A missing file counts as empty.
@@ -53,6 +70,9 @@ impl Environment {
         let chosen = chosen.map(|name| name.to_owned().into());
         profile::load(files, &environment, &Default::default(), chosen)
             .await
-            .map_err(TargetError::Profiles)
+            .map_err(|source| TargetError::Profiles {
+                files: self.profile_files(),
+                source,
+            })
     }
 }

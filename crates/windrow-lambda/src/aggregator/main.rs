@@ -43,7 +43,7 @@ pub fn main<S: Sensor, E: Into<Error>>(sensor: Result<S, E>) -> ExitCode {
 
 async fn run<S: Sensor>(sensor: S) -> Result<(), Error> {
     let settings = AggregatorSettings::read(|name| std::env::var(name).ok())?.check(&sensor)?;
-    let config = windrow_connect::lambda_config().await;
+    let config = windrow_connect::lambda_config().await?;
     let function = Arc::new(Aggregator::new(
         sensor,
         KinesisStream::new(

@@ -40,7 +40,7 @@ pub fn main_of<W: WindowOutputs, E: Into<Error>>(outputs: Result<W, E>) -> ExitC
 
 async fn run(outputs: impl WindowOutputs) -> Result<(), Error> {
     let settings = FinisherSettings::read(|name| std::env::var(name).ok())?.check(&outputs)?;
-    let config = windrow_connect::lambda_config().await;
+    let config = windrow_connect::lambda_config().await?;
     let sink = crate::metrics::standard_output(settings.function_name.clone());
     let function = Arc::new(finisher(outputs, settings, &config, sink));
     let handler = service_fn(move |invocation: LambdaEvent<()>| {

@@ -30,7 +30,7 @@ pub fn main<S: Sensor, E: Into<Error>>(
 
 async fn run<S: Sensor>(sensor: S, row_metric: Option<RowMetric>) -> Result<(), Error> {
     let settings = ProcessorSettings::read(|name| std::env::var(name).ok())?;
-    let config = windrow_connect::lambda_config().await;
+    let config = windrow_connect::lambda_config().await?;
     let schema = sensor.schema();
     let function = Processor::new(
         schema,

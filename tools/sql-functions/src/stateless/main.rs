@@ -32,7 +32,7 @@ pub fn main<E: Into<Error>>(sensor: Result<SqlSensor, E>) -> ExitCode {
 
 async fn run(sensor: SqlSensor) -> Result<(), Error> {
     let settings = StatelessSettings::read(|name| std::env::var(name).ok())?.check(&sensor)?;
-    let config = windrow_connect::lambda_config().await;
+    let config = windrow_connect::lambda_config().await?;
     let sink = metrics::standard_output(settings.function_name);
     let (outputs, rejects) = (&settings.output_streams, settings.rejects_stream);
     let function = Arc::new(writer(sensor, outputs, rejects, &config, sink));

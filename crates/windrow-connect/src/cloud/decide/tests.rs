@@ -20,8 +20,22 @@ credential_process = /bin/credentials
 [profile role]
 role_arn = arn:aws:iam::123456789012:role/rider
 source_profile = keys
+[profile login]
+login_session = arn:aws:iam::123456789012:user/alice
+region = eu-west-1
+[profile of-login]
+role_arn = arn:aws:iam::123456789012:role/rider
+source_profile = login
+[profile loop]
+source_profile = loop
 [profile plain]
 output = json
+[profile emulator]
+endpoint_url = http://127.0.0.1:9999
+services = emulators
+[services emulators]
+dynamodb =
+  endpoint_url = http://127.0.0.1:8000
 ";
 
 const CREDENTIALS: &str = "\
@@ -32,14 +46,28 @@ aws_secret_access_key = secret
 aws_access_key_id =
 ";
 
-#[derive(Default)]
 struct Case<'a> {
+    services: &'a [AwsService],
     target: Target,
     endpoint: &'a str,
     region: &'a str,
     profile: &'a str,
     variables: &'a [(&'a str, &'a str)],
     files: bool,
+}
+
+impl Default for Case<'_> {
+    fn default() -> Self {
+        Self {
+            services: &[AwsService::Kinesis],
+            target: Target::Auto,
+            endpoint: "",
+            region: "",
+            profile: "",
+            variables: &[],
+            files: false,
+        }
+    }
 }
 
 impl Case<'_> {
@@ -66,7 +94,7 @@ impl Case<'_> {
         };
         let chosen = args.profile.as_deref();
         let profiles = environment.profiles_in(&files, chosen).await.unwrap();
-        decide(&args, &environment, Some(&profiles))
+        decide(&args, &environment, Some(&profiles), self.services)
     }
 
     /// A short description of the decision.
@@ -84,7 +112,10 @@ impl Case<'_> {
             Credentials::Found(FoundCredentials::WebIdentity) => "web identity".to_owned(),
             Credentials::Found(FoundCredentials::Container) => "container".to_owned(),
         };
-        let endpoint = plan.endpoint.unwrap_or_else(|| "aws".to_owned());
+        let endpoint = match plan.endpoints.describe() {
+            aws if aws == "AWS" => "aws".to_owned(),
+            endpoint => endpoint.replace("the endpoint ", ""),
+        };
         let region = plan.region.unwrap_or_else(|| "no region".to_owned());
         format!("{endpoint}, {credentials}, {region}")
     }
@@ -119,7 +150,48 @@ async fn without_credentials_auto_is_local() {
         "local",
     )
     .await;
-    check(auto(&[("AWS_PROFILE", "missing")]), "local").await;
+    check(auto(&[("AWS_PROFILE", "default")]), "local").await;
+}
+
+#[tokio::test]
+async fn missing_profile_is_an_error_that_lists_the_others() {
+    let files = "/home/rider/.aws/config and ~/.aws/credentials";
+    let existing =
+        "default, empty, emulator, keys, loop, login, of-login, plain, process, role, signed-in";
+    for target in [Target::Auto, Target::Aws] {
+        let variables = [
+            ("AWS_PROFILE", "prdo"),
+            ("AWS_CONFIG_FILE", "/home/rider/.aws/config"),
+            KEYS[0],
+            KEYS[1],
+        ];
+        let by_variable = Case {
+            target,
+            variables: &variables,
+            files: true,
+            ..Case::default()
+        };
+        let expected = format!(
+            "error: there is no profile \"prdo\", which AWS_PROFILE names, in {files}; existing \
+             profiles: {existing}"
+        );
+        check(by_variable, &expected).await;
+        let by_flag = Case {
+            target,
+            profile: "default",
+            ..Case::default()
+        };
+        let expected = "error: there is no profile \"default\", which --profile names, in \
+                        ~/.aws/config and ~/.aws/credentials; they have no profiles";
+        check(by_flag, expected).await;
+    }
+    let variables = [("AWS_PROFILE", "prdo")];
+    let with_endpoint = Case {
+        endpoint: "http://127.0.0.1:4566",
+        ..auto(&variables)
+    };
+    let outcome = with_endpoint.outcome().await;
+    assert!(outcome.contains("no profile \"prdo\""), "{outcome}");
 }
 
 #[tokio::test]
@@ -158,6 +230,7 @@ async fn with_credentials_in_the_environment_auto_is_aws() {
 #[tokio::test]
 async fn with_credentials_in_a_profile_auto_is_aws() {
     check(profile("signed-in"), "aws, profile signed-in, eu-north-1").await;
+    check(profile("login"), "aws, profile login, eu-west-1").await;
     let with_region = |profile| Case {
         profile,
         region: "eu-west-3",
@@ -186,7 +259,14 @@ async fn credentials_file_location_is_configurable() {
     let environment = Environment::from_iter(variables.map(|(k, v)| (k.into(), v.into())));
     let files = Fs::from_slice(&[("/elsewhere", "[default]\naws_access_key_id = AKIAEXAMPLE\n")]);
     let profiles = environment.profiles_in(&files, None).await.unwrap();
-    let decision = decide(&TargetArgs::default(), &environment, Some(&profiles)).unwrap();
+    let services = [AwsService::Kinesis];
+    let decision = decide(
+        &TargetArgs::default(),
+        &environment,
+        Some(&profiles),
+        &services,
+    )
+    .unwrap();
     let Decision::Cloud(plan) = decision else {
         panic!("not AWS")
     };
@@ -201,13 +281,135 @@ async fn profile_flag_without_credentials_is_an_error() {
         ..Case::default()
     };
     check(default_only, "local").await;
-    for name in ["plain", "empty", "missing"] {
-        let outcome = profile(name).outcome().await;
-        assert!(
-            outcome.starts_with(&format!("error: profile {name:?} has no credentials")),
-            "{outcome}"
-        );
+    for name in ["plain", "empty"] {
+        let variables = [("AWS_PROFILE", name)];
+        let by_variable = Case {
+            files: true,
+            ..auto(&variables)
+        };
+        let on_aws = Case {
+            target: Target::Aws,
+            ..profile(name)
+        };
+        for case in [profile(name), by_variable, on_aws] {
+            let outcome = case.outcome().await;
+            let expected = format!(
+                "error: profile {name:?} in ~/.aws/config and ~/.aws/credentials has no credentials"
+            );
+            assert!(outcome.starts_with(&expected), "{outcome}");
+        }
     }
+}
+
+#[tokio::test]
+async fn sign_in_command_is_that_of_the_profile_with_the_session() {
+    let environment = Environment::from_iter([("HOME".into(), "/home/rider".into())]);
+    let files = Fs::from_slice(&[("/home/rider/.aws/config", CONFIG)]);
+    let profiles = environment.profiles_in(&files, None).await.unwrap();
+    for (profile, expected) in [
+        ("login", Some("aws login --profile login")),
+        ("of-login", Some("aws login --profile login")),
+        ("signed-in", Some("aws sso login --profile signed-in")),
+        ("plain", None),
+        ("loop", None),
+        ("missing", None),
+    ] {
+        let command = credentials::sign_in_command(&profiles, profile);
+        assert_eq!(command.as_deref(), expected, "{profile}");
+    }
+}
+
+#[tokio::test]
+async fn endpoints_of_variables_and_profiles_are_named() {
+    const GENERAL: (&str, &str) = ("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    const OF_KINESIS: (&str, &str) = ("AWS_ENDPOINT_URL_KINESIS", "http://127.0.0.1:2");
+    const OF_S3: (&str, &str) = ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:3");
+    const IGNORE: (&str, &str) = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
+    const REGION: (&str, &str) = ("AWS_REGION", "eu-west-1");
+    let [key, secret] = KEYS;
+    let made_up = "made-up, eu-west-1";
+    for (variables, expected) in [
+        (
+            &[GENERAL, REGION][..],
+            "http://127.0.0.1:1 (from AWS_ENDPOINT_URL), made-up, eu-west-1",
+        ),
+        (
+            &[GENERAL, OF_KINESIS, key, secret, REGION],
+            "http://127.0.0.1:2 (from AWS_ENDPOINT_URL_KINESIS), made-up, eu-west-1",
+        ),
+        (&[OF_S3, key, secret, REGION], "aws, variables, eu-west-1"),
+        (
+            &[GENERAL, IGNORE, key, secret, REGION],
+            "aws, variables, eu-west-1",
+        ),
+        (
+            &[("AWS_ENDPOINT_URL", " "), key, secret, REGION],
+            "aws, variables, eu-west-1",
+        ),
+    ] {
+        check(auto(variables), expected).await;
+    }
+    let flag = Case {
+        endpoint: "http://127.0.0.1:7",
+        ..auto(&[GENERAL, OF_KINESIS, REGION])
+    };
+    check(flag, &format!("http://127.0.0.1:7, {made_up}")).await;
+
+    let variables = [("AWS_PROFILE", "emulator"), key, secret, REGION];
+    let by_profile = |services, target| Case {
+        services,
+        target,
+        files: true,
+        ..auto(&variables)
+    };
+    let kinesis = "http://127.0.0.1:9999 (from profile emulator)";
+    let dynamodb = "http://127.0.0.1:8000 (from profile emulator)";
+    let one = by_profile(&[AwsService::Kinesis], Target::Auto);
+    check(one, &format!("{kinesis}, {made_up}")).await;
+    let both = [AwsService::Kinesis, AwsService::DynamoDb];
+    let each = format!("Kinesis at {kinesis}, DynamoDB at {dynamodb}, {made_up}");
+    check(by_profile(&both, Target::Auto), &each).await;
+    let expected =
+        format!("error: --target aws sends real credentials, but the endpoint {kinesis}");
+    let outcome = by_profile(&both, Target::Aws).outcome().await;
+    assert!(outcome.starts_with(&expected), "{outcome}");
+}
+
+#[tokio::test]
+async fn real_credentials_never_go_to_some_loopback_endpoint() {
+    let [key, secret] = KEYS;
+    let local = ("AWS_ENDPOINT_URL_KINESIS", "http://[::1]:2");
+    let remote = ("AWS_ENDPOINT_URL_DYNAMODB", "https://dynamodb.example.com");
+    for (variables, elsewhere) in [
+        (&[local, key, secret][..], "AWS"),
+        (
+            &[local, remote, key, secret],
+            "https://dynamodb.example.com (from AWS_ENDPOINT_URL_DYNAMODB)",
+        ),
+    ] {
+        for services in [
+            [AwsService::Kinesis, AwsService::DynamoDb],
+            [AwsService::DynamoDb, AwsService::Kinesis],
+        ] {
+            let case = Case {
+                services: &services,
+                ..auto(variables)
+            };
+            let expected = format!(
+                "error: Kinesis has the endpoint http://[::1]:2 (from AWS_ENDPOINT_URL_KINESIS) on \
+                 this machine, but DynamoDB goes to {elsewhere}: give both an endpoint on this \
+                 machine, or neither"
+            );
+            check(case, &expected).await;
+        }
+    }
+    let with_keys = [local, key, secret];
+    let alone = Case {
+        services: &[AwsService::DynamoDb],
+        region: "eu-west-1",
+        ..auto(&with_keys)
+    };
+    check(alone, "aws, variables, eu-west-1").await;
 }
 
 #[tokio::test]
