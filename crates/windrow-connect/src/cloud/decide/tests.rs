@@ -157,7 +157,7 @@ async fn without_credentials_auto_is_local() {
 async fn missing_profile_is_an_error_that_lists_the_others() {
     let files = "/home/rider/.aws/config and ~/.aws/credentials";
     let existing =
-        "default, empty, emulator, keys, loop, login, of-login, plain, process, role, signed-in";
+        "default, empty, emulator, keys, login, loop, of-login, plain, process, role, signed-in";
     for target in [Target::Auto, Target::Aws] {
         let variables = [
             ("AWS_PROFILE", "prdo"),
