@@ -75,11 +75,9 @@ async fn function_goes_by_the_proxy_and_trusts_the_certificate_authorities() {
     assert!(succeeded && output.contains("open shards: 0"), "{output}");
     assert_eq!(proxy.asked(), [format!("CONNECT {HOST}:443 HTTP/1.1")]);
 
+    // Without the variable, the system's certificate authorities count, if it has any.
     let (succeeded, output) = call(&[proxied]).await;
-    assert!(
-        !succeeded && output.contains("invalid peer certificate"),
-        "{output}"
-    );
+    assert!(!succeeded, "{output}");
 }
 
 #[tokio::test]
