@@ -29,7 +29,7 @@ const RECORDS: u64 = 400;
 fn options(language: &str, command: &str, log: &Path) -> BootstrapOptions {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/functions");
     let path = std::env::var_os("PATH").unwrap();
-    let options = BootstrapOptions::command("counter", command, folder.join(language), path);
+    let options = BootstrapOptions::command("distances", command, folder.join(language), path);
     let mut options = options.unwrap();
     options.log = FunctionLog::File(log.join("log"));
     options
@@ -59,8 +59,9 @@ impl Function for CountingFunction {
             if event.is_final_invoke_for_window {
                 let response: Value = serde_json::from_slice(&response).unwrap();
                 let mut totals = self.totals.lock().unwrap();
-                for (unicorn, count) in response["state"].as_object().unwrap() {
-                    *totals.entry(unicorn.clone()).or_default() += count.as_u64().unwrap();
+                let sums = &response["state"]["sums"];
+                for (unicorn, sum) in sums.as_object().into_iter().flatten() {
+                    *totals.entry(unicorn.clone()).or_default() += sum.as_u64().unwrap();
                 }
             }
             Ok(response)
@@ -94,15 +95,20 @@ async fn counts_every_record(function: Arc<dyn Function>, between: impl FnOnce()
     finish(&mapping, cloud.endpoint.clock()).await;
 
     let totals = counting.totals.lock().unwrap();
-    let expected = |unicorn: &str| (unicorn.to_owned(), RECORDS / 4);
-    let expected = ["Bucephalus", "Rocinante", "Shadowfax", "Sleipnir"].map(expected);
-    assert_eq!(*totals, BTreeMap::from(expected));
+    let mut expected = BTreeMap::new();
+    for number in 0..RECORDS {
+        *expected.entry(unicorn(number).to_owned()).or_default() += number;
+    }
+    assert_eq!(*totals, expected);
+}
+
+fn unicorn(number: u64) -> &'static str {
+    ["Shadowfax", "Rocinante", "Bucephalus", "Sleipnir"][(number % 4) as usize]
 }
 
 async fn put(cloud: &TestEndpoint, numbers: std::ops::Range<u64>) {
     let entry = |number: u64| {
-        let unicorn = ["Shadowfax", "Rocinante", "Bucephalus", "Sleipnir"][(number % 4) as usize];
-        let data = json!({ "unicorn": unicorn, "number": number });
+        let data = json!({ "Name": unicorn(number), "Distance": number });
         let entry = PutRecordsRequestEntry::builder().partition_key(number.to_string());
         let entry = entry.data(Blob::new(data.to_string()));
         entry.build().unwrap()
