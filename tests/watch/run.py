@@ -80,7 +80,8 @@ def copy_sources():
 
 def edit_while_readings_are_sent(endpoint, log):
     """Returns how many readings were sent."""
-    command = [PROGRAMS / "producer", "--endpoint-url", endpoint, "--unicorns", "20", "--rate", "10"]
+    # Few, since a batch that a function has when it is stopped is retried only after a timeout of a minute.
+    command = [PROGRAMS / "producer", "--endpoint-url", endpoint, "--unicorns", "5"]
     with running("producer", command) as producer:
         started = time.monotonic()
         for function, (_, metric, _) in EDITS.items():
