@@ -1,8 +1,6 @@
 //! The thermometers of several sites: temperatures per site and room per minute.
 
-use windrow::Sensor;
-use windrow::core::sensor::{DeclaredSensor, Fixed, SensorError};
-use windrow::core::time::Timestamp;
+use windrow::{DeclaredSensor, Fixed, Sensor, SensorError, Timestamp};
 
 /// A reading: `{"Site":"Berlin","Room":"Attic","Time":"2026-11-20 09:17:08","Celsius":21.5}`.
 #[derive(Sensor)]
