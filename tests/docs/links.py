@@ -1,6 +1,15 @@
-"""Links within the repository: the file exists, and has the heading."""
+"""Links within the repository: the file exists, and has the heading. So do files that are named as code."""
+
+import re
 
 import markdown
+
+FOLDERS = "aggregator|bench|consumer|crates|dashboard|docs|examples|fuzz|processor|producer|tests|tools|unicorn"
+# Notes of the past, and files of benchmarks that are not in the repository.
+EXCEPT = {"CHANGELOG.md", "RESULTS.md"}
+# What the reader of docs/kinesis-sql.md makes.
+MADE = "examples/orders/"
+NAMED = re.compile(rf"`((?:(?:{FOLDERS})/[\w./-]*|\.ci/[\w-]+))`")
 
 
 def problems() -> list[str]:
@@ -10,6 +19,7 @@ def problems() -> list[str]:
         for link in document.links:
             if reason := problem(link, documents):
                 found.append(f"{link.place}: {link.target}: {reason}")
+        found += missing_names(document)
     return found
 
 
@@ -28,6 +38,16 @@ def problem(link: markdown.Link, documents: dict) -> str | None:
     if anchor and path in documents and anchor not in documents[path].anchors:
         return "the file has no such heading"
     return None
+
+
+def missing_names(document: markdown.Document) -> list[str]:
+    if document.path.name in EXCEPT:
+        return []
+    where = document.path.relative_to(markdown.ROOT)
+    names = NAMED.findall(document.path.read_text())
+    folders = (markdown.ROOT, document.path.parent)
+    missing = [name for name in names if not any((folder / name).exists() for folder in folders)]
+    return [f"{where}: {name}: there is no such file" for name in missing if not name.startswith(MADE)]
 
 
 def is_item(link: markdown.Link) -> bool:

@@ -8,6 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^(\s*)(```+|~~~+)\s*(.*)$")
 HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$")
+# A block that only tests/docs/check runs.
+HIDDEN = re.compile(r"^<!-- run\b(.*)$")
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+(?:\([^()\s]*\))?)(?:\s+\"[^\"]*\")?\)")
 CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
 
@@ -85,6 +87,10 @@ def read(path: Path) -> Document:
         if start := FENCE.match(line):
             end_paragraph()
             fence = (start[1], start[2], Block(path, number, start[3].split(), ""))
+            continue
+        if hidden := HIDDEN.match(line):
+            end_paragraph()
+            fence = ("", "-->", Block(path, number, ["sh", *hidden[1].split()], ""))
             continue
         if heading := HEADING.match(line):
             anchor = slug(heading[1])
