@@ -40,6 +40,8 @@
 //! What one record unpacks to, all layers and user records together, is at most [`MOST_UNPACKED`]
 //! bytes, and the layers of compression around anything are at most [`MOST_LAYERS`]. Beyond, it is
 //! an [`UnpackError`], like anything broken.
+//!
+//! Part of [windrow](https://docs.rs/windrow), which leads to the other crates.
 
 mod compression;
 mod error;

@@ -82,6 +82,8 @@
 //! * A number whose digits, without the point, exceed 10^30 cannot be summed either.
 //! * `NOT NULL` of a stream's column is accepted, and not checked.
 //! * `VARCHAR` without a length is `VARCHAR(1)`, as in the standard.
+//!
+//! Part of [windrow](https://docs.rs/windrow), which leads to the other crates.
 
 pub mod application;
 pub mod batch;
