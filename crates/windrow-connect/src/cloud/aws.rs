@@ -1,5 +1,7 @@
 //! The SDK configuration for AWS, or for an endpoint that uses real credentials.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use aws_config::ecs::EcsCredentialsProvider;
@@ -107,21 +109,30 @@ fn failure(
     TargetError::FailedCredentials(error)
 }
 
-/// Whether signing in would help. The SDK's errors for this are private, so their texts count
-/// (aws-config 1.13).
+/// Whether signing in would help: the session is over, or there is no file in the cache, since none was
+/// ever begun. The SDK's errors for this are private, so their texts count (aws-config 1.13).
 fn lacks_session(error: &CredentialsError) -> bool {
-    const TEXTS: [&str; 6] = [
+    const TEXTS: [&str; 5] = [
         "cached Login token is expired",
         "Please reauthenticate",
         "the SSO token has expired",
-        // There is no file in the cache: no session was ever begun.
-        "No such file or directory",
         "failed to load the cached SSO token",
         // The portal of IAM Identity Center no longer accepts the token.
         "UnauthorizedException",
     ];
     let text = chain(error);
-    TEXTS.iter().any(|known| text.contains(known))
+    TEXTS.iter().any(|known| text.contains(known)) || is_file_missing(error)
+}
+
+fn is_file_missing(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.kind() == io::ErrorKind::NotFound;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// The credentials provider, or `None` for the SDK's own search, and a description of the
