@@ -1,6 +1,7 @@
 """Links within the repository: the file exists, and has the heading. So do files that are named as code."""
 
 import re
+from pathlib import Path
 
 import markdown
 
@@ -20,6 +21,22 @@ def problems() -> list[str]:
             if reason := problem(link, documents):
                 found.append(f"{link.place}: {link.target}: {reason}")
         found += missing_names(document)
+    return found
+
+
+def problems_of_site(folder: Path) -> list[str]:
+    """Links between the pages that mdBook has built."""
+    texts = {page.name: page.read_text() for page in folder.glob("*.html") if page.name != "print.html"}
+    ids = {name: set(re.findall(r'\bid="([^"]+)"', text)) for name, text in texts.items()}
+    found = []
+    for page, text in texts.items():
+        for target in re.findall(r'\b(?:href|src)="([^":]+)"', text):
+            name, _, anchor = target.partition("#")
+            name = name or page
+            if not (folder / name).exists():
+                found.append(f"target/book/{page}: {target}: there is no such file")
+            elif anchor and name in ids and anchor not in ids[name]:
+                found.append(f"target/book/{page}: {target}: the page has no such heading")
     return found
 
 
