@@ -33,6 +33,8 @@ MARKS = NOT_RUN | {"after", "background", "terminals"}
 COVERED = {"bench", "build", "clippy", "doc", "fmt", "test"}
 SHELL = {"sh", "bash", "shell"}
 HERE = Path(__file__).parent
+# The groups of processes that are running.
+GROUPS: set[int] = set()
 # Seconds that a block may take, and a program until it answers or ends.
 BLOCK_LIMIT = 600
 START_LIMIT = 120
@@ -161,10 +163,7 @@ class Runner:
         log = self.folder / "block.log"
         environment = self.environment() | ({"DOCS_AFTER": "1"} if self.background else {})
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                self.command(text), cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            )
+            process = self.spawn(text, environment, output)
             try:
                 code = process.wait(BLOCK_LIMIT)
             except subprocess.TimeoutExpired:
@@ -173,15 +172,20 @@ class Runner:
                 kill(process)
         return None if code == 0 else f"failed ({code}):\n{tail(log)}"
 
+    def spawn(self, text: str, environment: dict[str, str], output) -> subprocess.Popen:
+        """Bash, in a group of its own, whose other processes end with it."""
+        process = subprocess.Popen(
+            self.command(text), cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        )
+        GROUPS.add(process.pid)
+        return process
+
     def start(self, text: str, place: str) -> str | None:
         self.log = self.folder / "background.log"
         environment = self.environment() | {"DOCS_BACKGROUND": "1"}
-        # `exec` of the last line is not needed: SIGINT goes to the whole group.
         with self.log.open("wb") as output:
-            self.background = subprocess.Popen(
-                self.command(text), cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            )
+            self.background = self.spawn(text, environment, output)
         self.background_place = place
         deadline = time.monotonic() + START_LIMIT
         while time.monotonic() < deadline and self.background.poll() is None:
@@ -264,6 +268,16 @@ def kill(process: subprocess.Popen) -> None:
     except (ProcessLookupError, PermissionError):
         pass
     process.wait()
+    GROUPS.discard(process.pid)
+
+
+def kill_all() -> None:
+    """Ends what is running, when the check itself is ended."""
+    for group in list(GROUPS):
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
 
 
 def tail(log: Path) -> str:
