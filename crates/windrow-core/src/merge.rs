@@ -198,7 +198,7 @@ mod tests {
         range: SequenceRange,
         readings: u64,
         duplicates: u64,
-        hash: u8,
+        hash: u16,
     }
 
     impl RangedRow for TestRow {
@@ -215,7 +215,7 @@ mod tests {
         }
 
         fn hash(&self) -> RowHash {
-            [self.hash; 8]
+            u64::from(self.hash).to_be_bytes()
         }
     }
 
@@ -322,7 +322,7 @@ mod tests {
         let best = sets.max_by_key(|chosen| {
             let records: u64 = chosen.iter().map(|row| row.readings + row.duplicates).sum();
             let readings: u64 = chosen.iter().map(|row| row.readings).sum();
-            let hashes: Vec<u8> = chosen.iter().map(|row| row.hash).collect();
+            let hashes: Vec<u16> = chosen.iter().map(|row| row.hash).collect();
             (records, Reverse(readings), Reverse(hashes))
         });
         best.unwrap_or_default()
@@ -333,12 +333,13 @@ mod tests {
     }
 
     prop_compose! {
-        /// Rows with the same hash are equal: it is made of everything else.
+        /// Rows with the same hash are equal: it is a number of everything else, below a prime, times
+        /// another number.
         fn any_row()(
             from in 0..20_u32, length in 0..8_u32, readings in 1..4_u64, duplicates in 0..2_u64,
         ) -> TestRow {
-            let mixed = from * 131 + length * 31 + readings as u32 * 7 + duplicates as u32;
-            TestRow { duplicates, hash: (mixed * 97 % 251) as u8, ..row(from, from + length, readings) }
+            let number = ((from * 8 + length) * 4 + readings as u32) * 2 + duplicates as u32;
+            TestRow { duplicates, hash: (number * 97 % 1289) as u16, ..row(from, from + length, readings) }
         }
     }
 
@@ -349,7 +350,7 @@ mod tests {
             for pair in selected.windows(2) {
                 prop_assert!(rows[pair[0]].range.to() < rows[pair[1]].range.from());
             }
-            let hashes = |rows: Vec<TestRow>| -> Vec<u8> {
+            let hashes = |rows: Vec<TestRow>| -> Vec<u16> {
                 rows.iter().map(|row| row.hash).collect()
             };
             let selected = selected.into_iter().map(|i| rows[i].clone()).collect();
