@@ -251,7 +251,7 @@ describe('the live map', () => {
     await until('readings arrive at the expected rate', async () => Math.abs(rateOf(await status()) - 50) < 8);
     for (const name of ['Shadowfax', 'Bucephalus', 'Rocinante', 'Franky']) {
       await select(name);
-      await until(`${name} sends readings`, async () => /Last heard\s*(now|[2-3] s ago)/.test(await card().innerText()), 10_000);
+      await until(`${name} sends readings`, async () => /Last heard\s*(now|[2-3] s ago)/.test(await card().innerText()));
       await closeCard();
     }
   });
@@ -306,8 +306,9 @@ describe('the live map', () => {
     assert.ok(passed > 0 && passed < 60_000, `frozen since ${since} at ${new Date().toISOString()}`);
     await notice().getByText(`The page shows what was known at ${since} UTC.`).waitFor();
     // Nobody is taken for silent, since nobody can be heard.
+    const known = await count();
     await pause(35_000);
-    assert.match(await count(), /^50 flying/);
+    assert.equal(await count(), known);
     assert.match(await status(), new RegExp(`frozen since ${since}`));
     await page.screenshot({ path: `${SCREENSHOTS}frozen.png` });
     await page.context().setOffline(false);

@@ -22,7 +22,7 @@ import { PNG } from 'pngjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const programs = process.env.PROGRAMS ?? join(root, 'target/debug');
-const timeLimit = 60_000;
+const timeLimit = 180_000;
 
 /** Clean-up functions; {@link endAll} runs them in reverse order. */
 const ends = [];
