@@ -11,8 +11,9 @@ const CLOSED_TERMINAL: Option<i32> = Some(5);
 #[cfg(not(unix))]
 const CLOSED_TERMINAL: Option<i32> = None;
 
-/// The SDK logs these errors of a profile, and returns them too.
-const RETURNED: &str = "aws_config::profile::credentials=off";
+/// The SDK logs these errors of a profile and of an instance's metadata, and returns them too.
+const RETURNED: &str = "aws_config::profile::credentials=off,aws_config::imds=off,\
+                        aws_config::meta::credentials::chain=off";
 
 /// Logs to standard error, with the filter in `RUST_LOG`, or `default`, such as `warn`, if that is
 /// not set.
