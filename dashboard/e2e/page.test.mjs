@@ -379,7 +379,10 @@ describe('the live map', () => {
 
   test('moves the charts on with the clock while no readings come', async () => {
     await fleet.end();
-    const ended = async () => Number((await age()).match(/ended (\d+) s ago/)?.[1] ?? 0);
+    const ended = async () => {
+      const [, number, unit] = (await age()).match(/ended (\d+) (s|min) ago/) ?? [, 0, 's'];
+      return number * (unit === 'min' ? 60 : 1);
+    };
     await until('windows end no longer', async () => (await ended()) > 3 * WINDOW_SECONDS);
     const plot = page.locator('#charts figure').first();
     const points = await plot.getAttribute('data-points');
